@@ -1,0 +1,1 @@
+"""Steelyard plans, meters and audits AI training: time, memory, money, energy and carbon on one beam."""

@@ -1,0 +1,368 @@
+"""The whole story in reading order: what is trained, on what, laid out how, and what it costs.
+
+    Job → Workload → Layout on a Machine → Step (time, memory) → Draw → Energy → Carbon, Money
+
+Every field is a number or an array of any shape that broadcasts with its neighbours (one candidate, a million
+candidates, a million candidates under many draws of an uncertain constant), so a table has no shape of its own.
+A flag is 0 or 1. NaN means unknown; it is never replaced by 0. A field's unit is its alias (`units`) and the
+suffix of its name. Names and labels stay at the edges (`catalog`, `job`, `report`).
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields, is_dataclass
+from typing import Any, TypeVar
+
+import numpy as np
+
+from steelyard.units import (
+    Bytes,
+    BytesPerSecond,
+    Count,
+    CubicMetres,
+    CubicMetresPerJoule,
+    Flop,
+    FlopPerSecond,
+    Joules,
+    KgCo2e,
+    KgCo2ePerJoule,
+    Seconds,
+    Share,
+    Usd,
+    UsdPerSecond,
+    Watts,
+)
+
+# --- Model: what is trained -------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Architecture:
+    """The shape of one transformer, as numbers; `job.architecture` makes it from a model's description."""
+
+    layers: Count  # blocks of the stack (both stacks of an encoder-decoder)
+    encoder_layers: Count  # of these, blocks of an encoder (0: decoder-only)
+    attention_layers: Count  # of these, blocks with softmax attention (fewer in a hybrid)
+    moe_layers: Count  # of these, blocks with routed experts
+    windowed_layers: Count  # of these, blocks whose attention sees only a window
+    window_tokens: Count  # length of that window (0: none)
+    causal: Share  # 1 decoder-only and decoder blocks, 0 encoder-only
+    hidden: Count
+    heads: Count
+    kv_heads: Count
+    head_dim: Count  # of queries and keys (MLA: nope + rope)
+    v_head_dim: Count
+    ffn: Count  # width of the dense MLP
+    ffn_matrices: Count  # 3 gated, 2 not
+    moe_ffn: Count  # width of one routed expert
+    experts: Count  # routed experts of an MoE block (0: dense)
+    top_k: Count  # routed experts that each token visits
+    shared_ffn: Count  # summed width of the shared experts (0: none)
+    vocab: Count
+    mla: Share  # 1: multi-head latent attention
+    q_lora: Count  # MLA query compression (0: none)
+    kv_lora: Count  # MLA key-value compression
+    rope_dim: Count  # MLA decoupled rotary width
+    gelu: Share  # 1: the MLP keeps a GeLU/ReLU input, 0: a gated product
+    dropout: Share  # 1: trained with dropout masks
+    embedding_params: Count  # token table and learned positions
+    head_params: Count  # output projection of its own (0: tied)
+    attention_params: Count  # of one block, norms included
+    mlp_params: Count  # of one dense block
+    routed_params: Count  # all routed experts of one MoE block
+    shared_params: Count  # router and shared experts of one MoE block
+    extra_params: Count  # whatever the blocks above leave out, in the whole model
+    total_params: Count
+    active_params: Count  # of a token: total less the experts it does not visit
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One training job: the architecture and how it is to be trained."""
+
+    architecture: Architecture
+    tokens: Count  # to be trained on in all
+    sequence_tokens: Count
+    batch_sequences: Count  # sequences of one optimizer step over all devices (the global batch)
+    element_bytes: Bytes  # one activation or working weight (bf16: 2)
+    gemm_bytes: Bytes  # one element inside a matrix product (fp8: 1)
+    moment_bytes: Bytes  # optimizer moments of one parameter (Adam fp32: 8, 8-bit: 2, SGD: 0 or 4)
+    master_bytes: Bytes  # fp32 master copy of one parameter (mixed precision: 4, pure fp32 or bf16: 0)
+    trainable_share: Share  # parameters that get gradients (1: all; LoRA: adapters / total)
+    frozen_bytes: Bytes  # one frozen parameter in memory (LoRA bf16: 2, QLoRA nf4: 0.5 + scales)
+
+
+# --- Machine: on what, laid out how ------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """The facts of the devices, the node and the fabric, at the job's precision."""
+
+    peak_flop_per_s: FlopPerSecond  # dense matrix peak at the job's precision
+    peak16_flop_per_s: FlopPerSecond  # dense 16-bit matrix peak (attention and router run here under fp8)
+    memory_bytes: Bytes  # one device
+    memory_bytes_per_s: BytesPerSecond
+    domain_devices: Count  # devices joined by the fast links (node, or rack for NVL72, or TPU slice)
+    node_devices: Count  # devices of one host
+    link_bytes_per_s: BytesPerSecond  # one device, one direction, inside the fast domain
+    nic_bytes_per_s: BytesPerSecond  # one device's share of the network between domains; NaN: unknown
+    host_bytes_per_s: BytesPerSecond  # one device to host memory, one direction (PCIe, C2C)
+    tdp_w: Watts  # one device
+    idle_w: Watts  # one device, powered and waiting
+    host_w: Watts  # the rest of the node, per device, in use
+    embodied_kgco2e: KgCo2e  # making one device with its share of the server; NaN: unknown
+
+
+@dataclass(frozen=True, slots=True)
+class Kernels:
+    """Calibrated speed of a chip's kernels and links: facts with a spread, from the catalog's efficiencies."""
+
+    gemm_efficiency: Share  # of the matrix peak, large shapes
+    gemm_launch_s: Seconds  # fixed cost of one matrix product
+    gemm_half_width: Count  # inner or output width at which half of the efficiency is reached
+    attention_efficiency: Share  # of the 16-bit peak, fused kernel, long sequences
+    attention_half_tokens: Count  # sequence length at which half of it is reached
+    unfused_efficiency: Share  # of the 16-bit peak, attention as two batched products
+    memory_efficiency: Share  # of the memory bandwidth, element-wise kernels
+    link_efficiency: Share  # of the in-domain link, large messages
+    nic_efficiency: Share  # of the network, large messages
+    link_hop_s: Seconds  # start-up of one message inside the domain
+    nic_hop_s: Seconds  # start-up of one message between domains
+    time_scale: Share  # residual factor of the chip on the whole step (1: none)
+    compute_power: Share  # of the TDP, drawn while computing
+    communication_power: Share  # of the TDP, drawn while only communicating
+    checkpoint_power: Share  # of the TDP, drawn while writing a checkpoint
+
+
+@dataclass(frozen=True, slots=True)
+class Stack:
+    """A software stack as a calibrated entity: what Megatron-core, FSDP2 or MaxText make of the same layout."""
+
+    time_scale: Share  # residual factor on the whole step (1: none)
+    layer_host_s: Seconds  # host time to launch one block's forward and backward
+    step_host_s: Seconds  # host time of one optimizer step: data, logging, zeroing
+    pointwise_passes: Count  # times the hidden state crosses memory in a block's forward
+    tp_exposed: Share  # of tensor-parallel traffic that compute does not hide
+    dp_exposed: Share  # of data-parallel traffic that compute cannot hide
+    ep_exposed: Share  # of expert all-to-alls that compute does not hide
+    pp_exposed: Share  # of stage-to-stage traffic that compute does not hide
+    weight_bytes: Bytes  # working copy of one parameter (bf16: 2)
+    grad_bytes: Bytes  # gradient accumulator of one parameter
+    grad_sharded_from: Count  # lowest ZeRO stage at which gradients are sharded
+    activation_scale: Share  # stored activations over the formula
+    logit_bytes: Bytes  # one logit at the peak (fused cross-entropy: fewer)
+    base_bytes: Bytes  # CUDA/XLA context, NCCL and workspace outside the allocator
+    reserved_scale: Share  # reserved over allocated
+    fused_loss: Share
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """How the job lies on the devices; `devices = tp · pp · cp · dp`, experts inside the dp·cp·tp ranks."""
+
+    devices: Count
+    tp: Count  # tensor parallel, with sequence parallel when sp = 1
+    pp: Count  # pipeline stages
+    vpp: Count  # chunks of layers a stage holds (1: plain 1F1B)
+    cp: Count  # context parallel
+    dp: Count  # data parallel (replicas of the model, or shards of it under ZeRO/FSDP)
+    ep: Count  # expert parallel
+    zero: Count  # 0 none, 1 optimizer, 2 + gradients, 3 + parameters (FSDP)
+    shard_devices: Count  # ranks a ZeRO shard group spans (dp · cp; less under HSDP)
+    micro_batch: Count  # sequences
+    micro_batches: Count  # gradient-accumulation steps of one replica
+    sp: Share  # sequence parallel: activations between products are split by tp
+    recompute: Count  # 0 none, 1 selective (attention core), 2 full
+    flash: Share  # fused attention
+    offload: Share  # optimizer states and update on the host
+    stage_layers: Count  # blocks of the heaviest stage (uneven stages: the largest)
+
+
+@dataclass(frozen=True, slots=True)
+class Workload:
+    """What one sequence costs, before any layout: operators of a forward pass and what must be kept.
+
+    Each GEMM is (rows per token, inner width, output width, blocks); see `workload.operators`.
+    """
+
+    gemm_flop: Flop  # forward, matrix products of all blocks, one sequence
+    attention_flop: Flop  # forward, scores and values as a causal kernel computes them, one sequence
+    vocab_flop: Flop  # forward, output projection, one sequence
+    model_flop: Flop  # forward and backward, one sequence, no recompute
+    hardware_flop: Flop  # the same with the layout's recompute
+
+
+# --- Step: seconds and bytes -------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class StepTime:
+    """Where the seconds of one optimizer step go; the parts sum to `total_s`."""
+
+    gemm_s: Seconds
+    attention_s: Seconds
+    pointwise_s: Seconds
+    vocab_s: Seconds
+    recompute_s: Seconds
+    host_s: Seconds  # waiting for kernel launches
+    tp_s: Seconds  # exposed
+    cp_s: Seconds  # exposed
+    ep_s: Seconds  # exposed
+    pp_s: Seconds  # exposed
+    bubble_s: Seconds
+    dp_s: Seconds  # exposed
+    optimizer_s: Seconds  # update, offload traffic and fixed cost of a step
+    total_s: Seconds
+    model_flop: Flop  # of the whole step, no recompute, attention as computed (causal half)
+
+
+@dataclass(frozen=True, slots=True)
+class StepMemory:
+    """Where the bytes of the heaviest rank go at the peak of a step."""
+
+    weights_bytes: Bytes
+    gradients_bytes: Bytes
+    optimizer_bytes: Bytes
+    activations_bytes: Bytes
+    logits_bytes: Bytes
+    buffers_bytes: Bytes  # gathered parameters, communication buckets, recompute working set
+    allocated_bytes: Bytes  # the sum above: what the framework's allocator counts
+    reserved_bytes: Bytes  # with fragmentation: what the allocator holds
+    device_bytes: Bytes  # with context and communication library: what the device shows
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """How the run is operated: what comes on top of the training steps."""
+
+    warmup_s: Seconds  # start, compile, first steps
+    evaluation_share: Share  # of training time spent evaluating
+    checkpoint_bytes_per_s: BytesPerSecond  # to storage, one device
+    checkpoint_blocking: Share  # of a checkpoint that stops training (asynchronous: less than 1)
+    failures_per_device_s: Count  # rate per device-second, hardware and software
+    restart_s: Seconds  # detect, reschedule, reload
+    preemptions_per_s: Count  # spot interruptions of the whole job per second (0: on-demand)
+
+
+@dataclass(frozen=True, slots=True)
+class Draw:
+    """What a run draws: seconds in each power state and watts of one device and its host in each.
+
+    Prediction (`run`) and measurement (`meter`) both end here: nothing after can tell them apart.
+    """
+
+    devices: Count
+    wall_s: Seconds  # start to finish
+    compute_s: Seconds
+    communication_s: Seconds
+    checkpoint_s: Seconds
+    idle_s: Seconds  # restarts, lost work is in compute
+    compute_w: Watts  # one accelerator
+    communication_w: Watts
+    checkpoint_w: Watts
+    idle_w: Watts
+    host_w: Watts  # one device's share of the node and the network, whole run
+    goodput: Share  # productive training time over wall time
+
+
+# --- Mechanization and Map: the datacenter and the place ---------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """Where it runs. Four kinds of carbon intensity that are never added or substituted; NaN: unknown."""
+
+    pue: Share
+    location_gross_kg_per_j: KgCo2ePerJoule
+    location_net_kg_per_j: KgCo2ePerJoule
+    market_kg_per_j: KgCo2ePerJoule
+    marginal_kg_per_j: KgCo2ePerJoule
+    water_onsite_m3_per_j: CubicMetresPerJoule
+    water_offsite_m3_per_j: CubicMetresPerJoule
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """How it is bought; NaN: this provider does not sell it so."""
+
+    usd_per_device_s: UsdPerSecond  # at the purchase chosen
+
+
+@dataclass(frozen=True, slots=True)
+class Energy:
+    """One run's energy at three boundaries; each contains the one before."""
+
+    accelerator_j: Joules
+    it_j: Joules  # + host, network
+    facility_j: Joules  # · PUE
+
+
+@dataclass(frozen=True, slots=True)
+class Carbon:
+    """Operational CO2e of one run by kind (alternatives, never a sum), and two lines of their own."""
+
+    location_gross_kgco2e: KgCo2e
+    location_net_kgco2e: KgCo2e
+    market_kgco2e: KgCo2e
+    marginal_kgco2e: KgCo2e
+    embodied_kgco2e: KgCo2e
+    water_m3: CubicMetres
+
+
+@dataclass(frozen=True, slots=True)
+class Money:
+    """What one run costs."""
+
+    compute_usd: Usd
+    total_usd: Usd
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """Everything about one candidate, or about many."""
+
+    time: StepTime
+    memory: StepMemory
+    draw: Draw
+    energy: Energy
+    carbon: Carbon
+    money: Money
+
+
+Table = TypeVar("Table")
+
+
+def each(table: Table, change: Callable[[Any], Any]) -> Table:
+    """Return the table with every number in it changed, nested tables included.
+
+    >>> each(Offer(usd_per_device_s=2.0), lambda value: value * 3)
+    Offer(usd_per_device_s=6.0)
+    """
+    values = {
+        field.name: each(value, change) if is_dataclass(value := getattr(table, field.name)) else change(value)
+        for field in fields(table)  # type: ignore[arg-type]  # every Table is a dataclass
+    }
+    return type(table)(**values)
+
+
+def take(table: Table, index: Any) -> Table:
+    """Return the rows of a table that the index names, along the last axis; a lone number stays as it is.
+
+    >>> take(Offer(usd_per_device_s=np.array([1.0, 2.0, 3.0])), [2, 0]).usd_per_device_s
+    array([3., 1.])
+    """
+    return each(table, lambda value: value if np.ndim(value) == 0 else np.asarray(value)[..., index])
+
+
+def join(tables: Sequence[Table]) -> Table:
+    """Return one table whose fields are arrays over the given tables, in their order.
+
+    >>> join([Offer(1.0), Offer(2.0)]).usd_per_device_s
+    array([1., 2.])
+    """
+    first = tables[0]
+    values = {}
+    for field in fields(first):  # type: ignore[arg-type]  # every Table is a dataclass
+        column = [getattr(table, field.name) for table in tables]
+        values[field.name] = join(column) if is_dataclass(column[0]) else np.array(column, dtype=float)
+    return type(first)(**values)

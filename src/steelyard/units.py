@@ -1,0 +1,49 @@
+"""One alias a unit: what a number that crosses a function boundary is measured in.
+
+SI inside the house; kilo, mega, GPU-hours and dollars an hour exist only at the edges (`catalog` and `report`).
+An alias is a plain float or array to Python and to the type checker; its second argument is the unit that the
+house tests hand to pint, so that a wrong dimension is found without any cost at run time.
+
+>>> unit_of(Seconds), unit_of(BytesPerSecond)
+('s', 'byte/s')
+"""
+
+from typing import Annotated, Any, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+Quantity = float | Array
+"""A scalar or an array of any shape that broadcasts."""
+
+Count = Annotated[Quantity, ""]
+Share = Annotated[Quantity, ""]
+Seconds = Annotated[Quantity, "s"]
+Bytes = Annotated[Quantity, "byte"]
+BytesPerSecond = Annotated[Quantity, "byte/s"]
+Flop = Annotated[Quantity, "flop"]
+FlopPerSecond = Annotated[Quantity, "flop/s"]
+Watts = Annotated[Quantity, "W"]
+Joules = Annotated[Quantity, "J"]
+Usd = Annotated[Quantity, "usd"]
+UsdPerSecond = Annotated[Quantity, "usd/s"]
+KgCo2e = Annotated[Quantity, "kgco2e"]
+KgCo2ePerJoule = Annotated[Quantity, "kgco2e/J"]
+CubicMetres = Annotated[Quantity, "m**3"]
+CubicMetresPerJoule = Annotated[Quantity, "m**3/J"]
+
+HOUR_S = 3600.0
+DAY_S = 86400.0
+KWH_J = 3.6e6
+GIB_BYTES = 2.0**30
+GB_BYTES = 1e9
+
+
+def unit_of(alias: Any) -> str:
+    """Return the unit that an alias of this module stands for.
+
+    >>> unit_of(Joules)
+    'J'
+    """
+    return str(get_args(alias)[1])
