@@ -141,6 +141,8 @@ class Stack:
     time_scale: Share  # residual factor on the whole step (1: none)
     layer_host_s: Seconds  # host time to launch one block's forward and backward
     step_host_s: Seconds  # host time of one optimizer step: data, logging, zeroing
+    doubling_loss: Share  # of the step, lost at each doubling of the domains: stragglers, congestion
+    vocab_exposed: Share  # of the last stage's vocabulary work that the pipeline's other stages wait for
     pointwise_passes: Count  # times the hidden state crosses memory in a block's forward
     tp_exposed: Share  # of tensor-parallel traffic that compute does not hide
     dp_exposed: Share  # of data-parallel traffic that compute cannot hide
@@ -179,17 +181,42 @@ class Layout:
 
 
 @dataclass(frozen=True, slots=True)
-class Workload:
-    """What one sequence costs, before any layout: operators of a forward pass and what must be kept.
+class Operator:
+    """One matrix product of a forward pass: how often it occurs and the shape that a layout divides."""
 
-    Each GEMM is (rows per token, inner width, output width, blocks); see `workload.operators`.
+    blocks: Count  # occurrences in one forward pass of the model (0: this architecture has none)
+    rows: Count  # rows that one token brings (top_k for routed experts)
+    groups: Count  # separate products that the rows are spread over (experts; else 1)
+    inner: Count  # summed dimension
+    outer: Count  # output dimension
+    split_inner: Share  # 1: tensor parallelism divides the inner dimension (row-parallel)
+    split_outer: Share  # 1: tensor parallelism divides the outer dimension (column-parallel)
+
+
+@dataclass(frozen=True, slots=True)
+class Workload:
+    """What a forward pass must compute, before any layout: its operators, and the FLOPs of one sequence.
+
+    FLOP convention: a multiply-add is 2; attention counts the scores that a causal kernel computes (half of the
+    square); the vocabulary projection is in, the embedding look-up is not.
     """
 
-    gemm_flop: Flop  # forward, matrix products of all blocks, one sequence
-    attention_flop: Flop  # forward, scores and values as a causal kernel computes them, one sequence
-    vocab_flop: Flop  # forward, output projection, one sequence
-    model_flop: Flop  # forward and backward, one sequence, no recompute
-    hardware_flop: Flop  # the same with the layout's recompute
+    qkv: Operator  # queries, keys and values (MLA: the down-projections)
+    latent: Operator  # MLA up-projections
+    projection: Operator  # attention output
+    cross: Operator  # cross-attention of encoder-decoder blocks, its four products as one
+    mlp_in: Operator
+    mlp_out: Operator
+    shared_in: Operator
+    shared_out: Operator
+    expert_in: Operator
+    expert_out: Operator
+    vocab: Operator
+    scores_flop: Flop  # one block, forward, scores and values of one sequence, averaged over its kinds of block
+    gemm_flop: Flop  # forward, all products of all blocks, one sequence
+    attention_flop: Flop  # forward, scores and values of all blocks, one sequence
+    vocab_flop: Flop  # forward, one sequence
+    model_flop: Flop  # forward and backward of one sequence, no recompute, every parameter trained
 
 
 # --- Step: seconds and bytes -------------------------------------------------------------------------------------
@@ -213,7 +240,7 @@ class StepTime:
     dp_s: Seconds  # exposed
     optimizer_s: Seconds  # update, offload traffic and fixed cost of a step
     total_s: Seconds
-    model_flop: Flop  # of the whole step, no recompute, attention as computed (causal half)
+    model_flop: Flop  # of the whole step over all devices, no recompute, attention as computed (causal half)
 
 
 @dataclass(frozen=True, slots=True)
