@@ -25,6 +25,7 @@ from steelyard.units import (
     Joules,
     KgCo2e,
     KgCo2ePerJoule,
+    PerSecond,
     Seconds,
     Share,
     Usd,
@@ -266,9 +267,9 @@ class Policy:
     evaluation_share: Share  # of training time spent evaluating
     checkpoint_bytes_per_s: BytesPerSecond  # to storage, one device
     checkpoint_blocking: Share  # of a checkpoint that stops training (asynchronous: less than 1)
-    failures_per_device_s: Count  # rate per device-second, hardware and software
+    failures_per_device_s: PerSecond  # rate per device-second, hardware and software
     restart_s: Seconds  # detect, reschedule, reload
-    preemptions_per_s: Count  # spot interruptions of the whole job per second (0: on-demand)
+    preemptions_per_s: PerSecond  # spot interruptions of the whole job per second (0: on-demand)
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ Quantity = float | Array
 Count = Annotated[Quantity, ""]
 Share = Annotated[Quantity, ""]
 Seconds = Annotated[Quantity, "s"]
+PerSecond = Annotated[Quantity, "1/s"]
 Bytes = Annotated[Quantity, "byte"]
 BytesPerSecond = Annotated[Quantity, "byte/s"]
 Flop = Annotated[Quantity, "flop"]
