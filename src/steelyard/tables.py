@@ -110,7 +110,7 @@ class Machine:
     host_bytes_per_s: BytesPerSecond  # one device to host memory, one direction (PCIe, C2C)
     tdp_w: Watts  # one device
     idle_w: Watts  # one device, powered and waiting
-    host_w: Watts  # the rest of the node, per device, in use
+    host_w: Watts  # the rest of the node, per device, as rated: an upper bound of its draw; NaN: unknown
     embodied_kgco2e: KgCo2e  # making one device with its share of the server; NaN: unknown
 
 
@@ -133,6 +133,9 @@ class Kernels:
     compute_power: Share  # of the TDP, drawn while computing
     communication_power: Share  # of the TDP, drawn while only communicating
     checkpoint_power: Share  # of the TDP, drawn while writing a checkpoint
+    idle_power: Share  # of the TDP, drawn while waiting, where the accelerator's own idle watts are unknown
+    host_power: Share  # of the TDP, drawn by one device's share of its node while training
+    network_power: Share  # of the TDP, drawn by one device's share of the switches, if the job leaves the fast domain
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,9 +270,10 @@ class Policy:
     evaluation_share: Share  # of training time spent evaluating
     checkpoint_bytes_per_s: BytesPerSecond  # to storage, one device
     checkpoint_blocking: Share  # of a checkpoint that stops training (asynchronous: less than 1)
-    failures_per_device_s: PerSecond  # rate per device-second, hardware and software
+    failures_per_device_s: PerSecond  # interruptions of the job per device-second, hardware and software
     restart_s: Seconds  # detect, reschedule, reload
-    preemptions_per_s: PerSecond  # spot interruptions of the whole job per second (0: on-demand)
+    preemptions_per_node_s: PerSecond  # spot reclaims per node-second (0: on-demand)
+    lifetime_s: Seconds  # of the hardware: seconds in use over which its making is spread
 
 
 @dataclass(frozen=True, slots=True)
