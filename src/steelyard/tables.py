@@ -153,13 +153,23 @@ class Stack:
     ep_exposed: Share  # of expert all-to-alls that compute does not hide
     pp_exposed: Share  # of stage-to-stage traffic that compute does not hide
     weight_bytes: Bytes  # working copy of one parameter (bf16: 2)
+    cast: Share  # 1: no working copy is kept, the master copy is cast when it is gathered or used (FSDP)
+    frozen_bytes: Bytes  # least bytes of a frozen parameter that is not quantised (kept in fp32: 4)
     grad_bytes: Bytes  # gradient accumulator of one parameter
     grad_sharded_from: Count  # lowest ZeRO stage at which gradients are sharded
-    activation_scale: Share  # stored activations over the formula
-    logit_bytes: Bytes  # one logit at the peak (fused cross-entropy: fewer)
-    base_bytes: Bytes  # CUDA/XLA context, NCCL and workspace outside the allocator
+    update_bytes: Bytes  # of one parameter, kept and sharded with the moments (DeepSpeed's fp32 gradients: 4)
+    step_bytes: Bytes  # of one parameter, temporaries while the optimizer steps, sharded with the moments
+    load_bytes: Bytes  # of one parameter, whole model on every device while it is loaded (0: loaded in shards)
+    fp8_copies: Count  # kept 8-bit copies of one weight under fp8 (rowwise and columnwise: 2)
+    gathered_units: Count  # blocks (or embeddings) whole at once under ZeRO-3/FSDP
+    activation_scale: Share  # stored activations over the formula, no recompute
+    selective_scale: Share  # the same under selective recompute (1: only the attention core is recomputed)
+    working_scale: Share  # working set of one block's backward over the formula
+    logit_bytes: Bytes  # one logit at the peak
+    fused_loss: Share  # 1: the loss is computed in chunks, logits are never whole
+    workspace_bytes: Bytes  # inside the allocator: communication buckets, library workspaces
+    base_bytes: Bytes  # CUDA/XLA context and NCCL, outside the allocator
     reserved_scale: Share  # reserved over allocated
-    fused_loss: Share
 
 
 @dataclass(frozen=True, slots=True)
