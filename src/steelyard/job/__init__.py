@@ -1,1 +1,1 @@
-"""job."""
+"""Describing a job: models, what people write, job files (Model)."""

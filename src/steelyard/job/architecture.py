@@ -1,0 +1,134 @@
+"""From a model in words to `tables.Architecture`: the only place where words become numbers."""
+
+from types import MappingProxyType
+
+from steelyard.job import count
+from steelyard.job.spec import ModelSpec
+from steelyard.tables import Architecture
+
+_NORM_VECTORS = MappingProxyType({"layernorm": 2, "layernorm_nobias": 1, "rmsnorm": 1, "nonparametric": 0})
+_BIASED = MappingProxyType({"no": (0, 0, 0, 0), "qkv": (1, 1, 1, 0), "qvo": (1, 0, 1, 1), "all": (1, 1, 1, 1)})
+_MATRICES = MappingProxyType({"gelu": 2, "relu": 2, "relu2": 2, "swiglu": 3, "geglu": 3})
+_T5_BUCKETS = 32  # relative-position buckets of T5, arXiv 1910.10683, section 2.1
+
+
+def architecture(spec: ModelSpec) -> Architecture:
+    """Return the numbers of a model.
+
+    The parts add up to the unit: embedding + head + layers · attention + (layers - moe_layers) · mlp
+    + moe_layers · (routed + shared) + extra = total. `layers` counts both stacks of an encoder-decoder, whose
+    cross-attention is in `extra_params` with final norms and relative positions. In a hybrid `attention_params` is
+    the mean token mixer of a block (attention, Mamba, lightning attention alike). Where the dense MLP and the experts
+    are of different kinds (GLaM), `ffn` is the width at which a dense MLP of the experts' kind has equally many weights.
+
+    Source: the counting rules are in `count`; each is checked against published counts in `tests/job`.
+
+    >>> from steelyard.job.presets import find
+    >>> numbers = architecture(find("llama-3-8b"))
+    >>> numbers.total_params, numbers.active_params, numbers.attention_params
+    (8030261248, 8030261248, 41951232)
+    """
+    blocks = spec.layers + spec.encoder_layers
+    attention_layers = spec.attention_layers or blocks
+    matrices = _MATRICES[spec.expert_mlp or spec.mlp]
+    parts = _parts(spec)
+    dense = blocks - spec.moe_layers
+    total = (
+        parts["embedding_params"]
+        + parts["head_params"]
+        + blocks * parts["attention_params"]
+        + dense * parts["mlp_params"]
+        + spec.moe_layers * (parts["routed_params"] + parts["shared_params"])
+        + parts["extra_params"]
+    )
+    expert = parts["routed_params"] // max(spec.experts, 1)
+    return Architecture(
+        layers=blocks,
+        encoder_layers=blocks if spec.kind in {"encoder", "vit", "dit"} else spec.encoder_layers,
+        attention_layers=attention_layers,
+        moe_layers=spec.moe_layers,
+        windowed_layers=spec.windowed_layers,
+        window_tokens=spec.window_tokens,
+        causal=0 if spec.kind in {"encoder", "vit", "dit"} else 1,
+        hidden=spec.hidden,
+        heads=spec.heads,
+        kv_heads=spec.kv_heads,
+        head_dim=spec.head_dim,
+        v_head_dim=spec.v_head_dim or spec.head_dim,
+        ffn=spec.ffn * _MATRICES[spec.mlp] // matrices,
+        ffn_matrices=matrices,
+        moe_ffn=spec.expert_ffn,
+        experts=spec.experts,
+        top_k=spec.top_k,
+        shared_ffn=_shared_ffn(spec),
+        vocab=spec.vocab,
+        mla=int(spec.kv_lora > 0),
+        q_lora=spec.q_lora,
+        kv_lora=spec.kv_lora,
+        rope_dim=spec.rope_dim if spec.kv_lora else 0,
+        gelu=int(matrices == 2),
+        dropout=int(spec.dropout),
+        **parts,
+        total_params=total,
+        active_params=int(count.active_params(total, spec.moe_layers, spec.experts, spec.top_k, expert)),
+    )
+
+
+def _parts(spec: ModelSpec) -> dict[str, int]:
+    blocks = spec.layers + spec.encoder_layers
+    norm = count.norm_params(spec.hidden, _NORM_VECTORS[spec.norm])
+    mixers = _attention(spec) * (spec.attention_layers or blocks) + spec.mixer_params
+    width = spec.embedding_width or spec.hidden
+    expert_matrices = _MATRICES[spec.expert_mlp or spec.mlp]
+    mlp = count.mlp_params(spec.hidden, spec.ffn, _MATRICES[spec.mlp], spec.mlp_bias)
+    expert = count.mlp_params(spec.hidden, spec.expert_ffn, expert_matrices, spec.mlp_bias) if spec.experts else 0
+    shared = count.mlp_params(spec.hidden, _shared_ffn(spec), expert_matrices, 0)
+    router = spec.hidden * spec.experts
+    positions = spec.max_tokens if spec.position == "learned" else 0
+    return {
+        "embedding_params": int(
+            count.embedding_params(spec.vocab, width, spec.hidden, positions, int(width != spec.hidden))
+        ),
+        "head_params": 0 if spec.tied else int(spec.vocab * width + spec.head_bias * spec.vocab),
+        "attention_params": int(mixers // blocks + spec.norms_per_block * norm),
+        "mlp_params": int(mlp),
+        "routed_params": int(spec.experts * expert),
+        "shared_params": int(router + shared),
+        "extra_params": int(mixers % blocks + _outside(spec, int(norm)) + spec.extra_params),
+    }
+
+
+def _attention(spec: ModelSpec) -> int:
+    """Token mixing of one softmax attention block, its query and key norms included."""
+    v_head_dim = spec.v_head_dim or spec.head_dim
+    if spec.kv_lora:
+        return int(
+            count.latent_attention_params(
+                spec.hidden,
+                spec.heads,
+                spec.head_dim,
+                v_head_dim,
+                spec.q_lora,
+                spec.kv_lora,
+                spec.rope_dim,
+                int(spec.q_lora > 0),
+            )
+        )
+    biases = _BIASED[spec.attention_bias]
+    per_head, whole = int(spec.qk_norm == "head"), int(spec.qk_norm == "full")
+    return int(
+        count.attention_params(spec.hidden, spec.heads, spec.kv_heads, spec.head_dim, v_head_dim, *biases)
+        + count.qk_norm_params(spec.heads, spec.kv_heads, spec.head_dim, per_head, whole)
+    )
+
+
+def _outside(spec: ModelSpec, norm: int) -> int:
+    """Final norms, relative positions and the decoder's cross-attention."""
+    stacks = 2 if spec.encoder_layers else 1
+    buckets = _T5_BUCKETS * spec.heads if spec.position == "relative" and spec.encoder_layers else 0
+    crossed = spec.layers if spec.encoder_layers else 0
+    return stacks * (norm + buckets) + crossed * (_attention(spec) + norm)
+
+
+def _shared_ffn(spec: ModelSpec) -> int:
+    return spec.shared_ffn or spec.shared_experts * spec.expert_ffn

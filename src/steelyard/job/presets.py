@@ -1,0 +1,104 @@
+"""Models by name. A spelling may vary in case and punctuation; a name that only comes near is an error."""
+
+import csv
+import re
+from functools import cache
+from importlib.resources import files
+from types import MappingProxyType
+from typing import Any
+
+from steelyard.errors import BadCatalog, UnknownName
+from steelyard.job.spec import ModelSpec, Published
+
+_FLAGS = frozenset({"tied", "mlp_bias", "head_bias", "dropout"})
+_WORDS = frozenset(
+    {"family", "model_type", "kind", "norm", "mlp", "position", "attention_bias", "qk_norm", "expert_mlp"}
+)
+_PUBLISHED = frozenset({"aliases", "active_basis", "mismatch", "unread", "source", "checked", "verified", "note"})
+_SAME_SHAPE = re.compile(r"[-_ ](hf|base|instruct|chat|it|pt)$")
+
+
+def find(name: str) -> ModelSpec:
+    """Return the model of that name, or raise `UnknownName` with the nearest.
+
+    >>> [find(name).name for name in ("meta-llama/Meta-Llama-3-8B", "LLAMA3.1_405B", "Qwen3_30B_a3B", "GPT OSS 120B")]
+    ['llama-3-8b', 'llama-3.1-405b', 'qwen3-30b-a3b', 'gpt-oss-120b']
+    >>> find("llama-3-9b")
+    Traceback (most recent call last):
+    steelyard.errors.UnknownName: unknown model 'llama-3-9b'; nearest: llama-3-8b, ...
+    """
+    spec = find_or_none(name)
+    if spec is None:
+        raise UnknownName("model", name, _table())
+    return spec
+
+
+def find_or_none(name: str) -> ModelSpec | None:
+    """Return the model of that name, or None.
+
+    >>> find_or_none("no such model") is None
+    True
+    """
+    index = _index()
+    own = index.get(normal(name)) or index.get(normal(_SAME_SHAPE.sub("", name.strip().lower())))
+    return _table()[own] if own else None
+
+
+def names() -> tuple[str, ...]:
+    """Return the names of all models, in the catalog's order.
+
+    >>> names()[:2]
+    ('gpt2', 'gpt2-medium')
+    """
+    return tuple(_table())
+
+
+def normal(name: str) -> str:
+    """Return a name without its publisher, case and punctuation; what parts two numbers stays.
+
+    >>> normal("meta-llama/Llama-3.1-405B"), normal("Llama3.1 405b"), normal("gemma-22b"), normal("Gemma 2-2B")
+    ('llama3.1-405b', 'llama3.1-405b', 'gemma22b', 'gemma2-2b')
+    """
+    plain = name.strip().lower().rsplit("/", 1)[-1].removeprefix("meta-")
+    plain = re.sub(r"[^a-z0-9.]+", "-", plain).strip("-.")
+    return re.sub(r"(?<![0-9])-|-(?![0-9])", "", plain)
+
+
+@cache
+def _table() -> MappingProxyType[str, ModelSpec]:
+    text = files("steelyard.catalog").joinpath("data", "models.csv").read_text(encoding="utf-8")
+    return MappingProxyType({row["name"]: _spec(row) for row in csv.DictReader(text.splitlines())})
+
+
+@cache
+def _index() -> MappingProxyType[str, str]:
+    text = files("steelyard.catalog").joinpath("data", "models.csv").read_text(encoding="utf-8")
+    index: dict[str, str] = {}
+    for row in csv.DictReader(text.splitlines()):
+        for spelling in (row["name"], *row["aliases"].split()):
+            plain = normal(spelling)
+            if index.setdefault(plain, row["name"]) != row["name"]:
+                raise BadCatalog(f"models.csv: {spelling!r} names both {index[plain]} and {row['name']}")
+    return MappingProxyType(index)
+
+
+def _spec(row: dict[str, str]) -> ModelSpec:
+    values: dict[str, Any] = {}
+    for column, text in row.items():
+        if column in _PUBLISHED or column.startswith("published_") or not text:
+            continue
+        values[column] = text == "yes" if column in _FLAGS else text if column in _WORDS | {"name"} else int(text)
+    published = Published(
+        params=int(row["published_params"] or 0),
+        precision=row["published_precision"],
+        active=int(row["published_active"] or 0),
+        active_basis=row["active_basis"],
+        mismatch=row["mismatch"],
+        tokens=int(row["published_tokens"] or 0),
+        unread=tuple(row["unread"].split()),
+        source=row["source"],
+        checked=row["checked"],
+        verified=row["verified"] == "yes",
+        note=row["note"],
+    )
+    return ModelSpec(**values, published=published)
