@@ -1,0 +1,141 @@
+"""Figures in the units that people use, with their interval: `3.2 d (2.8–3.9)`.
+
+The house computes in SI; kilo, mega, hours and GiB begin here. What is unknown reads `unknown`, never 0.
+"""
+
+import math
+from typing import Final, TypeGuard
+
+Ladder = tuple[tuple[float, str], ...]
+"""Steps of a unit, largest first: how much one is in the base unit, and its symbol."""
+
+TIME: Final[Ladder] = (
+    (365.25 * 86400.0, "y"),
+    (86400.0, "d"),
+    (3600.0, "h"),
+    (60.0, "min"),
+    (1.0, "s"),
+    (1e-3, "ms"),
+    (1e-6, "µs"),
+)
+ENERGY: Final[Ladder] = ((3.6e12, "GWh"), (3.6e9, "MWh"), (3.6e6, "kWh"), (3.6e3, "Wh"), (1.0, "J"))
+POWER: Final[Ladder] = ((1e6, "MW"), (1e3, "kW"), (1.0, "W"))
+MASS: Final[Ladder] = ((1e6, "kt"), (1e3, "t"), (1.0, "kg"), (1e-3, "g"))
+MEMORY: Final[Ladder] = ((2.0**40, "TiB"), (2.0**30, "GiB"), (2.0**20, "MiB"), (2.0**10, "KiB"), (1.0, "B"))
+MONEY: Final[Ladder] = ((1e9, "bn"), (1e6, "M"), (1.0, ""))
+VOLUME: Final[Ladder] = ((1.0, "m³"), (1e-3, "L"))
+COUNT: Final[Ladder] = ((1e12, "T"), (1e9, "B"), (1e6, "M"), (1e3, "k"), (1.0, ""))
+FLOP_RATE: Final[Ladder] = ((1e18, "EFLOP/s"), (1e15, "PFLOP/s"), (1e12, "TFLOP/s"), (1e9, "GFLOP/s"))
+
+UNKNOWN: Final = "unknown"
+BAR: Final = "█"
+PARTS: Final = " ▏▎▍▌▋▊▉"
+
+
+def amount(value: float | None, ladder: Ladder, digits: int = 2) -> str:
+    """Return one figure in the largest unit of which there is at least one.
+
+    >>> amount(280_000, TIME), amount(0.0123, TIME, 3), amount(7.2e9, ENERGY), amount(None, MASS)
+    ('3.2 d', '12.3 ms', '2.0 MWh', 'unknown')
+    """
+    if not _known(value):
+        return UNKNOWN
+    size, symbol = _step(value, ladder)
+    return _joined(number(value / size, digits), symbol)
+
+
+def interval(value: float | None, low: float | None, high: float | None, ladder: Ladder, digits: int = 2) -> str:
+    """Return a figure and the interval it lies in, all in one unit.
+
+    >>> interval(280_000, 242_000, 337_000, TIME)
+    '3.2 d (2.8–3.9)'
+    >>> interval(280_000, None, None, TIME)
+    '3.2 d'
+    """
+    text = amount(value, ladder, digits)
+    if not (_known(value) and _known(low) and _known(high)):
+        return text
+    size, _ = _step(value, ladder)
+    return f"{text} ({number(low / size, digits)}–{number(high / size, digits)})"
+
+
+def dollars(value: float | None, low: float | None = None, high: float | None = None) -> str:
+    """Return a sum of money, to the cent below 10 dollars, with its interval when there is one.
+
+    >>> dollars(4812.3, 4150, 5900), dollars(12_345_678), dollars(2.989)
+    ('$4,812 (4,150–5,900)', '$12.3 M', '$2.99')
+    """
+    if not _known(value):
+        return UNKNOWN
+    size, symbol = _step(value, MONEY)
+    digits = 3 if symbol or abs(value) < 10 else 1
+    text = _joined(f"${number(value / size, digits)}".replace("$-", "-$"), symbol)
+    if _known(low) and _known(high):
+        text += f" ({number(low / size, digits)}–{number(high / size, digits)})"
+    return text
+
+
+def number(value: float, digits: int = 2) -> str:
+    """Return a number with at least so many significant digits and thousands apart; none before the point is dropped.
+
+    >>> number(3.14159), number(31.4159), number(31415.9), number(0.0314159, 3), number(0.0)
+    ('3.1', '31', '31,416', '0.0314', '0')
+    """
+    if value == 0:
+        return "0"
+    if not math.isfinite(value):
+        return UNKNOWN
+    decimals = max(0, digits - 1 - math.floor(math.log10(abs(value)) + 1e-9))
+    return f"{value:,.{min(decimals, 12)}f}"
+
+
+def percent(share: float | None, digits: int = 2) -> str:
+    """Return a share as a percentage.
+
+    >>> percent(0.4234), percent(0.004), percent(None)
+    ('42 %', '0.4 %', 'unknown')
+    """
+    if not _known(share):
+        return UNKNOWN
+    return f"{100 * share:.{max(0, digits - 2)}f} %" if abs(share) >= 0.01 or share == 0 else f"{100 * share:.1f} %"
+
+
+def bar(share: float | None, width: int = 20) -> str:
+    """Return a bar as long as the share is large, in eighths of a letter.
+
+    >>> bar(0.5, 4), bar(0.3, 4), bar(None, 4)
+    ('██', '█▎', '')
+    """
+    if not _known(share):
+        return ""
+    eighths = round(min(max(share, 0.0), 1.0) * width * 8)
+    return (BAR * (eighths // 8) + PARTS[eighths % 8]).rstrip()
+
+
+def age(days: float | None) -> str:
+    """Return how old a fact is.
+
+    >>> age(0), age(1), age(45), age(None)
+    ('today', '1 day old', '45 days old', 'of unknown age')
+    """
+    if not _known(days):
+        return "of unknown age"
+    whole = round(days)
+    return "today" if whole == 0 else f"{whole} day{'s' if whole != 1 else ''} old"
+
+
+def _known(value: float | None) -> TypeGuard[float]:
+    return value is not None and math.isfinite(value)
+
+
+def _step(value: float, ladder: Ladder) -> tuple[float, str]:
+    """Choose the unit; 0.9995 of one counts as one, so that rounding never prints 1,000 of the smaller."""
+    return next((step for step in ladder if abs(value) >= 0.9995 * step[0]), ladder[-1] if value else _base(ladder))
+
+
+def _base(ladder: Ladder) -> tuple[float, str]:
+    return next((step for step in ladder if step[0] == 1.0), ladder[-1])
+
+
+def _joined(text: str, symbol: str) -> str:
+    return f"{text} {symbol}".rstrip()

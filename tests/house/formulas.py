@@ -1,0 +1,128 @@
+"""Find every public formula of the rooms, and make arguments for it from its annotations."""
+
+import importlib
+import inspect
+import pkgutil
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, fields, is_dataclass
+from typing import Annotated, Any, get_args, get_origin, get_type_hints
+
+import numpy as np
+
+import steelyard
+
+ROOMS = ("workload", "layout", "step", "run", "energy", "carbon", "money")
+DRAWS = 12
+
+# How large a quantity of each unit is, so that draws stay where the formulas mean something.
+SCALE = {
+    "": 1.0,
+    "s": 1.0,
+    "1/s": 1e-9,
+    "byte": 1e9,
+    "byte/s": 1e11,
+    "flop": 1e15,
+    "flop/s": 1e14,
+    "W": 300.0,
+    "J": 1e9,
+    "usd": 1.0,
+    "usd/s": 1e-3,
+    "kgco2e": 100.0,
+    "kgco2e/J": 1e-7,
+    "m**3": 1.0,
+    "m**3/J": 1e-9,
+}
+
+
+@dataclass(frozen=True)
+class Formula:
+    """One public function of a room whose every argument and result is a quantity or a table of quantities."""
+
+    name: str
+    function: Callable[..., Any]
+    parameters: dict[str, Any]
+    result: Any
+
+    @property
+    def scalar(self) -> bool:
+        return all(is_quantity(hint) for hint in [*self.parameters.values(), self.result])
+
+
+def is_quantity(hint: Any) -> bool:
+    return get_origin(hint) is Annotated and isinstance(get_args(hint)[1], str)
+
+
+def is_table(hint: Any) -> bool:
+    return is_dataclass(hint) and all(is_quantity(h) or is_table(h) for h in hints_of(hint).values())
+
+
+def is_result(hint: Any) -> bool:
+    if get_origin(hint) is tuple:
+        return all(is_result(part) for part in get_args(hint))
+    return is_quantity(hint) or is_table(hint)
+
+
+def hints_of(thing: Any) -> dict[str, Any]:
+    return get_type_hints(thing, include_extras=True)
+
+
+def modules(*rooms: str) -> Iterator[Any]:
+    """Import every module of the named sub-packages."""
+    for room in rooms:
+        package = importlib.import_module(f"steelyard.{room}")
+        yield package
+        for found in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
+            yield importlib.import_module(found.name)
+
+
+def public_functions(*rooms: str) -> dict[str, Callable[..., Any]]:
+    found = {}
+    for module in modules(*rooms):
+        for name, function in inspect.getmembers(module, inspect.isfunction):
+            if function.__module__ == module.__name__ and not name.startswith("_"):
+                found[f"{module.__name__.removeprefix(steelyard.__name__ + '.')}.{name}"] = function
+    return found
+
+
+def formulas(*rooms: str) -> dict[str, Formula]:
+    found = {}
+    for name, function in public_functions(*rooms).items():
+        hints = hints_of(function)
+        result = hints.pop("return", None)
+        named = list(inspect.signature(function).parameters)
+        if (
+            set(named) == set(hints)
+            and all(is_quantity(h) or is_table(h) for h in hints.values())
+            and is_result(result)
+        ):
+            found[name] = Formula(name, function, {key: hints[key] for key in named}, result)
+    return found
+
+
+def number(name: str, unit: str, draw: int) -> float:
+    """One positive number for a field or argument: the same for the same name, unit and draw."""
+    seed = np.random.default_rng([draw, *name.encode()])
+    if unit == "" and re.search(r"share|efficiency|exposed|causal|mla|gelu|dropout|^sp$|flash|offload|blocking", name):
+        return float(seed.choice([0.0, 0.25, 1.0]))
+    return SCALE[unit] * float(seed.choice([1.0, 2.0, 4.0, 8.0]))
+
+
+def build(hint: Any, name: str, make: Callable[[str, str], Any]) -> Any:
+    """Build the value of an annotation, a table field by field."""
+    if is_quantity(hint):
+        return make(name, get_args(hint)[1])
+    return hint(**{key: build(part, key, make) for key, part in hints_of(hint).items()})
+
+
+def leaves(value: Any, hint: Any, path: str = "result") -> Iterator[tuple[str, Any, str]]:
+    """Walk a result beside its annotation: path, value, unit."""
+    if is_quantity(hint):
+        yield path, value, get_args(hint)[1]
+    elif get_origin(hint) is tuple:
+        for index, (part, part_hint) in enumerate(zip(value, get_args(hint), strict=True)):
+            yield from leaves(part, part_hint, f"{path}[{index}]")
+    else:
+        hints = hints_of(hint)
+        for field in fields(hint):
+            yield from leaves(getattr(value, field.name), hints[field.name], f"{path}.{field.name}")

@@ -1,0 +1,148 @@
+"""What holds for every public formula of every room, found by introspection."""
+
+import re
+import warnings
+from typing import Any
+
+import numpy as np
+import pint
+import pytest
+from tests.house.formulas import DRAWS, ROOMS, Formula, build, formulas, leaves, number, public_functions
+
+# Public functions of the rooms that are not formulas, each with the reason.
+NOT_FORMULAS: dict[str, str] = {}
+
+# Formulas that pint cannot follow, each with the reason. A reason that no longer holds fails the test.
+NOT_FOR_PINT: dict[str, str] = {}
+
+FORMULAS = formulas(*ROOMS)
+SCALARS = {name: formula for name, formula in FORMULAS.items() if formula.scalar}
+
+
+def registry() -> pint.UnitRegistry:
+    units = pint.UnitRegistry(None)
+    for definition in ("s = [time]", "byte = [information]", "flop = [operation]", "J = [energy]", "W = J / s"):
+        units.define(definition)
+    for definition in ("usd = [money]", "kgco2e = [carbon]", "m = [length]"):
+        units.define(definition)
+    return units
+
+
+UNITS = registry()
+
+
+def dimension(unit: str, *, counted: bool) -> Any:
+    """Return the unit as pint knows it; counted: an operation is a mere number, so that counts may make FLOPs."""
+    return UNITS.Unit(re.sub(r"\bflop\b", "1", unit) if counted else unit) if unit else UNITS.Unit("")
+
+
+def wrong_dimensions(formula: Formula, draw: int, *, counted: bool) -> list[str]:
+    """Call the formula on quantities and name each result whose dimension is not the declared one."""
+
+    def make(name: str, unit: str) -> Any:
+        value = number(name, unit, draw)
+        asked = dimension(unit, counted=counted)
+        return value if asked.dimensionless else UNITS.Quantity(value, asked)
+
+    arguments = {name: build(hint, name, make) for name, hint in formula.parameters.items()}
+    try:
+        with np.errstate(all="ignore"), warnings.catch_warnings():
+            warnings.simplefilter("error", pint.UnitStrippedWarning)
+            result = formula.function(**arguments)
+    except (pint.DimensionalityError, pint.UnitStrippedWarning) as error:
+        return [str(error)]
+    return [
+        f"{path}: {getattr(value, 'units', 'a number')} is not {unit or 'a number'}"
+        for path, value, unit in leaves(result, formula.result)
+        if not same_dimension(value, dimension(unit, counted=counted))
+    ]
+
+
+def same_dimension(value: Any, asked: Any) -> bool:
+    if isinstance(value, UNITS.Quantity):
+        return bool(value.is_compatible_with(asked))
+    plain = np.asarray(value, dtype=float)
+    return bool(asked.dimensionless or np.all(np.isnan(plain) | (plain == 0)))
+
+
+def plain_arguments(formula: Formula, draw: int) -> dict[str, Any]:
+    return {
+        name: build(hint, name, lambda key, unit: number(key, unit, draw)) for name, hint in formula.parameters.items()
+    }
+
+
+def vector_arguments(formula: Formula, draws: list[int]) -> dict[str, Any]:
+    def make(name: str, unit: str) -> Any:
+        return np.array([number(name, unit, draw) for draw in draws])
+
+    return {name: build(hint, name, make) for name, hint in formula.parameters.items()}
+
+
+def scalar_results(formula: Formula) -> dict[int, Any]:
+    """Return what each draw gives; a draw that divides by zero is outside the formula's domain."""
+    results = {}
+    for draw in range(DRAWS):
+        try:
+            with np.errstate(all="ignore"):
+                results[draw] = formula.function(**plain_arguments(formula, draw))
+        except ZeroDivisionError:
+            continue
+    assert results, "no draw lies in the domain of this formula"
+    return results
+
+
+@pytest.mark.parametrize("name", FORMULAS)
+def test_the_dimension_of_every_result_is_the_declared_one(name: str, request: pytest.FixtureRequest) -> None:
+    if name in NOT_FOR_PINT:
+        request.applymarker(pytest.mark.xfail(reason=NOT_FOR_PINT[name], strict=True))
+    formula = FORMULAS[name]
+    draw = next(iter(scalar_results(formula)))
+    found = wrong_dimensions(formula, draw, counted=False)
+    assert not found or not wrong_dimensions(formula, draw, counted=True), found
+
+
+@pytest.mark.parametrize("name", FORMULAS)
+def test_a_scalar_call_equals_a_vector_call(name: str) -> None:
+    formula = FORMULAS[name]
+    scalars = scalar_results(formula)
+    with np.errstate(all="ignore"):
+        vector = formula.function(**vector_arguments(formula, list(scalars)))
+    columns = list(leaves(vector, formula.result))
+    for row, result in enumerate(scalars.values()):
+        for (path, value, _), (_, column, _) in zip(leaves(result, formula.result), columns, strict=True):
+            assert np.ndim(value) == 0, f"{path} of a scalar call is an array"
+            expected = np.broadcast_to(column, len(scalars))[row]
+            np.testing.assert_allclose(float(value), expected, rtol=1e-12, err_msg=path)
+
+
+@pytest.mark.parametrize("name", FORMULAS)
+def test_a_docstring_says_what_why_and_shows_an_example(name: str) -> None:
+    formula = FORMULAS[name]
+    text = formula.function.__doc__ or ""
+    assert "Source:" in text, "no Source: in the docstring"
+    if formula.scalar:
+        assert ">>>" in text, "no worked example"
+        assert arguments_of(text) == list(formula.parameters), "Args: does not equal the signature"
+
+
+def arguments_of(text: str) -> list[str]:
+    section = re.search(r"Args:\n(.*?)(?:\n\s*\n|\Z)", text, re.DOTALL)
+    if section is None:
+        return []
+    indent = re.match(r" *", section[1])[0]
+    return re.findall(rf"^{indent}(\w+):", section[1], re.MULTILINE)
+
+
+@pytest.mark.parametrize("name", public_functions(*ROOMS))
+def test_every_public_function_of_a_room_is_a_formula_or_says_why_not(name: str) -> None:
+    assert name in FORMULAS or name in NOT_FORMULAS
+
+
+def test_no_exception_outlives_its_function() -> None:
+    assert set(NOT_FOR_PINT) <= set(FORMULAS)
+    assert set(NOT_FORMULAS) <= set(public_functions(*ROOMS)) - set(FORMULAS)
+
+
+def test_the_rooms_hold_formulas() -> None:
+    assert SCALARS
+    assert {name.split(".")[0] for name in FORMULAS} == set(ROOMS)

@@ -1,0 +1,72 @@
+"""How high the house may be: file and function length, no defaults, no isinstance, no Any in the formula rooms."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.house.formulas import ROOMS, formulas
+
+import steelyard
+
+PACKAGE = Path(steelyard.__file__).parent
+FILES = sorted(PACKAGE.rglob("*.py"))
+ROOM_FILES = [file for file in FILES if file.relative_to(PACKAGE).parts[0] in ROOMS]
+LONGEST_FILE = 300
+LONGEST_FUNCTION = 40
+
+
+def identify(file: Path) -> str:
+    return str(file.relative_to(PACKAGE))
+
+
+def functions(tree: ast.AST) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
+    return (node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef))
+
+
+def code_lines(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
+    """Count the lines of a function, from `def` to its end, without its docstring."""
+    first = function.body[0]
+    documented = isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant)
+    lines = (function.end_lineno or 0) - function.lineno + 1
+    return lines - ((first.end_lineno or 0) - first.lineno + 1) if documented else lines
+
+
+@pytest.mark.parametrize("file", FILES, ids=identify)
+def test_files_and_functions_stay_short(file: Path) -> None:
+    text = file.read_text("utf-8")
+    assert len(text.splitlines()) <= LONGEST_FILE
+    long = {node.name: code_lines(node) for node in functions(ast.parse(text)) if code_lines(node) > LONGEST_FUNCTION}
+    assert not long
+
+
+@pytest.mark.parametrize("file", FILES, ids=identify)
+def test_every_module_says_what_it_is(file: Path) -> None:
+    assert ast.get_docstring(ast.parse(file.read_text("utf-8")))
+
+
+@pytest.mark.parametrize("file", ROOM_FILES, ids=identify)
+def test_rooms_ask_no_types(file: Path) -> None:
+    tree = ast.parse(file.read_text("utf-8"))
+    names = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+    assert not names & {"isinstance", "issubclass", "Any", "getattr"}
+    assert "type: ignore" not in file.read_text("utf-8")
+
+
+def test_formulas_have_no_default_arguments() -> None:
+    with_defaults = {
+        name: formula.function.__name__
+        for name, formula in formulas(*ROOMS).items()
+        if formula.function.__defaults__ or formula.function.__kwdefaults__
+    }
+    assert not with_defaults
+
+
+def test_every_public_function_has_a_docstring() -> None:
+    bare = [
+        f"{identify(file)}:{node.name}"
+        for file in FILES
+        for node in functions(ast.parse(file.read_text("utf-8")))
+        if not node.name.startswith("_") and not ast.get_docstring(node)
+    ]
+    assert not bare
