@@ -1,0 +1,116 @@
+"""Parameters of one rank, and the bytes of their weights, gradients and optimizer states."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from steelyard.tables import Architecture, Job, Layout, Stack
+from steelyard.units import Bytes, Count, Share
+
+
+@dataclass(frozen=True, slots=True)
+class RankParams:
+    """Parameters of one rank: `whole` before and `shard` after ZeRO divides them."""
+
+    whole: Count
+    shard: Count
+
+
+@dataclass(frozen=True, slots=True)
+class States:
+    """Bytes of one rank's weights, gradients and optimizer states."""
+
+    weights_bytes: Bytes
+    gradients_bytes: Bytes
+    optimizer_bytes: Bytes
+
+
+def dense_block(architecture: Architecture) -> Count:
+    """Parameters of a mean block without its routed experts (what the blocks leave out is spread over them)."""
+    arch = architecture
+    sparse = arch.moe_layers * (arch.shared_params - arch.mlp_params)
+    return arch.attention_params + arch.mlp_params + (sparse + arch.extra_params) / arch.layers
+
+
+def routed_block(architecture: Architecture) -> Count:
+    """Parameters of all routed experts of a mean block."""
+    return architecture.routed_params * architecture.moe_layers / architecture.layers
+
+
+def expert_ranks(layout: Layout) -> Count:
+    """Ranks that share the experts of one block: the expert-parallel ones, or else the tensor-parallel ones."""
+    return np.where(layout.ep > 1, layout.ep, layout.tp)
+
+
+def rank_params(dense: Count, routed: Count, layout: Layout) -> RankParams:
+    r"""Parameters that one rank holds of a stage.
+
+    .. math:: \frac{D}{t} + \frac{R}{e}, \quad \frac{D}{t\,n} + \frac{R}{\max(t\,n, e)}
+
+    Args:
+        dense: parameters D of the stage, routed experts apart.
+        routed: parameters R of the stage's routed experts.
+        layout: tensor (t), expert (e) and ZeRO shard (n) ranks.
+
+    Source: Rajbhandari et al. 2020, arXiv 1910.02054, section 5; experts have their own, smaller data-parallel
+        group of t·n/e ranks, so that sharded states of experts end on t·n ranks like the others.
+    Limits: norms and router are counted as divided by t (below 0.1 %).
+    """
+    experts = expert_ranks(layout)
+    shards = layout.tp * layout.shard_devices
+    return RankParams(dense / layout.tp + routed / experts, dense / shards + routed / np.maximum(shards, experts))
+
+
+def weight_bytes(job: Job, stack: Stack) -> Bytes:
+    r"""Bytes of one parameter's weight in memory, frozen share included, fp32 master copy apart.
+
+    .. math:: \tau\,\max(w (1 - c),\; e - m) + \tau\,k\,g + (1 - \tau)\,\max(f, F)
+
+    Args:
+        job: trainable share (τ), bytes of an element (e), of an element inside a matrix product (g), of the master
+            copy (m) and of a frozen parameter (f).
+        stack: bytes of a working copy (w), whether it is only cast (c), 8-bit copies (k), least bytes of a
+            frozen parameter that is not quantised (F).
+
+    Source: Micikevicius et al. 2018, arXiv 1710.03740 (master copy); Hu et al. 2021, arXiv 2106.09685 (frozen share).
+    Limits: without a master copy the working copy has the element's bytes.
+    """
+    kept = np.maximum(stack.weight_bytes * (1 - stack.cast), job.element_bytes - job.master_bytes)
+    copies = stack.fp8_copies * job.gemm_bytes * (job.gemm_bytes < job.element_bytes)
+    frozen = np.where(job.frozen_bytes >= 2, np.maximum(job.frozen_bytes, stack.frozen_bytes), job.frozen_bytes)
+    trained = job.trainable_share
+    return trained * (kept + copies) + (1 - trained) * frozen
+
+
+def states(job: Job, layout: Layout, stack: Stack, params: RankParams) -> States:
+    r"""Bytes of one rank's model states under ZeRO.
+
+    .. math:: w\,(P | P_3), \quad \tau\,g\,(P | P_2), \quad \tau\,(m + o + u)\,(P | P_1)
+
+    where :math:`P_k` is the shard from ZeRO stage k on and the whole below it.
+
+    Args:
+        job: optimizer moments (o), master copy (m) and trainable share (τ).
+        layout: ZeRO stage; offload keeps optimizer states, and the gradients sharded with them, on the host.
+        stack: bytes of gradients (g) and updates (u) of one parameter; the stage from which gradients are sharded.
+        params: parameters P of the rank.
+
+    Source: Rajbhandari et al. 2020, arXiv 1910.02054, figure 1.
+    Limits: states only; activations and buffers are apart.
+    """
+    trained = job.trainable_share
+    split_optimizer, split_gradients, split_weights = _split(layout, stack)
+    saved = params.whole - params.shard
+    host = 1 - layout.offload
+    weights = weight_bytes(job, stack) * (params.whole - split_weights * saved)
+    gradients = stack.grad_bytes * trained * (params.whole - split_gradients * saved)
+    optimizer = (job.master_bytes + job.moment_bytes + stack.update_bytes) * trained
+    return States(
+        weights_bytes=weights,
+        gradients_bytes=gradients * (1 - layout.offload * split_gradients),
+        optimizer_bytes=optimizer * host * (params.whole - split_optimizer * saved),
+    )
+
+
+def _split(layout: Layout, stack: Stack) -> tuple[Share, Share, Share]:
+    return layout.zero >= 1, layout.zero >= stack.grad_sharded_from, layout.zero >= 3  # type: ignore[return-value]
