@@ -3,7 +3,6 @@
 import importlib
 import os
 import sys
-from collections.abc import Sequence
 from typing import Any, NoReturn
 
 import click
@@ -18,6 +17,8 @@ VERBS = {
     "catalog": "What is known of accelerators, systems, models, offers and sites, with sources.",
     "validate": "How right the predictions are, against published runs.",
 }
+
+Resolved = tuple[str | None, click.Command | None, list[str]]
 
 INTERRUPTED = 130
 PIPE_CLOSED = 141
@@ -52,11 +53,11 @@ class App(click.Group):
         with formatter.section("Commands"):
             formatter.write_dl(list(VERBS.items()))
 
-    def main(self, args: Sequence[str] | None = None, prog_name: str | None = None, **extra: Any) -> NoReturn:
+    def main(self, *args: Any, **extra: Any) -> Any:
         """Run, and turn whatever goes wrong on purpose into one message and an exit code."""
         extra["standalone_mode"] = False
         try:
-            code = super().main(args, prog_name, **extra)
+            code = super().main(*args, **extra)
             sys.stdout.flush()
         except click.exceptions.NoArgsIsHelpError as error:
             click.echo(error.ctx.get_help() if error.ctx else "")

@@ -1,7 +1,7 @@
 """One JSON object of anything the house returns: NaN becomes null, NumPy becomes Python."""
 
 import dataclasses
-import datetime
+import datetime as dt
 import json
 import math
 from collections.abc import Mapping
@@ -25,7 +25,7 @@ def plain(value: Any) -> Any:
     """Return the value as dicts, lists, text, numbers and None, all the way down.
 
     >>> import numpy as np
-    >>> plain({"a": np.float64(2.5), "b": np.array([1.0, np.nan]), "c": (datetime.date(2026, 1, 2), np.int64(3))})
+    >>> plain({"a": np.float64(2.5), "b": np.array([1.0, np.nan]), "c": (dt.date(2026, 1, 2), np.int64(3))})
     {'a': 2.5, 'b': [1.0, None], 'c': ['2026-01-02', 3]}
     """
     if hasattr(value, "tolist"):
@@ -36,7 +36,7 @@ def plain(value: Any) -> Any:
         return value if math.isfinite(value) else None
     if isinstance(value, Mapping):
         return {str(key): plain(item) for key, item in value.items()}
-    if isinstance(value, datetime.date | datetime.datetime):
+    if isinstance(value, dt.date | dt.datetime):
         return value.isoformat()
     if isinstance(value, PurePath):
         return str(value)

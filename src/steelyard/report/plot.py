@@ -14,10 +14,10 @@ def scatter(
     width: int = 60,
     height: int = 12,
 ) -> list[str]:
-    """Return the lines of a scatter on logarithmic axes; later points cover earlier ones.
+    r"""Return the lines of a scatter on logarithmic axes; later points cover earlier ones.
 
     >>> drawn = scatter([(1, 100, "A"), (10, 10, "B")], lambda v: f"{v:.0f} h", lambda v: f"${v:.0f}", 12, 3)
-    >>> print("\\n".join(drawn))
+    >>> print("\n".join(drawn))
     $100 ┤A
          │
      $10 ┤           B
