@@ -120,15 +120,17 @@ class Kernels:
 
     gemm_efficiency: Share  # of the matrix peak, large shapes
     gemm_launch_s: Seconds  # fixed cost of one matrix product
-    gemm_half_width: Count  # inner or output width at which half of the efficiency is reached
-    attention_efficiency: Share  # of the 16-bit peak, fused kernel, long sequences
+    gemm_half_width: Count  # width at which half of it is reached, the other two dimensions being wide
+    attention_efficiency: Share  # of the 16-bit peak, fused kernel, long sequences and wide heads
     attention_half_tokens: Count  # sequence length at which half of it is reached
+    attention_half_dim: Count  # head width at which half of it is reached
     unfused_efficiency: Share  # of the 16-bit peak, attention as two batched products
     memory_efficiency: Share  # of the memory bandwidth, element-wise kernels
     link_efficiency: Share  # of the in-domain link, large messages
     nic_efficiency: Share  # of the network, large messages
-    link_hop_s: Seconds  # start-up of one message inside the domain
-    nic_hop_s: Seconds  # start-up of one message between domains
+    link_hop_s: Seconds  # an empty collective inside the domain
+    nic_hop_s: Seconds  # what each further domain adds to it
+    nic_congestion: Share  # loss of network bandwidth at each doubling of the domains that exchange
     time_scale: Share  # residual factor of the chip on the whole step (1: none)
     compute_power: Share  # of the TDP, drawn while computing
     communication_power: Share  # of the TDP, drawn while only communicating
