@@ -1,1 +1,44 @@
-"""catalog."""
+"""Facts with their sources: accelerators, systems, offers, sites, models, and fitted efficiencies.
+
+catalog = load()                       one object, each table read when first asked for
+catalog.accelerator("H100")            a name or alias → a row, or UnknownName with the nearest
+machine(catalog.system("p5.48xlarge"), "bf16")   a row → numbers in SI
+"""
+
+from steelyard.catalog.gather import (
+    kernels,
+    kernels_rows,
+    machine,
+    offer,
+    site,
+    stack,
+    stack_rows,
+    stacks,
+    supports,
+)
+from steelyard.catalog.load import Catalog, load
+from steelyard.catalog.schema import Accelerator, Fact, Facts, Fitted, Interruption, Offer, Price, Site, Source, System
+
+__all__ = [
+    "Accelerator",
+    "Catalog",
+    "Fact",
+    "Facts",
+    "Fitted",
+    "Interruption",
+    "Offer",
+    "Price",
+    "Site",
+    "Source",
+    "System",
+    "kernels",
+    "kernels_rows",
+    "load",
+    "machine",
+    "offer",
+    "site",
+    "stack",
+    "stack_rows",
+    "stacks",
+    "supports",
+]

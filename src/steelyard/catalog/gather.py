@@ -1,0 +1,171 @@
+"""From rows of the catalog to the tables that the rooms compute with: numbers alone, in SI, NaN where unknown."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import fields
+
+from steelyard import tables
+from steelyard.catalog.load import Catalog, load
+from steelyard.catalog.schema import Accelerator, Fitted, Offer, Site, System
+from steelyard.errors import BadCatalog, BadInput, UnknownName
+from steelyard.units import GB_BYTES, HOUR_S
+
+PRECISIONS = ("fp32", "tf32", "fp16", "bf16", "fp8", "fp4")
+FULL_PRECISIONS = ("fp32", "tf32")
+ANY = "any"
+
+
+def supports(accelerator: Accelerator, precision: str) -> bool:
+    """Return whether the accelerator has a dense peak at this precision in the catalog.
+
+    >>> supports(load().accelerator("V100"), "bf16"), supports(load().accelerator("V100"), "fp16")
+    (False, True)
+    """
+    return not math.isnan(accelerator.peak(precision))
+
+
+def machine(system: System, precision: str, catalog: Catalog | None = None) -> tables.Machine:
+    """Return the numbers of one system at a precision; BadInput where the chip lacks the precision.
+
+    `fp32` means true 32-bit products; pass `tf32` for what PyTorch calls fp32 on Ampere and later. Under fp32 and tf32
+    the 16-bit peak is that of the precision itself, since attention then runs at it too.
+
+    >>> p5 = machine(load().system("p5.48xlarge"), "bf16")
+    >>> p5.peak_flop_per_s, p5.domain_devices, p5.link_bytes_per_s, p5.nic_bytes_per_s
+    (989000000000000.0, 8.0, 450000000000.0, 50000000000.0)
+    """
+    catalog = catalog or load()
+    chip = catalog.accelerator(system.accelerator)
+    peak = chip.peak(precision)
+    if math.isnan(peak):
+        has = ", ".join(chip.precisions)
+        raise BadInput(f"{chip.id} has no dense {precision} peak in the catalog; it has: {has}")
+    facts = chip.facts
+    return tables.Machine(
+        peak_flop_per_s=peak,
+        peak16_flop_per_s=peak if precision in FULL_PRECISIONS else _peak16(chip, peak),
+        memory_bytes=chip.memory_bytes,
+        memory_bytes_per_s=facts.value("memory_bandwidth"),
+        domain_devices=float(system.domain_devices),
+        node_devices=float(system.node_devices),
+        link_bytes_per_s=_link(system, chip, catalog),
+        nic_bytes_per_s=system.nic_gb_per_s * GB_BYTES / system.node_devices,
+        host_bytes_per_s=_host(chip, catalog),
+        tdp_w=chip.tdp_w,
+        idle_w=facts.value("idle_power"),
+        host_w=system.host_w / system.devices,
+        embodied_kgco2e=_embodied(chip, catalog),
+    )
+
+
+def site(row: Site) -> tables.Site:
+    """Return the numbers of a site; a kind of carbon that nobody publishes for it is NaN, never another kind.
+
+    >>> finland = site(load().site("gcp/europe-north1"))
+    >>> bool(finland.location_net_kg_per_j < finland.location_gross_kg_per_j), finland.market_kg_per_j
+    (True, nan)
+    """
+    value = row.facts.value
+    return tables.Site(
+        pue=value("pue"),
+        location_gross_kg_per_j=value("location_gross"),
+        location_net_kg_per_j=value("location_net"),
+        market_kg_per_j=value("market"),
+        marginal_kg_per_j=value("marginal"),
+        water_onsite_m3_per_j=value("water_onsite"),
+        water_offsite_m3_per_j=value("water_offsite"),
+    )
+
+
+def offer(row: Offer, purchase: str) -> tables.Offer:
+    """Return the price of one device-second; NaN where the provider does not sell it so.
+
+    >>> round(offer(load().offers_of(["H100"], ["aws/us-east-1"])[0], "on-demand").usd_per_device_s * 3600, 2)
+    6.88
+    """
+    price = row.prices.get(purchase)
+    return tables.Offer(math.nan if price is None else price.usd_per_hour / row.devices / HOUR_S)
+
+
+def kernels_rows(accelerator: Accelerator, precision: str, catalog: Catalog | None = None) -> dict[str, Fitted]:
+    """Return the fitted row behind each field of `tables.Kernels`: of the chip, else its family, else of any chip."""
+    entities = (accelerator.id, f"family:{accelerator.family}", ANY)
+    return _fitted("kernels", tables.Kernels, (catalog or load()).kernels, entities, precision)
+
+
+def kernels(accelerator: Accelerator, precision: str, catalog: Catalog | None = None) -> tables.Kernels:
+    """Return the calibrated kernel figures of an accelerator at a precision."""
+    rows = kernels_rows(accelerator, precision, catalog)
+    return tables.Kernels(**{name: row.value for name, row in rows.items()})
+
+
+def stacks(catalog: Catalog | None = None) -> tuple[str, ...]:
+    """Return the names of the calibrated software stacks."""
+    return tuple(sorted({entity for entity, _, _ in (catalog or load()).stacks if entity != ANY}))
+
+
+def stack_rows(name: str, catalog: Catalog | None = None) -> dict[str, Fitted]:
+    """Return the fitted row behind each field of `tables.Stack`: of the stack, else of any stack."""
+    catalog = catalog or load()
+    known = stacks(catalog)
+    if name not in known and name != ANY:
+        raise UnknownName("stack", name, known)
+    return _fitted("stacks", tables.Stack, catalog.stacks, (name, ANY), ANY)
+
+
+def stack(name: str, catalog: Catalog | None = None) -> tables.Stack:
+    """Return the calibrated figures of a software stack."""
+    return tables.Stack(**{field: row.value for field, row in stack_rows(name, catalog).items()})
+
+
+def _peak16(chip: Accelerator, peak: float) -> float:
+    """Return the 16-bit peak: bf16, else fp16, else (no 16-bit matrix unit on record) the job's own."""
+    found = chip.peak("bf16")
+    found = chip.peak("fp16") if math.isnan(found) else found
+    return peak if math.isnan(found) else found
+
+
+def _host(chip: Accelerator, catalog: Catalog) -> float:
+    """Return the rate between a device and host memory: its own link to the CPU, else its PCIe slot."""
+    own = chip.facts.value("host_bandwidth")
+    if not math.isnan(own):
+        return own
+    bus = chip.facts.fact("pcie_generation")
+    return math.nan if bus is None else catalog.buses[f"pcie/{bus.value:g}"].value("bandwidth_x16")
+
+
+def _link(system: System, chip: Accelerator, catalog: Catalog) -> float:
+    """Return the rate of one device into the fast domain: the system's own figure, PCIe's, or the chip's."""
+    if not math.isnan(system.link_gb_per_s):
+        return system.link_gb_per_s * GB_BYTES
+    return _host(chip, catalog) if system.topology == "pcie" else chip.facts.value("link_bandwidth")
+
+
+def _embodied(chip: Accelerator, catalog: Catalog) -> float:
+    """Return the embodied carbon of a device with its share of the server.
+
+    A figure for both together comes first; else the device's own plus the server's share; else it is unknown.
+    """
+    facts = catalog.embodied.get(chip.id)
+    if facts is None:
+        return math.nan
+    together = facts.value("device_and_server")
+    server = catalog.embodied.get(f"server/{chip.family}")
+    if not math.isnan(together) or server is None:
+        return together
+    return facts.value("device") + server.value("server_share")
+
+
+def _fitted(
+    table: str, kind: type, rows: Mapping[tuple[str, str, str], Fitted], entities: tuple[str, ...], precision: str
+) -> dict[str, Fitted]:
+    found = {}
+    for name in (field.name for field in fields(kind)):
+        keys = ((entity, width, name) for entity in entities for width in (precision, ANY))
+        row = next((rows[key] for key in keys if key in rows), None)
+        if row is None:
+            raise BadCatalog(
+                f"{table}.csv has no {name} for {', '.join(entities)} at {precision}; run the fit, or add a row 'any'"
+            )
+        found[name] = row
+    return found

@@ -1,0 +1,146 @@
+"""The catalog as one object: every table read when first asked for, every name looked up in one way."""
+
+from collections.abc import Mapping, Sequence
+from functools import cached_property, lru_cache
+from pathlib import Path
+
+from steelyard.catalog import quarantine, query, read
+from steelyard.catalog.schema import Accelerator, Facts, Fitted, Interruption, Offer, Site, Source, System
+from steelyard.errors import BadCatalog
+
+DATA = Path(__file__).parent / "data"
+
+
+class Catalog:
+    """All tables of one folder.
+
+    >>> catalog = load()
+    >>> catalog.accelerator("h100").id, catalog.accelerator("TPUv5p").peak("bf16")
+    ('H100-80GB-SXM', 459000000000000.0)
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    @cached_property
+    def sources(self) -> Mapping[str, Source]:
+        """All sources by id."""
+        return {row.id: row for row in read.made(self.folder, "sources", read.source)}
+
+    @cached_property
+    def accelerators(self) -> Mapping[str, Accelerator]:
+        """All accelerators by id, each with the facts of all sources."""
+        facts = read.facts(self.folder, "accelerators", "accelerator", self.sources)
+        rows = read.made(self.folder, "accelerators_index", lambda row: read.accelerator(row, facts))
+        found = {row.id: row for row in rows}
+        if unknown := facts.keys() - found.keys():
+            raise BadCatalog(f"accelerators.csv has facts of {sorted(unknown)}, which accelerators_index.csv lacks")
+        return found
+
+    @cached_property
+    def buses(self) -> Mapping[str, Facts]:
+        """Facts of buses that many machines share, by `pcie/<generation>`."""
+        return {name: Facts(rows) for name, rows in read.facts(self.folder, "buses", "bus", self.sources).items()}
+
+    @cached_property
+    def embodied(self) -> Mapping[str, Facts]:
+        """Embodied carbon by accelerator id, and of a server's share by `server/<family>`."""
+        found = read.facts(self.folder, "embodied", "entity", self.sources)
+        return {name: Facts(rows) for name, rows in found.items()}
+
+    @cached_property
+    def systems(self) -> Mapping[str, System]:
+        """All systems by id."""
+        return {row.id: row for row in read.made(self.folder, "systems", lambda row: read.system(row, self.sources))}
+
+    @cached_property
+    def sites(self) -> Mapping[str, Site]:
+        """All sites by id, each with the grid, PUE and water facts of every place it lies in."""
+        known: read.FactsOf = {}
+        for table in ("intensity", "pue", "water"):
+            for place, rows in read.facts(self.folder, table, "place", self.sources).items():
+                known.setdefault(place, {}).update(rows)
+        return {row.id: row for row in read.made(self.folder, "sites", lambda row: read.site(row, known))}
+
+    @cached_property
+    def offers(self) -> tuple[Offer, ...]:
+        """All offers; prices that break a rule of `quarantine` carry the reason."""
+        rows = tuple(read.made(self.folder, "offers", lambda row: read.offer(row, self.sources)))
+        cuts = tuple(read.made(self.folder, "price_cuts", quarantine.price_cut))
+        return quarantine.mark(rows, {row.id: row.country for row in self.sites.values()}, cuts)
+
+    @cached_property
+    def interruptions(self) -> Mapping[tuple[str, str], Interruption]:
+        """Published interruption bands of spot instances by (instance, `provider/region`)."""
+        rows = read.made(self.folder, "spot", lambda row: read.interruption(row, self.sources))
+        return {(row.instance, row.region): row for row in rows}
+
+    @cached_property
+    def models(self) -> tuple[Mapping[str, str], ...]:
+        """The rows of models.csv as text; `job` reads them."""
+        return tuple(read.table(self.folder, "models"))
+
+    @cached_property
+    def kernels(self) -> Mapping[tuple[str, str, str], Fitted]:
+        """Fitted kernel figures by (entity, precision, quantity)."""
+        return self._fitted("kernels")
+
+    @cached_property
+    def stacks(self) -> Mapping[tuple[str, str, str], Fitted]:
+        """Fitted software-stack figures by (entity, precision, quantity)."""
+        return self._fitted("stacks")
+
+    def accelerator(self, name: str) -> Accelerator:
+        """Return the accelerator of a name or alias; UnknownName carries the nearest ones."""
+        return query.find("accelerator", name, self._accelerator_names, self.accelerators)
+
+    def system(self, name: str) -> System:
+        """Return the system of a name: an instance type, a machine, or an accelerator (its reference unit)."""
+        row = self._system_names.get(query.plain(name))
+        if row is None and query.plain(name) in self._accelerator_names:
+            return query.reference(self.accelerator(name), self.systems.values())
+        return row or query.find("system", name, {}, [*self.systems, *self.accelerators])
+
+    def site(self, name: str) -> Site:
+        """Return the site of a name: `aws/us-east-1`, `country/FR`, or a region that only one provider has."""
+        return query.find("site", name, self._site_names, self.sites)
+
+    def offers_of(
+        self,
+        accelerators: Sequence[str] = (),
+        regions: Sequence[str] = (),
+        purchase: str = "on-demand",
+        quarantined: bool = False,
+    ) -> tuple[Offer, ...]:
+        """Return offers by accelerator names, region globs and purchase; a name or glob of nothing is an error.
+
+        >>> offers = load().offers_of(["H100", "H200", "TPU-v5p"], ["aws/us-*", "gcp/europe-*"])
+        >>> sorted({offer.provider for offer in offers})
+        ['aws', 'gcp']
+        """
+        ids = frozenset(self.accelerator(name).id for name in accelerators)
+        if regions:
+            query.check_globs(regions, [*self.sites, *(offer.place for offer in self.offers)])
+        return query.select(self.offers, ids, regions, purchase, quarantined)
+
+    def _fitted(self, name: str) -> Mapping[tuple[str, str, str], Fitted]:
+        rows = read.made(self.folder, name, read.fitted)
+        return {(row.entity, row.precision, row.quantity): row for row in rows}
+
+    @cached_property
+    def _accelerator_names(self) -> dict[str, Accelerator]:
+        return query.index(self.accelerators.values())
+
+    @cached_property
+    def _system_names(self) -> dict[str, System]:
+        return {query.plain(name): row for name, row in self.systems.items()}
+
+    @cached_property
+    def _site_names(self) -> dict[str, Site]:
+        return query.site_aliases(self.sites.values())
+
+
+@lru_cache(maxsize=4)
+def load(folder: Path = DATA) -> Catalog:
+    """Return the catalog of a folder, by default the one that Steelyard ships; the same object every time."""
+    return Catalog(folder)

@@ -1,0 +1,253 @@
+"""Reading the tables of `data/` into rows, each checked: a known source, a known unit, a number where one is due."""
+
+import csv
+import math
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import TypeVar
+
+from steelyard.catalog.schema import (
+    Accelerator,
+    Fact,
+    Facts,
+    Fitted,
+    Interruption,
+    Offer,
+    Price,
+    Site,
+    Source,
+    System,
+)
+from steelyard.errors import BadCatalog
+from steelyard.units import GB_BYTES, KWH_J
+
+Row = Mapping[str, str]
+Made = TypeVar("Made")
+FactsOf = dict[str, dict[str, tuple[Fact, ...]]]
+
+PURCHASES = ("on-demand", "spot", "reserved-1y", "reserved-3y")
+
+SI = {
+    "": 1.0,
+    "GB": GB_BYTES,
+    "MiB": 2.0**20,
+    "GB/s": GB_BYTES,
+    "TFLOP/s": 1e12,
+    "W": 1.0,
+    "nm": 1e-9,
+    "USD": 1.0,
+    "kg": 1.0,
+    "kg/kWh": 1 / KWH_J,
+    "L/kWh": 1e-3 / KWH_J,
+}
+"""Units that a row may use, and what one of them is in SI."""
+
+
+def number(text: str) -> float:
+    """Return the number of a cell; an empty cell is unknown.
+
+    >>> number("4.5"), number("")
+    (4.5, nan)
+    """
+    return float(text) if text else math.nan
+
+
+def cells(text: str, separator: str = "|") -> tuple[str, ...]:
+    """Return the parts of a cell that holds several.
+
+    >>> cells("H100|H100 SXM")
+    ('H100', 'H100 SXM')
+    """
+    return tuple(cell.strip() for cell in text.split(separator) if cell.strip())
+
+
+def table(folder: Path, name: str) -> Iterator[Row]:
+    """Yield the rows of one table of a catalog folder."""
+    path = folder / f"{name}.csv"
+    if not path.is_file():
+        raise BadCatalog(f"the catalog lacks {name}.csv (looked in {folder.name}/); restore or regenerate the file")
+    with path.open(newline="", encoding="utf-8") as lines:
+        yield from csv.DictReader(lines)
+
+
+def made(folder: Path, name: str, make: Callable[[Row], Made]) -> Iterator[Made]:
+    """Yield what `make` returns for each row of a table; name table and line where one cannot be read."""
+    for line, row in enumerate(table(folder, name), start=2):
+        try:
+            yield make(row)
+        except (ValueError, KeyError, TypeError) as error:
+            raise BadCatalog(f"{name}.csv line {line}: {error!r} in {dict(row)}") from error
+
+
+def source(row: Row) -> Source:
+    """Return one source."""
+    return Source(
+        id=row["id"],
+        what=row["what"],
+        locator=row["locator"],
+        version=row["version"],
+        licence=row["licence"],
+        attribution=row["attribution"],
+        checked=row["checked"],
+        rank=int(row["rank"]),
+    )
+
+
+def facts(folder: Path, name: str, key: str, sources: Mapping[str, Source]) -> FactsOf:
+    """Return the facts of a long table by entity and quantity, in the order of the file."""
+    found: dict[str, dict[str, list[Fact]]] = {}
+
+    def read(row: Row) -> None:
+        fact = Fact(
+            entity=row[key],
+            quantity=row["quantity"],
+            value=float(row["value"]),
+            unit=row["unit"],
+            conditions=row["conditions"],
+            source=row["source"],
+            checked=row["checked"],
+            note=row["note"],
+            rank=sources[row["source"]].rank,
+            si=float(row["value"]) * SI[row["unit"]],
+            year=int(row.get("year") or 0),
+        )
+        found.setdefault(fact.entity, {}).setdefault(fact.quantity, []).append(fact)
+
+    for _ in made(folder, name, read):
+        pass
+    return {entity: {name: tuple(rows) for name, rows in kinds.items()} for entity, kinds in found.items()}
+
+
+def accelerator(row: Row, known: FactsOf) -> Accelerator:
+    """Return one accelerator with its facts."""
+    return Accelerator(
+        id=row["id"],
+        vendor=row["vendor"],
+        architecture=row["architecture"],
+        family=row["family"],
+        form=row["form"],
+        year=int(row["year"]),
+        aliases=cells(row["aliases"]),
+        source=row["source"],
+        note=row["note"],
+        facts=Facts(known.get(row["id"], {})),
+    )
+
+
+def system(row: Row, sources: Mapping[str, Source]) -> System:
+    """Return one system."""
+    names = cells(row["sources"], ";")
+    if not names or any(name not in sources for name in names):
+        raise ValueError(f"unknown source in {row['sources']!r}")
+    return System(
+        id=row["id"],
+        provider=row["provider"],
+        accelerator=row["accelerator"],
+        devices=int(row["devices"]),
+        node_devices=int(row["node_devices"]),
+        domain_devices=int(row["domain_devices"]),
+        max_devices=int(row["max_devices"]) if row["max_devices"] else 0,
+        topology=row["topology"],
+        link_gb_per_s=number(row["link_gb_per_s"]),
+        nic_gb_per_s=number(row["nic_gb_per_s"]),
+        max_power_w=number(row["max_power_w"]),
+        host_w=number(row["host_w"]),
+        idle_w=number(row["idle_w"]),
+        price_usd=number(row["price_usd"]),
+        reference=row["reference"] == "1",
+        sources=names,
+        checked=row["checked"],
+        note=row["note"],
+    )
+
+
+def offer(row: Row, sources: Mapping[str, Source]) -> Offer:
+    """Return one offer; its doubtful prices are marked later, when all offers are known."""
+    prices = {}
+    for purchase in PURCHASES:
+        column = purchase.replace("-", "_")
+        if row[f"{column}_usd"]:
+            name = sources[row[f"{column}_source"]].id
+            prices[purchase] = Price(float(row[f"{column}_usd"]), row[f"{column}_date"], name)
+    if not prices:
+        raise ValueError("no price at all")
+    return Offer(
+        provider=row["provider"],
+        instance=row["instance"],
+        region=row["region"],
+        accelerator=row["accelerator"],
+        devices=int(row["devices"]),
+        system=row["system"],
+        site=row["site"],
+        prices=prices,
+        quarantine={},
+        note=row["note"],
+    )
+
+
+def site(row: Row, known: FactsOf) -> Site:
+    """Return one site with the facts of all places it lies in; a nearer place outranks every source."""
+    places = cells(row["places"])
+    merged: dict[str, tuple[Fact, ...]] = {}
+    for distance, place in enumerate(places):
+        for quantity, rows in known.get(place, {}).items():
+            ranked = tuple(_with_rank(fact, 1000 * distance + fact.rank) for fact in rows)
+            merged[quantity] = merged.get(quantity, ()) + ranked
+    return Site(
+        id=row["id"],
+        provider=row["provider"],
+        region=row["region"],
+        location=row["location"],
+        country=row["country"],
+        places=places,
+        source=row["source"],
+        note=row["note"],
+        facts=Facts(merged),
+    )
+
+
+def interruption(row: Row, sources: Mapping[str, Source]) -> Interruption:
+    """Return one published interruption band."""
+    return Interruption(
+        instance=row["instance"],
+        region=row["region"],
+        low=float(row["low"]),
+        high=float(row["high"]),
+        savings=float(row["savings"]),
+        date=row["date"],
+        source=sources[row["source"]].id,
+    )
+
+
+def fitted(row: Row) -> Fitted:
+    """Return one fitted figure."""
+    return Fitted(
+        entity=row["entity"],
+        precision=row["precision"],
+        quantity=row["quantity"],
+        value=float(row["value"]),
+        unit=row["unit"],
+        log_sd=number(row["log_sd"]),
+        rows=int(float(row["rows"] or 0)),
+        groups=int(float(row["groups"] or 0)),
+        source=row["source"],
+        command=row["command"],
+        checked=row["checked"],
+        note=row["note"],
+    )
+
+
+def _with_rank(fact: Fact, rank: int) -> Fact:
+    return Fact(
+        fact.entity,
+        fact.quantity,
+        fact.value,
+        fact.unit,
+        fact.conditions,
+        fact.source,
+        fact.checked,
+        fact.note,
+        rank,
+        fact.si,
+        fact.year,
+    )
