@@ -1,0 +1,127 @@
+"""Seconds that each kind of traffic holds its wire: per micro-batch, or per step for the gradients."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from steelyard.step.collectives import (
+    hierarchical_all_gather_s,
+    hierarchical_all_reduce_s,
+    hierarchical_all_to_all_s,
+    send_s,
+)
+from steelyard.step.placement import ranks_in_domain
+from steelyard.tables import Job, Kernels, Layout, Machine, Stack
+from steelyard.units import Bytes, BytesPerSecond, Count, Seconds, Share
+
+Exchange = Callable[[Bytes, Count, Count, BytesPerSecond, BytesPerSecond, Seconds, Seconds], Seconds]
+
+
+@dataclass(frozen=True, slots=True)
+class Wires:
+    """Achievable bandwidth of one device's links and the start-up of a message on them."""
+
+    link_bytes_per_s: BytesPerSecond
+    nic_bytes_per_s: BytesPerSecond
+    link_hop_s: Seconds
+    nic_hop_s: Seconds
+    nic_congestion: Share
+
+
+@dataclass(frozen=True, slots=True)
+class Traffic:
+    """One block's forward exchanges for one micro-batch; for data parallelism, all of the rank's share once."""
+
+    tp_s: Seconds  # one all-reduce of the hidden state (or its halves, under sequence parallelism)
+    cp_s: Seconds  # keys and values once around the ring
+    ep_s: Seconds  # one all-to-all
+    pp_s: Seconds  # one hidden state to the next stage
+    reduce_s: Seconds  # gradients, once
+    gather_s: Seconds  # parameters, once
+
+
+def wires(machine: Machine, kernels: Kernels, layout: Layout) -> Wires:
+    """Return the achievable wires; a job inside one domain never asks the network, known or not."""
+    alone = layout.devices <= machine.domain_devices
+    return Wires(
+        link_bytes_per_s=machine.link_bytes_per_s * kernels.link_efficiency,
+        nic_bytes_per_s=np.where(alone, machine.link_bytes_per_s, machine.nic_bytes_per_s * kernels.nic_efficiency),
+        link_hop_s=kernels.link_hop_s,
+        nic_hop_s=kernels.nic_hop_s,
+        nic_congestion=kernels.nic_congestion,
+    )
+
+
+def traffic(job: Job, layout: Layout, machine: Machine, kernels: Kernels, stack: Stack) -> Traffic:
+    """Return how long each exchange takes on an otherwise idle wire."""
+    lines = wires(machine, kernels, layout)
+    domain = machine.domain_devices
+    arch = job.architecture
+    tokens = layout.micro_batch * job.sequence_tokens / layout.cp
+    hidden = tokens * arch.hidden * job.element_bytes
+    split = hidden / np.where(layout.sp, layout.tp, 1)
+    keys_values = tokens * arch.kv_heads * (arch.head_dim + arch.v_head_dim) * job.element_bytes / layout.tp
+    crossing = np.where(layout.tp * layout.cp * layout.dp >= domain, lines.nic_bytes_per_s, lines.link_bytes_per_s)
+    reduce_s, gather_s = _data_parallel(job, layout, domain, lines, stack)
+    return Traffic(
+        tp_s=_over(hierarchical_all_reduce_s, hidden, layout.tp, ranks_in_domain(layout.tp, 1, domain), lines),
+        cp_s=(layout.cp - 1) * send_s(keys_values, _narrow(layout.tp * layout.cp, domain, lines), lines.link_hop_s),
+        ep_s=_experts_s(split * arch.top_k, layout, domain, lines),
+        pp_s=np.where(layout.pp > 1, send_s(split, crossing, lines.nic_hop_s), 0.0),
+        reduce_s=reduce_s,
+        gather_s=gather_s,
+    )
+
+
+def rank_params(job: Job, layout: Layout) -> tuple[Count, Count]:
+    """Return the (dense, routed-expert) parameters of the heaviest stage's rank, before any ZeRO sharding."""
+    arch = job.architecture
+    routed = arch.routed_params * arch.moe_layers
+    stage = layout.stage_layers / arch.layers
+    dense = (arch.total_params - routed) * stage / layout.tp
+    return dense, routed * stage / np.where(layout.ep > 1, layout.ep, layout.tp)
+
+
+def _over(exchange: Exchange, payload: Bytes, ranks: Count, local: Count, lines: Wires) -> Seconds:
+    """One collective of a group with `local` of its ranks in each domain, on a network that congests as it spreads."""
+    domains = ranks / local
+    return exchange(
+        payload,
+        local,
+        domains,
+        lines.link_bytes_per_s,
+        lines.nic_bytes_per_s / (1 + lines.nic_congestion * np.log2(domains)),
+        lines.link_hop_s,
+        lines.nic_hop_s,
+    )
+
+
+def _experts_s(payload: Bytes, layout: Layout, domain: Count, lines: Wires) -> Seconds:
+    if np.all(layout.ep == 1):
+        return np.float64(0)
+    return _over(hierarchical_all_to_all_s, payload, layout.ep, ranks_in_domain(layout.ep, 1, domain), lines)
+
+
+def _narrow(span: Count, domain: Count, lines: Wires) -> BytesPerSecond:
+    """The slowest wire of a ring that spans so many devices."""
+    return np.where(span > domain, lines.nic_bytes_per_s, lines.link_bytes_per_s)
+
+
+def _data_parallel(job: Job, layout: Layout, domain: Count, lines: Wires, stack: Stack) -> tuple[Seconds, Seconds]:
+    """Seconds to reduce all gradients of a rank once, and to gather all its parameters once (ZeRO >= 1)."""
+    dense, routed = rank_params(job, layout)
+    ranks = layout.dp * layout.cp
+    local = ranks_in_domain(ranks, layout.tp, domain)
+    expert_ranks = np.maximum(ranks * layout.tp / layout.ep, 1)
+    expert_local = ranks_in_domain(expert_ranks, layout.ep, domain)
+    sharded = ranks_in_domain(layout.shard_devices, layout.tp, domain)
+    grads = stack.grad_bytes * job.trainable_share
+    reduce_s = _over(hierarchical_all_reduce_s, dense * grads, ranks, local, lines)
+    weights = dense * stack.weight_bytes
+    gather_s = _over(hierarchical_all_gather_s, weights, layout.shard_devices, sharded, lines)
+    if np.any(routed):
+        reduce_s = reduce_s + _over(hierarchical_all_reduce_s, routed * grads, expert_ranks, expert_local, lines)
+        kept = routed * stack.weight_bytes
+        gather_s = gather_s + _over(hierarchical_all_gather_s, kept, expert_ranks, expert_local, lines)
+    return reduce_s, gather_s

@@ -1,0 +1,119 @@
+"""Seconds of one optimizer step: one micro-batch on the slowest stage, repeated, plus what happens once a step."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from steelyard.step.attention import FUSED_BACKWARD, UNFUSED_BACKWARD
+from steelyard.step.communication import Traffic, rank_params, traffic
+from steelyard.step.compute import Forward, forward
+from steelyard.tables import Job, Kernels, Layout, Machine, Stack, StepTime, Workload
+from steelyard.units import Bytes, Count, Seconds, Share
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """One micro-batch, forward and backward, on the slowest stage."""
+
+    gemm_s: Seconds
+    attention_s: Seconds
+    pointwise_s: Seconds
+    vocab_s: Seconds
+    recompute_s: Seconds
+    host_s: Seconds
+    tp_s: Seconds
+    cp_s: Seconds
+    ep_s: Seconds
+
+    def total_s(self) -> Seconds:
+        """Return the sum of the parts."""
+        busy = self.gemm_s + self.attention_s + self.pointwise_s + self.vocab_s + self.recompute_s
+        return busy + self.host_s + self.tp_s + self.cp_s + self.ep_s
+
+
+def time(job: Job, workload: Workload, layout: Layout, machine: Machine, kernels: Kernels, stack: Stack) -> StepTime:
+    """Return where the seconds of one optimizer step go.
+
+    A step is `micro_batches` ticks of the slowest stage, the bubble of filling and draining the pipeline
+    ((p-1)/v ticks, arXiv 2104.04473 section 2.2), the exposed gradient and parameter traffic, and the update.
+    """
+    moved = traffic(job, layout, machine, kernels, stack)
+    tick = _tick(job, layout, forward(job, workload, layout, machine, kernels, stack), moved, stack)
+    tick_s = tick.total_s()
+    count = layout.micro_batches
+    hops = layout.pp - 1
+    parts = {name: getattr(tick, name) * count for name in Tick.__dataclass_fields__}
+    parts["pp_s"] = stack.pp_exposed * 2 * (layout.vpp * count + hops) * moved.pp_s
+    parts["bubble_s"] = hops / layout.vpp * tick_s
+    parts["dp_s"] = _data_parallel_s(layout, moved, tick_s, stack)
+    parts["optimizer_s"] = stack.step_host_s + _update_s(job, layout, machine, kernels, stack)
+    scale = stack.time_scale * kernels.time_scale * _crowd(layout, machine, stack)
+    scaled = {name: value * scale for name, value in parts.items()}
+    return StepTime(
+        **scaled,
+        total_s=sum(scaled.values(), start=np.float64(0)),
+        model_flop=workload.model_flop * job.batch_sequences,
+    )
+
+
+def _tick(job: Job, layout: Layout, once: Forward, moved: Traffic, stack: Stack) -> Tick:
+    arch = job.architecture
+    stage = layout.stage_layers / arch.layers
+    full = np.where(layout.recompute >= 2, 1.0, 0.0)
+    trained = 1 + job.trainable_share
+    gemm = stage * once.gemm_s * (1 + trained)
+    attention = stage * once.attention_s * (1 + np.where(layout.flash, FUSED_BACKWARD, UNFUSED_BACKWARD))
+    pointwise = stage * once.pointwise_s * 3
+    recompute = stage * _recompute_s(layout, once)
+    vocab = once.vocab_s * (1 + trained) * np.where(layout.pp > 1, stack.vocab_exposed, 1.0)
+    busy = gemm + attention + pointwise + recompute + vocab
+    moe = arch.moe_layers / arch.layers * np.where(layout.ep > 1, 0.5, 0.0)
+    exchanges = (4 + 2 * full) * layout.stage_layers
+    return Tick(
+        gemm_s=gemm,
+        attention_s=attention,
+        pointwise_s=pointwise,
+        vocab_s=vocab,
+        recompute_s=recompute,
+        host_s=np.maximum(stack.layer_host_s * layout.stage_layers * (1 + full / 3) - busy, 0.0),
+        tp_s=stack.tp_exposed * exchanges * (1 - moe) * moved.tp_s,
+        cp_s=np.maximum((3 + full) * stage * arch.attention_layers * moved.cp_s - attention, 0.0),
+        ep_s=stack.ep_exposed * exchanges * arch.moe_layers / arch.layers * moved.ep_s,
+    )
+
+
+def _recompute_s(layout: Layout, once: Forward) -> Seconds:
+    """A second forward pass: of everything (full), or of what is cheap to redo (selective)."""
+    core = np.where(layout.flash, 0.0, once.attention_s)
+    everything = once.gemm_s + once.attention_s + once.pointwise_s
+    return np.where(
+        layout.recompute >= 2, everything, np.where(layout.recompute >= 1, core + once.pointwise_s / 2, 0.0)
+    )
+
+
+def _data_parallel_s(layout: Layout, moved: Traffic, tick_s: Seconds, stack: Stack) -> Seconds:
+    """Gradient and parameter traffic that compute does not hide.
+
+    Without sharded gradients one exchange a step hides behind one tick; ZeRO-2 reduces and ZeRO-3 also gathers (forward
+    and backward) at every micro-batch. What is left after the window, or the stack's unhidden share, is exposed.
+    """
+    every = np.where(layout.zero >= 2, layout.micro_batches, 1)
+    reduced = np.where(layout.zero >= 1, 0.5 * moved.reduce_s * every, moved.reduce_s)
+    gathers = np.where(layout.zero >= 3, 2 * every, np.where(layout.zero >= 1, 1, 0))
+    wire = reduced + gathers * moved.gather_s
+    return np.maximum(wire - every * tick_s, stack.dp_exposed * wire)
+
+
+def _update_s(job: Job, layout: Layout, machine: Machine, kernels: Kernels, stack: Stack) -> Seconds:
+    """Read and write the optimizer's states once; offloaded, gradients and weights cross to the host and back."""
+    dense, routed = rank_params(job, layout)
+    mine = (dense + routed) * job.trainable_share / np.where(layout.zero >= 1, layout.shard_devices, 1)
+    states: Bytes = 2 * (job.master_bytes + job.moment_bytes)
+    crossing: Bytes = stack.grad_bytes + stack.weight_bytes
+    on_device = mine * (states + crossing) / (machine.memory_bytes_per_s * kernels.memory_efficiency)
+    return np.where(layout.offload, mine * crossing / machine.host_bytes_per_s, on_device)
+
+
+def _crowd(layout: Layout, machine: Machine, stack: Stack) -> Share:
+    domains: Count = np.maximum(layout.devices / machine.domain_devices, 1.0)
+    return 1 + stack.doubling_loss * np.log2(domains)
