@@ -29,6 +29,6 @@ def predict(
         memory=peak,
         draw=drawn,
         energy=used,
-        carbon=carbon(drawn, used, site, machine),
+        carbon=carbon(drawn, used, site, machine, policy),
         money=money(drawn, offer),
     )
