@@ -1,9 +1,11 @@
-# Two commands for a fresh machine: `make plan` runs the main job, `make test` the tests; each installs what it needs.
+# Two commands for a fresh machine: `make plan` runs the main job, `make test` the tests; each installs what it needs
+# into $(VENV). PYTHON may name any Python from 3.11.
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: plan test lint types layers check fit bench clean
+.PHONY: plan test lint types layers docs check fit bench clean
 
 plan: $(VENV)/.core
 	$(BIN)/steelyard plan examples/llama-3-8b.yaml
@@ -23,17 +25,26 @@ layers: $(VENV)/.dev
 
 check: lint types layers test
 
+docs: $(VENV)/.dev  # writes docs/cli.md from the commands themselves
+	$(BIN)/python -m tests.cli.reference > docs/cli.md
+
 bench: $(VENV)/.dev
 	$(BIN)/python -m benchmarks
 
-$(VENV)/.core: pyproject.toml constraints.txt
+fit: $(VENV)/.dev  # fits the catalog's kernels and stacks to the published measurements
+	$(BIN)/python -m fit
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "steelyard needs Python 3.11 or newer; try: make PYTHON=python3.12"; exit 2; }
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable .
+
+$(VENV)/.core: pyproject.toml constraints.txt | $(VENV)/bin/python
+	$(PIP) --editable .
 	touch $@
 
-$(VENV)/.dev: pyproject.toml constraints.txt
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+$(VENV)/.dev: pyproject.toml constraints.txt | $(VENV)/bin/python
+	$(PIP) --editable '.[dev]'
 	touch $@ $(VENV)/.core
 
 clean:

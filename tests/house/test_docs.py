@@ -40,4 +40,4 @@ def test_readme_names_the_two_commands() -> None:
 def test_every_room_has_a_page() -> None:
     rooms = {path.parent.name for path in ROOT.glob("src/steelyard/*/__init__.py")}
     linked = (ROOT / "docs/index.md").read_text("utf-8")
-    assert {room for room in rooms if f"rooms/{room}.md" not in linked} == set()
+    assert {room for room in rooms if f"({room}.md)" not in linked} == set()
