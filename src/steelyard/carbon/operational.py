@@ -96,7 +96,11 @@ def sci_kgco2e(facility_j: Joules, marginal_kg_per_j: KgCo2ePerJoule, embodied_k
 
 
 def carbon(draw: Draw, energy: Energy, site: Site, machine: Machine, policy: Policy) -> Carbon:
-    """State a run's CO2e by each kind of intensity known at the site, and embodied carbon and water beside it."""
+    """State a run's CO2e by each kind of intensity known at the site, and embodied carbon and water beside it.
+
+    Source: Patterson et al. 2021, arXiv 2104.10350 (gross, net); GHG Protocol Scope 2 Guidance (location, market).
+    Limits: alternatives, never a sum; no avoided emissions are claimed from an average intensity.
+    """
     return Carbon(
         location_gross_kgco2e=operational_kgco2e(energy.facility_j, site.location_gross_kg_per_j),
         location_net_kgco2e=operational_kgco2e(energy.facility_j, site.location_net_kg_per_j),

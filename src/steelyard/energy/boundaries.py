@@ -64,7 +64,12 @@ def facility_j(it_j: Joules, pue: Share) -> Joules:
 
 
 def energy(draw: Draw, site: Site) -> Energy:
-    """Add up a run's energy at three boundaries: accelerators, with hosts and network, and at the facility's meter."""
+    """Add up a run's energy at three boundaries: accelerators, with hosts and network, and at the facility's meter.
+
+    Source: ISO/IEC 30134-2 (boundaries of PUE); Patterson et al. 2021, arXiv 2104.10350, Table 3 (what a processor's
+        average system power includes).
+    Limits: storage and service nodes outside the job are the site's, not the run's.
+    """
     accelerators = draw.devices * (
         draw.compute_s * draw.compute_w
         + draw.communication_s * draw.communication_w

@@ -25,6 +25,10 @@ def rent_usd(devices: Count, wall_s: Seconds, usd_per_device_s: UsdPerSecond) ->
 
 
 def money(draw: Draw, offer: Offer) -> Money:
-    """Price a run at its offer; spot interruptions are already in the run's seconds. NaN: not sold so."""
+    """Price a run at its offer; spot interruptions are already in the run's seconds. NaN: not sold so.
+
+    Source: `rent_usd`.
+    Limits: rent alone; the total equals the compute.
+    """
     compute = rent_usd(draw.devices, draw.wall_s, offer.usd_per_device_s)
     return Money(compute_usd=compute, total_usd=compute)

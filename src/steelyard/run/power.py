@@ -60,7 +60,8 @@ def host_w(tdp_w: Watts, host_power: Share, rated_w: Watts) -> Watts:
     >>> round(float(host_w(tdp_w=700.0, host_power=0.36, rated_w=575.0)))
     252
     """
-    return np.fmin(host_power * tdp_w, rated_w)
+    drawn_w = host_power * tdp_w
+    return np.where(drawn_w > rated_w, rated_w, drawn_w)
 
 
 def network_w(tdp_w: Watts, network_power: Share, devices: Count, domain_devices: Count) -> Watts:

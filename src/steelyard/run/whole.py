@@ -1,7 +1,5 @@
 """The run as a whole: `draw` lays steps, checkpoints and interruptions on one clock and gives each state its watts."""
 
-import numpy as np
-
 from steelyard.run.interruptions import interruptions_per_s, rework_share, save_share
 from steelyard.run.power import host_w, network_w, state_w, wait_w
 from steelyard.run.schedule import checkpoint_bytes, evaluation_s, save_s, step_count, training_s
@@ -15,18 +13,39 @@ def waiting_share(step_time: StepTime) -> Share:
     Source: the parts of `StepTime` sum to its total.
     Limits: traffic hidden under compute draws compute's power.
     """
-    waiting = (
-        step_time.tp_s + step_time.cp_s + step_time.ep_s + step_time.pp_s + step_time.dp_s
-        + step_time.bubble_s + step_time.host_s
-    )  # fmt: skip
-    return waiting / step_time.total_s
+    waiting = step_time.tp_s + step_time.cp_s + step_time.ep_s + step_time.pp_s + step_time.dp_s
+    return (waiting + step_time.bubble_s + step_time.host_s) / step_time.total_s
 
 
 def saving_s(job: Job, layout: Layout, policy: Policy) -> Seconds:
-    """Seconds until one checkpoint of the job is safe in storage."""
+    """Seconds until one checkpoint of the job is safe in storage.
+
+    Source: `checkpoint_bytes` and `save_s`.
+    Limits: frozen parameters are not written.
+    """
     parameters = job.architecture.total_params * job.trainable_share
     size = checkpoint_bytes(parameters, job.element_bytes, job.master_bytes, job.moment_bytes)
     return save_s(size, layout.devices, policy.checkpoint_bytes_per_s)
+
+
+def states_s(
+    work_s: Seconds, written_s: Seconds, layout: Layout, machine: Machine, policy: Policy
+) -> tuple[Seconds, Seconds, Seconds]:
+    """Seconds at work (rework included), writing checkpoints, and waiting for the start and for restarts.
+
+    Saving is paid for each second of work; rework and restarts for each second of uptime.
+
+    Source: arXiv 2410.18124 with interruptions at the rate of arXiv 2410.21680; see `interruptions`.
+    Limits: first order in the interruptions of one checkpoint interval.
+    """
+    rate = interruptions_per_s(
+        layout.devices, policy.failures_per_device_s, machine.node_devices, policy.preemptions_per_node_s
+    )
+    blocking = written_s * policy.checkpoint_blocking
+    checkpoint = work_s * save_share(rate, policy.restart_s, blocking)
+    uptime = work_s + checkpoint
+    busy = work_s + uptime * rework_share(rate, policy.restart_s, blocking, written_s)
+    return busy, checkpoint, policy.warmup_s + uptime * (rate * policy.restart_s)
 
 
 def draw(
@@ -40,26 +59,19 @@ def draw(
 ) -> Draw:
     """Predict what one run draws: seconds in each power state and watts in each.
 
-    Work is training and evaluation. Saving is paid for each second of work; rework and restarts for each second of
-    uptime, so that the four states sum to the wall clock. Rework draws what training draws; restarts and the first
-    warm-up wait.
+    Work is training and evaluation. Rework draws what training draws; restarts and the first warm-up wait. The four
+    states sum to the wall clock.
+
+    Source: the formulas of this room; watts are shares of the TDP that the catalog has fitted to measured power.
+    Limits: one mean power a state; hosts and switches at one level throughout.
     """
     training = training_s(step_count(job.tokens, job.batch_sequences, job.sequence_tokens), step_time.total_s)
     work = training + evaluation_s(training, policy.evaluation_share)
-
-    rate = interruptions_per_s(
-        layout.devices, policy.failures_per_device_s, machine.node_devices, policy.preemptions_per_node_s
-    )
-    written = saving_s(job, layout, policy)
-    blocking = written * policy.checkpoint_blocking
-    checkpoint = work * save_share(rate, policy.restart_s, blocking)
-    uptime = work + checkpoint
-    busy = work + uptime * rework_share(rate, policy.restart_s, blocking, written)
-    idle = policy.warmup_s + uptime * (rate * policy.restart_s)
+    busy, checkpoint, idle = states_s(work, saving_s(job, layout, policy), layout, machine, policy)
     communication = busy * waiting_share(step_time)
     wall = busy + checkpoint + idle
-
     tdp = machine.tdp_w
+    network = network_w(tdp, kernels.network_power, layout.devices, machine.domain_devices)
     return Draw(
         devices=layout.devices,
         wall_s=wall,
@@ -71,9 +83,6 @@ def draw(
         communication_w=state_w(tdp, kernels.communication_power),
         checkpoint_w=state_w(tdp, kernels.checkpoint_power),
         idle_w=wait_w(machine.idle_w, tdp, kernels.idle_power),
-        host_w=np.add(
-            host_w(tdp, kernels.host_power, machine.host_w),
-            network_w(tdp, kernels.network_power, layout.devices, machine.domain_devices),
-        ),
+        host_w=host_w(tdp, kernels.host_power, machine.host_w) + network,
         goodput=training / wall,
     )
