@@ -6,13 +6,13 @@ import pkgutil
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields, is_dataclass
-from typing import Annotated, Any, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Final, get_args, get_origin, get_type_hints
 
 import numpy as np
 
 import steelyard
 
-ROOMS = ("workload", "layout", "step", "run", "energy", "carbon", "money")
+ROOMS: Final = ("workload", "layout", "step", "run", "energy", "carbon", "money")
 DRAWS = 12
 
 # How large a quantity of each unit is, so that draws stay where the formulas mean something.
@@ -45,8 +45,9 @@ class Formula:
     result: Any
 
     @property
-    def scalar(self) -> bool:
-        return all(is_quantity(hint) for hint in [*self.parameters.values(), self.result])
+    def composed(self) -> bool:
+        """True if it takes or returns a table: it puts formulas together, and they name the sources."""
+        return not all(is_quantity(hint) for hint in [*self.parameters.values(), self.result])
 
 
 def is_quantity(hint: Any) -> bool:
@@ -103,8 +104,10 @@ def formulas(*rooms: str) -> dict[str, Formula]:
 def number(name: str, unit: str, draw: int) -> float:
     """One positive number for a field or argument: the same for the same name, unit and draw."""
     seed = np.random.default_rng([draw, *name.encode()])
-    if unit == "" and re.search(r"share|efficiency|exposed|causal|mla|gelu|dropout|^sp$|flash|offload|blocking", name):
-        return float(seed.choice([0.0, 0.25, 1.0]))
+    if unit == "" and re.search(r"^(causal|mla|gelu|dropout|sp|flash|offload|spot)$|_bias$", name):
+        return float(seed.choice([0.0, 1.0]))
+    if unit == "" and re.search(r"share|efficiency|exposed|blocking|_power$", name):
+        return float(seed.choice([0.25, 0.5, 1.0]))
     return SCALE[unit] * float(seed.choice([1.0, 2.0, 4.0, 8.0]))
 
 

@@ -1,0 +1,132 @@
+"""`steelyard catalog`: what is known, and where from."""
+
+import dataclasses
+import datetime as dt
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from steelyard.cli.say import json_option, say, tell
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from steelyard.catalog.load import Catalog
+
+KINDS = ("accelerators", "systems", "models", "offers", "sites")
+
+
+@click.command(short_help="What is known of accelerators, systems, models, offers and sites, with sources.")
+@click.argument("kind", type=click.Choice(KINDS))
+@click.argument("name", required=False)
+@json_option
+def catalog(kind: str, name: str | None, as_json: bool) -> None:
+    """List what is known of one KIND of thing, or show NAME with each value's source.
+
+    NAME may be an alias. If it is no thing's name but part of some, those are listed.
+    """
+    from steelyard.catalog import load
+
+    known = load()
+    row = exact(known, kind, name) if name else None
+    if row is not None:
+        show(known, kind, row, as_json)
+        return
+    rows = [row for row in everything(known, kind) if not name or name.lower() in words(row)]
+    if not rows:
+        raise unknown(known, kind, str(name))
+    if as_json:
+        tell({kind: [described(row) for row in rows]})
+    else:
+        from steelyard.report import shelf
+
+        say(shelf.offers(rows, dt.date.today()) if kind == "offers" else getattr(shelf, kind)(rows))
+
+
+def everything(known: "Catalog", kind: str) -> list[Any]:
+    """Return all rows of a kind."""
+    if kind == "models":
+        from steelyard.job import presets
+
+        return [model(name) for name in presets.names()]
+    rows = getattr(known, kind)
+    return list(rows) if kind == "offers" else list(rows.values())
+
+
+def exact(known: "Catalog", kind: str, name: str) -> Any | None:
+    """Return the thing of that name or alias, None if there is none."""
+    from steelyard.errors import UnknownName
+    from steelyard.job import presets
+
+    try:
+        if kind == "models":
+            return model(presets.find(name).name)
+        if kind == "offers":
+            return next((offer for offer in known.offers if offer.id.lower() == name.lower()), None)
+        return getattr(known, kind.removesuffix("s"))(name)
+    except UnknownName:
+        return None
+
+
+def unknown(known: "Catalog", kind: str, name: str) -> Exception:
+    """Return the error for a name that nothing bears, with the nearest."""
+    from steelyard.errors import UnknownName
+
+    return UnknownName(kind.removesuffix("s"), name, [identity(row) for row in everything(known, kind)])
+
+
+def identity(row: Any) -> str:
+    """Return the name of a row."""
+    return str(row["name"] if isinstance(row, dict) else row.id)
+
+
+def words(row: Any) -> str:
+    """Return the text that a filter looks in: a row's names, and the device of an offer."""
+    named = [identity(row), getattr(row, "accelerator", ""), getattr(row, "location", "")]
+    return " ".join([*named, *getattr(row, "aliases", ())]).lower()
+
+
+def model(name: str) -> "dict[str, Any]":
+    """Return a model as a mapping, with its parameters counted from its shape."""
+    from steelyard.job import presets
+    from steelyard.job.architecture import architecture
+
+    spec = presets.find(name)
+    counted = architecture(spec)
+    shape = dataclasses.asdict(spec)
+    published = shape.pop("published")
+    first = {"name": shape.pop("name"), "family": shape.pop("family")}
+    counts = {"params": int(counted.total_params), "active_params": int(counted.active_params)}
+    return first | counts | shape | {f"published_{key}": value for key, value in published.items()}
+
+
+def described(row: Any) -> "Mapping[str, Any]":
+    """Return a row as a mapping for JSON, its facts as a list with the one that is used marked."""
+    if isinstance(row, dict):
+        return row
+    values = {field.name: getattr(row, field.name) for field in dataclasses.fields(row)}
+    facts = values.pop("facts", None)
+    named = values if "id" in values else {"id": row.id} | values
+    if facts is None:
+        return named
+    listed = [
+        dataclasses.asdict(fact) | {"preferred": fact is facts.fact(quantity)}
+        for quantity, rows in facts.by_quantity.items()
+        for fact in rows
+    ]
+    return named | {"facts": listed}
+
+
+def show(known: "Catalog", kind: str, row: Any, as_json: bool) -> None:
+    """Print one thing with its sources."""
+    from steelyard.report import shelf
+    from steelyard.report.encode import plain
+
+    whole = plain(described(row))
+    if as_json:
+        tell(whole)
+        return
+    whole.pop("facts", None)
+    if kind == "models" and whole.get("published_source"):
+        whole["source"] = whole["published_source"]
+    say(shelf.entry(whole, getattr(row, "facts", None), known.sources))
