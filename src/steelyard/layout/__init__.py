@@ -1,1 +1,8 @@
-"""layout."""
+"""Parallel layouts of a machine: all of them, why one is invalid, and how people write one (Machine)."""
+
+from steelyard.layout.literal import parse, text_of
+from steelyard.layout.reason import Reason, sentence
+from steelyard.layout.space import BOUNDS, Bounds, size, space
+from steelyard.layout.valid import problem
+
+__all__ = ["BOUNDS", "Bounds", "Reason", "parse", "problem", "sentence", "size", "space", "text_of"]

@@ -1,0 +1,196 @@
+"""Layouts as people write them: `tp=2,pp=1,dp=32,mbs=2,zero=1`."""
+
+import math
+from typing import Any
+
+from steelyard.catalog.capabilities import Capability
+from steelyard.errors import BadLayout, nearest
+from steelyard.layout.reason import Reason, sentence
+from steelyard.layout.valid import problem
+from steelyard.tables import Job, Layout
+from steelyard.units import BytesPerSecond, Count
+
+KEYS = {
+    "tp": "tp",
+    "pp": "pp",
+    "vpp": "vpp",
+    "cp": "cp",
+    "dp": "dp",
+    "ep": "ep",
+    "zero": "zero",
+    "shard": "shard_devices",
+    "mbs": "micro_batch",
+    "ga": "micro_batches",
+    "sp": "sp",
+    "recompute": "recompute",
+    "flash": "flash",
+    "offload": "offload",
+}
+"""What a person writes, and the field of `Layout` that it sets."""
+
+WORDS = {"none": 0, "selective": 1, "full": 2, "no": 0, "off": 0, "false": 0, "yes": 1, "on": 1, "true": 1}
+RECOMPUTE = ("none", "selective", "full")
+
+
+def parse(
+    text: str, job: Job, devices: int, domain_devices: int, nic_bytes_per_s: BytesPerSecond, capability: Capability
+) -> Layout:
+    """Return the layout that a text describes, or raise `BadLayout` with the arithmetic that fails.
+
+    What is left out is filled in: dp from the devices, gradient accumulation from the batch, the stack's lowest ZeRO
+    stage, sequence parallelism wherever tp > 1 and the stack has it, fused attention, no recomputation, no offload.
+    """
+    layout = _filled(_given(text), job, devices, capability)
+    code = int(problem(job, layout, domain_devices, nic_bytes_per_s, capability))
+    if code:
+        raise BadLayout(_message(layout, Reason(code), job, domain_devices, capability))
+    return layout
+
+
+def text_of(layout: Layout) -> str:
+    """Return one layout as a person writes it; degrees of 1 that say nothing are left out.
+
+    >>> layout = Layout(64.0, 2.0, 1.0, 1.0, 1.0, 32.0, 1.0, 1.0, 32.0, 2.0, 4.0, 1.0, 1.0, 1.0, 0.0, 32.0)
+    >>> text_of(layout)
+    'tp=2,pp=1,dp=32,mbs=2,ga=4,zero=1,recompute=selective'
+    """
+    parts = [f"tp={layout.tp:.0f}", f"pp={layout.pp:.0f}"]
+    parts += [f"{key}={getattr(layout, key):.0f}" for key in ("vpp", "cp", "ep") if getattr(layout, key) > 1]
+    parts += [f"dp={layout.dp:.0f}", f"mbs={layout.micro_batch:.0f}", f"ga={layout.micro_batches:.0f}"]
+    parts.append(f"zero={layout.zero:.0f}")
+    if layout.zero > 0 and layout.shard_devices != layout.dp * layout.cp:
+        parts.append(f"shard={layout.shard_devices:.0f}")
+    if layout.tp > 1 and not layout.sp:
+        parts.append("sp=0")
+    if layout.recompute > 0:
+        parts.append(f"recompute={RECOMPUTE[int(layout.recompute)]}")
+    if not layout.flash:
+        parts.append("flash=0")
+    if layout.offload > 0:
+        parts.append("offload=1")
+    return ",".join(parts)
+
+
+def _given(text: str) -> dict[str, int]:
+    given: dict[str, int] = {}
+    for part in filter(None, (part.strip() for part in text.split(","))):
+        key, equals, value = (piece.strip().lower() for piece in part.partition("="))
+        if not equals or key not in KEYS:
+            near = nearest(key, KEYS, 1) or [", ".join(KEYS)]
+            raise BadLayout(f"cannot read {part!r} in layout {text!r}; write key=value, keys nearest: {near[0]}")
+        if KEYS[key] in given:
+            raise BadLayout(f"layout {text!r} gives {key} twice; give it once")
+        given[KEYS[key]] = _number(key, value, text)
+    return given
+
+
+def _number(key: str, value: str, text: str) -> int:
+    if value in WORDS:
+        return WORDS[value]
+    if not value.isascii() or not value.isdigit() or len(value) > 9:
+        hint = "none, selective or full" if key == "recompute" else "a whole number"
+        raise BadLayout(f"{key}={value!r} in layout {text!r} is not {hint}")
+    return int(value)
+
+
+def _filled(given: dict[str, int], job: Job, devices: int, capability: Capability) -> Layout:
+    tp, pp, cp = (max(given.get(key, 1), 1) for key in ("tp", "pp", "cp"))
+    dp = given.get("dp", max(devices // (tp * pp * cp), 1))
+    micro_batch = given.get("micro_batch", 1)
+    share = job.batch_sequences / max(dp * micro_batch, 1)
+    splits = capability.sp and tp > 1 and job.sequence_tokens % (cp * tp) == 0
+    fields: dict[str, Any] = {
+        "devices": devices,
+        "tp": 1,
+        "pp": 1,
+        "vpp": 1,
+        "cp": 1,
+        "dp": dp,
+        "ep": 1,
+        "zero": min(capability.zero),
+        "shard_devices": max(dp * cp, 1),
+        "micro_batch": micro_batch,
+        "micro_batches": share if share % 1 else int(share),
+        "sp": int(splits),
+        "recompute": 0,
+        "flash": 1,
+        "offload": 0,
+        "stage_layers": math.ceil(job.architecture.layers / pp),
+    }
+    return Layout(**{key: float(value) for key, value in {**fields, **given}.items()})
+
+
+def _message(layout: Layout, reason: Reason, job: Job, domain_devices: int, capability: Capability) -> str:
+    if reason is Reason.DEGREES:
+        return f"layout: {sentence(reason)}"
+    model = job.architecture
+    details = {
+        Reason.DEVICES: _devices(layout, job),
+        Reason.BATCH: _batch(layout, job),
+        Reason.HEADS: f"tp = {layout.tp:.0f} but the model has {model.heads:.0f} heads; {_divisors(model.heads)}",
+        Reason.KV_HEADS: f"tp = {layout.tp:.0f} against {model.kv_heads:.0f} key-value heads",
+        Reason.FFN: f"tp = {layout.tp:.0f} does not divide {model.ffn:.0f}",
+        Reason.STAGES: f"pp = {layout.pp:.0f} but the model has {model.layers:.0f} layers",
+        Reason.INTERLEAVE: (
+            f"pp × vpp = {layout.pp * layout.vpp:.0f}, layers {model.layers:.0f}, "
+            f"micro-batches {layout.micro_batches:.0f}"
+        ),
+        Reason.CONTEXT: f"cp = {layout.cp:.0f} and a sequence of {job.sequence_tokens:.0f} tokens",
+        Reason.EXPERTS: f"ep = {layout.ep:.0f} and {model.experts:.0f} experts",
+        Reason.EXPERT_RANKS: f"ep = {layout.ep:.0f} but dp × cp × tp = {layout.dp * layout.cp * layout.tp:.0f}",
+        Reason.SHARD: f"shard = {layout.shard_devices:.0f} but dp × cp = {layout.dp * layout.cp:.0f}",
+        Reason.ZERO: f"zero = {layout.zero:.0f}",
+        Reason.NETWORK: f"{layout.devices:.0f} devices in fast domains of {domain_devices}",
+        Reason.STACK: f"{capability.stack} runs {_abilities(capability)}",
+    }
+    detail = details.get(reason)
+    return f"layout {text_of(layout)}: {detail}; {sentence(reason)}" if detail else f"layout: {sentence(reason)}"
+
+
+def _devices(layout: Layout, job: Job) -> str:
+    product = layout.tp * layout.pp * layout.cp * layout.dp
+    names = "tp × pp × cp × dp" if layout.cp > 1 else "tp × pp × dp"
+    near = "; ".join(_nearby(layout, job)) or f"no layout of {layout.devices:.0f} devices suits model and batch"
+    return f"{names} = {product:.0f} but the job has {layout.devices:.0f} devices; nearest: {near}"
+
+
+def _nearby(layout: Layout, job: Job) -> list[str]:
+    """Return up to three layouts that do equal the devices and suit model and batch, the least changed first."""
+    devices, cp, model = int(layout.devices), int(layout.cp), job.architecture
+    found = []
+    for tp in _divide(devices):
+        for pp in _divide(devices // tp):
+            kept = cp if devices // (tp * pp) % cp == 0 else 1
+            dp = devices // (tp * pp * kept)
+            if model.heads % tp or pp > model.layers or job.batch_sequences % dp:
+                continue
+            wanted = zip((tp, pp, kept, dp), (layout.tp, layout.pp, cp, layout.dp), strict=True)
+            moved = sum(abs(math.log2(new / old)) + (new != old) for new, old in wanted)
+            found.append((moved, f"tp={tp},pp={pp}," + (f"cp={kept}," if kept > 1 else "") + f"dp={dp}"))
+    return [text for _, text in sorted(found)[:3]]
+
+
+def _batch(layout: Layout, job: Job) -> str:
+    replica = layout.dp * layout.micro_batch
+    near = max((batch for batch in _divide(int(job.batch_sequences)) if batch <= replica), default=1)
+    return (
+        f"dp × micro-batch = {replica:.0f} and {layout.micro_batches:g} micro-batches, but the global batch is "
+        f"{job.batch_sequences:.0f} sequences; nearest dp × micro-batch: {near}"
+    )
+
+
+def _divisors(count: Count) -> str:
+    return "tp may be " + ", ".join(str(tp) for tp in _divide(int(count)) if tp & (tp - 1) == 0)
+
+
+def _divide(count: int) -> list[int]:
+    small = [part for part in range(1, math.isqrt(max(count, 1)) + 1) if count % part == 0]
+    return sorted({*small, *(count // part for part in small)})
+
+
+def _abilities(capability: Capability) -> str:
+    can = [name for name in ("tp", "sp", "pp", "vpp", "cp", "ep", "hsdp", "offload") if getattr(capability, name)]
+    stages = "/".join(map(str, capability.zero))
+    modes = "/".join(RECOMPUTE[mode] for mode in capability.recompute)
+    limit = f" (≤ {capability.zero_most_with_pp} with pp)" if capability.pp else ""
+    return f"{', '.join(can) or 'plain data parallelism'}, ZeRO {stages}{limit}, recompute {modes}"

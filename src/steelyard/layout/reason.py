@@ -1,0 +1,59 @@
+"""Why a layout is invalid: a code for every reason, and the sentence that a person reads."""
+
+from enum import IntEnum
+
+
+class Reason(IntEnum):
+    """The first rule that a layout breaks; `VALID` is 0, so that a column of codes is also a mask."""
+
+    VALID = 0
+    DEGREES = 1
+    DEVICES = 2
+    HEADS = 3
+    KV_HEADS = 4
+    FFN = 5
+    STAGES = 6
+    INTERLEAVE = 7
+    CONTEXT = 8
+    SEQUENCE = 9
+    EXPERTS = 10
+    EXPERT_RANKS = 11
+    BATCH = 12
+    ZERO = 13
+    SHARD = 14
+    FLAGS = 15
+    STAGE_LAYERS = 16
+    NETWORK = 17
+    STACK = 18
+
+
+SENTENCES = {
+    Reason.VALID: "valid",
+    Reason.DEGREES: "every degree, micro-batch and chunk count must be a whole number of at least 1",
+    Reason.DEVICES: "tp × pp × cp × dp must equal the number of devices",
+    Reason.HEADS: "tp must divide the attention heads",
+    Reason.KV_HEADS: "tp must divide the key-value heads, or be a multiple of them",
+    Reason.FFN: "tp must divide the width of the MLP",
+    Reason.STAGES: "pp cannot exceed the number of layers",
+    Reason.INTERLEAVE: "vpp > 1 needs pp > 1, pp × vpp dividing the layers and pp dividing the micro-batches",
+    Reason.CONTEXT: "context parallelism splits a sequence into 2 × cp equal pieces",
+    Reason.SEQUENCE: "sequence parallelism needs tp > 1 and a sequence that cp × tp divides",
+    Reason.EXPERTS: "ep must divide the routed experts; a dense model has none",
+    Reason.EXPERT_RANKS: "ep must divide dp × cp × tp",
+    Reason.BATCH: "dp × micro-batch × micro-batches must equal the global batch",
+    Reason.ZERO: "ZeRO stages are 0, 1, 2 and 3",
+    Reason.SHARD: "a shard group must divide dp × cp",
+    Reason.FLAGS: "sp, flash and offload are 0 or 1; recompute is none, selective or full",
+    Reason.STAGE_LAYERS: "the heaviest stage must hold at least layers / pp blocks, and at most all",
+    Reason.NETWORK: "the network between nodes is unknown, so the job must stay inside one fast domain",
+    Reason.STACK: "the software stack does not support this combination",
+}
+
+
+def sentence(code: int) -> str:
+    """Return what a reason code means.
+
+    >>> sentence(2)
+    'tp × pp × cp × dp must equal the number of devices'
+    """
+    return SENTENCES[Reason(code)]

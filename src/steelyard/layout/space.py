@@ -1,0 +1,152 @@
+"""Every valid layout of a job on some numbers of devices, as one table of arrays."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from steelyard.catalog.capabilities import Capability
+from steelyard.tables import Job, Layout
+from steelyard.units import Count
+
+Columns = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """The edges of the space: what is left out on purpose, so that "all layouts" has a meaning."""
+
+    tp_domains: float  # fast domains a tensor-parallel group may span (1: never leaves the node or rack)
+    pp_most: int  # pipeline stages
+    vpp_most: int  # chunks of a stage
+    cp_least_tokens: int  # a context-parallel rank holds at least this many tokens of a sequence
+    micro_batch_most: int  # sequences
+    micro_batch_most_tokens: int  # of one micro-batch on one replica, unless it is a single sequence
+    fill: float  # micro-batches over stages, at least (1: the pipeline fills at least once)
+
+
+BOUNDS = Bounds(
+    tp_domains=1,
+    pp_most=64,
+    vpp_most=8,
+    cp_least_tokens=4096,
+    micro_batch_most=64,
+    micro_batch_most_tokens=65536,
+    fill=1,
+)
+"""The edges that `plan` uses; `docs/layout.md` gives the reason for each."""
+
+
+def space(job: Job, devices: Sequence[int], domain_devices: int, capability: Capability, bounds: Bounds) -> Layout:
+    """Return all valid layouts of a job on each of the given numbers of devices.
+
+    Degrees are crossed one after another, and each crossing is filtered at once: tp over powers of two that suit the
+    heads, pp over the divisors of the devices, cp and ep over powers of two, the micro-batch over powers of two that
+    divide a replica's share of the batch, interleaving where it divides, then sharding, recomputation and offload.
+
+    Args:
+        job: what is trained; scalars
+        devices: numbers of devices
+        domain_devices: devices joined by fast links, which bound tp and make the smaller shard group of HSDP
+        capability: what the software stack supports
+        bounds: the edges of the space
+
+    Source: the axes are those of 2104.04473 (tp, pp, dp, interleaving, micro-batch), 2205.05198 (sp, recompute),
+        1910.02054 (ZeRO), 2304.11277 (HSDP), 2309.14509 and 2310.01889 (sequence splits), 2101.03961 (ep).
+    """
+    model = job.architecture
+    columns: Columns = {"devices": np.array(sorted(set(devices)), dtype=np.int64)}
+    columns = _degrees(columns, job, domain_devices, capability, bounds)
+    columns = _batches(columns, job, bounds)
+    columns = _chunks(columns, int(model.layers), capability, bounds)
+    columns = _experts(columns, int(model.experts), capability)
+    columns = _shards(columns, domain_devices, capability)
+    columns = _cross(columns, "recompute", capability.recompute)
+    columns = _cross(columns, "offload", (0, 1) if capability.offload else (0,))
+    columns["sp"] = ((columns["tp"] > 1) & capability.sp).astype(np.int64)
+    columns["sp"] *= job.sequence_tokens % (columns["cp"] * columns["tp"]) == 0
+    columns["flash"] = np.ones_like(columns["tp"])
+    columns["stage_layers"] = -(-int(model.layers) // columns["pp"])
+    return Layout(**{name: column.astype(np.float64) for name, column in columns.items()})
+
+
+def size(layout: Layout) -> int:
+    """Return how many layouts a table holds."""
+    return int(np.size(layout.tp))
+
+
+def _degrees(columns: Columns, job: Job, domain_devices: int, capability: Capability, bounds: Bounds) -> Columns:
+    model = job.architecture
+    most = int(columns["devices"].max(initial=1))
+    dense = model.layers > model.moe_layers and model.ffn > 0
+    tp_most = min(most, int(bounds.tp_domains * domain_devices)) if capability.tp else 1
+    tps = [tp for tp in _powers(tp_most) if _suits(tp, model.heads, model.kv_heads) and not (dense and model.ffn % tp)]
+    columns = _cross(columns, "tp", tps)
+    columns = _keep(columns, columns["devices"] % columns["tp"] == 0)
+    pps = range(1, min(bounds.pp_most, int(model.layers), most) + 1) if capability.pp else (1,)
+    columns = _cross(columns, "pp", tuple(pps))
+    columns = _keep(columns, columns["devices"] // columns["tp"] % columns["pp"] == 0)
+    cp_most = max(1, int(job.sequence_tokens // bounds.cp_least_tokens)) if capability.cp else 1
+    cps = [cp for cp in _powers(cp_most) if cp == 1 or job.sequence_tokens % (2 * cp) == 0]
+    columns = _cross(columns, "cp", cps)
+    model_ranks = columns["tp"] * columns["pp"] * columns["cp"]
+    columns["dp"] = columns["devices"] // model_ranks
+    return _keep(columns, columns["devices"] % model_ranks == 0)
+
+
+def _batches(columns: Columns, job: Job, bounds: Bounds) -> Columns:
+    batch, sequence = int(job.batch_sequences), job.sequence_tokens
+    sizes = [b for b in _powers(bounds.micro_batch_most) if b == 1 or b * sequence <= bounds.micro_batch_most_tokens]
+    columns = _keep(columns, batch % columns["dp"] == 0)
+    columns = _cross(columns, "micro_batch", sizes)
+    share = batch // columns["dp"]
+    columns["micro_batches"] = share // columns["micro_batch"]
+    fills = (columns["pp"] == 1) | (columns["micro_batches"] >= bounds.fill * columns["pp"])
+    return _keep(columns, (share % columns["micro_batch"] == 0) & fills)
+
+
+def _chunks(columns: Columns, layers: int, capability: Capability, bounds: Bounds) -> Columns:
+    columns = _cross(columns, "vpp", range(1, (bounds.vpp_most if capability.vpp else 1) + 1))
+    stages, vpp = columns["pp"], columns["vpp"]
+    divides = (stages > 1) & (layers % (stages * vpp) == 0) & (columns["micro_batches"] % stages == 0)
+    return _keep(columns, (vpp == 1) | divides)
+
+
+def _experts(columns: Columns, experts: int, capability: Capability) -> Columns:
+    eps = [ep for ep in _powers(max(1, experts)) if ep == 1 or (capability.ep and experts % ep == 0)]
+    columns = _cross(columns, "ep", eps)
+    return _keep(columns, columns["dp"] * columns["cp"] * columns["tp"] % columns["ep"] == 0)
+
+
+def _shards(columns: Columns, domain_devices: int, capability: Capability) -> Columns:
+    columns = _cross(columns, "zero", capability.zero)
+    ranks, zero = columns["dp"] * columns["cp"], columns["zero"]
+    lone = (ranks == 1) & (zero > capability.zero[0])
+    columns = _keep(columns, ~lone & ((columns["pp"] == 1) | (zero <= capability.zero_most_with_pp)))
+    columns = _cross(columns, "hybrid", (0, 1) if capability.hsdp else (0,))
+    ranks, hybrid = columns["dp"] * columns["cp"], columns.pop("hybrid")
+    inside = np.maximum(domain_devices // columns["tp"], 1)
+    columns["shard_devices"] = np.where(hybrid == 1, np.minimum(inside, ranks), ranks)
+    smaller = (columns["zero"] > 0) & (inside > 1) & (inside < ranks) & (ranks % inside == 0)
+    return _keep(columns, (hybrid == 0) | smaller)
+
+
+def _cross(columns: Columns, name: str, values: Sequence[int]) -> Columns:
+    """Repeat every row once for each value of a new column."""
+    rows = np.size(columns["devices"])
+    crossed = {known: np.repeat(column, len(values)) for known, column in columns.items()}
+    crossed[name] = np.tile(np.asarray(values, dtype=np.int64), rows)
+    return crossed
+
+
+def _keep(columns: Columns, mask: Any) -> Columns:
+    return {name: column[mask] for name, column in columns.items()}
+
+
+def _powers(most: int) -> list[int]:
+    return [1 << exponent for exponent in range(max(most, 1).bit_length())]
+
+
+def _suits(tp: int, heads: Count, kv_heads: Count) -> bool:
+    return bool(heads % tp == 0 and (kv_heads % tp == 0 or tp % kv_heads == 0))

@@ -1,0 +1,114 @@
+"""What makes a layout valid on a model, a machine and a software stack; a bad row is a code, not an exception."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from steelyard.catalog.capabilities import Capability
+from steelyard.layout.reason import Reason
+from steelyard.tables import Architecture, Job, Layout
+from steelyard.units import BytesPerSecond, Count
+
+Rule = tuple[Reason, Any]
+
+
+def problem(
+    job: Job, layout: Layout, domain_devices: Count, nic_bytes_per_s: BytesPerSecond, capability: Capability
+) -> Count:
+    """Return the code of the first rule that each layout breaks, 0 where it is valid.
+
+    Args:
+        job: what is trained; scalars or arrays [-]
+        layout: the layouts to judge [-]
+        domain_devices: devices joined by fast links [-]
+        nic_bytes_per_s: network of one device between domains; NaN forbids leaving the domain [byte/s]
+        capability: what the software stack supports [-]
+
+    Source: 2104.04473 section 2 (interleaving needs micro-batches divisible by the stages); Megatron-core
+        ModelParallelConfig and TransformerConfig checks (heads, key-value heads, sequence, context, experts).
+    Limits: expert tensor parallelism equals 1 inside the expert ranks; vocabularies are padded, so tp need not divide
+        them; the machine's memory is judged by `step.memory`.
+
+    The codes are those of `Reason`.
+    """
+    rules = [*_degrees(layout), *_model(job, layout), *_batch(job, layout), *_stack(layout, capability)]
+    spans = (layout.devices > domain_devices) & np.isnan(nic_bytes_per_s)
+    rules.append((Reason.NETWORK, spans))
+    return _first(rules)
+
+
+def _first(rules: Sequence[Rule]) -> Count:
+    broken = np.broadcast_arrays(*[np.asarray(broken, dtype=bool) for _, broken in rules])
+    codes = np.array([float(reason) for reason, _ in rules])
+    stacked = np.stack(broken)
+    return np.where(stacked.any(axis=0), codes[np.argmax(stacked, axis=0)], float(Reason.VALID))
+
+
+def _degrees(layout: Layout) -> list[Rule]:
+    degrees = (layout.tp, layout.pp, layout.vpp, layout.cp, layout.dp, layout.ep, layout.micro_batch)
+    counts = (layout.shard_devices, layout.devices)
+    whole = [(np.asarray(count) < 1) | (np.asarray(count) % 1 != 0) for count in (*degrees, *counts)]
+    flags = [(np.asarray(flag) != 0) & (np.asarray(flag) != 1) for flag in (layout.sp, layout.flash, layout.offload)]
+    ranks = layout.dp * layout.cp
+    return [
+        (Reason.DEGREES, np.logical_or.reduce(np.broadcast_arrays(*whole))),
+        (Reason.DEVICES, layout.tp * layout.pp * layout.cp * layout.dp != layout.devices),
+        (Reason.ZERO, ~np.isin(layout.zero, (0, 1, 2, 3))),
+        (Reason.SHARD, _splits(ranks, layout.shard_devices)),
+        (Reason.FLAGS, np.logical_or.reduce(np.broadcast_arrays(*flags, ~np.isin(layout.recompute, (0, 1, 2))))),
+    ]
+
+
+def _model(job: Job, layout: Layout) -> list[Rule]:
+    model, tp = job.architecture, layout.tp
+    dense = (model.layers > model.moe_layers) & (model.ffn > 0)
+    kv_unequal = _splits(model.kv_heads, tp) & _splits(tp, model.kv_heads)
+    pieces = np.where(layout.cp > 1, 2 * layout.cp, 1)
+    parallel = layout.sp > 0
+    return [
+        (Reason.HEADS, _splits(model.heads, tp)),
+        (Reason.KV_HEADS, kv_unequal),
+        (Reason.FFN, dense & _splits(model.ffn, tp)),
+        (Reason.STAGES, layout.pp > model.layers),
+        (Reason.INTERLEAVE, _bad_interleave(model, layout)),
+        (Reason.CONTEXT, _splits(job.sequence_tokens, pieces)),
+        (Reason.SEQUENCE, parallel & ((tp <= 1) | _splits(job.sequence_tokens, layout.cp * tp))),
+        (Reason.EXPERTS, (layout.ep > 1) & ((model.experts < 1) | _splits(model.experts, layout.ep))),
+        (Reason.EXPERT_RANKS, _splits(layout.dp * layout.cp * tp, layout.ep)),
+        (Reason.STAGE_LAYERS, (layout.stage_layers * layout.pp < model.layers) | (layout.stage_layers > model.layers)),
+    ]
+
+
+def _bad_interleave(model: Architecture, layout: Layout) -> Any:
+    uneven = _splits(model.layers, layout.pp * layout.vpp) | _splits(layout.micro_batches, layout.pp)
+    return (layout.vpp > 1) & ((layout.pp <= 1) | uneven)
+
+
+def _batch(job: Job, layout: Layout) -> list[Rule]:
+    count = np.asarray(layout.micro_batches)
+    uneven = (count < 1) | (count % 1 != 0)
+    return [(Reason.BATCH, uneven | (layout.dp * layout.micro_batch * count != job.batch_sequences))]
+
+
+def _stack(layout: Layout, capability: Capability) -> list[Rule]:
+    ranks = layout.dp * layout.cp
+    beyond = (
+        (not capability.tp) & (layout.tp > 1),
+        (not capability.sp) & (layout.sp > 0),
+        (not capability.pp) & (layout.pp > 1),
+        (not capability.vpp) & (layout.vpp > 1),
+        (not capability.cp) & (layout.cp > 1),
+        (not capability.ep) & (layout.ep > 1),
+        (not capability.hsdp) & (layout.shard_devices < ranks),
+        (not capability.offload) & (layout.offload > 0),
+        ~np.isin(layout.zero, capability.zero) & ((ranks > 1) | (layout.zero > 0)),
+        (layout.pp > 1) & (layout.zero > capability.zero_most_with_pp),
+        ~np.isin(layout.recompute, capability.recompute),
+    )
+    return [(Reason.STACK, np.logical_or.reduce(np.broadcast_arrays(*beyond)))]
+
+
+def _splits(whole: Any, parts: Any) -> Any:
+    """Tell whether `parts` fails to divide `whole`; a part below 1 is judged elsewhere."""
+    return np.asarray(whole) % np.maximum(parts, 1) != 0

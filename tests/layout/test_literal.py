@@ -1,0 +1,88 @@
+"""Layouts as people write them: read, filled in, written back, and refused with the arithmetic."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.shapes import gpt, pretraining
+
+from steelyard.catalog.capabilities import capability
+from steelyard.errors import BadLayout
+from steelyard.layout import BOUNDS, parse, size, space, text_of
+from steelyard.tables import Layout, take
+
+JOB = pretraining(gpt(32, 4096, 32, kv_heads=8.0), 8192, 1024)
+ANY = capability("any")
+
+
+def read(text: str, devices: int = 64, stack: str = "any") -> Layout:
+    return parse(text, JOB, devices, 8, 1e9, capability(stack))
+
+
+def test_the_example_of_the_manual():
+    layout = read("tp=2,pp=1,dp=32,mbs=2,zero=1")
+    assert (layout.tp, layout.dp, layout.micro_batches, layout.sp, layout.shard_devices) == (2, 32, 16, 1, 32)
+
+
+def test_what_is_left_out_is_filled_in():
+    layout = read("tp=8, pp=2, recompute=full")
+    assert (layout.dp, layout.micro_batches, layout.recompute, layout.stage_layers) == (4, 256, 2, 16)
+    assert text_of(read("")) == "tp=1,pp=1,dp=64,mbs=1,ga=16,zero=0"
+    assert text_of(read("", stack="fsdp2")) == "tp=1,pp=1,dp=64,mbs=1,ga=16,zero=2"
+
+
+@pytest.mark.parametrize(
+    ("text", "devices", "message"),
+    [
+        (
+            "tp=8,pp=4,dp=16",
+            480,
+            r"tp × pp × dp = 512 but the job has 480 devices; nearest: tp=2,pp=15,dp=16; tp=8,pp=15,dp=4",
+        ),
+        (
+            "tp=8,cp=2,dp=16",
+            480,
+            r"tp × pp × cp × dp = 256 but the job has 480 devices; nearest: .*tp=8,pp=15,cp=2,dp=2",
+        ),
+        ("tp=3", 48, r"32 heads; tp may be 1, 2, 4, 8, 16, 32"),
+        ("dp=64,mbs=3", 64, r"dp × micro-batch = 192 .* global batch is 1024 sequences; nearest dp × micro-batch: 128"),
+        ("pp=64,dp=1", 64, r"pp = 64 but the model has 32 layers"),
+        ("ep=4", 64, r"ep = 4 and 0 experts"),
+        ("shard=7", 64, r"shard = 7 but dp × cp = 64"),
+        ("zero=5", 64, r"zero = 5"),
+        ("tpp=2", 64, r"cannot read 'tpp=2'.*nearest: tp"),
+        ("tp", 64, r"cannot read 'tp'"),
+        ("tp=2,tp=4", 64, r"gives tp twice"),
+        ("tp=-2", 64, r"tp='-2'.*whole number"),
+        ("recompute=half", 64, r"none, selective or full"),
+        ("tp=0", 64, r"at least 1"),
+    ],
+)
+def test_impossible_layouts_say_the_arithmetic(text, devices, message):
+    with pytest.raises(BadLayout, match=message):
+        read(text, devices)
+
+
+def test_a_stack_says_what_it_can():
+    with pytest.raises(BadLayout, match="deepspeed runs offload, ZeRO 1/2/3, recompute none/full"):
+        read("tp=2", stack="deepspeed")
+    with pytest.raises(BadLayout, match="network between nodes is unknown"):
+        parse("", JOB, 16, 8, float("nan"), ANY)
+
+
+@given(st.text(max_size=40))
+def test_any_text_is_read_or_refused(text):
+    try:
+        read(text)
+    except BadLayout as error:
+        message = str(error)
+    else:
+        message = "read"
+    assert message
+
+
+@given(st.integers(0, 10**6), st.sampled_from(["megatron-core", "fsdp2", "maxtext", "deepspeed"]))
+def test_every_layout_of_the_space_reads_back(seed, stack):
+    layouts = space(JOB, [64], 8, capability(stack), BOUNDS)
+    row = take(layouts, np.array(seed % size(layouts)))
+    assert read(text_of(row), stack=stack) == row

@@ -1,0 +1,87 @@
+"""Each rule finds its own breach, on scalars and on arrays."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from tests.shapes import gpt, pretraining
+
+from steelyard.catalog.capabilities import capability
+from steelyard.layout import Reason, problem, sentence
+from steelyard.tables import Layout, join
+
+JOB = pretraining(gpt(32, 4096, 32, kv_heads=8.0), 4096, 512)
+FINE = Layout(
+    devices=64.0, tp=4.0, pp=2.0, vpp=1.0, cp=1.0, dp=8.0, ep=1.0, zero=1.0, shard_devices=8.0, micro_batch=2.0,
+    micro_batches=32.0, sp=1.0, recompute=1.0, flash=1.0, offload=0.0, stage_layers=16.0,
+)  # fmt: skip
+ANY = capability("any")
+
+BREACHES = [
+    ({"tp": 0.0}, Reason.DEGREES),
+    ({"micro_batch": 1.5}, Reason.DEGREES),
+    ({"devices": 60.0}, Reason.DEVICES),
+    ({"tp": 3.0, "devices": 48.0, "sp": 0.0}, Reason.HEADS),
+    ({"pp": 64.0, "devices": 2048.0}, Reason.STAGES),
+    ({"vpp": 3.0}, Reason.INTERLEAVE),
+    ({"vpp": 2.0, "pp": 1.0, "devices": 32.0, "stage_layers": 32.0}, Reason.INTERLEAVE),
+    ({"cp": 3.0, "devices": 192.0, "shard_devices": 24.0}, Reason.CONTEXT),
+    ({"tp": 1.0, "devices": 16.0}, Reason.SEQUENCE),
+    ({"ep": 2.0}, Reason.EXPERTS),
+    ({"micro_batches": 31.0}, Reason.BATCH),
+    ({"zero": 4.0}, Reason.ZERO),
+    ({"shard_devices": 5.0}, Reason.SHARD),
+    ({"offload": 0.5}, Reason.FLAGS),
+    ({"recompute": 3.0}, Reason.FLAGS),
+    ({"stage_layers": 15.0}, Reason.STAGE_LAYERS),
+]
+
+
+@pytest.mark.parametrize(("change", "reason"), BREACHES)
+def test_each_rule_finds_its_breach(change, reason):
+    assert problem(JOB, FINE, 8.0, 1e9, ANY) == Reason.VALID
+    assert Reason(int(problem(JOB, replace(FINE, **change), 8.0, 1e9, ANY))) == reason
+
+
+def test_columns_of_codes_equal_one_code_at_a_time():
+    rows = [replace(FINE, **change) for change, _ in BREACHES]
+    codes = problem(JOB, join(rows), 8.0, 1e9, ANY)
+    assert list(codes) == [reason for _, reason in BREACHES]
+
+
+def test_experts():
+    job = pretraining(gpt(32, 4096, 32, experts=8.0, top_k=2.0, moe_layers=32.0), 4096, 512)
+    assert problem(job, replace(FINE, ep=8.0), 8.0, 1e9, ANY) == Reason.VALID
+    assert problem(job, replace(FINE, ep=3.0), 8.0, 1e9, ANY) == Reason.EXPERTS
+    few = replace(FINE, ep=8.0, tp=1.0, dp=2.0, devices=4.0, sp=0.0, shard_devices=2.0, micro_batches=128.0)
+    assert problem(job, few, 8.0, 1e9, ANY) == Reason.EXPERT_RANKS
+
+
+def test_key_value_heads_and_mlp_width():
+    job = pretraining(gpt(32, 3072, 24, kv_heads=6.0), 4096, 512)
+    assert problem(job, replace(FINE, tp=4.0), 8.0, 1e9, ANY) == Reason.KV_HEADS
+    narrow = pretraining(gpt(32, 4096, 32, ffn=11006.0), 4096, 512)
+    assert problem(narrow, FINE, 8.0, 1e9, ANY) == Reason.FFN
+
+
+def test_an_unknown_network_keeps_the_job_inside_the_domain():
+    assert problem(JOB, FINE, 8.0, np.nan, ANY) == Reason.NETWORK
+    assert problem(JOB, FINE, 64.0, np.nan, ANY) == Reason.VALID
+
+
+@pytest.mark.parametrize(
+    ("stack", "change"),
+    [
+        ("deepspeed", {}),
+        ("megatron-core", {"zero": 2.0}),
+        ("megatron-deepspeed", {"zero": 2.0}),
+        ("nanotron", {"recompute": 1.0}),
+        ("megatron-core", {"shard_devices": 4.0}),
+    ],
+)
+def test_stacks_refuse_what_they_cannot_run(stack, change):
+    assert problem(JOB, replace(FINE, **change), 8.0, 1e9, capability(stack)) == Reason.STACK
+
+
+def test_every_reason_has_a_sentence():
+    assert all(sentence(reason) for reason in Reason)
