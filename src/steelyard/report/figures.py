@@ -85,8 +85,8 @@ def number(value: float, digits: int = 2) -> str:
         return "0"
     if not math.isfinite(value):
         return UNKNOWN
-    decimals = max(0, digits - 1 - math.floor(math.log10(abs(value)) + 1e-9))
-    return f"{value:,.{min(decimals, 12)}f}"
+    exponent = int(f"{value:.{digits - 1}e}".partition("e")[2])
+    return f"{value:,.{min(max(0, digits - 1 - exponent), 12)}f}"
 
 
 def percent(share: float | None, digits: int = 2) -> str:

@@ -96,3 +96,13 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[str]], indent: int = 2
     for row in rows:
         made.add_row(*row)
     return Padding(made, (0, 0, 0, indent))
+
+
+def plot(lines: Iterable[str]) -> RenderableType:
+    """Return drawn lines as they are, cut at the page's edge.
+
+    >>> print(render([plot(["│ A", "└───"])]))
+      │ A
+      └───
+    """
+    return Padding(Text("\n".join(lines), no_wrap=True, overflow="crop"), (0, 0, 0, 2))

@@ -54,6 +54,5 @@ def _range(values: Sequence[float]) -> tuple[float, float]:
 
 def _place(value: float, low: float, high: float, steps: int) -> int:
     """Choose the cell of a value; all in the first one where there is no range."""
-    if high <= low:
-        return 0
-    return round(math.log(value / low) / math.log(high / low) * (steps - 1))
+    span = math.log(high) - math.log(low)
+    return round((math.log(value) - math.log(low)) / span * (steps - 1)) if span > 0 else 0

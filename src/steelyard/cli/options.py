@@ -1,0 +1,54 @@
+"""Options that several verbs share: each is a field of the job file and wins over it."""
+
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+Command = Callable[..., None]
+
+JOB_OPTIONS = (
+    ("--tokens", "COUNT", "Tokens to train on: 20B, 300M, 1e9."),
+    ("--sequence", "COUNT", "Tokens of one sequence."),
+    ("--global-batch", "COUNT", "Sequences of one optimizer step; '4M tokens' counts tokens."),
+    ("--precision", "NAME", "bf16, fp16, fp8, tf32, fp32 or bf16-pure."),
+    ("--optimizer", "NAME", "adamw, adam8bit, lion, muon, adafactor, sgd ..."),
+    ("--task", "NAME", "pretrain, continued_pretrain, full_ft, lora or qlora."),
+    ("--stack", "NAME", "Software stack: megatron-core, fsdp2, deepspeed, maxtext ..."),
+)
+SPACE_OPTIONS = (
+    ("--accelerators", "LIST", "Devices to consider: H100,H200:64,TPU-v5p. Default: all."),
+    ("--regions", "LIST", "Places to consider: 'aws/us-*,gcp/europe-*'. Default: all."),
+    ("--providers", "LIST", "Providers to consider: aws,gcp. Default: all."),
+    ("--max-devices", "COUNT", "At most so many devices."),
+    ("--purchase", "LIST", "on-demand, spot or both. Default: on-demand."),
+)
+LIMIT_OPTIONS = (
+    ("--by", "WHEN", "Deadline: 7d, 12h, 2027-03-01, Fri."),
+    ("--budget", "USD", "At most so much money in all: 5000, 1.2M."),
+    ("--co2e-max", "MASS", "At most so much CO2e: 500kg, 2t."),
+    ("--energy-max", "ENERGY", "At most so much energy at the facility's meter: 10MWh."),
+)
+
+
+def given_options(*groups: tuple[tuple[str, str, str], ...]) -> Callable[[Command], Command]:
+    """Return a decorator that adds the options of these groups, in their order."""
+
+    def add(command: Command) -> Command:
+        for flag, kind, text in reversed([option for group in groups for option in group]):
+            command = click.option(flag, metavar=kind, help=text)(command)
+        return command
+
+    return add
+
+
+def job_argument(command: Command) -> Command:
+    """Add the JOB argument."""
+    return click.argument("job", metavar="JOB")(command)
+
+
+def read(job: str, given: dict[str, Any]) -> Any:
+    """Return the job that the argument names, with the options on top."""
+    from steelyard.job import read_job
+
+    return read_job(job, **{name: value for name, value in given.items() if value is not None})

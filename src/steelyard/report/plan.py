@@ -1,0 +1,135 @@
+"""A plan on paper: the named points of the frontier side by side, why rivals lost, and what was assumed."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
+
+from rich.console import RenderableType
+
+from steelyard.report.figures import ENERGY, MASS, TIME, UNKNOWN, age, amount, dollars, interval, number
+from steelyard.report.page import blank, bullets, heading, paragraph, plot, table
+from steelyard.report.plot import scatter
+
+KWH_J: Final = 3.6e6
+Point = Mapping[str, Any]
+
+
+def plan(found: Mapping[str, Any]) -> list[RenderableType]:
+    """Return the page of a plan, given as the mapping that `--json` prints."""
+    points = found["frontier"]
+    parts: list[RenderableType] = [heading(str(found["summary"])), blank(), points_table(points)]
+    parts += _section("Why the rivals lost", found.get("rivals", ()))
+    parts += chart(found.get("points") or points, points)
+    parts += _section("Assumed", found.get("assumptions", ()))
+    parts += _section("Notes", found.get("notes", ()))
+    return [*parts, *sources(found.get("sources", ()))]
+
+
+def infeasible(found: Mapping[str, Any]) -> list[RenderableType]:
+    """Return the page of a job that nothing satisfies: what fails, and the smallest relaxations."""
+    parts: list[RenderableType] = [heading(str(found["summary"])), blank(), paragraph(str(found["reason"]), 0)]
+    parts += _section("Smallest relaxations, any one of which makes it feasible", found.get("relaxations", ()))
+    return [*parts, *_section("Assumed", found.get("assumptions", ()))]
+
+
+def points_table(points: Sequence[Point]) -> RenderableType:
+    """Return the named points, a column each.
+
+    >>> from steelyard.report.page import render
+    >>> point = {"label": "cheapest", "time_s": 280_000, "time_s_low": 242_000, "time_s_high": 337_000}
+    >>> print(render([points_table([point])]).splitlines()[1])
+      time    3.2 d (2.8–3.9)
+    """
+    rows = [[name, *cells] for name, say in LINES.items() if any(cells := [say(point) for point in points])]
+    return table(["|", *(str(point["label"]) for point in points)], rows)
+
+
+def figure(point: Point, key: str, ladder: Any, scale: float = 1.0) -> str:
+    """Return one figure of a point with its interval, scaled to the ladder's base unit."""
+    middle, low, high = (
+        None if (value := point.get(name)) is None else value * scale for name in (key, f"{key}_low", f"{key}_high")
+    )
+    return interval(middle, low, high, ladder)
+
+
+def memory(point: Point) -> str:
+    """Return memory per device, the limit and the headroom.
+
+    >>> memory({"memory_bytes": 61 * 2**30, "memory_limit_bytes": 79 * 2**30})
+    '61 of 79 GiB, 18 GiB free'
+    """
+    used, limit = point.get("memory_bytes"), point.get("memory_limit_bytes")
+    if used is None or limit is None:
+        return UNKNOWN
+    return f"{number(used / 2**30)} of {number(limit / 2**30)} GiB, {number((limit - used) / 2**30)} GiB free"
+
+
+def devices(point: Point) -> str:
+    """Return how many of what.
+
+    >>> devices({"devices": 64, "accelerator": "H100-80GB-SXM"})
+    '64 × H100-80GB-SXM'
+    """
+    return f"{point['devices']:,} × {point.get('accelerator', '')}" if "devices" in point else ""
+
+
+def price(point: Point) -> str:
+    """Return the price of a device-hour, how it is bought, and how old that price is.
+
+    >>> price({"price_usd_per_device_h": 2.99, "purchase": "on-demand", "price_age_days": 12})
+    '$2.99 a device-hour, on-demand, 12 days old'
+    """
+    if "price_usd_per_device_h" not in point:
+        return ""
+    parts = [f"{dollars(point['price_usd_per_device_h'])} a device-hour", str(point.get("purchase", ""))]
+    return ", ".join(part for part in [*parts, age(point.get("price_age_days"))] if part)
+
+
+def layout(point: Point) -> str:
+    """Return the layout as `--layout` takes it, broken where it may wrap."""
+    return str(point.get("layout_text") or point.get("layout") or "").replace(",", ", ")
+
+
+LINES: Final[Mapping[str, Callable[[Point], str]]] = {
+    "time": lambda point: figure(point, "time_s", TIME),
+    "money": lambda point: dollars(*(point.get(f"cost_usd{end}") for end in ("", "_low", "_high"))),
+    "energy": lambda point: figure(point, "energy_facility_kwh", ENERGY, KWH_J),
+    "CO2e": lambda point: figure(point, "co2e_kg", MASS),
+    "memory": memory,
+    "devices": devices,
+    "layout": layout,
+    "stack": lambda point: str(point.get("stack", "")),
+    "offer": lambda point: str(point.get("offer", "")),
+    "site": lambda point: str(point.get("site", "")),
+    "price": price,
+    "binds": lambda point: str(point.get("binds", "")),
+}
+"""What is said of a point, in this order."""
+
+
+def chart(points: Sequence[Point], named: Sequence[Point]) -> list[RenderableType]:
+    """Return time against money for every point of the frontier, the named ones as letters."""
+    dots = [(point["time_s"], point["cost_usd"], "·") for point in points if _plotted(point)]
+    letters = [
+        (point["time_s"], point["cost_usd"], chr(ord("A") + place))
+        for place, point in enumerate(named)
+        if _plotted(point)
+    ]
+    if len({(x, y) for x, y, _ in dots + letters}) < 3:
+        return []
+    lines = scatter(dots + letters, lambda seconds: amount(seconds, TIME), dollars, width=70, height=10)
+    legend = ", ".join(f"{chr(ord('A') + place)} {point['label']}" for place, point in enumerate(named))
+    return [blank(), heading(f"The frontier: money against time ({legend})"), plot(lines)]
+
+
+def sources(rows: Sequence[Mapping[str, Any]]) -> list[RenderableType]:
+    """Return the sources of exactly the catalog rows used."""
+    lines = [f"[{row['id']}] {row['what']}. {row['locator']}, read {row['checked']}" for row in rows]
+    return _section("Sources of the catalog rows used", lines)
+
+
+def _section(title: str, lines: Sequence[str]) -> list[RenderableType]:
+    return [blank(), heading(title), bullets(lines)] if lines else []
+
+
+def _plotted(point: Point) -> bool:
+    return bool(point.get("time_s") and point.get("cost_usd"))
