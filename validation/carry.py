@@ -7,6 +7,7 @@ row of a large group repeats about its notes and shapes is written once, to `gro
 """
 
 import csv
+import math
 import re
 import sys
 from dataclasses import astuple, replace
@@ -40,7 +41,7 @@ def main(files: list[str]) -> None:
         writer.writerow(["group", "shape_source", "note"])
         writer.writerows([group, shape, "; ".join(parts)] for group, (parts, shape) in sorted(shared.items())
                          if parts or shape)  # fmt: skip
-    for origin, pattern in ORIGINS:
+    for origin, _ in ORIGINS:
         rows = [run for run in cases if origin_of(run.group) == origin]
         if not rows:
             continue
@@ -87,7 +88,7 @@ def text(value: object) -> str:
     """Write a number without a needless fraction, an unknown one as nothing."""
     if not isinstance(value, float):
         return str(value)
-    if value != value:
+    if math.isnan(value):
         return ""
     return str(int(value)) if value == int(value) and value < 1e15 else f"{value:.8g}"
 

@@ -96,12 +96,13 @@ def case(row: Mapping[str, str | None], row_id: str) -> Case:
     >>> run.id, run.accelerator, run.devices, run.peak_memory_bytes / 2**30, run.memory_metric, run.params
     ('row-1', 'H100-80GB', 8.0, 70.0, 'reserved', 8030000000.0)
     """
-    values: dict[str, str] = {name: "" for name in COLUMNS}
+    values: dict[str, str] = dict.fromkeys(COLUMNS, "")
     for name, value in row.items():
         if name is not None and _ours(name) in values and value is not None and isinstance(value, str):
             values[_ours(name)] = value.strip()
     for name, word in WORDS.items():
-        values[name] = values[name].lower() if values[name] and name not in ("group",) else values[name] or word
+        values[name] = values[name] or word
+        values[name] = values[name] if name == "group" else values[name].lower()
     values["id"] = values["id"] or row_id
     numbers = {name: number(values[name]) for name in COLUMNS if name not in TEXT_COLUMNS}
     texts = {name: values[name] for name in TEXT_COLUMNS}
@@ -161,8 +162,8 @@ def memory_metric(unit: str, note: str) -> str:
 
     >>> memory_metric("GB as printed (torch max_memory_reserved/1e9)", "")
     'reserved'
-    >>> memory_metric("GB", "2 nodes; memory rounded (nvidia-smi)"), memory_metric("GiB active", ""), memory_metric("", "")
-    ('device', 'allocated', 'unknown')
+    >>> memory_metric("GB", "2 nodes; memory rounded (nvidia-smi)"), memory_metric("GiB active", "")
+    ('device', 'allocated')
     """
     in_note = " ".join(part for part in re.split(r"[;,]", note) if re.search(r"mem|peak|nvidia-smi", part))
     for text in (unit, in_note):

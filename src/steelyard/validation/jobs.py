@@ -1,0 +1,79 @@
+"""From the training columns of a row (precision, optimizer, task) to the numbers of `Job` that its bytes depend on."""
+
+import re
+
+from steelyard.errors import BadInput
+from steelyard.tables import Architecture, Job
+from steelyard.validation.case import Case
+from steelyard.validation.columns import whole
+from steelyard.validation.stacks import StackRule
+
+ELEMENT_BYTES = {"fp32": 4.0, "tf32": 4.0, "bf16": 2.0, "fp16": 2.0, "fp8": 2.0, "fp4": 2.0}
+GEMM_BYTES = {"fp8": 1.0, "fp4": 0.5}
+MOMENT_BYTES = (
+    (r"8.?bit", 2.0),  # two 8-bit moments, arXiv 2110.02861
+    (r"^none", 0.0),  # forward and backward only
+    (r"adafactor", 0.0),  # factored second moment, arXiv 1804.04235
+    (r"muon|lion|sgd|momentum", 4.0),  # one fp32 moment
+)
+ADAM_BYTES = 8.0  # two fp32 moments, arXiv 1412.6980
+FROZEN_BYTES = (
+    (r"nf4-dq", 0.5 + 0.127 / 8),  # doubly quantised scales: arXiv 2305.14314, section 3
+    (r"int8|8.?bit base", 1.0),
+    (r"nf4|qlora|int4|gptq|4.?bit", 0.5 + 4 / 64),  # one fp32 scale for 64 weights, the same section
+)
+LORA_RANK = 8.0  # PEFT's default
+
+
+def job(case: Case, arch: Architecture, rule: StackRule, precision: str, batch_sequences: float) -> Job:
+    """Return the job of a case at the precision and global batch that were settled for it."""
+    if not whole(case.sequence_tokens):
+        raise BadInput("the sequence length is not stated")
+    if precision not in ELEMENT_BYTES:
+        raise BadInput(f"unknown precision {precision!r}; known: {', '.join(ELEMENT_BYTES)}")
+    element = ELEMENT_BYTES[precision]
+    thin = rule.states == "bf16" or "bf16-true" in case.note
+    mixed = element < 4 and not thin
+    moments = next((size for words, size in MOMENT_BYTES if re.search(words, case.optimizer.lower())), ADAM_BYTES)
+    share = trainable_share(case, arch)
+    return Job(
+        architecture=arch,
+        tokens=batch_sequences * case.sequence_tokens,
+        sequence_tokens=case.sequence_tokens,
+        batch_sequences=batch_sequences,
+        element_bytes=element,
+        gemm_bytes=GEMM_BYTES.get(precision, element),
+        moment_bytes=moments / 2 if thin and moments == ADAM_BYTES else moments,
+        master_bytes=4.0 if mixed and moments else 0.0,
+        trainable_share=share,
+        frozen_bytes=element if case.task != "qlora" else _quantised(case),
+    )
+
+
+def trainable_share(case: Case, arch: Architecture) -> float:
+    """Return the share of parameters that are trained: 1, or the adapters' (stated, or from their rank).
+
+    >>> from steelyard.validation.read import blank
+    >>> from steelyard.validation.models import architecture
+    >>> tuned = blank(model="llama-2-7b", task="lora", note="LoRA rank 16, targets ALL linear")
+    >>> round(trainable_share(tuned, architecture(tuned)[0]) * 1e3, 2)
+    5.93
+    """
+    if case.task not in ("lora", "qlora"):
+        return 1.0
+    stated = re.search(r"trainable ([\d,]+)", case.note)
+    if stated:
+        return min(1.0, float(float(stated[1].replace(",", "")) / arch.total_params))
+    found = re.search(r"rank (\d+)", case.note)
+    rank = float(found[1]) if found else LORA_RANK
+    queries, keys, values = arch.heads * arch.head_dim, arch.kv_heads * arch.head_dim, arch.kv_heads * arch.v_head_dim
+    widths = 2 * arch.hidden + queries + values
+    if re.search(r"\ball\b", case.note.lower()):
+        widths += 2 * arch.hidden + keys + arch.heads * arch.v_head_dim
+        widths += arch.ffn_matrices * (arch.hidden + arch.ffn)
+    return min(1.0, float(rank * widths * arch.layers / arch.total_params))
+
+
+def _quantised(case: Case) -> float:
+    text = f"{case.note} {case.task}".lower()
+    return next(size for words, size in FROZEN_BYTES if re.search(words, text))

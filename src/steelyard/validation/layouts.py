@@ -1,0 +1,207 @@
+"""From the layout columns of a row to `Layout`: what is stated, what follows from it, and what must be imputed."""
+
+import itertools
+import math
+import re
+from dataclasses import dataclass, field, replace
+
+from steelyard.errors import BadInput, BadLayout
+from steelyard.tables import Architecture, Layout
+from steelyard.validation.case import Case, known
+from steelyard.validation.columns import whole
+from steelyard.validation.stacks import StackRule
+
+SHARDING = {"0": 0.0, "1": 1.0, "2": 2.0, "3": 3.0, "fsdp": 3.0, "hsdp": 3.0, "zero1": 1.0, "zero2": 2.0, "zero3": 3.0}
+RECOMPUTE = {"none": 0.0, "no": 0.0, "selective": 1.0, "full": 2.0, "yes": 2.0}
+FLASH_SINCE = "2022-07"
+"""FlashAttention was published in May 2022 (arXiv 2205.14135); earlier stacks ran two batched products."""
+
+TOKENS_IN_FLIGHT = 8192
+"""Tokens of a micro-batch where only the global batch is stated: fills the products without filling the memory."""
+
+STATE_BYTES = 18.0  # of one parameter under mixed-precision Adam: arXiv 1910.02054, section 3.1, with fp32 gradients
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One layout that a row may mean; `assumed` names what the row does not say."""
+
+    layout: Layout
+    batch_sequences: float
+    assumed: frozenset[str] = field(default_factory=frozenset)
+
+
+def choices(case: Case, arch: Architecture, memory_bytes: float, rule: StackRule, chips: float) -> list[Choice]:
+    """Return the layouts that a row may mean, the likeliest first; one alone where the row states it.
+
+    Where degrees are missing, powers of two are tried; a rule of thumb (the fewest model-parallel ranks that hold the
+    states) puts one first, `frame.settle` lets the predictor choose. BadLayout says why a row has none.
+    """
+    if not whole(case.devices):
+        raise BadInput(f"the number of devices is not stated ({case.devices:g})")
+    assumed: set[str] = set()
+    degrees = _degrees(case, arch, memory_bytes, rule, chips, assumed)
+    found = []
+    for (tp, pp, cp, dp), recompute in itertools.product(degrees, _recompute(case, assumed)):
+        micro, total = _batch(case, dp, pp, assumed)
+        layout = _layout(case, arch, rule, (tp, pp, cp, dp), micro, total / (micro * dp), assumed)
+        found.append(Choice(replace(layout, recompute=recompute), total, frozenset(assumed)))
+    return found
+
+
+def _degrees(
+    case: Case, arch: Architecture, memory_bytes: float, rule: StackRule, chips: float, assumed: set[str]
+) -> list[tuple[float, float, float, float]]:
+    """Return (tp, pp, cp, dp) as stated, or the likeliest ones first."""
+    n = case.devices
+    cp = case.cp if whole(case.cp) else 1.0
+    if whole(case.tp) and whole(case.pp):
+        return [(case.tp, case.pp, cp, _data_parallel(case, cp))]
+    if whole(case.dp) and n % (case.dp * cp) == 0 and not (whole(case.tp) or whole(case.pp)):
+        n_model: tuple[float, ...] = (n / (case.dp * cp),)
+    else:
+        n_model = tuple(2.0**power for power in range(int(math.log2(n)) + 1) if n % (2**power * cp) == 0)
+    assumed.add("layout")
+    sharded = _sharding(case, rule, set()) >= 3
+    held = memory_bytes * 0.8 * (n if sharded else 1.0)
+    wanted = 1.0 if sharded else max(1.0, arch.total_params * STATE_BYTES / held)
+    found = []
+    for ranks in n_model:
+        for tp in (case.tp,) if whole(case.tp) else (1.0, 2.0, 4.0, 8.0):
+            pp = case.pp if whole(case.pp) else ranks / tp
+            fits = tp * pp == ranks and tp <= max(chips, 1.0) and pp <= arch.layers and pp == math.floor(pp)
+            if fits and arch.heads % tp == 0 and n % (ranks * cp) == 0:
+                found.append((tp, pp, cp, n / (ranks * cp)))
+    batch = case.batch_sequences if known(case.batch_sequences) else math.inf
+    usable = [one for one in found if one[3] <= batch] or found
+    if not usable:
+        raise BadLayout(f"tp {case.tp:g}, pp {case.pp:g}, dp {case.dp:g} leave no layout of {n:g} devices")
+    likely = sorted(usable, key=lambda one: (one[0] * one[1] < wanted, one[0] * one[1], one[1]))
+    return likely[:12]
+
+
+def _data_parallel(case: Case, cp: float) -> float:
+    """Return the data-parallel degree, stated or implied; BadLayout where the published degrees contradict."""
+    inner = case.tp * case.pp
+    implied = case.devices / (inner * cp)
+    if whole(case.dp):
+        if case.dp == implied:
+            return case.dp
+        if inner * case.dp == case.devices and case.dp % cp == 0:  # context-parallel ranks counted as data-parallel
+            return case.dp / cp
+        raise BadLayout(
+            f"tp {case.tp:g} x pp {case.pp:g} x cp {cp:g} x dp {case.dp:g} = {inner * cp * case.dp:g}, "
+            f"not the {case.devices:g} devices"
+        )
+    if not whole(implied):
+        raise BadLayout(f"tp {case.tp:g} x pp {case.pp:g} x cp {cp:g} does not divide {case.devices:g} devices")
+    return implied
+
+
+def _batch(case: Case, dp: float, pp: float, assumed: set[str]) -> tuple[float, float]:
+    """Return micro-batch and global batch in sequences; where one is missing it follows from the other."""
+    micro, total = case.micro_batch, case.batch_sequences
+    if not whole(micro) and not whole(total):
+        raise BadInput("neither the micro-batch nor the global batch is stated")
+    if not whole(total):
+        if pp > 1:
+            raise BadInput(f"the global batch is not stated; with {pp:g} pipeline stages it decides the step")
+        assumed.add("batch")
+        return micro, micro * dp
+    if not whole(micro):
+        assumed.add("micro-batch")
+        micro = max(1.0, min(total / dp, TOKENS_IN_FLIGHT // case.sequence_tokens if pp == 1 else 1.0))
+        while micro > 1 and total % (micro * dp):
+            micro -= 1
+        micro = math.floor(micro) or 1.0
+    if total < micro * dp:
+        if total % dp == 0 and "layout" not in assumed:
+            raise BadLayout(f"a global batch of {total:g} is less than micro-batch {micro:g} x dp {dp:g}")
+        micro = max(1.0, total / dp)
+        if total < dp:
+            raise BadLayout(f"a global batch of {total:g} sequences cannot feed {dp:g} data-parallel ranks")
+    return micro, total
+
+
+def _recompute(case: Case, assumed: set[str]) -> tuple[float, ...]:
+    stated = RECOMPUTE.get(case.recompute.lower())
+    if stated is not None:
+        return (stated,)
+    assumed.add("recompute")
+    return (0.0, 2.0)
+
+
+def _sharding(case: Case, rule: StackRule, assumed: set[str]) -> float:
+    stated = SHARDING.get(case.sharding.lower())
+    if stated is None:
+        assumed.add("sharding")
+        return SHARDING[rule.sharding]
+    return stated
+
+
+def _layout(
+    case: Case,
+    arch: Architecture,
+    rule: StackRule,
+    degrees: tuple[float, float, float, float],
+    micro: float,
+    steps: float,
+    assumed: set[str],
+) -> Layout:
+    tp, pp, cp, dp = degrees
+    zero = _sharding(case, rule, assumed)
+    stages = re.search(r"layers/stage \[([\d, ]+)\]", case.note)
+    layers = [float(part) for part in stages[1].split(",")] if stages else []
+    vpp = case.vpp if whole(case.vpp) and pp > 1 else 1.0
+    ep = case.ep if whole(case.ep) and arch.experts > 0 else 1.0
+    if arch.experts > 0 and not known(case.ep):
+        assumed.add("experts")
+    if pp > arch.layers:
+        raise BadLayout(f"{pp:g} pipeline stages are more than the model's {arch.layers:g} blocks")
+    heaviest = max(layers) if layers and len(layers) == pp else math.ceil(arch.layers / pp)
+    return Layout(
+        devices=case.devices,
+        tp=tp,
+        pp=pp,
+        vpp=min(vpp, float(heaviest)),
+        cp=cp,
+        dp=dp,
+        ep=ep,
+        zero=zero,
+        shard_devices=_shard_devices(case, dp * cp),
+        micro_batch=micro,
+        micro_batches=max(1.0, math.ceil(steps - 1e-9)),
+        sp=_sequence_parallel(case, rule) if tp > 1 else 0.0,
+        recompute=0.0,
+        flash=_flash(case, assumed),
+        offload=float(bool(re.search(r"optim|full", case.offload.lower()))),
+        stage_layers=min(float(heaviest), float(arch.layers)),
+    )
+
+
+def _shard_devices(case: Case, replicas: float) -> float:
+    """Return the ranks of a ZeRO or FSDP group: all replicas, or fewer where the row says so."""
+    stated = re.search(r"(?:HSDP shard|FSDP group|zero1 group size|FSDP=)\s*(\d+)", case.note)
+    if stated:
+        return min(float(stated[1]), replicas)
+    slices = re.search(r"(\d+) slice\(s\)", case.note)
+    if case.sharding == "hsdp" and slices:
+        return max(1.0, replicas / float(slices[1]))
+    if case.sharding == "hsdp" and known(case.node_devices):
+        return min(replicas, max(case.node_devices, 1.0))
+    return replicas
+
+
+def _sequence_parallel(case: Case, rule: StackRule) -> float:
+    if "no sequence parallel" in case.note.lower():
+        return 0.0
+    stated = re.search(r"sequence parallel on|with sequence parallel", case.note.lower())
+    return 1.0 if stated else rule.sequence_parallel
+
+
+def _flash(case: Case, assumed: set[str]) -> float:
+    stated = {"yes": 1.0, "no": 0.0}.get(case.flash_attention.lower())
+    if stated is None:
+        assumed.add("attention")
+        return float((case.date or FLASH_SINCE) >= FLASH_SINCE and case.precision.lower() != "fp32")
+    return stated

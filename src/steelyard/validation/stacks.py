@@ -1,0 +1,51 @@
+"""From a framework as people write it to the stack of the catalog, by ordered patterns in `stack_patterns.csv`."""
+
+import csv
+import re
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from steelyard.catalog.load import DATA
+
+
+@dataclass(frozen=True, slots=True)
+class StackRule:
+    """What a framework's name implies where a published row is silent."""
+
+    pattern: re.Pattern[str]
+    until: str  # last year for which the rule holds; empty: always
+    stack: str
+    sharding: str
+    sequence_parallel: float
+    states: str  # mixed: fp32 master copy and moments; bf16: everything in 16 bits
+    memory_metric: str  # what its logs print
+
+
+def rule(framework: str, date: str) -> StackRule:
+    """Return the first rule that a framework's text meets; the last rule meets every text.
+
+    >>> [rule(text, "2025-01").stack for text in ("NeMo 25.04.rc2", "Megatron-DeepSpeed", "torchtitan FSDP2")]
+    ['megatron-core', 'megatron-deepspeed', 'fsdp2']
+    >>> rule("Megatron-LM", "2021-04").stack, rule("Megatron-LM", "2024-07").stack, rule("in-house", "").stack
+    ('megatron-lm', 'megatron-core', 'any')
+    """
+    year = date[:4] or "9999"
+    return next(row for row in _rules(DATA) if (not row.until or year <= row.until) and row.pattern.search(framework))
+
+
+@cache
+def _rules(folder: Path) -> tuple[StackRule, ...]:
+    with (folder / "stack_patterns.csv").open(encoding="utf-8", newline="") as stream:
+        return tuple(
+            StackRule(
+                pattern=re.compile(row["pattern"], re.IGNORECASE),
+                until=row["until"],
+                stack=row["stack"],
+                sharding=row["sharding"],
+                sequence_parallel=float(row["sequence_parallel"]),
+                states=row["states"],
+                memory_metric=row["memory_metric"],
+            )
+            for row in csv.DictReader(stream)
+        )
