@@ -1,0 +1,118 @@
+"""Hierarchical pooling of fitted logarithms: chip within family within any.
+
+A chip's estimate is the chip's own timing pulled towards its family by how much chips of a family differ, the family is
+pulled towards all families by how much those differ. What no timing covers gets its family's or the overall value and
+the spread of chips that were measured.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+ANY = "any"
+PRIOR_WEIGHT = 4.0
+"""Degrees of freedom that the prior spread counts for beside the measured spread."""
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """The logarithm of one quantity of one chip (or of a whole family), fitted to one source."""
+
+    chip: str
+    family: str
+    log: float
+    se: float
+    rows: int
+    source: str
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Spread:
+    """Standard deviations of a logarithm: between sources of one chip, chips of a family, families."""
+
+    source: float
+    chip: float
+    family: float
+
+
+@dataclass(frozen=True)
+class Pooled:
+    """One entity's value in the logarithm with the spread of what it predicts."""
+
+    log: float
+    sd: float
+    rows: int
+    groups: int
+    sources: tuple[str, ...]
+    note: str
+
+
+def pool(estimates: Iterable[Estimate], prior: Spread) -> dict[str, Pooled]:
+    """Return a value for each chip with an estimate, each `family:…` of them and `any`."""
+    own = _by_chip(estimates)
+    spread = _measured(own, prior)
+    chips = {chip: _combine([(e.log, e.se**2 + spread.source**2) for e in found]) for chip, found in own.items()}
+    members: dict[str, list[str]] = defaultdict(list)
+    for chip, found in own.items():
+        members[found[0].family].append(chip)
+    families = {
+        family: _combine([(chips[chip][0], chips[chip][1] + spread.chip**2) for chip in names])
+        for family, names in members.items()
+    }
+    centre, centre_var = _combine([(mean, var + spread.family**2) for mean, var in families.values()])
+    result = {
+        ANY: _row([e for found in own.values() for e in found], centre, centre_var + spread.family**2 + spread.chip**2)
+    }
+    for family, names in members.items():
+        mean, var = _combine([families[family], (centre, centre_var + spread.family**2)])
+        result[f"family:{family}"] = _row([e for name in names for e in own[name]], mean, var + spread.chip**2)
+        for chip in names:
+            if not chip.startswith("family:"):
+                value, own_var = _combine([chips[chip], (mean, var + spread.chip**2)])
+                result[chip] = _row(own[chip], value, own_var)
+    return result
+
+
+def lookup(pooled: Mapping[str, Pooled], chip: str, family: str) -> Pooled:
+    """Return what a chip gets: its own row, else its family's, else the one for any."""
+    return pooled.get(chip) or pooled.get(f"family:{family}") or pooled[ANY]
+
+
+def _by_chip(estimates: Iterable[Estimate]) -> dict[str, list[Estimate]]:
+    own: dict[str, list[Estimate]] = defaultdict(list)
+    for estimate in estimates:
+        own[estimate.chip].append(estimate)
+    return dict(own)
+
+
+def _measured(own: Mapping[str, list[Estimate]], prior: Spread) -> Spread:
+    """Pull the prior spreads towards the measured ones, level by level."""
+    source = _pulled([[e.log for e in found] for found in own.values()], prior.source)
+    families: dict[str, list[float]] = defaultdict(list)
+    for found in own.values():
+        families[found[0].family].append(float(np.mean([e.log for e in found])))
+    chip = _pulled(list(families.values()), prior.chip)
+    return Spread(source, chip, _pulled([[float(np.mean(logs)) for logs in families.values()]], prior.family))
+
+
+def _pulled(groups: list[list[float]], prior_sd: float) -> float:
+    degrees = sum(len(group) - 1 for group in groups)
+    squares = sum(float(np.sum((np.array(group) - np.mean(group)) ** 2)) for group in groups)
+    return float(np.sqrt((squares + PRIOR_WEIGHT * prior_sd**2) / (degrees + PRIOR_WEIGHT)))
+
+
+def _combine(parts: list[tuple[float, float]]) -> tuple[float, float]:
+    weights = np.array([1 / var for _, var in parts])
+    means = np.array([mean for mean, _ in parts])
+    return float(weights @ means / weights.sum()), float(1 / weights.sum())
+
+
+def _row(found: list[Estimate], log: float, var: float) -> Pooled:
+    sources = tuple(dict.fromkeys(e.source for e in found))
+    notes = "; ".join(dict.fromkeys(e.note for e in found if e.note))
+    return Pooled(
+        log, float(np.sqrt(var)), sum(e.rows for e in found), len({(e.chip, e.source) for e in found}), sources, notes
+    )

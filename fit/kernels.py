@@ -1,0 +1,162 @@
+"""Fit kernel and collective speeds to operator timings and write catalog/data/kernels.csv: `make fit`.
+
+    python -m fit.kernels --data DIR [--scores]
+
+DIR holds `catalog/` and `measured/` (gemm.csv.gz, ops.csv.gz, collectives.csv.gz). The same input gives the same file.
+`--scores` also leaves each chip out, prints the errors and writes docs/kernels.md.
+"""
+
+import argparse
+import csv
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import numpy as np
+from fit import kernel_data, kernel_facts, kernel_fits
+from fit.kernel_fits import Chip
+from fit.kernel_pool import Estimate, Pooled, Spread, pool
+
+CHECKED = "2026-11-21"
+COMMAND = "python -m fit.kernels --data DIR"
+TARGET = Path(__file__).parent.parent / "src/steelyard/catalog/data/kernels.csv"
+COLUMNS = [
+    "entity",
+    "precision",
+    "quantity",
+    "value",
+    "unit",
+    "log_sd",
+    "rows",
+    "groups",
+    "source",
+    "command",
+    "checked",
+    "note",
+]
+UNITS = {"_s": "s"}
+SIXTEEN = ("bf16", "fp16")
+
+# Prior spreads of the logarithm: between sources of one chip, chips of a family, families.
+SPREADS = {
+    "gemm_efficiency": Spread(0.05, 0.08, 0.15),
+    "gemm_launch_s": Spread(0.3, 0.3, 0.4),
+    "gemm_half_width": Spread(0.2, 0.2, 0.3),
+    "attention_efficiency": Spread(0.10, 0.10, 0.25),
+    "attention_half_tokens": Spread(0.2, 0.2, 0.3),
+    "attention_half_dim": Spread(0.2, 0.2, 0.4),
+    "memory_efficiency": Spread(0.05, 0.06, 0.08),
+    "link_efficiency": Spread(0.06, 0.10, 0.20),
+    "link_hop_s": Spread(0.2, 0.2, 0.4),
+}
+Key = tuple[str, str]  # (precision class, quantity)
+
+
+def estimates(folder: Path, chips: dict[str, Chip]) -> dict[Key, list[Estimate]]:
+    """Return every fitted constant of every sample, by precision and quantity."""
+    found: dict[Key, list[Estimate]] = defaultdict(list)
+    for key, estimate in [*_gemm(folder, chips), *_others(folder, chips), *kernel_facts.estimates(chips)]:
+        found[key].append(estimate)
+    return found
+
+
+def _gemm(folder: Path, chips: dict[str, Chip]) -> Iterator[tuple[Key, Estimate]]:
+    for sample in kernel_data.products(folder):
+        fitted = kernel_fits.fit(kernel_fits.gemm_model, kernel_fits.GEMM, [sample], chips[sample.chip])
+        sixteen = sample.precision in SIXTEEN
+        for name, (log, se) in fitted.items():
+            shipped = name in ("gemm_efficiency", "gemm_half_width") or sixteen
+            if shipped and not (name == "memory_efficiency" and sample.source.startswith("baidu")):
+                precision = "any" if sixteen else sample.precision
+                key = ("any" if name in ("memory_efficiency", "gemm_launch_s") else precision, name)
+                yield key, _estimate(sample, chips, log, se)
+
+
+def _others(folder: Path, chips: dict[str, Chip]) -> Iterator[tuple[Key, Estimate]]:
+    kinds = (
+        (kernel_data.attention(folder), kernel_fits.attention_model, kernel_fits.ATTENTION),
+        (kernel_data.pointwise(folder, kernel_data.ELEMENTWISE), kernel_fits.pointwise_model, kernel_fits.POINTWISE),
+    )
+    for samples, model, priors in kinds:
+        for sample in samples:
+            for name, (log, se) in kernel_fits.fit(model, priors, [sample], chips[sample.chip]).items():
+                if name != "overhead_s":
+                    yield ("any", name), _estimate(sample, chips, log, se)
+    for group in kernel_data.by_chip(kernel_data.collectives(folder)):
+        fitted = kernel_fits.fit(kernel_fits.link_model, kernel_fits.LINK, group, chips[group[0].chip])
+        for name, (log, se) in fitted.items():
+            yield ("any", name), _estimate(group[0], chips, log, se, sum(len(sample.time_s) for sample in group))
+
+
+def _estimate(
+    sample: kernel_data.Sample, chips: dict[str, Chip], log: float, se: float, rows: int | None = None
+) -> Estimate:
+    count = len(sample.time_s) if rows is None else rows
+    return Estimate(sample.chip, chips[sample.chip].family, log, se, count, sample.source)
+
+
+def pooled(found: dict[Key, list[Estimate]]) -> dict[Key, dict[str, Pooled]]:
+    """Return every entity's value by precision and quantity."""
+    return {key: pool(rows, SPREADS[key[1]]) for key, rows in found.items()}
+
+
+def table(values: dict[Key, dict[str, Pooled]]) -> list[dict[str, str]]:
+    """Return the rows of kernels.csv, those stated in `kernel_facts` included."""
+    rows = [
+        _line(entity, precision, quantity, row)
+        for (precision, quantity), entities in values.items()
+        for entity, row in entities.items()
+    ]
+    rows += [_stated(row) for row in kernel_facts.stated(values)]
+    return sorted(rows, key=lambda row: (row["quantity"], row["precision"], row["entity"]))
+
+
+def _line(entity: str, precision: str, quantity: str, row: Pooled) -> dict[str, str]:
+    return {
+        "entity": entity,
+        "precision": precision,
+        "quantity": quantity,
+        "value": f"{np.exp(row.log):.4g}",
+        "unit": "s" if quantity.endswith("_s") else "",
+        "log_sd": f"{row.sd:.3f}",
+        "rows": str(row.rows),
+        "groups": str(row.groups),
+        "source": "; ".join(row.sources),
+        "command": COMMAND,
+        "checked": CHECKED,
+        "note": row.note,
+    }
+
+
+def _stated(row: kernel_facts.Stated) -> dict[str, str]:
+    source = row.source or "rows of this table"
+    pooled_row = Pooled(float(np.log(row.value)), row.log_sd, 0, 0, (source,), row.note)
+    return _line(row.entity, row.precision, row.quantity, pooled_row)
+
+
+def write(rows: Iterable[dict[str, str]], target: Path) -> None:
+    """Write the rows, and keep those that another command made."""
+    kept: list[dict[str, str]] = []
+    if target.exists():
+        with target.open(newline="") as file:
+            kept = [row for row in csv.DictReader(file) if row["command"] != COMMAND]
+    with target.open("w", newline="") as file:
+        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows([*rows, *kept])
+
+
+def main() -> None:
+    """Fit, write the table and, if asked, the scores."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--scores", action="store_true")
+    asked = parser.parse_args()
+    chips = kernel_facts.chips(asked.data / "catalog")
+    measured = asked.data / "measured"
+    found = estimates(measured, chips)
+    write(table(pooled(found)), TARGET)
+
+
+if __name__ == "__main__":
+    main()
