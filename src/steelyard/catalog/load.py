@@ -82,13 +82,13 @@ class Catalog:
 
     @cached_property
     def kernels(self) -> Mapping[tuple[str, str, str], Fitted]:
-        """Fitted kernel figures by (entity, precision, quantity)."""
-        return self._fitted("kernels")
+        """Fitted kernel, power and whole-chip figures by (entity, precision, quantity)."""
+        return self._fitted("kernels", "chips", "power")
 
     @cached_property
     def stacks(self) -> Mapping[tuple[str, str, str], Fitted]:
-        """Fitted software-stack figures by (entity, precision, quantity)."""
-        return self._fitted("stacks")
+        """Fitted time and memory figures of software stacks by (entity, precision, quantity)."""
+        return self._fitted("stacks", "stacks_memory")
 
     def accelerator(self, name: str) -> Accelerator:
         """Return the accelerator of a name or alias; UnknownName carries the nearest ones."""
@@ -123,8 +123,9 @@ class Catalog:
             query.check_globs(regions, [*self.sites, *(offer.place for offer in self.offers)])
         return query.select(self.offers, ids, regions, purchase, quarantined)
 
-    def _fitted(self, name: str) -> Mapping[tuple[str, str, str], Fitted]:
-        rows = read.made(self.folder, name, read.fitted)
+    def _fitted(self, *names: str) -> Mapping[tuple[str, str, str], Fitted]:
+        """Return the rows of several fits by key; where two give the same key, the later fit builds on the earlier."""
+        rows = (row for name in names for row in read.made(self.folder, name, read.fitted))
         return {(row.entity, row.precision, row.quantity): row for row in rows}
 
     @cached_property
