@@ -7,7 +7,12 @@ from steelyard.job.spec import ModelSpec
 from steelyard.tables import Architecture
 
 _NORM_VECTORS = MappingProxyType({"layernorm": 2, "layernorm_nobias": 1, "rmsnorm": 1, "nonparametric": 0})
-_BIASED = MappingProxyType({"no": (0, 0, 0, 0), "qkv": (1, 1, 1, 0), "qvo": (1, 0, 1, 1), "all": (1, 1, 1, 1)})
+_BIASED = MappingProxyType(
+    {
+        word: {f"{name}_bias": int(name in biased) for name in "qkvo"}
+        for word, biased in {"no": "", "qkv": "qkv", "qvo": "qvo", "o": "o", "all": "qkvo"}.items()
+    }
+)
 _MATRICES = MappingProxyType({"gelu": 2, "relu": 2, "relu2": 2, "swiglu": 3, "geglu": 3})
 _T5_BUCKETS = 32  # relative-position buckets of T5, arXiv 1910.10683, section 2.1
 
@@ -19,7 +24,7 @@ def architecture(spec: ModelSpec) -> Architecture:
     + moe_layers · (routed + shared) + extra = total. `layers` counts both stacks of an encoder-decoder, whose
     cross-attention is in `extra_params` with final norms and relative positions. In a hybrid `attention_params` is
     the mean token mixer of a block (attention, Mamba, lightning attention alike). Where the dense MLP and the experts
-    are of different kinds (GLaM), `ffn` is the width at which a dense MLP of the experts' kind has equally many weights.
+    differ in kind (GLaM), `ffn` is the width at which a dense MLP of the experts' kind has equally many weights.
 
     Source: the counting rules are in `count`; each is checked against published counts in `tests/job`.
 
@@ -100,26 +105,24 @@ def _parts(spec: ModelSpec) -> dict[str, int]:
 
 def _attention(spec: ModelSpec) -> int:
     """Token mixing of one softmax attention block, its query and key norms included."""
-    v_head_dim = spec.v_head_dim or spec.head_dim
+    shape = {
+        "hidden": spec.hidden,
+        "heads": spec.heads,
+        "head_dim": spec.head_dim,
+        "v_head_dim": spec.v_head_dim or spec.head_dim,
+    }
     if spec.kv_lora:
-        return int(
-            count.latent_attention_params(
-                spec.hidden,
-                spec.heads,
-                spec.head_dim,
-                v_head_dim,
-                spec.q_lora,
-                spec.kv_lora,
-                spec.rope_dim,
-                int(spec.q_lora > 0),
-            )
+        latent = count.latent_attention_params(
+            **shape,
+            q_lora=spec.q_lora,
+            kv_lora=spec.kv_lora,
+            rope_dim=spec.rope_dim,
+            q_compressed=int(spec.q_lora > 0),
         )
-    biases = _BIASED[spec.attention_bias]
+        return int(latent)
     per_head, whole = int(spec.qk_norm == "head"), int(spec.qk_norm == "full")
-    return int(
-        count.attention_params(spec.hidden, spec.heads, spec.kv_heads, spec.head_dim, v_head_dim, *biases)
-        + count.qk_norm_params(spec.heads, spec.kv_heads, spec.head_dim, per_head, whole)
-    )
+    plain = count.attention_params(**shape, kv_heads=spec.kv_heads, **_BIASED[spec.attention_bias])
+    return int(plain + count.qk_norm_params(spec.heads, spec.kv_heads, spec.head_dim, per_head, whole))
 
 
 def _outside(spec: ModelSpec, norm: int) -> int:

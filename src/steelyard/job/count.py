@@ -4,6 +4,7 @@ from steelyard.units import Count, Share
 
 
 def attention_params(
+    *,
     hidden: Count,
     heads: Count,
     kv_heads: Count,
@@ -32,7 +33,9 @@ def attention_params(
     Source: Vaswani et al. 2017, arXiv 1706.03762, section 3.2; Ainslie et al. 2023, arXiv 2305.13245 (groups).
     Limits: no norms; heads times head_dim need not be the width of the model.
 
-    >>> attention_params(4096, 32, 8, 128, 128, 0, 0, 0, 0)
+    >>> attention_params(
+    ...     hidden=4096, heads=32, kv_heads=8, head_dim=128, v_head_dim=128, q_bias=0, k_bias=0, v_bias=0, o_bias=0
+    ... )
     41943040
     """
     weights = hidden * (heads * (head_dim + v_head_dim) + kv_heads * (head_dim + v_head_dim))
@@ -41,6 +44,7 @@ def attention_params(
 
 
 def latent_attention_params(
+    *,
     hidden: Count,
     heads: Count,
     head_dim: Count,
@@ -67,7 +71,9 @@ def latent_attention_params(
     Source: DeepSeek-V2, arXiv 2405.04434, section 2.1 and appendix B.
     Limits: no biases; RMSNorm on the latents.
 
-    >>> latent_attention_params(7168, 128, 192, 128, 1536, 512, 64, 1)
+    >>> latent_attention_params(
+    ...     hidden=7168, heads=128, head_dim=192, v_head_dim=128, q_lora=1536, kv_lora=512, rope_dim=64, q_compressed=1
+    ... )
     187107328
     """
     wide = heads * head_dim

@@ -15,7 +15,7 @@ WORDS = MappingProxyType(
         "mlp": ("gelu", "relu", "relu2", "swiglu", "geglu"),
         "expert_mlp": ("", "gelu", "relu", "relu2", "swiglu", "geglu"),
         "position": ("rope", "learned", "alibi", "relative", "none"),
-        "attention_bias": ("no", "qkv", "qvo", "all"),
+        "attention_bias": ("no", "qkv", "qvo", "o", "all"),
         "qk_norm": ("no", "head", "full"),
         "precision": ("exact", "rounded", "label", ""),
     }

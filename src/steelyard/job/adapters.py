@@ -1,0 +1,108 @@
+"""LoRA: which matrices get adapters, how many parameters these have, and what the frozen ones weigh."""
+
+from types import MappingProxyType
+
+from steelyard.errors import BadInput, nearest
+from steelyard.job.architecture import architecture
+from steelyard.job.spec import ModelSpec
+from steelyard.units import Bytes
+
+_GROUPS = MappingProxyType(
+    {
+        "all-linear": ("q", "k", "v", "o", "gate", "up", "down"),
+        "attention": ("q", "k", "v", "o"),
+        "mlp": ("gate", "up", "down"),
+    }
+)
+_ALIASES = MappingProxyType(
+    {"wq": "q", "wk": "k", "wv": "v", "wo": "o", "w1": "gate", "w3": "up", "w2": "down", "fc1": "up", "fc2": "down"}
+)
+_NF4_BYTES = 4 / 8 + 0.127 / 8
+
+
+def targets(names: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the matrices that names stand for, in a fixed order; `q_proj` and groups are understood.
+
+    >>> targets(("q_proj", "v_proj")), targets(("mlp",))
+    (('q', 'v'), ('gate', 'up', 'down'))
+    """
+    known = {**{name: (name,) for name in _GROUPS["all-linear"]}, **_GROUPS}
+    chosen: set[str] = set()
+    for name in names:
+        plain = name.strip().lower().removesuffix("_proj")
+        plain = _ALIASES.get(plain, plain)
+        if plain not in known:
+            raise BadInput(f"unknown LoRA target {name!r}; nearest: {', '.join(nearest(plain, known) or known)}")
+        chosen.update(known[plain])
+    return tuple(name for name in _GROUPS["all-linear"] if name in chosen)
+
+
+def adapter_params(spec: ModelSpec, rank: int, names: tuple[str, ...]) -> int:
+    """Return the parameters of all adapters: rank · (rows + columns) of every matrix adapted, in every expert too.
+
+    Source: Hu et al. 2021, arXiv 2106.09685, section 4.1.
+    Limits: with latent attention q and k, v mean the up-projections of the latents; routers get no adapter.
+
+    >>> from steelyard.job.presets import find
+    >>> adapter_params(find("llama-2-7b"), 8, ("q", "v"))
+    4194304
+    """
+    chosen = targets(names)
+    mlp = [name for name in _GROUPS["mlp"] if name in chosen and (name != "gate" or spec.mlp in {"swiglu", "geglu"})]
+    shared = spec.shared_ffn or spec.shared_experts * spec.expert_ffn
+    widths = _attention_widths(spec)
+    blocks = spec.layers + spec.encoder_layers
+    dense = (blocks - spec.moe_layers) * (spec.hidden + spec.ffn)
+    routed = spec.moe_layers * spec.experts * (spec.hidden + spec.expert_ffn)
+    common = spec.moe_layers * (spec.hidden + shared) if shared else 0
+    attention = (spec.attention_layers or blocks) + (spec.layers if spec.encoder_layers else 0)
+    mixed = attention * sum(widths[name] for name in widths if name in chosen)
+    return rank * (mixed + len(mlp) * (dense + routed + common))
+
+
+def linear_params(spec: ModelSpec) -> int:
+    """Return the parameters of the matrices inside the blocks: what QLoRA quantises.
+
+    >>> from steelyard.job.presets import find
+    >>> linear_params(find("llama-2-7b"))
+    6476005376
+    """
+    numbers = architecture(spec)
+    outside = numbers.embedding_params + numbers.head_params + numbers.extra_params
+    blocks = spec.layers + spec.encoder_layers
+    norms = {"layernorm": 2, "nonparametric": 0}.get(spec.norm, 1) * spec.norms_per_block * spec.hidden
+    return int(numbers.total_params - outside - blocks * norms)
+
+
+def frozen_bytes(spec: ModelSpec, quantised: bool, element_bytes: Bytes) -> Bytes:
+    """Return the mean bytes of a frozen parameter.
+
+    QLoRA keeps the matrices of the blocks in 4-bit NormalFloat with doubly quantised constants, 4 + 0.127 bits a
+    parameter, and the rest at the working precision.
+
+    Source: Dettmers et al. 2023, arXiv 2305.14314, section 3 ("0.127 bits per parameter").
+
+    >>> from steelyard.job.presets import find
+    >>> round(frozen_bytes(find("llama-2-7b"), True, 2), 4), frozen_bytes(find("llama-2-7b"), False, 2)
+    (0.5736, 2)
+    """
+    if not quantised:
+        return element_bytes
+    linear, total = linear_params(spec), architecture(spec).total_params
+    return (linear * _NF4_BYTES + (total - linear) * element_bytes) / total
+
+
+def _attention_widths(spec: ModelSpec) -> dict[str, int]:
+    """Rows plus columns of each matrix of attention."""
+    value = spec.v_head_dim or spec.head_dim
+    keys, values = spec.kv_heads * spec.head_dim, spec.kv_heads * value
+    into_q, into_kv = spec.hidden, spec.hidden
+    if spec.kv_lora:
+        keys, values = spec.heads * (spec.head_dim - spec.rope_dim), spec.heads * value
+        into_q, into_kv = spec.q_lora or spec.hidden, spec.kv_lora
+    return {
+        "q": into_q + spec.heads * spec.head_dim,
+        "k": into_kv + keys,
+        "v": into_kv + values,
+        "o": spec.heads * value + spec.hidden,
+    }

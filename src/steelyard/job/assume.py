@@ -1,0 +1,50 @@
+"""What a job takes when its author does not say: each choice is stated with its source and shown with the plan."""
+
+from steelyard.job.architecture import architecture
+from steelyard.job.spec import ModelSpec
+
+_LONGEST = 8192
+_BATCHES = (  # parameters up to, tokens of one step, where published
+    (1e9, 2**19, "0.5M tokens up to 1B parameters: GPT-3, arXiv 2005.14165, Table 2.1"),
+    (3e9, 2**20, "1M tokens up to 3B parameters: GPT-3, arXiv 2005.14165, Table 2.1"),
+    (100e9, 2**22, "4M tokens up to 100B parameters: Llama 2, arXiv 2307.09288, section 2.2"),
+    (float("inf"), 2**24, "16M tokens above 100B parameters: Llama 3, arXiv 2407.21783, section 3.4.1"),
+)
+_FINETUNE = (64, "64 sequences: supervised fine-tuning of Llama 2, arXiv 2307.09288, section 3.1")
+
+
+def sequence(model: ModelSpec) -> tuple[int, str]:
+    """Return the length of a sequence and why: what the model was pre-trained at, else its positions up to 8192.
+
+    >>> from steelyard.job.presets import find
+    >>> sequence(find("llama-3.1-8b"))
+    (8192, 'sequence 8192: the context that llama-3.1-8b was pre-trained at')
+    """
+    if model.context_tokens:
+        return (
+            model.context_tokens,
+            f"sequence {model.context_tokens}: the context that {model.name} was pre-trained at",
+        )
+    if model.max_tokens <= _LONGEST:
+        return model.max_tokens, f"sequence {model.max_tokens}: all positions of {model.name}"
+    return _LONGEST, (
+        f"sequence {_LONGEST}: {model.name} accepts {model.max_tokens}, but models start shorter "
+        "(Llama 3, arXiv 2407.21783, section 3.4); give sequence to change it"
+    )
+
+
+def batch(model: ModelSpec, sequence_tokens: int, tokens: float, task: str) -> tuple[int, str]:
+    """Return the sequences of one optimizer step and why: what published runs of that size used.
+
+    >>> from steelyard.job.presets import find
+    >>> batch(find("llama-3-8b"), 8192, 20e9, "pretrain")[0], batch(find("gpt2"), 1024, 20e9, "pretrain")[0]
+    (512, 512)
+    """
+    if task in {"full_ft", "lora", "qlora"}:
+        sequences, source = _FINETUNE
+    else:
+        total = architecture(model).total_params
+        target, source = next((size, why) for bound, size, why in _BATCHES if total <= bound)
+        sequences = max(1, round(target / sequence_tokens))
+    fitting = min(sequences, max(1, int(tokens // sequence_tokens)))
+    return fitting, f"global batch {fitting} sequences of {sequence_tokens} tokens ({source})"

@@ -1,0 +1,82 @@
+"""Limits on the layout as people write them: `tp=2,pp=1,mbs=2,zero=1` or a mapping with lists of allowed values."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
+from steelyard.errors import BadInput, nearest
+
+_ALIASES = MappingProxyType(
+    {
+        "tensor_parallel": "tp",
+        "pipeline_parallel": "pp",
+        "virtual_pipeline": "vpp",
+        "context_parallel": "cp",
+        "data_parallel": "dp",
+        "expert_parallel": "ep",
+        "mbs": "micro_batch",
+        "micro_batch_size": "micro_batch",
+        "gas": "micro_batches",
+        "grad_accumulation": "micro_batches",
+        "zero_stage": "zero",
+        "sequence_parallel": "sp",
+        "flash_attention": "flash",
+    }
+)
+_WORDS = MappingProxyType(
+    {"recompute": {"none": 0, "selective": 1, "full": 2}}
+    | {key: {"no": 0, "off": 0, "false": 0, "yes": 1, "on": 1, "true": 1} for key in ("sp", "flash", "offload")}
+)
+_HIGHEST = MappingProxyType({"zero": 3, "recompute": 2, "sp": 1, "flash": 1, "offload": 1})
+DEGREES = ("devices", "tp", "pp", "vpp", "cp", "dp", "ep", "zero", "shard_devices", "micro_batch", "micro_batches")
+FIELDS = (*DEGREES, "sp", "recompute", "flash", "offload")
+
+
+def degrees(value: Any) -> Mapping[str, tuple[int, ...]]:
+    """Return the allowed values of each layout field that is named.
+
+    >>> dict(degrees("tp=2,pp=1,mbs=2,zero=1"))
+    {'tp': (2,), 'pp': (1,), 'micro_batch': (2,), 'zero': (1,)}
+    >>> dict(degrees({"tp": [1, 2, 4], "recompute": "full"}))
+    {'tp': (1, 2, 4), 'recompute': (2,)}
+    """
+    pairs = value.items() if isinstance(value, Mapping) else [_pair(part) for part in _parts(value)]
+    found: dict[str, tuple[int, ...]] = {}
+    for name, given in pairs:
+        plain = str(name).strip().lower().replace("-", "_")
+        plain = _ALIASES.get(plain, plain)
+        if plain not in FIELDS:
+            near = nearest(plain, [*FIELDS, *_ALIASES]) or FIELDS
+            raise BadInput(f"unknown layout field {name!r}; nearest: {', '.join(near)}")
+        if plain in found:
+            raise BadInput(f"layout gives {plain} twice; keep one, or list its values: {plain}: [1, 2]")
+        listed = given if isinstance(given, list | tuple) else [given]
+        found[plain] = tuple(_degree(plain, one) for one in listed)
+        if not found[plain]:
+            raise BadInput(f"layout {plain} lists no value; write {plain}: [1, 2]")
+    return MappingProxyType(found)
+
+
+def _parts(value: Any) -> list[str]:
+    if not isinstance(value, str) or not value.strip():
+        raise BadInput(f"{value!r} is not a layout; write tp=2,pp=1,mbs=2,zero=1")
+    return [part for part in value.split(",") if part.strip()]
+
+
+def _pair(part: str) -> tuple[str, str]:
+    name, equals, given = part.partition("=")
+    if not equals:
+        raise BadInput(f"{part.strip()!r} is not a layout field with its value; write tp=2,pp=1,mbs=2,zero=1")
+    return name, given
+
+
+def _degree(name: str, given: Any) -> int:
+    words = _WORDS.get(name, {})
+    plain = str(int(given) if isinstance(given, bool) else given).strip().lower()
+    least = 0 if name in _HIGHEST else 1
+    number = words.get(plain, int(plain) if plain.isdecimal() and len(plain) < 10 else -1)
+    highest = _HIGHEST.get(name, 10**9)
+    if not least <= number <= highest:
+        accepted = ", ".join(words) or f"a whole number from {least}" + (f" to {highest}" if name in _HIGHEST else "")
+        raise BadInput(f"layout {name} is {given!r}; it takes {accepted}")
+    return number

@@ -1,0 +1,69 @@
+"""What stands behind `model:` — a preset's name, a configuration file, or a description in place."""
+
+from collections.abc import Mapping
+from dataclasses import fields as fields_of
+from pathlib import Path
+from typing import Any
+
+from steelyard.errors import BadInput, nearest
+from steelyard.job import configs, presets
+from steelyard.job.spec import ModelSpec
+
+_FIELDS = tuple(field.name for field in fields_of(ModelSpec) if field.name != "published")
+_NEEDED = ("layers", "hidden", "heads", "vocab", "max_tokens")
+
+
+def model(given: Any, folder: Path) -> ModelSpec:
+    """Return the model that is meant; relative paths start at the folder.
+
+    >>> model("Llama 3.1 70B", Path()).name
+    'llama-3.1-70b'
+    """
+    if isinstance(given, Mapping):
+        named = {str(key): value for key, value in given.items()}
+        return configs.read_mapping(named, "model") if "model_type" in named and "layers" not in named else _own(named)
+    text = str(given).strip()
+    if not text:
+        raise BadInput("model is empty; give a name such as llama-3-8b, or the path of a config.json")
+    if is_file(text, folder):
+        return configs.read(folder / Path(text).expanduser())
+    if text.endswith(".json") or text.startswith((".", "~", "/")):
+        raise BadInput(f"{text}: no such file or folder; give the path of a config.json, or a model's name")
+    return presets.find(text)
+
+
+def is_file(text: str, folder: Path) -> bool:
+    """Return whether the text is the path of something that exists.
+
+    >>> is_file("llama-3-8b", Path("/nowhere"))
+    False
+    """
+    try:
+        return (folder / Path(text).expanduser()).exists()
+    except (OSError, ValueError, RuntimeError):
+        return False
+
+
+def _own(given: dict[str, Any]) -> ModelSpec:
+    unknown = [name for name in given if name not in _FIELDS]
+    if unknown:
+        near = nearest(unknown[0], _FIELDS) or ["layers", "hidden", "ffn", "heads"]
+        raise BadInput(f"model: unknown field {unknown[0]!r}; nearest: {', '.join(near)}")
+    missing = [name for name in _NEEDED if name not in given]
+    if missing:
+        raise BadInput(f"model: {missing[0]} is missing; a description needs {', '.join((*_NEEDED, 'ffn'))}")
+    values = {"name": "own model", **given}
+    for name in ("layers", "hidden", "heads"):
+        if type(values[name]) is not int or values[name] < 1:
+            raise BadInput(f"model: {name} is {values[name]!r}; it must be a whole number from 1")
+    values.setdefault("kv_heads", values["heads"])
+    values.setdefault("head_dim", values["hidden"] // values["heads"])
+    if "ffn" not in values and "expert_ffn" not in values:
+        raise BadInput("model: ffn is missing; give the width of the MLP, one branch")
+    values.setdefault("ffn", values.get("expert_ffn"))
+    for field in fields_of(ModelSpec):
+        wrong = field.type in {str, bool} and field.name in values and type(values[field.name]) is not field.type
+        if wrong:
+            kind = "true or false" if field.type is bool else "text"
+            raise BadInput(f"model: {field.name} is {values[field.name]!r}; it must be {kind}")
+    return ModelSpec(**values)

@@ -1,0 +1,199 @@
+"""Mixtures of experts and hybrids of Hugging Face: who is routed, who is shared, and which width is whose."""
+
+from steelyard.job.config_values import Config
+from steelyard.job.families import Fields, Reader, llama, mistral, qwen2, qwen3, windowed
+
+
+def experts(config: Config, width: int) -> Fields:
+    """Read the routed experts, by whatever name."""
+    return {
+        "experts": config.whole("num_local_experts", "num_experts", "n_routed_experts"),
+        "top_k": config.whole("num_experts_per_tok", "num_experts_per_token", "moe_topk"),
+        "expert_ffn": width,
+    }
+
+
+def mixtral(config: Config) -> Fields:
+    """Mixtral: `intermediate_size` is the expert's."""
+    shape = mistral(config)
+    return shape | experts(config, shape["ffn"])
+
+
+def granitemoe(config: Config) -> Fields:
+    """Granite 3 MoE: as Mixtral, tied if it says so."""
+    shape = llama(config)
+    return shape | experts(config, shape["ffn"])
+
+
+def olmoe(config: Config) -> Fields:
+    """OLMoE: `intermediate_size` is the expert's; norms over whole queries and keys."""
+    shape = llama(config) | {"qk_norm": "full"}
+    return shape | experts(config, shape["ffn"])
+
+
+def minimax_m2(config: Config) -> Fields:
+    """MiniMax M2: as OLMoE, with heads wider than the model."""
+    normed = config.flag("use_qk_norm", default=True)
+    shape = llama(config) | {"qk_norm": "full" if normed else "no"}
+    return shape | experts(config, shape["ffn"])
+
+
+def qwen2_moe(config: Config) -> Fields:
+    """Qwen1.5 and 2 MoE: one shared expert of its own width, behind a gate of one output."""
+    shape = qwen2(config) | {} if config.flag("qkv_bias", default=True) else llama(config)
+    sparse = experts(config, config.whole("moe_intermediate_size"))
+    shared = config.whole("shared_expert_intermediate_size", default=0)
+    spread = _spread(config)
+    blocks = (shape["layers"] - spread["dense_layers"]) // spread["moe_every"]
+    gates = blocks * shape["hidden"] if shared else 0
+    return shape | sparse | spread | {"shared_ffn": shared, "shared_experts": int(shared > 0), "extra_params": gates}
+
+
+def qwen3_moe(config: Config) -> Fields:
+    """Qwen3 MoE: no shared expert; `intermediate_size` belongs to dense layers, if there are any."""
+    return qwen3(config) | experts(config, config.whole("moe_intermediate_size")) | _spread(config)
+
+
+def _spread(config: Config) -> Fields:
+    dense = config.items("mlp_only_layers")
+    return {"dense_layers": len(dense), "moe_every": config.whole("decoder_sparse_step", default=1)}
+
+
+def llama4(config: Config) -> Fields:
+    """Llama 4: `intermediate_size` is the expert's, `intermediate_size_mlp` the dense one; chunks on rotary layers."""
+    shape = llama(config)
+    rotary = config.items("no_rope_layers")  # 1 where a layer is rotary, whatever the name says
+    layers = shape["layers"]
+    chunked = sum(bool(layer) for layer in rotary) if rotary else layers - layers // 4
+    chunk = config.whole("attention_chunk_size", default=8192)
+    return (
+        shape
+        | experts(config, shape["ffn"])
+        | {
+            "ffn": config.whole("intermediate_size_mlp"),
+            "shared_experts": 1,
+            "moe_every": config.whole("interleave_moe_layer_step", default=1),
+            "windowed_layers": chunked if chunk else 0,
+            "window_tokens": chunk,
+        }
+    )
+
+
+def deepseek(config: Config) -> Fields:
+    """DeepSeek V2, V3 and Kimi K2: latent attention, shared experts, leading dense layers; without the MTP module."""
+    shape = llama(config)
+    rope = config.whole("qk_rope_head_dim")
+    sparse = experts(config, config.whole("moe_intermediate_size")) if "n_routed_experts" in config else {}
+    return shape | {
+        "kv_heads": shape["heads"],
+        "head_dim": config.whole("qk_nope_head_dim") + rope,
+        "v_head_dim": config.whole("v_head_dim"),
+        "q_lora": config.whole("q_lora_rank", default=0),
+        "kv_lora": config.whole("kv_lora_rank"),
+        "rope_dim": rope,
+        **sparse,
+        "shared_experts": config.whole("n_shared_experts", default=0) if sparse else 0,
+        "dense_layers": config.whole("first_k_dense_replace", default=0) if sparse else 0,
+        "moe_every": config.whole("moe_layer_freq", default=1),
+    }
+
+
+def glm4_moe(config: Config) -> Fields:
+    """GLM 4.5: queries, keys and values biased if attention is; without the MTP layer."""
+    shape = llama(config)
+    normed = config.flag("use_qk_norm", default=False)
+    return (
+        shape
+        | experts(config, config.whole("moe_intermediate_size"))
+        | {
+            "attention_bias": "qkv" if shape["attention_bias"] == "all" else "no",
+            "qk_norm": "head" if normed else "no",
+            "shared_experts": config.whole("n_shared_experts", default=1),
+            "dense_layers": config.whole("first_k_dense_replace", default=1),
+        }
+    )
+
+
+def gpt_oss(config: Config) -> Fields:
+    """GPT-OSS: experts biased, attention sinks, a biased router; every other layer sees a window of 128."""
+    shape = llama(Config({"attention_bias": True} | dict(config.values), config.where))
+    sparse = experts(config, shape["ffn"])
+    layers = shape["layers"]
+    values = Config({"sliding_window": 128} | dict(config.values), config.where)
+    outside = layers * (shape["heads"] + sparse["experts"])
+    return shape | sparse | {"mlp_bias": True, "extra_params": outside} | windowed(values, layers, every=2)
+
+
+def dbrx(config: Config) -> Fields:
+    """DBRX: LayerNorm without shift; everything in nested mappings."""
+    feed, attention = config.inner("ffn_config"), config.inner("attn_config")
+    hidden, heads = config.whole("d_model"), config.whole("n_heads")
+    width = feed.whole("ffn_hidden_size")
+    return {
+        "layers": config.whole("n_layers"),
+        "hidden": hidden,
+        "ffn": width,
+        "heads": heads,
+        "kv_heads": attention.whole("kv_n_heads", default=heads),
+        "head_dim": hidden // max(heads, 1),
+        "vocab": config.whole("vocab_size"),
+        "max_tokens": config.whole("max_seq_len"),
+        "norm": "layernorm_nobias",
+        "tied": config.flag("tie_word_embeddings", default=False),
+        "experts": feed.whole("moe_num_experts"),
+        "top_k": feed.whole("moe_top_k"),
+        "expert_ffn": width,
+    }
+
+
+def jamba(config: Config) -> Fields:
+    """Jamba: Mamba in most layers, attention in every eighth, experts in every second; no positions."""
+    shape = llama(config)
+    layers, hidden = shape["layers"], shape["hidden"]
+    attention = layers // config.whole("attn_layer_period", default=8)
+    state, conv = config.whole("mamba_d_state", default=16), config.whole("mamba_d_conv", default=4)
+    inner = hidden * config.whole("mamba_expand", default=2)
+    rank = config.whole("mamba_dt_rank", default=-(-hidden // 16))
+    projections = hidden * 2 * inner + inner * (rank + 2 * state) + rank * inner + inner + inner * hidden
+    mamba = projections + inner * (conv + 1) + inner * state + inner + rank + 2 * state
+    return (
+        shape
+        | experts(config, shape["ffn"])
+        | {
+            "position": "none",
+            "attention_layers": attention,
+            "mixer_params": (layers - attention) * mamba,
+            "moe_every": config.whole("expert_layer_period", default=2),
+        }
+    )
+
+
+def minimax_text(config: Config) -> Fields:
+    """MiniMax-Text-01: lightning attention (with an output gate and a norm) but for every eighth layer."""
+    shape = llama(config)
+    kinds = config.items("attn_type_list") or [int(kind == "full_attention") for kind in config.items("layer_types")]
+    attention = sum(bool(kind) for kind in kinds) or shape["layers"]
+    wide = shape["heads"] * shape["head_dim"]
+    lightning = 5 * shape["hidden"] * wide + wide
+    hybrid = {"attention_layers": attention, "mixer_params": (shape["layers"] - attention) * lightning}
+    return shape | experts(config, shape["ffn"]) | hybrid
+
+
+READERS: dict[str, Reader] = {
+    "mixtral": mixtral,
+    "granitemoe": granitemoe,
+    "olmoe": olmoe,
+    "minimax_m2": minimax_m2,
+    "qwen2_moe": qwen2_moe,
+    "qwen3_moe": qwen3_moe,
+    "llama4_text": llama4,
+    "deepseek_v2": deepseek,
+    "deepseek_v3": deepseek,
+    "kimi_k2": deepseek,
+    "glm4_moe": glm4_moe,
+    "gpt_oss": gpt_oss,
+    "dbrx": dbrx,
+    "jamba": jamba,
+    "minimax_text_01": minimax_text,
+    "minimax": minimax_text,
+}

@@ -1,0 +1,182 @@
+"""The fields of a job file: what each may hold, and one clear message when it holds something else."""
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from steelyard.errors import BadInput, nearest
+from steelyard.job import adapters, degrees, literals
+from steelyard.job.job_spec import OPTIMIZERS, PRECISIONS, PURCHASES, TASKS
+
+ALIASES = MappingProxyType(
+    {
+        "deadline": "by",
+        "budget_total": "budget",
+        "optimiser": "optimizer",
+        "seq_len": "sequence",
+        "sequence_length": "sequence",
+        "batch": "global_batch",
+        "global_batch_size": "global_batch",
+        "max_carbon": "co2e_max",
+    }
+)
+
+
+def _checked(reader: Callable[[Any], Any]) -> BeforeValidator:
+    """Let a reader of literals speak through pydantic, which adds the field's name."""
+
+    def read(value: Any) -> Any:
+        try:
+            return reader(value)
+        except BadInput as error:
+            raise ValueError(str(error)) from error
+
+    return BeforeValidator(read)
+
+
+def _one_of(what: str, words: tuple[str, ...]) -> BeforeValidator:
+    def read(value: Any) -> str:
+        plain = str(value).strip().lower()
+        found = [word for word in words if plain.replace("_", "-") == word.replace("_", "-")]
+        if not found:
+            raise BadInput(f"unknown {what} {str(value)[:60]!r}; nearest: {', '.join(nearest(plain, words) or words)}")
+        return found[0]
+
+    return _checked(read)
+
+
+def _share(value: Any) -> float:
+    text = str(value).strip()
+    try:
+        number = float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
+    except ValueError:
+        number = -1.0
+    if isinstance(value, bool) or not 0 <= number <= 1:
+        raise BadInput(f"{str(value)[:60]!r} is not a share; write 0.02 or 2%")
+    return number
+
+
+def _batch(value: Any) -> tuple[str, int]:
+    unit = "sequences"
+    if isinstance(value, str):
+        text, last = value.strip(), value.strip().split(" ")[-1].lower()
+        if last in {"tokens", "token", "sequences", "sequence", "samples"}:
+            unit = "tokens" if last.startswith("token") else "sequences"
+            value = text[: -len(last)]
+    try:
+        return unit, literals.whole(value)
+    except BadInput as error:
+        raise BadInput(f"{error}; a global batch is 512 (sequences) or '4M tokens'") from error
+
+
+def _purchases(value: Any) -> tuple[str, ...]:
+    plain = [item.lower().replace("_", "-") for item in literals.globs(value)]
+    wrong = [item for item in plain if item not in PURCHASES]
+    if wrong:
+        near = nearest(wrong[0], PURCHASES) or PURCHASES
+        raise BadInput(f"unknown purchase {wrong[0]!r}; nearest: {', '.join(near)}")
+    return tuple(dict.fromkeys(plain))
+
+
+Whole = Annotated[int, _checked(literals.whole)]
+Duration = Annotated[float, _checked(literals.seconds)]
+Share = Annotated[float, _checked(_share)]
+Globs = Annotated[tuple[str, ...], _checked(literals.globs)]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)
+
+
+class LoraFields(_Strict):
+    """Adapters: their rank and the matrices that get them."""
+
+    rank: Whole = 16
+    targets: Annotated[tuple[str, ...], _checked(lambda value: adapters.targets(literals.globs(value)))] = (
+        adapters.targets(("all-linear",))
+    )
+
+
+class PolicyFields(_Strict):
+    """How the run is operated; what is left out comes from the catalog."""
+
+    warmup: Duration | None = None
+    evaluation_share: Share | None = None
+    checkpoint_blocking: Share | None = None
+    restart: Duration | None = None
+
+
+class JobFields(_Strict):
+    """Everything that a job file or the command line may say."""
+
+    model: str | dict[str, Any]
+    tokens: Annotated[float, _checked(literals.count)]
+    sequence: Whole | None = None
+    global_batch: Annotated[tuple[str, int] | None, _checked(_batch)] = None
+    precision: Annotated[str, _one_of("precision", tuple(PRECISIONS))] = "bf16"
+    optimizer: Annotated[str, _one_of("optimizer", OPTIMIZERS)] = "adamw"
+    task: Annotated[str, _one_of("task", TASKS)] = "pretrain"
+    lora: LoraFields = LoraFields()
+    accelerators: Annotated[tuple[tuple[str, int | None], ...], _checked(literals.accelerators)] = ()
+    regions: Globs = ()
+    providers: Globs = ()
+    devices: Whole | None = None
+    max_devices: Whole | None = None
+    by: Any = None  # read with the clock, by `read`
+    budget: Annotated[float | None, _checked(literals.usd)] = None
+    co2e_max: Annotated[float | None, _checked(literals.carbon)] = None
+    energy_max: Annotated[float | None, _checked(literals.energy)] = None
+    purchase: Annotated[tuple[str, ...], _checked(_purchases)] = ("on-demand",)
+    stack: str | None = None
+    layout: Annotated[Any, _checked(degrees.degrees)] = Field(default_factory=lambda: MappingProxyType({}))
+    policy: PolicyFields = PolicyFields()
+    name: str | None = None
+    version: Literal[1] = 1  # of this schema
+
+
+def fields(given: Mapping[str, Any], where: str) -> JobFields:
+    """Return the fields of a job, or raise `BadInput` that names the field, what it holds and what it may hold.
+
+    >>> fields({"model": "gpt2", "token": "20B"}, "job.yaml")
+    Traceback (most recent call last):
+    steelyard.errors.BadInput: job.yaml: unknown field 'token'; nearest: tokens
+    """
+    named = _plain_names(given, where)
+    unknown = [name for name in named if name not in JobFields.model_fields]
+    if unknown:
+        near = nearest(unknown[0], [*JobFields.model_fields, *ALIASES]) or JobFields.model_fields
+        raise BadInput(f"{where}: unknown field {unknown[0]!r}; nearest: {', '.join(near)}")
+    for name, example in (("model", "llama-3-8b"), ("tokens", "20B")):
+        if named.get(name) is None:
+            raise BadInput(f"{where}: {name} is missing; write {name}: {example}")
+    try:
+        return JobFields.model_validate({name: value for name, value in named.items() if value is not None})
+    except ValidationError as error:
+        raise BadInput(f"{where}: {_message(error)}") from error
+    except RecursionError as error:
+        raise BadInput(f"{where}: it is nested too deeply to be a job") from error
+
+
+def _plain_names(given: Mapping[str, Any], where: str) -> dict[str, Any]:
+    named: dict[str, Any] = {}
+    for name, value in given.items():
+        plain = str(name).strip().lower().replace("-", "_")
+        plain = ALIASES.get(plain, plain)
+        if plain in named:
+            raise BadInput(f"{where}: {plain} is given twice; keep one")
+        named[plain] = value
+    return named
+
+
+def _message(error: ValidationError) -> str:
+    first = error.errors(include_url=False)[0]
+    place = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "extra_forbidden":
+        group = LoraFields.model_fields if first["loc"][0] == "lora" else PolicyFields.model_fields
+        near = nearest(str(first["loc"][-1]), group) or group
+        return f"unknown field {place!r}; nearest: {', '.join(near)}"
+    text = first["msg"].removeprefix("Value error, ")
+    shown = repr(first.get("input"))[:60]
+    return f"{place}: {text}" if first["type"] == "value_error" else f"{place} is {shown}; {text[0].lower()}{text[1:]}"

@@ -1,0 +1,117 @@
+"""The whole job as a user means it, every default written out, and its numbers."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
+
+from steelyard.errors import BadInput, nearest
+from steelyard.job.adapters import adapter_params, frozen_bytes
+from steelyard.job.architecture import architecture
+from steelyard.job.spec import ModelSpec
+from steelyard.tables import Architecture, Job
+from steelyard.units import Bytes, Joules, KgCo2e, Seconds, Usd
+
+TASKS = ("pretrain", "continued_pretrain", "full_ft", "lora", "qlora")
+PURCHASES = ("on-demand", "spot")
+
+PRECISIONS: Mapping[str, tuple[float, float, float]] = MappingProxyType(
+    {
+        "bf16": (2, 2, 4),  # Micikevicius et al. 2018, arXiv 1710.03740: 16-bit work, fp32 master copy
+        "fp16": (2, 2, 4),
+        "fp8": (2, 1, 4),  # Micikevicius et al. 2022, arXiv 2209.05433: only the matrix products are 8-bit
+        "tf32": (4, 4, 0),
+        "fp32": (4, 4, 0),
+        "bf16-pure": (2, 2, 0),  # no master copy
+    }
+)
+"""Bytes of a working value, of an element inside a matrix product, and of the master copy of a parameter."""
+
+OPTIMIZERS = ("adamw", "adamw-bf16", "adam8bit", "sgd", "sgd-momentum", "lion", "adafactor", "muon")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobSpec:
+    """One training job: what is trained, and what the plan must respect. None and () mean: no limit."""
+
+    model: ModelSpec
+    tokens: float
+    sequence_tokens: int
+    batch_sequences: int
+    precision: str
+    optimizer: str
+    task: str
+    lora_rank: int = 0
+    lora_targets: tuple[str, ...] = ()
+    accelerators: tuple[tuple[str, int | None], ...] = ()
+    regions: tuple[str, ...] = ()
+    providers: tuple[str, ...] = ()
+    devices: int | None = None
+    max_devices: int | None = None
+    deadline_s: Seconds | None = None
+    budget_usd: Usd | None = None
+    co2e_max_kg: KgCo2e | None = None
+    energy_max_j: Joules | None = None
+    purchase: tuple[str, ...] = ("on-demand",)
+    stack: str | None = None
+    layout: Mapping[str, tuple[int, ...]] = field(default_factory=lambda: MappingProxyType({}))
+    policy: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))  # of tables.Policy, by field
+    assumptions: tuple[str, ...] = ()  # what was not given and what was taken instead, with its source
+    given: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}), compare=False, repr=False)
+
+
+def table(spec: JobSpec) -> Job:
+    """Return the numbers of a job.
+
+    >>> from steelyard.job.read import read_job
+    >>> job = table(read_job({"model": "llama-3-8b", "tokens": "20B"}))
+    >>> job.sequence_tokens, job.batch_sequences, job.moment_bytes, job.master_bytes
+    (8192, 512, 8.0, 4)
+    """
+    numbers = architecture(spec.model)
+    element, gemm, master = PRECISIONS[spec.precision]
+    adapted = spec.task in {"lora", "qlora"}
+    share = adapter_params(spec.model, spec.lora_rank, spec.lora_targets) / numbers.total_params if adapted else 1.0
+    return Job(
+        architecture=numbers,
+        tokens=spec.tokens,
+        sequence_tokens=spec.sequence_tokens,
+        batch_sequences=spec.batch_sequences,
+        element_bytes=element,
+        gemm_bytes=gemm,
+        moment_bytes=moment_bytes(spec.optimizer, numbers),
+        master_bytes=master,
+        trainable_share=share,
+        frozen_bytes=frozen_bytes(spec.model, spec.task == "qlora", element) if adapted else element,
+    )
+
+
+def moment_bytes(optimizer: str, numbers: Architecture) -> Bytes:
+    r"""Bytes of optimizer moments of one parameter, the mean over the model.
+
+    Source: Adam, arXiv 1412.6980 (two fp32 moments: 8); 8-bit Adam, arXiv 2110.02861, section 2 (two bytes and two
+        fp32 constants per block of 2048); Lion, arXiv 2302.06675 (one fp32); Adafactor, arXiv 1804.04235, section 4
+        (a row and a column sum of a matrix, no first moment); Muon, github.com/KellerJordan/Muon (one fp32 momentum
+        of hidden matrices, Adam for embedding and head).
+    Limits: Adafactor is taken at the shape of the MLP.
+
+    >>> from steelyard.job.presets import find
+    >>> [round(moment_bytes(name, architecture(find("gpt2-xl"))), 3) for name in ("adamw", "adam8bit", "muon", "sgd")]
+    [8.0, 2.004, 4.211, 0.0]
+    """
+    outer = (numbers.embedding_params + numbers.head_params) / numbers.total_params
+    width = numbers.ffn if numbers.experts == 0 else numbers.moe_ffn
+    known: dict[str, Any] = {
+        "adamw": 8.0,
+        "adamw-bf16": 4.0,
+        "adam8bit": 2.0 + 2 * 4 / 2048,
+        "sgd": 0.0,
+        "sgd-momentum": 4.0,
+        "lion": 4.0,
+        "adafactor": 4.0 * (1 / numbers.hidden + 1 / width),
+        "muon": 4.0 + 4.0 * outer,
+    }
+    if optimizer not in known:
+        raise BadInput(f"unknown optimizer {optimizer!r}; nearest: {', '.join(nearest(optimizer, known) or known)}")
+    found: Bytes = known[optimizer]
+    return found

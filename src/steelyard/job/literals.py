@@ -1,0 +1,229 @@
+"""What people write: `20B` tokens, by `7d` or `Fri`, for `$5k`, under `10MWh` and `2t`, on `H100:8,H200`.
+
+Each reader takes text or a number and gives SI, or raises `BadInput` with the accepted forms.
+"""
+
+import datetime as dt
+import math
+import re
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, NoReturn
+
+from steelyard.errors import BadInput
+from steelyard.units import DAY_S, HOUR_S, KWH_J, Count, Joules, KgCo2e, Seconds, Usd
+
+_SCALES = MappingProxyType(
+    {"": 1.0, "k": 1e3, "thousand": 1e3, "m": 1e6, "million": 1e6, "b": 1e9, "g": 1e9, "billion": 1e9, "bn": 1e9}
+    | {"t": 1e12, "trillion": 1e12, "tn": 1e12}
+)
+_SPANS = MappingProxyType(
+    dict.fromkeys(("s", "sec", "second", "seconds"), 1.0)
+    | dict.fromkeys(("m", "min", "minute", "minutes"), 60.0)
+    | dict.fromkeys(("h", "hr", "hour", "hours"), HOUR_S)
+    | dict.fromkeys(("d", "day", "days"), DAY_S)
+    | dict.fromkeys(("w", "week", "weeks"), 7 * DAY_S)
+)
+_ENERGIES = MappingProxyType(
+    {"wh": KWH_J / 1e3, "kwh": KWH_J, "mwh": KWH_J * 1e3, "gwh": KWH_J * 1e6, "j": 1.0, "kj": 1e3, "mj": 1e6, "gj": 1e9}
+)
+_MASSES = MappingProxyType(
+    dict.fromkeys(("kg",), 1.0)
+    | dict.fromkeys(("g",), 1e-3)
+    | dict.fromkeys(("t", "tonne", "tonnes", "ton"), 1e3)
+    | dict.fromkeys(("kt",), 1e6)
+)
+_DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+_NUMBER = r"[+-]?(?:\d+(?:[_,]\d{3})*(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?"
+_LONGEST = 200
+
+_COUNT_FORMS = "20B, 300M, 1.5T, 1e9 or 1000"
+_SECONDS_FORMS = "90s, 30m, 12h, 7d, 2w or 1d12h"
+_DEADLINE_FORMS = f"{_SECONDS_FORMS}, a date such as 2027-01-15, or a weekday such as Fri"
+_USD_FORMS = "5000, $5000, 5k or 1.2M"
+_ENERGY_FORMS = "500kWh, 10MWh or 36GJ"
+_MASS_FORMS = "500kg, 2t or 1.5kt"
+_ACCELERATOR_FORMS = "H100, H100:8 or H100:8,H200"
+
+
+def count(value: Any) -> Count:
+    """Return a positive count, for example of tokens.
+
+    >>> count("20B"), count("1e9"), count("300M"), count(1000)
+    (20000000000.0, 1000000000.0, 300000000.0, 1000.0)
+    >>> count("-5B")
+    Traceback (most recent call last):
+    steelyard.errors.BadInput: '-5B' is not a count above zero; write 20B, 300M, 1.5T, 1e9 or 1000
+    """
+    return _scaled(value, _SCALES, "count", _COUNT_FORMS)
+
+
+def whole(value: Any) -> int:
+    """Return a positive whole number.
+
+    >>> whole("4k"), whole(8192)
+    (4000, 8192)
+    """
+    number = float(count(value))
+    if number != int(number):
+        _reject(value, "whole number", _COUNT_FORMS)
+    return int(number)
+
+
+def seconds(value: Any) -> Seconds:
+    """Return a duration in seconds; a bare number has no unit and is an error.
+
+    >>> seconds("7d"), seconds("12h"), seconds("90s"), seconds("1d12h"), seconds("1.5d")
+    (604800.0, 43200.0, 90.0, 129600.0, 129600.0)
+    """
+    plain = _text(value).lower()
+    parts = re.findall(rf"({_NUMBER})\s*([a-z]+)\s*", plain) if len(plain) <= _LONGEST else []
+    joined = "".join(number + unit for number, unit in parts)
+    if not parts or joined != re.sub(r"\s+", "", plain) or any(unit not in _SPANS for _, unit in parts):
+        _reject(value, "duration", _SECONDS_FORMS)
+    return _positive(sum(_number(number) * _SPANS[unit] for number, unit in parts), value, "duration", _SECONDS_FORMS)
+
+
+def deadline(value: Any, now: dt.datetime) -> Seconds:
+    """Return the seconds from now to a deadline: a duration, the end of a date, or the end of the next such weekday.
+
+    >>> now = dt.datetime(2027, 1, 13, 12, 0)
+    >>> deadline("7d", now), deadline("2027-01-15", now), deadline("Fri", now), deadline("2027-01-14 06:00", now)
+    (604800.0, 216000.0, 216000.0, 64800.0)
+    """
+    moment = _moment(value, now)
+    if moment is None:
+        try:
+            return seconds(value)
+        except BadInput:
+            _reject(value, "deadline", _DEADLINE_FORMS)
+    if moment.tzinfo is None or now.tzinfo is None:
+        moment, now = moment.replace(tzinfo=None), now.replace(tzinfo=None)
+    left_s = (moment - now).total_seconds()
+    if left_s <= 0:
+        raise BadInput(f"{value!s} is not after now, {now:%Y-%m-%d %H:%M}; write {_DEADLINE_FORMS}")
+    return left_s
+
+
+def usd(value: Any) -> Usd:
+    """Return dollars.
+
+    >>> usd("5000"), usd("$5k"), usd("5,000 USD"), usd(12.5)
+    (5000.0, 5000.0, 5000.0, 12.5)
+    """
+    plain = re.sub(r"^(us)?\$|\s*(usd|dollars?)$", "", _text(value).lower()).strip()
+    return _scaled(plain, _SCALES, "sum of money", _USD_FORMS, given=value)
+
+
+def energy(value: Any) -> Joules:
+    """Return joules.
+
+    >>> energy("10MWh") / KWH_J, energy("36GJ") / KWH_J
+    (10000.0, 10000.0)
+    """
+    return _scaled(value, _ENERGIES, "quantity of energy", _ENERGY_FORMS)
+
+
+def carbon(value: Any) -> KgCo2e:
+    """Return kilograms of CO2e.
+
+    >>> carbon("2t"), carbon("500 kgCO2e"), carbon("1.5kt")
+    (2000.0, 500.0, 1500000.0)
+    """
+    plain = re.sub(r"\s*co2-?(e|eq)?$", "", _text(value).lower())
+    return _scaled(plain, _MASSES, "mass of CO2e", _MASS_FORMS, given=value)
+
+
+def accelerators(value: Any) -> tuple[tuple[str, int | None], ...]:
+    """Return the accelerators asked for, each with its count, or None for any count.
+
+    >>> accelerators("H100:8,H200"), accelerators(["H100:8", "TPU-v5p"]), accelerators({"H100": 64})
+    ((('H100', 8), ('H200', None)), (('H100', 8), ('TPU-v5p', None)), (('H100', 64),))
+    """
+    pairs = (
+        [(name, str(number)) for name, number in value.items()]
+        if isinstance(value, Mapping)
+        else [tuple(item.partition(":")[::2]) for item in _items(value, "list of accelerators", _ACCELERATOR_FORMS)]
+    )
+    found = []
+    for name, number in pairs:
+        plain = str(name).strip()
+        if not plain or (number.strip() and not re.fullmatch(r"\d{1,9}", number.strip())):
+            _reject(value, "list of accelerators", _ACCELERATOR_FORMS)
+        if number.strip() and int(number) < 1:
+            raise BadInput(f"{plain}:{number} asks for no device; write {_ACCELERATOR_FORMS}")
+        found.append((plain, int(number) if number.strip() else None))
+    if not found:
+        _reject(value, "list of accelerators", _ACCELERATOR_FORMS)
+    return tuple(found)
+
+
+def globs(value: Any) -> tuple[str, ...]:
+    """Return patterns from text with commas or a list. YAML 1.1 reads the country `NO` as False: it is put right.
+
+    >>> globs("aws/us-*, gcp/europe-*"), globs(["DE", False]), globs(False)
+    (('aws/us-*', 'gcp/europe-*'), ('DE', 'NO'), ('NO',))
+    """
+    return tuple(_items(value, "list of patterns", "aws/us-*,gcp/europe-*"))
+
+
+def _items(value: Any, what: str, forms: str) -> list[str]:
+    listed = list(value) if isinstance(value, list | tuple) else [value]
+    texts = ["NO" if item is False else item for item in listed]
+    if not all(isinstance(item, str) for item in texts):
+        _reject(value, what, forms)
+    found = [part.strip() for item in texts for part in item.split(",") if part.strip()]
+    if not found:
+        _reject(value, what, forms)
+    return found
+
+
+def _moment(value: Any, now: dt.datetime) -> dt.datetime | None:
+    if isinstance(value, dt.datetime):
+        return value
+    if isinstance(value, dt.date):
+        return _end_of(value, now)
+    plain = str(value).strip()
+    named = [day for day in _DAYS if len(plain) >= 3 and day.startswith(plain.lower())]
+    try:
+        if named:
+            ahead = (_DAYS.index(named[0]) - now.weekday() - 1) % 7 + 1
+            return _end_of(now.date() + dt.timedelta(days=ahead), now)
+        if re.fullmatch(r"\d{4}-\d{2}-\d{2}", plain):
+            return _end_of(dt.date.fromisoformat(plain), now)
+        return dt.datetime.fromisoformat(plain) if re.match(r"\d{4}-\d{2}-\d{2}.", plain) else None
+    except (ValueError, OverflowError):
+        return None
+
+
+def _end_of(day: dt.date, now: dt.datetime) -> dt.datetime:
+    return dt.datetime.combine(day, dt.time(), now.tzinfo) + dt.timedelta(days=1)
+
+
+def _scaled(value: Any, scales: Mapping[str, float], what: str, forms: str, *, given: Any = None) -> float:
+    shown = value if given is None else given
+    plain = _text(value)
+    match = re.fullmatch(rf"({_NUMBER})\s*([a-zA-Z]*)", plain) if len(plain) <= _LONGEST else None
+    if match is None or match[2].lower() not in scales:
+        _reject(shown, what, forms)
+    return _positive(_number(match[1]) * scales[match[2].lower()], shown, what, forms)
+
+
+def _text(value: Any) -> str:
+    """Return what was written, as text; a truth value or a container is never a number."""
+    return str(value).strip() if isinstance(value, str | int | float) and not isinstance(value, bool) else ""
+
+
+def _number(text: str) -> float:
+    return float(text.replace(",", "").replace("_", ""))
+
+
+def _positive(number: float, value: Any, what: str, forms: str) -> float:
+    if not 0 < number < math.inf:
+        _reject(value, f"{what} above zero", forms)
+    return number
+
+
+def _reject(value: Any, what: str, forms: str) -> NoReturn:
+    shown = repr(value) if len(repr(value)) <= 60 else f"{repr(value)[:57]}..."
+    raise BadInput(f"{shown} is not a {what}; write {forms}")

@@ -1,0 +1,161 @@
+"""From a job file, text or command line to a `JobSpec` with every default written out."""
+
+import datetime as dt
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from steelyard.errors import BadInput
+from steelyard.job import assume, describe, literals
+from steelyard.job.fields import ALIASES, JobFields, PolicyFields, fields
+from steelyard.job.job_spec import JobSpec
+from steelyard.job.spec import ModelSpec
+from steelyard.job.text import contents, load, load_json
+
+_DEFAULTS = MappingProxyType(
+    {
+        "precision": "precision bf16: 16-bit work with an fp32 master copy",
+        "optimizer": "optimizer adamw: two fp32 moments",
+        "task": "task pretrain: all parameters are trained",
+        "purchase": "purchase on-demand",
+    }
+)
+_FILE = re.compile(r"[.](ya?ml|json)$", re.IGNORECASE)
+
+
+def read_job(source: str | Path | Mapping[str, Any], now: dt.datetime | None = None, /, **overrides: Any) -> JobSpec:
+    """Return the job that a mapping, a job file, YAML text, a `config.json` or a model's name describes.
+
+    Overrides are the same fields as in the file and win over it; None leaves the file's value.
+
+    >>> job = read_job("llama-3-8b", tokens="20B", by="7d", budget="$5k")
+    >>> job.model.name, job.tokens, job.deadline_s, job.budget_usd, job.sequence_tokens
+    ('llama-3-8b', 20000000000.0, 604800.0, 5000.0, 8192)
+    >>> job.assumptions[0]
+    'sequence 8192: all positions of llama-3-8b'
+    """
+    given, folder, where = _given(source)
+    for name, value in overrides.items():
+        if value is not None:
+            given = {key: old for key, old in given.items() if ALIASES.get(str(key), str(key)) != name} | {name: value}
+    read = fields(given, where)
+    return _job(read, given, folder, now or dt.datetime.now().astimezone())
+
+
+def with_overrides(spec: JobSpec, now: dt.datetime | None = None, /, **overrides: Any) -> JobSpec:
+    """Return the job with some of its fields given anew, as on the command line; None leaves the old value.
+
+    >>> job = read_job({"model": "llama-3-8b", "tokens": "20B"})
+    >>> with_overrides(job, tokens="40B", by="2w").tokens
+    40000000000.0
+    """
+    return read_job(spec.given, now, **overrides)
+
+
+def _given(source: str | Path | Mapping[str, Any]) -> tuple[dict[str, Any], Path, str]:
+    """Return the fields as given, the folder that relative paths start at, and what to call the source."""
+    if isinstance(source, Mapping):
+        return dict(source), Path(), "job"
+    text = str(source)
+    if isinstance(source, str) and ("\n" in text or re.match(r"\s*[\w-]+\s*:\s", text)):
+        return _mapping(load(text, "job"), "job"), Path(), "job"
+    path = Path(text).expanduser()
+    if not describe.is_file(text, Path()):
+        if isinstance(source, Path) or _FILE.search(text):
+            raise BadInput(f"{text}: no such file; give a job file, a config.json or a model's name")
+        return {"model": text}, Path(), "job"
+    if path.is_dir():
+        return {"model": text}, Path(), "job"
+    found = _mapping((load_json if text.lower().endswith(".json") else load)(contents(path), text), text)
+    if "model" not in found and {"model_type", "architectures", "text_config"} & set(found):
+        return {"model": text}, Path(), text
+    return found, path.parent, text
+
+
+def _mapping(found: Any, where: str) -> dict[str, Any]:
+    if not isinstance(found, Mapping):
+        raise BadInput(f"{where}: it holds no fields; write at least model: llama-3-8b and tokens: 20B")
+    return {str(name): value for name, value in found.items()}
+
+
+def _job(read: JobFields, given: Mapping[str, Any], folder: Path, now: dt.datetime) -> JobSpec:
+    model = describe.model(read.model, folder)
+    if model.kind in {"vit", "speech", "dit"} or not model.vocab:
+        raise BadInput(f"{model.name} is not a language model; only its parameters can be counted")
+    sequence_tokens, why = (read.sequence, "") if read.sequence else assume.sequence(model)
+    _check_positions(model, sequence_tokens)
+    batch, because = _batch(read, model, sequence_tokens)
+    adapted = read.task in {"lora", "qlora"}
+    if "lora" in read.model_fields_set and not adapted:
+        raise BadInput(f"lora is given but task is {read.task}; write task: lora or task: qlora")
+    said = [text for name, text in _DEFAULTS.items() if name not in read.model_fields_set]
+    if adapted and "lora" not in read.model_fields_set:
+        said.append("lora rank 16 on all linear matrices (QLoRA, arXiv 2305.14314, section 4: all layers)")
+    return JobSpec(
+        model=model,
+        tokens=read.tokens,
+        sequence_tokens=sequence_tokens,
+        batch_sequences=batch,
+        precision=read.precision,
+        optimizer=read.optimizer,
+        task=read.task,
+        lora_rank=read.lora.rank if adapted else 0,
+        lora_targets=read.lora.targets if adapted else (),
+        accelerators=read.accelerators,
+        regions=read.regions,
+        providers=read.providers,
+        devices=read.devices,
+        max_devices=read.max_devices,
+        deadline_s=None if read.by is None else literals.deadline(read.by, now),
+        budget_usd=read.budget,
+        co2e_max_kg=read.co2e_max,
+        energy_max_j=read.energy_max,
+        purchase=read.purchase,
+        stack=read.stack,
+        layout=read.layout,
+        policy=MappingProxyType(_policy(read.policy)),
+        assumptions=tuple(filter(None, (why, because, *said))),
+        given=MappingProxyType({**given, "model": _absolute(read.model, folder)}),
+    )
+
+
+def _batch(read: JobFields, model: ModelSpec, sequence_tokens: int) -> tuple[int, str]:
+    if read.tokens < sequence_tokens:
+        raise BadInput(f"tokens {read.tokens:g} do not fill one sequence of {sequence_tokens}; write tokens: 20B")
+    if read.global_batch is None:
+        return assume.batch(model, sequence_tokens, read.tokens, read.task)
+    unit, number = read.global_batch
+    sequences = number if unit == "sequences" else max(1, round(number / sequence_tokens))
+    if sequences * sequence_tokens > read.tokens:
+        raise BadInput(
+            f"global_batch of {sequences} sequences is {sequences * sequence_tokens:.3g} tokens, more than the job's "
+            f"{read.tokens:.3g}; write global_batch: 512 (sequences) or '4M tokens'"
+        )
+    return sequences, ""
+
+
+def _check_positions(model: ModelSpec, sequence_tokens: int) -> None:
+    if model.position == "learned" and sequence_tokens > model.max_tokens:
+        raise BadInput(
+            f"sequence {sequence_tokens} is longer than the {model.max_tokens} learned positions of {model.name}; "
+            f"write sequence: {model.max_tokens}, or describe the model with max_tokens: {sequence_tokens}"
+        )
+
+
+def _policy(given: PolicyFields) -> dict[str, float]:
+    """Return the fields of `tables.Policy` that were given."""
+    named = {
+        "warmup_s": given.warmup,
+        "evaluation_share": given.evaluation_share,
+        "checkpoint_blocking": given.checkpoint_blocking,
+        "restart_s": given.restart,
+    }
+    return {name: value for name, value in named.items() if value is not None}
+
+
+def _absolute(model: str | dict[str, Any], folder: Path) -> str | dict[str, Any]:
+    if isinstance(model, str) and describe.is_file(model, folder):
+        return str((folder / Path(model).expanduser()).resolve())
+    return model
