@@ -77,7 +77,9 @@ def blank() -> RenderableType:
     return Text("")
 
 
-def table(columns: Sequence[str], rows: Iterable[Sequence[str]], indent: int = 2) -> RenderableType:
+def table(
+    columns: Sequence[str], rows: Iterable[Sequence[str]], indent: int = 2, *, header: bool = True
+) -> RenderableType:
     """Return aligned columns; a name that starts with `>` is set to the right, with `|` it is never wrapped.
 
     >>> print(render([table(["|name", ">share"], [["tp", "12 %"], ["dp", "3 %"]])]))
@@ -85,7 +87,7 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[str]], indent: int = 2
       tp     12 %
       dp      3 %
     """
-    made = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
+    made = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim", show_header=header)
     for column in columns:
         made.add_column(
             column.lstrip(">|"),

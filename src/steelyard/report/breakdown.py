@@ -1,0 +1,101 @@
+"""One configuration on paper: where its seconds, bytes, joules and dollars go."""
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from typing import Final
+
+from rich.console import RenderableType
+
+from steelyard.report import figures
+from steelyard.report.page import blank, heading, table
+from steelyard.report.terms import Term, formula
+from steelyard.tables import Draw, Energy, Prediction, StepMemory
+
+Say = Callable[[float], str]
+
+SAY: Final[dict[str, Say]] = {
+    "s": lambda value: figures.amount(value, figures.TIME, 3),
+    "byte": lambda value: figures.amount(value, figures.MEMORY, 3),
+    "J": lambda value: figures.amount(value, figures.ENERGY, 3),
+    "usd": figures.dollars,
+    "kgco2e": lambda value: figures.amount(value, figures.MASS, 3),
+    "m**3": lambda value: figures.amount(value, figures.VOLUME, 3),
+}
+TITLES: Final = {
+    "time": "One step",
+    "memory": "Memory of the heaviest rank",
+    "run": "The whole run",
+    "energy": "Energy at the facility's meter",
+    "money": "Money",
+    "carbon": "CO2e by kind: alternatives, never a sum",
+    "water": "Water",
+}
+
+
+def breakdown(found: Prediction, parts: Sequence[Term]) -> list[RenderableType]:
+    """Return the page of one prediction and its terms."""
+    said = {
+        "time": _total(found.time.total_s, "s"),
+        "memory": _memory(found.memory),
+        "run": f"{_total(found.draw.wall_s, 's')}, goodput {figures.percent(float(found.draw.goodput))}",
+        "energy": _energy(found.energy),
+        "money": _total(found.money.total_usd, "usd"),
+    }
+    page: list[RenderableType] = []
+    for arm, title in TITLES.items():
+        rows = [part for part in parts if part.arm == arm]
+        if rows:
+            page += [heading(f"{title}: {said[arm]}" if arm in said else title), shares(rows), blank()]
+        if arm == "run":
+            page += [heading("Power of one device"), _power(found.draw), blank()]
+    return page[:-1]
+
+
+def shares(parts: Iterable[Term]) -> RenderableType:
+    """Return terms with their share of the whole, as a number and as a bar.
+
+    >>> from steelyard.report.page import render
+    >>> parts = [Term("time", "matrix products", 1.5, "s", 0.75, ""), Term("time", "bubble", 0.5, "s", 0.25, "")]
+    >>> print(render([shares(parts)]))
+      matrix products  1.50 s  75 %  ███████████████
+      bubble           500 ms  25 %  █████
+    """
+    rows = [[part.name, SAY[part.unit](part.value), *_share(part.share)] for part in parts]
+    return table(["|", ">", ">", "|"], rows, header=False)
+
+
+def formulas(parts: Iterable[Term]) -> list[RenderableType]:
+    """Return every formula of these terms once: what it is and where it was published."""
+    made = [formula(name) for name in dict.fromkeys(part.formula for part in parts)]
+    rows = [[one["formula"], one["what"], one["source"]] for one in made]
+    return [heading("Formulas"), table(["formula", "what", "source"], rows)]
+
+
+def _share(share: float) -> list[str]:
+    return ["", ""] if math.isnan(share) else [figures.percent(share), figures.bar(share)]
+
+
+def _total(value: object, unit: str) -> str:
+    return SAY[unit](float(value))  # type: ignore[arg-type]  # one candidate: every field is one number
+
+
+def _memory(peak: StepMemory) -> str:
+    kinds = {"allocated": peak.allocated_bytes, "reserved": peak.reserved_bytes, "on the device": peak.device_bytes}
+    return ", ".join(f"{_total(value, 'byte')} {kind}" for kind, value in kinds.items())
+
+
+def _energy(used: Energy) -> str:
+    inner = f"accelerators {_total(used.accelerator_j, 'J')}, IT {_total(used.it_j, 'J')}"
+    return f"{_total(used.facility_j, 'J')} ({inner})"
+
+
+def _power(drawn: Draw) -> RenderableType:
+    watts = {
+        "computing": drawn.compute_w,
+        "communicating": drawn.communication_w,
+        "writing checkpoints": drawn.checkpoint_w,
+        "idle": drawn.idle_w,
+        "its share of host and network": drawn.host_w,
+    }
+    rows = [[name, figures.amount(float(value), figures.POWER, 3)] for name, value in watts.items()]
+    return table(["|", ">"], rows, header=False)

@@ -1,0 +1,152 @@
+"""One prediction taken apart: where its seconds, bytes, joules, dollars and grams go, term by term.
+
+Each term names the public formula that makes it; what that formula is and where it was published is read from its own
+docstring, so that the text cannot drift from the code.
+"""
+
+import importlib
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from steelyard.energy.boundaries import accelerator_j, host_j
+from steelyard.tables import Carbon, Draw, Energy, Money, Prediction, StepMemory, StepTime
+
+
+@dataclass(frozen=True, slots=True)
+class Term:
+    """One part of one arm of the beam."""
+
+    arm: str  # time, memory, run, power, energy, money, carbon
+    name: str
+    value: float  # in the arm's SI unit
+    unit: str
+    share: float  # of the arm's total; NaN where the parts are no sum
+    formula: str  # module.function below steelyard
+
+
+TIME: Final = (
+    ("gemm_s", "matrix products", "step.gemm.gemm_s"),
+    ("attention_s", "attention", "step.attention.attention_s"),
+    ("pointwise_s", "element-wise work", "step.pointwise.pointwise_s"),
+    ("vocab_s", "vocabulary and loss", "step.gemm.gemm_s"),
+    ("recompute_s", "recomputation", "step.time.time"),
+    ("host_s", "waiting for launches", "step.time.time"),
+    ("tp_s", "tensor-parallel traffic", "step.collectives.hierarchical_all_reduce_s"),
+    ("cp_s", "context-parallel traffic", "step.collectives.send_s"),
+    ("ep_s", "expert traffic", "step.collectives.hierarchical_all_to_all_s"),
+    ("pp_s", "stage-to-stage traffic", "step.collectives.send_s"),
+    ("bubble_s", "pipeline bubble", "step.time.time"),
+    ("dp_s", "gradient and parameter traffic", "step.collectives.hierarchical_all_gather_s"),
+    ("optimizer_s", "optimizer and fixed cost", "step.time.time"),
+)
+MEMORY: Final = (
+    ("weights_bytes", "weights", "step.states.weight_bytes"),
+    ("gradients_bytes", "gradients", "step.states.states"),
+    ("optimizer_bytes", "optimizer states", "step.states.states"),
+    ("activations_bytes", "activations", "step.activations.block_bytes"),
+    ("logits_bytes", "logits", "step.buffers.edge_bytes"),
+    ("buffers_bytes", "buffers and working set", "step.buffers.gathered_bytes"),
+)
+STATES: Final = (
+    ("compute", "computing"),
+    ("communication", "waiting for traffic, bubble, launches"),
+    ("checkpoint", "writing checkpoints"),
+    ("idle", "starting and restarting"),
+)
+CARBON: Final = (
+    ("location_gross_kgco2e", "location-based, gross"),
+    ("location_net_kgco2e", "location-based, net"),
+    ("market_kgco2e", "market-based"),
+    ("marginal_kgco2e", "marginal"),
+)
+
+
+def terms(found: Prediction) -> list[Term]:
+    """Return every term of one prediction, arm by arm."""
+    return [
+        *time_terms(found.time),
+        *memory_terms(found.memory),
+        *run_terms(found.draw),
+        *energy_terms(found.draw, found.energy),
+        *money_terms(found.draw, found.money),
+        *carbon_terms(found.carbon),
+    ]
+
+
+def time_terms(step: StepTime) -> list[Term]:
+    """Return where the seconds of one optimizer step go."""
+    return _parts("time", "s", ((name, formula, getattr(step, field)) for field, name, formula in TIME))
+
+
+def memory_terms(peak: StepMemory) -> list[Term]:
+    """Return where the bytes of the heaviest rank go; what the device shows beyond them stands last."""
+    rows = [(name, formula, getattr(peak, field)) for field, name, formula in MEMORY]
+    rows.append(("fragmentation", "step.memory.memory", peak.reserved_bytes - peak.allocated_bytes))
+    rows.append(("context and communication library", "step.memory.memory", peak.device_bytes - peak.reserved_bytes))
+    return _parts("memory", "byte", rows)
+
+
+def run_terms(drawn: Draw) -> list[Term]:
+    """Return where the wall-clock time of the run goes."""
+    return _parts("run", "s", ((name, "run.whole.states_s", getattr(drawn, f"{key}_s")) for key, name in STATES))
+
+
+def energy_terms(drawn: Draw, used: Energy) -> list[Term]:
+    """Return where the joules at the facility's meter go."""
+    rows = [
+        (
+            f"accelerators, {name}",
+            "energy.boundaries.accelerator_j",
+            accelerator_j(drawn.devices, getattr(drawn, f"{key}_s"), getattr(drawn, f"{key}_w")),
+        )
+        for key, name in STATES
+    ]
+    rows.append(("hosts and network", "energy.boundaries.host_j", host_j(drawn.devices, drawn.wall_s, drawn.host_w)))
+    rows.append(("cooling and power supply", "energy.boundaries.facility_j", used.facility_j - used.it_j))
+    return _parts("energy", "J", rows)
+
+
+def money_terms(drawn: Draw, spent: Money) -> list[Term]:
+    """Return what each state of the run is paid for: devices are rented from start to finish."""
+    rate = spent.total_usd / drawn.wall_s
+    return _parts(
+        "money", "usd", ((name, "money.rent.rent_usd", rate * getattr(drawn, f"{key}_s")) for key, name in STATES)
+    )
+
+
+def carbon_terms(emitted: Carbon) -> list[Term]:
+    """Return CO2e by kind, alternatives that are never a sum, and embodied carbon and water beside them."""
+    kinds = [(name, "carbon.operational.operational_kgco2e", getattr(emitted, field)) for field, name in CARBON]
+    kinds.append(("embodied", "carbon.operational.embodied_kgco2e", emitted.embodied_kgco2e))
+    rows = [Term("carbon", name, float(value), "kgco2e", float("nan"), formula) for name, formula, value in kinds]
+    water = Term("water", "evaporated", float(emitted.water_m3), "m**3", float("nan"), "carbon.operational.water_m3")
+    return [*rows, water]
+
+
+def formula(name: str) -> Mapping[str, str]:
+    """Return what a formula is and where it comes from, as its docstring says.
+
+    >>> sorted(formula("workload.flops.product_flop").items())
+    [('formula', 'workload.flops.product_flop'), ('source', 'Narayanan et al. 2021, ...'), ('what', 'FLOPs of one ...')]
+    """
+    module, _, function = f"steelyard.{name}".rpartition(".")
+    text = getattr(importlib.import_module(module), function).__doc__ or ""
+    source = re.search(r"Source:(.*?)(?=\n\s*\n|\n\s*Limits:|\Z)", text, re.DOTALL)
+    return {
+        "formula": name,
+        "what": text.strip().split("\n\n")[0].replace("\n", " "),
+        "source": " ".join(source[1].split()) if source else "",
+    }
+
+
+def _parts(arm: str, unit: str, rows: Iterable[tuple[str, str, Any]]) -> list[Term]:
+    """Return the terms of a sum, those that are nothing left out."""
+    found = [(name, made, float(value)) for name, made, value in rows]
+    total = sum(value for _, _, value in found)
+    return [
+        Term(arm, name, value, unit, value / total if total else float("nan"), made)
+        for name, made, value in found
+        if value != 0
+    ]
