@@ -166,6 +166,7 @@ class Stack:
     gathered_units: Count  # blocks (or embeddings) whole at once under ZeRO-3/FSDP
     activation_scale: Share  # stored activations over the formula, no recompute
     selective_scale: Share  # the same under selective recompute (1: only the attention core is recomputed)
+    quantised_scale: Share  # the same on top, where frozen weights are quantised
     working_scale: Share  # working set of one block's backward over the formula
     logit_bytes: Bytes  # one logit at the peak
     fused_loss: Share  # 1: the loss is computed in chunks, logits are never whole

@@ -112,28 +112,42 @@ def expert_bytes(architecture: Architecture, element_bytes: Bytes) -> Bytes:
     return arch.top_k * copy + 8 * arch.experts
 
 
-def block_bytes(job: Job, layout: Layout) -> tuple[Bytes, Bytes]:
-    r"""Return one token's bytes of a mean block on one rank: all tensors but the scores, and the scores.
+def block_bytes(job: Job, layout: Layout, sparse: Share) -> Bytes:
+    r"""Return what one token leaves in a block on one rank, scores apart.
 
-    .. math:: W\,\frac{1}{t^{sp}} + \frac{A + (1-\mu) M + \mu (M_s + X)}{t}, \quad \frac{S}{t}
+    .. math:: \frac{W}{t^{sp}} + \frac{A + (1-\mu) M + \mu (M_s + X)}{t}
 
-    W, A, M, X, S: `whole_bytes`, `attention_bytes`, `mlp_bytes` (dense, or shared experts), `expert_bytes`,
-    `score_bytes`; μ: share of blocks with routed experts; t: tensor parallel; fused attention has no scores.
+    W, A, M, X: `whole_bytes`, `attention_bytes`, `mlp_bytes` (dense, or shared experts), `expert_bytes`; t: tensor
+    parallel degree.
 
     Args:
         job: the model, the sequence and the bytes of an element.
-        layout: tensor and sequence parallel degrees, fused attention.
+        layout: tensor and sequence parallel degrees.
+        sparse: share of the blocks that have routed experts (μ).
 
-    Source: Korthikanti et al. 2022, arXiv 2205.05198, equations 1, 2 and 4.
+    Source: Korthikanti et al. 2022, arXiv 2205.05198, equations 2 and 4.
     Limits: a hybrid's blocks without attention count like those with it.
     """
     arch, e = job.architecture, job.element_bytes
-    sparse = arch.moe_layers / arch.layers
     dense = mlp_bytes(arch.ffn * (1 - sparse) + arch.shared_ffn * sparse, arch.ffn_matrices, e)
     divided = attention_bytes(arch, e) + dense + sparse * expert_bytes(arch, e)
-    whole = whole_bytes(arch.hidden, e, arch.dropout) / (1 + layout.sp * (layout.tp - 1))
-    scores = score_bytes(arch.heads, job.sequence_tokens, e, arch.dropout) / layout.tp
-    return whole + divided / layout.tp, scores * (1 - layout.flash)
+    return whole_bytes(arch.hidden, e, arch.dropout) / (1 + layout.sp * (layout.tp - 1)) + divided / layout.tp
+
+
+def block_score_bytes(job: Job, layout: Layout) -> Bytes:
+    r"""Return what one token's materialised scores take in a block on one rank; none with fused attention.
+
+    .. math:: (1 - F)\,\frac{S}{t}
+
+    Args:
+        job: the model, the sequence and the bytes of an element.
+        layout: tensor parallel degree t, fused attention F.
+
+    Source: Korthikanti et al. 2022, arXiv 2205.05198, equation 2: S is `score_bytes`.
+    """
+    arch = job.architecture
+    scores = score_bytes(arch.heads, job.sequence_tokens, job.element_bytes, arch.dropout)
+    return scores * (1 - layout.flash) / layout.tp
 
 
 def transient_bytes(job: Job, layout: Layout) -> Bytes:

@@ -4,35 +4,27 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from steelyard.step.activations import block_bytes, transient_bytes
-from steelyard.step.states import RankParams, States, dense_block, expert_ranks, rank_params, routed_block, states
+from steelyard.step.buffers import edge_bytes, gathered_bytes, kept_bytes, loading_bytes, stepping_bytes
+from steelyard.step.states import States, dense_block, rank_params, states
 from steelyard.tables import Job, Layout, Machine, Stack, StepMemory
-from steelyard.units import Bytes, Count
+from steelyard.units import Bytes, Count, Share
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
-    """What blocks keep: bytes of one micro-batch on one rank."""
+class Stage:
+    """One pipeline stage: what lies on it."""
 
-    block_bytes: Bytes  # one block, from its forward to its backward pass
-    edge_bytes: Bytes  # embedding's dropout mask
-    output_bytes: Bytes  # inputs of the final norm and of the output projection
-    logits_bytes: Bytes
-    working_bytes: Bytes  # while one block's backward pass runs
-
-
-@dataclass(frozen=True, slots=True)
-class Load:
-    """What one stage's rank carries: parameters, and activations and logits at the loss."""
-
-    params: RankParams
-    activations_bytes: Bytes
-    logits_bytes: Bytes
+    blocks: Count
+    sparse: Share  # of its blocks, those with routed experts
+    vocab_params: Count  # embedding, output projection
+    in_flight: Count  # micro-batches whose activations it holds
+    first: Share  # 1: it embeds
+    last: Share  # 1: it computes the loss
 
 
 @dataclass(frozen=True, slots=True)
 class Peak:
-    """One pipeline stage at its peak."""
+    """One pipeline stage's rank at its peak."""
 
     states: States
     activations_bytes: Bytes
@@ -48,17 +40,19 @@ class Peak:
 def memory(job: Job, layout: Layout, machine: Machine, stack: Stack) -> StepMemory:
     """Return where the bytes of the heaviest rank go at the peak of a step.
 
-    The first stage holds the embedding and the most micro-batches in flight; the last one the output projection and
-    the logits. Stages between them never hold more than the first, which is given the largest number of blocks.
+    The first stage embeds and holds the most micro-batches; the last one has the output projection and the logits.
+    One between them is the heaviest only where leading blocks without experts make the first stage lighter.
 
     Source: Korthikanti et al. 2022, arXiv 2205.05198 (activations); Rajbhandari et al. 2020, arXiv 1910.02054 (states);
         Narayanan et al. 2021, arXiv 2104.04473, section 2.2 (micro-batches in flight).
-    Limits: static shapes; balanced experts; the machine only says how much there is, not how much is used.
+    Limits: static shapes, balanced experts; the machine says how much there is, not how much is used.
     """
-    kept = _kept(job, layout, stack)
-    peak = _first(job, layout, stack, kept)
+    arch = job.architecture
+    peak = _peak(job, layout, stack, _first(job, layout))
     if np.any(layout.pp > 1):
-        peak = _heavier(peak, _last(job, layout, stack, kept))
+        peak = _heavier(peak, _peak(job, layout, stack, _last(job, layout)))
+    if np.any(layout.pp > 2) and np.any((arch.moe_layers > 0) & (arch.moe_layers < arch.layers)):
+        peak = _heavier(peak, _peak(job, layout, stack, _second(job, layout)))
     allocated = peak.total_bytes()
     reserved = allocated * stack.reserved_scale
     return StepMemory(
@@ -74,105 +68,101 @@ def memory(job: Job, layout: Layout, machine: Machine, stack: Stack) -> StepMemo
     )
 
 
-def in_flight_first(stages: Count, chunks: Count, micro_batches: Count) -> Count:
-    r"""Micro-batches whose activations the first stage holds at once under 1F1B.
+def in_flight(stages: Count, chunks: Count, rank: Count, micro_batches: Count) -> Count:
+    r"""Micro-batches whose activations stage r of p holds at once under 1F1B.
 
-    .. math:: \min\big(m,\; p + (p - 1)/v\;[v > 1]\big)
-
-    Args:
-        stages: pipeline stages p.
-        chunks: chunks v of a stage (1: not interleaved).
-        micro_batches: micro-batches m of a step.
-
-    Source: Korthikanti et al. 2022, arXiv 2205.05198, section 4.2.3: interleaving holds (1 + (p-1)/(pv)) as much.
-
-    >>> in_flight_first(4, 1, 8), in_flight_first(4, 1, 2)
-    (4.0, 2.0)
-    """
-    held = stages + (stages - 1) / chunks * (chunks > 1)
-    return np.minimum(held, micro_batches)
-
-
-def in_flight_last(stages: Count, chunks: Count, micro_batches: Count) -> Count:
-    r"""Micro-batches whose activations the last stage holds at once under 1F1B.
-
-    .. math:: \min\big(m,\; ((v - 1)\,p + 1)/v\big)
+    .. math:: \min\Big(m,\; p - r \;\text{or}\; \frac{2(p - r - 1) + (v - 1)\,p + 1}{v}\;[v > 1]\Big)
 
     Args:
         stages: pipeline stages p.
         chunks: chunks v of a stage (1: not interleaved).
+        rank: stage r, from 0.
         micro_batches: micro-batches m of a step.
 
-    Source: Narayanan et al. 2021, arXiv 2104.04473, figure 4: the last stage warms up with its first v - 1 chunks.
+    Source: Narayanan et al. 2021, arXiv 2104.04473, section 2.2; on the first stage interleaving holds
+        1 + (p-1)/(pv) as much, Korthikanti et al. 2022, arXiv 2205.05198, section 4.2.3.
 
-    >>> in_flight_last(4, 1, 8), in_flight_last(4, 2, 8)
-    (1.0, 2.5)
+    >>> in_flight(4, 1, 0, 8), in_flight(4, 1, 0, 2), in_flight(4, 1, 3, 8)
+    (4.0, 2.0, 1.0)
+    >>> in_flight(4, 3, 0, 8) / in_flight(4, 1, 0, 8) - 1, 3 / (4 * 3)
+    (0.25, 0.25)
     """
-    return np.minimum(((chunks - 1) * stages + 1) / chunks, micro_batches)
+    warm_up = (2 * (stages - rank - 1) + (chunks - 1) * stages + 1) / chunks
+    return np.minimum(np.where(np.asarray(chunks) > 1, warm_up, stages - rank), micro_batches)
 
 
-def _kept(job: Job, layout: Layout, stack: Stack) -> Kept:
-    arch, e = job.architecture, job.element_bytes
-    tokens = layout.micro_batch * job.sequence_tokens / layout.cp
-    row = arch.hidden * tokens / (1 + layout.sp * (layout.tp - 1))
-    block, scores = block_bytes(job, layout)
-    every = block + scores
-    full, selective = layout.recompute >= 2, layout.recompute >= 1
-    stored = np.where(selective, stack.selective_scale * block, stack.activation_scale * every) * tokens
-    again = np.where(full, every, np.where(selective, scores, 0.0))
-    return Kept(
-        block_bytes=np.where(full, e * row, stored),
-        edge_bytes=arch.dropout * row,
-        output_bytes=2 * e * row,
-        logits_bytes=stack.logit_bytes * (1 - stack.fused_loss) * arch.vocab * tokens / layout.tp,
-        working_bytes=stack.working_scale * tokens * (again + transient_bytes(job, layout)),
+def _leading_dense(job: Job, layout: Layout) -> tuple[Share, Count]:
+    """Whether the blocks without experts come first (DeepSeek, GLM) and not in between; and how many there are."""
+    arch = job.architecture
+    dense = arch.layers - arch.moe_layers
+    return np.where((dense < arch.moe_layers) & (np.asarray(layout.pp) > 1), 1.0, 0.0), dense
+
+
+def _first(job: Job, layout: Layout) -> Stage:
+    arch = job.architecture
+    leading, dense = _leading_dense(job, layout)
+    blocks = layout.stage_layers
+    alone = layout.pp == 1
+    return Stage(
+        blocks=blocks,
+        sparse=np.where(leading, np.maximum(blocks - dense, 0) / blocks, arch.moe_layers / arch.layers),
+        vocab_params=arch.embedding_params + alone * arch.head_params,
+        in_flight=in_flight(layout.pp, layout.vpp, 0, layout.micro_batches),
+        first=1.0,
+        last=np.where(alone, 1.0, 0.0),
     )
 
 
-def _first(job: Job, layout: Layout, stack: Stack, kept: Kept) -> Peak:
+def _second(job: Job, layout: Layout) -> Stage:
     arch = job.architecture
-    alone = layout.pp == 1
-    blocks = layout.stage_layers
-    dense = blocks * dense_block(arch) + arch.embedding_params + alone * arch.head_params
-    params = rank_params(dense, blocks * routed_block(arch), layout)
-    flying = in_flight_first(layout.pp, layout.vpp, layout.micro_batches)
-    stored = flying * (blocks * kept.block_bytes + kept.edge_bytes) + alone * kept.output_bytes
-    return _peak(job, layout, stack, Load(params, stored, alone * kept.logits_bytes), kept.working_bytes)
+    leading, _ = _leading_dense(job, layout)
+    return Stage(
+        blocks=layout.stage_layers,
+        sparse=np.where(leading, 1.0, arch.moe_layers / arch.layers),
+        vocab_params=0.0,
+        in_flight=in_flight(layout.pp, layout.vpp, np.minimum(layout.pp - 1, 1), layout.micro_batches),
+        first=0.0,
+        last=0.0,
+    )
 
 
-def _last(job: Job, layout: Layout, stack: Stack, kept: Kept) -> Peak:
+def _last(job: Job, layout: Layout) -> Stage:
+    """A stage fewer than the others leaves blocks missing: up to one a stage in an even cut, else all on the last."""
     arch = job.architecture
-    blocks = np.minimum(np.maximum(arch.layers - (layout.pp - 1) * layout.stage_layers, 0), layout.stage_layers)
-    head = np.where(arch.head_params, arch.head_params, arch.embedding_params)
-    params = rank_params(blocks * dense_block(arch) + head, blocks * routed_block(arch), layout)
-    flying = in_flight_last(layout.pp, layout.vpp, layout.micro_batches)
-    stored = flying * blocks * kept.block_bytes + kept.output_bytes
-    return _peak(job, layout, stack, Load(params, stored, kept.logits_bytes), kept.working_bytes)
+    leading, _ = _leading_dense(job, layout)
+    missing = layout.stage_layers * layout.pp - arch.layers
+    fewer = np.where(missing < layout.pp, np.minimum(missing, 1), missing)
+    return Stage(
+        blocks=np.maximum(layout.stage_layers - fewer, 0),
+        sparse=np.where(leading, 1.0, arch.moe_layers / arch.layers),
+        vocab_params=np.where(arch.head_params, arch.head_params, arch.embedding_params),
+        in_flight=in_flight(layout.pp, layout.vpp, layout.pp - 1, layout.micro_batches),
+        first=0.0,
+        last=1.0,
+    )
 
 
-def _peak(job: Job, layout: Layout, stack: Stack, load: Load, working_bytes: Bytes) -> Peak:
-    """The largest of four moments: loss, backward pass of a block, optimizer step, loading.
+def _peak(job: Job, layout: Layout, stack: Stack, stage: Stage) -> Peak:
+    """The largest of four moments: the loss, the backward pass of a block, the optimizer's step, loading.
 
     Logits are gone before the first block's backward pass runs, activations before the optimizer steps.
     """
-    params, stored, logits = load.params, load.activations_bytes, load.logits_bytes
-    held = states(job, layout, stack, params)
-    standing = stack.workspace_bytes + _gathered_bytes(job, layout, stack)
-    buffers = standing + np.maximum(working_bytes - logits, 0.0)
-    training = stored + logits + buffers
-    updated = params.whole - (layout.zero >= 1) * (params.whole - params.shard)
-    stepping = stack.step_bytes * job.trainable_share * updated * (1 - layout.offload) + stack.workspace_bytes
-    loading = stack.load_bytes * params.whole * (layout.zero >= 3) - held.gradients_bytes - held.optimizer_bytes
-    return Peak(held, stored, logits, buffers + np.maximum(np.maximum(stepping, loading) - training, 0.0))
-
-
-def _gathered_bytes(job: Job, layout: Layout, stack: Stack) -> Bytes:
-    """Whole blocks (or the embedding, where it is larger) that ZeRO-3 gathers before it uses them."""
     arch = job.architecture
-    unit = dense_block(arch) / layout.tp + routed_block(arch) / expert_ranks(layout)
-    largest = np.maximum(unit, arch.embedding_params / layout.tp)
-    gathered: Bytes = stack.gathered_units * job.element_bytes * largest
-    return np.where((np.asarray(layout.zero) >= 3) & (np.asarray(layout.shard_devices) > 1), gathered, 0.0)
+    dense = stage.blocks * dense_block(arch, stage.sparse) + stage.vocab_params
+    params = rank_params(dense, stage.blocks * stage.sparse * arch.routed_params, layout)
+    held = states(job, layout, stack, params)
+    kept = kept_bytes(job, layout, stack, stage.sparse)
+    edges = edge_bytes(job, layout, stack)
+    stored = stage.in_flight * (stage.blocks * kept.block_bytes + stage.first * edges.embedding_bytes)
+    stored = stored + stage.last * edges.output_bytes
+    logits = stage.last * edges.logits_bytes
+    standing = stack.workspace_bytes + gathered_bytes(job, layout, stack, stage.sparse)
+    buffers = standing + np.maximum(kept.working_bytes - logits, 0.0)
+    training = stored + logits + buffers
+    stepping = stack.workspace_bytes + stepping_bytes(job, layout, stack, params)
+    loading = loading_bytes(layout, stack, params) - held.gradients_bytes - held.optimizer_bytes
+    surplus = np.maximum(np.maximum(stepping, loading) - training, 0.0)
+    return Peak(held, stored, logits, buffers + surplus)
 
 
 def _heavier(one: Peak, other: Peak) -> Peak:

@@ -25,16 +25,24 @@ class States:
     optimizer_bytes: Bytes
 
 
-def dense_block(architecture: Architecture) -> Count:
-    """Parameters of a mean block without its routed experts (what the blocks leave out is spread over them)."""
+def dense_block(architecture: Architecture, sparse: Share) -> Count:
+    r"""Parameters of a block without its routed experts; what the blocks leave out is spread over them.
+
+    .. math:: A + (1 - \mu) M + \mu M_s + \frac{X}{L}
+
+    Args:
+        architecture: parameters of attention (A), MLP (M), shared experts and router (M_s), extra ones (X), blocks L.
+        sparse: share of the blocks that have routed experts (μ).
+
+    Source: the counting rules of `job.architecture`.
+    """
     arch = architecture
-    sparse = arch.moe_layers * (arch.shared_params - arch.mlp_params)
-    return arch.attention_params + arch.mlp_params + (sparse + arch.extra_params) / arch.layers
-
-
-def routed_block(architecture: Architecture) -> Count:
-    """Parameters of all routed experts of a mean block."""
-    return architecture.routed_params * architecture.moe_layers / architecture.layers
+    return (
+        arch.attention_params
+        + arch.mlp_params
+        + sparse * (arch.shared_params - arch.mlp_params)
+        + arch.extra_params / arch.layers
+    )
 
 
 def expert_ranks(layout: Layout) -> Count:
@@ -96,15 +104,16 @@ def states(job: Job, layout: Layout, stack: Stack, params: RankParams) -> States
         params: parameters P of the rank.
 
     Source: Rajbhandari et al. 2020, arXiv 1910.02054, figure 1.
-    Limits: states only; activations and buffers are apart.
+    Limits: gradients are at least as wide as an element; without a master copy there is nothing to update from.
     """
     trained = job.trainable_share
     split_optimizer, split_gradients, split_weights = _split(layout, stack)
     saved = params.whole - params.shard
     host = 1 - layout.offload
     weights = weight_bytes(job, stack) * (params.whole - split_weights * saved)
-    gradients = stack.grad_bytes * trained * (params.whole - split_gradients * saved)
-    optimizer = (job.master_bytes + job.moment_bytes + stack.update_bytes) * trained
+    gradients = np.maximum(stack.grad_bytes, job.element_bytes) * trained * (params.whole - split_gradients * saved)
+    update = np.where(np.asarray(job.master_bytes) > 0, stack.update_bytes, 0.0)
+    optimizer: Bytes = (job.master_bytes + job.moment_bytes + update) * trained
     return States(
         weights_bytes=weights,
         gradients_bytes=gradients * (1 - layout.offload * split_gradients),
