@@ -53,12 +53,21 @@ class App(click.Group):
         with formatter.section("Commands"):
             formatter.write_dl(list(VERBS.items()))
 
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the verb; a reader that went away (`| head`) is no error to report."""
+        try:
+            result = super().invoke(ctx)
+            sys.stdout.flush()
+        except BrokenPipeError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            sys.exit(PIPE_CLOSED)
+        return result
+
     def main(self, *args: Any, **extra: Any) -> Any:
         """Run, and turn whatever goes wrong on purpose into one message and an exit code."""
         extra["standalone_mode"] = False
         try:
             code = super().main(*args, **extra)
-            sys.stdout.flush()
         except click.exceptions.NoArgsIsHelpError as error:
             click.echo(error.ctx.get_help() if error.ctx else "")
             sys.exit(2)
@@ -66,9 +75,6 @@ class App(click.Group):
             fail(error.format_message(), error.exit_code)
         except SteelyardError as error:
             fail(str(error), error.exit_code)
-        except BrokenPipeError:
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            sys.exit(PIPE_CLOSED)
         except (KeyboardInterrupt, click.Abort):
             fail("interrupted", INTERRUPTED)
         except OSError as error:
