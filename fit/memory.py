@@ -1,0 +1,228 @@
+"""Fit and score the memory constants of software stacks on published peaks.
+
+    python fit/memory.py --data FOLDER [--write]
+
+FOLDER holds `llm_runs.csv.gz` and `simumax_b200.csv`. What the stacks' documentation says (bytes of a gradient, what
+is sharded) is in `memory_structure` with its source; a few scales of each stack are fitted to its own rows with a
+robust loss and a prior, and scored on rows that the fit has not seen. Deterministic. `--write` renews
+`catalog/data/stacks_memory.csv`.
+"""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from memory_rows import Case, read, table
+from memory_structure import BY_PRECISION, COMMON, FITTED, STRUCTURE
+from memory_write import write
+from numpy.typing import NDArray
+from scipy.optimize import least_squares
+
+from steelyard.step.memory import memory
+from steelyard.tables import Stack, StepMemory, join
+
+Array = NDArray[np.float64]
+Values = dict[str, float]
+NOISE = 0.08  # log error of a row that is exactly described: rounding, allocator, release
+BETWEEN = 0.08  # sd of a group's own offset within a stack, for stacks that only one group describes
+FOLDS = 5
+NINETY = 1.645  # normal quantile of a 90 % interval
+ANY = "any"
+
+
+class Rows:
+    """Rows as tables that broadcast."""
+
+    def __init__(self, cases: Sequence[Case]) -> None:
+        self.cases = list(cases)
+        self.job = join([case.job for case in cases])
+        self.layout = join([case.layout for case in cases])
+        self.measured = np.array([case.measured_bytes for case in cases])
+        self.capacity = np.array([case.device_bytes for case in cases])
+        self.metric = np.array([case.metric for case in cases])
+        self.group = np.array([case.group for case in cases])
+        self.stack = np.array([case.stack for case in cases])
+        self.hosted = np.array([case.overrides.get("activations_kept", 1.0) == 0.0 for case in cases])
+
+    def where(self, mask: NDArray[np.bool_]) -> "Rows":
+        """Return the rows that the mask names."""
+        return Rows([case for case, wanted in zip(self.cases, mask, strict=True) if wanted])
+
+    def constants(self, shared: Values, own: dict[str, Values] | None = None) -> Values:
+        """Return each constant over the rows: shared, the stack's, its precision's, the row's own."""
+        fields = {name: np.full(len(self.cases), value) for name, value in shared.items()}
+        for index, case in enumerate(self.cases):
+            exact = {name: known.value for name, known in BY_PRECISION.get((case.stack, case.precision), {}).items()}
+            for name, value in {**(own or {}).get(case.stack, {}), **exact, **case.overrides}.items():
+                if name in fields:
+                    fields[name][index] = value
+        return fields  # type: ignore[return-value]  # arrays broadcast where numbers do
+
+    def peaks(self, fields: Values) -> StepMemory:
+        """Return the memory of the rows."""
+        return memory(self.job, self.layout, None, table(Stack, fields))  # type: ignore[arg-type]  # unread
+
+    def predict(self, fields: Values, metric: str = "") -> Array:
+        """Return the bytes that each row's metric (or the one given) counts."""
+        peak = self.peaks(fields)
+        allocated = peak.allocated_bytes - np.where(self.hosted, peak.activations_bytes, 0.0)
+        reserved = allocated * fields["reserved_scale"]
+        counted = np.full(len(self.cases), metric) if metric else self.metric
+        device = reserved + fields["base_bytes"]
+        return np.select([counted == "allocated", counted == "reserved"], [allocated, reserved], device)
+
+
+def structure(stack: str) -> Values:
+    """Return a stack's constants before any fit."""
+    return {name: known.value for name, known in {**COMMON, **STRUCTURE.get(stack, {})}.items()}
+
+
+def names_of(rows: Rows) -> list[str]:
+    """Return the constants that these rows can tell."""
+    recompute, zero = np.asarray(rows.layout.recompute), np.asarray(rows.layout.zero)
+    quantised = np.asarray(rows.job.frozen_bytes) < 2
+    told = {
+        "activation_scale": np.any((recompute == 0) & ~rows.hosted),
+        "working_scale": np.any(recompute == 2),
+        "logit_bytes": True,
+        "workspace_bytes": True,
+        "base_bytes": np.any(rows.metric == "device"),
+        "quantised_scale": np.any(quantised & (recompute == 0)),
+        "gathered_units": np.any(zero == 3),
+    }
+    return [name for name, usable in told.items() if usable]
+
+
+def fit(rows: Rows, start: Values, own: dict[str, Values] | None = None) -> Values:
+    """Return the constants with those that the rows can tell fitted to them."""
+    names = names_of(rows)
+    centre = np.array([np.log(start[name]) for name in names])
+    spread = np.array([FITTED[name].log_sd for name in names])
+    count = {group: int(np.sum(rows.group == group)) for group in set(rows.group)}
+    weight = np.array([count[group] ** -0.25 for group in rows.group])
+    fixed = rows.constants(start, own)
+
+    def residuals(x: Array) -> Array:
+        moved = dict(zip(names, np.exp(x), strict=True))
+        fields = fixed | {name: fixed[name] * (moved[name] / start[name]) for name in names}
+        error = np.log(rows.predict(fields) / rows.measured) / NOISE
+        soft = np.sign(error) * np.sqrt(2 * (np.sqrt(1 + error**2) - 1))
+        return np.concatenate([weight * soft, (x - centre) / spread])
+
+    found = least_squares(residuals, centre)
+    return start | dict(zip(names, (float(value) for value in np.exp(found.x)), strict=True))
+
+
+def errors(rows: Rows, values: Values, own: dict[str, Values] | None = None) -> Array:
+    """Return the log error of each row."""
+    return np.log(rows.predict(rows.constants(values, own)) / rows.measured)
+
+
+def shared(rows: Rows) -> Values:
+    """Return the constants of any stack: documented differences kept, scales fitted over all stacks together."""
+    return fit(rows, structure(ANY), _documented())
+
+
+def _documented() -> dict[str, Values]:
+    """What each stack documents and no fit moves."""
+    return {
+        stack: {name: known.value for name, known in facts.items() if name not in FITTED}
+        for stack, facts in STRUCTURE.items()
+    }
+
+
+def folds(rows: Rows) -> Array:
+    """Return each row's log error with its fold left out of the stack's fit."""
+    start = structure(str(rows.stack[0]))
+    fold = np.arange(len(rows.cases)) % FOLDS
+    error = np.empty(len(rows.cases))
+    for k in range(FOLDS):
+        if np.any(fold == k):
+            values = fit(rows.where(fold != k), start) if np.any(fold != k) else start
+            error[fold == k] = errors(rows.where(fold == k), values)
+    return error
+
+
+def left_out(rows: Rows) -> Array:
+    """Return each row's log error with its group left out of its stack's fit, or its stack of everyone's."""
+    error = np.empty(len(rows.cases))
+    for group in sorted(set(rows.group)):
+        mine = rows.group == group
+        kin = (rows.stack == rows.stack[mine][0]) & ~mine
+        if np.any(kin):
+            error[mine] = errors(rows.where(mine), fit(rows.where(kin), structure(str(rows.stack[mine][0]))))
+        else:
+            error[mine] = errors(rows.where(mine), shared(rows.where(~mine)), _documented())
+    return error
+
+
+def unseen(rows: Rows) -> Array:
+    """Return each row's log error with its whole stack left out, documented constants alone kept."""
+    error = np.empty(len(rows.cases))
+    for stack in sorted(set(rows.stack)):
+        mine = rows.stack == stack
+        error[mine] = errors(rows.where(mine), shared(rows.where(~mine)), _documented())
+    return error
+
+
+def spread(error: Array) -> float:
+    """Return the log sd whose 90 % interval holds 90 % of these errors."""
+    return float(np.quantile(np.abs(error), 0.9)) / NINETY
+
+
+def line(error: Array) -> str:
+    """Format median, signed median and 90 % quantile of the error in per cent."""
+    size = np.abs(np.expm1(error)) * 100
+    return f"{np.median(size):5.1f} {np.median(np.expm1(error)) * 100:+6.1f} {np.quantile(size, 0.9):5.0f}"
+
+
+def fitting(rows: Rows, ran_out: Rows, own: dict[str, Values], common: Values) -> None:
+    """Print how well the prediction separates rows that ran from rows that did not."""
+    print("\nshare of nominal GiB   ran out: caught   ran: kept")
+    out = ran_out.predict(ran_out.constants(common, own), "device") / ran_out.capacity
+    known = ~np.isnan(rows.capacity)
+    ran = (rows.predict(rows.constants(common, own), "device") / rows.capacity)[known]
+    for limit in (0.80, 0.85, 0.90, 0.95, 1.00):
+        print(f"{limit:18.2f} {np.mean(out > limit):17.0%} {np.mean(ran <= limit):11.0%}")
+    print(f"rows that ran out: {len(out)}, that ran: {len(ran)}")
+
+
+def main() -> None:
+    """Fit, score, print and, where asked, write."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--write", action="store_true")
+    given = parser.parse_args()
+    cases, skipped = read(given.data)
+    rows = Rows([case for case in cases if not np.isnan(case.measured_bytes)])
+    ran_out = Rows([case for case in cases if np.isnan(case.measured_bytes) and not np.isnan(case.device_bytes)])
+    stacks = sorted(set(rows.stack))
+    own = {stack: fit(rows.where(rows.stack == stack), structure(stack)) for stack in stacks}
+    common = shared(rows)
+    held = {stack: folds(rows.where(rows.stack == stack)) for stack in stacks}
+    blind = errors(rows, structure(ANY), {stack: structure(stack) for stack in STRUCTURE})
+    scores = {"blind": blind, "fit": errors(rows, common, own)}
+    cross = np.empty(len(rows.cases))
+    for stack in stacks:
+        cross[rows.stack == stack] = held[stack]
+    scores |= {"5-fold": cross, "left out": left_out(rows), "unseen stack": unseen(rows)}
+    print(f"{'group (median, signed median, p90 in %)':34s}   n " + "".join(f"{name:>21s}" for name in scores))
+    medians: dict[str, list[float]] = {name: [] for name in scores}
+    for group in sorted(set(rows.group), key=lambda name: -int(np.sum(rows.group == name))):
+        mine = rows.group == group
+        print(f"{group:34s}{int(mine.sum()):4d} " + "".join(f"{line(e[mine]):>21s}" for e in scores.values()))
+        for name, error in scores.items():
+            if mine.sum() >= 5:
+                medians[name].append(float(np.median(np.abs(np.expm1(error[mine])))))
+    print(f"{'mean of group medians, n >= 5':38s} " + "".join(f"{np.mean(m):>20.1%} " for m in medians.values()))
+    fitting(rows, ran_out, own, common)
+    print(f"\n{len(skipped)} rows have no prediction:")
+    for reason in sorted(set(skipped.values())):
+        print(f"  {sum(value == reason for value in skipped.values()):3d}  {reason}")
+    if given.write:
+        write(rows, common, own, scores, names_of)
+
+
+if __name__ == "__main__":
+    main()
