@@ -8,7 +8,7 @@ wire + start + 2 sqrt(wire start), and no pipelining at all wire + start. Measur
 
 Source: Thakur, Rabenseifner and Gropp 2005 (doi 10.1177/1094342005051521) for the cost model, Sanders et al. 2009
 (doi 10.1016/j.parco.2009.09.001) for pipelining; the factor of the root and the start-up inside one switched domain,
-which does not grow with the ranks, are measured (docs/kernels.md).
+which each rank beyond the second lengthens by a tenth, are measured (docs/kernels.md).
 
 Across domains the link and network phases of different chunks run side by side, so the slower one sets the pace
 (two nodes of eight H100 reach 95 % of one node's bus bandwidth, more than one phase after the other could), and the
@@ -19,17 +19,20 @@ import numpy as np
 
 from steelyard.units import Bytes, BytesPerSecond, Count, Seconds
 
+OWN_SHARE = 0.35
+"""Time of copying a rank's own share over the time of sending it."""
+
 
 def all_reduce_s(payload_bytes: Bytes, ranks: Count, link_bytes_per_s: BytesPerSecond, hop_s: Seconds) -> Seconds:
     r"""Time one all-reduce holds the wire inside one domain.
 
-    .. math:: t = W + \alpha + \sqrt{W\alpha}, \qquad W = 2\,\frac{n-1}{n}\,\frac{B}{\beta}
+    .. math:: t = W + a + \sqrt{W a}, \qquad a = \alpha\,\frac{n+8}{10}, \qquad W = 2\,\frac{n-1}{n}\,\frac{B}{\beta}
 
     Args:
         payload_bytes: buffer of one rank, :math:`B` [byte]
         ranks: that take part, :math:`n`; 1 takes no time [-]
         link_bytes_per_s: achieved by one rank, one direction, :math:`\beta` [byte/s]
-        hop_s: an empty collective, :math:`\alpha` [s]
+        hop_s: an empty collective between two ranks, :math:`\alpha` [s]
 
     Source: nccl-tests, PERFORMANCE.md, "AllReduce" (the factor of W); the rest as the module says.
     Limits: one switched domain; slow links without a switch (PCIe trees) are 15-20 % off at 2 ranks.
@@ -37,19 +40,19 @@ def all_reduce_s(payload_bytes: Bytes, ranks: Count, link_bytes_per_s: BytesPerS
     >>> all_reduce_s(1e9, 8, 450e9, 0.0)
     0.00388889
     """
-    return _in_chunks(2 * payload_bytes * (ranks - 1) / (ranks * link_bytes_per_s), hop_s * _any_peer(ranks))
+    return _in_chunks(2 * payload_bytes * (ranks - 1) / (ranks * link_bytes_per_s), _start_s(ranks, hop_s))
 
 
 def all_gather_s(payload_bytes: Bytes, ranks: Count, link_bytes_per_s: BytesPerSecond, hop_s: Seconds) -> Seconds:
     r"""Time one all-gather (or reduce-scatter: the same traffic the other way) holds the wire inside one domain.
 
-    .. math:: t = W + \alpha + \sqrt{W\alpha}, \qquad W = \frac{n-1}{n}\,\frac{B}{\beta}
+    .. math:: t = W + a + \sqrt{W a}, \qquad a = \alpha\,\frac{n+8}{10}, \qquad W = \frac{n-1}{n}\,\frac{B}{\beta}
 
     Args:
         payload_bytes: the whole gathered (or unreduced) buffer, :math:`B` [byte]
         ranks: that take part, :math:`n`; 1 takes no time [-]
         link_bytes_per_s: achieved by one rank, one direction, :math:`\beta` [byte/s]
-        hop_s: an empty collective, :math:`\alpha` [s]
+        hop_s: an empty collective between two ranks, :math:`\alpha` [s]
 
     Source: nccl-tests, PERFORMANCE.md, "AllGather" and "ReduceScatter"; the rest as the module says.
     Limits: one switched domain.
@@ -57,19 +60,19 @@ def all_gather_s(payload_bytes: Bytes, ranks: Count, link_bytes_per_s: BytesPerS
     >>> all_gather_s(8e9, 8, 350e9, 0.0)
     0.02
     """
-    return _in_chunks(payload_bytes * (ranks - 1) / (ranks * link_bytes_per_s), hop_s * _any_peer(ranks))
+    return _in_chunks(payload_bytes * (ranks - 1) / (ranks * link_bytes_per_s), _start_s(ranks, hop_s))
 
 
 def reduce_scatter_s(payload_bytes: Bytes, ranks: Count, link_bytes_per_s: BytesPerSecond, hop_s: Seconds) -> Seconds:
     r"""Time one reduce-scatter holds the wire inside one domain: an all-gather run backwards.
 
-    .. math:: t = W + \alpha + \sqrt{W\alpha}, \qquad W = \frac{n-1}{n}\,\frac{B}{\beta}
+    .. math:: t = W + a + \sqrt{W a}, \qquad a = \alpha\,\frac{n+8}{10}, \qquad W = \frac{n-1}{n}\,\frac{B}{\beta}
 
     Args:
         payload_bytes: the whole unreduced buffer of one rank, :math:`B` [byte]
         ranks: that take part, :math:`n`; 1 takes no time [-]
         link_bytes_per_s: achieved by one rank, one direction, :math:`\beta` [byte/s]
-        hop_s: an empty collective, :math:`\alpha` [s]
+        hop_s: an empty collective between two ranks, :math:`\alpha` [s]
 
     Source: nccl-tests, PERFORMANCE.md, "ReduceScatter"; the rest as the module says.
     Limits: one switched domain.
@@ -83,13 +86,13 @@ def reduce_scatter_s(payload_bytes: Bytes, ranks: Count, link_bytes_per_s: Bytes
 def all_to_all_s(payload_bytes: Bytes, ranks: Count, link_bytes_per_s: BytesPerSecond, hop_s: Seconds) -> Seconds:
     r"""Time one all-to-all holds the wire inside one domain.
 
-    .. math:: t = W + \alpha + \sqrt{W\alpha}, \qquad W = \frac{n-1}{n}\,\frac{B}{\beta}
+    .. math:: t = W + a + \sqrt{W a}, \qquad a = \alpha\,\frac{n+8}{10}, \qquad W = \frac{n-1}{n}\,\frac{B}{\beta}
 
     Args:
         payload_bytes: what one rank holds, its own share included, :math:`B` [byte]
         ranks: that take part, :math:`n`; 1 takes no time [-]
         link_bytes_per_s: achieved by one rank, one direction, :math:`\beta` [byte/s]
-        hop_s: an empty collective, :math:`\alpha` [s]
+        hop_s: an empty collective between two ranks, :math:`\alpha` [s]
 
     Source: nccl-tests, PERFORMANCE.md (bus bandwidth of an all-to-all: (n-1)/n); the rest as the module says.
     Limits: equal shares; one switched domain.
@@ -98,6 +101,29 @@ def all_to_all_s(payload_bytes: Bytes, ranks: Count, link_bytes_per_s: BytesPerS
     0.02
     """
     return all_gather_s(payload_bytes, ranks, link_bytes_per_s, hop_s)
+
+
+def group_bytes_per_s(link_bytes_per_s: BytesPerSecond, ranks: Count) -> BytesPerSecond:
+    r"""Bandwidth that a collective of so many ranks reaches, of what a large group reaches.
+
+    .. math:: \beta_n = \beta\,\frac{n-1}{n-1+\kappa}, \qquad \kappa = 0.35
+
+    A rank also copies its own share, 1/n of the buffer, which the bytes over the wire do not count: two ranks reach
+    three quarters of the bus bandwidth of eight.
+
+    Args:
+        link_bytes_per_s: achieved by one rank of a large group, one direction, :math:`\beta` [byte/s]
+        ranks: that take part, :math:`n` [-]
+
+    Source: nccl-tests on A100, H100, H200, B200, GB200 at 2, 4 and 8 ranks (docs/kernels.md).
+    Limits: switched domains; on PCIe two ranks reach more than eight.
+
+    >>> round(group_bytes_per_s(337e9, 2) / 1e9), round(group_bytes_per_s(350e9, 8) / 1e9)
+    (250, 333)
+    """
+    peers = np.maximum(ranks - 1, 1)
+    rate: BytesPerSecond = link_bytes_per_s * (peers / (peers + OWN_SHARE))
+    return rate
 
 
 def send_s(payload_bytes: Bytes, link_bytes_per_s: BytesPerSecond, hop_s: Seconds) -> Seconds:
@@ -131,7 +157,7 @@ def hierarchical_all_reduce_s(
     r"""Time one all-reduce over several domains holds the wires.
 
     .. math:: W = \max\!\left(2\,\frac{g-1}{g}\,\frac{B}{\beta},\; 2\,\frac{k-1}{k}\,\frac{B}{g\,\beta'}\right),
-        \qquad \alpha = \alpha_g + (k-1)\,\alpha', \qquad t = W + \alpha + \sqrt{W\alpha}
+        \qquad a = \alpha\,\frac{g+8}{10} + (k-1)\,\alpha', \qquad t = W + a + \sqrt{W a}
 
     Args:
         payload_bytes: buffer of one rank, :math:`B` [byte]
@@ -139,7 +165,7 @@ def hierarchical_all_reduce_s(
         domains: that the group spans, :math:`k` [-]
         link_bytes_per_s: achieved by one rank inside its domain, :math:`\beta` [byte/s]
         nic_bytes_per_s: achieved by one rank's share of the network, :math:`\beta'` [byte/s]
-        link_hop_s: an empty collective inside a domain, :math:`\alpha_g` [s]
+        link_hop_s: an empty collective between two ranks of a domain, :math:`\alpha` [s]
         nic_hop_s: each further domain, :math:`\alpha'` [s]
 
     Source: bytes of both phases: stas00, ml-engineering, network/README.md; the rest as the module says.
@@ -153,7 +179,7 @@ def hierarchical_all_reduce_s(
     0.03
     """
     wire = 2 * payload_bytes * _gather_share(ranks_in_domain, domains, link_bytes_per_s, nic_bytes_per_s)
-    return _in_chunks(wire, link_hop_s * _any_peer(ranks_in_domain) + nic_hop_s * (domains - 1))
+    return _in_chunks(wire, _start_s(ranks_in_domain, link_hop_s) + nic_hop_s * (domains - 1))
 
 
 def hierarchical_all_gather_s(
@@ -168,7 +194,7 @@ def hierarchical_all_gather_s(
     r"""Time one all-gather or reduce-scatter over several domains holds the wires.
 
     .. math:: W = \max\!\left(\frac{g-1}{g}\,\frac{B}{\beta},\; \frac{k-1}{k}\,\frac{B}{g\,\beta'}\right),
-        \qquad \alpha = \alpha_g + (k-1)\,\alpha', \qquad t = W + \alpha + \sqrt{W\alpha}
+        \qquad a = \alpha\,\frac{g+8}{10} + (k-1)\,\alpha', \qquad t = W + a + \sqrt{W a}
 
     Args:
         payload_bytes: the whole gathered (or unreduced) buffer, :math:`B` [byte]
@@ -176,7 +202,7 @@ def hierarchical_all_gather_s(
         domains: that the group spans, :math:`k` [-]
         link_bytes_per_s: achieved by one rank inside its domain, :math:`\beta` [byte/s]
         nic_bytes_per_s: achieved by one rank's share of the network, :math:`\beta'` [byte/s]
-        link_hop_s: an empty collective inside a domain, :math:`\alpha_g` [s]
+        link_hop_s: an empty collective between two ranks of a domain, :math:`\alpha` [s]
         nic_hop_s: each further domain, :math:`\alpha'` [s]
 
     Source: half of an all-reduce's traffic (nccl-tests, PERFORMANCE.md); the rest as the module says.
@@ -186,7 +212,7 @@ def hierarchical_all_gather_s(
     0.02
     """
     wire = payload_bytes * _gather_share(ranks_in_domain, domains, link_bytes_per_s, nic_bytes_per_s)
-    return _in_chunks(wire, link_hop_s * _any_peer(ranks_in_domain) + nic_hop_s * (domains - 1))
+    return _in_chunks(wire, _start_s(ranks_in_domain, link_hop_s) + nic_hop_s * (domains - 1))
 
 
 def hierarchical_all_to_all_s(
@@ -201,7 +227,7 @@ def hierarchical_all_to_all_s(
     r"""Time one all-to-all over several domains holds the wires: peers near and far are served side by side.
 
     .. math:: W = \max\!\left(\frac{g-1}{gk}\,\frac{B}{\beta},\; \frac{k-1}{k}\,\frac{B}{\beta'}\right),
-        \qquad \alpha = \alpha_g + (k-1)\,\alpha', \qquad t = W + \alpha + \sqrt{W\alpha}
+        \qquad a = \alpha\,\frac{g+8}{10} + (k-1)\,\alpha', \qquad t = W + a + \sqrt{W a}
 
     Args:
         payload_bytes: what one rank holds, its own share included, :math:`B` [byte]
@@ -209,7 +235,7 @@ def hierarchical_all_to_all_s(
         domains: that the group spans, :math:`k` [-]
         link_bytes_per_s: achieved by one rank inside its domain, :math:`\beta` [byte/s]
         nic_bytes_per_s: achieved by one rank's share of the network, :math:`\beta'` [byte/s]
-        link_hop_s: an empty collective inside a domain, :math:`\alpha_g` [s]
+        link_hop_s: an empty collective between two ranks of a domain, :math:`\alpha` [s]
         nic_hop_s: each further domain, :math:`\alpha'` [s]
 
     Source: GCP's A4X guide: two racks of 72 GB200 reach 65 GB/s of bus bandwidth where one reaches 661, because half of
@@ -224,7 +250,7 @@ def hierarchical_all_to_all_s(
     near = (ranks_in_domain - 1) / (ranks_in_domain * link_bytes_per_s)
     far = (domains - 1) / nic_bytes_per_s
     wire = payload_bytes / domains * np.maximum(near, far)
-    return _in_chunks(wire, link_hop_s * _any_peer(ranks_in_domain) + nic_hop_s * (domains - 1))
+    return _in_chunks(wire, _start_s(ranks_in_domain, link_hop_s) + nic_hop_s * (domains - 1))
 
 
 def _gather_share(
@@ -242,7 +268,7 @@ def _in_chunks(wire_s: Seconds, start_s: Seconds) -> Seconds:
     return time_s
 
 
-def _any_peer(ranks: Count) -> Count:
-    """1 from two ranks on, 0 for a lone one."""
-    peers: Count = np.minimum(ranks - 1, 1)
-    return peers
+def _start_s(ranks: Count, hop_s: Seconds) -> Seconds:
+    """What an empty collective costs: nothing for a lone rank, a tenth more for each rank beyond two."""
+    start_s: Seconds = hop_s * (np.minimum(ranks - 1, 1) * (ranks + 8) / 10)
+    return start_s
