@@ -70,7 +70,7 @@ WORDS = {"use": "score", "group": "all", "trust": "unknown", "recompute": "unkno
 def check_header(header: Collection[str], where: str) -> None:
     """Refuse a file that lacks what every prediction needs, and name it.
 
-    >>> check_header(["model", "hardware", "n_chips"], "runs.csv")
+    >>> check_header(["model", "hardware", "n_chips", "mfu"], "runs.csv")
     Traceback (most recent call last):
         ...
     steelyard.errors.BadInput: runs.csv: no column for seq_len; needed are model, hardware, n_chips, seq_len and ...

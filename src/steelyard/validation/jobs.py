@@ -46,7 +46,7 @@ def job(case: Case, arch: Architecture, rule: StackRule, precision: str, batch_s
         moment_bytes=moments / 2 if thin and moments == ADAM_BYTES else moments,
         master_bytes=4.0 if mixed and moments else 0.0,
         trainable_share=share,
-        frozen_bytes=element if case.task != "qlora" else _quantised(case),
+        frozen_bytes=_frozen_bytes(case, arch, element),
     )
 
 
@@ -74,6 +74,11 @@ def trainable_share(case: Case, arch: Architecture) -> float:
     return min(1.0, float(rank * widths * arch.layers / arch.total_params))
 
 
-def _quantised(case: Case) -> float:
+def _frozen_bytes(case: Case, arch: Architecture, element_bytes: float) -> float:
+    """Return the mean bytes of a frozen parameter: quantised inside the blocks, whole in the embeddings."""
+    if case.task != "qlora":
+        return element_bytes
     text = f"{case.note} {case.task}".lower()
-    return next(size for words, size in FROZEN_BYTES if re.search(words, text))
+    small = next(size for words, size in FROZEN_BYTES if re.search(words, text))
+    outside = (arch.embedding_params + arch.head_params + arch.extra_params) / arch.total_params
+    return float(small + (element_bytes - small) * outside)

@@ -1,0 +1,122 @@
+"""One figure of one case: what was measured, what is predicted, between what, or the reason why not."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from steelyard.units import Array
+from steelyard.validation.case import Case
+from steelyard.validation.exclusions import excluded
+from steelyard.validation.frame import Frame
+from steelyard.validation.measured import Measured, in_metric
+from steelyard.validation.spread import NORMAL_90, HeldOut
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """One figure of one case, in the unit in which it was published."""
+
+    id: str
+    group: str
+    metric: str
+    measured: float
+    predicted: float
+    low: float
+    high: float
+    error: float  # of the seconds or bytes: predicted / measured - 1
+    scored: bool  # counted in the groups
+    held_out: bool  # predicted by constants that were fitted without this case's source
+    assumed: tuple[str, ...]
+    reason: str  # why it was not predicted, or not scored
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """Predictions in one unit with their 90 % intervals, an entry a row of the frame."""
+
+    predicted: Array
+    low: Array
+    high: Array
+    held_out: NDArray[np.bool_]
+
+
+def bounds(found: Frame, predicted: Array, log_sd: Array, stored: dict[tuple[str, str], HeldOut], kind: str) -> Bounds:
+    """Return the predictions with their intervals; a stored held-out prediction takes the place of the fitted one."""
+    width = np.exp(NORMAL_90 * log_sd)
+    values = [predicted.copy(), predicted / width, predicted * width]
+    flags = np.zeros(len(found), dtype=bool)
+    for index, case in enumerate(found.cases):
+        own = stored.get((case.id, kind))
+        if own is not None:
+            flags[index] = True
+            for column, value in zip(values, (own.predicted, own.low, own.high), strict=True):
+                column[index] = value
+    return Bounds(values[0], values[1], values[2], flags)
+
+
+def time_outcomes(found: Frame, seen: Measured, held: Bounds) -> list[Outcome]:
+    """Return one outcome a case for its time, in the metric that it publishes."""
+    value, one, two = (
+        in_metric(seen.time_metric, seen.per_step, part) for part in (held.predicted, held.low, held.high)
+    )
+    low, high = np.minimum(one, two), np.maximum(one, two)
+    found_outcomes = []
+    for index, case in enumerate(found.cases):
+        reason = seen.time_reason[index] or excluded(case, "time")
+        predicted = float(held.predicted[index])
+        metric = str(seen.time_metric[index])
+        found_outcomes.append(
+            Outcome(
+                id=case.id,
+                group=case.group,
+                metric=metric or "step_time_s",
+                measured=float(seen.time_value[index]),
+                predicted=float(value[index]) if metric else predicted,
+                low=float(low[index]) if metric else float(held.low[index]),
+                high=float(high[index]) if metric else float(held.high[index]),
+                error=predicted / float(seen.step_s[index]) - 1,
+                scored=not reason and np.isfinite(predicted),
+                held_out=bool(held.held_out[index]),
+                assumed=tuple(sorted(found.assumed[index])),
+                reason=reason if np.isfinite(predicted) else reason or "the catalog lacks a figure that the step needs",
+            )
+        )
+    return found_outcomes
+
+
+def memory_outcomes(found: Frame, seen: Measured, held: Bounds) -> list[Outcome]:
+    """Return one outcome for every case that publishes a peak; `assumed` says if the kind of memory was not stated."""
+    found_outcomes = []
+    for index, case in enumerate(found.cases):
+        if not np.isfinite(seen.memory_bytes[index]):
+            continue
+        reason = excluded(case, "memory")
+        metric = str(seen.memory_metric[index])
+        assumed = found.assumed[index] | (set() if seen.memory_stated[index] else {f"memory is {metric}"})
+        predicted = float(held.predicted[index])
+        found_outcomes.append(
+            Outcome(
+                id=case.id,
+                group=case.group,
+                metric=f"peak_memory_{metric}_bytes",
+                measured=float(seen.memory_bytes[index]),
+                predicted=predicted,
+                low=float(held.low[index]),
+                high=float(held.high[index]),
+                error=predicted / float(seen.memory_bytes[index]) - 1,
+                scored=not reason and np.isfinite(predicted),
+                held_out=bool(held.held_out[index]),
+                assumed=tuple(sorted(assumed)),
+                reason=reason,
+            )
+        )
+    return found_outcomes
+
+
+def refused(case: Case, reason: str) -> Outcome:
+    """Return the outcome of a case that could not be predicted at all."""
+    nothing = float("nan")
+    return Outcome(
+        case.id, case.group, "all", nothing, nothing, nothing, nothing, nothing, False, False, (), reason
+    )  # fmt: skip

@@ -1,0 +1,110 @@
+"""Errors by group, and what the groups say together. An error is of time or bytes: predicted / measured - 1.
+
+Groups, not rows, are averaged: a sweep of a thousand layouts is one source that agrees with itself.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from steelyard.units import Array
+
+LEAST_ROWS = 5
+"""A group of fewer rows is listed but left out of the summary: its median is an accident."""
+
+
+@dataclass(frozen=True, slots=True)
+class GroupScore:
+    """How far the predictions of one group lie from its measurements."""
+
+    group: str
+    n: int
+    median_error: float  # of the absolute relative error
+    mean_error: float
+    p90_error: float
+    bias: float  # median of the signed relative error, on the log scale: above 0 predicted too slow or too large
+    coverage: float  # share of the measurements inside the 90 % interval
+    constant_error: float  # median of the baseline of one utilisation per chip and precision; NaN for memory
+    six_nd_error: float  # median of the baseline of 6ND at 40 % of the peak; NaN for memory
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """Unweighted means over groups of at least `LEAST_ROWS` rows."""
+
+    groups: int
+    cases: int
+    mean_of_medians: float
+    mean_p90: float
+    mean_coverage: float
+    constant_mean_of_medians: float
+    six_nd_mean_of_medians: float
+
+
+def score(
+    groups: NDArray[np.str_],
+    measured: Array,
+    predicted: Array,
+    low: Array,
+    high: Array,
+    constant: Array | None = None,
+    six_nd: Array | None = None,
+) -> tuple[GroupScore, ...]:
+    """Score predictions by group, largest group first; rows with a NaN on either side are left out.
+
+    >>> one = score(np.array(["a"] * 4), np.array([1.0, 1.0, 2.0, 2.0]), np.array([1.1, 0.9, 2.0, 3.0]),
+    ...             np.array([0.5, 0.5, 1.0, 2.5]), np.array([2.0, 2.0, 4.0, 4.0]))[0]
+    >>> one.n, round(one.median_error, 3), round(one.mean_error, 3), round(one.p90_error, 3), one.coverage
+    (4, 0.1, 0.175, 0.38, 0.75)
+    """
+    nothing = np.full(len(measured), np.nan)
+    rivals = (nothing if constant is None else constant, nothing if six_nd is None else six_nd)
+    usable = np.isfinite(measured) & np.isfinite(predicted) & (measured > 0) & (predicted > 0)
+    found = []
+    for name in np.unique(groups[usable]):
+        rows = usable & (groups == name)
+        ratio = predicted[rows] / measured[rows]
+        error = np.abs(ratio - 1)
+        found.append(
+            GroupScore(
+                group=str(name),
+                n=int(rows.sum()),
+                median_error=float(np.median(error)),
+                mean_error=float(np.mean(error)),
+                p90_error=float(np.quantile(error, 0.9)),
+                bias=float(np.exp(np.median(np.log(ratio))) - 1),
+                coverage=float(np.mean((low[rows] <= measured[rows]) & (measured[rows] <= high[rows]))),
+                constant_error=_median_error(rivals[0][rows], measured[rows]),
+                six_nd_error=_median_error(rivals[1][rows], measured[rows]),
+            )
+        )
+    return tuple(sorted(found, key=lambda one: (-one.n, one.group)))
+
+
+def summary(scores: tuple[GroupScore, ...]) -> Summary:
+    """Average the groups that are large enough.
+
+    >>> summary(()).groups
+    0
+    """
+    large = [one for one in scores if one.n >= LEAST_ROWS]
+
+    def mean(name: str) -> float:
+        values = [getattr(one, name) for one in large if np.isfinite(getattr(one, name))]
+        return float(np.mean(values)) if values else float("nan")
+
+    return Summary(
+        groups=len(large),
+        cases=sum(one.n for one in large),
+        mean_of_medians=mean("median_error"),
+        mean_p90=mean("p90_error"),
+        mean_coverage=mean("coverage"),
+        constant_mean_of_medians=mean("constant_error"),
+        six_nd_mean_of_medians=mean("six_nd_error"),
+    )
+
+
+def _median_error(predicted: Array, measured: Array) -> float:
+    usable = np.isfinite(predicted)
+    return float(np.median(np.abs(predicted[usable] / measured[usable] - 1))) if usable.any() else float("nan")

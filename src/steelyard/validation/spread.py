@@ -1,0 +1,73 @@
+"""How sure a prediction is: 90 % intervals from the spreads of the catalog, wider where a row had to be completed."""
+
+import csv
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+
+import numpy as np
+
+from steelyard.catalog import Catalog, kernels_rows, stack_rows, stacks
+from steelyard.units import Array
+from steelyard.validation.frame import Frame
+
+NORMAL_90 = 1.6449
+"""Standard deviations on each side of a 90 % interval of a normal distribution."""
+
+GUESS_LOG_SD = 0.15
+"""Added where a row leaves open what the prediction needs: the spread of the layouts that would do."""
+
+GUESSED = frozenset({"layout", "recompute", "micro-batch", "batch", "shape", "sharding", "experts", "network"})
+
+
+def time_log_sd(found: Frame, catalog: Catalog) -> Array:
+    """Return the standard deviation of the logarithm of each predicted time: chip, stack and guesses together."""
+    labels = found.labels
+    chip = [
+        _kernel_sd(catalog, str(name), str(width)) for name, width in zip(labels.chip, labels.precision, strict=True)
+    ]
+    return _with_guesses(found, np.hypot(chip, [_stack_sd(catalog, str(name), "time_scale") for name in labels.stack]))
+
+
+def memory_log_sd(found: Frame, catalog: Catalog) -> Array:
+    """Return the standard deviation of the logarithm of each predicted peak, from the stack's spread."""
+    return _with_guesses(
+        found, np.array([_stack_sd(catalog, str(name), "activation_scale") for name in found.labels.stack])
+    )
+
+
+def _with_guesses(found: Frame, sd: Array) -> Array:
+    guessed = np.array([bool(assumed & GUESSED) for assumed in found.assumed], dtype=float)
+    return np.hypot(sd, GUESS_LOG_SD * guessed) if len(found) else np.empty(0)
+
+
+@cache
+def _kernel_sd(catalog: Catalog, chip: str, precision: str) -> float:
+    return kernels_rows(catalog.accelerator(chip), precision, catalog)["time_scale"].log_sd
+
+
+@cache
+def _stack_sd(catalog: Catalog, name: str, quantity: str) -> float:
+    known = name if name in stacks(catalog) else "any"
+    return stack_rows(known, catalog)[quantity].log_sd
+
+
+@dataclass(frozen=True, slots=True)
+class HeldOut:
+    """A prediction by constants that were fitted without the case's source."""
+
+    predicted: float  # seconds of a step, or bytes
+    low: float
+    high: float
+
+
+@cache
+def held_out() -> dict[tuple[str, str], HeldOut]:
+    """Return the stored held-out predictions by (case id, `time` or `memory`); none where the fit stored none."""
+    file = resources.files("steelyard.validation") / "held_out.csv"
+    if not file.is_file():
+        return {}
+    return {
+        (row["id"], row["metric"]): HeldOut(float(row["predicted"]), float(row["low"]), float(row["high"]))
+        for row in csv.DictReader(file.read_text(encoding="utf-8").splitlines())
+    }
