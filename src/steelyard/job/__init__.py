@@ -1,1 +1,29 @@
-"""Describing a job: models, what people write, job files (Model)."""
+"""Describing a job: models, what people write, job files (Model).
+
+>>> from steelyard.job import find, read_job, table
+>>> table(read_job("gpt2", tokens="10B")).architecture.total_params
+124439808
+"""
+
+import importlib
+from typing import Any
+
+_FACE = {
+    "JobSpec": "job_spec",
+    "ModelSpec": "spec",
+    "find": "presets",
+    "names": "presets",
+    "read_job": "read",
+    "table": "job_spec",
+    "with_overrides": "read",
+}
+
+__all__ = ["JobSpec", "ModelSpec", "find", "names", "read_job", "table", "with_overrides"]  # on first use
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name on first use: names of models need neither pydantic nor YAML."""
+    if name not in _FACE:
+        message = f"module 'steelyard.job' has no attribute {name!r}"
+        raise AttributeError(message)
+    return getattr(importlib.import_module(f"steelyard.job.{_FACE[name]}"), name)

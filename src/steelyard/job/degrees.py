@@ -15,6 +15,8 @@ _ALIASES = MappingProxyType(
         "data_parallel": "dp",
         "expert_parallel": "ep",
         "mbs": "micro_batch",
+        "ga": "micro_batches",
+        "shard": "shard_devices",
         "micro_batch_size": "micro_batch",
         "gas": "micro_batches",
         "grad_accumulation": "micro_batches",

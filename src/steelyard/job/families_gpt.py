@@ -50,7 +50,12 @@ def gpt_neo(config: Config) -> Fields:
     hidden = config.whole("hidden_size")
     heads = config.whole("num_heads")
     layers = config.whole("num_layers")
-    renamed = {"n_embd": hidden, "n_head": heads, "n_layer": layers, "resid_pdrop": config.values.get("resid_dropout", 0.0)}
+    renamed = {
+        "n_embd": hidden,
+        "n_head": heads,
+        "n_layer": layers,
+        "resid_pdrop": config.values.get("resid_dropout", 0.0),
+    }
     local = config.items("attention_layers").count("local") or layers // 2
     return gpt2(Config(dict(config.values) | renamed, config.where)) | {
         "attention_bias": "o",
