@@ -1,27 +1,30 @@
 """Prices that are not believed: kept, marked with the reason, and not offered to a search.
 
 A cost minimiser is drawn to wrong prices, so what looks wrong is taken out of its reach. The rules look at what one
-device costs for one hour; the first that applies is the reason:
+device costs for one hour; "usual" is the median over providers of each provider's median on demand. The first that
+applies is the reason:
 
-- **sentinel**: not above zero, or more than ten times the median of all on-demand offers of the accelerator;
+- **sentinel**: not above zero, or more than ten times the usual price of the accelerator;
+- **bargain**: on demand below a quarter of the usual price;
+- **old**: the source says only "of this day or older";
 - **copied**: a spot price that is not below the on-demand price of the same row;
 - **stale**: dated before a recorded cut of that instance's price, so the price of today is not known;
-- **flat**: an accelerator's on-demand price is one and the same in four or more countries, while the same provider's
-  other prices differ by country;
-- **outlier**: less than 55% of the median that the same provider asks for the same instance in other countries.
+- **flat**: one and the same on-demand price in four or more countries, by a provider whose other prices differ;
+- **outlier**: on demand below 55% of what the same provider asks for the same instance in other countries (median).
 
->>> reason_of(700.0, median_usd=3.0)
-'sentinel: 700.00 $/device-hour is 233 times the median'
+>>> reason_of(700.0, usual_usd=3.0, on_demand=True)
+'sentinel: 700.00 $/device-hour is 233 times usual'
 """
 
-from collections.abc import Callable, Hashable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from statistics import median
 
-from steelyard.catalog.schema import Offer
+from steelyard.catalog.schema import Offer, Price
 
 ON_DEMAND = "on-demand"
 SENTINEL_FACTOR = 10.0
+BARGAIN_SHARE = 0.25
 OUTLIER_SHARE = 0.55
 FLAT_COUNTRIES = 4
 
@@ -45,39 +48,43 @@ def price_cut(row: Mapping[str, str]) -> PriceCut:
 
 def mark(offers: tuple[Offer, ...], countries: Mapping[str, str], cuts: Iterable[PriceCut]) -> tuple[Offer, ...]:
     """Return the offers, each with the reasons against its prices; `countries` maps a site to its country."""
-    medians = _medians(offers, lambda offer: offer.accelerator)
+    usual = _usual(offers)
     flat = _flat(offers, countries)
-    others = _by_country(offers, countries)
+    rows = _by_country(offers, countries)
     cut_of = {(cut.provider, cut.instance): cut for cut in cuts}
-    marked = []
-    for offer in offers:
-        reasons = {}
-        for purchase, price in offer.prices.items():
-            why = reason_of(price.usd_per_hour / offer.devices, medians.get(offer.accelerator, 0.0))
-            if not why and purchase == "spot":
-                why = _copied(offer)
-            cut = cut_of.get((offer.provider, offer.instance))
-            if not why and cut and price.date and price.date <= cut.after:
-                why = f"stale: of {price.date}; the list price was cut x{cut.factor:g} after {cut.after}"
-            if not why and purchase == ON_DEMAND:
-                why = flat.get((offer.provider, offer.accelerator), "") or _outlier(offer, countries, others)
-            if why:
-                reasons[purchase] = why
-        marked.append(replace(offer, quarantine=reasons) if reasons else offer)
-    return tuple(marked)
+
+    def reason(offer: Offer, purchase: str, price: Price) -> str:
+        usd = price.usd_per_hour / offer.devices
+        on_demand = purchase == ON_DEMAND
+        return (
+            reason_of(usd, usual.get(offer.accelerator, 0.0), on_demand)
+            or ("old: the source says only that it is of this day or before" if price.or_older else "")
+            or (_copied(offer) if purchase == "spot" else "")
+            or _stale(price, cut_of.get((offer.provider, offer.instance)))
+            or (flat.get((offer.provider, offer.accelerator), "") if on_demand else "")
+            or (_outlier(offer, usd, countries, rows) if on_demand else "")
+        )
+
+    def marked(offer: Offer) -> Offer:
+        reasons = {purchase: reason(offer, purchase, price) for purchase, price in offer.prices.items()}
+        reasons = {purchase: why for purchase, why in reasons.items() if why}
+        return replace(offer, quarantine=reasons) if reasons else offer
+
+    return tuple(marked(offer) for offer in offers)
 
 
-def reason_of(usd_per_device_hour: float, median_usd: float) -> str:
-    """Return why a price cannot be a price, or an empty text.
+def reason_of(usd_per_device_hour: float, usual_usd: float, on_demand: bool) -> str:
+    """Return why a price cannot be a price, or an empty text; `usual_usd` is the providers' median on demand.
 
-    >>> reason_of(2.95, median_usd=10.0)
+    >>> reason_of(2.95, usual_usd=10.0, on_demand=True)
     ''
     """
     if usd_per_device_hour <= 0:
         return f"sentinel: {usd_per_device_hour:.2f} $/device-hour is not a price"
-    if median_usd and usd_per_device_hour > SENTINEL_FACTOR * median_usd:
-        ratio = usd_per_device_hour / median_usd
-        return f"sentinel: {usd_per_device_hour:.2f} $/device-hour is {ratio:.0f} times the median"
+    if usual_usd and usd_per_device_hour > SENTINEL_FACTOR * usual_usd:
+        return f"sentinel: {usd_per_device_hour:.2f} $/device-hour is {usd_per_device_hour / usual_usd:.0f} times usual"
+    if usual_usd and on_demand and usd_per_device_hour < BARGAIN_SHARE * usual_usd:
+        return f"bargain: {usd_per_device_hour:.2f} $/device-hour, where providers usually ask {usual_usd:.2f}"
     return ""
 
 
@@ -85,11 +92,18 @@ def _on_demand(offers: Iterable[Offer]) -> list[tuple[Offer, float]]:
     return [(row, row.prices[ON_DEMAND].usd_per_hour / row.devices) for row in offers if ON_DEMAND in row.prices]
 
 
-def _medians(offers: Iterable[Offer], key: Callable[[Offer], Hashable]) -> dict[Hashable, float]:
-    groups: dict[Hashable, list[float]] = {}
+def _usual(offers: Iterable[Offer]) -> dict[str, float]:
+    """Return the median over providers of each provider's own median, by accelerator."""
+    groups: dict[str, dict[str, list[float]]] = {}
     for offer, usd in _on_demand(offers):
-        groups.setdefault(key(offer), []).append(usd)
-    return {name: median(prices) for name, prices in groups.items()}
+        groups.setdefault(offer.accelerator, {}).setdefault(offer.provider, []).append(usd)
+    return {name: median(median(prices) for prices in found.values()) for name, found in groups.items()}
+
+
+def _stale(price: Price, cut: PriceCut | None) -> str:
+    if cut and price.date and price.date <= cut.after:
+        return f"stale: of {price.date}; the list price was cut x{cut.factor:g} after {cut.after}"
+    return ""
 
 
 def _copied(offer: Offer) -> str:
@@ -128,14 +142,12 @@ def _by_country(offers: Iterable[Offer], countries: Mapping[str, str]) -> dict[t
 
 
 def _outlier(
-    offer: Offer, countries: Mapping[str, str], others: Mapping[tuple[str, str], Mapping[str, list[float]]]
+    offer: Offer, usd: float, countries: Mapping[str, str], rows: Mapping[tuple[str, str], Mapping[str, list[float]]]
 ) -> str:
     here = countries.get(offer.site, "")
-    elsewhere = [
-        usd for country, prices in others[(offer.provider, offer.instance)].items() if country != here for usd in prices
-    ]
+    prices = rows[(offer.provider, offer.instance)]
+    elsewhere = [other for country, found in prices.items() if country != here for other in found]
     usual = median(elsewhere) if elsewhere else 0.0
-    usd = offer.prices[ON_DEMAND].usd_per_hour / offer.devices
     if usd < OUTLIER_SHARE * usual:
         return f"outlier: {usd:.2f} $/device-hour against {usual:.2f} for this instance in other countries"
     return ""

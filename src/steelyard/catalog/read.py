@@ -30,6 +30,7 @@ PURCHASES = ("on-demand", "spot", "reserved-1y", "reserved-3y")
 SI = {
     "": 1.0,
     "GB": GB_BYTES,
+    "MB": 1e6,
     "MiB": 2.0**20,
     "GB/s": GB_BYTES,
     "TFLOP/s": 1e12,
@@ -168,7 +169,8 @@ def offer(row: Row, sources: Mapping[str, Source]) -> Offer:
         column = purchase.replace("-", "_")
         if row[f"{column}_usd"]:
             name = sources[row[f"{column}_source"]].id
-            prices[purchase] = Price(float(row[f"{column}_usd"]), row[f"{column}_date"], name)
+            date = row[f"{column}_date"]
+            prices[purchase] = Price(float(row[f"{column}_usd"]), date.lstrip("<"), name, date.startswith("<"))
     if not prices:
         raise ValueError("no price at all")
     return Offer(

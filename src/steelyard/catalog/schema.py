@@ -8,7 +8,7 @@ the smaller rank wins (nearest place, then the rank of the source: the vendor an
 lists); then the younger year; then the row that stands first in the file.
 """
 
-import datetime
+import datetime as dt
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -146,15 +146,15 @@ class Price:
     usd_per_hour: float
     date: str  # YYYY-MM-DD; empty: the source does not say
     source: str
-    note: str = ""
+    or_older: bool = False  # the source says only that it is of this day or before
 
-    def age_days(self, today: datetime.date) -> float:
-        """Return how old the price is; NaN where its source does not say from when it is.
+    def age_days(self, today: dt.date) -> float:
+        """Return how old the price is, at least; NaN where its source does not say from when it is.
 
-        >>> Price(55.04, "2026-07-20", "karpenter-aws").age_days(datetime.date(2026, 11, 21))
+        >>> Price(55.04, "2026-07-20", "karpenter-aws").age_days(dt.date(2026, 11, 21))
         124.0
         """
-        return float((today - datetime.date.fromisoformat(self.date)).days) if self.date else math.nan
+        return float((today - dt.date.fromisoformat(self.date)).days) if self.date else math.nan
 
 
 @dataclass(frozen=True, slots=True)
