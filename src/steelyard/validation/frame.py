@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from steelyard.catalog import Catalog, kernels, stack, stacks
-from steelyard.errors import SteelyardError
+from steelyard.errors import BadInput
 from steelyard.tables import Architecture, Job, Kernels, Layout, Machine, Stack, join, take
 from steelyard.units import Array
 from steelyard.validation.case import Case, publisher
@@ -93,7 +93,7 @@ def frame(cases: Iterable[Case], catalog: Catalog, predictor: Predictor | None =
     for case in cases:
         try:
             rows.append(_row(case, catalog))
-        except SteelyardError as error:
+        except BadInput as error:
             unpredicted.append((case, str(error)))
     picked = [row.choices[0] for row in rows] if predictor is None else _settle(rows, catalog, predictor)
     job_table, layout, machine, kernels_table, stack_table = _tables(rows, picked, catalog)

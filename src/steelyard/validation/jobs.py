@@ -5,7 +5,6 @@ import re
 from steelyard.errors import BadInput
 from steelyard.tables import Architecture, Job
 from steelyard.validation.case import Case
-from steelyard.validation.columns import whole
 from steelyard.validation.stacks import StackRule
 
 ELEMENT_BYTES = {"fp32": 4.0, "tf32": 4.0, "bf16": 2.0, "fp16": 2.0, "fp8": 2.0, "fp4": 2.0}
@@ -27,8 +26,6 @@ LORA_RANK = 8.0  # PEFT's default
 
 def job(case: Case, arch: Architecture, rule: StackRule, precision: str, batch_sequences: float) -> Job:
     """Return the job of a case at the precision and global batch that were settled for it."""
-    if not whole(case.sequence_tokens):
-        raise BadInput("the sequence length is not stated")
     if precision not in ELEMENT_BYTES:
         raise BadInput(f"unknown precision {precision!r}; known: {', '.join(ELEMENT_BYTES)}")
     element = ELEMENT_BYTES[precision]

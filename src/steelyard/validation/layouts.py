@@ -38,7 +38,9 @@ def choices(case: Case, arch: Architecture, memory_bytes: float, rule: StackRule
     states) puts one first, `frame.settle` lets the predictor choose. BadLayout says why a row has none.
     """
     if not whole(case.devices):
-        raise BadInput(f"the number of devices is not stated ({case.devices:g})")
+        raise BadInput("the number of devices is not stated")
+    if not whole(case.sequence_tokens):
+        raise BadInput("the sequence length is not stated")
     assumed: set[str] = set()
     degrees = _degrees(case, arch, memory_bytes, rule, chips, assumed)
     found = []
@@ -99,10 +101,18 @@ def _data_parallel(case: Case, cp: float) -> float:
 
 
 def _batch(case: Case, dp: float, pp: float, assumed: set[str]) -> tuple[float, float]:
-    """Return micro-batch and global batch in sequences; where one is missing it follows from the other."""
+    """Return micro-batch and global batch in sequences; where one is missing it follows from the other.
+
+    A rate (tokens/s, TFLOP/s) hardly depends on the batch as long as it fills the device: where neither is stated, one
+    of `TOKENS_IN_FLIGHT` tokens is taken. A step time without a batch means nothing.
+    """
     micro, total = case.micro_batch, case.batch_sequences
     if not whole(micro) and not whole(total):
-        raise BadInput("neither the micro-batch nor the global batch is stated")
+        if pp > 1 or known(case.step_time_s):
+            raise BadInput("neither the micro-batch nor the global batch is stated")
+        assumed.add("batch")
+        micro = max(1.0, TOKENS_IN_FLIGHT // case.sequence_tokens)
+        return micro, micro * dp
     if not whole(total):
         if pp > 1:
             raise BadInput(f"the global batch is not stated; with {pp:g} pipeline stages it decides the step")

@@ -4,10 +4,12 @@ import math
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from statistics import median
 
 from steelyard.catalog import Accelerator, Catalog, System, machine
 from steelyard.errors import BadInput, UnknownName
 from steelyard.tables import Machine
+from steelyard.units import GB_BYTES
 from steelyard.validation.case import Case, known
 
 BITS_PER_BYTE = 8
@@ -47,12 +49,9 @@ def hardware(case: Case, catalog: Catalog) -> Hardware:
     nic = nic_gbit_per_device(case.interconnect, node) * 1e9 / BITS_PER_BYTE
     if math.isnan(nic):
         nic = float(base.nic_bytes_per_s * min(1.0, base.node_devices / node))
+        nic = usual_nic_bytes_per_s(chip, catalog) if math.isnan(nic) else nic
         if case.devices > domain:
             assumed.add("network")
-    if case.devices > domain and math.isnan(nic):
-        raise BadInput(
-            f"the network between nodes of {chip.id} is neither stated ({case.interconnect!r}) nor in the catalog"
-        )
     found = replace(base, node_devices=node, domain_devices=domain, nic_bytes_per_s=nic)
     return Hardware(found, chip, precision, frozenset(assumed))
 
@@ -103,6 +102,14 @@ def nic_gbit_per_device(text: str, node_devices: float) -> float:
         lone = rate >= PER_DEVICE_GBIT and not re.search(r"node|total", text) and one[2] == "G"
         return rate if lone or re.search(r"per (gpu|device|chip|accelerator)", text.lower()) else rate / node_devices
     return next((rate for word, rate in RATES_GBIT.items() if re.search(rf"\b{word}\b", text.lower())), math.nan)
+
+
+def usual_nic_bytes_per_s(chip: Accelerator, catalog: Catalog) -> float:
+    """Return the median network share of a device in the catalog's systems of the chip's family, else of all."""
+    family = {row.id for row in catalog.accelerators.values() if row.family == chip.family}
+    known_rows = [row for row in catalog.systems.values() if known(row.nic_gb_per_s)]
+    rows = [row for row in known_rows if row.accelerator in family] or known_rows
+    return median([row.nic_gb_per_s * GB_BYTES / row.node_devices for row in rows]) if rows else math.nan
 
 
 def _system(case: Case, chip: Accelerator, catalog: Catalog) -> System:
