@@ -31,7 +31,6 @@ class Comparison:
     published: float
     computed: float
     rounding: float  # relative: half a unit in the last printed place of the figure
-    input_rounding: float  # the same of the figures it was computed from, summed
 
     @property
     def error(self) -> float:
@@ -100,22 +99,18 @@ def emitted(row: Footprint) -> tuple[Energy, Carbon]:
 
 def comparisons(row: Footprint) -> Iterator[Comparison]:
     """Yield each published figure of a row that its other figures determine."""
-    hours = "days" if row.text("days") else "device_hours"
-    made_of = [hours, "device_w"] + (["pue"] if row.text("pue") else [])
     from_hours, carbon_of_hours = used(row)
-    boundary = row.text("boundary")
-    joules = from_hours.facility_j if boundary == "facility" else from_hours.it_j
-    yield from _compare(row, "energy_mwh", float(joules) / MWH_J, made_of)
-    source, made_of = (carbon_of_hours, made_of) if not math.isnan(joules) else (emitted(row)[1], ["energy_mwh"])
-    yield from _compare(row, "gross_tco2e", float(source.location_gross_kgco2e) / 1e3, [*made_of, "gross_kg_per_kwh"])
-    yield from _compare(row, "net_tco2e", float(source.location_net_kgco2e) / 1e3, [*made_of, "net_kg_per_kwh"])
+    joules = from_hours.facility_j if row.text("boundary") == "facility" else from_hours.it_j
+    emissions = emitted(row)[1] if math.isnan(joules) else carbon_of_hours
+    yield from _compare(row, "energy_mwh", float(joules) / MWH_J)
+    yield from _compare(row, "gross_tco2e", float(emissions.location_gross_kgco2e) / 1e3)
+    yield from _compare(row, "net_tco2e", float(emissions.location_net_kgco2e) / 1e3)
 
 
-def _compare(row: Footprint, quantity: str, computed: float, made_of: list[str]) -> Iterator[Comparison]:
+def _compare(row: Footprint, quantity: str, computed: float) -> Iterator[Comparison]:
     printed = row.text(quantity)
     if printed and float(printed) and not math.isnan(computed):
-        inputs = sum(rounding(row.text(column)) for column in made_of)
-        yield Comparison(row.text("id"), quantity, float(printed), computed, rounding(printed), inputs)
+        yield Comparison(row.text("id"), quantity, float(printed), computed, rounding(printed))
 
 
 def _pue(row: Footprint) -> float:

@@ -1,0 +1,115 @@
+"""Laws of the whole run: what is conserved, what is monotone, what scales."""
+
+from dataclasses import fields, replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.run.jobs import JOB, KERNELS, LAYOUT, MACHINE, POLICY, STEP, run
+from tests.shapes import filled
+
+from steelyard.run import draw
+from steelyard.tables import Draw, Policy, StepMemory
+
+policies = st.builds(
+    Policy,
+    warmup_s=st.floats(0, 1e4),
+    evaluation_share=st.floats(0, 0.1),
+    checkpoint_bytes_per_s=st.floats(1e6, 1e11),
+    checkpoint_blocking=st.floats(0, 1),
+    failures_per_device_s=st.floats(0, 1e-7),
+    restart_s=st.floats(0, 1e4),
+    preemptions_per_node_s=st.floats(0, 1e-6),
+    lifetime_s=st.just(1.6e8),
+)
+
+
+@given(policies)
+def test_the_states_sum_to_the_wall_clock(policy: Policy) -> None:
+    found = run(policy)
+    states = found.compute_s + found.communication_s + found.checkpoint_s + found.idle_s
+    assert states == pytest.approx(found.wall_s)
+    assert all(getattr(found, f"{state}_s") >= 0 for state in ("compute", "communication", "checkpoint", "idle"))
+
+
+@given(policies)
+def test_goodput_is_the_training_in_the_wall_clock(policy: Policy) -> None:
+    found = run(policy)
+    assert found.goodput * found.wall_s == pytest.approx(300e9 / (1536 * 2048) * 10.0)
+    assert 0 < found.goodput <= 1
+
+
+@given(policies)
+def test_waiting_keeps_its_share_of_the_work(policy: Policy) -> None:
+    found = run(policy)
+    assert found.communication_s / (found.compute_s + found.communication_s) == pytest.approx(0.1)
+
+
+WORSE = {
+    "warmup_s": 2.0, "evaluation_share": 2.0, "checkpoint_bytes_per_s": 0.5, "checkpoint_blocking": 1.5,
+    "failures_per_device_s": 2.0, "restart_s": 2.0, "preemptions_per_node_s": 2.0,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("field", WORSE)
+@given(policies)
+def test_worse_operation_is_never_faster(field: str, policy: Policy) -> None:
+    worse = replace(policy, **{field: getattr(policy, field) * WORSE[field]})
+    assert run(worse).wall_s >= run(policy).wall_s * (1 - 1e-12)
+
+
+def test_without_interruptions_nothing_is_saved_or_lost() -> None:
+    found = run(replace(POLICY, failures_per_device_s=0.0, evaluation_share=0.0, warmup_s=0.0))
+    assert found.checkpoint_s == found.idle_s == 0
+    assert found.goodput == 1
+
+
+@given(st.floats(0.1, 10))
+def test_twice_the_tokens_are_twice_the_time_beyond_the_start(factor: float) -> None:
+    cold = replace(POLICY, warmup_s=0.0)
+    assert run(cold, tokens=300e9 * factor).wall_s == pytest.approx(factor * run(cold).wall_s)
+
+
+def test_spot_costs_time() -> None:
+    spot = replace(POLICY, preemptions_per_node_s=2.96e-8)
+    assert run(spot).goodput < run(POLICY).goodput
+
+
+def test_an_adapter_saves_only_itself() -> None:
+    whole, adapter = run(), run(trainable_share=0.01)
+    assert adapter.checkpoint_s == pytest.approx(0.1 * whole.checkpoint_s, rel=0.02)  # the square root of its size
+    assert adapter.wall_s < whole.wall_s
+
+
+def test_a_known_idle_power_beats_the_fitted_share_and_unknown_is_never_zero() -> None:
+    assert run().idle_w == pytest.approx(0.125 * 700)
+    assert run(machine=replace(MACHINE, idle_w=70.0)).idle_w == 70
+    assert np.isnan(run(machine=replace(MACHINE, tdp_w=np.nan)).compute_w)
+
+
+def test_the_rating_bounds_the_host_and_an_unknown_rating_does_not() -> None:
+    network = 0.17 * 700
+    assert run().host_w == pytest.approx(0.35 * 700 + network)
+    assert run(machine=replace(MACHINE, host_w=100.0)).host_w == pytest.approx(100 + network)
+    assert run(machine=replace(MACHINE, host_w=np.nan)).host_w == pytest.approx(0.35 * 700 + network)
+
+
+def test_one_node_needs_no_switches() -> None:
+    assert run(devices=8.0).host_w == pytest.approx(0.35 * 700)
+
+
+def test_arrays_give_what_scalars_give() -> None:
+    devices = np.array([8.0, 512.0, 16384.0])
+    many = run(devices=devices)
+    for index, count in enumerate(devices):
+        one = run(devices=count)
+        for field in fields(Draw):
+            expected = np.broadcast_to(getattr(many, field.name), devices.shape)[index]
+            assert getattr(one, field.name) == pytest.approx(expected, rel=1e-12), field.name
+
+
+def test_a_million_candidates_take_no_loop() -> None:
+    devices = np.full(10**6, 512.0)
+    found = draw(JOB, STEP, filled(StepMemory), replace(LAYOUT, devices=devices), MACHINE, KERNELS, POLICY)
+    assert found.wall_s.shape == devices.shape
