@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from memory_rows import Case, read, table
 from memory_structure import BY_PRECISION, COMMON, FITTED, STRUCTURE
-from memory_write import write
+from memory_write import Fits, write
 from numpy.typing import NDArray
 from scipy.optimize import least_squares
 
@@ -25,8 +25,10 @@ from steelyard.tables import Stack, StepMemory, join
 Array = NDArray[np.float64]
 Values = dict[str, float]
 NOISE = 0.08  # log error of a row that is exactly described: rounding, allocator, release
-BETWEEN = 0.08  # sd of a group's own offset within a stack, for stacks that only one group describes
 FOLDS = 5
+FLOOR = 0.05  # no peak is known better: allocator and release move it by as much
+KIN = 6  # rows of other groups from which a stack's constants can be told
+BETWEEN = 0.08  # sd of a group's own offset, added where one group alone describes a stack
 NINETY = 1.645  # normal quantile of a 90 % interval
 ANY = "any"
 
@@ -132,28 +134,32 @@ def _documented() -> dict[str, Values]:
     }
 
 
-def folds(rows: Rows) -> Array:
-    """Return each row's log error with its fold left out of the stack's fit."""
-    start = structure(str(rows.stack[0]))
-    fold = np.arange(len(rows.cases)) % FOLDS
-    error = np.empty(len(rows.cases))
-    for k in range(FOLDS):
-        if np.any(fold == k):
-            values = fit(rows.where(fold != k), start) if np.any(fold != k) else start
-            error[fold == k] = errors(rows.where(fold == k), values)
+def centre_of(stack: str, kin: Values) -> Values:
+    """Return where a stack's fit starts and what its prior pulls to: what others share, and what it documents."""
+    return kin | _documented().get(stack, {})
+
+
+def folds(rows: Rows, stack: str) -> Array:
+    """Return the log error of each of a stack's rows with its fold left out of the stack's fit."""
+    mine = rows.where(rows.stack == stack)
+    start = centre_of(stack, shared(rows.where(rows.stack != stack)))
+    fold = np.arange(len(mine.cases)) % FOLDS
+    error = np.empty(len(mine.cases))
+    for k in sorted(set(fold)):
+        values = fit(mine.where(fold != k), start) if np.any(fold != k) else start
+        error[fold == k] = errors(mine.where(fold == k), values)
     return error
 
 
 def left_out(rows: Rows) -> Array:
-    """Return each row's log error with its group left out of its stack's fit, or its stack of everyone's."""
+    """Return each row's log error with its group left out of every fit; the rest of its stack is known."""
     error = np.empty(len(rows.cases))
     for group in sorted(set(rows.group)):
         mine = rows.group == group
-        kin = (rows.stack == rows.stack[mine][0]) & ~mine
-        if np.any(kin):
-            error[mine] = errors(rows.where(mine), fit(rows.where(kin), structure(str(rows.stack[mine][0]))))
-        else:
-            error[mine] = errors(rows.where(mine), shared(rows.where(~mine)), _documented())
+        stack = str(rows.stack[mine][0])
+        kin = (rows.stack == stack) & ~mine
+        start = centre_of(stack, shared(rows.where(~mine)))
+        error[mine] = errors(rows.where(mine), fit(rows.where(kin), start) if np.any(kin) else start)
     return error
 
 
@@ -169,6 +175,15 @@ def unseen(rows: Rows) -> Array:
 def spread(error: Array) -> float:
     """Return the log sd whose 90 % interval holds 90 % of these errors."""
     return float(np.quantile(np.abs(error), 0.9)) / NINETY
+
+
+def spread_of(rows: Rows, stack: str, cross: Array, apart: Array) -> float:
+    """Return a stack's spread: each group left out where the others can stand for it, else folds of rows."""
+    mine = rows.stack == stack
+    kin = np.array([np.sum(mine & (rows.group != group)) for group in rows.group[mine]])
+    size = spread(np.where(kin >= KIN, apart[mine], cross[mine]))
+    alone = len(set(rows.group[mine])) == 1
+    return max(float(np.hypot(size, BETWEEN if alone else 0.0)), FLOOR)
 
 
 def line(error: Array) -> str:
@@ -188,6 +203,17 @@ def fitting(rows: Rows, ran_out: Rows, own: dict[str, Values], common: Values) -
     print(f"rows that ran out: {len(out)}, that ran: {len(ran)}")
 
 
+def report(rows: Rows, scores: dict[str, Array]) -> None:
+    """Print each group's error under each way of fitting."""
+    print(f"{'group (median, signed median, p90 in %)':39s}" + "".join(f"{name:>21s}" for name in scores))
+    for group in sorted(set(rows.group), key=lambda name: -int(np.sum(rows.group == name))):
+        mine = rows.group == group
+        print(f"{group:34s}{int(mine.sum()):5d}" + "".join(f"{line(e[mine]):>21s}" for e in scores.values()))
+    large = [group for group in sorted(set(rows.group)) if np.sum(rows.group == group) >= 5]
+    means = [np.mean([np.median(np.abs(np.expm1(e[rows.group == g]))) for g in large]) for e in scores.values()]
+    print(f"{'mean of group medians, n >= 5':39s}" + "".join(f"{mean:>20.1%} " for mean in means))
+
+
 def main() -> None:
     """Fit, score, print and, where asked, write."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -198,30 +224,38 @@ def main() -> None:
     rows = Rows([case for case in cases if not np.isnan(case.measured_bytes)])
     ran_out = Rows([case for case in cases if np.isnan(case.measured_bytes) and not np.isnan(case.device_bytes)])
     stacks = sorted(set(rows.stack))
-    own = {stack: fit(rows.where(rows.stack == stack), structure(stack)) for stack in stacks}
     common = shared(rows)
-    held = {stack: folds(rows.where(rows.stack == stack)) for stack in stacks}
-    blind = errors(rows, structure(ANY), {stack: structure(stack) for stack in STRUCTURE})
-    scores = {"blind": blind, "fit": errors(rows, common, own)}
+    own = {stack: fit(rows.where(rows.stack == stack), centre_of(stack, common)) for stack in stacks}
     cross = np.empty(len(rows.cases))
     for stack in stacks:
-        cross[rows.stack == stack] = held[stack]
-    scores |= {"5-fold": cross, "left out": left_out(rows), "unseen stack": unseen(rows)}
-    print(f"{'group (median, signed median, p90 in %)':34s}   n " + "".join(f"{name:>21s}" for name in scores))
-    medians: dict[str, list[float]] = {name: [] for name in scores}
-    for group in sorted(set(rows.group), key=lambda name: -int(np.sum(rows.group == name))):
-        mine = rows.group == group
-        print(f"{group:34s}{int(mine.sum()):4d} " + "".join(f"{line(e[mine]):>21s}" for e in scores.values()))
-        for name, error in scores.items():
-            if mine.sum() >= 5:
-                medians[name].append(float(np.median(np.abs(np.expm1(error[mine])))))
-    print(f"{'mean of group medians, n >= 5':38s} " + "".join(f"{np.mean(m):>20.1%} " for m in medians.values()))
+        cross[rows.stack == stack] = folds(rows, stack)
+    scores = {
+        "blind": errors(rows, structure(ANY), {stack: structure(stack) for stack in STRUCTURE}),
+        "fit": errors(rows, common, own),
+        "5-fold": cross,
+        "group left out": left_out(rows),
+        "stack left out": unseen(rows),
+    }
+    report(rows, scores)
     fitting(rows, ran_out, own, common)
     print(f"\n{len(skipped)} rows have no prediction:")
     for reason in sorted(set(skipped.values())):
         print(f"  {sum(value == reason for value in skipped.values()):3d}  {reason}")
     if given.write:
-        write(rows, common, own, scores, names_of)
+        told = {stack: names_of(rows.where(rows.stack == stack)) for stack in stacks} | {ANY: names_of(rows)}
+        spreads = {stack: spread_of(rows, stack, cross, scores["group left out"]) for stack in stacks}
+        spreads |= {ANY: spread(scores["stack left out"])}
+        write(Fits(own | {ANY: common}, told, spreads, groups_of(rows)))
+
+
+def groups_of(rows: Rows) -> dict[str, dict[str, int]]:
+    """Return the rows of each group behind each stack, and behind all of them."""
+    found: dict[str, dict[str, int]] = {}
+    for case in rows.cases:
+        for name in (case.stack, ANY):
+            counts = found.setdefault(name, {})
+            counts[case.group] = counts.get(case.group, 0) + 1
+    return found
 
 
 if __name__ == "__main__":

@@ -20,8 +20,6 @@ class Prior:
     log_sd: float
 
 
-UNITS = {"grad_sharded_from": "", "cast": "", "fused_loss": "", "fp8_copies": "", "gathered_units": ""}
-
 MIXED = "Micikevicius et al. 2018, arXiv 1710.03740: 16-bit working weights beside an fp32 master copy"
 MEGATRON_STATES = (
     "Megatron-LM docs, dist_optimizer: bf16 parameters and fp32 gradients 6 + 12/d bytes; gradients stay whole"
