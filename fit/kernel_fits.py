@@ -4,12 +4,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from fit.kernel_data import ELEMENT_BYTES, Sample
 from numpy.typing import NDArray
 from scipy.optimize import least_squares
 
+from fit.kernel_data import ELEMENT_BYTES, Sample
 from steelyard.step.attention import attention_s
-from steelyard.step.collectives import all_gather_s, all_reduce_s
+from steelyard.step.collectives import all_gather_s, all_reduce_s, group_bytes_per_s
 from steelyard.step.gemm import gemm_s
 from steelyard.step.pointwise import pointwise_s
 
@@ -29,6 +29,8 @@ class Chip:
     peaks: Mapping[str, float]
     memory_bytes_per_s: float
     link_bytes_per_s: float
+    on_slot: bool  # no fast links of its own: collectives cross PCIe
+    starved: bool  # powered by the slot alone (75 W): cannot hold its clock in matrix products
 
 
 GEMM: dict[str, Prior] = {
@@ -37,6 +39,8 @@ GEMM: dict[str, Prior] = {
     "gemm_half_width": (130.0, 0.5),
     "memory_efficiency": (0.75, 0.15),
 }
+NARROW = {name: prior for name, prior in GEMM.items() if name != "memory_efficiency"} | {"narrow_memory": (0.4, 0.5)}
+"""Below 16 bits: with the kernel that casts the left matrix, both at one share of the memory bandwidth."""
 ATTENTION: dict[str, Prior] = {
     "attention_efficiency": (0.8, 0.5),
     "attention_half_tokens": (900.0, 0.7),
@@ -50,8 +54,9 @@ Constants = Mapping[str, float]
 
 
 def gemm_model(sample: Sample, chip: Chip, with_: Constants) -> Array:
-    """Seconds of each product; below 16 bits with the kernel that reads the left matrix wide and writes it narrow."""
+    """Seconds of each product, casts of the left matrix included."""
     width = ELEMENT_BYTES[sample.precision]
+    memory = with_["memory_efficiency"] if width >= 2 else with_["narrow_memory"]
     rows, inner = sample["rows"], sample["inner"]
     product = gemm_s(
         rows,
@@ -63,10 +68,11 @@ def gemm_model(sample: Sample, chip: Chip, with_: Constants) -> Array:
         with_["gemm_efficiency"],
         with_["gemm_launch_s"],
         with_["gemm_half_width"],
-        with_["memory_efficiency"],
+        memory,
     )
-    cast_bytes = rows * inner * (2 + width if width < 2 else 0.0)
-    return product + pointwise_s(cast_bytes, chip.memory_bytes_per_s, with_["memory_efficiency"])
+    if width >= 2:
+        return product
+    return product + pointwise_s(rows * inner * (2 + width), chip.memory_bytes_per_s, memory)
 
 
 def attention_model(sample: Sample, chip: Chip, with_: Constants) -> Array:
@@ -90,7 +96,7 @@ def pointwise_model(sample: Sample, chip: Chip, with_: Constants) -> Array:
 def link_model(sample: Sample, chip: Chip, with_: Constants) -> Array:
     """Seconds of each collective inside one domain."""
     formula = all_reduce_s if sample["sides"][0] == 2 else all_gather_s
-    rate = chip.link_bytes_per_s * with_["link_efficiency"]
+    rate = group_bytes_per_s(chip.link_bytes_per_s * with_["link_efficiency"], sample["ranks"])
     return formula(sample["payload_bytes"], sample["ranks"], rate, with_["link_hop_s"])
 
 

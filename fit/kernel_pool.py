@@ -12,6 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 
 ANY = "any"
+PCIE, SLOT_POWER = "pcie", "slot power"
+CHIPS_ONLY = (PCIE, SLOT_POWER)
+"""Realms that say nothing about the rest of a family."""
 PRIOR_WEIGHT = 4.0
 """Degrees of freedom that the prior spread counts for beside the measured spread."""
 
@@ -27,6 +30,7 @@ class Estimate:
     rows: int
     source: str
     note: str = ""
+    realm: str = ""  # estimates of different realms (PCIe, vector units) say nothing about each other
 
 
 @dataclass(frozen=True)
@@ -51,8 +55,20 @@ class Pooled:
 
 
 def pool(estimates: Iterable[Estimate], prior: Spread) -> dict[str, Pooled]:
-    """Return a value for each chip with an estimate, each `family:…` of them and `any`."""
-    own = _by_chip(estimates)
+    """Return a value for each chip with an estimate, each `family:…` of them and `any` (then its realm)."""
+    found = list(estimates)
+    result: dict[str, Pooled] = {}
+    for realm in sorted({estimate.realm for estimate in found}, reverse=True):
+        own = _by_chip(estimate for estimate in found if estimate.realm == realm)
+        rows = _pool(own, prior)
+        if realm in CHIPS_ONLY:
+            rows = {entity: row for entity, row in rows.items() if not entity.startswith("family:")}
+        rows[f"{ANY} {realm}".strip()] = rows.pop(ANY)
+        result |= rows
+    return result
+
+
+def _pool(own: Mapping[str, list[Estimate]], prior: Spread) -> dict[str, Pooled]:
     spread = _measured(own, prior)
     chips = {chip: _combine([(e.log, e.se**2 + spread.source**2) for e in found]) for chip, found in own.items()}
     members: dict[str, list[str]] = defaultdict(list)
@@ -76,9 +92,10 @@ def pool(estimates: Iterable[Estimate], prior: Spread) -> dict[str, Pooled]:
     return result
 
 
-def lookup(pooled: Mapping[str, Pooled], chip: str, family: str) -> Pooled:
-    """Return what a chip gets: its own row, else its family's, else the one for any."""
-    return pooled.get(chip) or pooled.get(f"family:{family}") or pooled[ANY]
+def lookup(pooled: Mapping[str, Pooled], chip: str, family: str, realm: str) -> Pooled:
+    """Return what a chip gets: its own row, else its family's, else the one for any of its realm."""
+    found = pooled.get(chip) or (pooled.get(f"family:{family}") if not realm else None)
+    return found or pooled.get(f"{ANY} {realm}") or pooled[ANY]
 
 
 def _by_chip(estimates: Iterable[Estimate]) -> dict[str, list[Estimate]]:

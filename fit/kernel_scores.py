@@ -1,0 +1,157 @@
+"""Errors of the fitted kernels with each chip left out of the fit, beside a constant utilisation: docs/kernels.md."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fit import kernel_data, kernel_facts, kernel_fits
+from fit.kernel_data import Sample
+from fit.kernel_fits import Chip
+from fit.kernel_pool import ANY, Estimate, Pooled, lookup
+
+Array = NDArray[np.float64]
+Key = tuple[str, str]
+Pool = Callable[[dict[Key, list[Estimate]]], dict[Key, dict[str, Pooled]]]
+
+MIB = 2.0**20
+
+
+@dataclass(frozen=True)
+class Score:
+    """Absolute errors of one chip's timings of one kind, in percent."""
+
+    kind: str
+    chip: str
+    precision: str
+    rows: int
+    fitted: float  # median, with the chip in the fit
+    median: float  # with the chip left out
+    mean: float
+    bias: float  # median signed error
+    naive: float  # median of a constant utilisation of the other chips
+    naive_mean: float
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One kind of kernel: its samples, its model, the ideal time that a constant utilisation divides."""
+
+    name: str
+    groups: list[list[Sample]]
+    model: kernel_fits.Model
+    constants: tuple[str, ...]
+    ideal: Callable[[Sample, Chip], Array]
+
+
+def kinds(folder: Path) -> list[Kind]:
+    """Return what is scored: products, attention, memory-bound operators, collectives."""
+    every = kernel_data.collectives(folder)
+    large = [sample.keep(sample["payload_bytes"] > MIB) for sample in every]
+    pointwise = [[one] for one in kernel_data.pointwise(folder, kernel_data.ELEMENTWISE)]
+    rowwise = [[one] for one in kernel_data.pointwise(folder, kernel_data.ROWWISE)]
+    link = (kernel_fits.link_model, tuple(kernel_fits.LINK), _wire_s)
+    memory = (kernel_fits.pointwise_model, tuple(kernel_fits.POINTWISE), _moved_s)
+    return [
+        Kind(
+            "matrix product",
+            _groups(kernel_data.products(folder)),
+            kernel_fits.gemm_model,
+            (*kernel_fits.GEMM, "narrow_memory"),
+            _product_s,
+        ),
+        Kind(
+            "fused attention",
+            _groups(kernel_data.attention(folder)),
+            kernel_fits.attention_model,
+            tuple(kernel_fits.ATTENTION),
+            _scores_s,
+        ),
+        Kind("element-wise", pointwise, *memory),
+        Kind("norm, softmax", rowwise, *memory),
+        Kind("collective > 1 MiB", kernel_data.by_chip(large), *link),
+        Kind("collective, all sizes", kernel_data.by_chip(every), *link),
+    ]
+
+
+def _groups(samples: list[Sample]) -> list[list[Sample]]:
+    return [[one] for one in samples]
+
+
+def _product_s(sample: Sample, chip: Chip) -> Array:
+    return 2 * sample["rows"] * sample["inner"] * sample["outer"] / chip.peaks[sample.precision]
+
+
+def _scores_s(sample: Sample, chip: Chip) -> Array:
+    return sample["flop"] / chip.peaks["bf16"]
+
+
+def _moved_s(sample: Sample, chip: Chip) -> Array:
+    return sample["moved_bytes"] / chip.memory_bytes_per_s
+
+
+def _wire_s(sample: Sample, chip: Chip) -> Array:
+    ranks = sample["ranks"]
+    return sample["sides"] * sample["payload_bytes"] * (ranks - 1) / ranks / chip.link_bytes_per_s
+
+
+def score(kind: Kind, chips: dict[str, Chip], found: dict[Key, list[Estimate]], pooled: Pool) -> list[Score]:
+    """Return the errors of one kind, chip by chip and precision by precision."""
+    whole = pooled(found)
+    ideal = {id(group): _log_ratio(kind.ideal, group, chips[group[0].chip]) for group in kind.groups}
+    scores = []
+    for group in kind.groups:
+        chip, precision = chips[group[0].chip], group[0].precision
+        without = pooled({key: [e for e in rows if e.chip != chip.id] for key, rows in found.items()})
+        errors = [
+            np.exp(_log_ratio(lambda sample, c, w=with_: kind.model(sample, c, w), group, chip)) - 1
+            for with_ in (_constants(kind, whole, chip, precision), _constants(kind, without, chip, precision))
+        ]
+        others = [
+            np.median(ideal[id(other)])
+            for other in kind.groups
+            if other[0].chip != chip.id and _alike(other[0].precision, precision)
+        ]
+        naive = np.exp(ideal[id(group)] - np.mean(others)) - 1 if others else np.array([np.nan])
+        scores.append(
+            Score(
+                kind.name,
+                chip.id,
+                precision if kind.name == "matrix product" else "",
+                len(errors[0]),
+                *(
+                    100 * float(value)
+                    for value in (
+                        np.median(abs(errors[0])),
+                        np.median(abs(errors[1])),
+                        np.mean(abs(errors[1])),
+                        np.median(errors[1]),
+                        np.median(abs(naive)),
+                        np.mean(abs(naive)),
+                    )
+                ),
+            )
+        )
+    return scores
+
+
+def _alike(one: str, other: str) -> bool:
+    sixteen = ("bf16", "fp16")
+    return one == other or (one in sixteen and other in sixteen) or one.startswith(("all_", "reduce_"))
+
+
+def _log_ratio(model: Callable[[Sample, Chip], Array], group: list[Sample], chip: Chip) -> Array:
+    return np.concatenate([np.log(model(sample, chip) / sample.time_s) for sample in group])
+
+
+def _constants(kind: Kind, values: dict[Key, dict[str, Pooled]], chip: Chip, precision: str) -> dict[str, float]:
+    result = {}
+    for name in kind.constants:
+        keys = ((precision, name), (ANY, name), (ANY, f"{kind.name}: {name}"), (ANY, f"element-wise: {name}"))
+        rows = next((values[key] for key in keys if key in values), None)
+        if rows is not None:  # no cast above 8 bits
+            found = lookup(rows, chip.id, chip.family, kernel_facts.realm_of(chip, name))
+            result[name] = float(np.exp(found.log))
+    return result
