@@ -1,0 +1,225 @@
+"""From a job and the catalog to the world that a search may choose from."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from steelyard import catalog as facts
+from steelyard.catalog import policy as operation
+from steelyard.catalog.capabilities import FALLBACK, capabilities, capability, planned
+from steelyard.errors import BadInput, UnknownName
+from steelyard.job import JobSpec
+from steelyard.run import reclaims_per_s
+from steelyard.search.world import Chip, Deal, Limits, Place, Tool, World
+from steelyard.tables import Kernels, Machine, Policy, Site
+from steelyard.units import DAY_S
+
+MONTH_S = 30 * DAY_S
+UNPLACED = Site(*[math.nan] * 7)
+WIDTHS: Mapping[str, str] = {"bf16-pure": "bf16"}
+"""Precisions of a job that run on another one's matrix units."""
+
+CARBON = {
+    "pue": "pue",
+    "location_gross": "location_gross_kg_per_j",
+    "location_net": "location_net_kg_per_j",
+    "market": "market_kg_per_j",
+    "marginal": "marginal_kg_per_j",
+}
+"""Quantities of a site that rival sources disagree on, and their fields of `tables.Site`."""
+
+
+@dataclass(slots=True)
+class _Builder:
+    """Collects a world; what is equal is kept once."""
+
+    spec: JobSpec
+    catalog: facts.Catalog
+    chips: dict[tuple[str, Machine], Chip] = field(default_factory=dict)
+    places: dict[str, Place] = field(default_factory=dict)
+    policies: dict[Policy, int] = field(default_factory=dict)
+    machines: dict[str, tuple[str, Machine]] = field(default_factory=dict)  # by system
+
+    @property
+    def precision(self) -> str:
+        return WIDTHS.get(self.spec.precision, self.spec.precision)
+
+    def deal(self, offer: facts.Offer, purchase: str) -> Deal:
+        system = self.catalog.systems[offer.system]
+        price = offer.prices[purchase]
+        most = system.max_devices or (system.domain_devices if math.isnan(system.nic_gb_per_s) else 10**7)
+        return Deal(
+            offer=offer.id,
+            system=system.id,
+            provider=offer.provider,
+            chip=self._chip(system),
+            place=self._place(offer.site),
+            policy=self._policy(offer, purchase),
+            unit=offer.devices,
+            most=max(most, offer.devices),
+            purchase=purchase,
+            usd_per_device_s=facts.offer(offer, purchase).usd_per_device_s,  # type: ignore[arg-type]  # one offer
+            price_date=price.date,
+            price_source=price.source,
+        )
+
+    def _chip(self, system: facts.System) -> int:
+        if system.id not in self.machines:
+            self.machines[system.id] = (system.accelerator, facts.machine(system, self.precision, self.catalog))
+        key = self.machines[system.id]
+        key = (key[0], replace(key[1], **{name: _hashable(getattr(key[1], name)) for name in Machine.__slots__}))
+        if key not in self.chips:
+            self.chips[key] = chip_of(system, self.precision, self.catalog)
+        return list(self.chips).index(key)
+
+    def _place(self, site: str) -> int:
+        if site not in self.places:
+            self.places[site] = place_of(site, self.catalog)
+        return list(self.places).index(site)
+
+    def _policy(self, offer: facts.Offer, purchase: str) -> int:
+        made = replace(operation.policy(purchase), **self.spec.policy)
+        band = self.catalog.interruptions.get((offer.instance, offer.place)) if purchase == "spot" else None
+        if band is not None:
+            share = (band.low + band.high) / 2
+            made = replace(made, preemptions_per_node_s=float(reclaims_per_s(share, MONTH_S)))
+        return self.policies.setdefault(made, len(self.policies))
+
+
+_NAN = math.nan
+
+
+def _hashable(value: float) -> float:
+    """Return one and the same NaN, so that machines with an equal unknown are equal."""
+    return _NAN if math.isnan(value) else value
+
+
+def world(spec: JobSpec, catalog: facts.Catalog) -> World:
+    """Return the chips, stacks, deals and sites that a job allows; an error where it allows none."""
+    offers = _offers(spec, catalog)
+    able = [row for row in offers if facts.supports(catalog.accelerators[row.accelerator], _width(spec))]
+    if not able:
+        raise BadInput(_no_offer(spec, catalog, offers))
+    builder = _Builder(spec, catalog)
+    sold = [(row, purchase) for purchase in spec.purchase for row in able if purchase in row.prices]
+    deals = tuple(builder.deal(row, how) for row, how in sold if how not in row.quarantine)
+    if not deals:
+        raise BadInput("every price of what the job allows is quarantined; see: steelyard catalog offers")
+    chips = tuple(builder.chips.values())
+    tools, tools_of = tools_for(sorted({chip.vendor for chip in chips}), spec.stack, catalog)
+    quarantined = sum(how in row.quarantine for row, how in sold)
+    notes = [f"{quarantined} doubtful prices are quarantined and not offered"] if quarantined else []
+    if len(able) < len(offers):
+        left = sorted({row.accelerator for row in offers} - {row.accelerator for row in able})
+        notes.append(f"without a {spec.precision} peak in the catalog, so left out: {', '.join(left)}")
+    rough = sorted({chip.accelerator for chip in chips if not chip.calibrated})
+    if rough:
+        notes.append(f"no kernels measured, those of any chip stand in (wide intervals): {', '.join(rough)}")
+    return World(chips, tools, tuple(builder.places.values()), tuple(builder.policies), deals, tools_of, tuple(notes))
+
+
+def chip_of(system: facts.System, precision: str, catalog: facts.Catalog) -> Chip:
+    """Return a system's machine and kernels."""
+    accelerator = catalog.accelerators[system.accelerator]
+    rows = facts.kernels_rows(accelerator, precision, catalog)
+    return Chip(
+        accelerator=accelerator.id,
+        vendor=accelerator.vendor,
+        machine=facts.machine(system, precision, catalog),
+        kernels=Kernels(**{name: row.value for name, row in rows.items()}),
+        kernels_log_sd={name: row.log_sd for name, row in rows.items() if row.log_sd > 0},
+        calibrated=rows["gemm_efficiency"].entity != FALLBACK,
+    )
+
+
+def place_of(site: str, catalog: facts.Catalog) -> Place:
+    """Return a site with the rival values that equally near places give; without a site nothing is known."""
+    if not site:
+        return Place("", UNPLACED)
+    row = catalog.sites[site]
+    spread = {}
+    for quantity, name in CARBON.items():
+        chosen = row.facts.fact(quantity)
+        if chosen is not None:
+            near = [rival for rival in row.facts.rivals(quantity) if rival.used and _near(rival) == _near(chosen)]
+            spread[name] = (chosen.si, *(rival.si for rival in near))
+    return Place(site, facts.site(row), spread)
+
+
+def tools_for(
+    vendors: Sequence[str], stack: str | None, catalog: facts.Catalog
+) -> tuple[tuple[Tool, ...], Mapping[str, tuple[int, ...]]]:
+    """Return the stacks to plan with, and which of them run on each vendor's chips.
+
+    A stack that the job names is the only one. Else those that `capabilities` plans on the vendor's chips and that are
+    calibrated; where there is none, the fallback that stands for any stack.
+    """
+    calibrated = facts.stacks(catalog)
+    if stack is not None and stack not in calibrated:
+        raise UnknownName("stack", stack, calibrated)
+    names: dict[str, tuple[str, ...]] = {}
+    for vendor in vendors:
+        usual = tuple(row.stack for row in planned(vendor) if row.stack in calibrated)
+        names[vendor] = (stack,) if stack else usual or (FALLBACK,)
+    unique = list(dict.fromkeys(name for known in names.values() for name in known))
+    tools = tuple(tool_of(name, catalog) for name in unique)
+    return tools, {vendor: tuple(unique.index(name) for name in known) for vendor, known in names.items()}
+
+
+def tool_of(name: str, catalog: facts.Catalog) -> Tool:
+    """Return a stack with what it can run and how uncertain it is."""
+    rows = facts.stack_rows(name, catalog)
+    return Tool(
+        name=name,
+        stack=facts.stack(name, catalog),
+        capability=capability(name if name in capabilities() else FALLBACK),
+        stack_log_sd={field: row.log_sd for field, row in rows.items() if row.log_sd > 0},
+        memory_log_sd=max(rows[name].log_sd for name in ("reserved_scale", "activation_scale")),
+    )
+
+
+def limits_of(spec: JobSpec, most: int) -> Limits:
+    """Return what a plan of this job must respect."""
+    return Limits(
+        deadline_s=None if spec.deadline_s is None else float(spec.deadline_s),
+        budget_usd=None if spec.budget_usd is None else float(spec.budget_usd),
+        energy_max_j=None if spec.energy_max_j is None else float(spec.energy_max_j),
+        co2e_max_kg=None if spec.co2e_max_kg is None else float(spec.co2e_max_kg),
+        devices=spec.devices,
+        max_devices=spec.max_devices or most,
+        counts={facts.load().accelerator(name).id: count for name, count in spec.accelerators if count is not None},
+        layout=spec.layout,
+    )
+
+
+def _offers(spec: JobSpec, catalog: facts.Catalog) -> tuple[facts.Offer, ...]:
+    names = [name for name, _ in spec.accelerators]
+    rows = catalog.offers_of(names, spec.regions, "", quarantined=True)
+    known = {row.provider for row in catalog.offers}
+    for provider in spec.providers:
+        if provider not in known:
+            raise UnknownName("provider", provider, sorted(known))
+    return tuple(row for row in rows if not spec.providers or row.provider in spec.providers)
+
+
+def _no_offer(spec: JobSpec, catalog: facts.Catalog, offers: Sequence[facts.Offer]) -> str:
+    names = ", ".join(name for name, _ in spec.accelerators) or "any accelerator"
+    if offers:
+        return (
+            f"nothing offered of {names} has a dense {spec.precision} peak in the catalog; try --precision bf16 or fp16"
+        )
+    where = f" in {', '.join(spec.regions)}" if spec.regions else ""
+    who = f" from {', '.join(spec.providers)}" if spec.providers else ""
+    sold = ", ".join(sorted({row.accelerator for row in catalog.offers})[:8])
+    return (
+        f"no offer of {names}{where}{who} in the catalog; drop a filter, or judge a configuration without a price: "
+        f"steelyard estimate --on. Offered are: {sold} …"
+    )
+
+
+def _width(spec: JobSpec) -> str:
+    return WIDTHS.get(spec.precision, spec.precision)
+
+
+def _near(fact: facts.Fact) -> int:
+    return fact.rank // 1000

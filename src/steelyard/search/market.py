@@ -1,0 +1,113 @@
+"""Survivors meet offers and sites: every objective of every combination, and which of them respect the limits."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from steelyard.search.candidates import BLOCK
+from steelyard.search.pareto import Points, Rows, frontier
+from steelyard.search.reduce import Survivors
+from steelyard.search.world import Engine, Limits, World
+from steelyard.tables import Job, Layout, Offer, Prediction, join, take
+
+OBJECTIVES = ("time", "cost", "energy", "co2e")
+"""Columns of `Market.points`: seconds, dollars, joules at the facility's meter, kilograms of operational CO2e."""
+
+Indices = NDArray[np.intp]
+
+
+@dataclass(frozen=True, slots=True)
+class Market:
+    """Candidates with a deal each, and what they come to. Rows with an unknown time or price are not here."""
+
+    layouts: Layout
+    chip: Indices
+    tool: Indices
+    deal: Indices
+    points: Points  # one row a candidate, one column an objective; NaN: unknown
+
+    @property
+    def count(self) -> int:
+        """How many candidates there are."""
+        return int(self.chip.size)
+
+    def pick(self, rows: Rows) -> "Market":
+        """Return some of the candidates."""
+        parts = (self.chip[rows], self.tool[rows], self.deal[rows], self.points[rows])
+        return Market(take(self.layouts, rows), *parts)
+
+
+def pooled(parts: Sequence[Survivors]) -> Survivors:
+    """Return the survivors of all batches as one table, the best of each chip, count and stack over its batches."""
+    layouts = Layout(**{name: np.concatenate([getattr(p.layouts, name) for p in parts]) for name in Layout.__slots__})
+    return Survivors(layouts, np.concatenate([p.chip for p in parts]), np.concatenate([p.tool for p in parts]))
+
+
+def market(job: Job, world: World, engine: Engine, limits: Limits, alive: Survivors, deals: Rows) -> Market:
+    """Return every survivor with every deal that sells so many of its machines, judged in full."""
+    devices = np.asarray(alive.layouts.devices)
+    rows, deal = [np.empty(0, dtype=np.intp)], [np.empty(0, dtype=np.intp)]
+    for index in deals:
+        offer = world.deals[index]
+        sold = np.flatnonzero((alive.chip == offer.chip) & (devices % offer.unit == 0) & (devices <= offer.most))
+        rows.append(sold)
+        deal.append(np.full(sold.size, index))
+    row, bought = np.concatenate(rows), np.concatenate(deal)
+    layouts, chip, tool = take(alive.layouts, row), alive.chip[row], alive.tool[row]
+    points = np.empty((row.size, len(OBJECTIVES)))
+    for start in range(0, row.size, BLOCK):
+        part = np.arange(start, min(start + BLOCK, row.size))
+        judged = predicted(job, world, engine, take(layouts, part), chip[part], tool[part], bought[part])
+        points[part] = objectives(judged, limits.carbon)
+    found = Market(layouts, chip, tool, bought, points)
+    return found.pick(np.flatnonzero(~np.isnan(points[:, :2]).any(axis=1)))
+
+
+def predicted(
+    job: Job, world: World, engine: Engine, layouts: Layout, chip: Indices, tool: Indices, deal: Indices
+) -> Prediction:
+    """Return the full prediction of candidates that differ in machine, stack, deal and layout."""
+    chosen = [world.deals[index] for index in deal]
+    place = np.array([one.place for one in chosen], dtype=np.intp)
+    policy = np.array([one.policy for one in chosen], dtype=np.intp)
+    return engine.predict(
+        job,
+        layouts,
+        take(join([one.machine for one in world.chips]), chip),
+        take(join([one.kernels for one in world.chips]), chip),
+        take(join([one.stack for one in world.tools]), tool),
+        take(join(world.policies), policy),
+        take(join([one.site for one in world.places]), place),
+        Offer(np.array([one.usd_per_device_s for one in chosen])),
+    )
+
+
+def objectives(found: Prediction, carbon: str) -> Points:
+    """Return time, money, facility energy and CO2e of one kind, a column each."""
+    kilograms = getattr(found.carbon, f"{carbon}_kgco2e")
+    columns = (found.draw.wall_s, found.money.total_usd, found.energy.facility_j, kilograms)
+    return np.column_stack(np.broadcast_arrays(*columns)).astype(float)
+
+
+def bounds_of(limits: Limits) -> Points:
+    """Return the limit of each objective, infinite where there is none."""
+    given = (limits.deadline_s, limits.budget_usd, limits.energy_max_j, limits.co2e_max_kg)
+    return np.array([np.inf if limit is None else limit for limit in given], dtype=float)
+
+
+def within(points: Points, bounds: Points) -> NDArray[np.bool_]:
+    """Return which rows respect every limit; an unknown figure respects none but an absent one.
+
+    >>> within(np.array([[1.0, 5.0], [1.0, np.nan]]), np.array([2.0, 9.0]))
+    array([ True, False])
+    """
+    inside: NDArray[np.bool_] = np.all((points <= bounds) | np.isinf(bounds), axis=1)
+    return inside
+
+
+def best(found: Market, limits: Limits) -> Rows:
+    """Return the rows of the exact frontier over time, money, energy and CO2e within the limits."""
+    rows = np.flatnonzero(within(found.points, bounds_of(limits)))
+    return rows[frontier(found.points[rows])]

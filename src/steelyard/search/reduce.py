@@ -1,0 +1,85 @@
+r"""From all candidates to the few per chip, count and stack that any offer and any site could prefer.
+
+**Why this is exact.** Fix the chip, the number of devices :math:`N` and how the run is operated. A layout enters the
+rest of the pipeline through two numbers of its step: its seconds :math:`t` and the joules :math:`e` that one
+accelerator draws while it trains. Wall time is :math:`T = a\,t + b`; IT energy is
+:math:`E = N\,(k\,e + T\,w_h + c\,t) + d`; with :math:`a, b, c, d, k, w_h \ge 0` that depend on operation (failures,
+reclaims, checkpoints) and on the chip, not on the layout. Money is :math:`N\,T\,p` at a price :math:`p`, facility
+energy :math:`E\,\mathrm{PUE}`, CO2e that times an intensity :math:`I`, all non-negative. So every objective is
+non-decreasing in :math:`(t, e)`, whatever the offer, the site and the purchase. A layout that another one beats in
+both can therefore be dropped before offers and sites are looked at, and no point of the frontier over
+(time, money, energy, CO2e) is lost: the survivors of each (chip, count, stack) contain a layout at least as good in
+all four objectives for each dropped one. Stacks are kept apart only to say how much each would cost.
+
+Deals are cut the same way: of deals for the same chip, units and operation, one that another beats in price, PUE and
+PUE x intensity cannot appear on the frontier with any layout. An unknown figure counts as infinite here as there.
+"""
+
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from steelyard.layout import size
+from steelyard.search.candidates import Batch
+from steelyard.search.pareto import Rows, frontier, grouped
+from steelyard.search.world import Engine, World
+from steelyard.tables import Job, Layout, Offer, Site, take
+
+NOWHERE = Site(1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
+"""A site that leaves energy as it is: survivors are chosen before there is a site."""
+
+FREE = Offer(0.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Survivors:
+    """Candidates that some offer at some site could prefer."""
+
+    layouts: Layout
+    chip: NDArray[np.intp]
+    tool: NDArray[np.intp]
+
+
+def survivors(job: Job, world: World, engine: Engine, batches: Iterable[Batch], workers: int) -> Iterator[Survivors]:
+    """Yield what is left of each batch, in order; batches are predicted on so many threads."""
+
+    def reduced(batch: Batch) -> Survivors:
+        return reduce(job, world, engine, batch)
+
+    if workers <= 1:
+        yield from map(reduced, batches)
+        return
+    with ThreadPoolExecutor(workers) as pool:
+        yield from pool.map(reduced, batches)
+
+
+def reduce(job: Job, world: World, engine: Engine, batch: Batch) -> Survivors:
+    """Predict one batch and keep, for each number of devices, what no other layout beats in seconds and joules."""
+    chip, tool = world.chips[batch.chip], world.tools[batch.tool]
+    policy = world.policies[0]  # any one ranks layouts alike, see the module's argument
+    found = engine.predict(job, batch.layouts, chip.machine, chip.kernels, tool.stack, policy, NOWHERE, FREE)
+    draw = found.draw
+    joules = draw.compute_s * draw.compute_w + draw.communication_s * draw.communication_w
+    count = size(batch.layouts)
+    seconds = np.broadcast_to(np.asarray(draw.wall_s, dtype=float), count)
+    rows = grouped(np.asarray(batch.layouts.devices), seconds, np.broadcast_to(joules, count))
+    return Survivors(take(batch.layouts, rows), np.full(rows.size, batch.chip), np.full(rows.size, batch.tool))
+
+
+def best_deals(world: World, carbon: str) -> Rows:
+    """Return the deals that no other deal for the same machines beats in price, PUE and PUE x intensity."""
+    pue, intensity = (
+        np.array([getattr(world.places[deal.place].site, name) for deal in world.deals])
+        for name in ("pue", f"{carbon}_kg_per_j")
+    )
+    price = np.array([deal.usd_per_device_s for deal in world.deals])
+    figures = np.column_stack([price, pue, pue * intensity])
+    groups: dict[tuple[int, ...], list[int]] = {}
+    for row, deal in enumerate(world.deals):
+        if not np.isnan(price[row]):
+            groups.setdefault((deal.chip, deal.unit, deal.most, deal.policy), []).append(row)
+    kept = [np.asarray(rows)[frontier(figures[rows])] for rows in groups.values()]
+    return np.sort(np.concatenate(kept)) if kept else np.array([], dtype=np.intp)

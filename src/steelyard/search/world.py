@@ -1,0 +1,102 @@
+"""What a search may choose from, as numbers and names: machines, stacks, deals, sites, and how a run is operated."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from steelyard.catalog.capabilities import Capability
+from steelyard.tables import Job, Kernels, Layout, Machine, Offer, Policy, Prediction, Site, Stack, StepMemory
+
+Predict = Callable[[Job, Layout, Machine, Kernels, Stack, Policy, Site, Offer], Prediction]
+"""`pipeline.predict`, or a stand-in of the same shape."""
+
+Memory = Callable[[Job, Layout, Machine, Stack], StepMemory]
+"""`step.memory`, or a stand-in: bytes that do not depend on which machine of a kind it is."""
+
+Progress = Callable[[int, int], None]
+"""Called with the candidates judged so far and all there are."""
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """The two functions that judge a candidate."""
+
+    predict: Predict
+    memory: Memory
+
+
+@dataclass(frozen=True, slots=True)
+class Chip:
+    """A machine with its calibrated kernels: systems whose numbers are all equal share one."""
+
+    accelerator: str
+    vendor: str
+    machine: Machine
+    kernels: Kernels
+    kernels_log_sd: Mapping[str, float] = field(default_factory=dict)  # of the fields that are uncertain
+    calibrated: bool = True  # False: its kernels are those of any chip
+
+
+@dataclass(frozen=True, slots=True)
+class Tool:
+    """A software stack: what it makes of a layout, and what it can run."""
+
+    name: str
+    stack: Stack
+    capability: Capability
+    stack_log_sd: Mapping[str, float] = field(default_factory=dict)
+    memory_log_sd: float = 0.0  # spread of the predicted peak memory
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A site with the values that rival sources or methods give for it."""
+
+    name: str
+    site: Site
+    spread: Mapping[str, tuple[float, ...]] = field(default_factory=dict)  # by field of `Site`, the used one included
+
+
+@dataclass(frozen=True, slots=True)
+class Deal:
+    """One way to get machines: an offer at a site, bought in one way."""
+
+    offer: str
+    system: str
+    provider: str
+    chip: int  # index into `World.chips`
+    place: int  # index into `World.places`
+    policy: int  # index into `World.policies`
+    unit: int  # devices of one instance: counts are multiples of it
+    most: int  # devices that one job can get
+    purchase: str
+    usd_per_device_s: float
+    price_date: str = ""
+    price_source: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """Everything to choose from."""
+
+    chips: tuple[Chip, ...]
+    tools: tuple[Tool, ...]
+    places: tuple[Place, ...]
+    policies: tuple[Policy, ...]
+    deals: tuple[Deal, ...]
+    tools_of: Mapping[str, tuple[int, ...]]  # by vendor, indices into `tools`
+    notes: tuple[str, ...] = ()  # what was left out, and why
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a plan must respect. None: no limit."""
+
+    deadline_s: float | None = None
+    budget_usd: float | None = None
+    energy_max_j: float | None = None
+    co2e_max_kg: float | None = None
+    devices: int | None = None  # exactly so many
+    max_devices: int = 1024
+    counts: Mapping[str, int] = field(default_factory=dict)  # exactly so many, by accelerator
+    layout: Mapping[str, tuple[int, ...]] = field(default_factory=dict)  # allowed values, by field of `Layout`
+    carbon: str = "location_gross"  # which kind of carbon is weighed
