@@ -24,6 +24,15 @@ def functions(tree: ast.AST) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]
     return (node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef))
 
 
+def outer(tree: ast.Module) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef]:
+    """Yield the functions and classes of a module, and the methods of public classes."""
+    for node in tree.body:
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            yield node
+        if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+            yield from (part for part in node.body if isinstance(part, ast.FunctionDef | ast.AsyncFunctionDef))
+
+
 def code_lines(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
     """Count the lines of a function, from `def` to its end, without its docstring."""
     first = function.body[0]
@@ -49,7 +58,7 @@ def test_every_module_says_what_it_is(file: Path) -> None:
 def test_rooms_ask_no_types(file: Path) -> None:
     tree = ast.parse(file.read_text("utf-8"))
     names = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
-    assert not names & {"isinstance", "issubclass", "Any", "getattr"}
+    assert not names & {"isinstance", "issubclass", "Any"}
     assert "type: ignore" not in file.read_text("utf-8")
 
 
@@ -66,7 +75,7 @@ def test_every_public_function_has_a_docstring() -> None:
     bare = [
         f"{identify(file)}:{node.name}"
         for file in FILES
-        for node in functions(ast.parse(file.read_text("utf-8")))
+        for node in outer(ast.parse(file.read_text("utf-8")))
         if not node.name.startswith("_") and not ast.get_docstring(node)
     ]
     assert not bare

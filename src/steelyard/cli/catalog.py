@@ -63,7 +63,8 @@ def exact(known: "Catalog", kind: str, name: str) -> Any | None:
             return model(presets.find(name).name)
         if kind == "offers":
             return next((offer for offer in known.offers if offer.id.lower() == name.lower()), None)
-        return getattr(known, kind.removesuffix("s"))(name)
+        row = getattr(known, kind.removesuffix("s"))(name)
+        return row if kind != "systems" or row.id.lower() == name.lower() else None  # not an accelerator's system
     except UnknownName:
         return None
 
@@ -127,6 +128,6 @@ def show(known: "Catalog", kind: str, row: Any, as_json: bool) -> None:
         tell(whole)
         return
     whole.pop("facts", None)
-    if kind == "models" and whole.get("published_source"):
-        whole["source"] = whole["published_source"]
+    if kind == "models":
+        whole = {key: value for key, value in whole.items() if value}  # 0 is none, or as another field
     say(shelf.entry(whole, getattr(row, "facts", None), known.sources))

@@ -50,7 +50,7 @@ def systems(rows: Iterable[System]) -> list[RenderableType]:
                     row.accelerator,
                     str(row.devices),
                     str(row.domain_devices),
-                    str(row.max_devices),
+                    str(row.max_devices or "any"),
                     _cell(row.nic_gb_per_s, 3),
                     row.topology,
                 ]
@@ -63,7 +63,7 @@ def systems(rows: Iterable[System]) -> list[RenderableType]:
 
 def offers(rows: Sequence[Offer], today: date) -> list[RenderableType]:
     """Return the list of offers, dollars an hour for one device, with the age of the price."""
-    columns = ["offer", "devices", ">on-demand $/h", ">spot $/h", "on-demand price", "doubt"]
+    columns = ["|offer", "|devices", ">on-demand $/h", ">spot $/h", "|price", "|in doubt"]
     return [
         table(
             columns,
@@ -74,14 +74,18 @@ def offers(rows: Sequence[Offer], today: date) -> list[RenderableType]:
                     _per_device(row, "on-demand"),
                     _per_device(row, "spot"),
                     _price_age(row, today),
-                    ", ".join(f"{purchase}: {why}" for purchase, why in row.quarantine.items()),
+                    ", ".join(row.quarantine),
                 ]
                 for row in rows
             ],
             indent=0,
         ),
         blank(),
-        paragraph("Dollars an hour for one device; an offer is sold as the instance named.", 0),
+        paragraph(
+            "Dollars an hour for one device; an offer is sold as the instance named. A price in doubt is never planned "
+            "with; `steelyard catalog offers NAME` says why.",
+            0,
+        ),
     ]
 
 
