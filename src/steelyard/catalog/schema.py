@@ -125,7 +125,7 @@ class System:
     devices: int  # of one unit as sold: a node, a rack, one slice
     node_devices: int  # of one host
     domain_devices: int  # joined by the fast links
-    max_devices: int  # largest job: `devices` where no network between units is known
+    max_devices: int  # largest job (one unit where its network is unknown); 0: no limit known
     topology: str  # nvswitch, nvlink-mesh, nvlink-rack, xgmi, roce, ici, neuronlink, pcie, single
     link_gb_per_s: float  # one device, one direction, where it differs from the device's own; NaN: the device's own
     nic_gb_per_s: float  # of one node, one direction, between fast domains; NaN: unknown, so one unit only
