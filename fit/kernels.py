@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from fit import kernel_data, kernel_facts, kernel_fits
+from fit import kernel_data, kernel_facts, kernel_fits, kernel_network
 from fit.kernel_fits import Chip
 from fit.kernel_pool import ANY, Estimate, Pooled, Spread, pool
 
@@ -49,6 +49,8 @@ SPREADS = {
     "memory_efficiency": Spread(0.05, 0.06, 0.08),
     "link_efficiency": Spread(0.06, 0.10, 0.20),
     "link_hop_s": Spread(0.2, 0.2, 0.4),
+    "nic_efficiency": Spread(0.05, 0.10, 0.10),
+    "nic_hop_s": Spread(0.2, 0.4, 0.4),
 }
 HARNESS = Spread(0.2, 0.2, 0.3)  # the fixed cost of a timed call: scored with, never shipped
 Key = tuple[str, str]  # (precision class, quantity)
@@ -58,6 +60,8 @@ def estimates(folder: Path, chips: dict[str, Chip]) -> dict[Key, list[Estimate]]
     """Return every fitted constant of every sample, by precision and quantity."""
     found: dict[Key, list[Estimate]] = defaultdict(list)
     for key, estimate in [*_gemm(folder, chips), *_others(folder, chips), *kernel_facts.estimates(chips)]:
+        found[key].append(estimate)
+    for key, estimate in kernel_network.estimates(folder, chips, pooled(found)):
         found[key].append(estimate)
     return found
 
@@ -116,7 +120,7 @@ def table(values: dict[Key, dict[str, Pooled]], chips: dict[str, Chip]) -> list[
         for (precision, quantity), entities in values.items()
         if quantity in SPREADS and (precision, quantity) != ("fp32", "gemm_launch_s")
         for entity, row in entities.items()
-        if not entity.startswith(f"{ANY} ")
+        if entity == ANY or not (quantity.startswith("nic_") or entity.startswith(f"{ANY} "))
     ]
     rows += [_stated(row) for row in kernel_facts.stated(values, chips)]
     return sorted(rows, key=lambda row: (row["quantity"], row["precision"], row["entity"]))
