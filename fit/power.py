@@ -18,6 +18,8 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from steelyard.catalog import load
+
 HERE = Path(__file__).parent
 TARGET = HERE.parent / "src" / "steelyard" / "catalog" / "data" / "power.csv"
 CHECKED = "2026-11-21"
@@ -28,12 +30,16 @@ COLUMNS = (
 )  # fmt: skip
 FLOOR_SD = 0.03  # two runs of one benchmark on one node type
 
-ZEUS = {"V100": ("family:volta", 250.0), "P100": ("family:pascal", 250.0), "Quadro RTX6000": ("family:turing", 260.0)}
+ZEUS = {
+    "V100": ("family:nvidia-volta", 250.0),
+    "P100": ("family:nvidia-pascal", 250.0),
+    "Quadro RTX6000": ("family:nvidia-turing", 260.0),
+}
 PATTERSON = {
     "TPU v2": ("TPU-v2", 280.0),
     "TPU v3": ("TPU-v3", 262.0),
-    "P100": ("family:pascal", 300.0),
-    "V100": ("family:volta", 300.0),
+    "P100": ("family:nvidia-pascal", 300.0),
+    "V100": ("family:nvidia-volta", 300.0),
 }
 
 
@@ -42,7 +48,7 @@ class Reading:
     """Mean watts of one device (or of its share of the node) in one state, over its TDP."""
 
     entity: str
-    kind: str  # chip, node, scaled, idle, checkpoint, switch
+    kind: str  # chip, node, scaled, checkpoint, switch
     node_type: str
     workload: str
     share: float
@@ -71,7 +77,7 @@ def mlperf(folder: Path) -> Iterator[Reading]:
             maker = "SMC 8x H100 (immersion)" if "SMC" in row["device"] else "Dell XE9680 8x H100"
             workload = row["workload"].split()[2]
             share = float(row["node_w"]) / 8 / float(row["tdp_w"])
-            yield Reading("family:hopper", "node", maker, workload, share, 1.0, row["source"])
+            yield Reading("family:nvidia-hopper", "node", maker, workload, share, 1.0, row["source"])
 
 
 def zeus(folder: Path) -> Iterator[Reading]:
@@ -106,6 +112,13 @@ def patterson(folder: Path) -> Iterator[Reading]:
             entity, tdp_w = PATTERSON[row["hardware"]]
             share = float(row["avg_power_w_per_chip"]) / tdp_w
             yield Reading(entity, "node", f"{row['hardware']} system", row["model"], share, 1.0, row["source"])
+
+
+def idling() -> list[Reading]:
+    """Return idle watts over the TDP of every accelerator of the catalog that has both."""
+    chips = [(chip, chip.facts.value("idle_power") / chip.tdp_w) for chip in load().accelerators.values()]
+    source = "accelerators.csv, idle_power"
+    return [Reading(chip.id, "idle", chip.id, "none", share, 1.0, source) for chip, share in chips if share > 0]
 
 
 def readings(folder: Path) -> list[Reading]:
@@ -157,14 +170,14 @@ def fit(rows: list[Reading]) -> Power:
 def waiting(rows: list[Reading], power: Power) -> tuple[float, float, list[Reading]]:
     """Return the accelerator's share while it waits, from runs whose throughput says how long they waited.
 
-    W = x · W1 + (1 - x) · W0 with W1 one node's power on the same benchmark; least squares in W0. Each run's own W0 is a
-    small difference of large numbers, so the spread is the standard error of their mean.
+    W = x · W1 + (1 - x) · W0 with W1 one node's power on the same benchmark; least squares in W0. Each run's own W0 is
+    a small difference of large numbers, so the spread is the standard error of their mean.
     """
     scaled = [row for row in rows if row.kind == "scaled"]
     one = {(row.node_type, row.workload): row.share for row in rows if row.kind == "node"}
     points = [(1 - row.work_share, row.share - row.work_share * one[row.node_type, row.workload]) for row in scaled]
     waits = sum(idle * extra for idle, extra in points) / sum(idle * idle for idle, _ in points)
-    host = power.host["family:hopper"]
+    host = power.host["family:nvidia-hopper"]
     error = statistics.stdev(extra / idle for idle, extra in points) / math.sqrt(len(points))
     return waits - host, error / (waits - host), scaled
 
@@ -224,20 +237,15 @@ def accelerators(rows: list[Reading], power: Power) -> Iterator[dict[str, str]]:
 
 def states(rows: list[Reading], power: Power) -> Iterator[dict[str, str]]:
     """Yield the shares of the other states, and of the switches."""
-    of = {kind: [row for row in rows if row.kind == kind] for kind in ("idle", "checkpoint", "switch")}
+    of = {kind: [row for row in rows if row.kind == kind] for kind in ("checkpoint", "switch")}
     wait, log_sd, part = waiting(rows, power)
     note = "strong-scaled MLPerf runs against one node; communication, bubble and launches alike"
     yield line("any", "communication_power", wait, log_sd, part, note)
     saving = mean(of["checkpoint"])
     yield line("any", "checkpoint_power", saving, 0.3, of["checkpoint"], "one cluster; spread assumed")
-    gpus = [row for row in of["idle"] if row.entity.startswith("family:")]
-    yield line("any", "idle_power", mean(gpus), 0.4, gpus, "one host; spread assumed")
-    for entity, part in by((row for row in of["idle"] if row not in gpus), lambda row: row.entity).items():
-        idle = mean(part)
-        yield line(entity, "idle_power", idle, 0.10, part, "measured minimum of the fleet")
-        for quantity, share in (("communication_power", wait), ("checkpoint_power", saving)):
-            if share < idle:
-                yield line(entity, quantity, idle, 0.20, part, "measured minimum of the fleet: no state draws less")
+    idle = idling()
+    note = "median over accelerators whose idle watts the catalog has; spread between them"
+    yield line("any", "idle_power", statistics.median(row.share for row in idle), spread(idle), idle, note)
     note = "an estimate and a share of a site's infrastructure; also when traffic is low"
     yield line("any", "network_power", mean(of["switch"]), 0.4, of["switch"], note)
 

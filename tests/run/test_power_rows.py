@@ -18,9 +18,8 @@ def share(entity: str, quantity: str) -> float:
 
 
 def system_w(entity: str, tdp_w: float) -> float:
-    return float(
-        state_w(tdp_w, share(entity, "compute_power")) + host_w(tdp_w, share(entity, "host_power"), float("nan"))
-    )
+    accelerator = state_w(tdp_w, share(entity, "compute_power"), 0.0)
+    return float(accelerator + host_w(tdp_w, share(entity, "host_power"), float("nan")))
 
 
 def test_any_device_has_every_share_with_its_source() -> None:
@@ -41,12 +40,12 @@ def test_states_draw_in_order(entity: str) -> None:
 @pytest.mark.parametrize(
     ("entity", "tdp_w", "low_w", "high_w"),
     [
-        ("family:hopper", 700.0, 856.0, 900.0),  # MLPerf Training v4.0, SMC, one node
-        ("family:blackwell", 1000.0, 1196.0, 1256.0),  # MLPerf Training v5.0, Lenovo
+        ("family:nvidia-hopper", 700.0, 856.0, 900.0),  # MLPerf Training v4.0, SMC, one node
+        ("family:nvidia-blackwell-dc", 1000.0, 1196.0, 1256.0),  # MLPerf Training v5.0, Lenovo
         ("TPU-v3", 262.0, 255.0, 311.0),  # arXiv 2104.10350, Table 3: 283 W, sd 10%
         ("TPU-v2", 280.0, 210.0, 232.0),  # the same: 221 W, sd 5%
-        ("family:volta", 300.0, 318.0, 332.0),  # the same: 325 W, sd 2%
-        ("family:pascal", 300.0, 241.0, 301.0),  # the same: 271 W, sd 11%
+        ("family:nvidia-volta", 300.0, 318.0, 332.0),  # the same: 325 W, sd 2%
+        ("family:nvidia-pascal", 300.0, 241.0, 301.0),  # the same: 271 W, sd 11%
     ],
 )
 def test_a_device_with_its_host_draws_what_was_metered(entity: str, tdp_w: float, low_w: float, high_w: float) -> None:
@@ -57,8 +56,10 @@ def test_gpt3_on_512_h100() -> None:
     """MLPerf Training v4.0, SMC: 415.22 kWh in 56.87 min at the nodes, and 59.57 kW estimated for switches."""
     nodes_w = 415.22e3 / (56.869 / 60) / 512
     waiting = 0.1
-    host = system_w("family:hopper", 700.0) - 700 * share("family:hopper", "compute_power")
-    mixed = (1 - waiting) * share("family:hopper", "compute_power") + waiting * share("any", "communication_power")
+    host = system_w("family:nvidia-hopper", 700.0) - 700 * share("family:nvidia-hopper", "compute_power")
+    mixed = (1 - waiting) * share("family:nvidia-hopper", "compute_power") + waiting * share(
+        "any", "communication_power"
+    )
     assert 700 * mixed + host == pytest.approx(nodes_w, rel=0.05)
     switches = network_w(700.0, share("any", "network_power"), 512.0, 8.0)
     assert float(switches) == pytest.approx(59.57e3 / 512, rel=0.05)

@@ -88,6 +88,12 @@ def test_a_known_idle_power_beats_the_fitted_share_and_unknown_is_never_zero() -
     assert np.isnan(run(machine=replace(MACHINE, tdp_w=np.nan)).compute_w)
 
 
+def test_no_state_draws_less_than_idling() -> None:
+    hungry = run(machine=replace(MACHINE, idle_w=300.0))  # an L4 idles at 42% of its TDP
+    assert hungry.checkpoint_w == hungry.communication_w == hungry.idle_w == 300
+    assert hungry.compute_w == pytest.approx(0.9 * 700)
+
+
 def test_the_rating_bounds_the_host_and_an_unknown_rating_does_not() -> None:
     network = 0.17 * 700
     assert run().host_w == pytest.approx(0.35 * 700 + network)

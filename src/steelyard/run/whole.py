@@ -71,6 +71,7 @@ def draw(
     communication = busy * waiting_share(step_time)
     wall = busy + checkpoint + idle
     tdp = machine.tdp_w
+    waiting = wait_w(machine.idle_w, tdp, kernels.idle_power)
     network = network_w(tdp, kernels.network_power, layout.devices, machine.domain_devices)
     return Draw(
         devices=layout.devices,
@@ -79,10 +80,10 @@ def draw(
         communication_s=communication,
         checkpoint_s=checkpoint,
         idle_s=idle,
-        compute_w=state_w(tdp, kernels.compute_power),
-        communication_w=state_w(tdp, kernels.communication_power),
-        checkpoint_w=state_w(tdp, kernels.checkpoint_power),
-        idle_w=wait_w(machine.idle_w, tdp, kernels.idle_power),
+        compute_w=state_w(tdp, kernels.compute_power, waiting),
+        communication_w=state_w(tdp, kernels.communication_power, waiting),
+        checkpoint_w=state_w(tdp, kernels.checkpoint_power, waiting),
+        idle_w=waiting,
         host_w=host_w(tdp, kernels.host_power, machine.host_w) + network,
         goodput=training / wall,
     )
