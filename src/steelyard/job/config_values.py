@@ -28,16 +28,16 @@ class Config:
         found = [(name, self.values[name]) for name in names if name in self]
         return found[0] if found else (names[0], _NOTHING)
 
-    def whole(self, *names: str, default: int | None = None) -> int:
-        """Return a whole number from 0; null and absence give the default, or an error if there is none."""
+    def whole(self, *names: str, default: int | None = None, least: int = 0) -> int:
+        """Return a whole number from the least; null and absence give the default, or an error if there is none."""
         name, value = self._find(names)
         if value is _NOTHING:
             if default is None:
                 raise BadInput(f"{self.where}: {' or '.join(names)} is missing; is the file cut off?")
             return default
         number = int(value) if type(value) is float and value.is_integer() else value
-        if type(number) is not int or number < 0:
-            raise BadInput(f"{self.where}: {name} is {_short(value)}; it must be a whole number from 0")
+        if type(number) is not int or number < least:
+            raise BadInput(f"{self.where}: {name} is {_short(value)}; it must be a whole number from {least}")
         return number
 
     def flag(self, *names: str, default: bool) -> bool:

@@ -26,7 +26,9 @@ def model(given: Any, folder: Path) -> ModelSpec:
     if not text:
         raise BadInput("model is empty; give a name such as llama-3-8b, or the path of a config.json")
     if is_file(text, folder):
-        return configs.read(folder / Path(text).expanduser())
+        path = folder / Path(text).expanduser()
+        preset = None if path.is_file() or (path / "config.json").is_file() else presets.find_or_none(text)
+        return preset or configs.read(path)
     if text.endswith(".json") or text.startswith((".", "~", "/")):
         raise BadInput(f"{text}: no such file or folder; give the path of a config.json, or a model's name")
     return presets.find(text)

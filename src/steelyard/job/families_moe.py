@@ -56,7 +56,7 @@ def qwen3_moe(config: Config) -> Fields:
 
 def _spread(config: Config) -> Fields:
     dense = config.items("mlp_only_layers")
-    return {"dense_layers": len(dense), "moe_every": config.whole("decoder_sparse_step", default=1)}
+    return {"dense_layers": len(dense), "moe_every": config.whole("decoder_sparse_step", default=1, least=1)}
 
 
 def llama4(config: Config) -> Fields:
@@ -72,7 +72,7 @@ def llama4(config: Config) -> Fields:
         | {
             "ffn": config.whole("intermediate_size_mlp"),
             "shared_experts": 1,
-            "moe_every": config.whole("interleave_moe_layer_step", default=1),
+            "moe_every": config.whole("interleave_moe_layer_step", default=1, least=1),
             "windowed_layers": chunked if chunk else 0,
             "window_tokens": chunk,
         }
@@ -94,7 +94,7 @@ def deepseek(config: Config) -> Fields:
         **sparse,
         "shared_experts": config.whole("n_shared_experts", default=0) if sparse else 0,
         "dense_layers": config.whole("first_k_dense_replace", default=0) if sparse else 0,
-        "moe_every": config.whole("moe_layer_freq", default=1),
+        "moe_every": config.whole("moe_layer_freq", default=1, least=1),
     }
 
 
@@ -150,7 +150,7 @@ def jamba(config: Config) -> Fields:
     """Jamba: Mamba in most layers, attention in every eighth, experts in every second; no positions."""
     shape = llama(config)
     layers, hidden = shape["layers"], shape["hidden"]
-    attention = layers // config.whole("attn_layer_period", default=8)
+    attention = layers // config.whole("attn_layer_period", default=8, least=1)
     state, conv = config.whole("mamba_d_state", default=16), config.whole("mamba_d_conv", default=4)
     inner = hidden * config.whole("mamba_expand", default=2)
     rank = config.whole("mamba_dt_rank", default=-(-hidden // 16))
@@ -163,7 +163,7 @@ def jamba(config: Config) -> Fields:
             "position": "none",
             "attention_layers": attention,
             "mixer_params": (layers - attention) * mamba,
-            "moe_every": config.whole("expert_layer_period", default=2),
+            "moe_every": config.whole("expert_layer_period", default=2, least=1),
         }
     )
 

@@ -97,8 +97,10 @@ def deadline(value: Any, now: dt.datetime) -> Seconds:
             return seconds(value)
         except BadInput:
             _reject(value, "deadline", _DEADLINE_FORMS)
-    if moment.tzinfo is None or now.tzinfo is None:
-        moment, now = moment.replace(tzinfo=None), now.replace(tzinfo=None)
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=now.tzinfo)
+    elif now.tzinfo is None:
+        now = now.astimezone()
     left_s = (moment - now).total_seconds()
     if left_s <= 0:
         raise BadInput(f"{value!s} is not after now, {now:%Y-%m-%d %H:%M}; write {_DEADLINE_FORMS}")
@@ -181,15 +183,13 @@ def _items(value: Any, what: str, forms: str) -> list[str]:
 def _moment(value: Any, now: dt.datetime) -> dt.datetime | None:
     if isinstance(value, dt.datetime):
         return value
-    if isinstance(value, dt.date):
-        return _end_of(value, now)
     plain = str(value).strip()
     named = [day for day in _DAYS if len(plain) >= 3 and day.startswith(plain.lower())]
     try:
         if named:
             ahead = (_DAYS.index(named[0]) - now.weekday() - 1) % 7 + 1
             return _end_of(now.date() + dt.timedelta(days=ahead), now)
-        if re.fullmatch(r"\d{4}-\d{2}-\d{2}", plain):
+        if re.fullmatch(r"\d{4}-\d{2}-\d{2}", plain):  # a date object as text, too
             return _end_of(dt.date.fromisoformat(plain), now)
         return dt.datetime.fromisoformat(plain) if re.match(r"\d{4}-\d{2}-\d{2}.", plain) else None
     except (ValueError, OverflowError):

@@ -1,0 +1,173 @@
+"""A `config.json` of every family gives the parameters, and the shape, of the preset that it belongs to."""
+
+import json
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.job.configs import CONFIGS
+
+from steelyard.errors import BadInput
+from steelyard.job import configs
+from steelyard.job.architecture import architecture
+from steelyard.job.presets import find, names
+from steelyard.tables import Architecture
+
+SHAPE = [field.name for field in fields(Architecture) if field.name != "dropout"]
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_a_config_gives_the_numbers_of_its_preset(name: str) -> None:
+    read = architecture(configs.read_mapping(CONFIGS[name], "config.json"))
+    preset = architecture(find(name))
+    assert {field: getattr(read, field) for field in SHAPE} == {field: getattr(preset, field) for field in SHAPE}
+
+
+def test_every_family_of_the_presets_has_a_config_here() -> None:
+    kinds = {find(name).model_type for name in CONFIGS}
+    missing = {find(name).model_type for name in names()} - kinds - {"", "dit"}
+    assert missing == {"roberta"}  # its preset counts neither pooler nor segments; see below
+
+
+def test_roberta_has_the_two_position_rows_the_segment_and_the_pooler_that_its_preset_leaves_out() -> None:
+    config = {"model_type": "roberta", "max_position_embeddings": 514, "type_vocab_size": 1, "vocab_size": 50265}
+    shape = {"num_hidden_layers": 12, "hidden_size": 768, "intermediate_size": 3072, "num_attention_heads": 12}
+    read = architecture(configs.read_mapping(config | shape, "config.json"))
+    assert read.total_params - architecture(find("roberta-base")).total_params == 2 * 768 + 768 + 768 * 768 + 768
+
+
+def test_gemma_3_leaves_out_what_its_class_knows() -> None:
+    nested = {"model_type": "gemma3_text", "hidden_size": 2560, "intermediate_size": 10240, "num_hidden_layers": 34}
+    config = {"model_type": "gemma3", "text_config": {**nested, "sliding_window": 1024}, "vision_config": {}}
+    read = architecture(configs.read_mapping(config, "config.json"))
+    preset = architecture(find("gemma-3-4b"))
+    assert read.total_params - preset.total_params == (262208 - 262144) * 2560  # 64 image tokens
+    assert (read.windowed_layers, read.window_tokens) == (preset.windowed_layers, preset.window_tokens)
+
+
+def test_t5_1_1_is_gated_and_untied() -> None:
+    v1_0 = configs.read_mapping(CONFIGS["t5-small"], "config.json")
+    new = CONFIGS["t5-small"] | {"feed_forward_proj": "gated-gelu", "tie_word_embeddings": False}
+    v1_1 = configs.read_mapping(new, "config.json")
+    assert (v1_0.mlp, v1_0.tied, v1_1.mlp, v1_1.tied) == ("relu", True, "geglu", False)
+
+
+@pytest.mark.parametrize(
+    ("kind", "tied"), [("llama", False), ("gemma2", True), ("smollm3", True), ("qwen2", False), ("cohere", True)]
+)
+def test_what_a_file_leaves_out_about_tying_is_the_class_default(kind: str, tied: bool) -> None:
+    config = {key: value for key, value in CONFIGS["llama-3-70b"].items() if key != "model_type"}
+    assert configs.read_mapping({"model_type": kind, **config}, "config.json").tied is tied
+
+
+def test_qwen2_moe_has_a_shared_expert_of_its_own_width_behind_a_gate() -> None:
+    # Qwen1.5-MoE-A2.7B: 14.3B parameters, 2.7B activated (qwenlm.github.io/blog/qwen-moe), shapes of its config.json.
+    config = CONFIGS["qwen2.5-7b"] | {
+        "model_type": "qwen2_moe",
+        "num_hidden_layers": 24,
+        "hidden_size": 2048,
+        "intermediate_size": 5632,
+        "num_attention_heads": 16,
+        "num_key_value_heads": 16,
+        "vocab_size": 151936,
+        "moe_intermediate_size": 1408,
+        "shared_expert_intermediate_size": 5632,
+        "num_experts": 60,
+        "num_experts_per_tok": 4,
+    }
+    read = architecture(configs.read_mapping(config, "config.json"))
+    assert read.total_params == pytest.approx(14.3e9, rel=0.005)
+    assert read.active_params == pytest.approx(2.7e9, rel=0.01)
+
+
+def test_gpt_neo_2_7b() -> None:
+    # 2.65B parameters: huggingface.co/EleutherAI/gpt-neo-2.7B, shapes of its config.json.
+    config = {
+        "model_type": "gpt_neo",
+        "num_layers": 32,
+        "hidden_size": 2560,
+        "num_heads": 20,
+        "max_position_embeddings": 2048,
+        "vocab_size": 50257,
+        "window_size": 256,
+        "attention_layers": ["global", "local"] * 16,
+    }
+    read = configs.read_mapping(config, "config.json")
+    assert architecture(read).total_params == pytest.approx(2.65e9, rel=0.005)
+    assert (read.windowed_layers, read.window_tokens, read.attention_bias) == (16, 256, "o")
+
+
+@pytest.mark.parametrize(
+    ("kind", "near"), [("resnet", ""), ("lama", "llama"), ("qwen4", "qwen3"), ("mamba", "jamba"), ("gpt5", "gpt2")]
+)
+def test_another_family_is_refused_with_the_nearest(kind: str, near: str) -> None:
+    with pytest.raises(BadInput, match=f"model_type '{kind}' is not one that can be read; nearest: .*{near}"):
+        configs.read_mapping({"model_type": kind, "hidden_size": 64}, "config.json")
+
+
+def write(folder: Path, text: str) -> Path:
+    file = folder / "config.json"
+    file.write_text(text, encoding="utf-8")
+    return file
+
+
+def test_a_folder_and_its_file_are_the_same_model(tmp_path: Path) -> None:
+    file = write(tmp_path, json.dumps(CONFIGS["llama-2-7b"]))
+    assert configs.read(tmp_path) == configs.read(file)
+    assert configs.read(file).name == tmp_path.name
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('{"model_type": "llama", "hidden_si', "broken JSON in line 1, column"),
+        ("", "broken JSON"),
+        ("[]", "holds no fields"),
+        ("{}", "model_type is missing"),
+        ('{"model_type": 5}', "model_type is 5; it must be text"),
+        ('{"model_type": "llama"}', "hidden_size is missing"),
+        ('{"model_type": "llama", "text_config": 5}', "text_config is 5; it must be a mapping"),
+    ],
+)
+def test_a_broken_file_is_one_clear_message(tmp_path: Path, text: str, message: str) -> None:
+    with pytest.raises(BadInput, match=message):
+        configs.read(write(tmp_path, text))
+
+
+def test_what_is_not_a_text_file_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "config.json"
+    file.write_bytes(b"\xff\xfe\x00binary")
+    with pytest.raises(BadInput, match="it is not text"):
+        configs.read(file)
+    with pytest.raises(BadInput, match="no such file"):
+        configs.read(tmp_path / "missing.json")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(BadInput, match=r"holds no config\.json"):
+        configs.read(tmp_path / "empty")
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+@given(data=st.data())
+def test_a_spoilt_field_is_a_model_or_one_message(name: str, data: st.DataObject) -> None:
+    config: dict[str, Any] = dict(CONFIGS[name])
+    field = data.draw(st.sampled_from([key for key in config if key != "model_type"]))
+    wrong: st.SearchStrategy[Any] = st.sampled_from([None, -1, 0, 1.5, "wide", True, [], [1], {}, {"a": 1}, 10**30])
+    spoilt = data.draw(wrong)
+    try:
+        numbers = architecture(configs.read_mapping({**config, field: spoilt}, "config.json"))
+    except BadInput as error:
+        message = str(error)
+    else:
+        message = ""
+        assert numbers.total_params > 0
+    assert len(message.splitlines()) <= 1
+
+
+@given(st.sampled_from(sorted(CONFIGS)), st.integers(0, 600))
+def test_a_file_cut_off_anywhere_is_one_message(name: str, end: int) -> None:
+    text = json.dumps(CONFIGS[name])[:-1][:end]
+    with pytest.raises(BadInput, match=r"broken JSON|cannot be read"):
+        configs.read_mapping(configs.load_json(text, "config.json"), "config.json")

@@ -1,0 +1,236 @@
+"""What people write becomes SI, or one clear message; nothing else can happen."""
+
+import datetime as dt
+import math
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from steelyard.errors import BadInput
+from steelyard.job import literals
+from steelyard.job.degrees import FIELDS, degrees
+
+NOW = dt.datetime(2027, 1, 13, 12, 0)  # a Wednesday
+READERS: list[Callable[[Any], Any]] = [
+    literals.count,
+    literals.whole,
+    literals.seconds,
+    lambda value: literals.deadline(value, NOW),
+    literals.usd,
+    literals.energy,
+    literals.carbon,
+    literals.accelerators,
+    literals.globs,
+    degrees,
+]
+
+
+@pytest.mark.parametrize(
+    ("written", "number"),
+    [
+        ("20B", 2e10),
+        ("20b", 2e10),
+        ("1e9", 1e9),
+        ("300M", 3e8),
+        ("1.5T", 1.5e12),
+        (1000, 1e3),
+        (1e9, 1e9),
+        ("1_000_000", 1e6),
+        ("1,000", 1e3),
+        ("20 billion", 2e10),
+        ("4k", 4e3),
+        (".5B", 5e8),
+    ],
+)
+def test_counts(written: Any, number: float) -> None:
+    assert literals.count(written) == number
+
+
+@pytest.mark.parametrize(
+    "written",
+    ["-5B", "0", 0, -1, "", "B", "20X", "1,00", "1e400", "nan", math.nan, math.inf, None, True, [], {}, "20B tokens"],
+)
+def test_what_is_no_count(written: Any) -> None:
+    with pytest.raises(BadInput, match="write 20B"):
+        literals.count(written)
+
+
+@pytest.mark.parametrize(
+    ("written", "number"),
+    [
+        ("7d", 604800),
+        ("12h", 43200),
+        ("30m", 1800),
+        ("90s", 90),
+        ("2w", 1209600),
+        ("1.5d", 129600),
+        ("1d 12h", 129600),
+        ("3 days", 259200),
+    ],
+)
+def test_durations(written: str, number: float) -> None:
+    assert literals.seconds(written) == number
+
+
+@pytest.mark.parametrize("written", ["7", 7, "d", "-7d", "0s", "7x", "7d5", "", None, "12:30"])
+def test_what_is_no_duration(written: Any) -> None:
+    with pytest.raises(BadInput, match="write 90s"):
+        literals.seconds(written)
+
+
+@pytest.mark.parametrize(
+    ("written", "hours"),
+    [
+        ("7d", 168),
+        ("2027-01-15", 60),  # the end of that day
+        (dt.date(2027, 1, 15), 60),
+        ("Fri", 60),
+        ("friday", 60),
+        ("Wed", 180),  # the next one, not today
+        ("2027-01-13 18:00", 6),
+        (dt.datetime(2027, 1, 13, 18, 0), 6),
+    ],
+)
+def test_deadlines(written: Any, hours: float) -> None:
+    assert literals.deadline(written, NOW) == hours * 3600
+
+
+@pytest.mark.parametrize(
+    "written", ["2027-01-12", "2027-13-01", "2027-02-30", "Fr", "someday", "tomorrow", 7, "9999-12-31", dt.date.max]
+)
+def test_what_is_no_deadline(written: Any) -> None:
+    with pytest.raises(BadInput, match="write 90s"):
+        literals.deadline(written, NOW)
+
+
+def test_a_deadline_follows_the_clock_of_its_zone() -> None:
+    utc = NOW.replace(tzinfo=dt.UTC)
+    east = dt.timezone(dt.timedelta(hours=2))
+    assert literals.deadline("2027-01-15", utc) == 60 * 3600
+    assert literals.deadline("2027-01-13T18:00+02:00", utc) == 4 * 3600
+    assert literals.deadline(dt.datetime(2027, 1, 13, 18, tzinfo=east), utc) == 4 * 3600
+
+
+@pytest.mark.parametrize(
+    ("reader", "written", "number"),
+    [
+        (literals.usd, "5000", 5000),
+        (literals.usd, "$5k", 5000),
+        (literals.usd, "5k", 5000),
+        (literals.usd, "US$1.2M", 1.2e6),
+        (literals.usd, "5,000 dollars", 5000),
+        (literals.energy, "10MWh", 3.6e10),
+        (literals.energy, "500 kWh", 1.8e9),
+        (literals.carbon, "2t", 2000),
+        (literals.carbon, "2 tCO2e", 2000),
+        (literals.carbon, "500kg", 500),
+    ],
+)
+def test_money_energy_carbon(reader: Callable[[Any], Any], written: str, number: float) -> None:
+    assert reader(written) == pytest.approx(number)
+
+
+@pytest.mark.parametrize(
+    ("reader", "written"),
+    [
+        (literals.usd, "-5"),
+        (literals.usd, "€5"),
+        (literals.usd, "$"),
+        (literals.energy, "10"),
+        (literals.energy, "10kW"),
+        (literals.carbon, "2"),
+        (literals.carbon, "2 CO2"),
+        (literals.accelerators, "H100:0"),
+        (literals.accelerators, ":8"),
+        (literals.accelerators, "H100:eight"),
+        (literals.accelerators, []),
+        (literals.accelerators, {"H100": -1}),
+        (literals.accelerators, True),
+        (literals.globs, ""),
+        (literals.globs, 5),
+        (literals.globs, True),
+    ],
+)
+def test_what_is_none_of_these(reader: Callable[[Any], Any], written: Any) -> None:
+    with pytest.raises(BadInput, match="write "):
+        reader(written)
+
+
+def test_accelerators_with_and_without_a_count() -> None:
+    assert literals.accelerators("H100:8,H200") == (("H100", 8), ("H200", None))
+    assert literals.accelerators(["TPU-v5p", "A100-80GB-SXM:16"]) == (("TPU-v5p", None), ("A100-80GB-SXM", 16))
+
+
+def test_norway_is_a_place() -> None:
+    assert literals.globs(["SE", False]) == ("SE", "NO")
+
+
+ANYTHING = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=30) | st.dates() | st.datetimes(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=5,
+)
+LIKELY = st.from_regex(r"[-+$ ]?[0-9.,_e]{0,8} ?[a-zA-Z:=,-]{0,8}", fullmatch=True)
+
+
+def outcome(reader: Callable[[Any], Any], value: Any) -> Any:
+    try:
+        return reader(value)
+    except BadInput as error:
+        return error
+
+
+@pytest.mark.parametrize("reader", READERS)
+@given(value=ANYTHING | LIKELY)
+def test_anything_is_a_value_or_bad_input(reader: Callable[[Any], Any], value: Any) -> None:
+    result = outcome(reader, value)
+    if isinstance(result, BadInput):
+        assert len(str(result).splitlines()) == 1
+        assert len(str(result)) < 400
+    elif isinstance(result, int | float):
+        assert 0 < result < math.inf
+
+
+@given(st.integers(1, 10**9), st.sampled_from(["", "k", "M", "B", "T"]))
+def test_a_count_is_its_digits_times_its_letter(digits: int, letter: str) -> None:
+    scale = {"": 1.0, "k": 1e3, "M": 1e6, "B": 1e9, "T": 1e12}[letter]
+    assert literals.count(f"{digits}{letter}") == digits * scale
+
+
+def test_layout_limits() -> None:
+    assert degrees("tp=2,pp=1,mbs=2,zero=1") == {"tp": (2,), "pp": (1,), "micro_batch": (2,), "zero": (1,)}
+    assert degrees({"tp": [1, 2], "recompute": "full", "flash": True}) == {
+        "tp": (1, 2),
+        "recompute": (2,),
+        "flash": (1,),
+    }
+
+
+@pytest.mark.parametrize(
+    ("written", "message"),
+    [
+        ("tq=2", "unknown layout field 'tq'; nearest: tp"),
+        ("tp=0", "layout tp is '0'"),
+        ("zero=4", "from 0 to 3"),
+        ("tp", "not a layout field with its value"),
+        ("tp=2,tp=4", "gives tp twice"),
+        ("recompute=some", "none, selective, full"),
+        ({"tp": []}, "lists no value"),
+        (5, "is not a layout"),
+    ],
+)
+def test_what_is_no_layout(written: Any, message: str) -> None:
+    with pytest.raises(BadInput, match=message):
+        degrees(written)
+
+
+@given(st.sampled_from(FIELDS), st.integers(-5, 5))
+def test_a_degree_is_within_its_range_or_refused(field: str, number: int) -> None:
+    found = outcome(degrees, {field: number})
+    if isinstance(found, BadInput):
+        assert number < 1 or field in {"zero", "recompute", "sp", "flash", "offload"}
+    else:
+        assert found == {field: (number,)}
