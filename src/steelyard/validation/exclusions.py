@@ -5,9 +5,13 @@ is predicted badly.
 """
 
 import csv
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
+
+import numpy as np
+from numpy.typing import NDArray
 
 from steelyard.validation.case import Case
 
@@ -39,6 +43,11 @@ def exclusions() -> tuple[Exclusion, ...]:
         )
         for row in csv.DictReader(text.splitlines())
     )
+
+
+def counted(cases: Iterable[Case], metric: str) -> NDArray[np.bool_]:
+    """Return which cases are scored (and fitted to) for `time` or `memory`."""
+    return np.array([not excluded(case, metric) for case in cases], dtype=bool)
 
 
 def excluded(case: Case, metric: str) -> str:

@@ -114,6 +114,7 @@ def _row(case: Case, catalog: Catalog) -> Row:
     arch, about_shape = architecture(case)
     found = hardware(case, catalog)
     its_rule = rule(case.stack, case.date)
+    arch = replace(arch, dropout=its_rule.dropout if arch.gelu and arch.causal else 0.0)
     options = choices(case, arch, float(found.machine.memory_bytes), its_rule, float(found.machine.node_devices))
     job(case, arch, its_rule, found.precision, options[0].batch_sequences)
     return Row(case, arch, found, its_rule, tuple(options), about_shape | found.assumed)
@@ -152,8 +153,16 @@ def _tables(
         _join(Layout, [one.layout for one in picked]),
         _join(Machine, [row.hardware.machine for row in rows]),
         _join(Kernels, [of_chip(row.hardware.chip.id, row.hardware.precision) for row in rows]),
-        _join(Stack, [of_stack(row.rule.stack) for row in rows]),
+        _join(Stack, [_as_run(of_stack(row.rule.stack), row.case) for row in rows]),
     )
+
+
+def _as_run(table: Stack, case: Case) -> Stack:
+    """Return a stack with what the row says about its own loss: computed in chunks, or on 16-bit logits."""
+    text = f"{case.stack} {case.note}".lower()
+    if "liger" in text or "rl trainer" in text:  # prime-rl's RL trainer never forms whole logits
+        return replace(table, fused_loss=1.0)
+    return replace(table, logit_bytes=6.0) if "fused cross-entropy" in text else table  # bf16 logits, an fp32 copy
 
 
 def _join(kind: type[Any], tables: list[Any]) -> Any:

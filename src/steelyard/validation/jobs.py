@@ -32,7 +32,7 @@ def job(case: Case, arch: Architecture, rule: StackRule, precision: str, batch_s
     thin = rule.states == "bf16" or "bf16-true" in case.note
     mixed = element < 4 and not thin
     moments = next((size for words, size in MOMENT_BYTES if re.search(words, case.optimizer.lower())), ADAM_BYTES)
-    share = trainable_share(case, arch)
+    share = trainable_share(case, arch, rule.adapters)
     return Job(
         architecture=arch,
         tokens=batch_sequences * case.sequence_tokens,
@@ -47,13 +47,13 @@ def job(case: Case, arch: Architecture, rule: StackRule, precision: str, batch_s
     )
 
 
-def trainable_share(case: Case, arch: Architecture) -> float:
+def trainable_share(case: Case, arch: Architecture, adapters: str) -> float:
     """Return the share of parameters that are trained: 1, or the adapters' (stated, or from their rank).
 
     >>> from steelyard.validation.read import blank
     >>> from steelyard.validation.models import architecture
-    >>> tuned = blank(model="llama-2-7b", task="lora", note="LoRA rank 16, targets ALL linear")
-    >>> round(trainable_share(tuned, architecture(tuned)[0]) * 1e3, 2)
+    >>> tuned = blank(model="llama-2-7b", task="lora", note="LoRA rank 16")
+    >>> round(trainable_share(tuned, architecture(tuned)[0], "all") * 1e3, 2)
     5.93
     """
     if case.task not in ("lora", "qlora"):
@@ -63,12 +63,12 @@ def trainable_share(case: Case, arch: Architecture) -> float:
         return min(1.0, float(float(stated[1].replace(",", "")) / arch.total_params))
     found = re.search(r"rank (\d+)", case.note)
     rank = float(found[1]) if found else LORA_RANK
-    queries, keys, values = arch.heads * arch.head_dim, arch.kv_heads * arch.head_dim, arch.kv_heads * arch.v_head_dim
-    widths = 2 * arch.hidden + queries + values
-    if re.search(r"\ball\b", case.note.lower()):
-        widths += 2 * arch.hidden + keys + arch.heads * arch.v_head_dim
-        widths += arch.ffn_matrices * (arch.hidden + arch.ffn)
-    return min(1.0, float(rank * widths * arch.layers / arch.total_params))
+    everywhere = adapters == "all" or re.search(r"\ball\b", case.note.lower())
+    attention = 2 * (arch.hidden + arch.heads * arch.head_dim) + 2 * (arch.hidden + arch.kv_heads * arch.head_dim)
+    dense = arch.ffn_matrices * (arch.hidden + arch.ffn) * (arch.layers - arch.moe_layers)
+    routed = arch.ffn_matrices * (arch.hidden + arch.moe_ffn) * arch.moe_layers * arch.experts
+    widths = attention * arch.layers + (dense + routed if everywhere else 0)
+    return min(1.0, float(rank * widths / arch.total_params))
 
 
 def _frozen_bytes(case: Case, arch: Architecture, element_bytes: float) -> float:

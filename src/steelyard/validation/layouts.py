@@ -41,14 +41,35 @@ def choices(case: Case, arch: Architecture, memory_bytes: float, rule: StackRule
         raise BadInput("the number of devices is not stated")
     if not whole(case.sequence_tokens):
         raise BadInput("the sequence length is not stated")
-    assumed: set[str] = set()
-    degrees = _degrees(case, arch, memory_bytes, rule, chips, assumed)
-    found = []
-    for (tp, pp, cp, dp), recompute in itertools.product(degrees, _recompute(case, assumed)):
-        micro, total = _batch(case, dp, pp, assumed)
-        layout = _layout(case, arch, rule, (tp, pp, cp, dp), micro, total / (micro * dp), assumed)
-        found.append(Choice(replace(layout, recompute=recompute), total, frozenset(assumed)))
+    shared: set[str] = set()
+    degrees = _degrees(case, arch, memory_bytes, rule, chips, shared)
+    found: list[Choice] = []
+    refusals: list[BadInput] = []
+    for one, recompute in itertools.product(degrees, _recompute(case, rule, shared)):
+        try:
+            found.append(_choice(case, arch, rule, one, recompute, shared))
+        except BadInput as refusal:
+            refusals.append(refusal)
+    if not found:
+        raise refusals[0]
     return found
+
+
+def _choice(
+    case: Case,
+    arch: Architecture,
+    rule: StackRule,
+    degrees: tuple[float, float, float, float],
+    recompute: float,
+    shared: set[str],
+) -> Choice:
+    assumed = set(shared)
+    _, pp, _, dp = degrees
+    micro, total = _batch(case, dp, pp, assumed)
+    if rule.stack == "hf-trainer" and pp > 1 and not known(case.step_time_s):
+        total = micro * dp  # device_map runs one micro-batch through the stages at a time
+    layout = _layout(case, arch, rule, degrees, micro, total / (micro * dp), assumed)
+    return Choice(replace(layout, recompute=recompute), total, frozenset(assumed))
 
 
 def _degrees(
@@ -57,6 +78,8 @@ def _degrees(
     """Return (tp, pp, cp, dp) as stated, or the likeliest ones first."""
     n = case.devices
     cp = case.cp if whole(case.cp) else 1.0
+    if rule.stack == "internevo" and case.sharding == "fsdp":  # its tp ranks share weights, not products (ISP)
+        return [(1.0, case.pp if whole(case.pp) else 1.0, cp, n / cp)]
     if whole(case.tp) and whole(case.pp):
         return [(case.tp, case.pp, cp, _data_parallel(case, cp))]
     if whole(case.dp) and n % (case.dp * cp) == 0 and not (whole(case.tp) or whole(case.pp)):
@@ -133,12 +156,12 @@ def _batch(case: Case, dp: float, pp: float, assumed: set[str]) -> tuple[float, 
     return micro, total
 
 
-def _recompute(case: Case, assumed: set[str]) -> tuple[float, ...]:
+def _recompute(case: Case, rule: StackRule, assumed: set[str]) -> tuple[float, ...]:
     stated = RECOMPUTE.get(case.recompute.lower())
     if stated is not None:
         return (stated,)
     assumed.add("recompute")
-    return (0.0, 2.0)
+    return (RECOMPUTE[rule.recompute],) if rule.recompute else (0.0, 2.0)
 
 
 def _sharding(case: Case, rule: StackRule, assumed: set[str]) -> float:
@@ -147,6 +170,16 @@ def _sharding(case: Case, rule: StackRule, assumed: set[str]) -> float:
         assumed.add("sharding")
         return SHARDING[rule.sharding]
     return stated
+
+
+def _zero(case: Case, rule: StackRule, pp: float, assumed: set[str]) -> float:
+    """Return the ZeRO stage; FSDP under a pipeline keeps the gathered weights between micro-batches, like stage 2.
+
+    Source: torchtitan's `fsdp_reshard_after_forward: default`; Llama 3 (arXiv 2407.21783, section 3.3.2).
+    """
+    stated = _sharding(case, rule, assumed)
+    fully = case.sharding.lower() in ("fsdp", "hsdp") or (not case.sharding and rule.sharding == "fsdp")
+    return 2.0 if fully and pp > 1 else stated
 
 
 def _layout(
@@ -159,16 +192,14 @@ def _layout(
     assumed: set[str],
 ) -> Layout:
     tp, pp, cp, dp = degrees
-    zero = _sharding(case, rule, assumed)
-    stages = re.search(r"layers/stage \[([\d, ]+)\]", case.note)
-    layers = [float(part) for part in stages[1].split(",")] if stages else []
+    zero = _zero(case, rule, pp, assumed)
     vpp = case.vpp if whole(case.vpp) and pp > 1 else 1.0
     ep = case.ep if whole(case.ep) and arch.experts > 0 else 1.0
     if arch.experts > 0 and not known(case.ep):
         assumed.add("experts")
     if pp > arch.layers:
         raise BadLayout(f"{pp:g} pipeline stages are more than the model's {arch.layers:g} blocks")
-    heaviest = max(layers) if layers and len(layers) == pp else math.ceil(arch.layers / pp)
+    heaviest = _stage_layers(case, arch, rule, pp)
     return Layout(
         devices=case.devices,
         tp=tp,
@@ -187,6 +218,25 @@ def _layout(
         offload=float(bool(re.search(r"optim|full", case.offload.lower()))),
         stage_layers=min(float(heaviest), float(arch.layers)),
     )
+
+
+def _stage_layers(case: Case, arch: Architecture, rule: StackRule, pp: float) -> float:
+    """Return the blocks of the largest stage: as the row says, cut by cost, or even."""
+    blocks = float(arch.layers)
+    stated = re.search(r"layers/stage \[([\d, ]+)\]", case.note)
+    stages = [float(part) for part in stated[1].split(",")] if stated else []
+    if len(stages) == pp:
+        if sum(stages) == blocks + 2:  # embedding and output projection are counted as a block each
+            stages[0] -= 1
+            stages[-1] -= 1
+        return max(stages)
+    if rule.stages != "cost" or pp == 1:
+        return float(math.ceil(blocks / pp))
+    block = float(arch.attention_params + arch.mlp_params)
+    share = (block * blocks + float(arch.vocab * arch.hidden)) / pp
+    ends = [min(blocks, math.floor(share * stage / block) + 1) for stage in range(1, int(pp))]
+    counts = [end - start for start, end in itertools.pairwise([0.0, *ends, blocks])]
+    return max(counts)
 
 
 def _shard_devices(case: Case, replicas: float) -> float:

@@ -48,17 +48,19 @@ def architecture(case: Case) -> tuple[Architecture, frozenset[str]]:
         for name in ("layers", "hidden", "ffn", "heads", "kv_heads", "vocab", "experts", "top_k", "params")
     )
     head_dim = re.search(r"head_dim (\d+)", case.shape_source + case.note)
-    return _architecture(case.model, shape, case.sequence_tokens, int(head_dim[1]) if head_dim else 0)
+    return _architecture(
+        case.model, case.shape_source, shape, case.sequence_tokens, int(head_dim[1]) if head_dim else 0
+    )
 
 
 @cache
 def _architecture(
-    model: str, shape: tuple[float | None, ...], sequence: float, head_dim: int
+    model: str, shape_source: str, shape: tuple[float | None, ...], sequence: float, head_dim: int
 ) -> tuple[Architecture, frozenset[str]]:
     given = dict(
         zip(("layers", "hidden", "ffn", "heads", "kv_heads", "vocab", "experts", "top_k", "params"), shape, strict=True)
     )
-    preset = preset_of(model)
+    preset = preset_of(model) or preset_of(shape_source.split(":", maxsplit=1)[0].removesuffix(" base"))
     if preset is not None and _agrees(preset, given):
         return numbers(_cut(preset, given["layers"])), frozenset()
     assumed: set[str] = set()

@@ -10,7 +10,7 @@ from steelyard.validation.case import Case
 from steelyard.validation.exclusions import excluded
 from steelyard.validation.frame import Frame
 from steelyard.validation.measured import Measured, in_metric
-from steelyard.validation.spread import NORMAL_90, HeldOut
+from steelyard.validation.spread import NORMAL_90, stored
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,13 +41,13 @@ class Bounds:
     held_out: NDArray[np.bool_]
 
 
-def bounds(found: Frame, predicted: Array, log_sd: Array, stored: dict[tuple[str, str], HeldOut], kind: str) -> Bounds:
+def bounds(found: Frame, predicted: Array, log_sd: Array, metric: str) -> Bounds:
     """Return the predictions with their intervals; a stored held-out prediction takes the place of the fitted one."""
     width = np.exp(NORMAL_90 * log_sd)
     values = [predicted.copy(), predicted / width, predicted * width]
     flags = np.zeros(len(found), dtype=bool)
     for index, case in enumerate(found.cases):
-        own = stored.get((case.id, kind))
+        own = stored(case, metric)
         if own is not None:
             flags[index] = True
             for column, value in zip(values, (own.predicted, own.low, own.high), strict=True):

@@ -18,7 +18,7 @@ from steelyard.validation.frame import FITS, Frame, frame
 from steelyard.validation.measured import Measured, measured
 from steelyard.validation.outcomes import Outcome, bounds, memory_outcomes, refused, time_outcomes
 from steelyard.validation.score import GroupScore, Summary, score, summary
-from steelyard.validation.spread import held_out, memory_log_sd, time_log_sd
+from steelyard.validation.spread import memory_log_sd, time_log_sd
 from steelyard.workload import workload
 
 LABELS = ("group", "publisher", "chip", "family", "stack", "precision")
@@ -74,8 +74,8 @@ def validate(cases: Sequence[Case], by: str = "group", catalog: Catalog | None =
     groups = getattr(found.labels, by)
     held = memory(found.job, found.layout, found.machine, found.stack)
     peaks = {name: _column(found, getattr(held, f"{name}_bytes")) for name in ("allocated", "reserved", "device")}
-    time_bounds = bounds(found, _seconds(found), time_log_sd(found, catalog), held_out(), "time")
-    memory_bounds = bounds(found, _of_metric(seen, peaks), memory_log_sd(found, catalog), held_out(), "memory")
+    time_bounds = bounds(found, _seconds(found), time_log_sd(found, catalog), "step_time_s")
+    memory_bounds = bounds(found, _of_metric(seen, peaks), memory_log_sd(found, catalog), "peak_memory_bytes")
     times, memories = time_outcomes(found, seen, time_bounds), memory_outcomes(found, seen, memory_bounds)
     truth_s = _scored(found, times, seen.step_s)
     by_time = score(

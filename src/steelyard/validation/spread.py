@@ -9,7 +9,9 @@ import numpy as np
 
 from steelyard.catalog import Catalog, kernels_rows, stack_rows, stacks
 from steelyard.units import Array
+from steelyard.validation.case import Case
 from steelyard.validation.frame import Frame
+from steelyard.validation.read import shipped
 
 NORMAL_90 = 1.6449
 """Standard deviations on each side of a 90 % interval of a normal distribution."""
@@ -30,9 +32,12 @@ def time_log_sd(found: Frame, catalog: Catalog) -> Array:
 
 
 def memory_log_sd(found: Frame, catalog: Catalog) -> Array:
-    """Return the standard deviation of the logarithm of each predicted peak, from the stack's spread."""
+    """Return the standard deviation of the logarithm of each predicted peak.
+
+    The fit keeps the spread of the whole peak, from rows left out of it, beside each stack's `reserved_scale`.
+    """
     return _with_guesses(
-        found, np.array([_stack_sd(catalog, str(name), "activation_scale") for name in found.labels.stack])
+        found, np.array([_stack_sd(catalog, str(name), "reserved_scale") for name in found.labels.stack])
     )
 
 
@@ -54,7 +59,7 @@ def _stack_sd(catalog: Catalog, name: str, quantity: str) -> float:
 
 @dataclass(frozen=True, slots=True)
 class HeldOut:
-    """A prediction by constants that were fitted without the case's source."""
+    """A prediction of one shipped case by constants that were fitted without its source."""
 
     predicted: float  # seconds of a step, or bytes
     low: float
@@ -63,7 +68,10 @@ class HeldOut:
 
 @cache
 def held_out() -> dict[tuple[str, str], HeldOut]:
-    """Return the stored held-out predictions by (case id, `time` or `memory`); none where the fit stored none."""
+    """Return the stored held-out predictions by (case id, metric); none where the fit stored none.
+
+    Metrics are `step_time_s` and `peak_memory_bytes`, whatever the case itself published.
+    """
     file = resources.files("steelyard.validation") / "held_out.csv"
     if not file.is_file():
         return {}
@@ -71,3 +79,20 @@ def held_out() -> dict[tuple[str, str], HeldOut]:
         (row["id"], row["metric"]): HeldOut(float(row["predicted"]), float(row["low"]), float(row["high"]))
         for row in csv.DictReader(file.read_text(encoding="utf-8").splitlines())
     }
+
+
+def stored(case: Case, metric: str) -> HeldOut | None:
+    """Return the held-out prediction of a case if it is a shipped one, wherever it was read from."""
+    kept = held_out().get((case.id, metric))
+    own = _shipped().get(case.id) if kept else None
+    return kept if own is not None and _identity(own) == _identity(case) else None
+
+
+@cache
+def _shipped() -> dict[str, Case]:
+    return {case.id: case for case in shipped()}
+
+
+def _identity(case: Case) -> tuple[str, ...]:
+    numbers = (case.devices, case.step_time_s, case.tokens_per_s_per_device, case.tflops_per_device, case.mfu)
+    return (case.group, case.model, case.accelerator, *(f"{value:.4g}" for value in numbers))

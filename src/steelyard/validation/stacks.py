@@ -19,6 +19,10 @@ class StackRule:
     sharding: str
     sequence_parallel: float
     states: str  # mixed: fp32 master copy and moments; bf16: everything in 16 bits
+    recompute: str  # where unstated: full, or empty for whatever fits
+    adapters: str  # what LoRA adapts: attention or all (every linear layer)
+    dropout: float  # 1: trains with dropout masks unless its model is of a family that does not
+    stages: str  # even: equal blocks a pipeline stage; cost: equal parameters, output projection included
     memory_metric: str  # what its logs print
 
 
@@ -45,6 +49,10 @@ def _rules(folder: Path) -> tuple[StackRule, ...]:
                 sharding=row["sharding"],
                 sequence_parallel=float(row["sequence_parallel"]),
                 states=row["states"],
+                recompute=row["recompute"],
+                adapters=row["adapters"],
+                dropout=float(row["dropout"]),
+                stages=row["stages"],
                 memory_metric=row["memory_metric"],
             )
             for row in csv.DictReader(stream)
