@@ -70,14 +70,21 @@ def estimates(
             yield ("any", name), Estimate(system, fabric, float(log), float(se), len(mine), mine[0].source)
 
 
-def errors(logs: Array, runs: list[Run], chip: Chip, values: dict[Key, dict[str, Pooled]]) -> Array:
-    """Return the logarithm of predicted over measured time."""
+def errors(
+    logs: Array, folder: Path, system: str, chips: dict[str, Chip], values: dict[Key, dict[str, Pooled]]
+) -> Array:
+    """Return the logarithm of predicted over measured time of each run on a fabric."""
+    mine = [run for run in _runs(folder) if run.system == system]
+    return _errors(logs, mine, chips[FABRICS[system][0]], values)
+
+
+def _errors(logs: Array, runs: list[Run], chip: Chip, values: dict[Key, dict[str, Pooled]]) -> Array:
     return np.array([np.log(_time_s(run, chip, values, *np.exp(logs)) / run.time_s) for run in runs])
 
 
 def _residuals(logs: Array, runs: list[Run], chip: Chip, values: dict[Key, dict[str, Pooled]]) -> Array:
     prior = [(log - np.log(start)) / sd for log, (start, sd) in zip(logs, PRIOR.values(), strict=True)]
-    return np.concatenate([errors(logs, runs, chip, values) / NOISE, prior])
+    return np.concatenate([_errors(logs, runs, chip, values) / NOISE, prior])
 
 
 def _time_s(run: Run, chip: Chip, values: dict[Key, dict[str, Pooled]], efficiency: float, hop_s: float) -> float:
@@ -118,7 +125,7 @@ def _stated(folder: Path) -> Iterator[Run]:
 
 
 def _plain(source: str) -> str:
-    return source.split(":")[0].split(" (")[0]
+    return source.split(":", maxsplit=1)[0].split(" (", maxsplit=1)[0]
 
 
 def _p6() -> Iterator[Run]:

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from fit import kernel_data, kernel_facts, kernel_fits
+from fit import kernel_data, kernel_facts, kernel_fits, kernel_network
 from fit.kernel_data import Sample
 from fit.kernel_fits import Chip
 from fit.kernel_pool import ANY, Estimate, Pooled, lookup
@@ -17,6 +17,7 @@ Key = tuple[str, str]
 Pool = Callable[[dict[Key, list[Estimate]]], dict[Key, dict[str, Pooled]]]
 
 MIB = 2.0**20
+TEMPLATE = Path(__file__).parent / "kernels_page.md"
 
 
 @dataclass(frozen=True)
@@ -155,3 +156,49 @@ def _constants(kind: Kind, values: dict[Key, dict[str, Pooled]], chip: Chip, pre
             found = lookup(rows, chip.id, chip.family, kernel_facts.realm_of(chip, name))
             result[name] = float(np.exp(found.log))
     return result
+
+
+def report(folder: Path, chips: dict[str, Chip], found: dict[Key, list[Estimate]], pooled: Pool) -> str:
+    """Return docs/kernels.md: what is fitted, how wrong it is with each chip left out, and where it fails."""
+    scores = [one for kind in kinds(folder) for one in score(kind, chips, found, pooled)]
+    fabrics = network(folder, chips, found, pooled)
+    return TEMPLATE.read_text().format(
+        summary="\n".join(_summary(scores)), chips="\n".join(_by_chip(scores)), fabrics="\n".join(fabrics)
+    )
+
+
+def network(folder: Path, chips: dict[str, Chip], found: dict[Key, list[Estimate]], pooled: Pool) -> list[str]:
+    """Return one row of the page for each fabric: errors as fitted, and with the fabric left out."""
+    whole, lines = pooled(found), []
+    for system in kernel_network.FABRICS:
+        without = pooled({key: [e for e in rows if e.chip != system] for key, rows in found.items()})
+        own = [next(e.log for e in found[ANY, name] if e.chip == system) for name in kernel_network.PRIOR]
+        rest = [without[ANY, name][ANY].log for name in kernel_network.PRIOR]
+        errors = [
+            np.median(abs(np.expm1(kernel_network.errors(np.array(logs), folder, system, chips, whole))))
+            for logs in (own, rest)
+        ]
+        efficiency, hop = np.exp(own)
+        lines.append(
+            f"| {system} | {efficiency:.2f} | {hop * 1e6:.0f} | {100 * errors[0]:.0f} | {100 * errors[1]:.0f} |"
+        )
+    return lines
+
+
+def _summary(scores: list[Score]) -> list[str]:
+    lines = []
+    for name in dict.fromkeys((one.kind, one.precision) for one in scores):
+        mine = [one for one in scores if (one.kind, one.precision) == name]
+        cells = np.mean([[one.fitted, one.median, one.mean, one.naive, one.naive_mean] for one in mine], axis=0)
+        label = " ".join(name).strip()
+        rows = sum(one.rows for one in mine)
+        lines.append(f"| {label} | {len(mine)} | {rows:,} | " + " | ".join(f"{cell:.1f}" for cell in cells) + " |")
+    return lines
+
+
+def _by_chip(scores: list[Score]) -> list[str]:
+    return [
+        f"| {one.kind} | {one.chip} | {one.precision} | {one.rows:,} | {one.fitted:.1f} | {one.median:.1f} |"
+        f" {one.mean:.1f} | {one.bias:+.1f} | {one.naive:.1f} | {one.naive_mean:.1f} |"
+        for one in scores
+    ]

@@ -14,13 +14,14 @@ from pathlib import Path
 
 import numpy as np
 
-from fit import kernel_data, kernel_facts, kernel_fits, kernel_network
+from fit import kernel_data, kernel_facts, kernel_fits, kernel_network, kernel_scores
 from fit.kernel_fits import Chip
 from fit.kernel_pool import ANY, Estimate, Pooled, Spread, pool
 
 CHECKED = "2026-11-21"
 COMMAND = "python -m fit.kernels --data DIR"
 TARGET = Path(__file__).parent.parent / "src/steelyard/catalog/data/kernels.csv"
+PAGE = Path(__file__).parent.parent / "docs/kernels.md"
 COLUMNS = [
     "entity",
     "precision",
@@ -171,6 +172,8 @@ def main() -> None:
     measured = asked.data / "measured"
     found = estimates(measured, chips)
     write(table(pooled(found), chips), TARGET)
+    if asked.scores:
+        PAGE.write_text(kernel_scores.report(measured, chips, found, pooled))
 
 
 if __name__ == "__main__":
