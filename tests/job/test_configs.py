@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.job.configs import CONFIGS
+from tests.job.configs import CONFIGS, llama_like, t5
 
 from steelyard.errors import BadInput
 from steelyard.job import configs
@@ -98,6 +98,52 @@ def test_gpt_neo_2_7b() -> None:
     read = configs.read_mapping(config, "config.json")
     assert architecture(read).total_params == pytest.approx(2.65e9, rel=0.005)
     assert (read.windowed_layers, read.window_tokens, read.attention_bias) == (16, 256, "o")
+
+
+# Families without a preset: the count that the model's page on huggingface.co gives, to the unit.
+PAGES = {
+    "stabilityai/stablelm-3b-4e1t": (2795443200, llama_like("stablelm", (32, 2560, 6912, 32, 32), 50304, 4096)),
+    "stabilityai/stablelm-2-1_6b": (
+        1644515328,
+        llama_like("stablelm", (24, 2048, 5632, 32, 32), 100352, 4096, use_qkv_bias=True),
+    ),
+    "internlm/internlm2-7b": (7737708544, llama_like("internlm2", (32, 4096, 14336, 32, 8), 92544, 32768)),
+    "baichuan-inc/Baichuan2-7B-Base": (7505973248, llama_like("baichuan", (32, 4096, 11008, 32, 32), 125696, 4096)),
+    "CohereForAI/c4ai-command-r-plus": (
+        103810674688,
+        llama_like("cohere", (64, 12288, 33792, 96, 8), 256000, 131072, use_qk_norm=True),
+    ),
+    "THUDM/glm-4-9b": (
+        9399951360,
+        llama_like("glm", (40, 4096, 13696, 32, 2), 151552, 131072, head_dim=128, attention_bias=True),
+    ),
+    "THUDM/GLM-4-9B-0414": (
+        9400279040,
+        llama_like("glm4", (40, 4096, 13696, 32, 2), 151552, 32768, head_dim=128, attention_bias=True),
+    ),
+    "google/mt5-small": (
+        300176768,
+        t5(512, 1024, 6, 64, 8, num_decoder_layers=8) | {"model_type": "mt5", "vocab_size": 250112},
+    ),
+}
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_config_gives_the_count_of_its_page(page: str) -> None:
+    count, config = PAGES[page]
+    assert architecture(configs.read_mapping(config, "config.json")).total_params == count
+
+
+def test_granite_moe_and_olmo_3() -> None:
+    # 1.3B and 0.4B activated: huggingface.co/ibm-granite/granite-3.0-1b-a400m-base; windows: allenai/Olmo-3-1025-7B.
+    moe = {"num_local_experts": 32, "num_experts_per_tok": 8, "tie_word_embeddings": True}
+    granite = llama_like("granitemoe", (24, 1024, 512, 16, 8), 49155, 4096, **moe)
+    numbers = architecture(configs.read_mapping(granite, "config.json"))
+    assert (round(numbers.total_params / 1e9, 1), round(numbers.active_params / 1e9, 1)) == (1.3, 0.4)
+    types = (["sliding_attention"] * 3 + ["full_attention"]) * 8
+    olmo = llama_like("olmo3", (32, 4096, 11008, 32, 32), 100278, 65536, sliding_window=4096, layer_types=types)
+    read = configs.read_mapping(olmo, "config.json")
+    assert (read.windowed_layers, read.window_tokens, read.qk_norm) == (24, 4096, "full")
 
 
 @pytest.mark.parametrize(

@@ -178,9 +178,8 @@ def tied_llama(config: Config) -> Fields:
 
 
 READERS: dict[str, Reader] = {
-    **dict.fromkeys(("llama", "granite", "internlm2", "internlm3", "baichuan", "yi", "aquila", "seed_oss"), llama),
+    **dict.fromkeys(("llama", "granite", "internlm2", "baichuan", "yi"), llama),
     "mistral": mistral,
-    "ministral": mistral,
     "phi3": mistral,
     "qwen": qwen1,
     "qwen2": qwen2,
