@@ -42,7 +42,7 @@ policy: {evaluation_share: 2%, restart: 20m}
 
 def test_every_field_of_a_job_file() -> None:
     job = read_job(WHOLE, NOW)
-    assert (job.model.name, job.tokens, job.sequence_tokens, job.batch_sequences) == ("llama-3.1-70b", 2e10, 8192, 488)
+    assert (job.model.name, job.tokens, job.sequence_tokens, job.batch_sequences) == ("llama-3.1-70b", 2e10, 8192, 512)
     assert (job.precision, job.optimizer, job.task) == ("fp8", "adam8bit", "continued_pretrain")
     assert job.accelerators == (("H100", 64), ("H200", None))
     assert (job.regions, job.providers) == (("NO", "aws/us-*"), ("aws", "gcp"))
@@ -51,7 +51,8 @@ def test_every_field_of_a_job_file() -> None:
     assert (job.purchase, job.stack) == (("on-demand", "spot"), "megatron-core")
     assert job.layout == {"tp": (4, 8), "recompute": (2,)}
     assert job.policy == {"evaluation_share": 0.02, "restart_s": 1200}
-    assert job.assumptions == ()
+    assert job.assumptions == ("global batch 512 sequences: 4e+06 tokens, rounded so that replicas share it evenly",)
+    assert read_job(WHOLE.replace("4M tokens", "500"), NOW).batch_sequences == 500
 
 
 def test_what_is_not_given_is_said() -> None:

@@ -33,6 +33,18 @@ def sequence(model: ModelSpec) -> tuple[int, str]:
     )
 
 
+def divisible(sequences: float) -> int:
+    """Return a number near the wanted one, of three binary digits, so that many counts of replicas divide it.
+
+    Training stacks want a batch that their replicas share evenly; published batches in tokens are rounded from such.
+
+    >>> [divisible(number) for number in (488.3, 976.6, 1562.5, 61, 3, 0.2)]
+    [512, 1024, 1536, 64, 3, 1]
+    """
+    step = 2 ** max(0, int(sequences).bit_length() - 3)
+    return max(1, round(sequences / step) * step)
+
+
 def batch(model: ModelSpec, sequence_tokens: int, tokens: float, task: str) -> tuple[int, str]:
     """Return the sequences of one optimizer step and why: what published runs of that size used.
 
@@ -45,6 +57,6 @@ def batch(model: ModelSpec, sequence_tokens: int, tokens: float, task: str) -> t
     else:
         total = architecture(model).total_params
         target, source = next((size, why) for bound, size, why in _BATCHES if total <= bound)
-        sequences = max(1, round(target / sequence_tokens))
+        sequences = divisible(target / sequence_tokens)
     fitting = min(sequences, max(1, int(tokens // sequence_tokens)))
     return fitting, f"global batch {fitting} sequences of {sequence_tokens} tokens ({source})"

@@ -127,13 +127,14 @@ def _batch(read: JobFields, model: ModelSpec, sequence_tokens: int) -> tuple[int
     if read.global_batch is None:
         return assume.batch(model, sequence_tokens, read.tokens, read.task)
     unit, number = read.global_batch
-    sequences = number if unit == "sequences" else max(1, round(number / sequence_tokens))
+    sequences = number if unit == "sequences" else assume.divisible(number / sequence_tokens)
     if sequences * sequence_tokens > read.tokens:
         raise BadInput(
             f"global_batch of {sequences} sequences is {sequences * sequence_tokens:.3g} tokens, more than the job's "
             f"{read.tokens:.3g}; write global_batch: 512 (sequences) or '4M tokens'"
         )
-    return sequences, ""
+    rounded = f"global batch {sequences} sequences: {number:.3g} tokens, rounded so that replicas share it evenly"
+    return sequences, "" if sequences * sequence_tokens == number or unit == "sequences" else rounded
 
 
 def _check_positions(model: ModelSpec, sequence_tokens: int) -> None:
