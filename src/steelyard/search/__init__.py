@@ -1,1 +1,11 @@
-"""search."""
+"""Candidates, exact cuts, the frontier, and why a point is on it.
+
+plan(spec) -> Plan                      named points of the exact frontier, or relaxations
+estimate(spec, "H100", 64, "tp=2,…")    one pinned configuration as a Point
+plan_mapping(plan), point_mapping(point)    the same as plain objects, keys ending in their unit
+"""
+
+from steelyard.search.answer import Plan, Point, plan_mapping, point_mapping
+from steelyard.search.job import estimate, plan
+
+__all__ = ["Plan", "Point", "estimate", "plan", "plan_mapping", "point_mapping"]

@@ -38,6 +38,7 @@ class _Builder:
     chips: dict[tuple[str, Machine], Chip] = field(default_factory=dict)
     places: dict[str, Place] = field(default_factory=dict)
     policies: dict[Policy, int] = field(default_factory=dict)
+    spreads: list[Mapping[str, float]] = field(default_factory=list)  # of each policy
     machines: dict[str, tuple[str, Machine]] = field(default_factory=dict)  # by system
 
     @property
@@ -58,6 +59,7 @@ class _Builder:
             unit=offer.devices,
             most=max(most, offer.devices),
             purchase=purchase,
+            site=offer.site,
             usd_per_device_s=facts.offer(offer, purchase).usd_per_device_s,  # type: ignore[arg-type]  # one offer
             price_date=price.date,
             price_source=price.source,
@@ -78,11 +80,13 @@ class _Builder:
         return list(self.places).index(site)
 
     def _policy(self, offer: facts.Offer, purchase: str) -> int:
-        made = replace(operation.policy(purchase), **self.spec.policy)
+        made, spread = policy_of(self.spec, purchase)
         band = self.catalog.interruptions.get((offer.instance, offer.place)) if purchase == "spot" else None
         if band is not None:
             share = (band.low + band.high) / 2
             made = replace(made, preemptions_per_node_s=float(reclaims_per_s(share, MONTH_S)))
+        if made not in self.policies:
+            self.spreads.append(spread)
         return self.policies.setdefault(made, len(self.policies))
 
 
@@ -115,11 +119,28 @@ def world(spec: JobSpec, catalog: facts.Catalog) -> World:
     rough = sorted({chip.accelerator for chip in chips if not chip.calibrated})
     if rough:
         notes.append(f"no kernels measured, those of any chip stand in (wide intervals): {', '.join(rough)}")
-    return World(chips, tools, tuple(builder.places.values()), tuple(builder.policies), deals, tools_of, tuple(notes))
+    return World(
+        chips=chips,
+        tools=tools,
+        places=tuple(builder.places.values()),
+        policies=tuple(builder.policies),
+        policy_log_sd=tuple(builder.spreads),
+        deals=deals,
+        tools_of=tools_of,
+        notes=tuple(notes),
+    )
+
+
+def policy_of(spec: JobSpec, purchase: str) -> tuple[Policy, Mapping[str, float]]:
+    """Return how the run is operated, and the spread of what the job leaves to the catalog."""
+    rows = operation.policy_rows(purchase).items()
+    spread = {name: row.log_sd for name, row in rows if row.log_sd > 0 and name not in spec.policy}
+    return replace(operation.policy(purchase), **spec.policy), spread
 
 
 def chip_of(system: facts.System, precision: str, catalog: facts.Catalog) -> Chip:
-    """Return a system's machine and kernels."""
+    """Return a system's machine and kernels at a job's precision."""
+    precision = WIDTHS.get(precision, precision)
     accelerator = catalog.accelerators[system.accelerator]
     rows = facts.kernels_rows(accelerator, precision, catalog)
     return Chip(

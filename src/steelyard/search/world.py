@@ -70,6 +70,7 @@ class Deal:
     most: int  # devices that one job can get
     purchase: str
     usd_per_device_s: float
+    site: str = ""
     price_date: str = ""
     price_source: str = ""
 
@@ -82,6 +83,7 @@ class World:
     tools: tuple[Tool, ...]
     places: tuple[Place, ...]
     policies: tuple[Policy, ...]
+    policy_log_sd: tuple[Mapping[str, float], ...]  # a mapping a policy
     deals: tuple[Deal, ...]
     tools_of: Mapping[str, tuple[int, ...]]  # by vendor, indices into `tools`
     notes: tuple[str, ...] = ()  # what was left out, and why

@@ -1,0 +1,160 @@
+"""Planning and estimating from a job's description and the catalog: what the command line calls."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, date, datetime
+from typing import Any
+
+from steelyard import catalog as facts
+from steelyard import pipeline
+from steelyard.errors import BadInput, BadLayout
+from steelyard.job import JobSpec, table
+from steelyard.layout import parse
+from steelyard.report.figures import COUNT, amount
+from steelyard.search.answer import Plan, Point, Relaxation
+from steelyard.search.explain import waits
+from steelyard.search.explore import Found, Said, answer, explore
+from steelyard.search.inputs import chip_of, limits_of, place_of, policy_of, tools_for, world
+from steelyard.search.intervals import Setting
+from steelyard.search.points import judged, with_deal
+from steelyard.search.world import Chip, Deal, Engine, Limits, Progress, Tool, World
+from steelyard.step import memory
+from steelyard.tables import Job, Layout, Offer
+from steelyard.workload import workload
+
+ENGINE = Engine(pipeline.predict, memory)
+USUAL_MOST = 1024
+"""Devices up to which a plan looks when nobody says and the deadline does not ask for more."""
+
+FILTERS = ("accelerators", "regions", "providers", "devices", "max_devices", "layout", "stack")
+FREE: Mapping[str, Any] = {"devices": None, "max_devices": None, "layout": {}, "stack": None}
+"""What a filter is when it filters nothing; an empty tuple for the rest."""
+
+
+def plan(spec: JobSpec, progress: Progress | None = None, carbon: str = "location_gross") -> Plan:
+    """Return the plan of a job over the whole catalog, or over what the job allows of it.
+
+    A job that no candidate satisfies is a `Plan` without points: `feasible` is False and `relaxations` says what to
+    change. Input that cannot be read is a `BadInput`.
+    """
+    job, catalog = table(spec), facts.load()
+    allowed = world(spec, catalog)
+    limits = replace(limits_of(spec, most_devices(spec, job, allowed)), carbon=carbon)
+    found = explore(job, allowed, limits, ENGINE, progress)
+    made = answer(job, allowed, limits, ENGINE, found, said(spec, limits, allowed))
+    if made.feasible:
+        return made
+    return replace(made, relaxations=made.relaxations + dropped(spec, carbon))
+
+
+def said(spec: JobSpec, limits: Limits, allowed: World) -> Said:
+    """Return the words of a plan: what is trained, and what was assumed."""
+    tokens = amount(float(spec.tokens), COUNT)
+    assumed = [*spec.assumptions]
+    if spec.max_devices is None and spec.devices is None:
+        assumed.append(f"at most {limits.max_devices} devices: give max_devices to look further")
+    assumed.append(f"CO2e is operational, {limits.carbon.replace('_', ' ')}: embodied carbon is a line of its own")
+    assumed.append("prices are as quoted on their date; storage, egress and tax are not in them")
+    return Said(f"{spec.model.name} on {tokens} tokens", tuple(assumed), allowed.notes)
+
+
+def most_devices(spec: JobSpec, job: Job, allowed: World) -> int:
+    """Return how many devices a plan looks at: 1,024, or four times what the fastest peak needs by the deadline."""
+    if spec.deadline_s is None:
+        return USUAL_MOST
+    steps = job.tokens / (job.batch_sequences * job.sequence_tokens)
+    flop = float(workload(job).model_flop) * float(job.batch_sequences) * float(steps)
+    peak = max(float(chip.machine.peak_flop_per_s) for chip in allowed.chips)
+    needed = 4 * flop / (peak * float(spec.deadline_s))
+    return max(USUAL_MOST, 1 << math.ceil(math.log2(max(needed, 1.0))))
+
+
+def dropped(spec: JobSpec, carbon: str) -> tuple[Relaxation, ...]:
+    """Return which filters of the job could be left out so that something is feasible, each tried on its own."""
+    made = []
+    for name in FILTERS:
+        if getattr(spec, name):
+            free = replace(spec, **{name: FREE.get(name, ())})
+            found = _feasible(free, carbon)
+            if found is not None and found.feasible:
+                dollars = found.market.points[found.front, 1].min()
+                made.append(
+                    Relaxation({}, (name,), f"leave out {name}: then something is feasible from ${dollars:,.0f}")
+                )
+    return tuple(made)
+
+
+def _feasible(spec: JobSpec, carbon: str) -> Found | None:
+    job = table(spec)
+    try:
+        allowed = world(spec, facts.load())
+    except BadInput:
+        return None
+    limits = replace(limits_of(spec, most_devices(spec, job, allowed)), carbon=carbon)
+    return explore(job, allowed, limits, ENGINE)
+
+
+def estimate(
+    spec: JobSpec,
+    accelerator: str,
+    devices: int | None = None,
+    layout: str = "",
+    site: str = "",
+    carbon: str = "location_gross",
+    today: date | None = None,
+) -> Point:
+    """Return one pinned configuration: a system or accelerator, how many, laid out how.
+
+    Without a number of devices it is one unit of the system. The offer is the cheapest that the job's filters leave for
+    this accelerator and number; without one money is unknown. The stack is the job's, else the first that is planned on
+    the chip and can run the layout. What does not fit in memory is estimated all the same: see `Point.fits`.
+    """
+    catalog, job = facts.load(), table(spec)
+    system = catalog.system(accelerator)
+    chip = chip_of(system, spec.precision, catalog)
+    count = devices or spec.devices or system.devices
+    tools, tools_of = tools_for([chip.vendor], spec.stack, catalog)
+    tool, laid = _laid(layout, job, count, chip, tuple(tools[index] for index in tools_of[chip.vendor]))
+    deal = _cheapest(spec, system, count, catalog, site)
+    policy, spread = policy_of(spec, deal.purchase if deal else spec.purchase[0])
+    place = place_of(catalog.site(site).id if site else deal.site if deal else "", catalog)
+    offer = Offer(deal.usd_per_device_s if deal else math.nan)
+    made = judged(Setting(job, laid, chip, tool, policy, spread, place, offer), ENGINE, carbon, "estimate", system.id)
+    made = with_deal(made, deal, today or datetime.now(UTC).date()) if deal else made
+    short = () if made.fits else (_short(made),)
+    return made.named("estimate", (*short, waits(made.prediction.time)))
+
+
+def _laid(text: str, job: Job, count: int, chip: Chip, tools: tuple[Tool, ...]) -> tuple[Tool, Layout]:
+    machine = chip.machine
+    refused: BadLayout | None = None
+    for tool in tools:
+        try:
+            layout = parse(text, job, count, int(machine.domain_devices), machine.nic_bytes_per_s, tool.capability)
+        except BadLayout as error:
+            refused = refused or error
+        else:
+            return tool, layout
+    raise refused or BadLayout(f"no software stack is known for {chip.accelerator}; give --stack")
+
+
+def _short(made: Point) -> str:
+    need, has = (value / 2**30 for value in (made.memory_bytes.high, made.memory_limit_bytes))
+    return f"memory: up to {need:.0f} GiB where a device has {has:.0f}; it may not fit"
+
+
+def _cheapest(spec: JobSpec, system: facts.System, count: int, catalog: facts.Catalog, site: str) -> Deal | None:
+    """Return the cheapest offer of a system, or of its accelerator, that sells so many at the site asked for."""
+    asked = replace(spec, accelerators=((system.accelerator, None),))
+    try:
+        deals = world(asked, catalog).deals
+    except BadInput:
+        return None
+    wanted = catalog.site(site).id if site else ""
+    exact = [deal for deal in deals if deal.system == system.id]
+    for some in (exact, deals):
+        able = [d for d in some if count % d.unit == 0 and count <= d.most and (not wanted or d.site == wanted)]
+        if able:
+            return min(able, key=lambda deal: deal.usd_per_device_s)
+    return None

@@ -1,0 +1,132 @@
+"""From rows of the market to points: named, with intervals, and what a person needs to act on them."""
+
+import math
+from dataclasses import replace
+from datetime import date
+
+import numpy as np
+
+from steelyard.layout import text_of
+from steelyard.search.answer import Dot, Figure, Point
+from steelyard.search.intervals import Setting, intervals, memory_interval
+from steelyard.search.market import Market, objectives
+from steelyard.search.pareto import Points, Rows, knee
+from steelyard.search.world import Deal, Engine, World
+from steelyard.tables import Job, Layout, Offer, each, take
+from steelyard.units import Array
+
+LABELS = ("cheapest", "fastest", "cleanest", "balanced")
+KNEE = (0, 1, 3)
+"""Objectives that the balanced point weighs: time, money and CO2e. Energy is left out: on one site it is CO2e again."""
+
+
+def named(points: Points, front: Rows) -> dict[str, int]:
+    """Return the row of each label on the frontier; no row is cleanest where no carbon is known.
+
+    Balanced is the knee: the row nearest to the best time, money and CO2e at once, each on a logarithmic axis from its
+    best to its worst on the frontier, among the rows where all three are known (time and money where none is).
+    """
+    values = points[front]
+    found = {"cheapest": _least(values, (1, 0, 3)), "fastest": _least(values, (0, 1, 3))}
+    if not np.isnan(values[:, 3]).all():
+        found["cleanest"] = _least(values, (3, 1, 0))
+    known = np.flatnonzero(~np.isnan(values[:, KNEE]).any(axis=1))
+    usable = known if known.size else np.arange(front.size)
+    found["balanced"] = int(usable[knee(values[usable][:, KNEE])])
+    return {label: int(front[found[label]]) for label in LABELS if label in found}
+
+
+def point(
+    job: Job, world: World, engine: Engine, carbon: str, found: Market, row: int, label: str, today: date
+) -> Point:
+    """Return one row as a point."""
+    deal = world.deals[found.deal[row]]
+    setting = Setting(
+        job=job,
+        layout=single(found.layouts, row),
+        chip=world.chips[found.chip[row]],
+        tool=world.tools[found.tool[row]],
+        policy=world.policies[deal.policy],
+        policy_log_sd=world.policy_log_sd[deal.policy],
+        place=world.places[deal.place],
+        offer=Offer(deal.usd_per_device_s),
+    )
+    made = judged(setting, engine, carbon, label, deal.system)
+    return with_deal(made, deal, today)
+
+
+def judged(setting: Setting, engine: Engine, carbon: str, label: str, system: str) -> Point:
+    """Return a point for one setting, without an offer's name."""
+    chip, tool = setting.chip, setting.tool
+    central = engine.predict(
+        setting.job, setting.layout, chip.machine, chip.kernels, tool.stack, setting.policy, setting.place.site,
+        setting.offer,
+    )  # fmt: skip
+    ends = intervals(setting, engine, carbon)
+    figures = [Figure(*_ordered(value, ends[:, k])) for k, value in enumerate(objectives(central, carbon)[0])]
+    peak = float(np.asarray(central.memory.device_bytes))
+    time_s, cost_usd, energy_j, co2e_kg = figures
+    return Point(
+        label=label,
+        time_s=time_s,
+        cost_usd=cost_usd,
+        energy_j=energy_j,
+        co2e_kg=co2e_kg,
+        memory_bytes=Figure(peak, *memory_interval(peak, tool.memory_log_sd)),
+        memory_limit_bytes=float(chip.machine.memory_bytes),
+        layout=setting.layout,
+        layout_text=text_of(setting.layout),
+        chip=chip,
+        tool=tool,
+        place=setting.place,
+        deal=None,
+        system=system,
+        policy=setting.policy,
+        prediction=each(central, lambda value: float(np.asarray(value))),
+        price_age_days=math.nan,
+    )
+
+
+def single(layouts: Layout, row: int) -> Layout:
+    """Return one layout of a table as plain numbers."""
+    return each(take(layouts, row), float)
+
+
+def dots(world: World, found: Market, front: Rows) -> tuple[Dot, ...]:
+    """Return the whole frontier in short, fastest first."""
+    order = front[np.argsort(found.points[front, 0], kind="stable")]
+    return tuple(_dot(world, found, int(row)) for row in order)
+
+
+def _dot(world: World, found: Market, row: int) -> Dot:
+    time_s, cost_usd, energy_j, co2e_kg = (float(value) for value in found.points[row])
+    layout = single(found.layouts, row)
+    return Dot(
+        time_s=time_s,
+        cost_usd=cost_usd,
+        energy_j=energy_j,
+        co2e_kg=co2e_kg,
+        devices=int(layout.devices),
+        accelerator=world.chips[found.chip[row]].accelerator,
+        stack=world.tools[found.tool[row]].name,
+        offer=world.deals[found.deal[row]].offer,
+        layout_text=text_of(layout),
+    )
+
+
+def with_deal(made: Point, deal: Deal, today: date) -> Point:
+    """Return a point with the name, and the age of the price, of its offer."""
+    age = float((today - date.fromisoformat(deal.price_date)).days) if deal.price_date else math.nan
+    return replace(made, deal=deal, price_age_days=age)
+
+
+def _least(values: Points, columns: tuple[int, ...]) -> int:
+    """Return the row with the smallest first column; ties go to the next columns. Unknown is never smallest."""
+    keys = np.where(np.isnan(values), np.inf, values)
+    return int(np.lexsort([keys[:, column] for column in reversed(columns)])[0])
+
+
+def _ordered(value: float, ends: Array) -> tuple[float, float, float]:
+    """Return a value with ends that do not exclude it."""
+    low, high = float(ends[0]), float(ends[1])
+    return float(value), min(low, float(value)), max(high, float(value))
