@@ -6,7 +6,13 @@
 """
 
 import importlib
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from steelyard.job.job_spec import JobSpec, table
+    from steelyard.job.presets import find, names
+    from steelyard.job.read import read_job, with_overrides
+    from steelyard.job.spec import ModelSpec
 
 _FACE = {
     "JobSpec": "job_spec",

@@ -17,6 +17,10 @@ _MATRICES = MappingProxyType({"gelu": 2, "relu": 2, "relu2": 2, "swiglu": 3, "ge
 _T5_BUCKETS = 32  # relative-position buckets of T5, arXiv 1910.10683, section 2.1
 
 
+SPAN_TARGETS = 114 / 512
+"""Target tokens for an input token of an encoder-decoder trained on corrupted spans: arXiv 1910.10683, section 3.1.4."""
+
+
 def architecture(spec: ModelSpec) -> Architecture:
     """Return the numbers of a model.
 
@@ -50,6 +54,7 @@ def architecture(spec: ModelSpec) -> Architecture:
     return Architecture(
         layers=blocks,
         encoder_layers=blocks if spec.kind in {"encoder", "vit", "dit"} else spec.encoder_layers,
+        target_share=SPAN_TARGETS if spec.encoder_layers and spec.layers else 1,
         attention_layers=attention_layers,
         moe_layers=spec.moe_layers,
         windowed_layers=spec.windowed_layers,

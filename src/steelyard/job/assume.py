@@ -41,7 +41,7 @@ def divisible(sequences: float) -> int:
     >>> [divisible(number) for number in (488.3, 976.6, 1562.5, 61, 3, 0.2)]
     [512, 1024, 1536, 64, 3, 1]
     """
-    step = 2 ** max(0, int(sequences).bit_length() - 3)
+    step = 1 << max(0, int(sequences).bit_length() - 3)
     return max(1, round(sequences / step) * step)
 
 
