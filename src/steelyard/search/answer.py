@@ -2,9 +2,10 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from steelyard.catalog import Source
 from steelyard.layout.literal import RECOMPUTE
 from steelyard.search.world import Chip, Deal, Place, Tool
 from steelyard.tables import Layout, Policy, Prediction
@@ -121,6 +122,7 @@ class Plan:
     carbon: str  # the kind of carbon weighed
     assumptions: tuple[str, ...]
     notes: tuple[str, ...]
+    sources: tuple[Source, ...] = ()  # of the catalog rows that the points used
 
     @property
     def feasible(self) -> bool:
@@ -150,6 +152,7 @@ def plan_mapping(plan: Plan) -> dict[str, Any]:
         "frontier": [point_mapping(point) for point in plan.points],
         "points": [dot_mapping(dot) for dot in plan.frontier],
         "rivals": [f"{rival.label}: {rival.text}" for rival in plan.rivals],
+        "sources": [asdict(source) for source in plan.sources],
     }
 
 

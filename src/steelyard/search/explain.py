@@ -19,6 +19,8 @@ LIMITS = ("deadline", "budget", "energy limit", "CO2e limit")
 BETTER = 0.995
 """A limit binds a point if without it another one were better by more than half a percent."""
 
+SAME = 1.005
+
 TIGHT = 0.9
 """Memory is said to bind from this share of the device's memory on, at the upper end of its interval."""
 
@@ -35,7 +37,7 @@ PARTS = {
 
 def binds(made: Point, found: Market, row: int, limits: Limits, world: World) -> tuple[str, ...]:
     """Return what holds a point where it is: limits that cost it something, memory, and the largest part of a step."""
-    said = _limits(made, found, row, limits, world)
+    said = _limits(made, found, row, limits, world) + _risks(made, limits)
     share = made.memory_bytes.high / made.memory_limit_bytes
     if share > TIGHT:
         said.append(f"memory: up to {share:.0%} of the device's")
@@ -84,6 +86,17 @@ def _limits(made: Point, found: Market, row: int, limits: Limits, world: World) 
     return said
 
 
+def _risks(made: Point, limits: Limits) -> list[str]:
+    """Name the limits that the upper end of an interval exceeds."""
+    figures = (made.time_s, made.cost_usd, made.energy_j, made.co2e_kg)
+    bounds = bounds_of(limits)
+    return [
+        f"{LIMITS[index]}: missed at the upper end of the interval ({_words(index, figures[index].high)})"
+        for index in range(len(figures))
+        if figures[index].high > bounds[index]
+    ]
+
+
 def _best(found: Market, rows: Rows, column: int) -> int | None:
     return int(rows[np.argmin(found.points[rows, column])]) if rows.size else None
 
@@ -92,8 +105,10 @@ def _lost(found: Market, winner: int, loser: int, column: int, world: World) -> 
     ratio = found.points[loser, column] / found.points[winner, column]
     what = ("slower", "dearer", "more energy", "more CO2e")[column]
     words = {0: _time_words, 1: _cost_words, 3: _carbon_words}[column](found, winner, loser, world)
+    if ratio < SAME:
+        return f"{_name(found, loser, world)}: the same within half a percent ({_value(found, loser, column)})"
     size = f"{ratio - 1:.0%}" if ratio < 3 else f"{ratio:.1f} times"
-    return f"{_name(found, loser, world)}: {size} {what} ({_value(found, loser, column)}) because {_and(words)}"
+    return f"{_name(found, loser, world)}: {size} {what} ({_value(found, loser, column)}): {_and(words)}"
 
 
 def _cost_words(found: Market, winner: int, loser: int, world: World) -> list[str]:
@@ -134,7 +149,10 @@ def _change(old: float, new: float) -> str:
 
 
 def _value(found: Market, row: int, column: int) -> str:
-    value = float(found.points[row, column])
+    return _words(column, float(found.points[row, column]))
+
+
+def _words(column: int, value: float) -> str:
     if column == 0:
         return amount(value, TIME)
     if column == 1:

@@ -43,7 +43,7 @@ class _Builder:
 
     @property
     def precision(self) -> str:
-        return WIDTHS.get(self.spec.precision, self.spec.precision)
+        return width(self.spec.precision)
 
     def deal(self, offer: facts.Offer, purchase: str) -> Deal:
         system = self.catalog.systems[offer.system]
@@ -101,7 +101,7 @@ def _hashable(value: float) -> float:
 def world(spec: JobSpec, catalog: facts.Catalog) -> World:
     """Return the chips, stacks, deals and sites that a job allows; an error where it allows none."""
     offers = _offers(spec, catalog)
-    able = [row for row in offers if facts.supports(catalog.accelerators[row.accelerator], _width(spec))]
+    able = [row for row in offers if facts.supports(catalog.accelerators[row.accelerator], width(spec.precision))]
     if not able:
         raise BadInput(_no_offer(spec, catalog, offers))
     builder = _Builder(spec, catalog)
@@ -140,7 +140,7 @@ def policy_of(spec: JobSpec, purchase: str) -> tuple[Policy, Mapping[str, float]
 
 def chip_of(system: facts.System, precision: str, catalog: facts.Catalog) -> Chip:
     """Return a system's machine and kernels at a job's precision."""
-    precision = WIDTHS.get(precision, precision)
+    precision = width(precision)
     accelerator = catalog.accelerators[system.accelerator]
     rows = facts.kernels_rows(accelerator, precision, catalog)
     return Chip(
@@ -238,8 +238,13 @@ def _no_offer(spec: JobSpec, catalog: facts.Catalog, offers: Sequence[facts.Offe
     )
 
 
-def _width(spec: JobSpec) -> str:
-    return WIDTHS.get(spec.precision, spec.precision)
+def width(precision: str) -> str:
+    """Return the precision of the matrix units that a job's precision runs on.
+
+    >>> width("bf16-pure"), width("fp8")
+    ('bf16', 'fp8')
+    """
+    return WIDTHS.get(precision, precision)
 
 
 def _near(fact: facts.Fact) -> int:

@@ -8,17 +8,20 @@ from typing import Any
 
 from steelyard import catalog as facts
 from steelyard import pipeline
+from steelyard.catalog.policy import policy
 from steelyard.errors import BadInput, BadLayout
 from steelyard.job import JobSpec, table
 from steelyard.layout import parse
 from steelyard.report.figures import COUNT, amount
 from steelyard.search.answer import Plan, Point, Relaxation
+from steelyard.search.cite import sources
 from steelyard.search.explain import waits
 from steelyard.search.explore import Found, Said, answer, explore
-from steelyard.search.inputs import chip_of, limits_of, place_of, policy_of, tools_for, world
+from steelyard.search.inputs import chip_of, limits_of, place_of, policy_of, tools_for, width, world
 from steelyard.search.intervals import Setting
-from steelyard.search.points import judged, with_deal
-from steelyard.search.world import Chip, Deal, Engine, Limits, Progress, Tool, World
+from steelyard.search.points import judged, single, with_deal
+from steelyard.search.reduce import NOWHERE
+from steelyard.search.world import Chip, Deal, Engine, Limits, Place, Progress, Tool, World
 from steelyard.step import memory
 from steelyard.tables import Job, Layout, Offer
 from steelyard.workload import workload
@@ -44,7 +47,7 @@ def plan(spec: JobSpec, progress: Progress | None = None, carbon: str = "locatio
     found = explore(job, allowed, limits, ENGINE, progress)
     made = answer(job, allowed, limits, ENGINE, found, said(spec, limits, allowed))
     if made.feasible:
-        return made
+        return replace(made, sources=sources(made.points, width(spec.precision), catalog))
     return replace(made, relaxations=made.relaxations + dropped(spec, carbon))
 
 
@@ -106,21 +109,23 @@ def estimate(
 ) -> Point:
     """Return one pinned configuration: a system or accelerator, how many, laid out how.
 
-    Without a number of devices it is one unit of the system. The offer is the cheapest that the job's filters leave for
-    this accelerator and number; without one money is unknown. The stack is the job's, else the first that is planned on
-    the chip and can run the layout. What does not fit in memory is estimated all the same: see `Point.fits`.
+    Without a number of devices it is one unit of the system; without a layout, the fastest that fits. The offer is
+    the cheapest that the job's filters leave for this accelerator and number; without one money is unknown. The stack
+    is the job's, else the first that is planned on the chip and can run the layout. What does not fit in memory is
+    estimated all the same: see `Point.fits`.
     """
     catalog, job = facts.load(), table(spec)
     system = catalog.system(accelerator)
     chip = chip_of(system, spec.precision, catalog)
     count = devices or spec.devices or system.devices
     tools, tools_of = tools_for([chip.vendor], spec.stack, catalog)
-    tool, laid = _laid(layout, job, count, chip, tuple(tools[index] for index in tools_of[chip.vendor]))
+    able = tuple(tools[index] for index in tools_of[chip.vendor])
+    tool, laid = (None if layout else _fastest(job, count, chip, able)) or _laid(layout, job, count, chip, able)
     deal = _cheapest(spec, system, count, catalog, site)
-    policy, spread = policy_of(spec, deal.purchase if deal else spec.purchase[0])
+    operated, spread = policy_of(spec, deal.purchase if deal else spec.purchase[0])
     place = place_of(catalog.site(site).id if site else deal.site if deal else "", catalog)
     offer = Offer(deal.usd_per_device_s if deal else math.nan)
-    made = judged(Setting(job, laid, chip, tool, policy, spread, place, offer), ENGINE, carbon, "estimate", system.id)
+    made = judged(Setting(job, laid, chip, tool, operated, spread, place, offer), ENGINE, carbon, "estimate", system.id)
     made = with_deal(made, deal, today or datetime.now(UTC).date()) if deal else made
     short = () if made.fits else (_short(made),)
     return made.named("estimate", (*short, waits(made.prediction.time)))
@@ -137,6 +142,18 @@ def _laid(text: str, job: Job, count: int, chip: Chip, tools: tuple[Tool, ...]) 
         else:
             return tool, layout
     raise refused or BadLayout(f"no software stack is known for {chip.accelerator}; give --stack")
+
+
+def _fastest(job: Job, count: int, chip: Chip, tools: tuple[Tool, ...]) -> tuple[Tool, Layout] | None:
+    """Return the stack and layout that train fastest and fit in memory; None where nothing fits."""
+    deal = Deal("", "", "", chip=0, place=0, policy=0, unit=1, most=count, purchase="", usd_per_device_s=1.0)
+    places, operations = (Place("", NOWHERE),), (policy("on-demand"),)
+    whole = World((chip,), tools, places, operations, ({},), (deal,), {chip.vendor: tuple(range(len(tools)))})
+    found = explore(job, whole, Limits(devices=count), ENGINE)
+    if not found.feasible:
+        return None
+    row = int(found.front[found.market.points[found.front, 0].argmin()])
+    return tools[found.market.tool[row]], single(found.market.layouts, row)
 
 
 def _short(made: Point) -> str:
