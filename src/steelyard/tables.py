@@ -42,6 +42,7 @@ class Architecture:
 
     layers: Count  # blocks of the stack (both stacks of an encoder-decoder)
     encoder_layers: Count  # of these, blocks of an encoder (0: decoder-only)
+    target_share: Share  # decoder tokens for each encoder token (encoder-decoder; else 1)
     attention_layers: Count  # of these, blocks with softmax attention (fewer in a hybrid)
     moe_layers: Count  # of these, blocks with routed experts
     windowed_layers: Count  # of these, blocks whose attention sees only a window
@@ -165,8 +166,8 @@ class Stack:
     fp8_copies: Count  # kept 8-bit copies of one weight under fp8 (rowwise and columnwise: 2)
     gathered_units: Count  # blocks (or embeddings) whole at once under ZeRO-3/FSDP
     activation_scale: Share  # stored activations over the formula, no recompute
-    selective_scale: Share  # the same under selective recompute (1: only the attention core is recomputed)
-    quantised_scale: Share  # the same on top, where frozen weights are quantised
+    selective_scale: Share  # of them that selective recompute keeps, scores apart (1: all the rest)
+    quantised_scale: Share  # times as much, where frozen weights are quantised
     working_scale: Share  # working set of one block's backward over the formula
     logit_bytes: Bytes  # one logit at the peak
     fused_loss: Share  # 1: the loss is computed in chunks, logits are never whole

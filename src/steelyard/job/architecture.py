@@ -18,7 +18,7 @@ _T5_BUCKETS = 32  # relative-position buckets of T5, arXiv 1910.10683, section 2
 
 
 SPAN_TARGETS = 114 / 512
-"""Target tokens for an input token of an encoder-decoder trained on corrupted spans: arXiv 1910.10683, section 3.1.4."""
+"""Target tokens for an input token when corrupted spans are predicted: arXiv 1910.10683, section 3.1.4."""
 
 
 def architecture(spec: ModelSpec) -> Architecture:

@@ -18,7 +18,8 @@ class Forward:
     gemm_s: Seconds
     attention_s: Seconds
     pointwise_s: Seconds
-    vocab_s: Seconds  # output projection and loss, on the last stage alone
+    vocab_s: Seconds  # output projection, on the last stage alone
+    loss_s: Seconds  # softmax and cross-entropy, forward and backward, on the last stage alone
 
 
 def forward(job: Job, workload: Workload, layout: Layout, machine: Machine, kernels: Kernels, stack: Stack) -> Forward:
@@ -37,7 +38,8 @@ def forward(job: Job, workload: Workload, layout: Layout, machine: Machine, kern
         gemm_s=products,
         attention_s=_attention_s(job, workload, layout, machine, kernels),
         pointwise_s=_pointwise_s(job, tokens, layout, machine, kernels, stack),
-        vocab_s=_vocab_s(job, workload, tokens, layout, machine, kernels, stack),
+        vocab_s=_vocab_s(job, workload, tokens, layout, machine, kernels),
+        loss_s=_loss_s(job, workload, tokens, layout, machine, kernels, stack),
     )
 
 
@@ -125,11 +127,11 @@ def _cast_bytes(job: Job, width: Count) -> Bytes:
 
 
 def _vocab_s(
-    job: Job, workload: Workload, tokens: Count, layout: Layout, machine: Machine, kernels: Kernels, stack: Stack
+    job: Job, workload: Workload, tokens: Count, layout: Layout, machine: Machine, kernels: Kernels
 ) -> Seconds:
-    """Output projection (at 16 bits under fp8 too) and the loss, which crosses memory with `logit_bytes` an element."""
-    product = gemm_s(
-        rows=tokens,
+    """Output projection, at 16 bits under fp8 too."""
+    return gemm_s(
+        rows=tokens * workload.vocab.rows,
         inner=workload.vocab.inner,
         outer=workload.vocab.outer / layout.tp,
         element_bytes=job.element_bytes,
@@ -140,5 +142,17 @@ def _vocab_s(
         gemm_half_width=kernels.gemm_half_width,
         memory_efficiency=kernels.memory_efficiency,
     )
-    logits = tokens * workload.vocab.outer / layout.tp * stack.logit_bytes
-    return product + pointwise_s(logits, machine.memory_bytes_per_s, kernels.memory_efficiency)
+
+
+def _loss_s(
+    job: Job, workload: Workload, tokens: Count, layout: Layout, machine: Machine, kernels: Kernels, stack: Stack
+) -> Seconds:
+    """Softmax and cross-entropy, forward and backward.
+
+    A fused loss reads each logit twice and writes its gradient once, then the projection's backward reads it; an
+    unfused one also writes and reads an fp32 copy of logits and of gradients.
+    """
+    fused, unfused = 4 * job.element_bytes, 4 * job.element_bytes + 16
+    logit_bytes = stack.fused_loss * fused + (1 - stack.fused_loss) * unfused
+    moved = tokens * workload.vocab.rows * workload.vocab.outer / layout.tp * logit_bytes
+    return pointwise_s(moved, machine.memory_bytes_per_s, kernels.memory_efficiency)

@@ -65,7 +65,7 @@ def _tick(job: Job, layout: Layout, once: Forward, moved: Traffic, stack: Stack)
     attention = stage * once.attention_s * (1 + np.where(layout.flash, FUSED_BACKWARD, UNFUSED_BACKWARD))
     pointwise = stage * once.pointwise_s * 3
     recompute = stage * _recompute_s(layout, once)
-    vocab = once.vocab_s * (1 + trained) * np.where(layout.pp > 1, stack.vocab_exposed, 1.0)
+    vocab = (once.vocab_s * (1 + trained) + once.loss_s) * np.where(layout.pp > 1, stack.vocab_exposed, 1.0)
     busy = gemm + attention + pointwise + recompute + vocab
     moe = arch.moe_layers / arch.layers * np.where(layout.ep > 1, 0.5, 0.0)
     exchanges = (4 + 2 * full) * layout.stage_layers

@@ -18,7 +18,7 @@ def workload(job: Job) -> Workload:
     """
     arch = job.architecture
     parts = {**_attention(arch), **_mlp(arch), **_experts(arch)}
-    vocab = _operator(blocks=1, inner=arch.hidden, outer=arch.vocab, split_outer=1)
+    vocab = _operator(blocks=1, rows=_targets(arch), inner=arch.hidden, outer=arch.vocab, split_outer=1)
     scores = _scores_flop(job)
     sequence = job.sequence_tokens
     gemm = sum((_flop(operator, sequence) for operator in parts.values()), start=np.float64(0))
@@ -53,15 +53,26 @@ def _flop(operator: Operator, tokens: Count) -> Flop:
     return operator.blocks * product_flop(tokens * operator.rows, operator.inner, operator.outer)
 
 
+def _targets(arch: Architecture) -> Share:
+    """Decoder tokens for each token of the sequence: fewer than 1 in an encoder-decoder."""
+    return np.where(arch.encoder_layers, arch.target_share, 1.0)
+
+
+def _visited(arch: Architecture) -> Share:
+    """Share of its blocks that a token of the sequence passes, when the decoder sees fewer tokens."""
+    encoder = arch.encoder_layers / arch.layers
+    return encoder + (1 - encoder) * _targets(arch)
+
+
 def _attention(arch: Architecture) -> dict[str, Operator]:
-    blocks = arch.attention_layers
+    blocks = arch.attention_layers * _visited(arch)
     plain = arch.heads * arch.head_dim + arch.kv_heads * (arch.head_dim + arch.v_head_dim)
     down = arch.q_lora + arch.kv_lora + arch.rope_dim
     latent_q = np.where(arch.q_lora, arch.q_lora, arch.hidden) * arch.heads * arch.head_dim
     latent_kv = arch.kv_lora * arch.heads * (arch.head_dim - arch.rope_dim + arch.v_head_dim)
     rank = np.maximum(np.where(arch.q_lora, arch.q_lora, arch.kv_lora), 1)
     crossed = np.where(arch.encoder_layers, arch.layers - arch.encoder_layers, 0)
-    values = arch.heads * arch.v_head_dim
+    values, queries = arch.heads * arch.v_head_dim, arch.heads * arch.head_dim
     return {
         "qkv": _operator(
             blocks=blocks, inner=arch.hidden, outer=np.where(arch.mla, down, plain), split_outer=1 - arch.mla
@@ -70,12 +81,17 @@ def _attention(arch: Architecture) -> dict[str, Operator]:
             blocks=blocks * arch.mla, inner=rank, outer=(latent_q + latent_kv) / rank * arch.mla, split_outer=1
         ),
         "projection": _operator(blocks=blocks, inner=values, outer=arch.hidden, split_inner=1),
-        "cross": _operator(blocks=crossed, inner=arch.hidden, outer=plain + values, split_outer=1),
+        "cross": _operator(
+            blocks=crossed,
+            inner=arch.hidden,
+            outer=plain - queries + (queries + values) * _targets(arch),
+            split_outer=1,
+        ),
     }
 
 
 def _mlp(arch: Architecture) -> dict[str, Operator]:
-    dense = arch.layers - arch.moe_layers
+    dense = (arch.layers - arch.moe_layers) * _visited(arch)
     gates = arch.ffn_matrices - 1
     return {
         "mlp_in": _operator(blocks=dense, inner=arch.hidden, outer=arch.ffn * gates, split_outer=1),
@@ -86,7 +102,7 @@ def _mlp(arch: Architecture) -> dict[str, Operator]:
 
 
 def _experts(arch: Architecture) -> dict[str, Operator]:
-    routed = {"blocks": arch.moe_layers, "rows": arch.top_k, "groups": np.maximum(arch.experts, 1)}
+    routed = {"blocks": arch.moe_layers * _visited(arch), "rows": arch.top_k, "groups": np.maximum(arch.experts, 1)}
     width = arch.moe_ffn * (arch.ffn_matrices - 1)
     return {
         "expert_in": _operator(**routed, inner=arch.hidden, outer=width, split_outer=1),
@@ -101,9 +117,10 @@ def _scores_flop(job: Job) -> Flop:
     encoder = arch.encoder_layers / arch.layers
     full = attention_pairs(sequence, 0, 1)
     both_ways = attention_pairs(sequence, 0, 0)
-    crossed = np.where(arch.encoder_layers, (1 - encoder) * both_ways, 0)
-    seen = np.where(
-        arch.causal, share * attention_pairs(sequence, arch.window_tokens, 1) + (1 - share) * full, both_ways
-    )
-    pairs = encoder * both_ways + (1 - encoder) * seen + crossed
-    return 2 * pairs * arch.heads * (arch.head_dim + arch.v_head_dim)
+    targets = _targets(arch)
+    crossed = np.where(arch.encoder_layers, (1 - encoder) * both_ways * targets, 0)
+    one_way = share * attention_pairs(sequence, arch.window_tokens, 1) + (1 - share) * full
+    seen = np.where(arch.causal, one_way, both_ways)
+    pairs = encoder * both_ways + (1 - encoder) * seen * targets**2 + crossed
+    flop: Flop = 2 * pairs * arch.heads * (arch.head_dim + arch.v_head_dim)
+    return flop
