@@ -20,15 +20,30 @@ from fit import hierarchy
 from fit.hierarchy import Array, Predict
 from steelyard.catalog import load
 from steelyard.step import time
+from steelyard.validation.exclusions import counted
 from steelyard.validation.frame import Frame, frame, subset
 from steelyard.validation.measured import measured
 from steelyard.validation.read import shipped
+from steelyard.validation.run import predict
 from steelyard.workload import workload
 
 COMMAND = "python -m fit.stacks --write"
 DATA = Path(__file__).parents[1] / "src/steelyard/catalog/data"
 HELD_OUT = Path(__file__).parents[1] / "src/steelyard/validation/held_out.csv"
-HEADER = "entity precision quantity value unit log_sd rows groups source command checked note".split()
+HEADER = [
+    "entity",
+    "precision",
+    "quantity",
+    "value",
+    "unit",
+    "log_sd",
+    "rows",
+    "groups",
+    "source",
+    "command",
+    "checked",
+    "note",
+]
 CHECKED = "2026-11-21"
 SOURCE = "published runs in validation/cases, each row with its source"
 Line = list[str]
@@ -74,7 +89,8 @@ def factors(data: Frame) -> list[Factor]:
         rows = labels.family == family
         found.append(Factor(f"family:{family}", "any", "chip", rows, FAMILY_SD))
         for precision in sorted({"fp8", "fp4", "fp32", "tf32"} & set(labels.precision[rows])):
-            found.append(Factor(f"family:{family}", precision, "chip", rows & (labels.precision == precision), NARROW_SD))
+            narrow = rows & (labels.precision == precision)
+            found.append(Factor(f"family:{family}", precision, "chip", narrow, NARROW_SD))
     for chip in sorted(set(labels.chip)):
         found.append(Factor(chip, "any", "chip", labels.chip == chip, CHIP_SD))
     return found
@@ -101,9 +117,9 @@ def predictor(data: Frame, parts: list[Factor]) -> Predict:
 
 def training_rows() -> tuple[Frame, Array]:
     """Return the shipped cases that are scored on time, and the logarithm of their measured seconds."""
-    found = frame(shipped(), load())
+    found = frame(shipped(), load(), predict)
     seconds = measured(found).step_s
-    keep = np.isfinite(seconds) & (found.labels.use == "score")
+    keep = np.isfinite(seconds) & counted(found.cases, "time")
     return subset(found, keep), np.log(seconds[keep])
 
 
@@ -204,7 +220,7 @@ def _precisions(values: dict[tuple[str, str], float], family: str) -> list[str]:
     return [precision for entity, precision in values if entity == family and precision != "any"]
 
 
-def _line(  # noqa: PLR0917
+def _line(
     entity: str, precision: str, quantity: str, value: float, unit: str, sd: float, data: Frame, rows: Rows
 ) -> Line:
     counts = [str(int(rows.sum())), str(len(set(data.labels.group[rows])))]
@@ -220,18 +236,18 @@ def main() -> None:
     chosen = options.parse_args()
     data, log_s = training_rows()
     parts = factors(data)
-    predict, sd = predictor(data, parts), np.array([part.sd for part in parts])
+    seconds_of, sd = predictor(data, parts), np.array([part.sd for part in parts])
     weight = hierarchy.balanced(data.labels.group, 0.5)
-    theta = hierarchy.fit(log_s, weight, predict, sd, np.zeros(len(sd)))
+    theta = hierarchy.fit(log_s, weight, seconds_of, sd, np.zeros(len(sd)))
     group = data.labels.group
-    report("in sample", score(predict(theta), log_s, group), 0)
+    report("in sample", score(seconds_of(theta), log_s, group), 0)
     by = getattr(data.labels, chosen.by)
-    left_out = hierarchy.held_out(log_s, weight, predict, sd, by, theta)
+    left_out = hierarchy.held_out(log_s, weight, seconds_of, sd, by, theta)
     report(f"{chosen.by} left out", score(left_out, log_s, group))
     report("every group", score(left_out, log_s, group, 1), 0)
     wide = spreads(left_out - log_s, data)
     if chosen.write and chosen.by == "group":
-        sds = hierarchy.spread(log_s, weight, predict, sd, theta)
+        sds = hierarchy.spread(log_s, weight, seconds_of, sd, theta)
         write(DATA / "stacks.csv", stack_table(data, parts, theta, sds, wide))
         write(DATA / "chips.csv", chip_table(data, parts, theta, sds))
         write_held_out(data, left_out, wide)
