@@ -40,9 +40,7 @@ COMMON: dict[str, Known] = {
     "step_bytes": Known(0.0, "fused or in-place optimizer step"),
     "load_bytes": Known(0.0, "weights are loaded in shards"),
     "fp8_copies": Known(0.0, "weights are cast at each use"),
-    "gathered_units": Known(
-        3.0, "Zhao et al. 2023, arXiv 2304.11277, section 3.3: the unit in use, one prefetched, one's gradients"
-    ),
+    "gathered_units": Known(2.0, "Zhao et al. 2023, arXiv 2304.11277, section 3.3: the unit in use and one prefetched"),
     "activation_scale": Known(1.0, FORMULA),
     "selective_scale": Known(1.0, FORMULA),
     "quantised_scale": Known(1.0, FORMULA),

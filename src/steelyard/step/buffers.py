@@ -30,14 +30,16 @@ class Edges:
 def kept_bytes(job: Job, layout: Layout, stack: Stack, sparse: Share) -> Kept:
     r"""Bytes of a block's activations that stay, and of those that its backward pass needs for a moment.
 
-    .. math:: bs/c \cdot \{\sigma_a (B + S),\; \sigma_s B,\; e\,h\}, \quad bs/c \cdot \sigma_w (T + \{0, S, B + S\})
+    .. math:: \frac{bs}{c} \{\sigma_a (B + S),\; \sigma_a \sigma_s B,\; e\,h\}, \quad
+        \frac{bs}{c}\, \sigma_w (T + \{0, S, B + S\})
 
     for no, selective (only scores are recomputed) and full recompute (only a block's input is kept).
 
     Args:
         job: the model, the sequence (s) and the bytes of an element (e).
         layout: micro-batch (b), context parallel degree (c), recompute.
-        stack: its scales of activations and working set; quantised weights keep copies of their inputs on top.
+        stack: its scales of activations (σ_a, and σ_s of them under selective recompute) and of the working set (σ_w);
+            quantised weights multiply what is kept.
         sparse: share of the blocks that have routed experts.
 
     Source: Korthikanti et al. 2022, arXiv 2205.05198, table 2; B, S, T are `block_bytes`, `block_score_bytes` and
@@ -49,7 +51,7 @@ def kept_bytes(job: Job, layout: Layout, stack: Stack, sparse: Share) -> Kept:
     copies = np.where((job.frozen_bytes < 2) & (np.asarray(job.trainable_share) < 1), stack.quantised_scale, 1.0)
     every = (block + scores) * copies
     full, selective = np.asarray(layout.recompute) >= 2, np.asarray(layout.recompute) >= 1
-    stored = np.where(selective, stack.selective_scale * block * copies, stack.activation_scale * every)
+    stored = stack.activation_scale * np.where(selective, stack.selective_scale * block * copies, every)
     given = job.element_bytes * job.architecture.hidden / (1 + layout.sp * (layout.tp - 1))
     again = np.where(full, every, np.where(selective, scores, 0.0))
     working = stack.working_scale * (again + transient_bytes(job, layout))
@@ -82,24 +84,24 @@ def edge_bytes(job: Job, layout: Layout, stack: Stack) -> Edges:
 
 
 def gathered_bytes(job: Job, layout: Layout, stack: Stack, sparse: Share) -> Bytes:
-    r"""Bytes of whole blocks (or the embedding, where it is larger) that ZeRO-3 gathers before it uses them.
+    r"""Bytes of whole blocks (or the embedding, where it is larger) that ZeRO-3 gathers, and of one's gradients.
 
-    .. math:: n\,e\,\max\Big(\frac{D}{t} + \frac{R}{e_p},\; \frac{E}{t}\Big) \quad [z = 3]
+    .. math:: e\,(n + \tau)\,\max\Big(\frac{D}{t} + \frac{R}{e_p},\; \frac{E}{t}\Big) \quad [z = 3]
 
     Args:
-        job: the model and the bytes of an element (e).
+        job: the model, the bytes of an element (e), trainable share (τ: frozen weights have no gradients).
         layout: ZeRO stage (z), shard, tensor (t) and expert (e_p) ranks.
-        stack: units that are whole at once (n): the one in use, those on their way, gradients on theirs.
+        stack: units that are whole at once (n): the one in use and those on their way.
         sparse: share of the blocks that have routed experts.
 
     Source: Zhao et al. 2023, arXiv 2304.11277, section 3.2.1: peak parameters are the shard and the largest unit.
-    Limits: one unit a block.
+    Limits: one unit a block; gradients are reduced in the element's type.
     """
     arch = job.architecture
     unit = dense_block(arch, sparse) / layout.tp + sparse * arch.routed_params / expert_ranks(layout)
     largest = np.maximum(unit, arch.embedding_params / layout.tp)
     gathers = (np.asarray(layout.zero) >= 3) & (np.asarray(layout.shard_devices) > 1)
-    return np.where(gathers, stack.gathered_units * job.element_bytes * largest, 0.0)
+    return np.where(gathers, (stack.gathered_units + job.trainable_share) * job.element_bytes * largest, 0.0)
 
 
 def stepping_bytes(job: Job, layout: Layout, stack: Stack, params: RankParams) -> Bytes:

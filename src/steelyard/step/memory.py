@@ -117,7 +117,7 @@ def _second(job: Job, layout: Layout) -> Stage:
     arch = job.architecture
     leading, _ = _leading_dense(job, layout)
     return Stage(
-        blocks=layout.stage_layers,
+        blocks=np.where(np.asarray(layout.pp) > 2, layout.stage_layers, 0.0),
         sparse=np.where(leading, 1.0, arch.moe_layers / arch.layers),
         vocab_params=0.0,
         in_flight=in_flight(layout.pp, layout.vpp, np.minimum(layout.pp - 1, 1), layout.micro_batches),

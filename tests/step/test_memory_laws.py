@@ -1,0 +1,126 @@
+"""Laws that peak memory keeps whatever the job, the layout and the stack."""
+
+from dataclasses import fields, replace
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.shapes import filled, gpt, layout, pretraining
+
+from steelyard.catalog import load, stack, stacks
+from steelyard.step import memory
+from steelyard.tables import Architecture, Job, Layout, Machine, join
+
+NO_MACHINE = filled(Machine)
+STACKS = {name: stack(name) for name in stacks(load())}
+
+
+def model(layers: float, heads: float, vocab: float, experts: float, dropout: float) -> Architecture:
+    hidden = heads * 128
+    sparse = {
+        "moe_layers": layers - 2,
+        "experts": experts,
+        "top_k": 2.0,
+        "moe_ffn": hidden / 4,
+        "routed_params": experts * 3 * hidden * hidden / 4,
+        "shared_params": hidden * experts,
+    }
+    return gpt(layers, hidden, heads, vocab, dropout=dropout, **(sparse if experts else {}))
+
+
+powers = st.sampled_from([1.0, 2.0, 4.0, 8.0])
+models = st.builds(
+    model,
+    layers=st.sampled_from([8.0, 16.0, 61.0]),
+    heads=st.sampled_from([8.0, 32.0, 64.0]),
+    vocab=st.sampled_from([1000.0, 32000.0, 256000.0]),
+    experts=st.sampled_from([0.0, 8.0, 64.0]),
+    dropout=st.sampled_from([0.0, 1.0]),
+)
+
+
+@st.composite
+def candidates(draw: st.DrawFn) -> tuple[Job, Layout, str]:
+    sequence = draw(st.sampled_from([512.0, 2048.0, 8192.0]))
+    job = pretraining(draw(models), sequence, 1024, trainable_share=draw(st.sampled_from([1.0, 0.01])))
+    pp = draw(st.sampled_from([1.0, 2.0, 4.0]))
+    degrees: dict[str, Any] = {
+        "tp": draw(powers),
+        "pp": pp,
+        "dp": draw(powers),
+        "ep": draw(st.sampled_from([1.0, 8.0])) if job.architecture.moe_layers else 1.0,
+        "zero": draw(st.sampled_from([0.0, 1.0, 2.0, 3.0])),
+        "sp": draw(st.sampled_from([0.0, 1.0])),
+        "flash": draw(st.sampled_from([0.0, 1.0])),
+        "recompute": draw(st.sampled_from([0.0, 1.0, 2.0])),
+        "micro_batch": draw(powers),
+        "stage_layers": float(np.ceil(job.architecture.layers / pp)),
+    }
+    return job, layout(job, **degrees), draw(st.sampled_from(sorted(STACKS)))
+
+
+def device(job: Job, laid: Layout, name: str) -> float:
+    return float(memory(job, laid, NO_MACHINE, STACKS[name]).device_bytes)
+
+
+@given(candidates())
+def test_parts_sum_to_what_is_allocated(candidate):
+    job, laid, name = candidate
+    peak = memory(job, laid, NO_MACHINE, STACKS[name])
+    parts = [getattr(peak, field.name) for field in fields(peak)][:6]
+    assert all(part >= 0 for part in parts)
+    assert sum(parts) == pytest.approx(peak.allocated_bytes)
+    assert peak.allocated_bytes <= peak.reserved_bytes <= peak.device_bytes
+
+
+@given(candidates(), st.sampled_from(["micro_batch", "sequence"]))
+def test_more_tokens_never_take_less(candidate, what):
+    job, laid, name = candidate
+    longer = replace(job, sequence_tokens=2 * job.sequence_tokens)
+    larger = replace(laid, micro_batch=2 * laid.micro_batch)
+    more = device(longer, laid, name) if what == "sequence" else device(job, larger, name)
+    assert more >= device(job, laid, name)
+
+
+@given(candidates(), st.sampled_from(["tp", "cp", "shard_devices", "sp", "flash", "offload"]))
+def test_splitting_never_takes_more(candidate, degree):
+    job, laid, name = candidate
+    flag = degree in ("sp", "flash", "offload")
+    if degree == "shard_devices" and laid.shard_devices == 1:
+        laid = replace(laid, shard_devices=2.0)  # a single device gathers nothing
+    before = replace(laid, **{degree: 0.0}) if flag else laid
+    after = replace(laid, **{degree: 1.0 if flag else 2 * getattr(laid, degree)})
+    assert device(job, after, name) <= device(job, before, name) * (1 + 1e-12)
+
+
+@given(candidates())
+def test_recompute_never_takes_more(candidate):
+    """From 8 blocks on a stage: recompute works on a whole block at once, which one or two blocks do not repay."""
+    job, laid, name = candidate
+    laid = replace(laid, pp=1.0, stage_layers=job.architecture.layers)
+    full, selective, none = (device(job, replace(laid, recompute=depth), name) for depth in (2.0, 1.0, 0.0))
+    assert selective <= none * (1 + 1e-12)
+    assert full <= max(selective, none)
+
+
+@given(candidates(), st.sampled_from([1.0, 2.0, 3.0]))
+def test_sharded_states_never_take_more(candidate, zero):
+    """Parameters that are gathered take buffers of their own: only states are compared."""
+    job, laid, name = candidate
+    laid = replace(laid, pp=1.0, stage_layers=job.architecture.layers)
+    one, other = (memory(job, replace(laid, zero=stage), NO_MACHINE, STACKS[name]) for stage in (zero - 1, zero))
+    states = [peak.weights_bytes + peak.gradients_bytes + peak.optimizer_bytes for peak in (one, other)]
+    assert states[1] <= states[0] * (1 + 1e-12)
+
+
+@given(st.lists(candidates(), min_size=2, max_size=5))
+def test_many_at_once_equal_each_alone(found):
+    jobs, laid = join([job for job, _, _ in found]), join([laid for _, laid, _ in found])
+    together = memory(jobs, laid, NO_MACHINE, STACKS["megatron-core"])
+    for index, (job, one, _) in enumerate(found):
+        alone = memory(job, one, NO_MACHINE, STACKS["megatron-core"])
+        for field in fields(alone):
+            value = np.broadcast_to(getattr(together, field.name), (len(found),))[index]
+            assert value == pytest.approx(getattr(alone, field.name))
