@@ -13,7 +13,6 @@ from scipy.optimize import least_squares
 from fit.kernel_fits import NOISE, Chip
 from fit.kernel_pool import Estimate, Pooled, lookup
 from steelyard.step.collectives import (
-    group_bytes_per_s,
     hierarchical_all_gather_s,
     hierarchical_all_reduce_s,
     hierarchical_all_to_all_s,
@@ -93,7 +92,7 @@ def _time_s(run: Run, chip: Chip, values: dict[Key, dict[str, Pooled]], efficien
         for name in ("link_efficiency", "link_hop_s")
     )
     near = run.ranks / run.domains
-    rate = group_bytes_per_s(chip.link_bytes_per_s * link, near)
+    rate = chip.link_bytes_per_s * link
     nic = FABRICS[run.system][2] * efficiency
     formula = FORMULAS.get(run.collective, hierarchical_all_gather_s)
     return float(formula(run.payload_bytes, near, run.domains, rate, nic, start, hop_s))

@@ -156,14 +156,14 @@ def hierarchical_all_reduce_s(
 ) -> Seconds:
     r"""Time one all-reduce over several domains holds the wires.
 
-    .. math:: W = \max\!\left(2\,\frac{g-1}{g}\,\frac{B}{\beta},\; 2\,\frac{k-1}{k}\,\frac{B}{g\,\beta'}\right),
+    .. math:: W = \max\!\left(2\,\frac{g-1}{g}\,\frac{B}{\beta_g},\; 2\,\frac{k-1}{k}\,\frac{B}{g\,\beta'}\right),
         \qquad a = \alpha\,\frac{g+8}{10} + (k-1)\,\alpha', \qquad t = W + a + \sqrt{W a}
 
     Args:
         payload_bytes: buffer of one rank, :math:`B` [byte]
         ranks_in_domain: ranks of the group in one domain, :math:`g` [-]
         domains: that the group spans, :math:`k` [-]
-        link_bytes_per_s: achieved by one rank inside its domain, :math:`\beta` [byte/s]
+        link_bytes_per_s: achieved by one rank of a large domain (`group_bytes_per_s` gives :math:`\beta_g`) [byte/s]
         nic_bytes_per_s: achieved by one rank's share of the network, :math:`\beta'` [byte/s]
         link_hop_s: an empty collective between two ranks of a domain, :math:`\alpha` [s]
         nic_hop_s: each further domain, :math:`\alpha'` [s]
@@ -172,9 +172,9 @@ def hierarchical_all_reduce_s(
     Limits: every rank has its own share of the network; no in-network reduction, no congestion.
 
     >>> hierarchical_all_reduce_s(1e9, 8, 1, 450e9, 50e9, 0.0, 0.0)
-    0.00388889
+    0.00408333
     >>> hierarchical_all_reduce_s(1e9, 8, 4, 450e9, 50e9, 0.0, 0.0)
-    0.00388889
+    0.00408333
     >>> hierarchical_all_reduce_s(1e9, 1, 4, 450e9, 50e9, 0.0, 0.0)
     0.03
     """
@@ -193,14 +193,14 @@ def hierarchical_all_gather_s(
 ) -> Seconds:
     r"""Time one all-gather or reduce-scatter over several domains holds the wires.
 
-    .. math:: W = \max\!\left(\frac{g-1}{g}\,\frac{B}{\beta},\; \frac{k-1}{k}\,\frac{B}{g\,\beta'}\right),
+    .. math:: W = \max\!\left(\frac{g-1}{g}\,\frac{B}{\beta_g},\; \frac{k-1}{k}\,\frac{B}{g\,\beta'}\right),
         \qquad a = \alpha\,\frac{g+8}{10} + (k-1)\,\alpha', \qquad t = W + a + \sqrt{W a}
 
     Args:
         payload_bytes: the whole gathered (or unreduced) buffer, :math:`B` [byte]
         ranks_in_domain: ranks of the group in one domain, :math:`g` [-]
         domains: that the group spans, :math:`k` [-]
-        link_bytes_per_s: achieved by one rank inside its domain, :math:`\beta` [byte/s]
+        link_bytes_per_s: achieved by one rank of a large domain (`group_bytes_per_s` gives :math:`\beta_g`) [byte/s]
         nic_bytes_per_s: achieved by one rank's share of the network, :math:`\beta'` [byte/s]
         link_hop_s: an empty collective between two ranks of a domain, :math:`\alpha` [s]
         nic_hop_s: each further domain, :math:`\alpha'` [s]
@@ -209,7 +209,7 @@ def hierarchical_all_gather_s(
     Limits: as `hierarchical_all_reduce_s`.
 
     >>> hierarchical_all_gather_s(8e9, 8, 4, 350e9, 50e9, 0.0, 0.0)
-    0.02
+    0.021
     """
     wire = payload_bytes * _gather_share(ranks_in_domain, domains, link_bytes_per_s, nic_bytes_per_s)
     return _in_chunks(wire, _start_s(ranks_in_domain, link_hop_s) + nic_hop_s * (domains - 1))
@@ -226,14 +226,14 @@ def hierarchical_all_to_all_s(
 ) -> Seconds:
     r"""Time one all-to-all over several domains holds the wires: peers near and far are served side by side.
 
-    .. math:: W = \max\!\left(\frac{g-1}{gk}\,\frac{B}{\beta},\; \frac{k-1}{k}\,\frac{B}{\beta'}\right),
+    .. math:: W = \max\!\left(\frac{g-1}{gk}\,\frac{B}{\beta_g},\; \frac{k-1}{k}\,\frac{B}{\beta'}\right),
         \qquad a = \alpha\,\frac{g+8}{10} + (k-1)\,\alpha', \qquad t = W + a + \sqrt{W a}
 
     Args:
         payload_bytes: what one rank holds, its own share included, :math:`B` [byte]
         ranks_in_domain: ranks of the group in one domain, :math:`g` [-]
         domains: that the group spans, :math:`k` [-]
-        link_bytes_per_s: achieved by one rank inside its domain, :math:`\beta` [byte/s]
+        link_bytes_per_s: achieved by one rank of a large domain (`group_bytes_per_s` gives :math:`\beta_g`) [byte/s]
         nic_bytes_per_s: achieved by one rank's share of the network, :math:`\beta'` [byte/s]
         link_hop_s: an empty collective between two ranks of a domain, :math:`\alpha` [s]
         nic_hop_s: each further domain, :math:`\alpha'` [s]
@@ -243,11 +243,11 @@ def hierarchical_all_to_all_s(
     Limits: equal shares; a token sent to a far domain once for several experts (dispatch by node) sends fewer bytes.
 
     >>> hierarchical_all_to_all_s(8e9, 8, 1, 350e9, 50e9, 0.0, 0.0)
-    0.02
+    0.021
     >>> hierarchical_all_to_all_s(8e9, 8, 2, 350e9, 50e9, 0.0, 0.0)
     0.08
     """
-    near = (ranks_in_domain - 1) / (ranks_in_domain * link_bytes_per_s)
+    near = (ranks_in_domain - 1) / (ranks_in_domain * group_bytes_per_s(link_bytes_per_s, ranks_in_domain))
     far = (domains - 1) / nic_bytes_per_s
     wire = payload_bytes / domains * np.maximum(near, far)
     return _in_chunks(wire, _start_s(ranks_in_domain, link_hop_s) + nic_hop_s * (domains - 1))
@@ -257,7 +257,7 @@ def _gather_share(
     near: Count, far: Count, link_bytes_per_s: BytesPerSecond, nic_bytes_per_s: BytesPerSecond
 ) -> Seconds:
     """Seconds a gathered byte holds the busier wire: (g-1)/g on the link, (k-1)/k of 1/g on the network."""
-    link = (near - 1) / link_bytes_per_s
+    link = (near - 1) / group_bytes_per_s(link_bytes_per_s, near)
     nic = (far - 1) / (far * nic_bytes_per_s)
     share: Seconds = np.maximum(link, nic) / near
     return share

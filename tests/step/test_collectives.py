@@ -1,0 +1,136 @@
+"""Collectives: published bus bandwidths, laws, and what holds where one domain meets several."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from steelyard import catalog
+from steelyard.catalog.gather import kernels
+from steelyard.step.collectives import (
+    all_gather_s,
+    all_reduce_s,
+    all_to_all_s,
+    group_bytes_per_s,
+    hierarchical_all_gather_s,
+    hierarchical_all_reduce_s,
+    hierarchical_all_to_all_s,
+    reduce_scatter_s,
+    send_s,
+)
+
+FLAT = (all_reduce_s, all_gather_s, reduce_scatter_s, all_to_all_s)
+PAIRS = (
+    (hierarchical_all_reduce_s, all_reduce_s),
+    (hierarchical_all_gather_s, all_gather_s),
+    (hierarchical_all_to_all_s, all_to_all_s),
+)
+MIB = 2.0**20
+
+payloads = st.floats(1e3, 1e11)
+counts = st.integers(2, 512).map(float)
+hops = st.floats(0, 1e-3)
+
+
+def bus_gb_per_s(nodes: int, payload: float) -> float:
+    """Return the bus bandwidth of an all-reduce over nodes of 8 B200 on EFA, as nccl-tests would print it."""
+    row = catalog.load().accelerator("B200")
+    with_ = kernels(row, "bf16")
+    link = row.facts.value("link_bandwidth") * with_.link_efficiency
+    nic = 50e9 * with_.nic_efficiency
+    seconds = hierarchical_all_reduce_s(payload, 8, nodes, link, nic, with_.link_hop_s, with_.nic_hop_s)
+    ranks = 8 * nodes
+    return float(2 * (ranks - 1) / ranks * payload / seconds / 1e9)
+
+
+@pytest.mark.parametrize(
+    ("nodes", "mib", "measured"),
+    [  # stas00, ml-engineering, network/README.md: p6-b200, one node and four
+        (1, 16, 255),
+        (1, 128, 568),
+        (1, 1024, 723),
+        (4, 1, 5.4),
+        (4, 16, 64),
+        (4, 128, 198),
+        (4, 1024, 362),
+    ],
+)
+def test_bus_bandwidth_of_b200_nodes(nodes: int, mib: int, measured: float) -> None:
+    assert bus_gb_per_s(nodes, mib * MIB) == pytest.approx(measured, rel=0.35)
+
+
+def test_the_worked_example_of_nccl_tests() -> None:
+    # PERFORMANCE.md: busbw = algbw * 2(n-1)/n, so 8 ranks at 100 GB/s of bus bandwidth need 17.5 ms for 1 GB
+    assert all_reduce_s(1e9, 8, 100e9, 0.0) == pytest.approx(1e9 * 2 * 7 / 8 / 100e9)
+    assert all_gather_s(1e9, 8, 100e9, 0.0) == pytest.approx(1e9 * 7 / 8 / 100e9)
+
+
+@pytest.mark.parametrize("formula", FLAT)
+def test_a_lone_rank_takes_no_time(formula: object) -> None:
+    assert formula(1e9, 1, 100e9, 1e-5) == 0  # type: ignore[operator]
+
+
+@pytest.mark.parametrize("formula", FLAT)
+@given(payload=payloads, ranks=counts, hop=hops)
+def test_flat_laws(formula: object, payload: float, ranks: float, hop: float) -> None:
+    def seconds(payload: float, ranks: float, rate: float) -> float:
+        return float(formula(payload, ranks, rate, hop))  # type: ignore[operator]
+
+    assert seconds(payload, ranks, 1e11) > seconds(payload, ranks, 2e11)
+    assert seconds(payload, ranks, 1e11) < seconds(2 * payload, ranks, 1e11)
+    assert seconds(payload, ranks, 1e11) < seconds(payload, ranks + 1, 1e11)
+    assert seconds(payload, ranks, 1e11) >= payload * (ranks - 1) / ranks / 1e11 * (1 - 1e-12)
+    assert 2 * seconds(payload, ranks, 1e11) * (1 + 1e-12) >= seconds(2 * payload, ranks, 1e11), (
+        "one message costs no more than its two halves"
+    )
+
+
+@pytest.mark.parametrize(("nested", "flat"), PAIRS)
+@given(payload=payloads, ranks=counts, hop=hops)
+def test_one_domain_is_flat(nested: object, flat: object, payload: float, ranks: float, hop: float) -> None:
+    whole = nested(payload, ranks, 1.0, 3e11, 5e10, hop, 1e-4)  # type: ignore[operator]
+    assert whole == pytest.approx(flat(payload, ranks, group_bytes_per_s(3e11, ranks), hop))  # type: ignore[operator]
+
+
+@pytest.mark.parametrize(("nested", "flat"), PAIRS)
+@given(payload=payloads, domains=counts)
+def test_one_rank_a_domain_is_a_ring_of_adapters(nested: object, flat: object, payload: float, domains: float) -> None:
+    whole = nested(payload, 1.0, domains, 3e11, 5e10, 1e-5, 0.0)  # type: ignore[operator]
+    assert whole == pytest.approx(flat(payload, domains, 5e10, 0.0))  # type: ignore[operator]
+
+
+@pytest.mark.parametrize("nested", [pair[0] for pair in PAIRS])
+@given(payload=payloads, near=st.integers(1, 72).map(float), far=st.integers(1, 512).map(float), hop=hops)
+def test_nested_laws(nested: object, payload: float, near: float, far: float, hop: float) -> None:
+    def seconds(far: float = far, link: float = 3e11, nic: float = 5e10, payload: float = payload) -> float:
+        return float(nested(payload, near, far, link, nic, 1e-5, hop))  # type: ignore[operator]
+
+    assert seconds(link=6e11) <= seconds()
+    assert seconds(nic=1e11) <= seconds()
+    assert seconds(payload=2 * payload) >= seconds()
+    assert seconds(far=2 * far) >= seconds() * (1 - 1e-12) or nested is hierarchical_all_to_all_s
+
+
+def test_an_all_reduce_is_a_reduce_scatter_and_an_all_gather_on_a_silent_wire() -> None:
+    halves = reduce_scatter_s(1e9, 8, 1e11, 0.0) + all_gather_s(1e9, 8, 1e11, 0.0)
+    assert all_reduce_s(1e9, 8, 1e11, 0.0) == pytest.approx(halves)
+
+
+def test_small_messages_pay_the_start_and_large_ones_the_wire() -> None:
+    sizes = MIB * np.array([1e-3, 1.0, 64.0, 4096.0])
+    seconds = all_reduce_s(sizes, 8, 350e9, 10e-6)
+    rate = 2 * 7 / 8 * sizes / seconds
+    assert seconds[0] == pytest.approx(10e-6 * 16 / 10, rel=0.05)
+    assert np.all(np.diff(rate) > 0)
+    assert rate[-1] == pytest.approx(350e9, rel=0.05)
+
+
+def test_two_ranks_reach_three_quarters_of_eight() -> None:
+    # nccl-tests, all-gather of 512 MiB on H100 (aiconfigurator@095f58a5): 258 GB/s at 2 ranks, 317 at 4, 335 at 8
+    rates = group_bytes_per_s(337e9 * 7.35 / 7, np.array([2.0, 4.0, 8.0]))
+    np.testing.assert_allclose(rates / 1e9, [258, 317, 337], rtol=0.03)
+
+
+def test_a_message_between_two_ranks() -> None:
+    assert send_s(0.0, 50e9, 1e-5) == 1e-5
+    assert send_s(50e9, 50e9, 0.0) == 1
