@@ -27,9 +27,11 @@ MASK = "a dropout mask is one byte an element"
 PRECISION = "a precision is recognised by its bytes"
 COUNTED_BYTES = {
     "step.activations.block_bytes": MASK,
+    "step.activations.block_score_bytes": MASK,
     "step.activations.expert_bytes": MASK,
     "step.activations.score_bytes": MASK,
     "step.activations.whole_bytes": MASK,
+    "step.buffers.kept_bytes": MASK,
     "step.memory.memory": MASK,
     "step.states.states": PRECISION,
     "step.states.weight_bytes": PRECISION,

@@ -51,8 +51,9 @@ def memory(job: Job, layout: Layout, machine: Machine, stack: Stack) -> StepMemo
     peak = _peak(job, layout, stack, _first(job, layout))
     if np.any(layout.pp > 1):
         peak = _heavier(peak, _peak(job, layout, stack, _last(job, layout)))
-    if np.any(layout.pp > 2) and np.any((arch.moe_layers > 0) & (arch.moe_layers < arch.layers)):
-        peak = _heavier(peak, _peak(job, layout, stack, _second(job, layout)))
+    between = (np.asarray(layout.pp) > 2) & (np.asarray(arch.moe_layers) > 0) & (arch.moe_layers < arch.layers)
+    if np.any(between):
+        peak = _heavier(peak, _peak(job, layout, stack, _second(job, layout, np.where(between, 1.0, 0.0))))
     allocated = peak.total_bytes()
     reserved = allocated * stack.reserved_scale
     return StepMemory(
@@ -113,11 +114,11 @@ def _first(job: Job, layout: Layout) -> Stage:
     )
 
 
-def _second(job: Job, layout: Layout) -> Stage:
+def _second(job: Job, layout: Layout, exists: Share) -> Stage:
     arch = job.architecture
     leading, _ = _leading_dense(job, layout)
     return Stage(
-        blocks=np.where(np.asarray(layout.pp) > 2, layout.stage_layers, 0.0),
+        blocks=exists * layout.stage_layers,
         sparse=np.where(leading, 1.0, arch.moe_layers / arch.layers),
         vocab_params=0.0,
         in_flight=in_flight(layout.pp, layout.vpp, np.minimum(layout.pp - 1, 1), layout.micro_batches),
@@ -127,18 +128,19 @@ def _second(job: Job, layout: Layout) -> Stage:
 
 
 def _last(job: Job, layout: Layout) -> Stage:
-    """A stage fewer than the others leaves blocks missing: up to one a stage in an even cut, else all on the last."""
+    """An even cut leaves it one block short at most; a stage cut by cost leaves it what the others do not take."""
     arch = job.architecture
     leading, _ = _leading_dense(job, layout)
-    missing = layout.stage_layers * layout.pp - arch.layers
+    missing = np.maximum(layout.stage_layers * layout.pp - arch.layers, 0)
     fewer = np.where(missing < layout.pp, np.minimum(missing, 1), missing)
+    exists = np.where(np.asarray(layout.pp) > 1, 1.0, 0.0)
     return Stage(
-        blocks=np.maximum(layout.stage_layers - fewer, 0),
+        blocks=exists * np.maximum(layout.stage_layers - fewer, 0),
         sparse=np.where(leading, 1.0, arch.moe_layers / arch.layers),
-        vocab_params=np.where(arch.head_params, arch.head_params, arch.embedding_params),
+        vocab_params=exists * np.where(arch.head_params, arch.head_params, arch.embedding_params),
         in_flight=in_flight(layout.pp, layout.vpp, layout.pp - 1, layout.micro_batches),
         first=0.0,
-        last=1.0,
+        last=exists,
     )
 
 

@@ -107,19 +107,12 @@ def states(job: Job, layout: Layout, stack: Stack, params: RankParams) -> States
     Limits: gradients are at least as wide as an element; without a master copy there is nothing to update from.
     """
     trained = job.trainable_share
-    split_optimizer, split_gradients, split_weights = _split(layout, stack)
-    saved = params.whole - params.shard
-    host = 1 - layout.offload
-    weights = weight_bytes(job, stack) * (params.whole - split_weights * saved)
-    gradients = np.maximum(stack.grad_bytes, job.element_bytes) * trained * (params.whole - split_gradients * saved)
+    whole, shard, zero = params.whole, params.shard, np.asarray(layout.zero)
+    mine = np.where(zero >= stack.grad_sharded_from, shard * (1 - layout.offload), whole)
     update = np.where(np.asarray(job.master_bytes) > 0, stack.update_bytes, 0.0)
-    optimizer: Bytes = (job.master_bytes + job.moment_bytes + update) * trained
+    each: Bytes = (job.master_bytes + job.moment_bytes + update) * trained * (1 - layout.offload)
     return States(
-        weights_bytes=weights,
-        gradients_bytes=gradients * (1 - layout.offload * split_gradients),
-        optimizer_bytes=optimizer * host * (params.whole - split_optimizer * saved),
+        weights_bytes=weight_bytes(job, stack) * np.where(zero >= 3, shard, whole),
+        gradients_bytes=np.maximum(stack.grad_bytes, job.element_bytes) * trained * mine,
+        optimizer_bytes=each * np.where(zero >= 1, shard, whole),
     )
-
-
-def _split(layout: Layout, stack: Stack) -> tuple[Share, Share, Share]:
-    return layout.zero >= 1, layout.zero >= stack.grad_sharded_from, layout.zero >= 3  # type: ignore[return-value]
