@@ -16,18 +16,31 @@ JOB_OPTIONS = (
     ("--task", "NAME", "pretrain, continued_pretrain, full_ft, lora or qlora."),
     ("--stack", "NAME", "Software stack: megatron-core, fsdp2, deepspeed, maxtext ..."),
 )
-SPACE_OPTIONS = (
-    ("--accelerators", "LIST", "Devices to consider: H100,H200:64,TPU-v5p. Default: all."),
+OFFER_OPTIONS = (
     ("--regions", "LIST", "Places to consider: 'aws/us-*,gcp/europe-*'. Default: all."),
     ("--providers", "LIST", "Providers to consider: aws,gcp. Default: all."),
-    ("--max-devices", "COUNT", "At most so many devices."),
     ("--purchase", "LIST", "on-demand, spot or both. Default: on-demand."),
+)
+SPACE_OPTIONS = (
+    ("--accelerators", "LIST", "Devices to consider: H100,H200:64,TPU-v5p. Default: all."),
+    ("--max-devices", "COUNT", "At most so many devices."),
+    *OFFER_OPTIONS,
 )
 LIMIT_OPTIONS = (
     ("--by", "WHEN", "Deadline: 7d, 12h, 2027-03-01, Fri."),
     ("--budget", "USD", "At most so much money in all: 5000, 1.2M."),
     ("--co2e-max", "MASS", "At most so much CO2e: 500kg, 2t."),
     ("--energy-max", "ENERGY", "At most so much energy at the facility's meter: 10MWh."),
+)
+
+
+CARBON_KINDS = ("location-gross", "location-net", "market", "marginal")
+CARBON = click.option(
+    "--carbon",
+    type=click.Choice(CARBON_KINDS),
+    default="location-gross",
+    callback=lambda _context, _option, value: value.replace("-", "_"),
+    help="Which kind of CO2e is weighed. Default: location-gross.",
 )
 
 

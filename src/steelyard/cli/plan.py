@@ -4,24 +4,37 @@ from typing import Any
 
 import click
 
-from steelyard.cli.options import JOB_OPTIONS, LIMIT_OPTIONS, SPACE_OPTIONS, given_options, job_argument, read
+from steelyard.cli.options import CARBON, JOB_OPTIONS, LIMIT_OPTIONS, SPACE_OPTIONS, given_options, job_argument, read
 from steelyard.cli.progress import progress
-from steelyard.cli.say import json_option
+from steelyard.cli.say import json_option, say, tell
 
 
 @click.command(short_help="The exact frontier of time, money, energy and CO2e for a training job.")
 @job_argument
 @given_options(JOB_OPTIONS, LIMIT_OPTIONS, SPACE_OPTIONS)
+@CARBON
 @json_option
-@click.pass_context
-def plan(context: click.Context, job: str, as_json: bool, **given: Any) -> None:
+def plan(job: str, carbon: str, as_json: bool, **given: Any) -> None:
     """Find the exact frontier of time, money, energy and CO2e for JOB.
 
     JOB is a model's name (llama-3-8b), a job file (job.yaml), or a config.json or its folder. Options win over the
     file. Exit code 3: nothing satisfies the job; what fails and the smallest relaxations are printed.
     """
     from steelyard import search
+    from steelyard.cli.points import described, sources_of
+    from steelyard.errors import Infeasible
+    from steelyard.report.encode import plain
 
     spec = read(job, given)
     with progress("weighing candidates") as tick:
-        found = search.plan(spec, tick)
+        found = search.plan(spec, tick, carbon)
+    points = [described(point) for point in found.points]
+    mapping = plain(search.plan_mapping(found)) | {"frontier": points, "sources": sources_of(found.points, spec)}
+    if as_json:
+        tell(mapping)
+    else:
+        from steelyard.report import plan as pages
+
+        say(pages.plan(mapping) if found.feasible else pages.infeasible(mapping))
+    if not found.feasible:
+        click.get_current_context().exit(Infeasible.exit_code)

@@ -7,7 +7,7 @@ from typing import Final
 from rich.console import RenderableType
 
 from steelyard.report import figures
-from steelyard.report.page import blank, heading, table
+from steelyard.report.page import blank, bullets, heading, table
 from steelyard.report.terms import Term, formula
 from steelyard.tables import Draw, Energy, Prediction, StepMemory
 
@@ -67,8 +67,10 @@ def shares(parts: Iterable[Term]) -> RenderableType:
 def formulas(parts: Iterable[Term]) -> list[RenderableType]:
     """Return every formula of these terms once: what it is and where it was published."""
     made = [formula(name) for name in dict.fromkeys(part.formula for part in parts)]
-    rows = [[one["formula"], one["what"], one["source"]] for one in made]
-    return [heading("Formulas"), table(["formula", "what", "source"], rows)]
+    lines = [
+        f"{one['formula']}: {one['what']}" + (f" Source: {one['source']}" if one["source"] else "") for one in made
+    ]
+    return [heading("Formulas"), bullets(lines)]
 
 
 def _share(share: float) -> list[str]:

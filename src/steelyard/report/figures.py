@@ -21,11 +21,14 @@ TIME: Final[Ladder] = (
 ENERGY: Final[Ladder] = ((3.6e12, "GWh"), (3.6e9, "MWh"), (3.6e6, "kWh"), (3.6e3, "Wh"), (1.0, "J"))
 POWER: Final[Ladder] = ((1e6, "MW"), (1e3, "kW"), (1.0, "W"))
 MASS: Final[Ladder] = ((1e6, "kt"), (1e3, "t"), (1.0, "kg"), (1e-3, "g"))
-MEMORY: Final[Ladder] = ((2.0**40, "TiB"), (2.0**30, "GiB"), (2.0**20, "MiB"), (2.0**10, "KiB"), (1.0, "B"))
+MEMORY: Final[Ladder] = ((2.0**40, "TiB"), (2.0**30, "GiB"), (2.0**20, "MiB"), (2.0**10, "KiB"), (1.0, "bytes"))
 MONEY: Final[Ladder] = ((1e9, "bn"), (1e6, "M"), (1.0, ""))
 VOLUME: Final[Ladder] = ((1.0, "m³"), (1e-3, "L"))
 COUNT: Final[Ladder] = ((1e12, "T"), (1e9, "B"), (1e6, "M"), (1e3, "k"), (1.0, ""))
 FLOP_RATE: Final[Ladder] = ((1e18, "EFLOP/s"), (1e15, "PFLOP/s"), (1e12, "TFLOP/s"), (1e9, "GFLOP/s"))
+
+SCALES: Final = frozenset({"k", "M", "B", "T", "bn"})
+"""Symbols that stand close to their number, as people write them: 20B tokens, $1.2M."""
 
 UNKNOWN: Final = "unknown"
 BAR: Final = "█"
@@ -63,7 +66,7 @@ def dollars(value: float | None, low: float | None = None, high: float | None = 
     """Return a sum of money, to the cent below 10 dollars, with its interval when there is one.
 
     >>> dollars(4812.3, 4150, 5900), dollars(12_345_678), dollars(2.989)
-    ('$4,812 (4,150–5,900)', '$12.3 M', '$2.99')
+    ('$4,812 (4,150–5,900)', '$12.3M', '$2.99')
     """
     if not _known(value):
         return UNKNOWN
@@ -138,4 +141,4 @@ def _base(ladder: Ladder) -> tuple[float, str]:
 
 
 def _joined(text: str, symbol: str) -> str:
-    return f"{text} {symbol}".rstrip()
+    return f"{text}{'' if symbol in SCALES else ' '}{symbol}".rstrip()

@@ -16,7 +16,9 @@ Point = Mapping[str, Any]
 def plan(found: Mapping[str, Any]) -> list[RenderableType]:
     """Return the page of a plan, given as the mapping that `--json` prints."""
     points = found["frontier"]
-    parts: list[RenderableType] = [heading(str(found["summary"])), blank(), points_table(points)]
+    parts: list[RenderableType] = [heading(str(found["summary"])), blank(), points_table(points), blank()]
+    parts.append(paragraph(convention(found)))
+    parts += bound(points)
     parts += _section("Why the rivals lost", found.get("rivals", ()))
     parts += chart(found.get("points") or points, points)
     parts += _section("Assumed", found.get("assumptions", ()))
@@ -29,6 +31,19 @@ def infeasible(found: Mapping[str, Any]) -> list[RenderableType]:
     parts: list[RenderableType] = [heading(str(found["summary"])), blank(), paragraph(str(found["reason"]), 0)]
     parts += _section("Smallest relaxations, any one of which makes it feasible", found.get("relaxations", ()))
     return [*parts, *_section("Assumed", found.get("assumptions", ()))]
+
+
+def convention(found: Mapping[str, Any]) -> str:
+    """Return what the figures are: intervals, which CO2e, and how many candidates were weighed.
+
+    >>> convention({"carbon_kind": "location_gross", "counts": {"considered": 12000, "frontier": 40}})
+    'In brackets 90 % intervals. CO2e is operational, location gross. 12,000 layouts weighed; 40 on the frontier.'
+    """
+    counts = found["counts"]
+    return (
+        f"In brackets 90 % intervals. CO2e is operational, {str(found['carbon_kind']).replace('_', ' ')}. "
+        f"{counts['considered']:,} layouts weighed; {counts['frontier']:,} on the frontier."
+    )
 
 
 def points_table(points: Sequence[Point]) -> RenderableType:
@@ -101,9 +116,14 @@ LINES: Final[Mapping[str, Callable[[Point], str]]] = {
     "offer": lambda point: str(point.get("offer", "")),
     "site": lambda point: str(point.get("site", "")),
     "price": price,
-    "binds": lambda point: str(point.get("binds", "")),
 }
 """What is said of a point, in this order."""
+
+
+def bound(points: Sequence[Point]) -> list[RenderableType]:
+    """Return what binds each point."""
+    lines = [f"{point['label']}: {point['binds']}" for point in points if point.get("binds")]
+    return _section("What binds", lines)
 
 
 def chart(points: Sequence[Point], named: Sequence[Point]) -> list[RenderableType]:

@@ -62,8 +62,8 @@ def _fits(shares: Mapping[str, float]) -> list[RenderableType]:
     if not shares:
         return []
     text = (
-        f"Of {shares['ran_out']:,.0f} runs that ran out of memory {percent(shares['ran_out_refused'])} are predicted not "
-        f"to fit; of {shares['ran']:,.0f} that ran, {percent(shares['ran_allowed'])} are predicted to fit."
+        f"Of {shares['ran_out']:,.0f} runs that ran out of memory {percent(shares['ran_out_refused'])} are predicted "
+        f"not to fit; of {shares['ran']:,.0f} that ran, {percent(shares['ran_allowed'])} are predicted to fit."
     )
     return [heading("Does it fit"), paragraph(text), blank()]
 

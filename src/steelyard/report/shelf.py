@@ -8,7 +8,7 @@ from typing import Any
 from rich.console import RenderableType
 
 from steelyard.catalog.schema import Accelerator, Fact, Facts, Offer, Site, Source, System
-from steelyard.report.figures import UNKNOWN, age, number
+from steelyard.report.figures import number
 from steelyard.report.page import blank, bullets, heading, paragraph, table
 
 KG_PER_KWH_J = 1 / 3.6e6
@@ -63,7 +63,7 @@ def systems(rows: Iterable[System]) -> list[RenderableType]:
 
 def offers(rows: Sequence[Offer], today: date) -> list[RenderableType]:
     """Return the list of offers, dollars an hour for one device, with the age of the price."""
-    columns = ["|offer", "|devices", ">on-demand $/h", ">spot $/h", "|price", "|in doubt"]
+    columns = ["offer", "|devices", ">on-demand", ">spot", ">age", "in doubt"]
     return [
         table(
             columns,
@@ -82,8 +82,8 @@ def offers(rows: Sequence[Offer], today: date) -> list[RenderableType]:
         ),
         blank(),
         paragraph(
-            "Dollars an hour for one device; an offer is sold as the instance named. A price in doubt is never planned "
-            "with; `steelyard catalog offers NAME` says why.",
+            "Dollars an hour for one device, and the age of the on-demand price; an offer is sold as the instance "
+            "named. A price in doubt is never planned with; `steelyard catalog offers NAME` says why.",
             0,
         ),
     ]
@@ -210,4 +210,5 @@ def _per_device(offer: Offer, purchase: str) -> str:
 
 def _price_age(offer: Offer, today: date) -> str:
     price = offer.prices.get("on-demand")
-    return age(price.age_days(today)) if price else UNKNOWN
+    days = price.age_days(today) if price else math.nan
+    return "" if math.isnan(days) else f"{days:.0f} d"

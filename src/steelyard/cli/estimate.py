@@ -1,0 +1,33 @@
+"""`steelyard estimate`: one pinned configuration."""
+
+from typing import Any
+
+import click
+
+from steelyard.cli.options import CARBON, JOB_OPTIONS, OFFER_OPTIONS, given_options, job_argument
+from steelyard.cli.points import PIN_OPTIONS, described, pinned, sources_of
+from steelyard.cli.say import json_option, say, tell
+
+
+@click.command(short_help="One pinned configuration: where its seconds, bytes, joules and dollars go.")
+@job_argument
+@given_options(PIN_OPTIONS, JOB_OPTIONS, OFFER_OPTIONS)
+@CARBON
+@json_option
+def estimate(job: str, carbon: str, as_json: bool, **given: Any) -> None:
+    """Predict one configuration of JOB: time, memory, power, energy, CO2e and money, each with where it goes.
+
+    What does not fit in memory is estimated all the same, and said so.
+    """
+    from steelyard.report.encode import plain
+
+    pin = {name: given.pop(name) for name in ("on", "layout", "site", "offer")}
+    spec, point = pinned(job, carbon, pin, given)
+    headline = described(point) | {"carbon_kind": carbon, "assumptions": list(spec.assumptions)}
+    headline["sources"] = sources_of([point], spec)
+    if as_json:
+        tell(headline | plain(point.prediction))
+        return
+    from steelyard.report.estimate import estimate as page
+
+    say(page(spec.model.name, spec.tokens, headline, point.prediction))

@@ -1,0 +1,123 @@
+"""Citations: exactly the rows of the catalog that a prediction used, each with its source and date."""
+
+import math
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from steelyard.catalog import Catalog, kernels_rows, stack_rows
+from steelyard.catalog.gather import FULL_PRECISIONS
+from steelyard.catalog.policy import policy_rows
+from steelyard.catalog.schema import Accelerator, Facts, Fitted, Offer, Source
+
+
+@dataclass(frozen=True, slots=True)
+class Used:
+    """One row that was used."""
+
+    of: str  # accelerator, system, offer, site, kernels, stack
+    name: str
+    quantity: str
+    value: str
+    source: str  # id in sources.csv, or what a fit was made from
+    checked: str
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What one point stands on, by name; empty: none."""
+
+    accelerator: str
+    precision: str
+    system: str
+    stack: str
+    offer: str = ""
+    purchase: str = ""
+    site: str = ""
+
+
+CHIP: Final = ("memory", "memory_bandwidth", "link_bandwidth", "tdp", "idle_power")
+"""Facts of an accelerator that `catalog.machine` reads, beside its peaks and its link to the host."""
+
+SITE: Final = ("pue", "location_gross", "location_net", "market", "marginal", "water_onsite", "water_offsite")
+
+
+def used(catalog: Catalog, choice: Choice) -> list[Used]:
+    """Return the rows behind one point: devices, machine, calibrated speeds, operation, price and place."""
+    chip = catalog.accelerators[choice.accelerator]
+    return [
+        *_chip(catalog, choice),
+        *_fitted("kernels", kernels_rows(chip, choice.precision, catalog).items()),
+        *_fitted("stack", stack_rows(choice.stack, catalog).items()),
+        *_fitted("operation", policy_rows(choice.purchase or "on-demand").items()),
+        *_deal(catalog, choice),
+    ]
+
+
+def cited(catalog: Catalog, rows: Iterable[Used]) -> list[Source]:
+    """Return the sources of these rows, each once, in the order of their ids."""
+    return [catalog.sources[key] for key in sorted({row.source for row in rows}) if key in catalog.sources]
+
+
+def _chip(catalog: Catalog, choice: Choice) -> Iterator[Used]:
+    chip = catalog.accelerators[choice.accelerator]
+    widths = (choice.precision,) if choice.precision in FULL_PRECISIONS else (choice.precision, "bf16")
+    yield from _facts("accelerator", chip.id, chip.facts, (*(f"peak_{name}" for name in dict.fromkeys(widths)), *CHIP))
+    yield from _host(catalog, chip)
+    yield from _embodied(catalog, chip)
+    if choice.system:
+        row = catalog.systems[choice.system]
+        network = "" if math.isnan(row.nic_gb_per_s) else f", {row.nic_gb_per_s:g} GB/s a node"
+        for source in row.sources:
+            yield Used("system", row.id, f"{row.devices} devices", f"{row.topology}{network}", source, row.checked)
+
+
+def _host(catalog: Catalog, chip: Accelerator) -> Iterator[Used]:
+    """The link to the host: the chip's own, else the bus of its generation."""
+    yield from _facts("accelerator", chip.id, chip.facts, ["host_bandwidth"])
+    bus = chip.facts.fact("pcie_generation")
+    if bus is not None and chip.facts.fact("host_bandwidth") is None:
+        yield from _facts("accelerator", chip.id, chip.facts, ["pcie_generation"])
+        yield from _facts("bus", f"pcie/{bus.value:g}", catalog.buses[f"pcie/{bus.value:g}"], ["bandwidth_x16"])
+
+
+def _embodied(catalog: Catalog, chip: Accelerator) -> Iterator[Used]:
+    """A figure for device and server together, else one for each; none where the device has none."""
+    own = catalog.embodied.get(chip.id)
+    if own is None:
+        return
+    together = own.fact("device_and_server") is not None
+    yield from _facts("embodied", chip.id, own, ["device_and_server"] if together else ["device"])
+    server = f"server/{chip.family}"
+    if not together and server in catalog.embodied:
+        yield from _facts("embodied", server, catalog.embodied[server], ["server_share"])
+
+
+def _deal(catalog: Catalog, choice: Choice) -> Iterator[Used]:
+    for row in catalog.offers:
+        if row.id == choice.offer and choice.purchase in row.prices:
+            price = row.prices[choice.purchase]
+            yield Used("offer", row.id, choice.purchase, f"{price.usd_per_hour:g} USD/h", price.source, price.date)
+            yield from _reclaims(catalog, row, choice.purchase)
+    if choice.site:
+        yield from _facts("site", choice.site, catalog.sites[choice.site].facts, SITE)
+
+
+def _reclaims(catalog: Catalog, offer: Offer, purchase: str) -> Iterator[Used]:
+    band = catalog.interruptions.get((offer.instance, offer.place)) if purchase == "spot" else None
+    if band is not None:
+        yield Used("offer", offer.id, "reclaimed a month", f"{band.low:.0%}–{band.high:.0%}", band.source, band.date)
+
+
+def _facts(of: str, name: str, facts: Facts, quantities: Iterable[str]) -> Iterator[Used]:
+    for quantity in quantities:
+        fact = facts.fact(quantity)
+        if fact is not None:
+            yield Used(of, name, quantity, f"{fact.value:g} {fact.unit}".strip(), fact.source, fact.checked)
+
+
+def _fitted(of: str, rows: Iterable[tuple[str, Fitted]]) -> Iterator[Used]:
+    for quantity, row in rows:
+        spread = f" ± {100 * row.log_sd:.0f} %" if row.log_sd > 0 else ""
+        value = f"{row.value:.4g} {'' if row.unit == '1' else row.unit}".strip() + spread
+        yield Used(of, row.entity, quantity, value, row.source, row.checked)

@@ -1,0 +1,78 @@
+"""One configuration on paper, and the same taken apart to formulas and catalog rows."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import groupby
+from typing import Any
+
+from rich.console import RenderableType
+
+from steelyard.report.breakdown import breakdown, formulas
+from steelyard.report.cite import Used
+from steelyard.report.figures import COUNT, FLOP_RATE, amount
+from steelyard.report.page import blank, bullets, heading, paragraph, table
+from steelyard.report.plan import bound, points_table, sources
+from steelyard.report.terms import terms
+from steelyard.tables import Prediction
+
+
+def estimate(model: str, tokens: float, headline: Mapping[str, Any], found: Prediction) -> list[RenderableType]:
+    """Return the page of one configuration: its figures, then where they go."""
+    return [
+        *_head(model, tokens, headline, found),
+        *breakdown(found, terms(found)),
+        *_assumed(headline["assumptions"]),
+        *sources(headline["sources"]),
+    ]
+
+
+def explanation(
+    model: str, tokens: float, headline: Mapping[str, Any], found: Prediction, rows: Iterable[Used]
+) -> list[RenderableType]:
+    """Return the page of one plan taken apart: terms, the formulas behind them, and the catalog rows used."""
+    parts = terms(found)
+    return [
+        *_head(model, tokens, headline, found),
+        *breakdown(found, parts),
+        blank(),
+        *formulas(parts),
+        blank(),
+        heading("Catalog rows used"),
+        table(["|quantity", "|value", "source", "|checked"], _cells(rows)),
+        *_assumed(headline["assumptions"]),
+        *sources(headline["sources"]),
+    ]
+
+
+def _head(model: str, tokens: float, headline: Mapping[str, Any], found: Prediction) -> list[RenderableType]:
+    return [
+        heading(f"{model} on {amount(tokens, COUNT)} tokens"),
+        blank(),
+        points_table([headline]),
+        *bound([headline]),
+        blank(),
+        paragraph(rate(tokens, headline, found)),
+        blank(),
+    ]
+
+
+def rate(tokens: float, headline: Mapping[str, Any], found: Prediction) -> str:
+    """Return the speed of training in tokens and in FLOPs, the convention named."""
+    achieved = float(found.time.model_flop) / float(found.time.total_s) / headline["devices"]
+    trained = tokens / headline["time_s"]
+    return (
+        f"{trained:,.0f} tokens/s over the whole run; while training {amount(achieved, FLOP_RATE, 3)} a device "
+        "(model FLOPs: forward and backward, causal attention counted as half, the vocabulary included, no recompute)."
+    )
+
+
+def _assumed(lines: Sequence[str]) -> list[RenderableType]:
+    return [blank(), heading("Assumed"), bullets(lines)] if lines else []
+
+
+def _cells(rows: Iterable[Used]) -> list[list[str]]:
+    """Return the rows of the table, those of one thing under its name."""
+    cells: list[list[str]] = []
+    for key, group in groupby(rows, key=lambda row: f"{row.of}: {row.name}"):
+        cells.append([key, "", "", ""])
+        cells += [[f"  {row.quantity}", row.value, row.source, row.checked] for row in group]
+    return cells
