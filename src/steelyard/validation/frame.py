@@ -30,6 +30,9 @@ Texts = NDArray[np.str_]
 FITS = 0.95
 """Share of a device's nominal memory that a configuration may use: research found 92 % of the OOM rows above it."""
 
+RAN = 1.2
+"""The same where the row is known to have run: only a prediction beyond memory's own error rules a layout out."""
+
 
 @dataclass(frozen=True, slots=True)
 class Labels:
@@ -130,8 +133,9 @@ def _settle(rows: Sequence[Row], catalog: Catalog, predictor: Predictor) -> list
     options = [choice for index in open_rows for choice in rows[index].choices]
     tables = _tables([rows[index] for index in owners], options, catalog)
     seconds, held = (np.broadcast_to(one, len(options)) for one in predictor(*tables))
-    over = held > FITS * tables[2].memory_bytes
-    order = np.lexsort((np.where(over, held, seconds), over.astype(float), np.asarray(owners, dtype=float)))
+    over = held > RAN * tables[2].memory_bytes
+    pace = seconds / np.array([choice.batch_sequences for choice in options])
+    order = np.lexsort((np.where(over, held, pace), over.astype(float), np.asarray(owners, dtype=float)))
     firsts = np.unique(np.asarray(owners)[order], return_index=True)
     for owner, first in zip(*firsts, strict=True):
         picked[owner] = options[order[first]]

@@ -82,8 +82,11 @@ def _degrees(
         return [(1.0, case.pp if whole(case.pp) else 1.0, cp, n / cp)]
     if whole(case.tp) and whole(case.pp):
         return [(case.tp, case.pp, cp, _data_parallel(case, cp))]
-    if whole(case.dp) and n % (case.dp * cp) == 0 and not (whole(case.tp) or whole(case.pp)):
-        n_model: tuple[float, ...] = (n / (case.dp * cp),)
+    product = re.search(r"\(TP\*PP\) (\d+) published", case.note)
+    if product:
+        n_model: tuple[float, ...] = (float(product[1]),)
+    elif whole(case.dp) and n % (case.dp * cp) == 0 and not (whole(case.tp) or whole(case.pp)):
+        n_model = (n / (case.dp * cp),)
     else:
         n_model = tuple(2.0**power for power in range(int(math.log2(n)) + 1) if n % (2**power * cp) == 0)
     assumed.add("layout")
@@ -127,7 +130,7 @@ def _batch(case: Case, dp: float, pp: float, assumed: set[str]) -> tuple[float, 
     """Return micro-batch and global batch in sequences; where one is missing it follows from the other.
 
     A rate (tokens/s, TFLOP/s) hardly depends on the batch as long as it fills the device: where neither is stated, one
-    of `TOKENS_IN_FLIGHT` tokens is taken. A step time without a batch means nothing.
+    of `TOKENS_IN_FLIGHT` tokens a device is taken. A step time without a batch means nothing.
     """
     micro, total = case.micro_batch, case.batch_sequences
     if not whole(micro) and not whole(total):
@@ -135,7 +138,7 @@ def _batch(case: Case, dp: float, pp: float, assumed: set[str]) -> tuple[float, 
             raise BadInput("neither the micro-batch nor the global batch is stated")
         assumed.add("batch")
         micro = max(1.0, TOKENS_IN_FLIGHT // case.sequence_tokens)
-        return micro, micro * dp
+        return micro, micro * max(dp, case.devices)
     if not whole(total):
         if pp > 1:
             raise BadInput(f"the global batch is not stated; with {pp:g} pipeline stages it decides the step")
@@ -160,6 +163,8 @@ def _recompute(case: Case, rule: StackRule, assumed: set[str]) -> tuple[float, .
     stated = RECOMPUTE.get(case.recompute.lower())
     if stated is not None:
         return (stated,)
+    if re.search(r"incl\w*\.? (full )?recompute", case.flop_convention):  # what it counts, it does
+        return (RECOMPUTE["full"],)
     assumed.add("recompute")
     return (RECOMPUTE[rule.recompute],) if rule.recompute else (0.0, 2.0)
 

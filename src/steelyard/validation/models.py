@@ -60,7 +60,8 @@ def _architecture(
     given = dict(
         zip(("layers", "hidden", "ffn", "heads", "kv_heads", "vocab", "experts", "top_k", "params"), shape, strict=True)
     )
-    preset = preset_of(model) or preset_of(shape_source.split(":", maxsplit=1)[0].removesuffix(" base"))
+    based_on = re.match(r"(.+?) base:", shape_source)
+    preset = preset_of(model) or (preset_of(based_on[1]) if based_on else None)
     if preset is not None and _agrees(preset, given):
         return numbers(_cut(preset, given["layers"])), frozenset()
     assumed: set[str] = set()
@@ -123,7 +124,7 @@ def _specs(
         raise UnknownShape(f"unknown model {model!r} and no hidden size: give a name of the catalog or the shape")
     heads = given["heads"] or max(1.0, round(hidden / 128))
     kv_heads = given["kv_heads"] or heads
-    gated = bool(GATED.search(model)) or bool(ffn and not given["experts"] and ffn != 4 * hidden and ffn < 3.5 * hidden)
+    gated = bool(GATED.search(model)) or bool(ffn and not given["experts"] and ffn != 4 * hidden)
     if not given["vocab"]:
         assumed.add("vocabulary")
     vocab = given["vocab"] or family_vocab(model) or (LLAMA_VOCAB if gated else GPT_VOCAB)

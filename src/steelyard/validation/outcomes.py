@@ -1,5 +1,6 @@
 """One figure of one case: what was measured, what is predicted, between what, or the reason why not."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,7 +10,7 @@ from steelyard.units import Array
 from steelyard.validation.case import Case
 from steelyard.validation.exclusions import excluded
 from steelyard.validation.frame import Frame
-from steelyard.validation.measured import Measured, in_metric
+from steelyard.validation.measured import TIME_METRICS, Measured, in_metric
 from steelyard.validation.spread import NORMAL_90, stored
 
 
@@ -76,10 +77,12 @@ def time_outcomes(found: Frame, seen: Measured, held: Bounds) -> list[Outcome]:
                 low=float(low[index]) if metric else float(held.low[index]),
                 high=float(high[index]) if metric else float(held.high[index]),
                 error=predicted / float(seen.step_s[index]) - 1,
-                scored=not reason and np.isfinite(predicted),
+                scored=not reason and math.isfinite(predicted),
                 held_out=bool(held.held_out[index]),
                 assumed=tuple(sorted(found.assumed[index])),
-                reason=reason if np.isfinite(predicted) else reason or "the catalog lacks a figure that the step needs",
+                reason=reason
+                if math.isfinite(predicted)
+                else reason or "the catalog lacks a figure that the step needs",
             )
         )
     return found_outcomes
@@ -105,7 +108,7 @@ def memory_outcomes(found: Frame, seen: Measured, held: Bounds) -> list[Outcome]
                 low=float(held.low[index]),
                 high=float(held.high[index]),
                 error=predicted / float(seen.memory_bytes[index]) - 1,
-                scored=not reason and np.isfinite(predicted),
+                scored=not reason and math.isfinite(predicted),
                 held_out=bool(held.held_out[index]),
                 assumed=tuple(sorted(assumed)),
                 reason=reason,
@@ -114,9 +117,14 @@ def memory_outcomes(found: Frame, seen: Measured, held: Bounds) -> list[Outcome]
     return found_outcomes
 
 
-def refused(case: Case, reason: str) -> Outcome:
-    """Return the outcome of a case that could not be predicted at all."""
+def refused(case: Case, reason: str) -> list[Outcome]:
+    """Return the outcomes of a case that could not be predicted: what it published, and why there is no prediction."""
+    time = next((name for name in TIME_METRICS if getattr(case, name) > 0), "")
+    published = [
+        (name, getattr(case, name)) for name in (time, "peak_memory_bytes") if name and getattr(case, name) > 0
+    ]
     nothing = float("nan")
-    return Outcome(
-        case.id, case.group, "all", nothing, nothing, nothing, nothing, nothing, False, False, (), reason
-    )  # fmt: skip
+    return [
+        Outcome(case.id, case.group, name, value, nothing, nothing, nothing, nothing, False, False, (), reason)
+        for name, value in published or [("none", nothing)]
+    ]

@@ -90,7 +90,7 @@ def validate(cases: Sequence[Case], by: str = "group", catalog: Catalog | None =
     truth_bytes = _scored(found, memories, seen.memory_bytes)
     by_memory = score(groups, truth_bytes, memory_bounds.predicted, memory_bounds.low, memory_bounds.high)
     return Report(
-        cases=(*times, *memories, *(refused(case, reason) for case, reason in found.unpredicted)),
+        cases=(*times, *memories, *(one for case, reason in found.unpredicted for one in refused(case, reason))),
         time=by_time,
         memory=by_memory,
         time_summary=summary(by_time),
