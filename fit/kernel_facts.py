@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from fit.kernel_fits import Chip
-from fit.kernel_pool import ANY, PCIE, SLOT_POWER, Estimate, Pooled
+from fit.kernel_pool import ANY, PCIE, SLOT_POWER, Estimate, Pooled, lookup
 from steelyard import catalog
 from steelyard.catalog.schema import Accelerator
 
@@ -37,8 +37,8 @@ MEASURED = (
 
 
 PCIE_NOTE = "of the PCIe slot: cards timed on PCIe"
-UNFUSED = 0.5
-UNFUSED_NOTE = "half of gemm_efficiency: what batched products with one dimension of 64 to 128 reach"
+HEAD_WIDTH = 128.0
+UNFUSED_NOTE = "gemm_efficiency / (1 + gemm_half_width / 128): batched products with a dimension of 64 to 128"
 
 
 @dataclass(frozen=True)
@@ -110,13 +110,21 @@ def estimates(rated: dict[str, Chip]) -> Iterator[tuple[tuple[str, str], Estimat
 
 def stated(values: dict[tuple[str, str], dict[str, Pooled]], rated: dict[str, Chip]) -> list[Stated]:
     """Return rows that follow from others or from a cited figure: TPUs, cards on PCIe, fabrics, narrow precisions."""
-    sixteen = values["any", "gemm_efficiency"]
     derived = [row for precision in ("fp8", "fp4", "fp32", "tf32") for row in _precision(values, precision, rated)]
-    unfused = [
-        Stated(entity, ANY, "unfused_efficiency", np.exp(row.log) * UNFUSED, row.sd + 0.1, "", UNFUSED_NOTE)
-        for entity, row in sixteen.items()
-    ]
+    unfused = [row for precision in (ANY, "fp32") for row in _unfused(values, precision, rated)]
     return [*STATED, *derived, *unfused, *_on_pcie(values, rated)]
+
+
+def _unfused(
+    values: dict[tuple[str, str], dict[str, Pooled]], precision: str, rated: dict[str, Chip]
+) -> Iterator[Stated]:
+    """What batched products of heads of 128 reach: the width formula, which batched fp32 products follow."""
+    widths = values[precision, "gemm_half_width"]
+    for entity, row in values[precision, "gemm_efficiency"].items():
+        family = rated[entity].family if entity in rated else entity.removeprefix("family:")
+        width = lookup(widths, entity, family, "")
+        value = float(np.exp(row.log) / (1 + np.exp(width.log) / HEAD_WIDTH))
+        yield Stated(entity, precision, "unfused_efficiency", value, float(np.hypot(row.sd, 0.15)), "", UNFUSED_NOTE)
 
 
 def _precision(

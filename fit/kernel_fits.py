@@ -96,7 +96,7 @@ def pointwise_model(sample: Sample, chip: Chip, with_: Constants) -> Array:
 def link_model(sample: Sample, chip: Chip, with_: Constants) -> Array:
     """Seconds of each collective inside one domain."""
     formula = all_reduce_s if sample["sides"][0] == 2 else all_gather_s
-    rate = group_bytes_per_s(chip.link_bytes_per_s * with_["link_efficiency"], sample["ranks"])
+    rate = group_bytes_per_s(chip.link_bytes_per_s * with_["link_efficiency"], sample["ranks"], sample["sides"])
     return formula(sample["payload_bytes"], sample["ranks"], rate, with_["link_hop_s"])
 
 

@@ -120,7 +120,7 @@ def score(kind: Kind, chips: dict[str, Chip], found: dict[Key, list[Estimate]], 
             Score(
                 kind.name,
                 chip.id,
-                precision if kind.name == "matrix product" else "",
+                _label(kind, group, chip),
                 len(errors[0]),
                 *(
                     100 * float(value)
@@ -136,6 +136,13 @@ def score(kind: Kind, chips: dict[str, Chip], found: dict[Key, list[Estimate]], 
             )
         )
     return scores
+
+
+def _label(kind: Kind, group: list[Sample], chip: Chip) -> str:
+    """Return what splits a kind in the summary: the precision of products, the wires of collectives."""
+    if kind.name.startswith("collective"):
+        return "PCIe" if chip.on_slot else "switched"
+    return group[0].precision if kind.name == "matrix product" else ""
 
 
 def _alike(one: str, other: str) -> bool:
@@ -190,7 +197,7 @@ def _summary(scores: list[Score]) -> list[str]:
     for name in dict.fromkeys((one.kind, one.precision) for one in scores):
         mine = [one for one in scores if (one.kind, one.precision) == name]
         cells = np.mean([[one.fitted, one.median, one.mean, one.naive, one.naive_mean] for one in mine], axis=0)
-        label = " ".join(name).strip()
+        label = ", ".join(part for part in name if part)
         rows = sum(one.rows for one in mine)
         lines.append(f"| {label} | {len(mine)} | {rows:,} | " + " | ".join(f"{cell:.1f}" for cell in cells) + " |")
     return lines

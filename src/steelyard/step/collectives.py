@@ -103,10 +103,10 @@ def all_to_all_s(payload_bytes: Bytes, ranks: Count, link_bytes_per_s: BytesPerS
     return all_gather_s(payload_bytes, ranks, link_bytes_per_s, hop_s)
 
 
-def group_bytes_per_s(link_bytes_per_s: BytesPerSecond, ranks: Count) -> BytesPerSecond:
+def group_bytes_per_s(link_bytes_per_s: BytesPerSecond, ranks: Count, sides: Count) -> BytesPerSecond:
     r"""Bandwidth that a collective of so many ranks reaches, of what a large group reaches.
 
-    .. math:: \beta_n = \beta\,\frac{n-1}{n-1+\kappa}, \qquad \kappa = 0.35
+    .. math:: \beta_n = \beta\,\frac{s\,(n-1)}{s\,(n-1)+\kappa}, \qquad \kappa = 0.35
 
     A rank also copies its own share, 1/n of the buffer, which the bytes over the wire do not count: two ranks reach
     three quarters of the bus bandwidth of eight.
@@ -114,15 +114,16 @@ def group_bytes_per_s(link_bytes_per_s: BytesPerSecond, ranks: Count) -> BytesPe
     Args:
         link_bytes_per_s: achieved by one rank of a large group, one direction, :math:`\beta` [byte/s]
         ranks: that take part, :math:`n` [-]
+        sides: how often the buffer crosses the wire: 2 in an all-reduce, else 1, :math:`s` [-]
 
     Source: nccl-tests on A100, H100, H200, B200, GB200 at 2, 4 and 8 ranks (docs/kernels.md).
     Limits: switched domains; on PCIe two ranks reach more than eight.
 
-    >>> round(group_bytes_per_s(337e9, 2) / 1e9), round(group_bytes_per_s(350e9, 8) / 1e9)
+    >>> round(group_bytes_per_s(337e9, 2, 1) / 1e9), round(group_bytes_per_s(350e9, 8, 1) / 1e9)
     (250, 333)
     """
-    peers = np.maximum(ranks - 1, 1)
-    rate: BytesPerSecond = link_bytes_per_s * (peers / (peers + OWN_SHARE))
+    crossed = sides * np.maximum(ranks - 1, 1)
+    rate: BytesPerSecond = link_bytes_per_s * (crossed / (crossed + OWN_SHARE))
     return rate
 
 
@@ -172,13 +173,13 @@ def hierarchical_all_reduce_s(
     Limits: every rank has its own share of the network; no in-network reduction, no congestion.
 
     >>> hierarchical_all_reduce_s(1e9, 8, 1, 450e9, 50e9, 0.0, 0.0)
-    0.00408333
+    0.00398611
     >>> hierarchical_all_reduce_s(1e9, 8, 4, 450e9, 50e9, 0.0, 0.0)
-    0.00408333
+    0.00398611
     >>> hierarchical_all_reduce_s(1e9, 1, 4, 450e9, 50e9, 0.0, 0.0)
     0.03
     """
-    wire = 2 * payload_bytes * _gather_share(ranks_in_domain, domains, link_bytes_per_s, nic_bytes_per_s)
+    wire = payload_bytes * _byte_s(2, ranks_in_domain, domains, link_bytes_per_s, nic_bytes_per_s)
     return _in_chunks(wire, _start_s(ranks_in_domain, link_hop_s) + nic_hop_s * (domains - 1))
 
 
@@ -211,7 +212,7 @@ def hierarchical_all_gather_s(
     >>> hierarchical_all_gather_s(8e9, 8, 4, 350e9, 50e9, 0.0, 0.0)
     0.021
     """
-    wire = payload_bytes * _gather_share(ranks_in_domain, domains, link_bytes_per_s, nic_bytes_per_s)
+    wire = payload_bytes * _byte_s(1, ranks_in_domain, domains, link_bytes_per_s, nic_bytes_per_s)
     return _in_chunks(wire, _start_s(ranks_in_domain, link_hop_s) + nic_hop_s * (domains - 1))
 
 
@@ -247,20 +248,20 @@ def hierarchical_all_to_all_s(
     >>> hierarchical_all_to_all_s(8e9, 8, 2, 350e9, 50e9, 0.0, 0.0)
     0.08
     """
-    near = (ranks_in_domain - 1) / (ranks_in_domain * group_bytes_per_s(link_bytes_per_s, ranks_in_domain))
+    near = (ranks_in_domain - 1) / (ranks_in_domain * group_bytes_per_s(link_bytes_per_s, ranks_in_domain, 1))
     far = (domains - 1) / nic_bytes_per_s
     wire = payload_bytes / domains * np.maximum(near, far)
     return _in_chunks(wire, _start_s(ranks_in_domain, link_hop_s) + nic_hop_s * (domains - 1))
 
 
-def _gather_share(
-    near: Count, far: Count, link_bytes_per_s: BytesPerSecond, nic_bytes_per_s: BytesPerSecond
+def _byte_s(
+    sides: Count, near: Count, far: Count, link_bytes_per_s: BytesPerSecond, nic_bytes_per_s: BytesPerSecond
 ) -> Seconds:
-    """Seconds a gathered byte holds the busier wire: (g-1)/g on the link, (k-1)/k of 1/g on the network."""
-    link = (near - 1) / group_bytes_per_s(link_bytes_per_s, near)
+    """Seconds a byte of the buffer holds the busier wire: (g-1)/g on the link, (k-1)/k of 1/g on the network."""
+    link = (near - 1) / group_bytes_per_s(link_bytes_per_s, near, sides)
     nic = (far - 1) / (far * nic_bytes_per_s)
-    share: Seconds = np.maximum(link, nic) / near
-    return share
+    byte_s: Seconds = np.maximum(link, nic) * (sides / near)
+    return byte_s
 
 
 def _in_chunks(wire_s: Seconds, start_s: Seconds) -> Seconds:
