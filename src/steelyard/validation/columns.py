@@ -174,12 +174,12 @@ def memory_metric(unit: str, note: str) -> str:
 
 
 def whole(value: float) -> bool:
-    """Tell a usable count (a whole number of at least one) from everything else.
+    """Tell a usable count (a whole number from one to a trillion) from everything else.
 
-    >>> whole(8.0), whole(0.0), whole(2.5), whole(math.nan)
-    (True, False, False, False)
+    >>> whole(8.0), whole(0.0), whole(2.5), whole(math.nan), whole(1e30)
+    (True, False, False, False, False)
     """
-    return known(value) and value >= 1 and value == math.floor(value)
+    return known(value) and 1 <= value <= 1e12 and value == math.floor(value)
 
 
 def _ours(name: str | None) -> str:

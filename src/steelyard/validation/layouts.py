@@ -230,7 +230,7 @@ def _stage_layers(case: Case, arch: Architecture, rule: StackRule, pp: float) ->
     blocks = float(arch.layers)
     stated = re.search(r"layers/stage \[([\d, ]+)\]", case.note)
     stages = [float(part) for part in stated[1].split(",")] if stated else []
-    if len(stages) == pp:
+    if len(stages) == pp and max(stages) > 2:
         if sum(stages) == blocks + 2:  # embedding and output projection are counted as a block each
             stages[0] -= 1
             stages[-1] -= 1
@@ -246,10 +246,10 @@ def _stage_layers(case: Case, arch: Architecture, rule: StackRule, pp: float) ->
 
 def _shard_devices(case: Case, replicas: float) -> float:
     """Return the ranks of a ZeRO or FSDP group: all replicas, or fewer where the row says so."""
-    stated = re.search(r"(?:HSDP shard|FSDP group|zero1 group size|FSDP=)\s*(\d+)", case.note)
+    stated = re.search(r"(?:HSDP shard|FSDP group|zero1 group size|FSDP=)\s*([1-9]\d*)", case.note)
     if stated:
         return min(float(stated[1]), replicas)
-    slices = re.search(r"(\d+) slice\(s\)", case.note)
+    slices = re.search(r"([1-9]\d*) slice\(s\)", case.note)
     if case.sharding == "hsdp" and slices:
         return max(1.0, replicas / float(slices[1]))
     if case.sharding == "hsdp" and known(case.node_devices):

@@ -11,6 +11,8 @@ from steelyard.errors import BadInput, UnknownName
 from steelyard.tables import Machine
 from steelyard.units import GB_BYTES
 from steelyard.validation.case import Case, known
+from steelyard.validation.columns import whole
+from steelyard.validation.stacks import rule
 
 BITS_PER_BYTE = 8
 PER_DEVICE_GBIT = 400.0
@@ -42,9 +44,11 @@ def hardware(case: Case, catalog: Catalog) -> Hardware:
     if not precision:
         precision = "bf16" if known(chip.peak("bf16")) else "fp16"
         assumed.add("precision")
+    if precision == "fp32" and known(chip.peak("tf32")):
+        precision = rule(case.stack, case.date).fp32
     system = _system(case, chip, catalog)
     base = machine(system, precision, catalog)
-    node = case.node_devices if case.node_devices >= 1 else float(base.node_devices)
+    node = case.node_devices if whole(case.node_devices) else float(base.node_devices)
     domain = domain_devices(case, system, node)
     nic = nic_gbit_per_device(case.interconnect, node) * 1e9 / BITS_PER_BYTE
     if math.isnan(nic):
@@ -72,12 +76,12 @@ def chip_of(name: str, catalog: Catalog) -> Accelerator:
 def domain_devices(case: Case, system: System, node: float) -> float:
     """Return how many devices the fast links join: a rack or slice where the system has one, else the node."""
     text = case.interconnect.lower()
-    rack = re.search(r"nvl(\d{2,3})\b", text)
+    rack = re.search(r"nvl([1-9]\d{1,2})\b", text)
     if rack:
         return float(rack[1])
     if "in tray" in text or "no imex" in text or "4 gpus" in text:
         return node
-    slices = re.search(r"(\d+) slice\(s\)", case.note)
+    slices = re.search(r"([1-9]\d*) slice\(s\)", case.note)
     if slices and known(case.devices):
         return max(1.0, case.devices / float(slices[1]))
     return float(system.domain_devices) if system.domain_devices > system.node_devices else node
@@ -93,10 +97,10 @@ def nic_gbit_per_device(text: str, node_devices: float) -> float:
     >>> nic_gbit_per_device("Jean Zay 4xV100 NVLink + 100Gb/s OmniPath", 4), nic_gbit_per_device("Selene HDR IB", 8)
     (25.0, 200.0)
     """
-    many = re.search(r"(\d+)\s*x\s*(\d+)(?:/\d+)?\s*G(?:b|bps|bit)\b", text)
+    many = re.search(r"([1-9]\d*)\s*x\s*([1-9]\d*)(?:/\d+)?\s*G(?:b|bps|bit)\b", text)
     if many:
         return float(many[1]) * float(many[2]) / node_devices
-    one = re.search(r"(\d+(?:\.\d+)?)\s*([GT])(?:b|bps|bit)(?:/s)?\b(?!ytes)", text)
+    one = re.search(r"([1-9]\d*(?:\.\d+)?)\s*([GT])(?:b|bps|bit)(?:/s)?\b", text)
     if one:
         rate = float(one[1]) * (1000.0 if one[2] == "T" else 1.0)
         lone = rate >= PER_DEVICE_GBIT and not re.search(r"node|total", text) and one[2] == "G"
