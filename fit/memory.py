@@ -192,15 +192,27 @@ def line(error: Array) -> str:
     return f"{np.median(size):5.1f} {np.median(np.expm1(error)) * 100:+6.1f} {np.quantile(size, 0.9):5.0f}"
 
 
-def fitting(rows: Rows, ran_out: Rows, own: dict[str, Values], common: Values) -> None:
-    """Print how well the prediction separates rows that ran from rows that did not."""
-    print("\nshare of nominal GiB   ran out: caught   ran: kept")
-    out = ran_out.predict(ran_out.constants(common, own), "device") / ran_out.capacity
-    known = ~np.isnan(rows.capacity)
-    ran = (rows.predict(rows.constants(common, own), "device") / rows.capacity)[known]
+def fitting(rows: Rows, ran_out: Rows, fits: Fits) -> None:
+    """Print how well the prediction separates rows that ran from rows that did not.
+
+    At a limit: predicted device memory against a share of the nominal GiB. With a margin: a row fits if the upper end
+    of its interval does, and does not fit if the lower end does not.
+    """
+    own = {stack: dict(values) for stack, values in fits.values.items()}
+    usable = rows.where(~np.isnan(rows.capacity))
+    ratio, width = {}, {}
+    for name, some in (("out", ran_out), ("ran", usable)):
+        ratio[name] = some.predict(some.constants(own[ANY], own), "device") / some.capacity
+        width[name] = np.array([fits.spreads.get(case.stack, fits.spreads[ANY]) for case in some.cases])
+    print("\nlimit, share of nominal GiB   ran out: above it   ran: below it")
     for limit in (0.80, 0.85, 0.90, 0.95, 1.00):
-        print(f"{limit:18.2f} {np.mean(out > limit):17.0%} {np.mean(ran <= limit):11.0%}")
-    print(f"rows that ran out: {len(out)}, that ran: {len(ran)}")
+        print(f"{limit:27.2f} {np.mean(ratio['out'] > limit):19.0%} {np.mean(ratio['ran'] <= limit):15.0%}")
+    print("margin, sd                    ran out: not called fitting   ran: not called too large   ran: called fitting")
+    for sds in (0.5, 1.0, NINETY):
+        out = ratio["out"] * np.exp(sds * width["out"]) > 1
+        low, high = (ratio["ran"] * np.exp(sign * sds * width["ran"]) for sign in (-1, 1))
+        print(f"{sds:10.2f} {np.mean(out):44.0%} {np.mean(low <= 1):27.0%} {np.mean(high <= 1):21.0%}")
+    print(f"rows that ran out: {len(ran_out.cases)}, that ran: {len(usable.cases)}")
 
 
 def report(rows: Rows, scores: dict[str, Array]) -> None:
@@ -236,16 +248,16 @@ def main() -> None:
         "group left out": left_out(rows),
         "stack left out": unseen(rows),
     }
+    told = {stack: names_of(rows.where(rows.stack == stack)) for stack in stacks} | {ANY: names_of(rows)}
+    spreads = {stack: spread_of(rows, stack, cross, scores["group left out"]) for stack in stacks}
+    fits = Fits(own | {ANY: common}, told, spreads | {ANY: spread(scores["stack left out"])}, groups_of(rows))
     report(rows, scores)
-    fitting(rows, ran_out, own, common)
+    fitting(rows, ran_out, fits)
     print(f"\n{len(skipped)} rows have no prediction:")
     for reason in sorted(set(skipped.values())):
         print(f"  {sum(value == reason for value in skipped.values()):3d}  {reason}")
     if given.write:
-        told = {stack: names_of(rows.where(rows.stack == stack)) for stack in stacks} | {ANY: names_of(rows)}
-        spreads = {stack: spread_of(rows, stack, cross, scores["group left out"]) for stack in stacks}
-        spreads |= {ANY: spread(scores["stack left out"])}
-        write(Fits(own | {ANY: common}, told, spreads, groups_of(rows)))
+        write(fits)
 
 
 def groups_of(rows: Rows) -> dict[str, dict[str, int]]:

@@ -118,6 +118,14 @@ STRUCTURE: dict[str, dict[str, Known]] = {
     "axlearn": XLA,
     "paxml": XLA,
 }
+FAMILY = {
+    "megatron-lm": "megatron-core",
+    "mindspeed": "megatron-core",
+    "llm-foundry": "fsdp2",
+    "nanogpt": "pytorch-eager",
+    "optimum-habana": "deepspeed",
+}
+"""Stacks without a row of their own, and the relative whose fitted constants they borrow."""
 BY_PRECISION: dict[tuple[str, str], dict[str, Known]] = {
     ("megatron-deepspeed", "bf16"): {
         "grad_bytes": Known(6.0, "DeepSpeed BF16_Optimizer: 8 + 16/d bytes; fp32 accumulators beside bf16 gradients"),

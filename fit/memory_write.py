@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from memory_structure import BY_PRECISION, COMMON, STRUCTURE, Known
+from memory_structure import BY_PRECISION, COMMON, FAMILY, STRUCTURE, Known
 
 TARGET = Path(__file__).parents[1] / "src/steelyard/catalog/data/stacks_memory.csv"
 HEADER = (
@@ -43,6 +43,7 @@ def write(fits: Fits) -> None:
 def _stack(stack: str, fits: Fits) -> Iterator[Line]:
     facts: Mapping[str, Known] = COMMON if stack == ANY else STRUCTURE.get(stack, {})
     told = fits.told.get(stack, ())
+    relative = FAMILY.get(stack, "")
     counts = fits.groups.get(stack, {})
     seen = {"rows": str(sum(counts.values())), "groups": str(len(counts)), "command": COMMAND}
     behind = "every group with a peak memory" if stack == ANY else ", ".join(sorted(counts))
@@ -56,6 +57,8 @@ def _stack(stack: str, fits: Fits) -> Iterator[Line]:
             yield _line(stack, name, known.value, known.source) | seen | spread
         elif name in facts:
             yield _line(stack, name, facts[name].value, facts[name].source)
+        elif name in fits.told.get(relative, ()):
+            yield _line(stack, name, fits.values[relative][name], f"no rows of its own: borrowed from {relative}")
 
 
 def _line(stack: str, name: str, value: float, source: str, precision: str = ANY) -> Line:
