@@ -20,7 +20,7 @@ duration, a date or a weekday; money `5000`, `$5k`; CO2e `500kg`, `2t`; energy `
 
 def reference() -> str:
     """Return the page."""
-    root = click.Context(app, info_name="steelyard")
+    root = app.make_context("steelyard", [], resilient_parsing=True)
     parts = [HEAD]
     for verb in VERBS:
         command = app.get_command(root, verb)

@@ -25,7 +25,10 @@ NOT_FORMULAS = {
 # Formulas in which a byte is a mere number, each with the reason.
 MASK = "a dropout mask is one byte an element"
 PRECISION = "a precision is recognised by its bytes"
+LOSS = "the loss works at four bytes an element at every precision"
 COUNTED_BYTES = {
+    "step.compute.forward": LOSS,
+    "step.time.time": LOSS,
     "step.activations.block_bytes": MASK,
     "step.activations.block_score_bytes": MASK,
     "step.activations.expert_bytes": MASK,

@@ -61,11 +61,11 @@ def _given(source: str | Path | Mapping[str, Any]) -> tuple[dict[str, Any], Path
     text = str(source)
     if isinstance(source, str) and ("\n" in text or re.match(r"\s*[\w-]+\s*:\s", text)):
         return _mapping(load(text, "job"), "job"), Path(), "job"
-    path = Path(text).expanduser()
     if not describe.is_file(text, Path()):
         if isinstance(source, Path) or _FILE.search(text):
             raise BadInput(f"{text}: no such file; give a job file, a config.json or a model's name")
         return {"model": text}, Path(), "job"
+    path = Path(text).expanduser()
     if path.is_dir():
         return {"model": text}, Path(), "job"
     found = _mapping((load_json if text.lower().endswith(".json") else load)(contents(path), text), text)
