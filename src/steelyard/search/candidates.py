@@ -4,9 +4,9 @@ Two cuts, both exact:
 
 1. A candidate whose memory, at the upper end of its interval, exceeds the device's is gone. Memory is judged once for
    each layout and stack: `step.memory` does not depend on which machine of a kind it is.
-2. Recomputing more, or offloading, never makes a step shorter nor its devices idler (`tests/search/test_ladder.py`
-   holds the pipeline to it). So of candidates that differ in nothing else, only those stay from which neither can be
-   taken back without running out of memory. Dropped rows are dominated in time and energy, hence in money and CO2e.
+2. Recomputing more never makes a step shorter nor its devices idler (`tests/search/test_ladder.py` holds the pipeline
+   to it). So of candidates that differ in nothing else, only the one that recomputes least and fits stays. Dropped rows
+   are dominated in time and energy, hence in money and CO2e.
 """
 
 import math
@@ -43,7 +43,7 @@ class Tally:
 
     considered: int = 0
     out_of_memory: int = 0
-    dominated: int = 0  # needlessly recomputing or offloading
+    dominated: int = 0  # needlessly recomputing
     predicted: int = 0
     nearest_fit: float = math.inf  # least memory needed over memory there is, of all candidates
     nearest_text: str = ""
@@ -144,7 +144,7 @@ def sheet(job: Job, tool: Tool, domain: int, counts: Sequence[int], candidates: 
 
 
 def lightest(fits: NDArray[np.bool_], steps: tuple[int, int]) -> NDArray[np.bool_]:
-    """Return which fitting rows could neither recompute less nor offload less and still fit.
+    """Return which fitting rows could not recompute less and still fit.
 
     Rows run over recompute modes and, innermost, offload modes, both in rising order.
 
@@ -152,11 +152,10 @@ def lightest(fits: NDArray[np.bool_], steps: tuple[int, int]) -> NDArray[np.bool
     array([False,  True,  True, False, False, False])
     """
     table = fits.reshape(-1, *steps)
-    lower = np.logical_or.accumulate(np.logical_or.accumulate(table, axis=1), axis=2)
-    beaten = np.zeros_like(table)
-    beaten[:, 1:, :] |= lower[:, :-1, :]
-    beaten[:, :, 1:] |= lower[:, :, :-1]
-    return (table & ~beaten).reshape(-1)
+    lower = np.logical_or.accumulate(table, axis=1)
+    first = table.copy()
+    first[:, 1:, :] &= ~lower[:, :-1, :]
+    return first.reshape(-1)
 
 
 def counts_of(world: World, limits: Limits) -> list[tuple[int, ...]]:

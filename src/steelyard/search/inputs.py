@@ -67,7 +67,7 @@ class _Builder:
 
     def _chip(self, system: facts.System) -> int:
         if system.id not in self.machines:
-            self.machines[system.id] = (system.accelerator, facts.machine(system, self.precision, self.catalog))
+            self.machines[system.id] = (system.accelerator, machine_of(system, self.precision, self.catalog))
         key = self.machines[system.id]
         key = (key[0], replace(key[1], **{name: _hashable(getattr(key[1], name)) for name in Machine.__slots__}))
         if key not in self.chips:
@@ -146,11 +146,17 @@ def chip_of(system: facts.System, precision: str, catalog: facts.Catalog) -> Chi
     return Chip(
         accelerator=accelerator.id,
         vendor=accelerator.vendor,
-        machine=facts.machine(system, precision, catalog),
+        machine=machine_of(system, precision, catalog),
         kernels=Kernels(**{name: row.value for name, row in rows.items()}),
         kernels_log_sd={name: row.log_sd for name, row in rows.items() if row.log_sd > 0},
         calibrated=rows["gemm_efficiency"].entity != FALLBACK,
     )
+
+
+def machine_of(system: facts.System, precision: str, catalog: facts.Catalog) -> Machine:
+    """Return a system's numbers. A device that is alone in its domain sends nothing, so no link can slow it."""
+    made = facts.machine(system, precision, catalog)
+    return replace(made, link_bytes_per_s=math.inf) if system.domain_devices == 1 else made
 
 
 def place_of(site: str, catalog: facts.Catalog) -> Place:

@@ -65,7 +65,8 @@ def reduce(job: Job, world: World, engine: Engine, batch: Batch) -> Survivors:
     joules = draw.compute_s * draw.compute_w + draw.communication_s * draw.communication_w
     count = size(batch.layouts)
     seconds = np.broadcast_to(np.asarray(draw.wall_s, dtype=float), count)
-    rows = grouped(np.asarray(batch.layouts.devices), seconds, np.broadcast_to(joules, count))
+    joules = np.broadcast_to(np.where(np.isnan(joules), np.inf, joules), count)  # a chip of unknown power: time decides
+    rows = grouped(np.asarray(batch.layouts.devices), seconds, joules)
     return Survivors(take(batch.layouts, rows), np.full(rows.size, batch.chip), np.full(rows.size, batch.tool))
 
 

@@ -1,0 +1,125 @@
+"""Small random worlds and a stand-in for the pipeline that keeps its laws: nothing here is calibrated."""
+
+from dataclasses import fields, replace
+from typing import Any
+
+import numpy as np
+from tests.shapes import filled, gpt, pretraining
+
+from steelyard.carbon import carbon
+from steelyard.catalog.capabilities import capability
+from steelyard.energy import energy
+from steelyard.money import money
+from steelyard.run import draw
+from steelyard.search.world import Chip, Deal, Engine, Place, Tool, World
+from steelyard.tables import (
+    Job,
+    Kernels,
+    Layout,
+    Machine,
+    Offer,
+    Policy,
+    Prediction,
+    Site,
+    Stack,
+    StepMemory,
+    StepTime,
+)
+
+JOB = pretraining(gpt(4, 256, 4), 1024, 16, tokens=1e9)
+STACKS = ("megatron-core", "fsdp2", "deepspeed")
+
+
+def mixed(layout: Layout, seed: float) -> Any:
+    """Return a number from 0.5 to 1.5 that looks random and depends on every degree but recompute and offload."""
+    names = ("devices", "tp", "pp", "vpp", "cp", "dp", "zero", "shard_devices", "micro_batch")
+    total = sum((k + 1.37) * np.sqrt(getattr(layout, name)) for k, name in enumerate(names))
+    return 1 + 0.5 * np.sin(12.9898 * total + seed)
+
+
+def fake_memory(job: Job, layout: Layout, machine: Machine, stack: Stack) -> StepMemory:
+    """Recomputing and offloading save memory; everything else is noise around a device's share."""
+    saved = (1 - 0.2 * layout.recompute) * (1 - 0.3 * layout.offload)
+    device = 8e9 * mixed(layout, stack.base_bytes) * saved / np.sqrt(layout.devices)
+    return filled(StepMemory, device_bytes=device)
+
+
+def fake_predict(
+    job: Job,
+    layout: Layout,
+    machine: Machine,
+    kernels: Kernels,
+    stack: Stack,
+    policy: Policy,
+    site: Site,
+    offer: Offer,
+) -> Prediction:
+    """A step whose seconds are noise over the devices' peak, more when recomputing; the rest is real."""
+    work = 6e15 / (layout.devices * machine.peak_flop_per_s)
+    gemm = work * mixed(layout, stack.base_bytes) * (1 + 0.2 * layout.recompute) * kernels.time_scale
+    waiting = work * mixed(layout, stack.base_bytes + 1) + 0.1 * work * layout.offload * np.sin(7.3 * layout.tp)
+    step = filled(StepTime, gemm_s=gemm, dp_s=waiting, total_s=gemm + waiting)
+    peak = fake_memory(job, layout, machine, stack)
+    drawn = draw(job, step, peak, layout, machine, kernels, policy)
+    used = energy(drawn, site)
+    return Prediction(step, peak, drawn, used, carbon(drawn, used, site, machine, policy), money(drawn, offer))
+
+
+FAKE = Engine(fake_predict, fake_memory)
+
+
+def chip(name: str, peak: float, memory: float, domain: float, vendor: str = "NVIDIA") -> Chip:
+    """Return a chip of round numbers."""
+    numbers = {field.name: 1.0 for field in fields(Machine)}
+    numbers |= {"peak_flop_per_s": peak, "memory_bytes": memory, "domain_devices": domain, "node_devices": domain}
+    numbers |= {"tdp_w": 500.0, "idle_w": 50.0, "host_w": 100.0}
+    shares = {field.name: 0.5 for field in fields(Kernels)} | {"time_scale": 1.0, "compute_power": 0.9}
+    return Chip(name, vendor, Machine(**numbers), Kernels(**shares), {"time_scale": 0.1})
+
+
+def tool(name: str, seed: float) -> Tool:
+    """Return a stack that differs from others by a seed."""
+    return Tool(name, filled(Stack, base_bytes=seed), capability(name), {"time_scale": 0.1}, memory_log_sd=0.1)
+
+
+def site(pue: float, intensity: float) -> Site:
+    """Return a site; intensity in kg per kWh."""
+    return Site(pue, intensity / 3.6e6, intensity / 3.6e6, np.nan, np.nan, 0.0, 0.0)
+
+
+def policy(preemptions: float = 0.0) -> Policy:
+    """Return an operation with some loss of each kind."""
+    return Policy(300.0, 0.01, 1e8, 0.2, 1e-8, 600.0, preemptions, 1e8)
+
+
+def world(seed: int) -> World:
+    """Return a random world of three chips, two stacks, three sites (one unknown), and a dozen deals."""
+    random = np.random.default_rng(seed)
+    chips = tuple(
+        chip(f"chip-{k}", 1e12 * random.uniform(1, 4), 1e9 * random.uniform(2, 9), float(random.choice([1, 4, 8])))
+        for k in range(3)
+    )
+    chips = (*chips[:2], replace(chips[2], machine=replace(chips[2].machine, tdp_w=np.nan)))  # of unknown power
+    names = random.permutation(STACKS)[:2]
+    tools = tuple(tool(str(name), float(k)) for k, name in enumerate(names))
+    sites = [site(random.uniform(1, 1.6), random.uniform(0.01, 0.8)) for _ in range(2)]
+    places = tuple(Place(f"site-{k}", one) for k, one in enumerate([*sites, site(np.nan, np.nan)]))
+    policies = (policy(), policy(random.uniform(0, 1e-6)))
+    deals = tuple(_deal(k, random) for k in range(12))
+    return World(chips, tools, places, policies, ({}, {}), deals, {"NVIDIA": (0, 1)})
+
+
+def _deal(index: int, random: np.random.Generator) -> Deal:
+    unit = int(random.choice([1, 2, 4]))
+    return Deal(
+        offer=f"offer-{index}",
+        system=f"system-{index % 3}",
+        provider="fake",
+        chip=index % 3,
+        place=int(random.integers(3)),
+        policy=int(random.integers(2)),
+        unit=unit,
+        most=unit * int(random.choice([2, 8])),
+        purchase="on-demand",
+        usd_per_device_s=float(random.uniform(1, 5)) / 3600,
+    )

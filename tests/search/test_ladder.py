@@ -1,0 +1,54 @@
+"""The pipeline keeps the law that lets the search drop needless recomputation."""
+
+import numpy as np
+import pytest
+
+from steelyard import catalog, pipeline
+from steelyard.job import read_job, table
+from steelyard.layout import BOUNDS, space
+from steelyard.search import inputs
+from steelyard.search.candidates import lightest
+from steelyard.search.reduce import FREE, NOWHERE
+from steelyard.step import memory
+from steelyard.tables import take
+
+
+@pytest.mark.parametrize("model", ["llama-3-8b", "mixtral-8x7b", "gpt2"])
+def test_recomputing_never_saves_time_or_joules(model):
+    spec = read_job(model, tokens="20B")
+    job, world = table(spec), inputs.world(spec, catalog.load())
+    judged = 0
+    for chip in world.chips:
+        for index in world.tools_of[chip.vendor]:
+            tool = world.tools[index]
+            counts = [count for count in (1, 8, 64) if count <= chip.machine.domain_devices or count == 64]
+            layouts = space(job, counts, int(chip.machine.domain_devices), tool.capability, BOUNDS)
+            found = pipeline.predict(
+                job, layouts, chip.machine, chip.kernels, tool.stack, world.policies[0], NOWHERE, FREE
+            )
+            draw = found.draw
+            joules = draw.compute_s * draw.compute_w + draw.communication_s * draw.communication_w
+            axes = (-1, len(tool.capability.recompute), 2 if tool.capability.offload else 1)
+            for cost in (draw.wall_s.reshape(axes), joules.reshape(axes)):
+                step = np.diff(cost, axis=1)
+                known = ~np.isnan(step)
+                judged += int(known.sum())
+                assert np.all(step[known] >= -1e-9 * np.nanmax(cost, initial=1.0))
+    assert judged > 10_000
+
+
+def test_memory_does_not_depend_on_the_machine():
+    spec = read_job("llama-3-8b", tokens="20B")
+    job, world = table(spec), inputs.world(spec, catalog.load())
+    layouts = space(job, [8, 64], 8, world.tools[0].capability, BOUNDS)
+    layouts = take(layouts, np.arange(0, layouts.tp.size, 7))
+    stack = world.tools[0].stack
+    first = memory(job, layouts, world.chips[0].machine, stack).device_bytes
+    for chip in world.chips[1:]:
+        assert np.array_equal(first, memory(job, layouts, chip.machine, stack).device_bytes)
+
+
+def test_lightest_keeps_the_least_recomputation_of_each_offload_mode():
+    fits = np.array([[False, True, False, True], [True, True, False, False], [True, False, True, False]])
+    expected = [[False, True, False, True], [True, False, False, False], [False, False, True, False]]
+    assert lightest(fits.reshape(-1), (3, 4)).reshape(3, 4).tolist() == expected

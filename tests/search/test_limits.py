@@ -1,0 +1,133 @@
+"""Limits are honoured, relaxations are enough, and what is unknown never wins."""
+
+from dataclasses import replace
+from datetime import date
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tests.search.fakes import FAKE, JOB, world
+
+from steelyard.search.answer import Plan, plan_mapping
+from steelyard.search.explore import Said, answer, explore
+from steelyard.search.market import bounds_of
+from steelyard.search.relax import FIELDS
+from steelyard.search.world import Limits, World
+
+TODAY = date(2026, 11, 21)
+WIDE = Limits(max_devices=16)
+FIGURES = ("time_s", "cost_usd", "energy_j", "co2e_kg")
+
+
+def planned(some: World, limits: Limits) -> Plan:
+    found = explore(JOB, some, limits, FAKE, workers=1)
+    return answer(JOB, some, limits, FAKE, found, Said("a job"), TODAY)
+
+
+TIGHT = st.builds(
+    Limits,
+    deadline_s=st.sampled_from([None, 2e3, 3e4, 3e5]),
+    budget_usd=st.sampled_from([None, 5.0, 100.0, 800.0]),
+    energy_max_j=st.sampled_from([None, 1e7, 3e8]),
+    co2e_max_kg=st.sampled_from([None, 0.1, 20.0]),
+    max_devices=st.just(16),
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(seed=st.integers(0, 10**6), limits=TIGHT)
+def test_points_respect_limits_or_relaxations_suffice(seed, limits):
+    some = world(seed)
+    made = planned(some, limits)
+    for point in made.points:
+        values = [getattr(point, name).value for name in FIGURES]
+        assert all(value <= bound for value, bound in zip(values, bounds_of(limits), strict=True) if np.isfinite(bound))
+        assert point.fits
+        assert point.memory_bytes.high <= point.memory_limit_bytes
+        for name in FIGURES:
+            figure = getattr(point, name)
+            assert np.isnan(figure.value) or figure.low <= figure.value <= figure.high
+    assert made.feasible or made.reason
+    for relaxed in made.relaxations:
+        assert planned(some, replace(limits, **relaxed.limits)).feasible
+        for field in relaxed.limits:
+            assert relaxed.limits[field] >= getattr(limits, field)
+
+
+@settings(max_examples=20, deadline=None)
+@given(seed=st.integers(0, 10**6), column=st.sampled_from([0, 1]))
+def test_a_single_relaxation_is_the_smallest(seed, column):
+    some = world(seed)
+    least = {point.label: point for point in planned(some, WIDE).points}[("fastest", "cheapest")[column]]
+    best = getattr(least, FIGURES[column]).value
+    limits = replace(WIDE, **{FIELDS[column]: best / 2})
+    (relaxed,) = planned(some, limits).relaxations
+    assert relaxed.limits[FIELDS[column]] == pytest.approx(best)
+    assert not planned(some, replace(limits, **{FIELDS[column]: best * (1 - 1e-9)})).feasible
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_named_points_are_the_extremes_of_the_frontier(seed):
+    some = world(seed)
+    made = planned(some, WIDE)
+    points = {point.label: point for point in made.points}
+    assert points["fastest"].time_s.value == min(dot.time_s for dot in made.frontier)
+    assert points["cheapest"].cost_usd.value == min(dot.cost_usd for dot in made.frontier)
+    known = [dot.co2e_kg for dot in made.frontier if not np.isnan(dot.co2e_kg)]
+    assert ("cleanest" in points) == bool(known)
+    if known:
+        assert points["cleanest"].co2e_kg.value == min(known)
+    assert {point.label for point in made.points} >= {"cheapest", "fastest", "balanced"}
+    assert [dot.time_s for dot in made.frontier] == sorted(dot.time_s for dot in made.frontier)
+
+
+def test_unknown_carbon_is_never_cleanest_and_stays_unknown():
+    some = world(3)
+    dark = replace(some, deals=tuple(replace(deal, place=2) for deal in some.deals))
+    made = planned(dark, WIDE)
+    assert "cleanest" not in {point.label for point in made.points}
+    mapped = plan_mapping(made)["frontier"]
+    assert all(np.isnan(point[key]) for point in mapped for key in ("co2e_kg", "co2e_kg_low", "energy_facility_kwh"))
+    assert not planned(dark, replace(WIDE, co2e_max_kg=1e9)).feasible
+
+
+def test_the_answer_is_the_same_each_time():
+    some = world(5)
+    assert str(plan_mapping(planned(some, WIDE))) == str(plan_mapping(planned(some, WIDE)))
+
+
+def test_exact_counts_are_kept():
+    some = world(2)
+    assert {dot.devices for dot in planned(some, replace(WIDE, devices=8)).frontier} == {8}
+    assert not planned(some, replace(WIDE, devices=7)).feasible
+
+
+def test_nothing_fits_says_what_comes_closest():
+    some = world(4)
+    small = tuple(replace(chip, machine=replace(chip.machine, memory_bytes=1e6)) for chip in some.chips)
+    made = planned(replace(some, chips=small), WIDE)
+    assert not made.feasible
+    assert "no layout fits in memory" in made.reason
+    assert "comes closest" in made.reason
+    assert made.relaxations == ()
+
+
+def test_a_batch_that_no_count_divides():
+    made = planned(world(4), replace(WIDE, layout={"dp": (7,)}))
+    assert not made.feasible
+
+
+def test_limits_bind_only_if_they_cost_something():
+    some = world(6)
+    free = planned(some, WIDE)
+    cheapest = next(point for point in free.points if point.label == "cheapest")
+    quicker = replace(WIDE, deadline_s=cheapest.time_s.value * 0.7)
+    bound = planned(some, quicker)
+    if bound.feasible:
+        held = next(point for point in bound.points if point.label == "cheapest")
+        assert any(text.startswith("deadline") for text in held.binds)
+    assert not any(text.startswith("deadline") for text in cheapest.binds)
+    loose = planned(some, replace(WIDE, deadline_s=cheapest.time_s.high * 2))
+    held = next(point for point in loose.points if point.label == "cheapest")
+    assert not any(text.startswith("deadline") for text in held.binds)
