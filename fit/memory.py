@@ -1,6 +1,6 @@
 """Fit and score the memory constants of software stacks on published peaks.
 
-    python fit/memory.py --data FOLDER [--write]
+    python -m fit.memory --data FOLDER [--write]
 
 FOLDER holds `llm_runs.csv.gz` and `simumax_b200.csv`. What the stacks' documentation says (bytes of a gradient, what
 is sharded) is in `memory_structure` with its source; a few scales of each stack are fitted to its own rows with a
@@ -13,12 +13,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from memory_rows import Case, read, table
-from memory_structure import BY_PRECISION, COMMON, FITTED, STRUCTURE
-from memory_write import Fits, write
 from numpy.typing import NDArray
 from scipy.optimize import least_squares
 
+from fit.memory_rows import Case, read, table
+from fit.memory_structure import BY_PRECISION, COMMON, FITTED, STRUCTURE
+from fit.memory_write import Fits, write
 from steelyard.step.memory import memory
 from steelyard.tables import Stack, StepMemory, join
 

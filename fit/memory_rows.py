@@ -9,7 +9,7 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
-from memory_conventions import (
+from fit.memory_conventions import (
     ALIASES,
     CONVENTIONS,
     DROPOUT,
@@ -20,7 +20,6 @@ from memory_conventions import (
     UNUSABLE,
     Convention,
 )
-
 from steelyard.job import presets
 from steelyard.job.architecture import architecture
 from steelyard.job.spec import ModelSpec

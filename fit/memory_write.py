@@ -5,14 +5,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from memory_structure import BY_PRECISION, COMMON, FAMILY, STRUCTURE, Known
+from fit.memory_structure import BY_PRECISION, COMMON, FAMILY, STRUCTURE, Known
 
 TARGET = Path(__file__).parents[1] / "src/steelyard/catalog/data/stacks_memory.csv"
 HEADER = (
     *("entity", "precision", "quantity", "value", "unit", "log_sd"),
     *("rows", "groups", "source", "command", "checked", "note"),
 )
-COMMAND = "python fit/memory.py --data FOLDER --write"
+COMMAND = "python -m fit.memory --data FOLDER --write"
 CHECKED = "2026-11-21"
 ANY = "any"
 Line = dict[str, str]
