@@ -240,3 +240,21 @@ def test_thousands_of_cases_are_one_call():
     seconds, held = predict(found.job, found.layout, found.machine, found.kernels, found.stack)
     assert seconds.shape == held.shape == (len(found),)
     assert np.all(seconds > 0)
+
+
+def test_whether_it_fits_is_judged_on_rows_that_say_how_they_ran():
+    (timed,) = runs("a", [1.5])
+    small = replace(timed, id="small", peak_memory_bytes=40e9)
+    huge = replace(timed, id="huge", model="llama-2-70b", sharding="0", out_of_memory="yes", step_time_s=math.nan)
+    silent = replace(huge, id="silent", recompute="unknown")
+    found = validate([small, huge, silent]).fits
+    assert (found.ran_out, found.ran) == (1, 1)
+    assert (found.ran_out_refused, found.ran_out_doubted, found.ran_allowed, found.ran_not_refused) == (1, 1, 1, 1)
+
+
+def test_memory_kept_on_the_host_is_not_compared():
+    (timed,) = runs("a", [1.5])
+    outcomes = validate([replace(timed, peak_memory_bytes=20e9, offload="activations(host)")]).cases
+    (peak,) = (one for one in outcomes if one.metric.startswith("peak"))
+    assert "offloads activations(host)" in peak.reason
+    assert not peak.scored

@@ -4,6 +4,7 @@ A published step time is taken as it stands; tokens a second give it through the
 neither is published, and only under a FLOP convention that the row names (`conventions`).
 """
 
+import re
 from dataclasses import dataclass
 
 import numpy as np
@@ -109,6 +110,8 @@ def _memory(case: Case) -> tuple[str, float, str]:
     """Return which memory is compared, its bytes, and the reason if there is none."""
     if not known(case.peak_memory_bytes) or case.peak_memory_bytes <= 0:
         return "", np.nan, "ran out of memory" if case.out_of_memory else "no peak memory was published"
+    if re.search(r"activation|param", case.offload.lower()):
+        return "", np.nan, f"offloads {case.offload}: the memory model keeps activations and weights on the device"
     usual = rule(case.stack, case.date).memory_metric
     metric = next(one for one in (case.memory_metric, usual, "reserved") if one in MEMORY_METRICS[:3])
     return metric, case.peak_memory_bytes, ""

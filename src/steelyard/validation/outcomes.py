@@ -92,22 +92,23 @@ def memory_outcomes(found: Frame, seen: Measured, held: Bounds) -> list[Outcome]
     """Return one outcome for every case that publishes a peak; `assumed` says if the kind of memory was not stated."""
     found_outcomes = []
     for index, case in enumerate(found.cases):
-        if not np.isfinite(seen.memory_bytes[index]):
+        if not case.peak_memory_bytes > 0:
             continue
-        reason = excluded(case, "memory")
+        reason = seen.memory_reason[index] or excluded(case, "memory")
         metric = str(seen.memory_metric[index])
-        assumed = found.assumed[index] | (set() if seen.memory_stated[index] else {f"memory is {metric}"})
+        guessed = {f"memory is {metric}"} if metric and not seen.memory_stated[index] else set()
+        assumed = found.assumed[index] | guessed
         predicted = float(held.predicted[index])
         found_outcomes.append(
             Outcome(
                 id=case.id,
                 group=case.group,
-                metric=f"peak_memory_{metric}_bytes",
-                measured=float(seen.memory_bytes[index]),
+                metric=f"peak_memory_{metric}_bytes" if metric else "peak_memory_bytes",
+                measured=case.peak_memory_bytes,
                 predicted=predicted,
                 low=float(held.low[index]),
                 high=float(held.high[index]),
-                error=predicted / float(seen.memory_bytes[index]) - 1,
+                error=predicted / case.peak_memory_bytes - 1,
                 scored=not reason and math.isfinite(predicted),
                 held_out=bool(held.held_out[index]),
                 assumed=tuple(sorted(assumed)),

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from steelyard.catalog import Catalog, load
 from steelyard.errors import BadInput
@@ -18,7 +19,7 @@ from steelyard.validation.frame import FITS, Frame, frame
 from steelyard.validation.measured import Measured, measured
 from steelyard.validation.outcomes import Outcome, bounds, memory_outcomes, refused, time_outcomes
 from steelyard.validation.score import GroupScore, Summary, score, summary
-from steelyard.validation.spread import memory_log_sd, time_log_sd
+from steelyard.validation.spread import NORMAL_90, memory_log_sd, time_log_sd
 from steelyard.workload import workload
 
 LABELS = ("group", "publisher", "chip", "family", "stack", "precision")
@@ -27,12 +28,18 @@ LABELS = ("group", "publisher", "chip", "family", "stack", "precision")
 
 @dataclass(frozen=True, slots=True)
 class Fits:
-    """Whether memory decides rightly: rows that ran out, and rows that ran, against `FITS` of the nominal memory."""
+    """Whether memory decides rightly: rows that ran out, and rows that ran, against `FITS` of the nominal memory.
+
+    With its 90 % interval a prediction is one of three: fits, may not fit, does not fit. Rows whose layout or recompute
+    was chosen so that they fit say nothing here and are left out.
+    """
 
     ran_out: int
     ran_out_refused: float  # share of them predicted not to fit
+    ran_out_doubted: float  # share of them not called "fits"
     ran: int
     ran_allowed: float  # share of them predicted to fit
+    ran_not_refused: float  # share of them not called "does not fit"
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +102,7 @@ def validate(cases: Sequence[Case], by: str = "group", catalog: Catalog | None =
         memory=by_memory,
         time_summary=summary(by_time),
         memory_summary=summary(by_memory),
-        fits=_fits(found, peaks["device"]),
+        fits=_fits(found, peaks["device"], memory_log_sd(found, catalog)),
     )
 
 
@@ -124,16 +131,27 @@ def _scored(found: Frame, outcomes: Sequence[Outcome], truth: Array) -> Array:
     return np.where([case.id in counted for case in found.cases], truth, math.nan) if len(found) else truth
 
 
-def _fits(found: Frame, device_bytes: Array) -> Fits:
-    fits = device_bytes <= FITS * _column(found, found.machine.memory_bytes)
-    out = np.array([case.out_of_memory == "yes" for case in found.cases], dtype=bool)
-    ran = np.array([known(case.peak_memory_bytes) and not case.out_of_memory for case in found.cases], dtype=bool)
+def _fits(found: Frame, device_bytes: Array, log_sd: Array) -> Fits:
+    limit = FITS * _column(found, found.machine.memory_bytes)
+    width = np.exp(NORMAL_90 * log_sd)
+    told = np.array([not assumed & {"layout", "recompute"} for assumed in found.assumed], dtype=bool)
+    told &= found.labels.use != "context"
+    out = told & np.array([case.out_of_memory == "yes" for case in found.cases], dtype=bool)
+    ran = told & np.array(
+        [known(case.peak_memory_bytes) and not case.out_of_memory for case in found.cases], dtype=bool
+    )
     return Fits(
         ran_out=int(out.sum()),
-        ran_out_refused=float(np.mean(~fits[out])) if out.any() else math.nan,
+        ran_out_refused=_share(device_bytes > limit, out),
+        ran_out_doubted=_share(device_bytes * width > limit, out),
         ran=int(ran.sum()),
-        ran_allowed=float(np.mean(fits[ran])) if ran.any() else math.nan,
+        ran_allowed=_share(device_bytes <= limit, ran),
+        ran_not_refused=_share(device_bytes / width <= limit, ran),
     )
+
+
+def _share(true: NDArray[np.bool_], rows: NDArray[np.bool_]) -> float:
+    return float(np.mean(true[rows])) if rows.any() else math.nan
 
 
 def _plain(row: dict[str, Any]) -> dict[str, Any]:
