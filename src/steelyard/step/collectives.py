@@ -35,7 +35,7 @@ def all_reduce_s(payload_bytes: Bytes, ranks: Count, link_bytes_per_s: BytesPerS
         hop_s: an empty collective between two ranks, :math:`\alpha` [s]
 
     Source: nccl-tests, PERFORMANCE.md, "AllReduce" (the factor of W); the rest as the module says.
-    Limits: one switched domain; slow links without a switch (PCIe trees) are 15-20 % off at 2 ranks.
+    Limits: one switched domain; on PCIe, 2 to 8 ranks are off by up to 70 %.
 
     >>> all_reduce_s(1e9, 8, 450e9, 0.0)
     0.00388889
