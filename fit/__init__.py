@@ -1,0 +1,1 @@
+"""Fits of the catalog's kernels, stacks and power to measurements: `make fit`."""

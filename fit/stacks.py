@@ -30,20 +30,8 @@ from steelyard.workload import workload
 COMMAND = "python -m fit.stacks --write"
 DATA = Path(__file__).parents[1] / "src/steelyard/catalog/data"
 HELD_OUT = Path(__file__).parents[1] / "src/steelyard/validation/held_out.csv"
-HEADER = [
-    "entity",
-    "precision",
-    "quantity",
-    "value",
-    "unit",
-    "log_sd",
-    "rows",
-    "groups",
-    "source",
-    "command",
-    "checked",
-    "note",
-]
+HEADER = ["entity", "precision", "quantity", "value", "unit", "log_sd"]
+HEADER += ["rows", "groups", "source", "command", "checked", "note"]
 CHECKED = "2026-11-21"
 SOURCE = "published runs in validation/cases, each row with its source"
 Line = list[str]
@@ -53,6 +41,7 @@ Rows = NDArray[np.bool_]
 STACK_FIELDS: dict[str, tuple[str, float, float, float]] = {
     "time_scale": ("1", 1.05, 0.10, 0.12),
     "layer_host_s": ("s", 1.5e-3, 0.7, 0.5),
+    "moe_host_s": ("s", 3e-3, 0.7, 0.5),
     "step_host_s": ("s", 0.02, 0.7, 0.5),
     "doubling_loss": ("1", 0.01, 0.5, 0.3),
     "vocab_exposed": ("1", 0.5, 0.3, 0.0),
@@ -62,7 +51,7 @@ STACK_FIELDS: dict[str, tuple[str, float, float, float]] = {
     "ep_exposed": ("1", 0.7, 0.4, 0.4),
     "pp_exposed": ("1", 0.6, 0.4, 0.0),
 }
-FAMILY_SD, CHIP_SD, NARROW_SD, CONGESTION = 0.12, 0.07, 0.15, ("nic_congestion", 0.2, 0.7)
+FAMILY_SD, CHIP_SD, NARROW_SD, CONGESTION = 0.2, 0.07, 0.2, ("nic_congestion", 0.2, 0.7)
 
 
 @dataclass(frozen=True)

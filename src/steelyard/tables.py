@@ -147,6 +147,7 @@ class Stack:
 
     time_scale: Share  # residual factor on the whole step (1: none)
     layer_host_s: Seconds  # host time to launch one block's forward and backward
+    moe_host_s: Seconds  # the same on top, for a block with routed experts: routing, permutation, many products
     step_host_s: Seconds  # host time of one optimizer step: data, logging, zeroing
     doubling_loss: Share  # of the step, lost at each doubling of the domains: stragglers, congestion
     vocab_exposed: Share  # of the last stage's vocabulary work that the pipeline's other stages wait for

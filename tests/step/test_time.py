@@ -44,6 +44,7 @@ STACK = filled(
     Stack,
     time_scale=1.0,
     layer_host_s=1e-3,
+    moe_host_s=2e-3,
     step_host_s=0.02,
     vocab_exposed=0.5,
     pointwise_passes=12.0,

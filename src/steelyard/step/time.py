@@ -36,6 +36,11 @@ def time(job: Job, workload: Workload, layout: Layout, machine: Machine, kernels
 
     A step is `micro_batches` ticks of the slowest stage, the bubble of filling and draining the pipeline
     ((p-1)/v ticks, arXiv 2104.04473 section 2.2), the exposed gradient and parameter traffic, and the update.
+
+    Source: Narayanan et al. 2021, arXiv 2104.04473, section 2.2 (micro-batches, bubble); Korthikanti et al. 2022,
+        arXiv 2205.05198, section 5 (what recomputation repeats); Rajbhandari et al. 2020, arXiv 1910.02054, section 7
+        (traffic of ZeRO); exposed shares and host time are fitted (docs/step.md).
+    Limits: the stages' micro-batches take equal time; nothing is lost to stragglers.
     """
     moved = traffic(job, layout, machine, kernels, stack)
     tick = _tick(job, layout, forward(job, workload, layout, machine, kernels, stack), moved, stack)
@@ -68,6 +73,7 @@ def _tick(job: Job, layout: Layout, once: Forward, moved: Traffic, stack: Stack)
     vocab = (once.vocab_s * (1 + trained) + once.loss_s) * np.where(layout.pp > 1, stack.vocab_exposed, 1.0)
     busy = gemm + attention + pointwise + recompute + vocab
     moe = arch.moe_layers / arch.layers * np.where(layout.ep > 1, 0.5, 0.0)
+    launch_s = stack.layer_host_s + stack.moe_host_s * arch.moe_layers / arch.layers
     exchanges = (4 + 2 * full) * layout.stage_layers
     return Tick(
         gemm_s=gemm,
@@ -75,7 +81,7 @@ def _tick(job: Job, layout: Layout, once: Forward, moved: Traffic, stack: Stack)
         pointwise_s=pointwise,
         vocab_s=vocab,
         recompute_s=recompute,
-        host_s=np.maximum(stack.layer_host_s * layout.stage_layers * (1 + full / 3) - busy, 0.0),
+        host_s=np.maximum(launch_s * layout.stage_layers * (1 + full / 3) - busy, 0.0),
         tp_s=stack.tp_exposed * exchanges * (1 - moe) * moved.tp_s,
         cp_s=np.maximum((3 + full) * stage * arch.attention_layers * moved.cp_s - attention, 0.0),
         ep_s=stack.ep_exposed * exchanges * arch.moe_layers / arch.layers * moved.ep_s,
