@@ -68,7 +68,9 @@ STATED = (
     ),
     Stated("L4", ANY, "gemm_efficiency", 0.42, 0.25, "", "T4's 16-bit value, moved as L4 to T4 in fp32"),
     Stated("family:amd-cdna", ANY, "gemm_efficiency", 0.6, 0.2, "", "as MI300X, MI325X and MI355X"),
-    Stated("family:tpu", ANY, "gemm_efficiency", 0.9, 0.12, MAXTEXT, "published MFU under full recompute implies up to .88"),
+    Stated(
+        "family:tpu", ANY, "gemm_efficiency", 0.9, 0.12, MAXTEXT, "published MFU under full recompute implies up to .88"
+    ),
 )
 
 
