@@ -18,7 +18,7 @@ NORMAL_90 = 1.6449
 
 GUESS_LOG_SD = 0.07
 """Added where a row leaves open what the prediction needs. Source: within their groups, residuals of such shipped rows
-spread by 0.200 in the logarithm, those of complete rows by 0.189 (90th percentiles over 1.645, averaged over groups)."""
+spread by 0.200 in the logarithm, those of complete rows by 0.189 (90th percentile over 1.645, mean over groups)."""
 
 GUESSED = frozenset({"layout", "recompute", "micro-batch", "batch", "shape", "experts"})
 
