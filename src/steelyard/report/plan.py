@@ -66,6 +66,18 @@ def figure(point: Point, key: str, ladder: Any, scale: float = 1.0) -> str:
     return interval(middle, low, high, ladder)
 
 
+def energy(point: Point) -> str:
+    """Return energy at the facility's meter; where no PUE is known, what the machines draw, and that it is not all.
+
+    >>> energy({"energy_facility_kwh": None, "energy_it_kwh": 485.0})
+    'IT 485 kWh, no PUE known'
+    """
+    inside = point.get("energy_it_kwh")
+    if point.get("energy_facility_kwh") is None and inside is not None:
+        return f"IT {amount(inside * KWH_J, ENERGY)}, no PUE known"
+    return figure(point, "energy_facility_kwh", ENERGY, KWH_J)
+
+
 def memory(point: Point) -> str:
     """Return memory per device, the limit and the headroom.
 
@@ -107,7 +119,7 @@ def layout(point: Point) -> str:
 LINES: Final[Mapping[str, Callable[[Point], str]]] = {
     "time": lambda point: figure(point, "time_s", TIME),
     "money": lambda point: dollars(*(point.get(f"cost_usd{end}") for end in ("", "_low", "_high"))),
-    "energy": lambda point: figure(point, "energy_facility_kwh", ENERGY, KWH_J),
+    "energy": energy,
     "CO2e": lambda point: figure(point, "co2e_kg", MASS),
     "memory": memory,
     "devices": devices,
