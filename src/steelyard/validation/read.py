@@ -15,7 +15,7 @@ from steelyard.validation.case import COLUMNS, TEXT_COLUMNS, Case
 from steelyard.validation.columns import case, check_header
 
 _GZIP = b"\x1f\x8b"
-ORIGINS = ("bigscience", "finetuning", "nanotron", "nvidia", "other", "simumax", "tpu", "vtrain")
+ORIGINS = ("bigscience", "finetuning", "nanotron", "nvidia", "other", "papers", "simumax", "tpu", "vtrain")
 """The files of `cases/`, by where the runs come from."""
 
 
