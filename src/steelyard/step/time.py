@@ -101,9 +101,11 @@ def _data_parallel_s(layout: Layout, moved: Traffic, tick_s: Seconds, stack: Sta
     """Gradient and parameter traffic that compute does not hide.
 
     Without sharded gradients one exchange a step hides behind one tick; ZeRO-2 reduces and ZeRO-3 also gathers (forward
-    and backward) at every micro-batch. What is left after the window, or the stack's unhidden share, is exposed.
+    and backward) at every micro-batch. In a pipeline neither does: parameters stay gathered and gradients are reduced
+    at the last micro-batch (Llama 3, arXiv 2407.21783, section 3.3.2; torchtitan's default with stages). What is left
+    after the window, or the stack's unhidden share, is exposed.
     """
-    every = np.where(layout.zero >= 2, layout.micro_batches, 1)
+    every = np.where((layout.zero >= 2) & (layout.pp == 1), layout.micro_batches, 1)
     reduced = np.where(layout.zero >= 1, 0.5 * moved.reduce_s * every, moved.reduce_s)
     gathers = np.where(layout.zero >= 3, 2 * every, np.where(layout.zero >= 1, 1, 0))
     wire = reduced + gathers * moved.gather_s
@@ -111,13 +113,17 @@ def _data_parallel_s(layout: Layout, moved: Traffic, tick_s: Seconds, stack: Sta
 
 
 def _update_s(job: Job, layout: Layout, machine: Machine, kernels: Kernels, stack: Stack) -> Seconds:
-    """Read and write the optimizer's states once; offloaded, gradients and weights cross to the host and back."""
+    """Read and write the optimizer's states once.
+
+    Offloaded, gradients and weights cross to the host and back, and the host's memory moves the states: a device's
+    share of it is about as fast as its bus (8 channels of DDR5-4800 for 4 devices: 77 GB/s; PCIe 5.0 x16: 64 GB/s).
+    """
     dense, routed = rank_params(job, layout)
     mine = (dense + routed) * job.trainable_share / np.where(layout.zero >= 1, layout.shard_devices, 1)
     states: Bytes = 2 * (job.master_bytes + job.moment_bytes)
     crossing: Bytes = stack.grad_bytes + stack.weight_bytes
     on_device = mine * (states + crossing) / (machine.memory_bytes_per_s * kernels.memory_efficiency)
-    return np.where(layout.offload, mine * crossing / machine.host_bytes_per_s, on_device)
+    return np.where(layout.offload, mine * (states + 2 * crossing) / machine.host_bytes_per_s, on_device)
 
 
 def _crowd(layout: Layout, machine: Machine, stack: Stack) -> Share:
