@@ -1,7 +1,6 @@
 """Layouts as people write them: `tp=2,pp=1,dp=32,mbs=2,zero=1`."""
 
 import math
-from typing import Any
 
 from steelyard.catalog.capabilities import Capability
 from steelyard.errors import BadLayout, nearest
@@ -99,7 +98,7 @@ def _filled(given: dict[str, int], job: Job, devices: int, capability: Capabilit
     micro_batch = given.get("micro_batch", 1)
     share = job.batch_sequences / max(dp * micro_batch, 1)
     splits = capability.sp and tp > 1 and job.sequence_tokens % (cp * tp) == 0
-    fields: dict[str, Any] = {
+    fields: dict[str, float] = {
         "devices": devices,
         "tp": 1,
         "pp": 1,
@@ -110,7 +109,7 @@ def _filled(given: dict[str, int], job: Job, devices: int, capability: Capabilit
         "zero": min(capability.zero),
         "shard_devices": max(dp * cp, 1),
         "micro_batch": micro_batch,
-        "micro_batches": share if share % 1 else int(share),
+        "micro_batches": float(share),
         "sp": int(splits),
         "recompute": 0,
         "flash": 1,

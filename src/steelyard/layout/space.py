@@ -2,15 +2,15 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from steelyard.catalog.capabilities import Capability
 from steelyard.tables import Job, Layout
 from steelyard.units import Count
 
-Columns = dict[str, Any]
+Columns = dict[str, NDArray[np.int64]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +140,7 @@ def _cross(columns: Columns, name: str, values: Sequence[int]) -> Columns:
     return crossed
 
 
-def _keep(columns: Columns, mask: Any) -> Columns:
+def _keep(columns: Columns, mask: NDArray[np.bool_]) -> Columns:
     return {name: column[mask] for name, column in columns.items()}
 
 

@@ -1,16 +1,17 @@
 """What makes a layout valid on a model, a machine and a software stack; a bad row is a code, not an exception."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from steelyard.catalog.capabilities import Capability
 from steelyard.layout.reason import Reason
 from steelyard.tables import Architecture, Job, Layout
 from steelyard.units import BytesPerSecond, Count
 
-Rule = tuple[Reason, Any]
+Broken = bool | np.bool_ | NDArray[np.bool_]
+Rule = tuple[Reason, Broken]
 
 
 def problem(
@@ -80,7 +81,7 @@ def _model(job: Job, layout: Layout) -> list[Rule]:
     ]
 
 
-def _bad_interleave(model: Architecture, layout: Layout) -> Any:
+def _bad_interleave(model: Architecture, layout: Layout) -> Broken:
     uneven = _splits(model.layers, layout.pp * layout.vpp) | _splits(layout.micro_batches, layout.pp)
     return (layout.vpp > 1) & ((layout.pp <= 1) | uneven)
 
@@ -109,6 +110,7 @@ def _stack(layout: Layout, capability: Capability) -> list[Rule]:
     return [(Reason.STACK, np.logical_or.reduce(np.broadcast_arrays(*beyond)))]
 
 
-def _splits(whole: Any, parts: Any) -> Any:
+def _splits(whole: Count, parts: Count) -> Broken:
     """Tell whether `parts` fails to divide `whole`; a part below 1 is judged elsewhere."""
-    return np.asarray(whole) % np.maximum(parts, 1) != 0
+    left: NDArray[np.bool_] = np.not_equal(np.asarray(whole) % np.maximum(parts, 1), 0)
+    return left
