@@ -15,6 +15,10 @@ ROOM_FILES = [file for file in FILES if file.relative_to(PACKAGE).parts[0] in RO
 LONGEST_FILE = 300
 LONGEST_FUNCTION = 40
 
+# Exceptions, each with its reason; one that is no longer needed fails the test.
+LONG_FILES = {"tables.py": "the whole story in reading order is one file, by design"}
+LONG_FUNCTIONS = {"job/architecture.py:architecture": "names every field of one table"}
+
 
 def identify(file: Path) -> str:
     return str(file.relative_to(PACKAGE))
@@ -44,9 +48,10 @@ def code_lines(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
 @pytest.mark.parametrize("file", FILES, ids=identify)
 def test_files_and_functions_stay_short(file: Path) -> None:
     text = file.read_text("utf-8")
-    assert len(text.splitlines()) <= LONGEST_FILE
-    long = {node.name: code_lines(node) for node in functions(ast.parse(text)) if code_lines(node) > LONGEST_FUNCTION}
-    assert not long
+    assert (len(text.splitlines()) > LONGEST_FILE) == (identify(file) in LONG_FILES)
+    lengths = {f"{identify(file)}:{node.name}": code_lines(node) for node in functions(ast.parse(text))}
+    long = {name for name, lines in lengths.items() if lines > LONGEST_FUNCTION}
+    assert long == {name for name in LONG_FUNCTIONS if name in lengths}
 
 
 @pytest.mark.parametrize("file", FILES, ids=identify)
