@@ -2,10 +2,9 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
-from steelyard.catalog import Source
 from steelyard.layout.literal import RECOMPUTE
 from steelyard.search.world import Chip, Deal, Place, Tool
 from steelyard.tables import Layout, Policy, Prediction
@@ -122,7 +121,6 @@ class Plan:
     carbon: str  # the kind of carbon weighed
     assumptions: tuple[str, ...]
     notes: tuple[str, ...]
-    sources: tuple[Source, ...] = ()  # of the catalog rows that the points used
 
     @property
     def feasible(self) -> bool:
@@ -152,7 +150,6 @@ def plan_mapping(plan: Plan) -> dict[str, Any]:
         "frontier": [point_mapping(point) for point in plan.points],
         "points": [dot_mapping(dot) for dot in plan.frontier],
         "rivals": [f"{rival.label}: {rival.text}" for rival in plan.rivals],
-        "sources": [asdict(source) for source in plan.sources],
     }
 
 

@@ -20,6 +20,7 @@ BETTER = 0.995
 """A limit binds a point if without it another one were better by more than half a percent."""
 
 SAME = 1.005
+CLOSE = 0.02
 
 TIGHT = 0.9
 """Memory is said to bind from this share of the device's memory on, at the upper end of its interval."""
@@ -123,7 +124,8 @@ def _cost_words(found: Market, winner: int, loser: int, world: World) -> list[st
 def _time_words(found: Market, winner: int, loser: int, world: World) -> list[str]:
     devices = np.asarray(found.layouts.devices)
     speed = [1 / (found.points[row, 0] * float(devices[row])) for row in (winner, loser)]
-    words = [f"one device trains {_change(speed[0], speed[1])}"]
+    ratio = speed[1] / speed[0]
+    words = [f"one device is {abs(ratio - 1):.0%} {'faster' if ratio > 1 else 'slower'}"]
     if devices[winner] != devices[loser]:
         words.append(f"there are {devices[loser]:.0f} devices, not {devices[winner]:.0f}")
     return words
@@ -134,7 +136,7 @@ def _carbon_words(found: Market, winner: int, loser: int, world: World) -> list[
     grams = [1000 * KWH_J * found.points[row, 3] / found.points[row, 2] for row in (winner, loser)]
     sites = [world.places[world.deals[found.deal[row]].place].name for row in (winner, loser)]
     words = [f"it draws {_change(energy[0], energy[1])} energy"]
-    if sites[0] != sites[1]:
+    if abs(grams[1] / grams[0] - 1) > CLOSE:
         words.append(f"{sites[1]} emits {grams[1]:.0f} g/kWh, {sites[0]} {grams[0]:.0f}")
     return words
 

@@ -14,10 +14,9 @@ from steelyard.job import JobSpec, table
 from steelyard.layout import parse
 from steelyard.report.figures import COUNT, amount
 from steelyard.search.answer import Plan, Point, Relaxation
-from steelyard.search.cite import sources
 from steelyard.search.explain import waits
 from steelyard.search.explore import Found, Said, answer, explore
-from steelyard.search.inputs import chip_of, limits_of, place_of, policy_of, tools_for, width, world
+from steelyard.search.inputs import chip_of, limits_of, place_of, policy_of, tools_for, world
 from steelyard.search.intervals import Setting
 from steelyard.search.points import judged, single, with_deal
 from steelyard.search.reduce import NOWHERE
@@ -41,13 +40,13 @@ def plan(spec: JobSpec, progress: Progress | None = None, carbon: str = "locatio
     A job that no candidate satisfies is a `Plan` without points: `feasible` is False and `relaxations` says what to
     change. Input that cannot be read is a `BadInput`.
     """
-    job, catalog = table(spec), facts.load()
-    allowed = world(spec, catalog)
+    job = table(spec)
+    allowed = world(spec, facts.load())
     limits = replace(limits_of(spec, most_devices(spec, job, allowed)), carbon=carbon)
     found = explore(job, allowed, limits, ENGINE, progress)
     made = answer(job, allowed, limits, ENGINE, found, said(spec, limits, allowed))
     if made.feasible:
-        return replace(made, sources=sources(made.points, width(spec.precision), catalog))
+        return made
     return replace(made, relaxations=made.relaxations + dropped(spec, carbon))
 
 
