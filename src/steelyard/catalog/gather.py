@@ -104,18 +104,18 @@ def stacks(catalog: Catalog | None = None) -> tuple[str, ...]:
     return tuple(sorted({entity for entity, _, _ in (catalog or load()).stacks if entity != ANY}))
 
 
-def stack_rows(name: str, catalog: Catalog | None = None) -> dict[str, Fitted]:
-    """Return the fitted row behind each field of `tables.Stack`: of the stack, else of any stack."""
+def stack_rows(name: str, catalog: Catalog | None = None, precision: str = ANY) -> dict[str, Fitted]:
+    """Return the fitted row behind each field of `tables.Stack`: of the stack (at a precision), else of any stack."""
     catalog = catalog or load()
     known = stacks(catalog)
     if name not in known and name != ANY:
         raise UnknownName("stack", name, known)
-    return _fitted("stacks", tables.Stack, catalog.stacks, (name, ANY), ANY)
+    return _fitted("stacks", tables.Stack, catalog.stacks, (name, ANY), precision)
 
 
-def stack(name: str, catalog: Catalog | None = None) -> tables.Stack:
-    """Return the calibrated figures of a software stack."""
-    return tables.Stack(**{field: row.value for field, row in stack_rows(name, catalog).items()})
+def stack(name: str, catalog: Catalog | None = None, precision: str = ANY) -> tables.Stack:
+    """Return the calibrated figures of a software stack, at a precision where it stores states otherwise."""
+    return tables.Stack(**{field: row.value for field, row in stack_rows(name, catalog, precision).items()})
 
 
 def _peak16(chip: Accelerator, peak: float) -> float:

@@ -147,7 +147,7 @@ def _tables(
 ) -> tuple[Job, Layout, Machine, Kernels, Stack]:
     known = frozenset(stacks(catalog))
     of_chip = cache(lambda chip_id, precision: kernels(catalog.accelerator(chip_id), precision, catalog))
-    of_stack = cache(lambda name: stack(name if name in known else "any", catalog))
+    of_stack = cache(lambda name, precision: stack(name if name in known else "any", catalog, precision))
     pairs = list(zip(rows, picked, strict=True))
     return (
         _join(
@@ -157,7 +157,7 @@ def _tables(
         _join(Layout, [one.layout for one in picked]),
         _join(Machine, [row.hardware.machine for row in rows]),
         _join(Kernels, [of_chip(row.hardware.chip.id, row.hardware.precision) for row in rows]),
-        _join(Stack, [_as_run(of_stack(row.rule.stack), row.case) for row in rows]),
+        _join(Stack, [_as_run(of_stack(row.rule.stack, row.hardware.precision), row.case) for row in rows]),
     )
 
 

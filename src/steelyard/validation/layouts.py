@@ -52,7 +52,7 @@ def choices(case: Case, arch: Architecture, memory_bytes: float, rule: StackRule
             refusals.append(refusal)
     if not found:
         raise refusals[0]
-    return found
+    return [varied for choice in found for varied in _expert_degrees(case, arch, choice)]
 
 
 def _choice(
@@ -198,18 +198,15 @@ def _layout(
 ) -> Layout:
     tp, pp, cp, dp = degrees
     zero = _zero(case, rule, pp, assumed)
-    vpp = case.vpp if whole(case.vpp) and pp > 1 else 1.0
-    ep = case.ep if whole(case.ep) and arch.experts > 0 else 1.0
-    if arch.experts > 0 and not known(case.ep):
-        assumed.add("experts")
     if pp > arch.layers:
         raise BadLayout(f"{pp:g} pipeline stages are more than the model's {arch.layers:g} blocks")
     heaviest = _stage_layers(case, arch, rule, pp)
+    ep = case.ep if whole(case.ep) and arch.experts > 0 else 1.0
     return Layout(
         devices=case.devices,
         tp=tp,
         pp=pp,
-        vpp=min(vpp, float(heaviest)),
+        vpp=min(_chunks(case, rule, pp, float(heaviest), assumed), float(heaviest)),
         cp=cp,
         dp=dp,
         ep=ep,
@@ -242,6 +239,29 @@ def _stage_layers(case: Case, arch: Architecture, rule: StackRule, pp: float) ->
     ends = [min(blocks, math.floor(share * stage / block) + 1) for stage in range(1, int(pp))]
     counts = [end - start for start, end in itertools.pairwise([0.0, *ends, blocks])]
     return max(counts)
+
+
+def _chunks(case: Case, rule: StackRule, pp: float, stage_layers: float, assumed: set[str]) -> float:
+    """Return the chunks of layers a stage holds: stated, or as the recipes of a stack that interleaves choose them."""
+    if pp == 1:
+        return 1.0
+    if known(case.vpp):
+        return max(1.0, case.vpp)
+    if not rule.chunk_layers:
+        return 1.0
+    assumed.add("interleaving")
+    return max(1.0, float(stage_layers // rule.chunk_layers))
+
+
+def _expert_degrees(case: Case, arch: Architecture, choice: Choice) -> list[Choice]:
+    """Return the choice as it is, or with every power of two that divides experts and replicas where ep is unstated."""
+    if arch.experts <= 0 or known(case.ep):
+        return [choice]
+    dp = float(choice.layout.dp)
+    powers = (2.0**power for power in range(int(math.log2(dp)) + 1))
+    degrees = [degree for degree in powers if arch.experts % degree == 0 and dp % degree == 0]
+    assumed = choice.assumed | {"experts"}
+    return [replace(choice, layout=replace(choice.layout, ep=degree), assumed=assumed) for degree in degrees]
 
 
 def _shard_devices(case: Case, replicas: float) -> float:

@@ -24,6 +24,7 @@ class StackRule:
     dropout: float  # 1: trains with dropout masks unless its model is of a family that does not
     stages: str  # even: equal blocks a pipeline stage; cost: equal parameters, output projection included
     memory_metric: str  # what its logs print
+    chunk_layers: float  # layers of one chunk where interleaving is the recipe and unstated; 0: no interleaving
     fp32: str  # what runs its fp32 products: tf32 in NVIDIA's containers, fp32 in PyTorch as installed
 
 
@@ -55,6 +56,7 @@ def _rules(folder: Path) -> tuple[StackRule, ...]:
                 dropout=float(row["dropout"]),
                 stages=row["stages"],
                 memory_metric=row["memory_metric"],
+                chunk_layers=float(row["chunk_layers"]),
                 fp32=row["fp32"],
             )
             for row in csv.DictReader(stream)
