@@ -33,6 +33,7 @@ HELD_OUT = Path(__file__).parents[1] / "src/steelyard/validation/held_out.csv"
 HEADER = ["entity", "precision", "quantity", "value", "unit", "log_sd"]
 HEADER += ["rows", "groups", "source", "command", "checked", "note"]
 CHECKED = "2026-11-21"
+NINETY = 1.645  # standard deviations from the centre to the ends of a 90 % interval
 SOURCE = "published runs in validation/cases, each row with its source"
 Line = list[str]
 Rows = NDArray[np.bool_]
@@ -137,18 +138,25 @@ def spreads(gap: Array, data: Frame) -> dict[str, float]:
     """Return the log sd of each stack's prediction from left-out residuals, each group weighing the same.
 
     A stack known from one group alone was unseen when that group was left out: its residuals, with those of all such
-    stacks, make the spread of `any`, and its own spread falls between, like any factor's.
+    stacks, make the spread of `any`, and its own spread falls between, like any factor's. One common factor then makes
+    the intervals of all stacks together hold 90 %.
     """
     labels = data.labels
-    width = lambda rows: hierarchy.balanced_quantile(np.abs(gap[rows]), labels.group[rows], 0.9) / 1.645  # noqa: E731
     groups = {stack: len(set(labels.group[labels.stack == stack])) for stack in sorted(set(labels.stack))}
     lone = np.array([groups[stack] == 1 for stack in labels.stack]) | (labels.stack == "any")
-    found = {"any": width(lone)}
+    found = {"any": _width(gap[lone], labels.group[lone])}
     for stack, count in groups.items():
         if stack != "any":
-            own, share = width(labels.stack == stack), count / (count + 2)
-            found[stack] = share * own + (1 - share) * found["any"]
-    return found
+            rows, share = labels.stack == stack, count / (count + 2)
+            found[stack] = share * _width(gap[rows], labels.group[rows]) + (1 - share) * found["any"]
+    pulls = gap / np.array([found[stack] for stack in labels.stack])
+    common = _width(pulls, labels.group)
+    return {stack: width * common for stack, width in found.items()}
+
+
+def _width(gap: Array, group: NDArray[np.str_]) -> float:
+    """Return the log sd whose 90 % interval holds 90 % of the residuals, every group weighing the same."""
+    return hierarchy.balanced_quantile(np.abs(gap), group, 0.9) / NINETY
 
 
 def stack_table(data: Frame, parts: list[Factor], theta: Array, sds: Array, wide: dict[str, float]) -> Iterable[Line]:
@@ -193,7 +201,7 @@ def write(path: Path, lines: Iterable[Line]) -> None:
 
 def write_held_out(data: Frame, predicted: Array, wide: dict[str, float]) -> None:
     """Write what each shipped case is predicted to take by a fit that never saw its group."""
-    half = 1.645 * np.array([wide[stack] for stack in data.labels.stack])
+    half = NINETY * np.array([wide[stack] for stack in data.labels.stack])
     with HELD_OUT.open("w", newline="", encoding="utf-8") as out:
         rows = csv.writer(out, lineterminator="\n")
         rows.writerow(["id", "metric", "predicted", "low", "high"])

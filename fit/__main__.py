@@ -1,0 +1,29 @@
+"""Refit everything in the catalog that is fitted: `make fit DATA=…/data`, where the folder holds `measured/`.
+
+Operators first, then power, then the memory of stacks, then the steps, which build on all three.
+"""
+
+import argparse
+import subprocess
+import sys
+from pathlib import Path
+
+
+def main() -> None:
+    """Run every fit in order, each in a fresh interpreter that reads what the one before wrote."""
+    options = argparse.ArgumentParser(prog="python -m fit", description=__doc__)
+    options.add_argument("--data", type=Path, required=True, help="folder that holds measured/")
+    measured = options.parse_args().data / "measured"
+    if not measured.is_dir():
+        options.error(f"{measured} is no folder; give --data the folder that holds measured/")
+    for module, given in (
+        ("fit.kernels", ["--data", str(measured.parent)]),
+        ("fit.power", ["--data", str(measured), "--write"]),
+        ("fit.memory", ["--data", str(measured), "--write"]),
+        ("fit.stacks", ["--write"]),
+    ):
+        subprocess.run([sys.executable, "-m", module, *given], check=True)  # noqa: S603  # our own modules
+
+
+if __name__ == "__main__":
+    main()
