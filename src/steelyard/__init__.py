@@ -1,20 +1,48 @@
 """Steelyard plans, meters and audits AI training: time, memory, money, energy and carbon on one beam.
 
 >>> import steelyard
->>> steelyard.__version__
-'0.1.0'
+>>> job = steelyard.read_job("llama-3-8b", tokens="20B", accelerators="H100", regions="aws/us-east-1")
+>>> [point.label for point in steelyard.plan(job).points]
+['cheapest', 'fastest', ...]
+>>> steelyard.estimate(job, "H100", 64, "tp=2,pp=1,dp=32,mbs=2,zero=1").devices
+64
 """
 
 import importlib
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from steelyard.errors import Infeasible, SteelyardError
+    from steelyard.job import JobSpec, read_job
+    from steelyard.search import Plan, Point, estimate, plan
+    from steelyard.validation.run import validate
 
 __version__ = "0.1.0"
 
 _FACE = {
-    "SteelyardError": "steelyard.errors",
+    "Infeasible": "errors",
+    "JobSpec": "job",
+    "Plan": "search",
+    "Point": "search",
+    "SteelyardError": "errors",
+    "estimate": "search",
+    "plan": "search",
+    "read_job": "job",
+    "validate": "validation.run",
 }
 
-__all__ = ["SteelyardError", "__version__"]  # the rest is imported on first use
+__all__ = [
+    "Infeasible",
+    "JobSpec",
+    "Plan",
+    "Point",
+    "SteelyardError",
+    "__version__",
+    "estimate",
+    "plan",
+    "read_job",
+    "validate",
+]
 
 
 def __getattr__(name: str) -> Any:
@@ -22,4 +50,4 @@ def __getattr__(name: str) -> Any:
     if name not in _FACE:
         message = f"module 'steelyard' has no attribute {name!r}"
         raise AttributeError(message)
-    return getattr(importlib.import_module(_FACE[name]), name)
+    return getattr(importlib.import_module(f"steelyard.{_FACE[name]}"), name)
