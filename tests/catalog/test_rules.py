@@ -188,7 +188,8 @@ def test_sites():
     assert virginia.facts.fact("location_gross").entity == "em-zone/US-MIDA-PJM"
     assert [row.entity for row in virginia.facts.rivals("location_gross")] == ["us-state/VA", "country/US"]
     assert math.isnan(site(virginia).location_net_kg_per_j)
-    assert math.isnan(site(load().site("country/FR")).pue), "no PUE is made up for a country"
+    france = load().site("country/FR").facts.fact("pue")
+    assert (france.entity, france.value, france.source) == ("world", 1.58, "carbontracker"), "a survey stands in, by name"
     assert load().site("gcp/asia-south2").facts.fact("pue").entity == "provider/gcp"
 
 

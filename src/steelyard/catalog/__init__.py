@@ -17,7 +17,19 @@ from steelyard.catalog.gather import (
     supports,
 )
 from steelyard.catalog.load import Catalog, load
-from steelyard.catalog.schema import Accelerator, Fact, Facts, Fitted, Interruption, Offer, Price, Site, Source, System
+from steelyard.catalog.schema import (
+    Accelerator,
+    Fact,
+    Facts,
+    Fitted,
+    Interruption,
+    Offer,
+    Price,
+    Site,
+    Source,
+    System,
+    preferred,
+)
 
 __all__ = [
     "Accelerator",
@@ -36,6 +48,7 @@ __all__ = [
     "load",
     "machine",
     "offer",
+    "preferred",
     "site",
     "stack",
     "stack_rows",

@@ -14,6 +14,7 @@ from steelyard.search.world import Chip, Deal, Limits, Place, Tool, World
 from steelyard.tables import Kernels, Machine, Policy, Site
 from steelyard.units import DAY_S
 
+EVERYWHERE = "world"
 MONTH_S = 30 * DAY_S
 UNPLACED = Site(*[math.nan] * 7)
 WIDTHS: Mapping[str, str] = {"bf16-pure": "bf16"}
@@ -119,6 +120,7 @@ def world(spec: JobSpec, catalog: facts.Catalog) -> World:
     rough = sorted({chip.accelerator for chip in chips if not chip.calibrated})
     if rough:
         notes.append(f"no kernels measured, those of any chip stand in (wide intervals): {', '.join(rough)}")
+    notes += _without_pue(builder.places, catalog)
     return World(
         chips=chips,
         tools=tools,
@@ -129,6 +131,24 @@ def world(spec: JobSpec, catalog: facts.Catalog) -> World:
         tools_of=tools_of,
         notes=tuple(notes),
     )
+
+
+def _without_pue(places: Mapping[str, Place], catalog: facts.Catalog) -> list[str]:
+    """Return a note on the providers whose PUE nobody publishes: a survey of all data centres stands in for it."""
+    values = _pue_anywhere(catalog)
+    found = {place: catalog.sites[place].facts.fact("pue") for place in places if place}
+    silent = {catalog.sites[place].provider for place, fact in found.items() if fact and fact.entity == EVERYWHERE}
+    silent |= {"offers without a site"} if "" in places else set()
+    if not silent:
+        return []
+    survey = f"{values[0]:g} (from {min(values):g} in new ones to {max(values):g})"
+    return [f"no PUE published, a survey of data centres stands in, {survey}: {', '.join(sorted(silent))}"]
+
+
+def _pue_anywhere(catalog: facts.Catalog) -> tuple[float, ...]:
+    """Return the surveyed PUEs that stand in where nobody publishes a site's own, the one to use first."""
+    rows = next(iter(catalog.sites.values())).facts.by_quantity["pue"]
+    return tuple(row.si for row in facts.preferred(tuple(row for row in rows if row.entity == EVERYWHERE)))
 
 
 def policy_of(spec: JobSpec, purchase: str) -> tuple[Policy, Mapping[str, float]]:
@@ -160,9 +180,10 @@ def machine_of(system: facts.System, precision: str, catalog: facts.Catalog) -> 
 
 
 def place_of(site: str, catalog: facts.Catalog) -> Place:
-    """Return a site with the rival values that equally near places give; without a site nothing is known."""
+    """Return a site with the rival values that equally near places give; without one only a surveyed PUE is known."""
     if not site:
-        return Place("", UNPLACED)
+        values = _pue_anywhere(catalog)
+        return Place("", replace(UNPLACED, pue=values[0]), {"pue": values})
     row = catalog.sites[site]
     spread = {}
     for quantity, name in CARBON.items():
