@@ -2,6 +2,7 @@
 # into $(VENV). PYTHON may name any Python from 3.11.
 PYTHON ?= python3
 VENV ?= .venv
+DATA ?= ../shared/data
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
@@ -32,7 +33,7 @@ bench: $(VENV)/.dev
 	$(BIN)/python -m benchmarks
 
 fit: $(VENV)/.dev  # fits the catalog's kernels and stacks to the published measurements
-	$(BIN)/python -m fit
+	$(BIN)/python -m fit --data $(DATA)
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
