@@ -189,7 +189,9 @@ def test_sites():
     assert [row.entity for row in virginia.facts.rivals("location_gross")] == ["us-state/VA", "country/US"]
     assert math.isnan(site(virginia).location_net_kg_per_j)
     france = load().site("country/FR").facts.fact("pue")
-    assert (france.entity, france.value, france.source) == ("world", 1.58, "carbontracker"), "a survey stands in, by name"
+    assert (france.entity, france.value, france.source) == ("world", 1.58, "carbontracker"), (
+        "a survey stands in, by name"
+    )
     assert load().site("gcp/asia-south2").facts.fact("pue").entity == "provider/gcp"
 
 
