@@ -98,12 +98,13 @@ def _deal(catalog: Catalog, choice: Choice) -> Iterator[Used]:
         if row.id == choice.offer and choice.purchase in row.prices:
             price = row.prices[choice.purchase]
             yield Used("offer", row.id, choice.purchase, f"{price.usd_per_hour:g} USD/h", price.source, price.date)
-            yield from _reclaims(catalog, row, choice.purchase)
+            yield from reclaims(catalog, row, choice.purchase)
     if choice.site:
         yield from _facts("site", choice.site, catalog.sites[choice.site].facts, SITE)
 
 
-def _reclaims(catalog: Catalog, offer: Offer, purchase: str) -> Iterator[Used]:
+def reclaims(catalog: Catalog, offer: Offer, purchase: str) -> Iterator[Used]:
+    """Yield how often a spot instance was reclaimed, where that is published."""
     band = catalog.interruptions.get((offer.instance, offer.place)) if purchase == "spot" else None
     if band is not None:
         yield Used("offer", offer.id, "reclaimed a month", f"{band.low:.0%}–{band.high:.0%}", band.source, band.date)
