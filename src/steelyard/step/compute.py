@@ -85,7 +85,7 @@ def _attention_s(job: Job, workload: Workload, layout: Layout, machine: Machine,
     flop = workload.attention_flop * share
     fused = attention_s(
         flop,
-        job.sequence_tokens,
+        job.sequence_tokens / layout.cp,  # around the ring, one stretch of keys at a time
         arch.head_dim,
         machine.peak16_flop_per_s,
         kernels.attention_efficiency,
