@@ -26,8 +26,9 @@ layers: $(VENV)/.dev
 
 check: lint types layers test
 
-docs: $(VENV)/.dev  # writes docs/cli.md from the commands themselves
+docs: $(VENV)/.dev  # writes docs/cli.md from the commands, and the figures of README.md from their runs
 	$(BIN)/python -m tests.cli.reference > docs/cli.md
+	$(BIN)/python -m tests.cli.readme
 
 bench: $(VENV)/.dev
 	$(BIN)/python -m benchmarks
