@@ -1,6 +1,8 @@
 """A hierarchical fit in the logarithm: factors with Gaussian priors, Cauchy loss, reweighted Gauss-Newton steps."""
 
 from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,31 +17,42 @@ ROBUST = 0.12
 STEPS, FOLD_STEPS, NUDGE, STRIDE = 8, 4, 0.01, 0.5
 
 
-def fit(measured: Array, weight: Array, predict: Predict, sd: Array, start: Array, steps: int = STEPS) -> Array:
+@dataclass(frozen=True)
+class Problem:
+    """What is fitted: log measurements with weights, theta → log predictions, each factor's rows and prior sd."""
+
+    measured: Array
+    weight: Array
+    predict: Predict
+    rows: NDArray[np.bool_]  # factors x measurements
+    sd: Array
+
+
+def fit(problem: Problem, start: Array, steps: int = STEPS) -> Array:
     """Return the factors that minimise the weighted Cauchy loss plus their priors (mean 0, sd given)."""
-    theta = start
+    theta, sd = start, problem.sd
     for _ in range(steps):
-        slope, residual, robust = _slope(measured, weight, predict, theta)
+        slope, residual, robust = _slope(problem, theta)
         normal = (slope * robust) @ slope.T + np.diag(1 / sd**2)
         step = np.linalg.solve(normal, (slope * robust) @ residual - theta / sd**2)
         theta = theta + np.clip(step, -STRIDE, STRIDE)
     return theta
 
 
-def spread(measured: Array, weight: Array, predict: Predict, sd: Array, theta: Array) -> Array:
+def spread(problem: Problem, theta: Array) -> Array:
     """Return the posterior sd of every factor at the optimum."""
-    slope, _, robust = _slope(measured, weight, predict, theta)
-    normal = (slope * robust) @ slope.T + np.diag(1 / sd**2)
+    slope, _, robust = _slope(problem, theta)
+    normal = (slope * robust) @ slope.T + np.diag(1 / problem.sd**2)
     return np.sqrt(np.diag(np.linalg.inv(normal)))
 
 
-def held_out(measured: Array, weight: Array, predict: Predict, sd: Array, by: Labels, start: Array) -> Array:
+def held_out(problem: Problem, by: Labels, start: Array) -> Array:
     """Return log predictions of every row by a fit that never saw a row with its label."""
-    out = np.empty(len(measured))
+    out = np.empty(len(problem.measured))
     for label in sorted(set(by)):
         rows = by == label
-        theta = fit(measured, np.where(rows, 0.0, weight), predict, sd, start, FOLD_STEPS)
-        out[rows] = predict(theta)[rows]
+        theta = fit(replace(problem, weight=np.where(rows, 0.0, problem.weight)), start, FOLD_STEPS)
+        out[rows] = problem.predict(theta)[rows]
     return out
 
 
@@ -58,9 +71,31 @@ def balanced_quantile(values: Array, by: Labels, quantile: float) -> float:
     return float(values[order][min(np.searchsorted(share, quantile), len(values) - 1)])
 
 
-def _slope(measured: Array, weight: Array, predict: Predict, theta: Array) -> tuple[Array, Array, Array]:
-    now = predict(theta)
-    residual = measured - now
-    robust = weight / (1 + (residual / ROBUST) ** 2) / ROBUST**2
-    slope = np.stack([(predict(theta + NUDGE * one) - now) / NUDGE for one in np.eye(len(theta))])
+def _slope(problem: Problem, theta: Array) -> tuple[Array, Array, Array]:
+    """Return d log prediction / d factor, residuals and robust weights.
+
+    A factor moves only its own rows, so factors without a common row are nudged together.
+    """
+    now = problem.predict(theta)
+    residual = problem.measured - now
+    robust = problem.weight / (1 + (residual / ROBUST) ** 2) / ROBUST**2
+    slope = np.empty(problem.rows.shape)
+    for together in _disjoint(problem.rows.tobytes(), problem.rows.shape):
+        moved = (problem.predict(theta + NUDGE * np.isin(np.arange(len(theta)), together)) - now) / NUDGE
+        slope[together] = moved * problem.rows[together]
     return slope, residual, robust
+
+
+@lru_cache
+def _disjoint(rows: bytes, shape: tuple[int, int]) -> tuple[list[int], ...]:
+    """Return the factors in sets that share no row, each factor in the first set that takes it."""
+    masks = np.frombuffer(rows, dtype=bool).reshape(shape)
+    sets: list[tuple[list[int], NDArray[np.bool_]]] = []
+    for index, mask in enumerate(masks):
+        free = next((one for one in sets if not (one[1] & mask).any()), None)
+        if free is None:
+            sets.append(([index], mask.copy()))
+        else:
+            free[0].append(index)
+            np.logical_or(free[1], mask, out=free[1])
+    return tuple(members for members, _ in sets)

@@ -33,6 +33,7 @@ HELD_OUT = Path(__file__).parents[1] / "src/steelyard/validation/held_out.csv"
 HEADER = ["entity", "precision", "quantity", "value", "unit", "log_sd"]
 HEADER += ["rows", "groups", "source", "command", "checked", "note"]
 CHECKED = "2026-11-21"
+GROUP_POWER = 0.5  # a source group of n rows weighs n^(1-power)
 NINETY = 1.645  # standard deviations from the centre to the ends of a 90 % interval
 SOURCE = "published runs in validation/cases, each row with its source"
 Line = list[str]
@@ -233,18 +234,23 @@ def main() -> None:
     chosen = options.parse_args()
     data, log_s = training_rows()
     parts = factors(data)
-    seconds_of, sd = predictor(data, parts), np.array([part.sd for part in parts])
-    weight = hierarchy.balanced(data.labels.group, 0.5)
-    theta = hierarchy.fit(log_s, weight, seconds_of, sd, np.zeros(len(sd)))
+    problem = hierarchy.Problem(
+        measured=log_s,
+        weight=hierarchy.balanced(data.labels.group, GROUP_POWER),
+        predict=predictor(data, parts),
+        rows=np.stack([part.rows for part in parts]),
+        sd=np.array([part.sd for part in parts]),
+    )
+    theta = hierarchy.fit(problem, np.zeros(len(parts)))
     group = data.labels.group
-    report("in sample", score(seconds_of(theta), log_s, group), 0)
+    report("in sample", score(problem.predict(theta), log_s, group), 0)
     by = getattr(data.labels, chosen.by)
-    left_out = hierarchy.held_out(log_s, weight, seconds_of, sd, by, theta)
+    left_out = hierarchy.held_out(problem, by, theta)
     report(f"{chosen.by} left out", score(left_out, log_s, group))
     report("every group", score(left_out, log_s, group, 1), 0)
     wide = spreads(left_out - log_s, data)
     if chosen.write and chosen.by == "group":
-        sds = hierarchy.spread(log_s, weight, seconds_of, sd, theta)
+        sds = hierarchy.spread(problem, theta)
         write(DATA / "stacks.csv", stack_table(data, parts, theta, sds, wide))
         write(DATA / "chips.csv", chip_table(data, parts, theta, sds))
         write_held_out(data, left_out, wide)
