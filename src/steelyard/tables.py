@@ -169,6 +169,7 @@ class Stack:
     activation_scale: Share  # stored activations over the formula, no recompute
     selective_scale: Share  # of them that selective recompute keeps, scores apart (1: all the rest)
     quantised_scale: Share  # times as much, where frozen weights are quantised
+    gathered_inputs: Share  # of products' inputs that sequence parallelism gathers, kept whole for the backward pass
     working_scale: Share  # working set of one block's backward over the formula
     logit_bytes: Bytes  # one logit at the peak
     fused_loss: Share  # 1: the loss is computed in chunks, logits are never whole

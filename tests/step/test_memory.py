@@ -20,6 +20,7 @@ PLAIN = filled(
     activation_scale=1.0,
     selective_scale=1.0,
     quantised_scale=1.0,
+    gathered_inputs=0.0,
     working_scale=1.0,
     logit_bytes=4.0,
     reserved_scale=1.0,

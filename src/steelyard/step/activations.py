@@ -150,6 +150,25 @@ def block_score_bytes(job: Job, layout: Layout) -> Bytes:
     return scores * (1 - layout.flash) / layout.tp
 
 
+def gathered_input_bytes(job: Job, layout: Layout, sparse: Share) -> Bytes:
+    r"""Return what one token's gathered inputs of a block's two column-parallel products add to their shards.
+
+    .. math:: (2 - \mu)\, e\,h\,\Big(1 - \frac{1}{t^{sp}}\Big)
+
+    Sequence parallelism gathers them for the product; a stack that does not gather them again for the gradients of
+    the weights keeps them whole.
+
+    Args:
+        job: hidden width (h) and the bytes of an element (e).
+        layout: tensor and sequence parallel degrees (t, sp).
+        sparse: share of the blocks that have routed experts (μ), which dispatch tokens instead.
+
+    Source: Korthikanti et al. 2022, arXiv 2205.05198, section 4.2.2: kept whole they would not be divided by t.
+    """
+    split = 1 + layout.sp * (layout.tp - 1)
+    return (2 - sparse) * job.element_bytes * job.architecture.hidden * (1 - 1 / split)
+
+
 def transient_bytes(job: Job, layout: Layout) -> Bytes:
     r"""Return one token's bytes of gradients alive at once while one block's backward pass runs.
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from steelyard.step.activations import block_bytes, block_score_bytes, transient_bytes
+from steelyard.step.activations import block_bytes, block_score_bytes, gathered_input_bytes, transient_bytes
 from steelyard.step.states import RankParams, dense_block, expert_ranks
 from steelyard.tables import Job, Layout, Stack
 from steelyard.units import Bytes, Share
@@ -30,8 +30,8 @@ class Edges:
 def kept_bytes(job: Job, layout: Layout, stack: Stack, sparse: Share) -> Kept:
     r"""Bytes of a block's activations that stay, and of those that its backward pass needs for a moment.
 
-    .. math:: \frac{bs}{c} \{\sigma_a (B + S),\; \sigma_a \sigma_s B,\; e\,h\}, \quad
-        \frac{bs}{c}\, \sigma_w (T + \{0, S, B + S\})
+    .. math:: \frac{bs}{c} \{\sigma_a (B + S) + G,\; \sigma_s (\sigma_a B + G),\; e\,h\}, \quad
+        \frac{bs}{c}\, \sigma_w (T + \{0, S, B + S + G\})
 
     for no, selective (only scores are recomputed) and full recompute (only a block's input is kept).
 
@@ -39,21 +39,22 @@ def kept_bytes(job: Job, layout: Layout, stack: Stack, sparse: Share) -> Kept:
         job: the model, the sequence (s) and the bytes of an element (e).
         layout: micro-batch (b), context parallel degree (c), recompute.
         stack: its scales of activations (σ_a, and σ_s of them under selective recompute) and of the working set (σ_w);
-            quantised weights multiply what is kept.
+            gathered inputs that it keeps (G); quantised weights multiply what is kept.
         sparse: share of the blocks that have routed experts.
 
-    Source: Korthikanti et al. 2022, arXiv 2205.05198, table 2; B, S, T are `block_bytes`, `block_score_bytes` and
-        `transient_bytes`.
+    Source: Korthikanti et al. 2022, arXiv 2205.05198, table 2; B, S, G, T are `block_bytes`, `block_score_bytes`,
+        `gathered_input_bytes` and `transient_bytes`.
     Limits: full recompute of one block at a time, its input divided only by sequence parallelism.
     """
     tokens = layout.micro_batch * job.sequence_tokens / layout.cp
     block, scores = block_bytes(job, layout, sparse), block_score_bytes(job, layout)
+    gathered = stack.gathered_inputs * gathered_input_bytes(job, layout, sparse)
     copies = np.where((job.frozen_bytes < 2) & (np.asarray(job.trainable_share) < 1), stack.quantised_scale, 1.0)
-    every = (block + scores) * copies
     full, selective = np.asarray(layout.recompute) >= 2, np.asarray(layout.recompute) >= 1
-    stored = stack.activation_scale * np.where(selective, stack.selective_scale * block * copies, every)
+    scaled = stack.activation_scale * copies
+    stored = np.where(selective, stack.selective_scale * (scaled * block + gathered), scaled * (block + scores) + gathered)
     given = job.element_bytes * job.architecture.hidden / (1 + layout.sp * (layout.tp - 1))
-    again = np.where(full, every, np.where(selective, scores, 0.0))
+    again = np.where(full, (block + scores) * copies + gathered, np.where(selective, scores, 0.0))
     working = stack.working_scale * (again + transient_bytes(job, layout))
     return Kept(block_bytes=tokens * np.where(full, given, stored), working_bytes=tokens * working)
 
