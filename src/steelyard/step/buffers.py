@@ -52,7 +52,8 @@ def kept_bytes(job: Job, layout: Layout, stack: Stack, sparse: Share) -> Kept:
     copies = np.where((job.frozen_bytes < 2) & (np.asarray(job.trainable_share) < 1), stack.quantised_scale, 1.0)
     full, selective = np.asarray(layout.recompute) >= 2, np.asarray(layout.recompute) >= 1
     scaled = stack.activation_scale * copies
-    stored = np.where(selective, stack.selective_scale * (scaled * block + gathered), scaled * (block + scores) + gathered)
+    some, every = scaled * block + gathered, scaled * (block + scores) + gathered
+    stored = np.where(selective, stack.selective_scale * some, every)
     given = job.element_bytes * job.architecture.hidden / (1 + layout.sp * (layout.tp - 1))
     again = np.where(full, (block + scores) * copies + gathered, np.where(selective, scores, 0.0))
     working = stack.working_scale * (again + transient_bytes(job, layout))
