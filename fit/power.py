@@ -1,277 +1,272 @@
-"""Fit the shares of the TDP that accelerators, hosts and switches draw, from published power: `make fit`.
+"""Fit the shares of the TDP that accelerators and hosts draw, state by state, from published power: `make fit`.
 
-A node that trains draws its accelerators and its host: W = TDP · (compute + host). Accelerators alone are measured too
-(NVML, energy counters, Google's fleet), which separates the two. A strong-scaled run of the same benchmark waits for a
-known part of its time, which gives the power of waiting. An entity without readings of its own takes the median over
-entities. Scores are made with a whole node type left out. Energies that are hours times an assumed wattage
-(`circular=yes`) are never read.
+A device that trains draws the mean over its step's composition: matrix work, memory-bound kernels, exposed
+communication, waiting. The composition comes from the time model where the run is published, else it is the typical
+one (`steelyard.validation.power`). What identifies what:
 
-    python -m fit.power --data DIR [--write]      DIR holds power.csv and energy_truth.csv
+- waiting and memory-bound kernels: one network swept over batch sizes on three chips (`fit.power_states`);
+- matrix work: accelerators alone (NVML, energy counters, Google's fleet), less the other states;
+- hosts: nodes at the wall, less their accelerators;
+- communication: strong-scaled runs against one node of the same machine.
+
+An entity without readings of its own takes the median over entities. Scores leave a whole node type out. Energies that
+are hours times an assumed wattage (`circular=yes`) are never read.
+
+    python -m fit.power --data DIR [--write]      DIR holds power.csv
 """
 
 import argparse
 import csv
 import math
 import statistics
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from steelyard.catalog import load
+from fit.power_rows import ANY, TPU, Evidence, Row, Table, averaged, by, geometric, looked_up, median, spread
+from fit.power_states import sweeps, swept, transcribed
+from steelyard.catalog import Catalog, load
+from steelyard.validation.power import Mix, Reading, Shares, mixes, predicted, readings
+from steelyard.validation.spread import NORMAL_90
 
-HERE = Path(__file__).parent
-TARGET = HERE.parent / "src" / "steelyard" / "catalog" / "data" / "power.csv"
+TARGET = Path(__file__).parents[1] / "src" / "steelyard" / "catalog" / "data" / "power.csv"
 CHECKED = "2026-11-21"
 COMMAND = "python -m fit.power --data DIR --write"
 COLUMNS = (
     "entity", "precision", "quantity", "value", "unit", "log_sd",
     "rows", "groups", "source", "command", "checked", "note",
 )  # fmt: skip
-FLOOR_SD = 0.03  # two runs of one benchmark on one node type
-
-ZEUS = {
-    "V100": ("family:nvidia-volta", 250.0),
-    "P100": ("family:nvidia-pascal", 250.0),
-    "Quadro RTX6000": ("family:nvidia-turing", 260.0),
-}
-PATTERSON = {
-    "TPU v2": ("TPU-v2", 280.0),
-    "TPU v3": ("TPU-v3", 262.0),
-    "P100": ("family:nvidia-pascal", 300.0),
-    "V100": ("family:nvidia-volta", 300.0),
-}
+ONE_SD = 0.08  # one reading alone
+HOST_SD = 0.17  # nodes of one kind of chip, made and cooled otherwise
+RATED_W = {"TPU-v3": 450.0, "TPU-v4": 340.0}  # accelerators.csv, epoch; the catalog's TDP is the measured maximum
+ROUNDS = 6
 
 
-@dataclass(frozen=True)
-class Reading:
-    """Mean watts of one device (or of its share of the node) in one state, over its TDP."""
+def matrix_share(mix: Mix, share: float, shares: Shares, floor: float, ratio: float) -> float:
+    """Return what matrix work must draw for a device to draw a share over its mix; never more than the TDP.
 
-    entity: str
-    kind: str  # chip, node, scaled, checkpoint, switch
-    node_type: str
-    workload: str
-    share: float
-    work_share: float
-    source: str
-
-
-def table(path: Path) -> Iterator[dict[str, str]]:
-    """Yield the rows of a CSV file."""
-    with path.open(newline="", encoding="utf-8") as lines:
-        yield from csv.DictReader(lines)
-
-
-def transcribed() -> Iterator[Reading]:
-    """Readings that this repository carries, each with its log or page."""
-    for row in table(HERE / "power_readings.csv"):
-        share = float(row["watts"]) / float(row["tdp_w"])
-        work = float(row["work_share"] or 1)
-        yield Reading(row["entity"], row["kind"], row["node_type"], row["workload"], share, work, row["source"])
-
-
-def mlperf(folder: Path) -> Iterator[Reading]:
-    """Node power at the wall in MLPerf Training logs, eight H100 a node."""
-    for row in table(folder / "power.csv"):
-        if row["kind"] == "AC wall" and row["workload"].startswith("MLPerf"):
-            maker = "SMC 8x H100 (immersion)" if "SMC" in row["device"] else "Dell XE9680 8x H100"
-            workload = row["workload"].split()[2]
-            share = float(row["node_w"]) / 8 / float(row["tdp_w"])
-            yield Reading("family:nvidia-hopper", "node", maker, workload, share, 1.0, row["source"])
-
-
-def zeus(folder: Path) -> Iterator[Reading]:
-    """Accelerator power of transformer training at the full power limit and the largest batch of each task."""
-    best: dict[tuple[str, str], tuple[float, Reading]] = {}
-    for row in table(folder / "power.csv"):
-        full = row["power_limit_w"] == row["tdp_w"]
-        if row["device"] in ZEUS and row["kind"] == "GPU (NVML)" and full and row["workload"].startswith("bert"):
-            entity, tdp_w = ZEUS[row["device"]]
-            reading = Reading(
-                entity,
-                "chip",
-                f"{row['device']} PCIe",
-                row["workload"],
-                float(row["avg_w"]) / tdp_w,
-                1.0,
-                row["source"],
-            )
-            key, batch = (row["device"], row["workload"]), float(row["batch"])
-            best[key] = max(best.get(key, (0.0, reading)), (batch, reading), key=lambda pair: pair[0])
-    yield from (reading for _, reading in best.values())
-
-
-def patterson(folder: Path) -> Iterator[Reading]:
-    """System power of one processor, measured at Google and OpenAI (arXiv 2104.10350); one reading a model."""
-    seen = set()
-    for row in table(folder / "energy_truth.csv"):
-        measured = row["power_kind"] == "measured_system" and "circular=no" in row["note"]
-        key = (row["hardware"], row["model"])
-        if row["id"].startswith("patterson-") and measured and row["avg_power_w_per_chip"] and key not in seen:
-            seen.add(key)
-            entity, tdp_w = PATTERSON[row["hardware"]]
-            share = float(row["avg_power_w_per_chip"]) / tdp_w
-            yield Reading(entity, "node", f"{row['hardware']} system", row["model"], share, 1.0, row["source"])
-
-
-def idling() -> list[Reading]:
-    """Return idle watts over the TDP of every accelerator of the catalog that has both."""
-    chips = [(chip, chip.facts.value("idle_power") / chip.tdp_w) for chip in load().accelerators.values()]
-    source = "accelerators.csv, idle_power"
-    return [Reading(chip.id, "idle", chip.id, "none", share, 1.0, source) for chip, share in chips if share > 0]
-
-
-def readings(folder: Path) -> list[Reading]:
-    """Return every reading: this repository's and the folder's."""
-    return [*transcribed(), *mlperf(folder), *zeus(folder), *patterson(folder)]
-
-
-def by(rows: Iterable[Reading], key: Callable[[Reading], str]) -> dict[str, list[Reading]]:
-    """Return the rows grouped by a key, in order of appearance."""
-    found: dict[str, list[Reading]] = defaultdict(list)
-    for row in rows:
-        found[key(row)].append(row)
-    return dict(found)
-
-
-def mean(rows: list[Reading]) -> float:
-    """Geometric mean over node types of their geometric means: a type with many readings counts once."""
-    types = by(rows, lambda row: row.node_type).values()
-    return math.exp(statistics.fmean(statistics.fmean(math.log(row.share) for row in part) for part in types))
-
-
-@dataclass(frozen=True)
-class Power:
-    """Shares by entity; `any` is the median over entities."""
-
-    compute: dict[str, float]
-    host: dict[str, float]
-
-    def node(self, entity: str) -> float:
-        """Return what a device with its host draws, over its TDP."""
-        return self.compute.get(entity, self.compute["any"]) + self.host.get(entity, self.host["any"])
-
-
-def fit(rows: list[Reading]) -> Power:
-    """Separate accelerators from hosts: measured alone, and with their node."""
-    chips = by((row for row in rows if row.kind == "chip"), lambda row: row.entity)
-    compute = {entity: mean(part) for entity, part in chips.items()}
-    compute["any"] = statistics.median(compute.values())
-    nodes = by((row for row in rows if row.kind == "node"), lambda row: row.entity)
-    whole = {entity: mean(part) for entity, part in nodes.items()}
-    host = {entity: share - compute.get(entity, compute["any"]) for entity, share in whole.items()}
-    low = [entity for entity, share in host.items() if share <= 0]  # draws less than others' accelerators alone
-    host = {entity: share for entity, share in host.items() if share > 0}
-    host["any"] = statistics.median(host.values())
-    compute |= {entity: whole[entity] - host["any"] for entity in low}
-    return Power(compute, host)
-
-
-def waiting(rows: list[Reading], power: Power) -> tuple[float, float, list[Reading]]:
-    """Return the accelerator's share while it waits, from runs whose throughput says how long they waited.
-
-    W = x · W1 + (1 - x) · W0 with W1 one node's power on the same benchmark; least squares in W0. Each run's own W0 is
-    a small difference of large numbers, so the spread is the standard error of their mean.
+    Args:
+        mix: composition of the run.
+        share: what the device drew, over its TDP.
+        shares: the other states of this device; memory may be missing.
+        floor: what it draws idle, over its TDP.
+        ratio: memory-bound over matrix power, where the device was not swept (0: it was).
     """
-    scaled = [row for row in rows if row.kind == "scaled"]
-    one = {(row.node_type, row.workload): row.share for row in rows if row.kind == "node"}
-    points = [(1 - row.work_share, row.share - row.work_share * one[row.node_type, row.workload]) for row in scaled]
-    waits = sum(idle * extra for idle, extra in points) / sum(idle * idle for idle, _ in points)
-    host = power.host["family:nvidia-hopper"]
-    error = statistics.stdev(extra / idle for idle, extra in points) / math.sqrt(len(points))
-    return waits - host, error / (waits - host), scaled
+    rest = mix.communication * max(shares["communication_power"][0], floor)
+    rest += mix.waiting * max(shares["waiting_power"][0], floor)
+    bound = 0.0 if ratio else mix.memory * shares["memory_power"][0]
+    return min(1.0, (share - rest - bound) / (mix.compute + ratio * mix.memory))
 
 
-def score(rows: list[Reading]) -> list[tuple[str, int, float, float]]:
-    """Leave one node type out: (type, rows, median and largest absolute error of watts per device)."""
-    found = []
-    for name, part in sorted(by((row for row in rows if row.kind == "node"), lambda row: row.node_type).items()):
-        power = fit([row for row in rows if row.kind != "node" or row.node_type != name])
-        errors = [abs(power.node(row.entity) / row.share - 1) for row in part]
-        found.append((name, len(part), statistics.median(errors), max(errors)))
+def matrix(evidence: Evidence, rows: Table) -> Table:
+    """Return the matrix and memory-bound shares of every entity whose accelerators were metered alone, and of any."""
+    found: Table = {}
+    parts = by((one for one in evidence.readings if one.boundary == "chip"), evidence.entity)
+    measured = {one.entity for one in evidence.sweeps}
+    ratio = 0.0
+    for entity, part in sorted(parts.items(), key=lambda item: item[0] not in measured):
+        if not ratio and entity not in measured:
+            ratio = statistics.median(
+                rows[name, "memory_power"].value / found[name, "compute_power"].value
+                for name in measured
+                if (name, "compute_power") in found
+            )
+        values = {
+            name: geometric(_matrix(evidence, rows, one, 0.0 if entity in measured else ratio) for one in types)
+            for name, types in by(part, lambda one: one.node_type).items()
+        }
+        note = "accelerator alone while training, less its other states"
+        found[entity, "compute_power"] = row = averaged(values, part, spread(values.values(), ONE_SD), note)
+        if entity not in measured:
+            note = "compute_power times the median ratio of the swept chips"
+            found[entity, "memory_power"] = replace(row, value=ratio * row.value, log_sd=0.15, note=note)
+    found[ANY, "compute_power"] = median(found, "compute_power", ONE_SD)
+    everywhere = found | {key: row for key, row in rows.items() if key[1] == "memory_power"}
+    found[ANY, "memory_power"] = median(everywhere, "memory_power", ONE_SD)
+    return found | _rated(found)
+
+
+def _matrix(evidence: Evidence, rows: Table, one: Reading, ratio: float) -> float:
+    chip = evidence.chips[one.accelerator]
+    idle_w = chip.facts.value("idle_power")
+    floor = 0.0 if math.isnan(idle_w) else idle_w / chip.tdp_w
+    shares = looked_up(rows, chip)
+    return matrix_share(evidence.mix[one.id], one.watts / chip.tdp_w, shares, floor, ratio)
+
+
+def _rated(found: Table) -> Table:
+    """Return the shares of TPUs whose TDP is a rating: those of the TPUs that have both, over the rating."""
+    rows: Table = {}
+    chips = {name: load().accelerator(name) for name in RATED_W if (name, "compute_power") in found}
+    for quantity in ("compute_power", "memory_power"):
+        values = {name: found[name, quantity].value * chip.tdp_w / RATED_W[name] for name, chip in chips.items()}
+        sources = tuple(source for name in values for source in found[name, quantity].sources)
+        note = "of the rated TDP, which no TPU reaches: TPU v3 and v4 draw at most 0.57 of theirs"
+        rows[TPU, quantity] = Row(geometric(values.values()), 0.15, len(values), len(values), sources, note)
+    return rows
+
+
+def hosts(evidence: Evidence, rows: Table) -> Table:
+    """Return the host share of every entity whose nodes were metered, and of any: nodes less their accelerators."""
+    found: Table = {}
+    for entity, part in by((one for one in evidence.readings if one.boundary == "node"), evidence.entity).items():
+        values = {
+            name: statistics.fmean(rest(evidence, rows, one) for one in alone(types) or types)
+            for name, types in by(part, lambda one: one.node_type).items()
+        }
+        note = "node at the wall less its accelerators"
+        found[entity, "host_power"] = averaged(values, part, spread(values.values(), HOST_SD), note)
+    found[ANY, "host_power"] = median(found, "host_power", HOST_SD)
     return found
 
 
-def spread(rows: list[Reading]) -> float:
-    """Return the sd of the logs of an entity's readings; one reading alone is good to 10%."""
-    logs = [math.log(row.share) for row in rows]
-    return max(FLOOR_SD, statistics.stdev(logs)) if len(logs) > 1 else 0.10
+def alone(part: list[Reading]) -> list[Reading]:
+    """Return the readings that are not strong-scaled."""
+    return [one for one in part if math.isnan(one.work_share)]
 
 
-def line(entity: str, quantity: str, value: float, log_sd: float, rows: list[Reading], note: str) -> dict[str, str]:
+def rest(evidence: Evidence, rows: Table, one: Reading) -> float:
+    """Return what a node draws beyond its accelerators, over their TDP; at least a twentieth."""
+    chip = evidence.chips[one.accelerator]
+    quiet, _ = predicted(replace(one, boundary="chip"), evidence.mix[one.id], looked_up(rows, chip), chip)
+    return max(0.05, (one.watts - quiet) / chip.tdp_w)
+
+
+def communication(evidence: Evidence, rows: Table) -> Row:
+    """Return the accelerator's share in exposed communication, from strong-scaled runs of a machine metered alone.
+
+    Least squares over the runs. Each one's own answer is a small difference of large numbers, so the spread is the
+    standard error of their mean.
+    """
+    points, part = [], []
+    for types in by((one for one in evidence.readings if one.boundary == "node"), lambda one: one.node_type).values():
+        for one in types:
+            if alone(types) and not math.isnan(one.work_share):
+                part.append(one)
+                points.append(_communicating(evidence, rows, one, alone(types)))
+    if len(points) < 2:
+        return rows[ANY, "communication_power"]
+    value = sum(idle * extra for idle, extra in points) / sum(idle * idle for idle, _ in points)
+    error = statistics.stdev(extra / idle for idle, extra in points) / math.sqrt(len(points)) / value
+    note = "strong-scaled MLPerf runs against one node of the same machine: the time that one node does not spend"
+    return Row(value, error, len(part), 1, tuple(one.source for one in part), note)
+
+
+def _communicating(evidence: Evidence, rows: Table, one: Reading, others: list[Reading]) -> tuple[float, float]:
+    """Return the share of the time in communication and what it adds to the power, over the TDP."""
+    chip = evidence.chips[one.accelerator]
+    host = statistics.fmean(rest(evidence, rows, other) for other in others)
+    mix = evidence.mix[one.id]
+    busy = replace(mix, communication=0.0)
+    quiet, _ = predicted(replace(one, boundary="chip"), busy, looked_up(rows, chip), chip)
+    return mix.communication, (one.watts - quiet) / chip.tdp_w - host
+
+
+def fit(evidence: Evidence) -> Table:
+    """Fit every share; matrix work, hosts and communication need each other and are found in turns."""
+    rows = swept(evidence.sweeps) | transcribed()
+    rows[ANY, "communication_power"] = Row(0.25, 0.0, 0, 0, (), "where the turns start")
+    for _ in range(ROUNDS):
+        rows |= matrix(evidence, rows)
+        rows |= hosts(evidence, rows)
+        rows[ANY, "communication_power"] = talking = communication(evidence, rows)
+    for one in evidence.sweeps:
+        if one.waiting > talking.value:
+            note = "as when it waits: sending draws no less"
+            rows[one.entity, "communication_power"] = replace(rows[one.entity, "waiting_power"], note=note)
+    return rows
+
+
+@dataclass(frozen=True)
+class Scored:
+    """One reading, predicted with its node type in the fit and without."""
+
+    reading: Reading
+    fitted: float  # relative errors, signed
+    left_out: float
+    deviations: float  # the latter in standard deviations of its logarithm
+
+
+def score(evidence: Evidence) -> list[Scored]:
+    """Predict every node, and with its node type left out of the fit."""
+    whole = fit(evidence)
+    found = []
+    for name, part in by(
+        (one for one in evidence.readings if one.boundary == "node"), lambda one: one.node_type
+    ).items():
+        without = fit(evidence.without(name))
+        for one in part:
+            chip = evidence.chips[one.accelerator]
+            (inside, _), (outside, log_sd) = (
+                predicted(one, evidence.mix[one.id], looked_up(rows, chip), chip) for rows in (whole, without)
+            )
+            away = math.log(outside / one.watts) / log_sd
+            found.append(Scored(one, inside / one.watts - 1, outside / one.watts - 1, away))
+    return found
+
+
+def show(scores: list[Scored]) -> None:
+    """Print errors by node type, and over types for one node and for many."""
+    print("\nwatts of a device with its host, by node type: median error fitted, left out, largest left out")
+    for name in dict.fromkeys(one.reading.node_type for one in scores):
+        part = [one for one in scores if one.reading.node_type == name]
+        out = [abs(one.left_out) for one in part]
+        inside = statistics.median(abs(one.fitted) for one in part)
+        print(f"{name:36} {len(part):3d} {inside:7.1%} {statistics.median(out):7.1%} {max(out):7.1%}")
+    for label, part in (
+        ("one node", [one for one in scores if one.reading.devices <= 8]),
+        ("many nodes", [one for one in scores if one.reading.devices > 8]),
+    ):
+        types = by((one.reading for one in part), lambda one: one.node_type)
+        sides = []
+        for side in ("fitted", "left_out"):
+            medians = [
+                statistics.median(abs(getattr(one, side)) for one in part if one.reading.node_type == name)
+                for name in types
+            ]
+            sides.append(f"{side} mean {statistics.fmean(medians):.1%} median {statistics.median(medians):.1%}")
+        print(f"{label:36} {len(part):3d} over {len(types)} types: {'; '.join(sides)}")
+    held = statistics.fmean(abs(one.deviations) <= NORMAL_90 for one in scores)
+    print(f"90% intervals of left-out node types hold {held:.0%} of {len(scores)} readings")
+
+
+def line(entity: str, quantity: str, row: Row) -> dict[str, str]:
     """Return one row of the catalog's table."""
-    sources = sorted({row.source.split("/results/")[0].split(" smc-")[0] for row in rows})
+    sources = sorted({source.split("/results/")[0].split(" smc-")[0] for source in row.sources})
     cells = [
-        entity, "any", quantity, f"{value:.4f}", "1", f"{log_sd:.3f}", str(len(rows)),
-        str(len({row.node_type for row in rows})), "; ".join(sources), COMMAND, CHECKED, note,
+        entity, ANY, quantity, f"{row.value:.4f}", "1", f"{row.log_sd:.3f}", str(row.rows), str(row.groups),
+        "; ".join(sources), COMMAND, CHECKED, row.note,
     ]  # fmt: skip
     return dict(zip(COLUMNS, cells, strict=True))
 
 
-def between(values: dict[str, float]) -> float:
-    """Return the sd of the logs of entities: how far an unseen one may lie from the median."""
-    logs = [math.log(value) for entity, value in values.items() if entity != "any"]
-    return max(FLOOR_SD, statistics.stdev(logs))
-
-
-def accelerators(rows: list[Reading], power: Power) -> Iterator[dict[str, str]]:
-    """Yield the compute and host shares: of any entity, and of each that has readings."""
-    of = {kind: [row for row in rows if row.kind == kind] for kind in ("chip", "node")}
-    median = "median over entities; spread between them"
-    yield line("any", "compute_power", power.compute["any"], between(power.compute), of["chip"], median)
-    for entity, part in by(of["chip"], lambda row: row.entity).items():
-        yield line(
-            entity, "compute_power", power.compute[entity], spread(part), part, "accelerator alone, while training"
-        )
-    yield line("any", "host_power", power.host["any"], between(power.host), of["node"], median)
-    for entity, part in by(of["node"], lambda row: row.entity).items():
-        if entity in power.host:
-            total = power.compute.get(entity, power.compute["any"]) + power.host[entity]
-            note = "node at the wall less its accelerators"
-            log_sd = spread(part) * total / power.host[entity]
-            yield line(entity, "host_power", power.host[entity], log_sd, part, note)
-        else:
-            note = "system less the median host: it draws less than other accelerators alone"
-            yield line(entity, "compute_power", power.compute[entity], 0.15, part, note)
-
-
-def states(rows: list[Reading], power: Power) -> Iterator[dict[str, str]]:
-    """Yield the shares of the other states, and of the switches."""
-    of = {kind: [row for row in rows if row.kind == kind] for kind in ("checkpoint", "switch")}
-    wait, log_sd, part = waiting(rows, power)
-    note = "strong-scaled MLPerf runs against one node; communication, bubble and launches alike"
-    yield line("any", "communication_power", wait, log_sd, part, note)
-    saving = mean(of["checkpoint"])
-    yield line("any", "checkpoint_power", saving, 0.3, of["checkpoint"], "one cluster; spread assumed")
-    idle = idling()
-    note = "median over accelerators whose idle watts the catalog has; spread between them"
-    yield line("any", "idle_power", statistics.median(row.share for row in idle), spread(idle), idle, note)
-    note = "an estimate and a share of a site's infrastructure; also when traffic is low"
-    yield line("any", "network_power", mean(of["switch"]), 0.4, of["switch"], note)
+def gathered(folder: Path, catalog: Catalog) -> Evidence:
+    """Return everything published, and the sweeps of a folder of measurements."""
+    chips = {one.accelerator: catalog.accelerator(one.accelerator) for one in readings()}
+    return Evidence(list(readings()), mixes(catalog), chips, sweeps(folder))
 
 
 def main() -> None:
     """Print the fit and its scores; write the catalog's table if asked."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, required=True, help="folder of power.csv and energy_truth.csv")
+    parser.add_argument("--data", type=Path, required=True, help="folder that holds power.csv")
     parser.add_argument("--write", action="store_true", help=f"write {TARGET.name} into the catalog")
     options = parser.parse_args()
-    rows = readings(options.data)
-    power = fit(rows)
-    found = [*accelerators(rows, power), *states(rows, power)]
+    evidence = gathered(options.data, load())
+    found = [line(entity, quantity, row) for (entity, quantity), row in sorted(fit(evidence).items(), key=_order)]
     for row in found:
         count = f"n={row['rows']}/{row['groups']}"
-        print(f"{row['entity']:18} {row['quantity']:20} {row['value']:>8} ±{row['log_sd']}  {count}")
-    print("\nwatts per device with its host, the node type left out: rows, median and largest error")
-    scores = score(rows)
-    for name, count, middle, worst in scores:
-        print(f"{name:36} {count:3d} {middle:7.1%} {worst:7.1%}")
-    print(f"{'median over node types':36} {len(scores):3d} {statistics.median(row[2] for row in scores):7.1%}")
+        print(f"{row['entity']:26} {row['quantity']:20} {row['value']:>8} ±{row['log_sd']}  {count}")
+    show(score(evidence))
     if options.write:
         with TARGET.open("w", newline="", encoding="utf-8") as out:
             writer = csv.DictWriter(out, COLUMNS, lineterminator="\n")
             writer.writeheader()
             writer.writerows(found)
+
+
+def _order(item: tuple[tuple[str, str], Row]) -> tuple[str, bool, str]:
+    (entity, quantity), _ = item
+    return quantity, entity != ANY, entity
 
 
 if __name__ == "__main__":

@@ -133,10 +133,12 @@ class Kernels:
     nic_hop_s: Seconds  # what each further domain adds to it
     nic_congestion: Share  # loss of network bandwidth at each doubling of the domains that exchange
     time_scale: Share  # residual factor of the chip on the whole step (1: none)
-    compute_power: Share  # of the TDP, drawn while computing
+    compute_power: Share  # of the TDP, drawn by matrix products and attention
+    memory_power: Share  # of the TDP, drawn by kernels that memory bounds
     communication_power: Share  # of the TDP, drawn while only communicating
+    waiting_power: Share  # of the TDP, drawn while waiting for launches or for another stage
     checkpoint_power: Share  # of the TDP, drawn while writing a checkpoint
-    idle_power: Share  # of the TDP, drawn while waiting, where the accelerator's own idle watts are unknown
+    idle_power: Share  # of the TDP, drawn without work, where the accelerator's own idle watts are unknown
     host_power: Share  # of the TDP, drawn by one device's share of its node while training
     network_power: Share  # of the TDP, drawn by one device's share of the switches, if the job leaves the fast domain
 
@@ -301,12 +303,16 @@ class Draw:
 
     devices: Count
     wall_s: Seconds  # start to finish
-    compute_s: Seconds
-    communication_s: Seconds
+    compute_s: Seconds  # matrix products and attention; lost work too
+    memory_s: Seconds  # kernels that memory bounds: element-wise, optimizer
+    communication_s: Seconds  # exposed
+    waiting_s: Seconds  # bubble and launches
     checkpoint_s: Seconds
-    idle_s: Seconds  # restarts, lost work is in compute
+    idle_s: Seconds  # start and restarts
     compute_w: Watts  # one accelerator
+    memory_w: Watts
     communication_w: Watts
+    waiting_w: Watts
     checkpoint_w: Watts
     idle_w: Watts
     host_w: Watts  # one device's share of the node and the network, whole run

@@ -14,7 +14,7 @@ from steelyard.validation.footprints import footprint, footprints, used
 
 seconds = st.floats(0, 1e7)
 watts = st.floats(0, 2e3)
-STATES = ("compute", "communication", "checkpoint", "idle")
+STATES = ("compute", "memory", "communication", "waiting", "checkpoint", "idle")
 
 
 @st.composite

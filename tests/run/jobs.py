@@ -10,13 +10,18 @@ from steelyard.tables import Draw, Kernels, Machine, Policy, StepMemory, StepTim
 
 JOB = pretraining(gpt(layers=96, hidden=12288, heads=96), sequence=2048, batch=1536, tokens=300e9)
 LAYOUT = layout(JOB, tp=8.0, pp=8.0, dp=16.0)
-STEP = filled(StepTime, gemm_s=8.0, attention_s=1.0, bubble_s=0.6, tp_s=0.3, dp_s=0.1, total_s=10.0)
+STEP = filled(
+    StepTime,
+    gemm_s=7.0, attention_s=0.5, pointwise_s=1.2, optimizer_s=0.3, bubble_s=0.5, host_s=0.1, tp_s=0.3, dp_s=0.1,
+    total_s=10.0,
+)  # fmt: skip
 MACHINE = filled(
     Machine, tdp_w=700.0, idle_w=float("nan"), host_w=575.0, node_devices=8.0, domain_devices=8.0, memory_bytes=80e9
 )
 KERNELS = filled(
     Kernels,
-    compute_power=0.9, communication_power=0.25, checkpoint_power=0.15, idle_power=0.125, host_power=0.35,
+    compute_power=0.9, memory_power=0.7, communication_power=0.25, waiting_power=0.2, checkpoint_power=0.15,
+    idle_power=0.125, host_power=0.35,
     network_power=0.17,
 )  # fmt: skip
 POLICY = Policy(
@@ -31,8 +36,8 @@ POLICY = Policy(
 )
 
 
-def run(policy: Policy = POLICY, machine: Machine = MACHINE, **changes: Any) -> Draw:
+def run(policy: Policy = POLICY, machine: Machine = MACHINE, step: StepTime = STEP, **changes: Any) -> Draw:
     """Draw the run with fields of its layout and job changed."""
     job = replace(JOB, **{name: value for name, value in changes.items() if hasattr(JOB, name)})
     laid = replace(LAYOUT, **{name: value for name, value in changes.items() if hasattr(LAYOUT, name)})
-    return draw(job, STEP, filled(StepMemory), laid, machine, KERNELS, policy)
+    return draw(job, step, filled(StepMemory), laid, machine, KERNELS, policy)

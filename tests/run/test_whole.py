@@ -10,7 +10,17 @@ from tests.run.jobs import JOB, KERNELS, LAYOUT, MACHINE, POLICY, STEP, run
 from tests.shapes import filled
 
 from steelyard.run import draw
-from steelyard.tables import Draw, Policy, StepMemory
+from steelyard.tables import Draw, Policy, StepMemory, StepTime
+
+WORKING = ("compute", "memory", "communication", "waiting")
+
+
+def mean_w(found: Draw) -> float:
+    """Return the mean power of one accelerator over the run, without its host."""
+    states = (*WORKING, "checkpoint", "idle")
+    joules = sum(getattr(found, f"{state}_s") * getattr(found, f"{state}_w") for state in states)
+    return float(joules / found.wall_s)
+
 
 policies = st.builds(
     Policy,
@@ -28,9 +38,9 @@ policies = st.builds(
 @given(policies)
 def test_the_states_sum_to_the_wall_clock(policy: Policy) -> None:
     found = run(policy)
-    states = found.compute_s + found.communication_s + found.checkpoint_s + found.idle_s
-    assert states == pytest.approx(found.wall_s)
-    assert all(getattr(found, f"{state}_s") >= 0 for state in ("compute", "communication", "checkpoint", "idle"))
+    seconds = [getattr(found, f"{state}_s") for state in (*WORKING, "checkpoint", "idle")]
+    assert sum(seconds) == pytest.approx(found.wall_s)
+    assert all(spent >= 0 for spent in seconds)
 
 
 @given(policies)
@@ -41,9 +51,29 @@ def test_goodput_is_the_training_in_the_wall_clock(policy: Policy) -> None:
 
 
 @given(policies)
-def test_waiting_keeps_its_share_of_the_work(policy: Policy) -> None:
+def test_the_work_is_divided_as_the_step_is(policy: Policy) -> None:
     found = run(policy)
-    assert found.communication_s / (found.compute_s + found.communication_s) == pytest.approx(0.1)
+    work = sum(getattr(found, f"{state}_s") for state in WORKING)
+    shares = [getattr(found, f"{state}_s") / work for state in WORKING]
+    assert shares == pytest.approx([0.75, 0.15, 0.04, 0.06])
+
+
+@pytest.mark.parametrize(
+    "part", ["pointwise_s", "optimizer_s", "tp_s", "cp_s", "ep_s", "pp_s", "dp_s", "bubble_s", "host_s"]
+)
+@given(st.floats(0.01, 100.0))
+def test_a_second_that_is_not_matrix_work_draws_less(part: str, more: float) -> None:
+    """The same matrix work, with more time bound by memory, communicating or waiting: fewer watts, more joules."""
+    bound = replace(STEP, **{part: getattr(STEP, part) + more}, total_s=STEP.total_s + more)
+    plain, changed = run(step=STEP), run(step=bound)
+    assert mean_w(changed) < mean_w(plain)
+    assert mean_w(changed) * changed.wall_s > mean_w(plain) * plain.wall_s
+
+
+def test_a_job_that_only_communicates_draws_what_communication_does() -> None:
+    step = filled(StepTime, dp_s=10.0, total_s=10.0)
+    found = run(step=step, policy=replace(POLICY, failures_per_device_s=0.0, warmup_s=0.0))
+    assert mean_w(found) == pytest.approx(0.25 * 700)
 
 
 WORSE = {
@@ -90,7 +120,7 @@ def test_a_known_idle_power_beats_the_fitted_share_and_unknown_is_never_zero() -
 
 def test_no_state_draws_less_than_idling() -> None:
     hungry = run(machine=replace(MACHINE, idle_w=300.0))  # an L4 idles at 42% of its TDP
-    assert hungry.checkpoint_w == hungry.communication_w == hungry.idle_w == 300
+    assert hungry.checkpoint_w == hungry.communication_w == hungry.waiting_w == hungry.idle_w == 300
     assert hungry.compute_w == pytest.approx(0.9 * 700)
 
 

@@ -81,8 +81,10 @@ def _price(point):
 
 def test_filters_are_kept():
     made = plan(job(accelerators="H100,H200:64", regions="aws/us-*,gcp/europe-*", purchase="on-demand,spot"))
-    assert {dot.accelerator for dot in made.frontier} == {"H100-80GB-SXM", "H200-141GB-SXM"}
-    for dot in made.frontier:
+    fixed = plan(job(accelerators="H200:64", regions="aws/us-*,gcp/europe-*", purchase="on-demand,spot"))
+    assert {dot.accelerator for dot in made.frontier} <= {"H100-80GB-SXM", "H200-141GB-SXM"}
+    assert {(dot.accelerator, dot.devices) for dot in fixed.frontier} == {("H200-141GB-SXM", 64)}
+    for dot in made.frontier + fixed.frontier:
         assert dot.offer.startswith(("aws/us-", "gcp/europe-"))
         assert dot.accelerator.startswith("H100") or dot.devices == 64
 

@@ -27,7 +27,8 @@ def test_recomputing_never_saves_time_or_joules(model):
                 job, layouts, chip.machine, chip.kernels, tool.stack, world.policies[0], NOWHERE, FREE
             )
             draw = found.draw
-            joules = draw.compute_s * draw.compute_w + draw.communication_s * draw.communication_w
+            joules = draw.compute_s * draw.compute_w + draw.memory_s * draw.memory_w
+            joules = joules + draw.communication_s * draw.communication_w + draw.waiting_s * draw.waiting_w
             axes = (-1, len(tool.capability.recompute), 2 if tool.capability.offload else 1)
             for cost in (draw.wall_s.reshape(axes), joules.reshape(axes)):
                 step = np.diff(cost, axis=1)

@@ -72,7 +72,9 @@ def energy(draw: Draw, site: Site) -> Energy:
     """
     accelerators = draw.devices * (
         draw.compute_s * draw.compute_w
+        + draw.memory_s * draw.memory_w
         + draw.communication_s * draw.communication_w
+        + draw.waiting_s * draw.waiting_w
         + draw.checkpoint_s * draw.checkpoint_w
         + draw.idle_s * draw.idle_w
     )

@@ -94,7 +94,9 @@ def _energy(used: Energy) -> str:
 def _power(drawn: Draw) -> RenderableType:
     watts = {
         "computing": drawn.compute_w,
+        "bound by memory": drawn.memory_w,
         "communicating": drawn.communication_w,
+        "waiting for launches or another stage": drawn.waiting_w,
         "writing checkpoints": drawn.checkpoint_w,
         "idle": drawn.idle_w,
         "its share of host and network": drawn.host_w,

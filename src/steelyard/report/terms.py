@@ -51,7 +51,9 @@ MEMORY: Final = (
 )
 STATES: Final = (
     ("compute", "computing"),
-    ("communication", "waiting for traffic, bubble, launches"),
+    ("memory", "bound by memory"),
+    ("communication", "communicating"),
+    ("waiting", "waiting for launches or another stage"),
     ("checkpoint", "writing checkpoints"),
     ("idle", "starting and restarting"),
 )

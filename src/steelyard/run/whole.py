@@ -7,14 +7,18 @@ from steelyard.tables import Draw, Job, Kernels, Layout, Machine, Policy, StepMe
 from steelyard.units import Seconds, Share
 
 
-def waiting_share(step_time: StepTime) -> Share:
-    """Share of a step in which the matrix units wait: exposed communication, bubble and kernel launches.
+def composition(step_time: StepTime) -> tuple[Share, Share, Share]:
+    """Shares of a step bound by memory, in exposed communication, and waiting for launches or another stage.
+
+    The rest of the step is matrix work: products, attention, and both again where they are recomputed.
 
     Source: the parts of `StepTime` sum to its total.
-    Limits: traffic hidden under compute draws compute's power.
+    Limits: traffic hidden under compute draws compute's power; an update on the host counts as bound by memory.
     """
-    waiting = step_time.tp_s + step_time.cp_s + step_time.ep_s + step_time.pp_s + step_time.dp_s
-    return (waiting + step_time.bubble_s + step_time.host_s) / step_time.total_s
+    part = 1.0 / step_time.total_s
+    exposed = step_time.tp_s + step_time.cp_s + step_time.ep_s + step_time.pp_s + step_time.dp_s
+    bound = step_time.pointwise_s + step_time.optimizer_s
+    return bound * part, exposed * part, (step_time.bubble_s + step_time.host_s) * part
 
 
 def saving_s(job: Job, layout: Layout, policy: Policy) -> Seconds:
@@ -59,8 +63,8 @@ def draw(
 ) -> Draw:
     """Predict what one run draws: seconds in each power state and watts in each.
 
-    Work is training and evaluation. Rework draws what training draws; restarts and the first warm-up wait. The four
-    states sum to the wall clock.
+    Work is training and evaluation, divided as a step is: what draws the power is its own composition. Rework draws
+    what training draws; restarts and the first warm-up idle. The six states sum to the wall clock.
 
     Source: the formulas of this room; watts are shares of the TDP that the catalog has fitted to measured power.
     Limits: one mean power a state; hosts and switches at one level throughout.
@@ -68,22 +72,26 @@ def draw(
     training = training_s(step_count(job.tokens, job.batch_sequences, job.sequence_tokens), step_time.total_s)
     work = training + evaluation_s(training, policy.evaluation_share)
     busy, checkpoint, idle = states_s(work, saving_s(job, layout, policy), layout, machine, policy)
-    communication = busy * waiting_share(step_time)
+    memory_share, communication_share, waiting_share = composition(step_time)
     wall = busy + checkpoint + idle
     tdp = machine.tdp_w
-    waiting = wait_w(machine.idle_w, tdp, kernels.idle_power)
+    idle_w = wait_w(machine.idle_w, tdp, kernels.idle_power)
     network = network_w(tdp, kernels.network_power, layout.devices, machine.domain_devices)
     return Draw(
         devices=layout.devices,
         wall_s=wall,
-        compute_s=busy - communication,
-        communication_s=communication,
+        compute_s=busy * (1.0 - memory_share - communication_share - waiting_share),
+        memory_s=busy * memory_share,
+        communication_s=busy * communication_share,
+        waiting_s=busy * waiting_share,
         checkpoint_s=checkpoint,
         idle_s=idle,
-        compute_w=state_w(tdp, kernels.compute_power, waiting),
-        communication_w=state_w(tdp, kernels.communication_power, waiting),
-        checkpoint_w=state_w(tdp, kernels.checkpoint_power, waiting),
-        idle_w=waiting,
+        compute_w=state_w(tdp, kernels.compute_power, idle_w),
+        memory_w=state_w(tdp, kernels.memory_power, idle_w),
+        communication_w=state_w(tdp, kernels.communication_power, idle_w),
+        waiting_w=state_w(tdp, kernels.waiting_power, idle_w),
+        checkpoint_w=state_w(tdp, kernels.checkpoint_power, idle_w),
+        idle_w=idle_w,
         host_w=host_w(tdp, kernels.host_power, machine.host_w) + network,
         goodput=training / wall,
     )

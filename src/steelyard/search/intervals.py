@@ -30,7 +30,9 @@ LOW, HIGH = 5.0, 95.0
 KERNELS = (
     "time_scale",
     "compute_power",
+    "memory_power",
     "communication_power",
+    "waiting_power",
     "checkpoint_power",
     "idle_power",
     "host_power",

@@ -62,7 +62,8 @@ def reduce(job: Job, world: World, engine: Engine, batch: Batch) -> Survivors:
     policy = world.policies[0]  # any one ranks layouts alike, see the module's argument
     found = engine.predict(job, batch.layouts, chip.machine, chip.kernels, tool.stack, policy, NOWHERE, FREE)
     draw = found.draw
-    joules = draw.compute_s * draw.compute_w + draw.communication_s * draw.communication_w
+    joules = draw.compute_s * draw.compute_w + draw.memory_s * draw.memory_w
+    joules = joules + draw.communication_s * draw.communication_w + draw.waiting_s * draw.waiting_w
     count = size(batch.layouts)
     seconds = np.broadcast_to(np.asarray(draw.wall_s, dtype=float), count)
     joules = np.broadcast_to(np.where(np.isnan(joules), np.inf, joules), count)  # a chip of unknown power: time decides
