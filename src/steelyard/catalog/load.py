@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property, lru_cache
 from pathlib import Path
 
-from steelyard.catalog import quarantine, query, read
+from steelyard.catalog import layer, quarantine, query, read
+from steelyard.catalog.layer import EMPTY, Layer
 from steelyard.catalog.schema import Accelerator, Facts, Fitted, Interruption, Offer, Site, Source, System
 from steelyard.errors import BadCatalog
 
@@ -12,15 +13,16 @@ DATA = Path(__file__).parent / "data"
 
 
 class Catalog:
-    """All tables of one folder.
+    """All tables of one folder, and over its fitted rows those of a local layer.
 
     >>> catalog = load()
     >>> catalog.accelerator("h100").id, catalog.accelerator("TPUv5p").peak("bf16")
     ('H100-80GB-SXM', 459000000000000.0)
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, local: Layer = EMPTY) -> None:
         self.folder = folder
+        self.local = local
 
     @cached_property
     def sources(self) -> Mapping[str, Source]:
@@ -83,12 +85,12 @@ class Catalog:
     @cached_property
     def kernels(self) -> Mapping[tuple[str, str, str], Fitted]:
         """Fitted kernel, power and whole-chip figures by (entity, precision, quantity)."""
-        return self._fitted("kernels", "chips", "power")
+        return {**self._fitted("kernels", "chips", "power"), **self.local.kernels}
 
     @cached_property
     def stacks(self) -> Mapping[tuple[str, str, str], Fitted]:
         """Fitted time and memory figures of software stacks by (entity, precision, quantity)."""
-        return self._fitted("stacks", "stacks_memory")
+        return {**self._fitted("stacks", "stacks_memory"), **self.local.stacks}
 
     def accelerator(self, name: str) -> Accelerator:
         """Return the accelerator of a name or alias; UnknownName carries the nearest ones."""
@@ -141,7 +143,14 @@ class Catalog:
         return query.site_aliases(self.sites.values())
 
 
-@lru_cache(maxsize=4)
 def load(folder: Path = DATA) -> Catalog:
-    """Return the catalog of a folder, by default the one that Steelyard ships; the same object every time."""
-    return Catalog(folder)
+    """Return the catalog of a folder, by default the one that Steelyard ships; the same object every time.
+
+    Inside `layer.using(...)` it has those local rows over its fitted ones.
+    """
+    return _load(folder, layer.current())
+
+
+@lru_cache(maxsize=8)
+def _load(folder: Path, local: Layer) -> Catalog:
+    return Catalog(folder, local)

@@ -15,6 +15,7 @@ VERBS = {
     "estimate": "One pinned configuration: where its seconds, bytes, joules and dollars go.",
     "explain": "One plan taken apart: every term with its formula, source and catalog rows.",
     "catalog": "What is known of accelerators, systems, models, offers and sites, with sources.",
+    "calibrate": "Your own measured runs, so that later predictions are right on your machines.",
     "validate": "How right the predictions are, against published runs.",
 }
 

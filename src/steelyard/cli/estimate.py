@@ -4,6 +4,7 @@ from typing import Any
 
 import click
 
+from steelyard.cli.local import behind, calibrated, said, told
 from steelyard.cli.options import CARBON, JOB_OPTIONS, OFFER_OPTIONS, given_options, job_argument
 from steelyard.cli.points import PIN_OPTIONS, described, pinned, sources_of
 from steelyard.cli.say import json_option, say, tell
@@ -13,6 +14,7 @@ from steelyard.cli.say import json_option, say, tell
 @job_argument
 @given_options(PIN_OPTIONS, JOB_OPTIONS, OFFER_OPTIONS)
 @CARBON
+@calibrated
 @json_option
 def estimate(job: str, carbon: str, as_json: bool, **given: Any) -> None:
     """Predict one configuration of JOB: time, memory, power, energy, CO2e and money, each with where it goes.
@@ -23,7 +25,9 @@ def estimate(job: str, carbon: str, as_json: bool, **given: Any) -> None:
 
     pin = {name: given.pop(name) for name in ("on", "layout", "site", "offer")}
     spec, point = pinned(job, carbon, pin, given)
-    headline = described(point) | {"carbon_kind": carbon, "assumptions": list(spec.assumptions)}
+    local = behind([point], spec)
+    headline = described(point) | {"carbon_kind": carbon, "assumptions": [*spec.assumptions, *said(local)]}
+    headline["calibration"] = told(local)
     headline["sources"] = sources_of([point], spec)
     if as_json:
         tell(headline | plain(point.prediction))

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from steelyard.cli.local import behind, calibrated, said, told
 from steelyard.cli.options import CARBON, JOB_OPTIONS, LIMIT_OPTIONS, SPACE_OPTIONS, given_options, job_argument, read
 from steelyard.cli.points import PIN_OPTIONS, described, pinned, rows_of, sources_of
 from steelyard.cli.progress import progress
@@ -25,6 +26,7 @@ LABELS = ("cheapest", "fastest", "cleanest", "balanced")
 )
 @given_options(PIN_OPTIONS, JOB_OPTIONS, LIMIT_OPTIONS, SPACE_OPTIONS)
 @CARBON
+@calibrated
 @json_option
 def explain(job: str, label: str, carbon: str, as_json: bool, **given: Any) -> None:
     """Take one plan of JOB apart: every second, byte, joule, dollar and gram with its formula and its sources.
@@ -37,7 +39,9 @@ def explain(job: str, label: str, carbon: str, as_json: bool, **given: Any) -> N
     spec, point = pinned(job, carbon, pin, given) if pin["on"] else chosen(job, label, carbon, given)
     parts = terms(point.prediction)
     rows = rows_of(point, spec)
-    headline = described(point) | {"carbon_kind": carbon, "assumptions": list(spec.assumptions)}
+    local = behind([point], spec)
+    headline = described(point) | {"carbon_kind": carbon, "assumptions": [*spec.assumptions, *said(local)]}
+    headline["calibration"] = told(local)
     headline["sources"] = sources_of([point], spec)
     if as_json:
         made = [dataclasses.asdict(part) | {"source": formula(part.formula)["source"]} for part in parts]

@@ -4,6 +4,7 @@ from typing import Any
 
 import click
 
+from steelyard.cli.local import behind, calibrated, said, told
 from steelyard.cli.options import CARBON, JOB_OPTIONS, LIMIT_OPTIONS, SPACE_OPTIONS, given_options, job_argument, read
 from steelyard.cli.progress import progress
 from steelyard.cli.say import json_option, say, tell
@@ -13,6 +14,7 @@ from steelyard.cli.say import json_option, say, tell
 @job_argument
 @given_options(JOB_OPTIONS, LIMIT_OPTIONS, SPACE_OPTIONS)
 @CARBON
+@calibrated
 @json_option
 def plan(job: str, carbon: str, as_json: bool, **given: Any) -> None:
     """Find the exact frontier of time, money, energy and CO2e for JOB.
@@ -30,6 +32,8 @@ def plan(job: str, carbon: str, as_json: bool, **given: Any) -> None:
         found = search.plan(spec, tick, carbon)
     points = [described(point) for point in found.points]
     mapping = plain(search.plan_mapping(found)) | {"frontier": points, "sources": sources_of(found.points, spec)}
+    local = behind(found.points, spec)
+    mapping |= {"assumptions": [*mapping["assumptions"], *said(local)], "calibration": told(local)}
     if as_json:
         tell(mapping)
     else:

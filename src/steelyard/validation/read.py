@@ -1,10 +1,15 @@
-"""Reading cases: the published runs that come with the package, or a file of the user's own (`.csv`, `.csv.gz`)."""
+"""Reading cases: the published runs that come with the package, or a file of the user's own.
+
+A file is comma-separated with a header, or one JSON object a line with the same names (what a meter writes); either may
+be compressed with gzip.
+"""
 
 import csv
 import gzip
 import io
+import json
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from importlib import resources
 from pathlib import Path
@@ -25,13 +30,13 @@ def read(path: str | Path) -> tuple[Case, ...]:
     >>> read("no-such-runs.csv")
     Traceback (most recent call last):
         ...
-    steelyard.errors.BadInput: no-such-runs.csv: cannot be read (No such file or directory); give a .csv or .csv.gz ...
+    steelyard.errors.BadInput: no-such-runs.csv: cannot be read (No such file or directory); give .csv or .jsonl ...
     """
     try:
         content = Path(path).read_bytes()
     except OSError as error:
         raise BadInput(
-            f"{path}: cannot be read ({error.strerror or error}); give a .csv or .csv.gz of published runs"
+            f"{path}: cannot be read ({error.strerror or error}); give .csv or .jsonl of measured runs, plain or .gz"
         ) from error
     return tuple(parse(content, str(path)))
 
@@ -49,20 +54,44 @@ def shipped() -> tuple[Case, ...]:
 def parse(content: bytes, where: str) -> Iterator[Case]:
     """Parse the bytes of one file; `where` names it in errors."""
     stem = Path(where).name.split(".")[0]
-    rows = csv.DictReader(io.StringIO(_text(content, where), newline=""))
+    text = _text(content, where)
+    if text.lstrip().startswith("{"):
+        objects = [_object(line, f"{where} line {number}") for number, line in enumerate(text.splitlines(), start=1)]
+        yield from _cases(objects, sorted(set().union(*objects)), stem, where)
+        return
+    rows = csv.DictReader(io.StringIO(text, newline=""))
     try:
-        check_header([name for name in (rows.fieldnames or ()) if name], where)
-        seen: set[str] = set()
-        for number, row in enumerate(rows, start=1):
-            if not any(value for value in row.values()):
-                continue
-            run = case(row, f"{stem}-{number}")
-            if run.id in seen:  # two files joined into one: both rows stay, told apart
-                run = replace(run, id=f"{run.id}#{number}")
-            seen.add(run.id)
-            yield run
+        yield from _cases(rows, [name for name in (rows.fieldnames or ()) if name], stem, where)
     except csv.Error as error:
         raise BadInput(f"{where}: not a comma-separated file ({error})") from error
+
+
+def _cases(rows: Iterable[Mapping[str, Any]], header: list[str], stem: str, where: str) -> Iterator[Case]:
+    check_header(header, where)
+    seen: set[str] = set()
+    for number, row in enumerate(rows, start=1):
+        if not any(value for value in row.values()):
+            continue
+        run = case(row, f"{stem}-{number}")
+        if run.id in seen:  # two files joined into one: both rows stay, told apart
+            run = replace(run, id=f"{run.id}#{number}")
+        seen.add(run.id)
+        yield run
+
+
+def _object(line: str, where: str) -> dict[str, str]:
+    """Return one line of JSON as a row of texts; an empty line is an empty row."""
+    try:
+        found = json.loads(line) if line.strip() else {}
+    except ValueError as error:
+        raise BadInput(f"{where}: not a JSON object ({error}); give one object a line") from error
+    if not isinstance(found, dict):
+        raise BadInput(f"{where}: {line.strip()[:40]!r} is not a JSON object; give one object a line")
+    words = {True: "yes", False: "no"}
+    return {
+        name: "" if value is None else words[value] if isinstance(value, bool) else str(value)
+        for name, value in found.items()
+    }
 
 
 def blank(**given: Any) -> Case:
@@ -79,7 +108,9 @@ def _text(content: bytes, where: str) -> str:
     try:
         plain = gzip.decompress(content) if content.startswith(_GZIP) else content
         if b"\x00" in plain:
-            raise BadInput(f"{where}: holds binary data, not text; give a .csv or .csv.gz of published runs")
+            raise BadInput(
+                f"{where}: holds binary data, not text; give .csv or .jsonl of measured runs, plain or .gz"
+            )
         return plain.decode("utf-8-sig")
     except (OSError, EOFError) as error:
         raise BadInput(f"{where}: the compressed file is damaged ({error}); compress it again") from error

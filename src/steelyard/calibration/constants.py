@@ -1,0 +1,111 @@
+"""Which constants of the catalog a set of runs may move, and what they are before: value, and spread as a prior."""
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, fields, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from steelyard.calibration.noise import MEMORY_NOISE, TIME_NOISE
+from steelyard.catalog import Catalog, Fitted, kernels_rows, stack_rows, stacks
+from steelyard.tables import Kernels, Stack
+from steelyard.units import Array
+from steelyard.validation.frame import Frame
+
+LEAST_SD = 0.05
+"""A stack on one site differs from the fit by at least so much: identical nodes vary by up to 4 %, releases of one
+framework by 7 % (docs/calibration.md)."""
+
+MEMORY = ("activation_scale", "base_bytes")
+"""Constants of memory that runs move beside `reserved_scale`, where the shipped fit keeps the spread of the peak."""
+
+CARRIERS: Mapping[str, float] = {"time_scale": TIME_NOISE, "reserved_scale": MEMORY_NOISE}
+"""Constants of a stack whose shipped spread is that of a whole prediction, and what of it no constant mends."""
+
+
+@dataclass(frozen=True, slots=True)
+class Constant:
+    """One constant that may move: the key that its local row will have, the shipped row, and the runs it acts on."""
+
+    table: str  # kernels or stacks
+    entity: str
+    precision: str
+    row: Fitted
+    sd: float  # of its logarithm, before
+    rows: NDArray[np.bool_]
+
+    @property
+    def field(self) -> str:
+        """Return the field of `tables.Kernels` or `tables.Stack`."""
+        return self.row.quantity
+
+    @property
+    def carrier(self) -> bool:
+        """Tell whether its spread is that of a whole prediction."""
+        return self.table == "stacks" and self.field in CARRIERS
+
+    def value(self, shift: float) -> float:
+        """Return the constant after a shift of its logarithm; an efficiency stays a share."""
+        moved = self.row.value * math.exp(shift)
+        return min(moved, 1.0) if self.field.endswith("_efficiency") else moved
+
+
+def constants(found: Frame, names: NDArray[np.str_], catalog: Catalog) -> list[Constant]:
+    """Return the constants that the runs of a frame may move.
+
+    Args:
+        found: the runs.
+        names: the stack that each run will count for; one that the catalog lacks starts from what its framework's
+            pattern says, mostly `any`.
+        catalog: the shipped fit.
+    """
+    made: dict[tuple[str, str, str, str], Constant] = {}
+    for one in (*_of_stacks(found, names, catalog), *_of_chips(found, catalog)):
+        key = (one.table, one.entity, one.precision, one.field)
+        seen = made.get(key)
+        made[key] = one if seen is None else replace(seen, rows=seen.rows | one.rows)
+    return list(made.values())
+
+
+def moved(found: Frame, parts: list[Constant], shift: Array) -> tuple[Kernels, Stack]:
+    """Return the kernels and stacks of a frame after shifts of the constants' logarithms."""
+    tables = {"kernels": found.kernels, "stacks": found.stack}
+    changed: dict[str, dict[str, Array]] = {"kernels": {}, "stacks": {}}
+    for part, by in zip(parts, shift, strict=True):
+        if by:
+            now = changed[part.table].get(part.field, getattr(tables[part.table], part.field))
+            after = now * np.where(part.rows, np.exp(by), 1.0)
+            changed[part.table][part.field] = np.minimum(after, 1.0) if part.field.endswith("_efficiency") else after
+    return replace(found.kernels, **changed["kernels"]), replace(found.stack, **changed["stacks"])
+
+
+def _of_stacks(found: Frame, names: NDArray[np.str_], catalog: Catalog) -> Iterator[Constant]:
+    known, between = stacks(catalog), _between(catalog)
+    labels = found.labels
+    for name, base, width in sorted(set(zip(names, labels.stack, labels.precision, strict=True))):
+        rows = (names == name) & (labels.stack == base) & (labels.precision == width)
+        start = base if base in known else "any"
+        for field, row in stack_rows(start, catalog, width).items():
+            sd = between.get(field, row.log_sd)
+            if field in CARRIERS:
+                sd = math.sqrt(max(row.log_sd**2 - CARRIERS[field] ** 2, LEAST_SD**2))
+            if sd > 0 and row.value > 0:
+                own = width if row.precision == width and row.entity == name else "any"
+                yield Constant("stacks", str(name), own, row, sd, rows)
+
+
+def _of_chips(found: Frame, catalog: Catalog) -> Iterator[Constant]:
+    labels = found.labels
+    for chip, width in sorted(set(zip(labels.chip, labels.precision, strict=True))):
+        rows = (labels.chip == chip) & (labels.precision == width)
+        for field, row in kernels_rows(catalog.accelerator(chip), width, catalog).items():
+            if row.log_sd > 0 and row.value > 0 and not field.endswith("_power"):
+                yield Constant("kernels", str(chip), str(width), row, row.log_sd, rows)
+
+
+def _between(catalog: Catalog) -> dict[str, float]:
+    """Return how far apart the calibrated stacks are in the constants of memory: the prior of one more stack."""
+    own = {row.name for row in fields(Stack)} & set(MEMORY)
+    values = {name: [row.value for (_, _, field), row in catalog.stacks.items() if field == name] for name in own}
+    return {name: float(np.std(np.log([value for value in some if value > 0]))) for name, some in values.items()}

@@ -1,0 +1,107 @@
+"""From runs to what the constants are updated with: measured logarithms, their noise, and the model of them."""
+
+import re
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from steelyard.calibration.constants import Constant, moved
+from steelyard.calibration.gauss import Evidence
+from steelyard.calibration.noise import MEMORY_NOISE, TIME_NOISE
+from steelyard.step import memory, time
+from steelyard.units import Array
+from steelyard.validation.exclusions import excluded
+from steelyard.validation.frame import Frame
+from steelyard.validation.measured import Measured, measured
+from steelyard.validation.run import predict
+from steelyard.validation.spread import GUESS_LOG_SD, GUESSED
+from steelyard.workload import workload
+
+PEAKS = ("allocated", "reserved", "device")
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """The usable measurements of a frame: those of time first, then those of memory."""
+
+    found: Frame
+    owner: NDArray[np.int_]  # row of the frame
+    metric: NDArray[np.str_]  # step_time_s, or peak_memory_<kind>_bytes
+    measured: Array  # seconds or bytes
+    refused: tuple[tuple[str, str], ...]  # id and reason of runs that give nothing
+
+
+def sample(found: Frame) -> Sample:
+    """Return the measurements of a frame that constants can be updated with, and why the rest cannot."""
+    seen = measured(found)
+    seconds, held = predict(found.job, found.layout, found.machine, found.kernels, found.stack)
+    size = len(found)
+    known_s, known_bytes = (np.isfinite(np.broadcast_to(one, size)) for one in (seconds, held))
+    timed = np.isfinite(seen.step_s) & known_s & _counted(found, "time")
+    weighed = np.isfinite(seen.memory_bytes) & known_bytes & _counted(found, "memory")
+    silent = [index for index in range(size) if not timed[index] and not weighed[index]]
+    return Sample(
+        found=found,
+        owner=np.concatenate([np.flatnonzero(timed), np.flatnonzero(weighed)]),
+        metric=np.array(
+            ["step_time_s"] * int(timed.sum()) + [f"peak_memory_{kind}_bytes" for kind in seen.memory_metric[weighed]],
+            dtype=np.str_,
+        ),
+        measured=np.concatenate([seen.step_s[timed], seen.memory_bytes[weighed]]),
+        refused=(
+            *((case.id, reason) for case, reason in found.unpredicted),
+            *((found.cases[index].id, _reason(found, seen, index)) for index in silent),
+        ),
+    )
+
+
+def evidence(of: Sample, parts: list[Constant], keep: NDArray[np.bool_]) -> Evidence:
+    """Return the evidence that some of the measurements are."""
+    noise = np.where(of.metric == "step_time_s", TIME_NOISE, MEMORY_NOISE)
+    guessed = np.array([bool(of.found.assumed[row] & GUESSED) for row in of.owner], dtype=float)
+    noise = np.hypot(noise, GUESS_LOG_SD * guessed)
+    return Evidence(
+        measured=np.log(of.measured[keep]),
+        noise=noise[keep],
+        predict=lambda shift: np.log(predicted(of, parts, shift))[keep],
+        sd=np.array([part.sd for part in parts]),
+    )
+
+
+def predicted(of: Sample, parts: list[Constant], shift: Array) -> Array:
+    """Return seconds or bytes of every measurement after shifts of the constants' logarithms."""
+    found, size = of.found, len(of.found)
+    kernels, stack = moved(found, parts, shift)
+    seconds = time(found.job, workload(found.job), found.layout, found.machine, kernels, stack).total_s
+    held = memory(found.job, found.layout, found.machine, stack)
+    columns = {f"peak_memory_{kind}_bytes": getattr(held, f"{kind}_bytes") for kind in PEAKS}
+    columns["step_time_s"] = seconds
+    whole = {name: np.broadcast_to(np.asarray(values, dtype=float), size)[of.owner] for name, values in columns.items()}
+    return np.asarray(np.select([of.metric == name for name in whole], list(whole.values())))
+
+
+def named(found: Frame, label: str) -> NDArray[np.str_]:
+    """Return the stack that each run counts for: a known one, else one of the user's own words, else the label."""
+    own = [slug(case.stack) or slug(label) for case in found.cases]
+    kept = zip(found.labels.stack, own, strict=True)
+    return np.array([mine if base == "any" else str(base) for base, mine in kept], dtype=np.str_)
+
+
+def slug(text: str) -> str:
+    """Return a framework's name as a stack is named.
+
+    >>> slug("In-house trainer (v2.1)")
+    'in-house-trainer-v2.1'
+    """
+    return re.sub(r"[^a-z0-9.]+", "-", text.lower()).strip("-.")
+
+
+def _counted(found: Frame, metric: str) -> NDArray[np.bool_]:
+    return np.array([not excluded(case, metric) for case in found.cases], dtype=bool)
+
+
+def _reason(found: Frame, seen: Measured, index: int) -> str:
+    case = found.cases[index]
+    why = excluded(case, "time") or seen.time_reason[index]
+    return why or "the catalog lacks a figure that the step needs (the network between the nodes?)"

@@ -1,0 +1,130 @@
+"""A local layer: rows fitted to a user's own runs, which win over the shipped ones of the same key.
+
+A layer is a folder of calibrations, `<label>.csv` each, in the format of the shipped fits with one column more: the
+table that a row belongs to (`kernels` or `stacks`). Nothing reads it unless it is asked to: `load()` inside
+`using(...)`, which the command line's verbs are.
+"""
+
+import csv
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import asdict, dataclass, field, fields
+from math import isfinite
+from pathlib import Path
+
+from steelyard.catalog.read import fitted
+from steelyard.catalog.schema import Fitted
+from steelyard.errors import BadCatalog
+
+Key = tuple[str, str, str]
+TABLES = ("kernels", "stacks")
+COMMAND = "steelyard calibrate"
+VARIABLE = "STEELYARD_CATALOG"
+COLUMNS = ("table", *(one.name for one in fields(Fitted)))
+
+
+@dataclass(frozen=True, eq=False)
+class Layer:
+    """Local rows by (entity, precision, quantity)."""
+
+    kernels: Mapping[Key, Fitted] = field(default_factory=dict)
+    stacks: Mapping[Key, Fitted] = field(default_factory=dict)
+
+    def __or__(self, over: "Layer") -> "Layer":
+        return Layer({**self.kernels, **over.kernels}, {**self.stacks, **over.stacks})
+
+    def __bool__(self) -> bool:
+        return bool(self.kernels or self.stacks)
+
+
+EMPTY = Layer()
+_CURRENT: ContextVar[Layer] = ContextVar("local layer", default=EMPTY)
+
+
+def current() -> Layer:
+    """Return the layer in use."""
+    return _CURRENT.get()
+
+
+@contextmanager
+def using(layer: Layer) -> Iterator[None]:
+    """Let `load()` return the catalog with these local rows while the block runs.
+
+    >>> with using(Layer()):
+    ...     bool(current())
+    False
+    """
+    token = _CURRENT.set(layer)
+    try:
+        yield
+    finally:
+        _CURRENT.reset(token)
+
+
+def folder() -> Path:
+    """Return where calibrations are kept: $STEELYARD_CATALOG, else the user's own data folder."""
+    named = os.environ.get(VARIABLE)
+    if named:
+        return Path(named).expanduser()
+    from platformdirs import user_data_path  # noqa: PLC0415  # only here, so that planning without a layer starts fast
+
+    return user_data_path("steelyard", appauthor=False) / "catalog"
+
+
+def labels(where: Path) -> tuple[str, ...]:
+    """Return the calibrations of a folder, the oldest first; none where there is no folder.
+
+    >>> labels(Path("no-such-folder"))
+    ()
+    """
+    found = [(path.stat().st_mtime_ns, path.stem) for path in where.glob("*.csv")] if where.is_dir() else []
+    return tuple(label for _, label in sorted(found))
+
+
+def read(where: Path) -> Layer:
+    """Return all calibrations of a folder as one layer; where two give the same key the later wins.
+
+    >>> bool(read(Path("no-such-folder")))
+    False
+    """
+    whole = EMPTY
+    for label in labels(where):
+        whole |= read_one(where, label)
+    return whole
+
+
+def read_one(where: Path, label: str) -> Layer:
+    """Return one calibration."""
+    path = where / f"{label}.csv"
+    tables: dict[str, dict[Key, Fitted]] = {name: {} for name in TABLES}
+    try:
+        with path.open(newline="", encoding="utf-8") as lines:
+            for row in csv.DictReader(lines):
+                made = fitted(row)
+                if not (isfinite(made.value) and made.value >= 0 and made.log_sd >= 0):
+                    raise ValueError(f"{made.quantity} is {made.value} ± {made.log_sd}")
+                tables[row["table"]][made.entity, made.precision, made.quantity] = made
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        message = f"{path}: not a calibration ({error!r}); calibrate again, or: steelyard calibrate --forget {label}"
+        raise BadCatalog(message) from error
+    return Layer(**tables)
+
+
+def write(where: Path, label: str, layer: Layer) -> Path:
+    """Write one calibration, in place of an earlier one of the same label."""
+    where.mkdir(parents=True, exist_ok=True)
+    path = where / f"{label}.csv"
+    part = path.with_suffix(".part")
+    with part.open("w", newline="", encoding="utf-8") as out:
+        lines = csv.DictWriter(out, COLUMNS, lineterminator="\n")
+        lines.writeheader()
+        lines.writerows({"table": name} | asdict(row) for name in TABLES for row in getattr(layer, name).values())
+    part.replace(path)
+    return path
+
+
+def local(rows: Iterable[Fitted]) -> list[Fitted]:
+    """Return those of some rows that a calibration made."""
+    return [row for row in rows if row.command == COMMAND]

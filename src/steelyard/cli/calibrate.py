@@ -1,0 +1,96 @@
+"""`steelyard calibrate`: a few measured runs → a local layer of the catalog."""
+
+import datetime as dt
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from steelyard.cli.say import json_option, say, tell
+
+if TYPE_CHECKING:
+    from steelyard.calibration import Calibration
+
+
+@click.command(short_help="Your own measured runs, so that later predictions are right on your machines.")
+@click.argument("runs", required=False, type=click.Path(path_type=Path), metavar="[RUNS]")
+@click.option("--name", metavar="LABEL", help="What to call the calibration. Default: the name of the file.")
+@click.option("--dry-run", is_flag=True, help="Show what would move; write nothing.")
+@click.option("--list", "listed", is_flag=True, help="Show the calibrations in use.")
+@click.option("--forget", metavar="LABEL", help="Delete a calibration.")
+@json_option
+def calibrate(
+    runs: Path | None, name: str | None, dry_run: bool, listed: bool, forget: str | None, as_json: bool
+) -> None:
+    """Shrink the fitted constants towards RUNS: measured step times and peak memories.
+
+    RUNS is a .csv or a .jsonl (one JSON object a line), plain or .gz, with the columns of `validate --cases`: model,
+    accelerator, devices, sequence_tokens, the layout, stack, and step_time_s, tokens_per_s_per_device or
+    peak_memory_bytes. plan, estimate, explain and validate use the result from then on and say so. It is kept in
+    $STEELYARD_CATALOG, else in the user's data folder.
+    """
+    if sum((runs is not None, listed, forget is not None)) != 1:
+        raise click.UsageError("give one of: a file of runs, --list, --forget LABEL")
+    if forget is not None:
+        drop(forget, as_json)
+    elif listed:
+        show(as_json)
+    else:
+        made, path = learn(runs or Path(), name, dry_run)
+        written = None if path is None else str(path)
+        if as_json:
+            tell(made.to_dict() | {"written": written})
+            return
+        from steelyard.report.calibration import calibration
+
+        say(calibration(made.to_dict(), written))
+
+
+def learn(runs: Path, name: str | None, dry_run: bool) -> "tuple[Calibration, Path | None]":
+    """Return the calibration of a file of runs, and where it was written."""
+    from steelyard.calibration import calibrate as run
+    from steelyard.calibration.evidence import slug
+    from steelyard.catalog import layer, load
+    from steelyard.errors import BadInput
+    from steelyard.validation.read import read
+
+    label = slug(name if name is not None else runs.name.split(".")[0])
+    if not label:
+        message = f"--name {name!r}: no letter or digit in it; give a name such as cluster-a"
+        raise BadInput(message)
+    made = run(read(runs), load(), label, runs.name, dt.datetime.now(dt.UTC).date().isoformat())
+    return made, None if dry_run else layer.write(layer.folder(), label, made.layer)
+
+
+def drop(label: str, as_json: bool) -> None:
+    """Delete one calibration."""
+    from steelyard.catalog import layer
+    from steelyard.errors import BadInput
+
+    where = layer.folder()
+    known = layer.labels(where)
+    if label not in known:
+        message = f"no calibration {label!r} in {where}; there are: {', '.join(known) or 'none'}"
+        raise BadInput(message)
+    (where / f"{label}.csv").unlink()
+    if as_json:
+        tell({"forgotten": label, "calibrations": [one for one in known if one != label]})
+    else:
+        click.echo(f"Forgotten: {label}. The shipped fit is in use again for what it covered.")
+
+
+def show(as_json: bool) -> None:
+    """List the calibrations in use."""
+    from steelyard.catalog import layer
+    from steelyard.cli.local import told, whole
+
+    where = layer.folder()
+    found: list[dict[str, Any]] = [
+        {"label": label, "rows": told(whole(layer.read_one(where, label)))} for label in layer.labels(where)
+    ]
+    if as_json:
+        tell({"folder": str(where), "calibrations": found})
+        return
+    from steelyard.report.calibration import calibrations
+
+    say(calibrations(found, str(where)))

@@ -1,0 +1,75 @@
+"""A user's own calibrations: in use by every verb that predicts, unless it is told not to, and always said."""
+
+from collections.abc import Callable, Iterable
+from functools import wraps
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from steelyard.catalog import Fitted
+    from steelyard.catalog.layer import Layer
+    from steelyard.job import JobSpec
+    from steelyard.search import Point
+
+Command = Callable[..., None]
+
+
+def calibrated(command: Command) -> Command:
+    """Run a verb on the catalog with the user's calibrations over it; `--no-calibration` leaves them out."""
+
+    @wraps(command)
+    def layered(*args: Any, no_calibration: bool, **given: Any) -> None:
+        from steelyard.catalog import layer
+
+        with layer.using(layer.EMPTY if no_calibration else layer.read(layer.folder())):
+            command(*args, **given)
+
+    return click.option(
+        "--no-calibration", is_flag=True, help="Leave out your own calibrations (steelyard calibrate)."
+    )(layered)
+
+
+def behind(points: "Iterable[Point]", spec: "JobSpec") -> "list[Fitted]":
+    """Return the rows of the user's calibrations that these points stand on, each once."""
+    from steelyard.catalog import kernels_rows, layer, load, stack_rows
+    from steelyard.search.inputs import width
+
+    if not layer.current():
+        return []
+    catalog, precision = load(), width(spec.precision)
+    pairs = dict.fromkeys((point.chip.accelerator, point.tool.name) for point in points)
+    rows = [
+        row
+        for chip, stack in pairs
+        for found in (
+            kernels_rows(catalog.accelerator(chip), precision, catalog),
+            stack_rows(stack, catalog),
+        )
+        for row in layer.local(found.values())
+    ]
+    return list(dict.fromkeys(rows))
+
+
+def whole(layer: "Layer") -> "list[Fitted]":
+    """Return all rows of a layer."""
+    return [*layer.stacks.values(), *layer.kernels.values()]
+
+
+def said(rows: "Iterable[Fitted]") -> list[str]:
+    """Return one line a calibration: whose runs, when, and which constants are theirs."""
+    made: dict[str, dict[str, list[str]]] = {}
+    for row in rows:
+        made.setdefault(f"{row.source}, {row.checked}", {}).setdefault(row.entity, []).append(row.quantity)
+    return [
+        f"{source}: "
+        + "; ".join(f"{', '.join(dict.fromkeys(names))} of {entity}" for entity, names in entities.items())
+        + " (--no-calibration leaves it out)"
+        for source, entities in made.items()
+    ]
+
+
+def told(rows: "Iterable[Fitted]") -> list[dict[str, Any]]:
+    """Return the rows as JSON says them."""
+    keys = ("entity", "precision", "quantity", "value", "unit", "log_sd", "source", "checked", "note")
+    return [{key: getattr(row, key) for key in keys} | {"runs": row.rows} for row in rows]
