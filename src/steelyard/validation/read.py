@@ -108,9 +108,7 @@ def _text(content: bytes, where: str) -> str:
     try:
         plain = gzip.decompress(content) if content.startswith(_GZIP) else content
         if b"\x00" in plain:
-            raise BadInput(
-                f"{where}: holds binary data, not text; give .csv or .jsonl of measured runs, plain or .gz"
-            )
+            raise BadInput(f"{where}: holds binary data, not text; give .csv or .jsonl of measured runs, plain or .gz")
         return plain.decode("utf-8-sig")
     except (OSError, EOFError) as error:
         raise BadInput(f"{where}: the compressed file is damaged ({error}); compress it again") from error
