@@ -6,7 +6,7 @@ DATA ?= ../shared/data
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: plan test lint types layers docs check fit bench clean
+.PHONY: plan test lint types layers docs accuracy check fit bench clean
 
 plan: $(VENV)/.core
 	$(BIN)/steelyard plan examples/llama-3-8b.yaml
@@ -29,6 +29,9 @@ check: lint types layers test
 docs: $(VENV)/.dev  # writes docs/cli.md from the commands, and the figures of README.md from their runs
 	$(BIN)/python -m tests.cli.reference > docs/cli.md
 	$(BIN)/python -m tests.cli.readme
+
+accuracy: $(VENV)/.dev  # writes docs/accuracy.md from the published runs
+	$(BIN)/python -m tests.validation.accuracy > accuracy.tmp && mv accuracy.tmp docs/accuracy.md
 
 bench: $(VENV)/.dev
 	$(BIN)/python -m benchmarks

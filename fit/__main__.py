@@ -1,6 +1,7 @@
 """Refit everything in the catalog that is fitted: `make fit DATA=…/data`, where the folder holds `measured/`.
 
-Operators first, then power, then the memory of stacks, then the steps, which build on all three.
+Operators first, then power, then the memory of stacks, then the steps, which build on all three, and last the
+scores with more than a source left out.
 """
 
 import argparse
@@ -21,6 +22,7 @@ def main() -> None:
         ("fit.power", ["--data", str(measured), "--write"]),
         ("fit.memory", ["--data", str(measured), "--write"]),
         ("fit.stacks", ["--write"]),
+        ("fit.splits", ["--data", str(measured.parent)]),
     ):
         subprocess.run([sys.executable, "-m", module, *given], check=True)  # noqa: S603  # our own modules
 

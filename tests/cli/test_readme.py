@@ -13,7 +13,7 @@ def shares(table: str) -> dict[str, list[float]]:
     rows = [line.strip("| ").split(" | ") for line in table.splitlines()[2:]]
     return {
         re.sub(r"[\d,]+ ", "", name, count=1).split("(")[0]: [
-            float(cell.removesuffix(" %")) for cell in cells if "%" in cell
+            float(cell.removesuffix(" %")) for cell in cells if re.fullmatch(r"[\d.]+ %", cell)
         ]
         for name, *cells in rows
     }

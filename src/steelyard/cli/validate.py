@@ -14,15 +14,21 @@ GROUPINGS = ("group", "publisher", "chip", "family", "stack", "precision")
 @click.option("--by", default="group", metavar="LABEL", help=f"Score by {', '.join(GROUPINGS)}.")
 @json_option
 def validate(cases: Path | None, by: str, as_json: bool) -> None:
-    """Predict published runs and compare: step time and peak memory, per group, beside two naive baselines.
+    """Predict published runs and compare: step time, peak memory, the choice of layout, whether it fits.
 
-    Without --cases the runs that Steelyard carries are used; a file has the same columns. With --json every case is
-    listed with its interval, or with the reason why it could not be predicted.
+    Per group: error, bias, 90th percentile, coverage of the 90 % interval, two naive baselines; whether the constants
+    were fitted without the group (out), with it (in), or never saw it (new); for jobs in several layouts, rank
+    correlation and regret. Without --cases the runs that Steelyard carries are used, and the agreed figures follow; a
+    file has the same columns. With --json every case is listed with its interval, or with the reason why it could not
+    be predicted.
     """
-    from steelyard.validation import read, run
+    from steelyard.validation import agreed, read, run, splits
 
     rows = read.shipped() if cases is None else read.read(cases)
-    found = run.validate(rows, by).to_dict()
+    report = run.validate(rows, by)
+    found = report.to_dict()
+    if cases is None and by == "group":
+        found["bars"] = agreed.board(agreed.measure(report, splits.splits()))
     if as_json:
         tell(found)
         return

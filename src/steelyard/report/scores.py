@@ -21,14 +21,16 @@ def scores(found: Mapping[str, Any], by: str) -> list[RenderableType]:
         rows = [row for row in found["groups"] if row["kind"] == metric]
         if rows:
             page += [heading(title), _groups(rows, by, metric), *_summary(found["summary"][metric], metric), blank()]
-    page += _fits(found["summary"].get("fits") or {})
+    page += _ranking(found["ranking"], by)
+    page += _fits(found["summary"]["fits"])
+    page += _bars(found.get("bars", ()))
     return [*page, *_left_out(found["cases"])]
 
 
 def _groups(rows: Sequence[Mapping[str, Any]], by: str, metric: str) -> RenderableType:
-    columns = [by, ">cases", ">median", ">mean", ">p90", ">bias", ">in 90 %"]
+    columns = [by, ">cases", ">median", ">mean", ">p90", ">bias", ">in 90 %", ">width", "fit"]
     rivals = ["constant_error", "six_nd_error"] if metric == "time" else []
-    columns += [">constant", ">6ND 40 %"] if rivals else []
+    columns += [">constant", ">6ND"] if rivals else []
     return table(
         columns,
         [
@@ -36,36 +38,125 @@ def _groups(rows: Sequence[Mapping[str, Any]], by: str, metric: str) -> Renderab
                 str(row["group"]),
                 f"{row['n']:,}",
                 *(percent(row[key]) for key in ("median_error", "mean_error", "p90_error")),
-                f"{100 * row['bias']:+.0f} %",
-                *(percent(row[key]) for key in ("coverage", *rivals)),
+                _signed(row["bias"]),
+                percent(row["coverage"]),
+                f"±{row['log_half_width']:.2f}",
+                _fit(row),
+                *(percent(row[key]) for key in rivals),
             ]
             for row in rows
         ],
     )
 
 
+def _fit(row: Mapping[str, Any]) -> str:
+    """Say what the constants knew of a group's rows."""
+    shares = {"out": row["left_out"], "in": row["in_sample"], "new": 1 - row["left_out"] - row["in_sample"]}
+    return "+".join(name for name, share in shares.items() if share > 0.005)
+
+
+def _signed(share: float) -> str:
+    return f"{100 * share:+.0f} %"
+
+
 def _summary(row: Mapping[str, Any], metric: str) -> list[RenderableType]:
+    if not row["groups"]:
+        return []
     text = (
         f"Mean of the medians of {row['groups']} groups ({row['cases']:,} cases): "
         f"{percent(row['mean_of_medians'], 3)}; mean of the 90th percentiles {percent(row['mean_p90'])}; "
-        f"{percent(row['mean_coverage'])} of the measurements lie in the 90 % interval."
+        f"{percent(row['mean_coverage'])} of the measurements lie in the 90 % interval, whose half-width is "
+        f"{row['mean_log_half_width']:.2f} in the logarithm."
     )
     if metric == "time":
         text += (
             f" Baselines: one utilisation per chip and precision {percent(row['constant_mean_of_medians'], 3)}, "
             f"6ND at 40 % of the peak {percent(row['six_nd_mean_of_medians'], 3)}."
         )
-    return [blank(), paragraph(text)]
+    return [blank(), paragraph(text), paragraph(_known(row))]
 
 
-def _fits(shares: Mapping[str, float]) -> list[RenderableType]:
-    if not shares:
-        return []
-    text = (
-        f"Of {shares['ran_out']:,.0f} runs that ran out of memory {percent(shares['ran_out_refused'])} are predicted "
-        f"not to fit; of {shares['ran']:,.0f} that ran, {percent(shares['ran_allowed'])} are predicted to fit."
+def _known(row: Mapping[str, Any]) -> str:
+    """Say which of these figures are left out of the fit and which are in its sample."""
+    new = 1 - row["left_out"] - row["in_sample"]
+    parts = [
+        (row["left_out"], "left out (out): predicted by constants fitted without the whole source group of the case"),
+        (row["in_sample"], "in sample (in): the constants were fitted to these cases too, so this is optimistic"),
+        (new, "new: no fit has seen these cases"),
+    ]
+    return (
+        "Of these cases " + "; ".join(f"{percent(share)} are {text}" for share, text in parts if share > 0.0005) + "."
     )
-    return [heading("Does it fit"), paragraph(text), blank()]
+
+
+def _ranking(rows: Sequence[Mapping[str, Any]], by: str) -> list[RenderableType]:
+    if not rows:
+        return []
+    shown = table(
+        [by, ">jobs", ">layouts", ">rank corr.", ">mean regret", ">median", ">worst", ">blind choice"],
+        [
+            [
+                str(row["group"]),
+                f"{row['sets']:,}",
+                f"{row['layouts']:,}",
+                "unknown" if row["spearman"] is None else f"{row['spearman']:+.2f}",
+                *(percent(row[f"{kind}_regret"]) for kind in ("mean", "median", "worst", "chance")),
+            ]
+            for row in rows
+        ],
+    )
+    text = (
+        "Same model, batch, sequence, chip, devices and stack in three layouts or more. Regret: how much longer the "
+        "layout predicted fastest took than the best measured one; beside it, a layout chosen blindly."
+    )
+    return [heading("Choosing among measured layouts of one job"), shown, blank(), paragraph(text), blank()]
+
+
+def _fits(shares: Mapping[str, Any]) -> list[RenderableType]:
+    rows = [
+        [name, f"{shares[key]:,.0f}", *(percent(shares[f"{key}_{said}"]) for said in ("fits", "may_not", "does_not"))]
+        for key, name in (("ran_out", "ran out of memory"), ("ran", "ran"))
+        if shares[key]
+    ]
+    if not rows:
+        return []
+    columns = ["measured", ">runs", ">called: fits", ">may not fit", ">does not fit"]
+    return [heading("Does it fit, by the 90 % interval of device memory"), table(columns, rows), blank()]
+
+
+def _bars(rows: Sequence[Mapping[str, Any]]) -> list[RenderableType]:
+    """Return the agreed figures: what is asked, what is reached now."""
+    if not rows:
+        return []
+    shown = table(
+        ["figure", "|metric", ">bar", ">now", ""],
+        [
+            [row["what"], row["metric"], bound(row), percent(row["now"], 3), "" if row["met"] else "missed"]
+            for row in rows
+        ],
+    )
+    return [heading("Agreed figures"), shown, blank()]
+
+
+def verdict(row: Mapping[str, Any]) -> str:
+    """Return whether a bar is met: met, missed, or not measured.
+
+    >>> verdict({"now": 0.1, "met": True}), verdict({"now": None, "met": False})
+    ('met', 'not measured')
+    """
+    return "not measured" if row["now"] is None else "met" if row["met"] else "missed"
+
+
+def bound(row: Mapping[str, Any]) -> str:
+    """Return what a bar asks.
+
+    >>> bound({"bar": 0.084, "sense": "at most"}), bound({"bar": 0.9, "sense": "within 0.05"})
+    ('≤ 8.4 %', '85–95 %')
+    """
+    if row["sense"].startswith("within"):
+        reach = float(row["sense"].split()[1])
+        return f"{100 * (row['bar'] - reach):.0f}–{100 * (row['bar'] + reach):.0f} %"
+    return f"{'≥' if row['sense'] == 'at least' else '≤'} {100 * row['bar']:.3g} %"
 
 
 def _left_out(cases: Sequence[Mapping[str, Any]]) -> list[RenderableType]:

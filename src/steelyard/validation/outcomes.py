@@ -28,6 +28,9 @@ class Outcome:
     error: float  # of the seconds or bytes: predicted / measured - 1
     scored: bool  # counted in the groups
     held_out: bool  # predicted by constants that were fitted without this case's source
+    chip: str
+    family: str  # of the chip
+    stack: str
     assumed: tuple[str, ...]
     reason: str  # why it was not predicted, or not scored
 
@@ -79,6 +82,7 @@ def time_outcomes(found: Frame, seen: Measured, held: Bounds) -> list[Outcome]:
                 error=predicted / float(seen.step_s[index]) - 1,
                 scored=not reason and math.isfinite(predicted),
                 held_out=bool(held.held_out[index]),
+                **_labels(found, index),
                 assumed=tuple(sorted(found.assumed[index])),
                 reason=reason
                 if math.isfinite(predicted)
@@ -111,6 +115,7 @@ def memory_outcomes(found: Frame, seen: Measured, held: Bounds) -> list[Outcome]
                 error=predicted / case.peak_memory_bytes - 1,
                 scored=not reason and math.isfinite(predicted),
                 held_out=bool(held.held_out[index]),
+                **_labels(found, index),
                 assumed=tuple(sorted(assumed)),
                 reason=reason,
             )
@@ -126,6 +131,12 @@ def refused(case: Case, reason: str) -> list[Outcome]:
     ]
     nothing = float("nan")
     return [
-        Outcome(case.id, case.group, name, value, nothing, nothing, nothing, nothing, False, False, (), reason)
+        Outcome(
+            case.id, case.group, name, value, nothing, nothing, nothing, nothing, False, False, "", "", "", (), reason
+        )
         for name, value in published or [("none", nothing)]
     ]
+
+
+def _labels(found: Frame, index: int) -> dict[str, str]:
+    return {name: str(getattr(found.labels, name)[index]) for name in ("chip", "family", "stack")}

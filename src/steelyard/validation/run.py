@@ -13,11 +13,14 @@ from steelyard.errors import BadInput
 from steelyard.step import memory, time
 from steelyard.tables import Job, Kernels, Layout, Machine, Stack
 from steelyard.units import Array
+from steelyard.validation import spread
 from steelyard.validation.baselines import constant_s, six_nd_s
-from steelyard.validation.case import Case, known
-from steelyard.validation.frame import FITS, Frame, frame
+from steelyard.validation.case import Case
+from steelyard.validation.fitting import Fits, device_bounds, fits
+from steelyard.validation.frame import Frame, frame
 from steelyard.validation.measured import Measured, measured
 from steelyard.validation.outcomes import Outcome, bounds, memory_outcomes, refused, time_outcomes
+from steelyard.validation.ranking import JobSet, Ranking, job_sets, rankings
 from steelyard.validation.score import GroupScore, Summary, score, summary
 from steelyard.validation.spread import NORMAL_90, memory_log_sd, time_log_sd
 from steelyard.workload import workload
@@ -25,32 +28,21 @@ from steelyard.workload import workload
 LABELS = ("group", "publisher", "chip", "family", "stack", "precision")
 """What scores can be grouped by."""
 
-
-@dataclass(frozen=True, slots=True)
-class Fits:
-    """Whether memory decides rightly: rows that ran out, and rows that ran, against `FITS` of the nominal memory.
-
-    With its 90 % interval a prediction is one of three: fits, may not fit, does not fit. Rows whose layout or recompute
-    was chosen so that they fit say nothing here and are left out.
-    """
-
-    ran_out: int
-    ran_out_refused: float  # share of them predicted not to fit
-    ran_out_doubted: float  # share of them not called "fits"
-    ran: int
-    ran_allowed: float  # share of them predicted to fit
-    ran_not_refused: float  # share of them not called "does not fit"
+TIME, MEMORY = "step_time_s", "peak_memory_bytes"
+"""The metrics of held-out predictions, whatever a case itself published."""
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """All outcomes, and the scores of time and of memory by group."""
+    """All outcomes, the scores of time and of memory by group, and how well layouts of one job are ranked."""
 
     cases: tuple[Outcome, ...]
     time: tuple[GroupScore, ...]
     memory: tuple[GroupScore, ...]
     time_summary: Summary
     memory_summary: Summary
+    sets: tuple[JobSet, ...]
+    ranking: tuple[Ranking, ...]
     fits: Fits
 
     def to_dict(self) -> dict[str, Any]:
@@ -61,6 +53,8 @@ class Report:
         return {
             "cases": [_plain(asdict(one)) for one in self.cases],
             "groups": [_plain(one) for one in groups],
+            "ranking": [_plain(asdict(one)) for one in self.ranking],
+            "sets": [_plain(asdict(one)) for one in self.sets],
             "summary": {name: _plain(part) for name, part in parts.items()},
         }
 
@@ -78,32 +72,47 @@ def validate(cases: Sequence[Case], by: str = "group", catalog: Catalog | None =
     catalog = catalog or load()
     found = frame(cases, catalog, predict)
     seen = measured(found)
-    groups = getattr(found.labels, by)
-    held = memory(found.job, found.layout, found.machine, found.stack)
-    peaks = {name: _column(found, getattr(held, f"{name}_bytes")) for name in ("allocated", "reserved", "device")}
-    time_bounds = bounds(found, _seconds(found), time_log_sd(found, catalog), "step_time_s")
-    memory_bounds = bounds(found, _of_metric(seen, peaks), memory_log_sd(found, catalog), "peak_memory_bytes")
-    times, memories = time_outcomes(found, seen, time_bounds), memory_outcomes(found, seen, memory_bounds)
-    truth_s = _scored(found, times, seen.step_s)
+    labels = getattr(found.labels, by)
+    times = bounds(found, _seconds(found), time_log_sd(found, catalog), TIME)
+    time_cases = time_outcomes(found, seen, times)
+    truth_s = _scored(found, time_cases, seen.step_s)
     by_time = score(
-        groups,
+        labels,
         truth_s,
-        time_bounds.predicted,
-        time_bounds.low,
-        time_bounds.high,
+        times.predicted,
+        times.low,
+        times.high,
         constant_s(found, truth_s),
         six_nd_s(found),
+        _seen(found, TIME),
     )
-    truth_bytes = _scored(found, memories, seen.memory_bytes)
-    by_memory = score(groups, truth_bytes, memory_bounds.predicted, memory_bounds.low, memory_bounds.high)
+    memory_cases, by_memory, fitting = _memory(found, seen, labels, catalog)
+    sets = job_sets(found, labels, truth_s, times.predicted)
+    left = (one for case, reason in found.unpredicted for one in refused(case, reason))
     return Report(
-        cases=(*times, *memories, *(one for case, reason in found.unpredicted for one in refused(case, reason))),
+        cases=(*time_cases, *memory_cases, *left),
         time=by_time,
         memory=by_memory,
         time_summary=summary(by_time),
         memory_summary=summary(by_memory),
-        fits=_fits(found, peaks["device"], memory_log_sd(found, catalog)),
+        sets=sets,
+        ranking=rankings(sets),
+        fits=fitting,
     )
+
+
+def _memory(
+    found: Frame, seen: Measured, labels: NDArray[np.str_], catalog: Catalog
+) -> tuple[list[Outcome], tuple[GroupScore, ...], Fits]:
+    """Return the outcomes and scores of peak memory, and whether it decides rightly."""
+    held = memory(found.job, found.layout, found.machine, found.stack)
+    peaks = {name: _column(found, getattr(held, f"{name}_bytes")) for name in ("allocated", "reserved", "device")}
+    own, log_sd = _of_metric(seen, peaks), memory_log_sd(found, catalog)
+    one = bounds(found, own, log_sd, MEMORY)
+    outcomes = memory_outcomes(found, seen, one)
+    truth = _scored(found, outcomes, seen.memory_bytes)
+    scores = score(labels, truth, one.predicted, one.low, one.high, seen=_seen(found, MEMORY))
+    return outcomes, scores, fits(found, device_bounds(peaks["device"], NORMAL_90 * log_sd, own, one))
 
 
 def predict(job: Job, layout: Layout, machine: Machine, kernels: Kernels, stack: Stack) -> tuple[Array, Array]:
@@ -131,27 +140,8 @@ def _scored(found: Frame, outcomes: Sequence[Outcome], truth: Array) -> Array:
     return np.where([case.id in counted for case in found.cases], truth, math.nan) if len(found) else truth
 
 
-def _fits(found: Frame, device_bytes: Array, log_sd: Array) -> Fits:
-    limit = FITS * _column(found, found.machine.memory_bytes)
-    width = np.exp(NORMAL_90 * log_sd)
-    told = np.array([not assumed & {"layout", "recompute"} for assumed in found.assumed], dtype=bool)
-    told &= found.labels.use != "context"
-    out = told & np.array([case.out_of_memory == "yes" for case in found.cases], dtype=bool)
-    ran = told & np.array(
-        [known(case.peak_memory_bytes) and not case.out_of_memory for case in found.cases], dtype=bool
-    )
-    return Fits(
-        ran_out=int(out.sum()),
-        ran_out_refused=_share(device_bytes > limit, out),
-        ran_out_doubted=_share(device_bytes * width > limit, out),
-        ran=int(ran.sum()),
-        ran_allowed=_share(device_bytes <= limit, ran),
-        ran_not_refused=_share(device_bytes / width <= limit, ran),
-    )
-
-
-def _share(true: NDArray[np.bool_], rows: NDArray[np.bool_]) -> float:
-    return float(np.mean(true[rows])) if rows.any() else math.nan
+def _seen(found: Frame, metric: str) -> NDArray[np.str_]:
+    return np.array([spread.seen(case, metric) for case in found.cases], dtype=np.str_)
 
 
 def _plain(row: dict[str, Any]) -> dict[str, Any]:

@@ -27,6 +27,9 @@ class GroupScore:
     coverage: float  # share of the measurements inside the 90 % interval
     constant_error: float  # median of the baseline of one utilisation per chip and precision; NaN for memory
     six_nd_error: float  # median of the baseline of 6ND at 40 % of the peak; NaN for memory
+    log_half_width: float  # median half-width of the 90 % interval, in the natural logarithm
+    left_out: float  # share of the rows predicted by constants that were fitted without their source
+    in_sample: float  # share predicted by constants fitted to them as well; the rest no fit has ever seen
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +43,9 @@ class Summary:
     mean_coverage: float
     constant_mean_of_medians: float
     six_nd_mean_of_medians: float
+    mean_log_half_width: float
+    left_out: float  # shares of the cases, as in `GroupScore`
+    in_sample: float
 
 
 def score(
@@ -50,8 +56,11 @@ def score(
     high: Array,
     constant: Array | None = None,
     six_nd: Array | None = None,
+    seen: NDArray[np.str_] | None = None,
 ) -> tuple[GroupScore, ...]:
     """Score predictions by group, largest group first; rows with a NaN on either side are left out.
+
+    `seen` tells for every row whether its source was left out of the fit or is in its sample (`spread.seen`).
 
     >>> one = score(np.array(["a"] * 4), np.array([1.0, 1.0, 2.0, 2.0]), np.array([1.1, 0.9, 2.0, 3.0]),
     ...             np.array([0.5, 0.5, 1.0, 2.5]), np.array([2.0, 2.0, 4.0, 4.0]))[0]
@@ -60,6 +69,7 @@ def score(
     """
     nothing = np.full(len(measured), np.nan)
     rivals = (nothing if constant is None else constant, nothing if six_nd is None else six_nd)
+    fitted = np.full(len(measured), "unseen") if seen is None else seen
     usable = np.isfinite(measured) & np.isfinite(predicted) & (measured > 0) & (predicted > 0)
     found = []
     for name in np.unique(groups[usable]):
@@ -77,6 +87,9 @@ def score(
                 coverage=float(np.mean((low[rows] <= measured[rows]) & (measured[rows] <= high[rows]))),
                 constant_error=_median_error(rivals[0][rows], measured[rows]),
                 six_nd_error=_median_error(rivals[1][rows], measured[rows]),
+                log_half_width=float(np.median(np.log(high[rows] / low[rows]))) / 2,
+                left_out=float(np.mean(fitted[rows] == "left out")),
+                in_sample=float(np.mean(fitted[rows] == "in sample")),
             )
         )
     return tuple(sorted(found, key=lambda one: (-one.n, one.group)))
@@ -102,7 +115,15 @@ def summary(scores: tuple[GroupScore, ...]) -> Summary:
         mean_coverage=mean("coverage"),
         constant_mean_of_medians=mean("constant_error"),
         six_nd_mean_of_medians=mean("six_nd_error"),
+        mean_log_half_width=mean("log_half_width"),
+        left_out=_share(large, "left_out"),
+        in_sample=_share(large, "in_sample"),
     )
+
+
+def _share(scores: list[GroupScore], name: str) -> float:
+    cases = sum(one.n for one in scores)
+    return sum(getattr(one, name) * one.n for one in scores) / cases if cases else float("nan")
 
 
 def _median_error(predicted: Array, measured: Array) -> float:

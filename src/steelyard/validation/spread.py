@@ -89,6 +89,14 @@ def stored(case: Case, metric: str) -> HeldOut | None:
     return kept if own is not None and _identity(own) == _identity(case) else None
 
 
+def seen(case: Case, metric: str) -> str:
+    """Return what the fit knew of a case: its source was left out, it is in the sample, or it was never seen."""
+    if stored(case, metric) is not None:
+        return "left out"
+    own = _shipped().get(case.id)
+    return "in sample" if own is not None and _identity(own) == _identity(case) else "unseen"
+
+
 @cache
 def _shipped() -> dict[str, Case]:
     return {case.id: case for case in shipped()}

@@ -1,0 +1,126 @@
+"""Score the fits with more than one source left out, and store the scores: `src/steelyard/validation/splits.csv`.
+
+    python -m fit.splits [--data FOLDER]
+
+Step times are predicted by fits that never saw the publisher, or the family of chips, of a row; an interval is as wide
+as for a user of an unseen stack or family. With FOLDER (that holds `measured/`) operators and collectives are scored
+with each device left out as well. Rows of metrics that are not scored anew are kept.
+"""
+
+import argparse
+import csv
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, fields
+from pathlib import Path
+
+import numpy as np
+
+from fit import hierarchy, kernel_facts, kernel_scores, kernels, stacks
+from fit.hierarchy import Array, Labels
+from steelyard.catalog import Catalog, load, stack_rows
+from steelyard.catalog import stacks as known_stacks
+from steelyard.validation.frame import Frame
+from steelyard.validation.splits import Split, mean, splits
+
+TARGET = Path(__file__).parents[1] / "src/steelyard/validation/splits.csv"
+SPLITS = ("publisher", "family")
+
+
+def step_times() -> Iterator[Split]:
+    """Yield the scores of step time by group, with each publisher and each family of chips left out."""
+    data, log_s = stacks.training_rows()
+    parts = stacks.factors(data)
+    problem = hierarchy.Problem(
+        measured=log_s,
+        weight=hierarchy.balanced(data.labels.group, stacks.GROUP_POWER),
+        predict=stacks.predictor(data, parts),
+        rows=np.stack([part.rows for part in parts]),
+        sd=np.array([part.sd for part in parts]),
+    )
+    start = np.zeros(len(parts))  # not the fit to all rows: nothing of what is left out may show
+    for split in SPLITS:
+        by = getattr(data.labels, split)
+        left_out = hierarchy.held_out(problem, by, start)
+        yield from scores(split, left_out - log_s, log_sd(data, by, split, load()), data.labels.group)
+
+
+def log_sd(data: Frame, by: Labels, split: str, catalog: Catalog) -> Array:
+    """Return the spread that each row's prediction claims: that of its stack, or of any where the split hides it.
+
+    A hidden family of chips adds the spread between families.
+    """
+    labels, known = data.labels, known_stacks(catalog)
+    found = np.empty(len(data))
+    for index, (stack, label) in enumerate(zip(labels.stack, by, strict=True)):
+        hidden = stack not in known or not np.any((labels.stack == stack) & (by != label))
+        found[index] = stack_rows("any" if hidden else str(stack), catalog)["time_scale"].log_sd
+    return np.hypot(found, stacks.FAMILY_SD) if split == "family" else found
+
+
+def scores(split: str, gap: Array, sd: Array, group: Labels) -> Iterator[Split]:
+    """Yield the score of each group, given log predicted over measured and the claimed spread of each row."""
+    inside = np.abs(gap) <= stacks.NINETY * sd
+    for name in sorted(set(group)):
+        rows = group == name
+        error = np.abs(np.expm1(gap[rows]))
+        yield Split(
+            metric="step_time_s",
+            split=split,
+            group=str(name),
+            n=int(rows.sum()),
+            median=float(np.median(error)),
+            p90=float(np.quantile(error, 0.9)),
+            bias=float(np.expm1(np.median(gap[rows]))),
+            coverage=float(np.mean(inside[rows])),
+            naive=float("nan"),
+        )
+
+
+def operators(folder: Path) -> Iterator[Split]:
+    """Yield the scores of 16-bit matrix products and of large collectives inside a switched domain, by device."""
+    chips = kernel_facts.chips()
+    found = kernels.estimates(folder, chips)
+    names = {"matrix product": ("gemm_s", ("bf16", "fp16")), "collective > 1 MiB": ("collective_s", ("switched",))}
+    for kind in kernel_scores.kinds(folder):
+        metric, labels = names.get(kind.name, ("", ()))
+        for one in kernel_scores.score(kind, chips, found, kernels.pooled) if labels else ():
+            if one.precision in labels:
+                shares = (value / 100 for value in (one.median, one.bias, one.naive))
+                median, bias, naive = shares
+                group = f"{one.chip}/{one.precision}"
+                nothing = float("nan")
+                yield Split(metric, "device", group, one.rows, median, nothing, bias, nothing, naive)
+
+
+def write(found: Iterable[Split]) -> None:
+    """Store scores in place of those of the same metrics and splits; the others are kept."""
+    new = list(found)
+    renewed = {(one.metric, one.split) for one in new}
+    rows = [one for one in splits() if (one.metric, one.split) not in renewed] + new
+    with TARGET.open("w", newline="", encoding="utf-8") as out:
+        table = csv.DictWriter(out, [field.name for field in fields(Split)], lineterminator="\n")
+        table.writeheader()
+        for row in sorted(rows, key=lambda one: (one.metric, one.split, one.group)):
+            table.writerow({name: _cell(value) for name, value in asdict(row).items()})
+
+
+def _cell(value: str | float) -> str:
+    if isinstance(value, float):
+        return "" if np.isnan(value) else f"{value:.4g}"
+    return str(value)
+
+
+def main() -> None:
+    """Score, store, and print the mean over groups."""
+    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options.add_argument("--data", type=Path, help="folder that holds measured/, to score operators as well")
+    data = options.parse_args().data
+    found = list(step_times()) + (list(operators(data / "measured")) if data else [])
+    write(found)
+    for metric, split in sorted({(one.metric, one.split) for one in found}):
+        large = [one for one in found if (one.metric, one.split) == (metric, split) and one.n >= 5]
+        print(f"{metric}, {split} left out: {len(large)} groups, mean of medians {mean(large, 'median'):.1%}")
+
+
+if __name__ == "__main__":
+    main()

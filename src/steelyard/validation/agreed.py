@@ -1,0 +1,189 @@
+"""The agreed figures: what each bar asks, what was reached when it was agreed, and what is reached now.
+
+`agreed.csv` is written by hand but for `reached`, which `python -m steelyard.validation.agreed` renews: a deliberate
+act, as the tests fail when a figure is lost by more than its tolerance.
+"""
+
+import csv
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from steelyard.validation import anchors
+from steelyard.validation.outcomes import Outcome
+from steelyard.validation.read import shipped
+from steelyard.validation.run import Report, validate
+from steelyard.validation.score import LEAST_ROWS, GroupScore
+from steelyard.validation.splits import Split, mean, part, splits
+from steelyard.validation.tiers import within
+
+NAN = math.nan
+TABLE = Path(__file__).with_name("agreed.csv")
+INCOMPLETE = frozenset({"shape", "experts", "layout", "recompute"})
+"""Assumptions that decide a peak: a row without them is complete."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """One figure to hold; shares are fractions, NaN where nothing is known."""
+
+    id: str
+    what: str
+    metric: str
+    bar: float
+    sense: str  # at most, at least, or `within x`: no further than x from the bar
+    best_known: str  # elsewhere
+    reached: float  # when it was agreed
+    tolerance: float  # by which a later figure may be worse
+
+    def excess(self, value: float) -> float:
+        """Return by how much a value is worse than the bar; at or below 0 the bar is met.
+
+        >>> bar = Bar("x", "", "", 0.90, "within 0.05", "", math.nan, 0.01)
+        >>> round(bar.excess(0.97), 3), bar.excess(0.93) < 0, replace(bar, sense="at least").excess(0.95) < 0
+        (0.02, True, True)
+        """
+        if self.sense.startswith("within"):
+            return abs(value - self.bar) - float(self.sense.split()[1])
+        return self.bar - value if self.sense == "at least" else value - self.bar
+
+    def met(self, value: float) -> bool:
+        """Tell whether a value meets the bar; an unknown one does not."""
+        return self.excess(value) <= 0
+
+    def lost(self, value: float) -> bool:
+        """Tell whether a value is worse than what was agreed by more than the tolerance; inside a band none is.
+
+        >>> bar = Bar("x", "", "", 0.12, "at most", "", 0.10, 0.01)
+        >>> bar.lost(0.105), bar.lost(0.115), bar.lost(math.nan)
+        (False, True, True)
+        """
+        if math.isnan(self.reached):
+            return False
+        allowed = self.excess(self.reached) + self.tolerance
+        return not self.excess(value) <= (max(0.0, allowed) if self.sense.startswith("within") else allowed)
+
+
+def agreed() -> tuple[Bar, ...]:
+    """Return the agreed figures.
+
+    >>> next(one.bar for one in agreed() if one.id == "groups")
+    0.12
+    """
+    with TABLE.open(encoding="utf-8", newline="") as lines:
+        return tuple(
+            Bar(
+                id=row["id"],
+                what=row["what"],
+                metric=row["metric"],
+                bar=float(row["bar"]),
+                sense=row["sense"],
+                best_known=row["best_known"],
+                reached=float(row["reached"] or "nan"),
+                tolerance=float(row["tolerance"]),
+            )
+            for row in csv.DictReader(lines)
+        )
+
+
+def measure(report: Report, found: Sequence[Split]) -> dict[str, float]:
+    """Return every agreed figure as it is now, from the shipped runs by group and the stored splits; NaN: unknown."""
+    times = [one for one in report.cases if one.scored and not one.metric.startswith("peak_memory")]
+    peaks = [one for one in report.cases if one.scored and one.metric.startswith("peak_memory")]
+    fits = report.fits
+    return {
+        **_times(times, report.time),
+        **{f"{tier}-half": anchors.halves(_of(times, tier)) for tier in ("vtrain-multi", "vtrain-single")},
+        **{f"{one.group}-regret": one.mean_regret for one in report.ranking if one.group.startswith("vtrain")},
+        "nanotron-regret": next((one.median_regret for one in report.ranking if within("nanotron", one.group)), NAN),
+        "groups": report.time_summary.mean_of_medians,
+        "groups-p90": report.time_summary.mean_p90,
+        "time-coverage": report.time_summary.mean_coverage,
+        "anchors": _mean(list(anchors.unseen(times).values())),
+        **_memory(peaks, report.memory),
+        "memory-groups": report.memory_summary.mean_of_medians,
+        "memory-coverage": report.memory_summary.mean_coverage,
+        "ran-out": 1 - fits.ran_out_fits,
+        "ran": 1 - fits.ran_does_not,
+        **_splits(found),
+    }
+
+
+def _times(times: Sequence[Outcome], scores: Sequence[GroupScore]) -> dict[str, float]:
+    tuned = [one for one in scores if within("tuned", one.group) and one.n >= LEAST_ROWS]
+    return {
+        "papers": _mean(_errors(_of(times, "papers"))),
+        "vtrain-multi": _median(_errors(_of(times, "vtrain-multi"))),
+        "vtrain-single": _median(_errors(_of(times, "vtrain-single"))),
+        "tuned": _mean([one.median_error for one in tuned]),
+        "tuned-p90": _mean([one.p90_error for one in tuned]),
+        "nanotron": _median(_errors(_of(times, "nanotron"))),
+        "simumax": _mean(_errors(_of(times, "simumax"))),
+    }
+
+
+def _memory(peaks: Sequence[Outcome], scores: Sequence[GroupScore]) -> dict[str, float]:
+    complete = [one for one in _of(peaks, "memory-megatron") if not INCOMPLETE & set(one.assumed)]
+    tuning = [one for one in scores if within("memory-tuning", one.group) and one.n >= LEAST_ROWS]
+    return {
+        "memory-megatron": _median(_errors(complete)),
+        "memory-bigscience": _median(_errors(_of(peaks, "memory-bigscience"))),
+        "memory-tuning": _mean([one.median_error for one in tuning]),
+        "nanotron-memory": _median(_errors(_of(peaks, "nanotron"))),
+    }
+
+
+def _splits(found: Sequence[Split]) -> dict[str, float]:
+    power = {split: [one.median for one in part(found, "node_power_w", split, 1)] for split in ("none", "node type")}
+    return {
+        "publisher": mean(part(found, "step_time_s", "publisher"), "median"),
+        "family": mean(part(found, "step_time_s", "family"), "median"),
+        "memory-unseen": mean(part(found, "peak_memory_bytes", "stack"), "median"),
+        "node-power": _median(power["none"]),
+        "node-power-unseen": _median(power["node type"]),
+        "gemm": mean(part(found, "gemm_s", "device"), "median"),
+        "collectives": mean(part(found, "collective_s", "device"), "median"),
+    }
+
+
+def _of(outcomes: Sequence[Outcome], tier: str) -> list[Outcome]:
+    return [one for one in outcomes if within(tier, one.group)]
+
+
+def _errors(outcomes: Sequence[Outcome]) -> list[float]:
+    return [abs(one.error) for one in outcomes]
+
+
+def _mean(values: Sequence[float]) -> float:
+    return float(np.mean(values)) if values else NAN
+
+
+def _median(values: Sequence[float]) -> float:
+    return float(np.median(values)) if values else NAN
+
+
+def board(now: Mapping[str, float]) -> list[dict[str, Any]]:
+    """Return every bar with its figure of now and whether it is met, as `--json` prints it; unknown is null."""
+    rows = [asdict(one) | {"now": now.get(one.id, NAN), "met": one.met(now.get(one.id, NAN))} for one in agreed()]
+    return [{k: None if isinstance(v, float) and math.isnan(v) else v for k, v in row.items()} for row in rows]
+
+
+def agree(now: Mapping[str, float]) -> None:
+    """Write the figures of now into the table as those agreed on."""
+    rows = [asdict(replace(one, reached=now.get(one.id, NAN))) for one in agreed()]
+    with TABLE.open("w", encoding="utf-8", newline="") as out:
+        table = csv.DictWriter(out, list(rows[0]), lineterminator="\n")
+        table.writeheader()
+        table.writerows({k: _cell(v) for k, v in row.items()} for row in rows)
+
+
+def _cell(value: str | float) -> str:
+    return value if isinstance(value, str) else "" if math.isnan(value) else f"{value:.4g}"
+
+
+if __name__ == "__main__":
+    agree(measure(validate(shipped()), splits()))

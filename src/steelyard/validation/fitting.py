@@ -1,0 +1,75 @@
+"""Whether memory decides rightly: rows that ran out of it and rows that ran, judged as `plan` judges a layout.
+
+A layout *fits* if the upper end of the 90 % interval of its device memory is within the device's nominal memory, *does
+not fit* if the lower end is above it, and *may not fit* in between.
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from steelyard.units import Array
+from steelyard.validation.case import known
+from steelyard.validation.frame import Frame
+from steelyard.validation.outcomes import Bounds
+
+
+@dataclass(frozen=True, slots=True)
+class Fits:
+    """The three answers on rows that ran out of memory and on rows that ran, as shares of them.
+
+    Rows whose layout or recompute was chosen so that they fit say nothing here and are left out.
+    """
+
+    ran_out: int
+    ran_out_fits: float  # share called "fits": a plan that fails
+    ran_out_may_not: float
+    ran_out_does_not: float
+    ran: int
+    ran_fits: float
+    ran_may_not: float
+    ran_does_not: float  # share called "does not fit": a plan that is missed
+    left_out: float  # share of all these rows judged by constants that were fitted without their source
+
+
+def fits(found: Frame, device: Bounds) -> Fits:
+    """Judge every row that says how it was laid out and how it went, given its predicted device memory."""
+    limit = np.broadcast_to(np.asarray(found.machine.memory_bytes, dtype=float), len(found))
+    told = np.array([not assumed & {"layout", "recompute"} for assumed in found.assumed], dtype=bool)
+    told &= found.labels.use != "context"
+    out = told & np.array([case.out_of_memory == "yes" for case in found.cases], dtype=bool)
+    ran = told & np.array([known(one.peak_memory_bytes) and not one.out_of_memory for one in found.cases], dtype=bool)
+    low, high = device.low > limit, device.high <= limit
+    return Fits(
+        ran_out=int(out.sum()),
+        ran_out_fits=_share(high, out),
+        ran_out_may_not=_share(~high & ~low, out),
+        ran_out_does_not=_share(low, out),
+        ran=int(ran.sum()),
+        ran_fits=_share(high, ran),
+        ran_may_not=_share(~high & ~low, ran),
+        ran_does_not=_share(low, ran),
+        left_out=_share(device.held_out, out | ran),
+    )
+
+
+def device_bounds(device_bytes: Array, log_half_width: Array, predicted: Array, peak: Bounds) -> Bounds:
+    """Return device memory with its interval; where the measured peak has a held-out prediction, moved as that moved.
+
+    Args:
+        device_bytes: predicted by the shipped constants.
+        log_half_width: of the interval, in the logarithm.
+        predicted: the peak of the kind that was measured, by the shipped constants.
+        peak: the same with held-out predictions in their place.
+    """
+    with np.errstate(invalid="ignore"):
+        moved = np.where(peak.held_out, peak.predicted / predicted, 1.0)
+        width = np.where(peak.held_out, np.log(peak.high / peak.low) / 2, log_half_width)
+    centre = device_bytes * moved
+    return Bounds(centre, centre / np.exp(width), centre * np.exp(width), peak.held_out)
+
+
+def _share(true: NDArray[np.bool_], rows: NDArray[np.bool_]) -> float:
+    return float(np.mean(true[rows])) if rows.any() else math.nan

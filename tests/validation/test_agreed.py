@@ -1,0 +1,127 @@
+"""The agreed figures are held, the page says what the figures are, and the measures are what they are called."""
+
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tests.validation.accuracy import alike, differences, page
+
+from steelyard.validation import agreed, anchors, fitting, tiers
+from steelyard.validation.outcomes import Outcome
+from steelyard.validation.read import shipped
+from steelyard.validation.run import validate
+from steelyard.validation.splits import Split, mean, part, splits
+
+PAGE = Path(__file__).parents[2] / "docs/accuracy.md"
+BARS = {bar.id: bar for bar in agreed.agreed()}
+
+
+@pytest.fixture(scope="module")
+def report():
+    return validate(shipped())
+
+
+@pytest.fixture(scope="module")
+def now(report):
+    return agreed.measure(report, splits())
+
+
+@pytest.mark.parametrize("bar", BARS)
+def test_an_agreed_figure_is_held(bar, now):
+    one = BARS[bar]
+    assert not one.lost(now[bar]), (
+        f"{one.what}, {one.metric}: {now[bar]:.4g} where {one.reached:.4g} was reached (tolerance {one.tolerance:g}); "
+        "mend it, or agree on less with `python -m steelyard.validation.agreed`"
+    )
+
+
+def test_every_measure_has_a_bar_and_every_bar_a_measure(now):
+    assert set(now) == set(BARS)
+
+
+def test_the_page_says_what_the_figures_are(report):
+    assert differences(PAGE.read_text("utf-8"), page(report)) == [], "run `make accuracy`"
+
+
+def test_pages_differ_by_more_than_the_last_digit_only():
+    assert alike("| a | 14.4 % | +0.31 |", "| a | 14.5 % | +0.30 |")
+    assert not alike("| a | 14.4 % |", "| a | 14.6 % |")
+    assert not alike("| a | 14.4 % |", "| b | 14.4 % |")
+
+
+def test_every_tier_has_its_groups(report):
+    groups = {one.group for one in report.cases if one.scored}
+    assert {tier for tier in tiers.TIERS if not any(tiers.within(tier, group) for group in groups)} == set()
+    papers = [one for one in report.cases if one.scored and tiers.within("papers", one.group)]
+    assert len([one for one in papers if not one.metric.startswith("peak")]) == 24
+
+
+def test_step_times_are_scored_by_constants_that_never_saw_the_group(report):
+    assert report.time_summary.left_out == 1
+    assert report.time_summary.in_sample == 0
+
+
+def outcomes(errors, group="g", stack="s", family="f"):
+    return [
+        Outcome(f"{group}{i}", group, "step_time_s", 1.0, 1 + e, (1 + e) / 2, (1 + e) * 2, e, True, True, "c", family,
+                stack, (), "")
+        for i, e in enumerate(errors)
+    ]  # fmt: skip
+
+
+def test_anchors_take_away_an_offset_but_not_scatter():
+    offset = outcomes([0.5] * 9)
+    assert anchors.few(offset) < 0.05
+    assert anchors.halves(offset) < 0.05
+    scatter = outcomes([0.5, -0.33] * 5)
+    assert anchors.few(scatter) > 0.2
+
+
+def test_anchors_are_for_groups_whose_stack_or_chips_are_nowhere_else():
+    common, alone = outcomes([0.3] * 9), outcomes([0.3] * 9, "alone", "own")
+    third, small = outcomes([0.3] * 9, "third"), outcomes([0.3] * 7, "small", "tiny")
+    assert set(anchors.unseen([*common, *alone, *third, *small])) == {"alone"}
+
+
+def test_surer_predictions_move_less():
+    ratio = np.full(6, 1.5)
+    some = np.arange(6) < 3
+    sure, unsure = (anchors.anchored(ratio, sd, some).mean() for sd in (0.02, 0.5))
+    assert unsure < sure < 0.5
+
+
+def test_bounds_of_device_memory_follow_the_held_out_peak():
+    own = np.array([10.0, 10.0])
+    peak = fitting.Bounds(
+        np.array([10.0, 20.0]), np.array([9.0, 10.0]), np.array([11.0, 40.0]), np.array([False, True])
+    )
+    found = fitting.device_bounds(np.array([12.0, 12.0]), np.array([math.log(2)] * 2), own, peak)
+    assert found.predicted == pytest.approx([12.0, 24.0])
+    assert found.high == pytest.approx([24.0, 48.0])
+
+
+def test_splits_are_averaged_over_large_groups():
+    row = Split("step_time_s", "family", "a", 5, 0.1, 0.2, 0.0, 0.9, math.nan)
+    found = [row, replace(row, group="b", median=0.3), replace(row, group="c", n=4), replace(row, split="publisher")]
+    assert mean(part(found, "step_time_s", "family"), "median") == pytest.approx(0.2)
+    assert math.isnan(mean(part(found, "step_time_s", "family"), "naive"))
+
+
+def test_what_is_agreed_can_be_renewed(tmp_path, monkeypatch):
+    monkeypatch.setattr(agreed, "TABLE", tmp_path / "agreed.csv")
+    (tmp_path / "agreed.csv").write_text(
+        "id,what,metric,bar,sense,best_known,reached,tolerance\na,b,c,0.1,at most,,,0.01\n"
+    )
+    agreed.agree({"a": 0.05})
+    (one,) = agreed.agreed()
+    assert (one.reached, one.lost(0.055), one.lost(0.065)) == (0.05, False, True)
+
+
+def test_a_file_of_other_runs_has_scores_and_sets_but_no_agreed_figures():
+    cases = [replace(case, id=f"new-{i}", step_time_s=case.step_time_s * 1.01) for i, case in enumerate(shipped())
+             if case.group == "vtrain-multi"]  # fmt: skip
+    found = validate(cases)
+    assert (found.time_summary.left_out, found.time_summary.in_sample) == (0, 0)
+    assert found.ranking[0].sets == 2
