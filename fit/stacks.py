@@ -47,6 +47,7 @@ STACK_FIELDS: dict[str, tuple[str, float, float, float]] = {
     "step_host_s": ("s", 0.02, 0.7, 0.5),
     "doubling_loss": ("1", 0.01, 0.5, 0.3),
     "vocab_exposed": ("1", 0.5, 0.3, 0.0),
+    "loss_bytes": ("byte", 16.0, 0.3, 0.0),
     "pointwise_passes": ("1", 12.0, 0.3, 0.25),
     "tp_exposed": ("1", 0.7, 0.3, 0.4),
     "dp_exposed": ("1", 0.15, 0.5, 0.5),

@@ -153,6 +153,7 @@ class Stack:
     step_host_s: Seconds  # host time of one optimizer step: data, logging, zeroing
     doubling_loss: Share  # of the step, lost at each doubling of the domains: stragglers, congestion
     vocab_exposed: Share  # of the last stage's vocabulary work that the pipeline's other stages wait for
+    loss_bytes: Bytes  # one logit moved through memory by the loss, forward and backward
     pointwise_passes: Count  # times the hidden state crosses memory in a block's forward
     tp_exposed: Share  # of tensor-parallel traffic that compute does not hide
     dp_exposed: Share  # of data-parallel traffic that compute cannot hide
@@ -196,7 +197,7 @@ class Layout:
     micro_batch: Count  # sequences
     micro_batches: Count  # gradient-accumulation steps of one replica
     sp: Share  # sequence parallel: activations between products are split by tp
-    recompute: Count  # 0 none, 1 selective (attention core), 2 full
+    recompute: Count  # 0 none, 1 selective (attention core), 2 full; between 1 and 2: that share of the blocks, in full
     flash: Share  # fused attention
     offload: Share  # optimizer states and update on the host
     stage_layers: Count  # blocks of the heaviest stage (uneven stages: the largest)

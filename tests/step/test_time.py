@@ -48,6 +48,7 @@ STACK = filled(
     step_host_s=0.02,
     vocab_exposed=0.5,
     pointwise_passes=12.0,
+    loss_bytes=16.0,
     tp_exposed=0.9,
     dp_exposed=0.1,
     ep_exposed=0.7,

@@ -50,14 +50,14 @@ def kept_bytes(job: Job, layout: Layout, stack: Stack, sparse: Share) -> Kept:
     block, scores = block_bytes(job, layout, sparse), block_score_bytes(job, layout)
     gathered = stack.gathered_inputs * gathered_input_bytes(job, layout, sparse)
     copies = np.where((job.frozen_bytes < 2) & (np.asarray(job.trainable_share) < 1), stack.quantised_scale, 1.0)
-    full, selective = np.asarray(layout.recompute) >= 2, np.asarray(layout.recompute) >= 1
+    selective, share = np.asarray(layout.recompute) == 1, np.maximum(layout.recompute - 1, 0.0)
     scaled = stack.activation_scale * copies
     some, every = scaled * block + gathered, scaled * (block + scores) + gathered
     stored = np.where(selective, stack.selective_scale * some, every)
     given = job.element_bytes * job.architecture.hidden / (1 + layout.sp * (layout.tp - 1))
-    again = np.where(full, (block + scores) * copies + gathered, np.where(selective, scores, 0.0))
+    again = np.where(share > 0, (block + scores) * copies + gathered, np.where(selective, scores, 0.0))
     working = stack.working_scale * (again + transient_bytes(job, layout))
-    return Kept(block_bytes=tokens * np.where(full, given, stored), working_bytes=tokens * working)
+    return Kept(block_bytes=tokens * (stored + share * (given - stored)), working_bytes=tokens * working)
 
 
 def edge_bytes(job: Job, layout: Layout, stack: Stack) -> Edges:

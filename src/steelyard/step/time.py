@@ -64,7 +64,7 @@ def time(job: Job, workload: Workload, layout: Layout, machine: Machine, kernels
 def _tick(job: Job, layout: Layout, once: Forward, moved: Traffic, stack: Stack) -> Tick:
     arch = job.architecture
     stage = layout.stage_layers / arch.layers
-    full = np.where(layout.recompute >= 2, 1.0, 0.0)
+    full = np.maximum(layout.recompute - 1, 0.0)
     trained = 1 + job.trainable_share
     gemm = stage * once.gemm_s * (1 + trained)
     attention = stage * once.attention_s * (1 + np.where(layout.flash, FUSED_BACKWARD, UNFUSED_BACKWARD))
@@ -89,12 +89,11 @@ def _tick(job: Job, layout: Layout, once: Forward, moved: Traffic, stack: Stack)
 
 
 def _recompute_s(layout: Layout, once: Forward) -> Seconds:
-    """A second forward pass: of everything (full), or of what is cheap to redo (selective)."""
+    """A second forward pass: of everything in as many blocks as the layout says, or of what is cheap to redo."""
     core = np.where(layout.flash, 0.0, once.attention_s)
     everything = once.gemm_s + once.attention_s + once.pointwise_s
-    return np.where(
-        layout.recompute >= 2, everything, np.where(layout.recompute >= 1, core + once.pointwise_s / 2, 0.0)
-    )
+    cheap = np.where(np.asarray(layout.recompute) == 1, core + once.pointwise_s / 2, 0.0)
+    return np.maximum(layout.recompute - 1, 0.0) * everything + cheap
 
 
 def _data_parallel_s(layout: Layout, moved: Traffic, tick_s: Seconds, stack: Stack) -> Seconds:
