@@ -97,7 +97,7 @@ def _rated(found: Table) -> Table:
     """Return the shares of TPUs whose TDP is a rating: those of the TPUs that have both, over the rating."""
     rows: Table = {}
     chips = {name: load().accelerator(name) for name in RATED_W if (name, "compute_power") in found}
-    for quantity in ("compute_power", "memory_power"):
+    for quantity in ("compute_power", "memory_power") if chips else ():
         values = {name: found[name, quantity].value * chip.tdp_w / RATED_W[name] for name, chip in chips.items()}
         sources = tuple(source for name in values for source in found[name, quantity].sources)
         note = "of the rated TDP, which no TPU reaches: TPU v3 and v4 draw at most 0.57 of theirs"

@@ -9,27 +9,29 @@ import pytest
 from steelyard.catalog import load
 from steelyard.step import time
 from steelyard.validation.frame import frame
-from steelyard.validation.power import TYPICAL, Mix, mixes, predicted, readings, score
+from steelyard.validation.power import TYPICAL, Mix, PowerScore, mixes, predicted, readings, score
 from steelyard.validation.read import shipped
 from steelyard.workload import workload
 
-ROWS = score()
-MIXES = mixes(load())
+
+@pytest.fixture(scope="module")
+def scores() -> tuple[PowerScore, ...]:
+    return score()
 
 
-def medians(part: list) -> list[float]:
+def medians(part: list[PowerScore]) -> list[float]:
     types = {one.reading.node_type for one in part}
     return [float(np.median([abs(one.error) for one in part if one.reading.node_type == name])) for name in types]
 
 
-def test_every_reading_has_a_source_and_is_predicted() -> None:
-    assert len({one.id for one in readings()}) == len(readings()) == len(ROWS)
+def test_every_reading_has_a_source_and_is_predicted(scores: tuple[PowerScore, ...]) -> None:
+    assert len({one.id for one in readings()}) == len(readings()) == len(scores)
     assert all(one.source and one.watts > 0 and one.boundary in ("chip", "node") for one in readings())
-    assert all(math.isfinite(one.predicted_w) and one.low_w < one.predicted_w < one.high_w for one in ROWS)
+    assert all(math.isfinite(one.predicted_w) and one.low_w < one.predicted_w < one.high_w for one in scores)
 
 
 def test_a_composition_is_whole() -> None:
-    for mix in (TYPICAL, *MIXES.values()):
+    for mix in (TYPICAL, *mixes(load()).values()):
         assert sum(astuple(mix)) == pytest.approx(1.0)
         assert all(share >= 0 for share in astuple(mix))
 
@@ -44,14 +46,14 @@ def test_the_typical_composition_is_that_of_the_shipped_cases_of_one_node() -> N
     assert TYPICAL.waiting == pytest.approx(waits, abs=0.05)
 
 
-def test_nodes_are_within_the_agreed_error() -> None:
-    one = [row for row in ROWS if row.reading.boundary == "node" and row.reading.devices <= 8]
+def test_nodes_are_within_the_agreed_error(scores: tuple[PowerScore, ...]) -> None:
+    one = [row for row in scores if row.reading.boundary == "node" and row.reading.devices <= 8]
     assert np.mean(medians(one)) <= 0.06
-    assert np.mean(medians([row for row in ROWS if row.reading.boundary == "node"])) <= 0.06
+    assert np.mean(medians([row for row in scores if row.reading.boundary == "node"])) <= 0.06
 
 
-def test_intervals_hold_what_was_measured() -> None:
-    assert np.mean([row.covered for row in ROWS]) >= 0.85
+def test_intervals_hold_what_was_measured(scores: tuple[PowerScore, ...]) -> None:
+    assert np.mean([row.covered for row in scores]) >= 0.85
 
 
 def test_the_host_is_the_node_less_its_accelerators() -> None:
