@@ -41,15 +41,15 @@ Rows = NDArray[np.bool_]
 
 # field: (unit, start shared by all stacks, sd of the shared log factor, sd of a stack's own)
 STACK_FIELDS: dict[str, tuple[str, float, float, float]] = {
-    "time_scale": ("1", 1.05, 0.10, 0.12),
-    "layer_host_s": ("s", 1.5e-3, 0.7, 0.5),
+    "time_scale": ("1", 1.05, 0.10, 0.20),
+    "layer_host_s": ("s", 1.5e-3, 0.7, 0.7),
     "moe_host_s": ("s", 3e-3, 0.7, 0.5),
     "step_host_s": ("s", 0.02, 0.7, 0.5),
     "doubling_loss": ("1", 0.01, 0.5, 0.3),
     "vocab_exposed": ("1", 0.5, 0.3, 0.0),
     "loss_bytes": ("byte", 16.0, 0.3, 0.0),
-    "pointwise_passes": ("1", 12.0, 0.3, 0.25),
-    "tp_exposed": ("1", 0.7, 0.3, 0.4),
+    "pointwise_passes": ("1", 12.0, 0.3, 0.5),
+    "tp_exposed": ("1", 0.7, 0.3, 0.6),
     "dp_exposed": ("1", 0.15, 0.5, 0.5),
     "ep_exposed": ("1", 0.7, 0.4, 0.4),
     "pp_exposed": ("1", 0.6, 0.4, 0.0),
