@@ -4,7 +4,8 @@
 
 Step times are predicted by fits that never saw the publisher, or the family of chips, of a row; an interval is as wide
 as for a user of an unseen stack or family. With FOLDER (that holds `measured/`) operators and collectives are scored
-with each device left out as well. Rows of metrics that are not scored anew are kept.
+with each device left out as well, and nodes' power with each type of node. Rows of metrics that are not scored anew
+are kept.
 """
 
 import argparse
@@ -16,6 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from fit import hierarchy, kernel_facts, kernel_scores, kernels, stacks
+from fit import power as fit_power
 from fit.hierarchy import Array, Labels
 from steelyard.catalog import Catalog, load, stack_rows
 from steelyard.catalog import stacks as known_stacks
@@ -92,6 +94,29 @@ def operators(folder: Path) -> Iterator[Split]:
                 yield Split(metric, "device", group, one.rows, median, nothing, bias, nothing, naive)
 
 
+def power(folder: Path) -> Iterator[Split]:
+    """Yield the scores of node power by node type, with the type in the fit and without."""
+    rows = fit_power.score(fit_power.gathered(folder, load()))
+    for name in sorted({one.reading.node_type for one in rows}):
+        part = [one for one in rows if one.reading.node_type == name]
+        inside = float(np.mean([abs(one.deviations) <= stacks.NINETY for one in part]))
+        for split, errors in (
+            ("none", np.array([one.fitted for one in part])),
+            ("node type", np.array([one.left_out for one in part])),
+        ):
+            yield Split(
+                metric="node_power_w",
+                split=split,
+                group=name,
+                n=len(part),
+                median=float(np.median(np.abs(errors))),
+                p90=float(np.quantile(np.abs(errors), 0.9)),
+                bias=float(np.median(errors)),
+                coverage=inside if split == "node type" else float("nan"),
+                naive=float("nan"),
+            )
+
+
 def write(found: Iterable[Split]) -> None:
     """Store scores in place of those of the same metrics and splits; the others are kept."""
     new = list(found)
@@ -115,7 +140,9 @@ def main() -> None:
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("--data", type=Path, help="folder that holds measured/, to score operators as well")
     data = options.parse_args().data
-    found = list(step_times()) + (list(operators(data / "measured")) if data else [])
+    found = list(step_times())
+    if data:
+        found += [*operators(data / "measured"), *power(data / "measured")]
     write(found)
     for metric, split in sorted({(one.metric, one.split) for one in found}):
         large = [one for one in found if (one.metric, one.split) == (metric, split) and one.n >= 5]

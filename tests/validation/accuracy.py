@@ -232,6 +232,7 @@ NAMES = {
     ("gemm_s", "device"): "16-bit matrix products, a device left out",
     ("collective_s", "device"): "collectives above 1 MiB in a switched domain, a device left out",
     ("peak_memory_bytes", "stack"): "peak memory, a stack left out",
+    ("node_power_w", "none"): "power of a node, its type in the fit",
     ("node_power_w", "node type"): "power of a node, its type left out",
 }
 

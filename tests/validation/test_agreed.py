@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 from tests.validation.accuracy import alike, differences, page
 
+from steelyard.catalog import load
 from steelyard.validation import agreed, anchors, fitting, tiers
-from steelyard.validation.outcomes import Outcome
+from steelyard.validation.frame import frame
+from steelyard.validation.outcomes import Bounds, Outcome
 from steelyard.validation.read import shipped
 from steelyard.validation.run import validate
 from steelyard.validation.splits import Split, mean, part, splits
@@ -92,14 +94,14 @@ def test_surer_predictions_move_less():
     assert unsure < sure < 0.5
 
 
-def test_bounds_of_device_memory_follow_the_held_out_peak():
-    own = np.array([10.0, 10.0])
-    peak = fitting.Bounds(
-        np.array([10.0, 20.0]), np.array([9.0, 10.0]), np.array([11.0, 40.0]), np.array([False, True])
-    )
-    found = fitting.device_bounds(np.array([12.0, 12.0]), np.array([math.log(2)] * 2), own, peak)
-    assert found.predicted == pytest.approx([12.0, 24.0])
-    assert found.high == pytest.approx([24.0, 48.0])
+def test_three_answers_are_told_apart_by_the_ends_of_the_interval():
+    cases = [case for case in shipped() if case.group == "bigscience-a100" and case.peak_memory_bytes > 0][:3]
+    found = frame(cases, load())
+    limit = np.broadcast_to(found.machine.memory_bytes, 3).astype(float)
+    device = limit * [0.5, 1.0, 2.0]
+    shares = fitting.fits(found, Bounds(device, device / 1.2, device * 1.2, np.array([True, False, False])))
+    assert (shares.ran_fits, shares.ran_may_not, shares.ran_does_not) == pytest.approx((1 / 3,) * 3)
+    assert (shares.ran, shares.ran_out, shares.left_out) == (3, 0, pytest.approx(1 / 3))
 
 
 def test_splits_are_averaged_over_large_groups():

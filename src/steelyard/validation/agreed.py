@@ -138,13 +138,12 @@ def _memory(peaks: Sequence[Outcome], scores: Sequence[GroupScore]) -> dict[str,
 
 
 def _splits(found: Sequence[Split]) -> dict[str, float]:
-    power = {split: [one.median for one in part(found, "node_power_w", split, 1)] for split in ("none", "node type")}
     return {
         "publisher": mean(part(found, "step_time_s", "publisher"), "median"),
         "family": mean(part(found, "step_time_s", "family"), "median"),
         "memory-unseen": mean(part(found, "peak_memory_bytes", "stack"), "median"),
-        "node-power": _median(power["none"]),
-        "node-power-unseen": _median(power["node type"]),
+        "node-power": mean(part(found, "node_power_w", "none", 1), "median"),
+        "node-power-unseen": mean(part(found, "node_power_w", "node type", 1), "median"),
         "gemm": mean(part(found, "gemm_s", "device"), "median"),
         "collectives": mean(part(found, "collective_s", "device"), "median"),
     }

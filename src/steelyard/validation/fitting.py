@@ -10,7 +10,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from steelyard.units import Array
 from steelyard.validation.case import known
 from steelyard.validation.frame import Frame
 from steelyard.validation.outcomes import Bounds
@@ -53,22 +52,6 @@ def fits(found: Frame, device: Bounds) -> Fits:
         ran_does_not=_share(low, ran),
         left_out=_share(device.held_out, out | ran),
     )
-
-
-def device_bounds(device_bytes: Array, log_half_width: Array, predicted: Array, peak: Bounds) -> Bounds:
-    """Return device memory with its interval; where the measured peak has a held-out prediction, moved as that moved.
-
-    Args:
-        device_bytes: predicted by the shipped constants.
-        log_half_width: of the interval, in the logarithm.
-        predicted: the peak of the kind that was measured, by the shipped constants.
-        peak: the same with held-out predictions in their place.
-    """
-    with np.errstate(invalid="ignore"):
-        moved = np.where(peak.held_out, peak.predicted / predicted, 1.0)
-        width = np.where(peak.held_out, np.log(peak.high / peak.low) / 2, log_half_width)
-    centre = device_bytes * moved
-    return Bounds(centre, centre / np.exp(width), centre * np.exp(width), peak.held_out)
 
 
 def _share(true: NDArray[np.bool_], rows: NDArray[np.bool_]) -> float:

@@ -16,19 +16,19 @@ from steelyard.units import Array
 from steelyard.validation import spread
 from steelyard.validation.baselines import constant_s, six_nd_s
 from steelyard.validation.case import Case
-from steelyard.validation.fitting import Fits, device_bounds, fits
+from steelyard.validation.fitting import Fits, fits
 from steelyard.validation.frame import Frame, frame
 from steelyard.validation.measured import Measured, measured
 from steelyard.validation.outcomes import Outcome, bounds, memory_outcomes, refused, time_outcomes
 from steelyard.validation.ranking import JobSet, Ranking, job_sets, rankings
 from steelyard.validation.score import GroupScore, Summary, score, summary
-from steelyard.validation.spread import NORMAL_90, memory_log_sd, time_log_sd
+from steelyard.validation.spread import memory_log_sd, time_log_sd
 from steelyard.workload import workload
 
 LABELS = ("group", "publisher", "chip", "family", "stack", "precision")
 """What scores can be grouped by."""
 
-TIME, MEMORY = "step_time_s", "peak_memory_bytes"
+TIME, MEMORY, DEVICE = "step_time_s", "peak_memory_bytes", "device_memory_bytes"
 """The metrics of held-out predictions, whatever a case itself published."""
 
 
@@ -107,12 +107,12 @@ def _memory(
     """Return the outcomes and scores of peak memory, and whether it decides rightly."""
     held = memory(found.job, found.layout, found.machine, found.stack)
     peaks = {name: _column(found, getattr(held, f"{name}_bytes")) for name in ("allocated", "reserved", "device")}
-    own, log_sd = _of_metric(seen, peaks), memory_log_sd(found, catalog)
-    one = bounds(found, own, log_sd, MEMORY)
+    log_sd = memory_log_sd(found, catalog)
+    one = bounds(found, _of_metric(seen, peaks), log_sd, MEMORY)
     outcomes = memory_outcomes(found, seen, one)
     truth = _scored(found, outcomes, seen.memory_bytes)
     scores = score(labels, truth, one.predicted, one.low, one.high, seen=_seen(found, MEMORY))
-    return outcomes, scores, fits(found, device_bounds(peaks["device"], NORMAL_90 * log_sd, own, one))
+    return outcomes, scores, fits(found, bounds(found, peaks["device"], log_sd, DEVICE))
 
 
 def predict(job: Job, layout: Layout, machine: Machine, kernels: Kernels, stack: Stack) -> tuple[Array, Array]:

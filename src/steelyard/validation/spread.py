@@ -71,15 +71,16 @@ class HeldOut:
 def held_out() -> dict[tuple[str, str], HeldOut]:
     """Return the stored held-out predictions by (case id, metric); none where the fit stored none.
 
-    Metrics are `step_time_s` and `peak_memory_bytes`, whatever the case itself published.
+    Metrics are `step_time_s`, `peak_memory_bytes` and `device_memory_bytes` (all that the device shows, for rows that
+    ran out of memory too), whatever the case itself published. Each fit writes its own `held_out*.csv`.
     """
-    file = resources.files("steelyard.validation") / "held_out.csv"
-    if not file.is_file():
-        return {}
-    return {
-        (row["id"], row["metric"]): HeldOut(float(row["predicted"]), float(row["low"]), float(row["high"]))
-        for row in csv.DictReader(file.read_text(encoding="utf-8").splitlines())
-    }
+    found = {}
+    for file in sorted(resources.files("steelyard.validation").iterdir(), key=lambda one: one.name):
+        if file.name.startswith("held_out") and file.name.endswith(".csv"):
+            for row in csv.DictReader(file.read_text(encoding="utf-8").splitlines()):
+                kept = HeldOut(float(row["predicted"]), float(row["low"]), float(row["high"]))
+                found[row["id"], row["metric"]] = kept
+    return found
 
 
 def stored(case: Case, metric: str) -> HeldOut | None:
