@@ -20,7 +20,7 @@ def main() -> None:
     for module, given in (
         ("fit.kernels", ["--data", str(measured.parent)]),
         ("fit.power", ["--data", str(measured), "--write"]),
-        ("fit.memory", ["--data", str(measured), "--write"]),
+        ("fit.memory", ["--write"]),
         ("fit.stacks", ["--write"]),
         ("fit.splits", ["--data", str(measured.parent)]),
     ):

@@ -1,272 +1,203 @@
-"""Fit and score the memory constants of software stacks on published peaks.
+"""Fit what software stacks make of the memory model, from published peaks, and predict each source left out.
 
-    python -m fit.memory --data FOLDER [--write]
+Every constant is what the stack documents (`memory_structure`) times a shared factor and one of the stack's own, with
+Gaussian priors: a stack with few rows stays near the others, an unseen one keeps the shared value and gets a wider
+spread. Rows come from `validation`: the same cases, conventions and exclusions that the scores are made of.
 
-FOLDER holds `llm_runs.csv.gz` and `simumax_b200.csv`. What the stacks' documentation says (bytes of a gradient, what
-is sharded) is in `memory_structure` with its source; a few scales of each stack are fitted to its own rows with a
-robust loss and a prior, and scored on rows that the fit has not seen. Deterministic. `--write` renews
-`catalog/data/stacks_memory.csv`.
+    python -m fit.memory [--write]
 """
 
 import argparse
 from collections.abc import Sequence
-from pathlib import Path
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import least_squares
 
-from fit.memory_rows import Case, read, table
-from fit.memory_structure import BY_PRECISION, COMMON, FITTED, STRUCTURE
-from fit.memory_write import Fits, write
-from steelyard.step.memory import memory
-from steelyard.tables import Stack, StepMemory, join
+from fit import hierarchy
+from fit.hierarchy import Array, Predict
+from fit.memory_scores import ANY, NINETY, Rows, coverage, feasibility, show, spreads
+from fit.memory_structure import FITTED, documented
+from fit.memory_write import Fits, Found, write, write_held_out
+from steelyard.catalog import load
+from steelyard.step import memory
+from steelyard.validation.case import Case
+from steelyard.validation.exclusions import counted
+from steelyard.validation.frame import frame, subset
+from steelyard.validation.measured import measured
+from steelyard.validation.read import shipped
+from steelyard.validation.run import predict
+from steelyard.validation.stacks import rule, said
 
-Array = NDArray[np.float64]
-Values = dict[str, float]
-NOISE = 0.08  # log error of a row that is exactly described: rounding, allocator, release
-FOLDS = 5
-FLOOR = 0.05  # no peak is known better: allocator and release move it by as much
-KIN = 6  # rows of other groups from which a stack's constants can be told
-BETWEEN = 0.08  # sd of a group's own offset, added where one group alone describes a stack
-NINETY = 1.645  # normal quantile of a 90 % interval
-ANY = "any"
-
-
-class Rows:
-    """Rows as tables that broadcast."""
-
-    def __init__(self, cases: Sequence[Case]) -> None:
-        self.cases = list(cases)
-        self.job = join([case.job for case in cases])
-        self.layout = join([case.layout for case in cases])
-        self.measured = np.array([case.measured_bytes for case in cases])
-        self.capacity = np.array([case.device_bytes for case in cases])
-        self.metric = np.array([case.metric for case in cases])
-        self.group = np.array([case.group for case in cases])
-        self.stack = np.array([case.stack for case in cases])
-        self.hosted = np.array([case.overrides.get("activations_kept", 1.0) == 0.0 for case in cases])
-
-    def where(self, mask: NDArray[np.bool_]) -> "Rows":
-        """Return the rows that the mask names."""
-        return Rows([case for case, wanted in zip(self.cases, mask, strict=True) if wanted])
-
-    def constants(self, shared: Values, own: dict[str, Values] | None = None) -> Values:
-        """Return each constant over the rows: shared, the stack's, its precision's, the row's own."""
-        fields = {name: np.full(len(self.cases), value) for name, value in shared.items()}
-        for index, case in enumerate(self.cases):
-            exact = {name: known.value for name, known in BY_PRECISION.get((case.stack, case.precision), {}).items()}
-            for name, value in {**(own or {}).get(case.stack, {}), **exact, **case.overrides}.items():
-                if name in fields:
-                    fields[name][index] = value
-        return fields  # type: ignore[return-value]  # arrays broadcast where numbers do
-
-    def peaks(self, fields: Values) -> StepMemory:
-        """Return the memory of the rows."""
-        return memory(self.job, self.layout, None, table(Stack, fields))  # type: ignore[arg-type]  # unread
-
-    def predict(self, fields: Values, metric: str = "") -> Array:
-        """Return the bytes that each row's metric (or the one given) counts."""
-        peak = self.peaks(fields)
-        allocated = peak.allocated_bytes - np.where(self.hosted, peak.activations_bytes, 0.0)
-        reserved = allocated * fields["reserved_scale"]
-        counted = np.full(len(self.cases), metric) if metric else self.metric
-        device = reserved + fields["base_bytes"]
-        return np.select([counted == "allocated", counted == "reserved"], [allocated, reserved], device)
+Prediction = tuple[str, str, float, float, float]
+TOLD = 0.97  # of its prior's spread: a factor whose rows narrow it less is not told by them
+GROUP_POWER = 0.5  # a source group of n rows weighs n^(1-power)
+CONTEXT = 0.5  # weight of a row that is doubtful in some column, and never scored
 
 
-def structure(stack: str) -> Values:
-    """Return a stack's constants before any fit."""
-    return {name: known.value for name, known in {**COMMON, **STRUCTURE.get(stack, {})}.items()}
+@dataclass(frozen=True)
+class Factor:
+    """One log factor: the stack it belongs to (or `any`), the field that it multiplies, its rows and prior sd."""
+
+    stack: str
+    field: str
+    rows: NDArray[np.bool_]
+    sd: float
 
 
-def names_of(rows: Rows) -> list[str]:
-    """Return the constants that these rows can tell."""
-    recompute, zero = np.asarray(rows.layout.recompute), np.asarray(rows.layout.zero)
-    quantised = np.asarray(rows.job.frozen_bytes) < 2
-    told = {
-        "activation_scale": np.any((recompute == 0) & ~rows.hosted),
-        "working_scale": np.any(recompute == 2),
-        "logit_bytes": True,
-        "workspace_bytes": True,
-        "base_bytes": np.any(rows.metric == "device"),
-        "quantised_scale": np.any(quantised & (recompute == 0)),
-        "gathered_units": np.any(zero == 3),
-    }
-    return [name for name, usable in told.items() if usable]
+def rows_of_cases() -> Rows:
+    """Return every shipped case that measured a peak or ran out of memory."""
+    found = frame(shipped(), load(), predict)
+    ran_out = np.array([case.out_of_memory == "yes" for case in found.cases])
+    found = subset(found, np.isfinite(measured(found).memory_bytes) | ran_out)
+    seen = measured(found)
+    scored = counted(found.cases, "memory") & np.isfinite(seen.memory_bytes)
+    told = np.array([not _open(case, assumed) for case, assumed in zip(found.cases, found.assumed, strict=True)])
+    doubtful = np.array([case.use == "context" for case in found.cases]) & np.isfinite(seen.memory_bytes)
+    weight = hierarchy.balanced(found.labels.group, GROUP_POWER) * (scored + CONTEXT * doubtful) * told
+    metric = np.where(seen.memory_metric == "", "device", seen.memory_metric)
+    log_bytes = np.log(np.where(seen.memory_bytes > 0, seen.memory_bytes, np.nan))
+    return Rows(found, metric, log_bytes, weight, scored, told)
 
 
-def fit(rows: Rows, start: Values, own: dict[str, Values] | None = None) -> Values:
-    """Return the constants with those that the rows can tell fitted to them."""
-    names = names_of(rows)
-    centre = np.array([np.log(start[name]) for name in names])
-    spread = np.array([FITTED[name].log_sd for name in names])
-    count = {group: int(np.sum(rows.group == group)) for group in set(rows.group)}
-    weight = np.array([count[group] ** -0.25 for group in rows.group])
-    fixed = rows.constants(start, own)
-
-    def residuals(x: Array) -> Array:
-        moved = dict(zip(names, np.exp(x), strict=True))
-        fields = fixed | {name: fixed[name] * (moved[name] / start[name]) for name in names}
-        error = np.log(rows.predict(fields) / rows.measured) / NOISE
-        soft = np.sign(error) * np.sqrt(2 * (np.sqrt(1 + error**2) - 1))
-        return np.concatenate([weight * soft, (x - centre) / spread])
-
-    found = least_squares(residuals, centre)
-    return start | dict(zip(names, (float(value) for value in np.exp(found.x)), strict=True))
+def _open(case: Case, assumed: frozenset[str]) -> bool:
+    """Tell whether a row's layout or recompute was chosen by prediction, not stated or settled by its stack's rule."""
+    if assumed & {"shape", "experts"}:
+        return True
+    ruled = {"recompute"} if rule(case.stack, case.date).recompute else set()
+    return bool(assumed & {"layout", "recompute"} - ruled)
 
 
-def errors(rows: Rows, values: Values, own: dict[str, Values] | None = None) -> Array:
-    """Return the log error of each row."""
-    return np.log(rows.predict(rows.constants(values, own)) / rows.measured)
+def factors(rows: Rows) -> list[Factor]:
+    """Return every factor of the fit, the shared ones first."""
+    labels = rows.frame.labels.stack
+    everything = np.ones(len(labels), dtype=bool)
+    found = [Factor(ANY, name, everything, prior.shared) for name, prior in FITTED.items() if prior.shared]
+    for stack in sorted(set(labels) - {ANY}):
+        found += [Factor(stack, name, labels == stack, prior.own) for name, prior in FITTED.items()]
+    return found
 
 
-def shared(rows: Rows) -> Values:
-    """Return the constants of any stack: documented differences kept, scales fitted over all stacks together."""
-    return fit(rows, structure(ANY), _documented())
+def constants(rows: Rows, parts: Sequence[Factor], theta: Array) -> dict[str, Array]:
+    """Return every memory constant over the rows: documented, fitted, then what a row says of itself."""
+    labels = rows.frame.labels
+    values = documented(labels.stack, labels.precision)
+    logs = {name: np.zeros(len(labels.stack)) for name in FITTED}
+    for part, value in zip(parts, theta, strict=True):
+        if value:
+            logs[part.field] += value * part.rows
+    values |= {name: values[name] * np.exp(log) for name, log in logs.items()}
+    for index, case in enumerate(rows.frame.cases):
+        for name, value in said(case).items():
+            values[name][index] = value
+    return values
 
 
-def _documented() -> dict[str, Values]:
-    """What each stack documents and no fit moves."""
-    return {
-        stack: {name: known.value for name, known in facts.items() if name not in FITTED}
-        for stack, facts in STRUCTURE.items()
-    }
+def peaks(rows: Rows, values: dict[str, Array]) -> dict[str, Array]:
+    """Return the peak of every row by metric."""
+    found = rows.frame
+    stack = replace(found.stack, **values)
+    held = memory(found.job, found.layout, found.machine, stack)
+    return {name: np.asarray(getattr(held, f"{name}_bytes")) for name in ("allocated", "reserved", "device")}
 
 
-def centre_of(stack: str, kin: Values) -> Values:
-    """Return where a stack's fit starts and what its prior pulls to: what others share, and what it documents."""
-    return kin | _documented().get(stack, {})
+def predictor(rows: Rows, parts: Sequence[Factor]) -> Predict:
+    """Return theta → log bytes of every row, in the metric that it measured."""
+
+    def log_bytes(theta: Array) -> Array:
+        found = peaks(rows, constants(rows, parts, theta))
+        return np.log(np.select([rows.metric == name for name in found], list(found.values())))
+
+    return log_bytes
 
 
-def folds(rows: Rows, stack: str) -> Array:
-    """Return the log error of each of a stack's rows with its fold left out of the stack's fit."""
-    mine = rows.where(rows.stack == stack)
-    start = centre_of(stack, shared(rows.where(rows.stack != stack)))
-    fold = np.arange(len(mine.cases)) % FOLDS
-    error = np.empty(len(mine.cases))
-    for k in sorted(set(fold)):
-        values = fit(mine.where(fold != k), start) if np.any(fold != k) else start
-        error[fold == k] = errors(mine.where(fold == k), values)
-    return error
+def problem_of(rows: Rows, parts: Sequence[Factor]) -> hierarchy.Problem:
+    """Return the fit: rows without a weight (or a measurement) are predicted and nothing else."""
+    return hierarchy.Problem(
+        measured=np.where(rows.weight > 0, rows.log_bytes, 0.0),
+        weight=rows.weight,
+        predict=predictor(rows, parts),
+        rows=np.stack([part.rows for part in parts]),
+        sd=np.array([part.sd for part in parts]),
+    )
 
 
-def left_out(rows: Rows) -> Array:
-    """Return each row's log error with its group left out of every fit; the rest of its stack is known."""
-    error = np.empty(len(rows.cases))
-    for group in sorted(set(rows.group)):
-        mine = rows.group == group
-        stack = str(rows.stack[mine][0])
-        kin = (rows.stack == stack) & ~mine
-        start = centre_of(stack, shared(rows.where(~mine)))
-        error[mine] = errors(rows.where(mine), fit(rows.where(kin), start) if np.any(kin) else start)
-    return error
+def fits_of(rows: Rows, parts: Sequence[Factor], theta: Array, sds: Array, wide: dict[str, float]) -> Fits:
+    """Return the constants that each stack's rows can tell: those whose spread the rows narrow."""
+    labels = rows.frame.labels
+    shared = {part.field: (value, sd) for part, value, sd in zip(parts, theta, sds, strict=True) if part.stack == ANY}
+    found: dict[str, dict[str, Found]] = {}
+    for part, value, sd in zip(parts, theta, sds, strict=True):
+        if part.stack != ANY and sd > TOLD * part.sd:
+            continue
+        start = documented(np.array([part.stack]), np.array([ANY]))[part.field][0]
+        base = shared[part.field][0] if part.stack != ANY else 0.0
+        found.setdefault(part.stack, {})[part.field] = Found(float(start * np.exp(base + value)), float(sd))
+    groups: dict[str, dict[str, int]] = {}
+    for stack, group in zip(labels.stack[rows.weight > 0], labels.group[rows.weight > 0], strict=True):
+        for name in {str(stack), ANY}:
+            counts = groups.setdefault(name, {})
+            counts[str(group)] = counts.get(str(group), 0) + 1
+    return Fits(found, wide, groups)
 
 
-def unseen(rows: Rows) -> Array:
-    """Return each row's log error with its whole stack left out, documented constants alone kept."""
-    error = np.empty(len(rows.cases))
-    for stack in sorted(set(rows.stack)):
-        mine = rows.stack == stack
-        error[mine] = errors(rows.where(mine), shared(rows.where(~mine)), _documented())
-    return error
-
-
-def spread(error: Array) -> float:
-    """Return the log sd whose 90 % interval holds 90 % of these errors."""
-    return float(np.quantile(np.abs(error), 0.9)) / NINETY
-
-
-def spread_of(rows: Rows, stack: str, cross: Array, apart: Array) -> float:
-    """Return a stack's spread: each group left out where the others can stand for it, else folds of rows."""
-    mine = rows.stack == stack
-    kin = np.array([np.sum(mine & (rows.group != group)) for group in rows.group[mine]])
-    size = spread(np.where(kin >= KIN, apart[mine], cross[mine]))
-    alone = len(set(rows.group[mine])) == 1
-    return max(float(np.hypot(size, BETWEEN if alone else 0.0)), FLOOR)
-
-
-def line(error: Array) -> str:
-    """Format median, signed median and 90 % quantile of the error in per cent."""
-    size = np.abs(np.expm1(error)) * 100
-    return f"{np.median(size):5.1f} {np.median(np.expm1(error)) * 100:+6.1f} {np.quantile(size, 0.9):5.0f}"
-
-
-def fitting(rows: Rows, ran_out: Rows, fits: Fits) -> None:
-    """Print how well the prediction separates rows that ran from rows that did not.
-
-    At a limit: predicted device memory against a share of the nominal GiB. With a margin: a row fits if the upper end
-    of its interval does, and does not fit if the lower end does not.
-    """
-    own = {stack: dict(values) for stack, values in fits.values.items()}
-    usable = rows.where(~np.isnan(rows.capacity))
-    ratio, width = {}, {}
-    for name, some in (("out", ran_out), ("ran", usable)):
-        ratio[name] = some.predict(some.constants(own[ANY], own), "device") / some.capacity
-        width[name] = np.array([fits.spreads.get(case.stack, fits.spreads[ANY]) for case in some.cases])
-    print("\nlimit, share of nominal GiB   ran out: above it   ran: below it")
-    for limit in (0.80, 0.85, 0.90, 0.95, 1.00):
-        print(f"{limit:27.2f} {np.mean(ratio['out'] > limit):19.0%} {np.mean(ratio['ran'] <= limit):15.0%}")
-    print("margin, sd                    ran out: not called fitting   ran: not called too large   ran: called fitting")
-    for sds in (0.5, 1.0, NINETY):
-        out = ratio["out"] * np.exp(sds * width["out"]) > 1
-        low, high = (ratio["ran"] * np.exp(sign * sds * width["ran"]) for sign in (-1, 1))
-        print(f"{sds:10.2f} {np.mean(out):44.0%} {np.mean(low <= 1):27.0%} {np.mean(high <= 1):21.0%}")
-    print(f"rows that ran out: {len(ran_out.cases)}, that ran: {len(usable.cases)}")
-
-
-def report(rows: Rows, scores: dict[str, Array]) -> None:
-    """Print each group's error under each way of fitting."""
-    print(f"{'group (median, signed median, p90 in %)':39s}" + "".join(f"{name:>21s}" for name in scores))
-    for group in sorted(set(rows.group), key=lambda name: -int(np.sum(rows.group == name))):
-        mine = rows.group == group
-        print(f"{group:34s}{int(mine.sum()):5d}" + "".join(f"{line(e[mine]):>21s}" for e in scores.values()))
-    large = [group for group in sorted(set(rows.group)) if np.sum(rows.group == group) >= 5]
-    means = [np.mean([np.median(np.abs(np.expm1(e[rows.group == g]))) for g in large]) for e in scores.values()]
-    print(f"{'mean of group medians, n >= 5':39s}" + "".join(f"{mean:>20.1%} " for mean in means))
+def held_out_lines(rows: Rows, left_out: Array, device: Array, wide: dict[str, float]) -> list[Prediction]:
+    """Return id, metric, prediction and the ends of its interval: of the measured metric, and of the whole device."""
+    labels = rows.frame.labels
+    found: list[Prediction] = []
+    for index, stack in enumerate(labels.stack):
+        half = float(np.exp(NINETY * wide.get(str(stack), wide[ANY])))
+        known = {"peak_memory_bytes": left_out} if np.isfinite(rows.log_bytes[index]) else {}
+        for metric, logs in (known | {"device_memory_bytes": device}).items():
+            value = float(np.exp(logs[index]))
+            found.append((str(labels.id[index]), metric, value, value / half, value * half))
+    return found
 
 
 def main() -> None:
     """Fit, score, print and, where asked, write."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--write", action="store_true")
-    given = parser.parse_args()
-    cases, skipped = read(given.data)
-    rows = Rows([case for case in cases if not np.isnan(case.measured_bytes)])
-    ran_out = Rows([case for case in cases if np.isnan(case.measured_bytes) and not np.isnan(case.device_bytes)])
-    stacks = sorted(set(rows.stack))
-    common = shared(rows)
-    own = {stack: fit(rows.where(rows.stack == stack), centre_of(stack, common)) for stack in stacks}
-    cross = np.empty(len(rows.cases))
-    for stack in stacks:
-        cross[rows.stack == stack] = folds(rows, stack)
+    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options.add_argument("--write", action="store_true", help="replace stacks_memory.csv and held_out_memory.csv")
+    given = options.parse_args()
+    rows = rows_of_cases()
+    parts = factors(rows)
+    problem = problem_of(rows, parts)
+    nothing = np.zeros(len(parts))
+    theta = hierarchy.fit(problem, nothing)
+    labels = rows.frame.labels
+    folds = without(problem, labels.group, theta)
+    left_out = gather(problem.predict, folds, labels.group)
+    device = gather(predictor(replace(rows, metric=np.full(len(labels.id), "device")), parts), folds, labels.group)
+    stacks = without(problem, labels.stack, theta)
     scores = {
-        "blind": errors(rows, structure(ANY), {stack: structure(stack) for stack in STRUCTURE}),
-        "fit": errors(rows, common, own),
-        "5-fold": cross,
-        "group left out": left_out(rows),
-        "stack left out": unseen(rows),
+        "blind": problem.predict(nothing),
+        "fit": problem.predict(theta),
+        "group left out": left_out,
+        "stack left out": gather(problem.predict, stacks, labels.stack),
     }
-    told = {stack: names_of(rows.where(rows.stack == stack)) for stack in stacks} | {ANY: names_of(rows)}
-    spreads = {stack: spread_of(rows, stack, cross, scores["group left out"]) for stack in stacks}
-    fits = Fits(own | {ANY: common}, told, spreads | {ANY: spread(scores["stack left out"])}, groups_of(rows))
-    report(rows, scores)
-    fitting(rows, ran_out, fits)
-    print(f"\n{len(skipped)} rows have no prediction:")
-    for reason in sorted(set(skipped.values())):
-        print(f"  {sum(value == reason for value in skipped.values()):3d}  {reason}")
+    show(rows, scores)
+    wide = spreads(rows, left_out - rows.log_bytes, scores["stack left out"] - rows.log_bytes)
+    coverage(rows, left_out - rows.log_bytes, wide)
+    feasibility(rows, device, wide)
     if given.write:
-        write(fits)
+        write(fits_of(rows, parts, theta, hierarchy.spread(problem, theta), wide))
+        write_held_out(held_out_lines(rows, left_out, device, wide))
 
 
-def groups_of(rows: Rows) -> dict[str, dict[str, int]]:
-    """Return the rows of each group behind each stack, and behind all of them."""
-    found: dict[str, dict[str, int]] = {}
-    for case in rows.cases:
-        for name in (case.stack, ANY):
-            counts = found.setdefault(name, {})
-            counts[case.group] = counts.get(case.group, 0) + 1
+def without(problem: hierarchy.Problem, by: NDArray[np.str_], start: Array) -> dict[str, Array]:
+    """Return the factors of a fit without each label's rows."""
+    steps = hierarchy.FOLD_STEPS
+    return {
+        str(label): hierarchy.fit(replace(problem, weight=np.where(by == label, 0.0, problem.weight)), start, steps)
+        for label in sorted(set(by))
+    }
+
+
+def gather(predict: Predict, folds: dict[str, Array], by: NDArray[np.str_]) -> Array:
+    """Return each row's prediction by the factors that were fitted without its label."""
+    found = np.empty(len(by))
+    for label, theta in folds.items():
+        found[by == label] = predict(theta)[by == label]
     return found
 
 

@@ -2,6 +2,10 @@
 
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
 NEVER = 4.0  # no ZeRO stage shards the gradients
 
 
@@ -15,9 +19,10 @@ class Known:
 
 @dataclass(frozen=True)
 class Prior:
-    """How far a fitted constant may move from its starting value, as a log standard deviation."""
+    """How far a fitted constant may move, as log standard deviations: of all stacks together, and of one alone."""
 
-    log_sd: float
+    shared: float
+    own: float
 
 
 MIXED = "Micikevicius et al. 2018, arXiv 1710.03740: 16-bit working weights beside an fp32 master copy"
@@ -29,6 +34,10 @@ ZERO = "Rajbhandari et al. 2020, arXiv 1910.02054, section 3.1 (16-bit gradients
 FSDP = "PyTorch FSDP2 documentation, fully_shard and MixedPrecisionPolicy: fp32 shards, cast when they are gathered"
 PURE = "16-bit gradients beside 16-bit weights (no master copy)"
 NONE = "none documented"
+EAGER_GATE = (
+    "huggingface/nanotron models/llama.py, unfused: gate, its SiLU, up and their product are kept (8 f), and rotary "
+    "copies of queries and keys (20 h): 1.3 times 16 h + 6 f"
+)
 
 COMMON: dict[str, Known] = {
     "weight_bytes": Known(2.0, MIXED),
@@ -44,6 +53,11 @@ COMMON: dict[str, Known] = {
     "activation_scale": Known(1.0, FORMULA),
     "selective_scale": Known(1.0, FORMULA),
     "quantised_scale": Known(1.0, FORMULA),
+    "gathered_inputs": Known(
+        0.0,
+        "Korthikanti et al. 2022, arXiv 2205.05198, section 4.2.2: only shards are kept, gathered again for gradients",
+    ),
+    "adapter_bytes": Known(0.0, "PEFT LoraConfig: lora_dropout is 0 by default, adapters read what is kept anyway"),
     "working_scale": Known(1.0, FORMULA),
     "logit_bytes": Known(12.0, "16-bit logits (2), an fp32 copy (4), its gradient (4), the 16-bit gradient (2)"),
     "fused_loss": Known(0.0, "whole logits unless the job says otherwise"),
@@ -55,13 +69,13 @@ COMMON: dict[str, Known] = {
 }
 
 FITTED: dict[str, Prior] = {
-    "activation_scale": Prior(0.3),
-    "working_scale": Prior(0.5),
-    "logit_bytes": Prior(0.5),
-    "workspace_bytes": Prior(1.0),
-    "base_bytes": Prior(1.0),
-    "quantised_scale": Prior(0.5),
-    "gathered_units": Prior(0.4),
+    "activation_scale": Prior(0.05, 0.25),
+    "working_scale": Prior(0.3, 0.4),
+    "logit_bytes": Prior(0.1, 0.4),
+    "workspace_bytes": Prior(0.5, 0.7),
+    "base_bytes": Prior(0.5, 0.7),
+    "quantised_scale": Prior(0.3, 0.4),
+    "gathered_units": Prior(0.3, 0.3),
 }
 
 XLA = {
@@ -98,15 +112,20 @@ STRUCTURE: dict[str, dict[str, Known]] = {
     "hf-trainer": {
         "grad_bytes": Known(2.0, PURE),
         "step_bytes": Known(2.0, "torch.optim.AdamW foreach: temporaries of the size of the parameters"),
-        "logit_bytes": Known(20.0, "logits upcast to fp32, shifted copy, log-softmax, gradients of each"),
+        "logit_bytes": Known(22.0, "16-bit logits (2); fp32 copy, its shift, log-softmax, two gradients (4 each)"),
     },
     "litgpt": {
         "grad_bytes": Known(2.0, PURE),
+        "adapter_bytes": Known(3.0, "LitGPT config_hub: lora_dropout 0.05 or 0.1, a 16-bit copy and its mask"),
         "load_bytes": Known(2.0, "LitGPT resource-tables.md: LoRA on 2 devices peaks at a whole copy and the shard"),
     },
     "nanotron": {
         "grad_bytes": Known(6.0, "nanotron FP32GradientAccumulator: bf16 gradients beside the fp32 accumulator"),
         "grad_sharded_from": Known(NEVER, "nanotron shards optimizer states alone (ZeRO-1)"),
+        "gathered_inputs": Known(
+            1.0, "huggingface/nanotron tensor_parallel/functional.py without tp_recompute_allgather"
+        ),
+        "activation_scale": Known(1.3, EAGER_GATE),
     },
     "internevo": {
         "grad_bytes": Known(2.0, ZERO),
@@ -131,3 +150,13 @@ BY_PRECISION: dict[tuple[str, str], dict[str, Known]] = {
         "grad_bytes": Known(6.0, "DeepSpeed BF16_Optimizer: 8 + 16/d bytes; fp32 accumulators beside bf16 gradients"),
     },
 }
+
+
+def documented(stacks: NDArray[np.str_], precisions: NDArray[np.str_]) -> dict[str, Array]:
+    """Return every constant before any fit, an entry a row: common, the stack's, the stack's at its precision."""
+    tables = {
+        pair: COMMON | STRUCTURE.get(pair[0], {}) | BY_PRECISION.get(pair, {})
+        for pair in sorted(set(zip(stacks.tolist(), precisions.tolist(), strict=True)))
+    }
+    pairs = list(zip(stacks.tolist(), precisions.tolist(), strict=True))
+    return {name: np.array([tables[pair][name].value for pair in pairs]) for name in COMMON}

@@ -1,36 +1,46 @@
-"""Writing `catalog/data/stacks_memory.csv`: documented and fitted constants, one a line, each with its source."""
+"""Writing `stacks_memory.csv` (each constant with its source and spread) and `held_out_memory.csv`."""
 
 import csv
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from fit.memory_structure import BY_PRECISION, COMMON, FAMILY, STRUCTURE, Known
 
-TARGET = Path(__file__).parents[1] / "src/steelyard/catalog/data/stacks_memory.csv"
+PACKAGE = Path(__file__).parents[1] / "src/steelyard"
+TARGET = PACKAGE / "catalog/data/stacks_memory.csv"
+HELD_OUT = PACKAGE / "validation/held_out_memory.csv"
 HEADER = (
     *("entity", "precision", "quantity", "value", "unit", "log_sd"),
     *("rows", "groups", "source", "command", "checked", "note"),
 )
-COMMAND = "python -m fit.memory --data FOLDER --write"
+COMMAND = "python -m fit.memory --write"
 CHECKED = "2026-11-21"
 ANY = "any"
+WHOLE = "log_sd: of the whole peak, on rows left out of the fit"
 Line = dict[str, str]
+
+
+@dataclass(frozen=True)
+class Found:
+    """One fitted constant of one stack."""
+
+    value: float
+    log_sd: float
 
 
 @dataclass(frozen=True)
 class Fits:
     """What the fit found, by stack; `any` is what is shared."""
 
-    values: Mapping[str, Mapping[str, float]]
-    told: Mapping[str, Sequence[str]]  # the constants that the stack's rows can tell
+    constants: Mapping[str, Mapping[str, Found]]  # those that the stack's rows can tell
     spreads: Mapping[str, float]  # log sd of the whole peak on rows left out of the fit
-    groups: Mapping[str, Mapping[str, int]]
+    groups: Mapping[str, Mapping[str, int]]  # rows of each group behind a stack
 
 
 def write(fits: Fits) -> None:
-    """Write every stack's constants; a stack without a row of its own falls back on `any`."""
-    lines = [line for stack in (ANY, *sorted({*STRUCTURE, *fits.values} - {ANY})) for line in _stack(stack, fits)]
+    """Write every stack's constants; what a stack does not have is `any`'s."""
+    lines = [line for stack in (ANY, *sorted({*STRUCTURE, *fits.groups} - {ANY})) for line in _stack(stack, fits)]
     for (stack, precision), facts in BY_PRECISION.items():
         lines += [_line(stack, name, known.value, known.source, precision=precision) for name, known in facts.items()]
     with TARGET.open("w", newline="", encoding="utf-8") as file:
@@ -40,25 +50,34 @@ def write(fits: Fits) -> None:
     print(f"\nwrote {len(lines)} constants to {TARGET.name}")
 
 
+def write_held_out(rows: list[tuple[str, str, float, float, float]]) -> None:
+    """Write what a fit without a case's source predicts for it: id, metric, bytes, low and high end."""
+    with HELD_OUT.open("w", newline="", encoding="utf-8") as file:
+        out = csv.writer(file, lineterminator="\n")
+        out.writerow(["id", "metric", "predicted", "low", "high"])
+        out.writerows([name, metric, *(f"{value:.5g}" for value in values)] for name, metric, *values in rows)
+    print(f"wrote {len(rows)} predictions to {HELD_OUT.name}")
+
+
 def _stack(stack: str, fits: Fits) -> Iterator[Line]:
     facts: Mapping[str, Known] = COMMON if stack == ANY else STRUCTURE.get(stack, {})
-    told = fits.told.get(stack, ())
-    relative = FAMILY.get(stack, "")
+    own, relative = fits.constants.get(stack, {}), FAMILY.get(stack, "")
     counts = fits.groups.get(stack, {})
     seen = {"rows": str(sum(counts.values())), "groups": str(len(counts)), "command": COMMAND}
     behind = "every group with a peak memory" if stack == ANY else ", ".join(sorted(counts))
     for name in COMMON:
-        if name in told:
-            yield _line(stack, name, fits.values[stack][name], f"fitted to {behind}") | seen
+        if name in own:
+            sure = {"note": f"known to {own[name].log_sd:.2f} of its logarithm; the whole peak's spread covers it"}
+            yield _line(stack, name, own[name].value, f"fitted to {behind}") | seen | sure
         elif name == "reserved_scale" and (stack in fits.spreads or name in facts):
             known = facts.get(name, COMMON[name])
-            note = "log_sd: of the whole peak, on rows left out of the fit"
-            spread = {"log_sd": f"{fits.spreads.get(stack, fits.spreads[ANY]):.3f}", "note": note}
+            spread = {"log_sd": f"{fits.spreads.get(stack, fits.spreads[ANY]):.3f}", "note": WHOLE}
             yield _line(stack, name, known.value, known.source) | seen | spread
+        elif name in fits.constants.get(relative, {}):
+            borrowed = fits.constants[relative][name]
+            yield _line(stack, name, borrowed.value, f"no rows of its own: borrowed from {relative}")
         elif name in facts:
             yield _line(stack, name, facts[name].value, facts[name].source)
-        elif name in fits.told.get(relative, ()):
-            yield _line(stack, name, fits.values[relative][name], f"no rows of its own: borrowed from {relative}")
 
 
 def _line(stack: str, name: str, value: float, source: str, precision: str = ANY) -> Line:

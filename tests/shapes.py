@@ -52,6 +52,7 @@ def pretraining(architecture: Architecture, sequence: float, batch: float, **cha
         "master_bytes": 4.0,
         "trainable_share": 1.0,
         "frozen_bytes": 2.0,
+        "adapted_inputs": 0.0,
     }
     return filled(Job, **(values | changes))
 

@@ -91,6 +91,7 @@ class Job:
     master_bytes: Bytes  # fp32 master copy of one parameter (mixed precision: 4, pure fp32 or bf16: 0)
     trainable_share: Share  # parameters that get gradients (1: all; LoRA: adapters / total)
     frozen_bytes: Bytes  # one frozen parameter in memory (LoRA bf16: 2, QLoRA nf4: 0.5 + scales)
+    adapted_inputs: Count  # summed widths of the inputs of one block's products that have adapters (LoRA; else 0)
 
 
 # --- Machine: on what, laid out how ------------------------------------------------------------------------------
@@ -173,6 +174,7 @@ class Stack:
     selective_scale: Share  # of them that selective recompute keeps, scores apart (1: all the rest)
     quantised_scale: Share  # times as much, where frozen weights are quantised
     gathered_inputs: Share  # of products' inputs that sequence parallelism gathers, kept whole for the backward pass
+    adapter_bytes: Bytes  # kept of each element of an adapter's input: dropped copy and mask (no dropout: 0)
     working_scale: Share  # working set of one block's backward over the formula
     logit_bytes: Bytes  # one logit at the peak
     fused_loss: Share  # 1: the loss is computed in chunks, logits are never whole

@@ -21,6 +21,7 @@ PLAIN = filled(
     selective_scale=1.0,
     quantised_scale=1.0,
     gathered_inputs=0.0,
+    adapter_bytes=0.0,
     working_scale=1.0,
     logit_bytes=4.0,
     reserved_scale=1.0,

@@ -60,6 +60,27 @@ def adapter_params(spec: ModelSpec, rank: int, names: tuple[str, ...]) -> int:
     return rank * (mixed + len(mlp) * (dense + routed + common))
 
 
+def adapted_inputs(spec: ModelSpec, names: tuple[str, ...]) -> float:
+    """Return the summed widths of the inputs of one block's matrices that have adapters, the mean over the blocks.
+
+    Source: Hu et al. 2021, arXiv 2106.09685, section 4.1: an adapter reads the input of its matrix.
+    Limits: with latent attention every input counts as the hidden width.
+
+    >>> from steelyard.job.presets import find
+    >>> adapted_inputs(find("llama-2-7b"), ("q", "v")), adapted_inputs(find("llama-2-7b"), ("mlp",))
+    (8192.0, 19200.0)
+    """
+    chosen = targets(names)
+    mixed = sum(spec.hidden for name in ("q", "k", "v") if name in chosen)
+    mixed += spec.heads * (spec.v_head_dim or spec.head_dim) if "o" in chosen else 0
+    gated = spec.mlp in {"swiglu", "geglu"}
+    into = sum(spec.hidden for name in ("gate", "up") if name in chosen and (name != "gate" or gated))
+    sparse = spec.moe_layers / (spec.layers + spec.encoder_layers)
+    dense = into + ("down" in chosen) * spec.ffn
+    routed = spec.top_k * (into + ("down" in chosen) * spec.expert_ffn)
+    return float(mixed + (1 - sparse) * dense + sparse * routed)
+
+
 def linear_params(spec: ModelSpec) -> int:
     """Return the parameters of the matrices inside the blocks: what QLoRA quantises.
 

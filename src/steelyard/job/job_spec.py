@@ -6,7 +6,7 @@ from types import MappingProxyType
 from typing import Any
 
 from steelyard.errors import BadInput, nearest
-from steelyard.job.adapters import adapter_params, frozen_bytes
+from steelyard.job.adapters import adapted_inputs, adapter_params, frozen_bytes
 from steelyard.job.architecture import architecture
 from steelyard.job.spec import ModelSpec
 from steelyard.tables import Architecture, Job
@@ -83,6 +83,7 @@ def table(spec: JobSpec) -> Job:
         master_bytes=master,
         trainable_share=share,
         frozen_bytes=frozen_bytes(spec.model, spec.task == "qlora", element) if adapted else element,
+        adapted_inputs=adapted_inputs(spec.model, spec.lora_targets) if adapted else 0.0,
     )
 
 

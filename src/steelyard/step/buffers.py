@@ -39,7 +39,7 @@ def kept_bytes(job: Job, layout: Layout, stack: Stack, sparse: Share) -> Kept:
         job: the model, the sequence (s) and the bytes of an element (e).
         layout: micro-batch (b), context parallel degree (c), recompute.
         stack: its scales of activations (σ_a, and σ_s of them under selective recompute) and of the working set (σ_w);
-            gathered inputs that it keeps (G); quantised weights multiply what is kept.
+            gathered inputs and inputs of adapters that it keeps (G); quantised weights multiply what is kept.
         sparse: share of the blocks that have routed experts.
 
     Source: Korthikanti et al. 2022, arXiv 2205.05198, table 2; B, S, G, T are `block_bytes`, `block_score_bytes`,
@@ -48,14 +48,15 @@ def kept_bytes(job: Job, layout: Layout, stack: Stack, sparse: Share) -> Kept:
     """
     tokens = layout.micro_batch * job.sequence_tokens / layout.cp
     block, scores = block_bytes(job, layout, sparse), block_score_bytes(job, layout)
-    gathered = stack.gathered_inputs * gathered_input_bytes(job, layout, sparse)
+    apart = stack.gathered_inputs * gathered_input_bytes(job, layout, sparse)
+    apart = apart + stack.adapter_bytes * job.adapted_inputs / layout.tp
     copies = np.where((job.frozen_bytes < 2) & (np.asarray(job.trainable_share) < 1), stack.quantised_scale, 1.0)
     selective, share = np.asarray(layout.recompute) == 1, np.maximum(layout.recompute - 1, 0.0)
     scaled = stack.activation_scale * copies
-    some, every = scaled * block + gathered, scaled * (block + scores) + gathered
+    some, every = scaled * block + apart, scaled * (block + scores) + apart
     stored = np.where(selective, stack.selective_scale * some, every)
     given = job.element_bytes * job.architecture.hidden / (1 + layout.sp * (layout.tp - 1))
-    again = np.where(share > 0, (block + scores) * copies + gathered, np.where(selective, scores, 0.0))
+    again = np.where(share > 0, (block + scores) * copies + apart, np.where(selective, scores, 0.0))
     working = stack.working_scale * (again + transient_bytes(job, layout))
     return Kept(block_bytes=tokens * (stored + share * (given - stored)), working_bytes=tokens * working)
 

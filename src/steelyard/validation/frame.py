@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from steelyard.catalog import Catalog, kernels, stack, stacks
+from steelyard.catalog.layer import slug
 from steelyard.errors import BadInput
 from steelyard.tables import Architecture, Job, Kernels, Layout, Machine, Stack, join, take
 from steelyard.units import Array
@@ -24,14 +25,11 @@ from steelyard.validation.jobs import job
 from steelyard.validation.layouts import Choice, choices
 from steelyard.validation.models import architecture
 from steelyard.validation.network import Hardware, hardware
-from steelyard.validation.stacks import StackRule, rule
+from steelyard.validation.stacks import StackRule, rule, said
 
 Texts = NDArray[np.str_]
-FITS = 0.95
-"""Share of a device's nominal memory that a configuration may use: research found 92 % of the OOM rows above it."""
-
 RAN = 1.2
-"""The same where the row is known to have run: only a prediction beyond memory's own error rules a layout out."""
+"""Times the nominal memory beyond which a layout is ruled out though the row ran: memory's own error lies below."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +115,8 @@ def _row(case: Case, catalog: Catalog) -> Row:
     arch, about_shape = architecture(case)
     found = hardware(case, catalog)
     its_rule = rule(case.stack, case.date)
+    if (slug(case.stack), "any", "time_scale") in catalog.local.stacks and its_rule.stack == "any":
+        its_rule = replace(its_rule, stack=slug(case.stack))  # a stack that the user has calibrated
     arch = replace(arch, dropout=its_rule.dropout if arch.gelu and arch.causal else 0.0)
     options = choices(case, arch, float(found.machine.memory_bytes), its_rule, float(found.machine.node_devices))
     job(case, arch, its_rule, found.precision, options[0].batch_sequences)
@@ -157,16 +157,8 @@ def _tables(
         _join(Layout, [one.layout for one in picked]),
         _join(Machine, [row.hardware.machine for row in rows]),
         _join(Kernels, [of_chip(row.hardware.chip.id, row.hardware.precision) for row in rows]),
-        _join(Stack, [_as_run(of_stack(row.rule.stack, row.hardware.precision), row.case) for row in rows]),
+        _join(Stack, [replace(of_stack(row.rule.stack, row.hardware.precision), **said(row.case)) for row in rows]),
     )
-
-
-def _as_run(table: Stack, case: Case) -> Stack:
-    """Return a stack with what the row says about its own loss: computed in chunks, or on 16-bit logits."""
-    text = f"{case.stack} {case.note}".lower()
-    if "liger" in text or "rl trainer" in text:  # prime-rl's RL trainer never forms whole logits
-        return replace(table, fused_loss=1.0)
-    return replace(table, logit_bytes=6.0) if "fused cross-entropy" in text else table  # bf16 logits, an fp32 copy
 
 
 def _join(kind: type[Any], tables: list[Any]) -> Any:

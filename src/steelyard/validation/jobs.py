@@ -44,6 +44,7 @@ def job(case: Case, arch: Architecture, rule: StackRule, precision: str, batch_s
         master_bytes=4.0 if mixed and moments else 0.0,
         trainable_share=share,
         frozen_bytes=_frozen_bytes(case, arch, element),
+        adapted_inputs=_adapted_inputs(case, arch, rule.adapters),
     )
 
 
@@ -63,12 +64,29 @@ def trainable_share(case: Case, arch: Architecture, adapters: str) -> float:
         return min(1.0, float(float(stated[1].replace(",", "")) / arch.total_params))
     found = re.search(r"rank (\d+)", case.note)
     rank = float(found[1]) if found else LORA_RANK
-    everywhere = adapters == "all" or re.search(r"\ball\b", case.note.lower())
+    everywhere = _everywhere(case, adapters)
     attention = 2 * (arch.hidden + arch.heads * arch.head_dim) + 2 * (arch.hidden + arch.kv_heads * arch.head_dim)
     dense = arch.ffn_matrices * (arch.hidden + arch.ffn) * (arch.layers - arch.moe_layers)
     routed = arch.ffn_matrices * (arch.hidden + arch.moe_ffn) * arch.moe_layers * arch.experts
     widths = attention * arch.layers + (dense + routed if everywhere else 0)
     return min(1.0, float(rank * widths / arch.total_params))
+
+
+def _everywhere(case: Case, adapters: str) -> bool:
+    """Tell whether every linear layer has an adapter, by the row or else by its stack's recipes."""
+    return adapters == "all" or bool(re.search(r"\ball linear\b", case.note.lower()))
+
+
+def _adapted_inputs(case: Case, arch: Architecture, adapters: str) -> float:
+    """Return the summed widths of the inputs of one block's products that have adapters: of q and v, or of all."""
+    if case.task not in ("lora", "qlora"):
+        return 0.0
+    if not _everywhere(case, adapters):
+        return float(2 * arch.hidden)
+    sparse = arch.moe_layers / arch.layers
+    into = (arch.ffn_matrices - 1) * arch.hidden
+    mlp = (1 - sparse) * (into + arch.ffn) + sparse * arch.top_k * (into + arch.moe_ffn)
+    return float(3 * arch.hidden + arch.heads * arch.v_head_dim + mlp)
 
 
 def _frozen_bytes(case: Case, arch: Architecture, element_bytes: float) -> float:

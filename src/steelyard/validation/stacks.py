@@ -7,6 +7,7 @@ from functools import cache
 from pathlib import Path
 
 from steelyard.catalog.load import DATA
+from steelyard.validation.case import Case
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +25,7 @@ class StackRule:
     dropout: float  # 1: trains with dropout masks unless its model is of a family that does not
     stages: str  # even: equal blocks a pipeline stage; cost: equal parameters, output projection included
     memory_metric: str  # what its logs print
+    grad_bytes: float  # of one parameter, where its recipes keep gradients otherwise than the stack; 0: as the stack
     chunk_layers: float  # layers of one chunk where interleaving is the recipe and unstated; 0: no interleaving
     fp32: str  # what runs its fp32 products: tf32 in NVIDIA's containers, fp32 in PyTorch as installed
 
@@ -38,6 +40,24 @@ def rule(framework: str, date: str) -> StackRule:
     """
     year = date[:4] or "9999"
     return next(row for row in _rules(DATA) if (not row.until or year <= row.until) and row.pattern.search(framework))
+
+
+def said(case: Case) -> dict[str, float]:
+    """Return the constants of `tables.Stack` that a row or its framework states otherwise than its stack.
+
+    A loss computed in chunks (Liger; prime-rl's RL trainer never forms whole logits) or on 16-bit logits with an fp32
+    copy (fused cross-entropy); gradients kept in 16 bits.
+
+    >>> from steelyard.validation.read import blank
+    >>> said(blank(stack="LLaMA-Factory + Liger")), said(blank(stack="NeMo 25.04"))
+    ({'fused_loss': 1.0}, {'grad_bytes': 2.0})
+    """
+    text = f"{case.stack} {case.note}".lower()
+    found = {"fused_loss": 1.0} if "liger" in text or "rl trainer" in text else {}
+    if "fused cross-entropy" in text:
+        found["logit_bytes"] = 6.0
+    gradients = rule(case.stack, case.date).grad_bytes
+    return found | ({"grad_bytes": gradients} if gradients else {})
 
 
 @cache
@@ -56,6 +76,7 @@ def _rules(folder: Path) -> tuple[StackRule, ...]:
                 dropout=float(row["dropout"]),
                 stages=row["stages"],
                 memory_metric=row["memory_metric"],
+                grad_bytes=float(row["grad_bytes"]),
                 chunk_layers=float(row["chunk_layers"]),
                 fp32=row["fp32"],
             )

@@ -1,0 +1,93 @@
+"""How far left-out memory predictions lie from measured peaks: errors by group, spreads, coverage, feasibility."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fit import hierarchy
+from fit.hierarchy import Array
+from steelyard.validation.frame import Frame
+from steelyard.validation.score import LEAST_ROWS
+
+ANY = "any"
+FLOOR = 0.02  # no peak is known better: rounding of published figures and of allocations moves it by as much
+NINETY = 1.645  # standard deviations from the centre to the ends of a 90 % interval
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Cases with a measured peak (or that ran out of memory: NaN), as tables, and what is compared."""
+
+    frame: Frame
+    metric: NDArray[np.str_]  # allocated, reserved or device
+    log_bytes: Array
+    weight: Array  # 0: predicted, never fitted to
+    scored: NDArray[np.bool_]
+    told: NDArray[np.bool_]  # layout and recompute are the row's own, not chosen by prediction
+
+
+def show(rows: Rows, scores: dict[str, Array]) -> None:
+    """Print each group's error under each way of fitting: median, signed median and 90th percentile in per cent."""
+    gaps = {name: (log - rows.log_bytes)[rows.scored] for name, log in scores.items()}
+    group = rows.frame.labels.group[rows.scored]
+    print(f"{'group (median, signed median, p90 in %)':39s}" + "".join(f"{name:>21s}" for name in gaps))
+    names, counts = np.unique(group, return_counts=True)
+    for name, count in sorted(zip(names, counts, strict=True), key=lambda one: -one[1]):
+        print(f"{name:34s}{count:5d}" + "".join(f"{line(gap[group == name]):>21s}" for gap in gaps.values()))
+    large = names[counts >= 5]
+    means = [np.mean([np.median(np.abs(np.expm1(gap[group == name]))) for name in large]) for gap in gaps.values()]
+    print(f"{'mean of group medians, n >= 5':39s}" + "".join(f"{mean:>20.1%} " for mean in means))
+
+
+def line(gap: Array) -> str:
+    """Format median, signed median and 90 % quantile of log errors in per cent."""
+    size = np.abs(np.expm1(gap)) * 100
+    return f"{np.median(size):5.1f} {np.expm1(np.median(gap)) * 100:+6.1f} {np.quantile(size, 0.9):5.0f}"
+
+
+def spreads(rows: Rows, gap: Array, unseen: Array) -> dict[str, float]:
+    """Return the log sd of each stack's predicted peak, from rows left out with their group.
+
+    Rows left out with their whole stack make the spread of `any`, and a stack's own falls between, the nearer to its
+    own residuals the more groups it has. One common factor then makes all intervals together hold 90 %.
+    """
+    labels = rows.frame.labels
+    told = rows.scored & (rows.weight > 0)
+    gap, stack, group = gap[told], labels.stack[told], labels.group[told]
+    count = {name: len(set(group[stack == name])) for name in sorted(set(stack))}
+    found = {ANY: width(unseen[told], group)}
+    for name in sorted(set(count) - {ANY}):
+        share = count[name] / (count[name] + 1)
+        found[name] = share * width(gap[stack == name], group[stack == name]) + (1 - share) * found[ANY]
+    common = width(gap / np.array([found[name] for name in stack]), group)
+    return {name: max(value * common, FLOOR) for name, value in found.items()}
+
+
+def width(gap: Array, group: NDArray[np.str_]) -> float:
+    """Return the log sd whose 90 % interval holds 90 % of the residuals, every group weighing the same."""
+    return hierarchy.balanced_quantile(np.abs(gap), group, 0.9) / NINETY
+
+
+def coverage(rows: Rows, gap: Array, wide: dict[str, float]) -> None:
+    """Print the spreads, and the share of left-out rows inside their interval, every group weighing the same."""
+    labels = rows.frame.labels
+    inside = np.abs(gap) <= NINETY * np.array([wide.get(str(stack), wide[ANY]) for stack in labels.stack])
+    groups = [name for name in sorted(set(labels.group)) if np.sum(rows.scored & (labels.group == name)) >= LEAST_ROWS]
+    mean = np.mean([np.mean(inside[rows.scored & (labels.group == name)]) for name in groups])
+    print(f"90 % intervals hold {mean:.0%} of the left-out rows, mean of {len(groups)} groups; log sd of the peak:")
+    print("  " + ", ".join(f"{stack} {value:.3f}" for stack, value in wide.items()))
+
+
+def feasibility(rows: Rows, device: Array, wide: dict[str, float]) -> None:
+    """Print how the left-out prediction of a device's memory separates rows that ran from rows that did not."""
+    ratio = np.exp(device) / rows.frame.machine.memory_bytes
+    half = np.exp([NINETY * wide.get(str(stack), wide[ANY]) for stack in rows.frame.labels.stack])
+    out = rows.told & ~np.isfinite(rows.log_bytes) & (rows.frame.labels.use != "context")
+    ran = rows.scored & rows.told
+    for name, low, high in (("limit", 1.0, 1.0), ("interval", half, half)):
+        caught, refused, fits = ((ratio * high > 1)[out], (ratio / low > 1)[ran], (ratio * high <= 1)[ran])
+        print(
+            f"{name:9s} of {out.sum()} rows that ran out {np.mean(caught):.0%} are not called fitting; "
+            f"of {ran.sum()} that ran {1 - np.mean(refused):.0%} are not refused, {np.mean(fits):.0%} fit"
+        )
