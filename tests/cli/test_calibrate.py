@@ -72,6 +72,16 @@ def test_a_stack_of_ones_own_can_be_planned_with(tmp_path: Path) -> None:
     assert "unknown stack" in run(*ESTIMATE[:-1], "weaver-3", "--no-calibration", code=2).stderr
 
 
+def test_validate_predicts_with_it_and_says_so(tmp_path: Path) -> None:
+    cases = runs_file(tmp_path, (HEADER + RUNS).replace("torchtitan FSDP2", "Weaver 3"))
+    run("calibrate", cases)
+    plain, used = told("validate", "--cases", cases, "--no-calibration"), told("validate", "--cases", cases)
+    assert (plain["calibration"], {row["runs"] for row in used["calibration"]}) == ([], {3})
+    errors = [[abs(case["error"]) for case in found["cases"]] for found in (plain, used)]
+    assert max(errors[1]) < max(errors[0])
+    assert "Calibrated on your own runs" in run("validate", "--cases", cases).stdout
+
+
 def test_json_lines_are_read_as_the_same_table_is(tmp_path: Path) -> None:
     names = HEADER.strip().split(",")
     rows = [dict(zip(names, line.split(","), strict=True)) for line in RUNS.splitlines()]

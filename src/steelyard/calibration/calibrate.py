@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from steelyard.calibration.constants import CARRIERS, Constant, constants
-from steelyard.calibration.evidence import Sample, evidence, named, predicted, sample
+from steelyard.calibration.constants import Constant, constants, noise
+from steelyard.calibration.evidence import Sample, evidence, named, predicted, sample, told_by
 from steelyard.calibration.gauss import Posterior, update
 from steelyard.catalog import Catalog, Fitted, stacks
 from steelyard.catalog.layer import COMMAND, Key, Layer
@@ -77,7 +77,9 @@ class Calibration:
         }
 
 
-def calibrate(cases: Sequence[Case], catalog: Catalog, label: str, source: str, today: str) -> Calibration:
+def calibrate(
+    cases: Sequence[Case], catalog: Catalog, label: str, source: str, today: str, folds: int = FOLDS
+) -> Calibration:
     """Return the calibration of some runs; BadInput where none of them can be used.
 
     Args:
@@ -86,6 +88,7 @@ def calibrate(cases: Sequence[Case], catalog: Catalog, label: str, source: str, 
         label: name of the calibration.
         source: what the runs are, for the rows: the file's name.
         today: date of the rows.
+        folds: parts that runs are left out in, to tell what the calibration does for an unseen one; 0: do not tell.
     """
     of = sample(frame(cases, catalog, predict))
     if not len(of.measured):
@@ -96,7 +99,7 @@ def calibrate(cases: Sequence[Case], catalog: Catalog, label: str, source: str, 
     after = update(whole)
     before = np.exp(whole.predict(np.zeros(len(parts)))) / of.measured - 1
     seen = np.exp(whole.predict(after.shift)) / of.measured - 1
-    unseen = _unseen(of, parts)
+    unseen = _unseen(of, parts, folds)
     count = len(set(of.owner.tolist()))
     words = f"calibration {label}: {count} run{'s' * (count > 1)} of {source}"
     rows = _rows(of, parts, after, names, Fitted("", "", "", 0, "", 0, 0, 1, words, COMMAND, today, ""))
@@ -114,14 +117,14 @@ def calibrate(cases: Sequence[Case], catalog: Catalog, label: str, source: str, 
     )
 
 
-def _unseen(of: Sample, parts: list[Constant]) -> Array:
+def _unseen(of: Sample, parts: list[Constant], folds: int) -> Array:
     """Return each measurement's error by a calibration made without its run."""
     owners = sorted(set(of.owner.tolist()))
     made = np.full(len(of.measured), math.nan)
     if len(owners) < 2:
         return made
-    for fold in range(min(FOLDS, len(owners))):
-        out = np.isin(of.owner, owners[fold::FOLDS])
+    for fold in range(min(folds, len(owners))):
+        out = np.isin(of.owner, owners[fold::folds])
         found = update(evidence(of, parts, ~out))
         made[out] = (predicted(of, parts, found.shift) / of.measured - 1)[out]
     return made
@@ -159,14 +162,14 @@ def _whole_sd(of: Sample, parts: list[Constant], after: Posterior, i: int) -> fl
 
     The chip's own spread is left out, which every interval adds.
     """
-    part, noise = parts[i], CARRIERS[parts[i].field]
-    mine = part.rows[of.owner] & ((of.metric == "step_time_s") == (part.field == "time_scale"))
+    part = parts[i]
+    mine, least = told_by(of, part), noise(part.row)
     if not mine.any():
         return part.row.log_sd
     timed = [one.field == part.field == "time_scale" and one.table == "kernels" for one in parts]
     chip = [float(after.sd[k]) for k, one in enumerate(parts) if timed[k] and (one.rows & part.rows).any()]
-    variance = float(after.predictive_variance[mine].max()) + noise**2 - min(chip, default=0.0) ** 2
-    return math.sqrt(max(variance, noise**2))
+    variance = float(after.predictive_variance[mine].max()) + least**2 - min(chip, default=0.0) ** 2
+    return math.sqrt(max(variance, least**2))
 
 
 def _key(row: Fitted) -> Key:

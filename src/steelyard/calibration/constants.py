@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,15 +13,11 @@ from steelyard.tables import Kernels, Stack
 from steelyard.units import Array
 from steelyard.validation.frame import Frame
 
-LEAST_SD = 0.05
-"""A stack on one site differs from the fit by at least so much: identical nodes vary by up to 4 %, releases of one
-framework by 7 % (docs/calibration.md)."""
-
-MEMORY = ("activation_scale", "base_bytes")
-"""Constants of memory that runs move beside `reserved_scale`, where the shipped fit keeps the spread of the peak."""
-
 CARRIERS: Mapping[str, float] = {"time_scale": TIME_NOISE, "reserved_scale": MEMORY_NOISE}
 """Constants of a stack whose shipped spread is that of a whole prediction, and what of it no constant mends."""
+
+MOST_NOISE = 0.5
+"""Share of that spread's variance that is called noise at most: where the spread is small, so is the noise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +64,11 @@ def constants(found: Frame, names: NDArray[np.str_], catalog: Catalog) -> list[C
     return list(made.values())
 
 
+def noise(carrier: Fitted) -> float:
+    """Return what no constant mends of a stack's predictions, in the logarithm, given its carrier of time or memory."""
+    return min(CARRIERS[carrier.quantity], math.sqrt(MOST_NOISE) * carrier.log_sd)
+
+
 def moved(found: Frame, parts: list[Constant], shift: Array) -> tuple[Kernels, Stack]:
     """Return the kernels and stacks of a frame after shifts of the constants' logarithms."""
     tables = {"kernels": found.kernels, "stacks": found.stack}
@@ -81,15 +82,13 @@ def moved(found: Frame, parts: list[Constant], shift: Array) -> tuple[Kernels, S
 
 
 def _of_stacks(found: Frame, names: NDArray[np.str_], catalog: Catalog) -> Iterator[Constant]:
-    known, between = stacks(catalog), _between(catalog)
+    known = stacks(catalog)
     labels = found.labels
     for name, base, width in sorted(set(zip(names, labels.stack, labels.precision, strict=True))):
         rows = (names == name) & (labels.stack == base) & (labels.precision == width)
         start = base if base in known else "any"
         for field, row in stack_rows(start, catalog, width).items():
-            sd = between.get(field, row.log_sd)
-            if field in CARRIERS:
-                sd = math.sqrt(max(row.log_sd**2 - CARRIERS[field] ** 2, LEAST_SD**2))
+            sd = math.sqrt(row.log_sd**2 - noise(row) ** 2) if field in CARRIERS else row.log_sd
             if sd > 0 and row.value > 0:
                 own = width if row.precision == width and row.entity == name else "any"
                 yield Constant("stacks", str(name), own, row, sd, rows)
@@ -102,10 +101,3 @@ def _of_chips(found: Frame, catalog: Catalog) -> Iterator[Constant]:
         for field, row in kernels_rows(catalog.accelerator(chip), width, catalog).items():
             if row.log_sd > 0 and row.value > 0 and not field.endswith("_power"):
                 yield Constant("kernels", str(chip), str(width), row, row.log_sd, rows)
-
-
-def _between(catalog: Catalog) -> dict[str, float]:
-    """Return how far apart the calibrated stacks are in the constants of memory: the prior of one more stack."""
-    own = {row.name for row in fields(Stack)} & set(MEMORY)
-    values = {name: [row.value for (_, _, field), row in catalog.stacks.items() if field == name] for name in own}
-    return {name: float(np.std(np.log([value for value in some if value > 0]))) for name, some in values.items()}

@@ -1,14 +1,14 @@
 """From runs to what the constants are updated with: measured logarithms, their noise, and the model of them."""
 
-import re
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from steelyard.calibration.constants import Constant, moved
+from steelyard.calibration.constants import Constant, moved, noise
 from steelyard.calibration.gauss import Evidence
 from steelyard.calibration.noise import MEMORY_NOISE, TIME_NOISE
+from steelyard.catalog.layer import slug
 from steelyard.step import memory, time
 from steelyard.units import Array
 from steelyard.validation.exclusions import excluded
@@ -58,12 +58,15 @@ def sample(found: Frame) -> Sample:
 
 def evidence(of: Sample, parts: list[Constant], keep: NDArray[np.bool_]) -> Evidence:
     """Return the evidence that some of the measurements are."""
-    noise = np.where(of.metric == "step_time_s", TIME_NOISE, MEMORY_NOISE)
+    scatter = np.where(of.metric == "step_time_s", TIME_NOISE, MEMORY_NOISE)
+    for part in parts:
+        if part.carrier:
+            scatter[told_by(of, part)] = noise(part.row)
     guessed = np.array([bool(of.found.assumed[row] & GUESSED) for row in of.owner], dtype=float)
-    noise = np.hypot(noise, GUESS_LOG_SD * guessed)
+    scatter = np.hypot(scatter, GUESS_LOG_SD * guessed)
     return Evidence(
         measured=np.log(of.measured[keep]),
-        noise=noise[keep],
+        noise=scatter[keep],
         predict=lambda shift: np.log(predicted(of, parts, shift))[keep],
         sd=np.array([part.sd for part in parts]),
     )
@@ -81,20 +84,17 @@ def predicted(of: Sample, parts: list[Constant], shift: Array) -> Array:
     return np.asarray(np.select([of.metric == name for name in whole], list(whole.values())))
 
 
+def told_by(of: Sample, carrier: Constant) -> NDArray[np.bool_]:
+    """Return which measurements a stack's carrier of time, or of memory, stands for."""
+    timed = of.metric == "step_time_s"
+    return np.asarray(carrier.rows[of.owner] & (timed if carrier.field == "time_scale" else ~timed))
+
+
 def named(found: Frame, label: str) -> NDArray[np.str_]:
     """Return the stack that each run counts for: a known one, else one of the user's own words, else the label."""
     own = [slug(case.stack) or slug(label) for case in found.cases]
     kept = zip(found.labels.stack, own, strict=True)
     return np.array([mine if base == "any" else str(base) for base, mine in kept], dtype=np.str_)
-
-
-def slug(text: str) -> str:
-    """Return a framework's name as a stack is named.
-
-    >>> slug("In-house trainer (v2.1)")
-    'in-house-trainer-v2.1'
-    """
-    return re.sub(r"[^a-z0-9.]+", "-", text.lower()).strip("-.")
 
 
 def _counted(found: Frame, metric: str) -> NDArray[np.bool_]:

@@ -7,6 +7,7 @@ table that a row belongs to (`kernels` or `stacks`). Nothing reads it unless it 
 
 import csv
 import os
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -71,6 +72,15 @@ def folder() -> Path:
     from platformdirs import user_data_path  # noqa: PLC0415  # only here, so that planning without a layer starts fast
 
     return user_data_path("steelyard", appauthor=False) / "catalog"
+
+
+def slug(text: str) -> str:
+    """Return what people call something as a label or a local stack is named.
+
+    >>> slug("In-house trainer (v2.1)")
+    'in-house-trainer-v2.1'
+    """
+    return re.sub(r"[^a-z0-9.]+", "-", text.lower()).strip("-.")
 
 
 def labels(where: Path) -> tuple[str, ...]:

@@ -49,12 +49,11 @@ def calibrate(
 def learn(runs: Path, name: str | None, dry_run: bool) -> "tuple[Calibration, Path | None]":
     """Return the calibration of a file of runs, and where it was written."""
     from steelyard.calibration import calibrate as run
-    from steelyard.calibration.evidence import slug
     from steelyard.catalog import layer, load
     from steelyard.errors import BadInput
     from steelyard.validation.read import read
 
-    label = slug(name if name is not None else runs.name.split(".")[0])
+    label = layer.slug(name if name is not None else runs.name.split(".")[0])
     if not label:
         message = f"--name {name!r}: no letter or digit in it; give a name such as cluster-a"
         raise BadInput(message)

@@ -4,14 +4,18 @@ from pathlib import Path
 
 import click
 
+from steelyard.cli.local import calibrated, said, told, whole
 from steelyard.cli.say import json_option, say, tell
 
 GROUPINGS = ("group", "publisher", "chip", "family", "stack", "precision")
 
 
 @click.command(short_help="How right the predictions are, against published runs.")
-@click.option("--cases", type=click.Path(path_type=Path), metavar="FILE", help="Published runs, .csv or .csv.gz.")
+@click.option(
+    "--cases", type=click.Path(path_type=Path), metavar="FILE", help="Measured runs: .csv or .jsonl, plain or .gz."
+)
 @click.option("--by", default="group", metavar="LABEL", help=f"Score by {', '.join(GROUPINGS)}.")
+@calibrated
 @json_option
 def validate(cases: Path | None, by: str, as_json: bool) -> None:
     """Predict published runs and compare: step time, peak memory, the choice of layout, whether it fits.
@@ -22,16 +26,19 @@ def validate(cases: Path | None, by: str, as_json: bool) -> None:
     file has the same columns. With --json every case is listed with its interval, or with the reason why it could not
     be predicted.
     """
+    from steelyard.catalog import layer
     from steelyard.validation import agreed, read, run, splits
 
     rows = read.shipped() if cases is None else read.read(cases)
     report = run.validate(rows, by)
-    found = report.to_dict()
+    local = whole(layer.current())
+    found = report.to_dict() | {"calibration": told(local)}
     if cases is None and by == "group":
         found["bars"] = agreed.board(agreed.measure(report, splits.splits()))
     if as_json:
         tell(found)
         return
+    from steelyard.report.calibration import in_use
     from steelyard.report.scores import scores
 
-    say(scores(found, by))
+    say([*scores(found, by), *in_use(said(local))])

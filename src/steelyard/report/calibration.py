@@ -49,6 +49,15 @@ def calibrations(found: Sequence[Mapping[str, Any]], where: str) -> list[Rendera
     return [heading(f"Calibrations in {where}"), table(["|label", "made from", "|on", "constants of"], rows)]
 
 
+def in_use(lines: Sequence[str]) -> list[RenderableType]:
+    """Return what is said of calibrations under predictions; nothing where there are none.
+
+    >>> in_use([])
+    []
+    """
+    return [blank(), heading("Calibrated on your own runs"), bullets(lines)] if lines else []
+
+
 def _runs(runs: Sequence[Mapping[str, Any]]) -> RenderableType:
     columns = ["run", "measured", ">", ">before", ">after", ">left out"]
     return table(

@@ -1,0 +1,210 @@
+"""What a few measured runs of an unseen source are worth: `steelyard calibrate`, scored on the source's other runs.
+
+Each source is left out of the fit, its catalog rows are made anew, some of its runs are given to `calibrate`, and the
+others are predicted with the rows that it writes. Anchors are spread evenly over the predicted times: 3 of a source of
+at least 6 runs, or every second one.
+
+    python -m fit.anchors [--anchors N]
+"""
+
+import argparse
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from fit import hierarchy, stacks
+from fit.hierarchy import Array
+from steelyard.calibration import calibrate
+from steelyard.catalog import Catalog, Fitted, load
+from steelyard.catalog.layer import Layer
+from steelyard.catalog.read import fitted
+from steelyard.validation.frame import Frame, frame, subset
+from steelyard.validation.measured import measured
+from steelyard.validation.read import shipped
+from steelyard.validation.run import predict, validate
+from steelyard.validation.spread import time_log_sd
+
+LEAST, ANCHORS = 6, 3
+HALVES = ("vtrain-multi", "vtrain-single")
+
+
+@dataclass(frozen=True)
+class Score:
+    """Errors of the runs of one source that were no anchors."""
+
+    group: str
+    runs: int
+    new: bool  # no other source has its stack, or its family of chips
+    before: Array  # |predicted / measured - 1| by the fit without the source
+    after: Array
+    inside: Array  # whether the calibrated 90 % interval holds the measurement
+
+
+@dataclass(frozen=True)
+class Left:
+    """The fit without one label: its catalog."""
+
+    label: str
+    catalog: Catalog
+
+
+def problem_of(data: Frame, log_s: Array, parts: list[stacks.Factor]) -> hierarchy.Problem:
+    """Return the fit's problem."""
+    return hierarchy.Problem(
+        measured=log_s,
+        weight=hierarchy.balanced(data.labels.group, stacks.GROUP_POWER),
+        predict=stacks.predictor(data, parts),
+        rows=np.stack([part.rows for part in parts]),
+        sd=np.array([part.sd for part in parts]),
+    )
+
+
+def left_out(data: Frame, log_s: Array, by: str) -> Iterator[Left]:
+    """Yield the catalog of every fit that has not seen one label."""
+    parts = stacks.factors(data)
+    problem = problem_of(data, log_s, parts)
+    labels = getattr(data.labels, by)
+    thetas = {label: without(problem, labels == label) for label in sorted(set(labels))}
+    gap = gaps(problem, labels, thetas)
+    if by == "group":
+        noise(gap, data)
+    for label, theta in thetas.items():
+        seen = labels != label
+        wide = stacks.spreads(gap[seen], subset(data, seen))
+        wide |= dict.fromkeys(set(data.labels.stack) - wide.keys(), wide["any"])
+        sds = hierarchy.spread(replace(problem, weight=np.where(seen, problem.weight, 0.0)), theta)
+        yield Left(str(label), load().over(layer(data, seen, parts, theta, sds, wide)))
+
+
+def without(problem: hierarchy.Problem, rows: stacks.Rows) -> Array:
+    """Return the factors of a fit that does not see some rows, from a start that does not either."""
+    return hierarchy.fit(replace(problem, weight=np.where(rows, 0.0, problem.weight)), np.zeros(len(problem.sd)))
+
+
+def gaps(problem: hierarchy.Problem, labels: hierarchy.Labels, thetas: dict[str, Array]) -> Array:
+    """Return log predicted over measured of every row by the fit that did not see it."""
+    made = np.empty(len(labels))
+    for label, theta in thetas.items():
+        made[labels == label] = (problem.predict(theta) - problem.measured)[labels == label]
+    return made
+
+
+def layer(
+    data: Frame, seen: stacks.Rows, parts: list[stacks.Factor], theta: Array, sds: Array, wide: dict[str, float]
+) -> Layer:
+    """Return the rows of one fit; a chip that it has not seen is as sure as its family, and its own difference."""
+    tables = [stacks.chip_table(data, parts, theta, sds), stacks.stack_table(data, parts, theta, sds, wide)]
+    chips, tools = ([fitted(dict(zip(stacks.HEADER, line, strict=True))) for line in table] for table in tables)
+    family = dict(zip(data.labels.chip, data.labels.family, strict=True))
+    sure = {row.entity: row.log_sd for row in chips if row.precision == "any" and row.quantity == "time_scale"}
+    known = {*data.labels.chip[seen], *(name for name in sure if name.startswith("family:")), "any"}
+
+    def widened(row: Fitted) -> Fitted:
+        if row.entity in known:
+            return row
+        return replace(row, log_sd=float(np.hypot(sure[f"family:{family[row.entity]}"], stacks.CHIP_SD)))
+
+    return Layer(
+        {(row.entity, row.precision, row.quantity): widened(row) for row in chips},
+        {(row.entity, row.precision, row.quantity): row for row in tools},
+    )
+
+
+def scored(data: Frame, left: Left, by: str, count: int) -> Iterator[Score]:
+    """Yield the score of every large enough source of one label."""
+    inside = getattr(data.labels, by) == left.label
+    for group in sorted(set(data.labels.group[inside])):
+        rows = inside & (data.labels.group == group)
+        if rows.sum() >= LEAST:
+            picked = count or int(rows.sum()) // 2
+            yield score(subset(data, rows), left.catalog, picked, new(data, rows))
+
+
+def new(data: Frame, rows: stacks.Rows) -> bool:
+    """Tell whether some rows' stack, or family of chips, occurs nowhere else."""
+    labels = data.labels
+    return not (
+        set(labels.stack[rows]) & set(labels.stack[~rows]) and set(labels.family[rows]) & set(labels.family[~rows])
+    )
+
+
+def score(data: Frame, catalog: Catalog, count: int, is_new: bool) -> Score:
+    """Calibrate on some runs of a source and predict the others."""
+    found = frame(data.cases, catalog, predict)
+    order = np.argsort(seconds(found), kind="stable")
+    anchors = np.zeros(len(found), dtype=bool)
+    anchors[order[((np.arange(count) + 0.5) / count * len(found)).astype(int)]] = True
+    cases = [case for case, anchor in zip(found.cases, anchors, strict=True) if anchor]
+    made = calibrate(cases, catalog, "anchors", "anchors", stacks.CHECKED, folds=0)
+    after = catalog.over(catalog.local | made.layer)
+    again = frame(found.cases, after, predict)
+    truth = measured(found).step_s
+    gap = np.log(seconds(again) / truth)
+    return Score(
+        group=str(data.labels.group[0]),
+        runs=len(found),
+        new=is_new,
+        before=np.abs(seconds(found) / truth - 1)[~anchors],
+        after=np.abs(np.expm1(gap))[~anchors],
+        inside=(np.abs(gap) <= stacks.NINETY * time_log_sd(again, after))[~anchors],
+    )
+
+
+def seconds(found: Frame) -> Array:
+    """Return the predicted seconds of a step of every run."""
+    return predict(found.job, found.layout, found.machine, found.kernels, found.stack)[0]
+
+
+def report(title: str, found: list[Score], *, rows: bool) -> None:
+    """Print one table."""
+    if rows:
+        for one in sorted(found, key=lambda one: -float(np.median(one.after))):
+            print(f"  {one.group:30s} {one.runs:5d} {'new' if one.new else '   '} {figures([one])}")
+    print(f"{title}: {len(found)} sources, {figures(found)}")
+
+
+def figures(found: list[Score]) -> str:
+    """Return the means over sources."""
+    medians = [[float(np.median(values)) for values in (one.before, one.after)] for one in found]
+    means = [[float(np.mean(values)) for values in (one.before, one.after)] for one in found]
+    (before, after), (mean_before, mean_after) = np.mean(medians, axis=0), np.mean(means, axis=0)
+    held = np.mean([one.inside.mean() for one in found])
+    return f"median {before:5.1%} -> {after:5.1%}, mean {mean_before:5.1%} -> {mean_after:5.1%}, {held:4.0%} in 90 %"
+
+
+def noise(gap: Array, data: Frame) -> None:
+    """Print how far runs scatter about the median of their source: what `calibration/noise.py` states."""
+    times = scatter(gap, data.labels.group)
+    rows = [one for one in validate(shipped()).cases if one.scored and one.metric.startswith("peak")]
+    peaks = scatter(np.log1p([one.error for one in rows]), np.array([one.group for one in rows]))
+    print(f"scatter within a source, log sd, median over sources: step time {times:.3f}, peak memory {peaks:.3f}")
+
+
+def scatter(gap: Array, group: hierarchy.Labels) -> float:
+    """Return the median over groups of the sd about each group's median."""
+    parts = [gap[group == name] for name in sorted(set(group))]
+    return float(np.median([np.std(part - np.median(part)) for part in parts if len(part) >= LEAST]))
+
+
+def main() -> None:
+    """Print the scores."""
+    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options.add_argument("--anchors", type=int, default=ANCHORS, help="runs of each source to calibrate on")
+    chosen = options.parse_args()
+    data, log_s = stacks.training_rows()
+    for by in ("group", "family"):
+        found, halves = [], []
+        for left in left_out(data, log_s, by):
+            found += scored(data, left, by, chosen.anchors)
+            if left.label in HALVES:
+                halves += scored(data, left, by, 0)
+        report(f"{chosen.anchors} anchors, {by} left out", found, rows=True)
+        unseen = [one for one in found if one.new or by == "family"]
+        report(f"{chosen.anchors} anchors, unseen stack or chip, {by} left out", unseen, rows=False)
+        for one in halves:
+            report(f"half as anchors, {one.group}", [one], rows=False)
+
+
+if __name__ == "__main__":
+    main()
