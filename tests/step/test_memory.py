@@ -153,6 +153,34 @@ def test_zero_3_gathers_the_larger_of_block_and_embedding():
         assert memory(job, layout(job, zero=3.0), NO_MACHINE, stack).buffers_bytes == 0
 
 
+def test_gathered_inputs_are_not_divided_by_tensor_parallelism():
+    """2205.05198, section 4.2.2: kept whole, two inputs of 2h bytes a token and block stay; in a pipeline none do."""
+    job, keeping = pretraining(GPT3, 2048, 8), replace(PLAIN, gathered_inputs=1.0, working_scale=0.0)
+    extra = {
+        pp: [
+            float(memory(job, layout(job, tp=8.0, pp=pp, sp=1.0, recompute=depth), NO_MACHINE, stack).activations_bytes)
+            for depth in (0.0, 2.0)
+            for stack in (keeping, replace(keeping, gathered_inputs=0.0))
+        ]
+        for pp in (1.0, 2.0)
+    }
+    with_them, without, full_with, full_without = extra[1.0]
+    assert with_them - without == pytest.approx(96 * 2048 * 4 * 12288 * (1 - 1 / 8))
+    assert full_with == full_without
+    assert extra[2.0][0] == extra[2.0][1]
+
+
+def test_adapters_with_dropout_keep_their_inputs_once_more():
+    """LitGPT, lora_dropout: a 16-bit copy and a mask of one byte of every adapted input, in every block."""
+    tuned = pretraining(GPT3, 2048, 8, trainable_share=0.001, adapted_inputs=2.0 * 12288)
+    laid = layout(tuned)
+    peaks = [
+        float(memory(tuned, laid, NO_MACHINE, replace(PLAIN, adapter_bytes=size)).activations_bytes)
+        for size in (0.0, 3.0)
+    ]
+    assert peaks[1] - peaks[0] == pytest.approx(96 * 2048 * 3 * 2 * 12288)
+
+
 def test_phases_other_than_training():
     job = pretraining(gpt(4, 1024, 16, dropout=0.0), 8, 1, trainable_share=0.01)
     params = 4 * 12 * 1024**2 + 51200 * 1024
