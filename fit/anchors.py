@@ -116,8 +116,8 @@ def scored(data: Frame, left: Left, by: str, count: int) -> Iterator[Score]:
     inside = getattr(data.labels, by) == left.label
     for group in sorted(set(data.labels.group[inside])):
         rows = inside & (data.labels.group == group)
-        if rows.sum() >= LEAST:
-            picked = count or int(rows.sum()) // 2
+        picked = count or int(rows.sum()) // 2
+        if rows.sum() >= max(LEAST, picked + ANCHORS):
             yield score(subset(data, rows), left.catalog, picked, new(data, rows))
 
 
