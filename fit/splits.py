@@ -3,9 +3,10 @@
     python -m fit.splits [--data FOLDER]
 
 Step times are predicted by fits that never saw the publisher, or the family of chips, of a row; an interval is as wide
-as for a user of an unseen stack or family. With FOLDER (that holds `measured/`) operators and collectives are scored
-with each device left out as well, and nodes' power with each type of node. Rows of metrics that are not scored anew
-are kept.
+as for a user of an unseen stack or family. A few runs of a source that was left out are given to `calibrate`, and its
+others are predicted. Peaks are predicted by fits that never saw the stack. With FOLDER (that holds `measured/`)
+operators and collectives are scored with each device left out as well, and nodes' power with each type of node. Rows of
+metrics that are not scored anew are kept.
 """
 
 import argparse
@@ -16,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-from fit import hierarchy, kernel_facts, kernel_scores, kernels, stacks
+from fit import anchors, hierarchy, kernel_facts, kernel_scores, kernels, memory, stacks
 from fit import power as fit_power
 from fit.hierarchy import Array, Labels
 from steelyard.catalog import Catalog, load, stack_rows
@@ -26,24 +27,60 @@ from steelyard.validation.splits import Split, mean, splits
 
 TARGET = Path(__file__).parents[1] / "src/steelyard/validation/splits.csv"
 SPLITS = ("publisher", "family")
+TIME, MEMORY = "step_time_s", "peak_memory_bytes"
 
 
 def step_times() -> Iterator[Split]:
     """Yield the scores of step time by group, with each publisher and each family of chips left out."""
     data, log_s = stacks.training_rows()
     parts = stacks.factors(data)
-    problem = hierarchy.Problem(
-        measured=log_s,
-        weight=hierarchy.balanced(data.labels.group, stacks.GROUP_POWER),
-        predict=stacks.predictor(data, parts),
-        rows=np.stack([part.rows for part in parts]),
-        sd=np.array([part.sd for part in parts]),
-    )
+    problem = anchors.problem_of(data, log_s, parts)
     start = np.zeros(len(parts))  # not the fit to all rows: nothing of what is left out may show
     for split in SPLITS:
         by = getattr(data.labels, split)
         left_out = hierarchy.held_out(problem, by, start)
-        yield from scores(split, left_out - log_s, log_sd(data, by, split, load()), data.labels.group)
+        yield from scores(TIME, split, left_out - log_s, log_sd(data, by, split, load()), data.labels.group)
+
+
+def peaks() -> Iterator[Split]:
+    """Yield the scores of peak memory by group, with each stack left out."""
+    rows = memory.rows_of_cases()
+    problem = memory.problem_of(rows, memory.factors(rows))
+    stack = rows.frame.labels.stack
+    folds = memory.without(problem, stack, np.zeros(len(problem.sd)))
+    gap = memory.gather(problem.predict, folds, stack) - rows.log_bytes
+    sd = np.full(len(gap), stack_rows("any", load())["reserved_scale"].log_sd)
+    yield from scores(MEMORY, "stack", gap[rows.scored], sd[rows.scored], rows.frame.labels.group[rows.scored])
+
+
+def anchored() -> Iterator[Split]:
+    """Yield the scores of the other runs of a source, once `calibrate` has seen three of them, or half."""
+    data, log_s = stacks.training_rows()
+    for by in ("group", "family"):
+        for left in anchors.left_out(data, log_s, by):
+            for one in anchors.scored(data, left, by, anchors.ANCHORS):
+                name = f"{one.group} ({left.label})" if by == "family" else one.group
+                yield _anchored(one, f"three anchors, {by}", name)
+                if one.new and by == "group":
+                    yield _anchored(one, "three anchors, new", name)
+            for one in anchors.scored(data, left, by, 0) if left.label in anchors.HALVES else ():
+                yield _anchored(one, "half as anchors", one.group)
+
+
+def _anchored(one: anchors.Score, split: str, name: str) -> Split:
+    nothing = float("nan")
+    return Split(
+        metric=TIME,
+        split=split,
+        group=name,
+        n=len(one.after),
+        median=float(np.median(one.after)),
+        mean=float(np.mean(one.after)),
+        p90=float(np.quantile(one.after, 0.9)),
+        bias=nothing,
+        coverage=float(np.mean(one.inside)),
+        naive=nothing,
+    )
 
 
 def log_sd(data: Frame, by: Labels, split: str, catalog: Catalog) -> Array:
@@ -59,18 +96,19 @@ def log_sd(data: Frame, by: Labels, split: str, catalog: Catalog) -> Array:
     return np.hypot(found, stacks.FAMILY_SD) if split == "family" else found
 
 
-def scores(split: str, gap: Array, sd: Array, group: Labels) -> Iterator[Split]:
+def scores(metric: str, split: str, gap: Array, sd: Array, group: Labels) -> Iterator[Split]:
     """Yield the score of each group, given log predicted over measured and the claimed spread of each row."""
     inside = np.abs(gap) <= stacks.NINETY * sd
     for name in sorted(set(group)):
         rows = group == name
         error = np.abs(np.expm1(gap[rows]))
         yield Split(
-            metric="step_time_s",
+            metric=metric,
             split=split,
             group=str(name),
             n=int(rows.sum()),
             median=float(np.median(error)),
+            mean=float(np.mean(error)),
             p90=float(np.quantile(error, 0.9)),
             bias=float(np.expm1(np.median(gap[rows]))),
             coverage=float(np.mean(inside[rows])),
@@ -87,11 +125,10 @@ def operators(folder: Path) -> Iterator[Split]:
         metric, labels = names.get(kind.name, ("", ()))
         for one in kernel_scores.score(kind, chips, found, kernels.pooled) if labels else ():
             if one.precision in labels:
-                shares = (value / 100 for value in (one.median, one.bias, one.naive))
-                median, bias, naive = shares
+                median, mean_, bias, naive = (value / 100 for value in (one.median, one.mean, one.bias, one.naive))
                 group = f"{one.chip}/{one.precision}"
                 nothing = float("nan")
-                yield Split(metric, "device", group, one.rows, median, nothing, bias, nothing, naive)
+                yield Split(metric, "device", group, one.rows, median, mean_, nothing, bias, nothing, naive)
 
 
 def power(folder: Path) -> Iterator[Split]:
@@ -110,6 +147,7 @@ def power(folder: Path) -> Iterator[Split]:
                 group=name,
                 n=len(part),
                 median=float(np.median(np.abs(errors))),
+                mean=float(np.mean(np.abs(errors))),
                 p90=float(np.quantile(np.abs(errors), 0.9)),
                 bias=float(np.median(errors)),
                 coverage=inside if split == "node type" else float("nan"),
@@ -140,7 +178,7 @@ def main() -> None:
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("--data", type=Path, help="folder that holds measured/, to score operators as well")
     data = options.parse_args().data
-    found = list(step_times())
+    found = [*step_times(), *peaks(), *anchored()]
     if data:
         found += [*operators(data / "measured"), *power(data / "measured")]
     write(found)

@@ -7,7 +7,6 @@ from itertools import zip_longest
 from typing import Any
 
 from steelyard.report.scores import bound, verdict
-from steelyard.validation import anchors
 from steelyard.validation.agreed import board, measure
 from steelyard.validation.outcomes import Outcome
 from steelyard.validation.read import shipped
@@ -158,19 +157,21 @@ def groups(title: str, scores: Sequence[GroupScore], *, rivals: bool) -> str:
 def worst(report: Report) -> str:
     """Return the groups furthest off, with what their rows show of the cause."""
     times = [one for one in report.cases if one.scored and not one.metric.startswith(PEAK)]
+    anchored = {one.group: one.median for one in part(splits(), "step_time_s", "three anchors, group", 1)}
     large = sorted((one for one in report.time if one.n >= LEAST_ROWS), key=lambda one: -one.median_error)[:WORST]
     rows = []
     for one in large:
         mine = [row for row in times if row.group == one.group]
         others = [row for row in times if row.group != one.group]
-        after = anchors.few(mine) if len(mine) >= LEAST_ROWS + anchors.ANCHORS else float("nan")
         cause = [KNOWN[one.group]] if one.group in KNOWN else []
         why = "; ".join([*shown(one, mine, others), *cause])
-        rows.append([one.group, percent(one.median_error), f"{100 * one.bias:+.1f}", percent(after), why])
+        rows.append(
+            [one.group, percent(one.median_error), f"{100 * one.bias:+.1f}", percent(anchored.get(one.group)), why]
+        )
     head = ["group", ">median", ">bias", ">with three anchors", "what its rows show"]
     return (
-        f"## The worst {WORST} groups, and why\n\n*With three anchors*: the median once three of its runs have set one "
-        f"scale.\n\n{table(head, rows)}\n"
+        f"## The worst {WORST} groups, and why\n\n*With three anchors*: the median of its other runs once "
+        f"`steelyard calibrate` has seen three of them.\n\n{table(head, rows)}\n"
     )
 
 
@@ -229,6 +230,9 @@ def fits(report: Report) -> str:
 NAMES = {
     ("step_time_s", "publisher"): "step time, a publisher left out",
     ("step_time_s", "family"): "step time, a family of chips left out",
+    ("step_time_s", "three anchors, group"): "... and three of its runs as anchors, the source left out",
+    ("step_time_s", "three anchors, family"): "... and three of its runs as anchors, the family of chips left out",
+    ("step_time_s", "half as anchors"): "... and half of its runs as anchors, the source left out",
     ("gemm_s", "device"): "16-bit matrix products, a device left out",
     ("collective_s", "device"): "collectives above 1 MiB in a switched domain, a device left out",
     ("peak_memory_bytes", "stack"): "peak memory, a stack left out",
@@ -237,15 +241,20 @@ NAMES = {
 }
 
 
+def signed(bias: float) -> str:
+    """Return a bias in brackets, nothing for an unknown one."""
+    return "" if bias != bias else f" ({100 * bias:+.0f})"  # noqa: PLR0124  # NaN
+
+
 def further(found: Sequence[Split]) -> str:
     """Return the splits that need refits, each with its worst groups."""
     rows = []
     for (metric, split), name in NAMES.items():
-        mine = part(found, metric, split, 1 if metric == "node_power_w" else LEAST_ROWS)
+        mine = part(found, metric, split, 1 if metric == "node_power_w" or "anchors" in split else LEAST_ROWS)
         if mine:
             furthest = sorted(mine, key=lambda one: -one.median)[:4]
             figures = [percent(mean(mine, figure)) for figure in ("median", "p90", "coverage", "naive")]
-            names = ", ".join(f"{one.group} {percent(one.median, 0)} ({100 * one.bias:+.0f})" for one in furthest)
+            names = ", ".join(f"{one.group} {percent(one.median, 0)}{signed(one.bias)}" for one in furthest)
             rows.append([name, str(len(mine)), *figures, names])
     head = ["what", ">groups", ">mean of medians", ">mean p90", ">inside 90 %", ">naive", "worst: median (bias)"]
     return (

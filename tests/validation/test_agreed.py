@@ -9,9 +9,9 @@ import pytest
 from tests.validation.accuracy import alike, differences, page
 
 from steelyard.catalog import load
-from steelyard.validation import agreed, anchors, fitting, tiers
+from steelyard.validation import agreed, fitting, tiers
 from steelyard.validation.frame import frame
-from steelyard.validation.outcomes import Bounds, Outcome
+from steelyard.validation.outcomes import Bounds
 from steelyard.validation.read import shipped
 from steelyard.validation.run import validate
 from steelyard.validation.splits import Split, mean, part, splits
@@ -65,35 +65,6 @@ def test_step_times_are_scored_by_constants_that_never_saw_the_group(report):
     assert report.time_summary.in_sample == 0
 
 
-def outcomes(errors, group="g", stack="s", family="f"):
-    return [
-        Outcome(f"{group}{i}", group, "step_time_s", 1.0, 1 + e, (1 + e) / 2, (1 + e) * 2, e, True, True, "c", family,
-                stack, (), "")
-        for i, e in enumerate(errors)
-    ]  # fmt: skip
-
-
-def test_anchors_take_away_an_offset_but_not_scatter():
-    offset = outcomes([0.5] * 9)
-    assert anchors.few(offset) < 0.05
-    assert anchors.halves(offset) < 0.05
-    scatter = outcomes([0.5, -0.33] * 5)
-    assert anchors.few(scatter) > 0.2
-
-
-def test_anchors_are_for_groups_whose_stack_or_chips_are_nowhere_else():
-    common, alone = outcomes([0.3] * 9), outcomes([0.3] * 9, "alone", "own")
-    third, small = outcomes([0.3] * 9, "third"), outcomes([0.3] * 7, "small", "tiny")
-    assert set(anchors.unseen([*common, *alone, *third, *small])) == {"alone"}
-
-
-def test_surer_predictions_move_less():
-    ratio = np.full(6, 1.5)
-    some = np.arange(6) < 3
-    sure, unsure = (anchors.anchored(ratio, sd, some).mean() for sd in (0.02, 0.5))
-    assert unsure < sure < 0.5
-
-
 def test_three_answers_are_told_apart_by_the_ends_of_the_interval():
     cases = [case for case in shipped() if case.group == "bigscience-a100" and case.peak_memory_bytes > 0][:3]
     found = frame(cases, load())
@@ -105,7 +76,7 @@ def test_three_answers_are_told_apart_by_the_ends_of_the_interval():
 
 
 def test_splits_are_averaged_over_large_groups():
-    row = Split("step_time_s", "family", "a", 5, 0.1, 0.2, 0.0, 0.9, math.nan)
+    row = Split("step_time_s", "family", "a", 5, 0.1, 0.1, 0.2, 0.0, 0.9, math.nan)
     found = [row, replace(row, group="b", median=0.3), replace(row, group="c", n=4), replace(row, split="publisher")]
     assert mean(part(found, "step_time_s", "family"), "median") == pytest.approx(0.2)
     assert math.isnan(mean(part(found, "step_time_s", "family"), "naive"))

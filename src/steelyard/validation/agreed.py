@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 
-from steelyard.validation import anchors
 from steelyard.validation.outcomes import Outcome
 from steelyard.validation.read import shipped
 from steelyard.validation.run import Report, validate
@@ -97,13 +96,11 @@ def measure(report: Report, found: Sequence[Split]) -> dict[str, float]:
     fits = report.fits
     return {
         **_times(times, report.time),
-        **{f"{tier}-half": anchors.halves(_of(times, tier)) for tier in ("vtrain-multi", "vtrain-single")},
         **{f"{one.group}-regret": one.mean_regret for one in report.ranking if one.group.startswith("vtrain")},
         "nanotron-regret": next((one.median_regret for one in report.ranking if within("nanotron", one.group)), NAN),
         "groups": report.time_summary.mean_of_medians,
         "groups-p90": report.time_summary.mean_p90,
         "time-coverage": report.time_summary.mean_coverage,
-        "anchors": _mean(list(anchors.unseen(times).values())),
         **_memory(peaks, report.memory),
         "memory-groups": report.memory_summary.mean_of_medians,
         "memory-coverage": report.memory_summary.mean_coverage,
@@ -138,7 +135,11 @@ def _memory(peaks: Sequence[Outcome], scores: Sequence[GroupScore]) -> dict[str,
 
 
 def _splits(found: Sequence[Split]) -> dict[str, float]:
+    halves = {one.group: one.mean for one in part(found, "step_time_s", "half as anchors")}
     return {
+        **{f"{tier}-half": halves.get(tier, NAN) for tier in ("vtrain-multi", "vtrain-single")},
+        "anchors": mean(part(found, "step_time_s", "three anchors, family", 1), "median"),
+        "anchors-new": mean(part(found, "step_time_s", "three anchors, new", 1), "median"),
         "publisher": mean(part(found, "step_time_s", "publisher"), "median"),
         "family": mean(part(found, "step_time_s", "family"), "median"),
         "memory-unseen": mean(part(found, "peak_memory_bytes", "stack"), "median"),

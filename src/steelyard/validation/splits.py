@@ -1,7 +1,9 @@
 """Scores with more than a source left out of the fit, stored by `python -m fit.splits`: they need a refit each.
 
-What is left out, by metric: of step times a publisher, or a family of chips; of operators and collectives a device; of
-node power a node type. Memory's splits are stored in the same file.
+What is left out, by metric: of step times a publisher, or a family of chips; of peaks a stack; of operators and
+collectives a device; of node power a node type. `three anchors, …` and `half as anchors` are step times of a source
+that was left out (its group, or its family of chips) once `calibrate` has seen some of its runs; `three anchors, new`
+are the sources whose stack or family of chips no other has.
 """
 
 import csv
@@ -20,10 +22,11 @@ class Split:
     """One group under one way of leaving out; NaN where a figure was not made."""
 
     metric: str  # step_time_s, peak_memory_bytes, node_power_w, gemm_s, collective_s
-    split: str  # what was left out: publisher, family, stack, device, node type; `none`: in sample
+    split: str  # what was left out; `none`: in sample
     group: str
     n: int
     median: float
+    mean: float
     p90: float
     bias: float
     coverage: float
@@ -47,6 +50,7 @@ def splits() -> tuple[Split, ...]:
             group=row["group"],
             n=int(row["n"]),
             median=float(row["median"] or "nan"),
+            mean=float(row.get("mean") or "nan"),
             p90=float(row["p90"] or "nan"),
             bias=float(row["bias"] or "nan"),
             coverage=float(row["coverage"] or "nan"),
