@@ -9,6 +9,8 @@ import pytest
 from tests.validation.accuracy import alike, differences, page
 
 from steelyard.catalog import load
+from steelyard.report.page import render
+from steelyard.report.scores import scores
 from steelyard.validation import agreed, fitting, tiers
 from steelyard.validation.frame import frame
 from steelyard.validation.outcomes import Bounds
@@ -98,3 +100,14 @@ def test_a_file_of_other_runs_has_scores_and_sets_but_no_agreed_figures():
     found = validate(cases)
     assert (found.time_summary.left_out, found.time_summary.in_sample) == (0, 0)
     assert found.ranking[0].sets == 2
+    said = " ".join(render(scores(found.to_dict(), "group")).split())
+    assert "100 % are new: no fit has seen these cases" in said
+    assert "Choosing among measured layouts" in said
+    assert "Agreed figures" not in said
+
+
+def test_the_page_of_the_shipped_runs_says_what_was_left_out(report, now):
+    said = " ".join(render(scores(report.to_dict() | {"bars": agreed.board(now)}, "group")).split())
+    assert "100 % are left out (out)" in said
+    assert "Agreed figures" in said
+    assert "does not fit" in said
