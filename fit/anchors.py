@@ -79,7 +79,7 @@ def left_out(data: Frame, log_s: Array, by: str) -> Iterator[Left]:
 
 def without(problem: hierarchy.Problem, rows: stacks.Rows) -> Array:
     """Return the factors of a fit that does not see some rows, from a start that does not either."""
-    return hierarchy.fit(replace(problem, weight=np.where(rows, 0.0, problem.weight)), np.zeros(len(problem.sd)))
+    return hierarchy.fit(replace(problem, weight=np.where(rows, 0.0, problem.weight)))
 
 
 def gaps(problem: hierarchy.Problem, labels: hierarchy.Labels, thetas: dict[str, Array]) -> Array:

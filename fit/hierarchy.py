@@ -14,7 +14,7 @@ Predict = Callable[[Array], Array]
 ROBUST = 0.12
 """Log error at which a row starts to count less: the noise between releases of one stack (data/README)."""
 
-STEPS, FOLD_STEPS, NUDGE, STRIDE = 8, 4, 0.01, 0.5
+STEPS, NUDGE, STRIDE = 8, 0.01, 0.5
 
 
 @dataclass(frozen=True)
@@ -28,10 +28,10 @@ class Problem:
     sd: Array
 
 
-def fit(problem: Problem, start: Array, steps: int = STEPS) -> Array:
+def fit(problem: Problem) -> Array:
     """Return the factors that minimise the weighted Cauchy loss plus their priors (mean 0, sd given)."""
-    theta, sd = start, problem.sd
-    for _ in range(steps):
+    theta, sd = np.zeros(len(problem.sd)), problem.sd
+    for _ in range(STEPS):
         slope, residual, robust = _slope(problem, theta)
         normal = (slope * robust) @ slope.T + np.diag(1 / sd**2)
         step = np.linalg.solve(normal, (slope * robust) @ residual - theta / sd**2)
@@ -46,14 +46,26 @@ def spread(problem: Problem, theta: Array) -> Array:
     return np.sqrt(np.diag(np.linalg.inv(normal)))
 
 
-def held_out(problem: Problem, by: Labels, start: Array) -> Array:
-    """Return log predictions of every row by a fit that never saw a row with its label."""
-    out = np.empty(len(problem.measured))
-    for label in sorted(set(by)):
+def folds(problem: Problem, by: Labels) -> dict[str, Array]:
+    """Return, for every label, the factors of a fit that never saw its rows: from the priors on, so nothing shows."""
+    return {
+        str(label): fit(replace(problem, weight=np.where(by == label, 0.0, problem.weight)))
+        for label in sorted(set(by))
+    }
+
+
+def gather(predict: Predict, factors: dict[str, Array], by: Labels) -> Array:
+    """Return each row's prediction by the factors of its label's fold."""
+    out = np.empty(len(by))
+    for label, theta in factors.items():
         rows = by == label
-        theta = fit(replace(problem, weight=np.where(rows, 0.0, problem.weight)), start, FOLD_STEPS)
-        out[rows] = problem.predict(theta)[rows]
+        out[rows] = predict(theta)[rows]
     return out
+
+
+def held_out(problem: Problem, by: Labels) -> Array:
+    """Return log predictions of every row by a fit that never saw a row with its label."""
+    return gather(problem.predict, folds(problem, by), by)
 
 
 def balanced(by: Labels, power: float) -> Array:

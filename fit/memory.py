@@ -162,18 +162,19 @@ def main() -> None:
     rows = rows_of_cases()
     parts = factors(rows)
     problem = problem_of(rows, parts)
-    nothing = np.zeros(len(parts))
-    theta = hierarchy.fit(problem, nothing)
+    theta = hierarchy.fit(problem)
     labels = rows.frame.labels
-    folds = without(problem, labels.group, nothing)  # not from the fit to all rows: nothing of it may show
-    left_out = gather(problem.predict, folds, labels.group)
-    device = gather(predictor(replace(rows, metric=np.full(len(labels.id), "device")), parts), folds, labels.group)
-    stacks = without(problem, labels.stack, nothing)
+    folds = hierarchy.folds(problem, labels.group)
+    left_out = hierarchy.gather(problem.predict, folds, labels.group)
+    device = hierarchy.gather(
+        predictor(replace(rows, metric=np.full(len(labels.id), "device")), parts), folds, labels.group
+    )
+    stacks = hierarchy.folds(problem, labels.stack)
     scores = {
-        "blind": problem.predict(nothing),
+        "blind": problem.predict(np.zeros(len(parts))),
         "fit": problem.predict(theta),
         "group left out": left_out,
-        "stack left out": gather(problem.predict, stacks, labels.stack),
+        "stack left out": hierarchy.gather(problem.predict, stacks, labels.stack),
     }
     show(rows, scores)
     wide = spreads(rows, left_out - rows.log_bytes, scores["stack left out"] - rows.log_bytes)
@@ -182,22 +183,6 @@ def main() -> None:
     if given.write:
         write(fits_of(rows, parts, theta, hierarchy.spread(problem, theta), wide))
         write_held_out(held_out_lines(rows, left_out, device, wide))
-
-
-def without(problem: hierarchy.Problem, by: NDArray[np.str_], start: Array) -> dict[str, Array]:
-    """Return the factors of a fit without each label's rows."""
-    return {
-        str(label): hierarchy.fit(replace(problem, weight=np.where(by == label, 0.0, problem.weight)), start)
-        for label in sorted(set(by))
-    }
-
-
-def gather(predict: Predict, folds: dict[str, Array], by: NDArray[np.str_]) -> Array:
-    """Return each row's prediction by the factors that were fitted without its label."""
-    found = np.empty(len(by))
-    for label, theta in folds.items():
-        found[by == label] = predict(theta)[by == label]
-    return found
 
 
 if __name__ == "__main__":

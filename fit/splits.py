@@ -35,10 +35,9 @@ def step_times() -> Iterator[Split]:
     data, log_s = stacks.training_rows()
     parts = stacks.factors(data)
     problem = anchors.problem_of(data, log_s, parts)
-    start = np.zeros(len(parts))  # not the fit to all rows: nothing of what is left out may show
     for split in SPLITS:
         by = getattr(data.labels, split)
-        left_out = hierarchy.held_out(problem, by, start)
+        left_out = hierarchy.held_out(problem, by)
         yield from scores(TIME, split, left_out - log_s, log_sd(data, by, split, load()), data.labels.group)
 
 
@@ -47,8 +46,8 @@ def peaks() -> Iterator[Split]:
     rows = memory.rows_of_cases()
     problem = memory.problem_of(rows, memory.factors(rows))
     stack = rows.frame.labels.stack
-    folds = memory.without(problem, stack, np.zeros(len(problem.sd)))
-    gap = memory.gather(problem.predict, folds, stack) - rows.log_bytes
+    folds = hierarchy.folds(problem, stack)
+    gap = hierarchy.gather(problem.predict, folds, stack) - rows.log_bytes
     sd = np.full(len(gap), stack_rows("any", load())["reserved_scale"].log_sd)
     yield from scores(MEMORY, "stack", gap[rows.scored], sd[rows.scored], rows.frame.labels.group[rows.scored])
 

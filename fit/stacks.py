@@ -242,11 +242,11 @@ def main() -> None:
         rows=np.stack([part.rows for part in parts]),
         sd=np.array([part.sd for part in parts]),
     )
-    theta = hierarchy.fit(problem, np.zeros(len(parts)))
+    theta = hierarchy.fit(problem)
     group = data.labels.group
     report("in sample", score(problem.predict(theta), log_s, group), 0)
     by = getattr(data.labels, chosen.by)
-    left_out = hierarchy.held_out(problem, by, theta)
+    left_out = hierarchy.held_out(problem, by)
     report(f"{chosen.by} left out", score(left_out, log_s, group))
     report("every group", score(left_out, log_s, group, 1), 0)
     wide = spreads(left_out - log_s, data)
