@@ -3,7 +3,7 @@
 import math
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from steelyard.report import figures
@@ -28,6 +28,7 @@ def back(text: str, ladder: figures.Ladder) -> float:
     return float(value.replace(",", "")) * size[text.removeprefix(value).strip()]
 
 
+@example(0.0015, figures.FLOP_RATE, 2)
 @given(FINITE, st.sampled_from(LADDERS), st.integers(2, 4))
 def test_a_figure_reads_back_to_its_value(value: float, ladder: figures.Ladder, digits: int) -> None:
     text = figures.amount(value, ladder, digits)

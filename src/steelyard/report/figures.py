@@ -89,7 +89,7 @@ def number(value: float, digits: int = 2) -> str:
     if not math.isfinite(value):
         return UNKNOWN
     exponent = int(f"{value:.{digits - 1}e}".partition("e")[2])
-    return f"{value:,.{min(max(0, digits - 1 - exponent), 12)}f}"
+    return f"{value:,.{min(max(0, digits - 1 - exponent), 20)}f}"
 
 
 def percent(share: float | None, digits: int = 2) -> str:
