@@ -19,8 +19,6 @@ VERBS = {
     "validate": "How right the predictions are, against published runs.",
 }
 
-Resolved = tuple[str | None, click.Command | None, list[str]]
-
 INTERRUPTED = 130
 PIPE_CLOSED = 141
 

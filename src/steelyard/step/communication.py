@@ -12,6 +12,7 @@ from steelyard.step.collectives import (
     send_s,
 )
 from steelyard.step.placement import ranks_in_domain
+from steelyard.step.states import expert_ranks
 from steelyard.tables import Job, Kernels, Layout, Machine, Stack
 from steelyard.units import Bytes, BytesPerSecond, Count, Seconds, Share
 
@@ -74,13 +75,13 @@ def traffic(job: Job, layout: Layout, machine: Machine, kernels: Kernels, stack:
     )
 
 
-def rank_params(job: Job, layout: Layout) -> tuple[Count, Count]:
+def stage_params(job: Job, layout: Layout) -> tuple[Count, Count]:
     """Return the (dense, routed-expert) parameters of the heaviest stage's rank, before any ZeRO sharding."""
     arch = job.architecture
     routed = arch.routed_params * arch.moe_layers
     stage = layout.stage_layers / arch.layers
     dense = (arch.total_params - routed) * stage / layout.tp
-    return dense, routed * stage / np.where(layout.ep > 1, layout.ep, layout.tp)
+    return dense, routed * stage / expert_ranks(layout)
 
 
 def _over(exchange: Exchange, payload: Bytes, ranks: Count, local: Count, lines: Wires) -> Seconds:
@@ -110,18 +111,18 @@ def _narrow(span: Count, domain: Count, lines: Wires) -> BytesPerSecond:
 
 def _data_parallel(job: Job, layout: Layout, domain: Count, lines: Wires, stack: Stack) -> tuple[Seconds, Seconds]:
     """Seconds to reduce all gradients of a rank once, and to gather all its parameters once (ZeRO >= 1)."""
-    dense, routed = rank_params(job, layout)
+    dense, routed = stage_params(job, layout)
     ranks = layout.dp * layout.cp
     local = ranks_in_domain(ranks, layout.tp, domain)
-    expert_ranks = np.maximum(ranks * layout.tp / layout.ep, 1)
-    expert_local = ranks_in_domain(expert_ranks, layout.ep, domain)
+    replicas = np.maximum(ranks * layout.tp / layout.ep, 1)  # of a whole expert
+    near = ranks_in_domain(replicas, layout.ep, domain)
     sharded = ranks_in_domain(layout.shard_devices, layout.tp, domain)
     grads = stack.grad_bytes * job.trainable_share
     reduce_s = _over(hierarchical_all_reduce_s, dense * grads, ranks, local, lines)
     weights = dense * stack.weight_bytes
     gather_s = _over(hierarchical_all_gather_s, weights, layout.shard_devices, sharded, lines)
     if np.any(routed):
-        reduce_s = reduce_s + _over(hierarchical_all_reduce_s, routed * grads, expert_ranks, expert_local, lines)
+        reduce_s = reduce_s + _over(hierarchical_all_reduce_s, routed * grads, replicas, near, lines)
         kept = routed * stack.weight_bytes
-        gather_s = gather_s + _over(hierarchical_all_gather_s, kept, expert_ranks, expert_local, lines)
+        gather_s = gather_s + _over(hierarchical_all_gather_s, kept, replicas, near, lines)
     return reduce_s, gather_s

@@ -8,7 +8,7 @@ from steelyard.step.attention import attention_s, unfused_attention_s
 from steelyard.step.gemm import gemm_s
 from steelyard.step.pointwise import pointwise_s
 from steelyard.tables import Job, Kernels, Layout, Machine, Operator, Stack, Workload
-from steelyard.units import Bytes, Count, Seconds
+from steelyard.units import Bytes, Count, FlopPerSecond, Seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,15 +43,26 @@ def forward(job: Job, workload: Workload, layout: Layout, machine: Machine, kern
     )
 
 
-def _one_product_s(
-    job: Job, rows: Count, inner: Count, outer: Count, machine: Machine, kernels: Kernels, launch_s: Seconds
+def _split(one: Operator, tp: Count) -> tuple[Count, Count]:
+    """Inner and outer width of a product on one of `tp` ranks that divide it."""
+    return one.inner / (1 + (tp - 1) * one.split_inner), one.outer / (1 + (tp - 1) * one.split_outer)
+
+
+def _gemm_s(
+    shape: tuple[Count, Count, Count],
+    element_bytes: Bytes,
+    peak_flop_per_s: FlopPerSecond,
+    launch_s: Seconds,
+    machine: Machine,
+    kernels: Kernels,
 ) -> Seconds:
+    rows, inner, outer = shape
     return gemm_s(
         rows=rows,
         inner=inner,
         outer=outer,
-        element_bytes=job.gemm_bytes,
-        peak_flop_per_s=machine.peak_flop_per_s,
+        element_bytes=element_bytes,
+        peak_flop_per_s=peak_flop_per_s,
         memory_bytes_per_s=machine.memory_bytes_per_s,
         gemm_efficiency=kernels.gemm_efficiency,
         gemm_launch_s=launch_s,
@@ -61,20 +72,18 @@ def _one_product_s(
 
 
 def _product_s(job: Job, one: Operator, tokens: Count, layout: Layout, machine: Machine, kernels: Kernels) -> Seconds:
-    inner = one.inner / (1 + (layout.tp - 1) * one.split_inner)
-    outer = one.outer / (1 + (layout.tp - 1) * one.split_outer)
-    return one.blocks * _one_product_s(job, tokens, inner, outer, machine, kernels, kernels.gemm_launch_s)
+    shape = (tokens, *_split(one, layout.tp))
+    width, peak, launch_s = job.gemm_bytes, machine.peak_flop_per_s, kernels.gemm_launch_s
+    return one.blocks * _gemm_s(shape, width, peak, launch_s, machine, kernels)
 
 
 def _experts_s(job: Job, one: Operator, tokens: Count, layout: Layout, machine: Machine, kernels: Kernels) -> Seconds:
     """Routed experts as one grouped product: whole experts on each rank when ep > 1, else split like the dense MLP."""
     whole = layout.ep > 1
-    tp = np.where(whole, 1, layout.tp)
     mine = np.where(whole, tokens / np.where(layout.sp, layout.tp, 1), tokens) * one.rows
     local = one.groups / layout.ep
-    inner = one.inner / (1 + (tp - 1) * one.split_inner)
-    outer = one.outer / (1 + (tp - 1) * one.split_outer)
-    each = _one_product_s(job, mine / local, inner, outer, machine, kernels, 0.0)
+    shape = (mine / local, *_split(one, np.where(whole, 1, layout.tp)))
+    each = _gemm_s(shape, job.gemm_bytes, machine.peak_flop_per_s, 0.0, machine, kernels)
     return one.blocks * (kernels.gemm_launch_s + local * each)
 
 
@@ -110,7 +119,7 @@ def _attention_s(job: Job, workload: Workload, layout: Layout, machine: Machine,
 def _pointwise_s(job: Job, tokens: Count, layout: Layout, machine: Machine, kernels: Kernels, stack: Stack) -> Seconds:
     """Norms, residuals, activations, rotary, casts and expert permutation: whatever only moves memory."""
     arch = job.architecture
-    width = arch.ffn_matrices - 0.0  # gated: read two, write one; plain: read and write
+    width = arch.ffn_matrices  # gated: read two, write one; plain: read and write
     dense_share = 1 - arch.moe_layers / arch.layers
     routed = (arch.top_k * arch.moe_ffn + arch.shared_ffn) * (1 - dense_share)
     replicated = np.where(layout.sp, layout.tp, 1)
@@ -130,18 +139,8 @@ def _vocab_s(
     job: Job, workload: Workload, tokens: Count, layout: Layout, machine: Machine, kernels: Kernels
 ) -> Seconds:
     """Output projection, at 16 bits under fp8 too."""
-    return gemm_s(
-        rows=tokens * workload.vocab.rows,
-        inner=workload.vocab.inner,
-        outer=workload.vocab.outer / layout.tp,
-        element_bytes=job.element_bytes,
-        peak_flop_per_s=machine.peak16_flop_per_s,
-        memory_bytes_per_s=machine.memory_bytes_per_s,
-        gemm_efficiency=kernels.gemm_efficiency,
-        gemm_launch_s=kernels.gemm_launch_s,
-        gemm_half_width=kernels.gemm_half_width,
-        memory_efficiency=kernels.memory_efficiency,
-    )
+    shape = (tokens * workload.vocab.rows, *_split(workload.vocab, layout.tp))
+    return _gemm_s(shape, job.element_bytes, machine.peak16_flop_per_s, kernels.gemm_launch_s, machine, kernels)
 
 
 def _loss_s(

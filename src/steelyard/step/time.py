@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from steelyard.step.attention import FUSED_BACKWARD, UNFUSED_BACKWARD
-from steelyard.step.communication import Traffic, rank_params, traffic
+from steelyard.step.communication import Traffic, stage_params, traffic
 from steelyard.step.compute import Forward, forward
 from steelyard.tables import Job, Kernels, Layout, Machine, Stack, StepTime, Workload
 from steelyard.units import Bytes, Count, Seconds, Share
@@ -117,7 +117,7 @@ def _update_s(job: Job, layout: Layout, machine: Machine, kernels: Kernels, stac
     Offloaded, gradients and weights cross to the host and back, and the host's memory moves the states: a device's
     share of it is about as fast as its bus (8 channels of DDR5-4800 for 4 devices: 77 GB/s; PCIe 5.0 x16: 64 GB/s).
     """
-    dense, routed = rank_params(job, layout)
+    dense, routed = stage_params(job, layout)
     mine = (dense + routed) * job.trainable_share / np.where(layout.zero >= 1, layout.shard_devices, 1)
     states: Bytes = 2 * (job.master_bytes + job.moment_bytes)
     crossing: Bytes = stack.grad_bytes + stack.weight_bytes
