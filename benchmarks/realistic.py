@@ -11,7 +11,7 @@ from steelyard.search import inputs
 from steelyard.search.candidates import Candidates
 from steelyard.search.job import ENGINE
 from steelyard.search.world import World
-from steelyard.tables import Job, Layout, Offer, join, take
+from steelyard.tables import Job, Layout, join, take
 
 MODELS = {"llama-3-8b": "20B", "llama-3-70b": "100B", "mixtral-8x7b": "100B", "deepseek-v3": "1T"}
 
@@ -45,5 +45,5 @@ def mixed_block(model: str, rows: int) -> tuple[Any, ...]:
         take(join([one.stack for one in world.tools]), tool[picked]),
         take(join(world.policies), np.array([deal.policy for deal in deals])),
         take(join([one.site for one in world.places]), np.array([deal.place for deal in deals])),
-        Offer(np.array([deal.usd_per_device_s for deal in deals])),
+        join([deal.price for deal in deals]),
     )

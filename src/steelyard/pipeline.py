@@ -30,5 +30,5 @@ def predict(
         draw=drawn,
         energy=used,
         carbon=carbon(drawn, used, site, machine, policy),
-        money=money(drawn, offer),
+        money=money(drawn, used, offer),
     )

@@ -29,6 +29,7 @@ from steelyard.units import (
     Seconds,
     Share,
     Usd,
+    UsdPerJoule,
     UsdPerSecond,
     Watts,
 )
@@ -340,9 +341,23 @@ class Site:
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """How it is bought; NaN: this provider does not sell it so."""
+    """How it is bought, and what else the run is billed for; NaN: unknown, or this provider does not sell it so."""
 
-    usd_per_device_s: UsdPerSecond  # at the purchase chosen
+    usd_per_device_s: UsdPerSecond  # of one device while it is held, at the purchase chosen
+    term_s: Seconds  # of a commitment that is paid whether used or not (0: none)
+    term_per_use: Share  # seconds of the term paid for each that is used: 1 / its used share (inf: this run alone)
+    usd_per_facility_j: UsdPerJoule  # electricity, where the price of a device leaves it out (owned machines; else 0)
+    storage_usd_per_s: UsdPerSecond  # data and checkpoints, kept while the run lasts
+    moving_usd: Usd  # data brought to the site, once
+
+    @classmethod
+    def rent(cls, usd_per_device_s: UsdPerSecond) -> "Offer":
+        """Return a plain rent by the second: no commitment, electricity in the price, nothing kept or moved.
+
+        >>> Offer.rent(0.001).term_s
+        0.0
+        """
+        return cls(usd_per_device_s, 0.0, 1.0, 0.0, 0.0, 0.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -368,9 +383,13 @@ class Carbon:
 
 @dataclass(frozen=True, slots=True)
 class Money:
-    """What one run costs."""
+    """What one run costs; the parts sum to the total."""
 
-    compute_usd: Usd
+    compute_usd: Usd  # devices, from start to finish
+    unused_usd: Usd  # what the run must carry of a commitment that nothing else uses
+    energy_usd: Usd  # electricity that is billed beside the devices
+    storage_usd: Usd
+    moving_usd: Usd
     total_usd: Usd
 
 
@@ -392,8 +411,8 @@ Table = TypeVar("Table")
 def each(table: Table, change: Callable[[Any], Any]) -> Table:
     """Return the table with every number in it changed, nested tables included.
 
-    >>> each(Offer(usd_per_device_s=2.0), lambda value: value * 3)
-    Offer(usd_per_device_s=6.0)
+    >>> each(Energy(1.0, 2.0, 3.0), lambda value: value * 3)
+    Energy(accelerator_j=3.0, it_j=6.0, facility_j=9.0)
     """
     values = {
         field.name: each(value, change) if is_dataclass(value := getattr(table, field.name)) else change(value)
@@ -405,7 +424,7 @@ def each(table: Table, change: Callable[[Any], Any]) -> Table:
 def take(table: Table, index: Any) -> Table:
     """Return the rows of a table that the index names, along the last axis; a lone number stays as it is.
 
-    >>> take(Offer(usd_per_device_s=np.array([1.0, 2.0, 3.0])), [2, 0]).usd_per_device_s
+    >>> take(Offer.rent(np.array([1.0, 2.0, 3.0])), [2, 0]).usd_per_device_s
     array([3., 1.])
     """
     return each(table, lambda value: value if np.ndim(value) == 0 else np.asarray(value)[..., index])
@@ -414,7 +433,7 @@ def take(table: Table, index: Any) -> Table:
 def join(tables: Sequence[Table]) -> Table:
     """Return one table whose fields are arrays over the given tables, in their order.
 
-    >>> join([Offer(1.0), Offer(2.0)]).usd_per_device_s
+    >>> join([Offer.rent(1.0), Offer.rent(2.0)]).usd_per_device_s
     array([1., 2.])
     """
     first = tables[0]

@@ -62,7 +62,7 @@ def fake_predict(
     peak = fake_memory(job, layout, machine, stack)
     drawn = draw(job, step, peak, layout, machine, kernels, policy)
     used = energy(drawn, site)
-    return Prediction(step, peak, drawn, used, carbon(drawn, used, site, machine, policy), money(drawn, offer))
+    return Prediction(step, peak, drawn, used, carbon(drawn, used, site, machine, policy), money(drawn, used, offer))
 
 
 FAKE = Engine(fake_predict, fake_memory)
@@ -122,4 +122,9 @@ def _deal(index: int, random: np.random.Generator) -> Deal:
         most=unit * int(random.choice([2, 8])),
         purchase="on-demand",
         usd_per_device_s=float(random.uniform(1, 5)) / 3600,
+        term_s=float(random.choice([0.0, 0.0, 30 * 86400.0])),
+        term_per_use=float(random.choice([1.0, 1.5, np.inf])),
+        usd_per_facility_j=float(random.choice([0.0, 0.0, 0.1])) / 3.6e6,
+        storage_usd_per_s=float(random.choice([0.0, 1e-3])),
+        moving_usd=float(random.choice([0.0, 10.0])),
     )

@@ -12,7 +12,6 @@ from steelyard.search.explore import explore
 from steelyard.search.market import bounds_of, objectives, within
 from steelyard.search.pareto import frontier
 from steelyard.search.world import Limits, World
-from steelyard.tables import Offer
 
 
 def everything(some: World, limits: Limits) -> np.ndarray:
@@ -26,7 +25,7 @@ def everything(some: World, limits: Limits) -> np.ndarray:
             layouts = space(JOB, sold, int(chip.machine.domain_devices), tool.capability, BOUNDS)
             found = FAKE.predict(
                 JOB, layouts, chip.machine, chip.kernels, tool.stack, some.policies[deal.policy],
-                some.places[deal.place].site, Offer(deal.usd_per_device_s),
+                some.places[deal.place].site, deal.price,
             )  # fmt: skip
             fits = found.memory.device_bytes * np.exp(Z90 * tool.memory_log_sd) <= chip.machine.memory_bytes
             for name, values in limits.layout.items():

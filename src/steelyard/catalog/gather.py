@@ -84,7 +84,7 @@ def offer(row: Offer, purchase: str) -> tables.Offer:
     6.88
     """
     price = row.prices.get(purchase)
-    return tables.Offer(math.nan if price is None else price.usd_per_hour / row.devices / HOUR_S)
+    return tables.Offer.rent(math.nan if price is None else price.usd_per_hour / row.devices / HOUR_S)
 
 
 def kernels_rows(accelerator: Accelerator, precision: str, catalog: Catalog | None = None) -> dict[str, Fitted]:

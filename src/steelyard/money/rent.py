@@ -1,6 +1,5 @@
 """Rent: every device is paid from start to finish, whatever state it is in."""
 
-from steelyard.tables import Draw, Money, Offer
 from steelyard.units import Count, Seconds, Usd, UsdPerSecond
 
 
@@ -22,13 +21,3 @@ def rent_usd(devices: Count, wall_s: Seconds, usd_per_device_s: UsdPerSecond) ->
     200640
     """
     return devices * wall_s * usd_per_device_s
-
-
-def money(draw: Draw, offer: Offer) -> Money:
-    """Price a run at its offer; spot interruptions are already in the run's seconds. NaN: not sold so.
-
-    Source: `rent_usd`.
-    Limits: rent alone; the total equals the compute.
-    """
-    compute = rent_usd(draw.devices, draw.wall_s, offer.usd_per_device_s)
-    return Money(compute_usd=compute, total_usd=compute)

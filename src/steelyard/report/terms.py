@@ -57,6 +57,12 @@ STATES: Final = (
     ("checkpoint", "writing checkpoints"),
     ("idle", "starting and restarting"),
 )
+BILL: Final = (
+    ("unused_usd", "unused part of the commitment", "money.commitment.unused_usd"),
+    ("energy_usd", "electricity", "money.bill.electricity_usd"),
+    ("storage_usd", "storage of data and checkpoints", "money.bill.storage_usd"),
+    ("moving_usd", "moving data to the site", "money.bill.moving_usd"),
+)
 CARBON: Final = (
     ("location_gross_kgco2e", "location-based, gross"),
     ("location_net_kgco2e", "location-based, net"),
@@ -111,11 +117,11 @@ def energy_terms(drawn: Draw, used: Energy) -> list[Term]:
 
 
 def money_terms(drawn: Draw, spent: Money) -> list[Term]:
-    """Return what each state of the run is paid for: devices are rented from start to finish."""
-    rate = spent.total_usd / drawn.wall_s
-    return _parts(
-        "money", "usd", ((name, "money.rent.rent_usd", rate * getattr(drawn, f"{key}_s")) for key, name in STATES)
-    )
+    """Return what is paid for: devices from start to finish, whatever their state, and what is billed beside them."""
+    rate = spent.compute_usd / drawn.wall_s
+    states = [(name, "money.rent.rent_usd", rate * getattr(drawn, f"{key}_s")) for key, name in STATES]
+    beside = [(name, made, getattr(spent, field)) for field, name, made in BILL]
+    return _parts("money", "usd", [*states, *beside])
 
 
 def carbon_terms(emitted: Carbon) -> list[Term]:

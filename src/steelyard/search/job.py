@@ -123,7 +123,7 @@ def estimate(
     deal = _cheapest(spec, system, count, catalog, site)
     operated, spread = policy_of(spec, deal.purchase if deal else spec.purchase[0])
     place = place_of(catalog.site(site).id if site else deal.site if deal else "", catalog)
-    offer = Offer(deal.usd_per_device_s if deal else math.nan)
+    offer = deal.price if deal else Offer.rent(math.nan)
     made = judged(Setting(job, laid, chip, tool, operated, spread, place, offer), ENGINE, carbon, "estimate", system.id)
     made = with_deal(made, deal, today or datetime.now(UTC).date()) if deal else made
     short = () if made.fits else (_short(made),)

@@ -10,7 +10,7 @@ from steelyard.search.candidates import BLOCK
 from steelyard.search.pareto import Points, Rows, frontier
 from steelyard.search.reduce import Survivors
 from steelyard.search.world import Engine, Limits, World
-from steelyard.tables import Job, Layout, Offer, Prediction, join, take
+from steelyard.tables import Job, Layout, Prediction, join, take
 
 OBJECTIVES = ("time", "cost", "energy", "co2e")
 """Columns of `Market.points`: seconds, dollars, joules at the facility's meter, kilograms of operational CO2e."""
@@ -80,7 +80,7 @@ def predicted(
         take(join([one.stack for one in world.tools]), tool),
         take(join(world.policies), policy),
         take(join([one.site for one in world.places]), place),
-        Offer(np.array([one.usd_per_device_s for one in chosen])),
+        take(join([one.price for one in world.deals]), deal),
     )
 
 

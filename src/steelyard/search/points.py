@@ -12,7 +12,7 @@ from steelyard.search.intervals import Setting, intervals, memory_interval
 from steelyard.search.market import Market, objectives
 from steelyard.search.pareto import Points, Rows, knee
 from steelyard.search.world import Deal, Engine, World
-from steelyard.tables import Job, Layout, Offer, each, take
+from steelyard.tables import Job, Layout, each, take
 from steelyard.units import Array
 
 LABELS = ("cheapest", "fastest", "cleanest", "balanced")
@@ -49,7 +49,7 @@ def point(
         policy=world.policies[deal.policy],
         policy_log_sd=world.policy_log_sd[deal.policy],
         place=world.places[deal.place],
-        offer=Offer(deal.usd_per_device_s),
+        offer=deal.price,
     )
     made = judged(setting, engine, carbon, label, deal.system)
     return with_deal(made, deal, today)

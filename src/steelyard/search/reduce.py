@@ -4,15 +4,19 @@ r"""From all candidates to the few per chip, count and stack that any offer and 
 rest of the pipeline through two numbers of its step: its seconds :math:`t` and the joules :math:`e` that one
 accelerator draws while it trains. Wall time is :math:`T = a\,t + b`; IT energy is
 :math:`E = N\,(k\,e + T\,w_h + c\,t) + d`; with :math:`a, b, c, d, k, w_h \ge 0` that depend on operation (failures,
-reclaims, checkpoints) and on the chip, not on the layout. Money is :math:`N\,T\,p` at a price :math:`p`, facility
-energy :math:`E\,\mathrm{PUE}`, CO2e that times an intensity :math:`I`, all non-negative. So every objective is
-non-decreasing in :math:`(t, e)`, whatever the offer, the site and the purchase. A layout that another one beats in
+reclaims, checkpoints) and on the chip, not on the layout. Facility energy is :math:`F = E\,\mathrm{PUE}`, CO2e that
+times an intensity :math:`I`. Money is :math:`N\,p\,\max(T, \min(D, u\,T)) + s\,T + r\,F + m`: devices at a price
+:math:`p` under a commitment of :math:`D` seconds of which each used one pays for :math:`u` (none: :math:`D = 0`), storage
+:math:`s`, an electricity tariff :math:`r`, and what moving data costs, :math:`m`, all non-negative and none a matter of
+the layout. So every objective is non-decreasing in :math:`(t, e)`, whatever the offer, the site and the purchase.
+A layout that another one beats in
 both can therefore be dropped before offers and sites are looked at, and no point of the frontier over
 (time, money, energy, CO2e) is lost: the survivors of each (chip, count, stack) contain a layout at least as good in
 all four objectives for each dropped one. Stacks are kept apart only to say how much each would cost.
 
-Deals are cut the same way: of deals for the same chip, units and operation, one that another beats in price, PUE and
-PUE x intensity cannot appear on the frontier with any layout. An unknown figure counts as infinite here as there.
+Deals are cut the same way: of deals for the same chip, units and operation, one that another beats in every figure of
+its bill (the tariff times PUE), in PUE and in PUE x intensity cannot appear on the frontier with any layout. An unknown
+figure counts as infinite here as there.
 """
 
 from collections.abc import Iterable, Iterator
@@ -26,12 +30,12 @@ from steelyard.layout import size
 from steelyard.search.candidates import Batch
 from steelyard.search.pareto import Rows, frontier, grouped
 from steelyard.search.world import Engine, World
-from steelyard.tables import Job, Layout, Offer, Site, take
+from steelyard.tables import Job, Layout, Offer, Site, join, take
 
 NOWHERE = Site(1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
 """A site that leaves energy as it is: survivors are chosen before there is a site."""
 
-FREE = Offer(0.0)
+FREE = Offer.rent(0.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,13 +76,16 @@ def reduce(job: Job, world: World, engine: Engine, batch: Batch) -> Survivors:
 
 
 def best_deals(world: World, carbon: str) -> Rows:
-    """Return the deals that no other deal for the same machines beats in price, PUE and PUE x intensity."""
+    """Return the deals that no other deal for the same machines beats in every price, PUE and PUE x intensity."""
     pue, intensity = (
         np.array([getattr(world.places[deal.place].site, name) for deal in world.deals])
         for name in ("pue", f"{carbon}_kg_per_j")
     )
-    price = np.array([deal.usd_per_device_s for deal in world.deals])
-    figures = np.column_stack([price, pue, pue * intensity])
+    bill = join([deal.price for deal in world.deals])
+    price, tariff = np.asarray(bill.usd_per_device_s), np.asarray(bill.usd_per_facility_j)
+    power = np.where(tariff == 0, 0.0, tariff * pue)
+    beside = (bill.term_s, bill.term_per_use, bill.storage_usd_per_s, bill.moving_usd)
+    figures = np.column_stack([price, power, *beside, pue, pue * intensity])
     groups: dict[tuple[int, ...], list[int]] = {}
     for row, deal in enumerate(world.deals):
         if not np.isnan(price[row]):

@@ -73,6 +73,24 @@ class Deal:
     site: str = ""
     price_date: str = ""
     price_source: str = ""
+    term_s: float = 0.0  # commitment that is paid whether used or not
+    term_per_use: float = 1.0
+    usd_per_facility_j: float = 0.0  # electricity billed beside the devices
+    storage_usd_per_s: float = 0.0
+    moving_usd: float = 0.0
+    flags: tuple[str, ...] = ()  # what is doubtful or unknown about the price
+
+    @property
+    def price(self) -> Offer:
+        """What a run is billed for under this deal."""
+        return Offer(
+            self.usd_per_device_s,
+            self.term_s,
+            self.term_per_use,
+            self.usd_per_facility_j,
+            self.storage_usd_per_s,
+            self.moving_usd,
+        )
 
 
 @dataclass(frozen=True, slots=True)
