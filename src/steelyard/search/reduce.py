@@ -2,17 +2,16 @@ r"""From all candidates to the few per chip, count and stack that any offer and 
 
 **Why this is exact.** Fix the chip, the number of devices :math:`N` and how the run is operated. A layout enters the
 rest of the pipeline through two numbers of its step: its seconds :math:`t` and the joules :math:`e` that one
-accelerator draws while it trains. Wall time is :math:`T = a\,t + b`; IT energy is
-:math:`E = N\,(k\,e + T\,w_h + c\,t) + d`; with :math:`a, b, c, d, k, w_h \ge 0` that depend on operation (failures,
-reclaims, checkpoints) and on the chip, not on the layout. Facility energy is :math:`F = E\,\mathrm{PUE}`, CO2e that
-times an intensity :math:`I`. Money is :math:`N\,p\,\max(T, \min(D, u\,T)) + s\,T + r\,F + m`: devices at a price
-:math:`p` under a commitment of :math:`D` seconds of which each used one pays for :math:`u` (none: :math:`D = 0`), storage
-:math:`s`, an electricity tariff :math:`r`, and what moving data costs, :math:`m`, all non-negative and none a matter of
-the layout. So every objective is non-decreasing in :math:`(t, e)`, whatever the offer, the site and the purchase.
-A layout that another one beats in
-both can therefore be dropped before offers and sites are looked at, and no point of the frontier over
-(time, money, energy, CO2e) is lost: the survivors of each (chip, count, stack) contain a layout at least as good in
-all four objectives for each dropped one. Stacks are kept apart only to say how much each would cost.
+accelerator draws while it trains. Wall time is :math:`T = a\,t + b`; IT energy is :math:`E = N\,(k\,e + T\,w_h + c\,t)
++ d`; with :math:`a, b, c, d, k, w_h \ge 0` that depend on operation (failures, reclaims, checkpoints) and on the chip,
+not on the layout. Facility energy is :math:`F = E\,\mathrm{PUE}`, CO2e that times an intensity :math:`I`. Money is
+:math:`N\,p\,\max(T, \min(D, u\,T)) + s\,T + r\,F + m`: devices at a price :math:`p` under a commitment of :math:`D`
+seconds of which each used one pays for :math:`u` (none: :math:`D = 0`), storage :math:`s`, an electricity tariff
+:math:`r`, and what moving data costs, :math:`m`, all non-negative and none a matter of the layout. So every objective
+is non-decreasing in :math:`(t, e)`, whatever the offer, the site and the purchase. A layout that another one beats in
+both can therefore be dropped before offers and sites are looked at, and no point of the frontier over (time, money,
+energy, CO2e) is lost: the survivors of each (chip, count, stack) contain a layout at least as good in all four
+objectives for each dropped one. Stacks are kept apart only to say how much each would cost.
 
 Deals are cut the same way: of deals for the same chip, units and operation, one that another beats in every figure of
 its bill (the tariff times PUE), in PUE and in PUE x intensity cannot appear on the frontier with any layout. An unknown
