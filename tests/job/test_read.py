@@ -312,3 +312,54 @@ def test_a_file_cut_off_anywhere_is_a_job_or_one_message(end: int) -> None:
 
 def test_the_whole_job_survives_yaml() -> None:
     assert read_job(yaml.safe_load(WHOLE), NOW) == read_job(WHOLE, NOW)
+
+
+@pytest.mark.parametrize(
+    ("given", "batches"),
+    [
+        ({"global_batch_min": 256}, (512, 256)),
+        ({"global_batch_min": 1000}, (1000,)),
+        ({"global_batch_max": 2048}, (512, 1024, 2048)),
+        ({"global_batch_max": 100}, (100,)),
+        ({"global_batch_min": 128, "global_batch_max": 1024}, (512, 128, 256, 1024)),
+        ({"global_batch_min": "1M tokens", "global_batch_max": "2M tokens"}, (224, 128)),
+        ({"min_global_batch": "1M tokens", "max_global_batch": "1100000 tokens"}, (128,)),
+        ({"global_batch": 512, "global_batch_min": 256}, ()),
+        ({"global_batch": 512}, ()),
+    ],
+)
+def test_a_range_of_batches(given: dict[str, Any], batches: tuple[int, ...]) -> None:
+    spec = read_job({"model": "llama-3-8b", "tokens": "20B", **given})
+    assert spec.batches == batches
+    assert spec.batch_sequences == (batches or (512,))[0]
+    if batches:
+        assert any(text.startswith("global batch") and "the plan chooses" in text for text in spec.assumptions)
+
+
+@pytest.mark.parametrize(
+    ("given", "part"),
+    [
+        (
+            {"global_batch_min": 512, "global_batch_max": 256},
+            "min of 512 .* above global_batch_max of 256",
+        ),
+        ({"global_batch": 64, "global_batch_min": 256}, "64 sequences is outside its range"),
+        ({"global_batch_min": "900B tokens"}, "more than the job's 2e"),
+        ({"global_batch_min": "many"}, "many"),
+        ({"axes": "time,price"}, "unknown axis 'price'"),
+        ({"axes": ""}, "axes"),
+    ],
+)
+def test_a_bad_range_or_axis_is_named(given: dict[str, Any], part: str) -> None:
+    with pytest.raises(BadInput, match=part):
+        read_job({"model": "llama-3-8b", "tokens": "20B", **given})
+
+
+def test_an_option_for_the_range_takes_the_place_of_the_files_batch() -> None:
+    job = read_job({"model": "llama-3-8b", "tokens": "20B", "batch": 64}, global_batch_max=128)
+    assert job.batches == (128,)
+    assert with_overrides(job, global_batch=32).batches == ()
+
+
+def test_axes_keep_one_order() -> None:
+    assert read_job({"model": "llama-3-8b", "tokens": "20B"}, axes="co2e, Time").axes == ("time", "co2e")

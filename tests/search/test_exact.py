@@ -1,5 +1,8 @@
 """On small spaces the search equals trying everything."""
 
+import itertools
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -7,14 +10,19 @@ from hypothesis import strategies as st
 from tests.search.fakes import FAKE, JOB, world
 
 from steelyard.layout import BOUNDS, size, space
+from steelyard.search.batches import explored
 from steelyard.search.candidates import Z90, counts_of
 from steelyard.search.explore import explore
-from steelyard.search.market import bounds_of, objectives, within
+from steelyard.search.market import OBJECTIVES, Market, best, bounds_of, columns_of, objectives, within
 from steelyard.search.pareto import frontier
+from steelyard.search.points import of_layout, single
 from steelyard.search.world import Limits, World
+from steelyard.tables import Job, Layout
+
+AXES = st.sampled_from([axes for size in (1, 2, 3, 4) for axes in itertools.combinations(OBJECTIVES, size)])
 
 
-def everything(some: World, limits: Limits) -> np.ndarray:
+def everything(some: World, limits: Limits, job: Job = JOB) -> np.ndarray:
     """Return the objectives of every layout that fits, on every chip, stack, count and deal: no cut but memory."""
     counts = counts_of(some, limits)
     parts = [np.empty((0, 4))]
@@ -22,9 +30,9 @@ def everything(some: World, limits: Limits) -> np.ndarray:
         chip = some.chips[deal.chip]
         sold = [count for count in counts[deal.chip] if count % deal.unit == 0 and count <= deal.most]
         for tool in some.tools if sold else ():
-            layouts = space(JOB, sold, int(chip.machine.domain_devices), tool.capability, BOUNDS)
+            layouts = space(job, sold, int(chip.machine.domain_devices), tool.capability, BOUNDS)
             found = FAKE.predict(
-                JOB, layouts, chip.machine, chip.kernels, tool.stack, some.policies[deal.policy],
+                job, layouts, chip.machine, chip.kernels, tool.stack, some.policies[deal.policy],
                 some.places[deal.place].site, deal.price,
             )  # fmt: skip
             fits = found.memory.device_bytes * np.exp(Z90 * tool.memory_log_sd) <= chip.machine.memory_bytes
@@ -50,6 +58,7 @@ LIMITS = st.builds(
     co2e_max_kg=st.sampled_from([None, 50.0]),
     max_devices=st.sampled_from([4, 16]),
     counts=st.sampled_from([{}, {"chip-1": 4}]),
+    axes=AXES,
     layout=st.sampled_from([{}, {"tp": (1,)}, {"recompute": (2,)}, {"micro_batch": (1, 2), "offload": (0,)}]),
 )
 
@@ -62,8 +71,33 @@ def test_the_frontier_is_that_of_everything(seed, limits):
     priced = ~np.isnan(points[:, :2]).any(axis=1)  # an unknown bill (a tariff, no PUE) is never offered
     able = points[priced & within(points, bounds_of(limits))]
     found = explore(JOB, some, limits, FAKE, workers=1)
-    assert same(found.market.points[found.front], able[frontier(able)])
+    axes = list(columns_of(limits))
+    assert same(found.market.points[found.front][:, axes], able[:, axes][frontier(able[:, axes])])
     assert found.tally.considered >= found.tally.predicted >= np.unique(found.front).size
+
+
+@settings(max_examples=10, deadline=None)
+@given(seed=st.integers(0, 10**6), limits=LIMITS, batches=st.sampled_from([(16,), (8, 16, 24), (32, 12)]))
+def test_a_batch_that_may_be_chosen_is_as_if_each_were_planned(seed, limits, batches):
+    some = world(seed)
+    points = np.concatenate([everything(some, limits, replace(JOB, batch_sequences=float(one))) for one in batches])
+    priced = ~np.isnan(points[:, :2]).any(axis=1)
+    able = points[priced & within(points, bounds_of(limits))]
+    found = explored(JOB, batches, some, limits, FAKE)
+    axes = list(columns_of(limits))
+    assert same(found.market.points[found.front][:, axes], able[:, axes][frontier(able[:, axes])])
+    for row in found.front:
+        layout = single(found.market.layouts, int(row))
+        assert of_layout(JOB, layout).batch_sequences in batches
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2, 3])
+def test_of_equals_on_the_axes_the_least_in_the_rest_is_kept(axis):
+    points = np.array([[1.0, 9.0, 5.0, 7.0], [1.0, 2.0, 5.0, 7.0], [3.0, 2.0, 5.0, 7.0], [1.0, 2.0, np.nan, 7.0]])
+    points = points[:, np.argsort([axis, *(other for other in range(4) if other != axis)], kind="stable")]
+    none = np.zeros(4, dtype=np.intp)
+    found = Market(Layout(*[np.ones(4)] * len(Layout.__slots__)), none, none, none, points)
+    assert best(found, Limits(axes=(OBJECTIVES[axis],))).tolist() == [1]
 
 
 @pytest.mark.parametrize("seed", range(3))

@@ -131,3 +131,22 @@ def test_limits_bind_only_if_they_cost_something():
     loose = planned(some, replace(WIDE, deadline_s=cheapest.time_s.high * 2))
     held = next(point for point in loose.points if point.label == "cheapest")
     assert not any(text.startswith("deadline") for text in held.binds)
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize(
+    "axes", [("time",), ("cost",), ("time", "cost"), ("energy", "cost"), ("time", "energy", "co2e")]
+)
+def test_points_are_named_for_the_axes(seed, axes):
+    some = world(seed)
+    made = planned(some, replace(WIDE, axes=axes))
+    words = {"time": "fastest", "cost": "cheapest", "energy": "leanest", "co2e": "cleanest"}
+    wanted = {words[axis] for axis in axes if axis != "energy" or "co2e" not in axes}
+    labels = {point.label for point in made.points}
+    assert labels == wanted | ({"balanced"} if len(wanted) > 1 else set())
+    keys = {"time": "time_s", "cost": "cost_usd", "energy": "energy_j", "co2e": "co2e_kg"}
+    for axis in axes:
+        if words[axis] in labels:
+            point = next(point for point in made.points if point.label == words[axis])
+            known = [getattr(dot, keys[axis]) for dot in planned(some, WIDE).frontier]
+            assert getattr(point, keys[axis]).value == pytest.approx(np.nanmin(known))

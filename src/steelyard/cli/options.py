@@ -11,6 +11,8 @@ JOB_OPTIONS = (
     ("--tokens", "COUNT", "Tokens to train on: 20B, 300M, 1e9."),
     ("--sequence", "COUNT", "Tokens of one sequence."),
     ("--global-batch", "COUNT", "Sequences of one optimizer step; '4M tokens' counts tokens."),
+    ("--global-batch-min", "COUNT", "At least so many sequences (or '1M tokens') a step; the plan chooses."),
+    ("--global-batch-max", "COUNT", "At most so many sequences (or '8M tokens') a step; the plan chooses."),
     ("--precision", "NAME", "bf16, fp16, fp8, tf32, fp32 or bf16-pure."),
     ("--optimizer", "NAME", "adamw, adam8bit, lion, muon, adafactor, sgd ..."),
     ("--task", "NAME", "pretrain, continued_pretrain, full_ft, lora or qlora."),
@@ -19,10 +21,15 @@ JOB_OPTIONS = (
 OFFER_OPTIONS = (
     ("--regions", "LIST", "Places to consider: 'aws/us-*,gcp/europe-*'. Default: all."),
     ("--providers", "LIST", "Providers to consider: aws,gcp. Default: all."),
+    ("--deny-regions", "LIST", "Places to leave out: 'aws/cn-*'."),
+    ("--deny-providers", "LIST", "Providers to leave out: vast."),
+    ("--residency", "LIST", "Countries that it may run in: DE,FR; EU and EEA stand for their members."),
     ("--purchase", "LIST", "on-demand, spot or both. Default: on-demand."),
 )
 SPACE_OPTIONS = (
     ("--accelerators", "LIST", "Devices to consider: H100,H200:64,TPU-v5p. Default: all."),
+    ("--deny-accelerators", "LIST", "Devices to leave out: L4,A100*."),
+    ("--devices", "COUNT", "Exactly so many devices."),
     ("--max-devices", "COUNT", "At most so many devices."),
     *OFFER_OPTIONS,
 )
@@ -32,6 +39,7 @@ LIMIT_OPTIONS = (
     ("--co2e-max", "MASS", "At most so much CO2e: 500kg, 2t."),
     ("--energy-max", "ENERGY", "At most so much energy at the facility's meter: 10MWh."),
 )
+AXES_OPTIONS = (("--axes", "LIST", "What the frontier weighs: time,cost,energy,co2e or some of them. Default: all."),)
 
 
 CARBON_KINDS = ("location-gross", "location-net", "market", "marginal")

@@ -5,14 +5,23 @@ from typing import Any
 import click
 
 from steelyard.cli.local import behind, calibrated, said, told
-from steelyard.cli.options import CARBON, JOB_OPTIONS, LIMIT_OPTIONS, SPACE_OPTIONS, given_options, job_argument, read
+from steelyard.cli.options import (
+    AXES_OPTIONS,
+    CARBON,
+    JOB_OPTIONS,
+    LIMIT_OPTIONS,
+    SPACE_OPTIONS,
+    given_options,
+    job_argument,
+    read,
+)
 from steelyard.cli.progress import progress
 from steelyard.cli.say import json_option, say, tell
 
 
 @click.command(short_help="The exact frontier of time, money, energy and CO2e for a training job.")
 @job_argument
-@given_options(JOB_OPTIONS, LIMIT_OPTIONS, SPACE_OPTIONS)
+@given_options(JOB_OPTIONS, LIMIT_OPTIONS, SPACE_OPTIONS, AXES_OPTIONS)
 @CARBON
 @calibrated
 @json_option

@@ -8,7 +8,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from steelyard.errors import BadInput, nearest
 from steelyard.job import adapters, degrees, literals
-from steelyard.job.job_spec import OPTIMIZERS, PRECISIONS, PURCHASES, TASKS
+from steelyard.job.job_spec import AXES, OPTIMIZERS, PRECISIONS, PURCHASES, TASKS
 
 ALIASES = MappingProxyType(
     {
@@ -20,6 +20,8 @@ ALIASES = MappingProxyType(
         "batch": "global_batch",
         "global_batch_size": "global_batch",
         "max_carbon": "co2e_max",
+        "max_global_batch": "global_batch_max",
+        "min_global_batch": "global_batch_min",
     }
 )
 
@@ -45,6 +47,14 @@ def _one_of(what: str, words: tuple[str, ...]) -> BeforeValidator:
         return found[0]
 
     return _checked(read)
+
+
+def _axes(value: Any) -> tuple[str, ...]:
+    plain = [item.lower() for item in literals.globs(value)]
+    wrong = [item for item in plain if item not in AXES]
+    if wrong:
+        raise BadInput(f"unknown axis {wrong[0]!r}; nearest: {', '.join(nearest(wrong[0], AXES) or AXES)}")
+    return tuple(axis for axis in AXES if axis in plain)
 
 
 def _share(value: Any) -> float:
@@ -119,9 +129,16 @@ class JobFields(_Strict):
     optimizer: Annotated[str, _one_of("optimizer", OPTIMIZERS)] = "adamw"
     task: Annotated[str, _one_of("task", TASKS)] = "pretrain"
     lora: LoraFields = LoraFields()
+    global_batch_min: Annotated[tuple[str, int] | None, _checked(_batch)] = None
+    global_batch_max: Annotated[tuple[str, int] | None, _checked(_batch)] = None
     accelerators: Annotated[tuple[tuple[str, int | None], ...], _checked(literals.accelerators)] = ()
     regions: Globs = ()
     providers: Globs = ()
+    deny_accelerators: Globs = ()
+    deny_regions: Globs = ()
+    deny_providers: Globs = ()
+    residency: Globs = ()
+    axes: Annotated[tuple[str, ...], _checked(_axes)] = AXES
     devices: Whole | None = None
     max_devices: Whole | None = None
     by: Any = None  # read with the clock, by `read`

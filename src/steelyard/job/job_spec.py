@@ -14,6 +14,8 @@ from steelyard.units import Bytes, Joules, KgCo2e, Seconds, Usd
 
 TASKS = ("pretrain", "continued_pretrain", "full_ft", "lora", "qlora")
 PURCHASES = ("on-demand", "spot")
+AXES = ("time", "cost", "energy", "co2e")
+"""What a frontier may weigh: seconds, dollars, joules at the facility's meter, kilograms of operational CO2e."""
 
 PRECISIONS: Mapping[str, tuple[float, float, float]] = MappingProxyType(
     {
@@ -46,6 +48,12 @@ class JobSpec:
     accelerators: tuple[tuple[str, int | None], ...] = ()
     regions: tuple[str, ...] = ()
     providers: tuple[str, ...] = ()
+    deny_accelerators: tuple[str, ...] = ()
+    deny_regions: tuple[str, ...] = ()
+    deny_providers: tuple[str, ...] = ()
+    residency: tuple[str, ...] = ()  # countries, EU or EEA: where it may run
+    batches: tuple[int, ...] = ()  # global batches that the plan may choose from; (): only `batch_sequences`
+    axes: tuple[str, ...] = AXES  # what the frontier weighs
     devices: int | None = None
     max_devices: int | None = None
     deadline_s: Seconds | None = None

@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import Any
 
 from steelyard.errors import BadInput
-from steelyard.job import assume, describe, literals
+from steelyard.job import assume, batch_range, describe, literals
 from steelyard.job.fields import ALIASES, JobFields, PolicyFields, fields
 from steelyard.job.job_spec import JobSpec
 from steelyard.job.spec import ModelSpec
@@ -22,6 +22,15 @@ _DEFAULTS = MappingProxyType(
         "purchase": "purchase on-demand",
     }
 )
+_INSTEAD = MappingProxyType(
+    {
+        "global_batch": frozenset({"global_batch_min", "global_batch_max"}),
+        "global_batch_min": frozenset({"global_batch"}),
+        "global_batch_max": frozenset({"global_batch"}),
+    }
+)
+"""Fields of the file that an option takes the place of, besides its own."""
+
 _FILE = re.compile(r"[.](ya?ml|json)$", re.IGNORECASE)
 
 
@@ -39,7 +48,12 @@ def read_job(source: str | Path | Mapping[str, Any], now: dt.datetime | None = N
     given, folder, where = _given(source)
     for name, value in overrides.items():
         if value is not None:
-            given = {key: old for key, old in given.items() if ALIASES.get(str(key), str(key)) != name} | {name: value}
+            gone = {
+                name,
+                *(_INSTEAD.get(name, frozenset()) - {key for key, new in overrides.items() if new is not None}),
+            }
+            given = {key: old for key, old in given.items() if ALIASES.get(str(key), str(key)) not in gone}
+            given[name] = value
     read = fields(given, where)
     return _job(read, given, folder, now or dt.datetime.now().astimezone())
 
@@ -87,6 +101,7 @@ def _job(read: JobFields, given: Mapping[str, Any], folder: Path, now: dt.dateti
     sequence_tokens, why = (read.sequence, "") if read.sequence else assume.sequence(model)
     _check_positions(model, sequence_tokens)
     batch, because = _batch(read, model, sequence_tokens)
+    batches, among = batch_range.choices(read, batch, sequence_tokens)
     adapted = read.task in {"lora", "qlora"}
     if "lora" in read.model_fields_set and not adapted:
         raise BadInput(f"lora is given but task is {read.task}; write task: lora or task: qlora")
@@ -97,7 +112,8 @@ def _job(read: JobFields, given: Mapping[str, Any], folder: Path, now: dt.dateti
         model=model,
         tokens=read.tokens,
         sequence_tokens=sequence_tokens,
-        batch_sequences=batch,
+        batch_sequences=batches[0] if batches else batch,
+        batches=batches,
         precision=read.precision,
         optimizer=read.optimizer,
         task=read.task,
@@ -106,6 +122,11 @@ def _job(read: JobFields, given: Mapping[str, Any], folder: Path, now: dt.dateti
         accelerators=read.accelerators,
         regions=read.regions,
         providers=read.providers,
+        deny_accelerators=read.deny_accelerators,
+        deny_regions=read.deny_regions,
+        deny_providers=read.deny_providers,
+        residency=read.residency,
+        axes=read.axes,
         devices=read.devices,
         max_devices=read.max_devices,
         deadline_s=None if read.by is None else literals.deadline(read.by, now),
@@ -116,7 +137,7 @@ def _job(read: JobFields, given: Mapping[str, Any], folder: Path, now: dt.dateti
         stack=read.stack,
         layout=read.layout,
         policy=MappingProxyType(_policy(read.policy)),
-        assumptions=tuple(filter(None, (why, because, *said))),
+        assumptions=tuple(filter(None, (why, among or because, *said))),
         given=MappingProxyType({**given, "model": _absolute(read.model, folder)}),
     )
 

@@ -12,7 +12,7 @@ from steelyard.search.world import Limits, World
 from steelyard.tables import StepTime
 from steelyard.units import HOUR_S, KWH_J
 
-COLUMN = {"cheapest": 1, "fastest": 0, "cleanest": 3}
+COLUMN = {"cheapest": 1, "fastest": 0, "leanest": 2, "cleanest": 3}
 """The objective that a label is about."""
 
 LIMITS = ("deadline", "budget", "energy limit", "CO2e limit")
@@ -105,7 +105,7 @@ def _best(found: Market, rows: Rows, column: int) -> int | None:
 def _lost(found: Market, winner: int, loser: int, column: int, world: World) -> str:
     ratio = found.points[loser, column] / found.points[winner, column]
     what = ("slower", "dearer", "more energy", "more CO2e")[column]
-    words = {0: _time_words, 1: _cost_words, 3: _carbon_words}[column](found, winner, loser, world)
+    words = (_time_words, _cost_words, _energy_words, _carbon_words)[column](found, winner, loser, world)
     if ratio < SAME:
         return f"{_name(found, loser, world)}: the same within half a percent ({_value(found, loser, column)})"
     size = f"{ratio - 1:.0%}" if ratio < 3 else f"{ratio:.1f} times"
@@ -129,6 +129,14 @@ def _time_words(found: Market, winner: int, loser: int, world: World) -> list[st
     if devices[winner] != devices[loser]:
         words.append(f"there are {devices[loser]:.0f} devices, not {devices[winner]:.0f}")
     return words
+
+
+def _energy_words(found: Market, winner: int, loser: int, world: World) -> list[str]:
+    watts = [found.points[row, 2] / found.points[row, 0] for row in (winner, loser)]
+    return [
+        f"it draws {_change(watts[0], watts[1])} power",
+        f"it takes {_change(found.points[winner, 0], found.points[loser, 0])} time",
+    ]
 
 
 def _carbon_words(found: Market, winner: int, loser: int, world: World) -> list[str]:

@@ -9,7 +9,7 @@ import numpy as np
 from steelyard.search.answer import Counts, Plan, Relaxation, Rival
 from steelyard.search.candidates import Candidates, Tally
 from steelyard.search.explain import binds, rivals
-from steelyard.search.market import Market, best, bounds_of, market, pooled, within
+from steelyard.search.market import Market, best, bounds_of, columns_of, market, pooled, within
 from steelyard.search.pareto import Rows
 from steelyard.search.points import dots, named, point
 from steelyard.search.reduce import best_deals, survivors
@@ -67,7 +67,7 @@ def answer(
             said.assumptions, said.notes,
         )  # fmt: skip
     day = today or datetime.now(UTC).date()
-    rows = named(found.market.points, found.front)
+    rows = named(found.market.points, found.front, columns_of(limits))
     points, lost = [], list[Rival]()
     for label, row in rows.items():
         made = point(job, world, engine, limits.carbon, found.market, row, label, day)

@@ -10,6 +10,7 @@ from steelyard.catalog.capabilities import FALLBACK, capabilities, capability, p
 from steelyard.errors import BadInput, UnknownName
 from steelyard.job import JobSpec
 from steelyard.run import reclaims_per_s
+from steelyard.search.offers import allowed, check_conflicts, none_left
 from steelyard.search.world import Chip, Deal, Limits, Place, Tool, World
 from steelyard.tables import Kernels, Machine, Policy, Site
 from steelyard.units import DAY_S
@@ -101,10 +102,11 @@ def _hashable(value: float) -> float:
 
 def world(spec: JobSpec, catalog: facts.Catalog) -> World:
     """Return the chips, stacks, deals and sites that a job allows; an error where it allows none."""
-    offers = _offers(spec, catalog)
+    check_conflicts(spec, catalog)
+    offers = allowed(spec, catalog)
     able = [row for row in offers if facts.supports(catalog.accelerators[row.accelerator], width(spec.precision))]
     if not able:
-        raise BadInput(_no_offer(spec, catalog, offers))
+        raise BadInput(none_left(spec, catalog, offers))
     builder = _Builder(spec, catalog)
     sold = [(row, purchase) for purchase in spec.purchase for row in able if purchase in row.prices]
     deals = tuple(builder.deal(row, how) for row, how in sold if how not in row.quarantine)
@@ -237,31 +239,7 @@ def limits_of(spec: JobSpec, most: int) -> Limits:
         max_devices=spec.max_devices or most,
         counts={facts.load().accelerator(name).id: count for name, count in spec.accelerators if count is not None},
         layout=spec.layout,
-    )
-
-
-def _offers(spec: JobSpec, catalog: facts.Catalog) -> tuple[facts.Offer, ...]:
-    names = [name for name, _ in spec.accelerators]
-    rows = catalog.offers_of(names, spec.regions, "", quarantined=True)
-    known = {row.provider for row in catalog.offers}
-    for provider in spec.providers:
-        if provider not in known:
-            raise UnknownName("provider", provider, sorted(known))
-    return tuple(row for row in rows if not spec.providers or row.provider in spec.providers)
-
-
-def _no_offer(spec: JobSpec, catalog: facts.Catalog, offers: Sequence[facts.Offer]) -> str:
-    names = ", ".join(name for name, _ in spec.accelerators) or "any accelerator"
-    if offers:
-        return (
-            f"nothing offered of {names} has a dense {spec.precision} peak in the catalog; try --precision bf16 or fp16"
-        )
-    where = f" in {', '.join(spec.regions)}" if spec.regions else ""
-    who = f" from {', '.join(spec.providers)}" if spec.providers else ""
-    sold = ", ".join(sorted({row.accelerator for row in catalog.offers})[:8])
-    return (
-        f"no offer of {names}{where}{who} in the catalog; drop a filter, or judge a configuration without a price: "
-        f"steelyard estimate --on. Offered are: {sold} …"
+        axes=spec.axes,
     )
 
 

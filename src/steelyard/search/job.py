@@ -14,6 +14,7 @@ from steelyard.job import JobSpec, table
 from steelyard.layout import parse
 from steelyard.report.figures import COUNT, amount
 from steelyard.search.answer import Plan, Point, Relaxation
+from steelyard.search.batches import explored
 from steelyard.search.explain import waits
 from steelyard.search.explore import Found, Said, answer, explore
 from steelyard.search.inputs import chip_of, limits_of, place_of, policy_of, tools_for, world
@@ -29,7 +30,10 @@ ENGINE = Engine(pipeline.predict, memory)
 USUAL_MOST = 1024
 """Devices up to which a plan looks when nobody says and the deadline does not ask for more."""
 
-FILTERS = ("accelerators", "regions", "providers", "devices", "max_devices", "layout", "stack")
+FILTERS = (
+    "accelerators", "regions", "providers", "deny_accelerators", "deny_regions", "deny_providers", "residency",
+    "devices", "max_devices", "layout", "stack",
+)  # fmt: skip
 FREE: Mapping[str, Any] = {"devices": None, "max_devices": None, "layout": {}, "stack": None}
 """What a filter is when it filters nothing; an empty tuple for the rest."""
 
@@ -43,7 +47,7 @@ def plan(spec: JobSpec, progress: Progress | None = None, carbon: str = "locatio
     job = table(spec)
     allowed = world(spec, facts.load())
     limits = replace(limits_of(spec, most_devices(spec, job, allowed)), carbon=carbon)
-    found = explore(job, allowed, limits, ENGINE, progress)
+    found = explored(job, spec.batches, allowed, limits, ENGINE, progress)
     made = answer(job, allowed, limits, ENGINE, found, said(spec, limits, allowed))
     if made.feasible:
         return made
@@ -94,7 +98,7 @@ def _feasible(spec: JobSpec, carbon: str) -> Found | None:
     except BadInput:
         return None
     limits = replace(limits_of(spec, most_devices(spec, job, allowed)), carbon=carbon)
-    return explore(job, allowed, limits, ENGINE)
+    return explored(job, spec.batches, allowed, limits, ENGINE)
 
 
 def estimate(

@@ -107,7 +107,20 @@ def within(points: Points, bounds: Points) -> NDArray[np.bool_]:
     return inside
 
 
+def columns_of(limits: Limits) -> tuple[int, ...]:
+    """Return the columns of `Market.points` that the frontier weighs."""
+    return tuple(OBJECTIVES.index(axis) for axis in limits.axes)
+
+
 def best(found: Market, limits: Limits) -> Rows:
-    """Return the rows of the exact frontier over time, money, energy and CO2e within the limits."""
+    """Return the rows of the exact frontier over the axes within the limits.
+
+    Of rows that are equal on the axes, the one that is least in what is not weighed, in the order of the objectives.
+    """
     rows = np.flatnonzero(within(found.points, bounds_of(limits)))
-    return rows[frontier(found.points[rows])]
+    axes = columns_of(limits)
+    aside = [column for column in range(len(OBJECTIVES)) if column not in axes]
+    if aside:
+        known = np.where(np.isnan(found.points), np.inf, found.points)
+        rows = rows[np.lexsort([known[rows, column] for column in reversed(aside)])]
+    return np.sort(rows[frontier(found.points[rows][:, axes])])

@@ -15,24 +15,29 @@ from steelyard.search.world import Deal, Engine, World
 from steelyard.tables import Job, Layout, each, take
 from steelyard.units import Array
 
-LABELS = ("cheapest", "fastest", "cleanest", "balanced")
-KNEE = (0, 1, 3)
-"""Objectives that the balanced point weighs: time, money and CO2e. Energy is left out: on one site it is CO2e again."""
+LABELS = ("cheapest", "fastest", "leanest", "cleanest", "balanced")
+LEAST = {"cheapest": (1, 0, 3, 2), "fastest": (0, 1, 3, 2), "leanest": (2, 1, 0, 3), "cleanest": (3, 1, 0, 2)}
+"""Objectives that a label makes least, the first one first; the others decide between equals."""
 
 
-def named(points: Points, front: Rows) -> dict[str, int]:
-    """Return the row of each label on the frontier; no row is cleanest where no carbon is known.
+def named(points: Points, front: Rows, axes: tuple[int, ...] = (0, 1, 2, 3)) -> dict[str, int]:
+    """Return the row of each label on the frontier: one for each axis, and the knee.
 
-    Balanced is the knee: the row nearest to the best time, money and CO2e at once, each on a logarithmic axis from its
-    best to its worst on the frontier, among the rows where all three are known (time and money where none is).
+    Leanest, the least energy, is named where CO2e is no axis: on one site they are the same. No row is leanest or
+    cleanest where none is known. Balanced is the knee: the row nearest to the best of all axes at once, each on a
+    logarithmic scale from its best to its worst on the frontier, among the rows where all are known (time and money
+    where none is). Energy counts in it only where CO2e does not. With a single axis there is no knee.
     """
     values = points[front]
-    found = {"cheapest": _least(values, (1, 0, 3)), "fastest": _least(values, (0, 1, 3))}
-    if not np.isnan(values[:, 3]).all():
-        found["cleanest"] = _least(values, (3, 1, 0))
-    known = np.flatnonzero(~np.isnan(values[:, KNEE]).any(axis=1))
-    usable = known if known.size else np.arange(front.size)
-    found["balanced"] = int(usable[knee(values[usable][:, KNEE])])
+    weighed = tuple(axis for axis in axes if axis != 2 or 3 not in axes)
+    found = {}
+    for label, order in LEAST.items():
+        if order[0] in weighed and not np.isnan(values[:, order[0]]).all():
+            found[label] = _least(values, order)
+    if len(weighed) > 1:
+        known = np.flatnonzero(~np.isnan(values[:, weighed]).any(axis=1))
+        usable = known if known.size else np.arange(front.size)
+        found["balanced"] = int(usable[knee(values[usable][:, weighed])])
     return {label: int(front[found[label]]) for label in LABELS if label in found}
 
 
@@ -42,7 +47,7 @@ def point(
     """Return one row as a point."""
     deal = world.deals[found.deal[row]]
     setting = Setting(
-        job=job,
+        job=of_layout(job, single(found.layouts, row)),
         layout=single(found.layouts, row),
         chip=world.chips[found.chip[row]],
         tool=world.tools[found.tool[row]],
@@ -53,6 +58,16 @@ def point(
     )
     made = judged(setting, engine, carbon, label, deal.system)
     return with_deal(made, deal, today)
+
+
+def of_layout(job: Job, layout: Layout) -> Job:
+    """Return the job with the global batch that a layout runs.
+
+    >>> layout = Layout(*[2.0] * len(Layout.__slots__))
+    >>> of_layout(Job(*[1.0] * len(Job.__slots__)), layout).batch_sequences
+    8.0
+    """
+    return replace(job, batch_sequences=layout.dp * layout.micro_batch * layout.micro_batches)
 
 
 def judged(setting: Setting, engine: Engine, carbon: str, label: str, system: str) -> Point:

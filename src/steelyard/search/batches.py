@@ -1,0 +1,58 @@
+"""A global batch that the plan may choose: one search a batch, one frontier over all of them.
+
+A layout knows its own batch: replicas x micro-batch x micro-batches. So the rows of several searches lie in one market,
+and each row is judged with the job that its layout makes of it (`points.of_layout`).
+"""
+
+from collections.abc import Sequence
+from dataclasses import fields, replace
+
+import numpy as np
+
+from steelyard.search.candidates import Tally
+from steelyard.search.explore import Found, explore
+from steelyard.search.market import Market, best
+from steelyard.search.world import Engine, Limits, Progress, World
+from steelyard.tables import Job, Layout
+from steelyard.units import Array
+
+
+def explored(
+    job: Job, batches: Sequence[int], world: World, limits: Limits, engine: Engine, progress: Progress | None = None
+) -> Found:
+    """Return the exact frontier over every batch allowed; none given: over the job's own."""
+    if not batches:
+        return explore(job, world, limits, engine, progress)
+    parts = []
+    for place, batch in enumerate(batches):
+        tick = _part(progress, place, len(batches)) if progress else None
+        parts.append(explore(replace(job, batch_sequences=float(batch)), world, limits, engine, tick))
+    market = joined([part.market for part in parts])
+    return Found(market, best(market, limits), _sum([part.tally for part in parts]))
+
+
+def joined(parts: Sequence[Market]) -> Market:
+    """Return several markets as one."""
+    layouts = Layout(**{name: _end_to_end([getattr(p.layouts, name) for p in parts]) for name in Layout.__slots__})
+    return Market(
+        layouts,
+        *(np.concatenate([getattr(part, name) for part in parts]) for name in ("chip", "tool", "deal", "points")),
+    )
+
+
+def _end_to_end(columns: Sequence[Array]) -> Array:
+    return np.concatenate([np.asarray(column, dtype=float) for column in columns])
+
+
+def _part(progress: Progress, place: int, parts: int) -> Progress:
+    """Return the progress of one of several searches of about equal size."""
+    return lambda done, total: progress(done + place * total, parts * total)
+
+
+def _sum(tallies: Sequence[Tally]) -> Tally:
+    nearest = min(tallies, key=lambda tally: tally.nearest_fit)
+    made = Tally(nearest_fit=nearest.nearest_fit, nearest_text=nearest.nearest_text)
+    for field in fields(Tally):
+        if not field.name.startswith("nearest"):
+            setattr(made, field.name, sum(getattr(tally, field.name) for tally in tallies))
+    return made
