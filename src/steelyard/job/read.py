@@ -31,6 +31,12 @@ _INSTEAD = MappingProxyType(
 )
 """Fields of the file that an option takes the place of, besides its own."""
 
+_AS_READ = (
+    "accelerators", "regions", "providers", "deny_accelerators", "deny_regions", "deny_providers", "residency", "axes",
+    "devices", "max_devices", "purchase", "stack", "layout",
+)  # fmt: skip
+"""Fields of a job that are what was read."""
+
 _FILE = re.compile(r"[.](ya?ml|json)$", re.IGNORECASE)
 
 
@@ -119,23 +125,11 @@ def _job(read: JobFields, given: Mapping[str, Any], folder: Path, now: dt.dateti
         task=read.task,
         lora_rank=read.lora.rank if adapted else 0,
         lora_targets=read.lora.targets if adapted else (),
-        accelerators=read.accelerators,
-        regions=read.regions,
-        providers=read.providers,
-        deny_accelerators=read.deny_accelerators,
-        deny_regions=read.deny_regions,
-        deny_providers=read.deny_providers,
-        residency=read.residency,
-        axes=read.axes,
-        devices=read.devices,
-        max_devices=read.max_devices,
+        **{name: getattr(read, name) for name in _AS_READ},
         deadline_s=None if read.by is None else literals.deadline(read.by, now),
         budget_usd=read.budget,
         co2e_max_kg=read.co2e_max,
         energy_max_j=read.energy_max,
-        purchase=read.purchase,
-        stack=read.stack,
-        layout=read.layout,
         policy=MappingProxyType(_policy(read.policy)),
         assumptions=tuple(filter(None, (why, among or because, *said))),
         given=MappingProxyType({**given, "model": _absolute(read.model, folder)}),
