@@ -16,6 +16,7 @@ VERBS = {
     "explain": "One plan taken apart: every term with its formula, source and catalog rows.",
     "catalog": "What is known of accelerators, systems, models, offers and sites, with sources.",
     "calibrate": "Your own measured runs, so that later predictions are right on your machines.",
+    "audit": "A published claim taken apart: which factor is off, and by how much.",
     "validate": "How right the predictions are, against published runs.",
 }
 

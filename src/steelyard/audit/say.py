@@ -1,0 +1,70 @@
+"""Quantities in words: a value in SI in the unit that people use for it."""
+
+import math
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+
+from steelyard.report.figures import (
+    COUNT,
+    ENERGY,
+    FLOP_RATE,
+    MASS,
+    POWER,
+    TIME,
+    VOLUME,
+    Ladder,
+    amount,
+    dollars,
+    number,
+)
+from steelyard.units import HOUR_S, KWH_J
+
+_LADDERS: Mapping[str, Ladder] = MappingProxyType(
+    {
+        "energy": ENERGY,
+        "energy_it": ENERGY,
+        "energy_facility": ENERGY,
+        "co2e": MASS,
+        "net_co2e": MASS,
+        "water": VOLUME,
+        "speed": FLOP_RATE,
+        "tokens": COUNT,
+        "parameters": COUNT,
+        "active_parameters": COUNT,
+        "wall": TIME,
+        "power": POWER,
+        "power_facility": POWER,
+    }
+)
+
+
+def say(quantity: str, value: float | None, digits: int = 4) -> str:
+    """Return a value in SI as people write it.
+
+    >>> say("device_time", 2.52e10), say("co2e", 284019.0), say("intensity", 0.431 / 3.6e6), say("power", 208.0)
+    ('7,000,000 device-hours', '284.0 t', '0.4310 kg/kWh', '208.0 W')
+    """
+    if value is None or not math.isfinite(value):
+        return "unknown"
+    if quantity in _LADDERS:
+        return amount(value, _LADDERS[quantity], digits)
+    write = _FORMS.get(quantity)
+    return write(value, digits) if write else number(value, digits)
+
+
+_FORMS: Mapping[str, Callable[[float, int], str]] = MappingProxyType(
+    {
+        "device_time": lambda value, digits: f"{number(value / HOUR_S, digits)} device-hours",
+        "intensity": lambda value, digits: f"{number(value * KWH_J, digits)} kg/kWh",
+        "net_intensity": lambda value, digits: f"{number(value * KWH_J, digits)} kg/kWh",
+        "wue_onsite": lambda value, digits: f"{number(value * KWH_J * 1e3, digits)} L/kWh",
+        "wue_offsite": lambda value, digits: f"{number(value * KWH_J * 1e3, digits)} L/kWh",
+        "money": lambda value, _digits: dollars(value),
+        "price": lambda value, _digits: f"${number(value * HOUR_S, 3)}/h",
+        "utilisation": lambda value, _digits: f"{100 * value:.1f} %",
+        "flop": lambda value, _digits: f"{value:.3g} FLOP",
+        "throughput": lambda value, digits: f"{number(value, digits)}/s",
+        "throughput_per_device": lambda value, digits: f"{number(value, digits)}/s a device",
+        "count": lambda value, _digits: f"{value:,.0f} devices",
+    }
+)

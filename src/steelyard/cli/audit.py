@@ -1,0 +1,50 @@
+"""`steelyard audit`: what a published claim says, factor by factor."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from steelyard.cli.say import json_option, say, tell
+
+if TYPE_CHECKING:
+    from steelyard.audit import Claim
+
+
+@click.command(short_help="A published claim taken apart: which factor is off, and by how much.")
+@click.argument("claim", metavar="CLAIM|CASE")
+@click.option("--against", metavar="FILE", help="Another account of the same run: the factors between the two.")
+@click.option("--html", type=click.Path(path_type=Path), metavar="FILE", help="Write a page with the waterfall.")
+@json_option
+def audit(claim: str, against: str | None, html: Path | None, as_json: bool) -> None:
+    """Check what a paper, model card, blog or bill states of one run, and say what cannot be.
+
+    CLAIM is a YAML or JSON file, or the name of a case of the book: strubell-nas. Every check shows its arithmetic; the
+    verdict is consistent, plausible, doubtful, impossible or not enough stated.
+    """
+    from steelyard.audit import audited, mapping
+    from steelyard.report.encode import plain
+
+    stated, other = claims(claim)
+    other = claims(against)[0] if against else other
+    found = plain(mapping(audited(stated, other)))
+    if html is not None:
+        from steelyard.report.audit_html import page
+
+        html.write_text(page(found), encoding="utf-8")
+    if as_json:
+        tell(found)
+        return
+    from steelyard.report.audit import audit as paper
+
+    say(paper(found))
+
+
+def claims(name: str) -> "tuple[Claim, Claim | None]":
+    """Return the claim of a file, or a case of the book with the account that it is held against."""
+    from steelyard.audit import book, read
+
+    if not Path(name).suffix and not Path(name).exists():
+        case = book.case(name)
+        return case.claim, case.against
+    return read(name), None
