@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass, field, fields
 from math import isfinite
 from pathlib import Path
 
+from steelyard.catalog.profile import Profile
 from steelyard.catalog.read import fitted
 from steelyard.catalog.schema import Fitted
 from steelyard.errors import BadCatalog
@@ -32,12 +33,14 @@ class Layer:
 
     kernels: Mapping[Key, Fitted] = field(default_factory=dict)
     stacks: Mapping[Key, Fitted] = field(default_factory=dict)
+    profiles: tuple[Profile, ...] = field(default=(), kw_only=True)  # hourly intensities
 
     def __or__(self, over: "Layer") -> "Layer":
-        return Layer({**self.kernels, **over.kernels}, {**self.stacks, **over.stacks})
+        kernels, stacks = {**self.kernels, **over.kernels}, {**self.stacks, **over.stacks}
+        return Layer(kernels, stacks, profiles=(*over.profiles, *self.profiles))
 
     def __bool__(self) -> bool:
-        return bool(self.kernels or self.stacks)
+        return bool(self.kernels or self.stacks or self.profiles)
 
 
 EMPTY = Layer()
@@ -119,7 +122,7 @@ def read_one(where: Path, label: str) -> Layer:
     except (OSError, ValueError, KeyError, TypeError) as error:
         message = f"{path}: not a calibration ({error!r}); calibrate again, or: steelyard calibrate --forget {label}"
         raise BadCatalog(message) from error
-    return Layer(**tables)
+    return Layer(tables["kernels"], tables["stacks"])
 
 
 def write(where: Path, label: str, layer: Layer) -> Path:

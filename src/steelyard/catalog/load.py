@@ -7,6 +7,7 @@ from pathlib import Path
 
 from steelyard.catalog import layer, quarantine, query, read
 from steelyard.catalog.layer import EMPTY, Layer
+from steelyard.catalog.profile import Profile
 from steelyard.catalog.schema import Accelerator, Facts, Fitted, Interruption, Offer, Site, Source, System
 from steelyard.errors import BadCatalog
 
@@ -104,6 +105,19 @@ class Catalog:
     def stacks(self) -> Mapping[tuple[str, str, str], Fitted]:
         """Fitted time and memory figures of software stacks by (entity, precision, quantity)."""
         return {**self._fitted("stacks", "stacks_memory"), **self.local.stacks}
+
+    def profiles_of(self, places: Sequence[str]) -> Mapping[str, Profile]:
+        """Return the hourly profile of each kind, of the nearest of these places that has one.
+
+        >>> load().profiles_of(["country/FR"])
+        {}
+        """
+        found: dict[str, Profile] = {}
+        for place in places:
+            for one in self.local.profiles:
+                if one.place == place:
+                    found.setdefault(one.quantity, one)
+        return found
 
     def accelerator(self, name: str) -> Accelerator:
         """Return the accelerator of a name or alias; UnknownName carries the nearest ones."""

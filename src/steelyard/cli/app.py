@@ -14,6 +14,7 @@ VERBS = {
     "plan": "The exact frontier of time, money, energy and CO2e for a training job.",
     "estimate": "One pinned configuration: where its seconds, bytes, joules and dollars go.",
     "explain": "One plan taken apart: every term with its formula, source and catalog rows.",
+    "when": "The hours to run in: now, at the best start, or paused and resumed.",
     "catalog": "What is known of accelerators, systems, models, offers and sites, with sources.",
     "calibrate": "Your own measured runs, so that later predictions are right on your machines.",
     "audit": "A published claim taken apart: which factor is off, and by how much.",

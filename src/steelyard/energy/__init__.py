@@ -2,5 +2,15 @@
 
 from steelyard.energy.boundaries import accelerator_j, energy, facility_j, host_j
 from steelyard.energy.published import busy_device_s, inference_j, strubell_j
+from steelyard.energy.waiting import held_w
 
-__all__ = ["accelerator_j", "busy_device_s", "energy", "facility_j", "host_j", "inference_j", "strubell_j"]
+__all__ = [
+    "accelerator_j",
+    "busy_device_s",
+    "energy",
+    "facility_j",
+    "held_w",
+    "host_j",
+    "inference_j",
+    "strubell_j",
+]

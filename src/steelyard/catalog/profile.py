@@ -1,0 +1,152 @@
+"""Hourly grid intensity: the usual day of each month, or a series with dates (measured or forecast).
+
+A file of profiles is a CSV with a value an hour, in UTC: columns `kg_per_kwh` and either `month` (1-12) and `hour`
+(0-23), all 288 of them, or `time` (ISO 8601, hour after hour). `place` and `quantity` (`location_gross`, an average, or
+`marginal`) say what it is of; without them it is an average of whatever place it is used for. None is shipped: the ones
+at hand are share-alike (docs/decisions/0003). A user brings a file, or refreshes from a live source.
+"""
+
+import csv
+import datetime as dt
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+
+from steelyard.errors import BadInput
+from steelyard.units import HOUR_S, KWH_J, Array
+
+QUANTITIES = ("location_gross", "marginal")
+MONTHS, HOURS = 12, 24
+COLUMNS = ("place", "quantity", "month", "hour", "time", "kg_per_kwh", "source", "checked", "note")
+"""What a file of refreshed profiles holds; a month and hour, or a time, is left empty."""
+
+FORMS = "columns: kg_per_kwh and either month and hour (UTC) or time (ISO 8601, UTC); optional: place, quantity"
+HOUR = dt.timedelta(hours=1)
+
+Row = Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Profile:
+    """Intensity by the hour, of one kind, in one place, in UTC."""
+
+    place: str  # empty: of whatever place it is used for
+    quantity: str
+    kg_per_j: Array  # twelve months of 24 hours, or a series
+    first: dt.datetime | None  # hour of the series' first value; None: the usual day of each month
+    source: str
+    checked: str
+
+    @property
+    def mean_kg_per_j(self) -> float:
+        """The mean over the year (months weighed by their days), or over the series."""
+        if self.first is not None:
+            return float(self.kg_per_j.mean())
+        days = [31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31]
+        return float(np.average(self.kg_per_j.mean(axis=1), weights=days))
+
+    @property
+    def yearly(self) -> bool:
+        """Whether it is the usual day of each month, which holds at any date."""
+        return self.first is None
+
+    def hours(self, start: dt.datetime, count: int) -> Array:
+        """Return the intensity of so many hours from the one that holds `start`; BadInput where it does not reach.
+
+        >>> usual = Profile("", "marginal", np.arange(288.0).reshape(12, 24), None, "", "")
+        >>> usual.hours(dt.datetime(2027, 1, 31, 22, 30, tzinfo=dt.UTC), 4)
+        array([22., 23., 24., 25.])
+        """
+        begin = hour_of(start)
+        if self.first is None:
+            times = [begin + HOUR * step for step in range(count)]
+            found: Array = self.kg_per_j[[time.month - 1 for time in times], [time.hour for time in times]]
+            return found
+        offset = round((begin - self.first).total_seconds() / HOUR_S)
+        if offset < 0 or offset + count > self.kg_per_j.size:
+            last = self.first + HOUR * self.kg_per_j.size
+            raise BadInput(
+                f"the hourly profile of {self.place or 'the place'} runs from {self.first:%Y-%m-%d %H:%M} to "
+                f"{last:%Y-%m-%d %H:%M} UTC, the job may run from {begin:%Y-%m-%d %H:%M} to "
+                f"{begin + HOUR * count:%Y-%m-%d %H:%M}; give an earlier deadline (--by) or the usual day of each month"
+            )
+        return self.kg_per_j[offset : offset + count]
+
+
+def hour_of(moment: dt.datetime) -> dt.datetime:
+    """Return the hour that a moment lies in, in UTC; a moment without a zone is UTC.
+
+    >>> hour_of(dt.datetime.fromisoformat("2027-01-13T12:40+01:00")).isoformat()
+    '2027-01-13T11:00:00+00:00'
+    """
+    zoned = moment.replace(tzinfo=dt.UTC) if moment.tzinfo is None else moment.astimezone(dt.UTC)
+    return zoned.replace(minute=0, second=0, microsecond=0)
+
+
+def read(path: Path) -> tuple[Profile, ...]:
+    """Return the profiles of a file: one for each place and quantity that it names."""
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as lines:
+            rows = list(csv.DictReader(lines))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise BadInput(f"{path}: not a file of hourly profiles ({error}); {FORMS}") from error
+    try:
+        return made(rows)
+    except (KeyError, TypeError, ValueError) as error:
+        raise BadInput(f"{path}: {error.args[0] if error.args else error!r}; {FORMS}") from error
+
+
+def made(rows: Iterable[Row]) -> tuple[Profile, ...]:
+    """Return the profiles that rows spell out; ValueError where they are not whole.
+
+    >>> rows = [{"time": f"2027-01-13T{hour:02}:00Z", "kg_per_kwh": "0.36"} for hour in (6, 7)]
+    >>> [(one.quantity, one.kg_per_j * 3.6e6) for one in made(rows)]
+    [('location_gross', array([0.36, 0.36]))]
+    """
+    groups: dict[tuple[str, str], list[Row]] = {}
+    for row in rows:
+        groups.setdefault((row.get("place") or "", row.get("quantity") or QUANTITIES[0]), []).append(row)
+    if not groups:
+        raise ValueError("no rows")
+    return tuple(_profile(place, quantity, found) for (place, quantity), found in groups.items())
+
+
+def _profile(place: str, quantity: str, rows: list[Row]) -> Profile:
+    if quantity not in QUANTITIES:
+        raise ValueError(f"quantity {quantity!r} is none of {', '.join(QUANTITIES)}")
+    dated = bool(rows[0].get("time"))
+    values = {(_time(row) if dated else _month_hour(row)): _kg_per_j(row) for row in rows}
+    if len(values) != len(rows):
+        raise ValueError(f"{place or 'the file'} gives an hour twice")
+    keys = sorted(values)
+    where = (rows[0].get("source") or "", rows[0].get("checked") or "")
+    array = np.array([values[key] for key in keys])
+    if not dated:
+        if len(keys) != MONTHS * HOURS:
+            raise ValueError(f"{place or 'the file'} has {len(keys)} of the {MONTHS * HOURS} hours of twelve months")
+        return Profile(place, quantity, array.reshape(MONTHS, HOURS), None, *where)
+    gaps = [later for earlier, later in pairwise(keys) if later - earlier != HOUR]  # type: ignore[operator]
+    if gaps:
+        raise ValueError(f"the hour before {gaps[0]} is missing")
+    return Profile(place, quantity, array, keys[0], *where)  # type: ignore[arg-type]  # dated
+
+
+def _time(row: Row) -> dt.datetime:
+    return hour_of(dt.datetime.fromisoformat(row["time"]))
+
+
+def _month_hour(row: Row) -> tuple[int, int]:
+    month, hour = int(row["month"]), int(row["hour"])
+    if not (1 <= month <= MONTHS and 0 <= hour < HOURS):
+        raise ValueError(f"month {month}, hour {hour}: months are 1-12, hours 0-23")
+    return month, hour
+
+
+def _kg_per_j(row: Row) -> float:
+    value = float(row["kg_per_kwh"])
+    if not 0 <= value < 5:
+        raise ValueError(f"kg_per_kwh {value}: no grid's intensity (kilograms, not grams)")
+    return value / KWH_J
