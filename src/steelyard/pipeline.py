@@ -1,11 +1,25 @@
 """The composition: the only module that knows all rooms."""
 
+from dataclasses import fields, replace
+
 from steelyard.carbon import carbon
 from steelyard.energy import energy
 from steelyard.money import money
 from steelyard.run import draw
 from steelyard.step import memory, time
-from steelyard.tables import Job, Kernels, Layout, Machine, Offer, Policy, Prediction, Site, Stack
+from steelyard.tables import (
+    Draw,
+    Job,
+    Kernels,
+    Layout,
+    Machine,
+    Offer,
+    Policy,
+    Prediction,
+    Site,
+    Stack,
+    StepMemory,
+)
 from steelyard.workload import workload
 
 
@@ -32,3 +46,16 @@ def predict(
         carbon=carbon(drawn, used, site, machine, policy),
         money=money(drawn, used, offer),
     )
+
+
+def floor(job: Job, layout: Layout, machine: Machine, kernels: Kernels, stack: Stack, policy: Policy) -> Draw:
+    """Return what a run draws at least, however its states are sharded or offloaded, if it recomputes no less.
+
+    A step without the traffic of data parallelism and without the update. No sharding and no offload enters any other
+    part of a step, and more recomputation takes more of the others together, so every such layout takes as many
+    seconds, and its devices as many joules while they train. `tests/search/test_bounds.py` holds the rooms to it.
+    """
+    step = time(job, workload(job), layout, machine, kernels, stack)
+    rest = replace(step, dp_s=0.0, optimizer_s=0.0, total_s=step.total_s - step.dp_s - step.optimizer_s)
+    nothing = StepMemory(**{field.name: 0.0 for field in fields(StepMemory)})
+    return draw(job, rest, nothing, layout, machine, kernels, policy)

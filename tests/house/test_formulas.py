@@ -18,6 +18,9 @@ NOT_FORMULAS = {
     "layout.literal.text_of": WRITTEN,
     "layout.reason.sentence": WRITTEN,
     "layout.valid.problem": "names the reason why a layout is invalid",
+    "layout.space.frames": SEARCHED,
+    "layout.space.offloads": SEARCHED,
+    "layout.space.shardings": SEARCHED,
     "layout.space.size": SEARCHED,
     "layout.space.space": SEARCHED,
 }

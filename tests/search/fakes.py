@@ -13,6 +13,7 @@ from steelyard.money import money
 from steelyard.run import draw
 from steelyard.search.world import Chip, Deal, Engine, Place, Tool, World
 from steelyard.tables import (
+    Draw,
     Job,
     Kernels,
     Layout,
@@ -30,11 +31,24 @@ JOB = pretraining(gpt(4, 256, 4), 1024, 16, tokens=1e9)
 STACKS = ("megatron-core", "fsdp2", "deepspeed")
 
 
+FRAME = ("devices", "tp", "pp", "vpp", "cp", "dp", "micro_batch")
+SHARDING = ("zero", "shard_devices")
+NOISE = 0.1
+
+
 def mixed(layout: Layout, seed: float) -> Any:
-    """Return a number from 0.5 to 1.5 that looks random and depends on every degree but recompute and offload."""
-    names = ("devices", "tp", "pp", "vpp", "cp", "dp", "zero", "shard_devices", "micro_batch")
+    """Return a number around 1 that looks random and depends on every degree but recompute and offload."""
+    return framed(layout, seed) * (1 + NOISE * _sine(layout, SHARDING, seed))
+
+
+def framed(layout: Layout, seed: float) -> Any:
+    """Return its part that sharding has no hand in: from 0.5 to 1.5."""
+    return 1 + 0.5 * _sine(layout, FRAME, seed)
+
+
+def _sine(layout: Layout, names: tuple[str, ...], seed: float) -> Any:
     total = sum((k + 1.37) * np.sqrt(getattr(layout, name)) for k, name in enumerate(names))
-    return 1 + 0.5 * np.sin(12.9898 * total + seed)
+    return np.sin(12.9898 * total + seed)
 
 
 def fake_memory(job: Job, layout: Layout, machine: Machine, stack: Stack) -> StepMemory:
@@ -65,7 +79,19 @@ def fake_predict(
     return Prediction(step, peak, drawn, used, carbon(drawn, used, site, machine, policy), money(drawn, used, offer))
 
 
-FAKE = Engine(fake_predict, fake_memory)
+def fake_floor(
+    job: Job, layout: Layout, machine: Machine, kernels: Kernels, stack: Stack, policy: Policy
+) -> Draw:
+    """The least that noise and offload leave of a frame's step."""
+    work = 6e15 / (layout.devices * machine.peak_flop_per_s)
+    least = work * (1 - NOISE)
+    gemm = least * framed(layout, stack.base_bytes) * (1 + 0.2 * layout.recompute) * kernels.time_scale
+    waiting = least * framed(layout, stack.base_bytes + 1) - 0.1 * work * np.abs(np.sin(7.3 * layout.tp))
+    step = filled(StepTime, gemm_s=gemm, dp_s=waiting, total_s=gemm + waiting)
+    return draw(job, step, filled(StepMemory), layout, machine, kernels, policy)
+
+
+FAKE = Engine(fake_predict, fake_memory, fake_floor)
 
 
 def chip(name: str, peak: float, memory: float, domain: float, vendor: str = "NVIDIA") -> Chip:

@@ -11,7 +11,8 @@ from tests.search.fakes import FAKE, JOB, world
 
 from steelyard.layout import BOUNDS, size, space
 from steelyard.search.batches import explored
-from steelyard.search.candidates import Z90, counts_of
+from steelyard.search.candidates import Z90
+from steelyard.search.family import counts_of
 from steelyard.search.explore import explore
 from steelyard.search.market import OBJECTIVES, Market, best, bounds_of, columns_of, objectives, within
 from steelyard.search.pareto import frontier

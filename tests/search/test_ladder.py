@@ -52,4 +52,4 @@ def test_memory_does_not_depend_on_the_machine():
 def test_lightest_keeps_the_least_recomputation_of_each_offload_mode():
     fits = np.array([[False, True, False, True], [True, True, False, False], [True, False, True, False]])
     expected = [[False, True, False, True], [True, False, False, False], [False, False, True, False]]
-    assert lightest(fits.reshape(-1), (3, 4)).reshape(3, 4).tolist() == expected
+    assert lightest(fits.reshape(3, 2, 2)).reshape(3, 4).tolist() == expected

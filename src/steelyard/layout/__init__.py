@@ -2,7 +2,21 @@
 
 from steelyard.layout.literal import parse, text_of
 from steelyard.layout.reason import Reason, sentence
-from steelyard.layout.space import BOUNDS, Bounds, size, space
+from steelyard.layout.space import BOUNDS, Bounds, Shardings, frames, offloads, shardings, size, space
 from steelyard.layout.valid import problem
 
-__all__ = ["BOUNDS", "Bounds", "Reason", "parse", "problem", "sentence", "size", "space", "text_of"]
+__all__ = [
+    "BOUNDS",
+    "Bounds",
+    "Reason",
+    "Shardings",
+    "frames",
+    "offloads",
+    "parse",
+    "problem",
+    "sentence",
+    "shardings",
+    "size",
+    "space",
+    "text_of",
+]

@@ -1,13 +1,13 @@
 """Every valid layout of a job on some numbers of devices, as one table of arrays."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from steelyard.catalog.capabilities import Capability
-from steelyard.tables import Job, Layout
+from steelyard.tables import Job, Layout, take
 from steelyard.units import Count
 
 Columns = dict[str, NDArray[np.int64]]
@@ -41,9 +41,8 @@ BOUNDS = Bounds(
 def space(job: Job, devices: Sequence[int], domain_devices: int, capability: Capability, bounds: Bounds) -> Layout:
     """Return all valid layouts of a job on each of the given numbers of devices.
 
-    Degrees are crossed one after another, and each crossing is filtered at once: tp over powers of two that suit the
-    heads, pp over the divisors of the devices, cp and ep over powers of two, the micro-batch over powers of two that
-    divide a replica's share of the batch, interleaving where it divides, then sharding, recomputation and offload.
+    `frames`, each in every way to shard, recompute and offload that the stack knows; recomputation and, innermost,
+    offload in rising order.
 
     Args:
         job: what is trained; scalars
@@ -55,20 +54,94 @@ def space(job: Job, devices: Sequence[int], domain_devices: int, capability: Cap
     Source: the axes are those of 2104.04473 (tp, pp, dp, interleaving, micro-batch), 2205.05198 (sp, recompute),
         1910.02054 (ZeRO), 2304.11277 (HSDP), 2309.14509 and 2310.01889 (sequence splits), 2101.03961 (ep).
     """
+    kinds = frames(job, devices, domain_devices, capability, bounds)
+    ways = shardings(kinds, domain_devices, capability)
+    modes = len(capability.recompute) * len(offloads(capability))
+    each = take(kinds, np.repeat(ways.frame, modes))
+    return replace(
+        each,
+        zero=np.repeat(ways.zero, modes),
+        shard_devices=np.repeat(ways.shard_devices, modes),
+        recompute=np.tile(np.repeat(np.array(capability.recompute, float), len(offloads(capability))), ways.frame.size),
+        offload=np.tile(np.array(offloads(capability), float), ways.frame.size * len(capability.recompute)),
+        flash=np.ones(ways.frame.size * modes),
+    )
+
+
+def frames(job: Job, devices: Sequence[int], domain_devices: int, capability: Capability, bounds: Bounds) -> Layout:
+    """Return the degrees and batches of all valid layouts: sharding, recomputation and offload at their least.
+
+    Degrees are crossed one after another, and each crossing is filtered at once: tp over powers of two that suit the
+    heads, pp over the divisors of the devices, cp and ep over powers of two, the micro-batch over powers of two that
+    divide a replica's share of the batch, interleaving where it divides. Frames are in the order of their devices.
+
+    Args:
+        job: what is trained; scalars
+        devices: numbers of devices
+        domain_devices: devices joined by fast links, which bound tp
+        capability: what the software stack supports
+        bounds: the edges of the space
+
+    Source: those of `space`.
+    """
     model = job.architecture
     columns: Columns = {"devices": np.array(sorted(set(devices)), dtype=np.int64)}
     columns = _degrees(columns, job, domain_devices, capability, bounds)
     columns = _batches(columns, job, bounds)
     columns = _chunks(columns, int(model.layers), capability, bounds)
     columns = _experts(columns, int(model.experts), capability)
-    columns = _shards(columns, domain_devices, capability)
-    columns = _cross(columns, "recompute", capability.recompute)
-    columns = _cross(columns, "offload", (0, 1) if capability.offload else (0,))
     columns["sp"] = ((columns["tp"] > 1) & capability.sp).astype(np.int64)
     columns["sp"] *= job.sequence_tokens % (columns["cp"] * columns["tp"]) == 0
-    columns["flash"] = np.ones_like(columns["tp"])
     columns["stage_layers"] = -(-int(model.layers) // columns["pp"])
-    return Layout(**{name: column.astype(np.float64) for name, column in columns.items()})
+    columns["shard_devices"] = columns["dp"] * columns["cp"]
+    columns["zero"] = np.full_like(columns["tp"], min(capability.zero))
+    columns["recompute"] = np.full_like(columns["tp"], min(capability.recompute))
+    numbers = {name: column.astype(np.float64) for name, column in columns.items()}
+    return Layout(**numbers, offload=0.0, flash=1.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Shardings:
+    """Ways to shard some frames: the frame of each, its ZeRO stage and the ranks of its shard group."""
+
+    frame: NDArray[np.intp]
+    zero: NDArray[np.float64]
+    shard_devices: NDArray[np.float64]
+
+
+def shardings(kinds: Layout, domain_devices: int, capability: Capability) -> Shardings:
+    """Return every way in which a stack can shard each of some frames, in the order of the frames.
+
+    Args:
+        kinds: frames
+        domain_devices: devices joined by fast links, which make the smaller shard group of HSDP
+        capability: what the software stack supports
+
+    Source: Rajbhandari et al. 2020, arXiv 1910.02054 (ZeRO); Zhao et al. 2023, arXiv 2304.11277 (HSDP).
+    """
+    ranks, stages = np.asarray(kinds.dp * kinds.cp).astype(np.int64), np.asarray(kinds.pp)
+    columns: Columns = {"devices": np.arange(ranks.size)}
+    columns = _cross(columns, "zero", capability.zero)
+    frame, zero = columns["devices"], columns["zero"]
+    lone = (ranks[frame] == 1) & (zero > capability.zero[0])
+    columns = _keep(columns, ~lone & ((stages[frame] == 1) | (zero <= capability.zero_most_with_pp)))
+    columns = _cross(columns, "hybrid", (0, 1) if capability.hsdp else (0,))
+    frame, zero, hybrid = columns["devices"], columns["zero"], columns["hybrid"]
+    inside = np.maximum(domain_devices // np.asarray(kinds.tp).astype(np.int64), 1)[frame]
+    whole = ranks[frame]
+    smaller = (zero > 0) & (inside > 1) & (inside < whole) & (whole % inside == 0)
+    kept = np.flatnonzero((hybrid == 0) | smaller)
+    shard = np.where(hybrid == 1, np.minimum(inside, whole), whole)
+    return Shardings(frame[kept], zero[kept].astype(np.float64), shard[kept].astype(np.float64))
+
+
+def offloads(capability: Capability) -> tuple[int, ...]:
+    """Return the ways to offload that a stack knows, in rising order.
+
+    Args:
+        capability: what the software stack supports
+    """
+    return (0, 1) if capability.offload else (0,)
 
 
 def size(layout: Layout) -> int:
@@ -117,19 +190,6 @@ def _experts(columns: Columns, experts: int, capability: Capability) -> Columns:
     eps = [ep for ep in _powers(max(1, experts)) if ep == 1 or (capability.ep and experts % ep == 0)]
     columns = _cross(columns, "ep", eps)
     return _keep(columns, columns["dp"] * columns["cp"] * columns["tp"] % columns["ep"] == 0)
-
-
-def _shards(columns: Columns, domain_devices: int, capability: Capability) -> Columns:
-    columns = _cross(columns, "zero", capability.zero)
-    ranks, zero = columns["dp"] * columns["cp"], columns["zero"]
-    lone = (ranks == 1) & (zero > capability.zero[0])
-    columns = _keep(columns, ~lone & ((columns["pp"] == 1) | (zero <= capability.zero_most_with_pp)))
-    columns = _cross(columns, "hybrid", (0, 1) if capability.hsdp else (0,))
-    ranks, hybrid = columns["dp"] * columns["cp"], columns.pop("hybrid")
-    inside = np.maximum(domain_devices // columns["tp"], 1)
-    columns["shard_devices"] = np.where(hybrid == 1, np.minimum(inside, ranks), ranks)
-    smaller = (columns["zero"] > 0) & (inside > 1) & (inside < ranks) & (ranks % inside == 0)
-    return _keep(columns, (hybrid == 0) | smaller)
 
 
 def _cross(columns: Columns, name: str, values: Sequence[int]) -> Columns:

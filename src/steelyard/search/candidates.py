@@ -1,4 +1,4 @@
-"""Every layout that fits, for each chip and stack: enumerated once for a fast domain, then cut by memory.
+"""What memory leaves of a family of layouts, chip by chip.
 
 Two cuts, both exact:
 
@@ -10,31 +10,17 @@ Two cuts, both exact:
 """
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from steelyard.layout import BOUNDS, Bounds, size, space
-from steelyard.search.world import Chip, Engine, Limits, Tool, World
-from steelyard.tables import Job, Layout, take
+from steelyard.search.family import BLOCK, Family, Indices, Mask, Search, asked_of
+from steelyard.search.pareto import Points
+from steelyard.units import GIB_BYTES
 
 Z90 = 1.6448536269514722
 """Standard normal quantile at 95%: a 90% interval reaches so many standard deviations to each side."""
-
-BLOCK = 32768
-"""Rows that are judged at once: the arrays of one block stay in the cache."""
-
-
-@dataclass(frozen=True, slots=True)
-class Sheet:
-    """All layouts of one stack on one size of fast domain, with the bytes each needs."""
-
-    layouts: Layout
-    high_bytes: NDArray[np.float64]  # upper end of the interval
-    steps: tuple[int, int]  # recompute modes and offload modes: the two innermost axes of the rows
 
 
 @dataclass(slots=True)
@@ -44,143 +30,156 @@ class Tally:
     considered: int = 0
     out_of_memory: int = 0
     dominated: int = 0  # needlessly recomputing
+    bounded: int = 0  # in a frame that its bound rules out
     predicted: int = 0
-    nearest_fit: float = math.inf  # least memory needed over memory there is, of all candidates
+    nearest_fit: float = math.inf  # least memory needed over memory there is; 0: something fits
     nearest_text: str = ""
 
-    def add(self, considered: int, fitting: int, kept: int) -> None:
-        """Count one chip and stack."""
-        self.considered += considered
-        self.out_of_memory += considered - fitting
-        self.dominated += fitting - kept
-        self.predicted += kept
+    def add(self, other: "Tally") -> None:
+        """Count what another tally counted."""
+        for name in ("considered", "out_of_memory", "dominated", "bounded", "predicted"):
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+        if other.nearest_fit < self.nearest_fit:
+            self.nearest_fit, self.nearest_text = other.nearest_fit, other.nearest_text
 
 
 @dataclass(frozen=True, slots=True)
-class Batch:
-    """Candidates of one chip and one stack, ready to be predicted."""
+class Pairs:
+    """Chips and frames: the rows of each that fit and recompute no more than they must."""
 
-    chip: int
-    tool: int
-    layouts: Layout
+    rows: Indices  # of the family; those of one pair follow each other
+    chip: Indices  # of each pair
+    frame: Indices
+    start: Indices  # where its rows begin
+    stop: Indices
+    recompute: Points  # the least of its rows
 
+    @property
+    def count(self) -> int:
+        """How many pairs there are."""
+        return int(self.chip.size)
 
-@dataclass(slots=True)
-class Candidates:
-    """All candidates of a job in a world, sheet by sheet."""
-
-    job: Job
-    world: World
-    limits: Limits
-    engine: Engine
-    bounds: Bounds = BOUNDS
-    tally: Tally = field(default_factory=Tally)
-    sheets: dict[tuple[int, int, tuple[int, ...]], Sheet] = field(default_factory=dict)
-
-    def batches(self) -> Iterator[Batch]:
-        """Yield what is worth predicting, a chip and a stack at a time, in blocks."""
-        counts = counts_of(self.world, self.limits)
-        union = self._union(counts)
-        for chip, numbers in enumerate(self.world.chips):
-            for tool in self.world.tools_of.get(numbers.vendor, ()):
-                if counts[chip]:
-                    yield from self._of(chip, tool, counts[chip], union[_domain(numbers)])
-
-    def _union(self, counts: Sequence[Sequence[int]]) -> Mapping[int, tuple[int, ...]]:
-        found: dict[int, set[int]] = {}
-        for chip, wanted in zip(self.world.chips, counts, strict=True):
-            found.setdefault(_domain(chip), set()).update(wanted)
-        return {domain: tuple(sorted(wanted)) for domain, wanted in found.items()}
-
-    def _of(self, chip: int, tool: int, counts: Sequence[int], union: tuple[int, ...]) -> Iterator[Batch]:
-        machine = self.world.chips[chip].machine
-        sheet = self._sheet(_domain(self.world.chips[chip]), tool, union)
-        asked = np.isin(sheet.layouts.devices, counts)
-        fits = asked & (sheet.high_bytes <= machine.memory_bytes)
-        rows = np.flatnonzero(lightest(fits, sheet.steps))
-        self._count(sheet, asked, fits, rows.size, self.world.chips[chip])
-        for start in range(0, rows.size, BLOCK):
-            yield Batch(chip, tool, take(sheet.layouts, rows[start : start + BLOCK]))
-
-    def _sheet(self, domain: int, tool: int, counts: tuple[int, ...]) -> Sheet:
-        key = (domain, tool, counts)
-        if key not in self.sheets:
-            self.sheets[key] = sheet(self.job, self.world.tools[tool], domain, counts, self)
-        return self.sheets[key]
-
-    def _count(self, sheet: Sheet, asked: Any, fits: Any, kept: int, chip: Chip) -> None:
-        self.tally.add(int(asked.sum()), int(fits.sum()), kept)
-        if not asked.any() or fits.any():
-            self.tally.nearest_fit = 0.0 if fits.any() else self.tally.nearest_fit
-            return
-        row = int(np.argmin(np.where(asked, sheet.high_bytes, np.inf)))
-        ratio = float(sheet.high_bytes[row] / chip.machine.memory_bytes)
-        if ratio < self.tally.nearest_fit:
-            self.tally.nearest_fit = ratio
-            need, has = sheet.high_bytes[row] / 2**30, chip.machine.memory_bytes / 2**30
-            self.tally.nearest_text = (
-                f"{take(sheet.layouts, row).devices:.0f} × {chip.accelerator} comes closest: {need:.0f} GiB a device "
-                f"(upper end) where there are {has:.0f}"
-            )
+    def expand(self, some: Indices) -> tuple[Indices, Indices]:
+        """Return, for every candidate of some pairs, its pair and its row of the family."""
+        length = self.stop[some] - self.start[some]
+        pair = np.repeat(some, length)
+        offset = np.arange(pair.size) - np.repeat(np.cumsum(length) - length, length)
+        return pair, self.rows[self.start[pair] + offset]
 
 
-def sheet(job: Job, tool: Tool, domain: int, counts: Sequence[int], candidates: Candidates) -> Sheet:
-    """Return all layouts of a stack on one size of fast domain with the memory each needs."""
-    layouts = space(job, counts, domain, tool.capability, candidates.bounds)
-    steps = (len(tool.capability.recompute), 2 if tool.capability.offload else 1)
-    allowed = np.ones(size(layouts), dtype=bool)
-    for name, values in candidates.limits.layout.items():
-        allowed &= np.isin(getattr(layouts, name), values)
-    keep = np.flatnonzero(allowed.reshape(-1, steps[0] * steps[1]).any(axis=1).repeat(steps[0] * steps[1]))
-    layouts = take(layouts, keep)
-    high = np.empty(keep.size)
-    machine = candidates.world.chips[0].machine
-    for start in range(0, keep.size, BLOCK):
-        part = slice(start, start + BLOCK)
-        found = candidates.engine.memory(job, take(layouts, part), machine, tool.stack).device_bytes
-        high[part] = found
+def fitting(search: Search, family: Family) -> tuple[Pairs, Tally]:
+    """Return the pairs of a chip and a frame of which something fits, and the count of what went."""
+    high = needs(search, family)
+    frames = _Frames(family, high)
+    tally, made, held = Tally(), [], 0
+    kinds: dict[tuple[int, float], _Fitting] = {}
+    for chip, asked in asked_of(search, family).items():
+        machine = search.world.chips[chip].machine
+        key = (int(machine.domain_devices), float(machine.memory_bytes))
+        if key not in kinds:
+            kinds[key] = _Fitting(frames, *key, held)
+            held += kinds[key].rows.size
+        made.append(kinds[key].pairs(chip, asked, tally))
+        if asked.any():
+            _nearest(search, chip, frames, asked, tally)
+    if not made:
+        made = [_Fitting(frames, 0, 0.0, 0).pairs(0, np.zeros(family.domain.size, dtype=bool), tally)]
+    rows = [kind.rows for kind in kinds.values()] or [np.empty(0, dtype=np.intp)]
+    columns = [np.concatenate(column) for column in zip(*made, strict=True)]
+    return Pairs(np.concatenate(rows), *columns), tally
+
+
+def needs(search: Search, family: Family) -> Points:
+    """Return the bytes that each row of a family needs, at the upper end of its interval; infinite where not allowed.
+
+    Axes: recompute, offload, ways to shard.
+    """
+    tool, machine = search.world.tools[family.tool], search.world.chips[0].machine
+    ways = family.ways.frame.size
+    high = np.empty((*family.allowed.shape, ways))
+    step = max(1, BLOCK // family.modes)
+    for start in range(0, ways, step):
+        stop = min(start + step, ways)
+        some = family.grid(start, stop)
+        high[..., start:stop] = search.engine.memory(search.job, some, machine, tool.stack).device_bytes
     high *= math.exp(Z90 * tool.memory_log_sd)
-    return Sheet(layouts, np.where(allowed[keep], high, np.inf), steps)
+    high[~family.allowed] = np.inf
+    return high
 
 
-def lightest(fits: NDArray[np.bool_], steps: tuple[int, int]) -> NDArray[np.bool_]:
-    """Return which fitting rows could not recompute less and still fit.
+def lightest(fits: Mask) -> Mask:
+    """Return which fitting rows could not recompute less and still fit; axes: recompute, offload, way to shard.
 
-    Rows run over recompute modes and, innermost, offload modes, both in rising order.
-
-    >>> lightest(np.array([False, True, True, True, False, True]), (3, 2))
-    array([False,  True,  True, False, False, False])
+    >>> lightest(np.array([[[False, True], [True, True]], [[True, True], [False, True]]])).astype(int)
+    array([[[0, 1],
+            [1, 1]],
+           [[1, 0],
+            [0, 0]]])
     """
-    table = fits.reshape(-1, *steps)
-    lower = np.logical_or.accumulate(table, axis=1)
-    first = table.copy()
-    first[:, 1:, :] &= ~lower[:, :-1, :]
-    return first.reshape(-1)
+    first = fits.copy()
+    for mode in range(1, fits.shape[0]):
+        first[mode] &= ~fits[:mode].any(axis=0)
+    return first
 
 
-def counts_of(world: World, limits: Limits) -> list[tuple[int, ...]]:
-    """Return the numbers of devices to try on each chip: 1, 2, 3, 4, 6, 8, 12 … units of what its deals sell."""
-    found: list[set[int]] = [set() for _ in world.chips]
-    for deal in {(deal.chip, deal.unit, deal.most) for deal in world.deals}:
-        chip, unit, most = deal
-        found[chip].update(steps_of(unit, min(most, limits.max_devices)))
-    asked = [limits.counts.get(chip.accelerator, limits.devices) for chip in world.chips]
-    exact = {(chip, count) for chip, count in enumerate(asked) if count is not None}
-    for chip, count in exact:
-        sold = any(deal.chip == chip and count % deal.unit == 0 and count <= deal.most for deal in world.deals)
-        found[chip] = {count} if sold else set()
-    return [tuple(sorted(counts)) for counts in found]
+class _Frames:
+    """A family with the memory it needs, and what is asked of it more than once."""
+
+    def __init__(self, family: Family, high: Points) -> None:
+        self.family, self.high = family, high
+        starts = np.searchsorted(family.ways.frame, np.arange(family.domain.size))
+        least = high.min(axis=(0, 1))
+        self.least = np.minimum.reduceat(least, starts) if least.size else least  # bytes, of each frame
+        self.rows = family.rows()
+
+    def ways(self, domain: int) -> slice:
+        """Return the ways to shard on one size of fast domain."""
+        low, high = np.searchsorted(self.family.domain, [domain, domain + 1])
+        start, stop = np.searchsorted(self.family.ways.frame, [low, high])
+        return slice(int(start), int(stop))
 
 
-def steps_of(unit: int, most: int) -> list[int]:
-    """Return a unit's multiples by powers of two, and by three times them, up to a bound.
+class _Fitting:
+    """What fits into one size of memory on one size of fast domain: chips that share both share this."""
 
-    >>> steps_of(8, 100)
-    [8, 16, 24, 32, 48, 64, 96]
-    """
-    powers = [unit << exponent for exponent in range(max(most // unit, 0).bit_length())]
-    return sorted(count for count in {*powers, *(3 * power for power in powers)} if count <= most)
+    def __init__(self, frames: _Frames, domain: int, memory_bytes: float, held: int) -> None:
+        family, part = frames.family, frames.ways(domain)
+        fits = frames.high[..., part] <= memory_bytes
+        light = np.flatnonzero(np.moveaxis(lightest(fits), 2, 0))
+        self.held, self.total = held, frames.rows
+        self.rows: Indices = light + part.start * family.modes
+        frame = family.ways.frame[self.rows // family.modes]
+        self.start = np.flatnonzero(np.r_[True, frame[1:] != frame[:-1]]) if frame.size else np.empty(0, dtype=np.intp)
+        self.stop = np.append(self.start[1:], frame.size) if frame.size else self.start
+        self.frame = frame[self.start]
+        again = np.array(family.recompute, dtype=float)[self.rows % family.modes // len(family.offload)]
+        self.recompute = np.minimum.reduceat(again, self.start) if frame.size else again
+        fit = fits.sum(axis=(0, 1))
+        self.fit = np.bincount(family.ways.frame[part], weights=fit, minlength=family.domain.size)
+
+    def pairs(self, chip: int, asked: Mask, tally: Tally) -> tuple[Indices, Indices, Indices, Indices, Points]:
+        """Return the pairs of one chip, and count what it loses."""
+        some = np.flatnonzero(asked[self.frame])
+        start, stop = self.start[some] + self.held, self.stop[some] + self.held
+        considered, fit = int(self.total[asked].sum()), int(self.fit[asked].sum())
+        tally.considered += considered
+        tally.out_of_memory += considered - fit
+        tally.dominated += fit - int((stop - start).sum())
+        return np.full(some.size, chip), self.frame[some], start, stop, self.recompute[some]
 
 
-def _domain(chip: Chip) -> int:
-    return int(chip.machine.domain_devices)
+def _nearest(search: Search, chip: int, frames: _Frames, asked: Mask, tally: Tally) -> None:
+    """Note the candidate that comes closest to fitting, while nothing fits."""
+    least = np.where(asked, frames.least, np.inf)
+    frame = int(np.argmin(least))
+    named = search.world.chips[chip]
+    ratio = float(least[frame] / named.machine.memory_bytes)
+    if ratio <= 1:
+        tally.nearest_fit, tally.nearest_text = 0.0, ""
+    elif ratio < tally.nearest_fit:
+        devices = float(np.asarray(frames.family.frames.devices)[frame])
+        tally.nearest_fit = ratio
+        tally.nearest_text = (
+            f"{devices:.0f} × {named.accelerator} comes closest: {least[frame] / GIB_BYTES:.0f} GiB a device "
+            f"(upper end) where there are {named.machine.memory_bytes / GIB_BYTES:.0f}"
+        )

@@ -1,18 +1,21 @@
 """The plan: candidates, cuts, frontier, named points; or what to relax where nothing is feasible."""
 
 import os
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 
 import numpy as np
 
 from steelyard.search.answer import Counts, Plan, Relaxation, Rival
-from steelyard.search.candidates import Candidates, Tally
+from steelyard.search.candidates import Tally
 from steelyard.search.explain import binds, rivals
+from steelyard.search.family import Family, Search, considered, families
 from steelyard.search.market import Market, best, bounds_of, columns_of, market, pooled, within
 from steelyard.search.pareto import Rows
 from steelyard.search.points import dots, named, point
-from steelyard.search.reduce import best_deals, survivors
+from steelyard.search.reduce import Survivors, best_deals, reduce
 from steelyard.search.relax import relaxations, why
 from steelyard.search.world import Engine, Limits, Progress, World
 from steelyard.tables import Job, Layout
@@ -41,19 +44,31 @@ def explore(
     `reduce` gives the argument for what is dropped on the way. Every candidate kept fits the device's memory at the
     upper end of its interval.
     """
-    candidates = Candidates(job, world, limits, engine)
-    batches = list(candidates.batches())
-    total, done = candidates.tally.predicted, 0
-    alive = []
-    for batch, part in zip(batches, survivors(job, world, engine, batches, workers or cores()), strict=True):
+    search = Search.of(job, world, limits, engine)
+    some = families(search)
+    total, tally, alive = sum(considered(search, family) for family in some), Tally(), []
+    for part, counted in judged(search, some, workers or cores()):
         alive.append(part)
-        done += int(np.size(batch.layouts.tp))
+        tally.add(counted)
         if progress is not None:
-            progress(done, total)
+            progress(tally.considered, total)
     if not alive:
-        return Found(empty(), np.empty(0, dtype=np.intp), candidates.tally)
+        return Found(empty(), np.empty(0, dtype=np.intp), tally)
     found = market(job, world, engine, limits, pooled(alive), best_deals(world, limits.carbon))
-    return Found(found, best(found, limits), candidates.tally)
+    return Found(found, best(found, limits), tally)
+
+
+def judged(search: Search, some: Sequence[Family], workers: int) -> Iterator[tuple[Survivors, Tally]]:
+    """Yield what is left of each family, in order; families are judged on so many threads."""
+
+    def left(family: Family) -> tuple[Survivors, Tally]:
+        return reduce(search, family)
+
+    if workers <= 1:
+        yield from map(left, some)
+        return
+    with ThreadPoolExecutor(workers) as pool:
+        yield from pool.map(left, some)
 
 
 def answer(

@@ -26,7 +26,7 @@ from steelyard.step import memory
 from steelyard.tables import Job, Layout, Offer
 from steelyard.workload import workload
 
-ENGINE = Engine(pipeline.predict, memory)
+ENGINE = Engine(pipeline.predict, memory, pipeline.floor)
 USUAL_MOST = 1024
 """Devices up to which a plan looks when nobody says and the deadline does not ask for more."""
 

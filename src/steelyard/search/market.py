@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from steelyard.search.candidates import BLOCK
+from steelyard.search.family import BLOCK
 from steelyard.search.pareto import Points, Rows, frontier
 from steelyard.search.reduce import Survivors
 from steelyard.search.world import Engine, Limits, World

@@ -46,12 +46,32 @@ def grouped(group: NDArray[Any], first: Points, second: Points) -> Rows:
     order = rows[np.lexsort((rows, second[rows], first[rows], group[rows]))]
     if not order.size:
         return order
-    sorted_group, value = group[order], second[order]
-    starts = np.flatnonzero(np.r_[True, sorted_group[1:] != sorted_group[:-1]])
-    kept = [
-        _falling(value[start:stop]) + start for start, stop in zip(starts, np.r_[starts[1:], value.size], strict=True)
-    ]
-    return np.sort(order[np.concatenate(kept)])
+    value, _ = _keys(group[order], second[order])
+    least = np.minimum.accumulate(value)
+    return np.sort(order[np.r_[True, value[1:] < least[:-1]]])
+
+
+def beaten(
+    group: NDArray[Any], first: Points, second: Points, by_group: NDArray[Any], by_first: Points, by_second: Points
+) -> NDArray[np.bool_]:
+    """Return which rows some row of `by`, of the same group, is not above in either of two objectives.
+
+    All are sorted together by group and first objective; a row is beaten where the least second objective of its
+    group's rivals so far is not above its own. Exact, O(rows log rows). No number may be NaN.
+
+    >>> rivals = np.array([0, 0]), np.array([1.0, 4.0]), np.array([3.0, 1.0])
+    >>> beaten(np.array([0, 0, 0, 1]), np.array([2.0, 2.0, 5.0, 9.0]), np.array([3.0, 2.0, 2.0, 9.0]), *rivals)
+    array([ True, False,  True, False])
+    """
+    count = by_first.size
+    groups, firsts = np.concatenate([by_group, group]), np.concatenate([by_first, first])
+    asks = np.arange(groups.size) >= count
+    order = np.lexsort((asks, firsts, groups))
+    value, nothing = _keys(groups[order], np.concatenate([by_second, second])[order])
+    least = np.minimum.accumulate(np.where(asks[order], nothing, value))
+    struck = np.empty(groups.size, dtype=bool)
+    struck[order] = least <= value
+    return struck[count:]
 
 
 def knee(points: Points) -> int:
@@ -73,10 +93,14 @@ def knee(points: Points) -> int:
     return int(np.argmin((scaled[:, usable] ** 2).sum(axis=1)))
 
 
-def _falling(value: Points) -> Rows:
-    """Return where a value is below all before it."""
-    before = np.minimum.accumulate(np.r_[np.inf, value[:-1]])
-    return np.flatnonzero((value < before) | (np.arange(value.size) == 0))
+def _keys(group: NDArray[Any], value: Points) -> tuple[Rows, Rows]:
+    """Return whole numbers in the order of the values, below all of the groups before; and one above all of its own.
+
+    A running minimum of them over sorted groups starts anew with each group.
+    """
+    _, rank = np.unique(value, return_inverse=True)
+    base = np.cumsum(np.r_[False, group[1:] != group[:-1]]) * (value.size + 1)
+    return rank - base, value.size - base
 
 
 def _ranks(points: Points) -> Points:

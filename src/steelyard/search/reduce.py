@@ -13,28 +13,39 @@ both can therefore be dropped before offers and sites are looked at, and no poin
 energy, CO2e) is lost: the survivors of each (chip, count, stack) contain a layout at least as good in all four
 objectives for each dropped one. Stacks are kept apart only to say how much each would cost.
 
+**Bounds.** A frame's bound is what its steps take without the traffic of data parallelism and without the update, with
+no more recomputation than the least that fits: `Engine.floor`. Sharding and offload change nothing else of a step, and
+recomputing adds to it, so no row of the frame takes less, neither seconds nor joules. A frame whose bound is beaten in
+both by a row already predicted, of the same chip, count and stack, holds only dominated rows: it goes unpredicted, and
+the survivors are the same. `SLACK` keeps rounding from deciding.
+
 Deals are cut the same way: of deals for the same chip, units and operation, one that another beats in every figure of
 its bill (the tariff times PUE), in PUE and in PUE x intensity cannot appear on the frontier with any layout. An unknown
 figure counts as infinite here as there.
 """
 
-from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from steelyard.layout import size
-from steelyard.search.candidates import Batch
-from steelyard.search.pareto import Rows, frontier, grouped
-from steelyard.search.world import Engine, World
-from steelyard.tables import Job, Layout, Offer, Site, join, take
+from steelyard.search.candidates import Pairs, Tally, fitting
+from steelyard.search.family import BLOCK, Family, Indices, Mask, Search
+from steelyard.search.pareto import Points, Rows, beaten, frontier, grouped
+from steelyard.search.world import World
+from steelyard.tables import Draw, Layout, Offer, Site, each, join, take
 
 NOWHERE = Site(1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
 """A site that leaves energy as it is: survivors are chosen before there is a site."""
 
 FREE = Offer.rent(0.0)
+
+SLACK = 1 - 1e-9
+"""Bounds are lowered by this much: two sums of the same parts in another order differ by less."""
+
+FIRST_SHARE = 2
+"""Frames of each chip and count that are predicted first, by either bound; four times as many in each later round."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,32 +57,118 @@ class Survivors:
     tool: NDArray[np.intp]
 
 
-def survivors(job: Job, world: World, engine: Engine, batches: Iterable[Batch], workers: int) -> Iterator[Survivors]:
-    """Yield what is left of each batch, in order; batches are predicted on so many threads."""
+def reduce(search: Search, family: Family) -> tuple[Survivors, Tally]:
+    """Return what of a family no other layout of its chip and count beats in seconds and joules, and the tally.
 
-    def reduced(batch: Batch) -> Survivors:
-        return reduce(job, world, engine, batch)
+    Round by round, the most promising frames of each chip and count are predicted in full; then frames go whose bound
+    is not below what was found.
+    """
+    pairs, tally = fitting(search, family)
+    judge = _Judge(search, family, pairs)
+    bound = judge.bounds()
+    best, alive, share = Best.none(), np.arange(pairs.count), FIRST_SHARE
+    while alive.size:
+        chosen = promising(judge.group[alive], bound[alive], share)
+        best = judge.better(best, alive[chosen])
+        alive = alive[~chosen]
+        rivals = (best.group, best.seconds, best.joules)
+        alive = alive[~beaten(judge.group[alive], bound[alive, 0], bound[alive, 1], *rivals)]
+        share *= 4
+    tally.predicted = judge.predicted
+    tally.bounded = tally.considered - tally.out_of_memory - tally.dominated - tally.predicted
+    layouts = each(family.layouts(best.row), lambda value: np.broadcast_to(value, best.row.size))
+    return Survivors(layouts, best.chip, np.full(best.row.size, family.tool)), tally
 
-    if workers <= 1:
-        yield from map(reduced, batches)
-        return
-    with ThreadPoolExecutor(workers) as pool:
-        yield from pool.map(reduced, batches)
+
+def promising(group: Indices, bound: Points, share: int) -> Mask:
+    """Return so many rows of each group with the least bound on seconds, and as many with the least on joules.
+
+    >>> promising(np.array([0, 0, 0, 1]), np.array([[1.0, 9.0], [2.0, 8.0], [3.0, 7.0], [5.0, 5.0]]), 1)
+    array([ True, False,  True,  True])
+    """
+    chosen = np.zeros(group.size, dtype=bool)
+    for column in bound.T:
+        order = np.lexsort((column, group))
+        first = np.r_[True, np.diff(group[order]) != 0]
+        start = np.maximum.accumulate(np.where(first, np.arange(group.size), 0))
+        chosen[order[np.arange(group.size) - start < share]] = True
+    return chosen
 
 
-def reduce(job: Job, world: World, engine: Engine, batch: Batch) -> Survivors:
-    """Predict one batch and keep, for each number of devices, what no other layout beats in seconds and joules."""
-    chip, tool = world.chips[batch.chip], world.tools[batch.tool]
-    policy = world.policies[0]  # any one ranks layouts alike, see the module's argument
-    found = engine.predict(job, batch.layouts, chip.machine, chip.kernels, tool.stack, policy, NOWHERE, FREE)
-    draw = found.draw
+@dataclass(frozen=True, slots=True)
+class Best:
+    """The best rows of a family so far, for each chip and count."""
+
+    row: Indices
+    chip: Indices
+    group: Indices
+    seconds: Points
+    joules: Points
+
+    @staticmethod
+    def none() -> "Best":
+        """Return no rows."""
+        rows, values = np.empty(0, dtype=np.intp), np.empty(0)
+        return Best(rows, rows, rows, values, values)
+
+    def pick(self, some: Indices) -> "Best":
+        """Return some of the rows."""
+        return Best(self.row[some], self.chip[some], self.group[some], self.seconds[some], self.joules[some])
+
+
+class _Judge:
+    """Predicts rows of one family, and bounds its frames."""
+
+    def __init__(self, search: Search, family: Family, pairs: Pairs) -> None:
+        self.search, self.family, self.pairs, self.predicted = search, family, pairs, 0
+        devices = np.asarray(family.frames.devices)[pairs.frame]
+        self.group = pairs.chip * (int(devices.max(initial=0)) + 1) + devices.astype(np.intp)
+
+    def bounds(self) -> Points:
+        """Return what each pair takes at least: seconds and joules of one device."""
+        found = np.empty((self.pairs.count, 2))
+        search, family = self.search, self.family
+        for start in range(0, self.pairs.count, BLOCK):
+            part = slice(start, start + BLOCK)
+            kinds = replace(take(family.frames, self.pairs.frame[part]), recompute=self.pairs.recompute[part])
+            machine, kernels = search.hardware(self.pairs.chip[part])
+            stack, policy = search.world.tools[family.tool].stack, search.world.policies[0]
+            found[part] = _costs(search.engine.floor(search.job, kinds, machine, kernels, stack, policy), kinds)
+        return np.where(np.isnan(found), 0.0, found * SLACK)  # what is unknown rules nothing out
+
+    def better(self, best: Best, some: Indices) -> Best:
+        """Return the best rows after some more pairs are predicted."""
+        pair, row = self.pairs.expand(some)
+        self.predicted += row.size
+        chip, group = self.pairs.chip[pair], self.group[pair]
+        found = np.empty((row.size, 2))
+        for start in range(0, row.size, BLOCK):
+            part = slice(start, start + BLOCK)
+            found[part] = self._predict(row[part], chip[part])
+        found[:, 1] = np.where(np.isnan(found[:, 1]), np.inf, found[:, 1])
+        new = (row, chip, group, found[:, 0], found[:, 1])
+        old = (best.row, best.chip, best.group, best.seconds, best.joules)
+        one = Best(*[np.concatenate(columns) for columns in zip(old, new, strict=True)])
+        one = one.pick(np.lexsort((one.row, one.chip)))
+        return one.pick(grouped(one.group, one.seconds, one.joules))
+
+    def _predict(self, rows: Indices, chip: Indices) -> Points:
+        search, stack = self.search, self.search.world.tools[self.family.tool].stack
+        layouts, policy = self.family.layouts(rows), search.world.policies[0]
+        machine, kernels = search.hardware(chip)
+        found = search.engine.predict(search.job, layouts, machine, kernels, stack, policy, NOWHERE, FREE)
+        return _costs(found.draw, layouts)
+
+
+def _costs(draw: Draw, layouts: Layout) -> Points:
+    """Return the seconds of a run and the joules of one device while it trains; NaN where unknown.
+
+    On a chip of unknown power joules are infinite: time alone decides.
+    """
     joules = draw.compute_s * draw.compute_w + draw.memory_s * draw.memory_w
     joules = joules + draw.communication_s * draw.communication_w + draw.waiting_s * draw.waiting_w
-    count = size(batch.layouts)
-    seconds = np.broadcast_to(np.asarray(draw.wall_s, dtype=float), count)
-    joules = np.broadcast_to(np.where(np.isnan(joules), np.inf, joules), count)  # a chip of unknown power: time decides
-    rows = grouped(np.asarray(batch.layouts.devices), seconds, joules)
-    return Survivors(take(batch.layouts, rows), np.full(rows.size, batch.chip), np.full(rows.size, batch.tool))
+    joules = np.where(np.isnan(draw.compute_w), np.inf, joules)
+    return np.stack([np.broadcast_to(column, size(layouts)) for column in (draw.wall_s, joules)], axis=1)
 
 
 def best_deals(world: World, carbon: str) -> Rows:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from steelyard.catalog.capabilities import Capability
-from steelyard.tables import Job, Kernels, Layout, Machine, Offer, Policy, Prediction, Site, Stack, StepMemory
+from steelyard.tables import Draw, Job, Kernels, Layout, Machine, Offer, Policy, Prediction, Site, Stack, StepMemory
 
 Predict = Callable[[Job, Layout, Machine, Kernels, Stack, Policy, Site, Offer], Prediction]
 """`pipeline.predict`, or a stand-in of the same shape."""
@@ -12,16 +12,20 @@ Predict = Callable[[Job, Layout, Machine, Kernels, Stack, Policy, Site, Offer], 
 Memory = Callable[[Job, Layout, Machine, Stack], StepMemory]
 """`step.memory`, or a stand-in: bytes that do not depend on which machine of a kind it is."""
 
+Floor = Callable[[Job, Layout, Machine, Kernels, Stack, Policy], Draw]
+"""`pipeline.floor`, or a stand-in: what no sharding or offload of a layout, and no more recomputation, goes below."""
+
 Progress = Callable[[int, int], None]
 """Called with the candidates judged so far and all there are."""
 
 
 @dataclass(frozen=True, slots=True)
 class Engine:
-    """The two functions that judge a candidate."""
+    """The functions that judge a candidate."""
 
     predict: Predict
     memory: Memory
+    floor: Floor
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,223 @@
+"""Families of layouts: frames of one stack, each with every way to shard, recompute and offload.
+
+A *frame* is a layout without these three: its degrees and its batches. The rows of a family run over its frames, over
+the ways to shard each, over recompute modes and, innermost, offload modes, all in rising order. Only frames and ways
+to shard are held; rows are written out when they are asked for.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from steelyard.layout import BOUNDS, Shardings, frames, offloads, shardings
+from steelyard.search.world import Chip, Engine, Limits, World
+from steelyard.tables import Job, Kernels, Layout, Machine, join, take
+
+Indices = NDArray[np.intp]
+Mask = NDArray[np.bool_]
+
+BLOCK = 16384
+"""Rows that are judged at once: the arrays of one block stay in the cache."""
+
+UNIT = 1 << 18
+"""Rows of a family, about: enough to be judged in full blocks, few enough for a dozen megabytes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """What is searched, by what it is judged, and the numbers of devices to try on each chip."""
+
+    job: Job
+    world: World
+    limits: Limits
+    engine: Engine
+    counts: tuple[tuple[int, ...], ...]
+
+    machines: Machine  # of all chips
+    kernels: Kernels
+
+    @staticmethod
+    def of(job: Job, world: World, limits: Limits, engine: Engine) -> "Search":
+        """Return the search of a job in a world."""
+        machines, kernels = join([chip.machine for chip in world.chips]), join([chip.kernels for chip in world.chips])
+        return Search(job, world, limits, engine, counts_of(world, limits), machines, kernels)
+
+    def hardware(self, chip: Indices) -> tuple[Machine, Kernels]:
+        """Return the machine and the kernels of each of some chips."""
+        return take(self.machines, chip), take(self.kernels, chip)
+
+    def chips(self, tool: int) -> Indices:
+        """Return the chips that a stack runs on."""
+        able = [tool in self.world.tools_of.get(chip.vendor, ()) for chip in self.world.chips]
+        return np.flatnonzero(able)
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """Frames of one stack on some sizes of fast domain, in the order of these and of their devices."""
+
+    tool: int
+    frames: Layout
+    domain: NDArray[np.int64]  # of each frame: devices joined by fast links
+    ways: Shardings
+    recompute: tuple[int, ...]  # modes; of a sharding the rows are recompute x offload
+    offload: tuple[int, ...]
+    allowed: Mask  # recompute x offload: what the job allows of these
+
+    @property
+    def modes(self) -> int:
+        """How many rows one way to shard has."""
+        return self.allowed.size
+
+    def rows(self) -> NDArray[np.intp]:
+        """Return how many rows each frame has that the job allows."""
+        return np.bincount(self.ways.frame, minlength=self.domain.size) * np.count_nonzero(self.allowed)
+
+    def layouts(self, rows: Indices) -> Layout:
+        """Return some rows as layouts."""
+        way, mode = np.divmod(rows, self.modes)
+        modes = np.array([(again, out) for again in self.recompute for out in self.offload], dtype=float)
+        return replace(
+            take(self.frames, self.ways.frame[way]),
+            zero=self.ways.zero[way],
+            shard_devices=self.ways.shard_devices[way],
+            recompute=modes[mode, 0],
+            offload=modes[mode, 1],
+        )
+
+    def grid(self, start: int, stop: int) -> Layout:
+        """Return the rows of some ways to shard as layouts over three axes: recompute, offload, way (the longest)."""
+        part = slice(start, stop)
+        return replace(
+            take(self.frames, self.ways.frame[part]),
+            zero=self.ways.zero[part],
+            shard_devices=self.ways.shard_devices[part],
+            recompute=np.array(self.recompute, dtype=float)[:, None, None],
+            offload=np.array(self.offload, dtype=float)[:, None],
+        )
+
+    def part(self, start: int, stop: int) -> "Family":
+        """Return some of the frames, as views."""
+        low, high = np.searchsorted(self.ways.frame, [start, stop])
+        ways = Shardings(
+            self.ways.frame[low:high] - start, self.ways.zero[low:high], self.ways.shard_devices[low:high]
+        )
+        return replace(self, frames=take(self.frames, slice(start, stop)), domain=self.domain[start:stop], ways=ways)
+
+
+def families(search: Search) -> list[Family]:
+    """Return all layouts of a job in a world, in families of a size that is quick to judge and small to hold."""
+    made: list[Family] = []
+    for tool in range(len(search.world.tools)):
+        wanted: dict[int, set[int]] = {}
+        for chip in search.chips(tool):
+            wanted.setdefault(domain_of(search.world.chips[chip]), set()).update(search.counts[chip])
+        some = [_whole(search, tool, domain, wanted[domain]) for domain in sorted(wanted) if wanted[domain]]
+        if some:
+            made += _parts(_joined(some))
+    return made
+
+
+def considered(search: Search, family: Family) -> int:
+    """Return how many candidates a family holds over all chips."""
+    rows, asked = family.rows(), asked_of(search, family)
+    return sum(int(rows[asked[int(chip)]].sum()) for chip in search.chips(family.tool))
+
+
+def asked_of(search: Search, family: Family) -> Mapping[int, Mask]:
+    """Return which frames of a family each chip asks for: those of its fast domain and of its numbers of devices."""
+    masks: dict[tuple[int, tuple[int, ...]], Mask] = {}
+    found = {}
+    for index in search.chips(family.tool):
+        key = (domain_of(search.world.chips[index]), search.counts[index])
+        if key not in masks:
+            masks[key] = (family.domain == key[0]) & np.isin(family.frames.devices, key[1])
+        found[int(index)] = masks[key]
+    return found
+
+
+def counts_of(world: World, limits: Limits) -> tuple[tuple[int, ...], ...]:
+    """Return the numbers of devices to try on each chip: 1, 2, 3, 4, 6, 8, 12 … units of what its deals sell."""
+    found: list[set[int]] = [set() for _ in world.chips]
+    sold = {(deal.chip, deal.unit, deal.most) for deal in world.deals}
+    for chip, unit, most in sold:
+        found[chip].update(steps_of(unit, min(most, limits.max_devices)))
+    asked = [limits.counts.get(chip.accelerator, limits.devices) for chip in world.chips]
+    for chip, count in enumerate(asked):
+        if count is not None:
+            able = any(one == chip and count % unit == 0 and count <= most for one, unit, most in sold)
+            found[chip] = {count} if able else set()
+    return tuple(tuple(sorted(counts)) for counts in found)
+
+
+def steps_of(unit: int, most: int) -> list[int]:
+    """Return a unit's multiples by powers of two, and by three times them, up to a bound.
+
+    >>> steps_of(8, 100)
+    [8, 16, 24, 32, 48, 64, 96]
+    """
+    powers = [unit << exponent for exponent in range(max(most // unit, 0).bit_length())]
+    return sorted(count for count in {*powers, *(3 * power for power in powers)} if count <= most)
+
+
+def domain_of(chip: Chip) -> int:
+    """Return how many devices a chip's fast links join."""
+    return int(chip.machine.domain_devices)
+
+
+def _whole(search: Search, tool: int, domain: int, counts: set[int]) -> Family:
+    """Return all layouts of a stack on one size of fast domain that the job allows."""
+    able, asked = search.world.tools[tool].capability, search.limits.layout
+    kinds = frames(search.job, sorted(counts), domain, able, BOUNDS)
+    free = ("zero", "shard_devices", "recompute", "offload")
+    keep = np.ones(np.size(kinds.tp), dtype=bool)
+    for name in asked.keys() - set(free):
+        keep &= np.isin(getattr(kinds, name), asked[name])
+    kinds = take(kinds, np.flatnonzero(keep))
+    ways = shardings(kinds, domain, able)
+    kept = np.ones(ways.frame.size, dtype=bool)
+    for name in asked.keys() & {"zero", "shard_devices"}:
+        kept &= np.isin(getattr(ways, name), asked[name])
+    held, frame = np.unique(ways.frame[kept], return_inverse=True)
+    kinds, ways = take(kinds, held), Shardings(frame, ways.zero[kept], ways.shard_devices[kept])
+    modes = (able.recompute, offloads(able))
+    allowed = [np.isin(modes[k], asked.get(name, modes[k])) for k, name in enumerate(free[2:])]
+    return Family(tool, kinds, np.full(held.size, domain), ways, *modes, allowed[0][:, None] & allowed[1])
+
+
+def _joined(some: Sequence[Family]) -> Family:
+    """Return families of one stack as one."""
+    sizes = [family.domain.size for family in some]
+    starts = np.cumsum([0, *sizes[:-1]])
+    columns = {
+        field.name: np.concatenate(
+            [np.broadcast_to(getattr(family.frames, field.name), n) for family, n in zip(some, sizes, strict=True)]
+        )
+        for field in fields(Layout)
+    }
+    ways = Shardings(
+        np.concatenate([family.ways.frame + start for family, start in zip(some, starts, strict=True)]),
+        np.concatenate([family.ways.zero for family in some]),
+        np.concatenate([family.ways.shard_devices for family in some]),
+    )
+    kinds = replace(Layout(**columns), flash=1.0, offload=0.0)  # the same for all
+    return replace(some[0], frames=kinds, domain=np.concatenate([family.domain for family in some]), ways=ways)
+
+
+def _parts(family: Family) -> Iterator[Family]:
+    """Cut a family between numbers of devices, so that each part has about `UNIT` rows, or is one such number."""
+    if not family.domain.size:
+        return
+    devices = np.asarray(family.frames.devices)
+    edges = np.flatnonzero((np.diff(devices) != 0) | (np.diff(family.domain) != 0)) + 1
+    ends = np.append(edges, devices.size)
+    held = np.cumsum(family.rows())[ends - 1]
+    start, before = 0, 0
+    for k, end in enumerate(ends):
+        last = k + 1 == ends.size
+        if last or held[k + 1] - before > UNIT:
+            yield family.part(start, int(end))
+            start, before = int(end), int(held[k])
+
