@@ -3,11 +3,10 @@
 import argparse
 from collections.abc import Callable
 
-from benchmarks import cold, predictions, spaces
+from benchmarks import cold, predictions
 
 PARTS: dict[str, Callable[[], list[str]]] = {
     "predictions": predictions.lines,
-    "space": spaces.lines,
     "cold": cold.lines,
 }
 

@@ -79,9 +79,7 @@ def fake_predict(
     return Prediction(step, peak, drawn, used, carbon(drawn, used, site, machine, policy), money(drawn, used, offer))
 
 
-def fake_floor(
-    job: Job, layout: Layout, machine: Machine, kernels: Kernels, stack: Stack, policy: Policy
-) -> Draw:
+def fake_floor(job: Job, layout: Layout, machine: Machine, kernels: Kernels, stack: Stack, policy: Policy) -> Draw:
     """The least that noise and offload leave of a frame's step."""
     work = 6e15 / (layout.devices * machine.peak_flop_per_s)
     least = work * (1 - NOISE)

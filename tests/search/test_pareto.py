@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from steelyard.search.pareto import frontier, grouped, knee
+from steelyard.search.pareto import beaten, frontier, grouped, knee
 
 VALUES = st.sampled_from([0.5, 1.0, 1.5, 2.0, 3.0, float("nan"), float("inf")])
 POINTS = st.tuples(st.integers(0, 40), st.integers(1, 4)).flatmap(lambda shape: arrays(float, shape, elements=VALUES))
@@ -34,6 +34,22 @@ def test_grouped_is_the_frontier_of_each_group(points, group):
         row for g in range(4) for row in np.flatnonzero(known & (group == g))[frontier(points[known & (group == g)])]
     ]
     assert list(grouped(group, points[:, 0], points[:, 1])) == sorted(expected)
+
+
+KNOWN = st.sampled_from([0.5, 1.0, 1.5, 2.0, 3.0, float("inf")])
+GROUPS = st.integers(0, 3)
+
+
+@settings(max_examples=300)
+@given(arrays(float, (20, 2), elements=KNOWN), arrays(int, 20, elements=GROUPS), st.integers(0, 20))
+def test_beaten_is_what_some_rival_of_the_group_is_nowhere_above(points, group, cut):
+    rows, rivals = slice(None, cut), slice(cut, None)
+    expected = [
+        any((points[rivals][group[rivals] == g] <= row).all(axis=1))
+        for row, g in zip(points[rows], group[rows], strict=True)
+    ]
+    by = (group[rivals], points[rivals, 0], points[rivals, 1])
+    assert list(beaten(group[rows], points[rows, 0], points[rows, 1], *by)) == expected
 
 
 @given(arrays(float, (12, 3), elements=st.floats(0.1, 100)))

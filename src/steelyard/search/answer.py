@@ -85,7 +85,8 @@ class Counts:
 
     considered: int
     out_of_memory: int
-    dominated: int
+    dominated: int  # needlessly recomputing
+    bounded: int  # of frames that a bound rules out
     predicted: int
     offered: int  # with an offer and a site each
     within_limits: int

@@ -13,7 +13,6 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from steelyard.search.family import BLOCK, Family, Indices, Mask, Search, asked_of
 from steelyard.search.pareto import Points

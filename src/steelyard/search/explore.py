@@ -135,6 +135,7 @@ def count(found: Found, limits: Limits) -> Counts:
         considered=tally.considered,
         out_of_memory=tally.out_of_memory,
         dominated=tally.dominated,
+        bounded=tally.bounded,
         predicted=tally.predicted,
         offered=found.market.count,
         within_limits=int(within(found.market.points, bounds_of(limits)).sum()),

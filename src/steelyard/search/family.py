@@ -101,9 +101,7 @@ class Family:
     def part(self, start: int, stop: int) -> "Family":
         """Return some of the frames, as views."""
         low, high = np.searchsorted(self.ways.frame, [start, stop])
-        ways = Shardings(
-            self.ways.frame[low:high] - start, self.ways.zero[low:high], self.ways.shard_devices[low:high]
-        )
+        ways = Shardings(self.ways.frame[low:high] - start, self.ways.zero[low:high], self.ways.shard_devices[low:high])
         return replace(self, frames=take(self.frames, slice(start, stop)), domain=self.domain[start:stop], ways=ways)
 
 
@@ -220,4 +218,3 @@ def _parts(family: Family) -> Iterator[Family]:
         if last or held[k + 1] - before > UNIT:
             yield family.part(start, int(end))
             start, before = int(end), int(held[k])
-
