@@ -292,6 +292,7 @@ class Policy:
     evaluation_share: Share  # of training time spent evaluating
     checkpoint_bytes_per_s: BytesPerSecond  # to storage, one device
     checkpoint_blocking: Share  # of a checkpoint that stops training (asynchronous: less than 1)
+    unsaved: Share  # 1: no checkpoint is written, an interruption loses everything since the start
     failures_per_device_s: PerSecond  # interruptions of the job per device-second, hardware and software
     restart_s: Seconds  # detect, reschedule, reload
     preemptions_per_node_s: PerSecond  # spot reclaims per node-second (0: on-demand)

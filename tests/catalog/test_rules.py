@@ -8,7 +8,7 @@ import pytest
 
 from steelyard.catalog import Offer, Price, load, machine, offer, site
 from steelyard.catalog.load import Catalog
-from steelyard.catalog.quarantine import PriceCut, mark
+from steelyard.catalog.quarantine import PriceCut, mark, seconded
 from steelyard.catalog.schema import Fact, preferred
 from steelyard.errors import BadCatalog, BadInput
 
@@ -197,7 +197,7 @@ def test_sites():
 
 def test_an_offer_not_sold_so_is_unknown_and_not_free():
     p5 = load().offers_of(["H100"], ["aws/us-east-1"])[0]
-    assert math.isnan(offer(p5, "spot").usd_per_device_s)
+    assert math.isnan(offer(p5, "reserved-1y").usd_per_device_s)
 
 
 def test_a_missing_table_and_a_broken_row_are_named(tmp_path):
@@ -206,3 +206,43 @@ def test_a_missing_table_and_a_broken_row_are_named(tmp_path):
     (tmp_path / "sources.csv").write_text("id,what\nx,y\n")
     with pytest.raises(BadCatalog, match=r"sources\.csv line 2"):
         _ = Catalog(tmp_path).sources
+
+
+def second(usd, *, older=False):
+    return Price(usd, "2026-05-20", "another", or_older=older)
+
+
+def test_a_price_below_half_of_another_sources_is_not_believed():
+    key = ("gcp", "a3-highgpu-8g", "us-central1", "on-demand")
+    row = sold("us-central1", 43.07)
+    for other, wanted in ((second(88.49), "disputed"), (second(88.49, older=True), ""), (second(44.0), "")):
+        [found] = seconded([row], [(key, other)])
+        assert reasons([found])[0].split(":")[0] == wanted
+    [found] = seconded([row], [(key, second(44.0)), (("aws", *key[1:]), second(90.0))])
+    assert found.prices["on-demand"].disagreement(0.01).usd_per_hour == 44.0
+    assert found.prices["on-demand"].disagreement(0.05) is None
+
+
+@pytest.mark.parametrize(
+    ("purchase", "usd", "wanted"),
+    [("reserved-3y", 9.5, "copied"), ("reserved-3y", 3.0, ""), ("spot", 1.0, "floor"), ("spot", 3.0, "")],
+)
+def test_a_discount_that_is_none_or_too_large_is_not_believed(purchase, usd, wanted):
+    row = sold("us-central1", 9.0)
+    row = dataclasses.replace(row, prices=row.prices | {purchase: Price(usd, "2026-05-20", "anycloud")})
+    assert mark((row,), COUNTRY, ())[0].quarantine.get(purchase, "").split(":")[0] == wanted
+
+
+def test_suspicious_cells_never_win():
+    """Whatever a cell says, what is quarantined is in no deal of any purchase."""
+    for purchase in ("on-demand", "spot", "reserved-1y", "reserved-3y"):
+        offered = {row.id for row in load().offers_of(purchase=purchase)}
+        assert not offered & {row.id for row in load().offers if purchase in row.quarantine}
+        assert offered
+
+
+def test_second_sources_agree_on_most_cells():
+    seconds = [price for row in load().offers for price in row.prices.values() if price.others]
+    assert len(seconds) >= 40
+    apart = [price for price in seconds if price.disagreement(0.01)]
+    assert len(apart) < len(seconds) / 3

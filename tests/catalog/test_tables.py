@@ -14,12 +14,14 @@ from steelyard.catalog.load import DATA
 from steelyard.catalog.read import PURCHASES, SI
 
 FACTS = {"accelerators": "accelerator", "buses": "bus", "embodied": "entity", "intensity": "place", "pue": "place"}
-FACTS |= {"water": "place"}
+FACTS |= {"water": "place", "tariffs": "provider"}
 PINT = {"GB": "gigabyte", "MB": "megabyte", "MiB": "mebibyte", "GB/s": "gigabyte/second", "TFLOP/s": "teraflop/second"}
 PINT |= {"W": "watt", "nm": "nanometer", "kg": "kilogram", "kg/kWh": "kilogram/kilowatt_hour", "": "dimensionless"}
-PINT |= {"L/kWh": "liter/kilowatt_hour", "USD": "usd"}
+PINT |= {"L/kWh": "liter/kilowatt_hour", "USD": "usd", "USD/GB": "usd/gigabyte", "USD/GiB": "usd/gibibyte"}
+PINT |= {"USD/GB-month": "usd/gigabyte/billed_month", "USD/GiB-month": "usd/gibibyte/billed_month"}
 BASE = {"GB": "byte", "MB": "byte", "MiB": "byte", "GB/s": "byte/second", "TFLOP/s": "flop/second", "W": "watt"}
 BASE |= {"nm": "meter", "kg": "kilogram", "kg/kWh": "kilogram/joule", "L/kWh": "meter**3/joule", "USD": "usd", "": ""}
+BASE |= {"USD/GB": "usd/byte", "USD/GiB": "usd/byte", "USD/GB-month": "usd/byte/s", "USD/GiB-month": "usd/byte/s"}
 
 
 def rows(name):
@@ -40,6 +42,7 @@ def test_units_are_what_pint_says_they_are():
     registry = pint.UnitRegistry()
     registry.define("flop = []")
     registry.define("usd = []")
+    registry.define("billed_month = 730 * hour")
     for unit, factor in SI.items():
         assert registry.Quantity(1, PINT[unit]).to(BASE[unit]).magnitude == pytest.approx(factor, rel=1e-12), unit
 

@@ -34,6 +34,8 @@ budget: $250k
 co2e_max: 20t
 energy_max: 100MWh
 purchase: [on-demand, spot]
+checkpoints: 3
+max_price_age: 90d
 stack: megatron-core
 layout: {tp: [4, 8], recompute: full}
 policy: {evaluation_share: 2%, restart: 20m}
@@ -49,6 +51,7 @@ def test_every_field_of_a_job_file() -> None:
     assert (job.max_devices, job.deadline_s, job.budget_usd) == (512, 60 * 3600, 250e3)
     assert (job.co2e_max_kg, job.energy_max_j) == (20e3, pytest.approx(3.6e11))
     assert (job.purchase, job.stack) == (("on-demand", "spot"), "megatron-core")
+    assert (job.checkpoints, job.price_age_s) == (3, 90 * 86400)
     assert job.layout == {"tp": (4, 8), "recompute": (2,)}
     assert job.policy == {"evaluation_share": 0.02, "restart_s": 1200}
     assert job.assumptions == ("global batch 512 sequences: 4e+06 tokens, rounded so that replicas share it evenly",)
@@ -66,6 +69,7 @@ def test_what_is_not_given_is_said() -> None:
         "optimizer",
         "task",
         "purchase",
+        "checkpoints",
     ]
     assert "arXiv" in job.assumptions[1]
 

@@ -29,6 +29,7 @@ POLICY = Policy(
     evaluation_share=0.01,
     checkpoint_bytes_per_s=1e8,
     checkpoint_blocking=0.15,
+    unsaved=0.0,
     failures_per_device_s=6.5e-9,
     restart_s=660.0,
     preemptions_per_node_s=0.0,

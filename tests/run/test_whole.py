@@ -28,6 +28,7 @@ policies = st.builds(
     evaluation_share=st.floats(0, 0.1),
     checkpoint_bytes_per_s=st.floats(1e6, 1e11),
     checkpoint_blocking=st.floats(0, 1),
+    unsaved=st.sampled_from([0.0, 1.0]),
     failures_per_device_s=st.floats(0, 1e-7),
     restart_s=st.floats(0, 1e4),
     preemptions_per_node_s=st.floats(0, 1e-6),

@@ -113,7 +113,7 @@ def site(pue: float, intensity: float) -> Site:
 
 def policy(preemptions: float = 0.0) -> Policy:
     """Return an operation with some loss of each kind."""
-    return Policy(300.0, 0.01, 1e8, 0.2, 1e-8, 600.0, preemptions, 1e8)
+    return Policy(300.0, 0.01, 1e8, 0.2, 0.0, 1e-8, 600.0, preemptions, 1e8)
 
 
 def world(seed: int) -> World:

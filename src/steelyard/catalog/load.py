@@ -82,8 +82,18 @@ class Catalog:
     def offers(self) -> tuple[Offer, ...]:
         """All offers; prices that break a rule of `quarantine` carry the reason."""
         rows = tuple(read.made(self.folder, "offers", lambda row: read.offer(row, self.sources)))
+        rows = quarantine.seconded(
+            rows, read.made(self.folder, "second_prices", lambda row: read.second_price(row, self.sources))
+        )
         cuts = tuple(read.made(self.folder, "price_cuts", quarantine.price_cut))
         return quarantine.mark(rows, {row.id: row.country for row in self.sites.values()}, cuts)
+
+    @cached_property
+    def tariffs(self) -> Mapping[str, Facts]:
+        """Prices of storage and of traffic out, by provider, in USD a byte and second, and USD a byte."""
+        return {
+            name: Facts(rows) for name, rows in read.facts(self.folder, "tariffs", "provider", self.sources).items()
+        }
 
     @cached_property
     def interruptions(self) -> Mapping[tuple[str, str], Interruption]:

@@ -9,7 +9,7 @@ from steelyard.catalog.load import DATA
 from steelyard.catalog.schema import Fitted
 from steelyard.errors import BadCatalog, UnknownName
 
-PURCHASES = ("on-demand", "spot")
+PURCHASES = ("on-demand", "spot", "reserved-1y", "reserved-3y", "own")
 ANY = "any"
 
 

@@ -7,7 +7,10 @@ applies is the reason:
 - **sentinel**: not above zero, or more than ten times the usual price of the accelerator;
 - **bargain**: on demand below a quarter of the usual price;
 - **old**: the source says only "of this day or older";
-- **copied**: a spot price that is not below the on-demand price of the same row;
+- **copied**: a spot or reserved price that is not below the on-demand price of the same row;
+- **floor**: a spot price at an eighth of the on-demand price or less: the most that is ever taken off (AWS: 90%) is
+  printed where hardly anything is sold;
+- **disputed**: less than half of what another source says of the same cell;
 - **stale**: dated before a recorded cut of that instance's price, so the price of today is not known;
 - **flat**: one and the same on-demand price in four or more countries, by a provider whose other prices differ;
 - **outlier**: on demand below 55% of what the same provider asks for the same instance in other countries (median).
@@ -27,6 +30,8 @@ SENTINEL_FACTOR = 10.0
 BARGAIN_SHARE = 0.25
 OUTLIER_SHARE = 0.55
 FLAT_COUNTRIES = 4
+DISPUTED_SHARE = 0.5
+FLOOR_SHARE = 0.125
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +64,8 @@ def mark(offers: tuple[Offer, ...], countries: Mapping[str, str], cuts: Iterable
         return (
             reason_of(usd, usual.get(offer.accelerator, 0.0), on_demand)
             or ("old: the source says only that it is of this day or before" if price.or_older else "")
-            or (_copied(offer) if purchase == "spot" else "")
+            or (_copied(offer, purchase) if purchase != ON_DEMAND else "")
+            or _disputed(price)
             or _stale(price, cut_of.get((offer.provider, offer.instance)))
             or (flat.get((offer.provider, offer.accelerator), "") if on_demand else "")
             or (_outlier(offer, usd, countries, rows) if on_demand else "")
@@ -106,11 +112,41 @@ def _stale(price: Price, cut: PriceCut | None) -> str:
     return ""
 
 
-def _copied(offer: Offer) -> str:
+def _copied(offer: Offer, purchase: str) -> str:
     listed = offer.prices.get(ON_DEMAND)
-    if listed and offer.prices["spot"].usd_per_hour >= listed.usd_per_hour:
-        return "copied: the spot price is not below the on-demand price"
+    if listed and offer.prices[purchase].usd_per_hour >= listed.usd_per_hour:
+        return f"copied: the {purchase} price is not below the on-demand price"
+    if listed and purchase == "spot" and offer.prices[purchase].usd_per_hour <= FLOOR_SHARE * listed.usd_per_hour:
+        return f"floor: {1 - offer.prices[purchase].usd_per_hour / listed.usd_per_hour:.0%} off the on-demand price"
     return ""
+
+
+def _disputed(price: Price) -> str:
+    for other in price.others:
+        if price.usd_per_hour < DISPUTED_SHARE * other.usd_per_hour and not other.or_older:
+            return (
+                f"disputed: {price.source} says {price.usd_per_hour:.2f} $/h, {other.source} {other.usd_per_hour:.2f}"
+            )
+    return ""
+
+
+def seconded(offers: Iterable[Offer], rows: Iterable[tuple[tuple[str, str, str, str], Price]]) -> tuple[Offer, ...]:
+    """Return the offers with what other sources say of the same cells: (provider, instance, region, purchase)."""
+    said: dict[tuple[str, str, str], list[tuple[str, Price]]] = {}
+    for (*cell, purchase), price in rows:
+        said.setdefault((cell[0], cell[1], cell[2]), []).append((purchase, price))
+
+    def with_others(offer: Offer) -> Offer:
+        found = said.get((offer.provider, offer.instance, offer.region))
+        if found is None:
+            return offer
+        prices = dict(offer.prices)
+        for purchase, other in found:
+            if purchase in prices:
+                prices[purchase] = replace(prices[purchase], others=(*prices[purchase].others, other))
+        return replace(offer, prices=prices)
+
+    return tuple(with_others(offer) for offer in offers)
 
 
 def _flat(offers: Iterable[Offer], countries: Mapping[str, str]) -> dict[tuple[str, str], str]:

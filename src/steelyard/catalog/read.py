@@ -19,7 +19,7 @@ from steelyard.catalog.schema import (
     System,
 )
 from steelyard.errors import BadCatalog
-from steelyard.units import GB_BYTES, KWH_J
+from steelyard.units import GB_BYTES, HOUR_S, KWH_J
 
 Row = Mapping[str, str]
 Made = TypeVar("Made")
@@ -37,6 +37,10 @@ SI = {
     "W": 1.0,
     "nm": 1e-9,
     "USD": 1.0,
+    "USD/GB": 1 / GB_BYTES,
+    "USD/GiB": 2.0**-30,
+    "USD/GB-month": 1 / GB_BYTES / (730 * HOUR_S),
+    "USD/GiB-month": 2.0**-30 / (730 * HOUR_S),
     "kg": 1.0,
     "kg/kWh": 1 / KWH_J,
     "L/kWh": 1e-3 / KWH_J,
@@ -185,6 +189,13 @@ def offer(row: Row, sources: Mapping[str, Source]) -> Offer:
         quarantine={},
         note=row["note"],
     )
+
+
+def second_price(row: Row, sources: Mapping[str, Source]) -> tuple[tuple[str, str, str, str], Price]:
+    """Return what another source says of one cell: (provider, instance, region, purchase) and the price."""
+    cell = (row["provider"], row["instance"], row["region"], row["purchase"])
+    date = row["date"]
+    return cell, Price(float(row["usd"]), date.lstrip("<"), sources[row["source"]].id, date.startswith("<"))
 
 
 def site(row: Row, known: FactsOf) -> Site:

@@ -147,6 +147,7 @@ class Price:
     date: str  # YYYY-MM-DD; empty: the source does not say
     source: str
     or_older: bool = False  # the source says only that it is of this day or before
+    others: tuple["Price", ...] = ()  # what other sources say of the same cell
 
     def age_days(self, today: dt.date) -> float:
         """Return how old the price is, at least; NaN where its source does not say from when it is.
@@ -155,6 +156,16 @@ class Price:
         124.0
         """
         return float((today - dt.date.fromisoformat(self.date)).days) if self.date else math.nan
+
+    def disagreement(self, tolerance: float) -> "Price | None":
+        """Return what another source says where it is off by more than a share, the farthest; None: all agree.
+
+        >>> other = Price(43.07, "2026-05-20", "anycloud")
+        >>> Price(88.49, "2026-08-03", "karpenter-gcp", others=(other,)).disagreement(0.01).source
+        'anycloud'
+        """
+        far = [other for other in self.others if abs(other.usd_per_hour / self.usd_per_hour - 1) > tolerance]
+        return max(far, key=lambda other: abs(math.log(other.usd_per_hour / self.usd_per_hour)), default=None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,11 @@ OFFER_OPTIONS = (
     ("--deny-regions", "LIST", "Places to leave out: 'aws/cn-*'."),
     ("--deny-providers", "LIST", "Providers to leave out: vast."),
     ("--residency", "LIST", "Countries that it may run in: DE,FR; EU and EEA stand for their members."),
-    ("--purchase", "LIST", "on-demand, spot or both. Default: on-demand."),
+    ("--purchase", "LIST", "on-demand, spot, reserved-1y, reserved-3y, own; several with commas. Default: on-demand."),
+    ("--reserved-used", "SHARE", "Share of a reservation's term that all jobs use. Default: this job alone."),
+    ("--data", "SIZE@PLACE", "Data to bring to the site and keep there: 10TB@aws/us-east-1."),
+    ("--checkpoints", "COUNT", "Checkpoints kept, or no. Default: 2."),
+    ("--max-price-age", "SPAN", "Prices older than this are flagged. Default: 180d."),
 )
 SPACE_OPTIONS = (
     ("--accelerators", "LIST", "Devices to consider: H100,H200:64,TPU-v5p. Default: all."),

@@ -7,8 +7,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from steelyard.errors import BadInput, nearest
-from steelyard.job import adapters, degrees, literals
-from steelyard.job.job_spec import AXES, OPTIMIZERS, PRECISIONS, PURCHASES, TASKS
+from steelyard.job import adapters, buying, degrees, literals
+from steelyard.job.job_spec import AXES, OPTIMIZERS, PRECISIONS, TASKS
 
 ALIASES = MappingProxyType(
     {
@@ -81,13 +81,11 @@ def _batch(value: Any) -> tuple[str, int]:
         raise BadInput(f"{error}; a global batch is 512 (sequences) or '4M tokens'") from error
 
 
-def _purchases(value: Any) -> tuple[str, ...]:
-    plain = [item.lower().replace("_", "-") for item in literals.globs(value)]
-    wrong = [item for item in plain if item not in PURCHASES]
-    if wrong:
-        near = nearest(wrong[0], PURCHASES) or PURCHASES
-        raise BadInput(f"unknown purchase {wrong[0]!r}; nearest: {', '.join(near)}")
-    return tuple(dict.fromkeys(plain))
+def _kept(value: Any) -> int:
+    """Return how many checkpoints are kept; YAML reads `no` as False."""
+    if value is False or str(value).strip().lower() in {"no", "none", "0"}:
+        return 0
+    return literals.whole(value)
 
 
 Whole = Annotated[int, _checked(literals.whole)]
@@ -145,7 +143,12 @@ class JobFields(_Strict):
     budget: Annotated[float | None, _checked(literals.usd)] = None
     co2e_max: Annotated[float | None, _checked(literals.carbon)] = None
     energy_max: Annotated[float | None, _checked(literals.energy)] = None
-    purchase: Annotated[tuple[str, ...], _checked(_purchases)] = ("on-demand",)
+    purchase: Annotated[tuple[str, ...], _checked(buying.purchases)] = ("on-demand",)
+    reserved_used: Annotated[float | None, _checked(buying.share)] = None
+    own: Annotated[tuple[buying.OwnSpec, ...], _checked(buying.own)] = ()
+    data: Annotated[buying.DataSpec | None, _checked(buying.data)] = None
+    checkpoints: Annotated[int, _checked(_kept)] = 2
+    max_price_age: Annotated[float | None, _checked(buying.years)] = None
     stack: str | None = None
     layout: Annotated[Any, _checked(degrees.degrees)] = Field(default_factory=lambda: MappingProxyType({}))
     policy: PolicyFields = PolicyFields()
@@ -158,7 +161,7 @@ def fields(given: Mapping[str, Any], where: str) -> JobFields:
 
     >>> fields({"model": "gpt2", "token": "20B"}, "job.yaml")
     Traceback (most recent call last):
-    steelyard.errors.BadInput: job.yaml: unknown field 'token'; nearest: tokens
+    steelyard.errors.BadInput: job.yaml: unknown field 'token'; nearest: tokens, own
     """
     named = _plain_names(given, where)
     unknown = [name for name in named if name not in JobFields.model_fields]
@@ -184,7 +187,7 @@ def _plain_names(given: Mapping[str, Any], where: str) -> dict[str, Any]:
         if plain in named:
             raise BadInput(f"{where}: {plain} is given twice; keep one")
         named[plain] = value
-    return named
+    return buying.habits(named, where)
 
 
 def _message(error: ValidationError) -> str:

@@ -8,12 +8,12 @@ from typing import Any
 from steelyard.errors import BadInput, nearest
 from steelyard.job.adapters import adapted_inputs, adapter_params, frozen_bytes
 from steelyard.job.architecture import architecture
+from steelyard.job.buying import DataSpec, OwnSpec
 from steelyard.job.spec import ModelSpec
 from steelyard.tables import Architecture, Job
-from steelyard.units import Bytes, Joules, KgCo2e, Seconds, Usd
+from steelyard.units import Bytes, Joules, KgCo2e, Seconds, Share, Usd
 
 TASKS = ("pretrain", "continued_pretrain", "full_ft", "lora", "qlora")
-PURCHASES = ("on-demand", "spot")
 AXES = ("time", "cost", "energy", "co2e")
 """What a frontier may weigh: seconds, dollars, joules at the facility's meter, kilograms of operational CO2e."""
 
@@ -61,6 +61,11 @@ class JobSpec:
     co2e_max_kg: KgCo2e | None = None
     energy_max_j: Joules | None = None
     purchase: tuple[str, ...] = ("on-demand",)
+    reserved_used: Share | None = None  # of a reservation's term, by all jobs together; None: this job alone uses it
+    own: tuple[OwnSpec, ...] = ()
+    data: DataSpec | None = None
+    checkpoints: int = 2  # kept at once; 0: none is written
+    price_age_s: Seconds | None = None  # prices older than this are flagged; None: the usual limit
     stack: str | None = None
     layout: Mapping[str, tuple[int, ...]] = field(default_factory=lambda: MappingProxyType({}))
     policy: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))  # of tables.Policy, by field

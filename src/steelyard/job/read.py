@@ -20,6 +20,7 @@ _DEFAULTS = MappingProxyType(
         "optimizer": "optimizer adamw: two fp32 moments",
         "task": "task pretrain: all parameters are trained",
         "purchase": "purchase on-demand",
+        "checkpoints": "checkpoints 2: the last, and the one being written, are kept",
     }
 )
 _INSTEAD = MappingProxyType(
@@ -27,13 +28,14 @@ _INSTEAD = MappingProxyType(
         "global_batch": frozenset({"global_batch_min", "global_batch_max"}),
         "global_batch_min": frozenset({"global_batch"}),
         "global_batch_max": frozenset({"global_batch"}),
+        "purchase": frozenset({"use_spot", "spot_policy"}),
     }
 )
 """Fields of the file that an option takes the place of, besides its own."""
 
 _AS_READ = (
     "accelerators", "regions", "providers", "deny_accelerators", "deny_regions", "deny_providers", "residency", "axes",
-    "devices", "max_devices", "purchase", "stack", "layout",
+    "devices", "max_devices", "purchase", "reserved_used", "own", "data", "checkpoints", "stack", "layout",
 )  # fmt: skip
 """Fields of a job that are what was read."""
 
@@ -130,6 +132,7 @@ def _job(read: JobFields, given: Mapping[str, Any], folder: Path, now: dt.dateti
         budget_usd=read.budget,
         co2e_max_kg=read.co2e_max,
         energy_max_j=read.energy_max,
+        price_age_s=read.max_price_age,
         policy=MappingProxyType(_policy(read.policy)),
         assumptions=tuple(filter(None, (why, among or because, *said))),
         given=MappingProxyType({**given, "model": _absolute(read.model, folder)}),

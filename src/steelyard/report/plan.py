@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from rich.console import RenderableType
 
-from steelyard.report.figures import ENERGY, MASS, TIME, UNKNOWN, age, amount, dollars, interval, number
+from steelyard.report.figures import ENERGY, MASS, TIME, UNKNOWN, age, amount, dollars, interval, number, percent
 from steelyard.report.page import blank, bullets, heading, paragraph, plot, table
 from steelyard.report.plot import scatter
 
@@ -19,6 +19,8 @@ def plan(found: Mapping[str, Any]) -> list[RenderableType]:
     parts: list[RenderableType] = [heading(str(found["summary"])), blank(), points_table(points), blank()]
     parts.append(paragraph(convention(found)))
     parts += bound(points)
+    parts += _section("Doubts about prices", doubts(points))
+    parts += _section("Own beside rent", [row["text"] for row in found.get("own", ())])
     parts += _section("Why the rivals lost", found.get("rivals", ()))
     parts += chart(found.get("points") or points, points)
     parts += _section("Assumed", found.get("assumptions", ()))
@@ -111,6 +113,43 @@ def price(point: Point) -> str:
     return ", ".join(part for part in [*parts, age(point.get("price_age_days"))] if part)
 
 
+PARTS: Final = {"unused_usd": "unused term", "energy_usd": "power", "storage_usd": "storage", "moving_usd": "moving"}
+
+
+def bill(point: Point) -> str:
+    """Return what is billed beside the devices, where that is a part of a dollar or more.
+
+    >>> bill({"bill": {"compute_usd": 1800.0, "energy_usd": 65.2, "moving_usd": 900.0}})
+    'devices $1,800, power $65, moving $900'
+    """
+    parts = point.get("bill") or {}
+    said = [f"{name} {dollars(parts[key])}" for key, name in PARTS.items() if parts.get(key) and parts[key] >= 1]
+    return ", ".join([f"devices {dollars(parts['compute_usd'])}", *said]) if said else ""
+
+
+def failures(point: Point) -> str:
+    """Return how many interruptions to expect, how often to save, and the goodput.
+
+    >>> failures({"interruptions": 2.31, "checkpoint_interval_s": 4000.0, "goodput": 0.957})
+    '2.3 expected, save every 1.1 h, goodput 96 %'
+    """
+    if point.get("interruptions") is None:
+        return ""
+    every = point.get("checkpoint_interval_s")
+    saved = f", save every {amount(every, TIME)}" if every else ", nothing saved"
+    return f"{number(point['interruptions'])} expected{saved}, goodput {percent(point['goodput'])}"
+
+
+def doubts(points: Sequence[Point]) -> list[str]:
+    """Return what is doubtful about the prices of the points, each doubt once.
+
+    >>> doubts([{"label": "cheapest", "offer": "oci/x/y", "price_doubts": ["the price is 250 days old (limit 180)"]}])
+    ['oci/x/y: the price is 250 days old (limit 180)']
+    """
+    said = [f"{point.get('offer', '')}: {doubt}" for point in points for doubt in point.get("price_doubts") or ()]
+    return list(dict.fromkeys(said))
+
+
 def layout(point: Point) -> str:
     """Return the layout as `--layout` takes it, broken where it may wrap."""
     return str(point.get("layout_text") or point.get("layout") or "").replace(",", ", ")
@@ -128,6 +167,8 @@ LINES: Final[Mapping[str, Callable[[Point], str]]] = {
     "offer": lambda point: str(point.get("offer", "")),
     "site": lambda point: str(point.get("site", "")),
     "price": price,
+    "bill": bill,
+    "failures": failures,
 }
 """What is said of a point, in this order."""
 

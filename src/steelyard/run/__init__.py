@@ -7,11 +7,13 @@
 from steelyard.run.interruptions import (
     availability,
     availability_interval_s,
+    failed_attempts,
     interruptions_per_s,
     mean_time_to_failure_s,
     reclaims_per_s,
     rework_share,
     save_share,
+    unsaved_s,
     young_interval_s,
 )
 from steelyard.run.power import host_w, network_w, state_w, wait_w
@@ -24,6 +26,7 @@ __all__ = [
     "checkpoint_bytes",
     "draw",
     "evaluation_s",
+    "failed_attempts",
     "host_w",
     "interruptions_per_s",
     "mean_time_to_failure_s",
@@ -35,6 +38,7 @@ __all__ = [
     "state_w",
     "step_count",
     "training_s",
+    "unsaved_s",
     "wait_w",
     "young_interval_s",
 ]

@@ -154,6 +154,44 @@ def rework_share(interruptions_per_s: PerSecond, restart_s: Seconds, blocking_s:
     return 0.5 * (np.sqrt(at_stake * quotient) - at_stake) + interruptions_per_s * save_s
 
 
+def unsaved_s(work_s: Seconds, interruptions_per_s: PerSecond) -> Seconds:
+    r"""Time at work until a run that saves nothing gets through without an interruption, failed attempts included.
+
+    .. math:: \frac{e^{\lambda W} - 1}{\lambda}, \qquad W \text{ for } \lambda = 0
+
+    Args:
+        work_s: seconds of work of one attempt, :math:`W` [s]
+        interruptions_per_s: rate at which the job is stopped, :math:`\lambda` [1/s]
+
+    Source: mean of a Poisson process' first gap of length :math:`W` (Daly 2006, with one segment and no save).
+    Limits: :math:`\lambda W` is cut at 50, where the run never ends.
+
+    >>> round(float(unsaved_s(work_s=24 * 3600.0, interruptions_per_s=1 / (6 * 3600))) / 3600, 1)
+    321.6
+    """
+    expected = np.minimum(work_s * interruptions_per_s, 50.0)
+    stopped = np.greater(expected, 0.0)
+    return work_s * np.where(stopped, np.expm1(expected) / np.where(stopped, expected, 1.0), 1.0)
+
+
+def failed_attempts(work_s: Seconds, interruptions_per_s: PerSecond) -> Count:
+    r"""Count the attempts that a run which saves nothing loses before one gets through.
+
+    .. math:: e^{\lambda W} - 1
+
+    Args:
+        work_s: seconds of work of one attempt, :math:`W` [s]
+        interruptions_per_s: rate at which the job is stopped, :math:`\lambda` [1/s]
+
+    Source: geometric distribution with the chance :math:`e^{-\lambda W}` of each attempt.
+    Limits: those of `unsaved_s`.
+
+    >>> round(float(failed_attempts(work_s=24 * 3600.0, interruptions_per_s=1 / (6 * 3600))), 1)
+    53.6
+    """
+    return np.expm1(np.minimum(work_s * interruptions_per_s, 50.0))
+
+
 def availability(interruptions_per_s: PerSecond, restart_s: Seconds, blocking_s: Seconds, save_s: Seconds) -> Share:
     r"""Share of wall time that does work once: what saving, restarts and rework leave.
 

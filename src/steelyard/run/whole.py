@@ -1,6 +1,8 @@
 """The run as a whole: `draw` lays steps, checkpoints and interruptions on one clock and gives each state its watts."""
 
-from steelyard.run.interruptions import interruptions_per_s, rework_share, save_share
+import numpy as np
+
+from steelyard.run.interruptions import failed_attempts, interruptions_per_s, rework_share, save_share, unsaved_s
 from steelyard.run.power import host_w, network_w, state_w, wait_w
 from steelyard.run.schedule import checkpoint_bytes, evaluation_s, save_s, step_count, training_s
 from steelyard.tables import Draw, Job, Kernels, Layout, Machine, Policy, StepMemory, StepTime
@@ -37,19 +39,22 @@ def states_s(
 ) -> tuple[Seconds, Seconds, Seconds]:
     """Seconds at work (rework included), writing checkpoints, and waiting for the start and for restarts.
 
-    Saving is paid for each second of work; rework and restarts for each second of uptime.
+    Saving is paid for each second of work; rework and restarts for each second of uptime. A run that saves nothing
+    starts over after each interruption.
 
     Source: arXiv 2410.18124 with interruptions at the rate of arXiv 2410.21680; see `interruptions`.
-    Limits: first order in the interruptions of one checkpoint interval.
+    Limits: first order in the interruptions of one checkpoint interval; exact where nothing is saved.
     """
     rate = interruptions_per_s(
         layout.devices, policy.failures_per_device_s, machine.node_devices, policy.preemptions_per_node_s
     )
-    blocking = written_s * policy.checkpoint_blocking
-    checkpoint = work_s * save_share(rate, policy.restart_s, blocking)
+    blocking, unsaved = written_s * policy.checkpoint_blocking, np.greater(policy.unsaved, 0.5)
+    checkpoint = np.where(unsaved, 0.0, work_s * save_share(rate, policy.restart_s, blocking))
     uptime = work_s + checkpoint
-    busy = work_s + uptime * rework_share(rate, policy.restart_s, blocking, written_s)
-    return busy, checkpoint, policy.warmup_s + uptime * (rate * policy.restart_s)
+    saved = work_s + uptime * rework_share(rate, policy.restart_s, blocking, written_s)
+    busy = np.where(unsaved, unsaved_s(work_s, rate), saved)
+    restarts = np.where(unsaved, failed_attempts(work_s, rate), uptime * rate)
+    return busy, checkpoint, policy.warmup_s + restarts * policy.restart_s
 
 
 def draw(

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from steelyard.layout.literal import RECOMPUTE
+from steelyard.search.bill import billed
 from steelyard.search.world import Chip, Deal, Place, Tool
 from steelyard.tables import Layout, Policy, Prediction
 from steelyard.units import HOUR_S, KWH_J
@@ -45,6 +46,7 @@ class Point:
     policy: Policy
     prediction: Prediction  # the whole of it, plain numbers
     price_age_days: float  # NaN: the source gives no date
+    operation: Mapping[str, float]  # what interruptions make of it, see `bill.operated`
     binds: tuple[str, ...] = ()
 
     @property
@@ -122,6 +124,7 @@ class Plan:
     carbon: str  # the kind of carbon weighed
     assumptions: tuple[str, ...]
     notes: tuple[str, ...]
+    own: tuple[Mapping[str, Any], ...] = ()  # machines of one's own beside rent, see `buying.Buying`
 
     @property
     def feasible(self) -> bool:
@@ -151,6 +154,7 @@ def plan_mapping(plan: Plan) -> dict[str, Any]:
         "frontier": [point_mapping(point) for point in plan.points],
         "points": [dot_mapping(dot) for dot in plan.frontier],
         "rivals": [f"{rival.label}: {rival.text}" for rival in plan.rivals],
+        "own": list(plan.own),
     }
 
 
@@ -181,6 +185,8 @@ def point_mapping(point: Point) -> dict[str, Any]:
         "price_usd_per_device_h": deal.usd_per_device_s * HOUR_S if deal else math.nan,
         "price_date": deal.price_date if deal else "",
         "price_age_days": point.price_age_days,
+        **billed(point.prediction.money, deal),
+        **point.operation,
         "site": point.place.name,
         "binds": "; ".join(point.binds),
     }

@@ -1,16 +1,20 @@
 """From a job and the catalog to the world that a search may choose from."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime
 
 from steelyard import catalog as facts
 from steelyard.catalog import policy as operation
 from steelyard.catalog.capabilities import FALLBACK, capabilities, capability, planned
 from steelyard.errors import BadInput, UnknownName
 from steelyard.job import JobSpec
+from steelyard.job.buying import OwnSpec
 from steelyard.run import reclaims_per_s
+from steelyard.search.deals import Billing, band_log_sd, rented
 from steelyard.search.offers import allowed, check_conflicts, none_left
+from steelyard.search.own import deal_fields, owned, with_pue
 from steelyard.search.world import Chip, Deal, Limits, Place, Tool, World
 from steelyard.tables import Kernels, Machine, Policy, Site
 from steelyard.units import DAY_S
@@ -37,6 +41,7 @@ class _Builder:
 
     spec: JobSpec
     catalog: facts.Catalog
+    billing: Billing
     chips: dict[tuple[str, Machine], Chip] = field(default_factory=dict)
     places: dict[str, Place] = field(default_factory=dict)
     policies: dict[Policy, int] = field(default_factory=dict)
@@ -65,6 +70,21 @@ class _Builder:
             usd_per_device_s=facts.offer(offer, purchase).usd_per_device_s,  # type: ignore[arg-type]  # one offer
             price_date=price.date,
             price_source=price.source,
+            **self.billing.terms(offer, purchase),
+        )
+
+    def own(self, spec: OwnSpec) -> Deal:
+        found = owned(spec, self.catalog)
+        site = self.catalog.site(spec.site).id if spec.site else ""
+        name = site if spec.pue is None else f"{site} PUE {spec.pue:g}"
+        beside = self.billing.beside("own", site)
+        return Deal(
+            chip=self._chip(found.system),
+            place=self._place(site, name, None if spec.pue is None else float(spec.pue)),
+            policy=self._policy(None, "own"),
+            price_date=self.billing.today.isoformat(),
+            **deal_fields(found, site),
+            **(beside | {"flags": (*found.flags, *beside["flags"])}),
         )
 
     def _chip(self, system: facts.System) -> int:
@@ -76,17 +96,18 @@ class _Builder:
             self.chips[key] = chip_of(system, self.precision, self.catalog)
         return list(self.chips).index(key)
 
-    def _place(self, site: str) -> int:
-        if site not in self.places:
-            self.places[site] = place_of(site, self.catalog)
-        return list(self.places).index(site)
+    def _place(self, site: str, name: str = "", pue: float | None = None) -> int:
+        name = name or site
+        if name not in self.places:
+            self.places[name] = with_pue(place_of(site, self.catalog), pue)
+        return list(self.places).index(name)
 
-    def _policy(self, offer: facts.Offer, purchase: str) -> int:
+    def _policy(self, offer: facts.Offer | None, purchase: str) -> int:
         made, spread = policy_of(self.spec, purchase)
-        band = self.catalog.interruptions.get((offer.instance, offer.place)) if purchase == "spot" else None
+        band = self.catalog.interruptions.get((offer.instance, offer.place)) if offer and purchase == "spot" else None
         if band is not None:
-            share = (band.low + band.high) / 2
-            made = replace(made, preemptions_per_node_s=float(reclaims_per_s(share, MONTH_S)))
+            made = replace(made, preemptions_per_node_s=float(reclaims_per_s((band.low + band.high) / 2, MONTH_S)))
+            spread = {**spread, "preemptions_per_node_s": band_log_sd(band, spread["preemptions_per_node_s"])}
         if made not in self.policies:
             self.spreads.append(spread)
         return self.policies.setdefault(made, len(self.policies))
@@ -100,18 +121,20 @@ def _hashable(value: float) -> float:
     return _NAN if math.isnan(value) else value
 
 
-def world(spec: JobSpec, catalog: facts.Catalog) -> World:
+def world(spec: JobSpec, catalog: facts.Catalog, today: date | None = None) -> World:
     """Return the chips, stacks, deals and sites that a job allows; an error where it allows none."""
     check_conflicts(spec, catalog)
     offers = allowed(spec, catalog)
     able = [row for row in offers if facts.supports(catalog.accelerators[row.accelerator], width(spec.precision))]
-    if not able:
+    mine = own_of(spec, catalog)
+    if not able and not mine:
         raise BadInput(none_left(spec, catalog, offers))
-    builder = _Builder(spec, catalog)
-    sold = [(row, purchase) for purchase in spec.purchase for row in able if purchase in row.prices]
+    builder = _Builder(spec, catalog, Billing(spec, catalog, today or datetime.now(UTC).date()))
+    sold = [(row, purchase) for purchase in rented(spec.purchase) for row in able if purchase in row.prices]
     deals = tuple(builder.deal(row, how) for row, how in sold if how not in row.quarantine)
+    deals += tuple(builder.own(one) for one in mine)
     if not deals:
-        raise BadInput("every price of what the job allows is quarantined; see: steelyard catalog offers")
+        raise BadInput("nothing that the job allows is sold so at a price to believe; see: steelyard catalog offers")
     chips = tuple(builder.chips.values())
     tools, tools_of = tools_for(sorted({chip.vendor for chip in chips}), spec.stack, catalog)
     quarantined = sum(how in row.quarantine for row, how in sold)
@@ -122,7 +145,7 @@ def world(spec: JobSpec, catalog: facts.Catalog) -> World:
     rough = sorted({chip.accelerator for chip in chips if not chip.calibrated})
     if rough:
         notes.append(f"no kernels measured, those of any chip stand in (wide intervals): {', '.join(rough)}")
-    notes += _without_pue(builder.places, catalog)
+    notes += _without_pue({site for deal in deals if (site := deal.site) or deal.purchase != "own"}, catalog)
     return World(
         chips=chips,
         tools=tools,
@@ -135,7 +158,20 @@ def world(spec: JobSpec, catalog: facts.Catalog) -> World:
     )
 
 
-def _without_pue(places: Mapping[str, Place], catalog: facts.Catalog) -> list[str]:
+def own_of(spec: JobSpec, catalog: facts.Catalog) -> tuple[OwnSpec, ...]:
+    """Return the machines of one's own that the job may use: of its accelerators, where it names some."""
+    if "own" in spec.purchase and not spec.own:
+        raise BadInput(
+            "purchase own, but no machines are described; write own: {system: DGX-H100, devices: 64, life: 4y, …}"
+        )
+    wanted = {catalog.accelerator(name).id for name, _ in spec.accelerators}
+    rows = [(one, catalog.accelerators[catalog.system(one.system).accelerator]) for one in spec.own]
+    return tuple(
+        one for one, chip in rows if (not wanted or chip.id in wanted) and facts.supports(chip, width(spec.precision))
+    )
+
+
+def _without_pue(places: Collection[str], catalog: facts.Catalog) -> list[str]:
     """Return a note on the providers whose PUE nobody publishes: a survey of all data centres stands in for it."""
     values = _pue_anywhere(catalog)
     found = {place: catalog.sites[place].facts.fact("pue") for place in places if place}
@@ -157,7 +193,8 @@ def policy_of(spec: JobSpec, purchase: str) -> tuple[Policy, Mapping[str, float]
     """Return how the run is operated, and the spread of what the job leaves to the catalog."""
     rows = operation.policy_rows(purchase).items()
     spread = {name: row.log_sd for name, row in rows if row.log_sd > 0 and name not in spec.policy}
-    return replace(operation.policy(purchase), **spec.policy), spread
+    unsaved = float(spec.checkpoints == 0)
+    return replace(operation.policy(purchase), **spec.policy, unsaved=unsaved), spread
 
 
 def chip_of(system: facts.System, precision: str, catalog: facts.Catalog) -> Chip:

@@ -1,7 +1,7 @@
 """Planning and estimating from a job's description and the catalog: what the command line calls."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from typing import Any
@@ -15,6 +15,7 @@ from steelyard.layout import parse
 from steelyard.report.figures import COUNT, amount
 from steelyard.search.answer import Plan, Point, Relaxation
 from steelyard.search.batches import explored
+from steelyard.search.buying import Explore, beside, check_unsaved, mapping
 from steelyard.search.explain import waits
 from steelyard.search.explore import Found, Said, answer, explore
 from steelyard.search.inputs import chip_of, limits_of, place_of, policy_of, tools_for, world
@@ -45,10 +46,13 @@ def plan(spec: JobSpec, progress: Progress | None = None, carbon: str = "locatio
     change. Input that cannot be read is a `BadInput`.
     """
     job = table(spec)
+    check_unsaved(spec, lambda saved: next(iter(plan(saved, progress, carbon).points), None), job)
     allowed = world(spec, facts.load())
     limits = replace(limits_of(spec, most_devices(spec, job, allowed)), carbon=carbon)
     found = explored(job, spec.batches, allowed, limits, ENGINE, progress)
     made = answer(job, allowed, limits, ENGINE, found, said(spec, limits, allowed))
+    again: Explore = lambda some, free: explored(job, spec.batches, some, free, ENGINE)  # noqa: E731
+    made = replace(made, own=tuple(mapping(row) for row in beside(spec, job, allowed, limits, ENGINE, again)))
     if made.feasible:
         return made
     return replace(made, relaxations=made.relaxations + dropped(spec, carbon))
@@ -61,7 +65,7 @@ def said(spec: JobSpec, limits: Limits, allowed: World) -> Said:
     if spec.max_devices is None and spec.devices is None:
         assumed.append(f"at most {limits.max_devices} devices: give max_devices to look further")
     assumed.append(f"CO2e is operational, {limits.carbon.replace('_', ' ')}: embodied carbon is a line of its own")
-    assumed.append("prices are as quoted on their date; storage, egress and tax are not in them")
+    assumed.append("prices are as quoted on their date; storage is billed while the job runs; tax is not in them")
     return Said(f"{spec.model.name} on {tokens} tokens", tuple(assumed), allowed.notes)
 
 
@@ -118,13 +122,14 @@ def estimate(
     estimated all the same: see `Point.fits`.
     """
     catalog, job = facts.load(), table(spec)
+    check_unsaved(spec, lambda saved: estimate(saved, accelerator, devices, layout, site, carbon, today), job)
     system = catalog.system(accelerator)
     chip = chip_of(system, spec.precision, catalog)
     count = devices or spec.devices or system.devices
     tools, tools_of = tools_for([chip.vendor], spec.stack, catalog)
     able = tuple(tools[index] for index in tools_of[chip.vendor])
     tool, laid = (None if layout else _fastest(job, count, chip, able)) or _laid(layout, job, count, chip, able)
-    deal = _cheapest(spec, system, count, catalog, site)
+    deal = _cheapest(spec, system, count, catalog, site, lambda whole, one: _total(job, laid, chip, tool, whole, one))
     operated, spread = policy_of(spec, deal.purchase if deal else spec.purchase[0])
     place = place_of(catalog.site(site).id if site else deal.site if deal else "", catalog)
     offer = deal.price if deal else Offer.rent(math.nan)
@@ -164,17 +169,33 @@ def _short(made: Point) -> str:
     return f"memory: up to {need:.0f} GiB where a device has {has:.0f}; it may not fit"
 
 
-def _cheapest(spec: JobSpec, system: facts.System, count: int, catalog: facts.Catalog, site: str) -> Deal | None:
+def _total(job: Job, laid: Layout, chip: Chip, tool: Tool, whole: World, deal: Deal) -> float:
+    """Return what the run costs under a deal; infinite where that is unknown."""
+    policy_, site = whole.policies[deal.policy], whole.places[deal.place].site
+    found = ENGINE.predict(job, laid, chip.machine, chip.kernels, tool.stack, policy_, site, deal.price)
+    total = float(found.money.total_usd)
+    return math.inf if math.isnan(total) else total
+
+
+def _cheapest(
+    spec: JobSpec,
+    system: facts.System,
+    count: int,
+    catalog: facts.Catalog,
+    site: str,
+    total: Callable[[World, Deal], float],
+) -> Deal | None:
     """Return the cheapest offer of a system, or of its accelerator, that sells so many at the site asked for."""
     asked = replace(spec, accelerators=((system.accelerator, None),))
     try:
-        deals = world(asked, catalog).deals
+        whole = world(asked, catalog)
     except BadInput:
         return None
+    deals = whole.deals
     wanted = catalog.site(site).id if site else ""
     exact = [deal for deal in deals if deal.system == system.id]
     for some in (exact, deals):
         able = [d for d in some if count % d.unit == 0 and count <= d.most and (not wanted or d.site == wanted)]
         if able:
-            return min(able, key=lambda deal: deal.usd_per_device_s)
+            return min(able, key=lambda deal: total(whole, deal))
     return None

@@ -8,6 +8,7 @@ import numpy as np
 
 from steelyard.layout import text_of
 from steelyard.search.answer import Dot, Figure, Point
+from steelyard.search.bill import operated
 from steelyard.search.intervals import Setting, intervals, memory_interval
 from steelyard.search.market import Market, objectives
 from steelyard.search.pareto import Points, Rows, knee
@@ -99,6 +100,7 @@ def judged(setting: Setting, engine: Engine, carbon: str, label: str, system: st
         policy=setting.policy,
         prediction=each(central, lambda value: float(np.asarray(value))),
         price_age_days=math.nan,
+        operation=operated(setting.job, setting.layout, chip.machine, setting.policy, central),
     )
 
 

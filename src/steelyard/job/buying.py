@@ -1,0 +1,257 @@
+"""How machines are paid for, as a job file says it: words of other tools, machines of one's own, data to move.
+
+`use_spot: true` (SkyPilot) and `spot_policy: auto` (dstack) are read as `purchase`.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from steelyard.errors import BadInput, nearest
+from steelyard.job import literals
+from steelyard.units import DAY_S, KWH_J, Bytes, Seconds, Share, Usd, UsdPerByte, UsdPerJoule, UsdPerSecond, Watts
+
+YEAR_S = 365 * DAY_S
+MONTH_S = YEAR_S / 12
+"""A month as prices mean it: 730 hours."""
+
+RENTED = ("on-demand", "spot", "reserved-1y", "reserved-3y")
+OWN = "own"
+PURCHASES = (*RENTED, OWN)
+SPOT_POLICIES: Mapping[str, tuple[str, ...]] = {
+    "on-demand": ("on-demand",),
+    "spot": ("spot",),
+    "auto": ("on-demand", "spot"),
+}
+_SIZES: Mapping[str, float] = {
+    **{unit: 1000.0**step for step, unit in enumerate(("b", "kb", "mb", "gb", "tb", "pb"))},
+    **{unit: 1024.0**step for step, unit in enumerate(("kib", "mib", "gib", "tib", "pib"), start=1)},
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OwnSpec:
+    """Machines of one's own; money and power are of all of them together. None: not given."""
+
+    system: str  # of the catalog: a system, or an accelerator (its reference unit)
+    devices: int
+    site: str  # of the catalog; empty: not known
+    life_s: Seconds
+    used_share: Share  # of the life in which they work, for all jobs together
+    capital_usd: Usd | None  # None: the catalog's price of the system
+    network_usd: Usd | None  # beside the capital
+    residual: tuple[str, float] | None  # ("share", of the capital) or ("usd", sum)
+    admin_usd_per_s: UsdPerSecond | None
+    maintenance: tuple[str, float] | None  # ("share", of the capital a year) or ("usd", a year)
+    colocation_usd_per_w_s: UsdPerJoule | None
+    power_w: Watts | None  # reserved in the colocation; None: the catalog's rating of the system
+    tariff_usd_per_j: UsdPerJoule | None
+    pue: Share | None  # None: the site's
+
+
+@dataclass(frozen=True, slots=True)
+class DataSpec:
+    """Data that the job reads, and where it lies."""
+
+    size_bytes: Bytes
+    at: str  # provider/region, or empty: it is kept wherever the job runs
+    egress_usd_per_byte: UsdPerByte | None  # what leaving costs there; None: the catalog's price
+
+
+def purchases(value: Any) -> tuple[str, ...]:
+    """Return the ways to buy that a text with commas or a list names.
+
+    >>> purchases("spot, reserved_1y"), purchases(["on-demand"])
+    (('spot', 'reserved-1y'), ('on-demand',))
+    """
+    plain = [item.lower().replace("_", "-") for item in literals.globs(value)]
+    wrong = [item for item in plain if item not in PURCHASES]
+    if wrong:
+        near = nearest(wrong[0], PURCHASES) or PURCHASES
+        raise BadInput(f"unknown purchase {wrong[0]!r}; nearest: {', '.join(near)}")
+    return tuple(dict.fromkeys(plain))
+
+
+def habits(given: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """Return the fields with the words of other tools put into ours.
+
+    >>> habits({"use_spot": True}, "job"), habits({"spot_policy": "auto"}, "job")
+    ({'purchase': ('spot',)}, {'purchase': ('on-demand', 'spot')})
+    """
+    fields = dict(given)
+    words = [name for name in ("use_spot", "spot_policy") if fields.get(name) is not None]
+    if words and (len(words) > 1 or fields.get("purchase") is not None):
+        raise BadInput(
+            f"{where}: {words[0]} and another word for the purchase are given; keep one, such as purchase: spot"
+        )
+    spot, policy = fields.pop("use_spot", None), fields.pop("spot_policy", None)
+    if spot is not None:
+        if not isinstance(spot, bool):
+            raise BadInput(f"{where}: use_spot is {str(spot)[:60]!r}; write true or false")
+        fields["purchase"] = ("spot",) if spot else ("on-demand",)
+    if policy is not None:
+        plain = str(policy).strip().lower()
+        if plain not in SPOT_POLICIES:
+            raise BadInput(f"{where}: unknown spot_policy {str(policy)[:60]!r}; nearest: {', '.join(SPOT_POLICIES)}")
+        fields["purchase"] = SPOT_POLICIES[plain]
+    return fields
+
+
+def own(value: Any) -> tuple[OwnSpec, ...]:
+    """Return the machines that one block, or a list of blocks, describes.
+
+    >>> [one] = own({"system": "DGX-H100", "devices": 64, "capex": "3.4M", "life": "4y", "used": "75%", "tariff": 0.1})
+    >>> one.devices, one.capital_usd, one.used_share, round(one.tariff_usd_per_j * 3.6e6, 3)
+    (64, 3400000.0, 0.75, 0.1)
+    """
+    blocks = value if isinstance(value, list | tuple) else [value]
+    return tuple(block if isinstance(block, OwnSpec) else _own(block) for block in blocks)
+
+
+def data(value: Any) -> DataSpec:
+    """Return data described by its size, or by a block with size, at and egress.
+
+    >>> data("10TB").size_bytes, data({"size": "2TiB", "at": "aws/us-east-1"}).at
+    (10000000000000.0, 'aws/us-east-1')
+    """
+    if isinstance(value, DataSpec):
+        return value
+    given = dict(value) if isinstance(value, Mapping) else _short(value)
+    _known("data", given, ("size", "at", "egress"))
+    if given.get("size") is None:
+        raise BadInput("data.size is missing; write data: {size: 10TB, at: aws/us-east-1}")
+    egress = given.get("egress")
+    price = None if egress is None else _none_or(egress, 0.0) / _SIZES["gb"]
+    return DataSpec(size(given["size"]), str(given.get("at") or "").strip(), price)
+
+
+def size(value: Any) -> Bytes:
+    """Return bytes.
+
+    >>> size("10TB"), size("1 GiB"), size(5e9)
+    (10000000000000.0, 1073741824.0, 5000000000.0)
+    """
+    match = re.fullmatch(r"([\d.,_]+(?:e[+-]?\d+)?)\s*([a-z]*)", str(value).strip().lower())
+    unit = match[2] if match else ""
+    if match is None or unit not in {"", *_SIZES} or isinstance(value, bool):
+        raise BadInput(f"{str(value)[:60]!r} is not a size; write 500GB, 10TB or 2TiB")
+    return float(literals.count(match[1])) * _SIZES.get(unit, 1.0)
+
+
+def years(value: Any) -> Seconds:
+    """Return a span of years, or any other duration.
+
+    >>> years("4y") / YEAR_S, years("18 months") / YEAR_S, years("730d") / YEAR_S
+    (4.0, 1.5, 2.0)
+    """
+    match = re.fullmatch(r"([\d.]+)\s*(y|yr|years?|months?)", str(value).strip().lower())
+    if match is None:
+        return literals.seconds(value)
+    return float(literals.count(match[1])) * (MONTH_S if match[2].startswith("month") else YEAR_S)
+
+
+def share(value: Any) -> Share:
+    """Return a share above 0.
+
+    >>> share("75%"), share(0.5)
+    (0.75, 0.5)
+    """
+    text = str(value).strip()
+    try:
+        number = float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
+    except ValueError:
+        number = -1.0
+    if isinstance(value, bool) or not 0 < number <= 1:
+        raise BadInput(f"{str(value)[:60]!r} is not a share above 0; write 0.75 or 75%")
+    return number
+
+
+FIELDS = (
+    "system", "devices", "site", "capex", "network", "residual", "life", "used", "admin", "maintenance", "colocation",
+    "power", "tariff", "pue",
+)  # fmt: skip
+NEEDED: Mapping[str, str] = {
+    "system": "the machine, such as system: DGX-H100, or an accelerator",
+    "devices": "how many devices there are, such as devices: 64",
+    "life": "how long they are kept, such as life: 4y",
+    "used": "the share of that time in which they work, all jobs together, such as used: 75%",
+}
+
+
+def _own(block: Any) -> OwnSpec:
+    if not isinstance(block, Mapping):
+        raise BadInput(
+            f"own is {str(block)[:60]!r}; write own: {{system: DGX-H100, devices: 64, life: 4y, used: 75%, …}}"
+        )
+    given = {str(key).strip().lower().replace("-", "_"): value for key, value in block.items() if value is not None}
+    _known("own", given, FIELDS)
+    for name, meaning in NEEDED.items():
+        if name not in given:
+            raise BadInput(f"own.{name} is missing: {meaning}")
+    if "tariff" not in given and "colocation" not in given:
+        raise BadInput(
+            "own needs the price of its power: tariff (USD a kWh, such as tariff: 0.10) or colocation (USD a kW-month, "
+            "such as colocation: 135)"
+        )
+
+    def optional(name: str, read: Any) -> Any:
+        return read(given[name]) if name in given else None
+
+    return OwnSpec(
+        system=str(given["system"]).strip(),
+        devices=literals.whole(given["devices"]),
+        site=str(given.get("site", "")).strip(),
+        life_s=years(given["life"]),
+        used_share=share(given["used"]),
+        capital_usd=optional("capex", literals.usd),
+        network_usd=optional("network", _sum),
+        residual=optional("residual", _part),
+        admin_usd_per_s=optional("admin", lambda value: _sum(value) / YEAR_S),
+        maintenance=optional("maintenance", _part),
+        colocation_usd_per_w_s=optional("colocation", lambda value: _sum(value) / 1e3 / MONTH_S),
+        power_w=optional("power", _watts),
+        tariff_usd_per_j=optional("tariff", lambda value: _sum(value) / KWH_J),
+        pue=optional("pue", _pue),
+    )
+
+
+def _known(what: str, given: Mapping[str, Any], names: tuple[str, ...]) -> None:
+    unknown = [name for name in given if name not in names]
+    if unknown:
+        near = nearest(unknown[0], names) or names
+        raise BadInput(f"unknown field {what}.{unknown[0]}; nearest: {', '.join(near)}")
+
+
+def _short(value: Any) -> dict[str, Any]:
+    text, _, at = str(value).partition("@")
+    return {"size": text, "at": at}
+
+
+def _sum(value: Any) -> Usd:
+    """Return dollars, 0 allowed: what is known to cost nothing."""
+    return _none_or(value, 0.0)
+
+
+def _none_or(value: Any, nothing: float) -> float:
+    return nothing if str(value).strip() in {"0", "0.0", "$0"} else float(literals.usd(value))
+
+
+def _part(value: Any) -> tuple[str, float]:
+    """Return a share of the capital (30%), or dollars."""
+    text = str(value).strip()
+    return ("share", float(share(text))) if text.endswith("%") else ("usd", float(_sum(value)))
+
+
+def _watts(value: Any) -> Watts:
+    match = re.fullmatch(r"([\d.,_]+)\s*(w|kw|mw)", str(value).strip().lower())
+    if match is None:
+        raise BadInput(f"{str(value)[:60]!r} is not a power; write 10kW or 800W")
+    return float(literals.count(match[1])) * {"w": 1.0, "kw": 1e3, "mw": 1e6}[match[2]]
+
+
+def _pue(value: Any) -> Share:
+    number = float(literals.count(value))
+    if number < 1:
+        raise BadInput(f"own.pue is {value!r}; a PUE is at least 1, such as 1.3")
+    return number
