@@ -22,6 +22,7 @@ def main() -> None:
         ("fit.power", ["--data", str(measured), "--write"]),
         ("fit.memory", ["--write"]),
         ("fit.stacks", ["--write"]),
+        ("fit.contrasts", ["--write"]),
         ("fit.splits", ["--data", str(measured.parent)]),
     ):
         subprocess.run([sys.executable, "-m", module, *given], check=True)  # noqa: S603  # our own modules

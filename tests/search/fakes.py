@@ -72,7 +72,7 @@ def fake_predict(
     work = 6e15 / (layout.devices * machine.peak_flop_per_s)
     gemm = work * mixed(layout, stack.base_bytes) * (1 + 0.2 * layout.recompute) * kernels.time_scale
     waiting = work * mixed(layout, stack.base_bytes + 1) + 0.1 * work * layout.offload * np.sin(7.3 * layout.tp)
-    step = filled(StepTime, gemm_s=gemm, dp_s=waiting, total_s=gemm + waiting)
+    step = filled(StepTime, gemm_s=gemm, dp_s=waiting, total_s=gemm + waiting, model_flop=3e15)
     peak = fake_memory(job, layout, machine, stack)
     drawn = draw(job, step, peak, layout, machine, kernels, policy)
     used = energy(drawn, site)

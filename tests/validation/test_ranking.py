@@ -76,6 +76,13 @@ def test_regret_is_what_the_choice_costs():
     assert one.spearman == pytest.approx(0.8)
 
 
+def test_the_spread_of_a_set_leaves_out_what_its_layouts_share():
+    (one,) = sets(sweep(), [1.0, 1.2, 1.5, 2.0], [3.0, 3.6, 4.5, 6.0])
+    assert one.log_sd == pytest.approx(0, abs=1e-12)
+    (one,) = sets(sweep(), [1.0] * 4, [1.0, math.e, 1.0, math.e])
+    assert one.log_sd == pytest.approx(math.sqrt(1 / 3))
+
+
 def test_a_layout_that_was_run_twice_counts_once():
     cases = [replace(case, id=str(i)) for i, case in enumerate(sweep(((1, 1), (1, 1), (2, 1), (4, 1))))]
     (one,) = sets(cases, [1.0, 4.0, 2.5, 3.0], [1.0, 1.0, 2.0, 3.0])
@@ -105,4 +112,6 @@ def test_a_group_is_the_mean_of_its_sets():
     assert (one.sets, one.layouts) == (2, 8)
     assert one.mean_regret == one.median_regret == pytest.approx(0.5)
     assert one.worst_regret == pytest.approx(1.0)
+    first, second = sets(cases, [1.0, 1.2, 1.5, 2.0] * 2, [1.0, 2.0, 3.0, 4.0, 4.0, 3.0, 2.0, 1.0])
+    assert one.log_sd == pytest.approx(math.sqrt((first.log_sd**2 + second.log_sd**2) / 2))
     assert one.spearman == pytest.approx(0)

@@ -19,6 +19,8 @@ def plan(found: Mapping[str, Any]) -> list[RenderableType]:
     parts: list[RenderableType] = [heading(str(found["summary"])), blank(), points_table(points), blank()]
     parts.append(paragraph(convention(found)))
     parts += bound(points)
+    parts += _section("Simpler, and as good for all that is known: passed over", simpler(points))
+    parts += _section("Not told apart: the order holds in less than 90 % of shared draws", unsure(found))
     parts += _section("Doubts about prices", doubts(points))
     parts += _section("Own beside rent", [row["text"] for row in found.get("own", ())])
     parts += _section("Why the rivals lost", found.get("rivals", ()))
@@ -177,6 +179,40 @@ def bound(points: Sequence[Point]) -> list[RenderableType]:
     """Return what binds each point."""
     lines = [f"{point['label']}: {point['binds']}" for point in points if point.get("binds")]
     return _section("What binds", lines)
+
+
+def simpler(points: Sequence[Point]) -> list[str]:
+    """Return what was passed over for a simpler layout.
+
+    >>> simpler([{"label": "cheapest", "preferred_over": {"text": "offload wins 1%"}}, {"label": "fastest"}])
+    ['cheapest: offload wins 1%']
+    """
+    return [f"{point['label']}: {point['preferred_over']['text']}" for point in points if point.get("preferred_over")]
+
+
+def unsure(found: Mapping[str, Any]) -> list[str]:
+    """Return which other choices and which named points cannot be told apart, the likeliest choices first.
+
+    >>> tie = {"devices": 8, "accelerator": "TPU-v6e", "stack": "maxtext", "share_of_draws": 0.56}
+    >>> order = {"time": [["fastest"], ["cleanest", "cheapest"]]}
+    >>> unsure({"frontier": [{"label": "cheapest", "ties": [tie] * 5}], "order": order})[1]
+    'in time: cleanest, cheapest'
+    >>> unsure({"frontier": [{"label": "cheapest", "ties": [tie]}]})
+    ['cheapest, and what it wins of the draws: 8 × TPU-v6e, maxtext 44 %']
+    """
+    lines = []
+    for point in found["frontier"]:
+        some = [f"{devices(tie)}, {tie['stack']} {percent(1 - tie['share_of_draws'])}" for tie in point.get("ties", ())]
+        more = [f"{len(some) - TIES} more"] if len(some) > TIES else []
+        if some:
+            lines.append(f"{point['label']}, and what it wins of the draws: {'; '.join(some[:TIES] + more)}")
+    groups = [(axis, group) for axis, some in found.get("order", {}).items() for group in some if len(group) > 1]
+    return lines + [f"in {AXES[axis]}: {', '.join(group)}" for axis, group in groups]
+
+
+AXES: Final[Mapping[str, str]] = {"time": "time", "cost": "money", "energy": "energy", "co2e": "CO2e"}
+TIES: Final = 4
+"""Choices that are named for each point; all of them are in the JSON."""
 
 
 def chart(points: Sequence[Point], named: Sequence[Point]) -> list[RenderableType]:

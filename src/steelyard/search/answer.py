@@ -1,15 +1,11 @@
 """What a search answers: points with intervals, what binds them, why rivals lost, or what to relax."""
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from steelyard.layout.literal import RECOMPUTE
-from steelyard.search.bill import billed
 from steelyard.search.world import Chip, Deal, Place, Tool
 from steelyard.tables import Layout, Policy, Prediction
-from steelyard.units import HOUR_S, KWH_J
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +19,41 @@ class Figure:
     def scaled(self, factor: float) -> "Figure":
         """Return the figure in another unit."""
         return Figure(self.value * factor, self.low * factor, self.high * factor)
+
+
+@dataclass(frozen=True, slots=True)
+class Dot:
+    """One candidate in short."""
+
+    time_s: float
+    cost_usd: float
+    energy_j: float
+    co2e_kg: float
+    devices: int
+    accelerator: str
+    stack: str
+    offer: str
+    layout_text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Tie:
+    """Another choice that a point cannot be told apart from: their order is not certain."""
+
+    dot: Dot
+    ratio: float  # its objective over the point's
+    better: float  # share of shared draws in which the point is the better one
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Preference:
+    """The exact optimum, passed over for a simpler layout that is as good for all that is known."""
+
+    over: Dot
+    ratio: float  # the objective of the point over the optimum's
+    better: float  # share of shared draws in which the optimum is the better one
+    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +79,8 @@ class Point:
     price_age_days: float  # NaN: the source gives no date
     operation: Mapping[str, float]  # what interruptions make of it, see `bill.operated`
     binds: tuple[str, ...] = ()
+    ties: tuple[Tie, ...] = ()  # the likeliest first
+    preferred: Preference | None = None  # None: the point is the exact optimum
 
     @property
     def devices(self) -> int:
@@ -70,6 +103,11 @@ class Rival:
 
     label: str  # the point it lost to
     text: str
+    dot: Dot
+    ratios: Mapping[str, float]  # by objective: its figure over the point's
+    factors: Mapping[str, float]  # of the objective of the label: their product is its ratio
+    dominated_by: Dot | None  # None: it is on the frontier itself
+    better: float  # share of shared draws in which the point is the better one
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,21 +134,6 @@ class Counts:
 
 
 @dataclass(frozen=True, slots=True)
-class Dot:
-    """One point of the frontier in short, for a chart."""
-
-    time_s: float
-    cost_usd: float
-    energy_j: float
-    co2e_kg: float
-    devices: int
-    accelerator: str
-    stack: str
-    offer: str
-    layout_text: str
-
-
-@dataclass(frozen=True, slots=True)
 class Plan:
     """The answer to `plan`: named points, or relaxations where there is none."""
 
@@ -118,6 +141,7 @@ class Plan:
     points: tuple[Point, ...]
     frontier: tuple[Dot, ...]
     rivals: tuple[Rival, ...]
+    order: Mapping[str, tuple[tuple[str, ...], ...]]  # by axis: labels from the least up, unsure ones together
     reason: str  # why nothing is feasible
     relaxations: tuple[Relaxation, ...]
     counts: Counts
@@ -130,87 +154,3 @@ class Plan:
     def feasible(self) -> bool:
         """Whether any candidate respects every limit."""
         return bool(self.points)
-
-
-def plan_mapping(plan: Plan) -> dict[str, Any]:
-    """Return a plan as the object that `--json` prints: keys end in their unit, unknown is NaN (null in JSON)."""
-    shared = {
-        "summary": plan.summary,
-        "carbon_kind": plan.carbon,
-        "counts": plan.counts,
-        "assumptions": list(plan.assumptions),
-        "notes": list(plan.notes),
-    }
-    if not plan.feasible:
-        return {
-            **shared,
-            "frontier": [],
-            "reason": plan.reason,
-            "relaxations": [row.text for row in plan.relaxations],
-            "relaxed_limits": [dict(row.limits) for row in plan.relaxations],
-        }
-    return {
-        **shared,
-        "frontier": [point_mapping(point) for point in plan.points],
-        "points": [dot_mapping(dot) for dot in plan.frontier],
-        "rivals": [f"{rival.label}: {rival.text}" for rival in plan.rivals],
-        "own": list(plan.own),
-    }
-
-
-def point_mapping(point: Point) -> dict[str, Any]:
-    """Return one point, every figure with its interval."""
-    figures = {
-        "time_s": point.time_s,
-        "cost_usd": point.cost_usd,
-        "energy_facility_kwh": point.energy_j.scaled(1 / KWH_J),
-        "co2e_kg": point.co2e_kg,
-        "memory_bytes": point.memory_bytes,
-    }
-    ends = {f"{key}{end}": getattr(figure, name) for key, figure in figures.items() for end, name in ENDS}
-    deal = point.deal
-    return {
-        "label": point.label,
-        **ends,
-        "memory_limit_bytes": point.memory_limit_bytes,
-        "fits": point.fits,
-        "devices": point.devices,
-        "accelerator": point.chip.accelerator,
-        "system": point.system,
-        "stack": point.tool.name,
-        "layout": layout_mapping(point.layout),
-        "layout_text": point.layout_text,
-        "offer": deal.offer if deal else "",
-        "purchase": deal.purchase if deal else "",
-        "price_usd_per_device_h": deal.usd_per_device_s * HOUR_S if deal else math.nan,
-        "price_date": deal.price_date if deal else "",
-        "price_age_days": point.price_age_days,
-        **billed(point.prediction.money, deal),
-        **point.operation,
-        "site": point.place.name,
-        "binds": "; ".join(point.binds),
-    }
-
-
-ENDS = (("", "value"), ("_low", "low"), ("_high", "high"))
-
-
-def dot_mapping(dot: Dot) -> dict[str, Any]:
-    """Return one point of the frontier in short."""
-    return {
-        "time_s": dot.time_s,
-        "cost_usd": dot.cost_usd,
-        "energy_facility_kwh": dot.energy_j / KWH_J,
-        "co2e_kg": dot.co2e_kg,
-        "devices": dot.devices,
-        "accelerator": dot.accelerator,
-        "stack": dot.stack,
-        "offer": dot.offer,
-        "layout_text": dot.layout_text,
-    }
-
-
-def layout_mapping(layout: Layout) -> dict[str, Any]:
-    """Return a layout's degrees as whole numbers, recomputation as a word."""
-    numbers = {name: int(getattr(layout, name)) for name in Layout.__slots__}
-    return numbers | {"recompute": RECOMPUTE[numbers["recompute"]]}

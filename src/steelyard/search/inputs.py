@@ -8,6 +8,7 @@ from datetime import UTC, date, datetime
 from steelyard import catalog as facts
 from steelyard.catalog import policy as operation
 from steelyard.catalog.capabilities import FALLBACK, capabilities, capability, planned
+from steelyard.catalog.contrast import layout_row
 from steelyard.errors import BadInput, UnknownName
 from steelyard.job import JobSpec
 from steelyard.job.buying import OwnSpec
@@ -155,6 +156,7 @@ def world(spec: JobSpec, catalog: facts.Catalog, today: date | None = None) -> W
         deals=deals,
         tools_of=tools_of,
         notes=tuple(notes),
+        layout_log_sd=layout_row().value,
     )
 
 

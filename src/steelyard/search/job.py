@@ -17,11 +17,12 @@ from steelyard.search.answer import Plan, Point, Relaxation
 from steelyard.search.batches import explored
 from steelyard.search.buying import Explore, beside, check_unsaved, mapping
 from steelyard.search.explain import waits
-from steelyard.search.explore import Found, Said, answer, explore
+from steelyard.search.explore import Found, explore
 from steelyard.search.inputs import chip_of, limits_of, place_of, policy_of, tools_for, world
 from steelyard.search.intervals import Setting
 from steelyard.search.points import judged, single, with_deal
 from steelyard.search.reduce import NOWHERE
+from steelyard.search.reply import Said, answer
 from steelyard.search.world import Chip, Deal, Engine, Limits, Place, Progress, Tool, World
 from steelyard.step import memory
 from steelyard.tables import Job, Layout, Offer

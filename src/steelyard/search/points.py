@@ -47,18 +47,24 @@ def point(
 ) -> Point:
     """Return one row as a point."""
     deal = world.deals[found.deal[row]]
-    setting = Setting(
-        job=of_layout(job, single(found.layouts, row)),
-        layout=single(found.layouts, row),
+    made = judged(setting_of(job, world, found, row), engine, carbon, label, deal.system)
+    return with_deal(made, deal, today)
+
+
+def setting_of(job: Job, world: World, found: Market, row: int) -> Setting:
+    """Return everything that a row stands on."""
+    deal, layout = world.deals[found.deal[row]], single(found.layouts, row)
+    return Setting(
+        job=of_layout(job, layout),
+        layout=layout,
         chip=world.chips[found.chip[row]],
         tool=world.tools[found.tool[row]],
         policy=world.policies[deal.policy],
         policy_log_sd=world.policy_log_sd[deal.policy],
         place=world.places[deal.place],
         offer=deal.price,
+        layout_log_sd=world.layout_log_sd,
     )
-    made = judged(setting, engine, carbon, label, deal.system)
-    return with_deal(made, deal, today)
 
 
 def of_layout(job: Job, layout: Layout) -> Job:
@@ -112,10 +118,11 @@ def single(layouts: Layout, row: int) -> Layout:
 def dots(world: World, found: Market, front: Rows) -> tuple[Dot, ...]:
     """Return the whole frontier in short, fastest first."""
     order = front[np.argsort(found.points[front, 0], kind="stable")]
-    return tuple(_dot(world, found, int(row)) for row in order)
+    return tuple(dot(world, found, int(row)) for row in order)
 
 
-def _dot(world: World, found: Market, row: int) -> Dot:
+def dot(world: World, found: Market, row: int) -> Dot:
+    """Return one row in short."""
     time_s, cost_usd, energy_j, co2e_kg = (float(value) for value in found.points[row])
     layout = single(found.layouts, row)
     return Dot(

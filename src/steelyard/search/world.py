@@ -109,6 +109,7 @@ class World:
     deals: tuple[Deal, ...]
     tools_of: Mapping[str, tuple[int, ...]]  # by vendor, indices into `tools`
     notes: tuple[str, ...] = ()  # what was left out, and why
+    layout_log_sd: float = 0.0  # spread of a layout's own time, of that of its stack: what two layouts do not share
 
 
 @dataclass(frozen=True, slots=True)

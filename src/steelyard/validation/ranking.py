@@ -32,6 +32,7 @@ class JobSet:
     spearman: float  # NaN where all layouts are predicted, or measured, alike
     regret: float  # measured time of the chosen layout over that of the best measured one, minus 1
     chance_regret: float  # the same for a layout chosen blindly
+    log_sd: float  # spread of predicted over measured time in the logarithm, what all layouts share taken out
     chosen: str  # a case of the layout that is predicted to be the fastest
     best: str  # a case of the layout that was measured to be the fastest
 
@@ -48,6 +49,7 @@ class Ranking:
     median_regret: float
     worst_regret: float
     chance_regret: float  # mean over sets of a layout chosen blindly
+    log_sd: float  # over all sets, each with a level of its own
 
 
 def job_sets(found: Frame, labels: NDArray[np.str_], measured: Array, predicted: Array) -> tuple[JobSet, ...]:
@@ -131,6 +133,7 @@ def _set(found: Frame, label: str, rows: NDArray[np.int_], times: Array, guesses
         spearman=spearman(times, guesses),
         regret=float(times[chosen] / times[best] - 1),
         chance_regret=float(np.mean(times) / times[best] - 1),
+        log_sd=float(np.std(np.log(guesses / times), ddof=1)),
         chosen=found.cases[rows[chosen]].id,
         best=found.cases[rows[best]].id,
     )
@@ -148,6 +151,7 @@ def _ranking(name: str, sets: Sequence[JobSet]) -> Ranking:
         median_regret=float(np.median(regrets)),
         worst_regret=float(np.max(regrets)),
         chance_regret=float(np.mean([one.chance_regret for one in sets])),
+        log_sd=float(np.sqrt(np.average([one.log_sd**2 for one in sets], weights=[one.layouts - 1 for one in sets]))),
     )
 
 

@@ -1,0 +1,117 @@
+"""A plan and its points as the objects that `--json` prints: keys end in their unit, unknown is NaN (null in JSON)."""
+
+import math
+from typing import Any
+
+from steelyard.layout.literal import RECOMPUTE
+from steelyard.search.answer import Dot, Plan, Point, Preference, Rival, Tie
+from steelyard.search.bill import billed
+from steelyard.tables import Layout
+from steelyard.units import HOUR_S, KWH_J
+
+
+def plan_mapping(plan: Plan) -> dict[str, Any]:
+    """Return a plan as the object that `--json` prints: keys end in their unit, unknown is NaN (null in JSON)."""
+    shared = {
+        "summary": plan.summary,
+        "carbon_kind": plan.carbon,
+        "counts": plan.counts,
+        "assumptions": list(plan.assumptions),
+        "notes": list(plan.notes),
+    }
+    if not plan.feasible:
+        return {
+            **shared,
+            "frontier": [],
+            "reason": plan.reason,
+            "relaxations": [row.text for row in plan.relaxations],
+            "relaxed_limits": [dict(row.limits) for row in plan.relaxations],
+        }
+    return {
+        **shared,
+        "frontier": [point_mapping(point) for point in plan.points],
+        "points": [dot_mapping(dot) for dot in plan.frontier],
+        "rivals": [f"{rival.label}: {rival.text}" for rival in plan.rivals],
+        "compared": [rival_mapping(rival) for rival in plan.rivals],
+        "own": list(plan.own),
+        "order": {axis: [list(group) for group in groups] for axis, groups in plan.order.items()},
+    }
+
+
+def point_mapping(point: Point) -> dict[str, Any]:
+    """Return one point, every figure with its interval."""
+    figures = {
+        "time_s": point.time_s,
+        "cost_usd": point.cost_usd,
+        "energy_facility_kwh": point.energy_j.scaled(1 / KWH_J),
+        "co2e_kg": point.co2e_kg,
+        "memory_bytes": point.memory_bytes,
+    }
+    ends = {f"{key}{end}": getattr(figure, name) for key, figure in figures.items() for end, name in ENDS}
+    deal = point.deal
+    return {
+        "label": point.label,
+        **ends,
+        "memory_limit_bytes": point.memory_limit_bytes,
+        "fits": point.fits,
+        "devices": point.devices,
+        "accelerator": point.chip.accelerator,
+        "system": point.system,
+        "stack": point.tool.name,
+        "layout": layout_mapping(point.layout),
+        "layout_text": point.layout_text,
+        "offer": deal.offer if deal else "",
+        "purchase": deal.purchase if deal else "",
+        "price_usd_per_device_h": deal.usd_per_device_s * HOUR_S if deal else math.nan,
+        "price_date": deal.price_date if deal else "",
+        "price_age_days": point.price_age_days,
+        **billed(point.prediction.money, deal),
+        **point.operation,
+        "site": point.place.name,
+        "binds": "; ".join(point.binds),
+        "ties": [tie_mapping(tie) for tie in point.ties],
+        "preferred_over": tie_mapping(point.preferred) if point.preferred else None,
+    }
+
+
+ENDS = (("", "value"), ("_low", "low"), ("_high", "high"))
+
+
+def tie_mapping(tie: Tie | Preference) -> dict[str, Any]:
+    """Return a candidate whose order against a point is not certain."""
+    dot = tie.dot if isinstance(tie, Tie) else tie.over
+    return {**dot_mapping(dot), "ratio": tie.ratio, "share_of_draws": tie.better, "text": tie.text}
+
+
+def rival_mapping(rival: Rival) -> dict[str, Any]:
+    """Return a rival with the ratios of its figures to the point's, and the factors of what it lost by."""
+    by = rival.dominated_by
+    return {
+        "label": rival.label,
+        **dot_mapping(rival.dot),
+        "ratios": dict(rival.ratios),
+        "factors": dict(rival.factors),
+        "dominated_by": dot_mapping(by) if by else None,
+        "share_of_draws": rival.better,
+    }
+
+
+def dot_mapping(dot: Dot) -> dict[str, Any]:
+    """Return one point of the frontier in short."""
+    return {
+        "time_s": dot.time_s,
+        "cost_usd": dot.cost_usd,
+        "energy_facility_kwh": dot.energy_j / KWH_J,
+        "co2e_kg": dot.co2e_kg,
+        "devices": dot.devices,
+        "accelerator": dot.accelerator,
+        "stack": dot.stack,
+        "offer": dot.offer,
+        "layout_text": dot.layout_text,
+    }
+
+
+def layout_mapping(layout: Layout) -> dict[str, Any]:
+    """Return a layout's degrees as whole numbers, recomputation as a word."""
+    numbers = {name: int(getattr(layout, name)) for name in Layout.__slots__}
+    return numbers | {"recompute": RECOMPUTE[numbers["recompute"]]}

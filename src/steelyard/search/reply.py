@@ -1,0 +1,140 @@
+"""The plan that a search makes: named points, what binds them, what is not certain, why rivals lost, what to relax."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime
+
+from steelyard.search.answer import Counts, Plan, Point, Preference, Relaxation, Tie
+from steelyard.search.batches import joined
+from steelyard.search.case import Case
+from steelyard.search.explain import COLUMN, binds
+from steelyard.search.explore import Found
+from steelyard.search.market import OBJECTIVES, bounds_of, within
+from steelyard.search.order import contenders, groups, ties
+from steelyard.search.points import dot, dots, named, point
+from steelyard.search.relax import relaxations, why
+from steelyard.search.rivals import rivals
+from steelyard.search.simpler import Preferred, simpler
+from steelyard.search.words import apart, name, value
+from steelyard.search.world import Engine, Limits, World
+from steelyard.tables import Job
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """Words of a plan that do not come from the numbers."""
+
+    summary: str
+    assumptions: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+def answer(
+    job: Job, world: World, limits: Limits, engine: Engine, found: Found, said: Said, today: date | None = None
+) -> Plan:
+    """Return the plan that a search found, in full: intervals, what binds, why rivals lost, or relaxations."""
+    day = today or datetime.now(UTC).date()
+    empty = Plan(
+        summary=said.summary,
+        points=(),
+        frontier=(),
+        rivals=(),
+        order={},
+        reason="",
+        relaxations=(),
+        counts=count(found, limits),
+        carbon=limits.carbon,
+        assumptions=said.assumptions,
+        notes=said.notes,
+    )
+    if not found.feasible:
+        return replace(empty, reason=reason(found, limits), relaxations=relaxed(found, limits))
+    case = Case(job, world, limits, engine, found.market, found.front)
+    least = named(found.market.points, found.front, case.axes)
+    passed = {label: better for label, row in least.items() if (better := simpler(case, row)) is not None}
+    rows = recommended(case, least, passed)
+    lost = rivals(case, rows, {label: COLUMN[label] for label in rows if label in COLUMN})
+    return replace(
+        empty,
+        points=tuple(_point(case, label, row, least[label], passed.get(label), day) for label, row in rows.items()),
+        frontier=dots(world, found.market, found.front),
+        rivals=lost,
+        order={OBJECTIVES[axis]: groups(case, rows, axis) for axis in case.axes},
+    )
+
+
+def recommended(case: Case, least: Mapping[str, int], passed: Mapping[str, Preferred]) -> dict[str, int]:
+    """Return the row of each label once simpler layouts take the place of exact optima; they join the case's market."""
+    rows = dict(least)
+    for label, better in passed.items():
+        rows[label] = case.market.count
+        case.market = joined([case.market, better.market])
+    compared = [other for label in rows if label in COLUMN for other in contenders(case, rows[label], COLUMN[label])]
+    case.sample([*rows.values(), *compared])
+    return rows
+
+
+def _point(case: Case, label: str, row: int, least: int, passed: Preferred | None, day: date) -> Point:
+    made = point(case.job, case.world, case.engine, case.limits.carbon, case.market, row, label, day)
+    made = made.named(label, binds(made, case.market, least, case.limits, case.world))
+    column = COLUMN.get(label)
+    return replace(
+        made,
+        ties=tuple(_tie(case, row, column)) if column is not None else (),
+        preferred=_preference(case, row, least, column, passed) if passed else None,
+    )
+
+
+def _tie(case: Case, row: int, column: int) -> list[Tie]:
+    made = []
+    for tie in ties(case, row, column):
+        what, figure = name(case.market, tie.row, case.world), value(case.market, tie.row, column)
+        text = f"{what}: {apart(column, tie.ratio)} ({figure}), wins {1 - tie.better:.0%} of the draws"
+        made.append(Tie(dot(case.world, case.market, tie.row), tie.ratio, tie.better, text))
+    return made
+
+
+def _preference(case: Case, row: int, least: int, column: int | None, passed: Preferred) -> Preference:
+    """Return what was passed over: measured by the label's own objective, by time for the knee."""
+    by = case.axes[0] if column is None else column
+    ratio, better = float(case.market.points[row, by] / case.market.points[least, by]), case.better(least, row, by)
+    less = [f"{passed.fewer} devices"] if passed.fewer else []
+    spared = " and ".join([*less, *passed.spared])
+    over = dot(case.world, case.market, least)
+    text = (
+        f"{over.devices} × {over.accelerator}, {over.layout_text}, is {apart(by, 1 / ratio)} with {spared} more, and "
+        f"wins {better:.0%} of the draws"
+    )
+    return Preference(over, ratio, better, text)
+
+
+def reason(found: Found, limits: Limits) -> str:
+    """Return why nothing is feasible."""
+    tally = found.tally
+    if found.market.count:
+        return why(found.market, limits)
+    if not tally.considered:
+        return "no number of devices on offer has a valid layout of this model and batch"
+    if tally.nearest_text:
+        return f"no layout fits in memory; {tally.nearest_text}"
+    return "every candidate that fits in memory has an unknown time or price"
+
+
+def relaxed(found: Found, limits: Limits) -> tuple[Relaxation, ...]:
+    """Return the smallest relaxations of the limits; none where no limit is to blame."""
+    return relaxations(found.market, limits) if found.market.count else ()
+
+
+def count(found: Found, limits: Limits) -> Counts:
+    """Return how many candidates went where."""
+    tally = found.tally
+    return Counts(
+        considered=tally.considered,
+        out_of_memory=tally.out_of_memory,
+        dominated=tally.dominated,
+        bounded=tally.bounded,
+        predicted=tally.predicted,
+        offered=found.market.count,
+        within_limits=int(within(found.market.points, bounds_of(limits)).sum()),
+        frontier=int(found.front.size),
+    )
