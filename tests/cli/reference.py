@@ -25,9 +25,19 @@ def reference() -> str:
     for verb in VERBS:
         command = app.get_command(root, verb)
         assert command is not None
-        context = click.Context(command, info_name=verb, parent=root, max_content_width=100, terminal_width=100)
-        parts.append(f"## steelyard {verb}\n\n```text\n{command.get_help(context).strip()}\n```\n")
+        parts += pages(command, verb, root)
     return "\n".join(parts)
+
+
+def pages(command: click.Command, name: str, parent: click.Context) -> list[str]:
+    """Return the page of a command, and those of the commands in it."""
+    context = click.Context(command, info_name=name, parent=parent, max_content_width=100, terminal_width=100)
+    found = [f"## {context.command_path}\n\n```text\n{command.get_help(context).strip()}\n```\n"]
+    for inner in command.list_commands(context) if isinstance(command, click.Group) else ():
+        made = command.get_command(context, inner)
+        assert made is not None
+        found += pages(made, inner, context)
+    return found
 
 
 if __name__ == "__main__":

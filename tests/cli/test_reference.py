@@ -15,20 +15,30 @@ def test_the_page_is_what_the_commands_say() -> None:
     assert PAGE.read_text("utf-8") == reference(), "run `make docs`"
 
 
-@pytest.mark.parametrize("verb", VERBS)
-def test_every_option_has_a_help_text_and_stands_on_the_page(verb: str) -> None:
-    command = app.get_command(click.Context(app), verb)
-    assert command is not None
+def commands() -> dict[str, click.Command]:
+    """Every command that a user can call, by what they type; those inside a group too."""
+    context = click.Context(app)
+    found = {}
+    for verb in VERBS:
+        command = app.get_command(context, verb)
+        assert command is not None
+        found[verb] = command
+        if isinstance(command, click.Group):
+            found |= {f"{verb} {name}": inner for name, inner in command.commands.items()}
+    return found
+
+
+@pytest.mark.parametrize("name", commands())
+def test_every_option_has_a_help_text_and_stands_on_the_page(name: str) -> None:
+    command = commands()[name]
     assert command.help
-    assert command.short_help == VERBS[verb]
+    assert command.short_help == VERBS.get(name, command.short_help)
     for option in command.params:
         if isinstance(option, click.Option):
             assert option.help, option.name
             assert option.opts[0] in PAGE.read_text("utf-8")
 
 
-@pytest.mark.parametrize("verb", VERBS)
-def test_every_verb_prints_json(verb: str) -> None:
-    command = app.get_command(click.Context(app), verb)
-    assert command is not None
-    assert "--json" in [flag for option in command.params for flag in option.opts]
+@pytest.mark.parametrize("name", [name for name, one in commands().items() if not isinstance(one, click.Group)])
+def test_every_verb_prints_json(name: str) -> None:
+    assert "--json" in [flag for option in commands()[name].params for flag in option.opts]

@@ -62,7 +62,7 @@ def site(row: Site) -> tables.Site:
     """Return the numbers of a site; a kind of carbon that nobody publishes for it is NaN, never another kind.
 
     >>> finland = site(load().site("gcp/europe-north1"))
-    >>> bool(finland.location_net_kg_per_j < finland.location_gross_kg_per_j), finland.market_kg_per_j
+    >>> bool(finland.location_net_kg_per_j < finland.location_gross_kg_per_j), finland.marginal_kg_per_j
     (True, nan)
     """
     value = row.facts.value

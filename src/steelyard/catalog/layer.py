@@ -1,7 +1,8 @@
 """A local layer: rows fitted to a user's own runs, which win over the shipped ones of the same key.
 
 A layer is a folder of calibrations, `<label>.csv` each, in the format of the shipped fits with one column more: the
-table that a row belongs to (`kernels` or `stacks`). Nothing reads it unless it is asked to: `load()` inside
+table that a row belongs to (`kernels` or `stacks`); and in its subfolder `live` the rows of live sources (`own`).
+Nothing reads it unless it is asked to: `load()` inside
 `using(...)`, which the command line's verbs are.
 """
 
@@ -15,7 +16,7 @@ from dataclasses import asdict, dataclass, field, fields
 from math import isfinite
 from pathlib import Path
 
-from steelyard.catalog.profile import Profile
+from steelyard.catalog.own import NOTHING, Own, read_own
 from steelyard.catalog.read import fitted
 from steelyard.catalog.schema import Fitted
 from steelyard.errors import BadCatalog
@@ -33,14 +34,14 @@ class Layer:
 
     kernels: Mapping[Key, Fitted] = field(default_factory=dict)
     stacks: Mapping[Key, Fitted] = field(default_factory=dict)
-    profiles: tuple[Profile, ...] = field(default=(), kw_only=True)  # hourly intensities
+    own: Own = field(default=NOTHING, kw_only=True)  # rows of live sources
 
     def __or__(self, over: "Layer") -> "Layer":
         kernels, stacks = {**self.kernels, **over.kernels}, {**self.stacks, **over.stacks}
-        return Layer(kernels, stacks, profiles=(*over.profiles, *self.profiles))
+        return Layer(kernels, stacks, own=over.own or self.own)
 
     def __bool__(self) -> bool:
-        return bool(self.kernels or self.stacks or self.profiles)
+        return bool(self.kernels or self.stacks or self.own)
 
 
 EMPTY = Layer()
@@ -96,16 +97,30 @@ def labels(where: Path) -> tuple[str, ...]:
     return tuple(label for _, label in sorted(found))
 
 
-def read(where: Path) -> Layer:
+def fits(where: Path) -> Layer:
     """Return all calibrations of a folder as one layer; where two give the same key the later wins.
 
-    >>> bool(read(Path("no-such-folder")))
+    >>> bool(fits(Path("no-such-folder")))
     False
     """
     whole = EMPTY
     for label in labels(where):
         whole |= read_one(where, label)
     return whole
+
+
+def live(where: Path) -> Layer:
+    """Return the rows that live sources gave as a layer.
+
+    >>> bool(live(Path("no-such-folder")))
+    False
+    """
+    return Layer(own=read_own(where))
+
+
+def read(where: Path) -> Layer:
+    """Return everything of a user's own in a folder: calibrations, and rows of live sources."""
+    return live(where) | fits(where)
 
 
 def read_one(where: Path, label: str) -> Layer:

@@ -1,17 +1,21 @@
 """The catalog as one object: every table read when first asked for, every name looked up in one way."""
 
+import datetime as dt
 from collections.abc import Mapping, Sequence
 from copy import copy
 from functools import cached_property, lru_cache
 from pathlib import Path
 
-from steelyard.catalog import layer, quarantine, query, read
+from steelyard.catalog import layer, own, quarantine, query, read
 from steelyard.catalog.layer import EMPTY, Layer
 from steelyard.catalog.profile import Profile
-from steelyard.catalog.schema import Accelerator, Facts, Fitted, Interruption, Offer, Site, Source, System
+from steelyard.catalog.schema import Accelerator, Fact, Facts, Fitted, Interruption, Offer, Site, Source, System
 from steelyard.errors import BadCatalog
 
 DATA = Path(__file__).parent / "data"
+
+LIVE = ("sources", "grid", "sites", "offers", "_site_names")
+"""What rows of live sources change."""
 
 
 class Catalog:
@@ -34,14 +38,16 @@ class Catalog:
         """
         made = copy(self)
         made.local = local
-        for name in ("kernels", "stacks"):
+        changed = ("kernels", "stacks", *(LIVE if local.own is not self.local.own else ()))
+        for name in changed:
             made.__dict__.pop(name, None)
         return made
 
     @cached_property
     def sources(self) -> Mapping[str, Source]:
         """All sources by id."""
-        return {row.id: row for row in read.made(self.folder, "sources", read.source)}
+        shipped = {row.id: row for row in read.made(self.folder, "sources", read.source)}
+        return {**shipped, **self.local.own.sources}
 
     @cached_property
     def accelerators(self) -> Mapping[str, Accelerator]:
@@ -72,11 +78,17 @@ class Catalog:
     @cached_property
     def sites(self) -> Mapping[str, Site]:
         """All sites by id, each with the grid, PUE and water facts of every place it lies in."""
-        known: read.FactsOf = {}
-        for table in ("intensity", "pue", "water"):
-            for place, rows in read.facts(self.folder, table, "place", self.sources).items():
-                known.setdefault(place, {}).update(rows)
-        return {row.id: row for row in read.made(self.folder, "sites", lambda row: read.site(row, known))}
+        return {row.id: row for row in read.made(self.folder, "sites", lambda row: read.site(row, self.grid))}
+
+    @cached_property
+    def grid(self) -> read.FactsOf:
+        """Grid, PUE and water facts by place, a user's own beside the shipped ones."""
+        tables = ("intensity", "pue", "water")
+        shipped = [row for name in tables for row in read.made(self.folder, name, self._place_fact)]
+        return read.grouped([*shipped, *own.facts(self.local.own, self._place_fact)])
+
+    def _place_fact(self, row: Mapping[str, str]) -> Fact:
+        return read.fact(row, "place", self.sources)
 
     @cached_property
     def offers(self) -> tuple[Offer, ...]:
@@ -85,8 +97,10 @@ class Catalog:
         rows = quarantine.seconded(
             rows, read.made(self.folder, "second_prices", lambda row: read.second_price(row, self.sources))
         )
+        rows = own.offers(rows, self.local.own, self.systems) if self.local.own.prices else rows
         cuts = tuple(read.made(self.folder, "price_cuts", quarantine.price_cut))
-        return quarantine.mark(rows, {row.id: row.country for row in self.sites.values()}, cuts)
+        marked = quarantine.mark(rows, {row.id: row.country for row in self.sites.values()}, cuts)
+        return own.set_aside(marked, self.local.own)
 
     @cached_property
     def tariffs(self) -> Mapping[str, Facts]:
@@ -116,17 +130,27 @@ class Catalog:
         """Fitted time and memory figures of software stacks by (entity, precision, quantity)."""
         return {**self._fitted("stacks", "stacks_memory"), **self.local.stacks}
 
-    def profiles_of(self, places: Sequence[str]) -> Mapping[str, Profile]:
-        """Return the hourly profile of each kind, of the nearest of these places that has one.
+    def hourly_places(self, site: Site) -> tuple[str, ...]:
+        """Return the places whose hours are a site's, nearest first: its own, and its country's zone where that is one.
 
-        >>> load().profiles_of(["country/FR"])
+        >>> load().hourly_places(load().site("gcp/europe-west9"))[-1]
+        'em-zone/FR'
+        """
+        zone = f"em-zone/{site.country}"
+        zoned = any(place.startswith("em-zone/") for place in site.places) or zone not in self.grid
+        return site.places if zoned else (*site.places, zone)
+
+    def profiles_of(self, places: Sequence[str], start: dt.datetime, hours: int) -> Mapping[str, Profile]:
+        """Return the hourly profile of each kind, of the nearest place; a forecast that reaches before a usual day.
+
+        >>> load().profiles_of(["country/FR"], dt.datetime(2027, 1, 13), 24)
         {}
         """
         found: dict[str, Profile] = {}
         for place in places:
-            for one in self.local.profiles:
-                if one.place == place:
-                    found.setdefault(one.quantity, one)
+            near = [one for one in self.local.own.profiles if one.place == place and one.reaches(start, hours)]
+            for one in sorted(near, key=lambda one: one.yearly):
+                found.setdefault(one.quantity, one)
         return found
 
     def accelerator(self, name: str) -> Accelerator:

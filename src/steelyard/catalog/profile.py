@@ -53,6 +53,13 @@ class Profile:
         """Whether it is the usual day of each month, which holds at any date."""
         return self.first is None
 
+    def reaches(self, start: dt.datetime, count: int) -> bool:
+        """Return whether it knows so many hours from the one that holds `start`."""
+        if self.first is None:
+            return True
+        offset = round((hour_of(start) - self.first).total_seconds() / HOUR_S)
+        return offset >= 0 and offset + count <= self.kg_per_j.size
+
     def hours(self, start: dt.datetime, count: int) -> Array:
         """Return the intensity of so many hours from the one that holds `start`; BadInput where it does not reach.
 
@@ -66,7 +73,7 @@ class Profile:
             found: Array = self.kg_per_j[[time.month - 1 for time in times], [time.hour for time in times]]
             return found
         offset = round((begin - self.first).total_seconds() / HOUR_S)
-        if offset < 0 or offset + count > self.kg_per_j.size:
+        if not self.reaches(start, count):
             last = self.first + HOUR * self.kg_per_j.size
             raise BadInput(
                 f"the hourly profile of {self.place or 'the place'} runs from {self.first:%Y-%m-%d %H:%M} to "
@@ -87,7 +94,7 @@ def hour_of(moment: dt.datetime) -> dt.datetime:
 
 
 def read(path: Path) -> tuple[Profile, ...]:
-    """Return the profiles of a file: one for each place and quantity that it names."""
+    """Return the profiles of a file: one for each place, quantity and kind (usual days, dates)."""
     try:
         with path.open(newline="", encoding="utf-8-sig") as lines:
             rows = list(csv.DictReader(lines))
@@ -106,12 +113,13 @@ def made(rows: Iterable[Row]) -> tuple[Profile, ...]:
     >>> [(one.quantity, one.kg_per_j * 3.6e6) for one in made(rows)]
     [('location_gross', array([0.36, 0.36]))]
     """
-    groups: dict[tuple[str, str], list[Row]] = {}
+    groups: dict[tuple[str, str, bool], list[Row]] = {}
     for row in rows:
-        groups.setdefault((row.get("place") or "", row.get("quantity") or QUANTITIES[0]), []).append(row)
+        key = row.get("place") or "", row.get("quantity") or QUANTITIES[0], bool(row.get("time"))
+        groups.setdefault(key, []).append(row)
     if not groups:
         raise ValueError("no rows")
-    return tuple(_profile(place, quantity, found) for (place, quantity), found in groups.items())
+    return tuple(_profile(place, quantity, found) for (place, quantity, _), found in groups.items())
 
 
 def _profile(place: str, quantity: str, rows: list[Row]) -> Profile:

@@ -2,7 +2,7 @@
 
 import csv
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TypeVar
 
@@ -100,26 +100,31 @@ def source(row: Row) -> Source:
 
 def facts(folder: Path, name: str, key: str, sources: Mapping[str, Source]) -> FactsOf:
     """Return the facts of a long table by entity and quantity, in the order of the file."""
+    return grouped(made(folder, name, lambda row: fact(row, key, sources)))
+
+
+def fact(row: Row, key: str, sources: Mapping[str, Source]) -> Fact:
+    """Return one fact, of the thing that the key column names."""
+    return Fact(
+        entity=row[key],
+        quantity=row["quantity"],
+        value=float(row["value"]),
+        unit=row["unit"],
+        conditions=row["conditions"],
+        source=row["source"],
+        checked=row["checked"],
+        note=row["note"],
+        rank=sources[row["source"]].rank,
+        si=float(row["value"]) * SI[row["unit"]],
+        year=int(row.get("year") or 0),
+    )
+
+
+def grouped(rows: Iterable[Fact]) -> FactsOf:
+    """Return facts by entity and quantity, in their order."""
     found: dict[str, dict[str, list[Fact]]] = {}
-
-    def read(row: Row) -> None:
-        fact = Fact(
-            entity=row[key],
-            quantity=row["quantity"],
-            value=float(row["value"]),
-            unit=row["unit"],
-            conditions=row["conditions"],
-            source=row["source"],
-            checked=row["checked"],
-            note=row["note"],
-            rank=sources[row["source"]].rank,
-            si=float(row["value"]) * SI[row["unit"]],
-            year=int(row.get("year") or 0),
-        )
-        found.setdefault(fact.entity, {}).setdefault(fact.quantity, []).append(fact)
-
-    for _ in made(folder, name, read):
-        pass
+    for row in rows:
+        found.setdefault(row.entity, {}).setdefault(row.quantity, []).append(row)
     return {entity: {name: tuple(rows) for name, rows in kinds.items()} for entity, kinds in found.items()}
 
 

@@ -11,7 +11,7 @@ lists); then the younger year; then the row that stands first in the file.
 import datetime as dt
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 UNUSED = "unused:"
 """A fact whose conditions start so is kept for the record and never picked (sparse peaks, FP16 accumulation)."""
@@ -182,6 +182,7 @@ class Offer:
     prices: Mapping[str, Price]  # by purchase: on-demand, spot, reserved-1y, reserved-3y
     quarantine: Mapping[str, str]  # purchase → why the price is not believed
     note: str
+    others: Mapping[str, tuple[Price, ...]] = field(default_factory=dict)  # older prices, and those of other sources
 
     @property
     def id(self) -> str:

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from steelyard.cli.local import refreshed
+from steelyard.cli.refresh import diff, refresh
 from steelyard.cli.say import json_option, say, tell
 
 if TYPE_CHECKING:
@@ -16,15 +18,56 @@ if TYPE_CHECKING:
 KINDS = ("accelerators", "systems", "models", "offers", "sites")
 
 
-@click.command(short_help="What is known of accelerators, systems, models, offers and sites, with sources.")
-@click.argument("kind", type=click.Choice(KINDS))
-@click.argument("name", required=False)
-@json_option
-def catalog(kind: str, name: str | None, as_json: bool) -> None:
-    """List what is known of one KIND of thing, or show NAME with each value's source.
+class Shelves(click.Group):
+    """Kinds of things in the order of their tables, then what renews them; an unknown one gets the nearest."""
 
-    NAME may be an alias. If it is no thing's name but part of some, those are listed.
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Name the kinds first."""
+        return [*KINDS, "refresh", "diff"]
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the kind, or say which is nearest."""
+        from steelyard.errors import nearest
+
+        known = self.list_commands(ctx)
+        if args and args[0] not in known and not args[0].startswith("-"):
+            message = f"unknown kind {args[0]!r}; nearest: {', '.join(nearest(args[0], known) or known)}"
+            raise click.UsageError(message, ctx)
+        return super().resolve_command(ctx, args)
+
+
+@click.group(cls=Shelves, short_help="What is known of accelerators, systems, models, offers and sites, with sources.")
+def catalog() -> None:
+    """List what is known of one kind of thing, or show one by its name with each value's source; renew it.
+
+    `steelyard catalog offers` lists, `steelyard catalog accelerators H100` shows. A name may be an alias; if it is no
+    thing's name but part of some, those are listed.
     """
+
+
+def listing(kind: str) -> click.Command:
+    """Return the command that lists one kind."""
+
+    @click.command(kind, short_help=f"The {kind}.", help=f"List the {kind}, or show NAME with each value's source.")
+    @click.argument("name", required=False)
+    @refreshed
+    @json_option
+    def shelf(name: str | None, as_json: bool) -> None:
+        listed(kind, name, as_json)
+
+    return shelf
+
+
+for one in KINDS:
+    catalog.add_command(listing(one))
+catalog.add_command(refresh)
+catalog.add_command(diff)
+
+
+def listed(kind: str, name: str | None, as_json: bool) -> None:
+    """Print one kind of thing, or one thing."""
     from steelyard.catalog import load
 
     known = load()

@@ -22,11 +22,29 @@ def calibrated(command: Command) -> Command:
     def layered(*args: Any, no_calibration: bool, **given: Any) -> None:
         from steelyard.catalog import layer
 
-        with layer.using(layer.EMPTY if no_calibration else layer.read(layer.folder())):
+        own = layer.current().own  # what `refreshed` read
+        with layer.using(layer.Layer(own=own) | (layer.EMPTY if no_calibration else layer.fits(layer.folder()))):
+            command(*args, **given)
+
+    return refreshed(
+        click.option("--no-calibration", is_flag=True, help="Leave out your own calibrations (steelyard calibrate).")(
+            layered
+        )
+    )
+
+
+def refreshed(command: Command) -> Command:
+    """Run a verb on the catalog with the user's refreshed rows over it; `--shipped` leaves them out."""
+
+    @wraps(command)
+    def layered(*args: Any, shipped: bool, **given: Any) -> None:
+        from steelyard.catalog import layer
+
+        with layer.using(layer.EMPTY if shipped else layer.live(layer.folder())):
             command(*args, **given)
 
     return click.option(
-        "--no-calibration", is_flag=True, help="Leave out your own calibrations (steelyard calibrate)."
+        "--shipped", is_flag=True, help="Leave out your own refreshed prices and grids (steelyard catalog refresh)."
     )(layered)
 
 

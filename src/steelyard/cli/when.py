@@ -1,6 +1,7 @@
 """`steelyard when`: the hours to run in."""
 
 import datetime as dt
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -63,7 +64,7 @@ def when(
     if spec.deadline_s is None:
         raise click.UsageError("give a deadline: --by 7d, --by 2027-03-01; without one no hour is too late")
     left_s = float(spec.deadline_s) - (begin - now).total_seconds()
-    found = hours.when(point, table(spec), profiles_of(point, file), begin, left_s, held)
+    found = hours.when(point, table(spec), profiles_of(point, file, begin, left_s), begin, left_s, held)
     mapping = told(found, point, now)
     if as_json:
         tell(mapping)
@@ -85,15 +86,15 @@ def started(text: str | None, now: dt.datetime) -> dt.datetime:
     return now + dt.timedelta(seconds=float(literals.deadline(plain, now)))
 
 
-def profiles_of(point: "Point", file: Path | None) -> "Mapping[str, Profile]":
+def profiles_of(point: "Point", file: Path | None, start: dt.datetime, window_s: float) -> "Mapping[str, Profile]":
     """Return the hourly profiles of a point's site by kind: of the file, else of the user's own catalog."""
     from steelyard.catalog import load, profile
     from steelyard.errors import BadInput
 
     catalog = load()
-    places = catalog.sites[point.place.name].places if point.place.name else ()
+    places = catalog.hourly_places(catalog.sites[point.place.name]) if point.place.name else ()
     if file is None:
-        return catalog.profiles_of(places)
+        return catalog.profiles_of(places, start, math.ceil(window_s / 3600) + 1)
     found: dict[str, Profile] = {}
     for one in profile.read(file):
         if not one.place or one.place in places or one.place == point.place.name:

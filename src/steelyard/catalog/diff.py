@@ -1,0 +1,106 @@
+"""What a user's live rows change: prices added, gone and changed, intensities, hourly profiles."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from steelyard.catalog.load import Catalog
+from steelyard.catalog.schema import Offer, Price
+
+SAME = 0.0005
+"""A change of less than this share is none."""
+
+
+@dataclass(frozen=True, slots=True)
+class PriceChange:
+    """One price that a user's rows add, change or take away. None: not there."""
+
+    offer: str
+    purchase: str
+    kind: str  # added, changed, gone, or confirmed (the same, seen later)
+    shipped_usd_per_h: float | None
+    shipped_date: str
+    own_usd_per_h: float | None
+    own_date: str
+    source: str
+
+    @property
+    def share(self) -> float | None:
+        """How much dearer it became, as a share of the shipped price."""
+        if self.shipped_usd_per_h is None or self.own_usd_per_h is None:
+            return None
+        return self.own_usd_per_h / self.shipped_usd_per_h - 1
+
+
+@dataclass(frozen=True, slots=True)
+class FactChange:
+    """One intensity that a user's rows add or change, in kg CO2e/kWh."""
+
+    place: str
+    quantity: str
+    kind: str
+    shipped_kg_per_kwh: float | None
+    shipped_year: int
+    own_kg_per_kwh: float
+    own_year: int
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class Diff:
+    """All that differs between the shipped catalog and the same with a user's rows."""
+
+    prices: tuple[PriceChange, ...]
+    facts: tuple[FactChange, ...]
+    profiles: tuple[tuple[str, str, str], ...]  # place, quantity, what it is
+
+    def count(self, kind: str) -> int:
+        """How many prices and intensities changed in one way."""
+        return sum(row.kind == kind for row in self.prices) + sum(row.kind == kind for row in self.facts)
+
+
+def diff(shipped: Catalog, own: Catalog) -> Diff:
+    """Return what differs; `own` is the shipped catalog with a user's layer over it."""
+    before = {offer.id: offer for offer in shipped.offers}
+    prices = [row for offer in own.offers for row in _prices(before.get(offer.id), offer)]
+    profiles = tuple(
+        (one.place, one.quantity, "usual day of each month" if one.yearly else f"from {one.first:%Y-%m-%d %H:%M} UTC")
+        for one in own.local.own.profiles
+    )
+    return Diff(tuple(prices), tuple(_facts(shipped, own)), profiles)
+
+
+def kind_of(old: float | None, new: float) -> str:
+    """Return what became of a value.
+
+    >>> kind_of(None, 2.0), kind_of(2.0, 2.0), kind_of(2.0, 2.1)
+    ('added', 'confirmed', 'changed')
+    """
+    if old is None:
+        return "added"
+    return "confirmed" if abs(new - old) <= SAME * abs(old) else "changed"
+
+
+def _prices(before: Offer | None, after: Offer) -> Iterable[PriceChange]:
+    for purchase, price in after.prices.items():
+        old = before.prices.get(purchase) if before else None
+        if after.quarantine.get(purchase, "").startswith("gone"):
+            yield PriceChange(after.id, purchase, "gone", *_shown(old), None, "", price.source)
+        elif price != old:
+            kind = kind_of(old.usd_per_hour if old else None, price.usd_per_hour)
+            yield PriceChange(after.id, purchase, kind, *_shown(old), *_shown(price), price.source)
+
+
+def _shown(price: Price | None) -> tuple[float | None, str]:
+    return (price.usd_per_hour, price.date) if price else (None, "")
+
+
+def _facts(shipped: Catalog, own: Catalog) -> Iterable[FactChange]:
+    newest: dict[tuple[str, str], tuple[int, float, str]] = {}
+    for row in own.local.own.intensity:
+        key, found = (row["place"], row["quantity"]), (int(row["year"]), float(row["value"]), row["source"])
+        newest[key] = max(newest.get(key, found), found)
+    for (place, quantity), (year, value, source) in sorted(newest.items()):
+        rows = [fact for fact in shipped.grid.get(place, {}).get(quantity, ()) if fact.used]
+        old = max(rows, key=lambda fact: fact.year, default=None)
+        kind = kind_of(old.value if old else None, value)
+        yield FactChange(place, quantity, kind, old.value if old else None, old.year if old else 0, value, year, source)

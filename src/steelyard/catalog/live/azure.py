@@ -1,0 +1,93 @@
+"""Azure: the retail prices interface, no account needed.
+
+Format: Microsoft Learn, "Azure Retail Prices REST API overview": objects under `Items`, pages by `NextPageLink`. A
+reservation's price is that of the whole term, whatever its unit of measure says (same page).
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+from steelyard.catalog.live.fetch import Unreachable
+from steelyard.catalog.live.source import Ask, Live, Shape, price_row, shapes
+from steelyard.catalog.schema import Source
+from steelyard.catalog.store import Rows
+from steelyard.units import DAY_S, HOUR_S
+
+URL = "https://prices.azure.com/api/retail/prices"
+VERSION = "2023-01-01-preview"
+MOST_PAGES = 200
+TERM_HOURS = {"1 Year": 365 * DAY_S / HOUR_S, "3 Years": 3 * 365 * DAY_S / HOUR_S}
+TERMS = {"1 Year": "reserved-1y", "3 Years": "reserved-3y"}
+
+
+def collect(ask: Ask) -> Rows:
+    """Return the prices of every instance that the catalog knows, in the regions asked for."""
+    found = Rows()
+    for instance, shape in shapes(ask.catalog, "azure").items():
+        for item in _items(ask, instance):
+            _add(found, ask, instance, shape, item)
+    sites = [site.region for site in ask.catalog.sites.values() if site.provider == "azure"]
+    found.covered += [f"azure/{region}" for region in sites if ask.wants("azure", region)]
+    return found
+
+
+def _add(found: Rows, ask: Ask, instance: str, shape: Shape, item: Mapping[str, Any]) -> None:
+    region, sold = str(item["armRegionName"]), purchase_of(item)
+    if not region or sold is None or not ask.wants("azure", region):
+        return
+    purchase, usd = sold
+    if usd > 0:
+        note = f"effective {str(item.get('effectiveStartDate', ''))[:10]}"
+        found.prices.append(price_row(ask, "azure", region, instance, shape, purchase, usd, ask.today, note))
+
+
+def purchase_of(item: Mapping[str, Any]) -> tuple[str, float] | None:
+    """Return how an item is bought and its dollars an hour; None for Windows, low priority, and what is no rent.
+
+    >>> purchase_of({"type": "Reservation", "reservationTerm": "1 Year", "unitPrice": 8760.0, "productName": "ND"})
+    ('reserved-1y', 1.0)
+    """
+    if "Windows" in str(item.get("productName", "")) or "Dedicated" in str(item.get("productName", "")):
+        return None
+    if item.get("type") == "Reservation":
+        term = str(item.get("reservationTerm", ""))
+        return (TERMS[term], float(item["unitPrice"]) / TERM_HOURS[term]) if term in TERMS else None
+    meter = f"{item.get('meterName', '')} {item.get('skuName', '')}"
+    if item.get("type") != "Consumption" or item.get("unitOfMeasure") != "1 Hour" or "Low Priority" in meter:
+        return None
+    return ("spot" if "Spot" in meter else "on-demand"), float(item["unitPrice"])
+
+
+def _items(ask: Ask, instance: str) -> Iterator[Mapping[str, Any]]:
+    """Yield what the interface lists of one instance, page after page."""
+    asked = f"serviceName eq 'Virtual Machines' and armSkuName eq '{instance}'"
+    page = ask.fetch.json(URL, {"api-version": VERSION, "currencyCode": "USD", "$filter": asked})
+    for _ in range(MOST_PAGES):
+        if not isinstance(page, Mapping) or "Items" not in page:
+            raise Unreachable("the retail prices of Azure have another form: no Items")
+        yield from (item for item in page["Items"] if item.get("isPrimaryMeterRegion", True))
+        link = page.get("NextPageLink")
+        if not link:
+            return
+        if urlsplit(link).hostname != urlsplit(URL).hostname:
+            raise Unreachable("the retail prices of Azure go on at another host; not followed")
+        page = ask.fetch.json(link)
+    raise Unreachable(f"the retail prices of Azure have more than {MOST_PAGES} pages of {instance}")
+
+
+AZURE = Live(
+    name="azure",
+    what="Azure retail prices: on demand, spot, reserved",
+    source=Source(
+        "live-azure",
+        "Azure prices on demand, spot and reserved, by region",
+        "Azure Retail Prices REST API, prices.azure.com",
+        VERSION,
+        "Microsoft API terms; read by the user for the user",
+        "Microsoft",
+        "",
+        20,
+    ),
+    collect=collect,
+)

@@ -1,0 +1,154 @@
+"""What a user refreshed: rows of live sources, merged over the shipped ones without writing to them.
+
+Of two prices of one offer and purchase the newer wins, by its date (an unknown date is oldest; on one day the better
+rank of the source); the others stay beside it. An offer that a later reading of its whole region no longer lists is set
+aside.
+"""
+
+import datetime as dt
+import math
+from collections.abc import Callable, Container, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from steelyard.catalog import profile, read, store
+from steelyard.catalog.profile import Profile, Row
+from steelyard.catalog.schema import Fact, Offer, Price, Source
+from steelyard.errors import BadCatalog, BadInput
+
+Key = tuple[str, str, str]
+ON_DEMAND = "on-demand"
+
+
+@dataclass(frozen=True, eq=False)
+class Own:
+    """Rows of the user's live sources."""
+
+    sources: Mapping[str, Source] = field(default_factory=dict)
+    prices: tuple[Row, ...] = ()
+    intensity: tuple[Row, ...] = ()
+    profiles: tuple[Profile, ...] = ()
+    covered: Mapping[str, str] = field(default_factory=dict)  # provider/region → day its list was last read whole
+
+    def __bool__(self) -> bool:
+        return bool(self.prices or self.intensity or self.profiles)
+
+
+NOTHING = Own()
+
+
+def read_own(folder: Path) -> Own:
+    """Return the rows of every live source in a user's catalog folder.
+
+    >>> bool(read_own(Path("no-such-folder")))
+    False
+    """
+    sources: dict[str, Source] = {}
+    prices: list[Row] = []
+    intensity: list[Row] = []
+    profiles: list[Profile] = []
+    covered: dict[str, str] = {}
+    places = sorted(path for path in (folder / store.FOLDER).glob("*") if path.is_dir())
+    for where in places:
+        try:
+            sources |= {row["id"]: read.source(row) for row in store.table(where / "source.csv")}
+            prices += [_checked(row, sources) for row in store.table(where / "prices.csv")]
+            intensity += store.table(where / "intensity.csv")
+            rows = store.table(where / "profiles.csv")
+            profiles += profile.made(rows) if rows else ()
+        except (OSError, KeyError, TypeError, ValueError, BadInput) as error:
+            message = (
+                f"{where}: rows that cannot be read ({error!r}); refresh again: steelyard catalog refresh {where.name}"
+            )
+            raise BadCatalog(message) from error
+        covered |= store.state(where).covered
+    return Own(sources, tuple(prices), tuple(intensity), tuple(profiles), covered)
+
+
+def facts(own: Own, make: Callable[[Row], Fact]) -> list[Fact]:
+    """Return the user's intensities as facts."""
+    try:
+        return [make(row) for row in own.intensity]
+    except (KeyError, ValueError) as error:
+        raise BadCatalog(f"an intensity of a live source cannot be read ({error!r}); refresh it again") from error
+
+
+def set_aside(offers: tuple[Offer, ...], own: Own) -> tuple[Offer, ...]:
+    """Return the offers, those that are gone from their provider's list marked so."""
+    if not own.covered:
+        return offers
+    return tuple(
+        replace(offer, quarantine={**offer.quarantine, ON_DEMAND: why}) if (why := gone(offer, own)) else offer
+        for offer in offers
+    )
+
+
+def offers(shipped: Iterable[Offer], own: Own, systems: Container[str]) -> tuple[Offer, ...]:
+    """Return the shipped offers with the user's prices over them, and the offers that only the user's rows have.
+
+    Rows of systems that the catalog no longer describes are left out.
+    """
+    found = {_offer_key(offer): offer for offer in shipped}
+    prices: dict[Key, list[Row]] = {}
+    for row in (row for row in own.prices if row["system"] in systems):
+        prices.setdefault((row["provider"], row["region"], row["instance"]), []).append(row)
+    for key, rows in prices.items():
+        found[key] = _over(found.get(key) or _bare(rows[0]), rows, own.sources)
+    return tuple(found.values())
+
+
+def gone(offer: Offer, own: Own) -> str:
+    """Return why an offer is set aside though it was once sold; empty where it is not."""
+    read_on = own.covered.get(offer.place, "")
+    price = offer.prices.get(ON_DEMAND)
+    if not read_on or price is None or price.date >= read_on:
+        return ""
+    return f"gone: not in the list of {offer.place} read on {read_on}"
+
+
+def _checked(row: Row, sources: Mapping[str, Source]) -> Row:
+    """Return a row of prices whose numbers, day and source can be read."""
+    usd, devices, _ = float(row["usd"]), int(row["devices"]), dt.date.fromisoformat(row["date"])
+    if not (0 < usd < math.inf and devices > 0 and row["source"] in sources):
+        raise ValueError(f"{usd} dollars, {devices} devices, source {row['source']!r}")
+    return row
+
+
+def _over(offer: Offer, rows: Iterable[Row], sources: Mapping[str, Source]) -> Offer:
+    """Return an offer with the newest price of each purchase, the others kept beside."""
+    known: dict[str, list[Price]] = {
+        purchase: [price, *offer.others.get(purchase, ())] for purchase, price in offer.prices.items()
+    }
+    for row in rows:
+        price = Price(float(row["usd"]), row["date"], row["source"])
+        known.setdefault(row["purchase"], []).append(price)
+
+    def newest(price: Price) -> tuple[str, int]:
+        source = sources.get(price.source)
+        return price.date, -(source.rank if source else 0)
+
+    ordered = {purchase: sorted(prices, key=newest, reverse=True) for purchase, prices in known.items()}
+    return replace(
+        offer,
+        prices={purchase: prices[0] for purchase, prices in ordered.items()},
+        others={purchase: tuple(prices[1:]) for purchase, prices in ordered.items() if len(prices) > 1},
+    )
+
+
+def _bare(row: Row) -> Offer:
+    return Offer(
+        provider=row["provider"],
+        instance=row["instance"],
+        region=row["region"],
+        accelerator=row["accelerator"],
+        devices=int(row["devices"]),
+        system=row["system"],
+        site=row["site"],
+        prices={},
+        quarantine={},
+        note="of a live source",
+    )
+
+
+def _offer_key(offer: Offer) -> Key:
+    return offer.provider, offer.region, offer.instance

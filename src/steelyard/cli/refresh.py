@@ -1,0 +1,156 @@
+"""`steelyard catalog refresh` and `diff`: fresh facts in the user's own folder, and what they change."""
+
+from dataclasses import asdict, replace
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from steelyard.cli.say import json_option, say, tell
+
+if TYPE_CHECKING:
+    from steelyard.catalog.live import Live, Outcome
+
+REGIONS = click.option(
+    "--regions", metavar="LIST", help="Places to ask about: 'aws/us-*,gcp/europe-*'. Default: all that the source has."
+)
+
+
+@click.command(short_help="Read live prices and grid intensities into your own catalog.")
+@click.argument("sources", nargs=-1, metavar="[SOURCE]...")
+@REGIONS
+@click.option("--list", "listed", is_flag=True, help="Show the sources, their tokens and when each last answered.")
+@click.option("--forget", metavar="SOURCE", help="Delete what a source gave.")
+@json_option
+def refresh(sources: tuple[str, ...], regions: str | None, listed: bool, forget: str | None, as_json: bool) -> None:
+    """Ask live SOURCEs and write dated rows to your own catalog folder; the shipped tables stay as they are.
+
+    Without a SOURCE all that can be asked as things are: with a token in its variable where one is needed, and with
+    --regions where they are. A source that fails keeps what it gave before, and its age. Exit code 4: some failed. The
+    folder is $STEELYARD_CATALOG, else the user's data folder.
+    """
+    from steelyard.catalog import layer
+    from steelyard.catalog.live import SOURCES, asking
+    from steelyard.catalog.load import DATA, Catalog
+
+    if listed or forget:
+        inventory(as_json) if listed else drop(str(forget), as_json)
+        return
+    from steelyard.job.literals import globs
+
+    places = tuple(globs(regions)) if regions else ()
+    shipped = Catalog(DATA)
+    if places:
+        from steelyard.catalog.query import check_globs
+
+        check_globs(places, [*shipped.sites, *(offer.place for offer in shipped.offers)])
+    chosen = asking.chosen(sources, SOURCES) if sources else asking.ready(SOURCES, places)
+    outcomes: list[Outcome] = []
+    for one in chosen:
+        progress(f"asking {one.name} …")
+        outcomes += asking.refresh([one], shipped, layer.folder(), places)
+    tell_outcomes(outcomes, as_json)
+    if any(not one.ok for one in outcomes):
+        click.get_current_context().exit(FAILED)
+
+
+FAILED = 4
+"""Exit code where a source did not answer."""
+
+
+def progress(text: str) -> None:
+    """Say on a terminal what is being waited for."""
+    import sys
+
+    if sys.stderr.isatty():
+        click.echo(text, err=True)
+
+
+def tell_outcomes(outcomes: "list[Outcome]", as_json: bool) -> None:
+    """Print what came of each source."""
+    from steelyard.catalog import layer
+
+    rows = [asdict(one) | {"ok": one.ok} for one in outcomes]
+    if as_json:
+        tell({"folder": str(layer.folder()), "sources": rows})
+        return
+    from steelyard.report import live
+
+    say(live.outcomes(rows, str(layer.folder())))
+
+
+def inventory(as_json: bool) -> None:
+    """Print the sources, and when each last answered."""
+    from steelyard.catalog import layer, store
+    from steelyard.catalog.live import SOURCES
+
+    rows = [described(one, store.state(layer.folder() / store.FOLDER / one.name)) for one in SOURCES.values()]
+    if as_json:
+        tell({"folder": str(layer.folder()), "sources": rows})
+        return
+    from steelyard.report import live
+
+    say(live.inventory(rows, str(layer.folder())))
+
+
+def described(one: "Live", state: Any) -> dict[str, Any]:
+    """Return a source as a mapping."""
+    return {
+        "name": one.name,
+        "what": one.what,
+        "variable": one.variable,
+        "needs_regions": one.narrow,
+        "licence": one.source.licence,
+        "answered": state.answered,
+        "tried": state.tried,
+        "error": state.error,
+    }
+
+
+def drop(name: str, as_json: bool) -> None:
+    """Delete what a source gave."""
+    import shutil
+
+    from steelyard.catalog import layer, store
+    from steelyard.errors import UnknownName
+
+    where = layer.folder() / store.FOLDER
+    known = sorted(path.name for path in where.glob("*") if path.is_dir())
+    if name not in known:
+        raise UnknownName("refreshed source", name, known)
+    shutil.rmtree(where / name)
+    if as_json:
+        tell({"forgotten": name})
+    else:
+        click.echo(f"Forgotten: {name}. The shipped rows are in use again for what it covered.")
+
+
+@click.command(short_help="What your refreshed rows change: added, changed, gone.")
+@click.option("--all", "whole", is_flag=True, help="List what was read again and is the same, too.")
+@json_option
+def diff(whole: bool, as_json: bool) -> None:
+    """Compare the shipped catalog with your refreshed rows over it: added, changed by how much, gone, confirmed."""
+    from steelyard.catalog import diff as differing
+    from steelyard.catalog import layer
+    from steelyard.catalog.load import DATA, Catalog
+    from steelyard.catalog.own import read_own
+
+    shipped = Catalog(DATA)
+    found = differing.diff(shipped, shipped.over(layer.Layer(own=read_own(layer.folder()))))
+    if not whole:
+        found = replace(
+            found,
+            prices=tuple(row for row in found.prices if row.kind != "confirmed"),
+            facts=tuple(row for row in found.facts if row.kind != "confirmed"),
+        )
+    mapping = {
+        "folder": str(layer.folder()),
+        "prices": [asdict(row) | {"change": row.share} for row in found.prices],
+        "intensities": [asdict(row) for row in found.facts],
+        "profiles": [{"place": place, "quantity": kind, "what": what} for place, kind, what in found.profiles],
+    }
+    if as_json:
+        tell(mapping)
+        return
+    from steelyard.report import live
+
+    say(live.diff(mapping))
