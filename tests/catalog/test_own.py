@@ -51,7 +51,7 @@ def test_the_newer_price_wins_and_the_older_is_kept_beside_it(tmp_path: Path) ->
     after = offer(over(tmp_path))
     assert after.prices["on-demand"].usd_per_hour == 49.54
     assert after.prices["on-demand"].date == "2026-11-21"
-    assert after.others["on-demand"] == (before,)
+    assert after.earlier["on-demand"] == (before,)
     assert offer(shipped()).prices["on-demand"] == before
 
 
@@ -60,7 +60,7 @@ def test_an_older_reading_does_not_win(tmp_path: Path) -> None:
     aws(tmp_path, day=-300)
     after = offer(over(tmp_path))
     assert after.prices["on-demand"] == before
-    assert [price.usd_per_hour for price in after.others["on-demand"]] == [49.54]
+    assert [price.usd_per_hour for price in after.earlier["on-demand"]] == [49.54]
 
 
 def test_every_price_ever_read_is_kept(tmp_path: Path) -> None:
@@ -68,7 +68,7 @@ def test_every_price_ever_read_is_kept(tmp_path: Path) -> None:
     aws(tmp_path, "53.0000000000", day=3)
     found = offer(over(tmp_path))
     assert found.prices["on-demand"].usd_per_hour == 53.0
-    assert found.others["on-demand"][0].usd_per_hour == 54.0
+    assert found.earlier["on-demand"][0].usd_per_hour == 54.0
 
 
 def test_an_offer_that_only_the_user_has_can_be_planned_with(tmp_path: Path) -> None:

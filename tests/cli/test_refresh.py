@@ -70,7 +70,7 @@ def test_a_refreshed_price_is_planned_with_shown_and_left_out_on_demand() -> Non
     )
     offer = told("catalog", "offers", "aws/us-east-1/p5.48xlarge")
     assert offer["prices"]["on-demand"]["usd_per_hour"] == 44.0
-    assert offer["others"]["on-demand"][0]["usd_per_hour"] == pytest.approx(before["price_usd_per_device_h"] * 8)
+    assert offer["earlier"]["on-demand"][0]["usd_per_hour"] == pytest.approx(before["price_usd_per_device_h"] * 8)
 
 
 @pytest.mark.usefixtures("network")

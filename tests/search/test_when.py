@@ -56,7 +56,7 @@ def test_a_run_in_daylight_alone_pauses_at_night_and_pays_for_resuming() -> None
     assert all(first.hour >= 7 and last.hour <= 16 for first, last in paused.stretches[1:])
     assert paused.restart_j == pytest.approx(paused.pauses * found.restart_s * found.held_w)
     assert paused.energy_j == pytest.approx(now.energy_j + paused.restart_j)
-    rate = point.cost_usd.value / point.time_s.value
+    rate = point.prediction.money.compute_usd / point.time_s.value
     assert paused.cost_usd == pytest.approx(point.cost_usd.value + rate * paused.pauses * found.restart_s)
 
 
@@ -65,9 +65,9 @@ def test_devices_that_are_held_draw_and_cost_while_they_wait() -> None:
     assert [way.idle_j for way in free.ways] == [0, 0, 0]
     for way in held.ways[1:]:
         waited_s = way.idle_j / held.held_w
-        rate = held.ways[0].cost_usd / held.run_s
-        spent = held.run_s + way.pauses * held.restart_s + waited_s
-        assert way.cost_usd == pytest.approx(rate * spent)
+        rate = configured()[0].prediction.money.compute_usd / held.run_s
+        more_s = way.pauses * held.restart_s + waited_s
+        assert way.cost_usd == pytest.approx(held.ways[0].cost_usd + rate * more_s)
     assert held.ways[2].co2e_kg["marginal"] >= free.ways[2].co2e_kg["marginal"]
 
 

@@ -117,7 +117,7 @@ def _checked(row: Row, sources: Mapping[str, Source]) -> Row:
 def _over(offer: Offer, rows: Iterable[Row], sources: Mapping[str, Source]) -> Offer:
     """Return an offer with the newest price of each purchase, the others kept beside."""
     known: dict[str, list[Price]] = {
-        purchase: [price, *offer.others.get(purchase, ())] for purchase, price in offer.prices.items()
+        purchase: [price, *offer.earlier.get(purchase, ())] for purchase, price in offer.prices.items()
     }
     for row in rows:
         price = Price(float(row["usd"]), row["date"], row["source"])
@@ -131,7 +131,7 @@ def _over(offer: Offer, rows: Iterable[Row], sources: Mapping[str, Source]) -> O
     return replace(
         offer,
         prices={purchase: prices[0] for purchase, prices in ordered.items()},
-        others={purchase: tuple(prices[1:]) for purchase, prices in ordered.items() if len(prices) > 1},
+        earlier={purchase: tuple(prices[1:]) for purchase, prices in ordered.items() if len(prices) > 1},
     )
 
 

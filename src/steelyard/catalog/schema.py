@@ -182,7 +182,7 @@ class Offer:
     prices: Mapping[str, Price]  # by purchase: on-demand, spot, reserved-1y, reserved-3y
     quarantine: Mapping[str, str]  # purchase → why the price is not believed
     note: str
-    others: Mapping[str, tuple[Price, ...]] = field(default_factory=dict)  # older prices, and those of other sources
+    earlier: Mapping[str, tuple[Price, ...]] = field(default_factory=dict)  # prices that a newer reading replaced
 
     @property
     def id(self) -> str:

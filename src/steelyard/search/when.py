@@ -107,10 +107,10 @@ def when(
     lit = {kind: _by_slot(profile, point, kind, begin, slots, slot_s) for kind, profile in profiles.items()}
     signal = MARGINAL if MARGINAL in lit else AVERAGE if AVERAGE in lit else ""
     made = _schedules(load, lit[signal] if signal else None)
-    usd_per_s = point.cost_usd.value / run_s
+    usd_per_s = float(point.prediction.money.compute_usd) / run_s
     ways: list[Way] = []
     for name, schedule in made.items():
-        ways.append(_way(name, schedule, load, lit, begin, slot_s, (usd_per_s, restart_s, run_s), ways))
+        ways.append(_way(name, schedule, load, lit, begin, slot_s, (usd_per_s, restart_s, point.cost_usd.value), ways))
     return When(
         tuple(ways), signal, keep, slot_s, window_s, run_s, restart_s, idle_w, _notes(point, signal, keep, window_s)
     )  # fmt: skip
@@ -169,12 +169,12 @@ def _way(
     rates: tuple[float, float, float],
     before: Sequence[Way],
 ) -> Way:
-    usd_per_s, restart_s, run_s = rates
+    usd_per_s, restart_s, run_usd = rates
     slots = next(iter(lit.values())).size if lit else schedule.end
     drawn = joules(schedule, load, slots)
     idle = schedule.end - load.work - load.restart * schedule.pauses
     kilograms = {kind: float(drawn @ signal) for kind, signal in lit.items()}
-    paid_s = run_s + restart_s * schedule.pauses + (idle * slot_s if load.idle_j else 0.0)
+    more_s = restart_s * schedule.pauses + (idle * slot_s if load.idle_j else 0.0)
     avoided = (
         avoided_kgco2e(before[0].co2e_kg[MARGINAL], kilograms[MARGINAL]) if before and MARGINAL in lit else math.nan
     )
@@ -187,7 +187,7 @@ def _way(
         energy_j=float(drawn.sum()),
         idle_j=float(idle * load.idle_j),
         restart_j=float(schedule.pauses * load.restart * load.restart_j),
-        cost_usd=usd_per_s * paid_s,
+        cost_usd=float(run_usd + usd_per_s * more_s),
         co2e_kg=kilograms,
         avoided_kg=float(avoided),
     )
