@@ -21,7 +21,7 @@ Mask = NDArray[np.bool_]
 BLOCK = 16384
 """Rows that are judged at once: the arrays of one block stay in the cache."""
 
-UNIT = 1 << 18
+UNIT = 1 << 17
 """Rows of a family, about: enough to be judged in full blocks, few enough for a dozen megabytes."""
 
 

@@ -31,7 +31,7 @@ from numpy.typing import NDArray
 
 from steelyard.layout import size
 from steelyard.search.candidates import Pairs, Tally, fitting
-from steelyard.search.family import BLOCK, Family, Indices, Mask, Search
+from steelyard.search.family import BLOCK, Family, Indices, Search
 from steelyard.search.pareto import Points, Rows, beaten, frontier, grouped
 from steelyard.search.world import World
 from steelyard.tables import Draw, Layout, Offer, Site, each, join, take
@@ -66,13 +66,15 @@ def reduce(search: Search, family: Family) -> tuple[Survivors, Tally]:
     pairs, tally = fitting(search, family)
     judge = _Judge(search, family, pairs)
     bound = judge.bounds()
-    best, alive, share = Best.none(), np.arange(pairs.count), FIRST_SHARE
-    while alive.size:
-        chosen = promising(judge.group[alive], bound[alive], share)
-        best = judge.better(best, alive[chosen])
-        alive = alive[~chosen]
+    orders = [np.lexsort((column, judge.group)) for column in bound.T]
+    best, alive, share = Best.none(), np.ones(pairs.count, dtype=bool), FIRST_SHARE
+    while alive.any():
+        chosen = np.unique(np.concatenate([first(judge.group, order[alive[order]], share) for order in orders]))
+        best = judge.better(best, chosen)
+        alive[chosen] = False
+        left = np.flatnonzero(alive)
         rivals = (best.group, best.seconds, best.joules)
-        alive = alive[~beaten(judge.group[alive], bound[alive, 0], bound[alive, 1], *rivals)]
+        alive[left[beaten(judge.group[left], bound[left, 0], bound[left, 1], *rivals)]] = False
         share *= 4
     tally.predicted = judge.predicted
     tally.bounded = tally.considered - tally.out_of_memory - tally.dominated - tally.predicted
@@ -80,19 +82,16 @@ def reduce(search: Search, family: Family) -> tuple[Survivors, Tally]:
     return Survivors(layouts, best.chip, np.full(best.row.size, family.tool)), tally
 
 
-def promising(group: Indices, bound: Points, share: int) -> Mask:
-    """Return so many rows of each group with the least bound on seconds, and as many with the least on joules.
+def first(group: Indices, order: Indices, share: int) -> Indices:
+    """Return so many of each group, of rows in the order of their groups.
 
-    >>> promising(np.array([0, 0, 0, 1]), np.array([[1.0, 9.0], [2.0, 8.0], [3.0, 7.0], [5.0, 5.0]]), 1)
-    array([ True, False,  True,  True])
+    >>> first(np.array([1, 0, 0, 0]), np.array([3, 1, 2, 0]), 2)
+    array([3, 1, 0])
     """
-    chosen = np.zeros(group.size, dtype=bool)
-    for column in bound.T:
-        order = np.lexsort((column, group))
-        first = np.r_[True, np.diff(group[order]) != 0]
-        start = np.maximum.accumulate(np.where(first, np.arange(group.size), 0))
-        chosen[order[np.arange(group.size) - start < share]] = True
-    return chosen
+    ordered = group[order]
+    place = np.arange(order.size)
+    start = np.maximum.accumulate(np.where(np.r_[True, ordered[1:] != ordered[:-1]], place, 0))
+    return order[place - start < share]
 
 
 @dataclass(frozen=True, slots=True)
