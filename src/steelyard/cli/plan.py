@@ -4,6 +4,7 @@ from typing import Any
 
 import click
 
+from steelyard.cli.app import INTERRUPTED
 from steelyard.cli.local import behind, calibrated, said, told
 from steelyard.cli.options import (
     AXES_OPTIONS,
@@ -30,6 +31,7 @@ def plan(job: str, carbon: str, as_json: bool, **given: Any) -> None:
 
     JOB is a model's name (llama-3-8b), a job file (job.yaml), or a config.json or its folder. Options win over the
     file. Exit code 3: nothing satisfies the job; what fails and the smallest relaxations are printed.
+    Exit code 130: interrupted (Ctrl-C); the best found until then is printed, marked as partial.
     """
     from steelyard import search
     from steelyard.cli.points import described, sources_of
@@ -49,5 +51,7 @@ def plan(job: str, carbon: str, as_json: bool, **given: Any) -> None:
         from steelyard.report import plan as pages
 
         say(pages.plan(mapping) if found.feasible else pages.infeasible(mapping))
+    if found.partial:
+        click.get_current_context().exit(INTERRUPTED)
     if not found.feasible:
         click.get_current_context().exit(Infeasible.exit_code)

@@ -10,14 +10,15 @@ Tick = Callable[[int, int], None]
 
 @contextmanager
 def progress(what: str) -> Iterator[Tick]:
-    """Show a bar on stderr while the block runs, if that is a terminal; the bar vanishes at the end."""
+    """Show a bar and the time left on stderr while the block runs, if that is a terminal; it vanishes at the end."""
     if not sys.stderr.isatty():
         yield lambda _done, _total: None
         return
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    left, stop = TimeRemainingColumn(elapsed_when_finished=True), TextColumn("left, Ctrl-C: the best so far")
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), left, stop)
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task(what, total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)

@@ -16,7 +16,8 @@ Point = Mapping[str, Any]
 def plan(found: Mapping[str, Any]) -> list[RenderableType]:
     """Return the page of a plan, given as the mapping that `--json` prints."""
     points = found["frontier"]
-    parts: list[RenderableType] = [heading(str(found["summary"])), blank(), points_table(points), blank()]
+    parts: list[RenderableType] = [heading(str(found["summary"])), blank(), *interrupted(found)]
+    parts += [points_table(points), blank()]
     parts.append(paragraph(convention(found)))
     parts += bound(points)
     parts += _section("Simpler, and as good for all that is known: passed over", simpler(points))
@@ -35,6 +36,21 @@ def infeasible(found: Mapping[str, Any]) -> list[RenderableType]:
     parts: list[RenderableType] = [heading(str(found["summary"])), blank(), paragraph(str(found["reason"]), 0)]
     parts += _section("Smallest relaxations, any one of which makes it feasible", found.get("relaxations", ()))
     return [*parts, *_section("Assumed", found.get("assumptions", ()))]
+
+
+def interrupted(found: Mapping[str, Any]) -> list[RenderableType]:
+    """Return the warning that a plan is partial; nothing where all was weighed.
+
+    >>> from steelyard.report.page import render
+    >>> print(render(interrupted({"partial": True, "counts": {"considered": 30, "unseen": 10}})).strip())
+    PARTIAL: interrupted with 75 % of the layouts weighed. The best so far; what was not weighed may be better.
+    """
+    if not found.get("partial"):
+        return []
+    counts = found["counts"]
+    share = counts["considered"] / (counts["considered"] + counts["unseen"])
+    words = f"PARTIAL: interrupted with {percent(share)} of the layouts weighed."
+    return [paragraph(f"{words} The best so far; what was not weighed may be better.", 0), blank()]
 
 
 def convention(found: Mapping[str, Any]) -> str:

@@ -131,6 +131,7 @@ class Counts:
     offered: int  # with an offer and a site each
     within_limits: int
     frontier: int
+    unseen: int = 0  # not looked at: the search was interrupted
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,3 +155,8 @@ class Plan:
     def feasible(self) -> bool:
         """Whether any candidate respects every limit."""
         return bool(self.points)
+
+    @property
+    def partial(self) -> bool:
+        """Whether the search was interrupted: this is the best so far."""
+        return self.counts.unseen > 0

@@ -20,15 +20,22 @@ from steelyard.units import Array
 def explored(
     job: Job, batches: Sequence[int], world: World, limits: Limits, engine: Engine, progress: Progress | None = None
 ) -> Found:
-    """Return the exact frontier over every batch allowed; none given: over the job's own."""
+    """Return the exact frontier over every batch allowed; none given: over the job's own.
+
+    Interrupted, batches not begun are left, and counted as about as many candidates unseen as the last had.
+    """
     if not batches:
         return explore(job, world, limits, engine, progress)
     parts = []
     for place, batch in enumerate(batches):
         tick = _part(progress, place, len(batches)) if progress else None
         parts.append(explore(replace(job, batch_sequences=float(batch)), world, limits, engine, tick))
+        if parts[-1].unseen:
+            break
     market = joined([part.market for part in parts])
-    return Found(market, best(market, limits), _sum([part.tally for part in parts]))
+    last = parts[-1]
+    unseen = last.unseen and last.unseen + (len(batches) - len(parts)) * (last.unseen + last.tally.considered)
+    return Found(market, best(market, limits), _sum([part.tally for part in parts]), unseen)
 
 
 def joined(parts: Sequence[Market]) -> Market:

@@ -1,8 +1,9 @@
 """The search: candidates, cuts, offers and sites, frontier."""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,6 +24,7 @@ class Found:
     market: Market
     front: Rows
     tally: Tally
+    unseen: int = 0  # candidates that an interrupted search never looked at
 
     @property
     def feasible(self) -> bool:
@@ -38,22 +40,30 @@ def explore(
     Exact over the space that `layout.space` states, the counts of `candidates.counts_of` and the deals of the world;
     `reduce` gives the argument for what is dropped on the way. Every candidate kept fits the device's memory at the
     upper end of its interval.
+
+    A keyboard interrupt ends the search early: what was found until then is returned, with the number of candidates
+    unseen.
     """
     search = Search.of(job, world, limits, engine)
-    some = families(search)
+    some = sorted(families(search), key=lambda family: -family.ways.frame.size)  # the long ones first: threads end even
     total, tally, alive = sum(considered(search, family) for family in some), Tally(), []
-    for part, counted in judged(search, some, workers or cores()):
-        alive.append(part)
-        tally.add(counted)
-        if progress is not None:
-            progress(tally.considered, total)
+    try:
+        with closing(judged(search, some, workers or cores())) as left:
+            for part, counted in left:
+                alive.append(part)
+                tally.add(counted)
+                if progress is not None:
+                    progress(tally.considered, total)
+    except KeyboardInterrupt:
+        pass  # `unseen` says so
+    unseen = total - tally.considered
     if not alive:
-        return Found(empty(), np.empty(0, dtype=np.intp), tally)
+        return Found(empty(), np.empty(0, dtype=np.intp), tally, unseen)
     found = market(job, world, engine, limits, pooled(alive), best_deals(world, limits.carbon))
-    return Found(found, best(found, limits), tally)
+    return Found(found, best(found, limits), tally, unseen)
 
 
-def judged(search: Search, some: Sequence[Family], workers: int) -> Iterator[tuple[Survivors, Tally]]:
+def judged(search: Search, some: Sequence[Family], workers: int) -> Generator[tuple[Survivors, Tally]]:
     """Yield what is left of each family, in order; families are judged on so many threads."""
 
     def left(family: Family) -> tuple[Survivors, Tally]:
@@ -62,8 +72,11 @@ def judged(search: Search, some: Sequence[Family], workers: int) -> Iterator[tup
     if workers <= 1:
         yield from map(left, some)
         return
-    with ThreadPoolExecutor(workers) as pool:
+    pool = ThreadPoolExecutor(workers)
+    try:
         yield from pool.map(left, some)
+    finally:
+        pool.shutdown(cancel_futures=True)  # interrupted: families not begun are left
 
 
 def empty() -> Market:

@@ -52,6 +52,8 @@ def plan(spec: JobSpec, progress: Progress | None = None, carbon: str = "locatio
     limits = replace(limits_of(spec, most_devices(spec, job, allowed)), carbon=carbon)
     found = explored(job, spec.batches, allowed, limits, ENGINE, progress)
     made = answer(job, allowed, limits, ENGINE, found, said(spec, limits, allowed))
+    if made.partial:
+        return made
     again: Explore = lambda some, free: explored(job, spec.batches, some, free, ENGINE)  # noqa: E731
     made = replace(made, own=tuple(mapping(row) for row in beside(spec, job, allowed, limits, ENGINE, again)))
     if made.feasible:

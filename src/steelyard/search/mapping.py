@@ -16,6 +16,7 @@ def plan_mapping(plan: Plan) -> dict[str, Any]:
         "summary": plan.summary,
         "carbon_kind": plan.carbon,
         "counts": plan.counts,
+        "partial": plan.partial,
         "assumptions": list(plan.assumptions),
         "notes": list(plan.notes),
     }

@@ -111,6 +111,8 @@ def _preference(case: Case, row: int, least: int, column: int | None, passed: Pr
 def reason(found: Found, limits: Limits) -> str:
     """Return why nothing is feasible."""
     tally = found.tally
+    if found.unseen:
+        return f"interrupted before anything feasible was found: {found.unseen:,} candidates were not looked at"
     if found.market.count:
         return why(found.market, limits)
     if not tally.considered:
@@ -122,7 +124,7 @@ def reason(found: Found, limits: Limits) -> str:
 
 def relaxed(found: Found, limits: Limits) -> tuple[Relaxation, ...]:
     """Return the smallest relaxations of the limits; none where no limit is to blame."""
-    return relaxations(found.market, limits) if found.market.count else ()
+    return relaxations(found.market, limits) if found.market.count and not found.unseen else ()
 
 
 def count(found: Found, limits: Limits) -> Counts:
@@ -137,4 +139,5 @@ def count(found: Found, limits: Limits) -> Counts:
         offered=found.market.count,
         within_limits=int(within(found.market.points, bounds_of(limits)).sum()),
         frontier=int(found.front.size),
+        unseen=found.unseen,
     )
