@@ -72,6 +72,7 @@ def fake_predict(
     work = 6e15 / (layout.devices * machine.peak_flop_per_s)
     gemm = work * mixed(layout, stack.base_bytes) * (1 + 0.2 * layout.recompute) * kernels.time_scale
     waiting = work * mixed(layout, stack.base_bytes + 1) + 0.1 * work * layout.offload * np.sin(7.3 * layout.tp)
+    waiting = waiting * kernels.time_scale
     step = filled(StepTime, gemm_s=gemm, dp_s=waiting, total_s=gemm + waiting, model_flop=3e15)
     peak = fake_memory(job, layout, machine, stack)
     drawn = draw(job, step, peak, layout, machine, kernels, policy)
@@ -85,6 +86,7 @@ def fake_floor(job: Job, layout: Layout, machine: Machine, kernels: Kernels, sta
     least = work * (1 - NOISE)
     gemm = least * framed(layout, stack.base_bytes) * (1 + 0.2 * layout.recompute) * kernels.time_scale
     waiting = least * framed(layout, stack.base_bytes + 1) - 0.1 * work * np.abs(np.sin(7.3 * layout.tp))
+    waiting = waiting * kernels.time_scale
     step = filled(StepTime, gemm_s=gemm, dp_s=waiting, total_s=gemm + waiting)
     return draw(job, step, filled(StepMemory), layout, machine, kernels, policy)
 

@@ -53,10 +53,10 @@ def same(one: np.ndarray, other: np.ndarray) -> bool:
 
 LIMITS = st.builds(
     Limits,
-    deadline_s=st.sampled_from([None, 3e5, 1e6]),
-    budget_usd=st.sampled_from([None, 800.0, 2000.0]),
-    energy_max_j=st.sampled_from([None, 1e9]),
-    co2e_max_kg=st.sampled_from([None, 50.0]),
+    deadline_s=st.sampled_from([None, 1e7, 4e7]),
+    budget_usd=st.sampled_from([None, 1e5, 3e5]),
+    energy_max_j=st.sampled_from([None, 2e11]),
+    co2e_max_kg=st.sampled_from([None, 1e4]),
     max_devices=st.sampled_from([4, 16]),
     counts=st.sampled_from([{}, {"chip-1": 4}]),
     axes=AXES,

@@ -36,10 +36,10 @@ def least(point: Point) -> float:
 
 TIGHT = st.builds(
     Limits,
-    deadline_s=st.sampled_from([None, 2e3, 3e4, 3e5]),
-    budget_usd=st.sampled_from([None, 5.0, 100.0, 800.0]),
-    energy_max_j=st.sampled_from([None, 1e7, 3e8]),
-    co2e_max_kg=st.sampled_from([None, 0.1, 20.0]),
+    deadline_s=st.sampled_from([None, 2e5, 1e7, 6e7]),
+    budget_usd=st.sampled_from([None, 500.0, 1e5, 3e5]),
+    energy_max_j=st.sampled_from([None, 1e9, 2e11]),
+    co2e_max_kg=st.sampled_from([None, 10.0, 1e4]),
     max_devices=st.just(16),
 )
 
@@ -156,3 +156,11 @@ def test_points_are_named_for_the_axes(seed, axes):
     for point in made.points:
         if point.label in LEAST:
             assert least(point) == pytest.approx(np.nanmin([getattr(dot, LEAST[point.label]) for dot in whole]))
+
+
+def test_some_limits_of_these_can_be_met_and_some_cannot():
+    """The values above are of the size of these worlds' figures: neither every plan nor none is feasible."""
+    some = world(0)
+    kinds = [planned(some, replace(WIDE, deadline_s=limit)).feasible for limit in (2e5, 1e7, 6e7)]
+    kinds += [planned(some, replace(WIDE, budget_usd=limit)).feasible for limit in (500.0, 1e5, 3e5)]
+    assert kinds == [False, True, True] * 2

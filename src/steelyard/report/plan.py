@@ -24,6 +24,7 @@ def plan(found: Mapping[str, Any]) -> list[RenderableType]:
     parts += _section("Not told apart: the order holds in less than 90 % of shared draws", unsure(found))
     parts += _section("Doubts about prices", doubts(points))
     parts += _section("Own beside rent", [row["text"] for row in found.get("own", ())])
+    parts += _section("Other winners, if one input moves by 10 %", moved(found))
     parts += _section("Why the rivals lost", found.get("rivals", ()))
     parts += chart(found.get("points") or points, points)
     parts += _section("Assumed", found.get("assumptions", ()))
@@ -224,6 +225,26 @@ def unsure(found: Mapping[str, Any]) -> list[str]:
             lines.append(f"{point['label']}, and what it wins of the draws: {'; '.join(some[:TIES] + more)}")
     groups = [(axis, group) for axis, some in found.get("order", {}).items() for group in some if len(group) > 1]
     return lines + [f"in {AXES[axis]}: {', '.join(group)}" for axis, group in groups]
+
+
+def moved(found: Mapping[str, Any]) -> list[str]:
+    """Return what else would win if an input moved, winner by winner, and which inputs change nothing.
+
+    >>> h100 = {"devices": 8, "accelerator": "H100", "stack": "fsdp2", "offer": "aws/p5"}
+    >>> rows = [{"label": "cheapest", "input": name, "change": by, "winner": h100}
+    ...         for name, by in (("tokens", 0.1), ("budget", -0.1))]
+    >>> moved({"sensitivity": rows, "inputs_moved": ["tokens", "budget", "deadline"]})
+    ['cheapest: 8 × H100 (aws/p5, fsdp2), with tokens +10%, budget -10%', 'no other winner with: deadline']
+    """
+    lines: dict[str, list[str]] = {}
+    for row in found.get("sensitivity", ()):
+        winner = row["winner"]
+        what = f"{devices(winner)} ({winner['offer']}, {winner['stack']})" if winner else "nothing within the limits"
+        lines.setdefault(f"{row['label']}: {what}, with ", []).append(f"{row['input']} {row['change']:+.0%}")
+    told = {row["input"] for row in found.get("sensitivity", ())}
+    still = [name for name in found.get("inputs_moved", ()) if name not in told]
+    made = [head + ", ".join(moves) for head, moves in lines.items()]
+    return made + ([f"no other winner with: {', '.join(still)}"] if still else [])
 
 
 AXES: Final[Mapping[str, str]] = {"time": "time", "cost": "money", "energy": "energy", "co2e": "CO2e"}

@@ -111,6 +111,17 @@ class Rival:
 
 
 @dataclass(frozen=True, slots=True)
+class Shift:
+    """Another winner of a point, once an input has moved."""
+
+    label: str
+    input: str
+    change: float  # share of itself by which the input moves
+    dot: Dot | None  # None: nothing is feasible any more
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Relaxation:
     """A change that makes the job feasible: new limits, or a filter to drop."""
 
@@ -143,6 +154,8 @@ class Plan:
     frontier: tuple[Dot, ...]
     rivals: tuple[Rival, ...]
     order: Mapping[str, tuple[tuple[str, ...], ...]]  # by axis: labels from the least up, unsure ones together
+    shifts: tuple[Shift, ...]  # which input, moved by 10%, changes which winner
+    moved: tuple[str, ...]  # every input that was moved
     reason: str  # why nothing is feasible
     relaxations: tuple[Relaxation, ...]
     counts: Counts

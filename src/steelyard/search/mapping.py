@@ -4,7 +4,7 @@ import math
 from typing import Any
 
 from steelyard.layout.literal import RECOMPUTE
-from steelyard.search.answer import Dot, Plan, Point, Preference, Rival, Tie
+from steelyard.search.answer import Dot, Plan, Point, Preference, Rival, Shift, Tie
 from steelyard.search.bill import billed
 from steelyard.tables import Layout
 from steelyard.units import HOUR_S, KWH_J
@@ -35,6 +35,8 @@ def plan_mapping(plan: Plan) -> dict[str, Any]:
         "rivals": [f"{rival.label}: {rival.text}" for rival in plan.rivals],
         "compared": [rival_mapping(rival) for rival in plan.rivals],
         "own": list(plan.own),
+        "sensitivity": [shift_mapping(shift) for shift in plan.shifts],
+        "inputs_moved": list(plan.moved),
         "order": {axis: [list(group) for group in groups] for axis, groups in plan.order.items()},
     }
 
@@ -95,6 +97,14 @@ def rival_mapping(rival: Rival) -> dict[str, Any]:
         "dominated_by": dot_mapping(by) if by else None,
         "share_of_draws": rival.better,
     }
+
+
+def shift_mapping(shift: Shift) -> dict[str, Any]:
+    """Return what wins instead once an input has moved; a winner of null: nothing is feasible any more."""
+    winner = dot_mapping(shift.dot) if shift.dot else None
+    return {
+        "label": shift.label, "input": shift.input, "change": shift.change, "winner": winner, "text": shift.text,
+    }  # fmt: skip
 
 
 def dot_mapping(dot: Dot) -> dict[str, Any]:

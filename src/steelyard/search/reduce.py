@@ -172,6 +172,13 @@ def _costs(draw: Draw, layouts: Layout) -> Points:
 
 def best_deals(world: World, carbon: str) -> Rows:
     """Return the deals that no other deal for the same machines beats in every price, PUE and PUE x intensity."""
+    figures = deal_figures(world, carbon)
+    kept = [rows[frontier(figures[rows])] for rows in deal_groups(world)]
+    return np.sort(np.concatenate(kept)) if kept else np.array([], dtype=np.intp)
+
+
+def deal_figures(world: World, carbon: str) -> Points:
+    """Return what deals are compared by: prices, the tariff times PUE, what is billed beside, PUE, PUE x intensity."""
     pue, intensity = (
         np.array([getattr(world.places[deal.place].site, name) for deal in world.deals])
         for name in ("pue", f"{carbon}_kg_per_j")
@@ -180,10 +187,13 @@ def best_deals(world: World, carbon: str) -> Rows:
     price, tariff = np.asarray(bill.usd_per_device_s), np.asarray(bill.usd_per_facility_j)
     power = np.where(tariff == 0, 0.0, tariff * pue)
     beside = (bill.term_s, bill.term_per_use, bill.storage_usd_per_s, bill.moving_usd)
-    figures = np.column_stack([price, power, *beside, pue, pue * intensity])
+    return np.column_stack([price, power, *beside, pue, pue * intensity])
+
+
+def deal_groups(world: World) -> list[Rows]:
+    """Return the deals of a known price that sell the same machines to the same operation, group by group."""
     groups: dict[tuple[int, ...], list[int]] = {}
     for row, deal in enumerate(world.deals):
-        if not np.isnan(price[row]):
+        if not np.isnan(deal.usd_per_device_s):
             groups.setdefault((deal.chip, deal.unit, deal.most, deal.policy), []).append(row)
-    kept = [np.asarray(rows)[frontier(figures[rows])] for rows in groups.values()]
-    return np.sort(np.concatenate(kept)) if kept else np.array([], dtype=np.intp)
+    return [np.array(rows, dtype=np.intp) for rows in groups.values()]

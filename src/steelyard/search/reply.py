@@ -13,7 +13,8 @@ from steelyard.search.market import OBJECTIVES, bounds_of, within
 from steelyard.search.order import contenders, groups, ties
 from steelyard.search.points import dot, dots, named, point
 from steelyard.search.relax import relaxations, why
-from steelyard.search.rivals import rivals
+from steelyard.search.rivals import losers, rivals
+from steelyard.search.sensitivity import shifts
 from steelyard.search.simpler import Preferred, simpler
 from steelyard.search.words import apart, name, value
 from steelyard.search.world import Engine, Limits, World
@@ -40,6 +41,8 @@ def answer(
         frontier=(),
         rivals=(),
         order={},
+        shifts=(),
+        moved=(),
         reason="",
         relaxations=(),
         counts=count(found, limits),
@@ -53,14 +56,27 @@ def answer(
     least = named(found.market.points, found.front, case.axes)
     passed = {label: better for label, row in least.items() if (better := simpler(case, row)) is not None}
     rows = recommended(case, least, passed)
+    changed, inputs = shifts(case, least, nearest(case, least))
     lost = rivals(case, rows, {label: COLUMN[label] for label in rows if label in COLUMN})
     return replace(
         empty,
         points=tuple(_point(case, label, row, least[label], passed.get(label), day) for label, row in rows.items()),
         frontier=dots(world, found.market, found.front),
         rivals=lost,
+        shifts=changed,
+        moved=inputs,
         order={OBJECTIVES[axis]: groups(case, rows, axis) for axis in case.axes},
     )
+
+
+def nearest(case: Case, least: Mapping[str, int]) -> list[int]:
+    """Return the closest rivals of every point: the best of another accelerator and of another stack."""
+    found = []
+    for label, row in least.items():
+        if label in COLUMN:
+            some = [one.row for one in losers(case, label, row, COLUMN[label])]
+            found += [*some[:1], *(one for one in some[1:] if case.accelerator(one) == case.accelerator(row))]
+    return found
 
 
 def recommended(case: Case, least: Mapping[str, int], passed: Mapping[str, Preferred]) -> dict[str, int]:
