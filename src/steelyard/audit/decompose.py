@@ -46,7 +46,7 @@ def chain(claim: Account, other: Account) -> Chain:
     >>> found = chain(account(read({"energy": "10 MWh", "intensity": "0.5", "pue": "1.5"})),
     ...               account(read({"energy": "4 MWh", "intensity": "0.25", "pue": "1.2"})))
     >>> [(factor.name, round(factor.value, 3)) for factor in found.factors], found.ratio
-    ([('energy_it', 2.0), ('pue', 1.25), ('intensity', 2.0)], 5.0)
+    ([('energy', 2.0), ('pue', 1.25), ('intensity', 2.0)], 5.0)
     """
     total = next((name for name in TOTALS if name in claim.known and name in other.known), None)
     if total is None:
@@ -137,7 +137,7 @@ def _product(one: Account, parts: tuple[str, ...]) -> float:
 
 def _leaf(name: str, ours: float, theirs: float, claim: Account, other: Account) -> Factor:
     told = [_told(name, value, one.known.get(name)) for value, one in ((ours, claim), (theirs, other))]
-    return Factor(name, MS.get(name, MACHINE), ours / theirs, *told)
+    return Factor(written(name), MS.get(name, MACHINE), ours / theirs, *told)
 
 
 def _told(name: str, value: float, known: Known | None) -> str:
@@ -166,14 +166,24 @@ def _rest(rest: float, claim: Account, other: Account) -> Factor:
     return Factor(name, MACHINE, rest, ours, theirs, "device-hours for the same work")
 
 
+def written(name: str) -> str:
+    """Return a quantity's name as a claim file writes it.
+
+    >>> written("device_time"), written("energy_facility"), written("pue")
+    ('device_hours', 'energy', 'pue')
+    """
+    return _WRITTEN.get(name, name)
+
+
+_WRITTEN = MappingProxyType(
+    {"device_time": "device_hours", "wall": "hours", "energy_facility": "energy", "energy_it": "energy"}
+)
+
+
 def say_name(name: str) -> str:
-    """Return a quantity's name as people say it."""
-    return {
-        "device_time": "device-hours",
-        "wall": "hours",
-        "energy_it": "IT energy",
-        "energy_facility": "energy",
-        "co2e": "CO2e",
-        "pue": "PUE",
-        "utilisation": "MFU",
-    }.get(name, name.replace("_", " "))
+    """Return a quantity's name as people say it.
+
+    >>> say_name("device_time"), say_name("pue")
+    ('device hours', 'PUE')
+    """
+    return {"co2e": "CO2e", "pue": "PUE", "utilisation": "MFU"}.get(name, written(name).replace("_", " "))

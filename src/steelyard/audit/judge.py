@@ -1,13 +1,19 @@
 """The audit of one claim: checks, factors, a verdict with its reasons, and what would settle it."""
 
 import math
+from collections.abc import Iterator
+from dataclasses import replace
 from types import MappingProxyType
 
-from steelyard.audit.account import account
-from steelyard.audit.checks import Facts, checks
+from steelyard.audit.account import SLACK, account
+from steelyard.audit.again import between
+from steelyard.audit.checks import checks
 from steelyard.audit.claim import Claim
 from steelyard.audit.decompose import chain
-from steelyard.audit.result import CONTRADICTION, DOUBT, NOTE, Audit, Chain, Check, Factor
+from steelyard.audit.facts import Facts
+from steelyard.audit.missing import estimate
+from steelyard.audit.patterns import UNITS, units
+from steelyard.audit.result import CONTRADICTION, DOUBT, NOTE, Audit, Chain, Check
 
 AGREE = 1.1
 """Two accounts of one run within it are the same for this purpose."""
@@ -23,23 +29,24 @@ def audited(claim: Claim, against: Claim | None = None) -> Audit:
     """
     facts = Facts(claim)
     found = list(checks(facts))
-    between = None
+    flow = None
     if against is not None:
-        between = chain(account(claim), account(against))
-        found += [_against(between, against), *checks(Facts(against, beside=claim))]
-    factors = between.factors if between else tuple(check.factor for check in found if check.fired and check.factor)
-    ratio = between.ratio if between else math.prod(factor.value for factor in factors)
+        flow = chain(account(claim), account(against))
+        found += [*_against(flow, against), *between(claim, against), *_told(against)]
+    factors = flow.factors if flow else tuple(check.factor for check in found if check.fired and check.factor)
+    ratio = flow.ratio if flow else math.prod(factor.value for factor in factors)
     heavy = sorted((one for one in found if one.fired), key=_weight)
     return Audit(
         title=claim.name,
         source=claim.source,
         verdict=verdict(found),
-        reasons=tuple(one.finding or one.arithmetic for one in heavy),
-        settle=next((one.settle for one in heavy if one.settle), ""),
+        reasons=tuple(dict.fromkeys(one.finding for one in heavy if one.finding)),
+        settle=next((one.settle for one in heavy if one.settle and one.weight > NOTE), ""),
         ratio=ratio,
         factors=factors,
         checks=tuple(found),
-        chain=between,
+        chain=flow,
+        estimate=estimate(facts),
         notes=claim.notes,
         stated=MappingProxyType({name: one.text for name, one in claim.numbers.items()}),
     )
@@ -58,22 +65,32 @@ def verdict(found: list[Check]) -> str:
         return "doubtful"
     if worst == NOTE:
         return "plausible"
-    if any(one.weight >= CONTRADICTION for one in found):
+    if any(one.exact for one in found):
         return "consistent"
     return "plausible" if found else "not enough stated"
 
 
-def _against(between: Chain, against: Claim) -> Check:
-    ratio = between.ratio
-    largest = max(between.factors, key=lambda factor: abs(math.log(factor.value)), default=Factor("none", "", 1.0))
-    product = " x ".join(f"{factor.value:.4g}" for factor in between.factors)
-    return Check(
-        "against",
-        not 1 / AGREE <= ratio <= AGREE,
-        f"{between.quantity}: {product} = {ratio:.4g}",
-        DOUBT,
-        f"{ratio:.4g} times what {against.name} states; the largest factor is {largest.name}, x{largest.value:.4g}",
-    )
+def _against(flow: Chain, against: Claim) -> Iterator[Check]:
+    """Yield the ratio of the two totals, and the slip that a whole ratio is as large as."""
+    ratio = flow.ratio
+    apart = not 1 / AGREE <= ratio <= AGREE
+    largest = max(flow.factors, key=lambda factor: abs(math.log(factor.value)))
+    product = " x ".join(f"{factor.value:.4g}" for factor in flow.factors)
+    text = f"{flow.quantity}: {product} = {ratio:.4g}"
+    said = f"{ratio:.4g} times what {against.name} states; the largest factor is {largest.name}, x{largest.value:.4g}"
+    settle = "the metered energy of the run and the device-hours it took"
+    yield Check("against", apart, text, DOUBT, said if apart else "", settle=settle if apart else "", exact=True)
+    slip = next((one for one in units(flow.quantity) if abs(ratio / one.ratio - 1) < SLACK), None)
+    if apart and slip is not None:
+        yield Check(UNITS, True, text, DOUBT, f"{ratio:.4g} is as if {slip.words}")
+
+
+def _told(against: Claim) -> list[Check]:
+    """Return what the other account's own numbers say, as notes: it is not the one that is audited."""
+    found = [replace(one, weight=min(one.weight, NOTE), factor=None) for one in checks(Facts(against)) if one.fired]
+    named = against.name
+    return [replace(one, arithmetic=f"[{named}] {one.arithmetic}",
+                    finding=f"[{named}] {one.finding}" if one.finding else "") for one in found]  # fmt: skip
 
 
 def _weight(one: Check) -> tuple[float, float]:

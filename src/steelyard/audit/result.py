@@ -59,6 +59,7 @@ class Check:
     finding: str = ""  # what it says, in a sentence
     factor: Factor | None = None  # what the claim would have to be divided by
     settle: str = ""  # the one number from the authors that would settle it
+    exact: bool = False  # a total beside what follows from other numbers, rather than a bound
 
 
 @dataclass(frozen=True, slots=True)
