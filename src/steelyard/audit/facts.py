@@ -121,7 +121,7 @@ class Facts:
 
     @cached_property
     def prices(self) -> tuple[float, float, int, str] | None:
-        """Cheapest and dearest price of a device-second, how many there are, and of which years."""
+        """Cheapest and dearest price of a device-second, of how many providers, and of which years."""
         if self.chip is None or not {"money", "price"} & set(self.claim.numbers):
             return None
         offers = [row for row in self.catalog.offers if row.accelerator == self.chip.id]
@@ -138,6 +138,6 @@ class Facts:
         return (
             min(values),
             max(values),
-            len(values),
+            len({row.provider for row in offers}),
             "–".join(dict.fromkeys((years[0], years[-1]))) if years else "undated",
         )
