@@ -19,20 +19,27 @@ from steelyard.cli.options import (
 from steelyard.cli.progress import progress
 from steelyard.cli.say import json_option, say, tell
 
+WHAT_IF = "Several values of one field in one table: tokens=10B,20B,40B; by=1d,3d,7d; layout=tp=2;tp=4."
+
 
 @click.command(short_help="The exact frontier of time, money, energy and CO2e for a training job.")
 @job_argument
 @given_options(JOB_OPTIONS, LIMIT_OPTIONS, SPACE_OPTIONS, AXES_OPTIONS)
 @CARBON
 @calibrated
+@click.option("--what-if", "question", metavar="FIELD=VALUES", help=WHAT_IF)
 @json_option
-def plan(job: str, carbon: str, as_json: bool, **given: Any) -> None:
+def plan(job: str, carbon: str, as_json: bool, question: str | None, **given: Any) -> None:
     """Find the exact frontier of time, money, energy and CO2e for JOB.
 
     JOB is a model's name (llama-3-8b), a job file (job.yaml), or a config.json or its folder. Options win over the
     file. Exit code 3: nothing satisfies the job; what fails and the smallest relaxations are printed.
     Exit code 130: interrupted (Ctrl-C); the best found until then is printed, marked as partial.
     """
+    if question is not None:
+        from steelyard.cli.what_if import what_if
+
+        click.get_current_context().exit(what_if(job, given, question, carbon, as_json))
     from steelyard import search
     from steelyard.cli.points import described, sources_of
     from steelyard.errors import Infeasible

@@ -24,8 +24,8 @@ def plan(found: Mapping[str, Any]) -> list[RenderableType]:
     parts += _section("Not told apart: the order holds in less than 90 % of shared draws", unsure(found))
     parts += _section("Doubts about prices", doubts(points))
     parts += _section("Own beside rent", [row["text"] for row in found.get("own", ())])
-    parts += _section("Other winners, if one input moves by 10 %", moved(found))
     parts += _section("Why the rivals lost", found.get("rivals", ()))
+    parts += _section("Other winners, if one input moves by 10 %", moved(found))
     parts += chart(found.get("points") or points, points)
     parts += _section("Assumed", found.get("assumptions", ()))
     parts += _section("Notes", found.get("notes", ()))
@@ -228,13 +228,13 @@ def unsure(found: Mapping[str, Any]) -> list[str]:
 
 
 def moved(found: Mapping[str, Any]) -> list[str]:
-    """Return what else would win if an input moved, winner by winner, and which inputs change nothing.
+    """Return what else would win if an input moved, winner by winner, and how many inputs change nothing.
 
     >>> h100 = {"devices": 8, "accelerator": "H100", "stack": "fsdp2", "offer": "aws/p5"}
     >>> rows = [{"label": "cheapest", "input": name, "change": by, "winner": h100}
     ...         for name, by in (("tokens", 0.1), ("budget", -0.1))]
     >>> moved({"sensitivity": rows, "inputs_moved": ["tokens", "budget", "deadline"]})
-    ['cheapest: 8 × H100 (aws/p5, fsdp2), with tokens +10%, budget -10%', 'no other winner with: deadline']
+    ['cheapest: 8 × H100 (aws/p5, fsdp2), with tokens +10%, budget -10%', '1 of 3 inputs moved change no winner']
     """
     lines: dict[str, list[str]] = {}
     for row in found.get("sensitivity", ()):
@@ -244,7 +244,8 @@ def moved(found: Mapping[str, Any]) -> list[str]:
     told = {row["input"] for row in found.get("sensitivity", ())}
     still = [name for name in found.get("inputs_moved", ()) if name not in told]
     made = [head + ", ".join(moves) for head, moves in lines.items()]
-    return made + ([f"no other winner with: {', '.join(still)}"] if still else [])
+    every = len(found.get("inputs_moved", ()))
+    return made + ([f"{len(still)} of {every} inputs moved change no winner"] if still else [])
 
 
 AXES: Final[Mapping[str, str]] = {"time": "time", "cost": "money", "energy": "energy", "co2e": "CO2e"}

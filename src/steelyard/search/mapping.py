@@ -1,11 +1,15 @@
 """A plan and its points as the objects that `--json` prints: keys end in their unit, unknown is NaN (null in JSON)."""
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
+from steelyard.job import JobSpec
 from steelyard.layout.literal import RECOMPUTE
+from steelyard.report.figures import COUNT, amount
 from steelyard.search.answer import Dot, Plan, Point, Preference, Rival, Shift, Tie
 from steelyard.search.bill import billed
+from steelyard.search.whatif import Variant
 from steelyard.tables import Layout
 from steelyard.units import HOUR_S, KWH_J
 
@@ -78,6 +82,39 @@ def point_mapping(point: Point) -> dict[str, Any]:
 
 
 ENDS = (("", "value"), ("_low", "low"), ("_high", "high"))
+
+
+def what_if_mapping(name: str, spec: JobSpec, found: Sequence[Variant]) -> dict[str, Any]:
+    """Return a question's answers; assumptions and notes are those that all of them share."""
+    plans = [one.plan for one in found]
+    fixed = [text for key, text in (("model", spec.model.name), ("tokens", _on(spec))) if key != name]
+    values = [one.value for one in found]
+    asked = f"{name} is {', '.join(values[:-1])} or {values[-1]}"
+    return {
+        "summary": " ".join([*fixed, "if", asked]) if fixed else f"if {asked}",
+        "what_if": name,
+        "carbon_kind": plans[0].carbon,
+        "rows": [_variant(one) for one in found],
+        "assumptions": [text for text in plans[0].assumptions if all(text in plan.assumptions for plan in plans)],
+        "notes": [text for text in plans[0].notes if all(text in plan.notes for plan in plans)],
+    }
+
+
+def _variant(one: Variant) -> dict[str, Any]:
+    return {
+        "value": one.value,
+        "feasible": one.plan.feasible,
+        "partial": one.plan.partial,
+        "frontier": [point_mapping(point) for point in one.plan.points],
+        "counts": one.plan.counts,
+        "reason": one.plan.reason,
+        "relaxations": [row.text for row in one.plan.relaxations],
+        "relaxed_limits": [dict(row.limits) for row in one.plan.relaxations],
+    }
+
+
+def _on(spec: JobSpec) -> str:
+    return f"on {amount(float(spec.tokens), COUNT)} tokens"
 
 
 def tie_mapping(tie: Tie | Preference) -> dict[str, Any]:

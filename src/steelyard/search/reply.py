@@ -31,9 +31,19 @@ class Said:
 
 
 def answer(
-    job: Job, world: World, limits: Limits, engine: Engine, found: Found, said: Said, today: date | None = None
+    job: Job,
+    world: World,
+    limits: Limits,
+    engine: Engine,
+    found: Found,
+    said: Said,
+    today: date | None = None,
+    explained: bool = True,
 ) -> Plan:
-    """Return the plan that a search found, in full: intervals, what binds, why rivals lost, or relaxations."""
+    """Return the plan that a search found: points with intervals and what binds them, or relaxations.
+
+    Explained, also what is not certain, why rivals lost, and which inputs change a winner.
+    """
     day = today or datetime.now(UTC).date()
     empty = Plan(
         summary=said.summary,
@@ -56,13 +66,22 @@ def answer(
     least = named(found.market.points, found.front, case.axes)
     passed = {label: better for label, row in least.items() if (better := simpler(case, row)) is not None}
     rows = recommended(case, least, passed)
+    points = [_point(case, label, row, least[label], passed.get(label), day) for label, row in rows.items()]
+    made = replace(empty, points=tuple(points), frontier=dots(world, found.market, found.front))
+    return _explained(made, case, least, rows) if explained else made
+
+
+def _explained(made: Plan, case: Case, least: Mapping[str, int], rows: Mapping[str, int]) -> Plan:
+    """Return a plan with what is not certain, why rivals lost, and which inputs change a winner."""
+    columns = {label: COLUMN[label] for label in rows if label in COLUMN}
+    compared = [other for label, column in columns.items() for other in contenders(case, rows[label], column)]
+    case.sample([*rows.values(), *compared])
     changed, inputs = shifts(case, least, nearest(case, least))
-    lost = rivals(case, rows, {label: COLUMN[label] for label in rows if label in COLUMN})
+    unsure = {label: tuple(_tie(case, rows[label], column)) for label, column in columns.items()}
     return replace(
-        empty,
-        points=tuple(_point(case, label, row, least[label], passed.get(label), day) for label, row in rows.items()),
-        frontier=dots(world, found.market, found.front),
-        rivals=lost,
+        made,
+        points=tuple(replace(point, ties=unsure.get(point.label, ())) for point in made.points),
+        rivals=rivals(case, rows, columns),
         shifts=changed,
         moved=inputs,
         order={OBJECTIVES[axis]: groups(case, rows, axis) for axis in case.axes},
@@ -85,20 +104,13 @@ def recommended(case: Case, least: Mapping[str, int], passed: Mapping[str, Prefe
     for label, better in passed.items():
         rows[label] = case.market.count
         case.market = joined([case.market, better.market])
-    compared = [other for label in rows if label in COLUMN for other in contenders(case, rows[label], COLUMN[label])]
-    case.sample([*rows.values(), *compared])
     return rows
 
 
 def _point(case: Case, label: str, row: int, least: int, passed: Preferred | None, day: date) -> Point:
     made = point(case.job, case.world, case.engine, case.limits.carbon, case.market, row, label, day)
     made = made.named(label, binds(made, case.market, least, case.limits, case.world))
-    column = COLUMN.get(label)
-    return replace(
-        made,
-        ties=tuple(_tie(case, row, column)) if column is not None else (),
-        preferred=_preference(case, row, least, column, passed) if passed else None,
-    )
+    return replace(made, preferred=_preference(case, row, least, COLUMN.get(label), passed) if passed else None)
 
 
 def _tie(case: Case, row: int, column: int) -> list[Tie]:
