@@ -6,6 +6,7 @@
 
 from steelyard.run.interruptions import (
     availability,
+    availability_at,
     availability_interval_s,
     failed_attempts,
     interruptions_per_s,
@@ -22,6 +23,7 @@ from steelyard.run.whole import draw
 
 __all__ = [
     "availability",
+    "availability_at",
     "availability_interval_s",
     "checkpoint_bytes",
     "draw",

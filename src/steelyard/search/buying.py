@@ -10,7 +10,7 @@ import numpy as np
 from steelyard.errors import BadInput
 from steelyard.job import JobSpec
 from steelyard.money import break_even_share
-from steelyard.report.figures import TIME, amount, dollars
+from steelyard.report.figures import TIME, amount, dollars, percent
 from steelyard.search.answer import Point
 from steelyard.search.bill import unsaved
 from steelyard.search.explore import Found
@@ -155,13 +155,16 @@ def check_unsaved(spec: JobSpec, saved: Callable[[JobSpec], Point | None], job: 
     point = saved(replace(spec, checkpoints=2, purchase=("spot",), own=()))
     if point is None or point.deal is None:
         raise BadInput(f"spot without checkpoints is refused: one reclaimed node loses the whole run; {way}")
-    lost_s = unsaved(of_layout(job, point.layout), point.layout, point.chip.machine, point.policy, point.prediction)
-    lost_usd = float(point.prediction.money.compute_usd) * lost_s / point.time_s.value
+    whole_s = unsaved(of_layout(job, point.layout), point.layout, point.chip.machine, point.policy, point.prediction)
+    price = float(point.prediction.money.compute_usd) / point.time_s.value
+    lost_s = max(whole_s - point.time_s.value, 0.0)
+    chance = -math.expm1(-point.time_s.value / point.operation["interruption_mean_s"])
     raise BadInput(
         f"spot without checkpoints is refused: {point.devices} × {point.chip.accelerator} ({point.deal.offer}) are "
-        f"interrupted every {amount(point.operation['interruption_mean_s'], TIME)} on average; with checkpoints the "
-        f"job takes {amount(point.time_s.value, TIME)} and {dollars(point.cost_usd.value)}, without any "
-        f"{amount(lost_s, TIME)} and {dollars(lost_usd)} on average; {way}"
+        f"interrupted every {amount(point.operation['interruption_mean_s'], TIME)} on average; the chance that the whole "
+        f"run is lost at least once is {percent(chance)}, and the expected loss {dollars(lost_s * price)} and "
+        f"{amount(lost_s, TIME)}, on top of {dollars(point.cost_usd.value)} and {amount(point.time_s.value, TIME)} with "
+        f"checkpoints; {way}"
     )
 
 
