@@ -161,7 +161,7 @@ def test_a_band_of_its_own_sets_an_offers_rate_of_reclaims() -> None:
 
 
 def test_spot_without_checkpoints_is_refused_with_the_loss() -> None:
-    words = r"spot without checkpoints is refused: .* interrupted every .* the chance .* expected loss .*; write checkpoints: 2"
+    words = r"is refused: .* interrupted every .* the chance .* expected loss .*; write checkpoints: 2"
     with pytest.raises(BadInput, match=words):
         plan(job(purchase="spot", checkpoints="no"))
     with pytest.raises(BadInput, match="spot without checkpoints is refused"):

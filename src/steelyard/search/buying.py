@@ -161,10 +161,10 @@ def check_unsaved(spec: JobSpec, saved: Callable[[JobSpec], Point | None], job: 
     chance = -math.expm1(-point.time_s.value / point.operation["interruption_mean_s"])
     raise BadInput(
         f"spot without checkpoints is refused: {point.devices} × {point.chip.accelerator} ({point.deal.offer}) are "
-        f"interrupted every {amount(point.operation['interruption_mean_s'], TIME)} on average; the chance that the whole "
-        f"run is lost at least once is {percent(chance)}, and the expected loss {dollars(lost_s * price)} and "
-        f"{amount(lost_s, TIME)}, on top of {dollars(point.cost_usd.value)} and {amount(point.time_s.value, TIME)} with "
-        f"checkpoints; {way}"
+        f"interrupted every {amount(point.operation['interruption_mean_s'], TIME)} on average; the chance that the "
+        f"whole run is lost at least once is {percent(chance)}, and the expected loss {dollars(lost_s * price)} and "
+        f"{amount(lost_s, TIME)}, on top of {dollars(point.cost_usd.value)} and {amount(point.time_s.value, TIME)} "
+        f"with checkpoints; {way}"
     )
 
 
