@@ -9,6 +9,7 @@ import csv
 import math
 from dataclasses import dataclass
 from importlib import resources
+from typing import Any
 
 from steelyard.catalog.policy import policy
 from steelyard.run import (
@@ -68,10 +69,7 @@ def shipped() -> tuple[Published, ...]:
     """
     text = resources.files("steelyard.validation").joinpath("goodput_published.csv").read_text(encoding="utf-8")
     words = {"id", "run", "what", "relation", "basis", "source", "note"}
-    rows = csv.DictReader(text.splitlines())
-    return tuple(
-        Published(**{name: value if name in words else _number(value) for name, value in row.items()}) for row in rows
-    )
+    return tuple(_published(row, words) for row in csv.DictReader(text.splitlines()))
 
 
 def predicted(case: Published) -> float:
@@ -112,6 +110,11 @@ def table() -> str:
         error = "holds" if case.relation == ">" and row.error == 0 else f"{row.error:+.1%}"
         lines.append(f"| {case.run} | {case.devices:,.0f} | {said} | {case.basis} | {found} | {error} |")
     return "\n".join(lines)
+
+
+def _published(row: dict[str, str], words: set[str]) -> Published:
+    values: dict[str, Any] = {name: value if name in words else _number(value) for name, value in row.items()}
+    return Published(**values)
 
 
 def _written(case: Published) -> float:
