@@ -29,6 +29,10 @@ def test_words_of_other_tools(words: dict[str, Any], wanted: tuple[str, ...]) ->
     assert job(**words).purchase == wanted
 
 
+def test_skypilots_infra_is_a_region() -> None:
+    assert job(infra="aws/us-east-1").regions == ("aws/us-east-1",)
+
+
 def test_an_option_takes_the_place_of_another_tools_word() -> None:
     assert read_job({"model": "gpt2", "tokens": "1B", "use_spot": True}, purchase="on-demand").purchase == (
         "on-demand",
@@ -41,6 +45,7 @@ def test_an_option_takes_the_place_of_another_tools_word() -> None:
         ({"use_spot": True, "purchase": "spot"}, "keep one"),
         ({"use_spot": "maybe"}, "true or false"),
         ({"spot_policy": "sometimes"}, "on-demand, spot, auto"),
+        ({"max_hourly_cost": 10}, "write budget: the dollars of the run"),
         ({"purchase": "reserved"}, "nearest: reserved-3y, reserved-1y"),
         ({"own": {}}, "own.system is missing"),
         ({"own": {**OWN, "used": None}}, "own.used is missing"),

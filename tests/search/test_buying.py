@@ -173,3 +173,26 @@ def test_on_demand_without_checkpoints_pays_for_its_failures() -> None:
     assert bare.time_s.value > saved.time_s.value
     assert math.isnan(bare.operation["checkpoint_interval_s"])
     assert bare.operation["interruptions"] > saved.operation["interruptions"] > 0
+
+
+def test_an_estimate_is_operated_and_placed_as_its_deal_is() -> None:
+    """The band of the offer, and the PUE that an owner gives, as in a plan."""
+    spot = estimate(job(purchase="spot", accelerators=None, regions="aws/us-east-1", **SMALL), "g5.12xlarge", 4)
+    band = facts.load().interruptions["g5.12xlarge", "aws/us-east-1"]
+    assert spot.policy.preemptions_per_node_s == pytest.approx(
+        float(reclaims_per_s((band.low + band.high) / 2, MONTH_S))
+    )
+    own = estimate(job(own={**DGX, "pue": 1.9}, purchase="own"), "DGX-H100", 8)
+    assert own.deal is not None
+    assert own.deal.purchase == "own"
+    assert own.energy_j.value / float(own.prediction.energy.it_j) == pytest.approx(1.9)
+
+
+def test_the_prices_of_storage_and_traffic_are_cited() -> None:
+    from steelyard.cli.points import rows_of
+
+    spec = job(data="10TB@aws/us-east-1", providers="gcp", regions="gcp/us-central1")
+    rows = {
+        (row.name, row.quantity): row.source for row in rows_of(estimate(spec, "H100", 8), spec) if row.of == "tariff"
+    }
+    assert rows == {("gcp", "storage"): "finout", ("aws", "egress"): "cloudtoolstack"}

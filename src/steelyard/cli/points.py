@@ -64,6 +64,7 @@ def rows_of(point: "Point", spec: "JobSpec") -> "list[Used]":
         offer=deal.offer if deal else "",
         purchase=deal.purchase if deal else "",
         site=point.place.name,
+        tariffs=deal.tariffs if deal else (),
     )
     shape = Used("model", spec.model.name, "shape", "", published.source or "as given", published.checked)
     return [shape, *used(load(), choice)]

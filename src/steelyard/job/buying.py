@@ -80,6 +80,11 @@ def habits(given: Mapping[str, Any], where: str) -> dict[str, Any]:
     ({'purchase': ('spot',)}, {'purchase': ('on-demand', 'spot')})
     """
     fields = dict(given)
+    hourly = next((name for name in ("max_hourly_cost", "max_price") if fields.get(name) is not None), None)
+    if hourly:
+        raise BadInput(
+            f"{where}: {hourly} caps an hour, which does not cap a run; write budget: the dollars of the run"
+        )
     words = [name for name in ("use_spot", "spot_policy") if fields.get(name) is not None]
     if words and (len(words) > 1 or fields.get("purchase") is not None):
         raise BadInput(

@@ -20,6 +20,7 @@ ALIASES = MappingProxyType(
         "batch": "global_batch",
         "global_batch_size": "global_batch",
         "max_carbon": "co2e_max",
+        "infra": "regions",
         "max_global_batch": "global_batch_max",
         "min_global_batch": "global_batch_min",
     }

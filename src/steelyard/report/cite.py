@@ -34,6 +34,7 @@ class Choice:
     offer: str = ""
     purchase: str = ""
     site: str = ""
+    tariffs: tuple[tuple[str, str], ...] = ()  # provider and quantity
 
 
 CHIP: Final = ("memory", "memory_bandwidth", "link_bandwidth", "tdp", "idle_power")
@@ -99,6 +100,8 @@ def _deal(catalog: Catalog, choice: Choice) -> Iterator[Used]:
             price = row.prices[choice.purchase]
             yield Used("offer", row.id, choice.purchase, f"{price.usd_per_hour:g} USD/h", price.source, price.date)
             yield from reclaims(catalog, row, choice.purchase)
+    for provider, quantity in choice.tariffs:
+        yield from _facts("tariff", provider, catalog.tariffs[provider], [quantity])
     if choice.site:
         yield from _facts("site", choice.site, catalog.sites[choice.site].facts, SITE)
 

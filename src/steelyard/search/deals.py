@@ -6,7 +6,7 @@ publishes are billed at the dearest that is known, and the deal says so.
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from functools import cached_property
 from typing import Any
@@ -14,7 +14,7 @@ from typing import Any
 from steelyard import catalog as facts
 from steelyard.errors import UnknownName
 from steelyard.job import JobSpec, table
-from steelyard.job.buying import RENTED, YEAR_S, DataSpec
+from steelyard.job.buying import RENTED, YEAR_S
 from steelyard.money import kept_usd_per_s, moving_usd
 from steelyard.run import checkpoint_bytes
 from steelyard.tables import Job
@@ -39,6 +39,18 @@ def kept_bytes(spec: JobSpec, job: Job) -> float:
     return float((spec.data.size_bytes if spec.data else 0.0) + spec.checkpoints * one)
 
 
+@dataclass(frozen=True, slots=True)
+class Charge:
+    """A price, or what it comes to; what is doubtful about it; and the rows of `tariffs.csv` behind it."""
+
+    usd: float
+    doubt: str = ""
+    rows: tuple[tuple[str, str], ...] = ()
+
+
+FREE = Charge(0.0)
+
+
 @dataclass
 class Billing:
     """Terms of deals for one job; what several offers share is worked out once."""
@@ -46,8 +58,8 @@ class Billing:
     spec: JobSpec
     catalog: facts.Catalog
     today: date
-    storage: dict[str, tuple[float, str]] = field(default_factory=dict)  # by provider
-    moving: dict[str, tuple[float, str]] = field(default_factory=dict)  # by place
+    storage: dict[str, Charge] = field(default_factory=dict)  # by provider
+    moving: dict[str, Charge] = field(default_factory=dict)  # by place
 
     @property
     def age_s(self) -> float:
@@ -88,52 +100,52 @@ class Billing:
         if provider not in self.storage:
             self.storage[provider] = self._storage(provider)
         if place not in self.moving:
-            self.moving[place] = self._moving(provider, place)
-        (stored, doubt), (moved, other) = self.storage[provider], self.moving[place]
-        return {"storage_usd_per_s": stored, "moving_usd": moved, "flags": tuple(filter(None, (doubt, other)))}
+            self.moving[place] = self._moving(place)
+        stored, moved = self.storage[provider], self.moving[place]
+        return {
+            "storage_usd_per_s": stored.usd,
+            "moving_usd": moved.usd,
+            "flags": tuple(filter(None, (stored.doubt, moved.doubt))),
+            "tariffs": stored.rows + moved.rows,
+        }
 
-    def _storage(self, provider: str) -> tuple[float, str]:
+    def _storage(self, provider: str) -> Charge:
         if not self.kept:
-            return 0.0, ""
-        price, doubt = self._tariff(provider, "storage", "storage")
-        return float(kept_usd_per_s(self.kept, price)), doubt
+            return FREE
+        price = self._tariff(provider, "storage", "storage")
+        return replace(price, usd=float(kept_usd_per_s(self.kept, price.usd)))
 
-    def _moving(self, provider: str, place: str) -> tuple[float, str]:
+    def _moving(self, place: str) -> Charge:
         data = self.spec.data
         if data is None or not data.at or data.at == place:
-            return 0.0, ""
-        if data.egress_usd_per_byte is not None:
-            return float(moving_usd(data.size_bytes, data.egress_usd_per_byte)), ""
-        price, doubt = self._egress(data, place)
-        return float(moving_usd(data.size_bytes, price)), doubt
+            return FREE
+        given = data.egress_usd_per_byte
+        price = self._egress(data.at, place) if given is None else Charge(float(given))
+        return replace(price, usd=float(moving_usd(data.size_bytes, price.usd)))
 
-    def _egress(self, data: DataSpec, place: str) -> tuple[float, str]:
-        """Return the price of carrying data from where it lies to a place."""
+    def _egress(self, at: str, place: str) -> Charge:
+        """Return the price of carrying a byte from where it lies to a place."""
         known = {row.place for row in self.catalog.offers} | set(self.catalog.sites)
-        if data.at not in known:
-            raise UnknownName("place of data", data.at, sorted(known))
-        home, away = data.at.partition("/")[0], place.partition("/")[0]
-        if home == away:
-            found = self.catalog.tariffs.get(home, facts.Facts({})).value("egress_region")
-            inside = all(self._country(one) == HOME for one in (data.at, place))
-            if inside and not math.isnan(found):
-                return found, ""
-            price, doubt = self._tariff(home, "egress", "traffic out")
-            return (
-                price,
-                doubt or f"traffic between regions of {home}: the price to the internet stands in, an upper end",
-            )
-        return self._tariff(home, "egress", "traffic out")
+        if at not in known:
+            raise UnknownName("place of data", at, sorted(known))
+        home, inside = at.partition("/")[0], at.partition("/")[0] == place.partition("/")[0]
+        found = self.catalog.tariffs.get(home, facts.Facts({})).value("egress_region")
+        if inside and not math.isnan(found) and self._country(at) == self._country(place) == HOME:
+            return Charge(found, "", ((home, "egress_region"),))
+        price = self._tariff(home, "egress", "traffic out")
+        if inside and not price.doubt:
+            doubt = f"traffic between regions of {home}: the price to the internet stands in, an upper end"
+            return replace(price, doubt=doubt)
+        return price
 
-    def _tariff(self, provider: str, quantity: str, name: str) -> tuple[float, str]:
+    def _tariff(self, provider: str, quantity: str, name: str) -> Charge:
         tariffs = self.catalog.tariffs
         own = tariffs[provider].value(quantity) if provider in tariffs else math.nan
         if not math.isnan(own):
-            return own, ""
+            return Charge(own, "", ((provider, quantity),))
         dearest = max(tariffs, key=lambda one: _known(tariffs[one].value(quantity)))
-        row = tariffs[dearest].fact(quantity)
-        assert row is not None  # noqa: S101  # the dearest of several known prices
-        return row.si, f"{name} of {provider or 'this place'} has no known price: {dearest}'s, the dearest, stands in"
+        doubt = f"{name} of {provider or 'this place'} has no known price: {dearest}'s, the dearest, stands in"
+        return Charge(tariffs[dearest].value(quantity), doubt, ((dearest, quantity),))
 
     def _country(self, place: str) -> str:
         return self.catalog.sites[place].country if place in self.catalog.sites else ""

@@ -132,10 +132,14 @@ def estimate(
     tools, tools_of = tools_for([chip.vendor], spec.stack, catalog)
     able = tuple(tools[index] for index in tools_of[chip.vendor])
     tool, laid = (None if layout else _fastest(job, count, chip, able)) or _laid(layout, job, count, chip, able)
-    deal = _cheapest(spec, system, count, catalog, site, lambda whole, one: _total(job, laid, chip, tool, whole, one))
-    operated, spread = policy_of(spec, deal.purchase if deal else spec.purchase[0])
-    place = place_of(catalog.site(site).id if site else deal.site if deal else "", catalog)
-    offer = deal.price if deal else Offer.rent(math.nan)
+    found = _cheapest(spec, system, count, catalog, site, lambda whole, one: _total(job, laid, chip, tool, whole, one))
+    whole, deal = found or (None, None)
+    if whole and deal:
+        operated, spread = whole.policies[deal.policy], whole.policy_log_sd[deal.policy]
+        place, offer = whole.places[deal.place], deal.price
+    else:
+        operated, spread = policy_of(spec, spec.purchase[0])
+        place, offer = place_of(catalog.site(site).id if site else "", catalog), Offer.rent(math.nan)
     made = judged(Setting(job, laid, chip, tool, operated, spread, place, offer), ENGINE, carbon, "estimate", system.id)
     made = with_deal(made, deal, today or datetime.now(UTC).date()) if deal else made
     short = () if made.fits else (_short(made),)
@@ -187,7 +191,7 @@ def _cheapest(
     catalog: facts.Catalog,
     site: str,
     total: Callable[[World, Deal], float],
-) -> Deal | None:
+) -> tuple[World, Deal] | None:
     """Return the cheapest offer of a system, or of its accelerator, that sells so many at the site asked for."""
     asked = replace(spec, accelerators=((system.accelerator, None),))
     try:
@@ -200,5 +204,5 @@ def _cheapest(
     for some in (exact, deals):
         able = [d for d in some if count % d.unit == 0 and count <= d.most and (not wanted or d.site == wanted)]
         if able:
-            return min(able, key=lambda deal: total(whole, deal))
+            return whole, min(able, key=lambda deal: total(whole, deal))
     return None

@@ -83,6 +83,7 @@ class Deal:
     storage_usd_per_s: float = 0.0
     moving_usd: float = 0.0
     flags: tuple[str, ...] = ()  # what is doubtful or unknown about the price
+    tariffs: tuple[tuple[str, str], ...] = ()  # provider and quantity of the rows of `tariffs.csv` that are in the bill
 
     @property
     def price(self) -> Offer:
