@@ -196,3 +196,25 @@ def test_the_prices_of_storage_and_traffic_are_cited() -> None:
         (row.name, row.quantity): row.source for row in rows_of(estimate(spec, "H100", 8), spec) if row.of == "tariff"
     }
     assert rows == {("gcp", "storage"): "finout", ("aws", "egress"): "cloudtoolstack"}
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        ({}, 1),
+        ({"residency": "EU"}, 1),
+        ({"residency": "US"}, 0),
+        ({"accelerators": "A100"}, 0),
+        ({"precision": "fp8"}, 1),
+    ],
+)
+def test_own_machines_keep_the_jobs_rules(given: dict[str, Any], kept: int) -> None:
+    found = world(job(own=DGX, **given), facts.load())
+    assert sum(deal.purchase == "own" for deal in found.deals) == kept
+
+
+def test_denied_machines_are_not_used_even_if_owned() -> None:
+    spec = job(own=DGX, accelerators=None, deny_accelerators="H100*")
+    assert not [deal for deal in world(spec, facts.load()).deals if deal.purchase == "own"]
+    with pytest.raises(BadInput, match="no machines are described"):
+        world(job(purchase="own"), facts.load())

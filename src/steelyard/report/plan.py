@@ -147,16 +147,17 @@ def bill(point: Point) -> str:
 
 
 def failures(point: Point) -> str:
-    """Return how many interruptions to expect, how often to save, and the goodput.
+    """Return how many interruptions to expect, how often to save, what both cost, and the goodput.
 
-    >>> failures({"interruptions": 2.31, "checkpoint_interval_s": 4000.0, "goodput": 0.957})
-    '2.3 expected, save every 1.1 h, goodput 96 %'
+    >>> failures({"interruptions": 2.31, "checkpoint_interval_s": 4000.0, "goodput": 0.957, "lost_usd": 61.2})
+    '2.3 expected, save every 1.1 h, $61 lost, goodput 96 %'
     """
     if point.get("interruptions") is None:
         return ""
     every = point.get("checkpoint_interval_s")
     saved = f", save every {amount(every, TIME)}" if every else ", nothing saved"
-    return f"{number(point['interruptions'])} expected{saved}, goodput {percent(point['goodput'])}"
+    lost = f", {dollars(point['lost_usd'])} lost" if point.get("lost_usd") is not None else ""
+    return f"{number(point['interruptions'])} expected{saved}{lost}, goodput {percent(point['goodput'])}"
 
 
 def doubts(points: Sequence[Point]) -> list[str]:

@@ -15,7 +15,7 @@ from steelyard.job.buying import OwnSpec
 from steelyard.run import reclaims_per_s
 from steelyard.search.deals import Billing, band_log_sd, rented
 from steelyard.search.offers import allowed, check_conflicts, none_left
-from steelyard.search.own import deal_fields, owned, with_pue
+from steelyard.search.own import deal_fields, own_of, owned, with_pue
 from steelyard.search.world import Chip, Deal, Limits, Place, Tool, World
 from steelyard.tables import Kernels, Machine, Policy, Site
 from steelyard.units import DAY_S
@@ -127,7 +127,7 @@ def world(spec: JobSpec, catalog: facts.Catalog, today: date | None = None) -> W
     check_conflicts(spec, catalog)
     offers = allowed(spec, catalog)
     able = [row for row in offers if facts.supports(catalog.accelerators[row.accelerator], width(spec.precision))]
-    mine = own_of(spec, catalog)
+    mine = own_of(spec, width(spec.precision), catalog)
     if not able and not mine:
         raise BadInput(none_left(spec, catalog, offers))
     builder = _Builder(spec, catalog, Billing(spec, catalog, today or datetime.now(UTC).date()))
@@ -157,19 +157,6 @@ def world(spec: JobSpec, catalog: facts.Catalog, today: date | None = None) -> W
         tools_of=tools_of,
         notes=tuple(notes),
         layout_log_sd=layout_row().value,
-    )
-
-
-def own_of(spec: JobSpec, catalog: facts.Catalog) -> tuple[OwnSpec, ...]:
-    """Return the machines of one's own that the job may use: of its accelerators, where it names some."""
-    if "own" in spec.purchase and not spec.own:
-        raise BadInput(
-            "purchase own, but no machines are described; write own: {system: DGX-H100, devices: 64, life: 4y, …}"
-        )
-    wanted = {catalog.accelerator(name).id for name, _ in spec.accelerators}
-    rows = [(one, catalog.accelerators[catalog.system(one.system).accelerator]) for one in spec.own]
-    return tuple(
-        one for one, chip in rows if (not wanted or chip.id in wanted) and facts.supports(chip, width(spec.precision))
     )
 
 

@@ -68,7 +68,7 @@ def said(spec: JobSpec, limits: Limits, allowed: World) -> Said:
     if spec.max_devices is None and spec.devices is None:
         assumed.append(f"at most {limits.max_devices} devices: give max_devices to look further")
     assumed.append(f"CO2e is operational, {limits.carbon.replace('_', ' ')}: embodied carbon is a line of its own")
-    assumed.append("prices are as quoted on their date; storage is billed while the job runs; tax is not in them")
+    assumed.append("prices are as quoted on their date; storage is billed while the job runs; no tax")
     return Said(f"{spec.model.name} on {tokens} tokens", tuple(assumed), allowed.notes)
 
 

@@ -6,9 +6,12 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from steelyard import catalog as facts
+from steelyard.catalog.residency import countries
 from steelyard.errors import BadInput
+from steelyard.job import JobSpec
 from steelyard.job.buying import YEAR_S, OwnSpec
 from steelyard.money import colocation_usd_per_s, owned_usd, owned_usd_per_device_s
+from steelyard.search.offers import denied_accelerators
 from steelyard.search.world import Place
 
 OPTIONAL: Mapping[str, str] = {
@@ -40,6 +43,27 @@ class Owned:
     def unit(self) -> int:
         """Devices that a job takes at once: whole systems of a fleet, single devices of less than one."""
         return self.system.devices if self.spec.devices % self.system.devices == 0 else 1
+
+
+def own_of(spec: JobSpec, precision: str, catalog: facts.Catalog) -> tuple[OwnSpec, ...]:
+    """Return the machines of one's own that the job may use: its accelerators, in its countries, at its precision."""
+    if "own" in spec.purchase and not spec.own:
+        raise BadInput(
+            "purchase own, but no machines are described; write own: {system: DGX-H100, devices: 64, life: 4y, …}"
+        )
+    wanted = {catalog.accelerator(name).id for name, _ in spec.accelerators}
+    denied = denied_accelerators(spec.deny_accelerators, catalog)
+    within = (
+        countries(spec.residency, (row.country for row in catalog.sites.values())) if spec.residency else frozenset()
+    )
+
+    def allowed(one: OwnSpec) -> bool:
+        chip = catalog.accelerators[catalog.system(one.system).accelerator]
+        named = (not wanted or chip.id in wanted) and chip.id not in denied
+        inside = not spec.residency or (bool(one.site) and catalog.site(one.site).country in within)
+        return named and inside and facts.supports(chip, precision)
+
+    return tuple(one for one in spec.own if allowed(one))
 
 
 def owned(spec: OwnSpec, catalog: facts.Catalog) -> Owned:
