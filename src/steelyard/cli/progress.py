@@ -19,6 +19,6 @@ def progress(what: str) -> Iterator[Tick]:
 
     left, stop = TimeRemainingColumn(elapsed_when_finished=True), TextColumn("left, Ctrl-C: the best so far")
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), left, stop)
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+    with Progress(*columns, console=Console(stderr=True), transient=True, auto_refresh=False) as bar:  # no thread
         task = bar.add_task(what, total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
+        yield lambda done, total: bar.update(task, completed=done, total=total, refresh=True)

@@ -127,11 +127,12 @@ def considered(search: Search, family: Family) -> int:
 def asked_of(search: Search, family: Family) -> Mapping[int, Mask]:
     """Return which frames of a family each chip asks for: those of its fast domain and of its numbers of devices."""
     masks: dict[tuple[int, tuple[int, ...]], Mask] = {}
+    devices = np.asarray(family.frames.devices).astype(np.int64)
     found = {}
     for index in search.chips(family.tool):
         key = (domain_of(search.world.chips[index]), search.counts[index])
         if key not in masks:
-            masks[key] = (family.domain == key[0]) & np.isin(family.frames.devices, key[1])
+            masks[key] = (family.domain == key[0]) & np.isin(devices, key[1])
         found[int(index)] = masks[key]
     return found
 
@@ -178,11 +179,13 @@ def _whole(search: Search, tool: int, domain: int, counts: set[int]) -> Family:
     kept = np.ones(ways.frame.size, dtype=bool)
     for name in asked.keys() & {"zero", "shard_devices"}:
         kept &= np.isin(getattr(ways, name), asked[name])
-    held, frame = np.unique(ways.frame[kept], return_inverse=True)
-    kinds, ways = take(kinds, held), Shardings(frame, ways.zero[kept], ways.shard_devices[kept])
+    held = np.zeros(np.size(kinds.tp), dtype=bool)
+    held[ways.frame[kept]] = True
+    place = np.cumsum(held) - 1
+    kinds, ways = take(kinds, held), Shardings(place[ways.frame[kept]], ways.zero[kept], ways.shard_devices[kept])
     modes = (able.recompute, offloads(able))
     allowed = [np.isin(modes[k], asked.get(name, modes[k])) for k, name in enumerate(free[2:])]
-    return Family(tool, kinds, np.full(held.size, domain), ways, *modes, allowed[0][:, None] & allowed[1])
+    return Family(tool, kinds, np.full(np.size(kinds.tp), domain), ways, *modes, allowed[0][:, None] & allowed[1])
 
 
 def _joined(some: Sequence[Family]) -> Family:

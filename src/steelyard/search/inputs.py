@@ -47,7 +47,7 @@ class _Builder:
     places: dict[str, Place] = field(default_factory=dict)
     policies: dict[Policy, int] = field(default_factory=dict)
     spreads: list[Mapping[str, float]] = field(default_factory=list)  # of each policy
-    machines: dict[str, tuple[str, Machine]] = field(default_factory=dict)  # by system
+    known: dict[tuple[str, ...], int] = field(default_factory=dict)  # indices: chips by system, policies by purchase
 
     @property
     def precision(self) -> str:
@@ -89,29 +89,34 @@ class _Builder:
         )
 
     def _chip(self, system: facts.System) -> int:
-        if system.id not in self.machines:
-            self.machines[system.id] = (system.accelerator, machine_of(system, self.precision, self.catalog))
-        key = self.machines[system.id]
-        key = (key[0], replace(key[1], **{name: _hashable(getattr(key[1], name)) for name in Machine.__slots__}))
-        if key not in self.chips:
-            self.chips[key] = chip_of(system, self.precision, self.catalog)
-        return list(self.chips).index(key)
+        if ("chip", system.id) not in self.known:
+            machine = machine_of(system, self.precision, self.catalog)
+            alike = {name: _hashable(getattr(machine, name)) for name in Machine.__slots__}
+            key = (system.accelerator, replace(machine, **alike))
+            if key not in self.chips:
+                self.chips[key] = chip_of(system, self.precision, self.catalog)
+            self.known["chip", system.id] = list(self.chips).index(key)
+        return self.known["chip", system.id]
 
     def _place(self, site: str, name: str = "", pue: float | None = None) -> int:
         name = name or site
         if name not in self.places:
+            self.known["place", name] = len(self.places)
             self.places[name] = with_pue(place_of(site, self.catalog), pue)
-        return list(self.places).index(name)
+        return self.known["place", name]
 
     def _policy(self, offer: facts.Offer | None, purchase: str) -> int:
-        made, spread = policy_of(self.spec, purchase)
         band = self.catalog.interruptions.get((offer.instance, offer.place)) if offer and purchase == "spot" else None
-        if band is not None:
-            made = replace(made, preemptions_per_node_s=float(reclaims_per_s((band.low + band.high) / 2, MONTH_S)))
-            spread = {**spread, "preemptions_per_node_s": band_log_sd(band, spread["preemptions_per_node_s"])}
-        if made not in self.policies:
-            self.spreads.append(spread)
-        return self.policies.setdefault(made, len(self.policies))
+        key = ("policy", purchase, *((band.instance, band.region) if band else ()))
+        if key not in self.known:
+            made, spread = policy_of(self.spec, purchase)
+            if band is not None:
+                made = replace(made, preemptions_per_node_s=float(reclaims_per_s((band.low + band.high) / 2, MONTH_S)))
+                spread = {**spread, "preemptions_per_node_s": band_log_sd(band, spread["preemptions_per_node_s"])}
+            if made not in self.policies:
+                self.spreads.append(spread)
+            self.known[key] = self.policies.setdefault(made, len(self.policies))
+        return self.known[key]
 
 
 _NAN = math.nan

@@ -22,8 +22,9 @@ def frontier(points: Points) -> Rows:
     array([0, 1, 3])
     """
     known = np.where(np.isnan(points), np.inf, points)
-    _, order = np.unique(known, axis=0, return_index=True)
-    left = order[np.argsort(_ranks(known[order]).sum(axis=1), kind="stable")]
+    order = np.lexsort(known.T)  # stable: of equal rows the first is the first
+    order = order[np.r_[True, (known[order[1:]] != known[order[:-1]]).any(axis=1)]] if order.size else order
+    left = order[np.argsort(np.sum([_ranks(column) for column in known[order].T], axis=0), kind="stable")]
     kept: list[int] = []
     while left.size:
         first = left[0]
@@ -98,14 +99,18 @@ def _keys(group: NDArray[Any], value: Points) -> tuple[Rows, Rows]:
 
     A running minimum of them over sorted groups starts anew with each group.
     """
-    _, rank = np.unique(value, return_inverse=True)
     base = np.cumsum(np.r_[False, group[1:] != group[:-1]]) * (value.size + 1)
-    return rank - base, value.size - base
+    return _ranks(value) - base, value.size - base
 
 
-def _ranks(points: Points) -> Points:
-    """Return each column's dense ranks: a dominating row always has the smaller sum."""
-    ranks = np.empty(points.shape)
-    for column in range(points.shape[1]):
-        _, ranks[:, column] = np.unique(points[:, column], return_inverse=True)
+def _ranks(values: Points) -> Rows:
+    """Return each value's rank, the same for equal ones: a dominating row always has the smaller sum of ranks.
+
+    >>> _ranks(np.array([2.0, 9.0, 2.0, 5.0]))
+    array([0, 2, 0, 1])
+    """
+    order = np.argsort(values, kind="stable")
+    ordered = values[order]
+    ranks = np.empty(values.size, dtype=np.intp)
+    ranks[order] = np.cumsum(np.r_[False, ordered[1:] != ordered[:-1]][: values.size])
     return ranks

@@ -69,9 +69,11 @@ def reduce(search: Search, family: Family) -> tuple[Survivors, Tally]:
     orders = [np.lexsort((column, judge.group)) for column in bound.T]
     best, alive, share = Best.none(), np.ones(pairs.count, dtype=bool), FIRST_SHARE
     while alive.any():
-        chosen = np.unique(np.concatenate([first(judge.group, order[alive[order]], share) for order in orders]))
-        best = judge.better(best, chosen)
-        alive[chosen] = False
+        chosen = np.zeros(pairs.count, dtype=bool)
+        for order in orders:
+            chosen[first(judge.group, order[alive[order]], share)] = True
+        best = judge.better(best, np.flatnonzero(chosen))
+        alive &= ~chosen
         left = np.flatnonzero(alive)
         rivals = (best.group, best.seconds, best.joules)
         alive[left[beaten(judge.group[left], bound[left, 0], bound[left, 1], *rivals)]] = False
