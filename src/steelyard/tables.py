@@ -425,10 +425,16 @@ def each(table: Table, change: Callable[[Any], Any]) -> Table:
 def take(table: Table, index: Any) -> Table:
     """Return the rows of a table that the index names, along the last axis; a lone number stays as it is.
 
+    An index is a number, numbers, a flag for each row, or a slice, which gives views.
+
     >>> take(Offer.rent(np.array([1.0, 2.0, 3.0])), [2, 0]).usd_per_device_s
     array([3., 1.])
     """
-    return each(table, lambda value: value if np.ndim(value) == 0 else np.asarray(value)[..., index])
+    if isinstance(index, slice):
+        return each(table, lambda value: value if np.ndim(value) == 0 else np.asarray(value)[..., index])
+    rows = np.asarray(index)
+    rows = np.flatnonzero(rows) if rows.dtype == bool else rows
+    return each(table, lambda value: value if np.ndim(value) == 0 else np.asarray(value).take(rows, axis=-1))
 
 
 def join(tables: Sequence[Table]) -> Table:

@@ -44,8 +44,11 @@ FREE = Offer.rent(0.0)
 SLACK = 1 - 1e-9
 """Bounds are lowered by this much: two sums of the same parts in another order differ by less."""
 
-FIRST_SHARE = 2
-"""Frames of each chip and count that are predicted first, by either bound; four times as many in each later round."""
+FIRST_SHARE = 4
+"""Frames of each chip and count that are predicted first, by either bound."""
+
+GROWTH = 8
+"""So many times as many in each later round: few rounds keep blocks full."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +80,7 @@ def reduce(search: Search, family: Family) -> tuple[Survivors, Tally]:
         left = np.flatnonzero(alive)
         rivals = (best.group, best.seconds, best.joules)
         alive[left[beaten(judge.group[left], bound[left, 0], bound[left, 1], *rivals)]] = False
-        share *= 4
+        share *= GROWTH
     tally.predicted = judge.predicted
     tally.bounded = tally.considered - tally.out_of_memory - tally.dominated - tally.predicted
     layouts = each(family.layouts(best.row), lambda value: np.broadcast_to(value, best.row.size))
