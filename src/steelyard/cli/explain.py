@@ -6,7 +6,16 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from steelyard.cli.local import behind, calibrated, said, told
-from steelyard.cli.options import CARBON, JOB_OPTIONS, LIMIT_OPTIONS, SPACE_OPTIONS, given_options, job_argument, read
+from steelyard.cli.options import (
+    AXES_OPTIONS,
+    CARBON,
+    JOB_OPTIONS,
+    LIMIT_OPTIONS,
+    SPACE_OPTIONS,
+    given_options,
+    job_argument,
+    read,
+)
 from steelyard.cli.points import PIN_OPTIONS, described, pinned, rows_of, sources_of
 from steelyard.cli.progress import progress
 from steelyard.cli.say import json_option, say, tell
@@ -16,7 +25,7 @@ if TYPE_CHECKING:
     from steelyard.job import JobSpec
     from steelyard.search import Point
 
-LABELS = ("cheapest", "fastest", "cleanest", "balanced")
+LABELS = ("cheapest", "fastest", "leanest", "cleanest", "balanced")
 
 
 @click.command(short_help="One plan taken apart: every term with its formula, source and catalog rows.")
@@ -24,7 +33,7 @@ LABELS = ("cheapest", "fastest", "cleanest", "balanced")
 @click.option(
     "--label", type=click.Choice(LABELS), default="cheapest", help="Which point of the plan. Default: cheapest."
 )
-@given_options(PIN_OPTIONS, JOB_OPTIONS, LIMIT_OPTIONS, SPACE_OPTIONS)
+@given_options(PIN_OPTIONS, JOB_OPTIONS, LIMIT_OPTIONS, SPACE_OPTIONS, AXES_OPTIONS)
 @CARBON
 @calibrated
 @json_option

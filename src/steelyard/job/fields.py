@@ -51,7 +51,10 @@ def _one_of(what: str, words: tuple[str, ...]) -> BeforeValidator:
 
 
 def _axes(value: Any) -> tuple[str, ...]:
-    plain = [item.lower() for item in literals.globs(value)]
+    try:
+        plain = [item.lower() for item in literals.globs(value)]
+    except BadInput as error:
+        raise BadInput(f"{str(value)[:60]!r} names no axis; write time,cost or others of {', '.join(AXES)}") from error
     wrong = [item for item in plain if item not in AXES]
     if wrong:
         raise BadInput(f"unknown axis {wrong[0]!r}; nearest: {', '.join(nearest(wrong[0], AXES) or AXES)}")
