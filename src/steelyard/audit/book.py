@@ -9,7 +9,7 @@ from typing import Any
 
 from steelyard.audit import fields
 from steelyard.audit.claim import Claim
-from steelyard.audit.read import mapping
+from steelyard.audit.text import mapping
 from steelyard.errors import BadCatalog, BadInput, UnknownName
 
 _KEYS = frozenset({"claim", "against", "expect", "story", "sources", "checked"})

@@ -24,6 +24,9 @@ IDLE_PART = 0.8
 BUSY_PART = 0.4
 """Share of its rated power that a device at work hardly falls below on average."""
 
+USUAL_PART, USUAL_PUE, USUAL_GRID = 0.8, 1.2, 0.4 / KWH_J
+"""A busy device over its rated power, a PUE and a grid intensity that surprise nobody: they only size a difference."""
+
 BOARD = 1.1
 """A board's mean draw over its rated power that meters and limits leave open."""
 
@@ -56,7 +59,8 @@ FEW, ROOM = 3, 6.0
 def bounds(facts: Facts) -> tuple[Relation, ...]:
     """Return every bound whose numbers are known."""
     found = [*_watts(facts), *_pue(), *_grid(facts), *_whole(facts), *_use(facts), *_price(facts)]
-    return tuple(one for one in found if known(one, facts.numbers))
+    stated = (one for one in found if known(one, facts.numbers))
+    return tuple(replace(one, exact=one.name == "utilisation" and bool(one.terms)) for one in stated)
 
 
 def watts(facts: Facts) -> tuple[float, float] | None:
@@ -162,9 +166,10 @@ def _whole(facts: Facts) -> Iterator[Relation]:
         total = say("co2e", numbers["co2e"].value)
         return f"{total} is {grams:.4g} {unit}{per_w}; {words} {_span(least, low, high, where)}"
 
-    base = Relation(
-        "intensity", "co2e", terms, settle="the energy of the run, metered, and the grid intensity", show=show
-    )
+    middle = (1.0 if power else USUAL_PART * tdp) * (1.0 if pue else USUAL_PUE)
+    center = middle * (math.sqrt(low * high) if where else USUAL_GRID)
+    settle = "the energy of the run, metered, and the grid intensity"
+    base = Relation("intensity", "co2e", terms, center=center, settle=settle, show=show)
     yield replace(base, low=0.0, high=w_high * room * DIRTIEST)
     yield replace(base, low=w_low * least, high=w_high * room * (high * NEAR_GRID if where else DIRTIEST), weight=DOUBT)
 
@@ -263,9 +268,9 @@ def usual(facts: Facts) -> tuple[Relation, ...]:
     if facts.chip is not None and not math.isnan(facts.chip.tdp_w):
         tdp = facts.chip.tdp_w
         found.append(Relation("watts", "power", low=0.35 * tdp, high=1.45 * tdp))
-    low, high, where = facts.grid
-    if where:
-        found.append(Relation("intensity", "intensity", low=low / 1.15, high=high * 1.15))
+    own = [row.si for row in facts.site.facts.by_quantity.get("location_gross", ()) if row.used] if facts.site else []
+    if own:
+        found.append(Relation("intensity", "intensity", low=min(own) / 1.15, high=max(own) * 1.15))
     if isinstance(facts.expected, Expected) and facts.peak is not None:
         (first, _), *more = hours_terms(facts.claim)
         work = (("active_parameters", 1.0), ("tokens", 1.0), *((name, -power) for name, power in more))

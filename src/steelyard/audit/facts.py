@@ -105,9 +105,14 @@ class Facts:
     @cached_property
     def grid(self) -> tuple[float, float, str]:
         """Least and largest location-based intensity that sources give for the place, and its name; empty: no place."""
-        rows = self.site.facts.by_quantity.get("location_gross", ()) if self.site else ()
-        values = [row.si for row in rows if row.used and row.entity != "world"]
-        if not values or self.site is None:
+        if self.site is None:
+            return math.nan, math.nan, ""
+        country = self.site.id.startswith("country/")
+        sites = self.catalog.sites.values()
+        inside = [row for row in sites if row.country == self.site.country] if country else [self.site]
+        rows = [fact for row in inside for fact in row.facts.by_quantity.get("location_gross", ())]
+        values = [row.si for row in rows if row.used and row.entity != "world" and row.si > 0]
+        if not values:
             return math.nan, math.nan, ""
         return min(values), max(values), self.site.id
 

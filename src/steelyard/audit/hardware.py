@@ -133,7 +133,13 @@ def _chip(name: str, catalog: Catalog | None = None) -> Accelerator | None:
     """Return the catalog's row of a name, tried with and without what people add to it."""
     catalog = catalog or load()
     tried = [re.sub(r"(?<=[\da-z])s$", "", name), name, re.sub(r"[\s-]*(\d+)\s*G[iI]?B?\b", r"-\1GB", name)]
-    tried += [re.sub(r"(?i)^tpu\s*", "TPU-", name), re.sub(r"(?i)[\s-]*\d+\s*G[iI]?B?\b", "", name)]
+    formed = re.sub(r"(?i)[\s-]*(SXM|PCIe)\d?[\s-]*(\d+)\s*G[iI]?B?.*", r"-\2GB-\1", name)
+    tried += [
+        formed,
+        re.sub(r"(?i)-SXM$", "", formed),
+        re.sub(r"(?i)^tpu\s*", "TPU-", name),
+        re.sub(r"(?i)[\s-]*\d+\s*G[iI]?B?\b", "", name),
+    ]
     for one in dict.fromkeys(tried):
         if plain(one):
             try:

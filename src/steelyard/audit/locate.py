@@ -27,6 +27,9 @@ ORDER = (
 """Of numbers that explain a difference equally well, the one to name: totals before what they are made of."""
 
 MOST = 3
+WHOLE, NEAR = 100.0, 2.5
+"""A bound tells only slips from other factors that are so large, and so near to what it asks for."""
+
 STEP = 0.004
 """Difference of two slips' ratios from the one asked for that decides between them."""
 
@@ -117,16 +120,22 @@ def _suspects(
     involved = {name for one in broken for name in one.quantities if name in facts.claim.numbers}
     for quantity in sorted(involved):
         mine = [one for one in broken if quantity in one.quantities]
-        asked = max(mine, key=lambda one: one.excess(numbers))
+        asked = max(mine, key=lambda one: (one.exact, one.excess(numbers)))
         along = tuple(name for name in FROM.get(quantity, ()) if name in facts.claim.numbers)
         tried = [Correction((quantity,), asked.suspect(quantity, numbers), None)]
         tried += [Correction((quantity, *along), tried[0].ratio, None)] if along and not asked.terms else []
         for slip in slips(quantity, facts):
+            if not asked.exact and not _whole(slip.ratio, tried[0].ratio):
+                continue
             if asked.excess(corrected(numbers, (quantity,), slip.ratio)) == 0.0:
                 tried.append(Correction((quantity,), slip.ratio, slip, tried[0].ratio))
                 tried += [Correction((quantity, *along), slip.ratio, slip, tried[0].ratio)] if along else []
         for one in tried:
             yield _judged(facts, numbers, one, relations, soft)
+
+
+def _whole(slip: float, asked: float) -> bool:
+    return abs(math.log(slip)) >= math.log(WHOLE) and abs(math.log(slip / asked)) <= math.log(NEAR)
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +160,7 @@ def _judged(
     after = corrected(numbers, tried.quantities, tried.ratio)
     fixes = tuple(one for one in relations if one.excess(numbers) > 0 and one.excess(after) == 0.0)
     left = sum(one.excess(after) > 0 for one in relations)
-    unusual = sum(one.excess(after) > 0 for one in soft if quantity in one.quantities)
+    unusual = sum(one.excess(after) > 0 for one in soft)
     if quantity == "count" and abs(after["count"].value / max(round(after["count"].value), 1) - 1) > SLACK:
         unusual += 1
     exact = any(one.weight >= CONTRADICTION for one in fixes)

@@ -1,49 +1,20 @@
-"""From a file or a mapping to a claim."""
+"""From a file or a mapping to a claim: claim files, model cards, CodeCarbon, MLPerf logs, ML CO2 Impact."""
 
-import json
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from steelyard.audit import fields
+from steelyard.audit import cards, fields, logs
 from steelyard.audit.claim import Claim
+from steelyard.audit.text import mapping
 from steelyard.errors import BadInput
-from steelyard.job.text import contents
 
+_LARGEST_BYTES = 2**24
 
-class _AsWritten(yaml.SafeLoader):
-    """YAML whose numbers, dates and truths stay the text that was written: `1.10` keeps its zero."""
+READERS = (logs.codecarbon, logs.mlperf, cards.card, cards.impact)
+"""Asked in turn whether a text is theirs; what none of them knows is a claim file."""
 
-    yaml_implicit_resolvers = {}  # noqa: RUF012  # of the base class, not ours to share
-
-
-_AsWritten.add_implicit_resolver("tag:yaml.org,2002:null", re.compile(r"(?:~|null|)$"), ["~", "n", ""])
-
-
-def mapping(text: str, where: str) -> Mapping[str, Any]:
-    r"""Return what YAML or JSON text holds, numbers as they were written.
-
-    >>> mapping("pue: 1.10\nco2e: 626,155 lbs", "claim.yaml")
-    {'pue': '1.10', 'co2e': '626,155 lbs'}
-    """
-    try:
-        found = (
-            json.loads(text, parse_float=str, parse_int=str)
-            if text.lstrip().startswith("{")
-            else yaml.load(text, Loader=_AsWritten)  # noqa: S506  # derived from SafeLoader
-        )
-    except yaml.MarkedYAMLError as error:
-        line = f" in line {error.problem_mark.line + 1}" if error.problem_mark else ""
-        raise BadInput(f"{where}: broken YAML{line}: {error.problem}; is the file cut off?") from error
-    except (yaml.YAMLError, ValueError, TypeError, RecursionError, OverflowError) as error:
-        reason = str(error).splitlines()[0][:120] if str(error) else type(error).__name__
-        raise BadInput(f"{where}: it cannot be read: {reason}") from error
-    if not isinstance(found, Mapping):
-        raise BadInput(f"{where}: it holds no fields; write at least hardware: 8xA100, hours: 16 h or co2e: 12.9 t")
-    return found
+CLAIM_FILES = frozenset({".yaml", ".yml", ".json"})
 
 
 def read(source: str | Path | Mapping[str, Any]) -> Claim:
@@ -55,4 +26,31 @@ def read(source: str | Path | Mapping[str, Any]) -> Claim:
     if isinstance(source, Mapping):
         return fields.claim(source, "claim")
     path = Path(source)
-    return fields.claim(mapping(contents(path), str(path)), str(path))
+    return of_text(_contents(path), str(path), claim_file=path.suffix.lower() in CLAIM_FILES)
+
+
+def of_text(text: str, where: str, *, claim_file: bool = False) -> Claim:
+    r"""Return the claim of a text, of whatever kind it is.
+
+    >>> made = of_text("---\nco2_eq_emissions:\n  emissions: 1710\n  hardware_used: A100-SXM4-40GB\n---\n", "README.md")
+    >>> made.value("co2e"), made.hardware.id
+    (1.71, 'A100-40GB-SXM')
+    """
+    if not claim_file:
+        for reader in READERS:
+            found = reader(text, where)
+            if found is not None:
+                return fields.claim(found, where)
+    return fields.claim(mapping(text, where), where)
+
+
+def _contents(path: Path) -> str:
+    """Return the text of a file, or raise `BadInput` that says why it cannot be read."""
+    try:
+        if path.stat().st_size > _LARGEST_BYTES:
+            raise BadInput(f"{path}: it is larger than 16 MiB; give a claim, a model card, an emissions.csv or a log")
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise BadInput(f"{path}: it is not text; give a claim in YAML or JSON, a model card or a log") from error
+    except (OSError, ValueError) as error:
+        raise BadInput(f"{path}: {getattr(error, 'strerror', None) or error}; give a claim or a case's name") from error

@@ -45,6 +45,7 @@ class Relation:
     center: float | None = None  # where in the band the ratio usually lies
     says: str = ""  # what the band is
     settle: str = ""  # what from the authors would settle it
+    exact: bool = True  # a product of stated numbers; False: a bound, which a slip's own ratio cannot be read from
     show: Show | None = None
 
     @property

@@ -19,8 +19,10 @@ if TYPE_CHECKING:
 def audit(claim: str, against: str | None, html: Path | None, as_json: bool) -> None:
     """Check what a paper, model card, blog or bill states of one run, and say what cannot be.
 
-    CLAIM is a YAML or JSON file, or the name of a case of the book: strubell-nas. Every check shows its arithmetic; the
-    verdict is consistent, plausible, doubtful, impossible or not enough stated.
+    CLAIM is a file or the name of a case of the book, such as strubell-nas. Files are read as what they are: a claim in
+    YAML or JSON, a Hugging Face model card, CodeCarbon's emissions.csv, an MLPerf Training log, the paragraph that the
+    ML CO2 Impact calculator writes. Every check shows its arithmetic; the verdict is consistent, plausible, doubtful,
+    impossible or not enough stated.
     """
     from steelyard.audit import audited, mapping
     from steelyard.report.encode import plain
