@@ -4,7 +4,7 @@ Bounds are relations with a band. Two weights: outside what can be is a contradi
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from steelyard.audit.claim import Numbers
@@ -51,6 +51,9 @@ DOWN = 1.25
 
 PRICES = 2.5
 """Factor beyond the catalog's cheapest and dearest offers that older and negotiated prices leave open."""
+
+YEARLY = 1.25
+"""What a year may change of a price, where the catalog has none of the claim's own year."""
 
 FEW, ROOM = 3, 6.0
 """Where the catalog has the offers of fewer providers than this, the market may be so many times cheaper or dearer."""
@@ -247,9 +250,12 @@ def _price(facts: Facts) -> Iterator[Relation]:
     asked = facts.prices
     if asked is None:
         return
-    low, high, providers, dates = asked
+    low, high, providers, years = asked
+    dates = "–".join(dict.fromkeys((years[0], years[-1]))) if years else "undated"
+    apart = _years_apart(facts.claim.date, years)
     says = f"prices of {providers} providers, {dates}: ${low * HOUR_S:.2f} to ${high * HOUR_S:.2f}/h"
-    room = PRICES if providers >= FEW else ROOM
+    says += f", {apart} years from the claim's" if apart else ""
+    room = (PRICES if providers >= FEW else ROOM) * YEARLY**apart
     base = Relation("price", "price", (), low=low / room, high=high * room, weight=DOUBT, says=says,
                     settle="the price of a device-hour and what else is in the bill")  # fmt: skip
     yield base
@@ -257,6 +263,17 @@ def _price(facts: Facts) -> Iterator[Relation]:
         words = f"money over device-hours implies ${{}}/h; {says}"
         shown: Show = lambda _numbers, ratio: words.format(f"{ratio * HOUR_S:.3g}")  # noqa: E731
         yield replace(base, target="money", terms=hours_terms(facts.claim), show=shown)
+
+
+def _years_apart(date: str, years: Sequence[str]) -> int:
+    """Return how many years a claim is older or younger than every price.
+
+    >>> _years_apart("2023-05", ["2025", "2026"]), _years_apart("2026-01", ["2025", "2026"]), _years_apart("", ["2025"])
+    (2, 0, 0)
+    """
+    if not years or not date[:4].isdigit():
+        return 0
+    return max(int(years[0]) - int(date[:4]), int(date[:4]) - int(years[-1]), 0)
 
 
 def usual(facts: Facts) -> tuple[Relation, ...]:

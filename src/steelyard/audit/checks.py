@@ -7,18 +7,18 @@ from steelyard.audit import again
 from steelyard.audit.bounds import bounds, usual
 from steelyard.audit.decompose import ACCOUNTING, MS, written
 from steelyard.audit.facts import Facts
-from steelyard.audit.locate import Found, locate, words
+from steelyard.audit.locate import Found, locate, spelt, words
 from steelyard.audit.patterns import BOUNDARY, COPIED, CORES, KIND, SCOPE, TDP, UNITS
 from steelyard.audit.relations import Relation, relations
 from steelyard.audit.result import CONTRADICTION, SILENT, Check, Factor
 from steelyard.audit.say import say
 
 NAMED = {
-    UNITS: "units: pounds, short tons, prefixes, joules, hours for days, decimal points",
-    BOUNDARY: "boundary: PUE applied once",
-    CORES: "cores: devices counted as devices",
-    KIND: "kind: gross and net intensity apart",
-    COPIED: "copied: no total of another row",
+    UNITS: "pounds, short tons, prefixes, megajoules, hours for days, decimal points",
+    BOUNDARY: "the PUE applied twice, left out or divided by",
+    CORES: "cores, dies or hosts counted as devices",
+    KIND: "a net intensity for a gross one",
+    COPIED: "the total of another row",
 }
 """Checks of a slip, and what they look for."""
 
@@ -90,12 +90,12 @@ def _slips(facts: Facts, found: list[Found], *, looked: bool) -> Iterator[Check]
         numbers = f"{say(slip.quantity, facts.numbers[slip.quantity].value)} / {slip.ratio:.4g}"
         fits = say(slip.quantity, facts.numbers[slip.quantity].value / slip.ratio)
         weight = max(relation.weight for relation in slip.fixes)
-        yield Check(name, fired=True, arithmetic=f"{slip.quantity}: {numbers} = {fits}", weight=weight)
+        yield Check(name, fired=True, arithmetic=f"{spelt(slip.quantity)}: {numbers} = {fits}", weight=weight)
     for name, text in NAMED.items():
         if looked and name not in fired and name != COPIED:
-            yield Check(name, fired=False, arithmetic=text, weight=SILENT)
+            yield Check(name, fired=False, arithmetic=f"nothing to explain by {text}", weight=SILENT)
     if facts.claim.beside and COPIED not in fired:
-        yield Check(COPIED, fired=False, arithmetic=NAMED[COPIED], weight=SILENT)
+        yield Check(COPIED, fired=False, arithmetic=f"nothing to explain by {NAMED[COPIED]}", weight=SILENT)
 
 
 __all__ = ["CONTRADICTION", "TDP", "checks", "factor"]

@@ -26,7 +26,7 @@ MS: Mapping[str, str] = MappingProxyType(
     dict.fromkeys(("tokens", "active_parameters", "parameters", "steps", "runs", "work"), MODEL)
     | dict.fromkeys(("count", "wall", "device_time", "speed", "utilisation", "power", "energy_it"), MACHINE)
     | {"pue": MECHANIZATION, "energy_facility": MACHINE, "intensity": MAP}
-    | dict.fromkeys(("scope", "arithmetic", "units", "copied"), ACCOUNTING)
+    | dict.fromkeys(("scope", "arithmetic", "units", "copied", "co2e", "money", "water"), ACCOUNTING)
 )
 """The choice that each factor belongs to."""
 

@@ -1,6 +1,7 @@
 """A claim with what the catalog and the predictor know of it, each looked up when first asked for."""
 
 import math
+from collections.abc import Sequence
 from functools import cached_property
 from types import MappingProxyType
 
@@ -79,14 +80,15 @@ class Facts:
 
     @cached_property
     def attention_share(self) -> float | None:
-        """FLOPs of a token with all of attention, over 6 a parameter; None where the model is not in the catalog."""
+        """FLOPs of a token, attention in full and look-ups not counted, over 6 a parameter; None: an unknown model."""
         model = named_model(self.claim)
         if model is None:
             return None
         shape = architecture(model)
         sequence = self.claim.value("sequence") or float(model.context_tokens or min(model.max_tokens, 8192))
         layers, width = float(shape.attention_layers), float(shape.heads) * float(shape.head_dim)
-        return 1 + 12 * layers * width * sequence / (6 * float(shape.active_params))
+        active, looked_up = float(shape.active_params), float(shape.embedding_params)
+        return (6 * (active - looked_up) + 12 * layers * width * sequence) / (6 * active)
 
     @cached_property
     def site(self) -> Site | None:
@@ -125,7 +127,7 @@ class Facts:
         return min(value for value in rows if value > 0)
 
     @cached_property
-    def prices(self) -> tuple[float, float, int, str] | None:
+    def prices(self) -> tuple[float, float, int, Sequence[str]] | None:
         """Cheapest and dearest price of a device-second, of how many providers, and of which years."""
         if self.chip is None or not {"money", "price"} & set(self.claim.numbers):
             return None
@@ -140,9 +142,4 @@ class Facts:
             return None
         years = sorted({year for _, year in found if year})
         values = [value for value, _ in found]
-        return (
-            min(values),
-            max(values),
-            len({row.provider for row in offers}),
-            "–".join(dict.fromkeys((years[0], years[-1]))) if years else "undated",
-        )
+        return min(values), max(values), len({row.provider for row in offers}), years

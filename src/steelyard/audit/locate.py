@@ -27,7 +27,7 @@ ORDER = (
 """Of numbers that explain a difference equally well, the one to name: totals before what they are made of."""
 
 MOST = 3
-WHOLE, NEAR = 100.0, 2.5
+WHOLE, NEAR = 999.0, 2.5
 """A bound tells only slips from other factors that are so large, and so near to what it asks for."""
 
 STEP = 0.004
@@ -186,10 +186,10 @@ def words(found: Found, facts: Facts) -> str:
     one = found.suspect
     stated = say(one.quantity, facts.numbers[one.quantity].value)
     fits = say(one.quantity, facts.numbers[one.quantity].value / one.ratio)
-    name = one.quantity.replace("_", " ")
+    name = spelt(one.quantity)
     text = f"{name}: {stated} stated, {fits} would agree with the rest (x{one.ratio:.4g})"
     if one.along:
-        text += f", and {', '.join(other.replace('_', ' ') for other in one.along)} with it"
+        text += f", and {', '.join(spelt(other) for other in one.along)} with it"
     if one.copied:
         return f"{text}; {stated} is the figure of {one.copied}"
     if one.slip is not None:
@@ -197,5 +197,14 @@ def words(found: Found, facts: Facts) -> str:
     if found.check == SCOPE:
         text += "; the two may be of different scopes, one run and all of them"
     if found.others:
-        text += f"; or {', '.join(other.replace('_', ' ') for other in found.others[:3])} by as much"
+        text += f"; or {', '.join(spelt(other) for other in found.others[:3])} by as much"
     return text
+
+
+def spelt(quantity: str) -> str:
+    """Return a quantity's name in words.
+
+    >>> spelt("wall"), spelt("co2e"), spelt("throughput_per_device")
+    ('hours', 'co2e', 'throughput per device')
+    """
+    return {"wall": "hours", "device_time": "device hours"}.get(quantity, quantity).replace("_", " ")

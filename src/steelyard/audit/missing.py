@@ -78,7 +78,7 @@ def estimate(facts: Facts) -> Estimate:
 def _asks(facts: Facts) -> bool:
     """Return whether the claim says enough of its work that an estimate would be expected."""
     claim = facts.claim
-    return bool(claim.model or "parameters" in claim.numbers) and claim.hardware is not None
+    return bool(claim.model or "parameters" in claim.numbers) and "tokens" in claim.numbers and bool(claim.hardware)
 
 
 def _device_time(facts: Facts) -> tuple[Span | None, str]:

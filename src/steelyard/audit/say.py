@@ -31,7 +31,7 @@ _LADDERS: Mapping[str, Ladder] = MappingProxyType(
         "tokens": COUNT,
         "parameters": COUNT,
         "active_parameters": COUNT,
-        "wall": TIME,
+        "wall": TIME[1:],  # days at most, as people write them
         "power": POWER,
         "power_facility": POWER,
     }

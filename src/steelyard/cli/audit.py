@@ -11,6 +11,10 @@ if TYPE_CHECKING:
     from steelyard.audit import Claim
 
 
+SUFFIXES = frozenset({".yaml", ".yml", ".json", ".md", ".csv", ".txt", ".log"})
+"""Endings of what is meant as a file, even where there is none."""
+
+
 @click.command(short_help="A published claim taken apart: which factor is off, and by how much.")
 @click.argument("claim", metavar="CLAIM|CASE")
 @click.option("--against", metavar="FILE", help="Another account of the same run: the factors between the two.")
@@ -46,7 +50,8 @@ def claims(name: str) -> "tuple[Claim, Claim | None]":
     """Return the claim of a file, or a case of the book with the account that it is held against."""
     from steelyard.audit import book, read
 
-    if not Path(name).suffix and not Path(name).exists():
+    path = Path(name)
+    if name in book.names() or not (path.exists() or path.suffix.lower() in SUFFIXES or len(path.parts) > 1):
         case = book.case(name)
         return case.claim, case.against
-    return read(name), None
+    return read(path), None
