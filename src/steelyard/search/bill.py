@@ -47,12 +47,11 @@ def operated(job: Job, layout: Layout, machine: Machine, policy: Policy, found: 
     }
 
 
-def unsaved(job: Job, layout: Layout, machine: Machine, policy: Policy, found: Prediction) -> float:
-    """Return the seconds that the same run takes on average if it saves nothing."""
+def unsaved(layout: Layout, machine: Machine, policy: Policy, found: Prediction) -> float:
+    """Return the seconds that the same run loses on average if it saves nothing."""
     rate = interruptions_per_s(
         layout.devices, policy.failures_per_device_s, machine.node_devices, policy.preemptions_per_node_s
     )
     draw = found.draw
     work = draw.wall_s * draw.goodput * (1 + policy.evaluation_share)
-    attempts = unsaved_s(work, rate)
-    return float(policy.warmup_s + attempts * (1 + rate * policy.restart_s))
+    return float(unsaved_s(work, rate) * (1 + rate * policy.restart_s) - work)

@@ -101,7 +101,9 @@ def beside(
 def _beside(
     spec: JobSpec, world: World, deal: Deal, own: Best | None, rent: Best | None, rents: tuple[Deal, ...]
 ) -> Buying:
-    used = next(float(one.used_share) for one in spec.own if f"own/{one.system}" == deal.offer)
+    used = next(
+        float(one.used_share) for one in spec.own if (f"own/{one.system}", one.devices) == (deal.offer, deal.most)
+    )
     nan = math.nan
     full = deal.usd_per_device_s * used
     power = float(own.spent.energy_usd) / own.device_s if own else nan
@@ -147,7 +149,7 @@ def _judged(job: Job, world: World, engine: Engine, found: Found, row: int) -> P
     return engine.predict(job, single(market.layouts, row), chip.machine, chip.kernels, stack, policy, site, deal.price)
 
 
-def check_unsaved(spec: JobSpec, saved: Callable[[JobSpec], Point | None], job: Job) -> None:
+def check_unsaved(spec: JobSpec, saved: Callable[[JobSpec], Point | None]) -> None:
     """Refuse spot without checkpoints, with the loss to expect; `saved` plans the same with checkpoints, on spot."""
     if spec.checkpoints or "spot" not in spec.purchase:
         return
@@ -155,9 +157,8 @@ def check_unsaved(spec: JobSpec, saved: Callable[[JobSpec], Point | None], job: 
     point = saved(replace(spec, checkpoints=2, purchase=("spot",), own=()))
     if point is None or point.deal is None:
         raise BadInput(f"spot without checkpoints is refused: one reclaimed node loses the whole run; {way}")
-    whole_s = unsaved(of_layout(job, point.layout), point.layout, point.chip.machine, point.policy, point.prediction)
+    lost_s = unsaved(point.layout, point.chip.machine, point.policy, point.prediction)
     price = float(point.prediction.money.compute_usd) / point.time_s.value
-    lost_s = max(whole_s - point.time_s.value, 0.0)
     chance = -math.expm1(-point.time_s.value / point.operation["interruption_mean_s"])
     raise BadInput(
         f"spot without checkpoints is refused: {point.devices} × {point.chip.accelerator} ({point.deal.offer}) are "

@@ -47,7 +47,7 @@ def plan(spec: JobSpec, progress: Progress | None = None, carbon: str = "locatio
     change. Input that cannot be read is a `BadInput`.
     """
     job = table(spec)
-    check_unsaved(spec, lambda saved: next(iter(plan(saved, progress, carbon).points), None), job)
+    check_unsaved(spec, lambda saved: next(iter(plan(saved, progress, carbon).points), None))
     allowed = world(spec, facts.load())
     limits = replace(limits_of(spec, most_devices(spec, job, allowed)), carbon=carbon)
     found = explored(job, spec.batches, allowed, limits, ENGINE, progress)
@@ -125,7 +125,7 @@ def estimate(
     estimated all the same: see `Point.fits`.
     """
     catalog, job = facts.load(), table(spec)
-    check_unsaved(spec, lambda saved: estimate(saved, accelerator, devices, layout, site, carbon, today), job)
+    check_unsaved(spec, lambda saved: estimate(saved, accelerator, devices, layout, site, carbon, today))
     system = catalog.system(accelerator)
     chip = chip_of(system, spec.precision, catalog)
     count = devices or spec.devices or system.devices
