@@ -28,7 +28,9 @@ def test_importing_the_package_imports_no_arrays() -> None:
     assert not imported_by("import steelyard") & (HEAVY | {"numpy", "pydantic", "rich", "yaml", "click"})
 
 
-@pytest.mark.parametrize("verb", ["plan", "estimate", "explain", "catalog", "calibrate", "audit", "validate"])
+@pytest.mark.parametrize(
+    "verb", ["plan", "estimate", "explain", "catalog", "calibrate", "audit", "disclose", "validate"]
+)
 def test_the_help_of_a_verb_imports_no_arrays(verb: str) -> None:
     assert not imported_by(run(verb, "--help")) & (HEAVY | {"numpy", "pydantic", "rich"})
 

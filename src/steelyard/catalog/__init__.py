@@ -6,6 +6,7 @@ machine(catalog.system("p5.48xlarge"), "bf16")   a row → numbers in SI
 """
 
 from steelyard.catalog.gather import (
+    embodied,
     kernels,
     kernels_rows,
     machine,
@@ -43,6 +44,7 @@ __all__ = [
     "Site",
     "Source",
     "System",
+    "embodied",
     "kernels",
     "kernels_rows",
     "load",

@@ -54,7 +54,7 @@ def machine(system: System, precision: str, catalog: Catalog | None = None) -> t
         tdp_w=chip.tdp_w,
         idle_w=facts.value("idle_power"),
         host_w=system.host_w / system.devices,
-        embodied_kgco2e=_embodied(chip, catalog),
+        embodied_kgco2e=embodied(chip, catalog),
     )
 
 
@@ -141,7 +141,7 @@ def _link(system: System, chip: Accelerator, catalog: Catalog) -> float:
     return _host(chip, catalog) if system.topology == "pcie" else chip.facts.value("link_bandwidth")
 
 
-def _embodied(chip: Accelerator, catalog: Catalog) -> float:
+def embodied(chip: Accelerator, catalog: Catalog) -> float:
     """Return the embodied carbon of a device with its share of the server.
 
     A figure for both together comes first; else the device's own plus the server's share; else it is unknown.

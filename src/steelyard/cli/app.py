@@ -18,6 +18,7 @@ VERBS = {
     "catalog": "What is known of accelerators, systems, models, offers and sites, with sources.",
     "calibrate": "Your own measured runs, so that later predictions are right on your machines.",
     "audit": "A published claim taken apart: which factor is off, and by how much.",
+    "disclose": "What a run should say of itself: model card, SPDX, EU AI Act, SCI, table, BibTeX, page.",
     "validate": "How right the predictions are, against published runs.",
 }
 

@@ -6,7 +6,7 @@ import click
 
 from steelyard.cli.local import behind, calibrated, said, told
 from steelyard.cli.options import CARBON, JOB_OPTIONS, OFFER_OPTIONS, given_options, job_argument
-from steelyard.cli.points import PIN_OPTIONS, described, pinned, sources_of
+from steelyard.cli.points import PIN_OPTIONS, described, pinned, sources_of, trained
 from steelyard.cli.say import json_option, say, tell
 
 
@@ -28,7 +28,7 @@ def estimate(job: str, carbon: str, as_json: bool, **given: Any) -> None:
     local = behind([point], spec)
     headline = described(point) | {"carbon_kind": carbon, "assumptions": [*spec.assumptions, *said(local)]}
     headline["calibration"] = told(local)
-    headline["sources"] = sources_of([point], spec)
+    headline |= {"sources": sources_of([point], spec), "job": trained(spec)}
     if as_json:
         tell(headline | plain(point.prediction))
         return

@@ -41,7 +41,7 @@ def plan(job: str, carbon: str, as_json: bool, question: str | None, **given: An
 
         click.get_current_context().exit(what_if(job, given, question, carbon, as_json))
     from steelyard import search
-    from steelyard.cli.points import described, sources_of
+    from steelyard.cli.points import described, sources_of, trained
     from steelyard.errors import Infeasible
     from steelyard.report.encode import plain
 
@@ -51,7 +51,11 @@ def plan(job: str, carbon: str, as_json: bool, question: str | None, **given: An
     points = [described(point) for point in found.points]
     mapping = plain(search.plan_mapping(found)) | {"frontier": points, "sources": sources_of(found.points, spec)}
     local = behind(found.points, spec)
-    mapping |= {"assumptions": [*mapping["assumptions"], *said(local)], "calibration": told(local)}
+    mapping |= {
+        "assumptions": [*mapping["assumptions"], *said(local)],
+        "calibration": told(local),
+        "job": trained(spec),
+    }
     if as_json:
         tell(mapping)
     else:

@@ -1,0 +1,52 @@
+"""`steelyard disclose`: what a run should say of itself, in the forms that others read."""
+
+from pathlib import Path
+
+import click
+
+from steelyard.cli.say import json_option, tell
+
+FORMATS = ("hf", "spdx", "eu", "sci", "table", "bibtex", "html")
+
+
+@click.command(short_help="What a run should say of itself: model card, SPDX, EU AI Act, SCI, table, BibTeX, page.")
+@click.argument("source", metavar="PLAN|RUN|CLAIM|CASE")
+@click.option(
+    "--format", "form", type=click.Choice(FORMATS), help="What to write. Default: by the ending of -o, else hf."
+)
+@click.option("-o", "--output", type=click.Path(path_type=Path), metavar="FILE", help="Where. Default: the terminal.")
+@click.option("--point", default="", metavar="LABEL", help="Point of a plan: cheapest, fastest ... Default: its first.")
+@click.option("--against", metavar="FILE", help="Of a claim: the account that is right, which is then disclosed.")
+@json_option
+def disclose(
+    source: str, form: str | None, output: Path | None, point: str, against: str | None, as_json: bool
+) -> None:
+    """Write the disclosure of a plan, a metered run or an audited claim.
+
+    PLAN is what `plan --json` or `estimate --json` printed; RUN a YAML file of a metered run (docs/disclosure.md);
+    CLAIM a claim file, whose numbers are corrected where the audit corrects them; CASE a case of the book.
+    Development, search, failed runs, idling and inference are lines of their own; what is not known says what it
+    would need.
+    """
+    from steelyard.disclosure import mapping, read, write
+    from steelyard.report.encode import plain
+
+    found = read(source, point, against)
+    if as_json:
+        tell(plain(mapping(found)))
+        return
+    text = write(found, form or by_ending(output))
+    if output is not None:
+        output.write_text(text, encoding="utf-8")
+    else:
+        click.echo(text, nl=False)
+
+
+def by_ending(output: Path | None) -> str:
+    """Return the format that the ending of a file asks for.
+
+    >>> by_ending(Path("page.html")), by_ending(Path("sources.bib")), by_ending(None)
+    ('html', 'bibtex', 'hf')
+    """
+    endings = {".html": "html", ".htm": "html", ".bib": "bibtex", ".json": "spdx", ".jsonld": "spdx"}
+    return endings.get(output.suffix.lower(), "hf") if output else "hf"

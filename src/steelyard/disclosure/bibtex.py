@@ -1,0 +1,72 @@
+"""A BibTeX entry for every source behind a disclosure: what it is, where, in which version, when it was read."""
+
+import re
+from collections.abc import Iterable
+
+from steelyard.disclosure.ledger import Cited, Disclosure
+
+METHOD = """@misc{patterson2021carbon,
+  title = {Carbon Emissions and Large Neural Network Training},
+  author = {Patterson, David and Gonzalez, Joseph and Le, Quoc and Liang, Chen and Munguia, Lluis-Miquel and Rothchild,
+            Daniel and So, David and Texier, Maud and Dean, Jeff},
+  year = {2021},
+  eprint = {2104.10350},
+  archiveprefix = {arXiv},
+  note = {Energy = device-hours x watts x PUE; CO2e = energy x intensity},
+}
+"""
+"""Where the arithmetic of every disclosure comes from."""
+
+ARXIV = re.compile(r"arXiv[: ]\s*(\d{4}\.\d{4,5})", re.IGNORECASE)
+ESCAPED = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
+
+
+def bibtex(found: Disclosure) -> str:
+    """Return the entries, each with a key of its own."""
+    keys, entries = set[str](), [METHOD]
+    for one in found.sources:
+        key = _key(one, keys)
+        keys.add(key)
+        entries.append(entry(key, one))
+    return "\n".join(entries)
+
+
+def entry(key: str, one: Cited) -> str:
+    r"""Return one entry.
+
+    >>> print(entry("gcp-pue", Cited("gcp-pue", "PUE & WUE of 100% of sites", "a page", "2024", "2026-11-21")), end="")
+    @misc{gcp-pue,
+      title = {{PUE \& WUE of 100\% of sites}},
+      howpublished = {a page},
+      note = {2024; read 2026-11-21},
+    }
+    """
+    note = "; ".join(filter(None, (one.version, f"read {one.checked}" if one.checked else "")))
+    fields = [("title", f"{{{escaped(one.what or one.locator)}}}"), ("howpublished", escaped(one.locator))]
+    fields.append(("note", escaped(note)))
+    paper = ARXIV.search(one.locator)
+    if paper:
+        fields += [("eprint", paper[1]), ("archiveprefix", "arXiv")]
+    lines = [f"  {name} = {{{value}}}," for name, value in fields if value]
+    return "\n".join([f"@misc{{{key},", *lines, "}"]) + "\n"
+
+
+def escaped(text: str) -> str:
+    r"""Return text that TeX prints as it is.
+
+    >>> escaped("a_b & 5% #3 {x}")
+    'a\\_b \\& 5\\% \\#3 \\{x\\}'
+    """
+    plain = re.sub(r"\s+", " ", text).strip()
+    return "".join(ESCAPED.get(sign, f"\\{sign}" if sign in "&%$#_{}" else sign) for sign in plain)
+
+
+def _key(one: Cited, taken: Iterable[str]) -> str:
+    paper = ARXIV.search(one.locator)
+    base = one.id or (f"arxiv-{paper[1]}" if paper else re.sub(r"[^a-z0-9]+", "-", one.locator.lower()).strip("-")[:40])
+    base, number = base or "source", 1
+    key, used = base, set(taken)
+    while key in used:
+        number += 1
+        key = f"{base}-{number}"
+    return key

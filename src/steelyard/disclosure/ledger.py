@@ -1,0 +1,203 @@
+"""What a disclosure holds: lines that are never mixed, each figure in SI with how it is known.
+
+Training, search, development, failed runs, idling and inference are lines of their own. What nobody gave is unknown,
+and says what is missing; it is never 0.
+"""
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
+
+RUN = ("training", "fine-tuning", "failed", "idle")
+"""Lines of the run that made the model: together they are what a model card means by training."""
+
+SCOPES = ("training", "fine-tuning", "failed", "idle", "development", "search", "inference")
+"""Every line that a disclosure says something of, known or not."""
+
+ENERGIES = ("accelerator_j", "it_j", "facility_j")
+CARBON = ("gross_kg", "net_kg", "market_kg", "marginal_kg")
+INTENSITIES = ("gross_kg_per_j", "net_kg_per_j", "market_kg_per_j", "marginal_kg_per_j")
+
+SURE = ("measured", "stated", "catalog", "follows", "corrected", "estimated", "predicted")
+"""How a figure is known, the surest first: what follows from several figures is as sure as the least of them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """One number in SI, the ends of its interval, how it is known, and what it rests on or what is missing."""
+
+    value: float = math.nan
+    low: float = math.nan
+    high: float = math.nan
+    how: str = "unknown"
+    why: str = ""
+
+    @property
+    def known(self) -> bool:
+        """Whether there is a number."""
+        return math.isfinite(self.value)
+
+    def times(self, factor: float) -> "Figure":
+        """Return the figure that many times as large.
+
+        >>> Figure(2.0, 1.0, 3.0, "measured").times(2.0)
+        Figure(value=4.0, low=2.0, high=6.0, how='measured', why='')
+        """
+        return Figure(self.value * factor, self.low * factor, self.high * factor, self.how, self.why)
+
+
+UNKNOWN = Figure(why="not stated")
+
+Numbers = Mapping[str, Figure]
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line of the ledger, its numbers in SI: wall_s devices accelerator_j it_j facility_j gross_kg net_kg ..."""
+
+    scope: str
+    title: str = ""
+    numbers: Numbers = field(default_factory=lambda: MappingProxyType({}))
+    uses: float = 1.0  # of what a search or a development found
+    saved_kg: float = math.nan  # CO2e that each use saves
+    queries: float = math.nan
+    note: str = ""
+
+    def of(self, name: str) -> Figure:
+        """Return a figure; an unknown one where it is not there."""
+        return self.numbers.get(name, UNKNOWN)
+
+
+@dataclass(frozen=True, slots=True)
+class Cited:
+    """One source of a figure."""
+
+    id: str
+    what: str
+    locator: str
+    version: str = ""
+    checked: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Disclosure:
+    """Everything that can be said of a model's footprint, whatever it was read from."""
+
+    title: str
+    basis: str  # predicted, metered, audited
+    model: str = ""
+    hardware: str = ""  # as people write it: 64 x H100-80GB-SXM
+    accelerator: str = ""  # a row of the catalog
+    place: str = ""
+    location: str = ""  # in words
+    task: str = "training"
+    precision: str = ""
+    meter: str = ""  # what measured, predicted or stated it
+    date: str = ""
+    lines: tuple[Line, ...] = ()
+    sources: tuple[Cited, ...] = ()
+    notes: tuple[str, ...] = ()
+    audit: Mapping[str, Any] | None = None  # as `audit --json` prints it
+
+    @property
+    def main(self) -> Line:
+        """The line that the disclosure is about."""
+        return next((line for line in self.lines if line.scope in {"training", "fine-tuning"}), self.lines[0])
+
+    @property
+    def run(self) -> tuple[Line, ...]:
+        """The lines of the run that made the model; of a search or a development on its own, that line."""
+        return tuple(line for line in self.lines if line.scope in RUN) or (self.main,)
+
+    @property
+    def trains(self) -> bool:
+        """Whether anything is said of the run that made the model."""
+        return any(line.scope in RUN for line in self.lines)
+
+    def total(self, name: str) -> Figure:
+        """Return a figure of the whole run."""
+        return together([(line.title or line.scope, line.of(name)) for line in self.run])
+
+    @property
+    def unstated(self) -> tuple[str, ...]:
+        """Scopes of which nothing is said; one kind of training is enough."""
+        said = {line.scope for line in self.lines}
+        said |= {"training", "fine-tuning"} if said & {"training", "fine-tuning"} else set()
+        return tuple(scope for scope in SCOPES if scope not in said)
+
+
+def together(figures: Iterable[tuple[str, Figure]]) -> Figure:
+    """Return the sum of named figures: of the known ones, with the names of those that are missing from it.
+
+    >>> together([("training", Figure(3.0, how="measured")), ("idle", Figure(why="not metered"))])
+    Figure(value=3.0, low=nan, high=nan, how='measured', why='without idle: not metered')
+    """
+    rows = list(figures)
+    known = [one for _, one in rows if one.known]
+    if not known:
+        return rows[0][1] if rows else UNKNOWN
+    missing = "; ".join(f"without {name}: {one.why or 'unknown'}" for name, one in rows if not one.known)
+    if len(known) == 1 and not missing:
+        return known[0]
+    ends = [one if math.isfinite(one.low) else Figure(one.value, one.value, one.value) for one in known]
+    spread = any(math.isfinite(one.low) for one in known)
+    low, high = (sum(one.low for one in ends), sum(one.high for one in ends)) if spread else (math.nan, math.nan)
+    why = missing or "; ".join(dict.fromkeys(one.why for one in known if one.why))
+    return Figure(sum(one.value for one in known), low, high, least(known), why)
+
+
+def least(figures: Iterable[Figure]) -> str:
+    """Return how the least sure of some figures is known.
+
+    >>> least([Figure(1.0, how="measured"), Figure(2.0, how="estimated")])
+    'estimated'
+    """
+    return max((one.how for one in figures), key=SURE.index)
+
+
+def product(over: Iterable[Figure], under: Iterable[Figure], why: str) -> Figure:
+    """Return a product of known figures over others; its ends are the products of their ends.
+
+    >>> product([Figure(10.0, 8.0, 12.0, "measured"), Figure(1.5, how="stated")], [], "energy x PUE")
+    Figure(value=15.0, low=12.0, high=18.0, how='follows', why='energy x PUE')
+    """
+    top, bottom = list(over), list(under)
+    value = math.prod(one.value for one in top) / math.prod(one.value for one in bottom)
+    spread = any(math.isfinite(one.low) for one in (*top, *bottom))
+    low = math.prod(_low(one) for one in top) / math.prod(_high(one) for one in bottom) if spread else math.nan
+    high = math.prod(_high(one) for one in top) / math.prod(_low(one) for one in bottom) if spread else math.nan
+    weakest = least([*top, *bottom])
+    return Figure(value, low, high, weakest if SURE.index(weakest) > SURE.index("follows") else "follows", why)
+
+
+def _low(one: Figure) -> float:
+    return one.low if math.isfinite(one.low) else one.value
+
+
+def _high(one: Figure) -> float:
+    return one.high if math.isfinite(one.high) else one.value
+
+
+def amortised(cost: float, uses: float) -> float:
+    """Return what one use of a search's result bears of it.
+
+    Source: Patterson et al. 2021, arXiv 2104.10350, section 4.1 (a search is paid once and used often).
+
+    >>> amortised(3.2e3, uses=16)
+    200.0
+    """
+    return cost / uses
+
+
+def returned(cost: float, saved: float, uses: float = 1.0) -> float:
+    """Return what a search saves over what it costs: above 1 it has paid for itself.
+
+    Source: Patterson et al. 2021, arXiv 2104.10350, section 4.1: the search for the Evolved Transformer emitted 3.2 t,
+    and its use in training Meena alone saved 48.5 t, 15 to 1.
+
+    >>> round(returned(cost=3.2e3, saved=48.5e3), 1)
+    15.2
+    """
+    return saved * uses / cost

@@ -1,0 +1,37 @@
+"""From whatever a disclosure can be made of to the disclosure."""
+
+from pathlib import Path
+
+from steelyard.audit import book
+from steelyard.audit import read as read_claim
+from steelyard.audit.text import mapping
+from steelyard.disclosure.ledger import Disclosure
+from steelyard.disclosure.of_claim import of_claim
+from steelyard.disclosure.of_point import is_plan, of_point
+from steelyard.disclosure.of_run import is_run, of_run
+from steelyard.errors import BadInput
+from steelyard.job.text import load_json
+
+
+def read(source: str | Path, point: str = "", against: str | Path | None = None) -> Disclosure:
+    """Return the disclosure of a plan's JSON, a metered run, a claim file, or a case of the book.
+
+    >>> round(read("patterson-t5").total("gross_kg").value)
+    46706
+    """
+    path = Path(source)
+    if str(source) in book.names() or not (path.exists() or path.suffix or len(path.parts) > 1):
+        case = book.case(str(source))
+        return of_claim(case.claim, read_claim(against) if against else case.against, case.sources)
+    if path.suffix.lower() in {".json", ".yaml", ".yml"}:
+        text = path.read_text(encoding="utf-8")
+        if text.lstrip().startswith("{"):
+            found = load_json(text, str(path))
+            if isinstance(found, dict) and is_plan(found):
+                return of_point(found, point)
+        given = mapping(text, str(path))
+        if is_run(given):
+            return of_run(given, str(path))
+    if point:
+        raise BadInput(f"{path}: --point names a point of a plan, and this is none")
+    return of_claim(read_claim(path), read_claim(against) if against else None)

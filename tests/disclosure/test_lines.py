@@ -1,0 +1,157 @@
+"""Lines add up, are never mixed, and what follows from them is as sure as what it follows from."""
+
+import json
+import math
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.disclosure.runs import ALONE, RUN, estimate
+
+from steelyard.audit import audited, book
+from steelyard.disclosure.ledger import SURE, Figure, amortised, product, returned, together
+from steelyard.disclosure.of_claim import of_claim
+from steelyard.disclosure.of_point import of_point
+from steelyard.disclosure.of_run import of_run
+from steelyard.disclosure.words import search
+from steelyard.errors import BadInput
+from steelyard.units import KWH_J
+
+FIGURES = st.builds(
+    lambda value, spread, how: Figure(value, value / spread, value * spread, how),
+    st.floats(1e-3, 1e9),
+    st.floats(1, 3),
+    st.sampled_from(SURE),
+)
+
+
+def test_an_estimate_is_split_into_lines_that_add_up_to_it() -> None:
+    point: dict[str, Any] = json.loads(estimate())
+    found = of_point(point)
+    assert [line.scope for line in found.lines] == ["training", "idle"]
+    for name, key, scale in (
+        ("facility_j", "energy_facility_kwh", KWH_J),
+        ("it_j", "energy_it_kwh", KWH_J),
+        ("accelerator_j", "energy_accelerator_kwh", KWH_J),
+        ("gross_kg", "co2e_location_gross_kg", 1.0),
+        ("embodied_kg", "co2e_embodied_kg", 1.0),
+        ("wall_s", "time_s", 1.0),
+        ("usd", "cost_usd", 1.0),
+    ):
+        assert found.total(name).value == pytest.approx(point[key] * scale, rel=1e-9), name
+    total = found.total("facility_j")
+    assert total.low == pytest.approx(point["energy_facility_kwh_low"] * KWH_J)
+    assert (found.total("market_kg").known, found.main.of("flop").known) == (False, True)
+
+
+def test_a_point_of_a_plan_by_its_label() -> None:
+    point = json.loads(estimate())
+    plan = {
+        "frontier": [point | {"label": "cheapest"}, point | {"label": "fastest", "devices": 128}],
+        "job": point["job"],
+    }
+    assert of_point(plan).hardware == "64 x H100-80GB-SXM"
+    assert of_point(plan, "fastest").hardware == "128 x H100-80GB-SXM"
+    with pytest.raises(BadInput, match="no point 'cleanest' in the plan; it has: cheapest, fastest"):
+        of_point(plan, "cleanest")
+    with pytest.raises(BadInput, match="no point"):
+        of_point({"frontier": []})
+
+
+def test_a_metered_run() -> None:
+    found = of_run(RUN, "run.yaml")
+    training, failed, searched, use = found.lines
+    assert training.of("facility_j").value == pytest.approx(500 * KWH_J * 1.15)
+    assert found.total("facility_j").value == pytest.approx(560 * KWH_J * 1.15)
+    assert found.total("gross_kg").value == pytest.approx(560 * 1.15 * 0.418)
+    assert found.main.of("flop").value == pytest.approx(6 * 6.738e9 * 20e9, rel=1e-3)
+    assert (searched.of("flop").known, use.of("flop").known, failed.of("tokens").known) == (False, False, False)
+    assert found.unstated == ("idle", "development")
+
+
+def test_a_search_is_paid_back() -> None:
+    assert returned(3.2, 48.5) == pytest.approx(15.16, abs=0.01)
+    assert list(search(of_run(RUN, "run.yaml"), "search")) == [
+        "over 16 uses: 200 kg each", "each use saves 48.5 t: 15.2 to 1 after the first", "242 to 1 after 16",
+    ]  # fmt: skip
+    assert amortised(3.2, 16) * 16 == 3.2
+
+
+def test_devices_metered_alone_get_hosts_that_are_estimated() -> None:
+    line = {"scope": "training", "hours": "7.8 h", "energy": {"accelerator": "318 kWh"}}
+    one = of_run({**RUN, "lines": [line]}, "run.yaml").main.of("it_j")
+    assert one.how == "estimated"
+    assert 318 * KWH_J < one.low < one.value < one.high
+
+
+def test_nothing_known_stays_unknown() -> None:
+    found = of_run(ALONE, "run.yaml")
+    assert not any(one.known for one in found.main.numbers.values())
+    assert all(one.why for one in found.main.numbers.values())
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"meter": ""}, "run.yaml: meter is missing; say what measured the run"),
+        ({"lines": "all"}, "run.yaml: lines must be a list"),
+        ({"lines": []}, "run.yaml: lines must be a list"),
+        ({"lines": [{"scope": "trainin"}]}, "run.yaml: line 1: unknown scope 'trainin'; nearest: training"),
+        ({"lines": [{"energy": "5 kWh"}]}, "line 1: energy without its boundary; write energy: {it: 5 kWh}"),
+        ({"lines": [{"energy": {"rack": "5 kWh"}}]}, "unknown boundary 'rack'; one of: accelerator, it, facility"),
+        ({"lines": [{"energy": {"it": "5 parsecs"}}]}, "'5 parsecs' is not an energy"),
+        ({"lines": [{"hour": "5 h"}]}, "line 1: unknown field 'hour'; nearest: hours"),
+        ({"lines": [{"uses": "many"}]}, "line 1: uses: 'many' is not a count"),
+        ({"place": "aws/us-eest-1"}, "unknown place 'aws/us-eest-1'; nearest: aws/us-west-1, aws/us-east-1"),
+        ({"hours": "3 h"}, "hours beside lines"),
+    ],
+)
+def test_bad_runs_say_what_is_wrong(change: dict[str, Any], message: str) -> None:
+    with pytest.raises(BadInput) as error:
+        of_run({**RUN, **change}, "run.yaml")
+    assert message in str(error.value)
+
+
+@pytest.mark.parametrize("name", book.names())
+def test_every_case_can_be_disclosed(name: str) -> None:
+    case = book.case(name)
+    found = of_claim(case.claim, case.against, case.sources)
+    assert found.audit is not None
+    assert found.audit["verdict"] == case.expect["verdict"]
+    for line in found.lines:
+        assert all(one.known or one.why for one in line.numbers.values())
+
+
+def test_what_the_audit_corrects_is_disclosed_right() -> None:
+    case = book.case("flm-101b-mkwh")
+    found = of_claim(case.claim)
+    energy = found.total("accelerator_j")
+    assert (energy.value / KWH_J, energy.how) == (pytest.approx(40_400, rel=0.01), "corrected")
+    again = audited(case.claim)
+    assert any("corrected" in note and f"{again.ratio:.4g}" in note for note in found.notes)
+
+
+def test_an_honest_claim_is_disclosed_as_stated() -> None:
+    found = of_claim(book.case("lamda").claim)
+    assert found.total("facility_j").value == pytest.approx(451e3 * KWH_J)
+    assert found.total("net_kg").value == pytest.approx(25_200)
+    assert not found.total("gross_kg").known or found.total("gross_kg").how == "estimated"
+
+
+@given(st.lists(FIGURES, min_size=1, max_size=5))
+def test_a_sum_is_as_sure_as_the_least_sure(figures: list[Figure]) -> None:
+    one = together([(f"line {index}", figure) for index, figure in enumerate(figures)])
+    assert one.value == pytest.approx(sum(figure.value for figure in figures))
+    assert one.low <= one.value * (1 + 1e-12)
+    assert one.value <= one.high * (1 + 1e-12)
+    assert SURE.index(one.how) == max(SURE.index(figure.how) for figure in figures)
+
+
+@given(st.lists(FIGURES, min_size=1, max_size=3), st.lists(FIGURES, min_size=0, max_size=2))
+def test_a_product_lies_in_its_interval(over: list[Figure], under: list[Figure]) -> None:
+    one = product(over, under, "why")
+    assert one.low <= one.value * (1 + 1e-12)
+    assert one.value <= one.high * (1 + 1e-12)
+    assert SURE.index(one.how) >= SURE.index("follows")
+    assert not math.isnan(one.value)
