@@ -26,8 +26,9 @@ layers: $(VENV)/.dev
 
 check: lint types layers test
 
-docs: $(VENV)/.dev  # writes docs/cli.md from the commands, and the figures of README.md from their runs
+docs: $(VENV)/.dev  # writes docs/cli.md from the commands, docs/cases.md from the audits, README.md's figures from their runs
 	$(BIN)/python -m tests.cli.reference > docs/cli.md
+	$(BIN)/python -m tests.audit.casebook > docs/cases.md
 	$(BIN)/python -m tests.cli.readme
 
 accuracy: $(VENV)/.dev  # writes docs/accuracy.md from the published runs
