@@ -30,6 +30,8 @@ def read(source: str | Path, point: str = "", against: str | Path | None = None)
             if isinstance(found, dict) and is_plan(found):
                 return of_point(found, point)
         given = mapping(text, str(path))
+        if not given:
+            raise BadInput(f"{path}: it holds no fields; give a plan, a metered run or a claim")
         if is_run(given):
             return of_run(given, str(path))
     if point:

@@ -30,7 +30,7 @@ def table(found: Disclosure) -> str:
 def _cells(found: Disclosure) -> Iterator[tuple[str, str]]:
     main, total = found.main, found.total
     parameters, active = main.of("parameters"), main.of("active_parameters")
-    share = Figure(active.value / parameters.value) if active.known and parameters.known else Figure()
+    share = Figure(active.value / parameters.value) if active.known and parameters.value > 0 else Figure()
     yield "Model", found.model or found.title
     yield "Parameters (B)", _number(parameters, 1e-9)
     yield "Activated on every token (%)", _number(share, 100.0)

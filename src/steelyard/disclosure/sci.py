@@ -48,6 +48,7 @@ def _score(found: Disclosure, intensity: Figure, per: str, size: float) -> Figur
     energy, making, tokens = found.total("facility_j"), found.total("embodied_kg"), found.main.of("tokens")
     terms = {"E": energy, "I": intensity, "M": making} | ({"R": tokens} if per != "run" else {})
     missing = [f"{name} is unknown ({one.why or 'not stated'})" for name, one in terms.items() if not one.known]
+    missing += ["R is 0"] if per != "run" and tokens.value == 0 else []
     if missing:
         return Figure(why=", ".join(missing))
     units = tokens.value / size if per != "run" else 1.0
