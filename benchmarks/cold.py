@@ -11,6 +11,8 @@ COMMANDS = {
     "python -c pass": (sys.executable, "-c", "pass"),
     "python -c 'import numpy'": (sys.executable, "-c", "import numpy"),
     "steelyard --help": (*STEELYARD, "--help"),
+    "steelyard audit strubell-nas": (*STEELYARD, "audit", "strubell-nas"),
+    "steelyard disclose strubell-nas": (*STEELYARD, "disclose", "strubell-nas"),
     "steelyard plan examples/llama-3-8b.yaml --json": (*STEELYARD, "plan", str(EXAMPLE), "--json"),
 }
 TIMES = 5

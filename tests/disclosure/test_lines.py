@@ -132,6 +132,14 @@ def test_what_the_audit_corrects_is_disclosed_right() -> None:
     assert any("corrected" in note and f"{again.ratio:.4g}" in note for note in found.notes)
 
 
+def test_a_correction_has_its_waterfall() -> None:
+    flow = (of_claim(book.case("dalle-mini").claim).audit or {})["waterfall"]
+    assert flow["claimed"] / flow["other"] == pytest.approx(0.25, rel=0.01)
+    assert [step["name"] for step in flow["steps"]] == ["count"]
+    assert sum(step["added"] for step in flow["steps"]) == pytest.approx(flow["claimed"] - flow["other"])
+    assert (of_claim(book.case("patterson-t5").claim).audit or {})["waterfall"] is None
+
+
 def test_an_honest_claim_is_disclosed_as_stated() -> None:
     found = of_claim(book.case("lamda").claim)
     assert found.total("facility_j").value == pytest.approx(451e3 * KWH_J)

@@ -32,8 +32,8 @@ def _fields(found: Disclosure) -> tuple[dict[str, object], list[str]]:
         fields["emissions"] = _grams(gross.value)
     else:
         missing.append(f"emissions: unknown: {gross.why}")
-    how = f"; CO2e {known_by(gross)}" if gross.known and found.basis != "predicted" else ""
-    fields["source"] = f"{found.meter or found.basis}{how} (Steelyard)"
+    how = f"; CO2e {known_by(gross)} (Steelyard)" if gross.known and found.basis != "predicted" else ""
+    fields["source"] = f"{found.meter or found.basis}{how}"
     fields["training_type"] = TRAINING.get(found.main.scope, found.main.scope)
     for name, value in (("geographical_location", found.location), ("hardware_used", found.hardware)):
         if value:

@@ -5,6 +5,7 @@ to be; what the audit could not correct stays as stated, with its doubt beside i
 unknown.
 """
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from types import MappingProxyType
@@ -13,12 +14,14 @@ from steelyard.audit import audited, mapping
 from steelyard.audit.account import Account, account
 from steelyard.audit.bounds import bounds, usual
 from steelyard.audit.claim import Claim, Row
+from steelyard.audit.decompose import steps
 from steelyard.audit.facts import Facts
 from steelyard.audit.hardware import Hardware
 from steelyard.audit.locate import corrected, locate
 from steelyard.audit.missing import estimate
+from steelyard.audit.patterns import TOTALS
 from steelyard.audit.relations import relations
-from steelyard.audit.result import Audit, Estimate
+from steelyard.audit.result import Audit, Chain, Estimate
 from steelyard.catalog import load
 from steelyard.disclosure.complete import Known, completed
 from steelyard.disclosure.ledger import Cited, Disclosure, Figure, Line
@@ -51,6 +54,7 @@ _ESTIMATED = MappingProxyType(
 )  # fmt: skip
 
 SAME = 1e-9
+MOVED = 1e-3
 BARE = "the energy of the devices x PUE: their hosts are not in it"
 
 
@@ -88,7 +92,9 @@ def of_claim(claim: Claim, against: Claim | None = None, sources: tuple[str, ...
         lines=lines,
         sources=tuple(_cited(claim, against, sources, known)),
         notes=tuple(_notes(found, claim, right, wrong)),
-        audit=plain(mapping(found)),
+        audit=plain(
+            mapping(replace(found, chain=found.chain or _flow(found, claim, right, wrong)) if wrong else found)
+        ),
     )
 
 
@@ -106,6 +112,18 @@ def _corrected(claim: Claim) -> tuple[Claim, Mapping[str, float]]:
         wrong |= {name: wrong.get(name, 1.0) * suspect.ratio for name in names}
     kept = {name: one for name, one in numbers.items() if name in claim.numbers}
     return replace(claim, numbers=MappingProxyType(kept)), wrong
+
+
+def _flow(found: Audit, claim: Claim, right: Claim, wrong: Mapping[str, float]) -> Chain | None:
+    """Return the waterfall from a claim's total to its correction; None where the named factors are not all of it."""
+    total = next((name for name in TOTALS if name in wrong), None)
+    first, last = (one.value(total) if total else None for one in (claim, right))
+    if not total or not first or not last:
+        return None
+    whole = math.prod(factor.value for factor in found.factors)
+    if not math.isclose(whole, first / last, rel_tol=MOVED):
+        return None
+    return Chain(total, first, last, found.factors, tuple(steps(first, last, list(found.factors))))
 
 
 def _scope(claim: Claim) -> str:
