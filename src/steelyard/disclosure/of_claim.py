@@ -116,7 +116,7 @@ def _corrected(claim: Claim) -> tuple[Claim, Mapping[str, float]]:
 
 def _flow(found: Audit, claim: Claim, right: Claim, wrong: Mapping[str, float]) -> Chain | None:
     """Return the waterfall from a claim's total to its correction; None where the named factors are not all of it."""
-    total = next((name for name in TOTALS if name in wrong), None)
+    total = next((name for name in (*TOTALS, *wrong) if name in wrong), None)
     first, last = (one.value(total) if total else None for one in (claim, right))
     if not total or not first or not last:
         return None
