@@ -41,6 +41,10 @@ KWH = 3.6e6
         ("24.6 TFLOPS", "speed", 24.6e12),
         ("892 kL", "volume", 892),
         ("14.8 days", "duration", 14.8 * 24 * HOUR),
+        ("about 14.8 days", "duration", 14.8 * 24 * HOUR),
+        ("15-17 days", "duration", 16 * 24 * HOUR),
+        ("10 to 14 MWh", "energy", 12e3 * KWH),
+        ("more than 100 t", "mass", 1e5),
     ],
 )
 def test_units_as_people_write_them(text: str, kind: str, value: float) -> None:
@@ -82,6 +86,10 @@ def test_rounding_is_half_of_the_last_printed_digit() -> None:
     assert stated("7.0M GPU hours", "device_time").rounding == pytest.approx(0.05 / 7)
     assert stated("46.7 t", "mass").rounding == pytest.approx(0.05 / 46.7)
     assert stated("8", "count").rounding == 0
+    assert stated("~8 days", "duration").rounding == pytest.approx(0.5 / 8)
+    assert stated("about 1,287 MWh", "energy").rounding == 0.05
+    assert stated("15–17 days", "duration").rounding == pytest.approx(1 / 16)
+    assert read({"hardware": "up to 4096 A100"}).numbers["count"].rounding == 0.3
 
 
 @pytest.mark.parametrize(

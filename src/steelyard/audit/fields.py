@@ -192,7 +192,7 @@ def _numbers(read: Fields, where: str) -> Mapping[str, Stated]:
     gear = read.hardware
     counted = _counted(read.count, gear, where)
     if counted is None and gear is not None and gear.devices is not None:
-        counted = Stated(gear.devices, 0.0, gear.text)
+        counted = Stated(gear.devices, stated.looseness(gear.text), gear.text)
     if counted is not None:
         found["count"] = counted
     if gear is not None and gear.span is not None:

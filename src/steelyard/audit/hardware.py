@@ -5,7 +5,7 @@ A *device* is what the catalog counts: one package. TPU slices up to v5p are nam
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from steelyard.audit.stated import Stated, stated
 from steelyard.catalog import Accelerator, Catalog, load
@@ -67,9 +67,13 @@ def hardware(value: object) -> Hardware:
     text = str(value).strip() if isinstance(value, str) else ""
     if not re.search(r"[A-Za-z]", text) or len(text) > 200:
         raise BadInput(f"{str(value)[:60]!r} is not hardware; write 8xA100, 512 TPU v3 chips, TPU v3-8 or H100")
+    told, text = (
+        text,
+        re.sub(r"(?i)^(up to|at most|more than|at least|over|about|around|approximately|roughly|[~≈])\s*", "", text),
+    )
     span = _SPAN.search(text)
     body = text[: span.start()] if span else text
-    return _sized(text, body, stated(span["span"], "duration") if span else None)
+    return replace(_sized(text, body, stated(span["span"], "duration") if span else None), text=told)
 
 
 def _sized(text: str, body: str, span: Stated | None) -> Hardware:

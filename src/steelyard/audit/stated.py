@@ -19,6 +19,21 @@ SHORT_TON_KG = 2000 * POUND_KG
 GALLON_M3 = 3.785411784e-3
 YEAR_S = 365.25 * DAY_S
 
+_ABOUT = (
+    "about",
+    "around",
+    "approximately",
+    "approx.",
+    "approx",
+    "circa",
+    "nearly",
+    "almost",
+    "roughly",
+    "~",
+    "≈",
+    "c. ",
+)
+_BOUNDS = ("up to", "at most", "less than", "more than", "at least", "over", "under", "<", ">", "≤", "≥")
 _LONGEST = 200
 _ROUND = 0.015
 """Most that trailing zeros may leave open: 200,000 hours may well be 198,000, hardly 170,000."""
@@ -150,15 +165,45 @@ def stated(value: Any, kind: str) -> Stated:
     """
     form = KINDS[kind]
     text = _plain(value)
-    match = re.fullmatch(rf"({_NUMBER})\s*(.*)", text) if len(text) <= _LONGEST else None
+    found = _one(text, form, kind) or _range(text, form, kind) if len(text) <= _LONGEST else None
+    if found is None or not 0 <= found.value < math.inf:
+        reject(value, form)
+    return Stated(found.value, max(found.rounding, looseness(value)), str(value).strip())
+
+
+def _one(text: str, form: Kind, kind: str) -> Stated | None:
+    match = re.fullmatch(rf"({_NUMBER})\s*(.*)", text)
     scale = None if match is None else _scale(match[2], form)
     if match is None or scale is None:
-        reject(value, form)
+        return None
     number = _number(match[1])
-    if not 0 <= number * scale < math.inf:
-        reject(value, form)
     exact = kind == "count" and number * scale < _COUNTED and number == int(number)
-    return Stated(number * scale, 0.0 if exact else _rounding(match[1], number, form), str(value).strip())
+    return Stated(number * scale, 0.0 if exact else _rounding(match[1], number, form), text)
+
+
+def _range(text: str, form: Kind, kind: str) -> Stated | None:
+    """Return the middle of a stated range, with half of it as its rounding."""
+    match = re.fullmatch(rf"({_NUMBER})\s*(?:-|–|to)\s*({_NUMBER}\s*.*)", text)
+    high = _one(match[2], form, kind) if match else None
+    if match is None or high is None:
+        return None
+    unit = re.sub(rf"^{_NUMBER}", "", match[2])
+    low = _one(f"{match[1]} {unit}".strip(), form, kind)
+    if low is None or not 0 < low.value < high.value:
+        return None
+    middle = (low.value + high.value) / 2
+    return Stated(middle, (high.value - low.value) / 2 / middle, text)
+
+
+def looseness(value: Any) -> float:
+    """Return what words leave open: "about" a little, "up to" and "more than" a lot.
+
+    >>> looseness("about 24 days"), looseness("up to 4096 A100"), looseness("24 days")
+    (0.05, 0.3, 0.0)
+    """
+    text = str(value).strip().lower()
+    bounded = any(text.startswith(word) for word in _BOUNDS)
+    return 0.3 if bounded else 0.05 if any(text.startswith(word) for word in _ABOUT) else 0.0
 
 
 def intensity(value: Any) -> Stated:
@@ -203,7 +248,8 @@ def _plain(value: Any) -> str:
     """Return what was written without words of approximation and signs of money."""
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         return ""
-    text = re.sub(r"^\s*(?:about|around|approximately|approx\.?|circa|c\.|nearly|over|roughly|[~≈])\s*", "", str(value))
+    words = "|".join(re.escape(word) for word in (*_BOUNDS, *_ABOUT))
+    text = re.sub(rf"^\s*(?:{words})\s*", "", str(value), flags=re.IGNORECASE)
     text = re.sub(r"^\s*(?:us)?\s*\$|^\s*usd\b|\s*\b(?:usd|dollars?)\s*$", "", text, flags=re.IGNORECASE)
     return re.sub(r"\s+", " ", text.replace("\u00a0", " ")).strip()
 
