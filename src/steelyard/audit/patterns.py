@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from steelyard.audit.facts import Facts
 from steelyard.audit.hardware import HOST_CHIPS, cores_of
-from steelyard.audit.stated import POUND_KG, SHORT_TON_KG
+from steelyard.audit.kinds import POUND_KG, SHORT_TON_KG
 
 UNITS, BOUNDARY, CORES, KIND, COPIED, TDP, SCOPE = "units", "boundary", "cores", "kind", "copied", "tdp", "scope"
 """Names of the checks that a slip makes fire."""

@@ -8,16 +8,11 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from types import MappingProxyType
 from typing import Any, NoReturn
 
+from steelyard.audit.kinds import ENERGY_UNITS, KINDS, ONE_DEVICE, SCALES, Kind
 from steelyard.errors import BadInput
-from steelyard.units import DAY_S, HOUR_S, KWH_J
-
-POUND_KG = 0.45359237
-SHORT_TON_KG = 2000 * POUND_KG
-GALLON_M3 = 3.785411784e-3
-YEAR_S = 365.25 * DAY_S
+from steelyard.units import KWH_J
 
 _ABOUT = (
     "about",
@@ -54,99 +49,6 @@ class Stated:
         """Return the same statement of a quantity that many times as large."""
         return replace(self, value=self.value * factor)
 
-
-@dataclass(frozen=True, slots=True)
-class Kind:
-    """A kind of quantity: its units, the one that a bare number is in, and how it is written."""
-
-    what: str
-    units: Mapping[str, float]
-    bare: str | None  # unit of a number without one; None: it must have one
-    forms: str
-    strip: str = ""  # words that say nothing about the size: GPU, CO2e, "a device"
-    total: bool = False  # a result, printed rounded, rather than a number that was put in
-
-
-_SCALES = MappingProxyType(
-    {"": 1.0, "k": 1e3, "K": 1e3, "M": 1e6, "m": 1e6, "B": 1e9, "b": 1e9, "G": 1e9, "g": 1e9, "T": 1e12, "t": 1e12}
-    | {"P": 1e15, "E": 1e18, "mm": 1e6, "bn": 1e9, "tn": 1e12}
-    | {"thousand": 1e3, "million": 1e6, "billion": 1e9, "trillion": 1e12, "hundred": 1e2}
-)
-_PREFIXES = ("thousand", "million", "billion", "trillion", "k", "K", "M", "G")
-_TIME = {
-    **dict.fromkeys(("s", "sec", "secs", "second", "seconds"), 1.0),
-    **dict.fromkeys(("min", "mins", "minute", "minutes"), 60.0),
-    **dict.fromkeys(("h", "hr", "hrs", "hour", "hours"), HOUR_S),
-    **dict.fromkeys(("d", "day", "days"), DAY_S),
-    **dict.fromkeys(("w", "week", "weeks"), 7 * DAY_S),
-    **dict.fromkeys(("month", "months"), YEAR_S / 12),
-    **dict.fromkeys(("y", "yr", "year", "years"), YEAR_S),
-}
-_ENERGY = {
-    "Wh": KWH_J / 1e3,
-    "kWh": KWH_J,
-    "MWh": KWH_J * 1e3,
-    "GWh": KWH_J * 1e6,
-    "TWh": KWH_J * 1e9,
-    "J": 1.0,
-    "kJ": 1e3,
-    "MJ": 1e6,
-    "GJ": 1e9,
-    "TJ": 1e12,
-}
-_MASS = {
-    **dict.fromkeys(("g", "gram", "grams"), 1e-3),
-    **dict.fromkeys(("kg", "kgs", "kilogram", "kilograms", "kilos"), 1.0),
-    **dict.fromkeys(("t", "tonne", "tonnes", "ton", "tons", "metric ton", "metric tons", "metric tonnes", "mt"), 1e3),
-    **dict.fromkeys(("kt", "kilotonnes", "kilotons"), 1e6),
-    **dict.fromkeys(("Mt", "megatonnes"), 1e9),
-    **dict.fromkeys(("lb", "lbs", "pound", "pounds"), POUND_KG),
-    **dict.fromkeys(("short ton", "short tons", "US ton", "US tons"), SHORT_TON_KG),
-}
-_CO2 = (
-    r"\(?\s*(of\s+)?(co2|co₂|co<sub>2</sub>|carbon(\s+dioxide)?)[\s_-]*"
-    r"(e|eq|eq\.|equivalents?)?\s*(emissions?|emitted)?\)?"
-)
-_DEVICE = (
-    r"(nvidia|amd|google|cloud|tesla|gpus?|tpus?|xpus?|chips?|cores?|devices?|cards?|accelerators?|processors?|"
-    r"of\s+(compute|computation|training)|[a-z]{0,3}\d{1,4}[a-z]{0,2}|tpu\s?v\d[a-z]?|v\d[a-z]?|sxm\d?|pcie|\d+\s?gb)"
-)
-_ONE = r"(nvidia\s+|single\s+)?(gpu|tpu|chip|device|card|accelerator|processor)s?\b"
-_EACH = rf"(each|of\s+{_ONE})"
-
-KINDS = MappingProxyType(
-    {
-        "count": Kind("count", {"": 1.0}, "", "8, 1,024 or 10k", rf"({_DEVICE}|steps?|tokens?|params?|parameters?|"
-                      r"samples?|examples?|sequences?|epochs?|runs?|trials?|x|×)"),
-        "duration": Kind("duration", _TIME, None, "16 h, 14.8 days or 3.5 weeks", total=True),
-        "device_time": Kind("device time", _TIME, "h", "7.0M GPU hours, 51 GPU-years or 32,640 h", _DEVICE, total=True),
-        "power": Kind("power", {"W": 1.0, "watt": 1.0, "watts": 1.0, "kW": 1e3, "MW": 1e6}, "W", "330 W", _EACH),
-        "energy": Kind("energy", _ENERGY, None, "1,287 MWh, 316 kWh or 4.12 MJ", total=True),
-        "mass": Kind("mass of CO2e", _MASS, None, "552 t, 12.9 tCO2e or 626,155 lbs", _CO2, total=True),
-        "volume": Kind("volume of water", {
-            **dict.fromkeys(("L", "l", "litre", "litres", "liter", "liters"), 1e-3),
-            **dict.fromkeys(("kL", "kl", "m3", "m³", "m^3"), 1.0), "ML": 1e3,
-            **dict.fromkeys(("gal", "gallon", "gallons"), GALLON_M3)}, None, "281,000 m3, 892 kL", r"(of\s+)?water",
-            total=True),
-        "share": Kind("share", {"": 1.0, "%": 0.01, "percent": 0.01}, "", "0.48 or 48%"),
-        "ratio": Kind("ratio", {"": 1.0, "x": 1.0}, "", "1.10"),
-        "flop": Kind("number of FLOPs", {
-            **dict.fromkeys(("", "flop", "flops", "FLOP", "FLOPs", "FLOPS"), 1.0),
-            **dict.fromkeys(("PF-days", "petaflop/s-days", "petaflop-days", "PFLOP/s-days", "pfs-days"), 1e15 * DAY_S)},
-            "", "3.14e23 FLOP or 3640 PF-days", total=True),
-        "speed": Kind("speed", {
-            **dict.fromkeys(("FLOP/s", "FLOPs/s", "FLOPS", "FLOPs", "flops", "flop/s"), 1.0)}, None,
-            "24.6 TFLOP/s", _EACH),
-        "rate": Kind("throughput", {
-            **dict.fromkeys(("tokens/s", "tok/s", "tokens/sec", "tok/sec", "tokens/second", "tokens per second",
-                             "tps", "toks/s", "t/s", "samples/s", "sequences/s", "images/s"), 1.0)}, None,
-            "3.7k tokens/s/GPU", _EACH, total=True),
-        "money": Kind("sum of money", {"": 1.0}, "", "$200k or 4.6M", total=True),
-        "price": Kind("price of a device", {**{name: 1 / size for name, size in _TIME.items()}, "": 1 / HOUR_S}, "h",
-                      "$2.00/h", rf"(/|per|a|an)?\s*{_DEVICE}(?=\W)|(?<=\W)(usd|dollars?)|per|/|-"),
-    }
-)  # fmt: skip
-"""Every kind of quantity that a claim may state, by name."""
 
 _TEN = r"\s*(?:[eE][+-]?\d+|[x×*·]\s*10\s*(?:\^|\*\*)\s*[+-]?\d+)"
 _NUMBER = rf"[+-]?(?:\d{{1,3}}(?:,\d{{3}})+(?:\.\d*)?|\d+(?:_\d{{3}})*(?:\.\d*)?|\.\d+)(?:{_TEN})?"
@@ -215,7 +117,10 @@ def intensity(value: Any) -> Stated:
     text = _plain(value)
     match = re.fullmatch(rf"({_NUMBER})\s*(.*?)\s*(?:/|\bper\b)\s*([A-Za-z]+)", text) if len(text) < _LONGEST else None
     if match:
-        mass, energy = _scale(match[2], KINDS["mass"]), _ENERGY.get(match[3]) or _ENERGY.get(_cased(match[3], _ENERGY))
+        mass, energy = (
+            _scale(match[2], KINDS["mass"]),
+            ENERGY_UNITS.get(match[3]) or ENERGY_UNITS.get(_cased(match[3], ENERGY_UNITS)),
+        )
         if mass and energy:
             return Stated(_number(match[1]) * mass / energy, _rounding(match[1], 0.0, None), str(value).strip())
     elif re.fullmatch(_NUMBER, text) and _number(text) <= 3:
@@ -258,7 +163,7 @@ def _scale(rest: str, form: Kind) -> float | None:
     """Return how much one of the written unit is in SI; None where it is no unit of this kind."""
     text = rest
     if form.strip:
-        text = re.sub(rf"\s*(?:/|\b(?:per|a|an|each)\b)\s*{_ONE}", "", rest, flags=re.IGNORECASE)
+        text = re.sub(rf"\s*(?:/|\b(?:per|a|an|each)\b)\s*{ONE_DEVICE}", "", rest, flags=re.IGNORECASE)
         text = re.sub(rf"(?<![A-Za-z0-9]){form.strip}(?![A-Za-z0-9])", " ", text, flags=re.IGNORECASE)
         text = re.sub(rf"{form.strip}$", " ", text, flags=re.IGNORECASE) if form is KINDS["mass"] else text
     text = re.sub(r"\s+", " ", text).strip(" -·./") if form.strip else text.strip()
@@ -270,10 +175,10 @@ def _unit(text: str, form: Kind) -> float | None:
         return None if form.bare is None else form.units[form.bare]
     if text in form.units and (text or form.bare is not None):
         return form.units[text]
-    for prefix in sorted(_SCALES, key=len, reverse=True):
+    for prefix in sorted(SCALES, key=len, reverse=True):
         rest = text.removeprefix(prefix).strip(" -") if prefix and text.startswith(prefix) else None
         if rest is not None and (rest in form.units or (not rest and form.bare is not None)):
-            return _SCALES[prefix] * form.units[rest or str(form.bare)]
+            return SCALES[prefix] * form.units[rest or str(form.bare)]
     cased = _cased(text, form.units)
     return form.units.get(cased) if cased else None
 
