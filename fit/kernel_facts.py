@@ -55,6 +55,9 @@ class Stated:
 
 
 MAXTEXT = "AI-Hypercomputer/maxtext README (v5e, v5p, v6e tables)"
+FA2 = "Dao 2023, arXiv 2307.08691 (FlashAttention-2)"
+FA3 = "Shah et al. 2024, arXiv 2407.08608 (FlashAttention-3), figure 5"
+FA4 = "Together AI, FlashAttention-4, 2026-03-05"
 STATED = (
     Stated(ANY, ANY, "time_scale", 1.0, 0.12, "", "no residual factor fitted to operators"),
     Stated(
@@ -66,6 +69,9 @@ STATED = (
         "",
         "none on 16 isolated nodes; a shared cluster starts later",
     ),
+    Stated(ANY, ANY, "attention_legacy", 1.0, 0.0, FA2, "its kernels are those of Ampere"),
+    Stated("family:nvidia-hopper", ANY, "attention_legacy", 0.58, 0.1, FA3, "370 TFLOP/s beside 646, heads of 128"),
+    Stated("family:nvidia-blackwell-dc", ANY, "attention_legacy", 0.4, 0.2, FA4, "2.7 x faster than Triton's kernel"),
     Stated("L4", ANY, "gemm_efficiency", 0.42, 0.25, "", "T4's 16-bit value, moved as L4 to T4 in fp32"),
     Stated("family:amd-cdna", ANY, "gemm_efficiency", 0.6, 0.2, "", "as MI300X, MI325X and MI355X"),
     Stated(

@@ -41,19 +41,35 @@ Rows = NDArray[np.bool_]
 
 # field: (unit, start shared by all stacks, sd of the shared log factor, sd of a stack's own)
 STACK_FIELDS: dict[str, tuple[str, float, float, float]] = {
-    "time_scale": ("1", 1.05, 0.10, 0.20),
+    "time_scale": ("1", 1.2, 0.30, 0.20),
     "layer_host_s": ("s", 1.5e-3, 0.7, 0.7),
-    "moe_host_s": ("s", 3e-3, 0.7, 0.5),
+    "moe_host_s": ("s", 2e-3, 0.7, 0.5),
+    "expert_host_s": ("s", 2e-4, 0.7, 0.5),
     "step_host_s": ("s", 0.02, 0.7, 0.5),
     "doubling_loss": ("1", 0.01, 0.5, 0.3),
     "vocab_exposed": ("1", 0.5, 0.3, 0.0),
     "loss_bytes": ("byte", 16.0, 0.3, 0.0),
     "pointwise_passes": ("1", 12.0, 0.3, 0.5),
+    "adapter_passes": ("1", 8.0, 0.5, 1.0),
     "tp_exposed": ("1", 0.7, 0.3, 0.6),
     "dp_exposed": ("1", 0.15, 0.5, 0.5),
     "ep_exposed": ("1", 0.7, 0.4, 0.4),
     "pp_exposed": ("1", 0.6, 0.4, 0.0),
 }
+FLASH = "Shah et al. 2024, arXiv 2407.08608: FlashAttention-2 does not use what Hopper added"
+CUDNN = "docs.nvidia.com/deeplearning/transformer-engine: fused attention of cuDNN"
+TRITON = "github.com/mosaicml/llm-foundry scripts/train/benchmarking/submit_benchmarks.py: attn_impl triton"
+DAO = "Dao 2023, arXiv 2307.08691: 1.3 to 2.5 x faster than Triton's FlashAttention, 2 x than the first"
+
+# stack, quantity, value, source: stated, not fitted
+STATED: tuple[tuple[str, str, float, str], ...] = (
+    ("any", "attention_native", 0.0, FLASH),
+    ("megatron-core", "attention_native", 1.0, CUDNN),
+    ("maxtext", "attention_native", 1.0, CUDNN),
+    ("paxml", "attention_native", 1.0, CUDNN),
+    ("any", "attention_share", 1.0, DAO),
+    ("llm-foundry", "attention_share", 0.6, f"{TRITON}; {DAO}"),
+)
 FAMILY_SD, CHIP_SD, NARROW_SD, CONGESTION = 0.2, 0.07, 0.2, ("nic_congestion", 0.2, 0.7)
 
 
@@ -171,6 +187,8 @@ def stack_table(data: Frame, parts: list[Factor], theta: Array, sds: Array, wide
         base = 0.0 if part.entity == "any" else shared[part.field]
         width = wide[part.entity] if part.field == "time_scale" else sd
         yield _line(part.entity, "any", part.field, start * np.exp(base + value), unit, width, data, part.rows)
+    for entity, quantity, stated, source in STATED:
+        yield [entity, "any", quantity, f"{stated:g}", "1", "0", "0", "0", source, "", CHECKED, ""]
 
 
 def chip_table(data: Frame, parts: list[Factor], theta: Array, sds: Array) -> Iterable[Line]:

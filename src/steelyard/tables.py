@@ -127,6 +127,9 @@ class Kernels:
     attention_efficiency: Share  # of the 16-bit peak, fused kernel, long sequences and wide heads
     attention_half_tokens: Count  # sequence length at which half of it is reached
     attention_half_dim: Count  # head width at which half of it is reached
+    attention_legacy: (
+        Share  # of the fused rate, with kernels written for an older generation (FlashAttention-2 on Hopper)
+    )
     unfused_efficiency: Share  # of the 16-bit peak, attention as two batched products
     memory_efficiency: Share  # of the memory bandwidth, element-wise kernels
     link_efficiency: Share  # of the in-domain link, large messages
@@ -152,11 +155,15 @@ class Stack:
     time_scale: Share  # residual factor on the whole step (1: none)
     layer_host_s: Seconds  # host time to launch one block's forward and backward
     moe_host_s: Seconds  # the same on top, for a block with routed experts: routing, permutation, many products
+    expert_host_s: Seconds  # the same, for each expert that a rank holds: its products are launched one by one
     step_host_s: Seconds  # host time of one optimizer step: data, logging, zeroing
     doubling_loss: Share  # of the step, lost at each doubling of the domains: stragglers, congestion
     vocab_exposed: Share  # of the last stage's vocabulary work that the pipeline's other stages wait for
     loss_bytes: Bytes  # one logit moved through memory by the loss, forward and backward
     pointwise_passes: Count  # times the hidden state crosses memory in a block's forward
+    adapter_passes: Count  # times the input of an adapted product crosses memory in a forward, for the adapter (LoRA)
+    attention_native: Share  # 1: fused attention uses kernels of the chip's own generation (cuDNN, FlashAttention-3)
+    attention_share: Share  # of the rate of FlashAttention-2, with fused kernels before it
     tp_exposed: Share  # of tensor-parallel traffic that compute does not hide
     dp_exposed: Share  # of data-parallel traffic that compute cannot hide
     ep_exposed: Share  # of expert all-to-alls that compute does not hide

@@ -11,6 +11,7 @@ from steelyard.step.collectives import (
     all_gather_s,
     all_reduce_s,
     all_to_all_s,
+    dispatch_s,
     group_bytes_per_s,
     hierarchical_all_gather_s,
     hierarchical_all_reduce_s,
@@ -135,3 +136,21 @@ def test_two_ranks_reach_three_quarters_of_eight() -> None:
 def test_a_message_between_two_ranks() -> None:
     assert send_s(0.0, 50e9, 1e-5) == 1e-5
     assert send_s(50e9, 50e9, 0.0) == 1
+
+
+@given(payload=payloads, copies=st.integers(1, 16), local=st.sampled_from([1.0, 4.0, 8.0]), hop=hops)
+def test_tokens_to_the_experts_of_one_domain_are_an_all_to_all_of_their_copies(
+    payload: float, copies: int, local: float, hop: float
+) -> None:
+    inside = dispatch_s(payload, local, 1.0, 350e9, 50e9, hop, hop, copies)
+    assert inside == pytest.approx(hierarchical_all_to_all_s(payload * copies, local, 1.0, 350e9, 50e9, hop, hop))
+
+
+@given(payload=payloads, copies=st.integers(2, 16), local=st.sampled_from([1.0, 4.0, 8.0]), domains=counts)
+def test_a_token_crosses_the_network_once_a_domain(payload: float, copies: int, local: float, domains: float) -> None:
+    slow = 1e9  # the network binds
+    merged = dispatch_s(payload, local, domains, 1e15, slow, 0.0, 0.0, copies)
+    assert merged < hierarchical_all_to_all_s(payload * copies, local, domains, 1e15, slow, 0.0, 0.0)
+    assert merged <= payload * (domains - 1) / slow * (1 + 1e-9)
+    one = dispatch_s(payload, local, domains, 1e15, slow, 0.0, 0.0, 1)
+    assert one == pytest.approx(hierarchical_all_to_all_s(payload, local, domains, 1e15, slow, 0.0, 0.0))

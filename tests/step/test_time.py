@@ -32,6 +32,7 @@ KERNELS = filled(
     attention_efficiency=0.7,
     attention_half_tokens=300.0,
     attention_half_dim=20.0,
+    attention_legacy=0.58,
     unfused_efficiency=0.4,
     memory_efficiency=0.85,
     link_efficiency=0.78,
@@ -45,10 +46,14 @@ STACK = filled(
     time_scale=1.0,
     layer_host_s=1e-3,
     moe_host_s=2e-3,
+    expert_host_s=0.0,
     step_host_s=0.02,
     vocab_exposed=0.5,
     pointwise_passes=12.0,
+    adapter_passes=8.0,
     loss_bytes=16.0,
+    attention_native=1.0,
+    attention_share=1.0,
     tp_exposed=0.9,
     dp_exposed=0.1,
     ep_exposed=0.7,
@@ -117,3 +122,28 @@ def test_an_unknown_network_matters_only_outside_one_domain() -> None:
     hidden = replace(A100, nic_bytes_per_s=np.nan)
     assert np.isfinite(step(GPT_175B, layout(GPT_175B, tp=8.0), hidden).total_s)
     assert np.isnan(step(GPT_175B, layout(GPT_175B, tp=8.0, dp=2.0), hidden).total_s)
+
+
+def test_attention_kernels_of_an_older_generation_are_slower_by_their_share() -> None:
+    placed = layout(GPT_175B, tp=8.0, pp=8.0, dp=4.0)
+    native, legacy = (step(GPT_175B, placed, stack=replace(STACK, attention_native=one)) for one in (1.0, 0.0))
+    assert native.attention_s / legacy.attention_s == pytest.approx(KERNELS.attention_legacy)
+    first = step(GPT_175B, placed, stack=replace(STACK, attention_share=0.5))
+    assert first.attention_s == pytest.approx(2 * native.attention_s)
+
+
+def test_adapters_cost_memory_passes_of_their_inputs() -> None:
+    placed = layout(GPT_175B, tp=8.0, pp=8.0, dp=4.0)
+    tuned = replace(GPT_175B, trainable_share=0.001)
+    adapted = replace(tuned, adapted_inputs=2 * 12288.0)
+    assert step(adapted, placed).pointwise_s > step(tuned, placed).pointwise_s
+    assert step(adapted, placed, stack=replace(STACK, adapter_passes=0.0)).total_s == step(tuned, placed).total_s
+
+
+def test_experts_held_by_a_rank_are_launched_one_by_one() -> None:
+    arch = replace(gpt(4, 256, 4), experts=64.0, top_k=2.0, moe_layers=4.0, moe_ffn=256.0, shared_ffn=0.0)
+    job = pretraining(arch, 128, 64)
+    slow = replace(STACK, expert_host_s=1e-3)
+    hosts = [float(step(job, layout(job, ep=ep, dp=8.0), stack=slow).host_s) for ep in (1.0, 2.0, 8.0)]
+    assert hosts[0] > hosts[1] > hosts[2]
+    assert hosts[0] - hosts[1] == pytest.approx(32 * 1e-3 * 4 * layout(job, dp=8.0).micro_batches, rel=0.05)

@@ -2,13 +2,14 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
 from steelyard.step.collectives import (
+    dispatch_s,
     hierarchical_all_gather_s,
     hierarchical_all_reduce_s,
-    hierarchical_all_to_all_s,
     send_s,
 )
 from steelyard.step.placement import ranks_in_domain
@@ -68,7 +69,7 @@ def traffic(job: Job, layout: Layout, machine: Machine, kernels: Kernels, stack:
     return Traffic(
         tp_s=_over(hierarchical_all_reduce_s, hidden, layout.tp, ranks_in_domain(layout.tp, 1, domain), lines),
         cp_s=(layout.cp - 1) * send_s(keys_values, _narrow(layout.tp * layout.cp, domain, lines), lines.link_hop_s),
-        ep_s=_experts_s(split * arch.top_k, layout, domain, lines),
+        ep_s=_experts_s(split, arch.top_k, layout, domain, lines),
         pp_s=np.where(layout.pp > 1, send_s(split, crossing, lines.nic_hop_s), 0.0),
         reduce_s=reduce_s,
         gather_s=gather_s,
@@ -98,10 +99,10 @@ def _over(exchange: Exchange, payload: Bytes, ranks: Count, local: Count, lines:
     )
 
 
-def _experts_s(payload: Bytes, layout: Layout, domain: Count, lines: Wires) -> Seconds:
+def _experts_s(payload: Bytes, copies: Count, layout: Layout, domain: Count, lines: Wires) -> Seconds:
     if np.all(layout.ep == 1):
         return np.float64(0)
-    return _over(hierarchical_all_to_all_s, payload, layout.ep, ranks_in_domain(layout.ep, 1, domain), lines)
+    return _over(partial(dispatch_s, copies=copies), payload, layout.ep, ranks_in_domain(layout.ep, 1, domain), lines)
 
 
 def _narrow(span: Count, domain: Count, lines: Wires) -> BytesPerSecond:

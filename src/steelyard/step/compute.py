@@ -36,7 +36,7 @@ def forward(job: Job, workload: Workload, layout: Layout, machine: Machine, kern
             products = products + _experts_s(job, one, tokens, layout, machine, kernels)
     return Forward(
         gemm_s=products,
-        attention_s=_attention_s(job, workload, layout, machine, kernels),
+        attention_s=_attention_s(job, workload, layout, machine, kernels, stack),
         pointwise_s=_pointwise_s(job, tokens, layout, machine, kernels, stack),
         vocab_s=_vocab_s(job, workload, tokens, layout, machine, kernels),
         loss_s=_loss_s(job, workload, tokens, layout, machine, kernels, stack),
@@ -87,9 +87,13 @@ def _experts_s(job: Job, one: Operator, tokens: Count, layout: Layout, machine: 
     return one.blocks * (kernels.gemm_launch_s + local * each)
 
 
-def _attention_s(job: Job, workload: Workload, layout: Layout, machine: Machine, kernels: Kernels) -> Seconds:
+def _attention_s(
+    job: Job, workload: Workload, layout: Layout, machine: Machine, kernels: Kernels, stack: Stack
+) -> Seconds:
     """Scores and values of all attention blocks, fused or as two batched products with a softmax between."""
     arch = job.architecture
+    generation = kernels.attention_legacy + (1 - kernels.attention_legacy) * stack.attention_native
+    generation = generation * stack.attention_share
     share = layout.micro_batch / (layout.tp * layout.cp)
     flop = workload.attention_flop * share
     fused = attention_s(
@@ -97,7 +101,7 @@ def _attention_s(job: Job, workload: Workload, layout: Layout, machine: Machine,
         job.sequence_tokens / layout.cp,  # around the ring, one stretch of keys at a time
         arch.head_dim,
         machine.peak16_flop_per_s,
-        kernels.attention_efficiency,
+        kernels.attention_efficiency * generation,
         kernels.attention_half_tokens,
         kernels.attention_half_dim,
     )
@@ -124,8 +128,11 @@ def _pointwise_s(job: Job, tokens: Count, layout: Layout, machine: Machine, kern
     routed = (arch.top_k * arch.moe_ffn + arch.shared_ffn) * (1 - dense_share)
     replicated = np.where(layout.sp, layout.tp, 1)
     hidden = (stack.pointwise_passes + 4 * arch.top_k * (1 - dense_share)) * arch.hidden / replicated
+    adapters = stack.adapter_passes * job.adapted_inputs / layout.tp
     inside = (width * (arch.ffn * dense_share + routed) + 2 * (arch.heads + arch.kv_heads) * arch.head_dim) / layout.tp
-    moved = (hidden + inside) * job.element_bytes + _cast_bytes(job, hidden / np.maximum(stack.pointwise_passes, 1))
+    moved = (hidden + inside + adapters) * job.element_bytes + _cast_bytes(
+        job, hidden / np.maximum(stack.pointwise_passes, 1)
+    )
     return pointwise_s(arch.layers * tokens * moved, machine.memory_bytes_per_s, kernels.memory_efficiency)
 
 

@@ -73,7 +73,8 @@ def _tick(job: Job, layout: Layout, once: Forward, moved: Traffic, stack: Stack)
     vocab = (once.vocab_s * (1 + trained) + once.loss_s) * np.where(layout.pp > 1, stack.vocab_exposed, 1.0)
     busy = gemm + attention + pointwise + recompute + vocab
     moe = arch.moe_layers / arch.layers * np.where(layout.ep > 1, 0.5, 0.0)
-    launch_s = stack.layer_host_s + stack.moe_host_s * arch.moe_layers / arch.layers
+    routed_s = stack.moe_host_s + stack.expert_host_s * arch.experts / layout.ep
+    launch_s = stack.layer_host_s + routed_s * arch.moe_layers / arch.layers
     exchanges = (4 + 2 * full) * layout.stage_layers
     return Tick(
         gemm_s=gemm,

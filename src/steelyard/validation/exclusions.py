@@ -63,7 +63,7 @@ def excluded(case: Case, metric: str) -> str:
         return f"background only (use={case.use})"
     for rule in exclusions():
         named = rule.id == case.id if rule.id else rule.group == case.group
-        low = rule.mfu_below == float("inf") or case.mfu < rule.mfu_below
+        low = rule.mfu_below == float("inf") or not case.mfu >= rule.mfu_below  # blank: it rounds to 0
         if named and low and rule.metric in (metric, "all"):
             return rule.reason
     return ""

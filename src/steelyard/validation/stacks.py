@@ -9,6 +9,11 @@ from pathlib import Path
 from steelyard.catalog.load import DATA
 from steelyard.validation.case import Case
 
+NATIVE = re.compile(r"flash_?att\w*_?3|\bfa3\b|cudnn|transformer ?engine|\bte\b")
+FLASH_2 = "2023-07"
+LEGACY = re.compile(r"flash_?att\w*_?2|\bfa2\b|\btriton\b")
+"""Attention kernels of Hopper's and later generations, and older ones, as rows name them."""
+
 
 @dataclass(frozen=True, slots=True)
 class StackRule:
@@ -46,16 +51,25 @@ def said(case: Case) -> dict[str, float]:
     """Return the constants of `tables.Stack` that a row or its framework states otherwise than its stack.
 
     A loss computed in chunks (Liger; prime-rl's RL trainer never forms whole logits) or on 16-bit logits with an fp32
-    copy (fused cross-entropy); gradients kept in 16 bits.
+    copy (fused cross-entropy); gradients kept in 16 bits; the attention kernel that a row names, and before July 2023
+    the first FlashAttention (half the rate of the second to 0.77 of it: Dao 2023, arXiv 2307.08691).
 
     >>> from steelyard.validation.read import blank
     >>> said(blank(stack="LLaMA-Factory + Liger")), said(blank(stack="NeMo 25.04"))
     ({'fused_loss': 1.0}, {'grad_bytes': 2.0})
+    >>> said(blank(note="flash_attention_2")), said(blank(note="kernels: TE + DeepEP"))
+    ({'attention_native': 0.0}, {'attention_native': 1.0})
     """
     text = f"{case.stack} {case.note}".lower()
     found = {"fused_loss": 1.0} if "liger" in text or "rl trainer" in text else {}
     if "fused cross-entropy" in text:
         found["logit_bytes"] = 6.0
+    if NATIVE.search(text):
+        found["attention_native"] = 1.0
+    elif LEGACY.search(text):
+        found["attention_native"] = 0.0
+    elif case.date and case.date < FLASH_2:
+        found["attention_share"] = 0.6
     gradients = rule(case.stack, case.date).grad_bytes
     return found | ({"grad_bytes": gradients} if gradients else {})
 
