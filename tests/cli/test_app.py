@@ -3,7 +3,6 @@
 import os
 import subprocess
 import sys
-import time
 
 import click
 import pytest
@@ -100,15 +99,10 @@ def test_a_closed_pipe_is_no_traceback() -> None:
     assert done.stderr == ""
 
 
-def test_help_starts_quickly() -> None:
-    """At most 150 ms over a bare interpreter, the best of five: a machine under load is slow at both."""
-
-    def fastest(*words: str) -> float:
-        times = []
-        for _ in range(5):
-            start = time.perf_counter()
-            subprocess.run([sys.executable, *words], check=True, capture_output=True)
-            times.append(time.perf_counter() - start)
-        return min(times)
-
-    assert fastest("-m", "steelyard.cli", "--help") - fastest("-c", "pass") < 0.15
+def test_help_imports_nothing_heavy() -> None:
+    """What makes `--help` slow is what it imports; its milliseconds are in benchmarks/, where they belong."""
+    heavy = ("numpy", "pydantic", "yaml", "rich", "steelyard.search", "steelyard.pipeline", "steelyard.catalog")
+    code = "import sys; from steelyard.cli import main\ntry: main(['--help'])\nexcept SystemExit: pass\n"
+    code += f"print([name for name in {heavy!r} if name in sys.modules], file=sys.stderr)"
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert done.stderr.strip() == "[]"
