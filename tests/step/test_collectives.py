@@ -11,7 +11,6 @@ from steelyard.step.collectives import (
     all_gather_s,
     all_reduce_s,
     all_to_all_s,
-    dispatch_s,
     group_bytes_per_s,
     hierarchical_all_gather_s,
     hierarchical_all_reduce_s,
@@ -19,6 +18,7 @@ from steelyard.step.collectives import (
     reduce_scatter_s,
     send_s,
 )
+from steelyard.step.experts import dispatch_s
 
 FLAT = (all_reduce_s, all_gather_s, reduce_scatter_s, all_to_all_s)
 PAIRS = (

@@ -35,7 +35,7 @@ TIME: Final = (
     ("host_s", "waiting for launches", "step.time.time"),
     ("tp_s", "tensor-parallel traffic", "step.collectives.hierarchical_all_reduce_s"),
     ("cp_s", "context-parallel traffic", "step.collectives.send_s"),
-    ("ep_s", "expert traffic", "step.collectives.dispatch_s"),
+    ("ep_s", "expert traffic", "step.experts.dispatch_s"),
     ("pp_s", "stage-to-stage traffic", "step.collectives.send_s"),
     ("bubble_s", "pipeline bubble", "step.time.time"),
     ("dp_s", "gradient and parameter traffic", "step.collectives.hierarchical_all_gather_s"),

@@ -7,11 +7,11 @@ from functools import partial
 import numpy as np
 
 from steelyard.step.collectives import (
-    dispatch_s,
     hierarchical_all_gather_s,
     hierarchical_all_reduce_s,
     send_s,
 )
+from steelyard.step.experts import dispatch_s
 from steelyard.step.placement import ranks_in_domain
 from steelyard.step.states import expert_ranks
 from steelyard.tables import Job, Kernels, Layout, Machine, Stack
