@@ -3,11 +3,13 @@
 import argparse
 from collections.abc import Callable
 
-from benchmarks import cold, predictions
+from benchmarks import cold, plans, predictions, published
 
 PARTS: dict[str, Callable[[], list[str]]] = {
     "predictions": predictions.lines,
     "cold": cold.lines,
+    "plans": plans.lines,
+    "published": published.lines,
 }
 
 

@@ -1,0 +1,69 @@
+"""The exact best layout beside a published one, under the rules of the published one: same devices, batch and techniques.
+
+GPT-3 175B on 64 A100-80GB in batches of 64: Korthikanti et al. 2022 (arXiv 2205.05198, Table 5) measured 13.75 s a step
+with the layout that Calculon ships as its execution of this model (calculon-ai/calculon@daaf46a,
+validation/gpt3-175B_seqsel.json): tensor and pipeline parallelism with interleaved stages, sequence parallelism,
+selective recomputation, no sharded optimizer, no offload. Calculon searches the same axes (`llm-optimal-execution`).
+"""
+
+import numpy as np
+
+from steelyard import catalog, pipeline
+from steelyard.catalog.policy import policy
+from steelyard.job import read_job, table
+from steelyard.layout import parse, text_of
+from steelyard.search.explore import explore
+from steelyard.search.inputs import chip_of, tools_for
+from steelyard.search.job import ENGINE
+from steelyard.search.points import single
+from steelyard.search.reduce import NOWHERE
+from steelyard.search.world import Chip, Deal, Limits, Place, Tool, World
+from steelyard.step import memory
+from steelyard.tables import Job, Layout
+from steelyard.workload import workload
+
+PUBLISHED = "tp=8,pp=8,vpp=3,dp=1,mbs=1,recompute=selective"
+MEASURED_S = 13.75
+DEVICES = 64
+SHARDED = {"as published, optimizer not sharded": (0,), "optimizer sharded too": (0, 1)}
+
+
+def lines() -> list[str]:
+    """Compare, without and with the sharded optimizer that Calculon's search may choose."""
+    job, chip, tool = case()
+    theirs = parse(PUBLISHED, job, DEVICES, 8, chip.machine.nic_bytes_per_s, tool.capability)
+    found = [f"published: {text_of(theirs)}: {step_s(job, theirs, chip, tool):.2f} s, measured {MEASURED_S:.2f} s"]
+    for rules, zero in SHARDED.items():
+        ours, considered = best(job, chip, tool, zero)
+        seconds = step_s(job, ours, chip, tool)
+        ratio = seconds / step_s(job, theirs, chip, tool)
+        gib = float(memory(job, ours, chip.machine, tool.stack).device_bytes) / 2**30
+        found.append(
+            f"exact best, {rules}: {text_of(ours)}: {seconds:.2f} s, {ratio:.3f} of the published one's, "
+            f"{gib:.0f} of {chip.machine.memory_bytes / 2**30:.0f} GiB, of {considered:,} layouts"
+        )
+    return found
+
+
+def case() -> tuple[Job, Chip, Tool]:
+    """Return the job, the chip and the stack of the published run."""
+    facts = catalog.load()
+    spec = read_job("gpt3-175b", tokens="300B", sequence="2048", global_batch="64", precision="fp16")
+    chip = chip_of(facts.system("A100-80GB-SXM"), spec.precision, facts)
+    tools, _ = tools_for([chip.vendor], "megatron-lm", facts)
+    return table(spec), chip, tools[0]
+
+
+def best(job: Job, chip: Chip, tool: Tool, zero: tuple[int, ...]) -> tuple[Layout, int]:
+    """Return the fastest layout that fits, and how many were weighed."""
+    deal = Deal("", "", "", chip=0, place=0, policy=0, unit=1, most=DEVICES, purchase="", usd_per_device_s=1.0)
+    operated = policy("on-demand")
+    whole = World((chip,), (tool,), (Place("", NOWHERE),), (operated,), ({},), (deal,), {chip.vendor: (0,)})
+    found = explore(job, whole, Limits(devices=DEVICES, layout={"zero": zero, "offload": (0,)}), ENGINE)
+    row = int(found.front[np.argmin(found.market.points[found.front, 0])])
+    return single(found.market.layouts, row), found.tally.considered
+
+
+def step_s(job: Job, layout: Layout, chip: Chip, tool: Tool) -> float:
+    """Return the predicted seconds of one step."""
+    return float(pipeline.time(job, workload(job), layout, chip.machine, chip.kernels, tool.stack).total_s)
