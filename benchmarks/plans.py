@@ -7,7 +7,10 @@ import sys
 import time
 from pathlib import Path
 
+from click.testing import CliRunner
+
 from benchmarks.cold import STEELYARD, TIMES
+from steelyard.cli.app import app
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 ONE = ("llama-3-8b", "--task", "qlora", "--tokens", "10M", "--sequence", "4096", "--devices", "1")
@@ -57,10 +60,6 @@ def again(words: tuple[str, ...]) -> float:
 
 def warm(words: list[str]) -> float:
     """Make a plan, then return the seconds of the fastest of some repetitions."""
-    from click.testing import CliRunner
-
-    from steelyard.cli.app import app
-
     best = float("inf")
     for _ in range(TIMES):
         start = time.perf_counter()

@@ -1,4 +1,4 @@
-"""The exact best layout beside a published one, under the rules of the published one: same devices, batch and techniques.
+"""The exact best layout beside a published one, under its rules: the same devices, batch and techniques.
 
 GPT-3 175B on 64 A100-80GB in batches of 64: Korthikanti et al. 2022 (arXiv 2205.05198, Table 5) measured 13.75 s a step
 with the layout that Calculon ships as its execution of this model (calculon-ai/calculon@daaf46a,

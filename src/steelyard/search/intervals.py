@@ -71,9 +71,18 @@ def intervals(setting: Setting, engine: Engine, carbon: str, draws: int = DRAWS)
 
 
 def ends(values: Array) -> Array:
-    """Return the ends of the interval of each column of draws."""
-    found: Array = np.percentile(values, [LOW, HIGH], axis=0)
-    return found
+    """Return the ends of the interval of each column of draws: percentiles, NaN where a draw is unknown.
+
+    >>> ends(np.array([[0.0, 1.0], [10.0, np.nan], [20.0, 2.0]]))
+    array([[ 1., nan],
+           [19., nan]])
+    """
+    ordered, last = np.sort(values, axis=0), values.shape[0] - 1
+    place = np.array([LOW, HIGH]) / 100 * last
+    before = np.minimum(place.astype(np.intp), max(last - 1, 0))
+    share = (place - before).reshape(-1, *[1] * (values.ndim - 1))
+    found: Array = ordered[before] * (1 - share) + ordered[np.minimum(before + 1, last)] * share
+    return np.where(np.isnan(ordered[-1]), np.nan, found)
 
 
 def drawn(settings: Sequence[Setting], engine: Engine, carbon: str, draws: int = DRAWS) -> Array:

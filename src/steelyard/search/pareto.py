@@ -8,6 +8,9 @@ from numpy.typing import NDArray
 Points = NDArray[np.float64]
 Rows = NDArray[np.intp]
 
+FEW = 64
+"""Rows that are compared pair by pair faster than they are sorted."""
+
 
 def frontier(points: Points) -> Rows:
     """Return the rows that no other row dominates, in their order; of equal rows the first.
@@ -15,22 +18,24 @@ def frontier(points: Points) -> Rows:
     A row dominates another if it is nowhere larger and somewhere smaller. NaN is unknown and counts as infinite: what
     is unknown never wins an objective.
 
-    The rows are sorted by their sum of ranks, so that a row can only be dominated by one before it; each survivor in
-    turn strikes out all that it dominates. Exact, O(frontier x rows).
+    A few rows are compared pair by pair. Many are sorted by their sum of ranks, so that a row can only be dominated by
+    one before it; each survivor in turn strikes out all that it dominates. Exact, O(frontier x rows).
 
     >>> frontier(np.array([[1.0, 4.0], [2.0, 2.0], [3.0, 3.0], [4.0, 1.0], [1.0, 4.0]]))
     array([0, 1, 3])
     """
     known = np.where(np.isnan(points), np.inf, points)
+    if known.shape[0] <= FEW:
+        return _undominated(known)
     order = np.lexsort(known.T)  # stable: of equal rows the first is the first
     order = order[np.r_[True, (known[order[1:]] != known[order[:-1]]).any(axis=1)]] if order.size else order
     left = order[np.argsort(np.sum([_ranks(column) for column in known[order].T], axis=0), kind="stable")]
     kept: list[int] = []
+    columns = np.ascontiguousarray(known[left].T)
     while left.size:
-        first = left[0]
-        kept.append(int(first))
-        rest = left[1:]
-        left = rest[np.any(known[rest] < known[first], axis=1)]
+        kept.append(int(left[0]))
+        ahead = (columns < columns[:, :1]).any(axis=0)  # of the first somewhere; itself is not
+        left, columns = left[ahead], columns[:, ahead]
     return np.array(sorted(kept), dtype=np.intp)
 
 
@@ -92,6 +97,15 @@ def knee(points: Points) -> int:
     if not usable.any():
         return 0
     return int(np.argmin((scaled[:, usable] ** 2).sum(axis=1)))
+
+
+def _undominated(points: Points) -> Rows:
+    """Return the rows that no other dominates, and of equal ones the first, by comparing every pair."""
+    nowhere_above = np.all(points[:, None] <= points, axis=2)
+    earlier = np.arange(points.shape[0])
+    equal_and_first = nowhere_above.T & (earlier[:, None] < earlier)
+    beats = nowhere_above & (~nowhere_above.T | equal_and_first)
+    return np.flatnonzero(~beats.any(axis=0))
 
 
 def _keys(group: NDArray[Any], value: Points) -> tuple[Rows, Rows]:

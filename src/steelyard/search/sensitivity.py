@@ -23,6 +23,7 @@ from steelyard.search.moves import FIELDS, LIMITS, Move, inputs, owners
 from steelyard.search.pareto import Points, Rows, frontier
 from steelyard.search.points import dot, named, of_layout
 from steelyard.search.reduce import Survivors, deal_figures, deal_groups
+from steelyard.search.shared import cores, shared
 from steelyard.search.words import name, value
 from steelyard.tables import join, take
 
@@ -31,9 +32,6 @@ STEP = 0.1
 
 PIVOTS = 8
 """Rows of the frontier that rule out most others before the frontier is taken anew."""
-
-FEW = 100
-"""Rows up to which comparing all pairs is the fastest."""
 
 TABLES = ("machine", "kernels", "stack", "policy", "site", "offer")
 PRICE, POWER, PUE, CARBON = 0, 1, -2, -1
@@ -52,15 +50,25 @@ def shifts(case: Case, least: Mapping[str, int], rivals: Sequence[int]) -> tuple
     """Return every change of a winner when one of the inputs behind points and rivals moves, and all that was moved."""
     keys = inputs(case, [*least.values(), *rivals])
     moves = [Move(*key, change) for key in keys for change in (STEP, -STEP)]
-    wide = Wide.of(case, moves)
-    found = []
-    for move, rows, figures in wide.figures(moves):
-        decided = wide.decided(move, rows, figures)
-        changed = [label for label, row in least.items() if _other(case, row, decided, label)]
-        found += [_shift(case, label, move, decided) for label in changed]
+    wide, helped = Wide.of(case, moves), cores()
+    parts = [range(first, len(moves), helped) for first in range(min(helped, len(moves)))]
+    changes = shared(lambda places: _changes(wide, least, [(place, moves[place]) for place in places]), parts, helped)
+    found = [change for _, some in changes for change in some]
     order = {label: place for place, label in enumerate(least)}
+    found.sort(key=lambda change: (order[change[1].label], change[0]))
     names = dict.fromkeys(move.name for move in moves)
-    return tuple(sorted(found, key=lambda one: order[one.label])), tuple(names)
+    return tuple(shift for _, shift in found), tuple(names)
+
+
+def _changes(wide: "Wide", least: Mapping[str, int], some: Sequence[tuple[int, Move]]) -> list[tuple[int, Shift]]:
+    """Return what some moves change, each with the move's place."""
+    found = []
+    moved = wide.figures([move for _, move in some])
+    for (place, _), (move, rows, figures) in zip(some, moved, strict=True):
+        decided = wide.decided(move, rows, figures)
+        changed = [label for label, row in least.items() if _other(wide.case, row, decided, label)]
+        found += [(place, _shift(wide.case, label, move, decided)) for label in changed]
+    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +157,7 @@ def _unbeaten(known: Points, front: Points) -> NDArray[np.bool_]:
 def _brought_back(case: Case, moves: Sequence[Move]) -> Rows:
     """Return the deals that are dominated now and would not be after one of the moves."""
     figures, groups = deal_figures(case.world, case.limits.carbon), deal_groups(case.world)
-    now = {int(row) for rows in groups for row in rows[_kept(figures[rows])]}
+    now = {int(row) for rows in groups for row in rows[frontier(figures[rows])]}
     found: set[int] = set()
     for move in moves:
         if move.what in {"price", "PUE", "intensity"}:
@@ -157,19 +165,8 @@ def _brought_back(case: Case, moves: Sequence[Move]) -> Rows:
             after = _moved(figures, mine, move)
             for rows in groups:
                 if rows.size > 1 and mine[rows].any():
-                    found |= set(rows[_kept(after[rows])].tolist())
+                    found |= set(rows[frontier(after[rows])].tolist())
     return np.array(sorted(found - now), dtype=np.intp)
-
-
-def _kept(figures: Points) -> Rows:
-    """Return what `frontier` does, for few rows at once: all pairs are compared."""
-    if len(figures) > FEW:
-        return frontier(figures)
-    known = np.where(np.isnan(figures), np.inf, figures)
-    ahead = np.all(known[:, None] <= known, axis=2)
-    equal = ahead & ahead.T
-    beaten = (ahead & ~equal) | (equal & np.tri(len(known), k=-1, dtype=bool).T)
-    return np.flatnonzero(~beaten.any(axis=0))
 
 
 def _moved(figures: Points, mine: NDArray[np.bool_], move: Move) -> Points:
