@@ -81,7 +81,8 @@ def ends(values: Array) -> Array:
     place = np.array([LOW, HIGH]) / 100 * last
     before = np.minimum(place.astype(np.intp), max(last - 1, 0))
     share = (place - before).reshape(-1, *[1] * (values.ndim - 1))
-    found: Array = ordered[before] * (1 - share) + ordered[np.minimum(before + 1, last)] * share
+    low, high = ordered[before], ordered[np.minimum(before + 1, last)]
+    found: Array = np.where(share < 0.5, low + (high - low) * share, high - (high - low) * (1 - share))
     return np.where(np.isnan(ordered[-1]), np.nan, found)
 
 
