@@ -1,7 +1,7 @@
 """From a job and the catalog to the world that a search may choose from."""
 
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 
@@ -16,24 +16,14 @@ from steelyard.run import reclaims_per_s
 from steelyard.search.deals import Billing, band_log_sd, rented
 from steelyard.search.offers import allowed, check_conflicts, none_left
 from steelyard.search.own import deal_fields, own_of, owned, with_pue
+from steelyard.search.places import place_of, unplaced, without_pue
 from steelyard.search.world import Chip, Deal, Limits, Place, Tool, World
-from steelyard.tables import Kernels, Machine, Policy, Site
+from steelyard.tables import Kernels, Machine, Policy
 from steelyard.units import DAY_S
 
-EVERYWHERE = "world"
 MONTH_S = 30 * DAY_S
-UNPLACED = Site(*[math.nan] * 7)
 WIDTHS: Mapping[str, str] = {"bf16-pure": "bf16"}
 """Precisions of a job that run on another one's matrix units."""
-
-CARBON = {
-    "pue": "pue",
-    "location_gross": "location_gross_kg_per_j",
-    "location_net": "location_net_kg_per_j",
-    "market": "market_kg_per_j",
-    "marginal": "marginal_kg_per_j",
-}
-"""Quantities of a site that rival sources disagree on, and their fields of `tables.Site`."""
 
 
 @dataclass(slots=True)
@@ -62,7 +52,7 @@ class _Builder:
             system=system.id,
             provider=offer.provider,
             chip=self._chip(system),
-            place=self._place(offer.site),
+            place=self._place(offer.site, provider=offer.provider),
             policy=self._policy(offer, purchase),
             unit=offer.devices,
             most=max(most, offer.devices),
@@ -98,11 +88,11 @@ class _Builder:
             self.known["chip", system.id] = list(self.chips).index(key)
         return self.known["chip", system.id]
 
-    def _place(self, site: str, name: str = "", pue: float | None = None) -> int:
-        name = name or site
+    def _place(self, site: str, name: str = "", pue: float | None = None, provider: str = "") -> int:
+        name = name or site or f"somewhere of {provider}"
         if name not in self.places:
             self.known["place", name] = len(self.places)
-            self.places[name] = with_pue(place_of(site, self.catalog), pue)
+            self.places[name] = with_pue(place_of(site, self.catalog, provider), pue)
         return self.known["place", name]
 
     def _policy(self, offer: facts.Offer | None, purchase: str) -> int:
@@ -151,7 +141,8 @@ def world(spec: JobSpec, catalog: facts.Catalog, today: date | None = None) -> W
     rough = sorted({chip.accelerator for chip in chips if not chip.calibrated})
     if rough:
         notes.append(f"no kernels measured, those of any chip stand in (wide intervals): {', '.join(rough)}")
-    notes += _without_pue({site for deal in deals if (site := deal.site) or deal.purchase != "own"}, catalog)
+    notes += unplaced(builder.places.values())
+    notes += without_pue({site for deal in deals if (site := deal.site) or deal.purchase != "own"}, catalog)
     return World(
         chips=chips,
         tools=tools,
@@ -163,24 +154,6 @@ def world(spec: JobSpec, catalog: facts.Catalog, today: date | None = None) -> W
         notes=tuple(notes),
         layout_log_sd=layout_row().value,
     )
-
-
-def _without_pue(places: Collection[str], catalog: facts.Catalog) -> list[str]:
-    """Return a note on the providers whose PUE nobody publishes: a survey of all data centres stands in for it."""
-    values = _pue_anywhere(catalog)
-    found = {place: catalog.sites[place].facts.fact("pue") for place in places if place}
-    silent = {catalog.sites[place].provider for place, fact in found.items() if fact and fact.entity == EVERYWHERE}
-    silent |= {"offers without a site"} if "" in places else set()
-    if not silent:
-        return []
-    survey = f"{values[0]:g} (from {min(values):g} in new ones to {max(values):g})"
-    return [f"no PUE published, a survey of data centres stands in, {survey}: {', '.join(sorted(silent))}"]
-
-
-def _pue_anywhere(catalog: facts.Catalog) -> tuple[float, ...]:
-    """Return the surveyed PUEs that stand in where nobody publishes a site's own, the one to use first."""
-    rows = next(iter(catalog.sites.values())).facts.by_quantity["pue"]
-    return tuple(row.si for row in facts.preferred(tuple(row for row in rows if row.entity == EVERYWHERE)))
 
 
 def policy_of(spec: JobSpec, purchase: str) -> tuple[Policy, Mapping[str, float]]:
@@ -210,21 +183,6 @@ def machine_of(system: facts.System, precision: str, catalog: facts.Catalog) -> 
     """Return a system's numbers. A device that is alone in its domain sends nothing, so no link can slow it."""
     made = facts.machine(system, precision, catalog)
     return replace(made, link_bytes_per_s=math.inf) if system.domain_devices == 1 else made
-
-
-def place_of(site: str, catalog: facts.Catalog) -> Place:
-    """Return a site with the rival values that equally near places give; without one only a surveyed PUE is known."""
-    if not site:
-        values = _pue_anywhere(catalog)
-        return Place("", replace(UNPLACED, pue=values[0]), {"pue": values})
-    row = catalog.sites[site]
-    spread = {}
-    for quantity, name in CARBON.items():
-        chosen = row.facts.fact(quantity)
-        if chosen is not None:
-            near = [rival for rival in row.facts.rivals(quantity) if rival.used and _near(rival) == _near(chosen)]
-            spread[name] = (chosen.si, *(rival.si for rival in near))
-    return Place(site, facts.site(row), spread)
 
 
 def tools_for(
@@ -281,7 +239,3 @@ def width(precision: str) -> str:
     ('bf16', 'fp8')
     """
     return WIDTHS.get(precision, precision)
-
-
-def _near(fact: facts.Fact) -> int:
-    return fact.rank // 1000

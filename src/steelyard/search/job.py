@@ -18,8 +18,9 @@ from steelyard.search.batches import explored
 from steelyard.search.buying import Explore, beside, check_unsaved, mapping
 from steelyard.search.explain import waits
 from steelyard.search.explore import Found, explore
-from steelyard.search.inputs import chip_of, limits_of, place_of, policy_of, tools_for, world
+from steelyard.search.inputs import chip_of, limits_of, policy_of, tools_for, world
 from steelyard.search.intervals import Setting
+from steelyard.search.places import place_of
 from steelyard.search.points import judged, single, with_deal
 from steelyard.search.reduce import NOWHERE
 from steelyard.search.reply import Said, answer

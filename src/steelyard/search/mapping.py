@@ -75,6 +75,7 @@ def point_mapping(point: Point) -> dict[str, Any]:
         **billed(point.prediction.money, deal),
         **point.operation,
         "site": point.place.name,
+        "site_candidates": point.place.candidates,
         "binds": "; ".join(point.binds),
         "ties": [tie_mapping(tie) for tie in point.ties],
         "preferred_over": tie_mapping(point.preferred) if point.preferred else None,

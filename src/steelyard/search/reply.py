@@ -12,6 +12,7 @@ from steelyard.search.explore import Found
 from steelyard.search.market import OBJECTIVES, bounds_of, within
 from steelyard.search.order import contenders, groups, ties
 from steelyard.search.points import dot, dots, named, point
+from steelyard.search.premium import premium_text
 from steelyard.search.relax import relaxations, why
 from steelyard.search.rivals import losers, rivals
 from steelyard.search.sensitivity import shifts
@@ -67,7 +68,9 @@ def answer(
     passed = {label: better for label, row in least.items() if (better := simpler(case, row)) is not None}
     rows = recommended(case, least, passed)
     points = [_point(case, label, row, least[label], passed.get(label), day) for label, row in rows.items()]
-    made = replace(empty, points=tuple(points), frontier=dots(world, found.market, found.front))
+    dearer = premium_text({one.label: one for one in points}, limits.carbon)
+    notes = (*said.notes, *dearer)
+    made = replace(empty, points=tuple(points), frontier=dots(world, found.market, found.front), notes=notes)
     return _explained(made, case, least, rows) if explained else made
 
 

@@ -58,6 +58,8 @@ class Place:
     name: str
     site: Site
     spread: Mapping[str, tuple[float, ...]] = field(default_factory=dict)  # by field of `Site`, the used one included
+    candidates: int = 0  # regions that it may be, where it is not known which
+    provider: str = ""  # whose place it is, where it is not known which
 
 
 @dataclass(frozen=True, slots=True)
