@@ -152,6 +152,40 @@ def test_electricity_maps_without_history_still_gives_the_forecast_and_says_so()
         collected("electricity-maps", {"": 401}, "gcp/europe-west9")
 
 
+def fuel_by_fuel(url: str) -> dict[str, Any]:
+    """A year of the EIA's hours in pages: gas alone at night, half sun by day, batteries apart."""
+    offset = int(url.partition("offset=")[2])
+    first = dt.datetime(2025, 11, 21, 14)
+    rows = [
+        {
+            "period": f"{hour:%Y-%m-%dT%H}",
+            "respondent": "ERCO",
+            "fueltype": fuel,
+            "value": value,
+            "value-units": "megawatthours",
+        }
+        for hour in (first + dt.timedelta(hours=k) for k in range(365 * 24))
+        for fuel, value in (("NG", "500"), ("SUN", "500" if 14 <= hour.hour < 24 else "-2"), ("BAT", "900"))
+    ]
+    return {
+        "response": {"total": str(len(rows)), "data": rows[offset : offset + 5000]},
+        "request": {},
+        "apiVersion": "2.1.8",
+    }
+
+
+def test_the_eia_gives_usual_days_from_generation_by_fuel() -> None:
+    network = Network({"respondent%5D%5B%5D=ERCO": fuel_by_fuel})
+    rows = SOURCES["eia"].collect(Ask(network.fetch, shipped(), ("azure/southcentralus",), NOW, "hush"))
+    values = {row["kg_per_kwh"] for row in rows.profiles}
+    gas = 790e9 / 1_806_063e6
+    assert len(rows.profiles) == 288
+    assert sorted(float(value) for value in values) == pytest.approx([gas / 2, gas], rel=1e-4)
+    assert {row["place"] for row in rows.profiles} == {"em-zone/US-TEX-ERCO"}
+    assert len(network.asked) == 6
+    assert not rows.intensity  # direct and without imports: a shape for the hours, no rival of the year's figure
+
+
 def test_great_britain_takes_the_mean_of_two_halves_and_the_forecast_ahead() -> None:
     rows = collected("gb-grid", {"": recorded("gb_grid.json")})
     ahead = {row["time"]: row["kg_per_kwh"] for row in rows.profiles if row["time"]}

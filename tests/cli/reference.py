@@ -10,8 +10,8 @@ Written from the commands by `make docs`; a test fails when this page is not wha
 
 Exit codes: **0** done, **2** bad input (one message on stderr that names what was given, what is wrong and the nearest
 valid choice), **3** a well-formed job that nothing satisfies (what fails, and the smallest relaxations, on stdout),
-130 interrupted. `--json` prints one object on stdout; its keys end in their unit, unknown is `null`. Progress is shown
-on a terminal only.
+4 a live source did not answer, 130 interrupted. `--json` prints one object on stdout; its keys end in their unit,
+unknown is `null`. Progress is shown on a terminal only.
 
 Accelerators are written `H100` or `H100:64`; counts `20B`, `300M`, `1e9`; durations `7d`, `12h`, `1d12h`; deadlines a
 duration, a date or a weekday; money `5000`, `$5k`; CO2e `500kg`, `2t`; energy `10MWh`; places `aws/us-*`.

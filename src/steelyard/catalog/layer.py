@@ -37,6 +37,8 @@ class Layer:
     own: Own = field(default=NOTHING, kw_only=True)  # rows of live sources
 
     def __or__(self, over: "Layer") -> "Layer":
+        if not over or not self:
+            return self or over
         kernels, stacks = {**self.kernels, **over.kernels}, {**self.stacks, **over.stacks}
         return Layer(kernels, stacks, own=over.own or self.own)
 
@@ -115,7 +117,8 @@ def live(where: Path) -> Layer:
     >>> bool(live(Path("no-such-folder")))
     False
     """
-    return Layer(own=read_own(where))
+    own = read_own(where)
+    return Layer(own=own) if own else EMPTY
 
 
 def read(where: Path) -> Layer:

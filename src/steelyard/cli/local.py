@@ -22,8 +22,8 @@ def calibrated(command: Command) -> Command:
     def layered(*args: Any, no_calibration: bool, **given: Any) -> None:
         from steelyard.catalog import layer
 
-        own = layer.current().own  # what `refreshed` read
-        with layer.using(layer.Layer(own=own) | (layer.EMPTY if no_calibration else layer.fits(layer.folder()))):
+        fits = layer.EMPTY if no_calibration else layer.fits(layer.folder())
+        with layer.using(layer.current() | fits):  # over what `refreshed` read
             command(*args, **given)
 
     return refreshed(

@@ -199,7 +199,7 @@ def _notes(point: Point, signal: str, held: bool, window_s: float) -> tuple[str,
     if not signal:
         notes.append(
             f"no hourly intensity of {place} is known, so no hour can be preferred: steelyard catalog refresh "
-            "electricity-maps (or gb-grid), or your own file with --profile"
+            "(electricity-maps, eia, gb-grid), or your own file with --profile"
         )
     elif signal == AVERAGE:
         notes.append(

@@ -5,6 +5,7 @@ from types import MappingProxyType
 
 from steelyard.catalog.live.aws import AWS
 from steelyard.catalog.live.azure import AZURE
+from steelyard.catalog.live.eia import EIA
 from steelyard.catalog.live.electricity_maps import ELECTRICITY_MAPS
 from steelyard.catalog.live.ember import EMBER
 from steelyard.catalog.live.gb_grid import GB_GRID
@@ -13,5 +14,5 @@ from steelyard.catalog.live.gpuhunt import GPUHUNT
 from steelyard.catalog.live.source import Live
 
 SOURCES: Mapping[str, Live] = MappingProxyType(
-    {one.name: one for one in (AWS, AZURE, GCP, GPUHUNT, ELECTRICITY_MAPS, GB_GRID, EMBER)}
+    {one.name: one for one in (AWS, AZURE, GCP, GPUHUNT, ELECTRICITY_MAPS, EIA, GB_GRID, EMBER)}
 )
