@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from tests.catalog.live import Network, Reply, recorded, zipped
 
 from steelyard.catalog import store
@@ -15,6 +17,7 @@ from steelyard.catalog.live import SOURCES, Ask, refresh
 from steelyard.catalog.live.asking import Outcome, chosen, ready
 from steelyard.catalog.live.fetch import Unreachable
 from steelyard.catalog.load import DATA, Catalog
+from steelyard.catalog.own import read_own
 from steelyard.catalog.store import PriceRow, Rows
 from steelyard.errors import UnknownName
 
@@ -208,6 +211,44 @@ def test_an_answer_in_another_form_is_no_traceback(name: str, tmp_path: Path) ->
         outcome = asked(name, {"": body}, tmp_path, "gcp/europe-west9", "aws/us-east-1")
         assert not outcome.ok
         assert outcome.answered == ""
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.floats() | st.integers() | st.text(max_size=5),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(
+                ["data", "Items", "skus", "response", "forecast", "total", "value", "intensity", "from", "type"]
+            ),
+            inner,
+            max_size=4,
+        )
+    ),
+    max_leaves=12,
+)
+
+
+@pytest.mark.parametrize("name", SOURCES)
+@given(body=JSON)
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_no_answer_is_a_traceback_and_what_is_written_can_be_read(name: str, tmp_path: Path, body: Any) -> None:
+    asked(name, {"": body}, tmp_path, "gcp/europe-west9", "aws/us-east-1")
+    assert read_own(tmp_path) is not None
+
+
+@pytest.mark.parametrize("price", ["inf", "1e9"])
+def test_a_price_that_is_none_writes_nothing(price: str, tmp_path: Path) -> None:
+    body = recorded("aws_us-east-1.csv").replace(b"55.0400000000", price.encode())
+    assert not asked("aws", {"": body}, tmp_path, "aws/us-east-1").ok
+    assert not read_own(tmp_path)
+
+
+def test_a_forecast_alone_leaves_the_usual_days(tmp_path: Path) -> None:
+    ahead = recorded("electricity_maps_forecast.json")
+    asked("electricity-maps", {"past-range": hour_by_hour, "forecast": ahead}, tmp_path, "gcp/europe-west9")
+    asked("electricity-maps", {"past-range": 503, "forecast": ahead}, tmp_path, "gcp/europe-west9")
+    assert sorted(one.yearly for one in read_own(tmp_path).profiles) == [False, True]
 
 
 def asked(name: str, answers: Mapping[str, Any], folder: Path, *regions: str, now: dt.datetime = NOW) -> Outcome:

@@ -129,4 +129,7 @@ def test_a_plan_says_what_the_cleanest_costs_over_the_cheapest() -> None:
     assert f"{more:+,.0f} USD" in text
     assert f"{hours:+,.1f} h" in text
     assert points["cleanest"].place.name in text
+    told = search.plan_mapping(plan)["premium_of_cleanest"]
+    assert told["usd"] == pytest.approx(more)
+    assert told["time_s"] == pytest.approx(3600 * hours)
     assert premium_text({"cheapest": points["cheapest"], "cleanest": points["cheapest"]}, "location_gross") == ()

@@ -58,7 +58,8 @@ def read_own(folder: Path) -> Own:
             profiles += profile.made(rows) if rows else ()
         except (OSError, KeyError, TypeError, ValueError, BadInput) as error:
             message = (
-                f"{where}: rows that cannot be read ({error!r}); refresh again: steelyard catalog refresh {where.name}"
+                f"{where}: rows that cannot be read ({error!r}); refresh again: steelyard catalog refresh "
+                f"{where.name}, or plan without yours: --shipped"
             )
             raise BadCatalog(message) from error
         covered |= store.state(where).covered

@@ -91,8 +91,8 @@ def save(where: Path, source: Source, rows: Rows, now: str) -> State:
         last = {(row["place"], row["quantity"], row["year"]): row for row in both}
         _write(where / "intensity.csv", INTENSITY_COLUMNS, last.values())
     if rows.profiles:
-        replaced = {(row["place"], row["quantity"]) for row in rows.profiles}
-        kept = [row for row in table(where / "profiles.csv") if (row["place"], row["quantity"]) not in replaced]
+        replaced = {_series(row) for row in rows.profiles}
+        kept = [row for row in table(where / "profiles.csv") if _series(row) not in replaced]
         _write(where / "profiles.csv", PROFILE_COLUMNS, [*kept, *rows.profiles])
     _write(where / "source.csv", SOURCE_COLUMNS, [asdict(replace(source, checked=today))])
     made = State(now, now, "", {**before.covered, **dict.fromkeys(rows.covered, today)})
@@ -143,6 +143,10 @@ def table(path: Path) -> list[Row]:
         return []
     with path.open(newline="", encoding="utf-8") as lines:
         return list(csv.DictReader(lines))
+
+
+def _series(row: Row) -> tuple[str, str, bool]:
+    return row["place"], row["quantity"], bool(row["time"])
 
 
 def _key(row: Row) -> tuple[str, ...]:

@@ -19,6 +19,7 @@ from steelyard.report.figures import (
     percent,
 )
 from steelyard.report.page import blank, bullets, heading, paragraph, plot, table
+from steelyard.report.place import alone, site
 from steelyard.report.plot import scatter
 
 KWH_J: Final = 3.6e6
@@ -187,28 +188,12 @@ def layout(point: Point) -> str:
     return str(point.get("layout_text") or point.get("layout") or "").replace(",", ", ")
 
 
-def site(point: Point) -> str:
-    """Return where it runs; a place that nobody publishes is one of so many.
-
-    >>> site({"site": "gcp/europe-north1"}), site({"site": "", "site_candidates": 18})
-    ('gcp/europe-north1', 'not published: one of 18')
-    """
-    some = point.get("site_candidates")
-    return str(point.get("site", "")) or (f"not published: one of {some}" if some else "")
-
-
-def alone(point: Point, key: str, ladder: Any) -> str:
-    """Return a figure without an interval; nothing where it is unknown."""
-    value = point.get(key)
-    return "" if value is None else amount(value, ladder)
-
-
 LINES: Final[Mapping[str, Callable[[Point], str]]] = {
     "time": lambda point: figure(point, "time_s", TIME),
     "money": lambda point: dollars(*(point.get(f"cost_usd{end}") for end in ("", "_low", "_high"))),
     "energy": energy,
     "CO2e": lambda point: figure(point, "co2e_kg", MASS),
-    "CO2e, market": lambda point: alone(point, "co2e_market_kg", MASS),
+    "market": lambda point: alone(point, "co2e_market_kg", MASS),
     "water": lambda point: alone(point, "water_m3", VOLUME),
     "memory": memory,
     "devices": devices,

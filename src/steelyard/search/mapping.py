@@ -9,6 +9,7 @@ from steelyard.layout.literal import RECOMPUTE
 from steelyard.report.figures import COUNT, amount
 from steelyard.search.answer import Dot, Plan, Point, Preference, Rival, Shift, Tie
 from steelyard.search.bill import billed
+from steelyard.search.premium import premium
 from steelyard.search.whatif import Variant
 from steelyard.tables import Layout
 from steelyard.units import HOUR_S, KWH_J
@@ -19,6 +20,7 @@ def plan_mapping(plan: Plan) -> dict[str, Any]:
     shared = {
         "summary": plan.summary,
         "carbon_kind": plan.carbon,
+        "premium_of_cleanest": premium_mapping(plan.points),
         "counts": plan.counts,
         "partial": plan.partial,
         "assumptions": list(plan.assumptions),
@@ -43,6 +45,15 @@ def plan_mapping(plan: Plan) -> dict[str, Any]:
         "inputs_moved": list(plan.moved),
         "order": {axis: [list(group) for group in groups] for axis, groups in plan.order.items()},
     }
+
+
+def premium_mapping(points: Sequence[Point]) -> dict[str, Any] | None:
+    """Return what the cleanest point costs over the cheapest; None where a plan has not both."""
+    known = {point.label: point for point in points}
+    if not {"cheapest", "cleanest"} <= known.keys():
+        return None
+    more = premium(known["cheapest"], known["cleanest"])
+    return {"usd": more.usd, "time_s": more.seconds, "less_co2e_kg": more.less_kg, "usd_per_t": more.usd_per_t}
 
 
 def point_mapping(point: Point) -> dict[str, Any]:

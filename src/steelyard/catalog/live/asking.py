@@ -3,14 +3,20 @@
 import datetime as dt
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from steelyard.catalog import store
+from steelyard.catalog import profile, store
 from steelyard.catalog.live.fetch import Fetch, Unreachable
 from steelyard.catalog.live.source import Ask, Live
 from steelyard.catalog.load import Catalog
+from steelyard.catalog.store import PriceRow, Rows
 from steelyard.errors import UnknownName
+
+MOST_USD = 1e5
+"""An hour of one instance: no machine on sale costs more, a number of another kind may."""
+
+MOST_KG_PER_KWH = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,15 +70,45 @@ def refresh(
         token = environment.get(one.variable, "") if one.variable else ""
         try:
             _check(one, token, regions)
-            rows = one.collect(Ask(fetch or Fetch(), catalog, regions, moment, token))
+            rows = settled(one.collect(Ask(fetch or Fetch(), catalog, regions, moment, token)))
             if not rows.count:
                 raise Unreachable(f"{one.name} lists nothing of what was asked for")
             state = store.save(where, one.source, rows, stamp)
             yield Outcome(one.name, rows.count, "", state.answered, tuple(rows.notes))
         except Unreachable as error:
             yield _failure(one, where, stamp, str(error))
-        except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
+        except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
             yield _failure(one, where, stamp, f"answered in a form that cannot be read: {error!r}")
+
+
+def settled(rows: Rows) -> Rows:
+    """Return rows that may be written: each readable again, and one price an offer and purchase.
+
+    Of several prices of one the highest is taken: a search for the least cost is drawn to what is wrong.
+
+    >>> row = PriceRow("aws", "p5.48xlarge", "us-east-1", "H100", 8, "p5", "", "spot", 20.0, "2026-11-21", "")
+    >>> made = settled(Rows(prices=[row, row._replace(usd=24.0)]))
+    >>> [price.usd for price in made.prices], made.notes
+    ([24.0], ['1 offers with two prices: the higher is taken'])
+    """
+    best: dict[tuple[str, ...], PriceRow] = {}
+    torn = set()
+    for row in rows.prices:
+        if not (0 < row.usd < MOST_USD and row.devices > 0):
+            raise ValueError(f"{row.usd} dollars an hour for {row.provider} {row.instance}")
+        dt.date.fromisoformat(row.date)
+        key = row.provider, row.region, row.instance, row.purchase
+        if key in best and best[key].usd != row.usd:
+            torn.add(key)
+        if key not in best or row.usd > best[key].usd:
+            best[key] = row
+    for fact in rows.intensity:
+        if not 0 <= float(fact["value"]) < MOST_KG_PER_KWH:
+            raise ValueError(f"{fact['value']} kg/kWh in {fact['place']}")
+    if rows.profiles:
+        profile.made(rows.profiles)
+    notes = [*rows.notes, *([f"{len(torn)} offers with two prices: the higher is taken"] if torn else [])]
+    return replace(rows, prices=list(best.values()), notes=notes)
 
 
 def _check(one: Live, token: str, regions: Sequence[str]) -> None:

@@ -72,7 +72,7 @@ class Fetch:
         """Return the object that an address answers with."""
         body = self.bytes(url, query, headers)
         try:
-            return json.loads(body)
+            return json.loads(body, parse_constant=_no_number)
         except ValueError as error:
             raise Unreachable(f"{_plain(url)} answered what is no JSON: {body[:60]!r}") from error
 
@@ -145,6 +145,10 @@ class _Raw(io.RawIOBase):
         buffer[: len(piece)] = piece
         self.count += len(piece)
         return len(piece)
+
+
+def _no_number(text: str) -> float:
+    raise ValueError(f"{text} is no number")
 
 
 def _plain(url: str) -> str:
