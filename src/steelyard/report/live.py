@@ -11,6 +11,8 @@ from steelyard.report.page import blank, bullets, heading, paragraph, table
 SHOWN = 40
 """Rows of a difference that are listed; all of them are in `--json`."""
 
+KINDS = ("changed", "added", "gone", "confirmed")
+
 Row = Mapping[str, Any]
 
 
@@ -64,9 +66,8 @@ def diff(found: Row) -> list[RenderableType]:
     parts: list[RenderableType] = []
     prices, facts, profiles = found["prices"], found["intensities"], found["profiles"]
     if prices:
-        kinds = ("added", "changed", "gone", "confirmed")
-        counts = ", ".join(f"{sum(row['kind'] == kind for row in prices):,} {kind}" for kind in kinds)
-        largest = sorted(prices, key=lambda row: (-abs(row["change"] or 0.0), row["offer"]))
+        counts = ", ".join(f"{sum(row['kind'] == kind for row in prices):,} {kind}" for kind in KINDS)
+        largest = sorted(prices, key=lambda row: (KINDS.index(row["kind"]), -abs(row["change"] or 0.0), row["offer"]))
         parts += [
             heading(f"Prices: {counts}"),
             table(

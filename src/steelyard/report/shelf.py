@@ -179,6 +179,7 @@ def _fact_row(fact: Fact) -> list[str]:
 def _named_sources(row: Mapping[str, Any]) -> list[str]:
     named = [row.get("source", ""), *row.get("sources", ())]
     named += [price["source"] for price in row.get("prices", {}).values()]
+    named += [price["source"] for prices in row.get("earlier", {}).values() for price in prices]
     return [name for name in named if name]
 
 
