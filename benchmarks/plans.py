@@ -9,7 +9,7 @@ from pathlib import Path
 
 from click.testing import CliRunner
 
-from benchmarks.cold import STEELYARD, TIMES
+from benchmarks.cold import INSTALLED, STEELYARD, TIMES
 from steelyard.cli.app import app
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
@@ -43,7 +43,7 @@ def lines() -> list[str]:
 def fresh(words: tuple[str, ...]) -> tuple[dict[str, dict[str, int]], float, float]:
     """Return what a plan in a fresh process prints, its seconds, and the largest process's peak megabytes."""
     start = time.perf_counter()
-    process = subprocess.Popen((*STEELYARD, "plan", *words, "--json"), stdout=subprocess.PIPE)
+    process = subprocess.Popen((*STEELYARD, "plan", *words, "--json"), stdout=subprocess.PIPE, env=INSTALLED)
     assert process.stdout is not None
     printed = process.stdout.read()
     _, _, used = os.wait4(process.pid, 0)
@@ -54,7 +54,9 @@ def fresh(words: tuple[str, ...]) -> tuple[dict[str, dict[str, int]], float, flo
 
 def again(words: tuple[str, ...]) -> float:
     """Return the seconds of a plan in a process that has made it before."""
-    made = subprocess.run((sys.executable, "-c", WARM, *words), capture_output=True, text=True, check=True)
+    made = subprocess.run(
+        (sys.executable, "-c", WARM, *words), capture_output=True, text=True, check=True, env=INSTALLED
+    )
     return float(made.stdout.splitlines()[-1])
 
 

@@ -32,16 +32,17 @@ def shared(work: Callable[[Item], Made], items: Sequence[Item], workers: int) ->
     """Yield the place and the result of every item, as they are done, on so many processes.
 
     Where forking is not safe (another thread runs, or the system is not Linux) this process does it all. What a helper
-    fails to return, this process does too, so that an error is raised here.
+    fails to return, this process does too, so that an error is raised here. Helpers take the first items: who has sorted
+    them, the longest first, leaves the least to this process, which has work to do afterwards.
 
     >>> sorted(shared(abs, [-3, 1, -2], workers=1))
     [(0, 3), (1, 1), (2, 2)]
     """
     workers = min(workers, len(items)) if can_fork() else 1
-    helpers = [_Helper(work, items, range(first, len(items), workers)) for first in range(1, workers)]
+    helpers = [_Helper(work, items, range(first, len(items), workers)) for first in range(workers - 1)]
     done = set()
     try:
-        for place in range(0, len(items), max(workers, 1)):
+        for place in range(max(workers - 1, 0), len(items), max(workers, 1)):
             yield place, work(items[place])
             done.add(place)
             for helper in helpers:
