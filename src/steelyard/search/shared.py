@@ -32,8 +32,8 @@ def shared(work: Callable[[Item], Made], items: Sequence[Item], workers: int) ->
     """Yield the place and the result of every item, as they are done, on so many processes.
 
     Where forking is not safe (another thread runs, or the system is not Linux) this process does it all. What a helper
-    fails to return, this process does too, so that an error is raised here. Helpers take the first items: who has sorted
-    them, the longest first, leaves the least to this process, which has work to do afterwards.
+    fails to return, this process does too, so that an error is raised here. Helpers take the first items: sorted with
+    the longest first, the least is left to this process, which has work to do afterwards.
 
     >>> sorted(shared(abs, [-3, 1, -2], workers=1))
     [(0, 3), (1, 1), (2, 2)]
