@@ -21,9 +21,9 @@ def steelyard(*words: str) -> str:
 
 
 def plan() -> str:
-    """Return the first part of the main job's plan."""
+    """Return the main job's plan."""
     text = steelyard("plan", "examples/llama-3-8b.yaml")
-    return f"```text\n{text[: text.index('Why the rivals lost')].rstrip()}\n```"
+    return f"```text\n{text.rstrip()}\n```"
 
 
 def scores() -> str:

@@ -68,7 +68,7 @@ def test_plan_cites_only_sources_of_the_catalog() -> None:
 
 
 def test_plan_on_paper_says_what_json_says() -> None:
-    text = said("plan", *NARROW)
+    text = said("plan", *NARROW, "--details")
     for point in told("plan", *NARROW)["frontier"]:
         assert point["label"] in text
         assert point["offer"][:12] in text

@@ -142,7 +142,7 @@ def test_estimate_of_the_issue():
 def test_an_estimate_may_not_fit_and_says_so():
     made = estimate(job(), "RTX-4090", 1, "tp=1")
     assert not made.fits
-    assert "may not fit" in made.binds[0]
+    assert "may not fit" in made.binds[0].text
 
 
 def test_an_estimate_without_a_layout_takes_the_fastest_that_fits():

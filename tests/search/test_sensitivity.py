@@ -143,3 +143,21 @@ def test_nothing_left_is_said():
     gone = [one for one in made.shifts if one.dot is None]
     assert any(one.input == "deadline" and one.change < 0 for one in gone)
     assert all("nothing is left" in one.text for one in gone)
+
+
+def test_how_likely_an_input_is_off_follows_its_spread():
+    some = world(3)
+    tool, place = some.tools[0], some.places[0]
+    pue = float(np.asarray(place.site.pue))
+    sure = replace(
+        some,
+        tools=(replace(tool, stack_log_sd={"time_scale": 0.1}), *some.tools[1:]),
+        places=(replace(place, spread={"pue": (pue, 1.2 * pue)}), *some.places[1:]),
+    )
+    up, down = (Move("stack", tool.name, change).chance(sure, "location_gross") for change in (0.1, -0.1))
+    assert up == pytest.approx(0.1703, abs=1e-4)  # beyond ln 1.1 / 0.1 = 0.953 standard deviations
+    assert down == pytest.approx(0.1460, abs=1e-4)  # beyond 1.054
+    assert Move("PUE", place.name, 0.1).chance(sure, "location_gross") == 0.5
+    assert Move("PUE", place.name, -0.1).chance(sure, "location_gross") == 0
+    for chosen in (Move("tokens", "", 0.1), Move("price", priced(some, some.deals[0]), 0.1), Move("budget", "", 0.1)):
+        assert np.isnan(chosen.chance(sure, "location_gross"))

@@ -17,7 +17,7 @@ from steelyard.cli.options import (
     read,
 )
 from steelyard.cli.progress import progress
-from steelyard.cli.say import json_option, say, tell
+from steelyard.cli.say import details_option, json_option, say, tell
 
 WHAT_IF = "Several values of one field in one table: tokens=10B,20B,40B; by=1d,3d,7d; layout=tp=2;tp=4."
 
@@ -28,8 +28,9 @@ WHAT_IF = "Several values of one field in one table: tokens=10B,20B,40B; by=1d,3
 @CARBON
 @calibrated
 @click.option("--what-if", "question", metavar="FIELD=VALUES", help=WHAT_IF)
+@details_option
 @json_option
-def plan(job: str, carbon: str, as_json: bool, question: str | None, **given: Any) -> None:
+def plan(job: str, carbon: str, details: bool, as_json: bool, question: str | None, **given: Any) -> None:
     """Find the exact frontier of time, money, energy and CO2e for JOB.
 
     JOB is a model's name (llama-3-8b), a job file (job.yaml), or a config.json or its folder. Options win over the
@@ -60,8 +61,10 @@ def plan(job: str, carbon: str, as_json: bool, question: str | None, **given: An
         tell(mapping)
     else:
         from steelyard.report import plan as pages
+        from steelyard.report.glance import glance
 
-        say(pages.plan(mapping) if found.feasible else pages.infeasible(mapping))
+        page = pages.plan if details else glance
+        say(page(mapping) if found.feasible else pages.infeasible(mapping))
     if found.partial:
         click.get_current_context().exit(INTERRUPTED)
     if not found.feasible:

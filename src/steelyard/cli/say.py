@@ -10,6 +10,10 @@ json_option: Callable[[Callable[..., None]], Callable[..., None]] = click.option
     "--json", "as_json", is_flag=True, help="Print one JSON object whose keys end in their unit."
 )
 
+details_option: Callable[[Callable[..., None]], Callable[..., None]] = click.option(
+    "--details", is_flag=True, help="Print the long page: every reason, assumption and source."
+)
+
 
 def tell(value: Any) -> None:
     """Print one JSON object."""

@@ -1,7 +1,6 @@
 """One configuration on paper, and the same taken apart to formulas and catalog rows."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import groupby
 from typing import Any
 
 from rich.console import RenderableType
@@ -37,7 +36,7 @@ def explanation(
         *formulas(parts),
         blank(),
         heading("Catalog rows used"),
-        table(["|quantity", "|value", "source", "|checked"], _cells(rows)),
+        *_used(rows),
         *_assumed(headline["assumptions"]),
         *sources(headline["sources"]),
     ]
@@ -69,10 +68,10 @@ def _assumed(lines: Sequence[str]) -> list[RenderableType]:
     return [blank(), heading("Assumed"), bullets(lines)] if lines else []
 
 
-def _cells(rows: Iterable[Used]) -> list[list[str]]:
-    """Return the rows of the table, those of one thing under its name."""
-    cells: list[list[str]] = []
-    for key, group in groupby(rows, key=lambda row: f"{row.of}: {row.name}"):
-        cells.append([key, "", "", ""])
-        cells += [[f"  {row.quantity}", row.value, row.source, row.checked] for row in group]
-    return cells
+def _used(rows: Iterable[Used]) -> list[RenderableType]:
+    """Return the rows, those of one thing under its name."""
+    groups: dict[str, list[list[str]]] = {}
+    for row in rows:
+        groups.setdefault(f"{row.of}: {row.name}", []).append([row.quantity, row.value, row.source, row.checked])
+    parts = [(paragraph(key), table(["|", "", "", "|"], cells, 4, header=False)) for key, cells in groups.items()]
+    return [part for pair in parts for part in pair]

@@ -37,6 +37,16 @@ class Dot:
 
 
 @dataclass(frozen=True, slots=True)
+class Bind:
+    """What holds a point where it is."""
+
+    what: str  # a limit, memory, or step
+    text: str
+    without: Dot | None = None  # what would win without this limit
+    missed: bool = False  # the upper end of the interval is beyond this limit
+
+
+@dataclass(frozen=True, slots=True)
 class Tie:
     """Another choice that a point cannot be told apart from: their order is not certain."""
 
@@ -78,7 +88,7 @@ class Point:
     prediction: Prediction  # the whole of it, plain numbers
     price_age_days: float  # NaN: the source gives no date
     operation: Mapping[str, float]  # what interruptions make of it, see `bill.operated`
-    binds: tuple[str, ...] = ()
+    binds: tuple[Bind, ...] = ()
     ties: tuple[Tie, ...] = ()  # the likeliest first
     preferred: Preference | None = None  # None: the point is the exact optimum
 
@@ -92,7 +102,7 @@ class Point:
         """Whether the upper end of the memory interval is within the device's."""
         return self.memory_bytes.high <= self.memory_limit_bytes
 
-    def named(self, label: str, binds: tuple[str, ...]) -> "Point":
+    def named(self, label: str, binds: tuple[Bind, ...]) -> "Point":
         """Return the same point under another label."""
         return replace(self, label=label, binds=binds)
 
@@ -118,6 +128,7 @@ class Shift:
     input: str
     change: float  # share of itself by which the input moves
     dot: Dot | None  # None: nothing is feasible any more
+    chance: float  # that the input turns out so far off or farther, by its spread; NaN: chosen or quoted, not estimated
     text: str
 
 

@@ -2,9 +2,10 @@
 
 import numpy as np
 
-from steelyard.search.answer import Point
+from steelyard.search.answer import Bind, Point
 from steelyard.search.market import Market, bounds_of, within
 from steelyard.search.pareto import Rows
+from steelyard.search.points import dot
 from steelyard.search.words import name, value, words
 from steelyard.search.world import Limits, World
 from steelyard.tables import StepTime
@@ -20,7 +21,7 @@ TIGHT = 0.9
 """Memory is said to bind from this share of the device's memory on, at the upper end of its interval."""
 
 PARTS = {
-    "matrix products and attention": ("gemm_s", "attention_s", "vocab_s"),
+    "compute": ("gemm_s", "attention_s", "vocab_s"),
     "recomputation": ("recompute_s",),
     "memory bandwidth": ("pointwise_s",),
     "kernel launches": ("host_s",),
@@ -30,7 +31,7 @@ PARTS = {
 }
 
 
-def binds(made: Point, found: Market, row: int, limits: Limits, world: World) -> tuple[str, ...]:
+def binds(made: Point, found: Market, row: int, limits: Limits, world: World) -> tuple[Bind, ...]:
     """Return what holds a point where it is: limits that cost it something, memory, and the largest part of a step.
 
     The row is the exact optimum, which the point may stand in for: a limit that costs that nothing does not bind.
@@ -38,8 +39,8 @@ def binds(made: Point, found: Market, row: int, limits: Limits, world: World) ->
     said = _limits(made, found, row, limits, world) + _risks(made, limits)
     share = made.memory_bytes.high / made.memory_limit_bytes
     if share > TIGHT:
-        said.append(f"memory: up to {share:.0%} of the device's")
-    return (*said, waits(made.prediction.time))
+        said.append(Bind("memory", f"memory: up to {share:.0%} of the device's"))
+    return (*said, Bind("step", waits(made.prediction.time)))
 
 
 def waits(step: StepTime) -> str:
@@ -49,7 +50,7 @@ def waits(step: StepTime) -> str:
     return f"step: {sums[name] / float(step.total_s):.0%} {name}"
 
 
-def _limits(made: Point, found: Market, row: int, limits: Limits, world: World) -> list[str]:
+def _limits(made: Point, found: Market, row: int, limits: Limits, world: World) -> list[Bind]:
     if made.label not in COLUMN:
         return []
     column, bounds = COLUMN[made.label], bounds_of(limits)
@@ -61,18 +62,20 @@ def _limits(made: Point, found: Market, row: int, limits: Limits, world: World) 
         best = _best(found, rows, column)
         if best is not None and found.points[best, column] < BETTER * found.points[row, column]:
             values = ", ".join(dict.fromkeys((value(found, best, column), value(found, best, int(index)))))
-            said.append(f"{LIMITS[index]}: without it {name(found, best, world)} would come to {values}")
+            text = f"{LIMITS[index]}: without it {name(found, best, world)} would come to {values}"
+            said.append(Bind(LIMITS[index], text, without=dot(world, found, best)))
     return said
 
 
-def _risks(made: Point, limits: Limits) -> list[str]:
+def _risks(made: Point, limits: Limits) -> list[Bind]:
     """Name the limits that the upper end of an interval exceeds."""
     figures = (made.time_s, made.cost_usd, made.energy_j, made.co2e_kg)
     bounds = bounds_of(limits)
+    over = [index for index in range(len(figures)) if figures[index].high > bounds[index]]
+    end = "missed at the upper end of the interval"
     return [
-        f"{LIMITS[index]}: missed at the upper end of the interval ({words(index, figures[index].high)})"
-        for index in range(len(figures))
-        if figures[index].high > bounds[index]
+        Bind(LIMITS[index], f"{LIMITS[index]}: {end} ({words(index, figures[index].high)})", missed=True)
+        for index in over
     ]
 
 

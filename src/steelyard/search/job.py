@@ -13,7 +13,7 @@ from steelyard.errors import BadInput, BadLayout
 from steelyard.job import JobSpec, table
 from steelyard.layout import parse
 from steelyard.report.figures import COUNT, amount
-from steelyard.search.answer import Plan, Point, Relaxation
+from steelyard.search.answer import Bind, Plan, Point, Relaxation
 from steelyard.search.batches import explored
 from steelyard.search.buying import Explore, beside, check_unsaved, mapping
 from steelyard.search.explain import waits
@@ -144,7 +144,7 @@ def estimate(
     made = judged(Setting(job, laid, chip, tool, operated, spread, place, offer), ENGINE, carbon, "estimate", system.id)
     made = with_deal(made, deal, today or datetime.now(UTC).date()) if deal else made
     short = () if made.fits else (_short(made),)
-    return made.named("estimate", (*short, waits(made.prediction.time)))
+    return made.named("estimate", (*short, Bind("step", waits(made.prediction.time))))
 
 
 def _laid(text: str, job: Job, count: int, chip: Chip, tools: tuple[Tool, ...]) -> tuple[Tool, Layout]:
@@ -172,9 +172,9 @@ def _fastest(job: Job, count: int, chip: Chip, tools: tuple[Tool, ...]) -> tuple
     return tools[found.market.tool[row]], single(found.market.layouts, row)
 
 
-def _short(made: Point) -> str:
+def _short(made: Point) -> Bind:
     need, has = (value / 2**30 for value in (made.memory_bytes.high, made.memory_limit_bytes))
-    return f"memory: up to {need:.0f} GiB where a device has {has:.0f}; it may not fit"
+    return Bind("memory", f"memory: up to {need:.0f} GiB where a device has {has:.0f}; it may not fit")
 
 
 def _total(job: Job, laid: Layout, chip: Chip, tool: Tool, whole: World, deal: Deal) -> float:

@@ -7,7 +7,7 @@ from typing import Any
 from steelyard.job import JobSpec
 from steelyard.layout.literal import RECOMPUTE
 from steelyard.report.figures import COUNT, amount
-from steelyard.search.answer import Dot, Plan, Point, Preference, Rival, Shift, Tie
+from steelyard.search.answer import Bind, Dot, Plan, Point, Preference, Rival, Shift, Tie
 from steelyard.search.bill import billed
 from steelyard.search.premium import premium
 from steelyard.search.whatif import Variant
@@ -87,7 +87,8 @@ def point_mapping(point: Point) -> dict[str, Any]:
         **point.operation,
         "site": point.place.name,
         "site_candidates": point.place.candidates,
-        "binds": "; ".join(point.binds),
+        "binds": "; ".join(one.text for one in point.binds),
+        "bound_by": [bind_mapping(one) for one in point.binds],
         "ties": [tie_mapping(tie) for tie in point.ties],
         "preferred_over": tie_mapping(point.preferred) if point.preferred else None,
     }
@@ -129,6 +130,12 @@ def _on(spec: JobSpec) -> str:
     return f"on {amount(float(spec.tokens), COUNT)} tokens"
 
 
+def bind_mapping(bind: Bind) -> dict[str, Any]:
+    """Return what holds a point, and what would win without it."""
+    without = dot_mapping(bind.without) if bind.without else None
+    return {"what": bind.what, "without": without, "missed": bind.missed, "text": bind.text}
+
+
 def tie_mapping(tie: Tie | Preference) -> dict[str, Any]:
     """Return a candidate whose order against a point is not certain."""
     dot = tie.dot if isinstance(tie, Tie) else tie.over
@@ -152,8 +159,13 @@ def shift_mapping(shift: Shift) -> dict[str, Any]:
     """Return what wins instead once an input has moved; a winner of null: nothing is feasible any more."""
     winner = dot_mapping(shift.dot) if shift.dot else None
     return {
-        "label": shift.label, "input": shift.input, "change": shift.change, "winner": winner, "text": shift.text,
-    }  # fmt: skip
+        "label": shift.label,
+        "input": shift.input,
+        "change": shift.change,
+        "chance": shift.chance,
+        "winner": winner,
+        "text": shift.text,
+    }
 
 
 def dot_mapping(dot: Dot) -> dict[str, Any]:

@@ -4,8 +4,10 @@ Moving one of these leaves the survivors of a search what they are (`reduce`): a
 the seconds and the joules of all its layouts alike, a chip's power their joules, and the rest is no matter of layouts.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from statistics import NormalDist
 from typing import Any, TypeVar
 
 import numpy as np
@@ -37,6 +39,9 @@ FIELDS: Mapping[str, tuple[str, tuple[str, ...], int]] = {
 }
 """Inputs that can move: the table and the fields that they are, and whether these grow or shrink with them."""
 
+PLACED = frozenset({"PUE", "intensity"})
+"""Inputs of a site: not spread but stated by rival sources."""
+
 NAMES = {
     "failures": "rate of failures",
     "reclaims": "rate of spot reclaims",
@@ -67,6 +72,23 @@ class Move:
         """What moves, and how far."""
         return f"{self.name} {self.change:+.0%}"
 
+    def chance(self, world: World, carbon: str) -> float:
+        """Return how likely the input turns out so far off or farther, by its spread in the catalog.
+
+        NaN where no spread is known: limits and tokens are chosen, prices are quoted.
+        """
+        if self.what in PLACED:
+            return self._rivals(world, "pue" if self.what == "PUE" else f"{carbon}_kg_per_j")
+        spread = max(_spreads(world, self.what, self.who), default=0.0)
+        return NormalDist().cdf(-abs(math.log1p(self.change)) / spread) if spread else math.nan
+
+    def _rivals(self, world: World, field: str) -> float:
+        """Return the share of the values that rival sources give for a site which lie so far off or farther."""
+        place = next(one for one in world.places if one.name == self.who)
+        ratios = np.array(place.spread.get(field, ())) / float(np.asarray(getattr(place.site, field)))
+        beyond = ratios >= 1 + self.change if self.change > 0 else ratios <= 1 + self.change
+        return float(beyond.mean()) if ratios.size else math.nan
+
     def of(self, kind: str, table: Table) -> Table:
         """Return a table of a kind (job, machine, kernels …) once the input has moved; as it is if it is not of it.
 
@@ -89,6 +111,18 @@ class Move:
         """Return limits once the input has moved."""
         name = LIMITS.get(self.what)
         return replace(limits, **{name: getattr(limits, name) * (1 + self.change)}) if name else limits
+
+
+def _spreads(world: World, what: str, who: str) -> list[float]:
+    """Return the standard deviations of the logarithm of an input, wherever the world states one."""
+    if what in {"utilisation", "power"}:
+        name = "time_scale" if what == "utilisation" else "compute_power"
+        return [chip.kernels_log_sd.get(name, 0.0) for chip in world.chips if chip.accelerator == who]
+    if what == "stack":
+        return [tool.stack_log_sd.get("time_scale", 0.0) for tool in world.tools if tool.name == who]
+    if what in {"failures", "reclaims"}:
+        return [spread.get(FIELDS[what][1][0], 0.0) for spread in world.policy_log_sd]
+    return []
 
 
 def priced(world: World, deal: Deal) -> str:

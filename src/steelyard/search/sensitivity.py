@@ -214,10 +214,11 @@ def _choice(market: Market, row: int) -> tuple[int, int, int, int]:
 
 
 def _shift(case: Case, label: str, move: Move, decided: Decided) -> Shift:
+    chance = move.chance(case.world, case.limits.carbon)
     if label not in decided.rows:
-        return Shift(label, move.name, move.change, None, f"{move.text}: nothing is left within the limits")
+        return Shift(label, move.name, move.change, None, chance, f"{move.text}: nothing is left within the limits")
     now, column = decided.rows[label], COLUMN.get(label, 1)
     what = name(decided.market, now, case.world)
     figures = dict.fromkeys((value(decided.market, now, column), value(decided.market, now, 0)))
     winner = dot(case.world, decided.market, now)
-    return Shift(label, move.name, move.change, winner, f"{move.text}: {what}, {', '.join(figures)}")
+    return Shift(label, move.name, move.change, winner, chance, f"{move.text}: {what}, {', '.join(figures)}")
