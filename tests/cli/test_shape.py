@@ -83,7 +83,36 @@ def _block(text: str, title: str) -> list[str]:
 
 
 def test_rows_of_the_catalog_are_read_in_lines_not_in_letters() -> None:
-    lines = said("explain", EXAMPLE).splitlines()
+    lines = said("explain", EXAMPLE, "--details").splitlines()
     rows = lines[lines.index("Catalog rows used") : lines.index("Assumed")]
     assert len(rows) < 200
     assert len([line for line in rows if len(line.split()) == 1 and len(line.split()[0]) == 1]) < 10
+
+
+PINNED = ("--on", "H100:64", "--layout", "tp=2,pp=1,dp=32,mbs=2,zero=1")
+
+
+@pytest.mark.parametrize(
+    ("words", "opens", "most"),
+    [
+        (("estimate", EXAMPLE, *PINNED), "llama-3-8b on 20B tokens", 60),
+        (("explain", EXAMPLE, *PINNED), "llama-3-8b on 20B tokens", 80),
+        (("plan", EXAMPLE, "--accelerators", "H100", "--what-if", "by=1d,7d"), "llama-3-8b on 20B tokens if by is", 30),
+        (("audit", "strubell-nas"), "Evolved Transformer NAS", 60),
+        (("when", EXAMPLE, *PINNED), "64 × H100-80GB-SXM", 30),
+        (("validate",), "Step time", 70),
+    ],
+)
+def test_every_verb_opens_with_its_answer_and_fits(words: tuple[str, ...], opens: str, most: int) -> None:
+    lines = said(*words).splitlines()
+    assert lines[0].startswith(opens)
+    assert len(lines) <= most
+
+
+def test_an_estimate_in_short_says_what_the_long_page_says() -> None:
+    short, long = said("estimate", EXAMPLE, *PINNED), said("estimate", EXAMPLE, *PINNED, "--details")
+    assert short[: short.index("The rest in a line each")] in long
+    for part in ("allocated", "IT ", "location-based, net", "embodied", "goodput", "Assumed: "):
+        assert part in short
+    assert "[epoch]" in long
+    assert "[epoch]" not in short

@@ -104,7 +104,7 @@ def test_estimate_parts_sum_to_their_totals() -> None:
 
 
 def test_estimate_on_paper_tells_boundaries_and_kinds_apart() -> None:
-    text = said("estimate", "llama-3-8b", "--tokens", "20B", *PIN, "--site", "gcp/europe-north1")
+    text = said("estimate", "llama-3-8b", "--tokens", "20B", *PIN, "--site", "gcp/europe-north1", "--details")
     for part in ("allocated", "reserved", "on the device", "accelerators", "IT", "location-based, net", "embodied"):
         assert part in text
 
@@ -131,7 +131,7 @@ def test_explain_gives_every_term_its_formula_and_every_row_its_source() -> None
 
 
 def test_explain_on_paper_names_formulas_and_rows() -> None:
-    text = said("explain", "llama-3-8b", "--tokens", "20B", *PIN)
+    text = said("explain", "llama-3-8b", "--tokens", "20B", *PIN, "--details")
     for part in ("step.gemm.gemm_s", "Williams et al. 2009", "peak_bf16", "989 TFLOP/s", "epoch"):
         assert part in text
 
@@ -178,5 +178,7 @@ def test_validate_lists_every_case_with_its_interval_or_the_reason() -> None:
 
 def test_validate_on_paper_shows_the_baselines() -> None:
     text = said("validate", "--by", "chip")
+    assert len(text.splitlines()) <= 60
+    assert "--details" in text
     for part in ("Mean of the medians", "6ND", "Not predicted", "chip"):
         assert part in text

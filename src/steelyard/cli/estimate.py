@@ -7,7 +7,7 @@ import click
 from steelyard.cli.local import behind, calibrated, said, told
 from steelyard.cli.options import CARBON, JOB_OPTIONS, OFFER_OPTIONS, given_options, job_argument
 from steelyard.cli.points import PIN_OPTIONS, described, pinned, sources_of, trained
-from steelyard.cli.say import json_option, say, tell
+from steelyard.cli.say import details_option, json_option, say, tell
 
 
 @click.command(short_help="One pinned configuration: where its seconds, bytes, joules and dollars go.")
@@ -15,11 +15,13 @@ from steelyard.cli.say import json_option, say, tell
 @given_options(PIN_OPTIONS, JOB_OPTIONS, OFFER_OPTIONS)
 @CARBON
 @calibrated
+@details_option
 @json_option
-def estimate(job: str, carbon: str, as_json: bool, **given: Any) -> None:
+def estimate(job: str, carbon: str, details: bool, as_json: bool, **given: Any) -> None:
     """Predict one configuration of JOB: time, memory, power, energy, CO2e and money, each with where it goes.
 
-    What does not fit in memory is estimated all the same, and said so.
+    Where seconds and bytes go is drawn, the rest is a line each; --details draws all of it. What does not fit in memory
+    is estimated all the same, and said so.
     """
     from steelyard.report.encode import plain
 
@@ -32,6 +34,7 @@ def estimate(job: str, carbon: str, as_json: bool, **given: Any) -> None:
     if as_json:
         tell(headline | plain(point.prediction))
         return
-    from steelyard.report.estimate import estimate as page
+    from steelyard.report import estimate as pages
 
+    page = pages.estimate if details else pages.short
     say(page(spec.model.name, spec.tokens, headline, point.prediction))

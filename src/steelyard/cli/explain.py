@@ -18,7 +18,7 @@ from steelyard.cli.options import (
 )
 from steelyard.cli.points import PIN_OPTIONS, described, pinned, rows_of, sources_of
 from steelyard.cli.progress import progress
-from steelyard.cli.say import json_option, say, tell
+from steelyard.cli.say import details_option, json_option, say, tell
 from steelyard.errors import Infeasible
 
 if TYPE_CHECKING:
@@ -36,11 +36,13 @@ LABELS = ("cheapest", "fastest", "leanest", "cleanest", "balanced")
 @given_options(PIN_OPTIONS, JOB_OPTIONS, LIMIT_OPTIONS, SPACE_OPTIONS, AXES_OPTIONS)
 @CARBON
 @calibrated
+@details_option
 @json_option
-def explain(job: str, label: str, carbon: str, as_json: bool, **given: Any) -> None:
+def explain(job: str, label: str, carbon: str, details: bool, as_json: bool, **given: Any) -> None:
     """Take one plan of JOB apart: every second, byte, joule, dollar and gram with its formula and its sources.
 
-    With --on the configuration is the one pinned; else it is the point of the plan that --label names.
+    With --on the configuration is the one pinned; else it is the point of the plan that --label names. Terms stand
+    beside the names of their formulas; --details prints these with their sources, and every catalog row used.
     """
     from steelyard.report.terms import formula, terms
 
@@ -56,9 +58,12 @@ def explain(job: str, label: str, carbon: str, as_json: bool, **given: Any) -> N
         made = [dataclasses.asdict(part) | {"source": formula(part.formula)["source"]} for part in parts]
         tell(headline | {"terms": made, "rows": rows})
         return
-    from steelyard.report.estimate import explanation
+    from steelyard.report import estimate as pages
 
-    say(explanation(spec.model.name, spec.tokens, headline, point.prediction, rows))
+    if details:
+        say(pages.explanation(spec.model.name, spec.tokens, headline, point.prediction, rows))
+    else:
+        say(pages.dissected(spec.model.name, spec.tokens, headline, point.prediction))
 
 
 def chosen(job: str, label: str, carbon: str, given: dict[str, Any]) -> "tuple[JobSpec, Point]":

@@ -40,7 +40,7 @@ def plan(job: str, carbon: str, details: bool, as_json: bool, question: str | No
     if question is not None:
         from steelyard.cli.what_if import what_if
 
-        click.get_current_context().exit(what_if(job, given, question, carbon, as_json))
+        click.get_current_context().exit(what_if(job, given, question, carbon, details, as_json))
     from steelyard import search
     from steelyard.cli.points import described, sources_of, trained
     from steelyard.errors import Infeasible

@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from steelyard.cli.local import calibrated, said, told, whole
-from steelyard.cli.say import json_option, say, tell
+from steelyard.cli.say import details_option, json_option, say, tell
 
 GROUPINGS = ("group", "publisher", "chip", "family", "stack", "precision")
 
@@ -16,15 +16,17 @@ GROUPINGS = ("group", "publisher", "chip", "family", "stack", "precision")
 )
 @click.option("--by", default="group", metavar="LABEL", help=f"Score by {', '.join(GROUPINGS)}.")
 @calibrated
+@details_option
 @json_option
-def validate(cases: Path | None, by: str, as_json: bool) -> None:
+def validate(cases: Path | None, by: str, details: bool, as_json: bool) -> None:
     """Predict published runs and compare: step time, peak memory, the choice of layout, whether it fits.
 
-    Per group: error, bias, 90th percentile, coverage of the 90 % interval, two naive baselines; whether the constants
+    The means over groups are printed, the worst groups, and the agreed figures that are missed; with --details, per
+    group: error, bias, 90th percentile, coverage of the 90 % interval, two naive baselines; whether the constants
     were fitted without the group (out), with it (in), or never saw it (new); for jobs in several layouts, rank
-    correlation and regret. Without --cases the runs that Steelyard carries are used, and the agreed figures follow; a
-    file has the same columns. With --json every case is listed with its interval, or with the reason why it could not
-    be predicted.
+    correlation and regret. Without --cases the runs that Steelyard carries are used, and the agreed figures follow;
+    a file has the same columns. With --json every case is listed with its interval, or with the reason why it could
+    not be predicted.
     """
     from steelyard.catalog import layer
     from steelyard.validation import agreed, read, run, splits
@@ -39,6 +41,7 @@ def validate(cases: Path | None, by: str, as_json: bool) -> None:
         tell(found)
         return
     from steelyard.report.calibration import in_use
-    from steelyard.report.scores import scores
+    from steelyard.report.scores import brief, scores
 
-    say([*scores(found, by), *in_use(said(local))])
+    page = scores if details else brief
+    say([*page(found, by), *in_use(said(local))])

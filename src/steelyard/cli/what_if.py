@@ -7,7 +7,7 @@ from steelyard.cli.progress import progress
 from steelyard.cli.say import say, tell
 
 
-def what_if(job: str, given: dict[str, Any], text: str, carbon: str, as_json: bool) -> int:
+def what_if(job: str, given: dict[str, Any], text: str, carbon: str, details: bool, as_json: bool) -> int:
     """Print the points of a job for each value that a question names; return the exit code."""
     from steelyard import search
     from steelyard.cli.local import behind, said, told
@@ -33,7 +33,7 @@ def what_if(job: str, given: dict[str, Any], text: str, carbon: str, as_json: bo
     if as_json:
         tell(mapping)
     else:
-        say(pages.page(mapping))
+        say(pages.page(mapping, details))
     if any(one.plan.partial for one in found):
         return INTERRUPTED
     return 0 if points else Infeasible.exit_code

@@ -34,13 +34,7 @@ TITLES: Final = {
 
 def breakdown(found: Prediction, parts: Sequence[Term]) -> list[RenderableType]:
     """Return the page of one prediction and its terms."""
-    said = {
-        "time": _total(found.time.total_s, "s"),
-        "memory": _memory(found.memory),
-        "run": f"{_total(found.draw.wall_s, 's')}, goodput {figures.percent(float(found.draw.goodput))}",
-        "energy": _energy(found.energy),
-        "money": _total(found.money.total_usd, "usd"),
-    }
+    said = totals(found)
     page: list[RenderableType] = []
     for arm, title in TITLES.items():
         rows = [part for part in parts if part.arm == arm]
@@ -49,6 +43,50 @@ def breakdown(found: Prediction, parts: Sequence[Term]) -> list[RenderableType]:
         if arm == "run":
             page += [heading("Power of one device"), _power(found.draw), blank()]
     return page[:-1]
+
+
+def brief(found: Prediction, parts: Sequence[Term]) -> list[RenderableType]:
+    """Return where the seconds of a step and the bytes of a device go, and the other arms in a line each."""
+    said, page = totals(found), list[RenderableType]()
+    for arm in DRAWN:
+        page += [heading(f"{TITLES[arm]}: {said[arm]}"), shares(part for part in parts if part.arm == arm), blank()]
+    rest = [arm for arm in TITLES if arm not in DRAWN and any(part.arm == arm for part in parts)]
+    rows = [[arm, line(part for part in parts if part.arm == arm)] for arm in rest]
+    named = [[NAMES.get(arm, arm), "; ".join(text for text in (said.get(arm), row) if text)] for arm, row in rows]
+    return [*page, heading("The rest in a line each"), table(["|", ""], named, header=False)]
+
+
+DRAWN: Final = ("time", "memory")
+"""What a short page draws; of the rest it names what is a hundredth or more."""
+
+NAMES: Final = {"run": "whole run", "carbon": "CO2e by kind"}
+
+
+def line(parts: Iterable[Term]) -> str:
+    """Return terms in one line: shares of a hundredth or more, the largest first; amounts where there are no shares.
+
+    >>> line([Term("run", "computing", 9.0, "s", 0.9, ""), Term("run", "waiting", 1e-3, "s", 1e-4, "")])
+    'computing 90 %'
+    >>> line([Term("carbon", "embodied", 10.9, "kgco2e", math.nan, "")])
+    'embodied 10.9 kg'
+    """
+    some = sorted(parts, key=lambda part: 0.0 if math.isnan(part.share) else -part.share)
+    return ", ".join(
+        f"{part.name} {SAY[part.unit](part.value) if math.isnan(part.share) else figures.percent(part.share)}"
+        for part in some
+        if math.isnan(part.share) or part.share >= 0.01
+    )
+
+
+def totals(found: Prediction) -> dict[str, str]:
+    """Return the totals of the arms that have one."""
+    return {
+        "time": _total(found.time.total_s, "s"),
+        "memory": _memory(found.memory),
+        "run": f"{_total(found.draw.wall_s, 's')}, goodput {figures.percent(float(found.draw.goodput))}",
+        "energy": _energy(found.energy),
+        "money": _total(found.money.total_usd, "usd"),
+    }
 
 
 def shares(parts: Iterable[Term]) -> RenderableType:
@@ -62,6 +100,18 @@ def shares(parts: Iterable[Term]) -> RenderableType:
     """
     rows = [[part.name, SAY[part.unit](part.value), *_share(part.share)] for part in parts]
     return table(["|", ">", ">", "|"], rows, header=False)
+
+
+def named(found: Prediction, parts: Sequence[Term]) -> list[RenderableType]:
+    """Return every term with its share and the name of its formula, an arm after the other."""
+    said, page = totals(found), list[RenderableType]()
+    for arm, title in TITLES.items():
+        rows = [part for part in parts if part.arm == arm]
+        if rows:
+            cells = [[part.name, SAY[part.unit](part.value), _share(part.share)[0], part.formula] for part in rows]
+            page.append(heading(f"{title}: {said[arm]}" if arm in said else title))
+            page.append(table(["", ">", ">", "|"], cells, header=False))
+    return page
 
 
 def formulas(parts: Iterable[Term]) -> list[RenderableType]:

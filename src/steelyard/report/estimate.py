@@ -5,9 +5,10 @@ from typing import Any
 
 from rich.console import RenderableType
 
-from steelyard.report.breakdown import breakdown, formulas
+from steelyard.report.breakdown import breakdown, brief, formulas, named
 from steelyard.report.cite import Used
 from steelyard.report.figures import COUNT, FLOP_RATE, amount
+from steelyard.report.oneline import assumed
 from steelyard.report.page import blank, bullets, heading, paragraph, table
 from steelyard.report.plan import bound, points_table, sources
 from steelyard.report.terms import terms
@@ -21,6 +22,24 @@ def estimate(model: str, tokens: float, headline: Mapping[str, Any], found: Pred
         *breakdown(found, terms(found)),
         *_assumed(headline["assumptions"]),
         *sources(headline["sources"]),
+    ]
+
+
+def short(model: str, tokens: float, headline: Mapping[str, Any], found: Prediction) -> list[RenderableType]:
+    """Return the short page of one configuration: its figures, where seconds and bytes go, the rest in lines."""
+    return [
+        *_head(model, tokens, headline, found),
+        *brief(found, terms(found)),
+        *_ends(headline, "every part of every arm, assumptions in full, sources"),
+    ]
+
+
+def dissected(model: str, tokens: float, headline: Mapping[str, Any], found: Prediction) -> list[RenderableType]:
+    """Return the short page of one plan taken apart: every term, its share and its formula's name."""
+    return [
+        *_head(model, tokens, headline, found),
+        *named(found, terms(found)),
+        *_ends(headline, "each formula with its source, every catalog row used, assumptions in full, sources"),
     ]
 
 
@@ -66,6 +85,11 @@ def rate(tokens: float, headline: Mapping[str, Any], found: Prediction) -> str:
 
 def _assumed(lines: Sequence[str]) -> list[RenderableType]:
     return [blank(), heading("Assumed"), bullets(lines)] if lines else []
+
+
+def _ends(headline: Mapping[str, Any], more: str) -> list[RenderableType]:
+    lines = [paragraph(f"Assumed: {assumed(headline['assumptions'])}.", 0)] if headline["assumptions"] else []
+    return [blank(), *lines, paragraph(f"--details: {more}. --json: all of it.", 0)]
 
 
 def _used(rows: Iterable[Used]) -> list[RenderableType]:

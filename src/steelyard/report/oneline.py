@@ -172,7 +172,7 @@ def warnings(found: Mapping[str, Any]) -> list[list[str]]:
         ("prices", doubts(points)),
         ("own", "; ".join(owned(row) for row in found.get("own", ()))),
         ("simpler", simpler(points)),
-        ("assumed", ", ".join(short(text) for text in found.get("assumptions", ()))),
+        ("assumed", assumed(found.get("assumptions", ()))),
     ]
     return [[name, text] for name, text in said if text]
 
@@ -232,6 +232,15 @@ def simpler(points: Sequence[Point]) -> str:
     """
     labels = [str(point["label"]) for point in points if point.get("preferred_over")]
     return f"the layouts of {', '.join(labels)} stand in for exact optima that lead by noise" if labels else ""
+
+
+def assumed(texts: Sequence[str]) -> str:
+    """Return assumptions without their reasons, in one line.
+
+    >>> assumed(["precision bf16: 16-bit work", "task pretrain: all parameters are trained"])
+    'precision bf16, task pretrain'
+    """
+    return ", ".join(short(text) for text in texts)
 
 
 def short(text: str) -> str:

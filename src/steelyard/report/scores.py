@@ -27,6 +27,49 @@ def scores(found: Mapping[str, Any], by: str) -> list[RenderableType]:
     return [*page, *_left_out(found["cases"])]
 
 
+def brief(found: Mapping[str, Any], by: str) -> list[RenderableType]:
+    """Return the short page: means over groups, the worst of them, and which agreed figures are missed."""
+    page: list[RenderableType] = []
+    for metric, title in METRICS.items():
+        rows = [row for row in found["groups"] if row["kind"] == metric]
+        if rows:
+            page += [heading(title), *_summary(found["summary"][metric], metric)[1:]]
+            page += [paragraph(f"{worst(rows)} (median error by {by})."), blank()]
+    page += [*_regrets(found["ranking"], by), *_fits(found["summary"]["fits"])]
+    missed = [row for row in found.get("bars", ()) if not row["met"]]
+    if found.get("bars"):
+        page.append(paragraph(f"{len(found['bars']) - len(missed)} of {len(found['bars'])} agreed figures are met.", 0))
+    page += _bars(missed, "Agreed figures that are missed")
+    lost = sum(case["predicted"] is None for case in found["cases"])
+    ends = f"Not predicted: {lost:,} of {len(found['cases']):,} cases. " if lost else ""
+    return [*page, paragraph(f"{ends}--details: every {by}, every agreed figure, the reasons. --json: every case.", 0)]
+
+
+def worst(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Return the groups of enough cases with the largest median errors, and the best one.
+
+    >>> worst([{"group": name, "n": 9, "median_error": error} for name, error in (("a", 0.1), ("b", 0.4), ("c", 0.2))])
+    'Worst: b 40 %, c 20 %, a 10 %'
+    """
+    some = sorted((row for row in rows if row["n"] >= ENOUGH), key=lambda row: -row["median_error"]) or list(rows)
+    return "Worst: " + ", ".join(f"{row['group']} {percent(row['median_error'])}" for row in some[:WORST])
+
+
+ENOUGH: Final = 5
+"""Cases that a group has before it is called the worst."""
+
+WORST: Final = 5
+
+
+def _regrets(rows: Sequence[Mapping[str, Any]], by: str) -> list[RenderableType]:
+    """Return the regret of the chosen layout by group, in a line."""
+    if not rows:
+        return []
+    said = ", ".join(f"{row['group']} {percent(row['mean_regret'])} of {percent(row['chance_regret'])}" for row in rows)
+    title = "Choosing among measured layouts: mean regret, of that of a blind choice"
+    return [heading(title), paragraph(f"{said}."), blank()]
+
+
 def _groups(rows: Sequence[Mapping[str, Any]], by: str, metric: str) -> RenderableType:
     columns = [by, ">cases", ">median", ">mean", ">p90", ">bias", ">in 90 %", ">width", "fit"]
     rivals = ["constant_error", "six_nd_error"] if metric == "time" else []
@@ -124,7 +167,7 @@ def _fits(shares: Mapping[str, Any]) -> list[RenderableType]:
     return [heading("Does it fit, by the 90 % interval of device memory"), table(columns, rows), blank()]
 
 
-def _bars(rows: Sequence[Mapping[str, Any]]) -> list[RenderableType]:
+def _bars(rows: Sequence[Mapping[str, Any]], title: str = "Agreed figures") -> list[RenderableType]:
     """Return the agreed figures: what is asked, what is reached now."""
     if not rows:
         return []
@@ -135,7 +178,7 @@ def _bars(rows: Sequence[Mapping[str, Any]]) -> list[RenderableType]:
             for row in rows
         ],
     )
-    return [heading("Agreed figures"), shown, blank()]
+    return [heading(title), shown, blank()]
 
 
 def verdict(row: Mapping[str, Any]) -> str:

@@ -6,6 +6,7 @@ from typing import Any, Final
 from rich.console import RenderableType
 
 from steelyard.report.figures import ENERGY, MASS, TIME, amount, dollars
+from steelyard.report.oneline import assumed
 from steelyard.report.page import blank, bullets, heading, paragraph, table
 from steelyard.report.plan import KWH_J, devices, sources
 
@@ -17,7 +18,7 @@ FIRST: Final = {
 """What stands before time and money for the points that are about something else."""
 
 
-def page(found: Mapping[str, Any]) -> list[RenderableType]:
+def page(found: Mapping[str, Any], details: bool) -> list[RenderableType]:
     """Return the page of a question, given as the mapping that `--json` prints."""
     rows = found["rows"]
     labels = list(dict.fromkeys(point["label"] for row in rows for point in row["frontier"]))
@@ -27,6 +28,9 @@ def page(found: Mapping[str, Any]) -> list[RenderableType]:
         parts += [table([f"|{found['what_if']}", *labels], cells), blank()]
         parts.append(paragraph(f"CO2e is operational, {str(found['carbon_kind']).replace('_', ' ')}."))
     parts += section("Nothing feasible", [lost(row) for row in rows if not row["frontier"]])
+    if not details:
+        short = paragraph(f"Assumed: {assumed(found.get('assumptions', ()))}.", 0)
+        return [*parts, blank(), short, paragraph("--details: assumptions, notes, sources. --json: all of it.", 0)]
     parts += section("Assumed", found.get("assumptions", ()))
     parts += section("Notes", found.get("notes", ()))
     return [*parts, *sources(found.get("sources", ()))]
