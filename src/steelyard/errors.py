@@ -18,6 +18,12 @@ unknown accelerator 'H10'; nearest: H100-80GB-SXM
 import difflib
 from collections.abc import Iterable
 
+LISTED = frozenset({"accelerator", "system", "model", "offer", "site"})
+"""Kinds of names that `steelyard catalog` lists; of others the message itself names some."""
+
+FEW = 24
+"""Names that a message lists."""
+
 
 class SteelyardError(Exception):
     """The root: anything that a caller may want to catch."""
@@ -33,8 +39,10 @@ class UnknownName(BadInput):
     """A name that is in no catalog, with the nearest known names."""
 
     def __init__(self, kind: str, given: str, known: Iterable[str], count: int = 3) -> None:
-        self.kind, self.given, self.nearest = kind, given, nearest(given, known, count)
-        hint = f"nearest: {', '.join(self.nearest)}" if self.nearest else f"see: steelyard catalog {kind}s"
+        names = list(known)
+        self.kind, self.given, self.nearest = kind, given, nearest(given, names, count)
+        listed = f"see: steelyard catalog {kind}s" if kind in LISTED else f"known: {_few(names)}"
+        hint = f"nearest: {', '.join(self.nearest)}" if self.nearest else listed
         super().__init__(f"unknown {kind} {given!r}; {hint}")
 
 
@@ -63,6 +71,11 @@ def nearest(given: str, known: Iterable[str], count: int = 3) -> list[str]:
     matches = difflib.get_close_matches(wanted, names, n=count, cutoff=0.5)
     contained = [plain for plain in names if wanted and wanted in plain and plain not in matches]
     return [names[plain] for plain in (matches + sorted(contained, key=len))[:count]]
+
+
+def _few(names: list[str]) -> str:
+    more = f" and {len(names) - FEW} more" if len(names) > FEW else ""
+    return ", ".join(names[:FEW]) + more
 
 
 def _plain(name: str) -> str:

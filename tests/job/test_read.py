@@ -117,7 +117,7 @@ def test_an_option_replaces_the_other_spelling_of_its_field() -> None:
     [
         ({"tokens": "-5B"}, r"tokens: '-5B' is not a count above zero; write 20B"),
         ({"tokens": 0}, "tokens: 0 is not a count above zero"),
-        ({"tokens": None}, "tokens is missing; write tokens: 20B"),
+        ({"tokens": None}, "tokens is missing; write tokens: 20B in a job file, or give --tokens 20B"),
         ({"model": None}, "model is missing; write model: llama-3-8b"),
         ({"model": "llama-3-9b"}, "unknown model 'llama-3-9b'; nearest: llama-3-8b"),
         ({"model": "./nowhere"}, "no such file or folder"),

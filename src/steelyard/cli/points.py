@@ -35,7 +35,7 @@ def pinned(job: str, carbon: str, pin: dict[str, str | None], given: dict[str, A
     if more:
         message = f"--on takes one accelerator or system, not {pin['on']!r}; such as --on H100:64"
         raise click.UsageError(message)
-    name = instance_of(pin["offer"]) if pin["offer"] else name
+    name = sold(pin["offer"], name) if pin["offer"] else name
     return spec, search.estimate(spec, name, count, pin["layout"] or "", pin["site"] or "", carbon)
 
 
@@ -44,9 +44,16 @@ def place_of(offer: str) -> str:
     return _offer(offer).place
 
 
-def instance_of(offer: str) -> str:
-    """Return the system that an offer sells."""
-    return _offer(offer).system
+def sold(offer: str, device: str) -> str:
+    """Return the system that an offer sells, which must be of the accelerator that is asked for."""
+    from steelyard.catalog import load
+    from steelyard.errors import BadInput
+
+    row, wanted = _offer(offer), load().system(device).accelerator
+    if row.accelerator != wanted:
+        message = f"--offer {row.id} sells {row.accelerator}, but --on asks for {wanted}; give --on {row.accelerator}:8"
+        raise BadInput(message)
+    return row.system
 
 
 def rows_of(point: "Point", spec: "JobSpec") -> "list[Used]":

@@ -174,7 +174,10 @@ def fields(given: Mapping[str, Any], where: str) -> JobFields:
         raise BadInput(f"{where}: unknown field {unknown[0]!r}; nearest: {', '.join(near)}")
     for name, example in (("model", "llama-3-8b"), ("tokens", "20B")):
         if named.get(name) is None:
-            raise BadInput(f"{where}: {name} is missing; write {name}: {example}")
+            out = f"write {name}: {example}" + (
+                f" in a job file, or give --{name} {example}" if name == "tokens" else ""
+            )
+            raise BadInput(f"{where}: {name} is missing; {out}")
     try:
         return JobFields.model_validate({name: value for name, value in named.items() if value is not None})
     except ValidationError as error:

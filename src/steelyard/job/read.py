@@ -128,7 +128,7 @@ def _job(read: JobFields, given: Mapping[str, Any], folder: Path, now: dt.dateti
         lora_rank=read.lora.rank if adapted else 0,
         lora_targets=read.lora.targets if adapted else (),
         **{name: getattr(read, name) for name in _AS_READ},
-        deadline_s=None if read.by is None else literals.deadline(read.by, now),
+        deadline_s=None if read.by is None else _deadline(read.by, now),
         budget_usd=read.budget,
         co2e_max_kg=read.co2e_max,
         energy_max_j=read.energy_max,
@@ -178,3 +178,10 @@ def _absolute(model: str | dict[str, Any], folder: Path) -> str | dict[str, Any]
     if isinstance(model, str) and describe.is_file(model, folder):
         return str((folder / Path(model).expanduser()).resolve())
     return model
+
+
+def _deadline(text: object, now: dt.datetime) -> float:
+    try:
+        return float(literals.deadline(text, now))
+    except BadInput as error:
+        raise BadInput(f"by: {error}") from error

@@ -7,7 +7,7 @@ from typing import Any, Final
 from rich.console import RenderableType
 
 from steelyard.report.figures import UNKNOWN, dollars, number, percent
-from steelyard.report.oneline import held, moved, place, rivals, unsure, warnings
+from steelyard.report.oneline import distinct, held, moved, place, rivals, unsure, warnings
 from steelyard.report.page import blank, heading, paragraph, table
 from steelyard.report.plan import LINES, PARTS, Point, interrupted
 
@@ -32,7 +32,8 @@ def glance(found: Mapping[str, Any]) -> list[RenderableType]:
     ]
 
 
-def _table(points: Sequence[Point]) -> RenderableType:
+def _table(named: Sequence[Point]) -> RenderableType:
+    points = distinct(named)
     rows = [[name, *cells] for name, say in ROWS.items() if any(cells := [say(point) for point in points])]
     return table(["|", *(str(point["label"]) for point in points)], rows)
 
@@ -157,7 +158,8 @@ def counts(found: Mapping[str, Any]) -> str:
 
 def more(found: Mapping[str, Any]) -> str:
     """Return where the rest is."""
-    some = [f"{len(found.get(key, ()))} {key}" for key in ("notes", "sources") if found.get(key)]
+    sizes = {key: len(found.get(key, ())) for key in ("notes", "sources")}
+    some = [f"{size} {key if size > 1 else key.removesuffix('s')}" for key, size in sizes.items() if size]
     return (
         "--details: why each rival lost, every tie and moved input, the frontier drawn, assumptions in full"
         f"{''.join(f', {text}' for text in some)}. --json: all of it. steelyard explain JOB: one point taken apart."

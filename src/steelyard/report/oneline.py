@@ -69,9 +69,30 @@ def unsure(found: Mapping[str, Any]) -> list[list[str]]:
         if named:
             rest = len(ties) - len(named)
             lines.append([str(point["label"]), ", ".join([*named, *([f"{rest} more"] if rest else [])])])
-    alike = {AXES[axis]: [some for some in groups if len(some) > 1] for axis, groups in found.get("order", {}).items()}
+    first = {
+        name: one["label"].split(", ")[0] for one in distinct(found["frontier"]) for name in one["label"].split(", ")
+    }
+    order = {
+        axis: [list(dict.fromkeys(first.get(name, name) for name in some)) for some in groups]
+        for axis, groups in found.get("order", {}).items()
+    }
+    alike = {AXES[axis]: [some for some in groups if len(some) > 1] for axis, groups in order.items()}
     said = [f"{axis}: {', '.join(' ~ '.join(some) for some in groups)}" for axis, groups in alike.items() if groups]
     return lines + ([["these", "; ".join(said)]] if said else [])
+
+
+def distinct(points: Sequence[Point]) -> list[Point]:
+    """Return points that are one and the same configuration once, under all their names.
+
+    >>> some = [{"label": label, "layout_text": "tp=8", "offer": "aws/x/p5"} for label in ("cheapest", "fastest")]
+    >>> [point["label"] for point in distinct(some)]
+    ['cheapest, fastest']
+    """
+    found: dict[tuple[object, ...], list[Point]] = {}
+    for point in points:
+        key = tuple(point.get(name) for name in ("accelerator", "layout_text", "stack", "offer", "purchase", "site"))
+        found.setdefault(key, []).append(point)
+    return [{**some[0], "label": ", ".join(str(one["label"]) for one in some)} for some in found.values()]
 
 
 def beside(point: Point, other: Point) -> str:

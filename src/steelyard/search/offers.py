@@ -25,7 +25,8 @@ def none_left(spec: JobSpec, catalog: facts.Catalog, offers: Sequence[facts.Offe
     names = ", ".join(name for name, _ in spec.accelerators) or "any accelerator"
     if offers:
         return (
-            f"nothing offered of {names} has a dense {spec.precision} peak in the catalog; try --precision bf16 or fp16"
+            f"nothing offered of {names} has a dense {spec.precision} peak in the catalog; try --precision "
+            f"{' or '.join(name for name in ('bf16', 'fp16', 'fp32') if name != spec.precision)}"
         )
     where = f" in {', '.join(spec.regions)}" if spec.regions else ""
     who = f" from {', '.join(spec.providers)}" if spec.providers else ""
