@@ -59,10 +59,13 @@ STACK_FIELDS: dict[str, tuple[str, float, float, float]] = {
 FLASH = "Shah et al. 2024, arXiv 2407.08608: FlashAttention-2 does not use what Hopper added"
 CUDNN = "docs.nvidia.com/deeplearning/transformer-engine: fused attention of cuDNN"
 TRITON = "github.com/mosaicml/llm-foundry scripts/train/benchmarking/submit_benchmarks.py: attn_impl triton"
+MIXED = "Rajbhandari et al. 2020, arXiv 1910.02054, section 5: 16-bit parameters are gathered"
+FLOAT8 = "github.com/pytorch/torchtitan docs/float8.md: enable_fsdp_float8_all_gather"
 DAO = "Dao 2023, arXiv 2307.08691: 1.3 to 2.5 x faster than Triton's FlashAttention, 2 x than the first"
 
 # stack, quantity, value, source: stated, not fitted
 STATED: tuple[tuple[str, str, float, str], ...] = (
+    ("any", "gather_bytes", 2.0, MIXED),
     ("any", "attention_native", 0.0, FLASH),
     ("megatron-core", "attention_native", 1.0, CUDNN),
     ("maxtext", "attention_native", 1.0, CUDNN),
@@ -108,6 +111,7 @@ def predictor(data: Frame, parts: list[Factor]) -> Predict:
     """Return theta → log seconds of a step of every row."""
     work = workload(data.job)
     start = {name: np.full(len(data), np.log(row[1])) for name, row in STACK_FIELDS.items()}
+    timed = data.stack.step_host_s > 0  # the row counts the whole step
     start |= {"chip": np.zeros(len(data)), CONGESTION[0]: np.full(len(data), np.log(CONGESTION[1]))}
 
     def log_seconds(theta: Array) -> Array:
@@ -116,6 +120,7 @@ def predictor(data: Frame, parts: list[Factor]) -> Predict:
             if value:
                 logs[part.field] = logs[part.field] + value * part.rows
         values = {name: np.exp(one) for name, one in logs.items()}
+        values["step_host_s"] = values["step_host_s"] * timed
         kernels = replace(data.kernels, time_scale=values.pop("chip"), nic_congestion=values.pop(CONGESTION[0]))
         stack = replace(data.stack, **values)
         return np.asarray(np.log(time(data.job, work, data.layout, data.machine, kernels, stack).total_s))
@@ -189,6 +194,7 @@ def stack_table(data: Frame, parts: list[Factor], theta: Array, sds: Array, wide
         yield _line(part.entity, "any", part.field, start * np.exp(base + value), unit, width, data, part.rows)
     for entity, quantity, stated, source in STATED:
         yield [entity, "any", quantity, f"{stated:g}", "1", "0", "0", "0", source, "", CHECKED, ""]
+    yield ["fsdp2", "fp8", "gather_bytes", "1", "byte", "0", "0", "0", FLOAT8, "", CHECKED, ""]
 
 
 def chip_table(data: Frame, parts: list[Factor], theta: Array, sds: Array) -> Iterable[Line]:

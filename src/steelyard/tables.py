@@ -169,6 +169,7 @@ class Stack:
     ep_exposed: Share  # of expert all-to-alls that compute does not hide
     pp_exposed: Share  # of stage-to-stage traffic that compute does not hide
     weight_bytes: Bytes  # working copy of one parameter (bf16: 2)
+    gather_bytes: Bytes  # of one parameter, when ZeRO-3 gathers it (float8 all-gather: 1)
     cast: Share  # 1: no working copy is kept, the master copy is cast when it is gathered or used (FSDP)
     frozen_bytes: Bytes  # least bytes of a frozen parameter that is not quantised (kept in fp32: 4)
     grad_bytes: Bytes  # gradient accumulator of one parameter

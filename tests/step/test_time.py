@@ -59,6 +59,7 @@ STACK = filled(
     ep_exposed=0.7,
     pp_exposed=0.6,
     weight_bytes=2.0,
+    gather_bytes=2.0,
     grad_bytes=4.0,
     logit_bytes=12.0,
 )

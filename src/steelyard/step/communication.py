@@ -120,10 +120,10 @@ def _data_parallel(job: Job, layout: Layout, domain: Count, lines: Wires, stack:
     sharded = ranks_in_domain(layout.shard_devices, layout.tp, domain)
     grads = stack.grad_bytes * job.trainable_share
     reduce_s = _over(hierarchical_all_reduce_s, dense * grads, ranks, local, lines)
-    weights = dense * stack.weight_bytes
+    weights = dense * stack.gather_bytes
     gather_s = _over(hierarchical_all_gather_s, weights, layout.shard_devices, sharded, lines)
     if np.any(routed):
         reduce_s = reduce_s + _over(hierarchical_all_reduce_s, routed * grads, replicas, near, lines)
-        kept = routed * stack.weight_bytes
+        kept = routed * stack.gather_bytes
         gather_s = gather_s + _over(hierarchical_all_gather_s, kept, replicas, near, lines)
     return reduce_s, gather_s

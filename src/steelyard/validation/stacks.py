@@ -64,6 +64,8 @@ def said(case: Case) -> dict[str, float]:
     found = {"fused_loss": 1.0} if "liger" in text or "rl trainer" in text else {}
     if "fused cross-entropy" in text:
         found["logit_bytes"] = 6.0
+    if "optimizer step not included" in text:
+        found["step_host_s"] = 0.0
     if NATIVE.search(text):
         found["attention_native"] = 1.0
     elif LEGACY.search(text):
