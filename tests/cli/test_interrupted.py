@@ -24,9 +24,6 @@ def pressed(monkeypatch):
 
     monkeypatch.setattr(family, "UNIT", 2000)
     monkeypatch.setattr(verb, "progress", once)
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a background shell ignores it
-    yield
-    signal.signal(signal.SIGINT, before)
 
 
 @pytest.mark.usefixtures("pressed")
