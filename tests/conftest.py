@@ -1,8 +1,8 @@
 """Tests run on the shipped catalog, whatever calibrations their user keeps, and look for new examples but in CI.
 
 A property may be slow once, when the first example reads the catalog; that is not a failure. CI tries the same examples
-for the same code, so that it judges the change and not the day; a run by hand draws new ones. Ctrl-C is heard even where
-the tests run in the background of a shell, which ignores it there.
+for the same code, so that it judges the change and not the day; a run by hand draws new ones. Ctrl-C is heard even
+where the tests run in the background of a shell, which ignores it there.
 """
 
 import os
