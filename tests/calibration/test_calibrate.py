@@ -62,13 +62,18 @@ def test_what_is_predicted_afterwards_is_what_was_shown() -> None:
     assert found == pytest.approx(shown, abs=0.01)  # a constant that moved by less than 0.5 % is not written
 
 
-def test_more_runs_leave_less_doubt_and_none_leaves_more() -> None:
+def test_more_runs_of_a_kind_leave_less_doubt_and_none_leaves_more() -> None:
+    """A stack is as doubtful as its least sure run, so more runs count as more only where they are of a kind."""
     shipped = stack_rows("megatron-core", load())["time_scale"].log_sd
-    few, many = (
-        calibrate(some, load(), "mine", "runs.csv", TODAY).layer.stacks["megatron-core", "any", "time_scale"].log_sd
-        for some in (runs(1.2)[:1], runs(1.2))
-    )
-    assert many < few < shipped
+    once = runs(1.2)
+    again = [replace(case, id=f"{case.id}-again") for case in once]
+
+    def doubt(some: list[Case]) -> float:
+        made = calibrate(some, load(), "mine", "runs.csv", TODAY)
+        return made.layer.stacks["megatron-core", "any", "time_scale"].log_sd
+
+    assert doubt([*once, *again]) < doubt(once) < shipped
+    assert doubt([once[0], again[0]]) < doubt(once[:1]) < shipped
 
 
 def test_an_unknown_stack_gets_a_name_of_its_own() -> None:
