@@ -1,7 +1,7 @@
 """Refit everything in the catalog that is fitted: `make fit DATA=…/data`, where the folder holds `measured/`.
 
-Operators first, then power, then the memory of stacks, then the steps, which build on all three, and last the
-scores with more than a source left out.
+Operators first, then the memory of stacks, then their steps, then power, which follows what a step is made of, and last
+the scores with more than a source left out.
 """
 
 import argparse
@@ -19,10 +19,10 @@ def main() -> None:
         options.error(f"{measured} is no folder; give --data the folder that holds measured/")
     for module, given in (
         ("fit.kernels", ["--data", str(measured.parent)]),
-        ("fit.power", ["--data", str(measured), "--write"]),
         ("fit.memory", ["--write"]),
         ("fit.stacks", ["--write"]),
         ("fit.contrasts", ["--write"]),
+        ("fit.power", ["--data", str(measured), "--write"]),
         ("fit.splits", ["--data", str(measured.parent)]),
     ):
         subprocess.run([sys.executable, "-m", module, *given], check=True)  # noqa: S603  # our own modules
