@@ -91,3 +91,12 @@ def test_broken_files_are_one_line(tmp_path: Path, name: str, text: str) -> None
     assert result.exit_code == 2, result.output
     assert len(result.stderr.strip().splitlines()) == 1
     assert result.exception is None or isinstance(result.exception, SystemExit)
+
+
+@pytest.mark.parametrize("data", [b"\xff\xfe\x00", b" " * (2**24 + 1)], ids=["binary", "too large"])
+def test_what_is_no_text_file_is_one_line(tmp_path: Path, data: bytes) -> None:
+    (tmp_path / "given.json").write_bytes(data)
+    result = CliRunner().invoke(app, ["disclose", str(tmp_path / "given.json")])
+    assert result.exit_code == 2, result.output
+    assert "give a plan, a metered run, a claim or a case's name" in result.stderr
+    assert len(result.stderr.strip().splitlines()) == 1

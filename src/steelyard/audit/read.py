@@ -7,9 +7,10 @@ from typing import Any
 from steelyard.audit import cards, fields, logs
 from steelyard.audit.claim import Claim
 from steelyard.audit.text import mapping
-from steelyard.errors import BadInput
+from steelyard.job.text import contents
 
-_LARGEST_BYTES = 2**24
+MOST_MIB = 16
+WANTED = "a claim in YAML or JSON, a model card, an emissions.csv, a log or a case's name"
 
 READERS = (logs.codecarbon, logs.mlperf, cards.card, cards.impact)
 """Asked in turn whether a text is theirs; what none of them knows is a claim file."""
@@ -26,7 +27,7 @@ def read(source: str | Path | Mapping[str, Any]) -> Claim:
     if isinstance(source, Mapping):
         return fields.claim(source, "claim")
     path = Path(source)
-    return of_text(_contents(path), str(path), claim_file=path.suffix.lower() in CLAIM_FILES)
+    return of_text(contents(path, MOST_MIB, WANTED), str(path), claim_file=path.suffix.lower() in CLAIM_FILES)
 
 
 def of_text(text: str, where: str, *, claim_file: bool = False) -> Claim:
@@ -42,15 +43,3 @@ def of_text(text: str, where: str, *, claim_file: bool = False) -> Claim:
             if found is not None:
                 return fields.claim(found, where)
     return fields.claim(mapping(text, where), where)
-
-
-def _contents(path: Path) -> str:
-    """Return the text of a file, or raise `BadInput` that says why it cannot be read."""
-    try:
-        if path.stat().st_size > _LARGEST_BYTES:
-            raise BadInput(f"{path}: it is larger than 16 MiB; give a claim, a model card, an emissions.csv or a log")
-        return path.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise BadInput(f"{path}: it is not text; give a claim in YAML or JSON, a model card or a log") from error
-    except (OSError, ValueError) as error:
-        raise BadInput(f"{path}: {getattr(error, 'strerror', None) or error}; give a claim or a case's name") from error

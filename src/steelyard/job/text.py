@@ -10,7 +10,7 @@ import yaml
 
 from steelyard.errors import BadInput
 
-_LARGEST_BYTES = 2**20
+MIB_BYTES = 2**20
 
 
 class _Loader(yaml.SafeLoader):
@@ -75,13 +75,13 @@ def load_json(text: str, where: str) -> Any:
         raise BadInput(f"{where}: it cannot be read as JSON: {str(error)[:120]}") from error
 
 
-def contents(path: Path) -> str:
-    """Return the text of a file, or raise `BadInput` that says why it cannot be read."""
+def contents(path: Path, most_mib: int = 1, wanted: str = "a job file or a config.json") -> str:
+    """Return the text of a file of at most so many MiB, or raise `BadInput` that says why not, and what is wanted."""
     try:
-        if path.stat().st_size > _LARGEST_BYTES:
-            raise BadInput(f"{path}: it is larger than 1 MiB; give a job file or a config.json")
+        if path.stat().st_size > most_mib * MIB_BYTES:
+            raise BadInput(f"{path}: it is larger than {most_mib} MiB; give {wanted}")
         return path.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
-        raise BadInput(f"{path}: it is not text; give a job file or a config.json") from error
+        raise BadInput(f"{path}: it is not text; give {wanted}") from error
     except (OSError, ValueError) as error:
-        raise BadInput(f"{path}: {getattr(error, 'strerror', None) or error}") from error
+        raise BadInput(f"{path}: {getattr(error, 'strerror', None) or error}; give {wanted}") from error
