@@ -88,8 +88,9 @@ def constants(rows: Rows, parts: Sequence[Factor], theta: Array) -> dict[str, Ar
             logs[part.field] += value * part.rows
     values |= {name: values[name] * np.exp(log) for name, log in logs.items()}
     for index, case in enumerate(rows.frame.cases):
-        for name in said(case).keys() & values.keys():
-            values[name][index] = said(case)[name]
+        stated = said(case)
+        for name in stated.keys() & values.keys():
+            values[name][index] = stated[name]
     return values
 
 

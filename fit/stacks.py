@@ -63,15 +63,16 @@ MIXED = "Rajbhandari et al. 2020, arXiv 1910.02054, section 5: 16-bit parameters
 FLOAT8 = "github.com/pytorch/torchtitan docs/float8.md: enable_fsdp_float8_all_gather"
 DAO = "Dao 2023, arXiv 2307.08691: 1.3 to 2.5 x faster than Triton's FlashAttention, 2 x than the first"
 
-# stack, quantity, value, source: stated, not fitted
-STATED: tuple[tuple[str, str, float, str], ...] = (
-    ("any", "gather_bytes", 2.0, MIXED),
-    ("any", "attention_native", 0.0, FLASH),
-    ("megatron-core", "attention_native", 1.0, CUDNN),
-    ("maxtext", "attention_native", 1.0, CUDNN),
-    ("paxml", "attention_native", 1.0, CUDNN),
-    ("any", "attention_share", 1.0, DAO),
-    ("llm-foundry", "attention_share", 0.6, f"{TRITON}; {DAO}"),
+# stack, precision, quantity, value, unit, source: stated, not fitted
+STATED: tuple[tuple[str, str, str, float, str, str], ...] = (
+    ("any", "any", "gather_bytes", 2.0, "1", MIXED),
+    ("any", "any", "attention_native", 0.0, "1", FLASH),
+    ("megatron-core", "any", "attention_native", 1.0, "1", CUDNN),
+    ("maxtext", "any", "attention_native", 1.0, "1", CUDNN),
+    ("paxml", "any", "attention_native", 1.0, "1", CUDNN),
+    ("any", "any", "attention_share", 1.0, "1", DAO),
+    ("llm-foundry", "any", "attention_share", 0.6, "1", f"{TRITON}; {DAO}"),
+    ("fsdp2", "fp8", "gather_bytes", 1.0, "byte", FLOAT8),
 )
 FAMILY_SD, CHIP_SD, NARROW_SD, CONGESTION = 0.2, 0.07, 0.2, ("nic_congestion", 0.2, 0.7)
 
@@ -192,9 +193,8 @@ def stack_table(data: Frame, parts: list[Factor], theta: Array, sds: Array, wide
         base = 0.0 if part.entity == "any" else shared[part.field]
         width = wide[part.entity] if part.field == "time_scale" else sd
         yield _line(part.entity, "any", part.field, start * np.exp(base + value), unit, width, data, part.rows)
-    for entity, quantity, stated, source in STATED:
-        yield [entity, "any", quantity, f"{stated:g}", "1", "0", "0", "0", source, "", CHECKED, ""]
-    yield ["fsdp2", "fp8", "gather_bytes", "1", "byte", "0", "0", "0", FLOAT8, "", CHECKED, ""]
+    for entity, precision, quantity, stated, written, source in STATED:
+        yield [entity, precision, quantity, f"{stated:g}", written, "0", "0", "0", source, "", CHECKED, ""]
 
 
 def chip_table(data: Frame, parts: list[Factor], theta: Array, sds: Array) -> Iterable[Line]:

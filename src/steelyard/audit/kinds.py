@@ -29,7 +29,6 @@ SCALES = MappingProxyType(
     | {"P": 1e15, "E": 1e18, "mm": 1e6, "bn": 1e9, "tn": 1e12}
     | {"thousand": 1e3, "million": 1e6, "billion": 1e9, "trillion": 1e12, "hundred": 1e2}
 )
-_PREFIXES = ("thousand", "million", "billion", "trillion", "k", "K", "M", "G")
 _TIME = {
     **dict.fromkeys(("s", "sec", "secs", "second", "seconds"), 1.0),
     **dict.fromkeys(("min", "mins", "minute", "minutes"), 60.0),

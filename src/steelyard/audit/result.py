@@ -5,8 +5,6 @@ from dataclasses import asdict, dataclass, field
 from types import MappingProxyType
 from typing import Any
 
-VERDICTS = ("consistent", "plausible", "doubtful", "impossible", "not enough stated")
-
 SILENT, NOTE, DOUBT, CONTRADICTION = 0, 1, 2, 3
 """How much a check weighs: nothing, worth knowing, hard to believe, cannot be."""
 

@@ -94,7 +94,7 @@ def offers(shipped: Iterable[Offer], own: Own, systems: Container[str]) -> tuple
     for row in (row for row in own.prices if row["system"] in systems):
         prices.setdefault((row["provider"], row["region"], row["instance"]), []).append(row)
     for key, rows in prices.items():
-        found[key] = _over(found.get(key) or _bare(rows[0]), rows, own.sources)
+        found[key] = _over(found.get(key) or read.sold(rows[0], {}, "of a live source"), rows, own.sources)
     return tuple(found.values())
 
 
@@ -133,21 +133,6 @@ def _over(offer: Offer, rows: Iterable[Row], sources: Mapping[str, Source]) -> O
         offer,
         prices={purchase: prices[0] for purchase, prices in ordered.items()},
         earlier={purchase: tuple(prices[1:]) for purchase, prices in ordered.items() if len(prices) > 1},
-    )
-
-
-def _bare(row: Row) -> Offer:
-    return Offer(
-        provider=row["provider"],
-        instance=row["instance"],
-        region=row["region"],
-        accelerator=row["accelerator"],
-        devices=int(row["devices"]),
-        system=row["system"],
-        site=row["site"],
-        prices={},
-        quarantine={},
-        note="of a live source",
     )
 
 

@@ -8,10 +8,11 @@ at hand are share-alike (docs/decisions/0003). A user brings a file, or refreshe
 
 import csv
 import datetime as dt
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
@@ -27,6 +28,7 @@ FORMS = "columns: kg_per_kwh and either month and hour (UTC) or time (ISO 8601, 
 HOUR = dt.timedelta(hours=1)
 
 Row = Mapping[str, str]
+Hour = TypeVar("Hour", dt.datetime, tuple[int, int])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -125,21 +127,33 @@ def made(rows: Iterable[Row]) -> tuple[Profile, ...]:
 def _profile(place: str, quantity: str, rows: list[Row]) -> Profile:
     if quantity not in QUANTITIES:
         raise ValueError(f"quantity {quantity!r} is none of {', '.join(QUANTITIES)}")
-    dated = bool(rows[0].get("time"))
-    values = {(_time(row) if dated else _month_hour(row)): _kg_per_j(row) for row in rows}
+    shape = _dated if rows[0].get("time") else _typical
+    values, first = shape(place or "the file", rows)
+    return Profile(place, quantity, values, first, rows[0].get("source") or "", rows[0].get("checked") or "")
+
+
+def _dated(name: str, rows: list[Row]) -> tuple[Array, dt.datetime]:
+    """Return the intensities of consecutive hours, and the first of these."""
+    values = _by_hour(name, rows, _time)
+    for earlier, later in pairwise(sorted(values)):
+        if later - earlier != HOUR:
+            raise ValueError(f"the hour before {later} is missing")
+    return np.array([values[key] for key in sorted(values)]), min(values)
+
+
+def _typical(name: str, rows: list[Row]) -> tuple[Array, None]:
+    """Return the intensities of the hours of a day in each month."""
+    values = _by_hour(name, rows, _month_hour)
+    if len(values) != MONTHS * HOURS:
+        raise ValueError(f"{name} has {len(values)} of the {MONTHS * HOURS} hours of twelve months")
+    return np.array([values[key] for key in sorted(values)]).reshape(MONTHS, HOURS), None
+
+
+def _by_hour(name: str, rows: list[Row], hour: Callable[[Row], Hour]) -> dict[Hour, float]:
+    values = {hour(row): _kg_per_j(row) for row in rows}
     if len(values) != len(rows):
-        raise ValueError(f"{place or 'the file'} gives an hour twice")
-    keys = sorted(values)
-    where = (rows[0].get("source") or "", rows[0].get("checked") or "")
-    array = np.array([values[key] for key in keys])
-    if not dated:
-        if len(keys) != MONTHS * HOURS:
-            raise ValueError(f"{place or 'the file'} has {len(keys)} of the {MONTHS * HOURS} hours of twelve months")
-        return Profile(place, quantity, array.reshape(MONTHS, HOURS), None, *where)
-    gaps = [later for earlier, later in pairwise(keys) if later - earlier != HOUR]  # type: ignore[operator]
-    if gaps:
-        raise ValueError(f"the hour before {gaps[0]} is missing")
-    return Profile(place, quantity, array, keys[0], *where)  # type: ignore[arg-type]  # dated
+        raise ValueError(f"{name} gives an hour twice")
+    return values
 
 
 def _time(row: Row) -> dt.datetime:

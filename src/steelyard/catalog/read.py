@@ -171,6 +171,22 @@ def system(row: Row, sources: Mapping[str, Source]) -> System:
     )
 
 
+def sold(row: Row, prices: dict[str, Price], note: str) -> Offer:
+    """Return what is sold where, at which prices; none of them is doubted yet."""
+    return Offer(
+        provider=row["provider"],
+        instance=row["instance"],
+        region=row["region"],
+        accelerator=row["accelerator"],
+        devices=int(row["devices"]),
+        system=row["system"],
+        site=row["site"],
+        prices=prices,
+        quarantine={},
+        note=note,
+    )
+
+
 def offer(row: Row, sources: Mapping[str, Source]) -> Offer:
     """Return one offer; its doubtful prices are marked later, when all offers are known."""
     prices = {}
@@ -182,18 +198,7 @@ def offer(row: Row, sources: Mapping[str, Source]) -> Offer:
             prices[purchase] = Price(float(row[f"{column}_usd"]), date.lstrip("<"), name, date.startswith("<"))
     if not prices:
         raise ValueError("no price at all")
-    return Offer(
-        provider=row["provider"],
-        instance=row["instance"],
-        region=row["region"],
-        accelerator=row["accelerator"],
-        devices=int(row["devices"]),
-        system=row["system"],
-        site=row["site"],
-        prices=prices,
-        quarantine={},
-        note=row["note"],
-    )
+    return sold(row, prices, row["note"])
 
 
 def second_price(row: Row, sources: Mapping[str, Source]) -> tuple[tuple[str, str, str, str], Price]:

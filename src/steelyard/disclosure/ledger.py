@@ -20,6 +20,26 @@ ENERGIES = ("accelerator_j", "it_j", "facility_j")
 CARBON = ("gross_kg", "net_kg", "market_kg", "marginal_kg")
 INTENSITIES = ("gross_kg_per_j", "net_kg_per_j", "market_kg_per_j", "marginal_kg_per_j")
 
+NAMES: Mapping[str, str] = MappingProxyType(
+    {
+        "count": "devices",
+        "wall": "wall_s",
+        "device_time": "device_s",
+        "pue": "pue",
+        "intensity": "gross_kg_per_j",
+        "net_intensity": "net_kg_per_j",
+        "net_co2e": "net_kg",
+        "water": "water_m3",
+        "money": "usd",
+        "tokens": "tokens",
+        "flop": "flop",
+        "speed": "flop_per_s",
+        "parameters": "parameters",
+        "active_parameters": "active_parameters",
+    }
+)
+"""Quantities of a claim, by the names of the ledger; its energy and CO2e have a boundary and a kind of their own."""
+
 SURE = ("measured", "stated", "catalog", "follows", "corrected", "estimated", "predicted")
 """How a figure is known, the surest first: what follows from several figures is as sure as the least of them."""
 

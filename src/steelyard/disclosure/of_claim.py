@@ -24,29 +24,11 @@ from steelyard.audit.relations import relations
 from steelyard.audit.result import Audit, Chain, Estimate
 from steelyard.catalog import load
 from steelyard.disclosure.complete import Known, completed
-from steelyard.disclosure.ledger import Cited, Disclosure, Figure, Line
+from steelyard.disclosure.ledger import NAMES, Cited, Disclosure, Figure, Line
 from steelyard.disclosure.model import worked
 from steelyard.report.encode import plain
 
-_NAMES = MappingProxyType(
-    {
-        "count": "devices",
-        "wall": "wall_s",
-        "device_time": "device_s",
-        "pue": "pue",
-        "energy_facility": "facility_j",
-        "intensity": "gross_kg_per_j",
-        "net_intensity": "net_kg_per_j",
-        "net_co2e": "net_kg",
-        "water": "water_m3",
-        "money": "usd",
-        "tokens": "tokens",
-        "flop": "flop",
-        "speed": "flop_per_s",
-        "parameters": "parameters",
-        "active_parameters": "active_parameters",
-    }
-)
+_NAMES = MappingProxyType({**NAMES, "energy_facility": "facility_j"})
 _KINDS = MappingProxyType({"location-net": "net_kg", "market": "market_kg", "marginal": "marginal_kg"})
 _ESTIMATED = MappingProxyType(
     {"device_time": "device_s", "wall": "wall_s", "power": "it_w", "energy": "facility_j", "co2e": "gross_kg",

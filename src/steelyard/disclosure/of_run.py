@@ -22,7 +22,7 @@ from steelyard.audit.hardware import Hardware, hardware
 from steelyard.audit.words import WORDS
 from steelyard.catalog import Catalog, Site, load
 from steelyard.disclosure.complete import Known, completed
-from steelyard.disclosure.ledger import Cited, Disclosure, Figure, Line
+from steelyard.disclosure.ledger import NAMES, SCOPES, Cited, Disclosure, Figure, Line
 from steelyard.disclosure.model import worked
 from steelyard.disclosure.of_claim import hardware_text
 from steelyard.errors import BadInput, UnknownName, nearest
@@ -30,29 +30,7 @@ from steelyard.errors import BadInput, UnknownName, nearest
 WHOLE = frozenset({"title", "model", "meter", "hardware", "place", "precision", "date", "source", "note", "lines"})
 SHARED = frozenset({"parameters", "active_parameters", "tokens", "flop", "pue", "intensity", "net_intensity"})
 OWN = frozenset({"energy", "energy_boundary", "power_boundary", "uses", "saves", "queries", "note", "place", "title"})
-SCOPES = (
-    "training", "fine-tuning", "failed", "idle", "development", "search", "inference",
-)  # fmt: skip
-_NAMES = MappingProxyType(
-    {
-        "count": "devices",
-        "wall": "wall_s",
-        "device_time": "device_s",
-        "pue": "pue",
-        "intensity": "gross_kg_per_j",
-        "net_intensity": "net_kg_per_j",
-        "co2e": "gross_kg",
-        "net_co2e": "net_kg",
-        "water": "water_m3",
-        "money": "usd",
-        "tokens": "tokens",
-        "flop": "flop",
-        "speed": "flop_per_s",
-        "parameters": "parameters",
-        "active_parameters": "active_parameters",
-    }
-)
-"""Quantities of a claim, by the names of the ledger."""
+_NAMES = MappingProxyType({**NAMES, "co2e": "gross_kg"})
 
 
 @dataclass(frozen=True, slots=True)

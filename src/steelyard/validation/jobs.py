@@ -32,8 +32,6 @@ def job(case: Case, arch: Architecture, rule: StackRule, precision: str, batch_s
     thin = rule.states == "bf16" or "bf16-true" in case.note
     mixed = element < 4 and not thin
     moments = next((size for words, size in MOMENT_BYTES if re.search(words, case.optimizer.lower())), ADAM_BYTES)
-    if "optimizer step not included" in case.note:
-        moments = 0.0
     share = trainable_share(case, arch, rule.adapters)
     return Job(
         architecture=arch,

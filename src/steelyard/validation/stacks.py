@@ -10,9 +10,11 @@ from steelyard.catalog.load import DATA
 from steelyard.validation.case import Case
 
 NATIVE = re.compile(r"flash_?att\w*_?3|\bfa3\b|cudnn|transformer ?engine|\bte\b")
-FLASH_2 = "2023-07"
 LEGACY = re.compile(r"flash_?att\w*_?2|\bfa2\b|\btriton\b")
 """Attention kernels of Hopper's and later generations, and older ones, as rows name them."""
+
+FLASH_2 = "2023-07"
+"""FlashAttention-2 was published in July 2023 (arXiv 2307.08691)."""
 
 
 @dataclass(frozen=True, slots=True)
