@@ -6,7 +6,7 @@ DATA ?= ../shared/data
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: plan test lint types layers docs accuracy check fit bench clean
+.PHONY: plan test lint types layers docs accuracy check fit bench golden clean
 
 plan: $(VENV)/.core
 	$(BIN)/steelyard plan examples/llama-3-8b.yaml
@@ -33,6 +33,9 @@ docs: $(VENV)/.dev  # writes docs/cli.md from the commands, docs/cases.md from t
 
 accuracy: $(VENV)/.dev  # writes docs/accuracy.md from the published runs
 	$(BIN)/python -m tests.validation.accuracy > accuracy.tmp && mv accuracy.tmp docs/accuracy.md
+
+golden: $(VENV)/.dev  # writes the golden table of predictions anew: one cause a commit
+	$(BIN)/python -m tests.golden.predictions renew
 
 bench: $(VENV)/.dev
 	$(BIN)/python -m benchmarks

@@ -1,0 +1,39 @@
+"""Every field of 240 predictions stays what it is until a commit renews it: `make golden`."""
+
+import math
+
+import pytest
+from tests.golden.predictions import INPUTS, predicted, rows
+
+TOLERANCE = 1e-9
+ROWS = rows()
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: f"{row['model']}-{row['system']}-{row['stack']}")
+def test_a_prediction_is_what_the_golden_table_says(row: dict[str, str]) -> None:
+    stored = {name: float(text) for name, text in row.items() if name not in INPUTS}
+    now = {name: float(text) for name, text in predicted(row).items()}
+    assert now.keys() == stored.keys()
+    moved = {
+        name: (stored[name], now[name])
+        for name in stored
+        if not math.isclose(stored[name], now[name], rel_tol=TOLERANCE, abs_tol=1e-30)
+        and not (math.isnan(stored[name]) and math.isnan(now[name]))
+    }
+    assert not moved, "predictions moved; if that is meant, `make golden` renews them: one cause a commit"
+
+
+def test_the_table_covers_what_is_planned() -> None:
+    def kinds(name: str) -> set[str]:
+        return {row[name] for row in ROWS}
+
+    def degrees(word: str) -> int:
+        return sum(f"{word}=" in row["layout"] and f"{word}=1," not in row["layout"] for row in ROWS)
+
+    assert len(ROWS) >= 200
+    assert len(kinds("model")) >= 160
+    assert len(kinds("system")) >= 50
+    assert len(kinds("stack")) >= 15
+    assert kinds("task") == {"pretrain", "full_ft", "lora", "qlora"}
+    assert kinds("precision") == {"bf16", "fp16", "fp8", "tf32"}
+    assert all(degrees(word) >= 8 for word in ("tp", "pp", "vpp", "cp", "ep", "zero", "recompute", "offload", "flash"))
