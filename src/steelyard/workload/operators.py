@@ -93,11 +93,12 @@ def _attention(arch: Architecture) -> dict[str, Operator]:
 def _mlp(arch: Architecture) -> dict[str, Operator]:
     dense = (arch.layers - arch.moe_layers) * _visited(arch)
     gates = arch.ffn_matrices - 1
+    shared = arch.moe_layers * (np.asarray(arch.shared_ffn) > 0)  # without shared experts there is no product to launch
     return {
         "mlp_in": _operator(blocks=dense, inner=arch.hidden, outer=arch.ffn * gates, split_outer=1),
         "mlp_out": _operator(blocks=dense, inner=arch.ffn, outer=arch.hidden, split_inner=1),
-        "shared_in": _operator(blocks=arch.moe_layers, inner=arch.hidden, outer=arch.shared_ffn * gates, split_outer=1),
-        "shared_out": _operator(blocks=arch.moe_layers, inner=arch.shared_ffn, outer=arch.hidden, split_inner=1),
+        "shared_in": _operator(blocks=shared, inner=arch.hidden, outer=arch.shared_ffn * gates, split_outer=1),
+        "shared_out": _operator(blocks=shared, inner=arch.shared_ffn, outer=arch.hidden, split_inner=1),
     }
 
 
