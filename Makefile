@@ -28,7 +28,7 @@ check: lint types layers test
 
 docs: $(VENV)/.dev  # writes docs/cli.md from the commands, docs/cases.md from the audits, README.md's figures from their runs
 	$(BIN)/python -m tests.cli.reference > docs/cli.md
-	$(BIN)/python -m tests.audit.casebook > docs/cases.md
+	$(BIN)/python -m tests.claims.casebook > docs/cases.md
 	$(BIN)/python -m tests.cli.readme
 
 accuracy: $(VENV)/.dev  # writes docs/accuracy.md from the published runs

@@ -14,8 +14,8 @@ from tests.disclosure.runs import RUN, estimate
 
 from steelyard.cli.app import app
 from steelyard.disclosure import FORMATS, write
-from steelyard.disclosure.of_point import of_point
-from steelyard.disclosure.of_run import of_run
+from steelyard.disclosure.origins.metered_run import of_run
+from steelyard.disclosure.origins.planned_point import of_point
 from steelyard.errors import SteelyardError
 
 FIELDS = [

@@ -9,12 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.disclosure.runs import ALONE, RUN, estimate
 
-from steelyard.audit import audited, book
+from steelyard.claims import audited, casebook
+from steelyard.disclosure.figure_text import search
 from steelyard.disclosure.ledger import SURE, Figure, amortised, product, returned, together
-from steelyard.disclosure.of_claim import of_claim
-from steelyard.disclosure.of_point import of_point
-from steelyard.disclosure.of_run import of_run
-from steelyard.disclosure.words import search
+from steelyard.disclosure.origins.audited_claim import of_claim
+from steelyard.disclosure.origins.metered_run import of_run
+from steelyard.disclosure.origins.planned_point import of_point
 from steelyard.errors import BadInput
 from steelyard.units import KWH_J
 
@@ -113,9 +113,9 @@ def test_bad_runs_say_what_is_wrong(change: dict[str, Any], message: str) -> Non
     assert message in str(error.value)
 
 
-@pytest.mark.parametrize("name", book.names())
+@pytest.mark.parametrize("name", casebook.names())
 def test_every_case_can_be_disclosed(name: str) -> None:
-    case = book.case(name)
+    case = casebook.case(name)
     found = of_claim(case.claim, case.against, case.sources)
     assert found.audit is not None
     assert found.audit["verdict"] == case.expect["verdict"]
@@ -124,7 +124,7 @@ def test_every_case_can_be_disclosed(name: str) -> None:
 
 
 def test_what_the_audit_corrects_is_disclosed_right() -> None:
-    case = book.case("flm-101b-mkwh")
+    case = casebook.case("flm-101b-mkwh")
     found = of_claim(case.claim)
     energy = found.total("accelerator_j")
     assert (energy.value / KWH_J, energy.how) == (pytest.approx(40_400, rel=0.01), "corrected")
@@ -133,15 +133,15 @@ def test_what_the_audit_corrects_is_disclosed_right() -> None:
 
 
 def test_a_correction_has_its_waterfall() -> None:
-    flow = (of_claim(book.case("dalle-mini").claim).audit or {})["waterfall"]
+    flow = (of_claim(casebook.case("dalle-mini").claim).audit or {})["waterfall"]
     assert flow["claimed"] / flow["other"] == pytest.approx(0.25, rel=0.01)
     assert [step["name"] for step in flow["steps"]] == ["count"]
     assert sum(step["added"] for step in flow["steps"]) == pytest.approx(flow["claimed"] - flow["other"])
-    assert (of_claim(book.case("patterson-t5").claim).audit or {})["waterfall"] is None
+    assert (of_claim(casebook.case("patterson-t5").claim).audit or {})["waterfall"] is None
 
 
 def test_an_honest_claim_is_disclosed_as_stated() -> None:
-    found = of_claim(book.case("lamda").claim)
+    found = of_claim(casebook.case("lamda").claim)
     assert found.total("facility_j").value == pytest.approx(451e3 * KWH_J)
     assert found.total("net_kg").value == pytest.approx(25_200)
     assert not found.total("gross_kg").known or found.total("gross_kg").how == "estimated"

@@ -21,14 +21,40 @@ BANNED = frozenset(
 )
 """Words that no name of a module, function or type has for a part."""
 
-NOT_YET = frozenset(
-    re.findall(
-        r"\w+",
-        """Chip Own OwnSpec Reply Said Stated again beside chip chip_of chips contrast expect gauss glance
-        missing moves oneline own own_of peak_words read_own reply said say say_name say_settle
-        shared shelf stated told told_by whole whole_bytes words""",
-    )
-)
+NOT_YET = {
+    "Chip",
+    "Own",
+    "OwnSpec",
+    "Reply",
+    "Said",
+    "Stated",
+    "beside",
+    "chip",
+    "chip_of",
+    "chips",
+    "contrast",
+    "gauss",
+    "glance",
+    "moves",
+    "oneline",
+    "own",
+    "own_of",
+    "peak_words",
+    "read_own",
+    "reply",
+    "said",
+    "say",
+    "say_name",
+    "say_settle",
+    "shared",
+    "shelf",
+    "stated",
+    "told",
+    "told_by",
+    "whole",
+    "whole_bytes",
+    "words",
+}
 """Public names that still have one; a name that is gone, or new, fails the test."""
 
 
@@ -82,4 +108,4 @@ def test_one_symbol_stands_for_one_thing() -> None:
 
 def test_no_name_is_of_the_words_that_say_nothing() -> None:
     found = {name for file in PACKAGE.rglob("*.py") for name in named(file) if parts(name) & BANNED}
-    assert sorted(found) == sorted(NOT_YET)
+    assert (found - NOT_YET, NOT_YET - found) == (set(), set())

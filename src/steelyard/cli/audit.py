@@ -8,7 +8,7 @@ import click
 from steelyard.cli.say import json_option, say, tell
 
 if TYPE_CHECKING:
-    from steelyard.audit import Claim
+    from steelyard.claims import Claim
 
 
 SUFFIXES = frozenset({".yaml", ".yml", ".json", ".md", ".csv", ".txt", ".log"})
@@ -28,7 +28,7 @@ def audit(claim: str, against: str | None, html: Path | None, as_json: bool) -> 
     ML CO2 Impact calculator writes. Every check shows its arithmetic; the verdict is consistent, plausible, doubtful,
     impossible or not enough stated.
     """
-    from steelyard.audit import audited, mapping
+    from steelyard.claims import audited, mapping
     from steelyard.report.encode import plain
 
     stated, other = claims(claim)
@@ -48,10 +48,10 @@ def audit(claim: str, against: str | None, html: Path | None, as_json: bool) -> 
 
 def claims(name: str) -> "tuple[Claim, Claim | None]":
     """Return the claim of a file, or a case of the book with the account that it is held against."""
-    from steelyard.audit import book, read
+    from steelyard.claims import casebook, read
 
     path = Path(name)
-    if name in book.names() or not (path.exists() or path.suffix.lower() in SUFFIXES or len(path.parts) > 1):
-        case = book.case(name)
+    if name in casebook.names() or not (path.exists() or path.suffix.lower() in SUFFIXES or len(path.parts) > 1):
+        case = casebook.case(name)
         return case.claim, case.against
     return read(path), None

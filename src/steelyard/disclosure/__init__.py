@@ -6,7 +6,7 @@ mapping(disclosure)                             the same as a plain object, as `
 """
 
 from steelyard.disclosure.ledger import Disclosure, Figure, Line
-from steelyard.disclosure.read import read
+from steelyard.disclosure.origins.files import read
 from steelyard.disclosure.write import FORMATS, mapping, write
 
 __all__ = ["FORMATS", "Disclosure", "Figure", "Line", "mapping", "read", "write"]

@@ -6,14 +6,14 @@ from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Any
 
-from steelyard.disclosure.act import act
-from steelyard.disclosure.bibtex import bibtex
-from steelyard.disclosure.card import card
+from steelyard.disclosure.forms.bibtex import bibtex
+from steelyard.disclosure.forms.eu import act
+from steelyard.disclosure.forms.hf import card
+from steelyard.disclosure.forms.html import page
+from steelyard.disclosure.forms.sci import sci, scores
+from steelyard.disclosure.forms.spdx import spdx
+from steelyard.disclosure.forms.table import table
 from steelyard.disclosure.ledger import Disclosure, Line
-from steelyard.disclosure.page import page
-from steelyard.disclosure.row import table
-from steelyard.disclosure.sci import sci, scores
-from steelyard.disclosure.spdx import spdx
 from steelyard.errors import BadInput, nearest
 
 FORMATS: Mapping[str, Callable[[Disclosure, str], str]] = MappingProxyType(

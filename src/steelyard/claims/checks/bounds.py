@@ -1,0 +1,296 @@
+"""Where a number may lie: what the device can draw, what grids emit, what the predictor thinks possible, what is asked.
+
+Bounds are relations with a band. Two weights: outside what can be is a contradiction, outside what is usual a doubt.
+"""
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+from steelyard.claims.checks.relations import HOST_MOST, PUE_MOST, Relation, Show, hours_terms, known, reading
+from steelyard.claims.context import Facts
+from steelyard.claims.findings import DOUBT
+from steelyard.claims.prediction import Expected
+from steelyard.claims.quantity_text import say
+from steelyard.claims.reading.claim import Numbers
+from steelyard.units import HOUR_S, KWH_J
+
+DIRTIEST = 1.5 / KWH_J
+"""More than any grid: the dirtiest country of the catalog emits 1.31 kg/kWh."""
+
+IDLE_PART = 0.8
+"""Idle watts differ from board to board by so much."""
+
+BUSY_PART = 0.4
+"""Share of its rated power that a device at work hardly falls below on average."""
+
+USUAL_PART, USUAL_PUE, USUAL_GRID = 0.8, 1.2, 0.4 / KWH_J
+"""A busy device over its rated power, a PUE and a grid intensity that surprise nobody: they only size a difference."""
+
+BOARD = 1.1
+"""A board's mean draw over its rated power that meters and limits leave open."""
+
+NODE = 1.6
+"""A device with its host over its rated power, where the node's own rating is unknown (MLPerf: 1.22 to 1.31)."""
+
+PUE_DOUBT = 2.5
+NEAR_GRID = 1.6
+"""Factor by which methods and years of one place's grid differ in the catalog."""
+
+SLOW = 6.0
+"""How far below the least predicted utilisation a run may lie before it looks like more than one run."""
+
+FAST = 1.15
+"""How far above the largest predicted utilisation a run may lie."""
+
+ATTENTION = 1.35
+"""FLOPs of a token with attention over 6 a parameter, at most, where the model's shape is not known."""
+
+DOWN = 1.25
+"""A steady utilisation over that of the whole run with its stops."""
+
+PRICES = 2.5
+"""Factor beyond the catalog's cheapest and dearest offers that older and negotiated prices leave open."""
+
+YEARLY = 1.25
+"""What a year may change of a price, where the catalog has none of the claim's own year."""
+
+FEW, ROOM = 3, 6.0
+"""Where the catalog has the offers of fewer providers than this, the market may be so many times cheaper or dearer."""
+
+
+def bounds(facts: Facts) -> tuple[Relation, ...]:
+    """Return every bound whose numbers are known."""
+    found = [*_watts(facts), *_pue(), *_grid(facts), *_whole(facts), *_use(facts), *_price(facts)]
+    stated = (one for one in found if known(one, facts.numbers))
+    return tuple(replace(one, exact=one.name == "utilisation" and bool(one.terms)) for one in stated)
+
+
+def watts(facts: Facts) -> tuple[float, float] | None:
+    """Return the least and the most that one device of the claim can draw; None where the device is not known."""
+    chip = facts.chip
+    if chip is None or math.isnan(chip.tdp_w):
+        return None
+    rated = max(row.si for row in chip.facts.by_quantity["tdp"] if row.used)
+    idle = chip.facts.value("idle_power")
+    low = IDLE_PART * (0.1 * chip.tdp_w if math.isnan(idle) else idle)
+    if facts.claim.power_boundary == "accelerator":
+        return low, BOARD * rated
+    return low, max([NODE * rated, *facts.node_ratings])
+
+
+def _watts(facts: Facts) -> Iterator[Relation]:
+    """Yield the stated watts, or those that energy or CO2e imply, against idle and maximum of the device."""
+    ends = watts(facts)
+    if ends is None or facts.chip is None:
+        return
+    low, high = ends
+    claim, numbers = facts.claim, facts.numbers
+    says = f"{facts.chip.id}: {low:.0f} W idle to {high:.0f} W at most"
+    base = Relation("watts", "power", (), low=low, high=high, says=says, settle="the mean power of one device, metered")
+    yield base
+    if "power" in numbers:
+        return
+    inside = reading(claim)
+    pue = (("pue", 1.0),) if inside and "pue" in numbers else ()
+    room = PUE_MOST if inside and not pue else 1.0
+    host = HOST_MOST if claim.power_boundary == "accelerator" else 1.0
+    yield replace(
+        base, target="energy", terms=(*hours_terms(claim), *pue), high=high * room * host, show=_implied(says)
+    )
+    if "energy" not in numbers:
+        out = (("pue", 1.0),) if "pue" in numbers and not claim.co2e_boundary else ()
+        terms = (*hours_terms(claim), ("intensity", 1.0), *out)
+        yield replace(
+            base, target="co2e", terms=terms, high=high * host * (1.0 if out else PUE_MOST), show=_implied(says)
+        )
+
+
+def _implied(says: str) -> Show:
+    return lambda _numbers, ratio: f"energy over device-hours implies {ratio:.4g} W a device; {says}"
+
+
+def _pue() -> Iterator[Relation]:
+    yield Relation("pue", "pue", low=1.0, high=math.inf, says="facility over IT energy is never below 1",
+                   settle="the data centre's PUE of the year")  # fmt: skip
+    yield Relation("pue", "pue", high=PUE_DOUBT, low=0.0, weight=DOUBT, says=f"above {PUE_DOUBT} is rare",
+                   settle="the data centre's PUE of the year")  # fmt: skip
+
+
+def _grid(facts: Facts) -> Iterator[Relation]:
+    """Yield the stated intensity, or that which CO2e and energy imply, against grids."""
+    claim, numbers = facts.claim, facts.numbers
+    pue = (("pue", 1.0),) if "pue" in numbers and not reading(claim) and not claim.co2e_boundary else ()
+    forms: list[tuple[str, tuple[tuple[str, float], ...]]] = [("intensity", ())]
+    if "intensity" not in numbers:
+        forms.append(("co2e", (("energy", 1.0), *pue)))
+    settle = "the grid intensity that was used, its kind and its place"
+    for target, terms in forms:
+        room = PUE_MOST if terms and not pue and not reading(claim) else 1.0
+        says = f"the dirtiest grid emits {DIRTIEST * KWH_J:.1f} kg/kWh"
+        base = Relation("intensity", target, terms, low=0.0, high=DIRTIEST * room, says=says, settle=settle)
+        yield replace(base, show=_grid_words(terms, says))
+        low, high, where = facts.grid
+        if where and claim.co2e_kind not in {"location-net", "market"}:
+            said = f"{where}: {low * KWH_J:.3g} to {high * KWH_J:.3g} kg/kWh"
+            yield replace(base, low=low / NEAR_GRID, high=high * NEAR_GRID * room, weight=DOUBT, says=said,
+                          show=_grid_words(terms, said))  # fmt: skip
+        elif claim.co2e_kind == "location-gross":
+            said = f"the cleanest country's grid emits {facts.cleanest * KWH_J:.3g} kg/kWh"
+            yield replace(base, low=facts.cleanest / NEAR_GRID, high=math.inf, weight=DOUBT, says=said,
+                          show=_grid_words(terms, said))  # fmt: skip
+
+
+def _grid_words(terms: tuple[tuple[str, float], ...], says: str) -> Show:
+    how = "CO2e over energy implies" if terms else "stated:"
+    return lambda _numbers, ratio: f"{how} {ratio * KWH_J:.4g} kg/kWh; {says}"
+
+
+def _whole(facts: Facts) -> Iterator[Relation]:
+    """Yield CO2e for each device-hour, where neither energy nor intensity is stated, against all grids."""
+    claim, numbers, ends = facts.claim, facts.numbers, watts(facts)
+    if "energy" in numbers or "intensity" in numbers or (ends is None and "power" not in numbers):
+        return
+    power = (("power", 1.0),) if "power" in numbers else ()
+    pue = (("pue", 1.0),) if "pue" in numbers else ()
+    low, high, where = facts.grid
+    clean = claim.co2e_kind in {"location-net", "market"}
+    least = 0.0 if clean else (low / NEAR_GRID if where else facts.cleanest)
+    tdp = facts.chip.tdp_w if facts.chip else math.nan
+    w_low, w_high = (1.0, HOST_MOST) if power else (BUSY_PART * tdp, ends[1] if ends else math.nan)
+    room = 1.0 if pue else PUE_MOST
+    words = f"{where} emits" if where else "grids emit"
+    terms = (*hours_terms(claim), *power, *pue)
+
+    def show(_numbers: Numbers, ratio: float) -> str:
+        per_w = "" if power else f" ({BUSY_PART:.0%} of its rating to {w_high:.0f} W)"
+        grams = ratio * (HOUR_S * 1e3 if not power else KWH_J)
+        unit = "kg/kWh" if power else "g a device-hour"
+        total = say("co2e", numbers["co2e"].value)
+        return f"{total} is {grams:.4g} {unit}{per_w}; {words} {_span(least, low, high, where)}"
+
+    middle = (1.0 if power else USUAL_PART * tdp) * (1.0 if pue else USUAL_PUE)
+    center = middle * (math.sqrt(low * high) if where else USUAL_GRID)
+    settle = "the energy of the run, metered, and the grid intensity"
+    base = Relation("intensity", "co2e", terms, center=center, settle=settle, show=show)
+    yield replace(base, low=0.0, high=w_high * room * DIRTIEST)
+    yield replace(base, low=w_low * least, high=w_high * room * (high * NEAR_GRID if where else DIRTIEST), weight=DOUBT)
+
+
+def _span(least: float, low: float, high: float, where: str) -> str:
+    if where:
+        return f"{low * KWH_J:.3g} to {high * KWH_J:.3g} kg/kWh"
+    return f"{least * KWH_J:.3g} kg/kWh at the cleanest to {DIRTIEST * KWH_J:.3g}"
+
+
+def _use(facts: Facts) -> Iterator[Relation]:
+    """Yield the utilisation that tokens and device-hours, or a throughput, imply."""
+    peak = facts.peak
+    if peak is None:
+        return
+    claim = facts.claim
+    yield Relation("utilisation", "utilisation", low=0.0, says="no run exceeds the dense peak", show=None)
+    (first, _), *more = hours_terms(claim)
+    whole = tuple((name, -power) for name, power in more)
+    work = (("active_parameters", 1.0), ("tokens", 1.0), *whole)
+    settle = "the device-hours and the tokens of the final run alone"
+    base = Relation("mfu", first, work, constant=6 / peak, settle=settle)
+    yield from _banded(base, facts, inverse=True)
+    rate = Relation("mfu", "throughput_per_device", (("active_parameters", -1.0),), constant=peak / 6, settle=settle)
+    yield from _banded(rate, facts, inverse=False)
+    stated = "MFU counts 6 FLOPs a parameter and token, more with attention"
+    most = facts.attention_share or ATTENTION
+    if "tokens" in facts.numbers:
+        terms = (("active_parameters", 1.0), ("tokens", 1.0), (first, -1.0), *whole)
+        yield Relation("utilisation", "utilisation", terms, 6 / peak, 0.85, DOWN * most, center=1.0, says=stated,
+                       settle="how the MFU was counted", show=_mfu_words(facts))  # fmt: skip
+    terms = (("throughput_per_device", 1.0), ("active_parameters", 1.0))
+    how = "how the MFU was counted: the peak and the FLOPs of a token"
+    shown = _mfu_words(facts)
+    yield Relation(
+        "utilisation", "utilisation", terms, 6 / peak, 0.9, 1.1 * most, center=1.0, says=stated, settle=how, show=shown
+    )
+    yield Relation("utilisation", "speed", (("utilisation", 1.0),), peak, 0.9, 1.1, settle="how the MFU was counted")
+
+
+def _banded(base: Relation, facts: Facts, *, inverse: bool) -> Iterator[Relation]:
+    """Yield what cannot be (more than the peak) and what the predictor thinks unlikely."""
+    top = facts.top
+    likely = facts.expected.mfu if isinstance(facts.expected, Expected) else None
+    said = f"; predicted {100 * likely[0]:.0f} % ({100 * likely[1]:.0f}–{100 * likely[2]:.0f})" if likely else ""
+
+    def show(_numbers: Numbers, ratio: float) -> str:
+        share = 1 / ratio if inverse else ratio
+        return f"6 x parameters x tokens over device-seconds x peak = {100 * share:.1f} % of {facts.peak_words}{said}"
+
+    def band(low: float, high: float) -> tuple[float, float]:
+        return (1 / high, 1 / low if low else math.inf) if inverse else (low, high)
+
+    center = (1 / likely[0] if inverse else likely[0]) if likely else None
+    low, high = band(0.0, top)
+    yield replace(base, low=low, high=high, show=show, center=center)
+    if likely:
+        low, high = band(likely[1] / SLOW, min(likely[2] * FAST, top))
+        yield replace(base, low=low, high=high, show=show, weight=DOUBT, center=center)
+
+
+def _mfu_words(facts: Facts) -> Show:
+    def show(numbers: Numbers, ratio: float) -> str:
+        stated = numbers["utilisation"].value
+        more = facts.attention_share
+        upto = f" (6N) to {100 * stated / ratio * more:.0f} % (with attention)" if more else " (6N)"
+        speed = f"what is stated of speed is {100 * stated / ratio:.0f} %{upto} of {facts.peak_words}"
+        return f"{speed}; stated {100 * stated:.3g} %"
+
+    return show
+
+
+def _price(facts: Facts) -> Iterator[Relation]:
+    """Yield the stated price, or that which a bill implies, against what is asked for the device."""
+    asked = facts.prices
+    if asked is None:
+        return
+    low, high, providers, years = asked
+    dates = "–".join(dict.fromkeys((years[0], years[-1]))) if years else "undated"
+    apart = _years_apart(facts.claim.date, years)
+    says = f"prices of {providers} providers, {dates}: ${low * HOUR_S:.2f} to ${high * HOUR_S:.2f}/h"
+    says += f", {apart} years from the claim's" if apart else ""
+    room = (PRICES if providers >= FEW else ROOM) * YEARLY**apart
+    base = Relation("price", "price", (), low=low / room, high=high * room, weight=DOUBT, says=says,
+                    settle="the price of a device-hour and what else is in the bill")  # fmt: skip
+    yield base
+    if "price" not in facts.numbers:
+        words = f"money over device-hours implies ${{}}/h; {says}"
+        shown: Show = lambda _numbers, ratio: words.format(f"{ratio * HOUR_S:.3g}")  # noqa: E731
+        yield replace(base, target="money", terms=hours_terms(facts.claim), show=shown)
+
+
+def _years_apart(date: str, years: Sequence[str]) -> int:
+    """Return how many years a claim is older or younger than every price.
+
+    >>> _years_apart("2023-05", ["2025", "2026"]), _years_apart("2026-01", ["2025", "2026"]), _years_apart("", ["2025"])
+    (2, 0, 0)
+    """
+    if not years or not date[:4].isdigit():
+        return 0
+    return max(int(years[0]) - int(date[:4]), int(date[:4]) - int(years[-1]), 0)
+
+
+def usual(facts: Facts) -> tuple[Relation, ...]:
+    """Return where stated numbers usually lie: it breaks ties between suspects, and fires nothing."""
+    found = [
+        Relation("pue", "pue", low=1.02, high=1.7),
+        Relation("intensity", "intensity", low=0.005 / KWH_J, high=1.0 / KWH_J),
+    ]
+    if facts.chip is not None and not math.isnan(facts.chip.tdp_w):
+        tdp = facts.chip.tdp_w
+        found.append(Relation("watts", "power", low=0.35 * tdp, high=1.45 * tdp))
+    own = [row.si for row in facts.site.facts.by_quantity.get("location_gross", ()) if row.used] if facts.site else []
+    if own:
+        found.append(Relation("intensity", "intensity", low=min(own) / 1.15, high=max(own) * 1.15))
+    if isinstance(facts.expected, Expected) and facts.peak is not None:
+        (first, _), *more = hours_terms(facts.claim)
+        work = (("active_parameters", 1.0), ("tokens", 1.0), *((name, -power) for name, power in more))
+        _, least, most = facts.expected.mfu
+        found.append(Relation("mfu", first, work, constant=6 / facts.peak, low=1 / most, high=2 / least))
+    return tuple(one for one in found if known(one, facts.numbers))

@@ -1,0 +1,212 @@
+"""What must hold between the numbers of one claim: each a product that can be read in every direction.
+
+    device-hours = count x hours              CO2e = energy x intensity           money = device-hours x price
+    energy = device-hours x power x PUE       tokens = steps x batch x sequence   ...
+
+A ratio of 1 means that they agree; beyond what their digits leave open, one of them is wrong. Where a claim does not
+say whether its energy includes the PUE, both readings are tried and the better one counts.
+"""
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from steelyard.claims.accounts.account import SLACK
+from steelyard.claims.findings import CONTRADICTION
+from steelyard.claims.quantity_text import say
+from steelyard.claims.reading.claim import Claim, Numbers
+from steelyard.units import KWH_J
+
+PUE_MOST = 2.0
+"""PUE that nobody exceeds without saying so; the Uptime Institute's surveys have a mean of 1.56 to 1.58 since 2018."""
+
+HOST_MOST = 1.6
+"""A node's draw over that of its devices: 1.22 to 1.5 in MLPerf Training power logs."""
+
+LOOSE = 0.25
+"""What a throughput says of a whole run: restarts, evaluation and checkpoints are outside it."""
+
+
+Show = Callable[[Numbers, float], str]
+"""Arithmetic in figures, from the numbers and the ratio of stated to computed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Relation:
+    """A product: `target = constant x prod(term ** exponent)`, within a band of the ratio of stated to computed."""
+
+    name: str
+    target: str
+    terms: tuple[tuple[str, float], ...] = ()
+    constant: float = 1.0
+    low: float = 1.0
+    high: float = 1.0
+    weight: int = CONTRADICTION
+    center: float | None = None  # where in the band the ratio usually lies
+    says: str = ""  # what the band is
+    settle: str = ""  # what from the authors would settle it
+    exact: bool = True  # a product of stated numbers; False: a bound, which a slip's own ratio cannot be read from
+    show: Show | None = None
+
+    @property
+    def quantities(self) -> tuple[str, ...]:
+        """Return the target and the terms."""
+        return (self.target, *(name for name, _ in self.terms))
+
+    def computed(self, numbers: Numbers) -> float:
+        """Return the target from the terms."""
+        powers = (float(numbers[name].value ** exponent) for name, exponent in self.terms)
+        return self.constant * math.prod(powers)
+
+    def ratio(self, numbers: Numbers) -> float:
+        """Return the stated target over the computed one."""
+        return numbers[self.target].value / self.computed(numbers)
+
+    def rounding(self, numbers: Numbers) -> float:
+        """Return what the printed digits leave open."""
+        return sum(numbers[name].rounding for name in self.quantities)
+
+    def excess(self, numbers: Numbers) -> float:
+        """Return how far the ratio lies outside its band, as a logarithm; 0: it holds."""
+        allowed = math.log1p(SLACK + self.rounding(numbers))
+        ratio = math.log(self.ratio(numbers))
+        above = ratio - math.log(self.high) - allowed if self.high < math.inf else 0.0
+        below = math.log(self.low) - allowed - ratio if self.low > 0 else 0.0
+        return max(above, below, 0.0)
+
+    def suspect(self, quantity: str, numbers: Numbers) -> float:
+        """Return how many times too large a quantity is, if it is the one that is wrong."""
+        ratio = self.ratio(numbers)
+        usual = min(max(ratio, self.low), self.high) if self.center is None else self.center
+        off = ratio / usual
+        return off if quantity == self.target else float(off ** (-1.0 / dict(self.terms)[quantity]))
+
+    def arithmetic(self, numbers: Numbers) -> str:
+        """Return the product in figures.
+
+        >>> from steelyard.claims.reading.files import read
+        >>> claim = read({"energy": "1287 MWh", "intensity": "0.429 kg/kWh", "co2e": "552.1 t"})
+        >>> Relation("co2e", "co2e", (("energy", 1.0), ("intensity", 1.0))).arithmetic(claim.numbers)
+        '1.287 GWh x 0.4290 kg/kWh = 552.1 t; stated 552.1 t: x1.000'
+        """
+        ratio = self.ratio(numbers)
+        if self.show is not None:
+            return self.show(numbers, ratio)
+        has = say(self.target, numbers[self.target].value)
+        if not self.terms:
+            return f"{has} stated; {self.says}"
+        over = " x ".join(say(name, numbers[name].value) for name, exponent in self.terms if exponent > 0)
+        under = "".join(f" / {say(name, numbers[name].value)}" for name, exponent in self.terms if exponent < 0)
+        constant = "" if self.constant == 1.0 else f"{self.constant:g} x "
+        band = f" ({self.says})" if self.says else ""
+        got = say(self.target, self.computed(numbers))
+        return f"{constant}{over}{under} = {got}; stated {has}: x{times(ratio)}{band}"
+
+
+def times(ratio: float) -> str:
+    """Return a ratio with four digits.
+
+    >>> times(1.0), times(88.2397), times(0.00012346)
+    ('1.000', '88.24', '0.0001235')
+    """
+    return f"{ratio:.4g}" if not 0.1 <= ratio < 10 else f"{ratio:.3f}"
+
+
+def relations(claim: Claim, numbers: Numbers) -> tuple[Relation, ...]:
+    """Return every relation whose numbers are known; `numbers` are the claim's and what the catalog adds."""
+    best = _kept(_energy(claim, reading(claim)), numbers)
+    return (*_kept(_machine(), numbers), *best, *_kept(_water(claim, numbers), numbers),
+            *_kept(_work(claim, numbers), numbers), *_kept(_bill(claim), numbers))  # fmt: skip
+
+
+def reading(claim: Claim) -> bool:
+    """Return whether the stated energy includes the PUE: as declared, else as fewer relations are broken."""
+    if claim.energy_boundary:
+        return claim.energy_boundary == "facility"
+    broken = [
+        sum(one.excess(claim.numbers) > 0 for one in _kept(_energy(claim, inside), claim.numbers))
+        for inside in (True, False)
+    ]
+    return broken[0] <= broken[1]
+
+
+def _kept(found: Iterator[Relation], numbers: Numbers) -> tuple[Relation, ...]:
+    return tuple(one for one in found if known(one, numbers))
+
+
+def known(relation: Relation, numbers: Numbers) -> bool:
+    """Return whether every number of a relation is there."""
+    return all(name in numbers and numbers[name].value > 0 for name in relation.quantities)
+
+
+def hours_terms(claim: Claim) -> tuple[tuple[str, float], ...]:
+    """Return what device-hours are made of: themselves where stated, else count and hours."""
+    return (("device_time", 1.0),) if "device_time" in claim.numbers else (("count", 1.0), ("wall", 1.0))
+
+
+def _machine() -> Iterator[Relation]:
+    yield Relation("hours", "device_time", (("count", 1.0), ("wall", 1.0)))
+
+
+def _energy(claim: Claim, inside: bool) -> Iterator[Relation]:
+    """Yield energy and CO2e, the PUE in the one or in the other."""
+    numbers = claim.numbers
+    pue = (("pue", 1.0),) if "pue" in numbers else ()
+    unstated = 1.0 if pue or not inside else PUE_MOST
+    host = HOST_MOST if claim.power_boundary == "accelerator" and claim.energy_boundary in {"it", "facility"} else 1.0
+    watts = (*hours_terms(claim), ("power", 1.0))
+    emitted_inside = inside or claim.co2e_boundary in {"accelerator", "it"}
+    yield Relation("energy", "energy", (*watts, *(pue if inside else ())), high=unstated * host)
+    outside = 1.0 if pue or emitted_inside or claim.energy_boundary == "" else PUE_MOST
+    after = () if emitted_inside else pue
+    yield Relation("co2e", "co2e", (("energy", 1.0), ("intensity", 1.0), *after), high=outside)
+    yield Relation("net_co2e", "net_co2e", (("energy", 1.0), ("net_intensity", 1.0), *after), high=outside)
+    if "energy" not in numbers:
+        whole = () if claim.co2e_boundary in {"accelerator", "it"} else pue
+        most = (1.0 if pue or claim.co2e_boundary else PUE_MOST) * (
+            HOST_MOST if claim.power_boundary == "accelerator" else 1.0
+        )
+        yield Relation("co2e", "co2e", (*watts, *whole, ("intensity", 1.0)), high=most)
+        yield Relation("net_co2e", "net_co2e", (*watts, *whole, ("net_intensity", 1.0)), high=most)
+
+
+def _water(claim: Claim, numbers: Numbers) -> Iterator[Relation]:
+    """Yield water: on-site water goes by IT energy, off-site by the facility's; some multiply both by the PUE."""
+    pue = numbers["pue"].value if "pue" in numbers else 1.0
+    onsite, offsite = (numbers[name].value if name in numbers else 0.0 for name in ("wue_onsite", "wue_offsite"))
+    inside = reading(claim)
+    litres = onsite / pue + offsite if inside else onsite + pue * offsite
+    if litres > 0:
+        wide = (onsite + offsite) * (1.0 if inside else pue) / litres
+        how = "on-site water by IT energy, off-site by the facility's"
+        yield Relation("water", "water", (("energy", 1.0),), litres, 1.0, wide, says=how, show=_litres(litres, how))
+
+
+def _litres(per_j: float, how: str) -> Show:
+    def show(numbers: Numbers, ratio: float) -> str:
+        computed = say("water", numbers["water"].value / ratio)
+        each = f"{per_j * KWH_J * 1e3:.4g} L/kWh ({how})"
+        stated = say("water", numbers["water"].value)
+        return f"{say('energy', numbers['energy'].value)} x {each} = {computed}; stated {stated}: x{times(ratio)}"
+
+    return show
+
+
+def _work(claim: Claim, numbers: Numbers) -> Iterator[Relation]:
+    """Yield what is computed: tokens from steps or examples, FLOPs from tokens, speed from FLOPs."""
+    yield Relation("tokens", "tokens", (("steps", 1.0), ("batch_sequences", 1.0), ("sequence", 1.0)), high=1.02)
+    epochs = (("epochs", 1.0),) if "epochs" in numbers else ()
+    yield Relation("tokens", "tokens", (("examples", 1.0), ("sequence", 1.0), *epochs), low=0.02)
+    active = "active_parameters" if "active_parameters" in numbers else "parameters"
+    yield Relation("flop", "flop", ((active, 1.0), ("tokens", 1.0)), constant=6.0, low=0.7, high=2.0)
+    yield Relation("speed", "flop", ((hours_terms(claim)[0][0], 1.0), *hours_terms(claim)[1:], ("speed", 1.0)),
+                   low=1 - LOOSE, high=1 + LOOSE)  # fmt: skip
+    yield Relation("throughput", "throughput", (("throughput_per_device", 1.0), ("count", 1.0)), low=0.9, high=1.1)
+    yield Relation("throughput", "tokens", (("throughput", 1.0), ("wall", 1.0)), low=1 - LOOSE, high=1.05)
+    if "throughput" not in numbers:
+        yield Relation("throughput", "tokens", (*hours_terms(claim), ("throughput_per_device", 1.0)),
+                       low=1 - LOOSE, high=1.05)  # fmt: skip
+
+
+def _bill(claim: Claim) -> Iterator[Relation]:
+    yield Relation("money", "money", (*hours_terms(claim), ("price", 1.0)), low=0.9, high=1.1)

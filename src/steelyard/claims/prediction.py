@@ -1,0 +1,267 @@
+"""What the predictor and the catalog expect of a claim's model on its hardware: seconds, watts, utilisation.
+
+One configuration is predicted: the fastest layout that fits, on the stated count or on as many devices as the model
+needs. A model that the catalog does not know stands in its nearest neighbour in size, with the interval widened by the
+difference; a device or a size far from every run the predictor was ever scored on widens it further or is refused.
+"""
+
+import csv
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cache
+from importlib import resources
+
+from steelyard.catalog import Accelerator, load
+from steelyard.claims.reading.claim import Claim
+from steelyard.errors import SteelyardError, UnknownName
+from steelyard.job import presets, read_job
+from steelyard.job.architecture import architecture
+from steelyard.job.assume import divisible
+from steelyard.job.spec import ModelSpec
+from steelyard.search import Point, estimate
+from steelyard.validation.read import ORIGINS
+
+ROOMY = 4.0
+"""Sequences of a device in one step, at least, where no batch is stated: a run has the batch that feeds its devices."""
+
+WATTS = 1.2
+"""Half-width, as a factor, of predicted node watts: 90 % of the published readings lie within it."""
+
+NEAR = 1.5
+"""How far, as a factor, a stand-in may be from the model's size."""
+
+FAR = 8.0
+"""How far, as a factor, a size may lie outside those of scored runs before a prediction is refused."""
+
+WIDEN = 1.3
+"""Factor on both ends of an interval for a device without any scored run."""
+
+STRETCH = 0.25
+"""Power of the distance from the scored sizes and counts by which an interval is widened."""
+
+COUNTS = (8, 16, 32, 64, 128, 256, 512, 1024, 2048)
+"""Numbers of devices to try where none is stated."""
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """A prediction of the claim's run: device-seconds for each token, watts, and how sure it is."""
+
+    device_s_per_token: tuple[float, float, float]  # likely, low, high
+    it_w: tuple[float, float, float]  # of one device with its host, over the run
+    accelerator_w: float
+    active_parameters: float
+    peak_flop_per_s: float
+    precision: str
+    devices: int
+    rests_on: tuple[str, ...]
+
+    def utilisation(self, device_s_per_token: float) -> float:
+        """Return the share of the dense peak that device-seconds a token mean, at 6 FLOPs a parameter and token."""
+        return 6 * self.active_parameters / (device_s_per_token * self.peak_flop_per_s)
+
+    @property
+    def mfu(self) -> tuple[float, float, float]:
+        """Return the likely, least and largest utilisation."""
+        likely, low, high = self.device_s_per_token
+        return self.utilisation(likely), self.utilisation(high), self.utilisation(low)
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """Why nothing is expected."""
+
+    reason: str
+
+
+def expected(claim: Claim) -> Expected | Refused:
+    """Return what the predictor expects, or why it expects nothing.
+
+    >>> from steelyard.claims.reading.files import read
+    >>> found = expected(read({"model": "llama-2-7b", "hardware": "128x A100", "tokens": "2T"}))
+    >>> 0.4 < found.mfu[0] < 0.7, found.precision
+    (True, 'bf16')
+    """
+    gear = claim.hardware
+    if gear is None or gear.chip is None:
+        return Refused(gear.note if gear else "no hardware is stated")
+    model, scale, why = _model(claim)
+    if model is None:
+        return Refused(why)
+    precision = precision_of(claim, gear.chip)
+    size, crowd = reach(gear.chip.id).stretch(_size(model) * scale, claim.value("count"))
+    if size > FAR:
+        return Refused(_outside(_size(model) * scale, size, gear.chip.id))
+    try:
+        point = _point(claim, model, gear.chip, precision)
+    except SteelyardError as error:
+        return Refused(f"the predictor has no answer: {error}")
+    if not math.isfinite(point.time_s.value * point.time_s.low * point.time_s.high):
+        return Refused(f"the catalog lacks what the time on {gear.chip.id} would need")
+    return _of(point, model, scale, gear.chip, precision, size * crowd, why)
+
+
+def _outside(parameters: float, times: float, chip: str) -> str:
+    low, high = (f"{end / 1e9:.3g}B" for end in reach(chip).parameters)
+    return (
+        f"{parameters / 1e9:.3g}B parameters are {times:.0f} times outside the {low} to {high} of the runs on {chip} "
+        "that the predictor was scored on"
+    )
+
+
+def _of(
+    point: Point, model: ModelSpec, scale: float, chip: Accelerator, precision: str, far: float, why: str
+) -> Expected:
+    """Return a point of the predictor for each token, widened by what is unlike."""
+    wide = far**STRETCH * (1.0 if reach(chip.id).runs else WIDEN) * max(scale, 1 / scale) ** 0.5
+    draw, tokens = point.prediction.draw, _TOKENS
+    it_w = float(point.prediction.energy.it_j) / (point.devices * float(draw.wall_s))
+    per = [
+        figure * point.devices / tokens * scale for figure in (point.time_s.value, point.time_s.low, point.time_s.high)
+    ]
+    runs = reach(chip.id).runs
+    half = WATTS * (1.0 if runs else WIDEN)
+    rests = [
+        f"the predictor on {point.devices} x {chip.id}, {precision}, {point.tool.name}, {point.layout_text}",
+        f"{runs} scored runs on this device" if runs else f"no scored run on {chip.id}: both ends widened by {WIDEN}",
+    ]
+    return Expected(
+        device_s_per_token=(per[0], per[1] / wide, per[2] * wide),
+        it_w=(it_w, it_w / half, it_w * half),
+        accelerator_w=float(point.prediction.energy.accelerator_j) / (point.devices * float(draw.wall_s)),
+        active_parameters=float(architecture(model).active_params) * scale,
+        peak_flop_per_s=chip.peak(precision),
+        precision=precision,
+        devices=point.devices,
+        rests_on=tuple(
+            rests
+            + ([why] if why else [])
+            + ([f"{far:.1f} times outside the scored sizes and counts: widened"] if far > 1.05 else [])
+        ),
+    )
+
+
+_TOKENS = 100e9
+"""Tokens of the run that is predicted: enough that its start does not count."""
+
+
+def _point(claim: Claim, model: ModelSpec, chip: Accelerator, precision: str) -> Point:
+    """Return the predictor's fastest layout that fits on the stated count, else on the fewest devices that hold it."""
+    options = {"tokens": _TOKENS, "precision": precision, "accelerators": chip.id}
+    if (sequence := claim.value("sequence")) and sequence == int(sequence):
+        options["sequence"] = int(sequence)
+    count, batch = claim.value("count"), claim.value("batch_sequences")
+    if batch and batch == int(batch):
+        options["global_batch"] = int(batch)
+    spec = read_job({"model": model.name}, **options)
+    if count and not batch and spec.batch_sequences < ROOMY * count:
+        spec = replace(spec, batch_sequences=divisible(ROOMY * count))
+    if count is not None and count >= 1:
+        return estimate(spec, chip.id, max(1, round(count)))
+    last: Point | None = None
+    for some in COUNTS:
+        last = estimate(spec, chip.id, some)
+        if last.fits:
+            break
+    assert last is not None  # noqa: S101  # COUNTS is not empty
+    return last
+
+
+def _model(claim: Claim) -> tuple[ModelSpec | None, float, str]:
+    """Return the model's description, its size over that of the description, and what stands in for what."""
+    named = named_model(claim)
+    if named is not None:
+        return named, 1.0, ""
+    size = claim.value("active_parameters") or claim.value("parameters")
+    if size is None:
+        return (
+            None,
+            1.0,
+            f"the catalog does not know the model {claim.model!r}" if claim.model else "no model is stated",
+        )
+    if claim.value("active_parameters") and claim.value("parameters") != size:
+        return None, 1.0, "a mixture of experts that the catalog does not know cannot be predicted"
+    nearest = min(_dense(), key=lambda one: abs(math.log(one[1] / size)))
+    if max(nearest[1] / size, size / nearest[1]) > NEAR:
+        return None, 1.0, f"no model of the catalog is within a factor of {NEAR} of {size:.3g} parameters"
+    return presets.find(nearest[0]), size / nearest[1], f"{nearest[0]} stands in for a model of {size:.3g} parameters"
+
+
+def named_model(claim: Claim) -> ModelSpec | None:
+    """Return the catalog's description of the claim's model; None where it has none."""
+    try:
+        found = presets.find_or_none(claim.model) if claim.model else None
+    except UnknownName:
+        return None
+    return found if found is not None and found.kind in {"decoder", "encdec", "encoder"} and found.vocab else None
+
+
+@cache
+def _dense() -> tuple[tuple[str, float], ...]:
+    specs = (presets.find(name) for name in presets.names())
+    return tuple((one.name, _size(one)) for one in specs if one.kind == "decoder" and not one.experts and one.vocab)
+
+
+@cache
+def _size(model: ModelSpec) -> float:
+    return float(architecture(model).total_params)
+
+
+def precision_of(claim: Claim, chip: Accelerator) -> str:
+    """Return the stated precision, else the 16-bit one of the chip, else what it has."""
+    wanted = claim.precision.lower()
+    for one in (wanted, "bf16", "fp16", "tf32", "fp32"):
+        if one and not math.isnan(chip.peak(one)):
+            return one
+    return chip.precisions[0] if chip.precisions else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """The runs on one device that the predictor was scored on: how many, how large, on how many devices."""
+
+    runs: int
+    parameters: tuple[float, float]
+    devices: tuple[float, float]
+
+    def stretch(self, parameters: float, devices: float | None) -> tuple[float, float]:
+        """Return how far outside these runs a job's size and its number of devices lie; 1: inside."""
+        if not self.runs:
+            return 1.0, 1.0
+        size = max(self.parameters[0] / parameters, parameters / self.parameters[1], 1.0)
+        return size, max((devices or 1.0) / self.devices[1], 1.0)
+
+
+@cache
+def reach(accelerator: str) -> Reach:
+    """Return the scored runs on a device.
+
+    >>> reach("H100-80GB-SXM").runs > 100, reach("P100-16GB-SXM2").runs
+    (True, 0)
+    """
+    return _reaches().get(accelerator, Reach(0, (math.nan, math.nan), (math.nan, math.nan)))
+
+
+@cache
+def _reaches() -> Mapping[str, Reach]:
+    seen: dict[str, list[tuple[float, float]]] = {}
+    folder, catalog = resources.files("steelyard.validation") / "cases", load()
+    names: dict[str, str] = {}
+    for origin in ORIGINS:
+        for row in csv.DictReader((folder / f"{origin}.csv").read_text("utf-8").splitlines()):
+            if row["use"] != "score" or not row["params"] or not row["devices"]:
+                continue
+            text = row["accelerator"]
+            if text not in names:
+                try:
+                    names[text] = catalog.accelerator(text).id
+                except UnknownName:
+                    names[text] = ""
+            seen.setdefault(names[text], []).append((float(row["params"]), float(row["devices"])))
+    return {name: _reach(runs) for name, runs in seen.items() if name}
+
+
+def _reach(runs: list[tuple[float, float]]) -> Reach:
+    sizes, counts = zip(*runs, strict=True)
+    return Reach(len(runs), (min(sizes), max(sizes)), (min(counts), max(counts)))

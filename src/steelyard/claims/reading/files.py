@@ -1,0 +1,45 @@
+"""From a file or a mapping to a claim: claim files, model cards, CodeCarbon, MLPerf logs, ML CO2 Impact."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from steelyard.claims.reading import cards, fields, logs
+from steelyard.claims.reading.claim import Claim
+from steelyard.claims.reading.documents import mapping
+from steelyard.job.text import contents
+
+MOST_MIB = 16
+WANTED = "a claim in YAML or JSON, a model card, an emissions.csv, a log or a case's name"
+
+READERS = (logs.codecarbon, logs.mlperf, cards.card, cards.impact)
+"""Asked in turn whether a text is theirs; what none of them knows is a claim file."""
+
+CLAIM_FILES = frozenset({".yaml", ".yml", ".json"})
+
+
+def read(source: str | Path | Mapping[str, Any]) -> Claim:
+    """Return the claim of a file or a mapping.
+
+    >>> read({"hardware": "8xA100 for 16 h"}).value("wall")
+    57600.0
+    """
+    if isinstance(source, Mapping):
+        return fields.claim(source, "claim")
+    path = Path(source)
+    return of_text(contents(path, MOST_MIB, WANTED), str(path), claim_file=path.suffix.lower() in CLAIM_FILES)
+
+
+def of_text(text: str, where: str, *, claim_file: bool = False) -> Claim:
+    r"""Return the claim of a text, of whatever kind it is.
+
+    >>> made = of_text("---\nco2_eq_emissions:\n  emissions: 1710\n  hardware_used: A100-SXM4-40GB\n---\n", "README.md")
+    >>> made.value("co2e"), made.hardware.id
+    (1.71, 'A100-40GB-SXM')
+    """
+    if not claim_file:
+        for reader in READERS:
+            found = reader(text, where)
+            if found is not None:
+                return fields.claim(found, where)
+    return fields.claim(mapping(text, where), where)

@@ -1,0 +1,1 @@
+"""The forms in which others read a disclosure, one file each."""

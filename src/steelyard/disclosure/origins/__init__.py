@@ -1,0 +1,1 @@
+"""What a disclosure can be made of: a plan, a metered run, an audited claim."""

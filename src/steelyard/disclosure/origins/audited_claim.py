@@ -1,0 +1,216 @@
+"""From an audited claim to the disclosure that would have been right.
+
+Held against another account, it is that account's. Alone, numbers that the audit found wrong are corrected, and said
+to be; what the audit could not correct stays as stated, with its doubt beside it; what was not stated is estimated or
+unknown.
+"""
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from types import MappingProxyType
+
+from steelyard.catalog import load
+from steelyard.claims import audited, mapping
+from steelyard.claims.accounts.account import Account, account
+from steelyard.claims.accounts.waterfall import steps
+from steelyard.claims.checks.bounds import bounds, usual
+from steelyard.claims.checks.relations import relations
+from steelyard.claims.checks.slips import TOTALS
+from steelyard.claims.checks.suspects import corrected, locate
+from steelyard.claims.context import Facts
+from steelyard.claims.estimates import estimate
+from steelyard.claims.findings import Audit, Chain, Estimate
+from steelyard.claims.reading.claim import Claim, Row
+from steelyard.claims.reading.hardware import Hardware
+from steelyard.disclosure.completion import Known, completed
+from steelyard.disclosure.ledger import NAMES, Cited, Disclosure, Figure, Line
+from steelyard.disclosure.origins.model import worked
+from steelyard.report.encode import plain
+
+_NAMES = MappingProxyType({**NAMES, "energy_facility": "facility_j"})
+_KINDS = MappingProxyType({"location-net": "net_kg", "market": "market_kg", "marginal": "marginal_kg"})
+_ESTIMATED = MappingProxyType(
+    {"device_time": "device_s", "wall": "wall_s", "power": "it_w", "energy": "facility_j", "co2e": "gross_kg",
+     "money": "usd"}
+)  # fmt: skip
+
+SAME = 1e-9
+MOVED = 1e-3
+BARE = "the energy of the devices x PUE: their hosts are not in it"
+
+
+def of_claim(claim: Claim, against: Claim | None = None, sources: tuple[str, ...] = ()) -> Disclosure:
+    """Return the disclosure of a claim, corrected where the audit corrects it.
+
+    >>> from steelyard.claims import casebook
+    >>> case = casebook.case("olmo-2-13b-230mwh")
+    >>> made = of_claim(case.claim)
+    >>> round(made.total("facility_j").value / 3.6e9), made.total("facility_j").how
+    (288, 'corrected')
+    """
+    found = audited(claim, against)
+    right, wrong = (against, {}) if against is not None else _corrected(claim)
+    facts = Facts(right)
+    base = account(right)
+    known = Known(facts.catalog, facts.site, facts.chip, right.precision)
+    numbers = dict(_figures(base, right, wrong))
+    numbers |= {name: one for name, one in _estimates(estimate(facts)) if not numbers.get(name, Figure()).known}
+    main = worked(Line(_scope(right), right.title, MappingProxyType(numbers)), right.model)
+    lines = tuple(worked(completed(line, known), right.model) for line in (_lines(right, main)))
+    gear, site = right.hardware, facts.site
+    return Disclosure(
+        title=right.name,
+        basis="audited",
+        model=right.model,
+        hardware=hardware_text(gear, lines[0]),
+        accelerator=gear.chip.id if gear and gear.chip else "",
+        place=site.id if site else right.place,
+        location=f"{site.location} ({site.id})" if site else right.place,
+        task="fine-tuning" if right.scope == "fine-tuning" else "training",
+        precision=right.precision,
+        meter=_meter(right),
+        date=right.date,
+        lines=lines,
+        sources=tuple(_cited(claim, against, sources, known)),
+        notes=tuple(_notes(found, claim, right, wrong)),
+        audit=plain(
+            mapping(replace(found, chain=found.chain or _flow(found, claim, right, wrong)) if wrong else found)
+        ),
+    )
+
+
+def _corrected(claim: Claim) -> tuple[Claim, Mapping[str, float]]:
+    """Return the claim with the numbers that the audit locates set right, and by how much each was off."""
+    facts = Facts(claim)
+    everything = (*relations(claim, facts.numbers), *bounds(facts))
+    numbers, wrong = facts.numbers, dict[str, float]()
+    for one in locate(facts, everything, usual(facts)):
+        suspect = one.suspect
+        if suspect.quantity not in claim.numbers:
+            continue
+        names = (suspect.quantity, *suspect.along)
+        numbers = corrected(numbers, names, suspect.ratio)
+        wrong |= {name: wrong.get(name, 1.0) * suspect.ratio for name in names}
+    kept = {name: one for name, one in numbers.items() if name in claim.numbers}
+    return replace(claim, numbers=MappingProxyType(kept)), wrong
+
+
+def _flow(found: Audit, claim: Claim, right: Claim, wrong: Mapping[str, float]) -> Chain | None:
+    """Return the waterfall from a claim's total to its correction; None where the named factors are not all of it."""
+    total = next((name for name in (*TOTALS, *wrong) if name in wrong), None)
+    first, last = (one.value(total) if total else None for one in (claim, right))
+    if not total or not first or not last:
+        return None
+    whole = math.prod(factor.value for factor in found.factors)
+    if not math.isclose(whole, first / last, rel_tol=MOVED):
+        return None
+    return Chain(total, first, last, found.factors, tuple(steps(first, last, list(found.factors))))
+
+
+def _scope(claim: Claim) -> str:
+    return claim.scope if claim.scope in {"fine-tuning", "search", "development", "inference", "idle"} else "training"
+
+
+def _figures(base: Account, claim: Claim, wrong: Mapping[str, float]) -> Iterator[tuple[str, Figure]]:
+    """Yield the figures of an account: as stated, as corrected, or as they follow."""
+    bare = claim.energy_boundary == "accelerator"
+    names = dict(_NAMES)
+    names["energy_it"] = "accelerator_j" if bare else "it_j"
+    names["power"] = "accelerator_w" if bare or claim.power_boundary == "accelerator" else "it_w"
+    names["co2e"] = _KINDS.get(claim.co2e_kind, "gross_kg")
+    within = claim.co2e_boundary in {"accelerator", "it"}
+    if within:  # CO2e without the PUE says nothing of the facility
+        names = {name: one for name, one in names.items() if name in claim.numbers or name != "energy_facility"}
+        names = {name: one for name, one in names.items() if name in claim.numbers or name != "pue"}
+    for quantity, name in names.items():
+        one = base.known.get(quantity)
+        if one is None:
+            continue
+        origin = "energy" if quantity.startswith("energy") else quantity
+        given = origin in claim.numbers
+        how = "corrected" if origin in wrong else "stated" if given and one.text else "follows"
+        why = f"stated {wrong[origin]:.4g} times as much" if origin in wrong else one.text
+        if how == "stated" and abs(one.value / claim.numbers[origin].value - 1) > SAME:
+            how, why = "follows", f"stated {one.text}; its parts are printed with more digits"
+        why = f"{why}, without the PUE" if within and quantity == "co2e" else why
+        if not given and bare and name == "facility_j":
+            why = BARE
+        yield name, Figure(one.value, how=how, why=why)
+
+
+def _estimates(found: Estimate) -> Iterator[tuple[str, Figure]]:
+    for one in found.ranges:
+        if one.quantity in _ESTIMATED:
+            yield _ESTIMATED[one.quantity], Figure(one.value, one.low, one.high, "estimated", one.rests_on)
+
+
+def _lines(claim: Claim, main: Line) -> Iterator[Line]:
+    """Yield the lines of a total, each with what it states; else the claim itself."""
+    if not claim.parts:
+        yield main
+        return
+    making = [part for part in claim.parts if part.scope == "embodied"]
+    rest = [part for part in claim.parts if part.scope != "embodied"]
+    if not rest:
+        yield main
+        return
+    shared = {name: one for name, one in main.numbers.items() if name in {"devices", "parameters", "active_parameters"}}
+    for index, part in enumerate(rest):
+        numbers = shared | dict(_row(part))
+        if index == 0 and making:
+            kilos = sum(part.value("co2e") or 0.0 for part in making)
+            numbers["embodied_kg"] = Figure(kilos, how="stated", why=", ".join(part.name for part in making))
+        yield Line(part.scope or "training", part.name, MappingProxyType(numbers))
+
+
+def _row(part: Row) -> Iterator[tuple[str, Figure]]:
+    for quantity, one in part.numbers.items():
+        name = {"co2e": "gross_kg", "energy": "facility_j"}.get(quantity, _NAMES.get(quantity))
+        if name:
+            yield name, Figure(one.value, how="stated", why=one.text)
+
+
+def hardware_text(gear: Hardware | None, line: Line) -> str:
+    """Return the hardware as written, with its count where that is stated apart."""
+    if gear is None:
+        return ""
+    devices = line.of("devices")
+    return f"{devices.value:,.0f} x {gear.text}" if gear.devices is None and devices.known else gear.text
+
+
+def _meter(claim: Claim) -> str:
+    kind = {"measured": "power measured", "tdp": "power taken as the TDP", "assumed": "power assumed"}.get(
+        claim.power_kind, ""
+    )
+    return ", ".join(filter(None, (f"as stated by {claim.source}" if claim.source else "as stated", kind)))
+
+
+def _notes(found: Audit, claim: Claim, right: Claim, wrong: Mapping[str, float]) -> Iterator[str]:
+    """Yield the verdict, what was corrected and what stays in doubt."""
+    yield f"audit of {claim.name}: {found.verdict}"
+    if right is not claim and not wrong and right.source:
+        yield f"the figures are those of {right.name}, {right.source}"
+    for name, ratio in wrong.items():
+        yield f"{name.replace('_', ' ')} corrected: it was stated {ratio:.4g} times as large"
+    yield from found.reasons
+    if found.settle:
+        yield f"what would settle it: {found.settle}"
+    if right.scope == "life-cycle":
+        yield "the total is of a life cycle, not of training alone"
+
+
+def _cited(claim: Claim, against: Claim | None, sources: tuple[str, ...], known: Known) -> Iterator[Cited]:
+    """Yield where the accounts were published, what the case book read, and the catalog's sources."""
+    seen = set[str]()
+    for one in filter(None, (claim, against)):
+        if one.source and one.source not in seen:
+            seen.add(one.source)
+            yield Cited("", one.title, one.source, one.date)
+    for text in sources:
+        if text not in seen:
+            yield Cited("", "", text)
+    catalog = load()
+    for key in known.used:
+        if (row := catalog.sources.get(key)) is not None:
+            yield Cited(row.id, row.what, row.locator, row.version, row.checked)

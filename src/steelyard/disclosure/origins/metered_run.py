@@ -1,0 +1,216 @@
+"""From a metered run to a disclosure: seconds, devices, watts or joules by boundary and by line, as they were measured.
+
+    title: our-7b            meter: DCGM energy counters, one node in eight      hardware: 64x H100
+    model: llama-2-7b        tokens: 20B                                         place: aws/us-east-1
+    lines:
+      - {scope: training, hours: 26.3 h, energy: {accelerator: 353 kWh, it: 570 kWh}}
+      - {scope: failed, hours: 3.1 h, energy: {accelerator: 40 kWh}}
+      - {scope: search, energy: 7.5 MWh, energy_boundary: facility, uses: 15, saves: 48.5 t}
+
+Numbers are written as in a claim file. Without `lines` the file itself is one line of training.
+"""
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+
+from steelyard.catalog import Catalog, Site, load
+from steelyard.claims.reading import fields, printed
+from steelyard.claims.reading.aliases import WORDS
+from steelyard.claims.reading.claim import BOUNDARIES, Row
+from steelyard.claims.reading.hardware import Hardware, hardware
+from steelyard.disclosure.completion import Known, completed
+from steelyard.disclosure.ledger import NAMES, SCOPES, Cited, Disclosure, Figure, Line
+from steelyard.disclosure.origins.audited_claim import hardware_text
+from steelyard.disclosure.origins.model import worked
+from steelyard.errors import BadInput, UnknownName, nearest
+
+WHOLE = frozenset({"title", "model", "meter", "hardware", "place", "precision", "date", "source", "note", "lines"})
+SHARED = frozenset({"parameters", "active_parameters", "tokens", "flop", "pue", "intensity", "net_intensity"})
+OWN = frozenset({"energy", "energy_boundary", "power_boundary", "uses", "saves", "queries", "note", "place", "title"})
+_NAMES = MappingProxyType({**NAMES, "co2e": "gross_kg"})
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """What all lines of a file share."""
+
+    where: str
+    shared: Mapping[str, Any]
+    gear: Hardware | None
+    place: str
+    precision: str
+    catalog: Catalog
+
+
+def of_run(found: Mapping[str, Any], where: str) -> Disclosure:
+    """Return the disclosure of a metered run, or raise `BadInput` that names the field that cannot be read.
+
+    >>> made = of_run({"meter": "wall meter", "hours": "10 h", "hardware": "8x H100",
+    ...                "energy": "70 kWh", "energy_boundary": "it", "pue": "1.2", "intensity": "0.4"}, "run.yaml")
+    >>> round(made.total("facility_j").value / 3.6e6, 6), round(made.total("gross_kg").value, 6)
+    (84.0, 33.6)
+    """
+    found = {str(name).strip().lower(): value for name, value in found.items()}
+    meter = str(found.get("meter") or "").strip()
+    if not meter:
+        raise BadInput(f"{where}: meter is missing; say what measured the run, such as meter: DCGM energy counters")
+    gear = hardware(found["hardware"]) if found.get("hardware") else None
+    precision, catalog = str(found.get("precision") or ""), load()
+    shared = {name: found[name] for name in SHARED if found.get(name) is not None}
+    frame = Frame(where, shared, gear, str(found.get("place") or ""), precision, catalog)
+    given = _lines(found, where)
+    used: dict[str, None] = {}
+    lines = tuple(_line(one, f"{where}: line {index + 1}", frame, used) for index, one in enumerate(given))
+    model = str(found.get("model") or "")
+    lines = tuple(worked(line, model) for line in lines)
+    site = _site(frame.place, where, catalog)
+    return Disclosure(
+        title=str(found.get("title") or model or "a metered run"),
+        basis="metered",
+        model=model,
+        hardware=hardware_text(gear, lines[0]),
+        accelerator=gear.chip.id if gear and gear.chip else "",
+        place=site.id if site else frame.place,
+        location=f"{site.location} ({site.id})" if site else frame.place,
+        task="fine-tuning" if lines[0].scope == "fine-tuning" else "training",
+        precision=precision,
+        meter=meter,
+        date=str(found.get("date") or ""),
+        lines=lines,
+        sources=tuple(_cited(found, used, catalog)),
+        notes=tuple(filter(None, (str(found.get("note") or ""), gear.note if gear else ""))),
+    )
+
+
+def is_run(found: Mapping[str, Any]) -> bool:
+    """Return whether a mapping is a metered run: it says what measured it."""
+    return any(str(name).strip().lower() == "meter" for name in found)
+
+
+def _lines(found: Mapping[str, Any], where: str) -> list[Mapping[str, Any]]:
+    """Return the lines as given; a file without any is one line."""
+    own = {name: value for name, value in found.items() if name not in (WHOLE - {"hardware", "place"}) | SHARED}
+    given = found.get("lines")
+    if given is None:
+        return [{"scope": "training", **own}]
+    extra = own.keys() - {"hardware", "place"}
+    if extra:
+        raise BadInput(f"{where}: {', '.join(sorted(extra))} beside lines; put it into the line it belongs to")
+    if not isinstance(given, list) or not given or not all(isinstance(one, Mapping) for one in given):
+        raise BadInput(f"{where}: lines must be a list; write - {{scope: training, hours: 26 h, energy: 570 kWh}}")
+    return given
+
+
+def _line(given: Mapping[str, Any], where: str, frame: Frame, used: dict[str, None]) -> Line:
+    """Return one line, completed."""
+    plain = {str(name).strip().lower(): value for name, value in given.items()}
+    scope = _scope(plain.pop("scope", "training"), where)
+    mine = {name: plain.pop(name) for name in OWN if name in plain}
+    shared = frame.shared if scope in {"training", "fine-tuning"} else {
+        name: value for name, value in frame.shared.items() if name in {"pue", "intensity", "net_intensity"}
+    }  # fmt: skip
+    row = fields.row({**shared, **plain}, where)
+    gear = row.hardware or frame.gear
+    site = _site(str(mine.get("place") or frame.place), where, frame.catalog)
+    numbers = dict(_read(row, gear, mine))
+    numbers |= dict(_energies(mine, where))
+    known = Known(frame.catalog, site, gear.chip if gear else None, frame.precision, used)
+    return completed(
+        Line(
+            scope,
+            str(mine.get("title") or ""),
+            MappingProxyType(numbers),
+            uses=_plain(mine.get("uses"), "count", f"{where}: uses", 1.0),
+            saved_kg=_plain(mine.get("saves"), "mass", f"{where}: saves", math.nan),
+            queries=_plain(mine.get("queries"), "count", f"{where}: queries", math.nan),
+            note=str(mine.get("note") or ""),
+        ),
+        known,
+    )
+
+
+def _scope(value: Any, where: str) -> str:
+    plain = str(value).strip().lower().replace("_", "-")
+    plain = {"failed-runs": "failed", "failed runs": "failed", "failures": "failed"}.get(plain, plain)
+    plain = WORDS.get(plain, plain)
+    if plain not in SCOPES:
+        near = nearest(plain, SCOPES) or list(SCOPES)
+        raise BadInput(f"{where}: unknown scope {str(value)[:40]!r}; nearest: {', '.join(near)}")
+    return plain
+
+
+def _read(row: Row, gear: Hardware | None, mine: Mapping[str, Any]) -> Iterator[tuple[str, Figure]]:
+    """Yield the figures of a row; the shared hardware's count stands where the line has none of its own."""
+    numbers = row.numbers
+    for quantity, name in _NAMES.items():
+        if quantity in numbers:
+            yield name, Figure(numbers[quantity].value, how=_HOW.get(name, "measured"), why=numbers[quantity].text)
+    if "count" not in numbers and "device_time" not in numbers and gear is not None and gear.devices is not None:
+        yield "devices", Figure(gear.devices, how="stated", why=gear.text)
+    if "power" in numbers:
+        name = "accelerator_w" if _boundary(mine.get("power_boundary"), "it") == "accelerator" else "it_w"
+        yield name, Figure(numbers["power"].value, how="measured", why=numbers["power"].text)
+
+
+_HOW = MappingProxyType(dict.fromkeys(("pue", "gross_kg_per_j", "net_kg_per_j", "parameters", "tokens"), "stated"))
+
+
+def _energies(mine: Mapping[str, Any], where: str) -> Iterator[tuple[str, Figure]]:
+    """Yield energy by boundary: one figure with its boundary, or one for each."""
+    given = mine.get("energy")
+    if given is None:
+        return
+    by = given if isinstance(given, Mapping) else {mine.get("energy_boundary") or "": given}
+    for boundary, value in by.items():
+        kind = _boundary(boundary, "")
+        if not kind:
+            raise BadInput(
+                f"{where}: energy without its boundary; write energy: {{it: {value}}}, of {', '.join(BOUNDARIES)}"
+            )
+        figure = printed.stated(value, "energy")
+        yield f"{kind}_j", Figure(figure.value, how="measured", why=figure.text)
+
+
+def _boundary(value: Any, default: str) -> str:
+    plain = str(value or "").strip().lower()
+    plain = WORDS.get(plain, plain)
+    if plain and plain not in BOUNDARIES:
+        raise BadInput(f"unknown boundary {str(value)[:40]!r}; one of: {', '.join(BOUNDARIES)}")
+    return plain or default
+
+
+def _plain(value: Any, kind: str, where: str, default: float) -> float:
+    if value is None:
+        return default
+    try:
+        return printed.stated(value, kind).value
+    except BadInput as error:
+        raise BadInput(f"{where}: {error}") from error
+
+
+def _site(place: str, where: str, catalog: Catalog) -> Site | None:
+    """Return the catalog's row of a place; a place it does not know is an error, none is none."""
+    if not place:
+        return None
+    for name in (place, f"country/{place.upper()}", f"us-state/{place.upper()}"):
+        try:
+            return catalog.site(name)
+        except UnknownName:
+            continue
+    near = nearest(place, catalog.sites)
+    raise BadInput(f"{where}: unknown place {place[:60]!r}; nearest: {', '.join(near)}; or leave it out, give pue and "
+                   "intensity")  # fmt: skip
+
+
+def _cited(found: Mapping[str, Any], used: Mapping[str, None], catalog: Catalog) -> Iterator[Cited]:
+    """Yield what the run says of itself, and the catalog's sources behind its place and devices."""
+    title = str(found.get("title") or "the run")
+    yield Cited(
+        "run", f"{title}: measured by {found['meter']}", str(found.get("source") or ""), str(found.get("date") or "")
+    )
+    for key in used:
+        if (row := catalog.sources.get(key)) is not None:
+            yield Cited(row.id, row.what, row.locator, row.version, row.checked)

@@ -1,0 +1,49 @@
+"""What the catalog knows of a model: its parameters, and the FLOPs of its tokens."""
+
+from dataclasses import replace
+from types import MappingProxyType
+
+from steelyard.disclosure.completion import MISSING
+from steelyard.disclosure.ledger import Figure, Line, product
+from steelyard.errors import UnknownName
+from steelyard.job import presets
+from steelyard.job.architecture import architecture
+from steelyard.job.spec import ModelSpec
+
+
+def named(model: str) -> ModelSpec | None:
+    """Return the catalog's description of a model, None where it has none.
+
+    >>> named("llama-3-8b").layers, named("a model of our own")
+    (32, None)
+    """
+    try:
+        return presets.find_or_none(model) if model else None
+    except UnknownName:
+        return None
+
+
+def worked(line: Line, model: str) -> Line:
+    """Return a line of training with the parameters of its model and the FLOPs of its tokens.
+
+    >>> made = worked(Line("training", numbers={"tokens": Figure(1e12, how="stated")}), "llama-2-7b")
+    >>> round(made.of("flop").value / 1e22, 1), made.of("flop").why
+    (4.0, '6 x active parameters x tokens')
+    """
+    spec, numbers = named(model), dict(line.numbers)
+    if line.scope not in {"training", "fine-tuning", "search"}:
+        return line
+    if spec is not None:
+        shape = architecture(spec)
+        for name, value in (("parameters", shape.total_params), ("active_parameters", shape.active_params)):
+            if not line.of(name).known:
+                numbers[name] = Figure(float(value), how="catalog", why=spec.name)
+    active = numbers.get("active_parameters", Figure())
+    active = active if active.known else numbers.get("parameters", Figure())
+    tokens = line.of("tokens")
+    if not line.of("flop").known and active.known and tokens.known:
+        numbers["flop"] = product([active, tokens], [], "6 x active parameters x tokens").times(6.0)
+    flop, seconds = numbers.get("flop", Figure(why=MISSING["flop"])), line.of("device_s")
+    if flop.known and seconds.known and not line.of("flop_per_s").known:
+        numbers["flop_per_s"] = product([flop], [seconds], "FLOPs over device-seconds")
+    return replace(line, numbers=MappingProxyType(numbers))

@@ -1,0 +1,22 @@
+"""Every case of the book comes out as it must."""
+
+import pytest
+
+from steelyard.claims import audited, casebook
+
+
+@pytest.mark.parametrize("name", casebook.names())
+def test_case(name: str) -> None:
+    case = casebook.case(name)
+    assert case.sources
+    assert case.story
+    found, expect = audited(case.claim, case.against), case.expect
+    assert found.verdict == expect["verdict"]
+    if "ratio" in expect:
+        assert found.ratio == pytest.approx(float(expect["ratio"]), rel=0.01)
+    factors = {factor.name: factor.value for factor in found.factors}
+    for factor, value in (expect.get("factors") or {}).items():
+        assert factors.get(factor) == pytest.approx(float(value), rel=0.01), factors
+    fired = {check.name for check in found.fired}
+    assert set(expect.get("fired") or ()) <= fired
+    assert not (case.honest and fired), fired
