@@ -12,12 +12,13 @@ from steelyard import catalog, pipeline
 from steelyard.catalog.policy import policy
 from steelyard.job import read_job, table
 from steelyard.layout import parse, text_of
+from steelyard.market.build import chip_of, tools_for
+from steelyard.market.world import Chip, Deal, Place, Tool, World
+from steelyard.planner.planning import ENGINE
+from steelyard.search.engine import Limits
 from steelyard.search.explore import explore
-from steelyard.search.inputs import chip_of, tools_for
-from steelyard.search.job import ENGINE
-from steelyard.search.points import single
-from steelyard.search.reduce import NOWHERE
-from steelyard.search.world import Chip, Deal, Limits, Place, Tool, World
+from steelyard.search.rows import single
+from steelyard.search.survivors import NOWHERE
 from steelyard.step import memory
 from steelyard.tables import Job, Layout
 from steelyard.workload import workload

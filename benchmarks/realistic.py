@@ -8,10 +8,10 @@ import numpy as np
 from steelyard import catalog
 from steelyard.job import read_job, table
 from steelyard.layout import size
-from steelyard.search import inputs
-from steelyard.search.candidates import fitting
+from steelyard.market import build as inputs
+from steelyard.planner.planning import ENGINE
 from steelyard.search.family import Search, families
-from steelyard.search.job import ENGINE
+from steelyard.search.fitting import fitting
 from steelyard.tables import Layout, join, take
 
 MODELS = {"llama-3-8b": "20B", "llama-3-70b": "100B", "mixtral-8x7b": "100B", "deepseek-v3": "1T"}

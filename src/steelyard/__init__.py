@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from steelyard.errors import Infeasible, SteelyardError
     from steelyard.job import JobSpec, read_job
-    from steelyard.search import Plan, Point, estimate, plan
+    from steelyard.planner import Plan, Point, estimate, plan
     from steelyard.validation.run import validate
 
 __version__ = "0.1.0"
@@ -22,11 +22,11 @@ __version__ = "0.1.0"
 _FACE = {
     "Infeasible": "errors",
     "JobSpec": "job",
-    "Plan": "search",
-    "Point": "search",
+    "Plan": "planner",
+    "Point": "planner",
     "SteelyardError": "errors",
-    "estimate": "search",
-    "plan": "search",
+    "estimate": "planner",
+    "plan": "planner",
     "read_job": "job",
     "validate": "validation.run",
 }

@@ -5,8 +5,8 @@ import math
 import pytest
 
 from steelyard.job import read_job
+from steelyard.planner import estimate
 from steelyard.report.terms import CARBON, MEMORY, TIME, formula, terms
-from steelyard.search import estimate
 from steelyard.tables import Carbon, StepMemory, StepTime
 
 POINT = estimate(read_job("mixtral-8x7b", tokens="20B"), "H100", 64, "tp=2,pp=2,dp=16,ep=8,zero=1", "aws/us-east-1")

@@ -9,9 +9,10 @@ from tests.shapes import filled, gpt, pretraining
 from steelyard.carbon import carbon
 from steelyard.catalog.capabilities import capability
 from steelyard.energy import energy
+from steelyard.market.world import Chip, Deal, Place, Tool, World
 from steelyard.money import money
 from steelyard.run import draw
-from steelyard.search.world import Chip, Deal, Engine, Place, Tool, World
+from steelyard.search.engine import Engine
 from steelyard.tables import (
     Draw,
     Job,

@@ -10,13 +10,15 @@ from tests.search.fakes import FAKE, JOB, world
 
 from steelyard import catalog, pipeline
 from steelyard.job import read_job, table
-from steelyard.search import inputs, reduce
-from steelyard.search.candidates import fitting
+from steelyard.market import build as inputs
+from steelyard.planner.limits import limits_of
+from steelyard.planner.planning import ENGINE
+from steelyard.search import survivors as reduce
+from steelyard.search.engine import Engine, Limits
 from steelyard.search.explore import explore
 from steelyard.search.family import Search, families
-from steelyard.search.job import ENGINE
-from steelyard.search.reduce import FREE, NOWHERE
-from steelyard.search.world import Engine, Limits
+from steelyard.search.fitting import fitting
+from steelyard.search.survivors import FREE, NOWHERE
 from steelyard.tables import each, take
 
 
@@ -89,7 +91,7 @@ def _columns(found):
 def test_bounds_change_no_survivor_of_the_catalog(model):
     spec = read_job(model, tokens="20B", accelerators="H100,A100,L4,MI300X,TPU-v5p", max_devices=64)
     job, some = table(spec), inputs.world(spec, catalog.load())
-    limits = inputs.limits_of(spec, 64)
+    limits = limits_of(spec, 64)
     with_bounds, without = (explore(job, some, limits, engine, workers=1) for engine in (ENGINE, loose(ENGINE)))
     assert with_bounds.tally.predicted < without.tally.predicted / 2
     assert np.array_equal(with_bounds.market.points, without.market.points, equal_nan=True)

@@ -10,14 +10,15 @@ from hypothesis import strategies as st
 from tests.search.fakes import FAKE, JOB, world
 
 from steelyard.layout import BOUNDS, size, space
+from steelyard.market.world import World
 from steelyard.search.batches import explored
-from steelyard.search.candidates import Z90
+from steelyard.search.candidates import OBJECTIVES, Market, best, bounds_of, columns_of, objectives, within
+from steelyard.search.engine import Limits
 from steelyard.search.explore import explore
 from steelyard.search.family import counts_of
-from steelyard.search.market import OBJECTIVES, Market, best, bounds_of, columns_of, objectives, within
+from steelyard.search.fitting import Z90
 from steelyard.search.pareto import frontier
-from steelyard.search.points import of_layout, single
-from steelyard.search.world import Limits, World
+from steelyard.search.rows import of_layout, single
 from steelyard.tables import Job, Layout
 
 AXES = st.sampled_from([axes for size in (1, 2, 3, 4) for axes in itertools.combinations(OBJECTIVES, size)])

@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 from tests.search.fakes import FAKE, JOB, world
 
+from steelyard.planner.assembly import Said, answer
+from steelyard.planner.mapping import plan_mapping
 from steelyard.search import family
 from steelyard.search.batches import explored
+from steelyard.search.engine import Limits
 from steelyard.search.explore import explore
-from steelyard.search.mapping import plan_mapping
 from steelyard.search.pareto import frontier
-from steelyard.search.reply import Said, answer
-from steelyard.search.world import Limits
 
 LIMITS = Limits(max_devices=16)
 

@@ -6,9 +6,9 @@ import pytest
 from steelyard import catalog, pipeline
 from steelyard.job import read_job, table
 from steelyard.layout import BOUNDS, space
-from steelyard.search import inputs
-from steelyard.search.candidates import lightest
-from steelyard.search.reduce import FREE, NOWHERE
+from steelyard.market import build as inputs
+from steelyard.search.fitting import lightest
+from steelyard.search.survivors import FREE, NOWHERE
 from steelyard.step import memory
 from steelyard.tables import take
 

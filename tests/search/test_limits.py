@@ -9,13 +9,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.search.fakes import FAKE, JOB, world
 
-from steelyard.search.answer import Plan, Point
+from steelyard.market.world import World
+from steelyard.planner.answer import Plan, Point
+from steelyard.planner.assembly import Said, answer
+from steelyard.planner.mapping import plan_mapping
+from steelyard.reasons.relaxations import FIELDS
+from steelyard.search.candidates import bounds_of
+from steelyard.search.engine import Limits
 from steelyard.search.explore import explore
-from steelyard.search.mapping import plan_mapping
-from steelyard.search.market import bounds_of
-from steelyard.search.relax import FIELDS
-from steelyard.search.reply import Said, answer
-from steelyard.search.world import Limits, World
 
 TODAY = date(2026, 11, 21)
 WIDE = Limits(max_devices=16)

@@ -19,7 +19,7 @@ from steelyard.job import presets, read_job
 from steelyard.job.architecture import architecture
 from steelyard.job.assume import divisible
 from steelyard.job.spec import ModelSpec
-from steelyard.search import Point, estimate
+from steelyard.planner import Point, estimate
 from steelyard.validation.read import ORIGINS
 
 ROOMY = 4.0

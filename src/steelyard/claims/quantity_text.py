@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
-from steelyard.report.figures import (
+from steelyard.formatting.figures import (
     COUNT,
     ENERGY,
     FLOP_RATE,

@@ -29,7 +29,7 @@ def audit(claim: str, against: str | None, html: Path | None, as_json: bool) -> 
     impossible or not enough stated.
     """
     from steelyard.claims import audited, mapping
-    from steelyard.report.encode import plain
+    from steelyard.formatting.encode import plain
 
     stated, other = claims(claim)
     other = claims(against)[0] if against else other

@@ -163,8 +163,8 @@ def described(row: Any) -> "Mapping[str, Any]":
 
 def show(known: "Catalog", kind: str, row: Any, as_json: bool) -> None:
     """Print one thing with its sources."""
+    from steelyard.formatting.encode import plain
     from steelyard.report import shelf
-    from steelyard.report.encode import plain
 
     whole = plain(described(row))
     if as_json:

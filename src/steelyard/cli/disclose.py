@@ -29,7 +29,7 @@ def disclose(
     would need.
     """
     from steelyard.disclosure import mapping, read, write
-    from steelyard.report.encode import plain
+    from steelyard.formatting.encode import plain
 
     found = read(source, point, against)
     if as_json:

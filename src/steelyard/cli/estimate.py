@@ -23,7 +23,7 @@ def estimate(job: str, carbon: str, details: bool, as_json: bool, **given: Any) 
     Where seconds and bytes go is drawn, the rest is a line each; --details draws all of it. What does not fit in memory
     is estimated all the same, and said so.
     """
-    from steelyard.report.encode import plain
+    from steelyard.formatting.encode import plain
 
     pin = {name: given.pop(name) for name in ("on", "layout", "site", "offer")}
     spec, point = pinned(job, carbon, pin, given)

@@ -23,7 +23,7 @@ from steelyard.errors import Infeasible
 
 if TYPE_CHECKING:
     from steelyard.job import JobSpec
-    from steelyard.search import Point
+    from steelyard.planner import Point
 
 LABELS = ("cheapest", "fastest", "leanest", "cleanest", "balanced")
 
@@ -68,11 +68,11 @@ def explain(job: str, label: str, carbon: str, details: bool, as_json: bool, **g
 
 def chosen(job: str, label: str, carbon: str, given: dict[str, Any]) -> "tuple[JobSpec, Point]":
     """Return the point of the plan that a label names."""
-    from steelyard import search
+    from steelyard import planner
 
     spec = read(job, given)
     with progress("weighing candidates") as tick:
-        found = search.plan(spec, tick, carbon)
+        found = planner.plan(spec, tick, carbon)
     if not found.feasible:
         message = f"nothing to explain: {found.reason}; see: steelyard plan"
         raise Infeasible(message)

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from steelyard.catalog import Fitted
     from steelyard.catalog.layer import Layer
     from steelyard.job import JobSpec
-    from steelyard.search import Point
+    from steelyard.planner import Point
 
 Command = Callable[..., None]
 
@@ -51,7 +51,7 @@ def refreshed(command: Command) -> Command:
 def behind(points: "Iterable[Point]", spec: "JobSpec") -> "list[Fitted]":
     """Return the rows of the user's calibrations that these points stand on, each once."""
     from steelyard.catalog import kernels_rows, layer, load, stack_rows
-    from steelyard.search.inputs import width
+    from steelyard.market.build import width
 
     if not layer.current():
         return []

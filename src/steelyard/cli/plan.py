@@ -41,16 +41,16 @@ def plan(job: str, carbon: str, details: bool, as_json: bool, question: str | No
         from steelyard.cli.what_if import what_if
 
         click.get_current_context().exit(what_if(job, given, question, carbon, details, as_json))
-    from steelyard import search
+    from steelyard import planner
     from steelyard.cli.points import described, sources_of, trained
     from steelyard.errors import Infeasible
-    from steelyard.report.encode import plain
+    from steelyard.formatting.encode import plain
 
     spec = read(job, given)
     with progress("weighing candidates") as tick:
-        found = search.plan(spec, tick, carbon)
+        found = planner.plan(spec, tick, carbon)
     points = [described(point) for point in found.points]
-    mapping = plain(search.plan_mapping(found)) | {"frontier": points, "sources": sources_of(found.points, spec)}
+    mapping = plain(planner.plan_mapping(found)) | {"frontier": points, "sources": sources_of(found.points, spec)}
     local = behind(found.points, spec)
     mapping |= {
         "assumptions": [*mapping["assumptions"], *said(local)],

@@ -8,8 +8,8 @@ import click
 if TYPE_CHECKING:
     from steelyard.catalog import Offer
     from steelyard.job import JobSpec
+    from steelyard.planner import Point
     from steelyard.report.cite import Used
-    from steelyard.search import Point
 
 PIN_OPTIONS = (
     ("--on", "DEVICES", "Accelerator or system, and how many: H100:64, p5.48xlarge:8."),
@@ -21,7 +21,7 @@ PIN_OPTIONS = (
 
 def pinned(job: str, carbon: str, pin: dict[str, str | None], given: dict[str, Any]) -> "tuple[JobSpec, Point]":
     """Return the job and the one configuration that the options pin."""
-    from steelyard import search
+    from steelyard import planner
     from steelyard.cli.options import read
     from steelyard.job import literals
 
@@ -36,7 +36,7 @@ def pinned(job: str, carbon: str, pin: dict[str, str | None], given: dict[str, A
         message = f"--on takes one accelerator or system, not {pin['on']!r}; such as --on H100:64"
         raise click.UsageError(message)
     name = sold(pin["offer"], name) if pin["offer"] else name
-    return spec, search.estimate(spec, name, count, pin["layout"] or "", pin["site"] or "", carbon)
+    return spec, planner.estimate(spec, name, count, pin["layout"] or "", pin["site"] or "", carbon)
 
 
 def place_of(offer: str) -> str:
@@ -59,8 +59,8 @@ def sold(offer: str, device: str) -> str:
 def rows_of(point: "Point", spec: "JobSpec") -> "list[Used]":
     """Return the catalog rows behind a point."""
     from steelyard.catalog import load
+    from steelyard.market.build import WIDTHS
     from steelyard.report.cite import Choice, Used, used
-    from steelyard.search.inputs import WIDTHS
 
     deal, published = point.deal, spec.model.published
     choice = Choice(
@@ -79,8 +79,8 @@ def rows_of(point: "Point", spec: "JobSpec") -> "list[Used]":
 
 def described(point: "Point") -> dict[str, Any]:
     """Return a point as a mapping, with energy at every boundary and CO2e of every kind."""
-    from steelyard.report.encode import plain
-    from steelyard.search import point_mapping
+    from steelyard.formatting.encode import plain
+    from steelyard.planner import point_mapping
     from steelyard.units import KWH_J
 
     energy, carbon = point.prediction.energy, point.prediction.carbon

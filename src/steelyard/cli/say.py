@@ -17,7 +17,7 @@ details_option: Callable[[Callable[..., None]], Callable[..., None]] = click.opt
 
 def tell(value: Any) -> None:
     """Print one JSON object."""
-    from steelyard.report.encode import encode
+    from steelyard.formatting.encode import encode
 
     click.echo(encode(value))
 

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from steelyard.catalog.profile import Profile
-    from steelyard.search import Point
-    from steelyard.search.when import Way, When
+    from steelyard.planner import Point
+    from steelyard.planner.hours import Way, When
 
 
 @click.command(short_help="The hours to run in: now, at the best start, or paused and resumed.")
@@ -55,7 +55,7 @@ def when(
     by marginal intensity where it is known, else by average; only marginal intensity says what is avoided.
     """
     from steelyard.job import table
-    from steelyard.search import when as hours
+    from steelyard.planner import hours
 
     now = dt.datetime.now(dt.UTC)
     begin = started(start, now)

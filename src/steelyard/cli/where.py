@@ -12,8 +12,8 @@ from steelyard.cli.points import PIN_OPTIONS, pinned
 from steelyard.cli.say import json_option, say, tell
 
 if TYPE_CHECKING:
-    from steelyard.search import Point
-    from steelyard.search.where import Stand, Where
+    from steelyard.planner import Point
+    from steelyard.planner.places import Stand, Where
 
 
 @click.command(short_help="The places to run at: price, PUE, water, CO2e of every kind, and what a cleaner one costs.")
@@ -35,8 +35,8 @@ def where(job: str, label: str, whole: bool, carbon: str, as_json: bool, **given
     stands with its cheapest offer, and with its premium over the cheapest place in dollars, hours and CO2e.
     """
     from steelyard.catalog import load
-    from steelyard.search import where as places
-    from steelyard.search.job import ENGINE
+    from steelyard.planner import places
+    from steelyard.planner.planning import ENGINE
 
     pin = {name: given.pop(name) for name in ("on", "layout", "site", "offer")}
     spec, point = pinned(job, carbon, pin, given) if pin["on"] else chosen(job, label, carbon, given)

@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterator
 
 from steelyard.disclosure.ledger import Disclosure, Figure, amortised, returned
-from steelyard.report.figures import (
+from steelyard.formatting.figures import (
     COUNT,
     ENERGY,
     FLOP_RATE,

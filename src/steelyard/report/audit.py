@@ -6,7 +6,19 @@ from typing import Any, Final
 
 from rich.console import RenderableType
 
-from steelyard.report.figures import BAR, COUNT, ENERGY, FLOP_RATE, MASS, POWER, TIME, VOLUME, Ladder, amount, number
+from steelyard.formatting.figures import (
+    BAR,
+    COUNT,
+    ENERGY,
+    FLOP_RATE,
+    MASS,
+    POWER,
+    TIME,
+    VOLUME,
+    Ladder,
+    amount,
+    number,
+)
 from steelyard.report.page import blank, bullets, heading, paragraph, plot, table
 
 LADDERS: Final[Mapping[str, Ladder]] = {

@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any, Final
 
+from steelyard.formatting.figures import COUNT, amount
 from steelyard.report.audit import LADDERS, MARKS, factor, levels, said
-from steelyard.report.figures import COUNT, amount
 
 COLOURS: Final = {
     "Model": "#7b5ea7",

@@ -6,7 +6,7 @@ from typing import Final
 
 from rich.console import RenderableType
 
-from steelyard.report import figures
+from steelyard.formatting import figures
 from steelyard.report.page import blank, bullets, heading, table
 from steelyard.report.terms import Term, formula
 from steelyard.tables import Draw, Energy, Prediction, StepMemory

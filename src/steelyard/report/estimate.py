@@ -5,9 +5,9 @@ from typing import Any
 
 from rich.console import RenderableType
 
+from steelyard.formatting.figures import COUNT, FLOP_RATE, amount
 from steelyard.report.breakdown import breakdown, brief, formulas, named
 from steelyard.report.cite import Used
-from steelyard.report.figures import COUNT, FLOP_RATE, amount
 from steelyard.report.oneline import assumed
 from steelyard.report.page import blank, bullets, heading, paragraph, table
 from steelyard.report.plan import bound, points_table, sources

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from rich.console import RenderableType
 
-from steelyard.report.figures import UNKNOWN, dollars, number, percent
+from steelyard.formatting.figures import UNKNOWN, dollars, number, percent
 from steelyard.report.oneline import distinct, held, moved, place, rivals, unsure, warnings
 from steelyard.report.page import blank, heading, paragraph, table
 from steelyard.report.plan import LINES, PARTS, Point, interrupted

@@ -5,7 +5,7 @@ from typing import Any
 
 from rich.console import RenderableType
 
-from steelyard.report.figures import dollars, number
+from steelyard.formatting.figures import dollars, number
 from steelyard.report.page import blank, bullets, heading, paragraph, table
 
 SHOWN = 40

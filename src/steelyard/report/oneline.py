@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
-from steelyard.report.figures import ENERGY, MASS, TIME, UNKNOWN, amount, dollars, percent
+from steelyard.formatting.figures import ENERGY, MASS, TIME, UNKNOWN, amount, dollars, percent
 from steelyard.report.plan import AXES, KWH_J, LINES, Point
 
 OBJECTIVE: Final[Mapping[str, str]] = {"cheapest": "cost", "fastest": "time", "leanest": "energy", "cleanest": "co2e"}

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from steelyard.report.figures import Ladder, amount
+from steelyard.formatting.figures import Ladder, amount
 
 Point = Mapping[str, Any]
 

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from rich.console import RenderableType
 
-from steelyard.report.figures import (
+from steelyard.formatting.figures import (
     ENERGY,
     MASS,
     TIME,

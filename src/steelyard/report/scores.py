@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from rich.console import RenderableType
 
-from steelyard.report.figures import percent
+from steelyard.formatting.figures import percent
 from steelyard.report.page import blank, bullets, heading, paragraph, table
 
 METRICS: Final = {

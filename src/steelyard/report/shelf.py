@@ -8,7 +8,7 @@ from typing import Any
 from rich.console import RenderableType
 
 from steelyard.catalog.schema import Accelerator, Fact, Facts, Offer, Site, Source, System
-from steelyard.report.figures import number
+from steelyard.formatting.figures import number
 from steelyard.report.page import blank, bullets, heading, paragraph, table
 
 KG_PER_KWH_J = 1 / 3.6e6

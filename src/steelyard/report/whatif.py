@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from rich.console import RenderableType
 
-from steelyard.report.figures import ENERGY, MASS, TIME, amount, dollars
+from steelyard.formatting.figures import ENERGY, MASS, TIME, amount, dollars
 from steelyard.report.oneline import assumed
 from steelyard.report.page import blank, bullets, heading, paragraph, table
 from steelyard.report.plan import KWH_J, devices, sources

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from rich.console import RenderableType
 
-from steelyard.report.figures import ENERGY, MASS, POWER, TIME, UNKNOWN, amount, dollars
+from steelyard.formatting.figures import ENERGY, MASS, POWER, TIME, UNKNOWN, amount, dollars
 from steelyard.report.page import blank, bullets, heading, paragraph, table
 
 KWH_J: Final = 3.6e6

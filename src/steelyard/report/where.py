@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from rich.console import RenderableType
 
-from steelyard.report.figures import MASS, TIME, VOLUME, amount, dollars, number
+from steelyard.formatting.figures import MASS, TIME, VOLUME, amount, dollars, number
 from steelyard.report.page import blank, bullets, heading, paragraph, table
 
 SHOWN: Final = 12

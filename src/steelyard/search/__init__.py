@@ -1,14 +1,1 @@
-"""Candidates, exact cuts, the frontier, and why a point is on it.
-
-plan(spec) -> Plan                      named points of the exact frontier, or relaxations
-estimate(spec, "H100", 64, "tp=2,…")    one pinned configuration as a Point
-what_if([("20B", spec), …])             the points for each value of a field
-plan_mapping(plan), point_mapping(point)    the same as plain objects, keys ending in their unit
-"""
-
-from steelyard.search.answer import Plan, Point
-from steelyard.search.job import estimate, plan
-from steelyard.search.mapping import plan_mapping, point_mapping, what_if_mapping
-from steelyard.search.whatif import what_if
-
-__all__ = ["Plan", "Point", "estimate", "plan", "plan_mapping", "point_mapping", "what_if", "what_if_mapping"]
+"""The exact search: families of layouts, what fits, what no offer could prefer less, the frontier."""

@@ -9,10 +9,11 @@ from dataclasses import fields, replace
 
 import numpy as np
 
-from steelyard.search.candidates import Tally
+from steelyard.market.world import World
+from steelyard.search.candidates import Market, best
+from steelyard.search.engine import Engine, Limits, Progress
 from steelyard.search.explore import Found, explore
-from steelyard.search.market import Market, best
-from steelyard.search.world import Engine, Limits, Progress, World
+from steelyard.search.fitting import Tally
 from steelyard.tables import Job, Layout
 from steelyard.units import Array
 

@@ -1,184 +1,127 @@
-"""What memory leaves of a family of layouts, chip by chip.
+"""Survivors meet offers and sites: every objective of every combination, and which of them respect the limits."""
 
-Two cuts, both exact:
-
-1. A candidate whose memory, at the upper end of its interval, exceeds the device's is gone. Memory is judged once for
-   each layout and stack: `step.memory` does not depend on which machine of a kind it is.
-2. Recomputing more never makes a step shorter nor its devices idler (`tests/search/test_ladder.py` holds the pipeline
-   to it). So of candidates that differ in nothing else, only the one that recomputes least and fits stays. Dropped rows
-   are dominated in time and energy, hence in money and CO2e.
-"""
-
-import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
-from steelyard.search.family import BLOCK, Family, Indices, Mask, Search, asked_of
-from steelyard.search.pareto import Points
-from steelyard.units import GIB_BYTES
+from steelyard.market.world import World
+from steelyard.search.engine import Engine, Limits
+from steelyard.search.family import BLOCK
+from steelyard.search.pareto import Points, Rows, frontier
+from steelyard.search.survivors import Survivors
+from steelyard.tables import Job, Layout, Prediction, join, take
 
-Z90 = 1.6448536269514722
-"""Standard normal quantile at 95%: a 90% interval reaches so many standard deviations to each side."""
+OBJECTIVES = ("time", "cost", "energy", "co2e")
+"""Columns of `Market.points`: seconds, dollars, joules at the facility's meter, kilograms of operational CO2e."""
 
-
-@dataclass(slots=True)
-class Tally:
-    """How many candidates went where."""
-
-    considered: int = 0
-    out_of_memory: int = 0
-    dominated: int = 0  # needlessly recomputing
-    bounded: int = 0  # in a frame that its bound rules out
-    predicted: int = 0
-    nearest_fit: float = math.inf  # least memory needed over memory there is; 0: something fits
-    nearest_text: str = ""
-
-    def add(self, other: "Tally") -> None:
-        """Count what another tally counted."""
-        for name in ("considered", "out_of_memory", "dominated", "bounded", "predicted"):
-            setattr(self, name, getattr(self, name) + getattr(other, name))
-        if other.nearest_fit < self.nearest_fit:
-            self.nearest_fit, self.nearest_text = other.nearest_fit, other.nearest_text
+Indices = NDArray[np.intp]
 
 
 @dataclass(frozen=True, slots=True)
-class Pairs:
-    """Chips and frames: the rows of each that fit and recompute no more than they must."""
+class Market:
+    """Candidates with a deal each, and what they come to. Rows with an unknown time or price are not here."""
 
-    rows: Indices  # of the family; those of one pair follow each other
-    chip: Indices  # of each pair
-    frame: Indices
-    start: Indices  # where its rows begin
-    stop: Indices
-    recompute: Points  # the least of its rows
+    layouts: Layout
+    chip: Indices
+    tool: Indices
+    deal: Indices
+    points: Points  # one row a candidate, one column an objective; NaN: unknown
 
     @property
     def count(self) -> int:
-        """How many pairs there are."""
+        """How many candidates there are."""
         return int(self.chip.size)
 
-    def expand(self, some: Indices) -> tuple[Indices, Indices]:
-        """Return, for every candidate of some pairs, its pair and its row of the family."""
-        length = self.stop[some] - self.start[some]
-        pair = np.repeat(some, length)
-        offset = np.arange(pair.size) - np.repeat(np.cumsum(length) - length, length)
-        return pair, self.rows[self.start[pair] + offset]
+    def pick(self, rows: Rows) -> "Market":
+        """Return some of the candidates."""
+        parts = (self.chip[rows], self.tool[rows], self.deal[rows], self.points[rows])
+        return Market(take(self.layouts, rows), *parts)
 
 
-def fitting(search: Search, family: Family) -> tuple[Pairs, Tally]:
-    """Return the pairs of a chip and a frame of which something fits, and the count of what went."""
-    high = needs(search, family)
-    frames = _Frames(family, high)
-    tally, made, held = Tally(), [], 0
-    kinds: dict[tuple[int, float], _Fitting] = {}
-    for chip, asked in asked_of(search, family).items():
-        machine = search.world.chips[chip].machine
-        key = (int(machine.domain_devices), float(machine.memory_bytes))
-        if key not in kinds:
-            kinds[key] = _Fitting(frames, *key, held)
-            held += kinds[key].rows.size
-        made.append(kinds[key].pairs(chip, asked, tally))
-        if asked.any():
-            _nearest(search, chip, frames, asked, tally)
-    if not made:
-        made = [_Fitting(frames, 0, 0.0, 0).pairs(0, np.zeros(family.domain.size, dtype=bool), tally)]
-    rows = [kind.rows for kind in kinds.values()] or [np.empty(0, dtype=np.intp)]
-    columns = [np.concatenate(column) for column in zip(*made, strict=True)]
-    return Pairs(np.concatenate(rows), *columns), tally
+def pooled(parts: Sequence[Survivors]) -> Survivors:
+    """Return the survivors of all batches as one table, the best of each chip, count and stack over its batches."""
+    layouts = Layout(**{name: np.concatenate([getattr(p.layouts, name) for p in parts]) for name in Layout.__slots__})
+    return Survivors(layouts, np.concatenate([p.chip for p in parts]), np.concatenate([p.tool for p in parts]))
 
 
-def needs(search: Search, family: Family) -> Points:
-    """Return the bytes that each row of a family needs, at the upper end of its interval; infinite where not allowed.
+def market(job: Job, world: World, engine: Engine, limits: Limits, alive: Survivors, deals: Rows) -> Market:
+    """Return every survivor with every deal that sells so many of its machines, judged in full."""
+    devices = np.asarray(alive.layouts.devices)
+    rows, deal = [np.empty(0, dtype=np.intp)], [np.empty(0, dtype=np.intp)]
+    for index in deals:
+        offer = world.deals[index]
+        sold = np.flatnonzero((alive.chip == offer.chip) & (devices % offer.unit == 0) & (devices <= offer.most))
+        rows.append(sold)
+        deal.append(np.full(sold.size, index))
+    row, bought = np.concatenate(rows), np.concatenate(deal)
+    layouts, chip, tool = take(alive.layouts, row), alive.chip[row], alive.tool[row]
+    points = np.empty((row.size, len(OBJECTIVES)))
+    for start in range(0, row.size, BLOCK):
+        part = np.arange(start, min(start + BLOCK, row.size))
+        judged = predicted(job, world, engine, take(layouts, part), chip[part], tool[part], bought[part])
+        points[part] = objectives(judged, limits.carbon)
+    found = Market(layouts, chip, tool, bought, points)
+    return found.pick(np.flatnonzero(~np.isnan(points[:, :2]).any(axis=1)))
 
-    Axes: recompute, offload, ways to shard.
+
+def predicted(
+    job: Job, world: World, engine: Engine, layouts: Layout, chip: Indices, tool: Indices, deal: Indices
+) -> Prediction:
+    """Return the full prediction of candidates that differ in machine, stack, deal and layout."""
+    chosen = [world.deals[index] for index in deal]
+    place = np.array([one.place for one in chosen], dtype=np.intp)
+    policy = np.array([one.policy for one in chosen], dtype=np.intp)
+    return engine.predict(
+        job,
+        layouts,
+        take(join([one.machine for one in world.chips]), chip),
+        take(join([one.kernels for one in world.chips]), chip),
+        take(join([one.stack for one in world.tools]), tool),
+        take(join(world.policies), policy),
+        take(join([one.site for one in world.places]), place),
+        take(join([one.price for one in world.deals]), deal),
+    )
+
+
+def objectives(found: Prediction, carbon: str) -> Points:
+    """Return time, money, facility energy and CO2e of one kind, a column each."""
+    kilograms = getattr(found.carbon, f"{carbon}_kgco2e")
+    columns = (found.draw.wall_s, found.money.total_usd, found.energy.facility_j, kilograms)
+    return np.column_stack(np.broadcast_arrays(*columns)).astype(float)
+
+
+def bounds_of(limits: Limits) -> Points:
+    """Return the limit of each objective, infinite where there is none."""
+    given = (limits.deadline_s, limits.budget_usd, limits.energy_max_j, limits.co2e_max_kg)
+    return np.array([np.inf if limit is None else limit for limit in given], dtype=float)
+
+
+def within(points: Points, bounds: Points) -> NDArray[np.bool_]:
+    """Return which rows respect every limit; an unknown figure respects none but an absent one.
+
+    >>> within(np.array([[1.0, 5.0], [1.0, np.nan]]), np.array([2.0, 9.0]))
+    array([ True, False])
     """
-    tool, machine = search.world.tools[family.tool], search.world.chips[0].machine
-    ways = family.ways.frame.size
-    high = np.empty((*family.allowed.shape, ways))
-    step = max(1, BLOCK // family.modes)
-    for start in range(0, ways, step):
-        stop = min(start + step, ways)
-        some = family.grid(start, stop)
-        high[..., start:stop] = search.engine.memory(search.job, some, machine, tool.stack).device_bytes
-    high *= math.exp(Z90 * tool.memory_log_sd)
-    high[~family.allowed] = np.inf
-    return high
+    inside: NDArray[np.bool_] = np.all((points <= bounds) | np.isinf(bounds), axis=1)
+    return inside
 
 
-def lightest(fits: Mask) -> Mask:
-    """Return which fitting rows could not recompute less and still fit; axes: recompute, offload, way to shard.
+def columns_of(limits: Limits) -> tuple[int, ...]:
+    """Return the columns of `Market.points` that the frontier weighs."""
+    return tuple(OBJECTIVES.index(axis) for axis in limits.axes)
 
-    >>> lightest(np.array([[[False, True], [True, True]], [[True, True], [False, True]]])).astype(int)
-    array([[[0, 1],
-            [1, 1]],
-           [[1, 0],
-            [0, 0]]])
+
+def best(found: Market, limits: Limits) -> Rows:
+    """Return the rows of the exact frontier over the axes within the limits.
+
+    Of rows that are equal on the axes, the one that is least in what is not weighed, in the order of the objectives.
     """
-    first = fits.copy()
-    for mode in range(1, fits.shape[0]):
-        first[mode] &= ~fits[:mode].any(axis=0)
-    return first
-
-
-class _Frames:
-    """A family with the memory it needs, and what is asked of it more than once."""
-
-    def __init__(self, family: Family, high: Points) -> None:
-        self.family, self.high = family, high
-        starts = np.searchsorted(family.ways.frame, np.arange(family.domain.size))
-        least = high.min(axis=(0, 1))
-        self.least = np.minimum.reduceat(least, starts) if least.size else least  # bytes, of each frame
-        self.rows = family.rows()
-
-    def ways(self, domain: int) -> slice:
-        """Return the ways to shard on one size of fast domain."""
-        low, high = np.searchsorted(self.family.domain, [domain, domain + 1])
-        start, stop = np.searchsorted(self.family.ways.frame, [low, high])
-        return slice(int(start), int(stop))
-
-
-class _Fitting:
-    """What fits into one size of memory on one size of fast domain: chips that share both share this."""
-
-    def __init__(self, frames: _Frames, domain: int, memory_bytes: float, held: int) -> None:
-        family, part = frames.family, frames.ways(domain)
-        fits = frames.high[..., part] <= memory_bytes
-        light = np.flatnonzero(np.moveaxis(lightest(fits), 2, 0))
-        self.held, self.total = held, frames.rows
-        self.rows: Indices = light + part.start * family.modes
-        frame = family.ways.frame[self.rows // family.modes]
-        self.start = np.flatnonzero(np.r_[True, frame[1:] != frame[:-1]]) if frame.size else np.empty(0, dtype=np.intp)
-        self.stop = np.append(self.start[1:], frame.size) if frame.size else self.start
-        self.frame = frame[self.start]
-        again = np.array(family.recompute, dtype=float)[self.rows % family.modes // len(family.offload)]
-        self.recompute = np.minimum.reduceat(again, self.start) if frame.size else again
-        fit = fits.sum(axis=(0, 1))
-        self.fit = np.bincount(family.ways.frame[part], weights=fit, minlength=family.domain.size)
-
-    def pairs(self, chip: int, asked: Mask, tally: Tally) -> tuple[Indices, Indices, Indices, Indices, Points]:
-        """Return the pairs of one chip, and count what it loses."""
-        some = np.flatnonzero(asked[self.frame])
-        start, stop = self.start[some] + self.held, self.stop[some] + self.held
-        considered, fit = int(self.total[asked].sum()), int(self.fit[asked].sum())
-        tally.considered += considered
-        tally.out_of_memory += considered - fit
-        tally.dominated += fit - int((stop - start).sum())
-        return np.full(some.size, chip), self.frame[some], start, stop, self.recompute[some]
-
-
-def _nearest(search: Search, chip: int, frames: _Frames, asked: Mask, tally: Tally) -> None:
-    """Note the candidate that comes closest to fitting, while nothing fits."""
-    least = np.where(asked, frames.least, np.inf)
-    frame = int(np.argmin(least))
-    named = search.world.chips[chip]
-    ratio = float(least[frame] / named.machine.memory_bytes)
-    if ratio <= 1:
-        tally.nearest_fit, tally.nearest_text = 0.0, ""
-    elif ratio < tally.nearest_fit:
-        devices = float(np.asarray(frames.family.frames.devices)[frame])
-        tally.nearest_fit = ratio
-        tally.nearest_text = (
-            f"{devices:.0f} × {named.accelerator} comes closest: {least[frame] / GIB_BYTES:.0f} GiB a device "
-            f"(upper end) where there are {named.machine.memory_bytes / GIB_BYTES:.0f}"
-        )
+    rows = np.flatnonzero(within(found.points, bounds_of(limits)))
+    axes = columns_of(limits)
+    aside = [column for column in range(len(OBJECTIVES)) if column not in axes]
+    if aside:
+        known = np.where(np.isnan(found.points), np.inf, found.points)
+        rows = rows[np.lexsort([known[rows, column] for column in reversed(aside)])]
+    return np.sort(rows[frontier(found.points[rows][:, axes])])

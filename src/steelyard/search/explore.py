@@ -5,13 +5,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from steelyard.search.candidates import Tally
+from steelyard.market.world import World
+from steelyard.search.candidates import Market, best, market, pooled
+from steelyard.search.engine import Engine, Limits, Progress
 from steelyard.search.family import Search, considered, families
-from steelyard.search.market import Market, best, market, pooled
+from steelyard.search.fitting import Tally
+from steelyard.search.forked import cores, shared
 from steelyard.search.pareto import Rows
-from steelyard.search.reduce import Survivors, best_deals, reduce
-from steelyard.search.shared import cores, shared
-from steelyard.search.world import Engine, Limits, Progress, World
+from steelyard.search.survivors import Survivors, best_deals, reduce
 from steelyard.tables import Job, Layout
 
 WORTH_HELP = 200_000

@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from steelyard.layout import BOUNDS, Shardings, frames, offloads, shardings
-from steelyard.search.world import Chip, Engine, Limits, World
+from steelyard.market.world import Chip, World
+from steelyard.search.engine import Engine, Limits
 from steelyard.tables import Job, Kernels, Layout, Machine, join, take
 
 Indices = NDArray[np.intp]

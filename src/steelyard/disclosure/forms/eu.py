@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from steelyard.disclosure.figure_text import days, known_by, ledger, say
 from steelyard.disclosure.ledger import Disclosure, Figure
-from steelyard.report.figures import number
+from steelyard.formatting.figures import number
 from steelyard.units import DAY_S, KWH_J
 
 RANGES = ((30, "less than 1 month"), (91, "1-3 months"), (182, "3-6 months"))

@@ -10,8 +10,8 @@ from steelyard.disclosure.forms.eu import act
 from steelyard.disclosure.forms.hf import card
 from steelyard.disclosure.forms.sci import scores
 from steelyard.disclosure.ledger import Disclosure
+from steelyard.formatting.figures import number
 from steelyard.report.audit_html import STYLE, waterfall_svg
-from steelyard.report.figures import number
 
 ROW, LEFT, RIGHT, WIDTH = 26, 190, 110, 760
 COLOURS = {"the accelerators": "#2f6f9f", "their hosts and switches": "#7b5ea7", "the building (PUE)": "#b5651d"}

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from steelyard.carbon import sci_kgco2e
 from steelyard.disclosure.figure_text import known_by
 from steelyard.disclosure.ledger import Disclosure, Figure, least
-from steelyard.report.figures import number
+from steelyard.formatting.figures import number
 from steelyard.units import KWH_J
 
 UNITS = {"run": 1.0, "million tokens": 1e6}

@@ -11,7 +11,7 @@ from steelyard.catalog import load
 from steelyard.disclosure.figure_text import days
 from steelyard.disclosure.ledger import Disclosure, Figure
 from steelyard.errors import UnknownName
-from steelyard.report.figures import number
+from steelyard.formatting.figures import number
 from steelyard.units import KWH_J
 
 DIGITS = 3

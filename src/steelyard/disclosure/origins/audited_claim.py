@@ -26,7 +26,7 @@ from steelyard.claims.reading.hardware import Hardware
 from steelyard.disclosure.completion import Known, completed
 from steelyard.disclosure.ledger import NAMES, Cited, Disclosure, Figure, Line
 from steelyard.disclosure.origins.model import worked
-from steelyard.report.encode import plain
+from steelyard.formatting.encode import plain
 
 _NAMES = MappingProxyType({**NAMES, "energy_facility": "facility_j"})
 _KINDS = MappingProxyType({"location-net": "net_kg", "market": "market_kg", "marginal": "marginal_kg"})

@@ -1,0 +1,1 @@
+"""How figures and JSON are written; knows no subject."""

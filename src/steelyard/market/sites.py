@@ -1,0 +1,106 @@
+"""Places as numbers: a site with what rival sources say of it; or, where nobody says which it is, all that it may be.
+
+An offer whose place is not published is not free of emissions, nor unknowable: it runs in one of the regions that its
+provider has, or, if those are unknown too, in one of the cloud regions of the catalog. Its average intensity is the
+median of theirs, its interval runs over all of them, and it is flagged. Market-based and marginal intensity stay
+unknown: they hang on contracts and hours, not on a place at random.
+"""
+
+import math
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import replace
+from statistics import median
+
+from steelyard import catalog as facts
+from steelyard.market.world import Place
+from steelyard.tables import Site
+from steelyard.units import KWH_J
+
+EVERYWHERE = "world"
+UNPLACED = Site(*[math.nan] * 7)
+GROSS = "location_gross_kg_per_j"
+NO_CLOUD = frozenset({"country", "us-state", "us-egrid"})
+"""Sites that are no cloud region."""
+
+KINDS: Mapping[str, str] = {
+    "pue": "pue",
+    "location_gross": GROSS,
+    "location_net": "location_net_kg_per_j",
+    "market": "market_kg_per_j",
+    "marginal": "marginal_kg_per_j",
+}
+"""Quantities of a site that rival sources disagree on, and their fields of `tables.Site`."""
+
+
+def place_of(site: str, catalog: facts.Catalog, provider: str = "") -> Place:
+    """Return a site with the rival values that equally near places give; without one, all that it may be."""
+    if not site:
+        return anywhere(catalog, provider)
+    row = catalog.sites[site]
+    spread = {}
+    for quantity, name in KINDS.items():
+        chosen = row.facts.fact(quantity)
+        if chosen is not None:
+            near = [rival for rival in row.facts.rivals(quantity) if rival.used and _near(rival) == _near(chosen)]
+            spread[name] = (chosen.si, *(rival.si for rival in near))
+    return Place(site, facts.site(row), spread)
+
+
+def anywhere(catalog: facts.Catalog, provider: str = "") -> Place:
+    """Return a place that is not known: the PUE of a survey, and the grids of every region that it may be.
+
+    >>> place = anywhere(facts.load(), "lambda")
+    >>> place.name, place.candidates, len(place.spread["location_gross_kg_per_j"])
+    ('', 18, 18)
+    """
+    surveyed = pue_anywhere(catalog)
+    values = sorted(
+        value for site in candidates(catalog, provider) if not math.isnan(value := site.facts.value("location_gross"))
+    )
+    made = replace(UNPLACED, pue=surveyed[0], **{GROSS: median(values) if values else math.nan})
+    return Place("", made, {"pue": surveyed} | ({GROSS: tuple(values)} if values else {}), len(values), provider)
+
+
+def candidates(catalog: facts.Catalog, provider: str) -> list[facts.Site]:
+    """Return the regions that a place may be: those of the provider, else every cloud region of the catalog."""
+    sites = catalog.sites.values()
+    own = [site for site in sites if site.provider == provider and provider not in NO_CLOUD]
+    return own or [site for site in sites if site.provider not in NO_CLOUD]
+
+
+def unplaced(places: Iterable[Place]) -> list[str]:
+    """Return what is to be said of places that are not known; nothing of those that are.
+
+    >>> unplaced([anywhere(facts.load(), "lambda")])[0][:67]
+    'place not published, CO2e is an interval over the regions that it m'
+    """
+    said = []
+    for place in places:
+        values = place.spread.get(GROSS, ())
+        if place.candidates and values:
+            low, high = (1000 * KWH_J * value for value in (min(values), max(values)))
+            said.append(f"{place.provider or 'without an offer'}: {place.candidates}, {low:.0f}–{high:.0f} g/kWh")
+    first = "place not published, CO2e is an interval over the regions that it may be, the median its figure"
+    return [f"{first} ({'; '.join(said)})"] if said else []
+
+
+def without_pue(places: Collection[str], catalog: facts.Catalog) -> list[str]:
+    """Return a note on the providers whose PUE nobody publishes: a survey of all data centres stands in for it."""
+    values = pue_anywhere(catalog)
+    found = {place: catalog.sites[place].facts.fact("pue") for place in places if place}
+    silent = {catalog.sites[place].provider for place, fact in found.items() if fact and fact.entity == EVERYWHERE}
+    silent |= {"offers without a site"} if "" in places else set()
+    if not silent:
+        return []
+    survey = f"{values[0]:g} (from {min(values):g} in new ones to {max(values):g})"
+    return [f"no PUE published, a survey of data centres stands in, {survey}: {', '.join(sorted(silent))}"]
+
+
+def pue_anywhere(catalog: facts.Catalog) -> tuple[float, ...]:
+    """Return the surveyed PUEs that stand in where nobody publishes a site's own, the one to use first."""
+    rows = next(iter(catalog.sites.values())).facts.by_quantity["pue"]
+    return tuple(row.si for row in facts.preferred(tuple(row for row in rows if row.entity == EVERYWHERE)))
+
+
+def _near(fact: facts.Fact) -> int:
+    return fact.rank // 1000

@@ -1,0 +1,94 @@
+"""What a search may choose from, as numbers and names: machines, stacks, deals, sites, and how a run is operated."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from steelyard.catalog.capabilities import Capability
+from steelyard.tables import Kernels, Machine, Offer, Policy, Site, Stack
+
+
+@dataclass(frozen=True, slots=True)
+class Chip:
+    """A machine with its calibrated kernels: systems whose numbers are all equal share one."""
+
+    accelerator: str
+    vendor: str
+    machine: Machine
+    kernels: Kernels
+    kernels_log_sd: Mapping[str, float] = field(default_factory=dict)  # of the fields that are uncertain
+    calibrated: bool = True  # False: its kernels are those of any chip
+
+
+@dataclass(frozen=True, slots=True)
+class Tool:
+    """A software stack: what it makes of a layout, and what it can run."""
+
+    name: str
+    stack: Stack
+    capability: Capability
+    stack_log_sd: Mapping[str, float] = field(default_factory=dict)
+    memory_log_sd: float = 0.0  # spread of the predicted peak memory
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A site with the values that rival sources or methods give for it."""
+
+    name: str
+    site: Site
+    spread: Mapping[str, tuple[float, ...]] = field(default_factory=dict)  # by field of `Site`, the used one included
+    candidates: int = 0  # regions that it may be, where it is not known which
+    provider: str = ""  # whose place it is, where it is not known which
+
+
+@dataclass(frozen=True, slots=True)
+class Deal:
+    """One way to get machines: an offer at a site, bought in one way."""
+
+    offer: str
+    system: str
+    provider: str
+    chip: int  # index into `World.chips`
+    place: int  # index into `World.places`
+    policy: int  # index into `World.policies`
+    unit: int  # devices of one instance: counts are multiples of it
+    most: int  # devices that one job can get
+    purchase: str
+    usd_per_device_s: float
+    site: str = ""
+    price_date: str = ""
+    price_source: str = ""
+    term_s: float = 0.0  # commitment that is paid whether used or not
+    term_per_use: float = 1.0
+    usd_per_facility_j: float = 0.0  # electricity billed beside the devices
+    storage_usd_per_s: float = 0.0
+    moving_usd: float = 0.0
+    flags: tuple[str, ...] = ()  # what is doubtful or unknown about the price
+    tariffs: tuple[tuple[str, str], ...] = ()  # provider and quantity of the rows of `tariffs.csv` that are in the bill
+
+    @property
+    def price(self) -> Offer:
+        """What a run is billed for under this deal."""
+        return Offer(
+            self.usd_per_device_s,
+            self.term_s,
+            self.term_per_use,
+            self.usd_per_facility_j,
+            self.storage_usd_per_s,
+            self.moving_usd,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """Everything to choose from."""
+
+    chips: tuple[Chip, ...]
+    tools: tuple[Tool, ...]
+    places: tuple[Place, ...]
+    policies: tuple[Policy, ...]
+    policy_log_sd: tuple[Mapping[str, float], ...]  # a mapping a policy
+    deals: tuple[Deal, ...]
+    tools_of: Mapping[str, tuple[int, ...]]  # by vendor, indices into `tools`
+    notes: tuple[str, ...] = ()  # what was left out, and why
+    layout_log_sd: float = 0.0  # spread of a layout's own time, of that of its stack: what two layouts do not share

@@ -1,0 +1,20 @@
+"""The limits of a job as its search respects them."""
+
+from steelyard import catalog as facts
+from steelyard.job import JobSpec
+from steelyard.search.engine import Limits
+
+
+def limits_of(spec: JobSpec, most: int) -> Limits:
+    """Return what a plan of this job must respect."""
+    return Limits(
+        deadline_s=None if spec.deadline_s is None else float(spec.deadline_s),
+        budget_usd=None if spec.budget_usd is None else float(spec.budget_usd),
+        energy_max_j=None if spec.energy_max_j is None else float(spec.energy_max_j),
+        co2e_max_kg=None if spec.co2e_max_kg is None else float(spec.co2e_max_kg),
+        devices=spec.devices,
+        max_devices=spec.max_devices or most,
+        counts={facts.load().accelerator(name).id: count for name, count in spec.accelerators if count is not None},
+        layout=spec.layout,
+        axes=spec.axes,
+    )

@@ -1,0 +1,178 @@
+"""Own beside rent, and spot without checkpoints refused: what a plan says of how machines are paid for."""
+
+import math
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from steelyard.errors import BadInput
+from steelyard.formatting.figures import TIME, amount, dollars, percent
+from steelyard.job import JobSpec
+from steelyard.market.world import Deal, World
+from steelyard.money import break_even_share
+from steelyard.planner.answer import Point
+from steelyard.planner.operation import unsaved
+from steelyard.search.candidates import bounds_of, within
+from steelyard.search.engine import Engine, Limits
+from steelyard.search.explore import Found
+from steelyard.search.rows import of_layout, single
+from steelyard.tables import Job, Money, Prediction
+from steelyard.units import HOUR_S
+
+BUDGET = 1
+"""Column of money among the objectives."""
+
+Explore = Callable[[World, Limits], Found]
+
+
+@dataclass(frozen=True, slots=True)
+class Best:
+    """The cheapest way to run a job under some deals, whatever the budget."""
+
+    deal: Deal
+    devices: int
+    time_s: float
+    spent: Money
+
+    @property
+    def device_s(self) -> float:
+        """Device-seconds held."""
+        return self.devices * self.time_s
+
+
+@dataclass(frozen=True, slots=True)
+class Buying:
+    """Machines of one's own beside the cheapest rent. NaN: nothing to compare with."""
+
+    own: str
+    devices: int
+    used_share: float
+    own_usd: float
+    own_time_s: float
+    own_usd_per_device_h: float  # at the used share, electricity by the meter in it
+    rent: str
+    rent_usd: float
+    rent_time_s: float
+    break_even_share: float  # used share from which owning is no dearer for this job; above 1: never
+    same_rent: str  # the cheapest rent of the same accelerator
+    same_usd_per_device_h: float
+    same_break_even_share: float  # against that rent, an hour of a device for an hour
+
+    @property
+    def text(self) -> str:
+        """The comparison in words."""
+        mine = f"{self.own}: {dollars(self.own_usd)} in {amount(self.own_time_s, TIME)} at {self.used_share:.0%} use"
+        if math.isnan(self.own_usd):
+            return f"{self.own}: cannot run this job within its limits"
+        if math.isnan(self.rent_usd):
+            return f"{mine}; nothing rented can run this job within its limits"
+        there = f"{self.rent}, the cheapest rent: {dollars(self.rent_usd)} in {amount(self.rent_time_s, TIME)}"
+        said = f"{mine}; {there}; {_pays(self.break_even_share)}"
+        if math.isnan(self.same_usd_per_device_h):
+            return said
+        hour = f"{dollars(self.own_usd_per_device_h)} a device-hour against {dollars(self.same_usd_per_device_h)}"
+        return f"{said}; {hour} for the same device from {self.same_rent}: {_pays(self.same_break_even_share)}"
+
+
+def mapping(row: Buying) -> dict[str, Any]:
+    """Return a comparison as `--json` prints it."""
+    return asdict(row) | {"text": row.text}
+
+
+def beside(
+    spec: JobSpec, job: Job, world: World, limits: Limits, engine: Engine, explore: Explore
+) -> tuple[Buying, ...]:
+    """Return each machine of one's own beside the cheapest rent, both free of the budget."""
+    mine = [deal for deal in world.deals if deal.purchase == "own"]
+    if not mine:
+        return ()
+    rents = tuple(deal for deal in world.deals if deal.purchase != "own")
+    free = replace(limits, budget_usd=None)
+
+    def cheapest(deals: tuple[Deal, ...]) -> Best | None:
+        some = replace(world, deals=deals)
+        return _cheapest(job, some, free, engine, explore(some, free)) if deals else None
+
+    rent = cheapest(rents)
+    return tuple(_beside(spec, world, deal, cheapest((deal,)), rent, rents) for deal in mine)
+
+
+def _beside(
+    spec: JobSpec, world: World, deal: Deal, own: Best | None, rent: Best | None, rents: tuple[Deal, ...]
+) -> Buying:
+    used = next(
+        float(one.used_share) for one in spec.own if (f"own/{one.system}", one.devices) == (deal.offer, deal.most)
+    )
+    nan = math.nan
+    full = deal.usd_per_device_s * used
+    power = float(own.spent.energy_usd) / own.device_s if own else nan
+    same = [one for one in rents if one.chip == deal.chip or _chip(world, one) == _chip(world, deal)]
+    near = min((one for one in same if one.term_s == 0), key=lambda one: one.usd_per_device_s, default=None)
+    worth = nan
+    if own and rent:
+        kept = rent.spent.total_usd - own.spent.storage_usd - own.spent.moving_usd
+        worth = float(break_even_share(full, float(kept) / own.device_s, power))
+    return Buying(
+        own=deal.offer,
+        devices=own.devices if own else 0,
+        used_share=used,
+        own_usd=float(own.spent.total_usd) if own else nan,
+        own_time_s=own.time_s if own else nan,
+        own_usd_per_device_h=(deal.usd_per_device_s + power) * HOUR_S,
+        rent=f"{rent.devices} × {_chip(world, rent.deal)} ({rent.deal.offer}, {rent.deal.purchase})" if rent else "",
+        rent_usd=float(rent.spent.total_usd) if rent else nan,
+        rent_time_s=rent.time_s if rent else nan,
+        break_even_share=worth,
+        same_rent=near.offer if near else "",
+        same_usd_per_device_h=near.usd_per_device_s * HOUR_S if near else nan,
+        same_break_even_share=float(break_even_share(full, near.usd_per_device_s, power)) if near and own else nan,
+    )
+
+
+def _cheapest(job: Job, world: World, limits: Limits, engine: Engine, found: Found) -> Best | None:
+    points = found.market.points
+    rows = np.flatnonzero(within(points, bounds_of(limits)) & ~np.isnan(points[:, BUDGET]))
+    if not rows.size:
+        return None
+    row = int(rows[np.argmin(points[rows, BUDGET])])
+    deal, layout = world.deals[found.market.deal[row]], single(found.market.layouts, row)
+    judged = _judged(of_layout(job, layout), world, engine, found, row)
+    return Best(deal, int(layout.devices), float(judged.draw.wall_s), judged.money)
+
+
+def _judged(job: Job, world: World, engine: Engine, found: Found, row: int) -> Prediction:
+    market = found.market
+    deal, chip = world.deals[market.deal[row]], world.chips[market.chip[row]]
+    stack, policy = world.tools[market.tool[row]].stack, world.policies[deal.policy]
+    site = world.places[deal.place].site
+    return engine.predict(job, single(market.layouts, row), chip.machine, chip.kernels, stack, policy, site, deal.price)
+
+
+def check_unsaved(spec: JobSpec, saved: Callable[[JobSpec], Point | None]) -> None:
+    """Refuse spot without checkpoints, with the loss to expect; `saved` plans the same with checkpoints, on spot."""
+    if spec.checkpoints or "spot" not in spec.purchase:
+        return
+    way = "write checkpoints: 2, or leave spot out of purchase"
+    point = saved(replace(spec, checkpoints=2, purchase=("spot",), own=()))
+    if point is None or point.deal is None:
+        raise BadInput(f"spot without checkpoints is refused: one reclaimed node loses the whole run; {way}")
+    lost_s = unsaved(point.layout, point.chip.machine, point.policy, point.prediction)
+    price = float(point.prediction.money.compute_usd) / point.time_s.value
+    chance = -math.expm1(-point.time_s.value / point.operation["interruption_mean_s"])
+    raise BadInput(
+        f"spot without checkpoints is refused: {point.devices} × {point.chip.accelerator} ({point.deal.offer}) are "
+        f"interrupted every {amount(point.operation['interruption_mean_s'], TIME)} on average; the chance that the "
+        f"whole run is lost at least once is {percent(chance)}, and the expected loss {dollars(lost_s * price)} and "
+        f"{amount(lost_s, TIME)}, on top of {dollars(point.cost_usd.value)} and {amount(point.time_s.value, TIME)} "
+        f"with checkpoints; {way}"
+    )
+
+
+def _chip(world: World, deal: Deal) -> str:
+    return world.chips[deal.chip].accelerator
+
+
+def _pays(share: float) -> str:
+    return f"owning pays from {share:.0%} use" if share <= 1 else "owning never pays"

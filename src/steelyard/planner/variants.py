@@ -1,0 +1,138 @@
+"""What if: one field of a job takes several values; one search does for all values that leave the candidates alike.
+
+Limits and axes choose among the candidates of a search, so one search without limits serves all of their values. The
+number of tokens scales every run and leaves the survivors what they are (`reduce`), so figures alone are predicted
+anew. A higher bound on devices only adds candidates, so one search of the highest serves the lower ones. Every other
+field has a search of its own.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime
+
+import numpy as np
+from numpy.typing import NDArray
+
+from steelyard import catalog as facts
+from steelyard.job import JobSpec, table
+from steelyard.market.build import world
+from steelyard.market.world import World
+from steelyard.planner.answer import Plan
+from steelyard.planner.assembly import answer
+from steelyard.planner.limits import limits_of
+from steelyard.planner.planning import ENGINE, most_devices, said
+from steelyard.search.batches import explored
+from steelyard.search.candidates import OBJECTIVES, Market, best, objectives, predicted
+from steelyard.search.engine import Limits, Progress
+from steelyard.search.explore import Found
+from steelyard.search.family import BLOCK
+from steelyard.search.rows import of_layout
+from steelyard.tables import Job
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """One value of the field, and the plan that it makes."""
+
+    value: str
+    plan: Plan
+
+
+def what_if(
+    specs: Sequence[tuple[str, JobSpec]],
+    progress: Progress | None = None,
+    carbon: str = "location_gross",
+    today: date | None = None,
+) -> tuple[Variant, ...]:
+    """Return the points of a job for each value of one of its fields: what `plan` finds, without the explanations.
+
+    Args:
+        specs: the values as they were given, each with the job that it makes
+        progress: called with the candidates weighed and all there are, over all searches
+        carbon: which kind of carbon is weighed
+        today: the day that ages of prices are counted to
+    """
+    groups: dict[int, list[int]] = {}
+    shared = [_alike(spec) for _, spec in specs]
+    for index, spec in enumerate(shared):
+        groups.setdefault(shared.index(spec), []).append(index)
+    made: dict[int, Variant] = {}
+    for place, some in enumerate(groups.values()):
+        tick = _part(progress, place, len(groups)) if progress else None
+        made |= _searched(specs, some, tick, carbon, today or datetime.now(UTC).date())
+        if any(one.plan.partial for one in made.values()):
+            break  # interrupted: the other searches are left
+    return tuple(made[index] for index in sorted(made))
+
+
+def _searched(
+    specs: Sequence[tuple[str, JobSpec]], some: Sequence[int], progress: Progress | None, carbon: str, today: date
+) -> dict[int, Variant]:
+    """Return the variants of jobs that one search serves."""
+    jobs = [table(specs[index][1]) for index in some]
+    allowed = world(specs[some[0]][1], facts.load(), today)
+    limits = [
+        replace(limits_of(specs[index][1], most_devices(specs[index][1], job, allowed)), carbon=carbon)
+        for index, job in zip(some, jobs, strict=True)
+    ]
+    most = max(limit.max_devices for limit in limits)
+    free = Limits(
+        devices=limits[0].devices, counts=limits[0].counts, layout=limits[0].layout, max_devices=most, carbon=carbon
+    )
+    found = explored(jobs[0], specs[some[0]][1].batches, allowed, free, ENGINE, progress)
+    made = {}
+    for index, job, limit in zip(some, jobs, limits, strict=True):
+        own = _of(found, jobs[0], job, allowed, limit)
+        text, spec = specs[index]
+        words = said(spec, limit, allowed)
+        made[index] = Variant(text, answer(job, allowed, limit, ENGINE, own, words, today, explained=False))
+    return made
+
+
+def _alike(spec: JobSpec) -> JobSpec:
+    """Return a job without what leaves its candidates alike: equal results share a search."""
+    return replace(
+        spec,
+        tokens=0.0,
+        deadline_s=None,
+        budget_usd=None,
+        energy_max_j=None,
+        co2e_max_kg=None,
+        axes=(),
+        max_devices=None,
+        assumptions=(),
+    )
+
+
+def _of(found: Found, first: Job, job: Job, allowed: World, limits: Limits) -> Found:
+    """Return what a search of a first job says of another that differs in tokens and limits."""
+    market = found.market
+    if limits.devices is None:
+        market = market.pick(np.flatnonzero(_counted(market, allowed, limits)))
+    if job.tokens != first.tokens:
+        market = _after(market, job, allowed, limits)
+    return replace(found, market=market, front=best(market, limits))
+
+
+def _counted(market: Market, allowed: World, limits: Limits) -> NDArray[np.bool_]:
+    """Return which rows take no more devices than the limit; a number fixed for an accelerator stands."""
+    fixed = np.array([chip.accelerator in limits.counts for chip in allowed.chips], dtype=bool)
+    counted: NDArray[np.bool_] = np.asarray(market.layouts.devices) <= limits.max_devices
+    counted |= fixed[market.chip]
+    return counted
+
+
+def _after(market: Market, job: Job, allowed: World, limits: Limits) -> Market:
+    """Return the candidates of a market with the figures of another number of tokens."""
+    points = np.empty((market.count, len(OBJECTIVES)))
+    for start in range(0, market.count, BLOCK):
+        part = np.arange(start, min(start + BLOCK, market.count))
+        some = market.pick(part)
+        found = predicted(of_layout(job, some.layouts), allowed, ENGINE, some.layouts, some.chip, some.tool, some.deal)
+        points[part] = objectives(found, limits.carbon)
+    return replace(market, points=points)
+
+
+def _part(progress: Progress, place: int, parts: int) -> Progress:
+    """Return the progress of one of several searches of about equal size."""
+    return lambda done, total: progress(done + place * total, parts * total)

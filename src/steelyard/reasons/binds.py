@@ -1,0 +1,100 @@
+"""Why a point is where it is: which limits hold it there, and what its steps wait for."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from steelyard.market.world import World
+from steelyard.reasons.phrases import name, value, words
+from steelyard.reasons.summaries import Dot, dot
+from steelyard.search.candidates import Market, bounds_of, within
+from steelyard.search.engine import Limits
+from steelyard.search.pareto import Rows
+from steelyard.tables import StepTime
+
+COLUMN = {"cheapest": 1, "fastest": 0, "leanest": 2, "cleanest": 3}
+"""The objective that a label is about."""
+
+LIMITS = ("deadline", "budget", "energy limit", "CO2e limit")
+BETTER = 0.995
+"""A limit binds a point if without it another one were better by more than half a percent."""
+
+TIGHT = 0.9
+"""Memory is said to bind from this share of the device's memory on, at the upper end of its interval."""
+
+PARTS = {
+    "compute": ("gemm_s", "attention_s", "vocab_s"),
+    "recomputation": ("recompute_s",),
+    "memory bandwidth": ("pointwise_s",),
+    "kernel launches": ("host_s",),
+    "communication": ("tp_s", "cp_s", "ep_s", "pp_s", "dp_s"),
+    "the pipeline bubble": ("bubble_s",),
+    "the optimizer step": ("optimizer_s",),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Bind:
+    """What holds a point where it is."""
+
+    what: str  # a limit, memory, or step
+    text: str
+    without: Dot | None = None  # what would win without this limit
+    missed: bool = False  # the upper end of the interval is beyond this limit
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What is asked of a point: its label, the upper ends of its objectives, its share of memory, its step."""
+
+    label: str
+    high: tuple[float, ...]  # of each objective
+    memory_share: float  # of the device's memory, at the upper end
+    step: StepTime
+
+
+def binds(held: Held, found: Market, row: int, limits: Limits, world: World) -> tuple[Bind, ...]:
+    """Return what holds a point where it is: limits that cost it something, memory, and the largest part of a step.
+
+    The row is the exact optimum, which the point may stand in for: a limit that costs that nothing does not bind.
+    """
+    made = _limits(held.label, found, row, limits, world) + _risks(held.high, limits)
+    if held.memory_share > TIGHT:
+        made.append(Bind("memory", f"memory: up to {held.memory_share:.0%} of the device's"))
+    return (*made, Bind("step", waits(held.step)))
+
+
+def waits(step: StepTime) -> str:
+    """Return what most of a step goes to."""
+    sums = {name: sum(float(getattr(step, part)) for part in parts) for name, parts in PARTS.items()}
+    name = max(sums, key=lambda part: sums[part])
+    return f"step: {sums[name] / float(step.total_s):.0%} {name}"
+
+
+def _limits(label: str, found: Market, row: int, limits: Limits, world: World) -> list[Bind]:
+    if label not in COLUMN:
+        return []
+    column, bounds = COLUMN[label], bounds_of(limits)
+    said = []
+    for index in np.flatnonzero(np.isfinite(bounds)):
+        free = bounds.copy()
+        free[index] = np.inf
+        rows = np.flatnonzero(within(found.points, free) & ~np.isnan(found.points[:, column]))
+        best = _best(found, rows, column)
+        if best is not None and found.points[best, column] < BETTER * found.points[row, column]:
+            values = ", ".join(dict.fromkeys((value(found, best, column), value(found, best, int(index)))))
+            text = f"{LIMITS[index]}: without it {name(found, best, world)} would come to {values}"
+            said.append(Bind(LIMITS[index], text, without=dot(world, found, best)))
+    return said
+
+
+def _risks(high: tuple[float, ...], limits: Limits) -> list[Bind]:
+    """Name the limits that the upper end of an interval exceeds."""
+    bounds = bounds_of(limits)
+    over = [index for index in range(len(high)) if high[index] > bounds[index]]
+    end = "missed at the upper end of the interval"
+    return [Bind(LIMITS[index], f"{LIMITS[index]}: {end} ({words(index, high[index])})", missed=True) for index in over]
+
+
+def _best(found: Market, rows: Rows, column: int) -> int | None:
+    return int(rows[np.argmin(found.points[rows, column])]) if rows.size else None

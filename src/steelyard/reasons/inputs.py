@@ -1,0 +1,158 @@
+"""Inputs that may turn out otherwise: which there are, whose, and what a table is once one has moved.
+
+Moving one of these leaves the survivors of a search what they are (`reduce`): a chip's or a stack's factor multiplies
+the seconds and the joules of all its layouts alike, a chip's power their joules, and the rest is no matter of layouts.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from statistics import NormalDist
+from typing import Any, TypeVar
+
+import numpy as np
+
+from steelyard.market.world import Deal, World
+from steelyard.reasons.decision import Case
+from steelyard.search.engine import Limits
+
+Table = TypeVar("Table")
+
+LIMITS = {
+    "deadline": "deadline_s",
+    "budget": "budget_usd",
+    "energy limit": "energy_max_j",
+    "CO2e limit": "co2e_max_kg",
+}
+"""Limits that can move, and their fields."""
+
+KINDS = ("location_gross_kg_per_j", "location_net_kg_per_j", "market_kg_per_j", "marginal_kg_per_j")
+FIELDS: Mapping[str, tuple[str, tuple[str, ...], int]] = {
+    "tokens": ("job", ("tokens",), 1),
+    "utilisation": ("kernels", ("time_scale",), -1),
+    "stack": ("stack", ("time_scale",), -1),
+    "power": ("machine", ("tdp_w", "idle_w", "host_w"), 1),
+    "price": ("offer", ("usd_per_device_s",), 1),
+    "PUE": ("site", ("pue",), 1),
+    "intensity": ("site", KINDS, 1),
+    "failures": ("policy", ("failures_per_device_s",), 1),
+    "reclaims": ("policy", ("preemptions_per_node_s",), 1),
+}
+"""Inputs that can move: the table and the fields that they are, and whether these grow or shrink with them."""
+
+PLACED = frozenset({"PUE", "intensity"})
+"""Inputs of a site: not spread but stated by rival sources."""
+
+NAMES = {
+    "failures": "rate of failures",
+    "reclaims": "rate of spot reclaims",
+    "utilisation": "speed of {}",
+    "stack": "speed of {}",
+    "price": "price of {}",
+    "PUE": "PUE of {}",
+    "intensity": "carbon intensity at {}",
+    "power": "power of {}",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """One input that moves by a share of itself."""
+
+    what: str  # one of `FIELDS` or `LIMITS`
+    who: str  # of which chip, stack, offer or site; empty: of all
+    change: float
+
+    @property
+    def name(self) -> str:
+        """What moves."""
+        return NAMES.get(self.what, self.what).format(self.who)
+
+    @property
+    def text(self) -> str:
+        """What moves, and how far."""
+        return f"{self.name} {self.change:+.0%}"
+
+    def chance(self, world: World, carbon: str) -> float:
+        """Return how likely the input turns out so far off or farther, by its spread in the catalog.
+
+        NaN where no spread is known: limits and tokens are chosen, prices are quoted.
+        """
+        if self.what in PLACED:
+            return self._rivals(world, "pue" if self.what == "PUE" else f"{carbon}_kg_per_j")
+        spread = max(_spreads(world, self.what, self.who), default=0.0)
+        return NormalDist().cdf(-abs(math.log1p(self.change)) / spread) if spread else math.nan
+
+    def _rivals(self, world: World, field: str) -> float:
+        """Return the share of the values that rival sources give for a site which lie so far off or farther."""
+        place = next(one for one in world.places if one.name == self.who)
+        ratios = np.array(place.spread.get(field, ())) / float(np.asarray(getattr(place.site, field)))
+        beyond = ratios >= 1 + self.change if self.change > 0 else ratios <= 1 + self.change
+        return float(beyond.mean()) if ratios.size else math.nan
+
+    def of(self, kind: str, table: Table) -> Table:
+        """Return a table of a kind (job, machine, kernels …) once the input has moved; as it is if it is not of it.
+
+        >>> from steelyard.tables import Offer
+        >>> Move("price", "", 0.5).of("offer", Offer.rent(2.0)).usd_per_device_s
+        3.0
+        """
+        own, names, sign = FIELDS[self.what]
+        if own != kind:
+            return table
+        factor = (1 + self.change) ** sign
+        changed: Any = {name: getattr(table, name) * factor for name in names}
+        if self.what == "PUE":
+            changed["pue"] = np.maximum(changed["pue"], 1.0)  # a facility draws no less than its machines
+        made: Any = replace(table, **changed)  # type: ignore[type-var]  # every Table is a dataclass
+        found: Table = made
+        return found
+
+    def limits(self, limits: Limits) -> Limits:
+        """Return limits once the input has moved."""
+        name = LIMITS.get(self.what)
+        return replace(limits, **{name: getattr(limits, name) * (1 + self.change)}) if name else limits
+
+
+def _spreads(world: World, what: str, who: str) -> list[float]:
+    """Return the standard deviations of the logarithm of an input, wherever the world states one."""
+    if what in {"utilisation", "power"}:
+        name = "time_scale" if what == "utilisation" else "compute_power"
+        return [chip.kernels_log_sd.get(name, 0.0) for chip in world.chips if chip.accelerator == who]
+    if what == "stack":
+        return [tool.stack_log_sd.get("time_scale", 0.0) for tool in world.tools if tool.name == who]
+    if what in {"failures", "reclaims"}:
+        return [spread.get(FIELDS[what][1][0], 0.0) for spread in world.policy_log_sd]
+    return []
+
+
+def priced(world: World, deal: Deal) -> str:
+    """Return whose price moves with a deal's: a provider's, for one accelerator bought in one way."""
+    return f"{world.chips[deal.chip].accelerator} at {deal.provider}, {deal.purchase}"
+
+
+def owners(world: World, what: str) -> tuple[str, list[str]]:
+    """Return by what an input differs (chip, tool or deal), and whose it is for each of these in the world."""
+    if what in {"utilisation", "power"}:
+        return "chip", [chip.accelerator for chip in world.chips]
+    if what == "stack":
+        return "tool", [tool.name for tool in world.tools]
+    if what == "price":
+        return "deal", [priced(world, deal) for deal in world.deals]
+    return "deal", [world.places[deal.place].name for deal in world.deals]
+
+
+def inputs(case: Case, rows: list[int]) -> list[tuple[str, str]]:
+    """Return the inputs behind some rows, and those that all share: what moves, and whose."""
+    world, found = case.world, [("tokens", "")]
+    found += [(what, "") for what, field in LIMITS.items() if getattr(case.limits, field) is not None]
+    found.append(("failures", ""))
+    if any(policy.preemptions_per_node_s > 0 for policy in world.policies):
+        found.append(("reclaims", ""))
+    for row in rows:
+        deal = world.deals[case.market.deal[row]]
+        accelerator, place = case.accelerator(row), world.places[deal.place].name
+        found += [("utilisation", accelerator), ("power", accelerator), ("price", priced(world, deal))]
+        found.append(("stack", world.tools[case.market.tool[row]].name))
+        found += [("PUE", place), ("intensity", place)] if place else []
+    return list(dict.fromkeys(found))

@@ -1,0 +1,156 @@
+"""Why the rivals of a point lost: to what, by how much on every axis, and factor by factor."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from steelyard.reasons.decision import Case
+from steelyard.reasons.factors import Drivers, Factor, drivers, factors
+from steelyard.reasons.order import SURE
+from steelyard.reasons.phrases import apart, change, name, value, words
+from steelyard.reasons.summaries import Dot, dot, setting_of
+from steelyard.search.candidates import OBJECTIVES
+from steelyard.search.pareto import Rows
+from steelyard.units import HOUR_S, KWH_J
+
+SAID = 0.02
+"""Factors that change a figure by less are not said."""
+
+FAR = 1e6
+"""What a lead in a figure counts at most: that of a known figure over an unknown one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rival:
+    """The best of another kind, beside a named point."""
+
+    label: str  # the point it lost to
+    text: str
+    dot: Dot
+    ratios: Mapping[str, float]  # by objective: its figure over the point's
+    factors: Mapping[str, float]  # of the objective of the label: their product is its ratio
+    dominated_by: Dot | None  # None: it is on the frontier itself
+    better: float  # share of shared draws in which the point is the better one
+
+
+@dataclass(frozen=True, slots=True)
+class Loser:
+    """A candidate that a point is compared with."""
+
+    label: str
+    row: int
+
+
+def losers(case: Case, label: str, row: int, column: int) -> list[Loser]:
+    """Return the best of every other kind within the limits: two other chips, more or fewer devices, another stack."""
+    able = case.able & ~np.isnan(case.market.points[:, column])
+    chips = np.array([chip.accelerator for chip in case.world.chips])[case.market.chip]
+    devices = np.asarray(case.market.layouts.devices)
+    same = chips == chips[row]
+    kinds: list[Rows] = [np.flatnonzero(able & ~same)]
+    first = _best(case, kinds[0], column)
+    if first is not None:
+        kinds.append(np.flatnonzero(able & ~same & (chips != chips[first])))
+    kinds.append(np.flatnonzero(able & same & (devices != devices[row])))
+    stack = case.market.tool != case.market.tool[row]
+    kinds.append(np.flatnonzero(able & same & (devices == devices[row]) & stack))
+    found = [_best(case, rows, column) for rows in kinds]
+    return [Loser(label, loser) for loser in found if loser is not None]
+
+
+def rivals(case: Case, rows: Mapping[str, int], columns: Mapping[str, int]) -> tuple[Rival, ...]:
+    """Return the rivals of every point that is the least of one objective."""
+    pairs = [one for label, row in rows.items() if label in columns for one in losers(case, label, row, columns[label])]
+    every = sorted({*rows.values(), *(one.row for one in pairs)})
+    case.sample(every)
+    settings = [setting_of(case.job, case.world, case.market, row) for row in every]
+    made = drivers(settings, case.engine, case.limits.carbon)
+    place = {row: index for index, row in enumerate(every)}
+    return tuple(_rival(case, one, rows[one.label], columns[one.label], made, place) for one in pairs)
+
+
+def beaten_by(case: Case, row: int, winner: int) -> int | None:
+    """Return a row of the frontier that beats another on every axis: the winner if it does, else the best at it.
+
+    None where the row is on the frontier itself.
+    """
+    axes = list(case.axes)
+    known = np.where(np.isnan(case.market.points), np.inf, case.market.points)[:, axes]
+    front = np.array([winner, *case.front])
+    wins = np.all(known[front] <= known[row], axis=1) & np.any(known[front] < known[row], axis=1)
+    if not wins.any():
+        return None
+    if wins[0]:
+        return winner
+    with np.errstate(invalid="ignore"):
+        ratio = np.nan_to_num(known[row] / known[front], nan=1.0, posinf=FAR)
+    lead = np.where(wins, np.log(np.maximum(ratio, 1 / FAR)).sum(axis=1), -np.inf)
+    return int(front[int(np.argmax(lead))])
+
+
+def _rival(case: Case, one: Loser, winner: int, column: int, made: Drivers, place: Mapping[int, int]) -> Rival:
+    points = case.market.points
+    parts = factors(made, place[winner], place[one.row], column)
+    by = beaten_by(case, one.row, winner)
+    better = case.better(winner, one.row, column)
+    ratios = {OBJECTIVES[axis]: float(points[one.row, axis] / points[winner, axis]) for axis in range(points.shape[1])}
+    return Rival(
+        label=one.label,
+        text=_difference(case, one.row, winner, column, parts) + _standing(case, one.row, winner, by) + _doubt(better),
+        dot=dot(case.world, case.market, one.row),
+        ratios=ratios,
+        factors={part.name: part.ratio for part in parts},
+        dominated_by=dot(case.world, case.market, by) if by is not None else None,
+        better=better,
+    )
+
+
+def _difference(case: Case, row: int, winner: int, column: int, parts: tuple[Factor, ...]) -> str:
+    ratio = float(case.market.points[row, column] / case.market.points[winner, column])
+    whole = float(case.job.trainable_share) == 1
+    said = [_factor(part, whole) for part in parts if part.ratio > 0 and abs(np.log(part.ratio)) >= np.log1p(SAID)]
+    text = f"{name(case.market, row, case.world)}: {apart(column, ratio)} ({value(case.market, row, column)})"
+    return f"{text}: {', '.join(said)}. " if said else f"{text}. "
+
+
+def _standing(case: Case, row: int, winner: int, by: int | None) -> str:
+    if by is None:
+        ahead = [
+            apart(axis, float(case.market.points[row, axis] / case.market.points[winner, axis]))
+            for axis in case.axes
+            if case.market.points[row, axis] < case.market.points[winner, axis] * (1 - SAID)
+        ]
+        return f"On the frontier{': ' + ', '.join(ahead) if ahead else ''}"
+    if by == winner:
+        return "Behind on every axis"
+    gains = [
+        apart(axis, float(case.market.points[by, axis] / case.market.points[row, axis]))
+        for axis in case.axes
+        if case.market.points[by, axis] < case.market.points[row, axis] * (1 - SAID)
+    ]
+    return f"Dominated by {name(case.market, by, case.world)}{': ' + ', '.join(gains) if gains else ''}"
+
+
+def _doubt(better: float) -> str:
+    """Return what the draws say where they do not agree."""
+    return "" if better >= SURE else f"; not certain: it wins {1 - better:.0%} of the draws"
+
+
+def _factor(part: Factor, whole: bool) -> str:
+    """Return one factor in words, from the loser's side; `whole`: every parameter is trained, as utilisation counts."""
+    now, old = part.loser, part.winner
+    return {
+        "devices": f"{now:.0f} devices, not {old:.0f}",
+        "peak": f"the peak of a device is {change(now / old)}",
+        "utilisation": f"{now:.0%} of it used, not {old:.0%}" if whole else f"its use is {change(now / old)}",
+        "goodput": f"it trains {now:.0%} of its time, not {old:.0%}",
+        "price": f"a device-hour comes to {words(1, now * HOUR_S)}, not {words(1, old * HOUR_S)}",
+        "power": f"a device draws {now:.0f} W with its node, not {old:.0f}",
+        "pue": f"PUE {now:.2f}, not {old:.2f}",
+        "intensity": f"{1000 * KWH_J * now:.0f} g/kWh, not {1000 * KWH_J * old:.0f}",
+    }[part.name]
+
+
+def _best(case: Case, rows: Rows, column: int) -> int | None:
+    return int(rows[np.argmin(case.market.points[rows, column])]) if rows.size else None

@@ -1,0 +1,236 @@
+"""Which input, moved by 10 %, changes the winner of a point: decided anew over all candidates, not by derivatives.
+
+An input that moves changes the figures of the candidates it concerns; they are predicted again, offers that would no
+longer be dominated come back in, and the winners are chosen anew within the limits. The survivors of the search stay
+what they are (`moves`), so this is what a search with the moved input would find.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from steelyard.reasons.binds import COLUMN
+from steelyard.reasons.decision import Case
+from steelyard.reasons.inputs import FIELDS, LIMITS, Move, inputs, owners
+from steelyard.reasons.phrases import name, value
+from steelyard.reasons.summaries import Dot, dot
+from steelyard.search.batches import joined
+from steelyard.search.candidates import OBJECTIVES, Market, bounds_of, objectives, within
+from steelyard.search.candidates import market as judged
+from steelyard.search.family import BLOCK
+from steelyard.search.forked import cores, shared
+from steelyard.search.pareto import Points, Rows, frontier
+from steelyard.search.rows import named, of_layout
+from steelyard.search.survivors import Survivors, deal_figures, deal_groups
+from steelyard.tables import join, take
+
+STEP = 0.1
+"""How far an input moves, up and down."""
+
+PIVOTS = 8
+"""Rows of the frontier that rule out most others before the frontier is taken anew."""
+
+TABLES = ("machine", "kernels", "stack", "policy", "site", "offer")
+PRICE, POWER, PUE, CARBON = 0, 1, -2, -1
+"""Columns of `deal_figures`: of a device-second, of electricity, PUE, PUE x intensity."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shift:
+    """Another winner of a point, once an input has moved."""
+
+    label: str
+    input: str
+    change: float  # share of itself by which the input moves
+    dot: Dot | None  # None: nothing is feasible any more
+    chance: float  # that the input turns out so far off or farther, by its spread; NaN: chosen or quoted, not estimated
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """What wins once an input has moved."""
+
+    market: Market
+    rows: Mapping[str, int]  # by label; none where nothing is feasible
+
+
+def shifts(case: Case, least: Mapping[str, int], rivals: Sequence[int]) -> tuple[tuple[Shift, ...], tuple[str, ...]]:
+    """Return every change of a winner when one of the inputs behind points and rivals moves, and all that was moved."""
+    keys = inputs(case, [*least.values(), *rivals])
+    moves = [Move(*key, change) for key in keys for change in (STEP, -STEP)]
+    wide, helped = Wide.of(case, moves), cores()
+    parts = [range(first, len(moves), helped) for first in range(min(helped, len(moves)))]
+    changes = shared(lambda places: _changes(wide, least, [(place, moves[place]) for place in places]), parts, helped)
+    found = [change for _, some in changes for change in some]
+    order = {label: place for place, label in enumerate(least)}
+    found.sort(key=lambda change: (order[change[1].label], change[0]))
+    names = dict.fromkeys(move.name for move in moves)
+    return tuple(shift for _, shift in found), tuple(names)
+
+
+def _changes(wide: "Wide", least: Mapping[str, int], some: Sequence[tuple[int, Move]]) -> list[tuple[int, Shift]]:
+    """Return what some moves change, each with the move's place."""
+    found = []
+    moved = wide.figures([move for _, move in some])
+    for (place, _), (move, rows, figures) in zip(some, moved, strict=True):
+        decided = wide.decided(move, rows, figures)
+        changed = [label for label, row in least.items() if _other(wide.case, row, decided, label)]
+        found += [(place, _shift(wide.case, label, move, decided)) for label in changed]
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Wide:
+    """A case with every offer that some move brings back, and the tables that each of its rows stands on."""
+
+    case: Case
+    market: Market
+    tables: Mapping[str, Any]
+
+    @staticmethod
+    def of(case: Case, moves: Sequence[Move]) -> "Wide":
+        """Return a case with the offers that moves bring back, each with the survivors of its chip."""
+        extra = _brought_back(case, moves)
+        market = joined([case.market, *_sold(case, extra)]) if extra.size else case.market
+        world = case.world
+        deals = [world.deals[row] for row in np.unique(market.deal)]
+        place = np.searchsorted(np.unique(market.deal), market.deal)
+        chip, tool = market.chip, market.tool
+        tables = {
+            "machine": take(join([one.machine for one in world.chips]), chip),
+            "kernels": take(join([one.kernels for one in world.chips]), chip),
+            "stack": take(join([one.stack for one in world.tools]), tool),
+            "policy": take(join([world.policies[deal.policy] for deal in deals]), place),
+            "site": take(join([world.places[deal.place].site for deal in deals]), place),
+            "offer": take(join([deal.price for deal in deals]), place),
+        }
+        return Wide(case, market, tables)
+
+    def decided(self, move: Move, changed: Rows, figures: Points) -> Decided:
+        """Return what wins after a move that gives some rows other figures."""
+        points: Points = self.market.points.copy()
+        points[changed] = figures
+        market = replace(self.market, points=points)
+        rows = np.flatnonzero(within(points, bounds_of(move.limits(self.case.limits))))
+        if not rows.size:
+            return Decided(market, {})
+        known = np.where(np.isnan(points), np.inf, points)[:, list(self.case.axes)]
+        left = rows[_unbeaten(known[rows], known[self.case.front[np.isin(self.case.front, rows)]])]
+        return Decided(market, named(points, left[frontier(known[left])], self.case.axes))
+
+    def figures(self, moves: Sequence[Move]) -> Iterator[tuple[Move, Rows, Points]]:
+        """Yield each move with the rows that it concerns and their objectives after it, all predicted at once."""
+        concerned = [self.concerned(move) for move in moves]
+        stops = np.cumsum([rows.size for rows in concerned])
+        every = np.concatenate(concerned)
+        layouts = take(self.market.layouts, every)
+        job = of_layout(replace(self.case.job, tokens=np.full(every.size, float(self.case.job.tokens))), layouts)
+        tables = {"job": job, **{kind: take(self.tables[kind], every) for kind in TABLES}}
+        for move, rows, stop in zip(moves, concerned, stops, strict=True):
+            if move.what not in LIMITS:
+                _write(tables[FIELDS[move.what][0]], move, slice(stop - rows.size, stop))
+        points = np.empty((every.size, len(OBJECTIVES)))
+        for start in range(0, every.size, BLOCK):
+            part = slice(start, start + BLOCK)
+            some = {kind: take(table, part) for kind, table in (tables | {"layout": layouts}).items()}
+            found = self.case.engine.predict(some["job"], some["layout"], *(some[kind] for kind in TABLES))
+            points[part] = objectives(found, self.case.limits.carbon)
+        yield from zip(moves, concerned, np.split(points, stops[:-1]), strict=True)
+
+    def concerned(self, move: Move) -> Rows:
+        """Return the rows whose figures a move changes."""
+        if move.what in LIMITS:
+            return np.empty(0, dtype=np.intp)
+        if not move.who:
+            return np.arange(self.market.count)
+        by, whose = owners(self.case.world, move.what)
+        return np.flatnonzero((np.array(whose) == move.who)[getattr(self.market, by)])
+
+
+def _write(table: Any, move: Move, part: slice) -> None:
+    """Move an input in some rows of a table of arrays."""
+    after = move.of(FIELDS[move.what][0], take(table, part))
+    for field in FIELDS[move.what][1]:
+        getattr(table, field)[part] = getattr(after, field)
+
+
+def _unbeaten(known: Points, front: Points) -> NDArray[np.bool_]:
+    """Return which rows none of some rows of the old frontier is ahead of everywhere: few are left to compare."""
+    left = np.ones(len(known), dtype=bool)
+    for pivot in front[:: max(1, len(front) // PIVOTS)]:
+        left &= ~np.all(pivot < known, axis=1)
+    return left
+
+
+def _brought_back(case: Case, moves: Sequence[Move]) -> Rows:
+    """Return the deals that are dominated now and would not be after one of the moves."""
+    figures, groups = deal_figures(case.world, case.limits.carbon), deal_groups(case.world)
+    now = {int(row) for rows in groups for row in rows[frontier(figures[rows])]}
+    found: set[int] = set()
+    for move in moves:
+        if move.what in {"price", "PUE", "intensity"}:
+            mine = np.array(owners(case.world, move.what)[1]) == move.who
+            after = _moved(figures, mine, move)
+            for rows in groups:
+                if rows.size > 1 and mine[rows].any():
+                    found |= set(rows[frontier(after[rows])].tolist())
+    return np.array(sorted(found - now), dtype=np.intp)
+
+
+def _moved(figures: Points, mine: NDArray[np.bool_], move: Move) -> Points:
+    """Return the figures of deals once an input has moved."""
+    after = figures.copy()
+    factor = 1 + move.change
+    if move.what == "price":
+        after[mine, PRICE] *= factor
+    elif move.what == "intensity":
+        after[mine, CARBON] *= factor
+    else:
+        scale = np.maximum(factor * figures[mine, PUE], 1.0) / figures[mine, PUE]
+        for column in (POWER, PUE, CARBON):
+            after[mine, column] *= scale
+    return after
+
+
+def _sold(case: Case, deals: Rows) -> list[Market]:
+    """Return the survivors of the case with some more deals, a market for each global batch."""
+    market = case.market
+    rows = np.flatnonzero(np.isin(market.chip, [case.world.deals[row].chip for row in deals]))
+    columns = [np.asarray(getattr(market.layouts, field))[rows] for field in market.layouts.__slots__]
+    _, first = np.unique(np.column_stack([*columns, market.chip[rows], market.tool[rows]]), axis=0, return_index=True)
+    alive = rows[np.sort(first)]
+    batch = np.asarray(of_layout(case.job, take(market.layouts, alive)).batch_sequences)
+    found = []
+    for size in np.unique(batch):
+        some = alive[batch == size]
+        survivors = Survivors(take(market.layouts, some), market.chip[some], market.tool[some])
+        job = replace(case.job, batch_sequences=float(size))
+        found.append(judged(job, case.world, case.engine, case.limits, survivors, deals))
+    return found
+
+
+def _other(case: Case, row: int, decided: Decided, label: str) -> bool:
+    """Tell whether another choice wins: another accelerator, stack, number of devices or offer, or none."""
+    if label not in decided.rows:
+        return True
+    return _choice(case.market, row) != _choice(decided.market, decided.rows[label])
+
+
+def _choice(market: Market, row: int) -> tuple[int, int, int, int]:
+    devices = int(np.asarray(market.layouts.devices)[row])
+    return int(market.chip[row]), int(market.tool[row]), int(market.deal[row]), devices
+
+
+def _shift(case: Case, label: str, move: Move, decided: Decided) -> Shift:
+    chance = move.chance(case.world, case.limits.carbon)
+    if label not in decided.rows:
+        return Shift(label, move.name, move.change, None, chance, f"{move.text}: nothing is left within the limits")
+    now, column = decided.rows[label], COLUMN.get(label, 1)
+    what = name(decided.market, now, case.world)
+    figures = dict.fromkeys((value(decided.market, now, column), value(decided.market, now, 0)))
+    winner = dot(case.world, decided.market, now)
+    return Shift(label, move.name, move.change, winner, chance, f"{move.text}: {what}, {', '.join(figures)}")

@@ -1,0 +1,170 @@
+"""A layout that wins by next to nothing is not recommended over a simpler one.
+
+Of the layouts of the winner's own chip, stack and offer that fit, one is *simpler* if it takes no more devices and no
+more techniques, and fewer of either. It is preferred if it is within `CLOSE` of the winner on every axis and the order
+of the two is not certain on any axis on which it is behind: what measured layouts of one job scatter is more than that.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from steelyard.layout import BOUNDS, space
+from steelyard.reasons.decision import Case
+from steelyard.reasons.order import SURE
+from steelyard.reasons.phrases import apart
+from steelyard.reasons.summaries import Dot, dot
+from steelyard.search.batches import joined
+from steelyard.search.candidates import Market, bounds_of, objectives, within
+from steelyard.search.fitting import Z90
+from steelyard.search.pareto import Points
+from steelyard.search.rows import of_layout, single
+from steelyard.tables import Job, Layout, take
+
+CLOSE = 1.02
+"""What simplicity may cost on any axis: 2 %, a fifth of what layouts of one job scatter (`catalog.contrast`)."""
+
+TRIED = 16
+"""Simpler layouts that are compared, the simplest first."""
+
+Flag = Callable[[Layout], NDArray[np.bool_]]
+TECHNIQUES: dict[str, Flag] = {
+    "optimizer offload": lambda layout: np.asarray(layout.offload) > 0,
+    "recomputation": lambda layout: np.asarray(layout.recompute) > 0,
+    "interleaved stages": lambda layout: np.asarray(layout.vpp) > 1,
+    "pipeline stages": lambda layout: np.asarray(layout.pp) > 1,
+    "context parallelism": lambda layout: np.asarray(layout.cp) > 1,
+    "tensor parallelism": lambda layout: np.asarray(layout.tp) > 1,
+    "expert parallelism": lambda layout: np.asarray(layout.ep) > 1,
+    "sharded parameters": lambda layout: np.asarray(layout.zero) > 2,
+    "shard groups": lambda layout: (
+        (np.asarray(layout.zero) > 0)
+        & (np.asarray(layout.shard_devices) < np.asarray(layout.dp) * np.asarray(layout.cp))
+    ),
+}
+"""What makes a layout more to set up, to debug and to go wrong than plain data parallelism; one point each."""
+
+
+@dataclass(frozen=True, slots=True)
+class Preferred:
+    """A simpler layout to take instead of a winner: a market of one row, and what it saves."""
+
+    market: Market
+    spared: tuple[str, ...]  # techniques of the winner that it does without
+    fewer: int  # devices that it does without
+
+
+@dataclass(frozen=True, slots=True)
+class Preference:
+    """The exact optimum, passed over for a simpler layout that is as good for all that is known."""
+
+    over: Dot
+    ratio: float  # the objective of the point over the optimum's
+    better: float  # share of shared draws in which the optimum is the better one
+    text: str
+
+
+def complexity(layouts: Layout) -> NDArray[np.int64]:
+    """Return how many techniques each layout uses.
+
+    >>> plain = Layout(64.0, 1.0, 1.0, 1.0, 1.0, 64.0, 1.0, 1.0, 64.0, 2.0, 4.0, 0.0, 0.0, 1.0, 0.0, 32.0)
+    >>> int(complexity(plain)), int(complexity(replace(plain, tp=2.0, dp=32.0, shard_devices=32.0, offload=1.0)))
+    (0, 2)
+    """
+    found: NDArray[np.int64] = np.sum([flag(layouts) for flag in TECHNIQUES.values()], axis=0)
+    return found
+
+
+def techniques(layout: Layout) -> tuple[str, ...]:
+    """Return the techniques that one layout uses."""
+    return tuple(name for name, flag in TECHNIQUES.items() if bool(flag(layout)))
+
+
+def simpler(case: Case, row: int) -> Preferred | None:
+    """Return the simplest layout that is as good as a row for all that is known; None where the row is that itself."""
+    winner = single(case.market.layouts, row)
+    own, devices = int(complexity(winner)), case.devices(row)
+    others = _near(case, row, _layouts(case, row, _counts(case, row)))
+    burden, count = complexity(others.layouts), np.asarray(others.layouts.devices)
+    less = (burden <= own) & (count <= devices) & ((burden < own) | (count < devices))
+    rows = np.flatnonzero(less)
+    order = rows[np.lexsort([*others.points[rows].T[::-1], count[rows], burden[rows]])][:TRIED]
+    if not order.size:
+        return None
+    both = replace_market(case, joined([case.market.pick(np.array([row])), others.pick(order)]))
+    both.sample(range(both.market.count))
+    for place in range(1, both.market.count):
+        if not any(_surely_ahead(both, place, column) for column in case.axes):
+            chosen = single(both.market.layouts, place)
+            spared = tuple(name for name in techniques(winner) if name not in techniques(chosen))
+            return Preferred(both.market.pick(np.array([place])), spared, devices - int(chosen.devices))
+    return None
+
+
+def preference(case: Case, row: int, least: int, column: int | None, passed: Preferred) -> Preference:
+    """Return what was passed over: measured by the label's own objective, by time for the knee."""
+    by = case.axes[0] if column is None else column
+    ratio, better = float(case.market.points[row, by] / case.market.points[least, by]), case.better(least, row, by)
+    less = [f"{passed.fewer} devices"] if passed.fewer else []
+    spared = " and ".join([*less, *passed.spared])
+    over = dot(case.world, case.market, least)
+    text = (
+        f"{over.devices} × {over.accelerator}, {over.layout_text}, is {apart(by, 1 / ratio)} with {spared} more, and "
+        f"wins {better:.0%} of the draws"
+    )
+    return Preference(over, ratio, better, text)
+
+
+def replace_market(case: Case, market: Market) -> Case:
+    """Return the case over other rows."""
+    return replace(case, market=market, front=np.empty(0, dtype=np.intp), samples={})
+
+
+def _surely_ahead(both: Case, place: int, column: int) -> bool:
+    """Tell whether the winner, row 0, is certain to be ahead of another row."""
+    return both.better(0, place, column) >= SURE
+
+
+def _near(case: Case, row: int, others: Market) -> Market:
+    """Return the rows that respect the limits and are close to a row on every axis."""
+    axes = list(case.axes)
+    found, least = others.points[:, axes], case.market.points[row, axes]
+    close = np.all((found <= CLOSE * least) | np.isnan(least), axis=1)
+    return others.pick(np.flatnonzero(close & within(others.points, bounds_of(case.limits))))
+
+
+def _counts(case: Case, row: int) -> list[int]:
+    """Return the row's number of devices, and smaller ones that come close on the same chip, stack and offer."""
+    market = case.market
+    same = (market.chip == market.chip[row]) & (market.tool == market.tool[row]) & (market.deal == market.deal[row])
+    count = np.asarray(market.layouts.devices)
+    rows = np.flatnonzero(same & (count < count[row]))
+    near = _near(case, row, market.pick(rows))
+    return sorted({case.devices(row), *np.asarray(near.layouts.devices).astype(int).tolist()})
+
+
+def _layouts(case: Case, row: int, counts: list[int]) -> Market:
+    """Return every layout that fits on the row's chip, stack and offer, at some numbers of devices, judged in full."""
+    market, world = case.market, case.world
+    chip, tool, deal = world.chips[market.chip[row]], world.tools[market.tool[row]], world.deals[market.deal[row]]
+    job = _job(case, row)
+    layouts = space(job, counts, int(chip.machine.domain_devices), tool.capability, BOUNDS)
+    held = np.asarray(case.engine.memory(job, layouts, chip.machine, tool.stack).device_bytes)
+    fits = held * np.exp(Z90 * tool.memory_log_sd) <= chip.machine.memory_bytes
+    for name, values in case.limits.layout.items():
+        fits &= np.isin(getattr(layouts, name), values)
+    layouts = take(layouts, np.flatnonzero(fits))
+    policy, site = world.policies[deal.policy], world.places[deal.place].site
+    found = case.engine.predict(job, layouts, chip.machine, chip.kernels, tool.stack, policy, site, deal.price)
+    count = np.size(layouts.tp)
+    points: Points = np.broadcast_to(objectives(found, case.limits.carbon), (count, 4))
+    chips, tools, deals = (np.full(count, int(column[row])) for column in (market.chip, market.tool, market.deal))
+    return Market(layouts, chips, tools, deals, points)
+
+
+def _job(case: Case, row: int) -> Job:
+    """Return the job with the row's own batch, as a plain number."""
+    made = of_layout(case.job, single(case.market.layouts, row))
+    return replace(made, batch_sequences=float(made.batch_sequences))

@@ -1,0 +1,46 @@
+"""What judges a candidate, and what a search must respect."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from steelyard.tables import Draw, Job, Kernels, Layout, Machine, Offer, Policy, Prediction, Site, Stack, StepMemory
+
+Predict = Callable[[Job, Layout, Machine, Kernels, Stack, Policy, Site, Offer], Prediction]
+"""`pipeline.predict`, or a stand-in of the same shape."""
+
+
+Memory = Callable[[Job, Layout, Machine, Stack], StepMemory]
+"""`step.memory`, or a stand-in: bytes that do not depend on which machine of a kind it is."""
+
+
+Floor = Callable[[Job, Layout, Machine, Kernels, Stack, Policy], Draw]
+"""`pipeline.floor`, or a stand-in: what no sharding or offload of a layout, and no more recomputation, goes below."""
+
+
+Progress = Callable[[int, int], None]
+"""Called with the candidates judged so far and all there are."""
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """The functions that judge a candidate."""
+
+    predict: Predict
+    memory: Memory
+    floor: Floor
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a plan must respect. None: no limit."""
+
+    deadline_s: float | None = None
+    budget_usd: float | None = None
+    energy_max_j: float | None = None
+    co2e_max_kg: float | None = None
+    devices: int | None = None  # exactly so many
+    max_devices: int = 1024
+    counts: Mapping[str, int] = field(default_factory=dict)  # exactly so many, by accelerator
+    layout: Mapping[str, tuple[int, ...]] = field(default_factory=dict)  # allowed values, by field of `Layout`
+    carbon: str = "location_gross"  # which kind of carbon is weighed
+    axes: tuple[str, ...] = ("time", "cost", "energy", "co2e")  # what the frontier weighs, of `market.OBJECTIVES`

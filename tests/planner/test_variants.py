@@ -1,0 +1,92 @@
+"""What if: each row is what a plan with that value finds, and values that can share a search do."""
+
+import pytest
+
+from steelyard.errors import BadInput
+from steelyard.job import read_job
+from steelyard.job.what_if import MOST, question
+from steelyard.planner import plan, what_if, what_if_mapping
+from steelyard.planner import variants as whatif
+
+FIGURES = ("time_s", "cost_usd", "energy_j", "co2e_kg")
+JOB = {"tokens": "5B", "by": "10d", "accelerators": "H100,A100", "regions": "aws/us-*,gcp/us-*", "max_devices": 64}
+
+
+def specs(text, **given):
+    name, values = question(text)
+    return [(value, read_job("llama-3-8b", **{**JOB, **given, name: value})) for value in values]
+
+
+@pytest.mark.parametrize(
+    ("text", "searches"),
+    [
+        ("tokens=2B,5B,10B", 1),
+        ("by=1h,1d,7d", 1),
+        ("budget=10,500,5k", 1),
+        ("max_devices=8,64,24", 1),
+        ("axes=time,cost;cost,co2e;time,cost,energy,co2e", 1),
+        ("accelerators=H100,A100,H100:16", 3),
+        ("global_batch=256,512", 2),
+        ("global-batch-max=512,1024", 2),
+        ("layout=tp=1;tp=2", 2),
+    ],
+)
+def test_each_value_is_as_if_it_were_planned(text, searches, monkeypatch):
+    asked = []
+    search = whatif.explored
+    monkeypatch.setattr(whatif, "explored", lambda *given: asked.append(given) or search(*given))
+    some = specs(text)
+    found = what_if(some)
+    assert len(asked) == searches
+    assert [one.value for one in found] == [value for value, _ in some]
+    for one, (_, spec) in zip(found, some, strict=True):
+        wanted = plan(spec)
+        assert one.plan.feasible == wanted.feasible
+        assert one.plan.reason == wanted.reason
+        assert [(p.label, p.layout_text) for p in one.plan.points] == [(p.label, p.layout_text) for p in wanted.points]
+        for mine, other in zip(one.plan.points, wanted.points, strict=True):
+            for name in FIGURES:
+                for end in ("value", "low", "high"):
+                    assert getattr(getattr(mine, name), end) == pytest.approx(
+                        getattr(getattr(other, name), end), rel=1e-12, nan_ok=True
+                    )
+        assert [row.limits for row in one.plan.relaxations] == [row.limits for row in wanted.relaxations if row.limits]
+
+
+def test_a_deadline_that_asks_for_more_devices_gets_them():
+    near, far = specs("by=55m,10d", max_devices=None, tokens="20B")
+    for one, (_, spec) in zip(what_if([near, far]), (near, far), strict=True):
+        wanted = plan(spec)
+        assert one.plan.frontier == wanted.frontier
+        assert one.plan.assumptions == wanted.assumptions
+    assert plan(near[1]).assumptions != plan(far[1]).assumptions
+
+
+def test_the_mapping_leaves_out_of_the_summary_what_changes():
+    some = specs("tokens=2B,5B")
+    mapped = what_if_mapping("tokens", some[0][1], what_if(some))
+    assert mapped["summary"] == "llama-3-8b if tokens is 2B or 5B"
+    assert [row["value"] for row in mapped["rows"]] == ["2B", "5B"]
+    assert all(row["feasible"] and row["frontier"] for row in mapped["rows"])
+
+
+@pytest.mark.parametrize(
+    ("text", "part"),
+    [
+        ("tokens", "is no question; write a field and its values"),
+        ("=1,2", "is no question"),
+        ("tokens=20B", "at least two values"),
+        ("tokens=20B,,40B", "none empty"),
+        ("tokns=1B,2B", "unknown field 'tokns'; nearest: tokens"),
+        ("tokens=" + ",".join(f"{n}B" for n in range(1, MOST + 2)), f"a table holds {MOST} at most"),
+    ],
+)
+def test_a_bad_question_is_named_with_the_way_out(text, part):
+    with pytest.raises(BadInput, match=part):
+        question(text)
+
+
+def test_options_and_aliases_are_fields():
+    assert question("--max-devices=8,16")[0] == "max_devices"
+    assert question("deadline=1d,2d")[0] == "by"
+    assert question("tokens=1B,1B,2B")[1] == ("1B", "2B")

@@ -1,0 +1,164 @@
+"""What a moved input changes is what a search with the moved input finds."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tests.search.fakes import FAKE, JOB, world
+
+from steelyard import catalog as facts
+from steelyard.job import read_job, table
+from steelyard.market.build import world as offered
+from steelyard.market.world import World
+from steelyard.planner.assembly import Said, answer
+from steelyard.planner.limits import limits_of
+from steelyard.planner.planning import ENGINE
+from steelyard.reasons.decision import Case
+from steelyard.reasons.inputs import LIMITS, Move, inputs, owners, priced
+from steelyard.reasons.sensitivity import Wide, shifts
+from steelyard.search.engine import Engine, Limits
+from steelyard.search.explore import explore
+from steelyard.search.rows import named
+from steelyard.tables import Job
+
+LEAST = {"cheapest": 1, "fastest": 0, "leanest": 2, "cleanest": 3}
+
+
+def after(move: Move, job: Job, some: World) -> tuple[Job, World]:
+    """Return the job and the world with an input moved, each part by itself."""
+    if move.what in LIMITS:
+        return job, some
+
+    def mine(who: str) -> bool:
+        return move.who in ("", who)
+
+    return move.of("job", job), replace(
+        some,
+        chips=tuple(
+            replace(one, machine=move.of("machine", one.machine), kernels=move.of("kernels", one.kernels))
+            if mine(one.accelerator)
+            else one
+            for one in some.chips
+        ),
+        tools=tuple(replace(one, stack=move.of("stack", one.stack)) if mine(one.name) else one for one in some.tools),
+        places=tuple(replace(one, site=move.of("site", one.site)) if mine(one.name) else one for one in some.places),
+        policies=tuple(move.of("policy", one) for one in some.policies),
+        deals=tuple(
+            replace(one, usd_per_device_s=move.of("offer", one.price).usd_per_device_s)
+            if mine(priced(some, one))
+            else one
+            for one in some.deals
+        ),
+    )
+
+
+def assert_as_searched(job: Job, some: World, limits: Limits, engine: Engine, change: float) -> int:
+    """Compare every move with a search of its own; return how many moves there were."""
+    found = explore(job, some, limits, engine, workers=1)
+    case = Case(job, some, limits, engine, found.market, found.front)
+    if not found.feasible:
+        return 0
+    rows = named(found.market.points, found.front, case.axes)
+    moves = [Move(*key, change) for key in inputs(case, list(range(0, found.market.count, 7)))]
+    wide = Wide.of(case, moves)
+    for move, changed, figures in wide.figures(moves):
+        decided = wide.decided(move, changed, figures)
+        again = explore(*after(move, job, some), move.limits(limits), engine, workers=1)
+        wanted = named(again.market.points, again.front, case.axes) if again.feasible else {}
+        assert set(decided.rows) == set(wanted), move
+        for label, row in wanted.items():
+            one, other = decided.market.points[decided.rows[label]], again.market.points[row]
+            columns = [LEAST[label]] if label in LEAST else list(case.axes)
+            assert one[columns] == pytest.approx(other[columns], rel=1e-9, nan_ok=True), (move, label)
+    assert rows
+    return len(moves)
+
+
+@settings(max_examples=12, deadline=None)
+@given(
+    seed=st.integers(0, 10**6),
+    change=st.sampled_from([0.1, -0.1]),
+    limits=st.builds(
+        Limits,
+        deadline_s=st.sampled_from([None, 2e7]),
+        budget_usd=st.sampled_from([None, 8e4]),
+        co2e_max_kg=st.sampled_from([None, 2e3]),
+        max_devices=st.just(8),
+        axes=st.sampled_from([("time", "cost", "energy", "co2e"), ("time", "cost"), ("cost", "energy")]),
+    ),
+)
+def test_a_move_decides_as_a_search_of_its_own(seed, change, limits):
+    assert_as_searched(JOB, world(seed), limits, FAKE, change)
+
+
+@pytest.mark.parametrize("change", [0.1, -0.1])
+def test_a_move_decides_as_a_search_of_its_own_over_the_catalog(change):
+    spec = read_job("llama-3-8b", tokens="2B", by="5d", accelerators="H100,A100,TPU-v6e", regions="aws/us-*,gcp/us-*")
+    some = offered(spec, facts.load())
+    assert assert_as_searched(table(spec), some, limits_of(spec, 16), ENGINE, change) > 10
+
+
+def test_owners_name_every_part():
+    some = world(3)
+    for what, parts in (("utilisation", some.chips), ("stack", some.tools), ("price", some.deals), ("PUE", some.deals)):
+        assert len(owners(some, what)[1]) == len(parts)
+
+
+def test_a_pue_never_falls_below_one():
+    assert Move("PUE", "", -0.5).of("site", world(1).places[0].site).pue == 1.0
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_shifts_are_told_once_and_in_the_order_of_the_points(seed):
+    some, limits = world(seed), Limits(max_devices=16, deadline_s=5e7)
+    found = explore(JOB, some, limits, FAKE, workers=1)
+    case = Case(JOB, some, limits, FAKE, found.market, found.front)
+    least = named(found.market.points, found.front)
+    changed, tried = shifts(case, least, [])
+    assert len({(one.label, one.input, one.change) for one in changed}) == len(changed)
+    assert [one.label for one in changed] == sorted((one.label for one in changed), key=list(least).index)
+    assert {one.input for one in changed} <= set(tried)
+    assert "deadline" in tried
+    made = answer(JOB, some, limits, FAKE, found, Said("a job"))
+    for one in made.shifts:
+        point = next(point for point in made.points if point.label == one.label)
+        optimum = point.preferred.over if point.preferred else None
+        now = one.dot
+        before = (
+            (optimum.accelerator, optimum.stack, optimum.devices, optimum.offer)
+            if optimum
+            else (point.chip.accelerator, point.tool.name, point.devices, point.deal.offer)
+        )
+        assert now is None or (now.accelerator, now.stack, now.devices, now.offer) != before
+        assert f"{one.change:+.0%}" in one.text
+
+
+def test_nothing_left_is_said():
+    some = world(2)
+    wide = explore(JOB, some, Limits(max_devices=16), FAKE, workers=1)
+    limits = Limits(max_devices=16, deadline_s=float(np.min(wide.market.points[:, 0])) * 1.01)
+    found = explore(JOB, some, limits, FAKE, workers=1)
+    made = answer(JOB, some, limits, FAKE, found, Said("a job"))
+    gone = [one for one in made.shifts if one.dot is None]
+    assert any(one.input == "deadline" and one.change < 0 for one in gone)
+    assert all("nothing is left" in one.text for one in gone)
+
+
+def test_how_likely_an_input_is_off_follows_its_spread():
+    some = world(3)
+    tool, place = some.tools[0], some.places[0]
+    pue = float(np.asarray(place.site.pue))
+    sure = replace(
+        some,
+        tools=(replace(tool, stack_log_sd={"time_scale": 0.1}), *some.tools[1:]),
+        places=(replace(place, spread={"pue": (pue, 1.2 * pue)}), *some.places[1:]),
+    )
+    up, down = (Move("stack", tool.name, change).chance(sure, "location_gross") for change in (0.1, -0.1))
+    assert up == pytest.approx(0.1703, abs=1e-4)  # beyond ln 1.1 / 0.1 = 0.953 standard deviations
+    assert down == pytest.approx(0.1460, abs=1e-4)  # beyond 1.054
+    assert Move("PUE", place.name, 0.1).chance(sure, "location_gross") == 0.5
+    assert Move("PUE", place.name, -0.1).chance(sure, "location_gross") == 0
+    for chosen in (Move("tokens", "", 0.1), Move("price", priced(some, some.deals[0]), 0.1), Move("budget", "", 0.1)):
+        assert np.isnan(chosen.chance(sure, "location_gross"))
