@@ -3,10 +3,12 @@
 PYTHON ?= python3
 VENV ?= .venv
 DATA ?= ../shared/data
+ROOMS ?=
+SAMPLE ?= 0
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: plan test lint types layers docs accuracy check fit bench golden clean
+.PHONY: plan test lint types layers docs accuracy check fit bench golden mutants clean
 
 plan: $(VENV)/.core
 	$(BIN)/steelyard plan examples/llama-3-8b.yaml
@@ -39,6 +41,9 @@ golden: $(VENV)/.dev  # writes the golden table of predictions anew: one cause a
 
 bench: $(VENV)/.dev
 	$(BIN)/python -m benchmarks
+
+mutants: $(VENV)/.dev  # wrong formulas that the tests of a room must notice: make mutants ROOMS="step run" SAMPLE=200
+	$(BIN)/python -m mutants $(ROOMS) --sample $(SAMPLE)
 
 fit: $(VENV)/.dev  # fits the catalog's kernels and stacks to the published measurements
 	$(BIN)/python -m fit --data $(DATA)

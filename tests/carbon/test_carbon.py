@@ -81,6 +81,14 @@ def test_blooms_three_lines() -> None:
     assert dynamic + idle + gpus + servers == pytest.approx(50.5, abs=0.05)
 
 
+def test_bloom_gpus_within_a_run() -> None:
+    """Luccioni et al., section 4.1: 1,082,990 GPU-hours of GPUs at 150 kg over six years at 85 % are 3.64 t."""
+    run = replace(RUN, devices=384.0, wall_s=1082990 / 384 * HOUR_S)
+    gpus = filled(Machine, embodied_kgco2e=150.0)
+    life = filled(Policy, lifetime_s=6 * 365 * 86400 * 0.85)
+    assert carbon(run, energy(run, SITE), SITE, gpus, life).embodied_kgco2e / 1e3 == pytest.approx(3.64, abs=0.005)
+
+
 def test_olmos_servers() -> None:
     """arXiv 2503.05804: 3,700 kg for a server of eight, four years: 22 t over 1.65 million GPU-hours."""
     making = embodied_kgco2e(3700.0 / 8, 1.0, 1.65e6 * HOUR_S, 4 * 365 * 86400.0)

@@ -58,6 +58,23 @@ def test_more_power_in_any_state_is_never_less_energy(run: Draw, state: str, ext
     assert energy(hotter, at(1.1)).it_j >= energy(run, at(1.1)).it_j
 
 
+@given(draws(), st.sampled_from(STATES), st.floats(1, 1e6))
+def test_a_second_in_a_state_takes_its_watts_of_every_device(run: Draw, state: str, more: float) -> None:
+    power = {f"{name}_w": 100.0 + 10 * index for index, name in enumerate(STATES)}
+    run = replace(run, **power)
+    longer = replace(run, **{f"{state}_s": getattr(run, f"{state}_s") + more})
+    extra = run.devices * power[f"{state}_w"] * more
+    assert energy(longer, at(1.0)).accelerator_j - energy(run, at(1.0)).accelerator_j == pytest.approx(extra, rel=1e-3)
+
+
+def test_one_run_of_every_state_by_hand() -> None:
+    """Two devices; seconds 1 to 6 at 100 to 600 W are 9.1 kJ a device, and 21 s of a host at 50 W 1.05 kJ."""
+    spent = {f"{state}_s": 1.0 + index for index, state in enumerate(STATES)}
+    power = {f"{state}_w": 100.0 * (1 + index) for index, state in enumerate(STATES)}
+    found = energy(Draw(devices=2.0, wall_s=21.0, host_w=50.0, goodput=1.0, **spent, **power), at(1.5))
+    assert (found.accelerator_j, found.it_j, found.facility_j) == (18_200, 20_300, 30_450)
+
+
 def test_an_unknown_wattage_stays_unknown() -> None:
     run = filled(Draw, devices=8.0, wall_s=3600.0, compute_s=3600.0, compute_w=np.nan)
     assert np.isnan(energy(run, at(1.1)).facility_j)

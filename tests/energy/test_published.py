@@ -102,6 +102,16 @@ def test_strubells_equation_on_its_own_table() -> None:
     assert joules / KWH_J * 0.954 == pytest.approx(192, abs=0.5)  # pounds
 
 
+@pytest.mark.parametrize(
+    ("mean_w", "hours", "kwh"), [(1415.78, 12, 27), (1515.43, 84, 201), (517.66, 336, 275), (12041.51, 79, 1507)]
+)
+def test_strubells_watts_are_those_of_all_that_draws(mean_w: float, hours: float, kwh: float) -> None:
+    """arXiv 1906.02243, Table 3 (two Transformers, ELMo, BERT base), which print the sum of all parts."""
+    cpu_w, dram_w, gpus = 0.2 * mean_w, 0.05 * mean_w, 8.0
+    joules = strubell_j(cpu_w, dram_w, gpus, (mean_w - cpu_w - dram_w) / gpus, hours * HOUR_S, 1.58)
+    assert joules / KWH_J == pytest.approx(kwh, rel=0.005, abs=0.5)  # printed rounding
+
+
 def test_the_inference_line_joins_at_the_same_boundary() -> None:
     assert inference_j(queries=0.0, query_j=3600.0) == 0
     assert inference_j(queries=2e6, query_j=3600.0) == 2 * inference_j(queries=1e6, query_j=3600.0)

@@ -39,6 +39,15 @@ def test_it_beats_a_v100_at_306_from_29_percent_use() -> None:
     assert round(float(break_even_share(hour, 3.06 / HOUR_S, 0.0)), 2) == 0.29
 
 
+def test_what_is_left_at_the_end_comes_off_and_idle_years_are_paid_all_the_same() -> None:
+    """A Hyperplane-16 (299,504 upfront, 26,146 a year) sold for a third after three years; used half of the time."""
+    left = 299_504 / 3
+    cost = owned_usd(299_504, left, 26_146 / YEAR_S, 3 * YEAR_S)
+    assert cost == pytest.approx(377_942 - left)
+    full, half = (owned_usd_per_device_s(cost, 16.0, 3 * YEAR_S, share) for share in (1.0, 0.5))
+    assert half == pytest.approx(2 * full)
+
+
 @given(st.floats(1e-6, 1e-2), st.floats(1e-6, 1e-2), st.floats(0, 1e-3))
 def test_at_the_break_even_both_cost_the_same(full: float, rent: float, power: float) -> None:
     share = float(break_even_share(full, rent, power))

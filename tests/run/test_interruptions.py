@@ -8,14 +8,17 @@ from hypothesis import strategies as st
 from steelyard.catalog.policy import policy, policy_rows
 from steelyard.run import (
     availability,
+    availability_at,
     availability_interval_s,
     checkpoint_bytes,
+    failed_attempts,
     interruptions_per_s,
     mean_time_to_failure_s,
     reclaims_per_s,
     rework_share,
     save_s,
     save_share,
+    unsaved_s,
     young_interval_s,
 )
 from steelyard.units import DAY_S, HOUR_S
@@ -55,6 +58,34 @@ def test_the_first_order_is_close_to_the_exact_exponential(mtbf: float, restart:
     exact = mtbf * np.exp(restart / mtbf) * np.expm1(interval / mtbf) / (interval - save)
     ours = 1 / float(availability(1 / mtbf, restart, save, save))
     assert ours == pytest.approx(exact, rel=0.015)
+
+
+@given(hours, minutes, minutes)
+def test_the_best_interval_is_as_available_as_any_interval_can_be(mtbf: float, restart: float, save: float) -> None:
+    best = float(availability_interval_s(mtbf, restart, save))
+    assert availability_at(1 / mtbf, restart, save, best) == pytest.approx(
+        float(availability(1 / mtbf, restart, save, save))
+    )
+
+
+def test_a_save_of_a_tenth_of_the_interval_costs_a_tenth() -> None:
+    assert availability_at(0.0, 600.0, blocking_s=10.0, interval_s=100.0) == pytest.approx(0.9)
+
+
+@pytest.mark.parametrize("expected", [0.5, 1.0, 3.0])
+def test_a_run_that_saves_nothing_pays_for_its_failed_attempts(expected: float) -> None:
+    """Daly 2006, one segment, no save: (e^(W/M) - 1) M at work; each attempt succeeds with chance e^(-W/M)."""
+    mtbf = 7200.0
+    assert float(unsaved_s(expected * mtbf, 1 / mtbf)) == pytest.approx(mtbf * np.expm1(expected))
+    success = np.exp(-expected)
+    assert float(failed_attempts(expected * mtbf, 1 / mtbf)) == pytest.approx((1 - success) / success)
+
+
+def test_a_run_that_never_ends_is_a_number() -> None:
+    """Beyond 50 interruptions an attempt e^50 attempts stand for all of time; without any the run takes its work."""
+    assert float(failed_attempts(100.0, 1.0)) == pytest.approx(np.expm1(50.0))
+    assert float(unsaved_s(100.0, 1.0)) == pytest.approx(2 * np.expm1(50.0))
+    assert float(unsaved_s(7.0, 0.0)) == 7
 
 
 def test_no_interruptions_cost_nothing() -> None:

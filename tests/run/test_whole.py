@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from tests.run.jobs import JOB, KERNELS, LAYOUT, MACHINE, POLICY, STEP, run
 from tests.shapes import filled
 
-from steelyard.run import draw
+from steelyard.run import availability, draw
+from steelyard.run.whole import saving_s
 from steelyard.tables import Draw, Policy, StepMemory, StepTime
 
 WORKING = ("compute", "memory", "communication", "waiting")
@@ -88,6 +89,43 @@ WORSE = {
 def test_worse_operation_is_never_faster(field: str, policy: Policy) -> None:
     worse = replace(policy, **{field: getattr(policy, field) * WORSE[field]})
     assert run(worse).wall_s >= run(policy).wall_s * (1 - 1e-12)
+
+
+TRAINING_S = 300e9 / (1536 * 2048) * 10.0
+
+
+def test_a_run_takes_its_work_over_its_availability_and_its_start() -> None:
+    """1,024 devices, one failure of each in 1.5e8 s; 174.6e9 parameters of 14 bytes at 1e8 byte/s a device: 23.9 s."""
+    policy = replace(POLICY, checkpoint_blocking=0.5, evaluation_share=0.05)
+    rate, written = 1024 * 6.5e-9, JOB.architecture.total_params * 14 / (1024 * 1e8)
+    found = run(policy)
+    available = float(availability(rate, 660.0, 0.5 * written, written))
+    assert found.wall_s == pytest.approx(300 + 1.05 * TRAINING_S / available, rel=1e-9)
+    assert found.goodput == pytest.approx(TRAINING_S / found.wall_s)
+    assert found.idle_s == pytest.approx(300 + (1.05 * TRAINING_S + found.checkpoint_s) * rate * 660)
+
+
+def test_a_run_that_saves_nothing_starts_over() -> None:
+    """One interruption in the time of the work: e - 1 attempts are lost (Daly 2006), each with a restart of 660 s."""
+    policy = replace(POLICY, unsaved=1.0, evaluation_share=0.0, failures_per_device_s=1 / (1024 * TRAINING_S))
+    found = run(policy)
+    assert found.checkpoint_s == 0
+    assert found.wall_s - found.idle_s == pytest.approx(TRAINING_S * (np.e - 1))
+    assert found.idle_s == pytest.approx(300 + 660 * (np.e - 1))
+
+
+def test_evaluation_comes_on_top_of_training() -> None:
+    calm = replace(POLICY, failures_per_device_s=0.0, evaluation_share=0.02, warmup_s=40.0)
+    assert run(calm).wall_s == pytest.approx(1.02 * TRAINING_S + 40)
+
+
+def test_llama_3_405b_writes_a_checkpoint_in_3_seconds() -> None:
+    """arXiv 2407.21783, section 3.3.1: 16,384 devices into 2 TB/s; bf16 weights with fp32 Adam: 405.85e9 x 14 bytes."""
+    job = replace(JOB, architecture=replace(JOB.architecture, total_params=405.85e9))
+    policy = replace(POLICY, checkpoint_bytes_per_s=2e12 / 16384)
+    assert saving_s(job, replace(LAYOUT, devices=16384.0), policy) == pytest.approx(2.84, abs=0.005)
+    half = replace(job, trainable_share=0.5)
+    assert saving_s(half, replace(LAYOUT, devices=16384.0), policy) == pytest.approx(1.42, abs=0.005)
 
 
 def test_without_interruptions_nothing_is_saved_or_lost() -> None:
