@@ -4,9 +4,9 @@ from collections.abc import Iterator
 
 from tests.claims.right import wrong
 
-from steelyard.claims import Audit, audited, casebook
+from steelyard.claims import Audit, audit_claim, casebook
 from steelyard.claims.casebook import Case
-from steelyard.claims.findings import Factor
+from steelyard.claims.findings import AuditFactor
 
 HEAD = """# The case book
 
@@ -20,8 +20,8 @@ settle it.
 
 def page() -> str:
     """Return the page."""
-    cases = [casebook.case(name) for name in casebook.names()]
-    found = {case.name: audited(case.claim, case.against) for case in cases}
+    cases = [casebook.case_named(name) for name in casebook.case_names()]
+    found = {case.name: audit_claim(case.claim, case.against) for case in cases}
     doubted, honest = [one for one in cases if not one.honest], [one for one in cases if one.honest]
     right = sum(not wrong(case, found[case.name]) for case in cases)
     alarms = sum(bool(found[case.name].fired) for case in honest)
@@ -54,7 +54,7 @@ def _named(found: Audit) -> str:
     return ", ".join(dict.fromkeys(check.name for check in found.fired))
 
 
-def _factor(factor: Factor) -> str:
+def _factor(factor: AuditFactor) -> str:
     return f"{factor.name} x{factor.value:.4g}"
 
 

@@ -28,7 +28,7 @@ def digits(value: float, significant: int) -> str:
 class Run:
     """One run as it was, before anybody writes it down."""
 
-    chip: str
+    accelerator: str
     count: int
     hours: float
     power_w: float
@@ -53,23 +53,23 @@ class Run:
 
     @property
     def tokens(self) -> float:
-        flop = self.mfu * load().accelerators[self.chip].peak("bf16") * self.device_hours * 3600
+        flop = self.mfu * load().accelerators[self.accelerator].peak("bf16") * self.device_hours * 3600
         return flop / (6 * self.active)
 
     @property
     def active(self) -> float:
-        return float(architecture(find(MODELS[self.chip])).active_params)
+        return float(architecture(find(MODELS[self.accelerator])).active_params)
 
 
 def run(pick: random.Random) -> Run:
     """One run that could have been."""
-    chip = pick.choice(CHIPS)
-    tdp = load().accelerators[chip].tdp_w
+    accelerator = pick.choice(CHIPS)
+    tdp = load().accelerators[accelerator].tdp_w
     power = float(digits(tdp * pick.uniform(0.5, 1.25), 3).replace(",", ""))
     if abs(power / tdp - 1) < 0.01:
         power = round(0.9 * tdp)
     return Run(
-        chip=chip,
+        accelerator=accelerator,
         count=2 ** pick.randint(3, 11),
         hours=float(digits(10 ** pick.uniform(0.5, 3.3), 4).replace(",", "")),
         power_w=power,
@@ -90,7 +90,7 @@ def written(one: Run, pick: random.Random, kwh: float | None = None, kg: float |
     claim: dict[str, Any] = {
         "title": "a run",
         "scope": "training",
-        "hardware": f"{one.count}x {one.chip}",
+        "hardware": f"{one.count}x {one.accelerator}",
         "hours": f"{one.hours:g} h",
         "power": f"{one.power_w:g} W",
         "power_kind": "measured",
@@ -103,8 +103,8 @@ def written(one: Run, pick: random.Random, kwh: float | None = None, kg: float |
     }
     if pick.random() < 0.5:
         claim["device_hours"] = digits(one.device_hours, 6)
-    if one.chip in MODELS and pick.random() < 0.7:
-        claim |= {"model": MODELS[one.chip], "tokens": digits(one.tokens, 4)}
+    if one.accelerator in MODELS and pick.random() < 0.7:
+        claim |= {"model": MODELS[one.accelerator], "tokens": digits(one.tokens, 4)}
     if pick.random() < 0.4:
         claim |= {"price": f"${one.price:.2f}/h", "money": f"${digits(one.device_hours * one.price, 4)}"}
     if pick.random() < 0.3:
@@ -160,9 +160,9 @@ def cores(pick: random.Random) -> dict[str, Any]:
     """TensorCores counted as chips: twice the energy; or the slice counted as one host's worth."""
     while True:
         one, claim = _whole(pick)
-        if one.chip in {"TPU-v3", "TPU-v4"}:
+        if one.accelerator in {"TPU-v3", "TPU-v4"}:
             break
-    name = one.chip.lower().replace("tpu-", "TPU ")
+    name = one.accelerator.lower().replace("tpu-", "TPU ")
     claim |= {"hardware": f"{name}-{2 * one.count}"}
     claim.pop("device_hours", None), claim.pop("money", None)
     ratio = pick.choice((2.0, 1 / one.count))
@@ -186,7 +186,7 @@ def net_for_gross(pick: random.Random) -> dict[str, Any]:
 def rated_for_mean(pick: random.Random) -> dict[str, Any]:
     """Energy from the rated power beside a measured one; or the rated power stated as measured."""
     one, claim = _whole(pick)
-    tdp = load().accelerators[one.chip].tdp_w
+    tdp = load().accelerators[one.accelerator].tdp_w
     ratio = tdp / one.power_w
     if abs(ratio - 1) < 0.08 or pick.random() < 0.5:
         claim |= {"power": f"{tdp:g} W"}
@@ -236,11 +236,11 @@ def copied(pick: random.Random) -> dict[str, Any]:
 def bad_mfu(pick: random.Random) -> dict[str, Any]:
     while True:
         one, claim = _whole(pick)
-        if one.chip in MODELS:
+        if one.accelerator in MODELS:
             break
     ratio = pick.choice((0.3, 0.4, 1.9))
     return claim | {
-        "model": MODELS[one.chip],
+        "model": MODELS[one.accelerator],
         "tokens": digits(one.tokens, 4),
         "precision": "bf16",
         "utilisation": f"{100 * one.mfu * ratio:.0f}%",
@@ -251,9 +251,9 @@ def impossible_hours(pick: random.Random) -> dict[str, Any]:
     """Ten times the tokens that the device-hours could have trained."""
     while True:
         one, claim = _whole(pick)
-        if one.chip in MODELS:
+        if one.accelerator in MODELS:
             break
-    return claim | {"model": MODELS[one.chip], "tokens": digits(one.tokens * pick.choice((8, 10, 30)), 4)}
+    return claim | {"model": MODELS[one.accelerator], "tokens": digits(one.tokens * pick.choice((8, 10, 30)), 4)}
 
 
 def wrong_bill(pick: random.Random) -> dict[str, Any]:
@@ -278,13 +278,13 @@ def odd_price(pick: random.Random) -> dict[str, Any]:
 
 def too_many_watts(pick: random.Random) -> dict[str, Any]:
     one = run(pick)
-    one.power_w = round(load().accelerators[one.chip].tdp_w * pick.choice((4, 6, 9)))
+    one.power_w = round(load().accelerators[one.accelerator].tdp_w * pick.choice((4, 6, 9)))
     return written(one, pick) | {"power": f"{one.power_w:g} W", "pue": f"{one.pue:.2f}"}
 
 
 def too_few_watts(pick: random.Random) -> dict[str, Any]:
     one = run(pick)
-    one.power_w = max(1, round(load().accelerators[one.chip].tdp_w * 0.02))
+    one.power_w = max(1, round(load().accelerators[one.accelerator].tdp_w * 0.02))
     return written(one, pick) | {"power": f"{one.power_w:g} W", "pue": f"{one.pue:.2f}"}
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from functools import cache
 from importlib.resources import files
 
-from steelyard.claims import Claim, read
+from steelyard.claims import Claim, read_claim
 
 KNOWN_WRONG = {
     "llama3.3-70b-SUSPECT": "12.9 t for 7.0M hours: a case of the book",
@@ -30,7 +30,7 @@ def claims() -> tuple[tuple[str, Claim], ...]:
     """Return every published footprint as a claim, by its id, but for those that are known to be wrong."""
     text = (files("steelyard.validation") / "energy_published.csv").read_text("utf-8")
     rows = [row for row in csv.DictReader(text.splitlines()) if row["id"] not in KNOWN_WRONG]
-    return tuple((row["id"], read(dict(_fields(row)))) for row in rows)
+    return tuple((row["id"], read_claim(dict(_fields(row)))) for row in rows)
 
 
 def _fields(row: dict[str, str]) -> Iterator[tuple[str, str]]:

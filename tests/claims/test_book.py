@@ -2,15 +2,15 @@
 
 import pytest
 
-from steelyard.claims import audited, casebook
+from steelyard.claims import audit_claim, casebook
 
 
-@pytest.mark.parametrize("name", casebook.names())
+@pytest.mark.parametrize("name", casebook.case_names())
 def test_case(name: str) -> None:
-    case = casebook.case(name)
+    case = casebook.case_named(name)
     assert case.sources
     assert case.story
-    found, expect = audited(case.claim, case.against), case.expect
+    found, expect = audit_claim(case.claim, case.against), case.expect
     assert found.verdict == expect["verdict"]
     if "ratio" in expect:
         assert found.ratio == pytest.approx(float(expect["ratio"]), rel=0.01)

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.claims.claims import SEEDS, honest
 
-from steelyard.claims import Audit, audited, read
+from steelyard.claims import Audit, audit_claim, read_claim
 
 DRAWS = 40
 NAMED = 0.9
@@ -17,7 +17,7 @@ NAMED = 0.9
 @given(st.integers(0, 10**9))
 def test_an_honest_claim_raises_nothing(seed: int) -> None:
     claim = honest(random.Random(seed))
-    found = audited(read(claim))
+    found = audit_claim(read_claim(claim))
     assert [(check.name, check.arithmetic) for check in found.fired] == []
     assert found.verdict == "consistent"
     assert (found.ratio, found.factors) == (1.0, ())
@@ -25,7 +25,7 @@ def test_an_honest_claim_raises_nothing(seed: int) -> None:
 
 def seeded(error: str) -> list[Audit]:
     make, _, _ = SEEDS[error]
-    return [audited(read(make(random.Random(seed)))) for seed in range(DRAWS)]
+    return [audit_claim(read_claim(make(random.Random(seed)))) for seed in range(DRAWS)]
 
 
 @pytest.mark.parametrize("error", SEEDS)
@@ -64,12 +64,12 @@ def test_every_check_shows_its_arithmetic() -> None:
     ],
 )
 def test_verdicts(claim: dict[str, str], verdict: str) -> None:
-    assert audited(read(claim)).verdict == verdict
+    assert audit_claim(read_claim(claim)).verdict == verdict
 
 
 def test_reasons_come_in_order_of_weight() -> None:
-    found = audited(
-        read({"hardware": "8xH100 for 10 h", "power": "700 W", "energy": "520 kWh", "power_kind": "measured"})
+    found = audit_claim(
+        read_claim({"hardware": "8xH100 for 10 h", "power": "700 W", "energy": "520 kWh", "power_kind": "measured"})
     )
     weights = [check.weight for check in found.fired]
     assert weights == sorted(weights, reverse=True)

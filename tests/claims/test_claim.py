@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from steelyard.claims import read
-from steelyard.claims.reading.hardware import hardware
-from steelyard.claims.reading.printed import intensity, stated
+from steelyard.claims import read_claim
+from steelyard.claims.reading.hardware import parse_hardware
+from steelyard.claims.reading.printed import parse_intensity, parse_quantity
 from steelyard.errors import BadInput
 
 HOUR = 3600.0
@@ -48,7 +48,7 @@ KWH = 3.6e6
     ],
 )
 def test_units_as_people_write_them(text: str, kind: str, value: float) -> None:
-    assert stated(text, kind).value == pytest.approx(value, rel=1e-4)
+    assert parse_quantity(text, kind).value == pytest.approx(value, rel=1e-4)
 
 
 @pytest.mark.parametrize(
@@ -56,11 +56,11 @@ def test_units_as_people_write_them(text: str, kind: str, value: float) -> None:
     [("0.954 lb/kWh", 0.43273), ("429 g/kWh", 0.429), ("0.385 kg CO2eq per kWh", 0.385), ("0.4 tCO2e/MWh", 0.4)],
 )
 def test_intensities(text: str, value: float) -> None:
-    assert intensity(text).value * KWH == pytest.approx(value, rel=1e-4)
+    assert parse_intensity(text).value * KWH == pytest.approx(value, rel=1e-4)
 
 
 @pytest.mark.parametrize(
-    ("text", "chip", "devices", "hours"),
+    ("text", "accelerator", "devices", "hours"),
     [
         ("8xA100 for 16 h", "A100-80GB-SXM", 8, 16),
         ("512 TPU v3 chips", "TPU-v3", 512, None),
@@ -76,20 +76,20 @@ def test_intensities(text: str, value: float) -> None:
         ("3 x GTX 1080", "GTX 1080", 3, None),
     ],
 )
-def test_hardware(text: str, chip: str, devices: float | None, hours: float | None) -> None:
-    found = hardware(text)
-    assert (found.id, found.devices) == (chip, devices)
+def test_hardware(text: str, accelerator: str, devices: float | None, hours: float | None) -> None:
+    found = parse_hardware(text)
+    assert (found.id, found.devices) == (accelerator, devices)
     assert (found.span.value / HOUR if found.span else None) == hours
 
 
 def test_rounding_is_half_of_the_last_printed_digit() -> None:
-    assert stated("7.0M GPU hours", "device_time").rounding == pytest.approx(0.05 / 7)
-    assert stated("46.7 t", "mass").rounding == pytest.approx(0.05 / 46.7)
-    assert stated("8", "count").rounding == 0
-    assert stated("~8 days", "duration").rounding == pytest.approx(0.5 / 8)
-    assert stated("about 1,287 MWh", "energy").rounding == 0.05
-    assert stated("15–17 days", "duration").rounding == pytest.approx(1 / 16)
-    assert read({"hardware": "up to 4096 A100"}).numbers["count"].rounding == 0.3
+    assert parse_quantity("7.0M GPU hours", "device_time").rounding == pytest.approx(0.05 / 7)
+    assert parse_quantity("46.7 t", "mass").rounding == pytest.approx(0.05 / 46.7)
+    assert parse_quantity("8", "count").rounding == 0
+    assert parse_quantity("~8 days", "duration").rounding == pytest.approx(0.5 / 8)
+    assert parse_quantity("about 1,287 MWh", "energy").rounding == 0.05
+    assert parse_quantity("15–17 days", "duration").rounding == pytest.approx(1 / 16)
+    assert read_claim({"hardware": "up to 4096 A100"}).numbers["count"].rounding == 0.3
 
 
 @pytest.mark.parametrize(
@@ -113,7 +113,7 @@ def test_rounding_is_half_of_the_last_printed_digit() -> None:
 )
 def test_bad_fields_are_named(given: dict, parts: list[str]) -> None:
     with pytest.raises(BadInput) as error:
-        read(given)
+        read_claim(given)
     assert all(part in str(error.value) for part in parts), str(error.value)
 
 
@@ -126,7 +126,7 @@ def test_bad_fields_are_named(given: dict, parts: list[str]) -> None:
 def test_anything_else_is_one_message(given: dict) -> None:
     message = ""
     try:
-        read(given)
+        read_claim(given)
     except BadInput as error:
         message = str(error)
     assert "\n" not in message

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given, reject
 from hypothesis import strategies as st
 
-from steelyard.claims import casebook, read
-from steelyard.claims.accounts.account import account
-from steelyard.claims.accounts.waterfall import chain
-from steelyard.claims.findings import Chain
+from steelyard.claims import casebook, read_claim
+from steelyard.claims.accounts.account import complete_account
+from steelyard.claims.accounts.waterfall import factor_chain
+from steelyard.claims.findings import FactorChain
 from steelyard.errors import BadInput
 
 POSITIVE = st.floats(1e-3, 1e6)
@@ -26,9 +26,9 @@ ACCOUNTS = st.fixed_dictionaries({}, optional=FIELDS)
 
 
 def test_strubell_line_by_line() -> None:
-    case = casebook.case("strubell-nas")
+    case = casebook.case_named("strubell-nas")
     assert case.against
-    found = chain(account(case.claim), account(case.against))
+    found = factor_chain(complete_account(case.claim), complete_account(case.against))
     expected = {"proxy": 2.333, "batch": 8.0, "speed": 3.599, "power": 0.911, "pue": 1.436, "intensity": 1.004}
     assert {factor.name: pytest.approx(factor.value, rel=5e-4) for factor in found.factors} == expected
     assert found.ratio == pytest.approx(88.24, abs=0.005)
@@ -37,9 +37,9 @@ def test_strubell_line_by_line() -> None:
     assert [factor.m for factor in found.factors] == ["Model", "Model", "Machine", "Machine", "Mechanization", "Map"]
 
 
-def between(ours: dict, theirs: dict) -> Chain:
+def between(ours: dict, theirs: dict) -> FactorChain:
     try:
-        return chain(account(read(ours)), account(read(theirs)))
+        return factor_chain(complete_account(read_claim(ours)), complete_account(read_claim(theirs)))
     except BadInput:
         reject()
 
@@ -63,7 +63,7 @@ def test_backwards_is_the_reciprocal(ours: dict, theirs: dict) -> None:
 
 def test_accounts_without_a_total_in_common_are_an_error() -> None:
     with pytest.raises(BadInput, match="no total in common"):
-        chain(account(read({"co2e": "1 t"})), account(read({"energy": "1 MWh"})))
+        factor_chain(complete_account(read_claim({"co2e": "1 t"})), complete_account(read_claim({"energy": "1 MWh"})))
 
 
 def test_a_line_of_another_scope_is_a_factor() -> None:
@@ -71,6 +71,6 @@ def test_a_line_of_another_scope_is_a_factor() -> None:
         {"title": "training", "scope": "training", "co2e": "4 t"},
         {"title": "use", "scope": "inference", "co2e": "6 t"},
     ]
-    whole = read({"co2e": "10 t", "parts": parts})
-    found = chain(account(whole), account(read({"co2e": "2 t", "scope": "training"})))
+    whole = read_claim({"co2e": "10 t", "parts": parts})
+    found = factor_chain(complete_account(whole), complete_account(read_claim({"co2e": "2 t", "scope": "training"})))
     assert {factor.name: factor.value for factor in found.factors} == {"scope": 2.5, "co2e": 2.0}

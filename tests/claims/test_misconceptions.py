@@ -11,11 +11,11 @@ from click.testing import CliRunner
 from steelyard.carbon import avoided_kgco2e, carbon
 from steelyard.catalog import load
 from steelyard.catalog.policy import policy
-from steelyard.claims import audited, casebook, read
+from steelyard.claims import audit_claim, casebook, read_claim
 from steelyard.cli.app import app
-from steelyard.disclosure.figure_text import INFERENCE, ledger
-from steelyard.disclosure.ledger import amortised, returned
-from steelyard.disclosure.origins.audited_claim import of_claim
+from steelyard.disclosure.figure_text import INFERENCE, ledger_rows
+from steelyard.disclosure.ledger import cost_per_use, payback_ratio
+from steelyard.disclosure.origins.audited_claim import disclosure_of_claim
 from steelyard.job.architecture import architecture
 from steelyard.job.presets import find
 from steelyard.tables import Draw, Energy, Machine, Site
@@ -33,7 +33,7 @@ TABLE_4 = ("nas", "t5", "meena", "gshard", "switch", "gpt-3")
 
 
 def stated(name: str, quantity: str) -> float:
-    value = casebook.case(f"patterson-{name}").claim.value(quantity)
+    value = casebook.case_named(f"patterson-{name}").claim.value(quantity)
     assert value is not None
     return value
 
@@ -62,11 +62,11 @@ def test_the_commands_of_a_page_run(page: str, command: str, monkeypatch: pytest
 
 
 def test_the_cost_of_a_search_is_not_that_of_every_model() -> None:
-    case = casebook.case("strubell-nas")
+    case = casebook.case_named("strubell-nas")
     assert case.claim.scope == "search"
-    assert returned(stated("nas", "co2e"), 48.5e3) == pytest.approx(15, rel=0.02)
-    assert amortised(3.2, 1000) < 0.01
-    found = of_claim(case.claim, case.against)
+    assert payback_ratio(stated("nas", "co2e"), 48.5e3) == pytest.approx(15, rel=0.02)
+    assert cost_per_use(3.2, 1000) < 0.01
+    found = disclosure_of_claim(case.claim, case.against)
     assert not found.trains
     assert {"training", "development", "inference"} <= set(found.unstated)
 
@@ -83,8 +83,8 @@ def test_tdp_is_not_power() -> None:
     assert rated == 450
     assert all(0.5 < stated(name, "power") / rated < 0.7 for name in ("t5", "meena", "gshard", "switch"))
     assert stated("gpt-3", "power") > load().accelerator("V100").tdp_w
-    assert "tdp" in {check.name for check in audited(
-        read({"hardware": "8xH100", "power": "700 W", "power_kind": "measured"})).fired}  # fmt: skip
+    assert "tdp" in {check.name for check in audit_claim(
+        read_claim({"hardware": "8xH100", "power": "700 W", "power_kind": "measured"})).fired}  # fmt: skip
 
 
 def test_the_peak_does_not_rank_chips() -> None:
@@ -105,17 +105,17 @@ def test_the_peak_does_not_rank_chips() -> None:
     ],
 )
 def test_far_extrapolation_is_refused(claim: dict[str, str]) -> None:
-    found = audited(read(claim)).estimate
+    found = audit_claim(read_claim(claim)).estimate
     assert (found.ranges, bool(found.refused)) == ((), True)
 
 
 def test_extrapolation_widens() -> None:
     widths = [
         found.high / found.low
-        for chip in ("H100", "P100")
-        for found in audited(read({"model": "llama-3-8b", "tokens": "1T", "hardware": f"8x {chip}"})).estimate.ranges[
-            :1
-        ]
+        for accelerator in ("H100", "P100")
+        for found in audit_claim(
+            read_claim({"model": "llama-3-8b", "tokens": "1T", "hardware": f"8x {accelerator}"})
+        ).estimate.ranges[:1]
     ]
     assert widths[1] > 1.5 * widths[0]
 
@@ -125,10 +125,10 @@ def test_the_final_run_is_not_the_total() -> None:
         {"title": "training", "scope": "training", "co2e": "312 t"},
         {"title": "the rest", "scope": "development", "co2e": "159 t"},
     ]
-    found = of_claim(read({"title": "OLMo", "co2e": "471 t", "parts": parts}))
+    found = disclosure_of_claim(read_claim({"title": "OLMo", "co2e": "471 t", "parts": parts}))
     assert found.total("gross_kg").value == pytest.approx(312e3)
     assert found.lines[1].of("gross_kg").value / found.main.of("gross_kg").value == pytest.approx(0.51, abs=0.005)
-    assert "development" in of_claim(casebook.case("patterson-gpt-3").claim).unstated
+    assert "development" in disclosure_of_claim(casebook.case_named("patterson-gpt-3").claim).unstated
 
 
 def test_the_site_matters_inside_one_company() -> None:
@@ -165,6 +165,6 @@ def test_clean_regions_are_for_rent() -> None:
 
 
 def test_every_disclosure_asks_for_inference() -> None:
-    rows = {row[0]: row for row in ledger(of_claim(casebook.case("patterson-gpt-3").claim))}
+    rows = {row[0]: row for row in ledger_rows(disclosure_of_claim(casebook.case_named("patterson-gpt-3").claim))}
     assert rows["inference"][1].startswith("unknown")
     assert rows["inference"][3] == INFERENCE

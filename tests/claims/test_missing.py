@@ -6,12 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from steelyard.claims import audited, read
-from steelyard.claims.estimates import Span, joined
+from steelyard.claims import audit_claim, read_claim
+from steelyard.claims.estimates import Spread, spread_product
 
 
 def ranges(claim: dict[str, str]) -> dict[str, tuple[float, float, float]]:
-    return {one.quantity: (one.low, one.value, one.high) for one in audited(read(claim)).estimate.ranges}
+    return {one.quantity: (one.low, one.value, one.high) for one in audit_claim(read_claim(claim)).estimate.ranges}
 
 
 def test_model_tokens_and_hardware_are_enough() -> None:
@@ -40,14 +40,14 @@ def test_stated_numbers_are_not_estimated() -> None:
     ],
 )
 def test_too_far_is_refused_with_the_reason(claim: dict[str, str], part: str) -> None:
-    found = audited(read(claim)).estimate
+    found = audit_claim(read_claim(claim)).estimate
     assert found.ranges == ()
     assert part in found.refused
 
 
 def test_a_stand_in_widens() -> None:
     own = ranges({"model": "llama-2-7b", "tokens": "2T", "hardware": "A100"})["device_time"]
-    other = audited(read({"parameters": "9.5B", "tokens": "2T", "hardware": "A100"})).estimate
+    other = audit_claim(read_claim({"parameters": "9.5B", "tokens": "2T", "hardware": "A100"})).estimate
     found = next(one for one in other.ranges if one.quantity == "device_time")
     assert any("stands in" in line for line in other.rests_on)
     assert found.high / found.low > own[2] / own[0]
@@ -55,8 +55,8 @@ def test_a_stand_in_widens() -> None:
 
 @given(st.lists(st.tuples(st.floats(0.1, 1e6), st.floats(1, 3), st.floats(1, 3)), min_size=1, max_size=5))
 def test_joined_intervals_lie_between_the_widest_part_and_the_product(parts: list[tuple[float, float, float]]) -> None:
-    spans = [Span(value, value / down, value * up, "") for value, down, up in parts]
-    made = joined(*spans)
+    spans = [Spread(value, value / down, value * up, "") for value, down, up in parts]
+    made = spread_product(*spans)
     assert math.isclose(made.value, math.prod(one.value for one in spans))
     assert made.high / made.value >= max(one.high / one.value for one in spans) * (1 - 1e-9)
     assert made.high / made.value <= math.prod(one.high / one.value for one in spans) * (1 + 1e-9)

@@ -8,8 +8,8 @@ from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
-from steelyard.claims import audited, read
-from steelyard.claims.reading.files import of_text
+from steelyard.claims import audit_claim, read_claim
+from steelyard.claims.reading.files import claim_of_text
 from steelyard.cli.app import app
 from steelyard.errors import BadInput
 
@@ -83,39 +83,41 @@ MLPERF = "\n".join(
 
 
 def test_codecarbon_reads_its_last_run() -> None:
-    claim = of_text(CODECARBON, "emissions.csv")
+    claim = claim_of_text(CODECARBON, "emissions.csv")
     assert (claim.title, claim.place, claim.energy_boundary) == ("teeny", "FR", "it")
     assert claim.hardware
     assert claim.hardware.id == "A100-40GB-SXM"
     assert claim.value("energy") == pytest.approx(3.385 * KWH)
     assert claim.value("wall") == 36000
     assert "2 runs" in claim.note
-    assert audited(claim).fired == ()
+    assert audit_claim(claim).fired == ()
 
 
 def test_codecarbon_with_a_zero_gpu_is_found() -> None:
-    found = audited(of_text(CODECARBON.replace("3.385,", "0.085,").replace("0.1872", "0.0047"), "emissions.csv"))
+    found = audit_claim(
+        claim_of_text(CODECARBON.replace("3.385,", "0.085,").replace("0.1872", "0.0047"), "emissions.csv")
+    )
     assert "watts" in {check.name for check in found.fired}
 
 
 @pytest.mark.parametrize(("emitted", "fired"), [("64.8", False), ("110.0", True)])
 def test_impact_paragraph(emitted: str, fired: bool) -> None:
-    claim = of_text(IMPACT.format(emitted), "paper.tex")
+    claim = claim_of_text(IMPACT.format(emitted), "paper.tex")
     assert claim.hardware
     assert claim.hardware.id == "V100-32GB-SXM2"
     assert claim.value("device_time") == 500 * HOUR
     assert claim.value("intensity") == pytest.approx(0.432 / KWH)
-    assert bool(audited(claim).fired) == fired
+    assert bool(audit_claim(claim).fired) == fired
 
 
 def test_card_with_front_matter_and_the_usual_block() -> None:
-    claim = of_text(CARD, "README.md")
+    claim = claim_of_text(CARD, "README.md")
     assert claim.value("co2e") == pytest.approx(7.54)
     assert (claim.value("count"), claim.value("wall")) == (4, 72 * HOUR)
 
 
 def test_card_with_a_table() -> None:
-    claim = of_text(TABLE, "MODEL_CARD.md")
+    claim = claim_of_text(TABLE, "MODEL_CARD.md")
     assert claim.title == "Llama 3.1 8B"
     assert claim.value("device_time") == pytest.approx(1.46e6 * HOUR)
     assert claim.value("co2e") == 420e3
@@ -124,11 +126,11 @@ def test_card_with_a_table() -> None:
 
 
 def test_autotrain_card_states_grams() -> None:
-    assert of_text("---\nco2_eq_emissions: 0.5988\n---\n", "README.md").value("co2e") == pytest.approx(0.5988e-3)
+    assert claim_of_text("---\nco2_eq_emissions: 0.5988\n---\n", "README.md").value("co2e") == pytest.approx(0.5988e-3)
 
 
 def test_mlperf_log() -> None:
-    claim = of_text(MLPERF, "result_0.txt")
+    claim = claim_of_text(MLPERF, "result_0.txt")
     assert claim.value("wall") == pytest.approx(1687.9)
     assert claim.hardware
     assert (claim.hardware.id, claim.value("count")) == ("H100-80GB-SXM", 8)
@@ -180,7 +182,7 @@ def test_bad_calls_are_one_message(words: list[str], parts: list[str]) -> None:
 def test_any_text_is_a_claim_or_one_message(text: str, head: str) -> None:
     message = "a claim"
     try:
-        audited(of_text(head + text, "x"))
+        audit_claim(claim_of_text(head + text, "x"))
     except BadInput as error:
         message = str(error)
     assert message
@@ -208,4 +210,4 @@ def test_html_is_one_page_without_requests(tmp_path: Path) -> None:
 def test_read_takes_paths_and_mappings(tmp_path: Path) -> None:
     file = tmp_path / "claim.yaml"
     file.write_text("pue: 1.10\nenergy: 10 MWh\n")
-    assert read(file).numbers == read({"pue": "1.10", "energy": "10 MWh"}).numbers
+    assert read_claim(file).numbers == read_claim({"pue": "1.10", "energy": "10 MWh"}).numbers

@@ -8,19 +8,24 @@ from click.testing import CliRunner, Result
 from tests.disclosure.runs import estimate
 
 from steelyard.cli.app import app
-from steelyard.cli.disclose import FORMATS
-from steelyard.disclosure import FORMATS as WRITTEN
+from steelyard.disclosure.forms import every_form, form_names
 
 
 def run(*words: str) -> Result:
     return CliRunner().invoke(app, ["disclose", *words])
 
 
-def test_the_command_offers_every_format() -> None:
-    assert tuple(WRITTEN) == FORMATS
+def test_every_file_of_forms_writes_the_form_of_its_name() -> None:
+    assert tuple(every_form()) == form_names()
+    assert set(form_names()) >= {"hf", "spdx", "eu", "sci", "table", "bibtex", "html"}
 
 
-@pytest.mark.parametrize("form", FORMATS)
+def test_no_two_forms_ask_for_one_ending() -> None:
+    endings = [ending for form in every_form().values() for ending in form.endings]
+    assert sorted(set(endings)) == sorted(endings)
+
+
+@pytest.mark.parametrize("form", form_names())
 def test_a_case_in_every_format(form: str) -> None:
     result = run("patterson-t5", "--format", form)
     assert (result.exit_code, result.stderr) == (0, "")

@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 from tests.disclosure.runs import RUN, estimate
 
 from steelyard.cli.app import app
-from steelyard.disclosure import FORMATS, write
-from steelyard.disclosure.origins.metered_run import of_run
-from steelyard.disclosure.origins.planned_point import of_point
+from steelyard.disclosure import write_disclosure
+from steelyard.disclosure.forms import form_names
+from steelyard.disclosure.origins.metered_run import disclosure_of_run
+from steelyard.disclosure.origins.planned_point import disclosure_of_plan
 from steelyard.errors import SteelyardError
 
 FIELDS = [
@@ -57,28 +58,28 @@ def survives(make: Any) -> None:
     except SteelyardError as error:
         assert len(str(error)) < 1000  # noqa: PT017  # either outcome is right
         return
-    for form in FORMATS:
-        assert write(found, form, "2026-11-21")
+    for form in form_names():
+        assert write_disclosure(found, form, "2026-11-21")
 
 
 @settings(deadline=None, max_examples=80)
 @given(st.sampled_from(sorted(json.loads(estimate()))), STRANGE)
 def test_a_strange_value_in_an_estimate(name: str, value: Any) -> None:
     point = copy.copy(given_estimate()) | {name: value}
-    survives(lambda: of_point(point))
+    survives(lambda: disclosure_of_plan(point))
 
 
 @settings(deadline=None, max_examples=80)
 @given(st.sampled_from([*sorted(RUN), "pue", "intensity", "note", "date", "flop"]), STRANGE)
 def test_a_strange_value_in_a_run(name: str, value: Any) -> None:
-    survives(lambda: of_run(RUN | {name: value}, "run.yaml"))
+    survives(lambda: disclosure_of_run(RUN | {name: value}, "run.yaml"))
 
 
 @settings(deadline=None, max_examples=80)
 @given(st.sampled_from(FIELDS), STRANGE)
 def test_a_strange_value_in_a_line(name: str, value: Any) -> None:
     line = RUN["lines"][0] | {name: value}
-    survives(lambda: of_run(RUN | {"lines": [line, RUN["lines"][2]]}, "run.yaml"))
+    survives(lambda: disclosure_of_run(RUN | {"lines": [line, RUN["lines"][2]]}, "run.yaml"))
 
 
 @pytest.mark.parametrize(

@@ -10,8 +10,9 @@ import yaml
 from tests.disclosure.published import CARD, faults
 from tests.disclosure.runs import CASES, write
 
-from steelyard.disclosure import FORMATS, Disclosure, mapping, read
-from steelyard.disclosure import write as written
+from steelyard.disclosure import Disclosure, disclosure_json, read_disclosure
+from steelyard.disclosure import write_disclosure as written
+from steelyard.disclosure.forms import form_names
 
 NAMES = ("estimate.json", "run.yaml", "alone.yaml", *CASES)
 TODAY = "2026-11-21"
@@ -20,7 +21,7 @@ TODAY = "2026-11-21"
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Disclosure]:
     given = write(tmp_path_factory.mktemp("given"))
-    return {name: read(given[name]) for name in NAMES}
+    return {name: read_disclosure(given[name]) for name in NAMES}
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -94,7 +95,9 @@ def test_sci_needs_every_term(made: dict[str, Disclosure], name: str) -> None:
     text, found = written(made[name], "sci", TODAY), made[name]
     marginal = found.main.of("marginal_kg_per_j").known
     assert ("| I, marginal | unknown" in text) == (not marginal)
-    by_average = next(one for one in mapping(found)["sci"] if one["per"] == "run" and one["intensity"] != "marginal")
+    by_average = next(
+        one for one in disclosure_json(found)["sci"] if one["per"] == "run" and one["intensity"] != "marginal"
+    )
     terms = [found.total("facility_j"), found.main.of("gross_kg_per_j"), found.total("embodied_kg")]
     known = all(term.known for term in terms)
     assert (by_average["gco2e"]["how"] != "unknown") == known
@@ -165,13 +168,13 @@ def test_page_shows_the_waterfalls(made: dict[str, Disclosure]) -> None:
     assert "From the devices to the building" in written(made["run.yaml"], "html", TODAY)
 
 
-@pytest.mark.parametrize("form", FORMATS)
+@pytest.mark.parametrize("form", form_names())
 def test_what_is_unknown_says_so(made: dict[str, Disclosure], form: str) -> None:
     text = written(made["alone.yaml"], form, TODAY)
     assert form == "bibtex" or "unknown" in text
 
 
 def test_json_is_the_whole(made: dict[str, Disclosure], tmp_path: Path) -> None:
-    found = mapping(made["run.yaml"])
+    found = disclosure_json(made["run.yaml"])
     assert [line["scope"] for line in found["lines"]] == ["training", "failed", "search", "inference"]
     assert found["not_stated"] == ["idle", "development"]

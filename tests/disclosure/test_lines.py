@@ -9,17 +9,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.disclosure.runs import ALONE, RUN, estimate
 
-from steelyard.claims import audited, casebook
-from steelyard.disclosure.figure_text import search
-from steelyard.disclosure.ledger import SURE, Figure, amortised, product, returned, together
-from steelyard.disclosure.origins.audited_claim import of_claim
-from steelyard.disclosure.origins.metered_run import of_run
-from steelyard.disclosure.origins.planned_point import of_point
+from steelyard.claims import audit_claim, casebook
+from steelyard.disclosure.figure_text import search_notes
+from steelyard.disclosure.ledger import SURE, LedgerFigure, cost_per_use, figure_product, figure_sum, payback_ratio
+from steelyard.disclosure.origins.audited_claim import disclosure_of_claim
+from steelyard.disclosure.origins.metered_run import disclosure_of_run
+from steelyard.disclosure.origins.planned_point import disclosure_of_plan
 from steelyard.errors import BadInput
 from steelyard.units import KWH_J
 
 FIGURES = st.builds(
-    lambda value, spread, how: Figure(value, value / spread, value * spread, how),
+    lambda value, spread, how: LedgerFigure(value, value / spread, value * spread, how),
     st.floats(1e-3, 1e9),
     st.floats(1, 3),
     st.sampled_from(SURE),
@@ -28,7 +28,7 @@ FIGURES = st.builds(
 
 def test_an_estimate_is_split_into_lines_that_add_up_to_it() -> None:
     point: dict[str, Any] = json.loads(estimate())
-    found = of_point(point)
+    found = disclosure_of_plan(point)
     assert [line.scope for line in found.lines] == ["training", "idle"]
     for name, key, scale in (
         ("facility_j", "energy_facility_kwh", KWH_J),
@@ -51,16 +51,16 @@ def test_a_point_of_a_plan_by_its_label() -> None:
         "frontier": [point | {"label": "cheapest"}, point | {"label": "fastest", "devices": 128}],
         "job": point["job"],
     }
-    assert of_point(plan).hardware == "64 x H100-80GB-SXM"
-    assert of_point(plan, "fastest").hardware == "128 x H100-80GB-SXM"
+    assert disclosure_of_plan(plan).hardware == "64 x H100-80GB-SXM"
+    assert disclosure_of_plan(plan, "fastest").hardware == "128 x H100-80GB-SXM"
     with pytest.raises(BadInput, match="no point 'cleanest' in the plan; it has: cheapest, fastest"):
-        of_point(plan, "cleanest")
+        disclosure_of_plan(plan, "cleanest")
     with pytest.raises(BadInput, match="no point"):
-        of_point({"frontier": []})
+        disclosure_of_plan({"frontier": []})
 
 
 def test_a_metered_run() -> None:
-    found = of_run(RUN, "run.yaml")
+    found = disclosure_of_run(RUN, "run.yaml")
     training, failed, searched, use = found.lines
     assert training.of("facility_j").value == pytest.approx(500 * KWH_J * 1.15)
     assert found.total("facility_j").value == pytest.approx(560 * KWH_J * 1.15)
@@ -71,22 +71,22 @@ def test_a_metered_run() -> None:
 
 
 def test_a_search_is_paid_back() -> None:
-    assert returned(3.2, 48.5) == pytest.approx(15.16, abs=0.01)
-    assert list(search(of_run(RUN, "run.yaml"), "search")) == [
+    assert payback_ratio(3.2, 48.5) == pytest.approx(15.16, abs=0.01)
+    assert list(search_notes(disclosure_of_run(RUN, "run.yaml"), "search")) == [
         "over 16 uses: 200 kg each", "each use saves 48.5 t: 15.2 to 1 after the first", "242 to 1 after 16",
     ]  # fmt: skip
-    assert amortised(3.2, 16) * 16 == 3.2
+    assert cost_per_use(3.2, 16) * 16 == 3.2
 
 
 def test_devices_metered_alone_get_hosts_that_are_estimated() -> None:
     line = {"scope": "training", "hours": "7.8 h", "energy": {"accelerator": "318 kWh"}}
-    one = of_run({**RUN, "lines": [line]}, "run.yaml").main.of("it_j")
+    one = disclosure_of_run({**RUN, "lines": [line]}, "run.yaml").main.of("it_j")
     assert one.how == "estimated"
     assert 318 * KWH_J < one.low < one.value < one.high
 
 
 def test_nothing_known_stays_unknown() -> None:
-    found = of_run(ALONE, "run.yaml")
+    found = disclosure_of_run(ALONE, "run.yaml")
     assert not any(one.known for one in found.main.numbers.values())
     assert all(one.why for one in found.main.numbers.values())
 
@@ -109,14 +109,14 @@ def test_nothing_known_stays_unknown() -> None:
 )
 def test_bad_runs_say_what_is_wrong(change: dict[str, Any], message: str) -> None:
     with pytest.raises(BadInput) as error:
-        of_run({**RUN, **change}, "run.yaml")
+        disclosure_of_run({**RUN, **change}, "run.yaml")
     assert message in str(error.value)
 
 
-@pytest.mark.parametrize("name", casebook.names())
+@pytest.mark.parametrize("name", casebook.case_names())
 def test_every_case_can_be_disclosed(name: str) -> None:
-    case = casebook.case(name)
-    found = of_claim(case.claim, case.against, case.sources)
+    case = casebook.case_named(name)
+    found = disclosure_of_claim(case.claim, case.against, case.sources)
     assert found.audit is not None
     assert found.audit["verdict"] == case.expect["verdict"]
     for line in found.lines:
@@ -124,32 +124,32 @@ def test_every_case_can_be_disclosed(name: str) -> None:
 
 
 def test_what_the_audit_corrects_is_disclosed_right() -> None:
-    case = casebook.case("flm-101b-mkwh")
-    found = of_claim(case.claim)
+    case = casebook.case_named("flm-101b-mkwh")
+    found = disclosure_of_claim(case.claim)
     energy = found.total("accelerator_j")
     assert (energy.value / KWH_J, energy.how) == (pytest.approx(40_400, rel=0.01), "corrected")
-    again = audited(case.claim)
+    again = audit_claim(case.claim)
     assert any("corrected" in note and f"{again.ratio:.4g}" in note for note in found.notes)
 
 
 def test_a_correction_has_its_waterfall() -> None:
-    flow = (of_claim(casebook.case("dalle-mini").claim).audit or {})["waterfall"]
+    flow = (disclosure_of_claim(casebook.case_named("dalle-mini").claim).audit or {})["waterfall"]
     assert flow["claimed"] / flow["other"] == pytest.approx(0.25, rel=0.01)
     assert [step["name"] for step in flow["steps"]] == ["count"]
     assert sum(step["added"] for step in flow["steps"]) == pytest.approx(flow["claimed"] - flow["other"])
-    assert (of_claim(casebook.case("patterson-t5").claim).audit or {})["waterfall"] is None
+    assert (disclosure_of_claim(casebook.case_named("patterson-t5").claim).audit or {})["waterfall"] is None
 
 
 def test_an_honest_claim_is_disclosed_as_stated() -> None:
-    found = of_claim(casebook.case("lamda").claim)
+    found = disclosure_of_claim(casebook.case_named("lamda").claim)
     assert found.total("facility_j").value == pytest.approx(451e3 * KWH_J)
     assert found.total("net_kg").value == pytest.approx(25_200)
     assert not found.total("gross_kg").known or found.total("gross_kg").how == "estimated"
 
 
 @given(st.lists(FIGURES, min_size=1, max_size=5))
-def test_a_sum_is_as_sure_as_the_least_sure(figures: list[Figure]) -> None:
-    one = together([(f"line {index}", figure) for index, figure in enumerate(figures)])
+def test_a_sum_is_as_sure_as_the_least_sure(figures: list[LedgerFigure]) -> None:
+    one = figure_sum([(f"line {index}", figure) for index, figure in enumerate(figures)])
     assert one.value == pytest.approx(sum(figure.value for figure in figures))
     assert one.low <= one.value * (1 + 1e-12)
     assert one.value <= one.high * (1 + 1e-12)
@@ -157,8 +157,8 @@ def test_a_sum_is_as_sure_as_the_least_sure(figures: list[Figure]) -> None:
 
 
 @given(st.lists(FIGURES, min_size=1, max_size=3), st.lists(FIGURES, min_size=0, max_size=2))
-def test_a_product_lies_in_its_interval(over: list[Figure], under: list[Figure]) -> None:
-    one = product(over, under, "why")
+def test_a_product_lies_in_its_interval(over: list[LedgerFigure], under: list[LedgerFigure]) -> None:
+    one = figure_product(over, under, "why")
     assert one.low <= one.value * (1 + 1e-12)
     assert one.value <= one.high * (1 + 1e-12)
     assert SURE.index(one.how) >= SURE.index("follows")

@@ -9,7 +9,7 @@ from typing import Any
 
 from steelyard.claims.reading import fields
 from steelyard.claims.reading.claim import Claim
-from steelyard.claims.reading.documents import mapping
+from steelyard.claims.reading.documents import parse_fields
 from steelyard.errors import BadCatalog, BadInput, UnknownName
 
 _KEYS = frozenset({"claim", "against", "expect", "story", "sources", "checked"})
@@ -34,35 +34,35 @@ class Case:
 
 
 @cache
-def names() -> tuple[str, ...]:
+def case_names() -> tuple[str, ...]:
     """Return the names of all cases.
 
-    >>> "strubell-nas" in names()
+    >>> "strubell-nas" in case_names()
     True
     """
     folder = files("steelyard.claims") / "cases"
     return tuple(sorted(file.name.removesuffix(".yaml") for file in folder.iterdir() if file.name.endswith(".yaml")))
 
 
-def case(name: str) -> Case:
+def case_named(name: str) -> Case:
     """Return the case of a name, or raise `UnknownName` with the nearest.
 
-    >>> case("strubell-nas").claim.value("pue")
+    >>> case_named("strubell-nas").claim.value("pue")
     1.58
     """
-    if name not in names():
-        raise UnknownName("case", name, names())
+    if name not in case_names():
+        raise UnknownName("case", name, case_names())
     text = (files("steelyard.claims") / "cases" / f"{name}.yaml").read_text(encoding="utf-8")
-    return of_mapping(name, mapping(text, f"{name}.yaml"))
+    return case_of_fields(name, parse_fields(text, f"{name}.yaml"))
 
 
-def of_mapping(name: str, found: Mapping[str, Any]) -> Case:
+def case_of_fields(name: str, found: Mapping[str, Any]) -> Case:
     """Return a case from what its file holds; one without a source is an error."""
     unknown = set(found) - _KEYS
     if unknown or "claim" not in found:
         raise BadInput(f"{name}: a case has {', '.join(sorted(_KEYS))}; {sorted(unknown) or 'claim is missing'}")
-    claimed = fields.claim(found["claim"], f"{name}: claim")
-    against = fields.claim(found["against"], f"{name}: against") if found.get("against") else None
+    claimed = fields.claim_of_fields(found["claim"], f"{name}: claim")
+    against = fields.claim_of_fields(found["against"], f"{name}: against") if found.get("against") else None
     sources = tuple(str(one) for one in found.get("sources") or ())
     if not sources:
         raise BadCatalog(f"{name}: the case has no sources; add them")

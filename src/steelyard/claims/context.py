@@ -6,9 +6,9 @@ from functools import cached_property
 from types import MappingProxyType
 
 from steelyard.catalog import Accelerator, Catalog, Site, load
-from steelyard.claims.prediction import Expected, Refused, expected, named_model, precision_of
+from steelyard.claims.prediction import ClaimPrediction, NoPrediction, catalog_model, precision_of, predict_claim
 from steelyard.claims.reading.claim import Claim, Numbers
-from steelyard.claims.reading.printed import Stated
+from steelyard.claims.reading.printed import PrintedNumber
 from steelyard.errors import UnknownName
 from steelyard.job.architecture import architecture
 from steelyard.units import HOUR_S
@@ -19,7 +19,7 @@ MODEL_ROUNDING = 0.02
 _PEAKS = ("fp4", "fp8", "bf16", "fp16", "tf32", "fp32")
 
 
-class Facts:
+class ClaimContext:
     """Everything that the checks of one claim look at."""
 
     def __init__(self, claim: Claim, catalog: Catalog | None = None) -> None:
@@ -27,61 +27,64 @@ class Facts:
         self.catalog = catalog or load()
 
     @cached_property
-    def chip(self) -> Accelerator | None:
+    def accelerator(self) -> Accelerator | None:
         """The device's row of the catalog."""
-        return self.claim.hardware.chip if self.claim.hardware else None
+        return self.claim.hardware.accelerator if self.claim.hardware else None
 
     @cached_property
     def numbers(self) -> Numbers:
         """The claim's numbers, and the parameters that the catalog knows of its model."""
         found = dict(self.claim.numbers)
         if "active_parameters" not in found:
-            model = named_model(self.claim)
+            model = catalog_model(self.claim)
             if model is not None:
                 active = float(architecture(model).active_params)
-                found["active_parameters"] = Stated(active, MODEL_ROUNDING, f"{model.name}, catalog")
+                found["active_parameters"] = PrintedNumber(active, MODEL_ROUNDING, f"{model.name}, catalog")
             elif "parameters" in found:
                 found["active_parameters"] = found["parameters"]
         return MappingProxyType(found)
 
     @cached_property
-    def expected(self) -> Expected | Refused:
+    def prediction(self) -> ClaimPrediction | NoPrediction:
         """What the predictor expects; asked only where the claim says something of its work."""
         if not {"tokens", "throughput_per_device", "throughput", "utilisation"} & set(self.claim.numbers):
-            return Refused("no tokens are stated")
-        return expected(self.claim)
+            return NoPrediction("no tokens are stated")
+        return predict_claim(self.claim)
 
     @cached_property
     def node_ratings(self) -> tuple[float, ...]:
         """Rated watts of one device with its share of the node, by the catalog's systems."""
-        rows = (row for row in self.catalog.systems.values() if self.chip and row.accelerator == self.chip.id)
+        rows = (
+            row for row in self.catalog.systems.values() if self.accelerator and row.accelerator == self.accelerator.id
+        )
         return tuple(row.max_power_w / row.devices for row in rows if not math.isnan(row.max_power_w))
 
     @cached_property
     def peak(self) -> float | None:
         """Dense peak at the stated precision, else at 16 bits."""
-        precision = precision_of(self.claim, self.chip) if self.chip else ""
-        return self.chip.peak(precision) if self.chip and precision else None
+        precision = precision_of(self.claim, self.accelerator) if self.accelerator else ""
+        return self.accelerator.peak(precision) if self.accelerator and precision else None
 
     @cached_property
-    def peak_words(self) -> str:
+    def peak_text(self) -> str:
         """The peak in words."""
-        if self.chip is None or self.peak is None:
+        if self.accelerator is None or self.peak is None:
             return "an unknown peak"
-        return f"{self.peak / 1e12:.4g} TFLOP/s ({self.chip.id}, dense {precision_of(self.claim, self.chip)})"
+        precision = precision_of(self.claim, self.accelerator)
+        return f"{self.peak / 1e12:.4g} TFLOP/s ({self.accelerator.id}, dense {precision})"
 
     @cached_property
     def top(self) -> float:
         """The largest utilisation that can be: the fastest peak that the precision leaves open, over its own."""
-        if self.chip is None or self.peak is None or self.claim.precision:
+        if self.accelerator is None or self.peak is None or self.claim.precision:
             return 1.0
-        fastest = max(peak for name in _PEAKS if not math.isnan(peak := self.chip.peak(name)) and name != "fp4")
+        fastest = max(peak for name in _PEAKS if not math.isnan(peak := self.accelerator.peak(name)) and name != "fp4")
         return fastest / self.peak
 
     @cached_property
     def attention_share(self) -> float | None:
         """FLOPs of a token, attention in full and look-ups not counted, over 6 a parameter; None: an unknown model."""
-        model = named_model(self.claim)
+        model = catalog_model(self.claim)
         if model is None:
             return None
         shape = architecture(model)
@@ -129,9 +132,9 @@ class Facts:
     @cached_property
     def prices(self) -> tuple[float, float, int, Sequence[str]] | None:
         """Cheapest and dearest price of a device-second, of how many providers, and of which years."""
-        if self.chip is None or not {"money", "price"} & set(self.claim.numbers):
+        if self.accelerator is None or not {"money", "price"} & set(self.claim.numbers):
             return None
-        offers = [row for row in self.catalog.offers if row.accelerator == self.chip.id]
+        offers = [row for row in self.catalog.offers if row.accelerator == self.accelerator.id]
         found = [
             (price.usd_per_hour / row.devices / HOUR_S, price.date[:4])
             for row in offers

@@ -10,7 +10,7 @@ SILENT, NOTE, DOUBT, CONTRADICTION = 0, 1, 2, 3
 
 
 @dataclass(frozen=True, slots=True)
-class Factor:
+class AuditFactor:
     """One factor between two accounts: how many times as large the claim has it, or makes of it."""
 
     name: str
@@ -22,23 +22,23 @@ class Factor:
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class WaterfallStep:
     """One bar of the waterfall: what a factor adds to the total, and the total after it."""
 
-    factor: Factor
+    factor: AuditFactor
     added: float  # by the logarithmic mean: independent of the order
     left: float  # of the claim, this and all factors before it taken out
 
 
 @dataclass(frozen=True, slots=True)
-class Chain:
+class FactorChain:
     """The claim's total over the other account's as an exact product."""
 
     quantity: str  # co2e, energy, device_time ...
     claimed: float
     other: float
-    factors: tuple[Factor, ...]
-    steps: tuple[Step, ...]
+    factors: tuple[AuditFactor, ...]
+    steps: tuple[WaterfallStep, ...]
 
     @property
     def ratio(self) -> float:
@@ -55,13 +55,13 @@ class Check:
     arithmetic: str
     weight: int = SILENT
     finding: str = ""  # what it says, in a sentence
-    factor: Factor | None = None  # what the claim would have to be divided by
+    factor: AuditFactor | None = None  # what the claim would have to be divided by
     settle: str = ""  # the one number from the authors that would settle it
     exact: bool = False  # a total beside what follows from other numbers, rather than a bound
 
 
 @dataclass(frozen=True, slots=True)
-class Range:
+class EstimatedRange:
     """A figure that was estimated, with the ends of its interval, in SI."""
 
     quantity: str
@@ -72,10 +72,10 @@ class Range:
 
 
 @dataclass(frozen=True, slots=True)
-class Estimate:
+class ClaimEstimate:
     """What the predictor supplies for what was not stated."""
 
-    ranges: tuple[Range, ...] = ()
+    ranges: tuple[EstimatedRange, ...] = ()
     rests_on: tuple[str, ...] = ()
     refused: str = ""  # why there is none
 
@@ -90,10 +90,10 @@ class Audit:
     reasons: tuple[str, ...]  # in order of weight
     settle: str
     ratio: float
-    factors: tuple[Factor, ...]
+    factors: tuple[AuditFactor, ...]
     checks: tuple[Check, ...]
-    chain: Chain | None = None  # against another account
-    estimate: Estimate = Estimate()
+    chain: FactorChain | None = None  # against another account
+    estimate: ClaimEstimate = ClaimEstimate()
     notes: tuple[str, ...] = ()
     stated: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
 
@@ -103,7 +103,7 @@ class Audit:
         return tuple(sorted((check for check in self.checks if check.fired), key=lambda check: -check.weight))
 
 
-def mapping(found: Audit) -> dict[str, Any]:
+def audit_json(found: Audit) -> dict[str, Any]:
     """Return an audit as the object that `--json` prints."""
     return {
         "title": found.title,
@@ -125,12 +125,12 @@ def mapping(found: Audit) -> dict[str, Any]:
     }
 
 
-def _factor(one: Factor) -> dict[str, Any]:
+def _factor(one: AuditFactor) -> dict[str, Any]:
     found = asdict(one)
     return {"name": found.pop("name"), "M": found.pop("m"), **found}
 
 
-def _waterfall(chain: Chain) -> dict[str, Any]:
+def _waterfall(chain: FactorChain) -> dict[str, Any]:
     steps = [
         {"name": step.factor.name, "M": step.factor.m, "added": step.added, "left": step.left} for step in chain.steps
     ]

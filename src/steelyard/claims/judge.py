@@ -5,54 +5,54 @@ from collections.abc import Iterator
 from dataclasses import replace
 from types import MappingProxyType
 
-from steelyard.claims.accounts.account import SLACK, account
-from steelyard.claims.accounts.waterfall import chain
-from steelyard.claims.checks.claim_checks import checks
-from steelyard.claims.checks.repeats import between
-from steelyard.claims.checks.slips import UNITS, units
-from steelyard.claims.context import Facts
-from steelyard.claims.estimates import estimate
-from steelyard.claims.findings import CONTRADICTION, DOUBT, NOTE, Audit, Chain, Check
+from steelyard.claims.accounts.account import SLACK, complete_account
+from steelyard.claims.accounts.waterfall import factor_chain
+from steelyard.claims.checks.claim_checks import claim_checks
+from steelyard.claims.checks.repeats import cross_checks
+from steelyard.claims.checks.slips import UNITS, unit_slips
+from steelyard.claims.context import ClaimContext
+from steelyard.claims.estimates import estimate_unstated
+from steelyard.claims.findings import CONTRADICTION, DOUBT, NOTE, Audit, Check, FactorChain
 from steelyard.claims.reading.claim import Claim
 
 AGREE = 1.1
 """Two accounts of one run within it are the same for this purpose."""
 
 
-def audited(claim: Claim, against: Claim | None = None) -> Audit:
+def audit_claim(claim: Claim, against: Claim | None = None) -> Audit:
     """Return what an audit of a claim finds, alone or against another account of the same run.
 
-    >>> from steelyard.claims.casebook import case
-    >>> found = audited(case("strubell-nas").claim, case("strubell-nas").against)
+    >>> from steelyard.claims.casebook import case_named
+    >>> found = audit_claim(case_named("strubell-nas").claim, case_named("strubell-nas").against)
     >>> found.verdict, round(found.ratio, 2)
     ('doubtful', 88.24)
     """
-    facts = Facts(claim)
-    found = list(checks(facts))
+    context = ClaimContext(claim)
+    found = list(claim_checks(context))
     flow = None
     if against is not None:
-        flow = chain(account(claim), account(against))
-        found += [*_against(flow, against), *between(claim, against), *_told(against)]
+        flow = factor_chain(complete_account(claim), complete_account(against))
+        found += [*_against(flow, against), *cross_checks(claim, against), *_other_account_checks(against)]
     factors = flow.factors if flow else tuple(check.factor for check in found if check.fired and check.factor)
     ratio = flow.ratio if flow else math.prod(factor.value for factor in factors)
     heavy = sorted((one for one in found if one.fired), key=_weight)
     return Audit(
         title=claim.name,
         source=claim.source,
-        verdict=verdict(found),
+        verdict=overall_verdict(found),
         reasons=tuple(dict.fromkeys(one.finding for one in heavy if one.finding)),
         settle=next((one.settle for one in heavy if one.settle and one.weight > NOTE), ""),
         ratio=ratio,
         factors=factors,
         checks=tuple(found),
         chain=flow,
-        estimate=estimate(facts),
+        estimate=estimate_unstated(context),
         notes=claim.notes,
         stated=MappingProxyType({name: one.text for name, one in claim.numbers.items()}),
     )
 
 
-def verdict(found: list[Check]) -> str:
+def overall_verdict(found: list[Check]) -> str:
     """Return what the checks say together.
 
     What cannot be is impossible; what is hard to believe is doubtful; where nothing fired, totals that follow from
@@ -70,24 +70,32 @@ def verdict(found: list[Check]) -> str:
     return "plausible" if found else "not enough stated"
 
 
-def _against(flow: Chain, against: Claim) -> Iterator[Check]:
+def _against(flow: FactorChain, against: Claim) -> Iterator[Check]:
     """Yield the ratio of the two totals, and the slip that a whole ratio is as large as."""
     ratio = flow.ratio
     apart = not 1 / AGREE <= ratio <= AGREE
     largest = max(flow.factors, key=lambda factor: abs(math.log(factor.value)))
     product = " x ".join(f"{factor.value:.4g}" for factor in flow.factors)
     text = f"{flow.quantity}: {product} = {ratio:.4g}"
-    said = f"{ratio:.4g} times what {against.name} states; the largest factor is {largest.name}, x{largest.value:.4g}"
+    text_of_ratio = (
+        f"{ratio:.4g} times what {against.name} states; the largest factor is {largest.name}, x{largest.value:.4g}"
+    )
     settle = "the metered energy of the run and the device-hours it took"
-    yield Check("against", apart, text, DOUBT, said if apart else "", settle=settle if apart else "", exact=True)
-    slip = next((one for one in units(flow.quantity) if abs(ratio / one.ratio - 1) < SLACK), None)
+    yield Check(
+        "against", apart, text, DOUBT, text_of_ratio if apart else "", settle=settle if apart else "", exact=True
+    )
+    slip = next((one for one in unit_slips(flow.quantity) if abs(ratio / one.ratio - 1) < SLACK), None)
     if apart and slip is not None:
-        yield Check(UNITS, True, text, DOUBT, f"{ratio:.4g} is as if {slip.words}")
+        yield Check(UNITS, True, text, DOUBT, f"{ratio:.4g} is as if {slip.text}")
 
 
-def _told(against: Claim) -> list[Check]:
+def _other_account_checks(against: Claim) -> list[Check]:
     """Return what the other account's own numbers say, as notes: it is not the one that is audited."""
-    found = [replace(one, weight=min(one.weight, NOTE), factor=None) for one in checks(Facts(against)) if one.fired]
+    found = [
+        replace(one, weight=min(one.weight, NOTE), factor=None)
+        for one in claim_checks(ClaimContext(against))
+        if one.fired
+    ]
     named = against.name
     return [replace(one, arithmetic=f"[{named}] {one.arithmetic}",
                     finding=f"[{named}] {one.finding}" if one.finding else "") for one in found]  # fmt: skip

@@ -45,7 +45,7 @@ COUNTS = (8, 16, 32, 64, 128, 256, 512, 1024, 2048)
 
 
 @dataclass(frozen=True, slots=True)
-class Expected:
+class ClaimPrediction:
     """A prediction of the claim's run: device-seconds for each token, watts, and how sure it is."""
 
     device_s_per_token: tuple[float, float, float]  # likely, low, high
@@ -69,69 +69,71 @@ class Expected:
 
 
 @dataclass(frozen=True, slots=True)
-class Refused:
+class NoPrediction:
     """Why nothing is expected."""
 
     reason: str
 
 
-def expected(claim: Claim) -> Expected | Refused:
+def predict_claim(claim: Claim) -> ClaimPrediction | NoPrediction:
     """Return what the predictor expects, or why it expects nothing.
 
-    >>> from steelyard.claims.reading.files import read
-    >>> found = expected(read({"model": "llama-2-7b", "hardware": "128x A100", "tokens": "2T"}))
+    >>> from steelyard.claims.reading.files import read_claim
+    >>> found = predict_claim(read_claim({"model": "llama-2-7b", "hardware": "128x A100", "tokens": "2T"}))
     >>> 0.4 < found.mfu[0] < 0.7, found.precision
     (True, 'bf16')
     """
     gear = claim.hardware
-    if gear is None or gear.chip is None:
-        return Refused(gear.note if gear else "no hardware is stated")
+    if gear is None or gear.accelerator is None:
+        return NoPrediction(gear.note if gear else "no hardware is stated")
     model, scale, why = _model(claim)
     if model is None:
-        return Refused(why)
-    precision = precision_of(claim, gear.chip)
-    size, crowd = reach(gear.chip.id).stretch(_size(model) * scale, claim.value("count"))
+        return NoPrediction(why)
+    precision = precision_of(claim, gear.accelerator)
+    size, crowd = scored_range(gear.accelerator.id).stretch(_size(model) * scale, claim.value("count"))
     if size > FAR:
-        return Refused(_outside(_size(model) * scale, size, gear.chip.id))
+        return NoPrediction(_outside(_size(model) * scale, size, gear.accelerator.id))
     try:
-        point = _point(claim, model, gear.chip, precision)
+        point = _point(claim, model, gear.accelerator, precision)
     except SteelyardError as error:
-        return Refused(f"the predictor has no answer: {error}")
+        return NoPrediction(f"the predictor has no answer: {error}")
     if not math.isfinite(point.time_s.value * point.time_s.low * point.time_s.high):
-        return Refused(f"the catalog lacks what the time on {gear.chip.id} would need")
-    return _of(point, model, scale, gear.chip, precision, size * crowd, why)
+        return NoPrediction(f"the catalog lacks what the time on {gear.accelerator.id} would need")
+    return _of(point, model, scale, gear.accelerator, precision, size * crowd, why)
 
 
-def _outside(parameters: float, times: float, chip: str) -> str:
-    low, high = (f"{end / 1e9:.3g}B" for end in reach(chip).parameters)
+def _outside(parameters: float, times: float, accelerator: str) -> str:
+    low, high = (f"{end / 1e9:.3g}B" for end in scored_range(accelerator).parameters)
     return (
-        f"{parameters / 1e9:.3g}B parameters are {times:.0f} times outside the {low} to {high} of the runs on {chip} "
-        "that the predictor was scored on"
+        f"{parameters / 1e9:.3g}B parameters are {times:.0f} times outside the {low} to {high} of the runs on "
+        f"{accelerator} that the predictor was scored on"
     )
 
 
 def _of(
-    point: Point, model: ModelSpec, scale: float, chip: Accelerator, precision: str, far: float, why: str
-) -> Expected:
+    point: Point, model: ModelSpec, scale: float, accelerator: Accelerator, precision: str, far: float, why: str
+) -> ClaimPrediction:
     """Return a point of the predictor for each token, widened by what is unlike."""
-    wide = far**STRETCH * (1.0 if reach(chip.id).runs else WIDEN) * max(scale, 1 / scale) ** 0.5
+    wide = far**STRETCH * (1.0 if scored_range(accelerator.id).runs else WIDEN) * max(scale, 1 / scale) ** 0.5
     draw, tokens = point.prediction.draw, _TOKENS
     it_w = float(point.prediction.energy.it_j) / (point.devices * float(draw.wall_s))
     per = [
         figure * point.devices / tokens * scale for figure in (point.time_s.value, point.time_s.low, point.time_s.high)
     ]
-    runs = reach(chip.id).runs
+    runs = scored_range(accelerator.id).runs
     half = WATTS * (1.0 if runs else WIDEN)
     rests = [
-        f"the predictor on {point.devices} x {chip.id}, {precision}, {point.tool.name}, {point.layout_text}",
-        f"{runs} scored runs on this device" if runs else f"no scored run on {chip.id}: both ends widened by {WIDEN}",
+        f"the predictor on {point.devices} x {accelerator.id}, {precision}, {point.tool.name}, {point.layout_text}",
+        f"{runs} scored runs on this device"
+        if runs
+        else f"no scored run on {accelerator.id}: both ends widened by {WIDEN}",
     ]
-    return Expected(
+    return ClaimPrediction(
         device_s_per_token=(per[0], per[1] / wide, per[2] * wide),
         it_w=(it_w, it_w / half, it_w * half),
         accelerator_w=float(point.prediction.energy.accelerator_j) / (point.devices * float(draw.wall_s)),
         active_parameters=float(architecture(model).active_params) * scale,
-        peak_flop_per_s=chip.peak(precision),
+        peak_flop_per_s=accelerator.peak(precision),
         precision=precision,
         devices=point.devices,
         rests_on=tuple(
@@ -146,9 +148,9 @@ _TOKENS = 100e9
 """Tokens of the run that is predicted: enough that its start does not count."""
 
 
-def _point(claim: Claim, model: ModelSpec, chip: Accelerator, precision: str) -> Point:
+def _point(claim: Claim, model: ModelSpec, accelerator: Accelerator, precision: str) -> Point:
     """Return the predictor's fastest layout that fits on the stated count, else on the fewest devices that hold it."""
-    options = {"tokens": _TOKENS, "precision": precision, "accelerators": chip.id}
+    options = {"tokens": _TOKENS, "precision": precision, "accelerators": accelerator.id}
     if (sequence := claim.value("sequence")) and sequence == int(sequence):
         options["sequence"] = int(sequence)
     count, batch = claim.value("count"), claim.value("batch_sequences")
@@ -158,10 +160,10 @@ def _point(claim: Claim, model: ModelSpec, chip: Accelerator, precision: str) ->
     if count and not batch and spec.batch_sequences < ROOMY * count:
         spec = replace(spec, batch_sequences=divisible(ROOMY * count))
     if count is not None and count >= 1:
-        return estimate(spec, chip.id, max(1, round(count)))
+        return estimate(spec, accelerator.id, max(1, round(count)))
     last: Point | None = None
     for some in COUNTS:
-        last = estimate(spec, chip.id, some)
+        last = estimate(spec, accelerator.id, some)
         if last.fits:
             break
     assert last is not None  # noqa: S101  # COUNTS is not empty
@@ -170,7 +172,7 @@ def _point(claim: Claim, model: ModelSpec, chip: Accelerator, precision: str) ->
 
 def _model(claim: Claim) -> tuple[ModelSpec | None, float, str]:
     """Return the model's description, its size over that of the description, and what stands in for what."""
-    named = named_model(claim)
+    named = catalog_model(claim)
     if named is not None:
         return named, 1.0, ""
     size = claim.value("active_parameters") or claim.value("parameters")
@@ -188,7 +190,7 @@ def _model(claim: Claim) -> tuple[ModelSpec | None, float, str]:
     return presets.find(nearest[0]), size / nearest[1], f"{nearest[0]} stands in for a model of {size:.3g} parameters"
 
 
-def named_model(claim: Claim) -> ModelSpec | None:
+def catalog_model(claim: Claim) -> ModelSpec | None:
     """Return the catalog's description of the claim's model; None where it has none."""
     try:
         found = presets.find_or_none(claim.model) if claim.model else None
@@ -208,17 +210,17 @@ def _size(model: ModelSpec) -> float:
     return float(architecture(model).total_params)
 
 
-def precision_of(claim: Claim, chip: Accelerator) -> str:
+def precision_of(claim: Claim, accelerator: Accelerator) -> str:
     """Return the stated precision, else the 16-bit one of the chip, else what it has."""
     wanted = claim.precision.lower()
     for one in (wanted, "bf16", "fp16", "tf32", "fp32"):
-        if one and not math.isnan(chip.peak(one)):
+        if one and not math.isnan(accelerator.peak(one)):
             return one
-    return chip.precisions[0] if chip.precisions else ""
+    return accelerator.precisions[0] if accelerator.precisions else ""
 
 
 @dataclass(frozen=True, slots=True)
-class Reach:
+class ScoredRange:
     """The runs on one device that the predictor was scored on: how many, how large, on how many devices."""
 
     runs: int
@@ -234,17 +236,17 @@ class Reach:
 
 
 @cache
-def reach(accelerator: str) -> Reach:
+def scored_range(accelerator: str) -> ScoredRange:
     """Return the scored runs on a device.
 
-    >>> reach("H100-80GB-SXM").runs > 100, reach("P100-16GB-SXM2").runs
+    >>> scored_range("H100-80GB-SXM").runs > 100, scored_range("P100-16GB-SXM2").runs
     (True, 0)
     """
-    return _reaches().get(accelerator, Reach(0, (math.nan, math.nan), (math.nan, math.nan)))
+    return _reaches().get(accelerator, ScoredRange(0, (math.nan, math.nan), (math.nan, math.nan)))
 
 
 @cache
-def _reaches() -> Mapping[str, Reach]:
+def _reaches() -> Mapping[str, ScoredRange]:
     seen: dict[str, list[tuple[float, float]]] = {}
     folder, catalog = resources.files("steelyard.validation") / "cases", load()
     names: dict[str, str] = {}
@@ -262,6 +264,6 @@ def _reaches() -> Mapping[str, Reach]:
     return {name: _reach(runs) for name, runs in seen.items() if name}
 
 
-def _reach(runs: list[tuple[float, float]]) -> Reach:
+def _reach(runs: list[tuple[float, float]]) -> ScoredRange:
     sizes, counts = zip(*runs, strict=True)
-    return Reach(len(runs), (min(sizes), max(sizes)), (min(counts), max(counts)))
+    return ScoredRange(len(runs), (min(sizes), max(sizes)), (min(counts), max(counts)))

@@ -38,11 +38,13 @@ _LADDERS: Mapping[str, Ladder] = MappingProxyType(
 )
 
 
-def say(quantity: str, value: float | None, digits: int = 4) -> str:
+def quantity_text(quantity: str, value: float | None, digits: int = 4) -> str:
     """Return a value in SI as people write it.
 
-    >>> say("device_time", 2.52e10), say("co2e", 284019.0), say("intensity", 0.431 / 3.6e6), say("power", 208.0)
-    ('7,000,000 device-hours', '284.0 t', '0.4310 kg/kWh', '208.0 W')
+    >>> quantity_text("device_time", 2.52e10), quantity_text("co2e", 284019.0)
+    ('7,000,000 device-hours', '284.0 t')
+    >>> quantity_text("intensity", 0.431 / 3.6e6), quantity_text("power", 208.0)
+    ('0.4310 kg/kWh', '208.0 W')
     """
     if value is None or not math.isfinite(value):
         return "unknown"

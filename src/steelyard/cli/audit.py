@@ -28,12 +28,12 @@ def audit(claim: str, against: str | None, html: Path | None, as_json: bool) -> 
     ML CO2 Impact calculator writes. Every check shows its arithmetic; the verdict is consistent, plausible, doubtful,
     impossible or not enough stated.
     """
-    from steelyard.claims import audited, mapping
+    from steelyard.claims import audit_claim, audit_json
     from steelyard.formatting.encode import plain
 
     stated, other = claims(claim)
     other = claims(against)[0] if against else other
-    found = plain(mapping(audited(stated, other)))
+    found = plain(audit_json(audit_claim(stated, other)))
     if html is not None:
         from steelyard.report.audit_html import page
 
@@ -48,10 +48,10 @@ def audit(claim: str, against: str | None, html: Path | None, as_json: bool) -> 
 
 def claims(name: str) -> "tuple[Claim, Claim | None]":
     """Return the claim of a file, or a case of the book with the account that it is held against."""
-    from steelyard.claims import casebook, read
+    from steelyard.claims import casebook, read_claim
 
     path = Path(name)
-    if name in casebook.names() or not (path.exists() or path.suffix.lower() in SUFFIXES or len(path.parts) > 1):
-        case = casebook.case(name)
+    if name in casebook.case_names() or not (path.exists() or path.suffix.lower() in SUFFIXES or len(path.parts) > 1):
+        case = casebook.case_named(name)
         return case.claim, case.against
-    return read(path), None
+    return read_claim(path), None

@@ -5,14 +5,13 @@ from pathlib import Path
 import click
 
 from steelyard.cli.say import json_option, tell
-
-FORMATS = ("hf", "spdx", "eu", "sci", "table", "bibtex", "html")
+from steelyard.disclosure.forms import form_names
 
 
 @click.command(short_help="What a run should say of itself: model card, SPDX, EU AI Act, SCI, table, BibTeX, page.")
 @click.argument("source", metavar="PLAN|RUN|CLAIM|CASE")
 @click.option(
-    "--format", "form", type=click.Choice(FORMATS), help="What to write. Default: by the ending of -o, else hf."
+    "--format", "form", type=click.Choice(form_names()), help="What to write. Default: by the ending of -o, else hf."
 )
 @click.option("-o", "--output", type=click.Path(path_type=Path), metavar="FILE", help="Where. Default: the terminal.")
 @click.option("--point", default="", metavar="LABEL", help="Point of a plan: cheapest, fastest ... Default: its first.")
@@ -28,25 +27,15 @@ def disclose(
     Development, search, failed runs, idling and inference are lines of their own; what is not known says what it
     would need.
     """
-    from steelyard.disclosure import mapping, read, write
+    from steelyard.disclosure import disclosure_json, form_of, read_disclosure, write_disclosure
     from steelyard.formatting.encode import plain
 
-    found = read(source, point, against)
+    found = read_disclosure(source, point, against)
     if as_json:
-        tell(plain(mapping(found)))
+        tell(plain(disclosure_json(found)))
         return
-    text = write(found, form or by_ending(output))
+    text = write_disclosure(found, form or form_of(output))
     if output is not None:
         output.write_text(text, encoding="utf-8")
     else:
         click.echo(text, nl=False)
-
-
-def by_ending(output: Path | None) -> str:
-    """Return the format that the ending of a file asks for.
-
-    >>> by_ending(Path("page.html")), by_ending(Path("sources.bib")), by_ending(None)
-    ('html', 'bibtex', 'hf')
-    """
-    endings = {".html": "html", ".htm": "html", ".bib": "bibtex", ".json": "spdx", ".jsonld": "spdx"}
-    return endings.get(output.suffix.lower(), "hf") if output else "hf"

@@ -8,7 +8,7 @@ from types import MappingProxyType
 from steelyard.carbon import embodied_kgco2e, water_m3
 from steelyard.catalog import Accelerator, Catalog, Site, embodied, kernels_rows
 from steelyard.catalog.policy import policy
-from steelyard.disclosure.ledger import CARBON, INTENSITIES, Figure, Line, least, product
+from steelyard.disclosure.ledger import CARBON, INTENSITIES, LedgerFigure, Line, figure_product, least_sure
 
 HOST_HALF = 1.4
 """Half-width, as a factor, of the watts of a host where only its devices were metered."""
@@ -73,99 +73,102 @@ MISSING = MappingProxyType(
 
 
 @dataclass
-class Known:
+class Lookup:
     """Where figures come from: rows of the catalog, and what was used of them."""
 
     catalog: Catalog
     site: Site | None = None
-    chip: Accelerator | None = None
+    accelerator: Accelerator | None = None
     precision: str = ""
     used: dict[str, None] = field(default_factory=dict)  # ids of sources, in the order of their use
 
 
-def completed(line: Line, known: Known) -> Line:
+def complete_line(line: Line, known: Lookup) -> Line:
     """Return a line with everything that follows, each figure that does not with what it would need.
 
     >>> from steelyard.catalog import load
-    >>> bare = Line("training", numbers={"it_j": Figure(1e9, how="measured"), "pue": Figure(1.1, how="stated")})
-    >>> made = completed(bare, Known(load()))
+    >>> given = {"it_j": LedgerFigure(1e9, how="measured"), "pue": LedgerFigure(1.1, how="stated")}
+    >>> bare = Line("training", numbers=given)
+    >>> made = complete_line(bare, Lookup(load()))
     >>> round(made.of("facility_j").value), made.of("facility_j").how, made.of("gross_kg").why
     (1100000000, 'follows', 'needs facility energy and the place or its grid intensity')
     """
     numbers = dict(line.numbers)
     _follow(numbers)
-    if known.chip is not None and "accelerator_j" in numbers and not {"it_j", "facility_j"} & numbers.keys():
+    if known.accelerator is not None and "accelerator_j" in numbers and not {"it_j", "facility_j"} & numbers.keys():
         _host(numbers, known)
     _place(numbers, known)
     _follow(numbers)
     _beside(numbers, known)
     for name, why in MISSING.items():
-        numbers.setdefault(name, Figure(why=why))
+        numbers.setdefault(name, LedgerFigure(why=why))
     return replace(line, numbers=MappingProxyType(numbers))
 
 
-def _follow(numbers: dict[str, Figure]) -> None:
+def _follow(numbers: dict[str, LedgerFigure]) -> None:
     """Fill in what follows from the rest until nothing more does."""
     changed = True
     while changed:
         changed = False
         for target, over, under, why in RULES:
             ready = all(name in numbers and numbers[name].known and numbers[name].value for name in (*over, *under))
-            if ready and not numbers.get(target, Figure()).known:
-                numbers[target] = product([numbers[one] for one in over], [numbers[one] for one in under], why)
+            if ready and not numbers.get(target, LedgerFigure()).known:
+                numbers[target] = figure_product([numbers[one] for one in over], [numbers[one] for one in under], why)
                 changed = True
 
 
-def _place(numbers: dict[str, Figure], known: Known) -> None:
+def _place(numbers: dict[str, LedgerFigure], known: Lookup) -> None:
     """Fill in PUE and intensities of the place."""
     if known.site is None:
         return
     for target, quantity in OF_SITE.items():
         fact = known.site.facts.fact(quantity)
-        if fact is not None and not numbers.get(target, Figure()).known:
-            numbers[target] = Figure(fact.si, how="catalog", why=f"{quantity.replace('_', ' ')} of {fact.entity}")
+        if fact is not None and not numbers.get(target, LedgerFigure()).known:
+            numbers[target] = LedgerFigure(fact.si, how="catalog", why=f"{quantity.replace('_', ' ')} of {fact.entity}")
             known.used[fact.source] = None
 
 
-def _host(numbers: dict[str, Figure], known: Known) -> None:
+def _host(numbers: dict[str, LedgerFigure], known: Lookup) -> None:
     """Estimate the hosts of devices that were metered alone."""
-    chip, seconds = known.chip, numbers.get("device_s")
-    if chip is None or seconds is None or math.isnan(chip.tdp_w) or not chip.precisions:
+    accelerator, seconds = known.accelerator, numbers.get("device_s")
+    if accelerator is None or seconds is None or math.isnan(accelerator.tdp_w) or not accelerator.precisions:
         return
-    width = known.precision if known.precision in chip.precisions else chip.precisions[0]
-    watts = kernels_rows(chip, width, known.catalog)["host_power"].value * chip.tdp_w
+    width = known.precision if known.precision in accelerator.precisions else accelerator.precisions[0]
+    watts = kernels_rows(accelerator, width, known.catalog)["host_power"].value * accelerator.tdp_w
     device, host = numbers["accelerator_j"], watts * seconds.value
-    fact = chip.facts.fact("tdp")
+    fact = accelerator.facts.fact("tdp")
     if fact is not None:
         known.used[fact.source] = None
     why = f"{ESTIMATED_HOST}, {watts:.0f} W a device"
-    numbers["it_j"] = Figure(
+    numbers["it_j"] = LedgerFigure(
         device.value + host, device.value + host / HOST_HALF, device.value + host * HOST_HALF, "estimated", why
     )
 
 
-def _beside(numbers: dict[str, Figure], known: Known) -> None:
+def _beside(numbers: dict[str, LedgerFigure], known: Lookup) -> None:
     """Fill in embodied carbon and water, which stand beside the operational CO2e."""
-    seconds, devices = numbers.get("device_s", Figure()), numbers.get("devices", Figure())
-    if "embodied_kg" not in numbers and known.chip is not None and seconds.known:
-        kilos = embodied(known.chip, known.catalog)
+    seconds, devices = numbers.get("device_s", LedgerFigure()), numbers.get("devices", LedgerFigure())
+    if "embodied_kg" not in numbers and known.accelerator is not None and seconds.known:
+        kilos = embodied(known.accelerator, known.catalog)
         if math.isfinite(kilos):
             made = float(embodied_kgco2e(kilos, 1.0, seconds.value, policy("on-demand").lifetime_s))
             why = f"{kilos:.0f} kg a device with its share of the server, by its hours in use"
-            numbers["embodied_kg"] = Figure(made, how=least([seconds, Figure(how="estimated")]), why=why)
+            numbers["embodied_kg"] = LedgerFigure(
+                made, how=least_sure([seconds, LedgerFigure(how="estimated")]), why=why
+            )
             known.used.update(dict.fromkeys(_making(known)))
     if "water_m3" not in numbers and all(
-        numbers.get(name, Figure()).known for name in ("it_j", "facility_j", "water_onsite", "water_offsite")
+        numbers.get(name, LedgerFigure()).known for name in ("it_j", "facility_j", "water_onsite", "water_offsite")
     ):
         made = float(water_m3(*(numbers[one].value for one in ("it_j", "facility_j", "water_onsite", "water_offsite"))))
-        numbers["water_m3"] = Figure(made, how="follows", why="energy x water usage of the site and its grid")
-    if not devices.known and seconds.known and numbers.get("wall_s", Figure()).known:
-        numbers["devices"] = product([seconds], [numbers["wall_s"]], "device-hours over hours")
+        numbers["water_m3"] = LedgerFigure(made, how="follows", why="energy x water usage of the site and its grid")
+    if not devices.known and seconds.known and numbers.get("wall_s", LedgerFigure()).known:
+        numbers["devices"] = figure_product([seconds], [numbers["wall_s"]], "device-hours over hours")
 
 
-def _making(known: Known) -> Iterator[str]:
+def _making(known: Lookup) -> Iterator[str]:
     """Yield the sources of the embodied carbon of a device."""
-    if known.chip is not None:
-        for entity in (known.chip.id, f"server/{known.chip.family}"):
+    if known.accelerator is not None:
+        for entity in (known.accelerator.id, f"server/{known.accelerator.family}"):
             rows = known.catalog.embodied.get(entity)
             yield from (fact.source for name in rows.by_quantity if (fact := rows.fact(name))) if rows else ()

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterator
 
-from steelyard.disclosure.ledger import Disclosure, Figure, amortised, returned
+from steelyard.disclosure.ledger import Disclosure, LedgerFigure, cost_per_use, payback_ratio
 from steelyard.formatting.figures import (
     COUNT,
     ENERGY,
@@ -55,27 +55,29 @@ NAMES = {
 """What a figure is called."""
 
 
-def say(name: str, one: Figure, digits: int = 3) -> str:
+def figure_text(name: str, one: LedgerFigure, digits: int = 3) -> str:
     """Return a figure with its interval, or `unknown` with what is missing.
 
-    >>> say("facility_j", Figure(3.6e9, 3.0e9, 4.0e9, "predicted")), say("marginal_kg", Figure(why="none is known"))
-    ('1.00 MWh (0.833–1.11)', 'unknown: none is known')
+    >>> figure_text("facility_j", LedgerFigure(3.6e9, 3.0e9, 4.0e9, "predicted"))
+    '1.00 MWh (0.833–1.11)'
+    >>> figure_text("marginal_kg", LedgerFigure(why="none is known"))
+    'unknown: none is known'
     """
     if not one.known:
         return f"unknown: {one.why}" if one.why else "unknown"
-    text = plain(name, one.value, digits)
+    text = value_text(name, one.value, digits)
     if not math.isfinite(one.low) or not math.isfinite(one.high) or one.low == one.high:
         return text
     ladder = _ladder(name)
     if ladder and name != "device_s":
         return interval(one.value, one.low, one.high, ladder, digits)
-    return f"{text} ({plain(name, one.low, digits)}–{plain(name, one.high, digits)})"
+    return f"{text} ({value_text(name, one.low, digits)}–{value_text(name, one.high, digits)})"
 
 
-def plain(name: str, value: float, digits: int = 3) -> str:
+def value_text(name: str, value: float, digits: int = 3) -> str:
     """Return a value in SI in the unit people use for it.
 
-    >>> plain("device_s", 3.6e6), plain("gross_kg_per_j", 0.431 / 3.6e6), plain("flop", 3.14e23)
+    >>> value_text("device_s", 3.6e6), value_text("gross_kg_per_j", 0.431 / 3.6e6), value_text("flop", 3.14e23)
     ('1,000 device-hours', '0.431 kg/kWh', '3.14e+23 FLOP')
     """
     if name == "device_s":
@@ -96,30 +98,30 @@ def _ladder(name: str) -> Ladder | None:
     return LADDERS.get(name) or next((one for end, one in LADDERS.items() if name.endswith(end)), None)
 
 
-def known_by(one: Figure) -> str:
+def known_by(one: LedgerFigure) -> str:
     """Return how a figure is known and what it rests on.
 
-    >>> known_by(Figure(1.0, how="follows", why="IT energy x PUE"))
+    >>> known_by(LedgerFigure(1.0, how="follows", why="IT energy x PUE"))
     'follows: IT energy x PUE'
     """
     return f"{one.how}: {one.why}" if one.known and one.why else one.how
 
 
-def days(one: Figure) -> float:
+def in_days(one: LedgerFigure) -> float:
     """Return seconds in days."""
     return one.value / DAY_S
 
 
-def ledger(found: Disclosure) -> Iterator[tuple[str, str, str, str]]:
+def ledger_rows(found: Disclosure) -> Iterator[tuple[str, str, str, str]]:
     """Yield the lines of the ledger as scope, energy, CO2e and a remark; scopes nobody stated are unknown."""
     for line in found.lines:
-        remarks = [line.title, line.note, *search(found, line.scope)]
+        remarks = [line.title, line.note, *search_notes(found, line.scope)]
         energy = line.of("facility_j")
         remarks.append(energy.why if energy.known and energy.how in {"estimated", "corrected"} else "")
         yield (
             line.scope,
-            say("facility_j", energy),
-            say("gross_kg", line.of("gross_kg")),
+            figure_text("facility_j", energy),
+            figure_text("gross_kg", line.of("gross_kg")),
             "; ".join(filter(None, remarks)),
         )
     for scope in found.unstated:
@@ -131,18 +133,18 @@ INFERENCE = (
 )
 
 
-def search(found: Disclosure, scope: str) -> Iterator[str]:
+def search_notes(found: Disclosure, scope: str) -> Iterator[str]:
     """Yield what a search costs each of its uses, and when it has paid for itself."""
     for line in found.lines:
         if line.scope != scope:
             continue
         cost = line.of("gross_kg")
         if line.uses > 1 and cost.known:
-            yield f"over {line.uses:g} uses: {plain('gross_kg', amortised(cost.value, line.uses))} each"
+            yield f"over {line.uses:g} uses: {value_text('gross_kg', cost_per_use(cost.value, line.uses))} each"
         if math.isfinite(line.saved_kg) and cost.known and cost.value > 0:
-            once = returned(cost.value, line.saved_kg)
-            all_of_them = returned(cost.value, line.saved_kg, line.uses)
-            yield f"each use saves {plain('gross_kg', line.saved_kg)}: {once:.3g} to 1 after the first"
+            once = payback_ratio(cost.value, line.saved_kg)
+            all_of_them = payback_ratio(cost.value, line.saved_kg, line.uses)
+            yield f"each use saves {value_text('gross_kg', line.saved_kg)}: {once:.3g} to 1 after the first"
             if line.uses > 1:
                 yield f"{all_of_them:.3g} to 1 after {line.uses:g}"
         if math.isfinite(line.queries) and line.queries > 0 and line.of("facility_j").known:

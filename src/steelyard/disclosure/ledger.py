@@ -45,7 +45,7 @@ SURE = ("measured", "stated", "catalog", "follows", "corrected", "estimated", "p
 
 
 @dataclass(frozen=True, slots=True)
-class Figure:
+class LedgerFigure:
     """One number in SI, the ends of its interval, how it is known, and what it rests on or what is missing."""
 
     value: float = math.nan
@@ -59,18 +59,18 @@ class Figure:
         """Whether there is a number."""
         return math.isfinite(self.value)
 
-    def times(self, factor: float) -> "Figure":
+    def times(self, factor: float) -> "LedgerFigure":
         """Return the figure that many times as large.
 
-        >>> Figure(2.0, 1.0, 3.0, "measured").times(2.0)
-        Figure(value=4.0, low=2.0, high=6.0, how='measured', why='')
+        >>> LedgerFigure(2.0, 1.0, 3.0, "measured").times(2.0)
+        LedgerFigure(value=4.0, low=2.0, high=6.0, how='measured', why='')
         """
-        return Figure(self.value * factor, self.low * factor, self.high * factor, self.how, self.why)
+        return LedgerFigure(self.value * factor, self.low * factor, self.high * factor, self.how, self.why)
 
 
-UNKNOWN = Figure(why="not stated")
+UNKNOWN = LedgerFigure(why="not stated")
 
-Numbers = Mapping[str, Figure]
+Numbers = Mapping[str, LedgerFigure]
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +85,7 @@ class Line:
     queries: float = math.nan
     note: str = ""
 
-    def of(self, name: str) -> Figure:
+    def of(self, name: str) -> LedgerFigure:
         """Return a figure; an unknown one where it is not there."""
         return self.numbers.get(name, UNKNOWN)
 
@@ -136,23 +136,23 @@ class Disclosure:
         """Whether anything is said of the run that made the model."""
         return any(line.scope in RUN for line in self.lines)
 
-    def total(self, name: str) -> Figure:
+    def total(self, name: str) -> LedgerFigure:
         """Return a figure of the whole run."""
-        return together([(line.title or line.scope, line.of(name)) for line in self.run])
+        return figure_sum([(line.title or line.scope, line.of(name)) for line in self.run])
 
     @property
     def unstated(self) -> tuple[str, ...]:
         """Scopes of which nothing is said; one kind of training is enough."""
-        said = {line.scope for line in self.lines}
-        said |= {"training", "fine-tuning"} if said & {"training", "fine-tuning"} else set()
-        return tuple(scope for scope in SCOPES if scope not in said)
+        stated = {line.scope for line in self.lines}
+        stated |= {"training", "fine-tuning"} if stated & {"training", "fine-tuning"} else set()
+        return tuple(scope for scope in SCOPES if scope not in stated)
 
 
-def together(figures: Iterable[tuple[str, Figure]]) -> Figure:
+def figure_sum(figures: Iterable[tuple[str, LedgerFigure]]) -> LedgerFigure:
     """Return the sum of named figures: of the known ones, with the names of those that are missing from it.
 
-    >>> together([("training", Figure(3.0, how="measured")), ("idle", Figure(why="not metered"))])
-    Figure(value=3.0, low=nan, high=nan, how='measured', why='without idle: not metered')
+    >>> figure_sum([("training", LedgerFigure(3.0, how="measured")), ("idle", LedgerFigure(why="not metered"))])
+    LedgerFigure(value=3.0, low=nan, high=nan, how='measured', why='without idle: not metered')
     """
     rows = list(figures)
     known = [one for _, one in rows if one.known]
@@ -161,63 +161,63 @@ def together(figures: Iterable[tuple[str, Figure]]) -> Figure:
     missing = "; ".join(f"without {name}: {one.why or 'unknown'}" for name, one in rows if not one.known)
     if len(known) == 1 and not missing:
         return known[0]
-    ends = [one if math.isfinite(one.low) else Figure(one.value, one.value, one.value) for one in known]
+    ends = [one if math.isfinite(one.low) else LedgerFigure(one.value, one.value, one.value) for one in known]
     spread = any(math.isfinite(one.low) for one in known)
     low, high = (sum(one.low for one in ends), sum(one.high for one in ends)) if spread else (math.nan, math.nan)
     why = missing or "; ".join(dict.fromkeys(one.why for one in known if one.why))
-    return Figure(sum(one.value for one in known), low, high, least(known), why)
+    return LedgerFigure(sum(one.value for one in known), low, high, least_sure(known), why)
 
 
-def least(figures: Iterable[Figure]) -> str:
+def least_sure(figures: Iterable[LedgerFigure]) -> str:
     """Return how the least sure of some figures is known.
 
-    >>> least([Figure(1.0, how="measured"), Figure(2.0, how="estimated")])
+    >>> least_sure([LedgerFigure(1.0, how="measured"), LedgerFigure(2.0, how="estimated")])
     'estimated'
     """
     return max((one.how for one in figures), key=SURE.index)
 
 
-def product(over: Iterable[Figure], under: Iterable[Figure], why: str) -> Figure:
+def figure_product(over: Iterable[LedgerFigure], under: Iterable[LedgerFigure], why: str) -> LedgerFigure:
     """Return a product of known figures over others; its ends are the products of their ends.
 
-    >>> product([Figure(10.0, 8.0, 12.0, "measured"), Figure(1.5, how="stated")], [], "energy x PUE")
-    Figure(value=15.0, low=12.0, high=18.0, how='follows', why='energy x PUE')
+    >>> figure_product([LedgerFigure(10.0, 8.0, 12.0, "measured"), LedgerFigure(1.5, how="stated")], [], "energy x PUE")
+    LedgerFigure(value=15.0, low=12.0, high=18.0, how='follows', why='energy x PUE')
     """
     top, bottom = list(over), list(under)
     value = math.prod(one.value for one in top) / math.prod(one.value for one in bottom)
     spread = any(math.isfinite(one.low) for one in (*top, *bottom))
     low = math.prod(_low(one) for one in top) / math.prod(_high(one) for one in bottom) if spread else math.nan
     high = math.prod(_high(one) for one in top) / math.prod(_low(one) for one in bottom) if spread else math.nan
-    weakest = least([*top, *bottom])
-    return Figure(value, low, high, weakest if SURE.index(weakest) > SURE.index("follows") else "follows", why)
+    weakest = least_sure([*top, *bottom])
+    return LedgerFigure(value, low, high, weakest if SURE.index(weakest) > SURE.index("follows") else "follows", why)
 
 
-def _low(one: Figure) -> float:
+def _low(one: LedgerFigure) -> float:
     return one.low if math.isfinite(one.low) else one.value
 
 
-def _high(one: Figure) -> float:
+def _high(one: LedgerFigure) -> float:
     return one.high if math.isfinite(one.high) else one.value
 
 
-def amortised(cost: float, uses: float) -> float:
+def cost_per_use(cost: float, uses: float) -> float:
     """Return what one use of a search's result bears of it.
 
     Source: Patterson et al. 2021, arXiv 2104.10350, section 4.1 (a search is paid once and used often).
 
-    >>> amortised(3.2e3, uses=16)
+    >>> cost_per_use(3.2e3, uses=16)
     200.0
     """
     return cost / uses
 
 
-def returned(cost: float, saved: float, uses: float = 1.0) -> float:
+def payback_ratio(cost: float, saved: float, uses: float = 1.0) -> float:
     """Return what a search saves over what it costs: above 1 it has paid for itself.
 
     Source: Patterson et al. 2021, arXiv 2104.10350, section 4.1: the search for the Evolved Transformer emitted 3.2 t,
     and its use in training Meena alone saved 48.5 t, 15 to 1.
 
-    >>> round(returned(cost=3.2e3, saved=48.5e3), 1)
+    >>> round(payback_ratio(cost=3.2e3, saved=48.5e3), 1)
     15.2
     """
     return saved * uses / cost

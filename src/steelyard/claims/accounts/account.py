@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from steelyard.claims.reading.claim import Claim
-from steelyard.claims.reading.printed import Stated
+from steelyard.claims.reading.printed import PrintedNumber
 
 SLACK = 0.01
 """Relative difference that nobody should mind beyond rounding: the tables of Patterson et al. 2021 agree to 1 %."""
@@ -27,7 +27,7 @@ TREE = (
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class AccountFigure:
     """A number of an account: its value in SI, its rounding, and whether it was stated or follows."""
 
     value: float
@@ -39,7 +39,7 @@ class Known:
 class Account:
     """What is known of one run, by quantity."""
 
-    known: Mapping[str, Known]
+    known: Mapping[str, AccountFigure]
     claim: Claim
 
     def value(self, quantity: str) -> float | None:
@@ -48,15 +48,17 @@ class Account:
         return None if found is None else found.value
 
 
-def account(claim: Claim) -> Account:
+def complete_account(claim: Claim) -> Account:
     """Return the account of a claim, completed.
 
-    >>> from steelyard.claims.reading.files import read
-    >>> made = account(read({"hardware": "512 TPU v3", "days": 20, "power": 310, "pue": "1.12"}))
+    >>> from steelyard.claims.reading.files import read_claim
+    >>> made = complete_account(read_claim({"hardware": "512 TPU v3", "days": 20, "power": 310, "pue": "1.12"}))
     >>> round(made.value("energy_facility") / 3.6e9, 1)
     85.3
     """
-    known = {name: Known(one.value, one.rounding, one.text) for name, one in _numbers(claim).items() if one.value > 0}
+    known = {
+        name: AccountFigure(one.value, one.rounding, one.text) for name, one in _numbers(claim).items() if one.value > 0
+    }
     _complete(known)
     for total, parts in TREE:
         _settle(known, total, parts)
@@ -64,7 +66,7 @@ def account(claim: Claim) -> Account:
     return Account(MappingProxyType(known), claim)
 
 
-def _numbers(claim: Claim) -> dict[str, Stated]:
+def _numbers(claim: Claim) -> dict[str, PrintedNumber]:
     """Return the stated numbers; energy under the name of its boundary, facility where none is stated."""
     found = dict(claim.numbers)
     energy = found.pop("energy", None)
@@ -73,7 +75,7 @@ def _numbers(claim: Claim) -> dict[str, Stated]:
     if "device_time" not in found and claim.work and (counted := found.get("count")):
         spans = [one for one in claim.work.values() if _is_time(one)]
         if len(spans) == 1 and "steps" in found:
-            found["device_time"] = Stated(
+            found["device_time"] = PrintedNumber(
                 counted.value * found["steps"].value * spans[0].value, found["steps"].rounding + counted.rounding, ""
             )
     if claim.co2e_boundary in {"accelerator", "it"} and "pue" in found:
@@ -81,11 +83,11 @@ def _numbers(claim: Claim) -> dict[str, Stated]:
     return found
 
 
-def _is_time(one: Stated) -> bool:
+def _is_time(one: PrintedNumber) -> bool:
     return one.text.rstrip().endswith(("h", "s", "hours", "hour", "min", "days", "seconds"))
 
 
-def _complete(known: dict[str, Known]) -> None:
+def _complete(known: dict[str, AccountFigure]) -> None:
     """Fill in what follows from the rest until nothing more does."""
     changed = True
     while changed:
@@ -97,17 +99,17 @@ def _complete(known: dict[str, Known]) -> None:
                 changed = True
 
 
-def _follows(known: Mapping[str, Known], total: str, parts: tuple[str, ...], wanted: str) -> Known:
+def _follows(known: Mapping[str, AccountFigure], total: str, parts: tuple[str, ...], wanted: str) -> AccountFigure:
     """Return one number of a product from the others."""
     value, rounding = (1.0, 0.0) if wanted == total else (known[total].value, known[total].rounding)
     for name in parts:
         if name != wanted:
             value = value * known[name].value if wanted == total else value / known[name].value
             rounding += known[name].rounding
-    return Known(value, rounding, "")
+    return AccountFigure(value, rounding, "")
 
 
-def _settle(known: dict[str, Known], total: str, parts: tuple[str, ...]) -> None:
+def _settle(known: dict[str, AccountFigure], total: str, parts: tuple[str, ...]) -> None:
     """Let the least precise of numbers that agree give way to what the others make of it."""
     names = (total, *parts)
     if any(name not in known for name in names):
@@ -117,4 +119,6 @@ def _settle(known: dict[str, Known], total: str, parts: tuple[str, ...]) -> None
     if abs(known[total].value / follows.value - 1) > allowed:
         return
     loosest = max(names, key=lambda name: known[name].rounding)
-    known[loosest] = Known(_follows(known, total, parts, loosest).value, known[loosest].rounding, known[loosest].text)
+    known[loosest] = AccountFigure(
+        _follows(known, total, parts, loosest).value, known[loosest].rounding, known[loosest].text
+    )

@@ -15,9 +15,9 @@ import math
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 
-from steelyard.claims.accounts.account import TREE, Account, Known
-from steelyard.claims.findings import Chain, Factor, Step
-from steelyard.claims.quantity_text import say
+from steelyard.claims.accounts.account import TREE, Account, AccountFigure
+from steelyard.claims.findings import AuditFactor, FactorChain, WaterfallStep
+from steelyard.claims.quantity_text import quantity_text
 from steelyard.errors import BadInput
 
 MODEL, MACHINE, MECHANIZATION, MAP, ACCOUNTING = "Model", "Machine", "Mechanization", "Map", "Accounting"
@@ -35,16 +35,16 @@ WORK = ("runs", "steps", "tokens", "active_parameters")
 _SAME = 1e-12
 
 
-def chain(claim: Account, other: Account) -> Chain:
+def factor_chain(claim: Account, other: Account) -> FactorChain:
     """Return the factors between two accounts, in the order of the flow from Model to Map.
 
     Raises:
         BadInput: the accounts have no total in common.
 
-    >>> from steelyard.claims.accounts.account import account
-    >>> from steelyard.claims.reading.files import read
-    >>> found = chain(account(read({"energy": "10 MWh", "intensity": "0.5", "pue": "1.5"})),
-    ...               account(read({"energy": "4 MWh", "intensity": "0.25", "pue": "1.2"})))
+    >>> from steelyard.claims.accounts.account import complete_account
+    >>> from steelyard.claims.reading.files import read_claim
+    >>> found = factor_chain(complete_account(read_claim({"energy": "10 MWh", "intensity": "0.5", "pue": "1.5"})),
+    ...               complete_account(read_claim({"energy": "4 MWh", "intensity": "0.25", "pue": "1.2"})))
     >>> [(factor.name, round(factor.value, 3)) for factor in found.factors], found.ratio
     ([('energy', 2.0), ('pue', 1.25), ('intensity', 2.0)], 5.0)
     """
@@ -56,7 +56,7 @@ def chain(claim: Account, other: Account) -> Chain:
     factors = [*_scope(claim, other, total), *_split(total, claim, other)]
     factors.sort(key=lambda factor: _ORDER.index(factor.m))
     first, last = claim.known[total].value, other.known[total].value
-    return Chain(total, first, last, tuple(factors), tuple(steps(first, last, factors)))
+    return FactorChain(total, first, last, tuple(factors), tuple(waterfall_steps(first, last, factors)))
 
 
 _ORDER = (ACCOUNTING, MODEL, MACHINE, MECHANIZATION, MAP)
@@ -72,22 +72,28 @@ def log_mean(first: float, second: float) -> float:
     return second if abs(ratio - 1) < _SAME else (first - second) / math.log(ratio)
 
 
-def steps(first: float, last: float, factors: list[Factor]) -> Iterator[Step]:
+def waterfall_steps(first: float, last: float, factors: list[AuditFactor]) -> Iterator[WaterfallStep]:
     """Yield the bars from the claim's total down to the other's."""
     mean, left = log_mean(first, last), first
     for factor in factors:
         left /= factor.value
-        yield Step(factor, mean * math.log(factor.value), left)
+        yield WaterfallStep(factor, mean * math.log(factor.value), left)
 
 
-def _scope(claim: Account, other: Account, total: str) -> Iterator[Factor]:
+def _scope(claim: Account, other: Account, total: str) -> Iterator[AuditFactor]:
     """Yield how much of the claim's total lies outside what the other account is about."""
     quantity = "energy" if total.startswith("energy") else total
     inside = _inside(claim, other, quantity)
     if inside is not None:
         whole = claim.known[total].value
-        yield Factor("scope", ACCOUNTING, whole / inside, say(quantity, whole), say(quantity, inside),
-                     f"of which {other.claim.scope} is {say(quantity, inside)}")  # fmt: skip
+        yield AuditFactor(
+            "scope",
+            ACCOUNTING,
+            whole / inside,
+            quantity_text(quantity, whole),
+            quantity_text(quantity, inside),
+            f"of which {other.claim.scope} is {quantity_text(quantity, inside)}",
+        )
 
 
 def _inside(claim: Account, other: Account, quantity: str) -> float | None:
@@ -97,7 +103,7 @@ def _inside(claim: Account, other: Account, quantity: str) -> float | None:
     return sum(covered) if covered and len(covered) < len(lines) and sum(covered) > 0 else None
 
 
-def _split(name: str, claim: Account, other: Account) -> Iterator[Factor]:
+def _split(name: str, claim: Account, other: Account) -> Iterator[AuditFactor]:
     """Yield the factors of one total, as far down as both accounts go."""
     ours, theirs = claim.known[name].value, other.known[name].value
     inside = _inside(claim, other, "energy" if name.startswith("energy") else name)
@@ -117,59 +123,66 @@ def _split(name: str, claim: Account, other: Account) -> Iterator[Factor]:
     elif name == "energy_facility" and all("device_time" in one.known for one in (claim, other)):
         yield from _split("device_time", claim, other)
         per = [one.known[name].value / one.known["device_time"].value for one in (claim, other)]
-        yield Factor("power", MACHINE, per[0] / per[1], say("power", per[0]), say("power", per[1]), "PUE included")
+        yield AuditFactor(
+            "power",
+            MACHINE,
+            per[0] / per[1],
+            quantity_text("power", per[0]),
+            quantity_text("power", per[1]),
+            "PUE included",
+        )
     else:
         yield _leaf(name, ours, theirs, claim, other)
 
 
-def _own(name: str, parts: tuple[str, ...], claim: Account, other: Account) -> Iterator[Factor]:
+def _own(name: str, parts: tuple[str, ...], claim: Account, other: Account) -> Iterator[AuditFactor]:
     """Yield what the accounts' own parts do not explain of their totals."""
     ours, theirs = (one.known[name].value / _product(one, parts) for one in (claim, other))
     if abs(ours / theirs - 1) > _SAME:
-        made = " and ".join(say_name(part) for part in parts)
-        note = f"{say_name(name)} as stated, over what its own {made} give"
-        yield Factor("arithmetic", ACCOUNTING, ours / theirs, f"{ours:.4g}", f"{theirs:.4g}", note)
+        made = " and ".join(display_name(part) for part in parts)
+        note = f"{display_name(name)} as stated, over what its own {made} give"
+        yield AuditFactor("arithmetic", ACCOUNTING, ours / theirs, f"{ours:.4g}", f"{theirs:.4g}", note)
 
 
 def _product(one: Account, parts: tuple[str, ...]) -> float:
     return math.prod(one.known[part].value for part in parts)
 
 
-def _leaf(name: str, ours: float, theirs: float, claim: Account, other: Account) -> Factor:
-    told = [_told(name, value, one.known.get(name)) for value, one in ((ours, claim), (theirs, other))]
-    return Factor(written(name), MS.get(name, MACHINE), ours / theirs, *told)
+def _leaf(name: str, ours: float, theirs: float, claim: Account, other: Account) -> AuditFactor:
+    texts = [_figure_text(name, value, one.known.get(name)) for value, one in ((ours, claim), (theirs, other))]
+    return AuditFactor(field_name(name), MS.get(name, MACHINE), ours / theirs, *texts)
 
 
-def _told(name: str, value: float, known: Known | None) -> str:
-    return known.text if known and known.text else say(name, value)
+def _figure_text(name: str, value: float, known: AccountFigure | None) -> str:
+    return known.text if known and known.text else quantity_text(name, value)
 
 
-def _work(claim: Account, other: Account) -> list[Factor]:
+def _work(claim: Account, other: Account) -> list[AuditFactor]:
     """Return the factors of the work that both accounts state, by name; none where they state no difference."""
     named = [name for name in claim.claim.work if name in other.claim.work]
     found = [
-        Factor(name, MODEL, ours.value / theirs.value, ours.text, theirs.text)
+        AuditFactor(name, MODEL, ours.value / theirs.value, ours.text, theirs.text)
         for name in named
         for ours, theirs in ((claim.claim.work[name], other.claim.work[name]),)
     ]
     for name in WORK:
         ours, theirs = claim.known.get(name), other.known.get(name)
         if ours and theirs and abs(ours.value / theirs.value - 1) > _SAME:
-            found.append(Factor(name, MODEL, ours.value / theirs.value, ours.text, theirs.text))
+            found.append(AuditFactor(name, MODEL, ours.value / theirs.value, ours.text, theirs.text))
     return found
 
 
-def _rest(rest: float, claim: Account, other: Account) -> Factor:
+def _rest(rest: float, claim: Account, other: Account) -> AuditFactor:
     """Return what the work leaves of the device time: how fast the devices were at it."""
     ours, theirs = (one.claim.hardware.id if one.claim.hardware else "" for one in (claim, other))
     name = "utilisation" if ours == theirs else "speed"
-    return Factor(name, MACHINE, rest, ours, theirs, "device-hours for the same work")
+    return AuditFactor(name, MACHINE, rest, ours, theirs, "device-hours for the same work")
 
 
-def written(name: str) -> str:
+def field_name(name: str) -> str:
     """Return a quantity's name as a claim file writes it.
 
-    >>> written("device_time"), written("energy_facility"), written("pue")
+    >>> field_name("device_time"), field_name("energy_facility"), field_name("pue")
     ('device_hours', 'energy', 'pue')
     """
     return _WRITTEN.get(name, name)
@@ -180,10 +193,10 @@ _WRITTEN = MappingProxyType(
 )
 
 
-def say_name(name: str) -> str:
+def display_name(name: str) -> str:
     """Return a quantity's name as people say it.
 
-    >>> say_name("device_time"), say_name("pue")
+    >>> display_name("device_time"), display_name("pue")
     ('device hours', 'PUE')
     """
-    return {"co2e": "CO2e", "pue": "PUE", "utilisation": "MFU"}.get(name, written(name).replace("_", " "))
+    return {"co2e": "CO2e", "pue": "PUE", "utilisation": "MFU"}.get(name, field_name(name).replace("_", " "))

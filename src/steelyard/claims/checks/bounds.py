@@ -7,11 +7,19 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from steelyard.claims.checks.relations import HOST_MOST, PUE_MOST, Relation, Show, hours_terms, known, reading
-from steelyard.claims.context import Facts
+from steelyard.claims.checks.relations import (
+    HOST_MOST,
+    PUE_MOST,
+    Relation,
+    Show,
+    has_numbers,
+    hours_terms,
+    includes_pue,
+)
+from steelyard.claims.context import ClaimContext
 from steelyard.claims.findings import DOUBT
-from steelyard.claims.prediction import Expected
-from steelyard.claims.quantity_text import say
+from steelyard.claims.prediction import ClaimPrediction
+from steelyard.claims.quantity_text import quantity_text
 from steelyard.claims.reading.claim import Numbers
 from steelyard.units import HOUR_S, KWH_J
 
@@ -59,39 +67,46 @@ FEW, ROOM = 3, 6.0
 """Where the catalog has the offers of fewer providers than this, the market may be so many times cheaper or dearer."""
 
 
-def bounds(facts: Facts) -> tuple[Relation, ...]:
+def claim_bounds(context: ClaimContext) -> tuple[Relation, ...]:
     """Return every bound whose numbers are known."""
-    found = [*_watts(facts), *_pue(), *_grid(facts), *_whole(facts), *_use(facts), *_price(facts)]
-    stated = (one for one in found if known(one, facts.numbers))
+    found = [
+        *_watts(context),
+        *_pue(),
+        *_grid(context),
+        *_emissions_per_hour(context),
+        *_use(context),
+        *_price(context),
+    ]
+    stated = (one for one in found if has_numbers(one, context.numbers))
     return tuple(replace(one, exact=one.name == "utilisation" and bool(one.terms)) for one in stated)
 
 
-def watts(facts: Facts) -> tuple[float, float] | None:
+def power_range(context: ClaimContext) -> tuple[float, float] | None:
     """Return the least and the most that one device of the claim can draw; None where the device is not known."""
-    chip = facts.chip
-    if chip is None or math.isnan(chip.tdp_w):
+    accelerator = context.accelerator
+    if accelerator is None or math.isnan(accelerator.tdp_w):
         return None
-    rated = max(row.si for row in chip.facts.by_quantity["tdp"] if row.used)
-    idle = chip.facts.value("idle_power")
-    low = IDLE_PART * (0.1 * chip.tdp_w if math.isnan(idle) else idle)
-    if facts.claim.power_boundary == "accelerator":
+    rated = max(row.si for row in accelerator.facts.by_quantity["tdp"] if row.used)
+    idle = accelerator.facts.value("idle_power")
+    low = IDLE_PART * (0.1 * accelerator.tdp_w if math.isnan(idle) else idle)
+    if context.claim.power_boundary == "accelerator":
         return low, BOARD * rated
-    return low, max([NODE * rated, *facts.node_ratings])
+    return low, max([NODE * rated, *context.node_ratings])
 
 
-def _watts(facts: Facts) -> Iterator[Relation]:
+def _watts(context: ClaimContext) -> Iterator[Relation]:
     """Yield the stated watts, or those that energy or CO2e imply, against idle and maximum of the device."""
-    ends = watts(facts)
-    if ends is None or facts.chip is None:
+    ends = power_range(context)
+    if ends is None or context.accelerator is None:
         return
     low, high = ends
-    claim, numbers = facts.claim, facts.numbers
-    says = f"{facts.chip.id}: {low:.0f} W idle to {high:.0f} W at most"
+    claim, numbers = context.claim, context.numbers
+    says = f"{context.accelerator.id}: {low:.0f} W idle to {high:.0f} W at most"
     base = Relation("watts", "power", (), low=low, high=high, says=says, settle="the mean power of one device, metered")
     yield base
     if "power" in numbers:
         return
-    inside = reading(claim)
+    inside = includes_pue(claim)
     pue = (("pue", 1.0),) if inside and "pue" in numbers else ()
     room = PUE_MOST if inside and not pue else 1.0
     host = HOST_MOST if claim.power_boundary == "accelerator" else 1.0
@@ -117,28 +132,28 @@ def _pue() -> Iterator[Relation]:
                    settle="the data centre's PUE of the year")  # fmt: skip
 
 
-def _grid(facts: Facts) -> Iterator[Relation]:
+def _grid(context: ClaimContext) -> Iterator[Relation]:
     """Yield the stated intensity, or that which CO2e and energy imply, against grids."""
-    claim, numbers = facts.claim, facts.numbers
-    pue = (("pue", 1.0),) if "pue" in numbers and not reading(claim) and not claim.co2e_boundary else ()
+    claim, numbers = context.claim, context.numbers
+    pue = (("pue", 1.0),) if "pue" in numbers and not includes_pue(claim) and not claim.co2e_boundary else ()
     forms: list[tuple[str, tuple[tuple[str, float], ...]]] = [("intensity", ())]
     if "intensity" not in numbers:
         forms.append(("co2e", (("energy", 1.0), *pue)))
     settle = "the grid intensity that was used, its kind and its place"
     for target, terms in forms:
-        room = PUE_MOST if terms and not pue and not reading(claim) else 1.0
+        room = PUE_MOST if terms and not pue and not includes_pue(claim) else 1.0
         says = f"the dirtiest grid emits {DIRTIEST * KWH_J:.1f} kg/kWh"
         base = Relation("intensity", target, terms, low=0.0, high=DIRTIEST * room, says=says, settle=settle)
         yield replace(base, show=_grid_words(terms, says))
-        low, high, where = facts.grid
+        low, high, where = context.grid
         if where and claim.co2e_kind not in {"location-net", "market"}:
-            said = f"{where}: {low * KWH_J:.3g} to {high * KWH_J:.3g} kg/kWh"
-            yield replace(base, low=low / NEAR_GRID, high=high * NEAR_GRID * room, weight=DOUBT, says=said,
-                          show=_grid_words(terms, said))  # fmt: skip
+            range_text = f"{where}: {low * KWH_J:.3g} to {high * KWH_J:.3g} kg/kWh"
+            yield replace(base, low=low / NEAR_GRID, high=high * NEAR_GRID * room, weight=DOUBT, says=range_text,
+                          show=_grid_words(terms, range_text))  # fmt: skip
         elif claim.co2e_kind == "location-gross":
-            said = f"the cleanest country's grid emits {facts.cleanest * KWH_J:.3g} kg/kWh"
-            yield replace(base, low=facts.cleanest / NEAR_GRID, high=math.inf, weight=DOUBT, says=said,
-                          show=_grid_words(terms, said))  # fmt: skip
+            range_text = f"the cleanest country's grid emits {context.cleanest * KWH_J:.3g} kg/kWh"
+            yield replace(base, low=context.cleanest / NEAR_GRID, high=math.inf, weight=DOUBT, says=range_text,
+                          show=_grid_words(terms, range_text))  # fmt: skip
 
 
 def _grid_words(terms: tuple[tuple[str, float], ...], says: str) -> Show:
@@ -146,28 +161,28 @@ def _grid_words(terms: tuple[tuple[str, float], ...], says: str) -> Show:
     return lambda _numbers, ratio: f"{how} {ratio * KWH_J:.4g} kg/kWh; {says}"
 
 
-def _whole(facts: Facts) -> Iterator[Relation]:
+def _emissions_per_hour(context: ClaimContext) -> Iterator[Relation]:
     """Yield CO2e for each device-hour, where neither energy nor intensity is stated, against all grids."""
-    claim, numbers, ends = facts.claim, facts.numbers, watts(facts)
+    claim, numbers, ends = context.claim, context.numbers, power_range(context)
     if "energy" in numbers or "intensity" in numbers or (ends is None and "power" not in numbers):
         return
     power = (("power", 1.0),) if "power" in numbers else ()
     pue = (("pue", 1.0),) if "pue" in numbers else ()
-    low, high, where = facts.grid
+    low, high, where = context.grid
     clean = claim.co2e_kind in {"location-net", "market"}
-    least = 0.0 if clean else (low / NEAR_GRID if where else facts.cleanest)
-    tdp = facts.chip.tdp_w if facts.chip else math.nan
+    least = 0.0 if clean else (low / NEAR_GRID if where else context.cleanest)
+    tdp = context.accelerator.tdp_w if context.accelerator else math.nan
     w_low, w_high = (1.0, HOST_MOST) if power else (BUSY_PART * tdp, ends[1] if ends else math.nan)
     room = 1.0 if pue else PUE_MOST
-    words = f"{where} emits" if where else "grids emit"
+    sentence = f"{where} emits" if where else "grids emit"
     terms = (*hours_terms(claim), *power, *pue)
 
     def show(_numbers: Numbers, ratio: float) -> str:
         per_w = "" if power else f" ({BUSY_PART:.0%} of its rating to {w_high:.0f} W)"
         grams = ratio * (HOUR_S * 1e3 if not power else KWH_J)
         unit = "kg/kWh" if power else "g a device-hour"
-        total = say("co2e", numbers["co2e"].value)
-        return f"{total} is {grams:.4g} {unit}{per_w}; {words} {_span(least, low, high, where)}"
+        total = quantity_text("co2e", numbers["co2e"].value)
+        return f"{total} is {grams:.4g} {unit}{per_w}; {sentence} {_span(least, low, high, where)}"
 
     middle = (1.0 if power else USUAL_PART * tdp) * (1.0 if pue else USUAL_PUE)
     center = middle * (math.sqrt(low * high) if where else USUAL_GRID)
@@ -183,45 +198,46 @@ def _span(least: float, low: float, high: float, where: str) -> str:
     return f"{least * KWH_J:.3g} kg/kWh at the cleanest to {DIRTIEST * KWH_J:.3g}"
 
 
-def _use(facts: Facts) -> Iterator[Relation]:
+def _use(context: ClaimContext) -> Iterator[Relation]:
     """Yield the utilisation that tokens and device-hours, or a throughput, imply."""
-    peak = facts.peak
+    peak = context.peak
     if peak is None:
         return
-    claim = facts.claim
+    claim = context.claim
     yield Relation("utilisation", "utilisation", low=0.0, says="no run exceeds the dense peak", show=None)
     (first, _), *more = hours_terms(claim)
     whole = tuple((name, -power) for name, power in more)
     work = (("active_parameters", 1.0), ("tokens", 1.0), *whole)
     settle = "the device-hours and the tokens of the final run alone"
     base = Relation("mfu", first, work, constant=6 / peak, settle=settle)
-    yield from _banded(base, facts, inverse=True)
+    yield from _banded(base, context, inverse=True)
     rate = Relation("mfu", "throughput_per_device", (("active_parameters", -1.0),), constant=peak / 6, settle=settle)
-    yield from _banded(rate, facts, inverse=False)
+    yield from _banded(rate, context, inverse=False)
     stated = "MFU counts 6 FLOPs a parameter and token, more with attention"
-    most = facts.attention_share or ATTENTION
-    if "tokens" in facts.numbers:
+    most = context.attention_share or ATTENTION
+    if "tokens" in context.numbers:
         terms = (("active_parameters", 1.0), ("tokens", 1.0), (first, -1.0), *whole)
         yield Relation("utilisation", "utilisation", terms, 6 / peak, 0.85, DOWN * most, center=1.0, says=stated,
-                       settle="how the MFU was counted", show=_mfu_words(facts))  # fmt: skip
+                       settle="how the MFU was counted", show=_mfu_words(context))  # fmt: skip
     terms = (("throughput_per_device", 1.0), ("active_parameters", 1.0))
     how = "how the MFU was counted: the peak and the FLOPs of a token"
-    shown = _mfu_words(facts)
+    shown = _mfu_words(context)
     yield Relation(
         "utilisation", "utilisation", terms, 6 / peak, 0.9, 1.1 * most, center=1.0, says=stated, settle=how, show=shown
     )
     yield Relation("utilisation", "speed", (("utilisation", 1.0),), peak, 0.9, 1.1, settle="how the MFU was counted")
 
 
-def _banded(base: Relation, facts: Facts, *, inverse: bool) -> Iterator[Relation]:
+def _banded(base: Relation, context: ClaimContext, *, inverse: bool) -> Iterator[Relation]:
     """Yield what cannot be (more than the peak) and what the predictor thinks unlikely."""
-    top = facts.top
-    likely = facts.expected.mfu if isinstance(facts.expected, Expected) else None
-    said = f"; predicted {100 * likely[0]:.0f} % ({100 * likely[1]:.0f}–{100 * likely[2]:.0f})" if likely else ""
+    top = context.top
+    likely = context.prediction.mfu if isinstance(context.prediction, ClaimPrediction) else None
+    range_text = f"; predicted {100 * likely[0]:.0f} % ({100 * likely[1]:.0f}–{100 * likely[2]:.0f})" if likely else ""
 
     def show(_numbers: Numbers, ratio: float) -> str:
         share = 1 / ratio if inverse else ratio
-        return f"6 x parameters x tokens over device-seconds x peak = {100 * share:.1f} % of {facts.peak_words}{said}"
+        implied = f"6 x parameters x tokens over device-seconds x peak = {100 * share:.1f} % of {context.peak_text}"
+        return f"{implied}{range_text}"
 
     def band(low: float, high: float) -> tuple[float, float]:
         return (1 / high, 1 / low if low else math.inf) if inverse else (low, high)
@@ -234,35 +250,35 @@ def _banded(base: Relation, facts: Facts, *, inverse: bool) -> Iterator[Relation
         yield replace(base, low=low, high=high, show=show, weight=DOUBT, center=center)
 
 
-def _mfu_words(facts: Facts) -> Show:
+def _mfu_words(context: ClaimContext) -> Show:
     def show(numbers: Numbers, ratio: float) -> str:
         stated = numbers["utilisation"].value
-        more = facts.attention_share
+        more = context.attention_share
         upto = f" (6N) to {100 * stated / ratio * more:.0f} % (with attention)" if more else " (6N)"
-        speed = f"what is stated of speed is {100 * stated / ratio:.0f} %{upto} of {facts.peak_words}"
+        speed = f"what is stated of speed is {100 * stated / ratio:.0f} %{upto} of {context.peak_text}"
         return f"{speed}; stated {100 * stated:.3g} %"
 
     return show
 
 
-def _price(facts: Facts) -> Iterator[Relation]:
+def _price(context: ClaimContext) -> Iterator[Relation]:
     """Yield the stated price, or that which a bill implies, against what is asked for the device."""
-    asked = facts.prices
+    asked = context.prices
     if asked is None:
         return
     low, high, providers, years = asked
     dates = "–".join(dict.fromkeys((years[0], years[-1]))) if years else "undated"
-    apart = _years_apart(facts.claim.date, years)
+    apart = _years_apart(context.claim.date, years)
     says = f"prices of {providers} providers, {dates}: ${low * HOUR_S:.2f} to ${high * HOUR_S:.2f}/h"
     says += f", {apart} years from the claim's" if apart else ""
     room = (PRICES if providers >= FEW else ROOM) * YEARLY**apart
     base = Relation("price", "price", (), low=low / room, high=high * room, weight=DOUBT, says=says,
                     settle="the price of a device-hour and what else is in the bill")  # fmt: skip
     yield base
-    if "price" not in facts.numbers:
-        words = f"money over device-hours implies ${{}}/h; {says}"
-        shown: Show = lambda _numbers, ratio: words.format(f"{ratio * HOUR_S:.3g}")  # noqa: E731
-        yield replace(base, target="money", terms=hours_terms(facts.claim), show=shown)
+    if "price" not in context.numbers:
+        sentence = f"money over device-hours implies ${{}}/h; {says}"
+        shown: Show = lambda _numbers, ratio: sentence.format(f"{ratio * HOUR_S:.3g}")  # noqa: E731
+        yield replace(base, target="money", terms=hours_terms(context.claim), show=shown)
 
 
 def _years_apart(date: str, years: Sequence[str]) -> int:
@@ -274,23 +290,3 @@ def _years_apart(date: str, years: Sequence[str]) -> int:
     if not years or not date[:4].isdigit():
         return 0
     return max(int(years[0]) - int(date[:4]), int(date[:4]) - int(years[-1]), 0)
-
-
-def usual(facts: Facts) -> tuple[Relation, ...]:
-    """Return where stated numbers usually lie: it breaks ties between suspects, and fires nothing."""
-    found = [
-        Relation("pue", "pue", low=1.02, high=1.7),
-        Relation("intensity", "intensity", low=0.005 / KWH_J, high=1.0 / KWH_J),
-    ]
-    if facts.chip is not None and not math.isnan(facts.chip.tdp_w):
-        tdp = facts.chip.tdp_w
-        found.append(Relation("watts", "power", low=0.35 * tdp, high=1.45 * tdp))
-    own = [row.si for row in facts.site.facts.by_quantity.get("location_gross", ()) if row.used] if facts.site else []
-    if own:
-        found.append(Relation("intensity", "intensity", low=min(own) / 1.15, high=max(own) * 1.15))
-    if isinstance(facts.expected, Expected) and facts.peak is not None:
-        (first, _), *more = hours_terms(facts.claim)
-        work = (("active_parameters", 1.0), ("tokens", 1.0), *((name, -power) for name, power in more))
-        _, least, most = facts.expected.mfu
-        found.append(Relation("mfu", first, work, constant=6 / facts.peak, low=1 / most, high=2 / least))
-    return tuple(one for one in found if known(one, facts.numbers))

@@ -3,15 +3,17 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from steelyard.claims.accounts.waterfall import ACCOUNTING, MS, written
-from steelyard.claims.checks import repeats
-from steelyard.claims.checks.bounds import bounds, usual
+from steelyard.claims.accounts.waterfall import ACCOUNTING, MS, field_name
+from steelyard.claims.checks.bounds import claim_bounds
+from steelyard.claims.checks.device_checks import device_checks
 from steelyard.claims.checks.relations import Relation, relations
+from steelyard.claims.checks.repeats import repeat_checks
 from steelyard.claims.checks.slips import BOUNDARY, COPIED, CORES, KIND, SCOPE, TDP, UNITS
-from steelyard.claims.checks.suspects import Found, locate, spelt, words
-from steelyard.claims.context import Facts
-from steelyard.claims.findings import CONTRADICTION, SILENT, Check, Factor
-from steelyard.claims.quantity_text import say
+from steelyard.claims.checks.suspects import Diagnosis, diagnosis_text, locate, plain_name
+from steelyard.claims.checks.usual import usual_relations
+from steelyard.claims.context import ClaimContext
+from steelyard.claims.findings import CONTRADICTION, SILENT, AuditFactor, Check
+from steelyard.claims.quantity_text import quantity_text
 
 NAMED = {
     UNITS: "pounds, short tons, prefixes, megajoules, hours for days, decimal points",
@@ -23,45 +25,46 @@ NAMED = {
 """Checks of a slip, and what they look for."""
 
 
-def checks(facts: Facts) -> Iterator[Check]:
+def claim_checks(context: ClaimContext) -> Iterator[Check]:
     """Yield every check that the claim's numbers allow: arithmetic, bounds, slips, what is printed twice."""
-    held = relations(facts.claim, facts.numbers)
-    limits = bounds(facts)
+    held = relations(context.claim, context.numbers)
+    limits = claim_bounds(context)
     everything = (*held, *limits)
-    found = locate(facts, everything, usual(facts))
+    found = locate(context, everything, usual_relations(context))
     explained = {one.suspect.fixes[0]: one for one in found if one.suspect.fixes}
     for relation in held:
-        yield replace(_relation(relation, facts, explained.get(relation)), exact=True)
-    for relation in _once(limits, facts):
-        yield _relation(relation, facts, explained.get(relation))
-    yield from _slips(facts, found, looked=bool(held))
-    yield from repeats.checks(facts, {one.suspect.quantity for one in found})
+        yield replace(_relation(relation, context, explained.get(relation)), exact=True)
+    for relation in _once(limits, context):
+        yield _relation(relation, context, explained.get(relation))
+    yield from _slips(context, found, looked=bool(held))
+    yield from repeat_checks(context, {one.suspect.quantity for one in found})
+    yield from device_checks(context)
 
 
-def _once(limits: Sequence[Relation], facts: Facts) -> Iterator[Relation]:
+def _once(limits: Sequence[Relation], context: ClaimContext) -> Iterator[Relation]:
     """Yield of two bounds on one number the one that says more: the hard one where it fires, else the narrow one."""
     for limit in limits:
         twins = [one for one in limits if (one.name, one.target, one.terms) == (limit.name, limit.target, limit.terms)]
-        hard = [one for one in twins if one.weight >= CONTRADICTION and one.excess(facts.numbers) > 0]
+        hard = [one for one in twins if one.weight >= CONTRADICTION and one.excess(context.numbers) > 0]
         if limit is (hard or sorted(twins, key=lambda one: one.weight))[0]:
             yield limit
 
 
-def _relation(relation: Relation, facts: Facts, found: Found | None) -> Check:
-    fired = relation.excess(facts.numbers) > 0
-    text = relation.arithmetic(facts.numbers)
+def _relation(relation: Relation, context: ClaimContext, found: Diagnosis | None) -> Check:
+    fired = relation.excess(context.numbers) > 0
+    text = relation.arithmetic(context.numbers)
     return Check(
         name=relation.name,
         fired=fired,
         arithmetic=text,
         weight=relation.weight,
-        finding=words(found, facts) if found else (text if fired else ""),
-        factor=factor(found) if found else None,
-        settle=relation.settle or f"{say_settle(relation)}" if fired else "",
+        finding=diagnosis_text(found, context) if found else (text if fired else ""),
+        factor=correction_factor(found) if found else None,
+        settle=relation.settle or f"{settling_figure(relation)}" if fired else "",
     )
 
 
-def say_settle(relation: Relation) -> str:
+def settling_figure(relation: Relation) -> str:
     """Return what would settle a broken relation: its target, as it was metered or logged."""
     known = {
         "energy": "the energy of the run at its meter, and whether it includes the PUE",
@@ -73,29 +76,29 @@ def say_settle(relation: Relation) -> str:
     return known.get(relation.name, f"the {relation.target.replace('_', ' ')} as logged")
 
 
-def factor(found: Found) -> Factor:
+def correction_factor(found: Diagnosis) -> AuditFactor:
     """Return what the claim has to be divided by to agree with itself."""
     one = found.suspect
     name = one.slip.factor if one.slip and one.slip.factor else one.quantity
     name = SCOPE if found.check == SCOPE else name
-    note = one.slip.words if one.slip else f"{one.quantity}, the figure of {one.copied}" if one.copied else one.quantity
-    return Factor(written(name), MS.get(name, ACCOUNTING), one.ratio, note=note)
+    note = one.slip.text if one.slip else f"{one.quantity}, the figure of {one.copied}" if one.copied else one.quantity
+    return AuditFactor(field_name(name), MS.get(name, ACCOUNTING), one.ratio, note=note)
 
 
-def _slips(facts: Facts, found: list[Found], *, looked: bool) -> Iterator[Check]:
+def _slips(context: ClaimContext, found: list[Diagnosis], *, looked: bool) -> Iterator[Check]:
     """Yield the checks of known slips: fired where one was found, silent where the arithmetic was looked at."""
     fired = {one.check: one for one in found if one.check}
     for name, one in fired.items():
         slip = one.suspect
-        numbers = f"{say(slip.quantity, facts.numbers[slip.quantity].value)} / {slip.ratio:.4g}"
-        fits = say(slip.quantity, facts.numbers[slip.quantity].value / slip.ratio)
+        numbers = f"{quantity_text(slip.quantity, context.numbers[slip.quantity].value)} / {slip.ratio:.4g}"
+        fits = quantity_text(slip.quantity, context.numbers[slip.quantity].value / slip.ratio)
         weight = max(relation.weight for relation in slip.fixes)
-        yield Check(name, fired=True, arithmetic=f"{spelt(slip.quantity)}: {numbers} = {fits}", weight=weight)
+        yield Check(name, fired=True, arithmetic=f"{plain_name(slip.quantity)}: {numbers} = {fits}", weight=weight)
     for name, text in NAMED.items():
         if looked and name not in fired and name != COPIED:
             yield Check(name, fired=False, arithmetic=f"nothing to explain by {text}", weight=SILENT)
-    if facts.claim.beside and COPIED not in fired:
+    if context.claim.beside and COPIED not in fired:
         yield Check(COPIED, fired=False, arithmetic=f"nothing to explain by {NAMED[COPIED]}", weight=SILENT)
 
 
-__all__ = ["CONTRADICTION", "TDP", "checks", "factor"]
+__all__ = ["CONTRADICTION", "TDP", "claim_checks", "correction_factor"]

@@ -13,8 +13,9 @@ from dataclasses import dataclass
 
 from steelyard.claims.accounts.account import SLACK
 from steelyard.claims.findings import CONTRADICTION
-from steelyard.claims.quantity_text import say
+from steelyard.claims.quantity_text import quantity_text
 from steelyard.claims.reading.claim import Claim, Numbers
+from steelyard.claims.reading.printed import PrintedNumber
 from steelyard.units import KWH_J
 
 PUE_MOST = 2.0
@@ -84,29 +85,31 @@ class Relation:
     def arithmetic(self, numbers: Numbers) -> str:
         """Return the product in figures.
 
-        >>> from steelyard.claims.reading.files import read
-        >>> claim = read({"energy": "1287 MWh", "intensity": "0.429 kg/kWh", "co2e": "552.1 t"})
+        >>> from steelyard.claims.reading.files import read_claim
+        >>> claim = read_claim({"energy": "1287 MWh", "intensity": "0.429 kg/kWh", "co2e": "552.1 t"})
         >>> Relation("co2e", "co2e", (("energy", 1.0), ("intensity", 1.0))).arithmetic(claim.numbers)
         '1.287 GWh x 0.4290 kg/kWh = 552.1 t; stated 552.1 t: x1.000'
         """
         ratio = self.ratio(numbers)
         if self.show is not None:
             return self.show(numbers, ratio)
-        has = say(self.target, numbers[self.target].value)
+        has = quantity_text(self.target, numbers[self.target].value)
         if not self.terms:
             return f"{has} stated; {self.says}"
-        over = " x ".join(say(name, numbers[name].value) for name, exponent in self.terms if exponent > 0)
-        under = "".join(f" / {say(name, numbers[name].value)}" for name, exponent in self.terms if exponent < 0)
+        over = " x ".join(quantity_text(name, numbers[name].value) for name, exponent in self.terms if exponent > 0)
+        under = "".join(
+            f" / {quantity_text(name, numbers[name].value)}" for name, exponent in self.terms if exponent < 0
+        )
         constant = "" if self.constant == 1.0 else f"{self.constant:g} x "
         band = f" ({self.says})" if self.says else ""
-        got = say(self.target, self.computed(numbers))
-        return f"{constant}{over}{under} = {got}; stated {has}: x{times(ratio)}{band}"
+        got = quantity_text(self.target, self.computed(numbers))
+        return f"{constant}{over}{under} = {got}; stated {has}: x{ratio_text(ratio)}{band}"
 
 
-def times(ratio: float) -> str:
+def ratio_text(ratio: float) -> str:
     """Return a ratio with four digits.
 
-    >>> times(1.0), times(88.2397), times(0.00012346)
+    >>> ratio_text(1.0), ratio_text(88.2397), ratio_text(0.00012346)
     ('1.000', '88.24', '0.0001235')
     """
     return f"{ratio:.4g}" if not 0.1 <= ratio < 10 else f"{ratio:.3f}"
@@ -114,12 +117,12 @@ def times(ratio: float) -> str:
 
 def relations(claim: Claim, numbers: Numbers) -> tuple[Relation, ...]:
     """Return every relation whose numbers are known; `numbers` are the claim's and what the catalog adds."""
-    best = _kept(_energy(claim, reading(claim)), numbers)
+    best = _kept(_energy(claim, includes_pue(claim)), numbers)
     return (*_kept(_machine(), numbers), *best, *_kept(_water(claim, numbers), numbers),
             *_kept(_work(claim, numbers), numbers), *_kept(_bill(claim), numbers))  # fmt: skip
 
 
-def reading(claim: Claim) -> bool:
+def includes_pue(claim: Claim) -> bool:
     """Return whether the stated energy includes the PUE: as declared, else as fewer relations are broken."""
     if claim.energy_boundary:
         return claim.energy_boundary == "facility"
@@ -131,10 +134,10 @@ def reading(claim: Claim) -> bool:
 
 
 def _kept(found: Iterator[Relation], numbers: Numbers) -> tuple[Relation, ...]:
-    return tuple(one for one in found if known(one, numbers))
+    return tuple(one for one in found if has_numbers(one, numbers))
 
 
-def known(relation: Relation, numbers: Numbers) -> bool:
+def has_numbers(relation: Relation, numbers: Numbers) -> bool:
     """Return whether every number of a relation is there."""
     return all(name in numbers and numbers[name].value > 0 for name in relation.quantities)
 
@@ -142,6 +145,14 @@ def known(relation: Relation, numbers: Numbers) -> bool:
 def hours_terms(claim: Claim) -> tuple[tuple[str, float], ...]:
     """Return what device-hours are made of: themselves where stated, else count and hours."""
     return (("device_time", 1.0),) if "device_time" in claim.numbers else (("count", 1.0), ("wall", 1.0))
+
+
+def count_times_hours(claim: Claim) -> PrintedNumber | None:
+    """Return device-hours from count and hours; None where one of them is not stated."""
+    count, wall = claim.numbers.get("count"), claim.numbers.get("wall")
+    if count and wall:
+        return PrintedNumber(count.value * wall.value, count.rounding + wall.rounding, f"{count.text} x {wall.text}")
+    return None
 
 
 def _machine() -> Iterator[Relation]:
@@ -174,7 +185,7 @@ def _water(claim: Claim, numbers: Numbers) -> Iterator[Relation]:
     """Yield water: on-site water goes by IT energy, off-site by the facility's; some multiply both by the PUE."""
     pue = numbers["pue"].value if "pue" in numbers else 1.0
     onsite, offsite = (numbers[name].value if name in numbers else 0.0 for name in ("wue_onsite", "wue_offsite"))
-    inside = reading(claim)
+    inside = includes_pue(claim)
     litres = onsite / pue + offsite if inside else onsite + pue * offsite
     if litres > 0:
         wide = (onsite + offsite) * (1.0 if inside else pue) / litres
@@ -184,10 +195,11 @@ def _water(claim: Claim, numbers: Numbers) -> Iterator[Relation]:
 
 def _litres(per_j: float, how: str) -> Show:
     def show(numbers: Numbers, ratio: float) -> str:
-        computed = say("water", numbers["water"].value / ratio)
+        computed = quantity_text("water", numbers["water"].value / ratio)
         each = f"{per_j * KWH_J * 1e3:.4g} L/kWh ({how})"
-        stated = say("water", numbers["water"].value)
-        return f"{say('energy', numbers['energy'].value)} x {each} = {computed}; stated {stated}: x{times(ratio)}"
+        stated = quantity_text("water", numbers["water"].value)
+        energy = quantity_text("energy", numbers["energy"].value)
+        return f"{energy} x {each} = {computed}; stated {stated}: x{ratio_text(ratio)}"
 
     return show
 

@@ -4,8 +4,8 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from steelyard.claims.context import Facts
-from steelyard.claims.reading.hardware import HOST_CHIPS, cores_of
+from steelyard.claims.context import ClaimContext
+from steelyard.claims.reading.hardware import NODE_DEVICES, cores_per_device
 from steelyard.claims.reading.kinds import POUND_KG, SHORT_TON_KG
 
 UNITS, BOUNDARY, CORES, KIND, COPIED, TDP, SCOPE = "units", "boundary", "cores", "kind", "copied", "tdp", "scope"
@@ -25,17 +25,17 @@ class Slip:
 
     ratio: float
     check: str
-    words: str
+    text: str
     factor: str = ""  # name of the factor, where it is not the quantity's own
 
 
-def slips(quantity: str, facts: Facts) -> Iterator[Slip]:
+def slips(quantity: str, context: ClaimContext) -> Iterator[Slip]:
     """Yield the slips that a quantity is prone to, the commonest first."""
-    yield from _boundary(quantity, facts)
-    yield from _kind(quantity, facts)
-    yield from _cores(quantity, facts)
-    yield from units(quantity)
-    yield from _tdp(quantity, facts)
+    yield from _boundary(quantity, context)
+    yield from _kind(quantity, context)
+    yield from _cores(quantity, context)
+    yield from unit_slips(quantity)
+    yield from _tdp(quantity, context)
 
 
 def _both(ratio: float, check: str, over: str, under: str, factor: str = "") -> Iterator[Slip]:
@@ -43,8 +43,8 @@ def _both(ratio: float, check: str, over: str, under: str, factor: str = "") -> 
     yield Slip(1 / ratio, check, under, factor)
 
 
-def _boundary(quantity: str, facts: Facts) -> Iterator[Slip]:
-    pue = facts.claim.value("pue")
+def _boundary(quantity: str, context: ClaimContext) -> Iterator[Slip]:
+    pue = context.claim.value("pue")
     if pue is None or pue < 1.01 or quantity not in {"co2e", "net_co2e", "energy", "water"}:
         return
     yield from _both(pue, BOUNDARY, f"the PUE of {pue:g} is applied once too often",
@@ -52,50 +52,50 @@ def _boundary(quantity: str, facts: Facts) -> Iterator[Slip]:
     yield Slip(pue**-2, BOUNDARY, f"divided by the PUE of {pue:g} instead of multiplied", "pue")
 
 
-def _kind(quantity: str, facts: Facts) -> Iterator[Slip]:
+def _kind(quantity: str, context: ClaimContext) -> Iterator[Slip]:
     """Yield a net intensity taken for a gross one: the claim's own pair, else the place's."""
-    claim = facts.claim
+    claim = context.claim
     gross, net, where = claim.value("intensity"), claim.value("net_intensity"), "the claim's own"
     if quantity not in {"co2e", "net_co2e", "intensity", "net_intensity"}:
         return
-    if net is None and facts.site is not None:
-        net, where = facts.site.facts.value("location_net"), facts.site.id
-        gross = gross or facts.site.facts.value("location_gross")
+    if net is None and context.site is not None:
+        net, where = context.site.facts.value("location_net"), context.site.id
+        gross = gross or context.site.facts.value("location_gross")
     if not gross or not net or math.isnan(net) or abs(net / gross - 1) < 0.02:
         return
-    words = (
+    text = (
         f"the net intensity ({where}) where the gross one is stated",
         f"the gross intensity ({where}) for the net one",
     )
-    first, second = words if quantity in {"co2e", "intensity"} else words[::-1]
+    first, second = text if quantity in {"co2e", "intensity"} else text[::-1]
     yield Slip(net / gross, KIND, first, "intensity")
     yield Slip(gross / net, KIND, second, "intensity")
 
 
-def _cores(quantity: str, facts: Facts) -> Iterator[Slip]:
+def _cores(quantity: str, context: ClaimContext) -> Iterator[Slip]:
     """Yield devices counted as something else: cores, hosts, or one for all."""
-    gear, claim = facts.claim.hardware, facts.claim
+    gear, claim = context.claim.hardware, context.claim
     if quantity not in {"count", "device_time", "energy", "co2e", "net_co2e", "throughput"}:
         return
     count = claim.value("count") or (gear.devices if gear and gear.devices else None)
-    cores = cores_of(gear.chip if gear else None)
+    cores = cores_per_device(gear.accelerator if gear else None)
     if cores > 1 and gear is not None:
         yield from _both(cores, CORES, f"cores are counted as devices, {cores:g} to one",
                          f"devices are counted as cores, {cores:g} to one", "count")  # fmt: skip
-    for host in HOST_CHIPS:
+    for host in NODE_DEVICES:
         if gear is not None and gear.cores is not None and count and count % host == 0:
             yield Slip(1 / host, CORES, f"{host:g} devices are counted as one", "count")
     if count and count > 1:
         yield Slip(1 / count, CORES, f"one device is counted for {count:,.0f}", "count")
         yield Slip(count, CORES, f"the {count:,.0f} devices are counted twice over", "count")
     if quantity == "count":
-        for host in HOST_CHIPS:
+        for host in NODE_DEVICES:
             yield from _both(
                 host, CORES, f"{host:g} times as many devices", f"hosts of {host:g} devices are counted as one"
             )
 
 
-def units(quantity: str) -> Iterator[Slip]:
+def unit_slips(quantity: str) -> Iterator[Slip]:
     """Yield slips of units and of decimal points."""
     if quantity in MASSES:
         yield from _both(1 / POUND_KG, UNITS, "pounds are read as kilograms", "kilograms are read as pounds", UNITS)
@@ -123,11 +123,14 @@ def units(quantity: str) -> Iterator[Slip]:
         yield Slip(0.5, UNITS, "multiply-adds are counted as one", UNITS)
 
 
-def _tdp(quantity: str, facts: Facts) -> Iterator[Slip]:
+def _tdp(quantity: str, context: ClaimContext) -> Iterator[Slip]:
     """Yield energy from the rated power where a measured one is stated."""
-    power, chip = facts.claim.value("power"), facts.chip
-    totals = {"energy"} if "energy" in facts.claim.numbers else {"co2e", "net_co2e"}
-    if quantity in totals and power and chip is not None and abs(chip.tdp_w / power - 1) > 0.05:
+    power, accelerator = context.claim.value("power"), context.accelerator
+    totals = {"energy"} if "energy" in context.claim.numbers else {"co2e", "net_co2e"}
+    if quantity in totals and power and accelerator is not None and abs(accelerator.tdp_w / power - 1) > 0.05:
         yield Slip(
-            chip.tdp_w / power, TDP, f"the rated {chip.tdp_w:.0f} W stand in for the {power:.0f} W stated", "power"
+            accelerator.tdp_w / power,
+            TDP,
+            f"the rated {accelerator.tdp_w:.0f} W stand in for the {power:.0f} W stated",
+            "power",
         )

@@ -14,9 +14,9 @@ from types import MappingProxyType
 from steelyard.claims.accounts.account import SLACK
 from steelyard.claims.checks.relations import Relation
 from steelyard.claims.checks.slips import COPIED, SCOPE, TOTALS, Slip, slips
-from steelyard.claims.context import Facts
+from steelyard.claims.context import ClaimContext
 from steelyard.claims.findings import CONTRADICTION
-from steelyard.claims.quantity_text import say
+from steelyard.claims.quantity_text import quantity_text
 from steelyard.claims.reading.claim import Numbers
 
 ORDER = (
@@ -60,7 +60,7 @@ class Suspect:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class Diagnosis:
     """The likeliest suspect and those that would do as well."""
 
     suspect: Suspect
@@ -78,20 +78,20 @@ class Found:
         return SCOPE if more > SPLIT and {relation.name for relation in one.fixes} <= {"hours"} else ""
 
 
-def locate(facts: Facts, relations: Sequence[Relation], soft: Sequence[Relation]) -> list[Found]:
+def locate(context: ClaimContext, relations: Sequence[Relation], soft: Sequence[Relation]) -> list[Diagnosis]:
     """Return the wrong numbers, one after another, until everything holds or nothing helps."""
-    numbers, found = facts.numbers, list[Found]()
+    numbers, found = context.numbers, list[Diagnosis]()
     for _ in range(MOST):
         broken = [one for one in relations if one.weight >= CONTRADICTION and one.excess(numbers) > 0]
         broken = broken or [one for one in relations if one.excess(numbers) > 0]
         if not broken:
             break
-        ranked = sorted(_suspects(facts, numbers, broken, relations, soft), key=lambda one: one.rank)
+        ranked = sorted(_suspects(context, numbers, broken, relations, soft), key=lambda one: one.rank)
         if not ranked or ranked[0].left >= sum(one.excess(numbers) > 0 for one in relations):
             break
         best = ranked[0]
         alike = [one.quantity for one in ranked if one.rank[:3] == best.rank[:3] and one.quantity != best.quantity]
-        found.append(Found(best, tuple(dict.fromkeys(alike))))
+        found.append(Diagnosis(best, tuple(dict.fromkeys(alike))))
         numbers = corrected(numbers, (best.quantity, *best.along), best.ratio)
     return found
 
@@ -115,26 +115,30 @@ def corrected(numbers: Numbers, quantities: Sequence[str], ratio: float) -> Numb
 
 
 def _suspects(
-    facts: Facts, numbers: Numbers, broken: Sequence[Relation], relations: Sequence[Relation], soft: Sequence[Relation]
+    context: ClaimContext,
+    numbers: Numbers,
+    broken: Sequence[Relation],
+    relations: Sequence[Relation],
+    soft: Sequence[Relation],
 ) -> Iterator[Suspect]:
-    involved = {name for one in broken for name in one.quantities if name in facts.claim.numbers}
+    involved = {name for one in broken for name in one.quantities if name in context.claim.numbers}
     for quantity in sorted(involved):
         mine = [one for one in broken if quantity in one.quantities]
         asked = max(mine, key=lambda one: (one.exact, one.excess(numbers)))
-        along = tuple(name for name in FROM.get(quantity, ()) if name in facts.claim.numbers)
+        along = tuple(name for name in FROM.get(quantity, ()) if name in context.claim.numbers)
         tried = [Correction((quantity,), asked.suspect(quantity, numbers), None)]
         tried += [Correction((quantity, *along), tried[0].ratio, None)] if along and not asked.terms else []
-        for slip in slips(quantity, facts):
-            if not asked.exact and not _whole(slip.ratio, tried[0].ratio):
+        for slip in slips(quantity, context):
+            if not asked.exact and not _is_large(slip.ratio, tried[0].ratio):
                 continue
             if asked.excess(corrected(numbers, (quantity,), slip.ratio)) == 0.0:
                 tried.append(Correction((quantity,), slip.ratio, slip, tried[0].ratio))
                 tried += [Correction((quantity, *along), slip.ratio, slip, tried[0].ratio)] if along else []
         for one in tried:
-            yield _judged(facts, numbers, one, relations, soft)
+            yield _judged(context, numbers, one, relations, soft)
 
 
-def _whole(slip: float, asked: float) -> bool:
+def _is_large(slip: float, asked: float) -> bool:
     return abs(math.log(slip)) >= math.log(WHOLE) and abs(math.log(slip / asked)) <= math.log(NEAR)
 
 
@@ -154,7 +158,7 @@ class Correction:
 
 
 def _judged(
-    facts: Facts, numbers: Numbers, tried: Correction, relations: Sequence[Relation], soft: Sequence[Relation]
+    context: ClaimContext, numbers: Numbers, tried: Correction, relations: Sequence[Relation], soft: Sequence[Relation]
 ) -> Suspect:
     quantity, *along = tried.quantities
     after = corrected(numbers, tried.quantities, tried.ratio)
@@ -164,16 +168,16 @@ def _judged(
     if quantity == "count" and abs(after["count"].value / max(round(after["count"].value), 1) - 1) > SLACK:
         unusual += 1
     exact = any(one.weight >= CONTRADICTION for one in fixes)
-    same = row_like(facts, quantity) if exact and tried.slip is None else ""
+    same = row_like(context, quantity) if exact and tried.slip is None else ""
     return Suspect(quantity, tried.ratio, tried.slip, left, unusual, same, fixes, tuple(along), tried.apart)
 
 
-def row_like(facts: Facts, quantity: str) -> str:
+def row_like(context: ClaimContext, quantity: str) -> str:
     """Return the row beside the claim, or the sum of them, that has the same total; empty: none."""
-    value, rounding = facts.claim.value(quantity), facts.claim.numbers[quantity].rounding
+    value, rounding = context.claim.value(quantity), context.claim.numbers[quantity].rounding
     if quantity not in TOTALS or not value:
         return ""
-    rows = [(row.name or "another row", row.value(quantity)) for row in facts.claim.beside]
+    rows = [(row.name or "another row", row.value(quantity)) for row in context.claim.beside]
     known = [(name, one) for name, one in rows if one]
     if len(known) > 1:
         known.append(("the sum of the rows", sum(one for _, one in known)))
@@ -181,30 +185,30 @@ def row_like(facts: Facts, quantity: str) -> str:
     return next((name for name, one in known if math.isclose(one, value, rel_tol=close)), "")
 
 
-def words(found: Found, facts: Facts) -> str:
+def diagnosis_text(found: Diagnosis, context: ClaimContext) -> str:
     """Return what was found in a sentence: arithmetic, no blame."""
     one = found.suspect
-    stated = say(one.quantity, facts.numbers[one.quantity].value)
-    fits = say(one.quantity, facts.numbers[one.quantity].value / one.ratio)
-    name = spelt(one.quantity)
+    stated = quantity_text(one.quantity, context.numbers[one.quantity].value)
+    fits = quantity_text(one.quantity, context.numbers[one.quantity].value / one.ratio)
+    name = plain_name(one.quantity)
     text = f"{name}: {stated} stated, {fits} would agree with the rest (x{one.ratio:.4g})"
     if one.along:
-        text += f", and {', '.join(spelt(other) for other in one.along)} with it"
+        text += f", and {', '.join(plain_name(other) for other in one.along)} with it"
     if one.copied:
         return f"{text}; {stated} is the figure of {one.copied}"
     if one.slip is not None:
-        return f"{text}; it is as if {one.slip.words}"
+        return f"{text}; it is as if {one.slip.text}"
     if found.check == SCOPE:
         text += "; the two may be of different scopes, one run and all of them"
     if found.others:
-        text += f"; or {', '.join(spelt(other) for other in found.others[:3])} by as much"
+        text += f"; or {', '.join(plain_name(other) for other in found.others[:3])} by as much"
     return text
 
 
-def spelt(quantity: str) -> str:
+def plain_name(quantity: str) -> str:
     """Return a quantity's name in words.
 
-    >>> spelt("wall"), spelt("co2e"), spelt("throughput_per_device")
+    >>> plain_name("wall"), plain_name("co2e"), plain_name("throughput_per_device")
     ('hours', 'co2e', 'throughput per device')
     """
     return {"wall": "hours", "device_time": "device hours"}.get(quantity, quantity).replace("_", " ")

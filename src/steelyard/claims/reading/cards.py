@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from steelyard.claims.reading.documents import mapping
+from steelyard.claims.reading.documents import parse_fields
 from steelyard.errors import BadInput
 
 _FRONT = re.compile(r"\A---\s*\n(.*?)\n---\s*(?:\n|\Z)", re.DOTALL)
@@ -30,13 +30,13 @@ _HEADS: tuple[tuple[str, str], ...] = (
 """Columns of the usual table of a model card."""
 
 
-def card(text: str, where: str) -> dict[str, Any] | None:
+def read_model_card(text: str, where: str) -> dict[str, Any] | None:
     """Read a model card: `co2_eq_emissions` of its front matter, then its usual block and table in prose."""
     front = _FRONT.match(text)
     if front is None:
         return None
-    head = mapping(front[1] or "{}", where)
-    found = {"source": where, **prose(text[front.end() :], where)}
+    head = parse_fields(front[1] or "{}", where)
+    found = {"source": where, **model_card_block(text[front.end() :], where)}
     stated = head.get("co2_eq_emissions")
     if isinstance(stated, Mapping):
         found |= _front_matter(stated)
@@ -63,10 +63,10 @@ def _front_matter(stated: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
-def prose(text: str, where: str) -> dict[str, Any]:
+def model_card_block(text: str, where: str) -> dict[str, Any]:
     r"""Return what the usual block (`- **Hardware Type:** …`) and table of a card state.
 
-    >>> prose("- **Hardware Type:** 8 x A100\n- **Hours used:** 16\n- **Carbon Emitted:** 12.5 kg", "card")
+    >>> model_card_block("- **Hardware Type:** 8 x A100\n- **Hours used:** 16\n- **Carbon Emitted:** 12.5 kg", "card")
     {'hardware': '8 x A100', 'hours': '16 h', 'co2e': '12.5 kg'}
     """
     found: dict[str, Any] = {}
@@ -130,7 +130,7 @@ _UNITS: Mapping[str, tuple[str, ...]] = {
 }
 
 
-def impact(text: str, where: str) -> dict[str, Any] | None:
+def read_impact_paragraph(text: str, where: str) -> dict[str, Any] | None:
     """Read the paragraph that the ML CO2 Impact calculator writes."""
     if not re.search(r"carbon\s+efficiency\s+of|hours\s+of\s+computation", text, re.IGNORECASE):
         return None

@@ -3,15 +3,16 @@
     title: Evolved Transformer NAS        hardware: 8x P100         energy: 656 MWh        scope: search
     source: arXiv 1906.02243, Table 3     hours: 274,120 h          co2e: 626,155 lbs      pue: 1.58
 
-Numbers keep the digits they were printed with (`Stated`); names and kinds are words. What is not stated is not there.
+Numbers keep the digits they were printed with (`PrintedNumber`); names and kinds are words. What is not stated is
+not there.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
-from steelyard.claims.reading.hardware import Hardware
-from steelyard.claims.reading.printed import Stated
+from steelyard.claims.reading.hardware import ClaimHardware
+from steelyard.claims.reading.printed import PrintedNumber
 
 SCOPES = (
     "training",
@@ -31,17 +32,17 @@ BOUNDARIES = ("accelerator", "it", "facility")
 POWER_KINDS = ("measured", "tdp", "assumed", "modelled")
 CARBON_KINDS = ("location-gross", "location-net", "market", "marginal")
 
-Numbers = Mapping[str, Stated]
+Numbers = Mapping[str, PrintedNumber]
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class ClaimRow:
     """A line beside the claim or part of it: another row of the same table, or one line of a total."""
 
     name: str
     scope: str
     numbers: Numbers
-    hardware: Hardware | None = None
+    hardware: ClaimHardware | None = None
 
     def value(self, quantity: str) -> float | None:
         """Return a number in SI, None where it is not stated."""
@@ -68,13 +69,13 @@ class Claim:
     co2e_boundary: str = ""
     co2e_kind: str = ""
     purchase: str = ""
-    hardware: Hardware | None = None
+    hardware: ClaimHardware | None = None
     numbers: Numbers = field(default_factory=lambda: MappingProxyType({}))
     work: Numbers = field(default_factory=lambda: MappingProxyType({}))  # factors of the work, by their names
-    parts: tuple[Row, ...] = ()  # lines that add up to the totals
-    beside: tuple[Row, ...] = ()  # other rows of the same table
+    parts: tuple[ClaimRow, ...] = ()  # lines that add up to the totals
+    beside: tuple[ClaimRow, ...] = ()  # other rows of the same table
     restated: Numbers = field(default_factory=lambda: MappingProxyType({}))  # printed again elsewhere
-    same_work_on: Row | None = None  # the same work on other hardware
+    same_work_on: ClaimRow | None = None  # the same work on other hardware
     notes: tuple[str, ...] = ()  # of the reader: what could not be read, or was read in one of two ways
 
     def value(self, quantity: str) -> float | None:

@@ -21,10 +21,10 @@ class _AsWritten(yaml.SafeLoader):
 _AsWritten.add_implicit_resolver("tag:yaml.org,2002:null", re.compile(r"(?:~|null|)$"), ["~", "n", ""])
 
 
-def mapping(text: str, where: str) -> Mapping[str, Any]:
+def parse_fields(text: str, where: str) -> Mapping[str, Any]:
     r"""Return what YAML or JSON text holds, numbers as they were written.
 
-    >>> mapping("pue: 1.10\nco2e: 626,155 lbs", "claim.yaml")
+    >>> parse_fields("pue: 1.10\nco2e: 626,155 lbs", "claim.yaml")
     {'pue': '1.10', 'co2e': '626,155 lbs'}
     """
     try:

@@ -9,10 +9,10 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 
 from steelyard.claims.reading import printed
 from steelyard.claims.reading.aliases import ALIASES, BARE, WORDS
-from steelyard.claims.reading.claim import BOUNDARIES, CARBON_KINDS, POWER_KINDS, SCOPES, Claim, Row
-from steelyard.claims.reading.hardware import Hardware, cores_of
-from steelyard.claims.reading.hardware import hardware as gear_of
-from steelyard.claims.reading.printed import Stated
+from steelyard.claims.reading.claim import BOUNDARIES, CARBON_KINDS, POWER_KINDS, SCOPES, Claim, ClaimRow
+from steelyard.claims.reading.hardware import ClaimHardware, cores_per_device
+from steelyard.claims.reading.hardware import parse_hardware as gear_of
+from steelyard.claims.reading.printed import PrintedNumber
 from steelyard.errors import BadInput, nearest
 
 
@@ -29,7 +29,7 @@ def _checked(reader: Callable[[Any], Any]) -> BeforeValidator:
 
 
 def _of(kind: str) -> BeforeValidator:
-    return _checked(lambda value: value if isinstance(value, Stated) else printed.stated(value, kind))
+    return _checked(lambda value: value if isinstance(value, PrintedNumber) else printed.parse_quantity(value, kind))
 
 
 def _word(what: str, words: tuple[str, ...]) -> BeforeValidator:
@@ -49,17 +49,17 @@ def _text(value: Any) -> str:
     return str(value).strip()
 
 
-def _work(value: Any) -> Mapping[str, Stated]:
+def _work(value: Any) -> Mapping[str, PrintedNumber]:
     if not isinstance(value, Mapping) or not value:
         raise BadInput(f"{str(value)[:60]!r} is not a list of factors; write work: {{step: 0.00028, batch: 32768}}")
     return MappingProxyType({str(name): _factor(one) for name, one in value.items()})
 
 
-def _factor(value: Any) -> Stated:
+def _factor(value: Any) -> PrintedNumber:
     """Return one factor of the work: a plain number, or one with a unit of time."""
     for kind in ("ratio", "count", "duration"):
         try:
-            found = printed.stated(value, kind)
+            found = printed.parse_quantity(value, kind)
         except BadInput:
             continue
         if found.value > 0:
@@ -68,16 +68,16 @@ def _factor(value: Any) -> Stated:
 
 
 Text = Annotated[str, _checked(_text)]
-Count = Annotated[Stated | None, _of("count")]
+Count = Annotated[PrintedNumber | None, _of("count")]
 Boundary = Annotated[str, _word("boundary", BOUNDARIES)]
 
 
-class Fields(BaseModel):
+class NumberFields(BaseModel):
     """Numbers that a claim, a row beside it and a line of it may state."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)
 
-    hardware: Annotated[Hardware | None, _checked(gear_of)] = None
+    hardware: Annotated[ClaimHardware | None, _checked(gear_of)] = None
     scope: Annotated[str, _word("scope", SCOPES)] = ""
     parameters: Count = None
     active_parameters: Count = None
@@ -89,34 +89,34 @@ class Fields(BaseModel):
     epochs: Count = None
     runs: Count = None
     count: Any = None  # "64 cores" needs the hardware: read by `_counted`
-    hours: Annotated[Stated | None, _of("duration")] = None
-    device_hours: Annotated[Stated | None, _of("device_time")] = None
-    power: Annotated[Stated | None, _of("power")] = None
-    pue: Annotated[Stated | None, _of("ratio")] = None
-    energy: Annotated[Stated | None, _of("energy")] = None
-    intensity: Annotated[Stated | None, _checked(printed.intensity)] = None
-    net_intensity: Annotated[Stated | None, _checked(printed.intensity)] = None
-    co2e: Annotated[Stated | None, _of("mass")] = None
-    net_co2e: Annotated[Stated | None, _of("mass")] = None
-    water: Annotated[Stated | None, _of("volume")] = None
-    wue_onsite: Annotated[Stated | None, _checked(printed.water_use)] = None
-    wue_offsite: Annotated[Stated | None, _checked(printed.water_use)] = None
-    money: Annotated[Stated | None, _of("money")] = None
-    price: Annotated[Stated | None, _of("price")] = None
-    utilisation: Annotated[Stated | None, _of("share")] = None
-    throughput: Annotated[Stated | None, _of("rate")] = None
-    throughput_per_device: Annotated[Stated | None, _of("rate")] = None
-    flop: Annotated[Stated | None, _of("flop")] = None
-    speed: Annotated[Stated | None, _of("speed")] = None
+    hours: Annotated[PrintedNumber | None, _of("duration")] = None
+    device_hours: Annotated[PrintedNumber | None, _of("device_time")] = None
+    power: Annotated[PrintedNumber | None, _of("power")] = None
+    pue: Annotated[PrintedNumber | None, _of("ratio")] = None
+    energy: Annotated[PrintedNumber | None, _of("energy")] = None
+    intensity: Annotated[PrintedNumber | None, _checked(printed.parse_intensity)] = None
+    net_intensity: Annotated[PrintedNumber | None, _checked(printed.parse_intensity)] = None
+    co2e: Annotated[PrintedNumber | None, _of("mass")] = None
+    net_co2e: Annotated[PrintedNumber | None, _of("mass")] = None
+    water: Annotated[PrintedNumber | None, _of("volume")] = None
+    wue_onsite: Annotated[PrintedNumber | None, _checked(printed.parse_water_use)] = None
+    wue_offsite: Annotated[PrintedNumber | None, _checked(printed.parse_water_use)] = None
+    money: Annotated[PrintedNumber | None, _of("money")] = None
+    price: Annotated[PrintedNumber | None, _of("price")] = None
+    utilisation: Annotated[PrintedNumber | None, _of("share")] = None
+    throughput: Annotated[PrintedNumber | None, _of("rate")] = None
+    throughput_per_device: Annotated[PrintedNumber | None, _of("rate")] = None
+    flop: Annotated[PrintedNumber | None, _of("flop")] = None
+    speed: Annotated[PrintedNumber | None, _of("speed")] = None
 
 
-class RowFields(Fields):
+class RowFields(NumberFields):
     """A row: its numbers and its name."""
 
     title: Text = ""
 
 
-class ClaimFields(Fields):
+class ClaimFields(NumberFields):
     """Everything that a claim file may say."""
 
     title: Text = ""
@@ -133,27 +133,28 @@ class ClaimFields(Fields):
     co2e_boundary: Boundary = ""
     co2e_kind: Annotated[str, _word("kind of CO2e", CARBON_KINDS)] = ""
     purchase: Annotated[str, _word("purchase", ("on-demand", "spot", "reserved"))] = ""
-    work: Annotated[Mapping[str, Stated] | None, _checked(_work)] = None
+    work: Annotated[Mapping[str, PrintedNumber] | None, _checked(_work)] = None
     parts: Any = ()
     beside: Any = ()
     restated: Any = None
     same_work_on: Any = None
 
 
-def claim(given: Mapping[str, Any], where: str) -> Claim:
+def claim_of_fields(given: Mapping[str, Any], where: str) -> Claim:
     """Return a claim from its fields, or raise `BadInput` that names the field, what it holds and what it may hold.
 
-    >>> made = claim({"model": "t5-11b", "hardware": "512 TPU v3 chips", "days": "20", "co2e": "46.7 t"}, "claim")
+    >>> given = {"model": "t5-11b", "hardware": "512 TPU v3 chips", "days": "20", "co2e": "46.7 t"}
+    >>> made = claim_of_fields(given, "claim")
     >>> made.value("count"), made.value("wall"), made.value("co2e")
     (512.0, 1728000.0, 46700.0)
-    >>> claim({"energy": "9 V"}, "claim.yaml")
+    >>> claim_of_fields({"energy": "9 V"}, "claim.yaml")
     Traceback (most recent call last):
     steelyard.errors.BadInput: claim.yaml: energy: '9 V' is not an energy; write 1,287 MWh, 316 kWh or 4.12 MJ
     """
     read = _validated(ClaimFields, given, where)
     words = {name: getattr(read, name) for name in _CLAIM_WORDS}
-    again = _validated(Fields, read.restated, f"{where}: restated") if read.restated is not None else None
-    other = row(read.same_work_on, f"{where}: same_work_on") if read.same_work_on is not None else None
+    again = _validated(NumberFields, read.restated, f"{where}: restated") if read.restated is not None else None
+    other = row_of_fields(read.same_work_on, f"{where}: same_work_on") if read.same_work_on is not None else None
     note = (read.hardware.note,) if read.hardware and read.hardware.note else ()
     return Claim(
         **words,
@@ -168,31 +169,33 @@ def claim(given: Mapping[str, Any], where: str) -> Claim:
     )
 
 
-def row(given: Any, where: str) -> Row:
+def row_of_fields(given: Any, where: str) -> ClaimRow:
     """Return a row beside a claim, or a line of it."""
     read = _validated(RowFields, given, where)
-    return Row(read.title, read.scope, _numbers(read, where), read.hardware)
+    return ClaimRow(read.title, read.scope, _numbers(read, where), read.hardware)
 
 
-_APART = frozenset({*Fields.model_fields, "work", "parts", "beside", "restated", "same_work_on"}) - {"scope"}
+_APART = frozenset({*NumberFields.model_fields, "work", "parts", "beside", "restated", "same_work_on"}) - {"scope"}
 _CLAIM_WORDS = tuple(name for name in ClaimFields.model_fields if name not in _APART)
 _RENAMED = MappingProxyType({"hours": "wall", "device_hours": "device_time"})
 
 
-def _rows(given: Any, where: str) -> tuple[Row, ...]:
+def _rows(given: Any, where: str) -> tuple[ClaimRow, ...]:
     if not isinstance(given, list | tuple):
         raise BadInput(f"{where}: it must be a list of rows; write - name: OPT-175B")
-    return tuple(row(one, f"{where} {index + 1}") for index, one in enumerate(given))
+    return tuple(row_of_fields(one, f"{where} {index + 1}") for index, one in enumerate(given))
 
 
-def _numbers(read: Fields, where: str) -> Mapping[str, Stated]:
+def _numbers(read: NumberFields, where: str) -> Mapping[str, PrintedNumber]:
     """Return the numbers by quantity; the hardware's own count and time stand where none is given apart."""
-    plain = {name: getattr(read, name) for name in Fields.model_fields if name not in {"hardware", "scope", "count"}}
+    plain = {
+        name: getattr(read, name) for name in NumberFields.model_fields if name not in {"hardware", "scope", "count"}
+    }
     found = {_RENAMED.get(name, name): value for name, value in plain.items() if value is not None}
     gear = read.hardware
     counted = _counted(read.count, gear, where)
     if counted is None and gear is not None and gear.devices is not None:
-        counted = Stated(gear.devices, printed.looseness(gear.text), gear.text)
+        counted = PrintedNumber(gear.devices, printed.looseness(gear.text), gear.text)
     if counted is not None:
         found["count"] = counted
     if gear is not None and gear.span is not None:
@@ -203,16 +206,16 @@ def _numbers(read: Fields, where: str) -> Mapping[str, Stated]:
     return MappingProxyType(found)
 
 
-def _counted(value: Any, gear: Hardware | None, where: str) -> Stated | None:
+def _counted(value: Any, gear: ClaimHardware | None, where: str) -> PrintedNumber | None:
     """Return a count of devices; one of cores is divided by the cores of a device."""
     if value is None:
         return None
     try:
-        found = printed.stated(value, "count")
+        found = printed.parse_quantity(value, "count")
     except BadInput as error:
         raise BadInput(f"{where}: count: {error}") from error
     if re.search(r"\bcores?\b", str(value), re.IGNORECASE):
-        return found.times(1 / cores_of(gear.chip if gear else None))
+        return found.times(1 / cores_per_device(gear.accelerator if gear else None))
     return found
 
 

@@ -6,34 +6,35 @@ from typing import Any
 
 from steelyard.claims.reading import cards, fields, logs
 from steelyard.claims.reading.claim import Claim
-from steelyard.claims.reading.documents import mapping
+from steelyard.claims.reading.documents import parse_fields
 from steelyard.job.text import contents
 
 MOST_MIB = 16
 WANTED = "a claim in YAML or JSON, a model card, an emissions.csv, a log or a case's name"
 
-READERS = (logs.codecarbon, logs.mlperf, cards.card, cards.impact)
+READERS = (logs.read_codecarbon, logs.read_mlperf, cards.read_model_card, cards.read_impact_paragraph)
 """Asked in turn whether a text is theirs; what none of them knows is a claim file."""
 
 CLAIM_FILES = frozenset({".yaml", ".yml", ".json"})
 
 
-def read(source: str | Path | Mapping[str, Any]) -> Claim:
+def read_claim(source: str | Path | Mapping[str, Any]) -> Claim:
     """Return the claim of a file or a mapping.
 
-    >>> read({"hardware": "8xA100 for 16 h"}).value("wall")
+    >>> read_claim({"hardware": "8xA100 for 16 h"}).value("wall")
     57600.0
     """
     if isinstance(source, Mapping):
-        return fields.claim(source, "claim")
+        return fields.claim_of_fields(source, "claim")
     path = Path(source)
-    return of_text(contents(path, MOST_MIB, WANTED), str(path), claim_file=path.suffix.lower() in CLAIM_FILES)
+    return claim_of_text(contents(path, MOST_MIB, WANTED), str(path), claim_file=path.suffix.lower() in CLAIM_FILES)
 
 
-def of_text(text: str, where: str, *, claim_file: bool = False) -> Claim:
+def claim_of_text(text: str, where: str, *, claim_file: bool = False) -> Claim:
     r"""Return the claim of a text, of whatever kind it is.
 
-    >>> made = of_text("---\nco2_eq_emissions:\n  emissions: 1710\n  hardware_used: A100-SXM4-40GB\n---\n", "README.md")
+    >>> card = "---\nco2_eq_emissions:\n  emissions: 1710\n  hardware_used: A100-SXM4-40GB\n---\n"
+    >>> made = claim_of_text(card, "README.md")
     >>> made.value("co2e"), made.hardware.id
     (1.71, 'A100-40GB-SXM')
     """
@@ -41,5 +42,5 @@ def of_text(text: str, where: str, *, claim_file: bool = False) -> Claim:
         for reader in READERS:
             found = reader(text, where)
             if found is not None:
-                return fields.claim(found, where)
-    return fields.claim(mapping(text, where), where)
+                return fields.claim_of_fields(found, where)
+    return fields.claim_of_fields(parse_fields(text, where), where)

@@ -9,13 +9,13 @@ from dataclasses import dataclass, replace
 
 from steelyard.catalog import Accelerator, Catalog, load
 from steelyard.catalog.query import plain
-from steelyard.claims.reading.printed import Stated, stated
+from steelyard.claims.reading.printed import PrintedNumber, parse_quantity
 from steelyard.errors import BadInput, UnknownName
 
-CORES_OF_CHIP = 2.0
+CORES_PER_DEVICE = 2.0
 """TensorCores of a TPU v2, v3, v4 or v5p chip, NeuronCores of a Trainium1 chip, dies of an MI250X."""
 
-HOST_CHIPS = (4.0, 8.0, 16.0)
+NODE_DEVICES = (4.0, 8.0, 16.0)
 """Devices of one host, as they are usually built."""
 
 _BY_CORES = ("v2", "v3", "v4", "v5p")
@@ -38,47 +38,48 @@ _NODES = re.compile(
 
 
 @dataclass(frozen=True, slots=True)
-class Hardware:
+class ClaimHardware:
     """Devices of one kind: their name as written, the catalog's row where it has one, and how many."""
 
     text: str
     name: str
-    chip: Accelerator | None
+    accelerator: Accelerator | None
     devices: float | None  # packages; None: not said
     cores: float | None  # where cores were counted
-    span: Stated | None  # "for 16 h"
+    span: PrintedNumber | None  # "for 16 h"
     note: str = ""
 
     @property
     def id(self) -> str:
         """The catalog's name, else the name as written."""
-        return self.chip.id if self.chip else self.name
+        return self.accelerator.id if self.accelerator else self.name
 
 
-def hardware(value: object) -> Hardware:
+def parse_hardware(value: object) -> ClaimHardware:
     """Return what was written; a device that no catalog knows keeps its name, a count without a device is an error.
 
-    >>> found = hardware("8xA100 for 16 h")
+    >>> found = parse_hardware("8xA100 for 16 h")
     >>> found.id, found.devices, found.span.value
     ('A100-80GB-SXM', 8.0, 57600.0)
-    >>> [(hardware(text).devices, hardware(text).cores) for text in ("TPU v3-8", "64 TPU v2 cores", "512 TPU v3 chips")]
+    >>> written = [parse_hardware(text) for text in ("TPU v3-8", "64 TPU v2 cores", "512 TPU v3 chips")]
+    >>> [(one.devices, one.cores) for one in written]
     [(4.0, 8.0), (32.0, 64.0), (512.0, None)]
     """
     text = str(value).strip() if isinstance(value, str) else ""
     if not re.search(r"[A-Za-z]", text) or len(text) > 200:
         raise BadInput(f"{str(value)[:60]!r} is not hardware; write 8xA100, 512 TPU v3 chips, TPU v3-8 or H100")
-    told, text = (
+    written, text = (
         text,
         re.sub(r"(?i)^(up to|at most|more than|at least|over|about|around|approximately|roughly|[~≈])\s*", "", text),
     )
     span = _SPAN.search(text)
     body = text[: span.start()] if span else text
-    return replace(_sized(text, body, stated(span["span"], "duration") if span else None), text=told)
+    return replace(_sized(text, body, parse_quantity(span["span"], "duration") if span else None), text=written)
 
 
-def _sized(text: str, body: str, span: Stated | None) -> Hardware:
+def _sized(text: str, body: str, span: PrintedNumber | None) -> ClaimHardware:
     nodes = _NODES.match(body) or (
-        None if _SLICE.search(body) or _chip(_name(body.partition("x")[2])) else _GRID.match(body)
+        None if _SLICE.search(body) or _accelerator(_name(body.partition("x")[2])) else _GRID.match(body)
     )
     times = _count(nodes["nodes"]) if nodes else 1.0
     body = nodes["rest"] if nodes else body
@@ -86,54 +87,56 @@ def _sized(text: str, body: str, span: Stated | None) -> Hardware:
     if sliced:
         return _slice(text, body, sliced, times, span)
     found = _FIRST.match(body) or _LAST.match(body)
-    if found and _chip(_name(body)) is not None:  # "A100:80GB", "910B": the digits are the name's
+    if found and _accelerator(_name(body)) is not None:  # "A100:80GB", "910B": the digits are the name's
         found = None
     count = _count(found["count"]) * times if found else None
     name = _name(found["rest"] if found else body)
-    chip = _chip(name)
+    accelerator = _accelerator(name)
     in_cores = re.search(r"\bcores?\b", body, re.IGNORECASE) is not None and count is not None
-    per_chip = _cores(chip) if in_cores else 1.0
-    note = "" if chip else _unknown(name)
-    return Hardware(text, name, chip, count / per_chip if count else None, count if in_cores else None, span, note)
+    per_chip = _cores(accelerator) if in_cores else 1.0
+    note = "" if accelerator else _unknown(name)
+    return ClaimHardware(
+        text, name, accelerator, count / per_chip if count else None, count if in_cores else None, span, note
+    )
 
 
-def _slice(text: str, body: str, sliced: re.Match[str], times: float, span: Stated | None) -> Hardware:
+def _slice(text: str, body: str, sliced: re.Match[str], times: float, span: PrintedNumber | None) -> ClaimHardware:
     """Return a TPU slice: `v3-8` is 8 TensorCores on 4 chips, `v5e-8` is 8 chips."""
     generation = sliced[1].lower().replace("v5litepod", "v5e").replace("v5lite", "v5e")
     before = re.match(r"\s*(\d[\d,]*)\s*[x×*]?", body[: sliced.start()])
     size = float(sliced[2]) * times * (_count(before[1]) if before else 1.0)
     by_cores = generation in _BY_CORES
     name = f"TPU-{generation}"
-    return Hardware(
-        text, name, _chip(name), size / CORES_OF_CHIP if by_cores else size, size if by_cores else None, span
+    return ClaimHardware(
+        text, name, _accelerator(name), size / CORES_PER_DEVICE if by_cores else size, size if by_cores else None, span
     )
 
 
-def cores_of(chip: Accelerator | None) -> float:
+def cores_per_device(accelerator: Accelerator | None) -> float:
     """Return how many cores, dies or halves people may count for one package of this device; 1: no such mistake.
 
-    >>> cores_of(load().accelerator("TPU-v3")), cores_of(load().accelerator("H100"))
+    >>> cores_per_device(load().accelerator("TPU-v3")), cores_per_device(load().accelerator("H100"))
     (2.0, 1.0)
     """
-    return _cores(chip) if chip is not None else 1.0
+    return _cores(accelerator) if accelerator is not None else 1.0
 
 
-def _cores(chip: Accelerator | None) -> float:
-    if chip is None:
-        return CORES_OF_CHIP
-    doubled = chip.id in {"MI250X", "K80", "Trainium1"} or chip.id.removeprefix("TPU-") in _BY_CORES
-    return CORES_OF_CHIP if doubled else 1.0
+def _cores(accelerator: Accelerator | None) -> float:
+    if accelerator is None:
+        return CORES_PER_DEVICE
+    doubled = accelerator.id in {"MI250X", "K80", "Trainium1"} or accelerator.id.removeprefix("TPU-") in _BY_CORES
+    return CORES_PER_DEVICE if doubled else 1.0
 
 
 def _count(text: str) -> float:
-    return stated(text.strip(), "count").value
+    return parse_quantity(text.strip(), "count").value
 
 
 def _name(text: str) -> str:
     return re.sub(r"\s+", " ", _NOISE.sub(" ", text)).strip(" -:@x×*")
 
 
-def _chip(name: str, catalog: Catalog | None = None) -> Accelerator | None:
+def _accelerator(name: str, catalog: Catalog | None = None) -> Accelerator | None:
     """Return the catalog's row of a name, tried with and without what people add to it."""
     catalog = catalog or load()
     tried = [re.sub(r"(?<=[\da-z])s$", "", name), name, re.sub(r"[\s-]*(\d+)\s*G[iI]?B?\b", r"-\1GB", name)]

@@ -13,7 +13,7 @@ YEAR_S = 365.25 * DAY_S
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
+class QuantityKind:
     """A kind of quantity: its units, the one that a bare number is in, and how it is written."""
 
     what: str
@@ -72,34 +72,91 @@ _EACH = rf"(each|of\s+{ONE_DEVICE})"
 
 KINDS = MappingProxyType(
     {
-        "count": Kind("count", {"": 1.0}, "", "8, 1,024 or 10k", rf"({_DEVICE}|steps?|tokens?|params?|parameters?|"
-                      r"samples?|examples?|sequences?|epochs?|runs?|trials?|x|×)"),
-        "duration": Kind("duration", _TIME, None, "16 h, 14.8 days or 3.5 weeks", total=True),
-        "device_time": Kind("device time", _TIME, "h", "7.0M GPU hours, 51 GPU-years or 32,640 h", _DEVICE, total=True),
-        "power": Kind("power", {"W": 1.0, "watt": 1.0, "watts": 1.0, "kW": 1e3, "MW": 1e6}, "W", "330 W", _EACH),
-        "energy": Kind("energy", ENERGY_UNITS, None, "1,287 MWh, 316 kWh or 4.12 MJ", total=True),
-        "mass": Kind("mass of CO2e", _MASS, None, "552 t, 12.9 tCO2e or 626,155 lbs", _CO2, total=True),
-        "volume": Kind("volume of water", {
-            **dict.fromkeys(("L", "l", "litre", "litres", "liter", "liters"), 1e-3),
-            **dict.fromkeys(("kL", "kl", "m3", "m³", "m^3"), 1.0), "ML": 1e3,
-            **dict.fromkeys(("gal", "gallon", "gallons"), GALLON_M3)}, None, "281,000 m3, 892 kL", r"(of\s+)?water",
-            total=True),
-        "share": Kind("share", {"": 1.0, "%": 0.01, "percent": 0.01}, "", "0.48 or 48%"),
-        "ratio": Kind("ratio", {"": 1.0, "x": 1.0}, "", "1.10"),
-        "flop": Kind("number of FLOPs", {
-            **dict.fromkeys(("", "flop", "flops", "FLOP", "FLOPs", "FLOPS"), 1.0),
-            **dict.fromkeys(("PF-days", "petaflop/s-days", "petaflop-days", "PFLOP/s-days", "pfs-days"), 1e15 * DAY_S)},
-            "", "3.14e23 FLOP or 3640 PF-days", total=True),
-        "speed": Kind("speed", {
-            **dict.fromkeys(("FLOP/s", "FLOPs/s", "FLOPS", "FLOPs", "flops", "flop/s"), 1.0)}, None,
-            "24.6 TFLOP/s", _EACH),
-        "rate": Kind("throughput", {
-            **dict.fromkeys(("tokens/s", "tok/s", "tokens/sec", "tok/sec", "tokens/second", "tokens per second",
-                             "tps", "toks/s", "t/s", "samples/s", "sequences/s", "images/s"), 1.0)}, None,
-            "3.7k tokens/s/GPU", _EACH, total=True),
-        "money": Kind("sum of money", {"": 1.0}, "", "$200k or 4.6M", total=True),
-        "price": Kind("price of a device", {**{name: 1 / size for name, size in _TIME.items()}, "": 1 / HOUR_S}, "h",
-                      "$2.00/h", rf"(/|per|a|an)?\s*{_DEVICE}(?=\W)|(?<=\W)(usd|dollars?)|per|/|-"),
+        "count": QuantityKind(
+            "count",
+            {"": 1.0},
+            "",
+            "8, 1,024 or 10k",
+            rf"({_DEVICE}|steps?|tokens?|params?|parameters?|"
+            r"samples?|examples?|sequences?|epochs?|runs?|trials?|x|×)",
+        ),
+        "duration": QuantityKind("duration", _TIME, None, "16 h, 14.8 days or 3.5 weeks", total=True),
+        "device_time": QuantityKind(
+            "device time", _TIME, "h", "7.0M GPU hours, 51 GPU-years or 32,640 h", _DEVICE, total=True
+        ),
+        "power": QuantityKind(
+            "power", {"W": 1.0, "watt": 1.0, "watts": 1.0, "kW": 1e3, "MW": 1e6}, "W", "330 W", _EACH
+        ),
+        "energy": QuantityKind("energy", ENERGY_UNITS, None, "1,287 MWh, 316 kWh or 4.12 MJ", total=True),
+        "mass": QuantityKind("mass of CO2e", _MASS, None, "552 t, 12.9 tCO2e or 626,155 lbs", _CO2, total=True),
+        "volume": QuantityKind(
+            "volume of water",
+            {
+                **dict.fromkeys(("L", "l", "litre", "litres", "liter", "liters"), 1e-3),
+                **dict.fromkeys(("kL", "kl", "m3", "m³", "m^3"), 1.0),
+                "ML": 1e3,
+                **dict.fromkeys(("gal", "gallon", "gallons"), GALLON_M3),
+            },
+            None,
+            "281,000 m3, 892 kL",
+            r"(of\s+)?water",
+            total=True,
+        ),
+        "share": QuantityKind("share", {"": 1.0, "%": 0.01, "percent": 0.01}, "", "0.48 or 48%"),
+        "ratio": QuantityKind("ratio", {"": 1.0, "x": 1.0}, "", "1.10"),
+        "flop": QuantityKind(
+            "number of FLOPs",
+            {
+                **dict.fromkeys(("", "flop", "flops", "FLOP", "FLOPs", "FLOPS"), 1.0),
+                **dict.fromkeys(
+                    ("PF-days", "petaflop/s-days", "petaflop-days", "PFLOP/s-days", "pfs-days"), 1e15 * DAY_S
+                ),
+            },
+            "",
+            "3.14e23 FLOP or 3640 PF-days",
+            total=True,
+        ),
+        "speed": QuantityKind(
+            "speed",
+            {**dict.fromkeys(("FLOP/s", "FLOPs/s", "FLOPS", "FLOPs", "flops", "flop/s"), 1.0)},
+            None,
+            "24.6 TFLOP/s",
+            _EACH,
+        ),
+        "rate": QuantityKind(
+            "throughput",
+            {
+                **dict.fromkeys(
+                    (
+                        "tokens/s",
+                        "tok/s",
+                        "tokens/sec",
+                        "tok/sec",
+                        "tokens/second",
+                        "tokens per second",
+                        "tps",
+                        "toks/s",
+                        "t/s",
+                        "samples/s",
+                        "sequences/s",
+                        "images/s",
+                    ),
+                    1.0,
+                )
+            },
+            None,
+            "3.7k tokens/s/GPU",
+            _EACH,
+            total=True,
+        ),
+        "money": QuantityKind("sum of money", {"": 1.0}, "", "$200k or 4.6M", total=True),
+        "price": QuantityKind(
+            "price of a device",
+            {**{name: 1 / size for name, size in _TIME.items()}, "": 1 / HOUR_S},
+            "h",
+            "$2.00/h",
+            rf"(/|per|a|an)?\s*{_DEVICE}(?=\W)|(?<=\W)(usd|dollars?)|per|/|-",
+        ),
     }
-)  # fmt: skip
+)
 """Every kind of quantity that a claim may state, by name."""

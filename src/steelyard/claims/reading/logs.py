@@ -7,14 +7,14 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from steelyard.claims.reading.hardware import hardware
+from steelyard.claims.reading.hardware import parse_hardware
 from steelyard.errors import BadInput
 
 _CODECARBON = {"emissions", "duration", "energy_consumed"}
 _MLLOG = ":::MLLOG"
 
 
-def codecarbon(text: str, where: str) -> dict[str, Any] | None:
+def read_codecarbon(text: str, where: str) -> dict[str, Any] | None:
     """Read CodeCarbon's `emissions.csv`: the last run of it; energy in kWh at the machine, emissions in kg."""
     if not set(text.partition("\n")[0].strip().split(",")) >= _CODECARBON:
         return None
@@ -66,7 +66,7 @@ _ISO = {
 }  # fmt: skip
 
 
-def mlperf(text: str, where: str) -> dict[str, Any] | None:
+def read_mlperf(text: str, where: str) -> dict[str, Any] | None:
     """Read an MLPerf Training log: the time from run_start to run_stop, and what the submission says of its machine."""
     if _MLLOG not in text:
         return None
@@ -88,18 +88,20 @@ def mlperf(text: str, where: str) -> dict[str, Any] | None:
         "scope": "training",
     }
     name = str(value.get("submission_platform") or "")
-    if chip := _chip(name):
-        found["hardware"] = f"{nodes * each:g} x {chip}" if nodes * each else chip
+    if accelerator := _accelerator(name):
+        found["hardware"] = f"{nodes * each:g} x {accelerator}" if nodes * each else accelerator
     if (batch := _number(value.get("global_batch_size"))) > 0:
         found["batch_sequences"] = f"{batch:g}"
     return found
 
 
-def _chip(platform: str) -> str:
+def _accelerator(platform: str) -> str:
     """Return the accelerator in the name of a platform, `1xSMC-H100-SXM-80GB`; empty: none that is known."""
     words = re.split(r"[-_\s]+", platform)
     tails = ("-".join(words[place:]) for place in range(len(words)))
-    return next((tail for tail in tails if re.search("[A-Za-z]", tail) and hardware(tail).chip is not None), "")
+    return next(
+        (tail for tail in tails if re.search("[A-Za-z]", tail) and parse_hardware(tail).accelerator is not None), ""
+    )
 
 
 def _event(body: str) -> Mapping[str, Any]:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, NoReturn
 
-from steelyard.claims.reading.kinds import ENERGY_UNITS, KINDS, ONE_DEVICE, SCALES, Kind
+from steelyard.claims.reading.kinds import ENERGY_UNITS, KINDS, ONE_DEVICE, SCALES, QuantityKind
 from steelyard.errors import BadInput
 from steelyard.units import KWH_J
 
@@ -38,14 +38,14 @@ _COUNTED = 1e5
 
 
 @dataclass(frozen=True, slots=True)
-class Stated:
+class PrintedNumber:
     """One number as stated: its value in SI, what its digits leave open (relative), and the words themselves."""
 
     value: float
     rounding: float
     text: str
 
-    def times(self, factor: float) -> "Stated":
+    def times(self, factor: float) -> "PrintedNumber":
         """Return the same statement of a quantity that many times as large."""
         return replace(self, value=self.value * factor)
 
@@ -54,14 +54,15 @@ _TEN = r"\s*(?:[eE][+-]?\d+|[x×*·]\s*10\s*(?:\^|\*\*)\s*[+-]?\d+)"
 _NUMBER = rf"[+-]?(?:\d{{1,3}}(?:,\d{{3}})+(?:\.\d*)?|\d+(?:_\d{{3}})*(?:\.\d*)?|\.\d+)(?:{_TEN})?"
 
 
-def stated(value: Any, kind: str) -> Stated:
+def parse_quantity(value: Any, kind: str) -> PrintedNumber:
     """Return what was written as a number in SI with its rounding, or raise `BadInput` with the accepted forms.
 
-    >>> round(stated("626,155 lbs", "mass").value), stated("7.0M GPU hours", "device_time").value / 3600
+    >>> round(parse_quantity("626,155 lbs", "mass").value), parse_quantity("7.0M GPU hours", "device_time").value / 3600
     (284019, 7000000.0)
-    >>> round(stated("7.0M GPU hours", "device_time").rounding, 4), stated("40 MkWh", "energy").value / 3.6e12
+    >>> hours = parse_quantity("7.0M GPU hours", "device_time")
+    >>> round(hours.rounding, 4), parse_quantity("40 MkWh", "energy").value / 3.6e12
     (0.0071, 40.0)
-    >>> stated("12 parsecs", "energy")
+    >>> parse_quantity("12 parsecs", "energy")
     Traceback (most recent call last):
     steelyard.errors.BadInput: '12 parsecs' is not an energy; write 1,287 MWh, 316 kWh or 4.12 MJ
     """
@@ -69,21 +70,21 @@ def stated(value: Any, kind: str) -> Stated:
     text = _plain(value)
     found = _one(text, form, kind) or _range(text, form, kind) if len(text) <= _LONGEST else None
     if found is None or not 0 <= found.value < math.inf:
-        reject(value, form)
-    return Stated(found.value, max(found.rounding, looseness(value)), str(value).strip())
+        reject_quantity(value, form)
+    return PrintedNumber(found.value, max(found.rounding, looseness(value)), str(value).strip())
 
 
-def _one(text: str, form: Kind, kind: str) -> Stated | None:
+def _one(text: str, form: QuantityKind, kind: str) -> PrintedNumber | None:
     match = re.fullmatch(rf"({_NUMBER})\s*(.*)", text)
     scale = None if match is None else _scale(match[2], form)
     if match is None or scale is None:
         return None
     number = _number(match[1])
     exact = kind == "count" and number * scale < _COUNTED and number == int(number)
-    return Stated(number * scale, 0.0 if exact else _rounding(match[1], number, form), text)
+    return PrintedNumber(number * scale, 0.0 if exact else _rounding(match[1], number, form), text)
 
 
-def _range(text: str, form: Kind, kind: str) -> Stated | None:
+def _range(text: str, form: QuantityKind, kind: str) -> PrintedNumber | None:
     """Return the middle of a stated range, with half of it as its rounding."""
     match = re.fullmatch(rf"({_NUMBER})\s*(?:-|–|to)\s*({_NUMBER}\s*.*)", text)
     high = _one(match[2], form, kind) if match else None
@@ -94,7 +95,7 @@ def _range(text: str, form: Kind, kind: str) -> Stated | None:
     if low is None or not 0 < low.value < high.value:
         return None
     middle = (low.value + high.value) / 2
-    return Stated(middle, (high.value - low.value) / 2 / middle, text)
+    return PrintedNumber(middle, (high.value - low.value) / 2 / middle, text)
 
 
 def looseness(value: Any) -> float:
@@ -108,10 +109,10 @@ def looseness(value: Any) -> float:
     return 0.3 if bounded else 0.05 if any(text.startswith(word) for word in _ABOUT) else 0.0
 
 
-def intensity(value: Any) -> Stated:
+def parse_intensity(value: Any) -> PrintedNumber:
     """Return a carbon intensity in kg/J: a mass for each unit of energy; a bare number is kg/kWh.
 
-    >>> round(intensity("0.954 lb/kWh").value * 3.6e6, 4), round(intensity("429 gCO2e/kWh").value * 3.6e6, 3)
+    >>> round(parse_intensity("0.954 lb/kWh").value * 3.6e6, 4), round(parse_intensity("429 g/kWh").value * 3.6e6, 3)
     (0.4327, 0.429)
     """
     text = _plain(value)
@@ -122,27 +123,27 @@ def intensity(value: Any) -> Stated:
             ENERGY_UNITS.get(match[3]) or ENERGY_UNITS.get(_cased(match[3], ENERGY_UNITS)),
         )
         if mass and energy:
-            return Stated(_number(match[1]) * mass / energy, _rounding(match[1], 0.0, None), str(value).strip())
+            return PrintedNumber(_number(match[1]) * mass / energy, _rounding(match[1], 0.0, None), str(value).strip())
     elif re.fullmatch(_NUMBER, text) and _number(text) <= 3:
-        return Stated(_number(text) / KWH_J, _rounding(text, 0.0, None), f"{text} kg/kWh")
+        return PrintedNumber(_number(text) / KWH_J, _rounding(text, 0.0, None), f"{text} kg/kWh")
     shown = str(value)[:60]
     raise BadInput(f"{shown!r} is not a carbon intensity; write 0.429 kg/kWh, 429 g/kWh or 0.954 lb/kWh")
 
 
-def water_use(value: Any) -> Stated:
+def parse_water_use(value: Any) -> PrintedNumber:
     """Return water for each unit of energy in m3/J; a bare number is litres a kWh.
 
-    >>> round(water_use("1.29 L/kWh").value * 3.6e9, 2)
+    >>> round(parse_water_use("1.29 L/kWh").value * 3.6e9, 2)
     1.29
     """
     text = _plain(value)
     match = re.fullmatch(rf"({_NUMBER})\s*(?:(?:[lL]|liters?|litres?)\s*(?:/|per)\s*kWh)?", text)
     if match is None:
         raise BadInput(f"{str(value)[:60]!r} is not a water usage; write 1.29 L/kWh")
-    return Stated(_number(match[1]) * 1e-3 / KWH_J, _rounding(match[1], 0.0, None), str(value).strip())
+    return PrintedNumber(_number(match[1]) * 1e-3 / KWH_J, _rounding(match[1], 0.0, None), str(value).strip())
 
 
-def reject(value: Any, form: Kind) -> NoReturn:
+def reject_quantity(value: Any, form: QuantityKind) -> NoReturn:
     """Raise `BadInput` that says how this kind of quantity is written."""
     shown = repr(value) if len(repr(value)) <= 60 else f"{repr(value)[:57]}..."
     article = "an" if form.what[0] in "aeiou" else "a"
@@ -159,7 +160,7 @@ def _plain(value: Any) -> str:
     return re.sub(r"\s+", " ", text.replace("\u00a0", " ")).strip()
 
 
-def _scale(rest: str, form: Kind) -> float | None:
+def _scale(rest: str, form: QuantityKind) -> float | None:
     """Return how much one of the written unit is in SI; None where it is no unit of this kind."""
     text = rest
     if form.strip:
@@ -170,7 +171,7 @@ def _scale(rest: str, form: Kind) -> float | None:
     return _unit(text, form)
 
 
-def _unit(text: str, form: Kind) -> float | None:
+def _unit(text: str, form: QuantityKind) -> float | None:
     if not text:
         return None if form.bare is None else form.units[form.bare]
     if text in form.units and (text or form.bare is not None):
@@ -194,7 +195,7 @@ def _number(text: str) -> float:
     return float(plain.replace(" ", ""))
 
 
-def _rounding(text: str, number: float, form: Kind | None) -> float:
+def _rounding(text: str, number: float, form: QuantityKind | None) -> float:
     """Return half a unit in the last place, relative; in a result, trailing zeros may be rounding too."""
     digits = re.sub(r"\s*(?:[eE]|[x×*·]\s*10).*", "", text).replace(",", "").replace("_", "").lstrip("+-")
     whole, _, decimals = digits.partition(".")

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable
 
+from steelyard.disclosure.forms import form
 from steelyard.disclosure.ledger import Cited, Disclosure
 
 METHOD = """@misc{patterson2021carbon,
@@ -21,20 +22,22 @@ ARXIV = re.compile(r"arXiv[: ]\s*(\d{4}\.\d{4,5})", re.IGNORECASE)
 ESCAPED = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
 
 
-def bibtex(found: Disclosure) -> str:
+@form(".bib")
+def bibtex_form(found: Disclosure, _today: str = "") -> str:
     """Return the entries, each with a key of its own."""
     keys, entries = set[str](), [METHOD]
     for one in found.sources:
         key = _key(one, keys)
         keys.add(key)
-        entries.append(entry(key, one))
+        entries.append(bibtex_entry(key, one))
     return "\n".join(entries)
 
 
-def entry(key: str, one: Cited) -> str:
+def bibtex_entry(key: str, one: Cited) -> str:
     r"""Return one entry.
 
-    >>> print(entry("gcp-pue", Cited("gcp-pue", "PUE & WUE of 100% of sites", "a page", "2024", "2026-11-21")), end="")
+    >>> source = Cited("gcp-pue", "PUE & WUE of 100% of sites", "a page", "2024", "2026-11-21")
+    >>> print(bibtex_entry("gcp-pue", source), end="")
     @misc{gcp-pue,
       title = {{PUE \& WUE of 100\% of sites}},
       howpublished = {a page},
@@ -42,8 +45,8 @@ def entry(key: str, one: Cited) -> str:
     }
     """
     note = "; ".join(filter(None, (one.version, f"read {one.checked}" if one.checked else "")))
-    fields = [("title", f"{{{escaped(one.what or one.locator)}}}"), ("howpublished", escaped(one.locator))]
-    fields.append(("note", escaped(note)))
+    fields = [("title", f"{{{tex_escaped(one.what or one.locator)}}}"), ("howpublished", tex_escaped(one.locator))]
+    fields.append(("note", tex_escaped(note)))
     paper = ARXIV.search(one.locator)
     if paper:
         fields += [("eprint", paper[1]), ("archiveprefix", "arXiv")]
@@ -51,10 +54,10 @@ def entry(key: str, one: Cited) -> str:
     return "\n".join([f"@misc{{{key},", *lines, "}"]) + "\n"
 
 
-def escaped(text: str) -> str:
+def tex_escaped(text: str) -> str:
     r"""Return text that TeX prints as it is.
 
-    >>> escaped("a_b & 5% #3 {x}")
+    >>> tex_escaped("a_b & 5% #3 {x}")
     'a\\_b \\& 5\\% \\#3 \\{x\\}'
     """
     plain = re.sub(r"\s+", " ", text).strip()

@@ -8,13 +8,15 @@ from collections.abc import Iterator
 
 import yaml
 
-from steelyard.disclosure.figure_text import NAMES, known_by, ledger, say
+from steelyard.disclosure.figure_text import NAMES, figure_text, known_by, ledger_rows
+from steelyard.disclosure.forms import form
 from steelyard.disclosure.ledger import Disclosure
 
 TRAINING = {"training": "pre-training", "search": "architecture search, not the training of a model"}
 
 
-def card(found: Disclosure) -> str:
+@form()
+def hf_form(found: Disclosure, _today: str = "") -> str:
     """Return the block, and below it in comments what it has no field for.
 
     A field without a value is left out and said: the Hub takes `emissions` for a number.
@@ -53,10 +55,10 @@ def _beside(found: Disclosure) -> Iterator[str]:
     gross = found.total("gross_kg")
     if gross.known:
         scopes = ", ".join(line.scope for line in found.run)
-        yield f"emissions: grams CO2e, location-based gross, operational, of {scopes}: {say('gross_kg', gross)}"
+        yield f"emissions: grams CO2e, location-based gross, operational, of {scopes}: {figure_text('gross_kg', gross)}"
     for name in ("facility_j", "net_kg", "market_kg", "embodied_kg"):
-        yield f"{NAMES[name]}: {say(name, found.total(name))}"
-    for scope, energy, co2e, remark in ledger(found):
+        yield f"{NAMES[name]}: {figure_text(name, found.total(name))}"
+    for scope, energy, co2e, remark in ledger_rows(found):
         if scope not in {line.scope for line in found.run}:
             yield f"{scope}: energy {energy}; CO2e {co2e}{f' ({remark})' if remark else ''}"
     yield from found.notes[:1] if found.audit else ()

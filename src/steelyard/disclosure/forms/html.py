@@ -4,11 +4,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from html import escape
 from typing import Any
 
-from steelyard.disclosure.figure_text import NAMES, known_by, ledger, plain, say
-from steelyard.disclosure.forms.bibtex import bibtex
-from steelyard.disclosure.forms.eu import act
-from steelyard.disclosure.forms.hf import card
-from steelyard.disclosure.forms.sci import scores
+from steelyard.disclosure.figure_text import NAMES, figure_text, known_by, ledger_rows, value_text
+from steelyard.disclosure.forms import form
+from steelyard.disclosure.forms.bibtex import bibtex_form
+from steelyard.disclosure.forms.eu import eu_form
+from steelyard.disclosure.forms.hf import hf_form
+from steelyard.disclosure.forms.sci import sci_scores
 from steelyard.disclosure.ledger import Disclosure
 from steelyard.formatting.figures import number
 from steelyard.report.audit_html import STYLE, waterfall_svg
@@ -18,11 +19,12 @@ COLOURS = {"the accelerators": "#2f6f9f", "their hosts and switches": "#7b5ea7",
 MORE = "pre{overflow-x:auto;background:#8881;padding:.6rem}.u{opacity:.65}details{margin:.6rem 0}"
 
 
-def page(found: Disclosure) -> str:
+@form(".html", ".htm")
+def html_form(found: Disclosure, _today: str = "") -> str:
     """Return the page.
 
     >>> from steelyard.disclosure.ledger import Line
-    >>> made = page(Disclosure(title="a <model>", basis="metered", lines=(Line("training"),)))
+    >>> made = html_form(Disclosure(title="a <model>", basis="metered", lines=(Line("training"),)))
     >>> "a &lt;model&gt;" in made, "<script" in made, "unknown" in made
     (True, False, True)
     """
@@ -40,10 +42,12 @@ def page(found: Disclosure) -> str:
 
 def _headline(found: Disclosure) -> str:
     energy, gross = found.total("facility_j"), found.total("gross_kg")
-    said = (
-        f"{say('facility_j', energy)}, {say('gross_kg', gross)} of CO2e" if energy.known or gross.known else "unknown"
+    figures = (
+        f"{figure_text('facility_j', energy)}, {figure_text('gross_kg', gross)} of CO2e"
+        if energy.known or gross.known
+        else "unknown"
     )
-    return f"{found.basis}: {said}"
+    return f"{found.basis}: {figures}"
 
 
 def _drawings(found: Disclosure) -> Iterator[str]:
@@ -76,8 +80,10 @@ def bars(steps: Sequence[tuple[str, float, float]]) -> str:
     (3, True, True)
     """
     most = max(high for _, _, high in steps) or 1.0
-    rows = [(name, low, high, f"{'+' if low else ''}{plain('facility_j', high - low)}") for name, low, high in steps]
-    rows.append(("together", 0.0, most, plain("facility_j", most)))
+    rows = [
+        (name, low, high, f"{'+' if low else ''}{value_text('facility_j', high - low)}") for name, low, high in steps
+    ]
+    rows.append(("together", 0.0, most, value_text("facility_j", most)))
     scale = (WIDTH - LEFT - RIGHT) / most
     drawn = "".join(_bar(index, *row, scale) for index, row in enumerate(rows))
     title = "energy, from the accelerators to the facility's meter"
@@ -103,26 +109,29 @@ def _figures(found: Disclosure) -> str:
               "marginal_kg", "embodied_kg", "water_m3", "usd")  # fmt: skip
     for name in NAMES:
         one = found.total(name) if name in summed else found.main.of(name)
-        rows.append((NAMES[name], say(name, one), known_by(one) if one.known else ""))
-    return table(("", "", "how it is known"), rows)
+        rows.append((NAMES[name], figure_text(name, one), known_by(one) if one.known else ""))
+    return html_table(("", "", "how it is known"), rows)
 
 
 def _ledger(found: Disclosure) -> str:
-    return table(("line", "energy", "CO2e, location-based gross", ""), ledger(found))
+    return html_table(("line", "energy", "CO2e, location-based gross", ""), ledger_rows(found))
 
 
 def _sci(found: Disclosure) -> str:
     rows = [
         (one.kind, one.per, f"{number(one.grams.value, 3)} g" if one.grams.known else f"unknown: {one.grams.why}")
-        for one in scores(found)
+        for one in sci_scores(found)
     ]
-    return table(("intensity", "per", "((E x I) + M) / R"), rows)
+    return html_table(("intensity", "per", "((E x I) + M) / R"), rows)
 
 
 def _formats(found: Disclosure) -> Iterator[str]:
     """Yield what can be copied into other documents."""
-    for name, text in (("Hugging Face model card", card(found)), ("EU AI Act, Annex XI, 2(d) and 2(e)", act(found)),
-                       ("BibTeX", bibtex(found))):  # fmt: skip
+    for name, text in (
+        ("Hugging Face model card", hf_form(found)),
+        ("EU AI Act, Annex XI, 2(d) and 2(e)", eu_form(found)),
+        ("BibTeX", bibtex_form(found)),
+    ):
         yield f"<details><summary>{escape(name)}</summary><pre>{escape(text)}</pre></details>"
 
 
@@ -137,10 +146,10 @@ def _sources(found: Disclosure) -> Iterator[str]:
         yield f"<h2>Sources</h2><ul>{''.join(f'<li>{escape(line)}</li>' for line in lines)}</ul>"
 
 
-def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+def html_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """Return a table; a cell that is unknown is pale.
 
-    >>> table(("what", ""), [("PUE", "1.1")]).count("<td")
+    >>> html_table(("what", ""), [("PUE", "1.1")]).count("<td")
     2
     """
     top = "".join(f"<th>{escape(cell)}</th>" for cell in head)

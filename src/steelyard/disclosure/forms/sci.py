@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 from steelyard.carbon import sci_kgco2e
 from steelyard.disclosure.figure_text import known_by
-from steelyard.disclosure.ledger import Disclosure, Figure, least
+from steelyard.disclosure.forms import form
+from steelyard.disclosure.ledger import Disclosure, LedgerFigure, least_sure
 from steelyard.formatting.figures import number
 from steelyard.units import KWH_J
 
@@ -19,48 +20,49 @@ BOUNDARY = "accelerators, their hosts and switches, the facility (PUE); no stora
 
 
 @dataclass(frozen=True, slots=True)
-class Intensity:
+class SciScore:
     """An SCI by one kind of intensity."""
 
     kind: str
     per: str
-    grams: Figure
+    grams: LedgerFigure
 
 
-def scores(found: Disclosure) -> tuple[Intensity, ...]:
+def sci_scores(found: Disclosure) -> tuple[SciScore, ...]:
     """Return the SCI by marginal and by average intensity, for each functional unit; unknown where a term is.
 
     >>> from steelyard.disclosure.ledger import Line
     >>> given = {"facility_j": 3.6e6, "embodied_kg": 0.1, "gross_kg_per_j": 0.5 / 3.6e6}
-    >>> line = Line("training", numbers={name: Figure(value, how="stated") for name, value in given.items()})
-    >>> found = scores(Disclosure(title="x", basis="metered", lines=(line,)))
+    >>> line = Line("training", numbers={name: LedgerFigure(value, how="stated") for name, value in given.items()})
+    >>> found = sci_scores(Disclosure(title="x", basis="metered", lines=(line,)))
     >>> [round(one.grams.value, 6) for one in found if one.per == "run"]
     [nan, 600.0]
     """
     made = []
     for kind, name in (("marginal", "marginal_kg_per_j"), ("average (location-based)", "gross_kg_per_j")):
         intensity = found.main.of(name)
-        made += [Intensity(kind, per, _score(found, intensity, per, size)) for per, size in UNITS.items()]
+        made += [SciScore(kind, per, _score(found, intensity, per, size)) for per, size in UNITS.items()]
     return tuple(made)
 
 
-def _score(found: Disclosure, intensity: Figure, per: str, size: float) -> Figure:
+def _score(found: Disclosure, intensity: LedgerFigure, per: str, size: float) -> LedgerFigure:
     energy, making, tokens = found.total("facility_j"), found.total("embodied_kg"), found.main.of("tokens")
     terms = {"E": energy, "I": intensity, "M": making} | ({"R": tokens} if per != "run" else {})
     missing = [f"{name} is unknown ({one.why or 'not stated'})" for name, one in terms.items() if not one.known]
     missing += ["R is 0"] if per != "run" and tokens.value == 0 else []
     if missing:
-        return Figure(why=", ".join(missing))
+        return LedgerFigure(why=", ".join(missing))
     units = tokens.value / size if per != "run" else 1.0
     value = float(sci_kgco2e(energy.value, intensity.value, making.value, units)) * 1e3
-    how = least(terms.values())
-    return Figure(value, how=how, why="((E x I) + M) per R")
+    how = least_sure(terms.values())
+    return LedgerFigure(value, how=how, why="((E x I) + M) per R")
 
 
-def sci(found: Disclosure) -> str:
+@form()
+def sci_form(found: Disclosure, _today: str = "") -> str:
     """Return the figures as a Markdown page."""
     rows = ["| SCI | per | intensity | how it is known |", "|---|---|---|---|"]
-    for one in scores(found):
+    for one in sci_scores(found):
         shown = f"{number(one.grams.value, 3)} gCO2eq" if one.grams.known else f"unknown: {one.grams.why}"
         rows.append(f"| {shown} | {one.per} | {one.kind} | {known_by(one.grams)} |")
     energy, making = found.total("facility_j"), found.total("embodied_kg")
@@ -75,14 +77,14 @@ def sci(found: Disclosure) -> str:
     tokens = found.main.of("tokens")
     shown = f"1 run; {number(tokens.value / 1e6, 3)} million tokens" if tokens.known else "1 run"
     terms.append(f"| R | {shown} | {tokens.how} |")
-    said = "SCI = ((E x I) + M) per R. Market-based measures are never in it."
-    return "\n".join([f"# {found.title}: Software Carbon Intensity", "", said, "", *rows, "", *terms, "",
+    equation = "SCI = ((E x I) + M) per R. Market-based measures are never in it."
+    return "\n".join([f"# {found.title}: Software Carbon Intensity", "", equation, "", *rows, "", *terms, "",
                       f"Software boundary: {BOUNDARY}."]) + "\n"  # fmt: skip
 
 
-def _kwh(one: Figure) -> str:
+def _kwh(one: LedgerFigure) -> str:
     return f"{number(one.value / KWH_J, 3)} kWh" if one.known else f"unknown: {one.why}"
 
 
-def _absent(one: Figure, kind: str) -> str:
+def _absent(one: LedgerFigure, kind: str) -> str:
     return one.why if one.why and one.why != "not stated" else f"no {kind} intensity is known for the place"

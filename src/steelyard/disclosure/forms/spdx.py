@@ -11,7 +11,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from steelyard import __version__
-from steelyard.disclosure.figure_text import NAMES, known_by, ledger, say
+from steelyard.disclosure.figure_text import NAMES, figure_text, known_by, ledger_rows
+from steelyard.disclosure.forms import form
 from steelyard.disclosure.ledger import RUN, Disclosure
 from steelyard.units import KWH_J
 
@@ -22,8 +23,9 @@ LEFT = (
 )
 
 
-def spdx(found: Disclosure, created: str) -> str:
-    """Return the document; `created` is the day, as YYYY-MM-DD."""
+@form(".json", ".jsonld")
+def spdx_form(found: Disclosure, today: str) -> str:
+    """Return the document; `today` is the day, as YYYY-MM-DD."""
     package = _package(found)
     agent = {
         "type": "SoftwareAgent",
@@ -44,7 +46,7 @@ def spdx(found: Disclosure, created: str) -> str:
         "type": "CreationInfo",
         "@id": "_:creation",
         "specVersion": SPEC,
-        "created": f"{created}T00:00:00Z",
+        "created": f"{today}T00:00:00Z",
         "createdBy": [agent["spdxId"]],
     }
     return json.dumps({"@context": CONTEXT, "@graph": [creation, agent, package, document]}, indent=2) + "\n"
@@ -94,16 +96,16 @@ def _kwh(joules: float) -> dict[str, Any]:
 
 
 def _about(found: Disclosure) -> str:
-    parts = [f"{found.hardware} for {say('wall_s', found.total('wall_s'))}" if found.hardware else ""]
-    parts += [f"{NAMES[name]}: {say(name, found.main.of(name))}" for name in ("tokens", "flop", "it_w", "pue")]
+    parts = [f"{found.hardware} for {figure_text('wall_s', found.total('wall_s'))}" if found.hardware else ""]
+    parts += [f"{NAMES[name]}: {figure_text(name, found.main.of(name))}" for name in ("tokens", "flop", "it_w", "pue")]
     return "; ".join(filter(None, parts))
 
 
 def _beside(found: Disclosure) -> Iterator[str]:
     """Yield how the energy is known, and every line that SPDX has no field for."""
     total = found.total("facility_j")
-    yield f"{NAMES['facility_j']}: {say('facility_j', total)}, {known_by(total)} ({found.meter})"
-    yield f"{NAMES['gross_kg']}: {say('gross_kg', found.total('gross_kg'))}"
-    for scope, energy, co2e, remark in ledger(found):
+    yield f"{NAMES['facility_j']}: {figure_text('facility_j', total)}, {known_by(total)} ({found.meter})"
+    yield f"{NAMES['gross_kg']}: {figure_text('gross_kg', found.total('gross_kg'))}"
+    for scope, energy, co2e, remark in ledger_rows(found):
         if scope not in {"training", "fine-tuning"}:
             yield f"{scope}: energy {energy}, CO2e {co2e}{f' ({remark})' if remark else ''}"

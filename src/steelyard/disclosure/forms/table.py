@@ -8,8 +8,9 @@ import math
 from collections.abc import Iterator
 
 from steelyard.catalog import load
-from steelyard.disclosure.figure_text import days
-from steelyard.disclosure.ledger import Disclosure, Figure
+from steelyard.disclosure.figure_text import in_days
+from steelyard.disclosure.forms import form
+from steelyard.disclosure.ledger import Disclosure, LedgerFigure
 from steelyard.errors import UnknownName
 from steelyard.formatting.figures import number
 from steelyard.units import KWH_J
@@ -17,7 +18,8 @@ from steelyard.units import KWH_J
 DIGITS = 3
 
 
-def table(found: Disclosure) -> str:
+@form()
+def table_form(found: Disclosure, _today: str = "") -> str:
     """Return the row under its heads; a cell that nobody can fill is `unknown`."""
     cells = list(_cells(found))
     lines = [f"| {' | '.join(column)} |" for column in zip(*cells, strict=True)]
@@ -30,7 +32,7 @@ def table(found: Disclosure) -> str:
 def _cells(found: Disclosure) -> Iterator[tuple[str, str]]:
     main, total = found.main, found.total
     parameters, active = main.of("parameters"), main.of("active_parameters")
-    share = Figure(active.value / parameters.value) if active.known and parameters.value > 0 else Figure()
+    share = LedgerFigure(active.value / parameters.value) if active.known and parameters.value > 0 else LedgerFigure()
     yield "Model", found.model or found.title
     yield "Parameters (B)", _number(parameters, 1e-9)
     yield "Activated on every token (%)", _number(share, 100.0)
@@ -44,7 +46,7 @@ def _cells(found: Disclosure) -> Iterator[tuple[str, str]]:
     yield "Performance (TFLOP/s)", _number(main.of("flop_per_s"), 1e-12)
     yield "Chips", _number(main.of("devices"), digits=1)
     wall = total("wall_s")
-    yield "Training time (days)", number(days(wall), DIGITS) if wall.known else "unknown"
+    yield "Training time (days)", number(in_days(wall), DIGITS) if wall.known else "unknown"
     flop = main.of("flop")
     yield "Computation (FLOP)", f"{flop.value:.2e}" if flop.known else "unknown"
     yield "Energy (MWh)", _number(total("facility_j"), 1 / KWH_J / 1e3)
@@ -52,7 +54,7 @@ def _cells(found: Disclosure) -> Iterator[tuple[str, str]]:
     yield "Net (tCO2e)", _number(total("net_kg"), 1e-3)
 
 
-def _number(one: Figure, scale: float = 1.0, digits: int = DIGITS) -> str:
+def _number(one: LedgerFigure, scale: float = 1.0, digits: int = DIGITS) -> str:
     return number(one.value * scale, digits) if one.known else "unknown"
 
 

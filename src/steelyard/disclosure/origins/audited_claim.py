@@ -11,21 +11,22 @@ from dataclasses import replace
 from types import MappingProxyType
 
 from steelyard.catalog import load
-from steelyard.claims import audited, mapping
-from steelyard.claims.accounts.account import Account, account
-from steelyard.claims.accounts.waterfall import steps
-from steelyard.claims.checks.bounds import bounds, usual
+from steelyard.claims import audit_claim, audit_json
+from steelyard.claims.accounts.account import Account, complete_account
+from steelyard.claims.accounts.waterfall import waterfall_steps
+from steelyard.claims.checks.bounds import claim_bounds
 from steelyard.claims.checks.relations import relations
 from steelyard.claims.checks.slips import TOTALS
 from steelyard.claims.checks.suspects import corrected, locate
-from steelyard.claims.context import Facts
-from steelyard.claims.estimates import estimate
-from steelyard.claims.findings import Audit, Chain, Estimate
-from steelyard.claims.reading.claim import Claim, Row
-from steelyard.claims.reading.hardware import Hardware
-from steelyard.disclosure.completion import Known, completed
-from steelyard.disclosure.ledger import NAMES, Cited, Disclosure, Figure, Line
-from steelyard.disclosure.origins.model import worked
+from steelyard.claims.checks.usual import usual_relations
+from steelyard.claims.context import ClaimContext
+from steelyard.claims.estimates import estimate_unstated
+from steelyard.claims.findings import Audit, ClaimEstimate, FactorChain
+from steelyard.claims.reading.claim import Claim, ClaimRow
+from steelyard.claims.reading.hardware import ClaimHardware
+from steelyard.disclosure.completion import Lookup, complete_line
+from steelyard.disclosure.ledger import NAMES, Cited, Disclosure, LedgerFigure, Line
+from steelyard.disclosure.origins.model import with_model_figures
 from steelyard.formatting.encode import plain
 
 _NAMES = MappingProxyType({**NAMES, "energy_facility": "facility_j"})
@@ -40,31 +41,33 @@ MOVED = 1e-3
 BARE = "the energy of the devices x PUE: their hosts are not in it"
 
 
-def of_claim(claim: Claim, against: Claim | None = None, sources: tuple[str, ...] = ()) -> Disclosure:
+def disclosure_of_claim(claim: Claim, against: Claim | None = None, sources: tuple[str, ...] = ()) -> Disclosure:
     """Return the disclosure of a claim, corrected where the audit corrects it.
 
     >>> from steelyard.claims import casebook
-    >>> case = casebook.case("olmo-2-13b-230mwh")
-    >>> made = of_claim(case.claim)
+    >>> case = casebook.case_named("olmo-2-13b-230mwh")
+    >>> made = disclosure_of_claim(case.claim)
     >>> round(made.total("facility_j").value / 3.6e9), made.total("facility_j").how
     (288, 'corrected')
     """
-    found = audited(claim, against)
+    found = audit_claim(claim, against)
     right, wrong = (against, {}) if against is not None else _corrected(claim)
-    facts = Facts(right)
-    base = account(right)
-    known = Known(facts.catalog, facts.site, facts.chip, right.precision)
+    facts = ClaimContext(right)
+    base = complete_account(right)
+    known = Lookup(facts.catalog, facts.site, facts.accelerator, right.precision)
     numbers = dict(_figures(base, right, wrong))
-    numbers |= {name: one for name, one in _estimates(estimate(facts)) if not numbers.get(name, Figure()).known}
-    main = worked(Line(_scope(right), right.title, MappingProxyType(numbers)), right.model)
-    lines = tuple(worked(completed(line, known), right.model) for line in (_lines(right, main)))
+    numbers |= {
+        name: one for name, one in _estimates(estimate_unstated(facts)) if not numbers.get(name, LedgerFigure()).known
+    }
+    main = with_model_figures(Line(_scope(right), right.title, MappingProxyType(numbers)), right.model)
+    lines = tuple(with_model_figures(complete_line(line, known), right.model) for line in (_lines(right, main)))
     gear, site = right.hardware, facts.site
     return Disclosure(
         title=right.name,
         basis="audited",
         model=right.model,
         hardware=hardware_text(gear, lines[0]),
-        accelerator=gear.chip.id if gear and gear.chip else "",
+        accelerator=gear.accelerator.id if gear and gear.accelerator else "",
         place=site.id if site else right.place,
         location=f"{site.location} ({site.id})" if site else right.place,
         task="fine-tuning" if right.scope == "fine-tuning" else "training",
@@ -75,17 +78,17 @@ def of_claim(claim: Claim, against: Claim | None = None, sources: tuple[str, ...
         sources=tuple(_cited(claim, against, sources, known)),
         notes=tuple(_notes(found, claim, right, wrong)),
         audit=plain(
-            mapping(replace(found, chain=found.chain or _flow(found, claim, right, wrong)) if wrong else found)
+            audit_json(replace(found, chain=found.chain or _flow(found, claim, right, wrong)) if wrong else found)
         ),
     )
 
 
 def _corrected(claim: Claim) -> tuple[Claim, Mapping[str, float]]:
     """Return the claim with the numbers that the audit locates set right, and by how much each was off."""
-    facts = Facts(claim)
-    everything = (*relations(claim, facts.numbers), *bounds(facts))
+    facts = ClaimContext(claim)
+    everything = (*relations(claim, facts.numbers), *claim_bounds(facts))
     numbers, wrong = facts.numbers, dict[str, float]()
-    for one in locate(facts, everything, usual(facts)):
+    for one in locate(facts, everything, usual_relations(facts)):
         suspect = one.suspect
         if suspect.quantity not in claim.numbers:
             continue
@@ -96,7 +99,7 @@ def _corrected(claim: Claim) -> tuple[Claim, Mapping[str, float]]:
     return replace(claim, numbers=MappingProxyType(kept)), wrong
 
 
-def _flow(found: Audit, claim: Claim, right: Claim, wrong: Mapping[str, float]) -> Chain | None:
+def _flow(found: Audit, claim: Claim, right: Claim, wrong: Mapping[str, float]) -> FactorChain | None:
     """Return the waterfall from a claim's total to its correction; None where the named factors are not all of it."""
     total = next((name for name in (*TOTALS, *wrong) if name in wrong), None)
     first, last = (one.value(total) if total else None for one in (claim, right))
@@ -105,14 +108,14 @@ def _flow(found: Audit, claim: Claim, right: Claim, wrong: Mapping[str, float]) 
     whole = math.prod(factor.value for factor in found.factors)
     if not math.isclose(whole, first / last, rel_tol=MOVED):
         return None
-    return Chain(total, first, last, found.factors, tuple(steps(first, last, list(found.factors))))
+    return FactorChain(total, first, last, found.factors, tuple(waterfall_steps(first, last, list(found.factors))))
 
 
 def _scope(claim: Claim) -> str:
     return claim.scope if claim.scope in {"fine-tuning", "search", "development", "inference", "idle"} else "training"
 
 
-def _figures(base: Account, claim: Claim, wrong: Mapping[str, float]) -> Iterator[tuple[str, Figure]]:
+def _figures(base: Account, claim: Claim, wrong: Mapping[str, float]) -> Iterator[tuple[str, LedgerFigure]]:
     """Yield the figures of an account: as stated, as corrected, or as they follow."""
     bare = claim.energy_boundary == "accelerator"
     names = dict(_NAMES)
@@ -136,13 +139,13 @@ def _figures(base: Account, claim: Claim, wrong: Mapping[str, float]) -> Iterato
         why = f"{why}, without the PUE" if within and quantity == "co2e" else why
         if not given and bare and name == "facility_j":
             why = BARE
-        yield name, Figure(one.value, how=how, why=why)
+        yield name, LedgerFigure(one.value, how=how, why=why)
 
 
-def _estimates(found: Estimate) -> Iterator[tuple[str, Figure]]:
+def _estimates(found: ClaimEstimate) -> Iterator[tuple[str, LedgerFigure]]:
     for one in found.ranges:
         if one.quantity in _ESTIMATED:
-            yield _ESTIMATED[one.quantity], Figure(one.value, one.low, one.high, "estimated", one.rests_on)
+            yield _ESTIMATED[one.quantity], LedgerFigure(one.value, one.low, one.high, "estimated", one.rests_on)
 
 
 def _lines(claim: Claim, main: Line) -> Iterator[Line]:
@@ -160,18 +163,18 @@ def _lines(claim: Claim, main: Line) -> Iterator[Line]:
         numbers = shared | dict(_row(part))
         if index == 0 and making:
             kilos = sum(part.value("co2e") or 0.0 for part in making)
-            numbers["embodied_kg"] = Figure(kilos, how="stated", why=", ".join(part.name for part in making))
+            numbers["embodied_kg"] = LedgerFigure(kilos, how="stated", why=", ".join(part.name for part in making))
         yield Line(part.scope or "training", part.name, MappingProxyType(numbers))
 
 
-def _row(part: Row) -> Iterator[tuple[str, Figure]]:
+def _row(part: ClaimRow) -> Iterator[tuple[str, LedgerFigure]]:
     for quantity, one in part.numbers.items():
         name = {"co2e": "gross_kg", "energy": "facility_j"}.get(quantity, _NAMES.get(quantity))
         if name:
-            yield name, Figure(one.value, how="stated", why=one.text)
+            yield name, LedgerFigure(one.value, how="stated", why=one.text)
 
 
-def hardware_text(gear: Hardware | None, line: Line) -> str:
+def hardware_text(gear: ClaimHardware | None, line: Line) -> str:
     """Return the hardware as written, with its count where that is stated apart."""
     if gear is None:
         return ""
@@ -200,7 +203,7 @@ def _notes(found: Audit, claim: Claim, right: Claim, wrong: Mapping[str, float])
         yield "the total is of a life cycle, not of training alone"
 
 
-def _cited(claim: Claim, against: Claim | None, sources: tuple[str, ...], known: Known) -> Iterator[Cited]:
+def _cited(claim: Claim, against: Claim | None, sources: tuple[str, ...], known: Lookup) -> Iterator[Cited]:
     """Yield where the accounts were published, what the case book read, and the catalog's sources."""
     seen = set[str]()
     for one in filter(None, (claim, against)):

@@ -19,12 +19,12 @@ from typing import Any
 from steelyard.catalog import Catalog, Site, load
 from steelyard.claims.reading import fields, printed
 from steelyard.claims.reading.aliases import WORDS
-from steelyard.claims.reading.claim import BOUNDARIES, Row
-from steelyard.claims.reading.hardware import Hardware, hardware
-from steelyard.disclosure.completion import Known, completed
-from steelyard.disclosure.ledger import NAMES, SCOPES, Cited, Disclosure, Figure, Line
+from steelyard.claims.reading.claim import BOUNDARIES, ClaimRow
+from steelyard.claims.reading.hardware import ClaimHardware, parse_hardware
+from steelyard.disclosure.completion import Lookup, complete_line
+from steelyard.disclosure.ledger import NAMES, SCOPES, Cited, Disclosure, LedgerFigure, Line
 from steelyard.disclosure.origins.audited_claim import hardware_text
-from steelyard.disclosure.origins.model import worked
+from steelyard.disclosure.origins.model import with_model_figures
 from steelyard.errors import BadInput, UnknownName, nearest
 
 WHOLE = frozenset({"title", "model", "meter", "hardware", "place", "precision", "date", "source", "note", "lines"})
@@ -34,21 +34,21 @@ _NAMES = MappingProxyType({**NAMES, "co2e": "gross_kg"})
 
 
 @dataclass(frozen=True, slots=True)
-class Frame:
+class RunDefaults:
     """What all lines of a file share."""
 
     where: str
     shared: Mapping[str, Any]
-    gear: Hardware | None
+    gear: ClaimHardware | None
     place: str
     precision: str
     catalog: Catalog
 
 
-def of_run(found: Mapping[str, Any], where: str) -> Disclosure:
+def disclosure_of_run(found: Mapping[str, Any], where: str) -> Disclosure:
     """Return the disclosure of a metered run, or raise `BadInput` that names the field that cannot be read.
 
-    >>> made = of_run({"meter": "wall meter", "hours": "10 h", "hardware": "8x H100",
+    >>> made = disclosure_of_run({"meter": "wall meter", "hours": "10 h", "hardware": "8x H100",
     ...                "energy": "70 kWh", "energy_boundary": "it", "pue": "1.2", "intensity": "0.4"}, "run.yaml")
     >>> round(made.total("facility_j").value / 3.6e6, 6), round(made.total("gross_kg").value, 6)
     (84.0, 33.6)
@@ -57,22 +57,22 @@ def of_run(found: Mapping[str, Any], where: str) -> Disclosure:
     meter = str(found.get("meter") or "").strip()
     if not meter:
         raise BadInput(f"{where}: meter is missing; say what measured the run, such as meter: DCGM energy counters")
-    gear = hardware(found["hardware"]) if found.get("hardware") else None
+    gear = parse_hardware(found["hardware"]) if found.get("hardware") else None
     precision, catalog = str(found.get("precision") or ""), load()
     shared = {name: found[name] for name in SHARED if found.get(name) is not None}
-    frame = Frame(where, shared, gear, str(found.get("place") or ""), precision, catalog)
+    frame = RunDefaults(where, shared, gear, str(found.get("place") or ""), precision, catalog)
     given = _lines(found, where)
     used: dict[str, None] = {}
     lines = tuple(_line(one, f"{where}: line {index + 1}", frame, used) for index, one in enumerate(given))
     model = str(found.get("model") or "")
-    lines = tuple(worked(line, model) for line in lines)
+    lines = tuple(with_model_figures(line, model) for line in lines)
     site = _site(frame.place, where, catalog)
     return Disclosure(
         title=str(found.get("title") or model or "a metered run"),
         basis="metered",
         model=model,
         hardware=hardware_text(gear, lines[0]),
-        accelerator=gear.chip.id if gear and gear.chip else "",
+        accelerator=gear.accelerator.id if gear and gear.accelerator else "",
         place=site.id if site else frame.place,
         location=f"{site.location} ({site.id})" if site else frame.place,
         task="fine-tuning" if lines[0].scope == "fine-tuning" else "training",
@@ -104,7 +104,7 @@ def _lines(found: Mapping[str, Any], where: str) -> list[Mapping[str, Any]]:
     return given
 
 
-def _line(given: Mapping[str, Any], where: str, frame: Frame, used: dict[str, None]) -> Line:
+def _line(given: Mapping[str, Any], where: str, frame: RunDefaults, used: dict[str, None]) -> Line:
     """Return one line, completed."""
     plain = {str(name).strip().lower(): value for name, value in given.items()}
     scope = _scope(plain.pop("scope", "training"), where)
@@ -112,13 +112,13 @@ def _line(given: Mapping[str, Any], where: str, frame: Frame, used: dict[str, No
     shared = frame.shared if scope in {"training", "fine-tuning"} else {
         name: value for name, value in frame.shared.items() if name in {"pue", "intensity", "net_intensity"}
     }  # fmt: skip
-    row = fields.row({**shared, **plain}, where)
+    row = fields.row_of_fields({**shared, **plain}, where)
     gear = row.hardware or frame.gear
     site = _site(str(mine.get("place") or frame.place), where, frame.catalog)
     numbers = dict(_read(row, gear, mine))
     numbers |= dict(_energies(mine, where))
-    known = Known(frame.catalog, site, gear.chip if gear else None, frame.precision, used)
-    return completed(
+    known = Lookup(frame.catalog, site, gear.accelerator if gear else None, frame.precision, used)
+    return complete_line(
         Line(
             scope,
             str(mine.get("title") or ""),
@@ -142,23 +142,26 @@ def _scope(value: Any, where: str) -> str:
     return plain
 
 
-def _read(row: Row, gear: Hardware | None, mine: Mapping[str, Any]) -> Iterator[tuple[str, Figure]]:
+def _read(row: ClaimRow, gear: ClaimHardware | None, mine: Mapping[str, Any]) -> Iterator[tuple[str, LedgerFigure]]:
     """Yield the figures of a row; the shared hardware's count stands where the line has none of its own."""
     numbers = row.numbers
     for quantity, name in _NAMES.items():
         if quantity in numbers:
-            yield name, Figure(numbers[quantity].value, how=_HOW.get(name, "measured"), why=numbers[quantity].text)
+            yield (
+                name,
+                LedgerFigure(numbers[quantity].value, how=_HOW.get(name, "measured"), why=numbers[quantity].text),
+            )
     if "count" not in numbers and "device_time" not in numbers and gear is not None and gear.devices is not None:
-        yield "devices", Figure(gear.devices, how="stated", why=gear.text)
+        yield "devices", LedgerFigure(gear.devices, how="stated", why=gear.text)
     if "power" in numbers:
         name = "accelerator_w" if _boundary(mine.get("power_boundary"), "it") == "accelerator" else "it_w"
-        yield name, Figure(numbers["power"].value, how="measured", why=numbers["power"].text)
+        yield name, LedgerFigure(numbers["power"].value, how="measured", why=numbers["power"].text)
 
 
 _HOW = MappingProxyType(dict.fromkeys(("pue", "gross_kg_per_j", "net_kg_per_j", "parameters", "tokens"), "stated"))
 
 
-def _energies(mine: Mapping[str, Any], where: str) -> Iterator[tuple[str, Figure]]:
+def _energies(mine: Mapping[str, Any], where: str) -> Iterator[tuple[str, LedgerFigure]]:
     """Yield energy by boundary: one figure with its boundary, or one for each."""
     given = mine.get("energy")
     if given is None:
@@ -170,8 +173,8 @@ def _energies(mine: Mapping[str, Any], where: str) -> Iterator[tuple[str, Figure
             raise BadInput(
                 f"{where}: energy without its boundary; write energy: {{it: {value}}}, of {', '.join(BOUNDARIES)}"
             )
-        figure = printed.stated(value, "energy")
-        yield f"{kind}_j", Figure(figure.value, how="measured", why=figure.text)
+        figure = printed.parse_quantity(value, "energy")
+        yield f"{kind}_j", LedgerFigure(figure.value, how="measured", why=figure.text)
 
 
 def _boundary(value: Any, default: str) -> str:
@@ -186,7 +189,7 @@ def _plain(value: Any, kind: str, where: str, default: float) -> float:
     if value is None:
         return default
     try:
-        return printed.stated(value, kind).value
+        return printed.parse_quantity(value, kind).value
     except BadInput as error:
         raise BadInput(f"{where}: {error}") from error
 

@@ -4,17 +4,17 @@ from dataclasses import replace
 from types import MappingProxyType
 
 from steelyard.disclosure.completion import MISSING
-from steelyard.disclosure.ledger import Figure, Line, product
+from steelyard.disclosure.ledger import LedgerFigure, Line, figure_product
 from steelyard.errors import UnknownName
 from steelyard.job import presets
 from steelyard.job.architecture import architecture
 from steelyard.job.spec import ModelSpec
 
 
-def named(model: str) -> ModelSpec | None:
+def model_named(model: str) -> ModelSpec | None:
     """Return the catalog's description of a model, None where it has none.
 
-    >>> named("llama-3-8b").layers, named("a model of our own")
+    >>> model_named("llama-3-8b").layers, model_named("a model of our own")
     (32, None)
     """
     try:
@@ -23,27 +23,27 @@ def named(model: str) -> ModelSpec | None:
         return None
 
 
-def worked(line: Line, model: str) -> Line:
+def with_model_figures(line: Line, model: str) -> Line:
     """Return a line of training with the parameters of its model and the FLOPs of its tokens.
 
-    >>> made = worked(Line("training", numbers={"tokens": Figure(1e12, how="stated")}), "llama-2-7b")
+    >>> made = with_model_figures(Line("training", numbers={"tokens": LedgerFigure(1e12, how="stated")}), "llama-2-7b")
     >>> round(made.of("flop").value / 1e22, 1), made.of("flop").why
     (4.0, '6 x active parameters x tokens')
     """
-    spec, numbers = named(model), dict(line.numbers)
+    spec, numbers = model_named(model), dict(line.numbers)
     if line.scope not in {"training", "fine-tuning", "search"}:
         return line
     if spec is not None:
         shape = architecture(spec)
         for name, value in (("parameters", shape.total_params), ("active_parameters", shape.active_params)):
             if not line.of(name).known:
-                numbers[name] = Figure(float(value), how="catalog", why=spec.name)
-    active = numbers.get("active_parameters", Figure())
-    active = active if active.known else numbers.get("parameters", Figure())
+                numbers[name] = LedgerFigure(float(value), how="catalog", why=spec.name)
+    active = numbers.get("active_parameters", LedgerFigure())
+    active = active if active.known else numbers.get("parameters", LedgerFigure())
     tokens = line.of("tokens")
     if not line.of("flop").known and active.known and tokens.known:
-        numbers["flop"] = product([active, tokens], [], "6 x active parameters x tokens").times(6.0)
-    flop, seconds = numbers.get("flop", Figure(why=MISSING["flop"])), line.of("device_s")
+        numbers["flop"] = figure_product([active, tokens], [], "6 x active parameters x tokens").times(6.0)
+    flop, seconds = numbers.get("flop", LedgerFigure(why=MISSING["flop"])), line.of("device_s")
     if flop.known and seconds.known and not line.of("flop_per_s").known:
-        numbers["flop_per_s"] = product([flop], [seconds], "FLOPs over device-seconds")
+        numbers["flop_per_s"] = figure_product([flop], [seconds], "FLOPs over device-seconds")
     return replace(line, numbers=MappingProxyType(numbers))

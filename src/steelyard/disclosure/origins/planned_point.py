@@ -8,7 +8,7 @@ from typing import Any
 
 from steelyard.catalog import load
 from steelyard.disclosure.completion import MISSING
-from steelyard.disclosure.ledger import Cited, Disclosure, Figure, Line
+from steelyard.disclosure.ledger import Cited, Disclosure, LedgerFigure, Line
 from steelyard.errors import BadInput, UnknownName
 from steelyard.units import KWH_J
 
@@ -24,7 +24,7 @@ def is_plan(found: Mapping[str, Any]) -> bool:
     return "frontier" in found or all(name in found for name in NEEDED)
 
 
-def chosen(found: Mapping[str, Any], label: str) -> Mapping[str, Any]:
+def plan_point(found: Mapping[str, Any], label: str) -> Mapping[str, Any]:
     """Return the point of that label; of a plan without one, its first."""
     points = _rows(found.get("frontier", [found]))
     if not points:
@@ -37,9 +37,9 @@ def chosen(found: Mapping[str, Any], label: str) -> Mapping[str, Any]:
     return points[labels.index(label)]
 
 
-def of_point(found: Mapping[str, Any], label: str = "") -> Disclosure:
+def disclosure_of_plan(found: Mapping[str, Any], label: str = "") -> Disclosure:
     """Return the disclosure of one point of a plan, or of an estimate."""
-    point = chosen(found, label)
+    point = plan_point(found, label)
     broken = [name for name in NEEDED if name not in point]
     if broken:
         raise BadInput(f"the plan lacks {', '.join(broken)}; write it with: steelyard plan JOB --json > plan.json")
@@ -90,7 +90,7 @@ def _texts(value: Any) -> list[str]:
     return [one for one in value if isinstance(one, str)] if isinstance(value, list) else []
 
 
-def _numbers(point: Mapping[str, Any], job: Mapping[str, Any]) -> dict[str, Figure]:
+def _numbers(point: Mapping[str, Any], job: Mapping[str, Any]) -> dict[str, LedgerFigure]:
     """Return the figures of a point in SI."""
     seconds, devices = _spread(point, "time_s"), _number(point["devices"])
     energy = _spread(point, "energy_facility_kwh", KWH_J)
@@ -102,40 +102,46 @@ def _numbers(point: Mapping[str, Any], job: Mapping[str, Any]) -> dict[str, Figu
         key = f"co2e_{kind}_kg" if kind in {"market", "marginal"} else f"co2e_location_{kind}_kg"
         value = _number(point.get(key))
         made[f"{kind}_kg"] = _share(energy, value)
-        made[f"{kind}_kg_per_j"] = Figure(_over(value, energy.value), how="catalog", why="grid of the site")
-    made["embodied_kg"] = Figure(_number(point.get("co2e_embodied_kg")), how="predicted", why="by hours in use")
-    made["water_m3"] = Figure(_number(point.get("water_m3")), how="predicted")
+        made[f"{kind}_kg_per_j"] = LedgerFigure(_over(value, energy.value), how="catalog", why="grid of the site")
+    made["embodied_kg"] = LedgerFigure(_number(point.get("co2e_embodied_kg")), how="predicted", why="by hours in use")
+    made["water_m3"] = LedgerFigure(_number(point.get("water_m3")), how="predicted")
     made["usd"] = _spread(point, "cost_usd")
-    made["pue"] = Figure(_over(energy.value, made["it_j"].value), how="catalog", why="PUE of the site")
+    made["pue"] = LedgerFigure(_over(energy.value, made["it_j"].value), how="catalog", why="PUE of the site")
     for name, over in (("it_w", "it_j"), ("accelerator_w", "accelerator_j")):
-        made[name] = Figure(_over(made[over].value, made["device_s"].value), how="predicted")
+        made[name] = LedgerFigure(_over(made[over].value, made["device_s"].value), how="predicted")
     for name in ("parameters", "active_parameters", "tokens", "flop"):
         made[name] = _given(_number(job.get(name)))
     if made["flop"].known:
-        made["flop_per_s"] = Figure(made["flop"].value / made["device_s"].value, how="predicted")
-    return {name: one if one.known else Figure(why=MISSING.get(name, "not in the plan")) for name, one in made.items()}
+        made["flop_per_s"] = LedgerFigure(made["flop"].value / made["device_s"].value, how="predicted")
+    return {
+        name: one if one.known else LedgerFigure(why=MISSING.get(name, "not in the plan")) for name, one in made.items()
+    }
 
 
-def _share(energy: Figure, value: float) -> Figure:
+def _share(energy: LedgerFigure, value: float) -> LedgerFigure:
     """Return a figure that is as uncertain as the energy it goes by."""
-    return energy.times(value / energy.value) if energy.known and energy.value > 0 else Figure(value, how="predicted")
+    return (
+        energy.times(value / energy.value)
+        if energy.known and energy.value > 0
+        else LedgerFigure(value, how="predicted")
+    )
 
 
 def _over(value: float, by: float) -> float:
     return value / by if by > 0 else math.nan
 
 
-def _given(value: float) -> Figure:
-    return Figure(value, how="stated", why="as planned")
+def _given(value: float) -> LedgerFigure:
+    return LedgerFigure(value, how="stated", why="as planned")
 
 
 def _number(value: Any) -> float:
     return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else math.nan
 
 
-def _spread(point: Mapping[str, Any], key: str, scale: float = 1.0) -> Figure:
+def _spread(point: Mapping[str, Any], key: str, scale: float = 1.0) -> LedgerFigure:
     value, low, high = (_number(point.get(f"{key}{end}")) * scale for end in ("", "_low", "_high"))
-    return Figure(value, low, high, "predicted", "90 % interval")
+    return LedgerFigure(value, low, high, "predicted", "90 % interval")
 
 
 OVER_TIME = frozenset({"wall_s", "device_s", "embodied_kg", "usd"})
@@ -160,7 +166,7 @@ def _split(whole: Line, draw: Mapping[str, Any]) -> tuple[Line, ...]:
     waiting |= {name: whole.of(name) for name in ("devices", "pue", "gross_kg_per_j")}
     for made in (busy, waiting):
         for power, energy in (("it_w", "it_j"), ("accelerator_w", "accelerator_j")):
-            made[power] = Figure(_over(made[energy].value, made["device_s"].value), how="predicted")
+            made[power] = LedgerFigure(_over(made[energy].value, made["device_s"].value), how="predicted")
     return (
         replace(whole, numbers=MappingProxyType(busy)),
         Line("idle", "warm-up and restarts", MappingProxyType(waiting), note="devices held without computing"),
