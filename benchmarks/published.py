@@ -12,12 +12,12 @@ from steelyard import catalog, pipeline
 from steelyard.catalog.policy import policy
 from steelyard.job import read_job, table
 from steelyard.layout import parse, text_of
-from steelyard.market.build import chip_of, tools_for
-from steelyard.market.world import Chip, Deal, Place, Tool, World
+from steelyard.market.build import hardware_option, stack_options
+from steelyard.market.options import Deal, HardwareOption, Market, SiteOption, StackOption
 from steelyard.planner.planning import ENGINE
 from steelyard.search.engine import Limits
 from steelyard.search.explore import explore
-from steelyard.search.rows import single
+from steelyard.search.rows import single_layout
 from steelyard.search.survivors import NOWHERE
 from steelyard.step import memory
 from steelyard.tables import Job, Layout
@@ -31,7 +31,7 @@ SHARDED = {"as published, optimizer not sharded": (0,), "optimizer sharded too":
 
 def lines() -> list[str]:
     """Compare, without and with the sharded optimizer that Calculon's search may choose."""
-    job, chip, tool = case()
+    job, chip, tool = decision()
     theirs = parse(PUBLISHED, job, DEVICES, 8, chip.machine.nic_bytes_per_s, tool.capability)
     found = [f"published: {text_of(theirs)}: {step_s(job, theirs, chip, tool):.2f} s, measured {MEASURED_S:.2f} s"]
     for rules, zero in SHARDED.items():
@@ -46,25 +46,25 @@ def lines() -> list[str]:
     return found
 
 
-def case() -> tuple[Job, Chip, Tool]:
+def decision() -> tuple[Job, HardwareOption, StackOption]:
     """Return the job, the chip and the stack of the published run."""
     facts = catalog.load()
     spec = read_job("gpt3-175b", tokens="300B", sequence="2048", global_batch="64", precision="fp16")
-    chip = chip_of(facts.system("A100-80GB-SXM"), spec.precision, facts)
-    tools, _ = tools_for([chip.vendor], "megatron-lm", facts)
+    chip = hardware_option(facts.system("A100-80GB-SXM"), spec.precision, facts)
+    tools, _ = stack_options([chip.vendor], "megatron-lm", facts)
     return table(spec), chip, tools[0]
 
 
-def best(job: Job, chip: Chip, tool: Tool, zero: tuple[int, ...]) -> tuple[Layout, int]:
+def best(job: Job, chip: HardwareOption, tool: StackOption, zero: tuple[int, ...]) -> tuple[Layout, int]:
     """Return the fastest layout that fits, and how many were weighed."""
-    deal = Deal("", "", "", chip=0, place=0, policy=0, unit=1, most=DEVICES, purchase="", usd_per_device_s=1.0)
+    deal = Deal("", "", "", hardware=0, site_index=0, policy=0, unit=1, most=DEVICES, purchase="", usd_per_device_s=1.0)
     operated = policy("on-demand")
-    whole = World((chip,), (tool,), (Place("", NOWHERE),), (operated,), ({},), (deal,), {chip.vendor: (0,)})
+    whole = Market((chip,), (tool,), (SiteOption("", NOWHERE),), (operated,), ({},), (deal,), {chip.vendor: (0,)})
     found = explore(job, whole, Limits(devices=DEVICES, layout={"zero": zero, "offload": (0,)}), ENGINE)
-    row = int(found.front[np.argmin(found.market.points[found.front, 0])])
-    return single(found.market.layouts, row), found.tally.considered
+    row = int(found.front[np.argmin(found.candidates.points[found.front, 0])])
+    return single_layout(found.candidates.layouts, row), found.tally.considered
 
 
-def step_s(job: Job, layout: Layout, chip: Chip, tool: Tool) -> float:
+def step_s(job: Job, layout: Layout, chip: HardwareOption, tool: StackOption) -> float:
     """Return the predicted seconds of one step."""
     return float(pipeline.time(job, workload(job), layout, chip.machine, chip.kernels, tool.stack).total_s)

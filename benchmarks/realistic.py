@@ -9,6 +9,7 @@ from steelyard import catalog
 from steelyard.job import read_job, table
 from steelyard.layout import size
 from steelyard.market import build as inputs
+from steelyard.planner.limits import limits_of
 from steelyard.planner.planning import ENGINE
 from steelyard.search.family import Search, families
 from steelyard.search.fitting import fitting
@@ -20,8 +21,8 @@ MODELS = {"llama-3-8b": "20B", "llama-3-70b": "100B", "mixtral-8x7b": "100B", "d
 def searched(model: str) -> Search:
     """Return the search of a job over the whole catalog, up to 1,024 devices."""
     spec = read_job(model, tokens=MODELS[model])
-    job, world = table(spec), inputs.world(spec, catalog.load())
-    return Search.of(job, world, inputs.limits_of(spec, 1024), ENGINE)
+    job, market = table(spec), inputs.market_of(spec, catalog.load())
+    return Search.of(job, market, limits_of(spec, 1024), ENGINE)
 
 
 def mixed_block(model: str, rows: int) -> tuple[Any, ...]:
@@ -30,25 +31,25 @@ def mixed_block(model: str, rows: int) -> tuple[Any, ...]:
     Rows are drawn evenly over everything that fits, so that a block is what a search over the catalog would hold.
     """
     search = searched(model)
-    world, parts = search.world, []
+    market, parts = search.market, []
     for family in families(search):
         pairs, _ = fitting(search, family)
         pair, row = pairs.expand(np.arange(pairs.count))
-        parts.append((family.layouts(row), pairs.chip[pair], np.full(row.size, family.tool)))
+        parts.append((family.layouts(row), pairs.hardware[pair], np.full(row.size, family.stack)))
     columns = [
         np.concatenate([np.broadcast_to(getattr(part[0], field.name), size(part[0])) for part in parts])
         for field in fields(Layout)
     ]
     chip, tool = (np.concatenate([part[place] for part in parts]) for place in (1, 2))
     picked = np.linspace(0, chip.size - 1, rows).astype(int)
-    deal_of = {deal.chip: deal for deal in world.deals}
+    deal_of = {deal.hardware: deal for deal in market.deals}
     deals = [deal_of[one] for one in chip[picked]]
     return (
         search.job,
         take(Layout(*columns), picked),
-        *search.hardware(chip[picked]),
-        take(join([one.stack for one in world.tools]), tool[picked]),
-        take(join(world.policies), np.array([deal.policy for deal in deals])),
-        take(join([one.site for one in world.places]), np.array([deal.place for deal in deals])),
+        *search.numbers_of(chip[picked]),
+        take(join([one.stack for one in market.stacks]), tool[picked]),
+        take(join(market.policies), np.array([deal.policy for deal in deals])),
+        take(join([one.site for one in market.sites]), np.array([deal.site_index for deal in deals])),
         join([deal.price for deal in deals]),
     )

@@ -5,12 +5,12 @@ import pytest
 from steelyard import catalog as facts
 from steelyard.errors import BadInput, UnknownName
 from steelyard.job import read_job
-from steelyard.market.build import world
-from steelyard.market.offers import allowed
+from steelyard.market.build import market_of
+from steelyard.market.offers import allowed_offers
 
 
 def rows(**given):
-    return allowed(read_job("llama-3-8b", tokens="20B", **given), facts.load())
+    return allowed_offers(read_job("llama-3-8b", tokens="20B", **given), facts.load())
 
 
 def test_what_is_denied_is_not_offered_and_nothing_else_is_lost():
@@ -53,4 +53,4 @@ def test_residency_keeps_only_known_sites_in_the_countries(word, inside, outside
 )
 def test_a_name_of_nothing_is_one_clear_error(given, error, part):
     with pytest.raises(error, match=part):
-        world(read_job("llama-3-8b", tokens="20B", **given), facts.load())
+        market_of(read_job("llama-3-8b", tokens="20B", **given), facts.load())

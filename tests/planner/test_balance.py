@@ -19,7 +19,8 @@ from steelyard.catalog import layer
 from steelyard.catalog.policy import policy
 from steelyard.job import read_job, table
 from steelyard.layout import parse
-from steelyard.market.build import chip_of, place_of, tools_for
+from steelyard.market.build import hardware_option, stack_options
+from steelyard.market.sites import site_option
 from steelyard.planner import estimate, plan
 from steelyard.tables import Offer, Prediction
 from steelyard.validation.read import read
@@ -72,7 +73,7 @@ def measured(tmp_path_factory: pytest.TempPathFactory) -> Any:
 
 
 def winners(**given: Any) -> dict[str, str]:
-    return {point.label: point.chip.accelerator for point in plan(spec(**given)).points}
+    return {point.label: point.hardware.accelerator for point in plan(spec(**given)).points}
 
 
 def test_each_card_wins_under_its_own_constraint(measured: Any) -> None:
@@ -133,7 +134,7 @@ def test_throughput_for_a_dollar_is_the_order_of_the_bills(measured: Any) -> Non
 class Side:
     """A chip on the job that Patterson et al. metered it on."""
 
-    chip: str
+    hardware: str
     precision: str
     model: str
     tokens: str
@@ -154,14 +155,14 @@ def predicted(side: Side, link: float, at_measured_speed: bool) -> Prediction:
         facts.load(),
         table(read_job({"model": side.model, "tokens": side.tokens, "precision": side.precision})),
     )
-    chip = chip_of(catalog.system(side.chip), side.precision, catalog)
+    chip = hardware_option(catalog.system(side.hardware), side.precision, catalog)
     machine = (
         replace(chip.machine, link_bytes_per_s=link) if math.isnan(chip.machine.link_bytes_per_s) else chip.machine
     )
-    tools, of = tools_for([chip.vendor], None, catalog)
+    tools, of = stack_options([chip.vendor], None, catalog)
     tool = tools[of[chip.vendor][0]]
     laid = parse(side.layout, job, side.devices, int(machine.domain_devices), machine.nic_bytes_per_s, tool.capability)
-    site = place_of("gcp/us-central1", catalog).site
+    site = site_option("gcp/us-central1", catalog).site
 
     def run(scale: float) -> Prediction:
         stack = replace(tool.stack, time_scale=tool.stack.time_scale * scale)
@@ -186,7 +187,7 @@ def test_on_paper_v100_is_ahead() -> None:
     """Peak over rated power, both from the catalog: 125 TFLOP/s at 300 W against 123 at 450 W."""
 
     def paper(side: Side) -> float:
-        chip = facts.load().accelerators[side.chip]
+        chip = facts.load().accelerators[side.hardware]
         return chip.peak(side.precision) / max(row.si for row in chip.facts.by_quantity["tdp"])
 
     assert paper(V100) / paper(TPU) == pytest.approx(1.5, abs=0.05)

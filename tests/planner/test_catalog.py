@@ -10,7 +10,7 @@ from steelyard import catalog as facts
 from steelyard.catalog.capabilities import capabilities
 from steelyard.errors import BadInput, BadLayout, UnknownName
 from steelyard.job import read_job
-from steelyard.market.build import world
+from steelyard.market.build import market_of
 from steelyard.planner import estimate, plan, plan_mapping, point_mapping
 from steelyard.planner.planning import ENGINE
 
@@ -59,8 +59,8 @@ def test_no_quarantined_price_is_offered(made):
 def test_points_are_what_the_pipeline_says(made):
     for point in made.points:
         again = ENGINE.predict(
-            _table(), point.layout, point.chip.machine, point.chip.kernels, point.tool.stack, point.policy,
-            point.place.site, _price(point),
+            _table(), point.layout, point.hardware.machine, point.hardware.kernels, point.stack.stack, point.policy,
+            point.site.site, _price(point),
         )  # fmt: skip
         assert float(again.draw.wall_s) == pytest.approx(point.time_s.value)
         assert float(again.money.total_usd) == pytest.approx(point.cost_usd.value)
@@ -94,7 +94,7 @@ def test_a_named_stack_is_the_only_one():
 
 
 def test_spot_is_reclaimed_and_cheaper():
-    both = world(job(accelerators="A100-80GB-SXM", purchase="on-demand,spot"), facts.load())
+    both = market_of(job(accelerators="A100-80GB-SXM", purchase="on-demand,spot"), facts.load())
     rates = {deal.purchase: both.policies[deal.policy].preemptions_per_node_s for deal in both.deals}
     assert rates["on-demand"] == 0 < rates["spot"]
 
@@ -156,7 +156,7 @@ def test_an_estimate_without_a_layout_takes_the_fastest_that_fits():
 
 def test_an_estimate_at_a_site_takes_its_carbon():
     made = estimate(job(), "H100", 8, "tp=1,zero=1", site="aws/eu-north-1")
-    assert made.place.name == "aws/eu-north-1"
+    assert made.site.name == "aws/eu-north-1"
     assert made.deal is None or made.deal.site == "aws/eu-north-1"
     assert not np.isnan(made.co2e_kg.value)
 

@@ -107,7 +107,7 @@ def test_a_usual_day_takes_the_year_of_the_site() -> None:
     flat = asked(location_gross=np.full((12, 24), 9.9 / 3.6e6))
     energy = flat.ways[0].energy_j
     assert flat.ways[0].co2e_kg["location_gross"] == pytest.approx(
-        energy * float(point.place.site.location_gross_kg_per_j)
+        energy * float(point.site.site.location_gross_kg_per_j)
     )
 
 

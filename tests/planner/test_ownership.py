@@ -10,9 +10,9 @@ import pytest
 from steelyard import catalog as facts
 from steelyard.errors import BadInput, UnknownName
 from steelyard.job import read_job, table
-from steelyard.market.billing import Billing, doubts, kept_bytes
-from steelyard.market.build import MONTH_S, world
-from steelyard.market.owned import owned
+from steelyard.market.billing import Billing, price_doubts, stored_bytes
+from steelyard.market.build import MONTH_S, market_of
+from steelyard.market.owned import ownership_cost
 from steelyard.planner import estimate, plan, plan_mapping
 from steelyard.run import reclaims_per_s
 
@@ -63,11 +63,11 @@ def test_the_bill_of_an_own_point(made: Any) -> None:
 
 def test_a_price_that_nobody_publishes_must_be_given() -> None:
     with pytest.raises(BadInput, match=r"own\.capex is missing"):
-        owned(job(own={**DGX, "system": "DGX-A100-80GB", "capex": None}).own[0], facts.load())
+        ownership_cost(job(own={**DGX, "system": "DGX-A100-80GB", "capex": None}).own[0], facts.load())
     bare = {"system": "RTX 3090", "devices": 1, "capex": 2750, "life": "3y", "used": 1, "colocation": 135}
     with pytest.raises(BadInput, match="write power"):
-        owned(job(own=bare).own[0], facts.load())
-    found = owned(job(own={**DGX, "capex": None}).own[0], facts.load())
+        ownership_cost(job(own=bare).own[0], facts.load())
+    found = ownership_cost(job(own={**DGX, "capex": None}).own[0], facts.load())
     assert found.capital_usd == 8 * 430_000
     assert any("catalog's price" in flag for flag in found.flags)
 
@@ -75,7 +75,7 @@ def test_a_price_that_nobody_publishes_must_be_given() -> None:
 def test_lambdas_cluster_through_a_job_file() -> None:
     """16 V100, 299,504 USD, 135 USD a kW-month on 10 kW, 10,000 USD a year: 0.90 USD a GPU-hour after three years."""
     block = {"system": "Hyperplane-16", "devices": 16, "life": "3y", "used": 1, "colocation": 134.55, "admin": "10k"}
-    found = owned(job(own=block).own[0], facts.load())
+    found = ownership_cost(job(own=block).own[0], facts.load())
     assert found.capital_usd == 299_504
     assert round(found.usd_per_device_s * 3600, 3) == 0.899
 
@@ -122,31 +122,31 @@ def test_an_unknown_price_of_storage_is_the_dearest_known_and_said() -> None:
 
 def test_data_at_an_unknown_place_needs_a_price() -> None:
     with pytest.raises(UnknownName, match="place of data"):
-        world(job(data="1TB@attic"), facts.load())
-    given = world(job(data={"size": "1TB", "at": "attic", "egress": 0.05}), facts.load())
+        market_of(job(data="1TB@attic"), facts.load())
+    given = market_of(job(data={"size": "1TB", "at": "attic", "egress": 0.05}), facts.load())
     assert {deal.moving_usd for deal in given.deals} == {50.0}
 
 
 def test_what_is_kept() -> None:
     spec = job(data="1TB", checkpoints=3)
-    assert kept_bytes(spec, table(spec)) == pytest.approx(1e12 + 3 * 14 * 8.03e9, rel=0.001)
+    assert stored_bytes(spec, table(spec)) == pytest.approx(1e12 + 3 * 14 * 8.03e9, rel=0.001)
 
 
 def test_ages_and_disagreements_are_said() -> None:
     offers = {row.id: row for row in facts.load().offers}
     a3 = offers["gcp/us-central1/a3-highgpu-8g"].prices["on-demand"]
-    assert doubts(a3, TODAY, 1e9) == ("sources disagree: anycloud (2026-05-20) says -51%; karpenter-gcp is used",)
+    assert price_doubts(a3, TODAY, 1e9) == ("sources disagree: anycloud (2026-05-20) says -51%; karpenter-gcp is used",)
     p5 = offers["aws/us-east-1/p5.48xlarge"].prices["on-demand"]
-    assert doubts(p5, TODAY, 180 * 86400) == ()
-    assert doubts(p5, TODAY, 100 * 86400) == ("the price is 124 days old (limit 100)",)
+    assert price_doubts(p5, TODAY, 180 * 86400) == ()
+    assert price_doubts(p5, TODAY, 100 * 86400) == ("the price is 124 days old (limit 100)",)
     spec = job(max_price_age="100d", regions="aws/us-east-1")
-    deal = next(one for one in world(spec, facts.load(), TODAY).deals if one.system == "p5.48xlarge")
+    deal = next(one for one in market_of(spec, facts.load(), TODAY).deals if one.system == "p5.48xlarge")
     assert deal.flags == ("the price is 124 days old (limit 100)",)
 
 
 def test_a_band_of_its_own_sets_an_offers_rate_of_reclaims() -> None:
     catalog = facts.load()
-    found = world(job(purchase="spot", accelerators="A10G,L4", **SMALL), catalog)
+    found = market_of(job(purchase="spot", accelerators="A10G,L4", **SMALL), catalog)
     deals = {deal.offer: deal for deal in found.deals}
     band = catalog.interruptions["g5.12xlarge", "aws/us-east-1"]
     deal = deals["aws/us-east-1/g5.12xlarge"]
@@ -209,12 +209,12 @@ def test_the_prices_of_storage_and_traffic_are_cited() -> None:
     ],
 )
 def test_own_machines_keep_the_jobs_rules(given: dict[str, Any], kept: int) -> None:
-    found = world(job(own=DGX, **given), facts.load())
+    found = market_of(job(own=DGX, **given), facts.load())
     assert sum(deal.purchase == "own" for deal in found.deals) == kept
 
 
 def test_denied_machines_are_not_used_even_if_owned() -> None:
     spec = job(own=DGX, accelerators=None, deny_accelerators="H100*")
-    assert not [deal for deal in world(spec, facts.load()).deals if deal.purchase == "own"]
+    assert not [deal for deal in market_of(spec, facts.load()).deals if deal.purchase == "own"]
     with pytest.raises(BadInput, match="no machines are described"):
-        world(job(purchase="own"), facts.load())
+        market_of(job(purchase="own"), facts.load())

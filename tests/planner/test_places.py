@@ -11,7 +11,7 @@ from steelyard.catalog import load
 from steelyard.catalog.residency import EU
 from steelyard.errors import BadInput
 from steelyard.job import read_job
-from steelyard.market.sites import anywhere, candidates, place_of, unplaced
+from steelyard.market.sites import candidate_sites, site_option, unknown_site, unknown_site_notes
 from steelyard.planner.places import Where, where
 from steelyard.planner.planning import ENGINE
 from steelyard.planner.premium import Premium, premium_text
@@ -99,24 +99,24 @@ def test_the_jobs_filters_hold_and_nothing_left_is_an_error() -> None:
 
 def test_a_place_that_is_not_published_is_an_interval_over_where_it_may_be() -> None:
     catalog = load()
-    place = anywhere(catalog, "lambda")
+    place = unknown_site(catalog, "lambda")
     values = place.spread["location_gross_kg_per_j"]
     assert min(values) < place.site.location_gross_kg_per_j < max(values)
-    assert place.candidates == len(values)
+    assert place.possible_sites == len(values)
     assert math.isnan(place.site.market_kg_per_j)
-    assert {site.provider for site in candidates(catalog, "lambda")} == {"lambda"}
-    assert {site.provider for site in candidates(catalog, "vast")} >= {"aws", "azure", "gcp"}
-    assert place_of("aws/us-east-1", catalog).candidates == 0
+    assert {site.provider for site in candidate_sites(catalog, "lambda")} == {"lambda"}
+    assert {site.provider for site in candidate_sites(catalog, "vast")} >= {"aws", "azure", "gcp"}
+    assert site_option("aws/us-east-1", catalog).possible_sites == 0
 
 
 def test_the_interval_of_an_unknown_place_covers_its_candidates_and_is_flagged() -> None:
     plan = planner.plan(job(accelerators="H100", providers="lambda"))
     point = plan.points[0]
-    assert point.place.name == ""
+    assert point.site.name == ""
     assert point.co2e_kg.low < point.co2e_kg.value < point.co2e_kg.high
     assert any("place not published" in note and "lambda: 18" in note for note in plan.notes)
     assert planner.point_mapping(point)["site_candidates"] == 18
-    assert unplaced([place_of("aws/us-east-1", load())]) == []
+    assert unknown_site_notes([site_option("aws/us-east-1", load())]) == []
 
 
 def test_a_plan_says_what_the_cleanest_costs_over_the_cheapest() -> None:
@@ -128,7 +128,7 @@ def test_a_plan_says_what_the_cleanest_costs_over_the_cheapest() -> None:
     hours = (points["cleanest"].time_s.value - points["cheapest"].time_s.value) / 3600
     assert f"{more:+,.0f} USD" in text
     assert f"{hours:+,.1f} h" in text
-    assert points["cleanest"].place.name in text
+    assert points["cleanest"].site.name in text
     told = planner.plan_mapping(plan)["premium_of_cleanest"]
     assert told["usd"] == pytest.approx(more)
     assert told["time_s"] == pytest.approx(3600 * hours)

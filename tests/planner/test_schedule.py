@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from steelyard.planner.schedule import Load, Schedule, cost, flexible, joules, now, paused
+from steelyard.planner.schedule import Load, Schedule, cost, flexible, joules, paused, started_now
 
 DAY = 24
 PRICE = st.floats(0.01, 10, allow_nan=False)
@@ -58,7 +58,7 @@ def test_what_it_returns_is_a_schedule(load: Load, signal: np.ndarray) -> None:
 @settings(deadline=None)
 def test_pausing_is_never_worse_than_the_best_start_nor_that_than_now(load: Load, signal: np.ndarray) -> None:
     at_once, best, free = (
-        cost(made, load, signal) for made in (now(load), flexible(load, signal), paused(load, signal))
+        cost(made, load, signal) for made in (started_now(load), flexible(load, signal), paused(load, signal))
     )
     assert free <= best * (1 + 1e-9)
     assert best <= at_once * (1 + 1e-9)
@@ -96,7 +96,7 @@ def test_dearer_idling_and_restarts_never_help(signal: np.ndarray, load: Load, m
 @settings(deadline=None)
 def test_on_a_flat_grid_it_starts_at_once_and_never_pauses(level: float, load: Load, slots: int) -> None:
     signal = np.full(slots, level)
-    assert flexible(load, signal) == paused(load, signal) == now(load)
+    assert flexible(load, signal) == paused(load, signal) == started_now(load)
 
 
 def daily(days: int, profile: list[float]) -> np.ndarray:
@@ -111,7 +111,7 @@ def test_shifting_saves_a_long_job_no_more_than_a_short_one(profile: list[float]
     for days in (0, 1, 3):
         load = Load(days * DAY + hours, 0, 1.0, 0.0, 0.0)
         signal = daily(6, profile)[: load.work + slack]
-        least, at_once = (cost(made, load, signal) for made in (flexible(load, signal), now(load)))
+        least, at_once = (cost(made, load, signal) for made in (flexible(load, signal), started_now(load)))
         saved.append((at_once - least, (at_once - least) / at_once))
     for absolute, share in saved[1:]:
         assert absolute == pytest.approx(saved[0][0], abs=1e-9)
@@ -125,7 +125,7 @@ def test_a_job_of_whole_days_gains_from_pausing_what_it_cannot_gain_from_shiftin
     for days in (1, 3):
         load = Load(days * DAY, 0, 1.0, 0.0, 0.0)
         signal = daily(2 * days, profile)
-        at_once = cost(now(load), load, signal)
+        at_once = cost(started_now(load), load, signal)
         assert cost(flexible(load, signal), load, signal) == pytest.approx(at_once)
         shares.append(1 - cost(paused(load, signal), load, signal) / at_once)
     half = 2 * np.sort(profile)[: DAY // 2].sum() / np.sum(profile)

@@ -33,8 +33,8 @@ def specs(text, **given):
 )
 def test_each_value_is_as_if_it_were_planned(text, searches, monkeypatch):
     asked = []
-    search = whatif.explored
-    monkeypatch.setattr(whatif, "explored", lambda *given: asked.append(given) or search(*given))
+    search = whatif.explore_batches
+    monkeypatch.setattr(whatif, "explore_batches", lambda *given: asked.append(given) or search(*given))
     some = specs(text)
     found = what_if(some)
     assert len(asked) == searches

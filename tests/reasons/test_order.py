@@ -10,32 +10,32 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.search.fakes import FAKE, JOB, chip, policy, site, tool, world
+from tests.search.fakes import FAKE, JOB, chip, market, policy, site, tool
 from tests.shapes import filled
 
 from steelyard.carbon import carbon
 from steelyard.energy import energy
 from steelyard.layout import BOUNDS, space
-from steelyard.market.world import Deal, Place, Tool, World
+from steelyard.market.options import Deal, Market, SiteOption, StackOption
 from steelyard.money import money
 from steelyard.planner.answer import Plan
-from steelyard.planner.assembly import Said, answer
-from steelyard.reasons.decision import Case, share_less
-from steelyard.reasons.draws import Setting, drawn, intervals
+from steelyard.planner.assembly import Preface, assembled
+from steelyard.reasons.decision import Decision, share_less
+from steelyard.reasons.draws import Setting, drawn_objectives, intervals
 from steelyard.reasons.order import SURE
 from steelyard.reasons.simpler import CLOSE, complexity
 from steelyard.run import draw
 from steelyard.search.candidates import bounds_of
 from steelyard.search.engine import Engine, Limits
 from steelyard.search.explore import explore
-from steelyard.search.rows import single
+from steelyard.search.rows import single_layout
 from steelyard.tables import Draw, Job, Layout, Offer, Prediction, StepMemory, StepTime
 
 WIDE = Limits(max_devices=16)
 NAMES = {"cheapest": 1, "fastest": 0, "leanest": 2, "cleanest": 3}
 
 
-def named(name: str) -> Tool:
+def named(name: str) -> StackOption:
     """Return a stack whose residual factor is 1, of a spread of a quarter."""
     made = tool(name, 0.0)
     return replace(made, stack=replace(made.stack, time_scale=1.0), stack_log_sd={"time_scale": 0.25})
@@ -44,7 +44,7 @@ def named(name: str) -> Tool:
 def setting(layout: Layout, own: float = 0.1, usd: float = 1.0) -> Setting:
     one = replace(chip("A", 1e12, 8e9, 8.0), kernels_log_sd={"time_scale": 0.2})
     some = named("megatron-core")
-    return Setting(JOB, layout, one, some, policy(), {}, Place("s", site(1.2, 0.4)), Offer.rent(usd), own)
+    return Setting(JOB, layout, one, some, policy(), {}, SiteOption("s", site(1.2, 0.4)), Offer.rent(usd), own)
 
 
 def layouts() -> Layout:
@@ -83,44 +83,44 @@ def spread(values: np.ndarray) -> float:
 
 def test_a_points_draws_do_not_depend_on_its_company():
     some = layouts()
-    one, other = (setting(single(some, row)) for row in (0, 5))
-    alone = drawn([one], FAKE, "location_gross")[:, 0]
-    assert np.array_equal(alone, drawn([other, one], FAKE, "location_gross")[:, 1])
+    one, other = (setting(single_layout(some, row)) for row in (0, 5))
+    alone = drawn_objectives([one], FAKE, "location_gross")[:, 0]
+    assert np.array_equal(alone, drawn_objectives([other, one], FAKE, "location_gross")[:, 1])
     assert np.array_equal(np.percentile(alone, [5, 95], axis=0), intervals(one, FAKE, "location_gross"))
 
 
 @pytest.mark.parametrize("own", [0.0, 0.1, 0.3])
 def test_what_is_a_layouts_own_does_not_change_its_spread(own):
     engine = plain(lambda layout: 1.0)
-    times = drawn([setting(single(layouts(), 0), own=own)], engine, "location_gross")[:, 0, 0]
+    times = drawn_objectives([setting(single_layout(layouts(), 0), own=own)], engine, "location_gross")[:, 0, 0]
     assert spread(times) == pytest.approx(math.hypot(0.2, 0.25), rel=0.15)
 
 
 @pytest.mark.parametrize("ahead", [1.0, 1.05, 1.15, 1.4])
 def test_between_layouts_of_one_chip_and_stack_only_their_own_spread_is_left(ahead):
-    first, second = (single(layouts(), row) for row in (0, -1))
+    first, second = (single_layout(layouts(), row) for row in (0, -1))
     engine = plain(lambda layout: np.where(np.asarray(layout.tp) == second.tp, ahead, 1.0))
     assert first.tp != second.tp
-    times = drawn([setting(first), setting(second)], engine, "location_gross")[:, :, 0]
+    times = drawn_objectives([setting(first), setting(second)], engine, "location_gross")[:, :, 0]
     expected = NormalDist().cdf(math.log(ahead) / (math.sqrt(2) * 0.1))
     assert share_less(times[:, 0], times[:, 1]) == pytest.approx(expected, abs=0.08)
 
 
 def test_the_same_machine_at_another_price_is_certainly_dearer():
-    layout = single(layouts(), 0)
-    found = drawn([setting(layout, usd=1.0), setting(layout, usd=1.001)], FAKE, "location_gross")
+    layout = single_layout(layouts(), 0)
+    found = drawn_objectives([setting(layout, usd=1.0), setting(layout, usd=1.001)], FAKE, "location_gross")
     assert share_less(found[:, 0, 1], found[:, 1, 1]) == 1.0
     assert share_less(found[:, 0, 0], found[:, 1, 0]) == 0.5
 
 
 def test_sites_of_one_grid_share_its_intensity_but_not_their_pue():
-    layout = single(layouts(), 0)
+    layout = single_layout(layouts(), 0)
     grid = {"location_gross_kg_per_j": (1e-7, 2e-7, 4e-7)}
     here, there = (
-        replace(setting(layout), place=Place(name, site(1.2, 0.4), {**grid, "pue": (pue, 1.6)}))
+        replace(setting(layout), site=SiteOption(name, site(1.2, 0.4), {**grid, "pue": (pue, 1.6)}))
         for name, pue in (("a", 1.1), ("b", 1.3))
     )
-    found = drawn([here, there], FAKE, "location_gross")
+    found = drawn_objectives([here, there], FAKE, "location_gross")
     intensity = found[:, :, 3] / found[:, :, 2]
     assert np.allclose(intensity[:, 0], intensity[:, 1])
     assert len(np.unique(intensity.round(12))) == 3
@@ -131,14 +131,14 @@ def test_unknown_is_never_less():
     assert share_less(np.array([np.nan, 1.0]), np.array([1.0, np.nan])) == 0.5
 
 
-def planned(some: World, limits: Limits, engine: Engine = FAKE) -> Plan:
-    return answer(JOB, some, limits, engine, explore(JOB, some, limits, engine, workers=1), Said("a job"))
+def planned(some: Market, limits: Limits, engine: Engine = FAKE) -> Plan:
+    return assembled(JOB, some, limits, engine, explore(JOB, some, limits, engine, workers=1), Preface("a job"))
 
 
 @settings(max_examples=25, deadline=None)
 @given(seed=st.integers(0, 10**6), budget=st.sampled_from([None, 2e5]))
 def test_a_preferred_layout_is_simpler_and_gives_up_next_to_nothing(seed, budget):
-    some, limits = replace(world(seed), layout_log_sd=0.1), replace(WIDE, budget_usd=budget)
+    some, limits = replace(market(seed), layout_log_sd=0.1), replace(WIDE, budget_usd=budget)
     made = planned(some, limits)
     for point in made.points:
         assert point.fits
@@ -151,16 +151,18 @@ def test_a_preferred_layout_is_simpler_and_gives_up_next_to_nothing(seed, budget
             old = getattr(over.over, name)
             assert math.isnan(old) or getattr(point, name).value <= CLOSE * old
         assert point.devices <= over.over.devices
-        assert (point.chip.accelerator, point.tool.name) == (over.over.accelerator, over.over.stack)
+        assert (point.hardware.accelerator, point.stack.name) == (over.over.accelerator, over.over.stack)
         assert over.better < SURE
 
 
-def one_chip(memory: float) -> World:
-    """Return a world of one chip, one stack that can offload, one deal of four devices."""
+def one_chip(memory: float) -> Market:
+    """Return a market of one chip, one stack that can offload, one deal of four devices."""
     some = named("deepspeed")
     deal = Deal("offer", "system", "fake", 0, 0, 0, 4, 4, "on-demand", 1 / 3600)
     one = chip("A", 1e12, memory, 8.0)
-    return World((one,), (some,), (Place("s", site(1.2, 0.4)),), (policy(),), ({},), (deal,), {"NVIDIA": (0,)}, (), 0.1)
+    return Market(
+        (one,), (some,), (SiteOption("s", site(1.2, 0.4)),), (policy(),), ({},), (deal,), {"NVIDIA": (0,)}, (), 0.1
+    )
 
 
 @pytest.mark.parametrize(
@@ -186,30 +188,30 @@ def test_offload_is_recommended_only_where_it_is_worth_something(gain, memory, o
 
 @pytest.mark.parametrize("seed", range(6))
 def test_ties_are_those_whose_order_is_not_certain(seed):
-    some = replace(world(seed), layout_log_sd=0.05)
+    some = replace(market(seed), layout_log_sd=0.05)
     made = planned(some, WIDE)
     for point in made.points:
         kinds = [(tie.dot.accelerator, tie.dot.stack, tie.dot.devices) for tie in point.ties]
         assert len(set(kinds)) == len(kinds)
-        assert (point.chip.accelerator, point.tool.name, point.devices) not in kinds
+        assert (point.hardware.accelerator, point.stack.name, point.devices) not in kinds
         assert [tie.better for tie in point.ties] == sorted(tie.better for tie in point.ties)
         assert all(tie.better < SURE for tie in point.ties)
 
 
 @pytest.mark.parametrize("seed", range(6))
 def test_the_order_names_every_label_once_and_parts_what_is_certain(seed):
-    some = world(seed)
+    some = market(seed)
     limits = WIDE
     found = explore(JOB, some, limits, FAKE, workers=1)
-    made = answer(JOB, some, limits, FAKE, found, Said("a job"))
-    case = Case(JOB, some, limits, FAKE, found.market, found.front)
+    made = assembled(JOB, some, limits, FAKE, found, Preface("a job"))
+    decision = Decision(JOB, some, limits, FAKE, found.candidates, found.front)
     values = {point.label: point for point in made.points}
     for axis, name in (("time", "time_s"), ("cost", "cost_usd")):
         flat = [label for group in made.order[axis] for label in group]
         assert sorted(flat) == sorted(values)
         figures = [getattr(values[label], name).value for label in flat]
         assert figures == sorted(figures)
-    assert case.axes == (0, 1, 2, 3)
+    assert decision.axes == (0, 1, 2, 3)
 
 
 def test_techniques_are_counted():

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 from tests.reasons.test_order import planned
-from tests.search.fakes import FAKE, JOB, world
+from tests.search.fakes import FAKE, JOB, market
 
 from steelyard.job import read_job
 from steelyard.planner import plan
@@ -22,8 +22,8 @@ COLUMN = {"cheapest": 1, "fastest": 0, "cleanest": 3}
 
 @pytest.mark.parametrize("seed", range(5))
 def test_the_product_of_the_factors_is_the_ratio(seed):
-    some = world(seed)
-    found = explore(JOB, some, WIDE, FAKE, workers=1).market
+    some = market(seed)
+    found = explore(JOB, some, WIDE, FAKE, workers=1).candidates
     rows = np.linspace(0, found.count - 1, 12).astype(int)
     made = drivers([setting_of(JOB, some, found, int(row)) for row in rows], FAKE, "location_gross")
     for column in NAMES:
@@ -53,7 +53,7 @@ def test_factors_of_real_rivals_multiply_to_the_difference(real):
 
 @pytest.mark.parametrize("seed", range(8))
 def test_what_dominates_does_and_what_is_not_dominated_is_on_the_frontier(seed):
-    made = planned(world(seed), WIDE)
+    made = planned(market(seed), WIDE)
 
     def ahead(one, other):
         first, second = ([getattr(dot, name) for name in FIELDS] for dot in (one, other))

@@ -6,28 +6,28 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.search.fakes import FAKE, JOB, world
+from tests.search.fakes import FAKE, JOB, market
 
 from steelyard import catalog as facts
 from steelyard.job import read_job, table
-from steelyard.market.build import world as offered
-from steelyard.market.world import World
-from steelyard.planner.assembly import Said, answer
+from steelyard.market.build import market_of as offered
+from steelyard.market.options import Market
+from steelyard.planner.assembly import Preface, assembled
 from steelyard.planner.limits import limits_of
 from steelyard.planner.planning import ENGINE
-from steelyard.reasons.decision import Case
-from steelyard.reasons.inputs import LIMITS, Move, inputs, owners, priced
+from steelyard.reasons.decision import Decision
+from steelyard.reasons.inputs import LIMITS, MovedInput, inputs_behind, owners, price_owner
 from steelyard.reasons.sensitivity import Wide, shifts
 from steelyard.search.engine import Engine, Limits
 from steelyard.search.explore import explore
-from steelyard.search.rows import named
+from steelyard.search.rows import labelled_rows
 from steelyard.tables import Job
 
 LEAST = {"cheapest": 1, "fastest": 0, "leanest": 2, "cleanest": 3}
 
 
-def after(move: Move, job: Job, some: World) -> tuple[Job, World]:
-    """Return the job and the world with an input moved, each part by itself."""
+def after(move: MovedInput, job: Job, some: Market) -> tuple[Job, Market]:
+    """Return the job and the market with an input moved, each part by itself."""
     if move.what in LIMITS:
         return job, some
 
@@ -36,41 +36,41 @@ def after(move: Move, job: Job, some: World) -> tuple[Job, World]:
 
     return move.of("job", job), replace(
         some,
-        chips=tuple(
+        hardware=tuple(
             replace(one, machine=move.of("machine", one.machine), kernels=move.of("kernels", one.kernels))
             if mine(one.accelerator)
             else one
-            for one in some.chips
+            for one in some.hardware
         ),
-        tools=tuple(replace(one, stack=move.of("stack", one.stack)) if mine(one.name) else one for one in some.tools),
-        places=tuple(replace(one, site=move.of("site", one.site)) if mine(one.name) else one for one in some.places),
+        stacks=tuple(replace(one, stack=move.of("stack", one.stack)) if mine(one.name) else one for one in some.stacks),
+        sites=tuple(replace(one, site=move.of("site", one.site)) if mine(one.name) else one for one in some.sites),
         policies=tuple(move.of("policy", one) for one in some.policies),
         deals=tuple(
             replace(one, usd_per_device_s=move.of("offer", one.price).usd_per_device_s)
-            if mine(priced(some, one))
+            if mine(price_owner(some, one))
             else one
             for one in some.deals
         ),
     )
 
 
-def assert_as_searched(job: Job, some: World, limits: Limits, engine: Engine, change: float) -> int:
+def assert_as_searched(job: Job, some: Market, limits: Limits, engine: Engine, change: float) -> int:
     """Compare every move with a search of its own; return how many moves there were."""
     found = explore(job, some, limits, engine, workers=1)
-    case = Case(job, some, limits, engine, found.market, found.front)
+    decision = Decision(job, some, limits, engine, found.candidates, found.front)
     if not found.feasible:
         return 0
-    rows = named(found.market.points, found.front, case.axes)
-    moves = [Move(*key, change) for key in inputs(case, list(range(0, found.market.count, 7)))]
-    wide = Wide.of(case, moves)
+    rows = labelled_rows(found.candidates.points, found.front, decision.axes)
+    moves = [MovedInput(*key, change) for key in inputs_behind(decision, list(range(0, found.candidates.count, 7)))]
+    wide = Wide.of(decision, moves)
     for move, changed, figures in wide.figures(moves):
         decided = wide.decided(move, changed, figures)
         again = explore(*after(move, job, some), move.limits(limits), engine, workers=1)
-        wanted = named(again.market.points, again.front, case.axes) if again.feasible else {}
+        wanted = labelled_rows(again.candidates.points, again.front, decision.axes) if again.feasible else {}
         assert set(decided.rows) == set(wanted), move
         for label, row in wanted.items():
-            one, other = decided.market.points[decided.rows[label]], again.market.points[row]
-            columns = [LEAST[label]] if label in LEAST else list(case.axes)
+            one, other = decided.candidates.points[decided.rows[label]], again.candidates.points[row]
+            columns = [LEAST[label]] if label in LEAST else list(decision.axes)
             assert one[columns] == pytest.approx(other[columns], rel=1e-9, nan_ok=True), (move, label)
     assert rows
     return len(moves)
@@ -90,7 +90,7 @@ def assert_as_searched(job: Job, some: World, limits: Limits, engine: Engine, ch
     ),
 )
 def test_a_move_decides_as_a_search_of_its_own(seed, change, limits):
-    assert_as_searched(JOB, world(seed), limits, FAKE, change)
+    assert_as_searched(JOB, market(seed), limits, FAKE, change)
 
 
 @pytest.mark.parametrize("change", [0.1, -0.1])
@@ -101,27 +101,32 @@ def test_a_move_decides_as_a_search_of_its_own_over_the_catalog(change):
 
 
 def test_owners_name_every_part():
-    some = world(3)
-    for what, parts in (("utilisation", some.chips), ("stack", some.tools), ("price", some.deals), ("PUE", some.deals)):
+    some = market(3)
+    for what, parts in (
+        ("utilisation", some.hardware),
+        ("stack", some.stacks),
+        ("price", some.deals),
+        ("PUE", some.deals),
+    ):
         assert len(owners(some, what)[1]) == len(parts)
 
 
 def test_a_pue_never_falls_below_one():
-    assert Move("PUE", "", -0.5).of("site", world(1).places[0].site).pue == 1.0
+    assert MovedInput("PUE", "", -0.5).of("site", market(1).sites[0].site).pue == 1.0
 
 
 @pytest.mark.parametrize("seed", range(6))
 def test_shifts_are_told_once_and_in_the_order_of_the_points(seed):
-    some, limits = world(seed), Limits(max_devices=16, deadline_s=5e7)
+    some, limits = market(seed), Limits(max_devices=16, deadline_s=5e7)
     found = explore(JOB, some, limits, FAKE, workers=1)
-    case = Case(JOB, some, limits, FAKE, found.market, found.front)
-    least = named(found.market.points, found.front)
-    changed, tried = shifts(case, least, [])
+    decision = Decision(JOB, some, limits, FAKE, found.candidates, found.front)
+    least = labelled_rows(found.candidates.points, found.front)
+    changed, tried = shifts(decision, least, [])
     assert len({(one.label, one.input, one.change) for one in changed}) == len(changed)
     assert [one.label for one in changed] == sorted((one.label for one in changed), key=list(least).index)
     assert {one.input for one in changed} <= set(tried)
     assert "deadline" in tried
-    made = answer(JOB, some, limits, FAKE, found, Said("a job"))
+    made = assembled(JOB, some, limits, FAKE, found, Preface("a job"))
     for one in made.shifts:
         point = next(point for point in made.points if point.label == one.label)
         optimum = point.preferred.over if point.preferred else None
@@ -129,36 +134,40 @@ def test_shifts_are_told_once_and_in_the_order_of_the_points(seed):
         before = (
             (optimum.accelerator, optimum.stack, optimum.devices, optimum.offer)
             if optimum
-            else (point.chip.accelerator, point.tool.name, point.devices, point.deal.offer)
+            else (point.hardware.accelerator, point.stack.name, point.devices, point.deal.offer)
         )
         assert now is None or (now.accelerator, now.stack, now.devices, now.offer) != before
         assert f"{one.change:+.0%}" in one.text
 
 
 def test_nothing_left_is_said():
-    some = world(2)
+    some = market(2)
     wide = explore(JOB, some, Limits(max_devices=16), FAKE, workers=1)
-    limits = Limits(max_devices=16, deadline_s=float(np.min(wide.market.points[:, 0])) * 1.01)
+    limits = Limits(max_devices=16, deadline_s=float(np.min(wide.candidates.points[:, 0])) * 1.01)
     found = explore(JOB, some, limits, FAKE, workers=1)
-    made = answer(JOB, some, limits, FAKE, found, Said("a job"))
+    made = assembled(JOB, some, limits, FAKE, found, Preface("a job"))
     gone = [one for one in made.shifts if one.dot is None]
     assert any(one.input == "deadline" and one.change < 0 for one in gone)
     assert all("nothing is left" in one.text for one in gone)
 
 
 def test_how_likely_an_input_is_off_follows_its_spread():
-    some = world(3)
-    tool, place = some.tools[0], some.places[0]
+    some = market(3)
+    tool, place = some.stacks[0], some.sites[0]
     pue = float(np.asarray(place.site.pue))
     sure = replace(
         some,
-        tools=(replace(tool, stack_log_sd={"time_scale": 0.1}), *some.tools[1:]),
-        places=(replace(place, spread={"pue": (pue, 1.2 * pue)}), *some.places[1:]),
+        stacks=(replace(tool, stack_log_sd={"time_scale": 0.1}), *some.stacks[1:]),
+        sites=(replace(place, spread={"pue": (pue, 1.2 * pue)}), *some.sites[1:]),
     )
-    up, down = (Move("stack", tool.name, change).chance(sure, "location_gross") for change in (0.1, -0.1))
+    up, down = (MovedInput("stack", tool.name, change).chance(sure, "location_gross") for change in (0.1, -0.1))
     assert up == pytest.approx(0.1703, abs=1e-4)  # beyond ln 1.1 / 0.1 = 0.953 standard deviations
     assert down == pytest.approx(0.1460, abs=1e-4)  # beyond 1.054
-    assert Move("PUE", place.name, 0.1).chance(sure, "location_gross") == 0.5
-    assert Move("PUE", place.name, -0.1).chance(sure, "location_gross") == 0
-    for chosen in (Move("tokens", "", 0.1), Move("price", priced(some, some.deals[0]), 0.1), Move("budget", "", 0.1)):
+    assert MovedInput("PUE", place.name, 0.1).chance(sure, "location_gross") == 0.5
+    assert MovedInput("PUE", place.name, -0.1).chance(sure, "location_gross") == 0
+    for chosen in (
+        MovedInput("tokens", "", 0.1),
+        MovedInput("price", price_owner(some, some.deals[0]), 0.1),
+        MovedInput("budget", "", 0.1),
+    ):
         assert np.isnan(chosen.chance(sure, "location_gross"))

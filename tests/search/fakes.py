@@ -9,7 +9,7 @@ from tests.shapes import filled, gpt, pretraining
 from steelyard.carbon import carbon
 from steelyard.catalog.capabilities import capability
 from steelyard.energy import energy
-from steelyard.market.world import Chip, Deal, Place, Tool, World
+from steelyard.market.options import Deal, HardwareOption, Market, SiteOption, StackOption
 from steelyard.money import money
 from steelyard.run import draw
 from steelyard.search.engine import Engine
@@ -95,18 +95,18 @@ def fake_floor(job: Job, layout: Layout, machine: Machine, kernels: Kernels, sta
 FAKE = Engine(fake_predict, fake_memory, fake_floor)
 
 
-def chip(name: str, peak: float, memory: float, domain: float, vendor: str = "NVIDIA") -> Chip:
+def chip(name: str, peak: float, memory: float, domain: float, vendor: str = "NVIDIA") -> HardwareOption:
     """Return a chip of round numbers."""
     numbers = {field.name: 1.0 for field in fields(Machine)}
     numbers |= {"peak_flop_per_s": peak, "memory_bytes": memory, "domain_devices": domain, "node_devices": domain}
     numbers |= {"tdp_w": 500.0, "idle_w": 50.0, "host_w": 100.0}
     shares = {field.name: 0.5 for field in fields(Kernels)} | {"time_scale": 1.0, "compute_power": 0.9}
-    return Chip(name, vendor, Machine(**numbers), Kernels(**shares), {"time_scale": 0.1})
+    return HardwareOption(name, vendor, Machine(**numbers), Kernels(**shares), {"time_scale": 0.1})
 
 
-def tool(name: str, seed: float) -> Tool:
+def tool(name: str, seed: float) -> StackOption:
     """Return a stack that differs from others by a seed."""
-    return Tool(name, filled(Stack, base_bytes=seed), capability(name), {"time_scale": 0.1}, memory_log_sd=0.1)
+    return StackOption(name, filled(Stack, base_bytes=seed), capability(name), {"time_scale": 0.1}, memory_log_sd=0.1)
 
 
 def site(pue: float, intensity: float) -> Site:
@@ -119,8 +119,8 @@ def policy(preemptions: float = 0.0) -> Policy:
     return Policy(300.0, 0.01, 1e8, 0.2, 0.0, 1e-8, 600.0, preemptions, 1e8)
 
 
-def world(seed: int) -> World:
-    """Return a random world of three chips, two stacks, three sites (one unknown), and a dozen deals."""
+def market(seed: int) -> Market:
+    """Return a random market of three chips, two stacks, three sites (one unknown), and a dozen deals."""
     random = np.random.default_rng(seed)
     chips = tuple(
         chip(f"chip-{k}", 1e12 * random.uniform(1, 4), 1e9 * random.uniform(2, 9), float(random.choice([1, 4, 8])))
@@ -130,10 +130,10 @@ def world(seed: int) -> World:
     names = random.permutation(STACKS)[:2]
     tools = tuple(tool(str(name), float(k)) for k, name in enumerate(names))
     sites = [site(random.uniform(1, 1.6), random.uniform(0.01, 0.8)) for _ in range(2)]
-    places = tuple(Place(f"site-{k}", one) for k, one in enumerate([*sites, site(np.nan, np.nan)]))
+    places = tuple(SiteOption(f"site-{k}", one) for k, one in enumerate([*sites, site(np.nan, np.nan)]))
     policies = (policy(), policy(random.uniform(0, 1e-6)))
     deals = tuple(_deal(k, random) for k in range(12))
-    return World(chips, tools, places, policies, ({}, {}), deals, {"NVIDIA": (0, 1)})
+    return Market(chips, tools, places, policies, ({}, {}), deals, {"NVIDIA": (0, 1)})
 
 
 def _deal(index: int, random: np.random.Generator) -> Deal:
@@ -142,8 +142,8 @@ def _deal(index: int, random: np.random.Generator) -> Deal:
         offer=f"offer-{index}",
         system=f"system-{index % 3}",
         provider="fake",
-        chip=index % 3,
-        place=int(random.integers(3)),
+        hardware=index % 3,
+        site_index=int(random.integers(3)),
         policy=int(random.integers(2)),
         unit=unit,
         most=unit * int(random.choice([2, 8])),

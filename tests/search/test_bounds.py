@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.search.fakes import FAKE, JOB, world
+from tests.search.fakes import FAKE, JOB, market
 
 from steelyard import catalog, pipeline
 from steelyard.job import read_job, table
@@ -44,18 +44,18 @@ def joules(draw):
 )
 def test_no_candidate_of_a_frame_goes_below_its_bound(model, given):
     spec = read_job(model, **given)
-    job, some = table(spec), inputs.world(spec, catalog.load())
+    job, some = table(spec), inputs.market_of(spec, catalog.load())
     search = Search.of(job, some, Limits(max_devices=512), ENGINE)
     judged = 0
     for family in families(search):
-        stack = some.tools[family.tool].stack
-        rows = np.arange(family.tool, family.ways.frame.size * family.modes, 31)
+        stack = some.stacks[family.stack].stack
+        rows = np.arange(family.stack, family.ways.frame.size * family.modes, 31)
         layouts = family.layouts(rows)
         frames = take(family.frames, family.ways.frame[rows // family.modes])
         for recompute in (np.full(rows.size, min(family.recompute)), layouts.recompute):
             kinds = replace(frames, recompute=recompute)
-            for index in search.chips(family.tool)[::3]:
-                chip, policy = some.chips[index], some.policies[0]
+            for index in search.hardware_of_stack(family.stack)[::3]:
+                chip, policy = some.hardware[index], some.policies[0]
                 numbers = (chip.machine, chip.kernels, stack, policy)
                 bound = pipeline.floor(job, kinds, *numbers)
                 found = pipeline.predict(job, layouts, *numbers, NOWHERE, FREE).draw
@@ -73,54 +73,54 @@ WIDE = st.builds(Limits, max_devices=st.sampled_from([4, 16, 64]), devices=st.sa
 @settings(max_examples=60, deadline=None)
 @given(seed=st.integers(0, 10**6), limits=WIDE)
 def test_bounds_change_no_survivor(seed, limits):
-    some = world(seed)
+    some = market(seed)
     with_bounds, without = (explore(JOB, some, limits, engine, workers=1) for engine in (FAKE, loose(FAKE)))
     assert without.tally.bounded == 0
     assert with_bounds.tally.predicted <= without.tally.predicted
-    for name in ("chip", "tool", "deal", "points"):
-        assert np.array_equal(getattr(with_bounds.market, name), getattr(without.market, name), equal_nan=True)
+    for name in ("hardware", "stack", "deal", "points"):
+        assert np.array_equal(getattr(with_bounds.candidates, name), getattr(without.candidates, name), equal_nan=True)
     for one, other in zip(_columns(with_bounds), _columns(without), strict=True):
         assert np.array_equal(one, other)
 
 
 def _columns(found):
-    return [np.asarray(getattr(found.market.layouts, name)) for name in found.market.layouts.__slots__]
+    return [np.asarray(getattr(found.candidates.layouts, name)) for name in found.candidates.layouts.__slots__]
 
 
 @pytest.mark.parametrize("model", ["llama-3-8b", "mixtral-8x7b"])
 def test_bounds_change_no_survivor_of_the_catalog(model):
     spec = read_job(model, tokens="20B", accelerators="H100,A100,L4,MI300X,TPU-v5p", max_devices=64)
-    job, some = table(spec), inputs.world(spec, catalog.load())
+    job, some = table(spec), inputs.market_of(spec, catalog.load())
     limits = limits_of(spec, 64)
     with_bounds, without = (explore(job, some, limits, engine, workers=1) for engine in (ENGINE, loose(ENGINE)))
     assert with_bounds.tally.predicted < without.tally.predicted / 2
-    assert np.array_equal(with_bounds.market.points, without.market.points, equal_nan=True)
+    assert np.array_equal(with_bounds.candidates.points, without.candidates.points, equal_nan=True)
 
 
 def test_many_are_ruled_out():
     """The fakes leave bounds something to do: else the tests above would compare a thing with itself."""
-    tallies = [explore(JOB, world(seed), Limits(max_devices=64), FAKE, workers=1).tally for seed in range(5)]
+    tallies = [explore(JOB, market(seed), Limits(max_devices=64), FAKE, workers=1).tally for seed in range(5)]
     assert sum(tally.bounded for tally in tallies) > sum(tally.predicted for tally in tallies) / 5
 
 
 def test_a_family_in_pieces_is_the_family(monkeypatch):
     from steelyard.search import family
 
-    search = Search.of(JOB, world(3), Limits(max_devices=16), FAKE)
+    search = Search.of(JOB, market(3), Limits(max_devices=16), FAKE)
     whole = [reduce.reduce(search, one) for one in families(search)]
     monkeypatch.setattr(family, "UNIT", 50)
     monkeypatch.setattr(family, "BLOCK", 7)
     monkeypatch.setattr(reduce, "BLOCK", 7)
     pieces = [reduce.reduce(search, one) for one in families(search)]
     assert len(pieces) > len(whole)
-    for name in ("chip", "tool"):
+    for name in ("hardware", "stack"):
         one, other = (np.concatenate([getattr(part, name) for part, _ in some]) for some in (whole, pieces))
         assert sorted(one) == sorted(other)
     assert sum(tally.considered for _, tally in whole) == sum(tally.considered for _, tally in pieces)
 
 
 def test_every_pair_expands_to_its_own_rows():
-    search = Search.of(JOB, world(1), Limits(max_devices=16), FAKE)
+    search = Search.of(JOB, market(1), Limits(max_devices=16), FAKE)
     for family in families(search):
         pairs, _ = fitting(search, family)
         pair, row = pairs.expand(np.arange(pairs.count)[::-1])

@@ -6,12 +6,12 @@ from datetime import date
 
 import numpy as np
 import pytest
-from tests.search.fakes import FAKE, JOB, world
+from tests.search.fakes import FAKE, JOB, market
 
-from steelyard.planner.assembly import Said, answer
+from steelyard.planner.assembly import Preface, assembled
 from steelyard.planner.mapping import plan_mapping
 from steelyard.search import family
-from steelyard.search.batches import explored
+from steelyard.search.batches import explore_batches
 from steelyard.search.engine import Limits
 from steelyard.search.explore import explore
 from steelyard.search.pareto import frontier
@@ -37,19 +37,19 @@ def after(parts):
 
 
 def answered(found, limits=LIMITS):
-    return answer(JOB, world(1), limits, FAKE, found, Said("a job"), date(2026, 11, 21))
+    return assembled(JOB, market(1), limits, FAKE, found, Preface("a job"), date(2026, 11, 21))
 
 
 @pytest.mark.parametrize("workers", [1, 2])
 @pytest.mark.parametrize("parts", [1, 3])
 def test_the_best_so_far_is_a_frontier_of_what_was_seen(workers, parts):
-    whole = explore(JOB, world(1), LIMITS, FAKE, workers=workers)
-    found = explore(JOB, world(1), LIMITS, FAKE, after(parts), workers)
+    whole = explore(JOB, market(1), LIMITS, FAKE, workers=workers)
+    found = explore(JOB, market(1), LIMITS, FAKE, after(parts), workers)
     assert 0 < found.tally.considered < whole.tally.considered
     assert found.unseen == whole.tally.considered - found.tally.considered
-    points = found.market.points
+    points = found.candidates.points
     assert np.array_equal(found.front, frontier(points))
-    every = {tuple(row) for row in np.nan_to_num(whole.market.points, nan=-1)}
+    every = {tuple(row) for row in np.nan_to_num(whole.candidates.points, nan=-1)}
     assert {tuple(row) for row in np.nan_to_num(points, nan=-1)} <= every
     made = answered(found)
     assert made.feasible
@@ -59,14 +59,14 @@ def test_the_best_so_far_is_a_frontier_of_what_was_seen(workers, parts):
 
 
 def test_a_whole_search_is_not_partial():
-    made = answered(explore(JOB, world(1), LIMITS, FAKE))
+    made = answered(explore(JOB, market(1), LIMITS, FAKE))
     assert not made.partial
     assert plan_mapping(made)["partial"] is False
 
 
 def test_nothing_feasible_so_far_is_not_called_infeasible():
     limits = Limits(max_devices=16, deadline_s=1.0)
-    made = answered(explore(JOB, world(1), limits, FAKE, after(1)), limits)
+    made = answered(explore(JOB, market(1), limits, FAKE, after(1)), limits)
     assert made.partial
     assert made.reason.startswith("interrupted before anything feasible was found")
     assert made.relaxations == ()
@@ -74,13 +74,13 @@ def test_nothing_feasible_so_far_is_not_called_infeasible():
 
 
 def test_batches_not_begun_are_left():
-    found = explored(JOB, (8, 16, 24), world(1), LIMITS, FAKE, after(2))
-    one = explore(JOB, world(1), LIMITS, FAKE)
+    found = explore_batches(JOB, (8, 16, 24), market(1), LIMITS, FAKE, after(2))
+    one = explore(JOB, market(1), LIMITS, FAKE)
     assert found.unseen > one.tally.considered
-    layouts = found.market.layouts
+    layouts = found.candidates.layouts
     assert set(layouts.dp * layouts.micro_batch * layouts.micro_batches) == {8.0}
 
 
 def test_an_interrupt_after_the_last_family_changes_nothing():
-    parts = len(family.families(family.Search.of(JOB, world(1), LIMITS, FAKE)))
-    assert explore(JOB, world(1), LIMITS, FAKE, after(parts)).unseen == 0
+    parts = len(family.families(family.Search.of(JOB, market(1), LIMITS, FAKE)))
+    assert explore(JOB, market(1), LIMITS, FAKE, after(parts)).unseen == 0

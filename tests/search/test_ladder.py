@@ -16,15 +16,15 @@ from steelyard.tables import take
 @pytest.mark.parametrize("model", ["llama-3-8b", "mixtral-8x7b", "gpt2"])
 def test_recomputing_never_saves_time_or_joules(model):
     spec = read_job(model, tokens="20B")
-    job, world = table(spec), inputs.world(spec, catalog.load())
+    job, market = table(spec), inputs.market_of(spec, catalog.load())
     judged = 0
-    for chip in world.chips:
-        for index in world.tools_of[chip.vendor]:
-            tool = world.tools[index]
+    for chip in market.hardware:
+        for index in market.stacks_of_vendor[chip.vendor]:
+            tool = market.stacks[index]
             counts = [count for count in (1, 8, 64) if count <= chip.machine.domain_devices or count == 64]
             layouts = space(job, counts, int(chip.machine.domain_devices), tool.capability, BOUNDS)
             found = pipeline.predict(
-                job, layouts, chip.machine, chip.kernels, tool.stack, world.policies[0], NOWHERE, FREE
+                job, layouts, chip.machine, chip.kernels, tool.stack, market.policies[0], NOWHERE, FREE
             )
             draw = found.draw
             joules = draw.compute_s * draw.compute_w + draw.memory_s * draw.memory_w
@@ -40,12 +40,12 @@ def test_recomputing_never_saves_time_or_joules(model):
 
 def test_memory_does_not_depend_on_the_machine():
     spec = read_job("llama-3-8b", tokens="20B")
-    job, world = table(spec), inputs.world(spec, catalog.load())
-    layouts = space(job, [8, 64], 8, world.tools[0].capability, BOUNDS)
+    job, market = table(spec), inputs.market_of(spec, catalog.load())
+    layouts = space(job, [8, 64], 8, market.stacks[0].capability, BOUNDS)
     layouts = take(layouts, np.arange(0, layouts.tp.size, 7))
-    stack = world.tools[0].stack
-    first = memory(job, layouts, world.chips[0].machine, stack).device_bytes
-    for chip in world.chips[1:]:
+    stack = market.stacks[0].stack
+    first = memory(job, layouts, market.hardware[0].machine, stack).device_bytes
+    for chip in market.hardware[1:]:
         assert np.array_equal(first, memory(job, layouts, chip.machine, stack).device_bytes)
 
 

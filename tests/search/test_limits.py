@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.search.fakes import FAKE, JOB, world
+from tests.search.fakes import FAKE, JOB, market
 
-from steelyard.market.world import World
+from steelyard.market.options import Market
 from steelyard.planner.answer import Plan, Point
-from steelyard.planner.assembly import Said, answer
+from steelyard.planner.assembly import Preface, assembled
 from steelyard.planner.mapping import plan_mapping
 from steelyard.reasons.relaxations import FIELDS
 from steelyard.search.candidates import bounds_of
@@ -24,9 +24,9 @@ LEAST = {"fastest": "time_s", "cheapest": "cost_usd", "leanest": "energy_j", "cl
 FIGURES = ("time_s", "cost_usd", "energy_j", "co2e_kg")
 
 
-def planned(some: World, limits: Limits) -> Plan:
+def planned(some: Market, limits: Limits) -> Plan:
     found = explore(JOB, some, limits, FAKE, workers=1)
-    return answer(JOB, some, limits, FAKE, found, Said("a job"), TODAY)
+    return assembled(JOB, some, limits, FAKE, found, Preface("a job"), TODAY)
 
 
 def least(point: Point) -> float:
@@ -48,7 +48,7 @@ TIGHT = st.builds(
 @settings(max_examples=60, deadline=None)
 @given(seed=st.integers(0, 10**6), limits=TIGHT)
 def test_points_respect_limits_or_relaxations_suffice(seed, limits):
-    some = world(seed)
+    some = market(seed)
     made = planned(some, limits)
     for point in made.points:
         values = [getattr(point, name).value for name in FIGURES]
@@ -68,7 +68,7 @@ def test_points_respect_limits_or_relaxations_suffice(seed, limits):
 @settings(max_examples=20, deadline=None)
 @given(seed=st.integers(0, 10**6), column=st.sampled_from([0, 1]))
 def test_a_single_relaxation_is_the_smallest(seed, column):
-    some = world(seed)
+    some = market(seed)
     best = least({point.label: point for point in planned(some, WIDE).points}[("fastest", "cheapest")[column]])
     limits = replace(WIDE, **{FIELDS[column]: best / 2})
     (relaxed,) = planned(some, limits).relaxations
@@ -78,7 +78,7 @@ def test_a_single_relaxation_is_the_smallest(seed, column):
 
 @pytest.mark.parametrize("seed", range(8))
 def test_named_points_are_the_extremes_of_the_frontier(seed):
-    some = world(seed)
+    some = market(seed)
     made = planned(some, WIDE)
     points = {point.label: point for point in made.points}
     assert least(points["fastest"]) == min(dot.time_s for dot in made.frontier)
@@ -92,8 +92,8 @@ def test_named_points_are_the_extremes_of_the_frontier(seed):
 
 
 def test_unknown_carbon_is_never_cleanest_and_stays_unknown():
-    some = world(3)
-    dark = replace(some, deals=tuple(replace(deal, place=2) for deal in some.deals))
+    some = market(3)
+    dark = replace(some, deals=tuple(replace(deal, site_index=2) for deal in some.deals))
     made = planned(dark, WIDE)
     assert "cleanest" not in {point.label for point in made.points}
     mapped = plan_mapping(made)["frontier"]
@@ -102,20 +102,20 @@ def test_unknown_carbon_is_never_cleanest_and_stays_unknown():
 
 
 def test_the_answer_is_the_same_each_time():
-    some = world(5)
+    some = market(5)
     assert str(plan_mapping(planned(some, WIDE))) == str(plan_mapping(planned(some, WIDE)))
 
 
 def test_exact_counts_are_kept():
-    some = world(2)
+    some = market(2)
     assert {dot.devices for dot in planned(some, replace(WIDE, devices=8)).frontier} == {8}
     assert not planned(some, replace(WIDE, devices=7)).feasible
 
 
 def test_nothing_fits_says_what_comes_closest():
-    some = world(4)
-    small = tuple(replace(chip, machine=replace(chip.machine, memory_bytes=1e6)) for chip in some.chips)
-    made = planned(replace(some, chips=small), WIDE)
+    some = market(4)
+    small = tuple(replace(chip, machine=replace(chip.machine, memory_bytes=1e6)) for chip in some.hardware)
+    made = planned(replace(some, hardware=small), WIDE)
     assert not made.feasible
     assert "no layout fits in memory" in made.reason
     assert "comes closest" in made.reason
@@ -123,12 +123,12 @@ def test_nothing_fits_says_what_comes_closest():
 
 
 def test_a_batch_that_no_count_divides():
-    made = planned(world(4), replace(WIDE, layout={"dp": (7,)}))
+    made = planned(market(4), replace(WIDE, layout={"dp": (7,)}))
     assert not made.feasible
 
 
 def test_limits_bind_only_if_they_cost_something():
-    some = world(6)
+    some = market(6)
     free = planned(some, WIDE)
     cheapest = next(point for point in free.points if point.label == "cheapest")
     quicker = replace(WIDE, deadline_s=cheapest.time_s.value * 0.7)
@@ -147,7 +147,7 @@ def test_limits_bind_only_if_they_cost_something():
     "axes", [("time",), ("cost",), ("time", "cost"), ("energy", "cost"), ("time", "energy", "co2e")]
 )
 def test_points_are_named_for_the_axes(seed, axes):
-    some = world(seed)
+    some = market(seed)
     made = planned(some, replace(WIDE, axes=axes))
     words = {"time": "fastest", "cost": "cheapest", "energy": "leanest", "co2e": "cleanest"}
     wanted = {words[axis] for axis in axes if axis != "energy" or "co2e" not in axes}
@@ -161,7 +161,7 @@ def test_points_are_named_for_the_axes(seed, axes):
 
 def test_some_limits_of_these_can_be_met_and_some_cannot():
     """The values above are of the size of these worlds' figures: neither every plan nor none is feasible."""
-    some = world(0)
+    some = market(0)
     kinds = [planned(some, replace(WIDE, deadline_s=limit)).feasible for limit in (2e5, 1e7, 6e7)]
     kinds += [planned(some, replace(WIDE, budget_usd=limit)).feasible for limit in (500.0, 1e5, 3e5)]
     assert kinds == [False, True, True] * 2

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from steelyard.search.pareto import beaten, frontier, grouped, knee
+from steelyard.search.pareto import beaten, frontier, group_frontier, knee
 
 VALUES = st.sampled_from([0.5, 1.0, 1.5, 2.0, 3.0, float("nan"), float("inf")])
 POINTS = st.tuples(st.integers(0, 40), st.integers(1, 4)).flatmap(lambda shape: arrays(float, shape, elements=VALUES))
@@ -33,7 +33,7 @@ def test_grouped_is_the_frontier_of_each_group(points, group):
     expected = [
         row for g in range(4) for row in np.flatnonzero(known & (group == g))[frontier(points[known & (group == g)])]
     ]
-    assert list(grouped(group, points[:, 0], points[:, 1])) == sorted(expected)
+    assert list(group_frontier(group, points[:, 0], points[:, 1])) == sorted(expected)
 
 
 KNOWN = st.sampled_from([0.5, 1.0, 1.5, 2.0, 3.0, float("inf")])

@@ -123,7 +123,7 @@ def _of(
     runs = scored_range(accelerator.id).runs
     half = WATTS * (1.0 if runs else WIDEN)
     rests = [
-        f"the predictor on {point.devices} x {accelerator.id}, {precision}, {point.tool.name}, {point.layout_text}",
+        f"the predictor on {point.devices} x {accelerator.id}, {precision}, {point.stack.name}, {point.layout_text}",
         f"{runs} scored runs on this device"
         if runs
         else f"no scored run on {accelerator.id}: both ends widened by {WIDEN}",

@@ -51,12 +51,12 @@ def refreshed(command: Command) -> Command:
 def behind(points: "Iterable[Point]", spec: "JobSpec") -> "list[Fitted]":
     """Return the rows of the user's calibrations that these points stand on, each once."""
     from steelyard.catalog import kernels_rows, layer, load, stack_rows
-    from steelyard.market.build import width
+    from steelyard.market.build import matrix_precision
 
     if not layer.current():
         return []
-    catalog, precision = load(), width(spec.precision)
-    pairs = dict.fromkeys((point.chip.accelerator, point.tool.name) for point in points)
+    catalog, precision = load(), matrix_precision(spec.precision)
+    pairs = dict.fromkeys((point.hardware.accelerator, point.stack.name) for point in points)
     rows = [
         row
         for chip, stack in pairs

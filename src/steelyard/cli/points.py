@@ -64,13 +64,13 @@ def rows_of(point: "Point", spec: "JobSpec") -> "list[Used]":
 
     deal, published = point.deal, spec.model.published
     choice = Choice(
-        accelerator=point.chip.accelerator,
+        accelerator=point.hardware.accelerator,
         precision=WIDTHS.get(spec.precision, spec.precision),
         system=point.system,
-        stack=point.tool.name,
+        stack=point.stack.name,
         offer=deal.offer if deal else "",
         purchase=deal.purchase if deal else "",
-        site=point.place.name,
+        site=point.site.name,
         tariffs=deal.tariffs if deal else (),
     )
     shape = Used("model", spec.model.name, "shape", "", published.source or "as given", published.checked)

@@ -92,12 +92,12 @@ def profiles_of(point: "Point", file: Path | None, start: dt.datetime, window_s:
     from steelyard.errors import BadInput
 
     catalog = load()
-    places = catalog.hourly_places(catalog.sites[point.place.name]) if point.place.name else ()
+    places = catalog.hourly_places(catalog.sites[point.site.name]) if point.site.name else ()
     if file is None:
         return catalog.profiles_of(places, start, math.ceil(window_s / 3600) + 1)
     found: dict[str, Profile] = {}
     for one in profile.read(file):
-        if not one.place or one.place in places or one.place == point.place.name:
+        if not one.place or one.place in places or one.place == point.site.name:
             found.setdefault(one.quantity, one)
     if not found:
         here = ", ".join(places) or "a place that the offer does not name"
@@ -110,10 +110,10 @@ def told(found: "When", point: "Point", asked: dt.datetime) -> dict[str, Any]:
     deal = point.deal
     return {
         "asked": asked,
-        "configuration": f"{point.devices} × {point.chip.accelerator}, {point.layout_text}, {point.tool.name}",
+        "configuration": f"{point.devices} × {point.hardware.accelerator}, {point.layout_text}, {point.stack.name}",
         "offer": deal.offer if deal else "",
         "purchase": deal.purchase if deal else "",
-        "site": point.place.name,
+        "site": point.site.name,
         "run_s": found.run_s,
         "window_s": found.window_s,
         "slack_s": found.window_s - found.run_s,
@@ -123,7 +123,7 @@ def told(found: "When", point: "Point", asked: dt.datetime) -> dict[str, Any]:
         "held": found.held,
         "chosen_by": found.signal,
         "ways": [
-            way_mapping(way) | {"co2e_year_mean_kg": way.energy_j * float(point.place.site.location_gross_kg_per_j)}
+            way_mapping(way) | {"co2e_year_mean_kg": way.energy_j * float(point.site.site.location_gross_kg_per_j)}
             for way in found.ways
         ],
         "notes": list(found.notes),

@@ -54,7 +54,7 @@ def told(found: "Where", point: "Point") -> dict[str, Any]:
     """Return the answer as the object that `--json` prints."""
     cleanest = found.cleanest
     return {
-        "configuration": f"{point.devices} × {point.chip.accelerator}, {point.layout_text}, {point.tool.name}",
+        "configuration": f"{point.devices} × {point.hardware.accelerator}, {point.layout_text}, {point.stack.name}",
         "carbon_kind": found.carbon,
         "cheapest": stand_mapping(found.cheapest, found.carbon),
         "cleanest": None if cleanest is None else stand_mapping(cleanest, found.carbon),
@@ -70,7 +70,7 @@ def stand_mapping(one: "Stand", carbon: str) -> dict[str, Any]:
         "site": one.site,
         "location": one.location,
         "country": one.country,
-        "site_candidates": one.candidates,
+        "site_candidates": one.possible_sites,
         "offer": one.offer,
         "purchase": one.purchase,
         "time_s": one.time_s,

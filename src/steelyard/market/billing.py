@@ -31,7 +31,7 @@ HOME = "US"
 """Country whose regions the catalog's price of traffic between regions is of."""
 
 
-def kept_bytes(spec: JobSpec, job: Job) -> float:
+def stored_bytes(spec: JobSpec, job: Job) -> float:
     """Return what is kept in storage while the job runs: its data, and so many checkpoints."""
     one = checkpoint_bytes(
         job.architecture.total_params * job.trainable_share, job.element_bytes, job.master_bytes, job.moment_bytes
@@ -69,13 +69,13 @@ class Billing:
     @cached_property
     def kept(self) -> float:
         """Bytes kept while the job runs."""
-        return kept_bytes(self.spec, table(self.spec))
+        return stored_bytes(self.spec, table(self.spec))
 
     def terms(self, offer: facts.Offer, purchase: str) -> dict[str, Any]:
         """Return the fields of a deal that its bill and its doubts are."""
         price = offer.prices[purchase]
         beside = self.beside(offer.provider, offer.place)
-        flags = (*doubts(price, self.today, self.age_s), *beside.pop("flags"))
+        flags = (*price_doubts(price, self.today, self.age_s), *beside.pop("flags"))
         if purchase == "spot" and (offer.instance, offer.place) not in self.catalog.interruptions:
             flags = (
                 f"no reclaim rate of {offer.provider} is published here: the median of AWS's bands stands in",
@@ -151,10 +151,10 @@ class Billing:
         return self.catalog.sites[place].country if place in self.catalog.sites else ""
 
 
-def doubts(price: facts.Price, today: date, limit_s: float) -> tuple[str, ...]:
+def price_doubts(price: facts.Price, today: date, limit_s: float) -> tuple[str, ...]:
     """Return what is doubtful about a price: its age, and sources that disagree.
 
-    >>> doubts(facts.Price(44.0, "2025-04-04", "ec2shop"), date(2026, 11, 21), AGE_S)
+    >>> price_doubts(facts.Price(44.0, "2025-04-04", "ec2shop"), date(2026, 11, 21), AGE_S)
     ('the price is 596 days old (limit 180)',)
     """
     limit = limit_s / DAY_S
@@ -172,10 +172,10 @@ def doubts(price: facts.Price, today: date, limit_s: float) -> tuple[str, ...]:
     return tuple(said)
 
 
-def rented(purchases: tuple[str, ...]) -> tuple[str, ...]:
+def rented_purchases(purchases: tuple[str, ...]) -> tuple[str, ...]:
     """Return the purchases that an offer has a price for.
 
-    >>> rented(("spot", "own"))
+    >>> rented_purchases(("spot", "own"))
     ('spot',)
     """
     return tuple(how for how in purchases if how in RENTED)

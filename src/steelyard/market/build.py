@@ -1,4 +1,4 @@
-"""From a job and the catalog to the world that a search may choose from."""
+"""From a job and the catalog to the market that a search may choose from."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -12,11 +12,11 @@ from steelyard.catalog.contrast import layout_row
 from steelyard.errors import BadInput, UnknownName
 from steelyard.job import JobSpec
 from steelyard.job.buying import OwnSpec
-from steelyard.market.billing import Billing, band_log_sd, rented
-from steelyard.market.offers import allowed, check_conflicts, none_left
-from steelyard.market.owned import deal_fields, own_of, owned, with_pue
-from steelyard.market.sites import place_of, unplaced, without_pue
-from steelyard.market.world import Chip, Deal, Place, Tool, World
+from steelyard.market.billing import Billing, band_log_sd, rented_purchases
+from steelyard.market.offers import allowed_offers, check_conflicts, no_offer_text
+from steelyard.market.options import Deal, HardwareOption, Market, SiteOption, StackOption
+from steelyard.market.owned import allowed_owned, deal_fields, ownership_cost, with_pue
+from steelyard.market.sites import site_option, surveyed_pue_notes, unknown_site_notes
 from steelyard.run import reclaims_per_s
 from steelyard.tables import Kernels, Machine, Policy
 from steelyard.units import DAY_S
@@ -28,20 +28,20 @@ WIDTHS: Mapping[str, str] = {"bf16-pure": "bf16"}
 
 @dataclass(slots=True)
 class _Builder:
-    """Collects a world; what is equal is kept once."""
+    """Collects a market; what is equal is kept once."""
 
     spec: JobSpec
     catalog: facts.Catalog
     billing: Billing
-    chips: dict[tuple[str, Machine], Chip] = field(default_factory=dict)
-    places: dict[str, Place] = field(default_factory=dict)
+    hardware: dict[tuple[str, Machine], HardwareOption] = field(default_factory=dict)
+    sites: dict[str, SiteOption] = field(default_factory=dict)
     policies: dict[Policy, int] = field(default_factory=dict)
     spreads: list[Mapping[str, float]] = field(default_factory=list)  # of each policy
     known: dict[tuple[str, ...], int] = field(default_factory=dict)  # indices: chips by system, policies by purchase
 
     @property
     def precision(self) -> str:
-        return width(self.spec.precision)
+        return matrix_precision(self.spec.precision)
 
     def deal(self, offer: facts.Offer, purchase: str) -> Deal:
         system = self.catalog.systems[offer.system]
@@ -51,8 +51,8 @@ class _Builder:
             offer=offer.id,
             system=system.id,
             provider=offer.provider,
-            chip=self._chip(system),
-            place=self._place(offer.site, provider=offer.provider),
+            hardware=self._chip(system),
+            site_index=self._site(offer.site, provider=offer.provider),
             policy=self._policy(offer, purchase),
             unit=offer.devices,
             most=max(most, offer.devices),
@@ -65,13 +65,13 @@ class _Builder:
         )
 
     def own(self, spec: OwnSpec) -> Deal:
-        found = owned(spec, self.catalog)
+        found = ownership_cost(spec, self.catalog)
         site = self.catalog.site(spec.site).id if spec.site else ""
         name = site if spec.pue is None else f"{site} PUE {spec.pue:g}"
         beside = self.billing.beside("own", site)
         return Deal(
-            chip=self._chip(found.system),
-            place=self._place(site, name, None if spec.pue is None else float(spec.pue)),
+            hardware=self._chip(found.system),
+            site_index=self._site(site, name, None if spec.pue is None else float(spec.pue)),
             policy=self._policy(None, "own"),
             price_date=self.billing.today.isoformat(),
             **deal_fields(found, site),
@@ -79,27 +79,27 @@ class _Builder:
         )
 
     def _chip(self, system: facts.System) -> int:
-        if ("chip", system.id) not in self.known:
-            machine = machine_of(system, self.precision, self.catalog)
+        if ("hardware", system.id) not in self.known:
+            machine = machine_at_precision(system, self.precision, self.catalog)
             alike = {name: _hashable(getattr(machine, name)) for name in Machine.__slots__}
             key = (system.accelerator, replace(machine, **alike))
-            if key not in self.chips:
-                self.chips[key] = chip_of(system, self.precision, self.catalog)
-            self.known["chip", system.id] = list(self.chips).index(key)
-        return self.known["chip", system.id]
+            if key not in self.hardware:
+                self.hardware[key] = hardware_option(system, self.precision, self.catalog)
+            self.known["hardware", system.id] = list(self.hardware).index(key)
+        return self.known["hardware", system.id]
 
-    def _place(self, site: str, name: str = "", pue: float | None = None, provider: str = "") -> int:
+    def _site(self, site: str, name: str = "", pue: float | None = None, provider: str = "") -> int:
         name = name or site or f"somewhere of {provider}"
-        if name not in self.places:
-            self.known["place", name] = len(self.places)
-            self.places[name] = with_pue(place_of(site, self.catalog, provider), pue)
+        if name not in self.sites:
+            self.known["place", name] = len(self.sites)
+            self.sites[name] = with_pue(site_option(site, self.catalog, provider), pue)
         return self.known["place", name]
 
     def _policy(self, offer: facts.Offer | None, purchase: str) -> int:
         band = self.catalog.interruptions.get((offer.instance, offer.place)) if offer and purchase == "spot" else None
         key = ("policy", purchase, *((band.instance, band.region) if band else ()))
         if key not in self.known:
-            made, spread = policy_of(self.spec, purchase)
+            made, spread = operating_policy(self.spec, purchase)
             if band is not None:
                 made = replace(made, preemptions_per_node_s=float(reclaims_per_s((band.low + band.high) / 2, MONTH_S)))
                 spread = {**spread, "preemptions_per_node_s": band_log_sd(band, spread["preemptions_per_node_s"])}
@@ -117,22 +117,24 @@ def _hashable(value: float) -> float:
     return _NAN if math.isnan(value) else value
 
 
-def world(spec: JobSpec, catalog: facts.Catalog, today: date | None = None) -> World:
+def market_of(spec: JobSpec, catalog: facts.Catalog, today: date | None = None) -> Market:
     """Return the chips, stacks, deals and sites that a job allows; an error where it allows none."""
     check_conflicts(spec, catalog)
-    offers = allowed(spec, catalog)
-    able = [row for row in offers if facts.supports(catalog.accelerators[row.accelerator], width(spec.precision))]
-    mine = own_of(spec, width(spec.precision), catalog)
+    offers = allowed_offers(spec, catalog)
+    able = [
+        row for row in offers if facts.supports(catalog.accelerators[row.accelerator], matrix_precision(spec.precision))
+    ]
+    mine = allowed_owned(spec, matrix_precision(spec.precision), catalog)
     if not able and not mine:
-        raise BadInput(none_left(spec, catalog, offers))
+        raise BadInput(no_offer_text(spec, catalog, offers))
     builder = _Builder(spec, catalog, Billing(spec, catalog, today or datetime.now(UTC).date()))
-    sold = [(row, purchase) for purchase in rented(spec.purchase) for row in able if purchase in row.prices]
+    sold = [(row, purchase) for purchase in rented_purchases(spec.purchase) for row in able if purchase in row.prices]
     deals = tuple(builder.deal(row, how) for row, how in sold if how not in row.quarantine)
     deals += tuple(builder.own(one) for one in mine)
     if not deals:
         raise BadInput("nothing that the job allows is sold so at a price to believe; see: steelyard catalog offers")
-    chips = tuple(builder.chips.values())
-    tools, tools_of = tools_for(sorted({chip.vendor for chip in chips}), spec.stack, catalog)
+    chips = tuple(builder.hardware.values())
+    tools, tools_of = stack_options(sorted({chip.vendor for chip in chips}), spec.stack, catalog)
     quarantined = sum(how in row.quarantine for row, how in sold)
     notes = [f"{quarantined} doubtful prices are quarantined and not offered"] if quarantined else []
     if len(able) < len(offers):
@@ -141,22 +143,22 @@ def world(spec: JobSpec, catalog: facts.Catalog, today: date | None = None) -> W
     rough = sorted({chip.accelerator for chip in chips if not chip.calibrated})
     if rough:
         notes.append(f"no kernels measured, those of any chip stand in (wide intervals): {', '.join(rough)}")
-    notes += unplaced(builder.places.values())
-    notes += without_pue({site for deal in deals if (site := deal.site) or deal.purchase != "own"}, catalog)
-    return World(
-        chips=chips,
-        tools=tools,
-        places=tuple(builder.places.values()),
+    notes += unknown_site_notes(builder.sites.values())
+    notes += surveyed_pue_notes({site for deal in deals if (site := deal.site) or deal.purchase != "own"}, catalog)
+    return Market(
+        hardware=chips,
+        stacks=tools,
+        sites=tuple(builder.sites.values()),
         policies=tuple(builder.policies),
         policy_log_sd=tuple(builder.spreads),
         deals=deals,
-        tools_of=tools_of,
+        stacks_of_vendor=tools_of,
         notes=tuple(notes),
         layout_log_sd=layout_row().value,
     )
 
 
-def policy_of(spec: JobSpec, purchase: str) -> tuple[Policy, Mapping[str, float]]:
+def operating_policy(spec: JobSpec, purchase: str) -> tuple[Policy, Mapping[str, float]]:
     """Return how the run is operated, and the spread of what the job leaves to the catalog."""
     rows = operation.policy_rows(purchase).items()
     spread = {name: row.log_sd for name, row in rows if row.log_sd > 0 and name not in spec.policy}
@@ -164,30 +166,30 @@ def policy_of(spec: JobSpec, purchase: str) -> tuple[Policy, Mapping[str, float]
     return replace(operation.policy(purchase), **spec.policy, unsaved=unsaved), spread
 
 
-def chip_of(system: facts.System, precision: str, catalog: facts.Catalog) -> Chip:
+def hardware_option(system: facts.System, precision: str, catalog: facts.Catalog) -> HardwareOption:
     """Return a system's machine and kernels at a job's precision."""
-    precision = width(precision)
+    precision = matrix_precision(precision)
     accelerator = catalog.accelerators[system.accelerator]
     rows = facts.kernels_rows(accelerator, precision, catalog)
-    return Chip(
+    return HardwareOption(
         accelerator=accelerator.id,
         vendor=accelerator.vendor,
-        machine=machine_of(system, precision, catalog),
+        machine=machine_at_precision(system, precision, catalog),
         kernels=Kernels(**{name: row.value for name, row in rows.items()}),
         kernels_log_sd={name: row.log_sd for name, row in rows.items() if row.log_sd > 0},
         calibrated=rows["gemm_efficiency"].entity != FALLBACK,
     )
 
 
-def machine_of(system: facts.System, precision: str, catalog: facts.Catalog) -> Machine:
+def machine_at_precision(system: facts.System, precision: str, catalog: facts.Catalog) -> Machine:
     """Return a system's numbers. A device that is alone in its domain sends nothing, so no link can slow it."""
     made = facts.machine(system, precision, catalog)
     return replace(made, link_bytes_per_s=math.inf) if system.domain_devices == 1 else made
 
 
-def tools_for(
+def stack_options(
     vendors: Sequence[str], stack: str | None, catalog: facts.Catalog
-) -> tuple[tuple[Tool, ...], Mapping[str, tuple[int, ...]]]:
+) -> tuple[tuple[StackOption, ...], Mapping[str, tuple[int, ...]]]:
     """Return the stacks to plan with, and which of them run on each vendor's chips.
 
     A stack that the job names is the only one. Else those that `capabilities` plans on the vendor's chips and that are
@@ -201,14 +203,14 @@ def tools_for(
         usual = tuple(row.stack for row in planned(vendor) if row.stack in calibrated)
         names[vendor] = (stack,) if stack else usual or (FALLBACK,)
     unique = list(dict.fromkeys(name for known in names.values() for name in known))
-    tools = tuple(tool_of(name, catalog) for name in unique)
+    tools = tuple(stack_option(name, catalog) for name in unique)
     return tools, {vendor: tuple(unique.index(name) for name in known) for vendor, known in names.items()}
 
 
-def tool_of(name: str, catalog: facts.Catalog) -> Tool:
+def stack_option(name: str, catalog: facts.Catalog) -> StackOption:
     """Return a stack with what it can run and how uncertain it is."""
     rows = facts.stack_rows(name, catalog)
-    return Tool(
+    return StackOption(
         name=name,
         stack=facts.stack(name, catalog),
         capability=capability(name if name in capabilities() else FALLBACK),
@@ -217,10 +219,10 @@ def tool_of(name: str, catalog: facts.Catalog) -> Tool:
     )
 
 
-def width(precision: str) -> str:
+def matrix_precision(precision: str) -> str:
     """Return the precision of the matrix units that a job's precision runs on.
 
-    >>> width("bf16-pure"), width("fp8")
+    >>> matrix_precision("bf16-pure"), matrix_precision("fp8")
     ('bf16', 'fp8')
     """
     return WIDTHS.get(precision, precision)

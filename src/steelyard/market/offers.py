@@ -12,7 +12,7 @@ from steelyard.job import JobSpec
 Rule = Callable[[facts.Offer], bool]
 
 
-def allowed(spec: JobSpec, catalog: facts.Catalog) -> tuple[facts.Offer, ...]:
+def allowed_offers(spec: JobSpec, catalog: facts.Catalog) -> tuple[facts.Offer, ...]:
     """Return the offers that a job allows, whatever their precision; a name of nothing is an error."""
     names = [name for name, _ in spec.accelerators]
     rows = catalog.offers_of(names, spec.regions, "", quarantined=True)
@@ -20,7 +20,7 @@ def allowed(spec: JobSpec, catalog: facts.Catalog) -> tuple[facts.Offer, ...]:
     return tuple(row for row in rows if all(rule(row) for rule in rules))
 
 
-def none_left(spec: JobSpec, catalog: facts.Catalog, offers: Sequence[facts.Offer]) -> str:
+def no_offer_text(spec: JobSpec, catalog: facts.Catalog, offers: Sequence[facts.Offer]) -> str:
     """Return why nothing is offered, with the way out; `offers` are those of any precision."""
     names = ", ".join(name for name, _ in spec.accelerators) or "any accelerator"
     if offers:

@@ -11,7 +11,7 @@ from steelyard.errors import BadInput
 from steelyard.job import JobSpec
 from steelyard.job.buying import YEAR_S, OwnSpec
 from steelyard.market.offers import denied_accelerators
-from steelyard.market.world import Place
+from steelyard.market.options import SiteOption
 from steelyard.money import colocation_usd_per_s, owned_usd, owned_usd_per_device_s
 
 OPTIONAL: Mapping[str, str] = {
@@ -45,7 +45,7 @@ class Owned:
         return self.system.devices if self.spec.devices % self.system.devices == 0 else 1
 
 
-def own_of(spec: JobSpec, precision: str, catalog: facts.Catalog) -> tuple[OwnSpec, ...]:
+def allowed_owned(spec: JobSpec, precision: str, catalog: facts.Catalog) -> tuple[OwnSpec, ...]:
     """Return the machines of one's own that the job may use: its accelerators, in its countries, at its precision."""
     if "own" in spec.purchase and not spec.own:
         raise BadInput(
@@ -66,7 +66,7 @@ def own_of(spec: JobSpec, precision: str, catalog: facts.Catalog) -> tuple[OwnSp
     return tuple(one for one in spec.own if allowed(one))
 
 
-def owned(spec: OwnSpec, catalog: facts.Catalog) -> Owned:
+def ownership_cost(spec: OwnSpec, catalog: facts.Catalog) -> Owned:
     """Return what machines of one's own cost; an error where no price of them is known."""
     system = catalog.system(spec.system)
     capital = _capital(spec, system)
@@ -102,7 +102,7 @@ def deal_fields(found: Owned, site: str) -> dict[str, Any]:
     }
 
 
-def with_pue(place: Place, pue: float | None) -> Place:
+def with_pue(place: SiteOption, pue: float | None) -> SiteOption:
     """Return a site with the PUE that its owner gives."""
     if pue is None:
         return place

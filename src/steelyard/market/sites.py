@@ -12,7 +12,7 @@ from dataclasses import replace
 from statistics import median
 
 from steelyard import catalog as facts
-from steelyard.market.world import Place
+from steelyard.market.options import SiteOption
 from steelyard.tables import Site
 from steelyard.units import KWH_J
 
@@ -32,10 +32,10 @@ KINDS: Mapping[str, str] = {
 """Quantities of a site that rival sources disagree on, and their fields of `tables.Site`."""
 
 
-def place_of(site: str, catalog: facts.Catalog, provider: str = "") -> Place:
+def site_option(site: str, catalog: facts.Catalog, provider: str = "") -> SiteOption:
     """Return a site with the rival values that equally near places give; without one, all that it may be."""
     if not site:
-        return anywhere(catalog, provider)
+        return unknown_site(catalog, provider)
     row = catalog.sites[site]
     spread = {}
     for quantity, name in KINDS.items():
@@ -43,48 +43,50 @@ def place_of(site: str, catalog: facts.Catalog, provider: str = "") -> Place:
         if chosen is not None:
             near = [rival for rival in row.facts.rivals(quantity) if rival.used and _near(rival) == _near(chosen)]
             spread[name] = (chosen.si, *(rival.si for rival in near))
-    return Place(site, facts.site(row), spread)
+    return SiteOption(site, facts.site(row), spread)
 
 
-def anywhere(catalog: facts.Catalog, provider: str = "") -> Place:
+def unknown_site(catalog: facts.Catalog, provider: str = "") -> SiteOption:
     """Return a place that is not known: the PUE of a survey, and the grids of every region that it may be.
 
-    >>> place = anywhere(facts.load(), "lambda")
-    >>> place.name, place.candidates, len(place.spread["location_gross_kg_per_j"])
+    >>> place = unknown_site(facts.load(), "lambda")
+    >>> place.name, place.possible_sites, len(place.spread["location_gross_kg_per_j"])
     ('', 18, 18)
     """
     surveyed = pue_anywhere(catalog)
     values = sorted(
-        value for site in candidates(catalog, provider) if not math.isnan(value := site.facts.value("location_gross"))
+        value
+        for site in candidate_sites(catalog, provider)
+        if not math.isnan(value := site.facts.value("location_gross"))
     )
     made = replace(UNPLACED, pue=surveyed[0], **{GROSS: median(values) if values else math.nan})
-    return Place("", made, {"pue": surveyed} | ({GROSS: tuple(values)} if values else {}), len(values), provider)
+    return SiteOption("", made, {"pue": surveyed} | ({GROSS: tuple(values)} if values else {}), len(values), provider)
 
 
-def candidates(catalog: facts.Catalog, provider: str) -> list[facts.Site]:
+def candidate_sites(catalog: facts.Catalog, provider: str) -> list[facts.Site]:
     """Return the regions that a place may be: those of the provider, else every cloud region of the catalog."""
     sites = catalog.sites.values()
     own = [site for site in sites if site.provider == provider and provider not in NO_CLOUD]
     return own or [site for site in sites if site.provider not in NO_CLOUD]
 
 
-def unplaced(places: Iterable[Place]) -> list[str]:
+def unknown_site_notes(places: Iterable[SiteOption]) -> list[str]:
     """Return what is to be said of places that are not known; nothing of those that are.
 
-    >>> unplaced([anywhere(facts.load(), "lambda")])[0][:67]
+    >>> unknown_site_notes([unknown_site(facts.load(), "lambda")])[0][:67]
     'place not published, CO2e is an interval over the regions that it m'
     """
     said = []
     for place in places:
         values = place.spread.get(GROSS, ())
-        if place.candidates and values:
+        if place.possible_sites and values:
             low, high = (1000 * KWH_J * value for value in (min(values), max(values)))
-            said.append(f"{place.provider or 'without an offer'}: {place.candidates}, {low:.0f}–{high:.0f} g/kWh")
+            said.append(f"{place.provider or 'without an offer'}: {place.possible_sites}, {low:.0f}–{high:.0f} g/kWh")
     first = "place not published, CO2e is an interval over the regions that it may be, the median its figure"
     return [f"{first} ({'; '.join(said)})"] if said else []
 
 
-def without_pue(places: Collection[str], catalog: facts.Catalog) -> list[str]:
+def surveyed_pue_notes(places: Collection[str], catalog: facts.Catalog) -> list[str]:
     """Return a note on the providers whose PUE nobody publishes: a survey of all data centres stands in for it."""
     values = pue_anywhere(catalog)
     found = {place: catalog.sites[place].facts.fact("pue") for place in places if place}

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from steelyard.market.world import Chip, Deal, Place, Tool
+from steelyard.market.options import Deal, HardwareOption, SiteOption, StackOption
 from steelyard.reasons.binds import Bind
 from steelyard.reasons.order import Tie
 from steelyard.reasons.relaxations import Relaxation
@@ -41,9 +41,9 @@ class Point:
     memory_limit_bytes: float
     layout: Layout  # one layout, plain numbers
     layout_text: str
-    chip: Chip
-    tool: Tool
-    place: Place
+    hardware: HardwareOption
+    stack: StackOption
+    site: SiteOption
     deal: Deal | None  # None: judged without an offer
     system: str
     policy: Policy
@@ -101,7 +101,7 @@ class Plan:
     carbon: str  # the kind of carbon weighed
     assumptions: tuple[str, ...]
     notes: tuple[str, ...]
-    own: tuple[Mapping[str, Any], ...] = ()  # machines of one's own beside rent, see `buying.Buying`
+    own: tuple[Mapping[str, Any], ...] = ()  # machines of one's own beside rent, see `buying.Ownership`
 
     @property
     def feasible(self) -> bool:

@@ -4,28 +4,28 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 
-from steelyard.market.world import World
+from steelyard.market.options import Market
 from steelyard.planner.answer import Counts, Plan, Point
-from steelyard.planner.points import point
+from steelyard.planner.points import labelled_point
 from steelyard.planner.premium import premium_text
 from steelyard.reasons.binds import COLUMN, Held, binds
-from steelyard.reasons.decision import Case
-from steelyard.reasons.order import contenders, groups, ties
-from steelyard.reasons.relaxations import Relaxation, relaxations, why
-from steelyard.reasons.rivals import losers, rivals
+from steelyard.reasons.decision import Decision
+from steelyard.reasons.order import contenders, order_groups, ties
+from steelyard.reasons.relaxations import Relaxation, failing_limits_text, relaxations
+from steelyard.reasons.rivals import losers, rivals_of
 from steelyard.reasons.sensitivity import shifts
-from steelyard.reasons.simpler import Preferred, preference, simpler
-from steelyard.reasons.summaries import dots
-from steelyard.search.batches import joined
-from steelyard.search.candidates import OBJECTIVES, bounds_of, within
+from steelyard.reasons.simpler import Preferred, preference, simpler_layout
+from steelyard.reasons.summaries import summaries
+from steelyard.search.batches import joined_candidates
+from steelyard.search.candidates import OBJECTIVES, bounds_of, within_limits
 from steelyard.search.engine import Engine, Limits
-from steelyard.search.explore import Found
-from steelyard.search.rows import named
+from steelyard.search.explore import Exploration
+from steelyard.search.rows import labelled_rows
 from steelyard.tables import Job
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class Preface:
     """Words of a plan that do not come from the numbers."""
 
     summary: str
@@ -33,13 +33,13 @@ class Said:
     notes: tuple[str, ...] = ()
 
 
-def answer(
+def assembled(
     job: Job,
-    world: World,
+    market: Market,
     limits: Limits,
     engine: Engine,
-    found: Found,
-    said: Said,
+    found: Exploration,
+    said: Preface,
     today: date | None = None,
     explained: bool = True,
 ) -> Plan:
@@ -58,76 +58,78 @@ def answer(
         moved=(),
         reason="",
         relaxations=(),
-        counts=count(found, limits),
+        counts=search_counts(found, limits),
         carbon=limits.carbon,
         assumptions=said.assumptions,
         notes=said.notes,
     )
     if not found.feasible:
-        return replace(empty, reason=reason(found, limits), relaxations=relaxed(found, limits))
-    case = Case(job, world, limits, engine, found.market, found.front)
-    least = named(found.market.points, found.front, case.axes)
-    passed = {label: better for label, row in least.items() if (better := simpler(case, row)) is not None}
-    rows = recommended(case, least, passed)
-    points = [_point(case, label, row, least[label], passed.get(label), day) for label, row in rows.items()]
+        return replace(empty, reason=infeasible_text(found, limits), relaxations=relaxed(found, limits))
+    decision = Decision(job, market, limits, engine, found.candidates, found.front)
+    least = labelled_rows(found.candidates.points, found.front, decision.axes)
+    passed = {label: better for label, row in least.items() if (better := simpler_layout(decision, row)) is not None}
+    rows = recommended(decision, least, passed)
+    points = [_point(decision, label, row, least[label], passed.get(label), day) for label, row in rows.items()]
     dearer = premium_text({one.label: one for one in points}, limits.carbon)
     notes = (*said.notes, *dearer)
-    made = replace(empty, points=tuple(points), frontier=dots(world, found.market, found.front), notes=notes)
-    return _explained(made, case, least, rows) if explained else made
+    made = replace(empty, points=tuple(points), frontier=summaries(market, found.candidates, found.front), notes=notes)
+    return _explained(made, decision, least, rows) if explained else made
 
 
-def _explained(made: Plan, case: Case, least: Mapping[str, int], rows: Mapping[str, int]) -> Plan:
+def _explained(made: Plan, decision: Decision, least: Mapping[str, int], rows: Mapping[str, int]) -> Plan:
     """Return a plan with what is not certain, why rivals lost, and which inputs change a winner."""
     columns = {label: COLUMN[label] for label in rows if label in COLUMN}
-    compared = [other for label, column in columns.items() for other in contenders(case, rows[label], column)]
-    case.sample([*rows.values(), *compared])
-    changed, inputs = shifts(case, least, nearest(case, least))
-    unsure = {label: ties(case, rows[label], column) for label, column in columns.items()}
+    compared = [other for label, column in columns.items() for other in contenders(decision, rows[label], column)]
+    decision.sample([*rows.values(), *compared])
+    changed, inputs = shifts(decision, least, nearest_rivals(decision, least))
+    unsure = {label: ties(decision, rows[label], column) for label, column in columns.items()}
     return replace(
         made,
         points=tuple(replace(point, ties=unsure.get(point.label, ())) for point in made.points),
-        rivals=rivals(case, rows, columns),
+        rivals=rivals_of(decision, rows, columns),
         shifts=changed,
         moved=inputs,
-        order={OBJECTIVES[axis]: groups(case, rows, axis) for axis in case.axes},
+        order={OBJECTIVES[axis]: order_groups(decision, rows, axis) for axis in decision.axes},
     )
 
 
-def nearest(case: Case, least: Mapping[str, int]) -> list[int]:
+def nearest_rivals(decision: Decision, least: Mapping[str, int]) -> list[int]:
     """Return the closest rivals of every point: the best of another accelerator and of another stack."""
     found = []
     for label, row in least.items():
         if label in COLUMN:
-            some = [one.row for one in losers(case, label, row, COLUMN[label])]
-            found += [*some[:1], *(one for one in some[1:] if case.accelerator(one) == case.accelerator(row))]
+            some = [one.row for one in losers(decision, label, row, COLUMN[label])]
+            found += [*some[:1], *(one for one in some[1:] if decision.accelerator(one) == decision.accelerator(row))]
     return found
 
 
-def recommended(case: Case, least: Mapping[str, int], passed: Mapping[str, Preferred]) -> dict[str, int]:
-    """Return the row of each label once simpler layouts take the place of exact optima; they join the case's market."""
+def recommended(decision: Decision, least: Mapping[str, int], passed: Mapping[str, Preferred]) -> dict[str, int]:
+    """Return the row of each label once simpler layouts replace exact optima; they join the candidates."""
     rows = dict(least)
     for label, better in passed.items():
-        rows[label] = case.market.count
-        case.market = joined([case.market, better.market])
+        rows[label] = decision.candidates.count
+        decision.candidates = joined_candidates([decision.candidates, better.candidates])
     return rows
 
 
-def _point(case: Case, label: str, row: int, least: int, passed: Preferred | None, day: date) -> Point:
-    made = point(case.job, case.world, case.engine, case.limits.carbon, case.market, row, label, day)
+def _point(decision: Decision, label: str, row: int, least: int, passed: Preferred | None, day: date) -> Point:
+    made = labelled_point(
+        decision.job, decision.market, decision.engine, decision.limits.carbon, decision.candidates, row, label, day
+    )
     figures = (made.time_s, made.cost_usd, made.energy_j, made.co2e_kg)
     share = made.memory_bytes.high / made.memory_limit_bytes
     held = Held(label, tuple(figure.high for figure in figures), share, made.prediction.time)
-    made = made.named(label, binds(held, case.market, least, case.limits, case.world))
-    return replace(made, preferred=preference(case, row, least, COLUMN.get(label), passed) if passed else None)
+    made = made.named(label, binds(held, decision.candidates, least, decision.limits, decision.market))
+    return replace(made, preferred=preference(decision, row, least, COLUMN.get(label), passed) if passed else None)
 
 
-def reason(found: Found, limits: Limits) -> str:
+def infeasible_text(found: Exploration, limits: Limits) -> str:
     """Return why nothing is feasible."""
     tally = found.tally
     if found.unseen:
         return f"interrupted before anything feasible was found: {found.unseen:,} candidates were not looked at"
-    if found.market.count:
-        return why(found.market, limits)
+    if found.candidates.count:
+        return failing_limits_text(found.candidates, limits)
     if not tally.considered:
         return "no number of devices on offer has a valid layout of this model and batch"
     if tally.nearest_text:
@@ -135,12 +137,12 @@ def reason(found: Found, limits: Limits) -> str:
     return "every candidate that fits in memory has an unknown time or price"
 
 
-def relaxed(found: Found, limits: Limits) -> tuple[Relaxation, ...]:
+def relaxed(found: Exploration, limits: Limits) -> tuple[Relaxation, ...]:
     """Return the smallest relaxations of the limits; none where no limit is to blame."""
-    return relaxations(found.market, limits) if found.market.count and not found.unseen else ()
+    return relaxations(found.candidates, limits) if found.candidates.count and not found.unseen else ()
 
 
-def count(found: Found, limits: Limits) -> Counts:
+def search_counts(found: Exploration, limits: Limits) -> Counts:
     """Return how many candidates went where."""
     tally = found.tally
     return Counts(
@@ -149,8 +151,8 @@ def count(found: Found, limits: Limits) -> Counts:
         dominated=tally.dominated,
         bounded=tally.bounded,
         predicted=tally.predicted,
-        offered=found.market.count,
-        within_limits=int(within(found.market.points, bounds_of(limits)).sum()),
+        offered=found.candidates.count,
+        within_limits=int(within_limits(found.candidates.points, bounds_of(limits)).sum()),
         frontier=int(found.front.size),
         unseen=found.unseen,
     )

@@ -17,7 +17,7 @@ from steelyard.catalog.profile import HOUR, Profile, hour_of
 from steelyard.energy import held_w
 from steelyard.errors import BadInput
 from steelyard.planner.answer import Point
-from steelyard.planner.schedule import Load, Schedule, flexible, joules, now, paused
+from steelyard.planner.schedule import Load, Schedule, flexible, joules, paused, started_now
 from steelyard.run.whole import saving_s
 from steelyard.tables import Job
 from steelyard.units import DAY_S, HOUR_S, Array
@@ -97,7 +97,7 @@ def when(
     slots = math.floor((window_s - (begin - start).total_seconds()) / slot_s)
     restart_s = float(saving_s(job, point.layout, point.policy)) + float(point.policy.restart_s)
     draw = point.prediction.draw
-    idle_w = float(held_w(draw.devices, draw.idle_w, draw.host_w, point.place.site.pue))
+    idle_w = float(held_w(draw.devices, draw.idle_w, draw.host_w, point.site.site.pue))
     load = _load(point, slot_s, restart_s, idle_w, keep)
     if load.work > slots:
         raise BadInput(
@@ -139,7 +139,7 @@ def _load(point: Point, slot_s: float, restart_s: float, idle_w: float, held: bo
 
 
 def _schedules(load: Load, signal: Array | None) -> dict[str, Schedule]:
-    found = {"start now": now(load)}
+    found = {"start now": started_now(load)}
     if signal is None:
         return found
     return found | {"best start": flexible(load, signal), "pause and resume": paused(load, signal)}
@@ -151,7 +151,7 @@ def _by_slot(profile: Profile, point: Point, kind: str, begin: dt.datetime, slot
     offset_s = (begin - first).total_seconds()
     hours = math.ceil((offset_s + slots * slot_s) / HOUR_S)
     values = profile.hours(first, hours)
-    own = float(getattr(point.place.site, f"{kind}_kg_per_j"))
+    own = float(getattr(point.site.site, f"{kind}_kg_per_j"))
     if profile.yearly and not math.isnan(own):
         values = np.asarray(hour_kg_per_j(own, values / profile.mean_kg_per_j))
     index = ((offset_s + slot_s * np.arange(slots)) // HOUR_S).astype(int)
@@ -194,7 +194,7 @@ def _way(
 
 
 def _notes(point: Point, signal: str, held: bool, window_s: float) -> tuple[str, ...]:
-    place = point.place.name or "the site"
+    place = point.site.name or "the site"
     notes = []
     if not signal:
         notes.append(

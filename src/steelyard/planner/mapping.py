@@ -8,7 +8,7 @@ from steelyard.formatting.figures import COUNT, amount
 from steelyard.job import JobSpec
 from steelyard.layout.literal import RECOMPUTE
 from steelyard.planner.answer import Plan, Point
-from steelyard.planner.operation import billed
+from steelyard.planner.operation import bill_json
 from steelyard.planner.premium import premium
 from steelyard.planner.variants import Variant
 from steelyard.reasons.binds import Bind
@@ -79,9 +79,9 @@ def point_mapping(point: Point) -> dict[str, Any]:
         "memory_limit_bytes": point.memory_limit_bytes,
         "fits": point.fits,
         "devices": point.devices,
-        "accelerator": point.chip.accelerator,
+        "accelerator": point.hardware.accelerator,
         "system": point.system,
-        "stack": point.tool.name,
+        "stack": point.stack.name,
         "layout": layout_mapping(point.layout),
         "layout_text": point.layout_text,
         "offer": deal.offer if deal else "",
@@ -89,10 +89,10 @@ def point_mapping(point: Point) -> dict[str, Any]:
         "price_usd_per_device_h": deal.usd_per_device_s * HOUR_S if deal else math.nan,
         "price_date": deal.price_date if deal else "",
         "price_age_days": point.price_age_days,
-        **billed(point.prediction.money, deal),
+        **bill_json(point.prediction.money, deal),
         **point.operation,
-        "site": point.place.name,
-        "site_candidates": point.place.candidates,
+        "site": point.site.name,
+        "site_candidates": point.site.possible_sites,
         "binds": "; ".join(one.text for one in point.binds),
         "bound_by": [bind_mapping(one) for one in point.binds],
         "ties": [tie_mapping(tie) for tie in point.ties],

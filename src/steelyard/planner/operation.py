@@ -3,14 +3,14 @@
 import math
 from typing import Any
 
-from steelyard.market.world import Deal
+from steelyard.market.options import Deal
 from steelyard.run import availability_interval_s, checkpoint_bytes, interruptions_per_s, save_s, unsaved_s
 from steelyard.tables import Job, Layout, Machine, Money, Policy, Prediction
 
 PARTS = ("compute_usd", "unused_usd", "energy_usd", "storage_usd", "moving_usd")
 
 
-def billed(spent: Money, deal: Deal | None) -> dict[str, Any]:
+def bill_json(spent: Money, deal: Deal | None) -> dict[str, Any]:
     """Return the parts of a bill, and what is doubtful about it."""
     return {
         "bill": {name: float(getattr(spent, name)) for name in PARTS},
@@ -19,7 +19,9 @@ def billed(spent: Money, deal: Deal | None) -> dict[str, Any]:
     }
 
 
-def operated(job: Job, layout: Layout, machine: Machine, policy: Policy, found: Prediction) -> dict[str, float]:
+def interruption_costs(
+    job: Job, layout: Layout, machine: Machine, policy: Policy, found: Prediction
+) -> dict[str, float]:
     """Return what interruptions make of a run: how many to expect, how often to save, and what they cost.
 
     Lost are the dollars paid while nothing new is learnt: saving, restarting, and doing work again.
@@ -47,7 +49,7 @@ def operated(job: Job, layout: Layout, machine: Machine, policy: Policy, found: 
     }
 
 
-def unsaved(layout: Layout, machine: Machine, policy: Policy, found: Prediction) -> float:
+def unsaved_loss_s(layout: Layout, machine: Machine, policy: Policy, found: Prediction) -> float:
     """Return the seconds that the same run loses on average if it saves nothing."""
     rate = interruptions_per_s(
         layout.devices, policy.failures_per_device_s, machine.node_devices, policy.preemptions_per_node_s

@@ -10,25 +10,25 @@ import numpy as np
 from steelyard.errors import BadInput
 from steelyard.formatting.figures import TIME, amount, dollars, percent
 from steelyard.job import JobSpec
-from steelyard.market.world import Deal, World
+from steelyard.market.options import Deal, Market
 from steelyard.money import break_even_share
 from steelyard.planner.answer import Point
-from steelyard.planner.operation import unsaved
-from steelyard.search.candidates import bounds_of, within
+from steelyard.planner.operation import unsaved_loss_s
+from steelyard.search.candidates import bounds_of, within_limits
 from steelyard.search.engine import Engine, Limits
-from steelyard.search.explore import Found
-from steelyard.search.rows import of_layout, single
+from steelyard.search.explore import Exploration
+from steelyard.search.rows import job_of_layout, single_layout
 from steelyard.tables import Job, Money, Prediction
 from steelyard.units import HOUR_S
 
 BUDGET = 1
 """Column of money among the objectives."""
 
-Explore = Callable[[World, Limits], Found]
+Explore = Callable[[Market, Limits], Exploration]
 
 
 @dataclass(frozen=True, slots=True)
-class Best:
+class CheapestWay:
     """The cheapest way to run a job under some deals, whatever the budget."""
 
     deal: Deal
@@ -43,7 +43,7 @@ class Best:
 
 
 @dataclass(frozen=True, slots=True)
-class Buying:
+class Ownership:
     """Machines of one's own beside the cheapest rent. NaN: nothing to compare with."""
 
     own: str
@@ -76,52 +76,57 @@ class Buying:
         return f"{said}; {hour} for the same device from {self.same_rent}: {_pays(self.same_break_even_share)}"
 
 
-def mapping(row: Buying) -> dict[str, Any]:
+def ownership_json(row: Ownership) -> dict[str, Any]:
     """Return a comparison as `--json` prints it."""
     return asdict(row) | {"text": row.text}
 
 
-def beside(
-    spec: JobSpec, job: Job, world: World, limits: Limits, engine: Engine, explore: Explore
-) -> tuple[Buying, ...]:
+def owned_against_rent(
+    spec: JobSpec, job: Job, market: Market, limits: Limits, engine: Engine, explore: Explore
+) -> tuple[Ownership, ...]:
     """Return each machine of one's own beside the cheapest rent, both free of the budget."""
-    mine = [deal for deal in world.deals if deal.purchase == "own"]
+    mine = [deal for deal in market.deals if deal.purchase == "own"]
     if not mine:
         return ()
-    rents = tuple(deal for deal in world.deals if deal.purchase != "own")
+    rents = tuple(deal for deal in market.deals if deal.purchase != "own")
     free = replace(limits, budget_usd=None)
 
-    def cheapest(deals: tuple[Deal, ...]) -> Best | None:
-        some = replace(world, deals=deals)
+    def cheapest(deals: tuple[Deal, ...]) -> CheapestWay | None:
+        some = replace(market, deals=deals)
         return _cheapest(job, some, free, engine, explore(some, free)) if deals else None
 
     rent = cheapest(rents)
-    return tuple(_beside(spec, world, deal, cheapest((deal,)), rent, rents) for deal in mine)
+    return tuple(_beside(spec, market, deal, cheapest((deal,)), rent, rents) for deal in mine)
 
 
 def _beside(
-    spec: JobSpec, world: World, deal: Deal, own: Best | None, rent: Best | None, rents: tuple[Deal, ...]
-) -> Buying:
+    spec: JobSpec,
+    market: Market,
+    deal: Deal,
+    own: CheapestWay | None,
+    rent: CheapestWay | None,
+    rents: tuple[Deal, ...],
+) -> Ownership:
     used = next(
         float(one.used_share) for one in spec.own if (f"own/{one.system}", one.devices) == (deal.offer, deal.most)
     )
     nan = math.nan
     full = deal.usd_per_device_s * used
     power = float(own.spent.energy_usd) / own.device_s if own else nan
-    same = [one for one in rents if one.chip == deal.chip or _chip(world, one) == _chip(world, deal)]
+    same = [one for one in rents if one.hardware == deal.hardware or _chip(market, one) == _chip(market, deal)]
     near = min((one for one in same if one.term_s == 0), key=lambda one: one.usd_per_device_s, default=None)
     worth = nan
     if own and rent:
         kept = rent.spent.total_usd - own.spent.storage_usd - own.spent.moving_usd
         worth = float(break_even_share(full, float(kept) / own.device_s, power))
-    return Buying(
+    return Ownership(
         own=deal.offer,
         devices=own.devices if own else 0,
         used_share=used,
         own_usd=float(own.spent.total_usd) if own else nan,
         own_time_s=own.time_s if own else nan,
         own_usd_per_device_h=(deal.usd_per_device_s + power) * HOUR_S,
-        rent=f"{rent.devices} × {_chip(world, rent.deal)} ({rent.deal.offer}, {rent.deal.purchase})" if rent else "",
+        rent=f"{rent.devices} × {_chip(market, rent.deal)} ({rent.deal.offer}, {rent.deal.purchase})" if rent else "",
         rent_usd=float(rent.spent.total_usd) if rent else nan,
         rent_time_s=rent.time_s if rent else nan,
         break_even_share=worth,
@@ -131,23 +136,25 @@ def _beside(
     )
 
 
-def _cheapest(job: Job, world: World, limits: Limits, engine: Engine, found: Found) -> Best | None:
-    points = found.market.points
-    rows = np.flatnonzero(within(points, bounds_of(limits)) & ~np.isnan(points[:, BUDGET]))
+def _cheapest(job: Job, market: Market, limits: Limits, engine: Engine, found: Exploration) -> CheapestWay | None:
+    points = found.candidates.points
+    rows = np.flatnonzero(within_limits(points, bounds_of(limits)) & ~np.isnan(points[:, BUDGET]))
     if not rows.size:
         return None
     row = int(rows[np.argmin(points[rows, BUDGET])])
-    deal, layout = world.deals[found.market.deal[row]], single(found.market.layouts, row)
-    judged = _judged(of_layout(job, layout), world, engine, found, row)
-    return Best(deal, int(layout.devices), float(judged.draw.wall_s), judged.money)
+    deal, layout = market.deals[found.candidates.deal[row]], single_layout(found.candidates.layouts, row)
+    judged = _judged(job_of_layout(job, layout), market, engine, found, row)
+    return CheapestWay(deal, int(layout.devices), float(judged.draw.wall_s), judged.money)
 
 
-def _judged(job: Job, world: World, engine: Engine, found: Found, row: int) -> Prediction:
-    market = found.market
-    deal, chip = world.deals[market.deal[row]], world.chips[market.chip[row]]
-    stack, policy = world.tools[market.tool[row]].stack, world.policies[deal.policy]
-    site = world.places[deal.place].site
-    return engine.predict(job, single(market.layouts, row), chip.machine, chip.kernels, stack, policy, site, deal.price)
+def _judged(job: Job, market: Market, engine: Engine, found: Exploration, row: int) -> Prediction:
+    candidates = found.candidates
+    deal, chip = market.deals[candidates.deal[row]], market.hardware[candidates.hardware[row]]
+    stack, policy = market.stacks[candidates.stack[row]].stack, market.policies[deal.policy]
+    site = market.sites[deal.site_index].site
+    return engine.predict(
+        job, single_layout(candidates.layouts, row), chip.machine, chip.kernels, stack, policy, site, deal.price
+    )
 
 
 def check_unsaved(spec: JobSpec, saved: Callable[[JobSpec], Point | None]) -> None:
@@ -158,11 +165,11 @@ def check_unsaved(spec: JobSpec, saved: Callable[[JobSpec], Point | None]) -> No
     point = saved(replace(spec, checkpoints=2, purchase=("spot",), own=()))
     if point is None or point.deal is None:
         raise BadInput(f"spot without checkpoints is refused: one reclaimed node loses the whole run; {way}")
-    lost_s = unsaved(point.layout, point.chip.machine, point.policy, point.prediction)
+    lost_s = unsaved_loss_s(point.layout, point.hardware.machine, point.policy, point.prediction)
     price = float(point.prediction.money.compute_usd) / point.time_s.value
     chance = -math.expm1(-point.time_s.value / point.operation["interruption_mean_s"])
     raise BadInput(
-        f"spot without checkpoints is refused: {point.devices} × {point.chip.accelerator} ({point.deal.offer}) are "
+        f"spot without checkpoints is refused: {point.devices} × {point.hardware.accelerator} ({point.deal.offer}) are "
         f"interrupted every {amount(point.operation['interruption_mean_s'], TIME)} on average; the chance that the "
         f"whole run is lost at least once is {percent(chance)}, and the expected loss {dollars(lost_s * price)} and "
         f"{amount(lost_s, TIME)}, on top of {dollars(point.cost_usd.value)} and {amount(point.time_s.value, TIME)} "
@@ -170,8 +177,8 @@ def check_unsaved(spec: JobSpec, saved: Callable[[JobSpec], Point | None]) -> No
     )
 
 
-def _chip(world: World, deal: Deal) -> str:
-    return world.chips[deal.chip].accelerator
+def _chip(market: Market, deal: Deal) -> str:
+    return market.hardware[deal.hardware].accelerator
 
 
 def _pays(share: float) -> str:

@@ -14,13 +14,13 @@ import numpy as np
 from steelyard import catalog as facts
 from steelyard.errors import BadInput
 from steelyard.job import JobSpec, table
-from steelyard.market.build import world
+from steelyard.market.build import market_of
+from steelyard.market.options import Deal, Market, SiteOption
 from steelyard.market.sites import GROSS
-from steelyard.market.world import Deal, Place, World
 from steelyard.planner.answer import Point
 from steelyard.planner.premium import Premium
 from steelyard.search.engine import Engine
-from steelyard.search.rows import of_layout
+from steelyard.search.rows import job_of_layout
 from steelyard.tables import Prediction, join, take
 from steelyard.units import Array
 
@@ -34,7 +34,7 @@ class Stand:
     site: str  # empty: not known which
     location: str
     country: str
-    candidates: int  # places that it may be, where it is not known which; else 0
+    possible_sites: int  # places that it may be, where it is not known which; else 0
     offer: str
     purchase: str
     time_s: float
@@ -76,12 +76,12 @@ def where(point: Point, spec: JobSpec, engine: Engine, catalog: facts.Catalog, c
 
     Machines with another fast domain are left out: there the layout would be another one.
     """
-    whole = world(replace(spec, accelerators=((point.chip.accelerator, None),)), catalog)
+    whole = market_of(replace(spec, accelerators=((point.hardware.accelerator, None),)), catalog)
     deals = [deal for deal in whole.deals if _sells(deal, point, whole)]
     if not deals:
-        raise BadInput(f"nobody sells {point.devices} × {point.chip.accelerator} in the places that the job allows")
+        raise BadInput(f"nobody sells {point.devices} × {point.hardware.accelerator} in the places that the job allows")
     found = _predicted(point, spec, engine, whole, deals)
-    stands = [_stand(found, row, deal, whole.places[deal.place], catalog) for row, deal in enumerate(deals)]
+    stands = [_stand(found, row, deal, whole.sites[deal.site_index], catalog) for row, deal in enumerate(deals)]
     best: dict[tuple[str, str], Stand] = {}
     for one in sorted(stands, key=lambda one: (one.cost_usd, one.offer)):
         if not math.isnan(one.cost_usd + one.time_s):
@@ -92,33 +92,33 @@ def where(point: Point, spec: JobSpec, engine: Engine, catalog: facts.Catalog, c
     return Where(tuple(_compared(sorted(judged, key=lambda one: bool(one.misses)), carbon)), carbon, _notes(carbon))
 
 
-def _sells(deal: Deal, point: Point, whole: World) -> bool:
-    chip = whole.chips[deal.chip]
+def _sells(deal: Deal, point: Point, whole: Market) -> bool:
+    chip = whole.hardware[deal.hardware]
     return (
-        chip.accelerator == point.chip.accelerator
-        and chip.machine.domain_devices == point.chip.machine.domain_devices
+        chip.accelerator == point.hardware.accelerator
+        and chip.machine.domain_devices == point.hardware.machine.domain_devices
         and point.devices % deal.unit == 0
         and point.devices <= deal.most
     )
 
 
-def _predicted(point: Point, spec: JobSpec, engine: Engine, whole: World, deals: Sequence[Deal]) -> Prediction:
+def _predicted(point: Point, spec: JobSpec, engine: Engine, whole: Market, deals: Sequence[Deal]) -> Prediction:
     """Return the full prediction of the point's layout under each deal."""
     index = np.arange(len(deals))
-    chips = [whole.chips[deal.chip] for deal in deals]
+    chips = [whole.hardware[deal.hardware] for deal in deals]
     return engine.predict(
-        of_layout(table(spec), point.layout),
+        job_of_layout(table(spec), point.layout),
         point.layout,
         take(join([one.machine for one in chips]), index),
         take(join([one.kernels for one in chips]), index),
-        point.tool.stack,
+        point.stack.stack,
         join([whole.policies[deal.policy] for deal in deals]),
-        join([whole.places[deal.place].site for deal in deals]),
+        join([whole.sites[deal.site_index].site for deal in deals]),
         join([deal.price for deal in deals]),
     )
 
 
-def _stand(found: Prediction, row: int, deal: Deal, place: Place, catalog: facts.Catalog) -> Stand:
+def _stand(found: Prediction, row: int, deal: Deal, place: SiteOption, catalog: facts.Catalog) -> Stand:
     def at(values: float | Array) -> float:
         return float(np.broadcast_to(values, (row + 1,) if np.ndim(values) == 0 else np.shape(values))[row])
 
@@ -129,7 +129,7 @@ def _stand(found: Prediction, row: int, deal: Deal, place: Place, catalog: facts
         site=deal.site,
         location=site.location if site else "",
         country=site.country if site else "",
-        candidates=place.candidates,
+        possible_sites=place.possible_sites,
         offer=deal.offer,
         purchase=deal.purchase,
         time_s=at(found.draw.wall_s),

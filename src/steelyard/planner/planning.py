@@ -13,21 +13,21 @@ from steelyard.errors import BadInput, BadLayout
 from steelyard.formatting.figures import COUNT, amount
 from steelyard.job import JobSpec, table
 from steelyard.layout import parse
-from steelyard.market.build import chip_of, policy_of, tools_for, world
-from steelyard.market.sites import place_of
-from steelyard.market.world import Chip, Deal, Place, Tool, World
+from steelyard.market.build import hardware_option, market_of, operating_policy, stack_options
+from steelyard.market.options import Deal, HardwareOption, Market, SiteOption, StackOption
+from steelyard.market.sites import site_option
 from steelyard.planner.answer import Plan, Point
-from steelyard.planner.assembly import Said, answer
+from steelyard.planner.assembly import Preface, assembled
 from steelyard.planner.limits import limits_of
-from steelyard.planner.ownership import Explore, beside, check_unsaved, mapping
-from steelyard.planner.points import judged, with_deal
-from steelyard.reasons.binds import Bind, waits
+from steelyard.planner.ownership import Explore, check_unsaved, owned_against_rent, ownership_json
+from steelyard.planner.points import judged_point, with_deal
+from steelyard.reasons.binds import Bind, step_text
 from steelyard.reasons.draws import Setting
 from steelyard.reasons.relaxations import Relaxation
-from steelyard.search.batches import explored
+from steelyard.search.batches import explore_batches
 from steelyard.search.engine import Engine, Limits, Progress
-from steelyard.search.explore import Found, explore
-from steelyard.search.rows import single
+from steelyard.search.explore import Exploration, explore
+from steelyard.search.rows import single_layout
 from steelyard.search.survivors import NOWHERE
 from steelyard.step import memory
 from steelyard.tables import Job, Layout, Offer
@@ -53,20 +53,22 @@ def plan(spec: JobSpec, progress: Progress | None = None, carbon: str = "locatio
     """
     job = table(spec)
     check_unsaved(spec, lambda saved: next(iter(plan(saved, progress, carbon).points), None))
-    allowed = world(spec, facts.load())
+    allowed = market_of(spec, facts.load())
     limits = replace(limits_of(spec, most_devices(spec, job, allowed)), carbon=carbon)
-    found = explored(job, spec.batches, allowed, limits, ENGINE, progress)
-    made = answer(job, allowed, limits, ENGINE, found, said(spec, limits, allowed))
+    found = explore_batches(job, spec.batches, allowed, limits, ENGINE, progress)
+    made = assembled(job, allowed, limits, ENGINE, found, preface(spec, limits, allowed))
     if made.partial:
         return made
-    again: Explore = lambda some, free: explored(job, spec.batches, some, free, ENGINE)  # noqa: E731
-    made = replace(made, own=tuple(mapping(row) for row in beside(spec, job, allowed, limits, ENGINE, again)))
+    again: Explore = lambda some, free: explore_batches(job, spec.batches, some, free, ENGINE)  # noqa: E731
+    made = replace(
+        made, own=tuple(ownership_json(row) for row in owned_against_rent(spec, job, allowed, limits, ENGINE, again))
+    )
     if made.feasible:
         return made
-    return replace(made, relaxations=made.relaxations + dropped(spec, carbon))
+    return replace(made, relaxations=made.relaxations + dropped_filters(spec, carbon))
 
 
-def said(spec: JobSpec, limits: Limits, allowed: World) -> Said:
+def preface(spec: JobSpec, limits: Limits, allowed: Market) -> Preface:
     """Return the words of a plan: what is trained, and what was assumed."""
     tokens = amount(float(spec.tokens), COUNT)
     assumed = [*spec.assumptions]
@@ -74,21 +76,21 @@ def said(spec: JobSpec, limits: Limits, allowed: World) -> Said:
         assumed.append(f"at most {limits.max_devices} devices: give max_devices to look further")
     assumed.append(f"CO2e is operational, {limits.carbon.replace('_', ' ')}: embodied carbon is a line of its own")
     assumed.append("prices are as quoted on their date; storage is billed while the job runs; no tax")
-    return Said(f"{spec.model.name} on {tokens} tokens", tuple(assumed), allowed.notes)
+    return Preface(f"{spec.model.name} on {tokens} tokens", tuple(assumed), allowed.notes)
 
 
-def most_devices(spec: JobSpec, job: Job, allowed: World) -> int:
+def most_devices(spec: JobSpec, job: Job, allowed: Market) -> int:
     """Return how many devices a plan looks at: 1,024, or four times what the fastest peak needs by the deadline."""
     if spec.deadline_s is None:
         return USUAL_MOST
     steps = job.tokens / (job.batch_sequences * job.sequence_tokens)
     flop = float(workload(job).model_flop) * float(job.batch_sequences) * float(steps)
-    peak = max(float(chip.machine.peak_flop_per_s) for chip in allowed.chips)
+    peak = max(float(chip.machine.peak_flop_per_s) for chip in allowed.hardware)
     needed = 4 * flop / (peak * float(spec.deadline_s))
     return max(USUAL_MOST, 1 << math.ceil(math.log2(max(needed, 1.0))))
 
 
-def dropped(spec: JobSpec, carbon: str) -> tuple[Relaxation, ...]:
+def dropped_filters(spec: JobSpec, carbon: str) -> tuple[Relaxation, ...]:
     """Return which filters of the job could be left out so that something is feasible, each tried on its own."""
     made = []
     for name in FILTERS:
@@ -96,21 +98,21 @@ def dropped(spec: JobSpec, carbon: str) -> tuple[Relaxation, ...]:
             free = replace(spec, **{name: FREE.get(name, ())})
             found = _feasible(free, carbon)
             if found is not None and found.feasible:
-                dollars = found.market.points[found.front, 1].min()
+                dollars = found.candidates.points[found.front, 1].min()
                 made.append(
                     Relaxation({}, (name,), f"leave out {name}: then something is feasible from ${dollars:,.0f}")
                 )
     return tuple(made)
 
 
-def _feasible(spec: JobSpec, carbon: str) -> Found | None:
+def _feasible(spec: JobSpec, carbon: str) -> Exploration | None:
     job = table(spec)
     try:
-        allowed = world(spec, facts.load())
+        allowed = market_of(spec, facts.load())
     except BadInput:
         return None
     limits = replace(limits_of(spec, most_devices(spec, job, allowed)), carbon=carbon)
-    return explored(job, spec.batches, allowed, limits, ENGINE)
+    return explore_batches(job, spec.batches, allowed, limits, ENGINE)
 
 
 def estimate(
@@ -132,26 +134,30 @@ def estimate(
     catalog, job = facts.load(), table(spec)
     check_unsaved(spec, lambda saved: estimate(saved, accelerator, devices, layout, site, carbon, today))
     system = catalog.system(accelerator)
-    chip = chip_of(system, spec.precision, catalog)
+    chip = hardware_option(system, spec.precision, catalog)
     count = devices or spec.devices or system.devices
-    tools, tools_of = tools_for([chip.vendor], spec.stack, catalog)
+    tools, tools_of = stack_options([chip.vendor], spec.stack, catalog)
     able = tuple(tools[index] for index in tools_of[chip.vendor])
     tool, laid = (None if layout else _fastest(job, count, chip, able)) or _laid(layout, job, count, chip, able)
     found = _cheapest(spec, system, count, catalog, site, lambda whole, one: _total(job, laid, chip, tool, whole, one))
     whole, deal = found or (None, None)
     if whole and deal:
         operated, spread = whole.policies[deal.policy], whole.policy_log_sd[deal.policy]
-        place, offer = whole.places[deal.place], deal.price
+        place, offer = whole.sites[deal.site_index], deal.price
     else:
-        operated, spread = policy_of(spec, spec.purchase[0])
-        place, offer = place_of(catalog.site(site).id if site else "", catalog), Offer.rent(math.nan)
-    made = judged(Setting(job, laid, chip, tool, operated, spread, place, offer), ENGINE, carbon, "estimate", system.id)
+        operated, spread = operating_policy(spec, spec.purchase[0])
+        place, offer = site_option(catalog.site(site).id if site else "", catalog), Offer.rent(math.nan)
+    made = judged_point(
+        Setting(job, laid, chip, tool, operated, spread, place, offer), ENGINE, carbon, "estimate", system.id
+    )
     made = with_deal(made, deal, today or datetime.now(UTC).date()) if deal else made
     short = () if made.fits else (_short(made),)
-    return made.named("estimate", (*short, Bind("step", waits(made.prediction.time))))
+    return made.named("estimate", (*short, Bind("step", step_text(made.prediction.time))))
 
 
-def _laid(text: str, job: Job, count: int, chip: Chip, tools: tuple[Tool, ...]) -> tuple[Tool, Layout]:
+def _laid(
+    text: str, job: Job, count: int, chip: HardwareOption, tools: tuple[StackOption, ...]
+) -> tuple[StackOption, Layout]:
     machine = chip.machine
     refused: BadLayout | None = None
     for tool in tools:
@@ -164,16 +170,18 @@ def _laid(text: str, job: Job, count: int, chip: Chip, tools: tuple[Tool, ...]) 
     raise refused or BadLayout(f"no software stack is known for {chip.accelerator}; give --stack")
 
 
-def _fastest(job: Job, count: int, chip: Chip, tools: tuple[Tool, ...]) -> tuple[Tool, Layout] | None:
+def _fastest(
+    job: Job, count: int, chip: HardwareOption, tools: tuple[StackOption, ...]
+) -> tuple[StackOption, Layout] | None:
     """Return the stack and layout that train fastest and fit in memory; None where nothing fits."""
-    deal = Deal("", "", "", chip=0, place=0, policy=0, unit=1, most=count, purchase="", usd_per_device_s=1.0)
-    places, operations = (Place("", NOWHERE),), (policy("on-demand"),)
-    whole = World((chip,), tools, places, operations, ({},), (deal,), {chip.vendor: tuple(range(len(tools)))})
+    deal = Deal("", "", "", hardware=0, site_index=0, policy=0, unit=1, most=count, purchase="", usd_per_device_s=1.0)
+    places, operations = (SiteOption("", NOWHERE),), (policy("on-demand"),)
+    whole = Market((chip,), tools, places, operations, ({},), (deal,), {chip.vendor: tuple(range(len(tools)))})
     found = explore(job, whole, Limits(devices=count), ENGINE)
     if not found.feasible:
         return None
-    row = int(found.front[found.market.points[found.front, 0].argmin()])
-    return tools[found.market.tool[row]], single(found.market.layouts, row)
+    row = int(found.front[found.candidates.points[found.front, 0].argmin()])
+    return tools[found.candidates.stack[row]], single_layout(found.candidates.layouts, row)
 
 
 def _short(made: Point) -> Bind:
@@ -181,9 +189,9 @@ def _short(made: Point) -> Bind:
     return Bind("memory", f"memory: up to {need:.0f} GiB where a device has {has:.0f}; it may not fit")
 
 
-def _total(job: Job, laid: Layout, chip: Chip, tool: Tool, whole: World, deal: Deal) -> float:
+def _total(job: Job, laid: Layout, chip: HardwareOption, tool: StackOption, whole: Market, deal: Deal) -> float:
     """Return what the run costs under a deal; infinite where that is unknown."""
-    policy_, site = whole.policies[deal.policy], whole.places[deal.place].site
+    policy_, site = whole.policies[deal.policy], whole.sites[deal.site_index].site
     found = ENGINE.predict(job, laid, chip.machine, chip.kernels, tool.stack, policy_, site, deal.price)
     total = float(found.money.total_usd)
     return math.inf if math.isnan(total) else total
@@ -195,12 +203,12 @@ def _cheapest(
     count: int,
     catalog: facts.Catalog,
     site: str,
-    total: Callable[[World, Deal], float],
-) -> tuple[World, Deal] | None:
+    total: Callable[[Market, Deal], float],
+) -> tuple[Market, Deal] | None:
     """Return the cheapest offer of a system, or of its accelerator, that sells so many at the site asked for."""
     asked = replace(spec, accelerators=((system.accelerator, None),))
     try:
-        whole = world(asked, catalog)
+        whole = market_of(asked, catalog)
     except BadInput:
         return None
     deals = whole.deals

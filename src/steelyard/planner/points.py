@@ -1,4 +1,4 @@
-"""From rows of the market to points: named, with intervals, and what a person needs to act on them."""
+"""From rows of candidates to points: named, with intervals, and what a person needs to act on them."""
 
 import math
 from dataclasses import replace
@@ -7,31 +7,31 @@ from datetime import date
 import numpy as np
 
 from steelyard.layout import text_of
-from steelyard.market.world import Deal, World
+from steelyard.market.options import Deal, Market
 from steelyard.planner.answer import Figure, Point
-from steelyard.planner.operation import operated
+from steelyard.planner.operation import interruption_costs
 from steelyard.reasons.draws import Setting, intervals, memory_interval
 from steelyard.reasons.summaries import setting_of
-from steelyard.search.candidates import Market, objectives
+from steelyard.search.candidates import Candidates, objectives
 from steelyard.search.engine import Engine
 from steelyard.tables import Job, each
 from steelyard.units import Array
 
 
-def point(
-    job: Job, world: World, engine: Engine, carbon: str, found: Market, row: int, label: str, today: date
+def labelled_point(
+    job: Job, market: Market, engine: Engine, carbon: str, found: Candidates, row: int, label: str, today: date
 ) -> Point:
     """Return one row as a point."""
-    deal = world.deals[found.deal[row]]
-    made = judged(setting_of(job, world, found, row), engine, carbon, label, deal.system)
+    deal = market.deals[found.deal[row]]
+    made = judged_point(setting_of(job, market, found, row), engine, carbon, label, deal.system)
     return with_deal(made, deal, today)
 
 
-def judged(setting: Setting, engine: Engine, carbon: str, label: str, system: str) -> Point:
+def judged_point(setting: Setting, engine: Engine, carbon: str, label: str, system: str) -> Point:
     """Return a point for one setting, without an offer's name."""
-    chip, tool = setting.chip, setting.tool
+    chip, tool = setting.hardware, setting.stack
     central = engine.predict(
-        setting.job, setting.layout, chip.machine, chip.kernels, tool.stack, setting.policy, setting.place.site,
+        setting.job, setting.layout, chip.machine, chip.kernels, tool.stack, setting.policy, setting.site.site,
         setting.offer,
     )  # fmt: skip
     ends = intervals(setting, engine, carbon)
@@ -48,15 +48,15 @@ def judged(setting: Setting, engine: Engine, carbon: str, label: str, system: st
         memory_limit_bytes=float(chip.machine.memory_bytes),
         layout=setting.layout,
         layout_text=text_of(setting.layout),
-        chip=chip,
-        tool=tool,
-        place=setting.place,
+        hardware=chip,
+        stack=tool,
+        site=setting.site,
         deal=None,
         system=system,
         policy=setting.policy,
         prediction=each(central, lambda value: float(np.asarray(value))),
         price_age_days=math.nan,
-        operation=operated(setting.job, setting.layout, chip.machine, setting.policy, central),
+        operation=interruption_costs(setting.job, setting.layout, chip.machine, setting.policy, central),
     )
 
 

@@ -87,7 +87,7 @@ def cost(schedule: Schedule, load: Load, signal: Array) -> float:
     return float(joules(schedule, load, signal.size) @ signal)
 
 
-def now(load: Load) -> Schedule:
+def started_now(load: Load) -> Schedule:
     """Return the run started in the first slot."""
     return Schedule(((0, load.work),))
 

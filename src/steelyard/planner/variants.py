@@ -15,18 +15,18 @@ from numpy.typing import NDArray
 
 from steelyard import catalog as facts
 from steelyard.job import JobSpec, table
-from steelyard.market.build import world
-from steelyard.market.world import World
+from steelyard.market.build import market_of
+from steelyard.market.options import Market
 from steelyard.planner.answer import Plan
-from steelyard.planner.assembly import answer
+from steelyard.planner.assembly import assembled
 from steelyard.planner.limits import limits_of
-from steelyard.planner.planning import ENGINE, most_devices, said
-from steelyard.search.batches import explored
-from steelyard.search.candidates import OBJECTIVES, Market, best, objectives, predicted
+from steelyard.planner.planning import ENGINE, most_devices, preface
+from steelyard.search.batches import explore_batches
+from steelyard.search.candidates import OBJECTIVES, Candidates, frontier_rows, objectives, predicted_candidates
 from steelyard.search.engine import Limits, Progress
-from steelyard.search.explore import Found
+from steelyard.search.explore import Exploration
 from steelyard.search.family import BLOCK
-from steelyard.search.rows import of_layout
+from steelyard.search.rows import job_of_layout
 from steelyard.tables import Job
 
 
@@ -70,7 +70,7 @@ def _searched(
 ) -> dict[int, Variant]:
     """Return the variants of jobs that one search serves."""
     jobs = [table(specs[index][1]) for index in some]
-    allowed = world(specs[some[0]][1], facts.load(), today)
+    allowed = market_of(specs[some[0]][1], facts.load(), today)
     limits = [
         replace(limits_of(specs[index][1], most_devices(specs[index][1], job, allowed)), carbon=carbon)
         for index, job in zip(some, jobs, strict=True)
@@ -79,13 +79,13 @@ def _searched(
     free = Limits(
         devices=limits[0].devices, counts=limits[0].counts, layout=limits[0].layout, max_devices=most, carbon=carbon
     )
-    found = explored(jobs[0], specs[some[0]][1].batches, allowed, free, ENGINE, progress)
+    found = explore_batches(jobs[0], specs[some[0]][1].batches, allowed, free, ENGINE, progress)
     made = {}
     for index, job, limit in zip(some, jobs, limits, strict=True):
         own = _of(found, jobs[0], job, allowed, limit)
         text, spec = specs[index]
-        words = said(spec, limit, allowed)
-        made[index] = Variant(text, answer(job, allowed, limit, ENGINE, own, words, today, explained=False))
+        words = preface(spec, limit, allowed)
+        made[index] = Variant(text, assembled(job, allowed, limit, ENGINE, own, words, today, explained=False))
     return made
 
 
@@ -104,33 +104,35 @@ def _alike(spec: JobSpec) -> JobSpec:
     )
 
 
-def _of(found: Found, first: Job, job: Job, allowed: World, limits: Limits) -> Found:
+def _of(found: Exploration, first: Job, job: Job, allowed: Market, limits: Limits) -> Exploration:
     """Return what a search of a first job says of another that differs in tokens and limits."""
-    market = found.market
+    candidates = found.candidates
     if limits.devices is None:
-        market = market.pick(np.flatnonzero(_counted(market, allowed, limits)))
+        candidates = candidates.pick(np.flatnonzero(_counted(candidates, allowed, limits)))
     if job.tokens != first.tokens:
-        market = _after(market, job, allowed, limits)
-    return replace(found, market=market, front=best(market, limits))
+        candidates = _after(candidates, job, allowed, limits)
+    return replace(found, candidates=candidates, front=frontier_rows(candidates, limits))
 
 
-def _counted(market: Market, allowed: World, limits: Limits) -> NDArray[np.bool_]:
+def _counted(candidates: Candidates, allowed: Market, limits: Limits) -> NDArray[np.bool_]:
     """Return which rows take no more devices than the limit; a number fixed for an accelerator stands."""
-    fixed = np.array([chip.accelerator in limits.counts for chip in allowed.chips], dtype=bool)
-    counted: NDArray[np.bool_] = np.asarray(market.layouts.devices) <= limits.max_devices
-    counted |= fixed[market.chip]
+    fixed = np.array([chip.accelerator in limits.counts for chip in allowed.hardware], dtype=bool)
+    counted: NDArray[np.bool_] = np.asarray(candidates.layouts.devices) <= limits.max_devices
+    counted |= fixed[candidates.hardware]
     return counted
 
 
-def _after(market: Market, job: Job, allowed: World, limits: Limits) -> Market:
-    """Return the candidates of a market with the figures of another number of tokens."""
-    points = np.empty((market.count, len(OBJECTIVES)))
-    for start in range(0, market.count, BLOCK):
-        part = np.arange(start, min(start + BLOCK, market.count))
-        some = market.pick(part)
-        found = predicted(of_layout(job, some.layouts), allowed, ENGINE, some.layouts, some.chip, some.tool, some.deal)
+def _after(candidates: Candidates, job: Job, allowed: Market, limits: Limits) -> Candidates:
+    """Return the candidates of a table of candidates with the figures of another number of tokens."""
+    points = np.empty((candidates.count, len(OBJECTIVES)))
+    for start in range(0, candidates.count, BLOCK):
+        part = np.arange(start, min(start + BLOCK, candidates.count))
+        some = candidates.pick(part)
+        found = predicted_candidates(
+            job_of_layout(job, some.layouts), allowed, ENGINE, some.layouts, some.hardware, some.stack, some.deal
+        )
         points[part] = objectives(found, limits.carbon)
-    return replace(market, points=points)
+    return replace(candidates, points=points)
 
 
 def _part(progress: Progress, place: int, parts: int) -> Progress:

@@ -4,10 +4,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from steelyard.market.world import World
-from steelyard.reasons.phrases import name, value, words
-from steelyard.reasons.summaries import Dot, dot
-from steelyard.search.candidates import Market, bounds_of, within
+from steelyard.market.options import Market
+from steelyard.reasons.phrases import candidate_text, figure_text, objective_text
+from steelyard.reasons.summaries import Dot, summary
+from steelyard.search.candidates import Candidates, bounds_of, within_limits
 from steelyard.search.engine import Limits
 from steelyard.search.pareto import Rows
 from steelyard.tables import StepTime
@@ -53,25 +53,25 @@ class Held:
     step: StepTime
 
 
-def binds(held: Held, found: Market, row: int, limits: Limits, world: World) -> tuple[Bind, ...]:
+def binds(held: Held, found: Candidates, row: int, limits: Limits, market: Market) -> tuple[Bind, ...]:
     """Return what holds a point where it is: limits that cost it something, memory, and the largest part of a step.
 
     The row is the exact optimum, which the point may stand in for: a limit that costs that nothing does not bind.
     """
-    made = _limits(held.label, found, row, limits, world) + _risks(held.high, limits)
+    made = _limits(held.label, found, row, limits, market) + _risks(held.high, limits)
     if held.memory_share > TIGHT:
         made.append(Bind("memory", f"memory: up to {held.memory_share:.0%} of the device's"))
-    return (*made, Bind("step", waits(held.step)))
+    return (*made, Bind("step", step_text(held.step)))
 
 
-def waits(step: StepTime) -> str:
+def step_text(step: StepTime) -> str:
     """Return what most of a step goes to."""
     sums = {name: sum(float(getattr(step, part)) for part in parts) for name, parts in PARTS.items()}
     name = max(sums, key=lambda part: sums[part])
     return f"step: {sums[name] / float(step.total_s):.0%} {name}"
 
 
-def _limits(label: str, found: Market, row: int, limits: Limits, world: World) -> list[Bind]:
+def _limits(label: str, found: Candidates, row: int, limits: Limits, market: Market) -> list[Bind]:
     if label not in COLUMN:
         return []
     column, bounds = COLUMN[label], bounds_of(limits)
@@ -79,12 +79,12 @@ def _limits(label: str, found: Market, row: int, limits: Limits, world: World) -
     for index in np.flatnonzero(np.isfinite(bounds)):
         free = bounds.copy()
         free[index] = np.inf
-        rows = np.flatnonzero(within(found.points, free) & ~np.isnan(found.points[:, column]))
+        rows = np.flatnonzero(within_limits(found.points, free) & ~np.isnan(found.points[:, column]))
         best = _best(found, rows, column)
         if best is not None and found.points[best, column] < BETTER * found.points[row, column]:
-            values = ", ".join(dict.fromkeys((value(found, best, column), value(found, best, int(index)))))
-            text = f"{LIMITS[index]}: without it {name(found, best, world)} would come to {values}"
-            said.append(Bind(LIMITS[index], text, without=dot(world, found, best)))
+            values = ", ".join(dict.fromkeys((figure_text(found, best, column), figure_text(found, best, int(index)))))
+            text = f"{LIMITS[index]}: without it {candidate_text(found, best, market)} would come to {values}"
+            said.append(Bind(LIMITS[index], text, without=summary(market, found, best)))
     return said
 
 
@@ -93,8 +93,11 @@ def _risks(high: tuple[float, ...], limits: Limits) -> list[Bind]:
     bounds = bounds_of(limits)
     over = [index for index in range(len(high)) if high[index] > bounds[index]]
     end = "missed at the upper end of the interval"
-    return [Bind(LIMITS[index], f"{LIMITS[index]}: {end} ({words(index, high[index])})", missed=True) for index in over]
+    return [
+        Bind(LIMITS[index], f"{LIMITS[index]}: {end} ({objective_text(index, high[index])})", missed=True)
+        for index in over
+    ]
 
 
-def _best(found: Market, rows: Rows, column: int) -> int | None:
+def _best(found: Candidates, rows: Rows, column: int) -> int | None:
     return int(rows[np.argmin(found.points[rows, column])]) if rows.size else None

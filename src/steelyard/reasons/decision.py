@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from steelyard.market.world import World
-from steelyard.reasons.draws import drawn
+from steelyard.market.options import Market
+from steelyard.reasons.draws import drawn_objectives
 from steelyard.reasons.summaries import setting_of
-from steelyard.search.candidates import Market, bounds_of, columns_of, within
+from steelyard.search.candidates import Candidates, bounds_of, columns_of, within_limits
 from steelyard.search.engine import Engine, Limits
 from steelyard.search.pareto import Rows
 from steelyard.tables import Job
@@ -17,21 +17,21 @@ from steelyard.units import Array
 
 
 @dataclass(slots=True)
-class Case:
-    """Everything that an explanation asks about; rows are those of the market."""
+class Decision:
+    """Everything that an explanation asks about; rows are those of the candidates."""
 
     job: Job
-    world: World
+    market: Market
     limits: Limits
     engine: Engine
-    market: Market
+    candidates: Candidates
     front: Rows
     samples: dict[int, Array] = field(default_factory=dict)  # of a row: draws x objectives
 
     @property
     def able(self) -> NDArray[np.bool_]:
         """Which rows respect every limit."""
-        return within(self.market.points, bounds_of(self.limits))
+        return within_limits(self.candidates.points, bounds_of(self.limits))
 
     @property
     def axes(self) -> tuple[int, ...]:
@@ -40,22 +40,22 @@ class Case:
 
     def accelerator(self, row: int) -> str:
         """Return the accelerator of a row."""
-        return self.world.chips[int(self.market.chip[row])].accelerator
+        return self.market.hardware[int(self.candidates.hardware[row])].accelerator
 
     def devices(self, row: int) -> int:
         """Return how many devices a row takes."""
-        return int(np.asarray(self.market.layouts.devices)[row])
+        return int(np.asarray(self.candidates.layouts.devices)[row])
 
     def kind(self, row: int) -> tuple[str, int, int]:
         """Return what makes a row another choice than the next: accelerator, stack, devices."""
-        return self.accelerator(row), int(self.market.tool[row]), self.devices(row)
+        return self.accelerator(row), int(self.candidates.stack[row]), self.devices(row)
 
     def sample(self, rows: Sequence[int]) -> None:
         """Draw the objectives of rows that were not drawn yet, all at once."""
         new = sorted({int(row) for row in rows} - self.samples.keys())
         if new:
-            settings = [setting_of(self.job, self.world, self.market, row) for row in new]
-            found = drawn(settings, self.engine, self.limits.carbon)
+            settings = [setting_of(self.job, self.market, self.candidates, row) for row in new]
+            found = drawn_objectives(settings, self.engine, self.limits.carbon)
             self.samples.update({row: found[:, place] for place, row in enumerate(new)})
 
     def better(self, one: int, other: int, column: int) -> float:

@@ -27,7 +27,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from steelyard.layout import text_of
-from steelyard.market.world import Chip, Place, Tool
+from steelyard.market.options import HardwareOption, SiteOption, StackOption
 from steelyard.search.engine import Engine
 from steelyard.search.fitting import Z90
 from steelyard.tables import Job, Kernels, Layout, Offer, Policy, Prediction, Site, each, join
@@ -57,24 +57,24 @@ class Setting:
 
     job: Job
     layout: Layout
-    chip: Chip
-    tool: Tool
+    hardware: HardwareOption
+    stack: StackOption
     policy: Policy
     policy_log_sd: Mapping[str, float]
-    place: Place
+    site: SiteOption
     offer: Offer
     layout_log_sd: float = 0.0  # of its stack's spread, what is this layout's own
 
 
 def intervals(setting: Setting, engine: Engine, carbon: str, draws: int = DRAWS) -> Array:
     """Return low and high of each objective: two rows, a column an objective; NaN where it is unknown."""
-    return ends(drawn([setting], engine, carbon, draws)[:, 0])
+    return percentile_ends(drawn_objectives([setting], engine, carbon, draws)[:, 0])
 
 
-def ends(values: Array) -> Array:
+def percentile_ends(values: Array) -> Array:
     """Return the ends of the interval of each column of draws: percentiles, NaN where a draw is unknown.
 
-    >>> ends(np.array([[0.0, 1.0], [10.0, np.nan], [20.0, 2.0]]))
+    >>> percentile_ends(np.array([[0.0, 1.0], [10.0, np.nan], [20.0, 2.0]]))
     array([[ 1., nan],
            [19., nan]])
     """
@@ -87,9 +87,9 @@ def ends(values: Array) -> Array:
     return np.where(np.isnan(ordered[-1]), np.nan, found)
 
 
-def drawn(settings: Sequence[Setting], engine: Engine, carbon: str, draws: int = DRAWS) -> Array:
+def drawn_objectives(settings: Sequence[Setting], engine: Engine, carbon: str, draws: int = DRAWS) -> Array:
     """Return every objective of every setting in every draw: draws x settings x objectives."""
-    chips = [one.chip for one in settings]
+    chips = [one.hardware for one in settings]
     kernels = join([chip.kernels for chip in chips])
     found = _predicted(
         settings,
@@ -97,16 +97,16 @@ def drawn(settings: Sequence[Setting], engine: Engine, carbon: str, draws: int =
         replace(kernels, **{name: _kernel(kernels, name, chips, draws) for name in KERNELS}),
         _stacks(settings, draws),
         _policies(settings, draws),
-        _sites([one.place for one in settings], draws),
+        _sites([one.site for one in settings], draws),
     )
     return _objectives(found, carbon, (draws, len(settings)))
 
 
-def central(settings: Sequence[Setting], engine: Engine) -> Prediction:
+def central_predictions(settings: Sequence[Setting], engine: Engine) -> Prediction:
     """Return the prediction of every setting without any draw: arrays over the settings."""
-    kernels = join([one.chip.kernels for one in settings])
-    scales = np.array([float(one.tool.stack.time_scale) for one in settings])
-    policies, sites = join([one.policy for one in settings]), join([one.place.site for one in settings])
+    kernels = join([one.hardware.kernels for one in settings])
+    scales = np.array([float(one.stack.stack.time_scale) for one in settings])
+    policies, sites = join([one.policy for one in settings]), join([one.site.site for one in settings])
     found = _predicted(settings, engine, kernels, scales, policies, sites)
     return each(found, lambda value: np.broadcast_to(np.asarray(value, dtype=float), len(settings)))
 
@@ -118,9 +118,9 @@ def _predicted(
     return engine.predict(
         replace(settings[0].job, batch_sequences=np.array([float(one.job.batch_sequences) for one in settings])),
         join([one.layout for one in settings]),
-        join([one.chip.machine for one in settings]),
+        join([one.hardware.machine for one in settings]),
         kernels,
-        replace(join([one.tool.stack for one in settings]), time_scale=scales),
+        replace(join([one.stack.stack for one in settings]), time_scale=scales),
         policy,
         site,
         join([one.offer for one in settings]),
@@ -128,7 +128,7 @@ def _predicted(
 
 
 @cache
-def normal(name: str, draws: int) -> Array:
+def normal_draws(name: str, draws: int) -> Array:
     """Return the column of standard normal numbers that a name stands for."""
     column: Array = quantiles(draws)[_order(name, draws)]
     return column
@@ -160,7 +160,7 @@ def _order(name: str, draws: int) -> NDArray[np.int64]:
     return order
 
 
-def _kernel(kernels: Kernels, name: str, chips: Sequence[Chip], draws: int) -> Array:
+def _kernel(kernels: Kernels, name: str, chips: Sequence[HardwareOption], draws: int) -> Array:
     """Return a field of the kernels of each setting, drawn where it is uncertain."""
     spreads = [chip.kernels_log_sd.get(name, 0.0) for chip in chips]
     columns = _columns([f"{name} of {chip.accelerator}" for chip in chips], spreads, draws)
@@ -170,11 +170,11 @@ def _kernel(kernels: Kernels, name: str, chips: Sequence[Chip], draws: int) -> A
 
 def _stacks(settings: Sequence[Setting], draws: int) -> Array:
     """Return the residual factor of each setting's stack: what its layouts share, times what is the layout's own."""
-    spreads = np.array([one.tool.stack_log_sd.get(FACTOR, 0.0) for one in settings])
+    spreads = np.array([one.stack.stack_log_sd.get(FACTOR, 0.0) for one in settings])
     own = np.minimum(spreads, [one.layout_log_sd for one in settings])
-    shared = _columns([f"{FACTOR} of {one.tool.name}" for one in settings], list(np.sqrt(spreads**2 - own**2)), draws)
-    names = [f"{one.chip.accelerator} {one.tool.name} {text_of(one.layout)}" for one in settings]
-    scales = np.array([float(one.tool.stack.time_scale) for one in settings])
+    shared = _columns([f"{FACTOR} of {one.stack.name}" for one in settings], list(np.sqrt(spreads**2 - own**2)), draws)
+    names = [f"{one.hardware.accelerator} {one.stack.name} {text_of(one.layout)}" for one in settings]
+    scales = np.array([float(one.stack.stack.time_scale) for one in settings])
     factor: Array = scales * np.exp(shared + _columns(names, list(own), draws))
     return factor
 
@@ -190,7 +190,7 @@ def _policies(settings: Sequence[Setting], draws: int) -> Policy:
     return replace(table, **changed)
 
 
-def _sites(places: Sequence[Place], draws: int) -> Site:
+def _sites(places: Sequence[SiteOption], draws: int) -> Site:
     """Return each site with one of its rival values each draw; grids of the same values are the same grid."""
     table = join([place.site for place in places])
     changed = {}
@@ -209,7 +209,7 @@ def _columns(names: Sequence[str], spreads: Sequence[float], draws: int) -> Arra
     """Return a column of normal draws for each name, times its spread; one row of zeros where nothing is uncertain."""
     if not any(spreads):
         return np.zeros((1, len(names)))
-    return np.stack([spread * normal(name, draws) for name, spread in zip(names, spreads, strict=True)], axis=1)
+    return np.stack([spread * normal_draws(name, draws) for name, spread in zip(names, spreads, strict=True)], axis=1)
 
 
 def _objectives(found: Prediction, carbon: str, shape: tuple[int, int]) -> Array:

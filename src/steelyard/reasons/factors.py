@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from steelyard.reasons.draws import Setting, central
+from steelyard.reasons.draws import Setting, central_predictions
 from steelyard.search.candidates import objectives
 from steelyard.search.engine import Engine
 from steelyard.units import Array
@@ -36,7 +36,7 @@ DIVIDES = frozenset(TIME)
 
 
 @dataclass(frozen=True, slots=True)
-class Factor:
+class RatioFactor:
     """One factor: its values, and what it makes of the figure."""
 
     name: str
@@ -61,10 +61,10 @@ class Drivers:
 
 def drivers(settings: Sequence[Setting], engine: Engine, carbon: str) -> Drivers:
     """Return what makes the figures of some candidates of one job."""
-    found = central(settings, engine)
+    found = central_predictions(settings, engine)
     points = objectives(found, carbon)
     count = np.array([float(one.layout.devices) for one in settings])
-    peak = np.array([float(one.chip.machine.peak_flop_per_s) for one in settings])
+    peak = np.array([float(one.hardware.machine.peak_flop_per_s) for one in settings])
     steps = np.array([float(one.job.tokens / (one.job.batch_sequences * one.job.sequence_tokens)) for one in settings])
     held = count * points[:, 0]
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -80,11 +80,11 @@ def drivers(settings: Sequence[Setting], engine: Engine, carbon: str) -> Drivers
         )
 
 
-def factors(made: Drivers, winner: int, loser: int, column: int) -> tuple[Factor, ...]:
+def factors(made: Drivers, winner: int, loser: int, column: int) -> tuple[RatioFactor, ...]:
     """Return the factors of one objective, the one that counts most first; unknown ones are NaN."""
     found = []
     for name in NAMES[column]:
         one, other = (float(getattr(made, name)[row]) for row in (winner, loser))
         ratio = (one / other if name in DIVIDES else other / one) if one and other else float("nan")
-        found.append(Factor(name, one, other, ratio))
+        found.append(RatioFactor(name, one, other, ratio))
     return tuple(sorted(found, key=lambda factor: -abs(np.log(factor.ratio)) if factor.ratio > 0 else 0.0))

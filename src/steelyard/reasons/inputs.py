@@ -12,8 +12,8 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from steelyard.market.world import Deal, World
-from steelyard.reasons.decision import Case
+from steelyard.market.options import Deal, Market
+from steelyard.reasons.decision import Decision
 from steelyard.search.engine import Limits
 
 Table = TypeVar("Table")
@@ -56,7 +56,7 @@ NAMES = {
 
 
 @dataclass(frozen=True, slots=True)
-class Move:
+class MovedInput:
     """One input that moves by a share of itself."""
 
     what: str  # one of `FIELDS` or `LIMITS`
@@ -73,19 +73,19 @@ class Move:
         """What moves, and how far."""
         return f"{self.name} {self.change:+.0%}"
 
-    def chance(self, world: World, carbon: str) -> float:
+    def chance(self, market: Market, carbon: str) -> float:
         """Return how likely the input turns out so far off or farther, by its spread in the catalog.
 
         NaN where no spread is known: limits and tokens are chosen, prices are quoted.
         """
         if self.what in PLACED:
-            return self._rivals(world, "pue" if self.what == "PUE" else f"{carbon}_kg_per_j")
-        spread = max(_spreads(world, self.what, self.who), default=0.0)
+            return self._rivals(market, "pue" if self.what == "PUE" else f"{carbon}_kg_per_j")
+        spread = max(_spreads(market, self.what, self.who), default=0.0)
         return NormalDist().cdf(-abs(math.log1p(self.change)) / spread) if spread else math.nan
 
-    def _rivals(self, world: World, field: str) -> float:
+    def _rivals(self, market: Market, field: str) -> float:
         """Return the share of the values that rival sources give for a site which lie so far off or farther."""
-        place = next(one for one in world.places if one.name == self.who)
+        place = next(one for one in market.sites if one.name == self.who)
         ratios = np.array(place.spread.get(field, ())) / float(np.asarray(getattr(place.site, field)))
         beyond = ratios >= 1 + self.change if self.change > 0 else ratios <= 1 + self.change
         return float(beyond.mean()) if ratios.size else math.nan
@@ -94,7 +94,7 @@ class Move:
         """Return a table of a kind (job, machine, kernels …) once the input has moved; as it is if it is not of it.
 
         >>> from steelyard.tables import Offer
-        >>> Move("price", "", 0.5).of("offer", Offer.rent(2.0)).usd_per_device_s
+        >>> MovedInput("price", "", 0.5).of("offer", Offer.rent(2.0)).usd_per_device_s
         3.0
         """
         own, names, sign = FIELDS[self.what]
@@ -114,45 +114,45 @@ class Move:
         return replace(limits, **{name: getattr(limits, name) * (1 + self.change)}) if name else limits
 
 
-def _spreads(world: World, what: str, who: str) -> list[float]:
-    """Return the standard deviations of the logarithm of an input, wherever the world states one."""
+def _spreads(market: Market, what: str, who: str) -> list[float]:
+    """Return the standard deviations of the logarithm of an input, wherever the market states one."""
     if what in {"utilisation", "power"}:
         name = "time_scale" if what == "utilisation" else "compute_power"
-        return [chip.kernels_log_sd.get(name, 0.0) for chip in world.chips if chip.accelerator == who]
+        return [chip.kernels_log_sd.get(name, 0.0) for chip in market.hardware if chip.accelerator == who]
     if what == "stack":
-        return [tool.stack_log_sd.get("time_scale", 0.0) for tool in world.tools if tool.name == who]
+        return [tool.stack_log_sd.get("time_scale", 0.0) for tool in market.stacks if tool.name == who]
     if what in {"failures", "reclaims"}:
-        return [spread.get(FIELDS[what][1][0], 0.0) for spread in world.policy_log_sd]
+        return [spread.get(FIELDS[what][1][0], 0.0) for spread in market.policy_log_sd]
     return []
 
 
-def priced(world: World, deal: Deal) -> str:
+def price_owner(market: Market, deal: Deal) -> str:
     """Return whose price moves with a deal's: a provider's, for one accelerator bought in one way."""
-    return f"{world.chips[deal.chip].accelerator} at {deal.provider}, {deal.purchase}"
+    return f"{market.hardware[deal.hardware].accelerator} at {deal.provider}, {deal.purchase}"
 
 
-def owners(world: World, what: str) -> tuple[str, list[str]]:
-    """Return by what an input differs (chip, tool or deal), and whose it is for each of these in the world."""
+def owners(market: Market, what: str) -> tuple[str, list[str]]:
+    """Return by what an input differs (chip, tool or deal), and whose it is for each of these in the market."""
     if what in {"utilisation", "power"}:
-        return "chip", [chip.accelerator for chip in world.chips]
+        return "hardware", [chip.accelerator for chip in market.hardware]
     if what == "stack":
-        return "tool", [tool.name for tool in world.tools]
+        return "stack", [tool.name for tool in market.stacks]
     if what == "price":
-        return "deal", [priced(world, deal) for deal in world.deals]
-    return "deal", [world.places[deal.place].name for deal in world.deals]
+        return "deal", [price_owner(market, deal) for deal in market.deals]
+    return "deal", [market.sites[deal.site_index].name for deal in market.deals]
 
 
-def inputs(case: Case, rows: list[int]) -> list[tuple[str, str]]:
+def inputs_behind(decision: Decision, rows: list[int]) -> list[tuple[str, str]]:
     """Return the inputs behind some rows, and those that all share: what moves, and whose."""
-    world, found = case.world, [("tokens", "")]
-    found += [(what, "") for what, field in LIMITS.items() if getattr(case.limits, field) is not None]
+    market, found = decision.market, [("tokens", "")]
+    found += [(what, "") for what, field in LIMITS.items() if getattr(decision.limits, field) is not None]
     found.append(("failures", ""))
-    if any(policy.preemptions_per_node_s > 0 for policy in world.policies):
+    if any(policy.preemptions_per_node_s > 0 for policy in market.policies):
         found.append(("reclaims", ""))
     for row in rows:
-        deal = world.deals[case.market.deal[row]]
-        accelerator, place = case.accelerator(row), world.places[deal.place].name
-        found += [("utilisation", accelerator), ("power", accelerator), ("price", priced(world, deal))]
-        found.append(("stack", world.tools[case.market.tool[row]].name))
+        deal = market.deals[decision.candidates.deal[row]]
+        accelerator, place = decision.accelerator(row), market.sites[deal.site_index].name
+        found += [("utilisation", accelerator), ("power", accelerator), ("price", price_owner(market, deal))]
+        found.append(("stack", market.stacks[decision.candidates.stack[row]].name))
         found += [("PUE", place), ("intensity", place)] if place else []
     return list(dict.fromkeys(found))

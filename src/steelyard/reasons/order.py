@@ -9,9 +9,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from steelyard.reasons.decision import Case
-from steelyard.reasons.phrases import apart, name, value
-from steelyard.reasons.summaries import Dot, dot
+from steelyard.reasons.decision import Decision
+from steelyard.reasons.phrases import candidate_text, difference_text, figure_text
+from steelyard.reasons.summaries import Dot, summary
 
 SURE = 0.9
 """An order that holds in at least this share of the draws is certain."""
@@ -42,41 +42,41 @@ class Tie:
     text: str
 
 
-def ties(case: Case, row: int, column: int) -> tuple[Tie, ...]:
+def ties(decision: Decision, row: int, column: int) -> tuple[Tie, ...]:
     """Return what `unsure_rows` finds, each named and with its figure."""
-    return tuple(_tie(case, column, one) for one in unsure_rows(case, row, column))
+    return tuple(_tie(decision, column, one) for one in unsure_rows(decision, row, column))
 
 
-def unsure_rows(case: Case, row: int, column: int) -> tuple[UnsureRow, ...]:
+def unsure_rows(decision: Decision, row: int, column: int) -> tuple[UnsureRow, ...]:
     """Return the other choices (accelerator, stack, devices) that may be better than a row, the likeliest first."""
-    rivals = contenders(case, row, column)
-    case.sample([row, *rivals])
-    least = case.market.points[row, column]
+    rivals = contenders(decision, row, column)
+    decision.sample([row, *rivals])
+    least = decision.candidates.points[row, column]
     found = [
-        UnsureRow(other, float(case.market.points[other, column] / least), case.better(row, other, column))
+        UnsureRow(other, float(decision.candidates.points[other, column] / least), decision.better(row, other, column))
         for other in rivals
     ]
     return tuple(sorted((tie for tie in found if tie.better < SURE), key=lambda tie: (tie.better, tie.ratio)))
 
 
-def contenders(case: Case, row: int, column: int) -> list[int]:
+def contenders(decision: Decision, row: int, column: int) -> list[int]:
     """Return the best row of every other choice whose objective is not far from a row's, the nearest first."""
-    values = case.market.points[:, column]
-    near = np.flatnonzero(case.able & (values <= FAR * values[row]))
-    found: dict[tuple[str, int, int], int] = {case.kind(row): row}
+    values = decision.candidates.points[:, column]
+    near = np.flatnonzero(decision.able & (values <= FAR * values[row]))
+    found: dict[tuple[str, int, int], int] = {decision.kind(row): row}
     for other in near[np.argsort(values[near], kind="stable")]:
-        found.setdefault(case.kind(int(other)), int(other))
+        found.setdefault(decision.kind(int(other)), int(other))
         if len(found) > MOST:
             break
     return list(found.values())[1:]
 
 
-def groups(case: Case, rows: Mapping[str, int], column: int) -> tuple[tuple[str, ...], ...]:
+def order_groups(decision: Decision, rows: Mapping[str, int], column: int) -> tuple[tuple[str, ...], ...]:
     """Return labels in order of an objective, those together whose order against the first of them is not certain."""
-    known = [label for label, row in rows.items() if not np.isnan(case.market.points[row, column])]
+    known = [label for label, row in rows.items() if not np.isnan(decision.candidates.points[row, column])]
     found: list[list[str]] = []
-    for label in sorted(known, key=lambda label: float(case.market.points[rows[label], column])):
-        if found and case.better(rows[found[-1][0]], rows[label], column) < SURE:
+    for label in sorted(known, key=lambda label: float(decision.candidates.points[rows[label], column])):
+        if found and decision.better(rows[found[-1][0]], rows[label], column) < SURE:
             found[-1].append(label)
         else:
             found.append([label])
@@ -92,7 +92,10 @@ def uncertain(order: Sequence[Sequence[str]]) -> tuple[tuple[str, ...], ...]:
     return tuple(tuple(group) for group in order if len(group) > 1)
 
 
-def _tie(case: Case, column: int, one: UnsureRow) -> Tie:
-    what, figure = name(case.market, one.row, case.world), value(case.market, one.row, column)
-    text = f"{what}: {apart(column, one.ratio)} ({figure}), wins {1 - one.better:.0%} of the draws"
-    return Tie(dot(case.world, case.market, one.row), one.ratio, one.better, text)
+def _tie(decision: Decision, column: int, one: UnsureRow) -> Tie:
+    what, figure = (
+        candidate_text(decision.candidates, one.row, decision.market),
+        figure_text(decision.candidates, one.row, column),
+    )
+    text = f"{what}: {difference_text(column, one.ratio)} ({figure}), wins {1 - one.better:.0%} of the draws"
+    return Tie(summary(decision.market, decision.candidates, one.row), one.ratio, one.better, text)

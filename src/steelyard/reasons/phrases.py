@@ -1,10 +1,10 @@
-"""Rows of a market in words: names, figures, differences."""
+"""Candidates in words: names, figures, differences."""
 
 import numpy as np
 
 from steelyard.formatting.figures import MASS, TIME, amount, dollars
-from steelyard.market.world import World
-from steelyard.search.candidates import Market
+from steelyard.market.options import Market
+from steelyard.search.candidates import Candidates
 from steelyard.units import KWH_J
 
 SAME = 1.005
@@ -13,23 +13,23 @@ WORSE = ("slower", "dearer", "more energy", "more CO2e")
 BETTER = ("faster", "cheaper", "less energy", "less CO2e")
 
 
-def name(found: Market, row: int, world: World) -> str:
+def candidate_text(found: Candidates, row: int, market: Market) -> str:
     """Return what a row is: how many of what, bought where, run with what."""
-    deal = world.deals[found.deal[row]]
+    deal = market.deals[found.deal[row]]
     devices = float(np.asarray(found.layouts.devices)[row])
-    stack = world.tools[found.tool[row]].name
-    return f"{devices:.0f} × {world.chips[found.chip[row]].accelerator} ({deal.offer}, {stack})"
+    stack = market.stacks[found.stack[row]].name
+    return f"{devices:.0f} × {market.hardware[found.hardware[row]].accelerator} ({deal.offer}, {stack})"
 
 
-def value(found: Market, row: int, column: int) -> str:
+def figure_text(found: Candidates, row: int, column: int) -> str:
     """Return one objective of a row."""
-    return words(column, float(found.points[row, column]))
+    return objective_text(column, float(found.points[row, column]))
 
 
-def words(column: int, figure: float) -> str:
+def objective_text(column: int, figure: float) -> str:
     """Return a figure of an objective in its unit.
 
-    >>> words(0, 7200.0), words(1, 4812.3), words(2, 3.6e9), words(3, 12.0)
+    >>> objective_text(0, 7200.0), objective_text(1, 4812.3), objective_text(2, 3.6e9), objective_text(3, 12.0)
     ('2.0 h', '$4,812', '1,000 kWh', '12 kg')
     """
     if column == 0:
@@ -39,10 +39,10 @@ def words(column: int, figure: float) -> str:
     return f"{figure / KWH_J:,.0f} kWh" if column == 2 else amount(figure, MASS)
 
 
-def apart(column: int, ratio: float) -> str:
+def difference_text(column: int, ratio: float) -> str:
     """Return how much worse or better an objective is.
 
-    >>> apart(1, 1.07), apart(0, 0.9), apart(3, 4.2), apart(1, 1.001)
+    >>> difference_text(1, 1.07), difference_text(0, 0.9), difference_text(3, 4.2), difference_text(1, 1.001)
     ('7% dearer', '10% faster', '4.2 times the CO2e', 'the same within half a percent')
     """
     if 1 / SAME < ratio < SAME:
@@ -55,10 +55,10 @@ def apart(column: int, ratio: float) -> str:
 TIMES = ("the time", "the money", "the energy", "the CO2e")
 
 
-def change(ratio: float) -> str:
+def factor_text(ratio: float) -> str:
     """Return a factor as a change.
 
-    >>> change(1.42), change(0.92), change(4.28), change(1.001)
+    >>> factor_text(1.42), factor_text(0.92), factor_text(4.28), factor_text(1.001)
     ('42% more', '8% less', '4.3 times the', 'the same')
     """
     if abs(ratio - 1) < SAME - 1:

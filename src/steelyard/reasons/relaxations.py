@@ -8,7 +8,7 @@ from itertools import combinations
 import numpy as np
 
 from steelyard.formatting.figures import MASS, TIME, amount, dollars
-from steelyard.search.candidates import Market, bounds_of, within
+from steelyard.search.candidates import Candidates, bounds_of, within_limits
 from steelyard.search.engine import Limits
 from steelyard.units import DAY_S, HOUR_S, KWH_J
 
@@ -26,7 +26,7 @@ class Relaxation:
     text: str
 
 
-def relaxations(found: Market, limits: Limits) -> tuple[Relaxation, ...]:
+def relaxations(found: Candidates, limits: Limits) -> tuple[Relaxation, ...]:
     """Return the smallest relaxations of limits: each limit alone where that is enough, else the fewest together.
 
     A limit alone: the least value of its objective among candidates that respect all others. Together: of the
@@ -41,7 +41,7 @@ def relaxations(found: Market, limits: Limits) -> tuple[Relaxation, ...]:
     return ()
 
 
-def why(found: Market, limits: Limits) -> str:
+def failing_limits_text(found: Candidates, limits: Limits) -> str:
     """Return which limits fail, alone or together."""
     bounds = bounds_of(limits)
     alone = []
@@ -57,12 +57,12 @@ def why(found: Market, limits: Limits) -> str:
     return f"each limit can be met, but no candidate meets {' and '.join(failing)} together"
 
 
-def _together(found: Market, limits: Limits, loose: tuple[int, ...]) -> Relaxation | None:
+def _together(found: Candidates, limits: Limits, loose: tuple[int, ...]) -> Relaxation | None:
     bounds = bounds_of(limits)
     free = bounds.copy()
     free[list(loose)] = np.inf
     columns = found.points[:, loose]
-    rows = np.flatnonzero(within(found.points, free) & ~np.isnan(columns).any(axis=1))
+    rows = np.flatnonzero(within_limits(found.points, free) & ~np.isnan(columns).any(axis=1))
     if not rows.size:
         return None
     with np.errstate(divide="ignore"):

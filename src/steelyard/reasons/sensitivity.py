@@ -13,17 +13,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from steelyard.reasons.binds import COLUMN
-from steelyard.reasons.decision import Case
-from steelyard.reasons.inputs import FIELDS, LIMITS, Move, inputs, owners
-from steelyard.reasons.phrases import name, value
-from steelyard.reasons.summaries import Dot, dot
-from steelyard.search.batches import joined
-from steelyard.search.candidates import OBJECTIVES, Market, bounds_of, objectives, within
-from steelyard.search.candidates import market as judged
+from steelyard.reasons.decision import Decision
+from steelyard.reasons.inputs import FIELDS, LIMITS, MovedInput, inputs_behind, owners
+from steelyard.reasons.phrases import candidate_text, figure_text
+from steelyard.reasons.summaries import Dot, summary
+from steelyard.search.batches import joined_candidates
+from steelyard.search.candidates import OBJECTIVES, Candidates, bounds_of, judged_candidates, objectives, within_limits
 from steelyard.search.family import BLOCK
-from steelyard.search.forked import cores, shared
+from steelyard.search.forked import cores, on_processes
 from steelyard.search.pareto import Points, Rows, frontier
-from steelyard.search.rows import named, of_layout
+from steelyard.search.rows import job_of_layout, labelled_rows
 from steelyard.search.survivors import Survivors, deal_figures, deal_groups
 from steelyard.tables import join, take
 
@@ -54,17 +53,21 @@ class Shift:
 class Decided:
     """What wins once an input has moved."""
 
-    market: Market
+    candidates: Candidates
     rows: Mapping[str, int]  # by label; none where nothing is feasible
 
 
-def shifts(case: Case, least: Mapping[str, int], rivals: Sequence[int]) -> tuple[tuple[Shift, ...], tuple[str, ...]]:
+def shifts(
+    decision: Decision, least: Mapping[str, int], rivals: Sequence[int]
+) -> tuple[tuple[Shift, ...], tuple[str, ...]]:
     """Return every change of a winner when one of the inputs behind points and rivals moves, and all that was moved."""
-    keys = inputs(case, [*least.values(), *rivals])
-    moves = [Move(*key, change) for key in keys for change in (STEP, -STEP)]
-    wide, helped = Wide.of(case, moves), cores()
+    keys = inputs_behind(decision, [*least.values(), *rivals])
+    moves = [MovedInput(*key, change) for key in keys for change in (STEP, -STEP)]
+    wide, helped = Wide.of(decision, moves), cores()
     parts = [range(first, len(moves), helped) for first in range(min(helped, len(moves)))]
-    changes = shared(lambda places: _changes(wide, least, [(place, moves[place]) for place in places]), parts, helped)
+    changes = on_processes(
+        lambda places: _changes(wide, least, [(place, moves[place]) for place in places]), parts, helped
+    )
     found = [change for _, some in changes for change in some]
     order = {label: place for place, label in enumerate(least)}
     found.sort(key=lambda change: (order[change[1].label], change[0]))
@@ -72,63 +75,67 @@ def shifts(case: Case, least: Mapping[str, int], rivals: Sequence[int]) -> tuple
     return tuple(shift for _, shift in found), tuple(names)
 
 
-def _changes(wide: "Wide", least: Mapping[str, int], some: Sequence[tuple[int, Move]]) -> list[tuple[int, Shift]]:
+def _changes(wide: "Wide", least: Mapping[str, int], some: Sequence[tuple[int, MovedInput]]) -> list[tuple[int, Shift]]:
     """Return what some moves change, each with the move's place."""
     found = []
     moved = wide.figures([move for _, move in some])
     for (place, _), (move, rows, figures) in zip(some, moved, strict=True):
         decided = wide.decided(move, rows, figures)
-        changed = [label for label, row in least.items() if _other(wide.case, row, decided, label)]
-        found += [(place, _shift(wide.case, label, move, decided)) for label in changed]
+        changed = [label for label, row in least.items() if _other(wide.decision, row, decided, label)]
+        found += [(place, _shift(wide.decision, label, move, decided)) for label in changed]
     return found
 
 
 @dataclass(frozen=True, slots=True)
 class Wide:
-    """A case with every offer that some move brings back, and the tables that each of its rows stands on."""
+    """A decision with every offer that some move brings back, and the tables that each of its rows stands on."""
 
-    case: Case
-    market: Market
+    decision: Decision
+    candidates: Candidates
     tables: Mapping[str, Any]
 
     @staticmethod
-    def of(case: Case, moves: Sequence[Move]) -> "Wide":
-        """Return a case with the offers that moves bring back, each with the survivors of its chip."""
-        extra = _brought_back(case, moves)
-        market = joined([case.market, *_sold(case, extra)]) if extra.size else case.market
-        world = case.world
-        deals = [world.deals[row] for row in np.unique(market.deal)]
-        place = np.searchsorted(np.unique(market.deal), market.deal)
-        chip, tool = market.chip, market.tool
+    def of(decision: Decision, moves: Sequence[MovedInput]) -> "Wide":
+        """Return a decision with the offers that moves bring back, each with the survivors of its chip."""
+        extra = _brought_back(decision, moves)
+        candidates = (
+            joined_candidates([decision.candidates, *_sold(decision, extra)]) if extra.size else decision.candidates
+        )
+        market = decision.market
+        deals = [market.deals[row] for row in np.unique(candidates.deal)]
+        place = np.searchsorted(np.unique(candidates.deal), candidates.deal)
+        chip, tool = candidates.hardware, candidates.stack
         tables = {
-            "machine": take(join([one.machine for one in world.chips]), chip),
-            "kernels": take(join([one.kernels for one in world.chips]), chip),
-            "stack": take(join([one.stack for one in world.tools]), tool),
-            "policy": take(join([world.policies[deal.policy] for deal in deals]), place),
-            "site": take(join([world.places[deal.place].site for deal in deals]), place),
+            "machine": take(join([one.machine for one in market.hardware]), chip),
+            "kernels": take(join([one.kernels for one in market.hardware]), chip),
+            "stack": take(join([one.stack for one in market.stacks]), tool),
+            "policy": take(join([market.policies[deal.policy] for deal in deals]), place),
+            "site": take(join([market.sites[deal.site_index].site for deal in deals]), place),
             "offer": take(join([deal.price for deal in deals]), place),
         }
-        return Wide(case, market, tables)
+        return Wide(decision, candidates, tables)
 
-    def decided(self, move: Move, changed: Rows, figures: Points) -> Decided:
+    def decided(self, move: MovedInput, changed: Rows, figures: Points) -> Decided:
         """Return what wins after a move that gives some rows other figures."""
-        points: Points = self.market.points.copy()
+        points: Points = self.candidates.points.copy()
         points[changed] = figures
-        market = replace(self.market, points=points)
-        rows = np.flatnonzero(within(points, bounds_of(move.limits(self.case.limits))))
+        candidates = replace(self.candidates, points=points)
+        rows = np.flatnonzero(within_limits(points, bounds_of(move.limits(self.decision.limits))))
         if not rows.size:
-            return Decided(market, {})
-        known = np.where(np.isnan(points), np.inf, points)[:, list(self.case.axes)]
-        left = rows[_unbeaten(known[rows], known[self.case.front[np.isin(self.case.front, rows)]])]
-        return Decided(market, named(points, left[frontier(known[left])], self.case.axes))
+            return Decided(candidates, {})
+        known = np.where(np.isnan(points), np.inf, points)[:, list(self.decision.axes)]
+        left = rows[_unbeaten(known[rows], known[self.decision.front[np.isin(self.decision.front, rows)]])]
+        return Decided(candidates, labelled_rows(points, left[frontier(known[left])], self.decision.axes))
 
-    def figures(self, moves: Sequence[Move]) -> Iterator[tuple[Move, Rows, Points]]:
+    def figures(self, moves: Sequence[MovedInput]) -> Iterator[tuple[MovedInput, Rows, Points]]:
         """Yield each move with the rows that it concerns and their objectives after it, all predicted at once."""
         concerned = [self.concerned(move) for move in moves]
         stops = np.cumsum([rows.size for rows in concerned])
         every = np.concatenate(concerned)
-        layouts = take(self.market.layouts, every)
-        job = of_layout(replace(self.case.job, tokens=np.full(every.size, float(self.case.job.tokens))), layouts)
+        layouts = take(self.candidates.layouts, every)
+        job = job_of_layout(
+            replace(self.decision.job, tokens=np.full(every.size, float(self.decision.job.tokens))), layouts
+        )
         tables = {"job": job, **{kind: take(self.tables[kind], every) for kind in TABLES}}
         for move, rows, stop in zip(moves, concerned, stops, strict=True):
             if move.what not in LIMITS:
@@ -137,21 +144,21 @@ class Wide:
         for start in range(0, every.size, BLOCK):
             part = slice(start, start + BLOCK)
             some = {kind: take(table, part) for kind, table in (tables | {"layout": layouts}).items()}
-            found = self.case.engine.predict(some["job"], some["layout"], *(some[kind] for kind in TABLES))
-            points[part] = objectives(found, self.case.limits.carbon)
+            found = self.decision.engine.predict(some["job"], some["layout"], *(some[kind] for kind in TABLES))
+            points[part] = objectives(found, self.decision.limits.carbon)
         yield from zip(moves, concerned, np.split(points, stops[:-1]), strict=True)
 
-    def concerned(self, move: Move) -> Rows:
+    def concerned(self, move: MovedInput) -> Rows:
         """Return the rows whose figures a move changes."""
         if move.what in LIMITS:
             return np.empty(0, dtype=np.intp)
         if not move.who:
-            return np.arange(self.market.count)
-        by, whose = owners(self.case.world, move.what)
-        return np.flatnonzero((np.array(whose) == move.who)[getattr(self.market, by)])
+            return np.arange(self.candidates.count)
+        by, whose = owners(self.decision.market, move.what)
+        return np.flatnonzero((np.array(whose) == move.who)[getattr(self.candidates, by)])
 
 
-def _write(table: Any, move: Move, part: slice) -> None:
+def _write(table: Any, move: MovedInput, part: slice) -> None:
     """Move an input in some rows of a table of arrays."""
     after = move.of(FIELDS[move.what][0], take(table, part))
     for field in FIELDS[move.what][1]:
@@ -166,14 +173,14 @@ def _unbeaten(known: Points, front: Points) -> NDArray[np.bool_]:
     return left
 
 
-def _brought_back(case: Case, moves: Sequence[Move]) -> Rows:
+def _brought_back(decision: Decision, moves: Sequence[MovedInput]) -> Rows:
     """Return the deals that are dominated now and would not be after one of the moves."""
-    figures, groups = deal_figures(case.world, case.limits.carbon), deal_groups(case.world)
+    figures, groups = deal_figures(decision.market, decision.limits.carbon), deal_groups(decision.market)
     now = {int(row) for rows in groups for row in rows[frontier(figures[rows])]}
     found: set[int] = set()
     for move in moves:
         if move.what in {"price", "PUE", "intensity"}:
-            mine = np.array(owners(case.world, move.what)[1]) == move.who
+            mine = np.array(owners(decision.market, move.what)[1]) == move.who
             after = _moved(figures, mine, move)
             for rows in groups:
                 if rows.size > 1 and mine[rows].any():
@@ -181,7 +188,7 @@ def _brought_back(case: Case, moves: Sequence[Move]) -> Rows:
     return np.array(sorted(found - now), dtype=np.intp)
 
 
-def _moved(figures: Points, mine: NDArray[np.bool_], move: Move) -> Points:
+def _moved(figures: Points, mine: NDArray[np.bool_], move: MovedInput) -> Points:
     """Return the figures of deals once an input has moved."""
     after = figures.copy()
     factor = 1 + move.change
@@ -196,41 +203,43 @@ def _moved(figures: Points, mine: NDArray[np.bool_], move: Move) -> Points:
     return after
 
 
-def _sold(case: Case, deals: Rows) -> list[Market]:
-    """Return the survivors of the case with some more deals, a market for each global batch."""
-    market = case.market
-    rows = np.flatnonzero(np.isin(market.chip, [case.world.deals[row].chip for row in deals]))
-    columns = [np.asarray(getattr(market.layouts, field))[rows] for field in market.layouts.__slots__]
-    _, first = np.unique(np.column_stack([*columns, market.chip[rows], market.tool[rows]]), axis=0, return_index=True)
+def _sold(decision: Decision, deals: Rows) -> list[Candidates]:
+    """Return the survivors of the decision with some more deals, a table of candidates for each global batch."""
+    candidates = decision.candidates
+    rows = np.flatnonzero(np.isin(candidates.hardware, [decision.market.deals[row].hardware for row in deals]))
+    columns = [np.asarray(getattr(candidates.layouts, field))[rows] for field in candidates.layouts.__slots__]
+    _, first = np.unique(
+        np.column_stack([*columns, candidates.hardware[rows], candidates.stack[rows]]), axis=0, return_index=True
+    )
     alive = rows[np.sort(first)]
-    batch = np.asarray(of_layout(case.job, take(market.layouts, alive)).batch_sequences)
+    batch = np.asarray(job_of_layout(decision.job, take(candidates.layouts, alive)).batch_sequences)
     found = []
     for size in np.unique(batch):
         some = alive[batch == size]
-        survivors = Survivors(take(market.layouts, some), market.chip[some], market.tool[some])
-        job = replace(case.job, batch_sequences=float(size))
-        found.append(judged(job, case.world, case.engine, case.limits, survivors, deals))
+        survivors = Survivors(take(candidates.layouts, some), candidates.hardware[some], candidates.stack[some])
+        job = replace(decision.job, batch_sequences=float(size))
+        found.append(judged_candidates(job, decision.market, decision.engine, decision.limits, survivors, deals))
     return found
 
 
-def _other(case: Case, row: int, decided: Decided, label: str) -> bool:
+def _other(decision: Decision, row: int, decided: Decided, label: str) -> bool:
     """Tell whether another choice wins: another accelerator, stack, number of devices or offer, or none."""
     if label not in decided.rows:
         return True
-    return _choice(case.market, row) != _choice(decided.market, decided.rows[label])
+    return _choice(decision.candidates, row) != _choice(decided.candidates, decided.rows[label])
 
 
-def _choice(market: Market, row: int) -> tuple[int, int, int, int]:
-    devices = int(np.asarray(market.layouts.devices)[row])
-    return int(market.chip[row]), int(market.tool[row]), int(market.deal[row]), devices
+def _choice(candidates: Candidates, row: int) -> tuple[int, int, int, int]:
+    devices = int(np.asarray(candidates.layouts.devices)[row])
+    return int(candidates.hardware[row]), int(candidates.stack[row]), int(candidates.deal[row]), devices
 
 
-def _shift(case: Case, label: str, move: Move, decided: Decided) -> Shift:
-    chance = move.chance(case.world, case.limits.carbon)
+def _shift(decision: Decision, label: str, move: MovedInput, decided: Decided) -> Shift:
+    chance = move.chance(decision.market, decision.limits.carbon)
     if label not in decided.rows:
         return Shift(label, move.name, move.change, None, chance, f"{move.text}: nothing is left within the limits")
     now, column = decided.rows[label], COLUMN.get(label, 1)
-    what = name(decided.market, now, case.world)
-    figures = dict.fromkeys((value(decided.market, now, column), value(decided.market, now, 0)))
-    winner = dot(case.world, decided.market, now)
+    what = candidate_text(decided.candidates, now, decision.market)
+    figures = dict.fromkeys((figure_text(decided.candidates, now, column), figure_text(decided.candidates, now, 0)))
+    winner = summary(decision.market, decided.candidates, now)
     return Shift(label, move.name, move.change, winner, chance, f"{move.text}: {what}, {', '.join(figures)}")

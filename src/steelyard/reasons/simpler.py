@@ -12,15 +12,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from steelyard.layout import BOUNDS, space
-from steelyard.reasons.decision import Case
+from steelyard.reasons.decision import Decision
 from steelyard.reasons.order import SURE
-from steelyard.reasons.phrases import apart
-from steelyard.reasons.summaries import Dot, dot
-from steelyard.search.batches import joined
-from steelyard.search.candidates import Market, bounds_of, objectives, within
+from steelyard.reasons.phrases import difference_text
+from steelyard.reasons.summaries import Dot, summary
+from steelyard.search.batches import joined_candidates
+from steelyard.search.candidates import Candidates, bounds_of, objectives, within_limits
 from steelyard.search.fitting import Z90
 from steelyard.search.pareto import Points
-from steelyard.search.rows import of_layout, single
+from steelyard.search.rows import job_of_layout, single_layout
 from steelyard.tables import Job, Layout, take
 
 CLOSE = 1.02
@@ -49,9 +49,9 @@ TECHNIQUES: dict[str, Flag] = {
 
 @dataclass(frozen=True, slots=True)
 class Preferred:
-    """A simpler layout to take instead of a winner: a market of one row, and what it saves."""
+    """A simpler layout to take instead of a winner: a table of candidates of one row, and what it saves."""
 
-    market: Market
+    candidates: Candidates
     spared: tuple[str, ...]  # techniques of the winner that it does without
     fewer: int  # devices that it does without
 
@@ -82,89 +82,102 @@ def techniques(layout: Layout) -> tuple[str, ...]:
     return tuple(name for name, flag in TECHNIQUES.items() if bool(flag(layout)))
 
 
-def simpler(case: Case, row: int) -> Preferred | None:
+def simpler_layout(decision: Decision, row: int) -> Preferred | None:
     """Return the simplest layout that is as good as a row for all that is known; None where the row is that itself."""
-    winner = single(case.market.layouts, row)
-    own, devices = int(complexity(winner)), case.devices(row)
-    others = _near(case, row, _layouts(case, row, _counts(case, row)))
+    winner = single_layout(decision.candidates.layouts, row)
+    own, devices = int(complexity(winner)), decision.devices(row)
+    others = _near(decision, row, _layouts(decision, row, _counts(decision, row)))
     burden, count = complexity(others.layouts), np.asarray(others.layouts.devices)
     less = (burden <= own) & (count <= devices) & ((burden < own) | (count < devices))
     rows = np.flatnonzero(less)
     order = rows[np.lexsort([*others.points[rows].T[::-1], count[rows], burden[rows]])][:TRIED]
     if not order.size:
         return None
-    both = replace_market(case, joined([case.market.pick(np.array([row])), others.pick(order)]))
-    both.sample(range(both.market.count))
-    for place in range(1, both.market.count):
-        if not any(_surely_ahead(both, place, column) for column in case.axes):
-            chosen = single(both.market.layouts, place)
+    both = with_candidates(decision, joined_candidates([decision.candidates.pick(np.array([row])), others.pick(order)]))
+    both.sample(range(both.candidates.count))
+    for place in range(1, both.candidates.count):
+        if not any(_surely_ahead(both, place, column) for column in decision.axes):
+            chosen = single_layout(both.candidates.layouts, place)
             spared = tuple(name for name in techniques(winner) if name not in techniques(chosen))
-            return Preferred(both.market.pick(np.array([place])), spared, devices - int(chosen.devices))
+            return Preferred(both.candidates.pick(np.array([place])), spared, devices - int(chosen.devices))
     return None
 
 
-def preference(case: Case, row: int, least: int, column: int | None, passed: Preferred) -> Preference:
+def preference(decision: Decision, row: int, least: int, column: int | None, passed: Preferred) -> Preference:
     """Return what was passed over: measured by the label's own objective, by time for the knee."""
-    by = case.axes[0] if column is None else column
-    ratio, better = float(case.market.points[row, by] / case.market.points[least, by]), case.better(least, row, by)
+    by = decision.axes[0] if column is None else column
+    ratio, better = (
+        float(decision.candidates.points[row, by] / decision.candidates.points[least, by]),
+        decision.better(least, row, by),
+    )
     less = [f"{passed.fewer} devices"] if passed.fewer else []
     spared = " and ".join([*less, *passed.spared])
-    over = dot(case.world, case.market, least)
+    over = summary(decision.market, decision.candidates, least)
     text = (
-        f"{over.devices} × {over.accelerator}, {over.layout_text}, is {apart(by, 1 / ratio)} with {spared} more, and "
-        f"wins {better:.0%} of the draws"
+        f"{over.devices} × {over.accelerator}, {over.layout_text}, is {difference_text(by, 1 / ratio)} "
+        f"with {spared} more, and wins {better:.0%} of the draws"
     )
     return Preference(over, ratio, better, text)
 
 
-def replace_market(case: Case, market: Market) -> Case:
-    """Return the case over other rows."""
-    return replace(case, market=market, front=np.empty(0, dtype=np.intp), samples={})
+def with_candidates(decision: Decision, candidates: Candidates) -> Decision:
+    """Return the decision over other rows."""
+    return replace(decision, candidates=candidates, front=np.empty(0, dtype=np.intp), samples={})
 
 
-def _surely_ahead(both: Case, place: int, column: int) -> bool:
+def _surely_ahead(both: Decision, place: int, column: int) -> bool:
     """Tell whether the winner, row 0, is certain to be ahead of another row."""
     return both.better(0, place, column) >= SURE
 
 
-def _near(case: Case, row: int, others: Market) -> Market:
+def _near(decision: Decision, row: int, others: Candidates) -> Candidates:
     """Return the rows that respect the limits and are close to a row on every axis."""
-    axes = list(case.axes)
-    found, least = others.points[:, axes], case.market.points[row, axes]
+    axes = list(decision.axes)
+    found, least = others.points[:, axes], decision.candidates.points[row, axes]
     close = np.all((found <= CLOSE * least) | np.isnan(least), axis=1)
-    return others.pick(np.flatnonzero(close & within(others.points, bounds_of(case.limits))))
+    return others.pick(np.flatnonzero(close & within_limits(others.points, bounds_of(decision.limits))))
 
 
-def _counts(case: Case, row: int) -> list[int]:
+def _counts(decision: Decision, row: int) -> list[int]:
     """Return the row's number of devices, and smaller ones that come close on the same chip, stack and offer."""
-    market = case.market
-    same = (market.chip == market.chip[row]) & (market.tool == market.tool[row]) & (market.deal == market.deal[row])
-    count = np.asarray(market.layouts.devices)
+    candidates = decision.candidates
+    same = (
+        (candidates.hardware == candidates.hardware[row])
+        & (candidates.stack == candidates.stack[row])
+        & (candidates.deal == candidates.deal[row])
+    )
+    count = np.asarray(candidates.layouts.devices)
     rows = np.flatnonzero(same & (count < count[row]))
-    near = _near(case, row, market.pick(rows))
-    return sorted({case.devices(row), *np.asarray(near.layouts.devices).astype(int).tolist()})
+    near = _near(decision, row, candidates.pick(rows))
+    return sorted({decision.devices(row), *np.asarray(near.layouts.devices).astype(int).tolist()})
 
 
-def _layouts(case: Case, row: int, counts: list[int]) -> Market:
+def _layouts(decision: Decision, row: int, counts: list[int]) -> Candidates:
     """Return every layout that fits on the row's chip, stack and offer, at some numbers of devices, judged in full."""
-    market, world = case.market, case.world
-    chip, tool, deal = world.chips[market.chip[row]], world.tools[market.tool[row]], world.deals[market.deal[row]]
-    job = _job(case, row)
+    candidates, market = decision.candidates, decision.market
+    chip, tool, deal = (
+        market.hardware[candidates.hardware[row]],
+        market.stacks[candidates.stack[row]],
+        market.deals[candidates.deal[row]],
+    )
+    job = _job(decision, row)
     layouts = space(job, counts, int(chip.machine.domain_devices), tool.capability, BOUNDS)
-    held = np.asarray(case.engine.memory(job, layouts, chip.machine, tool.stack).device_bytes)
+    held = np.asarray(decision.engine.memory(job, layouts, chip.machine, tool.stack).device_bytes)
     fits = held * np.exp(Z90 * tool.memory_log_sd) <= chip.machine.memory_bytes
-    for name, values in case.limits.layout.items():
+    for name, values in decision.limits.layout.items():
         fits &= np.isin(getattr(layouts, name), values)
     layouts = take(layouts, np.flatnonzero(fits))
-    policy, site = world.policies[deal.policy], world.places[deal.place].site
-    found = case.engine.predict(job, layouts, chip.machine, chip.kernels, tool.stack, policy, site, deal.price)
+    policy, site = market.policies[deal.policy], market.sites[deal.site_index].site
+    found = decision.engine.predict(job, layouts, chip.machine, chip.kernels, tool.stack, policy, site, deal.price)
     count = np.size(layouts.tp)
-    points: Points = np.broadcast_to(objectives(found, case.limits.carbon), (count, 4))
-    chips, tools, deals = (np.full(count, int(column[row])) for column in (market.chip, market.tool, market.deal))
-    return Market(layouts, chips, tools, deals, points)
+    points: Points = np.broadcast_to(objectives(found, decision.limits.carbon), (count, 4))
+    chips, tools, deals = (
+        np.full(count, int(column[row])) for column in (candidates.hardware, candidates.stack, candidates.deal)
+    )
+    return Candidates(layouts, chips, tools, deals, points)
 
 
-def _job(case: Case, row: int) -> Job:
+def _job(decision: Decision, row: int) -> Job:
     """Return the job with the row's own batch, as a plain number."""
-    made = of_layout(case.job, single(case.market.layouts, row))
+    made = job_of_layout(decision.job, single_layout(decision.candidates.layouts, row))
     return replace(made, batch_sequences=float(made.batch_sequences))

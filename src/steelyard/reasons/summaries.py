@@ -5,11 +5,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from steelyard.layout import text_of
-from steelyard.market.world import World
+from steelyard.market.options import Market
 from steelyard.reasons.draws import Setting
-from steelyard.search.candidates import Market
+from steelyard.search.candidates import Candidates
 from steelyard.search.pareto import Rows
-from steelyard.search.rows import of_layout, single
+from steelyard.search.rows import job_of_layout, single_layout
 from steelyard.tables import Job
 
 
@@ -28,40 +28,40 @@ class Dot:
     layout_text: str
 
 
-def setting_of(job: Job, world: World, found: Market, row: int) -> Setting:
+def setting_of(job: Job, market: Market, found: Candidates, row: int) -> Setting:
     """Return everything that a row stands on."""
-    deal, layout = world.deals[found.deal[row]], single(found.layouts, row)
+    deal, layout = market.deals[found.deal[row]], single_layout(found.layouts, row)
     return Setting(
-        job=of_layout(job, layout),
+        job=job_of_layout(job, layout),
         layout=layout,
-        chip=world.chips[found.chip[row]],
-        tool=world.tools[found.tool[row]],
-        policy=world.policies[deal.policy],
-        policy_log_sd=world.policy_log_sd[deal.policy],
-        place=world.places[deal.place],
+        hardware=market.hardware[found.hardware[row]],
+        stack=market.stacks[found.stack[row]],
+        policy=market.policies[deal.policy],
+        policy_log_sd=market.policy_log_sd[deal.policy],
+        site=market.sites[deal.site_index],
         offer=deal.price,
-        layout_log_sd=world.layout_log_sd,
+        layout_log_sd=market.layout_log_sd,
     )
 
 
-def dots(world: World, found: Market, front: Rows) -> tuple[Dot, ...]:
+def summaries(market: Market, found: Candidates, front: Rows) -> tuple[Dot, ...]:
     """Return the whole frontier in short, fastest first."""
     order = front[np.argsort(found.points[front, 0], kind="stable")]
-    return tuple(dot(world, found, int(row)) for row in order)
+    return tuple(summary(market, found, int(row)) for row in order)
 
 
-def dot(world: World, found: Market, row: int) -> Dot:
+def summary(market: Market, found: Candidates, row: int) -> Dot:
     """Return one row in short."""
     time_s, cost_usd, energy_j, co2e_kg = (float(value) for value in found.points[row])
-    layout = single(found.layouts, row)
+    layout = single_layout(found.layouts, row)
     return Dot(
         time_s=time_s,
         cost_usd=cost_usd,
         energy_j=energy_j,
         co2e_kg=co2e_kg,
         devices=int(layout.devices),
-        accelerator=world.chips[found.chip[row]].accelerator,
-        stack=world.tools[found.tool[row]].name,
-        offer=world.deals[found.deal[row]].offer,
+        accelerator=market.hardware[found.hardware[row]].accelerator,
+        stack=market.stacks[found.stack[row]].name,
+        offer=market.deals[found.deal[row]].offer,
         layout_text=text_of(layout),
     )

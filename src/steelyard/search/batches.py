@@ -1,6 +1,6 @@
 """A global batch that the plan may choose: one search a batch, one frontier over all of them.
 
-A layout knows its own batch: replicas x micro-batch x micro-batches. So the rows of several searches lie in one market,
+A layout knows its own batch: replicas x micro-batch x micro-batches. So the rows of several searches lie in one table,
 and each row is judged with the job that its layout makes of it (`points.of_layout`).
 """
 
@@ -9,42 +9,42 @@ from dataclasses import fields, replace
 
 import numpy as np
 
-from steelyard.market.world import World
-from steelyard.search.candidates import Market, best
+from steelyard.market.options import Market
+from steelyard.search.candidates import Candidates, frontier_rows
 from steelyard.search.engine import Engine, Limits, Progress
-from steelyard.search.explore import Found, explore
+from steelyard.search.explore import Exploration, explore
 from steelyard.search.fitting import Tally
 from steelyard.tables import Job, Layout
 from steelyard.units import Array
 
 
-def explored(
-    job: Job, batches: Sequence[int], world: World, limits: Limits, engine: Engine, progress: Progress | None = None
-) -> Found:
+def explore_batches(
+    job: Job, batches: Sequence[int], market: Market, limits: Limits, engine: Engine, progress: Progress | None = None
+) -> Exploration:
     """Return the exact frontier over every batch allowed; none given: over the job's own.
 
     Interrupted, batches not begun are left, and counted as about as many candidates unseen as the last had.
     """
     if not batches:
-        return explore(job, world, limits, engine, progress)
+        return explore(job, market, limits, engine, progress)
     parts = []
     for place, batch in enumerate(batches):
         tick = _part(progress, place, len(batches)) if progress else None
-        parts.append(explore(replace(job, batch_sequences=float(batch)), world, limits, engine, tick))
+        parts.append(explore(replace(job, batch_sequences=float(batch)), market, limits, engine, tick))
         if parts[-1].unseen:
             break
-    market = joined([part.market for part in parts])
+    candidates = joined_candidates([part.candidates for part in parts])
     last = parts[-1]
     unseen = last.unseen and last.unseen + (len(batches) - len(parts)) * (last.unseen + last.tally.considered)
-    return Found(market, best(market, limits), _sum([part.tally for part in parts]), unseen)
+    return Exploration(candidates, frontier_rows(candidates, limits), _sum([part.tally for part in parts]), unseen)
 
 
-def joined(parts: Sequence[Market]) -> Market:
+def joined_candidates(parts: Sequence[Candidates]) -> Candidates:
     """Return several markets as one."""
     layouts = Layout(**{name: _end_to_end([getattr(p.layouts, name) for p in parts]) for name in Layout.__slots__})
-    return Market(
+    return Candidates(
         layouts,
-        *(np.concatenate([getattr(part, name) for part in parts]) for name in ("chip", "tool", "deal", "points")),
+        *(np.concatenate([getattr(part, name) for part in parts]) for name in ("hardware", "stack", "deal", "points")),
     )
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from steelyard.market.world import World
+from steelyard.market.options import Market
 from steelyard.search.engine import Engine, Limits
 from steelyard.search.family import BLOCK
 from steelyard.search.pareto import Points, Rows, frontier
@@ -14,74 +14,78 @@ from steelyard.search.survivors import Survivors
 from steelyard.tables import Job, Layout, Prediction, join, take
 
 OBJECTIVES = ("time", "cost", "energy", "co2e")
-"""Columns of `Market.points`: seconds, dollars, joules at the facility's meter, kilograms of operational CO2e."""
+"""Columns of `Candidates.points`: seconds, dollars, joules at the facility's meter, kilograms of operational CO2e."""
 
 Indices = NDArray[np.intp]
 
 
 @dataclass(frozen=True, slots=True)
-class Market:
+class Candidates:
     """Candidates with a deal each, and what they come to. Rows with an unknown time or price are not here."""
 
     layouts: Layout
-    chip: Indices
-    tool: Indices
+    hardware: Indices
+    stack: Indices
     deal: Indices
     points: Points  # one row a candidate, one column an objective; NaN: unknown
 
     @property
     def count(self) -> int:
         """How many candidates there are."""
-        return int(self.chip.size)
+        return int(self.hardware.size)
 
-    def pick(self, rows: Rows) -> "Market":
+    def pick(self, rows: Rows) -> "Candidates":
         """Return some of the candidates."""
-        parts = (self.chip[rows], self.tool[rows], self.deal[rows], self.points[rows])
-        return Market(take(self.layouts, rows), *parts)
+        parts = (self.hardware[rows], self.stack[rows], self.deal[rows], self.points[rows])
+        return Candidates(take(self.layouts, rows), *parts)
 
 
 def pooled(parts: Sequence[Survivors]) -> Survivors:
     """Return the survivors of all batches as one table, the best of each chip, count and stack over its batches."""
     layouts = Layout(**{name: np.concatenate([getattr(p.layouts, name) for p in parts]) for name in Layout.__slots__})
-    return Survivors(layouts, np.concatenate([p.chip for p in parts]), np.concatenate([p.tool for p in parts]))
+    return Survivors(layouts, np.concatenate([p.hardware for p in parts]), np.concatenate([p.stack for p in parts]))
 
 
-def market(job: Job, world: World, engine: Engine, limits: Limits, alive: Survivors, deals: Rows) -> Market:
+def judged_candidates(
+    job: Job, market: Market, engine: Engine, limits: Limits, alive: Survivors, deals: Rows
+) -> Candidates:
     """Return every survivor with every deal that sells so many of its machines, judged in full."""
     devices = np.asarray(alive.layouts.devices)
     rows, deal = [np.empty(0, dtype=np.intp)], [np.empty(0, dtype=np.intp)]
     for index in deals:
-        offer = world.deals[index]
-        sold = np.flatnonzero((alive.chip == offer.chip) & (devices % offer.unit == 0) & (devices <= offer.most))
+        offer = market.deals[index]
+        sold = np.flatnonzero(
+            (alive.hardware == offer.hardware) & (devices % offer.unit == 0) & (devices <= offer.most)
+        )
         rows.append(sold)
         deal.append(np.full(sold.size, index))
     row, bought = np.concatenate(rows), np.concatenate(deal)
-    layouts, chip, tool = take(alive.layouts, row), alive.chip[row], alive.tool[row]
+    layouts, chip, tool = take(alive.layouts, row), alive.hardware[row], alive.stack[row]
     points = np.empty((row.size, len(OBJECTIVES)))
     for start in range(0, row.size, BLOCK):
         part = np.arange(start, min(start + BLOCK, row.size))
-        judged = predicted(job, world, engine, take(layouts, part), chip[part], tool[part], bought[part])
+        judged = predicted_candidates(job, market, engine, take(layouts, part), chip[part], tool[part], bought[part])
         points[part] = objectives(judged, limits.carbon)
-    found = Market(layouts, chip, tool, bought, points)
+    found = Candidates(layouts, chip, tool, bought, points)
     return found.pick(np.flatnonzero(~np.isnan(points[:, :2]).any(axis=1)))
 
 
-def predicted(
-    job: Job, world: World, engine: Engine, layouts: Layout, chip: Indices, tool: Indices, deal: Indices
+def predicted_candidates(
+    job: Job, market: Market, engine: Engine, layouts: Layout, chip: Indices, tool: Indices, deal: Indices
 ) -> Prediction:
     """Return the full prediction of candidates that differ in machine, stack, deal and layout."""
-    chosen = [world.deals[index] for index in deal]
-    place = np.array([one.place for one in chosen], dtype=np.intp)
+    chosen = [market.deals[index] for index in deal]
+    site_index = np.array([one.site_index for one in chosen], dtype=np.intp)
     policy = np.array([one.policy for one in chosen], dtype=np.intp)
     return engine.predict(
         job,
         layouts,
-        take(join([one.machine for one in world.chips]), chip),
-        take(join([one.kernels for one in world.chips]), chip),
-        take(join([one.stack for one in world.tools]), tool),
-        take(join(world.policies), policy),
-        take(join([one.site for one in world.places]), place),
-        take(join([one.price for one in world.deals]), deal),
+        take(join([one.machine for one in market.hardware]), chip),
+        take(join([one.kernels for one in market.hardware]), chip),
+        take(join([one.stack for one in market.stacks]), tool),
+        take(join(market.policies), policy),
+        take(join([one.site for one in market.sites]), site_index),
+        take(join([one.price for one in market.deals]), deal),
     )
 
 
@@ -98,10 +102,10 @@ def bounds_of(limits: Limits) -> Points:
     return np.array([np.inf if limit is None else limit for limit in given], dtype=float)
 
 
-def within(points: Points, bounds: Points) -> NDArray[np.bool_]:
+def within_limits(points: Points, bounds: Points) -> NDArray[np.bool_]:
     """Return which rows respect every limit; an unknown figure respects none but an absent one.
 
-    >>> within(np.array([[1.0, 5.0], [1.0, np.nan]]), np.array([2.0, 9.0]))
+    >>> within_limits(np.array([[1.0, 5.0], [1.0, np.nan]]), np.array([2.0, 9.0]))
     array([ True, False])
     """
     inside: NDArray[np.bool_] = np.all((points <= bounds) | np.isinf(bounds), axis=1)
@@ -109,16 +113,16 @@ def within(points: Points, bounds: Points) -> NDArray[np.bool_]:
 
 
 def columns_of(limits: Limits) -> tuple[int, ...]:
-    """Return the columns of `Market.points` that the frontier weighs."""
+    """Return the columns of `Candidates.points` that the frontier weighs."""
     return tuple(OBJECTIVES.index(axis) for axis in limits.axes)
 
 
-def best(found: Market, limits: Limits) -> Rows:
+def frontier_rows(found: Candidates, limits: Limits) -> Rows:
     """Return the rows of the exact frontier over the axes within the limits.
 
     Of rows that are equal on the axes, the one that is least in what is not weighed, in the order of the objectives.
     """
-    rows = np.flatnonzero(within(found.points, bounds_of(limits)))
+    rows = np.flatnonzero(within_limits(found.points, bounds_of(limits)))
     axes = columns_of(limits)
     aside = [column for column in range(len(OBJECTIVES)) if column not in axes]
     if aside:

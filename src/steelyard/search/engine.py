@@ -43,4 +43,4 @@ class Limits:
     counts: Mapping[str, int] = field(default_factory=dict)  # exactly so many, by accelerator
     layout: Mapping[str, tuple[int, ...]] = field(default_factory=dict)  # allowed values, by field of `Layout`
     carbon: str = "location_gross"  # which kind of carbon is weighed
-    axes: tuple[str, ...] = ("time", "cost", "energy", "co2e")  # what the frontier weighs, of `market.OBJECTIVES`
+    axes: tuple[str, ...] = ("time", "cost", "energy", "co2e")  # what the frontier weighs, of `candidates.OBJECTIVES`

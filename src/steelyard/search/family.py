@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from steelyard.layout import BOUNDS, Shardings, frames, offloads, shardings
-from steelyard.market.world import Chip, World
+from steelyard.market.options import HardwareOption, Market
 from steelyard.search.engine import Engine, Limits
 from steelyard.tables import Job, Kernels, Layout, Machine, join, take
 
@@ -31,7 +31,7 @@ class Search:
     """What is searched, by what it is judged, and the numbers of devices to try on each chip."""
 
     job: Job
-    world: World
+    market: Market
     limits: Limits
     engine: Engine
     counts: tuple[tuple[int, ...], ...]
@@ -40,18 +40,21 @@ class Search:
     kernels: Kernels
 
     @staticmethod
-    def of(job: Job, world: World, limits: Limits, engine: Engine) -> "Search":
-        """Return the search of a job in a world."""
-        machines, kernels = join([chip.machine for chip in world.chips]), join([chip.kernels for chip in world.chips])
-        return Search(job, world, limits, engine, counts_of(world, limits), machines, kernels)
+    def of(job: Job, market: Market, limits: Limits, engine: Engine) -> "Search":
+        """Return the search of a job in a market."""
+        machines, kernels = (
+            join([chip.machine for chip in market.hardware]),
+            join([chip.kernels for chip in market.hardware]),
+        )
+        return Search(job, market, limits, engine, counts_of(market, limits), machines, kernels)
 
-    def hardware(self, chip: Indices) -> tuple[Machine, Kernels]:
+    def numbers_of(self, chip: Indices) -> tuple[Machine, Kernels]:
         """Return the machine and the kernels of each of some chips."""
         return take(self.machines, chip), take(self.kernels, chip)
 
-    def chips(self, tool: int) -> Indices:
+    def hardware_of_stack(self, tool: int) -> Indices:
         """Return the chips that a stack runs on."""
-        able = [tool in self.world.tools_of.get(chip.vendor, ()) for chip in self.world.chips]
+        able = [tool in self.market.stacks_of_vendor.get(chip.vendor, ()) for chip in self.market.hardware]
         return np.flatnonzero(able)
 
 
@@ -59,7 +62,7 @@ class Search:
 class Family:
     """Frames of one stack on some sizes of fast domain, in the order of these and of their devices."""
 
-    tool: int
+    stack: int
     frames: Layout
     domain: NDArray[np.int64]  # of each frame: devices joined by fast links
     ways: Shardings
@@ -107,12 +110,12 @@ class Family:
 
 
 def families(search: Search) -> list[Family]:
-    """Return all layouts of a job in a world, in families of a size that is quick to judge and small to hold."""
+    """Return all layouts of a job in a market, in families of a size that is quick to judge and small to hold."""
     made: list[Family] = []
-    for tool in range(len(search.world.tools)):
+    for tool in range(len(search.market.stacks)):
         wanted: dict[int, set[int]] = {}
-        for chip in search.chips(tool):
-            wanted.setdefault(domain_of(search.world.chips[chip]), set()).update(search.counts[chip])
+        for chip in search.hardware_of_stack(tool):
+            wanted.setdefault(domain_of(search.market.hardware[chip]), set()).update(search.counts[chip])
         some = [_whole(search, tool, domain, wanted[domain]) for domain in sorted(wanted) if wanted[domain]]
         if some:
             made += _parts(_joined(some))
@@ -122,7 +125,7 @@ def families(search: Search) -> list[Family]:
 def considered(search: Search, family: Family) -> int:
     """Return how many candidates a family holds over all chips."""
     rows, asked = family.rows(), asked_of(search, family)
-    return sum(int(rows[asked[int(chip)]].sum()) for chip in search.chips(family.tool))
+    return sum(int(rows[asked[int(chip)]].sum()) for chip in search.hardware_of_stack(family.stack))
 
 
 def asked_of(search: Search, family: Family) -> Mapping[int, Mask]:
@@ -130,21 +133,21 @@ def asked_of(search: Search, family: Family) -> Mapping[int, Mask]:
     masks: dict[tuple[int, tuple[int, ...]], Mask] = {}
     devices = np.asarray(family.frames.devices).astype(np.int64)
     found = {}
-    for index in search.chips(family.tool):
-        key = (domain_of(search.world.chips[index]), search.counts[index])
+    for index in search.hardware_of_stack(family.stack):
+        key = (domain_of(search.market.hardware[index]), search.counts[index])
         if key not in masks:
             masks[key] = (family.domain == key[0]) & np.isin(devices, key[1])
         found[int(index)] = masks[key]
     return found
 
 
-def counts_of(world: World, limits: Limits) -> tuple[tuple[int, ...], ...]:
+def counts_of(market: Market, limits: Limits) -> tuple[tuple[int, ...], ...]:
     """Return the numbers of devices to try on each chip: 1, 2, 3, 4, 6, 8, 12 … units of what its deals sell."""
-    found: list[set[int]] = [set() for _ in world.chips]
-    sold = {(deal.chip, deal.unit, deal.most) for deal in world.deals}
+    found: list[set[int]] = [set() for _ in market.hardware]
+    sold = {(deal.hardware, deal.unit, deal.most) for deal in market.deals}
     for chip, unit, most in sold:
         found[chip].update(steps_of(unit, min(most, limits.max_devices)))
-    asked = [limits.counts.get(chip.accelerator, limits.devices) for chip in world.chips]
+    asked = [limits.counts.get(chip.accelerator, limits.devices) for chip in market.hardware]
     for chip, count in enumerate(asked):
         if count is not None:
             able = any(one == chip and count % unit == 0 and count <= most for one, unit, most in sold)
@@ -162,14 +165,14 @@ def steps_of(unit: int, most: int) -> list[int]:
     return sorted(count for count in {*powers, *(3 * power for power in powers)} if count <= most)
 
 
-def domain_of(chip: Chip) -> int:
+def domain_of(chip: HardwareOption) -> int:
     """Return how many devices a chip's fast links join."""
     return int(chip.machine.domain_devices)
 
 
 def _whole(search: Search, tool: int, domain: int, counts: set[int]) -> Family:
     """Return all layouts of a stack on one size of fast domain that the job allows."""
-    able, asked = search.world.tools[tool].capability, search.limits.layout
+    able, asked = search.market.stacks[tool].capability, search.limits.layout
     kinds = frames(search.job, sorted(counts), domain, able, BOUNDS)
     free = ("zero", "shard_devices", "recompute", "offload")
     keep = np.ones(np.size(kinds.tp), dtype=bool)

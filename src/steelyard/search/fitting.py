@@ -47,7 +47,7 @@ class Pairs:
     """Chips and frames: the rows of each that fit and recompute no more than they must."""
 
     rows: Indices  # of the family; those of one pair follow each other
-    chip: Indices  # of each pair
+    hardware: Indices  # of each pair
     frame: Indices
     start: Indices  # where its rows begin
     stop: Indices
@@ -56,7 +56,7 @@ class Pairs:
     @property
     def count(self) -> int:
         """How many pairs there are."""
-        return int(self.chip.size)
+        return int(self.hardware.size)
 
     def expand(self, some: Indices) -> tuple[Indices, Indices]:
         """Return, for every candidate of some pairs, its pair and its row of the family."""
@@ -73,7 +73,7 @@ def fitting(search: Search, family: Family) -> tuple[Pairs, Tally]:
     tally, made, held = Tally(), [], 0
     kinds: dict[tuple[int, float], _Fitting] = {}
     for chip, asked in asked_of(search, family).items():
-        machine = search.world.chips[chip].machine
+        machine = search.market.hardware[chip].machine
         key = (int(machine.domain_devices), float(machine.memory_bytes))
         if key not in kinds:
             kinds[key] = _Fitting(frames, *key, held)
@@ -93,7 +93,7 @@ def needs(search: Search, family: Family) -> Points:
 
     Axes: recompute, offload, ways to shard.
     """
-    tool, machine = search.world.tools[family.tool], search.world.chips[0].machine
+    tool, machine = search.market.stacks[family.stack], search.market.hardware[0].machine
     ways = family.ways.frame.size
     high = np.empty((*family.allowed.shape, ways))
     step = max(1, BLOCK // family.modes)
@@ -171,7 +171,7 @@ def _nearest(search: Search, chip: int, frames: _Frames, asked: Mask, tally: Tal
     """Note the candidate that comes closest to fitting, while nothing fits."""
     least = np.where(asked, frames.least, np.inf)
     frame = int(np.argmin(least))
-    named = search.world.chips[chip]
+    named = search.market.hardware[chip]
     ratio = float(least[frame] / named.machine.memory_bytes)
     if ratio <= 1:
         tally.nearest_fit, tally.nearest_text = 0.0, ""

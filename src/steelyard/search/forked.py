@@ -28,14 +28,14 @@ LENGTH = 8
 """Bytes of a message's length before it."""
 
 
-def shared(work: Callable[[Item], Made], items: Sequence[Item], workers: int) -> Generator[tuple[int, Made]]:
+def on_processes(work: Callable[[Item], Made], items: Sequence[Item], workers: int) -> Generator[tuple[int, Made]]:
     """Yield the place and the result of every item, as they are done, on so many processes.
 
     Where forking is not safe (another thread runs, or the system is not Linux) this process does it all. What a helper
     fails to return, this process does too, so that an error is raised here. Helpers take the first items: sorted with
     the longest first, the least is left to this process, which has work to do afterwards.
 
-    >>> sorted(shared(abs, [-3, 1, -2], workers=1))
+    >>> sorted(on_processes(abs, [-3, 1, -2], workers=1))
     [(0, 3), (1, 1), (2, 2)]
     """
     workers = min(workers, len(items)) if can_fork() else 1

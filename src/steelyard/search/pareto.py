@@ -39,13 +39,13 @@ def frontier(points: Points) -> Rows:
     return np.array(sorted(kept), dtype=np.intp)
 
 
-def grouped(group: NDArray[Any], first: Points, second: Points) -> Rows:
+def group_frontier(group: NDArray[Any], first: Points, second: Points) -> Rows:
     """Return the rows that no row of the same group dominates in two objectives; of equal rows the first.
 
     Sorted by group, then by the first objective, a row survives where its second objective is below every earlier one
     of its group. Exact, O(rows log rows).
 
-    >>> grouped(np.array([0, 0, 0, 1]), np.array([1.0, 2.0, 3.0, 9.0]), np.array([5.0, 6.0, 4.0, 9.0]))
+    >>> group_frontier(np.array([0, 0, 0, 1]), np.array([1.0, 2.0, 3.0, 9.0]), np.array([5.0, 6.0, 4.0, 9.0]))
     array([0, 2, 3])
     """
     rows = np.flatnonzero(~(np.isnan(first) | np.isnan(second)))

@@ -14,7 +14,7 @@ LEAST = {"cheapest": (1, 0, 3, 2), "fastest": (0, 1, 3, 2), "leanest": (2, 1, 0,
 """Objectives that a label makes least, the first one first; the others decide between equals."""
 
 
-def named(points: Points, front: Rows, axes: tuple[int, ...] = (0, 1, 2, 3)) -> dict[str, int]:
+def labelled_rows(points: Points, front: Rows, axes: tuple[int, ...] = (0, 1, 2, 3)) -> dict[str, int]:
     """Return the row of each label on the frontier: one for each axis, and the knee.
 
     Leanest, the least energy, is named where CO2e is no axis: on one site they are the same. No row is leanest or
@@ -35,17 +35,17 @@ def named(points: Points, front: Rows, axes: tuple[int, ...] = (0, 1, 2, 3)) -> 
     return {label: int(front[found[label]]) for label in LABELS if label in found}
 
 
-def of_layout(job: Job, layout: Layout) -> Job:
+def job_of_layout(job: Job, layout: Layout) -> Job:
     """Return the job with the global batch that a layout runs.
 
     >>> layout = Layout(*[2.0] * len(Layout.__slots__))
-    >>> of_layout(Job(*[1.0] * len(Job.__slots__)), layout).batch_sequences
+    >>> job_of_layout(Job(*[1.0] * len(Job.__slots__)), layout).batch_sequences
     8.0
     """
     return replace(job, batch_sequences=layout.dp * layout.micro_batch * layout.micro_batches)
 
 
-def single(layouts: Layout, row: int) -> Layout:
+def single_layout(layouts: Layout, row: int) -> Layout:
     """Return one layout of a table as plain numbers."""
     return each(take(layouts, row), float)
 

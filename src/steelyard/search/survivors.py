@@ -30,10 +30,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from steelyard.layout import size
-from steelyard.market.world import World
+from steelyard.market.options import Market
 from steelyard.search.family import BLOCK, Family, Indices, Search
 from steelyard.search.fitting import Pairs, Tally, fitting
-from steelyard.search.pareto import Points, Rows, beaten, frontier, grouped
+from steelyard.search.pareto import Points, Rows, beaten, frontier, group_frontier
 from steelyard.tables import Draw, Layout, Offer, Site, each, join, take
 
 NOWHERE = Site(1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
@@ -56,8 +56,8 @@ class Survivors:
     """Candidates that some offer at some site could prefer."""
 
     layouts: Layout
-    chip: NDArray[np.intp]
-    tool: NDArray[np.intp]
+    hardware: NDArray[np.intp]
+    stack: NDArray[np.intp]
 
 
 def reduce(search: Search, family: Family) -> tuple[Survivors, Tally]:
@@ -70,11 +70,11 @@ def reduce(search: Search, family: Family) -> tuple[Survivors, Tally]:
     judge = _Judge(search, family, pairs)
     bound = judge.bounds()
     orders = [np.lexsort((column, judge.group)) for column in bound.T]
-    best, alive, share = Best.none(), np.ones(pairs.count, dtype=bool), FIRST_SHARE
+    best, alive, share = BestRows.none(), np.ones(pairs.count, dtype=bool), FIRST_SHARE
     while alive.any():
         chosen = np.zeros(pairs.count, dtype=bool)
         for order in orders:
-            chosen[first(judge.group, order[alive[order]], share)] = True
+            chosen[first_of_groups(judge.group, order[alive[order]], share)] = True
         best = judge.better(best, np.flatnonzero(chosen))
         alive &= ~chosen
         left = np.flatnonzero(alive)
@@ -84,13 +84,13 @@ def reduce(search: Search, family: Family) -> tuple[Survivors, Tally]:
     tally.predicted = judge.predicted
     tally.bounded = tally.considered - tally.out_of_memory - tally.dominated - tally.predicted
     layouts = each(family.layouts(best.row), lambda value: np.broadcast_to(value, best.row.size))
-    return Survivors(layouts, best.chip, np.full(best.row.size, family.tool)), tally
+    return Survivors(layouts, best.hardware, np.full(best.row.size, family.stack)), tally
 
 
-def first(group: Indices, order: Indices, share: int) -> Indices:
+def first_of_groups(group: Indices, order: Indices, share: int) -> Indices:
     """Return so many of each group, of rows in the order of their groups.
 
-    >>> first(np.array([1, 0, 0, 0]), np.array([3, 1, 2, 0]), 2)
+    >>> first_of_groups(np.array([1, 0, 0, 0]), np.array([3, 1, 2, 0]), 2)
     array([3, 1, 0])
     """
     ordered = group[order]
@@ -100,24 +100,24 @@ def first(group: Indices, order: Indices, share: int) -> Indices:
 
 
 @dataclass(frozen=True, slots=True)
-class Best:
+class BestRows:
     """The best rows of a family so far, for each chip and count."""
 
     row: Indices
-    chip: Indices
+    hardware: Indices
     group: Indices
     seconds: Points
     joules: Points
 
     @staticmethod
-    def none() -> "Best":
+    def none() -> "BestRows":
         """Return no rows."""
         rows, values = np.empty(0, dtype=np.intp), np.empty(0)
-        return Best(rows, rows, rows, values, values)
+        return BestRows(rows, rows, rows, values, values)
 
-    def pick(self, some: Indices) -> "Best":
+    def pick(self, some: Indices) -> "BestRows":
         """Return some of the rows."""
-        return Best(self.row[some], self.chip[some], self.group[some], self.seconds[some], self.joules[some])
+        return BestRows(self.row[some], self.hardware[some], self.group[some], self.seconds[some], self.joules[some])
 
 
 class _Judge:
@@ -126,7 +126,7 @@ class _Judge:
     def __init__(self, search: Search, family: Family, pairs: Pairs) -> None:
         self.search, self.family, self.pairs, self.predicted = search, family, pairs, 0
         devices = np.asarray(family.frames.devices)[pairs.frame]
-        self.group = pairs.chip * (int(devices.max(initial=0)) + 1) + devices.astype(np.intp)
+        self.group = pairs.hardware * (int(devices.max(initial=0)) + 1) + devices.astype(np.intp)
 
     def bounds(self) -> Points:
         """Return what each pair takes at least: seconds and joules of one device."""
@@ -135,31 +135,31 @@ class _Judge:
         for start in range(0, self.pairs.count, BLOCK):
             part = slice(start, start + BLOCK)
             kinds = replace(take(family.frames, self.pairs.frame[part]), recompute=self.pairs.recompute[part])
-            machine, kernels = search.hardware(self.pairs.chip[part])
-            stack, policy = search.world.tools[family.tool].stack, search.world.policies[0]
+            machine, kernels = search.numbers_of(self.pairs.hardware[part])
+            stack, policy = search.market.stacks[family.stack].stack, search.market.policies[0]
             found[part] = _costs(search.engine.floor(search.job, kinds, machine, kernels, stack, policy), kinds)
         return np.where(np.isnan(found), 0.0, found * SLACK)  # what is unknown rules nothing out
 
-    def better(self, best: Best, some: Indices) -> Best:
+    def better(self, best: BestRows, some: Indices) -> BestRows:
         """Return the best rows after some more pairs are predicted."""
         pair, row = self.pairs.expand(some)
         self.predicted += row.size
-        chip, group = self.pairs.chip[pair], self.group[pair]
+        chip, group = self.pairs.hardware[pair], self.group[pair]
         found = np.empty((row.size, 2))
         for start in range(0, row.size, BLOCK):
             part = slice(start, start + BLOCK)
             found[part] = self._predict(row[part], chip[part])
         found[:, 1] = np.where(np.isnan(found[:, 1]), np.inf, found[:, 1])
         new = (row, chip, group, found[:, 0], found[:, 1])
-        old = (best.row, best.chip, best.group, best.seconds, best.joules)
-        one = Best(*[np.concatenate(columns) for columns in zip(old, new, strict=True)])
-        one = one.pick(np.lexsort((one.row, one.chip)))
-        return one.pick(grouped(one.group, one.seconds, one.joules))
+        old = (best.row, best.hardware, best.group, best.seconds, best.joules)
+        one = BestRows(*[np.concatenate(columns) for columns in zip(old, new, strict=True)])
+        one = one.pick(np.lexsort((one.row, one.hardware)))
+        return one.pick(group_frontier(one.group, one.seconds, one.joules))
 
     def _predict(self, rows: Indices, chip: Indices) -> Points:
-        search, stack = self.search, self.search.world.tools[self.family.tool].stack
-        layouts, policy = self.family.layouts(rows), search.world.policies[0]
-        machine, kernels = search.hardware(chip)
+        search, stack = self.search, self.search.market.stacks[self.family.stack].stack
+        layouts, policy = self.family.layouts(rows), search.market.policies[0]
+        machine, kernels = search.numbers_of(chip)
         found = search.engine.predict(search.job, layouts, machine, kernels, stack, policy, NOWHERE, FREE)
         return _costs(found.draw, layouts)
 
@@ -175,30 +175,30 @@ def _costs(draw: Draw, layouts: Layout) -> Points:
     return np.stack([np.broadcast_to(column, size(layouts)) for column in (draw.wall_s, joules)], axis=1)
 
 
-def best_deals(world: World, carbon: str) -> Rows:
+def best_deals(market: Market, carbon: str) -> Rows:
     """Return the deals that no other deal for the same machines beats in every price, PUE and PUE x intensity."""
-    figures = deal_figures(world, carbon)
-    kept = [rows[frontier(figures[rows])] for rows in deal_groups(world)]
+    figures = deal_figures(market, carbon)
+    kept = [rows[frontier(figures[rows])] for rows in deal_groups(market)]
     return np.sort(np.concatenate(kept)) if kept else np.array([], dtype=np.intp)
 
 
-def deal_figures(world: World, carbon: str) -> Points:
+def deal_figures(market: Market, carbon: str) -> Points:
     """Return what deals are compared by: prices, the tariff times PUE, what is billed beside, PUE, PUE x intensity."""
     pue, intensity = (
-        np.array([getattr(world.places[deal.place].site, name) for deal in world.deals])
+        np.array([getattr(market.sites[deal.site_index].site, name) for deal in market.deals])
         for name in ("pue", f"{carbon}_kg_per_j")
     )
-    bill = join([deal.price for deal in world.deals])
+    bill = join([deal.price for deal in market.deals])
     price, tariff = np.asarray(bill.usd_per_device_s), np.asarray(bill.usd_per_facility_j)
     power = np.where(tariff == 0, 0.0, tariff * pue)
     beside = (bill.term_s, bill.term_per_use, bill.storage_usd_per_s, bill.moving_usd)
     return np.column_stack([price, power, *beside, pue, pue * intensity])
 
 
-def deal_groups(world: World) -> list[Rows]:
+def deal_groups(market: Market) -> list[Rows]:
     """Return the deals of a known price that sell the same machines to the same operation, group by group."""
     groups: dict[tuple[int, ...], list[int]] = {}
-    for row, deal in enumerate(world.deals):
+    for row, deal in enumerate(market.deals):
         if not np.isnan(deal.usd_per_device_s):
-            groups.setdefault((deal.chip, deal.unit, deal.most, deal.policy), []).append(row)
+            groups.setdefault((deal.hardware, deal.unit, deal.most, deal.policy), []).append(row)
     return [np.array(rows, dtype=np.intp) for rows in groups.values()]

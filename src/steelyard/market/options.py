@@ -8,7 +8,7 @@ from steelyard.tables import Kernels, Machine, Offer, Policy, Site, Stack
 
 
 @dataclass(frozen=True, slots=True)
-class Chip:
+class HardwareOption:
     """A machine with its calibrated kernels: systems whose numbers are all equal share one."""
 
     accelerator: str
@@ -20,7 +20,7 @@ class Chip:
 
 
 @dataclass(frozen=True, slots=True)
-class Tool:
+class StackOption:
     """A software stack: what it makes of a layout, and what it can run."""
 
     name: str
@@ -31,13 +31,13 @@ class Tool:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class SiteOption:
     """A site with the values that rival sources or methods give for it."""
 
     name: str
     site: Site
     spread: Mapping[str, tuple[float, ...]] = field(default_factory=dict)  # by field of `Site`, the used one included
-    candidates: int = 0  # regions that it may be, where it is not known which
+    possible_sites: int = 0  # regions that it may be, where it is not known which
     provider: str = ""  # whose place it is, where it is not known which
 
 
@@ -48,9 +48,9 @@ class Deal:
     offer: str
     system: str
     provider: str
-    chip: int  # index into `World.chips`
-    place: int  # index into `World.places`
-    policy: int  # index into `World.policies`
+    hardware: int  # index into `Market.hardware`
+    site_index: int  # index into `Market.sites`
+    policy: int  # index into `Market.policies`
     unit: int  # devices of one instance: counts are multiples of it
     most: int  # devices that one job can get
     purchase: str
@@ -80,15 +80,15 @@ class Deal:
 
 
 @dataclass(frozen=True, slots=True)
-class World:
+class Market:
     """Everything to choose from."""
 
-    chips: tuple[Chip, ...]
-    tools: tuple[Tool, ...]
-    places: tuple[Place, ...]
+    hardware: tuple[HardwareOption, ...]
+    stacks: tuple[StackOption, ...]
+    sites: tuple[SiteOption, ...]
     policies: tuple[Policy, ...]
     policy_log_sd: tuple[Mapping[str, float], ...]  # a mapping a policy
     deals: tuple[Deal, ...]
-    tools_of: Mapping[str, tuple[int, ...]]  # by vendor, indices into `tools`
+    stacks_of_vendor: Mapping[str, tuple[int, ...]]  # by vendor, indices into `stacks`
     notes: tuple[str, ...] = ()  # what was left out, and why
     layout_log_sd: float = 0.0  # spread of a layout's own time, of that of its stack: what two layouts do not share
