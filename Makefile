@@ -8,7 +8,7 @@ SAMPLE ?= 0
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: plan test lint types layers docs accuracy check fit bench golden mutants clean
+.PHONY: plan test lint types layers docs accuracy check fit changes bench golden mutants clean
 
 plan: $(VENV)/.core
 	$(BIN)/steelyard plan examples/llama-3-8b.yaml
@@ -45,8 +45,12 @@ bench: $(VENV)/.dev
 mutants: $(VENV)/.dev  # wrong formulas that the tests of a room must notice: make mutants ROOMS="step run" SAMPLE=200
 	$(BIN)/python -m mutants $(ROOMS) --sample $(SAMPLE)
 
-fit: $(VENV)/.dev  # fits the catalog's kernels and stacks to the published measurements
+fit: $(VENV)/.dev  # fits the catalog to the published measurements, stores what is left out, renews every page of figures
 	$(BIN)/python -m fit --data $(DATA)
+	$(MAKE) golden accuracy docs
+
+changes: $(VENV)/.dev  # lists every prediction that is no longer what it was at the last fit
+	$(BIN)/python -m fit.changes
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \

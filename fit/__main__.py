@@ -1,7 +1,8 @@
 """Refit everything in the catalog that is fitted: `make fit DATA=…/data`, where the folder holds `measured/`.
 
-Operators first, then the memory of stacks, then their steps, then power, which follows what a step is made of, and last
-the scores with more than a source left out.
+Operators first, then the memory of stacks, then their steps, then power, which follows what a step is made of, then the
+scores with more than a source left out, and last what all of it predicts now, so that `validate` can tell later whether
+the stored scores still belong to the code.
 """
 
 import argparse
@@ -24,6 +25,7 @@ def main() -> None:
         ("fit.contrasts", ["--write"]),
         ("fit.power", ["--data", str(measured), "--write"]),
         ("fit.splits", ["--data", str(measured.parent)]),
+        ("fit.seal", []),
     ):
         subprocess.run([sys.executable, "-m", module, *given], check=True)  # noqa: S603  # our own modules
 

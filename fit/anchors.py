@@ -19,10 +19,11 @@ from steelyard.calibration import calibrate
 from steelyard.catalog import Catalog, Fitted, load
 from steelyard.catalog.layer import Layer
 from steelyard.catalog.read import fitted
+from steelyard.validation import run
 from steelyard.validation.frame import Frame, frame, subset
 from steelyard.validation.measured import measured
+from steelyard.validation.predicted import predict
 from steelyard.validation.read import shipped
-from steelyard.validation.run import predict, validate
 from steelyard.validation.spread import time_log_sd
 
 LEAST, ANCHORS = 6, 3
@@ -176,7 +177,7 @@ def figures(found: list[Score]) -> str:
 def noise(gap: Array, data: Frame) -> None:
     """Print how far runs scatter about the median of their source: what `calibration/noise.py` states."""
     times = scatter(gap, data.labels.group)
-    rows = [one for one in validate(shipped()).cases if one.scored and one.metric.startswith("peak")]
+    rows = [one for one in run.scored(shipped()).cases if one.scored and one.metric.startswith("peak")]
     peaks = scatter(np.log1p([one.error for one in rows]), np.array([one.group for one in rows]))
     print(f"scatter within a source, log sd, median over sources: step time {times:.3f}, peak memory {peaks:.3f}")
 

@@ -25,11 +25,12 @@ from steelyard.validation.case import Case
 from steelyard.validation.exclusions import counted
 from steelyard.validation.frame import frame, subset
 from steelyard.validation.measured import measured
+from steelyard.validation.predicted import predict
 from steelyard.validation.read import shipped
-from steelyard.validation.run import predict
 from steelyard.validation.stacks import rule, said
 
-Prediction = tuple[str, str, float, float, float]
+Prediction = tuple[str, str, float, float, float, float]
+Predictions = tuple[Array, Array]
 TOLD = 0.97  # of its prior's spread: a factor whose rows narrow it less is not told by them
 GROUP_POWER = 0.5  # a source group of n rows weighs n^(1-power)
 CONTEXT = 0.5  # weight of a row that is doubtful in some column, and never scored
@@ -142,16 +143,20 @@ def fits_of(rows: Rows, parts: Sequence[Factor], theta: Array, sds: Array, wide:
     return Fits(found, wide, groups)
 
 
-def held_out_lines(rows: Rows, left_out: Array, device: Array, wide: dict[str, float]) -> list[Prediction]:
-    """Return id, metric, prediction and the ends of its interval: of the measured metric, and of the whole device."""
+def held_out_lines(rows: Rows, peak: Predictions, device: Predictions, wide: dict[str, float]) -> list[Prediction]:
+    """Return id, metric, prediction with the ends of its interval, and what the whole fit predicts.
+
+    `peak`, of the measured metric, and `device`, of the whole device, are the logarithms with a row's source left out,
+    and with nothing left out.
+    """
     labels = rows.frame.labels
     found: list[Prediction] = []
     for index, stack in enumerate(labels.stack):
         half = float(np.exp(NINETY * wide.get(str(stack), wide[ANY])))
-        known = {"peak_memory_bytes": left_out} if np.isfinite(rows.log_bytes[index]) else {}
+        known = {"peak_memory_bytes": peak} if np.isfinite(rows.log_bytes[index]) else {}
         for metric, logs in (known | {"device_memory_bytes": device}).items():
-            value = float(np.exp(logs[index]))
-            found.append((str(labels.id[index]), metric, value, value / half, value * half))
+            value, fitted = (float(np.exp(one[index])) for one in logs)
+            found.append((str(labels.id[index]), metric, value, value / half, value * half, fitted))
     return found
 
 
@@ -167,9 +172,8 @@ def main() -> None:
     labels = rows.frame.labels
     folds = hierarchy.folds(problem, labels.group)
     left_out = hierarchy.gather(problem.predict, folds, labels.group)
-    device = hierarchy.gather(
-        predictor(replace(rows, metric=np.full(len(labels.id), "device")), parts), folds, labels.group
-    )
+    of_device = predictor(replace(rows, metric=np.full(len(labels.id), "device")), parts)
+    device = hierarchy.gather(of_device, folds, labels.group)
     stacks = hierarchy.folds(problem, labels.stack)
     scores = {
         "blind": problem.predict(np.zeros(len(parts))),
@@ -183,7 +187,8 @@ def main() -> None:
     feasibility(rows, device, wide)
     if given.write:
         write(fits_of(rows, parts, theta, hierarchy.spread(problem, theta), wide))
-        write_held_out(held_out_lines(rows, left_out, device, wide))
+        peak = left_out, scores["fit"]
+        write_held_out(held_out_lines(rows, peak, (device, of_device(theta)), wide))
 
 
 if __name__ == "__main__":

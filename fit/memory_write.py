@@ -50,11 +50,11 @@ def write(fits: Fits) -> None:
     print(f"\nwrote {len(lines)} constants to {TARGET.name}")
 
 
-def write_held_out(rows: list[tuple[str, str, float, float, float]]) -> None:
-    """Write what a fit without a case's source predicts for it: id, metric, bytes, low and high end."""
+def write_held_out(rows: list[tuple[str, str, float, float, float, float]]) -> None:
+    """Write what a fit without a case's source predicts for it, low and high end, and what the whole fit does."""
     with HELD_OUT.open("w", newline="", encoding="utf-8") as file:
         out = csv.writer(file, lineterminator="\n")
-        out.writerow(["id", "metric", "predicted", "low", "high"])
+        out.writerow(["id", "metric", "predicted", "low", "high", "fitted"])
         out.writerows([name, metric, *(f"{value:.5g}" for value in values)] for name, metric, *values in rows)
     print(f"wrote {len(rows)} predictions to {HELD_OUT.name}")
 

@@ -23,8 +23,8 @@ from steelyard.step import time
 from steelyard.validation.exclusions import counted
 from steelyard.validation.frame import Frame, frame, subset
 from steelyard.validation.measured import measured
+from steelyard.validation.predicted import predict
 from steelyard.validation.read import shipped
-from steelyard.validation.run import predict
 from steelyard.workload import workload
 
 COMMAND = "python -m fit.stacks --write"
@@ -225,14 +225,15 @@ def write(path: Path, lines: Iterable[Line]) -> None:
         rows.writerows(lines)
 
 
-def write_held_out(data: Frame, predicted: Array, wide: dict[str, float]) -> None:
-    """Write what each shipped case is predicted to take by a fit that never saw its group."""
+def write_held_out(data: Frame, predicted: Array, fitted: Array, wide: dict[str, float]) -> None:
+    """Write what each shipped case is predicted to take by a fit that never saw its group, and by the whole fit."""
     half = NINETY * np.array([wide[stack] for stack in data.labels.stack])
     with HELD_OUT.open("w", newline="", encoding="utf-8") as out:
         rows = csv.writer(out, lineterminator="\n")
-        rows.writerow(["id", "metric", "predicted", "low", "high"])
-        for name, value, width in zip(data.labels.id, predicted, half, strict=True):
-            rows.writerow([name, "step_time_s", *(f"{np.exp(value + sign * width):.5g}" for sign in (0, -1, 1))])
+        rows.writerow(["id", "metric", "predicted", "low", "high", "fitted"])
+        for name, value, width, whole in zip(data.labels.id, predicted, half, fitted, strict=True):
+            logs = (value, value - width, value + width, whole)
+            rows.writerow([name, "step_time_s", *(f"{np.exp(one):.5g}" for one in logs)])
 
 
 def _of(parts: list[Factor], field: str, values: Array) -> list[tuple[Factor, float]]:
@@ -278,7 +279,7 @@ def main() -> None:
         sds = hierarchy.spread(problem, theta)
         write(DATA / "stacks.csv", stack_table(data, parts, theta, sds, wide))
         write(DATA / "chips.csv", chip_table(data, parts, theta, sds))
-        write_held_out(data, left_out, wide)
+        write_held_out(data, left_out, problem.predict(theta), wide)
 
 
 if __name__ == "__main__":

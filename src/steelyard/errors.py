@@ -7,7 +7,8 @@
     │   ├── UnknownName            a name that is in no catalog; carries the nearest ones
     │   └── BadLayout              tp, pp, dp … that cannot be laid on the devices
     ├── BadCatalog                 a catalog row without a source, with a bad unit, or that contradicts another
-    └── Infeasible                 a well-formed job that no candidate satisfies; exit code 3
+    ├── Infeasible                 a well-formed job that no candidate satisfies; exit code 3
+    └── StaleFigures               stored scores of other code or constants than those that run; exit code 5
 
 Each message says what was given, what is wrong with it and the way out.
 
@@ -58,6 +59,12 @@ class Infeasible(SteelyardError):
     """A well-formed job that no candidate satisfies."""
 
     exit_code = 3
+
+
+class StaleFigures(SteelyardError):
+    """Stored scores that were made by other code or constants than those that run now; a refit makes them anew."""
+
+    exit_code = 5
 
 
 def nearest(given: str, known: Iterable[str], count: int = 3) -> list[str]:

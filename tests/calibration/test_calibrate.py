@@ -16,8 +16,8 @@ from steelyard.errors import BadInput
 from steelyard.step import memory
 from steelyard.validation.case import Case
 from steelyard.validation.frame import frame
+from steelyard.validation.predicted import predict
 from steelyard.validation.read import blank
-from steelyard.validation.run import predict
 
 TODAY = "2026-11-21"
 LAYOUTS = ((1, 64), (2, 32), (4, 16), (8, 8))

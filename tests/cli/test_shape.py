@@ -103,6 +103,7 @@ PINNED = ("--on", "H100:64", "--layout", "tp=2,pp=1,dp=32,mbs=2,zero=1")
         (("validate",), "Step time", 70),
     ],
 )
+@pytest.mark.usefixtures("unchecked")
 def test_every_verb_opens_with_its_answer_and_fits(words: tuple[str, ...], opens: str, most: int) -> None:
     lines = said(*words).splitlines()
     assert lines[0].startswith(opens)

@@ -164,6 +164,7 @@ def test_part_of_a_name_filters() -> None:
     assert all("MI3" in name.upper() for name in names)
 
 
+@pytest.mark.usefixtures("unchecked")
 def test_validate_lists_every_case_with_its_interval_or_the_reason() -> None:
     found = told("validate")
     assert len(found["cases"]) > 3000
@@ -176,6 +177,7 @@ def test_validate_lists_every_case_with_its_interval_or_the_reason() -> None:
     assert {"group", "n", "median_error", "mean_error", "p90_error", "bias"} <= set(found["groups"][0])
 
 
+@pytest.mark.usefixtures("unchecked")
 def test_validate_on_paper_shows_the_baselines() -> None:
     text = said("validate", "--by", "chip")
     assert len(text.splitlines()) <= 60

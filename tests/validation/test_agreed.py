@@ -2,11 +2,10 @@
 
 import math
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.validation.accuracy import alike, differences, page
+from tests.validation.accuracy import alike
 
 from steelyard.catalog import load
 from steelyard.report.page import render
@@ -15,16 +14,15 @@ from steelyard.validation import agreed, fitting, tiers
 from steelyard.validation.frame import frame
 from steelyard.validation.outcomes import Bounds
 from steelyard.validation.read import shipped
-from steelyard.validation.run import validate
+from steelyard.validation.run import scored
 from steelyard.validation.splits import Split, mean, part, splits
 
-PAGE = Path(__file__).parents[2] / "docs/accuracy.md"
 BARS = {bar.id: bar for bar in agreed.agreed()}
 
 
 @pytest.fixture(scope="module")
 def report():
-    return validate(shipped())
+    return scored(shipped())
 
 
 @pytest.fixture(scope="module")
@@ -43,10 +41,6 @@ def test_an_agreed_figure_is_held(bar, now):
 
 def test_every_measure_has_a_bar_and_every_bar_a_measure(now):
     assert set(now) == set(BARS)
-
-
-def test_the_page_says_what_the_figures_are(report):
-    assert differences(PAGE.read_text("utf-8"), page(report)) == [], "run `make accuracy`"
 
 
 def test_pages_differ_by_more_than_the_last_digit_only():
@@ -72,7 +66,7 @@ def test_three_answers_are_told_apart_by_the_ends_of_the_interval():
     found = frame(cases, load())
     limit = np.broadcast_to(found.machine.memory_bytes, 3).astype(float)
     device = limit * [0.5, 1.0, 2.0]
-    shares = fitting.fits(found, Bounds(device, device / 1.2, device * 1.2, np.array([True, False, False])))
+    shares = fitting.fits(found, Bounds(device, device / 1.2, device * 1.2, np.array([True, False, False]), device))
     assert (shares.ran_fits, shares.ran_may_not, shares.ran_does_not) == pytest.approx((1 / 3,) * 3)
     assert (shares.ran, shares.ran_out, shares.left_out) == (3, 0, pytest.approx(1 / 3))
 
@@ -97,7 +91,7 @@ def test_what_is_agreed_can_be_renewed(tmp_path, monkeypatch):
 def test_a_file_of_other_runs_has_scores_and_sets_but_no_agreed_figures():
     cases = [replace(case, id=f"new-{i}", step_time_s=case.step_time_s * 1.01) for i, case in enumerate(shipped())
              if case.group == "vtrain-multi"]  # fmt: skip
-    found = validate(cases)
+    found = scored(cases)
     assert (found.time_summary.left_out, found.time_summary.in_sample) == (0, 0)
     assert found.ranking[0].sets == 2
     said = " ".join(render(scores(found.to_dict(), "group")).split())

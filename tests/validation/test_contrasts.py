@@ -8,12 +8,12 @@ from fit.contrasts import layout_log_sd, row
 from steelyard.catalog.contrast import layout_row
 from steelyard.validation.ranking import Ranking
 from steelyard.validation.read import shipped
-from steelyard.validation.run import validate
+from steelyard.validation.run import scored
 
 
 @pytest.fixture(scope="module")
 def ranking() -> tuple[Ranking, ...]:
-    return validate(shipped()).ranking
+    return scored(shipped()).ranking
 
 
 def test_the_row_is_the_median_of_the_groups(ranking):

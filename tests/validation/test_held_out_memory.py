@@ -7,8 +7,8 @@ from steelyard.catalog import load
 from steelyard.validation.exclusions import counted
 from steelyard.validation.frame import frame
 from steelyard.validation.measured import measured
+from steelyard.validation.predicted import predict
 from steelyard.validation.read import blank, shipped
-from steelyard.validation.run import predict
 from steelyard.validation.spread import held_out
 from steelyard.validation.stacks import said
 

@@ -19,15 +19,16 @@ from steelyard.validation.columns import COLLECTED
 from steelyard.validation.exclusions import counted, excluded
 from steelyard.validation.frame import frame
 from steelyard.validation.measured import measured
+from steelyard.validation.predicted import predict
 from steelyard.validation.read import blank, read, shipped
-from steelyard.validation.run import predict, validate
+from steelyard.validation.run import scored, validate
 from steelyard.validation.score import score, summary
 from steelyard.workload import workload
 
 
 @pytest.fixture(scope="module")
 def report():
-    return validate(shipped())
+    return scored(shipped())
 
 
 def runs(group, seconds, chip="H100-80GB", precision="bf16"):
@@ -164,10 +165,10 @@ def test_context_rows_and_excluded_ones_are_predicted_but_not_scored():
 
 def test_a_held_out_prediction_replaces_that_of_the_shipped_row_alone(monkeypatch):
     own = next(case for case in shipped() if case.group == "megatron-2104.04473")
-    monkeypatch.setattr(spread, "held_out", lambda: {(own.id, "step_time_s"): spread.HeldOut(9.0, 8.0, 10.0)})
-    (one,) = validate([own]).cases
+    monkeypatch.setattr(spread, "held_out", lambda: {(own.id, "step_time_s"): spread.HeldOut(9.0, 8.0, 10.0, 8.5)})
+    (one,) = scored([own]).cases
     assert (one.predicted, one.low, one.high, one.held_out) == (9.0, 8.0, 10.0, True)
-    (other,) = validate([replace(own, step_time_s=own.step_time_s * 1.5, tokens_per_s_per_device=math.nan)]).cases
+    (other,) = scored([replace(own, step_time_s=own.step_time_s * 1.5, tokens_per_s_per_device=math.nan)]).cases
     assert not other.held_out
 
 
@@ -197,7 +198,7 @@ def test_the_step_model_beats_both_baselines(report):
 @pytest.mark.parametrize("by", ["publisher", "chip", "family", "stack", "precision"])
 def test_scores_by_any_label(by):
     cases = [run for run in shipped() if run.group.startswith("megatron")]
-    assert sum(one.n for one in validate(cases, by).time) == sum(one.n for one in validate(cases).time)
+    assert sum(one.n for one in scored(cases, by).time) == sum(one.n for one in scored(cases).time)
 
 
 def test_an_unknown_label_is_named():

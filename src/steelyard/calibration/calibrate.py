@@ -17,7 +17,7 @@ from steelyard.errors import BadInput
 from steelyard.units import Array
 from steelyard.validation.case import Case
 from steelyard.validation.frame import frame
-from steelyard.validation.run import predict
+from steelyard.validation.predicted import predict
 
 FOLDS = 10
 """Parts that runs are left out in, to show what the calibration does for a run that it has not seen."""

@@ -14,7 +14,7 @@ from steelyard.units import Array
 from steelyard.validation.exclusions import excluded
 from steelyard.validation.frame import Frame
 from steelyard.validation.measured import Measured, measured
-from steelyard.validation.run import predict
+from steelyard.validation.predicted import predict
 from steelyard.validation.spread import GUESS_LOG_SD, GUESSED
 from steelyard.workload import workload
 

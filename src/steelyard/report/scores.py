@@ -71,7 +71,7 @@ def _regrets(rows: Sequence[Mapping[str, Any]], by: str) -> list[RenderableType]
 
 
 def _groups(rows: Sequence[Mapping[str, Any]], by: str, metric: str) -> RenderableType:
-    columns = [by, ">cases", ">median", ">mean", ">p90", ">bias", ">in 90 %", ">width", "fit"]
+    columns = [by, ">cases", ">median", ">in it", ">mean", ">p90", ">bias", ">in 90 %", ">width", "fit"]
     rivals = ["constant_error", "six_nd_error"] if metric == "time" else []
     columns += [">constant", ">6ND"] if rivals else []
     return table(
@@ -80,7 +80,7 @@ def _groups(rows: Sequence[Mapping[str, Any]], by: str, metric: str) -> Renderab
             [
                 str(row["group"]),
                 f"{row['n']:,}",
-                *(percent(row[key]) for key in ("median_error", "mean_error", "p90_error")),
+                *(percent(row[key]) for key in ("median_error", "live_error", "mean_error", "p90_error")),
                 _signed(row["bias"]),
                 percent(row["coverage"]),
                 f"±{row['log_half_width']:.2f}",
@@ -107,7 +107,8 @@ def _summary(row: Mapping[str, Any], metric: str) -> list[RenderableType]:
         return []
     text = (
         f"Mean of the medians of {row['groups']} groups ({row['cases']:,} cases): "
-        f"{percent(row['mean_of_medians'], 3)}; mean of the 90th percentiles {percent(row['mean_p90'])}; "
+        f"{percent(row['mean_of_medians'], 3)}{_in_sample(row)}; "
+        f"mean of the 90th percentiles {percent(row['mean_p90'])}; "
         f"{percent(row['mean_coverage'])} of the measurements lie in the 90 % interval, whose half-width is "
         f"{row['mean_log_half_width']:.2f} in the logarithm."
     )
@@ -117,6 +118,11 @@ def _summary(row: Mapping[str, Any], metric: str) -> list[RenderableType]:
             f"6ND at 40 % of the peak {percent(row['six_nd_mean_of_medians'], 3)}."
         )
     return [blank(), paragraph(text), paragraph(_known(row))]
+
+
+def _in_sample(row: Mapping[str, Any]) -> str:
+    """Say, beside an error with the source left out, what the same cases show with nothing left out, predicted now."""
+    return f" left out, {percent(row['live_mean_of_medians'], 3)} in sample" if row["left_out"] > 0.0005 else ""
 
 
 def _known(row: Mapping[str, Any]) -> str:

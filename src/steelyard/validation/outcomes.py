@@ -26,6 +26,7 @@ class Outcome:
     low: float
     high: float
     error: float  # of the seconds or bytes: predicted / measured - 1
+    live_error: float  # the same of what is predicted now, by constants that were fitted to this case as well
     scored: bool  # counted in the groups
     held_out: bool  # predicted by constants that were fitted without this case's source
     chip: str
@@ -43,6 +44,7 @@ class Bounds:
     low: Array
     high: Array
     held_out: NDArray[np.bool_]
+    live: Array  # predicted now, whatever was left out
 
 
 def bounds(found: Frame, predicted: Array, log_sd: Array, metric: str) -> Bounds:
@@ -56,7 +58,7 @@ def bounds(found: Frame, predicted: Array, log_sd: Array, metric: str) -> Bounds
             flags[index] = True
             for column, value in zip(values, (own.predicted, own.low, own.high), strict=True):
                 column[index] = value
-    return Bounds(values[0], values[1], values[2], flags)
+    return Bounds(values[0], values[1], values[2], flags, predicted)
 
 
 def time_outcomes(found: Frame, seen: Measured, held: Bounds) -> list[Outcome]:
@@ -80,6 +82,7 @@ def time_outcomes(found: Frame, seen: Measured, held: Bounds) -> list[Outcome]:
                 low=float(low[index]) if metric else float(held.low[index]),
                 high=float(high[index]) if metric else float(held.high[index]),
                 error=predicted / float(seen.step_s[index]) - 1,
+                live_error=float(held.live[index] / seen.step_s[index]) - 1,
                 scored=not reason and math.isfinite(predicted),
                 held_out=bool(held.held_out[index]),
                 **_labels(found, index),
@@ -113,6 +116,7 @@ def memory_outcomes(found: Frame, seen: Measured, held: Bounds) -> list[Outcome]
                 low=float(held.low[index]),
                 high=float(held.high[index]),
                 error=predicted / case.peak_memory_bytes - 1,
+                live_error=float(held.live[index]) / case.peak_memory_bytes - 1,
                 scored=not reason and math.isfinite(predicted),
                 held_out=bool(held.held_out[index]),
                 **_labels(found, index),
@@ -130,9 +134,21 @@ def refused(case: Case, reason: str) -> list[Outcome]:
         (name, getattr(case, name)) for name in (time, "peak_memory_bytes") if name and getattr(case, name) > 0
     ]
     nothing = float("nan")
+    unknown = dict.fromkeys(("predicted", "low", "high", "error", "live_error"), nothing)
     return [
         Outcome(
-            case.id, case.group, name, value, nothing, nothing, nothing, nothing, False, False, "", "", "", (), reason
+            id=case.id,
+            group=case.group,
+            metric=name,
+            measured=value,
+            **unknown,
+            scored=False,
+            held_out=False,
+            chip="",
+            family="",
+            stack="",
+            assumed=(),
+            reason=reason,
         )
         for name, value in published or [("none", nothing)]
     ]

@@ -17,10 +17,9 @@ import numpy as np
 
 from steelyard.catalog import Accelerator, Catalog, kernels_rows, load
 from steelyard.run import state_w, wait_w
-from steelyard.step import memory, time
-from steelyard.tables import Job, Kernels, Layout, Machine, Stack
-from steelyard.units import Array
+from steelyard.step import time
 from steelyard.validation.frame import frame
+from steelyard.validation.predicted import predict
 from steelyard.validation.read import parse
 from steelyard.validation.spread import NORMAL_90
 from steelyard.workload import workload
@@ -159,7 +158,7 @@ def _reading(row: dict[str, str]) -> Reading:
 def _predicted_mixes(catalog: Catalog) -> dict[str, Mix]:
     """Compose the steps of the known runs from the time model."""
     content = (resources.files("steelyard.validation") / "power_runs.csv").read_bytes()
-    found = frame(parse(content, "power_runs.csv"), catalog, _predict)
+    found = frame(parse(content, "power_runs.csv"), catalog, predict)
     step = time(found.job, workload(found.job), found.layout, found.machine, found.kernels, found.stack)
     exposed = step.tp_s + step.cp_s + step.ep_s + step.pp_s + step.dp_s
     columns = [
@@ -171,8 +170,3 @@ def _predicted_mixes(catalog: Catalog) -> dict[str, Mix]:
         case.id: Mix(float(1 - bound - traffic - waits), float(bound), float(traffic), float(waits))
         for case, bound, traffic, waits in rows
     }
-
-
-def _predict(job: Job, layout: Layout, machine: Machine, kernels: Kernels, stack: Stack) -> tuple[Array, Array]:
-    seconds = time(job, workload(job), layout, machine, kernels, stack).total_s
-    return np.asarray(seconds), np.asarray(memory(job, layout, machine, stack).device_bytes)

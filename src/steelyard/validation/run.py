@@ -10,26 +10,23 @@ from numpy.typing import NDArray
 
 from steelyard.catalog import Catalog, load
 from steelyard.errors import BadInput
-from steelyard.step import memory, time
-from steelyard.tables import Job, Kernels, Layout, Machine, Stack
 from steelyard.units import Array
 from steelyard.validation import spread
 from steelyard.validation.baselines import constant_s, six_nd_s
 from steelyard.validation.case import Case
+from steelyard.validation.fingerprints import check
 from steelyard.validation.fitting import Fits, fits
 from steelyard.validation.frame import Frame, frame
+from steelyard.validation.live import DEVICE, MEMORY, TIME
 from steelyard.validation.measured import Measured, measured
 from steelyard.validation.outcomes import Outcome, bounds, memory_outcomes, refused, time_outcomes
+from steelyard.validation.predicted import measured_peak, peak_bytes, predict, step_seconds
 from steelyard.validation.ranking import JobSet, Ranking, job_sets, rankings
 from steelyard.validation.score import GroupScore, Summary, score, summary
 from steelyard.validation.spread import memory_log_sd, time_log_sd
-from steelyard.workload import workload
 
 LABELS = ("group", "publisher", "chip", "family", "stack", "precision")
 """What scores can be grouped by."""
-
-TIME, MEMORY, DEVICE = "step_time_s", "peak_memory_bytes", "device_memory_bytes"
-"""The metrics of held-out predictions, whatever a case itself published."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,18 +59,33 @@ class Report:
 def validate(cases: Sequence[Case], by: str = "group", catalog: Catalog | None = None) -> Report:
     """Predict and score published runs, each prediction with a 90 % interval.
 
+    Runs whose source a fit has left out are scored by the figures that it stored, beside what is predicted of them now.
+    Other runs have no stored figures and are scored by what is predicted now alone.
+
     Args:
         cases: published runs, shipped (`read.shipped`) or read from a file (`read.read`).
         by: what the scores are grouped by: group, publisher, chip, family, stack or precision.
         catalog: the catalog to predict with; the shipped one if None.
+
+    Raises:
+        StaleFigures: stored figures are asked for that other code or constants have made.
     """
+    catalog = catalog or load()
+    if any(spread.stored(case, metric) for case in cases for metric in (TIME, MEMORY, DEVICE)):
+        check(catalog)
+    return scored(cases, by, catalog)
+
+
+def scored(cases: Sequence[Case], by: str = "group", catalog: Catalog | None = None) -> Report:
+    """Score as `validate` does, without asking whether the stored figures belong to this code: while it is refitted."""
     if by not in LABELS:
         raise BadInput(f"cannot group by {by!r}; choose one of {', '.join(LABELS)}")
     catalog = catalog or load()
     found = frame(cases, catalog, predict)
     seen = measured(found)
     labels = getattr(found.labels, by)
-    times = bounds(found, _seconds(found), time_log_sd(found, catalog), TIME)
+    now_s = step_seconds(found)
+    times = bounds(found, now_s, time_log_sd(found, catalog), TIME)
     time_cases = time_outcomes(found, seen, times)
     truth_s = _scored(found, time_cases, seen.step_s)
     by_time = score(
@@ -85,6 +97,7 @@ def validate(cases: Sequence[Case], by: str = "group", catalog: Catalog | None =
         constant_s(found, truth_s),
         six_nd_s(found),
         _seen(found, TIME),
+        now_s,
     )
     memory_cases, by_memory, fitting = _memory(found, seen, labels, catalog)
     sets = job_sets(found, labels, truth_s, times.predicted)
@@ -105,34 +118,14 @@ def _memory(
     found: Frame, seen: Measured, labels: NDArray[np.str_], catalog: Catalog
 ) -> tuple[list[Outcome], tuple[GroupScore, ...], Fits]:
     """Return the outcomes and scores of peak memory, and whether it decides rightly."""
-    held = memory(found.job, found.layout, found.machine, found.stack)
-    peaks = {name: _column(found, getattr(held, f"{name}_bytes")) for name in ("allocated", "reserved", "device")}
+    peaks = peak_bytes(found)
     log_sd = memory_log_sd(found, catalog)
-    one = bounds(found, _of_metric(seen, peaks), log_sd, MEMORY)
+    now = measured_peak(seen, peaks)
+    one = bounds(found, now, log_sd, MEMORY)
     outcomes = memory_outcomes(found, seen, one)
     truth = _scored(found, outcomes, seen.memory_bytes)
-    scores = score(labels, truth, one.predicted, one.low, one.high, seen=_seen(found, MEMORY))
+    scores = score(labels, truth, one.predicted, one.low, one.high, seen=_seen(found, MEMORY), live=now)
     return outcomes, scores, fits(found, bounds(found, peaks["device"], log_sd, DEVICE))
-
-
-def predict(job: Job, layout: Layout, machine: Machine, kernels: Kernels, stack: Stack) -> tuple[Array, Array]:
-    """Return seconds of a step and bytes of a device: what chooses among layouts that a row leaves open."""
-    seconds = time(job, workload(job), layout, machine, kernels, stack).total_s
-    return np.asarray(seconds), np.asarray(memory(job, layout, machine, stack).device_bytes)
-
-
-def _seconds(found: Frame) -> Array:
-    step = time(found.job, workload(found.job), found.layout, found.machine, found.kernels, found.stack)
-    return _column(found, step.total_s)
-
-
-def _column(found: Frame, values: Any) -> Array:
-    return np.broadcast_to(np.asarray(values, dtype=float), len(found)).copy()
-
-
-def _of_metric(seen: Measured, peaks: dict[str, Array]) -> Array:
-    """Return, for every case, the predicted peak of the kind of memory that was measured."""
-    return np.select([seen.memory_metric == name for name in peaks], list(peaks.values()), default=math.nan)
 
 
 def _scored(found: Frame, outcomes: Sequence[Outcome], truth: Array) -> Array:

@@ -21,6 +21,7 @@ class GroupScore:
     group: str
     n: int
     median_error: float  # of the absolute relative error
+    live_error: float  # the same of what is predicted now: in sample where the other was left out, else equal to it
     mean_error: float
     p90_error: float
     bias: float  # median of the signed relative error, on the log scale: above 0 predicted too slow or too large
@@ -39,6 +40,7 @@ class Summary:
     groups: int
     cases: int
     mean_of_medians: float
+    live_mean_of_medians: float  # of what is predicted now: in sample where the rest was left out
     mean_p90: float
     mean_coverage: float
     constant_mean_of_medians: float
@@ -57,10 +59,12 @@ def score(
     constant: Array | None = None,
     six_nd: Array | None = None,
     seen: NDArray[np.str_] | None = None,
+    live: Array | None = None,
 ) -> tuple[GroupScore, ...]:
     """Score predictions by group, largest group first; rows with a NaN on either side are left out.
 
-    `seen` tells for every row whether its source was left out of the fit or is in its sample (`spread.seen`).
+    `seen` tells for every row whether its source was left out of the fit or is in its sample (`spread.seen`), `live` is
+    what is predicted now of rows whose source was left out.
 
     >>> one = score(np.array(["a"] * 4), np.array([1.0, 1.0, 2.0, 2.0]), np.array([1.1, 0.9, 2.0, 3.0]),
     ...             np.array([0.5, 0.5, 1.0, 2.5]), np.array([2.0, 2.0, 4.0, 4.0]))[0]
@@ -69,6 +73,7 @@ def score(
     """
     nothing = np.full(len(measured), np.nan)
     rivals = (nothing if constant is None else constant, nothing if six_nd is None else six_nd)
+    now = predicted if live is None else live
     fitted = np.full(len(measured), "unseen") if seen is None else seen
     usable = np.isfinite(measured) & np.isfinite(predicted) & (measured > 0) & (predicted > 0)
     found = []
@@ -81,6 +86,7 @@ def score(
                 group=str(name),
                 n=int(rows.sum()),
                 median_error=float(np.median(error)),
+                live_error=_median_error(now[rows], measured[rows]),
                 mean_error=float(np.mean(error)),
                 p90_error=float(np.quantile(error, 0.9)),
                 bias=float(np.exp(np.median(np.log(ratio))) - 1),
@@ -111,6 +117,7 @@ def summary(scores: tuple[GroupScore, ...]) -> Summary:
         groups=len(large),
         cases=sum(one.n for one in large),
         mean_of_medians=mean("median_error"),
+        live_mean_of_medians=mean("live_error"),
         mean_p90=mean("p90_error"),
         mean_coverage=mean("coverage"),
         constant_mean_of_medians=mean("constant_error"),

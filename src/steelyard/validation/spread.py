@@ -65,6 +65,7 @@ class HeldOut:
     predicted: float  # seconds of a step, or bytes
     low: float
     high: float
+    fitted: float  # by the same fit with nothing left out
 
 
 @cache
@@ -78,8 +79,8 @@ def held_out() -> dict[tuple[str, str], HeldOut]:
     for file in sorted(resources.files("steelyard.validation").iterdir(), key=lambda one: one.name):
         if file.name.startswith("held_out") and file.name.endswith(".csv"):
             for row in csv.DictReader(file.read_text(encoding="utf-8").splitlines()):
-                kept = HeldOut(float(row["predicted"]), float(row["low"]), float(row["high"]))
-                found[row["id"], row["metric"]] = kept
+                kept = (float(row[name]) for name in ("predicted", "low", "high", "fitted"))
+                found[row["id"], row["metric"]] = HeldOut(*kept)
     return found
 
 

@@ -1,0 +1,9 @@
+"""What tests of the command line share."""
+
+import pytest
+
+
+@pytest.fixture
+def unchecked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Print stored scores whether or not they belong to this code: tests/validation/test_fingerprints.py asks that."""
+    monkeypatch.setattr("steelyard.validation.run.check", lambda _: None)
