@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from steelyard.catalog import load
-from steelyard.job.architecture import architecture
-from steelyard.job.presets import find
+from steelyard.job.models.architecture import architecture
+from steelyard.job.models.presets import find
 
 CHIPS = ("A100-80GB-SXM", "H100-80GB-SXM", "V100-32GB-SXM2", "H200-141GB-SXM", "TPU-v3", "TPU-v4", "MI300X")
 MODELS = {"A100-80GB-SXM": "llama-2-7b", "H100-80GB-SXM": "llama-3-8b", "H200-141GB-SXM": "llama-3-70b"}

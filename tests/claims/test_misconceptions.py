@@ -16,8 +16,8 @@ from steelyard.cli.app import app
 from steelyard.disclosure.figure_text import INFERENCE, ledger_rows
 from steelyard.disclosure.ledger import cost_per_use, payback_ratio
 from steelyard.disclosure.origins.audited_claim import disclosure_of_claim
-from steelyard.job.architecture import architecture
-from steelyard.job.presets import find
+from steelyard.job.models.architecture import architecture
+from steelyard.job.models.presets import find
 from steelyard.tables import Draw, Energy, Machine, Site
 from steelyard.units import KWH_J
 

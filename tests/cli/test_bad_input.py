@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from steelyard.cli.app import app
-from steelyard.job.presets import find_or_none
+from steelyard.job.models.presets import find_or_none
 
 JOB = ("llama-3-8b", "--tokens", "20B")
 BERT = {"model_type": "resnet", "num_channels": 3, "hidden_sizes": [256, 512], "architectures": ["ResNetModel"]}

@@ -16,7 +16,8 @@ from steelyard import catalog, pipeline
 from steelyard.catalog.capabilities import capability
 from steelyard.catalog.policy import policy
 from steelyard.errors import SteelyardError
-from steelyard.job import presets, read_job, table
+from steelyard.job import read_job, table
+from steelyard.job.models import presets
 from steelyard.layout import BOUNDS, parse, size, space, text_of
 from steelyard.tables import Offer, take
 

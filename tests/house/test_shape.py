@@ -17,7 +17,7 @@ LONGEST_FUNCTION = 40
 
 # Exceptions, each with its reason; one that is no longer needed fails the test.
 LONG_FILES = {"tables.py": "the whole story in reading order is one file, by design"}
-LONG_FUNCTIONS = {"job/architecture.py:architecture": "names every field of one table"}
+LONG_FUNCTIONS = {"job/models/architecture.py:architecture": "names every field of one table"}
 
 
 def identify(file: Path) -> str:

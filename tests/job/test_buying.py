@@ -6,7 +6,7 @@ import pytest
 
 from steelyard.errors import BadInput
 from steelyard.job import read_job
-from steelyard.job.buying import MONTH_S, YEAR_S, data, own, size, years
+from steelyard.job.purchase import MONTH_S, YEAR_S, data, own, size, years
 
 OWN: dict[str, Any] = {"system": "DGX-H100", "devices": 64, "life": "4y", "used": "75%", "tariff": 0.1}
 

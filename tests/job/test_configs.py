@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from tests.job.configs import CONFIGS, llama_like, t5
 
 from steelyard.errors import BadInput
-from steelyard.job import configs
-from steelyard.job.architecture import architecture
-from steelyard.job.presets import find, names
+from steelyard.job.models import configs
+from steelyard.job.models.architecture import architecture
+from steelyard.job.models.presets import find, names
 from steelyard.tables import Architecture
 
 SHAPE = [field.name for field in fields(Architecture) if field.name != "dropout"]

@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from steelyard.errors import UnknownName
-from steelyard.job.architecture import architecture
-from steelyard.job.presets import find, find_or_none, names, normal
-from steelyard.job.spec import ModelSpec
+from steelyard.job.models.architecture import architecture
+from steelyard.job.models.presets import find, find_or_none, names, normal
+from steelyard.job.models.spec import ModelSpec
 
 SPECS = [find(name) for name in names()]
 EXACT = [spec for spec in SPECS if spec.published.precision == "exact"]

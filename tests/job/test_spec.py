@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from steelyard.errors import BadInput
-from steelyard.job.architecture import architecture
-from steelyard.job.count import attention_params, latent_attention_params, mlp_params
-from steelyard.job.spec import ModelSpec
+from steelyard.job.models.architecture import architecture
+from steelyard.job.models.count import attention_params, latent_attention_params, mlp_params
+from steelyard.job.models.spec import ModelSpec
 
 TOY: dict[str, Any] = {
     "name": "toy",

@@ -7,8 +7,8 @@ import pytest
 from tests.shapes import filled, layout, pretraining
 
 from steelyard.catalog import load, stack
-from steelyard.job.architecture import architecture
-from steelyard.job.presets import find
+from steelyard.job.models.architecture import architecture
+from steelyard.job.models.presets import find
 from steelyard.step import memory
 from steelyard.tables import Machine, StepMemory
 from steelyard.units import GB_BYTES, GIB_BYTES

@@ -10,7 +10,7 @@ from steelyard.claims.prediction import ClaimPrediction, NoPrediction, catalog_m
 from steelyard.claims.reading.claim import Claim, Numbers
 from steelyard.claims.reading.printed import PrintedNumber
 from steelyard.errors import UnknownName
-from steelyard.job.architecture import architecture
+from steelyard.job.models.architecture import architecture
 from steelyard.units import HOUR_S
 
 MODEL_ROUNDING = 0.02

@@ -15,10 +15,11 @@ from importlib import resources
 from steelyard.catalog import Accelerator, load
 from steelyard.claims.reading.claim import Claim
 from steelyard.errors import SteelyardError, UnknownName
-from steelyard.job import presets, read_job
-from steelyard.job.architecture import architecture
-from steelyard.job.assume import divisible
-from steelyard.job.spec import ModelSpec
+from steelyard.job import read_job
+from steelyard.job.defaults import divisible
+from steelyard.job.models import presets
+from steelyard.job.models.architecture import architecture
+from steelyard.job.models.spec import ModelSpec
 from steelyard.planner import Point, estimate
 from steelyard.validation.read import ORIGINS
 

@@ -89,7 +89,7 @@ def listed(kind: str, name: str | None, as_json: bool) -> None:
 def everything(known: "Catalog", kind: str) -> list[Any]:
     """Return all rows of a kind."""
     if kind == "models":
-        from steelyard.job import presets
+        from steelyard.job.models import presets
 
         return [model(name) for name in presets.names()]
     rows = getattr(known, kind)
@@ -99,7 +99,7 @@ def everything(known: "Catalog", kind: str) -> list[Any]:
 def exact(known: "Catalog", kind: str, name: str) -> Any | None:
     """Return the thing of that name or alias, None if there is none."""
     from steelyard.errors import UnknownName
-    from steelyard.job import presets
+    from steelyard.job.models import presets
 
     try:
         if kind == "models":
@@ -132,8 +132,8 @@ def words(row: Any) -> str:
 
 def model(name: str) -> "dict[str, Any]":
     """Return a model as a mapping, with its parameters counted from its shape."""
-    from steelyard.job import presets
-    from steelyard.job.architecture import architecture
+    from steelyard.job.models import presets
+    from steelyard.job.models.architecture import architecture
 
     spec = presets.find(name)
     counted = architecture(spec)

@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from steelyard.job.job_spec import JobSpec, table
-    from steelyard.job.presets import find, names
+    from steelyard.job.models.presets import find, names
+    from steelyard.job.models.spec import ModelSpec
     from steelyard.job.read import read_job, with_overrides
-    from steelyard.job.spec import ModelSpec
 
 _FACE = {
     "JobSpec": "job_spec",
-    "ModelSpec": "spec",
-    "find": "presets",
-    "names": "presets",
+    "ModelSpec": "models.spec",
+    "find": "models.presets",
+    "names": "models.presets",
     "read_job": "read",
     "table": "job_spec",
     "with_overrides": "read",

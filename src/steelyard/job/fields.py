@@ -7,8 +7,10 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from steelyard.errors import BadInput, nearest
-from steelyard.job import adapters, buying, degrees, literals
+from steelyard.job import degrees, literals
 from steelyard.job.job_spec import AXES, OPTIMIZERS, PRECISIONS, TASKS
+from steelyard.job.models import adapters
+from steelyard.job.purchase import DataSpec, OwnSpec, data, habits, own, purchases, share, years
 
 ALIASES = MappingProxyType(
     {
@@ -147,12 +149,12 @@ class JobFields(_Strict):
     budget: Annotated[float | None, _checked(literals.usd)] = None
     co2e_max: Annotated[float | None, _checked(literals.carbon)] = None
     energy_max: Annotated[float | None, _checked(literals.energy)] = None
-    purchase: Annotated[tuple[str, ...], _checked(buying.purchases)] = ("on-demand",)
-    reserved_used: Annotated[float | None, _checked(buying.share)] = None
-    own: Annotated[tuple[buying.OwnSpec, ...], _checked(buying.own)] = ()
-    data: Annotated[buying.DataSpec | None, _checked(buying.data)] = None
+    purchase: Annotated[tuple[str, ...], _checked(purchases)] = ("on-demand",)
+    reserved_used: Annotated[float | None, _checked(share)] = None
+    own: Annotated[tuple[OwnSpec, ...], _checked(own)] = ()
+    data: Annotated[DataSpec | None, _checked(data)] = None
     checkpoints: Annotated[int, _checked(_kept)] = 2
-    max_price_age: Annotated[float | None, _checked(buying.years)] = None
+    max_price_age: Annotated[float | None, _checked(years)] = None
     stack: str | None = None
     layout: Annotated[Any, _checked(degrees.degrees)] = Field(default_factory=lambda: MappingProxyType({}))
     policy: PolicyFields = PolicyFields()
@@ -194,7 +196,7 @@ def _plain_names(given: Mapping[str, Any], where: str) -> dict[str, Any]:
         if plain in named:
             raise BadInput(f"{where}: {plain} is given twice; keep one")
         named[plain] = value
-    return buying.habits(named, where)
+    return habits(named, where)
 
 
 def _message(error: ValidationError) -> str:

@@ -6,10 +6,10 @@ from types import MappingProxyType
 from typing import Any
 
 from steelyard.errors import BadInput, nearest
-from steelyard.job.adapters import adapted_inputs, adapter_params, frozen_bytes
-from steelyard.job.architecture import architecture
-from steelyard.job.buying import DataSpec, OwnSpec
-from steelyard.job.spec import ModelSpec
+from steelyard.job.models.adapters import adapted_inputs, adapter_params, frozen_bytes
+from steelyard.job.models.architecture import architecture
+from steelyard.job.models.spec import ModelSpec
+from steelyard.job.purchase import DataSpec, OwnSpec
 from steelyard.tables import Architecture, Job
 from steelyard.units import Bytes, Joules, KgCo2e, Seconds, Share, Usd
 
@@ -109,7 +109,7 @@ def moment_bytes(optimizer: str, numbers: Architecture) -> Bytes:
         of hidden matrices, Adam for embedding and head).
     Limits: Adafactor is taken at the shape of the MLP.
 
-    >>> from steelyard.job.presets import find
+    >>> from steelyard.job.models.presets import find
     >>> [round(moment_bytes(name, architecture(find("gpt2-xl"))), 3) for name in ("adamw", "adam8bit", "muon", "sgd")]
     [8.0, 2.004, 4.211, 0.0]
     """

@@ -8,11 +8,12 @@ from types import MappingProxyType
 from typing import Any
 
 from steelyard.errors import BadInput
-from steelyard.job import assume, batch_range, describe, literals
+from steelyard.job import batch_range, defaults, literals
+from steelyard.job.documents import contents, load, load_json
 from steelyard.job.fields import ALIASES, JobFields, PolicyFields, fields
 from steelyard.job.job_spec import JobSpec
-from steelyard.job.spec import ModelSpec
-from steelyard.job.text import contents, load, load_json
+from steelyard.job.models import describe
+from steelyard.job.models.spec import ModelSpec
 
 _DEFAULTS = MappingProxyType(
     {
@@ -106,7 +107,7 @@ def _job(read: JobFields, given: Mapping[str, Any], folder: Path, now: dt.dateti
     model = describe.model(read.model, folder)
     if model.kind in {"vit", "speech", "dit"} or not model.vocab:
         raise BadInput(f"{model.name} is not a language model; only its parameters can be counted")
-    sequence_tokens, why = (read.sequence, "") if read.sequence else assume.sequence(model)
+    sequence_tokens, why = (read.sequence, "") if read.sequence else defaults.sequence(model)
     _check_positions(model, sequence_tokens)
     batch, because = _batch(read, model, sequence_tokens)
     batches, among = batch_range.choices(read, batch, sequence_tokens)
@@ -143,9 +144,9 @@ def _batch(read: JobFields, model: ModelSpec, sequence_tokens: int) -> tuple[int
     if read.tokens < sequence_tokens:
         raise BadInput(f"tokens {read.tokens:g} do not fill one sequence of {sequence_tokens}; write tokens: 20B")
     if read.global_batch is None:
-        return assume.batch(model, sequence_tokens, read.tokens, read.task)
+        return defaults.batch(model, sequence_tokens, read.tokens, read.task)
     unit, number = read.global_batch
-    sequences = number if unit == "sequences" else assume.divisible(number / sequence_tokens)
+    sequences = number if unit == "sequences" else defaults.divisible(number / sequence_tokens)
     if sequences * sequence_tokens > read.tokens:
         raise BadInput(
             f"global_batch of {sequences} sequences is {sequences * sequence_tokens:.3g} tokens, more than the job's "

@@ -14,7 +14,7 @@ from typing import Any
 from steelyard import catalog as facts
 from steelyard.errors import UnknownName
 from steelyard.job import JobSpec, table
-from steelyard.job.buying import RENTED, YEAR_S
+from steelyard.job.purchase import RENTED, YEAR_S
 from steelyard.money import kept_usd_per_s, moving_usd
 from steelyard.run import checkpoint_bytes
 from steelyard.tables import Job

@@ -9,7 +9,7 @@ from steelyard import catalog as facts
 from steelyard.catalog.residency import countries
 from steelyard.errors import BadInput
 from steelyard.job import JobSpec
-from steelyard.job.buying import YEAR_S, OwnSpec
+from steelyard.job.purchase import YEAR_S, OwnSpec
 from steelyard.market.offers import denied_accelerators
 from steelyard.market.options import SiteOption
 from steelyard.money import colocation_usd_per_s, owned_usd, owned_usd_per_device_s

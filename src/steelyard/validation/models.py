@@ -6,9 +6,9 @@ from functools import cache
 from typing import Any
 
 from steelyard.errors import BadInput
-from steelyard.job.architecture import architecture as numbers
-from steelyard.job.presets import find, find_or_none, names
-from steelyard.job.spec import ModelSpec
+from steelyard.job.models.architecture import architecture as numbers
+from steelyard.job.models.presets import find, find_or_none, names
+from steelyard.job.models.spec import ModelSpec
 from steelyard.tables import Architecture
 from steelyard.validation.case import Case, known
 from steelyard.validation.columns import whole

@@ -7,7 +7,7 @@ from typing import Any
 from steelyard.claims.reading import cards, fields, logs
 from steelyard.claims.reading.claim import Claim
 from steelyard.claims.reading.documents import parse_fields
-from steelyard.job.text import contents
+from steelyard.job.documents import contents
 
 MOST_MIB = 16
 WANTED = "a claim in YAML or JSON, a model card, an emissions.csv, a log or a case's name"

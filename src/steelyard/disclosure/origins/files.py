@@ -12,7 +12,7 @@ from steelyard.disclosure.origins.audited_claim import disclosure_of_claim
 from steelyard.disclosure.origins.metered_run import disclosure_of_run, is_run
 from steelyard.disclosure.origins.planned_point import disclosure_of_plan, is_plan
 from steelyard.errors import BadInput
-from steelyard.job.text import contents, load_json
+from steelyard.job.documents import contents, load_json
 
 
 def read_disclosure(source: str | Path, point: str = "", against: str | Path | None = None) -> Disclosure:

@@ -6,9 +6,9 @@ from types import MappingProxyType
 from steelyard.disclosure.completion import MISSING
 from steelyard.disclosure.ledger import LedgerFigure, Line, figure_product
 from steelyard.errors import UnknownName
-from steelyard.job import presets
-from steelyard.job.architecture import architecture
-from steelyard.job.spec import ModelSpec
+from steelyard.job.models import presets
+from steelyard.job.models.architecture import architecture
+from steelyard.job.models.spec import ModelSpec
 
 
 def model_named(model: str) -> ModelSpec | None:

@@ -1,7 +1,7 @@
 """Mixtures of experts and hybrids of Hugging Face: who is routed, who is shared, and which width is whose."""
 
-from steelyard.job.config_values import Config
-from steelyard.job.families import Fields, Reader, llama, mistral, qwen2, qwen3, windowed
+from steelyard.job.models.config_values import Config
+from steelyard.job.models.families import Fields, Reader, llama, mistral, qwen2, qwen3, windowed
 
 
 def experts(config: Config, width: int) -> Fields:

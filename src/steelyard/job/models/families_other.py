@@ -1,7 +1,7 @@
 """Encoders, encoder-decoders, vision and speech models of Hugging Face."""
 
-from steelyard.job.config_values import Config
-from steelyard.job.families import Fields, Reader
+from steelyard.job.models.config_values import Config
+from steelyard.job.models.families import Fields, Reader
 
 
 def t5(config: Config) -> Fields:

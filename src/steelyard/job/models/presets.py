@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import Any
 
 from steelyard.errors import BadCatalog, UnknownName
-from steelyard.job.spec import ModelSpec, Published
+from steelyard.job.models.spec import ModelSpec, Published
 
 _FLAGS = frozenset({"tied", "mlp_bias", "head_bias", "dropout"})
 _WORDS = frozenset(

@@ -7,7 +7,7 @@ github.com/huggingface/transformers (`models/*/configuration_*.py`, read at 5.23
 from collections.abc import Callable
 from typing import Any
 
-from steelyard.job.config_values import Config
+from steelyard.job.models.config_values import Config
 
 Fields = dict[str, Any]
 Reader = Callable[[Config], Fields]

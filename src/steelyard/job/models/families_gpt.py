@@ -1,7 +1,7 @@
 """GPT-like decoders of Hugging Face: LayerNorm, biases, learned or ALiBi positions, plain MLPs."""
 
-from steelyard.job.config_values import Config
-from steelyard.job.families import Fields, Reader
+from steelyard.job.models.config_values import Config
+from steelyard.job.models.families import Fields, Reader
 
 
 def gpt2(config: Config) -> Fields:

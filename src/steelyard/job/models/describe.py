@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from steelyard.errors import BadInput, nearest
-from steelyard.job import configs, presets
-from steelyard.job.spec import ModelSpec
+from steelyard.job.models import configs, presets
+from steelyard.job.models.spec import ModelSpec
 
 _FIELDS = tuple(field.name for field in fields_of(ModelSpec) if field.name != "published")
 _NEEDED = ("layers", "hidden", "heads", "vocab", "max_tokens")

@@ -1,7 +1,7 @@
 """What a job takes when its author does not say: each choice is stated with its source and shown with the plan."""
 
-from steelyard.job.architecture import architecture
-from steelyard.job.spec import ModelSpec
+from steelyard.job.models.architecture import architecture
+from steelyard.job.models.spec import ModelSpec
 
 _LONGEST = 8192
 _BATCHES = (  # parameters up to, tokens of one step, where published
@@ -16,7 +16,7 @@ _FINETUNE = (64, "64 sequences: supervised fine-tuning of Llama 2, arXiv 2307.09
 def sequence(model: ModelSpec) -> tuple[int, str]:
     """Return the length of a sequence and why: what the model was pre-trained at, else its positions up to 8192.
 
-    >>> from steelyard.job.presets import find
+    >>> from steelyard.job.models.presets import find
     >>> sequence(find("llama-3.1-8b"))
     (8192, 'sequence 8192: the context that llama-3.1-8b was pre-trained at')
     """
@@ -48,7 +48,7 @@ def divisible(sequences: float) -> int:
 def batch(model: ModelSpec, sequence_tokens: int, tokens: float, task: str) -> tuple[int, str]:
     """Return the sequences of one optimizer step and why: what published runs of that size used.
 
-    >>> from steelyard.job.presets import find
+    >>> from steelyard.job.models.presets import find
     >>> batch(find("llama-3-8b"), 8192, 20e9, "pretrain")[0], batch(find("gpt2"), 1024, 20e9, "pretrain")[0]
     (512, 512)
     """

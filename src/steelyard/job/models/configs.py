@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import Any
 
 from steelyard.errors import BadInput, nearest
-from steelyard.job import families, families_gpt, families_moe, families_other
-from steelyard.job.config_values import Config
-from steelyard.job.spec import ModelSpec
-from steelyard.job.text import contents, load_json
+from steelyard.job.documents import contents, load_json
+from steelyard.job.models import families, families_gpt, families_moe, families_other
+from steelyard.job.models.config_values import Config
+from steelyard.job.models.spec import ModelSpec
 
 READERS = {**families.READERS, **families_gpt.READERS, **families_moe.READERS, **families_other.READERS}
 """Each `model_type` that can be read."""
@@ -32,7 +32,7 @@ def read(path: str | Path) -> ModelSpec:
 def read_mapping(values: Mapping[str, Any], where: str, name: str = "") -> ModelSpec:
     """Return the model of a configuration that is already parsed.
 
-    >>> from steelyard.job.architecture import architecture
+    >>> from steelyard.job.models.architecture import architecture
     >>> shape = {"hidden_size": 4096, "num_hidden_layers": 32, "num_attention_heads": 32, "num_key_value_heads": 8}
     >>> rest = {"intermediate_size": 14336, "vocab_size": 128256, "max_position_embeddings": 8192}
     >>> architecture(read_mapping({"model_type": "llama", **shape, **rest}, "config.json")).total_params

@@ -2,8 +2,8 @@
 
 from types import MappingProxyType
 
-from steelyard.job import count
-from steelyard.job.spec import ModelSpec
+from steelyard.job.models import count
+from steelyard.job.models.spec import ModelSpec
 from steelyard.tables import Architecture
 
 _NORM_VECTORS = MappingProxyType({"layernorm": 2, "layernorm_nobias": 1, "rmsnorm": 1, "nonparametric": 0})
@@ -32,7 +32,7 @@ def architecture(spec: ModelSpec) -> Architecture:
 
     Source: the counting rules are in `count`; each is checked against published counts in `tests/job`.
 
-    >>> from steelyard.job.presets import find
+    >>> from steelyard.job.models.presets import find
     >>> numbers = architecture(find("llama-3-8b"))
     >>> numbers.total_params, numbers.active_params, numbers.attention_params
     (8030261248, 8030261248, 41951232)
