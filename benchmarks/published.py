@@ -10,7 +10,7 @@ import numpy as np
 
 from steelyard import catalog, pipeline
 from steelyard.catalog.policy import policy
-from steelyard.job import read_job, table
+from steelyard.job import job_table, read_job
 from steelyard.layout import parse, text_of
 from steelyard.market.build import hardware_option, stack_options
 from steelyard.market.options import Deal, HardwareOption, Market, SiteOption, StackOption
@@ -52,7 +52,7 @@ def decision() -> tuple[Job, HardwareOption, StackOption]:
     spec = read_job("gpt3-175b", tokens="300B", sequence="2048", global_batch="64", precision="fp16")
     chip = hardware_option(facts.system("A100-80GB-SXM"), spec.precision, facts)
     tools, _ = stack_options([chip.vendor], "megatron-lm", facts)
-    return table(spec), chip, tools[0]
+    return job_table(spec), chip, tools[0]
 
 
 def best(job: Job, chip: HardwareOption, tool: StackOption, zero: tuple[int, ...]) -> tuple[Layout, int]:

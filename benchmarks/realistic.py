@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from steelyard import catalog
-from steelyard.job import read_job, table
+from steelyard.job import job_table, read_job
 from steelyard.layout import size
 from steelyard.market import build as inputs
 from steelyard.planner.limits import limits_of
@@ -21,7 +21,7 @@ MODELS = {"llama-3-8b": "20B", "llama-3-70b": "100B", "mixtral-8x7b": "100B", "d
 def searched(model: str) -> Search:
     """Return the search of a job over the whole catalog, up to 1,024 devices."""
     spec = read_job(model, tokens=MODELS[model])
-    job, market = table(spec), inputs.market_of(spec, catalog.load())
+    job, market = job_table(spec), inputs.market_of(spec, catalog.load())
     return Search.of(job, market, limits_of(spec, 1024), ENGINE)
 
 

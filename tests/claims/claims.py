@@ -8,7 +8,7 @@ from typing import Any
 
 from steelyard.catalog import load
 from steelyard.job.models.architecture import architecture
-from steelyard.job.models.presets import find
+from steelyard.job.models.presets import find_model
 
 CHIPS = ("A100-80GB-SXM", "H100-80GB-SXM", "V100-32GB-SXM2", "H200-141GB-SXM", "TPU-v3", "TPU-v4", "MI300X")
 MODELS = {"A100-80GB-SXM": "llama-2-7b", "H100-80GB-SXM": "llama-3-8b", "H200-141GB-SXM": "llama-3-70b"}
@@ -58,7 +58,7 @@ class Run:
 
     @property
     def active(self) -> float:
-        return float(architecture(find(MODELS[self.accelerator])).active_params)
+        return float(architecture(find_model(MODELS[self.accelerator])).active_params)
 
 
 def run(pick: random.Random) -> Run:

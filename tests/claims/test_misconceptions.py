@@ -17,7 +17,7 @@ from steelyard.disclosure.figure_text import INFERENCE, ledger_rows
 from steelyard.disclosure.ledger import cost_per_use, payback_ratio
 from steelyard.disclosure.origins.audited_claim import disclosure_of_claim
 from steelyard.job.models.architecture import architecture
-from steelyard.job.models.presets import find
+from steelyard.job.models.presets import find_model
 from steelyard.tables import Draw, Energy, Machine, Site
 from steelyard.units import KWH_J
 
@@ -73,7 +73,7 @@ def test_the_cost_of_a_search_is_not_that_of_every_model() -> None:
 
 def test_more_parameters_are_not_more_energy() -> None:
     assert stated("switch", "energy") < stated("gpt-3", "energy")
-    sparse, dense = architecture(find("switch-c-2048")), architecture(find("gpt3-175b"))
+    sparse, dense = architecture(find_model("switch-c-2048")), architecture(find_model("gpt3-175b"))
     assert sparse.total_params > 8 * dense.total_params
     assert sparse.active_params < 0.02 * dense.active_params
 

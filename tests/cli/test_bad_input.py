@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from steelyard.cli.app import app
-from steelyard.job.models.presets import find_or_none
+from steelyard.job.models.presets import find_model_or_none
 
 JOB = ("llama-3-8b", "--tokens", "20B")
 BERT = {"model_type": "resnet", "num_channels": 3, "hidden_sizes": [256, 512], "architectures": ["ResNetModel"]}
@@ -129,7 +129,7 @@ def test_no_text_of_an_option_is_a_traceback(name: str, text: str) -> None:
 @settings(max_examples=60, deadline=None)
 @given(TEXTS.filter(lambda text: text not in {"", "-h"} and not text.startswith("-")))
 def test_no_name_of_a_job_is_a_traceback(text: str) -> None:
-    assume(find_or_none(text + "?") is None)  # punctuation does not count, so a real model's name may turn up
+    assume(find_model_or_none(text + "?") is None)  # punctuation does not count, so a real model's name may turn up
     assert_one_message(run("plan", text + "?", "--tokens", "20B"))
 
 

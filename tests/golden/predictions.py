@@ -16,7 +16,7 @@ from steelyard import catalog, pipeline
 from steelyard.catalog.capabilities import capability
 from steelyard.catalog.policy import policy
 from steelyard.errors import SteelyardError
-from steelyard.job import read_job, table
+from steelyard.job import job_table, read_job
 from steelyard.job.models import presets
 from steelyard.layout import BOUNDS, parse, size, space, text_of
 from steelyard.tables import Offer, take
@@ -35,7 +35,9 @@ def rows() -> list[dict[str, str]]:
 def job_of(row: dict[str, str]) -> Any:
     """Return the numbers of the job of one row."""
     words = {name: row[name] for name in ("model", "task", "precision", "optimizer")}
-    return table(read_job({**words, "tokens": TOKENS, "sequence": int(row["sequence"]), "batch": int(row["batch"])}))
+    return job_table(
+        read_job({**words, "tokens": TOKENS, "sequence": int(row["sequence"]), "batch": int(row["batch"])})
+    )
 
 
 def predicted(row: dict[str, str]) -> dict[str, str]:
@@ -64,7 +66,9 @@ def _numbers(value: Any, path: str) -> Iterator[tuple[str, Any]]:
 def drawn(seed: int, count: int) -> list[dict[str, str]]:
     """Return inputs drawn evenly over models, systems and stacks; each model and system as often as another."""
     chance, facts = random.Random(seed), catalog.load()
-    models = [name for name in presets.names() if presets.find(name).kind in {"decoder", "encoder", "encdec"}]
+    models = [
+        name for name in presets.model_names() if presets.find_model(name).kind in {"decoder", "encoder", "encdec"}
+    ]
     systems, stacks = sorted(facts.systems), sorted(catalog.stacks(facts))
     found: list[dict[str, str]] = []
     while len(found) < count:

@@ -23,7 +23,6 @@ BANNED = frozenset(
 
 NOT_YET = {
     "Own",
-    "OwnSpec",
     "Reply",
     "beside",
     "chip_of",

@@ -13,7 +13,7 @@ from tests.job.configs import CONFIGS, llama_like, t5
 from steelyard.errors import BadInput
 from steelyard.job.models import configs
 from steelyard.job.models.architecture import architecture
-from steelyard.job.models.presets import find, names
+from steelyard.job.models.presets import find_model, model_names
 from steelyard.tables import Architecture
 
 SHAPE = [field.name for field in fields(Architecture) if field.name != "dropout"]
@@ -21,37 +21,37 @@ SHAPE = [field.name for field in fields(Architecture) if field.name != "dropout"
 
 @pytest.mark.parametrize("name", CONFIGS)
 def test_a_config_gives_the_numbers_of_its_preset(name: str) -> None:
-    read = architecture(configs.read_mapping(CONFIGS[name], "config.json"))
-    preset = architecture(find(name))
+    read = architecture(configs.model_of_config(CONFIGS[name], "config.json"))
+    preset = architecture(find_model(name))
     assert {field: getattr(read, field) for field in SHAPE} == {field: getattr(preset, field) for field in SHAPE}
 
 
 def test_every_family_of_the_presets_has_a_config_here() -> None:
-    kinds = {find(name).model_type for name in CONFIGS}
-    missing = {find(name).model_type for name in names()} - kinds - {"", "dit"}
+    kinds = {find_model(name).model_type for name in CONFIGS}
+    missing = {find_model(name).model_type for name in model_names()} - kinds - {"", "dit"}
     assert missing == {"roberta"}  # its preset counts neither pooler nor segments; see below
 
 
 def test_roberta_has_the_two_position_rows_the_segment_and_the_pooler_that_its_preset_leaves_out() -> None:
     config = {"model_type": "roberta", "max_position_embeddings": 514, "type_vocab_size": 1, "vocab_size": 50265}
     shape = {"num_hidden_layers": 12, "hidden_size": 768, "intermediate_size": 3072, "num_attention_heads": 12}
-    read = architecture(configs.read_mapping(config | shape, "config.json"))
-    assert read.total_params - architecture(find("roberta-base")).total_params == 2 * 768 + 768 + 768 * 768 + 768
+    read = architecture(configs.model_of_config(config | shape, "config.json"))
+    assert read.total_params - architecture(find_model("roberta-base")).total_params == 2 * 768 + 768 + 768 * 768 + 768
 
 
 def test_gemma_3_leaves_out_what_its_class_knows() -> None:
     nested = {"model_type": "gemma3_text", "hidden_size": 2560, "intermediate_size": 10240, "num_hidden_layers": 34}
     config = {"model_type": "gemma3", "text_config": {**nested, "sliding_window": 1024}, "vision_config": {}}
-    read = architecture(configs.read_mapping(config, "config.json"))
-    preset = architecture(find("gemma-3-4b"))
+    read = architecture(configs.model_of_config(config, "config.json"))
+    preset = architecture(find_model("gemma-3-4b"))
     assert read.total_params - preset.total_params == (262208 - 262144) * 2560  # 64 image tokens
     assert (read.windowed_layers, read.window_tokens) == (preset.windowed_layers, preset.window_tokens)
 
 
 def test_t5_1_1_is_gated_and_untied() -> None:
-    v1_0 = configs.read_mapping(CONFIGS["t5-small"], "config.json")
+    v1_0 = configs.model_of_config(CONFIGS["t5-small"], "config.json")
     new = CONFIGS["t5-small"] | {"feed_forward_proj": "gated-gelu", "tie_word_embeddings": False}
-    v1_1 = configs.read_mapping(new, "config.json")
+    v1_1 = configs.model_of_config(new, "config.json")
     assert (v1_0.mlp, v1_0.tied, v1_1.mlp, v1_1.tied) == ("relu", True, "geglu", False)
 
 
@@ -60,7 +60,7 @@ def test_t5_1_1_is_gated_and_untied() -> None:
 )
 def test_what_a_file_leaves_out_about_tying_is_the_class_default(kind: str, tied: bool) -> None:
     config = {key: value for key, value in CONFIGS["llama-3-70b"].items() if key != "model_type"}
-    assert configs.read_mapping({"model_type": kind, **config}, "config.json").tied is tied
+    assert configs.model_of_config({"model_type": kind, **config}, "config.json").tied is tied
 
 
 def test_qwen2_moe_has_a_shared_expert_of_its_own_width_behind_a_gate() -> None:
@@ -78,7 +78,7 @@ def test_qwen2_moe_has_a_shared_expert_of_its_own_width_behind_a_gate() -> None:
         "num_experts": 60,
         "num_experts_per_tok": 4,
     }
-    read = architecture(configs.read_mapping(config, "config.json"))
+    read = architecture(configs.model_of_config(config, "config.json"))
     assert read.total_params == pytest.approx(14.3e9, rel=0.005)
     assert read.active_params == pytest.approx(2.7e9, rel=0.01)
 
@@ -95,7 +95,7 @@ def test_gpt_neo_2_7b() -> None:
         "window_size": 256,
         "attention_layers": ["global", "local"] * 16,
     }
-    read = configs.read_mapping(config, "config.json")
+    read = configs.model_of_config(config, "config.json")
     assert architecture(read).total_params == pytest.approx(2.65e9, rel=0.005)
     assert (read.windowed_layers, read.window_tokens, read.attention_bias) == (16, 256, "o")
 
@@ -131,18 +131,18 @@ PAGES = {
 @pytest.mark.parametrize("page", PAGES)
 def test_a_config_gives_the_count_of_its_page(page: str) -> None:
     count, config = PAGES[page]
-    assert architecture(configs.read_mapping(config, "config.json")).total_params == count
+    assert architecture(configs.model_of_config(config, "config.json")).total_params == count
 
 
 def test_granite_moe_and_olmo_3() -> None:
     # 1.3B and 0.4B activated: huggingface.co/ibm-granite/granite-3.0-1b-a400m-base; windows: allenai/Olmo-3-1025-7B.
     moe = {"num_local_experts": 32, "num_experts_per_tok": 8, "tie_word_embeddings": True}
     granite = llama_like("granitemoe", (24, 1024, 512, 16, 8), 49155, 4096, **moe)
-    numbers = architecture(configs.read_mapping(granite, "config.json"))
+    numbers = architecture(configs.model_of_config(granite, "config.json"))
     assert (round(numbers.total_params / 1e9, 1), round(numbers.active_params / 1e9, 1)) == (1.3, 0.4)
     types = (["sliding_attention"] * 3 + ["full_attention"]) * 8
     olmo = llama_like("olmo3", (32, 4096, 11008, 32, 32), 100278, 65536, sliding_window=4096, layer_types=types)
-    read = configs.read_mapping(olmo, "config.json")
+    read = configs.model_of_config(olmo, "config.json")
     assert (read.windowed_layers, read.window_tokens, read.qk_norm) == (24, 4096, "full")
 
 
@@ -151,7 +151,7 @@ def test_granite_moe_and_olmo_3() -> None:
 )
 def test_another_family_is_refused_with_the_nearest(kind: str, near: str) -> None:
     with pytest.raises(BadInput, match=f"model_type '{kind}' is not one that can be read; nearest: .*{near}"):
-        configs.read_mapping({"model_type": kind, "hidden_size": 64}, "config.json")
+        configs.model_of_config({"model_type": kind, "hidden_size": 64}, "config.json")
 
 
 def write(folder: Path, text: str) -> Path:
@@ -162,8 +162,8 @@ def write(folder: Path, text: str) -> Path:
 
 def test_a_folder_and_its_file_are_the_same_model(tmp_path: Path) -> None:
     file = write(tmp_path, json.dumps(CONFIGS["llama-2-7b"]))
-    assert configs.read(tmp_path) == configs.read(file)
-    assert configs.read(file).name == tmp_path.name
+    assert configs.read_config(tmp_path) == configs.read_config(file)
+    assert configs.read_config(file).name == tmp_path.name
 
 
 @pytest.mark.parametrize(
@@ -180,19 +180,19 @@ def test_a_folder_and_its_file_are_the_same_model(tmp_path: Path) -> None:
 )
 def test_a_broken_file_is_one_clear_message(tmp_path: Path, text: str, message: str) -> None:
     with pytest.raises(BadInput, match=message):
-        configs.read(write(tmp_path, text))
+        configs.read_config(write(tmp_path, text))
 
 
 def test_what_is_not_a_text_file_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "config.json"
     file.write_bytes(b"\xff\xfe\x00binary")
     with pytest.raises(BadInput, match="it is not text"):
-        configs.read(file)
+        configs.read_config(file)
     with pytest.raises(BadInput, match="no such file"):
-        configs.read(tmp_path / "missing.json")
+        configs.read_config(tmp_path / "missing.json")
     (tmp_path / "empty").mkdir()
     with pytest.raises(BadInput, match=r"holds no config\.json"):
-        configs.read(tmp_path / "empty")
+        configs.read_config(tmp_path / "empty")
 
 
 @pytest.mark.parametrize("name", CONFIGS)
@@ -203,7 +203,7 @@ def test_a_spoilt_field_is_a_model_or_one_message(name: str, data: st.DataObject
     wrong: st.SearchStrategy[Any] = st.sampled_from([None, -1, 0, 1.5, "wide", True, [], [1], {}, {"a": 1}, 10**30])
     spoilt = data.draw(wrong)
     try:
-        numbers = architecture(configs.read_mapping({**config, field: spoilt}, "config.json"))
+        numbers = architecture(configs.model_of_config({**config, field: spoilt}, "config.json"))
     except BadInput as error:
         message = str(error)
     else:
@@ -216,4 +216,4 @@ def test_a_spoilt_field_is_a_model_or_one_message(name: str, data: st.DataObject
 def test_a_file_cut_off_anywhere_is_one_message(name: str, end: int) -> None:
     text = json.dumps(CONFIGS[name])[:-1][:end]
     with pytest.raises(BadInput, match=r"broken JSON|cannot be read"):
-        configs.read_mapping(configs.load_json(text, "config.json"), "config.json")
+        configs.model_of_config(configs.load_json(text, "config.json"), "config.json")

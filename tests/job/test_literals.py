@@ -11,20 +11,20 @@ from hypothesis import strategies as st
 
 from steelyard.errors import BadInput
 from steelyard.job import literals
-from steelyard.job.degrees import FIELDS, degrees
+from steelyard.job.degrees import FIELDS, parse_degrees
 
 NOW = dt.datetime(2027, 1, 13, 12, 0)  # a Wednesday
 READERS: list[Callable[[Any], Any]] = [
-    literals.count,
-    literals.whole,
-    literals.seconds,
-    lambda value: literals.deadline(value, NOW),
-    literals.usd,
-    literals.energy,
-    literals.carbon,
-    literals.accelerators,
-    literals.globs,
-    degrees,
+    literals.parse_count,
+    literals.parse_integer,
+    literals.parse_seconds,
+    lambda value: literals.parse_deadline(value, NOW),
+    literals.parse_usd,
+    literals.parse_energy,
+    literals.parse_co2e,
+    literals.parse_accelerators,
+    literals.parse_globs,
+    parse_degrees,
 ]
 
 
@@ -46,7 +46,7 @@ READERS: list[Callable[[Any], Any]] = [
     ],
 )
 def test_counts(written: Any, number: float) -> None:
-    assert literals.count(written) == number
+    assert literals.parse_count(written) == number
 
 
 @pytest.mark.parametrize(
@@ -55,7 +55,7 @@ def test_counts(written: Any, number: float) -> None:
 )
 def test_what_is_no_count(written: Any) -> None:
     with pytest.raises(BadInput, match="write 20B"):
-        literals.count(written)
+        literals.parse_count(written)
 
 
 @pytest.mark.parametrize(
@@ -72,13 +72,13 @@ def test_what_is_no_count(written: Any) -> None:
     ],
 )
 def test_durations(written: str, number: float) -> None:
-    assert literals.seconds(written) == number
+    assert literals.parse_seconds(written) == number
 
 
 @pytest.mark.parametrize("written", ["7", 7, "d", "-7d", "0s", "7x", "7d5", "", None, "12:30"])
 def test_what_is_no_duration(written: Any) -> None:
     with pytest.raises(BadInput, match="write 90s"):
-        literals.seconds(written)
+        literals.parse_seconds(written)
 
 
 @pytest.mark.parametrize(
@@ -95,7 +95,7 @@ def test_what_is_no_duration(written: Any) -> None:
     ],
 )
 def test_deadlines(written: Any, hours: float) -> None:
-    assert literals.deadline(written, NOW) == hours * 3600
+    assert literals.parse_deadline(written, NOW) == hours * 3600
 
 
 @pytest.mark.parametrize(
@@ -103,30 +103,30 @@ def test_deadlines(written: Any, hours: float) -> None:
 )
 def test_what_is_no_deadline(written: Any) -> None:
     with pytest.raises(BadInput, match="write 90s"):
-        literals.deadline(written, NOW)
+        literals.parse_deadline(written, NOW)
 
 
 def test_a_deadline_follows_the_clock_of_its_zone() -> None:
     utc = NOW.replace(tzinfo=dt.UTC)
     east = dt.timezone(dt.timedelta(hours=2))
-    assert literals.deadline("2027-01-15", utc) == 60 * 3600
-    assert literals.deadline("2027-01-13T18:00+02:00", utc) == 4 * 3600
-    assert literals.deadline(dt.datetime(2027, 1, 13, 18, tzinfo=east), utc) == 4 * 3600
+    assert literals.parse_deadline("2027-01-15", utc) == 60 * 3600
+    assert literals.parse_deadline("2027-01-13T18:00+02:00", utc) == 4 * 3600
+    assert literals.parse_deadline(dt.datetime(2027, 1, 13, 18, tzinfo=east), utc) == 4 * 3600
 
 
 @pytest.mark.parametrize(
     ("reader", "written", "number"),
     [
-        (literals.usd, "5000", 5000),
-        (literals.usd, "$5k", 5000),
-        (literals.usd, "5k", 5000),
-        (literals.usd, "US$1.2M", 1.2e6),
-        (literals.usd, "5,000 dollars", 5000),
-        (literals.energy, "10MWh", 3.6e10),
-        (literals.energy, "500 kWh", 1.8e9),
-        (literals.carbon, "2t", 2000),
-        (literals.carbon, "2 tCO2e", 2000),
-        (literals.carbon, "500kg", 500),
+        (literals.parse_usd, "5000", 5000),
+        (literals.parse_usd, "$5k", 5000),
+        (literals.parse_usd, "5k", 5000),
+        (literals.parse_usd, "US$1.2M", 1.2e6),
+        (literals.parse_usd, "5,000 dollars", 5000),
+        (literals.parse_energy, "10MWh", 3.6e10),
+        (literals.parse_energy, "500 kWh", 1.8e9),
+        (literals.parse_co2e, "2t", 2000),
+        (literals.parse_co2e, "2 tCO2e", 2000),
+        (literals.parse_co2e, "500kg", 500),
     ],
 )
 def test_money_energy_carbon(reader: Callable[[Any], Any], written: str, number: float) -> None:
@@ -136,22 +136,22 @@ def test_money_energy_carbon(reader: Callable[[Any], Any], written: str, number:
 @pytest.mark.parametrize(
     ("reader", "written"),
     [
-        (literals.usd, "-5"),
-        (literals.usd, "€5"),
-        (literals.usd, "$"),
-        (literals.energy, "10"),
-        (literals.energy, "10kW"),
-        (literals.carbon, "2"),
-        (literals.carbon, "2 CO2"),
-        (literals.accelerators, "H100:0"),
-        (literals.accelerators, ":8"),
-        (literals.accelerators, "H100:eight"),
-        (literals.accelerators, []),
-        (literals.accelerators, {"H100": -1}),
-        (literals.accelerators, True),
-        (literals.globs, ""),
-        (literals.globs, 5),
-        (literals.globs, True),
+        (literals.parse_usd, "-5"),
+        (literals.parse_usd, "€5"),
+        (literals.parse_usd, "$"),
+        (literals.parse_energy, "10"),
+        (literals.parse_energy, "10kW"),
+        (literals.parse_co2e, "2"),
+        (literals.parse_co2e, "2 CO2"),
+        (literals.parse_accelerators, "H100:0"),
+        (literals.parse_accelerators, ":8"),
+        (literals.parse_accelerators, "H100:eight"),
+        (literals.parse_accelerators, []),
+        (literals.parse_accelerators, {"H100": -1}),
+        (literals.parse_accelerators, True),
+        (literals.parse_globs, ""),
+        (literals.parse_globs, 5),
+        (literals.parse_globs, True),
     ],
 )
 def test_what_is_none_of_these(reader: Callable[[Any], Any], written: Any) -> None:
@@ -160,12 +160,12 @@ def test_what_is_none_of_these(reader: Callable[[Any], Any], written: Any) -> No
 
 
 def test_accelerators_with_and_without_a_count() -> None:
-    assert literals.accelerators("H100:8,H200") == (("H100", 8), ("H200", None))
-    assert literals.accelerators(["TPU-v5p", "A100-80GB-SXM:16"]) == (("TPU-v5p", None), ("A100-80GB-SXM", 16))
+    assert literals.parse_accelerators("H100:8,H200") == (("H100", 8), ("H200", None))
+    assert literals.parse_accelerators(["TPU-v5p", "A100-80GB-SXM:16"]) == (("TPU-v5p", None), ("A100-80GB-SXM", 16))
 
 
 def test_norway_is_a_place() -> None:
-    assert literals.globs(["SE", False]) == ("SE", "NO")
+    assert literals.parse_globs(["SE", False]) == ("SE", "NO")
 
 
 ANYTHING = st.recursive(
@@ -197,12 +197,12 @@ def test_anything_is_a_value_or_bad_input(reader: Callable[[Any], Any], value: A
 @given(st.integers(1, 10**9), st.sampled_from(["", "k", "M", "B", "T"]))
 def test_a_count_is_its_digits_times_its_letter(digits: int, letter: str) -> None:
     scale = {"": 1.0, "k": 1e3, "M": 1e6, "B": 1e9, "T": 1e12}[letter]
-    assert literals.count(f"{digits}{letter}") == digits * scale
+    assert literals.parse_count(f"{digits}{letter}") == digits * scale
 
 
 def test_layout_limits() -> None:
-    assert degrees("tp=2,pp=1,mbs=2,zero=1") == {"tp": (2,), "pp": (1,), "micro_batch": (2,), "zero": (1,)}
-    assert degrees({"tp": [1, 2], "recompute": "full", "flash": True}) == {
+    assert parse_degrees("tp=2,pp=1,mbs=2,zero=1") == {"tp": (2,), "pp": (1,), "micro_batch": (2,), "zero": (1,)}
+    assert parse_degrees({"tp": [1, 2], "recompute": "full", "flash": True}) == {
         "tp": (1, 2),
         "recompute": (2,),
         "flash": (1,),
@@ -224,12 +224,12 @@ def test_layout_limits() -> None:
 )
 def test_what_is_no_layout(written: Any, message: str) -> None:
     with pytest.raises(BadInput, match=message):
-        degrees(written)
+        parse_degrees(written)
 
 
 @given(st.sampled_from(FIELDS), st.integers(-5, 5))
 def test_a_degree_is_within_its_range_or_refused(field: str, number: int) -> None:
-    found = outcome(degrees, {field: number})
+    found = outcome(parse_degrees, {field: number})
     if isinstance(found, BadInput):
         assert number < 1 or field in {"zero", "recompute", "sp", "flash", "offload"}
     else:

@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 
 from steelyard.errors import UnknownName
 from steelyard.job.models.architecture import architecture
-from steelyard.job.models.presets import find, find_or_none, names, normal
+from steelyard.job.models.presets import find_model, find_model_or_none, model_names, normal_name
 from steelyard.job.models.spec import ModelSpec
 
-SPECS = [find(name) for name in names()]
+SPECS = [find_model(name) for name in model_names()]
 EXACT = [spec for spec in SPECS if spec.published.precision == "exact"]
 ROUNDED = 0.005  # half a unit of a figure printed with three digits is at most 0.5 %
 
@@ -83,7 +83,7 @@ def test_the_families_that_people_ask_for_are_there() -> None:
         llama-3-8b llama-3-70b llama-3.1-405b llama-4-scout llama-4-maverick mistral-7b mixtral-8x7b mixtral-8x22b
         qwen2.5-7b qwen2.5-72b qwen3-8b qwen3-30b-a3b qwen3-235b-a22b gemma-2-9b gemma-3-27b olmo-2-7b olmo-2-32b
         deepseek-v2 deepseek-v3 t5-11b switch-c switch-xxl gshard-600b palm-540b mt-nlg-530b nemotron-4-340b"""
-    assert {name for name in asked.split() if find_or_none(name) is None} == set()
+    assert {name for name in asked.split() if find_model_or_none(name) is None} == set()
 
 
 @pytest.mark.parametrize(
@@ -117,35 +117,35 @@ def test_the_families_that_people_ask_for_are_there() -> None:
     ],
 )
 def test_a_spelling_finds_its_model(written: str, name: str) -> None:
-    assert find(written).name == name
+    assert find_model(written).name == name
 
 
 @pytest.mark.parametrize(
     "written", ["llama-3-9b", "llama-3-18b", "gemma-22b", "llama", "gpt", "", "qwen3", "70b", "../models", "gpt-3"[:4]]
 )
 def test_a_near_miss_is_an_error_and_not_a_guess(written: str) -> None:
-    assert find_or_none(written) is None
+    assert find_model_or_none(written) is None
     with pytest.raises(UnknownName):
-        find(written)
+        find_model(written)
 
 
 def test_an_unknown_name_names_the_nearest() -> None:
     with pytest.raises(UnknownName, match="llama-3-8b"):
-        find("lama-3-8b")
+        find_model("lama-3-8b")
 
 
-@pytest.mark.parametrize("name", names())
+@pytest.mark.parametrize("name", model_names())
 def test_no_two_models_share_a_spelling(name: str) -> None:
-    assert find(name).name == name
-    assert find(name.upper().replace("-", " ")).name == name
-    assert find(f"someone/{name}").name == name
+    assert find_model(name).name == name
+    assert find_model(name.upper().replace("-", " ")).name == name
+    assert find_model(f"someone/{name}").name == name
 
 
 @given(st.text(max_size=40))
 def test_any_text_is_a_model_or_none(text: str) -> None:
-    found = find_or_none(text)
-    assert found is None or found.name in names()
-    assert normal(normal(text)) == normal(text)
+    found = find_model_or_none(text)
+    assert found is None or found.name in model_names()
+    assert normal_name(normal_name(text)) == normal_name(text)
 
 
 @given(st.sampled_from(SPECS), st.integers(1, 8))
@@ -175,22 +175,22 @@ def test_visiting_every_expert_makes_all_parameters_active(spec: ModelSpec) -> N
     ],
 )
 def test_windows_are_on_the_layers_that_have_them(name: str, windowed: int, window: int) -> None:
-    numbers = architecture(find(name))
+    numbers = architecture(find_model(name))
     assert (numbers.windowed_layers, numbers.window_tokens) == (windowed, window)
 
 
 def test_both_stacks_of_an_encoder_decoder_count_as_layers() -> None:
-    numbers = architecture(find("t5-11b"))
+    numbers = architecture(find_model("t5-11b"))
     assert (numbers.layers, numbers.encoder_layers, numbers.causal) == (48, 24, 1)
 
 
 def test_a_hybrid_has_few_attention_layers_and_a_mean_mixer() -> None:
-    numbers = architecture(find("jamba-v0.1"))
+    numbers = architecture(find_model("jamba-v0.1"))
     assert (numbers.layers, numbers.attention_layers, numbers.moe_layers) == (32, 4, 16)
 
 
 def test_latent_attention_keeps_its_widths() -> None:
-    numbers = architecture(find("deepseek-v3"))
+    numbers = architecture(find_model("deepseek-v3"))
     assert (numbers.mla, numbers.head_dim, numbers.v_head_dim, numbers.q_lora, numbers.kv_lora, numbers.rope_dim) == (
         (1, 192, 128, 1536, 512, 64)
     )

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tests.job.configs import CONFIGS
 
 from steelyard.errors import BadInput
-from steelyard.job.job_spec import OPTIMIZERS, PRECISIONS, TASKS, JobSpec, table
+from steelyard.job.job_spec import OPTIMIZERS, PRECISIONS, TASKS, JobSpec, job_table
 from steelyard.job.read import read_job, with_overrides
 
 NOW = dt.datetime(2027, 1, 13, 12, 0)
@@ -161,7 +161,7 @@ def test_a_file_its_config_and_its_folder(tmp_path: Path) -> None:
     by_file = read_job(tmp_path / "job.yaml", NOW)
     by_config = read_job(str(tmp_path / "model" / "config.json"), NOW, tokens="20B")
     by_folder = read_job(str(tmp_path / "model"), NOW, tokens="20B")
-    assert table(by_file) == table(by_config) == table(by_folder)
+    assert job_table(by_file) == job_table(by_config) == job_table(by_folder)
     assert by_file.model.name == "model"
     assert with_overrides(by_file, NOW, tokens="30B").tokens == 3e10  # wherever it is called from
 
@@ -206,7 +206,7 @@ def test_a_missing_file_is_said() -> None:
 def test_a_model_described_in_place() -> None:
     shape = {"layers": 32, "hidden": 4096, "ffn": 14336, "heads": 32, "kv_heads": 8, "vocab": 128256}
     job = read_job({"model": {**shape, "max_tokens": 8192}, "tokens": "20B"}, NOW)
-    assert table(job).architecture.total_params == 8030261248
+    assert job_table(job).architecture.total_params == 8030261248
 
 
 @pytest.mark.parametrize(
@@ -227,39 +227,39 @@ def test_a_wrong_description_is_one_message(change: dict[str, Any], message: str
 
 def test_a_config_in_place() -> None:
     job = read_job({"model": CONFIGS["mixtral-8x7b"], "tokens": "20B"}, NOW)
-    assert table(job).architecture.total_params == 46702792704
+    assert job_table(job).architecture.total_params == 46702792704
 
 
 @pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.yaml")), ids=lambda path: path.name)
 def test_the_examples_are_jobs(path: Path) -> None:
     job = read_job(path, NOW)
-    assert job.tokens * table(job).architecture.active_params > 1e18
+    assert job.tokens * job_table(job).architecture.active_params > 1e18
     assert job.deadline_s
 
 
 def test_the_config_among_the_examples_is_its_preset() -> None:
     job = read_job(str(EXAMPLES / "qwen3-8b" / "config.json"), NOW, tokens="20B")
-    assert table(job).architecture.total_params == 8190735360
+    assert job_table(job).architecture.total_params == 8190735360
 
 
 @pytest.mark.parametrize("precision", PRECISIONS)
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 def test_every_optimizer_and_precision_has_its_bytes(precision: str, optimizer: str) -> None:
-    job = table(read_job({"model": "gpt2", "tokens": "1B", "precision": precision, "optimizer": optimizer}, NOW))
+    job = job_table(read_job({"model": "gpt2", "tokens": "1B", "precision": precision, "optimizer": optimizer}, NOW))
     assert 0 <= float(job.moment_bytes) <= 8
     assert 0 < job.gemm_bytes <= job.element_bytes
     assert job.trainable_share == 1
 
 
 def test_sixteen_bytes_a_parameter_is_mixed_precision_adam() -> None:
-    job = table(read_job({"model": "llama-3-8b", "tokens": "1B"}, NOW))
+    job = job_table(read_job({"model": "llama-3-8b", "tokens": "1B"}, NOW))
     gradient = weight = 2
     assert weight + gradient + job.moment_bytes + job.master_bytes == 16  # ZeRO, arXiv 1910.02054, section 3.1
 
 
 @pytest.mark.parametrize("task", TASKS)
 def test_only_adapters_leave_parameters_frozen(task: str) -> None:
-    job = table(read_job({"model": "llama-2-7b", "tokens": "1B", "task": task}, NOW))
+    job = job_table(read_job({"model": "llama-2-7b", "tokens": "1B", "task": task}, NOW))
     adapted = task in {"lora", "qlora"}
     assert (job.trainable_share < 0.01) == adapted
     assert (float(job.frozen_bytes) < 1) == (task == "qlora")
@@ -269,7 +269,7 @@ def test_lora_of_gpt_3_is_the_share_of_its_paper() -> None:
     # Hu et al., arXiv 2106.09685, Table 4: rank 8 on queries and values, 37.7M; rank 4: 18.9M (rank 1 on all: 18.9M).
     def trained(**lora: Any) -> float:
         given = {"model": "gpt3-175b", "tokens": "1B", "task": "lora", "lora": lora}
-        job = table(read_job(given, NOW))
+        job = job_table(read_job(given, NOW))
         return float(job.trainable_share * job.architecture.total_params)
 
     assert trained(rank=8, targets="q_proj,v_proj") == pytest.approx(37.7e6, rel=0.002)

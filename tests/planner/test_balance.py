@@ -17,7 +17,7 @@ from steelyard import pipeline
 from steelyard.calibration import calibrate
 from steelyard.catalog import layer
 from steelyard.catalog.policy import policy
-from steelyard.job import read_job, table
+from steelyard.job import job_table, read_job
 from steelyard.layout import parse
 from steelyard.market.build import hardware_option, stack_options
 from steelyard.market.sites import site_option
@@ -153,7 +153,7 @@ def predicted(side: Side, link: float, at_measured_speed: bool) -> Prediction:
     """Predict the run; at the measured speed the stack's residual factor is what makes the step as long as it was."""
     catalog, job = (
         facts.load(),
-        table(read_job({"model": side.model, "tokens": side.tokens, "precision": side.precision})),
+        job_table(read_job({"model": side.model, "tokens": side.tokens, "precision": side.precision})),
     )
     chip = hardware_option(catalog.system(side.hardware), side.precision, catalog)
     machine = (

@@ -68,9 +68,9 @@ def test_points_are_what_the_pipeline_says(made):
 
 
 def _table():
-    from steelyard.job import table
+    from steelyard.job import job_table
 
-    return table(job(by="7d", budget="5000"))
+    return job_table(job(by="7d", budget="5000"))
 
 
 def _price(point):

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from steelyard import planner
 from steelyard.catalog.profile import Profile
 from steelyard.errors import BadInput
-from steelyard.job import read_job, table
+from steelyard.job import job_table, read_job
 from steelyard.planner.hours import When, when
 
 START = dt.datetime(2027, 1, 13, 18, 20, tzinfo=dt.UTC)
@@ -24,7 +24,7 @@ SOLAR = np.tile([0.3] * 8 + [0.05] * 8 + [0.4] * 8, (12, 1)) / 3.6e6
 @cache
 def configured(tokens: str = "20B") -> tuple[Any, Any]:
     spec = read_job({"model": "llama-3-8b", "tokens": tokens})
-    return planner.estimate(spec, "H100", 64, "tp=2,pp=1,dp=32,mbs=2,zero=1", "aws/us-east-1"), table(spec)
+    return planner.estimate(spec, "H100", 64, "tp=2,pp=1,dp=32,mbs=2,zero=1", "aws/us-east-1"), job_table(spec)
 
 
 def usual(kind: str = "marginal", level: np.ndarray = SOLAR) -> Profile:

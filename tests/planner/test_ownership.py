@@ -9,7 +9,7 @@ import pytest
 
 from steelyard import catalog as facts
 from steelyard.errors import BadInput, UnknownName
-from steelyard.job import read_job, table
+from steelyard.job import job_table, read_job
 from steelyard.market.billing import Billing, price_doubts, stored_bytes
 from steelyard.market.build import MONTH_S, market_of
 from steelyard.market.owned import ownership_cost
@@ -129,7 +129,7 @@ def test_data_at_an_unknown_place_needs_a_price() -> None:
 
 def test_what_is_kept() -> None:
     spec = job(data="1TB", checkpoints=3)
-    assert stored_bytes(spec, table(spec)) == pytest.approx(1e12 + 3 * 14 * 8.03e9, rel=0.001)
+    assert stored_bytes(spec, job_table(spec)) == pytest.approx(1e12 + 3 * 14 * 8.03e9, rel=0.001)
 
 
 def test_ages_and_disagreements_are_said() -> None:

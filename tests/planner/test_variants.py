@@ -4,7 +4,7 @@ import pytest
 
 from steelyard.errors import BadInput
 from steelyard.job import read_job
-from steelyard.job.what_if import MOST, question
+from steelyard.job.what_if import MOST, parse_question
 from steelyard.planner import plan, what_if, what_if_mapping
 from steelyard.planner import variants as whatif
 
@@ -13,7 +13,7 @@ JOB = {"tokens": "5B", "by": "10d", "accelerators": "H100,A100", "regions": "aws
 
 
 def specs(text, **given):
-    name, values = question(text)
+    name, values = parse_question(text)
     return [(value, read_job("llama-3-8b", **{**JOB, **given, name: value})) for value in values]
 
 
@@ -83,10 +83,10 @@ def test_the_mapping_leaves_out_of_the_summary_what_changes():
 )
 def test_a_bad_question_is_named_with_the_way_out(text, part):
     with pytest.raises(BadInput, match=part):
-        question(text)
+        parse_question(text)
 
 
 def test_options_and_aliases_are_fields():
-    assert question("--max-devices=8,16")[0] == "max_devices"
-    assert question("deadline=1d,2d")[0] == "by"
-    assert question("tokens=1B,1B,2B")[1] == ("1B", "2B")
+    assert parse_question("--max-devices=8,16")[0] == "max_devices"
+    assert parse_question("deadline=1d,2d")[0] == "by"
+    assert parse_question("tokens=1B,1B,2B")[1] == ("1B", "2B")

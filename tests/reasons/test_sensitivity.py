@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from tests.search.fakes import FAKE, JOB, market
 
 from steelyard import catalog as facts
-from steelyard.job import read_job, table
+from steelyard.job import job_table, read_job
 from steelyard.market.build import market_of as offered
 from steelyard.market.options import Market
 from steelyard.planner.assembly import Preface, assembled
@@ -97,7 +97,7 @@ def test_a_move_decides_as_a_search_of_its_own(seed, change, limits):
 def test_a_move_decides_as_a_search_of_its_own_over_the_catalog(change):
     spec = read_job("llama-3-8b", tokens="2B", by="5d", accelerators="H100,A100,TPU-v6e", regions="aws/us-*,gcp/us-*")
     some = offered(spec, facts.load())
-    assert assert_as_searched(table(spec), some, limits_of(spec, 16), ENGINE, change) > 10
+    assert assert_as_searched(job_table(spec), some, limits_of(spec, 16), ENGINE, change) > 10
 
 
 def test_owners_name_every_part():

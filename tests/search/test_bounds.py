@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from tests.search.fakes import FAKE, JOB, market
 
 from steelyard import catalog, pipeline
-from steelyard.job import read_job, table
+from steelyard.job import job_table, read_job
 from steelyard.market import build as inputs
 from steelyard.planner.limits import limits_of
 from steelyard.planner.planning import ENGINE
@@ -44,7 +44,7 @@ def joules(draw):
 )
 def test_no_candidate_of_a_frame_goes_below_its_bound(model, given):
     spec = read_job(model, **given)
-    job, some = table(spec), inputs.market_of(spec, catalog.load())
+    job, some = job_table(spec), inputs.market_of(spec, catalog.load())
     search = Search.of(job, some, Limits(max_devices=512), ENGINE)
     judged = 0
     for family in families(search):
@@ -90,7 +90,7 @@ def _columns(found):
 @pytest.mark.parametrize("model", ["llama-3-8b", "mixtral-8x7b"])
 def test_bounds_change_no_survivor_of_the_catalog(model):
     spec = read_job(model, tokens="20B", accelerators="H100,A100,L4,MI300X,TPU-v5p", max_devices=64)
-    job, some = table(spec), inputs.market_of(spec, catalog.load())
+    job, some = job_table(spec), inputs.market_of(spec, catalog.load())
     limits = limits_of(spec, 64)
     with_bounds, without = (explore(job, some, limits, engine, workers=1) for engine in (ENGINE, loose(ENGINE)))
     assert with_bounds.tally.predicted < without.tally.predicted / 2

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from steelyard import catalog, pipeline
-from steelyard.job import read_job, table
+from steelyard.job import job_table, read_job
 from steelyard.layout import BOUNDS, space
 from steelyard.market import build as inputs
 from steelyard.search.fitting import lightest
@@ -16,7 +16,7 @@ from steelyard.tables import take
 @pytest.mark.parametrize("model", ["llama-3-8b", "mixtral-8x7b", "gpt2"])
 def test_recomputing_never_saves_time_or_joules(model):
     spec = read_job(model, tokens="20B")
-    job, market = table(spec), inputs.market_of(spec, catalog.load())
+    job, market = job_table(spec), inputs.market_of(spec, catalog.load())
     judged = 0
     for chip in market.hardware:
         for index in market.stacks_of_vendor[chip.vendor]:
@@ -40,7 +40,7 @@ def test_recomputing_never_saves_time_or_joules(model):
 
 def test_memory_does_not_depend_on_the_machine():
     spec = read_job("llama-3-8b", tokens="20B")
-    job, market = table(spec), inputs.market_of(spec, catalog.load())
+    job, market = job_table(spec), inputs.market_of(spec, catalog.load())
     layouts = space(job, [8, 64], 8, market.stacks[0].capability, BOUNDS)
     layouts = take(layouts, np.arange(0, layouts.tp.size, 7))
     stack = market.stacks[0].stack

@@ -16,7 +16,7 @@ from steelyard.catalog import Accelerator, load
 from steelyard.claims.reading.claim import Claim
 from steelyard.errors import SteelyardError, UnknownName
 from steelyard.job import read_job
-from steelyard.job.defaults import divisible
+from steelyard.job.defaults import divisible_batch
 from steelyard.job.models import presets
 from steelyard.job.models.architecture import architecture
 from steelyard.job.models.spec import ModelSpec
@@ -159,7 +159,7 @@ def _point(claim: Claim, model: ModelSpec, accelerator: Accelerator, precision: 
         options["global_batch"] = int(batch)
     spec = read_job({"model": model.name}, **options)
     if count and not batch and spec.batch_sequences < ROOMY * count:
-        spec = replace(spec, batch_sequences=divisible(ROOMY * count))
+        spec = replace(spec, batch_sequences=divisible_batch(ROOMY * count))
     if count is not None and count >= 1:
         return estimate(spec, accelerator.id, max(1, round(count)))
     last: Point | None = None
@@ -188,13 +188,17 @@ def _model(claim: Claim) -> tuple[ModelSpec | None, float, str]:
     nearest = min(_dense(), key=lambda one: abs(math.log(one[1] / size)))
     if max(nearest[1] / size, size / nearest[1]) > NEAR:
         return None, 1.0, f"no model of the catalog is within a factor of {NEAR} of {size:.3g} parameters"
-    return presets.find(nearest[0]), size / nearest[1], f"{nearest[0]} stands in for a model of {size:.3g} parameters"
+    return (
+        presets.find_model(nearest[0]),
+        size / nearest[1],
+        f"{nearest[0]} stands in for a model of {size:.3g} parameters",
+    )
 
 
 def catalog_model(claim: Claim) -> ModelSpec | None:
     """Return the catalog's description of the claim's model; None where it has none."""
     try:
-        found = presets.find_or_none(claim.model) if claim.model else None
+        found = presets.find_model_or_none(claim.model) if claim.model else None
     except UnknownName:
         return None
     return found if found is not None and found.kind in {"decoder", "encdec", "encoder"} and found.vocab else None
@@ -202,7 +206,7 @@ def catalog_model(claim: Claim) -> ModelSpec | None:
 
 @cache
 def _dense() -> tuple[tuple[str, float], ...]:
-    specs = (presets.find(name) for name in presets.names())
+    specs = (presets.find_model(name) for name in presets.model_names())
     return tuple((one.name, _size(one)) for one in specs if one.kind == "decoder" and not one.experts and one.vocab)
 
 

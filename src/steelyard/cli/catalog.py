@@ -91,7 +91,7 @@ def everything(known: "Catalog", kind: str) -> list[Any]:
     if kind == "models":
         from steelyard.job.models import presets
 
-        return [model(name) for name in presets.names()]
+        return [model(name) for name in presets.model_names()]
     rows = getattr(known, kind)
     return list(rows) if kind == "offers" else list(rows.values())
 
@@ -103,7 +103,7 @@ def exact(known: "Catalog", kind: str, name: str) -> Any | None:
 
     try:
         if kind == "models":
-            return model(presets.find(name).name)
+            return model(presets.find_model(name).name)
         if kind == "offers":
             return next((offer for offer in known.offers if offer.id.lower() == name.lower()), None)
         row = getattr(known, kind.removesuffix("s"))(name)
@@ -135,7 +135,7 @@ def model(name: str) -> "dict[str, Any]":
     from steelyard.job.models import presets
     from steelyard.job.models.architecture import architecture
 
-    spec = presets.find(name)
+    spec = presets.find_model(name)
     counted = architecture(spec)
     shape = dataclasses.asdict(spec)
     published = shape.pop("published")

@@ -31,7 +31,7 @@ def pinned(job: str, carbon: str, pin: dict[str, str | None], given: dict[str, A
     if not pin["on"]:
         message = "give --on: an accelerator or system and how many, such as --on H100:64"
         raise click.UsageError(message)
-    (name, count), *more = literals.accelerators(pin["on"])
+    (name, count), *more = literals.parse_accelerators(pin["on"])
     if more:
         message = f"--on takes one accelerator or system, not {pin['on']!r}; such as --on H100:64"
         raise click.UsageError(message)
@@ -96,10 +96,10 @@ def described(point: "Point") -> dict[str, Any]:
 
 def trained(spec: "JobSpec") -> dict[str, Any]:
     """Return what is trained as a mapping: the model with its parameters, the tokens with their FLOPs."""
-    from steelyard.job import table
+    from steelyard.job import job_table
     from steelyard.workload import workload
 
-    job = table(spec)
+    job = job_table(spec)
     shape = job.architecture
     adapted = spec.task in {"lora", "qlora"}  # the FLOPs of a step there are not those of training every parameter
     flop = float(workload(job).model_flop) * float(spec.tokens) / float(spec.sequence_tokens)

@@ -35,9 +35,9 @@ def refresh(sources: tuple[str, ...], regions: str | None, listed: bool, forget:
     if listed or forget:
         inventory(as_json) if listed else drop(str(forget), as_json)
         return
-    from steelyard.job.literals import globs
+    from steelyard.job.literals import parse_globs
 
-    places = tuple(globs(regions)) if regions else ()
+    places = tuple(parse_globs(regions)) if regions else ()
     shipped = Catalog(DATA)
     if places:
         from steelyard.catalog.query import check_globs

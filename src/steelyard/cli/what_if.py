@@ -15,10 +15,10 @@ def what_if(job: str, given: dict[str, Any], text: str, carbon: str, details: bo
     from steelyard.cli.points import described, sources_of
     from steelyard.errors import Infeasible
     from steelyard.formatting.encode import plain
-    from steelyard.job.what_if import question
+    from steelyard.job.what_if import parse_question
     from steelyard.report import whatif as pages
 
-    name, values = question(text)
+    name, values = parse_question(text)
     specs = [(value, read(job, given | {name: value})) for value in values]
     with progress("weighing candidates") as tick:
         found = planner.what_if(specs, tick, carbon)

@@ -54,7 +54,7 @@ def when(
     With --on the configuration is the one pinned; else it is the point of the plan that --label names. Hours are chosen
     by marginal intensity where it is known, else by average; only marginal intensity says what is avoided.
     """
-    from steelyard.job import table
+    from steelyard.job import job_table
     from steelyard.planner import hours
 
     now = dt.datetime.now(dt.UTC)
@@ -64,7 +64,7 @@ def when(
     if spec.deadline_s is None:
         raise click.UsageError("give a deadline: --by 7d, --by 2027-03-01; without one no hour is too late")
     left_s = float(spec.deadline_s) - (begin - now).total_seconds()
-    found = hours.when(point, table(spec), profiles_of(point, file, begin, left_s), begin, left_s, held)
+    found = hours.when(point, job_table(spec), profiles_of(point, file, begin, left_s), begin, left_s, held)
     mapping = told(found, point, now)
     if as_json:
         tell(mapping)
@@ -83,7 +83,7 @@ def started(text: str | None, now: dt.datetime) -> dt.datetime:
     plain = text.strip()
     if plain.endswith("Z"):
         plain = f"{plain[:-1]}+00:00"
-    return now + dt.timedelta(seconds=float(literals.deadline(plain, now)))
+    return now + dt.timedelta(seconds=float(literals.parse_deadline(plain, now)))
 
 
 def profiles_of(point: "Point", file: Path | None, start: dt.datetime, window_s: float) -> "Mapping[str, Profile]":

@@ -1,7 +1,7 @@
 """Describing a job: models, what people write, job files (Model).
 
->>> from steelyard.job import find, read_job, table
->>> table(read_job("gpt2", tokens="10B")).architecture.total_params
+>>> from steelyard.job import job_table, read_job
+>>> job_table(read_job("gpt2", tokens="10B")).architecture.total_params
 124439808
 """
 
@@ -9,22 +9,30 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from steelyard.job.job_spec import JobSpec, table
-    from steelyard.job.models.presets import find, names
+    from steelyard.job.job_spec import JobSpec, job_table
+    from steelyard.job.models.presets import find_model, model_names
     from steelyard.job.models.spec import ModelSpec
     from steelyard.job.read import read_job, with_overrides
 
 _FACE = {
     "JobSpec": "job_spec",
     "ModelSpec": "models.spec",
-    "find": "models.presets",
-    "names": "models.presets",
+    "find_model": "models.presets",
+    "model_names": "models.presets",
     "read_job": "read",
-    "table": "job_spec",
+    "job_table": "job_spec",
     "with_overrides": "read",
 }
 
-__all__ = ["JobSpec", "ModelSpec", "find", "names", "read_job", "table", "with_overrides"]  # on first use
+__all__ = [
+    "JobSpec",
+    "ModelSpec",
+    "find_model",
+    "job_table",
+    "model_names",
+    "read_job",
+    "with_overrides",
+]  # on first use
 
 
 def __getattr__(name: str) -> Any:

@@ -6,7 +6,7 @@ from steelyard.errors import BadInput
 from steelyard.job.fields import JobFields
 
 
-def choices(read: JobFields, usual: int, sequence_tokens: int) -> tuple[tuple[int, ...], str]:
+def batch_choices(read: JobFields, usual: int, sequence_tokens: int) -> tuple[tuple[int, ...], str]:
     """Return the batches that a job allows, the usual one first, and what to say of it; none where it sets no range.
 
     A range without its other end reaches to the batch that the job would take without a range. An exact batch must lie
@@ -30,16 +30,16 @@ def choices(read: JobFields, usual: int, sequence_tokens: int) -> tuple[tuple[in
         return (), ""
     first = low if read.global_batch_min else min(usual, high)
     last = high if read.global_batch_max else max(usual, low)
-    found = between(first, min(last, most))
+    found = doublings_between(first, min(last, most))
     nearest = min(found, key=lambda value: abs(math.log(value / usual)))
     said = f"global batch {_listed(found)} sequences: the plan chooses; nothing is said of how well each of them learns"
     return (nearest, *(value for value in found if value != nearest)), said
 
 
-def between(low: int, high: int) -> tuple[int, ...]:
+def doublings_between(low: int, high: int) -> tuple[int, ...]:
     """Return a range's ends and the doublings of its lower end.
 
-    >>> between(256, 1024), between(96, 500), between(64, 64)
+    >>> doublings_between(256, 1024), doublings_between(96, 500), doublings_between(64, 64)
     ((256, 512, 1024), (96, 192, 384, 500), (64,))
     """
     doublings = [low << exponent for exponent in range((high // low).bit_length())]

@@ -13,11 +13,11 @@ _BATCHES = (  # parameters up to, tokens of one step, where published
 _FINETUNE = (64, "64 sequences: supervised fine-tuning of Llama 2, arXiv 2307.09288, section 3.1")
 
 
-def sequence(model: ModelSpec) -> tuple[int, str]:
+def default_sequence(model: ModelSpec) -> tuple[int, str]:
     """Return the length of a sequence and why: what the model was pre-trained at, else its positions up to 8192.
 
-    >>> from steelyard.job.models.presets import find
-    >>> sequence(find("llama-3.1-8b"))
+    >>> from steelyard.job.models.presets import find_model
+    >>> default_sequence(find_model("llama-3.1-8b"))
     (8192, 'sequence 8192: the context that llama-3.1-8b was pre-trained at')
     """
     if model.context_tokens:
@@ -33,30 +33,32 @@ def sequence(model: ModelSpec) -> tuple[int, str]:
     )
 
 
-def divisible(sequences: float) -> int:
+def divisible_batch(sequences: float) -> int:
     """Return a number near the wanted one, of three binary digits, so that many counts of replicas divide it.
 
     Training stacks want a batch that their replicas share evenly; published batches in tokens are rounded from such.
 
-    >>> [divisible(number) for number in (488.3, 976.6, 1562.5, 61, 3, 0.2)]
+    >>> [divisible_batch(number) for number in (488.3, 976.6, 1562.5, 61, 3, 0.2)]
     [512, 1024, 1536, 64, 3, 1]
     """
     step = 1 << max(0, int(sequences).bit_length() - 3)
     return max(1, round(sequences / step) * step)
 
 
-def batch(model: ModelSpec, sequence_tokens: int, tokens: float, task: str) -> tuple[int, str]:
+def default_batch(model: ModelSpec, sequence_tokens: int, tokens: float, task: str) -> tuple[int, str]:
     """Return the sequences of one optimizer step and why: what published runs of that size used.
 
-    >>> from steelyard.job.models.presets import find
-    >>> batch(find("llama-3-8b"), 8192, 20e9, "pretrain")[0], batch(find("gpt2"), 1024, 20e9, "pretrain")[0]
-    (512, 512)
+    >>> from steelyard.job.models.presets import find_model
+    >>> default_batch(find_model("llama-3-8b"), 8192, 20e9, "pretrain")[0]
+    512
+    >>> default_batch(find_model("gpt2"), 1024, 20e9, "pretrain")[0]
+    512
     """
     if task in {"full_ft", "lora", "qlora"}:
         sequences, source = _FINETUNE
     else:
         total = architecture(model).total_params
         target, source = next((size, why) for bound, size, why in _BATCHES if total <= bound)
-        sequences = divisible(target / sequence_tokens)
+        sequences = divisible_batch(target / sequence_tokens)
     fitting = min(sequences, max(1, int(tokens // sequence_tokens)))
     return fitting, f"global batch {fitting} sequences of {sequence_tokens} tokens ({source})"

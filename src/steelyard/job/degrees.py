@@ -34,12 +34,12 @@ DEGREES = ("devices", "tp", "pp", "vpp", "cp", "dp", "ep", "zero", "shard_device
 FIELDS = (*DEGREES, "sp", "recompute", "flash", "offload")
 
 
-def degrees(value: Any) -> Mapping[str, tuple[int, ...]]:
+def parse_degrees(value: Any) -> Mapping[str, tuple[int, ...]]:
     """Return the allowed values of each layout field that is named.
 
-    >>> dict(degrees("tp=2,pp=1,mbs=2,zero=1"))
+    >>> dict(parse_degrees("tp=2,pp=1,mbs=2,zero=1"))
     {'tp': (2,), 'pp': (1,), 'micro_batch': (2,), 'zero': (1,)}
-    >>> dict(degrees({"tp": [1, 2, 4], "recompute": "full"}))
+    >>> dict(parse_degrees({"tp": [1, 2, 4], "recompute": "full"}))
     {'tp': (1, 2, 4), 'recompute': (2,)}
     """
     pairs = value.items() if isinstance(value, Mapping) else [_pair(part) for part in _parts(value)]

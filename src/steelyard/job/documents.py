@@ -38,12 +38,12 @@ _Loader.add_implicit_resolver(
 )
 
 
-def load(text: str, where: str) -> Any:
+def load_yaml(text: str, where: str) -> Any:
     r"""Return what YAML or JSON text holds, or raise `BadInput` with the place where it breaks.
 
-    >>> load("tokens: 1e9\nregions: [NO, DE]\nby: 2027-01-15", "job.yaml")
+    >>> load_yaml("tokens: 1e9\nregions: [NO, DE]\nby: 2027-01-15", "job.yaml")
     {'tokens': 1000000000.0, 'regions': ['NO', 'DE'], 'by': '2027-01-15'}
-    >>> load("model: {layers: 3", "job.yaml")
+    >>> load_yaml("model: {layers: 3", "job.yaml")
     Traceback (most recent call last):
     steelyard.errors.BadInput: job.yaml: broken YAML in line 1: expected ',' or '}', but got '<stream end>'; ...
     """
@@ -75,7 +75,7 @@ def load_json(text: str, where: str) -> Any:
         raise BadInput(f"{where}: it cannot be read as JSON: {str(error)[:120]}") from error
 
 
-def contents(path: Path, most_mib: int = 1, wanted: str = "a job file or a config.json") -> str:
+def read_text(path: Path, most_mib: int = 1, wanted: str = "a job file or a config.json") -> str:
     """Return the text of a file of at most so many MiB, or raise `BadInput` that says why not, and what is wanted."""
     try:
         if path.stat().st_size > most_mib * MIB_BYTES:

@@ -10,7 +10,16 @@ from steelyard.errors import BadInput, nearest
 from steelyard.job import degrees, literals
 from steelyard.job.job_spec import AXES, OPTIMIZERS, PRECISIONS, TASKS
 from steelyard.job.models import adapters
-from steelyard.job.purchase import DataSpec, OwnSpec, data, habits, own, purchases, share, years
+from steelyard.job.purchase import (
+    DataSpec,
+    OwnedSpec,
+    parse_data,
+    parse_owned,
+    parse_purchases,
+    parse_share,
+    parse_years,
+    with_purchase,
+)
 
 ALIASES = MappingProxyType(
     {
@@ -54,7 +63,7 @@ def _one_of(what: str, words: tuple[str, ...]) -> BeforeValidator:
 
 def _axes(value: Any) -> tuple[str, ...]:
     try:
-        plain = [item.lower() for item in literals.globs(value)]
+        plain = [item.lower() for item in literals.parse_globs(value)]
     except BadInput as error:
         raise BadInput(f"{str(value)[:60]!r} names no axis; write time,cost or others of {', '.join(AXES)}") from error
     wrong = [item for item in plain if item not in AXES]
@@ -82,7 +91,7 @@ def _batch(value: Any) -> tuple[str, int]:
             unit = "tokens" if last.startswith("token") else "sequences"
             value = text[: -len(last)]
     try:
-        return unit, literals.whole(value)
+        return unit, literals.parse_integer(value)
     except BadInput as error:
         raise BadInput(f"{error}; a global batch is 512 (sequences) or '4M tokens'") from error
 
@@ -91,13 +100,13 @@ def _kept(value: Any) -> int:
     """Return how many checkpoints are kept; YAML reads `no` as False."""
     if value is False or str(value).strip().lower() in {"no", "none", "0"}:
         return 0
-    return literals.whole(value)
+    return literals.parse_integer(value)
 
 
-Whole = Annotated[int, _checked(literals.whole)]
-Duration = Annotated[float, _checked(literals.seconds)]
+Whole = Annotated[int, _checked(literals.parse_integer)]
+Duration = Annotated[float, _checked(literals.parse_seconds)]
 Share = Annotated[float, _checked(_share)]
-Globs = Annotated[tuple[str, ...], _checked(literals.globs)]
+Globs = Annotated[tuple[str, ...], _checked(literals.parse_globs)]
 
 
 class _Strict(BaseModel):
@@ -108,7 +117,7 @@ class LoraFields(_Strict):
     """Adapters: their rank and the matrices that get them."""
 
     rank: Whole = 16
-    targets: Annotated[tuple[str, ...], _checked(lambda value: adapters.targets(literals.globs(value)))] = (
+    targets: Annotated[tuple[str, ...], _checked(lambda value: adapters.targets(literals.parse_globs(value)))] = (
         adapters.targets(("all-linear",))
     )
 
@@ -126,7 +135,7 @@ class JobFields(_Strict):
     """Everything that a job file or the command line may say."""
 
     model: str | dict[str, Any]
-    tokens: Annotated[float, _checked(literals.count)]
+    tokens: Annotated[float, _checked(literals.parse_count)]
     sequence: Whole | None = None
     global_batch: Annotated[tuple[str, int] | None, _checked(_batch)] = None
     precision: Annotated[str, _one_of("precision", tuple(PRECISIONS))] = "bf16"
@@ -135,7 +144,7 @@ class JobFields(_Strict):
     lora: LoraFields = LoraFields()
     global_batch_min: Annotated[tuple[str, int] | None, _checked(_batch)] = None
     global_batch_max: Annotated[tuple[str, int] | None, _checked(_batch)] = None
-    accelerators: Annotated[tuple[tuple[str, int | None], ...], _checked(literals.accelerators)] = ()
+    accelerators: Annotated[tuple[tuple[str, int | None], ...], _checked(literals.parse_accelerators)] = ()
     regions: Globs = ()
     providers: Globs = ()
     deny_accelerators: Globs = ()
@@ -146,26 +155,26 @@ class JobFields(_Strict):
     devices: Whole | None = None
     max_devices: Whole | None = None
     by: Any = None  # read with the clock, by `read`
-    budget: Annotated[float | None, _checked(literals.usd)] = None
-    co2e_max: Annotated[float | None, _checked(literals.carbon)] = None
-    energy_max: Annotated[float | None, _checked(literals.energy)] = None
-    purchase: Annotated[tuple[str, ...], _checked(purchases)] = ("on-demand",)
-    reserved_used: Annotated[float | None, _checked(share)] = None
-    own: Annotated[tuple[OwnSpec, ...], _checked(own)] = ()
-    data: Annotated[DataSpec | None, _checked(data)] = None
+    budget: Annotated[float | None, _checked(literals.parse_usd)] = None
+    co2e_max: Annotated[float | None, _checked(literals.parse_co2e)] = None
+    energy_max: Annotated[float | None, _checked(literals.parse_energy)] = None
+    purchase: Annotated[tuple[str, ...], _checked(parse_purchases)] = ("on-demand",)
+    reserved_used: Annotated[float | None, _checked(parse_share)] = None
+    own: Annotated[tuple[OwnedSpec, ...], _checked(parse_owned)] = ()
+    data: Annotated[DataSpec | None, _checked(parse_data)] = None
     checkpoints: Annotated[int, _checked(_kept)] = 2
-    max_price_age: Annotated[float | None, _checked(years)] = None
+    max_price_age: Annotated[float | None, _checked(parse_years)] = None
     stack: str | None = None
-    layout: Annotated[Any, _checked(degrees.degrees)] = Field(default_factory=lambda: MappingProxyType({}))
+    layout: Annotated[Any, _checked(degrees.parse_degrees)] = Field(default_factory=lambda: MappingProxyType({}))
     policy: PolicyFields = PolicyFields()
     name: str | None = None
     version: Literal[1] = 1  # of this schema
 
 
-def fields(given: Mapping[str, Any], where: str) -> JobFields:
+def job_fields(given: Mapping[str, Any], where: str) -> JobFields:
     """Return the fields of a job, or raise `BadInput` that names the field, what it holds and what it may hold.
 
-    >>> fields({"model": "gpt2", "token": "20B"}, "job.yaml")
+    >>> job_fields({"model": "gpt2", "token": "20B"}, "job.yaml")
     Traceback (most recent call last):
     steelyard.errors.BadInput: job.yaml: unknown field 'token'; nearest: tokens, own
     """
@@ -196,7 +205,7 @@ def _plain_names(given: Mapping[str, Any], where: str) -> dict[str, Any]:
         if plain in named:
             raise BadInput(f"{where}: {plain} is given twice; keep one")
         named[plain] = value
-    return habits(named, where)
+    return with_purchase(named, where)
 
 
 def _message(error: ValidationError) -> str:

@@ -9,7 +9,7 @@ from steelyard.errors import BadInput, nearest
 from steelyard.job.models.adapters import adapted_inputs, adapter_params, frozen_bytes
 from steelyard.job.models.architecture import architecture
 from steelyard.job.models.spec import ModelSpec
-from steelyard.job.purchase import DataSpec, OwnSpec
+from steelyard.job.purchase import DataSpec, OwnedSpec
 from steelyard.tables import Architecture, Job
 from steelyard.units import Bytes, Joules, KgCo2e, Seconds, Share, Usd
 
@@ -62,7 +62,7 @@ class JobSpec:
     energy_max_j: Joules | None = None
     purchase: tuple[str, ...] = ("on-demand",)
     reserved_used: Share | None = None  # of a reservation's term, by all jobs together; None: this job alone uses it
-    own: tuple[OwnSpec, ...] = ()
+    own: tuple[OwnedSpec, ...] = ()
     data: DataSpec | None = None
     checkpoints: int = 2  # kept at once; 0: none is written
     price_age_s: Seconds | None = None  # prices older than this are flagged; None: the usual limit
@@ -73,11 +73,11 @@ class JobSpec:
     given: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}), compare=False, repr=False)
 
 
-def table(spec: JobSpec) -> Job:
+def job_table(spec: JobSpec) -> Job:
     """Return the numbers of a job.
 
     >>> from steelyard.job.read import read_job
-    >>> job = table(read_job({"model": "llama-3-8b", "tokens": "20B"}))
+    >>> job = job_table(read_job({"model": "llama-3-8b", "tokens": "20B"}))
     >>> job.sequence_tokens, job.batch_sequences, job.moment_bytes, job.master_bytes
     (8192, 512, 8.0, 4)
     """
@@ -109,8 +109,9 @@ def moment_bytes(optimizer: str, numbers: Architecture) -> Bytes:
         of hidden matrices, Adam for embedding and head).
     Limits: Adafactor is taken at the shape of the MLP.
 
-    >>> from steelyard.job.models.presets import find
-    >>> [round(moment_bytes(name, architecture(find("gpt2-xl"))), 3) for name in ("adamw", "adam8bit", "muon", "sgd")]
+    >>> from steelyard.job.models.presets import find_model
+    >>> shape = architecture(find_model("gpt2-xl"))
+    >>> [round(moment_bytes(name, shape), 3) for name in ("adamw", "adam8bit", "muon", "sgd")]
     [8.0, 2.004, 4.211, 0.0]
     """
     outer = (numbers.embedding_params + numbers.head_params) / numbers.total_params

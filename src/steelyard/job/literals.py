@@ -46,34 +46,34 @@ _MASS_FORMS = "500kg, 2t or 1.5kt"
 _ACCELERATOR_FORMS = "H100, H100:8 or H100:8,H200"
 
 
-def count(value: Any) -> Count:
+def parse_count(value: Any) -> Count:
     """Return a positive count, for example of tokens.
 
-    >>> count("20B"), count("1e9"), count("300M"), count(1000)
+    >>> parse_count("20B"), parse_count("1e9"), parse_count("300M"), parse_count(1000)
     (20000000000.0, 1000000000.0, 300000000.0, 1000.0)
-    >>> count("-5B")
+    >>> parse_count("-5B")
     Traceback (most recent call last):
     steelyard.errors.BadInput: '-5B' is not a count above zero; write 20B, 300M, 1.5T, 1e9 or 1000
     """
     return _scaled(value, _SCALES, "count", _COUNT_FORMS)
 
 
-def whole(value: Any) -> int:
+def parse_integer(value: Any) -> int:
     """Return a positive whole number.
 
-    >>> whole("4k"), whole(8192)
+    >>> parse_integer("4k"), parse_integer(8192)
     (4000, 8192)
     """
-    number = float(count(value))
+    number = float(parse_count(value))
     if number != int(number):
         _reject(value, "whole number", _COUNT_FORMS)
     return int(number)
 
 
-def seconds(value: Any) -> Seconds:
+def parse_seconds(value: Any) -> Seconds:
     """Return a duration in seconds; a bare number has no unit and is an error.
 
-    >>> seconds("7d"), seconds("12h"), seconds("90s"), seconds("1d12h"), seconds("1.5d")
+    >>> parse_seconds("7d"), parse_seconds("12h"), parse_seconds("90s"), parse_seconds("1d12h"), parse_seconds("1.5d")
     (604800.0, 43200.0, 90.0, 129600.0, 129600.0)
     """
     plain = _text(value).lower()
@@ -84,17 +84,17 @@ def seconds(value: Any) -> Seconds:
     return _positive(sum(_number(number) * _SPANS[unit] for number, unit in parts), value, "duration", _SECONDS_FORMS)
 
 
-def deadline(value: Any, now: dt.datetime) -> Seconds:
+def parse_deadline(value: Any, now: dt.datetime) -> Seconds:
     """Return the seconds from now to a deadline: a duration, the end of a date, or the end of the next such weekday.
 
     >>> now = dt.datetime(2027, 1, 13, 12, 0)
-    >>> deadline("7d", now), deadline("2027-01-15", now), deadline("Fri", now), deadline("2027-01-14 06:00", now)
-    (604800.0, 216000.0, 216000.0, 64800.0)
+    >>> [parse_deadline(written, now) for written in ("7d", "2027-01-15", "Fri", "2027-01-14 06:00")]
+    [604800.0, 216000.0, 216000.0, 64800.0]
     """
     moment = _moment(value, now)
     if moment is None:
         try:
-            return seconds(value)
+            return parse_seconds(value)
         except BadInput:
             _reject(value, "deadline", _DEADLINE_FORMS)
     if moment.tzinfo is None:
@@ -107,39 +107,39 @@ def deadline(value: Any, now: dt.datetime) -> Seconds:
     return left_s
 
 
-def usd(value: Any) -> Usd:
+def parse_usd(value: Any) -> Usd:
     """Return dollars.
 
-    >>> usd("5000"), usd("$5k"), usd("5,000 USD"), usd(12.5)
+    >>> parse_usd("5000"), parse_usd("$5k"), parse_usd("5,000 USD"), parse_usd(12.5)
     (5000.0, 5000.0, 5000.0, 12.5)
     """
     plain = re.sub(r"^(us)?\$|\s*(usd|dollars?)$", "", _text(value).lower()).strip()
     return _scaled(plain, _SCALES, "sum of money", _USD_FORMS, given=value)
 
 
-def energy(value: Any) -> Joules:
+def parse_energy(value: Any) -> Joules:
     """Return joules.
 
-    >>> energy("10MWh") / KWH_J, energy("36GJ") / KWH_J
+    >>> parse_energy("10MWh") / KWH_J, parse_energy("36GJ") / KWH_J
     (10000.0, 10000.0)
     """
     return _scaled(value, _ENERGIES, "quantity of energy", _ENERGY_FORMS)
 
 
-def carbon(value: Any) -> KgCo2e:
+def parse_co2e(value: Any) -> KgCo2e:
     """Return kilograms of CO2e.
 
-    >>> carbon("2t"), carbon("500 kgCO2e"), carbon("1.5kt")
+    >>> parse_co2e("2t"), parse_co2e("500 kgCO2e"), parse_co2e("1.5kt")
     (2000.0, 500.0, 1500000.0)
     """
     plain = re.sub(r"\s*co2-?(e|eq)?$", "", _text(value).lower())
     return _scaled(plain, _MASSES, "mass of CO2e", _MASS_FORMS, given=value)
 
 
-def accelerators(value: Any) -> tuple[tuple[str, int | None], ...]:
+def parse_accelerators(value: Any) -> tuple[tuple[str, int | None], ...]:
     """Return the accelerators asked for, each with its count, or None for any count.
 
-    >>> accelerators("H100:8,H200"), accelerators(["H100:8", "TPU-v5p"]), accelerators({"H100": 64})
+    >>> parse_accelerators("H100:8,H200"), parse_accelerators(["H100:8", "TPU-v5p"]), parse_accelerators({"H100": 64})
     ((('H100', 8), ('H200', None)), (('H100', 8), ('TPU-v5p', None)), (('H100', 64),))
     """
     pairs = (
@@ -160,10 +160,10 @@ def accelerators(value: Any) -> tuple[tuple[str, int | None], ...]:
     return tuple(found)
 
 
-def globs(value: Any) -> tuple[str, ...]:
+def parse_globs(value: Any) -> tuple[str, ...]:
     """Return patterns from text with commas or a list. YAML 1.1 reads the country `NO` as False: it is put right.
 
-    >>> globs("aws/us-*, gcp/europe-*"), globs(["DE", False]), globs(False)
+    >>> parse_globs("aws/us-*, gcp/europe-*"), parse_globs(["DE", False]), parse_globs(False)
     (('aws/us-*', 'gcp/europe-*'), ('DE', 'NO'), ('NO',))
     """
     return tuple(_items(value, "list of patterns", "aws/us-*,gcp/europe-*"))

@@ -31,7 +31,7 @@ _SIZES: Mapping[str, float] = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class OwnSpec:
+class OwnedSpec:
     """Machines of one's own; money and power are of all of them together. None: not given."""
 
     system: str  # of the catalog: a system, or an accelerator (its reference unit)
@@ -59,13 +59,13 @@ class DataSpec:
     egress_usd_per_byte: UsdPerByte | None  # what leaving costs there; None: the catalog's price
 
 
-def purchases(value: Any) -> tuple[str, ...]:
+def parse_purchases(value: Any) -> tuple[str, ...]:
     """Return the ways to buy that a text with commas or a list names.
 
-    >>> purchases("spot, reserved_1y"), purchases(["on-demand"])
+    >>> parse_purchases("spot, reserved_1y"), parse_purchases(["on-demand"])
     (('spot', 'reserved-1y'), ('on-demand',))
     """
-    plain = [item.lower().replace("_", "-") for item in literals.globs(value)]
+    plain = [item.lower().replace("_", "-") for item in literals.parse_globs(value)]
     wrong = [item for item in plain if item not in PURCHASES]
     if wrong:
         near = nearest(wrong[0], PURCHASES) or PURCHASES
@@ -73,10 +73,10 @@ def purchases(value: Any) -> tuple[str, ...]:
     return tuple(dict.fromkeys(plain))
 
 
-def habits(given: Mapping[str, Any], where: str) -> dict[str, Any]:
+def with_purchase(given: Mapping[str, Any], where: str) -> dict[str, Any]:
     """Return the fields with the words of other tools put into ours.
 
-    >>> habits({"use_spot": True}, "job"), habits({"spot_policy": "auto"}, "job")
+    >>> with_purchase({"use_spot": True}, "job"), with_purchase({"spot_policy": "auto"}, "job")
     ({'purchase': ('spot',)}, {'purchase': ('on-demand', 'spot')})
     """
     fields = dict(given)
@@ -103,21 +103,22 @@ def habits(given: Mapping[str, Any], where: str) -> dict[str, Any]:
     return fields
 
 
-def own(value: Any) -> tuple[OwnSpec, ...]:
+def parse_owned(value: Any) -> tuple[OwnedSpec, ...]:
     """Return the machines that one block, or a list of blocks, describes.
 
-    >>> [one] = own({"system": "DGX-H100", "devices": 64, "capex": "3.4M", "life": "4y", "used": "75%", "tariff": 0.1})
+    >>> given = {"system": "DGX-H100", "devices": 64, "capex": "3.4M", "life": "4y", "used": "75%", "tariff": 0.1}
+    >>> [one] = parse_owned(given)
     >>> one.devices, one.capital_usd, one.used_share, round(one.tariff_usd_per_j * 3.6e6, 3)
     (64, 3400000.0, 0.75, 0.1)
     """
     blocks = value if isinstance(value, list | tuple) else [value]
-    return tuple(block if isinstance(block, OwnSpec) else _own(block) for block in blocks)
+    return tuple(block if isinstance(block, OwnedSpec) else _owned(block) for block in blocks)
 
 
-def data(value: Any) -> DataSpec:
+def parse_data(value: Any) -> DataSpec:
     """Return data described by its size, or by a block with size, at and egress.
 
-    >>> data("10TB").size_bytes, data({"size": "2TiB", "at": "aws/us-east-1"}).at
+    >>> parse_data("10TB").size_bytes, parse_data({"size": "2TiB", "at": "aws/us-east-1"}).at
     (10000000000000.0, 'aws/us-east-1')
     """
     if isinstance(value, DataSpec):
@@ -128,38 +129,38 @@ def data(value: Any) -> DataSpec:
         raise BadInput("data.size is missing; write data: {size: 10TB, at: aws/us-east-1}")
     egress = given.get("egress")
     price = None if egress is None else _none_or(egress, 0.0) / _SIZES["gb"]
-    return DataSpec(size(given["size"]), str(given.get("at") or "").strip(), price)
+    return DataSpec(parse_size(given["size"]), str(given.get("at") or "").strip(), price)
 
 
-def size(value: Any) -> Bytes:
+def parse_size(value: Any) -> Bytes:
     """Return bytes.
 
-    >>> size("10TB"), size("1 GiB"), size(5e9)
+    >>> parse_size("10TB"), parse_size("1 GiB"), parse_size(5e9)
     (10000000000000.0, 1073741824.0, 5000000000.0)
     """
     match = re.fullmatch(r"([\d.,_]+(?:e[+-]?\d+)?)\s*([a-z]*)", str(value).strip().lower())
     unit = match[2] if match else ""
     if match is None or unit not in {"", *_SIZES} or isinstance(value, bool):
         raise BadInput(f"{str(value)[:60]!r} is not a size; write 500GB, 10TB or 2TiB")
-    return float(literals.count(match[1])) * _SIZES.get(unit, 1.0)
+    return float(literals.parse_count(match[1])) * _SIZES.get(unit, 1.0)
 
 
-def years(value: Any) -> Seconds:
+def parse_years(value: Any) -> Seconds:
     """Return a span of years, or any other duration.
 
-    >>> years("4y") / YEAR_S, years("18 months") / YEAR_S, years("730d") / YEAR_S
+    >>> parse_years("4y") / YEAR_S, parse_years("18 months") / YEAR_S, parse_years("730d") / YEAR_S
     (4.0, 1.5, 2.0)
     """
     match = re.fullmatch(r"([\d.]+)\s*(y|yr|years?|months?)", str(value).strip().lower())
     if match is None:
-        return literals.seconds(value)
-    return float(literals.count(match[1])) * (MONTH_S if match[2].startswith("month") else YEAR_S)
+        return literals.parse_seconds(value)
+    return float(literals.parse_count(match[1])) * (MONTH_S if match[2].startswith("month") else YEAR_S)
 
 
-def share(value: Any) -> Share:
+def parse_share(value: Any) -> Share:
     """Return a share above 0.
 
-    >>> share("75%"), share(0.5)
+    >>> parse_share("75%"), parse_share(0.5)
     (0.75, 0.5)
     """
     text = str(value).strip()
@@ -184,7 +185,7 @@ NEEDED: Mapping[str, str] = {
 }
 
 
-def _own(block: Any) -> OwnSpec:
+def _owned(block: Any) -> OwnedSpec:
     if not isinstance(block, Mapping):
         raise BadInput(
             f"own is {str(block)[:60]!r}; write own: {{system: DGX-H100, devices: 64, life: 4y, used: 75%, …}}"
@@ -203,13 +204,13 @@ def _own(block: Any) -> OwnSpec:
     def optional(name: str, read: Any) -> Any:
         return read(given[name]) if name in given else None
 
-    return OwnSpec(
+    return OwnedSpec(
         system=str(given["system"]).strip(),
-        devices=literals.whole(given["devices"]),
+        devices=literals.parse_integer(given["devices"]),
         site=str(given.get("site", "")).strip(),
-        life_s=years(given["life"]),
-        used_share=share(given["used"]),
-        capital_usd=optional("capex", literals.usd),
+        life_s=parse_years(given["life"]),
+        used_share=parse_share(given["used"]),
+        capital_usd=optional("capex", literals.parse_usd),
         network_usd=optional("network", _sum),
         residual=optional("residual", _part),
         admin_usd_per_s=optional("admin", lambda value: _sum(value) / YEAR_S),
@@ -239,24 +240,24 @@ def _sum(value: Any) -> Usd:
 
 
 def _none_or(value: Any, nothing: float) -> float:
-    return nothing if str(value).strip() in {"0", "0.0", "$0"} else float(literals.usd(value))
+    return nothing if str(value).strip() in {"0", "0.0", "$0"} else float(literals.parse_usd(value))
 
 
 def _part(value: Any) -> tuple[str, float]:
     """Return a share of the capital (30%), or dollars."""
     text = str(value).strip()
-    return ("share", float(share(text))) if text.endswith("%") else ("usd", float(_sum(value)))
+    return ("share", float(parse_share(text))) if text.endswith("%") else ("usd", float(_sum(value)))
 
 
 def _watts(value: Any) -> Watts:
     match = re.fullmatch(r"([\d.,_]+)\s*(w|kw|mw)", str(value).strip().lower())
     if match is None:
         raise BadInput(f"{str(value)[:60]!r} is not a power; write 10kW or 800W")
-    return float(literals.count(match[1])) * {"w": 1.0, "kw": 1e3, "mw": 1e6}[match[2]]
+    return float(literals.parse_count(match[1])) * {"w": 1.0, "kw": 1e3, "mw": 1e6}[match[2]]
 
 
 def _pue(value: Any) -> Share:
-    number = float(literals.count(value))
+    number = float(literals.parse_count(value))
     if number < 1:
         raise BadInput(f"own.pue is {value!r}; a PUE is at least 1, such as 1.3")
     return number

@@ -9,8 +9,8 @@ from typing import Any
 
 from steelyard.errors import BadInput
 from steelyard.job import batch_range, defaults, literals
-from steelyard.job.documents import contents, load, load_json
-from steelyard.job.fields import ALIASES, JobFields, PolicyFields, fields
+from steelyard.job.documents import load_json, load_yaml, read_text
+from steelyard.job.fields import ALIASES, JobFields, PolicyFields, job_fields
 from steelyard.job.job_spec import JobSpec
 from steelyard.job.models import describe
 from steelyard.job.models.spec import ModelSpec
@@ -63,7 +63,7 @@ def read_job(source: str | Path | Mapping[str, Any], now: dt.datetime | None = N
             }
             given = {key: old for key, old in given.items() if ALIASES.get(str(key), str(key)) not in gone}
             given[name] = value
-    read = fields(given, where)
+    read = job_fields(given, where)
     return _job(read, given, folder, now or dt.datetime.now().astimezone())
 
 
@@ -83,7 +83,7 @@ def _given(source: str | Path | Mapping[str, Any]) -> tuple[dict[str, Any], Path
         return dict(source), Path(), "job"
     text = str(source)
     if isinstance(source, str) and ("\n" in text or re.match(r"\s*[\w-]+\s*:\s", text)):
-        return _mapping(load(text, "job"), "job"), Path(), "job"
+        return _mapping(load_yaml(text, "job"), "job"), Path(), "job"
     if not describe.is_file(text, Path()):
         if isinstance(source, Path) or _FILE.search(text):
             raise BadInput(f"{text}: no such file; give a job file, a config.json or a model's name")
@@ -91,7 +91,7 @@ def _given(source: str | Path | Mapping[str, Any]) -> tuple[dict[str, Any], Path
     path = Path(text).expanduser()
     if path.is_dir():
         return {"model": text}, Path(), "job"
-    found = _mapping((load_json if text.lower().endswith(".json") else load)(contents(path), text), text)
+    found = _mapping((load_json if text.lower().endswith(".json") else load_yaml)(read_text(path), text), text)
     if "model" not in found and {"model_type", "architectures", "text_config"} & set(found):
         return {"model": text}, Path(), text
     return found, path.parent, text
@@ -104,13 +104,13 @@ def _mapping(found: Any, where: str) -> dict[str, Any]:
 
 
 def _job(read: JobFields, given: Mapping[str, Any], folder: Path, now: dt.datetime) -> JobSpec:
-    model = describe.model(read.model, folder)
+    model = describe.model_described(read.model, folder)
     if model.kind in {"vit", "speech", "dit"} or not model.vocab:
         raise BadInput(f"{model.name} is not a language model; only its parameters can be counted")
-    sequence_tokens, why = (read.sequence, "") if read.sequence else defaults.sequence(model)
+    sequence_tokens, why = (read.sequence, "") if read.sequence else defaults.default_sequence(model)
     _check_positions(model, sequence_tokens)
     batch, because = _batch(read, model, sequence_tokens)
-    batches, among = batch_range.choices(read, batch, sequence_tokens)
+    batches, among = batch_range.batch_choices(read, batch, sequence_tokens)
     adapted = read.task in {"lora", "qlora"}
     if "lora" in read.model_fields_set and not adapted:
         raise BadInput(f"lora is given but task is {read.task}; write task: lora or task: qlora")
@@ -144,9 +144,9 @@ def _batch(read: JobFields, model: ModelSpec, sequence_tokens: int) -> tuple[int
     if read.tokens < sequence_tokens:
         raise BadInput(f"tokens {read.tokens:g} do not fill one sequence of {sequence_tokens}; write tokens: 20B")
     if read.global_batch is None:
-        return defaults.batch(model, sequence_tokens, read.tokens, read.task)
+        return defaults.default_batch(model, sequence_tokens, read.tokens, read.task)
     unit, number = read.global_batch
-    sequences = number if unit == "sequences" else defaults.divisible(number / sequence_tokens)
+    sequences = number if unit == "sequences" else defaults.divisible_batch(number / sequence_tokens)
     if sequences * sequence_tokens > read.tokens:
         raise BadInput(
             f"global_batch of {sequences} sequences is {sequences * sequence_tokens:.3g} tokens, more than the job's "
@@ -183,6 +183,6 @@ def _absolute(model: str | dict[str, Any], folder: Path) -> str | dict[str, Any]
 
 def _deadline(text: object, now: dt.datetime) -> float:
     try:
-        return float(literals.deadline(text, now))
+        return float(literals.parse_deadline(text, now))
     except BadInput as error:
         raise BadInput(f"by: {error}") from error

@@ -9,16 +9,16 @@ MOST = 12
 """Values that one question may hold: a table of more does not fit a screen."""
 
 
-def question(text: str) -> tuple[str, tuple[str, ...]]:
+def parse_question(text: str) -> tuple[str, tuple[str, ...]]:
     """Return the field that a question is about and the values that it may take.
 
     Values are parted by commas, or by semicolons where a value has commas of its own.
 
-    >>> question("tokens=10B, 20B,40B")
+    >>> parse_question("tokens=10B, 20B,40B")
     ('tokens', ('10B', '20B', '40B'))
-    >>> question("accelerators=H100,H200; B200")
+    >>> parse_question("accelerators=H100,H200; B200")
     ('accelerators', ('H100,H200', 'B200'))
-    >>> question("tokn=10B,20B")
+    >>> parse_question("tokn=10B,20B")
     Traceback (most recent call last):
     steelyard.errors.BadInput: --what-if: unknown field 'tokn'; nearest: tokens, own, task
     """

@@ -13,7 +13,7 @@ from typing import Any
 
 from steelyard import catalog as facts
 from steelyard.errors import UnknownName
-from steelyard.job import JobSpec, table
+from steelyard.job import JobSpec, job_table
 from steelyard.job.purchase import RENTED, YEAR_S
 from steelyard.money import kept_usd_per_s, moving_usd
 from steelyard.run import checkpoint_bytes
@@ -69,7 +69,7 @@ class Billing:
     @cached_property
     def kept(self) -> float:
         """Bytes kept while the job runs."""
-        return stored_bytes(self.spec, table(self.spec))
+        return stored_bytes(self.spec, job_table(self.spec))
 
     def terms(self, offer: facts.Offer, purchase: str) -> dict[str, Any]:
         """Return the fields of a deal that its bill and its doubts are."""

@@ -11,7 +11,7 @@ from steelyard.catalog.capabilities import FALLBACK, capabilities, capability, p
 from steelyard.catalog.contrast import layout_row
 from steelyard.errors import BadInput, UnknownName
 from steelyard.job import JobSpec
-from steelyard.job.purchase import OwnSpec
+from steelyard.job.purchase import OwnedSpec
 from steelyard.market.billing import Billing, band_log_sd, rented_purchases
 from steelyard.market.offers import allowed_offers, check_conflicts, no_offer_text
 from steelyard.market.options import Deal, HardwareOption, Market, SiteOption, StackOption
@@ -64,7 +64,7 @@ class _Builder:
             **self.billing.terms(offer, purchase),
         )
 
-    def own(self, spec: OwnSpec) -> Deal:
+    def own(self, spec: OwnedSpec) -> Deal:
         found = ownership_cost(spec, self.catalog)
         site = self.catalog.site(spec.site).id if spec.site else ""
         name = site if spec.pue is None else f"{site} PUE {spec.pue:g}"

@@ -9,7 +9,7 @@ from steelyard import catalog as facts
 from steelyard.catalog.residency import countries
 from steelyard.errors import BadInput
 from steelyard.job import JobSpec
-from steelyard.job.purchase import YEAR_S, OwnSpec
+from steelyard.job.purchase import YEAR_S, OwnedSpec
 from steelyard.market.offers import denied_accelerators
 from steelyard.market.options import SiteOption
 from steelyard.money import colocation_usd_per_s, owned_usd, owned_usd_per_device_s
@@ -27,7 +27,7 @@ OPTIONAL: Mapping[str, str] = {
 class Owned:
     """Machines of one's own in numbers."""
 
-    spec: OwnSpec
+    spec: OwnedSpec
     system: facts.System
     capital_usd: float
     usd_per_device_s: float  # of a used second
@@ -45,7 +45,7 @@ class Owned:
         return self.system.devices if self.spec.devices % self.system.devices == 0 else 1
 
 
-def allowed_owned(spec: JobSpec, precision: str, catalog: facts.Catalog) -> tuple[OwnSpec, ...]:
+def allowed_owned(spec: JobSpec, precision: str, catalog: facts.Catalog) -> tuple[OwnedSpec, ...]:
     """Return the machines of one's own that the job may use: its accelerators, in its countries, at its precision."""
     if "own" in spec.purchase and not spec.own:
         raise BadInput(
@@ -57,7 +57,7 @@ def allowed_owned(spec: JobSpec, precision: str, catalog: facts.Catalog) -> tupl
         countries(spec.residency, (row.country for row in catalog.sites.values())) if spec.residency else frozenset()
     )
 
-    def allowed(one: OwnSpec) -> bool:
+    def allowed(one: OwnedSpec) -> bool:
         chip = catalog.accelerators[catalog.system(one.system).accelerator]
         named = (not wanted or chip.id in wanted) and chip.id not in denied
         inside = not spec.residency or (bool(one.site) and catalog.site(one.site).country in within)
@@ -66,7 +66,7 @@ def allowed_owned(spec: JobSpec, precision: str, catalog: facts.Catalog) -> tupl
     return tuple(one for one in spec.own if allowed(one))
 
 
-def ownership_cost(spec: OwnSpec, catalog: facts.Catalog) -> Owned:
+def ownership_cost(spec: OwnedSpec, catalog: facts.Catalog) -> Owned:
     """Return what machines of one's own cost; an error where no price of them is known."""
     system = catalog.system(spec.system)
     capital = _capital(spec, system)
@@ -110,7 +110,7 @@ def with_pue(place: SiteOption, pue: float | None) -> SiteOption:
     return replace(place, site=replace(place.site, pue=pue), spread=spread)
 
 
-def _capital(spec: OwnSpec, system: facts.System) -> float:
+def _capital(spec: OwnedSpec, system: facts.System) -> float:
     if spec.capital_usd is not None:
         return float(spec.capital_usd)
     if math.isnan(system.price_usd):
@@ -121,7 +121,7 @@ def _capital(spec: OwnSpec, system: facts.System) -> float:
     return system.price_usd * spec.devices / system.devices
 
 
-def _running(spec: OwnSpec, system: facts.System, capital: float) -> float:
+def _running(spec: OwnedSpec, system: facts.System, capital: float) -> float:
     """Return what is paid each second whether the machines work or not."""
     running = float(spec.admin_usd_per_s or 0.0) + _part(spec.maintenance, capital) / YEAR_S
     if spec.colocation_usd_per_w_s is None:

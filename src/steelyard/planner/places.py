@@ -13,7 +13,7 @@ import numpy as np
 
 from steelyard import catalog as facts
 from steelyard.errors import BadInput
-from steelyard.job import JobSpec, table
+from steelyard.job import JobSpec, job_table
 from steelyard.market.build import market_of
 from steelyard.market.options import Deal, Market, SiteOption
 from steelyard.market.sites import GROSS
@@ -107,7 +107,7 @@ def _predicted(point: Point, spec: JobSpec, engine: Engine, whole: Market, deals
     index = np.arange(len(deals))
     chips = [whole.hardware[deal.hardware] for deal in deals]
     return engine.predict(
-        job_of_layout(table(spec), point.layout),
+        job_of_layout(job_table(spec), point.layout),
         point.layout,
         take(join([one.machine for one in chips]), index),
         take(join([one.kernels for one in chips]), index),

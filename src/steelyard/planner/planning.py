@@ -11,7 +11,7 @@ from steelyard import pipeline
 from steelyard.catalog.policy import policy
 from steelyard.errors import BadInput, BadLayout
 from steelyard.formatting.figures import COUNT, amount
-from steelyard.job import JobSpec, table
+from steelyard.job import JobSpec, job_table
 from steelyard.layout import parse
 from steelyard.market.build import hardware_option, market_of, operating_policy, stack_options
 from steelyard.market.options import Deal, HardwareOption, Market, SiteOption, StackOption
@@ -51,7 +51,7 @@ def plan(spec: JobSpec, progress: Progress | None = None, carbon: str = "locatio
     A job that no candidate satisfies is a `Plan` without points: `feasible` is False and `relaxations` says what to
     change. Input that cannot be read is a `BadInput`.
     """
-    job = table(spec)
+    job = job_table(spec)
     check_unsaved(spec, lambda saved: next(iter(plan(saved, progress, carbon).points), None))
     allowed = market_of(spec, facts.load())
     limits = replace(limits_of(spec, most_devices(spec, job, allowed)), carbon=carbon)
@@ -106,7 +106,7 @@ def dropped_filters(spec: JobSpec, carbon: str) -> tuple[Relaxation, ...]:
 
 
 def _feasible(spec: JobSpec, carbon: str) -> Exploration | None:
-    job = table(spec)
+    job = job_table(spec)
     try:
         allowed = market_of(spec, facts.load())
     except BadInput:
@@ -131,7 +131,7 @@ def estimate(
     is the job's, else the first that is planned on the chip and can run the layout. What does not fit in memory is
     estimated all the same: see `Point.fits`.
     """
-    catalog, job = facts.load(), table(spec)
+    catalog, job = facts.load(), job_table(spec)
     check_unsaved(spec, lambda saved: estimate(saved, accelerator, devices, layout, site, carbon, today))
     system = catalog.system(accelerator)
     chip = hardware_option(system, spec.precision, catalog)

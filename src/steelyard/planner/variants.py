@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from steelyard import catalog as facts
-from steelyard.job import JobSpec, table
+from steelyard.job import JobSpec, job_table
 from steelyard.market.build import market_of
 from steelyard.market.options import Market
 from steelyard.planner.answer import Plan
@@ -69,7 +69,7 @@ def _searched(
     specs: Sequence[tuple[str, JobSpec]], some: Sequence[int], progress: Progress | None, carbon: str, today: date
 ) -> dict[int, Variant]:
     """Return the variants of jobs that one search serves."""
-    jobs = [table(specs[index][1]) for index in some]
+    jobs = [job_table(specs[index][1]) for index in some]
     allowed = market_of(specs[some[0]][1], facts.load(), today)
     limits = [
         replace(limits_of(specs[index][1], most_devices(specs[index][1], job, allowed)), carbon=carbon)

@@ -7,7 +7,7 @@ from typing import Any
 
 from steelyard.errors import BadInput
 from steelyard.job.models.architecture import architecture as numbers
-from steelyard.job.models.presets import find, find_or_none, names
+from steelyard.job.models.presets import find_model, find_model_or_none, model_names
 from steelyard.job.models.spec import ModelSpec
 from steelyard.tables import Architecture
 from steelyard.validation.case import Case, known
@@ -88,7 +88,7 @@ def preset_of(model: str) -> ModelSpec | None:
     >>> preset_of("Qwen3_235B_a22B (tokendrop)").name, preset_of("Maxtext Llama3 70b").name
     ('qwen3-235b-a22b', 'llama-3-70b')
     """
-    return find_or_none(model) or find_or_none(DECORATION.sub("", DECORATION.sub("", model)))
+    return find_model_or_none(model) or find_model_or_none(DECORATION.sub("", DECORATION.sub("", model)))
 
 
 def _agrees(spec: ModelSpec, given: dict[str, float | None]) -> bool:
@@ -181,7 +181,7 @@ def family_vocab(model: str) -> int:
     (151936, 0)
     """
     family = re.match(r"[a-z]+", model.lower())
-    sizes = [find(name).vocab for name in names() if family and name.startswith(family[0])]
+    sizes = [find_model(name).vocab for name in model_names() if family and name.startswith(family[0])]
     return max(set(sizes), key=sizes.count) if sizes else 0
 
 

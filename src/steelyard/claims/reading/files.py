@@ -7,7 +7,7 @@ from typing import Any
 from steelyard.claims.reading import cards, fields, logs
 from steelyard.claims.reading.claim import Claim
 from steelyard.claims.reading.documents import parse_fields
-from steelyard.job.documents import contents
+from steelyard.job.documents import read_text
 
 MOST_MIB = 16
 WANTED = "a claim in YAML or JSON, a model card, an emissions.csv, a log or a case's name"
@@ -27,7 +27,7 @@ def read_claim(source: str | Path | Mapping[str, Any]) -> Claim:
     if isinstance(source, Mapping):
         return fields.claim_of_fields(source, "claim")
     path = Path(source)
-    return claim_of_text(contents(path, MOST_MIB, WANTED), str(path), claim_file=path.suffix.lower() in CLAIM_FILES)
+    return claim_of_text(read_text(path, MOST_MIB, WANTED), str(path), claim_file=path.suffix.lower() in CLAIM_FILES)
 
 
 def claim_of_text(text: str, where: str, *, claim_file: bool = False) -> Claim:

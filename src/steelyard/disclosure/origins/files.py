@@ -12,7 +12,7 @@ from steelyard.disclosure.origins.audited_claim import disclosure_of_claim
 from steelyard.disclosure.origins.metered_run import disclosure_of_run, is_run
 from steelyard.disclosure.origins.planned_point import disclosure_of_plan, is_plan
 from steelyard.errors import BadInput
-from steelyard.job.documents import contents, load_json
+from steelyard.job.documents import load_json, read_text
 
 
 def read_disclosure(source: str | Path, point: str = "", against: str | Path | None = None) -> Disclosure:
@@ -32,7 +32,7 @@ def read_disclosure(source: str | Path, point: str = "", against: str | Path | N
 
 def _of_fields(path: Path, point: str, against: str | Path | None) -> Disclosure:
     """Return the disclosure of a YAML or JSON file, by the fields that it holds."""
-    text = contents(path, MOST_MIB, "a plan, a metered run, a claim or a case's name")
+    text = read_text(path, MOST_MIB, "a plan, a metered run, a claim or a case's name")
     if text.lstrip().startswith("{"):
         found = load_json(text, str(path))
         if isinstance(found, dict) and is_plan(found):

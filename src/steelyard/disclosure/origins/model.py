@@ -18,7 +18,7 @@ def model_named(model: str) -> ModelSpec | None:
     (32, None)
     """
     try:
-        return presets.find_or_none(model) if model else None
+        return presets.find_model_or_none(model) if model else None
     except UnknownName:
         return None
 

@@ -43,8 +43,8 @@ def adapter_params(spec: ModelSpec, rank: int, names: tuple[str, ...]) -> int:
     Source: Hu et al. 2021, arXiv 2106.09685, section 4.1.
     Limits: with latent attention q and k, v mean the up-projections of the latents; routers get no adapter.
 
-    >>> from steelyard.job.models.presets import find
-    >>> adapter_params(find("llama-2-7b"), 8, ("q", "v"))
+    >>> from steelyard.job.models.presets import find_model
+    >>> adapter_params(find_model("llama-2-7b"), 8, ("q", "v"))
     4194304
     """
     chosen = targets(names)
@@ -66,8 +66,8 @@ def adapted_inputs(spec: ModelSpec, names: tuple[str, ...]) -> float:
     Source: Hu et al. 2021, arXiv 2106.09685, section 4.1: an adapter reads the input of its matrix.
     Limits: with latent attention every input counts as the hidden width.
 
-    >>> from steelyard.job.models.presets import find
-    >>> adapted_inputs(find("llama-2-7b"), ("q", "v")), adapted_inputs(find("llama-2-7b"), ("mlp",))
+    >>> from steelyard.job.models.presets import find_model
+    >>> adapted_inputs(find_model("llama-2-7b"), ("q", "v")), adapted_inputs(find_model("llama-2-7b"), ("mlp",))
     (8192.0, 19200.0)
     """
     chosen = targets(names)
@@ -84,8 +84,8 @@ def adapted_inputs(spec: ModelSpec, names: tuple[str, ...]) -> float:
 def linear_params(spec: ModelSpec) -> int:
     """Return the parameters of the matrices inside the blocks: what QLoRA quantises.
 
-    >>> from steelyard.job.models.presets import find
-    >>> linear_params(find("llama-2-7b"))
+    >>> from steelyard.job.models.presets import find_model
+    >>> linear_params(find_model("llama-2-7b"))
     6476005376
     """
     numbers = architecture(spec)
@@ -103,8 +103,8 @@ def frozen_bytes(spec: ModelSpec, quantised: bool, element_bytes: Bytes) -> Byte
 
     Source: Dettmers et al. 2023, arXiv 2305.14314, section 3 ("0.127 bits per parameter").
 
-    >>> from steelyard.job.models.presets import find
-    >>> round(frozen_bytes(find("llama-2-7b"), True, 2), 4), frozen_bytes(find("llama-2-7b"), False, 2)
+    >>> from steelyard.job.models.presets import find_model
+    >>> round(frozen_bytes(find_model("llama-2-7b"), True, 2), 4), frozen_bytes(find_model("llama-2-7b"), False, 2)
     (0.5736, 2)
     """
     if not quantised:

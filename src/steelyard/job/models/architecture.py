@@ -32,8 +32,8 @@ def architecture(spec: ModelSpec) -> Architecture:
 
     Source: the counting rules are in `count`; each is checked against published counts in `tests/job`.
 
-    >>> from steelyard.job.models.presets import find
-    >>> numbers = architecture(find("llama-3-8b"))
+    >>> from steelyard.job.models.presets import find_model
+    >>> numbers = architecture(find_model("llama-3-8b"))
     >>> numbers.total_params, numbers.active_params, numbers.attention_params
     (8030261248, 8030261248, 41951232)
     """

@@ -11,9 +11,9 @@ _NOTHING = object()
 class Config:
     """A `config.json` that knows where it came from; a value is asked for by the names that families give it.
 
-    >>> Config({"n_embd": 768}, "config.json").whole("hidden_size", "n_embd")
+    >>> Config({"n_embd": 768}, "config.json").integer("hidden_size", "n_embd")
     768
-    >>> Config({"n_embd": "wide"}, "config.json").whole("n_embd")
+    >>> Config({"n_embd": "wide"}, "config.json").integer("n_embd")
     Traceback (most recent call last):
     steelyard.errors.BadInput: config.json: n_embd is 'wide'; it must be a whole number from 0
     """
@@ -28,7 +28,7 @@ class Config:
         found = [(name, self.values[name]) for name in names if name in self]
         return found[0] if found else (names[0], _NOTHING)
 
-    def whole(self, *names: str, default: int | None = None, least: int = 0) -> int:
+    def integer(self, *names: str, default: int | None = None, least: int = 0) -> int:
         """Return a whole number from the least; null and absence give the default, or an error if there is none."""
         name, value = self._find(names)
         if value is _NOTHING:

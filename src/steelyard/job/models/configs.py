@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from steelyard.errors import BadInput, nearest
-from steelyard.job.documents import contents, load_json
+from steelyard.job.documents import load_json, read_text
 from steelyard.job.models import families, families_gpt, families_moe, families_other
 from steelyard.job.models.config_values import Config
 from steelyard.job.models.spec import ModelSpec
@@ -14,7 +14,7 @@ READERS = {**families.READERS, **families_gpt.READERS, **families_moe.READERS, *
 """Each `model_type` that can be read."""
 
 
-def read(path: str | Path) -> ModelSpec:
+def read_config(path: str | Path) -> ModelSpec:
     """Return the model of a `config.json`, or of a folder that holds one."""
     file = Path(path).expanduser()
     if file.is_dir():
@@ -23,21 +23,21 @@ def read(path: str | Path) -> ModelSpec:
             raise BadInput(f"{path}: the folder holds no config.json; give a model's folder or file")
     elif not file.is_file():
         raise BadInput(f"{path}: no such file; give the path of a config.json")
-    found = load_json(contents(file), str(file))
+    found = load_json(read_text(file), str(file))
     if not isinstance(found, Mapping):
         raise BadInput(f"{file}: it holds no fields; give the config.json of a model")
-    return read_mapping(found, str(file), file.resolve().parent.name)
+    return model_of_config(found, str(file), file.resolve().parent.name)
 
 
-def read_mapping(values: Mapping[str, Any], where: str, name: str = "") -> ModelSpec:
+def model_of_config(values: Mapping[str, Any], where: str, name: str = "") -> ModelSpec:
     """Return the model of a configuration that is already parsed.
 
     >>> from steelyard.job.models.architecture import architecture
     >>> shape = {"hidden_size": 4096, "num_hidden_layers": 32, "num_attention_heads": 32, "num_key_value_heads": 8}
     >>> rest = {"intermediate_size": 14336, "vocab_size": 128256, "max_position_embeddings": 8192}
-    >>> architecture(read_mapping({"model_type": "llama", **shape, **rest}, "config.json")).total_params
+    >>> architecture(model_of_config({"model_type": "llama", **shape, **rest}, "config.json")).total_params
     8030261248
-    >>> read_mapping({"model_type": "resnet"}, "config.json")
+    >>> model_of_config({"model_type": "resnet"}, "config.json")
     Traceback (most recent call last):
     steelyard.errors.BadInput: config.json: model_type 'resnet' is not one that can be read; nearest: ...
     """

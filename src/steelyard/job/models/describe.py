@@ -13,25 +13,29 @@ _FIELDS = tuple(field.name for field in fields_of(ModelSpec) if field.name != "p
 _NEEDED = ("layers", "hidden", "heads", "vocab", "max_tokens")
 
 
-def model(given: Any, folder: Path) -> ModelSpec:
+def model_described(given: Any, folder: Path) -> ModelSpec:
     """Return the model that is meant; relative paths start at the folder.
 
-    >>> model("Llama 3.1 70B", Path()).name
+    >>> model_described("Llama 3.1 70B", Path()).name
     'llama-3.1-70b'
     """
     if isinstance(given, Mapping):
         named = {str(key): value for key, value in given.items()}
-        return configs.read_mapping(named, "model") if "model_type" in named and "layers" not in named else _own(named)
+        return (
+            configs.model_of_config(named, "model")
+            if "model_type" in named and "layers" not in named
+            else _from_fields(named)
+        )
     text = str(given).strip()
     if not text:
         raise BadInput("model is empty; give a name such as llama-3-8b, or the path of a config.json")
     if is_file(text, folder):
         path = folder / Path(text).expanduser()
-        preset = None if path.is_file() or (path / "config.json").is_file() else presets.find_or_none(text)
-        return preset or configs.read(path)
+        preset = None if path.is_file() or (path / "config.json").is_file() else presets.find_model_or_none(text)
+        return preset or configs.read_config(path)
     if text.endswith(".json") or text.startswith((".", "~", "/")):
         raise BadInput(f"{text}: no such file or folder; give the path of a config.json, or a model's name")
-    return presets.find(text)
+    return presets.find_model(text)
 
 
 def is_file(text: str, folder: Path) -> bool:
@@ -46,7 +50,7 @@ def is_file(text: str, folder: Path) -> bool:
         return False
 
 
-def _own(given: dict[str, Any]) -> ModelSpec:
+def _from_fields(given: dict[str, Any]) -> ModelSpec:
     unknown = [name for name in given if name not in _FIELDS]
     if unknown:
         near = nearest(unknown[0], _FIELDS) or ["layers", "hidden", "ffn", "heads"]

@@ -18,19 +18,19 @@ _PLAIN = {"relu": "relu", "relu2": "relu2", "squared_relu": "relu2"}
 
 def llama(config: Config, *, tied: bool = False) -> Fields:
     """Read what Llama-like families share: grouped queries, RMSNorm, a gated MLP, rotary positions."""
-    hidden = config.whole("hidden_size")
-    heads = config.whole("num_attention_heads")
+    hidden = config.integer("hidden_size")
+    heads = config.integer("num_attention_heads")
     biased = config.flag("attention_bias", default=False)
     act = config.word("hidden_act", "hidden_activation", default="silu")
     return {
-        "layers": config.whole("num_hidden_layers"),
+        "layers": config.integer("num_hidden_layers"),
         "hidden": hidden,
-        "ffn": config.whole("intermediate_size"),
+        "ffn": config.integer("intermediate_size"),
         "heads": heads,
-        "kv_heads": config.whole("num_key_value_heads", default=heads),
-        "head_dim": config.whole("head_dim", default=hidden // max(heads, 1)),
-        "vocab": config.whole("vocab_size"),
-        "max_tokens": config.whole("max_position_embeddings", "model_max_length", default=2048),
+        "kv_heads": config.integer("num_key_value_heads", default=heads),
+        "head_dim": config.integer("head_dim", default=hidden // max(heads, 1)),
+        "vocab": config.integer("vocab_size"),
+        "max_tokens": config.integer("max_position_embeddings", "model_max_length", default=2048),
         "mlp": _GATED.get(act, "geglu" if "gelu" in act else "swiglu"),
         "tied": config.flag("tie_word_embeddings", default=tied),
         "attention_bias": "all" if biased else "no",
@@ -41,7 +41,7 @@ def llama(config: Config, *, tied: bool = False) -> Fields:
 
 def windowed(config: Config, layers: int, *, every: int = 1) -> Fields:
     """Read a sliding window: the layers listed in `layer_types`, else all but every n-th (1: all)."""
-    window = config.whole("sliding_window", default=0)
+    window = config.integer("sliding_window", default=0)
     types = config.items("layer_types")
     local = sum(kind in {"sliding_attention", "chunked_attention"} for kind in types)
     count = local if types else layers - (layers // every if every > 1 else 0)
@@ -67,20 +67,20 @@ def qwen1(config: Config) -> Fields:
     return shape | {
         "ffn": shape["ffn"] // 2,
         "attention_bias": "qkv",
-        "max_tokens": config.whole("seq_length", "max_position_embeddings", default=8192),
+        "max_tokens": config.integer("seq_length", "max_position_embeddings", default=8192),
     }
 
 
 def qwen3(config: Config) -> Fields:
     """Qwen3: a norm per head on queries and keys; heads of 128 whatever the width."""
-    shape = llama(config) | {"qk_norm": "head", "head_dim": config.whole("head_dim", default=128)}
+    shape = llama(config) | {"qk_norm": "head", "head_dim": config.integer("head_dim", default=128)}
     on = config.flag("use_sliding_window", default=False)
     return shape | (windowed(config, shape["layers"]) if on else {})
 
 
 def gemma(config: Config) -> Fields:
     """Gemma: tied by default, heads of 256, GeGLU whatever `hidden_act` says."""
-    return llama(config, tied=True) | {"mlp": "geglu", "head_dim": config.whole("head_dim", default=256)}
+    return llama(config, tied=True) | {"mlp": "geglu", "head_dim": config.integer("head_dim", default=256)}
 
 
 def gemma2(config: Config) -> Fields:
@@ -102,7 +102,7 @@ def gemma3(config: Config) -> Fields:
     }
     values = Config(defaults | dict(config.values), config.where)
     shape = gemma(values) | {"norms_per_block": 4, "qk_norm": "head"}
-    pattern = values.whole("sliding_window_pattern", "_sliding_window_pattern", default=6)
+    pattern = values.integer("sliding_window_pattern", "_sliding_window_pattern", default=6)
     return shape | windowed(values, shape["layers"], every=pattern)
 
 

@@ -6,17 +6,17 @@ from steelyard.job.models.families import Fields, Reader
 
 def gpt2(config: Config) -> Fields:
     """GPT-2: everything biased, tied, learned positions; a missing `n_inner` is four times the width."""
-    hidden = config.whole("n_embd", "hidden_size")
-    heads = config.whole("n_head", "num_attention_heads")
+    hidden = config.integer("n_embd", "hidden_size")
+    heads = config.integer("n_head", "num_attention_heads")
     return {
-        "layers": config.whole("n_layer", "num_hidden_layers"),
+        "layers": config.integer("n_layer", "num_hidden_layers"),
         "hidden": hidden,
-        "ffn": config.whole("n_inner", "intermediate_size", default=4 * hidden),
+        "ffn": config.integer("n_inner", "intermediate_size", default=4 * hidden),
         "heads": heads,
         "kv_heads": heads,
         "head_dim": hidden // max(heads, 1),
-        "vocab": config.whole("vocab_size"),
-        "max_tokens": config.whole("n_positions", "n_ctx", "max_position_embeddings"),
+        "vocab": config.integer("vocab_size"),
+        "max_tokens": config.integer("n_positions", "n_ctx", "max_position_embeddings"),
         "norm": "layernorm",
         "mlp": "gelu",
         "position": "learned",
@@ -47,9 +47,9 @@ def gptj(config: Config) -> Fields:
 
 def gpt_neo(config: Config) -> Fields:
     """GPT-Neo: only the output projection of attention is biased; every other layer sees a window."""
-    hidden = config.whole("hidden_size")
-    heads = config.whole("num_heads")
-    layers = config.whole("num_layers")
+    hidden = config.integer("hidden_size")
+    heads = config.integer("num_heads")
+    layers = config.integer("num_layers")
     renamed = {
         "n_embd": hidden,
         "n_head": heads,
@@ -60,24 +60,24 @@ def gpt_neo(config: Config) -> Fields:
     return gpt2(Config(dict(config.values) | renamed, config.where)) | {
         "attention_bias": "o",
         "windowed_layers": local,
-        "window_tokens": config.whole("window_size", default=256),
+        "window_tokens": config.integer("window_size", default=256),
     }
 
 
 def gpt_neox(config: Config) -> Fields:
     """GPT-NeoX and Pythia: two norms in parallel, everything biased, rotary, a head of its own."""
-    hidden = config.whole("hidden_size")
-    heads = config.whole("num_attention_heads")
+    hidden = config.integer("hidden_size")
+    heads = config.integer("num_attention_heads")
     biased = config.flag("attention_bias", default=True)
     return {
-        "layers": config.whole("num_hidden_layers"),
+        "layers": config.integer("num_hidden_layers"),
         "hidden": hidden,
-        "ffn": config.whole("intermediate_size"),
+        "ffn": config.integer("intermediate_size"),
         "heads": heads,
         "kv_heads": heads,
         "head_dim": hidden // max(heads, 1),
-        "vocab": config.whole("vocab_size"),
-        "max_tokens": config.whole("max_position_embeddings"),
+        "vocab": config.integer("vocab_size"),
+        "max_tokens": config.integer("max_position_embeddings"),
         "norm": "layernorm",
         "mlp": "gelu",
         "tied": config.flag("tie_word_embeddings", default=False),
@@ -89,11 +89,11 @@ def gpt_neox(config: Config) -> Fields:
 
 def opt(config: Config) -> Fields:
     """OPT: two position rows more than positions; the 350M has a narrow table and, norms after, no final norm."""
-    hidden = config.whole("hidden_size")
-    width = config.whole("word_embed_proj_dim", default=hidden)
+    hidden = config.integer("hidden_size")
+    width = config.integer("word_embed_proj_dim", default=hidden)
     before = config.flag("do_layer_norm_before", default=True)
     biased = config.flag("enable_bias", default=True)
-    shape = gpt_neox(Config({"intermediate_size": config.whole("ffn_dim")} | dict(config.values), config.where))
+    shape = gpt_neox(Config({"intermediate_size": config.integer("ffn_dim")} | dict(config.values), config.where))
     return shape | {
         "embedding_width": width if width != hidden else 0,
         "mlp": "relu" if config.word("activation_function", default="relu") == "relu" else "gelu",
@@ -108,11 +108,11 @@ def opt(config: Config) -> Fields:
 
 def bloom(config: Config) -> Fields:
     """BLOOM: ALiBi, and one more LayerNorm behind the embedding."""
-    hidden = config.whole("hidden_size", "n_embed")
+    hidden = config.integer("hidden_size", "n_embed")
     renamed = {
         "n_embd": hidden,
         "n_inner": None,
-        "n_positions": config.whole("seq_length", default=2048),
+        "n_positions": config.integer("seq_length", default=2048),
         "resid_pdrop": config.values.get("hidden_dropout", 0.0),
     }
     return gpt2(Config(dict(config.values) | renamed, config.where)) | {"position": "alibi", "extra_params": 2 * hidden}
@@ -120,23 +120,23 @@ def bloom(config: Config) -> Fields:
 
 def falcon(config: Config) -> Fields:
     """Falcon: key-value heads by generation (multi-query 7B, grouped 40B and 180B), norms likewise; tied."""
-    hidden = config.whole("hidden_size", "n_embed")
-    heads = config.whole("num_attention_heads", "n_head")
+    hidden = config.integer("hidden_size", "n_embed")
+    heads = config.integer("num_attention_heads", "n_head")
     grouped = config.flag("new_decoder_architecture", default=False)
     single = config.flag("multi_query", default=True)
     parallel = config.flag("parallel_attn", default=True)
     biased = config.flag("bias", default=False)
-    norms = config.whole("num_ln_in_parallel_attn", default=2) if grouped else 1 if parallel else 2
-    kv_heads = config.whole("num_kv_heads", "n_head_kv", default=heads) if grouped else 1 if single else heads
+    norms = config.integer("num_ln_in_parallel_attn", default=2) if grouped else 1 if parallel else 2
+    kv_heads = config.integer("num_kv_heads", "n_head_kv", default=heads) if grouped else 1 if single else heads
     return {
-        "layers": config.whole("num_hidden_layers", "n_layer"),
+        "layers": config.integer("num_hidden_layers", "n_layer"),
         "hidden": hidden,
-        "ffn": config.whole("ffn_hidden_size", default=4 * hidden),
+        "ffn": config.integer("ffn_hidden_size", default=4 * hidden),
         "heads": heads,
         "kv_heads": kv_heads,
         "head_dim": hidden // max(heads, 1),
-        "vocab": config.whole("vocab_size"),
-        "max_tokens": config.whole("max_position_embeddings", default=2048),
+        "vocab": config.integer("vocab_size"),
+        "max_tokens": config.integer("max_position_embeddings", default=2048),
         "norm": "layernorm",
         "norms_per_block": norms,
         "mlp": "gelu",
@@ -149,19 +149,19 @@ def falcon(config: Config) -> Fields:
 
 def mpt(config: Config) -> Fields:
     """MPT: no biases, LayerNorm without shift, ALiBi."""
-    hidden = config.whole("d_model", "hidden_size")
-    heads = config.whole("n_heads", "num_attention_heads")
+    hidden = config.integer("d_model", "hidden_size")
+    heads = config.integer("n_heads", "num_attention_heads")
     attention = config.inner("attn_config")
     bare = config.flag("no_bias", default=True)
     return {
-        "layers": config.whole("n_layers", "num_hidden_layers"),
+        "layers": config.integer("n_layers", "num_hidden_layers"),
         "hidden": hidden,
         "ffn": int(hidden * config.positive("expansion_ratio", default=4)),
         "heads": heads,
-        "kv_heads": attention.whole("kv_n_heads", default=heads),
+        "kv_heads": attention.integer("kv_n_heads", default=heads),
         "head_dim": hidden // max(heads, 1),
-        "vocab": config.whole("vocab_size"),
-        "max_tokens": config.whole("max_seq_len"),
+        "vocab": config.integer("vocab_size"),
+        "max_tokens": config.integer("max_seq_len"),
         "norm": "layernorm_nobias" if bare else "layernorm",
         "mlp": "gelu",
         "position": "alibi" if attention.flag("alibi", default=True) else "learned",

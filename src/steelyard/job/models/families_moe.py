@@ -7,8 +7,8 @@ from steelyard.job.models.families import Fields, Reader, llama, mistral, qwen2,
 def experts(config: Config, width: int) -> Fields:
     """Read the routed experts, by whatever name."""
     return {
-        "experts": config.whole("num_local_experts", "num_experts", "n_routed_experts"),
-        "top_k": config.whole("num_experts_per_tok", "num_experts_per_token", "moe_topk"),
+        "experts": config.integer("num_local_experts", "num_experts", "n_routed_experts"),
+        "top_k": config.integer("num_experts_per_tok", "num_experts_per_token", "moe_topk"),
         "expert_ffn": width,
     }
 
@@ -41,8 +41,8 @@ def minimax_m2(config: Config) -> Fields:
 def qwen2_moe(config: Config) -> Fields:
     """Qwen1.5 and 2 MoE: one shared expert of its own width, behind a gate of one output."""
     shape = qwen2(config) | {} if config.flag("qkv_bias", default=True) else llama(config)
-    sparse = experts(config, config.whole("moe_intermediate_size"))
-    shared = config.whole("shared_expert_intermediate_size", default=0)
+    sparse = experts(config, config.integer("moe_intermediate_size"))
+    shared = config.integer("shared_expert_intermediate_size", default=0)
     spread = _spread(config)
     blocks = (shape["layers"] - spread["dense_layers"]) // spread["moe_every"]
     gates = blocks * shape["hidden"] if shared else 0
@@ -51,12 +51,12 @@ def qwen2_moe(config: Config) -> Fields:
 
 def qwen3_moe(config: Config) -> Fields:
     """Qwen3 MoE: no shared expert; `intermediate_size` belongs to dense layers, if there are any."""
-    return qwen3(config) | experts(config, config.whole("moe_intermediate_size")) | _spread(config)
+    return qwen3(config) | experts(config, config.integer("moe_intermediate_size")) | _spread(config)
 
 
 def _spread(config: Config) -> Fields:
     dense = config.items("mlp_only_layers")
-    return {"dense_layers": len(dense), "moe_every": config.whole("decoder_sparse_step", default=1, least=1)}
+    return {"dense_layers": len(dense), "moe_every": config.integer("decoder_sparse_step", default=1, least=1)}
 
 
 def llama4(config: Config) -> Fields:
@@ -65,14 +65,14 @@ def llama4(config: Config) -> Fields:
     rotary = config.items("no_rope_layers")  # 1 where a layer is rotary, whatever the name says
     layers = shape["layers"]
     chunked = sum(bool(layer) for layer in rotary) if rotary else layers - layers // 4
-    chunk = config.whole("attention_chunk_size", default=8192)
+    chunk = config.integer("attention_chunk_size", default=8192)
     return (
         shape
         | experts(config, shape["ffn"])
         | {
-            "ffn": config.whole("intermediate_size_mlp"),
+            "ffn": config.integer("intermediate_size_mlp"),
             "shared_experts": 1,
-            "moe_every": config.whole("interleave_moe_layer_step", default=1, least=1),
+            "moe_every": config.integer("interleave_moe_layer_step", default=1, least=1),
             "windowed_layers": chunked if chunk else 0,
             "window_tokens": chunk,
         }
@@ -82,19 +82,19 @@ def llama4(config: Config) -> Fields:
 def deepseek(config: Config) -> Fields:
     """DeepSeek V2, V3 and Kimi K2: latent attention, shared experts, leading dense layers; without the MTP module."""
     shape = llama(config)
-    rope = config.whole("qk_rope_head_dim")
-    sparse = experts(config, config.whole("moe_intermediate_size")) if "n_routed_experts" in config else {}
+    rope = config.integer("qk_rope_head_dim")
+    sparse = experts(config, config.integer("moe_intermediate_size")) if "n_routed_experts" in config else {}
     return shape | {
         "kv_heads": shape["heads"],
-        "head_dim": config.whole("qk_nope_head_dim") + rope,
-        "v_head_dim": config.whole("v_head_dim"),
-        "q_lora": config.whole("q_lora_rank", default=0),
-        "kv_lora": config.whole("kv_lora_rank"),
+        "head_dim": config.integer("qk_nope_head_dim") + rope,
+        "v_head_dim": config.integer("v_head_dim"),
+        "q_lora": config.integer("q_lora_rank", default=0),
+        "kv_lora": config.integer("kv_lora_rank"),
         "rope_dim": rope,
         **sparse,
-        "shared_experts": config.whole("n_shared_experts", default=0) if sparse else 0,
-        "dense_layers": config.whole("first_k_dense_replace", default=0) if sparse else 0,
-        "moe_every": config.whole("moe_layer_freq", default=1, least=1),
+        "shared_experts": config.integer("n_shared_experts", default=0) if sparse else 0,
+        "dense_layers": config.integer("first_k_dense_replace", default=0) if sparse else 0,
+        "moe_every": config.integer("moe_layer_freq", default=1, least=1),
     }
 
 
@@ -104,12 +104,12 @@ def glm4_moe(config: Config) -> Fields:
     normed = config.flag("use_qk_norm", default=False)
     return (
         shape
-        | experts(config, config.whole("moe_intermediate_size"))
+        | experts(config, config.integer("moe_intermediate_size"))
         | {
             "attention_bias": "qkv" if shape["attention_bias"] == "all" else "no",
             "qk_norm": "head" if normed else "no",
-            "shared_experts": config.whole("n_shared_experts", default=1),
-            "dense_layers": config.whole("first_k_dense_replace", default=1),
+            "shared_experts": config.integer("n_shared_experts", default=1),
+            "dense_layers": config.integer("first_k_dense_replace", default=1),
         }
     )
 
@@ -127,21 +127,21 @@ def gpt_oss(config: Config) -> Fields:
 def dbrx(config: Config) -> Fields:
     """DBRX: LayerNorm without shift; everything in nested mappings."""
     feed, attention = config.inner("ffn_config"), config.inner("attn_config")
-    hidden, heads = config.whole("d_model"), config.whole("n_heads")
-    width = feed.whole("ffn_hidden_size")
+    hidden, heads = config.integer("d_model"), config.integer("n_heads")
+    width = feed.integer("ffn_hidden_size")
     return {
-        "layers": config.whole("n_layers"),
+        "layers": config.integer("n_layers"),
         "hidden": hidden,
         "ffn": width,
         "heads": heads,
-        "kv_heads": attention.whole("kv_n_heads", default=heads),
+        "kv_heads": attention.integer("kv_n_heads", default=heads),
         "head_dim": hidden // max(heads, 1),
-        "vocab": config.whole("vocab_size"),
-        "max_tokens": config.whole("max_seq_len"),
+        "vocab": config.integer("vocab_size"),
+        "max_tokens": config.integer("max_seq_len"),
         "norm": "layernorm_nobias",
         "tied": config.flag("tie_word_embeddings", default=False),
-        "experts": feed.whole("moe_num_experts"),
-        "top_k": feed.whole("moe_top_k"),
+        "experts": feed.integer("moe_num_experts"),
+        "top_k": feed.integer("moe_top_k"),
         "expert_ffn": width,
     }
 
@@ -150,10 +150,10 @@ def jamba(config: Config) -> Fields:
     """Jamba: Mamba in most layers, attention in every eighth, experts in every second; no positions."""
     shape = llama(config)
     layers, hidden = shape["layers"], shape["hidden"]
-    attention = layers // config.whole("attn_layer_period", default=8, least=1)
-    state, conv = config.whole("mamba_d_state", default=16), config.whole("mamba_d_conv", default=4)
-    inner = hidden * config.whole("mamba_expand", default=2)
-    rank = config.whole("mamba_dt_rank", default=-(-hidden // 16))
+    attention = layers // config.integer("attn_layer_period", default=8, least=1)
+    state, conv = config.integer("mamba_d_state", default=16), config.integer("mamba_d_conv", default=4)
+    inner = hidden * config.integer("mamba_expand", default=2)
+    rank = config.integer("mamba_dt_rank", default=-(-hidden // 16))
     projections = hidden * 2 * inner + inner * (rank + 2 * state) + rank * inner + inner + inner * hidden
     mamba = projections + inner * (conv + 1) + inner * state + inner + rank + 2 * state
     return (
@@ -163,7 +163,7 @@ def jamba(config: Config) -> Fields:
             "position": "none",
             "attention_layers": attention,
             "mixer_params": (layers - attention) * mamba,
-            "moe_every": config.whole("expert_layer_period", default=2, least=1),
+            "moe_every": config.integer("expert_layer_period", default=2, least=1),
         }
     )
 

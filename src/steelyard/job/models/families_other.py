@@ -6,19 +6,19 @@ from steelyard.job.models.families import Fields, Reader
 
 def t5(config: Config) -> Fields:
     """T5: v1.0 has a plain ReLU MLP and is tied, v1.1 is gated and not; both say so in the file."""
-    layers, heads = config.whole("num_layers"), config.whole("num_heads")
+    layers, heads = config.integer("num_layers"), config.integer("num_heads")
     act = config.word("feed_forward_proj", default="relu")
     return {
         "kind": "encdec",
-        "layers": config.whole("num_decoder_layers", default=layers),
+        "layers": config.integer("num_decoder_layers", default=layers),
         "encoder_layers": layers,
-        "hidden": config.whole("d_model"),
-        "ffn": config.whole("d_ff"),
+        "hidden": config.integer("d_model"),
+        "ffn": config.integer("d_ff"),
         "heads": heads,
         "kv_heads": heads,
-        "head_dim": config.whole("d_kv"),
-        "vocab": config.whole("vocab_size"),
-        "max_tokens": config.whole("n_positions", default=512),
+        "head_dim": config.integer("d_kv"),
+        "vocab": config.integer("vocab_size"),
+        "max_tokens": config.integer("n_positions", default=512),
         "mlp": ("geglu" if "gelu" in act else "swiglu") if act.startswith("gated") else act.removesuffix("_new"),
         "position": "relative",
         "tied": config.flag("tie_word_embeddings", default=True),
@@ -35,10 +35,10 @@ def mt5(config: Config) -> Fields:
 def switch(config: Config) -> Fields:
     """Switch: T5 with one of many experts in every n-th layer of both stacks."""
     shape = t5(config)
-    layers = config.whole("num_layers")
-    sparse = config.whole("num_sparse_encoder_layers", default=3)
+    layers = config.integer("num_layers")
+    sparse = config.integer("num_sparse_encoder_layers", default=3)
     return shape | {
-        "experts": config.whole("num_experts"),
+        "experts": config.integer("num_experts"),
         "top_k": 1,
         "expert_ffn": shape["ffn"],
         "moe_every": max(1, layers // max(sparse, 1)),
@@ -47,18 +47,18 @@ def switch(config: Config) -> Fields:
 
 def bert(config: Config) -> Fields:
     """BERT: learned positions and segments, a norm behind them, and the pooler; without a head for masked words."""
-    hidden, heads = config.whole("hidden_size"), config.whole("num_attention_heads")
-    segments = config.whole("type_vocab_size", default=2)
+    hidden, heads = config.integer("hidden_size"), config.integer("num_attention_heads")
+    segments = config.integer("type_vocab_size", default=2)
     return {
         "kind": "encoder",
-        "layers": config.whole("num_hidden_layers"),
+        "layers": config.integer("num_hidden_layers"),
         "hidden": hidden,
-        "ffn": config.whole("intermediate_size"),
+        "ffn": config.integer("intermediate_size"),
         "heads": heads,
         "kv_heads": heads,
         "head_dim": hidden // max(heads, 1),
-        "vocab": config.whole("vocab_size"),
-        "max_tokens": config.whole("max_position_embeddings"),
+        "vocab": config.integer("vocab_size"),
+        "max_tokens": config.integer("max_position_embeddings"),
         "norm": "layernorm",
         "mlp": "gelu",
         "position": "learned",
@@ -72,8 +72,8 @@ def bert(config: Config) -> Fields:
 
 def vit(config: Config) -> Fields:
     """ViT: patches and a class token; without a classifier or pooler."""
-    hidden, patch = config.whole("hidden_size"), config.whole("patch_size", default=16)
-    channels, side = config.whole("num_channels", default=3), config.whole("image_size", default=224)
+    hidden, patch = config.integer("hidden_size"), config.integer("patch_size", default=16)
+    channels, side = config.integer("num_channels", default=3), config.integer("image_size", default=224)
     positions = (side // max(patch, 1)) ** 2 + 1
     defaults = {"vocab_size": 0, "max_position_embeddings": positions, "type_vocab_size": 0}
     return bert(Config(dict(config.values) | defaults, config.where)) | {
@@ -85,19 +85,19 @@ def vit(config: Config) -> Fields:
 
 def whisper(config: Config) -> Fields:
     """Whisper: two convolutions and fixed positions before the encoder; keys without bias."""
-    hidden, heads = config.whole("d_model"), config.whole("decoder_attention_heads")
-    mel, heard = config.whole("num_mel_bins", default=80), config.whole("max_source_positions", default=1500)
+    hidden, heads = config.integer("d_model"), config.integer("decoder_attention_heads")
+    mel, heard = config.integer("num_mel_bins", default=80), config.integer("max_source_positions", default=1500)
     return {
         "kind": "speech",
-        "layers": config.whole("decoder_layers"),
-        "encoder_layers": config.whole("encoder_layers"),
+        "layers": config.integer("decoder_layers"),
+        "encoder_layers": config.integer("encoder_layers"),
         "hidden": hidden,
-        "ffn": config.whole("decoder_ffn_dim"),
+        "ffn": config.integer("decoder_ffn_dim"),
         "heads": heads,
         "kv_heads": heads,
         "head_dim": hidden // max(heads, 1),
-        "vocab": config.whole("vocab_size"),
-        "max_tokens": config.whole("max_target_positions", default=448),
+        "vocab": config.integer("vocab_size"),
+        "max_tokens": config.integer("max_target_positions", default=448),
         "norm": "layernorm",
         "mlp": "gelu",
         "position": "learned",

@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import Any
 
 from steelyard.errors import BadCatalog, UnknownName
-from steelyard.job.models.spec import ModelSpec, Published
+from steelyard.job.models.spec import ModelSpec, PublishedModel
 
 _FLAGS = frozenset({"tied", "mlp_bias", "head_bias", "dropout"})
 _WORDS = frozenset(
@@ -18,46 +18,49 @@ _PUBLISHED = frozenset({"aliases", "active_basis", "mismatch", "unread", "source
 _SAME_SHAPE = re.compile(r"[-_ ](hf|base|instruct|chat|it|pt)$")
 
 
-def find(name: str) -> ModelSpec:
+def find_model(name: str) -> ModelSpec:
     """Return the model of that name, or raise `UnknownName` with the nearest.
 
-    >>> [find(name).name for name in ("meta-llama/Meta-Llama-3-8B", "LLAMA3.1_405B", "Qwen3_30B_a3B", "GPT OSS 120B")]
+    >>> written = ("meta-llama/Meta-Llama-3-8B", "LLAMA3.1_405B", "Qwen3_30B_a3B", "GPT OSS 120B")
+    >>> [find_model(name).name for name in written]
     ['llama-3-8b', 'llama-3.1-405b', 'qwen3-30b-a3b', 'gpt-oss-120b']
-    >>> find("llama-3-9b")
+    >>> find_model("llama-3-9b")
     Traceback (most recent call last):
     steelyard.errors.UnknownName: unknown model 'llama-3-9b'; nearest: llama-3-8b, ...
     """
-    spec = find_or_none(name)
+    spec = find_model_or_none(name)
     if spec is None:
         raise UnknownName("model", name, _table())
     return spec
 
 
-def find_or_none(name: str) -> ModelSpec | None:
+def find_model_or_none(name: str) -> ModelSpec | None:
     """Return the model of that name, or None.
 
-    >>> find_or_none("no such model") is None
+    >>> find_model_or_none("no such model") is None
     True
     """
     index = _index()
-    own = index.get(normal(name)) or index.get(normal(_SAME_SHAPE.sub("", name.strip().lower())))
+    own = index.get(normal_name(name)) or index.get(normal_name(_SAME_SHAPE.sub("", name.strip().lower())))
     return _table()[own] if own else None
 
 
-def names() -> tuple[str, ...]:
+def model_names() -> tuple[str, ...]:
     """Return the names of all models, in the catalog's order.
 
-    >>> names()[:2]
+    >>> model_names()[:2]
     ('gpt2', 'gpt2-medium')
     """
     return tuple(_table())
 
 
-def normal(name: str) -> str:
+def normal_name(name: str) -> str:
     """Return a name without its publisher, case and punctuation; what parts two numbers stays.
 
-    >>> normal("meta-llama/Llama-3.1-405B"), normal("Llama3.1 405b"), normal("gemma-22b"), normal("Gemma 2-2B")
-    ('llama3.1-405b', 'llama3.1-405b', 'gemma22b', 'gemma2-2b')
+    >>> normal_name("meta-llama/Llama-3.1-405B"), normal_name("Llama3.1 405b")
+    ('llama3.1-405b', 'llama3.1-405b')
+    >>> normal_name("gemma-22b"), normal_name("Gemma 2-2B")
+    ('gemma22b', 'gemma2-2b')
     """
     plain = name.strip().lower().rsplit("/", 1)[-1].removeprefix("meta-")
     plain = re.sub(r"[^a-z0-9.]+", "-", plain).strip("-.")
@@ -76,7 +79,7 @@ def _index() -> MappingProxyType[str, str]:
     index: dict[str, str] = {}
     for row in csv.DictReader(text.splitlines()):
         for spelling in (row["name"], *row["aliases"].split()):
-            plain = normal(spelling)
+            plain = normal_name(spelling)
             if index.setdefault(plain, row["name"]) != row["name"]:
                 raise BadCatalog(f"models.csv: {spelling!r} names both {index[plain]} and {row['name']}")
     return MappingProxyType(index)
@@ -88,7 +91,7 @@ def _spec(row: dict[str, str]) -> ModelSpec:
         if column in _PUBLISHED or column.startswith("published_") or not text:
             continue
         values[column] = text == "yes" if column in _FLAGS else text if column in _WORDS | {"name"} else int(text)
-    published = Published(
+    published = PublishedModel(
         params=int(row["published_params"] or 0),
         precision=row["published_precision"],
         active=int(row["published_active"] or 0),

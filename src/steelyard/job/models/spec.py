@@ -8,7 +8,7 @@ from types import MappingProxyType
 
 from steelyard.errors import BadInput, nearest
 
-WORDS = MappingProxyType(
+MODEL_VALUES = MappingProxyType(
     {
         "kind": ("decoder", "encdec", "encoder", "vit", "speech", "dit"),
         "norm": ("rmsnorm", "layernorm", "layernorm_nobias", "nonparametric"),
@@ -24,7 +24,7 @@ WORDS = MappingProxyType(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Published:
+class PublishedModel:
     """What is published about a model; 0 and an empty text mean that nothing is known."""
 
     params: int = 0
@@ -86,10 +86,10 @@ class ModelSpec:
     dropout: bool = False  # trained with dropout masks
     mixer_params: int = 0  # all token mixers that are not softmax attention: Mamba, lightning attention
     extra_params: int = 0  # anything else, explained in the note
-    published: Published = Published()
+    published: PublishedModel = PublishedModel()
 
     def __post_init__(self) -> None:
-        check(self)
+        check_model(self)
 
     @property
     def moe_layers(self) -> int:
@@ -107,7 +107,7 @@ _WHOLE = frozenset(field.name for field in fields(ModelSpec) if field.type is in
 _POSITIVE = ("layers", "hidden", "ffn", "heads", "kv_heads", "head_dim", "max_tokens", "moe_every")
 
 
-def check(spec: ModelSpec) -> None:
+def check_model(spec: ModelSpec) -> None:
     """Raise `BadInput` if the description cannot be a model.
 
     >>> ModelSpec(name="toy", layers=-4, hidden=64, ffn=64, heads=4, kv_heads=4, head_dim=16, vocab=9, max_tokens=9)
@@ -122,7 +122,7 @@ def check(spec: ModelSpec) -> None:
             raise BadInput(f"model {spec.name}: {name} is {value}; it must be at least {least}")
         if value > 10**15:
             raise BadInput(f"model {spec.name}: {name} is {value}; no model is that large")
-    for name, words in WORDS.items():
+    for name, words in MODEL_VALUES.items():
         word = getattr(spec.published if name == "precision" else spec, name)
         if word not in words:
             near = ", ".join(nearest(str(word), words)) or ", ".join(filter(None, words))

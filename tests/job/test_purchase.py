@@ -6,7 +6,7 @@ import pytest
 
 from steelyard.errors import BadInput
 from steelyard.job import read_job
-from steelyard.job.purchase import MONTH_S, YEAR_S, data, own, size, years
+from steelyard.job.purchase import MONTH_S, YEAR_S, parse_data, parse_owned, parse_size, parse_years
 
 OWN: dict[str, Any] = {"system": "DGX-H100", "devices": 64, "life": "4y", "used": "75%", "tariff": 0.1}
 
@@ -68,19 +68,26 @@ def test_bad_input_says_the_way_out(given: dict[str, Any], words: str) -> None:
 
 
 def test_own_is_read_in_si() -> None:
-    [one] = own({**OWN, "colocation": 135, "admin": "10k", "residual": "30%", "maintenance": "$5000", "power": "80 kW"})
+    [one] = parse_owned(
+        {**OWN, "colocation": 135, "admin": "10k", "residual": "30%", "maintenance": "$5000", "power": "80 kW"}
+    )
     assert (one.capital_usd, one.network_usd, one.pue) == (None, None, None)
     assert one.colocation_usd_per_w_s * 1e3 * MONTH_S == pytest.approx(135)
     assert one.admin_usd_per_s * YEAR_S == pytest.approx(10_000)
     assert one.tariff_usd_per_j * 3.6e6 == pytest.approx(0.1)
     assert (one.residual, one.maintenance, one.power_w) == (("share", 0.3), ("usd", 5000.0), 80e3)
-    assert own({**OWN, "admin": 0})[0].admin_usd_per_s == 0, "what costs nothing is not what is not known"
+    assert parse_owned({**OWN, "admin": 0})[0].admin_usd_per_s == 0, "what costs nothing is not what is not known"
     assert len(job(own=[OWN, {**OWN, "devices": 8}]).own) == 2
 
 
 def test_data_and_checkpoints() -> None:
-    assert job(data="10TB@aws/us-east-1").data == data({"size": "10 TB", "at": "aws/us-east-1"})
+    assert job(data="10TB@aws/us-east-1").data == parse_data({"size": "10 TB", "at": "aws/us-east-1"})
     assert job(data={"size": "1TB", "at": "mine", "egress": 0}).data.egress_usd_per_byte == 0
     assert job(data={"size": "1TB", "egress": 0.05}).data.egress_usd_per_byte == pytest.approx(0.05e-9)
     assert [job(checkpoints=kept).checkpoints for kept in (False, "no", 3)] == [0, 0, 3]
-    assert (size("1PB"), size("1 MiB"), years("1y"), years("6 months")) == (1e15, 2**20, YEAR_S, YEAR_S / 2)
+    assert (parse_size("1PB"), parse_size("1 MiB"), parse_years("1y"), parse_years("6 months")) == (
+        1e15,
+        2**20,
+        YEAR_S,
+        YEAR_S / 2,
+    )
