@@ -21,7 +21,6 @@ from steelyard.search.rows import single_layout
 from steelyard.search.survivors import NOWHERE
 from steelyard.step import memory
 from steelyard.tables import Job, Layout
-from steelyard.workload import workload
 
 PUBLISHED = "tp=8,pp=8,vpp=3,dp=1,mbs=1,recompute=selective"
 MEASURED_S = 13.75
@@ -67,4 +66,4 @@ def best(job: Job, chip: HardwareOption, tool: StackOption, zero: tuple[int, ...
 
 def step_s(job: Job, layout: Layout, chip: HardwareOption, tool: StackOption) -> float:
     """Return the predicted seconds of one step."""
-    return float(pipeline.time(job, workload(job), layout, chip.machine, chip.kernels, tool.stack).total_s)
+    return float(pipeline.time(job, layout, chip.machine, chip.kernels, tool.stack).total_s)

@@ -25,7 +25,6 @@ from steelyard.validation.frame import Frame, frame, subset
 from steelyard.validation.measured import measured
 from steelyard.validation.predicted import predict
 from steelyard.validation.read import shipped
-from steelyard.workload import workload
 
 COMMAND = "python -m fit.stacks --write"
 DATA = Path(__file__).parents[1] / "src/steelyard/catalog/data"
@@ -110,7 +109,6 @@ def factors(data: Frame) -> list[Factor]:
 
 def predictor(data: Frame, parts: list[Factor]) -> Predict:
     """Return theta → log seconds of a step of every row."""
-    work = workload(data.job)
     start = {name: np.full(len(data), np.log(row[1])) for name, row in STACK_FIELDS.items()}
     timed = data.stack.step_host_s > 0  # the row counts the whole step
     start |= {"chip": np.zeros(len(data)), CONGESTION[0]: np.full(len(data), np.log(CONGESTION[1]))}
@@ -124,7 +122,7 @@ def predictor(data: Frame, parts: list[Factor]) -> Predict:
         values["step_host_s"] = values["step_host_s"] * timed
         kernels = replace(data.kernels, time_scale=values.pop("chip"), nic_congestion=values.pop(CONGESTION[0]))
         stack = replace(data.stack, **values)
-        return np.asarray(np.log(time(data.job, work, data.layout, data.machine, kernels, stack).total_s))
+        return np.asarray(np.log(time(data.job, data.layout, data.machine, kernels, stack).total_s))
 
     return log_seconds
 

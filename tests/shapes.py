@@ -3,7 +3,8 @@
 from dataclasses import fields
 from typing import Any, TypeVar
 
-from steelyard.tables import Architecture, Job, Layout
+from steelyard.tables import Job, Layout
+from steelyard.workload import Architecture, collapse, model
 
 Table = TypeVar("Table")
 
@@ -42,7 +43,7 @@ def gpt(layers: float, hidden: float, heads: float, vocab: float = 51200.0, **ch
 def pretraining(architecture: Architecture, sequence: float, batch: float, **changes: Any) -> Job:
     """Return a bf16 Adam pretraining job; changes override any field."""
     values: dict[str, Any] = {
-        "architecture": architecture,
+        "workload": collapse(model(architecture, sequence), changes.get("element_bytes", 2.0)),
         "tokens": 1e9,
         "sequence_tokens": sequence,
         "batch_sequences": batch,
@@ -65,5 +66,5 @@ def layout(job: Job, **changes: Any) -> Layout:
     values.setdefault("shard_devices", values["dp"] * values["cp"])
     values.setdefault("sp", 1.0 if values["tp"] > 1 else 0.0)
     values.setdefault("micro_batches", job.batch_sequences / (values["dp"] * values["micro_batch"]))
-    values.setdefault("stage_layers", job.architecture.layers / values["pp"])
+    values.setdefault("stage_layers", job.workload.divisible.blocks / values["pp"])
     return filled(Layout, **values)

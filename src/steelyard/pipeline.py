@@ -20,7 +20,6 @@ from steelyard.tables import (
     Stack,
     StepMemory,
 )
-from steelyard.workload import workload
 
 
 def predict(
@@ -34,7 +33,7 @@ def predict(
     offer: Offer,
 ) -> Prediction:
     """Return time, memory, draw, energy, carbon and money of one candidate, or of as many as the tables hold."""
-    step = time(job, workload(job), layout, machine, kernels, stack)
+    step = time(job, layout, machine, kernels, stack)
     peak = memory(job, layout, machine, stack)
     drawn = draw(job, step, peak, layout, machine, kernels, policy)
     used = energy(drawn, site)
@@ -55,7 +54,7 @@ def floor(job: Job, layout: Layout, machine: Machine, kernels: Kernels, stack: S
     part of a step, and more recomputation takes more of the others together, so every such layout takes as many
     seconds, and its devices as many joules while they train. `tests/search/test_bounds.py` holds the rooms to it.
     """
-    step = time(job, workload(job), layout, machine, kernels, stack)
+    step = time(job, layout, machine, kernels, stack)
     rest = replace(step, dp_s=0.0, optimizer_s=0.0, total_s=step.total_s - step.dp_s - step.optimizer_s)
     nothing = StepMemory(**{field.name: 0.0 for field in fields(StepMemory)})
     return draw(job, rest, nothing, layout, machine, kernels, policy)

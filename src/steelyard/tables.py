@@ -9,7 +9,7 @@ suffix of its name. Names and labels stay at the edges (`catalog`, `job`, `repor
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import Field, dataclass, fields, is_dataclass
 from typing import Any, TypeVar
 
 import numpy as np
@@ -38,51 +38,135 @@ from steelyard.units import (
 
 
 @dataclass(frozen=True, slots=True)
-class Architecture:
-    """The shape of one transformer, as numbers; `job.architecture` makes it from a model's description."""
+class Part:
+    """A part of a quantity: of which kind it is, and which divisor of a layout divides it (`step.divisors`)."""
 
-    layers: Count  # blocks of the stack (both stacks of an encoder-decoder)
-    encoder_layers: Count  # of these, blocks of an encoder (0: decoder-only)
-    target_share: Share  # decoder tokens for each encoder token (encoder-decoder; else 1)
-    attention_layers: Count  # of these, blocks with softmax attention (fewer in a hybrid)
-    moe_layers: Count  # of these, blocks with routed experts
-    windowed_layers: Count  # of these, blocks whose attention sees only a window
-    window_tokens: Count  # length of that window (0: none)
-    causal: Share  # 1 decoder-only and decoder blocks, 0 encoder-only
-    hidden: Count
-    heads: Count
-    kv_heads: Count
-    head_dim: Count  # of queries and keys (MLA: nope + rope)
-    v_head_dim: Count
-    ffn: Count  # width of the dense MLP
-    ffn_matrices: Count  # 3 gated, 2 not
-    moe_ffn: Count  # width of one routed expert
-    experts: Count  # routed experts of an MoE block (0: dense)
-    top_k: Count  # routed experts that each token visits
-    shared_ffn: Count  # summed width of the shared experts (0: none)
-    vocab: Count
-    mla: Share  # 1: multi-head latent attention
-    q_lora: Count  # MLA query compression (0: none)
-    kv_lora: Count  # MLA key-value compression
-    rope_dim: Count  # MLA decoupled rotary width
-    gelu: Share  # 1: the MLP keeps a GeLU/ReLU input, 0: a gated product
-    dropout: Share  # 1: trained with dropout masks
-    embedding_params: Count  # token table and learned positions
-    head_params: Count  # output projection of its own (0: tied)
-    attention_params: Count  # of one block, norms included
-    mlp_params: Count  # of one dense block
-    routed_params: Count  # all routed experts of one MoE block
-    shared_params: Count  # router and shared experts of one MoE block
-    extra_params: Count  # whatever the blocks above leave out, in the whole model
-    total_params: Count
-    active_params: Count  # of a token: total less the experts it does not visit
+    kind: str
+    split: str
+    amount: Count
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """Bytes that the backward pass needs: of which kind of tensor, and which divisor of a layout divides them."""
+
+    kind: str
+    split: str
+    amount: Bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Repeat:
+    """How often something occurs in one block of a kind."""
+
+    block: str
+    count: Count
+
+
+@dataclass(frozen=True, slots=True)
+class Product:
+    """One matrix product of a forward pass over one sample, and the divisor of each of its dimensions."""
+
+    name: str
+    repeats: tuple[Repeat, ...]
+    rows: Count  # over all groups
+    inner: Count  # summed dimension
+    outer: Count
+    groups: Count  # separate products that the rows are spread over
+    split_rows: str
+    split_inner: str
+    split_outer: str
+    split_groups: str
+
+
+@dataclass(frozen=True, slots=True)
+class Core:
+    """One attention core: scores and values of one sample."""
+
+    name: str
+    repeats: tuple[Repeat, ...]
+    flop: Flop  # forward, as a fused kernel computes them
+    scores: Count  # that an unfused kernel writes
+    keys: Count  # that the last query sees
+    head_dim: Count
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """One kind of block: how many there are, and what one of them holds, keeps, moves and exchanges for one sample."""
+
+    name: str
+    count: Count  # in the model
+    leading: Share  # 1: they come before all others
+    params: tuple[Part, ...]
+    kept_bytes: tuple[Kept, ...]  # what its backward pass needs
+    moved: tuple[Part, ...]  # elements that cross memory once in a forward pass
+    gathered: Count  # elements of the inputs that sequence parallelism gathers
+    widest: Count  # elements of the inputs of its widest operator, divided by tp
+    scores: Count  # attention scores, if they were written
+    experts: Count  # routed experts (0: none)
+    reductions: Count  # exchanges of the hidden state in a forward pass under tensor parallelism
+    expert_reductions: Count  # the same, of experts that tensor parallelism divides
+    dispatches: Count  # exchanges with experts on other ranks in a forward pass
+    rings: Count  # exchanges of keys and values in a forward pass
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """One end of a model, for one sample: what the stage that has it holds and keeps."""
+
+    params: Count  # in that stage's memory
+    kept_bytes: tuple[Kept, ...]
+    rows: Count  # of its product (an embedding has none)
+    inner: Count
+    outer: Count
+    logits: Count  # elements at the peak
+
+
+@dataclass(frozen=True, slots=True)
+class Divisible:
+    """All that a layout asks of a model: what its degrees must divide. 1 or 0 as noted: that axis is not to be had."""
+
+    blocks: Count  # pp <= blocks
+    heads: Count  # tp divides it (1: tp = 1)
+    kv_heads: Count  # tp divides it or is a multiple of it
+    ffn: Count  # tp divides it (0: no dense MLP)
+    experts: Count  # ep divides it (0: ep = 1)
+    sequence: Count  # 2 cp and cp tp divide it (1: cp = 1, sp = 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Workload:
+    """What one sample costs in one forward pass, before any layout: rows of a model, collapsed to sums.
+
+    FLOP convention: a multiply-add is 2; attention counts the scores that a causal kernel computes (half of the
+    square); the vocabulary projection is in, the embedding look-up is not.
+    """
+
+    blocks: tuple[Block, ...]
+    products: tuple[Product, ...]
+    cores: tuple[Core, ...]
+    embedding: End
+    head: End
+    params: Count
+    active_params: Count  # of a token: all less the experts that it does not visit
+    routed_params: Count  # of all experts
+    hidden: Count  # elements between two blocks
+    ring: Count  # elements of keys and values, before tensor parallelism divides them
+    copies: Count  # experts that a token visits (0: none)
+    product_flop: Flop  # forward, all products of all blocks
+    attention_flop: Flop  # forward, scores and values of all blocks
+    head_flop: Flop  # forward
+    model_flop: Flop  # forward and backward, no recompute, every parameter trained
+    tokens: Count  # for people to read
+    divisible: Divisible
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One training job: the architecture and how it is to be trained."""
+    """One training job: what one sample costs, and how the model is to be trained."""
 
-    architecture: Architecture
+    workload: Workload
     tokens: Count  # to be trained on in all
     sequence_tokens: Count
     batch_sequences: Count  # sequences of one optimizer step over all devices (the global batch)
@@ -212,45 +296,6 @@ class Layout:
     flash: Share  # fused attention
     offload: Share  # optimizer states and update on the host
     stage_layers: Count  # blocks of the heaviest stage (uneven stages: the largest)
-
-
-@dataclass(frozen=True, slots=True)
-class Operator:
-    """One matrix product of a forward pass: how often it occurs and the shape that a layout divides."""
-
-    blocks: Count  # occurrences in one forward pass of the model (0: this architecture has none)
-    rows: Count  # rows that one token brings (top_k for routed experts)
-    groups: Count  # separate products that the rows are spread over (experts; else 1)
-    inner: Count  # summed dimension
-    outer: Count  # output dimension
-    split_inner: Share  # 1: tensor parallelism divides the inner dimension (row-parallel)
-    split_outer: Share  # 1: tensor parallelism divides the outer dimension (column-parallel)
-
-
-@dataclass(frozen=True, slots=True)
-class Workload:
-    """What a forward pass must compute, before any layout: its operators, and the FLOPs of one sequence.
-
-    FLOP convention: a multiply-add is 2; attention counts the scores that a causal kernel computes (half of the
-    square); the vocabulary projection is in, the embedding look-up is not.
-    """
-
-    qkv: Operator  # queries, keys and values (MLA: the down-projections)
-    latent: Operator  # MLA up-projections
-    projection: Operator  # attention output
-    cross: Operator  # cross-attention of encoder-decoder blocks, its four products as one
-    mlp_in: Operator
-    mlp_out: Operator
-    shared_in: Operator
-    shared_out: Operator
-    expert_in: Operator
-    expert_out: Operator
-    vocab: Operator
-    scores_flop: Flop  # one block, forward, scores and values of one sequence, averaged over its kinds of block
-    gemm_flop: Flop  # forward, all products of all blocks, one sequence
-    attention_flop: Flop  # forward, scores and values of all blocks, one sequence
-    vocab_flop: Flop  # forward, one sequence
-    model_flop: Flop  # forward and backward of one sequence, no recompute, every parameter trained
 
 
 # --- Step: seconds and bytes -------------------------------------------------------------------------------------
@@ -418,16 +463,25 @@ Table = TypeVar("Table")
 
 
 def each(table: Table, change: Callable[[Any], Any]) -> Table:
-    """Return the table with every number in it changed, nested tables included.
+    """Return the table with every number in it changed, nested tables included; words stay.
 
     >>> each(Energy(1.0, 2.0, 3.0), lambda value: value * 3)
     Energy(accelerator_j=3.0, it_j=6.0, facility_j=9.0)
     """
-    values = {
-        field.name: each(value, change) if is_dataclass(value := getattr(table, field.name)) else change(value)
-        for field in fields(table)  # type: ignore[arg-type]  # every Table is a dataclass
-    }
+    values = {field.name: _each(getattr(table, field.name), change) for field in _fields(table)}
     return type(table)(**values)
+
+
+def _each(value: Any, change: Callable[[Any], Any]) -> Any:
+    if isinstance(value, tuple):
+        return tuple(each(one, change) for one in value)
+    if isinstance(value, str):
+        return value
+    return each(value, change) if is_dataclass(value) else change(value)
+
+
+def _fields(table: Any) -> tuple[Field[Any], ...]:
+    return fields(table)
 
 
 def take(table: Table, index: Any) -> Table:
@@ -448,12 +502,52 @@ def take(table: Table, index: Any) -> Table:
 def join(tables: Sequence[Table]) -> Table:
     """Return one table whose fields are arrays over the given tables, in their order.
 
+    Tuples of tables are aligned by their words: an element that some tables lack counts as none of it there.
+
     >>> join([Offer.rent(1.0), Offer.rent(2.0)]).usd_per_device_s
     array([1., 2.])
+    >>> join([End(1.0, (Kept("mask", "whole", 2.0),), 0, 0, 0, 0), End(3.0, (), 0, 0, 0, 0)]).kept_bytes
+    (Kept(kind='mask', split='whole', amount=array([2., 0.])),)
     """
     first = tables[0]
-    values = {}
-    for field in fields(first):  # type: ignore[arg-type]  # every Table is a dataclass
-        column = [getattr(table, field.name) for table in tables]
-        values[field.name] = join(column) if is_dataclass(column[0]) else np.array(column, dtype=float)
-    return type(first)(**values)
+    return type(first)(**{one.name: _join([getattr(table, one.name) for table in tables]) for one in _fields(first)})
+
+
+def _join(column: list[Any]) -> Any:
+    first = column[0]
+    if isinstance(first, str):
+        return first
+    if isinstance(first, tuple):
+        return _aligned(column)
+    if not is_dataclass(first):
+        return np.array(column, dtype=float)
+    alike = {id(table): table for table in column}
+    if len(alike) == len(column):
+        return join(column)
+    place = {key: index for index, key in enumerate(alike)}
+    return take(join(list(alike.values())), [place[id(table)] for table in column])
+
+
+def _aligned(column: list[tuple[Any, ...]]) -> tuple[Any, ...]:
+    """Return one tuple of tables, each over the whole column; one that a row lacks is there with an amount of 0."""
+    rows = [{_words(one): one for one in row} for row in column]
+    models = {key: one for row in reversed(rows) for key, one in row.items()}
+    return tuple(join([row.get(key) or _none_of(models[key]) for row in rows]) for key in models)
+
+
+def _words(table: Any) -> tuple[str, ...]:
+    return tuple(value for one in _fields(table) if isinstance(value := getattr(table, one.name), str))
+
+
+AMOUNTS = frozenset({"amount", "count", "repeats"})
+"""Fields that say how much of an element of a tuple there is; in an absent one they are 0."""
+
+
+def _none_of(table: Table) -> Table:
+    values = {one.name: getattr(table, one.name) for one in _fields(table)}
+    return type(table)(
+        **{
+            name: _each(value, lambda number: number * 0.0) if name in AMOUNTS else value
+            for name, value in values.items()
+        }
+    )

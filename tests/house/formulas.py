@@ -5,7 +5,7 @@ import inspect
 import pkgutil
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import Annotated, Any, Final, get_args, get_origin, get_type_hints
 
 import numpy as np
@@ -14,6 +14,18 @@ import steelyard
 
 ROOMS: Final = ("workload", "layout", "step", "run", "energy", "carbon", "money")
 DRAWS = 12
+
+# Words of tables, two of each, as a model's rows have them.
+WORDS = {
+    "name": ("dense", "moe"),
+    "block": ("dense", "moe"),
+    "kind": ("stream", "scores"),
+    "split": ("tensor", "sequence"),
+    "split_rows": ("whole", "expert_sequence"),
+    "split_inner": ("tensor", "expert_tensor"),
+    "split_outer": ("whole", "whole"),
+    "split_groups": ("whole", "expert"),
+}
 
 # How large a quantity of each unit is, so that draws stay where the formulas mean something.
 SCALE = {
@@ -38,6 +50,18 @@ SCALE = {
 }
 
 
+# Public functions that take and return tables and are not formulas, each with the reason.
+ROWS: Final = "rows are words and numbers of one model, made once a job"
+STAGES: Final = "as many stages as the layouts have in all"
+NOT_ELEMENTWISE: Final = {
+    "workload.collapse.collapse": ROWS,
+    "workload.transformer.model": ROWS,
+    "workload.visits.targets": ROWS,
+    "workload.visits.visited": ROWS,
+    "step.stages.stages": STAGES,
+}
+
+
 @dataclass(frozen=True)
 class Formula:
     """One public function of a room whose every argument and result is a quantity or a table of quantities."""
@@ -58,11 +82,14 @@ def is_quantity(hint: Any) -> bool:
 
 
 def is_table(hint: Any) -> bool:
-    return is_dataclass(hint) and all(is_quantity(h) or is_table(h) for h in hints_of(hint).values())
+    if get_origin(hint) is tuple:
+        part, rest = get_args(hint) if len(get_args(hint)) == 2 else (None, None)
+        return rest is ... and is_table(part)
+    return is_dataclass(hint) and all(is_quantity(h) or h is str or is_table(h) for h in hints_of(hint).values())
 
 
 def is_result(hint: Any) -> bool:
-    if get_origin(hint) is tuple:
+    if get_origin(hint) is tuple and ... not in get_args(hint):
         return all(is_result(part) for part in get_args(hint))
     return is_quantity(hint) or is_table(hint)
 
@@ -92,6 +119,8 @@ def public_functions(*rooms: str) -> dict[str, Callable[..., Any]]:
 def formulas(*rooms: str) -> dict[str, Formula]:
     found = {}
     for name, function in public_functions(*rooms).items():
+        if name in NOT_ELEMENTWISE:
+            continue
         hints = hints_of(function)
         result = hints.pop("return", None)
         named = list(inspect.signature(function).parameters)
@@ -107,7 +136,7 @@ def formulas(*rooms: str) -> dict[str, Formula]:
 def number(name: str, unit: str, draw: int) -> float:
     """One positive number for a field or argument: the same for the same name, unit and draw."""
     seed = np.random.default_rng([draw, *name.encode()])
-    if unit == "" and re.search(r"^(causal|mla|gelu|dropout|sp|flash|offload|spot)$|_bias$", name):
+    if unit == "" and re.search(r"^(causal|mla|gelu|dropout|sp|flash|offload|spot|leading)$|_bias$", name):
         return float(seed.choice([0.0, 1.0]))
     if unit == "" and re.search(r"share|efficiency|exposed|blocking|_power$", name):
         return float(seed.choice([0.25, 0.5, 1.0]))
@@ -118,17 +147,30 @@ def build(hint: Any, name: str, make: Callable[[str, str], Any]) -> Any:
     """Build the value of an annotation, a table field by field."""
     if is_quantity(hint):
         return make(name, get_args(hint)[1])
+    if hint is str:
+        return WORDS[name][0]
+    if get_origin(hint) is tuple:
+        return tuple(_worded(build(get_args(hint)[0], name, make), place) for place in (0, 1))
     return hint(**{key: build(part, key, make) for key, part in hints_of(hint).items()})
+
+
+def _worded(table: Any, place: int) -> Any:
+    """Return one of two elements of a tuple: the same numbers under other words."""
+    words = {field.name: WORDS[field.name][place] for field in fields(table) if field.name in WORDS}
+    return replace(table, **words)
 
 
 def leaves(value: Any, hint: Any, path: str = "result") -> Iterator[tuple[str, Any, str]]:
     """Walk a result beside its annotation: path, value, unit."""
     if is_quantity(hint):
         yield path, value, get_args(hint)[1]
+    elif get_origin(hint) is tuple and ... in get_args(hint):
+        for index, part in enumerate(value):
+            yield from leaves(part, get_args(hint)[0], f"{path}[{index}]")
     elif get_origin(hint) is tuple:
         for index, (part, part_hint) in enumerate(zip(value, get_args(hint), strict=True)):
             yield from leaves(part, part_hint, f"{path}[{index}]")
     else:
         hints = hints_of(hint)
-        for field in fields(hint):
+        for field in (one for one in fields(hint) if hints[one.name] is not str):
             yield from leaves(getattr(value, field.name), hints[field.name], f"{path}.{field.name}")

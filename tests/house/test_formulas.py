@@ -8,12 +8,27 @@ import numpy as np
 import pint
 import pytest
 from pint.facets.numpy.numpy_func import implement_func
-from tests.house.formulas import DRAWS, ROOMS, Formula, build, formulas, leaves, number, public_functions
+from tests.house.formulas import (
+    DRAWS,
+    NOT_ELEMENTWISE,
+    ROOMS,
+    Formula,
+    build,
+    formulas,
+    leaves,
+    number,
+    public_functions,
+)
 
 # Public functions of the rooms that are not formulas, each with the reason.
 WRITTEN = "reads or writes what people type"
 SEARCHED = "lists whole layouts: search space, not a quantity"
 NOT_FORMULAS = {
+    **NOT_ELEMENTWISE,
+    "workload.attention.attention": "yields rows",
+    "workload.mlp.experts": "yields rows",
+    "workload.mlp.mlp": "yields rows",
+    "step.divisors.divided": "sums parts of either kind, in their unit",
     "layout.literal.parse": WRITTEN,
     "layout.literal.text_of": WRITTEN,
     "layout.reason.sentence": WRITTEN,
@@ -26,19 +41,13 @@ NOT_FORMULAS = {
 }
 
 # Formulas in which a byte is a mere number, each with the reason.
-MASK = "a dropout mask is one byte an element"
 PRECISION = "a precision is recognised by its bytes"
 LOSS = "the loss works at four bytes an element at every precision"
 COUNTED_BYTES = {
     "step.compute.forward": LOSS,
     "step.time.time": LOSS,
-    "step.activations.block_bytes": MASK,
-    "step.activations.block_score_bytes": MASK,
-    "step.activations.expert_bytes": MASK,
-    "step.activations.score_bytes": MASK,
-    "step.activations.whole_bytes": MASK,
-    "step.buffers.kept_bytes": MASK,
-    "step.memory.memory": MASK,
+    "step.activations.kept_bytes": PRECISION,
+    "step.memory.memory": PRECISION,
     "step.states.states": PRECISION,
     "step.states.weight_bytes": PRECISION,
 }

@@ -14,7 +14,7 @@ from steelyard.errors import BadInput
 from steelyard.job.models import configs
 from steelyard.job.models.architecture import architecture
 from steelyard.job.models.presets import find_model, model_names
-from steelyard.tables import Architecture
+from steelyard.workload import Architecture
 
 SHAPE = [field.name for field in fields(Architecture) if field.name != "dropout"]
 

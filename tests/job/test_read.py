@@ -206,7 +206,7 @@ def test_a_missing_file_is_said() -> None:
 def test_a_model_described_in_place() -> None:
     shape = {"layers": 32, "hidden": 4096, "ffn": 14336, "heads": 32, "kv_heads": 8, "vocab": 128256}
     job = read_job({"model": {**shape, "max_tokens": 8192}, "tokens": "20B"}, NOW)
-    assert job_table(job).architecture.total_params == 8030261248
+    assert job_table(job).workload.params == 8030261248
 
 
 @pytest.mark.parametrize(
@@ -227,19 +227,19 @@ def test_a_wrong_description_is_one_message(change: dict[str, Any], message: str
 
 def test_a_config_in_place() -> None:
     job = read_job({"model": CONFIGS["mixtral-8x7b"], "tokens": "20B"}, NOW)
-    assert job_table(job).architecture.total_params == 46702792704
+    assert job_table(job).workload.params == 46702792704
 
 
 @pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.yaml")), ids=lambda path: path.name)
 def test_the_examples_are_jobs(path: Path) -> None:
     job = read_job(path, NOW)
-    assert job.tokens * job_table(job).architecture.active_params > 1e18
+    assert job.tokens * job_table(job).workload.active_params > 1e18
     assert job.deadline_s
 
 
 def test_the_config_among_the_examples_is_its_preset() -> None:
     job = read_job(str(EXAMPLES / "qwen3-8b" / "config.json"), NOW, tokens="20B")
-    assert job_table(job).architecture.total_params == 8190735360
+    assert job_table(job).workload.params == 8190735360
 
 
 @pytest.mark.parametrize("precision", PRECISIONS)
@@ -270,7 +270,7 @@ def test_lora_of_gpt_3_is_the_share_of_its_paper() -> None:
     def trained(**lora: Any) -> float:
         given = {"model": "gpt3-175b", "tokens": "1B", "task": "lora", "lora": lora}
         job = job_table(read_job(given, NOW))
-        return float(job.trainable_share * job.architecture.total_params)
+        return float(job.trainable_share * job.workload.params)
 
     assert trained(rank=8, targets="q_proj,v_proj") == pytest.approx(37.7e6, rel=0.002)
     assert trained(rank=4, targets=["q", "v"]) == pytest.approx(18.9e6, rel=0.002)

@@ -19,23 +19,17 @@ SMALL = Bounds(
 )
 
 
-def moe(job: Job) -> Job:
-    model = job.architecture
-    shape = {"experts": 8.0, "top_k": 2.0, "moe_layers": model.layers}
-    return pretraining(gpt(model.layers, model.hidden, model.heads, **shape), job.sequence_tokens, job.batch_sequences)
-
-
 JOBS = [
     pretraining(gpt(4, 256, 4), 1024, 16),
     pretraining(gpt(6, 256, 4, kv_heads=2.0), 1024, 12),
-    moe(pretraining(gpt(4, 256, 8), 512, 8)),
+    pretraining(gpt(4, 256, 8, experts=8.0, top_k=2.0, moe_layers=4.0), 512, 8),
 ]
 
 
 def one_by_one(job: Job, devices: int, domain: int, can: Capability, bounds: Bounds) -> set[tuple[float, ...]]:
     """Return the fields of every valid layout, by trying every combination of small whole numbers."""
     powers = [1, 2, 4, 8]
-    layers, sequence = int(job.architecture.layers), int(job.sequence_tokens)
+    layers, sequence = int(job.workload.divisible.blocks), int(job.workload.tokens)
     found = set()
     degrees = itertools.product(powers, range(1, bounds.pp_most + 1), powers, powers, (1, 2, 4), (1, 2), can.zero)
     for (tp, pp, cp, ep, mbs, vpp, zero), recompute, offload in itertools.product(degrees, can.recompute, (0, 1)):

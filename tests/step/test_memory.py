@@ -8,6 +8,7 @@ from tests.shapes import filled, gpt, layout, pretraining
 
 from steelyard.step import memory
 from steelyard.step.activations import block_bytes, block_score_bytes
+from steelyard.step.divisors import divisors
 from steelyard.step.states import RankParams, states
 from steelyard.tables import Job, Machine, Stack
 
@@ -33,8 +34,8 @@ MT_NLG = gpt(105, 20480, 128)
 def block(job: Job, **degrees: float) -> tuple[float, float]:
     """Bytes of a block and of its scores for each token and each unit of the hidden width."""
     laid = layout(job, **({"flash": 0.0} | degrees))
-    hidden = job.architecture.hidden
-    return float(block_bytes(job, laid, 0.0)) / hidden, float(block_score_bytes(job, laid)) / hidden
+    by, one, hidden = divisors(laid), job.workload.blocks[0], job.workload.hidden
+    return float(block_bytes(one, by)) / hidden, float(block_score_bytes(one, by, laid.flash)) / hidden
 
 
 @pytest.mark.parametrize(("model", "printed"), [(GPT3, 80.0), (MT_NLG, 64.0)])

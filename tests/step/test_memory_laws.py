@@ -11,7 +11,8 @@ from tests.shapes import filled, gpt, layout, pretraining
 
 from steelyard.catalog import load, stack, stacks
 from steelyard.step import memory
-from steelyard.tables import Architecture, Job, Layout, Machine, join
+from steelyard.tables import Job, Layout, Machine, join
+from steelyard.workload import Architecture
 
 NO_MACHINE = filled(Machine)
 STACKS = {name: stack(name) for name in stacks(load())}
@@ -50,13 +51,13 @@ def candidates(draw: st.DrawFn) -> tuple[Job, Layout, str]:
         "tp": draw(powers),
         "pp": pp,
         "dp": draw(powers),
-        "ep": draw(st.sampled_from([1.0, 8.0])) if job.architecture.moe_layers else 1.0,
+        "ep": draw(st.sampled_from([1.0, 8.0])) if job.workload.copies else 1.0,
         "zero": draw(st.sampled_from([0.0, 1.0, 2.0, 3.0])),
         "sp": draw(st.sampled_from([0.0, 1.0])),
         "flash": draw(st.sampled_from([0.0, 1.0])),
         "recompute": draw(st.sampled_from([0.0, 1.0, 2.0])),
         "micro_batch": draw(powers),
-        "stage_layers": float(np.ceil(job.architecture.layers / pp)),
+        "stage_layers": float(np.ceil(job.workload.divisible.blocks / pp)),
     }
     return job, layout(job, **degrees), draw(st.sampled_from(sorted(STACKS)))
 
@@ -75,13 +76,18 @@ def test_parts_sum_to_what_is_allocated(candidate):
     assert peak.allocated_bytes <= peak.reserved_bytes <= peak.device_bytes
 
 
-@given(candidates(), st.sampled_from(["micro_batch", "sequence"]))
-def test_more_tokens_never_take_less(candidate, what):
+@given(candidates())
+def test_more_samples_never_take_less(candidate):
     job, laid, name = candidate
-    longer = replace(job, sequence_tokens=2 * job.sequence_tokens)
-    larger = replace(laid, micro_batch=2 * laid.micro_batch)
-    more = device(longer, laid, name) if what == "sequence" else device(job, larger, name)
-    assert more >= device(job, laid, name)
+    assert device(job, replace(laid, micro_batch=2 * laid.micro_batch), name) >= device(job, laid, name)
+
+
+@given(models, candidates())
+def test_longer_sequences_never_take_less(shape, candidate):
+    _, laid, name = candidate
+    laid = replace(laid, pp=1.0, stage_layers=shape.layers)
+    short, long = (device(pretraining(shape, sequence, 1024), laid, name) for sequence in (1024.0, 2048.0))
+    assert long >= short
 
 
 @given(candidates(), st.sampled_from(["tp", "cp", "shard_devices", "sp", "flash", "offload"]))
@@ -99,7 +105,7 @@ def test_splitting_never_takes_more(candidate, degree):
 def test_recompute_never_takes_more(candidate):
     """From 8 blocks on a stage: recompute works on a whole block at once, which one or two blocks do not repay."""
     job, laid, name = candidate
-    laid = replace(laid, pp=1.0, stage_layers=job.architecture.layers)
+    laid = replace(laid, pp=1.0, stage_layers=job.workload.divisible.blocks)
     full, selective, none = (device(job, replace(laid, recompute=depth), name) for depth in (2.0, 1.0, 0.0))
     assert selective <= none * (1 + 1e-12)
     assert full <= max(selective, none)
@@ -109,7 +115,7 @@ def test_recompute_never_takes_more(candidate):
 def test_sharded_states_never_take_more(candidate, zero):
     """Parameters that are gathered take buffers of their own: only states are compared."""
     job, laid, name = candidate
-    laid = replace(laid, pp=1.0, stage_layers=job.architecture.layers)
+    laid = replace(laid, pp=1.0, stage_layers=job.workload.divisible.blocks)
     one, other = (memory(job, replace(laid, zero=stage), NO_MACHINE, STACKS[name]) for stage in (zero - 1, zero))
     states = [peak.weights_bytes + peak.gradients_bytes + peak.optimizer_bytes for peak in (one, other)]
     assert states[1] <= states[0] * (1 + 1e-12)

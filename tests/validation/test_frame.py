@@ -68,7 +68,7 @@ def test_a_frame_is_one_table_with_a_row_a_case(whole):
     size = len(whole)
     for table in (whole.job, whole.layout, whole.machine, whole.kernels, whole.stack):
         for name in table.__dataclass_fields__:
-            if name != "architecture":
+            if name != "workload":
                 assert getattr(table, name).shape == (size,), name
     layout = whole.layout
     assert np.all(layout.tp * layout.pp * layout.cp * layout.dp == layout.devices)
@@ -93,7 +93,7 @@ def test_no_case_at_all_is_an_empty_frame(catalog):
 def test_published_parameters_agree_with_the_architectures(whole):
     published = np.array([case.params for case in whole.cases])
     given = np.isfinite(published)
-    ratio = np.broadcast_to(whole.job.architecture.total_params, len(whole))[given] / published[given]
+    ratio = np.broadcast_to(whole.job.workload.params, len(whole))[given] / published[given]
     assert np.mean(np.abs(ratio - 1) < 0.05) > 0.97
     assert np.all(np.abs(ratio - 1) < 0.4)
 

@@ -11,7 +11,6 @@ from steelyard.step import time
 from steelyard.validation.frame import frame
 from steelyard.validation.power import TYPICAL, Mix, PowerScore, mixes, predicted, readings, score
 from steelyard.validation.read import shipped
-from steelyard.workload import workload
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +38,7 @@ def test_a_composition_is_whole() -> None:
 def test_the_typical_composition_is_that_of_the_shipped_cases_of_one_node() -> None:
     cases = [case for case in shipped() if case.devices <= 8 and case.group != "vtrain-single"]
     found = frame(cases, load())
-    step = time(found.job, workload(found.job), found.layout, found.machine, found.kernels, found.stack)
+    step = time(found.job, found.layout, found.machine, found.kernels, found.stack)
     bound = np.median((step.pointwise_s + step.optimizer_s) / step.total_s)
     waits = np.median((step.bubble_s + step.host_s) / step.total_s)
     assert TYPICAL.memory == pytest.approx(bound, abs=0.05)

@@ -23,7 +23,6 @@ from steelyard.validation.predicted import predict
 from steelyard.validation.read import blank, read, shipped
 from steelyard.validation.run import scored, validate
 from steelyard.validation.score import score, summary
-from steelyard.workload import workload
 
 
 @pytest.fixture(scope="module")
@@ -110,7 +109,7 @@ def test_a_rate_and_a_time_give_the_same_error():
 
 def test_mfu_is_compared_under_a_stated_convention_only():
     (timed,) = runs("a", [1.5])
-    flop = float(np.asarray(workload(frame([timed], load()).job).model_flop).ravel()[0]) * 8
+    flop = float(np.asarray(frame([timed], load()).job.workload.model_flop).ravel()[0]) * 8
     bare = replace(timed, id="mfu", step_time_s=math.nan, mfu=flop / (1.5 * 8 * 989e12))
     told = replace(bare, flop_convention="6N + causal attention, no recompute")
     (one,) = validate([told]).cases

@@ -16,7 +16,6 @@ from steelyard.validation.frame import Frame
 from steelyard.validation.measured import Measured, measured
 from steelyard.validation.predicted import predict
 from steelyard.validation.spread import GUESS_LOG_SD, GUESSED
-from steelyard.workload import workload
 
 PEAKS = ("allocated", "reserved", "device")
 
@@ -76,7 +75,7 @@ def predicted(of: Sample, parts: list[Constant], shift: Array) -> Array:
     """Return seconds or bytes of every measurement after shifts of the constants' logarithms."""
     found, size = of.found, len(of.found)
     kernels, stack = moved(found, parts, shift)
-    seconds = time(found.job, workload(found.job), found.layout, found.machine, kernels, stack).total_s
+    seconds = time(found.job, found.layout, found.machine, kernels, stack).total_s
     held = memory(found.job, found.layout, found.machine, stack)
     columns = {f"peak_memory_{kind}_bytes": getattr(held, f"{kind}_bytes") for kind in PEAKS}
     columns["step_time_s"] = seconds

@@ -97,18 +97,16 @@ def described(point: "Point") -> dict[str, Any]:
 def trained(spec: "JobSpec") -> dict[str, Any]:
     """Return what is trained as a mapping: the model with its parameters, the tokens with their FLOPs."""
     from steelyard.job import job_table
-    from steelyard.workload import workload
 
     job = job_table(spec)
-    shape = job.architecture
     adapted = spec.task in {"lora", "qlora"}  # the FLOPs of a step there are not those of training every parameter
-    flop = float(workload(job).model_flop) * float(spec.tokens) / float(spec.sequence_tokens)
+    flop = float(job.workload.model_flop) * float(spec.tokens) / float(spec.sequence_tokens)
     return {
         "model": spec.model.name,
         "task": spec.task,
         "precision": spec.precision,
-        "parameters": float(shape.total_params),
-        "active_parameters": float(shape.active_params),
+        "parameters": float(job.workload.params),
+        "active_parameters": float(job.workload.active_params),
         "tokens": float(spec.tokens),
         "flop": None if adapted else flop,
     }

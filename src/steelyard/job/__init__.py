@@ -1,7 +1,7 @@
 """Describing a job: models, what people write, job files (Model).
 
 >>> from steelyard.job import job_table, read_job
->>> job_table(read_job("gpt2", tokens="10B")).architecture.total_params
+>>> int(job_table(read_job("gpt2", tokens="10B")).workload.params)
 124439808
 """
 

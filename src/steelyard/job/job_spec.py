@@ -10,8 +10,9 @@ from steelyard.job.models.adapters import adapted_inputs, adapter_params, frozen
 from steelyard.job.models.architecture import architecture
 from steelyard.job.models.spec import ModelSpec
 from steelyard.job.purchase import DataSpec, OwnedSpec
-from steelyard.tables import Architecture, Job
+from steelyard.tables import Job
 from steelyard.units import Bytes, Joules, KgCo2e, Seconds, Share, Usd
+from steelyard.workload import Architecture, collapse, model
 
 TASKS = ("pretrain", "continued_pretrain", "full_ft", "lora", "qlora")
 AXES = ("time", "cost", "energy", "co2e")
@@ -86,7 +87,7 @@ def job_table(spec: JobSpec) -> Job:
     adapted = spec.task in {"lora", "qlora"}
     share = adapter_params(spec.model, spec.lora_rank, spec.lora_targets) / numbers.total_params if adapted else 1.0
     return Job(
-        architecture=numbers,
+        workload=collapse(model(numbers, spec.sequence_tokens), element),
         tokens=spec.tokens,
         sequence_tokens=spec.sequence_tokens,
         batch_sequences=spec.batch_sequences,

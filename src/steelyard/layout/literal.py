@@ -97,7 +97,7 @@ def _filled(given: dict[str, int], job: Job, devices: int, capability: Capabilit
     dp = given.get("dp", max(devices // (tp * pp * cp), 1))
     micro_batch = given.get("micro_batch", 1)
     share = job.batch_sequences / max(dp * micro_batch, 1)
-    splits = capability.sp and tp > 1 and job.sequence_tokens % (cp * tp) == 0
+    splits = capability.sp and tp > 1 and job.workload.divisible.sequence % (cp * tp) == 0
     fields: dict[str, float] = {
         "devices": devices,
         "tp": 1,
@@ -114,7 +114,7 @@ def _filled(given: dict[str, int], job: Job, devices: int, capability: Capabilit
         "recompute": 0,
         "flash": 1,
         "offload": 0,
-        "stage_layers": math.ceil(job.architecture.layers / pp),
+        "stage_layers": math.ceil(job.workload.divisible.blocks / pp),
     }
     return Layout(**{key: float(value) for key, value in {**fields, **given}.items()})
 
@@ -122,19 +122,19 @@ def _filled(given: dict[str, int], job: Job, devices: int, capability: Capabilit
 def _message(layout: Layout, reason: Reason, job: Job, domain_devices: int, capability: Capability) -> str:
     if reason is Reason.DEGREES:
         return f"layout: {sentence(reason)}"
-    model = job.architecture
+    model = job.workload.divisible
     details = {
         Reason.DEVICES: _devices(layout, job),
         Reason.BATCH: _batch(layout, job),
         Reason.HEADS: f"tp = {layout.tp:.0f} but the model has {model.heads:.0f} heads; {_divisors(model.heads)}",
         Reason.KV_HEADS: f"tp = {layout.tp:.0f} against {model.kv_heads:.0f} key-value heads",
         Reason.FFN: f"tp = {layout.tp:.0f} does not divide {model.ffn:.0f}",
-        Reason.STAGES: f"pp = {layout.pp:.0f} but the model has {model.layers:.0f} layers",
+        Reason.STAGES: f"pp = {layout.pp:.0f} but the model has {model.blocks:.0f} layers",
         Reason.INTERLEAVE: (
-            f"pp × vpp = {layout.pp * layout.vpp:.0f}, layers {model.layers:.0f}, "
+            f"pp × vpp = {layout.pp * layout.vpp:.0f}, layers {model.blocks:.0f}, "
             f"micro-batches {layout.micro_batches:.0f}"
         ),
-        Reason.CONTEXT: f"cp = {layout.cp:.0f} and a sequence of {job.sequence_tokens:.0f} tokens",
+        Reason.CONTEXT: f"cp = {layout.cp:.0f} and a sequence of {model.sequence:.0f} tokens",
         Reason.EXPERTS: f"ep = {layout.ep:.0f} and {model.experts:.0f} experts",
         Reason.EXPERT_RANKS: f"ep = {layout.ep:.0f} but dp × cp × tp = {layout.dp * layout.cp * layout.tp:.0f}",
         Reason.SHARD: f"shard = {layout.shard_devices:.0f} but dp × cp = {layout.dp * layout.cp:.0f}",
@@ -155,13 +155,13 @@ def _devices(layout: Layout, job: Job) -> str:
 
 def _nearby(layout: Layout, job: Job) -> list[str]:
     """Return up to three layouts that do equal the devices and suit model and batch, the least changed first."""
-    devices, cp, model = int(layout.devices), int(layout.cp), job.architecture
+    devices, cp, model = int(layout.devices), int(layout.cp), job.workload.divisible
     found = []
     for tp in _divide(devices):
         for pp in _divide(devices // tp):
             kept = cp if devices // (tp * pp) % cp == 0 else 1
             dp = devices // (tp * pp * kept)
-            if model.heads % tp or pp > model.layers or job.batch_sequences % dp:
+            if model.heads % tp or pp > model.blocks or job.batch_sequences % dp:
                 continue
             wanted = zip((tp, pp, kept, dp), (layout.tp, layout.pp, cp, layout.dp), strict=True)
             moved = sum(abs(math.log2(new / old)) + (new != old) for new, old in wanted)

@@ -84,15 +84,15 @@ def frames(job: Job, devices: Sequence[int], domain_devices: int, capability: Ca
 
     Source: those of `space`.
     """
-    model = job.architecture
+    model = job.workload.divisible
     columns: Columns = {"devices": np.array(sorted(set(devices)), dtype=np.int64)}
     columns = _degrees(columns, job, domain_devices, capability, bounds)
     columns = _batches(columns, job, bounds)
-    columns = _chunks(columns, int(model.layers), capability, bounds)
+    columns = _chunks(columns, int(model.blocks), capability, bounds)
     columns = _experts(columns, int(model.experts), capability)
     columns["sp"] = ((columns["tp"] > 1) & capability.sp).astype(np.int64)
-    columns["sp"] *= job.sequence_tokens % (columns["cp"] * columns["tp"]) == 0
-    columns["stage_layers"] = -(-int(model.layers) // columns["pp"])
+    columns["sp"] *= model.sequence % (columns["cp"] * columns["tp"]) == 0
+    columns["stage_layers"] = -(-int(model.blocks) // columns["pp"])
     columns["shard_devices"] = columns["dp"] * columns["cp"]
     columns["zero"] = np.full_like(columns["tp"], min(capability.zero))
     columns["recompute"] = np.full_like(columns["tp"], min(capability.recompute))
@@ -150,18 +150,17 @@ def size(layout: Layout) -> int:
 
 
 def _degrees(columns: Columns, job: Job, domain_devices: int, capability: Capability, bounds: Bounds) -> Columns:
-    model = job.architecture
+    model = job.workload.divisible
     most = int(columns["devices"].max(initial=1))
-    dense = model.layers > model.moe_layers and model.ffn > 0
     tp_most = min(most, int(bounds.tp_domains * domain_devices)) if capability.tp else 1
-    tps = [tp for tp in _powers(tp_most) if _suits(tp, model.heads, model.kv_heads) and not (dense and model.ffn % tp)]
+    tps = [tp for tp in _powers(tp_most) if _suits(tp, model.heads, model.kv_heads) and model.ffn % tp == 0]
     columns = _cross(columns, "tp", tps)
     columns = _keep(columns, columns["devices"] % columns["tp"] == 0)
-    pps = range(1, min(bounds.pp_most, int(model.layers), most) + 1) if capability.pp else (1,)
+    pps = range(1, min(bounds.pp_most, int(model.blocks), most) + 1) if capability.pp else (1,)
     columns = _cross(columns, "pp", tuple(pps))
     columns = _keep(columns, columns["devices"] // columns["tp"] % columns["pp"] == 0)
-    cp_most = max(1, int(job.sequence_tokens // bounds.cp_least_tokens)) if capability.cp else 1
-    cps = [cp for cp in _powers(cp_most) if cp == 1 or job.sequence_tokens % (2 * cp) == 0]
+    cp_most = max(1, int(model.sequence // bounds.cp_least_tokens)) if capability.cp else 1
+    cps = [cp for cp in _powers(cp_most) if cp == 1 or model.sequence % (2 * cp) == 0]
     columns = _cross(columns, "cp", cps)
     model_ranks = columns["tp"] * columns["pp"] * columns["cp"]
     columns["dp"] = columns["devices"] // model_ranks
@@ -169,7 +168,7 @@ def _degrees(columns: Columns, job: Job, domain_devices: int, capability: Capabi
 
 
 def _batches(columns: Columns, job: Job, bounds: Bounds) -> Columns:
-    batch, sequence = int(job.batch_sequences), job.sequence_tokens
+    batch, sequence = int(job.batch_sequences), job.workload.tokens
     sizes = [b for b in _powers(bounds.micro_batch_most) if b == 1 or b * sequence <= bounds.micro_batch_most_tokens]
     columns = _keep(columns, batch % columns["dp"] == 0)
     columns = _cross(columns, "micro_batch", sizes)

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from steelyard.catalog.capabilities import Capability
 from steelyard.layout.reason import Reason
-from steelyard.tables import Architecture, Job, Layout
+from steelyard.tables import Divisible, Job, Layout
 from steelyard.units import BytesPerSecond, Count
 
 Broken = bool | np.bool_ | NDArray[np.bool_]
@@ -62,27 +62,26 @@ def _degrees(layout: Layout) -> list[Rule]:
 
 
 def _model(job: Job, layout: Layout) -> list[Rule]:
-    model, tp = job.architecture, layout.tp
-    dense = (model.layers > model.moe_layers) & (model.ffn > 0)
+    model, tp = job.workload.divisible, layout.tp
     kv_unequal = _splits(model.kv_heads, tp) & _splits(tp, model.kv_heads)
     pieces = np.where(layout.cp > 1, 2 * layout.cp, 1)
     parallel = layout.sp > 0
     return [
         (Reason.HEADS, _splits(model.heads, tp)),
         (Reason.KV_HEADS, kv_unequal),
-        (Reason.FFN, dense & _splits(model.ffn, tp)),
-        (Reason.STAGES, layout.pp > model.layers),
+        (Reason.FFN, np.greater(model.ffn, 0) & _splits(model.ffn, tp)),
+        (Reason.STAGES, layout.pp > model.blocks),
         (Reason.INTERLEAVE, _bad_interleave(model, layout)),
-        (Reason.CONTEXT, _splits(job.sequence_tokens, pieces)),
-        (Reason.SEQUENCE, parallel & ((tp <= 1) | _splits(job.sequence_tokens, layout.cp * tp))),
+        (Reason.CONTEXT, _splits(model.sequence, pieces)),
+        (Reason.SEQUENCE, parallel & ((tp <= 1) | _splits(model.sequence, layout.cp * tp))),
         (Reason.EXPERTS, (layout.ep > 1) & ((model.experts < 1) | _splits(model.experts, layout.ep))),
         (Reason.EXPERT_RANKS, _splits(layout.dp * layout.cp * tp, layout.ep)),
-        (Reason.STAGE_LAYERS, (layout.stage_layers * layout.pp < model.layers) | (layout.stage_layers > model.layers)),
+        (Reason.STAGE_LAYERS, (layout.stage_layers * layout.pp < model.blocks) | (layout.stage_layers > model.blocks)),
     ]
 
 
-def _bad_interleave(model: Architecture, layout: Layout) -> Broken:
-    uneven = _splits(model.layers, layout.pp * layout.vpp) | _splits(layout.micro_batches, layout.pp)
+def _bad_interleave(model: Divisible, layout: Layout) -> Broken:
+    uneven = _splits(model.blocks, layout.pp * layout.vpp) | _splits(layout.micro_batches, layout.pp)
     return (layout.vpp > 1) & ((layout.pp <= 1) | uneven)
 
 

@@ -34,7 +34,7 @@ HOME = "US"
 def stored_bytes(spec: JobSpec, job: Job) -> float:
     """Return what is kept in storage while the job runs: its data, and so many checkpoints."""
     one = checkpoint_bytes(
-        job.architecture.total_params * job.trainable_share, job.element_bytes, job.master_bytes, job.moment_bytes
+        job.workload.params * job.trainable_share, job.element_bytes, job.master_bytes, job.moment_bytes
     )
     return float((spec.data.size_bytes if spec.data else 0.0) + spec.checkpoints * one)
 

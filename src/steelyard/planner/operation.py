@@ -31,7 +31,7 @@ def interruption_costs(
             layout.devices, policy.failures_per_device_s, machine.node_devices, policy.preemptions_per_node_s
         )
     )
-    parameters = job.architecture.total_params * job.trainable_share
+    parameters = job.workload.params * job.trainable_share
     one = checkpoint_bytes(parameters, job.element_bytes, job.master_bytes, job.moment_bytes)
     blocking = save_s(one, layout.devices, policy.checkpoint_bytes_per_s) * policy.checkpoint_blocking
     saved = rate > 0 and policy.unsaved == 0 and blocking > 0

@@ -31,7 +31,6 @@ from steelyard.search.rows import single_layout
 from steelyard.search.survivors import NOWHERE
 from steelyard.step import memory
 from steelyard.tables import Job, Layout, Offer
-from steelyard.workload import workload
 
 ENGINE = Engine(pipeline.predict, memory, pipeline.floor)
 USUAL_MOST = 1024
@@ -84,7 +83,7 @@ def most_devices(spec: JobSpec, job: Job, allowed: Market) -> int:
     if spec.deadline_s is None:
         return USUAL_MOST
     steps = job.tokens / (job.batch_sequences * job.sequence_tokens)
-    flop = float(workload(job).model_flop) * float(job.batch_sequences) * float(steps)
+    flop = float(job.workload.model_flop) * float(job.batch_sequences) * float(steps)
     peak = max(float(chip.machine.peak_flop_per_s) for chip in allowed.hardware)
     needed = 4 * flop / (peak * float(spec.deadline_s))
     return max(USUAL_MOST, 1 << math.ceil(math.log2(max(needed, 1.0))))

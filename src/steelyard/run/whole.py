@@ -29,7 +29,7 @@ def saving_s(job: Job, layout: Layout, policy: Policy) -> Seconds:
     Source: `checkpoint_bytes` and `save_s`.
     Limits: frozen parameters are not written.
     """
-    parameters = job.architecture.total_params * job.trainable_share
+    parameters = job.workload.params * job.trainable_share
     size = checkpoint_bytes(parameters, job.element_bytes, job.master_bytes, job.moment_bytes)
     return save_s(size, layout.devices, policy.checkpoint_bytes_per_s)
 

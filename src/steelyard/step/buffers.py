@@ -1,21 +1,14 @@
-"""What a stack keeps of the activations, and what it holds for a moment: working sets, logits, gathered parameters."""
+"""What a stack holds for a moment beside the blocks: both ends of the model, gathered parameters, temporaries."""
 
 from dataclasses import dataclass
 
 import numpy as np
 
-from steelyard.step.activations import block_bytes, block_score_bytes, gathered_input_bytes, transient_bytes
-from steelyard.step.states import RankParams, dense_block, expert_ranks
+from steelyard.step.divisors import Divisors, divided
+from steelyard.step.stages import Blocks, size
+from steelyard.step.states import RankParams
 from steelyard.tables import Job, Layout, Stack
-from steelyard.units import Bytes, Share
-
-
-@dataclass(frozen=True, slots=True)
-class Kept:
-    """One micro-batch of one block on one rank."""
-
-    block_bytes: Bytes  # from its forward to its backward pass
-    working_bytes: Bytes  # while its backward pass runs
+from steelyard.units import Bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,83 +20,53 @@ class Edges:
     logits_bytes: Bytes
 
 
-def kept_bytes(job: Job, layout: Layout, stack: Stack, sparse: Share) -> Kept:
-    r"""Bytes of a block's activations that stay, and of those that its backward pass needs for a moment.
-
-    .. math:: \frac{bs}{c} \{\sigma_a (B + S) + G,\; \sigma_s (\sigma_a B + G),\; e\,h\}, \quad
-        \frac{bs}{c}\, \sigma_w (T + \{0, S, B + S + G\})
-
-    for no, selective (only scores are recomputed) and full recompute (only a block's input is kept).
-
-    Args:
-        job: the model, the sequence (s) and the bytes of an element (e).
-        layout: micro-batch (b), context parallel degree (c), recompute.
-        stack: its scales of activations (σ_a, and σ_s of them under selective recompute) and of the working set (σ_w);
-            gathered inputs and inputs of adapters that it keeps (G); quantised weights multiply what is kept.
-        sparse: share of the blocks that have routed experts.
-
-    Source: Korthikanti et al. 2022, arXiv 2205.05198, table 2; B, S, G, T are `block_bytes`, `block_score_bytes`,
-        `gathered_input_bytes` and `transient_bytes`.
-    Limits: full recompute of one block at a time, its input divided only by sequence parallelism.
-    """
-    tokens = layout.micro_batch * job.sequence_tokens / layout.cp
-    block, scores = block_bytes(job, layout, sparse), block_score_bytes(job, layout)
-    apart = stack.gathered_inputs * gathered_input_bytes(job, layout, sparse)
-    apart = apart + stack.adapter_bytes * job.adapted_inputs / layout.tp
-    copies = np.where((job.frozen_bytes < 2) & (np.asarray(job.trainable_share) < 1), stack.quantised_scale, 1.0)
-    selective, share = np.asarray(layout.recompute) == 1, np.maximum(layout.recompute - 1, 0.0)
-    scaled = stack.activation_scale * copies
-    some, every = scaled * block + apart, scaled * (block + scores) + apart
-    stored = np.where(selective, stack.selective_scale * some, every)
-    given = job.element_bytes * job.architecture.hidden / (1 + layout.sp * (layout.tp - 1))
-    again = np.where(share > 0, (block + scores) * copies + apart, np.where(selective, scores, 0.0))
-    working = stack.working_scale * (again + transient_bytes(job, layout))
-    return Kept(block_bytes=tokens * (stored + share * (given - stored)), working_bytes=tokens * working)
-
-
-def edge_bytes(job: Job, layout: Layout, stack: Stack) -> Edges:
+def edge_bytes(job: Job, layout: Layout, stack: Stack, by: Divisors) -> Edges:
     r"""Bytes of the embedding's dropout mask, of the output projection's inputs and of the logits.
 
     .. math:: bs/c \cdot \Big\{D\,h,\; 2eh,\; \lambda\,(1 - F)\,\frac{V}{t}\Big\}
 
     Args:
-        job: the model, the sequence (s) and the bytes of an element (e).
-        layout: micro-batch (b), tensor (t), sequence and context (c) parallel degrees.
+        job: what both ends of the model keep of a sample.
+        layout: micro-batch (b) and context (c) parallel degree.
         stack: bytes of one logit at the peak (λ), whether the loss is fused (F).
+        by: the number of each divisor (t) [-]
 
     Source: Korthikanti et al. 2022, arXiv 2205.05198, section 4.3: sbh for the embedding's mask, 2sbh and 2sbh for
         the inputs of norm and projection, 4sbv for logits in fp32.
     Limits: the vocabulary is divided by t.
     """
-    arch = job.architecture
-    tokens = layout.micro_batch * job.sequence_tokens / layout.cp
-    row = arch.hidden * tokens / (1 + layout.sp * (layout.tp - 1))
+    embedding, head = job.workload.embedding, job.workload.head
+    samples = layout.micro_batch / layout.cp
     logit = stack.logit_bytes * (1 - stack.fused_loss)
     return Edges(
-        embedding_bytes=arch.dropout * row,
-        output_bytes=2 * job.element_bytes * row,
-        logits_bytes=logit * arch.vocab * tokens / layout.tp,
+        embedding_bytes=samples * divided(embedding.kept_bytes, by),
+        output_bytes=samples * divided(head.kept_bytes, by),
+        logits_bytes=logit * head.logits * samples / by.tensor,
     )
 
 
-def gathered_bytes(job: Job, layout: Layout, stack: Stack, sparse: Share) -> Bytes:
+def gathered_bytes(job: Job, layout: Layout, stack: Stack, by: Divisors, blocks: Blocks) -> Bytes:
     r"""Bytes of whole blocks (or the embedding, where it is larger) that ZeRO-3 gathers, and of one's gradients.
 
     .. math:: e\,(n + \tau)\,\max\Big(\frac{D}{t} + \frac{R}{e_p},\; \frac{E}{t}\Big) \quad [z = 3]
 
     Args:
         job: the model, the bytes of an element (e), trainable share (τ: frozen weights have no gradients).
-        layout: ZeRO stage (z), shard, tensor (t) and expert (e_p) ranks.
+        layout: ZeRO stage (z), shard ranks.
         stack: units that are whole at once (n): the one in use and those on their way.
-        sparse: share of the blocks that have routed experts.
+        by: the number of each divisor: tensor (t) and expert (e_p) ranks [-]
+        blocks: blocks of the stage by kind; the unit is their mean [-]
 
     Source: Zhao et al. 2023, arXiv 2304.11277, section 3.2.1: peak parameters are the shard and the largest unit.
     Limits: one unit a block; gradients are reduced in the element's type.
     """
-    arch = job.architecture
-    unit = dense_block(arch, sparse) / layout.tp + sparse * arch.routed_params / expert_ranks(layout)
-    largest = np.maximum(unit, arch.embedding_params / layout.tp)
     gathers = (np.asarray(layout.zero) >= 3) & (np.asarray(layout.shard_devices) > 1)
+    if not np.any(gathers):
+        return 0.0
+    kinds = zip(job.workload.blocks, blocks, strict=True)
+    every = sum((held.count * divided(one.params, by) for one, held in kinds), start=0.0)
+    unit = every / np.maximum(size(blocks), 1.0)
+    largest = np.maximum(unit, job.workload.embedding.params / by.tensor)
     return np.where(gathers, (stack.gathered_units + job.trainable_share) * job.element_bytes * largest, 0.0)
 
 

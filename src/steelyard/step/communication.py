@@ -13,8 +13,9 @@ from steelyard.step.collectives import (
 )
 from steelyard.step.experts import dispatch_s
 from steelyard.step.placement import ranks_in_domain
-from steelyard.step.states import expert_ranks
-from steelyard.tables import Job, Kernels, Layout, Machine, Stack
+from steelyard.step.rank import Rank
+from steelyard.step.stages import layers
+from steelyard.tables import Kernels, Layout, Machine
 from steelyard.units import Bytes, BytesPerSecond, Count, Seconds, Share
 
 Exchange = Callable[[Bytes, Count, Count, BytesPerSecond, BytesPerSecond, Seconds, Seconds], Seconds]
@@ -55,34 +56,32 @@ def wires(machine: Machine, kernels: Kernels, layout: Layout) -> Wires:
     )
 
 
-def traffic(job: Job, layout: Layout, machine: Machine, kernels: Kernels, stack: Stack) -> Traffic:
+def traffic(rank: Rank, layout: Layout) -> Traffic:
     """Return how long each exchange takes on an otherwise idle wire."""
-    lines = wires(machine, kernels, layout)
+    job, machine = rank.job, rank.machine
+    lines = wires(machine, rank.kernels, layout)
     domain = machine.domain_devices
-    arch = job.architecture
-    tokens = layout.micro_batch * job.sequence_tokens / layout.cp
-    hidden = tokens * arch.hidden * job.element_bytes
-    split = hidden / np.where(layout.sp, layout.tp, 1)
-    keys_values = tokens * arch.kv_heads * (arch.head_dim + arch.v_head_dim) * job.element_bytes / layout.tp
+    hidden = rank.samples * job.workload.hidden * job.element_bytes
+    split = hidden / rank.by.sequence
+    keys_values = rank.samples * job.workload.ring * job.element_bytes / rank.by.tensor
     crossing = np.where(layout.tp * layout.cp * layout.dp >= domain, lines.nic_bytes_per_s, lines.link_bytes_per_s)
-    reduce_s, gather_s = _data_parallel(job, layout, domain, lines, stack)
+    reduce_s, gather_s = _data_parallel(rank, layout, domain, lines)
     return Traffic(
         tp_s=_over(hierarchical_all_reduce_s, hidden, layout.tp, ranks_in_domain(layout.tp, 1, domain), lines),
         cp_s=(layout.cp - 1) * send_s(keys_values, _narrow(layout.tp * layout.cp, domain, lines), lines.link_hop_s),
-        ep_s=_experts_s(split, arch.top_k, layout, domain, lines),
+        ep_s=_experts_s(split, job.workload.copies, layout, domain, lines),
         pp_s=np.where(layout.pp > 1, send_s(split, crossing, lines.nic_hop_s), 0.0),
         reduce_s=reduce_s,
         gather_s=gather_s,
     )
 
 
-def stage_params(job: Job, layout: Layout) -> tuple[Count, Count]:
+def stage_params(rank: Rank, layout: Layout) -> tuple[Count, Count]:
     """Return the (dense, routed-expert) parameters of the heaviest stage's rank, before any ZeRO sharding."""
-    arch = job.architecture
-    routed = arch.routed_params * arch.moe_layers
-    stage = layout.stage_layers / arch.layers
-    dense = (arch.total_params - routed) * stage / layout.tp
-    return dense, routed * stage / expert_ranks(layout)
+    work = rank.job.workload
+    stage = layout.stage_layers / layers(work)
+    dense = (work.params - work.routed_params) * stage / rank.by.tensor
+    return dense, work.routed_params * stage / rank.by.expert_ranks
 
 
 def _over(exchange: Exchange, payload: Bytes, ranks: Count, local: Count, lines: Wires) -> Seconds:
@@ -110,9 +109,10 @@ def _narrow(span: Count, domain: Count, lines: Wires) -> BytesPerSecond:
     return np.where(span > domain, lines.nic_bytes_per_s, lines.link_bytes_per_s)
 
 
-def _data_parallel(job: Job, layout: Layout, domain: Count, lines: Wires, stack: Stack) -> tuple[Seconds, Seconds]:
+def _data_parallel(rank: Rank, layout: Layout, domain: Count, lines: Wires) -> tuple[Seconds, Seconds]:
     """Seconds to reduce all gradients of a rank once, and to gather all its parameters once (ZeRO >= 1)."""
-    dense, routed = stage_params(job, layout)
+    dense, routed = stage_params(rank, layout)
+    job, stack = rank.job, rank.stack
     ranks = layout.dp * layout.cp
     local = ranks_in_domain(ranks, layout.tp, domain)
     replicas = np.maximum(ranks * layout.tp / layout.ep, 1)  # of a whole expert

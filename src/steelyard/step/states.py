@@ -4,8 +4,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from steelyard.tables import Architecture, Job, Layout, Stack
-from steelyard.units import Bytes, Count, Share
+from steelyard.step.divisors import Divisors
+from steelyard.tables import Job, Layout, Part, Stack
+from steelyard.units import Bytes, Count
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,48 +26,29 @@ class States:
     optimizer_bytes: Bytes
 
 
-def dense_block(architecture: Architecture, sparse: Share) -> Count:
-    r"""Parameters of a block without its routed experts; what the blocks leave out is spread over them.
-
-    .. math:: A + (1 - \mu) M + \mu M_s + \frac{X}{L}
-
-    Args:
-        architecture: parameters of attention (A), MLP (M), shared experts and router (M_s), extra ones (X), blocks L.
-        sparse: share of the blocks that have routed experts (μ).
-
-    Source: the counting rules of `job.architecture`.
-    """
-    arch = architecture
-    return (
-        arch.attention_params
-        + arch.mlp_params
-        + sparse * (arch.shared_params - arch.mlp_params)
-        + arch.extra_params / arch.layers
-    )
-
-
-def expert_ranks(layout: Layout) -> Count:
-    """Ranks that share the experts of one block: the expert-parallel ones, or else the tensor-parallel ones."""
-    return np.where(layout.ep > 1, layout.ep, layout.tp)
-
-
-def rank_params(dense: Count, routed: Count, layout: Layout) -> RankParams:
+def rank_params(parts: tuple[Part, ...], layout: Layout, by: Divisors) -> RankParams:
     r"""Parameters that one rank holds of a stage.
 
     .. math:: \frac{D}{t} + \frac{R}{e}, \quad \frac{D}{t\,n} + \frac{R}{\max(t\,n, e)}
 
     Args:
-        dense: parameters D of the stage, routed experts apart.
-        routed: parameters R of the stage's routed experts.
-        layout: tensor (t), expert (e) and ZeRO shard (n) ranks.
+        parts: parameters of the stage, routed experts (R) apart from the others (D)
+        layout: ZeRO shard (n) ranks
+        by: the number of each divisor: tensor (t) and expert (e) ranks [-]
 
     Source: Rajbhandari et al. 2020, arXiv 1910.02054, section 5; experts have their own, smaller data-parallel
         group of t·n/e ranks, so that sharded states of experts end on t·n ranks like the others.
     Limits: norms and router are counted as divided by t (below 0.1 %).
     """
-    experts = expert_ranks(layout)
-    shards = layout.tp * layout.shard_devices
-    return RankParams(dense / layout.tp + routed / experts, dense / shards + routed / np.maximum(shards, experts))
+    whole: Count = 0.0
+    shard: Count = 0.0
+    shards = by.tensor * layout.shard_devices
+    for part in parts:
+        ranks = getattr(by, part.split)
+        apart = np.maximum(shards, ranks) if part.kind == "routed" else ranks * layout.shard_devices
+        whole = whole + part.amount / ranks
+        shard = shard + part.amount / apart
+    return RankParams(whole, shard)
 
 
 def weight_bytes(job: Job, stack: Stack) -> Bytes:

@@ -7,7 +7,11 @@ import numpy as np
 from steelyard.step.attention import FUSED_BACKWARD, UNFUSED_BACKWARD
 from steelyard.step.communication import Traffic, stage_params, traffic
 from steelyard.step.compute import Forward, forward
-from steelyard.tables import Job, Kernels, Layout, Machine, Stack, StepTime, Workload
+from steelyard.step.divisors import divisors
+from steelyard.step.rank import Rank
+from steelyard.step.schedule import bubble_ticks, sends
+from steelyard.step.stages import Blocks, mean_stage, size
+from steelyard.tables import Job, Kernels, Layout, Machine, Stack, StepTime
 from steelyard.units import Bytes, Count, Seconds, Share
 
 
@@ -31,7 +35,7 @@ class Tick:
         return busy + self.host_s + self.tp_s + self.cp_s + self.ep_s
 
 
-def time(job: Job, workload: Workload, layout: Layout, machine: Machine, kernels: Kernels, stack: Stack) -> StepTime:
+def time(job: Job, layout: Layout, machine: Machine, kernels: Kernels, stack: Stack) -> StepTime:
     """Return where the seconds of one optimizer step go.
 
     A step is `micro_batches` ticks of the slowest stage, the bubble of filling and draining the pipeline
@@ -42,51 +46,68 @@ def time(job: Job, workload: Workload, layout: Layout, machine: Machine, kernels
         (traffic of ZeRO); exposed shares and host time are fitted (docs/step.md).
     Limits: the stages' micro-batches take equal time; nothing is lost to stragglers.
     """
-    moved = traffic(job, layout, machine, kernels, stack)
-    tick = _tick(job, layout, forward(job, workload, layout, machine, kernels, stack), moved, stack)
+    blocks = mean_stage(job.workload, layout)
+    rank = Rank(job, layout.micro_batch / layout.cp, divisors(layout), machine, kernels, stack)
+    moved = traffic(rank, layout)
+    tick = _tick(rank, layout, blocks, forward(rank, layout, blocks), moved)
     tick_s = tick.total_s()
     count = layout.micro_batches
-    hops = layout.pp - 1
     parts = {name: getattr(tick, name) * count for name in Tick.__dataclass_fields__}
-    parts["pp_s"] = stack.pp_exposed * 2 * (layout.vpp * count + hops) * moved.pp_s
-    parts["bubble_s"] = hops / layout.vpp * tick_s
+    parts["pp_s"] = stack.pp_exposed * sends(layout.pp, layout.vpp, count) * moved.pp_s
+    parts["bubble_s"] = bubble_ticks(layout.pp, layout.vpp) * tick_s
     parts["dp_s"] = _data_parallel_s(layout, moved, tick_s, stack)
-    parts["optimizer_s"] = stack.step_host_s + _update_s(job, layout, machine, kernels, stack)
+    parts["optimizer_s"] = stack.step_host_s + _update_s(rank, layout)
     scale = stack.time_scale * kernels.time_scale * _crowd(layout, machine, stack)
     scaled = {name: value * scale for name, value in parts.items()}
     return StepTime(
         **scaled,
         total_s=sum(scaled.values(), start=np.float64(0)),
-        model_flop=workload.model_flop * job.batch_sequences,
+        model_flop=job.workload.model_flop * job.batch_sequences,
     )
 
 
-def _tick(job: Job, layout: Layout, once: Forward, moved: Traffic, stack: Stack) -> Tick:
-    arch = job.architecture
-    stage = layout.stage_layers / arch.layers
+def _tick(rank: Rank, layout: Layout, blocks: Blocks, once: Forward, moved: Traffic) -> Tick:
+    stack = rank.stack
     full = np.maximum(layout.recompute - 1, 0.0)
-    trained = 1 + job.trainable_share
-    gemm = stage * once.gemm_s * (1 + trained)
-    attention = stage * once.attention_s * (1 + np.where(layout.flash, FUSED_BACKWARD, UNFUSED_BACKWARD))
-    pointwise = stage * once.pointwise_s * 3
-    recompute = stage * _recompute_s(layout, once)
+    trained = 1 + rank.job.trainable_share
+    gemm = once.gemm_s * (1 + trained)
+    attention = once.attention_s * (1 + np.where(layout.flash, FUSED_BACKWARD, UNFUSED_BACKWARD))
+    pointwise = once.pointwise_s * 3
+    recompute = _recompute_s(layout, once)
     vocab = (once.vocab_s * (1 + trained) + once.loss_s) * np.where(layout.pp > 1, stack.vocab_exposed, 1.0)
     busy = gemm + attention + pointwise + recompute + vocab
-    moe = arch.moe_layers / arch.layers * np.where(layout.ep > 1, 0.5, 0.0)
-    routed_s = stack.moe_host_s + stack.expert_host_s * arch.experts / layout.ep
-    launch_s = stack.layer_host_s + routed_s * arch.moe_layers / arch.layers
-    exchanges = (4 + 2 * full) * layout.stage_layers
     return Tick(
         gemm_s=gemm,
         attention_s=attention,
         pointwise_s=pointwise,
         vocab_s=vocab,
         recompute_s=recompute,
-        host_s=np.maximum(launch_s * layout.stage_layers * (1 + full / 3) - busy, 0.0),
-        tp_s=stack.tp_exposed * exchanges * (1 - moe) * moved.tp_s,
-        cp_s=np.maximum((3 + full) * stage * arch.attention_layers * moved.cp_s - attention, 0.0),
-        ep_s=stack.ep_exposed * exchanges * arch.moe_layers / arch.layers * moved.ep_s,
+        host_s=np.maximum(_launch_s(rank, layout, blocks) * (1 + full / 3) - busy, 0.0),
+        tp_s=stack.tp_exposed * (2 + full) * _reductions(rank, layout, blocks) * moved.tp_s,
+        cp_s=np.maximum((3 + full) * _exchanges(rank, blocks, "rings") * moved.cp_s - attention, 0.0),
+        ep_s=stack.ep_exposed * (2 + full) * _exchanges(rank, blocks, "dispatches") * moved.ep_s,
     )
+
+
+def _launch_s(rank: Rank, layout: Layout, blocks: Blocks) -> Seconds:
+    """Host time to launch a stage's forward and backward."""
+    launch_s = rank.stack.layer_host_s * size(blocks)
+    for one, held in zip(rank.job.workload.blocks, blocks, strict=True):
+        if np.any(one.experts):
+            routed_s = rank.stack.moe_host_s + rank.stack.expert_host_s * one.experts / layout.ep
+            launch_s = launch_s + routed_s * held.count * np.greater(one.experts, 0)
+    return launch_s
+
+
+def _exchanges(rank: Rank, blocks: Blocks, kind: str) -> Count:
+    kinds = zip(rank.job.workload.blocks, blocks, strict=True)
+    return sum((getattr(one, kind) * held.count for one, held in kinds), start=0.0)
+
+
+def _reductions(rank: Rank, layout: Layout, blocks: Blocks) -> Count:
+    """Exchanges of the hidden state in a forward pass; experts on ranks of their own need none."""
+    experts = _exchanges(rank, blocks, "expert_reductions")
+    return _exchanges(rank, blocks, "reductions") + np.where(layout.ep > 1, 0.0, experts)
 
 
 def _recompute_s(layout: Layout, once: Forward) -> Seconds:
@@ -112,17 +133,18 @@ def _data_parallel_s(layout: Layout, moved: Traffic, tick_s: Seconds, stack: Sta
     return np.maximum(wire - every * tick_s, stack.dp_exposed * wire)
 
 
-def _update_s(job: Job, layout: Layout, machine: Machine, kernels: Kernels, stack: Stack) -> Seconds:
+def _update_s(rank: Rank, layout: Layout) -> Seconds:
     """Read and write the optimizer's states once.
 
     Offloaded, gradients and weights cross to the host and back, and the host's memory moves the states: a device's
     share of it is about as fast as its bus (8 channels of DDR5-4800 for 4 devices: 77 GB/s; PCIe 5.0 x16: 64 GB/s).
     """
-    dense, routed = stage_params(job, layout)
+    job, machine, stack = rank.job, rank.machine, rank.stack
+    dense, routed = stage_params(rank, layout)
     mine = (dense + routed) * job.trainable_share / np.where(layout.zero >= 1, layout.shard_devices, 1)
     states: Bytes = 2 * (job.master_bytes + job.moment_bytes)
     crossing: Bytes = stack.grad_bytes + stack.weight_bytes
-    on_device = mine * (states + crossing) / (machine.memory_bytes_per_s * kernels.memory_efficiency)
+    on_device = mine * (states + crossing) / (machine.memory_bytes_per_s * rank.kernels.memory_efficiency)
     return np.where(layout.offload, mine * (states + 2 * crossing) / machine.host_bytes_per_s, on_device)
 
 

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from steelyard.tables import Architecture
 from steelyard.validation.case import known
 from steelyard.validation.frame import Frame
+from steelyard.workload import Architecture
 
 CLOSE = 0.05
 """Where a convention is silent about attention and its two readings differ by less, their mean is used."""
@@ -68,9 +68,7 @@ def published_flop(found: Frame, index: int) -> tuple[float, str]:
     if counts is None:
         return np.nan, f"FLOP convention not stated ({case.flop_convention or 'blank'})"
     job = found.job
-    arch = Architecture(
-        **{name: np.broadcast_to(getattr(job.architecture, name), len(found))[index] for name in _ARCHITECTURE}
-    )
+    arch = found.architectures[index]
     tokens = float(job.batch_sequences[index] * job.sequence_tokens[index])  # type: ignore[index]  # a column
     sequence = float(job.sequence_tokens[index])  # type: ignore[index]  # a column
     no_attention = counts.attention == (0.0,)
@@ -83,9 +81,6 @@ def published_flop(found: Frame, index: int) -> tuple[float, str]:
     if high / low - 1 > CLOSE:
         return np.nan, f"FLOP convention not stated: attention is {high / low - 1:.0%} of it ({case.flop_convention})"
     return (low + high) / 2, ""
-
-
-_ARCHITECTURE = tuple(Architecture.__dataclass_fields__)
 
 
 def _matrix_params(arch: Architecture) -> float:

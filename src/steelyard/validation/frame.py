@@ -1,16 +1,16 @@
 """Cases as stacked tables: one call of `step.time` or `step.memory` on them predicts thousands of cases at once.
 
     found = frame(shipped(), load())
-    seconds = step.time(found.job, workload(found.job), found.layout, found.machine, found.kernels, found.stack)
+    seconds = step.time(found.job, found.layout, found.machine, found.kernels, found.stack)
 
 Row i of every table, of `labels` and of `assumed` belongs to `found.cases[i]`; what cannot be predicted is in
 `found.unpredicted` with its reason. Nothing here looks at what was measured.
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, is_dataclass, replace
 from functools import cache
-from typing import Any
+from typing import Any, get_origin, get_type_hints
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from steelyard.catalog import Catalog, kernels, stack, stacks
 from steelyard.catalog.layer import slug
 from steelyard.errors import BadInput
-from steelyard.tables import Architecture, Job, Kernels, Layout, Machine, Stack, join, take
+from steelyard.tables import Job, Kernels, Layout, Machine, Stack, join, take
 from steelyard.units import Array
 from steelyard.validation.case import Case, publisher
 from steelyard.validation.jobs import job
@@ -26,6 +26,7 @@ from steelyard.validation.layouts import Choice, choices
 from steelyard.validation.models import architecture
 from steelyard.validation.network import Hardware, hardware
 from steelyard.validation.stacks import StackRule, rule, said
+from steelyard.workload import Architecture
 
 Texts = NDArray[np.str_]
 RAN = 1.2
@@ -51,6 +52,7 @@ class Frame:
     """The predictable cases as one table of each kind, with labels, assumptions and the rest's reasons."""
 
     cases: tuple[Case, ...]
+    architectures: tuple[Architecture, ...]
     job: Job
     layout: Layout
     machine: Machine
@@ -100,6 +102,7 @@ def frame(cases: Iterable[Case], catalog: Catalog, predictor: Predictor | None =
     job_table, layout, machine, kernels_table, stack_table = _tables(rows, picked, catalog)
     return Frame(
         cases=tuple(row.case for row in rows),
+        architectures=tuple(row.arch for row in rows),
         job=job_table,
         layout=layout,
         machine=machine,
@@ -167,9 +170,14 @@ def _join(kind: type[Any], tables: list[Any]) -> Any:
 
 def _empty(kind: type[Any]) -> Any:
     """Return a table of no rows, so that a file of which nothing can be predicted is still scored."""
-    none = np.empty(0)
-    names = kind.__dataclass_fields__
-    return kind(**{name: _empty(Architecture) if name == "architecture" else none for name in names})
+    made = {name: _nothing(hint) for name, hint in get_type_hints(kind).items()}
+    return kind(**made)
+
+
+def _nothing(hint: Any) -> Any:
+    if get_origin(hint) is tuple:
+        return ()
+    return _empty(hint) if isinstance(hint, type) and is_dataclass(hint) else np.empty(0)
 
 
 def _labels(rows: Sequence[Row]) -> Labels:
@@ -195,6 +203,7 @@ def subset(found: Frame, keep: Any) -> Frame:
     return replace(
         found,
         cases=tuple(found.cases[i] for i in index),
+        architectures=tuple(found.architectures[i] for i in index),
         assumed=tuple(found.assumed[i] for i in index),
         labels=labels,
         **{name: take(getattr(found, name), index) for name in ("job", "layout", "machine", "kernels", "stack")},

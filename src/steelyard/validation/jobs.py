@@ -1,11 +1,13 @@
 """From the training columns of a row (precision, optimizer, task) to the numbers of `Job` that its bytes depend on."""
 
 import re
+from functools import cache
 
 from steelyard.errors import BadInput
-from steelyard.tables import Architecture, Job
+from steelyard.tables import Job, Workload
 from steelyard.validation.case import Case
 from steelyard.validation.stacks import StackRule
+from steelyard.workload import Architecture, collapse, model
 
 ELEMENT_BYTES = {"fp32": 4.0, "tf32": 4.0, "bf16": 2.0, "fp16": 2.0, "fp8": 2.0, "fp4": 2.0}
 GEMM_BYTES = {"fp8": 1.0, "fp4": 0.5}
@@ -34,7 +36,7 @@ def job(case: Case, arch: Architecture, rule: StackRule, precision: str, batch_s
     moments = next((size for words, size in MOMENT_BYTES if re.search(words, case.optimizer.lower())), ADAM_BYTES)
     share = trainable_share(case, arch, rule.adapters)
     return Job(
-        architecture=arch,
+        workload=_workload(arch, case.sequence_tokens, element),
         tokens=batch_sequences * case.sequence_tokens,
         sequence_tokens=case.sequence_tokens,
         batch_sequences=batch_sequences,
@@ -46,6 +48,11 @@ def job(case: Case, arch: Architecture, rule: StackRule, precision: str, batch_s
         frozen_bytes=_frozen_bytes(case, arch, element),
         adapted_inputs=_adapted_inputs(case, arch, rule.adapters),
     )
+
+
+@cache
+def _workload(arch: Architecture, sequence_tokens: float, element_bytes: float) -> Workload:
+    return collapse(model(arch, sequence_tokens), element_bytes)
 
 
 def trainable_share(case: Case, arch: Architecture, adapters: str) -> float:

@@ -6,10 +6,11 @@ import re
 from dataclasses import dataclass, field, replace
 
 from steelyard.errors import BadInput, BadLayout
-from steelyard.tables import Architecture, Layout
+from steelyard.tables import Layout
 from steelyard.validation.case import Case, known
 from steelyard.validation.columns import whole
 from steelyard.validation.stacks import StackRule
+from steelyard.workload import Architecture
 
 SHARDING = {"0": 0.0, "1": 1.0, "2": 2.0, "3": 3.0, "fsdp": 3.0, "hsdp": 3.0, "zero1": 1.0, "zero2": 2.0, "zero3": 3.0}
 RECOMPUTE = {"none": 0.0, "no": 0.0, "selective": 1.0, "full": 2.0, "yes": 2.0}

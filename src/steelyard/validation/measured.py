@@ -15,7 +15,6 @@ from steelyard.validation.case import MEMORY_METRICS, Case, known
 from steelyard.validation.conventions import published_flop
 from steelyard.validation.frame import Frame
 from steelyard.validation.stacks import rule
-from steelyard.workload import workload
 
 TIME_METRICS = ("step_time_s", "tokens_per_s_per_device", "tflops_per_device", "mfu")
 DIFFER = 0.10
@@ -42,7 +41,7 @@ class Measured:
 
 def measured(found: Frame) -> Measured:
     """Return the measurements of a frame's cases, in its order."""
-    flop = workload(found.job).model_flop * found.job.batch_sequences
+    flop = found.job.workload.model_flop * found.job.batch_sequences
     size = len(found)
     peak = np.broadcast_to(found.machine.peak_flop_per_s, size)
     tokens = np.broadcast_to(found.job.batch_sequences * found.job.sequence_tokens / found.layout.devices, size)

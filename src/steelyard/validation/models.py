@@ -9,9 +9,9 @@ from steelyard.errors import BadInput
 from steelyard.job.models.architecture import architecture as numbers
 from steelyard.job.models.presets import find_model, find_model_or_none, model_names
 from steelyard.job.models.spec import ModelSpec
-from steelyard.tables import Architecture
 from steelyard.validation.case import Case, known
 from steelyard.validation.columns import whole
+from steelyard.workload import Architecture
 
 GATED = re.compile(r"(?i)llama|mistral|mixtral|qwen|gemma|yi-|baichuan|deepseek|internlm|glm|phi-?3|fuji|moe|olmo")
 LEARNED = re.compile(r"(?i)gpt-?[23]|\bgpt\b|gpt-|opt|bert|megatron|neo")

@@ -22,7 +22,6 @@ from steelyard.validation.frame import frame
 from steelyard.validation.predicted import predict
 from steelyard.validation.read import parse
 from steelyard.validation.spread import NORMAL_90
-from steelyard.workload import workload
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +158,7 @@ def _predicted_mixes(catalog: Catalog) -> dict[str, Mix]:
     """Compose the steps of the known runs from the time model."""
     content = (resources.files("steelyard.validation") / "power_runs.csv").read_bytes()
     found = frame(parse(content, "power_runs.csv"), catalog, predict)
-    step = time(found.job, workload(found.job), found.layout, found.machine, found.kernels, found.stack)
+    step = time(found.job, found.layout, found.machine, found.kernels, found.stack)
     exposed = step.tp_s + step.cp_s + step.ep_s + step.pp_s + step.dp_s
     columns = [
         np.broadcast_to(np.asarray(part / step.total_s, dtype=float), len(found))

@@ -9,7 +9,6 @@ from steelyard.tables import Job, Kernels, Layout, Machine, Stack
 from steelyard.units import Array
 from steelyard.validation.frame import Frame
 from steelyard.validation.measured import Measured
-from steelyard.workload import workload
 
 PEAKS = ("allocated", "reserved", "device")
 """The kinds of peak memory that are published."""
@@ -17,13 +16,13 @@ PEAKS = ("allocated", "reserved", "device")
 
 def predict(job: Job, layout: Layout, machine: Machine, kernels: Kernels, stack: Stack) -> tuple[Array, Array]:
     """Return seconds of a step and bytes of a device: what chooses among layouts that a row leaves open."""
-    seconds = time(job, workload(job), layout, machine, kernels, stack).total_s
+    seconds = time(job, layout, machine, kernels, stack).total_s
     return np.asarray(seconds), np.asarray(memory(job, layout, machine, stack).device_bytes)
 
 
 def step_seconds(found: Frame) -> Array:
     """Return the predicted seconds of a step of every row."""
-    step = time(found.job, workload(found.job), found.layout, found.machine, found.kernels, found.stack)
+    step = time(found.job, found.layout, found.machine, found.kernels, found.stack)
     return _column(found, step.total_s)
 
 

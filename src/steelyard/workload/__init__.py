@@ -1,6 +1,8 @@
-"""What must be computed: the operators of a forward pass and their FLOPs, before any layout (Model)."""
+"""What must be computed: a model as rows, and their sums before any layout (Model)."""
 
+from steelyard.workload.architecture import Architecture
+from steelyard.workload.collapse import collapse
 from steelyard.workload.flops import attention_pairs, product_flop, training_flop
-from steelyard.workload.operators import workload
+from steelyard.workload.transformer import model
 
-__all__ = ["attention_pairs", "product_flop", "training_flop", "workload"]
+__all__ = ["Architecture", "attention_pairs", "collapse", "model", "product_flop", "training_flop"]

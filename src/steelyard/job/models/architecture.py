@@ -1,10 +1,10 @@
-"""From a model in words to `tables.Architecture`: the only place where words become numbers."""
+"""From a model in words to `workload.Architecture`: the only place where words become numbers."""
 
 from types import MappingProxyType
 
 from steelyard.job.models import count
 from steelyard.job.models.spec import ModelSpec
-from steelyard.tables import Architecture
+from steelyard.workload import Architecture
 
 _NORM_VECTORS = MappingProxyType({"layernorm": 2, "layernorm_nobias": 1, "rmsnorm": 1, "nonparametric": 0})
 _BIASED = MappingProxyType(

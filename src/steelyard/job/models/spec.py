@@ -1,6 +1,6 @@
 """The description of a model in words and whole numbers, before it becomes a table of numbers.
 
-A `ModelSpec` holds what a model card or a `config.json` says; `architecture` turns it into `tables.Architecture`.
+A `ModelSpec` holds what a model card or a `config.json` says; `architecture` turns it into `workload.Architecture`.
 """
 
 from dataclasses import dataclass, fields

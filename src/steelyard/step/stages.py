@@ -1,0 +1,90 @@
+"""Which blocks lie on which pipeline stage, by kind of block."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from steelyard.step.schedule import in_flight
+from steelyard.tables import Layout, Repeat, Workload
+from steelyard.units import Count, Share
+
+Blocks = tuple[Repeat, ...]
+"""Blocks of a stage by their kind, in the order of the workload's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """One pipeline stage: what lies on it."""
+
+    blocks: Blocks
+    in_flight: Count  # micro-batches whose activations it holds
+    exists: Share  # 1: the layout has this stage apart from the others
+    first: Share  # 1: it embeds
+    last: Share  # 1: it computes the loss
+
+
+def layers(workload: Workload) -> Count:
+    """Return the blocks of the model, of all kinds."""
+    return sum((block.count for block in workload.blocks), start=0.0)
+
+
+def repeated(repeats: tuple[Repeat, ...], blocks: Blocks) -> Count:
+    """Return how often something occurs on a stage.
+
+    >>> repeated((Repeat("dense", 1.0), Repeat("moe", 2.0)), (Repeat("dense", 3.0), Repeat("moe", 10.0)))
+    23.0
+    """
+    held = {one.block: one.count for one in blocks}
+    return sum((one.count * held[one.block] for one in repeats), start=0.0)
+
+
+def size(blocks: Blocks) -> Count:
+    """Return the blocks of a stage, of all kinds."""
+    return sum((one.count for one in blocks), start=0.0)
+
+
+def mean_stage(workload: Workload, layout: Layout) -> Blocks:
+    """Return the blocks of the largest stage, of each kind as the model has it in the mean."""
+    share = layout.stage_layers / layers(workload)
+    return tuple(Repeat(block.name, share * block.count) for block in workload.blocks)
+
+
+def stages(workload: Workload, layout: Layout) -> tuple[Stage, ...]:
+    """Return the stages that can be the heaviest: the first, the last, and the second where kinds of blocks differ.
+
+    The first stage embeds and holds the most micro-batches; the last one has the output projection and the logits.
+    One between them is the heaviest only where leading blocks make the first stage lighter. An even cut leaves the
+    last stage one block short at most; a stage cut by cost leaves it what the others do not take.
+    """
+    size = layout.stage_layers
+    leading = sum((block.count * block.leading for block in workload.blocks), start=0.0)
+    lead = np.minimum(size, leading)
+    alone = np.where(np.asarray(layout.pp) == 1, 1.0, 0.0)
+    found = [Stage(_spread(workload, lead, size - lead), _held(layout, 0), 1.0, 1.0, alone)]
+    if np.any(layout.pp > 1):
+        missing = np.maximum(size * layout.pp - layers(workload), 0)
+        fewer = np.where(missing < layout.pp, np.minimum(missing, 1), missing)
+        rest = (1 - alone) * np.maximum(size - fewer, 0)
+        found.append(Stage(_spread(workload, 0.0, rest), _held(layout, layout.pp - 1), 1 - alone, 0.0, 1 - alone))
+    between = np.where(np.asarray(layout.pp) > 2, 1.0, 0.0)
+    if len(workload.blocks) > 1 and np.any(between):
+        second = _held(layout, np.minimum(layout.pp - 1, 1))
+        found.append(Stage(_spread(workload, 0.0, between * size), second, between, 0.0, 0.0))
+    return tuple(found)
+
+
+def _held(layout: Layout, rank: Count) -> Count:
+    return in_flight(layout.pp, layout.vpp, rank, layout.micro_batches)
+
+
+def _spread(workload: Workload, lead: Count, rest: Count) -> Blocks:
+    """Leading blocks among the leading kinds and the rest among the others, each in proportion to its number."""
+    heads = np.maximum(sum((block.count * block.leading for block in workload.blocks), start=0.0), 1.0)
+    others = np.maximum(sum((block.count * (1 - block.leading) for block in workload.blocks), start=0.0), 1.0)
+    return tuple(
+        Repeat(
+            block.name,
+            lead * (block.leading * block.count / heads) + rest * ((1 - block.leading) * block.count / others),
+        )
+        for block in workload.blocks
+    )

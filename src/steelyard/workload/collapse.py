@@ -1,0 +1,163 @@
+"""From the rows of a model to the sums that the rooms compute with: once a job, numbers alone."""
+
+from collections.abc import Iterable, Sequence
+
+from steelyard.tables import Block, Core, End, Kept, Part, Product, Repeat, Workload
+from steelyard.units import Bytes, Count, Flop
+from steelyard.workload.flops import product_flop, training_flop
+from steelyard.workload.row import EMBEDDING, HEAD, Kind, Model, Row
+
+EXCHANGES = {
+    "all_reduce": "reductions",
+    "expert_all_reduce": "expert_reductions",
+    "dispatch": "dispatches",
+    "ring": "rings",
+}
+"""The field of a block that counts the exchanges of each kind."""
+
+
+def collapse(model: Model, element_bytes: Bytes) -> Workload:
+    """Return what one sample costs: products of one shape together, everything else summed by kind and divisor.
+
+    Args:
+        model: rows and blocks of a model [-]
+        element_bytes: one working value of the job [byte]
+
+    Source: the convention of FLOPs is that of `workload.flops`.
+    """
+    counts = {kind.name: kind.count for kind in model.kinds}
+    inside = [row for row in model.rows if row.block in counts]
+    products = _products(inside)
+    cores = tuple(_core(row) for row in inside if row.flop)
+    head = _end(model, HEAD, element_bytes)
+    product = sum((_total(one.repeats, counts) * _product_flop(one) for one in products), start=0.0)
+    attention = sum((_total(one.repeats, counts) * one.flop for one in cores), start=0.0)
+    head_flop = product_flop(head.rows, head.inner, head.outer)
+    params = sum((_params(row, counts) for row in model.rows), start=0.0)
+    routed = sum((_params(row, counts) for row in model.rows if row.split_params == "expert_ranks"), start=0.0)
+    return Workload(
+        blocks=tuple(_block(kind, inside, element_bytes) for kind in model.kinds),
+        products=products,
+        cores=cores,
+        embedding=_end(model, EMBEDDING, element_bytes),
+        head=head,
+        params=params,
+        active_params=sum((_params(row, counts) * row.active for row in model.rows), start=0.0),
+        routed_params=routed,
+        hidden=model.hidden,
+        ring=model.ring,
+        copies=model.copies,
+        product_flop=product,
+        attention_flop=attention,
+        head_flop=head_flop,
+        model_flop=training_flop(product + attention + head_flop),
+        tokens=model.tokens,
+        divisible=model.divisible,
+    )
+
+
+def _total(repeats: Iterable[Repeat], counts: dict[str, Count]) -> Count:
+    return sum((one.count * counts[one.block] for one in repeats), start=0.0)
+
+
+def _params(row: Row, counts: dict[str, Count]) -> Count:
+    return row.params * row.repeats * counts.get(row.block, 1.0)
+
+
+def _product_flop(one: Product) -> Flop:
+    return product_flop(one.rows, one.inner, one.outer)
+
+
+def _products(rows: Sequence[Row]) -> tuple[Product, ...]:
+    """Return the distinct products, each with its occurrences in a block of each kind."""
+    found: dict[tuple[object, ...], list[Row]] = {}
+    for row in rows:
+        if row.m and row.k and row.n and row.repeats:
+            shape = (row.m, row.k, row.n, row.groups, row.split_m, row.split_k, row.split_n, row.split_groups)
+            found.setdefault(shape, []).append(row)
+    alike: dict[tuple[Repeat, ...], tuple[Repeat, ...]] = {}  # one object for equal counts, which are added up at once
+    return tuple(
+        Product(
+            name=same[0].name,
+            repeats=alike.setdefault(_repeats(same), _repeats(same)),
+            rows=same[0].m,
+            inner=same[0].k,
+            outer=same[0].n,
+            groups=same[0].groups,
+            split_rows=same[0].split_m,
+            split_inner=same[0].split_k,
+            split_outer=same[0].split_n,
+            split_groups=same[0].split_groups,
+        )
+        for same in found.values()
+    )
+
+
+def _repeats(rows: Sequence[Row]) -> tuple[Repeat, ...]:
+    blocks = dict.fromkeys(row.block for row in rows)
+    return tuple(Repeat(block, sum(row.repeats for row in rows if row.block == block)) for block in blocks)
+
+
+def _core(row: Row) -> Core:
+    return Core(row.name, _repeats([row]), row.flop, row.scores, row.keys, row.head_dim)
+
+
+def _block(kind: Kind, rows: Sequence[Row], element_bytes: Bytes) -> Block:
+    mine = [row for row in rows if row.block == kind.name]
+    exchanges = {
+        field: sum((row.repeats for row in mine if row.exchange == name), start=0.0)
+        for name, field in EXCHANGES.items()
+    }
+    return Block(
+        name=kind.name,
+        count=kind.count,
+        leading=kind.leading,
+        params=_parts(
+            ("routed" if row.split_params == "expert_ranks" else "dense", row.split_params, row.params * row.repeats)
+            for row in mine
+        ),
+        kept_bytes=_kept(mine, element_bytes),
+        moved=_parts((row.moved_kind, row.split_moved, row.moved * row.repeats) for row in mine),
+        gathered=kind.gathered,
+        widest=kind.widest,
+        scores=kind.scores,
+        experts=kind.experts,
+        **exchanges,
+    )
+
+
+def _end(model: Model, block: str, element_bytes: Bytes) -> End:
+    mine = [row for row in model.rows if row.block == block]
+    params = sum((row.params for row in mine), start=0.0)
+    product = next((row for row in mine if row.m and row.n), None)
+    return End(
+        params=params,
+        kept_bytes=_kept([row for row in mine if row.kept_kind != "logits"], element_bytes),
+        rows=product.m if product else 0.0,
+        inner=product.k if product else 0.0,
+        outer=product.n if product else 0.0,
+        logits=sum((row.kept for row in mine if row.kept_kind == "logits"), start=0.0),
+    )
+
+
+def _kept(rows: Sequence[Row], element_bytes: Bytes) -> tuple[Kept, ...]:
+    widths = {"element": element_bytes, "byte": 1.0, "fp32": 4.0}
+    sums = _sums(
+        (row.kept_kind, row.split_kept, row.kept * row.repeats * widths[row.kept_width])
+        for row in rows
+        if row.kept_kind
+    )
+    return tuple(Kept(kind, split, amount) for (kind, split), amount in sums.items())
+
+
+def _parts(amounts: Iterable[tuple[str, str, Count]]) -> tuple[Part, ...]:
+    return tuple(Part(kind, split, amount) for (kind, split), amount in _sums(amounts).items())
+
+
+def _sums(amounts: Iterable[tuple[str, str, Count]]) -> dict[tuple[str, str], Count]:
+    """Return the sums by kind and divisor, those of 0 left out."""
+    sums: dict[tuple[str, str], Count] = {}
+    for kind, split, amount in amounts:
+        if amount:
+            sums[kind, split] = sums.get((kind, split), 0.0) + amount
+    return sums
