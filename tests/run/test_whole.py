@@ -97,7 +97,7 @@ TRAINING_S = 300e9 / (1536 * 2048) * 10.0
 def test_a_run_takes_its_work_over_its_availability_and_its_start() -> None:
     """1,024 devices, one failure of each in 1.5e8 s; 174.6e9 parameters of 14 bytes at 1e8 byte/s a device: 23.9 s."""
     policy = replace(POLICY, checkpoint_blocking=0.5, evaluation_share=0.05)
-    rate, written = 1024 * 6.5e-9, JOB.architecture.total_params * 14 / (1024 * 1e8)
+    rate, written = 1024 * 6.5e-9, JOB.workload.params * 14 / (1024 * 1e8)
     found = run(policy)
     available = float(availability(rate, 660.0, 0.5 * written, written))
     assert found.wall_s == pytest.approx(300 + 1.05 * TRAINING_S / available, rel=1e-9)
@@ -121,7 +121,7 @@ def test_evaluation_comes_on_top_of_training() -> None:
 
 def test_llama_3_405b_writes_a_checkpoint_in_3_seconds() -> None:
     """arXiv 2407.21783, section 3.3.1: 16,384 devices into 2 TB/s; bf16 weights with fp32 Adam: 405.85e9 x 14 bytes."""
-    job = replace(JOB, architecture=replace(JOB.architecture, total_params=405.85e9))
+    job = replace(JOB, workload=replace(JOB.workload, params=405.85e9))
     policy = replace(POLICY, checkpoint_bytes_per_s=2e12 / 16384)
     assert saving_s(job, replace(LAYOUT, devices=16384.0), policy) == pytest.approx(2.84, abs=0.005)
     half = replace(job, trainable_share=0.5)

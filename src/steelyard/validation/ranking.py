@@ -111,7 +111,8 @@ def _rows_of_jobs(found: Frame, usable: NDArray[np.bool_]) -> list[NDArray[np.in
     for index, case in enumerate(found.cases):
         if usable[index] and "layout" not in found.assumed[index]:
             machine = (labels.chip[index], labels.precision[index], devices[index])
-            key = (case.group, case.model, case.stack, *machine, jobs[index].tobytes())
+            model = (case.model, found.architectures[index])
+            key = (case.group, *model, case.stack, *machine, jobs[index].tobytes())
             rows.setdefault(key, []).append(index)
     return [np.array(mine) for mine in rows.values() if len(mine) >= LEAST_LAYOUTS]
 
@@ -156,10 +157,7 @@ def _ranking(name: str, sets: Sequence[JobSet]) -> Ranking:
 
 
 def _columns(table: Any, size: int) -> Array:
-    """Return a table as rows of numbers, nested tables included."""
-    return np.column_stack([np.broadcast_to(np.asarray(one, dtype=float), size) for one in _fields(table)])
-
-
-def _fields(table: Any) -> list[Any]:
+    """Return the numbers of a table as rows, without those of nested tables."""
     values = [getattr(table, field.name) for field in fields(table)]
-    return [part for value in values for part in (_fields(value) if is_dataclass(value) else [value])]
+    plain = [np.asarray(value, dtype=float) for value in values if not is_dataclass(value)]
+    return np.column_stack([np.broadcast_to(one, size) for one in plain])
