@@ -18,7 +18,7 @@ from fit.hierarchy import Array
 from steelyard.calibration import calibrate
 from steelyard.catalog import Catalog, Fitted, load
 from steelyard.catalog.layer import Layer
-from steelyard.catalog.read import fitted
+from steelyard.catalog.read import parse_fitted
 from steelyard.validation import run
 from steelyard.validation.frame import Frame, frame, subset
 from steelyard.validation.measured import measured
@@ -96,7 +96,7 @@ def layer(
 ) -> Layer:
     """Return the rows of one fit; a chip that it has not seen is as sure as its family, and its own difference."""
     tables = [stacks.chip_table(data, parts, theta, sds), stacks.stack_table(data, parts, theta, sds, wide)]
-    chips, tools = ([fitted(dict(zip(stacks.HEADER, line, strict=True))) for line in table] for table in tables)
+    chips, tools = ([parse_fitted(dict(zip(stacks.HEADER, line, strict=True))) for line in table] for table in tables)
     family = dict(zip(data.labels.chip, data.labels.family, strict=True))
     sure = {row.entity: row.log_sd for row in chips if row.precision == "any" and row.quantity == "time_scale"}
     known = {*data.labels.chip[seen], *(name for name in sure if name.startswith("family:")), "any"}

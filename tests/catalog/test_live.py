@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 from tests.catalog.live import Network, Reply, recorded, zipped
 
 from steelyard.catalog import store
-from steelyard.catalog.live import SOURCES, Ask, refresh
-from steelyard.catalog.live.asking import Outcome, chosen, ready
+from steelyard.catalog.live import SOURCES, Ask, refresh_sources
+from steelyard.catalog.live.asking import SourceOutcome, askable_sources, named_sources
 from steelyard.catalog.live.fetch import Unreachable
 from steelyard.catalog.load import DATA, Catalog
-from steelyard.catalog.own import read_own
-from steelyard.catalog.store import PriceRow, Rows
+from steelyard.catalog.refreshed import read_refreshed
+from steelyard.catalog.store import LiveRows, PriceRow
 from steelyard.errors import UnknownName
 
 NOW = dt.datetime(2026, 11, 21, 14, 30, tzinfo=dt.UTC)
@@ -33,11 +33,11 @@ def ask(answers: Mapping[str, Any], *regions: str, token: str = "mine") -> Ask: 
     return Ask(Network(answers).fetch, shipped(), regions, NOW, token)
 
 
-def collected(name: str, answers: Mapping[str, Any], *regions: str) -> Rows:
+def collected(name: str, answers: Mapping[str, Any], *regions: str) -> LiveRows:
     return SOURCES[name].collect(ask(answers, *regions))
 
 
-def prices(rows: Rows) -> dict[tuple[str, str, str], float]:
+def prices(rows: LiveRows) -> dict[tuple[str, str, str], float]:
     return {(row.region, row.instance, row.purchase): row.usd for row in rows.prices}
 
 
@@ -234,27 +234,27 @@ JSON = st.recursive(
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_no_answer_is_a_traceback_and_what_is_written_can_be_read(name: str, tmp_path: Path, body: Any) -> None:
     asked(name, {"": body}, tmp_path, "gcp/europe-west9", "aws/us-east-1")
-    assert read_own(tmp_path) is not None
+    assert read_refreshed(tmp_path) is not None
 
 
 @pytest.mark.parametrize("price", ["inf", "1e9"])
 def test_a_price_that_is_none_writes_nothing(price: str, tmp_path: Path) -> None:
     body = recorded("aws_us-east-1.csv").replace(b"55.0400000000", price.encode())
     assert not asked("aws", {"": body}, tmp_path, "aws/us-east-1").ok
-    assert not read_own(tmp_path)
+    assert not read_refreshed(tmp_path)
 
 
 def test_a_forecast_alone_leaves_the_usual_days(tmp_path: Path) -> None:
     ahead = recorded("electricity_maps_forecast.json")
     asked("electricity-maps", {"past-range": hour_by_hour, "forecast": ahead}, tmp_path, "gcp/europe-west9")
     asked("electricity-maps", {"past-range": 503, "forecast": ahead}, tmp_path, "gcp/europe-west9")
-    assert sorted(one.yearly for one in read_own(tmp_path).profiles) == [False, True]
+    assert sorted(one.yearly for one in read_refreshed(tmp_path).profiles) == [False, True]
 
 
-def asked(name: str, answers: Mapping[str, Any], folder: Path, *regions: str, now: dt.datetime = NOW) -> Outcome:
+def asked(name: str, answers: Mapping[str, Any], folder: Path, *regions: str, now: dt.datetime = NOW) -> SourceOutcome:
     tokens = {one.variable: "token" for one in SOURCES.values()}
     network = Network(answers)
-    (outcome,) = refresh([SOURCES[name]], shipped(), folder, regions, network.fetch, lambda: now, tokens)
+    (outcome,) = refresh_sources([SOURCES[name]], shipped(), folder, regions, network.fetch, lambda: now, tokens)
     return outcome
 
 
@@ -284,7 +284,7 @@ def test_prices_append_and_an_unchanged_one_only_grows_younger(tmp_path: Path) -
     asked("aws", AWS_LIST, tmp_path, "aws/us-east-1")
     cheaper = recorded("aws_us-east-1.csv").replace(b"55.0400000000", b"49.5400000000")
     asked("aws", {"": cheaper}, tmp_path, "aws/us-east-1", now=NOW + dt.timedelta(days=9))
-    rows = store.table(tmp_path / store.FOLDER / "aws/prices.csv")
+    rows = store.stored_rows(tmp_path / store.FOLDER / "aws/prices.csv")
     kept = {(row["instance"], row["purchase"]): [] for row in rows}
     for row in rows:
         kept[row["instance"], row["purchase"]].append((row["usd"], row["since"], row["date"]))
@@ -302,14 +302,14 @@ def test_the_shipped_tables_are_not_touched(tmp_path: Path) -> None:
 
 
 def test_what_needs_a_token_or_regions_says_so(tmp_path: Path) -> None:
-    (gcp,) = refresh([SOURCES["gcp"]], shipped(), tmp_path, (), Network({}).fetch, lambda: NOW, {})
+    (gcp,) = refresh_sources([SOURCES["gcp"]], shipped(), tmp_path, (), Network({}).fetch, lambda: NOW, {})
     assert "$GCP_API_KEY" in gcp.error
-    (aws,) = refresh([SOURCES["aws"]], shipped(), tmp_path, (), Network({}).fetch, lambda: NOW, {})
+    (aws,) = refresh_sources([SOURCES["aws"]], shipped(), tmp_path, (), Network({}).fetch, lambda: NOW, {})
     assert "--regions" in aws.error
-    assert [one.name for one in ready(SOURCES, (), {})] == ["azure", "gpuhunt", "gb-grid"]
-    assert "aws" in [one.name for one in ready(SOURCES, ("aws/us-east-1",), {})]
+    assert [one.name for one in askable_sources(SOURCES, (), {})] == ["azure", "gpuhunt", "gb-grid"]
+    assert "aws" in [one.name for one in askable_sources(SOURCES, ("aws/us-east-1",), {})]
     with pytest.raises(UnknownName, match="gpuhunt"):
-        chosen(["gpuhnut"], SOURCES)
+        named_sources(["gpuhnut"], SOURCES)
 
 
 def test_a_crash_while_writing_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -330,5 +330,5 @@ def test_an_older_list_says_nothing_new() -> None:
     row = PriceRow(
         "aws", "p5.48xlarge", "us-east-1", "H100-80GB-SXM", 8, "p5.48xlarge", "", "on-demand", 50.0, "2026-11-21", ""
     )
-    once = store.merged([], [row], "live-aws")
-    assert store.merged(once, [row._replace(usd=60.0, date="2026-11-01")], "live-aws") == once
+    once = store.merged_prices([], [row], "live-aws")
+    assert store.merged_prices(once, [row._replace(usd=60.0, date="2026-11-01")], "live-aws") == once

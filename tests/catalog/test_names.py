@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from steelyard.catalog import load
-from steelyard.catalog.query import plain
+from steelyard.catalog.query import plain_spelling
 from steelyard.errors import UnknownName
 
 MEASURED = {
@@ -74,7 +74,7 @@ def test_no_spelling_stands_for_two_things():
     seen = {}
     for row in load().accelerators.values():
         for name in (row.id, *row.aliases):
-            assert seen.setdefault(plain(name), row.id) == row.id, name
+            assert seen.setdefault(plain_spelling(name), row.id) == row.id, name
 
 
 def refusal(look_up, text):

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from steelyard.catalog.profile import Profile, made, read
+from steelyard.catalog.profile import Profile, profiles_of_rows, read_profiles
 from steelyard.errors import BadInput
 
 UTC = dt.UTC
@@ -20,7 +20,7 @@ def series(hours: int, **more: str) -> list[dict[str, str]]:
 
 
 def test_a_usual_day_holds_on_any_date() -> None:
-    (profile,) = made(YEAR)
+    (profile,) = profiles_of_rows(YEAR)
     found = profile.hours(dt.datetime(2031, 12, 31, 23, 59, tzinfo=UTC), 2) * 3.6e6
     assert found == pytest.approx([0.33, 0.1])
     assert profile.mean_kg_per_j * 3.6e6 == pytest.approx(0.1 + 11.5 / 100)
@@ -33,7 +33,7 @@ def test_months_weigh_by_their_days() -> None:
 
 
 def test_a_series_reaches_no_further_than_it_goes() -> None:
-    (profile,) = made(series(48))
+    (profile,) = profiles_of_rows(series(48))
     first = dt.datetime(2027, 1, 13, 5, 30, tzinfo=UTC)
     assert profile.hours(first, 43)[0] * 3.6e6 == pytest.approx(0.205)
     with pytest.raises(BadInput, match=r"to 2027-01-15 00:00 UTC.*--by"):
@@ -44,7 +44,7 @@ def test_a_series_reaches_no_further_than_it_goes() -> None:
 
 def test_kinds_and_places_are_kept_apart() -> None:
     rows = series(3, place="country/FR", quantity="marginal") + series(3, place="country/FR")
-    assert [(one.place, one.quantity) for one in made(rows)] == [
+    assert [(one.place, one.quantity) for one in profiles_of_rows(rows)] == [
         ("country/FR", "marginal"),
         ("country/FR", "location_gross"),
     ]
@@ -69,6 +69,6 @@ def test_a_bad_file_says_what_is_wrong_and_what_is_due(tmp_path: Path, text: str
     path = tmp_path / "hours.csv"
     path.write_text(text, "utf-8")
     with pytest.raises(BadInput, match=r"hours\.csv") as error:
-        read(path)
+        read_profiles(path)
     assert part in str(error.value)
     assert "month and hour" in str(error.value)

@@ -6,9 +6,9 @@ import math
 
 import pytest
 
-from steelyard.catalog import Offer, Price, load, machine, offer, site
+from steelyard.catalog import OfferRow, Price, load, machine, offer, site
 from steelyard.catalog.load import Catalog
-from steelyard.catalog.quarantine import PriceCut, mark, seconded
+from steelyard.catalog.quarantine import PriceCut, mark_doubtful, with_second_prices
 from steelyard.catalog.schema import Fact, preferred
 from steelyard.errors import BadCatalog, BadInput
 
@@ -80,14 +80,14 @@ def test_ages():
 
 def sold(region, usd, *, provider="gcp", chip="H100-80GB-SXM", instance="a3-highgpu-8g", date="2026-05-20", **more):
     prices = {"on-demand": Price(usd, date, "anycloud", **more)}
-    return Offer(provider, instance, region, chip, 8, instance, f"{provider}/{region}", prices, {}, "")
+    return OfferRow(provider, instance, region, chip, 8, instance, f"{provider}/{region}", prices, {}, "")
 
 
 COUNTRY = {"gcp/us-central1": "US", "gcp/europe-west4": "NL", "gcp/asia-south1": "IN", "gcp/asia-northeast1": "JP"}
 
 
 def reasons(offers, cuts=()):
-    return [row.quarantine.get("on-demand", "") for row in mark(tuple(offers), COUNTRY, cuts)]
+    return [row.quarantine.get("on-demand", "") for row in mark_doubtful(tuple(offers), COUNTRY, cuts)]
 
 
 def test_one_price_in_many_countries_is_not_believed_of_a_provider_that_prices_by_country():
@@ -128,7 +128,7 @@ def test_prices_from_before_a_recorded_cut_are_not_believed():
 def test_a_price_of_some_day_or_before_is_not_believed_and_a_spot_price_must_be_below_on_demand():
     assert reasons([sold("us-central1", 9.0, or_older=True)])[0].startswith("old")
     row = dataclasses.replace(sold("us-central1", 9.0), prices={p: Price(9.0, "", "x") for p in ("on-demand", "spot")})
-    assert mark((row,), COUNTRY, ())[0].quarantine["spot"].startswith("copied")
+    assert mark_doubtful((row,), COUNTRY, ())[0].quarantine["spot"].startswith("copied")
 
 
 def test_quarantined_prices_are_kept_and_not_offered():
@@ -216,9 +216,9 @@ def test_a_price_below_half_of_another_sources_is_not_believed():
     key = ("gcp", "a3-highgpu-8g", "us-central1", "on-demand")
     row = sold("us-central1", 43.07)
     for other, wanted in ((second(88.49), "disputed"), (second(88.49, older=True), ""), (second(44.0), "")):
-        [found] = seconded([row], [(key, other)])
+        [found] = with_second_prices([row], [(key, other)])
         assert reasons([found])[0].split(":")[0] == wanted
-    [found] = seconded([row], [(key, second(44.0)), (("aws", *key[1:]), second(90.0))])
+    [found] = with_second_prices([row], [(key, second(44.0)), (("aws", *key[1:]), second(90.0))])
     assert found.prices["on-demand"].disagreement(0.01).usd_per_hour == 44.0
     assert found.prices["on-demand"].disagreement(0.05) is None
 
@@ -230,7 +230,7 @@ def test_a_price_below_half_of_another_sources_is_not_believed():
 def test_a_discount_that_is_none_or_too_large_is_not_believed(purchase, usd, wanted):
     row = sold("us-central1", 9.0)
     row = dataclasses.replace(row, prices=row.prices | {purchase: Price(usd, "2026-05-20", "anycloud")})
-    assert mark((row,), COUNTRY, ())[0].quarantine.get(purchase, "").split(":")[0] == wanted
+    assert mark_doubtful((row,), COUNTRY, ())[0].quarantine.get(purchase, "").split(":")[0] == wanted
 
 
 def test_suspicious_cells_never_win():

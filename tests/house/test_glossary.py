@@ -22,8 +22,6 @@ BANNED = frozenset(
 """Words that no name of a module, function or type has for a part."""
 
 NOT_YET = {
-    "Own",
-    "Reply",
     "beside",
     "chip_of",
     "contrast",
@@ -31,7 +29,6 @@ NOT_YET = {
     "glance",
     "oneline",
     "own",
-    "read_own",
     "said",
     "say",
     "shelf",

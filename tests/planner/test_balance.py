@@ -78,7 +78,7 @@ def winners(**given: Any) -> dict[str, str]:
 
 def test_each_card_wins_under_its_own_constraint(measured: Any) -> None:
     """Measured: throughputs and prices. Predicted: which batch fits, and everything between."""
-    with layer.using(measured):
+    with layer.using_layer(measured):
         free = winners(stack=STACK)
         large = winners(stack=STACK, layout={"recompute": "none", "offload": 0, "mbs": 64})
     assert free["cheapest"] == "RTX-3090", "the budget binds"
@@ -89,7 +89,7 @@ def test_each_card_wins_under_its_own_constraint(measured: Any) -> None:
 def test_the_3090_wins_the_budget_only_when_measured(measured: Any) -> None:
     """Predicted alone it is a third slower than it is; a datasheet halves GeForce's rate with FP32 accumulation."""
     assert winners()["cheapest"] == "RTX-A6000"
-    with layer.using(measured):
+    with layer.using_layer(measured):
         assert winners(stack=STACK)["cheapest"] == "RTX-3090"
 
 
@@ -107,7 +107,7 @@ def test_the_batches_that_fit_are_lambdas(batch: int) -> None:
 
 def test_only_80_gb_hold_the_largest_batch(measured: Any) -> None:
     """The upper end of the interval, which a plan goes by: more than 48 GB are needed."""
-    with layer.using(measured):
+    with layer.using_layer(measured):
         fits = {
             name: estimate(spec(global_batch=112, layout={}, stack=STACK), name, 1, "mbs=112,recompute=none").fits
             for name in CARDS
@@ -117,7 +117,7 @@ def test_only_80_gb_hold_the_largest_batch(measured: Any) -> None:
 
 def test_throughput_for_a_dollar_is_the_order_of_the_bills(measured: Any) -> None:
     """Lambda's sequences for 1,000 dollars: 18.9, 15.3, 11.2, 9.4, 5.7."""
-    with layer.using(measured):
+    with layer.using_layer(measured):
         own = {row["own"].removeprefix("own/"): row["own_usd"] for row in plan(spec(stack=STACK)).own}
     wanted = sorted(CARDS, key=lambda name: CARDS[name][1] / CARDS[name][0])
     assert (

@@ -10,7 +10,7 @@ from steelyard.run import host_w, network_w, state_w
 from steelyard.tables import Kernels
 from steelyard.validation.power import TYPICAL, Mix
 
-ROWS = {(row.entity, row.quantity): row for row in read.made(DATA, "power", read.fitted)}
+ROWS = {(row.entity, row.quantity): row for row in read.parsed_rows(DATA, "power", read.parse_fitted)}
 STATES = ("compute", "memory", "communication", "waiting")
 POWER = [field.name for field in fields(Kernels) if field.name.endswith("_power")]
 

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from steelyard import catalog
-from steelyard.catalog.gather import kernels
+from steelyard.catalog.tabulate import kernels
 from steelyard.step.collectives import (
     all_gather_s,
     all_reduce_s,

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from steelyard import catalog
-from steelyard.catalog.gather import kernels
+from steelyard.catalog.tabulate import kernels
 from steelyard.step.attention import attention_s, unfused_attention_s
 from steelyard.step.gemm import gemm_s
 from steelyard.step.pointwise import pointwise_s

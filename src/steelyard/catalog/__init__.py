@@ -5,7 +5,21 @@ catalog.accelerator("H100")            a name or alias → a row, or UnknownName
 machine(catalog.system("p5.48xlarge"), "bf16")   a row → numbers in SI
 """
 
-from steelyard.catalog.gather import (
+from steelyard.catalog.load import Catalog, load
+from steelyard.catalog.schema import (
+    Accelerator,
+    Fact,
+    Facts,
+    Fitted,
+    Interruption,
+    OfferRow,
+    Price,
+    SiteRow,
+    Source,
+    System,
+    preferred,
+)
+from steelyard.catalog.tabulate import (
     embodied,
     kernels,
     kernels_rows,
@@ -17,20 +31,6 @@ from steelyard.catalog.gather import (
     stacks,
     supports,
 )
-from steelyard.catalog.load import Catalog, load
-from steelyard.catalog.schema import (
-    Accelerator,
-    Fact,
-    Facts,
-    Fitted,
-    Interruption,
-    Offer,
-    Price,
-    Site,
-    Source,
-    System,
-    preferred,
-)
 
 __all__ = [
     "Accelerator",
@@ -39,9 +39,9 @@ __all__ = [
     "Facts",
     "Fitted",
     "Interruption",
-    "Offer",
+    "OfferRow",
     "Price",
-    "Site",
+    "SiteRow",
     "Source",
     "System",
     "embodied",

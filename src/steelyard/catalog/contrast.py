@@ -15,7 +15,7 @@ def layout_row() -> Fitted:
     >>> layout_row().quantity, 0.05 < layout_row().value < 0.2
     ('layout_log_sd', True)
     """
-    rows = [row for row in read.made(DATA, "contrasts", read.fitted) if row.quantity == "layout_log_sd"]
+    rows = [row for row in read.parsed_rows(DATA, "contrasts", read.parse_fitted) if row.quantity == "layout_log_sd"]
     if len(rows) != 1:
         raise BadCatalog("contrasts.csv needs one row layout_log_sd; write it with: python -m fit.contrasts --write")
     return rows[0]

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from steelyard.catalog.load import Catalog
-from steelyard.catalog.schema import Offer, Price
+from steelyard.catalog.schema import OfferRow, Price
 
 SAME = 0.0005
 """A change of less than this share is none."""
@@ -46,7 +46,7 @@ class FactChange:
 
 
 @dataclass(frozen=True, slots=True)
-class Diff:
+class CatalogDiff:
     """All that differs between the shipped catalog and the same with a user's rows."""
 
     prices: tuple[PriceChange, ...]
@@ -58,21 +58,21 @@ class Diff:
         return sum(row.kind == kind for row in self.prices) + sum(row.kind == kind for row in self.facts)
 
 
-def diff(shipped: Catalog, own: Catalog) -> Diff:
+def catalog_diff(shipped: Catalog, own: Catalog) -> CatalogDiff:
     """Return what differs; `own` is the shipped catalog with a user's layer over it."""
     before = {offer.id: offer for offer in shipped.offers}
     prices = [row for offer in own.offers for row in _prices(before.get(offer.id), offer)]
     profiles = tuple(
         (one.place, one.quantity, "usual day of each month" if one.yearly else f"from {one.first:%Y-%m-%d %H:%M} UTC")
-        for one in own.local.own.profiles
+        for one in own.local.refreshed.profiles
     )
-    return Diff(tuple(prices), tuple(_facts(shipped, own)), profiles)
+    return CatalogDiff(tuple(prices), tuple(_facts(shipped, own)), profiles)
 
 
-def kind_of(old: float | None, new: float) -> str:
+def change_kind(old: float | None, new: float) -> str:
     """Return what became of a value.
 
-    >>> kind_of(None, 2.0), kind_of(2.0, 2.0), kind_of(2.0, 2.1)
+    >>> change_kind(None, 2.0), change_kind(2.0, 2.0), change_kind(2.0, 2.1)
     ('added', 'confirmed', 'changed')
     """
     if old is None:
@@ -80,13 +80,13 @@ def kind_of(old: float | None, new: float) -> str:
     return "confirmed" if abs(new - old) <= SAME * abs(old) else "changed"
 
 
-def _prices(before: Offer | None, after: Offer) -> Iterable[PriceChange]:
+def _prices(before: OfferRow | None, after: OfferRow) -> Iterable[PriceChange]:
     for purchase, price in after.prices.items():
         old = before.prices.get(purchase) if before else None
         if after.quarantine.get(purchase, "").startswith("gone"):
             yield PriceChange(after.id, purchase, "gone", *_shown(old), None, "", price.source)
         elif price != old:
-            kind = kind_of(old.usd_per_hour if old else None, price.usd_per_hour)
+            kind = change_kind(old.usd_per_hour if old else None, price.usd_per_hour)
             yield PriceChange(after.id, purchase, kind, *_shown(old), *_shown(price), price.source)
 
 
@@ -96,11 +96,11 @@ def _shown(price: Price | None) -> tuple[float | None, str]:
 
 def _facts(shipped: Catalog, own: Catalog) -> Iterable[FactChange]:
     newest: dict[tuple[str, str], tuple[int, float, str]] = {}
-    for row in own.local.own.intensity:
+    for row in own.local.refreshed.intensity:
         key, found = (row["place"], row["quantity"]), (int(row["year"]), float(row["value"]), row["source"])
         newest[key] = max(newest.get(key, found), found)
     for (place, quantity), (year, value, source) in sorted(newest.items()):
         rows = [fact for fact in shipped.grid.get(place, {}).get(quantity, ()) if fact.used]
         old = max(rows, key=lambda fact: fact.year, default=None)
-        kind = kind_of(old.value if old else None, value)
+        kind = change_kind(old.value if old else None, value)
         yield FactChange(place, quantity, kind, old.value if old else None, old.year if old else 0, value, year, source)

@@ -1,9 +1,9 @@
 """A local layer: rows fitted to a user's own runs, which win over the shipped ones of the same key.
 
 A layer is a folder of calibrations, `<label>.csv` each, in the format of the shipped fits with one column more: the
-table that a row belongs to (`kernels` or `stacks`); and in its subfolder `live` the rows of live sources (`own`).
+table that a row belongs to (`kernels` or `stacks`); and in its subfolder `live` the rows of live sources (`refreshed`).
 Nothing reads it unless it is asked to: `load()` inside
-`using(...)`, which the command line's verbs are.
+`using_layer(...)`, which the command line's verbs are.
 """
 
 import csv
@@ -16,8 +16,8 @@ from dataclasses import asdict, dataclass, field, fields
 from math import isfinite
 from pathlib import Path
 
-from steelyard.catalog.own import NOTHING, Own, read_own
-from steelyard.catalog.read import fitted
+from steelyard.catalog.read import parse_fitted
+from steelyard.catalog.refreshed import NO_ROWS, Refreshed, read_refreshed
 from steelyard.catalog.schema import Fitted
 from steelyard.errors import BadCatalog
 
@@ -34,33 +34,33 @@ class Layer:
 
     kernels: Mapping[Key, Fitted] = field(default_factory=dict)
     stacks: Mapping[Key, Fitted] = field(default_factory=dict)
-    own: Own = field(default=NOTHING, kw_only=True)  # rows of live sources
+    refreshed: Refreshed = field(default=NO_ROWS, kw_only=True)  # rows of live sources
 
     def __or__(self, over: "Layer") -> "Layer":
         if not over or not self:
             return self or over
         kernels, stacks = {**self.kernels, **over.kernels}, {**self.stacks, **over.stacks}
-        return Layer(kernels, stacks, own=over.own or self.own)
+        return Layer(kernels, stacks, refreshed=over.refreshed or self.refreshed)
 
     def __bool__(self) -> bool:
-        return bool(self.kernels or self.stacks or self.own)
+        return bool(self.kernels or self.stacks or self.refreshed)
 
 
 EMPTY = Layer()
 _CURRENT: ContextVar[Layer] = ContextVar("local layer", default=EMPTY)
 
 
-def current() -> Layer:
+def current_layer() -> Layer:
     """Return the layer in use."""
     return _CURRENT.get()
 
 
 @contextmanager
-def using(layer: Layer) -> Iterator[None]:
+def using_layer(layer: Layer) -> Iterator[None]:
     """Let `load()` return the catalog with these local rows while the block runs.
 
-    >>> with using(Layer()):
-    ...     bool(current())
+    >>> with using_layer(Layer()):
+    ...     bool(current_layer())
     False
     """
     token = _CURRENT.set(layer)
@@ -70,7 +70,7 @@ def using(layer: Layer) -> Iterator[None]:
         _CURRENT.reset(token)
 
 
-def folder() -> Path:
+def layer_folder() -> Path:
     """Return where calibrations are kept: $STEELYARD_CATALOG, else the user's own data folder."""
     named = os.environ.get(VARIABLE)
     if named:
@@ -89,51 +89,51 @@ def slug(text: str) -> str:
     return re.sub(r"[^a-z0-9.]+", "-", text.lower()).strip("-.")
 
 
-def labels(where: Path) -> tuple[str, ...]:
+def calibration_labels(where: Path) -> tuple[str, ...]:
     """Return the calibrations of a folder, the oldest first; none where there is no folder.
 
-    >>> labels(Path("no-such-folder"))
+    >>> calibration_labels(Path("no-such-folder"))
     ()
     """
     found = [(path.stat().st_mtime_ns, path.stem) for path in where.glob("*.csv")] if where.is_dir() else []
     return tuple(label for _, label in sorted(found))
 
 
-def fits(where: Path) -> Layer:
+def read_calibrations(where: Path) -> Layer:
     """Return all calibrations of a folder as one layer; where two give the same key the later wins.
 
-    >>> bool(fits(Path("no-such-folder")))
+    >>> bool(read_calibrations(Path("no-such-folder")))
     False
     """
     whole = EMPTY
-    for label in labels(where):
-        whole |= read_one(where, label)
+    for label in calibration_labels(where):
+        whole |= read_calibration(where, label)
     return whole
 
 
-def live(where: Path) -> Layer:
+def read_live(where: Path) -> Layer:
     """Return the rows that live sources gave as a layer.
 
-    >>> bool(live(Path("no-such-folder")))
+    >>> bool(read_live(Path("no-such-folder")))
     False
     """
-    own = read_own(where)
-    return Layer(own=own) if own else EMPTY
+    rows = read_refreshed(where)
+    return Layer(refreshed=rows) if rows else EMPTY
 
 
-def read(where: Path) -> Layer:
+def read_layer(where: Path) -> Layer:
     """Return everything of a user's own in a folder: calibrations, and rows of live sources."""
-    return live(where) | fits(where)
+    return read_live(where) | read_calibrations(where)
 
 
-def read_one(where: Path, label: str) -> Layer:
+def read_calibration(where: Path, label: str) -> Layer:
     """Return one calibration."""
     path = where / f"{label}.csv"
     tables: dict[str, dict[Key, Fitted]] = {name: {} for name in TABLES}
     try:
         with path.open(newline="", encoding="utf-8") as lines:
             for row in csv.DictReader(lines):
-                made = fitted(row)
+                made = parse_fitted(row)
                 if not (isfinite(made.value) and made.value >= 0 and made.log_sd >= 0):
                     raise ValueError(f"{made.quantity} is {made.value} ± {made.log_sd}")
                 tables[row["table"]][made.entity, made.precision, made.quantity] = made
@@ -143,7 +143,7 @@ def read_one(where: Path, label: str) -> Layer:
     return Layer(tables["kernels"], tables["stacks"])
 
 
-def write(where: Path, label: str, layer: Layer) -> Path:
+def write_calibration(where: Path, label: str, layer: Layer) -> Path:
     """Write one calibration, in place of an earlier one of the same label."""
     where.mkdir(parents=True, exist_ok=True)
     path = where / f"{label}.csv"
@@ -156,6 +156,6 @@ def write(where: Path, label: str, layer: Layer) -> Path:
     return path
 
 
-def local(rows: Iterable[Fitted]) -> list[Fitted]:
+def calibrated_rows(rows: Iterable[Fitted]) -> list[Fitted]:
     """Return those of some rows that a calibration made."""
     return [row for row in rows if row.command == COMMAND]

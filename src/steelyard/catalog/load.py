@@ -6,10 +6,10 @@ from copy import copy
 from functools import cached_property, lru_cache
 from pathlib import Path
 
-from steelyard.catalog import layer, own, quarantine, query, read
+from steelyard.catalog import layer, quarantine, query, read, refreshed
 from steelyard.catalog.layer import EMPTY, Layer
 from steelyard.catalog.profile import Profile
-from steelyard.catalog.schema import Accelerator, Fact, Facts, Fitted, Interruption, Offer, Site, Source, System
+from steelyard.catalog.schema import Accelerator, Fact, Facts, Fitted, Interruption, OfferRow, SiteRow, Source, System
 from steelyard.errors import BadCatalog
 
 DATA = Path(__file__).parent / "data"
@@ -38,7 +38,7 @@ class Catalog:
         """
         made = copy(self)
         made.local = local
-        changed = ("kernels", "stacks", *(LIVE if local.own is not self.local.own else ()))
+        changed = ("kernels", "stacks", *(LIVE if local.refreshed is not self.local.refreshed else ()))
         for name in changed:
             made.__dict__.pop(name, None)
         return made
@@ -46,14 +46,14 @@ class Catalog:
     @cached_property
     def sources(self) -> Mapping[str, Source]:
         """All sources by id."""
-        shipped = {row.id: row for row in read.made(self.folder, "sources", read.source)}
-        return {**shipped, **self.local.own.sources}
+        shipped = {row.id: row for row in read.parsed_rows(self.folder, "sources", read.parse_source)}
+        return {**shipped, **self.local.refreshed.sources}
 
     @cached_property
     def accelerators(self) -> Mapping[str, Accelerator]:
         """All accelerators by id, each with the facts of all sources."""
-        facts = read.facts(self.folder, "accelerators", "accelerator", self.sources)
-        rows = read.made(self.folder, "accelerators_index", lambda row: read.accelerator(row, facts))
+        facts = read.read_facts(self.folder, "accelerators", "accelerator", self.sources)
+        rows = read.parsed_rows(self.folder, "accelerators_index", lambda row: read.parse_accelerator(row, facts))
         found = {row.id: row for row in rows}
         if unknown := facts.keys() - found.keys():
             raise BadCatalog(f"accelerators.csv has facts of {sorted(unknown)}, which accelerators_index.csv lacks")
@@ -62,63 +62,73 @@ class Catalog:
     @cached_property
     def buses(self) -> Mapping[str, Facts]:
         """Facts of buses that many machines share, by `pcie/<generation>`."""
-        return {name: Facts(rows) for name, rows in read.facts(self.folder, "buses", "bus", self.sources).items()}
+        return {name: Facts(rows) for name, rows in read.read_facts(self.folder, "buses", "bus", self.sources).items()}
 
     @cached_property
     def embodied(self) -> Mapping[str, Facts]:
         """Embodied carbon by accelerator id, and of a server's share by `server/<family>`."""
-        found = read.facts(self.folder, "embodied", "entity", self.sources)
+        found = read.read_facts(self.folder, "embodied", "entity", self.sources)
         return {name: Facts(rows) for name, rows in found.items()}
 
     @cached_property
     def systems(self) -> Mapping[str, System]:
         """All systems by id."""
-        return {row.id: row for row in read.made(self.folder, "systems", lambda row: read.system(row, self.sources))}
+        return {
+            row.id: row
+            for row in read.parsed_rows(self.folder, "systems", lambda row: read.parse_system(row, self.sources))
+        }
 
     @cached_property
-    def sites(self) -> Mapping[str, Site]:
+    def sites(self) -> Mapping[str, SiteRow]:
         """All sites by id, each with the grid, PUE and water facts of every place it lies in."""
-        return {row.id: row for row in read.made(self.folder, "sites", lambda row: read.site(row, self.grid))}
+        return {
+            row.id: row for row in read.parsed_rows(self.folder, "sites", lambda row: read.parse_site(row, self.grid))
+        }
 
     @cached_property
     def grid(self) -> read.FactsOf:
         """Grid, PUE and water facts by place, a user's own beside the shipped ones."""
         tables = ("intensity", "pue", "water")
-        shipped = [row for name in tables for row in read.made(self.folder, name, self._place_fact)]
-        return read.grouped([*shipped, *own.facts(self.local.own, self._place_fact)])
+        shipped = [row for name in tables for row in read.parsed_rows(self.folder, name, self._place_fact)]
+        return read.facts_by_entity([*shipped, *refreshed.refreshed_facts(self.local.refreshed, self._place_fact)])
 
     def _place_fact(self, row: Mapping[str, str]) -> Fact:
-        return read.fact(row, "place", self.sources)
+        return read.parse_fact(row, "place", self.sources)
 
     @cached_property
-    def offers(self) -> tuple[Offer, ...]:
+    def offers(self) -> tuple[OfferRow, ...]:
         """All offers; prices that break a rule of `quarantine` carry the reason."""
-        rows = tuple(read.made(self.folder, "offers", lambda row: read.offer(row, self.sources)))
-        rows = quarantine.seconded(
-            rows, read.made(self.folder, "second_prices", lambda row: read.second_price(row, self.sources))
+        rows = tuple(read.parsed_rows(self.folder, "offers", lambda row: read.parse_offer(row, self.sources)))
+        rows = quarantine.with_second_prices(
+            rows, read.parsed_rows(self.folder, "second_prices", lambda row: read.parse_second_price(row, self.sources))
         )
-        rows = own.offers(rows, self.local.own, self.systems) if self.local.own.prices else rows
-        cuts = tuple(read.made(self.folder, "price_cuts", quarantine.price_cut))
-        marked = quarantine.mark(rows, {row.id: row.country for row in self.sites.values()}, cuts)
-        return own.set_aside(marked, self.local.own)
+        rows = (
+            refreshed.with_refreshed_prices(rows, self.local.refreshed, self.systems)
+            if self.local.refreshed.prices
+            else rows
+        )
+        cuts = tuple(read.parsed_rows(self.folder, "price_cuts", quarantine.price_cut))
+        marked = quarantine.mark_doubtful(rows, {row.id: row.country for row in self.sites.values()}, cuts)
+        return refreshed.without_gone(marked, self.local.refreshed)
 
     @cached_property
     def tariffs(self) -> Mapping[str, Facts]:
         """Prices of storage and of traffic out, by provider, in USD a byte and second, and USD a byte."""
         return {
-            name: Facts(rows) for name, rows in read.facts(self.folder, "tariffs", "provider", self.sources).items()
+            name: Facts(rows)
+            for name, rows in read.read_facts(self.folder, "tariffs", "provider", self.sources).items()
         }
 
     @cached_property
     def interruptions(self) -> Mapping[tuple[str, str], Interruption]:
         """Published interruption bands of spot instances by (instance, `provider/region`)."""
-        rows = read.made(self.folder, "spot", lambda row: read.interruption(row, self.sources))
+        rows = read.parsed_rows(self.folder, "spot", lambda row: read.parse_interruption(row, self.sources))
         return {(row.instance, row.region): row for row in rows}
 
     @cached_property
     def models(self) -> tuple[Mapping[str, str], ...]:
         """The rows of models.csv as text; `job` reads them."""
-        return tuple(read.table(self.folder, "models"))
+        return tuple(read.table_rows(self.folder, "models"))
 
     @cached_property
     def kernels(self) -> Mapping[tuple[str, str, str], Fitted]:
@@ -130,7 +140,7 @@ class Catalog:
         """Fitted time and memory figures of software stacks by (entity, precision, quantity)."""
         return {**self._fitted("stacks", "stacks_memory"), **self.local.stacks}
 
-    def hourly_places(self, site: Site) -> tuple[str, ...]:
+    def hourly_places(self, site: SiteRow) -> tuple[str, ...]:
         """Return the places whose hours are a site's, nearest first: its own, and its country's zone where that is one.
 
         >>> load().hourly_places(load().site("gcp/europe-west9"))[-1]
@@ -148,25 +158,25 @@ class Catalog:
         """
         found: dict[str, Profile] = {}
         for place in places:
-            near = [one for one in self.local.own.profiles if one.place == place and one.reaches(start, hours)]
+            near = [one for one in self.local.refreshed.profiles if one.place == place and one.reaches(start, hours)]
             for one in sorted(near, key=lambda one: one.yearly):
                 found.setdefault(one.quantity, one)
         return found
 
     def accelerator(self, name: str) -> Accelerator:
         """Return the accelerator of a name or alias; UnknownName carries the nearest ones."""
-        return query.find("accelerator", name, self._accelerator_names, self.accelerators)
+        return query.find_row("accelerator", name, self._accelerator_names, self.accelerators)
 
     def system(self, name: str) -> System:
         """Return the system of a name: an instance type, a machine, or an accelerator (its reference unit)."""
-        row = self._system_names.get(query.plain(name))
-        if row is None and query.plain(name) in self._accelerator_names:
-            return query.reference(self.accelerator(name), self.systems.values())
-        return row or query.find("system", name, {}, [*self.systems, *self.accelerators])
+        row = self._system_names.get(query.plain_spelling(name))
+        if row is None and query.plain_spelling(name) in self._accelerator_names:
+            return query.reference_system(self.accelerator(name), self.systems.values())
+        return row or query.find_row("system", name, {}, [*self.systems, *self.accelerators])
 
-    def site(self, name: str) -> Site:
+    def site(self, name: str) -> SiteRow:
         """Return the site of a name: `aws/us-east-1`, `country/FR`, or a region that only one provider has."""
-        return query.find("site", name, self._site_names, self.sites)
+        return query.find_row("site", name, self._site_names, self.sites)
 
     def offers_of(
         self,
@@ -174,7 +184,7 @@ class Catalog:
         regions: Sequence[str] = (),
         purchase: str = "on-demand",
         quarantined: bool = False,
-    ) -> tuple[Offer, ...]:
+    ) -> tuple[OfferRow, ...]:
         """Return offers by accelerator names, region globs and purchase; a name or glob of nothing is an error.
 
         >>> offers = load().offers_of(["H100", "H200", "TPU-v5p"], ["aws/us-*", "gcp/europe-*"])
@@ -184,32 +194,32 @@ class Catalog:
         ids = frozenset(self.accelerator(name).id for name in accelerators)
         if regions:
             query.check_globs(regions, [*self.sites, *(offer.place for offer in self.offers)])
-        return query.select(self.offers, ids, regions, purchase, quarantined)
+        return query.select_offers(self.offers, ids, regions, purchase, quarantined)
 
     def _fitted(self, *names: str) -> Mapping[tuple[str, str, str], Fitted]:
         """Return the rows of several fits by key; where two give the same key, the later fit builds on the earlier."""
-        rows = (row for name in names for row in read.made(self.folder, name, read.fitted))
+        rows = (row for name in names for row in read.parsed_rows(self.folder, name, read.parse_fitted))
         return {(row.entity, row.precision, row.quantity): row for row in rows}
 
     @cached_property
     def _accelerator_names(self) -> dict[str, Accelerator]:
-        return query.index(self.accelerators.values())
+        return query.accelerator_spellings(self.accelerators.values())
 
     @cached_property
     def _system_names(self) -> dict[str, System]:
-        return {query.plain(name): row for name, row in self.systems.items()}
+        return {query.plain_spelling(name): row for name, row in self.systems.items()}
 
     @cached_property
-    def _site_names(self) -> dict[str, Site]:
+    def _site_names(self) -> dict[str, SiteRow]:
         return query.site_aliases(self.sites.values())
 
 
 def load(folder: Path = DATA) -> Catalog:
     """Return the catalog of a folder, by default the one that Steelyard ships; the same object every time.
 
-    Inside `layer.using(...)` it has those local rows over its fitted ones.
+    Inside `layer.using_layer(...)` it has those local rows over its fitted ones.
     """
-    return _load(folder, layer.current())
+    return _load(folder, layer.current_layer())
 
 
 @lru_cache(maxsize=8)

@@ -22,7 +22,7 @@ def policy_rows(purchase: str) -> dict[str, Fitted]:
     """
     if purchase not in PURCHASES:
         raise UnknownName("purchase", purchase, PURCHASES)
-    rows = {(row.entity, row.quantity): row for row in read.made(DATA, "policy", read.fitted)}
+    rows = {(row.entity, row.quantity): row for row in read.parsed_rows(DATA, "policy", read.parse_fitted)}
     found = {}
     for field in fields(tables.Policy):
         row = rows.get((purchase, field.name), rows.get((ANY, field.name)))

@@ -95,7 +95,7 @@ def hour_of(moment: dt.datetime) -> dt.datetime:
     return zoned.replace(minute=0, second=0, microsecond=0)
 
 
-def read(path: Path) -> tuple[Profile, ...]:
+def read_profiles(path: Path) -> tuple[Profile, ...]:
     """Return the profiles of a file: one for each place, quantity and kind (usual days, dates)."""
     try:
         with path.open(newline="", encoding="utf-8-sig") as lines:
@@ -103,16 +103,16 @@ def read(path: Path) -> tuple[Profile, ...]:
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise BadInput(f"{path}: not a file of hourly profiles ({error}); {FORMS}") from error
     try:
-        return made(rows)
+        return profiles_of_rows(rows)
     except (KeyError, TypeError, ValueError) as error:
         raise BadInput(f"{path}: {error.args[0] if error.args else error!r}; {FORMS}") from error
 
 
-def made(rows: Iterable[Row]) -> tuple[Profile, ...]:
+def profiles_of_rows(rows: Iterable[Row]) -> tuple[Profile, ...]:
     """Return the profiles that rows spell out; ValueError where they are not whole.
 
     >>> rows = [{"time": f"2027-01-13T{hour:02}:00Z", "kg_per_kwh": "0.36"} for hour in (6, 7)]
-    >>> [(one.quantity, one.kg_per_j * 3.6e6) for one in made(rows)]
+    >>> [(one.quantity, one.kg_per_j * 3.6e6) for one in profiles_of_rows(rows)]
     [('location_gross', array([0.36, 0.36]))]
     """
     groups: dict[tuple[str, str, bool], list[Row]] = {}

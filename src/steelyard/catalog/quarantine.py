@@ -15,7 +15,7 @@ applies is the reason:
 - **flat**: one and the same on-demand price in four or more countries, by a provider whose other prices differ;
 - **outlier**: on demand below 55% of what the same provider asks for the same instance in other countries (median).
 
->>> reason_of(700.0, usual_usd=3.0, on_demand=True)
+>>> doubt_text(700.0, usual_usd=3.0, on_demand=True)
 'sentinel: 700.00 $/device-hour is 233 times usual'
 """
 
@@ -23,7 +23,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from statistics import median
 
-from steelyard.catalog.schema import Offer, Price
+from steelyard.catalog.schema import OfferRow, Price
 
 ON_DEMAND = "on-demand"
 SENTINEL_FACTOR = 10.0
@@ -51,18 +51,20 @@ def price_cut(row: Mapping[str, str]) -> PriceCut:
     return PriceCut(row["provider"], row["instance"], row["after"], float(row["factor"]), row["source"], row["note"])
 
 
-def mark(offers: tuple[Offer, ...], countries: Mapping[str, str], cuts: Iterable[PriceCut]) -> tuple[Offer, ...]:
+def mark_doubtful(
+    offers: tuple[OfferRow, ...], countries: Mapping[str, str], cuts: Iterable[PriceCut]
+) -> tuple[OfferRow, ...]:
     """Return the offers, each with the reasons against its prices; `countries` maps a site to its country."""
     usual = _usual(offers)
     flat = _flat(offers, countries)
     rows = _by_country(offers, countries)
     cut_of = {(cut.provider, cut.instance): cut for cut in cuts}
 
-    def reason(offer: Offer, purchase: str, price: Price) -> str:
+    def reason(offer: OfferRow, purchase: str, price: Price) -> str:
         usd = price.usd_per_hour / offer.devices
         on_demand = purchase == ON_DEMAND
         return (
-            reason_of(usd, usual.get(offer.accelerator, 0.0), on_demand)
+            doubt_text(usd, usual.get(offer.accelerator, 0.0), on_demand)
             or ("old: the source says only that it is of this day or before" if price.or_older else "")
             or (_copied(offer, purchase) if purchase != ON_DEMAND else "")
             or _disputed(price)
@@ -71,7 +73,7 @@ def mark(offers: tuple[Offer, ...], countries: Mapping[str, str], cuts: Iterable
             or (_outlier(offer, usd, countries, rows) if on_demand else "")
         )
 
-    def marked(offer: Offer) -> Offer:
+    def marked(offer: OfferRow) -> OfferRow:
         reasons = {purchase: reason(offer, purchase, price) for purchase, price in offer.prices.items()}
         reasons = {purchase: why for purchase, why in reasons.items() if why}
         return replace(offer, quarantine=reasons) if reasons else offer
@@ -79,10 +81,10 @@ def mark(offers: tuple[Offer, ...], countries: Mapping[str, str], cuts: Iterable
     return tuple(marked(offer) for offer in offers)
 
 
-def reason_of(usd_per_device_hour: float, usual_usd: float, on_demand: bool) -> str:
+def doubt_text(usd_per_device_hour: float, usual_usd: float, on_demand: bool) -> str:
     """Return why a price cannot be a price, or an empty text; `usual_usd` is the providers' median on demand.
 
-    >>> reason_of(2.95, usual_usd=10.0, on_demand=True)
+    >>> doubt_text(2.95, usual_usd=10.0, on_demand=True)
     ''
     """
     if usd_per_device_hour <= 0:
@@ -94,11 +96,11 @@ def reason_of(usd_per_device_hour: float, usual_usd: float, on_demand: bool) -> 
     return ""
 
 
-def _on_demand(offers: Iterable[Offer]) -> list[tuple[Offer, float]]:
+def _on_demand(offers: Iterable[OfferRow]) -> list[tuple[OfferRow, float]]:
     return [(row, row.prices[ON_DEMAND].usd_per_hour / row.devices) for row in offers if ON_DEMAND in row.prices]
 
 
-def _usual(offers: Iterable[Offer]) -> dict[str, float]:
+def _usual(offers: Iterable[OfferRow]) -> dict[str, float]:
     """Return the median over providers of each provider's own median, by accelerator."""
     groups: dict[str, dict[str, list[float]]] = {}
     for offer, usd in _on_demand(offers):
@@ -112,7 +114,7 @@ def _stale(price: Price, cut: PriceCut | None) -> str:
     return ""
 
 
-def _copied(offer: Offer, purchase: str) -> str:
+def _copied(offer: OfferRow, purchase: str) -> str:
     listed = offer.prices.get(ON_DEMAND)
     if listed and offer.prices[purchase].usd_per_hour >= listed.usd_per_hour:
         return f"copied: the {purchase} price is not below the on-demand price"
@@ -130,13 +132,15 @@ def _disputed(price: Price) -> str:
     return ""
 
 
-def seconded(offers: Iterable[Offer], rows: Iterable[tuple[tuple[str, str, str, str], Price]]) -> tuple[Offer, ...]:
+def with_second_prices(
+    offers: Iterable[OfferRow], rows: Iterable[tuple[tuple[str, str, str, str], Price]]
+) -> tuple[OfferRow, ...]:
     """Return the offers with what other sources say of the same cells: (provider, instance, region, purchase)."""
     said: dict[tuple[str, str, str], list[tuple[str, Price]]] = {}
     for (*cell, purchase), price in rows:
         said.setdefault((cell[0], cell[1], cell[2]), []).append((purchase, price))
 
-    def with_others(offer: Offer) -> Offer:
+    def with_others(offer: OfferRow) -> OfferRow:
         found = said.get((offer.provider, offer.instance, offer.region))
         if found is None:
             return offer
@@ -149,7 +153,7 @@ def seconded(offers: Iterable[Offer], rows: Iterable[tuple[tuple[str, str, str, 
     return tuple(with_others(offer) for offer in offers)
 
 
-def _flat(offers: Iterable[Offer], countries: Mapping[str, str]) -> dict[tuple[str, str], str]:
+def _flat(offers: Iterable[OfferRow], countries: Mapping[str, str]) -> dict[tuple[str, str], str]:
     """Find accelerators that a provider who prices by country sells at one price in many countries."""
     seen: dict[tuple[str, str], dict[str, set[float]]] = {}
     for offer, usd in _on_demand(offers):
@@ -169,7 +173,9 @@ def _flat(offers: Iterable[Offer], countries: Mapping[str, str]) -> dict[tuple[s
     }
 
 
-def _by_country(offers: Iterable[Offer], countries: Mapping[str, str]) -> dict[tuple[str, str], dict[str, list[float]]]:
+def _by_country(
+    offers: Iterable[OfferRow], countries: Mapping[str, str]
+) -> dict[tuple[str, str], dict[str, list[float]]]:
     found: dict[tuple[str, str], dict[str, list[float]]] = {}
     for offer, usd in _on_demand(offers):
         by_country = found.setdefault((offer.provider, offer.instance), {})
@@ -178,7 +184,7 @@ def _by_country(offers: Iterable[Offer], countries: Mapping[str, str]) -> dict[t
 
 
 def _outlier(
-    offer: Offer, usd: float, countries: Mapping[str, str], rows: Mapping[tuple[str, str], Mapping[str, list[float]]]
+    offer: OfferRow, usd: float, countries: Mapping[str, str], rows: Mapping[tuple[str, str], Mapping[str, list[float]]]
 ) -> str:
     here = countries.get(offer.site, "")
     prices = rows[(offer.provider, offer.instance)]

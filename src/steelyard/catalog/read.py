@@ -12,9 +12,9 @@ from steelyard.catalog.schema import (
     Facts,
     Fitted,
     Interruption,
-    Offer,
+    OfferRow,
     Price,
-    Site,
+    SiteRow,
     Source,
     System,
 )
@@ -48,25 +48,25 @@ SI = {
 """Units that a row may use, and what one of them is in SI."""
 
 
-def number(text: str) -> float:
+def cell_number(text: str) -> float:
     """Return the number of a cell; an empty cell is unknown.
 
-    >>> number("4.5"), number("")
+    >>> cell_number("4.5"), cell_number("")
     (4.5, nan)
     """
     return float(text) if text else math.nan
 
 
-def cells(text: str, separator: str = "|") -> tuple[str, ...]:
+def cell_parts(text: str, separator: str = "|") -> tuple[str, ...]:
     """Return the parts of a cell that holds several.
 
-    >>> cells("H100|H100 SXM")
+    >>> cell_parts("H100|H100 SXM")
     ('H100', 'H100 SXM')
     """
     return tuple(cell.strip() for cell in text.split(separator) if cell.strip())
 
 
-def table(folder: Path, name: str) -> Iterator[Row]:
+def table_rows(folder: Path, name: str) -> Iterator[Row]:
     """Yield the rows of one table of a catalog folder."""
     path = folder / f"{name}.csv"
     if not path.is_file():
@@ -75,16 +75,16 @@ def table(folder: Path, name: str) -> Iterator[Row]:
         yield from csv.DictReader(lines)
 
 
-def made(folder: Path, name: str, make: Callable[[Row], Made]) -> Iterator[Made]:
+def parsed_rows(folder: Path, name: str, make: Callable[[Row], Made]) -> Iterator[Made]:
     """Yield what `make` returns for each row of a table; name table and line where one cannot be read."""
-    for line, row in enumerate(table(folder, name), start=2):
+    for line, row in enumerate(table_rows(folder, name), start=2):
         try:
             yield make(row)
         except (ValueError, KeyError, TypeError) as error:
             raise BadCatalog(f"{name}.csv line {line}: {error!r} in {dict(row)}") from error
 
 
-def source(row: Row) -> Source:
+def parse_source(row: Row) -> Source:
     """Return one source."""
     return Source(
         id=row["id"],
@@ -98,12 +98,12 @@ def source(row: Row) -> Source:
     )
 
 
-def facts(folder: Path, name: str, key: str, sources: Mapping[str, Source]) -> FactsOf:
+def read_facts(folder: Path, name: str, key: str, sources: Mapping[str, Source]) -> FactsOf:
     """Return the facts of a long table by entity and quantity, in the order of the file."""
-    return grouped(made(folder, name, lambda row: fact(row, key, sources)))
+    return facts_by_entity(parsed_rows(folder, name, lambda row: parse_fact(row, key, sources)))
 
 
-def fact(row: Row, key: str, sources: Mapping[str, Source]) -> Fact:
+def parse_fact(row: Row, key: str, sources: Mapping[str, Source]) -> Fact:
     """Return one fact, of the thing that the key column names."""
     return Fact(
         entity=row[key],
@@ -120,7 +120,7 @@ def fact(row: Row, key: str, sources: Mapping[str, Source]) -> Fact:
     )
 
 
-def grouped(rows: Iterable[Fact]) -> FactsOf:
+def facts_by_entity(rows: Iterable[Fact]) -> FactsOf:
     """Return facts by entity and quantity, in their order."""
     found: dict[str, dict[str, list[Fact]]] = {}
     for row in rows:
@@ -128,7 +128,7 @@ def grouped(rows: Iterable[Fact]) -> FactsOf:
     return {entity: {name: tuple(rows) for name, rows in kinds.items()} for entity, kinds in found.items()}
 
 
-def accelerator(row: Row, known: FactsOf) -> Accelerator:
+def parse_accelerator(row: Row, known: FactsOf) -> Accelerator:
     """Return one accelerator with its facts."""
     return Accelerator(
         id=row["id"],
@@ -137,16 +137,16 @@ def accelerator(row: Row, known: FactsOf) -> Accelerator:
         family=row["family"],
         form=row["form"],
         year=int(row["year"]),
-        aliases=cells(row["aliases"]),
+        aliases=cell_parts(row["aliases"]),
         source=row["source"],
         note=row["note"],
         facts=Facts(known.get(row["id"], {})),
     )
 
 
-def system(row: Row, sources: Mapping[str, Source]) -> System:
+def parse_system(row: Row, sources: Mapping[str, Source]) -> System:
     """Return one system."""
-    names = cells(row["sources"], ";")
+    names = cell_parts(row["sources"], ";")
     if not names or any(name not in sources for name in names):
         raise ValueError(f"unknown source in {row['sources']!r}")
     return System(
@@ -158,12 +158,12 @@ def system(row: Row, sources: Mapping[str, Source]) -> System:
         domain_devices=int(row["domain_devices"]),
         max_devices=int(row["max_devices"]) if row["max_devices"] else 0,
         topology=row["topology"],
-        link_gb_per_s=number(row["link_gb_per_s"]),
-        nic_gb_per_s=number(row["nic_gb_per_s"]),
-        max_power_w=number(row["max_power_w"]),
-        host_w=number(row["host_w"]),
-        idle_w=number(row["idle_w"]),
-        price_usd=number(row["price_usd"]),
+        link_gb_per_s=cell_number(row["link_gb_per_s"]),
+        nic_gb_per_s=cell_number(row["nic_gb_per_s"]),
+        max_power_w=cell_number(row["max_power_w"]),
+        host_w=cell_number(row["host_w"]),
+        idle_w=cell_number(row["idle_w"]),
+        price_usd=cell_number(row["price_usd"]),
         reference=row["reference"] == "1",
         sources=names,
         checked=row["checked"],
@@ -171,9 +171,9 @@ def system(row: Row, sources: Mapping[str, Source]) -> System:
     )
 
 
-def sold(row: Row, prices: dict[str, Price], note: str) -> Offer:
+def offer_of_row(row: Row, prices: dict[str, Price], note: str) -> OfferRow:
     """Return what is sold where, at which prices; none of them is doubted yet."""
-    return Offer(
+    return OfferRow(
         provider=row["provider"],
         instance=row["instance"],
         region=row["region"],
@@ -187,7 +187,7 @@ def sold(row: Row, prices: dict[str, Price], note: str) -> Offer:
     )
 
 
-def offer(row: Row, sources: Mapping[str, Source]) -> Offer:
+def parse_offer(row: Row, sources: Mapping[str, Source]) -> OfferRow:
     """Return one offer; its doubtful prices are marked later, when all offers are known."""
     prices = {}
     for purchase in PURCHASES:
@@ -198,25 +198,25 @@ def offer(row: Row, sources: Mapping[str, Source]) -> Offer:
             prices[purchase] = Price(float(row[f"{column}_usd"]), date.lstrip("<"), name, date.startswith("<"))
     if not prices:
         raise ValueError("no price at all")
-    return sold(row, prices, row["note"])
+    return offer_of_row(row, prices, row["note"])
 
 
-def second_price(row: Row, sources: Mapping[str, Source]) -> tuple[tuple[str, str, str, str], Price]:
+def parse_second_price(row: Row, sources: Mapping[str, Source]) -> tuple[tuple[str, str, str, str], Price]:
     """Return what another source says of one cell: (provider, instance, region, purchase) and the price."""
     cell = (row["provider"], row["instance"], row["region"], row["purchase"])
     date = row["date"]
     return cell, Price(float(row["usd"]), date.lstrip("<"), sources[row["source"]].id, date.startswith("<"))
 
 
-def site(row: Row, known: FactsOf) -> Site:
+def parse_site(row: Row, known: FactsOf) -> SiteRow:
     """Return one site with the facts of all places it lies in; a nearer place outranks every source."""
-    places = cells(row["places"])
+    places = cell_parts(row["places"])
     merged: dict[str, tuple[Fact, ...]] = {}
     for distance, place in enumerate(places):
         for quantity, rows in known.get(place, {}).items():
             ranked = tuple(_with_rank(fact, 1000 * distance + fact.rank) for fact in rows)
             merged[quantity] = merged.get(quantity, ()) + ranked
-    return Site(
+    return SiteRow(
         id=row["id"],
         provider=row["provider"],
         region=row["region"],
@@ -229,7 +229,7 @@ def site(row: Row, known: FactsOf) -> Site:
     )
 
 
-def interruption(row: Row, sources: Mapping[str, Source]) -> Interruption:
+def parse_interruption(row: Row, sources: Mapping[str, Source]) -> Interruption:
     """Return one published interruption band."""
     return Interruption(
         instance=row["instance"],
@@ -242,7 +242,7 @@ def interruption(row: Row, sources: Mapping[str, Source]) -> Interruption:
     )
 
 
-def fitted(row: Row) -> Fitted:
+def parse_fitted(row: Row) -> Fitted:
     """Return one fitted figure."""
     return Fitted(
         entity=row["entity"],
@@ -250,7 +250,7 @@ def fitted(row: Row) -> Fitted:
         quantity=row["quantity"],
         value=float(row["value"]),
         unit=row["unit"],
-        log_sd=number(row["log_sd"]),
+        log_sd=cell_number(row["log_sd"]),
         rows=int(float(row["rows"] or 0)),
         groups=int(float(row["groups"] or 0)),
         source=row["source"],

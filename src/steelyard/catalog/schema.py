@@ -169,7 +169,7 @@ class Price:
 
 
 @dataclass(frozen=True, slots=True)
-class Offer:
+class OfferRow:
     """What one provider asks for one instance in one region."""
 
     provider: str
@@ -196,7 +196,7 @@ class Offer:
 
 
 @dataclass(frozen=True, slots=True)
-class Site:
+class SiteRow:
     """A place to run: a cloud region, or a country, a state, a grid zone."""
 
     id: str

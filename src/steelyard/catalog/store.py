@@ -40,7 +40,7 @@ class PriceRow(NamedTuple):
 
 
 @dataclass(slots=True)
-class Rows:
+class LiveRows:
     """What one source gives: prices, intensities, hourly profiles; and which offers it would have listed."""
 
     prices: list[PriceRow] = field(default_factory=list)
@@ -61,7 +61,7 @@ SOURCE_COLUMNS = tuple(one.name for one in fields(Source))
 
 
 @dataclass(frozen=True, slots=True)
-class State:
+class SourceState:
     """When a source was last asked, and when it last answered."""
 
     tried: str = ""  # ISO 8601, UTC
@@ -70,51 +70,51 @@ class State:
     covered: Mapping[str, str] = field(default_factory=dict)  # provider/region → day its list was last read whole
 
 
-def state(where: Path) -> State:
+def read_state(where: Path) -> SourceState:
     """Return the state of a source's folder; a state that cannot be read is one that nothing is known of."""
     try:
         found = json.loads((where / "state.json").read_text("utf-8"))
-        return State(**{one.name: found[one.name] for one in fields(State) if one.name in found})
+        return SourceState(**{one.name: found[one.name] for one in fields(SourceState) if one.name in found})
     except (OSError, ValueError, TypeError):
-        return State()
+        return SourceState()
 
 
-def save(where: Path, source: Source, rows: Rows, now: str) -> State:
+def save_rows(where: Path, source: Source, rows: LiveRows, now: str) -> SourceState:
     """Write what a source gave, over what it gave before; the state last, so that a break leaves the old age."""
     today = now[:10]
-    before = state(where)
+    before = read_state(where)
     if rows.prices:
-        old = table(where / "prices.csv")
-        _write(where / "prices.csv", PRICE_COLUMNS, merged(old, rows.prices, source.id))
+        old = stored_rows(where / "prices.csv")
+        _write(where / "prices.csv", PRICE_COLUMNS, merged_prices(old, rows.prices, source.id))
     if rows.intensity:
-        both = [*table(where / "intensity.csv"), *rows.intensity]  # of one year the later reading
+        both = [*stored_rows(where / "intensity.csv"), *rows.intensity]  # of one year the later reading
         last = {(row["place"], row["quantity"], row["year"]): row for row in both}
         _write(where / "intensity.csv", INTENSITY_COLUMNS, last.values())
     if rows.profiles:
         replaced = {_series(row) for row in rows.profiles}
-        kept = [row for row in table(where / "profiles.csv") if _series(row) not in replaced]
+        kept = [row for row in stored_rows(where / "profiles.csv") if _series(row) not in replaced]
         _write(where / "profiles.csv", PROFILE_COLUMNS, [*kept, *rows.profiles])
     _write(where / "source.csv", SOURCE_COLUMNS, [asdict(replace(source, checked=today))])
-    made = State(now, now, "", {**before.covered, **dict.fromkeys(rows.covered, today)})
+    made = SourceState(now, now, "", {**before.covered, **dict.fromkeys(rows.covered, today)})
     _replace(where / "state.json", json.dumps(asdict(made), indent=2))
     return made
 
 
-def failed(where: Path, now: str, error: str) -> State:
+def save_failure(where: Path, now: str, error: str) -> SourceState:
     """Note that a source did not answer: the day of its last answer stays."""
-    made = replace(state(where), tried=now, error=error)
+    made = replace(read_state(where), tried=now, error=error)
     _replace(where / "state.json", json.dumps(asdict(made), indent=2))
     return made
 
 
-def merged(old: Iterable[Row], new: Sequence[PriceRow], source: str) -> list[Row]:
+def merged_prices(old: Iterable[Row], new: Sequence[PriceRow], source: str) -> list[Row]:
     """Return all prices ever seen: an unchanged one is seen until today, a changed one is a row of its own.
 
     >>> first = PriceRow("aws", "p5.48xlarge", "us-east-1", "H100", 8, "p5", "", "on-demand", 55.04, "2026-07-20", "")
-    >>> once = merged([], [first], "live-aws")
-    >>> [row["since"] for row in merged(once, [first._replace(date="2026-11-21")], "live-aws")]
+    >>> once = merged_prices([], [first], "live-aws")
+    >>> [row["since"] for row in merged_prices(once, [first._replace(date="2026-11-21")], "live-aws")]
     ['2026-07-20']
-    >>> [row["usd"] for row in merged(once, [first._replace(date="2026-11-21", usd=50.0)], "live-aws")]
+    >>> [row["usd"] for row in merged_prices(once, [first._replace(date="2026-11-21", usd=50.0)], "live-aws")]
     ['55.04', '50.0']
     """
     known: dict[tuple[str, ...], list[Row]] = {}
@@ -137,7 +137,7 @@ def merged(old: Iterable[Row], new: Sequence[PriceRow], source: str) -> list[Row
     return [row for history in known.values() for row in history]
 
 
-def table(path: Path) -> list[Row]:
+def stored_rows(path: Path) -> list[Row]:
     """Return the rows of a file; none where there is no file."""
     if not path.is_file():
         return []

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from functools import cached_property
 from types import MappingProxyType
 
-from steelyard.catalog import Accelerator, Catalog, Site, load
+from steelyard.catalog import Accelerator, Catalog, SiteRow, load
 from steelyard.claims.prediction import ClaimPrediction, NoPrediction, catalog_model, precision_of, predict_claim
 from steelyard.claims.reading.claim import Claim, Numbers
 from steelyard.claims.reading.printed import PrintedNumber
@@ -94,7 +94,7 @@ class ClaimContext:
         return (6 * (active - looked_up) + 12 * layers * width * sequence) / (6 * active)
 
     @cached_property
-    def site(self) -> Site | None:
+    def site(self) -> SiteRow | None:
         """The place's row of the catalog: a region, or a country by its code or name."""
         place = self.claim.place
         if not place:

@@ -58,7 +58,7 @@ def learn(runs: Path, name: str | None, dry_run: bool) -> "tuple[Calibration, Pa
         message = f"--name {name!r}: no letter or digit in it; give a name such as cluster-a"
         raise BadInput(message)
     made = run(read(runs), load(), label, runs.name, dt.datetime.now(dt.UTC).date().isoformat())
-    return made, None if dry_run else layer.write(layer.folder(), label, made.layer)
+    return made, None if dry_run else layer.write_calibration(layer.layer_folder(), label, made.layer)
 
 
 def drop(label: str, as_json: bool) -> None:
@@ -66,8 +66,8 @@ def drop(label: str, as_json: bool) -> None:
     from steelyard.catalog import layer
     from steelyard.errors import BadInput
 
-    where = layer.folder()
-    known = layer.labels(where)
+    where = layer.layer_folder()
+    known = layer.calibration_labels(where)
     if label not in known:
         message = f"no calibration {label!r} in {where}; there are: {', '.join(known) or 'none'}"
         raise BadInput(message)
@@ -83,9 +83,10 @@ def show(as_json: bool) -> None:
     from steelyard.catalog import layer
     from steelyard.cli.local import told, whole
 
-    where = layer.folder()
+    where = layer.layer_folder()
     found: list[dict[str, Any]] = [
-        {"label": label, "rows": told(whole(layer.read_one(where, label)))} for label in layer.labels(where)
+        {"label": label, "rows": told(whole(layer.read_calibration(where, label)))}
+        for label in layer.calibration_labels(where)
     ]
     if as_json:
         tell({"folder": str(where), "calibrations": found})

@@ -22,8 +22,8 @@ def calibrated(command: Command) -> Command:
     def layered(*args: Any, no_calibration: bool, **given: Any) -> None:
         from steelyard.catalog import layer
 
-        fits = layer.EMPTY if no_calibration else layer.fits(layer.folder())
-        with layer.using(layer.current() | fits):  # over what `refreshed` read
+        fits = layer.EMPTY if no_calibration else layer.read_calibrations(layer.layer_folder())
+        with layer.using_layer(layer.current_layer() | fits):  # over what `refreshed` read
             command(*args, **given)
 
     return refreshed(
@@ -40,7 +40,7 @@ def refreshed(command: Command) -> Command:
     def layered(*args: Any, shipped: bool, **given: Any) -> None:
         from steelyard.catalog import layer
 
-        with layer.using(layer.EMPTY if shipped else layer.live(layer.folder())):
+        with layer.using_layer(layer.EMPTY if shipped else layer.read_live(layer.layer_folder())):
             command(*args, **given)
 
     return click.option(
@@ -53,7 +53,7 @@ def behind(points: "Iterable[Point]", spec: "JobSpec") -> "list[Fitted]":
     from steelyard.catalog import kernels_rows, layer, load, stack_rows
     from steelyard.market.build import matrix_precision
 
-    if not layer.current():
+    if not layer.current_layer():
         return []
     catalog, precision = load(), matrix_precision(spec.precision)
     pairs = dict.fromkeys((point.hardware.accelerator, point.stack.name) for point in points)
@@ -64,7 +64,7 @@ def behind(points: "Iterable[Point]", spec: "JobSpec") -> "list[Fitted]":
             kernels_rows(catalog.accelerator(chip), precision, catalog),
             stack_rows(stack, catalog),
         )
-        for row in layer.local(found.values())
+        for row in layer.calibrated_rows(found.values())
     ]
     return list(dict.fromkeys(rows))
 

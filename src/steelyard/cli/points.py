@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from steelyard.catalog import Offer
+    from steelyard.catalog import OfferRow
     from steelyard.job import JobSpec
     from steelyard.planner import Point
     from steelyard.report.cite import Used
@@ -133,7 +133,7 @@ def sources_of(points: "Iterable[Point]", spec: "JobSpec") -> "list[dict[str, st
     ]
 
 
-def _offer(name: str) -> "Offer":
+def _offer(name: str) -> "OfferRow":
     from steelyard.catalog import load
     from steelyard.errors import UnknownName
 

@@ -8,7 +8,7 @@ import click
 from steelyard.cli.say import json_option, say, tell
 
 if TYPE_CHECKING:
-    from steelyard.catalog.live import Live, Outcome
+    from steelyard.catalog.live import LiveSource, SourceOutcome
 
 REGIONS = click.option(
     "--regions", metavar="LIST", help="Places to ask about: 'aws/us-*,gcp/europe-*'. Default: all that the source has."
@@ -43,11 +43,11 @@ def refresh(sources: tuple[str, ...], regions: str | None, listed: bool, forget:
         from steelyard.catalog.query import check_globs
 
         check_globs(places, [*shipped.sites, *(offer.place for offer in shipped.offers)])
-    chosen = asking.chosen(sources, SOURCES) if sources else asking.ready(SOURCES, places)
-    outcomes: list[Outcome] = []
+    chosen = asking.named_sources(sources, SOURCES) if sources else asking.askable_sources(SOURCES, places)
+    outcomes: list[SourceOutcome] = []
     for one in chosen:
         progress(f"asking {one.name} …")
-        outcomes += asking.refresh([one], shipped, layer.folder(), places)
+        outcomes += asking.refresh_sources([one], shipped, layer.layer_folder(), places)
     tell_outcomes(outcomes, as_json)
     if any(not one.ok for one in outcomes):
         click.get_current_context().exit(FAILED)
@@ -65,17 +65,17 @@ def progress(text: str) -> None:
         click.echo(text, err=True)
 
 
-def tell_outcomes(outcomes: "list[Outcome]", as_json: bool) -> None:
+def tell_outcomes(outcomes: "list[SourceOutcome]", as_json: bool) -> None:
     """Print what came of each source."""
     from steelyard.catalog import layer
 
     rows = [asdict(one) | {"ok": one.ok} for one in outcomes]
     if as_json:
-        tell({"folder": str(layer.folder()), "sources": rows})
+        tell({"folder": str(layer.layer_folder()), "sources": rows})
         return
     from steelyard.report import live
 
-    say(live.outcomes(rows, str(layer.folder())))
+    say(live.outcomes(rows, str(layer.layer_folder())))
 
 
 def inventory(as_json: bool) -> None:
@@ -83,16 +83,18 @@ def inventory(as_json: bool) -> None:
     from steelyard.catalog import layer, store
     from steelyard.catalog.live import SOURCES
 
-    rows = [described(one, store.state(layer.folder() / store.FOLDER / one.name)) for one in SOURCES.values()]
+    rows = [
+        described(one, store.read_state(layer.layer_folder() / store.FOLDER / one.name)) for one in SOURCES.values()
+    ]
     if as_json:
-        tell({"folder": str(layer.folder()), "sources": rows})
+        tell({"folder": str(layer.layer_folder()), "sources": rows})
         return
     from steelyard.report import live
 
-    say(live.inventory(rows, str(layer.folder())))
+    say(live.inventory(rows, str(layer.layer_folder())))
 
 
-def described(one: "Live", state: Any) -> dict[str, Any]:
+def described(one: "LiveSource", state: Any) -> dict[str, Any]:
     """Return a source as a mapping."""
     return {
         "name": one.name,
@@ -113,7 +115,7 @@ def drop(name: str, as_json: bool) -> None:
     from steelyard.catalog import layer, store
     from steelyard.errors import UnknownName
 
-    where = layer.folder() / store.FOLDER
+    where = layer.layer_folder() / store.FOLDER
     known = sorted(path.name for path in where.glob("*") if path.is_dir())
     if name not in known:
         raise UnknownName("refreshed source", name, known)
@@ -132,10 +134,10 @@ def diff(whole: bool, as_json: bool) -> None:
     from steelyard.catalog import diff as differing
     from steelyard.catalog import layer
     from steelyard.catalog.load import DATA, Catalog
-    from steelyard.catalog.own import read_own
+    from steelyard.catalog.refreshed import read_refreshed
 
     shipped = Catalog(DATA)
-    found = differing.diff(shipped, shipped.over(layer.Layer(own=read_own(layer.folder()))))
+    found = differing.catalog_diff(shipped, shipped.over(layer.Layer(refreshed=read_refreshed(layer.layer_folder()))))
     if not whole:
         found = replace(
             found,
@@ -143,7 +145,7 @@ def diff(whole: bool, as_json: bool) -> None:
             facts=tuple(row for row in found.facts if row.kind != "confirmed"),
         )
     mapping = {
-        "folder": str(layer.folder()),
+        "folder": str(layer.layer_folder()),
         "prices": [asdict(row) | {"change": row.share} for row in found.prices],
         "intensities": [asdict(row) for row in found.facts],
         "profiles": [{"place": place, "quantity": kind, "what": what} for place, kind, what in found.profiles],

@@ -33,7 +33,7 @@ def validate(cases: Path | None, by: str, details: bool, as_json: bool) -> None:
 
     rows = read.shipped() if cases is None else read.read(cases)
     report = run.validate(rows, by)
-    local = whole(layer.current())
+    local = whole(layer.current_layer())
     found = report.to_dict() | {"calibration": told(local)}
     if cases is None and by == "group":
         found["bars"] = agreed.board(agreed.measure(report, splits.splits()))

@@ -96,7 +96,7 @@ def profiles_of(point: "Point", file: Path | None, start: dt.datetime, window_s:
     if file is None:
         return catalog.profiles_of(places, start, math.ceil(window_s / 3600) + 1)
     found: dict[str, Profile] = {}
-    for one in profile.read(file):
+    for one in profile.read_profiles(file):
         if not one.place or one.place in places or one.place == point.site.name:
             found.setdefault(one.quantity, one)
     if not found:

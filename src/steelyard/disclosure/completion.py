@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 from steelyard.carbon import embodied_kgco2e, water_m3
-from steelyard.catalog import Accelerator, Catalog, Site, embodied, kernels_rows
+from steelyard.catalog import Accelerator, Catalog, SiteRow, embodied, kernels_rows
 from steelyard.catalog.policy import policy
 from steelyard.disclosure.ledger import CARBON, INTENSITIES, LedgerFigure, Line, figure_product, least_sure
 
@@ -77,7 +77,7 @@ class Lookup:
     """Where figures come from: rows of the catalog, and what was used of them."""
 
     catalog: Catalog
-    site: Site | None = None
+    site: SiteRow | None = None
     accelerator: Accelerator | None = None
     precision: str = ""
     used: dict[str, None] = field(default_factory=dict)  # ids of sources, in the order of their use

@@ -71,7 +71,7 @@ class Billing:
         """Bytes kept while the job runs."""
         return stored_bytes(self.spec, job_table(self.spec))
 
-    def terms(self, offer: facts.Offer, purchase: str) -> dict[str, Any]:
+    def terms(self, offer: facts.OfferRow, purchase: str) -> dict[str, Any]:
         """Return the fields of a deal that its bill and its doubts are."""
         price = offer.prices[purchase]
         beside = self.beside(offer.provider, offer.place)

@@ -43,7 +43,7 @@ class _Builder:
     def precision(self) -> str:
         return matrix_precision(self.spec.precision)
 
-    def deal(self, offer: facts.Offer, purchase: str) -> Deal:
+    def deal(self, offer: facts.OfferRow, purchase: str) -> Deal:
         system = self.catalog.systems[offer.system]
         price = offer.prices[purchase]
         most = system.max_devices or (system.domain_devices if math.isnan(system.nic_gb_per_s) else 10**7)
@@ -95,7 +95,7 @@ class _Builder:
             self.sites[name] = with_pue(site_option(site, self.catalog, provider), pue)
         return self.known["place", name]
 
-    def _policy(self, offer: facts.Offer | None, purchase: str) -> int:
+    def _policy(self, offer: facts.OfferRow | None, purchase: str) -> int:
         band = self.catalog.interruptions.get((offer.instance, offer.place)) if offer and purchase == "spot" else None
         key = ("policy", purchase, *((band.instance, band.region) if band else ()))
         if key not in self.known:

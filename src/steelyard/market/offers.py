@@ -4,15 +4,15 @@ from collections.abc import Callable, Sequence
 from fnmatch import fnmatchcase
 
 from steelyard import catalog as facts
-from steelyard.catalog.query import check_globs, matches
+from steelyard.catalog.query import check_globs, matches_glob
 from steelyard.catalog.residency import countries
 from steelyard.errors import BadInput, UnknownName
 from steelyard.job import JobSpec
 
-Rule = Callable[[facts.Offer], bool]
+Rule = Callable[[facts.OfferRow], bool]
 
 
-def allowed_offers(spec: JobSpec, catalog: facts.Catalog) -> tuple[facts.Offer, ...]:
+def allowed_offers(spec: JobSpec, catalog: facts.Catalog) -> tuple[facts.OfferRow, ...]:
     """Return the offers that a job allows, whatever their precision; a name of nothing is an error."""
     names = [name for name, _ in spec.accelerators]
     rows = catalog.offers_of(names, spec.regions, "", quarantined=True)
@@ -20,7 +20,7 @@ def allowed_offers(spec: JobSpec, catalog: facts.Catalog) -> tuple[facts.Offer, 
     return tuple(row for row in rows if all(rule(row) for rule in rules))
 
 
-def no_offer_text(spec: JobSpec, catalog: facts.Catalog, offers: Sequence[facts.Offer]) -> str:
+def no_offer_text(spec: JobSpec, catalog: facts.Catalog, offers: Sequence[facts.OfferRow]) -> str:
     """Return why nothing is offered, with the way out; `offers` are those of any precision."""
     names = ", ".join(name for name, _ in spec.accelerators) or "any accelerator"
     if offers:
@@ -71,7 +71,7 @@ def _rules(spec: JobSpec, catalog: facts.Catalog) -> list[Rule]:
         rules.append(lambda row: row.accelerator not in unwanted)
     if spec.deny_regions:
         check_globs(spec.deny_regions, [*catalog.sites, *(row.place for row in catalog.offers)])
-        rules.append(lambda row: not matches(row.place, spec.deny_regions))
+        rules.append(lambda row: not matches_glob(row.place, spec.deny_regions))
     if spec.residency:
         within = countries(spec.residency, (row.country for row in catalog.sites.values()))
         rules.append(lambda row: bool(row.site) and catalog.sites[row.site].country in within)

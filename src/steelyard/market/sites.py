@@ -63,7 +63,7 @@ def unknown_site(catalog: facts.Catalog, provider: str = "") -> SiteOption:
     return SiteOption("", made, {"pue": surveyed} | ({GROSS: tuple(values)} if values else {}), len(values), provider)
 
 
-def candidate_sites(catalog: facts.Catalog, provider: str) -> list[facts.Site]:
+def candidate_sites(catalog: facts.Catalog, provider: str) -> list[facts.SiteRow]:
     """Return the regions that a place may be: those of the provider, else every cloud region of the catalog."""
     sites = catalog.sites.values()
     own = [site for site in sites if site.provider == provider and provider not in NO_CLOUD]

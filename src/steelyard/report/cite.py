@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from steelyard.catalog import Catalog, kernels_rows, stack_rows
-from steelyard.catalog.gather import FULL_PRECISIONS
 from steelyard.catalog.policy import policy_rows
-from steelyard.catalog.schema import Accelerator, Facts, Fitted, Offer, Source
+from steelyard.catalog.schema import Accelerator, Facts, Fitted, OfferRow, Source
+from steelyard.catalog.tabulate import FULL_PRECISIONS
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +106,7 @@ def _deal(catalog: Catalog, choice: Choice) -> Iterator[Used]:
         yield from _facts("site", choice.site, catalog.sites[choice.site].facts, SITE)
 
 
-def reclaims(catalog: Catalog, offer: Offer, purchase: str) -> Iterator[Used]:
+def reclaims(catalog: Catalog, offer: OfferRow, purchase: str) -> Iterator[Used]:
     """Yield how often a spot instance was reclaimed, where that is published."""
     band = catalog.interruptions.get((offer.instance, offer.place)) if purchase == "spot" else None
     if band is not None:

@@ -7,7 +7,7 @@ from typing import Any
 
 from rich.console import RenderableType
 
-from steelyard.catalog.schema import Accelerator, Fact, Facts, Offer, Site, Source, System
+from steelyard.catalog.schema import Accelerator, Fact, Facts, OfferRow, SiteRow, Source, System
 from steelyard.formatting.figures import number
 from steelyard.report.page import blank, bullets, heading, paragraph, table
 
@@ -61,7 +61,7 @@ def systems(rows: Iterable[System]) -> list[RenderableType]:
     ]
 
 
-def offers(rows: Sequence[Offer], today: date) -> list[RenderableType]:
+def offers(rows: Sequence[OfferRow], today: date) -> list[RenderableType]:
     """Return the list of offers, dollars an hour for one device, with the age of the price."""
     columns = ["offer", "|devices", ">on-demand", ">spot", ">age", "in doubt"]
     return [
@@ -89,7 +89,7 @@ def offers(rows: Sequence[Offer], today: date) -> list[RenderableType]:
     ]
 
 
-def sites(rows: Iterable[Site]) -> list[RenderableType]:
+def sites(rows: Iterable[SiteRow]) -> list[RenderableType]:
     """Return the list of sites, carbon intensity in g CO2e/kWh by kind."""
     columns = ["site", "location", ">PUE", ">gross", ">net", ">market", ">marginal"]
     kinds = ("location_gross", "location_net", "market", "marginal")
@@ -204,12 +204,12 @@ def _billions(count: Any) -> str:
     return f"{count / 1e9:.2f}B" if count else ""
 
 
-def _per_device(offer: Offer, purchase: str) -> str:
+def _per_device(offer: OfferRow, purchase: str) -> str:
     price = offer.prices.get(purchase)
     return f"{price.usd_per_hour / offer.devices:.2f}" if price else ""
 
 
-def _price_age(offer: Offer, today: date) -> str:
+def _price_age(offer: OfferRow, today: date) -> str:
     price = offer.prices.get("on-demand")
     days = price.age_days(today) if price else math.nan
     return "" if math.isnan(days) else f"{days:.0f} d"

@@ -85,7 +85,7 @@ def changes(catalog: Catalog) -> tuple[Change, ...]:
 
     A user's calibrations are left out: the figures are about the shipped constants.
     """
-    shipped = catalog.over(Layer(own=catalog.local.own))
+    shipped = catalog.over(Layer(refreshed=catalog.local.refreshed))
     return tuple(differing(in_sample(), live_predictions(shipped)))
 
 

@@ -5,8 +5,8 @@ refresh(names, ask, folder) -> Outcome   one for each source; a failed one keeps
 Nothing here runs at import or in planning, and nothing here writes to the shipped tables.
 """
 
-from steelyard.catalog.live.asking import Outcome, refresh
-from steelyard.catalog.live.source import Ask, Live
+from steelyard.catalog.live.asking import SourceOutcome, refresh_sources
+from steelyard.catalog.live.source import Ask, LiveSource
 from steelyard.catalog.live.sources import SOURCES
 
-__all__ = ["SOURCES", "Ask", "Live", "Outcome", "refresh"]
+__all__ = ["SOURCES", "Ask", "LiveSource", "SourceOutcome", "refresh_sources"]

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from steelyard.catalog import profile, store
 from steelyard.catalog.live.fetch import Fetch, Unreachable
-from steelyard.catalog.live.source import Ask, Live
+from steelyard.catalog.live.source import Ask, LiveSource
 from steelyard.catalog.load import Catalog
-from steelyard.catalog.store import PriceRow, Rows
+from steelyard.catalog.store import LiveRows, PriceRow
 from steelyard.errors import UnknownName
 
 MOST_USD = 1e5
@@ -20,7 +20,7 @@ MOST_KG_PER_KWH = 5.0
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class SourceOutcome:
     """What came of asking one source."""
 
     name: str
@@ -35,7 +35,7 @@ class Outcome:
         return not self.error
 
 
-def chosen(names: Iterable[str], sources: Mapping[str, Live]) -> list[Live]:
+def named_sources(names: Iterable[str], sources: Mapping[str, LiveSource]) -> list[LiveSource]:
     """Return the sources of these names; UnknownName for one that is none."""
     for name in names:
         if name not in sources:
@@ -43,9 +43,9 @@ def chosen(names: Iterable[str], sources: Mapping[str, Live]) -> list[Live]:
     return [sources[name] for name in dict.fromkeys(names)]
 
 
-def ready(
-    sources: Mapping[str, Live], regions: Sequence[str], environment: Mapping[str, str] = os.environ
-) -> list[Live]:
+def askable_sources(
+    sources: Mapping[str, LiveSource], regions: Sequence[str], environment: Mapping[str, str] = os.environ
+) -> list[LiveSource]:
     """Return the sources that can be asked as things are: with their token, and with regions where those are needed."""
     return [
         one
@@ -54,15 +54,15 @@ def ready(
     ]
 
 
-def refresh(
-    sources: Iterable[Live],
+def refresh_sources(
+    sources: Iterable[LiveSource],
     catalog: Catalog,
     folder: Path,
     regions: Sequence[str] = (),
     fetch: Fetch | None = None,
     now: Callable[[], dt.datetime] = lambda: dt.datetime.now(dt.UTC),
     environment: Mapping[str, str] = os.environ,
-) -> Iterator[Outcome]:
+) -> Iterator[SourceOutcome]:
     """Yield the outcome of each source as it comes in. `catalog` is the shipped one; `folder` the user's own."""
     for one in sources:
         where, moment = folder / store.FOLDER / one.name, now()
@@ -70,24 +70,24 @@ def refresh(
         token = environment.get(one.variable, "") if one.variable else ""
         try:
             _check(one, token, regions)
-            rows = settled(one.collect(Ask(fetch or Fetch(), catalog, regions, moment, token)))
+            rows = checked_rows(one.collect(Ask(fetch or Fetch(), catalog, regions, moment, token)))
             if not rows.count:
                 raise Unreachable(f"{one.name} lists nothing of what was asked for")
-            state = store.save(where, one.source, rows, stamp)
-            yield Outcome(one.name, rows.count, "", state.answered, tuple(rows.notes))
+            state = store.save_rows(where, one.source, rows, stamp)
+            yield SourceOutcome(one.name, rows.count, "", state.answered, tuple(rows.notes))
         except Unreachable as error:
             yield _failure(one, where, stamp, str(error))
         except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
             yield _failure(one, where, stamp, f"answered in a form that cannot be read: {error!r}")
 
 
-def settled(rows: Rows) -> Rows:
+def checked_rows(rows: LiveRows) -> LiveRows:
     """Return rows that may be written: each readable again, and one price an offer and purchase.
 
     Of several prices of one the highest is taken: a search for the least cost is drawn to what is wrong.
 
     >>> row = PriceRow("aws", "p5.48xlarge", "us-east-1", "H100", 8, "p5", "", "spot", 20.0, "2026-11-21", "")
-    >>> made = settled(Rows(prices=[row, row._replace(usd=24.0)]))
+    >>> made = checked_rows(LiveRows(prices=[row, row._replace(usd=24.0)]))
     >>> [price.usd for price in made.prices], made.notes
     ([24.0], ['1 offers with two prices: the higher is taken'])
     """
@@ -106,18 +106,18 @@ def settled(rows: Rows) -> Rows:
         if not 0 <= float(fact["value"]) < MOST_KG_PER_KWH:
             raise ValueError(f"{fact['value']} kg/kWh in {fact['place']}")
     if rows.profiles:
-        profile.made(rows.profiles)
+        profile.profiles_of_rows(rows.profiles)
     notes = [*rows.notes, *([f"{len(torn)} offers with two prices: the higher is taken"] if torn else [])]
     return replace(rows, prices=list(best.values()), notes=notes)
 
 
-def _check(one: Live, token: str, regions: Sequence[str]) -> None:
+def _check(one: LiveSource, token: str, regions: Sequence[str]) -> None:
     if one.variable and not token:
         raise Unreachable(f"it needs a token of yours in ${one.variable}")
     if one.narrow and not regions:
         raise Unreachable(f"{one.narrow}: name regions, such as --regions aws/us-east-1")
 
 
-def _failure(one: Live, where: Path, stamp: str, error: str) -> Outcome:
-    state = store.failed(where, stamp, error)
-    return Outcome(one.name, 0, error, state.answered)
+def _failure(one: LiveSource, where: Path, stamp: str, error: str) -> SourceOutcome:
+    state = store.save_failure(where, stamp, error)
+    return SourceOutcome(one.name, 0, error, state.answered)

@@ -10,9 +10,9 @@ import itertools
 from collections.abc import Iterator, Mapping
 
 from steelyard.catalog.live.fetch import Unreachable
-from steelyard.catalog.live.source import Ask, Live, price_row, shapes
+from steelyard.catalog.live.source import Ask, LiveSource, instance_shapes, price_row
 from steelyard.catalog.schema import Source
-from steelyard.catalog.store import Rows
+from steelyard.catalog.store import LiveRows
 
 URL = "https://pricing.us-east-1.amazonaws.com/offers/v1.0/aws/AmazonEC2/current/{region}/index.csv"
 METADATA = 5
@@ -27,9 +27,9 @@ WANTED = {
 TERMS = {"1yr": "reserved-1y", "3yr": "reserved-3y"}
 
 
-def collect(ask: Ask) -> Rows:
+def collect(ask: Ask) -> LiveRows:
     """Return the prices of the regions asked for."""
-    known, found = shapes(ask.catalog, "aws"), Rows()
+    known, found = instance_shapes(ask.catalog, "aws"), LiveRows()
     regions = [site.region for site in ask.catalog.sites.values() if site.provider == "aws"]
     for region in (region for region in regions if ask.wants("aws", region)):
         published, rows = _rows(ask, region)
@@ -70,7 +70,7 @@ def _rows(ask: Ask, region: str) -> tuple[str, Iterator[dict[str, str]]]:
     return head.get("Publication Date", "")[:10], rows
 
 
-AWS = Live(
+AWS = LiveSource(
     name="aws",
     what="AWS price list: on demand, reserved (no upfront)",
     source=Source(

@@ -9,9 +9,9 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from steelyard.catalog.live.fetch import Unreachable
-from steelyard.catalog.live.source import Ask, Live, Shape, price_row, shapes
+from steelyard.catalog.live.source import Ask, InstanceShape, LiveSource, instance_shapes, price_row
 from steelyard.catalog.schema import Source
-from steelyard.catalog.store import Rows
+from steelyard.catalog.store import LiveRows
 from steelyard.units import DAY_S, HOUR_S
 
 URL = "https://prices.azure.com/api/retail/prices"
@@ -21,10 +21,10 @@ TERM_HOURS = {"1 Year": 365 * DAY_S / HOUR_S, "3 Years": 3 * 365 * DAY_S / HOUR_
 TERMS = {"1 Year": "reserved-1y", "3 Years": "reserved-3y"}
 
 
-def collect(ask: Ask) -> Rows:
+def collect(ask: Ask) -> LiveRows:
     """Return the prices of every instance that the catalog knows, in the regions asked for."""
-    found = Rows()
-    for instance, shape in shapes(ask.catalog, "azure").items():
+    found = LiveRows()
+    for instance, shape in instance_shapes(ask.catalog, "azure").items():
         for item in _items(ask, instance):
             _add(found, ask, instance, shape, item)
     sites = [site.region for site in ask.catalog.sites.values() if site.provider == "azure"]
@@ -32,7 +32,7 @@ def collect(ask: Ask) -> Rows:
     return found
 
 
-def _add(found: Rows, ask: Ask, instance: str, shape: Shape, item: Mapping[str, Any]) -> None:
+def _add(found: LiveRows, ask: Ask, instance: str, shape: InstanceShape, item: Mapping[str, Any]) -> None:
     region, sold = str(item["armRegionName"]), purchase_of(item)
     if not region or sold is None or not ask.wants("azure", region):
         return
@@ -76,7 +76,7 @@ def _items(ask: Ask, instance: str) -> Iterator[Mapping[str, Any]]:
     raise Unreachable(f"the retail prices of Azure have more than {MOST_PAGES} pages of {instance}")
 
 
-AZURE = Live(
+AZURE = LiveSource(
     name="azure",
     what="Azure retail prices: on demand, spot, reserved",
     source=Source(

@@ -12,9 +12,9 @@ from typing import Any
 
 from steelyard.catalog.live.fetch import Unreachable
 from steelyard.catalog.live.hours import Hours, usual_rows
-from steelyard.catalog.live.source import Ask, Live
+from steelyard.catalog.live.source import Ask, LiveSource
 from steelyard.catalog.schema import Source
-from steelyard.catalog.store import Rows
+from steelyard.catalog.store import LiveRows
 
 URL = "https://api.eia.gov/v2/electricity/rto/fuel-type-data/data/"
 KIND = "em-zone"
@@ -34,12 +34,12 @@ FACTORS: Mapping[str, float] = {
 """Kilograms of CO2 a kilowatt-hour, by fuel: emissions over generation of 2023; direct, so 0 where nothing burns."""
 
 
-def collect(ask: Ask) -> Rows:
+def collect(ask: Ask) -> LiveRows:
     """Return the usual day of each month of the last year, of the balancing areas that the regions asked for lie in."""
     places = [place for place in ask.places(KIND) if place.startswith(f"{KIND}/US-")]
     if not places:
         raise Unreachable("none of the regions lies in a balancing area of the United States that the catalog knows")
-    found = Rows()
+    found = LiveRows()
     for place in places:
         hours = intensities(_rows(ask, place.rpartition("-")[2]))
         found.profiles += usual_rows(hours, place, "location_gross", EIA.source.id, ask.today)
@@ -95,7 +95,7 @@ def _rows(ask: Ask, area: str) -> Iterator[Mapping[str, Any]]:
     raise Unreachable(f"the EIA has more than {MOST_PAGES} pages of {area}")
 
 
-EIA = Live(
+EIA = LiveSource(
     name="eia",
     what="United States: hourly intensity of the regions' balancing areas, the last year",
     source=Source(

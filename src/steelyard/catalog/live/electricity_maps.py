@@ -11,9 +11,9 @@ from typing import Any
 
 from steelyard.catalog.live.fetch import Unreachable
 from steelyard.catalog.live.hours import Hours, series_rows, usual_rows, year_row
-from steelyard.catalog.live.source import Ask, Live
+from steelyard.catalog.live.source import Ask, LiveSource
 from steelyard.catalog.schema import Source
-from steelyard.catalog.store import Rows
+from steelyard.catalog.store import LiveRows
 
 URL = "https://api.electricitymaps.com/v3/carbon-intensity"
 KIND = "em-zone"
@@ -22,12 +22,12 @@ YEAR = dt.timedelta(days=365)
 CONDITIONS = "lifecycle, consumption (flow-traced), mean of a year of hours"
 
 
-def collect(ask: Ask) -> Rows:
+def collect(ask: Ask) -> LiveRows:
     """Return hourly profiles of the zones that the regions asked for lie in, and the mean of the year."""
     places = ask.places(KIND)
     if not places:
         raise Unreachable("none of the regions lies in a zone of Electricity Maps that the catalog knows")
-    found, refused = Rows(), list[str]()
+    found, refused = LiveRows(), list[str]()
     for place in places:
         zone = place.partition("/")[2]
         for what, read in (("a year of hours", _year), ("a forecast", _forecast)):
@@ -43,7 +43,7 @@ def collect(ask: Ask) -> Rows:
     return found
 
 
-def _add(found: Rows, ask: Ask, place: str, hours: Hours, *, yearly: bool) -> None:
+def _add(found: LiveRows, ask: Ask, place: str, hours: Hours, *, yearly: bool) -> None:
     if yearly:
         found.profiles += usual_rows(hours, place, "location_gross", ELECTRICITY_MAPS.source.id, ask.today)
         found.intensity += year_row(hours, place, "location_gross", CONDITIONS, ELECTRICITY_MAPS.source.id, ask.today)
@@ -78,7 +78,7 @@ def _hours(reply: Any, key: str) -> Hours:
     }
 
 
-ELECTRICITY_MAPS = Live(
+ELECTRICITY_MAPS = LiveSource(
     name="electricity-maps",
     what="Electricity Maps: hourly intensity of the regions' zones, and its mean of the last year",
     source=Source(

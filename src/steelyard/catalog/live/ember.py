@@ -8,22 +8,22 @@ from collections.abc import Mapping
 
 from steelyard.catalog import read
 from steelyard.catalog.live.fetch import Unreachable
-from steelyard.catalog.live.source import Ask, Live
+from steelyard.catalog.live.source import Ask, LiveSource
 from steelyard.catalog.schema import Source
-from steelyard.catalog.store import Rows
+from steelyard.catalog.store import LiveRows
 
 URL = "https://api.ember-energy.org/v1/carbon-intensity/yearly"
 YEARS_BACK = 3
 CONDITIONS = "lifecycle, production mix, annual average"
 
 
-def collect(ask: Ask) -> Rows:
+def collect(ask: Ask) -> LiveRows:
     """Return the newest year of every country that the catalog knows."""
     query = {"is_aggregate_entity": "false", "start_date": str(ask.now.year - YEARS_BACK), "api_key": ask.token}
     reply = ask.fetch.json(URL, query)
     if not isinstance(reply, Mapping) or not isinstance(reply.get("data"), list):
         raise Unreachable("Ember answered in another form: no data")
-    codes = {row["alpha3"]: row["alpha2"] for row in read.table(ask.catalog.folder, "countries")}
+    codes = {row["alpha3"]: row["alpha2"] for row in read.table_rows(ask.catalog.folder, "countries")}
     newest: dict[str, tuple[int, float]] = {}
     strangers: set[str] = set()
     for row in reply["data"]:
@@ -36,7 +36,7 @@ def collect(ask: Ask) -> Rows:
     wanted = ask.places("country") if ask.regions else sorted(newest)
     made = [_row(place, *newest[place], ask.today) for place in wanted if place in newest]
     notes = [f"not in the catalog: {', '.join(sorted(strangers))}"] if strangers else []
-    return Rows(intensity=list(made), notes=notes)
+    return LiveRows(intensity=list(made), notes=notes)
 
 
 def _row(place: str, year: int, kg_per_kwh: float, today: str) -> Mapping[str, str]:
@@ -53,7 +53,7 @@ def _row(place: str, year: int, kg_per_kwh: float, today: str) -> Mapping[str, s
     }
 
 
-EMBER = Live(
+EMBER = LiveSource(
     name="ember",
     what="Ember: yearly intensity of countries",
     source=Source(

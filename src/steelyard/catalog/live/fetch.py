@@ -27,7 +27,7 @@ class Unreachable(SteelyardError):
     """A live source that did not answer, refused, or answered what cannot be read."""
 
 
-class Reply(Protocol):
+class Response(Protocol):
     """What an opener returns: `http.client.HTTPResponse`, or a recording."""
 
     status: int
@@ -43,17 +43,17 @@ class Reply(Protocol):
         """Let go of the connection."""
 
 
-Opener = Callable[[str, Mapping[str, str], float], Reply]
+Opener = Callable[[str, Mapping[str, str], float], Response]
 """Opens an address with headers and a timeout: a reply of any status, or OSError."""
 
 
-def over_https(url: str, headers: Mapping[str, str], timeout_s: float) -> Reply:
+def over_https(url: str, headers: Mapping[str, str], timeout_s: float) -> Response:
     """Open an address for real."""
     from urllib.error import HTTPError  # noqa: PLC0415  # the network is not imported by planning
     from urllib.request import Request, urlopen  # noqa: PLC0415
 
     try:
-        reply: Reply = urlopen(Request(url, headers=dict(headers)), timeout=timeout_s)  # noqa: S310  # `Fetch` checks it
+        reply: Response = urlopen(Request(url, headers=dict(headers)), timeout=timeout_s)  # noqa: S310  # `Fetch` checks it
     except HTTPError as error:
         return error  # type: ignore[return-value]  # a reply, with a status that is not good
     return reply
@@ -104,7 +104,7 @@ class Fetch:
             if due is not None and raw.count != int(due):
                 raise Unreachable(f"{_plain(url)} broke off after {raw.count} of {due} bytes")
 
-    def _open(self, url: str, query: Mapping[str, str] | None, headers: Mapping[str, str] | None) -> Reply:
+    def _open(self, url: str, query: Mapping[str, str] | None, headers: Mapping[str, str] | None) -> Response:
         if urlsplit(url).scheme != "https":
             raise Unreachable(f"{_plain(url)} is not https; nothing was asked")
         whole = f"{url}{'&' if '?' in url else '?'}{urlencode(query)}" if query else url
@@ -133,7 +133,7 @@ class Fetch:
 class _Raw(io.RawIOBase):
     """A reply as a raw stream that counts its bytes."""
 
-    def __init__(self, reply: Reply) -> None:
+    def __init__(self, reply: Response) -> None:
         super().__init__()
         self.reply, self.count = reply, 0
 

@@ -10,9 +10,9 @@ from typing import Any
 
 from steelyard.catalog.live.fetch import Unreachable
 from steelyard.catalog.live.hours import Hours, series_rows, usual_rows, year_row
-from steelyard.catalog.live.source import Ask, Live
+from steelyard.catalog.live.source import Ask, LiveSource
 from steelyard.catalog.schema import Source
-from steelyard.catalog.store import Rows
+from steelyard.catalog.store import LiveRows
 
 URL = "https://api.carbonintensity.org.uk/intensity"
 PLACE = "country/GB"
@@ -21,7 +21,7 @@ YEAR = dt.timedelta(days=365)
 CONDITIONS = "direct (operational), with imports, mean of a year of half hours"
 
 
-def collect(ask: Ask) -> Rows:
+def collect(ask: Ask) -> LiveRows:
     """Return the usual day of each month of the last year, and the forecast of two days."""
     end = ask.now.replace(minute=0, second=0, microsecond=0)
     start, year = end - YEAR, Hours()
@@ -32,7 +32,7 @@ def collect(ask: Ask) -> Rows:
     ahead = _hours(ask.fetch.json(f"{URL}/{_at(end)}/fw48h"), "forecast")
     told = (PLACE, "location_gross")
     signed = (GB_GRID.source.id, ask.today)
-    return Rows(
+    return LiveRows(
         intensity=year_row(year, *told, CONDITIONS, *signed),
         profiles=[*usual_rows(year, *told, *signed), *series_rows(ahead, *told, *signed)],
     )
@@ -56,7 +56,7 @@ def _hours(reply: Any, which: str) -> Hours:
     return {hour: sum(values) / len(values) for hour, values in halves.items()}
 
 
-GB_GRID = Live(
+GB_GRID = LiveSource(
     name="gb-grid",
     what="Great Britain's grid operator: hourly intensity of the last year and of two days ahead",
     source=Source(

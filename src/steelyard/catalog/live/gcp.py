@@ -12,9 +12,9 @@ from typing import Any, NamedTuple
 
 from steelyard.catalog import read
 from steelyard.catalog.live.fetch import Unreachable
-from steelyard.catalog.live.source import Ask, Live, price_row, shapes
+from steelyard.catalog.live.source import Ask, LiveSource, instance_shapes, price_row
 from steelyard.catalog.schema import Source
-from steelyard.catalog.store import Rows
+from steelyard.catalog.store import LiveRows
 
 URL = "https://cloudbilling.googleapis.com/v1/services/6F81-5844-456A/skus"
 MOST_PAGES = 100
@@ -53,10 +53,10 @@ class Parts(NamedTuple):
     memory_gib: float
 
 
-def collect(ask: Ask) -> Rows:
+def collect(ask: Ask) -> LiveRows:
     """Return the prices of the machine types whose parts are all listed in a region."""
-    found, prices = Rows(), _prices(ask)
-    known = shapes(ask.catalog, "gcp")
+    found, prices = LiveRows(), _prices(ask)
+    known = instance_shapes(ask.catalog, "gcp")
     regions = sorted({part.region for part in prices if ask.wants("gcp", part.region)})
     for instance, parts in machine_parts(ask).items():
         for region in regions if instance in known else ():
@@ -89,7 +89,7 @@ def price_of(parts: Parts, prices: Mapping[Part, float], purchase: str, region: 
 
 def machine_parts(ask: Ask) -> dict[str, Parts]:
     """Return what each machine type is made of."""
-    rows = read.table(ask.catalog.folder, "gcp_shapes")
+    rows = read.table_rows(ask.catalog.folder, "gcp_shapes")
     return {
         row["instance"]: Parts(
             row["host"], row["gpu"], float(row["gpus"]), float(row["vcpus"]), float(row["memory_gib"])
@@ -150,7 +150,7 @@ def _skus(ask: Ask) -> Iterator[Mapping[str, Any]]:
     raise Unreachable(f"the billing catalog of Google Cloud has more than {MOST_PAGES} pages")
 
 
-GCP = Live(
+GCP = LiveSource(
     name="gcp",
     what="Google Cloud billing catalog: GPU machine types on demand and spot",
     source=Source(

@@ -11,9 +11,9 @@ import zipfile
 from collections.abc import Iterator
 
 from steelyard.catalog.live.fetch import Unreachable
-from steelyard.catalog.live.source import Ask, Live, price_row, shapes
+from steelyard.catalog.live.source import Ask, LiveSource, instance_shapes, price_row
 from steelyard.catalog.schema import Source
-from steelyard.catalog.store import PriceRow, Rows
+from steelyard.catalog.store import LiveRows, PriceRow
 
 ROOT = "https://dstack-gpu-pricing.s3.eu-west-1.amazonaws.com/v1"
 PROVIDERS = {"lambdalabs": "lambda", "cudo": "cudocompute"}
@@ -23,7 +23,7 @@ NEEDED = {"instance_name", "location", "price", "spot"}
 MOST_BYTES = 256 * 2**20
 
 
-def collect(ask: Ask) -> Rows:
+def collect(ask: Ask) -> LiveRows:
     """Return the prices of instances that the catalog knows; of several zones of a region the cheapest."""
     version = ask.fetch.bytes(f"{ROOT}/version").decode("ascii", "replace").strip()
     if not re.fullmatch(r"[\w.-]{1,40}", version):
@@ -31,7 +31,7 @@ def collect(ask: Ask) -> Rows:
     best: dict[tuple[str, str, str, str], PriceRow] = {}
     strangers = 0
     for provider, row in _rows(ask.fetch.bytes(f"{ROOT}/{version}/catalog.zip")):
-        shape = shapes(ask.catalog, provider).get(row["instance_name"])
+        shape = instance_shapes(ask.catalog, provider).get(row["instance_name"])
         region = re.sub(r"-[a-z]$", "", row["location"]) if provider == "gcp" else row["location"]
         if shape is None or not ask.wants(provider, region):
             strangers += shape is None
@@ -43,7 +43,7 @@ def collect(ask: Ask) -> Rows:
         if price.usd > 0 and (key not in best or price.usd < best[key].usd):
             best[key] = price
     notes = [f"{strangers:,} rows of instances that the catalog does not describe"] if strangers else []
-    return Rows(prices=list(best.values()), notes=notes)
+    return LiveRows(prices=list(best.values()), notes=notes)
 
 
 def day_of(version: str) -> str:
@@ -71,7 +71,7 @@ def _rows(body: bytes) -> Iterator[tuple[str, dict[str, str]]]:
         raise Unreachable(f"gpuhunt's catalog cannot be read: {error}") from error
 
 
-GPUHUNT = Live(
+GPUHUNT = LiveSource(
     name="gpuhunt",
     what="gpuhunt's public catalog: many providers, on demand and spot",
     source=Source(

@@ -8,9 +8,9 @@ from typing import NamedTuple
 
 from steelyard.catalog.live.fetch import Fetch
 from steelyard.catalog.load import Catalog
-from steelyard.catalog.query import matches
+from steelyard.catalog.query import matches_glob
 from steelyard.catalog.schema import Source
-from steelyard.catalog.store import PriceRow, Rows
+from steelyard.catalog.store import LiveRows, PriceRow
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ class Ask:
 
     def wants(self, provider: str, region: str) -> bool:
         """Return whether a region was asked for."""
-        return not self.regions or matches(f"{provider}/{region}", self.regions)
+        return not self.regions or matches_glob(f"{provider}/{region}", self.regions)
 
     def places(self, kind: str) -> list[str]:
         """Return the grid places of one kind (`em-zone`, `country`) that the regions asked for lie in."""
@@ -45,18 +45,18 @@ class Ask:
 
 
 @dataclass(frozen=True, slots=True)
-class Live:
+class LiveSource:
     """One live source."""
 
     name: str
     what: str
     source: Source  # as rows cite it; `checked` is filled in by the refresh
-    collect: Callable[[Ask], Rows]
+    collect: Callable[[Ask], LiveRows]
     variable: str = ""  # environment variable of the user's token; empty: none needed
     narrow: str = ""  # why it wants --regions; empty: it does not
 
 
-class Shape(NamedTuple):
+class InstanceShape(NamedTuple):
     """What the catalog knows of an instance."""
 
     accelerator: str
@@ -64,17 +64,17 @@ class Shape(NamedTuple):
     system: str
 
 
-def shapes(catalog: Catalog, provider: str) -> dict[str, Shape]:
+def instance_shapes(catalog: Catalog, provider: str) -> dict[str, InstanceShape]:
     """Return the instances of a provider that the catalog can plan with.
 
     >>> from steelyard.catalog.load import load
-    >>> shapes(load(), "aws")["p5.48xlarge"]
-    Shape(accelerator='H100-80GB-SXM', devices=8, system='p5.48xlarge')
+    >>> instance_shapes(load(), "aws")["p5.48xlarge"]
+    InstanceShape(accelerator='H100-80GB-SXM', devices=8, system='p5.48xlarge')
     """
     sold = (offer for offer in catalog.offers if offer.provider == provider)
-    offered = {offer.instance: Shape(offer.accelerator, offer.devices, offer.system) for offer in sold}
+    offered = {offer.instance: InstanceShape(offer.accelerator, offer.devices, offer.system) for offer in sold}
     rest = (system for system in catalog.systems.values() if system.provider == provider)
-    return {system.id: Shape(system.accelerator, system.devices, system.id) for system in rest} | offered
+    return {system.id: InstanceShape(system.accelerator, system.devices, system.id) for system in rest} | offered
 
 
 def price_row(
@@ -82,7 +82,7 @@ def price_row(
     provider: str,
     region: str,
     instance: str,
-    shape: Shape,
+    shape: InstanceShape,
     purchase: str,
     usd: float,
     date: str,

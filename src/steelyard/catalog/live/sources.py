@@ -11,8 +11,8 @@ from steelyard.catalog.live.ember import EMBER
 from steelyard.catalog.live.gb_grid import GB_GRID
 from steelyard.catalog.live.gcp import GCP
 from steelyard.catalog.live.gpuhunt import GPUHUNT
-from steelyard.catalog.live.source import Live
+from steelyard.catalog.live.source import LiveSource
 
-SOURCES: Mapping[str, Live] = MappingProxyType(
+SOURCES: Mapping[str, LiveSource] = MappingProxyType(
     {one.name: one for one in (AWS, AZURE, GCP, GPUHUNT, ELECTRICITY_MAPS, EIA, GB_GRID, EMBER)}
 )

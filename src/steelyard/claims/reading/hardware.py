@@ -8,7 +8,7 @@ import re
 from dataclasses import dataclass, replace
 
 from steelyard.catalog import Accelerator, Catalog, load
-from steelyard.catalog.query import plain
+from steelyard.catalog.query import plain_spelling
 from steelyard.claims.reading.printed import PrintedNumber, parse_quantity
 from steelyard.errors import BadInput, UnknownName
 
@@ -148,7 +148,7 @@ def _accelerator(name: str, catalog: Catalog | None = None) -> Accelerator | Non
         re.sub(r"(?i)[\s-]*\d+\s*G[iI]?B?\b", "", name),
     ]
     for one in dict.fromkeys(tried):
-        if plain(one):
+        if plain_spelling(one):
             try:
                 return catalog.accelerator(one)
             except UnknownName:

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
-from steelyard.catalog import Catalog, Site, load
+from steelyard.catalog import Catalog, SiteRow, load
 from steelyard.claims.reading import fields, printed
 from steelyard.claims.reading.aliases import WORDS
 from steelyard.claims.reading.claim import BOUNDARIES, ClaimRow
@@ -194,7 +194,7 @@ def _plain(value: Any, kind: str, where: str, default: float) -> float:
         raise BadInput(f"{where}: {error}") from error
 
 
-def _site(place: str, where: str, catalog: Catalog) -> Site | None:
+def _site(place: str, where: str, catalog: Catalog) -> SiteRow | None:
     """Return the catalog's row of a place; a place it does not know is an error, none is none."""
     if not place:
         return None

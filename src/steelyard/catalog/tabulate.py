@@ -6,7 +6,7 @@ from dataclasses import fields
 
 from steelyard import tables
 from steelyard.catalog.load import Catalog, load
-from steelyard.catalog.schema import Accelerator, Fitted, Offer, Site, System
+from steelyard.catalog.schema import Accelerator, Fitted, OfferRow, SiteRow, System
 from steelyard.errors import BadCatalog, BadInput, UnknownName
 from steelyard.units import GB_BYTES, HOUR_S
 
@@ -58,7 +58,7 @@ def machine(system: System, precision: str, catalog: Catalog | None = None) -> t
     )
 
 
-def site(row: Site) -> tables.Site:
+def site(row: SiteRow) -> tables.Site:
     """Return the numbers of a site; a kind of carbon that nobody publishes for it is NaN, never another kind.
 
     >>> finland = site(load().site("gcp/europe-north1"))
@@ -77,7 +77,7 @@ def site(row: Site) -> tables.Site:
     )
 
 
-def offer(row: Offer, purchase: str) -> tables.Offer:
+def offer(row: OfferRow, purchase: str) -> tables.Offer:
     """Return the price of one device-second; NaN where the provider does not sell it so.
 
     >>> round(offer(load().offers_of(["H100"], ["aws/us-east-1"])[0], "on-demand").usd_per_device_s * 3600, 2)

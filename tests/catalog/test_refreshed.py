@@ -11,8 +11,8 @@ import pytest
 from tests.catalog.live import Network, recorded
 
 from steelyard.catalog import layer, store
-from steelyard.catalog.diff import diff
-from steelyard.catalog.live import SOURCES, refresh
+from steelyard.catalog.diff import catalog_diff
+from steelyard.catalog.live import SOURCES, refresh_sources
 from steelyard.catalog.load import DATA, Catalog, load
 from steelyard.errors import BadCatalog
 
@@ -26,13 +26,15 @@ def shipped() -> Catalog:
 
 
 def over(folder: Path) -> Catalog:
-    return shipped().over(layer.live(folder))
+    return shipped().over(layer.read_live(folder))
 
 
 def read_in(folder: Path, name: str, answers: Mapping[str, Any], *regions: str, day: int = 0) -> None:
     tokens = {one.variable: "mine" for one in SOURCES.values()}
     moment = NOW + dt.timedelta(days=day)
-    (outcome,) = refresh([SOURCES[name]], shipped(), folder, regions, Network(answers).fetch, lambda: moment, tokens)
+    (outcome,) = refresh_sources(
+        [SOURCES[name]], shipped(), folder, regions, Network(answers).fetch, lambda: moment, tokens
+    )
     assert outcome.ok, outcome.error
 
 
@@ -117,20 +119,22 @@ def test_hours_that_were_read_are_found_by_place(tmp_path: Path) -> None:
 def test_the_difference_names_what_was_added_changed_and_is_gone(tmp_path: Path) -> None:
     aws(tmp_path)
     read_in(tmp_path, "ember", {"": recorded("ember.json")})
-    found = diff(shipped(), over(tmp_path))
+    found = catalog_diff(shipped(), over(tmp_path))
     kinds = {(row.offer, row.purchase): row for row in found.prices}
     changed = kinds[OFFER, "on-demand"]
     assert changed.kind == "changed"
     assert changed.share == pytest.approx(49.54 / changed.shipped_usd_per_h - 1)
     assert found.count("gone") > 10
     assert {row.place for row in found.facts} == {"country/FR", "country/SE"}
-    assert diff(shipped(), shipped()).prices == ()
+    assert catalog_diff(shipped(), shipped()).prices == ()
 
 
 def test_a_price_read_again_and_the_same_is_confirmed_and_younger(tmp_path: Path) -> None:
     aws(tmp_path, f"{offer(shipped()).prices['on-demand'].usd_per_hour:.10f}")
     row = next(
-        row for row in diff(shipped(), over(tmp_path)).prices if (row.offer, row.purchase) == (OFFER, "on-demand")
+        row
+        for row in catalog_diff(shipped(), over(tmp_path)).prices
+        if (row.offer, row.purchase) == (OFFER, "on-demand")
     )
     assert row.kind == "confirmed"
     assert row.own_date > row.shipped_date
@@ -146,6 +150,6 @@ def test_rows_that_cannot_be_read_say_which_source_to_refresh(tmp_path: Path) ->
 
 def test_the_catalog_of_a_layer_is_not_that_of_another(tmp_path: Path) -> None:
     aws(tmp_path)
-    with layer.using(layer.live(tmp_path)):
+    with layer.using_layer(layer.read_live(tmp_path)):
         assert offer(load()).prices["on-demand"].usd_per_hour == 49.54
     assert offer(load()).prices["on-demand"].usd_per_hour != 49.54

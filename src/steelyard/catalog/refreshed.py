@@ -13,7 +13,7 @@ from pathlib import Path
 
 from steelyard.catalog import profile, read, store
 from steelyard.catalog.profile import Profile, Row
-from steelyard.catalog.schema import Fact, Offer, Price, Source
+from steelyard.catalog.schema import Fact, OfferRow, Price, Source
 from steelyard.errors import BadCatalog, BadInput
 
 Key = tuple[str, str, str]
@@ -21,7 +21,7 @@ ON_DEMAND = "on-demand"
 
 
 @dataclass(frozen=True, eq=False)
-class Own:
+class Refreshed:
     """Rows of the user's live sources."""
 
     sources: Mapping[str, Source] = field(default_factory=dict)
@@ -34,13 +34,13 @@ class Own:
         return bool(self.prices or self.intensity or self.profiles)
 
 
-NOTHING = Own()
+NO_ROWS = Refreshed()
 
 
-def read_own(folder: Path) -> Own:
+def read_refreshed(folder: Path) -> Refreshed:
     """Return the rows of every live source in a user's catalog folder.
 
-    >>> bool(read_own(Path("no-such-folder")))
+    >>> bool(read_refreshed(Path("no-such-folder")))
     False
     """
     sources: dict[str, Source] = {}
@@ -51,56 +51,59 @@ def read_own(folder: Path) -> Own:
     places = sorted(path for path in (folder / store.FOLDER).glob("*") if path.is_dir())
     for where in places:
         try:
-            sources |= {row["id"]: read.source(row) for row in store.table(where / "source.csv")}
-            prices += [_checked(row, sources) for row in store.table(where / "prices.csv")]
-            intensity += store.table(where / "intensity.csv")
-            rows = store.table(where / "profiles.csv")
-            profiles += profile.made(rows) if rows else ()
+            sources |= {row["id"]: read.parse_source(row) for row in store.stored_rows(where / "source.csv")}
+            prices += [_checked(row, sources) for row in store.stored_rows(where / "prices.csv")]
+            intensity += store.stored_rows(where / "intensity.csv")
+            rows = store.stored_rows(where / "profiles.csv")
+            profiles += profile.profiles_of_rows(rows) if rows else ()
         except (OSError, KeyError, TypeError, ValueError, BadInput) as error:
             message = (
                 f"{where}: rows that cannot be read ({error!r}); refresh again: steelyard catalog refresh "
                 f"{where.name}, or plan without yours: --shipped"
             )
             raise BadCatalog(message) from error
-        covered |= store.state(where).covered
-    return Own(sources, tuple(prices), tuple(intensity), tuple(profiles), covered)
+        covered |= store.read_state(where).covered
+    return Refreshed(sources, tuple(prices), tuple(intensity), tuple(profiles), covered)
 
 
-def facts(own: Own, make: Callable[[Row], Fact]) -> list[Fact]:
+def refreshed_facts(rows: Refreshed, make: Callable[[Row], Fact]) -> list[Fact]:
     """Return the user's intensities as facts."""
     try:
-        return [make(row) for row in own.intensity]
+        return [make(row) for row in rows.intensity]
     except (KeyError, ValueError) as error:
         raise BadCatalog(f"an intensity of a live source cannot be read ({error!r}); refresh it again") from error
 
 
-def set_aside(offers: tuple[Offer, ...], own: Own) -> tuple[Offer, ...]:
+def without_gone(offers: tuple[OfferRow, ...], rows: Refreshed) -> tuple[OfferRow, ...]:
     """Return the offers, those that are gone from their provider's list marked so."""
-    if not own.covered:
+    if not rows.covered:
         return offers
     return tuple(
-        replace(offer, quarantine={**offer.quarantine, ON_DEMAND: why}) if (why := gone(offer, own)) else offer
+        replace(offer, quarantine={**offer.quarantine, ON_DEMAND: why}) if (why := gone_text(offer, rows)) else offer
         for offer in offers
     )
 
 
-def offers(shipped: Iterable[Offer], own: Own, systems: Container[str]) -> tuple[Offer, ...]:
+def with_refreshed_prices(
+    shipped: Iterable[OfferRow], rows: Refreshed, systems: Container[str]
+) -> tuple[OfferRow, ...]:
     """Return the shipped offers with the user's prices over them, and the offers that only the user's rows have.
 
     Rows of systems that the catalog no longer describes are left out.
     """
     found = {_offer_key(offer): offer for offer in shipped}
     prices: dict[Key, list[Row]] = {}
-    for row in (row for row in own.prices if row["system"] in systems):
+    for row in (row for row in rows.prices if row["system"] in systems):
         prices.setdefault((row["provider"], row["region"], row["instance"]), []).append(row)
-    for key, rows in prices.items():
-        found[key] = _over(found.get(key) or read.sold(rows[0], {}, "of a live source"), rows, own.sources)
+    for key, several in prices.items():
+        offer = found.get(key) or read.offer_of_row(several[0], {}, "of a live source")
+        found[key] = _over(offer, several, rows.sources)
     return tuple(found.values())
 
 
-def gone(offer: Offer, own: Own) -> str:
+def gone_text(offer: OfferRow, rows: Refreshed) -> str:
     """Return why an offer is set aside though it was once sold; empty where it is not."""
-    read_on = own.covered.get(offer.place, "")
+    read_on = rows.covered.get(offer.place, "")
     price = offer.prices.get(ON_DEMAND)
     if not read_on or price is None or price.date >= read_on:
         return ""
@@ -115,7 +118,7 @@ def _checked(row: Row, sources: Mapping[str, Source]) -> Row:
     return row
 
 
-def _over(offer: Offer, rows: Iterable[Row], sources: Mapping[str, Source]) -> Offer:
+def _over(offer: OfferRow, rows: Iterable[Row], sources: Mapping[str, Source]) -> OfferRow:
     """Return an offer with the newest price of each purchase, the others kept beside."""
     known: dict[str, list[Price]] = {
         purchase: [price, *offer.earlier.get(purchase, ())] for purchase, price in offer.prices.items()
@@ -136,5 +139,5 @@ def _over(offer: Offer, rows: Iterable[Row], sources: Mapping[str, Source]) -> O
     )
 
 
-def _offer_key(offer: Offer) -> Key:
+def _offer_key(offer: OfferRow) -> Key:
     return offer.provider, offer.region, offer.instance
