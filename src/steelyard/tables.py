@@ -8,6 +8,7 @@ A flag is 0 or 1. NaN means unknown; it is never replaced by 0. A field's unit i
 suffix of its name. Names and labels stay at the edges (`catalog`, `job`, `report`).
 """
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import Field, dataclass, fields, is_dataclass
 from typing import Any, TypeVar
@@ -530,9 +531,20 @@ def _join(column: list[Any]) -> Any:
 
 def _aligned(column: list[tuple[Any, ...]]) -> tuple[Any, ...]:
     """Return one tuple of tables, each over the whole column; one that a row lacks is there with an amount of 0."""
-    rows = [{_words(one): one for one in row} for row in column]
+    rows = [_keyed(row) for row in column]
     models = {key: one for row in reversed(rows) for key, one in row.items()}
     return tuple(join([row.get(key) or _none_of(models[key]) for row in rows]) for key in models)
+
+
+def _keyed(row: tuple[Any, ...]) -> dict[tuple[Any, ...], Any]:
+    """Return the elements by their words; of those with equal words the second, third ... apart."""
+    seen: Counter[tuple[str, ...]] = Counter()
+    keyed = {}
+    for one in row:
+        words = _words(one)
+        keyed[(*words, seen[words])] = one
+        seen[words] += 1
+    return keyed
 
 
 def _words(table: Any) -> tuple[str, ...]:

@@ -40,8 +40,8 @@ def job_of(row: dict[str, str]) -> Any:
     )
 
 
-def predicted(row: dict[str, str]) -> dict[str, str]:
-    """Return every field of one row's prediction, by its path, with twelve digits."""
+def tables_of(row: dict[str, str]) -> tuple[Any, ...]:
+    """Return the arguments of `pipeline.predict` for one row."""
     facts, job = catalog.load(), job_of(row)
     system = facts.system(row["system"])
     machine = catalog.machine(system, row["precision"], facts)
@@ -51,16 +51,22 @@ def predicted(row: dict[str, str]) -> dict[str, str]:
         capability(row["stack"]),
     )  # fmt: skip
     stack, site = catalog.stack(row["stack"], facts, row["precision"]), catalog.site(facts.site(SITE))
-    made = pipeline.predict(job, laid, machine, kernels, stack, policy("on-demand"), site, Offer.rent(USD_PER_DEVICE_S))
-    return {name: f"{float(value):.12g}" for name, value in _numbers(made, "")}
+    return job, laid, machine, kernels, stack, policy("on-demand"), site, Offer.rent(USD_PER_DEVICE_S)
 
 
-def _numbers(value: Any, path: str) -> Iterator[tuple[str, Any]]:
+def predicted(row: dict[str, str]) -> dict[str, str]:
+    """Return every field of one row's prediction, by its path, with twelve digits."""
+    made = pipeline.predict(*tables_of(row))
+    return {name: f"{float(value):.12g}" for name, value in numbers(made, "")}
+
+
+def numbers(value: Any, path: str) -> Iterator[tuple[str, Any]]:
+    """Yield every number of a prediction with its path."""
     if not is_dataclass(value):
         yield path, value
         return
     for field in fields(value):
-        yield from _numbers(getattr(value, field.name), f"{path}.{field.name}".lstrip("."))
+        yield from numbers(getattr(value, field.name), f"{path}.{field.name}".lstrip("."))
 
 
 def drawn(seed: int, count: int) -> list[dict[str, str]]:

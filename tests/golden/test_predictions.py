@@ -2,8 +2,12 @@
 
 import math
 
+import numpy as np
 import pytest
-from tests.golden.predictions import INPUTS, predicted, rows
+from tests.golden.predictions import INPUTS, numbers, predicted, rows, tables_of
+
+from steelyard import pipeline
+from steelyard.tables import join
 
 TOLERANCE = 1e-9
 ROWS = rows()
@@ -21,6 +25,15 @@ def test_a_prediction_is_what_the_golden_table_says(row: dict[str, str]) -> None
         and not (math.isnan(stored[name]) and math.isnan(now[name]))
     }
     assert not moved, "predictions moved; if that is meant, `make golden` renews them: one cause a commit"
+
+
+def test_all_at_once_are_what_each_is_alone() -> None:
+    tables = zip(*(tables_of(row) for row in ROWS), strict=True)
+    with np.errstate(invalid="ignore"):
+        together = pipeline.predict(*(join(column) for column in tables))
+    for name, column in numbers(together, ""):
+        alone = [float(row[name]) for row in ROWS]
+        np.testing.assert_allclose(np.broadcast_to(column, len(ROWS)), alone, rtol=TOLERANCE, err_msg=name)
 
 
 def test_the_table_covers_what_is_planned() -> None:

@@ -101,7 +101,9 @@ def _over(exchange: Exchange, payload: Bytes, ranks: Count, local: Count, lines:
 def _experts_s(payload: Bytes, copies: Count, layout: Layout, domain: Count, lines: Wires) -> Seconds:
     if np.all(layout.ep == 1):
         return np.float64(0)
-    return _over(partial(dispatch_s, copies=copies), payload, layout.ep, ranks_in_domain(layout.ep, 1, domain), lines)
+    local = ranks_in_domain(layout.ep, 1, domain)
+    sent_s = _over(partial(dispatch_s, copies=copies), payload, layout.ep, local, lines)
+    return np.where(layout.ep > 1, sent_s, 0.0)  # experts on one rank send nothing over a network that may be unknown
 
 
 def _narrow(span: Count, domain: Count, lines: Wires) -> BytesPerSecond:
@@ -123,7 +125,8 @@ def _data_parallel(rank: Rank, layout: Layout, domain: Count, lines: Wires) -> t
     weights = dense * stack.gather_bytes
     gather_s = _over(hierarchical_all_gather_s, weights, layout.shard_devices, sharded, lines)
     if np.any(routed):
-        reduce_s = reduce_s + _over(hierarchical_all_reduce_s, routed * grads, replicas, near, lines)
+        some = np.greater(routed, 0)  # without experts nothing is started
+        reduce_s = reduce_s + some * _over(hierarchical_all_reduce_s, routed * grads, replicas, near, lines)
         kept = routed * stack.gather_bytes
-        gather_s = gather_s + _over(hierarchical_all_gather_s, kept, replicas, near, lines)
+        gather_s = gather_s + some * _over(hierarchical_all_gather_s, kept, replicas, near, lines)
     return reduce_s, gather_s

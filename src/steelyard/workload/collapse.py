@@ -28,7 +28,7 @@ def collapse(model: Model, element_bytes: Bytes) -> Workload:
     counts = {kind.name: kind.count for kind in model.kinds}
     inside = [row for row in model.rows if row.block in counts]
     products = _products(inside)
-    cores = tuple(_core(row) for row in inside if row.flop)
+    cores = _cores(inside)
     head = _end(model, HEAD, element_bytes)
     product = sum((_total(one.repeats, counts) * _product_flop(one) for one in products), start=0.0)
     attention = sum((_total(one.repeats, counts) * one.flop for one in cores), start=0.0)
@@ -98,8 +98,13 @@ def _repeats(rows: Sequence[Row]) -> tuple[Repeat, ...]:
     return tuple(Repeat(block, sum(row.repeats for row in rows if row.block == block)) for block in blocks)
 
 
-def _core(row: Row) -> Core:
-    return Core(row.name, _repeats([row]), row.flop, row.scores, row.keys, row.head_dim)
+def _cores(rows: Sequence[Row]) -> tuple[Core, ...]:
+    """Return the distinct attention cores, each with its occurrences in a block of each kind."""
+    found: dict[tuple[Flop, Count, Count, Count], list[Row]] = {}
+    for row in rows:
+        if row.flop and row.repeats:
+            found.setdefault((row.flop, row.scores, row.keys, row.head_dim), []).append(row)
+    return tuple(Core(same[0].name, _repeats(same), *shape) for shape, same in found.items())
 
 
 def _block(kind: Kind, rows: Sequence[Row], element_bytes: Bytes) -> Block:
