@@ -7,12 +7,26 @@ takes is one term of it, and a paper's formula gives the number.
 
 from typing import Any
 
-from tests.shapes import filled
+from tests.shapes import filled, gpt, pretraining
 
 from steelyard import pipeline
-from steelyard.tables import Job, Kernels, Layout, Machine, Offer, Policy, Site, Stack, StepTime
+from steelyard.step import memory
+from steelyard.tables import Job, Kernels, Layout, Machine, Offer, Policy, Site, Stack, StepMemory, StepTime
 
 FREE = 1e60
+L, H, A, V, S, B = 4, 1024, 16, 50_000, 512, 8  # layers, width, heads, vocabulary, tokens of a sequence, batch
+PEAK, MEMORY, NETWORK, LINK = 1e12, 1e11, 1e9, 1e10
+HIDDEN = S * H * 2.0  # bytes of one sequence's hidden state
+GPT = gpt(L, H, A, V)
+JOB = pretraining(GPT, S, B)
+PARAMS = GPT.total_params
+EXPERTS = {"moe_layers": float(L), "moe_ffn": 512.0, "experts": 8.0, "top_k": 2.0}
+ROUTED = 8 * 2 * H * 512.0  # parameters of a block's experts, without a gate
+MOE = pretraining(gpt(L, H, A, V, **EXPERTS, shared_ffn=256.0, routed_params=ROUTED), S, 64.0)
+MIXED_PARAMS = PARAMS - 2 * 8 * H**2 + 2 * ROUTED
+MIXED = pretraining(
+    gpt(L, H, A, V, **(EXPERTS | {"moe_layers": 2.0}), routed_params=ROUTED, total_params=MIXED_PARAMS), S, 64.0
+)  # half of the blocks route each token to 2 of 8 experts
 RATES = ("peak_flop_per_s", "peak16_flop_per_s", "memory_bytes_per_s", "link_bytes_per_s", "nic_bytes_per_s")
 SHARES = ("gemm_efficiency", "attention_efficiency", "unfused_efficiency", "memory_efficiency", "link_efficiency")
 EXPOSED = ("tp_exposed", "dp_exposed", "ep_exposed", "pp_exposed", "vocab_exposed")
@@ -34,6 +48,12 @@ def stack(**given: float) -> Stack:
     """Return a stack that hides nothing and adds nothing, with 2-byte weights and gradients, but for what is given."""
     values = dict.fromkeys((*EXPOSED, "time_scale", "attention_native", "attention_share"), 1.0)
     return filled(Stack, **(values | dict.fromkeys(("weight_bytes", "gather_bytes", "grad_bytes"), 2.0) | given))
+
+
+def peak(job: Job, laid: Layout, **given: float) -> StepMemory:
+    """Return peak memory under a stack that keeps and adds nothing but what is given."""
+    scales = dict.fromkeys(("activation_scale", "selective_scale", "quantised_scale", "reserved_scale"), 1.0)
+    return memory(job, laid, filled(Machine), filled(Stack, **(scales | given)))
 
 
 def step(job: Job, laid: Layout, *tables: Machine | Kernels | Stack, **rates: float) -> StepTime:

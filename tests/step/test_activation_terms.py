@@ -1,0 +1,191 @@
+"""Bytes of activations by themselves, as papers count them, nothing else being held."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from tests.shapes import gpt, layout, pretraining
+from tests.step.neutral import EXPERTS, A, H, L, S, V, peak
+
+BARE = gpt(L, H, A, V, dropout=0.0)
+
+
+def kept(
+    model: Any, laid: dict[str, float] | None = None, stack: dict[str, float] | None = None, **job: float
+) -> float:
+    """Return the bytes that a token keeps in a block, the head's two inputs apart."""
+    made = pretraining(model, S, 8, **job)
+    placed = layout(made, **({"micro_batch": 1.0} | (laid or {})))
+    head = 2 * 2 * model.hidden / (placed.tp if placed.sp else 1)
+    tokens = placed.micro_batch * S / placed.cp
+    return (float(peak(made, placed, **(stack or {})).activations_bytes) / tokens - head) / model.layers
+
+
+# --- Activations: Korthikanti et al. 2022, arXiv 2205.05198 --------------------------------------------------------
+
+
+def test_grouped_queries_keep_fewer_keys_and_values() -> None:
+    """Section 4.1, of 16-bit elements: 4 inputs of h, queries and output of 16 heads, 4 keys and values, 2 of 4h."""
+    model = replace(BARE, kv_heads=4.0, head_dim=96.0, v_head_dim=32.0)
+    assert kept(model) == 2 * (4 * H + 16 * 96 + 4 * (96 + 32) + 16 * 32 + 2 * 4 * H)
+
+
+def test_latent_attention_keeps_every_head_and_its_compressed_vectors_twice() -> None:
+    """DeepSeek-V2, arXiv 2405.04434: queries of 1536, keys and values of 512, rotary of 64; 128 heads of 192, 128."""
+    latent = {"mla": 1.0, "q_lora": 1536.0, "kv_lora": 512.0, "rope_dim": 64.0}
+    model = gpt(2, 5120, 128, V, dropout=0.0, head_dim=192.0, v_head_dim=128.0, kv_heads=1.0, **latent)
+    assert kept(model) == 2 * (4 * 5120 + 2 * 128 * (192 + 128) + 2 * (1536 + 512) + 64 + 8 * 5120)
+
+
+def test_a_gated_mlp_keeps_gate_up_and_their_product() -> None:
+    assert kept(replace(BARE, ffn=3000.0, ffn_matrices=3.0)) == 2 * (4 * H + 4 * H + 3 * 3000)
+
+
+def test_experts_keep_each_copy_in_and_out_and_the_router_in_fp32() -> None:
+    """Two copies of h in, h out and a gated width of 3 x 512; logits and probabilities of 8 experts at 4 bytes."""
+    model = replace(BARE, **EXPERTS, ffn_matrices=3.0, shared_ffn=256.0)
+    assert kept(model) == 2 * (8 * H + 3 * 256) + 2 * 2 * (2 * H + 3 * 512) + 8 * 8
+    assert kept(model, {"tp": 2.0}) == kept(model) / 2
+
+
+def test_blocks_with_and_without_experts_keep_their_own() -> None:
+    sparse = replace(BARE, **EXPERTS, shared_ffn=256.0)
+    assert kept(replace(sparse, moe_layers=1.0)) == pytest.approx((3 * kept(BARE) + kept(sparse)) / 4)
+
+
+@pytest.mark.parametrize(("dropout", "per_score"), [(0.0, 2), (1.0, 5)])
+def test_unfused_scores_keep_the_softmax_and_under_dropout_its_mask_and_output(dropout: float, per_score: int) -> None:
+    """Section 4.1: 2as^2b, as^2b, 2as^2b."""
+    model = replace(BARE, dropout=dropout)
+    none, flash = (kept(model, {"flash": flash, "recompute": 1.0 - flash}) for flash in (0.0, 1.0))
+    assert none == flash  # selective recomputation keeps no scores
+    assert kept(model, {"flash": 0.0}) - flash == pytest.approx(per_score * A * S, rel=1e-9)
+
+
+def test_context_ranks_share_tokens_and_micro_batches_add_them() -> None:
+    job = pretraining(BARE, S, 8)
+    one, cut, two = (
+        peak(job, layout(job, **given), logit_bytes=4.0) for given in ({}, {"cp": 2.0}, {"micro_batch": 2.0})
+    )
+    for name in ("activations_bytes", "logits_bytes"):
+        assert getattr(cut, name) == getattr(one, name) / 2
+        assert getattr(two, name) == getattr(one, name) * 2
+
+
+@pytest.mark.parametrize(("recompute", "kept_inputs"), [(1.5, 0.5), (2.0, 1.0)])
+def test_full_recomputation_keeps_a_blocks_input(recompute: float, kept_inputs: float) -> None:
+    """Table 2: 2sbh a block; where only a share of the blocks recompute, the others keep all."""
+    wanted = kept_inputs * 2 * H + (1 - kept_inputs) * kept(BARE)
+    assert kept(BARE, {"recompute": recompute}) == pytest.approx(wanted)
+    assert kept(BARE, {"recompute": 2.0, "tp": 2.0, "sp": 1.0}) == pytest.approx(H)
+    assert kept(BARE, {"recompute": 2.0, "tp": 2.0, "sp": 0.0}) == pytest.approx(2 * H)
+
+
+def test_a_stacks_scales_multiply_what_blocks_keep() -> None:
+    scaled = {"activation_scale": 1.5, "selective_scale": 0.5}
+    assert kept(BARE, stack=scaled) == pytest.approx(1.5 * kept(BARE))
+    assert kept(BARE, {"recompute": 1.0}, scaled) == pytest.approx(0.75 * kept(BARE))
+
+
+def test_quantised_frozen_weights_keep_more_and_trained_or_16_bit_ones_do_not() -> None:
+    scale = {"quantised_scale": 3.0}
+    for frozen, trained, factor in ((0.5, 0.01, 3), (2.0, 0.01, 1), (0.5, 1.0, 1)):
+        assert kept(BARE, None, scale, frozen_bytes=frozen, trainable_share=trained) == pytest.approx(
+            factor * kept(BARE)
+        )
+
+
+def test_both_ends_keep_a_mask_two_inputs_and_logits() -> None:
+    """Section 4.3: sbh of the embedding's dropout, 2sbh and 2sbh of the last norm and projection, 4sbv of logits."""
+    ends = {}
+    for dropout in (0.0, 1.0):
+        job = pretraining(replace(BARE, dropout=dropout, layers=1.0, attention_layers=1.0), S, 8)
+        ends[dropout] = peak(job, layout(job, recompute=2.0), logit_bytes=4.0)
+    assert ends[0.0].activations_bytes == S * H * (2 + 4)
+    assert ends[1.0].activations_bytes - ends[0.0].activations_bytes == S * H
+    assert ends[0.0].logits_bytes == 4 * S * V
+    job = pretraining(BARE, S, 8)
+    assert peak(job, layout(job, tp=4.0), logit_bytes=4.0).logits_bytes == S * V
+    assert peak(job, layout(job), logit_bytes=4.0, fused_loss=1.0).logits_bytes == 0
+
+
+def test_sequence_parallelism_divides_both_ends() -> None:
+    job = pretraining(replace(BARE, dropout=1.0), S, 8)
+    whole, cut = (peak(job, layout(job, tp=4.0, sp=sp, recompute=2.0)).activations_bytes for sp in (0.0, 1.0))
+    assert cut == whole / 4 == S * H * (2 * L + 1 + 4) / 4
+
+
+# --- The moment of a block's backward pass -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("changes", "widest"),
+    [
+        ({}, 2 * 4 * H),  # the MLP's activation
+        ({"ffn": 256.0}, 3 * H),  # queries, keys, values
+        ({"ffn": 256.0, "kv_heads": 4.0, "v_head_dim": 128.0}, H + 4 * (64 + 128)),
+        ({**EXPERTS, "ffn": 256.0, "moe_ffn": 2048.0}, 2 * (2 * H + 2 * 2048)),  # copies in, out, and inside
+    ],
+)
+@pytest.mark.parametrize("tp", [1.0, 4.0])
+def test_a_block_backward_holds_two_gradients_and_those_of_its_widest_operator(
+    changes: dict[str, float], widest: float, tp: float
+) -> None:
+    job = pretraining(replace(BARE, **changes), S, 8)
+    found = peak(job, layout(job, tp=tp), working_scale=1.0).buffers_bytes
+    assert found == pytest.approx(2 * S * (2 * H + widest / tp))
+    assert peak(job, layout(job, tp=tp), working_scale=0.5).buffers_bytes == pytest.approx(found / 2)
+
+
+def test_it_holds_gradients_of_scores_and_what_recomputation_makes_again() -> None:
+    job = pretraining(BARE, S, 8)
+    plain = 2 * S * (2 * H + 8 * H)
+    scores = 2 * S * A * S
+    block = S * kept(BARE)
+    found = {
+        (flash, recompute): float(
+            peak(job, layout(job, flash=flash, recompute=recompute), working_scale=1.0).buffers_bytes
+        )
+        for flash in (0.0, 1.0)
+        for recompute in (0.0, 1.0, 1.5, 2.0)
+    }
+    assert found[1.0, 0.0] == found[1.0, 1.0] == plain
+    assert found[1.0, 2.0] == found[1.0, 1.5] == plain + block
+    assert found[0.0, 0.0] == plain + scores
+    assert found[0.0, 1.0] == plain + 2 * scores
+    assert found[0.0, 2.0] == plain + 2 * scores + block
+
+
+def test_a_block_made_again_has_its_gathered_and_adapted_inputs() -> None:
+    """On four tensor ranks two inputs of 2h are whole where a quarter would do; 3 bytes of each adapted one."""
+    job = pretraining(BARE, S, 8, adapted_inputs=2 * H, trainable_share=0.01)
+    laid = layout(job, tp=4.0, recompute=2.0)
+    bare, gathered, adapted = (
+        float(peak(job, laid, working_scale=1.0, **given).buffers_bytes)
+        for given in ({}, {"gathered_inputs": 1.0}, {"adapter_bytes": 3.0})
+    )
+    assert gathered - bare == pytest.approx(S * 4 * H * 3 / 4)
+    assert adapted - bare == pytest.approx(S * 3 * 2 * H / 4)
+
+
+def test_experts_dispatch_tokens_instead_of_gathering_one_of_two_inputs() -> None:
+    for model, inputs in ((BARE, 2), (replace(BARE, **EXPERTS), 1)):
+        without, gathered = (kept(model, {"tp": 4.0}, {"gathered_inputs": share}) for share in (0.0, 1.0))
+        assert gathered - without == pytest.approx(inputs * 2 * H * 3 / 4)
+
+
+def test_logits_are_gone_before_blocks_go_backward() -> None:
+    """The larger of the two stands beside what is stored: what logits leave room for is no buffer."""
+    job = pretraining(BARE, S, 8)
+    working = 2 * S * 10 * H
+    for logit_bytes in (0.01, 0.2, 4.0):
+        found = peak(job, layout(job), working_scale=1.0, logit_bytes=logit_bytes, workspace_bytes=1e6)
+        assert found.buffers_bytes == pytest.approx(1e6 + max(working - logit_bytes * S * V, 0.0))
+
+
+def test_what_the_allocator_holds_and_what_the_device_shows() -> None:
+    job = pretraining(BARE, S, 8)
+    found = peak(job, layout(job), workspace_bytes=1e9, reserved_scale=1.25, base_bytes=2e9, weight_bytes=2.0)
+    assert found.buffers_bytes == 1e9
+    assert found.reserved_bytes == pytest.approx(1.25 * found.allocated_bytes)
+    assert found.device_bytes == pytest.approx(found.reserved_bytes + 2e9)

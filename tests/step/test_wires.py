@@ -1,0 +1,122 @@
+"""Which wire each exchange of a step takes, its starts and what it loses to congestion."""
+
+import numpy as np
+import pytest
+from tests.shapes import layout
+from tests.step.neutral import GPT, HIDDEN, JOB, LINK, MOE, NETWORK, B, H, L, S, kernels, machine, step
+
+# --- Wires ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("tp", [2.0, 8.0])
+def test_a_rank_also_copies_its_own_share_inside_a_domain(tp: float) -> None:
+    """nccl-tests: 2 (t-1)/t of the bytes on the wire; two ranks reach 2/2.35 of the bandwidth (docs/kernels.md)."""
+    roomy = machine(domain_devices=8.0, link_bytes_per_s=LINK)
+    crossed = 2 * (tp - 1)
+    wanted = B * L * 4 * crossed / tp * HIDDEN / (LINK * crossed / (crossed + 0.35))
+    assert step(JOB, layout(JOB, tp=tp), roomy).tp_s == pytest.approx(wanted)
+    assert step(JOB, layout(JOB, tp=tp), roomy, kernels(link_efficiency=0.5)).tp_s == pytest.approx(2 * wanted)
+
+
+def test_the_network_reaches_its_share_of_its_rate() -> None:
+    whole, half = (
+        step(JOB, layout(JOB, tp=2.0), kernels(nic_efficiency=share), nic_bytes_per_s=NETWORK).tp_s
+        for share in (1, 0.5)
+    )
+    assert half == pytest.approx(2 * whole)
+
+
+@pytest.mark.parametrize(("tp", "tenths"), [(2.0, 10), (4.0, 12), (8.0, 16)])
+def test_a_start_is_a_tenth_longer_for_each_rank_beyond_two(tp: float, tenths: float) -> None:
+    taken = step(JOB, layout(JOB, tp=tp), machine(domain_devices=8.0), kernels(link_hop_s=1e-5))
+    assert taken.tp_s == pytest.approx(B * L * 4 * 1e-5 * tenths / 10)
+
+
+def test_each_further_domain_adds_a_start_and_congestion_each_doubling() -> None:
+    laid = layout(JOB, tp=8.0)
+    assert step(JOB, laid, kernels(nic_hop_s=1e-5)).tp_s == pytest.approx(B * L * 4 * 7 * 1e-5)
+    plain, crowded = (
+        step(JOB, laid, kernels(nic_congestion=loss), nic_bytes_per_s=NETWORK).tp_s for loss in (0.0, 0.1)
+    )
+    assert crowded == pytest.approx(1.3 * plain)
+
+
+def test_a_message_half_as_long_as_its_start_overlaps_by_the_root() -> None:
+    """wire + start + sqrt(wire start): with both equal, three times either."""
+    wire = 2 * 1 / 2 * HIDDEN / NETWORK
+    taken = step(JOB, layout(JOB, tp=2.0), kernels(nic_hop_s=wire), nic_bytes_per_s=NETWORK)
+    assert taken.tp_s == pytest.approx(B * L * 4 * 3 * wire)
+
+
+def test_a_stage_sends_with_the_networks_start() -> None:
+    assert step(JOB, layout(JOB, pp=4.0), kernels(nic_hop_s=1e-5)).pp_s == pytest.approx(2 * (B + 3) * 1e-5)
+
+
+def test_stages_of_whole_domains_send_over_the_network() -> None:
+    """Tensor, context and data ranks lie inside: only what is left of a domain holds neighbours of the pipeline."""
+    roomy = machine(domain_devices=8.0, link_bytes_per_s=LINK, nic_bytes_per_s=NETWORK)
+    for degrees, rate in (({"tp": 2.0, "cp": 2.0}, LINK), ({"tp": 2.0, "cp": 4.0}, NETWORK), ({"tp": 8.0}, NETWORK)):
+        laid = layout(JOB, pp=2.0, sp=0.0, **degrees)
+        wanted = 2 * (laid.micro_batches + 1) * HIDDEN / laid.cp / (rate if laid.devices > 8 else LINK)
+        assert step(JOB, laid, roomy).pp_s == pytest.approx(wanted)
+
+
+def test_two_sequences_of_a_micro_batch_are_sent_together() -> None:
+    for name, degrees in (("tp_s", {"tp": 2.0}), ("cp_s", {"cp": 2.0}), ("pp_s", {"pp": 2.0})):
+        one, two = (
+            step(JOB, layout(JOB, micro_batch=size, micro_batches=4.0, **degrees), nic_bytes_per_s=NETWORK)
+            for size in (1.0, 2.0)
+        )
+        assert getattr(two, name) == pytest.approx(2 * getattr(one, name)), name
+
+
+def test_a_ring_inside_a_domain_goes_over_links_and_one_that_leaves_it_over_the_network() -> None:
+    roomy = machine(domain_devices=4.0, link_bytes_per_s=LINK, nic_bytes_per_s=NETWORK)
+    for cp, tp, rate in ((4.0, 1.0, LINK), (4.0, 2.0, NETWORK), (8.0, 1.0, NETWORK)):
+        laid = layout(JOB, cp=cp, tp=tp)
+        held = S / cp * 2 * H / tp * 2
+        assert step(JOB, laid, roomy).cp_s == pytest.approx(B * L * 3 * (cp - 1) * held / rate)
+    starts = step(JOB, layout(JOB, cp=4.0), kernels(link_hop_s=1e-5), domain_devices=4.0).cp_s
+    assert starts == pytest.approx(B * L * 3 * 3 * 1e-5)
+
+
+def test_ranks_that_share_a_domain_share_its_traffic_to_others() -> None:
+    """Two of four data ranks in each domain: 2 (k-1)/k of the bytes leave it, half of them by each rank."""
+    for tp, sharing in ((1.0, 2), (2.0, 1)):
+        laid = layout(JOB, dp=4.0, tp=tp)
+        domains = 4 / sharing
+        taken = step(JOB, laid, domain_devices=2.0, nic_bytes_per_s=NETWORK).dp_s
+        held = 2 * GPT.total_params / tp
+        assert taken == pytest.approx(2 * (domains - 1) / domains * held / sharing / NETWORK)
+
+
+def test_shards_gather_within_the_domain_that_holds_their_group() -> None:
+    laid = layout(JOB, dp=4.0, zero=3.0, shard_devices=2.0, micro_batch=2.0)
+    roomy = machine(domain_devices=2.0, link_bytes_per_s=LINK)
+    gathers = 2 * 1 / 2 * 2 * GPT.total_params / (LINK * 1 / 1.35)
+    reduce = 1 / 2 * 2 * GPT.total_params / (LINK * 2 / 2.35)
+    assert step(JOB, laid, roomy).dp_s == pytest.approx(gathers + reduce)
+
+
+def test_experts_inside_a_domain_get_a_copy_each() -> None:
+    """DeepSeek-V3, section 3.2.2: inside a domain a token is copied to each of its experts, 3/4 of them elsewhere."""
+    laid = layout(MOE, dp=8.0, ep=4.0)
+    roomy = machine(domain_devices=4.0, link_bytes_per_s=LINK)
+    wanted = laid.micro_batches * L * 4 * 2 * 3 / 4 * HIDDEN / (LINK * 3 / 3.35)
+    assert step(MOE, laid, roomy).ep_s == pytest.approx(wanted)
+
+
+@pytest.mark.parametrize(("tp", "replicas"), [(1.0, 2), (2.0, 4)])
+def test_tensor_ranks_hold_experts_of_their_own(tp: float, replicas: float) -> None:
+    """All ranks of a replica of the model hold experts: dp tp / ep of them hold the same ones."""
+    laid = layout(MOE, dp=8.0, tp=tp, ep=4.0)
+    routed = L * 8 * 2 * H * 512.0
+    dense = GPT.total_params - routed  # the blocks' own count is the shape's; only the routed part is told apart
+    wanted = 2 * 7 / 8 * 2 * dense / tp + 2 * (replicas - 1) / replicas * 2 * routed / 4
+    assert step(MOE, laid, nic_bytes_per_s=NETWORK).dp_s == pytest.approx(wanted / NETWORK)
+
+
+def test_a_job_inside_a_domain_never_asks_the_network() -> None:
+    laid = layout(MOE, tp=2.0, dp=4.0, ep=2.0, pp=1.0)
+    unknown = machine(domain_devices=8.0, link_bytes_per_s=LINK, nic_bytes_per_s=np.nan)
+    assert np.isfinite(step(MOE, laid, unknown).total_s)
