@@ -77,7 +77,7 @@ def test_experts_move_their_tokens_in_and_out_and_their_own_width() -> None:
 
 def test_half_of_the_blocks_with_experts_move_half_as_much_more() -> None:
     passes = stack(pointwise_passes=12.0)
-    mixed = pretraining(gpt(L, H, A, V, **(EXPERTS | {"moe_layers": L / 2})), S, 64.0)
+    mixed = pretraining(gpt(L, H, A, V, **(EXPERTS | {"moe_layers": L / 2, "shared_ffn": 256.0})), S, 64.0)
     dense = pretraining(GPT, S, 64.0)
     taken = [step(job, layout(job), passes, memory_bytes_per_s=MEMORY).pointwise_s for job in (dense, mixed, MOE)]
     assert taken[1] == pytest.approx((taken[0] + taken[2]) / 2)
