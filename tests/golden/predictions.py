@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from steelyard import catalog, pipeline
-from steelyard.catalog.capabilities import capability
+from steelyard.catalog import load
 from steelyard.catalog.policy import policy
 from steelyard.errors import SteelyardError
 from steelyard.job import job_table, read_job
@@ -48,7 +48,7 @@ def tables_of(row: dict[str, str]) -> tuple[Any, ...]:
     kernels = catalog.kernels(facts.accelerator(system.accelerator), row["precision"], facts)
     laid = parse(
         row["layout"], job, int(row["devices"]), int(machine.domain_devices), machine.nic_bytes_per_s,
-        capability(row["stack"]),
+        load().capability(row["stack"]),
     )  # fmt: skip
     stack, site = catalog.stack(row["stack"], facts, row["precision"]), catalog.site(facts.site(SITE))
     return job, laid, machine, kernels, stack, policy("on-demand"), site, Offer.rent(USD_PER_DEVICE_S)
@@ -98,7 +98,7 @@ def drawn(seed: int, count: int) -> list[dict[str, str]]:
 def _layout(row: dict[str, str], chance: random.Random) -> str:
     """Return one valid layout as text; an empty one where there is none or the precision is not for the chip."""
     try:
-        job, system, able = job_of(row), catalog.load().system(row["system"]), capability(row["stack"])
+        job, system, able = job_of(row), catalog.load().system(row["system"]), load().capability(row["stack"])
         machine = catalog.machine(system, row["precision"], catalog.load())
         every = space(job, [int(row["devices"])], int(machine.domain_devices), able, BOUNDS)
         some = [take(every, chance.randrange(size(every))) for _ in range(4)]

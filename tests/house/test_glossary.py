@@ -24,7 +24,6 @@ BANNED = frozenset(
 NOT_YET = {
     "beside",
     "chip_of",
-    "contrast",
     "gauss",
     "glance",
     "oneline",

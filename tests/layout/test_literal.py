@@ -6,17 +6,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.shapes import gpt, pretraining
 
-from steelyard.catalog.capabilities import capability
+from steelyard.catalog import load
 from steelyard.errors import BadLayout
 from steelyard.layout import BOUNDS, parse, size, space, text_of
 from steelyard.tables import Layout, take
 
 JOB = pretraining(gpt(32, 4096, 32, kv_heads=8.0), 8192, 1024)
-ANY = capability("any")
+ANY = load().capability("any")
 
 
 def read(text: str, devices: int = 64, stack: str = "any") -> Layout:
-    return parse(text, JOB, devices, 8, 1e9, capability(stack))
+    return parse(text, JOB, devices, 8, 1e9, load().capability(stack))
 
 
 def test_the_example_of_the_manual():
@@ -83,6 +83,6 @@ def test_any_text_is_read_or_refused(text):
 
 @given(st.integers(0, 10**6), st.sampled_from(["megatron-core", "fsdp2", "maxtext", "deepspeed"]))
 def test_every_layout_of_the_space_reads_back(seed, stack):
-    layouts = space(JOB, [64], 8, capability(stack), BOUNDS)
+    layouts = space(JOB, [64], 8, load().capability(stack), BOUNDS)
     row = take(layouts, np.array(seed % size(layouts)))
     assert read(text_of(row), stack=stack) == row

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from tests.shapes import gpt, pretraining
 
-from steelyard.catalog.capabilities import capability
+from steelyard.catalog import load
 from steelyard.layout import Reason, problem, sentence
 from steelyard.tables import Layout, join
 
@@ -15,7 +15,7 @@ FINE = Layout(
     devices=64.0, tp=4.0, pp=2.0, vpp=1.0, cp=1.0, dp=8.0, ep=1.0, zero=1.0, shard_devices=8.0, micro_batch=2.0,
     micro_batches=32.0, sp=1.0, recompute=1.0, flash=1.0, offload=0.0, stage_layers=16.0,
 )  # fmt: skip
-ANY = capability("any")
+ANY = load().capability("any")
 
 BREACHES = [
     ({"tp": 0.0}, Reason.DEGREES),
@@ -80,7 +80,7 @@ def test_an_unknown_network_keeps_the_job_inside_the_domain():
     ],
 )
 def test_stacks_refuse_what_they_cannot_run(stack, change):
-    assert problem(JOB, replace(FINE, **change), 8.0, 1e9, capability(stack)) == Reason.STACK
+    assert problem(JOB, replace(FINE, **change), 8.0, 1e9, load().capability(stack)) == Reason.STACK
 
 
 def test_every_reason_has_a_sentence():

@@ -8,12 +8,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.shapes import gpt, pretraining
 
-from steelyard.catalog.capabilities import Capability, capabilities, capability, planned
+from steelyard.catalog import load
+from steelyard.catalog.capabilities import Capability
 from steelyard.errors import UnknownName
 from steelyard.layout import BOUNDS, Bounds, problem, size, space
 from steelyard.tables import Job, Layout
 
-STACKS = sorted(capabilities())
+STACKS = sorted(load().capabilities)
 SMALL = Bounds(
     tp_domains=1, pp_most=4, vpp_most=2, cp_least_tokens=256, micro_batch_most=4, micro_batch_most_tokens=4096, fill=1
 )
@@ -60,7 +61,7 @@ def one_by_one(job: Job, devices: int, domain: int, can: Capability, bounds: Bou
     stack=st.sampled_from(STACKS),
 )
 def test_space_is_every_valid_layout(job, devices, domain, stack):
-    can = capability(stack)
+    can = load().capability(stack)
     layouts = space(job, [devices], domain, can, SMALL)
     rows = {tuple(int(v) for v in row) for row in zip(*(getattr(layouts, f) for f in Layout.__slots__), strict=True)}
     assert len(rows) == size(layouts), "no layout twice"
@@ -70,40 +71,40 @@ def test_space_is_every_valid_layout(job, devices, domain, stack):
 @pytest.mark.parametrize("stack", STACKS)
 def test_nothing_in_the_space_is_invalid(stack):
     for job in JOBS:
-        can = capability(stack)
+        can = load().capability(stack)
         layouts = space(job, [1, 4, 8, 24, 64], 8, can, BOUNDS)
         assert not np.any(problem(job, layouts, 8, 1e9, can))
 
 
 def test_several_counts_are_the_union_of_each():
-    can = capability("megatron-core")
+    can = load().capability("megatron-core")
     together = size(space(JOBS[0], [2, 4, 8], 8, can, BOUNDS))
     assert together == sum(size(space(JOBS[0], [count], 8, can, BOUNDS)) for count in (2, 4, 8))
 
 
 def test_stages_are_uneven_where_layers_do_not_divide():
-    layouts = space(JOBS[1], [4], 8, capability("megatron-core"), BOUNDS)
+    layouts = space(JOBS[1], [4], 8, load().capability("megatron-core"), BOUNDS)
     assert set(zip(layouts.pp, layouts.stage_layers, strict=True)) == {(1.0, 6.0), (2.0, 3.0), (4.0, 2.0)}
 
 
 def test_stacks_differ_in_what_they_run():
-    megatron = space(JOBS[0], [8], 8, capability("megatron-core"), BOUNDS)
-    fsdp = space(JOBS[0], [8], 8, capability("fsdp2"), BOUNDS)
-    deepspeed = space(JOBS[0], [8], 8, capability("deepspeed"), BOUNDS)
+    megatron = space(JOBS[0], [8], 8, load().capability("megatron-core"), BOUNDS)
+    fsdp = space(JOBS[0], [8], 8, load().capability("fsdp2"), BOUNDS)
+    deepspeed = space(JOBS[0], [8], 8, load().capability("deepspeed"), BOUNDS)
     assert megatron.zero.max() == 1
     assert set(fsdp.zero) == {2.0, 3.0}
     assert deepspeed.tp.max() == deepspeed.pp.max() == 1
-    assert not planned("Graphcore")
+    assert not load().planned_stacks("Graphcore")
     with pytest.raises(UnknownName, match="fsdp2"):
-        capability("fsdp")
+        load().capability("fsdp")
 
 
 def test_hybrid_shards_stay_in_the_fast_domain():
-    layouts = space(JOBS[0], [16], 4, capability("fsdp2"), BOUNDS)
+    layouts = space(JOBS[0], [16], 4, load().capability("fsdp2"), BOUNDS)
     smaller = layouts.shard_devices < layouts.dp * layouts.cp
     assert smaller.any()
     assert np.all((layouts.shard_devices * layouts.tp)[smaller] == 4)
 
 
 def test_every_capability_has_a_source_and_a_date():
-    assert all(row.source and row.checked for row in capabilities().values())
+    assert all(row.source and row.checked for row in load().capabilities.values())

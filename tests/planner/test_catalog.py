@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from steelyard import catalog as facts
-from steelyard.catalog.capabilities import capabilities
+from steelyard.catalog import load
 from steelyard.errors import BadInput, BadLayout, UnknownName
 from steelyard.job import read_job
 from steelyard.market.build import market_of
@@ -167,4 +167,4 @@ def test_an_impossible_estimate_says_the_arithmetic():
 
 
 def test_every_calibrated_stack_has_its_capability():
-    assert set(facts.stacks()) <= set(capabilities())
+    assert set(facts.stacks()) <= set(load().capabilities)

@@ -7,7 +7,7 @@ import numpy as np
 from tests.shapes import filled, gpt, pretraining
 
 from steelyard.carbon import carbon
-from steelyard.catalog.capabilities import capability
+from steelyard.catalog import load
 from steelyard.energy import energy
 from steelyard.market.options import Deal, HardwareOption, Market, SiteOption, StackOption
 from steelyard.money import money
@@ -106,7 +106,9 @@ def chip(name: str, peak: float, memory: float, domain: float, vendor: str = "NV
 
 def tool(name: str, seed: float) -> StackOption:
     """Return a stack that differs from others by a seed."""
-    return StackOption(name, filled(Stack, base_bytes=seed), capability(name), {"time_scale": 0.1}, memory_log_sd=0.1)
+    return StackOption(
+        name, filled(Stack, base_bytes=seed), load().capability(name), {"time_scale": 0.1}, memory_log_sd=0.1
+    )
 
 
 def site(pue: float, intensity: float) -> Site:

@@ -5,7 +5,7 @@ import math
 import pytest
 from fit.contrasts import layout_log_sd, row
 
-from steelyard.catalog.contrast import layout_row
+from steelyard.catalog import load
 from steelyard.validation.ranking import Ranking
 from steelyard.validation.read import shipped
 from steelyard.validation.run import scored
@@ -17,7 +17,7 @@ def ranking() -> tuple[Ranking, ...]:
 
 
 def test_the_row_is_the_median_of_the_groups(ranking):
-    kept = layout_row()
+    kept = load().layout_spread
     assert abs(math.log(layout_log_sd(ranking) / kept.value)) < 0.15, "write it anew: python -m fit.contrasts --write"
     assert kept.groups == len(ranking) > 5
     assert abs(kept.rows / sum(one.layouts for one in ranking) - 1) < 0.1

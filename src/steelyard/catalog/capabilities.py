@@ -1,12 +1,7 @@
 """Which layouts a software stack can run: the facts behind `layout.space` and the stack check of `layout.problem`."""
 
-import csv
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
-from importlib.resources import files
-
-from steelyard.errors import BadCatalog, UnknownName
 
 FALLBACK = "any"
 """The row for a stack that nobody named."""
@@ -35,42 +30,10 @@ class Capability:
     note: str
 
 
-@cache
-def capabilities() -> Mapping[str, Capability]:
-    """Return every stack's capability by its name.
-
-    >>> sorted(capabilities())[:3]
-    ['any', 'axlearn', 'deepspeed']
-    """
-    text = files("steelyard.catalog").joinpath("data/stack_capabilities.csv").read_text(encoding="utf-8")
-    rows = [_row(row) for row in csv.DictReader(text.splitlines())]
-    return {row.stack: row for row in rows}
-
-
-def capability(stack: str) -> Capability:
-    """Return what one stack supports.
-
-    >>> capability("megatron-core").zero
-    (0, 1)
-    """
-    known = capabilities()
-    if stack not in known:
-        raise UnknownName("stack", stack, known)
-    return known[stack]
-
-
-def planned(vendor: str) -> tuple[Capability, ...]:
-    """Return the stacks that `plan` proposes on a vendor's accelerators; none where no stack is known.
-
-    >>> [row.stack for row in planned("Google")]
-    ['maxtext']
-    """
-    return tuple(row for row in capabilities().values() if row.planned and vendor in row.vendors)
-
-
-def _row(row: dict[str, str]) -> Capability:
+def parse_capability(row: Mapping[str, str]) -> Capability:
+    """Return what one stack supports; a row without its source or date is an error."""
     if not row["source"] or not row["checked"]:
-        raise BadCatalog(f"stack_capabilities.csv: {row['stack']!r} has no source or date; add both")
+        raise ValueError(f"{row['stack']!r} has no source or date; add both")
     return Capability(
         stack=row["stack"],
         vendors=tuple(row["vendors"].split()),

@@ -7,10 +7,11 @@ from functools import cached_property, lru_cache
 from pathlib import Path
 
 from steelyard.catalog import layer, quarantine, query, read, refreshed
+from steelyard.catalog.capabilities import Capability, parse_capability
 from steelyard.catalog.layer import EMPTY, Layer
 from steelyard.catalog.profile import Profile
 from steelyard.catalog.schema import Accelerator, Fact, Facts, Fitted, Interruption, OfferRow, SiteRow, Source, System
-from steelyard.errors import BadCatalog
+from steelyard.errors import BadCatalog, UnknownName
 
 DATA = Path(__file__).parent / "data"
 
@@ -139,6 +140,65 @@ class Catalog:
     def stacks(self) -> Mapping[tuple[str, str, str], Fitted]:
         """Fitted time and memory figures of software stacks by (entity, precision, quantity)."""
         return {**self._fitted("stacks", "stacks_memory"), **self.local.stacks}
+
+    @cached_property
+    def capabilities(self) -> Mapping[str, Capability]:
+        """What each software stack can run, by its name."""
+        return {row.stack: row for row in read.parsed_rows(self.folder, "stack_capabilities", parse_capability)}
+
+    @cached_property
+    def policies(self) -> Mapping[tuple[str, str], Fitted]:
+        """How runs are operated, by (purchase or `any`, quantity)."""
+        rows = read.parsed_rows(self.folder, "policy", read.parse_fitted)
+        return {(row.entity, row.quantity): row for row in rows}
+
+    @cached_property
+    def layout_spread(self) -> Fitted:
+        """The spread of the logarithm of a layout's time against other layouts of the same job, accelerator and stack.
+
+        >>> load().layout_spread.quantity, 0.05 < load().layout_spread.value < 0.2
+        ('layout_log_sd', True)
+        """
+        rows = read.parsed_rows(self.folder, "contrasts", read.parse_fitted)
+        found = [row for row in rows if row.quantity == "layout_log_sd"]
+        if len(found) != 1:
+            raise BadCatalog(
+                "contrasts.csv needs one row layout_log_sd; write it with: python -m fit.contrasts --write"
+            )
+        return found[0]
+
+    @cached_property
+    def stack_patterns(self) -> tuple[Mapping[str, str], ...]:
+        """How people write the names of stacks, as text and in order; `validation` reads them."""
+        return tuple(read.table_rows(self.folder, "stack_patterns"))
+
+    @cached_property
+    def countries(self) -> Mapping[str, str]:
+        """Codes of countries of two letters, by those of three."""
+        return {row["alpha3"]: row["alpha2"] for row in read.table_rows(self.folder, "countries")}
+
+    @cached_property
+    def gcp_shapes(self) -> tuple[Mapping[str, str], ...]:
+        """The parts that Google Cloud sells an instance as: its host type, its accelerators, its cores and memory."""
+        return tuple(read.table_rows(self.folder, "gcp_shapes"))
+
+    def capability(self, stack: str) -> Capability:
+        """Return what a stack can run, or raise `UnknownName` with the nearest.
+
+        >>> load().capability("megatron-core").zero
+        (0, 1)
+        """
+        if stack not in self.capabilities:
+            raise UnknownName("stack", stack, self.capabilities)
+        return self.capabilities[stack]
+
+    def planned_stacks(self, vendor: str) -> tuple[Capability, ...]:
+        """Return the stacks that `plan` proposes on a vendor's accelerators; none where no stack is known.
+
+        >>> [row.stack for row in load().planned_stacks("Google")]
+        ['maxtext']
+        """
+        return tuple(row for row in self.capabilities.values() if row.planned and vendor in row.vendors)
 
     def hourly_places(self, site: SiteRow) -> tuple[str, ...]:
         """Return the places whose hours are a site's, nearest first: its own, and its country's zone where that is one.

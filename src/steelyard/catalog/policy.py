@@ -1,11 +1,9 @@
 """How a run is operated when nobody says otherwise: failures, restarts, checkpoints, each from published runs."""
 
 from dataclasses import fields
-from functools import cache
 
 from steelyard import tables
-from steelyard.catalog import read
-from steelyard.catalog.load import DATA
+from steelyard.catalog.load import Catalog, load
 from steelyard.catalog.schema import Fitted
 from steelyard.errors import BadCatalog, UnknownName
 
@@ -13,8 +11,7 @@ PURCHASES = ("on-demand", "spot", "reserved-1y", "reserved-3y", "own")
 ANY = "any"
 
 
-@cache
-def policy_rows(purchase: str) -> dict[str, Fitted]:
+def policy_rows(purchase: str, catalog: Catalog | None = None) -> dict[str, Fitted]:
     """Return the row behind each field of `tables.Policy`: of the purchase, else of any.
 
     >>> policy_rows("on-demand")["failures_per_device_s"].rows
@@ -22,7 +19,7 @@ def policy_rows(purchase: str) -> dict[str, Fitted]:
     """
     if purchase not in PURCHASES:
         raise UnknownName("purchase", purchase, PURCHASES)
-    rows = {(row.entity, row.quantity): row for row in read.parsed_rows(DATA, "policy", read.parse_fitted)}
+    rows = (catalog or load()).policies
     found = {}
     for field in fields(tables.Policy):
         row = rows.get((purchase, field.name), rows.get((ANY, field.name)))
@@ -32,7 +29,7 @@ def policy_rows(purchase: str) -> dict[str, Fitted]:
     return found
 
 
-def policy(purchase: str) -> tables.Policy:
+def policy(purchase: str, catalog: Catalog | None = None) -> tables.Policy:
     """Return how a run is operated when it is bought this way.
 
     >>> policy("on-demand").preemptions_per_node_s, policy("spot").preemptions_per_node_s
@@ -41,4 +38,4 @@ def policy(purchase: str) -> tables.Policy:
     Traceback (most recent call last):
     steelyard.errors.UnknownName: unknown purchase 'spott'; nearest: spot
     """
-    return tables.Policy(**{name: row.value for name, row in policy_rows(purchase).items()})
+    return tables.Policy(**{name: row.value for name, row in policy_rows(purchase, catalog).items()})

@@ -151,7 +151,7 @@ def _beside(numbers: dict[str, LedgerFigure], known: Lookup) -> None:
     if "embodied_kg" not in numbers and known.accelerator is not None and seconds.known:
         kilos = embodied(known.accelerator, known.catalog)
         if math.isfinite(kilos):
-            made = float(embodied_kgco2e(kilos, 1.0, seconds.value, policy("on-demand").lifetime_s))
+            made = float(embodied_kgco2e(kilos, 1.0, seconds.value, policy("on-demand", known.catalog).lifetime_s))
             why = f"{kilos:.0f} kg a device with its share of the server, by its hours in use"
             numbers["embodied_kg"] = LedgerFigure(
                 made, how=least_sure([seconds, LedgerFigure(how="estimated")]), why=why

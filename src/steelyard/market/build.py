@@ -7,8 +7,7 @@ from datetime import UTC, date, datetime
 
 from steelyard import catalog as facts
 from steelyard.catalog import policy as operation
-from steelyard.catalog.capabilities import FALLBACK, capabilities, capability, planned
-from steelyard.catalog.contrast import layout_row
+from steelyard.catalog.capabilities import FALLBACK
 from steelyard.errors import BadInput, UnknownName
 from steelyard.job import JobSpec
 from steelyard.job.purchase import OwnedSpec
@@ -99,7 +98,7 @@ class _Builder:
         band = self.catalog.interruptions.get((offer.instance, offer.place)) if offer and purchase == "spot" else None
         key = ("policy", purchase, *((band.instance, band.region) if band else ()))
         if key not in self.known:
-            made, spread = operating_policy(self.spec, purchase)
+            made, spread = operating_policy(self.spec, purchase, self.catalog)
             if band is not None:
                 made = replace(made, preemptions_per_node_s=float(reclaims_per_s((band.low + band.high) / 2, MONTH_S)))
                 spread = {**spread, "preemptions_per_node_s": band_log_sd(band, spread["preemptions_per_node_s"])}
@@ -154,16 +153,16 @@ def market_of(spec: JobSpec, catalog: facts.Catalog, today: date | None = None) 
         deals=deals,
         stacks_of_vendor=tools_of,
         notes=tuple(notes),
-        layout_log_sd=layout_row().value,
+        layout_log_sd=catalog.layout_spread.value,
     )
 
 
-def operating_policy(spec: JobSpec, purchase: str) -> tuple[Policy, Mapping[str, float]]:
+def operating_policy(spec: JobSpec, purchase: str, catalog: facts.Catalog) -> tuple[Policy, Mapping[str, float]]:
     """Return how the run is operated, and the spread of what the job leaves to the catalog."""
-    rows = operation.policy_rows(purchase).items()
+    rows = operation.policy_rows(purchase, catalog).items()
     spread = {name: row.log_sd for name, row in rows if row.log_sd > 0 and name not in spec.policy}
     unsaved = float(spec.checkpoints == 0)
-    return replace(operation.policy(purchase), **spec.policy, unsaved=unsaved), spread
+    return replace(operation.policy(purchase, catalog), **spec.policy, unsaved=unsaved), spread
 
 
 def hardware_option(system: facts.System, precision: str, catalog: facts.Catalog) -> HardwareOption:
@@ -192,7 +191,7 @@ def stack_options(
 ) -> tuple[tuple[StackOption, ...], Mapping[str, tuple[int, ...]]]:
     """Return the stacks to plan with, and which of them run on each vendor's chips.
 
-    A stack that the job names is the only one. Else those that `capabilities` plans on the vendor's chips and that are
+    A stack that the job names is the only one. Else those that the catalog plans on the vendor's chips and that are
     calibrated; where there is none, the fallback that stands for any stack.
     """
     calibrated = facts.stacks(catalog)
@@ -200,7 +199,7 @@ def stack_options(
         raise UnknownName("stack", stack, calibrated)
     names: dict[str, tuple[str, ...]] = {}
     for vendor in vendors:
-        usual = tuple(row.stack for row in planned(vendor) if row.stack in calibrated)
+        usual = tuple(row.stack for row in catalog.planned_stacks(vendor) if row.stack in calibrated)
         names[vendor] = (stack,) if stack else usual or (FALLBACK,)
     unique = list(dict.fromkeys(name for known in names.values() for name in known))
     tools = tuple(stack_option(name, catalog) for name in unique)
@@ -213,7 +212,7 @@ def stack_option(name: str, catalog: facts.Catalog) -> StackOption:
     return StackOption(
         name=name,
         stack=facts.stack(name, catalog),
-        capability=capability(name if name in capabilities() else FALLBACK),
+        capability=catalog.capability(name if name in catalog.capabilities else FALLBACK),
         stack_log_sd={field: row.log_sd for field, row in rows.items() if row.log_sd > 0},
         memory_log_sd=max(rows[name].log_sd for name in ("reserved_scale", "activation_scale")),
     )

@@ -144,7 +144,7 @@ def estimate(
         operated, spread = whole.policies[deal.policy], whole.policy_log_sd[deal.policy]
         place, offer = whole.sites[deal.site_index], deal.price
     else:
-        operated, spread = operating_policy(spec, spec.purchase[0])
+        operated, spread = operating_policy(spec, spec.purchase[0], catalog)
         place, offer = site_option(catalog.site(site).id if site else "", catalog), Offer.rent(math.nan)
     made = judged_point(
         Setting(job, laid, chip, tool, operated, spread, place, offer), ENGINE, carbon, "estimate", system.id

@@ -9,7 +9,7 @@ sources give for the site (one of them each draw, all equally likely). Prices ar
 **Shared draws.** What two points have in common is drawn once for both and cancels when they are compared: the factor
 and the power shares of a chip, the factor of a stack, the operation of a run, the PUE of a site, the intensity of a
 grid. What is a layout's own does not cancel: a part of its stack's spread, as large as measured layouts of one job
-scatter around the prediction (`catalog.contrast`), is drawn for each layout by itself. The whole spread of a point is
+scatter around the prediction (`Catalog.layout_spread`), is drawn for each layout by itself. The spread of a point is
 the same either way.
 
 A column of draws fills (0, 1) evenly (a Latin hypercube) in an order that its name decides: the same plan has the same

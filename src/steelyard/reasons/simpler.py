@@ -24,7 +24,7 @@ from steelyard.search.rows import job_of_layout, single_layout
 from steelyard.tables import Job, Layout, take
 
 CLOSE = 1.02
-"""What simplicity may cost on any axis: 2 %, a fifth of what layouts of one job scatter (`catalog.contrast`)."""
+"""What simplicity may cost on any axis: 2 %, a fifth of what layouts of one job scatter (`Catalog.layout_spread`)."""
 
 TRIED = 16
 """Simpler layouts that are compared, the simplest first."""

@@ -50,7 +50,7 @@ def used(catalog: Catalog, choice: Choice) -> list[Used]:
         *_chip(catalog, choice),
         *_fitted("kernels", kernels_rows(chip, choice.precision, catalog).items()),
         *_fitted("stack", stack_rows(choice.stack, catalog).items()),
-        *_fitted("operation", policy_rows(choice.purchase or "on-demand").items()),
+        *_fitted("operation", policy_rows(choice.purchase or "on-demand", catalog).items()),
         *_deal(catalog, choice),
     ]
 

@@ -1,12 +1,10 @@
 """From a framework as people write it to the stack of the catalog, by ordered patterns in `stack_patterns.csv`."""
 
-import csv
 import re
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 
-from steelyard.catalog.load import DATA
+from steelyard.catalog import Catalog, load
 from steelyard.validation.case import Case
 
 NATIVE = re.compile(r"flash_?att\w*_?3|\bfa3\b|cudnn|transformer ?engine|\bte\b")
@@ -46,7 +44,7 @@ def rule(framework: str, date: str) -> StackRule:
     ('megatron-lm', 'megatron-core', 'any')
     """
     year = date[:4] or "9999"
-    return next(row for row in _rules(DATA) if (not row.until or year <= row.until) and row.pattern.search(framework))
+    return next(row for row in _rules(load()) if (not row.until or year <= row.until) and row.pattern.search(framework))
 
 
 def said(case: Case) -> dict[str, float]:
@@ -79,24 +77,23 @@ def said(case: Case) -> dict[str, float]:
 
 
 @cache
-def _rules(folder: Path) -> tuple[StackRule, ...]:
-    with (folder / "stack_patterns.csv").open(encoding="utf-8", newline="") as stream:
-        return tuple(
-            StackRule(
-                pattern=re.compile(row["pattern"], re.IGNORECASE),
-                until=row["until"],
-                stack=row["stack"],
-                sharding=row["sharding"],
-                sequence_parallel=float(row["sequence_parallel"]),
-                states=row["states"],
-                recompute=row["recompute"],
-                adapters=row["adapters"],
-                dropout=float(row["dropout"]),
-                stages=row["stages"],
-                memory_metric=row["memory_metric"],
-                grad_bytes=float(row["grad_bytes"]),
-                chunk_layers=float(row["chunk_layers"]),
-                fp32=row["fp32"],
-            )
-            for row in csv.DictReader(stream)
+def _rules(catalog: Catalog) -> tuple[StackRule, ...]:
+    return tuple(
+        StackRule(
+            pattern=re.compile(row["pattern"], re.IGNORECASE),
+            until=row["until"],
+            stack=row["stack"],
+            sharding=row["sharding"],
+            sequence_parallel=float(row["sequence_parallel"]),
+            states=row["states"],
+            recompute=row["recompute"],
+            adapters=row["adapters"],
+            dropout=float(row["dropout"]),
+            stages=row["stages"],
+            memory_metric=row["memory_metric"],
+            grad_bytes=float(row["grad_bytes"]),
+            chunk_layers=float(row["chunk_layers"]),
+            fp32=row["fp32"],
         )
+        for row in catalog.stack_patterns
+    )

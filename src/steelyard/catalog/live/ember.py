@@ -6,7 +6,6 @@ Format: Ember API documentation, `carbon-intensity/yearly`: `data`, objects with
 
 from collections.abc import Mapping
 
-from steelyard.catalog import read
 from steelyard.catalog.live.fetch import Unreachable
 from steelyard.catalog.live.source import Ask, LiveSource
 from steelyard.catalog.schema import Source
@@ -23,7 +22,7 @@ def collect(ask: Ask) -> LiveRows:
     reply = ask.fetch.json(URL, query)
     if not isinstance(reply, Mapping) or not isinstance(reply.get("data"), list):
         raise Unreachable("Ember answered in another form: no data")
-    codes = {row["alpha3"]: row["alpha2"] for row in read.table_rows(ask.catalog.folder, "countries")}
+    codes = ask.catalog.countries
     newest: dict[str, tuple[int, float]] = {}
     strangers: set[str] = set()
     for row in reply["data"]:

@@ -10,7 +10,6 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
-from steelyard.catalog import read
 from steelyard.catalog.live.fetch import Unreachable
 from steelyard.catalog.live.source import Ask, LiveSource, instance_shapes, price_row
 from steelyard.catalog.schema import Source
@@ -89,7 +88,7 @@ def price_of(parts: Parts, prices: Mapping[Part, float], purchase: str, region: 
 
 def machine_parts(ask: Ask) -> dict[str, Parts]:
     """Return what each machine type is made of."""
-    rows = read.table_rows(ask.catalog.folder, "gcp_shapes")
+    rows = ask.catalog.gcp_shapes
     return {
         row["instance"]: Parts(
             row["host"], row["gpu"], float(row["gpus"]), float(row["vcpus"]), float(row["memory_gib"])

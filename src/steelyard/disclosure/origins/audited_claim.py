@@ -10,7 +10,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from types import MappingProxyType
 
-from steelyard.catalog import load
 from steelyard.claims import audit_claim, audit_json
 from steelyard.claims.accounts.account import Account, complete_account
 from steelyard.claims.accounts.waterfall import waterfall_steps
@@ -213,7 +212,6 @@ def _cited(claim: Claim, against: Claim | None, sources: tuple[str, ...], known:
     for text in sources:
         if text not in seen:
             yield Cited("", "", text)
-    catalog = load()
     for key in known.used:
-        if (row := catalog.sources.get(key)) is not None:
+        if (row := known.catalog.sources.get(key)) is not None:
             yield Cited(row.id, row.what, row.locator, row.version, row.checked)

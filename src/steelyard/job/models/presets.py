@@ -1,12 +1,12 @@
 """Models by name. A spelling may vary in case and punctuation; a name that only comes near is an error."""
 
-import csv
 import re
+from collections.abc import Mapping
 from functools import cache
-from importlib.resources import files
 from types import MappingProxyType
 from typing import Any
 
+from steelyard.catalog import load
 from steelyard.errors import BadCatalog, UnknownName
 from steelyard.job.models.spec import ModelSpec, PublishedModel
 
@@ -69,15 +69,13 @@ def normal_name(name: str) -> str:
 
 @cache
 def _table() -> MappingProxyType[str, ModelSpec]:
-    text = files("steelyard.catalog").joinpath("data", "models.csv").read_text(encoding="utf-8")
-    return MappingProxyType({row["name"]: _spec(row) for row in csv.DictReader(text.splitlines())})
+    return MappingProxyType({row["name"]: _spec(row) for row in load().models})
 
 
 @cache
 def _index() -> MappingProxyType[str, str]:
-    text = files("steelyard.catalog").joinpath("data", "models.csv").read_text(encoding="utf-8")
     index: dict[str, str] = {}
-    for row in csv.DictReader(text.splitlines()):
+    for row in load().models:
         for spelling in (row["name"], *row["aliases"].split()):
             plain = normal_name(spelling)
             if index.setdefault(plain, row["name"]) != row["name"]:
@@ -85,7 +83,7 @@ def _index() -> MappingProxyType[str, str]:
     return MappingProxyType(index)
 
 
-def _spec(row: dict[str, str]) -> ModelSpec:
+def _spec(row: Mapping[str, str]) -> ModelSpec:
     values: dict[str, Any] = {}
     for column, text in row.items():
         if column in _PUBLISHED or column.startswith("published_") or not text:
