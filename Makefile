@@ -34,7 +34,7 @@ docs: $(VENV)/.dev  # writes docs/cli.md from the commands, docs/cases.md from t
 	$(BIN)/python -m tests.cli.readme
 
 accuracy: $(VENV)/.dev  # writes docs/accuracy.md from the published runs
-	$(BIN)/python -m tests.validation.accuracy > accuracy.tmp && mv accuracy.tmp docs/accuracy.md
+	$(BIN)/python -m tests.evidence.accuracy > accuracy.tmp && mv accuracy.tmp docs/accuracy.md
 
 golden: $(VENV)/.dev  # writes the golden table of predictions anew: one cause a commit
 	$(BIN)/python -m tests.golden.predictions renew

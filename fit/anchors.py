@@ -15,16 +15,17 @@ import numpy as np
 
 from fit import hierarchy, stacks
 from fit.hierarchy import Array
-from steelyard.calibration import calibrate
 from steelyard.catalog import Catalog, Fitted, load
 from steelyard.catalog.layer import Layer
 from steelyard.catalog.read import parse_fitted
-from steelyard.validation import run
-from steelyard.validation.frame import Frame, frame, subset
-from steelyard.validation.measured import measured
-from steelyard.validation.predicted import predict
-from steelyard.validation.read import shipped
-from steelyard.validation.spread import time_log_sd
+from steelyard.evidence.calibration import calibrate
+from steelyard.evidence.frames.frame import RunFrame, frame_subset, run_frame
+from steelyard.evidence.frames.measured import measured
+from steelyard.evidence.frames.predicted import predict_step
+from steelyard.evidence.runs.reader import published_runs
+from steelyard.evidence.score import validation
+from steelyard.evidence.score.intervals import time_log_sd
+from steelyard.units import NORMAL_90
 
 LEAST, ANCHORS = 6, 3
 HALVES = ("vtrain-multi", "vtrain-single")
@@ -50,7 +51,7 @@ class Left:
     catalog: Catalog
 
 
-def problem_of(data: Frame, log_s: Array, parts: list[stacks.Factor]) -> hierarchy.Problem:
+def problem_of(data: RunFrame, log_s: Array, parts: list[stacks.Factor]) -> hierarchy.Problem:
     """Return the fit's problem."""
     return hierarchy.Problem(
         measured=log_s,
@@ -61,7 +62,7 @@ def problem_of(data: Frame, log_s: Array, parts: list[stacks.Factor]) -> hierarc
     )
 
 
-def left_out(data: Frame, log_s: Array, by: str) -> Iterator[Left]:
+def left_out(data: RunFrame, log_s: Array, by: str) -> Iterator[Left]:
     """Yield the catalog of every fit that has not seen one label."""
     parts = stacks.factors(data)
     problem = problem_of(data, log_s, parts)
@@ -72,7 +73,7 @@ def left_out(data: Frame, log_s: Array, by: str) -> Iterator[Left]:
         noise(gap, data)
     for label, theta in thetas.items():
         seen = labels != label
-        wide = stacks.spreads(gap[seen], subset(data, seen))
+        wide = stacks.spreads(gap[seen], frame_subset(data, seen))
         wide |= dict.fromkeys(set(data.labels.stack) - wide.keys(), wide["any"])
         sds = hierarchy.spread(replace(problem, weight=np.where(seen, problem.weight, 0.0)), theta)
         yield Left(str(label), load().over(layer(data, seen, parts, theta, sds, wide)))
@@ -92,7 +93,7 @@ def gaps(problem: hierarchy.Problem, labels: hierarchy.Labels, thetas: dict[str,
 
 
 def layer(
-    data: Frame, seen: stacks.Rows, parts: list[stacks.Factor], theta: Array, sds: Array, wide: dict[str, float]
+    data: RunFrame, seen: stacks.Rows, parts: list[stacks.Factor], theta: Array, sds: Array, wide: dict[str, float]
 ) -> Layer:
     """Return the rows of one fit; a chip that it has not seen is as sure as its family, and its own difference."""
     tables = [stacks.chip_table(data, parts, theta, sds), stacks.stack_table(data, parts, theta, sds, wide)]
@@ -112,17 +113,17 @@ def layer(
     )
 
 
-def scored(data: Frame, left: Left, by: str, count: int) -> Iterator[Score]:
+def scored(data: RunFrame, left: Left, by: str, count: int) -> Iterator[Score]:
     """Yield the score of every large enough source of one label."""
     inside = getattr(data.labels, by) == left.label
     for group in sorted(set(data.labels.group[inside])):
         rows = inside & (data.labels.group == group)
         picked = count or int(rows.sum()) // 2
         if rows.sum() >= max(LEAST, picked + ANCHORS):
-            yield score(subset(data, rows), left.catalog, picked, new(data, rows))
+            yield score(frame_subset(data, rows), left.catalog, picked, new(data, rows))
 
 
-def new(data: Frame, rows: stacks.Rows) -> bool:
+def new(data: RunFrame, rows: stacks.Rows) -> bool:
     """Tell whether some rows' stack, or family of chips, occurs nowhere else."""
     labels = data.labels
     return not (
@@ -130,16 +131,16 @@ def new(data: Frame, rows: stacks.Rows) -> bool:
     )
 
 
-def score(data: Frame, catalog: Catalog, count: int, is_new: bool) -> Score:
+def score(data: RunFrame, catalog: Catalog, count: int, is_new: bool) -> Score:
     """Calibrate on some runs of a source and predict the others."""
-    found = frame(data.cases, catalog, predict)
+    found = run_frame(data.cases, catalog, predict_step)
     order = np.argsort(seconds(found), kind="stable")
     anchors = np.zeros(len(found), dtype=bool)
     anchors[order[((np.arange(count) + 0.5) / count * len(found)).astype(int)]] = True
     cases = [case for case, anchor in zip(found.cases, anchors, strict=True) if anchor]
     made = calibrate(cases, catalog, "anchors", "anchors", stacks.CHECKED, folds=0)
     after = catalog.over(catalog.local | made.layer)
-    again = frame(found.cases, after, predict)
+    again = run_frame(found.cases, after, predict_step)
     truth = measured(found).step_s
     gap = np.log(seconds(again) / truth)
     return Score(
@@ -148,13 +149,13 @@ def score(data: Frame, catalog: Catalog, count: int, is_new: bool) -> Score:
         new=is_new,
         before=np.abs(seconds(found) / truth - 1)[~anchors],
         after=np.abs(np.expm1(gap))[~anchors],
-        inside=(np.abs(gap) <= stacks.NINETY * time_log_sd(again, after))[~anchors],
+        inside=(np.abs(gap) <= NORMAL_90 * time_log_sd(again, after))[~anchors],
     )
 
 
-def seconds(found: Frame) -> Array:
+def seconds(found: RunFrame) -> Array:
     """Return the predicted seconds of a step of every run."""
-    return predict(found.job, found.layout, found.machine, found.kernels, found.stack)[0]
+    return predict_step(found.job, found.layout, found.machine, found.kernels, found.stack)[0]
 
 
 def report(title: str, found: list[Score], *, rows: bool) -> None:
@@ -174,10 +175,12 @@ def figures(found: list[Score]) -> str:
     return f"median {before:5.1%} -> {after:5.1%}, mean {mean_before:5.1%} -> {mean_after:5.1%}, {held:4.0%} in 90 %"
 
 
-def noise(gap: Array, data: Frame) -> None:
+def noise(gap: Array, data: RunFrame) -> None:
     """Print how far runs scatter about the median of their source: what `calibration/noise.py` states."""
     times = scatter(gap, data.labels.group)
-    rows = [one for one in run.scored(shipped()).cases if one.scored and one.metric.startswith("peak")]
+    rows = [
+        one for one in validation.scored_runs(published_runs()).cases if one.scored and one.metric.startswith("peak")
+    ]
     peaks = scatter(np.log1p([one.error for one in rows]), np.array([one.group for one in rows]))
     print(f"scatter within a source, log sd, median over sources: step time {times:.3f}, peak memory {peaks:.3f}")
 

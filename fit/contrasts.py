@@ -14,14 +14,14 @@ from pathlib import Path
 
 import numpy as np
 
-from steelyard.validation.ranking import Ranking
-from steelyard.validation.read import shipped
-from steelyard.validation.run import scored
+from steelyard.evidence.runs.reader import published_runs
+from steelyard.evidence.score.ranking import Ranking
+from steelyard.evidence.score.validation import scored_runs
 
 TARGET = Path(__file__).parents[1] / "src/steelyard/catalog/data/contrasts.csv"
 COMMAND = "python -m fit.contrasts --write"
 CHECKED = "2026-11-21"
-SOURCE = "published runs in validation/cases, each row with its source"
+SOURCE = "published runs in evidence/runs/published, each row with its source"
 HEADER = ["entity", "precision", "quantity", "value", "unit", "log_sd"]
 HEADER += ["rows", "groups", "source", "command", "checked", "note"]
 
@@ -57,7 +57,7 @@ def main() -> None:
     """Print the row; write it if asked to."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--write", action="store_true", help="write the catalog's contrasts.csv")
-    made = row(scored(shipped()).ranking)
+    made = row(scored_runs(published_runs()).ranking)
     print(",".join(made))
     if parser.parse_args().write:
         with TARGET.open("w", newline="", encoding="utf-8") as lines:

@@ -16,18 +16,19 @@ from numpy.typing import NDArray
 
 from fit import hierarchy
 from fit.hierarchy import Array, Predict
-from fit.memory_scores import ANY, NINETY, Rows, coverage, feasibility, show, spreads
+from fit.memory_scores import ANY, Rows, coverage, feasibility, show, spreads
 from fit.memory_structure import FITTED, documented
 from fit.memory_write import Fits, Found, write, write_held_out
 from steelyard.catalog import load
+from steelyard.evidence.frames.frame import frame_subset, run_frame
+from steelyard.evidence.frames.measured import measured
+from steelyard.evidence.frames.predicted import predict_step
+from steelyard.evidence.frames.stacks import row_constants, stack_rule
+from steelyard.evidence.runs.exclusions import counted
+from steelyard.evidence.runs.reader import published_runs
+from steelyard.evidence.runs.run import Run
 from steelyard.step import memory
-from steelyard.validation.case import Case
-from steelyard.validation.exclusions import counted
-from steelyard.validation.frame import frame, subset
-from steelyard.validation.measured import measured
-from steelyard.validation.predicted import predict
-from steelyard.validation.read import shipped
-from steelyard.validation.stacks import rule, said
+from steelyard.units import NORMAL_90
 
 Prediction = tuple[str, str, float, float, float, float]
 Predictions = tuple[Array, Array]
@@ -48,9 +49,9 @@ class Factor:
 
 def rows_of_cases() -> Rows:
     """Return every shipped case that measured a peak or ran out of memory."""
-    found = frame(shipped(), load(), predict)
+    found = run_frame(published_runs(), load(), predict_step)
     ran_out = np.array([case.out_of_memory == "yes" for case in found.cases])
-    found = subset(found, np.isfinite(measured(found).memory_bytes) | ran_out)
+    found = frame_subset(found, np.isfinite(measured(found).memory_bytes) | ran_out)
     seen = measured(found)
     scored = counted(found.cases, "memory") & np.isfinite(seen.memory_bytes)
     told = np.array([not _open(case, assumed) for case, assumed in zip(found.cases, found.assumed, strict=True)])
@@ -61,11 +62,11 @@ def rows_of_cases() -> Rows:
     return Rows(found, metric, log_bytes, weight, scored, told)
 
 
-def _open(case: Case, assumed: frozenset[str]) -> bool:
+def _open(case: Run, assumed: frozenset[str]) -> bool:
     """Tell whether a row's layout or recompute was chosen by prediction, not stated or settled by its stack's rule."""
     if assumed & {"shape", "experts"}:
         return True
-    ruled = {"recompute"} if rule(case.stack, case.date).recompute else set()
+    ruled = {"recompute"} if stack_rule(case.stack, case.date).recompute else set()
     return bool(assumed & {"layout", "recompute"} - ruled)
 
 
@@ -89,7 +90,7 @@ def constants(rows: Rows, parts: Sequence[Factor], theta: Array) -> dict[str, Ar
             logs[part.field] += value * part.rows
     values |= {name: values[name] * np.exp(log) for name, log in logs.items()}
     for index, case in enumerate(rows.frame.cases):
-        stated = said(case)
+        stated = row_constants(case)
         for name in stated.keys() & values.keys():
             values[name][index] = stated[name]
     return values
@@ -152,7 +153,7 @@ def held_out_lines(rows: Rows, peak: Predictions, device: Predictions, wide: dic
     labels = rows.frame.labels
     found: list[Prediction] = []
     for index, stack in enumerate(labels.stack):
-        half = float(np.exp(NINETY * wide.get(str(stack), wide[ANY])))
+        half = float(np.exp(NORMAL_90 * wide.get(str(stack), wide[ANY])))
         known = {"peak_memory_bytes": peak} if np.isfinite(rows.log_bytes[index]) else {}
         for metric, logs in (known | {"device_memory_bytes": device}).items():
             value, fitted = (float(np.exp(one[index])) for one in logs)

@@ -7,19 +7,19 @@ from numpy.typing import NDArray
 
 from fit import hierarchy
 from fit.hierarchy import Array
-from steelyard.validation.frame import Frame
-from steelyard.validation.score import LEAST_ROWS
+from steelyard.evidence.frames.frame import RunFrame
+from steelyard.evidence.score.groups import LEAST_ROWS
+from steelyard.units import NORMAL_90
 
 ANY = "any"
 FLOOR = 0.02  # no peak is known better: rounding of published figures and of allocations moves it by as much
-NINETY = 1.645  # standard deviations from the centre to the ends of a 90 % interval
 
 
 @dataclass(frozen=True)
 class Rows:
     """Cases with a measured peak (or that ran out of memory: NaN), as tables, and what is compared."""
 
-    frame: Frame
+    frame: RunFrame
     metric: NDArray[np.str_]  # allocated, reserved or device
     log_bytes: Array
     weight: Array  # 0: predicted, never fitted to
@@ -66,13 +66,13 @@ def spreads(rows: Rows, gap: Array, unseen: Array) -> dict[str, float]:
 
 def width(gap: Array, group: NDArray[np.str_]) -> float:
     """Return the log sd whose 90 % interval holds 90 % of the residuals, every group weighing the same."""
-    return hierarchy.balanced_quantile(np.abs(gap), group, 0.9) / NINETY
+    return hierarchy.balanced_quantile(np.abs(gap), group, 0.9) / NORMAL_90
 
 
 def coverage(rows: Rows, gap: Array, wide: dict[str, float]) -> None:
     """Print the spreads, and the share of left-out rows inside their interval, every group weighing the same."""
     labels = rows.frame.labels
-    inside = np.abs(gap) <= NINETY * np.array([wide.get(str(stack), wide[ANY]) for stack in labels.stack])
+    inside = np.abs(gap) <= NORMAL_90 * np.array([wide.get(str(stack), wide[ANY]) for stack in labels.stack])
     groups = [name for name in sorted(set(labels.group)) if np.sum(rows.scored & (labels.group == name)) >= LEAST_ROWS]
     mean = np.mean([np.mean(inside[rows.scored & (labels.group == name)]) for name in groups])
     print(f"90 % intervals hold {mean:.0%} of the left-out rows, mean of {len(groups)} groups; log sd of the peak:")
@@ -82,7 +82,7 @@ def coverage(rows: Rows, gap: Array, wide: dict[str, float]) -> None:
 def feasibility(rows: Rows, device: Array, wide: dict[str, float]) -> None:
     """Print how the left-out prediction of a device's memory separates rows that ran from rows that did not."""
     ratio = np.exp(device) / rows.frame.machine.memory_bytes
-    half = np.exp([NINETY * wide.get(str(stack), wide[ANY]) for stack in rows.frame.labels.stack])
+    half = np.exp([NORMAL_90 * wide.get(str(stack), wide[ANY]) for stack in rows.frame.labels.stack])
     out = rows.told & ~np.isfinite(rows.log_bytes) & (rows.frame.labels.use != "context")
     ran = rows.scored & rows.told
     for name, low, high in (("limit", 1.0, 1.0), ("interval", half, half)):

@@ -9,7 +9,7 @@ from fit.memory_structure import BY_PRECISION, COMMON, FAMILY, STRUCTURE, Known
 
 PACKAGE = Path(__file__).parents[1] / "src/steelyard"
 TARGET = PACKAGE / "catalog/data/stacks_memory.csv"
-HELD_OUT = PACKAGE / "validation/held_out_memory.csv"
+HELD_OUT = PACKAGE / "evidence/score/held_out_memory.csv"
 HEADER = (
     *("entity", "precision", "quantity", "value", "unit", "log_sd"),
     *("rows", "groups", "source", "command", "checked", "note"),

@@ -2,7 +2,7 @@
 
 A device that trains draws the mean over its step's composition: matrix work, memory-bound kernels, exposed
 communication, waiting. The composition comes from the time model where the run is published, else it is the typical
-one (`steelyard.validation.power`). What identifies what:
+one (`steelyard.evidence.readings.power`). What identifies what:
 
 - waiting and memory-bound kernels: one network swept over batch sizes on three chips (`fit.power_states`);
 - matrix work: accelerators alone (NVML, energy counters, Google's fleet), less the other states;
@@ -25,8 +25,8 @@ from pathlib import Path
 from fit.power_rows import ANY, TPU, Evidence, Row, Table, averaged, by, geometric, looked_up, median, spread
 from fit.power_states import sweeps, swept, transcribed
 from steelyard.catalog import Catalog, load
-from steelyard.validation.power import Mix, Reading, Shares, mixes, predicted, readings
-from steelyard.validation.spread import NORMAL_90
+from steelyard.evidence.readings.power import Mix, Reading, Shares, mixes, predicted_watts, readings
+from steelyard.units import NORMAL_90
 
 TARGET = Path(__file__).parents[1] / "src" / "steelyard" / "catalog" / "data" / "power.csv"
 CHECKED = "2026-11-21"
@@ -127,7 +127,7 @@ def alone(part: list[Reading]) -> list[Reading]:
 def rest(evidence: Evidence, rows: Table, one: Reading) -> float:
     """Return what a node draws beyond its accelerators, over their TDP; at least a twentieth."""
     chip = evidence.chips[one.accelerator]
-    quiet, _ = predicted(replace(one, boundary="chip"), evidence.mix[one.id], looked_up(rows, chip), chip)
+    quiet, _ = predicted_watts(replace(one, boundary="chip"), evidence.mix[one.id], looked_up(rows, chip), chip)
     return max(0.05, (one.watts - quiet) / chip.tdp_w)
 
 
@@ -157,7 +157,7 @@ def _communicating(evidence: Evidence, rows: Table, one: Reading, others: list[R
     host = statistics.fmean(rest(evidence, rows, other) for other in others)
     mix = evidence.mix[one.id]
     busy = replace(mix, communication=0.0)
-    quiet, _ = predicted(replace(one, boundary="chip"), busy, looked_up(rows, chip), chip)
+    quiet, _ = predicted_watts(replace(one, boundary="chip"), busy, looked_up(rows, chip), chip)
     return mix.communication, (one.watts - quiet) / chip.tdp_w - host
 
 
@@ -197,7 +197,7 @@ def score(evidence: Evidence) -> list[Scored]:
         for one in part:
             chip = evidence.chips[one.accelerator]
             (inside, _), (outside, log_sd) = (
-                predicted(one, evidence.mix[one.id], looked_up(rows, chip), chip) for rows in (whole, without)
+                predicted_watts(one, evidence.mix[one.id], looked_up(rows, chip), chip) for rows in (whole, without)
             )
             away = math.log(outside / one.watts) / log_sd
             found.append(Scored(one, inside / one.watts - 1, outside / one.watts - 1, away))

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
 from steelyard.catalog import Accelerator
-from steelyard.validation.power import Mix, Reading, Shares
+from steelyard.evidence.readings.power import Mix, Reading, Shares
 
 ANY = "any"
 TPU = "family:tpu"

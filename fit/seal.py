@@ -13,20 +13,20 @@ from pathlib import Path
 import numpy as np
 
 from steelyard.catalog import load
-from steelyard.validation.fingerprints import (
+from steelyard.evidence.score.fingerprints import (
     FIGURES,
     FINGERPRINTS,
     IN_SAMPLE,
     REFIT,
     Fingerprint,
-    digested,
+    fingerprints_of,
     stored_text,
 )
-from steelyard.validation.live import Key, Live, live_predictions
-from steelyard.validation.splits import splits
-from steelyard.validation.spread import held_out
+from steelyard.evidence.score.intervals import held_out_predictions
+from steelyard.evidence.score.live import Key, LivePrediction, live_predictions
+from steelyard.evidence.score.splits import splits
 
-FOLDER = Path(__file__).parents[1] / "src/steelyard/validation"
+FOLDER = Path(__file__).parents[1] / "src/steelyard/evidence/score"
 
 NEAR, MOST = 0.01, 0.05
 """Rounding its constants moves a prediction by less than the first, in the logarithm, but for layouts that a later fit
@@ -40,27 +40,27 @@ def seal() -> None:
         sys.exit(f"nothing sealed: the stored figures were not made by this code: {far}; fit anew: {REFIT}")
     rows = [(*key, f"{now[key].predicted:.7g}", f"{now[key].log_sd:.5g}") for key in sorted(now.keys() & kept(now))]
     _write(IN_SAMPLE, ("metric", "id", "predicted", "log_sd"), rows)
-    made = digested(stored_text(IN_SAMPLE), map(stored_text, FIGURES))
+    made = fingerprints_of(stored_text(IN_SAMPLE), map(stored_text, FIGURES))
     _write(FINGERPRINTS, [field.name for field in fields(Fingerprint)], [astuple(one) for one in made])
 
 
 def kept(now: Iterable[Key]) -> set[Key]:
     """Return the metric and id of everything predicted now that has a stored figure, or stands for one."""
-    runs = {(metric, name) for name, metric in held_out()}
+    runs = {(metric, name) for name, metric in held_out_predictions()}
     others = {one.metric for one in splits()} - {metric for metric, _ in runs}
     return runs | {key for key in now if key[0] in others}
 
 
-def not_made_here(now: dict[Key, Live]) -> str:
+def not_made_here(now: dict[Key, LivePrediction]) -> str:
     """Return how many rows the fit that stored their figures predicted otherwise than the code of now, if too many.
 
     >>> not_made_here({}).split(", step")[1]
     '_time_s: 2,699 of 2,699'
     """
     found = []
-    for metric in sorted({metric for _, metric in held_out()}):
-        rows = {name: one.fitted for (name, kind), one in held_out().items() if kind == metric}
-        nothing = Live(float("nan"), 0.0)
+    for metric in sorted({metric for _, metric in held_out_predictions()}):
+        rows = {name: one.fitted for (name, kind), one in held_out_predictions().items() if kind == metric}
+        nothing = LivePrediction(float("nan"), 0.0)
         gap = [np.log(now.get((metric, name), nothing).predicted / fitted) for name, fitted in rows.items()]
         far = int(np.sum(~(np.abs(gap) <= NEAR)))
         found += [f"{metric}: {far:,} of {len(gap):,}"] if far > MOST * len(gap) else []

@@ -1,4 +1,4 @@
-"""Score the fits with more than one source left out, and store the scores: `src/steelyard/validation/splits.csv`.
+"""Score the fits with more than one source left out, and store the scores: `src/steelyard/evidence/score/splits.csv`.
 
     python -m fit.splits [--data FOLDER]
 
@@ -22,10 +22,11 @@ from fit import power as fit_power
 from fit.hierarchy import Array, Labels
 from steelyard.catalog import Catalog, load, stack_rows
 from steelyard.catalog import stacks as known_stacks
-from steelyard.validation.frame import Frame
-from steelyard.validation.splits import Split, mean, splits
+from steelyard.evidence.frames.frame import RunFrame
+from steelyard.evidence.score.splits import Split, split_mean, splits
+from steelyard.units import NORMAL_90
 
-TARGET = Path(__file__).parents[1] / "src/steelyard/validation/splits.csv"
+TARGET = Path(__file__).parents[1] / "src/steelyard/evidence/score/splits.csv"
 SPLITS = ("publisher", "family")
 TIME, MEMORY = "step_time_s", "peak_memory_bytes"
 
@@ -82,7 +83,7 @@ def _anchored(one: anchors.Score, split: str, name: str) -> Split:
     )
 
 
-def log_sd(data: Frame, by: Labels, split: str, catalog: Catalog) -> Array:
+def log_sd(data: RunFrame, by: Labels, split: str, catalog: Catalog) -> Array:
     """Return the spread that each row's prediction claims: that of its stack, or of any where the split hides it.
 
     A hidden family of chips adds the spread between families.
@@ -97,7 +98,7 @@ def log_sd(data: Frame, by: Labels, split: str, catalog: Catalog) -> Array:
 
 def scores(metric: str, split: str, gap: Array, sd: Array, group: Labels) -> Iterator[Split]:
     """Yield the score of each group, given log predicted over measured and the claimed spread of each row."""
-    inside = np.abs(gap) <= stacks.NINETY * sd
+    inside = np.abs(gap) <= NORMAL_90 * sd
     for name in sorted(set(group)):
         rows = group == name
         error = np.abs(np.expm1(gap[rows]))
@@ -135,7 +136,7 @@ def power(folder: Path) -> Iterator[Split]:
     rows = fit_power.score(fit_power.gathered(folder, load()))
     for name in sorted({one.reading.node_type for one in rows}):
         part = [one for one in rows if one.reading.node_type == name]
-        inside = float(np.mean([abs(one.deviations) <= stacks.NINETY for one in part]))
+        inside = float(np.mean([abs(one.deviations) <= NORMAL_90 for one in part]))
         for split, errors in (
             ("none", np.array([one.fitted for one in part])),
             ("node type", np.array([one.left_out for one in part])),
@@ -183,7 +184,7 @@ def main() -> None:
     write(found)
     for metric, split in sorted({(one.metric, one.split) for one in found}):
         large = [one for one in found if (one.metric, one.split) == (metric, split) and one.n >= 5]
-        print(f"{metric}, {split} left out: {len(large)} groups, mean of medians {mean(large, 'median'):.1%}")
+        print(f"{metric}, {split} left out: {len(large)} groups, mean of medians {split_mean(large, 'median'):.1%}")
 
 
 if __name__ == "__main__":

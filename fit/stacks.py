@@ -19,22 +19,22 @@ from numpy.typing import NDArray
 from fit import hierarchy
 from fit.hierarchy import Array, Predict
 from steelyard.catalog import load
+from steelyard.evidence.frames.frame import RunFrame, frame_subset, run_frame
+from steelyard.evidence.frames.measured import measured
+from steelyard.evidence.frames.predicted import predict_step
+from steelyard.evidence.runs.exclusions import counted
+from steelyard.evidence.runs.reader import published_runs
 from steelyard.step import time
-from steelyard.validation.exclusions import counted
-from steelyard.validation.frame import Frame, frame, subset
-from steelyard.validation.measured import measured
-from steelyard.validation.predicted import predict
-from steelyard.validation.read import shipped
+from steelyard.units import NORMAL_90
 
 COMMAND = "python -m fit.stacks --write"
 DATA = Path(__file__).parents[1] / "src/steelyard/catalog/data"
-HELD_OUT = Path(__file__).parents[1] / "src/steelyard/validation/held_out.csv"
+HELD_OUT = Path(__file__).parents[1] / "src/steelyard/evidence/score/held_out.csv"
 HEADER = ["entity", "precision", "quantity", "value", "unit", "log_sd"]
 HEADER += ["rows", "groups", "source", "command", "checked", "note"]
 CHECKED = "2026-11-21"
 GROUP_POWER = 0.5  # a source group of n rows weighs n^(1-power)
-NINETY = 1.645  # standard deviations from the centre to the ends of a 90 % interval
-SOURCE = "published runs in validation/cases, each row with its source"
+SOURCE = "published runs in evidence/runs/published, each row with its source"
 Line = list[str]
 Rows = NDArray[np.bool_]
 
@@ -87,7 +87,7 @@ class Factor:
     sd: float
 
 
-def factors(data: Frame) -> list[Factor]:
+def factors(data: RunFrame) -> list[Factor]:
     """Return every factor of the fit, the shared ones first."""
     everything = np.ones(len(data), dtype=bool)
     labels = data.labels
@@ -107,7 +107,7 @@ def factors(data: Frame) -> list[Factor]:
     return found
 
 
-def predictor(data: Frame, parts: list[Factor]) -> Predict:
+def predictor(data: RunFrame, parts: list[Factor]) -> Predict:
     """Return theta → log seconds of a step of every row."""
     start = {name: np.full(len(data), np.log(row[1])) for name, row in STACK_FIELDS.items()}
     timed = data.stack.step_host_s > 0  # the row counts the whole step
@@ -127,12 +127,12 @@ def predictor(data: Frame, parts: list[Factor]) -> Predict:
     return log_seconds
 
 
-def training_rows() -> tuple[Frame, Array]:
+def training_rows() -> tuple[RunFrame, Array]:
     """Return the shipped cases that are scored on time, and the logarithm of their measured seconds."""
-    found = frame(shipped(), load(), predict)
+    found = run_frame(published_runs(), load(), predict_step)
     seconds = measured(found).step_s
     keep = np.isfinite(seconds) & counted(found.cases, "time")
-    return subset(found, keep), np.log(seconds[keep])
+    return frame_subset(found, keep), np.log(seconds[keep])
 
 
 def score(predicted: Array, measured: Array, group: NDArray[np.str_], least: int = 5) -> list[tuple[str, int, Array]]:
@@ -156,7 +156,7 @@ def report(title: str, rows: list[tuple[str, int, Array]], most: int = 60) -> No
         print(f"  {name:30s} {count:5d}  median {figures[0]:6.1%}  p90 {figures[1]:6.1%}  bias {figures[2]:+6.1%}")
 
 
-def spreads(gap: Array, data: Frame) -> dict[str, float]:
+def spreads(gap: Array, data: RunFrame) -> dict[str, float]:
     """Return the log sd of each stack's prediction from left-out residuals, each group weighing the same.
 
     A stack known from one group alone was unseen when that group was left out: its residuals, with those of all such
@@ -178,10 +178,12 @@ def spreads(gap: Array, data: Frame) -> dict[str, float]:
 
 def _width(gap: Array, group: NDArray[np.str_]) -> float:
     """Return the log sd whose 90 % interval holds 90 % of the residuals, every group weighing the same."""
-    return hierarchy.balanced_quantile(np.abs(gap), group, 0.9) / NINETY
+    return hierarchy.balanced_quantile(np.abs(gap), group, 0.9) / NORMAL_90
 
 
-def stack_table(data: Frame, parts: list[Factor], theta: Array, sds: Array, wide: dict[str, float]) -> Iterable[Line]:
+def stack_table(
+    data: RunFrame, parts: list[Factor], theta: Array, sds: Array, wide: dict[str, float]
+) -> Iterable[Line]:
     """Yield the catalog rows of stacks: values in place of factors."""
     shared = {part.field: value for part, value in zip(parts, theta, strict=True) if part.entity == "any"}
     for part, value, sd in zip(parts, theta, sds, strict=True):
@@ -195,7 +197,7 @@ def stack_table(data: Frame, parts: list[Factor], theta: Array, sds: Array, wide
         yield [entity, precision, quantity, f"{stated:g}", written, "0", "0", "0", source, "", CHECKED, ""]
 
 
-def chip_table(data: Frame, parts: list[Factor], theta: Array, sds: Array) -> Iterable[Line]:
+def chip_table(data: RunFrame, parts: list[Factor], theta: Array, sds: Array) -> Iterable[Line]:
     """Yield the catalog rows of whole chips; a chip repeats each precision of its family, which it would hide."""
     values = {(part.entity, part.precision): value for part, value in _of(parts, "chip", theta)}
     widths = {(part.entity, part.precision): sd for part, sd in _of(parts, "chip", sds)}
@@ -223,9 +225,9 @@ def write(path: Path, lines: Iterable[Line]) -> None:
         rows.writerows(lines)
 
 
-def write_held_out(data: Frame, predicted: Array, fitted: Array, wide: dict[str, float]) -> None:
+def write_held_out(data: RunFrame, predicted: Array, fitted: Array, wide: dict[str, float]) -> None:
     """Write what each shipped case is predicted to take by a fit that never saw its group, and by the whole fit."""
-    half = NINETY * np.array([wide[stack] for stack in data.labels.stack])
+    half = NORMAL_90 * np.array([wide[stack] for stack in data.labels.stack])
     with HELD_OUT.open("w", newline="", encoding="utf-8") as out:
         rows = csv.writer(out, lineterminator="\n")
         rows.writerow(["id", "metric", "predicted", "low", "high", "fitted"])
@@ -243,7 +245,7 @@ def _precisions(values: dict[tuple[str, str], float], family: str) -> list[str]:
 
 
 def _line(
-    entity: str, precision: str, quantity: str, value: float, unit: str, sd: float, data: Frame, rows: Rows
+    entity: str, precision: str, quantity: str, value: float, unit: str, sd: float, data: RunFrame, rows: Rows
 ) -> Line:
     counts = [str(int(rows.sum())), str(len(set(data.labels.group[rows])))]
     named = [entity, precision, quantity, f"{value:.4g}", unit, f"{sd:.3f}"]

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from steelyard.errors import Infeasible, SteelyardError
+    from steelyard.evidence.score.validation import validate
     from steelyard.job import JobSpec, read_job
     from steelyard.planner import Plan, Point, estimate, plan
-    from steelyard.validation.run import validate
 
 __version__ = "0.1.0"
 
@@ -28,7 +28,7 @@ _FACE = {
     "estimate": "planner",
     "plan": "planner",
     "read_job": "job",
-    "validate": "validation.run",
+    "validate": "evidence.score.validation",
 }
 
 __all__ = [

@@ -43,6 +43,9 @@ KWH_J = 3.6e6
 GIB_BYTES = 2.0**30
 GB_BYTES = 1e9
 
+NORMAL_90 = 1.6448536269514722
+"""Standard deviations on each side of a 90 % interval of a normal distribution."""
+
 
 def unit_of(alias: Any) -> str:
     """Return the unit that an alias of this module stands for.

@@ -11,9 +11,9 @@ from tests.shapes import filled
 from steelyard.carbon import carbon, embodied_kgco2e, sci_kgco2e, water_m3
 from steelyard.catalog.policy import policy
 from steelyard.energy import energy
+from steelyard.evidence.readings.footprints import footprint, footprint_emitted
 from steelyard.tables import Carbon, Draw, Machine, Policy, Site
 from steelyard.units import HOUR_S, KWH_J
-from steelyard.validation.footprints import emitted, footprint
 
 KINDS = {
     "location_gross_kg_per_j": "location_gross_kgco2e",
@@ -68,8 +68,8 @@ def test_an_unknown_making_stays_unknown() -> None:
 
 def test_blooms_three_lines() -> None:
     """Luccioni et al., Table 3: 24.69 t dynamic (no PUE) + 14.6 t idle + 11.2 t embodied = 50.5 t."""
-    dynamic = emitted(footprint("bloom-176b-dynamic"))[0].it_j * 0.057 / KWH_J / 1e3
-    idle = emitted(footprint("bloom-176b-idle"))[1].location_gross_kgco2e / 1e3
+    dynamic = footprint_emitted(footprint("bloom-176b-dynamic"))[0].it_j * 0.057 / KWH_J / 1e3
+    idle = footprint_emitted(footprint("bloom-176b-idle"))[1].location_gross_kgco2e / 1e3
     device_s = footprint("bloom-176b-dynamic").device_s
     life = policy("on-demand").lifetime_s
     gpus = embodied_kgco2e(150.0, 384.0, device_s / 384, life) / 1e3

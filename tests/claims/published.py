@@ -1,4 +1,4 @@
-"""The published footprints of `validation/energy_published.csv` as claims: none of them may raise an alarm."""
+"""The published footprints of `evidence/readings/energy_published.csv` as claims: none of them may raise an alarm."""
 
 import csv
 from collections.abc import Iterator
@@ -28,7 +28,7 @@ WITH_UNITS = {"energy_mwh": ("energy", "MWh"), "gross_tco2e": ("co2e", "t"), "ne
 @cache
 def claims() -> tuple[tuple[str, Claim], ...]:
     """Return every published footprint as a claim, by its id, but for those that are known to be wrong."""
-    text = (files("steelyard.validation") / "energy_published.csv").read_text("utf-8")
+    text = (files("steelyard.evidence.readings") / "energy_published.csv").read_text("utf-8")
     rows = [row for row in csv.DictReader(text.splitlines()) if row["id"] not in KNOWN_WRONG]
     return tuple((row["id"], read_claim(dict(_fields(row)))) for row in rows)
 

@@ -5,10 +5,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.validation.accuracy import summary
+from tests.evidence.accuracy import summary
 
-from steelyard.validation.read import shipped
-from steelyard.validation.run import Report, validate
+from steelyard.evidence.runs.reader import published_runs
+from steelyard.evidence.score.validation import Validation, validate
 
 ROOT = Path(__file__).parents[2]
 README = ROOT / "README.md"
@@ -26,7 +26,7 @@ def plan() -> str:
     return f"```text\n{text.rstrip()}\n```"
 
 
-def scores(report: Report) -> str:
+def scores(report: Validation) -> str:
     """Return the table of errors."""
     return summary(report)
 
@@ -41,7 +41,7 @@ def part(text: str, name: str) -> str:
 def main() -> None:
     """Write both parts anew."""
     text = README.read_text("utf-8")
-    for name, made in (("plan", plan()), ("scores", scores(validate(shipped())))):
+    for name, made in (("plan", plan()), ("scores", scores(validate(published_runs())))):
         text = text.replace(part(text, name), made)
     README.write_text(text, "utf-8")
 

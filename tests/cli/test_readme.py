@@ -5,8 +5,8 @@ import re
 import pytest
 from tests.cli.readme import README, part, scores
 
-from steelyard.validation.read import shipped
-from steelyard.validation.run import scored
+from steelyard.evidence.runs.reader import published_runs
+from steelyard.evidence.score.validation import scored_runs
 
 TEXT = README.read_text("utf-8")
 
@@ -23,7 +23,7 @@ def shares(table: str) -> dict[str, list[float]]:
 
 
 def test_the_table_of_errors_is_what_validate_says() -> None:
-    written, found = shares(part(TEXT, "scores")), shares(scores(scored(shipped())))
+    written, found = shares(part(TEXT, "scores")), shares(scores(scored_runs(published_runs())))
     assert written.keys() == found.keys()
     for name, values in written.items():
         assert values == pytest.approx(found[name], abs=0.3), f"{name}: run `make docs`"

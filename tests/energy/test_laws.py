@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from tests.shapes import filled
 
 from steelyard.energy import energy
+from steelyard.evidence.readings.footprints import footprint, footprint_used, footprints
 from steelyard.tables import Draw, Site
-from steelyard.validation.footprints import footprint, footprints, used
 
 seconds = st.floats(0, 1e7)
 watts = st.floats(0, 2e3)
@@ -31,8 +31,8 @@ def at(pue: float) -> Site:
 
 @given(draws(), st.floats(1, 3))
 def test_each_boundary_contains_the_one_before(run: Draw, pue: float) -> None:
-    used = energy(run, at(pue))
-    assert 0 <= used.accelerator_j <= used.it_j <= used.facility_j
+    footprint_used = energy(run, at(pue))
+    assert 0 <= footprint_used.accelerator_j <= footprint_used.it_j <= footprint_used.facility_j
 
 
 @given(draws(), st.floats(1, 3))
@@ -81,13 +81,13 @@ def test_an_unknown_wattage_stays_unknown() -> None:
 
 
 def test_gpt3s_1287_mwh_already_hold_the_pue() -> None:
-    joules, _ = used(footprint("patterson-gpt3"))
+    joules, _ = footprint_used(footprint("patterson-gpt3"))
     assert joules.facility_j / 3.6e9 == pytest.approx(1287, rel=0.01)
     assert joules.it_j / 3.6e9 == pytest.approx(1287 / 1.10, rel=0.01)
 
 
 def test_more_parameters_is_not_more_energy() -> None:
-    switch, gpt3 = used(footprint("patterson-switch"))[0], used(footprint("patterson-gpt3"))[0]
+    switch, gpt3 = footprint_used(footprint("patterson-switch"))[0], footprint_used(footprint("patterson-gpt3"))[0]
     assert switch.facility_j < gpt3.facility_j / 7  # 1,500B parameters against 175B
 
 

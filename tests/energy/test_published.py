@@ -6,8 +6,15 @@ from itertools import pairwise
 import pytest
 
 from steelyard.energy import busy_device_s, facility_j, inference_j, strubell_j
+from steelyard.evidence.readings.footprints import (
+    Comparison,
+    comparisons,
+    footprint,
+    footprint_emitted,
+    footprint_used,
+    footprints,
+)
 from steelyard.units import HOUR_S, KWH_J
-from steelyard.validation.footprints import Comparison, comparisons, emitted, footprint, footprints, used
 
 CELLS = {(cell.id, cell.quantity): cell for row in footprints() for cell in comparisons(row)}
 
@@ -66,7 +73,7 @@ def test_hours_are_devices_times_days(table_4: str, hours: float) -> None:
 
 def test_gpt3_over_gshard() -> None:
     gpt3, gshard = footprint("patterson-gpt3"), footprint("patterson-gshard-600b")
-    (big, big_carbon), (small, small_carbon) = used(gpt3), used(gshard)
+    (big, big_carbon), (small, small_carbon) = footprint_used(gpt3), footprint_used(gshard)
     assert gpt3.device_s / gshard.device_s == pytest.approx(45, rel=0.04)
     assert big.facility_j / small.facility_j == pytest.approx(55, rel=0.03)
     assert big_carbon.location_gross_kgco2e / small_carbon.location_gross_kgco2e == pytest.approx(115, rel=0.01)
@@ -77,7 +84,7 @@ def test_the_four_ms_multiply_to_57() -> None:
     rows = [
         footprint(f"patterson-{name}") for name in ("tb-p100-us", "tb-p100-google", "et-p100-google", "et-tpu2-google")
     ]
-    net = [float(used(row)[1].location_net_kgco2e) for row in rows]
+    net = [float(footprint_used(row)[1].location_net_kgco2e) for row in rows]
     steps = [before / after for before, after in pairwise(net)]
     mechanization, place = 1.59 / 1.11, 0.429 / 0.080
     assert steps[0] == pytest.approx(mechanization * place)
@@ -87,9 +94,9 @@ def test_the_four_ms_multiply_to_57() -> None:
 
 def test_strubells_search_and_the_chain_that_corrects_it() -> None:
     wrong = footprint("strubell-nas-WRONG")
-    claimed = emitted(wrong)[1].location_gross_kgco2e
+    claimed = footprint_emitted(wrong)[1].location_gross_kgco2e
     assert claimed / 1e3 == pytest.approx(284.0, abs=0.05)
-    right = used(footprint("patterson-et-nas"))[1].location_gross_kgco2e
+    right = footprint_used(footprint("patterson-et-nas"))[1].location_gross_kgco2e
     factors = [7 / 3 * 8, 117480 / 32640, 189.4 / 208, 1.58 / 1.10, 0.4327 / 0.431]
     assert math.prod(factors) == pytest.approx(88.24, rel=1e-3)
     assert claimed / right == pytest.approx(math.prod(factors), rel=1e-3)

@@ -5,13 +5,13 @@ import pytest
 
 from fit import anchors, stacks
 from steelyard.catalog import load
-from steelyard.validation.frame import subset
+from steelyard.evidence.frames.frame import frame_subset
 
 
 def test_the_runs_that_are_scored_are_the_others() -> None:
     data, _ = stacks.training_rows()
     rows = data.labels.group == "maxtext-v4"
-    found = anchors.score(subset(data, rows), load(), 3, anchors.new(data, rows))
+    found = anchors.score(frame_subset(data, rows), load(), 3, anchors.new(data, rows))
     assert (found.runs, len(found.before), len(found.after), found.new) == (
         rows.sum(),
         rows.sum() - 3,

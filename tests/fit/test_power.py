@@ -8,7 +8,7 @@ from fit.power_rows import ANY, Evidence, Row, Sweep, Table
 from fit.power_states import sweep, swept
 
 from steelyard.catalog import load
-from steelyard.validation.power import TYPICAL, Mix, Reading
+from steelyard.evidence.readings.power import TYPICAL, Mix, Reading
 
 CHIP = load().accelerator("H100")
 TDP_W = CHIP.tdp_w

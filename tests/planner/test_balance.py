@@ -14,16 +14,16 @@ import pytest
 
 from steelyard import catalog as facts
 from steelyard import pipeline
-from steelyard.calibration import calibrate
 from steelyard.catalog import layer
 from steelyard.catalog.policy import policy
+from steelyard.evidence.calibration import calibrate
+from steelyard.evidence.runs.reader import read_runs
 from steelyard.job import job_table, read_job
 from steelyard.layout import parse
 from steelyard.market.build import hardware_option, stack_options
 from steelyard.market.sites import site_option
 from steelyard.planner import estimate, plan
 from steelyard.tables import Offer, Prediction
-from steelyard.validation.read import read
 
 SEQUENCE = 384  # of SQuAD fine-tuning in NVIDIA's BERT recipe, which Lambda runs
 CARDS = {  # sequences a second, dollars, largest batch; of one card
@@ -69,7 +69,7 @@ def measured(tmp_path_factory: pytest.TempPathFactory) -> Any:
         for name, (rate, _, batch) in CARDS.items()
     ]
     path.write_text("\n".join([f"{COLUMNS},tokens_per_s_per_device", *rows]))
-    return calibrate(read(path), facts.load(), STACK, path.name, "2026-11-21").layer
+    return calibrate(read_runs(path), facts.load(), STACK, path.name, "2026-11-21").layer
 
 
 def winners(**given: Any) -> dict[str, str]:

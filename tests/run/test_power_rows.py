@@ -6,9 +6,9 @@ import pytest
 
 from steelyard.catalog import read
 from steelyard.catalog.load import DATA
+from steelyard.evidence.readings.power import TYPICAL, Mix
 from steelyard.run import host_w, network_w, state_w
 from steelyard.tables import Kernels
-from steelyard.validation.power import TYPICAL, Mix
 
 ROWS = {(row.entity, row.quantity): row for row in read.parsed_rows(DATA, "power", read.parse_fitted)}
 STATES = ("compute", "memory", "communication", "waiting")

@@ -15,13 +15,13 @@ from importlib import resources
 from steelyard.catalog import Accelerator, load
 from steelyard.claims.reading.claim import Claim
 from steelyard.errors import SteelyardError, UnknownName
+from steelyard.evidence.runs.reader import ORIGINS
 from steelyard.job import read_job
 from steelyard.job.defaults import divisible_batch
 from steelyard.job.models import presets
 from steelyard.job.models.architecture import architecture
 from steelyard.job.models.spec import ModelSpec
 from steelyard.planner import Point, estimate
-from steelyard.validation.read import ORIGINS
 
 ROOMY = 4.0
 """Sequences of a device in one step, at least, where no batch is stated: a run has the batch that feeds its devices."""
@@ -253,7 +253,7 @@ def scored_range(accelerator: str) -> ScoredRange:
 @cache
 def _reaches() -> Mapping[str, ScoredRange]:
     seen: dict[str, list[tuple[float, float]]] = {}
-    folder, catalog = resources.files("steelyard.validation") / "cases", load()
+    folder, catalog = resources.files("steelyard.evidence.runs") / "published", load()
     names: dict[str, str] = {}
     for origin in ORIGINS:
         for row in csv.DictReader((folder / f"{origin}.csv").read_text("utf-8").splitlines()):

@@ -9,7 +9,7 @@ import click
 from steelyard.cli.say import json_option, say, tell
 
 if TYPE_CHECKING:
-    from steelyard.calibration import Calibration
+    from steelyard.evidence.calibration import Calibration
 
 
 @click.command(short_help="Your own measured runs, so that later predictions are right on your machines.")
@@ -48,16 +48,16 @@ def calibrate(
 
 def learn(runs: Path, name: str | None, dry_run: bool) -> "tuple[Calibration, Path | None]":
     """Return the calibration of a file of runs, and where it was written."""
-    from steelyard.calibration import calibrate as run
     from steelyard.catalog import layer, load
     from steelyard.errors import BadInput
-    from steelyard.validation.read import read
+    from steelyard.evidence.calibration import calibrate as run
+    from steelyard.evidence.runs.reader import read_runs
 
     label = layer.slug(name if name is not None else runs.name.split(".")[0])
     if not label:
         message = f"--name {name!r}: no letter or digit in it; give a name such as cluster-a"
         raise BadInput(message)
-    made = run(read(runs), load(), label, runs.name, dt.datetime.now(dt.UTC).date().isoformat())
+    made = run(read_runs(runs), load(), label, runs.name, dt.datetime.now(dt.UTC).date().isoformat())
     return made, None if dry_run else layer.write_calibration(layer.layer_folder(), label, made.layer)
 
 

@@ -29,14 +29,15 @@ def validate(cases: Path | None, by: str, details: bool, as_json: bool) -> None:
     not be predicted.
     """
     from steelyard.catalog import layer
-    from steelyard.validation import agreed, read, run, splits
+    from steelyard.evidence.runs import reader
+    from steelyard.evidence.score import agreed, splits, validation
 
-    rows = read.shipped() if cases is None else read.read(cases)
-    report = run.validate(rows, by)
+    rows = reader.published_runs() if cases is None else reader.read_runs(cases)
+    report = validation.validate(rows, by)
     local = whole(layer.current_layer())
     found = report.to_dict() | {"calibration": told(local)}
     if cases is None and by == "group":
-        found["bars"] = agreed.board(agreed.measure(report, splits.splits()))
+        found["bars"] = agreed.figures_board(agreed.figures_now(report, splits.splits()))
     if as_json:
         tell(found)
         return

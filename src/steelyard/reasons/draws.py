@@ -29,9 +29,8 @@ from numpy.typing import NDArray
 from steelyard.layout import text_of
 from steelyard.market.options import HardwareOption, SiteOption, StackOption
 from steelyard.search.engine import Engine
-from steelyard.search.fitting import Z90
 from steelyard.tables import Job, Kernels, Layout, Offer, Policy, Prediction, Site, each, join
-from steelyard.units import Array
+from steelyard.units import NORMAL_90, Array
 
 DRAWS = 200
 SEED = 2021
@@ -151,7 +150,7 @@ def memory_interval(device_bytes: float, log_sd: float) -> tuple[float, float]:
     >>> round(low, 1), round(high, 1)
     (84.8, 117.9)
     """
-    factor = math.exp(Z90 * log_sd)
+    factor = math.exp(NORMAL_90 * log_sd)
     return device_bytes / factor, device_bytes * factor
 
 

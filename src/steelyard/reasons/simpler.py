@@ -18,10 +18,10 @@ from steelyard.reasons.phrases import difference_text
 from steelyard.reasons.summaries import Dot, summary
 from steelyard.search.batches import joined_candidates
 from steelyard.search.candidates import Candidates, bounds_of, objectives, within_limits
-from steelyard.search.fitting import Z90
 from steelyard.search.pareto import Points
 from steelyard.search.rows import job_of_layout, single_layout
 from steelyard.tables import Job, Layout, take
+from steelyard.units import NORMAL_90
 
 CLOSE = 1.02
 """What simplicity may cost on any axis: 2 %, a fifth of what layouts of one job scatter (`Catalog.layout_spread`)."""
@@ -163,7 +163,7 @@ def _layouts(decision: Decision, row: int, counts: list[int]) -> Candidates:
     job = _job(decision, row)
     layouts = space(job, counts, int(chip.machine.domain_devices), tool.capability, BOUNDS)
     held = np.asarray(decision.engine.memory(job, layouts, chip.machine, tool.stack).device_bytes)
-    fits = held * np.exp(Z90 * tool.memory_log_sd) <= chip.machine.memory_bytes
+    fits = held * np.exp(NORMAL_90 * tool.memory_log_sd) <= chip.machine.memory_bytes
     for name, values in decision.limits.layout.items():
         fits &= np.isin(getattr(layouts, name), values)
     layouts = take(layouts, np.flatnonzero(fits))

@@ -16,10 +16,7 @@ import numpy as np
 
 from steelyard.search.family import BLOCK, Family, Indices, Mask, Search, asked_of
 from steelyard.search.pareto import Points
-from steelyard.units import GIB_BYTES
-
-Z90 = 1.6448536269514722
-"""Standard normal quantile at 95%: a 90% interval reaches so many standard deviations to each side."""
+from steelyard.units import GIB_BYTES, NORMAL_90
 
 
 @dataclass(slots=True)
@@ -101,7 +98,7 @@ def needs(search: Search, family: Family) -> Points:
         stop = min(start + step, ways)
         some = family.grid(start, stop)
         high[..., start:stop] = search.engine.memory(search.job, some, machine, tool.stack).device_bytes
-    high *= math.exp(Z90 * tool.memory_log_sd)
+    high *= math.exp(NORMAL_90 * tool.memory_log_sd)
     high[~family.allowed] = np.inf
     return high
 

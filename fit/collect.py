@@ -1,0 +1,97 @@
+"""Write `src/steelyard/evidence/runs/published/*.csv` from collected files of published runs.
+
+    python -m fit.collect llm_runs.csv.gz vtrain_a100.csv simumax_b200.csv
+
+Rows are sorted into one file for each kind of origin. Rows under a share-alike licence are left out. What every
+row of a large group repeats about its notes and shapes is written once, to `groups.csv`.
+"""
+
+import csv
+import math
+import re
+import sys
+from dataclasses import astuple, replace
+from pathlib import Path
+
+from steelyard.evidence.runs.reader import read_runs
+from steelyard.evidence.runs.run import COLUMNS, Run
+
+FOLDER = Path(__file__).parent.parent / "src" / "steelyard" / "evidence" / "runs" / "published"
+SHARE_ALIKE = ("stas00/",)  # CC BY-SA-4.0
+ORIGINS = (
+    ("nanotron", r"^nanotron"),
+    ("bigscience", r"^bigscience"),
+    ("vtrain", r"^vtrain"),
+    ("simumax", r"^simumax"),
+    ("nvidia", r"^(megatron|nemo|dgxc|mcore|jax-toolbox|paper-nemotron|paper-mtnlg)"),
+    ("tpu", r"^(maxtext|tpu-recipes|levanter|axlearn|litgpt-xla)"),
+    ("finetuning", r"^(ms-swift|litgpt|unsloth|llamafactory|xtuner|optimum|easycontext|chenyaofo|b300|prime-rl)"),
+    ("other", r""),
+)
+STORED = re.compile(r"\s*\(?,?\s*stored id \d+\)?|a stored ")
+
+
+def main(files: list[str]) -> None:
+    """Read the collected files and write the cases."""
+    cases = [tidy(run) for file in files for run in read_runs(file) if not run.source.startswith(SHARE_ALIKE)]
+    shared = {group: common([run for run in cases if run.group == group]) for group in {run.group for run in cases}}
+    cases = [without(run, *shared[run.group]) for run in cases]
+    with (FOLDER / "groups.csv").open("w", newline="") as stream:
+        writer = csv.writer(stream, lineterminator="\n")
+        writer.writerow(["group", "shape_source", "note"])
+        writer.writerows([group, shape, "; ".join(parts)] for group, (parts, shape) in sorted(shared.items())
+                         if parts or shape)  # fmt: skip
+    for origin, _ in ORIGINS:
+        rows = [run for run in cases if origin_of(run.group) == origin]
+        if not rows:
+            continue
+        with (FOLDER / f"{origin}.csv").open("w", newline="") as stream:
+            writer = csv.writer(stream, lineterminator="\n")
+            writer.writerow(COLUMNS)
+            writer.writerows([text(value) for value in astuple(run)] for run in rows)
+        print(f"{origin}: {len(rows)} rows in {len({run.group for run in rows})} groups")
+
+
+def common(rows: list[Run]) -> tuple[list[str], str]:
+    """Return the parts of the note, and the source of the shape, that all rows of a large group repeat."""
+    if len(rows) < 50:
+        return [], ""
+    parts = [part for part in parts_of(rows[0]) if all(part in parts_of(run) for run in rows)]
+    shapes = {run.shape_source for run in rows}
+    return parts, shapes.pop() if len(shapes) == 1 else ""
+
+
+def without(run: Run, parts: list[str], shape: str) -> Run:
+    """Return a row without what its group repeats."""
+    note = "; ".join(part for part in parts_of(run) if part not in parts)
+    return replace(run, note=note, shape_source="" if shape else run.shape_source)
+
+
+def parts_of(run: Run) -> list[str]:
+    """Return the remarks of a note."""
+    return [part.strip() for part in run.note.split(";")]
+
+
+def origin_of(group: str) -> str:
+    """Return the file that a group goes to."""
+    return next(origin for origin, pattern in ORIGINS if re.search(pattern, group))
+
+
+def tidy(run: Run) -> Run:
+    """Drop what only made sense where the row was collected."""
+    note = re.sub(r";?\s*mem_unit=[^;]*", "", run.note)
+    return replace(run, note=STORED.sub(" a " if "a stored" in note else "", note).replace("  ", " ").strip(" ;"),
+                   source=STORED.sub("", run.source))  # fmt: skip
+
+
+def text(value: object) -> str:
+    """Write a number without a needless fraction, an unknown one as nothing."""
+    if not isinstance(value, float):
+        return str(value)
+    if math.isnan(value):
+        return ""
+    return str(int(value)) if value == int(value) and value < 1e15 else f"{value:.8g}"
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

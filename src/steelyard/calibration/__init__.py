@@ -1,8 +1,0 @@
-"""A user's own runs as a local layer of the catalog, shrunk towards the shipped fit.
-
-calibrate(cases, load(), "ours", "runs.csv", today)   runs → what moved, how far, and the rows of the layer
-"""
-
-from steelyard.calibration.calibrate import Calibration, Run, Shift, calibrate
-
-__all__ = ["Calibration", "Run", "Shift", "calibrate"]

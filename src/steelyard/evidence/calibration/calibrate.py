@@ -1,0 +1,211 @@
+"""A few runs → the constants that they move, how far, and the rows of a local layer."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from steelyard.catalog import Catalog, Fitted, stacks
+from steelyard.catalog.layer import COMMAND, Key, Layer
+from steelyard.errors import BadInput
+from steelyard.evidence.calibration.constants import Constant, constants, unmended_noise
+from steelyard.evidence.calibration.posterior import Posterior, posterior_of
+from steelyard.evidence.calibration.sample import (
+    Sample,
+    carried_by,
+    evidence_of,
+    sample_of,
+    shifted_predictions,
+    stack_names,
+)
+from steelyard.evidence.frames.frame import run_frame
+from steelyard.evidence.frames.predicted import predict_step
+from steelyard.evidence.runs.run import Run
+from steelyard.units import Array
+
+FOLDS = 10
+"""Parts that runs are left out in, to show what the calibration does for a run that it has not seen."""
+
+MOVED, NARROWED = 0.005, 0.99
+"""A constant is written where its logarithm moved by more, or its spread shrank below this share."""
+
+
+@dataclass(frozen=True, slots=True)
+class CalibratedRun:
+    """One measurement, and its errors: predicted / measured - 1."""
+
+    id: str
+    metric: str
+    measured: float
+    before: float  # by the shipped fit
+    after: float  # by the calibration
+    unseen: float  # by a calibration that was made without this run; NaN where it is the only one
+
+
+@dataclass(frozen=True, slots=True)
+class ConstantShift:
+    """One constant that moved."""
+
+    table: str
+    entity: str
+    precision: str
+    quantity: str
+    unit: str
+    before: float
+    after: float
+    log_sd_before: float
+    log_sd_after: float
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """What runs make of the shipped fit."""
+
+    label: str
+    source: str  # what the runs are
+    runs: tuple[CalibratedRun, ...]
+    refused: tuple[tuple[str, str], ...]  # id and reason of runs that could not be used
+    shifts: tuple[ConstantShift, ...]
+    new_stacks: tuple[str, ...]  # that the shipped fit lacks: named by the runs
+    layer: Layer
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the mapping that `--json` prints."""
+        return {
+            "label": self.label,
+            "source": self.source,
+            "runs": [_plain(asdict(run)) for run in self.runs],
+            "refused": [{"id": name, "reason": reason} for name, reason in self.refused],
+            "shifts": [asdict(shift) for shift in self.shifts],
+            "new_stacks": list(self.new_stacks),
+        }
+
+
+def calibrate(
+    cases: Sequence[Run], catalog: Catalog, label: str, source: str, today: str, folds: int = FOLDS
+) -> Calibration:
+    """Return the calibration of some runs; BadInput where none of them can be used.
+
+    Args:
+        cases: measured runs, as `validation.read` reads them.
+        catalog: the shipped fit, which the constants shrink towards.
+        label: name of the calibration.
+        source: what the runs are, for the rows: the file's name.
+        today: date of the rows.
+        folds: parts that runs are left out in, to tell what the calibration does for an unseen one; 0: do not tell.
+    """
+    of = sample_of(run_frame(cases, catalog, predict_step))
+    if not len(of.measured):
+        raise BadInput(_nothing(source, of))
+    names = stack_names(of.found, label)
+    parts = constants(of.found, names, catalog)
+    whole = evidence_of(of, parts, np.ones(len(of.measured), dtype=bool))
+    after = posterior_of(whole)
+    before = np.exp(whole.predict(np.zeros(len(parts)))) / of.measured - 1
+    seen = np.exp(whole.predict(after.shift)) / of.measured - 1
+    unseen = _unseen(of, parts, folds)
+    count = len(set(of.owner.tolist()))
+    words = f"calibration {label}: {count} run{'s' * (count > 1)} of {source}"
+    rows = _rows(of, parts, after, names, Fitted("", "", "", 0, "", 0, 0, 1, words, COMMAND, today, ""))
+    return Calibration(
+        label=label,
+        source=source,
+        runs=tuple(
+            CalibratedRun(
+                of.found.cases[row].id, str(of.metric[i]), *(float(v[i]) for v in (of.measured, before, seen, unseen))
+            )
+            for i, row in enumerate(of.owner)
+        ),
+        refused=of.refused,
+        shifts=tuple(_shift(part, row) for part, row in rows),
+        new_stacks=tuple(sorted(set(names[of.owner].tolist()) - set(stacks(catalog)))),
+        layer=Layer(*({_key(row): row for part, row in rows if part.table == name} for name in ("kernels", "stacks"))),
+    )
+
+
+def _unseen(of: Sample, parts: list[Constant], folds: int) -> Array:
+    """Return each measurement's error by a calibration made without its run."""
+    owners = sorted(set(of.owner.tolist()))
+    made = np.full(len(of.measured), math.nan)
+    if len(owners) < 2:
+        return made
+    for fold in range(min(folds, len(owners))):
+        out = np.isin(of.owner, owners[fold::folds])
+        found = posterior_of(evidence_of(of, parts, ~out))
+        made[out] = (shifted_predictions(of, parts, found.shift) / of.measured - 1)[out]
+    return made
+
+
+def _rows(
+    of: Sample, parts: list[Constant], after: Posterior, names: NDArray[np.str_], blank: Fitted
+) -> list[tuple[Constant, Fitted]]:
+    """Return the local row of every constant that moved or became surer, and of every new stack."""
+    made = []
+    for i, part in enumerate(parts):
+        shift, sd = float(after.shift[i]), float(after.sd[i])
+        sure = sd < NARROWED * part.sd
+        new = part.carrier and part.row.entity != part.entity and part.entity in set(names[of.owner])
+        if abs(shift) <= MOVED and not sure and not new:
+            continue
+        wide = _whole_sd(of, parts, after, i) if part.carrier else min(sd, part.row.log_sd)
+        row = replace(
+            blank,
+            entity=part.entity,
+            precision=part.precision,
+            quantity=part.field,
+            value=part.value(shift),
+            unit=part.row.unit,
+            log_sd=round(min(wide, part.row.log_sd), 4),
+            rows=len(set(of.owner[part.rows[of.owner]].tolist())),
+            note=f"shipped: {part.row.value:.4g} of {part.row.entity}, log sd {part.row.log_sd:.3f}",
+        )
+        made.append((part, row))
+    return made
+
+
+def _whole_sd(of: Sample, parts: list[Constant], after: Posterior, i: int) -> float:
+    """Return the spread of a whole prediction for a stack: all its constants together at its least sure run, and noise.
+
+    The chip's own spread is left out, which every interval adds.
+    """
+    part = parts[i]
+    mine, least = carried_by(of, part), unmended_noise(part.row)
+    if not mine.any():
+        return part.row.log_sd
+    timed = [one.field == part.field == "time_scale" and one.table == "kernels" for one in parts]
+    chip = [float(after.sd[k]) for k, one in enumerate(parts) if timed[k] and (one.rows & part.rows).any()]
+    variance = float(after.predictive_variance[mine].max()) + least**2 - min(chip, default=0.0) ** 2
+    return math.sqrt(max(variance, least**2))
+
+
+def _key(row: Fitted) -> Key:
+    return row.entity, row.precision, row.quantity
+
+
+def _shift(part: Constant, row: Fitted) -> ConstantShift:
+    return ConstantShift(
+        table=part.table,
+        entity=row.entity,
+        precision=row.precision,
+        quantity=row.quantity,
+        unit="" if row.unit == "1" else row.unit,
+        before=part.row.value,
+        after=row.value,
+        log_sd_before=part.row.log_sd,
+        log_sd_after=row.log_sd,
+    )
+
+
+def _nothing(source: str, of: Sample) -> str:
+    if not of.refused:
+        return f"{source}: holds no run; give a row for each run with its model, accelerator, layout and step time"
+    listed = "; ".join(f"{name}: {reason}" for name, reason in of.refused[:5])
+    more = f"; and {len(of.refused) - 5} more" if len(of.refused) > 5 else ""
+    return f"{source}: no usable run ({listed}{more})"
+
+
+def _plain(row: dict[str, Any]) -> dict[str, Any]:
+    return {key: None if isinstance(value, float) and math.isnan(value) else value for key, value in row.items()}

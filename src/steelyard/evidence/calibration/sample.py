@@ -1,0 +1,106 @@
+"""From runs to what the constants are updated with: measured logarithms, their noise, and the model of them."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from steelyard.catalog.layer import slug
+from steelyard.evidence.calibration.constants import Constant, shifted_tables, unmended_noise
+from steelyard.evidence.calibration.noise import MEMORY_NOISE, TIME_NOISE
+from steelyard.evidence.calibration.posterior import Evidence
+from steelyard.evidence.frames.frame import RunFrame
+from steelyard.evidence.frames.measured import Measured, measured
+from steelyard.evidence.frames.predicted import predict_step
+from steelyard.evidence.runs.exclusions import excluded
+from steelyard.evidence.score.intervals import GUESS_LOG_SD, GUESSED
+from steelyard.step import memory, time
+from steelyard.units import Array
+
+PEAKS = ("allocated", "reserved", "device")
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """The usable measurements of a frame: those of time first, then those of memory."""
+
+    found: RunFrame
+    owner: NDArray[np.int_]  # row of the frame
+    metric: NDArray[np.str_]  # step_time_s, or peak_memory_<kind>_bytes
+    measured: Array  # seconds or bytes
+    refused: tuple[tuple[str, str], ...]  # id and reason of runs that give nothing
+
+
+def sample_of(found: RunFrame) -> Sample:
+    """Return the measurements of a frame that constants can be updated with, and why the rest cannot."""
+    seen = measured(found)
+    seconds, held = predict_step(found.job, found.layout, found.machine, found.kernels, found.stack)
+    size = len(found)
+    known_s, known_bytes = (np.isfinite(np.broadcast_to(one, size)) for one in (seconds, held))
+    timed = np.isfinite(seen.step_s) & known_s & _counted(found, "time")
+    weighed = np.isfinite(seen.memory_bytes) & known_bytes & _counted(found, "memory")
+    silent = [index for index in range(size) if not timed[index] and not weighed[index]]
+    return Sample(
+        found=found,
+        owner=np.concatenate([np.flatnonzero(timed), np.flatnonzero(weighed)]),
+        metric=np.array(
+            ["step_time_s"] * int(timed.sum()) + [f"peak_memory_{kind}_bytes" for kind in seen.memory_metric[weighed]],
+            dtype=np.str_,
+        ),
+        measured=np.concatenate([seen.step_s[timed], seen.memory_bytes[weighed]]),
+        refused=(
+            *((case.id, reason) for case, reason in found.unpredicted),
+            *((found.cases[index].id, _reason(found, seen, index)) for index in silent),
+        ),
+    )
+
+
+def evidence_of(of: Sample, parts: list[Constant], keep: NDArray[np.bool_]) -> Evidence:
+    """Return the evidence that some of the measurements are."""
+    scatter = np.where(of.metric == "step_time_s", TIME_NOISE, MEMORY_NOISE)
+    for part in parts:
+        if part.carrier:
+            scatter[carried_by(of, part)] = unmended_noise(part.row)
+    guessed = np.array([bool(of.found.assumed[row] & GUESSED) for row in of.owner], dtype=float)
+    scatter = np.hypot(scatter, GUESS_LOG_SD * guessed)
+    return Evidence(
+        measured=np.log(of.measured[keep]),
+        noise=scatter[keep],
+        predict=lambda shift: np.log(shifted_predictions(of, parts, shift))[keep],
+        sd=np.array([part.sd for part in parts]),
+    )
+
+
+def shifted_predictions(of: Sample, parts: list[Constant], shift: Array) -> Array:
+    """Return seconds or bytes of every measurement after shifts of the constants' logarithms."""
+    found, size = of.found, len(of.found)
+    kernels, stack = shifted_tables(found, parts, shift)
+    seconds = time(found.job, found.layout, found.machine, kernels, stack).total_s
+    held = memory(found.job, found.layout, found.machine, stack)
+    columns = {f"peak_memory_{kind}_bytes": getattr(held, f"{kind}_bytes") for kind in PEAKS}
+    columns["step_time_s"] = seconds
+    whole = {name: np.broadcast_to(np.asarray(values, dtype=float), size)[of.owner] for name, values in columns.items()}
+    return np.asarray(np.select([of.metric == name for name in whole], list(whole.values())))
+
+
+def carried_by(of: Sample, carrier: Constant) -> NDArray[np.bool_]:
+    """Return which measurements a stack's carrier of time, or of memory, stands for."""
+    timed = of.metric == "step_time_s"
+    return np.asarray(carrier.rows[of.owner] & (timed if carrier.field == "time_scale" else ~timed))
+
+
+def stack_names(found: RunFrame, label: str) -> NDArray[np.str_]:
+    """Return the stack that each run counts for: a known one, else one of the user's own words, else the label."""
+    own = [slug(case.stack) or slug(label) for case in found.cases]
+    kept = zip(found.labels.stack, own, strict=True)
+    return np.array([mine if base == "any" else str(base) for base, mine in kept], dtype=np.str_)
+
+
+def _counted(found: RunFrame, metric: str) -> NDArray[np.bool_]:
+    return np.array([not excluded(case, metric) for case in found.cases], dtype=bool)
+
+
+def _reason(found: RunFrame, seen: Measured, index: int) -> str:
+    case = found.cases[index]
+    why = excluded(case, "time") or seen.time_reason[index]
+    return why or "the catalog lacks a figure that the step needs (the network between the nodes?)"

@@ -1,0 +1,89 @@
+"""What a published TFLOP/s or MFU counts. At least four conventions are in use; each is told from the row's own words.
+
+Matrix products: 6 FLOPs per parameter and token (8 with full recompute). Attention: 12 L h s per token in full,
+6 L h s where only the causal half is counted, or nothing. Recompute: counted (hardware FLOPs) or not (model FLOPs).
+"""
+
+import re
+from dataclasses import dataclass
+
+import numpy as np
+
+from steelyard.evidence.frames.frame import RunFrame
+from steelyard.evidence.runs.run import is_known
+from steelyard.workload import Architecture
+
+CLOSE = 0.05
+"""Where a convention is silent about attention and its two readings differ by less, their mean is used."""
+
+UNSTATED = re.compile(r"unstated|not stated|^n/a$|^none|peak not stated|^$")
+NO_ATTENTION = re.compile(r"params\*tokens|6n only|6 ?nd\b")
+CAUSAL = re.compile(r"(?<!non-)(?<!non )(?<!\()causal")
+FULL = re.compile(
+    r"non-causal|full attention|attention term full|12 ?l|96 ?b|2104\.04473|2205\.05198|narayanan|megatron"
+)
+RECOMPUTED = re.compile(r"incl\w*\.? (?:full |activation )?(?:recompute|checkpointing)|hardware|with recompute")
+WHEN_ON = re.compile(r"recompute when on|with recompute, 6\*? without")
+
+
+@dataclass(frozen=True, slots=True)
+class FlopConvention:
+    """How a published figure counts: shares of attention (1 full, 0.5 causal, 0 none) and the recompute factor."""
+
+    attention: tuple[float, ...]  # more than one: the text does not say
+    recompute: float  # 4/3 where a second forward pass is counted
+
+
+def flop_convention(text: str, recompute: str) -> FlopConvention | None:
+    """Return the convention that a row names, or None where it names none.
+
+    >>> flop_convention("model FLOPs, causal attention, no recompute", "unknown")
+    FlopConvention(attention=(0.5,), recompute=1.0)
+    >>> flop_convention("hardware FLOPs incl. full recompute (96 B s l h^2 form)", "full").recompute
+    1.3333333333333333
+    >>> flop_convention("not stated; about 6N", "full") is None
+    True
+    """
+    plain = text.lower()
+    if UNSTATED.search(plain):
+        return None
+    counted = (
+        4 / 3 if RECOMPUTED.search(plain) and not re.search(r"no re(compute|mat)|excl\. recompute", plain) else 1.0
+    )
+    if WHEN_ON.search(plain):
+        if recompute not in ("none", "full"):
+            return None
+        counted = 4 / 3 if recompute == "full" else 1.0
+    if NO_ATTENTION.search(plain):
+        return FlopConvention((0.0,), counted)
+    if FULL.search(plain):
+        return FlopConvention((1.0,), counted)
+    return FlopConvention((0.5,) if CAUSAL.search(plain) else (1.0, 0.5), counted)
+
+
+def published_flop(found: RunFrame, index: int) -> tuple[float, str]:
+    """Return the FLOPs of one step as the row's convention counts them, or NaN and the reason."""
+    case = found.cases[index]
+    counts = flop_convention(case.flop_convention, case.recompute)
+    if counts is None:
+        return np.nan, f"FLOP convention not stated ({case.flop_convention or 'blank'})"
+    job = found.job
+    arch = found.architectures[index]
+    tokens = float(job.batch_sequences[index] * job.sequence_tokens[index])  # type: ignore[index]  # a column
+    sequence = float(job.sequence_tokens[index])  # type: ignore[index]  # a column
+    no_attention = counts.attention == (0.0,)
+    params = case.params if no_attention and is_known(case.params) else _matrix_params(arch)
+    scores = 12 * arch.attention_layers * arch.heads * arch.head_dim * sequence
+    low, high = (
+        float((6 * params + share * scores) * counts.recompute * tokens)
+        for share in (min(counts.attention), max(counts.attention))
+    )
+    if high / low - 1 > CLOSE:
+        return np.nan, f"FLOP convention not stated: attention is {high / low - 1:.0%} of it ({case.flop_convention})"
+    return (low + high) / 2, ""
+
+
+def _matrix_params(arch: Architecture) -> float:
+    """Return the parameters that a token is multiplied with: its experts and the output projection, no look-up."""
+    tied = arch.vocab * arch.hidden * (arch.head_params == 0)
+    return float(arch.active_params - arch.embedding_params + tied)

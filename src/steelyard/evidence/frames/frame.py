@@ -1,0 +1,213 @@
+"""Cases as stacked tables: one call of `step.time` or `step.memory` on them predicts thousands of cases at once.
+
+    found = frame(shipped(), load())
+    seconds = step.time(found.job, found.layout, found.machine, found.kernels, found.stack)
+
+Row i of every table, of `labels` and of `assumed` belongs to `found.cases[i]`; what cannot be predicted is in
+`found.unpredicted` with its reason. Nothing here looks at what was measured.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, is_dataclass, replace
+from functools import cache
+from typing import Any, get_origin, get_type_hints
+
+import numpy as np
+from numpy.typing import NDArray
+
+from steelyard.catalog import Catalog, kernels, stack, stacks
+from steelyard.catalog.layer import slug
+from steelyard.errors import BadInput
+from steelyard.evidence.frames.jobs import run_job
+from steelyard.evidence.frames.layouts import LayoutChoice, layout_choices
+from steelyard.evidence.frames.machines import RunMachine, run_machine
+from steelyard.evidence.frames.models import run_architecture
+from steelyard.evidence.frames.stacks import StackRule, row_constants, stack_rule
+from steelyard.evidence.runs.run import Run, publisher
+from steelyard.tables import Job, Kernels, Layout, Machine, Stack, join, take
+from steelyard.units import Array
+from steelyard.workload import Architecture
+
+Texts = NDArray[np.str_]
+RAN = 1.2
+"""Times the nominal memory beyond which a layout is ruled out though the row ran: memory's own error lies below."""
+
+
+@dataclass(frozen=True, slots=True)
+class Labels:
+    """What the cases are grouped and left out by, an array of texts each."""
+
+    id: Texts
+    group: Texts
+    publisher: Texts
+    chip: Texts
+    family: Texts  # of chips that share calibrated kernels
+    stack: Texts
+    precision: Texts
+    use: Texts
+
+
+@dataclass(frozen=True, slots=True)
+class RunFrame:
+    """The predictable cases as one table of each kind, with labels, assumptions and the rest's reasons."""
+
+    cases: tuple[Run, ...]
+    architectures: tuple[Architecture, ...]
+    job: Job
+    layout: Layout
+    machine: Machine
+    kernels: Kernels
+    stack: Stack
+    labels: Labels
+    assumed: tuple[frozenset[str], ...]  # what the row does not say: layout, recompute, micro-batch, network …
+    unpredicted: tuple[tuple[Run, str], ...]
+
+    def __len__(self) -> int:
+        return len(self.cases)
+
+
+Predictor = Callable[[Job, Layout, Machine, Kernels, Stack], tuple[Array, Array]]
+"""Tables → seconds of a step and bytes of a device; used only to choose among layouts that a row leaves open."""
+
+
+@dataclass(frozen=True, slots=True)
+class CompletedRun:
+    """One case on its way into the frame: everything but the choice among its layouts."""
+
+    case: Run
+    arch: Architecture
+    hardware: RunMachine
+    rule: StackRule
+    choices: tuple[LayoutChoice, ...]
+    assumed: frozenset[str]
+
+
+def run_frame(cases: Iterable[Run], catalog: Catalog, predictor: Predictor | None = None) -> RunFrame:
+    """Return the cases as stacked tables.
+
+    Args:
+        cases: published runs.
+        catalog: where accelerators, systems, kernels and stacks are looked up.
+        predictor: chooses the fastest layout that fits where a row leaves several open; without one the likeliest
+            by rule of thumb is taken (`layouts.choices`), which does not depend on fitted numbers.
+    """
+    rows: list[CompletedRun] = []
+    unpredicted: list[tuple[Run, str]] = []
+    for case in cases:
+        try:
+            rows.append(_row(case, catalog))
+        except BadInput as error:
+            unpredicted.append((case, str(error)))
+    picked = [row.choices[0] for row in rows] if predictor is None else _settle(rows, catalog, predictor)
+    job_table, layout, machine, kernels_table, stack_table = _tables(rows, picked, catalog)
+    return RunFrame(
+        cases=tuple(row.case for row in rows),
+        architectures=tuple(row.arch for row in rows),
+        job=job_table,
+        layout=layout,
+        machine=machine,
+        kernels=kernels_table,
+        stack=stack_table,
+        labels=_labels(rows),
+        assumed=tuple(row.assumed | choice.assumed for row, choice in zip(rows, picked, strict=True)),
+        unpredicted=tuple(unpredicted),
+    )
+
+
+def _row(case: Run, catalog: Catalog) -> CompletedRun:
+    arch, about_shape = run_architecture(case)
+    found = run_machine(case, catalog)
+    its_rule = stack_rule(case.stack, case.date)
+    if (slug(case.stack), "any", "time_scale") in catalog.local.stacks and its_rule.stack == "any":
+        its_rule = replace(its_rule, stack=slug(case.stack))  # a stack that the user has calibrated
+    arch = replace(arch, dropout=its_rule.dropout if arch.gelu and arch.causal else 0.0)
+    options = layout_choices(case, arch, float(found.machine.memory_bytes), its_rule, float(found.machine.node_devices))
+    run_job(case, arch, its_rule, found.precision, options[0].batch_sequences)
+    return CompletedRun(case, arch, found, its_rule, tuple(options), about_shape | found.assumed)
+
+
+def _settle(rows: Sequence[CompletedRun], catalog: Catalog, predictor: Predictor) -> list[LayoutChoice]:
+    """Choose, for every row, the fastest of its layouts that fits; of none that fits, the smallest."""
+    picked = [row.choices[0] for row in rows]
+    open_rows = [index for index, row in enumerate(rows) if len(row.choices) > 1]
+    if not open_rows:
+        return picked
+    owners = [index for index in open_rows for _ in rows[index].choices]
+    options = [choice for index in open_rows for choice in rows[index].choices]
+    tables = _tables([rows[index] for index in owners], options, catalog)
+    seconds, held = (np.broadcast_to(one, len(options)) for one in predictor(*tables))
+    over = held > RAN * tables[2].memory_bytes
+    pace = seconds / np.array([choice.batch_sequences for choice in options])
+    order = np.lexsort((np.where(over, held, pace), over.astype(float), np.asarray(owners, dtype=float)))
+    firsts = np.unique(np.asarray(owners)[order], return_index=True)
+    for owner, first in zip(*firsts, strict=True):
+        picked[owner] = options[order[first]]
+    return picked
+
+
+def _tables(
+    rows: Sequence[CompletedRun], picked: Sequence[LayoutChoice], catalog: Catalog
+) -> tuple[Job, Layout, Machine, Kernels, Stack]:
+    known = frozenset(stacks(catalog))
+    of_chip = cache(lambda chip_id, precision: kernels(catalog.accelerator(chip_id), precision, catalog))
+    of_stack = cache(lambda name, precision: stack(name if name in known else "any", catalog, precision))
+    pairs = list(zip(rows, picked, strict=True))
+    return (
+        _join(
+            Job,
+            [run_job(row.case, row.arch, row.rule, row.hardware.precision, one.batch_sequences) for row, one in pairs],
+        ),
+        _join(Layout, [one.layout for one in picked]),
+        _join(Machine, [row.hardware.machine for row in rows]),
+        _join(Kernels, [of_chip(row.hardware.chip.id, row.hardware.precision) for row in rows]),
+        _join(
+            Stack,
+            [replace(of_stack(row.rule.stack, row.hardware.precision), **row_constants(row.case)) for row in rows],
+        ),
+    )
+
+
+def _join(kind: type[Any], tables: list[Any]) -> Any:
+    return join(tables) if tables else _empty(kind)
+
+
+def _empty(kind: type[Any]) -> Any:
+    """Return a table of no rows, so that a file of which nothing can be predicted is still scored."""
+    made = {name: _nothing(hint) for name, hint in get_type_hints(kind).items()}
+    return kind(**made)
+
+
+def _nothing(hint: Any) -> Any:
+    if get_origin(hint) is tuple:
+        return ()
+    return _empty(hint) if isinstance(hint, type) and is_dataclass(hint) else np.empty(0)
+
+
+def _labels(rows: Sequence[CompletedRun]) -> Labels:
+    def texts(of: Callable[[CompletedRun], str]) -> Texts:
+        return np.array([of(row) for row in rows], dtype=np.str_)
+
+    return Labels(
+        id=texts(lambda row: row.case.id),
+        group=texts(lambda row: row.case.group),
+        publisher=texts(lambda row: publisher(row.case)),
+        chip=texts(lambda row: row.hardware.chip.id),
+        family=texts(lambda row: row.hardware.chip.family),
+        stack=texts(lambda row: row.rule.stack),
+        precision=texts(lambda row: row.hardware.precision),
+        use=texts(lambda row: row.case.use),
+    )
+
+
+def frame_subset(found: RunFrame, keep: Any) -> RunFrame:
+    """Return the rows of a frame that a mask or an index names (for leaving groups out)."""
+    index = np.arange(len(found))[keep]
+    labels = Labels(*(getattr(found.labels, name)[index] for name in Labels.__dataclass_fields__))
+    return replace(
+        found,
+        cases=tuple(found.cases[i] for i in index),
+        architectures=tuple(found.architectures[i] for i in index),
+        assumed=tuple(found.assumed[i] for i in index),
+        labels=labels,
+        **{name: take(getattr(found, name), index) for name in ("job", "layout", "machine", "kernels", "stack")},
+    )

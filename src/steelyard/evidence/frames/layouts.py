@@ -1,0 +1,297 @@
+"""From the layout columns of a row to `Layout`: what is stated, what follows from it, and what must be imputed."""
+
+import itertools
+import math
+import re
+from dataclasses import dataclass, field, replace
+
+from steelyard.errors import BadInput, BadLayout
+from steelyard.evidence.frames.stacks import StackRule
+from steelyard.evidence.runs.columns import is_count
+from steelyard.evidence.runs.run import Run, is_known
+from steelyard.tables import Layout
+from steelyard.workload import Architecture
+
+SHARDING = {"0": 0.0, "1": 1.0, "2": 2.0, "3": 3.0, "fsdp": 3.0, "hsdp": 3.0, "zero1": 1.0, "zero2": 2.0, "zero3": 3.0}
+RECOMPUTE = {"none": 0.0, "no": 0.0, "selective": 1.0, "full": 2.0, "yes": 2.0}
+FLASH_SINCE = "2022-07"
+"""FlashAttention was published in May 2022 (arXiv 2205.14135); earlier stacks ran two batched products."""
+
+TOKENS_IN_FLIGHT = 8192
+"""Tokens of a micro-batch where only the global batch is stated: fills the products without filling the memory."""
+
+STATE_BYTES = 18.0  # of one parameter under mixed-precision Adam: arXiv 1910.02054, section 3.1, with fp32 gradients
+
+
+@dataclass(frozen=True, slots=True)
+class LayoutChoice:
+    """One layout that a row may mean; `assumed` names what the row does not say."""
+
+    layout: Layout
+    batch_sequences: float
+    assumed: frozenset[str] = field(default_factory=frozenset)
+
+
+def layout_choices(
+    case: Run, arch: Architecture, memory_bytes: float, rule: StackRule, chips: float
+) -> list[LayoutChoice]:
+    """Return the layouts that a row may mean, the likeliest first; one alone where the row states it.
+
+    Where degrees are missing, powers of two are tried; a rule of thumb (the fewest model-parallel ranks that hold the
+    states) puts one first, `frame.settle` lets the predictor choose. BadLayout says why a row has none.
+    """
+    if not is_count(case.devices):
+        raise BadInput("the number of devices is not stated")
+    if not is_count(case.sequence_tokens):
+        raise BadInput("the sequence length is not stated")
+    shared: set[str] = set()
+    degrees = _degrees(case, arch, memory_bytes, rule, chips, shared)
+    found: list[LayoutChoice] = []
+    refusals: list[BadInput] = []
+    for one, recompute in itertools.product(degrees, _recompute(case, rule, shared)):
+        try:
+            found.append(_choice(case, arch, rule, one, recompute, shared))
+        except BadInput as refusal:
+            refusals.append(refusal)
+    if not found:
+        raise refusals[0]
+    return [varied for choice in found for varied in _expert_degrees(case, arch, choice)]
+
+
+def _choice(
+    case: Run,
+    arch: Architecture,
+    rule: StackRule,
+    degrees: tuple[float, float, float, float],
+    recompute: float,
+    shared: set[str],
+) -> LayoutChoice:
+    assumed = set(shared)
+    _, pp, _, dp = degrees
+    micro, total = _batch(case, dp, pp, assumed)
+    if rule.stack == "hf-trainer" and pp > 1 and not is_known(case.step_time_s):
+        total = micro * dp  # device_map runs one micro-batch through the stages at a time
+    layout = _layout(case, arch, rule, degrees, micro, total / (micro * dp), assumed)
+    return LayoutChoice(replace(layout, recompute=recompute), total, frozenset(assumed))
+
+
+def _degrees(
+    case: Run, arch: Architecture, memory_bytes: float, rule: StackRule, chips: float, assumed: set[str]
+) -> list[tuple[float, float, float, float]]:
+    """Return (tp, pp, cp, dp) as stated, or the likeliest ones first."""
+    n = case.devices
+    cp = case.cp if is_count(case.cp) else 1.0
+    if rule.stack == "internevo" and case.sharding == "fsdp":  # its tp ranks share weights, not products (ISP)
+        return [(1.0, case.pp if is_count(case.pp) else 1.0, cp, n / cp)]
+    if is_count(case.tp) and is_count(case.pp):
+        return [(case.tp, case.pp, cp, _data_parallel(case, cp))]
+    product = re.search(r"\(TP\*PP\) (\d+) published", case.note)
+    if product:
+        n_model: tuple[float, ...] = (float(product[1]),)
+    elif is_count(case.dp) and n % (case.dp * cp) == 0 and not (is_count(case.tp) or is_count(case.pp)):
+        n_model = (n / (case.dp * cp),)
+    else:
+        n_model = tuple(2.0**power for power in range(int(math.log2(n)) + 1) if n % (2**power * cp) == 0)
+    assumed.add("layout")
+    sharded = _sharding(case, rule, set()) >= 3
+    held = memory_bytes * 0.8 * (n if sharded else 1.0)
+    wanted = 1.0 if sharded else max(1.0, arch.total_params * STATE_BYTES / held)
+    found = []
+    for ranks in n_model:
+        for tp in (case.tp,) if is_count(case.tp) else (1.0, 2.0, 4.0, 8.0):
+            pp = case.pp if is_count(case.pp) else ranks / tp
+            fits = tp * pp == ranks and tp <= max(chips, 1.0) and pp <= arch.layers and pp == math.floor(pp)
+            if fits and arch.heads % tp == 0 and n % (ranks * cp) == 0:
+                found.append((tp, pp, cp, n / (ranks * cp)))
+    batch = case.batch_sequences if is_known(case.batch_sequences) else math.inf
+    usable = [one for one in found if one[3] <= batch] or found
+    if not usable:
+        raise BadLayout(f"tp {case.tp:g}, pp {case.pp:g}, dp {case.dp:g} leave no layout of {n:g} devices")
+    likely = sorted(usable, key=lambda one: (one[0] * one[1] < wanted, one[0] * one[1], one[1]))
+    return likely[:12]
+
+
+def _data_parallel(case: Run, cp: float) -> float:
+    """Return the data-parallel degree, stated or implied; BadLayout where the published degrees contradict."""
+    inner = case.tp * case.pp
+    implied = case.devices / (inner * cp)
+    if is_count(case.dp):
+        if case.dp == implied:
+            return case.dp
+        if inner * case.dp == case.devices and case.dp % cp == 0:  # context-parallel ranks counted as data-parallel
+            return case.dp / cp
+        raise BadLayout(
+            f"tp {case.tp:g} x pp {case.pp:g} x cp {cp:g} x dp {case.dp:g} = {inner * cp * case.dp:g}, "
+            f"not the {case.devices:g} devices"
+        )
+    if not is_count(implied):
+        raise BadLayout(f"tp {case.tp:g} x pp {case.pp:g} x cp {cp:g} does not divide {case.devices:g} devices")
+    return implied
+
+
+def _batch(case: Run, dp: float, pp: float, assumed: set[str]) -> tuple[float, float]:
+    """Return micro-batch and global batch in sequences; where one is missing it follows from the other.
+
+    A rate (tokens/s, TFLOP/s) hardly depends on the batch as long as it fills the device: where neither is stated, one
+    of `TOKENS_IN_FLIGHT` tokens a device is taken. A step time without a batch means nothing.
+    """
+    micro, total = case.micro_batch, case.batch_sequences
+    if not is_count(micro) and not is_count(total):
+        if pp > 1 or is_known(case.step_time_s):
+            raise BadInput("neither the micro-batch nor the global batch is stated")
+        assumed.add("batch")
+        micro = max(1.0, TOKENS_IN_FLIGHT // case.sequence_tokens)
+        return micro, micro * max(dp, case.devices)
+    if not is_count(total):
+        if pp > 1:
+            raise BadInput(f"the global batch is not stated; with {pp:g} pipeline stages it decides the step")
+        assumed.add("batch")
+        return micro, micro * dp
+    if not is_count(micro):
+        assumed.add("micro-batch")
+        micro = max(1.0, min(total / dp, TOKENS_IN_FLIGHT // case.sequence_tokens if pp == 1 else 1.0))
+        while micro > 1 and total % (micro * dp):
+            micro -= 1
+        micro = math.floor(micro) or 1.0
+    if total < micro * dp:
+        if total % dp == 0 and "layout" not in assumed:
+            raise BadLayout(f"a global batch of {total:g} is less than micro-batch {micro:g} x dp {dp:g}")
+        micro = max(1.0, total / dp)
+        if total < dp:
+            raise BadLayout(f"a global batch of {total:g} sequences cannot feed {dp:g} data-parallel ranks")
+    return micro, total
+
+
+def _recompute(case: Run, rule: StackRule, assumed: set[str]) -> tuple[float, ...]:
+    stated = RECOMPUTE.get(case.recompute.lower())
+    if stated is not None:
+        if "toml default" in case.note:  # taken from a recipe of that time, not printed with the run
+            assumed.add("recompute")
+        return (stated,)
+    if re.search(r"incl\w*\.? (full )?recompute", case.flop_convention):  # what it counts, it does
+        return (RECOMPUTE["full"],)
+    assumed.add("recompute")
+    return (RECOMPUTE[rule.recompute],) if rule.recompute else (0.0, 1.25, 1.5, 1.75, 2.0)
+
+
+def _sharding(case: Run, rule: StackRule, assumed: set[str]) -> float:
+    stated = SHARDING.get(case.sharding.lower())
+    if stated is None:
+        assumed.add("sharding")
+        return SHARDING[rule.sharding]
+    return stated
+
+
+def _zero(case: Run, rule: StackRule, pp: float, assumed: set[str]) -> float:
+    """Return the ZeRO stage; FSDP under a pipeline keeps the gathered weights between micro-batches, like stage 2.
+
+    Source: torchtitan's `fsdp_reshard_after_forward: default`; Llama 3 (arXiv 2407.21783, section 3.3.2).
+    """
+    stated = _sharding(case, rule, assumed)
+    fully = case.sharding.lower() in ("fsdp", "hsdp") or (not case.sharding and rule.sharding == "fsdp")
+    return 2.0 if fully and pp > 1 else stated
+
+
+def _layout(
+    case: Run,
+    arch: Architecture,
+    rule: StackRule,
+    degrees: tuple[float, float, float, float],
+    micro: float,
+    steps: float,
+    assumed: set[str],
+) -> Layout:
+    tp, pp, cp, dp = degrees
+    zero = _zero(case, rule, pp, assumed)
+    if pp > arch.layers:
+        raise BadLayout(f"{pp:g} pipeline stages are more than the model's {arch.layers:g} blocks")
+    heaviest = _stage_layers(case, arch, rule, pp)
+    ep = case.ep if is_count(case.ep) and arch.experts > 0 else 1.0
+    return Layout(
+        devices=case.devices,
+        tp=tp,
+        pp=pp,
+        vpp=min(_chunks(case, rule, pp, float(heaviest), assumed), float(heaviest)),
+        cp=cp,
+        dp=dp,
+        ep=ep,
+        zero=zero,
+        shard_devices=_shard_devices(case, dp * cp),
+        micro_batch=micro,
+        micro_batches=max(1.0, math.ceil(steps - 1e-9)),
+        sp=_sequence_parallel(case, rule) if tp > 1 else 0.0,
+        recompute=0.0,
+        flash=_flash(case, assumed),
+        offload=float(bool(re.search(r"optim|full", case.offload.lower()))),
+        stage_layers=min(float(heaviest), float(arch.layers)),
+    )
+
+
+def _stage_layers(case: Run, arch: Architecture, rule: StackRule, pp: float) -> float:
+    """Return the blocks of the largest stage: as the row says, cut by cost, or even."""
+    blocks = float(arch.layers)
+    stated = re.search(r"layers/stage \[([\d, ]+)\]", case.note)
+    stages = [float(part) for part in stated[1].split(",")] if stated else []
+    if len(stages) == pp and max(stages) > 2:
+        if sum(stages) == blocks + 2:  # embedding and output projection are counted as a block each
+            stages[0] -= 1
+            stages[-1] -= 1
+        return max(stages)
+    if rule.stages != "cost" or pp == 1:
+        return float(math.ceil(blocks / pp))
+    block = float(arch.attention_params + arch.mlp_params)
+    share = (block * blocks + float(arch.vocab * arch.hidden)) / pp
+    ends = [min(blocks, math.floor(share * stage / block) + 1) for stage in range(1, int(pp))]
+    counts = [end - start for start, end in itertools.pairwise([0.0, *ends, blocks])]
+    return max(counts)
+
+
+def _chunks(case: Run, rule: StackRule, pp: float, stage_layers: float, assumed: set[str]) -> float:
+    """Return the chunks of layers a stage holds: stated, or as the recipes of a stack that interleaves choose them."""
+    if pp == 1:
+        return 1.0
+    if is_known(case.vpp):
+        return max(1.0, case.vpp)
+    if not rule.chunk_layers:
+        return 1.0
+    assumed.add("interleaving")
+    return max(1.0, float(stage_layers // rule.chunk_layers))
+
+
+def _expert_degrees(case: Run, arch: Architecture, choice: LayoutChoice) -> list[LayoutChoice]:
+    """Return the choice as it is, or with every power of two that divides experts and replicas where ep is unstated."""
+    if arch.experts <= 0 or is_known(case.ep):
+        return [choice]
+    dp = float(choice.layout.dp)
+    powers = (2.0**power for power in range(int(math.log2(dp)) + 1))
+    degrees = [degree for degree in powers if arch.experts % degree == 0 and dp % degree == 0]
+    assumed = choice.assumed | {"experts"}
+    return [replace(choice, layout=replace(choice.layout, ep=degree), assumed=assumed) for degree in degrees]
+
+
+def _shard_devices(case: Run, replicas: float) -> float:
+    """Return the ranks of a ZeRO or FSDP group: all replicas, or fewer where the row says so."""
+    stated = re.search(r"(?:HSDP shard|FSDP group|zero1 group size|FSDP=)\s*([1-9]\d*)", case.note)
+    if stated:
+        return min(float(stated[1]), replicas)
+    slices = re.search(r"([1-9]\d*) slice\(s\)", case.note)
+    if case.sharding == "hsdp" and slices:
+        return max(1.0, replicas / float(slices[1]))
+    if case.sharding == "hsdp" and is_known(case.node_devices):
+        return min(replicas, max(case.node_devices, 1.0))
+    return replicas
+
+
+def _sequence_parallel(case: Run, rule: StackRule) -> float:
+    if "no sequence parallel" in case.note.lower():
+        return 0.0
+    stated = re.search(r"sequence parallel on|with sequence parallel", case.note.lower())
+    return 1.0 if stated else rule.sequence_parallel
+
+
+def _flash(case: Run, assumed: set[str]) -> float:
+    stated = {"yes": 1.0, "no": 0.0}.get(case.flash_attention.lower())
+    if stated is None:
+        assumed.add("attention")
+        return float((case.date or FLASH_SINCE) >= FLASH_SINCE and case.precision.lower() != "fp32")
+    return stated

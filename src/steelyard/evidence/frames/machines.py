@@ -1,0 +1,138 @@
+"""From a row's hardware, node and interconnect to a `Machine`: the chip's reference system, corrected by the row."""
+
+import math
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from statistics import median
+
+from steelyard.catalog import Accelerator, Catalog, System, machine
+from steelyard.errors import BadInput, UnknownName
+from steelyard.evidence.frames.stacks import stack_rule
+from steelyard.evidence.runs.columns import is_count
+from steelyard.evidence.runs.run import Run, is_known
+from steelyard.tables import Machine
+from steelyard.units import GB_BYTES
+
+BITS_PER_BYTE = 8
+PER_DEVICE_GBIT = 400.0
+"""A lone rate of at least this is one adapter beside each device (ConnectX-7, one per GPU); less is a node's."""
+
+RATES_GBIT = {"hdr": 200.0, "ndr": 400.0, "xdr": 800.0, "slingshot": 200.0}
+"""One adapter per device, where only the generation is named. Source: InfiniBand Trade Association roadmap (4x links);
+HPE Slingshot 200 Gb/s, one per GPU or superchip on Alps and Frontier-class nodes."""
+
+PROVIDERS = (("efa", "aws"), ("aws", "aws"), ("gcp", "gcp"), ("tcpx", "gcp"), ("azure", "azure"), ("oci", "oci"))
+CHIP_WORDS = re.compile(r"\s*(-?(sxm\d?|pcie|hbm\w*)|\(.*\))$", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class RunMachine:
+    """The machine of one case, with the catalog rows behind it and what was assumed."""
+
+    machine: Machine
+    chip: Accelerator
+    precision: str
+    assumed: frozenset[str]
+
+
+def run_machine(case: Run, catalog: Catalog) -> RunMachine:
+    """Return the machine of a case; BadInput with the reason where the catalog cannot tell."""
+    chip = accelerator_of_run(case.accelerator, catalog)
+    assumed = set()
+    precision = case.precision.lower()
+    if not precision:
+        precision = "bf16" if is_known(chip.peak("bf16")) else "fp16"
+        assumed.add("precision")
+    if precision == "fp32" and is_known(chip.peak("tf32")):
+        precision = stack_rule(case.stack, case.date).fp32
+    system = _system(case, chip, catalog)
+    base = machine(system, precision, catalog)
+    node = case.node_devices if is_count(case.node_devices) else float(base.node_devices)
+    domain = domain_devices(case, system, node)
+    nic = nic_gbit_per_device(case.interconnect, node) * 1e9 / BITS_PER_BYTE
+    if math.isnan(nic):
+        nic = float(base.nic_bytes_per_s * min(1.0, base.node_devices / node))
+        nic = usual_nic_bytes_per_s(chip, catalog) if math.isnan(nic) else nic
+        if case.devices > domain:
+            assumed.add("network")
+    found = replace(base, node_devices=node, domain_devices=domain, nic_bytes_per_s=nic)
+    return RunMachine(found, chip, precision, frozenset(assumed))
+
+
+def accelerator_of_run(name: str, catalog: Catalog) -> Accelerator:
+    """Return the accelerator of a published name, with or without the words that people put around it."""
+    if "+" in name:
+        raise BadInput(f"{name!r} mixes several accelerators; one kind a job is supported")
+    plain = CHIP_WORDS.sub("", name.strip())
+    for spelling in (name, plain, plain.removeprefix("NVIDIA").strip(), plain.split("-")[0]):
+        try:
+            return catalog.accelerator(spelling)
+        except UnknownName:
+            continue
+    return catalog.accelerator(name)
+
+
+def domain_devices(case: Run, system: System, node: float) -> float:
+    """Return how many devices the fast links join: a rack or slice where the system has one, else the node."""
+    text = case.interconnect.lower()
+    rack = re.search(r"nvl([1-9]\d{1,2})\b", text)
+    if rack:
+        return float(rack[1])
+    if "in tray" in text or "no imex" in text or "4 gpus" in text:
+        return node
+    slices = re.search(r"([1-9]\d*) slice\(s\)", case.note)
+    if slices and is_known(case.devices):
+        return max(1.0, case.devices / float(slices[1]))
+    return float(system.domain_devices) if system.domain_devices > system.node_devices else node
+
+
+def nic_gbit_per_device(text: str, node_devices: float) -> float:
+    """Return the stated network rate of one device in Gb/s, one direction; NaN where none is stated.
+
+    >>> [nic_gbit_per_device(text, 8) for text in ("1600Gbps/node RoCE", "NVLink + 4x100Gb RoCE", "8x200Gb HDR")]
+    [200.0, 50.0, 200.0]
+    >>> [nic_gbit_per_device(text, 8) for text in ("NVLink + 400Gb/s RDMA per GPU", "A3 Ultra RDMA 3.2 Tb/s", "NVLink")]
+    [400.0, 400.0, nan]
+    >>> nic_gbit_per_device("Jean Zay 4xV100 NVLink + 100Gb/s OmniPath", 4), nic_gbit_per_device("Selene HDR IB", 8)
+    (25.0, 200.0)
+    """
+    many = re.search(r"([1-9]\d*)\s*x\s*([1-9]\d*)(?:/\d+)?\s*G(?:b|bps|bit)\b", text)
+    if many:
+        return float(many[1]) * float(many[2]) / node_devices
+    one = re.search(r"([1-9]\d*(?:\.\d+)?)\s*([GT])(?:b|bps|bit)(?:/s)?\b", text)
+    if one:
+        rate = float(one[1]) * (1000.0 if one[2] == "T" else 1.0)
+        lone = rate >= PER_DEVICE_GBIT and not re.search(r"node|total", text) and one[2] == "G"
+        return rate if lone or re.search(r"per (gpu|device|chip|accelerator)", text.lower()) else rate / node_devices
+    return next((rate for word, rate in RATES_GBIT.items() if re.search(rf"\b{word}\b", text.lower())), math.nan)
+
+
+def usual_nic_bytes_per_s(chip: Accelerator, catalog: Catalog) -> float:
+    """Return the median network share of a device in the catalog's systems of the chip's family, else of all."""
+    family = {row.id for row in catalog.accelerators.values() if row.family == chip.family}
+    known_rows = [row for row in catalog.systems.values() if is_known(row.nic_gb_per_s)]
+    rows = [row for row in known_rows if row.accelerator in family] or known_rows
+    return median([row.nic_gb_per_s * GB_BYTES / row.node_devices for row in rows]) if rows else math.nan
+
+
+def _system(case: Run, chip: Accelerator, catalog: Catalog) -> System:
+    """Return the provider's own system where the interconnect names one, else the chip's reference."""
+    text = case.interconnect.lower()
+    for word, provider in PROVIDERS:
+        if word in text and (row := _largest(chip, provider, catalog.systems.values())):
+            return row
+    try:
+        return catalog.system(chip.id)
+    except UnknownName:
+        rows = [row for row in catalog.systems.values() if row.accelerator == chip.id]
+        if not rows:
+            raise
+        return max(rows, key=lambda row: row.devices)
+
+
+def _largest(chip: Accelerator, provider: str, systems: Iterable[System]) -> System | None:
+    rows = [row for row in systems if row.accelerator == chip.id and row.provider.lower() == provider]
+    return max(
+        rows, key=lambda row: (row.devices, row.nic_gb_per_s if is_known(row.nic_gb_per_s) else 0.0), default=None
+    )

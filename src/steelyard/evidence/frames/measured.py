@@ -1,0 +1,116 @@
+"""What was measured, in one unit: the seconds of a step and the bytes of a device, or why they cannot be told.
+
+A published step time is taken as it stands; tokens a second give it through the batch; TFLOP/s and MFU only where
+neither is published, and only under a FLOP convention that the row names (`conventions`).
+"""
+
+import re
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from steelyard.evidence.frames.conventions import published_flop
+from steelyard.evidence.frames.frame import RunFrame
+from steelyard.evidence.frames.stacks import stack_rule
+from steelyard.evidence.runs.run import MEMORY_METRICS, Run, is_known
+from steelyard.units import Array
+
+TIME_METRICS = ("step_time_s", "tokens_per_s_per_device", "tflops_per_device", "mfu")
+DIFFER = 0.10
+"""Step time and tokens per second of one row that differ by more contradict each other: rounding never does that."""
+
+ALMOST_PEAK = 0.95
+"""No training step reaches this share of the dense matrix peak; a row above it has a wrong unit or a wrong count."""
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """One entry a row of the frame; NaN (with a reason) where nothing can be compared."""
+
+    time_metric: NDArray[np.str_]  # the published figure that is compared; empty: none
+    time_value: Array  # in its own unit
+    step_s: Array
+    per_step: Array  # published figure = per_step / seconds (1 · seconds for a step time, see `in_metric`)
+    time_reason: tuple[str, ...]
+    memory_metric: NDArray[np.str_]  # allocated, reserved or device
+    memory_stated: NDArray[np.bool_]  # the row itself says which
+    memory_bytes: Array
+    memory_reason: tuple[str, ...]
+
+
+def measured(found: RunFrame) -> Measured:
+    """Return the measurements of a frame's cases, in its order."""
+    flop = found.job.workload.model_flop * found.job.batch_sequences
+    size = len(found)
+    peak = np.broadcast_to(found.machine.peak_flop_per_s, size)
+    tokens = np.broadcast_to(found.job.batch_sequences * found.job.sequence_tokens / found.layout.devices, size)
+    times = [_time(found, index, float(tokens[index]), float(peak[index])) for index in range(size)]
+    seconds = np.array([one[2] for one in times], dtype=float)
+    used = np.broadcast_to(flop, size) / (seconds * found.layout.devices * peak)
+    reasons = tuple(
+        f"{share:.0%} of the dense peak: no step reaches that" if share > ALMOST_PEAK else one[4]
+        for one, share in zip(times, used, strict=True)
+    )
+    wrong = used > ALMOST_PEAK
+    memories = [_memory(case) for case in found.cases]
+    return Measured(
+        time_metric=np.array(["" if bad else one[0] for one, bad in zip(times, wrong, strict=True)], dtype=np.str_),
+        time_value=np.array([one[1] for one in times], dtype=float),
+        step_s=np.where(wrong, np.nan, seconds),
+        per_step=np.array([one[3] for one in times], dtype=float),
+        time_reason=reasons,
+        memory_metric=np.array([one[0] for one in memories], dtype=np.str_),
+        memory_stated=np.array([case.memory_metric != "unknown" for case in found.cases], dtype=bool),
+        memory_bytes=np.array([one[1] for one in memories], dtype=float),
+        memory_reason=tuple(one[2] for one in memories),
+    )
+
+
+def in_metric(metrics: NDArray[np.str_], per_step: Array, seconds: Array) -> Array:
+    """Return seconds of a step as the published figure: itself, or what a step holds over its seconds."""
+    return np.where(metrics == "step_time_s", seconds, per_step / seconds)
+
+
+def _time(found: RunFrame, index: int, tokens: float, peak: float) -> tuple[str, float, float, float, str]:
+    """Return metric, published value, seconds, what one step holds of the metric, and the reason if there is none."""
+    case = found.cases[index]
+    if is_known(case.step_time_s) and case.step_time_s > 0:
+        return _stated(case, tokens)
+    if is_known(case.tokens_per_s_per_device) and case.tokens_per_s_per_device > 0:
+        rate = case.tokens_per_s_per_device
+        return "tokens_per_s_per_device", rate, tokens / rate, tokens, ""
+    for metric, unit in (("tflops_per_device", 1e12), ("mfu", peak)):
+        value = getattr(case, metric)
+        if is_known(value) and value > 0:
+            flop, reason = published_flop(found, index)
+            held = flop / case.devices / unit
+            return (metric, value, held / value, held, "") if not reason else _none(reason)
+    return _none("no step time, throughput or utilisation was published")
+
+
+def _stated(case: Run, tokens: float) -> tuple[str, float, float, float, str]:
+    rate = case.tokens_per_s_per_device
+    if is_known(rate) and rate > 0 and is_known(case.batch_sequences):
+        ratio = tokens / rate / case.step_time_s
+        if abs(ratio - 1) > DIFFER:
+            return _none(
+                f"step time and tokens/s contradict each other by {ratio:.2f} "
+                f"({tokens / rate:.4g} s by the tokens, {case.step_time_s:.4g} s stated)"
+            )
+    return "step_time_s", case.step_time_s, case.step_time_s, 1.0, ""
+
+
+def _none(reason: str) -> tuple[str, float, float, float, str]:
+    return "", np.nan, np.nan, np.nan, reason
+
+
+def _memory(case: Run) -> tuple[str, float, str]:
+    """Return which memory is compared, its bytes, and the reason if there is none."""
+    if not is_known(case.peak_memory_bytes) or case.peak_memory_bytes <= 0:
+        return "", np.nan, "ran out of memory" if case.out_of_memory else "no peak memory was published"
+    if re.search(r"activation|param", case.offload.lower()):
+        return "", np.nan, f"offloads {case.offload}: the memory model keeps activations and weights on the device"
+    usual = stack_rule(case.stack, case.date).memory_metric
+    metric = next(one for one in (case.memory_metric, usual, "reserved") if one in MEMORY_METRICS[:3])
+    return metric, case.peak_memory_bytes, ""

@@ -1,0 +1,41 @@
+"""What the code that runs and a catalog's constants predict of a frame's rows: seconds of a step, bytes of a device."""
+
+from typing import Any
+
+import numpy as np
+
+from steelyard.evidence.frames.frame import RunFrame
+from steelyard.evidence.frames.measured import Measured
+from steelyard.step import memory, time
+from steelyard.tables import Job, Kernels, Layout, Machine, Stack
+from steelyard.units import Array
+
+PEAKS = ("allocated", "reserved", "device")
+"""The kinds of peak memory that are published."""
+
+
+def predict_step(job: Job, layout: Layout, machine: Machine, kernels: Kernels, stack: Stack) -> tuple[Array, Array]:
+    """Return seconds of a step and bytes of a device: what chooses among layouts that a row leaves open."""
+    seconds = time(job, layout, machine, kernels, stack).total_s
+    return np.asarray(seconds), np.asarray(memory(job, layout, machine, stack).device_bytes)
+
+
+def step_seconds(found: RunFrame) -> Array:
+    """Return the predicted seconds of a step of every row."""
+    step = time(found.job, found.layout, found.machine, found.kernels, found.stack)
+    return _column(found, step.total_s)
+
+
+def peak_bytes(found: RunFrame) -> dict[str, Array]:
+    """Return the predicted peak of every row, by kind of memory (`PEAKS`)."""
+    held = memory(found.job, found.layout, found.machine, found.stack)
+    return {name: _column(found, getattr(held, f"{name}_bytes")) for name in PEAKS}
+
+
+def measured_peak(seen: Measured, peaks: dict[str, Array]) -> Array:
+    """Return, for every row, the predicted peak of the kind of memory that was measured; NaN where none was."""
+    return np.select([seen.memory_metric == name for name in peaks], list(peaks.values()), default=np.nan)
+
+
+def _column(found: RunFrame, values: Any) -> Array:
+    return np.broadcast_to(np.asarray(values, dtype=float), len(found)).copy()

@@ -1,0 +1,1 @@
+"""Published watts, goodput and footprints beside what the rooms make of them."""

@@ -1,0 +1,116 @@
+"""Reading cases: the published runs that come with the package, or a file of the user's own.
+
+A file is comma-separated with a header, or one JSON object a line with the same names (what a meter writes); either may
+be compressed with gzip.
+"""
+
+import csv
+import gzip
+import io
+import json
+import math
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from steelyard.errors import BadInput
+from steelyard.evidence.runs.columns import check_header, run_of_row
+from steelyard.evidence.runs.run import COLUMNS, TEXT_COLUMNS, Run
+
+_GZIP = b"\x1f\x8b"
+ORIGINS = ("bigscience", "finetuning", "nanotron", "nvidia", "other", "papers", "simumax", "tpu", "vtrain")
+"""The files of `cases/`, by where the runs come from."""
+
+
+def read_runs(path: str | Path) -> tuple[Run, ...]:
+    """Read the cases of one file in either header (see `columns`), compressed or not.
+
+    >>> read_runs("no-such-runs.csv")
+    Traceback (most recent call last):
+        ...
+    steelyard.errors.BadInput: no-such-runs.csv: cannot be read (No such file or directory); give .csv or .jsonl ...
+    """
+    try:
+        content = Path(path).read_bytes()
+    except OSError as error:
+        raise BadInput(
+            f"{path}: cannot be read ({error.strerror or error}); give .csv or .jsonl of measured runs, plain or .gz"
+        ) from error
+    return tuple(parse_runs(content, str(path)))
+
+
+def published_runs() -> tuple[Run, ...]:
+    """Return the published runs that come with the package.
+
+    >>> len({run.group for run in published_runs()}) > 80
+    True
+    """
+    folder = resources.files("steelyard.evidence.runs") / "published"
+    return tuple(run for name in ORIGINS for run in parse_runs((folder / f"{name}.csv").read_bytes(), name))
+
+
+def parse_runs(content: bytes, where: str) -> Iterator[Run]:
+    """Parse the bytes of one file; `where` names it in errors."""
+    stem = Path(where).name.split(".")[0]
+    text = _text(content, where)
+    if text.lstrip().startswith("{"):
+        objects = [_object(line, f"{where} line {number}") for number, line in enumerate(text.splitlines(), start=1)]
+        yield from _cases(objects, sorted(set().union(*objects)), stem, where)
+        return
+    rows = csv.DictReader(io.StringIO(text, newline=""))
+    try:
+        yield from _cases(rows, [name for name in (rows.fieldnames or ()) if name], stem, where)
+    except csv.Error as error:
+        raise BadInput(f"{where}: not a comma-separated file ({error})") from error
+
+
+def _cases(rows: Iterable[Mapping[str, Any]], header: list[str], stem: str, where: str) -> Iterator[Run]:
+    check_header(header, where)
+    seen: set[str] = set()
+    for number, row in enumerate(rows, start=1):
+        if not any(value for value in row.values()):
+            continue
+        run = run_of_row(row, f"{stem}-{number}")
+        if run.id in seen:  # two files joined into one: both rows stay, told apart
+            run = replace(run, id=f"{run.id}#{number}")
+        seen.add(run.id)
+        yield run
+
+
+def _object(line: str, where: str) -> dict[str, str]:
+    """Return one line of JSON as a row of texts; an empty line is an empty row."""
+    try:
+        found = json.loads(line) if line.strip() else {}
+    except ValueError as error:
+        raise BadInput(f"{where}: not a JSON object ({error}); give one object a line") from error
+    if not isinstance(found, dict):
+        raise BadInput(f"{where}: {line.strip()[:40]!r} is not a JSON object; give one object a line")
+    words = {True: "yes", False: "no"}
+    return {
+        name: "" if value is None else words[value] if isinstance(value, bool) else str(value)
+        for name, value in found.items()
+    }
+
+
+def blank_run(**given: Any) -> Run:
+    """Return a case of which only the given fields are known; for tests and examples.
+
+    >>> blank_run(model="llama-3-8b").devices
+    nan
+    """
+    values: dict[str, Any] = {name: "" if name in TEXT_COLUMNS else math.nan for name in COLUMNS}
+    return Run(**(values | {"use": "score", "memory_metric": "unknown"} | given))
+
+
+def _text(content: bytes, where: str) -> str:
+    try:
+        plain = gzip.decompress(content) if content.startswith(_GZIP) else content
+        if b"\x00" in plain:
+            raise BadInput(f"{where}: holds binary data, not text; give .csv or .jsonl of measured runs, plain or .gz")
+        return plain.decode("utf-8-sig")
+    except (OSError, EOFError) as error:
+        raise BadInput(f"{where}: the compressed file is damaged ({error}); compress it again") from error
+    except UnicodeDecodeError as error:
+        raise BadInput(f"{where}: not UTF-8 text ({error.reason} at byte {error.start})") from error

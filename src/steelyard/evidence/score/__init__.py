@@ -1,0 +1,1 @@
+"""How right the predictions are: outcomes, scores by group, stored figures and their fingerprints."""

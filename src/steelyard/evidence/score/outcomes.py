@@ -1,0 +1,158 @@
+"""One figure of one case: what was measured, what is predicted, between what, or the reason why not."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from steelyard.evidence.frames.frame import RunFrame
+from steelyard.evidence.frames.measured import TIME_METRICS, Measured, in_metric
+from steelyard.evidence.runs.exclusions import excluded
+from steelyard.evidence.runs.run import Run
+from steelyard.evidence.score.intervals import stored_prediction
+from steelyard.units import NORMAL_90, Array
+
+
+@dataclass(frozen=True, slots=True)
+class RunOutcome:
+    """One figure of one case, in the unit in which it was published."""
+
+    id: str
+    group: str
+    metric: str
+    measured: float
+    predicted: float
+    low: float
+    high: float
+    error: float  # of the seconds or bytes: predicted / measured - 1
+    live_error: float  # the same of what is predicted now, by constants that were fitted to this case as well
+    scored: bool  # counted in the groups
+    held_out: bool  # predicted by constants that were fitted without this case's source
+    chip: str
+    family: str  # of the chip
+    stack: str
+    assumed: tuple[str, ...]
+    reason: str  # why it was not predicted, or not scored
+
+
+@dataclass(frozen=True, slots=True)
+class BoundedPredictions:
+    """Predictions in one unit with their 90 % intervals, an entry a row of the frame."""
+
+    predicted: Array
+    low: Array
+    high: Array
+    held_out: NDArray[np.bool_]
+    live: Array  # predicted now, whatever was left out
+
+
+def bounded_predictions(found: RunFrame, predicted: Array, log_sd: Array, metric: str) -> BoundedPredictions:
+    """Return the predictions with their intervals; a stored held-out prediction takes the place of the fitted one."""
+    width = np.exp(NORMAL_90 * log_sd)
+    values = [predicted.copy(), predicted / width, predicted * width]
+    flags = np.zeros(len(found), dtype=bool)
+    for index, case in enumerate(found.cases):
+        own = stored_prediction(case, metric)
+        if own is not None:
+            flags[index] = True
+            for column, value in zip(values, (own.predicted, own.low, own.high), strict=True):
+                column[index] = value
+    return BoundedPredictions(values[0], values[1], values[2], flags, predicted)
+
+
+def time_outcomes(found: RunFrame, seen: Measured, held: BoundedPredictions) -> list[RunOutcome]:
+    """Return one outcome a case for its time, in the metric that it publishes."""
+    value, one, two = (
+        in_metric(seen.time_metric, seen.per_step, part) for part in (held.predicted, held.low, held.high)
+    )
+    low, high = np.minimum(one, two), np.maximum(one, two)
+    found_outcomes = []
+    for index, case in enumerate(found.cases):
+        reason = seen.time_reason[index] or excluded(case, "time")
+        predicted = float(held.predicted[index])
+        metric = str(seen.time_metric[index])
+        found_outcomes.append(
+            RunOutcome(
+                id=case.id,
+                group=case.group,
+                metric=metric or "step_time_s",
+                measured=float(seen.time_value[index]),
+                predicted=float(value[index]) if metric else predicted,
+                low=float(low[index]) if metric else float(held.low[index]),
+                high=float(high[index]) if metric else float(held.high[index]),
+                error=predicted / float(seen.step_s[index]) - 1,
+                live_error=float(held.live[index] / seen.step_s[index]) - 1,
+                scored=not reason and math.isfinite(predicted),
+                held_out=bool(held.held_out[index]),
+                **_labels(found, index),
+                assumed=tuple(sorted(found.assumed[index])),
+                reason=reason
+                if math.isfinite(predicted)
+                else reason or "the catalog lacks a figure that the step needs",
+            )
+        )
+    return found_outcomes
+
+
+def memory_outcomes(found: RunFrame, seen: Measured, held: BoundedPredictions) -> list[RunOutcome]:
+    """Return one outcome for every case that publishes a peak; `assumed` says if the kind of memory was not stated."""
+    found_outcomes = []
+    for index, case in enumerate(found.cases):
+        if not case.peak_memory_bytes > 0:
+            continue
+        reason = seen.memory_reason[index] or excluded(case, "memory")
+        metric = str(seen.memory_metric[index])
+        guessed = {f"memory is {metric}"} if metric and not seen.memory_stated[index] else set()
+        assumed = found.assumed[index] | guessed
+        predicted = float(held.predicted[index])
+        found_outcomes.append(
+            RunOutcome(
+                id=case.id,
+                group=case.group,
+                metric=f"peak_memory_{metric}_bytes" if metric else "peak_memory_bytes",
+                measured=case.peak_memory_bytes,
+                predicted=predicted,
+                low=float(held.low[index]),
+                high=float(held.high[index]),
+                error=predicted / case.peak_memory_bytes - 1,
+                live_error=float(held.live[index]) / case.peak_memory_bytes - 1,
+                scored=not reason and math.isfinite(predicted),
+                held_out=bool(held.held_out[index]),
+                **_labels(found, index),
+                assumed=tuple(sorted(assumed)),
+                reason=reason,
+            )
+        )
+    return found_outcomes
+
+
+def refused_outcomes(case: Run, reason: str) -> list[RunOutcome]:
+    """Return the outcomes of a case that could not be predicted: what it published, and why there is no prediction."""
+    time = next((name for name in TIME_METRICS if getattr(case, name) > 0), "")
+    published = [
+        (name, getattr(case, name)) for name in (time, "peak_memory_bytes") if name and getattr(case, name) > 0
+    ]
+    nothing = float("nan")
+    unknown = dict.fromkeys(("predicted", "low", "high", "error", "live_error"), nothing)
+    return [
+        RunOutcome(
+            id=case.id,
+            group=case.group,
+            metric=name,
+            measured=value,
+            **unknown,
+            scored=False,
+            held_out=False,
+            chip="",
+            family="",
+            stack="",
+            assumed=(),
+            reason=reason,
+        )
+        for name, value in published or [("none", nothing)]
+    ]
+
+
+def _labels(found: RunFrame, index: int) -> dict[str, str]:
+    return {name: str(getattr(found.labels, name)[index]) for name in ("chip", "family", "stack")}

@@ -1,0 +1,155 @@
+"""`validate`: predict the cases, compare, score. What cannot be predicted or compared is listed with its reason."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from steelyard.catalog import Catalog, load
+from steelyard.errors import BadInput
+from steelyard.evidence.frames.frame import RunFrame, run_frame
+from steelyard.evidence.frames.measured import Measured, measured
+from steelyard.evidence.frames.predicted import measured_peak, peak_bytes, predict_step, step_seconds
+from steelyard.evidence.runs.run import Run
+from steelyard.evidence.score import intervals
+from steelyard.evidence.score.baselines import constant_s, six_nd_s
+from steelyard.evidence.score.feasibility import Feasibility, feasibility
+from steelyard.evidence.score.fingerprints import check_fingerprints
+from steelyard.evidence.score.groups import GroupScore, ScoreSummary, group_scores, score_summary
+from steelyard.evidence.score.intervals import memory_log_sd, time_log_sd
+from steelyard.evidence.score.live import DEVICE, MEMORY, TIME
+from steelyard.evidence.score.outcomes import (
+    RunOutcome,
+    bounded_predictions,
+    memory_outcomes,
+    refused_outcomes,
+    time_outcomes,
+)
+from steelyard.evidence.score.ranking import JobSet, Ranking, job_sets, rankings
+from steelyard.units import Array
+
+LABELS = ("group", "publisher", "chip", "family", "stack", "precision")
+"""What scores can be grouped by."""
+
+
+@dataclass(frozen=True, slots=True)
+class Validation:
+    """All outcomes, the scores of time and of memory by group, and how well layouts of one job are ranked."""
+
+    cases: tuple[RunOutcome, ...]
+    time: tuple[GroupScore, ...]
+    memory: tuple[GroupScore, ...]
+    time_summary: ScoreSummary
+    memory_summary: ScoreSummary
+    sets: tuple[JobSet, ...]
+    ranking: tuple[Ranking, ...]
+    fits: Feasibility
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what `--json` prints; unknown numbers are null."""
+        groups = [{"kind": "time"} | asdict(one) for one in self.time]
+        groups += [{"kind": "memory"} | asdict(one) for one in self.memory]
+        parts = {"time": asdict(self.time_summary), "memory": asdict(self.memory_summary), "fits": asdict(self.fits)}
+        return {
+            "cases": [_plain(asdict(one)) for one in self.cases],
+            "groups": [_plain(one) for one in groups],
+            "ranking": [_plain(asdict(one)) for one in self.ranking],
+            "sets": [_plain(asdict(one)) for one in self.sets],
+            "summary": {name: _plain(part) for name, part in parts.items()},
+        }
+
+
+def validate(cases: Sequence[Run], by: str = "group", catalog: Catalog | None = None) -> Validation:
+    """Predict and score published runs, each prediction with a 90 % interval.
+
+    Runs whose source a fit has left out are scored by the figures that it stored, beside what is predicted of them now.
+    Other runs have no stored figures and are scored by what is predicted now alone.
+
+    Args:
+        cases: published runs, shipped (`read.shipped`) or read from a file (`read.read`).
+        by: what the scores are grouped by: group, publisher, chip, family, stack or precision.
+        catalog: the catalog to predict with; the shipped one if None.
+
+    Raises:
+        StaleFigures: stored figures are asked for that other code or constants have made.
+    """
+    _check_label(by)
+    catalog = catalog or load()
+    if any(intervals.stored_prediction(case, metric) for case in cases for metric in (TIME, MEMORY, DEVICE)):
+        check_fingerprints(catalog)
+    return scored_runs(cases, by, catalog)
+
+
+def scored_runs(cases: Sequence[Run], by: str = "group", catalog: Catalog | None = None) -> Validation:
+    """Score as `validate` does, without asking whether the stored figures belong to this code: while it is refitted."""
+    _check_label(by)
+    catalog = catalog or load()
+    found = run_frame(cases, catalog, predict_step)
+    seen = measured(found)
+    labels = getattr(found.labels, by)
+    now_s = step_seconds(found)
+    times = bounded_predictions(found, now_s, time_log_sd(found, catalog), TIME)
+    time_cases = time_outcomes(found, seen, times)
+    truth_s = _scored(found, time_cases, seen.step_s)
+    by_time = group_scores(
+        labels,
+        truth_s,
+        times.predicted,
+        times.low,
+        times.high,
+        constant_s(found, truth_s),
+        six_nd_s(found),
+        _seen(found, TIME),
+        now_s,
+    )
+    memory_cases, by_memory, fitting = _memory(found, seen, labels, catalog)
+    sets = job_sets(found, labels, truth_s, times.predicted)
+    left = (one for case, reason in found.unpredicted for one in refused_outcomes(case, reason))
+    return Validation(
+        cases=(*time_cases, *memory_cases, *left),
+        time=by_time,
+        memory=by_memory,
+        time_summary=score_summary(by_time),
+        memory_summary=score_summary(by_memory),
+        sets=sets,
+        ranking=rankings(sets),
+        fits=fitting,
+    )
+
+
+def _check_label(by: str) -> None:
+    if by not in LABELS:
+        raise BadInput(f"cannot group by {by!r}; choose one of {', '.join(LABELS)}")
+
+
+def _memory(
+    found: RunFrame, seen: Measured, labels: NDArray[np.str_], catalog: Catalog
+) -> tuple[list[RunOutcome], tuple[GroupScore, ...], Feasibility]:
+    """Return the outcomes and scores of peak memory, and whether it decides rightly."""
+    peaks = peak_bytes(found)
+    log_sd = memory_log_sd(found, catalog)
+    now = measured_peak(seen, peaks)
+    one = bounded_predictions(found, now, log_sd, MEMORY)
+    outcomes = memory_outcomes(found, seen, one)
+    truth = _scored(found, outcomes, seen.memory_bytes)
+    scores = group_scores(labels, truth, one.predicted, one.low, one.high, seen=_seen(found, MEMORY), live=now)
+    return outcomes, scores, feasibility(found, bounded_predictions(found, peaks["device"], log_sd, DEVICE))
+
+
+def _scored(found: RunFrame, outcomes: Sequence[RunOutcome], truth: Array) -> Array:
+    counted = {one.id for one in outcomes if one.scored}
+    return np.where([case.id in counted for case in found.cases], truth, math.nan) if len(found) else truth
+
+
+def _seen(found: RunFrame, metric: str) -> NDArray[np.str_]:
+    return np.array([intervals.seen_by_fit(case, metric) for case in found.cases], dtype=np.str_)
+
+
+def _plain(row: dict[str, Any]) -> dict[str, Any]:
+    """Return a row as JSON can hold it: unknown numbers become null."""
+    return {
+        name: None if isinstance(value, float) and not math.isfinite(value) else value for name, value in row.items()
+    }

@@ -1,0 +1,159 @@
+"""Calibration: what runs move, how sure it leaves the constants, and what becomes of runs that are wrong."""
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from steelyard.catalog import Catalog, load, stack_rows, stacks
+from steelyard.catalog.load import DATA
+from steelyard.errors import BadInput
+from steelyard.evidence.calibration import calibrate
+from steelyard.evidence.calibration.posterior import Evidence, posterior_of
+from steelyard.evidence.frames.frame import run_frame
+from steelyard.evidence.frames.predicted import predict_step
+from steelyard.evidence.runs.reader import blank_run
+from steelyard.evidence.runs.run import Run
+from steelyard.step import memory
+
+TODAY = "2026-11-21"
+LAYOUTS = ((1, 64), (2, 32), (4, 16), (8, 8))
+
+
+def runs(scale: float, stack: str = "Megatron-Core 0.12", **given: object) -> list[Run]:
+    """Return runs of one job in several layouts that take `scale` times what the shipped fit says."""
+    bare = [
+        blank_run(
+            id=f"run-{tp}", group="mine", model="llama-3-8b", accelerator="H100", devices=64.0, precision="bf16",
+            stack=stack, date="2026-01", sequence_tokens=8192.0, batch_sequences=256.0, micro_batch=1.0, tp=float(tp),
+            pp=1.0, dp=float(dp), recompute="full", sharding="1",
+        )
+        for tp, dp in LAYOUTS
+    ]  # fmt: skip
+    found = run_frame(bare, load(), predict_step)
+    seconds, _ = predict_step(found.job, found.layout, found.machine, found.kernels, found.stack)
+    return [replace(one, step_time_s=float(s) * scale, **given) for one, s in zip(found.cases, seconds, strict=True)]
+
+
+def seconds(cases: list[Run], catalog: Catalog) -> np.ndarray:
+    found = run_frame(cases, catalog, predict_step)
+    return predict_step(found.job, found.layout, found.machine, found.kernels, found.stack)[0]
+
+
+@pytest.mark.parametrize("scale", [0.8, 1.0, 1.3])
+def test_predictions_move_towards_the_runs_and_not_past_them(scale: float) -> None:
+    cases = runs(scale)
+    made = calibrate(cases, load(), "mine", "runs.csv", TODAY)
+    after = seconds(cases, Catalog(DATA, made.layer)) / seconds(cases, load())
+    assert np.all(np.abs(np.log(after / scale)) <= 0.35 * abs(math.log(scale)) + 1e-3)
+    assert np.all(np.log(after) * math.log(scale) >= -1e-9)
+    for run in made.runs:
+        assert abs(run.after) <= abs(run.before) + 1e-3
+
+
+def test_what_is_predicted_afterwards_is_what_was_shown() -> None:
+    cases = runs(1.25)
+    made = calibrate(cases, load(), "mine", "runs.csv", TODAY)
+    shown = np.array([run.after for run in made.runs])
+    found = seconds(cases, Catalog(DATA, made.layer)) / [case.step_time_s for case in cases] - 1
+    assert found == pytest.approx(shown, abs=0.01)  # a constant that moved by less than 0.5 % is not written
+
+
+def test_more_runs_of_a_kind_leave_less_doubt_and_none_leaves_more() -> None:
+    """A stack is as doubtful as its least sure run, so more runs count as more only where they are of a kind."""
+    shipped = stack_rows("megatron-core", load())["time_scale"].log_sd
+    once = runs(1.2)
+    again = [replace(case, id=f"{case.id}-again") for case in once]
+
+    def doubt(some: list[Run]) -> float:
+        made = calibrate(some, load(), "mine", "runs.csv", TODAY)
+        return made.layer.stacks["megatron-core", "any", "time_scale"].log_sd
+
+    assert doubt([*once, *again]) < doubt(once) < shipped
+    assert doubt([once[0], again[0]]) < doubt(once[:1]) < shipped
+
+
+def test_an_unknown_stack_gets_a_name_of_its_own() -> None:
+    made = calibrate(runs(1.2, "Weaver 3"), load(), "mine", "runs.csv", TODAY)
+    assert made.new_stacks == ("weaver-3",)
+    catalog = Catalog(DATA, made.layer)
+    assert "weaver-3" in stacks(catalog)
+    assert stack_rows("weaver-3", catalog)["time_scale"].value > stack_rows("any", load())["time_scale"].value
+    assert stack_rows("any", catalog) == stack_rows("any", load())
+    nameless = calibrate(runs(1.2, ""), load(), "mine", "runs.csv", TODAY)
+    assert nameless.new_stacks == ("mine",)
+
+
+def test_other_stacks_and_chips_stay_as_shipped() -> None:
+    made = calibrate(runs(1.3), load(), "mine", "runs.csv", TODAY)
+    assert {row.entity for row in made.layer.stacks.values()} == {"megatron-core"}
+    assert {(row.entity, row.precision) for row in made.layer.kernels.values()} == {("H100-80GB-SXM", "bf16")}
+
+
+def test_memory_moves_what_was_measured() -> None:
+    found = run_frame(runs(1.0), load(), predict_step)
+    held = memory(found.job, found.layout, found.machine, found.stack).reserved_bytes * 1.2
+    cases = [
+        replace(case, peak_memory_bytes=float(peak), memory_metric="reserved")
+        for case, peak in zip(found.cases, held, strict=True)
+    ]
+    made = calibrate(cases, load(), "mine", "runs.csv", TODAY)
+    kinds = {run.metric for run in made.runs}
+    assert kinds == {"step_time_s", "peak_memory_reserved_bytes"}
+    assert "reserved_scale" in {shift.quantity for shift in made.shifts}
+    for run in made.runs:
+        assert abs(run.after) < 0.1
+    assert all(one.after == pytest.approx(one.before) for one in made.shifts if one.table == "kernels")
+    assert made.layer.stacks["megatron-core", "any", "time_scale"].value == pytest.approx(
+        stack_rows("megatron-core", load())["time_scale"].value
+    )
+
+
+def test_a_run_that_went_wrong_does_not_carry_the_rest() -> None:
+    good = runs(1.0)
+    bad = [*good[:3], replace(good[3], step_time_s=good[3].step_time_s * 4)]
+    made = calibrate(bad, load(), "mine", "runs.csv", TODAY)
+    assert all(abs(run.after) < 0.25 for run in made.runs[:3])
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"tp": 3.0}, "3"),
+        ({"accelerator": "H9000"}, "unknown accelerator"),
+        ({"step_time_s": math.nan}, "no step time"),
+        ({"use": "context"}, "background"),
+    ],
+)
+def test_runs_of_no_use_are_named_with_the_reason(change: dict[str, object], said: str) -> None:
+    cases = runs(1.0)
+    with pytest.raises(BadInput, match="no usable run") as error:
+        calibrate([replace(cases[0], **change)], load(), "mine", "runs.csv", TODAY)
+    assert "run-1" in str(error.value)
+    assert said in str(error.value)
+    made = calibrate([replace(cases[0], **change), cases[1]], load(), "mine", "runs.csv", TODAY)
+    assert [name for name, _ in made.refused] == ["run-1"]
+
+
+def test_no_run_at_all_is_said() -> None:
+    with pytest.raises(BadInput, match="holds no run"):
+        calibrate([], load(), "mine", "runs.csv", TODAY)
+
+
+@given(
+    gap=st.floats(-1, 1),
+    noise=st.floats(0.02, 0.5),
+    sd=st.floats(0.02, 1),
+    count=st.integers(1, 6),
+)
+def test_one_scale_is_the_shrunken_mean_where_all_runs_agree(gap: float, noise: float, sd: float, count: int) -> None:
+    found = posterior_of(
+        Evidence(np.full(count, gap), np.full(count, noise), lambda shift: np.full(count, shift[0]), np.array([sd]))
+    )
+    assert abs(found.shift[0]) <= abs(gap) + 1e-9
+    assert found.shift[0] * gap >= -1e-12
+    assert 0 < found.sd[0] <= sd * (1 + 1e-9)
+    assert found.sd[0] >= 1 / math.sqrt(1 / sd**2 + count / noise**2) - 1e-9
