@@ -11,7 +11,8 @@ import pytest
 
 from steelyard.catalog import load, machine, supports
 from steelyard.catalog.load import DATA
-from steelyard.catalog.read import PURCHASES, SI
+from steelyard.catalog.read import SI
+from steelyard.vocabulary import RENTED
 
 FACTS = {"accelerators": "accelerator", "buses": "bus", "embodied": "entity", "intensity": "place", "pue": "place"}
 FACTS |= {"water": "place", "tariffs": "provider"}
@@ -88,7 +89,7 @@ def test_nothing_is_listed_twice(name, key):
 
 def test_every_price_has_a_source_and_a_date_or_says_that_it_has_none():
     for row in rows("offers"):
-        for purchase in PURCHASES:
+        for purchase in RENTED:
             column = purchase.replace("-", "_")
             if row[f"{column}_usd"]:
                 assert row[f"{column}_source"] in load().sources

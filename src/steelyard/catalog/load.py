@@ -12,6 +12,7 @@ from steelyard.catalog.layer import EMPTY, Layer
 from steelyard.catalog.profile import Profile
 from steelyard.catalog.schema import Accelerator, Fact, Facts, Fitted, Interruption, OfferRow, SiteRow, Source, System
 from steelyard.errors import BadCatalog, UnknownName
+from steelyard.vocabulary import ON_DEMAND
 
 DATA = Path(__file__).parent / "data"
 
@@ -242,7 +243,7 @@ class Catalog:
         self,
         accelerators: Sequence[str] = (),
         regions: Sequence[str] = (),
-        purchase: str = "on-demand",
+        purchase: str = ON_DEMAND,
         quarantined: bool = False,
     ) -> tuple[OfferRow, ...]:
         """Return offers by accelerator names, region globs and purchase; a name or glob of nothing is an error.

@@ -6,8 +6,8 @@ from steelyard import tables
 from steelyard.catalog.load import Catalog, load
 from steelyard.catalog.schema import Fitted
 from steelyard.errors import BadCatalog, UnknownName
+from steelyard.vocabulary import PURCHASES
 
-PURCHASES = ("on-demand", "spot", "reserved-1y", "reserved-3y", "own")
 ANY = "any"
 
 

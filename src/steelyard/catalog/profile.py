@@ -18,8 +18,9 @@ import numpy as np
 
 from steelyard.errors import BadInput
 from steelyard.units import HOUR_S, KWH_J, Array
+from steelyard.vocabulary import LOCATION_GROSS, MARGINAL
 
-QUANTITIES = ("location_gross", "marginal")
+QUANTITIES = (LOCATION_GROSS, MARGINAL)
 MONTHS, HOURS = 12, 24
 COLUMNS = ("place", "quantity", "month", "hour", "time", "kg_per_kwh", "source", "checked", "note")
 """What a file of refreshed profiles holds; a month and hour, or a time, is left empty."""

@@ -24,8 +24,8 @@ from dataclasses import dataclass, replace
 from statistics import median
 
 from steelyard.catalog.schema import OfferRow, Price
+from steelyard.vocabulary import ON_DEMAND, SPOT
 
-ON_DEMAND = "on-demand"
 SENTINEL_FACTOR = 10.0
 BARGAIN_SHARE = 0.25
 OUTLIER_SHARE = 0.55
@@ -118,7 +118,7 @@ def _copied(offer: OfferRow, purchase: str) -> str:
     listed = offer.prices.get(ON_DEMAND)
     if listed and offer.prices[purchase].usd_per_hour >= listed.usd_per_hour:
         return f"copied: the {purchase} price is not below the on-demand price"
-    if listed and purchase == "spot" and offer.prices[purchase].usd_per_hour <= FLOOR_SHARE * listed.usd_per_hour:
+    if listed and purchase == SPOT and offer.prices[purchase].usd_per_hour <= FLOOR_SHARE * listed.usd_per_hour:
         return f"floor: {1 - offer.prices[purchase].usd_per_hour / listed.usd_per_hour:.0%} off the on-demand price"
     return ""
 

@@ -20,12 +20,11 @@ from steelyard.catalog.schema import (
 )
 from steelyard.errors import BadCatalog
 from steelyard.units import GB_BYTES, HOUR_S, KWH_J
+from steelyard.vocabulary import RENTED
 
 Row = Mapping[str, str]
 Made = TypeVar("Made")
 FactsOf = dict[str, dict[str, tuple[Fact, ...]]]
-
-PURCHASES = ("on-demand", "spot", "reserved-1y", "reserved-3y")
 
 SI = {
     "": 1.0,
@@ -190,7 +189,7 @@ def offer_of_row(row: Row, prices: dict[str, Price], note: str) -> OfferRow:
 def parse_offer(row: Row, sources: Mapping[str, Source]) -> OfferRow:
     """Return one offer; its doubtful prices are marked later, when all offers are known."""
     prices = {}
-    for purchase in PURCHASES:
+    for purchase in RENTED:
         column = purchase.replace("-", "_")
         if row[f"{column}_usd"]:
             name = sources[row[f"{column}_source"]].id

@@ -15,9 +15,9 @@ from steelyard.catalog import profile, read, store
 from steelyard.catalog.profile import Profile, Row
 from steelyard.catalog.schema import Fact, OfferRow, Price, Source
 from steelyard.errors import BadCatalog, BadInput
+from steelyard.vocabulary import ON_DEMAND
 
 Key = tuple[str, str, str]
-ON_DEMAND = "on-demand"
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,9 +9,8 @@ from steelyard.catalog.load import Catalog, load
 from steelyard.catalog.schema import Accelerator, Fitted, OfferRow, SiteRow, System
 from steelyard.errors import BadCatalog, BadInput, UnknownName
 from steelyard.units import GB_BYTES, HOUR_S
+from steelyard.vocabulary import CO2E_KINDS, FULL_PRECISIONS
 
-PRECISIONS = ("fp32", "tf32", "fp16", "bf16", "fp8", "fp4")
-FULL_PRECISIONS = ("fp32", "tf32")
 ANY = "any"
 
 
@@ -68,10 +67,7 @@ def site(row: SiteRow) -> tables.Site:
     value = row.facts.value
     return tables.Site(
         pue=value("pue"),
-        location_gross_kg_per_j=value("location_gross"),
-        location_net_kg_per_j=value("location_net"),
-        market_kg_per_j=value("market"),
-        marginal_kg_per_j=value("marginal"),
+        **{f"{kind}_kg_per_j": value(kind) for kind in CO2E_KINDS},
         water_onsite_m3_per_j=value("water_onsite"),
         water_offsite_m3_per_j=value("water_offsite"),
     )

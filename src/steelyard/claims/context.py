@@ -12,11 +12,10 @@ from steelyard.claims.reading.printed import PrintedNumber
 from steelyard.errors import UnknownName
 from steelyard.job.models.architecture import architecture
 from steelyard.units import HOUR_S
+from steelyard.vocabulary import PRECISIONS
 
 MODEL_ROUNDING = 0.02
 """What conventions leave open of a model's parameters: with or without embeddings."""
-
-_PEAKS = ("fp4", "fp8", "bf16", "fp16", "tf32", "fp32")
 
 
 class ClaimContext:
@@ -78,7 +77,9 @@ class ClaimContext:
         """The largest utilisation that can be: the fastest peak that the precision leaves open, over its own."""
         if self.accelerator is None or self.peak is None or self.claim.precision:
             return 1.0
-        fastest = max(peak for name in _PEAKS if not math.isnan(peak := self.accelerator.peak(name)) and name != "fp4")
+        fastest = max(
+            peak for name in PRECISIONS if not math.isnan(peak := self.accelerator.peak(name)) and name != "fp4"
+        )
         return fastest / self.peak
 
     @cached_property

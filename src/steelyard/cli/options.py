@@ -5,6 +5,8 @@ from typing import Any
 
 import click
 
+from steelyard.vocabulary import CO2E_KINDS, LOCATION_GROSS, hyphenated
+
 Command = Callable[..., None]
 
 JOB_OPTIONS = (
@@ -46,11 +48,10 @@ LIMIT_OPTIONS = (
 AXES_OPTIONS = (("--axes", "LIST", "What the frontier weighs: time,cost,energy,co2e or some of them. Default: all."),)
 
 
-CARBON_KINDS = ("location-gross", "location-net", "market", "marginal")
 CARBON = click.option(
     "--carbon",
-    type=click.Choice(CARBON_KINDS),
-    default="location-gross",
+    type=click.Choice([hyphenated(kind) for kind in CO2E_KINDS]),
+    default=hyphenated(LOCATION_GROSS),
     callback=lambda _context, _option, value: value.replace("-", "_"),
     help="Which kind of CO2e is weighed. Default: location-gross.",
 )

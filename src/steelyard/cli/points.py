@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from steelyard.vocabulary import CO2E_KINDS
+
 if TYPE_CHECKING:
     from steelyard.catalog import OfferRow
     from steelyard.job import JobSpec
@@ -112,13 +114,7 @@ def trained(spec: "JobSpec") -> dict[str, Any]:
     }
 
 
-CARBON_FIELDS = (
-    "location_gross_kgco2e",
-    "location_net_kgco2e",
-    "market_kgco2e",
-    "marginal_kgco2e",
-    "embodied_kgco2e",
-)
+CARBON_FIELDS = (*(f"{kind}_kgco2e" for kind in CO2E_KINDS), "embodied_kgco2e")
 
 
 def sources_of(points: "Iterable[Point]", spec: "JobSpec") -> "list[dict[str, str]]":

@@ -8,7 +8,8 @@ from types import MappingProxyType
 from steelyard.carbon import embodied_kgco2e, water_m3
 from steelyard.catalog import Accelerator, Catalog, SiteRow, embodied, kernels_rows
 from steelyard.catalog.policy import policy
-from steelyard.disclosure.ledger import CARBON, INTENSITIES, LedgerFigure, Line, figure_product, least_sure
+from steelyard.disclosure.ledger import CARBON, INTENSITIES, SHORT_KINDS, LedgerFigure, Line, figure_product, least_sure
+from steelyard.vocabulary import ON_DEMAND
 
 HOST_HALF = 1.4
 """Half-width, as a factor, of the watts of a host where only its devices were metered."""
@@ -36,10 +37,7 @@ RULES: tuple[tuple[str, tuple[str, ...], tuple[str, ...], str], ...] = (
 OF_SITE = MappingProxyType(
     {
         "pue": "pue",
-        "gross_kg_per_j": "location_gross",
-        "net_kg_per_j": "location_net",
-        "market_kg_per_j": "market",
-        "marginal_kg_per_j": "marginal",
+        **{f"{short}_kg_per_j": kind for kind, short in SHORT_KINDS.items()},
         "water_onsite": "water_onsite",
         "water_offsite": "water_offsite",
     }
@@ -151,7 +149,7 @@ def _beside(numbers: dict[str, LedgerFigure], known: Lookup) -> None:
     if "embodied_kg" not in numbers and known.accelerator is not None and seconds.known:
         kilos = embodied(known.accelerator, known.catalog)
         if math.isfinite(kilos):
-            made = float(embodied_kgco2e(kilos, 1.0, seconds.value, policy("on-demand", known.catalog).lifetime_s))
+            made = float(embodied_kgco2e(kilos, 1.0, seconds.value, policy(ON_DEMAND, known.catalog).lifetime_s))
             why = f"{kilos:.0f} kg a device with its share of the server, by its hours in use"
             numbers["embodied_kg"] = LedgerFigure(
                 made, how=least_sure([seconds, LedgerFigure(how="estimated")]), why=why

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
+from steelyard.vocabulary import CO2E_KINDS
+
 RUN = ("training", "fine-tuning", "failed", "idle")
 """Lines of the run that made the model: together they are what a model card means by training."""
 
@@ -17,8 +19,11 @@ SCOPES = ("training", "fine-tuning", "failed", "idle", "development", "search", 
 """Every line that a disclosure says something of, known or not."""
 
 ENERGIES = ("accelerator_j", "it_j", "facility_j")
-CARBON = ("gross_kg", "net_kg", "market_kg", "marginal_kg")
-INTENSITIES = ("gross_kg_per_j", "net_kg_per_j", "market_kg_per_j", "marginal_kg_per_j")
+SHORT_KINDS = {kind: kind.removeprefix("location_") for kind in CO2E_KINDS}
+"""What a kind of CO2e is called in the names of figures."""
+
+CARBON = tuple(f"{short}_kg" for short in SHORT_KINDS.values())
+INTENSITIES = tuple(f"{short}_kg_per_j" for short in SHORT_KINDS.values())
 
 NAMES: Mapping[str, str] = MappingProxyType(
     {

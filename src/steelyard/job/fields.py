@@ -8,7 +8,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from steelyard.errors import BadInput, nearest
 from steelyard.job import degrees, literals
-from steelyard.job.job_spec import AXES, OPTIMIZERS, PRECISIONS, TASKS
+from steelyard.job.job_spec import AXES, OPTIMIZERS, PRECISION_BYTES, TASKS
 from steelyard.job.models import adapters
 from steelyard.job.purchase import (
     DataSpec,
@@ -20,6 +20,7 @@ from steelyard.job.purchase import (
     parse_years,
     with_purchase,
 )
+from steelyard.vocabulary import ON_DEMAND
 
 ALIASES = MappingProxyType(
     {
@@ -138,7 +139,7 @@ class JobFields(_Strict):
     tokens: Annotated[float, _checked(literals.parse_count)]
     sequence: Whole | None = None
     global_batch: Annotated[tuple[str, int] | None, _checked(_batch)] = None
-    precision: Annotated[str, _one_of("precision", tuple(PRECISIONS))] = "bf16"
+    precision: Annotated[str, _one_of("precision", tuple(PRECISION_BYTES))] = "bf16"
     optimizer: Annotated[str, _one_of("optimizer", OPTIMIZERS)] = "adamw"
     task: Annotated[str, _one_of("task", TASKS)] = "pretrain"
     lora: LoraFields = LoraFields()
@@ -158,7 +159,7 @@ class JobFields(_Strict):
     budget: Annotated[float | None, _checked(literals.parse_usd)] = None
     co2e_max: Annotated[float | None, _checked(literals.parse_co2e)] = None
     energy_max: Annotated[float | None, _checked(literals.parse_energy)] = None
-    purchase: Annotated[tuple[str, ...], _checked(parse_purchases)] = ("on-demand",)
+    purchase: Annotated[tuple[str, ...], _checked(parse_purchases)] = (ON_DEMAND,)
     reserved_used: Annotated[float | None, _checked(parse_share)] = None
     own: Annotated[tuple[OwnedSpec, ...], _checked(parse_owned)] = ()
     data: Annotated[DataSpec | None, _checked(parse_data)] = None

@@ -12,13 +12,14 @@ from steelyard.job.models.spec import ModelSpec
 from steelyard.job.purchase import DataSpec, OwnedSpec
 from steelyard.tables import Job
 from steelyard.units import Bytes, Joules, KgCo2e, Seconds, Share, Usd
+from steelyard.vocabulary import ON_DEMAND
 from steelyard.workload import Architecture, collapse, model
 
 TASKS = ("pretrain", "continued_pretrain", "full_ft", "lora", "qlora")
 AXES = ("time", "cost", "energy", "co2e")
 """What a frontier may weigh: seconds, dollars, joules at the facility's meter, kilograms of operational CO2e."""
 
-PRECISIONS: Mapping[str, tuple[float, float, float]] = MappingProxyType(
+PRECISION_BYTES: Mapping[str, tuple[float, float, float]] = MappingProxyType(
     {
         "bf16": (2, 2, 4),  # Micikevicius et al. 2018, arXiv 1710.03740: 16-bit work, fp32 master copy
         "fp16": (2, 2, 4),
@@ -61,7 +62,7 @@ class JobSpec:
     budget_usd: Usd | None = None
     co2e_max_kg: KgCo2e | None = None
     energy_max_j: Joules | None = None
-    purchase: tuple[str, ...] = ("on-demand",)
+    purchase: tuple[str, ...] = (ON_DEMAND,)
     reserved_used: Share | None = None  # of a reservation's term, by all jobs together; None: this job alone uses it
     own: tuple[OwnedSpec, ...] = ()
     data: DataSpec | None = None
@@ -83,7 +84,7 @@ def job_table(spec: JobSpec) -> Job:
     (8192, 512, 8.0, 4)
     """
     numbers = architecture(spec.model)
-    element, gemm, master = PRECISIONS[spec.precision]
+    element, gemm, master = PRECISION_BYTES[spec.precision]
     adapted = spec.task in {"lora", "qlora"}
     share = adapter_params(spec.model, spec.lora_rank, spec.lora_targets) / numbers.total_params if adapted else 1.0
     return Job(

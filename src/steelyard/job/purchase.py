@@ -11,18 +11,16 @@ from typing import Any
 from steelyard.errors import BadInput, nearest
 from steelyard.job import literals
 from steelyard.units import DAY_S, KWH_J, Bytes, Seconds, Share, Usd, UsdPerByte, UsdPerJoule, UsdPerSecond, Watts
+from steelyard.vocabulary import ON_DEMAND, PURCHASES, SPOT
 
 YEAR_S = 365 * DAY_S
 MONTH_S = YEAR_S / 12
 """A month as prices mean it: 730 hours."""
 
-RENTED = ("on-demand", "spot", "reserved-1y", "reserved-3y")
-OWN = "own"
-PURCHASES = (*RENTED, OWN)
 SPOT_POLICIES: Mapping[str, tuple[str, ...]] = {
-    "on-demand": ("on-demand",),
-    "spot": ("spot",),
-    "auto": ("on-demand", "spot"),
+    ON_DEMAND: (ON_DEMAND,),
+    SPOT: (SPOT,),
+    "auto": (ON_DEMAND, SPOT),
 }
 _SIZES: Mapping[str, float] = {
     **{unit: 1000.0**step for step, unit in enumerate(("b", "kb", "mb", "gb", "tb", "pb"))},
@@ -94,7 +92,7 @@ def with_purchase(given: Mapping[str, Any], where: str) -> dict[str, Any]:
     if spot is not None:
         if not isinstance(spot, bool):
             raise BadInput(f"{where}: use_spot is {str(spot)[:60]!r}; write true or false")
-        fields["purchase"] = ("spot",) if spot else ("on-demand",)
+        fields["purchase"] = (SPOT,) if spot else (ON_DEMAND,)
     if policy is not None:
         plain = str(policy).strip().lower()
         if plain not in SPOT_POLICIES:

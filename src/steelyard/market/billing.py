@@ -14,13 +14,14 @@ from typing import Any
 from steelyard import catalog as facts
 from steelyard.errors import UnknownName
 from steelyard.job import JobSpec, job_table
-from steelyard.job.purchase import RENTED, YEAR_S
+from steelyard.job.purchase import YEAR_S
 from steelyard.money import kept_usd_per_s, moving_usd
 from steelyard.run import checkpoint_bytes
 from steelyard.tables import Job
 from steelyard.units import DAY_S
+from steelyard.vocabulary import RENTED, SPOT, TERM_YEARS
 
-TERMS: Mapping[str, float] = {"reserved-1y": YEAR_S, "reserved-3y": 3 * YEAR_S}
+TERMS: Mapping[str, float] = {purchase: years * YEAR_S for purchase, years in TERM_YEARS.items()}
 AGE_S = 180 * DAY_S
 """Prices older than this are flagged where the job sets no limit of its own."""
 
@@ -76,7 +77,7 @@ class Billing:
         price = offer.prices[purchase]
         beside = self.beside(offer.provider, offer.place)
         flags = (*price_doubts(price, self.today, self.age_s), *beside.pop("flags"))
-        if purchase == "spot" and (offer.instance, offer.place) not in self.catalog.interruptions:
+        if purchase == SPOT and (offer.instance, offer.place) not in self.catalog.interruptions:
             flags = (
                 f"no reclaim rate of {offer.provider} is published here: the median of AWS's bands stands in",
                 *flags,

@@ -19,6 +19,7 @@ from steelyard.market.sites import site_option, surveyed_pue_notes, unknown_site
 from steelyard.run import reclaims_per_s
 from steelyard.tables import Kernels, Machine, Policy
 from steelyard.units import DAY_S
+from steelyard.vocabulary import SPOT
 
 MONTH_S = 30 * DAY_S
 WIDTHS: Mapping[str, str] = {"bf16-pure": "bf16"}
@@ -95,7 +96,7 @@ class _Builder:
         return self.known["place", name]
 
     def _policy(self, offer: facts.OfferRow | None, purchase: str) -> int:
-        band = self.catalog.interruptions.get((offer.instance, offer.place)) if offer and purchase == "spot" else None
+        band = self.catalog.interruptions.get((offer.instance, offer.place)) if offer and purchase == SPOT else None
         key = ("policy", purchase, *((band.instance, band.region) if band else ()))
         if key not in self.known:
             made, spread = operating_policy(self.spec, purchase, self.catalog)

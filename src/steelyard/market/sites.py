@@ -15,6 +15,7 @@ from steelyard import catalog as facts
 from steelyard.market.options import SiteOption
 from steelyard.tables import Site
 from steelyard.units import KWH_J
+from steelyard.vocabulary import CO2E_KINDS
 
 EVERYWHERE = "world"
 UNPLACED = Site(*[math.nan] * 7)
@@ -22,12 +23,9 @@ GROSS = "location_gross_kg_per_j"
 NO_CLOUD = frozenset({"country", "us-state", "us-egrid"})
 """Sites that are no cloud region."""
 
-KINDS: Mapping[str, str] = {
+RIVAL_QUANTITIES: Mapping[str, str] = {
     "pue": "pue",
-    "location_gross": GROSS,
-    "location_net": "location_net_kg_per_j",
-    "market": "market_kg_per_j",
-    "marginal": "marginal_kg_per_j",
+    **{kind: f"{kind}_kg_per_j" for kind in CO2E_KINDS},
 }
 """Quantities of a site that rival sources disagree on, and their fields of `tables.Site`."""
 
@@ -38,7 +36,7 @@ def site_option(site: str, catalog: facts.Catalog, provider: str = "") -> SiteOp
         return unknown_site(catalog, provider)
     row = catalog.sites[site]
     spread = {}
-    for quantity, name in KINDS.items():
+    for quantity, name in RIVAL_QUANTITIES.items():
         chosen = row.facts.fact(quantity)
         if chosen is not None:
             near = [rival for rival in row.facts.rivals(quantity) if rival.used and _near(rival) == _near(chosen)]

@@ -21,16 +21,17 @@ from steelyard.planner.schedule import Load, Schedule, flexible, joules, paused,
 from steelyard.run.whole import saving_s
 from steelyard.tables import Job
 from steelyard.units import DAY_S, HOUR_S, Array
+from steelyard.vocabulary import LOCATION_GROSS, MARGINAL, ON_DEMAND, SPOT
 
 SLOTS_S = (300.0, 600.0, 900.0, 1800.0, 3600.0)
 MOST_SLOTS = 2016
 """A week of five minutes; a longer window is cut into longer slots, up to an hour."""
 
 LONGEST_S = 366 * DAY_S
-RELEASED = ("on-demand", "spot")
+RELEASED = (ON_DEMAND, SPOT)
 """Ways of buying after which devices can be given back while nothing runs."""
 
-AVERAGE, MARGINAL = "location_gross", "marginal"
+AVERAGE = LOCATION_GROSS
 
 
 @dataclass(frozen=True, slots=True)

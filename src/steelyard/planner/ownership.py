@@ -20,6 +20,7 @@ from steelyard.search.explore import Exploration
 from steelyard.search.rows import job_of_layout, single_layout
 from steelyard.tables import Job, Money, Prediction
 from steelyard.units import HOUR_S
+from steelyard.vocabulary import SPOT
 
 BUDGET = 1
 """Column of money among the objectives."""
@@ -159,10 +160,10 @@ def _judged(job: Job, market: Market, engine: Engine, found: Exploration, row: i
 
 def check_unsaved(spec: JobSpec, saved: Callable[[JobSpec], Point | None]) -> None:
     """Refuse spot without checkpoints, with the loss to expect; `saved` plans the same with checkpoints, on spot."""
-    if spec.checkpoints or "spot" not in spec.purchase:
+    if spec.checkpoints or SPOT not in spec.purchase:
         return
     way = "write checkpoints: 2, or leave spot out of purchase"
-    point = saved(replace(spec, checkpoints=2, purchase=("spot",), own=()))
+    point = saved(replace(spec, checkpoints=2, purchase=(SPOT,), own=()))
     if point is None or point.deal is None:
         raise BadInput(f"spot without checkpoints is refused: one reclaimed node loses the whole run; {way}")
     lost_s = unsaved_loss_s(point.layout, point.hardware.machine, point.policy, point.prediction)

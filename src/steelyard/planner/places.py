@@ -23,8 +23,7 @@ from steelyard.search.engine import Engine
 from steelyard.search.rows import job_of_layout
 from steelyard.tables import Prediction, join, take
 from steelyard.units import Array
-
-KINDS = ("location_gross", "location_net", "market", "marginal")
+from steelyard.vocabulary import CO2E_KINDS, LOCATION_GROSS
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +70,7 @@ class Where:
         return min(known, key=lambda one: (one.co2e_kg[self.carbon], one.cost_usd), default=None)
 
 
-def where(point: Point, spec: JobSpec, engine: Engine, catalog: facts.Catalog, carbon: str = KINDS[0]) -> Where:
+def where(point: Point, spec: JobSpec, engine: Engine, catalog: facts.Catalog, carbon: str = LOCATION_GROSS) -> Where:
     """Return a point's layout on its accelerator at every place that the job allows, the cheapest offer of each.
 
     Machines with another fast domain are left out: there the layout would be another one.
@@ -135,7 +134,7 @@ def _stand(found: Prediction, row: int, deal: Deal, place: SiteOption, catalog: 
         time_s=at(found.draw.wall_s),
         cost_usd=at(found.money.total_usd),
         energy_j=energy_j,
-        co2e_kg={kind: at(getattr(found.carbon, f"{kind}_kgco2e")) for kind in KINDS},
+        co2e_kg={kind: at(getattr(found.carbon, f"{kind}_kgco2e")) for kind in CO2E_KINDS},
         gross_low_kg=energy_j * min(ends),
         gross_high_kg=energy_j * max(ends),
         water_m3=at(found.carbon.water_m3),

@@ -31,6 +31,7 @@ from steelyard.search.rows import single_layout
 from steelyard.search.survivors import NOWHERE
 from steelyard.step import memory
 from steelyard.tables import Job, Layout, Offer
+from steelyard.vocabulary import LOCATION_GROSS, ON_DEMAND
 
 ENGINE = Engine(pipeline.predict, memory, pipeline.floor)
 USUAL_MOST = 1024
@@ -44,7 +45,7 @@ FREE: Mapping[str, Any] = {"devices": None, "max_devices": None, "layout": {}, "
 """What a filter is when it filters nothing; an empty tuple for the rest."""
 
 
-def plan(spec: JobSpec, progress: Progress | None = None, carbon: str = "location_gross") -> Plan:
+def plan(spec: JobSpec, progress: Progress | None = None, carbon: str = LOCATION_GROSS) -> Plan:
     """Return the plan of a job over the whole catalog, or over what the job allows of it.
 
     A job that no candidate satisfies is a `Plan` without points: `feasible` is False and `relaxations` says what to
@@ -120,7 +121,7 @@ def estimate(
     devices: int | None = None,
     layout: str = "",
     site: str = "",
-    carbon: str = "location_gross",
+    carbon: str = LOCATION_GROSS,
     today: date | None = None,
 ) -> Point:
     """Return one pinned configuration: a system or accelerator, how many, laid out how.
@@ -174,7 +175,7 @@ def _fastest(
 ) -> tuple[StackOption, Layout] | None:
     """Return the stack and layout that train fastest and fit in memory; None where nothing fits."""
     deal = Deal("", "", "", hardware=0, site_index=0, policy=0, unit=1, most=count, purchase="", usd_per_device_s=1.0)
-    places, operations = (SiteOption("", NOWHERE),), (policy("on-demand"),)
+    places, operations = (SiteOption("", NOWHERE),), (policy(ON_DEMAND),)
     whole = Market((chip,), tools, places, operations, ({},), (deal,), {chip.vendor: tuple(range(len(tools)))})
     found = explore(job, whole, Limits(devices=count), ENGINE)
     if not found.feasible:

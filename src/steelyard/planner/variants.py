@@ -28,6 +28,7 @@ from steelyard.search.explore import Exploration
 from steelyard.search.family import BLOCK
 from steelyard.search.rows import job_of_layout
 from steelyard.tables import Job
+from steelyard.vocabulary import LOCATION_GROSS
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +42,7 @@ class Variant:
 def what_if(
     specs: Sequence[tuple[str, JobSpec]],
     progress: Progress | None = None,
-    carbon: str = "location_gross",
+    carbon: str = LOCATION_GROSS,
     today: date | None = None,
 ) -> tuple[Variant, ...]:
     """Return the points of a job for each value of one of its fields: what `plan` finds, without the explanations.

@@ -15,6 +15,7 @@ import numpy as np
 from steelyard.market.options import Deal, Market
 from steelyard.reasons.decision import Decision
 from steelyard.search.engine import Limits
+from steelyard.vocabulary import CO2E_KINDS
 
 Table = TypeVar("Table")
 
@@ -26,7 +27,7 @@ LIMITS = {
 }
 """Limits that can move, and their fields."""
 
-KINDS = ("location_gross_kg_per_j", "location_net_kg_per_j", "market_kg_per_j", "marginal_kg_per_j")
+INTENSITY_FIELDS = tuple(f"{kind}_kg_per_j" for kind in CO2E_KINDS)
 FIELDS: Mapping[str, tuple[str, tuple[str, ...], int]] = {
     "tokens": ("job", ("tokens",), 1),
     "utilisation": ("kernels", ("time_scale",), -1),
@@ -34,7 +35,7 @@ FIELDS: Mapping[str, tuple[str, tuple[str, ...], int]] = {
     "power": ("machine", ("tdp_w", "idle_w", "host_w"), 1),
     "price": ("offer", ("usd_per_device_s",), 1),
     "PUE": ("site", ("pue",), 1),
-    "intensity": ("site", KINDS, 1),
+    "intensity": ("site", INTENSITY_FIELDS, 1),
     "failures": ("policy", ("failures_per_device_s",), 1),
     "reclaims": ("policy", ("preemptions_per_node_s",), 1),
 }

@@ -8,7 +8,7 @@ from typing import Final
 from steelyard.catalog import Catalog, kernels_rows, stack_rows
 from steelyard.catalog.policy import policy_rows
 from steelyard.catalog.schema import Accelerator, Facts, Fitted, OfferRow, Source
-from steelyard.catalog.tabulate import FULL_PRECISIONS
+from steelyard.vocabulary import CO2E_KINDS, FULL_PRECISIONS, ON_DEMAND, SPOT
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ class Choice:
 CHIP: Final = ("memory", "memory_bandwidth", "link_bandwidth", "tdp", "idle_power")
 """Facts of an accelerator that `catalog.machine` reads, beside its peaks and its link to the host."""
 
-SITE: Final = ("pue", "location_gross", "location_net", "market", "marginal", "water_onsite", "water_offsite")
+SITE: Final = ("pue", *CO2E_KINDS, "water_onsite", "water_offsite")
 
 
 def used(catalog: Catalog, choice: Choice) -> list[Used]:
@@ -50,7 +50,7 @@ def used(catalog: Catalog, choice: Choice) -> list[Used]:
         *_chip(catalog, choice),
         *_fitted("kernels", kernels_rows(chip, choice.precision, catalog).items()),
         *_fitted("stack", stack_rows(choice.stack, catalog).items()),
-        *_fitted("operation", policy_rows(choice.purchase or "on-demand", catalog).items()),
+        *_fitted("operation", policy_rows(choice.purchase or ON_DEMAND, catalog).items()),
         *_deal(catalog, choice),
     ]
 
@@ -108,7 +108,7 @@ def _deal(catalog: Catalog, choice: Choice) -> Iterator[Used]:
 
 def reclaims(catalog: Catalog, offer: OfferRow, purchase: str) -> Iterator[Used]:
     """Yield how often a spot instance was reclaimed, where that is published."""
-    band = catalog.interruptions.get((offer.instance, offer.place)) if purchase == "spot" else None
+    band = catalog.interruptions.get((offer.instance, offer.place)) if purchase == SPOT else None
     if band is not None:
         yield Used("offer", offer.id, "reclaimed a month", f"{band.low:.0%}–{band.high:.0%}", band.source, band.date)
 

@@ -10,6 +10,7 @@ from rich.console import RenderableType
 from steelyard.catalog.schema import Accelerator, Fact, Facts, OfferRow, SiteRow, Source, System
 from steelyard.formatting.figures import number
 from steelyard.report.page import blank, bullets, heading, paragraph, table
+from steelyard.vocabulary import CO2E_KINDS, ON_DEMAND, SPOT
 
 KG_PER_KWH_J = 1 / 3.6e6
 
@@ -71,8 +72,8 @@ def offers(rows: Sequence[OfferRow], today: date) -> list[RenderableType]:
                 [
                     row.id,
                     f"{row.accelerator}:{row.devices}",
-                    _per_device(row, "on-demand"),
-                    _per_device(row, "spot"),
+                    _per_device(row, ON_DEMAND),
+                    _per_device(row, SPOT),
                     _price_age(row, today),
                     ", ".join(row.quarantine),
                 ]
@@ -92,13 +93,12 @@ def offers(rows: Sequence[OfferRow], today: date) -> list[RenderableType]:
 def sites(rows: Iterable[SiteRow]) -> list[RenderableType]:
     """Return the list of sites, carbon intensity in g CO2e/kWh by kind."""
     columns = ["site", "location", ">PUE", ">gross", ">net", ">market", ">marginal"]
-    kinds = ("location_gross", "location_net", "market", "marginal")
     return [
         table(
             columns,
             [
                 [row.id, row.location, _cell(row.facts.value("pue"), 3)]
-                + [_cell(row.facts.value(kind) / KG_PER_KWH_J * 1e3, 3) for kind in kinds]
+                + [_cell(row.facts.value(kind) / KG_PER_KWH_J * 1e3, 3) for kind in CO2E_KINDS]
                 for row in rows
             ],
             indent=0,
@@ -210,6 +210,6 @@ def _per_device(offer: OfferRow, purchase: str) -> str:
 
 
 def _price_age(offer: OfferRow, today: date) -> str:
-    price = offer.prices.get("on-demand")
+    price = offer.prices.get(ON_DEMAND)
     days = price.age_days(today) if price else math.nan
     return "" if math.isnan(days) else f"{days:.0f} d"

@@ -8,6 +8,7 @@ from rich.console import RenderableType
 
 from steelyard.formatting.figures import MASS, TIME, VOLUME, amount, dollars, number
 from steelyard.report.page import blank, bullets, heading, paragraph, table
+from steelyard.vocabulary import CO2E_KINDS
 
 SHOWN: Final = 12
 """Places that are listed beside those that are worth their money; `--all` lists all."""
@@ -45,7 +46,7 @@ def row(one: Stand) -> list[str]:
         f"{named(one)}{' *' if one['efficient'] else ' !' if one['misses'] else ''}",
         dollars(one["cost_usd"]),
         amount(one["time_s"], TIME),
-        *(_known(one[f"co2e_{kind}_kg"], MASS) for kind in ("location_gross", "location_net", "market", "marginal")),
+        *(_known(one[f"co2e_{kind}_kg"], MASS) for kind in CO2E_KINDS),
         number(one["pue"], 3),
         _known(one["water_m3"], VOLUME),
     ]

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from steelyard.tables import Draw, Job, Kernels, Layout, Machine, Offer, Policy, Prediction, Site, Stack, StepMemory
+from steelyard.vocabulary import LOCATION_GROSS
 
 Predict = Callable[[Job, Layout, Machine, Kernels, Stack, Policy, Site, Offer], Prediction]
 """`pipeline.predict`, or a stand-in of the same shape."""
@@ -42,5 +43,5 @@ class Limits:
     max_devices: int = 1024
     counts: Mapping[str, int] = field(default_factory=dict)  # exactly so many, by accelerator
     layout: Mapping[str, tuple[int, ...]] = field(default_factory=dict)  # allowed values, by field of `Layout`
-    carbon: str = "location_gross"  # which kind of carbon is weighed
+    carbon: str = LOCATION_GROSS  # which kind of carbon is weighed
     axes: tuple[str, ...] = ("time", "cost", "energy", "co2e")  # what the frontier weighs, of `candidates.OBJECTIVES`

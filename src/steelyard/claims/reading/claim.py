@@ -13,6 +13,7 @@ from types import MappingProxyType
 
 from steelyard.claims.reading.hardware import ClaimHardware
 from steelyard.claims.reading.printed import PrintedNumber
+from steelyard.vocabulary import CO2E_KINDS, hyphenated
 
 SCOPES = (
     "training",
@@ -30,7 +31,7 @@ BOUNDARIES = ("accelerator", "it", "facility")
 """Where energy or power was measured: the devices, with their hosts, with the building (PUE)."""
 
 POWER_KINDS = ("measured", "tdp", "assumed", "modelled")
-CARBON_KINDS = ("location-gross", "location-net", "market", "marginal")
+CARBON_KINDS = tuple(hyphenated(kind) for kind in CO2E_KINDS)
 
 Numbers = Mapping[str, PrintedNumber]
 

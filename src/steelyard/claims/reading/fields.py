@@ -14,6 +14,7 @@ from steelyard.claims.reading.hardware import ClaimHardware, cores_per_device
 from steelyard.claims.reading.hardware import parse_hardware as gear_of
 from steelyard.claims.reading.printed import PrintedNumber
 from steelyard.errors import BadInput, nearest
+from steelyard.vocabulary import ON_DEMAND, RESERVED, SPOT
 
 
 def _checked(reader: Callable[[Any], Any]) -> BeforeValidator:
@@ -132,7 +133,7 @@ class ClaimFields(NumberFields):
     energy_boundary: Boundary = ""
     co2e_boundary: Boundary = ""
     co2e_kind: Annotated[str, _word("kind of CO2e", CARBON_KINDS)] = ""
-    purchase: Annotated[str, _word("purchase", ("on-demand", "spot", "reserved"))] = ""
+    purchase: Annotated[str, _word("purchase", (ON_DEMAND, SPOT, RESERVED))] = ""
     work: Annotated[Mapping[str, PrintedNumber] | None, _checked(_work)] = None
     parts: Any = ()
     beside: Any = ()

@@ -24,12 +24,13 @@ from steelyard.claims.findings import Audit, ClaimEstimate, FactorChain
 from steelyard.claims.reading.claim import Claim, ClaimRow
 from steelyard.claims.reading.hardware import ClaimHardware
 from steelyard.disclosure.completion import Lookup, complete_line
-from steelyard.disclosure.ledger import NAMES, Cited, Disclosure, LedgerFigure, Line
+from steelyard.disclosure.ledger import NAMES, SHORT_KINDS, Cited, Disclosure, LedgerFigure, Line
 from steelyard.disclosure.origins.model import with_model_figures
 from steelyard.formatting.encode import plain
+from steelyard.vocabulary import hyphenated
 
 _NAMES = MappingProxyType({**NAMES, "energy_facility": "facility_j"})
-_KINDS = MappingProxyType({"location-net": "net_kg", "market": "market_kg", "marginal": "marginal_kg"})
+_KINDS = MappingProxyType({hyphenated(kind): f"{short}_kg" for kind, short in SHORT_KINDS.items()})
 _ESTIMATED = MappingProxyType(
     {"device_time": "device_s", "wall": "wall_s", "power": "it_w", "energy": "facility_j", "co2e": "gross_kg",
      "money": "usd"}

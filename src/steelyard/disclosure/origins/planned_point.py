@@ -8,7 +8,7 @@ from typing import Any
 
 from steelyard.catalog import load
 from steelyard.disclosure.completion import MISSING
-from steelyard.disclosure.ledger import Cited, Disclosure, LedgerFigure, Line
+from steelyard.disclosure.ledger import SHORT_KINDS, Cited, Disclosure, LedgerFigure, Line
 from steelyard.errors import BadInput, UnknownName
 from steelyard.units import KWH_J
 
@@ -98,11 +98,10 @@ def _numbers(point: Mapping[str, Any], job: Mapping[str, Any]) -> dict[str, Ledg
     for name, key in (("accelerator_j", "energy_accelerator_kwh"), ("it_j", "energy_it_kwh")):
         value = _number(point.get(key)) * KWH_J
         made[name] = _share(energy, value)
-    for kind in ("gross", "net", "market", "marginal"):
-        key = f"co2e_{kind}_kg" if kind in {"market", "marginal"} else f"co2e_location_{kind}_kg"
-        value = _number(point.get(key))
-        made[f"{kind}_kg"] = _share(energy, value)
-        made[f"{kind}_kg_per_j"] = LedgerFigure(_over(value, energy.value), how="catalog", why="grid of the site")
+    for kind, short in SHORT_KINDS.items():
+        value = _number(point.get(f"co2e_{kind}_kg"))
+        made[f"{short}_kg"] = _share(energy, value)
+        made[f"{short}_kg_per_j"] = LedgerFigure(_over(value, energy.value), how="catalog", why="grid of the site")
     made["embodied_kg"] = LedgerFigure(_number(point.get("co2e_embodied_kg")), how="predicted", why="by hours in use")
     made["water_m3"] = LedgerFigure(_number(point.get("water_m3")), how="predicted")
     made["usd"] = _spread(point, "cost_usd")

@@ -1,0 +1,34 @@
+"""The closed lists of words that several packages share: ways to buy, kinds of CO2e, precisions. Each stands here once.
+
+Nothing is imported here, so the command line can offer these words before anything else is read.
+"""
+
+ON_DEMAND, SPOT, RESERVED, OWNED = "on-demand", "spot", "reserved", "own"
+"""Ways to buy: by the hour, by the hour until somebody else needs it, for a term, machines of one's own."""
+
+TERM_YEARS = {f"{RESERVED}-1y": 1, f"{RESERVED}-3y": 3}
+"""Terms that are sold, in years."""
+
+RENTED = (ON_DEMAND, SPOT, *TERM_YEARS)
+PURCHASES = (*RENTED, OWNED)
+
+LOCATION_GROSS, LOCATION_NET, MARKET, MARGINAL = "location_gross", "location_net", "market", "marginal"
+CO2E_KINDS = (LOCATION_GROSS, LOCATION_NET, MARKET, MARGINAL)
+"""Kinds of operational CO2e, alternatives that are never added: fields of `tables.Carbon` and `tables.Site` by prefix.
+
+Source: GHG Protocol Scope 2 Guidance (location-based and market-based); location-based net subtracts hourly matched
+clean energy (Google, 24/7 carbon-free energy); marginal is what one more joule causes.
+"""
+
+FULL_PRECISIONS = ("fp32", "tf32")
+PRECISIONS = (*FULL_PRECISIONS, "fp16", "bf16", "fp8", "fp4")
+"""Formats of the operands of a matrix product, the widest first; a job's own precisions are in `job.job_spec`."""
+
+
+def hyphenated(word: str) -> str:
+    """Return a word as people type it.
+
+    >>> hyphenated("location_gross")
+    'location-gross'
+    """
+    return word.replace("_", "-")
