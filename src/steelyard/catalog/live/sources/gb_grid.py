@@ -21,7 +21,7 @@ YEAR = dt.timedelta(days=365)
 CONDITIONS = "direct (operational), with imports, mean of a year of half hours"
 
 
-def collect(ask: Ask) -> LiveRows:
+def _collect(ask: Ask) -> LiveRows:
     """Return the usual day of each month of the last year, and the forecast of two days."""
     end = ask.now.replace(minute=0, second=0, microsecond=0)
     start, year = end - YEAR, Hours()
@@ -69,5 +69,5 @@ GB_GRID = LiveSource(
         "",
         30,
     ),
-    collect=collect,
+    collect=_collect,
 )

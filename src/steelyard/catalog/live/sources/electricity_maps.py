@@ -22,7 +22,7 @@ YEAR = dt.timedelta(days=365)
 CONDITIONS = "lifecycle, consumption (flow-traced), mean of a year of hours"
 
 
-def collect(ask: Ask) -> LiveRows:
+def _collect(ask: Ask) -> LiveRows:
     """Return hourly profiles of the zones that the regions asked for lie in, and the mean of the year."""
     places = ask.places(KIND)
     if not places:
@@ -91,7 +91,7 @@ ELECTRICITY_MAPS = LiveSource(
         "",
         14,  # before the shipped table of the same source
     ),
-    collect=collect,
+    collect=_collect,
     variable="ELECTRICITYMAPS_TOKEN",
     narrow="a token covers zones: those of the regions are asked for",
 )

@@ -33,7 +33,7 @@ HOSTS = {"a2 instance": "a2", "a3 instance": "a3", "a3plus instance": "a3-mega",
 PART = re.compile(r"^(?:spot preemptible )?(.+?) (gpu|core|ram)(?: running in .*| attached .*)?$", re.IGNORECASE)
 
 
-class Part(NamedTuple):
+class MachinePart(NamedTuple):
     """What a price is of: a GPU, a core or a gibibyte of one family, bought in one way in one region."""
 
     kind: str
@@ -52,7 +52,7 @@ class Parts(NamedTuple):
     memory_gib: float
 
 
-def collect(ask: Ask) -> LiveRows:
+def _collect(ask: Ask) -> LiveRows:
     """Return the prices of the machine types whose parts are all listed in a region."""
     found, prices = LiveRows(), _prices(ask)
     known = instance_shapes(ask.catalog, "gcp")
@@ -67,19 +67,19 @@ def collect(ask: Ask) -> LiveRows:
     return found
 
 
-def price_of(parts: Parts, prices: Mapping[Part, float], purchase: str, region: str) -> float | None:
+def price_of(parts: Parts, prices: Mapping[MachinePart, float], purchase: str, region: str) -> float | None:
     """Return dollars an hour of an instance; None where a part of it is not sold so.
 
-    >>> prices = {Part("gpu", "L4", "spot", "x"): 0.2, Part("core", "g2", "spot", "x"): 0.01}
-    >>> prices[Part("ram", "g2", "spot", "x")] = 0.001
+    >>> prices = {MachinePart("gpu", "L4", "spot", "x"): 0.2, MachinePart("core", "g2", "spot", "x"): 0.01}
+    >>> prices[MachinePart("ram", "g2", "spot", "x")] = 0.001
     >>> small = Parts("g2", "L4", 1, 4, 16)
     >>> price_of(small, prices, "spot", "x"), price_of(small, {}, "spot", "x")
     (0.256, None)
     """
     needed = (
-        (Part("gpu", parts.gpu, purchase, region), parts.gpus),
-        (Part("core", parts.host, purchase, region), parts.vcpus),
-        (Part("ram", parts.host, purchase, region), parts.memory_gib),
+        (MachinePart("gpu", parts.gpu, purchase, region), parts.gpus),
+        (MachinePart("core", parts.host, purchase, region), parts.vcpus),
+        (MachinePart("ram", parts.host, purchase, region), parts.memory_gib),
     )
     if any(part not in prices for part, _ in needed):
         return None
@@ -113,16 +113,16 @@ def part_of(sku: Mapping[str, Any]) -> tuple[str, str, str] | None:
     return (kind, name, USAGES[usage]) if name else None
 
 
-def _prices(ask: Ask) -> dict[Part, float]:
+def _prices(ask: Ask) -> dict[MachinePart, float]:
     """Return the price of every part; two SKUs of one part that disagree leave it out."""
-    seen: dict[Part, set[float]] = {}
+    seen: dict[MachinePart, set[float]] = {}
     for sku in _skus(ask):
         part = part_of(sku)
         rate = _rate(sku)
         if part is None or rate is None:
             continue
         for region in sku.get("serviceRegions", ()):
-            seen.setdefault(Part(*part, region), set()).add(rate)
+            seen.setdefault(MachinePart(*part, region), set()).add(rate)
     return {part: rates.pop() for part, rates in seen.items() if len(rates) == 1}
 
 
@@ -162,6 +162,6 @@ GCP = LiveSource(
         "",
         20,
     ),
-    collect=collect,
+    collect=_collect,
     variable="GCP_API_KEY",
 )

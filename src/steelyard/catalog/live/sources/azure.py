@@ -21,7 +21,7 @@ TERM_HOURS = {"1 Year": 365 * DAY_S / HOUR_S, "3 Years": 3 * 365 * DAY_S / HOUR_
 TERMS = {"1 Year": "reserved-1y", "3 Years": "reserved-3y"}
 
 
-def collect(ask: Ask) -> LiveRows:
+def _collect(ask: Ask) -> LiveRows:
     """Return the prices of every instance that the catalog knows, in the regions asked for."""
     found = LiveRows()
     for instance, shape in instance_shapes(ask.catalog, "azure").items():
@@ -33,7 +33,7 @@ def collect(ask: Ask) -> LiveRows:
 
 
 def _add(found: LiveRows, ask: Ask, instance: str, shape: InstanceShape, item: Mapping[str, Any]) -> None:
-    region, sold = str(item["armRegionName"]), purchase_of(item)
+    region, sold = str(item["armRegionName"]), _purchase(item)
     if not region or sold is None or not ask.wants("azure", region):
         return
     purchase, usd = sold
@@ -42,10 +42,10 @@ def _add(found: LiveRows, ask: Ask, instance: str, shape: InstanceShape, item: M
         found.prices.append(price_row(ask, "azure", region, instance, shape, purchase, usd, ask.today, note))
 
 
-def purchase_of(item: Mapping[str, Any]) -> tuple[str, float] | None:
+def _purchase(item: Mapping[str, Any]) -> tuple[str, float] | None:
     """Return how an item is bought and its dollars an hour; None for Windows, low priority, and what is no rent.
 
-    >>> purchase_of({"type": "Reservation", "reservationTerm": "1 Year", "unitPrice": 8760.0, "productName": "ND"})
+    >>> _purchase({"type": "Reservation", "reservationTerm": "1 Year", "unitPrice": 8760.0, "productName": "ND"})
     ('reserved-1y', 1.0)
     """
     if "Windows" in str(item.get("productName", "")) or "Dedicated" in str(item.get("productName", "")):
@@ -89,5 +89,5 @@ AZURE = LiveSource(
         "",
         20,
     ),
-    collect=collect,
+    collect=_collect,
 )

@@ -16,7 +16,7 @@ YEARS_BACK = 3
 CONDITIONS = "lifecycle, production mix, annual average"
 
 
-def collect(ask: Ask) -> LiveRows:
+def _collect(ask: Ask) -> LiveRows:
     """Return the newest year of every country that the catalog knows."""
     query = {"is_aggregate_entity": "false", "start_date": str(ask.now.year - YEARS_BACK), "api_key": ask.token}
     reply = ask.fetch.json(URL, query)
@@ -65,6 +65,6 @@ EMBER = LiveSource(
         "",
         19,  # before the shipped table of the same source
     ),
-    collect=collect,
+    collect=_collect,
     variable="EMBER_API_KEY",
 )

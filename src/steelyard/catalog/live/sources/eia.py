@@ -34,7 +34,7 @@ FACTORS: Mapping[str, float] = {
 """Kilograms of CO2 a kilowatt-hour, by fuel: emissions over generation of 2023; direct, so 0 where nothing burns."""
 
 
-def collect(ask: Ask) -> LiveRows:
+def _collect(ask: Ask) -> LiveRows:
     """Return the usual day of each month of the last year, of the balancing areas that the regions asked for lie in."""
     places = [place for place in ask.places(KIND) if place.startswith(f"{KIND}/US-")]
     if not places:
@@ -108,7 +108,7 @@ EIA = LiveSource(
         "",
         30,
     ),
-    collect=collect,
+    collect=_collect,
     variable="EIA_API_KEY",
     narrow="a balancing area's year is some twenty replies",
 )

@@ -23,7 +23,7 @@ NEEDED = {"instance_name", "location", "price", "spot"}
 MOST_BYTES = 256 * 2**20
 
 
-def collect(ask: Ask) -> LiveRows:
+def _collect(ask: Ask) -> LiveRows:
     """Return the prices of instances that the catalog knows; of several zones of a region the cheapest."""
     version = ask.fetch.bytes(f"{ROOT}/version").decode("ascii", "replace").strip()
     if not re.fullmatch(r"[\w.-]{1,40}", version):
@@ -84,5 +84,5 @@ GPUHUNT = LiveSource(
         "",
         40,
     ),
-    collect=collect,
+    collect=_collect,
 )

@@ -27,14 +27,14 @@ WANTED = {
 TERMS = {"1yr": "reserved-1y", "3yr": "reserved-3y"}
 
 
-def collect(ask: Ask) -> LiveRows:
+def _collect(ask: Ask) -> LiveRows:
     """Return the prices of the regions asked for."""
     known, found = instance_shapes(ask.catalog, "aws"), LiveRows()
     regions = [site.region for site in ask.catalog.sites.values() if site.provider == "aws"]
     for region in (region for region in regions if ask.wants("aws", region)):
         published, rows = _rows(ask, region)
         for row in rows:
-            purchase = purchase_of(row)
+            purchase = _purchase(row)
             shape = known.get(row["Instance Type"])
             if purchase and shape and float(row["PricePerUnit"]) > 0:
                 note = f"price list of {published}"
@@ -44,11 +44,11 @@ def collect(ask: Ask) -> LiveRows:
     return found
 
 
-def purchase_of(row: Mapping[str, str]) -> str:
+def _purchase(row: Mapping[str, str]) -> str:
     """Return how a row of the list is bought, empty where it is none of ours.
 
     >>> plain = {name: next(iter(sorted(allowed))) for name, allowed in WANTED.items()} | {"MarketOption": "OnDemand"}
-    >>> purchase_of(plain | {"TermType": "OnDemand"}), purchase_of(plain | {"TermType": "OnDemand", "Tenancy": "Host"})
+    >>> _purchase(plain | {"TermType": "OnDemand"}), _purchase(plain | {"TermType": "OnDemand", "Tenancy": "Host"})
     ('on-demand', '')
     """
     if any(row.get(name) not in allowed for name, allowed in WANTED.items()):
@@ -83,6 +83,6 @@ AWS = LiveSource(
         "",
         20,
     ),
-    collect=collect,
+    collect=_collect,
     narrow="its price file of one region is hundreds of megabytes",
 )
