@@ -158,12 +158,17 @@ def operations(node: ast.AST) -> Iterator[ast.AST]:
             if not isinstance(op, ast.Pow | ast.Div | ast.FloorDiv | ast.Mod):
                 yield right
         case ast.Compare(left, [op], others) if type(op) in COMPARED:
-            yield from (ast.Compare(left, [other()], others) for other in COMPARED[type(op)])
+            ordered = isinstance(op, ast.Gt | ast.GtE | ast.Lt | ast.LtE) or is_number(others[0])  # words have no order
+            yield from (ast.Compare(left, [other()], others) for other in COMPARED[type(op)][: 1 + ordered])
         case ast.BoolOp(op, values):
             yield ast.BoolOp(ast.Or() if isinstance(op, ast.And) else ast.And(), values)
             yield from (value for value in values if len(values) == 2)
         case ast.UnaryOp(_, operand):
             yield operand
+
+
+def is_number(node: ast.AST) -> bool:
+    return isinstance(node, ast.Constant) and isinstance(node.value, int | float)
 
 
 def three_times(node: Any) -> ast.AST:

@@ -44,7 +44,7 @@ def attention_pairs(sequence: Count, window: Count, causal: Share) -> Count:
     """
     seen = np.where(np.asarray(window) > 0, np.minimum(window, sequence), sequence)
     one_sided = seen * (sequence - seen / 2)
-    return np.where(causal, one_sided, np.minimum(2 * one_sided, sequence * (sequence + 0.0)))[()]
+    return np.where(causal, one_sided, 2 * one_sided)[()]
 
 
 def training_flop(forward_flop: Flop) -> Flop:
