@@ -22,7 +22,7 @@ clean energy (Google, 24/7 carbon-free energy); marginal is what one more joule 
 
 FULL_PRECISIONS = ("fp32", "tf32")
 PRECISIONS = (*FULL_PRECISIONS, "fp16", "bf16", "fp8", "fp4")
-"""Formats of the operands of a matrix product, the widest first; a job's own precisions are in `job.job_spec`."""
+"""Formats of the operands of a matrix product, the widest first; a job's own precisions are in `precisions.csv`."""
 
 
 def hyphenated(word: str) -> str:

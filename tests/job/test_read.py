@@ -11,9 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.job.configs import CONFIGS
 
+from steelyard.catalog import load
 from steelyard.errors import BadInput
-from steelyard.job.job_spec import OPTIMIZERS, PRECISION_BYTES, TASKS, JobSpec, job_table
+from steelyard.job.job_spec import JobSpec, job_table
 from steelyard.job.read import read_job, with_overrides
+from steelyard.job.training import TASKS
 
 NOW = dt.datetime(2027, 1, 13, 12, 0)
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -242,8 +244,8 @@ def test_the_config_among_the_examples_is_its_preset() -> None:
     assert job_table(job).workload.params == 8190735360
 
 
-@pytest.mark.parametrize("precision", PRECISION_BYTES)
-@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@pytest.mark.parametrize("precision", load().precisions)
+@pytest.mark.parametrize("optimizer", load().optimizers)
 def test_every_optimizer_and_precision_has_its_bytes(precision: str, optimizer: str) -> None:
     job = job_table(read_job({"model": "gpt2", "tokens": "1B", "precision": precision, "optimizer": optimizer}, NOW))
     assert 0 <= float(job.moment_bytes) <= 8

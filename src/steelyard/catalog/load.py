@@ -11,6 +11,7 @@ from steelyard.catalog.capabilities import Capability, parse_capability
 from steelyard.catalog.layer import EMPTY, Layer
 from steelyard.catalog.profile import Profile
 from steelyard.catalog.schema import Accelerator, Fact, Facts, Fitted, Interruption, OfferRow, SiteRow, Source, System
+from steelyard.catalog.training import Optimizer, Precision, parse_optimizer, parse_precision
 from steelyard.errors import BadCatalog, UnknownName
 from steelyard.vocabulary import ON_DEMAND
 
@@ -148,6 +149,16 @@ class Catalog:
         return {row.stack: row for row in read.parsed_rows(self.folder, "stack_capabilities", parse_capability)}
 
     @cached_property
+    def precisions(self) -> Mapping[str, Precision]:
+        """What each precision is in bytes, by its name."""
+        return {row.precision: row for row in read.parsed_rows(self.folder, "precisions", parse_precision)}
+
+    @cached_property
+    def optimizers(self) -> Mapping[str, Optimizer]:
+        """What each optimizer keeps of a parameter, by its name; in the order in which patterns are tried."""
+        return {row.optimizer: row for row in read.parsed_rows(self.folder, "optimizers", parse_optimizer)}
+
+    @cached_property
     def policies(self) -> Mapping[tuple[str, str], Fitted]:
         """How runs are operated, by (purchase or `any`, quantity)."""
         rows = read.parsed_rows(self.folder, "policy", read.parse_fitted)
@@ -170,7 +181,7 @@ class Catalog:
 
     @cached_property
     def stack_patterns(self) -> tuple[Mapping[str, str], ...]:
-        """How people write the names of stacks, as text and in order; `validation` reads them."""
+        """How people write the names of stacks, as text and in order; `evidence` reads them."""
         return tuple(read.table_rows(self.folder, "stack_patterns"))
 
     @cached_property

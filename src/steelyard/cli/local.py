@@ -55,7 +55,8 @@ def behind(points: "Iterable[Point]", spec: "JobSpec") -> "list[Fitted]":
 
     if not layer.current_layer():
         return []
-    catalog, precision = load(), matrix_precision(spec.precision)
+    catalog = load()
+    precision = matrix_precision(spec.precision, catalog)
     pairs = dict.fromkeys((point.hardware.accelerator, point.stack.name) for point in points)
     rows = [
         row

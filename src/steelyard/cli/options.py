@@ -15,7 +15,7 @@ JOB_OPTIONS = (
     ("--global-batch", "COUNT", "Sequences of one optimizer step; '4M tokens' counts tokens."),
     ("--global-batch-min", "COUNT", "At least so many sequences (or '1M tokens') a step; the plan chooses."),
     ("--global-batch-max", "COUNT", "At most so many sequences (or '8M tokens') a step; the plan chooses."),
-    ("--precision", "NAME", "bf16, fp16, fp8, tf32, fp32 or bf16-pure."),
+    ("--precision", "NAME", "bf16, fp16, fp8, fp4, tf32, fp32 or bf16-pure."),
     ("--optimizer", "NAME", "adamw, adam8bit, lion, muon, adafactor, sgd ..."),
     ("--task", "NAME", "pretrain, continued_pretrain, full_ft, lora or qlora."),
     ("--stack", "NAME", "Software stack: megatron-core, fsdp2, deepspeed, maxtext ..."),

@@ -61,13 +61,13 @@ def sold(offer: str, device: str) -> str:
 def rows_of(point: "Point", spec: "JobSpec") -> "list[Used]":
     """Return the catalog rows behind a point."""
     from steelyard.catalog import load
-    from steelyard.market.build import WIDTHS
+    from steelyard.market.build import matrix_precision
     from steelyard.report.cite import Choice, Used, used
 
     deal, published = point.deal, spec.model.published
     choice = Choice(
         accelerator=point.hardware.accelerator,
-        precision=WIDTHS.get(spec.precision, spec.precision),
+        precision=matrix_precision(spec.precision, load()),
         system=point.system,
         stack=point.stack.name,
         offer=deal.offer if deal else "",

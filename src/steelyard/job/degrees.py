@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
+from steelyard.catalog.spellings import RECOMPUTE, SPELLINGS, spelled_number
 from steelyard.errors import BadInput, nearest
 
 _ALIASES = MappingProxyType(
@@ -24,10 +25,6 @@ _ALIASES = MappingProxyType(
         "sequence_parallel": "sp",
         "flash_attention": "flash",
     }
-)
-_WORDS = MappingProxyType(
-    {"recompute": {"none": 0, "selective": 1, "full": 2}}
-    | {key: {"no": 0, "off": 0, "false": 0, "yes": 1, "on": 1, "true": 1} for key in ("sp", "flash", "offload")}
 )
 _HIGHEST = MappingProxyType({"zero": 3, "recompute": 2, "sp": 1, "flash": 1, "offload": 1})
 DEGREES = ("devices", "tp", "pp", "vpp", "cp", "dp", "ep", "zero", "shard_devices", "micro_batch", "micro_batches")
@@ -73,12 +70,15 @@ def _pair(part: str) -> tuple[str, str]:
 
 
 def _degree(name: str, given: Any) -> int:
-    words = _WORDS.get(name, {})
-    plain = str(int(given) if isinstance(given, bool) else given).strip().lower()
-    least = 0 if name in _HIGHEST else 1
-    number = words.get(plain, int(plain) if plain.isdecimal() and len(plain) < 10 else -1)
-    highest = _HIGHEST.get(name, 10**9)
-    if not least <= number <= highest:
-        accepted = ", ".join(words) or f"a whole number from {least}" + (f" to {highest}" if name in _HIGHEST else "")
+    number = spelled_number(name, str(int(given) if isinstance(given, bool) else given))
+    least, highest = 0 if name in _HIGHEST else 1, _HIGHEST.get(name, 10**9)
+    if number is None or not least <= number <= highest:
+        counts = f"a whole number from {least}" + (f" to {highest}" if name in _HIGHEST else "")
+        accepted = ", ".join(_names(name)) or counts
         raise BadInput(f"layout {name} is {given!r}; it takes {accepted}")
     return number
+
+
+def _names(setting: str) -> tuple[str, ...]:
+    """Return the words that a setting is called by, where it has names of its own and not only numbers."""
+    return RECOMPUTE if setting == "recompute" else tuple(SPELLINGS.get(setting, ())) if setting != "zero" else ()

@@ -8,7 +8,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from steelyard.errors import BadInput, nearest
 from steelyard.job import degrees, literals
-from steelyard.job.job_spec import AXES, OPTIMIZERS, PRECISION_BYTES, TASKS
+from steelyard.job.job_spec import AXES
 from steelyard.job.models import adapters
 from steelyard.job.purchase import (
     DataSpec,
@@ -20,6 +20,7 @@ from steelyard.job.purchase import (
     parse_years,
     with_purchase,
 )
+from steelyard.job.training import TASKS, one_of, parse_optimizer, parse_precision
 from steelyard.vocabulary import ON_DEMAND
 
 ALIASES = MappingProxyType(
@@ -49,17 +50,6 @@ def _checked(reader: Callable[[Any], Any]) -> BeforeValidator:
             raise ValueError(str(error)) from error
 
     return BeforeValidator(read)
-
-
-def _one_of(what: str, words: tuple[str, ...]) -> BeforeValidator:
-    def read(value: Any) -> str:
-        plain = str(value).strip().lower()
-        found = [word for word in words if plain.replace("_", "-") == word.replace("_", "-")]
-        if not found:
-            raise BadInput(f"unknown {what} {str(value)[:60]!r}; nearest: {', '.join(nearest(plain, words) or words)}")
-        return found[0]
-
-    return _checked(read)
 
 
 def _axes(value: Any) -> tuple[str, ...]:
@@ -139,9 +129,9 @@ class JobFields(_Strict):
     tokens: Annotated[float, _checked(literals.parse_count)]
     sequence: Whole | None = None
     global_batch: Annotated[tuple[str, int] | None, _checked(_batch)] = None
-    precision: Annotated[str, _one_of("precision", tuple(PRECISION_BYTES))] = "bf16"
-    optimizer: Annotated[str, _one_of("optimizer", OPTIMIZERS)] = "adamw"
-    task: Annotated[str, _one_of("task", TASKS)] = "pretrain"
+    precision: Annotated[str, _checked(lambda value: parse_precision(str(value)).precision)] = "bf16"
+    optimizer: Annotated[str, _checked(lambda value: parse_optimizer(str(value)).optimizer)] = "adamw"
+    task: Annotated[str, _checked(lambda value: one_of("task", str(value), TASKS))] = "pretrain"
     lora: LoraFields = LoraFields()
     global_batch_min: Annotated[tuple[str, int] | None, _checked(_batch)] = None
     global_batch_max: Annotated[tuple[str, int] | None, _checked(_batch)] = None

@@ -3,6 +3,7 @@
 import math
 
 from steelyard.catalog.capabilities import Capability
+from steelyard.catalog.spellings import RECOMPUTE, spelled_number
 from steelyard.errors import BadLayout, nearest
 from steelyard.layout.reason import Reason, sentence
 from steelyard.layout.valid import problem
@@ -26,9 +27,6 @@ KEYS = {
     "offload": "offload",
 }
 """What a person writes, and the field of `Layout` that it sets."""
-
-WORDS = {"none": 0, "selective": 1, "full": 2, "no": 0, "off": 0, "false": 0, "yes": 1, "on": 1, "true": 1}
-RECOMPUTE = ("none", "selective", "full")
 
 
 def parse(
@@ -84,12 +82,11 @@ def _given(text: str) -> dict[str, int]:
 
 
 def _number(key: str, value: str, text: str) -> int:
-    if value in WORDS:
-        return WORDS[value]
-    if not value.isascii() or not value.isdigit() or len(value) > 9:
-        hint = "none, selective or full" if key == "recompute" else "a whole number"
+    number = spelled_number(key, value)
+    if number is None:
+        hint = ", ".join(RECOMPUTE[:-1]) + f" or {RECOMPUTE[-1]}" if key == "recompute" else "a whole number"
         raise BadLayout(f"{key}={value!r} in layout {text!r} is not {hint}")
-    return int(value)
+    return number
 
 
 def _filled(given: dict[str, int], job: Job, devices: int, capability: Capability) -> Layout:

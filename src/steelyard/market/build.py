@@ -22,8 +22,6 @@ from steelyard.units import DAY_S
 from steelyard.vocabulary import SPOT
 
 MONTH_S = 30 * DAY_S
-WIDTHS: Mapping[str, str] = {"bf16-pure": "bf16"}
-"""Precisions of a job that run on another one's matrix units."""
 
 
 @dataclass(slots=True)
@@ -41,7 +39,7 @@ class _Builder:
 
     @property
     def precision(self) -> str:
-        return matrix_precision(self.spec.precision)
+        return matrix_precision(self.spec.precision, self.catalog)
 
     def deal(self, offer: facts.OfferRow, purchase: str) -> Deal:
         system = self.catalog.systems[offer.system]
@@ -120,11 +118,9 @@ def _hashable(value: float) -> float:
 def market_of(spec: JobSpec, catalog: facts.Catalog, today: date | None = None) -> Market:
     """Return the chips, stacks, deals and sites that a job allows; an error where it allows none."""
     check_conflicts(spec, catalog)
-    offers = allowed_offers(spec, catalog)
-    able = [
-        row for row in offers if facts.supports(catalog.accelerators[row.accelerator], matrix_precision(spec.precision))
-    ]
-    mine = allowed_owned(spec, matrix_precision(spec.precision), catalog)
+    offers, precision = allowed_offers(spec, catalog), matrix_precision(spec.precision, catalog)
+    able = [row for row in offers if facts.supports(catalog.accelerators[row.accelerator], precision)]
+    mine = allowed_owned(spec, precision, catalog)
     if not able and not mine:
         raise BadInput(no_offer_text(spec, catalog, offers))
     builder = _Builder(spec, catalog, Billing(spec, catalog, today or datetime.now(UTC).date()))
@@ -168,7 +164,7 @@ def operating_policy(spec: JobSpec, purchase: str, catalog: facts.Catalog) -> tu
 
 def hardware_option(system: facts.System, precision: str, catalog: facts.Catalog) -> HardwareOption:
     """Return a system's machine and kernels at a job's precision."""
-    precision = matrix_precision(precision)
+    precision = matrix_precision(precision, catalog)
     accelerator = catalog.accelerators[system.accelerator]
     rows = facts.kernels_rows(accelerator, precision, catalog)
     return HardwareOption(
@@ -219,10 +215,11 @@ def stack_option(name: str, catalog: facts.Catalog) -> StackOption:
     )
 
 
-def matrix_precision(precision: str) -> str:
+def matrix_precision(precision: str, catalog: facts.Catalog) -> str:
     """Return the precision of the matrix units that a job's precision runs on.
 
-    >>> matrix_precision("bf16-pure"), matrix_precision("fp8")
-    ('bf16', 'fp8')
+    >>> [matrix_precision(name, facts.load()) for name in ("bf16-pure", "fp8")]
+    ['bf16', 'fp8']
     """
-    return WIDTHS.get(precision, precision)
+    row = catalog.precisions.get(precision)
+    return row.matrix_units if row else precision

@@ -4,9 +4,9 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+from steelyard.catalog.spellings import RECOMPUTE
 from steelyard.formatting.figures import COUNT, amount
 from steelyard.job import JobSpec
-from steelyard.layout.literal import RECOMPUTE
 from steelyard.planner.answer import Plan, Point
 from steelyard.planner.operation import bill_json
 from steelyard.planner.premium import premium

@@ -159,10 +159,13 @@ def _tables(
         ),
         _join(Layout, [one.layout for one in picked]),
         _join(Machine, [row.hardware.machine for row in rows]),
-        _join(Kernels, [of_chip(row.hardware.chip.id, row.hardware.precision) for row in rows]),
+        _join(Kernels, [of_chip(row.hardware.chip.id, row.hardware.precision.matrix_units) for row in rows]),
         _join(
             Stack,
-            [replace(of_stack(row.rule.stack, row.hardware.precision), **row_constants(row.case)) for row in rows],
+            [
+                replace(of_stack(row.rule.stack, row.hardware.precision.matrix_units), **row_constants(row.case))
+                for row in rows
+            ],
         ),
     )
 
@@ -194,7 +197,7 @@ def _labels(rows: Sequence[CompletedRun]) -> Labels:
         chip=texts(lambda row: row.hardware.chip.id),
         family=texts(lambda row: row.hardware.chip.family),
         stack=texts(lambda row: row.rule.stack),
-        precision=texts(lambda row: row.hardware.precision),
+        precision=texts(lambda row: row.hardware.precision.matrix_units),
         use=texts(lambda row: row.case.use),
     )
 

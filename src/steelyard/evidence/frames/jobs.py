@@ -3,21 +3,13 @@
 import re
 from functools import cache
 
-from steelyard.errors import BadInput
+from steelyard.catalog.training import Precision
 from steelyard.evidence.frames.stacks import StackRule
 from steelyard.evidence.runs.run import Run
+from steelyard.job.training import parameter_bytes, published_optimizer
 from steelyard.tables import Job, Workload
 from steelyard.workload import Architecture, collapse, model
 
-ELEMENT_BYTES = {"fp32": 4.0, "tf32": 4.0, "bf16": 2.0, "fp16": 2.0, "fp8": 2.0, "fp4": 2.0}
-GEMM_BYTES = {"fp8": 1.0, "fp4": 0.5}
-MOMENT_BYTES = (
-    (r"8.?bit", 2.0),  # two 8-bit moments, arXiv 2110.02861
-    (r"^none", 0.0),  # forward and backward only
-    (r"adafactor", 0.0),  # factored second moment, arXiv 1804.04235
-    (r"muon|lion|sgd|momentum", 4.0),  # one fp32 moment
-)
-ADAM_BYTES = 8.0  # two fp32 moments, arXiv 1412.6980
 FROZEN_BYTES = (
     (r"nf4-dq", 0.5 + 0.127 / 8),  # doubly quantised scales: arXiv 2305.14314, section 3
     (r"int8|8.?bit base", 1.0),
@@ -26,14 +18,12 @@ FROZEN_BYTES = (
 LORA_RANK = 8.0  # PEFT's default
 
 
-def run_job(case: Run, arch: Architecture, rule: StackRule, precision: str, batch_sequences: float) -> Job:
+def run_job(case: Run, arch: Architecture, rule: StackRule, precision: Precision, batch_sequences: float) -> Job:
     """Return the job of a case at the precision and global batch that were settled for it."""
-    if precision not in ELEMENT_BYTES:
-        raise BadInput(f"unknown precision {precision!r}; known: {', '.join(ELEMENT_BYTES)}")
-    element = ELEMENT_BYTES[precision]
-    thin = rule.states == "bf16" or "bf16-true" in case.note
-    mixed = element < 4 and not thin
-    moments = next((size for words, size in MOMENT_BYTES if re.search(words, case.optimizer.lower())), ADAM_BYTES)
+    if rule.states == "bf16" or "bf16-true" in case.note:
+        precision = precision.without_master()
+    held = parameter_bytes(precision, published_optimizer(case.optimizer), arch)
+    element = float(held.element_bytes)
     share = trainable_share(case, arch, rule.adapters)
     return Job(
         workload=_workload(arch, case.sequence_tokens, element),
@@ -41,9 +31,9 @@ def run_job(case: Run, arch: Architecture, rule: StackRule, precision: str, batc
         sequence_tokens=case.sequence_tokens,
         batch_sequences=batch_sequences,
         element_bytes=element,
-        gemm_bytes=GEMM_BYTES.get(precision, element),
-        moment_bytes=moments / 2 if thin and moments == ADAM_BYTES else moments,
-        master_bytes=4.0 if mixed and moments else 0.0,
+        gemm_bytes=held.gemm_bytes,
+        moment_bytes=held.moment_bytes,
+        master_bytes=held.master_bytes,
         trainable_share=share,
         frozen_bytes=_frozen_bytes(case, arch, element),
         adapted_inputs=_adapted_inputs(case, arch, rule.adapters),

@@ -5,6 +5,7 @@ import math
 import re
 from dataclasses import dataclass, field, replace
 
+from steelyard.catalog.spellings import RECOMPUTE, spelled_number
 from steelyard.errors import BadInput, BadLayout
 from steelyard.evidence.frames.stacks import StackRule
 from steelyard.evidence.runs.columns import is_count
@@ -12,8 +13,6 @@ from steelyard.evidence.runs.run import Run, is_known
 from steelyard.tables import Layout
 from steelyard.workload import Architecture
 
-SHARDING = {"0": 0.0, "1": 1.0, "2": 2.0, "3": 3.0, "fsdp": 3.0, "hsdp": 3.0, "zero1": 1.0, "zero2": 2.0, "zero3": 3.0}
-RECOMPUTE = {"none": 0.0, "no": 0.0, "selective": 1.0, "full": 2.0, "yes": 2.0}
 FLASH_SINCE = "2022-07"
 """FlashAttention was published in May 2022 (arXiv 2205.14135); earlier stacks ran two batched products."""
 
@@ -163,23 +162,23 @@ def _batch(case: Run, dp: float, pp: float, assumed: set[str]) -> tuple[float, f
 
 
 def _recompute(case: Run, rule: StackRule, assumed: set[str]) -> tuple[float, ...]:
-    stated = RECOMPUTE.get(case.recompute.lower())
+    stated = spelled_number("recompute", case.recompute)
     if stated is not None:
         if "toml default" in case.note:  # taken from a recipe of that time, not printed with the run
             assumed.add("recompute")
-        return (stated,)
+        return (float(stated),)
     if re.search(r"incl\w*\.? (full )?recompute", case.flop_convention):  # what it counts, it does
-        return (RECOMPUTE["full"],)
+        return (float(RECOMPUTE.index("full")),)
     assumed.add("recompute")
-    return (RECOMPUTE[rule.recompute],) if rule.recompute else (0.0, 1.25, 1.5, 1.75, 2.0)
+    return (float(RECOMPUTE.index(rule.recompute)),) if rule.recompute else (0.0, 1.25, 1.5, 1.75, 2.0)
 
 
 def _sharding(case: Run, rule: StackRule, assumed: set[str]) -> float:
-    stated = SHARDING.get(case.sharding.lower())
+    stated = spelled_number("zero", case.sharding)
     if stated is None:
         assumed.add("sharding")
-        return SHARDING[rule.sharding]
-    return stated
+        stated = spelled_number("zero", rule.sharding)
+    return float(stated or 0)
 
 
 def _zero(case: Run, rule: StackRule, pp: float, assumed: set[str]) -> float:
@@ -290,8 +289,8 @@ def _sequence_parallel(case: Run, rule: StackRule) -> float:
 
 
 def _flash(case: Run, assumed: set[str]) -> float:
-    stated = {"yes": 1.0, "no": 0.0}.get(case.flash_attention.lower())
+    stated = spelled_number("flash", case.flash_attention)
     if stated is None:
         assumed.add("attention")
         return float((case.date or FLASH_SINCE) >= FLASH_SINCE and case.precision.lower() != "fp32")
-    return stated
+    return float(stated)

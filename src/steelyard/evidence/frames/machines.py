@@ -7,10 +7,12 @@ from dataclasses import dataclass, replace
 from statistics import median
 
 from steelyard.catalog import Accelerator, Catalog, System, machine
+from steelyard.catalog.training import Precision
 from steelyard.errors import BadInput, UnknownName
 from steelyard.evidence.frames.stacks import stack_rule
 from steelyard.evidence.runs.columns import is_count
 from steelyard.evidence.runs.run import Run, is_known
+from steelyard.job.training import parse_precision
 from steelyard.tables import Machine
 from steelyard.units import GB_BYTES
 
@@ -32,7 +34,7 @@ class RunMachine:
 
     machine: Machine
     chip: Accelerator
-    precision: str
+    precision: Precision
     assumed: frozenset[str]
 
 
@@ -40,14 +42,15 @@ def run_machine(case: Run, catalog: Catalog) -> RunMachine:
     """Return the machine of a case; BadInput with the reason where the catalog cannot tell."""
     chip = accelerator_of_run(case.accelerator, catalog)
     assumed = set()
-    precision = case.precision.lower()
-    if not precision:
-        precision = "bf16" if is_known(chip.peak("bf16")) else "fp16"
+    name = case.precision
+    if not name:
+        name = "bf16" if is_known(chip.peak("bf16")) else "fp16"
         assumed.add("precision")
-    if precision == "fp32" and is_known(chip.peak("tf32")):
-        precision = stack_rule(case.stack, case.date).fp32
+    precision = parse_precision(name)
+    if precision.precision == "fp32" and is_known(chip.peak("tf32")):
+        precision = parse_precision(stack_rule(case.stack, case.date).fp32)
     system = _system(case, chip, catalog)
-    base = machine(system, precision, catalog)
+    base = machine(system, precision.matrix_units, catalog)
     node = case.node_devices if is_count(case.node_devices) else float(base.node_devices)
     domain = domain_devices(case, system, node)
     nic = nic_gbit_per_device(case.interconnect, node) * 1e9 / BITS_PER_BYTE

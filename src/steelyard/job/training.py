@@ -1,0 +1,94 @@
+"""What precision, optimizer and task mean in bytes: the same in job files and in rows of measured runs."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from steelyard.catalog import load
+from steelyard.catalog.training import Optimizer, Precision
+from steelyard.errors import BadInput, nearest
+from steelyard.units import Bytes
+from steelyard.workload import Architecture
+
+TASKS = ("pretrain", "continued_pretrain", "full_ft", "lora", "qlora")
+
+USUAL_OPTIMIZER = "adamw"
+"""What nearly every published run trains with; taken where a text names none."""
+
+
+@dataclass(frozen=True, slots=True)
+class ParameterBytes:
+    """Bytes of one number and of what the optimizer keeps of one parameter, as `tables.Job` has them."""
+
+    element_bytes: Bytes
+    gemm_bytes: Bytes
+    moment_bytes: Bytes
+    master_bytes: Bytes
+
+
+def one_of(what: str, text: str, names: Iterable[str]) -> str:
+    """Return the one of some names that a text is, whatever its case, hyphens and underscores.
+
+    >>> one_of("task", "Full-FT", TASKS)
+    'full_ft'
+    >>> one_of("precision", "bf17", ("bf16", "fp8"))
+    Traceback (most recent call last):
+    steelyard.errors.BadInput: unknown precision 'bf17'; nearest: bf16
+    """
+    known, plain = tuple(names), text.strip().lower()
+    for name in known:
+        if plain.replace("_", "-") == name.replace("_", "-"):
+            return name
+    raise BadInput(f"unknown {what} {text[:60]!r}; nearest: {', '.join(nearest(plain, known) or known)}")
+
+
+def parse_precision(text: str) -> Precision:
+    """Return the precision that a text names; BadInput lists the nearest."""
+    known = load().precisions
+    return known[one_of("precision", text, known)]
+
+
+def parse_optimizer(text: str) -> Optimizer:
+    """Return the optimizer that a text names; BadInput lists the nearest."""
+    known = load().optimizers
+    return known[one_of("optimizer", text, known)]
+
+
+def published_optimizer(text: str) -> Optimizer:
+    """Return the optimizer that a publisher's words mean, by the patterns of `optimizers.csv`; silence means AdamW.
+
+    >>> [published_optimizer(text).optimizer for text in ("fused AdamW", "adam8bit(bnb)", "SGD", "Muon", "")]
+    ['adamw', 'adam8bit', 'sgd', 'muon', 'adamw']
+    """
+    known = load().optimizers
+    return next((row for row in known.values() if row.pattern.search(text.strip())), known[USUAL_OPTIMIZER])
+
+
+def parameter_bytes(precision: Precision, optimizer: Optimizer, numbers: Architecture) -> ParameterBytes:
+    r"""Return what one parameter takes, the mean over the model: its moments by where they lie.
+
+    .. math:: b_o = (b + (b' - b)\,\omega + \phi\,(1/h + 1/f))\,\sigma
+
+    with :math:`\omega` the share of embedding and head, :math:`\phi` the bytes of a row's or column's sum, and
+    :math:`\sigma` the share of an fp32 moment where the states follow the parameters.
+
+    Source: the rows of `precisions.csv` and `optimizers.csv`.
+    Limits: a factored moment is taken at the shape of the MLP.
+
+    >>> from steelyard.job.models.architecture import architecture
+    >>> from steelyard.job.models.presets import find_model
+    >>> shape, bf16 = architecture(find_model("gpt2-xl")), parse_precision("bf16")
+    >>> rows = [parse_optimizer(name) for name in ("adamw", "adam8bit", "muon", "sgd")]
+    >>> made = [parameter_bytes(bf16, row, shape) for row in rows]
+    >>> [round(one.moment_bytes, 3) for one in made], made[3].master_bytes
+    ([8.0, 2.004, 4.211, 0.0], 4.0)
+    """
+    outer = (numbers.embedding_params + numbers.head_params) / numbers.total_params
+    width = numbers.ffn if numbers.experts == 0 else numbers.moe_ffn
+    moments = optimizer.moment_bytes + (optimizer.outer_moment_bytes - optimizer.moment_bytes) * outer
+    moments += optimizer.factored_bytes * (1 / numbers.hidden + 1 / width)
+    return ParameterBytes(
+        element_bytes=precision.element_bytes,
+        gemm_bytes=precision.gemm_bytes,
+        moment_bytes=moments * (precision.state_share if optimizer.follows else 1.0),
+        master_bytes=precision.master_bytes if optimizer.master else 0.0,
+    )
