@@ -145,7 +145,7 @@ def _line(entity: str, precision: str, quantity: str, row: Pooled) -> dict[str, 
 
 
 def _stated(row: kernel_facts.Stated) -> dict[str, str]:
-    source = row.source or "rows of this table"
+    source = row.source or "derived: rows of this table"
     pooled_row = Pooled(float(np.log(row.value)), row.log_sd, 0, 0, (source,), row.note)
     return _line(row.entity, row.precision, row.quantity, pooled_row)
 

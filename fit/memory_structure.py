@@ -32,8 +32,8 @@ MEGATRON_STATES = (
 FORMULA = "1: the formula of Korthikanti et al. 2022, arXiv 2205.05198, as it stands"
 ZERO = "Rajbhandari et al. 2020, arXiv 1910.02054, section 3.1 (16-bit gradients); ZeRO-2 shards them"
 FSDP = "PyTorch FSDP2 documentation, fully_shard and MixedPrecisionPolicy: fp32 shards, cast when they are gathered"
-PURE = "16-bit gradients beside 16-bit weights (no master copy)"
-NONE = "none documented"
+PURE = "chosen: 16-bit gradients beside 16-bit weights (no master copy)"
+NONE = "chosen: none documented"
 EAGER_GATE = (
     "huggingface/nanotron models/llama.py, unfused: gate, its SiLU, up and their product are kept (8 f), and rotary "
     "copies of queries and keys (20 h): 1.3 times 16 h + 6 f"
@@ -42,13 +42,13 @@ EAGER_GATE = (
 COMMON: dict[str, Known] = {
     "weight_bytes": Known(2.0, MIXED),
     "cast": Known(0.0, MIXED),
-    "frozen_bytes": Known(0.0, "frozen weights are kept as the job gives them"),
-    "grad_bytes": Known(4.0, "gradients accumulated in fp32"),
+    "frozen_bytes": Known(0.0, "chosen: frozen weights are kept as the job gives them"),
+    "grad_bytes": Known(4.0, "chosen: gradients accumulated in fp32"),
     "grad_sharded_from": Known(2.0, ZERO),
     "update_bytes": Known(0.0, NONE),
-    "step_bytes": Known(0.0, "fused or in-place optimizer step"),
-    "load_bytes": Known(0.0, "weights are loaded in shards"),
-    "fp8_copies": Known(0.0, "weights are cast at each use"),
+    "step_bytes": Known(0.0, "chosen: fused or in-place optimizer step"),
+    "load_bytes": Known(0.0, "chosen: weights are loaded in shards"),
+    "fp8_copies": Known(0.0, "chosen: weights are cast at each use"),
     "gathered_units": Known(2.0, "Zhao et al. 2023, arXiv 2304.11277, section 3.3: the unit in use and one prefetched"),
     "activation_scale": Known(1.0, FORMULA),
     "selective_scale": Known(1.0, FORMULA),
@@ -60,7 +60,7 @@ COMMON: dict[str, Known] = {
     "adapter_bytes": Known(0.0, "PEFT LoraConfig: lora_dropout is 0 by default, adapters read what is kept anyway"),
     "working_scale": Known(1.0, FORMULA),
     "logit_bytes": Known(12.0, "16-bit logits (2), an fp32 copy (4), its gradient (4), the 16-bit gradient (2)"),
-    "fused_loss": Known(0.0, "whole logits unless the job says otherwise"),
+    "fused_loss": Known(0.0, "chosen: whole logits unless the job says otherwise"),
     "workspace_bytes": Known(5e8, "order of a communication bucket and cuBLAS workspaces"),
     "base_bytes": Known(1.5e9, "order of a CUDA context with NCCL"),
     "reserved_scale": Known(
@@ -79,10 +79,10 @@ FITTED: dict[str, Prior] = {
 }
 
 XLA = {
-    "reserved_scale": Known(1.0, "XLA plans buffers when it compiles: no fragmentation"),
-    "cast": Known(1.0, "parameters kept in fp32 and cast when used"),
-    "workspace_bytes": Known(3e8, "order of XLA's temporaries outside the program"),
-    "base_bytes": Known(5e8, "order of the runtime's reservation"),
+    "reserved_scale": Known(1.0, "chosen: XLA plans buffers when it compiles: no fragmentation"),
+    "cast": Known(1.0, "chosen: parameters kept in fp32 and cast when used"),
+    "workspace_bytes": Known(3e8, "chosen: order of XLA's temporaries outside the program"),
+    "base_bytes": Known(5e8, "chosen: order of the runtime's reservation"),
 }
 MEGATRON = {"grad_sharded_from": Known(NEVER, MEGATRON_STATES), "grad_bytes": Known(4.0, MEGATRON_STATES)}
 TE_FP8 = Known(2.0, "Transformer Engine: rowwise and columnwise 8-bit copies beside the bf16 weights")
@@ -131,7 +131,7 @@ STRUCTURE: dict[str, dict[str, Known]] = {
         "grad_bytes": Known(2.0, ZERO),
         "update_bytes": Known(11.0, "InternEvo train_performance.md: 27 B a parameter from its memory over 1/N"),
     },
-    "nanogpt": {"cast": Known(1.0, "fp32 parameters under torch.autocast"), "weight_bytes": Known(2.0, MIXED)},
+    "nanogpt": {"cast": Known(1.0, "chosen: fp32 parameters under torch.autocast"), "weight_bytes": Known(2.0, MIXED)},
     "pytorch-eager": {},
     "maxtext": XLA,
     "axlearn": XLA,

@@ -76,6 +76,6 @@ def transcribed() -> Table:
     shares = [chip.facts.value("idle_power") / chip.tdp_w for chip in load().accelerators.values()]
     known = [share for share in shares if share > 0]
     note = "median over accelerators whose idle watts the catalog has; spread between them"
-    source = ("accelerators.csv, idle_power",)
+    source = ("derived: accelerators.csv, idle_power",)
     idle = Row(statistics.median(known), spread(known, ONE_SD), len(known), len(known), source, note)
     return rows | {(ANY, "idle_power"): idle}

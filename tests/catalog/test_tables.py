@@ -56,16 +56,6 @@ def test_sources_state_licence_and_locator():
         dt.date.fromisoformat(row.checked)
 
 
-def test_no_source_is_listed_without_being_used():
-    used = set()
-    for path in DATA.glob("*.csv"):
-        for row in rows(path.stem):
-            for column, value in row.items():
-                if column and "source" in column and value:
-                    used.update(part.strip() for part in value.split(";"))
-    assert set(load().sources) - used == set()
-
-
 @pytest.mark.parametrize(
     ("name", "key"),
     [

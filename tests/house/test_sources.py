@@ -1,0 +1,36 @@
+"""Every figure has a source that sources.csv knows: cells of the catalog, of published runs and of readings."""
+
+import csv
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import steelyard
+from steelyard.catalog import load
+from steelyard.catalog.citations import cited_ids
+
+PACKAGE = Path(steelyard.__file__).parent
+TABLES = [file for file in sorted(PACKAGE.rglob("*.csv")) if file.name != "sources.csv"]
+
+
+def cells(file: Path) -> Iterator[str]:
+    """Yield the texts that say where the rows of a table come from, each once."""
+    with file.open(encoding="utf-8", newline="") as lines:
+        rows = list(csv.DictReader(lines))
+    named = [name for name in rows[0] if name in {"source", "sources"} or name.endswith("_source")] if rows else []
+    texts = dict.fromkeys(row[name] for row in rows for name in named if name != "shape_source" and row[name])
+    for text in texts:
+        yield from text.split(";") if "sources" in named else [text]
+
+
+@pytest.mark.parametrize("file", TABLES, ids=lambda file: str(file.relative_to(PACKAGE)))
+def test_every_source_is_one_of_sources_csv(file: Path) -> None:
+    sources = load().sources
+    assert [text for text in cells(file) if not cited_ids(text, sources)] == []
+
+
+def test_no_source_is_cited_by_nothing() -> None:
+    sources = load().sources
+    cited = {one for file in TABLES for text in cells(file) for one in cited_ids(text, sources)}
+    assert sorted(set(sources) - cited) == []
