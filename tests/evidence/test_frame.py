@@ -10,13 +10,14 @@ from steelyard.catalog import load
 from steelyard.errors import BadInput, BadLayout, UnknownName
 from steelyard.evidence.frames.conventions import flop_convention
 from steelyard.evidence.frames.frame import frame_subset, run_frame
-from steelyard.evidence.frames.jobs import trainable_share
+from steelyard.evidence.frames.jobs import run_adapters
 from steelyard.evidence.frames.layouts import layout_choices
 from steelyard.evidence.frames.machines import accelerator_of_run, nic_gbit_per_device, run_machine
 from steelyard.evidence.frames.measured import measured
-from steelyard.evidence.frames.models import UnknownShape, family_vocab, run_architecture
+from steelyard.evidence.frames.models import UnknownShape, family_vocab, run_model
 from steelyard.evidence.frames.stacks import stack_rule
 from steelyard.evidence.runs.reader import blank_run, published_runs
+from steelyard.job.models.architecture import architecture
 
 RUN = blank_run(
     id="run",
@@ -54,7 +55,7 @@ def whole(catalog):
 
 
 def options(case, memory_bytes=80e9):
-    arch, _ = run_architecture(case)
+    arch = architecture(run_model(case)[0])
     return layout_choices(case, arch, memory_bytes, stack_rule(case.stack, case.date), 8.0)
 
 
@@ -115,7 +116,7 @@ def test_published_parameters_agree_with_the_architectures(whole):
     ],
 )  # fmt: skip
 def test_shapes(case, expected):
-    found, _ = run_architecture(case)
+    found = architecture(run_model(case)[0])
     assert {name: getattr(found, name) for name in expected} == expected
 
 
@@ -129,7 +130,7 @@ def test_shapes(case, expected):
 )
 def test_a_shape_that_cannot_be_told_is_refused(case, says):
     with pytest.raises(UnknownShape, match=says):
-        run_architecture(case)
+        run_model(case)
 
 
 def test_a_family_lends_its_vocabulary_and_a_stranger_none():
@@ -240,12 +241,17 @@ def test_the_predictor_settles_what_a_row_leaves_open(catalog):
 
 def test_adapters_are_counted_from_their_rank_or_taken_as_stated():
     tuned = replace(RUN, model="llama-2-7b", task="lora")
-    arch, _ = run_architecture(tuned)
-    assert trainable_share(replace(tuned, note="trainable 4,194,304"), arch, "all") == pytest.approx(
-        4194304 / 6.738e9, rel=1e-3
-    )
-    assert trainable_share(tuned, arch, "attention") < trainable_share(tuned, arch, "all") < 0.01
-    assert trainable_share(RUN, arch, "all") == 1
+    model, _ = run_model(tuned)
+    assert run_adapters(replace(tuned, note="trainable 4,194,305"), model, "all").params == 4194305
+    assert run_adapters(tuned, model, "attention").params == 4194304  # rank 8 on queries and values
+    assert run_adapters(tuned, model, "all").params > 4194304
+    assert run_adapters(RUN, model, "all") is None
+
+
+@pytest.mark.parametrize("quantised", ["nf4", "nf4-dq", "int8"])
+def test_frozen_weights_are_as_wide_as_they_are_written(quantised):
+    tuned = replace(RUN, model="llama-2-7b", task="qlora", note=f"quant bnb.{quantised}")
+    assert run_adapters(tuned, run_model(tuned)[0], "all").quantised == quantised
 
 
 @pytest.mark.parametrize(

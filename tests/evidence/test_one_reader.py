@@ -19,6 +19,18 @@ ROW = blank_run(id="one", model="llama-3-8b", accelerator="B200", devices=8.0, s
 BYTES = ("element_bytes", "gemm_bytes", "moment_bytes", "master_bytes", "trainable_share", "frozen_bytes")
 
 
+@pytest.mark.parametrize("task", ["lora", "qlora"])
+@pytest.mark.parametrize("targets", ["all linear", "q and v"])
+def test_plan_and_validate_train_the_same_adapters(task: str, targets: str) -> None:
+    names = {"all linear": ["all-linear"], "q and v": ["q", "v"]}[targets]
+    given = {"task": task, "lora": {"rank": 8, "targets": names}}
+    job = job_table(read_job({"model": "llama-3-8b", "tokens": "1B", "global_batch": 64, **given}))
+    row = replace(ROW, task=task, note=f"LoRA rank 8, {targets}, quant nf4-dq")
+    found = run_frame([row], load()).job
+    for name in (*BYTES, "adapted_inputs"):
+        assert float(getattr(job, name)) == float(getattr(found, name)[0])
+
+
 def planned(**given: str) -> dict[str, float]:
     job = job_table(read_job({"model": "llama-3-8b", "tokens": "1B", "global_batch": 64, **given}))
     return {name: float(getattr(job, name)) for name in BYTES}

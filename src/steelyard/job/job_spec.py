@@ -5,15 +5,16 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
-from steelyard.job.models.adapters import adapted_inputs, adapter_params, frozen_bytes
+from steelyard.catalog.training import Optimizer, Precision
+from steelyard.job.models.adapters import Adapters
 from steelyard.job.models.architecture import architecture
 from steelyard.job.models.spec import ModelSpec
 from steelyard.job.purchase import DataSpec, OwnedSpec
 from steelyard.job.training import parameter_bytes, parse_optimizer, parse_precision
-from steelyard.tables import Job
-from steelyard.units import Joules, KgCo2e, Seconds, Share, Usd
+from steelyard.tables import Job, Workload
+from steelyard.units import Count, Joules, KgCo2e, Seconds, Share, Usd
 from steelyard.vocabulary import ON_DEMAND
-from steelyard.workload import collapse, model
+from steelyard.workload import Architecture, collapse, model
 
 AXES = ("time", "cost", "energy", "co2e")
 """What a frontier may weigh: seconds, dollars, joules at the facility's meter, kilograms of operational CO2e."""
@@ -68,21 +69,48 @@ def job_table(spec: JobSpec) -> Job:
     >>> job.sequence_tokens, job.batch_sequences, job.moment_bytes, job.master_bytes
     (8192, 512, 8.0, 4.0)
     """
-    numbers = architecture(spec.model)
-    held = parameter_bytes(parse_precision(spec.precision), parse_optimizer(spec.optimizer), numbers)
-    element = held.element_bytes
+    numbers, precision = architecture(spec.model), parse_precision(spec.precision)
+    quantised = "nf4-dq" if spec.task == "qlora" else ""
     adapted = spec.task in {"lora", "qlora"}
-    share = adapter_params(spec.model, spec.lora_rank, spec.lora_targets) / numbers.total_params if adapted else 1.0
-    return Job(
-        workload=collapse(model(numbers, spec.sequence_tokens), element),
+    return training_job(
+        numbers,
+        collapse(model(numbers, spec.sequence_tokens), precision.element_bytes),
+        precision,
+        parse_optimizer(spec.optimizer),
+        Adapters(spec.model, spec.lora_rank, spec.lora_targets, quantised) if adapted else None,
         tokens=spec.tokens,
         sequence_tokens=spec.sequence_tokens,
         batch_sequences=spec.batch_sequences,
-        element_bytes=element,
+    )
+
+
+def training_job(
+    numbers: Architecture,
+    workload: Workload,
+    precision: Precision,
+    optimizer: Optimizer,
+    adapters: Adapters | None,
+    **sizes: Count,
+) -> Job:
+    """Return the numbers of a training: the one way from its words to `tables.Job`, for job files and measured runs.
+
+    Args:
+        numbers: the model.
+        workload: the same, collapsed at the precision and sequence length of the job.
+        precision: what it computes in.
+        optimizer: what updates it.
+        adapters: what is trained instead of the whole model; None: the whole model.
+        sizes: tokens, sequence_tokens and batch_sequences.
+    """
+    held = parameter_bytes(precision, optimizer, numbers)
+    return Job(
+        workload=workload,
+        element_bytes=held.element_bytes,
         gemm_bytes=held.gemm_bytes,
         moment_bytes=held.moment_bytes,
         master_bytes=held.master_bytes,
-        trainable_share=share,
-        frozen_bytes=frozen_bytes(spec.model, spec.task == "qlora", element) if adapted else element,
-        adapted_inputs=adapted_inputs(spec.model, spec.lora_targets) if adapted else 0.0,
+        trainable_share=min(1.0, adapters.params / numbers.total_params) if adapters else 1.0,
+        frozen_bytes=adapters.frozen_bytes(held.element_bytes) if adapters else held.element_bytes,
+        adapted_inputs=adapters.inputs if adapters else 0.0,
+        **sizes,
     )

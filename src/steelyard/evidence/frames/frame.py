@@ -21,9 +21,11 @@ from steelyard.errors import BadInput
 from steelyard.evidence.frames.jobs import run_job
 from steelyard.evidence.frames.layouts import LayoutChoice, layout_choices
 from steelyard.evidence.frames.machines import RunMachine, run_machine
-from steelyard.evidence.frames.models import run_architecture
+from steelyard.evidence.frames.models import run_model
 from steelyard.evidence.frames.stacks import StackRule, row_constants, stack_rule
 from steelyard.evidence.runs.run import Run, publisher
+from steelyard.job.models.architecture import architecture
+from steelyard.job.models.spec import ModelSpec
 from steelyard.tables import Job, Kernels, Layout, Machine, Stack, join, take
 from steelyard.units import Array
 from steelyard.workload import Architecture
@@ -75,6 +77,7 @@ class CompletedRun:
     """One case on its way into the frame: everything but the choice among its layouts."""
 
     case: Run
+    model: ModelSpec
     arch: Architecture
     hardware: RunMachine
     rule: StackRule
@@ -115,15 +118,16 @@ def run_frame(cases: Iterable[Run], catalog: Catalog, predictor: Predictor | Non
 
 
 def _row(case: Run, catalog: Catalog) -> CompletedRun:
-    arch, about_shape = run_architecture(case)
+    model, about_shape = run_model(case)
+    arch = architecture(model)
     found = run_machine(case, catalog)
     its_rule = stack_rule(case.stack, case.date)
     if (slug(case.stack), "any", "time_scale") in catalog.local.stacks and its_rule.stack == "any":
         its_rule = replace(its_rule, stack=slug(case.stack))  # a stack that the user has calibrated
     arch = replace(arch, dropout=its_rule.dropout if arch.gelu and arch.causal else 0.0)
     options = layout_choices(case, arch, float(found.machine.memory_bytes), its_rule, float(found.machine.node_devices))
-    run_job(case, arch, its_rule, found.precision, options[0].batch_sequences)
-    return CompletedRun(case, arch, found, its_rule, tuple(options), about_shape | found.assumed)
+    run_job(case, model, arch, its_rule, found.precision, options[0].batch_sequences)
+    return CompletedRun(case, model, arch, found, its_rule, tuple(options), about_shape | found.assumed)
 
 
 def _settle(rows: Sequence[CompletedRun], catalog: Catalog, predictor: Predictor) -> list[LayoutChoice]:
@@ -155,7 +159,10 @@ def _tables(
     return (
         _join(
             Job,
-            [run_job(row.case, row.arch, row.rule, row.hardware.precision, one.batch_sequences) for row, one in pairs],
+            [
+                run_job(row.case, row.model, row.arch, row.rule, row.hardware.precision, one.batch_sequences)
+                for row, one in pairs
+            ],
         ),
         _join(Layout, [one.layout for one in picked]),
         _join(Machine, [row.hardware.machine for row in rows]),

@@ -1,4 +1,4 @@
-"""From the model of a published row to its `Architecture`: a preset where name and shape agree, else the columns."""
+"""From the model of a measured run to its `ModelSpec`: a preset where name and shape agree, else the columns."""
 
 import re
 from dataclasses import replace
@@ -11,7 +11,6 @@ from steelyard.evidence.runs.run import Run, is_known
 from steelyard.job.models.architecture import architecture as numbers
 from steelyard.job.models.presets import find_model, find_model_or_none, model_names
 from steelyard.job.models.spec import ModelSpec
-from steelyard.workload import Architecture
 
 GATED = re.compile(r"(?i)llama|mistral|mixtral|qwen|gemma|yi-|baichuan|deepseek|internlm|glm|phi-?3|fuji|moe|olmo")
 LEARNED = re.compile(r"(?i)gpt-?[23]|\bgpt\b|gpt-|opt|bert|megatron|neo")
@@ -32,16 +31,16 @@ class UnknownShape(BadInput):
     """A row whose model's shape is neither published nor known by name."""
 
 
-def run_architecture(case: Run) -> tuple[Architecture, frozenset[str]]:
-    """Return the numbers of a case's model and what had to be assumed about it.
+def run_model(case: Run) -> tuple[ModelSpec, frozenset[str]]:
+    """Return the model of a run and what had to be assumed about it.
 
     >>> from steelyard.evidence.runs.reader import blank_run
-    >>> found, assumed = run_architecture(blank_run(model="Llama 3.1 405b", layers=8.0))
+    >>> found, assumed = run_model(blank_run(model="Llama 3.1 405b", layers=8.0))
     >>> found.layers, found.hidden, sorted(assumed)
     (8, 16384, [])
     >>> gpt = blank_run(model="GPT-18B", layers=40.0, hidden=6144.0, heads=48.0, params=18.4e9)
-    >>> shaped, assumed = run_architecture(gpt)
-    >>> round(shaped.total_params / 1e9, 1), sorted(assumed)
+    >>> shaped, assumed = run_model(gpt)
+    >>> round(numbers(shaped).total_params / 1e9, 1), sorted(assumed)
     (18.1, ['vocabulary'])
     """
     shape = tuple(
@@ -49,38 +48,36 @@ def run_architecture(case: Run) -> tuple[Architecture, frozenset[str]]:
         for name in ("layers", "hidden", "ffn", "heads", "kv_heads", "vocab", "experts", "top_k", "params")
     )
     head_dim = re.search(r"head_dim (\d+)", case.shape_source + case.note)
-    return _architecture(
-        case.model, case.shape_source, shape, case.sequence_tokens, int(head_dim[1]) if head_dim else 0
-    )
+    return _model(case.model, case.shape_source, shape, case.sequence_tokens, int(head_dim[1]) if head_dim else 0)
 
 
 @cache
-def _architecture(
+def _model(
     model: str, shape_source: str, shape: tuple[float | None, ...], sequence: float, head_dim: int
-) -> tuple[Architecture, frozenset[str]]:
+) -> tuple[ModelSpec, frozenset[str]]:
     given = dict(
         zip(("layers", "hidden", "ffn", "heads", "kv_heads", "vocab", "experts", "top_k", "params"), shape, strict=True)
     )
     based_on = re.match(r"(.+?) base:", shape_source)
     preset = preset_of(model) or (preset_of(based_on[1]) if based_on else None)
     if preset is not None and _agrees(preset, given):
-        return numbers(_cut(preset, given["layers"])), frozenset()
+        return _cut(preset, given["layers"]), frozenset()
     assumed: set[str] = set()
     specs = _specs(model, given, sequence if is_known(sequence) else 2048.0, head_dim, assumed)
     published = given["params"]
     found = [numbers(spec) for spec in specs]
     if not published:
         doubtful = set() if specs[0].mlp == "gelu" and LEARNED.search(model) else {"shape"}
-        return found[0], frozenset(assumed | doubtful)
+        return specs[0], frozenset(assumed | doubtful)
     errors = [abs(float(one.total_params) / published - 1) for one in found]
-    close = [one for one, error in zip(found, errors, strict=True) if error < AGREE]
-    best = close[0] if close else found[errors.index(min(errors))]
+    close = [index for index, error in enumerate(errors) if error < AGREE]
+    best = close[0] if close else errors.index(min(errors))
     if min(errors) > DISAGREE:
         raise UnknownShape(
-            f"the columns of {model!r} give {best.total_params / 1e9:.3g}e9 parameters, published are "
+            f"the columns of {model!r} give {found[best].total_params / 1e9:.3g}e9 parameters, published are "
             f"{published / 1e9:.3g}e9"
         )
-    return best, frozenset(assumed | (set() if close or min(errors) < 0.1 else {"shape"}))
+    return specs[best], frozenset(assumed | (set() if close or min(errors) < 0.1 else {"shape"}))
 
 
 def preset_of(model: str) -> ModelSpec | None:

@@ -1,5 +1,6 @@
 """LoRA: which matrices get adapters, how many parameters these have, and what the frozen ones weigh."""
 
+from dataclasses import dataclass
 from types import MappingProxyType
 
 from steelyard.errors import BadInput, nearest
@@ -17,7 +18,43 @@ _GROUPS = MappingProxyType(
 _ALIASES = MappingProxyType(
     {"wq": "q", "wk": "k", "wv": "v", "wo": "o", "w1": "gate", "w3": "up", "w2": "down", "fc1": "up", "fc2": "down"}
 )
-_NF4_BYTES = 4 / 8 + 0.127 / 8
+QUANTISED_BYTES = MappingProxyType(
+    {
+        "nf4-dq": 4 / 8 + 0.127 / 8,  # doubly quantised constants: arXiv 2305.14314, section 3, 0.127 bits a parameter
+        "nf4": 4 / 8 + 4 / 64,  # an fp32 constant for 64 parameters: the same section
+        "int8": 1.0,
+    }
+)
+"""Bytes of a frozen parameter inside the blocks, by its type."""
+
+
+@dataclass(frozen=True, slots=True)
+class Adapters:
+    """Low-rank adapters of a model, and the type of what is frozen beside them."""
+
+    model: ModelSpec
+    rank: int
+    targets: tuple[str, ...]
+    quantised: str = ""  # a type of `QUANTISED_BYTES`; empty: the working precision
+    published_params: float | None = None  # trained parameters, where they are published
+
+    @property
+    def params(self) -> float:
+        """Return the parameters of all adapters."""
+        return (
+            adapter_params(self.model, self.rank, self.targets)
+            if self.published_params is None
+            else self.published_params
+        )
+
+    @property
+    def inputs(self) -> float:
+        """Return the summed widths of the inputs of one block's matrices that have adapters."""
+        return adapted_inputs(self.model, self.targets)
+
+    def frozen_bytes(self, element_bytes: Bytes) -> Bytes:
+        """Return the mean bytes of a frozen parameter."""
+        return frozen_bytes(self.model, self.quantised, element_bytes)
 
 
 def targets(names: tuple[str, ...]) -> tuple[str, ...]:
@@ -95,7 +132,7 @@ def linear_params(spec: ModelSpec) -> int:
     return int(numbers.total_params - outside - blocks * norms)
 
 
-def frozen_bytes(spec: ModelSpec, quantised: bool, element_bytes: Bytes) -> Bytes:
+def frozen_bytes(spec: ModelSpec, quantised: str, element_bytes: Bytes) -> Bytes:
     """Return the mean bytes of a frozen parameter.
 
     QLoRA keeps the matrices of the blocks in 4-bit NormalFloat with doubly quantised constants, 4 + 0.127 bits a
@@ -104,13 +141,13 @@ def frozen_bytes(spec: ModelSpec, quantised: bool, element_bytes: Bytes) -> Byte
     Source: Dettmers et al. 2023, arXiv 2305.14314, section 3 ("0.127 bits per parameter").
 
     >>> from steelyard.job.models.presets import find_model
-    >>> round(frozen_bytes(find_model("llama-2-7b"), True, 2), 4), frozen_bytes(find_model("llama-2-7b"), False, 2)
+    >>> round(frozen_bytes(find_model("llama-2-7b"), "nf4-dq", 2), 4), frozen_bytes(find_model("llama-2-7b"), "", 2)
     (0.5736, 2)
     """
     if not quantised:
         return element_bytes
     linear, total = linear_params(spec), architecture(spec).total_params
-    return (linear * _NF4_BYTES + (total - linear) * element_bytes) / total
+    return (linear * QUANTISED_BYTES[quantised] + (total - linear) * element_bytes) / total
 
 
 def _attention_widths(spec: ModelSpec) -> dict[str, int]:
