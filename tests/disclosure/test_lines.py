@@ -11,7 +11,7 @@ from tests.disclosure.runs import ALONE, RUN, estimate
 
 from steelyard.claims import audit_claim, casebook
 from steelyard.disclosure.figure_text import search_notes
-from steelyard.disclosure.ledger import SURE, LedgerFigure, cost_per_use, figure_product, figure_sum, payback_ratio
+from steelyard.disclosure.ledger import SURENESS, LedgerFigure, cost_per_use, figure_product, figure_sum, payback_ratio
 from steelyard.disclosure.origins.audited_claim import disclosure_of_claim
 from steelyard.disclosure.origins.metered_run import disclosure_of_run
 from steelyard.disclosure.origins.planned_point import disclosure_of_plan
@@ -22,7 +22,7 @@ FIGURES = st.builds(
     lambda value, spread, how: LedgerFigure(value, value / spread, value * spread, how),
     st.floats(1e-3, 1e9),
     st.floats(1, 3),
-    st.sampled_from(SURE),
+    st.sampled_from(SURENESS),
 )
 
 
@@ -153,7 +153,7 @@ def test_a_sum_is_as_sure_as_the_least_sure(figures: list[LedgerFigure]) -> None
     assert one.value == pytest.approx(sum(figure.value for figure in figures))
     assert one.low <= one.value * (1 + 1e-12)
     assert one.value <= one.high * (1 + 1e-12)
-    assert SURE.index(one.how) == max(SURE.index(figure.how) for figure in figures)
+    assert SURENESS.index(one.how) == max(SURENESS.index(figure.how) for figure in figures)
 
 
 @given(st.lists(FIGURES, min_size=1, max_size=3), st.lists(FIGURES, min_size=0, max_size=2))
@@ -161,5 +161,5 @@ def test_a_product_lies_in_its_interval(over: list[LedgerFigure], under: list[Le
     one = figure_product(over, under, "why")
     assert one.low <= one.value * (1 + 1e-12)
     assert one.value <= one.high * (1 + 1e-12)
-    assert SURE.index(one.how) >= SURE.index("follows")
+    assert SURENESS.index(one.how) >= SURENESS.index("follows")
     assert not math.isnan(one.value)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from steelyard.errors import BadInput
 from steelyard.job import literals
-from steelyard.job.degrees import FIELDS, parse_degrees
+from steelyard.job.degrees import DEGREE_FIELDS, parse_degrees
 
 NOW = dt.datetime(2027, 1, 13, 12, 0)  # a Wednesday
 READERS: list[Callable[[Any], Any]] = [
@@ -227,7 +227,7 @@ def test_what_is_no_layout(written: Any, message: str) -> None:
         parse_degrees(written)
 
 
-@given(st.sampled_from(FIELDS), st.integers(-5, 5))
+@given(st.sampled_from(DEGREE_FIELDS), st.integers(-5, 5))
 def test_a_degree_is_within_its_range_or_refused(field: str, number: int) -> None:
     found = outcome(parse_degrees, {field: number})
     if isinstance(found, BadInput):

@@ -6,7 +6,7 @@ import pytest
 
 from steelyard.errors import BadInput
 from steelyard.job import read_job
-from steelyard.job.purchase import MONTH_S, YEAR_S, parse_data, parse_owned, parse_size, parse_years
+from steelyard.job.purchase import BILLED_MONTH_S, YEAR_S, parse_data, parse_owned, parse_size, parse_years
 
 OWN: dict[str, Any] = {"system": "DGX-H100", "devices": 64, "life": "4y", "used": "75%", "tariff": 0.1}
 
@@ -72,7 +72,7 @@ def test_own_is_read_in_si() -> None:
         {**OWN, "colocation": 135, "admin": "10k", "residual": "30%", "maintenance": "$5000", "power": "80 kW"}
     )
     assert (one.capital_usd, one.network_usd, one.pue) == (None, None, None)
-    assert one.colocation_usd_per_w_s * 1e3 * MONTH_S == pytest.approx(135)
+    assert one.colocation_usd_per_w_s * 1e3 * BILLED_MONTH_S == pytest.approx(135)
     assert one.admin_usd_per_s * YEAR_S == pytest.approx(10_000)
     assert one.tariff_usd_per_j * 3.6e6 == pytest.approx(0.1)
     assert (one.residual, one.maintenance, one.power_w) == (("share", 0.3), ("usd", 5000.0), 80e3)

@@ -4,7 +4,7 @@ import pytest
 
 from steelyard.errors import BadInput
 from steelyard.job import read_job
-from steelyard.job.what_if import MOST, parse_question
+from steelyard.job.what_if import MOST_VALUES, parse_question
 from steelyard.planner import plan, what_if, what_if_mapping
 from steelyard.planner import variants as whatif
 
@@ -78,7 +78,7 @@ def test_the_mapping_leaves_out_of_the_summary_what_changes():
         ("tokens=20B", "at least two values"),
         ("tokens=20B,,40B", "none empty"),
         ("tokns=1B,2B", "unknown field 'tokns'; nearest: tokens"),
-        ("tokens=" + ",".join(f"{n}B" for n in range(1, MOST + 2)), f"a table holds {MOST} at most"),
+        ("tokens=" + ",".join(f"{n}B" for n in range(1, MOST_VALUES + 2)), f"a table holds {MOST_VALUES} at most"),
     ],
 )
 def test_a_bad_question_is_named_with_the_way_out(text, part):

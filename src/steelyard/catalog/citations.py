@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 
 from steelyard.catalog.schema import Source
 
-ARXIV = re.compile(r"arXiv (\d{4}\.\d{4,5})$")
+_ARXIV = re.compile(r"arXiv (\d{4}\.\d{4,5})$")
 REPOSITORY = re.compile(r"github\.com/([\w-]+/([\w.-]+))$")
 
 
@@ -36,7 +36,7 @@ def cited_ids(text: str, sources: Mapping[str, Source]) -> tuple[str, ...]:
 def _places(source: Source) -> Iterator[str]:
     """Yield what a citation of a source holds: the number of a paper, owner and name of a repository, an address."""
     for piece in source.locator.split("; "):
-        paper, repository = ARXIV.match(piece), REPOSITORY.match(piece)
+        paper, repository = _ARXIV.match(piece), REPOSITORY.match(piece)
         yield paper[1] if paper else repository[1] if repository else piece
 
 

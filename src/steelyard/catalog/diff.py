@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from steelyard.catalog.load import Catalog
 from steelyard.catalog.schema import OfferRow, Price
 
-SAME = 0.0005
+_SAME = 0.0005
 """A change of less than this share is none."""
 
 
@@ -77,7 +77,7 @@ def change_kind(old: float | None, new: float) -> str:
     """
     if old is None:
         return "added"
-    return "confirmed" if abs(new - old) <= SAME * abs(old) else "changed"
+    return "confirmed" if abs(new - old) <= _SAME * abs(old) else "changed"
 
 
 def _prices(before: OfferRow | None, after: OfferRow) -> Iterable[PriceChange]:

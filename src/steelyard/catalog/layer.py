@@ -21,19 +21,19 @@ from steelyard.catalog.refreshed import NO_ROWS, Refreshed, read_refreshed
 from steelyard.catalog.schema import Fitted
 from steelyard.errors import BadCatalog
 
-Key = tuple[str, str, str]
-TABLES = ("kernels", "stacks")
+FittedKey = tuple[str, str, str]
+_TABLES = ("kernels", "stacks")
 COMMAND = "steelyard calibrate"
 VARIABLE = "STEELYARD_CATALOG"
-COLUMNS = ("table", *(one.name for one in fields(Fitted)))
+_COLUMNS = ("table", *(one.name for one in fields(Fitted)))
 
 
 @dataclass(frozen=True, eq=False)
 class Layer:
     """Local rows by (entity, precision, quantity)."""
 
-    kernels: Mapping[Key, Fitted] = field(default_factory=dict)
-    stacks: Mapping[Key, Fitted] = field(default_factory=dict)
+    kernels: Mapping[FittedKey, Fitted] = field(default_factory=dict)
+    stacks: Mapping[FittedKey, Fitted] = field(default_factory=dict)
     refreshed: Refreshed = field(default=NO_ROWS, kw_only=True)  # rows of live sources
 
     def __or__(self, over: "Layer") -> "Layer":
@@ -129,7 +129,7 @@ def read_layer(where: Path) -> Layer:
 def read_calibration(where: Path, label: str) -> Layer:
     """Return one calibration."""
     path = where / f"{label}.csv"
-    tables: dict[str, dict[Key, Fitted]] = {name: {} for name in TABLES}
+    tables: dict[str, dict[FittedKey, Fitted]] = {name: {} for name in _TABLES}
     try:
         with path.open(newline="", encoding="utf-8") as lines:
             for row in csv.DictReader(lines):
@@ -149,9 +149,9 @@ def write_calibration(where: Path, label: str, layer: Layer) -> Path:
     path = where / f"{label}.csv"
     part = path.with_suffix(".part")
     with part.open("w", newline="", encoding="utf-8") as out:
-        lines = csv.DictWriter(out, COLUMNS, lineterminator="\n")
+        lines = csv.DictWriter(out, _COLUMNS, lineterminator="\n")
         lines.writeheader()
-        lines.writerows({"table": name} | asdict(row) for name in TABLES for row in getattr(layer, name).values())
+        lines.writerows({"table": name} | asdict(row) for name in _TABLES for row in getattr(layer, name).values())
     part.replace(path)
     return path
 

@@ -11,7 +11,7 @@ from steelyard.catalog.capabilities import Capability, parse_capability
 from steelyard.catalog.layer import EMPTY, Layer
 from steelyard.catalog.profile import Profile
 from steelyard.catalog.schema import Accelerator, Fact, Facts, Fitted, Interruption, OfferRow, SiteRow, Source, System
-from steelyard.catalog.training import Optimizer, Precision, parse_optimizer, parse_precision
+from steelyard.catalog.training import Optimizer, Precision, optimizer_of_row, precision_of_row
 from steelyard.errors import BadCatalog, UnknownName
 from steelyard.vocabulary import ON_DEMAND
 
@@ -151,12 +151,12 @@ class Catalog:
     @cached_property
     def precisions(self) -> Mapping[str, Precision]:
         """What each precision is in bytes, by its name."""
-        return {row.precision: row for row in read.parsed_rows(self.folder, "precisions", parse_precision)}
+        return {row.precision: row for row in read.parsed_rows(self.folder, "precisions", precision_of_row)}
 
     @cached_property
     def optimizers(self) -> Mapping[str, Optimizer]:
         """What each optimizer keeps of a parameter, by its name; in the order in which patterns are tried."""
-        return {row.optimizer: row for row in read.parsed_rows(self.folder, "optimizers", parse_optimizer)}
+        return {row.optimizer: row for row in read.parsed_rows(self.folder, "optimizers", optimizer_of_row)}
 
     @cached_property
     def policies(self) -> Mapping[tuple[str, str], Fitted]:

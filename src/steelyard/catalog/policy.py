@@ -8,7 +8,7 @@ from steelyard.catalog.schema import Fitted
 from steelyard.errors import BadCatalog, UnknownName
 from steelyard.vocabulary import PURCHASES
 
-ANY = "any"
+_ANY = "any"
 
 
 def policy_rows(purchase: str, catalog: Catalog | None = None) -> dict[str, Fitted]:
@@ -22,9 +22,9 @@ def policy_rows(purchase: str, catalog: Catalog | None = None) -> dict[str, Fitt
     rows = (catalog or load()).policies
     found = {}
     for field in fields(tables.Policy):
-        row = rows.get((purchase, field.name), rows.get((ANY, field.name)))
+        row = rows.get((purchase, field.name), rows.get((_ANY, field.name)))
         if row is None:
-            raise BadCatalog(f"policy.csv has no {field.name} for {purchase}; add a row '{ANY}' with its source")
+            raise BadCatalog(f"policy.csv has no {field.name} for {purchase}; add a row '{_ANY}' with its source")
         found[field.name] = row
     return found
 

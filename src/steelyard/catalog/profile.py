@@ -22,13 +22,13 @@ from steelyard.vocabulary import LOCATION_GROSS, MARGINAL
 
 QUANTITIES = (LOCATION_GROSS, MARGINAL)
 MONTHS, HOURS = 12, 24
-COLUMNS = ("place", "quantity", "month", "hour", "time", "kg_per_kwh", "source", "checked", "note")
+PROFILE_COLUMNS = ("place", "quantity", "month", "hour", "time", "kg_per_kwh", "source", "checked", "note")
 """What a file of refreshed profiles holds; a month and hour, or a time, is left empty."""
 
 FORMS = "columns: kg_per_kwh and either month and hour (UTC) or time (ISO 8601, UTC); optional: place, quantity"
 HOUR = dt.timedelta(hours=1)
 
-Row = Mapping[str, str]
+ProfileRow = Mapping[str, str]
 Hour = TypeVar("Hour", dt.datetime, tuple[int, int])
 
 
@@ -109,14 +109,14 @@ def read_profiles(path: Path) -> tuple[Profile, ...]:
         raise BadInput(f"{path}: {error.args[0] if error.args else error!r}; {FORMS}") from error
 
 
-def profiles_of_rows(rows: Iterable[Row]) -> tuple[Profile, ...]:
+def profiles_of_rows(rows: Iterable[ProfileRow]) -> tuple[Profile, ...]:
     """Return the profiles that rows spell out; ValueError where they are not whole.
 
     >>> rows = [{"time": f"2027-01-13T{hour:02}:00Z", "kg_per_kwh": "0.36"} for hour in (6, 7)]
     >>> [(one.quantity, one.kg_per_j * 3.6e6) for one in profiles_of_rows(rows)]
     [('location_gross', array([0.36, 0.36]))]
     """
-    groups: dict[tuple[str, str, bool], list[Row]] = {}
+    groups: dict[tuple[str, str, bool], list[ProfileRow]] = {}
     for row in rows:
         key = row.get("place") or "", row.get("quantity") or QUANTITIES[0], bool(row.get("time"))
         groups.setdefault(key, []).append(row)
@@ -125,7 +125,7 @@ def profiles_of_rows(rows: Iterable[Row]) -> tuple[Profile, ...]:
     return tuple(_profile(place, quantity, found) for (place, quantity, _), found in groups.items())
 
 
-def _profile(place: str, quantity: str, rows: list[Row]) -> Profile:
+def _profile(place: str, quantity: str, rows: list[ProfileRow]) -> Profile:
     if quantity not in QUANTITIES:
         raise ValueError(f"quantity {quantity!r} is none of {', '.join(QUANTITIES)}")
     shape = _dated if rows[0].get("time") else _typical
@@ -133,7 +133,7 @@ def _profile(place: str, quantity: str, rows: list[Row]) -> Profile:
     return Profile(place, quantity, values, first, rows[0].get("source") or "", rows[0].get("checked") or "")
 
 
-def _dated(name: str, rows: list[Row]) -> tuple[Array, dt.datetime]:
+def _dated(name: str, rows: list[ProfileRow]) -> tuple[Array, dt.datetime]:
     """Return the intensities of consecutive hours, and the first of these."""
     values = _by_hour(name, rows, _time)
     for earlier, later in pairwise(sorted(values)):
@@ -142,7 +142,7 @@ def _dated(name: str, rows: list[Row]) -> tuple[Array, dt.datetime]:
     return np.array([values[key] for key in sorted(values)]), min(values)
 
 
-def _typical(name: str, rows: list[Row]) -> tuple[Array, None]:
+def _typical(name: str, rows: list[ProfileRow]) -> tuple[Array, None]:
     """Return the intensities of the hours of a day in each month."""
     values = _by_hour(name, rows, _month_hour)
     if len(values) != MONTHS * HOURS:
@@ -150,25 +150,25 @@ def _typical(name: str, rows: list[Row]) -> tuple[Array, None]:
     return np.array([values[key] for key in sorted(values)]).reshape(MONTHS, HOURS), None
 
 
-def _by_hour(name: str, rows: list[Row], hour: Callable[[Row], Hour]) -> dict[Hour, float]:
+def _by_hour(name: str, rows: list[ProfileRow], hour: Callable[[ProfileRow], Hour]) -> dict[Hour, float]:
     values = {hour(row): _kg_per_j(row) for row in rows}
     if len(values) != len(rows):
         raise ValueError(f"{name} gives an hour twice")
     return values
 
 
-def _time(row: Row) -> dt.datetime:
+def _time(row: ProfileRow) -> dt.datetime:
     return hour_of(dt.datetime.fromisoformat(row["time"]))
 
 
-def _month_hour(row: Row) -> tuple[int, int]:
+def _month_hour(row: ProfileRow) -> tuple[int, int]:
     month, hour = int(row["month"]), int(row["hour"])
     if not (1 <= month <= MONTHS and 0 <= hour < HOURS):
         raise ValueError(f"month {month}, hour {hour}: months are 1-12, hours 0-23")
     return month, hour
 
 
-def _kg_per_j(row: Row) -> float:
+def _kg_per_j(row: ProfileRow) -> float:
     value = float(row["kg_per_kwh"])
     if not 0 <= value < 5:
         raise ValueError(f"kg_per_kwh {value}: no grid's intensity (kilograms, not grams)")

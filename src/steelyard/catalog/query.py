@@ -8,7 +8,7 @@ from typing import TypeVar
 from steelyard.catalog.schema import Accelerator, OfferRow, SiteRow, System
 from steelyard.errors import UnknownName
 
-Row = TypeVar("Row")
+_Row = TypeVar("_Row")
 
 
 def plain_spelling(name: str) -> str:
@@ -25,7 +25,7 @@ def accelerator_spellings(accelerators: Iterable[Accelerator]) -> dict[str, Acce
     return {plain_spelling(name): row for row in accelerators for name in (row.id, *row.aliases)}
 
 
-def find_row(kind: str, name: str, rows: Mapping[str, Row], known: Iterable[str]) -> Row:
+def find_row(kind: str, name: str, rows: Mapping[str, _Row], known: Iterable[str]) -> _Row:
     """Return the row that the plain name stands for, or raise UnknownName with the nearest known names."""
     row = rows.get(plain_spelling(name))
     if row is None:

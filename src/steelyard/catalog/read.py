@@ -22,8 +22,8 @@ from steelyard.errors import BadCatalog
 from steelyard.units import GB_BYTES, HOUR_S, KWH_J
 from steelyard.vocabulary import RENTED
 
-Row = Mapping[str, str]
-Made = TypeVar("Made")
+_Row = Mapping[str, str]
+_Made = TypeVar("_Made")
 FactsOf = dict[str, dict[str, tuple[Fact, ...]]]
 
 SI = {
@@ -65,7 +65,7 @@ def cell_parts(text: str, separator: str = "|") -> tuple[str, ...]:
     return tuple(cell.strip() for cell in text.split(separator) if cell.strip())
 
 
-def table_rows(folder: Path, name: str) -> Iterator[Row]:
+def table_rows(folder: Path, name: str) -> Iterator[_Row]:
     """Yield the rows of one table of a catalog folder."""
     path = folder / f"{name}.csv"
     if not path.is_file():
@@ -74,7 +74,7 @@ def table_rows(folder: Path, name: str) -> Iterator[Row]:
         yield from csv.DictReader(lines)
 
 
-def parsed_rows(folder: Path, name: str, make: Callable[[Row], Made]) -> Iterator[Made]:
+def parsed_rows(folder: Path, name: str, make: Callable[[_Row], _Made]) -> Iterator[_Made]:
     """Yield what `make` returns for each row of a table; name table and line where one cannot be read."""
     for line, row in enumerate(table_rows(folder, name), start=2):
         try:
@@ -83,7 +83,7 @@ def parsed_rows(folder: Path, name: str, make: Callable[[Row], Made]) -> Iterato
             raise BadCatalog(f"{name}.csv line {line}: {error!r} in {dict(row)}") from error
 
 
-def parse_source(row: Row) -> Source:
+def parse_source(row: _Row) -> Source:
     """Return one source."""
     return Source(
         id=row["id"],
@@ -102,7 +102,7 @@ def read_facts(folder: Path, name: str, key: str, sources: Mapping[str, Source])
     return facts_by_entity(parsed_rows(folder, name, lambda row: parse_fact(row, key, sources)))
 
 
-def parse_fact(row: Row, key: str, sources: Mapping[str, Source]) -> Fact:
+def parse_fact(row: _Row, key: str, sources: Mapping[str, Source]) -> Fact:
     """Return one fact, of the thing that the key column names."""
     return Fact(
         entity=row[key],
@@ -127,7 +127,7 @@ def facts_by_entity(rows: Iterable[Fact]) -> FactsOf:
     return {entity: {name: tuple(rows) for name, rows in kinds.items()} for entity, kinds in found.items()}
 
 
-def parse_accelerator(row: Row, known: FactsOf) -> Accelerator:
+def parse_accelerator(row: _Row, known: FactsOf) -> Accelerator:
     """Return one accelerator with its facts."""
     return Accelerator(
         id=row["id"],
@@ -143,7 +143,7 @@ def parse_accelerator(row: Row, known: FactsOf) -> Accelerator:
     )
 
 
-def parse_system(row: Row, sources: Mapping[str, Source]) -> System:
+def parse_system(row: _Row, sources: Mapping[str, Source]) -> System:
     """Return one system."""
     names = cell_parts(row["sources"], ";")
     if not names or any(name not in sources for name in names):
@@ -170,7 +170,7 @@ def parse_system(row: Row, sources: Mapping[str, Source]) -> System:
     )
 
 
-def offer_of_row(row: Row, prices: dict[str, Price], note: str) -> OfferRow:
+def offer_of_row(row: _Row, prices: dict[str, Price], note: str) -> OfferRow:
     """Return what is sold where, at which prices; none of them is doubted yet."""
     return OfferRow(
         provider=row["provider"],
@@ -186,7 +186,7 @@ def offer_of_row(row: Row, prices: dict[str, Price], note: str) -> OfferRow:
     )
 
 
-def parse_offer(row: Row, sources: Mapping[str, Source]) -> OfferRow:
+def parse_offer(row: _Row, sources: Mapping[str, Source]) -> OfferRow:
     """Return one offer; its doubtful prices are marked later, when all offers are known."""
     prices = {}
     for purchase in RENTED:
@@ -200,14 +200,14 @@ def parse_offer(row: Row, sources: Mapping[str, Source]) -> OfferRow:
     return offer_of_row(row, prices, row["note"])
 
 
-def parse_second_price(row: Row, sources: Mapping[str, Source]) -> tuple[tuple[str, str, str, str], Price]:
+def parse_second_price(row: _Row, sources: Mapping[str, Source]) -> tuple[tuple[str, str, str, str], Price]:
     """Return what another source says of one cell: (provider, instance, region, purchase) and the price."""
     cell = (row["provider"], row["instance"], row["region"], row["purchase"])
     date = row["date"]
     return cell, Price(float(row["usd"]), date.lstrip("<"), sources[row["source"]].id, date.startswith("<"))
 
 
-def parse_site(row: Row, known: FactsOf) -> SiteRow:
+def parse_site(row: _Row, known: FactsOf) -> SiteRow:
     """Return one site with the facts of all places it lies in; a nearer place outranks every source."""
     places = cell_parts(row["places"])
     merged: dict[str, tuple[Fact, ...]] = {}
@@ -228,7 +228,7 @@ def parse_site(row: Row, known: FactsOf) -> SiteRow:
     )
 
 
-def parse_interruption(row: Row, sources: Mapping[str, Source]) -> Interruption:
+def parse_interruption(row: _Row, sources: Mapping[str, Source]) -> Interruption:
     """Return one published interruption band."""
     return Interruption(
         instance=row["instance"],
@@ -241,7 +241,7 @@ def parse_interruption(row: Row, sources: Mapping[str, Source]) -> Interruption:
     )
 
 
-def parse_fitted(row: Row) -> Fitted:
+def parse_fitted(row: _Row) -> Fitted:
     """Return one fitted figure."""
     return Fitted(
         entity=row["entity"],

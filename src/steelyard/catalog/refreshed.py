@@ -12,12 +12,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from steelyard.catalog import profile, read, store
-from steelyard.catalog.profile import Profile, Row
+from steelyard.catalog.profile import Profile, ProfileRow
 from steelyard.catalog.schema import Fact, OfferRow, Price, Source
 from steelyard.errors import BadCatalog, BadInput
 from steelyard.vocabulary import ON_DEMAND
 
-Key = tuple[str, str, str]
+_Key = tuple[str, str, str]
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,8 +25,8 @@ class Refreshed:
     """Rows of the user's live sources."""
 
     sources: Mapping[str, Source] = field(default_factory=dict)
-    prices: tuple[Row, ...] = ()
-    intensity: tuple[Row, ...] = ()
+    prices: tuple[ProfileRow, ...] = ()
+    intensity: tuple[ProfileRow, ...] = ()
     profiles: tuple[Profile, ...] = ()
     covered: Mapping[str, str] = field(default_factory=dict)  # provider/region → day its list was last read whole
 
@@ -44,8 +44,8 @@ def read_refreshed(folder: Path) -> Refreshed:
     False
     """
     sources: dict[str, Source] = {}
-    prices: list[Row] = []
-    intensity: list[Row] = []
+    prices: list[ProfileRow] = []
+    intensity: list[ProfileRow] = []
     profiles: list[Profile] = []
     covered: dict[str, str] = {}
     places = sorted(path for path in (folder / store.FOLDER).glob("*") if path.is_dir())
@@ -66,7 +66,7 @@ def read_refreshed(folder: Path) -> Refreshed:
     return Refreshed(sources, tuple(prices), tuple(intensity), tuple(profiles), covered)
 
 
-def refreshed_facts(rows: Refreshed, make: Callable[[Row], Fact]) -> list[Fact]:
+def refreshed_facts(rows: Refreshed, make: Callable[[ProfileRow], Fact]) -> list[Fact]:
     """Return the user's intensities as facts."""
     try:
         return [make(row) for row in rows.intensity]
@@ -92,7 +92,7 @@ def with_refreshed_prices(
     Rows of systems that the catalog no longer describes are left out.
     """
     found = {_offer_key(offer): offer for offer in shipped}
-    prices: dict[Key, list[Row]] = {}
+    prices: dict[_Key, list[ProfileRow]] = {}
     for row in (row for row in rows.prices if row["system"] in systems):
         prices.setdefault((row["provider"], row["region"], row["instance"]), []).append(row)
     for key, several in prices.items():
@@ -110,7 +110,7 @@ def gone_text(offer: OfferRow, rows: Refreshed) -> str:
     return f"gone: not in the list of {offer.place} read on {read_on}"
 
 
-def _checked(row: Row, sources: Mapping[str, Source]) -> Row:
+def _checked(row: ProfileRow, sources: Mapping[str, Source]) -> ProfileRow:
     """Return a row of prices whose numbers, day and source can be read."""
     usd, devices, _ = float(row["usd"]), int(row["devices"]), dt.date.fromisoformat(row["date"])
     if not (0 < usd < math.inf and devices > 0 and row["source"] in sources):
@@ -118,7 +118,7 @@ def _checked(row: Row, sources: Mapping[str, Source]) -> Row:
     return row
 
 
-def _over(offer: OfferRow, rows: Iterable[Row], sources: Mapping[str, Source]) -> OfferRow:
+def _over(offer: OfferRow, rows: Iterable[ProfileRow], sources: Mapping[str, Source]) -> OfferRow:
     """Return an offer with the newest price of each purchase, the others kept beside."""
     known: dict[str, list[Price]] = {
         purchase: [price, *offer.earlier.get(purchase, ())] for purchase, price in offer.prices.items()
@@ -139,5 +139,5 @@ def _over(offer: OfferRow, rows: Iterable[Row], sources: Mapping[str, Source]) -
     )
 
 
-def _offer_key(offer: OfferRow) -> Key:
+def _offer_key(offer: OfferRow) -> _Key:
     return offer.provider, offer.region, offer.instance

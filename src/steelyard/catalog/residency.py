@@ -16,7 +16,7 @@ EEA = EU | {"IS", "LI", "NO"}
 """Where the GDPR applies. Source: Agreement on the European Economic Area; Decision of its Joint Committee 154/2018."""
 
 UNIONS = {"EU": EU, "EEA": EEA}
-ALIASES = {"UK": "GB", "USA": "US"}
+_ALIASES = {"UK": "GB", "USA": "US"}
 
 
 def countries(words: Sequence[str], known: Iterable[str]) -> frozenset[str]:
@@ -30,7 +30,7 @@ def countries(words: Sequence[str], known: Iterable[str]) -> frozenset[str]:
     places = frozenset(known)
     found: set[str] = set()
     for word in words:
-        plain = ALIASES.get(word.strip().upper(), word.strip().upper())
+        plain = _ALIASES.get(word.strip().upper(), word.strip().upper())
         if plain not in UNIONS and plain not in places:
             raise UnknownName("country", word, [*UNIONS, *sorted(places)])
         found |= UNIONS.get(plain, {plain})

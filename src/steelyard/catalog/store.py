@@ -16,8 +16,7 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import NamedTuple
 
-from steelyard.catalog.profile import COLUMNS as PROFILE_COLUMNS
-from steelyard.catalog.profile import Row
+from steelyard.catalog.profile import PROFILE_COLUMNS, ProfileRow
 from steelyard.catalog.schema import Source
 
 FOLDER = "live"
@@ -44,8 +43,8 @@ class LiveRows:
     """What one source gives: prices, intensities, hourly profiles; and which offers it would have listed."""
 
     prices: list[PriceRow] = field(default_factory=list)
-    intensity: list[Row] = field(default_factory=list)  # in the columns of data/intensity.csv
-    profiles: list[Row] = field(default_factory=list)  # in those of `profile.COLUMNS`
+    intensity: list[ProfileRow] = field(default_factory=list)  # in the columns of data/intensity.csv
+    profiles: list[ProfileRow] = field(default_factory=list)  # in those of `profile.COLUMNS`
     covered: list[str] = field(default_factory=list)  # provider/region whose on-demand list was read whole
     notes: list[str] = field(default_factory=list)  # what was left out, and why
 
@@ -107,7 +106,7 @@ def save_failure(where: Path, now: str, error: str) -> SourceState:
     return made
 
 
-def merged_prices(old: Iterable[Row], new: Sequence[PriceRow], source: str) -> list[Row]:
+def merged_prices(old: Iterable[ProfileRow], new: Sequence[PriceRow], source: str) -> list[ProfileRow]:
     """Return all prices ever seen: an unchanged one is seen until today, a changed one is a row of its own.
 
     >>> first = PriceRow("aws", "p5.48xlarge", "us-east-1", "H100", 8, "p5", "", "on-demand", 55.04, "2026-07-20", "")
@@ -117,7 +116,7 @@ def merged_prices(old: Iterable[Row], new: Sequence[PriceRow], source: str) -> l
     >>> [row["usd"] for row in merged_prices(once, [first._replace(date="2026-11-21", usd=50.0)], "live-aws")]
     ['55.04', '50.0']
     """
-    known: dict[tuple[str, ...], list[Row]] = {}
+    known: dict[tuple[str, ...], list[ProfileRow]] = {}
     for row in old:
         known.setdefault(_key(row), []).append(row)
     for price in new:
@@ -137,7 +136,7 @@ def merged_prices(old: Iterable[Row], new: Sequence[PriceRow], source: str) -> l
     return [row for history in known.values() for row in history]
 
 
-def stored_rows(path: Path) -> list[Row]:
+def stored_rows(path: Path) -> list[ProfileRow]:
     """Return the rows of a file; none where there is no file."""
     if not path.is_file():
         return []
@@ -145,15 +144,15 @@ def stored_rows(path: Path) -> list[Row]:
         return list(csv.DictReader(lines))
 
 
-def _series(row: Row) -> tuple[str, str, bool]:
+def _series(row: ProfileRow) -> tuple[str, str, bool]:
     return row["place"], row["quantity"], bool(row["time"])
 
 
-def _key(row: Row) -> tuple[str, ...]:
+def _key(row: ProfileRow) -> tuple[str, ...]:
     return row["provider"], row["instance"], row["region"], row["purchase"]
 
 
-def _write(path: Path, columns: Sequence[str], rows: Iterable[Row]) -> None:
+def _write(path: Path, columns: Sequence[str], rows: Iterable[ProfileRow]) -> None:
     text = io.StringIO()
     lines = csv.DictWriter(text, columns, lineterminator="\n", extrasaction="ignore")
     lines.writeheader()

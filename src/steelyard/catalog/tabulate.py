@@ -11,7 +11,7 @@ from steelyard.errors import BadCatalog, BadInput, UnknownName
 from steelyard.units import GB_BYTES, HOUR_S
 from steelyard.vocabulary import CO2E_KINDS, FULL_PRECISIONS
 
-ANY = "any"
+_ANY = "any"
 
 
 def supports(accelerator: Accelerator, precision: str) -> bool:
@@ -85,7 +85,7 @@ def offer(row: OfferRow, purchase: str) -> tables.Offer:
 
 def kernels_rows(accelerator: Accelerator, precision: str, catalog: Catalog | None = None) -> dict[str, Fitted]:
     """Return the fitted row behind each field of `tables.Kernels`: of the chip, else its family, else of any chip."""
-    entities = (accelerator.id, f"family:{accelerator.family}", ANY)
+    entities = (accelerator.id, f"family:{accelerator.family}", _ANY)
     return _fitted("kernels", tables.Kernels, (catalog or load()).kernels, entities, precision)
 
 
@@ -97,19 +97,19 @@ def kernels(accelerator: Accelerator, precision: str, catalog: Catalog | None = 
 
 def stacks(catalog: Catalog | None = None) -> tuple[str, ...]:
     """Return the names of the calibrated software stacks."""
-    return tuple(sorted({entity for entity, _, _ in (catalog or load()).stacks if entity != ANY}))
+    return tuple(sorted({entity for entity, _, _ in (catalog or load()).stacks if entity != _ANY}))
 
 
-def stack_rows(name: str, catalog: Catalog | None = None, precision: str = ANY) -> dict[str, Fitted]:
+def stack_rows(name: str, catalog: Catalog | None = None, precision: str = _ANY) -> dict[str, Fitted]:
     """Return the fitted row behind each field of `tables.Stack`: of the stack (at a precision), else of any stack."""
     catalog = catalog or load()
     known = stacks(catalog)
-    if name not in known and name != ANY:
+    if name not in known and name != _ANY:
         raise UnknownName("stack", name, known)
-    return _fitted("stacks", tables.Stack, catalog.stacks, (name, ANY), precision)
+    return _fitted("stacks", tables.Stack, catalog.stacks, (name, _ANY), precision)
 
 
-def stack(name: str, catalog: Catalog | None = None, precision: str = ANY) -> tables.Stack:
+def stack(name: str, catalog: Catalog | None = None, precision: str = _ANY) -> tables.Stack:
     """Return the calibrated figures of a software stack, at a precision where it stores states otherwise."""
     return tables.Stack(**{field: row.value for field, row in stack_rows(name, catalog, precision).items()})
 
@@ -157,7 +157,7 @@ def _fitted(
 ) -> dict[str, Fitted]:
     found = {}
     for name in (field.name for field in fields(kind)):
-        keys = ((entity, width, name) for entity in entities for width in (precision, ANY))
+        keys = ((entity, width, name) for entity in entities for width in (precision, _ANY))
         row = next((rows[key] for key in keys if key in rows), None)
         if row is None:
             raise BadCatalog(

@@ -38,7 +38,7 @@ class Optimizer:
     source: str
 
 
-def parse_precision(row: Mapping[str, str]) -> Precision:
+def precision_of_row(row: Mapping[str, str]) -> Precision:
     """Return one row of `precisions.csv`; a row without its source or date is an error."""
     _check_source(row, "precision")
     numbers = ("element_bytes", "gemm_bytes", "master_bytes", "state_share")
@@ -50,7 +50,7 @@ def parse_precision(row: Mapping[str, str]) -> Precision:
     )
 
 
-def parse_optimizer(row: Mapping[str, str]) -> Optimizer:
+def optimizer_of_row(row: Mapping[str, str]) -> Optimizer:
     """Return one row of `optimizers.csv`; a row without its source or date is an error."""
     _check_source(row, "optimizer")
     return Optimizer(

@@ -7,7 +7,7 @@ from types import MappingProxyType
 
 from steelyard.catalog import Accelerator, Catalog, SiteRow, load
 from steelyard.claims.prediction import ClaimPrediction, NoPrediction, catalog_model, precision_of, predict_claim
-from steelyard.claims.reading.claim import Claim, Numbers
+from steelyard.claims.reading.claim import Claim, ClaimNumbers
 from steelyard.claims.reading.printed import PrintedNumber
 from steelyard.errors import UnknownName
 from steelyard.job.models.architecture import architecture
@@ -31,7 +31,7 @@ class ClaimContext:
         return self.claim.hardware.accelerator if self.claim.hardware else None
 
     @cached_property
-    def numbers(self) -> Numbers:
+    def numbers(self) -> ClaimNumbers:
         """The claim's numbers, and the parameters that the catalog knows of its model."""
         found = dict(self.claim.numbers)
         if "active_parameters" not in found:

@@ -17,7 +17,7 @@ from steelyard.claims.prediction import ClaimPrediction, NoPrediction
 POWER_HALF = 1.4
 """Half-width, as a factor, of a busy device's watts with its host, where its run is not known."""
 
-TOTALS = ("wall", "energy", "co2e", "money")
+_TOTALS = ("wall", "energy", "co2e", "money")
 
 
 @dataclass(frozen=True, slots=True)

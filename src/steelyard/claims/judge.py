@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from types import MappingProxyType
 
-from steelyard.claims.accounts.account import SLACK, complete_account
+from steelyard.claims.accounts.account import ROUNDING_SLACK, complete_account
 from steelyard.claims.accounts.waterfall import factor_chain
 from steelyard.claims.checks.claim_checks import claim_checks
 from steelyard.claims.checks.repeats import cross_checks
@@ -15,7 +15,7 @@ from steelyard.claims.estimates import estimate_unstated
 from steelyard.claims.findings import CONTRADICTION, DOUBT, NOTE, Audit, Check, FactorChain
 from steelyard.claims.reading.claim import Claim
 
-AGREE = 1.1
+_AGREE = 1.1
 """Two accounts of one run within it are the same for this purpose."""
 
 
@@ -73,7 +73,7 @@ def overall_verdict(found: list[Check]) -> str:
 def _against(flow: FactorChain, against: Claim) -> Iterator[Check]:
     """Yield the ratio of the two totals, and the slip that a whole ratio is as large as."""
     ratio = flow.ratio
-    apart = not 1 / AGREE <= ratio <= AGREE
+    apart = not 1 / _AGREE <= ratio <= _AGREE
     largest = max(flow.factors, key=lambda factor: abs(math.log(factor.value)))
     product = " x ".join(f"{factor.value:.4g}" for factor in flow.factors)
     text = f"{flow.quantity}: {product} = {ratio:.4g}"
@@ -84,7 +84,7 @@ def _against(flow: FactorChain, against: Claim) -> Iterator[Check]:
     yield Check(
         "against", apart, text, DOUBT, text_of_ratio if apart else "", settle=settle if apart else "", exact=True
     )
-    slip = next((one for one in unit_slips(flow.quantity) if abs(ratio / one.ratio - 1) < SLACK), None)
+    slip = next((one for one in unit_slips(flow.quantity) if abs(ratio / one.ratio - 1) < ROUNDING_SLACK), None)
     if apart and slip is not None:
         yield Check(UNITS, True, text, DOUBT, f"{ratio:.4g} is as if {slip.text}")
 

@@ -32,7 +32,7 @@ WATTS = 1.2
 NEAR = 1.5
 """How far, as a factor, a stand-in may be from the model's size."""
 
-FAR = 8.0
+_FAR = 8.0
 """How far, as a factor, a size may lie outside those of scored runs before a prediction is refused."""
 
 WIDEN = 1.3
@@ -92,7 +92,7 @@ def predict_claim(claim: Claim) -> ClaimPrediction | NoPrediction:
         return NoPrediction(why)
     precision = precision_of(claim, gear.accelerator)
     size, crowd = scored_range(gear.accelerator.id).stretch(_size(model) * scale, claim.value("count"))
-    if size > FAR:
+    if size > _FAR:
         return NoPrediction(_outside(_size(model) * scale, size, gear.accelerator.id))
     try:
         point = _point(claim, model, gear.accelerator, precision)

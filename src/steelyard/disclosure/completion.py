@@ -8,7 +8,15 @@ from types import MappingProxyType
 from steelyard.carbon import embodied_kgco2e, water_m3
 from steelyard.catalog import Accelerator, Catalog, SiteRow, embodied, kernels_rows
 from steelyard.catalog.policy import policy
-from steelyard.disclosure.ledger import CARBON, INTENSITIES, SHORT_KINDS, LedgerFigure, Line, figure_product, least_sure
+from steelyard.disclosure.ledger import (
+    CARBON_FIGURES,
+    INTENSITY_FIGURES,
+    SHORT_KINDS,
+    LedgerFigure,
+    Line,
+    figure_product,
+    least_sure,
+)
 from steelyard.vocabulary import ON_DEMAND
 
 HOST_HALF = 1.4
@@ -28,9 +36,9 @@ RULES: tuple[tuple[str, tuple[str, ...], tuple[str, ...], str], ...] = (
     ("accelerator_w", ("accelerator_j",), ("device_s",), "energy over device-hours"),
     ("flop_per_s", ("flop",), ("device_s",), "FLOPs over device-seconds"),
     *((kilos, ("facility_j", per), (), "facility energy x grid intensity")
-      for kilos, per in zip(CARBON, INTENSITIES, strict=True)),
+      for kilos, per in zip(CARBON_FIGURES, INTENSITY_FIGURES, strict=True)),
     *((per, (kilos,), ("facility_j",), "CO2e over facility energy")
-      for kilos, per in zip(CARBON, INTENSITIES, strict=True)),
+      for kilos, per in zip(CARBON_FIGURES, INTENSITY_FIGURES, strict=True)),
 )  # fmt: skip
 """Figures that follow from others: what, the product over it, what it is divided by, and how that is said."""
 

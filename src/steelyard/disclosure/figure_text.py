@@ -20,12 +20,12 @@ from steelyard.formatting.figures import (
 )
 from steelyard.units import DAY_S, HOUR_S, KWH_J
 
-LADDERS: dict[str, Ladder] = {
+_LADDERS: dict[str, Ladder] = {
     "_s": TIME, "_j": ENERGY, "_kg": MASS, "_w": POWER, "_m3": VOLUME, "flop_per_s": FLOP_RATE,
     "tokens": COUNT, "parameters": COUNT, "active_parameters": COUNT,
 }  # fmt: skip
 
-NAMES = {
+FIGURE_NAMES = {
     "wall_s": "training time",
     "devices": "devices",
     "device_s": "device-hours",
@@ -55,12 +55,12 @@ NAMES = {
 """What a figure is called."""
 
 
-def figure_text(name: str, one: LedgerFigure, digits: int = 3) -> str:
+def ledger_figure_text(name: str, one: LedgerFigure, digits: int = 3) -> str:
     """Return a figure with its interval, or `unknown` with what is missing.
 
-    >>> figure_text("facility_j", LedgerFigure(3.6e9, 3.0e9, 4.0e9, "predicted"))
+    >>> ledger_figure_text("facility_j", LedgerFigure(3.6e9, 3.0e9, 4.0e9, "predicted"))
     '1.00 MWh (0.833–1.11)'
-    >>> figure_text("marginal_kg", LedgerFigure(why="none is known"))
+    >>> ledger_figure_text("marginal_kg", LedgerFigure(why="none is known"))
     'unknown: none is known'
     """
     if not one.known:
@@ -95,7 +95,7 @@ def value_text(name: str, value: float, digits: int = 3) -> str:
 
 
 def _ladder(name: str) -> Ladder | None:
-    return LADDERS.get(name) or next((one for end, one in LADDERS.items() if name.endswith(end)), None)
+    return _LADDERS.get(name) or next((one for end, one in _LADDERS.items() if name.endswith(end)), None)
 
 
 def known_by(one: LedgerFigure) -> str:
@@ -120,8 +120,8 @@ def ledger_rows(found: Disclosure) -> Iterator[tuple[str, str, str, str]]:
         remarks.append(energy.why if energy.known and energy.how in {"estimated", "corrected"} else "")
         yield (
             line.scope,
-            figure_text("facility_j", energy),
-            figure_text("gross_kg", line.of("gross_kg")),
+            ledger_figure_text("facility_j", energy),
+            ledger_figure_text("gross_kg", line.of("gross_kg")),
             "; ".join(filter(None, remarks)),
         )
     for scope in found.unstated:

@@ -15,17 +15,17 @@ from steelyard.vocabulary import CO2E_KINDS
 RUN = ("training", "fine-tuning", "failed", "idle")
 """Lines of the run that made the model: together they are what a model card means by training."""
 
-SCOPES = ("training", "fine-tuning", "failed", "idle", "development", "search", "inference")
+LINE_SCOPES = ("training", "fine-tuning", "failed", "idle", "development", "search", "inference")
 """Every line that a disclosure says something of, known or not."""
 
-ENERGIES = ("accelerator_j", "it_j", "facility_j")
+_ENERGIES = ("accelerator_j", "it_j", "facility_j")
 SHORT_KINDS = {kind: kind.removeprefix("location_") for kind in CO2E_KINDS}
 """What a kind of CO2e is called in the names of figures."""
 
-CARBON = tuple(f"{short}_kg" for short in SHORT_KINDS.values())
-INTENSITIES = tuple(f"{short}_kg_per_j" for short in SHORT_KINDS.values())
+CARBON_FIGURES = tuple(f"{short}_kg" for short in SHORT_KINDS.values())
+INTENSITY_FIGURES = tuple(f"{short}_kg_per_j" for short in SHORT_KINDS.values())
 
-NAMES: Mapping[str, str] = MappingProxyType(
+CLAIM_FIGURES: Mapping[str, str] = MappingProxyType(
     {
         "count": "devices",
         "wall": "wall_s",
@@ -45,7 +45,7 @@ NAMES: Mapping[str, str] = MappingProxyType(
 )
 """Quantities of a claim, by the names of the ledger; its energy and CO2e have a boundary and a kind of their own."""
 
-SURE = ("measured", "stated", "catalog", "follows", "corrected", "estimated", "predicted")
+SURENESS = ("measured", "stated", "catalog", "follows", "corrected", "estimated", "predicted")
 """How a figure is known, the surest first: what follows from several figures is as sure as the least of them."""
 
 
@@ -73,9 +73,9 @@ class LedgerFigure:
         return LedgerFigure(self.value * factor, self.low * factor, self.high * factor, self.how, self.why)
 
 
-UNKNOWN = LedgerFigure(why="not stated")
+_UNKNOWN = LedgerFigure(why="not stated")
 
-Numbers = Mapping[str, LedgerFigure]
+_Numbers = Mapping[str, LedgerFigure]
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +84,7 @@ class Line:
 
     scope: str
     title: str = ""
-    numbers: Numbers = field(default_factory=lambda: MappingProxyType({}))
+    numbers: _Numbers = field(default_factory=lambda: MappingProxyType({}))
     uses: float = 1.0  # of what a search or a development found
     saved_kg: float = math.nan  # CO2e that each use saves
     queries: float = math.nan
@@ -92,7 +92,7 @@ class Line:
 
     def of(self, name: str) -> LedgerFigure:
         """Return a figure; an unknown one where it is not there."""
-        return self.numbers.get(name, UNKNOWN)
+        return self.numbers.get(name, _UNKNOWN)
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +150,7 @@ class Disclosure:
         """Scopes of which nothing is said; one kind of training is enough."""
         stated = {line.scope for line in self.lines}
         stated |= {"training", "fine-tuning"} if stated & {"training", "fine-tuning"} else set()
-        return tuple(scope for scope in SCOPES if scope not in stated)
+        return tuple(scope for scope in LINE_SCOPES if scope not in stated)
 
 
 def figure_sum(figures: Iterable[tuple[str, LedgerFigure]]) -> LedgerFigure:
@@ -162,7 +162,7 @@ def figure_sum(figures: Iterable[tuple[str, LedgerFigure]]) -> LedgerFigure:
     rows = list(figures)
     known = [one for _, one in rows if one.known]
     if not known:
-        return rows[0][1] if rows else UNKNOWN
+        return rows[0][1] if rows else _UNKNOWN
     missing = "; ".join(f"without {name}: {one.why or 'unknown'}" for name, one in rows if not one.known)
     if len(known) == 1 and not missing:
         return known[0]
@@ -179,7 +179,7 @@ def least_sure(figures: Iterable[LedgerFigure]) -> str:
     >>> least_sure([LedgerFigure(1.0, how="measured"), LedgerFigure(2.0, how="estimated")])
     'estimated'
     """
-    return max((one.how for one in figures), key=SURE.index)
+    return max((one.how for one in figures), key=SURENESS.index)
 
 
 def figure_product(over: Iterable[LedgerFigure], under: Iterable[LedgerFigure], why: str) -> LedgerFigure:
@@ -194,7 +194,9 @@ def figure_product(over: Iterable[LedgerFigure], under: Iterable[LedgerFigure], 
     low = math.prod(_low(one) for one in top) / math.prod(_high(one) for one in bottom) if spread else math.nan
     high = math.prod(_high(one) for one in top) / math.prod(_low(one) for one in bottom) if spread else math.nan
     weakest = least_sure([*top, *bottom])
-    return LedgerFigure(value, low, high, weakest if SURE.index(weakest) > SURE.index("follows") else "follows", why)
+    return LedgerFigure(
+        value, low, high, weakest if SURENESS.index(weakest) > SURENESS.index("follows") else "follows", why
+    )
 
 
 def _low(one: LedgerFigure) -> float:

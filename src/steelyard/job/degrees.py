@@ -28,7 +28,7 @@ _ALIASES = MappingProxyType(
 )
 _HIGHEST = MappingProxyType({"zero": 3, "recompute": 2, "sp": 1, "flash": 1, "offload": 1})
 DEGREES = ("devices", "tp", "pp", "vpp", "cp", "dp", "ep", "zero", "shard_devices", "micro_batch", "micro_batches")
-FIELDS = (*DEGREES, "sp", "recompute", "flash", "offload")
+DEGREE_FIELDS = (*DEGREES, "sp", "recompute", "flash", "offload")
 
 
 def parse_degrees(value: Any) -> Mapping[str, tuple[int, ...]]:
@@ -44,8 +44,8 @@ def parse_degrees(value: Any) -> Mapping[str, tuple[int, ...]]:
     for name, given in pairs:
         plain = str(name).strip().lower().replace("-", "_")
         plain = _ALIASES.get(plain, plain)
-        if plain not in FIELDS:
-            near = nearest(plain, [*FIELDS, *_ALIASES]) or FIELDS
+        if plain not in DEGREE_FIELDS:
+            near = nearest(plain, [*DEGREE_FIELDS, *_ALIASES]) or DEGREE_FIELDS
             raise BadInput(f"unknown layout field {name!r}; nearest: {', '.join(near)}")
         if plain in found:
             raise BadInput(f"layout gives {plain} twice; keep one, or list its values: {plain}: [1, 2]")

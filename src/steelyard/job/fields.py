@@ -8,7 +8,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from steelyard.errors import BadInput, nearest
 from steelyard.job import degrees, literals
-from steelyard.job.job_spec import AXES
+from steelyard.job.job_spec import JOB_AXES
 from steelyard.job.models import adapters
 from steelyard.job.purchase import (
     DataSpec,
@@ -23,7 +23,7 @@ from steelyard.job.purchase import (
 from steelyard.job.training import TASKS, one_of, parse_optimizer, parse_precision
 from steelyard.vocabulary import ON_DEMAND
 
-ALIASES = MappingProxyType(
+FIELD_ALIASES = MappingProxyType(
     {
         "deadline": "by",
         "budget_total": "budget",
@@ -56,11 +56,13 @@ def _axes(value: Any) -> tuple[str, ...]:
     try:
         plain = [item.lower() for item in literals.parse_globs(value)]
     except BadInput as error:
-        raise BadInput(f"{str(value)[:60]!r} names no axis; write time,cost or others of {', '.join(AXES)}") from error
-    wrong = [item for item in plain if item not in AXES]
+        raise BadInput(
+            f"{str(value)[:60]!r} names no axis; write time,cost or others of {', '.join(JOB_AXES)}"
+        ) from error
+    wrong = [item for item in plain if item not in JOB_AXES]
     if wrong:
-        raise BadInput(f"unknown axis {wrong[0]!r}; nearest: {', '.join(nearest(wrong[0], AXES) or AXES)}")
-    return tuple(axis for axis in AXES if axis in plain)
+        raise BadInput(f"unknown axis {wrong[0]!r}; nearest: {', '.join(nearest(wrong[0], JOB_AXES) or JOB_AXES)}")
+    return tuple(axis for axis in JOB_AXES if axis in plain)
 
 
 def _share(value: Any) -> float:
@@ -96,7 +98,7 @@ def _kept(value: Any) -> int:
 
 Whole = Annotated[int, _checked(literals.parse_integer)]
 Duration = Annotated[float, _checked(literals.parse_seconds)]
-Share = Annotated[float, _checked(_share)]
+_Share = Annotated[float, _checked(_share)]
 Globs = Annotated[tuple[str, ...], _checked(literals.parse_globs)]
 
 
@@ -108,8 +110,8 @@ class LoraFields(_Strict):
     """Adapters: their rank and the matrices that get them."""
 
     rank: Whole = 16
-    targets: Annotated[tuple[str, ...], _checked(lambda value: adapters.targets(literals.parse_globs(value)))] = (
-        adapters.targets(("all-linear",))
+    targets: Annotated[tuple[str, ...], _checked(lambda value: adapters.lora_targets(literals.parse_globs(value)))] = (
+        adapters.lora_targets(("all-linear",))
     )
 
 
@@ -117,8 +119,8 @@ class PolicyFields(_Strict):
     """How the run is operated; what is left out comes from the catalog."""
 
     warmup: Duration | None = None
-    evaluation_share: Share | None = None
-    checkpoint_blocking: Share | None = None
+    evaluation_share: _Share | None = None
+    checkpoint_blocking: _Share | None = None
     restart: Duration | None = None
 
 
@@ -142,7 +144,7 @@ class JobFields(_Strict):
     deny_regions: Globs = ()
     deny_providers: Globs = ()
     residency: Globs = ()
-    axes: Annotated[tuple[str, ...], _checked(_axes)] = AXES
+    axes: Annotated[tuple[str, ...], _checked(_axes)] = JOB_AXES
     devices: Whole | None = None
     max_devices: Whole | None = None
     by: Any = None  # read with the clock, by `read`
@@ -172,7 +174,7 @@ def job_fields(given: Mapping[str, Any], where: str) -> JobFields:
     named = _plain_names(given, where)
     unknown = [name for name in named if name not in JobFields.model_fields]
     if unknown:
-        near = nearest(unknown[0], [*JobFields.model_fields, *ALIASES]) or JobFields.model_fields
+        near = nearest(unknown[0], [*JobFields.model_fields, *FIELD_ALIASES]) or JobFields.model_fields
         raise BadInput(f"{where}: unknown field {unknown[0]!r}; nearest: {', '.join(near)}")
     for name, example in (("model", "llama-3-8b"), ("tokens", "20B")):
         if named.get(name) is None:
@@ -192,7 +194,7 @@ def _plain_names(given: Mapping[str, Any], where: str) -> dict[str, Any]:
     named: dict[str, Any] = {}
     for name, value in given.items():
         plain = str(name).strip().lower().replace("-", "_")
-        plain = ALIASES.get(plain, plain)
+        plain = FIELD_ALIASES.get(plain, plain)
         if plain in named:
             raise BadInput(f"{where}: {plain} is given twice; keep one")
         named[plain] = value

@@ -16,7 +16,7 @@ from steelyard.units import Count, Joules, KgCo2e, Seconds, Share, Usd
 from steelyard.vocabulary import ON_DEMAND
 from steelyard.workload import Architecture, collapse, model
 
-AXES = ("time", "cost", "energy", "co2e")
+JOB_AXES = ("time", "cost", "energy", "co2e")
 """What a frontier may weigh: seconds, dollars, joules at the facility's meter, kilograms of operational CO2e."""
 
 
@@ -41,7 +41,7 @@ class JobSpec:
     deny_providers: tuple[str, ...] = ()
     residency: tuple[str, ...] = ()  # countries, EU or EEA: where it may run
     batches: tuple[int, ...] = ()  # global batches that the plan may choose from; (): only `batch_sequences`
-    axes: tuple[str, ...] = AXES  # what the frontier weighs
+    axes: tuple[str, ...] = JOB_AXES  # what the frontier weighs
     devices: int | None = None
     max_devices: int | None = None
     deadline_s: Seconds | None = None

@@ -14,7 +14,7 @@ from steelyard.units import DAY_S, KWH_J, Bytes, Seconds, Share, Usd, UsdPerByte
 from steelyard.vocabulary import ON_DEMAND, PURCHASES, SPOT
 
 YEAR_S = 365 * DAY_S
-MONTH_S = YEAR_S / 12
+BILLED_MONTH_S = YEAR_S / 12
 """A month as prices mean it: 730 hours."""
 
 SPOT_POLICIES: Mapping[str, tuple[str, ...]] = {
@@ -152,7 +152,7 @@ def parse_years(value: Any) -> Seconds:
     match = re.fullmatch(r"([\d.]+)\s*(y|yr|years?|months?)", str(value).strip().lower())
     if match is None:
         return literals.parse_seconds(value)
-    return float(literals.parse_count(match[1])) * (MONTH_S if match[2].startswith("month") else YEAR_S)
+    return float(literals.parse_count(match[1])) * (BILLED_MONTH_S if match[2].startswith("month") else YEAR_S)
 
 
 def parse_share(value: Any) -> Share:
@@ -171,11 +171,11 @@ def parse_share(value: Any) -> Share:
     return number
 
 
-FIELDS = (
+_FIELDS = (
     "system", "devices", "site", "capex", "network", "residual", "life", "used", "admin", "maintenance", "colocation",
     "power", "tariff", "pue",
 )  # fmt: skip
-NEEDED: Mapping[str, str] = {
+_NEEDED: Mapping[str, str] = {
     "system": "the machine, such as system: DGX-H100, or an accelerator",
     "devices": "how many devices there are, such as devices: 64",
     "life": "how long they are kept, such as life: 4y",
@@ -189,8 +189,8 @@ def _owned(block: Any) -> OwnedSpec:
             f"own is {str(block)[:60]!r}; write own: {{system: DGX-H100, devices: 64, life: 4y, used: 75%, …}}"
         )
     given = {str(key).strip().lower().replace("-", "_"): value for key, value in block.items() if value is not None}
-    _known("own", given, FIELDS)
-    for name, meaning in NEEDED.items():
+    _known("own", given, _FIELDS)
+    for name, meaning in _NEEDED.items():
         if name not in given:
             raise BadInput(f"own.{name} is missing: {meaning}")
     if "tariff" not in given and "colocation" not in given:
@@ -213,7 +213,7 @@ def _owned(block: Any) -> OwnedSpec:
         residual=optional("residual", _part),
         admin_usd_per_s=optional("admin", lambda value: _sum(value) / YEAR_S),
         maintenance=optional("maintenance", _part),
-        colocation_usd_per_w_s=optional("colocation", lambda value: _sum(value) / 1e3 / MONTH_S),
+        colocation_usd_per_w_s=optional("colocation", lambda value: _sum(value) / 1e3 / BILLED_MONTH_S),
         power_w=optional("power", _watts),
         tariff_usd_per_j=optional("tariff", lambda value: _sum(value) / KWH_J),
         pue=optional("pue", _pue),

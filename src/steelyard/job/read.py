@@ -10,7 +10,7 @@ from typing import Any
 from steelyard.errors import BadInput
 from steelyard.job import batch_range, defaults, literals
 from steelyard.job.documents import load_json, load_yaml, read_text
-from steelyard.job.fields import ALIASES, JobFields, PolicyFields, job_fields
+from steelyard.job.fields import FIELD_ALIASES, JobFields, PolicyFields, job_fields
 from steelyard.job.job_spec import JobSpec
 from steelyard.job.models import describe
 from steelyard.job.models.spec import ModelSpec
@@ -61,7 +61,7 @@ def read_job(source: str | Path | Mapping[str, Any], now: dt.datetime | None = N
                 name,
                 *(_INSTEAD.get(name, frozenset()) - {key for key, new in overrides.items() if new is not None}),
             }
-            given = {key: old for key, old in given.items() if ALIASES.get(str(key), str(key)) not in gone}
+            given = {key: old for key, old in given.items() if FIELD_ALIASES.get(str(key), str(key)) not in gone}
             given[name] = value
     read = job_fields(given, where)
     return _job(read, given, folder, now or dt.datetime.now().astimezone())

@@ -3,9 +3,9 @@
 import re
 
 from steelyard.errors import BadInput, nearest
-from steelyard.job.fields import ALIASES, JobFields
+from steelyard.job.fields import FIELD_ALIASES, JobFields
 
-MOST = 12
+MOST_VALUES = 12
 """Values that one question may hold: a table of more does not fit a screen."""
 
 
@@ -24,16 +24,16 @@ def parse_question(text: str) -> tuple[str, tuple[str, ...]]:
     """
     name, equals, given = text.partition("=")
     plain = name.strip().lower().lstrip("-").replace("-", "_")
-    plain = ALIASES.get(plain, plain)
+    plain = FIELD_ALIASES.get(plain, plain)
     forms = "write a field and its values: tokens=10B,20B,40B, or layout=tp=2;tp=4"
     if not equals or not plain:
         raise BadInput(f"--what-if: {text[:60]!r} is no question; {forms}")
     if plain not in JobFields.model_fields:
-        near = nearest(plain, [*JobFields.model_fields, *ALIASES]) or ["tokens", "by", "budget", "accelerators"]
+        near = nearest(plain, [*JobFields.model_fields, *FIELD_ALIASES]) or ["tokens", "by", "budget", "accelerators"]
         raise BadInput(f"--what-if: unknown field {name.strip()[:60]!r}; nearest: {', '.join(near)}")
     values = dict.fromkeys(part.strip() for part in re.split(";" if ";" in given else ",", given))
     if len(values) < 2 or "" in values:
         raise BadInput(f"--what-if: {text[:60]!r} needs at least two values and none empty; {forms}")
-    if len(values) > MOST:
-        raise BadInput(f"--what-if: {len(values)} values of {plain}; a table holds {MOST} at most")
+    if len(values) > MOST_VALUES:
+        raise BadInput(f"--what-if: {len(values)} values of {plain}; a table holds {MOST_VALUES} at most")
     return plain, tuple(values)

@@ -16,7 +16,7 @@ TIMEOUT_S = 30.0
 TRIES = 3
 FIRST_WAIT_S = 2.0
 LONGEST_WAIT_S = 60.0
-MOST_BYTES = 512 * 2**20
+_MOST_BYTES = 512 * 2**20
 """Of a reply that is read whole; a list that is streamed may be longer."""
 
 AGAIN = frozenset({408, 425, 429, 500, 502, 503, 504})
@@ -82,13 +82,13 @@ class Fetch:
         """Return the whole reply."""
         with closing(self._open(url, query, headers)) as reply:
             try:
-                body = reply.read(MOST_BYTES + 1)
+                body = reply.read(_MOST_BYTES + 1)
                 if reply.headers.get("Content-Encoding") == "gzip":
                     body = gzip.decompress(body)
             except (OSError, EOFError) as error:
                 raise Unreachable(f"{_plain(url)} broke off: {error}") from error
-        if len(body) > MOST_BYTES:
-            raise Unreachable(f"{_plain(url)} answered more than {MOST_BYTES / 2**20:.0f} MiB")
+        if len(body) > _MOST_BYTES:
+            raise Unreachable(f"{_plain(url)} answered more than {_MOST_BYTES / 2**20:.0f} MiB")
         return body
 
     def lines(self, url: str) -> Iterator[str]:

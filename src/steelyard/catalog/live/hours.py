@@ -4,16 +4,16 @@ import datetime as dt
 from collections.abc import Iterable
 from statistics import fmean
 
-from steelyard.catalog.profile import HOUR, HOURS, MONTHS, Row
+from steelyard.catalog.profile import HOUR, HOURS, MONTHS, ProfileRow
 
 Hours = dict[dt.datetime, float]
 """Kilograms CO2e a kilowatt-hour, by the hour's beginning in UTC."""
 
-ENOUGH = 0.95
+_ENOUGH = 0.95
 """Share of a year's hours below which its mean is not said to be the year's."""
 
 
-def usual_rows(hours: Hours, place: str, quantity: str, source: str, checked: str) -> list[Row]:
+def usual_rows(hours: Hours, place: str, quantity: str, source: str, checked: str) -> list[ProfileRow]:
     """Return the mean of each hour of the day in each month; nothing where an hour of a month is missing altogether.
 
     >>> usual_rows({dt.datetime(2026, 1, 1, tzinfo=dt.UTC): 0.2}, "country/GB", "location_gross", "x", "2026-11-21")
@@ -32,7 +32,7 @@ def usual_rows(hours: Hours, place: str, quantity: str, source: str, checked: st
     ]
 
 
-def series_rows(hours: Hours, place: str, quantity: str, source: str, checked: str) -> list[Row]:
+def series_rows(hours: Hours, place: str, quantity: str, source: str, checked: str) -> list[ProfileRow]:
     """Return a series up to its first gap."""
     return [
         _row(place, quantity, hours[hour], source, checked, "forecast", time=f"{hour:%Y-%m-%dT%H:%MZ}")
@@ -55,9 +55,9 @@ def unbroken(times: Iterable[dt.datetime]) -> list[dt.datetime]:
     return found
 
 
-def year_row(hours: Hours, place: str, quantity: str, conditions: str, source: str, checked: str) -> list[Row]:
+def year_row(hours: Hours, place: str, quantity: str, conditions: str, source: str, checked: str) -> list[ProfileRow]:
     """Return the mean of a year as a row of data/intensity.csv; nothing where too many of its hours are missing."""
-    if len(hours) < ENOUGH * 365 * HOURS:
+    if len(hours) < _ENOUGH * 365 * HOURS:
         return []
     first, last = min(hours), max(hours)
     return [
@@ -78,7 +78,7 @@ def year_row(hours: Hours, place: str, quantity: str, conditions: str, source: s
 def _row(
     place: str, quantity: str, value: float, source: str, checked: str, note: str, month: str = "", hour: str = "",
     time: str = "",
-) -> Row:  # fmt: skip
+) -> ProfileRow:  # fmt: skip
     return {
         "place": place,
         "quantity": quantity,

@@ -14,7 +14,7 @@ from types import MappingProxyType
 from steelyard.claims.reading.claim import Claim
 from steelyard.claims.reading.printed import PrintedNumber
 
-SLACK = 0.01
+ROUNDING_SLACK = 0.01
 """Relative difference that nobody should mind beyond rounding: the tables of Patterson et al. 2021 agree to 1 %."""
 
 TREE = (
@@ -115,7 +115,7 @@ def _settle(known: dict[str, AccountFigure], total: str, parts: tuple[str, ...])
     if any(name not in known for name in names):
         return
     follows = _follows(known, total, parts, total)
-    allowed = sum(known[name].rounding for name in names) + SLACK
+    allowed = sum(known[name].rounding for name in names) + ROUNDING_SLACK
     if abs(known[total].value / follows.value - 1) > allowed:
         return
     loosest = max(names, key=lambda name: known[name].rounding)

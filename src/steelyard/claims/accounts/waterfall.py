@@ -30,7 +30,7 @@ MS: Mapping[str, str] = MappingProxyType(
 )
 """The choice that each factor belongs to."""
 
-TOTALS = ("co2e", "energy_facility", "energy_it", "device_time", "money", "water", "throughput", "utilisation")
+_TOTALS = ("co2e", "energy_facility", "energy_it", "device_time", "money", "water", "throughput", "utilisation")
 WORK = ("runs", "steps", "tokens", "active_parameters")
 _SAME = 1e-12
 
@@ -48,7 +48,7 @@ def factor_chain(claim: Account, other: Account) -> FactorChain:
     >>> [(factor.name, round(factor.value, 3)) for factor in found.factors], found.ratio
     ([('energy', 2.0), ('pue', 1.25), ('intensity', 2.0)], 5.0)
     """
-    total = next((name for name in TOTALS if name in claim.known and name in other.known), None)
+    total = next((name for name in _TOTALS if name in claim.known and name in other.known), None)
     if total is None:
         raise BadInput(
             "the two accounts have no total in common; give both co2e, energy or device_hours, or what they follow from"
@@ -107,7 +107,7 @@ def _split(name: str, claim: Account, other: Account) -> Iterator[AuditFactor]:
     """Yield the factors of one total, as far down as both accounts go."""
     ours, theirs = claim.known[name].value, other.known[name].value
     inside = _inside(claim, other, "energy" if name.startswith("energy") else name)
-    if inside is not None and name in TOTALS[:1]:
+    if inside is not None and name in _TOTALS[:1]:
         ours = inside
         yield _leaf(name, ours, theirs, claim, other)
         return

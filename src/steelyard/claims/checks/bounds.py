@@ -20,7 +20,7 @@ from steelyard.claims.context import ClaimContext
 from steelyard.claims.findings import DOUBT
 from steelyard.claims.prediction import ClaimPrediction
 from steelyard.claims.quantity_text import quantity_text
-from steelyard.claims.reading.claim import Numbers
+from steelyard.claims.reading.claim import ClaimNumbers
 from steelyard.units import HOUR_S, KWH_J
 
 DIRTIEST = 1.5 / KWH_J
@@ -177,7 +177,7 @@ def _emissions_per_hour(context: ClaimContext) -> Iterator[Relation]:
     sentence = f"{where} emits" if where else "grids emit"
     terms = (*hours_terms(claim), *power, *pue)
 
-    def show(_numbers: Numbers, ratio: float) -> str:
+    def show(_numbers: ClaimNumbers, ratio: float) -> str:
         per_w = "" if power else f" ({BUSY_PART:.0%} of its rating to {w_high:.0f} W)"
         grams = ratio * (HOUR_S * 1e3 if not power else KWH_J)
         unit = "kg/kWh" if power else "g a device-hour"
@@ -234,7 +234,7 @@ def _banded(base: Relation, context: ClaimContext, *, inverse: bool) -> Iterator
     likely = context.prediction.mfu if isinstance(context.prediction, ClaimPrediction) else None
     range_text = f"; predicted {100 * likely[0]:.0f} % ({100 * likely[1]:.0f}–{100 * likely[2]:.0f})" if likely else ""
 
-    def show(_numbers: Numbers, ratio: float) -> str:
+    def show(_numbers: ClaimNumbers, ratio: float) -> str:
         share = 1 / ratio if inverse else ratio
         implied = f"6 x parameters x tokens over device-seconds x peak = {100 * share:.1f} % of {context.peak_text}"
         return f"{implied}{range_text}"
@@ -251,7 +251,7 @@ def _banded(base: Relation, context: ClaimContext, *, inverse: bool) -> Iterator
 
 
 def _mfu_words(context: ClaimContext) -> Show:
-    def show(numbers: Numbers, ratio: float) -> str:
+    def show(numbers: ClaimNumbers, ratio: float) -> str:
         stated = numbers["utilisation"].value
         more = context.attention_share
         upto = f" (6N) to {100 * stated / ratio * more:.0f} % (with attention)" if more else " (6N)"

@@ -15,7 +15,7 @@ from steelyard.claims.context import ClaimContext
 from steelyard.claims.findings import CONTRADICTION, SILENT, AuditFactor, Check
 from steelyard.claims.quantity_text import quantity_text
 
-NAMED = {
+_NAMED = {
     UNITS: "pounds, short tons, prefixes, megajoules, hours for days, decimal points",
     BOUNDARY: "the PUE applied twice, left out or divided by",
     CORES: "cores, dies or hosts counted as devices",
@@ -94,11 +94,11 @@ def _slips(context: ClaimContext, found: list[Diagnosis], *, looked: bool) -> It
         fits = quantity_text(slip.quantity, context.numbers[slip.quantity].value / slip.ratio)
         weight = max(relation.weight for relation in slip.fixes)
         yield Check(name, fired=True, arithmetic=f"{plain_name(slip.quantity)}: {numbers} = {fits}", weight=weight)
-    for name, text in NAMED.items():
+    for name, text in _NAMED.items():
         if looked and name not in fired and name != COPIED:
             yield Check(name, fired=False, arithmetic=f"nothing to explain by {text}", weight=SILENT)
     if context.claim.beside and COPIED not in fired:
-        yield Check(COPIED, fired=False, arithmetic=f"nothing to explain by {NAMED[COPIED]}", weight=SILENT)
+        yield Check(COPIED, fired=False, arithmetic=f"nothing to explain by {_NAMED[COPIED]}", weight=SILENT)
 
 
 __all__ = ["CONTRADICTION", "TDP", "claim_checks", "correction_factor"]

@@ -11,10 +11,10 @@ import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from steelyard.claims.accounts.account import SLACK
+from steelyard.claims.accounts.account import ROUNDING_SLACK
 from steelyard.claims.findings import CONTRADICTION
 from steelyard.claims.quantity_text import quantity_text
-from steelyard.claims.reading.claim import Claim, Numbers
+from steelyard.claims.reading.claim import Claim, ClaimNumbers
 from steelyard.claims.reading.printed import PrintedNumber
 from steelyard.units import KWH_J
 
@@ -28,7 +28,7 @@ LOOSE = 0.25
 """What a throughput says of a whole run: restarts, evaluation and checkpoints are outside it."""
 
 
-Show = Callable[[Numbers, float], str]
+Show = Callable[[ClaimNumbers, float], str]
 """Arithmetic in figures, from the numbers and the ratio of stated to computed."""
 
 
@@ -54,35 +54,35 @@ class Relation:
         """Return the target and the terms."""
         return (self.target, *(name for name, _ in self.terms))
 
-    def computed(self, numbers: Numbers) -> float:
+    def computed(self, numbers: ClaimNumbers) -> float:
         """Return the target from the terms."""
         powers = (float(numbers[name].value ** exponent) for name, exponent in self.terms)
         return self.constant * math.prod(powers)
 
-    def ratio(self, numbers: Numbers) -> float:
+    def ratio(self, numbers: ClaimNumbers) -> float:
         """Return the stated target over the computed one."""
         return numbers[self.target].value / self.computed(numbers)
 
-    def rounding(self, numbers: Numbers) -> float:
+    def rounding(self, numbers: ClaimNumbers) -> float:
         """Return what the printed digits leave open."""
         return sum(numbers[name].rounding for name in self.quantities)
 
-    def excess(self, numbers: Numbers) -> float:
+    def excess(self, numbers: ClaimNumbers) -> float:
         """Return how far the ratio lies outside its band, as a logarithm; 0: it holds."""
-        allowed = math.log1p(SLACK + self.rounding(numbers))
+        allowed = math.log1p(ROUNDING_SLACK + self.rounding(numbers))
         ratio = math.log(self.ratio(numbers))
         above = ratio - math.log(self.high) - allowed if self.high < math.inf else 0.0
         below = math.log(self.low) - allowed - ratio if self.low > 0 else 0.0
         return max(above, below, 0.0)
 
-    def suspect(self, quantity: str, numbers: Numbers) -> float:
+    def suspect(self, quantity: str, numbers: ClaimNumbers) -> float:
         """Return how many times too large a quantity is, if it is the one that is wrong."""
         ratio = self.ratio(numbers)
         usual = min(max(ratio, self.low), self.high) if self.center is None else self.center
         off = ratio / usual
         return off if quantity == self.target else float(off ** (-1.0 / dict(self.terms)[quantity]))
 
-    def arithmetic(self, numbers: Numbers) -> str:
+    def arithmetic(self, numbers: ClaimNumbers) -> str:
         """Return the product in figures.
 
         >>> from steelyard.claims.reading.files import read_claim
@@ -115,7 +115,7 @@ def ratio_text(ratio: float) -> str:
     return f"{ratio:.4g}" if not 0.1 <= ratio < 10 else f"{ratio:.3f}"
 
 
-def relations(claim: Claim, numbers: Numbers) -> tuple[Relation, ...]:
+def relations(claim: Claim, numbers: ClaimNumbers) -> tuple[Relation, ...]:
     """Return every relation whose numbers are known; `numbers` are the claim's and what the catalog adds."""
     best = _kept(_energy(claim, includes_pue(claim)), numbers)
     return (*_kept(_machine(), numbers), *best, *_kept(_water(claim, numbers), numbers),
@@ -133,11 +133,11 @@ def includes_pue(claim: Claim) -> bool:
     return broken[0] <= broken[1]
 
 
-def _kept(found: Iterator[Relation], numbers: Numbers) -> tuple[Relation, ...]:
+def _kept(found: Iterator[Relation], numbers: ClaimNumbers) -> tuple[Relation, ...]:
     return tuple(one for one in found if has_numbers(one, numbers))
 
 
-def has_numbers(relation: Relation, numbers: Numbers) -> bool:
+def has_numbers(relation: Relation, numbers: ClaimNumbers) -> bool:
     """Return whether every number of a relation is there."""
     return all(name in numbers and numbers[name].value > 0 for name in relation.quantities)
 
@@ -181,7 +181,7 @@ def _energy(claim: Claim, inside: bool) -> Iterator[Relation]:
         yield Relation("net_co2e", "net_co2e", (*watts, *whole, ("net_intensity", 1.0)), high=most)
 
 
-def _water(claim: Claim, numbers: Numbers) -> Iterator[Relation]:
+def _water(claim: Claim, numbers: ClaimNumbers) -> Iterator[Relation]:
     """Yield water: on-site water goes by IT energy, off-site by the facility's; some multiply both by the PUE."""
     pue = numbers["pue"].value if "pue" in numbers else 1.0
     onsite, offsite = (numbers[name].value if name in numbers else 0.0 for name in ("wue_onsite", "wue_offsite"))
@@ -194,7 +194,7 @@ def _water(claim: Claim, numbers: Numbers) -> Iterator[Relation]:
 
 
 def _litres(per_j: float, how: str) -> Show:
-    def show(numbers: Numbers, ratio: float) -> str:
+    def show(numbers: ClaimNumbers, ratio: float) -> str:
         computed = quantity_text("water", numbers["water"].value / ratio)
         each = f"{per_j * KWH_J * 1e3:.4g} L/kWh ({how})"
         stated = quantity_text("water", numbers["water"].value)
@@ -204,7 +204,7 @@ def _litres(per_j: float, how: str) -> Show:
     return show
 
 
-def _work(claim: Claim, numbers: Numbers) -> Iterator[Relation]:
+def _work(claim: Claim, numbers: ClaimNumbers) -> Iterator[Relation]:
     """Yield what is computed: tokens from steps or examples, FLOPs from tokens, speed from FLOPs."""
     yield Relation("tokens", "tokens", (("steps", 1.0), ("batch_sequences", 1.0), ("sequence", 1.0)), high=1.02)
     epochs = (("epochs", 1.0),) if "epochs" in numbers else ()

@@ -4,9 +4,9 @@ import math
 import re
 from collections.abc import Collection, Iterator
 
-from steelyard.claims.accounts.account import SLACK
+from steelyard.claims.accounts.account import ROUNDING_SLACK
 from steelyard.claims.checks.relations import count_times_hours
-from steelyard.claims.checks.slips import COPIED, SCOPE, TOTALS
+from steelyard.claims.checks.slips import COPIED, SCOPE, SLIP_TOTALS
 from steelyard.claims.checks.suspects import row_like
 from steelyard.claims.context import ClaimContext
 from steelyard.claims.findings import CONTRADICTION, DOUBT, NOTE, SILENT, AuditFactor, Check
@@ -48,7 +48,7 @@ def _restated(context: ClaimContext) -> Iterator[Check]:
         text = f"{quantity_text(name, own.value)} here, {quantity_text(name, other.value)} there: x{ratio:.4g}"
         finding = f"{name.replace('_', ' ')} is printed twice: {text}"
         pen = slip_of_the_pen(other, own.value / _unit(name, other))
-        if not pen and abs(math.log(ratio)) <= math.log1p(SLACK + own.rounding + other.rounding):
+        if not pen and abs(math.log(ratio)) <= math.log1p(ROUNDING_SLACK + own.rounding + other.rounding):
             yield Check(RESTATED, fired=False, arithmetic=text, exact=True)
             continue
         if pen:
@@ -79,10 +79,14 @@ UNROUND = 0.03
 def _sum_of_rows(claim: Claim, name: str, value: float) -> str:
     rows = [row.value(name) for row in claim.beside]
     total = sum(one for one in rows if one)
-    if len(rows) > 1 and total and abs(total / value - 1) < SLACK:
+    if len(rows) > 1 and total and abs(total / value - 1) < ROUNDING_SLACK:
         added = ", ".join(row.name for row in claim.beside if row.value(name))
         return f"; {quantity_text(name, value)} is the sum of {added}"
-    same = [row.name for row in claim.beside if row.value(name) and abs((row.value(name) or 0) / value - 1) < SLACK / 2]
+    same = [
+        row.name
+        for row in claim.beside
+        if row.value(name) and abs((row.value(name) or 0) / value - 1) < ROUNDING_SLACK / 2
+    ]
     return f"; {quantity_text(name, value)} is the figure of {same[0]}" if same else ""
 
 
@@ -174,7 +178,7 @@ def _alike(row: ClaimRow, own: ClaimRow) -> bool:
 
 def _copied(claim: Claim, context: ClaimContext, located: Collection[str]) -> Iterator[Check]:
     """Yield totals equal to those of a row whose work is another, where nothing else has named them yet."""
-    for name in TOTALS:
+    for name in SLIP_TOTALS:
         if name not in claim.numbers or name in located or not (same := row_like(context, name)):
             continue
         row = next((one for one in claim.beside if one.name == same), None)
@@ -195,13 +199,13 @@ def _unlike(claim: Claim, row: ClaimRow) -> str:
 
 def _sums(claim: Claim) -> Iterator[Check]:
     """Yield the lines of a total beside it."""
-    for name in TOTALS:
+    for name in SLIP_TOTALS:
         lines = [row.numbers[name] for row in claim.parts if name in row.numbers]
         whole = claim.numbers.get(name)
         if whole is None or len(lines) < 2:
             continue
         total = sum(one.value for one in lines)
-        loose = sum(one.value * one.rounding for one in lines) / total + whole.rounding + SLACK
+        loose = sum(one.value * one.rounding for one in lines) / total + whole.rounding + ROUNDING_SLACK
         off = abs(whole.value / total - 1) > loose
         added = " + ".join(quantity_text(name, one.value) for one in lines)
         text = f"{added} = {quantity_text(name, total)}; stated {quantity_text(name, whole.value)}"
@@ -220,7 +224,7 @@ def _scopes(claim: Claim) -> Iterator[Check]:
         if not claim.scope or not lines or not whole or claim.scope == "life-cycle":
             continue
         others = sorted({scope for scope, _ in lines if scope != claim.scope})
-        wide = bool(others) and whole > inside * (1 + 2 * SLACK)
+        wide = bool(others) and whole > inside * (1 + 2 * ROUNDING_SLACK)
         text = f"{quantity_text(name, whole)} stated as {claim.scope}; "
         text += f"its lines of that scope are {quantity_text(name, inside)}"
         yield Check(

@@ -5,18 +5,18 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from steelyard.claims.context import ClaimContext
-from steelyard.claims.reading.hardware import NODE_DEVICES, cores_per_device
+from steelyard.claims.reading.hardware import USUAL_NODES, cores_per_device
 from steelyard.claims.reading.kinds import POUND_KG, SHORT_TON_KG
 
 UNITS, BOUNDARY, CORES, KIND, COPIED, TDP, SCOPE = "units", "boundary", "cores", "kind", "copied", "tdp", "scope"
 """Names of the checks that a slip makes fire."""
 
 MASSES = frozenset({"co2e", "net_co2e", "intensity", "net_intensity"})
-ENERGIES = frozenset({"energy", "energy_facility", "energy_it"})
-TIMES = frozenset({"wall", "device_time"})
+_ENERGIES = frozenset({"energy", "energy_facility", "energy_it"})
+_TIMES = frozenset({"wall", "device_time"})
 SIZES = frozenset({"tokens", "parameters", "active_parameters", "flop", "steps", "examples", "throughput",
                     "throughput_per_device", "water", "money"})  # fmt: skip
-TOTALS = ("co2e", "net_co2e", "energy", "water", "money", "device_time", "tokens", "throughput")
+SLIP_TOTALS = ("co2e", "net_co2e", "energy", "water", "money", "device_time", "tokens", "throughput")
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,14 +82,14 @@ def _cores(quantity: str, context: ClaimContext) -> Iterator[Slip]:
     if cores > 1 and gear is not None:
         yield from _both(cores, CORES, f"cores are counted as devices, {cores:g} to one",
                          f"devices are counted as cores, {cores:g} to one", "count")  # fmt: skip
-    for host in NODE_DEVICES:
+    for host in USUAL_NODES:
         if gear is not None and gear.cores is not None and count and count % host == 0:
             yield Slip(1 / host, CORES, f"{host:g} devices are counted as one", "count")
     if count and count > 1:
         yield Slip(1 / count, CORES, f"one device is counted for {count:,.0f}", "count")
         yield Slip(count, CORES, f"the {count:,.0f} devices are counted twice over", "count")
     if quantity == "count":
-        for host in NODE_DEVICES:
+        for host in USUAL_NODES:
             yield from _both(
                 host, CORES, f"{host:g} times as many devices", f"hosts of {host:g} devices are counted as one"
             )
@@ -101,19 +101,19 @@ def unit_slips(quantity: str) -> Iterator[Slip]:
         yield from _both(1 / POUND_KG, UNITS, "pounds are read as kilograms", "kilograms are read as pounds", UNITS)
         tons = 1e3 / SHORT_TON_KG
         yield from _both(tons, UNITS, "short tons are read as tonnes", "tonnes are read as short tons", UNITS)
-    if quantity in ENERGIES:
+    if quantity in _ENERGIES:
         yield from _both(
             3.6, UNITS, "megajoules are read as kilowatt-hours", "kilowatt-hours are read as megajoules", UNITS
         )
-    if quantity in TIMES:
+    if quantity in _TIMES:
         yield from _both(24.0, UNITS, "hours are read as days", "days are read as hours", UNITS)
         yield from _both(60.0, UNITS, "minutes are read as hours", "hours are read as minutes", UNITS)
-    if quantity in MASSES | ENERGIES | SIZES | {"power"}:
+    if quantity in MASSES | _ENERGIES | SIZES | {"power"}:
         for power in (3, 6):
             yield from _both(
                 10.0**power, UNITS, f"a prefix is off by 10^{power}", f"a prefix is off by 10^-{power}", UNITS
             )
-    if quantity in MASSES | ENERGIES | SIZES | TIMES:
+    if quantity in MASSES | _ENERGIES | SIZES | _TIMES:
         for ten in (10.0, 100.0):
             yield from _both(
                 ten, UNITS, f"a decimal point is off: x{ten:g}", f"a decimal point is off: /{ten:g}", UNITS

@@ -11,13 +11,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from steelyard.claims.accounts.account import SLACK
+from steelyard.claims.accounts.account import ROUNDING_SLACK
 from steelyard.claims.checks.relations import Relation
-from steelyard.claims.checks.slips import COPIED, SCOPE, TOTALS, Slip, slips
+from steelyard.claims.checks.slips import COPIED, SCOPE, SLIP_TOTALS, Slip, slips
 from steelyard.claims.context import ClaimContext
 from steelyard.claims.findings import CONTRADICTION
 from steelyard.claims.quantity_text import quantity_text
-from steelyard.claims.reading.claim import Numbers
+from steelyard.claims.reading.claim import ClaimNumbers
 
 ORDER = (
     "utilisation", "co2e", "net_co2e", "water", "money", "energy", "throughput", "device_time", "wall", "power",
@@ -26,11 +26,11 @@ ORDER = (
 )  # fmt: skip
 """Of numbers that explain a difference equally well, the one to name: totals before what they are made of."""
 
-MOST = 3
+_MOST = 3
 WHOLE, NEAR = 999.0, 2.5
 """A bound tells only slips from other factors that are so large, and so near to what it asks for."""
 
-STEP = 0.004
+_STEP = 0.004
 """Difference of two slips' ratios from the one asked for that decides between them."""
 
 SPLIT = 3.5
@@ -81,7 +81,7 @@ class Diagnosis:
 def locate(context: ClaimContext, relations: Sequence[Relation], soft: Sequence[Relation]) -> list[Diagnosis]:
     """Return the wrong numbers, one after another, until everything holds or nothing helps."""
     numbers, found = context.numbers, list[Diagnosis]()
-    for _ in range(MOST):
+    for _ in range(_MOST):
         broken = [one for one in relations if one.weight >= CONTRADICTION and one.excess(numbers) > 0]
         broken = broken or [one for one in relations if one.excess(numbers) > 0]
         if not broken:
@@ -109,14 +109,14 @@ FROM: Mapping[str, tuple[str, ...]] = MappingProxyType(
 """Totals that are computed from another one, and carry its slip along."""
 
 
-def corrected(numbers: Numbers, quantities: Sequence[str], ratio: float) -> Numbers:
+def corrected(numbers: ClaimNumbers, quantities: Sequence[str], ratio: float) -> ClaimNumbers:
     """Return the numbers with some of them divided by how many times too large they are."""
     return MappingProxyType({**numbers, **{name: numbers[name].times(1 / ratio) for name in quantities}})
 
 
 def _suspects(
     context: ClaimContext,
-    numbers: Numbers,
+    numbers: ClaimNumbers,
     broken: Sequence[Relation],
     relations: Sequence[Relation],
     soft: Sequence[Relation],
@@ -154,18 +154,22 @@ class Correction:
     @property
     def apart(self) -> int:
         """Return how far the slip's ratio is from the one asked for, in steps of what nobody should mind."""
-        return round(abs(math.log(self.ratio / self.asked)) / STEP) if self.slip else 0
+        return round(abs(math.log(self.ratio / self.asked)) / _STEP) if self.slip else 0
 
 
 def _judged(
-    context: ClaimContext, numbers: Numbers, tried: Correction, relations: Sequence[Relation], soft: Sequence[Relation]
+    context: ClaimContext,
+    numbers: ClaimNumbers,
+    tried: Correction,
+    relations: Sequence[Relation],
+    soft: Sequence[Relation],
 ) -> Suspect:
     quantity, *along = tried.quantities
     after = corrected(numbers, tried.quantities, tried.ratio)
     fixes = tuple(one for one in relations if one.excess(numbers) > 0 and one.excess(after) == 0.0)
     left = sum(one.excess(after) > 0 for one in relations)
     unusual = sum(one.excess(after) > 0 for one in soft)
-    if quantity == "count" and abs(after["count"].value / max(round(after["count"].value), 1) - 1) > SLACK:
+    if quantity == "count" and abs(after["count"].value / max(round(after["count"].value), 1) - 1) > ROUNDING_SLACK:
         unusual += 1
     exact = any(one.weight >= CONTRADICTION for one in fixes)
     same = row_like(context, quantity) if exact and tried.slip is None else ""
@@ -175,7 +179,7 @@ def _judged(
 def row_like(context: ClaimContext, quantity: str) -> str:
     """Return the row beside the claim, or the sum of them, that has the same total; empty: none."""
     value, rounding = context.claim.value(quantity), context.claim.numbers[quantity].rounding
-    if quantity not in TOTALS or not value:
+    if quantity not in SLIP_TOTALS or not value:
         return ""
     rows = [(row.name or "another row", row.value(quantity)) for row in context.claim.beside]
     known = [(name, one) for name, one in rows if one]

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from types import MappingProxyType
 
-ALIASES: Mapping[str, str] = MappingProxyType(
+CLAIM_ALIASES: Mapping[str, str] = MappingProxyType(
     {
         "name": "title",
         "params": "parameters",
@@ -46,10 +46,10 @@ ALIASES: Mapping[str, str] = MappingProxyType(
         "rows": "beside",
     }
 )
-BARE = MappingProxyType({"hours": "h", "days": "days", "tco2e": "t", "tflops": "TFLOP/s"})
+BARE_UNITS = MappingProxyType({"hours": "h", "days": "days", "tco2e": "t", "tflops": "TFLOP/s"})
 """Units of bare numbers that the name of a field gives."""
 
-WORDS = MappingProxyType(
+CLAIM_WORDS = MappingProxyType(
     {
         "final": "training", "pretraining": "training", "pre-training": "training", "train": "training",
         "finetuning": "fine-tuning", "finetune": "fine-tuning", "fine-tune": "fine-tuning",

@@ -15,7 +15,7 @@ from steelyard.claims.reading.hardware import ClaimHardware
 from steelyard.claims.reading.printed import PrintedNumber
 from steelyard.vocabulary import CO2E_KINDS, hyphenated
 
-SCOPES = (
+CLAIM_SCOPES = (
     "training",
     "fine-tuning",
     "search",
@@ -33,7 +33,7 @@ BOUNDARIES = ("accelerator", "it", "facility")
 POWER_KINDS = ("measured", "tdp", "assumed", "modelled")
 CARBON_KINDS = tuple(hyphenated(kind) for kind in CO2E_KINDS)
 
-Numbers = Mapping[str, PrintedNumber]
+ClaimNumbers = Mapping[str, PrintedNumber]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ class ClaimRow:
 
     name: str
     scope: str
-    numbers: Numbers
+    numbers: ClaimNumbers
     hardware: ClaimHardware | None = None
 
     def value(self, quantity: str) -> float | None:
@@ -71,11 +71,11 @@ class Claim:
     co2e_kind: str = ""
     purchase: str = ""
     hardware: ClaimHardware | None = None
-    numbers: Numbers = field(default_factory=lambda: MappingProxyType({}))
-    work: Numbers = field(default_factory=lambda: MappingProxyType({}))  # factors of the work, by their names
+    numbers: ClaimNumbers = field(default_factory=lambda: MappingProxyType({}))
+    work: ClaimNumbers = field(default_factory=lambda: MappingProxyType({}))  # factors of the work, by their names
     parts: tuple[ClaimRow, ...] = ()  # lines that add up to the totals
     beside: tuple[ClaimRow, ...] = ()  # other rows of the same table
-    restated: Numbers = field(default_factory=lambda: MappingProxyType({}))  # printed again elsewhere
+    restated: ClaimNumbers = field(default_factory=lambda: MappingProxyType({}))  # printed again elsewhere
     same_work_on: ClaimRow | None = None  # the same work on other hardware
     notes: tuple[str, ...] = ()  # of the reader: what could not be read, or was read in one of two ways
 

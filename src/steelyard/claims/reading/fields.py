@@ -8,8 +8,8 @@ from typing import Annotated, Any
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 
 from steelyard.claims.reading import printed
-from steelyard.claims.reading.aliases import ALIASES, BARE, WORDS
-from steelyard.claims.reading.claim import BOUNDARIES, CARBON_KINDS, POWER_KINDS, SCOPES, Claim, ClaimRow
+from steelyard.claims.reading.aliases import BARE_UNITS, CLAIM_ALIASES, CLAIM_WORDS
+from steelyard.claims.reading.claim import BOUNDARIES, CARBON_KINDS, CLAIM_SCOPES, POWER_KINDS, Claim, ClaimRow
 from steelyard.claims.reading.hardware import ClaimHardware, cores_per_device
 from steelyard.claims.reading.hardware import parse_hardware as gear_of
 from steelyard.claims.reading.printed import PrintedNumber
@@ -36,7 +36,7 @@ def _of(kind: str) -> BeforeValidator:
 def _word(what: str, words: tuple[str, ...]) -> BeforeValidator:
     def read(value: Any) -> str:
         plain = str(value).strip().lower().replace("_", "-")
-        plain = WORDS.get(plain, WORDS.get(plain.replace("-", " "), plain))
+        plain = CLAIM_WORDS.get(plain, CLAIM_WORDS.get(plain.replace("-", " "), plain))
         if plain not in words:
             raise BadInput(f"unknown {what} {str(value)[:60]!r}; one of: {', '.join(words)}")
         return plain
@@ -69,7 +69,7 @@ def _factor(value: Any) -> PrintedNumber:
 
 
 Text = Annotated[str, _checked(_text)]
-Count = Annotated[PrintedNumber | None, _of("count")]
+_Count = Annotated[PrintedNumber | None, _of("count")]
 Boundary = Annotated[str, _word("boundary", BOUNDARIES)]
 
 
@@ -79,16 +79,16 @@ class NumberFields(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)
 
     hardware: Annotated[ClaimHardware | None, _checked(gear_of)] = None
-    scope: Annotated[str, _word("scope", SCOPES)] = ""
-    parameters: Count = None
-    active_parameters: Count = None
-    tokens: Count = None
-    sequence: Count = None
-    batch_sequences: Count = None
-    steps: Count = None
-    examples: Count = None
-    epochs: Count = None
-    runs: Count = None
+    scope: Annotated[str, _word("scope", CLAIM_SCOPES)] = ""
+    parameters: _Count = None
+    active_parameters: _Count = None
+    tokens: _Count = None
+    sequence: _Count = None
+    batch_sequences: _Count = None
+    steps: _Count = None
+    examples: _Count = None
+    epochs: _Count = None
+    runs: _Count = None
     count: Any = None  # "64 cores" needs the hardware: read by `_counted`
     hours: Annotated[PrintedNumber | None, _of("duration")] = None
     device_hours: Annotated[PrintedNumber | None, _of("device_time")] = None
@@ -239,12 +239,12 @@ def _named(given: Mapping[str, Any], where: str, kind: type[Any]) -> dict[str, A
     named: dict[str, Any] = {}
     for name, value in given.items():
         written = re.sub(r"[\s-]+", "_", str(name).strip().lower())
-        plain = ALIASES.get(written, written)
+        plain = CLAIM_ALIASES.get(written, written)
         if plain in named:
             raise BadInput(f"{where}: {plain} is given twice; keep one")
         if plain not in kind.model_fields:
-            near = nearest(plain, [*kind.model_fields, *ALIASES]) or list(kind.model_fields)
+            near = nearest(plain, [*kind.model_fields, *CLAIM_ALIASES]) or list(kind.model_fields)
             raise BadInput(f"{where}: unknown field {str(name)[:60]!r}; nearest: {', '.join(near)}")
-        bare = BARE.get(written)
+        bare = BARE_UNITS.get(written)
         named[plain] = f"{value} {bare}" if bare and re.fullmatch(r"\s*[\d.,_eE+-]+\s*", str(value)) else value
     return named

@@ -10,9 +10,9 @@ from steelyard.claims.reading.documents import parse_fields
 from steelyard.job.documents import read_text
 
 MOST_MIB = 16
-WANTED = "a claim in YAML or JSON, a model card, an emissions.csv, a log or a case's name"
+_WANTED = "a claim in YAML or JSON, a model card, an emissions.csv, a log or a case's name"
 
-READERS = (logs.read_codecarbon, logs.read_mlperf, cards.read_model_card, cards.read_impact_paragraph)
+_READERS = (logs.read_codecarbon, logs.read_mlperf, cards.read_model_card, cards.read_impact_paragraph)
 """Asked in turn whether a text is theirs; what none of them knows is a claim file."""
 
 CLAIM_FILES = frozenset({".yaml", ".yml", ".json"})
@@ -27,7 +27,7 @@ def read_claim(source: str | Path | Mapping[str, Any]) -> Claim:
     if isinstance(source, Mapping):
         return fields.claim_of_fields(source, "claim")
     path = Path(source)
-    return claim_of_text(read_text(path, MOST_MIB, WANTED), str(path), claim_file=path.suffix.lower() in CLAIM_FILES)
+    return claim_of_text(read_text(path, MOST_MIB, _WANTED), str(path), claim_file=path.suffix.lower() in CLAIM_FILES)
 
 
 def claim_of_text(text: str, where: str, *, claim_file: bool = False) -> Claim:
@@ -39,7 +39,7 @@ def claim_of_text(text: str, where: str, *, claim_file: bool = False) -> Claim:
     (1.71, 'A100-40GB-SXM')
     """
     if not claim_file:
-        for reader in READERS:
+        for reader in _READERS:
             found = reader(text, where)
             if found is not None:
                 return fields.claim_of_fields(found, where)

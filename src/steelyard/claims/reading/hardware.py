@@ -15,7 +15,7 @@ from steelyard.errors import BadInput, UnknownName
 CORES_PER_DEVICE = 2.0
 """TensorCores of a TPU v2, v3, v4 or v5p chip, NeuronCores of a Trainium1 chip, dies of an MI250X."""
 
-NODE_DEVICES = (4.0, 8.0, 16.0)
+USUAL_NODES = (4.0, 8.0, 16.0)
 """Devices of one host, as they are usually built."""
 
 _BY_CORES = ("v2", "v3", "v4", "v5p")

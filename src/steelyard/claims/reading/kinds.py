@@ -9,7 +9,7 @@ from steelyard.units import DAY_S, HOUR_S, KWH_J
 POUND_KG = 0.45359237
 SHORT_TON_KG = 2000 * POUND_KG
 GALLON_M3 = 3.785411784e-3
-YEAR_S = 365.25 * DAY_S
+_YEAR_S = 365.25 * DAY_S
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +24,7 @@ class QuantityKind:
     total: bool = False  # a result, printed rounded, rather than a number that was put in
 
 
-SCALES = MappingProxyType(
+NUMBER_SCALES = MappingProxyType(
     {"": 1.0, "k": 1e3, "K": 1e3, "M": 1e6, "m": 1e6, "B": 1e9, "b": 1e9, "G": 1e9, "g": 1e9, "T": 1e12, "t": 1e12}
     | {"P": 1e15, "E": 1e18, "mm": 1e6, "bn": 1e9, "tn": 1e12}
     | {"thousand": 1e3, "million": 1e6, "billion": 1e9, "trillion": 1e12, "hundred": 1e2}
@@ -35,8 +35,8 @@ _TIME = {
     **dict.fromkeys(("h", "hr", "hrs", "hour", "hours"), HOUR_S),
     **dict.fromkeys(("d", "day", "days"), DAY_S),
     **dict.fromkeys(("w", "week", "weeks"), 7 * DAY_S),
-    **dict.fromkeys(("month", "months"), YEAR_S / 12),
-    **dict.fromkeys(("y", "yr", "year", "years"), YEAR_S),
+    **dict.fromkeys(("month", "months"), _YEAR_S / 12),
+    **dict.fromkeys(("y", "yr", "year", "years"), _YEAR_S),
 }
 ENERGY_UNITS = {
     "Wh": KWH_J / 1e3,
@@ -70,7 +70,7 @@ _DEVICE = (
 ONE_DEVICE = r"(nvidia\s+|single\s+)?(gpu|tpu|chip|device|card|accelerator|processor)s?\b"
 _EACH = rf"(each|of\s+{ONE_DEVICE})"
 
-KINDS = MappingProxyType(
+QUANTITY_KINDS = MappingProxyType(
     {
         "count": QuantityKind(
             "count",

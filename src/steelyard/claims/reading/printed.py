@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, NoReturn
 
-from steelyard.claims.reading.kinds import ENERGY_UNITS, KINDS, ONE_DEVICE, SCALES, QuantityKind
+from steelyard.claims.reading.kinds import ENERGY_UNITS, NUMBER_SCALES, ONE_DEVICE, QUANTITY_KINDS, QuantityKind
 from steelyard.errors import BadInput
 from steelyard.units import KWH_J
 
@@ -66,7 +66,7 @@ def parse_quantity(value: Any, kind: str) -> PrintedNumber:
     Traceback (most recent call last):
     steelyard.errors.BadInput: '12 parsecs' is not an energy; write 1,287 MWh, 316 kWh or 4.12 MJ
     """
-    form = KINDS[kind]
+    form = QUANTITY_KINDS[kind]
     text = _plain(value)
     found = _one(text, form, kind) or _range(text, form, kind) if len(text) <= _LONGEST else None
     if found is None or not 0 <= found.value < math.inf:
@@ -119,7 +119,7 @@ def parse_intensity(value: Any) -> PrintedNumber:
     match = re.fullmatch(rf"({_NUMBER})\s*(.*?)\s*(?:/|\bper\b)\s*([A-Za-z]+)", text) if len(text) < _LONGEST else None
     if match:
         mass, energy = (
-            _scale(match[2], KINDS["mass"]),
+            _scale(match[2], QUANTITY_KINDS["mass"]),
             ENERGY_UNITS.get(match[3]) or ENERGY_UNITS.get(_cased(match[3], ENERGY_UNITS)),
         )
         if mass and energy:
@@ -166,7 +166,7 @@ def _scale(rest: str, form: QuantityKind) -> float | None:
     if form.strip:
         text = re.sub(rf"\s*(?:/|\b(?:per|a|an|each)\b)\s*{ONE_DEVICE}", "", rest, flags=re.IGNORECASE)
         text = re.sub(rf"(?<![A-Za-z0-9]){form.strip}(?![A-Za-z0-9])", " ", text, flags=re.IGNORECASE)
-        text = re.sub(rf"{form.strip}$", " ", text, flags=re.IGNORECASE) if form is KINDS["mass"] else text
+        text = re.sub(rf"{form.strip}$", " ", text, flags=re.IGNORECASE) if form is QUANTITY_KINDS["mass"] else text
     text = re.sub(r"\s+", " ", text).strip(" -·./") if form.strip else text.strip()
     return _unit(text, form)
 
@@ -176,10 +176,10 @@ def _unit(text: str, form: QuantityKind) -> float | None:
         return None if form.bare is None else form.units[form.bare]
     if text in form.units and (text or form.bare is not None):
         return form.units[text]
-    for prefix in sorted(SCALES, key=len, reverse=True):
+    for prefix in sorted(NUMBER_SCALES, key=len, reverse=True):
         rest = text.removeprefix(prefix).strip(" -") if prefix and text.startswith(prefix) else None
         if rest is not None and (rest in form.units or (not rest and form.bare is not None)):
-            return SCALES[prefix] * form.units[rest or str(form.bare)]
+            return NUMBER_SCALES[prefix] * form.units[rest or str(form.bare)]
     cased = _cased(text, form.units)
     return form.units.get(cased) if cased else None
 

@@ -18,7 +18,7 @@ METHOD = """@misc{patterson2021carbon,
 """
 """Where the arithmetic of every disclosure comes from."""
 
-ARXIV = re.compile(r"arXiv[: ]\s*(\d{4}\.\d{4,5})", re.IGNORECASE)
+_ARXIV = re.compile(r"arXiv[: ]\s*(\d{4}\.\d{4,5})", re.IGNORECASE)
 ESCAPED = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
 
 
@@ -47,7 +47,7 @@ def bibtex_entry(key: str, one: Cited) -> str:
     note = "; ".join(filter(None, (one.version, f"read {one.checked}" if one.checked else "")))
     fields = [("title", f"{{{tex_escaped(one.what or one.locator)}}}"), ("howpublished", tex_escaped(one.locator))]
     fields.append(("note", tex_escaped(note)))
-    paper = ARXIV.search(one.locator)
+    paper = _ARXIV.search(one.locator)
     if paper:
         fields += [("eprint", paper[1]), ("archiveprefix", "arXiv")]
     lines = [f"  {name} = {{{value}}}," for name, value in fields if value]
@@ -65,7 +65,7 @@ def tex_escaped(text: str) -> str:
 
 
 def _key(one: Cited, taken: Iterable[str]) -> str:
-    paper = ARXIV.search(one.locator)
+    paper = _ARXIV.search(one.locator)
     base = one.id or (f"arxiv-{paper[1]}" if paper else re.sub(r"[^a-z0-9]+", "-", one.locator.lower()).strip("-")[:40])
     base, number = base or "source", 1
     key, used = base, set(taken)

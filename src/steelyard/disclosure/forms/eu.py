@@ -7,7 +7,7 @@ Source: Regulation (EU) 2024/1689, Annex XI, section 1; General-Purpose AI Code 
 import math
 from collections.abc import Iterator
 
-from steelyard.disclosure.figure_text import figure_text, in_days, known_by, ledger_rows
+from steelyard.disclosure.figure_text import in_days, known_by, ledger_figure_text, ledger_rows
 from steelyard.disclosure.forms import form
 from steelyard.disclosure.ledger import Disclosure, LedgerFigure
 from steelyard.formatting.figures import number
@@ -57,7 +57,7 @@ def _energy(found: Disclosure) -> Iterator[tuple[str, str, str, str]]:
     label = " (known)" if joules.how in KNOWN else " (estimated)" if joules.known else ""
     yield _row("2(e)", f"Amount of energy used for training{label}", f"{_two(joules)} MWh", joules)
     if joules.known and math.isfinite(joules.low):
-        yield "2(e)", "Interval", figure_text("facility_j", joules), joules.how
+        yield "2(e)", "Interval", ledger_figure_text("facility_j", joules), joules.how
     yield "2(e)", "Measurement methodology", found.meter or "N/A: not stated", found.basis
     use = next(
         (line.of("facility_j") for line in found.lines if line.scope == "inference"), LedgerFigure(why="not stated")

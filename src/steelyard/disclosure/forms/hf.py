@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import yaml
 
-from steelyard.disclosure.figure_text import NAMES, figure_text, known_by, ledger_rows
+from steelyard.disclosure.figure_text import FIGURE_NAMES, known_by, ledger_figure_text, ledger_rows
 from steelyard.disclosure.forms import form
 from steelyard.disclosure.ledger import Disclosure
 
@@ -55,9 +55,10 @@ def _beside(found: Disclosure) -> Iterator[str]:
     gross = found.total("gross_kg")
     if gross.known:
         scopes = ", ".join(line.scope for line in found.run)
-        yield f"emissions: grams CO2e, location-based gross, operational, of {scopes}: {figure_text('gross_kg', gross)}"
+        shown = ledger_figure_text("gross_kg", gross)
+        yield f"emissions: grams CO2e, location-based gross, operational, of {scopes}: {shown}"
     for name in ("facility_j", "net_kg", "market_kg", "embodied_kg"):
-        yield f"{NAMES[name]}: {figure_text(name, found.total(name))}"
+        yield f"{FIGURE_NAMES[name]}: {ledger_figure_text(name, found.total(name))}"
     for scope, energy, co2e, remark in ledger_rows(found):
         if scope not in {line.scope for line in found.run}:
             yield f"{scope}: energy {energy}; CO2e {co2e}{f' ({remark})' if remark else ''}"

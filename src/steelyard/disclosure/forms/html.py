@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from html import escape
 from typing import Any
 
-from steelyard.disclosure.figure_text import NAMES, figure_text, known_by, ledger_rows, value_text
+from steelyard.disclosure.figure_text import FIGURE_NAMES, known_by, ledger_figure_text, ledger_rows, value_text
 from steelyard.disclosure.forms import form
 from steelyard.disclosure.forms.bibtex import bibtex_form
 from steelyard.disclosure.forms.eu import eu_form
@@ -15,7 +15,7 @@ from steelyard.formatting.figures import number
 from steelyard.report.audit_html import STYLE, waterfall_svg
 
 ROW, LEFT, RIGHT, WIDTH = 26, 190, 110, 760
-COLOURS = {"the accelerators": "#2f6f9f", "their hosts and switches": "#7b5ea7", "the building (PUE)": "#b5651d"}
+_COLOURS = {"the accelerators": "#2f6f9f", "their hosts and switches": "#7b5ea7", "the building (PUE)": "#b5651d"}
 MORE = "pre{overflow-x:auto;background:#8881;padding:.6rem}.u{opacity:.65}details{margin:.6rem 0}"
 
 
@@ -43,7 +43,7 @@ def html_form(found: Disclosure, _today: str = "") -> str:
 def _headline(found: Disclosure) -> str:
     energy, gross = found.total("facility_j"), found.total("gross_kg")
     figures = (
-        f"{figure_text('facility_j', energy)}, {figure_text('gross_kg', gross)} of CO2e"
+        f"{ledger_figure_text('facility_j', energy)}, {ledger_figure_text('gross_kg', gross)} of CO2e"
         if energy.known or gross.known
         else "unknown"
     )
@@ -63,7 +63,7 @@ def _drawings(found: Disclosure) -> Iterator[str]:
 def _boundaries(found: Disclosure) -> Iterator[tuple[str, float, float]]:
     """Yield what each boundary adds: name, from, to, in joules."""
     ends = [
-        (name, found.total(key)) for name, key in zip(COLOURS, ("accelerator_j", "it_j", "facility_j"), strict=True)
+        (name, found.total(key)) for name, key in zip(_COLOURS, ("accelerator_j", "it_j", "facility_j"), strict=True)
     ]
     before = 0.0
     for name, one in ends:
@@ -97,7 +97,7 @@ def _bar(index: int, name: str, low: float, high: float, text: str, scale: float
     x, width, y = LEFT + low * scale, max((high - low) * scale, 1.0), ROW * index + 4
     return (
         f'<text x="{LEFT - 8}" y="{y + 15}" text-anchor="end">{escape(name)}</text>'
-        f'<rect x="{x:.1f}" y="{y}" width="{width:.1f}" height="{ROW - 6}" fill="{COLOURS.get(name, "#666")}"/>'
+        f'<rect x="{x:.1f}" y="{y}" width="{width:.1f}" height="{ROW - 6}" fill="{_COLOURS.get(name, "#666")}"/>'
         f'<text x="{x + width + 6:.1f}" y="{y + 15}">{escape(text)}</text>'
     )
 
@@ -107,9 +107,9 @@ def _figures(found: Disclosure) -> str:
     rows = [(name, text or "unknown: not stated", "") for name, text in words]
     summed = ("wall_s", "device_s", "accelerator_j", "it_j", "facility_j", "gross_kg", "net_kg", "market_kg",
               "marginal_kg", "embodied_kg", "water_m3", "usd")  # fmt: skip
-    for name in NAMES:
+    for name in FIGURE_NAMES:
         one = found.total(name) if name in summed else found.main.of(name)
-        rows.append((NAMES[name], figure_text(name, one), known_by(one) if one.known else ""))
+        rows.append((FIGURE_NAMES[name], ledger_figure_text(name, one), known_by(one) if one.known else ""))
     return html_table(("", "", "how it is known"), rows)
 
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from steelyard import __version__
-from steelyard.disclosure.figure_text import NAMES, figure_text, known_by, ledger_rows
+from steelyard.disclosure.figure_text import FIGURE_NAMES, known_by, ledger_figure_text, ledger_rows
 from steelyard.disclosure.forms import form
 from steelyard.disclosure.ledger import RUN, Disclosure
 from steelyard.units import KWH_J
@@ -96,16 +96,19 @@ def _kwh(joules: float) -> dict[str, Any]:
 
 
 def _about(found: Disclosure) -> str:
-    parts = [f"{found.hardware} for {figure_text('wall_s', found.total('wall_s'))}" if found.hardware else ""]
-    parts += [f"{NAMES[name]}: {figure_text(name, found.main.of(name))}" for name in ("tokens", "flop", "it_w", "pue")]
+    parts = [f"{found.hardware} for {ledger_figure_text('wall_s', found.total('wall_s'))}" if found.hardware else ""]
+    parts += [
+        f"{FIGURE_NAMES[name]}: {ledger_figure_text(name, found.main.of(name))}"
+        for name in ("tokens", "flop", "it_w", "pue")
+    ]
     return "; ".join(filter(None, parts))
 
 
 def _beside(found: Disclosure) -> Iterator[str]:
     """Yield how the energy is known, and every line that SPDX has no field for."""
     total = found.total("facility_j")
-    yield f"{NAMES['facility_j']}: {figure_text('facility_j', total)}, {known_by(total)} ({found.meter})"
-    yield f"{NAMES['gross_kg']}: {figure_text('gross_kg', found.total('gross_kg'))}"
+    yield f"{FIGURE_NAMES['facility_j']}: {ledger_figure_text('facility_j', total)}, {known_by(total)} ({found.meter})"
+    yield f"{FIGURE_NAMES['gross_kg']}: {ledger_figure_text('gross_kg', found.total('gross_kg'))}"
     for scope, energy, co2e, remark in ledger_rows(found):
         if scope not in {"training", "fine-tuning"}:
             yield f"{scope}: energy {energy}, CO2e {co2e}{f' ({remark})' if remark else ''}"

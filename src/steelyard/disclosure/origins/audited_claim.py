@@ -15,7 +15,7 @@ from steelyard.claims.accounts.account import Account, complete_account
 from steelyard.claims.accounts.waterfall import waterfall_steps
 from steelyard.claims.checks.bounds import claim_bounds
 from steelyard.claims.checks.relations import relations
-from steelyard.claims.checks.slips import TOTALS
+from steelyard.claims.checks.slips import SLIP_TOTALS
 from steelyard.claims.checks.suspects import corrected, locate
 from steelyard.claims.checks.usual import usual_relations
 from steelyard.claims.context import ClaimContext
@@ -24,21 +24,21 @@ from steelyard.claims.findings import Audit, ClaimEstimate, FactorChain
 from steelyard.claims.reading.claim import Claim, ClaimRow
 from steelyard.claims.reading.hardware import ClaimHardware
 from steelyard.disclosure.completion import Lookup, complete_line
-from steelyard.disclosure.ledger import NAMES, SHORT_KINDS, Cited, Disclosure, LedgerFigure, Line
+from steelyard.disclosure.ledger import CLAIM_FIGURES, SHORT_KINDS, Cited, Disclosure, LedgerFigure, Line
 from steelyard.disclosure.origins.model import with_model_figures
 from steelyard.formatting.encode import plain
 from steelyard.vocabulary import hyphenated
 
-_NAMES = MappingProxyType({**NAMES, "energy_facility": "facility_j"})
+_NAMES = MappingProxyType({**CLAIM_FIGURES, "energy_facility": "facility_j"})
 _KINDS = MappingProxyType({hyphenated(kind): f"{short}_kg" for kind, short in SHORT_KINDS.items()})
 _ESTIMATED = MappingProxyType(
     {"device_time": "device_s", "wall": "wall_s", "power": "it_w", "energy": "facility_j", "co2e": "gross_kg",
      "money": "usd"}
 )  # fmt: skip
 
-SAME = 1e-9
+_SAME = 1e-9
 MOVED = 1e-3
-BARE = "the energy of the devices x PUE: their hosts are not in it"
+_BARE = "the energy of the devices x PUE: their hosts are not in it"
 
 
 def disclosure_of_claim(claim: Claim, against: Claim | None = None, sources: tuple[str, ...] = ()) -> Disclosure:
@@ -101,7 +101,7 @@ def _corrected(claim: Claim) -> tuple[Claim, Mapping[str, float]]:
 
 def _flow(found: Audit, claim: Claim, right: Claim, wrong: Mapping[str, float]) -> FactorChain | None:
     """Return the waterfall from a claim's total to its correction; None where the named factors are not all of it."""
-    total = next((name for name in (*TOTALS, *wrong) if name in wrong), None)
+    total = next((name for name in (*SLIP_TOTALS, *wrong) if name in wrong), None)
     first, last = (one.value(total) if total else None for one in (claim, right))
     if not total or not first or not last:
         return None
@@ -134,11 +134,11 @@ def _figures(base: Account, claim: Claim, wrong: Mapping[str, float]) -> Iterato
         given = origin in claim.numbers
         how = "corrected" if origin in wrong else "stated" if given and one.text else "follows"
         why = f"stated {wrong[origin]:.4g} times as much" if origin in wrong else one.text
-        if how == "stated" and abs(one.value / claim.numbers[origin].value - 1) > SAME:
+        if how == "stated" and abs(one.value / claim.numbers[origin].value - 1) > _SAME:
             how, why = "follows", f"stated {one.text}; its parts are printed with more digits"
         why = f"{why}, without the PUE" if within and quantity == "co2e" else why
         if not given and bare and name == "facility_j":
-            why = BARE
+            why = _BARE
         yield name, LedgerFigure(one.value, how=how, why=why)
 
 

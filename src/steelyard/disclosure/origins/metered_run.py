@@ -18,11 +18,11 @@ from typing import Any
 
 from steelyard.catalog import Catalog, SiteRow, load
 from steelyard.claims.reading import fields, printed
-from steelyard.claims.reading.aliases import WORDS
+from steelyard.claims.reading.aliases import CLAIM_WORDS
 from steelyard.claims.reading.claim import BOUNDARIES, ClaimRow
 from steelyard.claims.reading.hardware import ClaimHardware, parse_hardware
 from steelyard.disclosure.completion import Lookup, complete_line
-from steelyard.disclosure.ledger import NAMES, SCOPES, Cited, Disclosure, LedgerFigure, Line
+from steelyard.disclosure.ledger import CLAIM_FIGURES, LINE_SCOPES, Cited, Disclosure, LedgerFigure, Line
 from steelyard.disclosure.origins.audited_claim import hardware_text
 from steelyard.disclosure.origins.model import with_model_figures
 from steelyard.errors import BadInput, UnknownName, nearest
@@ -30,7 +30,7 @@ from steelyard.errors import BadInput, UnknownName, nearest
 WHOLE = frozenset({"title", "model", "meter", "hardware", "place", "precision", "date", "source", "note", "lines"})
 SHARED = frozenset({"parameters", "active_parameters", "tokens", "flop", "pue", "intensity", "net_intensity"})
 OWN = frozenset({"energy", "energy_boundary", "power_boundary", "uses", "saves", "queries", "note", "place", "title"})
-_NAMES = MappingProxyType({**NAMES, "co2e": "gross_kg"})
+_NAMES = MappingProxyType({**CLAIM_FIGURES, "co2e": "gross_kg"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,9 +135,9 @@ def _line(given: Mapping[str, Any], where: str, frame: RunDefaults, used: dict[s
 def _scope(value: Any, where: str) -> str:
     plain = str(value).strip().lower().replace("_", "-")
     plain = {"failed-runs": "failed", "failed runs": "failed", "failures": "failed"}.get(plain, plain)
-    plain = WORDS.get(plain, plain)
-    if plain not in SCOPES:
-        near = nearest(plain, SCOPES) or list(SCOPES)
+    plain = CLAIM_WORDS.get(plain, plain)
+    if plain not in LINE_SCOPES:
+        near = nearest(plain, LINE_SCOPES) or list(LINE_SCOPES)
         raise BadInput(f"{where}: unknown scope {str(value)[:40]!r}; nearest: {', '.join(near)}")
     return plain
 
@@ -179,7 +179,7 @@ def _energies(mine: Mapping[str, Any], where: str) -> Iterator[tuple[str, Ledger
 
 def _boundary(value: Any, default: str) -> str:
     plain = str(value or "").strip().lower()
-    plain = WORDS.get(plain, plain)
+    plain = CLAIM_WORDS.get(plain, plain)
     if plain and plain not in BOUNDARIES:
         raise BadInput(f"unknown boundary {str(value)[:40]!r}; one of: {', '.join(BOUNDARIES)}")
     return plain or default

@@ -12,8 +12,8 @@ from steelyard.disclosure.ledger import SHORT_KINDS, Cited, Disclosure, LedgerFi
 from steelyard.errors import BadInput, UnknownName
 from steelyard.units import KWH_J
 
-NEEDED = ("time_s", "devices", "accelerator", "energy_facility_kwh", "site")
-TASKS = MappingProxyType(
+_NEEDED = ("time_s", "devices", "accelerator", "energy_facility_kwh", "site")
+_TASKS = MappingProxyType(
     {"pretrain": "training", "continued_pretrain": "training", "full_ft": "fine-tuning"}
     | dict.fromkeys(("lora", "qlora"), "fine-tuning")
 )
@@ -21,7 +21,7 @@ TASKS = MappingProxyType(
 
 def is_plan(found: Mapping[str, Any]) -> bool:
     """Return whether a mapping is a plan's or an estimate's JSON."""
-    return "frontier" in found or all(name in found for name in NEEDED)
+    return "frontier" in found or all(name in found for name in _NEEDED)
 
 
 def plan_point(found: Mapping[str, Any], label: str) -> Mapping[str, Any]:
@@ -40,14 +40,14 @@ def plan_point(found: Mapping[str, Any], label: str) -> Mapping[str, Any]:
 def disclosure_of_plan(found: Mapping[str, Any], label: str = "") -> Disclosure:
     """Return the disclosure of one point of a plan, or of an estimate."""
     point = plan_point(found, label)
-    broken = [name for name in NEEDED if name not in point]
+    broken = [name for name in _NEEDED if name not in point]
     if broken:
         raise BadInput(f"the plan lacks {', '.join(broken)}; write it with: steelyard plan JOB --json > plan.json")
     devices = _number(point["devices"])
     if not (math.isfinite(devices) and devices >= 1 and _number(point["time_s"]) > 0):
         raise BadInput("the plan's devices and time_s must be numbers above 0; write it anew with plan JOB --json")
     job = _object(found.get("job"))
-    task = TASKS.get(str(job.get("task", "")), "training")
+    task = _TASKS.get(str(job.get("task", "")), "training")
     whole = Line(task, numbers=MappingProxyType(_numbers(point, job)))
     lines = _split(whole, _object(found.get("draw")))
     local = "; with your own calibration" if found.get("calibration") else ""

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from steelyard.catalog import Catalog, Fitted, stacks
-from steelyard.catalog.layer import COMMAND, Key, Layer
+from steelyard.catalog.layer import COMMAND, FittedKey, Layer
 from steelyard.errors import BadInput
 from steelyard.evidence.calibration.constants import Constant, constants, unmended_noise
 from steelyard.evidence.calibration.posterior import Posterior, posterior_of
@@ -181,7 +181,7 @@ def _whole_sd(of: Sample, parts: list[Constant], after: Posterior, i: int) -> fl
     return math.sqrt(max(variance, least**2))
 
 
-def _key(row: Fitted) -> Key:
+def _key(row: Fitted) -> FittedKey:
     return row.entity, row.precision, row.quantity
 
 

@@ -57,10 +57,10 @@ class Adapters:
         return frozen_bytes(self.model, self.quantised, element_bytes)
 
 
-def targets(names: tuple[str, ...]) -> tuple[str, ...]:
+def lora_targets(names: tuple[str, ...]) -> tuple[str, ...]:
     """Return the matrices that names stand for, in a fixed order; `q_proj` and groups are understood.
 
-    >>> targets(("q_proj", "v_proj")), targets(("mlp",))
+    >>> lora_targets(("q_proj", "v_proj")), lora_targets(("mlp",))
     (('q', 'v'), ('gate', 'up', 'down'))
     """
     known = {**{name: (name,) for name in _GROUPS["all-linear"]}, **_GROUPS}
@@ -84,7 +84,7 @@ def adapter_params(spec: ModelSpec, rank: int, names: tuple[str, ...]) -> int:
     >>> adapter_params(find_model("llama-2-7b"), 8, ("q", "v"))
     4194304
     """
-    chosen = targets(names)
+    chosen = lora_targets(names)
     mlp = [name for name in _GROUPS["mlp"] if name in chosen and (name != "gate" or spec.mlp in {"swiglu", "geglu"})]
     shared = spec.shared_ffn or spec.shared_experts * spec.expert_ffn
     widths = _attention_widths(spec)
@@ -107,7 +107,7 @@ def adapted_inputs(spec: ModelSpec, names: tuple[str, ...]) -> float:
     >>> adapted_inputs(find_model("llama-2-7b"), ("q", "v")), adapted_inputs(find_model("llama-2-7b"), ("mlp",))
     (8192.0, 19200.0)
     """
-    chosen = targets(names)
+    chosen = lora_targets(names)
     mixed = sum(spec.hidden for name in ("q", "k", "v") if name in chosen)
     mixed += spec.heads * (spec.v_head_dim or spec.head_dim) if "o" in chosen else 0
     gated = spec.mlp in {"swiglu", "geglu"}

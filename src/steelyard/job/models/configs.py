@@ -10,7 +10,12 @@ from steelyard.job.models import families, families_gpt, families_moe, families_
 from steelyard.job.models.config_values import Config
 from steelyard.job.models.spec import ModelSpec
 
-READERS = {**families.READERS, **families_gpt.READERS, **families_moe.READERS, **families_other.READERS}
+_READERS = {
+    **families.DENSE_FAMILIES,
+    **families_gpt.GPT_FAMILIES,
+    **families_moe.MOE_FAMILIES,
+    **families_other.OTHER_FAMILIES,
+}
 """Each `model_type` that can be read."""
 
 
@@ -44,14 +49,14 @@ def model_of_config(values: Mapping[str, Any], where: str, name: str = "") -> Mo
     config = Config(values, where)
     nested = config.inner("text_config")
     kind = config.word("model_type", default="")
-    if nested.values and kind not in READERS:
+    if nested.values and kind not in _READERS:
         inherited = {"tie_word_embeddings": values["tie_word_embeddings"]} if "tie_word_embeddings" in config else {}
         kind = {"": kind}.get(nested.word("model_type", default=""), nested.word("model_type", default=""))
-        kind = kind if kind in READERS else f"{kind}_text"
+        kind = kind if kind in _READERS else f"{kind}_text"
         config = Config(inherited | dict(nested.values), nested.where)
-    if kind not in READERS:
+    if kind not in _READERS:
         raise BadInput(_unknown(kind.removesuffix("_text"), where))
-    shape = READERS[kind](config)
+    shape = _READERS[kind](config)
     written = str(values.get("_name_or_path") or "").rsplit("/", 1)[-1]
     return ModelSpec(name=written or name or kind, family=kind, model_type=kind, **shape)
 
@@ -59,5 +64,5 @@ def model_of_config(values: Mapping[str, Any], where: str, name: str = "") -> Mo
 def _unknown(kind: str, where: str) -> str:
     if not kind:
         return f"{where}: model_type is missing; is it the config.json of a model?"
-    near = nearest(kind, READERS) or sorted(READERS)[:6]
+    near = nearest(kind, _READERS) or sorted(_READERS)[:6]
     return f"{where}: model_type {kind!r} is not one that can be read; nearest: {', '.join(near)}"

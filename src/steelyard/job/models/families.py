@@ -177,7 +177,7 @@ def tied_llama(config: Config) -> Fields:
     return llama(config, tied=True)
 
 
-READERS: dict[str, Reader] = {
+DENSE_FAMILIES: dict[str, Reader] = {
     **dict.fromkeys(("llama", "granite", "internlm2", "baichuan", "yi"), llama),
     "mistral": mistral,
     "phi3": mistral,

@@ -171,7 +171,7 @@ def mpt(config: Config) -> Fields:
     }
 
 
-READERS: dict[str, Reader] = {
+GPT_FAMILIES: dict[str, Reader] = {
     "gpt2": gpt2,
     "gpt_bigcode": gpt_bigcode,
     "gptj": gptj,

@@ -4,7 +4,7 @@ from steelyard.job.models.config_values import Config
 from steelyard.job.models.families import Fields, Reader, llama, mistral, qwen2, qwen3, windowed
 
 
-def experts(config: Config, width: int) -> Fields:
+def expert_fields(config: Config, width: int) -> Fields:
     """Read the routed experts, by whatever name."""
     return {
         "experts": config.integer("num_local_experts", "num_experts", "n_routed_experts"),
@@ -16,32 +16,32 @@ def experts(config: Config, width: int) -> Fields:
 def mixtral(config: Config) -> Fields:
     """Mixtral: `intermediate_size` is the expert's."""
     shape = mistral(config)
-    return shape | experts(config, shape["ffn"])
+    return shape | expert_fields(config, shape["ffn"])
 
 
 def granitemoe(config: Config) -> Fields:
     """Granite 3 MoE: as Mixtral, tied if it says so."""
     shape = llama(config)
-    return shape | experts(config, shape["ffn"])
+    return shape | expert_fields(config, shape["ffn"])
 
 
 def olmoe(config: Config) -> Fields:
     """OLMoE: `intermediate_size` is the expert's; norms over whole queries and keys."""
     shape = llama(config) | {"qk_norm": "full"}
-    return shape | experts(config, shape["ffn"])
+    return shape | expert_fields(config, shape["ffn"])
 
 
 def minimax_m2(config: Config) -> Fields:
     """MiniMax M2: as OLMoE, with heads wider than the model."""
     normed = config.flag("use_qk_norm", default=True)
     shape = llama(config) | {"qk_norm": "full" if normed else "no"}
-    return shape | experts(config, shape["ffn"])
+    return shape | expert_fields(config, shape["ffn"])
 
 
 def qwen2_moe(config: Config) -> Fields:
     """Qwen1.5 and 2 MoE: one shared expert of its own width, behind a gate of one output."""
     shape = qwen2(config) | {} if config.flag("qkv_bias", default=True) else llama(config)
-    sparse = experts(config, config.integer("moe_intermediate_size"))
+    sparse = expert_fields(config, config.integer("moe_intermediate_size"))
     shared = config.integer("shared_expert_intermediate_size", default=0)
     spread = _spread(config)
     blocks = (shape["layers"] - spread["dense_layers"]) // spread["moe_every"]
@@ -51,7 +51,7 @@ def qwen2_moe(config: Config) -> Fields:
 
 def qwen3_moe(config: Config) -> Fields:
     """Qwen3 MoE: no shared expert; `intermediate_size` belongs to dense layers, if there are any."""
-    return qwen3(config) | experts(config, config.integer("moe_intermediate_size")) | _spread(config)
+    return qwen3(config) | expert_fields(config, config.integer("moe_intermediate_size")) | _spread(config)
 
 
 def _spread(config: Config) -> Fields:
@@ -68,7 +68,7 @@ def llama4(config: Config) -> Fields:
     chunk = config.integer("attention_chunk_size", default=8192)
     return (
         shape
-        | experts(config, shape["ffn"])
+        | expert_fields(config, shape["ffn"])
         | {
             "ffn": config.integer("intermediate_size_mlp"),
             "shared_experts": 1,
@@ -83,7 +83,7 @@ def deepseek(config: Config) -> Fields:
     """DeepSeek V2, V3 and Kimi K2: latent attention, shared experts, leading dense layers; without the MTP module."""
     shape = llama(config)
     rope = config.integer("qk_rope_head_dim")
-    sparse = experts(config, config.integer("moe_intermediate_size")) if "n_routed_experts" in config else {}
+    sparse = expert_fields(config, config.integer("moe_intermediate_size")) if "n_routed_experts" in config else {}
     return shape | {
         "kv_heads": shape["heads"],
         "head_dim": config.integer("qk_nope_head_dim") + rope,
@@ -104,7 +104,7 @@ def glm4_moe(config: Config) -> Fields:
     normed = config.flag("use_qk_norm", default=False)
     return (
         shape
-        | experts(config, config.integer("moe_intermediate_size"))
+        | expert_fields(config, config.integer("moe_intermediate_size"))
         | {
             "attention_bias": "qkv" if shape["attention_bias"] == "all" else "no",
             "qk_norm": "head" if normed else "no",
@@ -117,7 +117,7 @@ def glm4_moe(config: Config) -> Fields:
 def gpt_oss(config: Config) -> Fields:
     """GPT-OSS: experts biased, attention sinks, a biased router; every other layer sees a window of 128."""
     shape = llama(Config({"attention_bias": True} | dict(config.values), config.where))
-    sparse = experts(config, shape["ffn"])
+    sparse = expert_fields(config, shape["ffn"])
     layers = shape["layers"]
     values = Config({"sliding_window": 128} | dict(config.values), config.where)
     outside = layers * (shape["heads"] + sparse["experts"])
@@ -158,7 +158,7 @@ def jamba(config: Config) -> Fields:
     mamba = projections + inner * (conv + 1) + inner * state + inner + rank + 2 * state
     return (
         shape
-        | experts(config, shape["ffn"])
+        | expert_fields(config, shape["ffn"])
         | {
             "position": "none",
             "attention_layers": attention,
@@ -176,10 +176,10 @@ def minimax_text(config: Config) -> Fields:
     wide = shape["heads"] * shape["head_dim"]
     lightning = 5 * shape["hidden"] * wide + wide
     hybrid = {"attention_layers": attention, "mixer_params": (shape["layers"] - attention) * lightning}
-    return shape | experts(config, shape["ffn"]) | hybrid
+    return shape | expert_fields(config, shape["ffn"]) | hybrid
 
 
-READERS: dict[str, Reader] = {
+MOE_FAMILIES: dict[str, Reader] = {
     "mixtral": mixtral,
     "granitemoe": granitemoe,
     "olmoe": olmoe,

@@ -109,7 +109,7 @@ def whisper(config: Config) -> Fields:
     }
 
 
-READERS: dict[str, Reader] = {
+OTHER_FAMILIES: dict[str, Reader] = {
     "t5": t5,
     "mt5": mt5,
     "switch_transformers": switch,

@@ -14,9 +14,9 @@ from steelyard.catalog.live.source import Ask, LiveSource, instance_shapes, pric
 from steelyard.catalog.schema import Source
 from steelyard.catalog.store import LiveRows
 
-URL = "https://pricing.us-east-1.amazonaws.com/offers/v1.0/aws/AmazonEC2/current/{region}/index.csv"
+_URL = "https://pricing.us-east-1.amazonaws.com/offers/v1.0/aws/AmazonEC2/current/{region}/index.csv"
 METADATA = 5
-WANTED = {
+_WANTED = {
     "Tenancy": {"Shared"},
     "Operating System": {"Linux"},
     "CapacityStatus": {"Used"},
@@ -24,7 +24,7 @@ WANTED = {
     "Currency": {"USD"},
     "Pre Installed S/W": {"", "NA"},
 }
-TERMS = {"1yr": "reserved-1y", "3yr": "reserved-3y"}
+_TERMS = {"1yr": "reserved-1y", "3yr": "reserved-3y"}
 
 
 def _collect(ask: Ask) -> LiveRows:
@@ -47,24 +47,24 @@ def _collect(ask: Ask) -> LiveRows:
 def _purchase(row: Mapping[str, str]) -> str:
     """Return how a row of the list is bought, empty where it is none of ours.
 
-    >>> plain = {name: next(iter(sorted(allowed))) for name, allowed in WANTED.items()} | {"MarketOption": "OnDemand"}
+    >>> plain = {name: next(iter(sorted(allowed))) for name, allowed in _WANTED.items()} | {"MarketOption": "OnDemand"}
     >>> _purchase(plain | {"TermType": "OnDemand"}), _purchase(plain | {"TermType": "OnDemand", "Tenancy": "Host"})
     ('on-demand', '')
     """
-    if any(row.get(name) not in allowed for name, allowed in WANTED.items()):
+    if any(row.get(name) not in allowed for name, allowed in _WANTED.items()):
         return ""
     if row["TermType"] == "OnDemand":
         return "on-demand" if row.get("MarketOption", "OnDemand") == "OnDemand" else ""
     hourly = row.get("PurchaseOption") == "No Upfront" and row.get("OfferingClass") == "standard"
-    return TERMS.get(row.get("LeaseContractLength", ""), "") if row["TermType"] == "Reserved" and hourly else ""
+    return _TERMS.get(row.get("LeaseContractLength", ""), "") if row["TermType"] == "Reserved" and hourly else ""
 
 
 def _rows(ask: Ask, region: str) -> tuple[str, Iterator[dict[str, str]]]:
     """Return the day of a region's list and its rows, as they arrive."""
-    lines = ask.fetch.lines(URL.format(region=region))
+    lines = ask.fetch.lines(_URL.format(region=region))
     head = dict(row[:2] for row in csv.reader(itertools.islice(lines, METADATA)) if len(row) >= 2)
     rows = csv.DictReader(lines)
-    needed = {"Instance Type", "PricePerUnit", "TermType", *WANTED}
+    needed = {"Instance Type", "PricePerUnit", "TermType", *_WANTED}
     if missing := needed - set(rows.fieldnames or ()):
         raise Unreachable(f"the price list of aws/{region} has another form: no column {', '.join(sorted(missing))}")
     return head.get("Publication Date", "")[:10], rows

@@ -14,11 +14,11 @@ from steelyard.catalog.schema import Source
 from steelyard.catalog.store import LiveRows
 from steelyard.units import DAY_S, HOUR_S
 
-URL = "https://prices.azure.com/api/retail/prices"
+_URL = "https://prices.azure.com/api/retail/prices"
 VERSION = "2023-01-01-preview"
-MOST_PAGES = 200
+_MOST_PAGES = 200
 TERM_HOURS = {"1 Year": 365 * DAY_S / HOUR_S, "3 Years": 3 * 365 * DAY_S / HOUR_S}
-TERMS = {"1 Year": "reserved-1y", "3 Years": "reserved-3y"}
+_TERMS = {"1 Year": "reserved-1y", "3 Years": "reserved-3y"}
 
 
 def _collect(ask: Ask) -> LiveRows:
@@ -52,7 +52,7 @@ def _purchase(item: Mapping[str, Any]) -> tuple[str, float] | None:
         return None
     if item.get("type") == "Reservation":
         term = str(item.get("reservationTerm", ""))
-        return (TERMS[term], float(item["unitPrice"]) / TERM_HOURS[term]) if term in TERMS else None
+        return (_TERMS[term], float(item["unitPrice"]) / TERM_HOURS[term]) if term in _TERMS else None
     meter = f"{item.get('meterName', '')} {item.get('skuName', '')}"
     if item.get("type") != "Consumption" or item.get("unitOfMeasure") != "1 Hour" or "Low Priority" in meter:
         return None
@@ -62,18 +62,18 @@ def _purchase(item: Mapping[str, Any]) -> tuple[str, float] | None:
 def _items(ask: Ask, instance: str) -> Iterator[Mapping[str, Any]]:
     """Yield what the interface lists of one instance, page after page."""
     asked = f"serviceName eq 'Virtual Machines' and armSkuName eq '{instance}'"
-    page = ask.fetch.json(URL, {"api-version": VERSION, "currencyCode": "USD", "$filter": asked})
-    for _ in range(MOST_PAGES):
+    page = ask.fetch.json(_URL, {"api-version": VERSION, "currencyCode": "USD", "$filter": asked})
+    for _ in range(_MOST_PAGES):
         if not isinstance(page, Mapping) or "Items" not in page:
             raise Unreachable("the retail prices of Azure have another form: no Items")
         yield from (item for item in page["Items"] if item.get("isPrimaryMeterRegion", True))
         link = page.get("NextPageLink")
         if not link:
             return
-        if urlsplit(link).hostname != urlsplit(URL).hostname:
+        if urlsplit(link).hostname != urlsplit(_URL).hostname:
             raise Unreachable("the retail prices of Azure go on at another host; not followed")
         page = ask.fetch.json(link)
-    raise Unreachable(f"the retail prices of Azure have more than {MOST_PAGES} pages of {instance}")
+    raise Unreachable(f"the retail prices of Azure have more than {_MOST_PAGES} pages of {instance}")
 
 
 AZURE = LiveSource(

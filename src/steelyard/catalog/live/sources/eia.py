@@ -16,11 +16,11 @@ from steelyard.catalog.live.source import Ask, LiveSource
 from steelyard.catalog.schema import Source
 from steelyard.catalog.store import LiveRows
 
-URL = "https://api.eia.gov/v2/electricity/rto/fuel-type-data/data/"
-KIND = "em-zone"
-YEAR = dt.timedelta(days=365)
+_URL = "https://api.eia.gov/v2/electricity/rto/fuel-type-data/data/"
+_KIND = "em-zone"
+_YEAR = dt.timedelta(days=365)
 PAGE = 5000
-MOST_PAGES = 60
+_MOST_PAGES = 60
 FACTORS: Mapping[str, float] = {
     "COL": 709e9 / 675_115e6,
     "NG": 790e9 / 1_806_063e6,
@@ -36,7 +36,7 @@ FACTORS: Mapping[str, float] = {
 
 def _collect(ask: Ask) -> LiveRows:
     """Return the usual day of each month of the last year, of the balancing areas that the regions asked for lie in."""
-    places = [place for place in ask.places(KIND) if place.startswith(f"{KIND}/US-")]
+    places = [place for place in ask.places(_KIND) if place.startswith(f"{_KIND}/US-")]
     if not places:
         raise Unreachable("none of the regions lies in a balancing area of the United States that the catalog knows")
     found = LiveRows()
@@ -78,21 +78,21 @@ def _rows(ask: Ask, area: str) -> Iterator[Mapping[str, Any]]:
         "frequency": "hourly",
         "data[0]": "value",
         "facets[respondent][]": area,
-        "start": f"{ask.now - YEAR:%Y-%m-%dT%H}",
+        "start": f"{ask.now - _YEAR:%Y-%m-%dT%H}",
         "end": f"{ask.now:%Y-%m-%dT%H}",
         "sort[0][column]": "period",
         "sort[0][direction]": "asc",
         "length": str(PAGE),
     }
-    for page in range(MOST_PAGES):
-        reply = ask.fetch.json(URL, query | {"offset": str(page * PAGE)})
+    for page in range(_MOST_PAGES):
+        reply = ask.fetch.json(_URL, query | {"offset": str(page * PAGE)})
         found = reply.get("response") if isinstance(reply, Mapping) else None
         if not isinstance(found, Mapping) or not isinstance(found.get("data"), list):
             raise Unreachable("the EIA answered in another form: no response.data")
         yield from found["data"]
         if (page + 1) * PAGE >= int(found["total"]):
             return
-    raise Unreachable(f"the EIA has more than {MOST_PAGES} pages of {area}")
+    raise Unreachable(f"the EIA has more than {_MOST_PAGES} pages of {area}")
 
 
 EIA = LiveSource(

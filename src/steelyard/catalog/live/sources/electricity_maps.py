@@ -15,16 +15,16 @@ from steelyard.catalog.live.source import Ask, LiveSource
 from steelyard.catalog.schema import Source
 from steelyard.catalog.store import LiveRows
 
-URL = "https://api.electricitymaps.com/v3/carbon-intensity"
-KIND = "em-zone"
-CHUNK = dt.timedelta(days=10)
-YEAR = dt.timedelta(days=365)
-CONDITIONS = "lifecycle, consumption (flow-traced), mean of a year of hours"
+_URL = "https://api.electricitymaps.com/v3/carbon-intensity"
+_KIND = "em-zone"
+_CHUNK = dt.timedelta(days=10)
+_YEAR = dt.timedelta(days=365)
+_CONDITIONS = "lifecycle, consumption (flow-traced), mean of a year of hours"
 
 
 def _collect(ask: Ask) -> LiveRows:
     """Return hourly profiles of the zones that the regions asked for lie in, and the mean of the year."""
-    places = ask.places(KIND)
+    places = ask.places(_KIND)
     if not places:
         raise Unreachable("none of the regions lies in a zone of Electricity Maps that the catalog knows")
     found, refused = LiveRows(), list[str]()
@@ -46,7 +46,7 @@ def _collect(ask: Ask) -> LiveRows:
 def _add(found: LiveRows, ask: Ask, place: str, hours: Hours, *, yearly: bool) -> None:
     if yearly:
         found.profiles += usual_rows(hours, place, "location_gross", ELECTRICITY_MAPS.source.id, ask.today)
-        found.intensity += year_row(hours, place, "location_gross", CONDITIONS, ELECTRICITY_MAPS.source.id, ask.today)
+        found.intensity += year_row(hours, place, "location_gross", _CONDITIONS, ELECTRICITY_MAPS.source.id, ask.today)
     else:
         found.profiles += series_rows(hours, place, "location_gross", ELECTRICITY_MAPS.source.id, ask.today)
 
@@ -55,17 +55,17 @@ def _year(ask: Ask, zone: str) -> Hours:
     """Return the hours of the last year."""
     end = ask.now.replace(minute=0, second=0, microsecond=0)
     found: Hours = {}
-    start = end - YEAR
+    start = end - _YEAR
     while start < end:
-        until = min(start + CHUNK, end)
+        until = min(start + _CHUNK, end)
         query = {"zone": zone, "start": f"{start:%Y-%m-%dT%H:%M:%SZ}", "end": f"{until:%Y-%m-%dT%H:%M:%SZ}"}
-        found |= _hours(ask.fetch.json(f"{URL}/past-range", query, {"auth-token": ask.token}), "data")
+        found |= _hours(ask.fetch.json(f"{_URL}/past-range", query, {"auth-token": ask.token}), "data")
         start = until
     return found
 
 
 def _forecast(ask: Ask, zone: str) -> Hours:
-    return _hours(ask.fetch.json(f"{URL}/forecast", {"zone": zone}, {"auth-token": ask.token}), "forecast")
+    return _hours(ask.fetch.json(f"{_URL}/forecast", {"zone": zone}, {"auth-token": ask.token}), "forecast")
 
 
 def _hours(reply: Any, key: str) -> Hours:

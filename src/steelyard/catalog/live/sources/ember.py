@@ -11,15 +11,15 @@ from steelyard.catalog.live.source import Ask, LiveSource
 from steelyard.catalog.schema import Source
 from steelyard.catalog.store import LiveRows
 
-URL = "https://api.ember-energy.org/v1/carbon-intensity/yearly"
+_URL = "https://api.ember-energy.org/v1/carbon-intensity/yearly"
 YEARS_BACK = 3
-CONDITIONS = "lifecycle, production mix, annual average"
+_CONDITIONS = "lifecycle, production mix, annual average"
 
 
 def _collect(ask: Ask) -> LiveRows:
     """Return the newest year of every country that the catalog knows."""
     query = {"is_aggregate_entity": "false", "start_date": str(ask.now.year - YEARS_BACK), "api_key": ask.token}
-    reply = ask.fetch.json(URL, query)
+    reply = ask.fetch.json(_URL, query)
     if not isinstance(reply, Mapping) or not isinstance(reply.get("data"), list):
         raise Unreachable("Ember answered in another form: no data")
     codes = ask.catalog.countries
@@ -44,7 +44,7 @@ def _row(place: str, year: int, kg_per_kwh: float, today: str) -> Mapping[str, s
         "quantity": "location_gross",
         "value": f"{kg_per_kwh:.6g}",
         "unit": "kg/kWh",
-        "conditions": CONDITIONS,
+        "conditions": _CONDITIONS,
         "year": str(year),
         "source": EMBER.source.id,
         "checked": today,

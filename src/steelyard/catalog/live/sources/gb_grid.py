@@ -14,26 +14,26 @@ from steelyard.catalog.live.source import Ask, LiveSource
 from steelyard.catalog.schema import Source
 from steelyard.catalog.store import LiveRows
 
-URL = "https://api.carbonintensity.org.uk/intensity"
+_URL = "https://api.carbonintensity.org.uk/intensity"
 PLACE = "country/GB"
-CHUNK = dt.timedelta(days=13)
-YEAR = dt.timedelta(days=365)
-CONDITIONS = "direct (operational), with imports, mean of a year of half hours"
+_CHUNK = dt.timedelta(days=13)
+_YEAR = dt.timedelta(days=365)
+_CONDITIONS = "direct (operational), with imports, mean of a year of half hours"
 
 
 def _collect(ask: Ask) -> LiveRows:
     """Return the usual day of each month of the last year, and the forecast of two days."""
     end = ask.now.replace(minute=0, second=0, microsecond=0)
-    start, year = end - YEAR, Hours()
+    start, year = end - _YEAR, Hours()
     while start < end:
-        until = min(start + CHUNK, end)
-        year |= _hours(ask.fetch.json(f"{URL}/{_at(start)}/{_at(until)}"), "actual")
+        until = min(start + _CHUNK, end)
+        year |= _hours(ask.fetch.json(f"{_URL}/{_at(start)}/{_at(until)}"), "actual")
         start = until
-    ahead = _hours(ask.fetch.json(f"{URL}/{_at(end)}/fw48h"), "forecast")
+    ahead = _hours(ask.fetch.json(f"{_URL}/{_at(end)}/fw48h"), "forecast")
     told = (PLACE, "location_gross")
     signed = (GB_GRID.source.id, ask.today)
     return LiveRows(
-        intensity=year_row(year, *told, CONDITIONS, *signed),
+        intensity=year_row(year, *told, _CONDITIONS, *signed),
         profiles=[*usual_rows(year, *told, *signed), *series_rows(ahead, *told, *signed)],
     )
 

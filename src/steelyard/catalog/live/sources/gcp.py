@@ -15,8 +15,8 @@ from steelyard.catalog.live.source import Ask, LiveSource, instance_shapes, pric
 from steelyard.catalog.schema import Source
 from steelyard.catalog.store import LiveRows
 
-URL = "https://cloudbilling.googleapis.com/v1/services/6F81-5844-456A/skus"
-MOST_PAGES = 100
+_URL = "https://cloudbilling.googleapis.com/v1/services/6F81-5844-456A/skus"
+_MOST_PAGES = 100
 USAGES = {"OnDemand": "on-demand", "Preemptible": "spot"}
 NOT_OURS = ("Sole Tenancy", "Reserved", "Commitment", "Premium", "Custom", "suspended", "DWS", "Calendar", "Flex")
 """Words of a description that mark another way of buying: a price of theirs is not the list price."""
@@ -138,15 +138,15 @@ def _rate(sku: Mapping[str, Any]) -> float | None:
 
 def _skus(ask: Ask) -> Iterator[Mapping[str, Any]]:
     query, headers = {"currencyCode": "USD", "pageSize": "5000"}, {"X-Goog-Api-Key": ask.token}
-    for _ in range(MOST_PAGES):
-        page = ask.fetch.json(URL, query, headers)
+    for _ in range(_MOST_PAGES):
+        page = ask.fetch.json(_URL, query, headers)
         if not isinstance(page, Mapping) or "skus" not in page:
             raise Unreachable("the billing catalog of Google Cloud has another form: no skus")
         yield from page["skus"]
         if not page.get("nextPageToken"):
             return
         query = query | {"pageToken": str(page["nextPageToken"])}
-    raise Unreachable(f"the billing catalog of Google Cloud has more than {MOST_PAGES} pages")
+    raise Unreachable(f"the billing catalog of Google Cloud has more than {_MOST_PAGES} pages")
 
 
 GCP = LiveSource(

@@ -16,11 +16,11 @@ from steelyard.catalog.schema import Source
 from steelyard.catalog.store import LiveRows, PriceRow
 
 ROOT = "https://dstack-gpu-pricing.s3.eu-west-1.amazonaws.com/v1"
-PROVIDERS = {"lambdalabs": "lambda", "cudo": "cudocompute"}
+_PROVIDERS = {"lambdalabs": "lambda", "cudo": "cudocompute"}
 """Providers that the catalog calls otherwise."""
 
-NEEDED = {"instance_name", "location", "price", "spot"}
-MOST_BYTES = 256 * 2**20
+_NEEDED = {"instance_name", "location", "price", "spot"}
+_MOST_BYTES = 256 * 2**20
 
 
 def _collect(ask: Ask) -> LiveRows:
@@ -59,14 +59,14 @@ def day_of(version: str) -> str:
 def _rows(body: bytes) -> Iterator[tuple[str, dict[str, str]]]:
     try:
         with zipfile.ZipFile(io.BytesIO(body)) as archive:
-            if sum(one.file_size for one in archive.infolist()) > MOST_BYTES:
+            if sum(one.file_size for one in archive.infolist()) > _MOST_BYTES:
                 raise Unreachable("gpuhunt's catalog unpacks to more than it should")
             for name in archive.namelist():
                 stem = name.rpartition("/")[2].removesuffix(".csv")
                 with archive.open(name) as lines:
                     rows = csv.DictReader(io.TextIOWrapper(lines, "utf-8", newline=""))
-                    if set(rows.fieldnames or ()) >= NEEDED:
-                        yield from ((PROVIDERS.get(stem, stem), row) for row in rows)
+                    if set(rows.fieldnames or ()) >= _NEEDED:
+                        yield from ((_PROVIDERS.get(stem, stem), row) for row in rows)
     except (zipfile.BadZipFile, UnicodeDecodeError, csv.Error) as error:
         raise Unreachable(f"gpuhunt's catalog cannot be read: {error}") from error
 
