@@ -16,7 +16,7 @@ import numpy as np
 from fit import hierarchy, stacks
 from fit.hierarchy import Array
 from steelyard.catalog import Catalog, Fitted, load
-from steelyard.catalog.layer import Layer
+from steelyard.catalog.local.layer import Layer
 from steelyard.catalog.read import parse_fitted
 from steelyard.evidence.calibration import calibrate
 from steelyard.evidence.frames.frame import RunFrame, frame_subset, run_frame

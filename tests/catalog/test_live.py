@@ -12,13 +12,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.catalog.live import Network, Reply, recorded, zipped
 
-from steelyard.catalog import store
 from steelyard.catalog.live import SOURCES, Ask, refresh_sources
 from steelyard.catalog.live.asking import SourceOutcome, askable_sources, named_sources
 from steelyard.catalog.live.fetch import Unreachable
 from steelyard.catalog.load import DATA, Catalog
-from steelyard.catalog.refreshed import read_refreshed
-from steelyard.catalog.store import LiveRows, PriceRow
+from steelyard.catalog.local import store
+from steelyard.catalog.local.refreshed import read_refreshed
+from steelyard.catalog.local.store import LiveRows, PriceRow
 from steelyard.errors import UnknownName
 
 NOW = dt.datetime(2026, 11, 21, 14, 30, tzinfo=dt.UTC)

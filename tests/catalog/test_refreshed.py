@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 from tests.catalog.live import Network, recorded
 
-from steelyard.catalog import layer, store
-from steelyard.catalog.diff import catalog_diff
 from steelyard.catalog.live import SOURCES, refresh_sources
 from steelyard.catalog.load import DATA, Catalog, load
+from steelyard.catalog.local import layer, store
+from steelyard.catalog.local.diff import catalog_diff
 from steelyard.errors import BadCatalog
 
 NOW = dt.datetime(2026, 11, 21, 14, 30, tzinfo=dt.UTC)

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from steelyard.catalog import layer, load
+from steelyard.catalog import load
+from steelyard.catalog.local import layer
 from steelyard.cli.app import app
 
 HEADER = "model,accelerator,devices,precision,stack,tp,pp,dp,sequence_tokens,batch_sequences,micro_batch,step_time_s\n"

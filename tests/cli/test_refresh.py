@@ -11,9 +11,9 @@ import pytest
 from click.testing import CliRunner, Result
 from tests.catalog.live import Network, recorded
 
-from steelyard.catalog import layer
 from steelyard.catalog.live import SOURCES, asking
 from steelyard.catalog.live import fetch as net
+from steelyard.catalog.local import layer
 from steelyard.cli.app import app
 
 NARROW = ("llama-3-8b", "--tokens", "2B", "--accelerators", "H100", "--regions", "aws/us-east-1")

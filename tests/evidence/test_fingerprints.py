@@ -12,7 +12,7 @@ from tests.evidence.accuracy import differences, page
 from fit import changes as listed
 from fit import seal
 from steelyard.catalog import Catalog, Fitted, load
-from steelyard.catalog.layer import Layer
+from steelyard.catalog.local.layer import Layer
 from steelyard.cli.app import app
 from steelyard.errors import StaleFigures
 from steelyard.evidence.frames import predicted

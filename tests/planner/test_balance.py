@@ -14,7 +14,7 @@ import pytest
 
 from steelyard import catalog as facts
 from steelyard import pipeline
-from steelyard.catalog import layer
+from steelyard.catalog.local import layer
 from steelyard.catalog.policy import policy
 from steelyard.evidence.calibration import calibrate
 from steelyard.evidence.runs.reader import read_runs

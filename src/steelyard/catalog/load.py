@@ -6,9 +6,10 @@ from copy import copy
 from functools import cached_property, lru_cache
 from pathlib import Path
 
-from steelyard.catalog import layer, quarantine, query, read, refreshed
+from steelyard.catalog import quarantine, query, read
 from steelyard.catalog.capabilities import Capability, parse_capability
-from steelyard.catalog.layer import EMPTY, Layer
+from steelyard.catalog.local import layer, refreshed
+from steelyard.catalog.local.layer import EMPTY, Layer
 from steelyard.catalog.profile import Profile
 from steelyard.catalog.schema import Accelerator, Fact, Facts, Fitted, Interruption, OfferRow, SiteRow, Source, System
 from steelyard.catalog.training import Optimizer, Precision, optimizer_of_row, precision_of_row

@@ -48,7 +48,8 @@ def calibrate(
 
 def learn(runs: Path, name: str | None, dry_run: bool) -> "tuple[Calibration, Path | None]":
     """Return the calibration of a file of runs, and where it was written."""
-    from steelyard.catalog import layer, load
+    from steelyard.catalog import load
+    from steelyard.catalog.local import layer
     from steelyard.errors import BadInput
     from steelyard.evidence.calibration import calibrate as run
     from steelyard.evidence.runs.reader import read_runs
@@ -63,7 +64,7 @@ def learn(runs: Path, name: str | None, dry_run: bool) -> "tuple[Calibration, Pa
 
 def drop(label: str, as_json: bool) -> None:
     """Delete one calibration."""
-    from steelyard.catalog import layer
+    from steelyard.catalog.local import layer
     from steelyard.errors import BadInput
 
     where = layer.layer_folder()
@@ -80,7 +81,7 @@ def drop(label: str, as_json: bool) -> None:
 
 def show(as_json: bool) -> None:
     """List the calibrations in use."""
-    from steelyard.catalog import layer
+    from steelyard.catalog.local import layer
     from steelyard.cli.local import told, whole
 
     where = layer.layer_folder()

@@ -8,7 +8,7 @@ import click
 
 if TYPE_CHECKING:
     from steelyard.catalog import Fitted
-    from steelyard.catalog.layer import Layer
+    from steelyard.catalog.local.layer import Layer
     from steelyard.job import JobSpec
     from steelyard.planner import Point
 
@@ -20,7 +20,7 @@ def calibrated(command: Command) -> Command:
 
     @wraps(command)
     def layered(*args: Any, no_calibration: bool, **given: Any) -> None:
-        from steelyard.catalog import layer
+        from steelyard.catalog.local import layer
 
         fits = layer.EMPTY if no_calibration else layer.read_calibrations(layer.layer_folder())
         with layer.using_layer(layer.current_layer() | fits):  # over what `refreshed` read
@@ -38,7 +38,7 @@ def refreshed(command: Command) -> Command:
 
     @wraps(command)
     def layered(*args: Any, shipped: bool, **given: Any) -> None:
-        from steelyard.catalog import layer
+        from steelyard.catalog.local import layer
 
         with layer.using_layer(layer.EMPTY if shipped else layer.read_live(layer.layer_folder())):
             command(*args, **given)
@@ -50,7 +50,8 @@ def refreshed(command: Command) -> Command:
 
 def behind(points: "Iterable[Point]", spec: "JobSpec") -> "list[Fitted]":
     """Return the rows of the user's calibrations that these points stand on, each once."""
-    from steelyard.catalog import kernels_rows, layer, load, stack_rows
+    from steelyard.catalog import kernels_rows, load, stack_rows
+    from steelyard.catalog.local import layer
     from steelyard.market.build import matrix_precision
 
     if not layer.current_layer():

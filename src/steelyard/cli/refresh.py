@@ -28,9 +28,9 @@ def refresh(sources: tuple[str, ...], regions: str | None, listed: bool, forget:
     --regions where they are. A source that fails keeps what it gave before, and its age. Exit code 4: some failed. The
     folder is $STEELYARD_CATALOG, else the user's data folder.
     """
-    from steelyard.catalog import layer
     from steelyard.catalog.live import SOURCES, asking
     from steelyard.catalog.load import DATA, Catalog
+    from steelyard.catalog.local import layer
 
     if listed or forget:
         inventory(as_json) if listed else drop(str(forget), as_json)
@@ -67,7 +67,7 @@ def progress(text: str) -> None:
 
 def tell_outcomes(outcomes: "list[SourceOutcome]", as_json: bool) -> None:
     """Print what came of each source."""
-    from steelyard.catalog import layer
+    from steelyard.catalog.local import layer
 
     rows = [asdict(one) | {"ok": one.ok} for one in outcomes]
     if as_json:
@@ -80,8 +80,8 @@ def tell_outcomes(outcomes: "list[SourceOutcome]", as_json: bool) -> None:
 
 def inventory(as_json: bool) -> None:
     """Print the sources, and when each last answered."""
-    from steelyard.catalog import layer, store
     from steelyard.catalog.live import SOURCES
+    from steelyard.catalog.local import layer, store
 
     rows = [
         described(one, store.read_state(layer.layer_folder() / store.FOLDER / one.name)) for one in SOURCES.values()
@@ -112,7 +112,7 @@ def drop(name: str, as_json: bool) -> None:
     """Delete what a source gave."""
     import shutil
 
-    from steelyard.catalog import layer, store
+    from steelyard.catalog.local import layer, store
     from steelyard.errors import UnknownName
 
     where = layer.layer_folder() / store.FOLDER
@@ -131,10 +131,10 @@ def drop(name: str, as_json: bool) -> None:
 @json_option
 def diff(whole: bool, as_json: bool) -> None:
     """Compare the shipped catalog with your refreshed rows over it: added, changed by how much, gone, confirmed."""
-    from steelyard.catalog import diff as differing
-    from steelyard.catalog import layer
     from steelyard.catalog.load import DATA, Catalog
-    from steelyard.catalog.refreshed import read_refreshed
+    from steelyard.catalog.local import diff as differing
+    from steelyard.catalog.local import layer
+    from steelyard.catalog.local.refreshed import read_refreshed
 
     shipped = Catalog(DATA)
     found = differing.catalog_diff(shipped, shipped.over(layer.Layer(refreshed=read_refreshed(layer.layer_folder()))))

@@ -28,7 +28,7 @@ def validate(cases: Path | None, by: str, details: bool, as_json: bool) -> None:
     a file has the same columns. With --json every case is listed with its interval, or with the reason why it could
     not be predicted.
     """
-    from steelyard.catalog import layer
+    from steelyard.catalog.local import layer
     from steelyard.evidence.runs import reader
     from steelyard.evidence.score import agreed, splits, validation
 

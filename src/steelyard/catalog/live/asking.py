@@ -6,11 +6,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from steelyard.catalog import profile, store
+from steelyard.catalog import profile
 from steelyard.catalog.live.fetch import Fetch, Unreachable
 from steelyard.catalog.live.source import Ask, LiveSource
 from steelyard.catalog.load import Catalog
-from steelyard.catalog.store import LiveRows, PriceRow
+from steelyard.catalog.local import store
+from steelyard.catalog.local.store import LiveRows, PriceRow
 from steelyard.errors import UnknownName
 
 MOST_USD = 1e5

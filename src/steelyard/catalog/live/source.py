@@ -8,9 +8,9 @@ from typing import NamedTuple
 
 from steelyard.catalog.live.fetch import Fetch
 from steelyard.catalog.load import Catalog
+from steelyard.catalog.local.store import LiveRows, PriceRow
 from steelyard.catalog.query import matches_glob
 from steelyard.catalog.schema import Source
-from steelyard.catalog.store import LiveRows, PriceRow
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from steelyard.catalog import Catalog, Fitted, stacks
-from steelyard.catalog.layer import COMMAND, FittedKey, Layer
+from steelyard.catalog.local.layer import COMMAND, FittedKey, Layer
 from steelyard.errors import BadInput
 from steelyard.evidence.calibration.constants import Constant, constants, unmended_noise
 from steelyard.evidence.calibration.posterior import Posterior, posterior_of

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from steelyard.catalog.layer import slug
+from steelyard.catalog.local.layer import slug
 from steelyard.evidence.calibration.constants import Constant, shifted_tables, unmended_noise
 from steelyard.evidence.calibration.noise import MEMORY_NOISE, TIME_NOISE
 from steelyard.evidence.calibration.posterior import Evidence

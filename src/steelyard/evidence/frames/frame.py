@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from steelyard.catalog import Catalog, kernels, stack, stacks
-from steelyard.catalog.layer import slug
+from steelyard.catalog.local.layer import slug
 from steelyard.errors import BadInput
 from steelyard.evidence.frames.jobs import run_job
 from steelyard.evidence.frames.layouts import LayoutChoice, layout_choices

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from importlib import resources
 
 from steelyard.catalog import Catalog
-from steelyard.catalog.layer import Layer
+from steelyard.catalog.local.layer import Layer
 from steelyard.errors import StaleFigures
 from steelyard.evidence.score.live import Key, LivePrediction, live_predictions
 

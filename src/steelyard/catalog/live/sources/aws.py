@@ -11,8 +11,8 @@ from collections.abc import Iterator, Mapping
 
 from steelyard.catalog.live.fetch import Unreachable
 from steelyard.catalog.live.source import Ask, LiveSource, instance_shapes, price_row
+from steelyard.catalog.local.store import LiveRows
 from steelyard.catalog.schema import Source
-from steelyard.catalog.store import LiveRows
 
 _URL = "https://pricing.us-east-1.amazonaws.com/offers/v1.0/aws/AmazonEC2/current/{region}/index.csv"
 METADATA = 5

@@ -10,8 +10,8 @@ from urllib.parse import urlsplit
 
 from steelyard.catalog.live.fetch import Unreachable
 from steelyard.catalog.live.source import Ask, InstanceShape, LiveSource, instance_shapes, price_row
+from steelyard.catalog.local.store import LiveRows
 from steelyard.catalog.schema import Source
-from steelyard.catalog.store import LiveRows
 from steelyard.units import DAY_S, HOUR_S
 
 _URL = "https://prices.azure.com/api/retail/prices"

@@ -13,8 +13,8 @@ from typing import Any
 from steelyard.catalog.live.fetch import Unreachable
 from steelyard.catalog.live.hours import Hours, usual_rows
 from steelyard.catalog.live.source import Ask, LiveSource
+from steelyard.catalog.local.store import LiveRows
 from steelyard.catalog.schema import Source
-from steelyard.catalog.store import LiveRows
 
 _URL = "https://api.eia.gov/v2/electricity/rto/fuel-type-data/data/"
 _KIND = "em-zone"

@@ -12,8 +12,8 @@ from typing import Any
 from steelyard.catalog.live.fetch import Unreachable
 from steelyard.catalog.live.hours import Hours, series_rows, usual_rows, year_row
 from steelyard.catalog.live.source import Ask, LiveSource
+from steelyard.catalog.local.store import LiveRows
 from steelyard.catalog.schema import Source
-from steelyard.catalog.store import LiveRows
 
 _URL = "https://api.electricitymaps.com/v3/carbon-intensity"
 _KIND = "em-zone"

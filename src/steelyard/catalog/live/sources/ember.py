@@ -8,8 +8,8 @@ from collections.abc import Mapping
 
 from steelyard.catalog.live.fetch import Unreachable
 from steelyard.catalog.live.source import Ask, LiveSource
+from steelyard.catalog.local.store import LiveRows
 from steelyard.catalog.schema import Source
-from steelyard.catalog.store import LiveRows
 
 _URL = "https://api.ember-energy.org/v1/carbon-intensity/yearly"
 YEARS_BACK = 3

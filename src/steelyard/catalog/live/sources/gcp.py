@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 
 from steelyard.catalog.live.fetch import Unreachable
 from steelyard.catalog.live.source import Ask, LiveSource, instance_shapes, price_row
+from steelyard.catalog.local.store import LiveRows
 from steelyard.catalog.schema import Source
-from steelyard.catalog.store import LiveRows
 
 _URL = "https://cloudbilling.googleapis.com/v1/services/6F81-5844-456A/skus"
 _MOST_PAGES = 100

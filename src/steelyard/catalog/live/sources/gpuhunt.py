@@ -12,8 +12,8 @@ from collections.abc import Iterator
 
 from steelyard.catalog.live.fetch import Unreachable
 from steelyard.catalog.live.source import Ask, LiveSource, instance_shapes, price_row
+from steelyard.catalog.local.store import LiveRows, PriceRow
 from steelyard.catalog.schema import Source
-from steelyard.catalog.store import LiveRows, PriceRow
 
 ROOT = "https://dstack-gpu-pricing.s3.eu-west-1.amazonaws.com/v1"
 _PROVIDERS = {"lambdalabs": "lambda", "cudo": "cudocompute"}

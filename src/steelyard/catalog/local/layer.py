@@ -16,8 +16,8 @@ from dataclasses import asdict, dataclass, field, fields
 from math import isfinite
 from pathlib import Path
 
+from steelyard.catalog.local.refreshed import NO_ROWS, Refreshed, read_refreshed
 from steelyard.catalog.read import parse_fitted
-from steelyard.catalog.refreshed import NO_ROWS, Refreshed, read_refreshed
 from steelyard.catalog.schema import Fitted
 from steelyard.errors import BadCatalog
 

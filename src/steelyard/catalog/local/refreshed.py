@@ -11,7 +11,8 @@ from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from steelyard.catalog import profile, read, store
+from steelyard.catalog import profile, read
+from steelyard.catalog.local import store
 from steelyard.catalog.profile import Profile, ProfileRow
 from steelyard.catalog.schema import Fact, OfferRow, Price, Source
 from steelyard.errors import BadCatalog, BadInput
