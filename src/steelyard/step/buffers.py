@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from steelyard.step.divisors import Divisors, divided
-from steelyard.step.stages import Blocks, size
+from steelyard.step.stages import Stage, head_params, size
 from steelyard.step.states import RankParams
 from steelyard.tables import Job, Layout, Stack
 from steelyard.units import Bytes
@@ -45,17 +45,18 @@ def edge_bytes(job: Job, layout: Layout, stack: Stack, by: Divisors) -> Edges:
     )
 
 
-def gathered_bytes(job: Job, layout: Layout, stack: Stack, by: Divisors, blocks: Blocks) -> Bytes:
-    r"""Bytes of whole blocks (or the embedding, where it is larger) that ZeRO-3 gathers, and of one's gradients.
+def gathered_bytes(job: Job, layout: Layout, stack: Stack, by: Divisors, stage: Stage) -> Bytes:
+    r"""Bytes of whole blocks (or the embedding or head, if larger) that ZeRO-3 gathers, and of one's gradients.
 
-    .. math:: e\,(n + \tau)\,\max\Big(\frac{D}{t} + \frac{R}{e_p},\; \frac{E}{t}\Big) \quad [z = 3]
+    .. math:: e\,(n + \tau)\,\max\Big(\frac{D}{t} + \frac{R}{e_p},\; \frac{E}{t}\;[r = 0],\;
+        \frac{H}{t}\;[r = p - 1]\Big) \quad [z = 3]
 
     Args:
         job: the model, the bytes of an element (e), trainable share (τ: frozen weights have no gradients).
         layout: ZeRO stage (z), shard ranks.
         stack: units that are whole at once (n): the one in use and those on their way.
         by: the number of each divisor: tensor (t) and expert (e_p) ranks [-]
-        blocks: blocks of the stage by kind; the unit is their mean [-]
+        stage: its blocks, whose mean is the unit; the embedding (E) is on the first, the head (H) on the last
 
     Source: Zhao et al. 2023, arXiv 2304.11277, section 3.2.1: peak parameters are the shard and the largest unit.
     Limits: one unit a block; gradients are reduced in the element's type.
@@ -63,10 +64,12 @@ def gathered_bytes(job: Job, layout: Layout, stack: Stack, by: Divisors, blocks:
     gathers = (np.asarray(layout.zero) >= 3) & (np.asarray(layout.shard_devices) > 1)
     if not np.any(gathers):
         return 0.0
-    kinds = zip(job.workload.blocks, blocks, strict=True)
+    work = job.workload
+    kinds = zip(work.blocks, stage.blocks, strict=True)
     every = sum((held.count * divided(one.params, by) for one, held in kinds), start=0.0)
-    unit = every / np.maximum(size(blocks), 1.0)
-    largest = np.maximum(unit, job.workload.embedding.params / by.tensor)
+    unit = every / np.maximum(size(stage.blocks), 1.0)
+    ends = np.maximum(stage.first * work.embedding.params, stage.last * head_params(work))
+    largest = np.maximum(unit, ends / by.tensor)
     return np.where(gathers, (stack.gathered_units + job.trainable_share) * job.element_bytes * largest, 0.0)
 
 

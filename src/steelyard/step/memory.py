@@ -7,7 +7,7 @@ import numpy as np
 from steelyard.step.activations import kept_bytes
 from steelyard.step.buffers import edge_bytes, gathered_bytes, loading_bytes, stepping_bytes
 from steelyard.step.divisors import Divisors, divisors
-from steelyard.step.stages import Stage, stages
+from steelyard.step.stages import Stage, head_params, stages
 from steelyard.step.states import RankParams, States, rank_params, states
 from steelyard.tables import Job, Layout, Machine, Part, Stack, StepMemory
 from steelyard.units import Bytes
@@ -63,8 +63,8 @@ def _params(job: Job, layout: Layout, by: Divisors, stage: Stage) -> RankParams:
     work = job.workload
     kinds = zip(work.blocks, stage.blocks, strict=True)
     inside = [Part(part.kind, part.split, part.amount * held.count) for one, held in kinds for part in one.params]
-    tied = np.where(work.head.params, work.head.params, work.embedding.params * (1 - stage.first))
-    ends = stage.first * work.embedding.params + stage.last * tied
+    once = np.where(work.head.params, 1.0, 1 - stage.first)  # a table that is tied stands once on a lone stage
+    ends = stage.first * work.embedding.params + stage.last * once * head_params(work)
     return rank_params((*inside, Part("dense", "tensor", ends)), layout, by)
 
 
@@ -80,7 +80,7 @@ def _peak(job: Job, layout: Layout, stack: Stack, by: Divisors, stage: Stage) ->
     stored = stage.in_flight * (kept.stored_bytes + stage.first * edges.embedding_bytes)
     stored = stored + stage.last * edges.output_bytes
     logits = stage.last * edges.logits_bytes
-    standing = stack.workspace_bytes + gathered_bytes(job, layout, stack, by, stage.blocks)
+    standing = stack.workspace_bytes + gathered_bytes(job, layout, stack, by, stage)
     buffers = standing + np.maximum(kept.working_bytes - logits, 0.0)
     training = stored + logits + buffers
     stepping = stack.workspace_bytes + stepping_bytes(job, layout, stack, params)

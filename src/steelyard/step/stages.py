@@ -43,6 +43,11 @@ def size(blocks: Blocks) -> Count:
     return sum((one.count for one in blocks), start=0.0)
 
 
+def head_params(workload: Workload) -> Count:
+    """Return the parameters of the output projection: its own, or those of the embedding's table that it shares."""
+    return np.where(workload.head.params, workload.head.params, workload.embedding.params)
+
+
 def mean_stage(workload: Workload, layout: Layout) -> Blocks:
     """Return the blocks of the largest stage, of each kind as the model has it in the mean."""
     share = layout.stage_layers / layers(workload)
