@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from steelyard.step.divisors import Divisors, divided
-from steelyard.step.stages import Blocks, size
+from steelyard.step.stages import Blocks
 from steelyard.tables import Block, Job, Layout, Stack
 from steelyard.units import Bytes, Share
 
@@ -109,7 +109,7 @@ def kept_bytes(job: Job, layout: Layout, stack: Stack, by: Divisors, blocks: Blo
         stack: its scales of activations (σ_a, and σ_s of them under selective recompute) and of the working set (σ_w);
             gathered inputs and inputs of adapters that it keeps (G); quantised weights multiply what is kept.
         by: the number of each divisor [-]
-        blocks: blocks of the stage by kind; the working set is that of their mean [-]
+        blocks: blocks of the stage by kind; the working set is that of the largest [-]
 
     Source: Korthikanti et al. 2022, arXiv 2205.05198, table 2; B, S, G, T are `block_bytes`, `block_score_bytes`,
         `gathered_input_bytes` and `transient_bytes`.
@@ -122,10 +122,9 @@ def kept_bytes(job: Job, layout: Layout, stack: Stack, by: Divisors, blocks: Blo
     for block, those in zip(job.workload.blocks, blocks, strict=True):
         held, needed = _block(block, job, layout, stack, by, adapters, given)
         stored = stored + those.count * held
-        working = working + those.count * needed
-    mean = np.maximum(size(blocks), 1.0)
+        working = np.maximum(working, np.greater(those.count, 0) * needed)
     samples = layout.micro_batch / layout.cp
-    return Kept(samples * stored, samples * stack.working_scale * working / mean)
+    return Kept(samples * stored, samples * stack.working_scale * working)
 
 
 def _block(

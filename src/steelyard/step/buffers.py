@@ -5,10 +5,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from steelyard.step.divisors import Divisors, divided
-from steelyard.step.stages import Stage, head_params, size
+from steelyard.step.stages import Stage, head_params
 from steelyard.step.states import RankParams
 from steelyard.tables import Job, Layout, Stack
-from steelyard.units import Bytes
+from steelyard.units import Bytes, Count
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ def gathered_bytes(job: Job, layout: Layout, stack: Stack, by: Divisors, stage: 
         layout: ZeRO stage (z), shard ranks.
         stack: units that are whole at once (n): the one in use and those on their way.
         by: the number of each divisor: tensor (t) and expert (e_p) ranks [-]
-        stage: its blocks, whose mean is the unit; the embedding (E) is on the first, the head (H) on the last
+        stage: its blocks, the largest of which is the unit; the embedding (E) is on the first, the head (H) on the last
 
     Source: Zhao et al. 2023, arXiv 2304.11277, section 3.2.1: peak parameters are the shard and the largest unit.
     Limits: one unit a block; gradients are reduced in the element's type.
@@ -66,8 +66,9 @@ def gathered_bytes(job: Job, layout: Layout, stack: Stack, by: Divisors, stage: 
         return 0.0
     work = job.workload
     kinds = zip(work.blocks, stage.blocks, strict=True)
-    every = sum((held.count * divided(one.params, by) for one, held in kinds), start=0.0)
-    unit = every / np.maximum(size(stage.blocks), 1.0)
+    unit: Count = 0.0
+    for one, held in kinds:
+        unit = np.maximum(unit, np.greater(held.count, 0) * divided(one.params, by))
     ends = np.maximum(stage.first * work.embedding.params, stage.last * head_params(work))
     largest = np.maximum(unit, ends / by.tensor)
     return np.where(gathers, (stack.gathered_units + job.trainable_share) * job.element_bytes * largest, 0.0)

@@ -51,14 +51,17 @@ def model(architecture: Architecture, sequence_tokens: Count) -> Model:
 
 def _kind(arch: Architecture, s: Count, name: str) -> Kind:
     dense = arch.layers - arch.moe_layers
-    routed = arch.top_k * (2 * arch.hidden + arch.ffn_matrices * arch.moe_ffn) if arch.moe_layers else 0
+    copy = 2 * arch.hidden + arch.ffn_matrices * arch.moe_ffn
+    inside = (
+        arch.ffn_matrices * arch.ffn if name == DENSE else max(arch.top_k * copy, arch.ffn_matrices * arch.shared_ffn)
+    )
     queries = arch.heads * arch.head_dim + arch.kv_heads * (arch.head_dim + arch.v_head_dim)
     return Kind(
         name=name,
         count=dense if name == DENSE else arch.moe_layers,
         leading=float(name == DENSE and dense < arch.moe_layers),
         gathered=(2 if name == DENSE else 1) * arch.hidden * s,
-        widest=max(queries, arch.ffn_matrices * arch.ffn, routed) * s,
+        widest=max(queries, inside) * s,
         scores=arch.heads * s * s,
         experts=arch.experts if name == MOE else 0,
     )
