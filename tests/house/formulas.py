@@ -59,6 +59,7 @@ NOT_ELEMENTWISE: Final = {
     "workload.visits.targets": ROWS,
     "workload.visits.visited": ROWS,
     "step.stages.stages": STAGES,
+    "step.stages.busiest_stages": STAGES,
 }
 
 

@@ -9,31 +9,52 @@ from steelyard.step.divisors import Divisors, divided
 from steelyard.step.gemm import gemm_s
 from steelyard.step.pointwise import pointwise_s
 from steelyard.step.rank import Rank
-from steelyard.step.stages import Blocks, repeated
-from steelyard.tables import Block, Core, Job, Layout, Part, Product
+from steelyard.step.stages import Blocks
+from steelyard.tables import Block, Core, Job, Layout, Part, Product, Repeat
 from steelyard.units import Bytes, Count, FlopPerSecond, Seconds
 
 
 @dataclass(frozen=True, slots=True)
 class Forward:
-    """One forward pass of one micro-batch through every block of a stage, and through the head."""
+    """One forward pass of one micro-batch through one block, or through the blocks of a stage."""
 
     gemm_s: Seconds
     attention_s: Seconds
     pointwise_s: Seconds
-    vocab_s: Seconds  # output projection, on the last stage alone
-    loss_s: Seconds  # softmax and cross-entropy, forward and backward, on the last stage alone
 
 
-def forward(rank: Rank, layout: Layout, blocks: Blocks) -> Forward:
-    """Return the seconds of a forward pass by kind of operator, on one rank, before any communication."""
-    return Forward(
-        gemm_s=_products_s(rank, blocks),
-        attention_s=_attention_s(rank, layout, blocks),
-        pointwise_s=_pointwise_s(rank, blocks),
-        vocab_s=_head_s(rank),
-        loss_s=_loss_s(rank),
+@dataclass(frozen=True, slots=True)
+class Head:
+    """What the last stage alone does of a micro-batch."""
+
+    product_s: Seconds  # output projection, forward
+    loss_s: Seconds  # softmax and cross-entropy, forward and backward
+
+
+def forward(rank: Rank, layout: Layout) -> tuple[Forward, ...]:
+    """Return the seconds of a forward pass by kind of operator, of one block of each kind, before any communication."""
+    blocks = rank.job.workload.blocks
+    return tuple(
+        Forward(gemm_s, attention_s, _pointwise_s(rank, block))
+        for gemm_s, attention_s, block in zip(
+            _products_s(rank, blocks), _attention_s(rank, layout, blocks), blocks, strict=True
+        )
     )
+
+
+def through(once: tuple[Forward, ...], blocks: Blocks) -> Forward:
+    """Return the seconds of a forward pass through all blocks of a stage."""
+    pairs = list(zip(once, blocks, strict=True))
+    return Forward(
+        gemm_s=sum((held.count * one.gemm_s for one, held in pairs), start=0.0),
+        attention_s=sum((held.count * one.attention_s for one, held in pairs), start=0.0),
+        pointwise_s=sum((held.count * one.pointwise_s for one, held in pairs), start=0.0),
+    )
+
+
+def head(rank: Rank) -> Head:
+    """Return the seconds of the output projection and of the loss."""
+    return Head(_head_s(rank), _loss_s(rank))
 
 
 def _gemm_s(
@@ -58,18 +79,18 @@ def _gemm_s(
     )
 
 
-def _products_s(rank: Rank, blocks: Blocks) -> Seconds:
-    """All products of the stage; those that occur equally often are added before they are counted."""
+def _products_s(rank: Rank, blocks: tuple[Block, ...]) -> list[Seconds]:
+    """All products of one block of each kind; those that occur equally often are added before they are counted."""
     together: dict[int, list[Product]] = {}
     for one in rank.job.workload.products:
         together.setdefault(id(one.repeats), []).append(one)
-    return sum(
-        (
-            repeated(some[0].repeats, blocks) * sum((_product_s(rank, one) for one in some), start=0.0)
-            for some in together.values()
-        ),
-        start=0.0,
-    )
+    groups = [(some[0].repeats, sum((_product_s(rank, one) for one in some), start=0.0)) for some in together.values()]
+    return [_in_block(groups, block) for block in blocks]
+
+
+def _in_block(groups: list[tuple[tuple[Repeat, ...], Seconds]], block: Block) -> Seconds:
+    counts = ((one.count, seconds) for repeats, seconds in groups for one in repeats if one.block == block.name)
+    return sum((count * seconds for count, seconds in counts), start=0.0)
 
 
 def _product_s(rank: Rank, one: Product) -> Seconds:
@@ -84,18 +105,17 @@ def _product_s(rank: Rank, one: Product) -> Seconds:
     return rank.kernels.gemm_launch_s + local * each
 
 
-def _attention_s(rank: Rank, layout: Layout, blocks: Blocks) -> Seconds:
-    return sum(
-        (_core_s(rank, layout, core, repeated(core.repeats, blocks)) for core in rank.job.workload.cores), start=0.0
-    )
+def _attention_s(rank: Rank, layout: Layout, blocks: tuple[Block, ...]) -> list[Seconds]:
+    groups = [(core.repeats, _core_s(rank, layout, core)) for core in rank.job.workload.cores]
+    return [_in_block(groups, block) for block in blocks]
 
 
-def _core_s(rank: Rank, layout: Layout, core: Core, count: Count) -> Seconds:
-    """Scores and values of so many blocks, fused or as two batched products with a softmax between."""
+def _core_s(rank: Rank, layout: Layout, core: Core) -> Seconds:
+    """Scores and values of one block, fused or as two batched products with a softmax between."""
     kernels, machine = rank.kernels, rank.machine
     generation = kernels.attention_legacy + (1 - kernels.attention_legacy) * rank.stack.attention_native
     generation = generation * rank.stack.attention_share
-    share = count * rank.samples / rank.by.tensor
+    share = rank.samples / rank.by.tensor
     flop = core.flop * share
     fused = attention_s(
         flop,
@@ -120,11 +140,10 @@ def _core_s(rank: Rank, layout: Layout, core: Core, count: Count) -> Seconds:
     return np.where(layout.flash, fused, unfused)
 
 
-def _pointwise_s(rank: Rank, blocks: Blocks) -> Seconds:
+def _pointwise_s(rank: Rank, block: Block) -> Seconds:
     """Norms, residuals, activations, rotary, casts and expert permutation: whatever only moves memory."""
-    kinds = zip(rank.job.workload.blocks, blocks, strict=True)
-    moved = sum((held.count * _moved_bytes(rank, one) for one, held in kinds), start=0.0)
-    return pointwise_s(rank.samples * moved, rank.machine.memory_bytes_per_s, rank.kernels.memory_efficiency)
+    moved = rank.samples * _moved_bytes(rank, block)
+    return pointwise_s(moved, rank.machine.memory_bytes_per_s, rank.kernels.memory_efficiency)
 
 
 def _moved_bytes(rank: Rank, block: Block) -> Bytes:

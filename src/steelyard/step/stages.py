@@ -48,10 +48,14 @@ def head_params(workload: Workload) -> Count:
     return np.where(workload.head.params, workload.head.params, workload.embedding.params)
 
 
-def mean_stage(workload: Workload, layout: Layout) -> Blocks:
-    """Return the blocks of the largest stage, of each kind as the model has it in the mean."""
-    share = layout.stage_layers / layers(workload)
-    return tuple(Repeat(block.name, share * block.count) for block in workload.blocks)
+def busiest_stages(workload: Workload, layout: Layout) -> tuple[Blocks, ...]:
+    """Return the blocks of the stages that can be the slowest: the first, and a later one if leading blocks differ."""
+    lead = np.minimum(layout.stage_layers, _leading(workload))
+    first = _spread(workload, lead, layout.stage_layers - lead)
+    if not np.any(lead) or np.all(layout.pp == 1):
+        return (first,)
+    led = np.where(np.asarray(layout.pp) > 1, 0.0, lead)  # a lone stage has them all
+    return first, _spread(workload, led, layout.stage_layers - led)
 
 
 def stages(workload: Workload, layout: Layout) -> tuple[Stage, ...]:
@@ -62,8 +66,7 @@ def stages(workload: Workload, layout: Layout) -> tuple[Stage, ...]:
     last stage one block short at most; a stage cut by cost leaves it what the others do not take.
     """
     size = layout.stage_layers
-    leading = sum((block.count * block.leading for block in workload.blocks), start=0.0)
-    lead = np.minimum(size, leading)
+    lead = np.minimum(size, _leading(workload))
     alone = np.where(np.asarray(layout.pp) == 1, 1.0, 0.0)
     found = [Stage(_spread(workload, lead, size - lead), _held(layout, 0), 1.0, 1.0, alone)]
     if np.any(layout.pp > 1):
@@ -78,14 +81,17 @@ def stages(workload: Workload, layout: Layout) -> tuple[Stage, ...]:
     return tuple(found)
 
 
+def _leading(workload: Workload) -> Count:
+    return sum((block.count * block.leading for block in workload.blocks), start=0.0)
+
+
 def _held(layout: Layout, rank: Count) -> Count:
     return in_flight(layout.pp, layout.vpp, rank, layout.micro_batches)
 
 
 def _spread(workload: Workload, lead: Count, rest: Count) -> Blocks:
     """Leading blocks among the leading kinds and the rest among the others, each in proportion to its number."""
-    heads = np.maximum(sum((block.count * block.leading for block in workload.blocks), start=0.0), 1.0)
-    others = np.maximum(sum((block.count * (1 - block.leading) for block in workload.blocks), start=0.0), 1.0)
+    heads, others = np.maximum(_leading(workload), 1.0), np.maximum(layers(workload) - _leading(workload), 1.0)
     return tuple(
         Repeat(
             block.name,

@@ -1,0 +1,106 @@
+"""Seconds of one micro-batch, forward and backward, on the slowest stage of the pipeline."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from steelyard.step.attention import FUSED_BACKWARD, UNFUSED_BACKWARD
+from steelyard.step.communication import Traffic
+from steelyard.step.compute import Forward, Head, forward, head, through
+from steelyard.step.rank import Rank
+from steelyard.step.stages import Blocks, busiest_stages, size
+from steelyard.tables import Layout
+from steelyard.units import Count, Seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """One micro-batch, forward and backward, on the slowest stage."""
+
+    gemm_s: Seconds
+    attention_s: Seconds
+    pointwise_s: Seconds
+    vocab_s: Seconds
+    recompute_s: Seconds
+    host_s: Seconds
+    tp_s: Seconds
+    cp_s: Seconds
+    ep_s: Seconds
+
+    def total_s(self) -> Seconds:
+        """Return the sum of the parts."""
+        busy = self.gemm_s + self.attention_s + self.pointwise_s + self.vocab_s + self.recompute_s
+        return busy + self.host_s + self.tp_s + self.cp_s + self.ep_s
+
+
+def slowest_tick(rank: Rank, layout: Layout, moved: Traffic) -> Tick:
+    """Return the tick of the slowest stage: the first, or a later one where the kinds of blocks differ.
+
+    Source: Narayanan et al. 2021, arXiv 2104.04473, section 2.2: every stage waits for the slowest.
+    """
+    once, ends = forward(rank, layout), head(rank)
+    first, *later = (
+        _tick(rank, layout, blocks, through(once, blocks), ends, moved)
+        for blocks in busiest_stages(rank.job.workload, layout)
+    )
+    for other in later:
+        first = _slower(first, other)
+    return first
+
+
+def _slower(one: Tick, other: Tick) -> Tick:
+    swap = other.total_s() > one.total_s()
+    names = Tick.__dataclass_fields__
+    return Tick(**{name: np.where(swap, getattr(other, name), getattr(one, name)) for name in names})
+
+
+def _tick(rank: Rank, layout: Layout, blocks: Blocks, once: Forward, ends: Head, moved: Traffic) -> Tick:
+    stack = rank.stack
+    full = np.maximum(layout.recompute - 1, 0.0)
+    trained = 1 + rank.job.trainable_share
+    gemm = once.gemm_s * (1 + trained)
+    attention = once.attention_s * (1 + np.where(layout.flash, FUSED_BACKWARD, UNFUSED_BACKWARD))
+    pointwise = once.pointwise_s * 3
+    recompute = _recompute_s(layout, once)
+    vocab = (ends.product_s * (1 + trained) + ends.loss_s) * np.where(layout.pp > 1, stack.vocab_exposed, 1.0)
+    busy = gemm + attention + pointwise + recompute + vocab
+    return Tick(
+        gemm_s=gemm,
+        attention_s=attention,
+        pointwise_s=pointwise,
+        vocab_s=vocab,
+        recompute_s=recompute,
+        host_s=np.maximum(_launch_s(rank, layout, blocks) * (1 + full / 3) - busy, 0.0),
+        tp_s=stack.tp_exposed * (2 + full) * _reductions(rank, layout, blocks) * moved.tp_s,
+        cp_s=np.maximum((3 + full) * _exchanges(rank, blocks, "rings") * moved.cp_s - attention, 0.0),
+        ep_s=stack.ep_exposed * (2 + full) * _exchanges(rank, blocks, "dispatches") * moved.ep_s,
+    )
+
+
+def _launch_s(rank: Rank, layout: Layout, blocks: Blocks) -> Seconds:
+    """Host time to launch a stage's forward and backward."""
+    launch_s = rank.stack.layer_host_s * size(blocks)
+    for one, held in zip(rank.job.workload.blocks, blocks, strict=True):
+        if np.any(one.experts):
+            routed_s = rank.stack.moe_host_s + rank.stack.expert_host_s * one.experts / layout.ep
+            launch_s = launch_s + routed_s * held.count * np.greater(one.experts, 0)
+    return launch_s
+
+
+def _exchanges(rank: Rank, blocks: Blocks, kind: str) -> Count:
+    kinds = zip(rank.job.workload.blocks, blocks, strict=True)
+    return sum((getattr(one, kind) * held.count for one, held in kinds), start=0.0)
+
+
+def _reductions(rank: Rank, layout: Layout, blocks: Blocks) -> Count:
+    """Exchanges of the hidden state in a forward pass; experts on ranks of their own need none."""
+    experts = _exchanges(rank, blocks, "expert_reductions")
+    return _exchanges(rank, blocks, "reductions") + np.where(layout.ep > 1, 0.0, experts)
+
+
+def _recompute_s(layout: Layout, once: Forward) -> Seconds:
+    """A second forward pass: of everything in as many blocks as the layout says, or of what is cheap to redo."""
+    core = np.where(layout.flash, 0.0, once.attention_s)
+    everything = once.gemm_s + once.attention_s + once.pointwise_s
+    cheap = np.where(np.asarray(layout.recompute) == 1, core + once.pointwise_s / 2, 0.0)
+    return np.maximum(layout.recompute - 1, 0.0) * everything + cheap
