@@ -58,7 +58,8 @@ def test_the_parts_sum_to_the_total(spec: ModelSpec) -> None:
     parts = (
         numbers.embedding_params
         + numbers.head_params
-        + numbers.layers * numbers.attention_params
+        + numbers.attention_layers * numbers.attention_params
+        + (numbers.layers - numbers.attention_layers) * numbers.mixer_params
         + dense * numbers.mlp_params
         + numbers.moe_layers * (numbers.routed_params + numbers.shared_params)
         + numbers.extra_params

@@ -37,7 +37,8 @@ class Architecture:
     dropout: Share  # 1: trained with dropout masks
     embedding_params: Count  # token table and learned positions
     head_params: Count  # output projection of its own (0: tied)
-    attention_params: Count  # of one block, norms included
+    attention_params: Count  # of one block with softmax attention, norms included
+    mixer_params: Count  # of one block with another token mixer (Mamba, lightning attention), norms included
     mlp_params: Count  # of one dense block
     routed_params: Count  # all routed experts of one MoE block
     shared_params: Count  # router and shared experts of one MoE block

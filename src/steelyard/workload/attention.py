@@ -5,7 +5,7 @@ from functools import partial
 
 import numpy as np
 
-from steelyard.units import Count, Flop, Share
+from steelyard.units import Count, Flop
 from steelyard.workload.architecture import Architecture
 from steelyard.workload.flops import attention_pairs
 from steelyard.workload.row import TENSOR, WHOLE, Row
@@ -23,8 +23,7 @@ def attention(arch: Architecture, s: Count, kind: str) -> Iterator[Row]:
     Source: DeepSeek-V2, arXiv 2405.04434, section 2.1 (MLA); cross-attention: Vaswani et al. 2017, arXiv 1706.03762.
     """
     row = partial(Row, block=kind)
-    softmax = arch.attention_layers / arch.layers
-    passed = softmax * visited(arch)
+    passed = visited(arch)
     queries, values = arch.heads * arch.head_dim, arch.heads * arch.v_head_dim
     plain = queries + arch.kv_heads * (arch.head_dim + arch.v_head_dim)
     down = arch.q_lora + arch.kv_lora + arch.rope_dim
@@ -41,7 +40,7 @@ def attention(arch: Architecture, s: Count, kind: str) -> Iterator[Row]:
         latent_q = (arch.q_lora or arch.hidden) * queries
         latent_kv = arch.kv_lora * arch.heads * (arch.head_dim - arch.rope_dim + arch.v_head_dim)
         yield row(name="latents", repeats=passed, m=s, k=rank, n=(latent_q + latent_kv) / rank, split_n=TENSOR)
-    yield from _core(arch, s, row, softmax)
+    yield from _core(arch, s, row)
     yield row(
         name="attention output",
         repeats=passed,
@@ -62,7 +61,7 @@ def attention(arch: Architecture, s: Count, kind: str) -> Iterator[Row]:
     )
 
 
-def _core(arch: Architecture, s: Count, row: partial[Row], softmax: Share) -> Iterator[Row]:
+def _core(arch: Architecture, s: Count, row: partial[Row]) -> Iterator[Row]:
     """Scores and values, and what they leave: queries, keys, values, output; unfused, the scores and their dropout.
 
     MLA expands keys and values to every head and keeps its compressed queries, keys and values too, before and after
@@ -75,7 +74,6 @@ def _core(arch: Architecture, s: Count, row: partial[Row], softmax: Share) -> It
     compressed = 2 * (arch.q_lora + arch.kv_lora) + arch.rope_dim if arch.mla else 0
     yield row(
         name="attention core",
-        repeats=softmax,
         flop=_scores_flop(arch, s),
         scores=arch.heads * s * s,
         keys=s,

@@ -7,11 +7,13 @@ from steelyard.tables import Divisible
 from steelyard.units import Count
 from steelyard.workload.architecture import Architecture
 from steelyard.workload.attention import attention
+from steelyard.workload.mixer import mixer
 from steelyard.workload.mlp import experts, mlp
 from steelyard.workload.row import EMBEDDING, HEAD, SEQUENCE, TENSOR, Kind, Model, Row
 from steelyard.workload.visits import targets
 
 DENSE, MOE = "dense", "moe"
+ATTENTION, MIXER = "attention", "mixer"
 
 
 def model(architecture: Architecture, sequence_tokens: Count) -> Model:
@@ -29,7 +31,7 @@ def model(architecture: Architecture, sequence_tokens: Count) -> Model:
         section 4.1. Router products (d·E) are below 0.1 % and left out.
     """
     arch, s = architecture, sequence_tokens
-    kinds = tuple(kind for kind in (_kind(arch, s, DENSE), _kind(arch, s, MOE)) if kind.count)
+    kinds = tuple(_kinds(arch, s))
     blocks = (row for kind in kinds for row in _block(arch, s, kind.name))
     return Model(
         kinds=kinds,
@@ -49,28 +51,36 @@ def model(architecture: Architecture, sequence_tokens: Count) -> Model:
     )
 
 
-def _kind(arch: Architecture, s: Count, name: str) -> Kind:
+def _kinds(arch: Architecture, s: Count) -> Iterator[Kind]:
+    """Yield the kinds of blocks: attention or another token mixer, each with a dense MLP or with routed experts."""
+    for mixing, mixers in ((ATTENTION, arch.attention_layers), (MIXER, arch.layers - arch.attention_layers)):
+        for follows, blocks in ((DENSE, arch.layers - arch.moe_layers), (MOE, arch.moe_layers)):
+            if mixers and blocks:
+                yield _kind(arch, s, mixing, follows, mixers * blocks / arch.layers)
+
+
+def _kind(arch: Architecture, s: Count, mixing: str, follows: str, count: Count) -> Kind:
     dense = arch.layers - arch.moe_layers
     copy = 2 * arch.hidden + arch.ffn_matrices * arch.moe_ffn
-    inside = (
-        arch.ffn_matrices * arch.ffn if name == DENSE else max(arch.top_k * copy, arch.ffn_matrices * arch.shared_ffn)
-    )
+    dense_mlp, shared = arch.ffn_matrices * arch.ffn, arch.ffn_matrices * arch.shared_ffn
+    inside = dense_mlp if follows == DENSE else max(arch.top_k * copy, shared)
     queries = arch.heads * arch.head_dim + arch.kv_heads * (arch.head_dim + arch.v_head_dim)
+    mixed = queries if mixing == ATTENTION else arch.mixer_params / arch.hidden
     return Kind(
-        name=name,
-        count=dense if name == DENSE else arch.moe_layers,
-        leading=float(name == DENSE and dense < arch.moe_layers),
-        gathered=(2 if name == DENSE else 1) * arch.hidden * s,
-        widest=max(queries, inside) * s,
-        scores=arch.heads * s * s,
-        experts=arch.experts if name == MOE else 0,
+        name=follows if mixing == ATTENTION else f"{mixing} {follows}",
+        count=count,
+        leading=float(follows == DENSE and dense < arch.moe_layers),
+        gathered=(2 if follows == DENSE else 1) * arch.hidden * s,
+        widest=max(mixed, inside) * s,
+        scores=arch.heads * s * s if mixing == ATTENTION else 0,
+        experts=arch.experts if follows == MOE else 0,
     )
 
 
 def _block(arch: Architecture, s: Count, kind: str) -> Iterator[Row]:
     yield from _stream(arch, s, kind)
-    yield from attention(arch, s, kind)
-    yield from experts(arch, s, kind) if kind == MOE else mlp(arch, s, kind)
+    yield from mixer(arch, s, kind) if kind.startswith(MIXER) else attention(arch, s, kind)
+    yield from experts(arch, s, kind) if kind.endswith(MOE) else mlp(arch, s, kind)
 
 
 def _embedding(arch: Architecture, s: Count) -> Iterator[Row]:

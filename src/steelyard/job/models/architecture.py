@@ -24,11 +24,11 @@ SPAN_TARGETS = 114 / 512
 def architecture(spec: ModelSpec) -> Architecture:
     """Return the numbers of a model.
 
-    The parts add up to the unit: embedding + head + layers · attention + (layers - moe_layers) · mlp
-    + moe_layers · (routed + shared) + extra = total. `layers` counts both stacks of an encoder-decoder, whose
-    cross-attention is in `extra_params` with final norms and relative positions. In a hybrid `attention_params` is
-    the mean token mixer of a block (attention, Mamba, lightning attention alike). Where the dense MLP and the experts
-    differ in kind (GLaM), `ffn` is the width at which a dense MLP of the experts' kind has equally many weights.
+    The parts add up to the unit: embedding + head + attention_layers · attention + (layers - attention_layers) · mixer
+    + (layers - moe_layers) · mlp + moe_layers · (routed + shared) + extra = total. `layers` counts both stacks of an
+    encoder-decoder, whose cross-attention is in `extra_params` with final norms and relative positions. Where the dense
+    MLP and the experts differ in kind (GLaM), `ffn` is the width at which a dense MLP of the experts' kind has equally
+    many weights.
 
     Source: the counting rules are in `count`; each is checked against published counts in `tests/job`.
 
@@ -45,7 +45,8 @@ def architecture(spec: ModelSpec) -> Architecture:
     total = (
         parts["embedding_params"]
         + parts["head_params"]
-        + blocks * parts["attention_params"]
+        + attention_layers * parts["attention_params"]
+        + (blocks - attention_layers) * parts["mixer_params"]
         + dense * parts["mlp_params"]
         + spec.moe_layers * (parts["routed_params"] + parts["shared_params"])
         + parts["extra_params"]
@@ -87,7 +88,8 @@ def architecture(spec: ModelSpec) -> Architecture:
 def _parts(spec: ModelSpec) -> dict[str, int]:
     blocks = spec.layers + spec.encoder_layers
     norm = count.norm_params(spec.hidden, _NORM_VECTORS[spec.norm])
-    mixers = _attention(spec) * (spec.attention_layers or blocks) + spec.mixer_params
+    others = blocks - (spec.attention_layers or blocks)  # blocks that mix tokens otherwise
+    mixer, rest = divmod(spec.mixer_params, max(others, 1))
     width = spec.embedding_width or spec.hidden
     expert_matrices = _MATRICES[spec.expert_mlp or spec.mlp]
     mlp = count.mlp_params(spec.hidden, spec.ffn, _MATRICES[spec.mlp], spec.mlp_bias)
@@ -100,11 +102,12 @@ def _parts(spec: ModelSpec) -> dict[str, int]:
             count.embedding_params(spec.vocab, width, spec.hidden, positions, int(width != spec.hidden))
         ),
         "head_params": 0 if spec.tied else int(spec.vocab * width + spec.head_bias * spec.vocab),
-        "attention_params": int(mixers // blocks + spec.norms_per_block * norm),
+        "attention_params": int(_attention(spec) + spec.norms_per_block * norm),
+        "mixer_params": int(mixer + spec.norms_per_block * norm) if others else 0,
         "mlp_params": int(mlp),
         "routed_params": int(spec.experts * expert),
         "shared_params": int(router + shared),
-        "extra_params": int(mixers % blocks + _outside(spec, int(norm)) + spec.extra_params),
+        "extra_params": int(rest + _outside(spec, int(norm)) + spec.extra_params),
     }
 
 
