@@ -99,6 +99,7 @@ class Block:
     name: str
     count: Count  # in the model
     leading: Share  # 1: they come before all others
+    hidden: Count  # elements between two of them
     params: tuple[Part, ...]
     kept_bytes: tuple[Kept, ...]  # what its backward pass needs
     moved: tuple[Part, ...]  # elements that cross memory once in a forward pass

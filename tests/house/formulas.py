@@ -56,8 +56,7 @@ STAGES: Final = "as many stages as the layouts have in all"
 NOT_ELEMENTWISE: Final = {
     "workload.collapse.collapse": ROWS,
     "workload.transformer.model": ROWS,
-    "workload.visits.targets": ROWS,
-    "workload.visits.visited": ROWS,
+    "workload.attention.one_way_pairs": ROWS,
     "step.stages.stages": STAGES,
     "step.stages.busiest_stages": STAGES,
 }

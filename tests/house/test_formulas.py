@@ -26,6 +26,7 @@ SEARCHED = "lists whole layouts: search space, not a quantity"
 NOT_FORMULAS = {
     **NOT_ELEMENTWISE,
     "workload.attention.attention": "yields rows",
+    "workload.attention.cross_attention": "yields rows",
     "workload.mixer.mixer": "yields rows",
     "workload.mlp.experts": "yields rows",
     "workload.mlp.mlp": "yields rows",

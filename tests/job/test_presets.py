@@ -62,6 +62,7 @@ def test_the_parts_sum_to_the_total(spec: ModelSpec) -> None:
         + (numbers.layers - numbers.attention_layers) * numbers.mixer_params
         + dense * numbers.mlp_params
         + numbers.moe_layers * (numbers.routed_params + numbers.shared_params)
+        + (spec.layers if spec.encoder_layers else 0) * numbers.cross_params
         + numbers.extra_params
     )
     assert parts == numbers.total_params

@@ -6,11 +6,12 @@ from steelyard.workload.row import Kind, Model, Row
 
 ROWS = (
     Row(name="wide", block="a", repeats=2.0, m=3.0, k=5.0, n=7.0, params=11.0, kept=13.0, kept_kind="stream",
-        moved=17.0, moved_kind="inside", exchange="all_reduce"),
+        moved=17.0, moved_kind="inside", exchange="all_reduce", sent=6.0),
     Row(name="mask", block="a", repeats=3.0, kept=19.0, kept_kind="mask", kept_width="byte"),
     Row(name="wide too", block="b", m=3.0, k=5.0, n=7.0, params=23.0, split_params="expert_ranks", active=0.5,
-        exchange="dispatch"),
-    Row(name="core", block="b", repeats=0.5, flop=29.0, scores=31.0, keys=37.0, head_dim=41.0, exchange="ring"),
+        exchange="dispatch", sent=2.0),
+    Row(name="core", block="b", repeats=0.5, flop=29.0, scores=31.0, keys=37.0, head_dim=41.0, exchange="ring",
+        sent=5.0),
     Row(name="none", block="b", repeats=0.0, flop=43.0, m=47.0, k=53.0, n=59.0, scores=2.0, keys=3.0),
     Row(name="empty", block="b", m=61.0, k=0.0, n=67.0),
     Row(name="no flop", block="b", scores=71.0, keys=73.0),
@@ -26,7 +27,7 @@ KINDS = (Kind(name="a", count=4.0, leading=1.0), Kind(name="b", count=10.0))
 def total():
     return collapse(
         Model(
-            kinds=KINDS, rows=ROWS, divisible=Divisible(14, 1, 1, 1, 0, 1), hidden=1.0, ring=1.0, copies=0.0, tokens=1.0
+            kinds=KINDS, rows=ROWS, divisible=Divisible(14, 1, 1, 1, 0, 1), hidden=2.0, ring=5.0, copies=0.0, tokens=1.0
         ),
         2.0,
     )
@@ -38,7 +39,7 @@ def test_amounts_are_counted_as_often_as_their_row_occurs() -> None:
     assert a.moved == (Part("inside", "whole", 2 * 17),)
     assert a.params == (Part("dense", "tensor", 2 * 11),)
     assert b.params == (Part("routed", "expert_ranks", 23),)
-    assert (a.reductions, a.dispatches, a.rings) == (2, 0, 0)
+    assert (a.reductions, a.dispatches, a.rings) == (2 * 6 / 2, 0, 0)  # of three hidden states
     assert (b.reductions, b.dispatches, b.rings) == (0, 1, 0.5)
 
 

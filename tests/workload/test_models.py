@@ -26,3 +26,13 @@ def test_products_are_two_flop_a_weight_that_a_token_visits(spec):
     tied = numbers.vocab * numbers.hidden * (numbers.head_params == 0)
     visited = numbers.active_params - numbers.embedding_params - numbers.extra_params + tied
     assert (work.product_flop + work.head_flop) / 1024 == pytest.approx(2 * visited, rel=0.03)
+
+
+def test_an_encoder_decoder_computes_its_targets_alone_in_the_decoder():
+    """T5-base, 512 inputs and 114 targets: 142.0 GFLOP forward (torch's counter), the decoder's scores whole there."""
+    numbers = architecture(find_model("t5-base"))
+    work = collapse(model(numbers, 512), 2.0)
+    targets, width = 114, numbers.heads * numbers.head_dim
+    whole = work.product_flop + work.head_flop + work.attention_flop + 12 * 2 * width * targets**2
+    assert whole == pytest.approx(142.0e9, rel=5e-4)
+    assert [block.name for block in work.blocks] == ["encoder dense", "decoder dense"]

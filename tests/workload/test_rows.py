@@ -118,7 +118,7 @@ def test_exchanges_of_a_block() -> None:
     sent = {
         one.name: one.sent for one in model(gpt(L, H, A, V, kv_heads=4.0, v_head_dim=32.0), float(S)).rows if one.sent
     }
-    assert sent == {"attention": S * H, "attention core": S * 4 * (64 + 32), "MLP": S * H}
+    assert sent == {"attention": S * H, "keys and values to the ring": S * 4 * (64 + 32), "MLP": S * H}
 
 
 def test_the_core_of_attention() -> None:
@@ -277,30 +277,50 @@ T5 = {"encoder_layers": 1.0, "target_share": 0.25, "kv_heads": 4.0, "v_head_dim"
 
 
 def test_an_encoder_decoder_passes_fewer_tokens_through_its_decoder() -> None:
-    """One encoder block of all tokens and three decoder blocks of a quarter: 7/16 of the passes of four blocks."""
-    found = shapes(rows(**T5))
-    assert {found[name][-1] for name in ("queries, keys, values", "attention output", "MLP in", "MLP out")} == {
-        ("dense", 7 / 16)
-    }
-    assert rows(**T5).head.rows == S / 4
-    assert rows(**T5).head.logits == S * V
-    sparse = shapes(rows(**(T5 | EXPERTS)))
-    assert sparse["experts in"][-1] == ("moe", 7 / 16)
+    """One encoder block of all tokens and three decoder blocks of a quarter of them, each a kind of its own."""
+    found = rows(**T5)
+    encoder, decoder = found.blocks
+    assert [(one.name, one.count, one.leading) for one in found.blocks] == [
+        ("encoder dense", 1, 1),
+        ("decoder dense", 3, 0),
+    ]
+    assert (encoder.hidden, decoder.hidden) == (S * H, S * H / 4)
+    assert (encoder.widest, decoder.widest) == (S * 8 * H, S * 8 * H / 4)
+    into = [one for one in found.products if one.inner == H and one.outer == 4 * H]
+    assert sorted((one.rows, one.repeats[0].block) for one in into) == [(S / 4, "decoder dense"), (S, "encoder dense")]
+    assert (found.head.rows, found.head.logits) == (S / 4, S * V / 4)
+    sparse = rows(**(T5 | EXPERTS))
+    routed = [(one.rows, one.repeats[0].block) for one in sparse.products if one.groups == 8 and one.inner == H]
+    assert sorted(routed) == [(S / 2, "decoder moe"), (2 * S, "encoder moe")]
+    assert [one.count for one in sparse.blocks] == [1 / 4, 3 / 4, 3 / 4, 9 / 4]
 
 
 def test_cross_attention_makes_keys_and_values_of_the_encoder_and_queries_of_targets() -> None:
-    """Vaswani et al. 2017: three of four blocks; keys 4 x 64, values 4 x 32, a quarter of queries and outputs."""
-    found = shapes(rows(**T5))["cross-attention"]
-    assert found[:4] == (S, H, 4 * (64 + 32) + (A * 64 + A * 32) / 4, 1)
-    assert found[4:] == ("whole", "whole", "tensor", "whole", ("dense", 3 / 4))
-    assert "cross-attention" not in shapes(rows())
+    """Vaswani et al. 2017, section 3.2.3: keys 4 x 64 and values 4 x 32 of the inputs, queries of the targets."""
+    found = rows(**T5, cross_params=1000.0)
+    crossed = [one for one in found.products if one.outer == 4 * (64 + 32)]
+    assert [(one.rows, one.inner, one.repeats[0].block) for one in crossed] == [(S, H, "decoder dense")]
+    decoder = block(found, "decoder dense")
+    assert amounts(decoder.params) == {("dense", "tensor"): 4 * H**2 + 8 * H**2 + 1000}
+    assert decoder.reductions == 3 / 4  # three all-reduces of a quarter of the tokens
+    assert block(found, "encoder dense").reductions == 2
+    kept = amounts(decoder.kept_bytes)
+    own = S / 4 * (A + 4) * (64 + 32)
+    assert kept["attention", "tensor"] == 2 * (own + S / 4 * A * (64 + 32) + S * 4 * (64 + 32))
+    assert kept["stream", "sequence"] == 2 * (4 + 2) * S / 4 * H
+    assert kept["scores", "tensor"] == 5 * A * (S / 4) * (S / 4 + S)
+    assert amounts(decoder.moved)["stream", "sequence"] == 1.5 * S / 4 * H
+    assert "cross queries" not in shapes(rows())
 
 
 def test_scores_of_an_encoder_decoder() -> None:
-    """A quarter of blocks sees all pairs; three quarters see half of the targets' square, and targets by inputs."""
-    (core,) = rows(**T5).cores
-    pairs = S**2 / 4 + 3 / 4 * ((S / 4) ** 2 / 2 + S * S / 4)
-    assert core.flop == 2 * pairs * A * (64 + 32)
+    """The encoder sees all pairs; the decoder half of the targets' square, and targets by inputs."""
+    cores = {(one.name, one.repeats[0].block): one for one in rows(**T5).cores}
+    flop = 2 * A * (64 + 32)
+    assert cores["attention core", "encoder dense"].flop == flop * S**2
+    assert cores["attention core", "decoder dense"].flop == flop * (S / 4) ** 2 / 2
+    crossed = cores["cross-attention core", "decoder dense"]
+    assert (crossed.flop, crossed.scores, crossed.keys) == (flop * S * S / 4, A * S * S / 4, S)
 
 
 def test_an_encoder_sees_both_ways() -> None:
@@ -315,11 +335,22 @@ def test_half_of_the_blocks_with_a_window() -> None:
 
 
 def test_a_hybrid_has_attention_in_some_of_its_blocks() -> None:
-    found = rows(attention_layers=1.0)
+    """One block with attention and three with a mixer of 6 h^2 weights, each multiplied once with each token."""
+    found = rows(attention_layers=1.0, mixer_params=6.0 * H**2)
     assert found.attention_flop == 2 * S**2 * H
-    assert block(found, "dense").rings == 1 / 4
-    assert shapes(found)["attention output"][-1] == ("dense", 1 / 4)
-    assert shapes(found)["MLP out"][-1] == ("dense", 1.0)
+    attention, mixer = found.blocks
+    assert [(one.name, one.count, one.rings, one.reductions) for one in found.blocks] == [
+        ("dense", 1, 1, 2),
+        ("mixer dense", 3, 0, 2),
+    ]
+    assert shapes(found)["mixer"] == (S, H, 6 * H, 1, "whole", "whole", "tensor", "whole", ("mixer dense", 1.0))
+    assert shapes(found)["MLP out"][-2:] == (("dense", 1.0), ("mixer dense", 1.0))
+    assert found.product_flop == 2 * S * H**2 * (4 + 3 * 6 + 4 * 8)
+    assert amounts(mixer.params) == {("dense", "tensor"): 6 * H**2 + 8 * H**2}
+    kept, moved = amounts(mixer.kept_bytes), amounts(mixer.moved)
+    assert (kept["mixer", "tensor"], mixer.scores, attention.scores) == (2 * S * 6 * H, 0, A * S**2)
+    assert ("scores", "tensor") not in kept
+    assert moved["inside", "tensor"] == S * (2 * 4 * H + 2 * 6 * H)
     windowed = rows(attention_layers=2.0, windowed_layers=2.0, window_tokens=128.0)
     assert windowed.attention_flop == 2 * 4 * H * (S * 128 - 128**2 / 2)
     alone = rows(attention_layers=1.0, windowed_layers=1.0, window_tokens=128.0)

@@ -83,8 +83,8 @@ def transient_bytes(block: Block, job: Job, layout: Layout, by: Divisors) -> Byt
     materialised scores (S).
 
     Args:
-        block: its widest operator and its scores
-        job: hidden state (h) and the bytes of an element (e)
+        block: its hidden state (h), its widest operator and its scores
+        job: the bytes of an element (e)
         layout: fused attention (F)
         by: the number of each divisor (t) [-]
 
@@ -92,7 +92,7 @@ def transient_bytes(block: Block, job: Job, layout: Layout, by: Divisors) -> Byt
     Limits: of the order of the truth; the stack's `working_scale` carries what its kernels allocate.
     """
     inside = (block.widest + block.scores * (1 - layout.flash)) / by.tensor
-    return job.element_bytes * (2 * job.workload.hidden + inside)
+    return job.element_bytes * (2 * block.hidden + inside)
 
 
 def kept_bytes(job: Job, layout: Layout, stack: Stack, by: Divisors, blocks: Blocks) -> Kept:
@@ -104,7 +104,7 @@ def kept_bytes(job: Job, layout: Layout, stack: Stack, by: Divisors, blocks: Blo
     for no, selective (only scores are recomputed) and full recompute (only a block's input is kept).
 
     Args:
-        job: the hidden state of a sample (h) and the bytes of an element (e).
+        job: the model's blocks and the bytes of an element (e).
         layout: micro-batch (b), context parallel degree (c), recompute.
         stack: its scales of activations (σ_a, and σ_s of them under selective recompute) and of the working set (σ_w);
             gathered inputs and inputs of adapters that it keeps (G); quantised weights multiply what is kept.
@@ -115,22 +115,20 @@ def kept_bytes(job: Job, layout: Layout, stack: Stack, by: Divisors, blocks: Blo
         `gathered_input_bytes` and `transient_bytes`.
     Limits: full recompute of one block at a time, its input divided only by sequence parallelism.
     """
-    given = job.element_bytes * job.workload.hidden / by.sequence
     adapters = stack.adapter_bytes * job.adapted_inputs * job.workload.tokens / by.tensor
     stored: Bytes = 0.0
     working: Bytes = 0.0
     for block, those in zip(job.workload.blocks, blocks, strict=True):
-        held, needed = _block(block, job, layout, stack, by, adapters, given)
+        held, needed = _block(block, job, layout, stack, by, adapters)
         stored = stored + those.count * held
         working = np.maximum(working, np.greater(those.count, 0) * needed)
     samples = layout.micro_batch / layout.cp
     return Kept(samples * stored, samples * stack.working_scale * working)
 
 
-def _block(
-    block: Block, job: Job, layout: Layout, stack: Stack, by: Divisors, adapters: Bytes, given: Bytes
-) -> tuple[Bytes, Bytes]:
+def _block(block: Block, job: Job, layout: Layout, stack: Stack, by: Divisors, adapters: Bytes) -> tuple[Bytes, Bytes]:
     """Bytes that one block keeps of one sample, and that its backward pass needs beside them."""
+    given = job.element_bytes * block.hidden / by.sequence
     whole, scores = block_bytes(block, by), block_score_bytes(block, by, layout.flash)
     apart = stack.gathered_inputs * gathered_input_bytes(block, job, layout, by) + adapters
     copies = np.where((job.frozen_bytes < 2) & (np.asarray(job.trainable_share) < 1), stack.quantised_scale, 1.0)

@@ -42,6 +42,7 @@ class Architecture:
     mlp_params: Count  # of one dense block
     routed_params: Count  # all routed experts of one MoE block
     shared_params: Count  # router and shared experts of one MoE block
+    cross_params: Count  # cross-attention of one decoder block that reads an encoder, with its norm
     extra_params: Count  # whatever the blocks above leave out, in the whole model
     total_params: Count
     active_params: Count  # of a token: total less the experts it does not visit

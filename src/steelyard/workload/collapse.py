@@ -36,7 +36,7 @@ def collapse(model: Model, element_bytes: Bytes) -> Workload:
     params = sum((_params(row, counts) for row in model.rows), start=0.0)
     routed = sum((_params(row, counts) for row in model.rows if row.split_params == "expert_ranks"), start=0.0)
     return Workload(
-        blocks=tuple(_block(kind, inside, element_bytes) for kind in model.kinds),
+        blocks=tuple(_block(model, kind, inside, element_bytes) for kind in model.kinds),
         products=products,
         cores=cores,
         embedding=_end(model, EMBEDDING, element_bytes),
@@ -107,16 +107,18 @@ def _cores(rows: Sequence[Row]) -> tuple[Core, ...]:
     return tuple(Core(same[0].name, _repeats(same), *shape) for shape, same in found.items())
 
 
-def _block(kind: Kind, rows: Sequence[Row], element_bytes: Bytes) -> Block:
+def _block(model: Model, kind: Kind, rows: Sequence[Row], element_bytes: Bytes) -> Block:
     mine = [row for row in rows if row.block == kind.name]
+    payloads = {name: model.ring if name == "ring" else model.hidden for name in EXCHANGES}
     exchanges = {
-        field: sum((row.repeats for row in mine if row.exchange == name), start=0.0)
+        field: sum((row.repeats * row.sent / payloads[name] for row in mine if row.exchange == name), start=0.0)
         for name, field in EXCHANGES.items()
     }
     return Block(
         name=kind.name,
         count=kind.count,
         leading=kind.leading,
+        hidden=kind.hidden,
         params=_parts(
             ("routed" if row.split_params == "expert_ranks" else "dense", row.split_params, row.params * row.repeats)
             for row in mine

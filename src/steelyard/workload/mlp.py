@@ -6,7 +6,6 @@ from functools import partial
 from steelyard.units import Count
 from steelyard.workload.architecture import Architecture
 from steelyard.workload.row import EXPERT, EXPERT_RANKS, EXPERT_SEQUENCE, EXPERT_TENSOR, SEQUENCE, TENSOR, Row
-from steelyard.workload.visits import visited
 
 
 def mlp(arch: Architecture, s: Count, kind: str) -> Iterator[Row]:
@@ -21,10 +20,9 @@ def mlp(arch: Architecture, s: Count, kind: str) -> Iterator[Row]:
     Limits: an unfused gated activation keeps one more tensor; the stack's `activation_scale` carries it.
     """
     row = partial(Row, block=kind)
-    passed = visited(arch)
     gates = arch.ffn_matrices - 1
-    yield row(name="MLP in", repeats=passed, m=s, k=arch.hidden, n=arch.ffn * gates, split_n=TENSOR)
-    yield row(name="MLP out", repeats=passed, m=s, k=arch.ffn, n=arch.hidden, split_k=TENSOR)
+    yield row(name="MLP in", m=s, k=arch.hidden, n=arch.ffn * gates, split_n=TENSOR)
+    yield row(name="MLP out", m=s, k=arch.ffn, n=arch.hidden, split_k=TENSOR)
     yield row(
         name="MLP",
         params=arch.mlp_params,
@@ -66,7 +64,6 @@ def _routed(arch: Architecture, s: Count, row: partial[Row]) -> Iterator[Row]:
     gates, copies = arch.ffn_matrices - 1, arch.top_k
     expert = partial(
         row,
-        repeats=visited(arch),
         m=s * copies,
         groups=max(arch.experts, 1),
         split_m=EXPERT_SEQUENCE,

@@ -61,6 +61,7 @@ class Kind:
     name: str
     count: Count
     leading: Share = 0.0  # 1: they come first
+    hidden: Count = 0.0  # elements of a sample between two of them
     gathered: Count = 0.0  # elements of a sample's inputs of column-parallel products
     widest: Count = 0.0  # elements of a sample: the inputs of its widest operator, divided by tp
     scores: Count = 0.0  # attention scores of a sample, if they were written

@@ -1,16 +1,17 @@
 """Rows of a transformer: language models, encoders, encoder-decoders, mixtures of experts."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import partial
 
 from steelyard.tables import Divisible
 from steelyard.units import Count
 from steelyard.workload.architecture import Architecture
-from steelyard.workload.attention import attention
+from steelyard.workload.attention import attention, cross_attention, one_way_pairs
+from steelyard.workload.flops import attention_pairs
 from steelyard.workload.mixer import mixer
 from steelyard.workload.mlp import experts, mlp
 from steelyard.workload.row import EMBEDDING, HEAD, SEQUENCE, TENSOR, Kind, Model, Row
-from steelyard.workload.visits import targets
 
 DENSE, MOE = "dense", "moe"
 ATTENTION, MIXER = "attention", "mixer"
@@ -31,11 +32,11 @@ def model(architecture: Architecture, sequence_tokens: Count) -> Model:
         section 4.1. Router products (d·E) are below 0.1 % and left out.
     """
     arch, s = architecture, sequence_tokens
-    kinds = tuple(_kinds(arch, s))
-    blocks = (row for kind in kinds for row in _block(arch, s, kind.name))
+    some = tuple(_parts_of(arch, s))
+    last = some[-1].tokens
     return Model(
-        kinds=kinds,
-        rows=(*_embedding(arch, s), *blocks, *_head(arch, s)),
+        kinds=tuple(_kind(arch, one) for one in some),
+        rows=(*_embedding(arch, s), *(row for one in some for row in _rows(arch, one)), *_head(arch, last)),
         divisible=Divisible(
             blocks=arch.layers,
             heads=arch.heads,
@@ -51,36 +52,73 @@ def model(architecture: Architecture, sequence_tokens: Count) -> Model:
     )
 
 
-def _kinds(arch: Architecture, s: Count) -> Iterator[Kind]:
-    """Yield the kinds of blocks: attention or another token mixer, each with a dense MLP or with routed experts."""
-    for mixing, mixers in ((ATTENTION, arch.attention_layers), (MIXER, arch.layers - arch.attention_layers)):
-        for follows, blocks in ((DENSE, arch.layers - arch.moe_layers), (MOE, arch.moe_layers)):
-            if mixers and blocks:
-                yield _kind(arch, s, mixing, follows, mixers * blocks / arch.layers)
+@dataclass(frozen=True, slots=True)
+class Some:
+    """Blocks of one kind: of which stack, how they mix tokens, and what follows."""
+
+    stack: str  # encoder, decoder; empty: the only one
+    mixes: str
+    follows: str
+    count: Count
+    tokens: Count  # of one sample that pass
+    length: Count  # of one sample
+    pairs: Count  # of queries and keys whose score is computed
+
+    @property
+    def name(self) -> str:
+        """Return the name of the kind.
+
+        >>> Some("decoder", ATTENTION, DENSE, 6, 57, 256, 0).name
+        'decoder dense'
+        """
+        return " ".join(filter(None, (self.stack, self.mixes if self.mixes == MIXER else "", self.follows)))
 
 
-def _kind(arch: Architecture, s: Count, mixing: str, follows: str, count: Count) -> Kind:
+def _parts_of(arch: Architecture, s: Count) -> Iterator[Some]:
+    """Yield the kinds of blocks: of each stack, attention or another mixer, a dense MLP or routed experts.
+
+    The decoder of an encoder-decoder sees its targets, which are fewer; an encoder sees every pair of tokens.
+    """
+    decoders, both_ways = arch.layers - arch.encoder_layers, attention_pairs(s, 0, 0)
+    if not arch.encoder_layers or not decoders:
+        stacks = [("", arch.layers, s, one_way_pairs(arch, s) if arch.causal else both_ways)]
+    else:
+        t = arch.target_share * s
+        stacks = [("encoder", arch.encoder_layers, s, both_ways), ("decoder", decoders, t, one_way_pairs(arch, t))]
+    for stack, blocks, tokens, pairs in stacks:
+        for mixes, mixers in ((ATTENTION, arch.attention_layers), (MIXER, arch.layers - arch.attention_layers)):
+            for follows, those in ((DENSE, arch.layers - arch.moe_layers), (MOE, arch.moe_layers)):
+                if count := blocks * (mixers / arch.layers) * (those / arch.layers):
+                    yield Some(stack, mixes, follows, count, tokens, s, pairs)
+
+
+def _kind(arch: Architecture, some: Some) -> Kind:
     dense = arch.layers - arch.moe_layers
     copy = 2 * arch.hidden + arch.ffn_matrices * arch.moe_ffn
     dense_mlp, shared = arch.ffn_matrices * arch.ffn, arch.ffn_matrices * arch.shared_ffn
-    inside = dense_mlp if follows == DENSE else max(arch.top_k * copy, shared)
+    inside = dense_mlp if some.follows == DENSE else max(arch.top_k * copy, shared)
+    leads = some.stack == "encoder" or (not some.stack and some.follows == DENSE and dense < arch.moe_layers)
     queries = arch.heads * arch.head_dim + arch.kv_heads * (arch.head_dim + arch.v_head_dim)
-    mixed = queries if mixing == ATTENTION else arch.mixer_params / arch.hidden
+    mixed = queries if some.mixes == ATTENTION else arch.mixer_params / arch.hidden
     return Kind(
-        name=follows if mixing == ATTENTION else f"{mixing} {follows}",
-        count=count,
-        leading=float(follows == DENSE and dense < arch.moe_layers),
-        gathered=(2 if follows == DENSE else 1) * arch.hidden * s,
-        widest=max(mixed, inside) * s,
-        scores=arch.heads * s * s if mixing == ATTENTION else 0,
-        experts=arch.experts if follows == MOE else 0,
+        name=some.name,
+        count=some.count,
+        leading=float(leads),
+        hidden=arch.hidden * some.tokens,
+        gathered=(2 if some.follows == DENSE else 1) * arch.hidden * some.tokens,
+        widest=max(mixed, inside) * some.tokens,
+        scores=arch.heads * some.tokens**2 if some.mixes == ATTENTION else 0,
+        experts=arch.experts if some.follows == MOE else 0,
     )
 
 
-def _block(arch: Architecture, s: Count, kind: str) -> Iterator[Row]:
-    yield from _stream(arch, s, kind)
-    yield from mixer(arch, s, kind) if kind.startswith(MIXER) else attention(arch, s, kind)
-    yield from experts(arch, s, kind) if kind.endswith(MOE) else mlp(arch, s, kind)
+def _rows(arch: Architecture, some: Some) -> Iterator[Row]:
+    kind, tokens = some.name, some.tokens
+    yield from _stream(arch, tokens, kind)
+    yield from mixer(arch, tokens, kind) if some.mixes == MIXER else attention(arch, tokens, kind, some.pairs)
+    if some.stack == "decoder":
+        yield from cross_attention(arch, tokens, some.length, kind)
+    yield from experts(arch, tokens, kind) if some.follows == MOE else mlp(arch, tokens, kind)
 
 
 def _embedding(arch: Architecture, s: Count) -> Iterator[Row]:
@@ -100,7 +138,7 @@ def _head(arch: Architecture, s: Count) -> Iterator[Row]:
     yield Row(
         name="output projection",
         block=HEAD,
-        m=targets(arch) * s,
+        m=s,
         k=arch.hidden,
         n=arch.vocab,
         split_n=TENSOR,

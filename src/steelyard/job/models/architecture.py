@@ -25,8 +25,8 @@ def architecture(spec: ModelSpec) -> Architecture:
     """Return the numbers of a model.
 
     The parts add up to the unit: embedding + head + attention_layers · attention + (layers - attention_layers) · mixer
-    + (layers - moe_layers) · mlp + moe_layers · (routed + shared) + extra = total. `layers` counts both stacks of an
-    encoder-decoder, whose cross-attention is in `extra_params` with final norms and relative positions. Where the dense
+    + (layers - moe_layers) · mlp + moe_layers · (routed + shared) + decoder blocks · cross + extra = total. `layers`
+    counts both stacks of an encoder-decoder; final norms and relative positions are in `extra_params`. Where the dense
     MLP and the experts differ in kind (GLaM), `ffn` is the width at which a dense MLP of the experts' kind has equally
     many weights.
 
@@ -49,6 +49,7 @@ def architecture(spec: ModelSpec) -> Architecture:
         + (blocks - attention_layers) * parts["mixer_params"]
         + dense * parts["mlp_params"]
         + spec.moe_layers * (parts["routed_params"] + parts["shared_params"])
+        + (spec.layers if spec.encoder_layers else 0) * parts["cross_params"]
         + parts["extra_params"]
     )
     expert = parts["routed_params"] // max(spec.experts, 1)
@@ -107,6 +108,7 @@ def _parts(spec: ModelSpec) -> dict[str, int]:
         "mlp_params": int(mlp),
         "routed_params": int(spec.experts * expert),
         "shared_params": int(router + shared),
+        "cross_params": int(_attention(spec) + norm) if spec.encoder_layers else 0,
         "extra_params": int(rest + _outside(spec, int(norm)) + spec.extra_params),
     }
 
@@ -134,11 +136,10 @@ def _attention(spec: ModelSpec) -> int:
 
 
 def _outside(spec: ModelSpec, norm: int) -> int:
-    """Final norms, relative positions and the decoder's cross-attention."""
+    """Final norms and relative positions."""
     stacks = 2 if spec.encoder_layers else 1
     buckets = _T5_BUCKETS * spec.heads if spec.position == "relative" and spec.encoder_layers else 0
-    crossed = spec.layers if spec.encoder_layers else 0
-    return stacks * (norm + buckets) + crossed * (_attention(spec) + norm)
+    return stacks * (norm + buckets)
 
 
 def _shared_ffn(spec: ModelSpec) -> int:
