@@ -152,7 +152,7 @@ class Workload:
     head: End
     params: Count
     active_params: Count  # of a token: all less the experts that it does not visit
-    routed_params: Count  # of all experts
+    parts: tuple[Part, ...]  # of the parameters: routed experts and all others, by what divides them
     hidden: Count  # elements between two blocks
     ring: Count  # elements of keys and values, before tensor parallelism divides them
     copies: Count  # experts that a token visits (0: none)

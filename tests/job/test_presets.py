@@ -61,7 +61,8 @@ def test_the_parts_sum_to_the_total(spec: ModelSpec) -> None:
         + numbers.attention_layers * numbers.attention_params
         + (numbers.layers - numbers.attention_layers) * numbers.mixer_params
         + dense * numbers.mlp_params
-        + numbers.moe_layers * (numbers.routed_params + numbers.shared_params)
+        + numbers.layers * numbers.norm_params
+        + numbers.moe_layers * (numbers.router_params + numbers.routed_params + numbers.shared_params)
         + (spec.layers if spec.encoder_layers else 0) * numbers.cross_params
         + numbers.extra_params
     )
@@ -155,8 +156,10 @@ def test_more_blocks_add_exactly_a_block_each(spec: ModelSpec, more: int) -> Non
     if spec.mixer_params or spec.moe_every > 1 or spec.encoder_layers:
         return
     before, after = architecture(spec), architecture(replace(spec, layers=spec.layers + more))
-    mlp = before.routed_params + before.shared_params if spec.experts else before.mlp_params
-    assert after.total_params - before.total_params == more * (before.attention_params + mlp)
+    experts = before.router_params + before.routed_params + before.shared_params
+    mlp = experts if spec.experts else before.mlp_params
+    block = before.attention_params + before.norm_params + mlp
+    assert after.total_params - before.total_params == more * block
 
 
 @given(st.sampled_from([spec for spec in SPECS if spec.experts]))

@@ -61,7 +61,7 @@ def test_parameters_of_the_model_are_those_of_its_blocks_and_ends() -> None:
     found = total()
     ends = 83 + 103 + 109
     assert found.params == 4 * 2 * 11 + 10 * 23 + ends
-    assert found.routed_params == 10 * 23
+    assert found.parts == (Part("dense", "tensor", 4 * 2 * 11 + ends), Part("routed", "expert_ranks", 10 * 23))
     assert found.active_params == 4 * 2 * 11 + 10 * 23 / 2 + ends
 
 

@@ -11,7 +11,7 @@ from steelyard.workload import attention_pairs, collapse, model
 
 L, H, A, V, S = 4, 1024, 16, 50_000, 512
 EXPERTS = {"moe_layers": 3.0, "moe_ffn": 384.0, "experts": 8.0, "top_k": 2.0, "shared_ffn": 256.0}
-PARAMS = {"routed_params": 8 * 3 * H * 384.0, "shared_params": H * 8 + 3 * H * 256.0}
+PARAMS = {"routed_params": 8 * 3 * H * 384.0, "router_params": H * 8.0, "shared_params": 3 * H * 256.0}
 
 
 def rows(element_bytes: float = 2.0, **changes: float) -> Workload:
@@ -144,11 +144,13 @@ def test_the_widest_operator_of_a_block(changes: dict[str, float], widest: float
 
 def test_parameters_of_blocks_and_ends() -> None:
     """12 L h^2 and V h (2104.04473, section 2.1); what blocks leave out is spread over them; a head of its own."""
-    found = rows(extra_params=8e6, head_params=7.0)
-    assert amounts(block(found, "dense").params) == {("dense", "tensor"): 12 * H**2 + 2e6}
+    found = rows(extra_params=8e6, norm_params=5.0, head_params=7.0)
+    assert amounts(block(found, "dense").params) == {
+        ("dense", "tensor"): 12 * H**2,
+        ("dense", "whole"): 2e6 + 5,  # norms and final norms, which no rank divides
+    }
     assert (found.embedding.params, found.head.params) == (V * H, 7)
-    assert found.params == found.active_params == 12 * L * H**2 + 8e6 + V * H + 7
-    assert found.routed_params == 0
+    assert found.params == found.active_params == 12 * L * H**2 + 8e6 + 5 * L + V * H + 7
 
 
 def test_both_ends() -> None:
@@ -254,11 +256,12 @@ def test_parameters_of_experts_are_told_apart_and_a_token_visits_2_of_8() -> Non
     found = moe()
     routed, shared = 8 * 3 * H * 384, H * 8 + 3 * H * 256
     assert amounts(block(found, "moe").params) == {
-        ("dense", "tensor"): 4 * H**2 + shared,
+        ("dense", "tensor"): 4 * H**2 + 3 * H * 256,
+        ("dense", "whole"): H * 8,  # the router
         ("routed", "expert_ranks"): routed,
     }
     whole = L * 4 * H**2 + 8 * H**2 + 3 * (routed + shared) + V * H
-    assert (found.params, found.routed_params) == (whole, 3 * routed)
+    assert (found.params, amounts(found.parts)["routed", "expert_ranks"]) == (whole, 3 * routed)
     assert found.active_params == whole - 3 * routed * 6 / 8
 
 

@@ -11,6 +11,7 @@ from steelyard.step.collectives import (
     hierarchical_all_reduce_s,
     send_s,
 )
+from steelyard.step.divisors import divided
 from steelyard.step.experts import dispatch_s
 from steelyard.step.placement import ranks_in_domain
 from steelyard.step.rank import Rank
@@ -80,8 +81,8 @@ def stage_params(rank: Rank, layout: Layout) -> tuple[Count, Count]:
     """Return the (dense, routed-expert) parameters of the heaviest stage's rank, before any ZeRO sharding."""
     work = rank.job.workload
     stage = layout.stage_layers / layers(work)
-    dense = (work.params - work.routed_params) * stage / rank.by.tensor
-    return dense, work.routed_params * stage / rank.by.expert_ranks
+    dense, routed = ([part for part in work.parts if (part.kind == "routed") == apart] for apart in (False, True))
+    return divided(dense, rank.by) * stage, divided(routed, rank.by) * stage
 
 
 def _over(exchange: Exchange, payload: Bytes, ranks: Count, local: Count, lines: Wires) -> Seconds:

@@ -38,7 +38,7 @@ def rank_params(parts: tuple[Part, ...], layout: Layout, by: Divisors) -> RankPa
 
     Source: Rajbhandari et al. 2020, arXiv 1910.02054, section 5; experts have their own, smaller data-parallel
         group of t·n/e ranks, so that sharded states of experts end on t·n ranks like the others.
-    Limits: norms and router are counted as divided by t (below 0.1 %).
+    Limits: the embedding's positions are counted as divided by t (below 0.1 %).
     """
     whole: Count = 0.0
     shard: Count = 0.0

@@ -37,11 +37,13 @@ class Architecture:
     dropout: Share  # 1: trained with dropout masks
     embedding_params: Count  # token table and learned positions
     head_params: Count  # output projection of its own (0: tied)
-    attention_params: Count  # of one block with softmax attention, norms included
-    mixer_params: Count  # of one block with another token mixer (Mamba, lightning attention), norms included
+    attention_params: Count  # of one block with softmax attention
+    mixer_params: Count  # of one block with another token mixer (Mamba, lightning attention)
+    norm_params: Count  # of one block
     mlp_params: Count  # of one dense block
     routed_params: Count  # all routed experts of one MoE block
-    shared_params: Count  # router and shared experts of one MoE block
+    router_params: Count  # of one MoE block
+    shared_params: Count  # shared experts of one MoE block
     cross_params: Count  # cross-attention of one decoder block that reads an encoder, with its norm
     extra_params: Count  # whatever the blocks above leave out, in the whole model
     total_params: Count

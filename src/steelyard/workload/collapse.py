@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from steelyard.tables import Block, Core, End, Kept, Part, Product, Repeat, Workload
 from steelyard.units import Bytes, Count, Flop
 from steelyard.workload.flops import product_flop, training_flop
-from steelyard.workload.row import EMBEDDING, HEAD, Kind, Model, Row
+from steelyard.workload.row import EMBEDDING, EXPERT_RANKS, HEAD, Kind, Model, Row
 
 EXCHANGES = {
     "all_reduce": "reductions",
@@ -34,7 +34,6 @@ def collapse(model: Model, element_bytes: Bytes) -> Workload:
     attention = sum((_total(one.repeats, counts) * one.flop for one in cores), start=0.0)
     head_flop = product_flop(head.rows, head.inner, head.outer)
     params = sum((_params(row, counts) for row in model.rows), start=0.0)
-    routed = sum((_params(row, counts) for row in model.rows if row.split_params == "expert_ranks"), start=0.0)
     return Workload(
         blocks=tuple(_block(model, kind, inside, element_bytes) for kind in model.kinds),
         products=products,
@@ -43,7 +42,7 @@ def collapse(model: Model, element_bytes: Bytes) -> Workload:
         head=head,
         params=params,
         active_params=sum((_params(row, counts) * row.active for row in model.rows), start=0.0),
-        routed_params=routed,
+        parts=_parts((_owner(row), row.split_params, _params(row, counts)) for row in model.rows),
         hidden=model.hidden,
         ring=model.ring,
         copies=model.copies,
@@ -62,6 +61,11 @@ def _total(repeats: Iterable[Repeat], counts: dict[str, Count]) -> Count:
 
 def _params(row: Row, counts: dict[str, Count]) -> Count:
     return row.params * row.repeats * counts.get(row.block, 1.0)
+
+
+def _owner(row: Row) -> str:
+    """Return whose parameters they are: experts have a data-parallel group of their own."""
+    return "routed" if row.split_params == EXPERT_RANKS else "dense"
 
 
 def _product_flop(one: Product) -> Flop:
@@ -119,10 +123,7 @@ def _block(model: Model, kind: Kind, rows: Sequence[Row], element_bytes: Bytes) 
         count=kind.count,
         leading=kind.leading,
         hidden=kind.hidden,
-        params=_parts(
-            ("routed" if row.split_params == "expert_ranks" else "dense", row.split_params, row.params * row.repeats)
-            for row in mine
-        ),
+        params=_parts((_owner(row), row.split_params, row.params * row.repeats) for row in mine),
         kept_bytes=_kept(mine, element_bytes),
         moved=_parts((row.moved_kind, row.split_moved, row.moved * row.repeats) for row in mine),
         gathered=kind.gathered,

@@ -5,7 +5,7 @@ from functools import partial
 
 from steelyard.units import Count
 from steelyard.workload.architecture import Architecture
-from steelyard.workload.row import EXPERT, EXPERT_RANKS, EXPERT_SEQUENCE, EXPERT_TENSOR, SEQUENCE, TENSOR, Row
+from steelyard.workload.row import EXPERT, EXPERT_RANKS, EXPERT_SEQUENCE, EXPERT_TENSOR, SEQUENCE, TENSOR, WHOLE, Row
 
 
 def mlp(arch: Architecture, s: Count, kind: str) -> Iterator[Row]:
@@ -47,7 +47,7 @@ def experts(arch: Architecture, s: Count, kind: str) -> Iterator[Row]:
     yield row(name="shared in", m=s, k=arch.hidden, n=arch.shared_ffn * gates, split_n=TENSOR)
     yield row(name="shared out", m=s, k=arch.shared_ffn, n=arch.hidden, split_k=TENSOR)
     yield row(
-        name="router and shared experts",
+        name="shared experts",
         params=arch.shared_params,
         kept=arch.ffn_matrices * arch.shared_ffn * s,
         kept_kind="mlp",
@@ -56,7 +56,15 @@ def experts(arch: Architecture, s: Count, kind: str) -> Iterator[Row]:
         moved_kind="inside",
         split_moved=TENSOR,
     )
-    yield row(name="router", kept=2 * arch.experts * s, kept_kind="router", kept_width="fp32", split_kept=TENSOR)
+    yield row(
+        name="router",
+        params=arch.router_params,
+        split_params=WHOLE,
+        kept=2 * arch.experts * s,
+        kept_kind="router",
+        kept_width="fp32",
+        split_kept=TENSOR,
+    )
     yield from _routed(arch, s, row)
 
 

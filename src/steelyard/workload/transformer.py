@@ -11,7 +11,7 @@ from steelyard.workload.attention import attention, cross_attention, one_way_pai
 from steelyard.workload.flops import attention_pairs
 from steelyard.workload.mixer import mixer
 from steelyard.workload.mlp import experts, mlp
-from steelyard.workload.row import EMBEDDING, HEAD, SEQUENCE, TENSOR, Kind, Model, Row
+from steelyard.workload.row import EMBEDDING, HEAD, SEQUENCE, TENSOR, WHOLE, Kind, Model, Row
 
 DENSE, MOE = "dense", "moe"
 ATTENTION, MIXER = "attention", "mixer"
@@ -159,6 +159,8 @@ def _stream(arch: Architecture, s: Count, kind: str) -> Iterator[Row]:
     row = partial(Row, block=kind)
     yield row(
         name="norms and residuals",
+        params=arch.norm_params,
+        split_params=WHOLE,
         kept=4 * arch.hidden * s,
         kept_kind="stream",
         split_kept=SEQUENCE,
@@ -173,4 +175,4 @@ def _stream(arch: Architecture, s: Count, kind: str) -> Iterator[Row]:
         kept_width="byte",
         split_kept=SEQUENCE,
     )
-    yield row(name="other parameters", params=arch.extra_params / arch.layers)
+    yield row(name="other parameters", params=arch.extra_params / arch.layers, split_params=WHOLE)

@@ -238,7 +238,7 @@ def _stage_layers(case: Run, arch: Architecture, rule: StackRule, pp: float) -> 
         return max(stages)
     if rule.stages != "cost" or pp == 1:
         return float(math.ceil(blocks / pp))
-    block = float(arch.attention_params + arch.mlp_params)
+    block = float(arch.attention_params + arch.norm_params + arch.mlp_params)
     share = (block * blocks + float(arch.vocab * arch.hidden)) / pp
     ends = [min(blocks, math.floor(share * stage / block) + 1) for stage in range(1, int(pp))]
     counts = [end - start for start, end in itertools.pairwise([0.0, *ends, blocks])]

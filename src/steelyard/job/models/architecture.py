@@ -25,17 +25,17 @@ def architecture(spec: ModelSpec) -> Architecture:
     """Return the numbers of a model.
 
     The parts add up to the unit: embedding + head + attention_layers · attention + (layers - attention_layers) · mixer
-    + (layers - moe_layers) · mlp + moe_layers · (routed + shared) + decoder blocks · cross + extra = total. `layers`
-    counts both stacks of an encoder-decoder; final norms and relative positions are in `extra_params`. Where the dense
-    MLP and the experts differ in kind (GLaM), `ffn` is the width at which a dense MLP of the experts' kind has equally
-    many weights.
+    + layers · norm + (layers - moe_layers) · mlp + moe_layers · (router + routed + shared) + decoder blocks · cross
+    + extra = total. `layers` counts both stacks of an encoder-decoder; final norms and relative positions are in
+    `extra_params`. Where the dense MLP and the experts differ in kind (GLaM), `ffn` is the width at which a dense MLP
+    of the experts' kind has equally many weights.
 
     Source: the counting rules are in `count`; each is checked against published counts in `tests/job`.
 
     >>> from steelyard.job.models.presets import find_model
     >>> numbers = architecture(find_model("llama-3-8b"))
     >>> numbers.total_params, numbers.active_params, numbers.attention_params
-    (8030261248, 8030261248, 41951232)
+    (8030261248, 8030261248, 41943040)
     """
     blocks = spec.layers + spec.encoder_layers
     attention_layers = spec.attention_layers or blocks
@@ -48,7 +48,8 @@ def architecture(spec: ModelSpec) -> Architecture:
         + attention_layers * parts["attention_params"]
         + (blocks - attention_layers) * parts["mixer_params"]
         + dense * parts["mlp_params"]
-        + spec.moe_layers * (parts["routed_params"] + parts["shared_params"])
+        + spec.moe_layers * (parts["routed_params"] + parts["shared_params"] + parts["router_params"])
+        + blocks * parts["norm_params"]
         + (spec.layers if spec.encoder_layers else 0) * parts["cross_params"]
         + parts["extra_params"]
     )
@@ -103,11 +104,13 @@ def _parts(spec: ModelSpec) -> dict[str, int]:
             count.embedding_params(spec.vocab, width, spec.hidden, positions, int(width != spec.hidden))
         ),
         "head_params": 0 if spec.tied else int(spec.vocab * width + spec.head_bias * spec.vocab),
-        "attention_params": int(_attention(spec) + spec.norms_per_block * norm),
-        "mixer_params": int(mixer + spec.norms_per_block * norm) if others else 0,
+        "attention_params": _attention(spec),
+        "mixer_params": mixer if others else 0,
+        "norm_params": int(spec.norms_per_block * norm),
         "mlp_params": int(mlp),
         "routed_params": int(spec.experts * expert),
-        "shared_params": int(router + shared),
+        "router_params": router,
+        "shared_params": int(shared),
         "cross_params": int(_attention(spec) + norm) if spec.encoder_layers else 0,
         "extra_params": int(rest + _outside(spec, int(norm)) + spec.extra_params),
     }
