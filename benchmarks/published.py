@@ -14,7 +14,7 @@ from steelyard.job import job_table, read_job
 from steelyard.layout import parse, text_of
 from steelyard.market.build import hardware_option, stack_options
 from steelyard.market.options import Deal, HardwareOption, Market, SiteOption, StackOption
-from steelyard.planner.planning import ENGINE
+from steelyard.planner.engine import ENGINE
 from steelyard.search.engine import Limits
 from steelyard.search.explore import explore
 from steelyard.search.rows import single_layout

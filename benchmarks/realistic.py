@@ -9,8 +9,7 @@ from steelyard import catalog
 from steelyard.job import job_table, read_job
 from steelyard.layout import size
 from steelyard.market import build as inputs
-from steelyard.planner.limits import limits_of
-from steelyard.planner.planning import ENGINE
+from steelyard.planner.engine import ENGINE, limits_of
 from steelyard.search.family import Search, families
 from steelyard.search.fitting import fitting
 from steelyard.tables import Layout, join, take

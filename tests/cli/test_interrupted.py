@@ -23,7 +23,7 @@ def pressed(monkeypatch):
         yield lambda _done, _total: signal.raise_signal(signal.SIGINT)
 
     monkeypatch.setattr(family, "UNIT", 2000)
-    monkeypatch.setattr(verb, "progress", once)
+    monkeypatch.setattr(verb, "progress_bar", once)
 
 
 @pytest.mark.usefixtures("pressed")
@@ -42,13 +42,13 @@ def test_json_says_so_too(more):
     assert result.exit_code == 130
     assert found["partial"] is True
     assert found["counts"]["unseen"] > 0
-    assert bool(found["frontier"]) is not bool(more)
+    assert bool(found["points"]) is not bool(more)
 
 
 def test_progress_shows_the_time_left_on_a_terminal(monkeypatch, capsys):
     monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
     monkeypatch.setattr("rich.console.Console", lambda **_: Console(force_terminal=True, width=120))
-    with progress.progress("weighing") as tick:
+    with progress.progress_bar("weighing") as tick:
         tick(5, 10)
         tick(6, 10)
     shown = capsys.readouterr().out

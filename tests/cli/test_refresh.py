@@ -59,15 +59,13 @@ def told(*words: str) -> dict[str, Any]:
 
 @pytest.mark.usefixtures("network")
 def test_a_refreshed_price_is_planned_with_shown_and_left_out_on_demand() -> None:
-    before = told("plan", *NARROW)["frontier"][0]
+    before = told("plan", *NARROW)["points"][0]
     found = told("catalog", *AWS)["sources"][0]
     assert (found["name"], found["ok"], found["rows"]) == ("aws", True, 4)
     after = told("plan", *NARROW)
-    assert after["frontier"][0]["price_usd_per_device_h"] == 44.0 / 8 < before["price_usd_per_device_h"]
+    assert after["points"][0]["price_usd_per_device_h"] == 44.0 / 8 < before["price_usd_per_device_h"]
     assert "live-aws" in {row["id"] for row in after["sources"]}
-    assert (
-        told("plan", *NARROW, "--shipped")["frontier"][0]["price_usd_per_device_h"] == before["price_usd_per_device_h"]
-    )
+    assert told("plan", *NARROW, "--shipped")["points"][0]["price_usd_per_device_h"] == before["price_usd_per_device_h"]
     offer = told("catalog", "offers", "aws/us-east-1/p5.48xlarge")
     assert offer["prices"]["on-demand"]["usd_per_hour"] == 44.0
     assert offer["earlier"]["on-demand"][0]["usd_per_hour"] == pytest.approx(before["price_usd_per_device_h"] * 8)
@@ -92,7 +90,7 @@ def test_a_source_that_fails_is_exit_code_4_and_keeps_its_age(network: Network) 
     assert result.exit_code == 4
     assert "no route to host" in result.stdout
     assert "stays, as old as it is" in result.stdout
-    assert told("plan", *NARROW)["frontier"][0]["price_usd_per_device_h"] == 44.0 / 8
+    assert told("plan", *NARROW)["points"][0]["price_usd_per_device_h"] == 44.0 / 8
 
 
 @pytest.mark.usefixtures("network")

@@ -1,14 +1,15 @@
 """What is printed first fits a terminal and a half, whatever its width, and says what the long page says."""
 
+import math
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 import pytest
 from tests.cli.test_verbs import EXAMPLE, said, told
 
+from steelyard.planner import Plan
 from steelyard.report import page
-from steelyard.report.glance import glance, nicknames
+from steelyard.report.short_plan_page import nicknames, short_plan_page
 
 EXAMPLES = Path(EXAMPLE).parent
 NAMES = ("llama-3-8b", "own-or-rent", "lora-70b")
@@ -19,22 +20,22 @@ SECTIONS = ("What binds", "Not told apart", "Inputs that change", "The best of o
 
 
 @cache
-def plan(name: str) -> dict[str, Any]:
-    return told("plan", str(EXAMPLES / f"{name}.yaml"))
+def plan(name: str) -> Plan:
+    return Plan.from_dict(told("plan", str(EXAMPLES / f"{name}.yaml")))
 
 
 @pytest.mark.parametrize("width", LINES)
 @pytest.mark.parametrize("name", NAMES)
 def test_a_plan_fits(name: str, width: int) -> None:
-    lines = page.render(glance(plan(name)), width).splitlines()
+    lines = page.render(short_plan_page(plan(name)), width).splitlines()
     assert len(lines) <= LINES[width]
     assert max(map(len, lines)) <= min(width, page.WIDTH)
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_section_has_one_line_a_point_and_opens_with_its_label(name: str) -> None:
-    labels = [str(point["label"]) for point in plan(name)["frontier"]]
-    text = page.render(glance(plan(name)))
+    labels = [point.label for point in plan(name).points]
+    text = page.render(short_plan_page(plan(name)))
     for title in SECTIONS[:4]:
         block = next(part for part in text.split("\n\n") if part.startswith(title)).splitlines()[1:]
         opened = [line.split()[0] for line in block if not line.startswith("   ")]
@@ -46,8 +47,8 @@ def test_the_first_page_leads_to_the_long_one() -> None:
     assert short.splitlines()[0] == long.splitlines()[0]
     assert all(section in short for section in SECTIONS)
     assert "--details" in short
-    for point in plan("llama-3-8b")["frontier"]:
-        assert point["offer"].split("/", 2)[2] in short
+    for point in plan("llama-3-8b").points:
+        assert point.offer.split("/", 2)[2] in short
     for title in (
         "Why the rivals lost",
         "Other winners, if one input moves",
@@ -60,22 +61,22 @@ def test_the_first_page_leads_to_the_long_one() -> None:
 
 def test_what_is_likeliest_to_be_off_is_named_first() -> None:
     found = plan("llama-3-8b")
-    text = page.render(glance(found))
-    for point in found["frontier"]:
-        rows = [row for row in found["sensitivity"] if row["label"] == point["label"] and row["chance"]]
+    text = page.render(short_plan_page(found))
+    for point in found.points:
+        rows = [row for row in found.sensitivity if row.label == point.label and row.chance > 0]
         if rows:
-            likeliest = max(rows, key=lambda row: row["chance"])["input"].removeprefix("speed of ")
-            line = next(line for line in _block(text, "Inputs that change") if line.split()[0] == point["label"])
+            likeliest = max(rows, key=lambda row: row.chance).input.removeprefix("speed of ")
+            line = next(line for line in _block(text, "Inputs that change") if line.split()[0] == point.label)
             for name, nick in nicknames(found).items():
                 likeliest = likeliest.replace(name, nick)
             assert likeliest in line
 
 
 def test_a_chance_is_a_probability_or_unknown() -> None:
-    for row in plan("llama-3-8b")["sensitivity"]:
-        assert row["chance"] is None or 0 <= row["chance"] <= 1
-        if row["input"].startswith("price"):
-            assert row["chance"] is None
+    for row in plan("llama-3-8b").sensitivity:
+        assert math.isnan(row.chance) or 0 <= row.chance <= 1
+        if row.input.startswith("price"):
+            assert math.isnan(row.chance)
 
 
 def _block(text: str, title: str) -> list[str]:

@@ -43,7 +43,7 @@ def told(*words: str, code: int = 0) -> dict[str, Any]:
 
 
 def test_plan_names_points_with_every_figure_and_its_interval() -> None:
-    points = told("plan", *NARROW)["frontier"]
+    points = told("plan", *NARROW)["points"]
     assert {"cheapest", "fastest", "balanced"} <= {point["label"] for point in points}
     for point in points:
         for key in FIGURES:
@@ -51,12 +51,12 @@ def test_plan_names_points_with_every_figure_and_its_interval() -> None:
                 assert point[f"{key}_low"] <= point[key] <= point[f"{key}_high"]
         assert point["memory_bytes_high"] <= point["memory_limit_bytes"]
         assert point["devices"] == point["layout"]["devices"]
-        for key in ("system", "offer", "site", "stack", "price_date", "binds"):
+        for key in ("system", "offer", "site", "stack", "price_date"):
             assert isinstance(point[key], str)
 
 
 def test_plan_orders_its_points_by_what_they_are_named_for() -> None:
-    points = {point["label"]: point for point in told("plan", *NARROW)["frontier"]}
+    points = {point["label"]: point for point in told("plan", *NARROW)["points"]}
     assert points["cheapest"]["cost_usd"] == min(point["cost_usd"] for point in points.values())
     assert points["fastest"]["time_s"] == min(point["time_s"] for point in points.values())
 
@@ -69,7 +69,7 @@ def test_plan_cites_only_sources_of_the_catalog() -> None:
 
 def test_plan_on_paper_says_what_json_says() -> None:
     text = said("plan", *NARROW, "--details")
-    for point in told("plan", *NARROW)["frontier"]:
+    for point in told("plan", *NARROW)["points"]:
         assert point["label"] in text
         assert point["offer"][:12] in text
     for part in ("What binds", "Why the rivals lost", "Sources of the catalog rows used"):
@@ -79,15 +79,15 @@ def test_plan_on_paper_says_what_json_says() -> None:
 def test_an_infeasible_job_gets_relaxations_that_work() -> None:
     tight = ("plan", *NARROW, "--budget", "10")
     found = told(*tight, code=3)
-    assert found["frontier"] == []
+    assert found["points"] == []
     assert "budget" in found["reason"]
     assert "Smallest relaxations" in said(*tight, code=3)
-    option = next(text for text in found["relaxations"] if text.startswith("--budget"))
-    assert told("plan", *NARROW, *option.split())["frontier"]
+    option = next(row["text"] for row in found["relaxations"] if row["text"].startswith("--budget"))
+    assert told("plan", *NARROW, *option.split())["points"]
 
 
 def test_the_example_of_the_readme_is_feasible() -> None:
-    assert told("plan", EXAMPLE)["frontier"]
+    assert told("plan", EXAMPLE)["points"]
 
 
 def test_estimate_parts_sum_to_their_totals() -> None:
@@ -118,7 +118,7 @@ def test_an_offer_sets_price_and_place() -> None:
 def test_a_configuration_that_does_not_fit_is_said_not_to() -> None:
     found = told("estimate", "llama-3.1-70b", "--tokens", "20B", "--on", "H100:8", "--layout", "tp=1,dp=8,zero=0")
     assert found["fits"] is False
-    assert "memory" in found["binds"]
+    assert "memory" in {bind["what"] for bind in found["bound_by"]}
 
 
 def test_explain_gives_every_term_its_formula_and_every_row_its_source() -> None:

@@ -32,7 +32,7 @@ def test_one_object_with_everything_a_plan_says_of_a_point():
     assert made["what_if"] == "by"
     assert [row["value"] for row in made["rows"]] == ["1d", "7d"]
     for row in made["rows"]:
-        for point in row["frontier"]:
+        for point in row["points"]:
             assert point["time_s_low"] <= point["time_s"] <= point["time_s_high"]
             assert "energy_it_kwh" in point
     assert made["sources"]

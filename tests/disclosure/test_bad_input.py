@@ -83,7 +83,7 @@ def test_a_strange_value_in_a_line(name: str, value: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "{", "[]", "{}", "meter: [", "meter:\n", '{"frontier": 3}', '{"frontier": [3]}', "\x00", "- a"]
+    "text", ["", "{", "[]", "{}", "meter: [", "meter:\n", '{"points": 3}', '{"points": [3]}', "\x00", "- a"]
 )
 @pytest.mark.parametrize("name", ["given.json", "given.yaml"])
 def test_broken_files_are_one_line(tmp_path: Path, name: str, text: str) -> None:

@@ -48,7 +48,7 @@ def test_an_estimate_is_split_into_lines_that_add_up_to_it() -> None:
 def test_a_point_of_a_plan_by_its_label() -> None:
     point = json.loads(estimate())
     plan = {
-        "frontier": [point | {"label": "cheapest"}, point | {"label": "fastest", "devices": 128}],
+        "points": [point | {"label": "cheapest"}, point | {"label": "fastest", "devices": 128}],
         "job": point["job"],
     }
     assert disclosure_of_plan(plan).hardware == "64 x H100-80GB-SXM"
@@ -56,7 +56,7 @@ def test_a_point_of_a_plan_by_its_label() -> None:
     with pytest.raises(BadInput, match="no point 'cleanest' in the plan; it has: cheapest, fastest"):
         disclosure_of_plan(plan, "cleanest")
     with pytest.raises(BadInput, match="no point"):
-        disclosure_of_plan({"frontier": []})
+        disclosure_of_plan({"points": []})
 
 
 def test_a_metered_run() -> None:

@@ -12,7 +12,7 @@ from steelyard.evidence.score.groups import LEAST_ROWS, GroupScore
 from steelyard.evidence.score.outcomes import RunOutcome
 from steelyard.evidence.score.splits import Split, split_mean, split_part, splits
 from steelyard.evidence.score.validation import Validation, validate
-from steelyard.report.scores import bound, verdict
+from steelyard.report.validation_page import bar_text, bar_verdict
 
 NUMBER = re.compile(r"[+-]?\d+(?:\.\d+)?")
 WORST = 10
@@ -116,14 +116,14 @@ def bars(report: Validation) -> str:
     missed = [row for row in rows if not row["met"] and row["now"] is not None]
     shown = table(
         ["figure", "metric", ">bar", ">now", "", "best known elsewhere"],
-        [[row["what"], row["metric"], bound(row), now(row), verdict(row), row["best_known"]] for row in rows],
+        [[row["what"], row["metric"], bar_text(row), now(row), bar_verdict(row), row["best_known"]] for row in rows],
     )
     said = f"{len(met)} of {len(rows)} bars are met, {len(missed)} missed"
     said += f", {len(unknown)} not measured" if unknown else ""
     far = sorted(missed, key=lambda row: -row["now"] / row["bar"])[:3]
     if far:
         said += ". Furthest off: " + "; ".join(
-            f"{row['what']} ({percent(row['now'])} % where {bound(row)} is asked)" for row in far
+            f"{row['what']} ({percent(row['now'])} % where {bar_text(row)} is asked)" for row in far
         )
     return (
         f"## The agreed figures\n\n{shown}\n\n{said}. What is reached is held: a test fails when a figure gets worse "

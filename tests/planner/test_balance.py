@@ -22,7 +22,8 @@ from steelyard.job import job_table, read_job
 from steelyard.layout import parse
 from steelyard.market.build import hardware_option, stack_options
 from steelyard.market.sites import site_option
-from steelyard.planner import estimate, plan
+from steelyard.planner import plan
+from steelyard.planner.estimating import estimate_job
 from steelyard.tables import Offer, Prediction
 
 SEQUENCE = 384  # of SQuAD fine-tuning in NVIDIA's BERT recipe, which Lambda runs
@@ -73,7 +74,7 @@ def measured(tmp_path_factory: pytest.TempPathFactory) -> Any:
 
 
 def winners(**given: Any) -> dict[str, str]:
-    return {point.label: point.hardware.accelerator for point in plan(spec(**given)).points}
+    return {point.label: point.accelerator for point in plan(spec(**given)).points}
 
 
 def test_each_card_wins_under_its_own_constraint(measured: Any) -> None:
@@ -98,7 +99,7 @@ def test_the_batches_that_fit_are_lambdas(batch: int) -> None:
     """Predicted: peak memory. Lambda's batch of each card fits by the central figure; larger ones are not sure to."""
     asked = spec(global_batch=batch, layout={}, own=None, purchase="on-demand")
     for name, (_, _, largest) in CARDS.items():
-        point = estimate(asked, name, 1, f"mbs={batch},recompute=none")
+        point = estimate_job(asked, name, 1, f"mbs={batch},recompute=none")
         if batch <= largest:
             assert point.memory_bytes.value <= point.memory_limit_bytes, name
         else:
@@ -109,7 +110,7 @@ def test_only_80_gb_hold_the_largest_batch(measured: Any) -> None:
     """The upper end of the interval, which a plan goes by: more than 48 GB are needed."""
     with layer.using_layer(measured):
         fits = {
-            name: estimate(spec(global_batch=112, layout={}, stack=STACK), name, 1, "mbs=112,recompute=none").fits
+            name: estimate_job(spec(global_batch=112, layout={}, stack=STACK), name, 1, "mbs=112,recompute=none").fits
             for name in CARDS
         }
     assert [name for name, able in fits.items() if able] == ["A100-80GB-SXM"]
@@ -118,7 +119,7 @@ def test_only_80_gb_hold_the_largest_batch(measured: Any) -> None:
 def test_throughput_for_a_dollar_is_the_order_of_the_bills(measured: Any) -> None:
     """Lambda's sequences for 1,000 dollars: 18.9, 15.3, 11.2, 9.4, 5.7."""
     with layer.using_layer(measured):
-        own = {row["own"].removeprefix("own/"): row["own_usd"] for row in plan(spec(stack=STACK)).own}
+        own = {row.own.removeprefix("own/"): row.own_usd for row in plan(spec(stack=STACK)).own}
     wanted = sorted(CARDS, key=lambda name: CARDS[name][1] / CARDS[name][0])
     assert (
         sorted(own, key=lambda name: own[name])

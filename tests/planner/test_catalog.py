@@ -11,8 +11,10 @@ from steelyard.catalog import load
 from steelyard.errors import BadInput, BadLayout, UnknownName
 from steelyard.job import read_job
 from steelyard.market.build import market_of
-from steelyard.planner import estimate, plan, plan_mapping, point_mapping
-from steelyard.planner.planning import ENGINE
+from steelyard.planner import plan
+from steelyard.planner.engine import ENGINE
+from steelyard.planner.estimating import configure, estimate_job
+from steelyard.planner.replay import configuration_of
 
 KEYS = ("time_s", "cost_usd", "energy_facility_kwh", "co2e_kg", "memory_bytes")
 
@@ -40,10 +42,10 @@ def test_the_readme_plan(made):
 
 
 def test_every_figure_of_the_json_has_its_interval(made):
-    for point in plan_mapping(made)["frontier"]:
+    for point in made.to_dict()["points"]:
         for key in KEYS:
             low, value, high = (point[name] for name in (f"{key}_low", key, f"{key}_high"))
-            assert math.isnan(value) or low <= value <= high
+            assert value is None or low <= value <= high
         assert point["devices"] == math.prod(point["layout"][name] for name in ("tp", "pp", "cp", "dp"))
 
 
@@ -58,9 +60,10 @@ def test_no_quarantined_price_is_offered(made):
 
 def test_points_are_what_the_pipeline_says(made):
     for point in made.points:
+        one = configuration_of(point, job(by="7d", budget="5000")).setting
         again = ENGINE.predict(
-            _table(), point.layout, point.hardware.machine, point.hardware.kernels, point.stack.stack, point.policy,
-            point.site.site, _price(point),
+            _table(), one.layout, one.hardware.machine, one.hardware.kernels, one.stack.stack, one.policy,
+            one.site.site, one.offer,
         )  # fmt: skip
         assert float(again.draw.wall_s) == pytest.approx(point.time_s.value)
         assert float(again.money.total_usd) == pytest.approx(point.cost_usd.value)
@@ -71,11 +74,6 @@ def _table():
     from steelyard.job import job_table
 
     return job_table(job(by="7d", budget="5000"))
-
-
-def _price(point):
-
-    return point.deal.price
 
 
 def test_filters_are_kept():
@@ -110,9 +108,8 @@ def test_impossible_limits_are_explained():
     made = plan(job(accelerators="H100", by="1h", budget="10"))
     assert not made.feasible
     assert made.relaxations
-    mapped = plan_mapping(made)
-    assert mapped["frontier"] == []
-    assert mapped["relaxations"][0].startswith("--")
+    assert made.to_dict()["points"] == made.to_dict()["frontier"] == []
+    assert made.relaxations[0].text.startswith("--")
 
 
 @pytest.mark.parametrize(
@@ -132,38 +129,39 @@ def test_what_the_catalog_lacks_is_one_clear_error(given, error, message):
 
 
 def test_estimate_of_the_issue():
-    made = estimate(job(), "H100", 64, "tp=2,pp=1,dp=32,mbs=2,zero=1", today=date(2026, 11, 21))
-    mapped = point_mapping(made)
+    made = estimate_job(job(), "H100", 64, "tp=2,pp=1,dp=32,mbs=2,zero=1", today=date(2026, 11, 21))
+    mapped = made.to_dict()
     assert mapped["layout_text"] == "tp=2,pp=1,dp=32,mbs=2,ga=8,zero=1"
     assert mapped["devices"] == 64
     assert all(mapped[f"{key}_low"] <= mapped[key] <= mapped[f"{key}_high"] for key in ("time_s", "memory_bytes"))
 
 
 def test_an_estimate_may_not_fit_and_says_so():
-    made = estimate(job(), "RTX-4090", 1, "tp=1")
+    made = estimate_job(job(), "RTX-4090", 1, "tp=1")
     assert not made.fits
-    assert "may not fit" in made.binds[0].text
+    assert "may not fit" in made.bound_by[0].text
 
 
 def test_an_estimate_without_a_layout_takes_the_fastest_that_fits():
-    made = estimate(job(), "p5.48xlarge", 16)
+    made = estimate_job(job(), "p5.48xlarge", 16)
     assert made.fits
-    assert made.deal is not None
-    assert made.deal.system == "p5.48xlarge"
-    other = estimate(job(), "p5.48xlarge", 16, "tp=8,recompute=full")
+    deal = configure(job(), "p5.48xlarge", 16).deal
+    assert deal is not None
+    assert deal.system == "p5.48xlarge"
+    other = estimate_job(job(), "p5.48xlarge", 16, "tp=8,recompute=full")
     assert made.time_s.value < other.time_s.value
 
 
 def test_an_estimate_at_a_site_takes_its_carbon():
-    made = estimate(job(), "H100", 8, "tp=1,zero=1", site="aws/eu-north-1")
-    assert made.site.name == "aws/eu-north-1"
-    assert made.deal is None or made.deal.site == "aws/eu-north-1"
+    made = estimate_job(job(), "H100", 8, "tp=1,zero=1", site="aws/eu-north-1")
+    assert made.site == "aws/eu-north-1"
+    assert made.offer == "" or made.offer.startswith("aws/eu-north-1/")
     assert not np.isnan(made.co2e_kg.value)
 
 
 def test_an_impossible_estimate_says_the_arithmetic():
     with pytest.raises(BadLayout, match="but the job has 64 devices"):
-        estimate(job(), "H100", 64, "tp=8,pp=4,dp=16")
+        estimate_job(job(), "H100", 64, "tp=8,pp=4,dp=16")
 
 
 def test_every_calibrated_stack_has_its_capability():

@@ -13,7 +13,9 @@ from steelyard.job import job_table, read_job
 from steelyard.market.billing import Billing, price_doubts, stored_bytes
 from steelyard.market.build import MONTH_S, market_of
 from steelyard.market.owned import ownership_cost
-from steelyard.planner import estimate, plan, plan_mapping
+from steelyard.planner import plan
+from steelyard.planner.estimating import configure, estimate_job
+from steelyard.planner.grounds import rows_behind
 from steelyard.run import reclaims_per_s
 
 TODAY = date(2026, 11, 21)
@@ -33,9 +35,9 @@ def made() -> Any:
 
 
 def test_own_is_planned_beside_rent(made: Any) -> None:
-    [row] = plan_mapping(made)["own"]
+    [row] = made.to_dict()["own"]
     assert row["own"] == "own/DGX-H100"
-    assert {point.deal.purchase for point in made.points} >= {"own"}
+    assert {point.purchase for point in made.points} >= {"own"}
     running = 3.44e6 * 0.8 + 0.05 * 3.44e6 * 4
     assert row["own_usd_per_device_h"] == pytest.approx(
         running / (64 * 4 * 8760 * 0.6), abs=0.2
@@ -48,14 +50,14 @@ def test_own_is_planned_beside_rent(made: Any) -> None:
 @pytest.mark.parametrize("factor", [0.99, 1.01])
 def test_the_break_even_is_where_the_bills_cross(made: Any, factor: float) -> None:
     [row] = made.own
-    used = row["break_even_share"] * factor
+    used = row.break_even_share * factor
     again = plan(job(own={**DGX, "used": used}, regions="aws,nebius", max_devices=64))
     [other] = again.own
-    assert (other["own_usd"] > other["rent_usd"]) == (factor < 1)
+    assert (other.own_usd > other.rent_usd) == (factor < 1)
 
 
 def test_the_bill_of_an_own_point(made: Any) -> None:
-    point = next(row for row in plan_mapping(made)["frontier"] if row["purchase"] == "own")
+    point = next(row for row in made.to_dict()["points"] if row["purchase"] == "own")
     assert point["bill"]["energy_usd"] == pytest.approx(0.12 * point["energy_facility_kwh"])
     assert sum(point["bill"].values()) == pytest.approx(point["cost_usd"])
     assert any("storage of own has no known price" in doubt for doubt in point["price_doubts"])
@@ -82,14 +84,14 @@ def test_lambdas_cluster_through_a_job_file() -> None:
 
 def test_a_reservation_alone_never_wins_a_short_job_and_used_it_may() -> None:
     both = job(purchase="on-demand,reserved-1y", regions="aws/us-east-1", accelerators="A10G", max_devices=8, **SMALL)
-    assert plan(both).points[0].deal.purchase == "on-demand"
+    assert plan(both).points[0].purchase == "on-demand"
     shared = plan(replace(both, reserved_used=0.9)).points[0]
-    assert shared.deal.purchase == "reserved-1y"
-    bill = shared.prediction.money
+    assert shared.purchase == "reserved-1y"
+    bill = shared.bill
     assert bill.unused_usd == pytest.approx(bill.compute_usd * (1 / 0.9 - 1))
     only = plan(replace(both, purchase=("reserved-1y",))).points[0]
-    assert only.cost_usd.value > 8760 * only.deal.usd_per_device_s * 3600 * only.devices
-    assert any("whole term" in flag for flag in only.deal.flags)
+    assert only.cost_usd.value > 8760 * only.price_usd_per_device_h * only.devices
+    assert any("whole term" in flag for flag in only.price_doubts)
 
 
 SMALL = {"model": "gpt2-xl", "tokens": "1B"}
@@ -98,13 +100,13 @@ SMALL = {"model": "gpt2-xl", "tokens": "1B"}
 def test_data_is_billed_where_it_must_move() -> None:
     spec = job(data="10TB@aws/us-east-1", checkpoints="no")
     billing = Billing(spec, facts.load(), TODAY)
-    there, near, away = (billing.beside(*place) for place in PLACES)
+    there, near, away = (billing.extra_terms(*place) for place in PLACES)
     assert there["moving_usd"] == 0
     assert near["moving_usd"] == pytest.approx(10e3 * 0.02)
     assert away["moving_usd"] == pytest.approx(10e3 * 0.09)
     assert there["storage_usd_per_s"] * 730 * 3600 == pytest.approx(10e3 * 0.023)
     assert not away["flags"]
-    abroad = billing.beside("aws", "aws/eu-north-1")
+    abroad = billing.extra_terms("aws", "aws/eu-north-1")
     assert abroad["moving_usd"] == pytest.approx(10e3 * 0.09)
     assert "upper end" in abroad["flags"][0]
 
@@ -114,7 +116,7 @@ PLACES = (("aws", "aws/us-east-1"), ("aws", "aws/us-west-2"), ("gcp", "gcp/us-ce
 
 def test_an_unknown_price_of_storage_is_the_dearest_known_and_said() -> None:
     billing = Billing(job(), facts.load(), TODAY)
-    known, unknown = billing.beside("oci", "oci/x"), billing.beside("lambda", "lambda/x")
+    known, unknown = billing.extra_terms("oci", "oci/x"), billing.extra_terms("lambda", "lambda/x")
     assert unknown["storage_usd_per_s"] == known["storage_usd_per_s"] > 0
     assert not known["flags"]
     assert "no known price" in unknown["flags"][0]
@@ -165,35 +167,34 @@ def test_spot_without_checkpoints_is_refused_with_the_loss() -> None:
     with pytest.raises(BadInput, match=words):
         plan(job(purchase="spot", checkpoints="no"))
     with pytest.raises(BadInput, match="spot without checkpoints is refused"):
-        estimate(job(purchase="on-demand,spot", checkpoints="no"), "H100", 64)
+        estimate_job(job(purchase="on-demand,spot", checkpoints="no"), "H100", 64)
 
 
 def test_on_demand_without_checkpoints_pays_for_its_failures() -> None:
-    saved, bare = (estimate(job(checkpoints=kept), "H100", 64) for kept in (2, "no"))
+    saved, bare = (estimate_job(job(checkpoints=kept), "H100", 64) for kept in (2, "no"))
     assert bare.time_s.value > saved.time_s.value
-    assert math.isnan(bare.operation["checkpoint_interval_s"])
-    assert bare.operation["interruptions"] > saved.operation["interruptions"] > 0
+    assert math.isnan(bare.checkpoint_interval_s)
+    assert bare.interruptions > saved.interruptions > 0
 
 
 def test_an_estimate_is_operated_and_placed_as_its_deal_is() -> None:
     """The band of the offer, and the PUE that an owner gives, as in a plan."""
-    spot = estimate(job(purchase="spot", accelerators=None, regions="aws/us-east-1", **SMALL), "g5.12xlarge", 4)
+    spot = configure(job(purchase="spot", accelerators=None, regions="aws/us-east-1", **SMALL), "g5.12xlarge", 4)
     band = facts.load().interruptions["g5.12xlarge", "aws/us-east-1"]
-    assert spot.policy.preemptions_per_node_s == pytest.approx(
+    assert spot.setting.policy.preemptions_per_node_s == pytest.approx(
         float(reclaims_per_s((band.low + band.high) / 2, MONTH_S))
     )
-    own = estimate(job(own={**DGX, "pue": 1.9}, purchase="own"), "DGX-H100", 8)
-    assert own.deal is not None
-    assert own.deal.purchase == "own"
-    assert own.energy_j.value / float(own.prediction.energy.it_j) == pytest.approx(1.9)
+    own = estimate_job(job(own={**DGX, "pue": 1.9}, purchase="own"), "DGX-H100", 8)
+    assert own.purchase == "own"
+    assert own.energy_facility_kwh.value / own.energy_it_kwh == pytest.approx(1.9)
 
 
 def test_the_prices_of_storage_and_traffic_are_cited() -> None:
-    from steelyard.cli.points import rows_of
-
     spec = job(data="10TB@aws/us-east-1", providers="gcp", regions="gcp/us-central1")
     rows = {
-        (row.name, row.quantity): row.source for row in rows_of(estimate(spec, "H100", 8), spec) if row.of == "tariff"
+        (row.name, row.quantity): row.source
+        for row in rows_behind(estimate_job(spec, "H100", 8), spec)
+        if row.of == "tariff"
     }
     assert rows == {("gcp", "storage"): "finout", ("aws", "egress"): "cloudtoolstack"}
 

@@ -1,14 +1,16 @@
 """What if: each row is what a plan with that value finds, and values that can share a search do."""
 
+import json
+
 import pytest
 
 from steelyard.errors import BadInput
 from steelyard.job import read_job
 from steelyard.job.what_if import MOST_VALUES, parse_question
-from steelyard.planner import plan, what_if, what_if_mapping
-from steelyard.planner import variants as whatif
+from steelyard.planner import plan, variants
+from steelyard.planner.variants import WhatIf, plan_variants, variant_plans
 
-FIGURES = ("time_s", "cost_usd", "energy_j", "co2e_kg")
+FIGURES = ("time_s", "cost_usd", "energy_facility_kwh", "co2e_kg")
 JOB = {"tokens": "5B", "by": "10d", "accelerators": "H100,A100", "regions": "aws/us-*,gcp/us-*", "max_devices": 64}
 
 
@@ -33,41 +35,41 @@ def specs(text, **given):
 )
 def test_each_value_is_as_if_it_were_planned(text, searches, monkeypatch):
     asked = []
-    search = whatif.explore_batches
-    monkeypatch.setattr(whatif, "explore_batches", lambda *given: asked.append(given) or search(*given))
+    search = variants.explore_batches
+    monkeypatch.setattr(variants, "explore_batches", lambda *given: asked.append(given) or search(*given))
     some = specs(text)
-    found = what_if(some)
+    found = plan_variants("field", some).rows
     assert len(asked) == searches
     assert [one.value for one in found] == [value for value, _ in some]
     for one, (_, spec) in zip(found, some, strict=True):
         wanted = plan(spec)
-        assert one.plan.feasible == wanted.feasible
-        assert one.plan.reason == wanted.reason
-        assert [(p.label, p.layout_text) for p in one.plan.points] == [(p.label, p.layout_text) for p in wanted.points]
-        for mine, other in zip(one.plan.points, wanted.points, strict=True):
+        assert one.feasible == wanted.feasible
+        assert one.reason == wanted.reason
+        assert [(p.label, p.layout_text) for p in one.points] == [(p.label, p.layout_text) for p in wanted.points]
+        for mine, other in zip(one.points, wanted.points, strict=True):
             for name in FIGURES:
                 for end in ("value", "low", "high"):
                     assert getattr(getattr(mine, name), end) == pytest.approx(
                         getattr(getattr(other, name), end), rel=1e-12, nan_ok=True
                     )
-        assert [row.limits for row in one.plan.relaxations] == [row.limits for row in wanted.relaxations if row.limits]
+        assert [row.limits for row in one.relaxations] == [row.limits for row in wanted.relaxations if row.limits]
 
 
 def test_a_deadline_that_asks_for_more_devices_gets_them():
     near, far = specs("by=55m,10d", max_devices=None, tokens="20B")
-    for one, (_, spec) in zip(what_if([near, far]), (near, far), strict=True):
+    for one, (_, spec) in zip(variant_plans([near, far], None, "location_gross", None), (near, far), strict=True):
         wanted = plan(spec)
-        assert one.plan.frontier == wanted.frontier
-        assert one.plan.assumptions == wanted.assumptions
+        assert one.frontier == wanted.frontier
+        assert one.assumptions == wanted.assumptions
     assert plan(near[1]).assumptions != plan(far[1]).assumptions
 
 
-def test_the_mapping_leaves_out_of_the_summary_what_changes():
-    some = specs("tokens=2B,5B")
-    mapped = what_if_mapping("tokens", some[0][1], what_if(some))
-    assert mapped["summary"] == "llama-3-8b if tokens is 2B or 5B"
-    assert [row["value"] for row in mapped["rows"]] == ["2B", "5B"]
-    assert all(row["feasible"] and row["frontier"] for row in mapped["rows"])
+def test_the_summary_leaves_out_what_changes_and_the_answer_comes_back_from_its_json():
+    found = plan_variants("tokens", specs("tokens=2B,5B"))
+    assert found.summary == "llama-3-8b if tokens is 2B or 5B"
+    assert [row.value for row in found.rows] == ["2B", "5B"]
+    assert all(row.feasible and row.points and row.frontier for row in found.rows)
+    assert WhatIf.from_dict(json.loads(found.to_json())) == found
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from steelyard.energy import energy
 from steelyard.layout import BOUNDS, space
 from steelyard.market.options import Deal, Market, SiteOption, StackOption
 from steelyard.money import money
-from steelyard.planner.answer import Plan
+from steelyard.planner.answers import Plan
 from steelyard.planner.assembly import Preface, assembled
 from steelyard.reasons.decision import Decision, share_less
 from steelyard.reasons.draws import Setting, drawn_objectives, intervals
@@ -143,16 +143,16 @@ def test_a_preferred_layout_is_simpler_and_gives_up_next_to_nothing(seed, budget
     for point in made.points:
         assert point.fits
         assert point.cost_usd.value <= bounds_of(limits)[1]
-        over = point.preferred
+        over = point.preferred_over
         if over is None:
             continue
-        assert over.over.layout_text in {dot.layout_text for dot in made.frontier if dot.offer == over.over.offer}
+        assert over.layout_text in {dot.layout_text for dot in made.frontier if dot.offer == over.offer}
         for name in ("time_s", "cost_usd", "energy_j", "co2e_kg"):
-            old = getattr(over.over, name)
+            old = getattr(over, name)
             assert math.isnan(old) or getattr(point, name).value <= CLOSE * old
-        assert point.devices <= over.over.devices
-        assert (point.hardware.accelerator, point.stack.name) == (over.over.accelerator, over.over.stack)
-        assert over.better < SURE
+        assert point.devices <= over.devices
+        assert (point.accelerator, point.stack) == (over.accelerator, over.stack)
+        assert over.share_of_draws < SURE
 
 
 def one_chip(memory: float) -> Market:
@@ -177,13 +177,13 @@ def test_offload_is_recommended_only_where_it_is_worth_something(gain, memory, o
     some = one_chip(memory)
     made = planned(some, WIDE, engine)
     for point in made.points:
-        assert point.layout.offload == offload
+        assert point.layout["offload"] == offload
     fastest = next(point for point in made.points if point.label == "fastest")
     if gain == 0.01 and offload == 0.0:
-        assert fastest.preferred is not None
-        assert "offload=1" in fastest.preferred.over.layout_text
-        assert fastest.preferred.ratio == pytest.approx(1 / 0.99, rel=1e-3)
-        assert "optimizer offload" in fastest.preferred.text
+        assert fastest.preferred_over is not None
+        assert "offload=1" in fastest.preferred_over.layout_text
+        assert fastest.preferred_over.ratio == pytest.approx(1 / 0.99, rel=1e-3)
+        assert "optimizer offload" in fastest.preferred_over.text
 
 
 @pytest.mark.parametrize("seed", range(6))
@@ -191,11 +191,11 @@ def test_ties_are_those_whose_order_is_not_certain(seed):
     some = replace(market(seed), layout_log_sd=0.05)
     made = planned(some, WIDE)
     for point in made.points:
-        kinds = [(tie.dot.accelerator, tie.dot.stack, tie.dot.devices) for tie in point.ties]
+        kinds = [(tie.accelerator, tie.stack, tie.devices) for tie in point.ties]
         assert len(set(kinds)) == len(kinds)
-        assert (point.hardware.accelerator, point.stack.name, point.devices) not in kinds
-        assert [tie.better for tie in point.ties] == sorted(tie.better for tie in point.ties)
-        assert all(tie.better < SURE for tie in point.ties)
+        assert (point.accelerator, point.stack, point.devices) not in kinds
+        assert [tie.share_of_draws for tie in point.ties] == sorted(tie.share_of_draws for tie in point.ties)
+        assert all(tie.share_of_draws < SURE for tie in point.ties)
 
 
 @pytest.mark.parametrize("seed", range(6))

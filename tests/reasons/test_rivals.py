@@ -15,7 +15,7 @@ from steelyard.search.engine import Limits
 from steelyard.search.explore import explore
 
 WIDE = Limits(max_devices=16)
-FIELDS = ("time_s", "cost_usd", "energy_j", "co2e_kg")
+FIELDS = ("time_s", "cost_usd", "energy_facility_kwh", "co2e_kg")
 AXES = ("time", "cost", "energy", "co2e")
 COLUMN = {"cheapest": 1, "fastest": 0, "cleanest": 3}
 
@@ -43,12 +43,12 @@ def test_factors_of_real_rivals_multiply_to_the_difference(real):
     for rival in real.rivals:
         axis = AXES[COLUMN[rival.label]]
         assert math.prod(rival.factors.values()) == pytest.approx(rival.ratios[axis], rel=1e-6)
-        assert 0 <= rival.better <= 1
+        assert 0 <= rival.share_of_draws <= 1
     points = {point.label: point for point in real.points}
     for rival in real.rivals:
         for axis, name in zip(AXES, FIELDS, strict=True):
             figure = getattr(points[rival.label], name).value
-            assert getattr(rival.dot, name) / figure == pytest.approx(rival.ratios[axis], nan_ok=True)
+            assert getattr(rival, name) / figure == pytest.approx(rival.ratios[axis], nan_ok=True)
 
 
 @pytest.mark.parametrize("seed", range(8))
@@ -63,7 +63,7 @@ def test_what_dominates_does_and_what_is_not_dominated_is_on_the_frontier(seed):
     assert made.rivals
     for rival in made.rivals:
         if rival.dominated_by is not None:
-            assert ahead(rival.dominated_by, rival.dot)
+            assert ahead(rival.dominated_by, rival)
         else:
-            assert not any(ahead(dot, rival.dot) for dot in made.frontier)
+            assert not any(ahead(dot, rival) for dot in made.frontier)
             assert "On the frontier" in rival.text

@@ -13,8 +13,7 @@ from steelyard.job import job_table, read_job
 from steelyard.market.build import market_of as offered
 from steelyard.market.options import Market
 from steelyard.planner.assembly import Preface, assembled
-from steelyard.planner.limits import limits_of
-from steelyard.planner.planning import ENGINE
+from steelyard.planner.engine import ENGINE, limits_of
 from steelyard.reasons.decision import Decision
 from steelyard.reasons.inputs import LIMITS, MovedInput, inputs_behind, owners, price_owner
 from steelyard.reasons.sensitivity import Wide, shifts
@@ -127,14 +126,14 @@ def test_shifts_are_told_once_and_in_the_order_of_the_points(seed):
     assert {one.input for one in changed} <= set(tried)
     assert "deadline" in tried
     made = assembled(JOB, some, limits, FAKE, found, Preface("a job"))
-    for one in made.shifts:
+    for one in made.sensitivity:
         point = next(point for point in made.points if point.label == one.label)
-        optimum = point.preferred.over if point.preferred else None
-        now = one.dot
+        optimum = point.preferred_over
+        now = one.winner
         before = (
             (optimum.accelerator, optimum.stack, optimum.devices, optimum.offer)
             if optimum
-            else (point.hardware.accelerator, point.stack.name, point.devices, point.deal.offer)
+            else (point.accelerator, point.stack, point.devices, point.offer)
         )
         assert now is None or (now.accelerator, now.stack, now.devices, now.offer) != before
         assert f"{one.change:+.0%}" in one.text
@@ -146,7 +145,7 @@ def test_nothing_left_is_said():
     limits = Limits(max_devices=16, deadline_s=float(np.min(wide.candidates.points[:, 0])) * 1.01)
     found = explore(JOB, some, limits, FAKE, workers=1)
     made = assembled(JOB, some, limits, FAKE, found, Preface("a job"))
-    gone = [one for one in made.shifts if one.dot is None]
+    gone = [one for one in made.sensitivity if one.winner is None]
     assert any(one.input == "deadline" and one.change < 0 for one in gone)
     assert all("nothing is left" in one.text for one in gone)
 

@@ -11,8 +11,7 @@ from tests.search.fakes import FAKE, JOB, market
 from steelyard import catalog, pipeline
 from steelyard.job import job_table, read_job
 from steelyard.market import build as inputs
-from steelyard.planner.limits import limits_of
-from steelyard.planner.planning import ENGINE
+from steelyard.planner.engine import ENGINE, limits_of
 from steelyard.search import survivors as reduce
 from steelyard.search.engine import Engine, Limits
 from steelyard.search.explore import explore

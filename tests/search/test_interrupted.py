@@ -9,7 +9,6 @@ import pytest
 from tests.search.fakes import FAKE, JOB, market
 
 from steelyard.planner.assembly import Preface, assembled
-from steelyard.planner.mapping import plan_mapping
 from steelyard.search import family
 from steelyard.search.batches import explore_batches
 from steelyard.search.engine import Limits
@@ -54,14 +53,14 @@ def test_the_best_so_far_is_a_frontier_of_what_was_seen(workers, parts):
     made = answered(found)
     assert made.feasible
     assert made.partial
-    assert plan_mapping(made)["partial"] is True
+    assert made.to_dict()["partial"] is True
     assert threading.active_count() == 1
 
 
 def test_a_whole_search_is_not_partial():
     made = answered(explore(JOB, market(1), LIMITS, FAKE))
     assert not made.partial
-    assert plan_mapping(made)["partial"] is False
+    assert made.to_dict()["partial"] is False
 
 
 def test_nothing_feasible_so_far_is_not_called_infeasible():
@@ -70,7 +69,7 @@ def test_nothing_feasible_so_far_is_not_called_infeasible():
     assert made.partial
     assert made.reason.startswith("interrupted before anything feasible was found")
     assert made.relaxations == ()
-    assert plan_mapping(made)["partial"] is True
+    assert made.to_dict()["partial"] is True
 
 
 def test_batches_not_begun_are_left():

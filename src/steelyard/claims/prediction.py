@@ -21,7 +21,9 @@ from steelyard.job.defaults import divisible_batch
 from steelyard.job.models import presets
 from steelyard.job.models.architecture import architecture
 from steelyard.job.models.spec import ModelSpec
-from steelyard.planner import Point, estimate
+from steelyard.planner.answers import Point
+from steelyard.planner.estimating import configure, point_of_configuration
+from steelyard.planner.points import Configuration
 
 ROOMY = 4.0
 """Sequences of a device in one step, at least, where no batch is stated: a run has the batch that feeds its devices."""
@@ -95,12 +97,12 @@ def predict_claim(claim: Claim) -> ClaimPrediction | NoPrediction:
     if size > _FAR:
         return NoPrediction(_outside(_size(model) * scale, size, gear.accelerator.id))
     try:
-        point = _point(claim, model, gear.accelerator, precision)
+        made, point = _point(claim, model, gear.accelerator, precision)
     except SteelyardError as error:
         return NoPrediction(f"the predictor has no answer: {error}")
     if not math.isfinite(point.time_s.value * point.time_s.low * point.time_s.high):
         return NoPrediction(f"the catalog lacks what the time on {gear.accelerator.id} would need")
-    return _of(point, model, scale, gear.accelerator, precision, size * crowd, why)
+    return _of(made, point, model, scale, gear.accelerator, precision, size * crowd, why)
 
 
 def _outside(parameters: float, times: float, accelerator: str) -> str:
@@ -112,19 +114,26 @@ def _outside(parameters: float, times: float, accelerator: str) -> str:
 
 
 def _of(
-    point: Point, model: ModelSpec, scale: float, accelerator: Accelerator, precision: str, far: float, why: str
+    made: Configuration,
+    point: Point,
+    model: ModelSpec,
+    scale: float,
+    accelerator: Accelerator,
+    precision: str,
+    far: float,
+    why: str,
 ) -> ClaimPrediction:
     """Return a point of the predictor for each token, widened by what is unlike."""
     wide = far**STRETCH * (1.0 if scored_range(accelerator.id).runs else WIDEN) * max(scale, 1 / scale) ** 0.5
-    draw, tokens = point.prediction.draw, _TOKENS
-    it_w = float(point.prediction.energy.it_j) / (point.devices * float(draw.wall_s))
+    draw, tokens = made.prediction.draw, _TOKENS
+    it_w = float(made.prediction.energy.it_j) / (point.devices * float(draw.wall_s))
     per = [
         figure * point.devices / tokens * scale for figure in (point.time_s.value, point.time_s.low, point.time_s.high)
     ]
     runs = scored_range(accelerator.id).runs
     half = WATTS * (1.0 if runs else WIDEN)
     rests = [
-        f"the predictor on {point.devices} x {accelerator.id}, {precision}, {point.stack.name}, {point.layout_text}",
+        f"the predictor on {point.devices} x {accelerator.id}, {precision}, {point.stack}, {point.layout_text}",
         f"{runs} scored runs on this device"
         if runs
         else f"no scored run on {accelerator.id}: both ends widened by {WIDEN}",
@@ -132,7 +141,7 @@ def _of(
     return ClaimPrediction(
         device_s_per_token=(per[0], per[1] / wide, per[2] * wide),
         it_w=(it_w, it_w / half, it_w * half),
-        accelerator_w=float(point.prediction.energy.accelerator_j) / (point.devices * float(draw.wall_s)),
+        accelerator_w=float(made.prediction.energy.accelerator_j) / (point.devices * float(draw.wall_s)),
         active_parameters=float(architecture(model).active_params) * scale,
         peak_flop_per_s=accelerator.peak(precision),
         precision=precision,
@@ -149,7 +158,7 @@ _TOKENS = 100e9
 """Tokens of the run that is predicted: enough that its start does not count."""
 
 
-def _point(claim: Claim, model: ModelSpec, accelerator: Accelerator, precision: str) -> Point:
+def _point(claim: Claim, model: ModelSpec, accelerator: Accelerator, precision: str) -> tuple[Configuration, Point]:
     """Return the predictor's fastest layout that fits on the stated count, else on the fewest devices that hold it."""
     options = {"tokens": _TOKENS, "precision": precision, "accelerators": accelerator.id}
     if (sequence := claim.value("sequence")) and sequence == int(sequence):
@@ -161,14 +170,14 @@ def _point(claim: Claim, model: ModelSpec, accelerator: Accelerator, precision: 
     if count and not batch and spec.batch_sequences < ROOMY * count:
         spec = replace(spec, batch_sequences=divisible_batch(ROOMY * count))
     if count is not None and count >= 1:
-        return estimate(spec, accelerator.id, max(1, round(count)))
-    last: Point | None = None
+        made = configure(spec, accelerator.id, max(1, round(count)))
+        return made, point_of_configuration(made)
     for some in COUNTS:
-        last = estimate(spec, accelerator.id, some)
-        if last.fits:
+        made = configure(spec, accelerator.id, some)
+        point = point_of_configuration(made)
+        if point.fits:
             break
-    assert last is not None  # noqa: S101  # COUNTS is not empty
-    return last
+    return made, point
 
 
 def _model(claim: Claim) -> tuple[ModelSpec | None, float, str]:

@@ -38,7 +38,7 @@ class App(click.Group):
         """Import the verb."""
         if cmd_name not in VERBS:
             return None
-        command: click.Command = getattr(importlib.import_module(f"steelyard.cli.{cmd_name}"), cmd_name)
+        command: click.Command = getattr(importlib.import_module(f"steelyard.cli.{cmd_name}"), f"{cmd_name}_command")
         return command
 
     def resolve_command(

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from steelyard.cli.say import json_option, say, tell
+from steelyard.cli.printing import json_option, print_json, print_page
 
 if TYPE_CHECKING:
     from steelyard.claims import Claim
@@ -15,12 +15,12 @@ SUFFIXES = frozenset({".yaml", ".yml", ".json", ".md", ".csv", ".txt", ".log"})
 """Endings of what is meant as a file, even where there is none."""
 
 
-@click.command(short_help="A published claim taken apart: which factor is off, and by how much.")
+@click.command("audit", short_help="A published claim taken apart: which factor is off, and by how much.")
 @click.argument("claim", metavar="CLAIM|CASE")
 @click.option("--against", metavar="FILE", help="Another account of the same run: the factors between the two.")
 @click.option("--html", type=click.Path(path_type=Path), metavar="FILE", help="Write a page with the waterfall.")
 @json_option
-def audit(claim: str, against: str | None, html: Path | None, as_json: bool) -> None:
+def audit_command(claim: str, against: str | None, html: Path | None, as_json: bool) -> None:
     """Check what a paper, model card, blog or bill states of one run, and say what cannot be.
 
     CLAIM is a file or the name of a case of the book, such as strubell-nas. Files are read as what they are: a claim in
@@ -29,24 +29,23 @@ def audit(claim: str, against: str | None, html: Path | None, as_json: bool) -> 
     impossible or not enough stated.
     """
     from steelyard.claims import audit_claim, audit_json
-    from steelyard.formatting.encode import plain
 
-    stated, other = claims(claim)
-    other = claims(against)[0] if against else other
-    found = plain(audit_json(audit_claim(stated, other)))
+    stated, other = claim_and_account(claim)
+    other = claim_and_account(against)[0] if against else other
+    found = audit_claim(stated, other)
     if html is not None:
-        from steelyard.report.audit_html import page
+        from steelyard.report.audit_html_page import audit_html_page
 
-        html.write_text(page(found), encoding="utf-8")
+        html.write_text(audit_html_page(found), encoding="utf-8")
     if as_json:
-        tell(found)
+        print_json(audit_json(found))
         return
-    from steelyard.report.audit import audit as paper
+    from steelyard.report.audit_page import audit_page
 
-    say(paper(found))
+    print_page(audit_page(found))
 
 
-def claims(name: str) -> "tuple[Claim, Claim | None]":
+def claim_and_account(name: str) -> "tuple[Claim, Claim | None]":
     """Return the claim of a file, or a case of the book with the account that it is held against."""
     from steelyard.claims import casebook, read_claim
 

@@ -2,24 +2,24 @@
 
 import datetime as dt
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
-from steelyard.cli.say import json_option, say, tell
+from steelyard.cli.printing import json_option, print_json, print_page
 
 if TYPE_CHECKING:
     from steelyard.evidence.calibration import Calibration
 
 
-@click.command(short_help="Your own measured runs, so that later predictions are right on your machines.")
+@click.command("calibrate", short_help="Your own measured runs, so that later predictions are right on your machines.")
 @click.argument("runs", required=False, type=click.Path(path_type=Path), metavar="[RUNS]")
 @click.option("--name", metavar="LABEL", help="What to call the calibration. Default: the name of the file.")
 @click.option("--dry-run", is_flag=True, help="Show what would move; write nothing.")
 @click.option("--list", "listed", is_flag=True, help="Show the calibrations in use.")
 @click.option("--forget", metavar="LABEL", help="Delete a calibration.")
 @json_option
-def calibrate(
+def calibrate_command(
     runs: Path | None, name: str | None, dry_run: bool, listed: bool, forget: str | None, as_json: bool
 ) -> None:
     """Shrink the fitted constants towards RUNS: measured step times and peak memories.
@@ -32,18 +32,18 @@ def calibrate(
     if sum((runs is not None, listed, forget is not None)) != 1:
         raise click.UsageError("give one of: a file of runs, --list, --forget LABEL")
     if forget is not None:
-        drop(forget, as_json)
+        forget_calibration(forget, as_json)
     elif listed:
-        show(as_json)
+        list_calibrations(as_json)
     else:
         made, path = learn(runs or Path(), name, dry_run)
         written = None if path is None else str(path)
         if as_json:
-            tell(made.to_dict() | {"written": written})
+            print_json(made.to_dict() | {"written": written})
             return
-        from steelyard.report.calibration import calibration
+        from steelyard.report.calibration_page import calibration_page
 
-        say(calibration(made.to_dict(), written))
+        print_page(calibration_page(made, written))
 
 
 def learn(runs: Path, name: str | None, dry_run: bool) -> "tuple[Calibration, Path | None]":
@@ -62,7 +62,7 @@ def learn(runs: Path, name: str | None, dry_run: bool) -> "tuple[Calibration, Pa
     return made, None if dry_run else layer.write_calibration(layer.layer_folder(), label, made.layer)
 
 
-def drop(label: str, as_json: bool) -> None:
+def forget_calibration(label: str, as_json: bool) -> None:
     """Delete one calibration."""
     from steelyard.catalog.local import layer
     from steelyard.errors import BadInput
@@ -74,24 +74,23 @@ def drop(label: str, as_json: bool) -> None:
         raise BadInput(message)
     (where / f"{label}.csv").unlink()
     if as_json:
-        tell({"forgotten": label, "calibrations": [one for one in known if one != label]})
+        print_json({"forgotten": label, "calibrations": [one for one in known if one != label]})
     else:
         click.echo(f"Forgotten: {label}. The shipped fit is in use again for what it covered.")
 
 
-def show(as_json: bool) -> None:
+def list_calibrations(as_json: bool) -> None:
     """List the calibrations in use."""
     from steelyard.catalog.local import layer
-    from steelyard.cli.local import told, whole
+    from steelyard.planner.grounds import calibrated_constants
 
     where = layer.layer_folder()
-    found: list[dict[str, Any]] = [
-        {"label": label, "rows": told(whole(layer.read_calibration(where, label)))}
-        for label in layer.calibration_labels(where)
+    found = [
+        (label, calibrated_constants(layer.read_calibration(where, label))) for label in layer.calibration_labels(where)
     ]
     if as_json:
-        tell({"folder": str(where), "calibrations": found})
+        print_json({"folder": str(where), "calibrations": [{"label": label, "rows": rows} for label, rows in found]})
         return
-    from steelyard.report.calibration import calibrations
+    from steelyard.report.calibration_page import calibrations_page
 
-    say(calibrations(found, str(where)))
+    print_page(calibrations_page(found, str(where)))

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from steelyard.cli.local import refreshed
-from steelyard.cli.refresh import diff, refresh
-from steelyard.cli.say import json_option, say, tell
+from steelyard.cli.printing import json_option, print_json, print_page
+from steelyard.cli.refresh import diff_command, refresh_command
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 KINDS = ("accelerators", "systems", "models", "offers", "sites")
 
 
-class Shelves(click.Group):
+class CatalogKinds(click.Group):
     """Kinds of things in the order of their tables, then what renews them; an unknown one gets the nearest."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -38,8 +38,12 @@ class Shelves(click.Group):
         return super().resolve_command(ctx, args)
 
 
-@click.group(cls=Shelves, short_help="What is known of accelerators, systems, models, offers and sites, with sources.")
-def catalog() -> None:
+@click.group(
+    "catalog",
+    cls=CatalogKinds,
+    short_help="What is known of accelerators, systems, models, offers and sites, with sources.",
+)
+def catalog_command() -> None:
     """List what is known of one kind of thing, or show one by its name with each value's source; renew it.
 
     `steelyard catalog offers` lists, `steelyard catalog accelerators H100` shows. A name may be an alias; if it is no
@@ -54,16 +58,16 @@ def listing(kind: str) -> click.Command:
     @click.argument("name", required=False)
     @refreshed
     @json_option
-    def shelf(name: str | None, as_json: bool) -> None:
+    def list_kind(name: str | None, as_json: bool) -> None:
         listed(kind, name, as_json)
 
-    return shelf
+    return list_kind
 
 
 for one in KINDS:
-    catalog.add_command(listing(one))
-catalog.add_command(refresh)
-catalog.add_command(diff)
+    catalog_command.add_command(listing(one))
+catalog_command.add_command(refresh_command)
+catalog_command.add_command(diff_command)
 
 
 def listed(kind: str, name: str | None, as_json: bool) -> None:
@@ -73,17 +77,21 @@ def listed(kind: str, name: str | None, as_json: bool) -> None:
     known = load()
     row = exact(known, kind, name) if name else None
     if row is not None:
-        show(known, kind, row, as_json)
+        print_entry(known, kind, row, as_json)
         return
-    rows = [row for row in everything(known, kind) if not name or name.lower() in words(row)]
+    rows = [row for row in everything(known, kind) if not name or name.lower() in searched_text(row)]
     if not rows:
-        raise unknown(known, kind, str(name))
+        raise unknown_name(known, kind, str(name))
     if as_json:
-        tell({kind: [described(row) for row in rows]})
+        print_json({kind: [row_json(row) for row in rows]})
     else:
-        from steelyard.report import shelf
+        from steelyard.report import catalog_page
 
-        say(shelf.offers(rows, dt.date.today()) if kind == "offers" else getattr(shelf, kind)(rows))
+        print_page(
+            catalog_page.offers_page(rows, dt.date.today())
+            if kind == "offers"
+            else getattr(catalog_page, f"{kind}_page")(rows)
+        )
 
 
 def everything(known: "Catalog", kind: str) -> list[Any]:
@@ -91,7 +99,7 @@ def everything(known: "Catalog", kind: str) -> list[Any]:
     if kind == "models":
         from steelyard.job.models import presets
 
-        return [model(name) for name in presets.model_names()]
+        return [model_json(name) for name in presets.model_names()]
     rows = getattr(known, kind)
     return list(rows) if kind == "offers" else list(rows.values())
 
@@ -103,7 +111,7 @@ def exact(known: "Catalog", kind: str, name: str) -> Any | None:
 
     try:
         if kind == "models":
-            return model(presets.find_model(name).name)
+            return model_json(presets.find_model(name).name)
         if kind == "offers":
             return next((offer for offer in known.offers if offer.id.lower() == name.lower()), None)
         row = getattr(known, kind.removesuffix("s"))(name)
@@ -112,7 +120,7 @@ def exact(known: "Catalog", kind: str, name: str) -> Any | None:
         return None
 
 
-def unknown(known: "Catalog", kind: str, name: str) -> Exception:
+def unknown_name(known: "Catalog", kind: str, name: str) -> Exception:
     """Return the error for a name that nothing bears, with the nearest."""
     from steelyard.errors import UnknownName
 
@@ -124,13 +132,13 @@ def identity(row: Any) -> str:
     return str(row["name"] if isinstance(row, dict) else row.id)
 
 
-def words(row: Any) -> str:
+def searched_text(row: Any) -> str:
     """Return the text that a filter looks in: a row's names, and the device of an offer."""
     named = [identity(row), getattr(row, "accelerator", ""), getattr(row, "location", "")]
     return " ".join([*named, *getattr(row, "aliases", ())]).lower()
 
 
-def model(name: str) -> "dict[str, Any]":
+def model_json(name: str) -> "dict[str, Any]":
     """Return a model as a mapping, with its parameters counted from its shape."""
     from steelyard.job.models import presets
     from steelyard.job.models.architecture import architecture
@@ -144,7 +152,7 @@ def model(name: str) -> "dict[str, Any]":
     return first | counts | shape | {f"published_{key}": value for key, value in published.items()}
 
 
-def described(row: Any) -> "Mapping[str, Any]":
+def row_json(row: Any) -> "Mapping[str, Any]":
     """Return a row as a mapping for JSON, its facts as a list with the one that is used marked."""
     if isinstance(row, dict):
         return row
@@ -161,16 +169,16 @@ def described(row: Any) -> "Mapping[str, Any]":
     return named | {"facts": listed}
 
 
-def show(known: "Catalog", kind: str, row: Any, as_json: bool) -> None:
+def print_entry(known: "Catalog", kind: str, row: Any, as_json: bool) -> None:
     """Print one thing with its sources."""
     from steelyard.formatting.encode import plain
-    from steelyard.report import shelf
+    from steelyard.report import catalog_page
 
-    whole = plain(described(row))
+    whole = plain(row_json(row))
     if as_json:
-        tell(whole)
+        print_json(whole)
         return
     whole.pop("facts", None)
     if kind == "models":
         whole = {key: value for key, value in whole.items() if value}  # 0 is none, or as another field
-    say(shelf.entry(whole, getattr(row, "facts", None), known.sources))
+    print_page(catalog_page.entry_page(whole, getattr(row, "facts", None), known.sources))

@@ -4,11 +4,13 @@ from pathlib import Path
 
 import click
 
-from steelyard.cli.say import json_option, tell
+from steelyard.cli.printing import json_option, print_json
 from steelyard.disclosure.forms import form_names
 
 
-@click.command(short_help="What a run should say of itself: model card, SPDX, EU AI Act, SCI, table, BibTeX, page.")
+@click.command(
+    "disclose", short_help="What a run should say of itself: model card, SPDX, EU AI Act, SCI, table, BibTeX, page."
+)
 @click.argument("source", metavar="PLAN|RUN|CLAIM|CASE")
 @click.option(
     "--format", "form", type=click.Choice(form_names()), help="What to write. Default: by the ending of -o, else hf."
@@ -17,7 +19,7 @@ from steelyard.disclosure.forms import form_names
 @click.option("--point", default="", metavar="LABEL", help="Point of a plan: cheapest, fastest ... Default: its first.")
 @click.option("--against", metavar="FILE", help="Of a claim: the account that is right, which is then disclosed.")
 @json_option
-def disclose(
+def disclose_command(
     source: str, form: str | None, output: Path | None, point: str, against: str | None, as_json: bool
 ) -> None:
     """Write the disclosure of a plan, a metered run or an audited claim.
@@ -28,11 +30,10 @@ def disclose(
     would need.
     """
     from steelyard.disclosure import disclosure_json, form_of, read_disclosure, write_disclosure
-    from steelyard.formatting.encode import plain
 
     found = read_disclosure(source, point, against)
     if as_json:
-        tell(plain(disclosure_json(found)))
+        print_json(disclosure_json(found))
         return
     text = write_disclosure(found, form or form_of(output))
     if output is not None:

@@ -1,16 +1,10 @@
 """A user's own calibrations: in use by every verb that predicts, unless it is told not to, and always said."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from functools import wraps
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
-
-if TYPE_CHECKING:
-    from steelyard.catalog import Fitted
-    from steelyard.catalog.local.layer import Layer
-    from steelyard.job import JobSpec
-    from steelyard.planner import Point
 
 Command = Callable[..., None]
 
@@ -46,50 +40,3 @@ def refreshed(command: Command) -> Command:
     return click.option(
         "--shipped", is_flag=True, help="Leave out your own refreshed prices and grids (steelyard catalog refresh)."
     )(layered)
-
-
-def behind(points: "Iterable[Point]", spec: "JobSpec") -> "list[Fitted]":
-    """Return the rows of the user's calibrations that these points stand on, each once."""
-    from steelyard.catalog import kernels_rows, load, stack_rows
-    from steelyard.catalog.local import layer
-    from steelyard.market.build import matrix_precision
-
-    if not layer.current_layer():
-        return []
-    catalog = load()
-    precision = matrix_precision(spec.precision, catalog)
-    pairs = dict.fromkeys((point.hardware.accelerator, point.stack.name) for point in points)
-    rows = [
-        row
-        for chip, stack in pairs
-        for found in (
-            kernels_rows(catalog.accelerator(chip), precision, catalog),
-            stack_rows(stack, catalog),
-        )
-        for row in layer.calibrated_rows(found.values())
-    ]
-    return list(dict.fromkeys(rows))
-
-
-def whole(layer: "Layer") -> "list[Fitted]":
-    """Return all rows of a layer."""
-    return [*layer.stacks.values(), *layer.kernels.values()]
-
-
-def said(rows: "Iterable[Fitted]") -> list[str]:
-    """Return one line a calibration: whose runs, when, and which constants are theirs."""
-    made: dict[str, dict[str, list[str]]] = {}
-    for row in rows:
-        made.setdefault(f"{row.source}, {row.checked}", {}).setdefault(row.entity, []).append(row.quantity)
-    return [
-        f"{source}: "
-        + "; ".join(f"{', '.join(dict.fromkeys(names))} of {entity}" for entity, names in entities.items())
-        + " (--no-calibration leaves it out)"
-        for source, entities in made.items()
-    ]
-
-
-def told(rows: "Iterable[Fitted]") -> list[dict[str, Any]]:
-    """Return the rows as JSON says them."""
-    keys = ("entity", "precision", "quantity", "value", "unit", "log_sd", "source", "checked", "note")
-    return [{key: getattr(row, key) for key in keys} | {"runs": row.rows} for row in rows]

@@ -1,7 +1,6 @@
 """Options that several verbs share: each is a field of the job file and wins over it."""
 
 from collections.abc import Callable
-from typing import Any
 
 import click
 
@@ -71,10 +70,3 @@ def given_options(*groups: tuple[tuple[str, str, str], ...]) -> Callable[[Comman
 def job_argument(command: Command) -> Command:
     """Add the JOB argument."""
     return click.argument("job", metavar="JOB")(command)
-
-
-def read(job: str, given: dict[str, Any]) -> Any:
-    """Return the job that the argument names, with the options on top."""
-    from steelyard.job import read_job
-
-    return read_job(job, **{name: value for name, value in given.items() if value is not None})

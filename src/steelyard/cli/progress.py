@@ -9,7 +9,7 @@ Tick = Callable[[int, int], None]
 
 
 @contextmanager
-def progress(what: str) -> Iterator[Tick]:
+def progress_bar(what: str) -> Iterator[Tick]:
     """Show a bar and the time left on stderr while the block runs, if that is a terminal; it vanishes at the end."""
     if not sys.stderr.isatty():
         yield lambda _done, _total: None

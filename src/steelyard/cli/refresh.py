@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from steelyard.cli.say import json_option, say, tell
+from steelyard.cli.printing import json_option, print_json, print_page
 
 if TYPE_CHECKING:
     from steelyard.catalog.live import LiveSource, SourceOutcome
@@ -15,13 +15,15 @@ REGIONS = click.option(
 )
 
 
-@click.command(short_help="Read live prices and grid intensities into your own catalog.")
+@click.command("refresh", short_help="Read live prices and grid intensities into your own catalog.")
 @click.argument("sources", nargs=-1, metavar="[SOURCE]...")
 @REGIONS
 @click.option("--list", "listed", is_flag=True, help="Show the sources, their tokens and when each last answered.")
 @click.option("--forget", metavar="SOURCE", help="Delete what a source gave.")
 @json_option
-def refresh(sources: tuple[str, ...], regions: str | None, listed: bool, forget: str | None, as_json: bool) -> None:
+def refresh_command(
+    sources: tuple[str, ...], regions: str | None, listed: bool, forget: str | None, as_json: bool
+) -> None:
     """Ask live SOURCEs and write dated rows to your own catalog folder; the shipped tables stay as they are.
 
     Without a SOURCE all that can be asked as things are: with a token in its variable where one is needed, and with
@@ -33,7 +35,7 @@ def refresh(sources: tuple[str, ...], regions: str | None, listed: bool, forget:
     from steelyard.catalog.local import layer
 
     if listed or forget:
-        inventory(as_json) if listed else drop(str(forget), as_json)
+        list_sources(as_json) if listed else forget_source(str(forget), as_json)
         return
     from steelyard.job.literals import parse_globs
 
@@ -46,9 +48,9 @@ def refresh(sources: tuple[str, ...], regions: str | None, listed: bool, forget:
     chosen = asking.named_sources(sources, SOURCES) if sources else asking.askable_sources(SOURCES, places)
     outcomes: list[SourceOutcome] = []
     for one in chosen:
-        progress(f"asking {one.name} …")
+        print_waiting(f"asking {one.name} …")
         outcomes += asking.refresh_sources([one], shipped, layer.layer_folder(), places)
-    tell_outcomes(outcomes, as_json)
+    print_outcomes(outcomes, as_json)
     if any(not one.ok for one in outcomes):
         click.get_current_context().exit(FAILED)
 
@@ -57,7 +59,7 @@ FAILED = 4
 """Exit code where a source did not answer."""
 
 
-def progress(text: str) -> None:
+def print_waiting(text: str) -> None:
     """Say on a terminal what is being waited for."""
     import sys
 
@@ -65,36 +67,36 @@ def progress(text: str) -> None:
         click.echo(text, err=True)
 
 
-def tell_outcomes(outcomes: "list[SourceOutcome]", as_json: bool) -> None:
+def print_outcomes(outcomes: "list[SourceOutcome]", as_json: bool) -> None:
     """Print what came of each source."""
     from steelyard.catalog.local import layer
 
     rows = [asdict(one) | {"ok": one.ok} for one in outcomes]
     if as_json:
-        tell({"folder": str(layer.layer_folder()), "sources": rows})
+        print_json({"folder": str(layer.layer_folder()), "sources": rows})
         return
-    from steelyard.report import live
+    from steelyard.report import refresh_page
 
-    say(live.outcomes(rows, str(layer.layer_folder())))
+    print_page(refresh_page.outcomes_page(rows, str(layer.layer_folder())))
 
 
-def inventory(as_json: bool) -> None:
+def list_sources(as_json: bool) -> None:
     """Print the sources, and when each last answered."""
     from steelyard.catalog.live import SOURCES
     from steelyard.catalog.local import layer, store
 
     rows = [
-        described(one, store.read_state(layer.layer_folder() / store.FOLDER / one.name)) for one in SOURCES.values()
+        source_json(one, store.read_state(layer.layer_folder() / store.FOLDER / one.name)) for one in SOURCES.values()
     ]
     if as_json:
-        tell({"folder": str(layer.layer_folder()), "sources": rows})
+        print_json({"folder": str(layer.layer_folder()), "sources": rows})
         return
-    from steelyard.report import live
+    from steelyard.report import refresh_page
 
-    say(live.inventory(rows, str(layer.layer_folder())))
+    print_page(refresh_page.sources_page(rows, str(layer.layer_folder())))
 
 
-def described(one: "LiveSource", state: Any) -> dict[str, Any]:
+def source_json(one: "LiveSource", state: Any) -> dict[str, Any]:
     """Return a source as a mapping."""
     return {
         "name": one.name,
@@ -108,7 +110,7 @@ def described(one: "LiveSource", state: Any) -> dict[str, Any]:
     }
 
 
-def drop(name: str, as_json: bool) -> None:
+def forget_source(name: str, as_json: bool) -> None:
     """Delete what a source gave."""
     import shutil
 
@@ -121,15 +123,15 @@ def drop(name: str, as_json: bool) -> None:
         raise UnknownName("refreshed source", name, known)
     shutil.rmtree(where / name)
     if as_json:
-        tell({"forgotten": name})
+        print_json({"forgotten": name})
     else:
         click.echo(f"Forgotten: {name}. The shipped rows are in use again for what it covered.")
 
 
-@click.command(short_help="What your refreshed rows change: added, changed, gone.")
-@click.option("--all", "whole", is_flag=True, help="List what was read again and is the same, too.")
+@click.command("diff", short_help="What your refreshed rows change: added, changed, gone.")
+@click.option("--all", "every", is_flag=True, help="List what was read again and is the same, too.")
 @json_option
-def diff(whole: bool, as_json: bool) -> None:
+def diff_command(every: bool, as_json: bool) -> None:
     """Compare the shipped catalog with your refreshed rows over it: added, changed by how much, gone, confirmed."""
     from steelyard.catalog.load import DATA, Catalog
     from steelyard.catalog.local import diff as differing
@@ -138,7 +140,7 @@ def diff(whole: bool, as_json: bool) -> None:
 
     shipped = Catalog(DATA)
     found = differing.catalog_diff(shipped, shipped.over(layer.Layer(refreshed=read_refreshed(layer.layer_folder()))))
-    if not whole:
+    if not every:
         found = replace(
             found,
             prices=tuple(row for row in found.prices if row.kind != "confirmed"),
@@ -151,8 +153,8 @@ def diff(whole: bool, as_json: bool) -> None:
         "profiles": [{"place": place, "quantity": kind, "what": what} for place, kind, what in found.profiles],
     }
     if as_json:
-        tell(mapping)
+        print_json(mapping)
         return
-    from steelyard.report import live
+    from steelyard.report import refresh_page
 
-    say(live.diff(mapping))
+    print_page(refresh_page.diff_page(mapping))

@@ -4,13 +4,13 @@ from pathlib import Path
 
 import click
 
-from steelyard.cli.local import calibrated, said, told, whole
-from steelyard.cli.say import details_option, json_option, say, tell
+from steelyard.cli.local import calibrated
+from steelyard.cli.printing import details_option, json_option, print_json, print_page
 
 GROUPINGS = ("group", "publisher", "chip", "family", "stack", "precision")
 
 
-@click.command(short_help="How right the predictions are, against published runs.")
+@click.command("validate", short_help="How right the predictions are, against published runs.")
 @click.option(
     "--cases", type=click.Path(path_type=Path), metavar="FILE", help="Measured runs: .csv or .jsonl, plain or .gz."
 )
@@ -18,7 +18,7 @@ GROUPINGS = ("group", "publisher", "chip", "family", "stack", "precision")
 @calibrated
 @details_option
 @json_option
-def validate(cases: Path | None, by: str, details: bool, as_json: bool) -> None:
+def validate_command(cases: Path | None, by: str, details: bool, as_json: bool) -> None:
     """Predict published runs and compare: step time, peak memory, the choice of layout, whether it fits.
 
     The means over groups are printed, the worst groups, and the agreed figures that are missed; with --details, per
@@ -31,18 +31,19 @@ def validate(cases: Path | None, by: str, details: bool, as_json: bool) -> None:
     from steelyard.catalog.local import layer
     from steelyard.evidence.runs import reader
     from steelyard.evidence.score import agreed, splits, validation
+    from steelyard.planner.grounds import calibrated_constants, calibration_texts
 
     rows = reader.published_runs() if cases is None else reader.read_runs(cases)
     report = validation.validate(rows, by)
-    local = whole(layer.current_layer())
-    found = report.to_dict() | {"calibration": told(local)}
+    local = calibrated_constants(layer.current_layer())
+    found = report.to_dict() | {"calibration": local}
     if cases is None and by == "group":
         found["bars"] = agreed.figures_board(agreed.figures_now(report, splits.splits()))
     if as_json:
-        tell(found)
+        print_json(found)
         return
-    from steelyard.report.calibration import in_use
-    from steelyard.report.scores import brief, scores
+    from steelyard.report.calibration_page import calibration_lines
+    from steelyard.report.validation_page import short_validation_page, validation_page
 
-    page = scores if details else brief
-    say([*page(found, by), *in_use(said(local))])
+    page = validation_page if details else short_validation_page
+    print_page([*page(found, by), *calibration_lines(calibration_texts(local))])

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from pathlib import PurePath
 from typing import Any
 
+from steelyard.formatting.interval import Interval
+
 
 def encode(value: Any) -> str:
     """Return the value as JSON text that any reader accepts.
@@ -45,10 +47,20 @@ def plain(value: Any) -> Any:
 
 def _structure(value: Any) -> Any:
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {field.name: plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
+        made: dict[str, Any] = {}
+        for field in dataclasses.fields(value):
+            made |= _keys(field.name, getattr(value, field.name))
+        return made
     if hasattr(value, "model_dump"):
         return plain(value.model_dump())
     if isinstance(value, list | tuple | set | frozenset):
         return [plain(item) for item in value]
     message = f"cannot write {type(value).__name__} as JSON"
     raise TypeError(message)
+
+
+def _keys(name: str, value: Any) -> dict[str, Any]:
+    """Return the keys of one field: three of an interval."""
+    if isinstance(value, Interval):
+        return {name: plain(value.value), f"{name}_low": plain(value.low), f"{name}_high": plain(value.high)}
+    return {name: plain(value)}

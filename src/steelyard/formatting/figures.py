@@ -4,6 +4,7 @@ The house computes in SI; kilo, mega, hours and GiB begin here. What is unknown 
 """
 
 import math
+from collections.abc import Mapping
 from typing import Final, TypeGuard
 
 Ladder = tuple[tuple[float, str], ...]
@@ -26,6 +27,24 @@ MONEY: Final[Ladder] = ((1e9, "bn"), (1e6, "M"), (1.0, ""))
 VOLUME: Final[Ladder] = ((1.0, "m³"), (1e-3, "L"))
 COUNT: Final[Ladder] = ((1e12, "T"), (1e9, "B"), (1e6, "M"), (1e3, "k"), (1.0, ""))
 FLOP_RATE: Final[Ladder] = ((1e18, "EFLOP/s"), (1e15, "PFLOP/s"), (1e12, "TFLOP/s"), (1e9, "GFLOP/s"))
+
+QUANTITY_LADDERS: Final[Mapping[str, Ladder]] = {
+    "co2e": MASS,
+    "net_co2e": MASS,
+    "energy": ENERGY,
+    "energy_it": ENERGY,
+    "energy_facility": ENERGY,
+    "device_time": TIME,
+    "wall": TIME,
+    "water": VOLUME,
+    "power": POWER,
+    "power_facility": POWER,
+    "speed": FLOP_RATE,
+    "tokens": COUNT,
+    "parameters": COUNT,
+    "active_parameters": COUNT,
+}
+"""The ladder of each quantity that claims and disclosures name."""
 
 SCALES: Final = frozenset({"k", "M", "B", "T", "bn"})
 """Symbols that stand close to their number, as people write them: 20B tokens, $1.2M."""

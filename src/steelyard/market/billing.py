@@ -75,7 +75,7 @@ class Billing:
     def terms(self, offer: facts.OfferRow, purchase: str) -> dict[str, Any]:
         """Return the fields of a deal that its bill and its doubts are."""
         price = offer.prices[purchase]
-        beside = self.beside(offer.provider, offer.place)
+        beside = self.extra_terms(offer.provider, offer.place)
         flags = (*price_doubts(price, self.today, self.age_s), *beside.pop("flags"))
         if purchase == SPOT and (offer.instance, offer.place) not in self.catalog.interruptions:
             flags = (
@@ -96,7 +96,7 @@ class Billing:
         per_use = (1.0 / float(used) if used else math.inf) if term_s else 1.0
         return {"term_s": term_s, "term_per_use": per_use}
 
-    def beside(self, provider: str, place: str) -> dict[str, Any]:
+    def extra_terms(self, provider: str, place: str) -> dict[str, Any]:
         """Return what storage and moved data cost at a place, and what is doubtful about it."""
         if provider not in self.storage:
             self.storage[provider] = self._storage(provider)

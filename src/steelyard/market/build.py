@@ -62,11 +62,11 @@ class _Builder:
             **self.billing.terms(offer, purchase),
         )
 
-    def own(self, spec: OwnedSpec) -> Deal:
+    def owned_deal(self, spec: OwnedSpec) -> Deal:
         found = ownership_cost(spec, self.catalog)
         site = self.catalog.site(spec.site).id if spec.site else ""
         name = site if spec.pue is None else f"{site} PUE {spec.pue:g}"
-        beside = self.billing.beside("own", site)
+        beside = self.billing.extra_terms("own", site)
         return Deal(
             hardware=self._chip(found.system),
             site_index=self._site(site, name, None if spec.pue is None else float(spec.pue)),
@@ -126,7 +126,7 @@ def market_of(spec: JobSpec, catalog: facts.Catalog, today: date | None = None) 
     builder = _Builder(spec, catalog, Billing(spec, catalog, today or datetime.now(UTC).date()))
     sold = [(row, purchase) for purchase in rented_purchases(spec.purchase) for row in able if purchase in row.prices]
     deals = tuple(builder.deal(row, how) for row, how in sold if how not in row.quarantine)
-    deals += tuple(builder.own(one) for one in mine)
+    deals += tuple(builder.owned_deal(one) for one in mine)
     if not deals:
         raise BadInput("nothing that the job allows is sold so at a price to believe; see: steelyard catalog offers")
     chips = tuple(builder.hardware.values())

@@ -1,14 +1,32 @@
-"""The questions and their answers: plan, estimate, what if, when, where.
+"""The questions and their answers: plan, estimate, explain, what if, when, where.
 
-plan(spec) -> Plan                      named points of the exact frontier, or relaxations
-estimate(spec, "H100", 64, "tp=2,…")    one pinned configuration as a Point
-what_if([("20B", spec), …])             the points for each value of a field
-plan_mapping(plan), point_mapping(point)    the same as plain objects, keys ending in their unit
+plan("llama-3-8b", tokens="20B")                named points of the exact frontier, or relaxations
+estimate("llama-3-8b", "H100:64", tokens="20B")  one pinned configuration
+explain, where, when                            of a point of a plan, or of a pinned configuration
+what_if("llama-3-8b", "tokens=10B,20B")          the points for each value of a field
+
+Every answer is a frozen type: `to_dict()` is its JSON, `from_dict()` reads it back.
 """
 
-from steelyard.planner.answer import Plan, Point
-from steelyard.planner.mapping import plan_mapping, point_mapping, what_if_mapping
-from steelyard.planner.planning import estimate, plan
-from steelyard.planner.variants import what_if
+from steelyard.planner.answers import Estimate, Explanation, Plan, Point
+from steelyard.planner.hours import When
+from steelyard.planner.places import Where
+from steelyard.planner.questions import estimate, explain, plan, what_if, when, where
+from steelyard.planner.variants import Variant, WhatIf
 
-__all__ = ["Plan", "Point", "estimate", "plan", "plan_mapping", "point_mapping", "what_if", "what_if_mapping"]
+__all__ = [
+    "Estimate",
+    "Explanation",
+    "Plan",
+    "Point",
+    "Variant",
+    "WhatIf",
+    "When",
+    "Where",
+    "estimate",
+    "explain",
+    "plan",
+    "what_if",
+    "when",
+    "where",
+]

@@ -5,9 +5,9 @@ from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 
 from steelyard.market.options import Market
-from steelyard.planner.answer import Counts, Plan, Point
-from steelyard.planner.points import labelled_point
-from steelyard.planner.premium import premium_text
+from steelyard.planner.answers import Counts, Plan, Point
+from steelyard.planner.points import configuration_of_row, objective_intervals, point_of
+from steelyard.planner.premium import cleanest_premium, premium_text
 from steelyard.reasons.binds import COLUMN, Held, binds
 from steelyard.reasons.decision import Decision
 from steelyard.reasons.order import contenders, order_groups, ties
@@ -39,7 +39,7 @@ def assembled(
     limits: Limits,
     engine: Engine,
     found: Exploration,
-    said: Preface,
+    preface: Preface,
     today: date | None = None,
     explained: bool = True,
 ) -> Plan:
@@ -49,19 +49,12 @@ def assembled(
     """
     day = today or datetime.now(UTC).date()
     empty = Plan(
-        summary=said.summary,
-        points=(),
-        frontier=(),
-        rivals=(),
-        order={},
-        shifts=(),
-        moved=(),
-        reason="",
-        relaxations=(),
+        summary=preface.summary,
+        carbon_kind=limits.carbon,
         counts=search_counts(found, limits),
-        carbon=limits.carbon,
-        assumptions=said.assumptions,
-        notes=said.notes,
+        assumptions=preface.assumptions,
+        notes=preface.notes,
+        partial=found.unseen > 0,
     )
     if not found.feasible:
         return replace(empty, reason=infeasible_text(found, limits), relaxations=relaxed(found, limits))
@@ -70,9 +63,13 @@ def assembled(
     passed = {label: better for label, row in least.items() if (better := simpler_layout(decision, row)) is not None}
     rows = recommended(decision, least, passed)
     points = [_point(decision, label, row, least[label], passed.get(label), day) for label, row in rows.items()]
-    dearer = premium_text({one.label: one for one in points}, limits.carbon)
-    notes = (*said.notes, *dearer)
-    made = replace(empty, points=tuple(points), frontier=summaries(market, found.candidates, found.front), notes=notes)
+    made = replace(
+        empty,
+        points=tuple(points),
+        frontier=summaries(market, found.candidates, found.front),
+        premium_of_cleanest=cleanest_premium(points),
+        notes=(*preface.notes, *premium_text(points, limits.carbon)),
+    )
     return _explained(made, decision, least, rows) if explained else made
 
 
@@ -87,8 +84,8 @@ def _explained(made: Plan, decision: Decision, least: Mapping[str, int], rows: M
         made,
         points=tuple(replace(point, ties=unsure.get(point.label, ())) for point in made.points),
         rivals=rivals_of(decision, rows, columns),
-        shifts=changed,
-        moved=inputs,
+        sensitivity=changed,
+        inputs_moved=inputs,
         order={OBJECTIVES[axis]: order_groups(decision, rows, axis) for axis in decision.axes},
     )
 
@@ -113,14 +110,18 @@ def recommended(decision: Decision, least: Mapping[str, int], passed: Mapping[st
 
 
 def _point(decision: Decision, label: str, row: int, least: int, passed: Preferred | None, day: date) -> Point:
-    made = labelled_point(
-        decision.job, decision.market, decision.engine, decision.limits.carbon, decision.candidates, row, label, day
-    )
-    figures = (made.time_s, made.cost_usd, made.energy_j, made.co2e_kg)
-    share = made.memory_bytes.high / made.memory_limit_bytes
+    candidates, market, carbon = decision.candidates, decision.market, decision.limits.carbon
+    made = configuration_of_row(decision.job, market, decision.engine, candidates, row)
+    figures = objective_intervals(made, decision.engine, carbon)
+    point = point_of(made, figures, label, day)
+    share = point.memory_bytes.high / point.memory_limit_bytes
     held = Held(label, tuple(figure.high for figure in figures), share, made.prediction.time)
-    made = made.named(label, binds(held, decision.candidates, least, decision.limits, decision.market))
-    return replace(made, preferred=preference(decision, row, least, COLUMN.get(label), passed) if passed else None)
+    column = COLUMN.get(label)
+    return replace(
+        point,
+        bound_by=binds(held, candidates, least, decision.limits, market),
+        preferred_over=preference(decision, row, least, column, passed) if passed else None,
+    )
 
 
 def infeasible_text(found: Exploration, limits: Limits) -> str:

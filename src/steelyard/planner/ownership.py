@@ -2,8 +2,7 @@
 
 import math
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
-from typing import Any
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -12,8 +11,8 @@ from steelyard.formatting.figures import TIME, amount, dollars, percent
 from steelyard.job import JobSpec
 from steelyard.market.options import Deal, Market
 from steelyard.money import break_even_share
-from steelyard.planner.answer import Point
-from steelyard.planner.operation import unsaved_loss_s
+from steelyard.planner.answers import Ownership
+from steelyard.planner.points import Configuration, interruption_costs, unsaved_loss_s
 from steelyard.search.candidates import bounds_of, within_limits
 from steelyard.search.engine import Engine, Limits
 from steelyard.search.explore import Exploration
@@ -41,45 +40,6 @@ class CheapestWay:
     def device_s(self) -> float:
         """Device-seconds held."""
         return self.devices * self.time_s
-
-
-@dataclass(frozen=True, slots=True)
-class Ownership:
-    """Machines of one's own beside the cheapest rent. NaN: nothing to compare with."""
-
-    own: str
-    devices: int
-    used_share: float
-    own_usd: float
-    own_time_s: float
-    own_usd_per_device_h: float  # at the used share, electricity by the meter in it
-    rent: str
-    rent_usd: float
-    rent_time_s: float
-    break_even_share: float  # used share from which owning is no dearer for this job; above 1: never
-    same_rent: str  # the cheapest rent of the same accelerator
-    same_usd_per_device_h: float
-    same_break_even_share: float  # against that rent, an hour of a device for an hour
-
-    @property
-    def text(self) -> str:
-        """The comparison in words."""
-        mine = f"{self.own}: {dollars(self.own_usd)} in {amount(self.own_time_s, TIME)} at {self.used_share:.0%} use"
-        if math.isnan(self.own_usd):
-            return f"{self.own}: cannot run this job within its limits"
-        if math.isnan(self.rent_usd):
-            return f"{mine}; nothing rented can run this job within its limits"
-        there = f"{self.rent}, the cheapest rent: {dollars(self.rent_usd)} in {amount(self.rent_time_s, TIME)}"
-        said = f"{mine}; {there}; {_pays(self.break_even_share)}"
-        if math.isnan(self.same_usd_per_device_h):
-            return said
-        hour = f"{dollars(self.own_usd_per_device_h)} a device-hour against {dollars(self.same_usd_per_device_h)}"
-        return f"{said}; {hour} for the same device from {self.same_rent}: {_pays(self.same_break_even_share)}"
-
-
-def ownership_json(row: Ownership) -> dict[str, Any]:
-    """Return a comparison as `--json` prints it."""
-    return asdict(row) | {"text": row.text}
 
 
 def owned_against_rent(
@@ -120,7 +80,7 @@ def _beside(
     if own and rent:
         kept = rent.spent.total_usd - own.spent.storage_usd - own.spent.moving_usd
         worth = float(break_even_share(full, float(kept) / own.device_s, power))
-    return Ownership(
+    made = Ownership(
         own=deal.offer,
         devices=own.devices if own else 0,
         used_share=used,
@@ -135,6 +95,26 @@ def _beside(
         same_usd_per_device_h=near.usd_per_device_s * HOUR_S if near else nan,
         same_break_even_share=float(break_even_share(full, near.usd_per_device_s, power)) if near and own else nan,
     )
+    return replace(made, text=ownership_text(made))
+
+
+def ownership_text(found: Ownership) -> str:
+    """Return a comparison in one sentence.
+
+    >>> ownership_text(Ownership("own/DGX-H100", own_usd=9407.0, own_time_s=86400.0, used_share=0.6))
+    'own/DGX-H100: $9,407 in 1.0 d at 60% use; nothing rented can run this job within its limits'
+    """
+    if math.isnan(found.own_usd):
+        return f"{found.own}: cannot run this job within its limits"
+    mine = f"{found.own}: {dollars(found.own_usd)} in {amount(found.own_time_s, TIME)} at {found.used_share:.0%} use"
+    if math.isnan(found.rent_usd):
+        return f"{mine}; nothing rented can run this job within its limits"
+    there = f"{found.rent}, the cheapest rent: {dollars(found.rent_usd)} in {amount(found.rent_time_s, TIME)}"
+    text = f"{mine}; {there}; {_pays(found.break_even_share)}"
+    if math.isnan(found.same_usd_per_device_h):
+        return text
+    hour = f"{dollars(found.own_usd_per_device_h)} a device-hour against {dollars(found.same_usd_per_device_h)}"
+    return f"{text}; {hour} for the same device from {found.same_rent}: {_pays(found.same_break_even_share)}"
 
 
 def _cheapest(job: Job, market: Market, limits: Limits, engine: Engine, found: Exploration) -> CheapestWay | None:
@@ -158,23 +138,24 @@ def _judged(job: Job, market: Market, engine: Engine, found: Exploration, row: i
     )
 
 
-def check_unsaved(spec: JobSpec, saved: Callable[[JobSpec], Point | None]) -> None:
+def check_unsaved(spec: JobSpec, saved: Callable[[JobSpec], Configuration | None]) -> None:
     """Refuse spot without checkpoints, with the loss to expect; `saved` plans the same with checkpoints, on spot."""
     if spec.checkpoints or SPOT not in spec.purchase:
         return
     way = "write checkpoints: 2, or leave spot out of purchase"
-    point = saved(replace(spec, checkpoints=2, purchase=(SPOT,), own=()))
-    if point is None or point.deal is None:
+    made = saved(replace(spec, checkpoints=2, purchase=(SPOT,), own=()))
+    if made is None or made.deal is None:
         raise BadInput(f"spot without checkpoints is refused: one reclaimed node loses the whole run; {way}")
-    lost_s = unsaved_loss_s(point.layout, point.hardware.machine, point.policy, point.prediction)
-    price = float(point.prediction.money.compute_usd) / point.time_s.value
-    chance = -math.expm1(-point.time_s.value / point.operation["interruption_mean_s"])
+    one, found = made.setting, made.prediction
+    machine, wall_s = one.hardware.machine, float(found.draw.wall_s)
+    lost_s = unsaved_loss_s(one.layout, machine, one.policy, found)
+    mean_s = interruption_costs(one.job, one.layout, machine, one.policy, found)["interruption_mean_s"]
+    price, chance = float(found.money.compute_usd) / wall_s, -math.expm1(-wall_s / mean_s)
     raise BadInput(
-        f"spot without checkpoints is refused: {point.devices} × {point.hardware.accelerator} ({point.deal.offer}) are "
-        f"interrupted every {amount(point.operation['interruption_mean_s'], TIME)} on average; the chance that the "
-        f"whole run is lost at least once is {percent(chance)}, and the expected loss {dollars(lost_s * price)} and "
-        f"{amount(lost_s, TIME)}, on top of {dollars(point.cost_usd.value)} and {amount(point.time_s.value, TIME)} "
-        f"with checkpoints; {way}"
+        f"spot without checkpoints is refused: {made.devices} × {one.hardware.accelerator} ({made.deal.offer}) are "
+        f"interrupted every {amount(mean_s, TIME)} on average; the chance that the whole run is lost at least once is "
+        f"{percent(chance)}, and the expected loss {dollars(lost_s * price)} and {amount(lost_s, TIME)}, on top of "
+        f"{dollars(float(found.money.total_usd))} and {amount(wall_s, TIME)} with checkpoints; {way}"
     )
 
 

@@ -6,166 +6,207 @@ inventories; only marginal intensity says what moving changes on the grids.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
 from steelyard import catalog as facts
 from steelyard.errors import BadInput
+from steelyard.formatting.answer import Answer
+from steelyard.formatting.figures import MASS, TIME, amount, dollars
+from steelyard.formatting.interval import Interval
 from steelyard.job import JobSpec, job_table
 from steelyard.market.build import market_of
 from steelyard.market.options import Deal, Market, SiteOption
 from steelyard.market.sites import GROSS
-from steelyard.planner.answer import Point
+from steelyard.planner.points import Configuration
 from steelyard.planner.premium import Premium
 from steelyard.search.engine import Engine
 from steelyard.search.rows import job_of_layout
 from steelyard.tables import Prediction, join, take
-from steelyard.units import Array
-from steelyard.vocabulary import CO2E_KINDS, LOCATION_GROSS
+from steelyard.units import KWH_J, Array
+from steelyard.vocabulary import LOCATION_GROSS
+
+UNKNOWN = Interval()
 
 
 @dataclass(frozen=True, slots=True)
-class Stand:
-    """The configuration at one place, bought in the cheapest way there."""
+class SiteResult:
+    """The configuration at one site, bought in the cheapest way there."""
 
-    site: str  # empty: not known which
-    location: str
-    country: str
-    possible_sites: int  # places that it may be, where it is not known which; else 0
-    offer: str
-    purchase: str
-    time_s: float
-    cost_usd: float
-    energy_j: float  # at the facility's meter
-    co2e_kg: Mapping[str, float]  # by kind; NaN: unknown
-    gross_low_kg: float  # location gross over rival sources, or over the places that it may be
-    gross_high_kg: float
-    water_m3: float
-    pue: float
+    site: str = ""  # empty: not known which
+    location: str = ""
+    country: str = ""
+    site_candidates: int = 0  # sites that it may be, where it is not known which
+    offer: str = ""
+    purchase: str = ""
+    time_s: float = math.nan
+    cost_usd: float = math.nan
+    energy_facility_kwh: float = math.nan
+    pue: float = math.nan
+    water_m3: float = math.nan
+    co2e_location_gross_kg: Interval = UNKNOWN  # over rival sources, or over the sites that it may be
+    co2e_location_net_kg: float = math.nan
+    co2e_market_kg: float = math.nan
+    co2e_marginal_kg: float = math.nan
+    premium_usd: float = 0.0  # against the cheapest site within the limits
+    premium_s: float = 0.0
+    less_co2e_kg: float = 0.0
+    premium_usd_per_t: float = math.nan
+    efficient: bool = False  # within the limits, and no such site is both cheaper and cleaner
     misses: tuple[str, ...] = ()  # limits of the job that it does not keep
-    premium: Premium | None = None  # against the cheapest place within the limits; None: it is that place
-    efficient: bool = False  # within the limits, and no such place is both cheaper and cleaner
+
+    def co2e_kg(self, kind: str) -> float:
+        """Return CO2e of one kind; NaN: unknown."""
+        found = getattr(self, f"co2e_{kind}_kg")
+        return float(found.value if isinstance(found, Interval) else found)
 
 
-@dataclass(frozen=True, slots=True)
-class Where:
-    """The places, those within the limits before the others, the cheapest first; compared by one kind of CO2e."""
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Where(Answer):
+    """The sites, those within the limits before the others, the cheapest first; compared by one kind of CO2e."""
 
-    stands: tuple[Stand, ...]
-    carbon: str
-    notes: tuple[str, ...]
+    configuration: str
+    carbon_kind: str
+    cheapest: SiteResult
+    cleanest: SiteResult | None  # the cheaper of equals; None where nothing is known
+    places: tuple[SiteResult, ...]
+    notes: tuple[str, ...] = ()
 
-    @property
-    def cheapest(self) -> Stand:
-        """The place where the run costs least."""
-        return self.stands[0]
+    def headline(self) -> str:
+        """Return the configuration and the cheapest site."""
+        return f"{self.configuration}: {len(self.places)} sites, the cheapest {self.cheapest.site or 'unknown'}"
 
-    @property
-    def cleanest(self) -> Stand | None:
-        """The place where it emits least, the cheaper of equals; None where nothing is known."""
-        kept = [one for one in self.stands if not one.misses] or self.stands
-        known = [one for one in kept if not math.isnan(one.co2e_kg[self.carbon])]
-        return min(known, key=lambda one: (one.co2e_kg[self.carbon], one.cost_usd), default=None)
+    def table(self) -> tuple[tuple[str, ...], ...]:
+        """Return the sites, a row each."""
+        rows = [
+            (one.site or one.offer, dollars(one.cost_usd), amount(one.time_s, TIME),
+             amount(one.co2e_kg(self.carbon_kind), MASS))
+            for one in self.places
+        ]  # fmt: skip
+        return (("site", "money", "time", "CO2e"), *rows)
 
 
-def where(point: Point, spec: JobSpec, engine: Engine, catalog: facts.Catalog, carbon: str = LOCATION_GROSS) -> Where:
-    """Return a point's layout on its accelerator at every place that the job allows, the cheapest offer of each.
+def compare_sites(
+    made: Configuration, spec: JobSpec, engine: Engine, catalog: facts.Catalog, carbon: str = LOCATION_GROSS
+) -> Where:
+    """Return a configuration's layout on its accelerator at every site that the job allows, at its cheapest.
 
     Machines with another fast domain are left out: there the layout would be another one.
     """
-    whole = market_of(replace(spec, accelerators=((point.hardware.accelerator, None),)), catalog)
-    deals = [deal for deal in whole.deals if _sells(deal, point, whole)]
+    market = market_of(replace(spec, accelerators=((made.setting.hardware.accelerator, None),)), catalog)
+    deals = [deal for deal in market.deals if _sells(deal, made, market)]
     if not deals:
-        raise BadInput(f"nobody sells {point.devices} × {point.hardware.accelerator} in the places that the job allows")
-    found = _predicted(point, spec, engine, whole, deals)
-    stands = [_stand(found, row, deal, whole.sites[deal.site_index], catalog) for row, deal in enumerate(deals)]
-    best: dict[tuple[str, str], Stand] = {}
-    for one in sorted(stands, key=lambda one: (one.cost_usd, one.offer)):
+        raise BadInput(
+            f"nobody sells {made.devices} × {made.setting.hardware.accelerator} in the places that the job allows"
+        )
+    found = _predicted(made, spec, engine, market, deals)
+    results = [_result(found, row, deal, market.sites[deal.site_index], catalog) for row, deal in enumerate(deals)]
+    best: dict[tuple[str, str], SiteResult] = {}
+    for one in sorted(results, key=lambda one: (one.cost_usd, one.offer)):
         if not math.isnan(one.cost_usd + one.time_s):
             best.setdefault((one.site, "" if one.site else one.offer.partition("/")[0]), one)
     if not best:
         raise BadInput("every price of what the job allows is unknown; see: steelyard catalog offers")
     judged = [replace(one, misses=_misses(one, spec, carbon)) for one in best.values()]
-    return Where(tuple(_compared(sorted(judged, key=lambda one: bool(one.misses)), carbon)), carbon, _notes(carbon))
+    results = _compared(sorted(judged, key=lambda one: bool(one.misses)), carbon)
+    return Where(made.text, carbon, results[0], _cleanest(results, carbon), tuple(results), _notes(carbon))
 
 
-def _sells(deal: Deal, point: Point, whole: Market) -> bool:
-    chip = whole.hardware[deal.hardware]
+def _cleanest(results: Sequence[SiteResult], carbon: str) -> SiteResult | None:
+    """Return the site where the run emits least, of those within the limits where there are any."""
+    kept = [one for one in results if not one.misses] or results
+    known = [one for one in kept if not math.isnan(one.co2e_kg(carbon))]
+    return min(known, key=lambda one: (one.co2e_kg(carbon), one.cost_usd), default=None)
+
+
+def _sells(deal: Deal, made: Configuration, market: Market) -> bool:
+    chip = market.hardware[deal.hardware]
     return (
-        chip.accelerator == point.hardware.accelerator
-        and chip.machine.domain_devices == point.hardware.machine.domain_devices
-        and point.devices % deal.unit == 0
-        and point.devices <= deal.most
+        chip.accelerator == made.setting.hardware.accelerator
+        and chip.machine.domain_devices == made.setting.hardware.machine.domain_devices
+        and made.devices % deal.unit == 0
+        and made.devices <= deal.most
     )
 
 
-def _predicted(point: Point, spec: JobSpec, engine: Engine, whole: Market, deals: Sequence[Deal]) -> Prediction:
+def _predicted(made: Configuration, spec: JobSpec, engine: Engine, market: Market, deals: Sequence[Deal]) -> Prediction:
     """Return the full prediction of the point's layout under each deal."""
     index = np.arange(len(deals))
-    chips = [whole.hardware[deal.hardware] for deal in deals]
+    chips = [market.hardware[deal.hardware] for deal in deals]
     return engine.predict(
-        job_of_layout(job_table(spec), point.layout),
-        point.layout,
+        job_of_layout(job_table(spec), made.setting.layout),
+        made.setting.layout,
         take(join([one.machine for one in chips]), index),
         take(join([one.kernels for one in chips]), index),
-        point.stack.stack,
-        join([whole.policies[deal.policy] for deal in deals]),
-        join([whole.sites[deal.site_index].site for deal in deals]),
+        made.setting.stack.stack,
+        join([market.policies[deal.policy] for deal in deals]),
+        join([market.sites[deal.site_index].site for deal in deals]),
         join([deal.price for deal in deals]),
     )
 
 
-def _stand(found: Prediction, row: int, deal: Deal, place: SiteOption, catalog: facts.Catalog) -> Stand:
+def _result(found: Prediction, row: int, deal: Deal, place: SiteOption, catalog: facts.Catalog) -> SiteResult:
     def at(values: float | Array) -> float:
         return float(np.broadcast_to(values, (row + 1,) if np.ndim(values) == 0 else np.shape(values))[row])
 
     site = catalog.sites.get(deal.site)
     energy_j = at(found.energy.facility_j)
     ends = place.spread.get(GROSS, (math.nan,))
-    return Stand(
+    carbon = found.carbon
+    return SiteResult(
         site=deal.site,
         location=site.location if site else "",
         country=site.country if site else "",
-        possible_sites=place.possible_sites,
+        site_candidates=place.possible_sites,
         offer=deal.offer,
         purchase=deal.purchase,
         time_s=at(found.draw.wall_s),
         cost_usd=at(found.money.total_usd),
-        energy_j=energy_j,
-        co2e_kg={kind: at(getattr(found.carbon, f"{kind}_kgco2e")) for kind in CO2E_KINDS},
-        gross_low_kg=energy_j * min(ends),
-        gross_high_kg=energy_j * max(ends),
-        water_m3=at(found.carbon.water_m3),
+        energy_facility_kwh=energy_j / KWH_J,
         pue=float(place.site.pue),
+        water_m3=at(carbon.water_m3),
+        co2e_location_gross_kg=Interval(at(carbon.location_gross_kgco2e), energy_j * min(ends), energy_j * max(ends)),
+        co2e_location_net_kg=at(carbon.location_net_kgco2e),
+        co2e_market_kg=at(carbon.market_kgco2e),
+        co2e_marginal_kg=at(carbon.marginal_kgco2e),
     )
 
 
-def _compared(stands: list[Stand], carbon: str) -> list[Stand]:
+def _compared(results: list[SiteResult], carbon: str) -> list[SiteResult]:
     """Return the places with their premium over the first, those marked that nothing beats in both."""
-    first, least, made = stands[0], math.inf, []
-    for one in stands:
-        kilograms = one.co2e_kg[carbon]
+    first, least, made = results[0], math.inf, []
+    for one in results:
+        kilograms = one.co2e_kg(carbon)
         cleaner = kilograms < least and not one.misses
         least = min(least, kilograms) if not math.isnan(kilograms) else least
-        made.append(replace(one, premium=None if one is first else _premium(first, one, carbon), efficient=cleaner))
+        dearer = {} if one is first else _premium(first, one, carbon)
+        made.append(replace(one, **dearer, efficient=cleaner))
     return made
 
 
-def _premium(first: Stand, one: Stand, carbon: str) -> Premium:
-    return Premium(
-        one.cost_usd - first.cost_usd, one.time_s - first.time_s, first.co2e_kg[carbon] - one.co2e_kg[carbon]
+def _premium(first: SiteResult, one: SiteResult, carbon: str) -> dict[str, Any]:
+    """Return the fields of what a site costs over the first."""
+    more = Premium(
+        one.cost_usd - first.cost_usd, one.time_s - first.time_s, first.co2e_kg(carbon) - one.co2e_kg(carbon)
     )
+    return {
+        "premium_usd": more.usd,
+        "premium_s": more.seconds,
+        "less_co2e_kg": more.less_kg,
+        "premium_usd_per_t": more.usd_per_t,
+    }
 
 
-def _misses(one: Stand, spec: JobSpec, carbon: str) -> tuple[str, ...]:
+def _misses(one: SiteResult, spec: JobSpec, carbon: str) -> tuple[str, ...]:
     """Return the limits of the job that a place does not keep; an unknown figure keeps none."""
     limits = {
         "deadline": (one.time_s, spec.deadline_s),
         "budget": (one.cost_usd, spec.budget_usd),
-        "energy limit": (one.energy_j, spec.energy_max_j),
-        "CO2e limit": (one.co2e_kg[carbon], spec.co2e_max_kg),
+        "energy limit": (one.energy_facility_kwh * KWH_J, spec.energy_max_j),
+        "CO2e limit": (one.co2e_kg(carbon), spec.co2e_max_kg),
     }
     return tuple(name for name, (value, most) in limits.items() if most is not None and not value <= float(most))
 

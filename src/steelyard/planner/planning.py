@@ -1,39 +1,29 @@
-"""Planning and estimating from a job's description and the catalog: what the command line calls."""
+"""Planning from a job's description and the catalog."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
-from datetime import UTC, date, datetime
 from typing import Any
 
 from steelyard import catalog as facts
-from steelyard import pipeline
-from steelyard.catalog.policy import policy
-from steelyard.errors import BadInput, BadLayout
+from steelyard.errors import BadInput
 from steelyard.formatting.figures import COUNT, amount
 from steelyard.job import JobSpec, job_table
-from steelyard.layout import parse
-from steelyard.market.build import hardware_option, market_of, operating_policy, stack_options
-from steelyard.market.options import Deal, HardwareOption, Market, SiteOption, StackOption
-from steelyard.market.sites import site_option
-from steelyard.planner.answer import Plan, Point
+from steelyard.market.build import market_of
+from steelyard.market.options import Market
+from steelyard.planner.answers import Plan
 from steelyard.planner.assembly import Preface, assembled
-from steelyard.planner.limits import limits_of
-from steelyard.planner.ownership import Explore, check_unsaved, owned_against_rent, ownership_json
-from steelyard.planner.points import judged_point, with_deal
-from steelyard.reasons.binds import Bind, step_text
-from steelyard.reasons.draws import Setting
+from steelyard.planner.engine import ENGINE, limits_of
+from steelyard.planner.grounds import calibration_behind, calibration_texts, sources_behind, trained_job
+from steelyard.planner.ownership import Explore, check_unsaved, owned_against_rent
+from steelyard.planner.replay import first_configuration
 from steelyard.reasons.relaxations import Relaxation
 from steelyard.search.batches import explore_batches
-from steelyard.search.engine import Engine, Limits, Progress
-from steelyard.search.explore import Exploration, explore
-from steelyard.search.rows import single_layout
-from steelyard.search.survivors import NOWHERE
-from steelyard.step import memory
-from steelyard.tables import Job, Layout, Offer
-from steelyard.vocabulary import LOCATION_GROSS, ON_DEMAND
+from steelyard.search.engine import Limits, Progress
+from steelyard.search.explore import Exploration
+from steelyard.tables import Job
+from steelyard.vocabulary import LOCATION_GROSS
 
-ENGINE = Engine(pipeline.predict, memory, pipeline.floor)
 USUAL_MOST = 1024
 """Devices up to which a plan looks when nobody says and the deadline does not ask for more."""
 
@@ -45,27 +35,37 @@ FREE: Mapping[str, Any] = {"devices": None, "max_devices": None, "layout": {}, "
 """What a filter is when it filters nothing; an empty tuple for the rest."""
 
 
-def plan(spec: JobSpec, progress: Progress | None = None, carbon: str = LOCATION_GROSS) -> Plan:
+def plan_job(spec: JobSpec, progress: Progress | None = None, carbon: str = LOCATION_GROSS) -> Plan:
     """Return the plan of a job over the whole catalog, or over what the job allows of it.
 
     A job that no candidate satisfies is a `Plan` without points: `feasible` is False and `relaxations` says what to
     change. Input that cannot be read is a `BadInput`.
     """
     job = job_table(spec)
-    check_unsaved(spec, lambda saved: next(iter(plan(saved, progress, carbon).points), None))
+    check_unsaved(spec, lambda saved: first_configuration(plan_job(saved, progress, carbon), saved))
     allowed = market_of(spec, facts.load())
     limits = replace(limits_of(spec, most_devices(spec, job, allowed)), carbon=carbon)
     found = explore_batches(job, spec.batches, allowed, limits, ENGINE, progress)
     made = assembled(job, allowed, limits, ENGINE, found, preface(spec, limits, allowed))
-    if made.partial:
-        return made
-    again: Explore = lambda some, free: explore_batches(job, spec.batches, some, free, ENGINE)  # noqa: E731
-    made = replace(
-        made, own=tuple(ownership_json(row) for row in owned_against_rent(spec, job, allowed, limits, ENGINE, again))
+    if not made.partial:
+        again: Explore = lambda some, free: explore_batches(job, spec.batches, some, free, ENGINE)  # noqa: E731
+        made = replace(made, own=owned_against_rent(spec, job, allowed, limits, ENGINE, again))
+    if not made.partial and not made.feasible:
+        made = replace(made, relaxations=made.relaxations + dropped_filters(spec, carbon))
+    return grounded(made, spec)
+
+
+def grounded(made: Plan, spec: JobSpec) -> Plan:
+    """Return a plan with what it stands on: the job, the sources of its rows, the user's own calibrations."""
+    local = calibration_behind(made.points, spec)
+    return replace(
+        made,
+        assumptions=(*made.assumptions, *calibration_texts(local)),
+        calibration=local,
+        sources=sources_behind(made.points, spec),
+        job=trained_job(spec),
+        request=spec,
     )
-    if made.feasible:
-        return made
-    return replace(made, relaxations=made.relaxations + dropped_filters(spec, carbon))
 
 
 def preface(spec: JobSpec, limits: Limits, allowed: Market) -> Preface:
@@ -113,109 +113,3 @@ def _feasible(spec: JobSpec, carbon: str) -> Exploration | None:
         return None
     limits = replace(limits_of(spec, most_devices(spec, job, allowed)), carbon=carbon)
     return explore_batches(job, spec.batches, allowed, limits, ENGINE)
-
-
-def estimate(
-    spec: JobSpec,
-    accelerator: str,
-    devices: int | None = None,
-    layout: str = "",
-    site: str = "",
-    carbon: str = LOCATION_GROSS,
-    today: date | None = None,
-) -> Point:
-    """Return one pinned configuration: a system or accelerator, how many, laid out how.
-
-    Without a number of devices it is one unit of the system; without a layout, the fastest that fits. The offer is
-    the cheapest that the job's filters leave for this accelerator and number; without one money is unknown. The stack
-    is the job's, else the first that is planned on the chip and can run the layout. What does not fit in memory is
-    estimated all the same: see `Point.fits`.
-    """
-    catalog, job = facts.load(), job_table(spec)
-    check_unsaved(spec, lambda saved: estimate(saved, accelerator, devices, layout, site, carbon, today))
-    system = catalog.system(accelerator)
-    chip = hardware_option(system, spec.precision, catalog)
-    count = devices or spec.devices or system.devices
-    tools, tools_of = stack_options([chip.vendor], spec.stack, catalog)
-    able = tuple(tools[index] for index in tools_of[chip.vendor])
-    tool, laid = (None if layout else _fastest(job, count, chip, able)) or _laid(layout, job, count, chip, able)
-    found = _cheapest(spec, system, count, catalog, site, lambda whole, one: _total(job, laid, chip, tool, whole, one))
-    whole, deal = found or (None, None)
-    if whole and deal:
-        operated, spread = whole.policies[deal.policy], whole.policy_log_sd[deal.policy]
-        place, offer = whole.sites[deal.site_index], deal.price
-    else:
-        operated, spread = operating_policy(spec, spec.purchase[0], catalog)
-        place, offer = site_option(catalog.site(site).id if site else "", catalog), Offer.rent(math.nan)
-    made = judged_point(
-        Setting(job, laid, chip, tool, operated, spread, place, offer), ENGINE, carbon, "estimate", system.id
-    )
-    made = with_deal(made, deal, today or datetime.now(UTC).date()) if deal else made
-    short = () if made.fits else (_short(made),)
-    return made.named("estimate", (*short, Bind("step", step_text(made.prediction.time))))
-
-
-def _laid(
-    text: str, job: Job, count: int, chip: HardwareOption, tools: tuple[StackOption, ...]
-) -> tuple[StackOption, Layout]:
-    machine = chip.machine
-    refused: BadLayout | None = None
-    for tool in tools:
-        try:
-            layout = parse(text, job, count, int(machine.domain_devices), machine.nic_bytes_per_s, tool.capability)
-        except BadLayout as error:
-            refused = refused or error
-        else:
-            return tool, layout
-    raise refused or BadLayout(f"no software stack is known for {chip.accelerator}; give --stack")
-
-
-def _fastest(
-    job: Job, count: int, chip: HardwareOption, tools: tuple[StackOption, ...]
-) -> tuple[StackOption, Layout] | None:
-    """Return the stack and layout that train fastest and fit in memory; None where nothing fits."""
-    deal = Deal("", "", "", hardware=0, site_index=0, policy=0, unit=1, most=count, purchase="", usd_per_device_s=1.0)
-    places, operations = (SiteOption("", NOWHERE),), (policy(ON_DEMAND),)
-    whole = Market((chip,), tools, places, operations, ({},), (deal,), {chip.vendor: tuple(range(len(tools)))})
-    found = explore(job, whole, Limits(devices=count), ENGINE)
-    if not found.feasible:
-        return None
-    row = int(found.front[found.candidates.points[found.front, 0].argmin()])
-    return tools[found.candidates.stack[row]], single_layout(found.candidates.layouts, row)
-
-
-def _short(made: Point) -> Bind:
-    need, has = (value / 2**30 for value in (made.memory_bytes.high, made.memory_limit_bytes))
-    return Bind("memory", f"memory: up to {need:.0f} GiB where a device has {has:.0f}; it may not fit")
-
-
-def _total(job: Job, laid: Layout, chip: HardwareOption, tool: StackOption, whole: Market, deal: Deal) -> float:
-    """Return what the run costs under a deal; infinite where that is unknown."""
-    policy_, site = whole.policies[deal.policy], whole.sites[deal.site_index].site
-    found = ENGINE.predict(job, laid, chip.machine, chip.kernels, tool.stack, policy_, site, deal.price)
-    total = float(found.money.total_usd)
-    return math.inf if math.isnan(total) else total
-
-
-def _cheapest(
-    spec: JobSpec,
-    system: facts.System,
-    count: int,
-    catalog: facts.Catalog,
-    site: str,
-    total: Callable[[Market, Deal], float],
-) -> tuple[Market, Deal] | None:
-    """Return the cheapest offer of a system, or of its accelerator, that sells so many at the site asked for."""
-    asked = replace(spec, accelerators=((system.accelerator, None),))
-    try:
-        whole = market_of(asked, catalog)
-    except BadInput:
-        return None
-    deals = whole.deals
-    wanted = catalog.site(site).id if site else ""
-    exact = [deal for deal in deals if deal.system == system.id]
-    for some in (exact, deals):
-        able = [d for d in some if count % d.unit == 0 and count <= d.most and (not wanted or d.site == wanted)]
-        if able:
-            return whole, min(able, key=lambda deal: total(whole, deal))
-    return None

@@ -1,72 +1,186 @@
 """From rows of candidates to points: named, with intervals, and what a person needs to act on them."""
 
 import math
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date
 
 import numpy as np
 
+from steelyard.catalog.spellings import RECOMPUTE
+from steelyard.formatting.interval import Interval
 from steelyard.layout import text_of
 from steelyard.market.options import Deal, Market
-from steelyard.planner.answer import Figure, Point
-from steelyard.planner.operation import interruption_costs
+from steelyard.planner.answers import Bill, Point
 from steelyard.reasons.draws import Setting, intervals, memory_interval
 from steelyard.reasons.summaries import setting_of
+from steelyard.run import availability_interval_s, checkpoint_bytes, interruptions_per_s, save_s, unsaved_s
 from steelyard.search.candidates import Candidates, objectives
 from steelyard.search.engine import Engine
-from steelyard.tables import Job, each
-from steelyard.units import Array
+from steelyard.tables import Job, Layout, Machine, Policy, Prediction, each
+from steelyard.units import HOUR_S, KWH_J
+from steelyard.vocabulary import CO2E_KINDS
+
+PARTS = ("compute_usd", "unused_usd", "energy_usd", "storage_usd", "moving_usd")
 
 
-def labelled_point(
-    job: Job, market: Market, engine: Engine, carbon: str, found: Candidates, row: int, label: str, today: date
-) -> Point:
-    """Return one row as a point."""
+@dataclass(frozen=True, slots=True)
+class Configuration:
+    """One configuration as numbers: everything it stands on, and its prediction."""
+
+    setting: Setting
+    prediction: Prediction  # the whole of it, plain numbers
+    system: str
+    deal: Deal | None  # None: judged without an offer
+
+    @property
+    def devices(self) -> int:
+        """How many devices run the job."""
+        return int(self.setting.layout.devices)
+
+    @property
+    def text(self) -> str:
+        """How many of what, laid out how, with what."""
+        one = self.setting
+        return f"{self.devices} × {one.hardware.accelerator}, {text_of(one.layout)}, {one.stack.name}"
+
+
+def configuration_of_row(job: Job, market: Market, engine: Engine, found: Candidates, row: int) -> Configuration:
+    """Return a row of candidates as a configuration."""
     deal = market.deals[found.deal[row]]
-    made = judged_point(setting_of(job, market, found, row), engine, carbon, label, deal.system)
-    return with_deal(made, deal, today)
+    return configured(setting_of(job, market, found, row), engine, deal.system, deal)
 
 
-def judged_point(setting: Setting, engine: Engine, carbon: str, label: str, system: str) -> Point:
-    """Return a point for one setting, without an offer's name."""
-    chip, tool = setting.hardware, setting.stack
-    central = engine.predict(
-        setting.job, setting.layout, chip.machine, chip.kernels, tool.stack, setting.policy, setting.site.site,
-        setting.offer,
+def configured(setting: Setting, engine: Engine, system: str, deal: Deal | None) -> Configuration:
+    """Return a setting with its prediction."""
+    hardware = setting.hardware
+    found = engine.predict(
+        setting.job, setting.layout, hardware.machine, hardware.kernels, setting.stack.stack, setting.policy,
+        setting.site.site, setting.offer,
     )  # fmt: skip
-    ends = intervals(setting, engine, carbon)
-    figures = [Figure(*_ordered(value, ends[:, k])) for k, value in enumerate(objectives(central, carbon)[0])]
-    peak = float(np.asarray(central.memory.device_bytes))
+    return Configuration(setting, each(found, lambda value: float(np.asarray(value))), system, deal)
+
+
+def objective_intervals(made: Configuration, engine: Engine, carbon: str) -> tuple[Interval, ...]:
+    """Return time, money, facility energy (J) and CO2e of one kind, each with its interval."""
+    ends = intervals(made.setting, engine, carbon)
+    values = objectives(made.prediction, carbon)[0]
+    return tuple(_ordered(float(value), *ends[:, column]) for column, value in enumerate(values))
+
+
+def point_of(made: Configuration, figures: Sequence[Interval], label: str, today: date, **reasons: object) -> Point:
+    """Return a configuration as a point; `reasons` are what binds it, its ties, what it is preferred over."""
+    return Point(**point_fields(made, figures, today), label=label, **reasons)  # type: ignore[arg-type]
+
+
+def point_fields(made: Configuration, figures: Sequence[Interval], today: date) -> dict[str, object]:
+    """Return the fields of a point, but for its label and its reasons."""
+    one, found = made.setting, made.prediction
     time_s, cost_usd, energy_j, co2e_kg = figures
-    return Point(
-        label=label,
-        time_s=time_s,
-        cost_usd=cost_usd,
-        energy_j=energy_j,
-        co2e_kg=co2e_kg,
-        memory_bytes=Figure(peak, *memory_interval(peak, tool.memory_log_sd)),
-        memory_limit_bytes=float(chip.machine.memory_bytes),
-        layout=setting.layout,
-        layout_text=text_of(setting.layout),
-        hardware=chip,
-        stack=tool,
-        site=setting.site,
-        deal=None,
-        system=system,
-        policy=setting.policy,
-        prediction=each(central, lambda value: float(np.asarray(value))),
-        price_age_days=math.nan,
-        operation=interruption_costs(setting.job, setting.layout, chip.machine, setting.policy, central),
+    peak = float(found.memory.device_bytes)
+    memory, limit = (
+        Interval(peak, *memory_interval(peak, one.stack.memory_log_sd)),
+        float(one.hardware.machine.memory_bytes),
+    )
+    return {
+        "time_s": time_s,
+        "cost_usd": cost_usd,
+        "energy_facility_kwh": energy_j.scaled(1 / KWH_J),
+        "co2e_kg": co2e_kg,
+        "memory_bytes": memory,
+        "memory_limit_bytes": limit,
+        "fits": memory.high <= limit,
+        "devices": made.devices,
+        "accelerator": one.hardware.accelerator,
+        "system": made.system,
+        "stack": one.stack.name,
+        "layout": layout_numbers(one.layout),
+        "layout_text": text_of(one.layout),
+        "bill": Bill(**{name: float(getattr(found.money, name)) for name in PARTS}),
+        **interruption_costs(one.job, one.layout, one.hardware.machine, one.policy, found),
+        "site": one.site.name,
+        "site_candidates": one.site.possible_sites,
+        "energy_accelerator_kwh": found.energy.accelerator_j / KWH_J,
+        "energy_it_kwh": found.energy.it_j / KWH_J,
+        **{f"co2e_{name}_kg": getattr(found.carbon, f"{name}_kgco2e") for name in CARBON},
+        "water_m3": found.carbon.water_m3,
+        **(_deal_fields(made.deal, today) if made.deal else {}),
+    }
+
+
+CARBON = (*CO2E_KINDS, "embodied")
+
+
+def _deal_fields(deal: Deal, today: date) -> dict[str, object]:
+    age = float((today - date.fromisoformat(deal.price_date)).days) if deal.price_date else math.nan
+    return {
+        "offer": deal.offer,
+        "purchase": deal.purchase,
+        "price_usd_per_device_h": deal.usd_per_device_s * HOUR_S,
+        "price_date": deal.price_date,
+        "price_age_days": age,
+        "price_source": deal.price_source,
+        "price_doubts": deal.flags,
+        "tariffs": deal.tariffs,
+    }
+
+
+def layout_numbers(layout: Layout) -> dict[str, int | str]:
+    """Return a layout's degrees as whole numbers, recomputation as a word."""
+    numbers: dict[str, int | str] = {name: int(getattr(layout, name)) for name in Layout.__slots__}
+    return numbers | {"recompute": RECOMPUTE[int(layout.recompute)]}
+
+
+def layout_of(numbers: Mapping[str, int | str]) -> Layout:
+    """Return the layout that `layout_numbers` was made of."""
+    return Layout(
+        **{
+            name: float(RECOMPUTE.index(str(value)) if name == "recompute" else value)
+            for name, value in numbers.items()
+        }
     )
 
 
-def with_deal(made: Point, deal: Deal, today: date) -> Point:
-    """Return a point with the name, and the age of the price, of its offer."""
-    age = float((today - date.fromisoformat(deal.price_date)).days) if deal.price_date else math.nan
-    return replace(made, deal=deal, price_age_days=age)
-
-
-def _ordered(value: float, ends: Array) -> tuple[float, float, float]:
+def _ordered(value: float, low: float, high: float) -> Interval:
     """Return a value with ends that do not exclude it."""
-    low, high = float(ends[0]), float(ends[1])
-    return float(value), min(low, float(value)), max(high, float(value))
+    return Interval(value, min(float(low), value), max(float(high), value))
+
+
+def interruption_costs(
+    job: Job, layout: Layout, machine: Machine, policy: Policy, found: Prediction
+) -> dict[str, float]:
+    """Return what interruptions make of a run: how many to expect, how often to save, and what they cost.
+
+    Lost are the dollars paid while nothing new is learnt: saving, restarting, and doing work again.
+    """
+    rate = float(
+        interruptions_per_s(
+            layout.devices, policy.failures_per_device_s, machine.node_devices, policy.preemptions_per_node_s
+        )
+    )
+    parameters = job.workload.params * job.trainable_share
+    one = checkpoint_bytes(parameters, job.element_bytes, job.master_bytes, job.moment_bytes)
+    blocking = save_s(one, layout.devices, policy.checkpoint_bytes_per_s) * policy.checkpoint_blocking
+    saved = rate > 0 and policy.unsaved == 0 and blocking > 0
+    interval = float(availability_interval_s(1 / rate, policy.restart_s, blocking)) if saved else math.nan
+    draw = found.draw
+    once = float(draw.wall_s * draw.goodput * (1 + policy.evaluation_share) + policy.warmup_s)
+    lost = max(float(draw.wall_s) - once, 0.0) / float(draw.wall_s)
+    return {
+        "interruptions": rate * float(draw.wall_s),
+        "interruption_mean_s": 1 / rate if rate > 0 else math.nan,
+        "checkpoint_interval_s": interval,
+        "checkpoint_bytes": float(one),
+        "goodput": float(draw.goodput),
+        "lost_usd": lost * float(found.money.compute_usd),
+    }
+
+
+def unsaved_loss_s(layout: Layout, machine: Machine, policy: Policy, found: Prediction) -> float:
+    """Return the seconds that the same run loses on average if it saves nothing."""
+    rate = interruptions_per_s(
+        layout.devices, policy.failures_per_device_s, machine.node_devices, policy.preemptions_per_node_s
+    )
+    draw = found.draw
+    work = draw.wall_s * draw.goodput * (1 + policy.evaluation_share)
+    return float(unsaved_s(work, rate) * (1 + rate * policy.restart_s) - work)

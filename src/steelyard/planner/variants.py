@@ -14,13 +14,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from steelyard import catalog as facts
+from steelyard.formatting.answer import Answer
+from steelyard.formatting.figures import COUNT, amount
 from steelyard.job import JobSpec, job_table
 from steelyard.market.build import market_of
 from steelyard.market.options import Market
-from steelyard.planner.answer import Plan
+from steelyard.planner.answers import HEAD, NO_COUNTS, CalibratedConstant, CitedSource, Counts, Plan, Point, row_of
 from steelyard.planner.assembly import assembled
-from steelyard.planner.limits import limits_of
-from steelyard.planner.planning import ENGINE, most_devices, preface
+from steelyard.planner.engine import ENGINE, limits_of
+from steelyard.planner.grounds import calibration_behind, calibration_texts, sources_behind
+from steelyard.planner.planning import most_devices, preface
+from steelyard.reasons.relaxations import Relaxation
+from steelyard.reasons.summaries import Summary
 from steelyard.search.batches import explore_batches
 from steelyard.search.candidates import OBJECTIVES, Candidates, frontier_rows, objectives, predicted_candidates
 from steelyard.search.engine import Limits, Progress
@@ -31,45 +36,117 @@ from steelyard.tables import Job
 from steelyard.vocabulary import LOCATION_GROSS
 
 
-@dataclass(frozen=True, slots=True)
-class Variant:
-    """One value of the field, and the plan that it makes."""
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Variant(Answer):
+    """One value of a field of the job, and the points that it makes."""
 
     value: str
-    plan: Plan
+    feasible: bool = True
+    partial: bool = False
+    points: tuple[Point, ...] = ()
+    frontier: tuple[Summary, ...] = ()
+    counts: Counts = NO_COUNTS
+    reason: str = ""
+    relaxations: tuple[Relaxation, ...] = ()
 
 
-def what_if(
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class WhatIf(Answer):
+    """The answer to `what_if`: a variant for each value of a field."""
+
+    summary: str
+    what_if: str
+    carbon_kind: str = LOCATION_GROSS
+    rows: tuple[Variant, ...] = ()
+    assumptions: tuple[str, ...] = ()  # those of every value, as the notes
+    notes: tuple[str, ...] = ()
+    sources: tuple[CitedSource, ...] = ()
+    calibration: tuple[CalibratedConstant, ...] = ()
+
+    def headline(self) -> str:
+        """Return the question."""
+        return self.summary
+
+    def table(self) -> tuple[tuple[str, ...], ...]:
+        """Return the points of each value, a row each."""
+        rows = [(row.value, *row_of(point)) for row in self.rows for point in row.points]
+        return ((self.what_if, *HEAD), *rows)
+
+
+def plan_variants(
+    field: str,
     specs: Sequence[tuple[str, JobSpec]],
     progress: Progress | None = None,
     carbon: str = LOCATION_GROSS,
     today: date | None = None,
-) -> tuple[Variant, ...]:
+) -> WhatIf:
     """Return the points of a job for each value of one of its fields: what `plan` finds, without the explanations.
 
     Args:
+        field: the field of the job that takes the values
         specs: the values as they were given, each with the job that it makes
         progress: called with the candidates weighed and all there are, over all searches
         carbon: which kind of carbon is weighed
         today: the day that ages of prices are counted to
     """
+    plans = variant_plans(specs, progress, carbon, today)
+    points = [point for plan in plans for point in plan.points]
+    local = calibration_behind(points, specs[0][1])
+    sources = [row for plan, (_, spec) in zip(plans, specs, strict=False) for row in sources_behind(plan.points, spec)]
+    shared = [text for text in plans[0].assumptions if all(text in plan.assumptions for plan in plans)]
+    return WhatIf(
+        summary=_summary(field, [value for value, _ in specs[: len(plans)]], specs[0][1]),
+        what_if=field,
+        carbon_kind=carbon,
+        rows=tuple(_variant(value, plan) for (value, _), plan in zip(specs, plans, strict=False)),
+        assumptions=(*shared, *calibration_texts(local)),
+        notes=tuple(text for text in plans[0].notes if all(text in plan.notes for plan in plans)),
+        sources=tuple({row.id: row for row in sources}.values()),
+        calibration=local,
+    )
+
+
+def _summary(field: str, values: Sequence[str], spec: JobSpec) -> str:
+    """Return the question in words."""
+    tokens = f"on {amount(float(spec.tokens), COUNT)} tokens"
+    fixed = [text for key, text in (("model", spec.model.name), ("tokens", tokens)) if key != field]
+    return " ".join([*fixed, f"if {field} is {', '.join(values[:-1])} or {values[-1]}"])
+
+
+def _variant(value: str, plan: Plan) -> Variant:
+    return Variant(
+        value=value,
+        feasible=plan.feasible,
+        partial=plan.partial,
+        points=plan.points,
+        frontier=plan.frontier,
+        counts=plan.counts,
+        reason=plan.reason,
+        relaxations=plan.relaxations,
+    )
+
+
+def variant_plans(
+    specs: Sequence[tuple[str, JobSpec]], progress: Progress | None, carbon: str, today: date | None
+) -> list[Plan]:
+    """Return the plan of each job, those after an interrupted one left out."""
     groups: dict[int, list[int]] = {}
-    shared = [_alike(spec) for _, spec in specs]
-    for index, spec in enumerate(shared):
-        groups.setdefault(shared.index(spec), []).append(index)
-    made: dict[int, Variant] = {}
+    alike = [_alike(spec) for _, spec in specs]
+    for index, spec in enumerate(alike):
+        groups.setdefault(alike.index(spec), []).append(index)
+    made: dict[int, Plan] = {}
     for place, some in enumerate(groups.values()):
         tick = _part(progress, place, len(groups)) if progress else None
         made |= _searched(specs, some, tick, carbon, today or datetime.now(UTC).date())
-        if any(one.plan.partial for one in made.values()):
+        if any(plan.partial for plan in made.values()):
             break  # interrupted: the other searches are left
-    return tuple(made[index] for index in sorted(made))
+    return [made[index] for index in sorted(made)]
 
 
 def _searched(
     specs: Sequence[tuple[str, JobSpec]], some: Sequence[int], progress: Progress | None, carbon: str, today: date
-) -> dict[int, Variant]:
-    """Return the variants of jobs that one search serves."""
+) -> dict[int, Plan]:
+    """Return the plans of jobs that one search serves."""
     jobs = [job_table(specs[index][1]) for index in some]
     allowed = market_of(specs[some[0]][1], facts.load(), today)
     limits = [
@@ -84,9 +161,8 @@ def _searched(
     made = {}
     for index, job, limit in zip(some, jobs, limits, strict=True):
         own = _of(found, jobs[0], job, allowed, limit)
-        text, spec = specs[index]
-        words = preface(spec, limit, allowed)
-        made[index] = Variant(text, assembled(job, allowed, limit, ENGINE, own, words, today, explained=False))
+        opening = preface(specs[index][1], limit, allowed)
+        made[index] = assembled(job, allowed, limit, ENGINE, own, opening, today, explained=False)
     return made
 
 

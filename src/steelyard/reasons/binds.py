@@ -6,7 +6,7 @@ import numpy as np
 
 from steelyard.market.options import Market
 from steelyard.reasons.phrases import candidate_text, figure_text, objective_text
-from steelyard.reasons.summaries import Dot, summary
+from steelyard.reasons.summaries import Summary, summary
 from steelyard.search.candidates import Candidates, bounds_of, within_limits
 from steelyard.search.engine import Limits
 from steelyard.search.pareto import Rows
@@ -39,7 +39,7 @@ class Bind:
 
     what: str  # a limit, memory, or step
     text: str
-    without: Dot | None = None  # what would win without this limit
+    without: Summary | None = None  # what would win without this limit
     missed: bool = False  # the upper end of the interval is beyond this limit
 
 

@@ -4,6 +4,7 @@ Two points are compared draw by draw (`intervals`): what they share cancels. An 
 `SURE` of the draws.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -11,7 +12,7 @@ import numpy as np
 
 from steelyard.reasons.decision import Decision
 from steelyard.reasons.phrases import candidate_text, difference_text, figure_text
-from steelyard.reasons.summaries import Dot, summary
+from steelyard.reasons.summaries import Summary, summary
 
 SURE = 0.9
 """An order that holds in at least this share of the draws is certain."""
@@ -33,13 +34,12 @@ class UnsureRow:
 
 
 @dataclass(frozen=True, slots=True)
-class Tie:
+class Tie(Summary):
     """Another choice that a point cannot be told apart from: their order is not certain."""
 
-    dot: Dot
-    ratio: float  # its objective over the point's
-    better: float  # share of shared draws in which the point is the better one
-    text: str
+    ratio: float = math.nan  # its objective over the point's
+    share_of_draws: float = math.nan  # the shared ones in which the point is the better one
+    text: str = ""
 
 
 def ties(decision: Decision, row: int, column: int) -> tuple[Tie, ...]:
@@ -98,4 +98,5 @@ def _tie(decision: Decision, column: int, one: UnsureRow) -> Tie:
         figure_text(decision.candidates, one.row, column),
     )
     text = f"{what}: {difference_text(column, one.ratio)} ({figure}), wins {1 - one.better:.0%} of the draws"
-    return Tie(summary(decision.market, decision.candidates, one.row), one.ratio, one.better, text)
+    found = summary(decision.market, decision.candidates, one.row)
+    return Tie(**found.figures(), ratio=one.ratio, share_of_draws=one.better, text=text)

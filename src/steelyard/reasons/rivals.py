@@ -1,7 +1,8 @@
 """Why the rivals of a point lost: to what, by how much on every axis, and factor by factor."""
 
+import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -9,7 +10,7 @@ from steelyard.reasons.decision import Decision
 from steelyard.reasons.factors import Drivers, RatioFactor, drivers, factors
 from steelyard.reasons.order import SURE
 from steelyard.reasons.phrases import candidate_text, difference_text, factor_text, figure_text, objective_text
-from steelyard.reasons.summaries import Dot, setting_of, summary
+from steelyard.reasons.summaries import Summary, setting_of, summary
 from steelyard.search.candidates import OBJECTIVES
 from steelyard.search.pareto import Rows
 from steelyard.units import HOUR_S, KWH_J
@@ -22,16 +23,15 @@ FAR = 1e6
 
 
 @dataclass(frozen=True, slots=True)
-class Rival:
+class Rival(Summary):
     """The best of another kind, beside a named point."""
 
-    label: str  # the point it lost to
-    text: str
-    dot: Dot
-    ratios: Mapping[str, float]  # by objective: its figure over the point's
-    factors: Mapping[str, float]  # of the objective of the label: their product is its ratio
-    dominated_by: Dot | None  # None: it is on the frontier itself
-    better: float  # share of shared draws in which the point is the better one
+    label: str = ""  # the point it lost to
+    text: str = ""
+    ratios: Mapping[str, float] = field(default_factory=dict)  # by objective: its figure over the point's
+    factors: Mapping[str, float] = field(default_factory=dict)  # of the label's objective: their product is its ratio
+    dominated_by: Summary | None = None  # None: it is on the frontier itself
+    share_of_draws: float = math.nan  # the shared ones in which the point is the better one
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,11 +102,11 @@ def _rival(decision: Decision, one: Loser, winner: int, column: int, made: Drive
         text=_difference(decision, one.row, winner, column, parts)
         + _standing(decision, one.row, winner, by)
         + _doubt(better),
-        dot=summary(decision.market, decision.candidates, one.row),
+        **summary(decision.market, decision.candidates, one.row).figures(),
         ratios=ratios,
         factors={part.name: part.ratio for part in parts},
         dominated_by=summary(decision.market, decision.candidates, by) if by is not None else None,
-        better=better,
+        share_of_draws=better,
     )
 
 

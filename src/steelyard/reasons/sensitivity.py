@@ -5,6 +5,7 @@ longer be dominated come back in, and the winners are chosen anew within the lim
 what they are (`moves`), so this is what a search with the moved input would find.
 """
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -16,7 +17,7 @@ from steelyard.reasons.binds import COLUMN
 from steelyard.reasons.decision import Decision
 from steelyard.reasons.inputs import FIELDS, LIMITS, MovedInput, inputs_behind, owners
 from steelyard.reasons.phrases import candidate_text, figure_text
-from steelyard.reasons.summaries import Dot, summary
+from steelyard.reasons.summaries import Summary, summary
 from steelyard.search.batches import joined_candidates
 from steelyard.search.candidates import OBJECTIVES, Candidates, bounds_of, judged_candidates, objectives, within_limits
 from steelyard.search.family import BLOCK
@@ -38,15 +39,15 @@ PRICE, POWER, PUE, CARBON = 0, 1, -2, -1
 
 
 @dataclass(frozen=True, slots=True)
-class Shift:
+class WinnerChange:
     """Another winner of a point, once an input has moved."""
 
     label: str
     input: str
     change: float  # share of itself by which the input moves
-    dot: Dot | None  # None: nothing is feasible any more
-    chance: float  # that the input turns out so far off or farther, by its spread; NaN: chosen or quoted, not estimated
-    text: str
+    chance: float = math.nan  # that it turns out so far off or farther, by its spread; NaN: chosen or quoted
+    winner: Summary | None = None  # None: nothing is feasible any more
+    text: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +60,7 @@ class Decided:
 
 def shifts(
     decision: Decision, least: Mapping[str, int], rivals: Sequence[int]
-) -> tuple[tuple[Shift, ...], tuple[str, ...]]:
+) -> tuple[tuple[WinnerChange, ...], tuple[str, ...]]:
     """Return every change of a winner when one of the inputs behind points and rivals moves, and all that was moved."""
     keys = inputs_behind(decision, [*least.values(), *rivals])
     moves = [MovedInput(*key, change) for key in keys for change in (STEP, -STEP)]
@@ -75,7 +76,9 @@ def shifts(
     return tuple(shift for _, shift in found), tuple(names)
 
 
-def _changes(wide: "Wide", least: Mapping[str, int], some: Sequence[tuple[int, MovedInput]]) -> list[tuple[int, Shift]]:
+def _changes(
+    wide: "Wide", least: Mapping[str, int], some: Sequence[tuple[int, MovedInput]]
+) -> list[tuple[int, WinnerChange]]:
     """Return what some moves change, each with the move's place."""
     found = []
     moved = wide.figures([move for _, move in some])
@@ -234,12 +237,13 @@ def _choice(candidates: Candidates, row: int) -> tuple[int, int, int, int]:
     return int(candidates.hardware[row]), int(candidates.stack[row]), int(candidates.deal[row]), devices
 
 
-def _shift(decision: Decision, label: str, move: MovedInput, decided: Decided) -> Shift:
+def _shift(decision: Decision, label: str, move: MovedInput, decided: Decided) -> WinnerChange:
     chance = move.chance(decision.market, decision.limits.carbon)
     if label not in decided.rows:
-        return Shift(label, move.name, move.change, None, chance, f"{move.text}: nothing is left within the limits")
+        text = f"{move.text}: nothing is left within the limits"
+        return WinnerChange(label, move.name, move.change, chance, None, text)
     now, column = decided.rows[label], COLUMN.get(label, 1)
     what = candidate_text(decided.candidates, now, decision.market)
     figures = dict.fromkeys((figure_text(decided.candidates, now, column), figure_text(decided.candidates, now, 0)))
     winner = summary(decision.market, decided.candidates, now)
-    return Shift(label, move.name, move.change, winner, chance, f"{move.text}: {what}, {', '.join(figures)}")
+    return WinnerChange(label, move.name, move.change, chance, winner, f"{move.text}: {what}, {', '.join(figures)}")

@@ -5,6 +5,7 @@ more techniques, and fewer of either. It is preferred if it is within `CLOSE` of
 of the two is not certain on any axis on which it is behind: what measured layouts of one job scatter is more than that.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -15,7 +16,7 @@ from steelyard.layout import BOUNDS, space
 from steelyard.reasons.decision import Decision
 from steelyard.reasons.order import SURE
 from steelyard.reasons.phrases import difference_text
-from steelyard.reasons.summaries import Dot, summary
+from steelyard.reasons.summaries import Summary, summary
 from steelyard.search.batches import joined_candidates
 from steelyard.search.candidates import Candidates, bounds_of, objectives, within_limits
 from steelyard.search.pareto import Points
@@ -57,13 +58,12 @@ class Preferred:
 
 
 @dataclass(frozen=True, slots=True)
-class Preference:
+class Preference(Summary):
     """The exact optimum, passed over for a simpler layout that is as good for all that is known."""
 
-    over: Dot
-    ratio: float  # the objective of the point over the optimum's
-    better: float  # share of shared draws in which the optimum is the better one
-    text: str
+    ratio: float = math.nan  # the objective of the point over the optimum's
+    share_of_draws: float = math.nan  # the shared ones in which the optimum is the better one
+    text: str = ""
 
 
 def complexity(layouts: Layout) -> NDArray[np.int64]:
@@ -117,7 +117,7 @@ def preference(decision: Decision, row: int, least: int, column: int | None, pas
         f"{over.devices} × {over.accelerator}, {over.layout_text}, is {difference_text(by, 1 / ratio)} "
         f"with {spared} more, and wins {better:.0%} of the draws"
     )
-    return Preference(over, ratio, better, text)
+    return Preference(**over.figures(), ratio=ratio, share_of_draws=better, text=text)
 
 
 def with_candidates(decision: Decision, candidates: Candidates) -> Decision:

@@ -1,6 +1,8 @@
 """One candidate in short, and everything that it stands on."""
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
 
@@ -11,21 +13,26 @@ from steelyard.search.candidates import Candidates
 from steelyard.search.pareto import Rows
 from steelyard.search.rows import job_of_layout, single_layout
 from steelyard.tables import Job
+from steelyard.units import KWH_J
 
 
 @dataclass(frozen=True, slots=True)
-class Dot:
-    """One candidate in short."""
+class Summary:
+    """One candidate in short; NaN: unknown."""
 
-    time_s: float
-    cost_usd: float
-    energy_j: float
-    co2e_kg: float
-    devices: int
-    accelerator: str
-    stack: str
-    offer: str
-    layout_text: str
+    time_s: float = math.nan
+    cost_usd: float = math.nan
+    energy_facility_kwh: float = math.nan
+    co2e_kg: float = math.nan
+    devices: int = 0
+    accelerator: str = ""
+    stack: str = ""
+    offer: str = ""
+    layout_text: str = ""
+
+    def figures(self) -> dict[str, Any]:
+        """Return what it comes to and what it is, by field: what a reason that extends it starts from."""
+        return {field.name: getattr(self, field.name) for field in fields(Summary)}
 
 
 def setting_of(job: Job, market: Market, found: Candidates, row: int) -> Setting:
@@ -44,20 +51,20 @@ def setting_of(job: Job, market: Market, found: Candidates, row: int) -> Setting
     )
 
 
-def summaries(market: Market, found: Candidates, front: Rows) -> tuple[Dot, ...]:
+def summaries(market: Market, found: Candidates, front: Rows) -> tuple[Summary, ...]:
     """Return the whole frontier in short, fastest first."""
     order = front[np.argsort(found.points[front, 0], kind="stable")]
     return tuple(summary(market, found, int(row)) for row in order)
 
 
-def summary(market: Market, found: Candidates, row: int) -> Dot:
+def summary(market: Market, found: Candidates, row: int) -> Summary:
     """Return one row in short."""
     time_s, cost_usd, energy_j, co2e_kg = (float(value) for value in found.points[row])
     layout = single_layout(found.layouts, row)
-    return Dot(
+    return Summary(
         time_s=time_s,
         cost_usd=cost_usd,
-        energy_j=energy_j,
+        energy_facility_kwh=energy_j / KWH_J,
         co2e_kg=co2e_kg,
         devices=int(layout.devices),
         accelerator=market.hardware[found.hardware[row]].accelerator,

@@ -7,13 +7,13 @@ from typing import Final
 from rich.console import RenderableType
 
 from steelyard.formatting import figures
+from steelyard.reasons.terms import Term, formula
 from steelyard.report.page import blank, bullets, heading, table
-from steelyard.report.terms import Term, formula
 from steelyard.tables import Draw, Energy, Prediction, StepMemory
 
-Say = Callable[[float], str]
+ValueText = Callable[[float], str]
 
-SAY: Final[dict[str, Say]] = {
+VALUE_TEXTS: Final[dict[str, ValueText]] = {
     "s": lambda value: figures.amount(value, figures.TIME, 3),
     "byte": lambda value: figures.amount(value, figures.MEMORY, 3),
     "J": lambda value: figures.amount(value, figures.ENERGY, 3),
@@ -34,25 +34,25 @@ TITLES: Final = {
 
 def breakdown(found: Prediction, parts: Sequence[Term]) -> list[RenderableType]:
     """Return the page of one prediction and its terms."""
-    said = totals(found)
+    totals = arm_totals(found)
     page: list[RenderableType] = []
     for arm, title in TITLES.items():
         rows = [part for part in parts if part.arm == arm]
         if rows:
-            page += [heading(f"{title}: {said[arm]}" if arm in said else title), shares(rows), blank()]
+            page += [heading(f"{title}: {totals[arm]}" if arm in totals else title), shares(rows), blank()]
         if arm == "run":
             page += [heading("Power of one device"), _power(found.draw), blank()]
     return page[:-1]
 
 
-def brief(found: Prediction, parts: Sequence[Term]) -> list[RenderableType]:
+def short_breakdown(found: Prediction, parts: Sequence[Term]) -> list[RenderableType]:
     """Return where the seconds of a step and the bytes of a device go, and the other arms in a line each."""
-    said, page = totals(found), list[RenderableType]()
+    totals, page = arm_totals(found), list[RenderableType]()
     for arm in DRAWN:
-        page += [heading(f"{TITLES[arm]}: {said[arm]}"), shares(part for part in parts if part.arm == arm), blank()]
+        page += [heading(f"{TITLES[arm]}: {totals[arm]}"), shares(part for part in parts if part.arm == arm), blank()]
     rest = [arm for arm in TITLES if arm not in DRAWN and any(part.arm == arm for part in parts)]
-    rows = [[arm, line(part for part in parts if part.arm == arm)] for arm in rest]
-    named = [[NAMES.get(arm, arm), "; ".join(text for text in (said.get(arm), row) if text)] for arm, row in rows]
+    rows = [[arm, term_line(part for part in parts if part.arm == arm)] for arm in rest]
+    named = [[NAMES.get(arm, arm), "; ".join(text for text in (totals.get(arm), row) if text)] for arm, row in rows]
     return [*page, heading("The rest in a line each"), table(["|", ""], named, header=False)]
 
 
@@ -62,23 +62,23 @@ DRAWN: Final = ("time", "memory")
 NAMES: Final = {"run": "whole run", "carbon": "CO2e by kind"}
 
 
-def line(parts: Iterable[Term]) -> str:
+def term_line(parts: Iterable[Term]) -> str:
     """Return terms in one line: shares of a hundredth or more, the largest first; amounts where there are no shares.
 
-    >>> line([Term("run", "computing", 9.0, "s", 0.9, ""), Term("run", "waiting", 1e-3, "s", 1e-4, "")])
+    >>> term_line([Term("run", "computing", 9.0, "s", 0.9, ""), Term("run", "waiting", 1e-3, "s", 1e-4, "")])
     'computing 90 %'
-    >>> line([Term("carbon", "embodied", 10.9, "kgco2e", math.nan, "")])
+    >>> term_line([Term("carbon", "embodied", 10.9, "kgco2e", math.nan, "")])
     'embodied 10.9 kg'
     """
     some = sorted(parts, key=lambda part: 0.0 if math.isnan(part.share) else -part.share)
     return ", ".join(
-        f"{part.name} {SAY[part.unit](part.value) if math.isnan(part.share) else figures.percent(part.share)}"
+        f"{part.name} {VALUE_TEXTS[part.unit](part.value) if math.isnan(part.share) else figures.percent(part.share)}"
         for part in some
         if math.isnan(part.share) or part.share >= 0.01
     )
 
 
-def totals(found: Prediction) -> dict[str, str]:
+def arm_totals(found: Prediction) -> dict[str, str]:
     """Return the totals of the arms that have one."""
     return {
         "time": _total(found.time.total_s, "s"),
@@ -98,23 +98,25 @@ def shares(parts: Iterable[Term]) -> RenderableType:
       matrix products  1.50 s  75 %  ███████████████
       bubble           500 ms  25 %  █████
     """
-    rows = [[part.name, SAY[part.unit](part.value), *_share(part.share)] for part in parts]
+    rows = [[part.name, VALUE_TEXTS[part.unit](part.value), *_share(part.share)] for part in parts]
     return table(["|", ">", ">", "|"], rows, header=False)
 
 
-def named(found: Prediction, parts: Sequence[Term]) -> list[RenderableType]:
+def named_terms(found: Prediction, parts: Sequence[Term]) -> list[RenderableType]:
     """Return every term with its share and the name of its formula, an arm after the other."""
-    said, page = totals(found), list[RenderableType]()
+    totals, page = arm_totals(found), list[RenderableType]()
     for arm, title in TITLES.items():
         rows = [part for part in parts if part.arm == arm]
         if rows:
-            cells = [[part.name, SAY[part.unit](part.value), _share(part.share)[0], part.formula] for part in rows]
-            page.append(heading(f"{title}: {said[arm]}" if arm in said else title))
+            cells = [
+                [part.name, VALUE_TEXTS[part.unit](part.value), _share(part.share)[0], part.formula] for part in rows
+            ]
+            page.append(heading(f"{title}: {totals[arm]}" if arm in totals else title))
             page.append(table(["", ">", ">", "|"], cells, header=False))
     return page
 
 
-def formulas(parts: Iterable[Term]) -> list[RenderableType]:
+def formula_list(parts: Iterable[Term]) -> list[RenderableType]:
     """Return every formula of these terms once: what it is and where it was published."""
     made = [formula(name) for name in dict.fromkeys(part.formula for part in parts)]
     lines = [
@@ -128,7 +130,7 @@ def _share(share: float) -> list[str]:
 
 
 def _total(value: object, unit: str) -> str:
-    return SAY[unit](float(value))  # type: ignore[arg-type]  # one candidate: every field is one number
+    return VALUE_TEXTS[unit](float(value))  # type: ignore[arg-type]  # one candidate: every field is one number
 
 
 def _memory(peak: StepMemory) -> str:

@@ -108,3 +108,12 @@ def plot(lines: Iterable[str]) -> RenderableType:
       └───
     """
     return Padding(Text("\n".join(lines), no_wrap=True, overflow="crop"), (0, 0, 0, 2))
+
+
+def section(title: str, lines: Sequence[str]) -> list[RenderableType]:
+    """Return a titled list; nothing where there is nothing to list.
+
+    >>> section("Notes", [])
+    []
+    """
+    return [blank(), heading(title), bullets(lines)] if lines else []

@@ -1,6 +1,6 @@
 """A disclosure as one self-contained page: no script, no request, light and dark."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from html import escape
 from typing import Any
 
@@ -11,10 +11,11 @@ from steelyard.disclosure.forms.eu import eu_form
 from steelyard.disclosure.forms.hf import hf_form
 from steelyard.disclosure.forms.sci import sci_scores
 from steelyard.disclosure.ledger import Disclosure
+from steelyard.formatting.drawing import GREY, Bar, bars_svg, waterfall_svg
 from steelyard.formatting.figures import number
-from steelyard.report.audit_html import STYLE, waterfall_svg
+from steelyard.formatting.html import html_page, html_table
 
-ROW, LEFT, RIGHT, WIDTH = 26, 190, 110, 760
+LEFT = 190
 _COLOURS = {"the accelerators": "#2f6f9f", "their hosts and switches": "#7b5ea7", "the building (PUE)": "#b5651d"}
 MORE = "pre{overflow-x:auto;background:#8881;padding:.6rem}.u{opacity:.65}details{margin:.6rem 0}"
 
@@ -33,11 +34,7 @@ def html_form(found: Disclosure, _today: str = "") -> str:
     parts += [f"<p>{escape(found.meter)}</p>" if found.meter else ""]
     parts += [*_drawings(found), "<h2>The run</h2>", _figures(found), "<h2>The ledger</h2>", _ledger(found)]
     parts += ["<h2>Software carbon intensity</h2>", _sci(found), *_formats(found), *_notes(found), *_sources(found)]
-    return (
-        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{title}</title>'
-        '<meta name="viewport" content="width=device-width,initial-scale=1">'
-        f"<style>{STYLE}{MORE}</style></head><body>{''.join(parts)}</body></html>\n"
-    )
+    return html_page(found.title, parts, MORE)
 
 
 def _headline(found: Disclosure) -> str:
@@ -54,10 +51,10 @@ def _drawings(found: Disclosure) -> Iterator[str]:
     """Yield the waterfall of an audit against another account, else energy from the devices to the building."""
     flow: Mapping[str, Any] | None = (found.audit or {}).get("waterfall")
     if flow is not None:
-        yield f"<h2>From the claim to these figures</h2>{waterfall_svg(flow)}"
+        yield f"<h2>From the claim to these figures</h2>{_waterfall(flow)}"
     steps = list(_boundaries(found))
     if len(steps) > 1:
-        yield f"<h2>From the devices to the building</h2>{bars(steps)}"
+        yield f"<h2>From the devices to the building</h2>{boundaries_svg(steps)}"
 
 
 def _boundaries(found: Disclosure) -> Iterator[tuple[str, float, float]]:
@@ -72,34 +69,25 @@ def _boundaries(found: Disclosure) -> Iterator[tuple[str, float, float]]:
             before = one.value
 
 
-def bars(steps: Sequence[tuple[str, float, float]]) -> str:
-    """Return a waterfall as SVG: a bar a step, then the whole.
+def _waterfall(flow: Mapping[str, Any]) -> str:
+    steps = [(step["name"], step["M"], step["added"]) for step in flow["steps"]]
+    return waterfall_svg(flow["quantity"], flow["claimed"], flow["other"], steps)
 
-    >>> drawn = bars([("the accelerators", 0.0, 3.6e6), ("their hosts and switches", 3.6e6, 5.4e6)])
+
+def boundaries_svg(steps: Sequence[tuple[str, float, float]]) -> str:
+    """Return energy as a waterfall: a bar for what each boundary adds, in joules, then all of it.
+
+    >>> drawn = boundaries_svg([("the accelerators", 0.0, 3.6e6), ("their hosts and switches", 3.6e6, 5.4e6)])
     >>> drawn.count("<rect"), "+500 Wh" in drawn, "1.50 kWh" in drawn
     (3, True, True)
     """
-    most = max(high for _, _, high in steps) or 1.0
-    rows = [
-        (name, low, high, f"{'+' if low else ''}{value_text('facility_j', high - low)}") for name, low, high in steps
+    bars = [
+        Bar(name, low, high, f"{'+' if low else ''}{value_text('facility_j', high - low)}", _COLOURS.get(name, GREY))
+        for name, low, high in steps
     ]
-    rows.append(("together", 0.0, most, value_text("facility_j", most)))
-    scale = (WIDTH - LEFT - RIGHT) / most
-    drawn = "".join(_bar(index, *row, scale) for index, row in enumerate(rows))
-    title = "energy, from the accelerators to the facility's meter"
-    return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {ROW * len(rows) + 8}" role="img" '
-        f'aria-label="{title}"><title>{title}</title>{drawn}</svg>'
-    )
-
-
-def _bar(index: int, name: str, low: float, high: float, text: str, scale: float) -> str:
-    x, width, y = LEFT + low * scale, max((high - low) * scale, 1.0), ROW * index + 4
-    return (
-        f'<text x="{LEFT - 8}" y="{y + 15}" text-anchor="end">{escape(name)}</text>'
-        f'<rect x="{x:.1f}" y="{y}" width="{width:.1f}" height="{ROW - 6}" fill="{_COLOURS.get(name, "#666")}"/>'
-        f'<text x="{x + width + 6:.1f}" y="{y + 15}">{escape(text)}</text>'
-    )
+    most = max(high for _, _, high in steps) or 1.0
+    bars.append(Bar("together", 0.0, most, value_text("facility_j", most)))
+    return bars_svg("energy, from the accelerators to the facility's meter", bars, LEFT)
 
 
 def _figures(found: Disclosure) -> str:
@@ -144,18 +132,3 @@ def _sources(found: Disclosure) -> Iterator[str]:
     if found.sources:
         lines = (". ".join(filter(None, (one.what, one.locator, one.version))) for one in found.sources)
         yield f"<h2>Sources</h2><ul>{''.join(f'<li>{escape(line)}</li>' for line in lines)}</ul>"
-
-
-def html_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Return a table; a cell that is unknown is pale.
-
-    >>> html_table(("what", ""), [("PUE", "1.1")]).count("<td")
-    2
-    """
-    top = "".join(f"<th>{escape(cell)}</th>" for cell in head)
-    body = "".join(f"<tr>{''.join(map(_cell, cells))}</tr>" for cells in rows)
-    return f"<table><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table>"
-
-
-def _cell(text: str) -> str:
-    return f"<td{' class=u' if text.startswith('unknown') else ''}>{escape(text)}</td>"

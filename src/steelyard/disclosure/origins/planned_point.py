@@ -21,12 +21,12 @@ _TASKS = MappingProxyType(
 
 def is_plan(found: Mapping[str, Any]) -> bool:
     """Return whether a mapping is a plan's or an estimate's JSON."""
-    return "frontier" in found or all(name in found for name in _NEEDED)
+    return "points" in found or all(name in found for name in _NEEDED)
 
 
 def plan_point(found: Mapping[str, Any], label: str) -> Mapping[str, Any]:
     """Return the point of that label; of a plan without one, its first."""
-    points = _rows(found.get("frontier", [found]))
+    points = _rows(found.get("points", [found]))
     if not points:
         raise BadInput("the plan has no point: nothing satisfied the job, or it is cut off; relax it and plan again")
     labels = [str(point.get("label", "")) for point in points]
@@ -74,7 +74,7 @@ _CITED = ("id", "what", "locator", "version", "checked")
 
 
 def _said(point: Mapping[str, Any], found: Mapping[str, Any]) -> tuple[str, ...]:
-    points = _rows(found.get("frontier"))
+    points = _rows(found.get("points"))
     return (f"the point named {point.get('label')} of a plan with {len(points)}",) if len(points) > 1 else ()
 
 

@@ -24,6 +24,7 @@ class Term:
     unit: str
     share: float  # of the arm's total; NaN where the parts are no sum
     formula: str  # module.function below steelyard
+    source: str = ""  # of the formula, where it was asked for
 
 
 TIME: Final = (

@@ -24,7 +24,7 @@ class Used:
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class Basis:
     """What one point stands on, by name; empty: none."""
 
     accelerator: str
@@ -43,15 +43,15 @@ CHIP: Final = ("memory", "memory_bandwidth", "link_bandwidth", "tdp", "idle_powe
 SITE: Final = ("pue", *CO2E_KINDS, "water_onsite", "water_offsite")
 
 
-def used(catalog: Catalog, choice: Choice) -> list[Used]:
+def used(catalog: Catalog, basis: Basis) -> list[Used]:
     """Return the rows behind one point: devices, machine, calibrated speeds, operation, price and place."""
-    chip = catalog.accelerators[choice.accelerator]
+    chip = catalog.accelerators[basis.accelerator]
     return [
-        *_chip(catalog, choice),
-        *_fitted("kernels", kernels_rows(chip, choice.precision, catalog).items()),
-        *_fitted("stack", stack_rows(choice.stack, catalog).items()),
-        *_fitted("operation", policy_rows(choice.purchase or ON_DEMAND, catalog).items()),
-        *_deal(catalog, choice),
+        *_chip(catalog, basis),
+        *_fitted("kernels", kernels_rows(chip, basis.precision, catalog).items()),
+        *_fitted("stack", stack_rows(basis.stack, catalog).items()),
+        *_fitted("operation", policy_rows(basis.purchase or ON_DEMAND, catalog).items()),
+        *_deal(catalog, basis),
     ]
 
 
@@ -60,14 +60,14 @@ def cited(catalog: Catalog, rows: Iterable[Used]) -> list[Source]:
     return [catalog.sources[key] for key in sorted({row.source for row in rows}) if key in catalog.sources]
 
 
-def _chip(catalog: Catalog, choice: Choice) -> Iterator[Used]:
-    chip = catalog.accelerators[choice.accelerator]
-    widths = (choice.precision,) if choice.precision in FULL_PRECISIONS else (choice.precision, "bf16")
+def _chip(catalog: Catalog, basis: Basis) -> Iterator[Used]:
+    chip = catalog.accelerators[basis.accelerator]
+    widths = (basis.precision,) if basis.precision in FULL_PRECISIONS else (basis.precision, "bf16")
     yield from _facts("accelerator", chip.id, chip.facts, (*(f"peak_{name}" for name in dict.fromkeys(widths)), *CHIP))
     yield from _host(catalog, chip)
     yield from _embodied(catalog, chip)
-    if choice.system:
-        row = catalog.systems[choice.system]
+    if basis.system:
+        row = catalog.systems[basis.system]
         network = "" if math.isnan(row.nic_gb_per_s) else f", {row.nic_gb_per_s:g} GB/s a node"
         for source in row.sources:
             yield Used("system", row.id, f"{row.devices} devices", f"{row.topology}{network}", source, row.checked)
@@ -94,16 +94,16 @@ def _embodied(catalog: Catalog, chip: Accelerator) -> Iterator[Used]:
         yield from _facts("embodied", server, catalog.embodied[server], ["server_share"])
 
 
-def _deal(catalog: Catalog, choice: Choice) -> Iterator[Used]:
+def _deal(catalog: Catalog, basis: Basis) -> Iterator[Used]:
     for row in catalog.offers:
-        if row.id == choice.offer and choice.purchase in row.prices:
-            price = row.prices[choice.purchase]
-            yield Used("offer", row.id, choice.purchase, f"{price.usd_per_hour:g} USD/h", price.source, price.date)
-            yield from reclaims(catalog, row, choice.purchase)
-    for provider, quantity in choice.tariffs:
+        if row.id == basis.offer and basis.purchase in row.prices:
+            price = row.prices[basis.purchase]
+            yield Used("offer", row.id, basis.purchase, f"{price.usd_per_hour:g} USD/h", price.source, price.date)
+            yield from reclaims(catalog, row, basis.purchase)
+    for provider, quantity in basis.tariffs:
         yield from _facts("tariff", provider, catalog.tariffs[provider], [quantity])
-    if choice.site:
-        yield from _facts("site", choice.site, catalog.sites[choice.site].facts, SITE)
+    if basis.site:
+        yield from _facts("site", basis.site, catalog.sites[basis.site].facts, SITE)
 
 
 def reclaims(catalog: Catalog, offer: OfferRow, purchase: str) -> Iterator[Used]:

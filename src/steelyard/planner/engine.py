@@ -1,8 +1,12 @@
-"""The limits of a job as its search respects them."""
+"""What judges candidates outside of tests, and the limits that a job sets them."""
 
 from steelyard import catalog as facts
+from steelyard import pipeline
 from steelyard.job import JobSpec
-from steelyard.search.engine import Limits
+from steelyard.search.engine import Engine, Limits
+from steelyard.step import memory
+
+ENGINE = Engine(pipeline.predict, memory, pipeline.floor)
 
 
 def limits_of(spec: JobSpec, most: int) -> Limits:

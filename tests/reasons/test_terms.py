@@ -5,11 +5,11 @@ import math
 import pytest
 
 from steelyard.job import read_job
-from steelyard.planner import estimate
-from steelyard.report.terms import CARBON, MEMORY, TIME, formula, terms
+from steelyard.planner.estimating import estimate_job
+from steelyard.reasons.terms import CARBON, MEMORY, TIME, formula, terms
 from steelyard.tables import Carbon, StepMemory, StepTime
 
-POINT = estimate(read_job("mixtral-8x7b", tokens="20B"), "H100", 64, "tp=2,pp=2,dp=16,ep=8,zero=1", "aws/us-east-1")
+POINT = estimate_job(read_job("mixtral-8x7b", tokens="20B"), "H100", 64, "tp=2,pp=2,dp=16,ep=8,zero=1", "aws/us-east-1")
 TERMS = terms(POINT.prediction)
 
 

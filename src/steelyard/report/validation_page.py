@@ -14,7 +14,7 @@ METRICS: Final = {
 }
 
 
-def scores(found: Mapping[str, Any], by: str) -> list[RenderableType]:
+def validation_page(found: Mapping[str, Any], by: str) -> list[RenderableType]:
     """Return the page of a validation, given as the mapping that `--json` prints."""
     page: list[RenderableType] = []
     for metric, title in METRICS.items():
@@ -27,14 +27,14 @@ def scores(found: Mapping[str, Any], by: str) -> list[RenderableType]:
     return [*page, *_left_out(found["cases"])]
 
 
-def brief(found: Mapping[str, Any], by: str) -> list[RenderableType]:
+def short_validation_page(found: Mapping[str, Any], by: str) -> list[RenderableType]:
     """Return the short page: means over groups, the worst of them, and which agreed figures are missed."""
     page: list[RenderableType] = []
     for metric, title in METRICS.items():
         rows = [row for row in found["groups"] if row["kind"] == metric]
         if rows:
             page += [heading(title), *_summary(found["summary"][metric], metric)[1:]]
-            page += [paragraph(f"{worst(rows)} (median error by {by})."), blank()]
+            page += [paragraph(f"{worst_groups(rows)} (median error by {by})."), blank()]
     page += [*_regrets(found["ranking"], by), *_fits(found["summary"]["fits"])]
     missed = [row for row in found.get("bars", ()) if not row["met"]]
     if found.get("bars"):
@@ -45,10 +45,11 @@ def brief(found: Mapping[str, Any], by: str) -> list[RenderableType]:
     return [*page, paragraph(f"{ends}--details: every {by}, every agreed figure, the reasons. --json: every case.", 0)]
 
 
-def worst(rows: Sequence[Mapping[str, Any]]) -> str:
+def worst_groups(rows: Sequence[Mapping[str, Any]]) -> str:
     """Return the groups of enough cases with the largest median errors, and the best one.
 
-    >>> worst([{"group": name, "n": 9, "median_error": error} for name, error in (("a", 0.1), ("b", 0.4), ("c", 0.2))])
+    >>> some = (("a", 0.1), ("b", 0.4), ("c", 0.2))
+    >>> worst_groups([{"group": name, "n": 9, "median_error": error} for name, error in some])
     'Worst: b 40 %, c 20 %, a 10 %'
     """
     some = sorted((row for row in rows if row["n"] >= ENOUGH), key=lambda row: -row["median_error"]) or list(rows)
@@ -180,26 +181,26 @@ def _bars(rows: Sequence[Mapping[str, Any]], title: str = "Agreed figures") -> l
     shown = table(
         ["figure", "|metric", ">bar", ">now", ""],
         [
-            [row["what"], row["metric"], bound(row), percent(row["now"], 3), "" if row["met"] else "missed"]
+            [row["what"], row["metric"], bar_text(row), percent(row["now"], 3), "" if row["met"] else "missed"]
             for row in rows
         ],
     )
     return [heading(title), shown, blank()]
 
 
-def verdict(row: Mapping[str, Any]) -> str:
+def bar_verdict(row: Mapping[str, Any]) -> str:
     """Return whether a bar is met: met, missed, or not measured.
 
-    >>> verdict({"now": 0.1, "met": True}), verdict({"now": None, "met": False})
+    >>> bar_verdict({"now": 0.1, "met": True}), bar_verdict({"now": None, "met": False})
     ('met', 'not measured')
     """
     return "not measured" if row["now"] is None else "met" if row["met"] else "missed"
 
 
-def bound(row: Mapping[str, Any]) -> str:
+def bar_text(row: Mapping[str, Any]) -> str:
     """Return what a bar asks.
 
-    >>> bound({"bar": 0.084, "sense": "at most"}), bound({"bar": 0.9, "sense": "within 0.05"})
+    >>> bar_text({"bar": 0.084, "sense": "at most"}), bar_text({"bar": 0.9, "sense": "within 0.05"})
     ('≤ 8.4 %', '85–95 %')
     """
     if row["sense"].startswith("within"):

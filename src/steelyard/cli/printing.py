@@ -15,14 +15,14 @@ details_option: Callable[[Callable[..., None]], Callable[..., None]] = click.opt
 )
 
 
-def tell(value: Any) -> None:
+def print_json(value: Any) -> None:
     """Print one JSON object."""
     from steelyard.formatting.encode import encode
 
     click.echo(encode(value))
 
 
-def say(parts: Iterable[Any]) -> None:
+def print_page(parts: Iterable[Any]) -> None:
     """Print a page, in colour and as wide as the window on a terminal, plain and 100 columns wide elsewhere."""
     from steelyard.report.page import WIDTH, render
 

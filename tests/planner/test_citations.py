@@ -3,7 +3,7 @@
 import pytest
 
 from steelyard.catalog import load, machine, stacks
-from steelyard.report.cite import Choice, cited, reclaims, used
+from steelyard.planner.citations import Basis, cited, reclaims, used
 from steelyard.units import KWH_J
 
 CATALOG = load()
@@ -12,14 +12,14 @@ ACCELERATORS = sorted(
 )
 
 
-def choice(accelerator: str, **more: str) -> Choice:
+def basis(accelerator: str, **more: str) -> Basis:
     precision = CATALOG.accelerators[accelerator].precisions[0]
-    return Choice(accelerator=accelerator, precision=precision, system="", stack=stacks()[0], **more)
+    return Basis(accelerator=accelerator, precision=precision, system="", stack=stacks()[0], **more)
 
 
 @pytest.mark.parametrize("accelerator", ACCELERATORS)
 def test_every_row_has_a_source_and_a_date(accelerator: str) -> None:
-    rows = used(CATALOG, choice(accelerator))
+    rows = used(CATALOG, basis(accelerator))
     assert {row.of for row in rows} >= {"accelerator", "kernels", "stack", "operation"}
     assert all(row.source and row.checked for row in rows)
     assert len({(row.of, row.name, row.quantity) for row in rows}) == len(rows)
@@ -28,7 +28,7 @@ def test_every_row_has_a_source_and_a_date(accelerator: str) -> None:
 def test_what_is_cited_is_what_the_machine_was_made_of() -> None:
     system = CATALOG.system("p5.48xlarge")
     made = machine(system, "bf16")
-    values = {row.quantity: row.value for row in used(CATALOG, Choice("H100-80GB-SXM", "bf16", system.id, stacks()[0]))}
+    values = {row.quantity: row.value for row in used(CATALOG, Basis("H100-80GB-SXM", "bf16", system.id, stacks()[0]))}
     assert values["peak_bf16"] == f"{made.peak_flop_per_s / 1e12:g} TFLOP/s"
     assert values["memory_bandwidth"] == f"{made.memory_bytes_per_s / 1e9:g} GB/s"
     assert values["tdp"] == f"{made.tdp_w:g} W"
@@ -36,7 +36,7 @@ def test_what_is_cited_is_what_the_machine_was_made_of() -> None:
 
 
 def test_a_site_without_a_kind_of_carbon_cites_none() -> None:
-    rows = used(CATALOG, choice("H100-80GB-SXM", site="aws/us-east-1"))
+    rows = used(CATALOG, basis("H100-80GB-SXM", site="aws/us-east-1"))
     kinds = {row.quantity: row.value for row in rows if row.of == "site"}
     assert "market" not in kinds
     gross = CATALOG.site("aws/us-east-1").facts.value("location_gross") * KWH_J
@@ -52,6 +52,6 @@ def test_a_spot_price_cites_how_often_it_is_reclaimed() -> None:
 
 
 def test_sources_are_cited_once() -> None:
-    rows = used(CATALOG, choice("H100-80GB-SXM"))
+    rows = used(CATALOG, basis("H100-80GB-SXM"))
     found = cited(CATALOG, [*rows, *rows])
     assert len({row.id for row in found}) == len(found) > 2

@@ -16,12 +16,12 @@ KINDS = ("changed", "added", "gone", "confirmed")
 Row = Mapping[str, Any]
 
 
-def outcomes(rows: Sequence[Row], folder: str) -> list[RenderableType]:
+def outcomes_page(rows: Sequence[Row], folder: str) -> list[RenderableType]:
     """Return what came of asking each source.
 
     >>> from steelyard.report.page import render
     >>> failed = {"name": "ember", "ok": False, "rows": 0, "error": "did not answer", "answered": "", "notes": ()}
-    >>> "ember: did not answer; it has never answered" in render(outcomes([failed], "~/catalog"))
+    >>> "ember: did not answer; it has never answered" in render(outcomes_page([failed], "~/catalog"))
     True
     """
     lines = []
@@ -42,7 +42,7 @@ def outcomes(rows: Sequence[Row], folder: str) -> list[RenderableType]:
     ]
 
 
-def inventory(rows: Sequence[Row], folder: str) -> list[RenderableType]:
+def sources_page(rows: Sequence[Row], folder: str) -> list[RenderableType]:
     """Return the sources, what they need, and when each last answered."""
     cells = [
         [
@@ -61,7 +61,7 @@ def inventory(rows: Sequence[Row], folder: str) -> list[RenderableType]:
     return [table(["|source", "what", "needs", "|answered", "last error"], cells, 0), blank(), paragraph(folder, 0)]
 
 
-def diff(found: Row) -> list[RenderableType]:
+def diff_page(found: Row) -> list[RenderableType]:
     """Return what a user's rows change."""
     parts: list[RenderableType] = []
     prices, facts, profiles = found["prices"], found["intensities"], found["profiles"]
@@ -71,7 +71,8 @@ def diff(found: Row) -> list[RenderableType]:
         parts += [
             heading(f"Prices: {counts}"),
             table(
-                ["offer", "|", ">shipped", "|of", ">yours", "|of", ">change"], [price(row) for row in largest[:SHOWN]]
+                ["offer", "|", ">shipped", "|of", ">yours", "|of", ">change"],
+                [price_row(row) for row in largest[:SHOWN]],
             ),
             *([paragraph(f"{len(prices) - SHOWN:,} more: --json")] if len(prices) > SHOWN else []),
             blank(),
@@ -79,7 +80,9 @@ def diff(found: Row) -> list[RenderableType]:
     if facts:
         parts += [
             heading("Intensities, kg CO2e/kWh"),
-            table(["place", "kind", "|", ">shipped", ">yours", "source"], [fact(row) for row in facts[:SHOWN]]),
+            table(
+                ["place", "kind", "|", ">shipped", ">yours", "source"], [intensity_row(row) for row in facts[:SHOWN]]
+            ),
             blank(),
         ]
     if profiles:
@@ -93,12 +96,12 @@ def diff(found: Row) -> list[RenderableType]:
     return [*parts, paragraph("Dollars an hour for the instance; the newer price is planned with, both are kept.", 0)]
 
 
-def price(row: Row) -> list[str]:
+def price_row(row: Row) -> list[str]:
     """Return one price of a difference.
 
     >>> row = {"offer": "aws/us-east-1/p5.48xlarge", "purchase": "on-demand", "kind": "changed", "change": -0.1}
     >>> dates = {"shipped_usd_per_h": 55.04, "shipped_date": "2026-07-20", "own_usd_per_h": 49.5, "own_date": ""}
-    >>> price(row | dates)[2:]
+    >>> price_row(row | dates)[2:]
     ['$55', '2026-07-20', '$50', '', '-10 %']
     """
     shipped, own = row["shipped_usd_per_h"], row["own_usd_per_h"]
@@ -113,7 +116,7 @@ def price(row: Row) -> list[str]:
     ]
 
 
-def fact(row: Row) -> list[str]:
+def intensity_row(row: Row) -> list[str]:
     """Return one intensity of a difference."""
     shipped = row["shipped_kg_per_kwh"]
     return [

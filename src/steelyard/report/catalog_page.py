@@ -15,7 +15,7 @@ from steelyard.vocabulary import CO2E_KINDS, ON_DEMAND, SPOT
 KG_PER_KWH_J = 1 / 3.6e6
 
 
-def accelerators(rows: Iterable[Accelerator]) -> list[RenderableType]:
+def accelerators_page(rows: Iterable[Accelerator]) -> list[RenderableType]:
     """Return the list of accelerators."""
     columns = ["accelerator", ">year", ">memory GiB", ">bf16 TFLOP/s", ">fp8", ">memory TB/s", ">TDP W", "family"]
     return [
@@ -39,7 +39,7 @@ def accelerators(rows: Iterable[Accelerator]) -> list[RenderableType]:
     ]
 
 
-def systems(rows: Iterable[System]) -> list[RenderableType]:
+def systems_page(rows: Iterable[System]) -> list[RenderableType]:
     """Return the list of systems."""
     columns = ["system", "accelerator", ">devices", ">fast domain", ">most", ">GB/s a node", "topology"]
     return [
@@ -62,7 +62,7 @@ def systems(rows: Iterable[System]) -> list[RenderableType]:
     ]
 
 
-def offers(rows: Sequence[OfferRow], today: date) -> list[RenderableType]:
+def offers_page(rows: Sequence[OfferRow], today: date) -> list[RenderableType]:
     """Return the list of offers, dollars an hour for one device, with the age of the price."""
     columns = ["offer", "|devices", ">on-demand", ">spot", ">age", "in doubt"]
     return [
@@ -90,7 +90,7 @@ def offers(rows: Sequence[OfferRow], today: date) -> list[RenderableType]:
     ]
 
 
-def sites(rows: Iterable[SiteRow]) -> list[RenderableType]:
+def sites_page(rows: Iterable[SiteRow]) -> list[RenderableType]:
     """Return the list of sites, carbon intensity in g CO2e/kWh by kind."""
     columns = ["site", "location", ">PUE", ">gross", ">net", ">market", ">marginal"]
     return [
@@ -108,7 +108,7 @@ def sites(rows: Iterable[SiteRow]) -> list[RenderableType]:
     ]
 
 
-def models(rows: Iterable[Mapping[str, Any]]) -> list[RenderableType]:
+def models_page(rows: Iterable[Mapping[str, Any]]) -> list[RenderableType]:
     """Return the list of models, each a mapping with its name, family, parameters and shape."""
     columns = ["model", "family", ">total", ">active", ">layers", ">hidden", ">experts", ">context"]
     return [
@@ -132,10 +132,10 @@ def models(rows: Iterable[Mapping[str, Any]]) -> list[RenderableType]:
     ]
 
 
-def entry(row: Any, facts: Facts | None, sources: Mapping[str, Source]) -> list[RenderableType]:
+def entry_page(row: Any, facts: Facts | None, sources: Mapping[str, Source]) -> list[RenderableType]:
     """Return one thing of the catalog: what it is, each value with its source, and the values not used."""
     parts: list[RenderableType] = [heading(str(row["id"] if "id" in row else row["name"]))]
-    shown = [[key.replace("_", " "), _said(value)] for key, value in row.items() if _said(value)]
+    shown = [[key.replace("_", " "), _value_text(value)] for key, value in row.items() if _value_text(value)]
     parts.append(table(["|", ""], shown))
     used = set(_named_sources(row))
     if facts is not None:
@@ -183,14 +183,14 @@ def _named_sources(row: Mapping[str, Any]) -> list[str]:
     return [name for name in named if name]
 
 
-def _said(value: Any) -> str:
+def _value_text(value: Any) -> str:
     """Say a value of the catalog in words; empty, unknown and nothing are not said."""
     if value is None or value == "" or (isinstance(value, float) and math.isnan(value)):
         return ""
     if isinstance(value, Mapping):
-        return "; ".join(f"{key}: {text}" for key, item in value.items() if (text := _said(item)))
+        return "; ".join(f"{key}: {text}" for key, item in value.items() if (text := _value_text(item)))
     if isinstance(value, list | tuple):
-        return ", ".join(_said(item) for item in value)
+        return ", ".join(_value_text(item) for item in value)
     if isinstance(value, bool):
         return "yes" if value else ""
     return f"{value:,}" if isinstance(value, int) and abs(value) >= 10_000 else f"{value}"

@@ -1,0 +1,84 @@
+"""What every answer can do: be written as JSON and read back, be compared, pickled, and shown in short."""
+
+import dataclasses
+import math
+from collections.abc import Mapping, Sequence
+from html import escape
+from typing import Any, Self
+
+from steelyard.formatting.decode import decode
+from steelyard.formatting.encode import encode, plain
+
+
+class Answer:
+    """A frozen dataclass whose fields are the keys of its JSON: a key ends in its unit, unknown is NaN (null in JSON).
+
+    An `Interval` is three keys: `time_s`, `time_s_low`, `time_s_high`. Two answers are equal if they are field by
+    field, NaN to NaN.
+    """
+
+    __slots__ = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the answer as dicts, lists, text, numbers and None, as `--json` prints it."""
+        made: dict[str, Any] = plain(self)
+        return made
+
+    def to_json(self) -> str:
+        """Return the answer as JSON text."""
+        return encode(self)
+
+    @classmethod
+    def from_dict(cls, found: Mapping[str, Any]) -> Self:
+        """Return the answer that `to_dict` was made of; `ValueError` where it is none."""
+        made: Self = decode(cls, found)
+        return made
+
+    def headline(self) -> str:
+        """Return the answer in one line."""
+        return ""
+
+    def table(self) -> Sequence[Sequence[str]]:
+        """Return the rows of a short table, the first its head."""
+        return ()
+
+    def __eq__(self, other: object) -> bool:
+        return type(self) is type(other) and alike(self, other)
+
+    def __hash__(self) -> int:
+        return hash((type(self), self.to_json()))
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}: {self.headline()}>"
+
+    def _repr_html_(self) -> str:
+        """Return the short table for a notebook."""
+        head, *rows = self.table() or ((),)
+        top = "".join(f"<th>{escape(cell)}</th>" for cell in head)
+        body = "".join(f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>" for row in rows)
+        return (
+            f"<p>{escape(self.headline())}</p><table><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table>"
+            if head
+            else f"<p>{escape(self.headline())}</p>"
+        )
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return decode, (type(self), self.to_dict())
+
+
+def alike(one: Any, other: Any) -> bool:
+    """Return whether two values are the same all the way down, NaN to NaN.
+
+    >>> alike((1.0, math.nan, {"a": 2}), (1.0, float("nan"), {"a": 2})), alike(math.nan, 0.0)
+    (True, False)
+    """
+    if isinstance(one, float) and isinstance(other, float):
+        return one == other or (math.isnan(one) and math.isnan(other))
+    if isinstance(one, Mapping) and isinstance(other, Mapping):
+        return one.keys() == other.keys() and all(alike(one[key], other[key]) for key in one)
+    if isinstance(one, list | tuple) and isinstance(other, list | tuple):
+        return len(one) == len(other) and all(alike(a, b) for a, b in zip(one, other, strict=True))
+    if dataclasses.is_dataclass(one) and type(one) is type(other):
+        names = [field.name for field in dataclasses.fields(one) if field.compare]
+        return all(alike(getattr(one, name), getattr(other, name)) for name in names)
+    return bool(one == other)

@@ -1,0 +1,189 @@
+"""One pinned configuration: judged, estimated, taken apart."""
+
+import math
+from collections.abc import Callable
+from dataclasses import fields, replace
+from datetime import UTC, date, datetime
+from typing import Any
+
+from steelyard import catalog as facts
+from steelyard.catalog.policy import policy
+from steelyard.errors import BadInput, BadLayout
+from steelyard.job import JobSpec, job_table
+from steelyard.layout import parse
+from steelyard.market.build import hardware_option, market_of, operating_policy, stack_options
+from steelyard.market.options import Deal, HardwareOption, Market, SiteOption, StackOption
+from steelyard.market.sites import site_option
+from steelyard.planner.answers import Estimate, Explanation, Point
+from steelyard.planner.engine import ENGINE
+from steelyard.planner.grounds import (
+    calibration_behind,
+    calibration_texts,
+    rows_behind,
+    sources_behind,
+    trained_job,
+)
+from steelyard.planner.ownership import check_unsaved
+from steelyard.planner.points import Configuration, configured, objective_intervals, point_of
+from steelyard.reasons.binds import Bind, step_text
+from steelyard.reasons.draws import Setting
+from steelyard.reasons.terms import formula, terms
+from steelyard.search.engine import Limits
+from steelyard.search.explore import explore
+from steelyard.search.rows import single_layout
+from steelyard.search.survivors import NOWHERE
+from steelyard.tables import Job, Layout, Offer
+from steelyard.units import GIB_BYTES
+from steelyard.vocabulary import LOCATION_GROSS, ON_DEMAND
+
+
+def configure(
+    spec: JobSpec, accelerator: str, devices: int | None = None, layout: str = "", site: str = ""
+) -> Configuration:
+    """Return one pinned configuration: a system or accelerator, how many, laid out how.
+
+    Without a number of devices it is one unit of the system; without a layout, the fastest that fits. The offer is
+    the cheapest that the job's filters leave for this accelerator and number; without one money is unknown. The stack
+    is the job's, else the first that is planned on the accelerator and can run the layout.
+    """
+    catalog, job = facts.load(), job_table(spec)
+    check_unsaved(spec, lambda saved: configure(saved, accelerator, devices, layout, site))
+    system = catalog.system(accelerator)
+    hardware = hardware_option(system, spec.precision, catalog)
+    count = devices or spec.devices or system.devices
+    stacks, of_vendor = stack_options([hardware.vendor], spec.stack, catalog)
+    able = tuple(stacks[index] for index in of_vendor[hardware.vendor])
+    fastest = None if layout else _fastest(job, count, hardware, able)
+    stack, laid = fastest or _laid(layout, job, count, hardware, able)
+    found = _cheapest(
+        spec, system, count, catalog, site, lambda market, one: _total(job, laid, hardware, stack, market, one)
+    )
+    market, deal = found or (None, None)
+    if market and deal:
+        operated, spread = market.policies[deal.policy], market.policy_log_sd[deal.policy]
+        place, offer = market.sites[deal.site_index], deal.price
+    else:
+        operated, spread = operating_policy(spec, spec.purchase[0], catalog)
+        place, offer = site_option(catalog.site(site).id if site else "", catalog), Offer.rent(math.nan)
+    setting = Setting(job, laid, hardware, stack, operated, spread, place, offer)
+    return configured(setting, ENGINE, system.id, deal)
+
+
+def point_of_configuration(made: Configuration, carbon: str = LOCATION_GROSS, today: date | None = None) -> Point:
+    """Return a pinned configuration as a point; what does not fit in memory is estimated all the same."""
+    figures = objective_intervals(made, ENGINE, carbon)
+    point = point_of(made, figures, "estimate", today or datetime.now(UTC).date())
+    short = () if point.fits else (_memory_short(point),)
+    return replace(point, bound_by=(*short, Bind("step", step_text(made.prediction.time))))
+
+
+def estimate_job(
+    spec: JobSpec,
+    accelerator: str,
+    devices: int | None = None,
+    layout: str = "",
+    site: str = "",
+    carbon: str = LOCATION_GROSS,
+    today: date | None = None,
+) -> Estimate:
+    """Return one pinned configuration with the whole of its prediction: see `configure`, and `Point.fits`."""
+    made = configure(spec, accelerator, devices, layout, site)
+    return estimate_of(point_of_configuration(made, carbon, today), made, spec, carbon)
+
+
+def estimate_of(point: Point, made: Configuration, spec: JobSpec, carbon: str) -> Estimate:
+    """Return a point with the prediction of its configuration, and what it stands on."""
+    local, found = calibration_behind([point], spec), made.prediction
+    return Estimate(
+        **_fields(point, Point),
+        carbon_kind=carbon,
+        assumptions=(*spec.assumptions, *calibration_texts(local)),
+        calibration=local,
+        sources=sources_behind([point], spec),
+        job=trained_job(spec),
+        request=spec,
+        time=found.time,
+        memory=found.memory,
+        draw=found.draw,
+        energy=found.energy,
+        carbon=found.carbon,
+        money=found.money,
+    )
+
+
+def explanation_of(found: Estimate, spec: JobSpec) -> Explanation:
+    """Return an estimate taken apart: every term with its formula and source, every catalog row used."""
+    parts = tuple(replace(part, source=formula(part.formula)["source"]) for part in terms(found.prediction))
+    return Explanation(**_fields(found, Estimate), terms=parts, rows=rows_behind(found, spec))
+
+
+def _fields(answer: Point, kind: type[Point]) -> dict[str, Any]:
+    return {field.name: getattr(answer, field.name) for field in fields(kind)}
+
+
+def _laid(
+    text: str, job: Job, count: int, hardware: HardwareOption, stacks: tuple[StackOption, ...]
+) -> tuple[StackOption, Layout]:
+    machine = hardware.machine
+    refused: BadLayout | None = None
+    for stack in stacks:
+        try:
+            layout = parse(text, job, count, int(machine.domain_devices), machine.nic_bytes_per_s, stack.capability)
+        except BadLayout as error:
+            refused = refused or error
+        else:
+            return stack, layout
+    raise refused or BadLayout(f"no software stack is known for {hardware.accelerator}; give --stack")
+
+
+def _fastest(
+    job: Job, count: int, hardware: HardwareOption, stacks: tuple[StackOption, ...]
+) -> tuple[StackOption, Layout] | None:
+    """Return the stack and layout that train fastest and fit in memory; None where nothing fits."""
+    deal = Deal("", "", "", hardware=0, site_index=0, policy=0, unit=1, most=count, purchase="", usd_per_device_s=1.0)
+    places, operations = (SiteOption("", NOWHERE),), (policy(ON_DEMAND),)
+    market = Market(
+        (hardware,), stacks, places, operations, ({},), (deal,), {hardware.vendor: tuple(range(len(stacks)))}
+    )
+    found = explore(job, market, Limits(devices=count), ENGINE)
+    if not found.feasible:
+        return None
+    row = int(found.front[found.candidates.points[found.front, 0].argmin()])
+    return stacks[found.candidates.stack[row]], single_layout(found.candidates.layouts, row)
+
+
+def _memory_short(point: Point) -> Bind:
+    need, has = (value / GIB_BYTES for value in (point.memory_bytes.high, point.memory_limit_bytes))
+    return Bind("memory", f"memory: up to {need:.0f} GiB where a device has {has:.0f}; it may not fit")
+
+
+def _total(job: Job, laid: Layout, hardware: HardwareOption, stack: StackOption, market: Market, deal: Deal) -> float:
+    """Return what the run costs under a deal; infinite where that is unknown."""
+    policy_, site = market.policies[deal.policy], market.sites[deal.site_index].site
+    found = ENGINE.predict(job, laid, hardware.machine, hardware.kernels, stack.stack, policy_, site, deal.price)
+    total = float(found.money.total_usd)
+    return math.inf if math.isnan(total) else total
+
+
+def _cheapest(
+    spec: JobSpec,
+    system: facts.System,
+    count: int,
+    catalog: facts.Catalog,
+    site: str,
+    total: Callable[[Market, Deal], float],
+) -> tuple[Market, Deal] | None:
+    """Return the cheapest offer of a system, or of its accelerator, that sells so many at the site asked for."""
+    asked = replace(spec, accelerators=((system.accelerator, None),))
+    try:
+        market = market_of(asked, catalog)
+    except BadInput:
+        return None
+    deals = market.deals
+    wanted = catalog.site(site).id if site else ""
+    exact = [deal for deal in deals if deal.system == system.id]
+    for some in (exact, deals):
+        able = [d for d in some if count % d.unit == 0 and count <= d.most and (not wanted or d.site == wanted)]
+        if able:
+            return market, min(able, key=lambda deal: total(market, deal))
+    return None

@@ -1,0 +1,241 @@
+"""The questions as people ask them: a job, or a saved answer, and options; what the command line and Python call."""
+
+import datetime as dt
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from steelyard.catalog import OfferRow, load
+from steelyard.errors import BadInput, Infeasible, UnknownName
+from steelyard.job import JobSpec, job_table, literals, read_job, with_overrides
+from steelyard.job.what_if import parse_question
+from steelyard.planner.answers import Estimate, Explanation, Plan, Point
+from steelyard.planner.engine import ENGINE
+from steelyard.planner.estimating import configure, estimate_of, explanation_of, point_of_configuration
+from steelyard.planner.hours import When, Window, best_hours, hourly_profiles
+from steelyard.planner.places import Where, compare_sites
+from steelyard.planner.planning import plan_job
+from steelyard.planner.points import Configuration
+from steelyard.planner.replay import configuration_of, saved_answer
+from steelyard.planner.variants import WhatIf, plan_variants
+from steelyard.search.engine import Progress
+from steelyard.vocabulary import LOCATION_GROSS
+
+Source = str | Path | Mapping[str, Any] | JobSpec | Plan | Estimate
+"""What a question is about: a model's name, a job file or its fields, a job, a saved plan or estimate, its file."""
+
+
+def job_of(source: Source, **options: Any) -> JobSpec:
+    """Return the job of a source, with options on top: the fields of a job file, such as tokens="20B".
+
+    >>> job_of("llama-3-8b", tokens="20B", by="7d").deadline_s
+    604800.0
+    """
+    answer = _answer(source)
+    if answer is not None:
+        if answer.request is None:
+            raise BadInput("the saved answer holds no request: write it anew with plan JOB --json > plan.json")
+        given = {name: value for name, value in options.items() if value is not None}
+        return with_overrides(answer.request, **given) if given else answer.request
+    if isinstance(source, JobSpec):
+        return with_overrides(source, **options) if options else source
+    return read_job(source, **options)  # type: ignore[arg-type]  # what is left of the kinds of sources
+
+
+def plan(source: Source, *, carbon: str = LOCATION_GROSS, progress: Progress | None = None, **options: Any) -> Plan:
+    """Return the exact frontier of time, money, energy and CO2e of a job, its named points, and the reasons.
+
+    Args:
+        source: a model's name, a job file or its fields, or a saved plan, whose job is planned anew
+        carbon: the kind of CO2e that is weighed: location_gross, location_net, market or marginal
+        progress: called with the candidates weighed and all there are
+        options: fields of the job file on top, such as tokens="20B", by="7d", budget="5k", accelerators="H100"
+
+    A job that nothing satisfies is a `Plan` without points: `reason` and `relaxations` say what to change.
+    """
+    return plan_job(job_of(source, **options), progress, carbon)
+
+
+def estimate(
+    source: Source,
+    on: str,
+    *,
+    layout: str = "",
+    site: str = "",
+    offer: str = "",
+    carbon: str = LOCATION_GROSS,
+    **options: Any,
+) -> Estimate:
+    """Return one pinned configuration: its figures, and the whole of its prediction.
+
+    Args:
+        source: what is trained
+        on: an accelerator or system and how many: "H100:64", "p5.48xlarge:8"
+        layout: parallel degrees, such as "tp=2,pp=1,dp=32"; empty: the fastest that fits
+        site: where it runs; empty: where its offer does
+        offer: what is bought; empty: the cheapest that the options leave
+        carbon: the kind of CO2e that the point's figure is of
+        options: fields of the job file on top
+    """
+    spec, made = pinned(source, on, layout, site, offer, options)
+    return estimate_of(point_of_configuration(made, carbon), made, spec, carbon)
+
+
+def explain(
+    source: Source,
+    label: str = "cheapest",
+    *,
+    on: str = "",
+    layout: str = "",
+    site: str = "",
+    offer: str = "",
+    carbon: str = LOCATION_GROSS,
+    progress: Progress | None = None,
+    **options: Any,
+) -> Explanation:
+    """Return one configuration taken apart: the point of a plan that a label names, or the one pinned with `on`."""
+    pin = (on, layout, site, offer)
+    spec, point, made = chosen(source, label, pin, carbon, progress, options)
+    return explanation_of(estimate_of(point, made, spec, carbon), spec)
+
+
+def where(
+    source: Source,
+    label: str = "cheapest",
+    *,
+    on: str = "",
+    layout: str = "",
+    site: str = "",
+    offer: str = "",
+    carbon: str = LOCATION_GROSS,
+    progress: Progress | None = None,
+    **options: Any,
+) -> Where:
+    """Return one configuration at every site that sells its machines, and what a cleaner site costs."""
+    spec, _, made = chosen(source, label, (on, layout, site, offer), carbon, progress, options)
+    return compare_sites(made, spec, ENGINE, load(), carbon)
+
+
+def when(
+    source: Source,
+    label: str = "cheapest",
+    *,
+    start: str | None = None,
+    profile: str | Path | None = None,
+    held: bool | None = None,
+    on: str = "",
+    layout: str = "",
+    site: str = "",
+    offer: str = "",
+    carbon: str = LOCATION_GROSS,
+    progress: Progress | None = None,
+    **options: Any,
+) -> When:
+    """Return the hours before the job's deadline in which a configuration emits least.
+
+    Args:
+        source: what is trained, with a deadline: by="7d"
+        label: the point of the plan, where nothing is pinned with `on`
+        start: the earliest start, a moment or a span from now; None: now
+        profile: a CSV of the hourly intensity of the site; None: the user's own catalog
+        held: whether devices are kept while nothing runs; None: unless they are bought by the hour
+        on: the configuration, as `estimate` takes it, with its layout, site and offer
+        layout: see `estimate`
+        site: see `estimate`
+        offer: see `estimate`
+        carbon: the kind of CO2e that the plan weighs
+        progress: called with the candidates weighed and all there are
+        options: fields of the job file on top
+    """
+    now = dt.datetime.now(dt.UTC)
+    begin = moment_of(start, now)
+    spec, point, made = chosen(source, label, (on, layout, site, offer), carbon, progress, options)
+    if spec.deadline_s is None:
+        raise BadInput("give a deadline: --by 7d, --by 2027-03-01; without one no hour is too late")
+    left_s = float(spec.deadline_s) - (begin - now).total_seconds()
+    profiles = hourly_profiles(point.site, None if profile is None else Path(profile), begin, left_s)
+    return best_hours(made, point.time_s.high, job_table(spec), profiles, Window(now, begin, left_s), held)
+
+
+def what_if(
+    source: Source, asked: str, *, carbon: str = LOCATION_GROSS, progress: Progress | None = None, **options: Any
+) -> WhatIf:
+    """Return the points of a job for each value of one of its fields: asked="tokens=10B,20B,40B"."""
+    field, values = parse_question(asked)
+    specs = [(value, job_of(source, **(options | {field: value}))) for value in values]
+    return plan_variants(field, specs, progress, carbon)
+
+
+def chosen(
+    source: Source,
+    label: str,
+    pin: tuple[str, str, str, str],
+    carbon: str,
+    progress: Progress | None,
+    options: Mapping[str, Any],
+) -> tuple[JobSpec, Point, Configuration]:
+    """Return the configuration that a question is about: pinned, saved, or the point of a plan that a label names."""
+    if pin[0]:
+        spec, made = pinned(source, *pin, options)
+        return spec, point_of_configuration(made, carbon), made
+    spec, answer = job_of(source, **options), _answer(source)
+    if isinstance(answer, Estimate):
+        return spec, answer, configuration_of(answer, spec)
+    found = answer or plan_job(spec, progress, carbon)
+    point = labelled(found, label)
+    return spec, point, configuration_of(point, spec)
+
+
+def labelled(found: Plan, label: str) -> Point:
+    """Return the point of a plan that a label names; `Infeasible` where there is none."""
+    if not found.feasible:
+        raise Infeasible(f"nothing to explain: {found.reason}; see: steelyard plan")
+    point = next((point for point in found.points if label in point.label.split(", ")), None)
+    if point is None:
+        raise Infeasible(f"the plan has no {label} point; it has: {', '.join(one.label for one in found.points)}")
+    return point
+
+
+def pinned(
+    source: Source, on: str, layout: str, site: str, offer: str, options: Mapping[str, Any]
+) -> tuple[JobSpec, Configuration]:
+    """Return the job and the one configuration that is pinned."""
+    spec = job_of(source, **{**options, **({"regions": _offer(offer).place} if offer else {})})
+    if not on:
+        raise BadInput("give --on: an accelerator or system and how many, such as --on H100:64")
+    (name, count), *more = literals.parse_accelerators(on)
+    if more:
+        raise BadInput(f"--on takes one accelerator or system, not {on!r}; such as --on H100:64")
+    return spec, configure(spec, _system_sold(offer, name) if offer else name, count, layout, site)
+
+
+def moment_of(text: str | None, now: dt.datetime) -> dt.datetime:
+    """Return the earliest start: a moment, or a span from now; None: now."""
+    if text is None:
+        return now
+    plain = text.strip()
+    plain = f"{plain[:-1]}+00:00" if plain.endswith("Z") else plain
+    return now + dt.timedelta(seconds=float(literals.parse_deadline(plain, now)))
+
+
+def _answer(source: Source) -> Plan | Estimate | None:
+    if isinstance(source, Plan | Estimate):
+        return source
+    return saved_answer(Path(source)) if isinstance(source, str | Path) and str(source).endswith(".json") else None
+
+
+def _system_sold(offer: str, device: str) -> str:
+    """Return the system that an offer sells, which must be of the accelerator that is asked for."""
+    row, wanted = _offer(offer), load().system(device).accelerator
+    if row.accelerator != wanted:
+        raise BadInput(
+            f"--offer {row.id} sells {row.accelerator}, but --on asks for {wanted}; give --on {row.accelerator}:8"
+        )
+    return row.system
+
+
+def _offer(name: str) -> OfferRow:
+    rows = {row.id.lower(): row for row in load().offers}
+    if name.lower() not in rows:
+        raise UnknownName("offer", name, [row.id for row in load().offers])
+    return rows[name.lower()]

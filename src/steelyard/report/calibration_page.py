@@ -1,0 +1,123 @@
+"""A calibration on paper: the runs before and after, which constants moved and how far, where it is kept."""
+
+import math
+from collections.abc import Sequence
+from typing import Final
+
+from rich.console import RenderableType
+
+from steelyard.evidence.calibration.calibrate import CalibratedRun, Calibration, ConstantShift
+from steelyard.planner.answers import CalibratedConstant
+from steelyard.report.page import blank, bullets, heading, paragraph, table
+from steelyard.units import GIB_BYTES
+
+MOST: Final = 40
+"""Runs and constants that are printed; `--json` gives all."""
+
+
+def calibration_page(found: Calibration, written: str | None) -> list[RenderableType]:
+    """Return the page of a calibration."""
+    runs, shifts = found.runs, sorted(found.shifts, key=_weight, reverse=True)
+    parts: list[RenderableType] = [heading(f"Calibration {found.label}: {found.source}"), _runs(runs[:MOST])]
+    parts += _more(runs, "measurements")
+    parts += [
+        paragraph(
+            "Errors are predicted / measured - 1: by the shipped fit, by the calibration, and for each run by a "
+            "calibration made without it, which is what to expect of the next one."
+        ),
+        blank(),
+        heading("What moved"),
+        _shifts(shifts[:MOST]) if shifts else paragraph("Nothing: the runs are as the shipped fit predicts them."),
+        *_more(shifts, "constants"),
+    ]
+    if found.refused:
+        lines = [f"{name}: {reason}" for name, reason in found.refused]
+        parts += [blank(), heading("Not used"), bullets(lines[:MOST])]
+    return [*parts, blank(), paragraph(_where(found, written), 0)]
+
+
+def calibrations_page(found: Sequence[tuple[str, Sequence[CalibratedConstant]]], where: str) -> list[RenderableType]:
+    """Return the list of calibrations in use, each a label with its constants.
+
+    >>> from steelyard.report.page import render
+    >>> print(render(calibrations_page([], "/data/steelyard")))
+    No calibrations in /data/steelyard. Make one: steelyard calibrate runs.csv
+    """
+    if not found:
+        return [paragraph(f"No calibrations in {where}. Make one: steelyard calibrate runs.csv", 0)]
+    rows = []
+    for label, constants in found:
+        source, checked = (constants[0].source, constants[0].checked) if constants else ("", "")
+        rows.append([label, source, checked, ", ".join(dict.fromkeys(row.entity for row in constants))])
+    return [heading(f"Calibrations in {where}"), table(["|label", "made from", "|on", "constants of"], rows)]
+
+
+def calibration_lines(lines: Sequence[str]) -> list[RenderableType]:
+    """Return what is said of calibrations under predictions; nothing where there are none.
+
+    >>> calibration_lines([])
+    []
+    """
+    return [blank(), heading("Calibrated on your own runs"), bullets(lines)] if lines else []
+
+
+def _runs(runs: Sequence[CalibratedRun]) -> RenderableType:
+    columns = ["run", "measured", ">", ">before", ">after", ">left out"]
+    return table(
+        columns,
+        [
+            [
+                run.id,
+                run.metric.removesuffix("_s").removesuffix("_bytes").replace("_", " "),
+                _amount(run),
+                *(_error(error) for error in (run.before, run.after, run.unseen)),
+            ]
+            for run in runs
+        ],
+    )
+
+
+def _shifts(shifts: Sequence[ConstantShift]) -> RenderableType:
+    return table(
+        ["constant", "of", "|at", ">before", ">after", "|unit", ">spread before", ">after"],
+        [
+            [
+                row.quantity,
+                row.entity,
+                row.precision,
+                f"{row.before:.4g}",
+                f"{row.after:.4g}",
+                row.unit,
+                *(f"{100 * spread:.0f} %" if spread else "" for spread in (row.log_sd_before, row.log_sd_after)),
+            ]
+            for row in shifts
+        ],
+    )
+
+
+def _where(found: Calibration, written: str | None) -> str:
+    if written is None:
+        return "Nothing was written (--dry-run)."
+    new = ", ".join(f"--stack {name}" for name in found.new_stacks)
+    use = f" Your stack is planned with {new}." if new else ""
+    return (
+        f"Written to {written}; plan, estimate, explain and validate use it from now on and say so "
+        f"(--no-calibration leaves it out, steelyard calibrate --forget {found.label} deletes it).{use}"
+    )
+
+
+def _amount(run: CalibratedRun) -> str:
+    return f"{run.measured:.4g} s" if run.metric == "step_time_s" else f"{run.measured / GIB_BYTES:.4g} GiB"
+
+
+def _error(value: float) -> str:
+    return "" if math.isnan(value) else f"{100 * value:+.1f} %"
+
+
+def _weight(row: ConstantShift) -> float:
+    ratio = row.after / row.before
+    return max(ratio, 1 / ratio)
+
+
+def _more(rows: Sequence[object], what: str) -> list[RenderableType]:
+    return [paragraph(f"... and {len(rows) - MOST} more {what}: --json lists all")] if len(rows) > MOST else []

@@ -1,0 +1,98 @@
+"""One configuration on paper, and the same taken apart to formulas and catalog rows."""
+
+from collections.abc import Iterable, Sequence
+
+from rich.console import RenderableType
+
+from steelyard.formatting.figures import COUNT, FLOP_RATE, amount
+from steelyard.planner.answers import Estimate, Explanation
+from steelyard.planner.citations import Used
+from steelyard.reasons.terms import terms
+from steelyard.report.breakdown import breakdown, formula_list, named_terms, short_breakdown
+from steelyard.report.page import blank, bullets, heading, paragraph, table
+from steelyard.report.plan_lines import short_assumptions
+from steelyard.report.plan_page import binding_section, points_table, sources_section
+
+
+def estimate_page(found: Estimate) -> list[RenderableType]:
+    """Return the page of one configuration: its figures, then where they go."""
+    return [
+        *_head(found),
+        *breakdown(found.prediction, terms(found.prediction)),
+        *_assumed(found.assumptions),
+        *sources_section(found.sources),
+    ]
+
+
+def short_estimate_page(found: Estimate) -> list[RenderableType]:
+    """Return the short page of one configuration: its figures, where seconds and bytes go, the rest in lines."""
+    return [
+        *_head(found),
+        *short_breakdown(found.prediction, terms(found.prediction)),
+        *_ends(found, "every part of every arm, assumptions in full, sources"),
+    ]
+
+
+def short_explanation_page(found: Explanation) -> list[RenderableType]:
+    """Return the short page of one plan taken apart: every term, its share and its formula's name."""
+    return [
+        *_head(found),
+        *named_terms(found.prediction, found.terms),
+        *_ends(found, "each formula with its source, every catalog row used, assumptions in full, sources"),
+    ]
+
+
+def explanation_page(found: Explanation) -> list[RenderableType]:
+    """Return the page of one plan taken apart: terms, the formulas behind them, and the catalog rows used."""
+    return [
+        *_head(found),
+        *breakdown(found.prediction, found.terms),
+        blank(),
+        *formula_list(found.terms),
+        blank(),
+        heading("Catalog rows used"),
+        *_used(found.rows),
+        *_assumed(found.assumptions),
+        *sources_section(found.sources),
+    ]
+
+
+def _head(found: Estimate) -> list[RenderableType]:
+    return [
+        heading(f"{found.job.model} on {amount(found.job.tokens, COUNT)} tokens"),
+        blank(),
+        points_table([found]),
+        *binding_section([found]),
+        blank(),
+        paragraph(rate_text(found)),
+        blank(),
+    ]
+
+
+def rate_text(found: Estimate) -> str:
+    """Return the speed of training in tokens and in FLOPs, the convention named."""
+    step = found.prediction.time
+    achieved = float(step.model_flop) / float(step.total_s) / found.devices
+    trained = found.job.tokens / found.time_s.value
+    return (
+        f"{trained:,.0f} tokens/s over the whole run; while training {amount(achieved, FLOP_RATE, 3)} a device "
+        "(model FLOPs: forward and backward, causal attention counted as half, the vocabulary included, no recompute)."
+    )
+
+
+def _assumed(lines: Sequence[str]) -> list[RenderableType]:
+    return [blank(), heading("Assumed"), bullets(lines)] if lines else []
+
+
+def _ends(found: Estimate, more: str) -> list[RenderableType]:
+    lines = [paragraph(f"Assumed: {short_assumptions(found.assumptions)}.", 0)] if found.assumptions else []
+    return [blank(), *lines, paragraph(f"--details: {more}. --json: all of it.", 0)]
+
+
+def _used(rows: Iterable[Used]) -> list[RenderableType]:
+    """Return the rows, those of one thing under its name."""
+    groups: dict[str, list[list[str]]] = {}
+    for row in rows:
+        groups.setdefault(f"{row.of}: {row.name}", []).append([row.quantity, row.value, row.source, row.checked])
+    parts = [(paragraph(key), table(["|", "", "", "|"], cells, 4, header=False)) for key, cells in groups.items()]
+    return [part for pair in parts for part in pair]
