@@ -23,7 +23,9 @@ PACKAGE = Path(steelyard.__file__).parent
 ROOT = Path(__file__).parents[1]
 LAWS = "tests/house/test_formulas.py"
 CONCERNED: dict[str, tuple[str, ...]] = {}  # tests of other folders that state something of a room
-PATIENCE = 5.0  # times as long as the tests take on right formulas
+PATIENCE = 5.0  # times the seconds that the tests take on right formulas
+SLOWEST_S = 2.0  # of the processor: what takes longer is not run for each mutant
+EXAMPLES = 25  # of a property that names no number of its own
 
 
 @dataclass
@@ -39,8 +41,10 @@ class Examination:
     def pytest_sessionstart(self) -> None:
         from hypothesis import Phase, settings  # noqa: PLC0415  # pytest wants to rewrite it first
 
-        quick = settings(deadline=None, derandomize=True, phases=[Phase.explicit, Phase.generate], database=None)
-        settings.register_profile("mutants", quick)
+        phases = [Phase.explicit, Phase.generate]
+        settings.register_profile(
+            "mutants", max_examples=EXAMPLES, deadline=None, derandomize=True, phases=phases, database=None
+        )
         settings.load_profile("mutants")
 
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
@@ -56,8 +60,8 @@ class Examination:
                     (seconds, index) for index, (seconds, called) in calls.items() if place(mutant) in called
                 )
                 running[fork(lambda m=mutant, i=items, s=says: attempt(session.items, m, i, s))] = mutant, says
-                if sys.__stderr__ and sys.__stderr__.isatty():
-                    print(f"\r{self.room}: {number + 1} of {len(tried)}", end="\r", file=sys.__stderr__, flush=True)
+                if number % 100 == 0:
+                    print(f"{self.room}: {number} of {len(tried)}", file=sys.__stderr__, flush=True)
             while running:
                 self.reap(running)
         return True
@@ -125,21 +129,22 @@ def measured(items: list[pytest.Item], wanted: set[Any]) -> tuple[dict[int, tupl
             if event == "call" and (key := (frame.f_code.co_filename, frame.f_code.co_qualname)) in wanted:
                 called.add(key)
 
-        start = time.perf_counter()
+        start = time.process_time()
         sys.setprofile(profile)
         try:
             passed = passes(item, items[index + 1] if index + 1 < len(items) else None)
         finally:
             sys.setprofile(None)
-        calls[index] = time.perf_counter() - start, called
+        if (spent := time.process_time() - start) < SLOWEST_S:
+            calls[index] = spent, called
         if not passed:
             failures.append(item.nodeid)
     return calls, failures
 
 
 def attempt(items: list[pytest.Item], mutant: Mutant, order: list[tuple[float, int]], says: Path) -> None:
-    signal.setitimer(signal.ITIMER_REAL, 10 + PATIENCE * sum(seconds for seconds, _ in order))
-    signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    signal.setitimer(signal.ITIMER_PROF, 10 + PATIENCE * sum(seconds for seconds, _ in order))
+    signal.signal(signal.SIGPROF, signal.SIG_DFL)
     install(mutant)
     chosen = [items[index] for _, index in order]
     for item, following in zip(chosen, [*chosen[1:], None], strict=True):
