@@ -14,6 +14,7 @@ BINARY: dict[type, type] = {
     ast.Add: ast.Sub, ast.Sub: ast.Add, ast.Mult: ast.Div, ast.Div: ast.Mult, ast.Pow: ast.Mult,
     ast.FloorDiv: ast.Div, ast.Mod: ast.FloorDiv, ast.BitAnd: ast.BitOr, ast.BitOr: ast.BitAnd,
 }  # fmt: skip
+SCALED = {ast.Add, ast.Sub, ast.Mult, ast.Div, ast.Pow}  # of numbers; `&` and `|` join conditions
 COMPARED: dict[type, tuple[type, type]] = {
     ast.Lt: (ast.LtE, ast.GtE), ast.LtE: (ast.Lt, ast.Gt), ast.Gt: (ast.GtE, ast.LtE), ast.GtE: (ast.Gt, ast.Lt),
     ast.Eq: (ast.NotEq, ast.GtE), ast.NotEq: (ast.Eq, ast.Gt),
@@ -135,7 +136,7 @@ def replacements(node: ast.AST, holder: ast.AST) -> Iterator[ast.AST]:
     match node:
         case ast.BinOp() | ast.Compare() | ast.BoolOp() | ast.UnaryOp():
             yield from operations(node)
-            if isinstance(node, ast.BinOp) and isinstance(holder, ast.Assign | ast.Return):
+            if isinstance(node, ast.BinOp) and type(node.op) in SCALED and isinstance(holder, ast.Assign | ast.Return):
                 yield three_times(node)
         case ast.IfExp(test, body, orelse):
             yield ast.IfExp(test, orelse, body)
