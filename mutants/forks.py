@@ -24,7 +24,7 @@ ROOT = Path(__file__).parents[1]
 LAWS = "tests/house/test_formulas.py"
 CONCERNED: dict[str, tuple[str, ...]] = {}  # tests of other folders that state something of a room
 PATIENCE = 5.0  # times the seconds that the tests take on right formulas
-SLOWEST_S = 2.0  # of the processor: what takes longer is not run for each mutant
+SLOWEST_S = 6.0  # of the processor: what takes longer is not run for each mutant
 EXAMPLES = 25  # of a property that names no number of its own
 
 

@@ -1,5 +1,7 @@
 """Layouts as people write them: read, filled in, written back, and refused with the arithmetic."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -56,6 +58,14 @@ def test_what_is_left_out_is_filled_in():
         ("tp=-2", 64, r"tp='-2'.*whole number"),
         ("recompute=half", 64, r"none, selective or full"),
         ("tp=0", 64, r"at least 1"),
+        (
+            "zzzzzz=2",
+            64,
+            r"keys nearest: tp, pp, vpp, cp, dp, ep, zero, shard, mbs, ga, sp, recompute, flash, offload$",
+        ),
+        ("zerro=2", 64, r"keys nearest: zero$"),
+        ("tp=2,dp=16", 64, r"nearest: ([^;]+; ){3}tp × pp"),  # three, the least changed first
+        ("tp=32,pp=32,dp=1", 1031, r"no layout of 1031 devices suits model and batch"),
     ],
 )
 def test_impossible_layouts_say_the_arithmetic(text, devices, message):
@@ -86,3 +96,39 @@ def test_every_layout_of_the_space_reads_back(seed, stack):
     layouts = space(JOB, [64], 8, load().capability(stack), BOUNDS)
     row = take(layouts, np.array(seed % size(layouts)))
     assert read(text_of(row), stack=stack) == row
+
+
+def test_what_is_filled_in_follows_from_all_degrees():
+    layout = read("tp=4,cp=2,pp=2")
+    assert (layout.dp, layout.shard_devices, layout.micro_batches) == (4, 8, 256)
+    uneven = read("pp=3,dp=16,mbs=2", devices=48)
+    assert (uneven.stage_layers, uneven.micro_batches) == (11, 32)
+    with pytest.raises(BadLayout, match=r"tp × pp × dp = 8 but the job has 4 devices"):
+        read("tp=8", devices=4)
+
+
+def test_sequence_parallelism_is_filled_in_where_ranks_divide_the_sequence():
+    """8,200 tokens are eight pieces of 1,025, which tensor ranks do not divide on context ranks."""
+    job = pretraining(gpt(32, 4096, 32, kv_heads=8.0), 8200, 1024)
+    for text, sp in (("tp=4", 1), ("tp=4,cp=4", 0), ("tp=8,cp=4", 0), ("cp=4", 0)):
+        assert parse(text, job, 64, 8, 1e9, ANY).sp == sp
+
+
+def test_what_says_nothing_is_left_out():
+    plain = read("tp=2,zero=0")
+    assert text_of(replace(plain, shard_devices=4.0)) == text_of(plain) == "tp=2,pp=1,dp=32,mbs=1,ga=32,zero=0"
+    assert text_of(replace(plain, zero=1.0, shard_devices=4.0)).endswith("zero=1,shard=4")
+    assert text_of(replace(plain, zero=1.0)).endswith("zero=1")
+    assert text_of(replace(plain, sp=0.0)).endswith("zero=0,sp=0")
+    assert text_of(replace(plain, tp=1.0, sp=0.0)).endswith("zero=0")
+
+
+def test_degrees_that_a_number_of_heads_allows_are_powers_of_two():
+    job = pretraining(gpt(32, 3072, 24), 8192, 1024)
+    with pytest.raises(BadLayout, match=r"24 heads; tp may be 1, 2, 4, 8; tp must divide"):
+        parse("tp=16,dp=4", job, 64, 8, 1e9, ANY)
+
+
+def test_a_replica_that_divides_the_batch_is_nearest_itself():
+    with pytest.raises(BadLayout, match=r"nearest dp × micro-batch: 128; "):
+        read("dp=64,mbs=2,ga=3")

@@ -34,6 +34,10 @@ BREACHES = [
     ({"offload": 0.5}, Reason.FLAGS),
     ({"recompute": 3.0}, Reason.FLAGS),
     ({"stage_layers": 15.0}, Reason.STAGE_LAYERS),
+    ({"stage_layers": 33.0}, Reason.STAGE_LAYERS),
+    ({"offload": -1.0}, Reason.FLAGS),
+    ({"vpp": 2.0, "micro_batch": 64.0, "micro_batches": 1.0}, Reason.INTERLEAVE),
+    ({"shard_devices": 24.0}, Reason.SHARD),
 ]
 
 
@@ -85,3 +89,66 @@ def test_stacks_refuse_what_they_cannot_run(stack, change):
 
 def test_every_reason_has_a_sentence():
     assert all(sentence(reason) for reason in Reason)
+
+
+@pytest.mark.parametrize(
+    ("sequence", "change", "reason"),
+    [
+        (4097.0, {"sp": 0.0}, Reason.VALID),  # one piece, whatever its length
+        (4100.0, {"cp": 2.0, "sp": 0.0}, Reason.VALID),  # four pieces of 1,025
+        (4098.0, {"cp": 2.0, "sp": 0.0}, Reason.CONTEXT),  # two pieces, but not four
+        (4096.0, {"cp": 2.0}, Reason.VALID),
+        (4104.0, {"cp": 4.0}, Reason.SEQUENCE),  # eight pieces of 513, which 4 tensor ranks do not divide
+        (4104.0, {"cp": 4.0, "sp": 0.0}, Reason.VALID),
+        (4098.0, {}, Reason.SEQUENCE),
+    ],
+)
+def test_pieces_of_a_sequence(sequence, change, reason):
+    """Megatron-core splits a sequence into 2 cp pieces, so that each rank has an early and a late one."""
+    job = pretraining(gpt(32, 4096, 32, kv_heads=8.0), sequence, 512)
+    ranks = 8.0 * change.get("cp", 1.0)
+    laid = replace(FINE, devices=ranks * 8, shard_devices=ranks, **change)
+    assert Reason(int(problem(job, laid, 8.0, 1e9, ANY))) == reason
+
+
+@pytest.mark.parametrize(
+    ("ability", "change"),
+    [
+        ("tp", {}),
+        ("sp", {}),
+        ("pp", {}),
+        ("vpp", {"vpp": 2.0}),
+        ("cp", {"cp": 2.0, "devices": 128.0, "shard_devices": 16.0}),
+        ("ep", {"ep": 2.0}),
+        ("hsdp", {"shard_devices": 4.0}),
+        ("hsdp", {"shard_devices": 8.0, "cp": 2.0, "devices": 128.0}),
+        ("offload", {"offload": 1.0}),
+    ],
+)
+def test_a_stack_without_an_ability_refuses_it(ability, change):
+    job = pretraining(gpt(32, 4096, 32, experts=8.0, top_k=2.0, moe_layers=16.0), 4096, 512)
+    laid = replace(FINE, **change)
+    assert problem(job, laid, 8.0, 1e9, ANY) == Reason.VALID
+    assert problem(job, laid, 8.0, 1e9, replace(ANY, **{ability: False})) == Reason.STACK
+
+
+@pytest.mark.parametrize(
+    ("stages", "zero", "dp", "reason"),
+    [
+        ((1, 2), 0.0, 1.0, Reason.VALID),  # one rank has nothing to shard
+        ((1, 2), 0.0, 2.0, Reason.STACK),
+        ((1, 2), 1.0, 2.0, Reason.VALID),
+        ((0, 1), 2.0, 1.0, Reason.STACK),
+        ((0, 2), 1.0, 1.0, Reason.STACK),
+        ((0, 1), 0.0, 2.0, Reason.VALID),
+    ],
+)
+def test_zero_stages_of_a_stack(stages, zero, dp, reason):
+    laid = replace(FINE, pp=1.0, dp=dp, devices=4 * dp, shard_devices=dp, micro_batches=256 / dp, stage_layers=32.0)
+    can = replace(ANY, zero=stages)
+    assert Reason(int(problem(JOB, replace(laid, zero=zero), 8.0, 1e9, can))) == reason
+
+
+def test_a_model_without_a_dense_mlp_has_no_width_to_divide():
+    job = pretraining(gpt(32, 4096, 32, ffn=11006.0, experts=8.0, top_k=2.0, moe_layers=32.0), 4096, 512)
+    assert problem(job, FINE, 8.0, 1e9, ANY) == Reason.VALID

@@ -9,7 +9,7 @@ from tests.shapes import gpt, pretraining
 from steelyard.catalog import load
 from steelyard.catalog.capabilities import Capability
 from steelyard.errors import UnknownName
-from steelyard.layout import BOUNDS, Bounds, problem, size, space
+from steelyard.layout import BOUNDS, Bounds, frames, problem, size, space
 from steelyard.tables import Job, Layout
 
 STACKS = sorted(load().capabilities)
@@ -22,18 +22,32 @@ JOBS = [
     pretraining(gpt(4, 256, 4), 1024, 16),
     pretraining(gpt(6, 256, 4, kv_heads=2.0), 1024, 12),
     pretraining(gpt(4, 256, 8, experts=8.0, top_k=2.0, moe_layers=4.0), 512, 8),
+    pretraining(gpt(6, 384, 24, kv_heads=6.0, ffn=516.0, experts=6.0, top_k=2.0, moe_layers=3.0), 1544, 24),
+    pretraining(gpt(3, 256, 8, kv_heads=1.0), 516, 16),
 ]
+bounds = st.builds(
+    Bounds,
+    tp_domains=st.sampled_from([0.5, 1, 2]),
+    pp_most=st.sampled_from([1, 2, 4]),
+    vpp_most=st.sampled_from([1, 2]),
+    cp_least_tokens=st.sampled_from([100, 256]),
+    micro_batch_most=st.sampled_from([1, 4]),
+    micro_batch_most_tokens=st.sampled_from([1024, 4096]),
+    fill=st.sampled_from([0.5, 1, 2]),
+)
 
 
 def counted(job: Job, devices: int, domain: int, can: Capability, bounds: Bounds) -> set[tuple[float, ...]]:
     """Return the fields of every valid layout, by trying every combination of small whole numbers."""
     powers, stages = (1, 2, 4, 8), range(1, bounds.pp_most + 1)
-    axes = (powers, stages, powers, powers, (1, 2, 4), (1, 2), can.zero, can.recompute, (0, 1), (0, 1))
+    sizes = [size for size in powers if size <= bounds.micro_batch_most]
+    chunks = range(1, bounds.vpp_most + 1)
+    axes = (powers, stages, powers, powers, sizes, chunks, can.zero, can.recompute, (0, 1), (0, 1))
     tp, pp, cp, ep, mbs, vpp, zero, recompute, offload, hybrid = map(np.ravel, np.meshgrid(*axes, indexing="ij"))
     layers, sequence, batch = int(job.workload.divisible.blocks), int(job.workload.tokens), int(job.batch_sequences)
     dp = np.maximum(devices // (tp * pp * cp), 1)
     micro_batches, inside, ranks = batch // (dp * mbs), np.maximum(domain // tp, 1), dp * cp
-    kept = (batch % (dp * mbs) == 0) & (tp <= bounds.tp_domains * domain)
+    kept = (batch % (dp * mbs) == 0) & ((tp == 1) | (tp <= bounds.tp_domains * domain))
     kept &= (cp == 1) | (sequence // cp >= bounds.cp_least_tokens)
     kept &= (mbs == 1) | (mbs * sequence <= bounds.micro_batch_most_tokens)
     kept &= (ranks > 1) | (zero == min(can.zero))
@@ -47,19 +61,20 @@ def counted(job: Job, devices: int, domain: int, can: Capability, bounds: Bounds
     return {tuple(int(value) for value in row) for row in np.stack(columns, axis=-1)[valid]}
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(
     job=st.sampled_from(JOBS),
     devices=st.sampled_from([1, 2, 3, 4, 6, 8, 16]),
     domain=st.sampled_from([1, 2, 4, 8]),
     stack=st.sampled_from(STACKS),
+    within=bounds,
 )
-def test_space_is_every_valid_layout(job, devices, domain, stack):
+def test_space_is_every_valid_layout(job, devices, domain, stack, within):
     can = load().capability(stack)
-    layouts = space(job, [devices], domain, can, SMALL)
+    layouts = space(job, [devices], domain, can, within)
     rows = {tuple(int(v) for v in row) for row in zip(*(getattr(layouts, f) for f in Layout.__slots__), strict=True)}
     assert len(rows) == size(layouts), "no layout twice"
-    assert rows == counted(job, devices, domain, can, SMALL)
+    assert rows == counted(job, devices, domain, can, within)
 
 
 @pytest.mark.parametrize("stack", STACKS)
@@ -102,3 +117,14 @@ def test_hybrid_shards_stay_in_the_fast_domain():
 
 def test_every_capability_has_a_source_and_a_date():
     assert all(row.source and row.checked for row in load().capabilities.values())
+
+
+@pytest.mark.parametrize("stack", ["any", "fsdp2", "deepspeed"])
+def test_a_frame_shards_recomputes_and_offloads_least(stack):
+    can = load().capability(stack)
+    found = frames(JOBS[0], [8], 8, can, SMALL)
+    assert np.all(found.zero == min(can.zero))
+    assert np.all(found.recompute == min(can.recompute))
+    assert (found.offload, found.flash) == (0, 1)
+    assert np.all(found.shard_devices == found.dp * found.cp)
+    assert np.all(found.stage_layers == np.ceil(4 / found.pp))

@@ -108,7 +108,7 @@ def test_recompute_never_takes_more(candidate):
     laid = replace(laid, pp=1.0, stage_layers=job.workload.divisible.blocks)
     full, selective, none = (device(job, replace(laid, recompute=depth), name) for depth in (2.0, 1.0, 0.0))
     assert selective <= none * (1 + 1e-12)
-    assert full <= max(selective, none)
+    assert full <= max(selective, none) * (1 + 1e-12)
 
 
 @given(candidates(), st.sampled_from([1.0, 2.0, 3.0]))
