@@ -5,7 +5,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from fit.memory_structure import BY_PRECISION, COMMON, FAMILY, STRUCTURE, Known
+from fit.memory_structure import FIELDS, facts
+from steelyard.catalog import load
 
 PACKAGE = Path(__file__).parents[1] / "src/steelyard"
 TARGET = PACKAGE / "catalog/data/stacks_memory.csv"
@@ -39,10 +40,9 @@ class Fits:
 
 
 def write(fits: Fits) -> None:
-    """Write every stack's constants; what a stack does not have is `any`'s."""
-    lines = [line for stack in (ANY, *sorted({*STRUCTURE, *fits.groups} - {ANY})) for line in _stack(stack, fits)]
-    for (stack, precision), facts in BY_PRECISION.items():
-        lines += [_line(stack, name, known.value, known.source, precision=precision) for name, known in facts.items()]
+    """Write what is fitted of every stack; what a stack has not is in its file, else `any`'s."""
+    known = sorted({*load().stack_files, *fits.groups} - {ANY})
+    lines = [line for stack in (ANY, *known) for line in _stack(stack, fits)]
     with TARGET.open("w", newline="", encoding="utf-8") as file:
         out = csv.DictWriter(file, HEADER, lineterminator="\n")
         out.writeheader()
@@ -60,24 +60,23 @@ def write_held_out(rows: list[tuple[str, str, float, float, float, float]]) -> N
 
 
 def _stack(stack: str, fits: Fits) -> Iterator[Line]:
-    facts: Mapping[str, Known] = COMMON if stack == ANY else STRUCTURE.get(stack, {})
-    own, relative = fits.constants.get(stack, {}), FAMILY.get(stack, "")
+    file = load().stack_files.get(stack)
+    documented = facts(stack)
+    own, relative = fits.constants.get(stack, {}), file.relative if file is not None else ""
     counts = fits.groups.get(stack, {})
     seen = {"rows": str(sum(counts.values())), "groups": str(len(counts)), "command": COMMAND}
     behind = "every group with a peak memory" if stack == ANY else ", ".join(sorted(counts))
-    for name in COMMON:
+    for name in FIELDS:
         if name in own:
             sure = {"note": f"known to {own[name].log_sd:.2f} of its logarithm; the whole peak's spread covers it"}
             yield _line(stack, name, own[name].value, f"fitted to {behind}") | seen | sure
-        elif name == "reserved_scale" and (stack in fits.spreads or name in facts):
-            known = facts.get(name, COMMON[name])
+        elif name == "reserved_scale" and (stack in fits.spreads or name in documented):
+            known = documented.get(name) or facts(ANY)[name]
             spread = {"log_sd": f"{fits.spreads.get(stack, fits.spreads[ANY]):.3f}", "note": WHOLE}
             yield _line(stack, name, known.value, known.source) | seen | spread
         elif name in fits.constants.get(relative, {}):
             borrowed = fits.constants[relative][name]
             yield _line(stack, name, borrowed.value, f"no rows of its own: borrowed from {relative}")
-        elif name in facts:
-            yield _line(stack, name, facts[name].value, facts[name].source)
 
 
 def _line(stack: str, name: str, value: float, source: str, precision: str = ANY) -> Line:

@@ -55,24 +55,6 @@ STACK_FIELDS: dict[str, tuple[str, float, float, float]] = {
     "ep_exposed": ("1", 0.7, 0.4, 0.4),
     "pp_exposed": ("1", 0.6, 0.4, 0.0),
 }
-FLASH = "Shah et al. 2024, arXiv 2407.08608: FlashAttention-2 does not use what Hopper added"
-CUDNN = "docs.nvidia.com/deeplearning/transformer-engine: fused attention of cuDNN"
-TRITON = "github.com/mosaicml/llm-foundry scripts/train/benchmarking/submit_benchmarks.py: attn_impl triton"
-MIXED = "Rajbhandari et al. 2020, arXiv 1910.02054, section 5: 16-bit parameters are gathered"
-FLOAT8 = "github.com/pytorch/torchtitan docs/float8.md: enable_fsdp_float8_all_gather"
-DAO = "Dao 2023, arXiv 2307.08691: 1.3 to 2.5 x faster than Triton's FlashAttention, 2 x than the first"
-
-# stack, precision, quantity, value, unit, source: stated, not fitted
-STATED: tuple[tuple[str, str, str, float, str, str], ...] = (
-    ("any", "any", "gather_bytes", 2.0, "1", MIXED),
-    ("any", "any", "attention_native", 0.0, "1", FLASH),
-    ("megatron-core", "any", "attention_native", 1.0, "1", CUDNN),
-    ("maxtext", "any", "attention_native", 1.0, "1", CUDNN),
-    ("paxml", "any", "attention_native", 1.0, "1", CUDNN),
-    ("any", "any", "attention_share", 1.0, "1", DAO),
-    ("llm-foundry", "any", "attention_share", 0.6, "1", f"{TRITON}; {DAO}"),
-    ("fsdp2", "fp8", "gather_bytes", 1.0, "byte", FLOAT8),
-)
 FAMILY_SD, CHIP_SD, NARROW_SD, CONGESTION = 0.2, 0.07, 0.2, ("nic_congestion", 0.2, 0.7)
 
 
@@ -193,8 +175,6 @@ def stack_table(
         base = 0.0 if part.entity == "any" else shared[part.field]
         width = wide[part.entity] if part.field == "time_scale" else sd
         yield _line(part.entity, "any", part.field, start * np.exp(base + value), unit, width, data, part.rows)
-    for entity, precision, quantity, stated, written, source in STATED:
-        yield [entity, precision, quantity, f"{stated:g}", written, "0", "0", "0", source, "", CHECKED, ""]
 
 
 def chip_table(data: RunFrame, parts: list[Factor], theta: Array, sds: Array) -> Iterable[Line]:

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 
 import steelyard
 from steelyard.catalog import load
@@ -12,6 +13,8 @@ from steelyard.catalog.citations import cited_ids
 
 PACKAGE = Path(steelyard.__file__).parent
 TABLES = [file for file in sorted(PACKAGE.rglob("*.csv")) if file.name != "sources.csv"]
+
+STACKS = sorted((PACKAGE / "catalog/data/stacks").glob("*.yaml"))
 
 
 def cells(file: Path) -> Iterator[str]:
@@ -24,6 +27,18 @@ def cells(file: Path) -> Iterator[str]:
         yield from text.split(";") if "sources" in named else [text]
 
 
+def statements(file: Path) -> list[str]:
+    """Return the sources of what a stack's file says it can run, and of its constants."""
+    given = yaml.safe_load(file.read_text("utf-8"))
+    return [given["can_run"]["source"], *(row["source"] for row in given.get("constants", ()))]
+
+
+@pytest.mark.parametrize("file", STACKS, ids=lambda file: file.name)
+def test_every_statement_of_a_stack_cites_sources_csv(file: Path) -> None:
+    sources = load().sources
+    assert [text for text in statements(file) if not cited_ids(text, sources)] == []
+
+
 @pytest.mark.parametrize("file", TABLES, ids=lambda file: str(file.relative_to(PACKAGE)))
 def test_every_source_is_one_of_sources_csv(file: Path) -> None:
     sources = load().sources
@@ -32,5 +47,6 @@ def test_every_source_is_one_of_sources_csv(file: Path) -> None:
 
 def test_no_source_is_cited_by_nothing() -> None:
     sources = load().sources
-    cited = {one for file in TABLES for text in cells(file) for one in cited_ids(text, sources)}
+    texts = [text for file in TABLES for text in cells(file)] + [text for file in STACKS for text in statements(file)]
+    cited = {one for text in texts for one in cited_ids(text, sources)}
     assert sorted(set(sources) - cited) == []

@@ -7,12 +7,12 @@ from hypothesis import strategies as st
 from tests.shapes import gpt, pretraining
 
 from steelyard.catalog import load
-from steelyard.catalog.capabilities import Capability
+from steelyard.catalog.stacks import Capability
 from steelyard.errors import UnknownName
 from steelyard.layout import BOUNDS, Bounds, frames, problem, size, space
 from steelyard.tables import Job, Layout
 
-STACKS = sorted(load().capabilities)
+STACKS = sorted(load().stack_files)
 SMALL = Bounds(
     tp_domains=1, pp_most=4, vpp_most=2, cp_least_tokens=256, micro_batch_most=4, micro_batch_most_tokens=4096, fill=1
 )
@@ -116,7 +116,7 @@ def test_hybrid_shards_stay_in_the_fast_domain():
 
 
 def test_every_capability_has_a_source_and_a_date():
-    assert all(row.source and row.checked for row in load().capabilities.values())
+    assert all(row.capability.source and row.capability.checked for row in load().stack_files.values())
 
 
 @pytest.mark.parametrize("stack", ["any", "fsdp2", "deepspeed"])

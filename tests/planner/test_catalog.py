@@ -118,7 +118,7 @@ def test_impossible_limits_are_explained():
         ({"accelerators": "H1000"}, UnknownName, "H100"),
         ({"regions": "mars/*"}, UnknownName, "region"),
         ({"providers": "awz"}, UnknownName, "aws"),
-        ({"stack": "megatron"}, UnknownName, "megatron"),
+        ({"stack": "megatrn-core"}, UnknownName, "megatron-core"),
         ({"accelerators": "V100"}, BadInput, "no dense bf16|has a dense bf16|bf16 peak"),
         ({"accelerators": "TPU-v5p", "regions": "aws/*"}, BadInput, "no offer of TPU-v5p"),
     ],
@@ -165,4 +165,4 @@ def test_an_impossible_estimate_says_the_arithmetic():
 
 
 def test_every_calibrated_stack_has_its_capability():
-    assert set(facts.stacks()) <= set(load().capabilities)
+    assert set(facts.stacks()) <= set(load().stack_files)

@@ -7,11 +7,11 @@ from functools import cached_property, lru_cache
 from pathlib import Path
 
 from steelyard.catalog import quarantine, query, read
-from steelyard.catalog.capabilities import Capability, parse_capability
 from steelyard.catalog.local import layer, refreshed
 from steelyard.catalog.local.layer import EMPTY, Layer
 from steelyard.catalog.profile import Profile
 from steelyard.catalog.schema import Accelerator, Fact, Facts, Fitted, Interruption, OfferRow, SiteRow, Source, System
+from steelyard.catalog.stacks import Capability, StackFile, StackRule, read_stacks, with_documented
 from steelyard.catalog.training import Optimizer, Precision, optimizer_of_row, precision_of_row
 from steelyard.errors import BadCatalog, UnknownName
 from steelyard.vocabulary import ON_DEMAND
@@ -141,13 +141,19 @@ class Catalog:
 
     @cached_property
     def stacks(self) -> Mapping[tuple[str, str, str], Fitted]:
-        """Fitted time and memory figures of software stacks by (entity, precision, quantity)."""
-        return {**self._fitted("stacks", "stacks_memory"), **self.local.stacks}
+        """Figures of time and memory of software stacks by (entity, precision, quantity): fitted, else documented."""
+        return {**with_documented(self._fitted("stacks", "stacks_memory"), self.stack_files), **self.local.stacks}
 
     @cached_property
-    def capabilities(self) -> Mapping[str, Capability]:
-        """What each software stack can run, by its name."""
-        return {row.stack: row for row in read.parsed_rows(self.folder, "stack_capabilities", parse_capability)}
+    def stack_files(self) -> Mapping[str, StackFile]:
+        """Everything that is documented of each software stack, by its name."""
+        return read_stacks(self.folder)
+
+    @cached_property
+    def stack_rules(self) -> tuple[StackRule, ...]:
+        """How people write the names of stacks, in the order in which they are tried; the last meets every text."""
+        rules = (rule for file in self.stack_files.values() for rule in file.rules)
+        return tuple(sorted(rules, key=lambda rule: rule.order))
 
     @cached_property
     def precisions(self) -> Mapping[str, Precision]:
@@ -162,8 +168,7 @@ class Catalog:
     @cached_property
     def policies(self) -> Mapping[tuple[str, str], Fitted]:
         """How runs are operated, by (purchase or `any`, quantity)."""
-        rows = read.parsed_rows(self.folder, "policy", read.parse_fitted)
-        return {(row.entity, row.quantity): row for row in rows}
+        return {(row.entity, row.quantity): row for row in read.parsed_rows(self.folder, "policy", read.parse_fitted)}
 
     @cached_property
     def layout_spread(self) -> Fitted:
@@ -175,15 +180,8 @@ class Catalog:
         rows = read.parsed_rows(self.folder, "contrasts", read.parse_fitted)
         found = [row for row in rows if row.quantity == "layout_log_sd"]
         if len(found) != 1:
-            raise BadCatalog(
-                "contrasts.csv needs one row layout_log_sd; write it with: python -m fit.contrasts --write"
-            )
+            raise BadCatalog("contrasts.csv needs one row layout_log_sd; write it: python -m fit.contrasts --write")
         return found[0]
-
-    @cached_property
-    def stack_patterns(self) -> tuple[Mapping[str, str], ...]:
-        """How people write the names of stacks, as text and in order; `evidence` reads them."""
-        return tuple(read.table_rows(self.folder, "stack_patterns"))
 
     @cached_property
     def countries(self) -> Mapping[str, str]:
@@ -201,17 +199,18 @@ class Catalog:
         >>> load().capability("megatron-core").zero
         (0, 1)
         """
-        if stack not in self.capabilities:
-            raise UnknownName("stack", stack, self.capabilities)
-        return self.capabilities[stack]
+        if stack not in self.stack_files:
+            raise UnknownName("stack", stack, self.stack_files)
+        return self.stack_files[stack].capability
 
     def planned_stacks(self, vendor: str) -> tuple[Capability, ...]:
-        """Return the stacks that `plan` proposes on a vendor's accelerators; none where no stack is known.
+        """Return the stacks that `plan` proposes on a vendor's accelerators, in their order; none where none is known.
 
         >>> [row.stack for row in load().planned_stacks("Google")]
         ['maxtext']
         """
-        return tuple(row for row in self.capabilities.values() if row.planned and vendor in row.vendors)
+        rows = [file.capability for file in self.stack_files.values() if vendor in file.capability.vendors]
+        return tuple(sorted((row for row in rows if row.planned), key=lambda row: row.planned))
 
     def hourly_places(self, site: SiteRow) -> tuple[str, ...]:
         """Return the places whose hours are a site's, nearest first: its own, and its country's zone where that is one.

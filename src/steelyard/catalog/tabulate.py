@@ -96,8 +96,9 @@ def kernels(accelerator: Accelerator, precision: str, catalog: Catalog | None = 
 
 
 def stacks(catalog: Catalog | None = None) -> tuple[str, ...]:
-    """Return the names of the calibrated software stacks."""
-    return tuple(sorted({entity for entity, _, _ in (catalog or load()).stacks if entity != _ANY}))
+    """Return the names of the software stacks: documented, fitted, or a user's own by calibration."""
+    catalog = catalog or load()
+    return tuple(sorted({*catalog.stack_files, *(entity for entity, _, _ in catalog.stacks)} - {_ANY}))
 
 
 def stack_rows(name: str, catalog: Catalog | None = None, precision: str = _ANY) -> dict[str, Fitted]:

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
-from steelyard.catalog.spellings import RECOMPUTE, SPELLINGS, spelled_number
 from steelyard.errors import BadInput, nearest
+from steelyard.vocabulary import RECOMPUTE, SPELLINGS, spelled_number
 
 _ALIASES = MappingProxyType(
     {

@@ -2,13 +2,13 @@
 
 import math
 
-from steelyard.catalog.capabilities import Capability
-from steelyard.catalog.spellings import RECOMPUTE, spelled_number
+from steelyard.catalog.stacks import Capability
 from steelyard.errors import BadLayout, nearest
 from steelyard.layout.reason import Reason, sentence
 from steelyard.layout.valid import problem
 from steelyard.tables import Job, Layout
 from steelyard.units import BytesPerSecond, Count
+from steelyard.vocabulary import RECOMPUTE, spelled_number
 
 KEYS = {
     "tp": "tp",

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from steelyard.catalog.capabilities import Capability
+from steelyard.catalog.stacks import Capability
 from steelyard.tables import Job, Layout, take
 from steelyard.units import Count
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from steelyard.catalog.capabilities import Capability
+from steelyard.catalog.stacks import Capability
 from steelyard.layout.reason import Reason
 from steelyard.tables import Divisible, Job, Layout
 from steelyard.units import BytesPerSecond, Count

@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime
 
 from steelyard import catalog as facts
 from steelyard.catalog import policy as operation
-from steelyard.catalog.capabilities import FALLBACK
+from steelyard.catalog.stacks import FALLBACK, rule_of_name
 from steelyard.errors import BadInput, UnknownName
 from steelyard.job import JobSpec
 from steelyard.job.purchase import OwnedSpec
@@ -188,19 +188,32 @@ def stack_options(
 ) -> tuple[tuple[StackOption, ...], Mapping[str, tuple[int, ...]]]:
     """Return the stacks to plan with, and which of them run on each vendor's chips.
 
-    A stack that the job names is the only one. Else those that the catalog plans on the vendor's chips and that are
-    calibrated; where there is none, the fallback that stands for any stack.
+    A stack that the job names, as the catalog or as people write it, is the only one. Else those that the catalog plans
+    on the vendor's chips; where there is none, the fallback that stands for any stack.
     """
-    calibrated = facts.stacks(catalog)
-    if stack is not None and stack not in calibrated:
-        raise UnknownName("stack", stack, calibrated)
+    asked = () if stack is None else (named_stack(stack, catalog),)
     names: dict[str, tuple[str, ...]] = {}
     for vendor in vendors:
-        usual = tuple(row.stack for row in catalog.planned_stacks(vendor) if row.stack in calibrated)
-        names[vendor] = (stack,) if stack else usual or (FALLBACK,)
+        usual = tuple(row.stack for row in catalog.planned_stacks(vendor))
+        names[vendor] = asked or usual or (FALLBACK,)
     unique = list(dict.fromkeys(name for known in names.values() for name in known))
     tools = tuple(stack_option(name, catalog) for name in unique)
     return tools, {vendor: tuple(unique.index(name) for name in known) for vendor, known in names.items()}
+
+
+def named_stack(text: str, catalog: facts.Catalog) -> str:
+    """Return the stack of the catalog that a text names, by the patterns that rows of measured runs are read with.
+
+    >>> [named_stack(text, facts.load()) for text in ("fsdp2", "torchtitan", "NeMo 25.04")]
+    ['fsdp2', 'fsdp2', 'megatron-core']
+    """
+    known = facts.stacks(catalog)
+    if text in known:
+        return text
+    found = rule_of_name(catalog.stack_rules, text).stack
+    if found == FALLBACK:
+        raise UnknownName("stack", text, known)
+    return found
 
 
 def stack_option(name: str, catalog: facts.Catalog) -> StackOption:
@@ -209,7 +222,7 @@ def stack_option(name: str, catalog: facts.Catalog) -> StackOption:
     return StackOption(
         name=name,
         stack=facts.stack(name, catalog),
-        capability=catalog.capability(name if name in catalog.capabilities else FALLBACK),
+        capability=catalog.capability(name if name in catalog.stack_files else FALLBACK),
         stack_log_sd={field: row.log_sd for field, row in rows.items() if row.log_sd > 0},
         memory_log_sd=max(rows[name].log_sd for name in ("reserved_scale", "activation_scale")),
     )

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from steelyard.catalog.capabilities import Capability
+from steelyard.catalog.stacks import Capability
 from steelyard.tables import Kernels, Machine, Offer, Policy, Site, Stack
 
 

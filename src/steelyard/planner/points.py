@@ -7,7 +7,6 @@ from datetime import date
 
 import numpy as np
 
-from steelyard.catalog.spellings import RECOMPUTE
 from steelyard.formatting.interval import Interval
 from steelyard.layout import text_of
 from steelyard.market.options import Deal, Market
@@ -19,7 +18,7 @@ from steelyard.search.candidates import Candidates, objectives
 from steelyard.search.engine import Engine
 from steelyard.tables import Job, Layout, Machine, Policy, Prediction, each
 from steelyard.units import HOUR_S, KWH_J
-from steelyard.vocabulary import CO2E_KINDS
+from steelyard.vocabulary import CO2E_KINDS, RECOMPUTE
 
 PARTS = ("compute_usd", "unused_usd", "energy_usd", "storage_usd", "moving_usd")
 

@@ -17,12 +17,13 @@ from numpy.typing import NDArray
 
 from steelyard.catalog import Catalog, kernels, stack, stacks
 from steelyard.catalog.local.layer import slug
+from steelyard.catalog.stacks import StackRule
 from steelyard.errors import BadInput
 from steelyard.evidence.frames.jobs import run_job
 from steelyard.evidence.frames.layouts import LayoutChoice, layout_choices
 from steelyard.evidence.frames.machines import RunMachine, run_machine
 from steelyard.evidence.frames.models import run_model
-from steelyard.evidence.frames.stacks import StackRule, row_constants, stack_rule
+from steelyard.evidence.frames.stacks import row_constants, stack_rule
 from steelyard.evidence.runs.run import Run, publisher
 from steelyard.job.models.architecture import architecture
 from steelyard.job.models.spec import ModelSpec

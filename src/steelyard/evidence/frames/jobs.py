@@ -3,8 +3,8 @@
 import re
 from functools import cache
 
+from steelyard.catalog.stacks import StackRule
 from steelyard.catalog.training import Precision
-from steelyard.evidence.frames.stacks import StackRule
 from steelyard.evidence.runs.run import Run
 from steelyard.job.job_spec import training_job
 from steelyard.job.models.adapters import Adapters

@@ -5,12 +5,12 @@ import math
 import re
 from dataclasses import dataclass, field, replace
 
-from steelyard.catalog.spellings import RECOMPUTE, spelled_number
+from steelyard.catalog.stacks import StackRule
 from steelyard.errors import BadInput, BadLayout
-from steelyard.evidence.frames.stacks import StackRule
 from steelyard.evidence.runs.columns import is_count
 from steelyard.evidence.runs.run import Run, is_known
 from steelyard.tables import Layout
+from steelyard.vocabulary import RECOMPUTE, spelled_number
 from steelyard.workload import Architecture
 
 FLASH_SINCE = "2022-07"

@@ -1,0 +1,198 @@
+"""Software stacks, a file each in `data/stacks`: what it can run, how people write its name, what is documented of it.
+
+What a stack costs is fitted (`stacks.csv`, `stacks_memory.csv`). A stack without fitted rows takes what its file
+documents, and the constants and spreads of `any` for the rest.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+from steelyard.catalog.schema import Fitted
+from steelyard.errors import BadCatalog
+from steelyard.vocabulary import RECOMPUTE, spelled_number
+
+FALLBACK = "any"
+"""The stack that nobody named."""
+
+WHOLE_SPREADS = ("time_scale", "reserved_scale")
+"""Constants whose spread is that of a whole prediction."""
+
+FLAGS = ("tp", "sp", "pp", "vpp", "cp", "ep", "hsdp", "offload")
+
+
+@dataclass(frozen=True, slots=True)
+class Capability:
+    """What one stack supports, with the documentation that says so."""
+
+    stack: str
+    vendors: tuple[str, ...]  # of accelerators on which the stack is planned; empty: none in particular
+    planned: int  # place among those that `plan` proposes, from 1 on; 0: only estimated when a user names it
+    tp: bool
+    sp: bool  # splits the sequence between the products of a tensor-parallel block
+    pp: bool
+    vpp: bool
+    cp: bool
+    ep: bool
+    zero: tuple[int, ...]  # stages it offers
+    zero_most_with_pp: int  # highest stage that works with pipeline stages
+    hsdp: bool  # a shard group may be smaller than the data-parallel ranks
+    offload: bool
+    recompute: tuple[int, ...]
+    source: str
+    checked: str
+    note: str
+
+
+@dataclass(frozen=True, slots=True)
+class StackRule:
+    """One way to write a stack's name, and what it implies where a measured run is silent."""
+
+    stack: str
+    pattern: re.Pattern[str]
+    order: float  # rules are tried from the lowest on
+    until: str = ""  # last year for which the rule holds; empty: always
+    sharding: str = "1"
+    sequence_parallel: float = 1.0
+    states: str = "mixed"  # mixed: fp32 master copy and moments; bf16: everything in 16 bits
+    recompute: str = ""  # where unstated: full, or empty for whatever fits
+    adapters: str = "attention"  # what LoRA adapts: attention or all (every linear layer)
+    dropout: float = 0.0  # 1: trains with dropout masks unless its model is of a family that does not
+    stages: str = "even"  # even: equal blocks a pipeline stage; cost: equal parameters, output projection included
+    memory_metric: str = "unknown"  # what its logs print
+    grad_bytes: float = 0.0  # of one parameter, where its recipes keep gradients otherwise than the stack; 0: as it
+    chunk_layers: float = 0.0  # layers of one chunk where interleaving is the recipe and unstated; 0: none
+    fp32: str = "fp32"  # what runs its fp32 products: tf32 in NVIDIA's containers, fp32 in PyTorch as installed
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class StackFile:
+    """Everything that is documented of one stack."""
+
+    stack: str
+    relative: str  # whose fitted memory it borrows where no peak of its own was measured; empty: nobody's
+    capability: Capability
+    rules: tuple[StackRule, ...]
+    constants: tuple[Fitted, ...]
+
+
+def read_stacks(folder: Path) -> Mapping[str, StackFile]:
+    """Return the stacks of a folder by name; a file that cannot be read names itself and the fault."""
+    import yaml  # noqa: PLC0415  # only where a stack is asked for
+
+    found = {}
+    for path in sorted((folder / "stacks").glob("*.yaml")):
+        try:
+            loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+            made = parse_stack(yaml.load(path.read_text(encoding="utf-8"), Loader=loader))  # noqa: S506  # a safe one
+        except (yaml.YAMLError, AttributeError, ValueError, KeyError, TypeError, re.error) as error:
+            raise BadCatalog(f"stacks/{path.name}: {error!r}; see: docs/evidence.md, To add a stack") from error
+        if made.stack != path.stem:
+            raise BadCatalog(f"stacks/{path.name} is about {made.stack!r}; name the file {made.stack}.yaml")
+        found[made.stack] = made
+    return found
+
+
+def rule_of_name(rules: Iterable[StackRule], text: str, date: str = "") -> StackRule:
+    """Return the first rule that a text meets; the last rule meets every text.
+
+    Args:
+        rules: of the catalog, in their order.
+        text: the name of a stack as somebody writes it, version and all.
+        date: of the run, yyyy-mm; empty: now.
+
+    >>> from steelyard.catalog import load
+    >>> [rule_of_name(load().stack_rules, text).stack for text in ("NeMo 25.04.rc2", "torchtitan FSDP2", "in-house")]
+    ['megatron-core', 'fsdp2', 'any']
+    >>> [rule_of_name(load().stack_rules, "Megatron-LM", date).stack for date in ("2021-04", "2024-07")]
+    ['megatron-lm', 'megatron-core']
+    """
+    year = date[:4] or "9999"
+    return next(rule for rule in rules if (not rule.until or year <= rule.until) and rule.pattern.search(text))
+
+
+def parse_stack(given: Mapping[str, Any]) -> StackFile:
+    """Return one stack from the contents of its file; a statement without its source is an error."""
+    if unknown := given.keys() - {"stack", "relative", "can_run", "names", "constants"}:
+        raise ValueError(f"unknown {sorted(unknown)}")
+    name, can_run = str(given["stack"]), given["can_run"]
+    return StackFile(
+        stack=name,
+        relative=str(given.get("relative", "")),
+        capability=_capability(name, can_run),
+        rules=tuple(_rule(name, one) for one in given.get("names", ())),
+        constants=tuple(_constant(name, one, str(can_run["checked"])) for one in given.get("constants", ())),
+    )
+
+
+def _capability(name: str, given: Mapping[str, Any]) -> Capability:
+    if not given["source"] or not given["checked"]:
+        raise ValueError("can_run has no source or date; add both")
+    if unknown := set(given["has"]) - set(FLAGS):
+        raise ValueError(f"unknown {sorted(unknown)} in has; known: {', '.join(FLAGS)}")
+    return Capability(
+        stack=name,
+        vendors=tuple(given["vendors"]),
+        planned=int(given["planned"]),
+        zero=tuple(int(stage) for stage in given["zero"]),
+        zero_most_with_pp=int(given["zero_most_with_pp"]),
+        recompute=tuple(_recompute(str(policy)) for policy in given["recompute"]),
+        source=str(given["source"]),
+        checked=str(given["checked"]),
+        note=str(given.get("note", "")),
+        **{flag: flag in given["has"] for flag in FLAGS},
+    )
+
+
+def _recompute(policy: str) -> int:
+    if policy not in RECOMPUTE:
+        raise ValueError(f"unknown recompute {policy!r}; known: {', '.join(RECOMPUTE)}")
+    return RECOMPUTE.index(policy)
+
+
+def _rule(name: str, given: Mapping[str, Any]) -> StackRule:
+    kinds = {field.name: field.type for field in fields(StackRule)}
+    if unknown := given.keys() - kinds.keys():
+        raise ValueError(f"unknown {sorted(unknown)} in names")
+    values = {key: float(value) if kinds[key] is float else str(value) for key, value in given.items()}
+    values["pattern"] = re.compile(str(given["pattern"]), re.IGNORECASE)  # type: ignore[assignment]  # not a text
+    if not given["why"] or spelled_number("zero", str(given.get("sharding", "1"))) is None:
+        raise ValueError("a name needs its reason (why), and sharding 0, 1, 2, 3, fsdp or hsdp")
+    return StackRule(stack=name, **{"order": 0.0} | values)  # type: ignore[arg-type]  # checked above
+
+
+def _constant(name: str, given: Mapping[str, Any], checked: str) -> Fitted:
+    if not given["source"]:
+        raise ValueError(f"{given['quantity']} has no source; add it")
+    return Fitted(
+        entity=name,
+        precision=str(given.get("precision", FALLBACK)),
+        quantity=str(given["quantity"]),
+        value=float(given["value"]),
+        unit=str(given["unit"]),
+        log_sd=0.0,
+        rows=0,
+        groups=0,
+        source=str(given["source"]),
+        command="",
+        checked=checked,
+        note="",
+    )
+
+
+def with_documented(
+    fitted: Mapping[tuple[str, str, str], Fitted], files: Mapping[str, StackFile]
+) -> dict[tuple[str, str, str], Fitted]:
+    """Return the constants of all stacks by (stack, precision, quantity): fitted, else documented.
+
+    The spread of a whole prediction (`time_scale`, `reserved_scale`) that nobody fitted is that of `any`.
+    """
+    found: dict[tuple[str, str, str], Fitted] = {}
+    for row in (row for file in files.values() for row in file.constants):
+        usual = fitted.get((FALLBACK, FALLBACK, row.quantity))
+        spread = usual.log_sd if usual is not None and row.quantity in WHOLE_SPREADS else row.log_sd
+        found[row.entity, row.precision, row.quantity] = replace(row, log_sd=spread)
+    return found | dict(fitted)
