@@ -18,7 +18,7 @@ from fit.hierarchy import Array
 from steelyard.catalog import Catalog, Fitted, load
 from steelyard.catalog.local.layer import Layer
 from steelyard.catalog.read import parse_fitted
-from steelyard.evidence.calibration import calibrate
+from steelyard.evidence.calibration import calibrate_constants
 from steelyard.evidence.frames.frame import RunFrame, frame_subset, run_frame
 from steelyard.evidence.frames.measured import measured
 from steelyard.evidence.frames.predicted import predict_step
@@ -138,7 +138,7 @@ def score(data: RunFrame, catalog: Catalog, count: int, is_new: bool) -> Score:
     anchors = np.zeros(len(found), dtype=bool)
     anchors[order[((np.arange(count) + 0.5) / count * len(found)).astype(int)]] = True
     cases = [case for case, anchor in zip(found.cases, anchors, strict=True) if anchor]
-    made = calibrate(cases, catalog, "anchors", "anchors", stacks.CHECKED, folds=0)
+    made = calibrate_constants(cases, catalog, "anchors", "anchors", stacks.CHECKED, folds=0)
     after = catalog.over(catalog.local | made.layer)
     again = run_frame(found.cases, after, predict_step)
     truth = measured(found).step_s

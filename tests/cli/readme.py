@@ -8,7 +8,7 @@ from pathlib import Path
 from tests.evidence.accuracy import summary
 
 from steelyard.evidence.runs.reader import published_runs
-from steelyard.evidence.score.validation import Validation, validate
+from steelyard.evidence.score.validation import Validation, validate_runs
 
 ROOT = Path(__file__).parents[2]
 README = ROOT / "README.md"
@@ -41,7 +41,7 @@ def part(text: str, name: str) -> str:
 def main() -> None:
     """Write both parts anew."""
     text = README.read_text("utf-8")
-    for name, made in (("plan", plan()), ("scores", scores(validate(published_runs())))):
+    for name, made in (("plan", plan()), ("scores", scores(validate_runs(published_runs())))):
         text = text.replace(part(text, name), made)
     README.write_text(text, "utf-8")
 

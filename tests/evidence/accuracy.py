@@ -11,7 +11,7 @@ from steelyard.evidence.score.agreed import figures_board, figures_now
 from steelyard.evidence.score.groups import LEAST_ROWS, GroupScore
 from steelyard.evidence.score.outcomes import RunOutcome
 from steelyard.evidence.score.splits import Split, split_mean, split_part, splits
-from steelyard.evidence.score.validation import Validation, validate
+from steelyard.evidence.score.validation import Validation, validate_runs
 from steelyard.report.validation_page import bar_text, bar_verdict
 
 NUMBER = re.compile(r"[+-]?\d+(?:\.\d+)?")
@@ -297,4 +297,4 @@ def alike(one: str, other: str) -> bool:
 
 
 if __name__ == "__main__":
-    print(page(validate(published_runs())), end="")
+    print(page(validate_runs(published_runs())), end="")

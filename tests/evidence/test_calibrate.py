@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from steelyard.catalog import Catalog, load, stack_rows, stacks
 from steelyard.catalog.load import DATA
 from steelyard.errors import BadInput
-from steelyard.evidence.calibration import calibrate
+from steelyard.evidence.calibration import calibrate_constants
 from steelyard.evidence.calibration.posterior import Evidence, posterior_of
 from steelyard.evidence.frames.frame import run_frame
 from steelyard.evidence.frames.predicted import predict_step
@@ -46,7 +46,7 @@ def seconds(cases: list[Run], catalog: Catalog) -> np.ndarray:
 @pytest.mark.parametrize("scale", [0.8, 1.0, 1.3])
 def test_predictions_move_towards_the_runs_and_not_past_them(scale: float) -> None:
     cases = runs(scale)
-    made = calibrate(cases, load(), "mine", "runs.csv", TODAY)
+    made = calibrate_constants(cases, load(), "mine", "runs.csv", TODAY)
     after = seconds(cases, Catalog(DATA, made.layer)) / seconds(cases, load())
     assert np.all(np.abs(np.log(after / scale)) <= 0.35 * abs(math.log(scale)) + 1e-3)
     assert np.all(np.log(after) * math.log(scale) >= -1e-9)
@@ -56,7 +56,7 @@ def test_predictions_move_towards_the_runs_and_not_past_them(scale: float) -> No
 
 def test_what_is_predicted_afterwards_is_what_was_shown() -> None:
     cases = runs(1.25)
-    made = calibrate(cases, load(), "mine", "runs.csv", TODAY)
+    made = calibrate_constants(cases, load(), "mine", "runs.csv", TODAY)
     shown = np.array([run.after for run in made.runs])
     found = seconds(cases, Catalog(DATA, made.layer)) / [case.step_time_s for case in cases] - 1
     assert found == pytest.approx(shown, abs=0.01)  # a constant that moved by less than 0.5 % is not written
@@ -69,7 +69,7 @@ def test_more_runs_of_a_kind_leave_less_doubt_and_none_leaves_more() -> None:
     again = [replace(case, id=f"{case.id}-again") for case in once]
 
     def doubt(some: list[Run]) -> float:
-        made = calibrate(some, load(), "mine", "runs.csv", TODAY)
+        made = calibrate_constants(some, load(), "mine", "runs.csv", TODAY)
         return made.layer.stacks["megatron-core", "any", "time_scale"].log_sd
 
     assert doubt([*once, *again]) < doubt(once) < shipped
@@ -77,18 +77,18 @@ def test_more_runs_of_a_kind_leave_less_doubt_and_none_leaves_more() -> None:
 
 
 def test_an_unknown_stack_gets_a_name_of_its_own() -> None:
-    made = calibrate(runs(1.2, "Weaver 3"), load(), "mine", "runs.csv", TODAY)
+    made = calibrate_constants(runs(1.2, "Weaver 3"), load(), "mine", "runs.csv", TODAY)
     assert made.new_stacks == ("weaver-3",)
     catalog = Catalog(DATA, made.layer)
     assert "weaver-3" in stacks(catalog)
     assert stack_rows("weaver-3", catalog)["time_scale"].value > stack_rows("any", load())["time_scale"].value
     assert stack_rows("any", catalog) == stack_rows("any", load())
-    nameless = calibrate(runs(1.2, ""), load(), "mine", "runs.csv", TODAY)
+    nameless = calibrate_constants(runs(1.2, ""), load(), "mine", "runs.csv", TODAY)
     assert nameless.new_stacks == ("mine",)
 
 
 def test_other_stacks_and_chips_stay_as_shipped() -> None:
-    made = calibrate(runs(1.3), load(), "mine", "runs.csv", TODAY)
+    made = calibrate_constants(runs(1.3), load(), "mine", "runs.csv", TODAY)
     assert {row.entity for row in made.layer.stacks.values()} == {"megatron-core"}
     assert {(row.entity, row.precision) for row in made.layer.kernels.values()} == {("H100-80GB-SXM", "bf16")}
 
@@ -100,7 +100,7 @@ def test_memory_moves_what_was_measured() -> None:
         replace(case, peak_memory_bytes=float(peak), memory_metric="reserved")
         for case, peak in zip(found.cases, held, strict=True)
     ]
-    made = calibrate(cases, load(), "mine", "runs.csv", TODAY)
+    made = calibrate_constants(cases, load(), "mine", "runs.csv", TODAY)
     kinds = {run.metric for run in made.runs}
     assert kinds == {"step_time_s", "peak_memory_reserved_bytes"}
     assert "reserved_scale" in {shift.quantity for shift in made.shifts}
@@ -115,7 +115,7 @@ def test_memory_moves_what_was_measured() -> None:
 def test_a_run_that_went_wrong_does_not_carry_the_rest() -> None:
     good = runs(1.0)
     bad = [*good[:3], replace(good[3], step_time_s=good[3].step_time_s * 4)]
-    made = calibrate(bad, load(), "mine", "runs.csv", TODAY)
+    made = calibrate_constants(bad, load(), "mine", "runs.csv", TODAY)
     assert all(abs(run.after) < 0.25 for run in made.runs[:3])
 
 
@@ -131,16 +131,16 @@ def test_a_run_that_went_wrong_does_not_carry_the_rest() -> None:
 def test_runs_of_no_use_are_named_with_the_reason(change: dict[str, object], said: str) -> None:
     cases = runs(1.0)
     with pytest.raises(BadInput, match="no usable run") as error:
-        calibrate([replace(cases[0], **change)], load(), "mine", "runs.csv", TODAY)
+        calibrate_constants([replace(cases[0], **change)], load(), "mine", "runs.csv", TODAY)
     assert "run-1" in str(error.value)
     assert said in str(error.value)
-    made = calibrate([replace(cases[0], **change), cases[1]], load(), "mine", "runs.csv", TODAY)
+    made = calibrate_constants([replace(cases[0], **change), cases[1]], load(), "mine", "runs.csv", TODAY)
     assert [name for name, _ in made.refused] == ["run-1"]
 
 
 def test_no_run_at_all_is_said() -> None:
     with pytest.raises(BadInput, match="holds no run"):
-        calibrate([], load(), "mine", "runs.csv", TODAY)
+        calibrate_constants([], load(), "mine", "runs.csv", TODAY)
 
 
 @given(

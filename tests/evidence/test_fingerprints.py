@@ -26,7 +26,7 @@ from steelyard.evidence.score.fingerprints import (
     fingerprints_of,
     in_sample,
 )
-from steelyard.evidence.score.validation import validate
+from steelyard.evidence.score.validation import validate_runs
 from steelyard.step import time as step_time
 
 PAGE = Path(__file__).parents[2] / "docs/accuracy.md"
@@ -37,7 +37,7 @@ RUN = {"model": "llama-3-8b", "accelerator": "H100", "devices": 8, "sequence_tok
 def test_the_stored_figures_belong_to_this_code() -> None:
     """The one test that fails once predictions change: refit with `make fit DATA=FOLDER`."""
     check_fingerprints(load())
-    assert differences(PAGE.read_text("utf-8"), page(validate(published_runs()))) == [], "run `make accuracy`"
+    assert differences(PAGE.read_text("utf-8"), page(validate_runs(published_runs()))) == [], "run `make accuracy`"
 
 
 @pytest.fixture
@@ -54,7 +54,7 @@ def slower(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("slower")
 def test_three_times_every_step_is_refused() -> None:
     with pytest.raises(StaleFigures) as refusal:
-        validate(published_runs())
+        validate_runs(published_runs())
     said = str(refusal.value)
     rows = sum(metric == "step_time_s" for metric, _ in in_sample())
     assert f"{rows:,} of {rows:,} of step_time_s" in said
@@ -120,7 +120,7 @@ def test_a_constant_that_was_touched_is_refused(
     found = differing_predictions(live.live_predictions(load()), live.live_predictions(catalog))
     assert metrics <= {one.metric for one in found}
     with pytest.raises(StaleFigures):
-        validate(published_runs(), catalog=catalog)
+        validate_runs(published_runs(), catalog=catalog)
 
 
 def test_a_user_s_calibrations_leave_the_shipped_figures_what_they_are() -> None:

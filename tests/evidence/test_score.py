@@ -22,7 +22,7 @@ from steelyard.evidence.runs.reader import blank_run, published_runs, read_runs
 from steelyard.evidence.score import intervals
 from steelyard.evidence.score.baselines import SIX_ND_SHARE, constant_s, six_nd_s
 from steelyard.evidence.score.groups import group_scores, score_summary
-from steelyard.evidence.score.validation import scored_runs, validate
+from steelyard.evidence.score.validation import scored_runs, validate_runs
 
 
 @pytest.fixture(scope="module")
@@ -101,7 +101,7 @@ def test_six_nd_is_the_rule_of_thumb():
 def test_a_rate_and_a_time_give_the_same_error():
     (timed,) = runs("a", [1.5])
     rate = replace(timed, id="rate", step_time_s=math.nan, tokens_per_s_per_device=8 * 8192 / 8 / 1.5)
-    outcomes = {one.id: one for one in validate([timed, rate]).cases}
+    outcomes = {one.id: one for one in validate_runs([timed, rate]).cases}
     assert outcomes["rate"].metric == "tokens_per_s_per_device"
     assert outcomes["rate"].error == pytest.approx(outcomes["a-0"].error)
     assert outcomes["rate"].low < outcomes["rate"].predicted < outcomes["rate"].high
@@ -112,10 +112,10 @@ def test_mfu_is_compared_under_a_stated_convention_only():
     flop = float(np.asarray(run_frame([timed], load()).job.workload.model_flop).ravel()[0]) * 8
     bare = replace(timed, id="mfu", step_time_s=math.nan, mfu=flop / (1.5 * 8 * 989e12))
     told = replace(bare, flop_convention="6N + causal attention, no recompute")
-    (one,) = validate([told]).cases
+    (one,) = validate_runs([told]).cases
     assert one.metric == "mfu"
-    assert one.error == pytest.approx(validate([timed]).cases[0].error, abs=0.01)
-    (silent,) = validate([bare]).cases
+    assert one.error == pytest.approx(validate_runs([timed]).cases[0].error, abs=0.01)
+    (silent,) = validate_runs([bare]).cases
     assert silent.reason == "FLOP convention not stated (blank)"
     assert not silent.scored
 
@@ -133,7 +133,7 @@ def test_mfu_is_compared_under_a_stated_convention_only():
     ],
 )
 def test_what_cannot_be_compared_says_why_and_counts_nowhere(changed, says):
-    found = validate([replace(runs("a", [1.5])[0], **changed)])
+    found = validate_runs([replace(runs("a", [1.5])[0], **changed)])
     assert len(found.cases) == 1
     assert says in found.cases[0].reason
     assert not found.cases[0].scored
@@ -144,7 +144,7 @@ def test_memory_is_compared_in_the_kind_that_was_measured():
     (timed,) = runs("a", [1.5])
     kinds = ("allocated", "reserved", "device")
     rows = [replace(timed, id=kind, peak_memory_bytes=60e9, memory_metric=kind) for kind in (*kinds, "unknown")]
-    found = {one.id: one for one in validate(rows).cases if one.metric.startswith("peak")}
+    found = {one.id: one for one in validate_runs(rows).cases if one.metric.startswith("peak")}
     assert [found[kind].metric for kind in kinds] == [f"peak_memory_{kind}_bytes" for kind in kinds]
     assert found["allocated"].predicted < found["reserved"].predicted < found["device"].predicted
     assert "memory is reserved" in found["unknown"].assumed
@@ -152,7 +152,7 @@ def test_memory_is_compared_in_the_kind_that_was_measured():
 
 def test_context_rows_and_excluded_ones_are_predicted_but_not_scored():
     (timed,) = runs("a", [1.5])
-    (one,) = validate([replace(timed, use="context")]).cases
+    (one,) = validate_runs([replace(timed, use="context")]).cases
     assert math.isfinite(one.predicted)
     assert not one.scored
     low = replace(timed, group="nanotron-ultrascale-sweep", mfu=0.05)
@@ -204,11 +204,11 @@ def test_scores_by_any_label(by):
 
 def test_an_unknown_label_is_named():
     with pytest.raises(BadInput, match="publisher"):
-        validate([], "colour")
+        validate_runs([], "colour")
 
 
 def test_nothing_at_all_is_an_empty_report():
-    found = validate([])
+    found = validate_runs([])
     assert (found.cases, found.time, found.time_summary.groups) == ((), (), 0)
 
 
@@ -231,7 +231,7 @@ def test_no_content_of_a_file_ends_in_anything_but_an_outcome(tmp_path, rows, ba
         out.writeheader()
         out.writerows((good if base else {}) | row for row in rows)
     cases = read_runs(path)
-    found = validate(cases)
+    found = validate_runs(cases)
     assert {one.id for one in found.cases} == {run.id for run in cases}
     assert all(one.reason or math.isfinite(one.predicted) for one in found.cases)
     json.dumps(found.to_dict(), allow_nan=False)
@@ -249,7 +249,7 @@ def test_whether_it_fits_is_judged_on_rows_that_say_how_they_ran():
     small = replace(timed, id="small", peak_memory_bytes=40e9, recompute="full")
     huge = replace(timed, id="huge", model="llama-2-70b", sharding="0", out_of_memory="yes", step_time_s=math.nan)
     silent = replace(huge, id="silent", recompute="unknown")
-    found = validate([small, huge, silent]).fits
+    found = validate_runs([small, huge, silent]).fits
     assert (found.ran_out, found.ran) == (1, 1)
     assert (found.ran_out_does_not, found.ran_fits) == (1, 1)
     assert (found.ran_out_fits, found.ran_out_may_not, found.ran_does_not, found.ran_may_not) == (0, 0, 0, 0)
@@ -257,7 +257,7 @@ def test_whether_it_fits_is_judged_on_rows_that_say_how_they_ran():
 
 def test_memory_kept_on_the_host_is_not_compared():
     (timed,) = runs("a", [1.5])
-    outcomes = validate([replace(timed, peak_memory_bytes=20e9, offload="activations(host)")]).cases
+    outcomes = validate_runs([replace(timed, peak_memory_bytes=20e9, offload="activations(host)")]).cases
     (peak,) = (one for one in outcomes if one.metric.startswith("peak"))
     assert "offloads activations(host)" in peak.reason
     assert not peak.scored

@@ -16,7 +16,7 @@ from steelyard import catalog as facts
 from steelyard import pipeline
 from steelyard.catalog.local import layer
 from steelyard.catalog.policy import policy
-from steelyard.evidence.calibration import calibrate
+from steelyard.evidence.calibration import calibrate_constants
 from steelyard.evidence.runs.reader import read_runs
 from steelyard.job import job_table, read_job
 from steelyard.layout import parse
@@ -70,7 +70,7 @@ def measured(tmp_path_factory: pytest.TempPathFactory) -> Any:
         for name, (rate, _, batch) in CARDS.items()
     ]
     path.write_text("\n".join([f"{COLUMNS},tokens_per_s_per_device", *rows]))
-    return calibrate(read_runs(path), facts.load(), STACK, path.name, "2026-11-21").layer
+    return calibrate_constants(read_runs(path), facts.load(), STACK, path.name, "2026-11-21").layer
 
 
 def winners(**given: Any) -> dict[str, str]:

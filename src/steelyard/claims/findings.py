@@ -5,6 +5,9 @@ from dataclasses import asdict, dataclass, field
 from types import MappingProxyType
 from typing import Any
 
+from steelyard.formatting.answer import Shown
+from steelyard.formatting.encode import plain
+
 SILENT, NOTE, DOUBT, CONTRADICTION = 0, 1, 2, 3
 """How much a check weighs: nothing, worth knowing, hard to believe, cannot be."""
 
@@ -80,8 +83,8 @@ class ClaimEstimate:
     refused: str = ""  # why there is none
 
 
-@dataclass(frozen=True, slots=True)
-class Audit:
+@dataclass(frozen=True, slots=True, repr=False)
+class Audit(Shown):
     """One claim, audited."""
 
     title: str
@@ -96,6 +99,20 @@ class Audit:
     estimate: ClaimEstimate = ClaimEstimate()
     notes: tuple[str, ...] = ()
     stated: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+
+    def headline(self) -> str:
+        """Return the claim and the verdict."""
+        return f"{self.title}: {self.verdict}"
+
+    def table(self) -> tuple[tuple[str, ...], ...]:
+        """Return the factors, a row each."""
+        rows = [(one.m, one.name, f"x{one.value:.4g}", one.claimed, one.other) for one in self.factors]
+        return (("M", "factor", "times", "claimed", "held against"), *rows)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what `--json` prints; unknown numbers are null."""
+        made: dict[str, Any] = plain(audit_json(self))
+        return made
 
     @property
     def fired(self) -> tuple[Check, ...]:

@@ -1,6 +1,5 @@
 """`steelyard calibrate`: a few measured runs → a local layer of the catalog."""
 
-import datetime as dt
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,7 +8,7 @@ import click
 from steelyard.cli.printing import json_option, print_json, print_page
 
 if TYPE_CHECKING:
-    from steelyard.evidence.calibration import Calibration
+    pass
 
 
 @click.command("calibrate", short_help="Your own measured runs, so that later predictions are right on your machines.")
@@ -36,8 +35,10 @@ def calibrate_command(
     elif listed:
         list_calibrations(as_json)
     else:
-        made, path = learn(runs or Path(), name, dry_run)
-        written = None if path is None else str(path)
+        from steelyard.verbs import calibrate
+
+        made = calibrate(runs or Path(), name, write=not dry_run)
+        written = None if dry_run else str(written_path(made.label))
         if as_json:
             print_json(made.to_dict() | {"written": written})
             return
@@ -46,20 +47,11 @@ def calibrate_command(
         print_page(calibration_page(made, written))
 
 
-def learn(runs: Path, name: str | None, dry_run: bool) -> "tuple[Calibration, Path | None]":
-    """Return the calibration of a file of runs, and where it was written."""
-    from steelyard.catalog import load
+def written_path(label: str) -> Path:
+    """Return where a calibration is kept."""
     from steelyard.catalog.local import layer
-    from steelyard.errors import BadInput
-    from steelyard.evidence.calibration import calibrate as run
-    from steelyard.evidence.runs.reader import read_runs
 
-    label = layer.slug(name if name is not None else runs.name.split(".")[0])
-    if not label:
-        message = f"--name {name!r}: no letter or digit in it; give a name such as cluster-a"
-        raise BadInput(message)
-    made = run(read_runs(runs), load(), label, runs.name, dt.datetime.now(dt.UTC).date().isoformat())
-    return made, None if dry_run else layer.write_calibration(layer.layer_folder(), label, made.layer)
+    return layer.layer_folder() / f"{label}.csv"
 
 
 def forget_calibration(label: str, as_json: bool) -> None:

@@ -29,12 +29,11 @@ def validate_command(cases: Path | None, by: str, details: bool, as_json: bool) 
     not be predicted.
     """
     from steelyard.catalog.local import layer
-    from steelyard.evidence.runs import reader
-    from steelyard.evidence.score import agreed, splits, validation
+    from steelyard.evidence.score import agreed, splits
     from steelyard.planner.grounds import calibrated_constants, calibration_texts
+    from steelyard.verbs import validate
 
-    rows = reader.published_runs() if cases is None else reader.read_runs(cases)
-    report = validation.validate(rows, by)
+    report = validate(cases, by)
     local = calibrated_constants(layer.current_layer())
     found = report.to_dict() | {"calibration": local}
     if cases is None and by == "group":

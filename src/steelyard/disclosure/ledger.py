@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
+from steelyard.formatting.answer import Shown
+from steelyard.formatting.figures import ENERGY, MASS, amount
 from steelyard.vocabulary import CO2E_KINDS
 
 RUN = ("training", "fine-tuning", "failed", "idle")
@@ -106,8 +108,8 @@ class Cited:
     checked: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Disclosure:
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Disclosure(Shown):
     """Everything that can be said of a model's footprint, whatever it was read from."""
 
     title: str
@@ -125,6 +127,15 @@ class Disclosure:
     sources: tuple[Cited, ...] = ()
     notes: tuple[str, ...] = ()
     audit: Mapping[str, Any] | None = None  # as `audit --json` prints it
+
+    def headline(self) -> str:
+        """Return what is disclosed, and how it is known."""
+        return f"{self.title}, {self.basis}"
+
+    def table(self) -> tuple[tuple[str, ...], ...]:
+        """Return the lines, a row each: energy at the facility's meter, location-based CO2e."""
+        rows = [(line.scope, line.of("facility_j").value, line.of("gross_kg").value) for line in self.lines]
+        return (("line", "energy", "CO2e"), *((scope, amount(j, ENERGY), amount(kg, MASS)) for scope, j, kg in rows))
 
     @property
     def main(self) -> Line:

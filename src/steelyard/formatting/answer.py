@@ -1,16 +1,47 @@
 """What every answer can do: be written as JSON and read back, be compared, pickled, and shown in short."""
 
+import copyreg
 import dataclasses
 import math
 from collections.abc import Mapping, Sequence
 from html import escape
+from types import MappingProxyType
 from typing import Any, Self
 
 from steelyard.formatting.decode import decode
 from steelyard.formatting.encode import encode, plain
+from steelyard.formatting.html import html_table
 
 
-class Answer:
+class Shown:
+    """What a result is in short: a line as `repr`, a small table in a notebook; `to_dict` holds all of it."""
+
+    __slots__ = ()
+
+    def headline(self) -> str:
+        """Return the result in one line."""
+        return ""
+
+    def table(self) -> Sequence[Sequence[str]]:
+        """Return the rows of a short table, the first its head."""
+        return ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the result as dicts, lists, text, numbers and None."""
+        made: dict[str, Any] = plain(self)
+        return made
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}: {self.headline()}>"
+
+    def _repr_html_(self) -> str:
+        """Return the line and the short table for a notebook."""
+        line = f"<p>{escape(self.headline())}</p>"
+        head, *rows = self.table() or ((),)
+        return line + html_table(head, rows) if head else line
+
+
+class Answer(Shown):
     """A frozen dataclass whose fields are the keys of its JSON: a key ends in its unit, unknown is NaN (null in JSON).
 
     An `Interval` is three keys: `time_s`, `time_s_low`, `time_s_high`. Two answers are equal if they are field by
@@ -19,13 +50,8 @@ class Answer:
 
     __slots__ = ()
 
-    def to_dict(self) -> dict[str, Any]:
-        """Return the answer as dicts, lists, text, numbers and None, as `--json` prints it."""
-        made: dict[str, Any] = plain(self)
-        return made
-
     def to_json(self) -> str:
-        """Return the answer as JSON text."""
+        """Return the answer as JSON text, as `--json` prints it."""
         return encode(self)
 
     @classmethod
@@ -34,36 +60,22 @@ class Answer:
         made: Self = decode(cls, found)
         return made
 
-    def headline(self) -> str:
-        """Return the answer in one line."""
-        return ""
-
-    def table(self) -> Sequence[Sequence[str]]:
-        """Return the rows of a short table, the first its head."""
-        return ()
-
     def __eq__(self, other: object) -> bool:
         return type(self) is type(other) and alike(self, other)
 
     def __hash__(self) -> int:
         return hash((type(self), self.to_json()))
 
-    def __repr__(self) -> str:
-        return f"<{type(self).__name__}: {self.headline()}>"
-
-    def _repr_html_(self) -> str:
-        """Return the short table for a notebook."""
-        head, *rows = self.table() or ((),)
-        top = "".join(f"<th>{escape(cell)}</th>" for cell in head)
-        body = "".join(f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>" for row in rows)
-        return (
-            f"<p>{escape(self.headline())}</p><table><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table>"
-            if head
-            else f"<p>{escape(self.headline())}</p>"
-        )
-
     def __reduce__(self) -> tuple[Any, ...]:
         return decode, (type(self), self.to_dict())
+
+
+copyreg.pickle(MappingProxyType, lambda view: (_view, (dict(view),)))
+
+
+def _view(found: dict[Any, Any]) -> MappingProxyType[Any, Any]:
+    """Return a read-only view of a mapping: results that hold one can be pickled."""
+    return MappingProxyType(found)
 
 
 def alike(one: Any, other: Any) -> bool:

@@ -24,6 +24,7 @@ from steelyard.evidence.calibration.sample import (
 from steelyard.evidence.frames.frame import run_frame
 from steelyard.evidence.frames.predicted import predict_step
 from steelyard.evidence.runs.run import Run
+from steelyard.formatting.answer import Shown
 from steelyard.units import Array
 
 FOLDS = 10
@@ -60,8 +61,8 @@ class ConstantShift:
     log_sd_after: float
 
 
-@dataclass(frozen=True, slots=True)
-class Calibration:
+@dataclass(frozen=True, slots=True, repr=False)
+class Calibration(Shown):
     """What runs make of the shipped fit."""
 
     label: str
@@ -71,6 +72,15 @@ class Calibration:
     shifts: tuple[ConstantShift, ...]
     new_stacks: tuple[str, ...]  # that the shipped fit lacks: named by the runs
     layer: Layer
+
+    def headline(self) -> str:
+        """Return what it was made of, and how much it moved."""
+        return f"{self.label}, {len(self.runs)} measurements of {self.source}, {len(self.shifts)} constants moved"
+
+    def table(self) -> tuple[tuple[str, ...], ...]:
+        """Return the constants that moved, a row each."""
+        rows = [(one.quantity, one.entity, f"{one.before:.4g}", f"{one.after:.4g}", one.unit) for one in self.shifts]
+        return (("constant", "of", "before", "after", "unit"), *rows)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the mapping that `--json` prints."""
@@ -84,7 +94,7 @@ class Calibration:
         }
 
 
-def calibrate(
+def calibrate_constants(
     cases: Sequence[Run], catalog: Catalog, label: str, source: str, today: str, folds: int = FOLDS
 ) -> Calibration:
     """Return the calibration of some runs; BadInput where none of them can be used.

@@ -18,7 +18,7 @@ from steelyard.evidence.score.groups import LEAST_ROWS, GroupScore
 from steelyard.evidence.score.outcomes import RunOutcome
 from steelyard.evidence.score.splits import Split, split_mean, split_part, splits
 from steelyard.evidence.score.tiers import in_tier
-from steelyard.evidence.score.validation import Validation, validate
+from steelyard.evidence.score.validation import Validation, validate_runs
 
 NAN = math.nan
 TABLE = Path(__file__).with_name("agreed.csv")
@@ -188,4 +188,4 @@ def _cell(value: str | float) -> str:
 
 
 if __name__ == "__main__":
-    agree_on(figures_now(validate(published_runs()), splits()))
+    agree_on(figures_now(validate_runs(published_runs()), splits()))

@@ -29,14 +29,16 @@ from steelyard.evidence.score.outcomes import (
     time_outcomes,
 )
 from steelyard.evidence.score.ranking import JobSet, Ranking, job_sets, rankings
+from steelyard.formatting.answer import Shown
+from steelyard.formatting.figures import percent
 from steelyard.units import Array
 
 LABELS = ("group", "publisher", "chip", "family", "stack", "precision")
 """What scores can be grouped by."""
 
 
-@dataclass(frozen=True, slots=True)
-class Validation:
+@dataclass(frozen=True, slots=True, repr=False)
+class Validation(Shown):
     """All outcomes, the scores of time and of memory by group, and how well layouts of one job are ranked."""
 
     cases: tuple[RunOutcome, ...]
@@ -47,6 +49,16 @@ class Validation:
     sets: tuple[JobSet, ...]
     ranking: tuple[Ranking, ...]
     fits: Feasibility
+
+    def headline(self) -> str:
+        """Return the mean errors of time and memory."""
+        time, memory = (percent(one.mean_of_medians, 3) for one in (self.time_summary, self.memory_summary))
+        return f"step time {time}, peak memory {memory} (means of the medians of groups), {len(self.cases):,} cases"
+
+    def table(self) -> tuple[tuple[str, ...], ...]:
+        """Return the scores of step time, a row a group."""
+        rows = [(one.group, f"{one.n:,}", percent(one.median_error), percent(one.p90_error)) for one in self.time]
+        return (("step time of", "cases", "median error", "90th percentile"), *rows)
 
     def to_dict(self) -> dict[str, Any]:
         """Return what `--json` prints; unknown numbers are null."""
@@ -62,7 +74,7 @@ class Validation:
         }
 
 
-def validate(cases: Sequence[Run], by: str = "group", catalog: Catalog | None = None) -> Validation:
+def validate_runs(cases: Sequence[Run], by: str = "group", catalog: Catalog | None = None) -> Validation:
     """Predict and score published runs, each prediction with a 90 % interval.
 
     Runs whose source a fit has left out are scored by the figures that it stored, beside what is predicted of them now.
@@ -84,7 +96,7 @@ def validate(cases: Sequence[Run], by: str = "group", catalog: Catalog | None = 
 
 
 def scored_runs(cases: Sequence[Run], by: str = "group", catalog: Catalog | None = None) -> Validation:
-    """Score as `validate` does, without asking whether the stored figures belong to this code: while it is refitted."""
+    """Score as `validate_runs` does, but do not ask whether the stored figures belong to this code: it is refitted."""
     _check_label(by)
     catalog = catalog or load()
     found = run_frame(cases, catalog, predict_step)
