@@ -9,7 +9,7 @@ from click.testing import CliRunner
 from rich.console import Console
 
 from steelyard.cli import plan as verb
-from steelyard.cli import progress
+from steelyard.cli import printing
 from steelyard.cli.app import app
 from steelyard.search import family
 
@@ -48,7 +48,7 @@ def test_json_says_so_too(more):
 def test_progress_shows_the_time_left_on_a_terminal(monkeypatch, capsys):
     monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
     monkeypatch.setattr("rich.console.Console", lambda **_: Console(force_terminal=True, width=120))
-    with progress.progress_bar("weighing") as tick:
+    with printing.progress_bar("weighing") as tick:
         tick(5, 10)
         tick(6, 10)
     shown = capsys.readouterr().out

@@ -1,13 +1,13 @@
 """Write docs/accuracy.md from the shipped runs and the stored splits: `make accuracy`."""
 
+import math
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from itertools import zip_longest
-from typing import Any
 
 from steelyard.evidence.runs.reader import published_runs
-from steelyard.evidence.score.agreed import figures_board, figures_now
+from steelyard.evidence.score.agreed import BoardRow, figures_board, figures_now
 from steelyard.evidence.score.groups import LEAST_ROWS, GroupScore
 from steelyard.evidence.score.outcomes import RunOutcome
 from steelyard.evidence.score.splits import Split, split_mean, split_part, splits
@@ -111,19 +111,19 @@ def fitted(left_out: float, in_sample: float) -> str:
 def bars(report: Validation) -> str:
     """Return the agreed figures and which of them are missed."""
     rows = figures_board(figures_now(report, splits()))
-    met = [row for row in rows if row["met"]]
-    unknown = [row for row in rows if row["now"] is None]
-    missed = [row for row in rows if not row["met"] and row["now"] is not None]
+    met = [row for row in rows if row.met]
+    unknown = [row for row in rows if math.isnan(row.now)]
+    missed = [row for row in rows if not row.met and not math.isnan(row.now)]
     shown = table(
         ["figure", "metric", ">bar", ">now", "", "best known elsewhere"],
-        [[row["what"], row["metric"], bar_text(row), now(row), bar_verdict(row), row["best_known"]] for row in rows],
+        [[row.what, row.metric, bar_text(row), now(row), bar_verdict(row), row.best_known] for row in rows],
     )
     said = f"{len(met)} of {len(rows)} bars are met, {len(missed)} missed"
     said += f", {len(unknown)} not measured" if unknown else ""
-    far = sorted(missed, key=lambda row: -row["now"] / row["bar"])[:3]
+    far = sorted(missed, key=lambda row: -row.now / row.bar)[:3]
     if far:
         said += ". Furthest off: " + "; ".join(
-            f"{row['what']} ({percent(row['now'])} % where {bar_text(row)} is asked)" for row in far
+            f"{row.what} ({percent(row.now)} % where {bar_text(row)} is asked)" for row in far
         )
     return (
         f"## The agreed figures\n\n{shown}\n\n{said}. What is reached is held: a test fails when a figure gets worse "
@@ -131,9 +131,9 @@ def bars(report: Validation) -> str:
     )
 
 
-def now(row: Mapping[str, Any]) -> str:
+def now(row: BoardRow) -> str:
     """Return the figure of today."""
-    return "" if row["now"] is None else f"{percent(row['now'])} %"
+    return "" if math.isnan(row.now) else f"{percent(row.now)} %"
 
 
 def groups(title: str, scores: Sequence[GroupScore], *, rivals: bool) -> str:

@@ -96,14 +96,14 @@ def test_a_file_of_other_runs_has_scores_and_sets_but_no_agreed_figures():
     found = scored_runs(cases)
     assert (found.time_summary.left_out, found.time_summary.in_sample) == (0, 0)
     assert found.ranking[0].sets == 2
-    said = " ".join(render(validation_page(found.to_dict(), "group")).split())
+    said = " ".join(render(validation_page(found, "group")).split())
     assert "100 % are new: no fit has seen these cases" in said
     assert "Choosing among measured layouts" in said
     assert "Agreed figures" not in said
 
 
 def test_the_page_of_the_shipped_runs_says_what_was_left_out(report, now):
-    said = " ".join(render(validation_page(report.to_dict() | {"bars": agreed.figures_board(now)}, "group")).split())
+    said = " ".join(render(validation_page(report, "group", agreed.figures_board(now))).split())
     assert "100 % are left out (out)" in said
     assert "Agreed figures" in said
     assert "does not fit" in said

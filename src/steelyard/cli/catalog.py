@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from steelyard.catalog.load import Catalog
+    from steelyard.report.catalog_page import ModelEntry
 
 KINDS = ("accelerators", "systems", "models", "offers", "sites")
 
@@ -77,7 +78,7 @@ def listed(kind: str, name: str | None, as_json: bool) -> None:
     known = load()
     row = exact(known, kind, name) if name else None
     if row is not None:
-        print_entry(known, kind, row, as_json)
+        print_entry(known, row, as_json)
         return
     rows = [row for row in everything(known, kind) if not name or name.lower() in searched_text(row)]
     if not rows:
@@ -99,7 +100,7 @@ def everything(known: "Catalog", kind: str) -> list[Any]:
     if kind == "models":
         from steelyard.job.models import presets
 
-        return [model_json(name) for name in presets.model_names()]
+        return [model_entry(name) for name in presets.model_names()]
     rows = getattr(known, kind)
     return list(rows) if kind == "offers" else list(rows.values())
 
@@ -111,7 +112,7 @@ def exact(known: "Catalog", kind: str, name: str) -> Any | None:
 
     try:
         if kind == "models":
-            return model_json(presets.find_model(name).name)
+            return model_entry(presets.find_model(name).name)
         if kind == "offers":
             return next((offer for offer in known.offers if offer.id.lower() == name.lower()), None)
         row = getattr(known, kind.removesuffix("s"))(name)
@@ -129,7 +130,7 @@ def unknown_name(known: "Catalog", kind: str, name: str) -> Exception:
 
 def identity(row: Any) -> str:
     """Return the name of a row."""
-    return str(row["name"] if isinstance(row, dict) else row.id)
+    return str(row.id)
 
 
 def searched_text(row: Any) -> str:
@@ -138,24 +139,21 @@ def searched_text(row: Any) -> str:
     return " ".join([*named, *getattr(row, "aliases", ())]).lower()
 
 
-def model_json(name: str) -> "dict[str, Any]":
-    """Return a model as a mapping, with its parameters counted from its shape."""
+def model_entry(name: str) -> "ModelEntry":
+    """Return a model with its parameters counted from its shape."""
     from steelyard.job.models import presets
     from steelyard.job.models.architecture import architecture
+    from steelyard.report.catalog_page import ModelEntry
 
     spec = presets.find_model(name)
     counted = architecture(spec)
-    shape = dataclasses.asdict(spec)
-    published = shape.pop("published")
-    first = {"name": shape.pop("name"), "family": shape.pop("family")}
-    counts = {"params": int(counted.total_params), "active_params": int(counted.active_params)}
-    return first | counts | shape | {f"published_{key}": value for key, value in published.items()}
+    return ModelEntry(spec, int(counted.total_params), int(counted.active_params))
 
 
 def row_json(row: Any) -> "Mapping[str, Any]":
     """Return a row as a mapping for JSON, its facts as a list with the one that is used marked."""
-    if isinstance(row, dict):
-        return row
+    if hasattr(row, "spec"):
+        return dict(row.values())
     values = {field.name: getattr(row, field.name) for field in dataclasses.fields(row)}
     facts = values.pop("facts", None)
     named = values if "id" in values else {"id": row.id} | values
@@ -169,16 +167,11 @@ def row_json(row: Any) -> "Mapping[str, Any]":
     return named | {"facts": listed}
 
 
-def print_entry(known: "Catalog", kind: str, row: Any, as_json: bool) -> None:
+def print_entry(known: "Catalog", row: Any, as_json: bool) -> None:
     """Print one thing with its sources."""
-    from steelyard.formatting.encode import plain
-    from steelyard.report import catalog_page
-
-    whole = plain(row_json(row))
     if as_json:
-        print_json(whole)
+        print_json(row_json(row))
         return
-    whole.pop("facts", None)
-    if kind == "models":
-        whole = {key: value for key, value in whole.items() if value}  # 0 is none, or as another field
-    print_page(catalog_page.entry_page(whole, getattr(row, "facts", None), known.sources))
+    from steelyard.report.catalog_page import entry_page
+
+    print_page(entry_page(row, known.sources))

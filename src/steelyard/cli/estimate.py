@@ -5,8 +5,15 @@ from typing import Any
 import click
 
 from steelyard.cli.local import calibrated
-from steelyard.cli.options import CARBON, JOB_OPTIONS, OFFER_OPTIONS, given_options, job_argument
-from steelyard.cli.points import PIN_OPTIONS, given_values
+from steelyard.cli.options import (
+    CARBON,
+    JOB_OPTIONS,
+    OFFER_OPTIONS,
+    PIN_OPTIONS,
+    given_options,
+    given_values,
+    job_argument,
+)
 from steelyard.cli.printing import details_option, json_option, print_json, print_page
 
 

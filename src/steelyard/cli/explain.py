@@ -10,13 +10,14 @@ from steelyard.cli.options import (
     CARBON,
     JOB_OPTIONS,
     LIMIT_OPTIONS,
+    PIN_OPTIONS,
     SPACE_OPTIONS,
     given_options,
+    given_values,
     job_argument,
+    label_option,
 )
-from steelyard.cli.points import PIN_OPTIONS, given_values, label_option
-from steelyard.cli.printing import details_option, json_option, print_json, print_page
-from steelyard.cli.progress import progress_bar
+from steelyard.cli.printing import details_option, json_option, print_json, print_page, progress_bar
 
 
 @click.command("explain", short_help="One plan taken apart: every term with its formula, source and catalog rows.")

@@ -13,11 +13,10 @@ from steelyard.cli.options import (
     LIMIT_OPTIONS,
     SPACE_OPTIONS,
     given_options,
+    given_values,
     job_argument,
 )
-from steelyard.cli.points import given_values
-from steelyard.cli.printing import details_option, json_option, print_json, print_page
-from steelyard.cli.progress import progress_bar
+from steelyard.cli.printing import details_option, json_option, print_json, print_page, progress_bar
 
 WHAT_IF = "Several values of one field in one table: tokens=10B,20B,40B; by=1d,3d,7d; layout=tp=2;tp=4."
 

@@ -1,7 +1,8 @@
-"""Printing: one JSON object, or a page for people."""
+"""Printing: one JSON object, a page for people, progress on a terminal and none in a pipe."""
 
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import click
@@ -35,3 +36,23 @@ def _window() -> int:
     import shutil
 
     return shutil.get_terminal_size((100, 24)).columns
+
+
+Tick = Callable[[int, int], None]
+"""Called with how much is done, and of how much."""
+
+
+@contextmanager
+def progress_bar(what: str) -> Iterator[Tick]:
+    """Show a bar and the time left on stderr while the block runs, if that is a terminal; it vanishes at the end."""
+    if not sys.stderr.isatty():
+        yield lambda _done, _total: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    left, stop = TimeRemainingColumn(elapsed_when_finished=True), TextColumn("left, Ctrl-C: the best so far")
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), left, stop)
+    with Progress(*columns, console=Console(stderr=True), transient=True, auto_refresh=False) as bar:  # no thread
+        task = bar.add_task(what, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total, refresh=True)

@@ -71,13 +71,13 @@ def print_outcomes(outcomes: "list[SourceOutcome]", as_json: bool) -> None:
     """Print what came of each source."""
     from steelyard.catalog.local import layer
 
-    rows = [asdict(one) | {"ok": one.ok} for one in outcomes]
     if as_json:
+        rows = [asdict(one) | {"ok": one.ok} for one in outcomes]
         print_json({"folder": str(layer.layer_folder()), "sources": rows})
         return
     from steelyard.report import refresh_page
 
-    print_page(refresh_page.outcomes_page(rows, str(layer.layer_folder())))
+    print_page(refresh_page.outcomes_page(outcomes, str(layer.layer_folder())))
 
 
 def list_sources(as_json: bool) -> None:
@@ -85,11 +85,11 @@ def list_sources(as_json: bool) -> None:
     from steelyard.catalog.live import SOURCES
     from steelyard.catalog.local import layer, store
 
-    rows = [
-        source_json(one, store.read_state(layer.layer_folder() / store.FOLDER / one.name)) for one in SOURCES.values()
-    ]
+    folder = layer.layer_folder() / store.FOLDER
+    rows = [(one, store.read_state(folder / one.name)) for one in SOURCES.values()]
     if as_json:
-        print_json({"folder": str(layer.layer_folder()), "sources": rows})
+        found = [source_json(one, state) for one, state in rows]
+        print_json({"folder": str(layer.layer_folder()), "sources": found})
         return
     from steelyard.report import refresh_page
 
@@ -146,15 +146,17 @@ def diff_command(every: bool, as_json: bool) -> None:
             prices=tuple(row for row in found.prices if row.kind != "confirmed"),
             facts=tuple(row for row in found.facts if row.kind != "confirmed"),
         )
-    mapping = {
-        "folder": str(layer.layer_folder()),
-        "prices": [asdict(row) | {"change": row.share} for row in found.prices],
-        "intensities": [asdict(row) for row in found.facts],
-        "profiles": [{"place": place, "quantity": kind, "what": what} for place, kind, what in found.profiles],
-    }
+    folder = str(layer.layer_folder())
     if as_json:
-        print_json(mapping)
+        print_json(
+            {
+                "folder": folder,
+                "prices": [asdict(row) | {"change": row.share} for row in found.prices],
+                "intensities": [asdict(row) for row in found.facts],
+                "profiles": [{"place": place, "quantity": kind, "what": what} for place, kind, what in found.profiles],
+            }
+        )
         return
     from steelyard.report import refresh_page
 
-    print_page(refresh_page.diff_page(mapping))
+    print_page(refresh_page.diff_page(found, folder))

@@ -35,14 +35,12 @@ def validate_command(cases: Path | None, by: str, details: bool, as_json: bool) 
 
     report = validate(cases, by)
     local = calibrated_constants(layer.current_layer())
-    found = report.to_dict() | {"calibration": local}
-    if cases is None and by == "group":
-        found["bars"] = agreed.figures_board(agreed.figures_now(report, splits.splits()))
+    board = agreed.figures_board(agreed.figures_now(report, splits.splits())) if cases is None and by == "group" else ()
     if as_json:
-        print_json(found)
+        print_json(report.to_dict() | {"calibration": local} | ({"bars": board} if board else {}))
         return
     from steelyard.report.calibration_page import calibration_lines
     from steelyard.report.validation_page import short_validation_page, validation_page
 
     page = validation_page if details else short_validation_page
-    print_page([*page(found, by), *calibration_lines(calibration_texts(local))])
+    print_page([*page(report, by, board), *calibration_lines(calibration_texts(local))])

@@ -5,10 +5,18 @@ from typing import Any
 import click
 
 from steelyard.cli.local import calibrated
-from steelyard.cli.options import CARBON, JOB_OPTIONS, LIMIT_OPTIONS, SPACE_OPTIONS, given_options, job_argument
-from steelyard.cli.points import PIN_OPTIONS, given_values, label_option
-from steelyard.cli.printing import json_option, print_json, print_page
-from steelyard.cli.progress import progress_bar
+from steelyard.cli.options import (
+    CARBON,
+    JOB_OPTIONS,
+    LIMIT_OPTIONS,
+    PIN_OPTIONS,
+    SPACE_OPTIONS,
+    given_options,
+    given_values,
+    job_argument,
+    label_option,
+)
+from steelyard.cli.printing import json_option, print_json, print_page, progress_bar
 
 
 @click.command(

@@ -6,7 +6,7 @@ from html import escape
 from steelyard.claims.findings import Audit, Check, ClaimEstimate
 from steelyard.formatting.drawing import waterfall_svg
 from steelyard.formatting.html import html_list, html_page, html_table
-from steelyard.report.audit_page import MARKS, factor_text, range_rows
+from steelyard.report.audit_page import MARKS, range_rows, times_text
 
 
 def audit_html_page(found: Audit) -> str:
@@ -31,10 +31,8 @@ def audit_html_page(found: Audit) -> str:
 def _factor_parts(found: Audit) -> list[str]:
     if not found.factors:
         return []
-    rows = [
-        [one.m, one.name, f"x{factor_text(one.value)}", one.claimed, one.other or one.note] for one in found.factors
-    ]
-    rows.append(["", "together", f"x{factor_text(found.ratio)}", "", ""])
+    rows = [[one.m, one.name, f"x{times_text(one.value)}", one.claimed, one.other or one.note] for one in found.factors]
+    rows.append(["", "together", f"x{times_text(found.ratio)}", "", ""])
     drawn = []
     if found.chain:
         steps = [(step.factor.name, step.factor.m, step.added) for step in found.chain.steps]

@@ -34,19 +34,17 @@ def audit_page(found: Audit) -> list[RenderableType]:
 def _factors(found: Audit) -> list[RenderableType]:
     if not found.factors:
         return []
-    rows = [
-        [one.m, one.name, f"x{factor_text(one.value)}", one.claimed, one.other or one.note] for one in found.factors
-    ]
-    rows.append(["", "together", f"x{factor_text(found.ratio)}", "", ""])
+    rows = [[one.m, one.name, f"x{times_text(one.value)}", one.claimed, one.other or one.note] for one in found.factors]
+    rows.append(["", "together", f"x{times_text(found.ratio)}", "", ""])
     head = ["|M", "|factor", ">times", "claimed", "held against" if found.chain else "consistent with"]
     parts: list[RenderableType] = [blank(), heading("Factor by factor"), table(head, rows)]
     return parts + ([blank(), plot(waterfall_lines(found.chain))] if found.chain else [])
 
 
-def factor_text(value: float) -> str:
+def times_text(value: float) -> str:
     """Return a factor with four digits.
 
-    >>> factor_text(88.2397), factor_text(1.0040), factor_text(0.0001234)
+    >>> times_text(88.2397), times_text(1.0040), times_text(0.0001234)
     ('88.24', '1.004', '0.0001234')
     """
     return f"{value:.4g}" if value < 1e5 else f"{value:,.0f}"

@@ -2,13 +2,15 @@
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields
 from datetime import date
-from typing import Any
 
 from rich.console import RenderableType
 
 from steelyard.catalog.schema import Accelerator, Fact, Facts, OfferRow, SiteRow, Source, System
+from steelyard.formatting.encode import plain
 from steelyard.formatting.figures import number
+from steelyard.job.models.spec import ModelSpec
 from steelyard.report.page import blank, bullets, heading, paragraph, table
 from steelyard.vocabulary import CO2E_KINDS, ON_DEMAND, SPOT
 
@@ -108,22 +110,48 @@ def sites_page(rows: Iterable[SiteRow]) -> list[RenderableType]:
     ]
 
 
-def models_page(rows: Iterable[Mapping[str, Any]]) -> list[RenderableType]:
-    """Return the list of models, each a mapping with its name, family, parameters and shape."""
+@dataclass(frozen=True, slots=True)
+class ModelEntry:
+    """A model of the catalog, with its parameters counted from its shape."""
+
+    spec: ModelSpec
+    params: int
+    active_params: int
+
+    @property
+    def id(self) -> str:
+        """The name of the model."""
+        return self.spec.name
+
+    def values(self) -> dict[str, object]:
+        """Return its fields, what was published of it beside what follows from its shape."""
+        shape = {field.name: getattr(self.spec, field.name) for field in fields(self.spec)}
+        published = shape.pop("published")
+        counts = {"params": self.params, "active_params": self.active_params}
+        first = {"name": shape.pop("name"), "family": shape.pop("family")}
+        of_paper = {f"published_{field.name}": getattr(published, field.name) for field in fields(published)}
+        return first | counts | shape | of_paper
+
+
+CatalogEntry = Accelerator | System | OfferRow | SiteRow | ModelEntry
+
+
+def models_page(rows: Iterable[ModelEntry]) -> list[RenderableType]:
+    """Return the list of models."""
     columns = ["model", "family", ">total", ">active", ">layers", ">hidden", ">experts", ">context"]
     return [
         table(
             columns,
             [
                 [
-                    str(row["name"]),
-                    str(row["family"]),
-                    _billions(row["params"]),
-                    _billions(row["active_params"]),
-                    f"{row['layers']}",
-                    f"{row['hidden']}",
-                    f"{row['experts'] or ''}",
-                    f"{row['context_tokens'] or ''}",
+                    row.id,
+                    row.spec.family,
+                    _billions(row.params),
+                    _billions(row.active_params),
+                    f"{row.spec.layers}",
+                    f"{row.spec.hidden}",
+                    f"{row.spec.experts or ''}",
+                    f"{row.spec.context_tokens or ''}",
                 ]
                 for row in rows
             ],
@@ -132,16 +160,25 @@ def models_page(rows: Iterable[Mapping[str, Any]]) -> list[RenderableType]:
     ]
 
 
-def entry_page(row: Any, facts: Facts | None, sources: Mapping[str, Source]) -> list[RenderableType]:
+def entry_page(row: CatalogEntry, sources: Mapping[str, Source]) -> list[RenderableType]:
     """Return one thing of the catalog: what it is, each value with its source, and the values not used."""
-    parts: list[RenderableType] = [heading(str(row["id"] if "id" in row else row["name"]))]
-    shown = [[key.replace("_", " "), _value_text(value)] for key, value in row.items() if _value_text(value)]
-    parts.append(table(["|", ""], shown))
+    values, facts = entry_values(row), getattr(row, "facts", None)
+    texts = [[key.replace("_", " "), text] for key, value in values.items() if (text := _value_text(value))]
+    parts: list[RenderableType] = [heading(row.id), table(["|", ""], texts)]
     used = set(_named_sources(row))
     if facts is not None:
         parts += _fact_parts(facts)
         used |= {fact.source for rows in facts.by_quantity.values() for fact in rows}
     return [*parts, *citations(used, sources)]
+
+
+def entry_values(row: CatalogEntry) -> dict[str, object]:
+    """Return the fields of a thing of the catalog as plain values, its facts left out."""
+    if isinstance(row, ModelEntry):
+        values = plain(row.values())
+        return {key: value for key, value in values.items() if value}  # 0 is none, or as another field
+    values = {field.name: plain(getattr(row, field.name)) for field in fields(row) if field.name != "facts"}
+    return values if "id" in values else {"id": row.id} | values
 
 
 def citations(ids: Iterable[str], sources: Mapping[str, Source]) -> list[RenderableType]:
@@ -176,14 +213,16 @@ def _fact_row(fact: Fact) -> list[str]:
     return [fact.quantity, f"{fact.value:g} {fact.unit}".strip(), conditions, fact.checked, fact.source]
 
 
-def _named_sources(row: Mapping[str, Any]) -> list[str]:
-    named = [row.get("source", ""), *row.get("sources", ())]
-    named += [price["source"] for price in row.get("prices", {}).values()]
-    named += [price["source"] for prices in row.get("earlier", {}).values() for price in prices]
+def _named_sources(row: CatalogEntry) -> list[str]:
+    """Return the sources that a thing names, beside those of its facts."""
+    if isinstance(row, OfferRow):
+        earlier = [price for prices in row.earlier.values() for price in prices]
+        return [price.source for price in (*row.prices.values(), *earlier) if price.source]
+    named = [getattr(row, "source", ""), *getattr(row, "sources", ())]
     return [name for name in named if name]
 
 
-def _value_text(value: Any) -> str:
+def _value_text(value: object) -> str:
     """Say a value of the catalog in words; empty, unknown and nothing are not said."""
     if value is None or value == "" or (isinstance(value, float) and math.isnan(value)):
         return ""
@@ -200,7 +239,7 @@ def _cell(value: float, digits: int) -> str:
     return "" if math.isnan(value) else number(value, digits)
 
 
-def _billions(count: Any) -> str:
+def _billions(count: int) -> str:
     return f"{count / 1e9:.2f}B" if count else ""
 
 

@@ -177,16 +177,16 @@ def rival_lines(found: Plan) -> list[list[str]]:
     for point in found.points:
         axis = OBJECTIVE.get(point.label, "time")
         rows = [row for row in found.rivals if row.label == point.label]
-        parts = [f"{different_part(point, row)} {ratio_text(row.ratios.get(axis, math.nan))}" for row in rows]
+        parts = [f"{different_part(point, row)} {change_share_text(row.ratios.get(axis, math.nan))}" for row in rows]
         if parts:
             lines.append([point.label, ", ".join(parts)])
     return lines
 
 
-def ratio_text(value: float) -> str:
+def change_share_text(value: float) -> str:
     """Return how much more or less a figure is.
 
-    >>> ratio_text(1.071), ratio_text(0.97), ratio_text(4.2), ratio_text(math.nan)
+    >>> change_share_text(1.071), change_share_text(0.97), change_share_text(4.2), change_share_text(math.nan)
     ('+7 %', '-3 %', 'x4.2', 'unknown')
     """
     if math.isnan(value):

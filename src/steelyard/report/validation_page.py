@@ -1,10 +1,17 @@
 """How right the predictions are, on paper: errors by group beside the naive baselines."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Final
+import math
+from collections.abc import Sequence
+from typing import Final
 
 from rich.console import RenderableType
 
+from steelyard.evidence.score.agreed import BoardRow
+from steelyard.evidence.score.feasibility import Feasibility
+from steelyard.evidence.score.groups import GroupScore, ScoreSummary
+from steelyard.evidence.score.outcomes import RunOutcome
+from steelyard.evidence.score.ranking import Ranking
+from steelyard.evidence.score.validation import Validation
 from steelyard.formatting.figures import percent
 from steelyard.report.page import blank, bullets, heading, paragraph, table
 
@@ -14,46 +21,47 @@ METRICS: Final = {
 }
 
 
-def validation_page(found: Mapping[str, Any], by: str) -> list[RenderableType]:
-    """Return the page of a validation, given as the mapping that `--json` prints."""
+def validation_page(found: Validation, by: str, board: Sequence[BoardRow] = ()) -> list[RenderableType]:
+    """Return the page of a validation, with the agreed figures where they are asked for."""
     page: list[RenderableType] = []
     for metric, title in METRICS.items():
-        rows = [row for row in found["groups"] if row["kind"] == metric]
+        rows = getattr(found, metric)
         if rows:
-            page += [heading(title), _groups(rows, by, metric), *_summary(found["summary"][metric], metric), blank()]
-    page += _ranking(found["ranking"], by)
-    page += _fits(found["summary"]["fits"])
-    page += _bars(found.get("bars", ()))
-    return [*page, *_left_out(found["cases"])]
+            summary = getattr(found, f"{metric}_summary")
+            page += [heading(title), _groups(rows, by, metric), *_summary(summary, metric), blank()]
+    page += _ranking(found.ranking, by)
+    page += _fits(found.fits)
+    page += _bars(board)
+    return [*page, *_left_out(found.cases)]
 
 
-def short_validation_page(found: Mapping[str, Any], by: str) -> list[RenderableType]:
+def short_validation_page(found: Validation, by: str, board: Sequence[BoardRow] = ()) -> list[RenderableType]:
     """Return the short page: means over groups, the worst of them, and which agreed figures are missed."""
     page: list[RenderableType] = []
     for metric, title in METRICS.items():
-        rows = [row for row in found["groups"] if row["kind"] == metric]
+        rows = getattr(found, metric)
         if rows:
-            page += [heading(title), *_summary(found["summary"][metric], metric)[1:]]
+            page += [heading(title), *_summary(getattr(found, f"{metric}_summary"), metric)[1:]]
             page += [paragraph(f"{worst_groups(rows)} (median error by {by})."), blank()]
-    page += [*_regrets(found["ranking"], by), *_fits(found["summary"]["fits"])]
-    missed = [row for row in found.get("bars", ()) if not row["met"]]
-    if found.get("bars"):
-        page.append(paragraph(f"{len(found['bars']) - len(missed)} of {len(found['bars'])} agreed figures are met.", 0))
+    page += [*_regrets(found.ranking, by), *_fits(found.fits)]
+    missed = [row for row in board if not row.met]
+    if board:
+        page.append(paragraph(f"{len(board) - len(missed)} of {len(board)} agreed figures are met.", 0))
     page += _bars(missed, "Agreed figures that are missed")
-    lost = sum(case["predicted"] is None for case in found["cases"])
-    ends = f"Not predicted: {lost:,} of {len(found['cases']):,} cases. " if lost else ""
+    lost = sum(math.isnan(case.predicted) for case in found.cases)
+    ends = f"Not predicted: {lost:,} of {len(found.cases):,} cases. " if lost else ""
     return [*page, paragraph(f"{ends}--details: every {by}, every agreed figure, the reasons. --json: every case.", 0)]
 
 
-def worst_groups(rows: Sequence[Mapping[str, Any]]) -> str:
+def worst_groups(rows: Sequence[GroupScore]) -> str:
     """Return the groups of enough cases with the largest median errors, and the best one.
 
-    >>> some = (("a", 0.1), ("b", 0.4), ("c", 0.2))
-    >>> worst_groups([{"group": name, "n": 9, "median_error": error} for name, error in some])
+    >>> some = [GroupScore(name, 9, error, *[0.0] * 10) for name, error in (("a", 0.1), ("b", 0.4), ("c", 0.2))]
+    >>> worst_groups(some)
     'Worst: b 40 %, c 20 %, a 10 %'
     """
-    some = sorted((row for row in rows if row["n"] >= ENOUGH), key=lambda row: -row["median_error"]) or list(rows)
-    return "Worst: " + ", ".join(f"{row['group']} {percent(row['median_error'])}" for row in some[:WORST])
+    some = sorted((row for row in rows if row.n >= ENOUGH), key=lambda row: -row.median_error) or list(rows)
+    return "Worst: " + ", ".join(f"{row.group} {percent(row.median_error)}" for row in some[:WORST])
 
 
 ENOUGH: Final = 5
@@ -62,16 +70,16 @@ ENOUGH: Final = 5
 WORST: Final = 5
 
 
-def _regrets(rows: Sequence[Mapping[str, Any]], by: str) -> list[RenderableType]:
+def _regrets(rows: Sequence[Ranking], by: str) -> list[RenderableType]:
     """Return the regret of the chosen layout by group, in a line."""
     if not rows:
         return []
-    said = ", ".join(f"{row['group']} {percent(row['mean_regret'])} of {percent(row['chance_regret'])}" for row in rows)
+    shares = ", ".join(f"{row.group} {percent(row.mean_regret)} of {percent(row.chance_regret)}" for row in rows)
     title = "Choosing among measured layouts: mean regret, of that of a blind choice"
-    return [heading(title), paragraph(f"{said}."), blank()]
+    return [heading(title), paragraph(f"{shares}."), blank()]
 
 
-def _groups(rows: Sequence[Mapping[str, Any]], by: str, metric: str) -> RenderableType:
+def _groups(rows: Sequence[GroupScore], by: str, metric: str) -> RenderableType:
     columns = [by, ">cases", ">median", ">in it", ">mean", ">p90", ">bias", ">in 90 %", ">width", "fit"]
     rivals = ["constant_error", "six_nd_error"] if metric == "time" else []
     columns += [">constant", ">6ND"] if rivals else []
@@ -79,23 +87,23 @@ def _groups(rows: Sequence[Mapping[str, Any]], by: str, metric: str) -> Renderab
         columns,
         [
             [
-                str(row["group"]),
-                f"{row['n']:,}",
-                *(percent(row[key]) for key in ("median_error", "live_error", "mean_error", "p90_error")),
-                _signed(row["bias"]),
-                percent(row["coverage"]),
-                f"±{row['log_half_width']:.2f}",
+                row.group,
+                f"{row.n:,}",
+                *(percent(getattr(row, key)) for key in ("median_error", "live_error", "mean_error", "p90_error")),
+                _signed(row.bias),
+                percent(row.coverage),
+                f"±{row.log_half_width:.2f}",
                 _fit(row),
-                *(percent(row[key]) for key in rivals),
+                *(percent(getattr(row, key)) for key in rivals),
             ]
             for row in rows
         ],
     )
 
 
-def _fit(row: Mapping[str, Any]) -> str:
+def _fit(row: GroupScore) -> str:
     """Say what the constants knew of a group's rows."""
-    shares = {"out": row["left_out"], "in": row["in_sample"], "new": 1 - row["left_out"] - row["in_sample"]}
+    shares = {"out": row.left_out, "in": row.in_sample, "new": 1 - row.left_out - row.in_sample}
     return "+".join(name for name, share in shares.items() if share > 0.005)
 
 
@@ -103,35 +111,35 @@ def _signed(share: float) -> str:
     return f"{100 * share:+.0f} %"
 
 
-def _summary(row: Mapping[str, Any], metric: str) -> list[RenderableType]:
-    if not row["groups"]:
+def _summary(row: ScoreSummary, metric: str) -> list[RenderableType]:
+    if not row.groups:
         return []
     text = (
-        f"Mean of the medians of {row['groups']} groups ({row['cases']:,} cases): "
-        f"{percent(row['mean_of_medians'], 3)}{_in_sample(row)}; "
-        f"mean of the 90th percentiles {percent(row['mean_p90'])}; "
-        f"{percent(row['mean_coverage'])} of the measurements lie in the 90 % interval, whose half-width is "
-        f"{row['mean_log_half_width']:.2f} in the logarithm."
+        f"Mean of the medians of {row.groups} groups ({row.cases:,} cases): "
+        f"{percent(row.mean_of_medians, 3)}{_in_sample(row)}; "
+        f"mean of the 90th percentiles {percent(row.mean_p90)}; "
+        f"{percent(row.mean_coverage)} of the measurements lie in the 90 % interval, whose half-width is "
+        f"{row.mean_log_half_width:.2f} in the logarithm."
     )
     if metric == "time":
         text += (
-            f" Baselines: one utilisation per chip and precision {percent(row['constant_mean_of_medians'], 3)}, "
-            f"6ND at 40 % of the peak {percent(row['six_nd_mean_of_medians'], 3)}."
+            f" Baselines: one utilisation per chip and precision {percent(row.constant_mean_of_medians, 3)}, "
+            f"6ND at 40 % of the peak {percent(row.six_nd_mean_of_medians, 3)}."
         )
     return [blank(), paragraph(text), paragraph(_known(row))]
 
 
-def _in_sample(row: Mapping[str, Any]) -> str:
+def _in_sample(row: ScoreSummary) -> str:
     """Say, beside an error with the source left out, what the same cases show with nothing left out, predicted now."""
-    return f" left out, {percent(row['live_mean_of_medians'], 3)} in sample" if row["left_out"] > 0.0005 else ""
+    return f" left out, {percent(row.live_mean_of_medians, 3)} in sample" if row.left_out > 0.0005 else ""
 
 
-def _known(row: Mapping[str, Any]) -> str:
+def _known(row: ScoreSummary) -> str:
     """Say which of these figures are left out of the fit and which are in its sample."""
-    new = 1 - row["left_out"] - row["in_sample"]
+    new = 1 - row.left_out - row.in_sample
     parts = [
-        (row["left_out"], "left out (out): predicted by constants fitted without the whole source group of the case"),
-        (row["in_sample"], "in sample (in): the constants were fitted to these cases too, so this is optimistic"),
+        (row.left_out, "left out (out): predicted by constants fitted without the whole source group of the case"),
+        (row.in_sample, "in sample (in): the constants were fitted to these cases too, so this is optimistic"),
         (new, "new: no fit has seen these cases"),
     ]
     return (
@@ -139,18 +147,18 @@ def _known(row: Mapping[str, Any]) -> str:
     )
 
 
-def _ranking(rows: Sequence[Mapping[str, Any]], by: str) -> list[RenderableType]:
+def _ranking(rows: Sequence[Ranking], by: str) -> list[RenderableType]:
     if not rows:
         return []
     shown = table(
         [by, ">jobs", ">layouts", ">rank corr.", ">mean regret", ">median", ">worst", ">blind choice"],
         [
             [
-                str(row["group"]),
-                f"{row['sets']:,}",
-                f"{row['layouts']:,}",
-                "unknown" if row["spearman"] is None else f"{row['spearman']:+.2f}",
-                *(percent(row[f"{kind}_regret"]) for kind in ("mean", "median", "worst", "chance")),
+                row.group,
+                f"{row.sets:,}",
+                f"{row.layouts:,}",
+                "unknown" if math.isnan(row.spearman) else f"{row.spearman:+.2f}",
+                *(percent(getattr(row, f"{kind}_regret")) for kind in ("mean", "median", "worst", "chance")),
             ]
             for row in rows
         ],
@@ -162,11 +170,14 @@ def _ranking(rows: Sequence[Mapping[str, Any]], by: str) -> list[RenderableType]
     return [heading("Choosing among measured layouts of one job"), shown, blank(), paragraph(text), blank()]
 
 
-def _fits(shares: Mapping[str, Any]) -> list[RenderableType]:
+CALLS: Final = ("fits", "may_not", "does_not")
+
+
+def _fits(shares: Feasibility) -> list[RenderableType]:
     rows = [
-        [name, f"{shares[key]:,.0f}", *(percent(shares[f"{key}_{said}"]) for said in ("fits", "may_not", "does_not"))]
+        [name, f"{getattr(shares, key):,.0f}", *(percent(getattr(shares, f"{key}_{call}")) for call in CALLS)]
         for key, name in (("ran_out", "ran out of memory"), ("ran", "ran"))
-        if shares[key]
+        if getattr(shares, key)
     ]
     if not rows:
         return []
@@ -174,47 +185,44 @@ def _fits(shares: Mapping[str, Any]) -> list[RenderableType]:
     return [heading("Does it fit, by the 90 % interval of device memory"), table(columns, rows), blank()]
 
 
-def _bars(rows: Sequence[Mapping[str, Any]], title: str = "Agreed figures") -> list[RenderableType]:
+def _bars(rows: Sequence[BoardRow], title: str = "Agreed figures") -> list[RenderableType]:
     """Return the agreed figures: what is asked, what is reached now."""
     if not rows:
         return []
     shown = table(
         ["figure", "|metric", ">bar", ">now", ""],
-        [
-            [row["what"], row["metric"], bar_text(row), percent(row["now"], 3), "" if row["met"] else "missed"]
-            for row in rows
-        ],
+        [[row.what, row.metric, bar_text(row), percent(row.now, 3), "" if row.met else "missed"] for row in rows],
     )
     return [heading(title), shown, blank()]
 
 
-def bar_verdict(row: Mapping[str, Any]) -> str:
+def bar_verdict(row: BoardRow) -> str:
     """Return whether a bar is met: met, missed, or not measured.
 
-    >>> bar_verdict({"now": 0.1, "met": True}), bar_verdict({"now": None, "met": False})
+    >>> bar_verdict(BoardRow(now=0.1, met=True)), bar_verdict(BoardRow())
     ('met', 'not measured')
     """
-    return "not measured" if row["now"] is None else "met" if row["met"] else "missed"
+    return "not measured" if math.isnan(row.now) else "met" if row.met else "missed"
 
 
-def bar_text(row: Mapping[str, Any]) -> str:
+def bar_text(row: BoardRow) -> str:
     """Return what a bar asks.
 
-    >>> bar_text({"bar": 0.084, "sense": "at most"}), bar_text({"bar": 0.9, "sense": "within 0.05"})
+    >>> bar_text(BoardRow(bar=0.084)), bar_text(BoardRow(bar=0.9, sense="within 0.05"))
     ('≤ 8.4 %', '85–95 %')
     """
-    if row["sense"].startswith("within"):
-        reach = float(row["sense"].split()[1])
-        return f"{100 * (row['bar'] - reach):.0f}–{100 * (row['bar'] + reach):.0f} %"
-    return f"{'≥' if row['sense'] == 'at least' else '≤'} {100 * row['bar']:.3g} %"
+    if row.sense.startswith("within"):
+        reach = float(row.sense.split()[1])
+        return f"{100 * (row.bar - reach):.0f}–{100 * (row.bar + reach):.0f} %"
+    return f"{'≥' if row.sense == 'at least' else '≤'} {100 * row.bar:.3g} %"
 
 
-def _left_out(cases: Sequence[Mapping[str, Any]]) -> list[RenderableType]:
+def _left_out(cases: Sequence[RunOutcome]) -> list[RenderableType]:
     """Say how many cases were not predicted, by reason; `--json` lists each."""
     reasons: dict[str, int] = {}
     for case in cases:
-        if case["predicted"] is None:
-            reasons[case["reason"]] = reasons.get(case["reason"], 0) + 1
+        if math.isnan(case.predicted):
+            reasons[case.reason] = reasons.get(case.reason, 0) + 1
     lines = [f"{count:,}: {reason}" for reason, count in sorted(reasons.items(), key=lambda item: -item[1])]
     more = [f"{len(lines) - MOST} more reasons; `--json` lists every case"] if len(lines) > MOST else []
     return [heading("Not predicted"), bullets(lines[:MOST] + more)] if lines else []

@@ -9,7 +9,6 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -27,7 +26,7 @@ INCOMPLETE = frozenset({"shape", "experts", "layout", "recompute"})
 
 
 @dataclass(frozen=True, slots=True)
-class Bar:
+class AgreedFigure:
     """One figure to hold; shares are fractions, NaN where nothing is known."""
 
     id: str
@@ -42,7 +41,7 @@ class Bar:
     def excess(self, value: float) -> float:
         """Return by how much a value is worse than the bar; at or below 0 the bar is met.
 
-        >>> bar = Bar("x", "", "", 0.90, "within 0.05", "", math.nan, 0.01)
+        >>> bar = AgreedFigure("x", "", "", 0.90, "within 0.05", "", math.nan, 0.01)
         >>> round(bar.excess(0.97), 3), bar.excess(0.93) < 0, replace(bar, sense="at least").excess(0.95) < 0
         (0.02, True, True)
         """
@@ -57,7 +56,7 @@ class Bar:
     def lost(self, value: float) -> bool:
         """Tell whether a value is worse than what was agreed by more than the tolerance; inside a band none is.
 
-        >>> bar = Bar("x", "", "", 0.12, "at most", "", 0.10, 0.01)
+        >>> bar = AgreedFigure("x", "", "", 0.12, "at most", "", 0.10, 0.01)
         >>> bar.lost(0.105), bar.lost(0.115), bar.lost(math.nan)
         (False, True, True)
         """
@@ -67,7 +66,7 @@ class Bar:
         return not self.excess(value) <= (max(0.0, allowed) if self.sense.startswith("within") else allowed)
 
 
-def agreed_figures() -> tuple[Bar, ...]:
+def agreed_figures() -> tuple[AgreedFigure, ...]:
     """Return the agreed figures.
 
     >>> next(one.bar for one in agreed_figures() if one.id == "groups")
@@ -75,7 +74,7 @@ def agreed_figures() -> tuple[Bar, ...]:
     """
     with TABLE.open(encoding="utf-8", newline="") as lines:
         return tuple(
-            Bar(
+            AgreedFigure(
                 id=row["id"],
                 what=row["what"],
                 metric=row["metric"],
@@ -166,12 +165,27 @@ def _median(values: Sequence[float]) -> float:
     return float(np.median(values)) if values else NAN
 
 
-def figures_board(now: Mapping[str, float]) -> list[dict[str, Any]]:
-    """Return every bar with its figure of now and whether it is met, as `--json` prints it; unknown is null."""
-    rows = [
-        asdict(one) | {"now": now.get(one.id, NAN), "met": one.met(now.get(one.id, NAN))} for one in agreed_figures()
-    ]
-    return [{k: None if isinstance(v, float) and math.isnan(v) else v for k, v in row.items()} for row in rows]
+@dataclass(frozen=True, slots=True)
+class BoardRow:
+    """An agreed figure, what is reached now, and whether that is enough; NaN: not measured."""
+
+    id: str = ""
+    what: str = ""
+    metric: str = ""
+    bar: float = NAN
+    sense: str = "at most"
+    best_known: str = ""
+    reached: float = NAN
+    tolerance: float = NAN
+    now: float = NAN
+    met: bool = False
+
+
+def figures_board(now: Mapping[str, float]) -> tuple[BoardRow, ...]:
+    """Return every agreed figure with what is reached now, and whether it is met."""
+    return tuple(
+        BoardRow(**asdict(one), now=now.get(one.id, NAN), met=one.met(now.get(one.id, NAN))) for one in agreed_figures()
+    )
 
 
 def agree_on(now: Mapping[str, float]) -> None:
