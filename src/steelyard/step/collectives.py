@@ -17,7 +17,7 @@ ring over k domains adds k-1 start-ups of the network.
 
 import numpy as np
 
-from steelyard.units import Bytes, BytesPerSecond, Count, Seconds
+from steelyard.units import Bytes, BytesPerSecond, Count, Seconds, Share
 
 OWN_SHARE = 0.35
 """Time of copying a rank's own share over the time of sending it."""
@@ -252,6 +252,24 @@ def hierarchical_all_to_all_s(
     far = (domains - 1) / nic_bytes_per_s
     wire = payload_bytes / domains * np.maximum(near, far)
     return _in_chunks(wire, _start_s(ranks_in_domain, link_hop_s) + nic_hop_s * (domains - 1))
+
+
+def crowding(domains: Count, doubling_loss: Share) -> Share:
+    r"""Factor by which a step is longer on many domains: stragglers and congestion.
+
+    .. math:: 1 + \lambda \log_2 k
+
+    Args:
+        domains: that the job spans, :math:`k` [-]
+        doubling_loss: share lost at each doubling of the domains, :math:`\lambda`, fitted for a stack [-]
+
+    Source: fitted (docs/step.md); the form is chosen: the same loss at each doubling.
+    Limits: whatever the topology.
+
+    >>> float(crowding(domains=8.0, doubling_loss=0.01))
+    1.03
+    """
+    return 1 + doubling_loss * np.log2(domains)
 
 
 def _byte_s(

@@ -5,6 +5,24 @@ import numpy as np
 from steelyard.units import Bytes, BytesPerSecond, Count, FlopPerSecond, Seconds, Share
 
 
+def product_passes(trainable_share: Share) -> Count:
+    r"""Products of a training step for each of its forward pass: itself, the gradient of its input, of its weights.
+
+    .. math:: 2 + \tau
+
+    Args:
+        trainable_share: share of the weights that have gradients, :math:`\tau` [-]
+
+    Source: Narayanan et al. 2021, arXiv 2104.04473, appendix: the backward pass takes twice the FLOPs of the forward;
+        frozen weights have no gradient (Hu et al. 2021, arXiv 2106.09685).
+    Limits: the first operator has no gradient of its input; that is counted all the same.
+
+    >>> product_passes(1.0), product_passes(0.0)
+    (3.0, 2.0)
+    """
+    return 2 + trainable_share
+
+
 def gemm_s(
     rows: Count,
     inner: Count,

@@ -2,6 +2,9 @@
 
 from steelyard.units import Bytes, BytesPerSecond, Seconds, Share
 
+POINTWISE_BACKWARD = 2.0
+"""Backward over forward of work that only moves memory: chosen; it also reads a gradient, and writes one."""
+
 
 def pointwise_s(moved_bytes: Bytes, memory_bytes_per_s: BytesPerSecond, memory_efficiency: Share) -> Seconds:
     r"""Time to read and write so many bytes of device memory.

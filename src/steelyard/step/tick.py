@@ -7,10 +7,24 @@ import numpy as np
 from steelyard.step.attention import FUSED_BACKWARD, UNFUSED_BACKWARD
 from steelyard.step.communication import Traffic
 from steelyard.step.compute import Forward, Head, forward, head, through
+from steelyard.step.gemm import product_passes
+from steelyard.step.pointwise import POINTWISE_BACKWARD
 from steelyard.step.rank import Rank
 from steelyard.step.stages import Blocks, busiest_stages, size
 from steelyard.tables import Layout
 from steelyard.units import Count, Seconds
+
+FORWARD_LAUNCHES = 1 / 3
+"""Share of a block's launches that its forward pass needs: chosen, as the backward pass has twice the products."""
+
+EXCHANGE_PASSES = 2.0
+"""A block exchanges in its forward pass, and as often backward (Shoeybi et al. 2019, arXiv 1909.08053, figure 4)."""
+
+RING_PASSES = 3.0
+"""Keys and values go round the ring once forward, and backward with their gradients (arXiv 2310.01889, section 3)."""
+
+CHEAP_SHARE = 0.5
+"""Of a block's element-wise work, what selective recomputation repeats beside unfused scores: chosen."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,12 +71,12 @@ def _slower(one: Tick, other: Tick) -> Tick:
 def _tick(rank: Rank, layout: Layout, blocks: Blocks, once: Forward, ends: Head, moved: Traffic) -> Tick:
     stack = rank.stack
     full = np.maximum(layout.recompute - 1, 0.0)
-    trained = 1 + rank.job.trainable_share
-    gemm = once.gemm_s * (1 + trained)
+    passes = product_passes(rank.job.trainable_share)
+    gemm = once.gemm_s * passes
     attention = once.attention_s * (1 + np.where(layout.flash, FUSED_BACKWARD, UNFUSED_BACKWARD))
-    pointwise = once.pointwise_s * 3
+    pointwise = once.pointwise_s * (1 + POINTWISE_BACKWARD)
     recompute = _recompute_s(layout, once)
-    vocab = (ends.product_s * (1 + trained) + ends.loss_s) * np.where(layout.pp > 1, stack.vocab_exposed, 1.0)
+    vocab = (ends.product_s * passes + ends.loss_s) * np.where(layout.pp > 1, stack.vocab_exposed, 1.0)
     busy = gemm + attention + pointwise + recompute + vocab
     return Tick(
         gemm_s=gemm,
@@ -70,10 +84,10 @@ def _tick(rank: Rank, layout: Layout, blocks: Blocks, once: Forward, ends: Head,
         pointwise_s=pointwise,
         vocab_s=vocab,
         recompute_s=recompute,
-        host_s=np.maximum(_launch_s(rank, layout, blocks) * (1 + full / 3) - busy, 0.0),
-        tp_s=stack.tp_exposed * (2 + full) * _reductions(rank, layout, blocks) * moved.tp_s,
-        cp_s=np.maximum((3 + full) * _exchanges(rank, blocks, "rings") * moved.cp_s - attention, 0.0),
-        ep_s=stack.ep_exposed * (2 + full) * _exchanges(rank, blocks, "dispatches") * moved.ep_s,
+        host_s=np.maximum(_launch_s(rank, layout, blocks) * (1 + full * FORWARD_LAUNCHES) - busy, 0.0),
+        tp_s=stack.tp_exposed * (EXCHANGE_PASSES + full) * _reductions(rank, layout, blocks) * moved.tp_s,
+        cp_s=np.maximum((RING_PASSES + full) * _exchanges(rank, blocks, "rings") * moved.cp_s - attention, 0.0),
+        ep_s=stack.ep_exposed * (EXCHANGE_PASSES + full) * _exchanges(rank, blocks, "dispatches") * moved.ep_s,
     )
 
 
@@ -102,5 +116,5 @@ def _recompute_s(layout: Layout, once: Forward) -> Seconds:
     """A second forward pass: of everything in as many blocks as the layout says, or of what is cheap to redo."""
     core = np.where(layout.flash, 0.0, once.attention_s)
     everything = once.gemm_s + once.attention_s + once.pointwise_s
-    cheap = np.where(np.asarray(layout.recompute) == 1, core + once.pointwise_s / 2, 0.0)
+    cheap = np.where(np.asarray(layout.recompute) == 1, core + once.pointwise_s * CHEAP_SHARE, 0.0)
     return np.maximum(layout.recompute - 1, 0.0) * everything + cheap

@@ -2,13 +2,15 @@
 
 import numpy as np
 
+from steelyard.step.collectives import crowding
 from steelyard.step.communication import Traffic, stage_params, traffic
 from steelyard.step.divisors import divisors
 from steelyard.step.rank import Rank
 from steelyard.step.schedule import bubble_ticks, sends
+from steelyard.step.sharding import exposed_s, gathers, reductions, rounds, update_bytes
 from steelyard.step.tick import Tick, slowest_tick
 from steelyard.tables import Job, Kernels, Layout, Machine, Stack, StepTime
-from steelyard.units import Bytes, Count, Seconds, Share
+from steelyard.units import Seconds, Share
 
 
 def time(job: Job, layout: Layout, machine: Machine, kernels: Kernels, stack: Stack) -> StepTime:
@@ -30,9 +32,10 @@ def time(job: Job, layout: Layout, machine: Machine, kernels: Kernels, stack: St
     parts = {name: getattr(tick, name) * count for name in Tick.__dataclass_fields__}
     parts["pp_s"] = stack.pp_exposed * sends(layout.pp, layout.vpp, count) * moved.pp_s
     parts["bubble_s"] = bubble_ticks(layout.pp, layout.vpp) * tick_s
-    parts["dp_s"] = _data_parallel_s(layout, moved, tick_s, stack)
+    parts["dp_s"] = _data_parallel_s(layout, moved, tick_s, stack.dp_exposed)
     parts["optimizer_s"] = stack.step_host_s + _update_s(rank, layout)
-    scale = stack.time_scale * kernels.time_scale * _crowd(layout, machine, stack)
+    crowd = crowding(np.maximum(layout.devices / machine.domain_devices, 1.0), stack.doubling_loss)
+    scale = stack.time_scale * kernels.time_scale * crowd
     scaled = {name: value * scale for name, value in parts.items()}
     return StepTime(
         **scaled,
@@ -41,36 +44,21 @@ def time(job: Job, layout: Layout, machine: Machine, kernels: Kernels, stack: St
     )
 
 
-def _data_parallel_s(layout: Layout, moved: Traffic, tick_s: Seconds, stack: Stack) -> Seconds:
-    """Gradient and parameter traffic that compute does not hide.
-
-    Without sharded gradients one exchange a step hides behind one tick; ZeRO-2 reduces and ZeRO-3 also gathers (forward
-    and backward) at every micro-batch. In a pipeline neither does: parameters stay gathered and gradients are reduced
-    at the last micro-batch (Llama 3, arXiv 2407.21783, section 3.3.2; torchtitan's default with stages). What is left
-    after the window, or the stack's unhidden share, is exposed.
-    """
-    every = np.where((layout.zero >= 2) & (layout.pp == 1), layout.micro_batches, 1)
-    reduced = np.where(layout.zero >= 1, 0.5 * moved.reduce_s * every, moved.reduce_s)
-    gathers = np.where(layout.zero >= 3, 2 * every, np.where(layout.zero >= 1, 1, 0))
-    wire = reduced + gathers * moved.gather_s
-    return np.maximum(wire - every * tick_s, stack.dp_exposed * wire)
+def _data_parallel_s(layout: Layout, moved: Traffic, tick_s: Seconds, exposed: Share) -> Seconds:
+    """Gradient and parameter traffic that compute does not hide."""
+    every = rounds(layout.zero, layout.pp, layout.micro_batches)
+    reduced_s = 0.5 * moved.reduce_s * reductions(layout.zero, every)
+    wire_s = reduced_s + moved.gather_s * gathers(layout.zero, every)
+    return exposed_s(wire_s, every * tick_s, exposed)
 
 
 def _update_s(rank: Rank, layout: Layout) -> Seconds:
-    """Read and write the optimizer's states once.
-
-    Offloaded, gradients and weights cross to the host and back, and the host's memory moves the states: a device's
-    share of it is about as fast as its bus (8 channels of DDR5-4800 for 4 devices: 77 GB/s; PCIe 5.0 x16: 64 GB/s).
-    """
+    """Read and write the optimizer's states once, on the device or on its host."""
     job, machine, stack = rank.job, rank.machine, rank.stack
     dense, routed = stage_params(rank, layout)
     mine = (dense + routed) * job.trainable_share / np.where(layout.zero >= 1, layout.shard_devices, 1)
-    states: Bytes = 2 * (job.master_bytes + job.moment_bytes)
-    crossing: Bytes = stack.grad_bytes + stack.weight_bytes
-    on_device = mine * (states + crossing) / (machine.memory_bytes_per_s * rank.kernels.memory_efficiency)
-    return np.where(layout.offload, mine * (states + 2 * crossing) / machine.host_bytes_per_s, on_device)
-
-
-def _crowd(layout: Layout, machine: Machine, stack: Stack) -> Share:
-    domains: Count = np.maximum(layout.devices / machine.domain_devices, 1.0)
-    return 1 + stack.doubling_loss * np.log2(domains)
+    moved = update_bytes(job.master_bytes + job.moment_bytes, stack.grad_bytes, stack.weight_bytes, layout.offload)
+    rate = np.where(
+        layout.offload, machine.host_bytes_per_s, machine.memory_bytes_per_s * rank.kernels.memory_efficiency
+    )
+    return mine * moved / rate
