@@ -12,13 +12,25 @@ from steelyard.catalog import load
 from steelyard.catalog.citations import cited_ids
 
 PACKAGE = Path(steelyard.__file__).parent
-TABLES = [file for file in sorted(PACKAGE.rglob("*.csv")) if file.name != "sources.csv"]
+STACKS = sorted((PACKAGE / "catalog" / "data" / "stacks").glob("*.yaml"))
+TABLES = [file for file in sorted(PACKAGE.rglob("*.csv")) if file.name != "sources.csv"] + STACKS
 
 STACKS = sorted((PACKAGE / "catalog/data/stacks").glob("*.yaml"))
 
 
+def values(found: object) -> Iterator[str]:
+    """Yield whatever stands under `source` in a nested file."""
+    if isinstance(found, dict):
+        yield from (str(value) for name, value in found.items() if name == "source")
+    for part in found.values() if isinstance(found, dict) else found if isinstance(found, list) else ():
+        yield from values(part)
+
+
 def cells(file: Path) -> Iterator[str]:
     """Yield the texts that say where the rows of a table come from, each once."""
+    if file.suffix == ".yaml":
+        yield from values(yaml.safe_load(file.read_text("utf-8")))
+        return
     with file.open(encoding="utf-8", newline="") as lines:
         rows = list(csv.DictReader(lines))
     named = [name for name in rows[0] if name in {"source", "sources"} or name.endswith("_source")] if rows else []

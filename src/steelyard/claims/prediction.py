@@ -5,17 +5,15 @@ needs. A model that the catalog does not know stands in its nearest neighbour in
 difference; a device or a size far from every run the predictor was ever scored on widens it further or is refused.
 """
 
-import csv
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cache
-from importlib import resources
 
 from steelyard.catalog import Accelerator, load
 from steelyard.claims.reading.claim import Claim
 from steelyard.errors import SteelyardError, UnknownName
-from steelyard.evidence.runs.reader import ORIGINS
+from steelyard.evidence.runs.reader import published_runs
 from steelyard.job import read_job
 from steelyard.job.defaults import divisible_batch
 from steelyard.job.models import presets
@@ -261,21 +259,18 @@ def scored_range(accelerator: str) -> ScoredRange:
 
 @cache
 def _reaches() -> Mapping[str, ScoredRange]:
+    """Return the scored runs of every device; one that the catalog does not know is left out."""
     seen: dict[str, list[tuple[float, float]]] = {}
-    folder, catalog = resources.files("steelyard.evidence.runs") / "published", load()
-    names: dict[str, str] = {}
-    for origin in ORIGINS:
-        for row in csv.DictReader((folder / f"{origin}.csv").read_text("utf-8").splitlines()):
-            if row["use"] != "score" or not row["params"] or not row["devices"]:
-                continue
-            text = row["accelerator"]
-            if text not in names:
-                try:
-                    names[text] = catalog.accelerator(text).id
-                except UnknownName:
-                    names[text] = ""
-            seen.setdefault(names[text], []).append((float(row["params"]), float(row["devices"])))
-    return {name: _reach(runs) for name, runs in seen.items() if name}
+    for run in published_runs():
+        if run.use == "score" and run.params > 0 and run.devices > 0:
+            seen.setdefault(run.accelerator, []).append((run.params, run.devices))
+    named: dict[str, list[tuple[float, float]]] = {}
+    for text, runs in seen.items():
+        try:
+            named.setdefault(load().accelerator(text).id, []).extend(runs)
+        except UnknownName:
+            continue
+    return {name: _reach(runs) for name, runs in named.items()}
 
 
 def _reach(runs: list[tuple[float, float]]) -> ScoredRange:

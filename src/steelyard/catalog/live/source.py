@@ -77,7 +77,7 @@ def instance_shapes(catalog: Catalog, provider: str) -> dict[str, InstanceShape]
     return {system.id: InstanceShape(system.accelerator, system.devices, system.id) for system in rest} | offered
 
 
-def price_row(
+def live_price(
     ask: Ask,
     provider: str,
     region: str,

@@ -103,13 +103,13 @@ class Relation:
         constant = "" if self.constant == 1.0 else f"{self.constant:g} x "
         band = f" ({self.says})" if self.says else ""
         got = quantity_text(self.target, self.computed(numbers))
-        return f"{constant}{over}{under} = {got}; stated {has}: x{ratio_text(ratio)}{band}"
+        return f"{constant}{over}{under} = {got}; stated {has}: x{four_digits(ratio)}{band}"
 
 
-def ratio_text(ratio: float) -> str:
+def four_digits(ratio: float) -> str:
     """Return a ratio with four digits.
 
-    >>> ratio_text(1.0), ratio_text(88.2397), ratio_text(0.00012346)
+    >>> four_digits(1.0), four_digits(88.2397), four_digits(0.00012346)
     ('1.000', '88.24', '0.0001235')
     """
     return f"{ratio:.4g}" if not 0.1 <= ratio < 10 else f"{ratio:.3f}"
@@ -199,7 +199,7 @@ def _litres(per_j: float, how: str) -> Show:
         each = f"{per_j * KWH_J * 1e3:.4g} L/kWh ({how})"
         stated = quantity_text("water", numbers["water"].value)
         energy = quantity_text("energy", numbers["energy"].value)
-        return f"{energy} x {each} = {computed}; stated {stated}: x{ratio_text(ratio)}"
+        return f"{energy} x {each} = {computed}; stated {stated}: x{four_digits(ratio)}"
 
     return show
 

@@ -10,7 +10,7 @@ import itertools
 from collections.abc import Iterator, Mapping
 
 from steelyard.catalog.live.fetch import Unreachable
-from steelyard.catalog.live.source import Ask, LiveSource, instance_shapes, price_row
+from steelyard.catalog.live.source import Ask, LiveSource, instance_shapes, live_price
 from steelyard.catalog.local.store import LiveRows
 from steelyard.catalog.schema import Source
 
@@ -39,7 +39,7 @@ def _collect(ask: Ask) -> LiveRows:
             if purchase and shape and float(row["PricePerUnit"]) > 0:
                 note = f"price list of {published}"
                 made = (row["Instance Type"], shape, purchase, float(row["PricePerUnit"]), ask.today, note)
-                found.prices.append(price_row(ask, "aws", region, *made))
+                found.prices.append(live_price(ask, "aws", region, *made))
         found.covered.append(f"aws/{region}")
     return found
 

@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from steelyard.catalog.live.fetch import Unreachable
-from steelyard.catalog.live.source import Ask, InstanceShape, LiveSource, instance_shapes, price_row
+from steelyard.catalog.live.source import Ask, InstanceShape, LiveSource, instance_shapes, live_price
 from steelyard.catalog.local.store import LiveRows
 from steelyard.catalog.schema import Source
 from steelyard.units import DAY_S, HOUR_S
@@ -39,7 +39,7 @@ def _add(found: LiveRows, ask: Ask, instance: str, shape: InstanceShape, item: M
     purchase, usd = sold
     if usd > 0:
         note = f"effective {str(item.get('effectiveStartDate', ''))[:10]}"
-        found.prices.append(price_row(ask, "azure", region, instance, shape, purchase, usd, ask.today, note))
+        found.prices.append(live_price(ask, "azure", region, instance, shape, purchase, usd, ask.today, note))
 
 
 def _purchase(item: Mapping[str, Any]) -> tuple[str, float] | None:

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from steelyard.catalog.live.fetch import Unreachable
-from steelyard.catalog.live.source import Ask, LiveSource, instance_shapes, price_row
+from steelyard.catalog.live.source import Ask, LiveSource, instance_shapes, live_price
 from steelyard.catalog.local.store import LiveRows
 from steelyard.catalog.schema import Source
 
@@ -63,7 +63,7 @@ def _collect(ask: Ask) -> LiveRows:
                 usd = price_of(parts, prices, purchase, region)
                 if usd is not None:
                     row = (instance, known[instance], purchase, round(usd, 6), ask.today, "sum of GPU, core and RAM")
-                    found.prices.append(price_row(ask, "gcp", region, *row))
+                    found.prices.append(live_price(ask, "gcp", region, *row))
     return found
 
 

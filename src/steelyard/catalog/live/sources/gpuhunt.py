@@ -11,7 +11,7 @@ import zipfile
 from collections.abc import Iterator
 
 from steelyard.catalog.live.fetch import Unreachable
-from steelyard.catalog.live.source import Ask, LiveSource, instance_shapes, price_row
+from steelyard.catalog.live.source import Ask, LiveSource, instance_shapes, live_price
 from steelyard.catalog.local.store import LiveRows, PriceRow
 from steelyard.catalog.schema import Source
 
@@ -38,7 +38,7 @@ def _collect(ask: Ask) -> LiveRows:
             continue
         purchase = "spot" if row["spot"].lower() == "true" else "on-demand"
         made = (row["instance_name"], shape, purchase, float(row["price"]), day_of(version) or ask.today)
-        price = price_row(ask, provider, region, *made, f"gpuhunt {version}")
+        price = live_price(ask, provider, region, *made, f"gpuhunt {version}")
         key = (provider, region, price.instance, purchase)
         if price.usd > 0 and (key not in best or price.usd < best[key].usd):
             best[key] = price
