@@ -13,6 +13,8 @@ from typing import Annotated, Any, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from steelyard.formatting.unit_sizes import BYTES, JOULES, SECONDS
+
 Array = NDArray[np.float64]
 Quantity = float | Array
 """A scalar or an array of any shape that broadcasts."""
@@ -37,11 +39,9 @@ KgCo2ePerJoule = Annotated[Quantity, "kgco2e/J"]
 CubicMetres = Annotated[Quantity, "m**3"]
 CubicMetresPerJoule = Annotated[Quantity, "m**3/J"]
 
-HOUR_S = 3600.0
-DAY_S = 86400.0
-KWH_J = 3.6e6
-GIB_BYTES = 2.0**30
-GB_BYTES = 1e9
+HOUR_S, DAY_S = SECONDS["h"], SECONDS["d"]
+KWH_J = JOULES["kWh"]
+GIB_BYTES, GB_BYTES = BYTES["GiB"], BYTES["GB"]
 
 NORMAL_90 = 1.6448536269514722
 """Standard deviations on each side of a 90 % interval of a normal distribution."""

@@ -4,38 +4,11 @@ import math
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
-from steelyard.formatting.figures import (
-    COUNT,
-    ENERGY,
-    FLOP_RATE,
-    MASS,
-    POWER,
-    TIME,
-    VOLUME,
-    Ladder,
-    amount,
-    dollars,
-    number,
-)
+from steelyard.formatting.figures import QUANTITY_LADDERS, TIME, Ladder, amount, dollars, number
 from steelyard.units import HOUR_S, KWH_J
 
-_LADDERS: Mapping[str, Ladder] = MappingProxyType(
-    {
-        "energy": ENERGY,
-        "energy_it": ENERGY,
-        "energy_facility": ENERGY,
-        "co2e": MASS,
-        "net_co2e": MASS,
-        "water": VOLUME,
-        "speed": FLOP_RATE,
-        "tokens": COUNT,
-        "parameters": COUNT,
-        "active_parameters": COUNT,
-        "wall": TIME[1:],  # days at most, as people write them
-        "power": POWER,
-        "power_facility": POWER,
-    }
-)
+_LADDERS: Mapping[str, Ladder] = MappingProxyType({**QUANTITY_LADDERS, "wall": TIME[1:]})
+"""Ladders of quantities; a run lasts days at most, as people write it."""
 
 
 def quantity_text(quantity: str, value: float | None, digits: int = 4) -> str:
@@ -48,10 +21,10 @@ def quantity_text(quantity: str, value: float | None, digits: int = 4) -> str:
     """
     if value is None or not math.isfinite(value):
         return "unknown"
-    if quantity in _LADDERS:
-        return amount(value, _LADDERS[quantity], digits)
-    write = _FORMS.get(quantity)
-    return write(value, digits) if write else number(value, digits)
+    if quantity in _FORMS:
+        return _FORMS[quantity](value, digits)
+    ladder = _LADDERS.get(quantity)
+    return amount(value, ladder, digits) if ladder else number(value, digits)
 
 
 _FORMS: Mapping[str, Callable[[float, int], str]] = MappingProxyType(

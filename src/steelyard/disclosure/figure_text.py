@@ -4,26 +4,8 @@ import math
 from collections.abc import Iterator
 
 from steelyard.disclosure.ledger import Disclosure, LedgerFigure, cost_per_use, payback_ratio
-from steelyard.formatting.figures import (
-    COUNT,
-    ENERGY,
-    FLOP_RATE,
-    MASS,
-    POWER,
-    TIME,
-    VOLUME,
-    Ladder,
-    amount,
-    dollars,
-    interval,
-    number,
-)
+from steelyard.formatting.figures import COUNT, amount, dollars, interval, ladder_of, number
 from steelyard.units import DAY_S, HOUR_S, KWH_J
-
-_LADDERS: dict[str, Ladder] = {
-    "_s": TIME, "_j": ENERGY, "_kg": MASS, "_w": POWER, "_m3": VOLUME, "flop_per_s": FLOP_RATE,
-    "tokens": COUNT, "parameters": COUNT, "active_parameters": COUNT,
-}  # fmt: skip
 
 FIGURE_NAMES = {
     "wall_s": "training time",
@@ -68,7 +50,7 @@ def ledger_figure_text(name: str, one: LedgerFigure, digits: int = 3) -> str:
     text = value_text(name, one.value, digits)
     if not math.isfinite(one.low) or not math.isfinite(one.high) or one.low == one.high:
         return text
-    ladder = _ladder(name)
+    ladder = ladder_of(name)
     if ladder and name != "device_s":
         return interval(one.value, one.low, one.high, ladder, digits)
     return f"{text} ({value_text(name, one.low, digits)}–{value_text(name, one.high, digits)})"
@@ -90,12 +72,8 @@ def value_text(name: str, value: float, digits: int = 3) -> str:
         return dollars(value)
     if name == "devices":
         return number(value, 1)
-    ladder = _ladder(name)
+    ladder = ladder_of(name)
     return amount(value, ladder, digits) if ladder else number(value, digits)
-
-
-def _ladder(name: str) -> Ladder | None:
-    return _LADDERS.get(name) or next((one for end, one in _LADDERS.items() if name.endswith(end)), None)
 
 
 def known_by(one: LedgerFigure) -> str:

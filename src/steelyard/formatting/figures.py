@@ -7,26 +7,34 @@ import math
 from collections.abc import Mapping
 from typing import Final, TypeGuard
 
+from steelyard.formatting.unit_sizes import (
+    BYTES,
+    CUBIC_METRES,
+    FLOP_PER_S,
+    JOULES,
+    KILOGRAMS,
+    ONES,
+    SECONDS,
+    WATTS,
+)
+
 Ladder = tuple[tuple[float, str], ...]
 """Steps of a unit, largest first: how much one is in the base unit, and its symbol."""
 
-TIME: Final[Ladder] = (
-    (365.25 * 86400.0, "y"),
-    (86400.0, "d"),
-    (3600.0, "h"),
-    (60.0, "min"),
-    (1.0, "s"),
-    (1e-3, "ms"),
-    (1e-6, "µs"),
-)
-ENERGY: Final[Ladder] = ((3.6e12, "GWh"), (3.6e9, "MWh"), (3.6e6, "kWh"), (3.6e3, "Wh"), (1.0, "J"))
-POWER: Final[Ladder] = ((1e6, "MW"), (1e3, "kW"), (1.0, "W"))
-MASS: Final[Ladder] = ((1e6, "kt"), (1e3, "t"), (1.0, "kg"), (1e-3, "g"))
-MEMORY: Final[Ladder] = ((2.0**40, "TiB"), (2.0**30, "GiB"), (2.0**20, "MiB"), (2.0**10, "KiB"), (1.0, "bytes"))
-MONEY: Final[Ladder] = ((1e9, "bn"), (1e6, "M"), (1.0, ""))
-VOLUME: Final[Ladder] = ((1.0, "m³"), (1e-3, "L"))
-COUNT: Final[Ladder] = ((1e12, "T"), (1e9, "B"), (1e6, "M"), (1e3, "k"), (1.0, ""))
-FLOP_RATE: Final[Ladder] = ((1e18, "EFLOP/s"), (1e15, "PFLOP/s"), (1e12, "TFLOP/s"), (1e9, "GFLOP/s"))
+
+def _ladder(sizes: Mapping[str, float], *symbols: str) -> Ladder:
+    return tuple((sizes[symbol], symbol) for symbol in symbols)
+
+
+TIME: Final = _ladder(SECONDS, "y", "d", "h", "min", "s", "ms", "µs")
+ENERGY: Final = _ladder(JOULES, "GWh", "MWh", "kWh", "Wh", "J")
+POWER: Final = _ladder(WATTS, "MW", "kW", "W")
+MASS: Final = _ladder(KILOGRAMS, "kt", "t", "kg", "g")
+MEMORY: Final = _ladder(BYTES, "TiB", "GiB", "MiB", "KiB", "bytes")
+MONEY: Final[Ladder] = ((ONES["B"], "bn"), (ONES["M"], "M"), (1.0, ""))
+VOLUME: Final = _ladder(CUBIC_METRES, "m³", "L")
+COUNT: Final = _ladder(ONES, "T", "B", "M", "k", "")
+FLOP_RATE: Final = _ladder(FLOP_PER_S, "EFLOP/s", "PFLOP/s", "TFLOP/s", "GFLOP/s")
 
 QUANTITY_LADDERS: Final[Mapping[str, Ladder]] = {
     "co2e": MASS,
@@ -40,11 +48,22 @@ QUANTITY_LADDERS: Final[Mapping[str, Ladder]] = {
     "power": POWER,
     "power_facility": POWER,
     "speed": FLOP_RATE,
+    "flop_per_s": FLOP_RATE,
     "tokens": COUNT,
     "parameters": COUNT,
     "active_parameters": COUNT,
 }
 """The ladder of each quantity that claims and disclosures name."""
+
+ENDINGS: Final[Mapping[str, Ladder]] = {
+    "_s": TIME,
+    "_j": ENERGY,
+    "_w": POWER,
+    "_kg": MASS,
+    "_m3": VOLUME,
+    "_bytes": MEMORY,
+}
+"""The ladder of a quantity by the unit that its name ends in."""
 
 SCALES: Final = frozenset({"k", "M", "B", "T", "bn"})
 """Symbols that stand close to their number, as people write them: 20B tokens, $1.2M."""
@@ -52,6 +71,15 @@ SCALES: Final = frozenset({"k", "M", "B", "T", "bn"})
 UNKNOWN: Final = "unknown"
 BAR: Final = "█"
 PARTS: Final = " ▏▎▍▌▋▊▉"
+
+
+def ladder_of(name: str) -> Ladder | None:
+    """Return the ladder of a quantity by its name, or by the unit that the name ends in.
+
+    >>> ladder_of("wall_s") == TIME, ladder_of("flop_per_s") == FLOP_RATE, ladder_of("pue")
+    (True, True, None)
+    """
+    return QUANTITY_LADDERS.get(name) or next((one for end, one in ENDINGS.items() if name.endswith(end)), None)
 
 
 def amount(value: float | None, ladder: Ladder, digits: int = 2) -> str:

@@ -7,32 +7,25 @@ import datetime as dt
 import math
 import re
 from collections.abc import Mapping
-from types import MappingProxyType
 from typing import Any, NoReturn
 
 from steelyard.errors import BadInput
-from steelyard.units import DAY_S, HOUR_S, KWH_J, Count, Joules, KgCo2e, Seconds, Usd
+from steelyard.formatting.unit_sizes import JOULES, KILOGRAMS, ONES, SECONDS, spelled
+from steelyard.units import Count, Joules, KgCo2e, Seconds, Usd
 
-_SCALES = MappingProxyType(
-    {"": 1.0, "k": 1e3, "thousand": 1e3, "m": 1e6, "million": 1e6, "b": 1e9, "g": 1e9, "billion": 1e9, "bn": 1e9}
-    | {"t": 1e12, "trillion": 1e12, "tn": 1e12}
+_SCALES = spelled(ONES, {"": "", "k": "k,thousand", "M": "m,million", "B": "b,g,billion,bn", "T": "t,trillion,tn"})
+_SPANS = spelled(
+    SECONDS,
+    {
+        "s": "s,sec,second,seconds",
+        "min": "m,min,minute,minutes",
+        "h": "h,hr,hour,hours",
+        "d": "d,day,days",
+        "w": "w,week,weeks",
+    },
 )
-_SPANS = MappingProxyType(
-    dict.fromkeys(("s", "sec", "second", "seconds"), 1.0)
-    | dict.fromkeys(("m", "min", "minute", "minutes"), 60.0)
-    | dict.fromkeys(("h", "hr", "hour", "hours"), HOUR_S)
-    | dict.fromkeys(("d", "day", "days"), DAY_S)
-    | dict.fromkeys(("w", "week", "weeks"), 7 * DAY_S)
-)
-_ENERGIES = MappingProxyType(
-    {"wh": KWH_J / 1e3, "kwh": KWH_J, "mwh": KWH_J * 1e3, "gwh": KWH_J * 1e6, "j": 1.0, "kj": 1e3, "mj": 1e6, "gj": 1e9}
-)
-_MASSES = MappingProxyType(
-    dict.fromkeys(("kg",), 1.0)
-    | dict.fromkeys(("g",), 1e-3)
-    | dict.fromkeys(("t", "tonne", "tonnes", "ton"), 1e3)
-    | dict.fromkeys(("kt",), 1e6)
-)
+_ENERGIES = {unit.lower(): JOULES[unit] for unit in ("Wh", "kWh", "MWh", "GWh", "J", "kJ", "MJ", "GJ")}
+_MASSES = spelled(KILOGRAMS, {"g": "g", "kg": "kg", "t": "t,tonne,tonnes,ton", "kt": "kt"})
 _DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 _NUMBER = r"[+-]?(?:\d+(?:[_,]\d{3})*(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?"
 _LONGEST = 200

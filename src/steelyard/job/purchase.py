@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from steelyard.errors import BadInput, nearest
+from steelyard.formatting.unit_sizes import BYTES, WATTS
 from steelyard.job import literals
 from steelyard.units import DAY_S, KWH_J, Bytes, Seconds, Share, Usd, UsdPerByte, UsdPerJoule, UsdPerSecond, Watts
 from steelyard.vocabulary import ON_DEMAND, PURCHASES, SPOT
@@ -23,8 +24,8 @@ SPOT_POLICIES: Mapping[str, tuple[str, ...]] = {
     "auto": (ON_DEMAND, SPOT),
 }
 _SIZES: Mapping[str, float] = {
-    **{unit: 1000.0**step for step, unit in enumerate(("b", "kb", "mb", "gb", "tb", "pb"))},
-    **{unit: 1024.0**step for step, unit in enumerate(("kib", "mib", "gib", "tib", "pib"), start=1)},
+    "b": 1.0,
+    **{unit.lower(): size for unit, size in BYTES.items() if unit != "bytes"},
 }
 
 
@@ -251,7 +252,7 @@ def _watts(value: Any) -> Watts:
     match = re.fullmatch(r"([\d.,_]+)\s*(w|kw|mw)", str(value).strip().lower())
     if match is None:
         raise BadInput(f"{str(value)[:60]!r} is not a power; write 10kW or 800W")
-    return float(literals.parse_count(match[1])) * {"w": 1.0, "kw": 1e3, "mw": 1e6}[match[2]]
+    return float(literals.parse_count(match[1])) * {unit.lower(): size for unit, size in WATTS.items()}[match[2]]
 
 
 def _pue(value: Any) -> Share:

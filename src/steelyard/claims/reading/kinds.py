@@ -4,12 +4,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from steelyard.units import DAY_S, HOUR_S, KWH_J
+from steelyard.formatting.unit_sizes import CUBIC_METRES, JOULES, KILOGRAMS, SECONDS, WATTS, spelled
+from steelyard.units import DAY_S, HOUR_S
 
 POUND_KG = 0.45359237
 SHORT_TON_KG = 2000 * POUND_KG
 GALLON_M3 = 3.785411784e-3
-_YEAR_S = 365.25 * DAY_S
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,33 +29,29 @@ NUMBER_SCALES = MappingProxyType(
     | {"P": 1e15, "E": 1e18, "mm": 1e6, "bn": 1e9, "tn": 1e12}
     | {"thousand": 1e3, "million": 1e6, "billion": 1e9, "trillion": 1e12, "hundred": 1e2}
 )
-_TIME = {
-    **dict.fromkeys(("s", "sec", "secs", "second", "seconds"), 1.0),
-    **dict.fromkeys(("min", "mins", "minute", "minutes"), 60.0),
-    **dict.fromkeys(("h", "hr", "hrs", "hour", "hours"), HOUR_S),
-    **dict.fromkeys(("d", "day", "days"), DAY_S),
-    **dict.fromkeys(("w", "week", "weeks"), 7 * DAY_S),
-    **dict.fromkeys(("month", "months"), _YEAR_S / 12),
-    **dict.fromkeys(("y", "yr", "year", "years"), _YEAR_S),
-}
-ENERGY_UNITS = {
-    "Wh": KWH_J / 1e3,
-    "kWh": KWH_J,
-    "MWh": KWH_J * 1e3,
-    "GWh": KWH_J * 1e6,
-    "TWh": KWH_J * 1e9,
-    "J": 1.0,
-    "kJ": 1e3,
-    "MJ": 1e6,
-    "GJ": 1e9,
-    "TJ": 1e12,
-}
+_TIME = spelled(
+    SECONDS,
+    {
+        "s": "s,sec,secs,second,seconds",
+        "min": "min,mins,minute,minutes",
+        "h": "h,hr,hrs,hour,hours",
+        "d": "d,day,days",
+        "w": "w,week,weeks",
+        "y": "y,yr,year,years",
+    },
+) | dict.fromkeys(("month", "months"), SECONDS["y"] / 12)
+ENERGY_UNITS = dict(JOULES)
 _MASS = {
-    **dict.fromkeys(("g", "gram", "grams"), 1e-3),
-    **dict.fromkeys(("kg", "kgs", "kilogram", "kilograms", "kilos"), 1.0),
-    **dict.fromkeys(("t", "tonne", "tonnes", "ton", "tons", "metric ton", "metric tons", "metric tonnes", "mt"), 1e3),
-    **dict.fromkeys(("kt", "kilotonnes", "kilotons"), 1e6),
-    **dict.fromkeys(("Mt", "megatonnes"), 1e9),
+    **spelled(
+        KILOGRAMS,
+        {
+            "g": "g,gram,grams",
+            "kg": "kg,kgs,kilogram,kilograms,kilos",
+            "t": "t,tonne,tonnes,ton,tons,metric ton,metric tons,metric tonnes,mt",
+            "kt": "kt,kilotonnes,kilotons",
+            "Mt": "Mt,megatonnes",
+        },
+    ),
     **dict.fromkeys(("lb", "lbs", "pound", "pounds"), POUND_KG),
     **dict.fromkeys(("short ton", "short tons", "US ton", "US tons"), SHORT_TON_KG),
 }
@@ -85,15 +81,14 @@ QUANTITY_KINDS = MappingProxyType(
             "device time", _TIME, "h", "7.0M GPU hours, 51 GPU-years or 32,640 h", _DEVICE, total=True
         ),
         "power": QuantityKind(
-            "power", {"W": 1.0, "watt": 1.0, "watts": 1.0, "kW": 1e3, "MW": 1e6}, "W", "330 W", _EACH
+            "power", spelled(WATTS, {"W": "W,watt,watts", "kW": "kW", "MW": "MW"}), "W", "330 W", _EACH
         ),
         "energy": QuantityKind("energy", ENERGY_UNITS, None, "1,287 MWh, 316 kWh or 4.12 MJ", total=True),
         "mass": QuantityKind("mass of CO2e", _MASS, None, "552 t, 12.9 tCO2e or 626,155 lbs", _CO2, total=True),
         "volume": QuantityKind(
             "volume of water",
             {
-                **dict.fromkeys(("L", "l", "litre", "litres", "liter", "liters"), 1e-3),
-                **dict.fromkeys(("kL", "kl", "m3", "m³", "m^3"), 1.0),
+                **spelled(CUBIC_METRES, {"L": "L,l,litre,litres,liter,liters", "m³": "kL,kl,m3,m³,m^3"}),
                 "ML": 1e3,
                 **dict.fromkeys(("gal", "gallon", "gallons"), GALLON_M3),
             },
