@@ -21,12 +21,6 @@ BANNED = frozenset(
 )
 """Words that no name of a module, function or type has for a part."""
 
-NOT_YET = {
-    "own",
-    "whole",
-}
-"""Public names that still have one; a name that is gone, or new, fails the test."""
-
 
 def rows() -> Iterator[list[str]]:
     for line in GLOSSARY.read_text("utf-8").splitlines():
@@ -78,4 +72,4 @@ def test_one_symbol_stands_for_one_thing() -> None:
 
 def test_no_name_is_of_the_words_that_say_nothing() -> None:
     found = {name for file in PACKAGE.rglob("*.py") for name in named(file) if parts(name) & BANNED}
-    assert (found - NOT_YET, NOT_YET - found) == (set(), set())
+    assert found == set()

@@ -84,3 +84,26 @@ def test_every_public_function_has_a_docstring() -> None:
         if not node.name.startswith("_") and not ast.get_docstring(node)
     ]
     assert not bare
+
+
+MOST_MODULES = 16
+LARGE = {"step"}
+"""Packages that are still larger; one that no longer is fails the test."""
+
+TWICE = {"Kept", "size"}
+"""Public names that two modules still have; one that is gone, or new, fails the test."""
+
+
+def test_packages_stay_small() -> None:
+    folders = [PACKAGE, *(path.parent for path in PACKAGE.rglob("__init__.py"))]
+    modules = {str(folder.relative_to(PACKAGE)): len(list(folder.glob("*.py"))) - 1 for folder in folders}
+    assert {name for name, count in modules.items() if count > MOST_MODULES} == LARGE
+
+
+def test_a_public_name_occurs_once() -> None:
+    where: dict[str, set[str]] = {}
+    for file in FILES:
+        for node in ast.parse(file.read_text("utf-8")).body:
+            if isinstance(node, ast.FunctionDef | ast.ClassDef) and not node.name.startswith("_"):
+                where.setdefault(node.name, set()).add(identify(file))
+    assert {name for name, files in where.items() if len(files) > 1} == TWICE

@@ -2,7 +2,7 @@
 
 from steelyard.money.bill import electricity_usd, kept_usd_per_s, money, moving_usd, storage_usd
 from steelyard.money.commitment import charged_s, unused_usd
-from steelyard.money.own import break_even_share, colocation_usd_per_s, owned_usd, owned_usd_per_device_s
+from steelyard.money.ownership import break_even_share, colocation_usd_per_s, owned_usd, owned_usd_per_device_s
 from steelyard.money.rent import rent_usd
 
 __all__ = [

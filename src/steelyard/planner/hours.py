@@ -24,7 +24,7 @@ from steelyard.formatting.figures import MASS, amount, dollars
 from steelyard.market.options import SiteOption
 from steelyard.planner.points import Configuration
 from steelyard.planner.schedule import Load, Schedule, flexible, joules, paused, started_now
-from steelyard.run.whole import saving_s
+from steelyard.run.clock import saving_s
 from steelyard.tables import Job
 from steelyard.units import DAY_S, HOUR_S, KWH_J, Array
 from steelyard.vocabulary import LOCATION_GROSS, MARGINAL, ON_DEMAND, SPOT

@@ -99,7 +99,7 @@ def memory_terms(peak: StepMemory) -> list[Term]:
 
 def run_terms(drawn: Draw) -> list[Term]:
     """Return where the wall-clock time of the run goes."""
-    return _parts("run", "s", ((name, "run.whole.states_s", getattr(drawn, f"{key}_s")) for key, name in STATES))
+    return _parts("run", "s", ((name, "run.clock.states_s", getattr(drawn, f"{key}_s")) for key, name in STATES))
 
 
 def energy_terms(drawn: Draw, used: Energy) -> list[Term]:

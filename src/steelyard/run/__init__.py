@@ -4,6 +4,7 @@
 3220
 """
 
+from steelyard.run.clock import draw
 from steelyard.run.interruptions import (
     availability,
     availability_at,
@@ -19,7 +20,6 @@ from steelyard.run.interruptions import (
 )
 from steelyard.run.power import host_w, network_w, state_w, wait_w
 from steelyard.run.schedule import checkpoint_bytes, evaluation_s, save_s, step_count, training_s
-from steelyard.run.whole import draw
 
 __all__ = [
     "availability",

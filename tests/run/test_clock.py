@@ -10,7 +10,7 @@ from tests.run.jobs import JOB, KERNELS, LAYOUT, MACHINE, POLICY, STEP, run
 from tests.shapes import filled
 
 from steelyard.run import availability, draw
-from steelyard.run.whole import saving_s
+from steelyard.run.clock import saving_s
 from steelyard.tables import Draw, Policy, StepMemory, StepTime
 
 WORKING = ("compute", "memory", "communication", "waiting")
