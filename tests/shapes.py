@@ -44,9 +44,8 @@ def pretraining(architecture: Architecture, sequence: float, batch: float, **cha
     """Return a bf16 Adam pretraining job; changes override any field."""
     values: dict[str, Any] = {
         "workload": collapse(model(architecture, sequence), changes.get("element_bytes", 2.0)),
-        "tokens": 1e9,
-        "sequence_tokens": sequence,
-        "batch_sequences": batch,
+        "samples": changes.pop("tokens", 1e9) / sequence,
+        "batch_samples": batch,
         "element_bytes": 2.0,
         "gemm_bytes": 2.0,
         "moment_bytes": 8.0,
@@ -65,6 +64,6 @@ def layout(job: Job, **changes: Any) -> Layout:
     values.setdefault("devices", values["tp"] * values["pp"] * values["cp"] * values["dp"])
     values.setdefault("shard_devices", values["dp"] * values["cp"])
     values.setdefault("sp", 1.0 if values["tp"] > 1 else 0.0)
-    values.setdefault("micro_batches", job.batch_sequences / (values["dp"] * values["micro_batch"]))
+    values.setdefault("micro_batches", job.batch_samples / (values["dp"] * values["micro_batch"]))
     values.setdefault("stage_layers", job.workload.divisible.blocks / values["pp"])
     return filled(Layout, **values)

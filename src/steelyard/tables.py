@@ -169,9 +169,8 @@ class Job:
     """One training job: what one sample costs, and how the model is to be trained."""
 
     workload: Workload
-    tokens: Count  # to be trained on in all
-    sequence_tokens: Count
-    batch_sequences: Count  # sequences of one optimizer step over all devices (the global batch)
+    samples: Count  # to be trained on in all: sequences, images, events
+    batch_samples: Count  # of one optimizer step over all devices (the global batch)
     element_bytes: Bytes  # one activation or working weight (bf16: 2)
     gemm_bytes: Bytes  # one element inside a matrix product (fp8: 1)
     moment_bytes: Bytes  # optimizer moments of one parameter (Adam fp32: 8, 8-bit: 2, SGD: 0 or 4)

@@ -73,7 +73,7 @@ def test_a_frame_is_one_table_with_a_row_a_case(whole):
                 assert getattr(table, name).shape == (size,), name
     layout = whole.layout
     assert np.all(layout.tp * layout.pp * layout.cp * layout.dp == layout.devices)
-    assert np.all(layout.micro_batch * layout.micro_batches * layout.dp >= whole.job.batch_sequences)
+    assert np.all(layout.micro_batch * layout.micro_batches * layout.dp >= whole.job.batch_samples)
     assert np.all(np.isfinite(whole.machine.peak_flop_per_s))
 
 

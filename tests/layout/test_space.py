@@ -44,7 +44,7 @@ def counted(job: Job, devices: int, domain: int, can: Capability, bounds: Bounds
     chunks = range(1, bounds.vpp_most + 1)
     axes = (powers, stages, powers, powers, sizes, chunks, can.zero, can.recompute, (0, 1), (0, 1))
     tp, pp, cp, ep, mbs, vpp, zero, recompute, offload, hybrid = map(np.ravel, np.meshgrid(*axes, indexing="ij"))
-    layers, sequence, batch = int(job.workload.divisible.blocks), int(job.workload.tokens), int(job.batch_sequences)
+    layers, sequence, batch = int(job.workload.divisible.blocks), int(job.workload.tokens), int(job.batch_samples)
     dp = np.maximum(devices // (tp * pp * cp), 1)
     micro_batches, inside, ranks = batch // (dp * mbs), np.maximum(domain // tp, 1), dp * cp
     kept = (batch % (dp * mbs) == 0) & ((tp == 1) | (tp <= bounds.tp_domains * domain))

@@ -92,7 +92,7 @@ def test_the_frontier_is_that_of_everything(seed, limits):
 @given(seed=st.integers(0, 10**6), limits=LIMITS, batches=st.sampled_from([(16,), (8, 16, 24), (32, 12)]))
 def test_a_batch_that_may_be_chosen_is_as_if_each_were_planned(seed, limits, batches):
     some = market(seed)
-    points = np.concatenate([everything(some, limits, replace(JOB, batch_sequences=float(one))) for one in batches])
+    points = np.concatenate([everything(some, limits, replace(JOB, batch_samples=float(one))) for one in batches])
     priced = ~np.isnan(points[:, :2]).any(axis=1)
     able = points[priced & within_limits(points, bounds_of(limits))]
     found = explore_batches(JOB, batches, some, limits, FAKE)
@@ -100,7 +100,7 @@ def test_a_batch_that_may_be_chosen_is_as_if_each_were_planned(seed, limits, bat
     assert same(found.candidates.points[found.front][:, axes], able[:, axes][frontier(able[:, axes])])
     for row in found.front:
         layout = single_layout(found.candidates.layouts, int(row))
-        assert job_of_layout(JOB, layout).batch_sequences in batches
+        assert job_of_layout(JOB, layout).batch_samples in batches
 
 
 @pytest.mark.parametrize("axis", [0, 1, 2, 3])

@@ -38,8 +38,8 @@ def test_each_product_and_each_group_of_experts_is_launched_once() -> None:
     """Four products of a dense block; attention's two, the shared expert's two and two groups of routed ones."""
     for job, products in ((JOB, 4), (MOE, 6)):
         taken = step(job, layout(job), kernels(gemm_launch_s=1e-6))
-        assert taken.gemm_s == pytest.approx(3 * job.batch_sequences * L * products * 1e-6)
-        assert taken.vocab_s == pytest.approx(3 * job.batch_sequences * 1e-6)
+        assert taken.gemm_s == pytest.approx(3 * job.batch_samples * L * products * 1e-6)
+        assert taken.vocab_s == pytest.approx(3 * job.batch_samples * 1e-6)
 
 
 def test_half_the_rate_at_the_half_length_and_at_the_half_width() -> None:

@@ -66,7 +66,7 @@ def job_table(spec: JobSpec) -> Job:
 
     >>> from steelyard.job.read import read_job
     >>> job = job_table(read_job({"model": "llama-3-8b", "tokens": "20B"}))
-    >>> job.sequence_tokens, job.batch_sequences, job.moment_bytes, job.master_bytes
+    >>> job.workload.tokens, job.batch_samples, job.moment_bytes, job.master_bytes
     (8192, 512, 8.0, 4.0)
     """
     numbers, precision = architecture(spec.model), parse_precision(spec.precision)
@@ -78,9 +78,8 @@ def job_table(spec: JobSpec) -> Job:
         precision,
         parse_optimizer(spec.optimizer),
         Adapters(spec.model, spec.lora_rank, spec.lora_targets, quantised) if adapted else None,
-        tokens=spec.tokens,
-        sequence_tokens=spec.sequence_tokens,
-        batch_sequences=spec.batch_sequences,
+        samples=spec.tokens / spec.sequence_tokens,
+        batch_samples=spec.batch_sequences,
     )
 
 
@@ -100,7 +99,7 @@ def training_job(
         precision: what it computes in.
         optimizer: what updates it.
         adapters: what is trained instead of the whole model; None: the whole model.
-        sizes: tokens, sequence_tokens and batch_sequences.
+        sizes: samples and batch_samples.
     """
     held = parameter_bytes(precision, optimizer, numbers)
     return Job(

@@ -93,7 +93,7 @@ def _filled(given: dict[str, int], job: Job, devices: int, capability: Capabilit
     tp, pp, cp = (max(given.get(key, 1), 1) for key in ("tp", "pp", "cp"))
     dp = given.get("dp", max(devices // (tp * pp * cp), 1))
     micro_batch = given.get("micro_batch", 1)
-    share = job.batch_sequences / max(dp * micro_batch, 1)
+    share = job.batch_samples / max(dp * micro_batch, 1)
     splits = capability.sp and tp > 1 and job.workload.divisible.sequence % (cp * tp) == 0
     fields: dict[str, float] = {
         "devices": devices,
@@ -158,7 +158,7 @@ def _nearby(layout: Layout, job: Job) -> list[str]:
         for pp in _divide(devices // tp):
             kept = cp if devices // (tp * pp) % cp == 0 else 1
             dp = devices // (tp * pp * kept)
-            if model.heads % tp or pp > model.blocks or job.batch_sequences % dp:
+            if model.heads % tp or pp > model.blocks or job.batch_samples % dp:
                 continue
             wanted = zip((tp, pp, kept, dp), (layout.tp, layout.pp, cp, layout.dp), strict=True)
             moved = sum(abs(math.log2(new / old)) + (new != old) for new, old in wanted)
@@ -168,10 +168,10 @@ def _nearby(layout: Layout, job: Job) -> list[str]:
 
 def _batch(layout: Layout, job: Job) -> str:
     replica = layout.dp * layout.micro_batch
-    near = max((batch for batch in _divide(int(job.batch_sequences)) if batch <= replica), default=1)
+    near = max((batch for batch in _divide(int(job.batch_samples)) if batch <= replica), default=1)
     return (
         f"dp × micro-batch = {replica:.0f} and {layout.micro_batches:g} micro-batches, but the global batch is "
-        f"{job.batch_sequences:.0f} sequences; nearest dp × micro-batch: {near}"
+        f"{job.batch_samples:.0f} sequences; nearest dp × micro-batch: {near}"
     )
 
 

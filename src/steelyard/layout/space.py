@@ -168,7 +168,7 @@ def _degrees(columns: Columns, job: Job, domain_devices: int, capability: Capabi
 
 
 def _batches(columns: Columns, job: Job, bounds: Bounds) -> Columns:
-    batch, sequence = int(job.batch_sequences), job.workload.tokens
+    batch, sequence = int(job.batch_samples), job.workload.tokens
     sizes = [b for b in _powers(bounds.micro_batch_most) if b == 1 or b * sequence <= bounds.micro_batch_most_tokens]
     columns = _keep(columns, batch % columns["dp"] == 0)
     columns = _cross(columns, "micro_batch", sizes)

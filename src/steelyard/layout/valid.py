@@ -88,7 +88,7 @@ def _bad_interleave(model: Divisible, layout: Layout) -> Broken:
 def _batch(job: Job, layout: Layout) -> list[Rule]:
     count = np.asarray(layout.micro_batches)
     uneven = (count < 1) | (count % 1 != 0)
-    return [(Reason.BATCH, uneven | (layout.dp * layout.micro_batch * count != job.batch_sequences))]
+    return [(Reason.BATCH, uneven | (layout.dp * layout.micro_batch * count != job.batch_samples))]
 
 
 def _stack(layout: Layout, capability: Capability) -> list[Rule]:

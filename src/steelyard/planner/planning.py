@@ -83,8 +83,7 @@ def most_devices(spec: JobSpec, job: Job, allowed: Market) -> int:
     """Return how many devices a plan looks at: 1,024, or four times what the fastest peak needs by the deadline."""
     if spec.deadline_s is None:
         return USUAL_MOST
-    steps = job.tokens / (job.batch_sequences * job.sequence_tokens)
-    flop = float(job.workload.model_flop) * float(job.batch_sequences) * float(steps)
+    flop = float(job.workload.model_flop) * float(job.samples)
     peak = max(float(chip.machine.peak_flop_per_s) for chip in allowed.hardware)
     needed = 4 * flop / (peak * float(spec.deadline_s))
     return max(USUAL_MOST, 1 << math.ceil(math.log2(max(needed, 1.0))))

@@ -186,7 +186,7 @@ def _of(found: Exploration, first: Job, job: Job, allowed: Market, limits: Limit
     candidates = found.candidates
     if limits.devices is None:
         candidates = candidates.pick(np.flatnonzero(_counted(candidates, allowed, limits)))
-    if job.tokens != first.tokens:
+    if job.samples != first.samples:
         candidates = _after(candidates, job, allowed, limits)
     return replace(found, candidates=candidates, front=frontier_rows(candidates, limits))
 

@@ -115,7 +115,7 @@ def _predicted(
 ) -> Prediction:
     """Return the prediction of settings of one job."""
     return engine.predict(
-        replace(settings[0].job, batch_sequences=np.array([float(one.job.batch_sequences) for one in settings])),
+        replace(settings[0].job, batch_samples=np.array([float(one.job.batch_samples) for one in settings])),
         join([one.layout for one in settings]),
         join([one.hardware.machine for one in settings]),
         kernels,

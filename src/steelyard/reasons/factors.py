@@ -65,7 +65,7 @@ def drivers(settings: Sequence[Setting], engine: Engine, carbon: str) -> Drivers
     points = objectives(found, carbon)
     count = np.array([float(one.layout.devices) for one in settings])
     peak = np.array([float(one.hardware.machine.peak_flop_per_s) for one in settings])
-    steps = np.array([float(one.job.tokens / (one.job.batch_sequences * one.job.sequence_tokens)) for one in settings])
+    steps = np.array([float(one.job.samples / one.job.batch_samples) for one in settings])
     held = count * points[:, 0]
     with np.errstate(divide="ignore", invalid="ignore"):
         return Drivers(

@@ -29,7 +29,7 @@ LIMITS = {
 
 INTENSITY_FIELDS = tuple(f"{kind}_kg_per_j" for kind in CO2E_KINDS)
 FIELDS: Mapping[str, tuple[str, tuple[str, ...], int]] = {
-    "tokens": ("job", ("tokens",), 1),
+    "tokens": ("job", ("samples",), 1),
     "utilisation": ("kernels", ("time_scale",), -1),
     "stack": ("stack", ("time_scale",), -1),
     "power": ("machine", ("tdp_w", "idle_w", "host_w"), 1),

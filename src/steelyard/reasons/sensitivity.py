@@ -137,7 +137,7 @@ class Wide:
         every = np.concatenate(concerned)
         layouts = take(self.candidates.layouts, every)
         job = job_of_layout(
-            replace(self.decision.job, tokens=np.full(every.size, float(self.decision.job.tokens))), layouts
+            replace(self.decision.job, samples=np.full(every.size, float(self.decision.job.samples))), layouts
         )
         tables = {"job": job, **{kind: take(self.tables[kind], every) for kind in TABLES}}
         for move, rows, stop in zip(moves, concerned, stops, strict=True):
@@ -215,12 +215,12 @@ def _sold(decision: Decision, deals: Rows) -> list[Candidates]:
         np.column_stack([*columns, candidates.hardware[rows], candidates.stack[rows]]), axis=0, return_index=True
     )
     alive = rows[np.sort(first)]
-    batch = np.asarray(job_of_layout(decision.job, take(candidates.layouts, alive)).batch_sequences)
+    batch = np.asarray(job_of_layout(decision.job, take(candidates.layouts, alive)).batch_samples)
     found = []
     for size in np.unique(batch):
         some = alive[batch == size]
         survivors = Survivors(take(candidates.layouts, some), candidates.hardware[some], candidates.stack[some])
-        job = replace(decision.job, batch_sequences=float(size))
+        job = replace(decision.job, batch_samples=float(size))
         found.append(judged_candidates(job, decision.market, decision.engine, decision.limits, survivors, deals))
     return found
 

@@ -180,4 +180,4 @@ def _layouts(decision: Decision, row: int, counts: list[int]) -> Candidates:
 def _job(decision: Decision, row: int) -> Job:
     """Return the job with the row's own batch, as a plain number."""
     made = job_of_layout(decision.job, single_layout(decision.candidates.layouts, row))
-    return replace(made, batch_sequences=float(made.batch_sequences))
+    return replace(made, batch_samples=float(made.batch_samples))

@@ -74,7 +74,7 @@ def draw(
     Source: the formulas of this room; watts are shares of the TDP that the catalog has fitted to measured power.
     Limits: one mean power a state; hosts and switches at one level throughout.
     """
-    training = training_s(step_count(job.tokens, job.batch_sequences, job.sequence_tokens), step_time.total_s)
+    training = training_s(step_count(job.samples, job.batch_samples), step_time.total_s)
     work = training + evaluation_s(training, policy.evaluation_share)
     busy, checkpoint, idle = states_s(work, saving_s(job, layout, policy), layout, machine, policy)
     memory_share, communication_share, waiting_share = composition(step_time)

@@ -3,23 +3,23 @@
 from steelyard.units import Bytes, BytesPerSecond, Count, Seconds, Share
 
 
-def step_count(tokens: Count, batch_sequences: Count, sequence_tokens: Count) -> Count:
-    r"""Count the optimizer steps that a budget of tokens pays for.
+def step_count(samples: Count, batch_samples: Count) -> Count:
+    r"""Count the optimizer steps that a budget of samples pays for.
 
-    .. math:: n = \frac{D}{B\,s}
+    .. math:: n = \frac{D}{B}
 
     Args:
-        tokens: tokens to be trained on in all, :math:`D` [-]
-        batch_sequences: sequences of one optimizer step over all devices, :math:`B` [-]
-        sequence_tokens: tokens of one sequence, :math:`s` [-]
+        samples: sequences, images or events to be trained on in all, :math:`D` [-]
+        batch_samples: of one optimizer step over all devices, :math:`B` [-]
 
-    Source: definition; the example is GPT-3 175B, 300B tokens in batches of 3.2M tokens (arXiv 2005.14165, Table 2.1).
+    Source: definition; the example is GPT-3 175B, 300B tokens in batches of 3.2M tokens, sequences of 2,048
+        (arXiv 2005.14165, Table 2.1).
     Limits: continuous: a last, partial step counts as a part. Constant batch: no batch-size ramp.
 
-    >>> step_count(tokens=300e9, batch_sequences=1562.5, sequence_tokens=2048.0)
+    >>> step_count(samples=300e9 / 2048, batch_samples=3.2e6 / 2048)
     93750.0
     """
-    return tokens / (batch_sequences * sequence_tokens)
+    return samples / batch_samples
 
 
 def training_s(steps: Count, step_s: Seconds) -> Seconds:

@@ -30,7 +30,7 @@ def explore_batches(
     parts = []
     for place, batch in enumerate(batches):
         tick = _part(progress, place, len(batches)) if progress else None
-        parts.append(explore(replace(job, batch_sequences=float(batch)), market, limits, engine, tick))
+        parts.append(explore(replace(job, batch_samples=float(batch)), market, limits, engine, tick))
         if parts[-1].unseen:
             break
     candidates = joined_candidates([part.candidates for part in parts])

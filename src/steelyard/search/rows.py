@@ -39,10 +39,10 @@ def job_of_layout(job: Job, layout: Layout) -> Job:
     """Return the job with the global batch that a layout runs.
 
     >>> layout = Layout(*[2.0] * len(Layout.__slots__))
-    >>> job_of_layout(Job(*[1.0] * len(Job.__slots__)), layout).batch_sequences
+    >>> job_of_layout(Job(*[1.0] * len(Job.__slots__)), layout).batch_samples
     8.0
     """
-    return replace(job, batch_sequences=layout.dp * layout.micro_batch * layout.micro_batches)
+    return replace(job, batch_samples=layout.dp * layout.micro_batch * layout.micro_batches)
 
 
 def single_layout(layouts: Layout, row: int) -> Layout:

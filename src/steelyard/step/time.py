@@ -40,7 +40,7 @@ def time(job: Job, layout: Layout, machine: Machine, kernels: Kernels, stack: St
     return StepTime(
         **scaled,
         total_s=sum(scaled.values(), start=np.float64(0)),
-        model_flop=job.workload.model_flop * job.batch_sequences,
+        model_flop=job.workload.model_flop * job.batch_samples,
     )
 
 

@@ -69,8 +69,8 @@ def published_flop(found: RunFrame, index: int) -> tuple[float, str]:
         return np.nan, f"FLOP convention not stated ({case.flop_convention or 'blank'})"
     job = found.job
     arch = found.architectures[index]
-    tokens = float(job.batch_sequences[index] * job.sequence_tokens[index])  # type: ignore[index]  # a column
-    sequence = float(job.sequence_tokens[index])  # type: ignore[index]  # a column
+    tokens = float(job.batch_samples[index] * job.workload.tokens[index])  # type: ignore[index]  # a column
+    sequence = float(job.workload.tokens[index])  # type: ignore[index]  # a column
     no_attention = counts.attention == (0.0,)
     params = case.params if no_attention and is_known(case.params) else _matrix_params(arch)
     scores = 12 * arch.attention_layers * arch.heads * arch.head_dim * sequence

@@ -34,9 +34,8 @@ def run_job(
         precision,
         published_optimizer(case.optimizer),
         run_adapters(case, model, rule.adapters),
-        tokens=batch_sequences * case.sequence_tokens,
-        sequence_tokens=case.sequence_tokens,
-        batch_sequences=batch_sequences,
+        samples=batch_sequences,
+        batch_samples=batch_sequences,
     )
 
 

@@ -41,10 +41,10 @@ class Measured:
 
 def measured(found: RunFrame) -> Measured:
     """Return the measurements of a frame's cases, in its order."""
-    flop = found.job.workload.model_flop * found.job.batch_sequences
+    flop = found.job.workload.model_flop * found.job.batch_samples
     size = len(found)
     peak = np.broadcast_to(found.machine.peak_flop_per_s, size)
-    tokens = np.broadcast_to(found.job.batch_sequences * found.job.sequence_tokens / found.layout.devices, size)
+    tokens = np.broadcast_to(found.job.batch_samples * found.job.workload.tokens / found.layout.devices, size)
     times = [_time(found, index, float(tokens[index]), float(peak[index])) for index in range(size)]
     seconds = np.array([one[2] for one in times], dtype=float)
     used = np.broadcast_to(flop, size) / (seconds * found.layout.devices * peak)

@@ -13,7 +13,7 @@ Kaplan et al. 2020, arXiv 2001.08361 (6ND) with the model FLOPs utilisation of t
 
 def six_nd_s(found: RunFrame) -> Array:
     """Return seconds of a step as 6ND at 40 % of the peak of all devices."""
-    flop = 6 * found.job.workload.active_params * found.job.batch_sequences * found.job.sequence_tokens
+    flop = 6 * found.job.workload.active_params * found.job.batch_samples * found.job.workload.tokens
     return np.asarray(flop / (SIX_ND_SHARE * found.machine.peak_flop_per_s * found.layout.devices))
 
 
@@ -23,7 +23,7 @@ def constant_s(found: RunFrame, measured_s: Array) -> Array:
     Each other group counts once (its median). A chip and precision that no other group has falls back on its family,
     then on the precision, then on all; FLOPs are those of the workload (causal attention, no recompute).
     """
-    flop = found.job.workload.model_flop * found.job.batch_sequences
+    flop = found.job.workload.model_flop * found.job.batch_samples
     ideal = np.asarray(flop / (found.machine.peak_flop_per_s * found.layout.devices))
     used = ideal / measured_s
     labels = found.labels

@@ -111,7 +111,7 @@ def _rows_of_jobs(found: RunFrame, usable: NDArray[np.bool_]) -> list[NDArray[np
     for index, case in enumerate(found.cases):
         if usable[index] and "layout" not in found.assumed[index]:
             machine = (labels.chip[index], labels.precision[index], devices[index])
-            model = (case.model, found.architectures[index])
+            model = (case.model, found.architectures[index], case.sequence_tokens)
             key = (case.group, *model, case.stack, *machine, jobs[index].tobytes())
             rows.setdefault(key, []).append(index)
     return [np.array(mine) for mine in rows.values() if len(mine) >= LEAST_LAYOUTS]
@@ -121,7 +121,7 @@ def _set(found: RunFrame, label: str, rows: NDArray[np.int_], times: Array, gues
     """Return a set, given one row, the measured and the predicted time of each of its layouts."""
     index = rows[0]
     chosen, best = int(np.argmin(guesses)), int(np.argmin(times))
-    sizes = (found.layout.devices, found.job.batch_sequences, found.job.sequence_tokens)
+    sizes = (found.layout.devices, found.job.batch_samples, found.job.workload.tokens)
     devices, batch, tokens = (round(float(np.broadcast_to(one, len(found))[index])) for one in sizes)
     return JobSet(
         group=label,
