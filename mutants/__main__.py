@@ -13,7 +13,7 @@ from pathlib import Path
 from mutants.forks import examined
 from mutants.operators import Mutant
 
-ROOMS = ("workload", "layout", "step", "run", "energy", "carbon", "money")
+ROOMS = ("strategies", "workload", "layout", "step", "run", "energy", "carbon", "money")
 TOLERATED = Path(__file__).with_name("tolerated.csv")
 
 

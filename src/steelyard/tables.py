@@ -284,7 +284,8 @@ class Layout:
     devices: Count
     tp: Count  # tensor parallel, with sequence parallel when sp = 1
     pp: Count  # pipeline stages
-    vpp: Count  # chunks of layers a stage holds (1: plain 1F1B)
+    vpp: Count  # chunks of layers a stage holds
+    schedule: Count  # of the pipeline, by its number (`strategies.registry`)
     cp: Count  # context parallel
     dp: Count  # data parallel (replicas of the model, or shards of it under ZeRO/FSDP)
     ep: Count  # expert parallel

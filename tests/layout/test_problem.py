@@ -12,8 +12,8 @@ from steelyard.tables import Layout, join
 
 JOB = pretraining(gpt(32, 4096, 32, kv_heads=8.0), 4096, 512)
 FINE = Layout(
-    devices=64.0, tp=4.0, pp=2.0, vpp=1.0, cp=1.0, dp=8.0, ep=1.0, zero=1.0, shard_devices=8.0, micro_batch=2.0,
-    micro_batches=32.0, sp=1.0, recompute=1.0, flash=1.0, offload=0.0, stage_layers=16.0,
+    devices=64.0, tp=4.0, pp=2.0, vpp=1.0, schedule=0.0, cp=1.0, dp=8.0, ep=1.0, zero=1.0, shard_devices=8.0,
+    micro_batch=2.0, micro_batches=32.0, sp=1.0, recompute=1.0, flash=1.0, offload=0.0, stage_layers=16.0,
 )  # fmt: skip
 ANY = load().capability("any")
 
@@ -23,8 +23,11 @@ BREACHES = [
     ({"devices": 60.0}, Reason.DEVICES),
     ({"tp": 3.0, "devices": 48.0, "sp": 0.0}, Reason.HEADS),
     ({"pp": 64.0, "devices": 2048.0}, Reason.STAGES),
-    ({"vpp": 3.0}, Reason.INTERLEAVE),
-    ({"vpp": 2.0, "pp": 1.0, "devices": 32.0, "stage_layers": 32.0}, Reason.INTERLEAVE),
+    ({"vpp": 3.0, "schedule": 1.0}, Reason.INTERLEAVE),
+    ({"vpp": 2.0}, Reason.SCHEDULE),
+    ({"schedule": 1.0}, Reason.SCHEDULE),
+    ({"schedule": 99.0}, Reason.SCHEDULE),
+    ({"vpp": 2.0, "schedule": 1.0, "pp": 1.0, "devices": 32.0, "stage_layers": 32.0}, Reason.INTERLEAVE),
     ({"cp": 3.0, "devices": 192.0, "shard_devices": 24.0}, Reason.CONTEXT),
     ({"tp": 1.0, "devices": 16.0}, Reason.SEQUENCE),
     ({"ep": 2.0}, Reason.EXPERTS),
@@ -36,7 +39,7 @@ BREACHES = [
     ({"stage_layers": 15.0}, Reason.STAGE_LAYERS),
     ({"stage_layers": 33.0}, Reason.STAGE_LAYERS),
     ({"offload": -1.0}, Reason.FLAGS),
-    ({"vpp": 2.0, "micro_batch": 64.0, "micro_batches": 1.0}, Reason.INTERLEAVE),
+    ({"vpp": 2.0, "schedule": 1.0, "micro_batch": 64.0, "micro_batches": 1.0}, Reason.INTERLEAVE),
     ({"shard_devices": 24.0}, Reason.SHARD),
 ]
 
@@ -116,8 +119,7 @@ def test_pieces_of_a_sequence(sequence, change, reason):
     [
         ("tp", {}),
         ("sp", {}),
-        ("pp", {}),
-        ("vpp", {"vpp": 2.0}),
+        ("schedules", {}),
         ("cp", {"cp": 2.0, "devices": 128.0, "shard_devices": 16.0}),
         ("ep", {"ep": 2.0}),
         ("hsdp", {"shard_devices": 4.0}),
@@ -129,7 +131,14 @@ def test_a_stack_without_an_ability_refuses_it(ability, change):
     job = pretraining(gpt(32, 4096, 32, experts=8.0, top_k=2.0, moe_layers=16.0), 4096, 512)
     laid = replace(FINE, **change)
     assert problem(job, laid, 8.0, 1e9, ANY) == Reason.VALID
-    assert problem(job, laid, 8.0, 1e9, replace(ANY, **{ability: False})) == Reason.STACK
+    assert problem(job, laid, 8.0, 1e9, replace(ANY, **{ability: ()})) == Reason.STACK
+
+
+def test_a_stack_refuses_a_schedule_that_it_does_not_run():
+    chunked = replace(FINE, vpp=2.0, schedule=1.0)
+    assert problem(JOB, chunked, 8.0, 1e9, ANY) == Reason.VALID
+    assert problem(JOB, chunked, 8.0, 1e9, replace(ANY, schedules=("1f1b",))) == Reason.STACK
+    assert problem(JOB, FINE, 8.0, 1e9, replace(ANY, schedules=("interleaved",))) == Reason.STACK
 
 
 @pytest.mark.parametrize(

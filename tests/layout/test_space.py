@@ -55,7 +55,25 @@ def counted(job: Job, devices: int, domain: int, can: Capability, bounds: Bounds
     kept &= (hybrid == 0) | (bool(can.hsdp) & (zero > 0) & (inside > 1) & (inside < ranks))
     sp = can.sp * (tp > 1) * (sequence % (cp * tp) == 0)
     shard, last = np.where(hybrid, inside, ranks), -(-layers // pp)
-    every = (devices, tp, pp, vpp, cp, dp, ep, zero, shard, mbs, micro_batches, sp, recompute, 1, offload, last)
+    every = (
+        devices,
+        tp,
+        pp,
+        vpp,
+        vpp > 1,
+        cp,
+        dp,
+        ep,
+        zero,
+        shard,
+        mbs,
+        micro_batches,
+        sp,
+        recompute,
+        1,
+        offload,
+        last,
+    )
     columns = [np.broadcast_to(np.asarray(column, float), tp.shape) for column in every]
     valid = kept & (problem(job, Layout(*columns), domain, 1e9, can) == 0)
     return {tuple(int(value) for value in row) for row in np.stack(columns, axis=-1)[valid]}

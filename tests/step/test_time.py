@@ -108,7 +108,7 @@ def test_recomputing_more_costs_time(tp: float, pp: float, recompute: float) -> 
 
 def test_interleaving_shrinks_the_bubble_by_its_chunks() -> None:
     plain = layout(GPT_175B, tp=8.0, pp=8.0, dp=4.0)
-    chunked = replace(plain, vpp=3.0)
+    chunked = replace(plain, vpp=3.0, schedule=1.0)
     assert step(GPT_175B, plain).bubble_s / step(GPT_175B, chunked).bubble_s == pytest.approx(3.0)
 
 

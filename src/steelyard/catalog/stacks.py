@@ -12,7 +12,8 @@ from typing import Any
 
 from steelyard.catalog.schema import Fitted
 from steelyard.errors import BadCatalog
-from steelyard.vocabulary import RECOMPUTE, spelled_number
+from steelyard.strategies.registry import SCHEDULES
+from steelyard.strategies.settings import RECOMPUTE, spelled_number
 
 FALLBACK = "any"
 """The stack that nobody named."""
@@ -20,7 +21,7 @@ FALLBACK = "any"
 WHOLE_SPREADS = ("time_scale", "reserved_scale")
 """Constants whose spread is that of a whole prediction."""
 
-FLAGS = ("tp", "sp", "pp", "vpp", "cp", "ep", "hsdp", "offload")
+FLAGS = ("tp", "sp", "cp", "ep", "hsdp", "offload")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +33,7 @@ class Capability:
     planned: int  # place among those that `plan` proposes, from 1 on; 0: only estimated when a user names it
     tp: bool
     sp: bool  # splits the sequence between the products of a tensor-parallel block
-    pp: bool
-    vpp: bool
+    schedules: tuple[str, ...]  # of pipelines; empty: it has none
     cp: bool
     ep: bool
     zero: tuple[int, ...]  # stages it offers
@@ -44,6 +44,16 @@ class Capability:
     source: str
     checked: str
     note: str
+
+    @property
+    def pp(self) -> bool:
+        """Whether it cuts a model into pipeline stages."""
+        return bool(self.schedules)
+
+    @property
+    def vpp(self) -> bool:
+        """Whether a stage may hold several chunks of blocks."""
+        return any(SCHEDULES[name].chunked for name in self.schedules)
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,8 +143,12 @@ def _capability(name: str, given: Mapping[str, Any]) -> Capability:
         raise ValueError("can_run has no source or date; add both")
     if unknown := set(given["has"]) - set(FLAGS):
         raise ValueError(f"unknown {sorted(unknown)} in has; known: {', '.join(FLAGS)}")
+    schedules = tuple(str(one) for one in given.get("schedules", ()))
+    if unknown := set(schedules) - SCHEDULES.keys():
+        raise ValueError(f"unknown {sorted(unknown)} in schedules; known: {', '.join(SCHEDULES)}")
     return Capability(
         stack=name,
+        schedules=schedules,
         vendors=tuple(given["vendors"]),
         planned=int(given["planned"]),
         zero=tuple(int(stage) for stage in given["zero"]),

@@ -5,7 +5,7 @@ from types import MappingProxyType
 from typing import Any
 
 from steelyard.errors import BadInput, nearest
-from steelyard.vocabulary import RECOMPUTE, SPELLINGS, spelled_number
+from steelyard.strategies.settings import NAMED, SPELLINGS, setting_names, spelled_number
 
 _ALIASES = MappingProxyType(
     {
@@ -26,9 +26,11 @@ _ALIASES = MappingProxyType(
         "flash_attention": "flash",
     }
 )
-_HIGHEST = MappingProxyType({"zero": 3, "recompute": 2, "sp": 1, "flash": 1, "offload": 1})
+_HIGHEST = MappingProxyType(
+    {"zero": 3, "sp": 1, "flash": 1, "offload": 1} | {name: max(SPELLINGS[name].values()) for name in NAMED}
+)
 DEGREES = ("devices", "tp", "pp", "vpp", "cp", "dp", "ep", "zero", "shard_devices", "micro_batch", "micro_batches")
-DEGREE_FIELDS = (*DEGREES, "sp", "recompute", "flash", "offload")
+DEGREE_FIELDS = (*DEGREES, "schedule", "sp", "recompute", "flash", "offload")
 
 
 def parse_degrees(value: Any) -> Mapping[str, tuple[int, ...]]:
@@ -81,4 +83,4 @@ def _degree(name: str, given: Any) -> int:
 
 def _names(setting: str) -> tuple[str, ...]:
     """Return the words that a setting is called by, where it has names of its own and not only numbers."""
-    return RECOMPUTE if setting == "recompute" else tuple(SPELLINGS.get(setting, ())) if setting != "zero" else ()
+    return setting_names(setting) or (tuple(SPELLINGS.get(setting, ())) if setting != "zero" else ())

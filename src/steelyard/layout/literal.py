@@ -6,14 +6,16 @@ from steelyard.catalog.stacks import Capability
 from steelyard.errors import BadLayout, nearest
 from steelyard.layout.reason import Reason, sentence
 from steelyard.layout.valid import problem
+from steelyard.strategies.registry import SCHEDULES, usual_code
+from steelyard.strategies.settings import setting_name, setting_names, spelled_number
 from steelyard.tables import Job, Layout
 from steelyard.units import BytesPerSecond, Count
-from steelyard.vocabulary import RECOMPUTE, spelled_number
 
 KEYS = {
     "tp": "tp",
     "pp": "pp",
     "vpp": "vpp",
+    "schedule": "schedule",
     "cp": "cp",
     "dp": "dp",
     "ep": "ep",
@@ -35,7 +37,8 @@ def parse(
     """Return the layout that a text describes, or raise `BadLayout` with the arithmetic that fails.
 
     What is left out is filled in: dp from the devices, gradient accumulation from the batch, the stack's lowest ZeRO
-    stage, sequence parallelism wherever tp > 1 and the stack has it, fused attention, no recomputation, no offload.
+    stage, its usual schedule, sequence parallelism wherever tp > 1 and the stack has it, fused attention, no
+    recomputation, no offload.
     """
     layout = _filled(_given(text), job, devices, capability)
     code = int(problem(job, layout, domain_devices, nic_bytes_per_s, capability))
@@ -47,12 +50,14 @@ def parse(
 def text_of(layout: Layout) -> str:
     """Return one layout as a person writes it; degrees of 1 that say nothing are left out.
 
-    >>> layout = Layout(64.0, 2.0, 1.0, 1.0, 1.0, 32.0, 1.0, 1.0, 32.0, 2.0, 4.0, 1.0, 1.0, 1.0, 0.0, 32.0)
+    >>> layout = Layout(64.0, 2.0, 1.0, 1.0, 0.0, 1.0, 32.0, 1.0, 1.0, 32.0, 2.0, 4.0, 1.0, 1.0, 1.0, 0.0, 32.0)
     >>> text_of(layout)
     'tp=2,pp=1,dp=32,mbs=2,ga=4,zero=1,recompute=selective'
     """
     parts = [f"tp={layout.tp:.0f}", f"pp={layout.pp:.0f}"]
     parts += [f"{key}={getattr(layout, key):.0f}" for key in ("vpp", "cp", "ep") if getattr(layout, key) > 1]
+    if layout.schedule != usual_code(SCHEDULES, float(layout.vpp)):
+        parts.append(f"schedule={setting_name('schedule', int(layout.schedule))}")
     parts += [f"dp={layout.dp:.0f}", f"mbs={layout.micro_batch:.0f}", f"ga={layout.micro_batches:.0f}"]
     parts.append(f"zero={layout.zero:.0f}")
     if layout.zero > 0 and layout.shard_devices != layout.dp * layout.cp:
@@ -60,7 +65,7 @@ def text_of(layout: Layout) -> str:
     if layout.tp > 1 and not layout.sp:
         parts.append("sp=0")
     if layout.recompute > 0:
-        parts.append(f"recompute={RECOMPUTE[int(layout.recompute)]}")
+        parts.append(f"recompute={setting_name('recompute', int(layout.recompute))}")
     if not layout.flash:
         parts.append("flash=0")
     if layout.offload > 0:
@@ -84,7 +89,8 @@ def _given(text: str) -> dict[str, int]:
 def _number(key: str, value: str, text: str) -> int:
     number = spelled_number(key, value)
     if number is None:
-        hint = ", ".join(RECOMPUTE[:-1]) + f" or {RECOMPUTE[-1]}" if key == "recompute" else "a whole number"
+        names = setting_names(key)
+        hint = ", ".join(names[:-1]) + f" or {names[-1]}" if names else "a whole number"
         raise BadLayout(f"{key}={value!r} in layout {text!r} is not {hint}")
     return number
 
@@ -100,6 +106,7 @@ def _filled(given: dict[str, int], job: Job, devices: int, capability: Capabilit
         "tp": 1,
         "pp": 1,
         "vpp": 1,
+        "schedule": usual_code(capability.schedules, given.get("vpp", 1)),
         "cp": 1,
         "dp": dp,
         "ep": 1,
@@ -187,6 +194,6 @@ def _divide(count: int) -> list[int]:
 def _abilities(capability: Capability) -> str:
     can = [name for name in ("tp", "sp", "pp", "vpp", "cp", "ep", "hsdp", "offload") if getattr(capability, name)]
     stages = "/".join(map(str, capability.zero))
-    modes = "/".join(RECOMPUTE[mode] for mode in capability.recompute)
+    modes = "/".join(setting_name("recompute", mode) for mode in capability.recompute)
     limit = f" (≤ {capability.zero_most_with_pp} with pp)" if capability.pp else ""
     return f"{', '.join(can) or 'plain data parallelism'}, ZeRO {stages}{limit}, recompute {modes}"

@@ -25,6 +25,7 @@ class Reason(IntEnum):
     STAGE_LAYERS = 16
     NETWORK = 17
     STACK = 18
+    SCHEDULE = 19
 
 
 SENTENCES = {
@@ -46,6 +47,7 @@ SENTENCES = {
     Reason.FLAGS: "sp, flash and offload are 0 or 1; recompute is none, selective or full",
     Reason.STAGE_LAYERS: "the heaviest stage must hold at least layers / pp blocks, and at most all",
     Reason.NETWORK: "the network between nodes is unknown, so the job must stay inside one fast domain",
+    Reason.SCHEDULE: "a schedule runs stages of one chunk of blocks, or of several (vpp > 1)",
     Reason.STACK: "the software stack does not support this combination",
 }
 

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from steelyard.catalog.stacks import Capability
+from steelyard.strategies.registry import suiting, usual_code
 from steelyard.tables import Job, Layout, take
 from steelyard.units import Count
 
@@ -179,10 +180,14 @@ def _batches(columns: Columns, job: Job, bounds: Bounds) -> Columns:
 
 
 def _chunks(columns: Columns, layers: int, capability: Capability, bounds: Bounds) -> Columns:
-    columns = _cross(columns, "vpp", range(1, (bounds.vpp_most if capability.vpp else 1) + 1))
+    runs = [(vpp, one.code) for vpp in range(1, bounds.vpp_most + 1) for one in suiting(capability.schedules, vpp)]
+    runs = runs or [(1, usual_code((), 1))]  # a stack without pipelines
+    columns = _cross(columns, "run", range(len(runs)))
+    run = columns.pop("run")
+    columns["vpp"], columns["schedule"] = np.array(runs, dtype=np.int64)[run].T
     stages, vpp = columns["pp"], columns["vpp"]
     divides = (stages > 1) & (layers % (stages * vpp) == 0) & (columns["micro_batches"] % stages == 0)
-    return _keep(columns, (vpp == 1) | divides)
+    return _keep(columns, ((vpp == 1) & ((stages > 1) | (run == 0))) | divides)
 
 
 def _experts(columns: Columns, experts: int, capability: Capability) -> Columns:

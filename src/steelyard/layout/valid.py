@@ -1,12 +1,13 @@
 """What makes a layout valid on a model, a machine and a software stack; a bad row is a code, not an exception."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from steelyard.catalog.stacks import Capability
 from steelyard.layout.reason import Reason
+from steelyard.strategies.registry import SCHEDULES
 from steelyard.tables import Divisible, Job, Layout
 from steelyard.units import BytesPerSecond, Count
 
@@ -71,6 +72,7 @@ def _model(job: Job, layout: Layout) -> list[Rule]:
         (Reason.KV_HEADS, kv_unequal),
         (Reason.FFN, np.greater(model.ffn, 0) & _splits(model.ffn, tp)),
         (Reason.STAGES, layout.pp > model.blocks),
+        (Reason.SCHEDULE, _other_schedule(layout, SCHEDULES)),
         (Reason.INTERLEAVE, _bad_interleave(model, layout)),
         (Reason.CONTEXT, _splits(model.sequence, pieces)),
         (Reason.SEQUENCE, parallel & ((tp <= 1) | _splits(model.sequence, layout.cp * tp))),
@@ -78,6 +80,14 @@ def _model(job: Job, layout: Layout) -> list[Rule]:
         (Reason.EXPERT_RANKS, _splits(layout.dp * layout.cp * tp, layout.ep)),
         (Reason.STAGE_LAYERS, (layout.stage_layers * layout.pp < model.blocks) | (layout.stage_layers > model.blocks)),
     ]
+
+
+def _other_schedule(layout: Layout, names: Iterable[str]) -> Broken:
+    """Tell whether none of some schedules is the layout's own, with stages of as many chunks."""
+    known = [SCHEDULES[name] for name in names]
+    runs = [np.equal(layout.schedule, one.code) & ((np.asarray(layout.vpp) > 1) == one.chunked) for one in known]
+    found: NDArray[np.bool_] = ~np.logical_or.reduce(np.broadcast_arrays(False, *runs))
+    return found
 
 
 def _bad_interleave(model: Divisible, layout: Layout) -> Broken:
@@ -98,6 +108,7 @@ def _stack(layout: Layout, capability: Capability) -> list[Rule]:
         (not capability.sp) & (layout.sp > 0),
         (not capability.pp) & (layout.pp > 1),
         (not capability.vpp) & (layout.vpp > 1),
+        (np.asarray(layout.pp) > 1) & _other_schedule(layout, capability.schedules),
         (not capability.cp) & (layout.cp > 1),
         (not capability.ep) & (layout.ep > 1),
         (not capability.hsdp) & (layout.shard_devices < ranks),

@@ -16,9 +16,10 @@ from steelyard.reasons.summaries import setting_of
 from steelyard.run import availability_interval_s, checkpoint_bytes, interruptions_per_s, save_s, unsaved_s
 from steelyard.search.candidates import Candidates, objectives
 from steelyard.search.engine import Engine
+from steelyard.strategies.settings import NAMED, setting_name, spelled_number
 from steelyard.tables import Job, Layout, Machine, Policy, Prediction, each
 from steelyard.units import HOUR_S, KWH_J
-from steelyard.vocabulary import CO2E_KINDS, RECOMPUTE
+from steelyard.vocabulary import CO2E_KINDS
 
 PARTS = ("compute_usd", "unused_usd", "energy_usd", "storage_usd", "moving_usd")
 
@@ -125,16 +126,16 @@ def _deal_fields(deal: Deal, today: date) -> dict[str, object]:
 
 
 def layout_numbers(layout: Layout) -> dict[str, int | str]:
-    """Return a layout's degrees as whole numbers, recomputation as a word."""
+    """Return a layout's degrees as whole numbers, recomputation and schedule as words."""
     numbers: dict[str, int | str] = {name: int(getattr(layout, name)) for name in Layout.__slots__}
-    return numbers | {"recompute": RECOMPUTE[int(layout.recompute)]}
+    return numbers | {name: setting_name(name, int(getattr(layout, name))) for name in NAMED}
 
 
 def layout_of(numbers: Mapping[str, int | str]) -> Layout:
     """Return the layout that `layout_numbers` was made of."""
     return Layout(
         **{
-            name: float(RECOMPUTE.index(str(value)) if name == "recompute" else value)
+            name: float(spelled_number(name, str(value)) or 0) if name in NAMED else float(value)
             for name, value in numbers.items()
         }
     )

@@ -1,66 +1,55 @@
-"""The pipeline's schedule: ticks that it idles, messages that it sends, micro-batches that a stage holds."""
+"""The pipeline's schedule of each layout: ticks that it idles, messages that it sends, micro-batches in flight."""
+
+from collections.abc import Callable
 
 import numpy as np
 
+from steelyard.strategies.registry import SCHEDULES
+from steelyard.strategies.schedule import Schedule
+from steelyard.tables import Layout
 from steelyard.units import Count
 
 
-def bubble_ticks(stages: Count, chunks: Count) -> Count:
-    r"""Ticks that a stage idles while the pipeline fills and drains, a tick being one micro-batch of all its chunks.
-
-    .. math:: \frac{p - 1}{v}
+def bubble_ticks(layout: Layout) -> Count:
+    """Return the ticks that a stage idles while the pipeline fills and drains.
 
     Args:
-        stages: pipeline stages p [-]
-        chunks: chunks v of a stage (1: not interleaved) [-]
-
-    Source: Narayanan et al. 2021, arXiv 2104.04473, section 2.2: the bubble over the ideal time of m micro-batches is
-        (p-1)/m for 1F1B and (p-1)/(v m) interleaved.
-    Limits: ticks of equal length.
-
-    >>> bubble_ticks(8, 1) / 64, bubble_ticks(8, 4) / 64
-    (0.109375, 0.02734375)
+        layout: stages, chunks, micro-batches, schedule [-]
     """
-    return (stages - 1) / chunks
+    return _of_each(layout, lambda one: one.bubble_ticks(layout.pp, layout.vpp, layout.micro_batches))
 
 
-def sends(stages: Count, chunks: Count, micro_batches: Count) -> Count:
-    r"""Messages between stages that one stage waits for in a step, forward and backward.
-
-    .. math:: 2\,(v\,m + p - 1)
+def sends(layout: Layout) -> Count:
+    """Return the messages between stages that one stage waits for in a step, forward and backward.
 
     Args:
-        stages: pipeline stages p [-]
-        chunks: chunks v of a stage [-]
-        micro_batches: micro-batches m of a step [-]
-
-    Source: derived from Narayanan et al. 2021, arXiv 2104.04473, section 2.2: each chunk of each micro-batch crosses
-        once in each direction, after p - 1 hops until the pipeline is full; interleaving sends v times as much.
-
-    >>> sends(4, 1, 8), sends(4, 2, 8)
-    (22, 38)
+        layout: stages, chunks, micro-batches, schedule [-]
     """
-    return 2 * (chunks * micro_batches + stages - 1)
+    return _of_each(layout, lambda one: one.sends(layout.pp, layout.vpp, layout.micro_batches))
 
 
-def in_flight(stages: Count, chunks: Count, rank: Count, micro_batches: Count) -> Count:
-    r"""Micro-batches whose activations stage r of p holds at once under 1F1B.
-
-    .. math:: \min\Big(m,\; p - r \;\text{or}\; \frac{2(p - r - 1) + (v - 1)\,p + 1}{v}\;[v > 1]\Big)
+def in_flight(layout: Layout, rank: Count) -> Count:
+    """Return the micro-batches whose activations one stage holds at once.
 
     Args:
-        stages: pipeline stages p.
-        chunks: chunks v of a stage (1: not interleaved).
-        rank: stage r, from 0.
-        micro_batches: micro-batches m of a step.
-
-    Source: Narayanan et al. 2021, arXiv 2104.04473, section 2.2; on the first stage interleaving holds
-        1 + (p-1)/(pv) as much, Korthikanti et al. 2022, arXiv 2205.05198, section 4.2.3.
-
-    >>> in_flight(4, 1, 0, 8), in_flight(4, 1, 0, 2), in_flight(4, 1, 3, 8)
-    (4.0, 2.0, 1.0)
-    >>> in_flight(4, 3, 0, 8) / in_flight(4, 1, 0, 8) - 1, 3 / (4 * 3)
-    (0.25, 0.25)
+        layout: stages, chunks, micro-batches, schedule [-]
+        rank: the stage, from 0 [-]
     """
-    warm_up = (2 * (stages - rank - 1) + (chunks - 1) * stages + 1) / chunks
-    return np.minimum(np.where(np.asarray(chunks) > 1, warm_up, stages - rank), micro_batches)
+    return _of_each(layout, lambda one: one.in_flight(layout.pp, layout.vpp, rank, layout.micro_batches))
+
+
+def falling(layout: Layout) -> bool:
+    """Return whether no stage holds more micro-batches than the one before it, on every layout."""
+    return all(one.falls or not np.any(np.equal(layout.schedule, one.code)) for one in SCHEDULES.values())
+
+
+def _of_each(layout: Layout, asked: Callable[[Schedule], Count]) -> Count:
+    """What each layout's own schedule says; NaN where no schedule has its number."""
+    found: Count = np.float64(np.nan)
+    for one in SCHEDULES.values():
+        mine = np.equal(layout.schedule, one.code)
+        if np.all(mine):
+            return asked(one)
+        if np.any(mine):
+            found = np.where(mine, asked(one), found)
+    return found

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from steelyard.step.schedule import in_flight
+from steelyard.step.schedule import falling, in_flight
 from steelyard.tables import Layout, Repeat, Workload
 from steelyard.units import Count, Share
 
@@ -68,25 +68,32 @@ def stages(workload: Workload, layout: Layout) -> tuple[Stage, ...]:
     size = layout.stage_layers
     lead = np.minimum(size, _leading(workload))
     alone = np.where(np.asarray(layout.pp) == 1, 1.0, 0.0)
-    found = [Stage(_spread(workload, lead, size - lead), _held(layout, 0), 1.0, 1.0, alone)]
+    found = [Stage(_spread(workload, lead, size - lead), in_flight(layout, 0), 1.0, 1.0, alone)]
     if np.any(layout.pp > 1):
         missing = np.maximum(size * layout.pp - layers(workload), 0)
         fewer = np.where(missing < layout.pp, np.minimum(missing, 1), missing)
         rest = (1 - alone) * np.maximum(size - fewer, 0)
-        found.append(Stage(_spread(workload, 0.0, rest), _held(layout, layout.pp - 1), 1 - alone, 0.0, 1 - alone))
-    between = np.where(np.asarray(layout.pp) > 2, 1.0, 0.0)
-    if len(workload.blocks) > 1 and np.any(between):
-        second = _held(layout, np.minimum(layout.pp - 1, 1))
-        found.append(Stage(_spread(workload, 0.0, between * size), second, between, 0.0, 0.0))
+        found.append(Stage(_spread(workload, 0.0, rest), in_flight(layout, layout.pp - 1), 1 - alone, 0.0, 1 - alone))
+    for rank in _between(workload, layout):
+        between = np.where(np.asarray(layout.pp) > rank + 1, 1.0, 0.0)
+        held = in_flight(layout, np.minimum(layout.pp - 1, rank))
+        found.append(Stage(_spread(workload, 0.0, between * size), held, between, 0.0, 0.0))
     return tuple(found)
+
+
+def _between(workload: Workload, layout: Layout) -> range:
+    """Stages between the first and the last that can be the heaviest.
+
+    The second, where kinds of blocks differ; all, under a schedule whose later stages may hold more micro-batches.
+    """
+    inner = int(np.max(layout.pp, initial=1)) - 1
+    if not falling(layout):
+        return range(1, inner)
+    return range(1, min(inner, 2)) if len(workload.blocks) > 1 else range(0)
 
 
 def _leading(workload: Workload) -> Count:
     return sum((block.count * block.leading for block in workload.blocks), start=0.0)
-
-
-def _held(layout: Layout, rank: Count) -> Count:
-    return in_flight(layout.pp, layout.vpp, rank, layout.micro_batches)
 
 
 def _spread(workload: Workload, lead: Count, rest: Count) -> Blocks:

@@ -30,8 +30,8 @@ def time(job: Job, layout: Layout, machine: Machine, kernels: Kernels, stack: St
     tick_s = tick.total_s()
     count = layout.micro_batches
     parts = {name: getattr(tick, name) * count for name in Tick.__dataclass_fields__}
-    parts["pp_s"] = stack.pp_exposed * sends(layout.pp, layout.vpp, count) * moved.pp_s
-    parts["bubble_s"] = bubble_ticks(layout.pp, layout.vpp) * tick_s
+    parts["pp_s"] = stack.pp_exposed * sends(layout) * moved.pp_s
+    parts["bubble_s"] = bubble_ticks(layout) * tick_s
     parts["dp_s"] = _data_parallel_s(layout, moved, tick_s, stack.dp_exposed)
     parts["optimizer_s"] = stack.step_host_s + _update_s(rank, layout)
     crowd = crowding(np.maximum(layout.devices / machine.domain_devices, 1.0), stack.doubling_loss)

@@ -9,8 +9,9 @@ from steelyard.catalog.stacks import StackRule
 from steelyard.errors import BadInput, BadLayout
 from steelyard.evidence.runs.columns import is_count
 from steelyard.evidence.runs.run import Run, is_known
+from steelyard.strategies.registry import SCHEDULES, usual_code
+from steelyard.strategies.settings import RECOMPUTE, spelled_number
 from steelyard.tables import Layout
-from steelyard.vocabulary import RECOMPUTE, spelled_number
 from steelyard.workload import Architecture
 
 FLASH_SINCE = "2022-07"
@@ -206,11 +207,13 @@ def _layout(
         raise BadLayout(f"{pp:g} pipeline stages are more than the model's {arch.layers:g} blocks")
     heaviest = _stage_layers(case, arch, rule, pp)
     ep = case.ep if is_count(case.ep) and arch.experts > 0 else 1.0
+    chunks = min(_chunks(case, rule, pp, float(heaviest), assumed), float(heaviest))
     return Layout(
         devices=case.devices,
         tp=tp,
         pp=pp,
-        vpp=min(_chunks(case, rule, pp, float(heaviest), assumed), float(heaviest)),
+        vpp=chunks,
+        schedule=float(usual_code(SCHEDULES, chunks)),
         cp=cp,
         dp=dp,
         ep=ep,

@@ -1,0 +1,1 @@
+"""Ways to do a thing that a layout chooses between: one file, or one row, each."""

@@ -1,0 +1,1 @@
+"""One file a pipeline schedule; `strategies.registry` finds them."""

@@ -1,0 +1,57 @@
+"""Interleaved 1F1B: a stage holds v chunks of blocks, so that the pipeline fills v times as fast."""
+
+import numpy as np
+
+from steelyard.strategies.schedule import Schedule, sends_in_turn
+from steelyard.units import Count
+
+
+def bubble_ticks_interleaved(stages: Count, chunks: Count, micro_batches: Count) -> Count:
+    r"""Ticks that a stage idles while the pipeline fills and drains, a tick being one micro-batch of all its chunks.
+
+    .. math:: \frac{p - 1}{v}
+
+    Args:
+        stages: pipeline stages p [-]
+        chunks: chunks v of a stage [-]
+        micro_batches: micro-batches of a step; the bubble does not depend on them [-]
+
+    Source: Narayanan et al. 2021, arXiv 2104.04473, section 2.2.2: the bubble over the ideal time of m micro-batches is
+        (p-1)/(v m).
+    Limits: ticks of equal length.
+
+    >>> bubble_ticks_interleaved(8, 4, 64) / 64
+    0.02734375
+    """
+    return (stages - 1) / chunks
+
+
+def in_flight_interleaved(stages: Count, chunks: Count, rank: Count, micro_batches: Count) -> Count:
+    r"""Micro-batches whose activations stage r of p holds at once, in all its chunks.
+
+    .. math:: \min\Big(m,\; \frac{2(p - r - 1) + (v - 1)\,p + 1}{v}\Big)
+
+    Args:
+        stages: pipeline stages p [-]
+        chunks: chunks v of a stage [-]
+        rank: stage r, from 0 [-]
+        micro_batches: micro-batches m of a step [-]
+
+    Source: Narayanan et al. 2021, arXiv 2104.04473, section 2.2.2; on the first stage interleaving holds
+        1 + (p-1)/(pv) as much as 1F1B, Korthikanti et al. 2022, arXiv 2205.05198, section 4.2.3.
+
+    >>> in_flight_interleaved(4, 3, 0, 8), 4 * (1 + 3 / (4 * 3))
+    (5.0, 5.0)
+    """
+    return np.minimum((2 * (stages - rank - 1) + (chunks - 1) * stages + 1) / chunks, micro_batches)
+
+
+INTERLEAVED = Schedule(
+    name="interleaved",
+    code=1,
+    chunked=True,
+    falls=True,
+    bubble_ticks=bubble_ticks_interleaved,
+    sends=sends_in_turn,
+    in_flight=in_flight_interleaved,
+)

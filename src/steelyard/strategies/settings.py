@@ -1,0 +1,56 @@
+"""How people write the settings of a layout: one list for job files, literals, stacks, and rows of measured runs."""
+
+from steelyard.strategies.registry import SCHEDULES
+
+_SWITCH = {"no": 0, "off": 0, "false": 0, "yes": 1, "on": 1, "true": 1}
+
+RECOMPUTE = ("none", "selective", "full")
+"""Policies of recomputation by their number in `tables.Layout`."""
+
+SPELLINGS: dict[str, dict[str, int]] = {
+    "recompute": {word: number for number, word in enumerate(RECOMPUTE)} | {"no": 0, "yes": 2},
+    "schedule": {name: one.code for name, one in SCHEDULES.items()},
+    "zero": {"fsdp": 3, "hsdp": 3, "zero1": 1, "zero2": 2, "zero3": 3},
+    "sp": _SWITCH,
+    "flash": _SWITCH,
+    "offload": _SWITCH,
+}
+"""Setting → word → number. Checkpointed activations without another word are all of them (`torch.utils.checkpoint`);
+fully sharded data parallelism shards as ZeRO-3 does (arXiv 2304.11277, section 3.1)."""
+
+
+NAMED = ("recompute", "schedule")
+"""Settings whose values have names of their own; the others are numbers, or yes and no."""
+
+
+def setting_names(setting: str) -> tuple[str, ...]:
+    """Return the names of the values of a setting, in the order of their numbers; none where they are numbers.
+
+    >>> setting_names("recompute"), setting_names("tp")
+    (('none', 'selective', 'full'), ())
+    """
+    numbers = sorted(set(SPELLINGS[setting].values())) if setting in NAMED else ()
+    return tuple(setting_name(setting, number) for number in numbers)
+
+
+def setting_name(setting: str, number: int) -> str:
+    """Return the name of one value of a setting.
+
+    >>> setting_name("recompute", 2), setting_name("schedule", 0)
+    ('full', '1f1b')
+    """
+    return next(name for name, one in SPELLINGS[setting].items() if one == number)
+
+
+def spelled_number(setting: str, text: str) -> int | None:
+    """Return the number of a setting that a text means; None where it means none.
+
+    >>> spelled_number("recompute", "Full"), spelled_number("zero", "fsdp"), spelled_number("zero", "2")
+    (2, 3, 2)
+    >>> spelled_number("sp", "maybe") is None
+    True
+    """
+    plain = text.strip().lower()
+    if plain.isascii() and plain.isdigit() and len(plain) < 10:
+        return int(plain)
+    return SPELLINGS.get(setting, {}).get(plain)

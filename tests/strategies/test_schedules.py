@@ -1,0 +1,55 @@
+"""Every pipeline schedule does what its file says, and each layout is timed and held by its own."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from tests.shapes import gpt, layout, pretraining
+from tests.step.neutral import peak
+
+from steelyard.step import schedule as stepping
+from steelyard.step.schedule import bubble_ticks, in_flight, sends
+from steelyard.strategies.registry import SCHEDULES, suiting, usual_code
+from steelyard.strategies.schedule import Schedule
+from steelyard.tables import join
+
+JOB = pretraining(gpt(16, 512, 8, vocab=8.0), 512, 64)
+
+
+@pytest.mark.parametrize("one", SCHEDULES.values(), ids=SCHEDULES)
+def test_a_lone_stage_idles_never_and_holds_one_micro_batch(one: Schedule) -> None:
+    assert one.bubble_ticks(1, 1, 8) == 0
+    assert one.in_flight(1, 1, 0, 8) == 1
+
+
+@pytest.mark.parametrize("one", [one for one in SCHEDULES.values() if one.falls], ids=lambda one: one.name)
+def test_later_stages_hold_no_more(one: Schedule) -> None:
+    held = one.in_flight(8, 2 if one.chunked else 1, np.arange(8), 64)
+    assert np.all(np.diff(held) <= 0)
+
+
+def test_a_layout_is_asked_for_its_own_schedule() -> None:
+    plain, many = layout(JOB, pp=4.0), layout(JOB, pp=4.0, vpp=2.0)
+    both = join([plain, many])
+    assert bubble_ticks(both).tolist() == [3, 1.5]
+    assert sends(both).tolist() == [2 * (64 + 3), 2 * (128 + 3)]
+    assert in_flight(both, 0).tolist() == [4, (2 * 3 + 4 + 1) / 2]
+
+
+def test_an_unknown_schedule_is_unknown() -> None:
+    assert np.isnan(bubble_ticks(layout(JOB, pp=4.0, schedule=99.0)))
+
+
+def test_a_stack_runs_the_first_of_its_schedules_that_suits_the_chunks() -> None:
+    assert usual_code(SCHEDULES, 1) == SCHEDULES["1f1b"].code
+    assert usual_code(SCHEDULES, 4) == SCHEDULES["interleaved"].code
+    assert suiting(("1f1b",), 4) == []
+
+
+def test_where_later_stages_may_hold_more_all_are_weighed(monkeypatch: pytest.MonkeyPatch) -> None:
+    late = replace(
+        SCHEDULES["1f1b"], name="late", code=9, falls=False, in_flight=lambda p, v, r, m: np.where(r == p - 2, 20, 1)
+    )
+    monkeypatch.setattr(stepping, "SCHEDULES", {**SCHEDULES, "late": late})
+    usual, other = (peak(JOB, layout(JOB, pp=8.0, schedule=code)) for code in (0.0, 9.0))
+    assert other.activations_bytes == pytest.approx(20 / 8 * usual.activations_bytes, rel=0.05)
