@@ -17,9 +17,9 @@ JOB = pretraining(gpt(16, 512, 8, vocab=8.0), 512, 64)
 
 
 @pytest.mark.parametrize("one", SCHEDULES.values(), ids=SCHEDULES)
-def test_a_lone_stage_idles_never_and_holds_one_micro_batch(one: Schedule) -> None:
+def test_a_lone_stage_idles_never_and_holds_no_more_than_there_are(one: Schedule) -> None:
     assert one.bubble_ticks(1, 1, 8) == 0
-    assert one.in_flight(1, 1, 0, 8) == 1
+    assert 1 <= one.in_flight(1, 1, 0, 8) <= 8
 
 
 @pytest.mark.parametrize("one", [one for one in SCHEDULES.values() if one.falls], ids=lambda one: one.name)
