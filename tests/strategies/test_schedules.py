@@ -10,20 +10,20 @@ from tests.step.neutral import peak
 from steelyard.step import schedule as stepping
 from steelyard.step.schedule import bubble_ticks, in_flight, sends
 from steelyard.strategies.registry import SCHEDULES, suiting, usual_code
-from steelyard.strategies.schedule import Schedule
+from steelyard.strategies.schedule import PipelineSchedule
 from steelyard.tables import join
 
 JOB = pretraining(gpt(16, 512, 8, vocab=8.0), 512, 64)
 
 
 @pytest.mark.parametrize("one", SCHEDULES.values(), ids=SCHEDULES)
-def test_a_lone_stage_idles_never_and_holds_no_more_than_there_are(one: Schedule) -> None:
+def test_a_lone_stage_idles_never_and_holds_no_more_than_there_are(one: PipelineSchedule) -> None:
     assert one.bubble_ticks(1, 1, 8) == 0
     assert 1 <= one.in_flight(1, 1, 0, 8) <= 8
 
 
 @pytest.mark.parametrize("one", [one for one in SCHEDULES.values() if one.falls], ids=lambda one: one.name)
-def test_later_stages_hold_no_more(one: Schedule) -> None:
+def test_later_stages_hold_no_more(one: PipelineSchedule) -> None:
     held = one.in_flight(8, 2 if one.chunked else 1, np.arange(8), 64)
     assert np.all(np.diff(held) <= 0)
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 
 from steelyard.strategies.registry import SCHEDULES
-from steelyard.strategies.schedule import Schedule
+from steelyard.strategies.schedule import PipelineSchedule
 from steelyard.tables import Layout
 from steelyard.units import Count
 
@@ -43,7 +43,7 @@ def falling(layout: Layout) -> bool:
     return all(one.falls or not np.any(np.equal(layout.schedule, one.code)) for one in SCHEDULES.values())
 
 
-def _of_each(layout: Layout, asked: Callable[[Schedule], Count]) -> Count:
+def _of_each(layout: Layout, asked: Callable[[PipelineSchedule], Count]) -> Count:
     """What each layout's own schedule says; NaN where no schedule has its number."""
     found: Count = np.float64(np.nan)
     for one in SCHEDULES.values():

@@ -6,10 +6,10 @@ from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 
 from steelyard.strategies import schedules
-from steelyard.strategies.schedule import Schedule
+from steelyard.strategies.schedule import PipelineSchedule
 
 
-def found_schedules() -> Mapping[str, Schedule]:
+def found_schedules() -> Mapping[str, PipelineSchedule]:
     """Return the schedules that the files of `schedules` make, by name, in the order of their numbers.
 
     Raises:
@@ -20,7 +20,7 @@ def found_schedules() -> Mapping[str, Schedule]:
     """
     names = (module.name for module in pkgutil.iter_modules(schedules.__path__))
     modules = [importlib.import_module(f"{schedules.__name__}.{name}") for name in names]
-    made = [one for module in modules for one in vars(module).values() if type(one) is Schedule]
+    made = [one for module in modules for one in vars(module).values() if type(one) is PipelineSchedule]
     if len({one.name for one in made}) < len(made) or len({one.code for one in made}) < len(made):
         raise ValueError(f"schedules share a name or a number: {[(one.name, one.code) for one in made]}")
     return MappingProxyType({one.name: one for one in sorted(made, key=lambda one: one.code)})
@@ -29,7 +29,7 @@ def found_schedules() -> Mapping[str, Schedule]:
 SCHEDULES = found_schedules()
 
 
-def suiting(names: Iterable[str], chunks: float) -> list[Schedule]:
+def suiting(names: Iterable[str], chunks: float) -> list[PipelineSchedule]:
     """Return those of some schedules that run stages of so many chunks, in the order of their numbers.
 
     >>> [one.name for one in suiting(SCHEDULES, 1)][0], [one.name for one in suiting(SCHEDULES, 2)]

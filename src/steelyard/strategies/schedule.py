@@ -7,7 +7,7 @@ from steelyard.units import Count
 
 
 @dataclass(frozen=True, slots=True)
-class Schedule:
+class PipelineSchedule:
     """One order in which the stages of a pipeline take micro-batches forward and backward."""
 
     name: str  # as people write it

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from steelyard.strategies.schedule import Schedule, sends_in_turn
+from steelyard.strategies.schedule import PipelineSchedule, sends_in_turn
 from steelyard.units import Count
 
 
@@ -46,7 +46,7 @@ def in_flight_interleaved(stages: Count, chunks: Count, rank: Count, micro_batch
     return np.minimum((2 * (stages - rank - 1) + (chunks - 1) * stages + 1) / chunks, micro_batches)
 
 
-INTERLEAVED = Schedule(
+INTERLEAVED = PipelineSchedule(
     name="interleaved",
     code=1,
     chunked=True,

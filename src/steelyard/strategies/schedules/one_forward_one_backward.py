@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from steelyard.strategies.schedule import Schedule, sends_in_turn
+from steelyard.strategies.schedule import PipelineSchedule, sends_in_turn
 from steelyard.units import Count
 
 
@@ -45,7 +45,7 @@ def in_flight_1f1b(stages: Count, chunks: Count, rank: Count, micro_batches: Cou
     return np.minimum(stages - rank, micro_batches)
 
 
-ONE_FORWARD_ONE_BACKWARD = Schedule(
+ONE_FORWARD_ONE_BACKWARD = PipelineSchedule(
     name="1f1b",
     code=0,
     chunked=False,
