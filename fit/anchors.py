@@ -133,14 +133,14 @@ def new(data: RunFrame, rows: stacks.Rows) -> bool:
 
 def score(data: RunFrame, catalog: Catalog, count: int, is_new: bool) -> Score:
     """Calibrate on some runs of a source and predict the others."""
-    found = run_frame(data.cases, catalog, predict_step)
+    found = run_frame(data.runs, catalog, predict_step)
     order = np.argsort(seconds(found), kind="stable")
     anchors = np.zeros(len(found), dtype=bool)
     anchors[order[((np.arange(count) + 0.5) / count * len(found)).astype(int)]] = True
-    cases = [case for case, anchor in zip(found.cases, anchors, strict=True) if anchor]
-    made = calibrate_constants(cases, catalog, "anchors", "anchors", stacks.CHECKED, folds=0)
+    runs = [run for run, anchor in zip(found.runs, anchors, strict=True) if anchor]
+    made = calibrate_constants(runs, catalog, "anchors", "anchors", stacks.CHECKED, folds=0)
     after = catalog.over(catalog.local | made.layer)
-    again = run_frame(found.cases, after, predict_step)
+    again = run_frame(found.runs, after, predict_step)
     truth = measured(found).step_s
     gap = np.log(seconds(again) / truth)
     return Score(

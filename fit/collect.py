@@ -33,16 +33,16 @@ STORED = re.compile(r"\s*\(?,?\s*stored id \d+\)?|a stored ")
 
 def main(files: list[str]) -> None:
     """Read the collected files and write the cases."""
-    cases = [tidy(run) for file in files for run in read_runs(file) if not run.source.startswith(SHARE_ALIKE)]
-    shared = {group: common([run for run in cases if run.group == group]) for group in {run.group for run in cases}}
-    cases = [without(run, *shared[run.group]) for run in cases]
+    runs = [tidy(run) for file in files for run in read_runs(file) if not run.source.startswith(SHARE_ALIKE)]
+    shared = {group: common([run for run in runs if run.group == group]) for group in {run.group for run in runs}}
+    runs = [without(run, *shared[run.group]) for run in runs]
     with (FOLDER / "groups.csv").open("w", newline="") as stream:
         writer = csv.writer(stream, lineterminator="\n")
         writer.writerow(["group", "shape_source", "note"])
         writer.writerows([group, shape, "; ".join(parts)] for group, (parts, shape) in sorted(shared.items())
                          if parts or shape)  # fmt: skip
     for origin, _ in ORIGINS:
-        rows = [run for run in cases if origin_of(run.group) == origin]
+        rows = [run for run in runs if origin_of(run.group) == origin]
         if not rows:
             continue
         with (FOLDER / f"{origin}.csv").open("w", newline="") as stream:

@@ -50,23 +50,23 @@ class Factor:
 def rows_of_cases() -> Rows:
     """Return every shipped case that measured a peak or ran out of memory."""
     found = run_frame(published_runs(), load(), predict_step)
-    ran_out = np.array([case.out_of_memory == "yes" for case in found.cases])
+    ran_out = np.array([run.out_of_memory == "yes" for run in found.runs])
     found = frame_subset(found, np.isfinite(measured(found).memory_bytes) | ran_out)
     seen = measured(found)
-    scored = counted(found.cases, "memory") & np.isfinite(seen.memory_bytes)
-    told = np.array([not _open(case, assumed) for case, assumed in zip(found.cases, found.assumed, strict=True)])
-    doubtful = np.array([case.use == "context" for case in found.cases]) & np.isfinite(seen.memory_bytes)
+    scored = counted(found.runs, "memory") & np.isfinite(seen.memory_bytes)
+    told = np.array([not _open(run, assumed) for run, assumed in zip(found.runs, found.assumed, strict=True)])
+    doubtful = np.array([run.use == "context" for run in found.runs]) & np.isfinite(seen.memory_bytes)
     weight = hierarchy.balanced(found.labels.group, GROUP_POWER) * (scored + CONTEXT * doubtful) * told
     metric = np.where(seen.memory_metric == "", "device", seen.memory_metric)
     log_bytes = np.log(np.where(seen.memory_bytes > 0, seen.memory_bytes, np.nan))
     return Rows(found, metric, log_bytes, weight, scored, told)
 
 
-def _open(case: Run, assumed: frozenset[str]) -> bool:
+def _open(run: Run, assumed: frozenset[str]) -> bool:
     """Tell whether a row's layout or recompute was chosen by prediction, not stated or settled by its stack's rule."""
     if assumed & {"shape", "experts"}:
         return True
-    ruled = {"recompute"} if stack_rule(case.stack, case.date).recompute else set()
+    ruled = {"recompute"} if stack_rule(run.stack, run.date).recompute else set()
     return bool(assumed & {"layout", "recompute"} - ruled)
 
 
@@ -89,8 +89,8 @@ def constants(rows: Rows, parts: Sequence[Factor], theta: Array) -> dict[str, Ar
         if value:
             logs[part.field] += value * part.rows
     values |= {name: values[name] * np.exp(log) for name, log in logs.items()}
-    for index, case in enumerate(rows.frame.cases):
-        stated = row_constants(case)
+    for index, run in enumerate(rows.frame.runs):
+        stated = row_constants(run)
         for name in stated.keys() & values.keys():
             values[name][index] = stated[name]
     return values

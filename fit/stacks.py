@@ -113,7 +113,7 @@ def training_rows() -> tuple[RunFrame, Array]:
     """Return the shipped cases that are scored on time, and the logarithm of their measured seconds."""
     found = run_frame(published_runs(), load(), predict_step)
     seconds = measured(found).step_s
-    keep = np.isfinite(seconds) & counted(found.cases, "time")
+    keep = np.isfinite(seconds) & counted(found.runs, "time")
     return frame_subset(found, keep), np.log(seconds[keep])
 
 

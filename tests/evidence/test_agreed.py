@@ -62,8 +62,8 @@ def test_step_times_are_scored_by_constants_that_never_saw_the_group(report):
 
 
 def test_three_answers_are_told_apart_by_the_ends_of_the_interval():
-    cases = [case for case in published_runs() if case.group == "bigscience-a100" and case.peak_memory_bytes > 0][:3]
-    found = run_frame(cases, load())
+    runs = [run for run in published_runs() if run.group == "bigscience-a100" and run.peak_memory_bytes > 0][:3]
+    found = run_frame(runs, load())
     limit = np.broadcast_to(found.machine.memory_bytes, 3).astype(float)
     device = limit * [0.5, 1.0, 2.0]
     shares = feasibility.feasibility(
@@ -92,8 +92,8 @@ def test_what_is_agreed_can_be_renewed(tmp_path, monkeypatch):
 
 def test_a_file_of_other_runs_has_scores_and_sets_but_no_agreed_figures():
     multi = [run for run in published_runs() if run.group == "vtrain-multi"]
-    cases = [replace(run, id=f"new-{i}", step_time_s=run.step_time_s * 1.01) for i, run in enumerate(multi)]
-    found = scored_runs(cases)
+    runs = [replace(run, id=f"new-{i}", step_time_s=run.step_time_s * 1.01) for i, run in enumerate(multi)]
+    found = scored_runs(runs)
     assert (found.time_summary.left_out, found.time_summary.in_sample) == (0, 0)
     assert found.ranking[0].sets == 2
     said = " ".join(render(validation_page(found, "group")).split())

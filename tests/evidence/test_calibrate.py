@@ -35,7 +35,7 @@ def runs(scale: float, stack: str = "Megatron-Core 0.12", **given: object) -> li
     ]  # fmt: skip
     found = run_frame(bare, load(), predict_step)
     seconds, _ = predict_step(found.job, found.layout, found.machine, found.kernels, found.stack)
-    return [replace(one, step_time_s=float(s) * scale, **given) for one, s in zip(found.cases, seconds, strict=True)]
+    return [replace(one, step_time_s=float(s) * scale, **given) for one, s in zip(found.runs, seconds, strict=True)]
 
 
 def seconds(cases: list[Run], catalog: Catalog) -> np.ndarray:
@@ -98,7 +98,7 @@ def test_memory_moves_what_was_measured() -> None:
     held = memory(found.job, found.layout, found.machine, found.stack).reserved_bytes * 1.2
     cases = [
         replace(case, peak_memory_bytes=float(peak), memory_metric="reserved")
-        for case, peak in zip(found.cases, held, strict=True)
+        for case, peak in zip(found.runs, held, strict=True)
     ]
     made = calibrate_constants(cases, load(), "mine", "runs.csv", TODAY)
     kinds = {run.metric for run in made.runs}

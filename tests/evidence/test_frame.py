@@ -54,9 +54,9 @@ def whole(catalog):
     return run_frame(published_runs(), catalog)
 
 
-def options(case, memory_bytes=80e9):
-    arch = architecture(run_model(case)[0])
-    return layout_choices(case, arch, memory_bytes, stack_rule(case.stack, case.date), 8.0)
+def options(run, memory_bytes=80e9):
+    arch = architecture(run_model(run)[0])
+    return layout_choices(run, arch, memory_bytes, stack_rule(run.stack, run.date), 8.0)
 
 
 def test_every_shipped_row_is_predictable_or_says_why(whole):
@@ -82,7 +82,7 @@ def test_a_subset_keeps_rows_and_labels_together(whole):
     assert len(part) == 10
     assert set(part.labels.publisher) == {"NVIDIA/Megatron-LM"}
     assert part.layout.devices.max() == 3072
-    assert [case.id for case in part.cases] == list(part.labels.id)
+    assert [run.id for run in part.runs] == list(part.labels.id)
 
 
 def test_no_case_at_all_is_an_empty_frame(catalog):
@@ -92,7 +92,7 @@ def test_no_case_at_all_is_an_empty_frame(catalog):
 
 
 def test_published_parameters_agree_with_the_architectures(whole):
-    published = np.array([case.params for case in whole.cases])
+    published = np.array([run.params for run in whole.runs])
     given = np.isfinite(published)
     ratio = np.broadcast_to(whole.job.workload.params, len(whole))[given] / published[given]
     assert np.mean(np.abs(ratio - 1) < 0.05) > 0.97
@@ -100,7 +100,7 @@ def test_published_parameters_agree_with_the_architectures(whole):
 
 
 @pytest.mark.parametrize(
-    ("case", "expected"),
+    ("run", "expected"),
     [
         (blank_run(model="LLAMA3.1_405B", layers=7.0), {"layers": 7, "hidden": 16384, "kv_heads": 8}),
         (blank_run(model="DeepSeekV3 (w/o MTP)", heads=128.0), {"experts": 256, "mla": 1}),
@@ -115,22 +115,22 @@ def test_published_parameters_agree_with_the_architectures(whole):
          {"experts": 16, "moe_ffn": 256, "top_k": 2}),
     ],
 )  # fmt: skip
-def test_shapes(case, expected):
-    found = architecture(run_model(case)[0])
+def test_shapes(run, expected):
+    found = architecture(run_model(run)[0])
     assert {name: getattr(found, name) for name in expected} == expected
 
 
 @pytest.mark.parametrize(
-    ("case", "says"),
+    ("run", "says"),
     [
         (blank_run(model="who-knows"), "no hidden size"),
         (blank_run(model="who-knows", hidden=512.0), "no number of layers"),
         (blank_run(model="gpt", layers=12.0, hidden=768.0, ffn=3072.0, heads=12.0, params=5e9), "published are 5e"),
     ],
 )
-def test_a_shape_that_cannot_be_told_is_refused(case, says):
+def test_a_shape_that_cannot_be_told_is_refused(run, says):
     with pytest.raises(UnknownShape, match=says):
-        run_model(case)
+        run_model(run)
 
 
 def test_a_family_lends_its_vocabulary_and_a_stranger_none():
@@ -232,9 +232,9 @@ def test_stages_are_as_the_row_says_or_cut_by_cost():
 
 
 def test_the_predictor_settles_what_a_row_leaves_open(catalog):
-    case = replace(RUN, recompute="unknown")
-    tight = run_frame([case], catalog, lambda job, layout, *_: (1 + layout.recompute, 290e9 / (1 + layout.recompute)))
-    loose = run_frame([case], catalog, lambda job, layout, *_: (1 + layout.recompute, 20e9 / (1 + layout.recompute)))
+    run = replace(RUN, recompute="unknown")
+    tight = run_frame([run], catalog, lambda job, layout, *_: (1 + layout.recompute, 290e9 / (1 + layout.recompute)))
+    loose = run_frame([run], catalog, lambda job, layout, *_: (1 + layout.recompute, 20e9 / (1 + layout.recompute)))
     assert tight.layout.recompute[0] == 2
     assert loose.layout.recompute[0] == 0
 
@@ -285,10 +285,10 @@ def test_counts_of_recompute_need_to_know_it():
 
 def test_table_1_of_2104_04473_gives_the_same_seconds_from_its_flops(catalog):
     """The carried step times invert the paper's formula; ours, from the row's convention, agrees within 2 %."""
-    rows = [case for case in published_runs() if case.group == "megatron-2104.04473"]
-    bare = [replace(case, step_time_s=math.nan, tokens_per_s_per_device=math.nan) for case in rows]
+    rows = [run for run in published_runs() if run.group == "megatron-2104.04473"]
+    bare = [replace(run, step_time_s=math.nan, tokens_per_s_per_device=math.nan) for run in rows]
     seconds = measured(run_frame(bare, catalog)).step_s
-    assert seconds == pytest.approx([case.step_time_s for case in rows], rel=0.02)
+    assert seconds == pytest.approx([run.step_time_s for run in rows], rel=0.02)
 
 
 def test_a_layout_error_is_a_kind_of_bad_input():

@@ -15,21 +15,21 @@ from steelyard.evidence.score.intervals import held_out_predictions
 
 @pytest.fixture(scope="module")
 def found():
-    cases = [case for case in published_runs() if case.peak_memory_bytes > 0 or case.out_of_memory == "yes"]
-    return run_frame(cases, load(), predict_step)
+    runs = [run for run in published_runs() if run.peak_memory_bytes > 0 or run.out_of_memory == "yes"]
+    return run_frame(runs, load(), predict_step)
 
 
 def test_every_scored_peak_is_predicted_without_its_source(found):
-    scored = counted(found.cases, "memory") & np.isfinite(measured(found).memory_bytes)
+    scored = counted(found.runs, "memory") & np.isfinite(measured(found).memory_bytes)
     assert scored.sum() > 1300
-    names = [case.id for case, is_scored in zip(found.cases, scored, strict=True) if is_scored]
+    names = [run.id for run, is_scored in zip(found.runs, scored, strict=True) if is_scored]
     assert [name for name in names if (name, "peak_memory_bytes") not in held_out_predictions()] == []
 
 
 def test_what_the_device_shows_is_more_than_what_was_allocated(found):
     kept = held_out_predictions()
     seen = measured(found)
-    allocated = [case.id for case, metric in zip(found.cases, seen.memory_metric, strict=True) if metric == "allocated"]
+    allocated = [run.id for run, metric in zip(found.runs, seen.memory_metric, strict=True) if metric == "allocated"]
     assert len(allocated) > 1000
     for name in allocated:
         peak, device = kept[name, "peak_memory_bytes"], kept[name, "device_memory_bytes"]
@@ -38,7 +38,7 @@ def test_what_the_device_shows_is_more_than_what_was_allocated(found):
 
 
 def test_rows_that_ran_out_have_a_prediction_of_the_device(found):
-    ran_out = [case.id for case in found.cases if case.out_of_memory == "yes"]
+    ran_out = [run.id for run in found.runs if run.out_of_memory == "yes"]
     assert len(ran_out) > 20
     assert all((name, "device_memory_bytes") in held_out_predictions() for name in ran_out)
     assert not any((name, "peak_memory_bytes") in held_out_predictions() for name in ran_out)

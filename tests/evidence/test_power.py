@@ -36,8 +36,8 @@ def test_a_composition_is_whole() -> None:
 
 
 def test_the_typical_composition_is_that_of_the_shipped_cases_of_one_node() -> None:
-    cases = [case for case in published_runs() if case.devices <= 8 and case.group != "vtrain-single"]
-    found = run_frame(cases, load())
+    runs = [run for run in published_runs() if run.devices <= 8 and run.group != "vtrain-single"]
+    found = run_frame(runs, load())
     step = time(found.job, found.layout, found.machine, found.kernels, found.stack)
     bound = np.median((step.pointwise_s + step.optimizer_s) / step.total_s)
     waits = np.median((step.bubble_s + step.host_s) / step.total_s)

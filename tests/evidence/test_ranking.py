@@ -47,9 +47,9 @@ def sweep(degrees=((1, 1), (2, 1), (4, 1), (2, 2)), **given):
     ]
 
 
-def sets(cases, measured, predicted):
-    found = run_frame(cases, load())
-    assert len(found) == len(cases)
+def sets(runs, measured, predicted):
+    found = run_frame(runs, load())
+    assert len(found) == len(runs)
     return job_sets(found, found.labels.group, np.array(measured, dtype=float), np.array(predicted, dtype=float))
 
 
@@ -84,8 +84,8 @@ def test_the_spread_of_a_set_leaves_out_what_its_layouts_share():
 
 
 def test_a_layout_that_was_run_twice_counts_once():
-    cases = [replace(case, id=str(i)) for i, case in enumerate(sweep(((1, 1), (1, 1), (2, 1), (4, 1))))]
-    (one,) = sets(cases, [1.0, 4.0, 2.5, 3.0], [1.0, 1.0, 2.0, 3.0])
+    runs = [replace(run, id=str(i)) for i, run in enumerate(sweep(((1, 1), (1, 1), (2, 1), (4, 1))))]
+    (one,) = sets(runs, [1.0, 4.0, 2.5, 3.0], [1.0, 1.0, 2.0, 3.0])
     assert one.layouts == 3
     assert one.regret == 0  # the geometric mean of 1 and 4 is 2
 
@@ -101,17 +101,17 @@ def test_another_job_is_another_set(other):
 
 
 def test_imputed_degrees_and_unknown_times_belong_to_no_set():
-    hidden = [replace(case, tp=math.nan, pp=math.nan, dp=math.nan) for case in sweep()]
+    hidden = [replace(run, tp=math.nan, pp=math.nan, dp=math.nan) for run in sweep()]
     assert sets(hidden, [1.0, 1.2, 1.5, 2.0], [1.0, 2.0, 3.0, 4.0]) == ()
     assert sets(sweep(), [1.0, math.nan, math.nan, 2.0], [1.0, 2.0, 3.0, 4.0]) == ()
 
 
 def test_a_group_is_the_mean_of_its_sets():
-    cases = [*sweep(), *(replace(case, id=f"{case.id}-b", batch_sequences=128.0) for case in sweep())]
-    (one,) = rankings(sets(cases, [1.0, 1.2, 1.5, 2.0] * 2, [1.0, 2.0, 3.0, 4.0, 4.0, 3.0, 2.0, 1.0]))
+    runs = [*sweep(), *(replace(run, id=f"{run.id}-b", batch_sequences=128.0) for run in sweep())]
+    (one,) = rankings(sets(runs, [1.0, 1.2, 1.5, 2.0] * 2, [1.0, 2.0, 3.0, 4.0, 4.0, 3.0, 2.0, 1.0]))
     assert (one.sets, one.layouts) == (2, 8)
     assert one.mean_regret == one.median_regret == pytest.approx(0.5)
     assert one.worst_regret == pytest.approx(1.0)
-    first, second = sets(cases, [1.0, 1.2, 1.5, 2.0] * 2, [1.0, 2.0, 3.0, 4.0, 4.0, 3.0, 2.0, 1.0])
+    first, second = sets(runs, [1.0, 1.2, 1.5, 2.0] * 2, [1.0, 2.0, 3.0, 4.0, 4.0, 3.0, 2.0, 1.0])
     assert one.log_sd == pytest.approx(math.sqrt((first.log_sd**2 + second.log_sd**2) / 2))
     assert one.spearman == pytest.approx(0)

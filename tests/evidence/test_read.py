@@ -31,15 +31,15 @@ def write(tmp_path):
 
 
 def test_the_shipped_runs_are_the_collected_ones_without_the_share_alike_table():
-    cases = published_runs()
-    groups = Counter(run.group for run in cases)
-    assert len(cases) == 3889
-    assert len({run.id for run in cases}) == len(cases)
+    runs = published_runs()
+    groups = Counter(run.group for run in runs)
+    assert len(runs) == 3889
+    assert len({run.id for run in runs}) == len(runs)
     assert groups["nanotron-ultrascale-sweep"] == 1027
     assert groups["vtrain-single"] + groups["vtrain-multi"] == 767
     assert groups["simumax-b200"] == 18
-    assert not any("stas00" in run.source for run in cases)
-    assert all(run.source and run.group and run.use in {"score", "memory", "context"} for run in cases)
+    assert not any("stas00" in run.source for run in runs)
+    assert all(run.source and run.group and run.use in {"score", "memory", "context"} for run in runs)
 
 
 def test_table_1_of_2104_04473_is_a_group_with_the_published_figures():

@@ -84,7 +84,7 @@ def test_the_constant_is_learnt_from_the_other_groups_only():
     found = run_frame(cases, load())
     seconds = constant_s(found, measured(found).step_s)
     shares = {"a": (1 / 2 + 1 / 4) / 2, "b": (1 + 1 / 4) / 2, "c": (1 + 1 / 2) / 2}
-    assert seconds == pytest.approx([1 / shares[case.group] for case in found.cases])
+    assert seconds == pytest.approx([1 / shares[case.group] for case in found.runs])
 
 
 def test_the_constant_of_a_chip_alone_in_its_group_falls_back_on_its_family():

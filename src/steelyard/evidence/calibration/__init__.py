@@ -1,6 +1,6 @@
 """A user's own runs as a local layer of the catalog, shrunk towards the shipped fit.
 
-calibrate_constants(cases, load(), "ours", "runs.csv", today)   runs → what moved, how far, and the rows of the layer
+calibrate_constants(runs, load(), "ours", "runs.csv", today)   runs → what moved, how far, and the rows of the layer
 """
 
 from steelyard.evidence.calibration.calibrate import CalibratedRun, Calibration, ConstantShift, calibrate_constants

@@ -95,19 +95,19 @@ class Calibration(Shown):
 
 
 def calibrate_constants(
-    cases: Sequence[Run], catalog: Catalog, label: str, source: str, today: str, folds: int = FOLDS
+    runs: Sequence[Run], catalog: Catalog, label: str, source: str, today: str, folds: int = FOLDS
 ) -> Calibration:
     """Return the calibration of some runs; BadInput where none of them can be used.
 
     Args:
-        cases: measured runs, as `validation.read` reads them.
+        runs: measured runs, as `validation.read` reads them.
         catalog: the shipped fit, which the constants shrink towards.
         label: name of the calibration.
         source: what the runs are, for the rows: the file's name.
         today: date of the rows.
         folds: parts that runs are left out in, to tell what the calibration does for an unseen one; 0: do not tell.
     """
-    of = sample_of(run_frame(cases, catalog, predict_step))
+    of = sample_of(run_frame(runs, catalog, predict_step))
     if not len(of.measured):
         raise BadInput(_nothing(source, of))
     names = stack_names(of.found, label)
@@ -125,7 +125,7 @@ def calibrate_constants(
         source=source,
         runs=tuple(
             CalibratedRun(
-                of.found.cases[row].id, str(of.metric[i]), *(float(v[i]) for v in (of.measured, before, seen, unseen))
+                of.found.runs[row].id, str(of.metric[i]), *(float(v[i]) for v in (of.measured, before, seen, unseen))
             )
             for i, row in enumerate(of.owner)
         ),

@@ -49,8 +49,8 @@ def sample_of(found: RunFrame) -> Sample:
         ),
         measured=np.concatenate([seen.step_s[timed], seen.memory_bytes[weighed]]),
         refused=(
-            *((case.id, reason) for case, reason in found.unpredicted),
-            *((found.cases[index].id, _reason(found, seen, index)) for index in silent),
+            *((run.id, reason) for run, reason in found.unpredicted),
+            *((found.runs[index].id, _reason(found, seen, index)) for index in silent),
         ),
     )
 
@@ -91,16 +91,16 @@ def carried_by(of: Sample, carrier: Constant) -> NDArray[np.bool_]:
 
 def stack_names(found: RunFrame, label: str) -> NDArray[np.str_]:
     """Return the stack that each run counts for: a known one, else one of the user's own words, else the label."""
-    own = [slug(case.stack) or slug(label) for case in found.cases]
+    own = [slug(run.stack) or slug(label) for run in found.runs]
     kept = zip(found.labels.stack, own, strict=True)
     return np.array([mine if base == "any" else str(base) for base, mine in kept], dtype=np.str_)
 
 
 def _counted(found: RunFrame, metric: str) -> NDArray[np.bool_]:
-    return np.array([not excluded(case, metric) for case in found.cases], dtype=bool)
+    return np.array([not excluded(run, metric) for run in found.runs], dtype=bool)
 
 
 def _reason(found: RunFrame, seen: Measured, index: int) -> str:
-    case = found.cases[index]
-    why = excluded(case, "time") or seen.time_reason[index]
+    run = found.runs[index]
+    why = excluded(run, "time") or seen.time_reason[index]
     return why or "the catalog lacks a figure that the step needs (the network between the nodes?)"

@@ -63,23 +63,23 @@ def flop_convention(text: str, recompute: str) -> FlopConvention | None:
 
 def published_flop(found: RunFrame, index: int) -> tuple[float, str]:
     """Return the FLOPs of one step as the row's convention counts them, or NaN and the reason."""
-    case = found.cases[index]
-    counts = flop_convention(case.flop_convention, case.recompute)
+    run = found.runs[index]
+    counts = flop_convention(run.flop_convention, run.recompute)
     if counts is None:
-        return np.nan, f"FLOP convention not stated ({case.flop_convention or 'blank'})"
+        return np.nan, f"FLOP convention not stated ({run.flop_convention or 'blank'})"
     job = found.job
     arch = found.architectures[index]
     tokens = float(job.batch_samples[index] * job.workload.tokens[index])  # type: ignore[index]  # a column
     sequence = float(job.workload.tokens[index])  # type: ignore[index]  # a column
     no_attention = counts.attention == (0.0,)
-    params = case.params if no_attention and is_known(case.params) else _matrix_params(arch)
+    params = run.params if no_attention and is_known(run.params) else _matrix_params(arch)
     scores = 12 * arch.attention_layers * arch.heads * arch.head_dim * sequence
     low, high = (
         float((6 * params + share * scores) * counts.recompute * tokens)
         for share in (min(counts.attention), max(counts.attention))
     )
     if high / low - 1 > CLOSE:
-        return np.nan, f"FLOP convention not stated: attention is {high / low - 1:.0%} of it ({case.flop_convention})"
+        return np.nan, f"FLOP convention not stated: attention is {high / low - 1:.0%} of it ({run.flop_convention})"
     return (low + high) / 2, ""
 
 

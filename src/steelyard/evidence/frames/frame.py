@@ -1,9 +1,9 @@
-"""Cases as stacked tables: one call of `step.time` or `step.memory` on them predicts thousands of cases at once.
+"""Runs as stacked tables: one call of `step.time` or `step.memory` on them predicts thousands of runs at once.
 
     found = frame(shipped(), load())
     seconds = step.time(found.job, found.layout, found.machine, found.kernels, found.stack)
 
-Row i of every table, of `labels` and of `assumed` belongs to `found.cases[i]`; what cannot be predicted is in
+Row i of every table, of `labels` and of `assumed` belongs to `found.runs[i]`; what cannot be predicted is in
 `found.unpredicted` with its reason. Nothing here looks at what was measured.
 """
 
@@ -38,7 +38,7 @@ RAN = 1.2
 
 @dataclass(frozen=True, slots=True)
 class Labels:
-    """What the cases are grouped and left out by, an array of texts each."""
+    """What the runs are grouped and left out by, an array of texts each."""
 
     id: Texts
     group: Texts
@@ -52,9 +52,9 @@ class Labels:
 
 @dataclass(frozen=True, slots=True)
 class RunFrame:
-    """The predictable cases as one table of each kind, with labels, assumptions and the rest's reasons."""
+    """The predictable runs as one table of each kind, with labels, assumptions and the rest's reasons."""
 
-    cases: tuple[Run, ...]
+    runs: tuple[Run, ...]
     architectures: tuple[Architecture, ...]
     job: Job
     layout: Layout
@@ -66,7 +66,7 @@ class RunFrame:
     unpredicted: tuple[tuple[Run, str], ...]
 
     def __len__(self) -> int:
-        return len(self.cases)
+        return len(self.runs)
 
 
 Predictor = Callable[[Job, Layout, Machine, Kernels, Stack], tuple[Array, Array]]
@@ -77,7 +77,7 @@ Predictor = Callable[[Job, Layout, Machine, Kernels, Stack], tuple[Array, Array]
 class CompletedRun:
     """One case on its way into the frame: everything but the choice among its layouts."""
 
-    case: Run
+    run: Run
     model: ModelSpec
     arch: Architecture
     hardware: RunMachine
@@ -86,26 +86,26 @@ class CompletedRun:
     assumed: frozenset[str]
 
 
-def run_frame(cases: Iterable[Run], catalog: Catalog, predictor: Predictor | None = None) -> RunFrame:
-    """Return the cases as stacked tables.
+def run_frame(runs: Iterable[Run], catalog: Catalog, predictor: Predictor | None = None) -> RunFrame:
+    """Return runs as stacked tables.
 
     Args:
-        cases: published runs.
+        runs: published runs.
         catalog: where accelerators, systems, kernels and stacks are looked up.
         predictor: chooses the fastest layout that fits where a row leaves several open; without one the likeliest
             by rule of thumb is taken (`layouts.choices`), which does not depend on fitted numbers.
     """
     rows: list[CompletedRun] = []
     unpredicted: list[tuple[Run, str]] = []
-    for case in cases:
+    for run in runs:
         try:
-            rows.append(_row(case, catalog))
+            rows.append(_row(run, catalog))
         except BadInput as error:
-            unpredicted.append((case, str(error)))
+            unpredicted.append((run, str(error)))
     picked = [row.choices[0] for row in rows] if predictor is None else _settle(rows, catalog, predictor)
     job_table, layout, machine, kernels_table, stack_table = _tables(rows, picked, catalog)
     return RunFrame(
-        cases=tuple(row.case for row in rows),
+        runs=tuple(row.run for row in rows),
         architectures=tuple(row.arch for row in rows),
         job=job_table,
         layout=layout,
@@ -118,17 +118,17 @@ def run_frame(cases: Iterable[Run], catalog: Catalog, predictor: Predictor | Non
     )
 
 
-def _row(case: Run, catalog: Catalog) -> CompletedRun:
-    model, about_shape = run_model(case)
+def _row(run: Run, catalog: Catalog) -> CompletedRun:
+    model, about_shape = run_model(run)
     arch = architecture(model)
-    found = run_machine(case, catalog)
-    its_rule = stack_rule(case.stack, case.date)
-    if (slug(case.stack), "any", "time_scale") in catalog.local.stacks and its_rule.stack == "any":
-        its_rule = replace(its_rule, stack=slug(case.stack))  # a stack that the user has calibrated
+    found = run_machine(run, catalog)
+    its_rule = stack_rule(run.stack, run.date)
+    if (slug(run.stack), "any", "time_scale") in catalog.local.stacks and its_rule.stack == "any":
+        its_rule = replace(its_rule, stack=slug(run.stack))  # a stack that the user has calibrated
     arch = replace(arch, dropout=its_rule.dropout if arch.gelu and arch.causal else 0.0)
-    options = layout_choices(case, arch, float(found.machine.memory_bytes), its_rule, float(found.machine.node_devices))
-    run_job(case, model, arch, its_rule, found.precision, options[0].batch_sequences)
-    return CompletedRun(case, model, arch, found, its_rule, tuple(options), about_shape | found.assumed)
+    options = layout_choices(run, arch, float(found.machine.memory_bytes), its_rule, float(found.machine.node_devices))
+    run_job(run, model, arch, its_rule, found.precision, options[0].batch_sequences)
+    return CompletedRun(run, model, arch, found, its_rule, tuple(options), about_shape | found.assumed)
 
 
 def _settle(rows: Sequence[CompletedRun], catalog: Catalog, predictor: Predictor) -> list[LayoutChoice]:
@@ -161,7 +161,7 @@ def _tables(
         _join(
             Job,
             [
-                run_job(row.case, row.model, row.arch, row.rule, row.hardware.precision, one.batch_sequences)
+                run_job(row.run, row.model, row.arch, row.rule, row.hardware.precision, one.batch_sequences)
                 for row, one in pairs
             ],
         ),
@@ -171,7 +171,7 @@ def _tables(
         _join(
             Stack,
             [
-                replace(of_stack(row.rule.stack, row.hardware.precision.matrix_units), **row_constants(row.case))
+                replace(of_stack(row.rule.stack, row.hardware.precision.matrix_units), **row_constants(row.run))
                 for row in rows
             ],
         ),
@@ -199,14 +199,14 @@ def _labels(rows: Sequence[CompletedRun]) -> Labels:
         return np.array([of(row) for row in rows], dtype=np.str_)
 
     return Labels(
-        id=texts(lambda row: row.case.id),
-        group=texts(lambda row: row.case.group),
-        publisher=texts(lambda row: publisher(row.case)),
+        id=texts(lambda row: row.run.id),
+        group=texts(lambda row: row.run.group),
+        publisher=texts(lambda row: publisher(row.run)),
         chip=texts(lambda row: row.hardware.chip.id),
         family=texts(lambda row: row.hardware.chip.family),
         stack=texts(lambda row: row.rule.stack),
         precision=texts(lambda row: row.hardware.precision.matrix_units),
-        use=texts(lambda row: row.case.use),
+        use=texts(lambda row: row.run.use),
     )
 
 
@@ -216,7 +216,7 @@ def frame_subset(found: RunFrame, keep: Any) -> RunFrame:
     labels = Labels(*(getattr(found.labels, name)[index] for name in Labels.__dataclass_fields__))
     return replace(
         found,
-        cases=tuple(found.cases[i] for i in index),
+        runs=tuple(found.runs[i] for i in index),
         architectures=tuple(found.architectures[i] for i in index),
         assumed=tuple(found.assumed[i] for i in index),
         labels=labels,

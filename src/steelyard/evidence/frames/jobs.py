@@ -23,17 +23,17 @@ USUAL_TARGETS = ("q", "v")
 
 
 def run_job(
-    case: Run, model: ModelSpec, arch: Architecture, rule: StackRule, precision: Precision, batch_sequences: float
+    run: Run, model: ModelSpec, arch: Architecture, rule: StackRule, precision: Precision, batch_sequences: float
 ) -> Job:
     """Return the job of a run at the precision and global batch that were settled for it."""
-    if rule.states == "bf16" or "bf16-true" in case.note:
+    if rule.states == "bf16" or "bf16-true" in run.note:
         precision = precision.without_master()
     return training_job(
         arch,
-        _workload(arch, case.sequence_tokens, float(precision.element_bytes)),
+        _workload(arch, run.sequence_tokens, float(precision.element_bytes)),
         precision,
-        published_optimizer(case.optimizer),
-        run_adapters(case, model, rule.adapters),
+        published_optimizer(run.optimizer),
+        run_adapters(run, model, rule.adapters),
         samples=batch_sequences,
         batch_samples=batch_sequences,
     )
@@ -44,7 +44,7 @@ def _workload(arch: Architecture, sequence_tokens: float, element_bytes: float) 
     return collapse(workload_model(arch, sequence_tokens), element_bytes)
 
 
-def run_adapters(case: Run, model: ModelSpec, adapters: str) -> Adapters | None:
+def run_adapters(run: Run, model: ModelSpec, adapters: str) -> Adapters | None:
     """Return the adapters of a run, stated or as its stack's recipes have them (`all`: every linear layer), or None.
 
     >>> from steelyard.evidence.runs.reader import blank_run
@@ -53,16 +53,16 @@ def run_adapters(case: Run, model: ModelSpec, adapters: str) -> Adapters | None:
     >>> run_adapters(tuned, run_model(tuned)[0], "all").params
     39976960
     """
-    if case.task not in ("lora", "qlora"):
+    if run.task not in ("lora", "qlora"):
         return None
-    stated = re.search(r"trainable ([\d,]+)", case.note)
-    rank = re.search(r"rank (\d+)", case.note)
-    everywhere = adapters == "all" or bool(re.search(r"\ball linear\b", case.note.lower()))
-    text = f"{case.note} {case.task}".lower()
+    stated = re.search(r"trainable ([\d,]+)", run.note)
+    rank = re.search(r"rank (\d+)", run.note)
+    everywhere = adapters == "all" or bool(re.search(r"\ball linear\b", run.note.lower()))
+    text = f"{run.note} {run.task}".lower()
     return Adapters(
         model,
         int(rank[1]) if rank else USUAL_RANK,
         ("all-linear",) if everywhere else USUAL_TARGETS,
-        next(name for words, name in QUANTISED if re.search(words, text)) if case.task == "qlora" else "",
+        next(name for words, name in QUANTISED if re.search(words, text)) if run.task == "qlora" else "",
         float(stated[1].replace(",", "")) if stated else None,
     )

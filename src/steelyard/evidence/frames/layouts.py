@@ -33,33 +33,33 @@ class LayoutChoice:
 
 
 def layout_choices(
-    case: Run, arch: Architecture, memory_bytes: float, rule: StackRule, chips: float
+    run: Run, arch: Architecture, memory_bytes: float, rule: StackRule, chips: float
 ) -> list[LayoutChoice]:
     """Return the layouts that a row may mean, the likeliest first; one alone where the row states it.
 
     Where degrees are missing, powers of two are tried; a rule of thumb (the fewest model-parallel ranks that hold the
     states) puts one first, `frame.settle` lets the predictor choose. BadLayout says why a row has none.
     """
-    if not is_count(case.devices):
+    if not is_count(run.devices):
         raise BadInput("the number of devices is not stated")
-    if not is_count(case.sequence_tokens):
+    if not is_count(run.sequence_tokens):
         raise BadInput("the sequence length is not stated")
     shared: set[str] = set()
-    degrees = _degrees(case, arch, memory_bytes, rule, chips, shared)
+    degrees = _degrees(run, arch, memory_bytes, rule, chips, shared)
     found: list[LayoutChoice] = []
     refusals: list[BadInput] = []
-    for one, recompute in itertools.product(degrees, _recompute(case, rule, shared)):
+    for one, recompute in itertools.product(degrees, _recompute(run, rule, shared)):
         try:
-            found.append(_choice(case, arch, rule, one, recompute, shared))
+            found.append(_choice(run, arch, rule, one, recompute, shared))
         except BadInput as refusal:
             refusals.append(refusal)
     if not found:
         raise refusals[0]
-    return [varied for choice in found for varied in _expert_degrees(case, arch, choice)]
+    return [varied for choice in found for varied in _expert_degrees(run, arch, choice)]
 
 
 def _choice(
-    case: Run,
+    run: Run,
     arch: Architecture,
     rule: StackRule,
     degrees: tuple[float, float, float, float],
@@ -68,80 +68,80 @@ def _choice(
 ) -> LayoutChoice:
     assumed = set(shared)
     _, pp, _, dp = degrees
-    micro, total = _batch(case, dp, pp, assumed)
-    if rule.stack == "hf-trainer" and pp > 1 and not is_known(case.step_time_s):
+    micro, total = _batch(run, dp, pp, assumed)
+    if rule.stack == "hf-trainer" and pp > 1 and not is_known(run.step_time_s):
         total = micro * dp  # device_map runs one micro-batch through the stages at a time
-    layout = _layout(case, arch, rule, degrees, micro, total / (micro * dp), assumed)
+    layout = _layout(run, arch, rule, degrees, micro, total / (micro * dp), assumed)
     return LayoutChoice(replace(layout, recompute=recompute), total, frozenset(assumed))
 
 
 def _degrees(
-    case: Run, arch: Architecture, memory_bytes: float, rule: StackRule, chips: float, assumed: set[str]
+    run: Run, arch: Architecture, memory_bytes: float, rule: StackRule, chips: float, assumed: set[str]
 ) -> list[tuple[float, float, float, float]]:
     """Return (tp, pp, cp, dp) as stated, or the likeliest ones first."""
-    n = case.devices
-    cp = case.cp if is_count(case.cp) else 1.0
-    if rule.stack == "internevo" and case.sharding == "fsdp":  # its tp ranks share weights, not products (ISP)
-        return [(1.0, case.pp if is_count(case.pp) else 1.0, cp, n / cp)]
-    if is_count(case.tp) and is_count(case.pp):
-        return [(case.tp, case.pp, cp, _data_parallel(case, cp))]
-    product = re.search(r"\(TP\*PP\) (\d+) published", case.note)
+    n = run.devices
+    cp = run.cp if is_count(run.cp) else 1.0
+    if rule.stack == "internevo" and run.sharding == "fsdp":  # its tp ranks share weights, not products (ISP)
+        return [(1.0, run.pp if is_count(run.pp) else 1.0, cp, n / cp)]
+    if is_count(run.tp) and is_count(run.pp):
+        return [(run.tp, run.pp, cp, _data_parallel(run, cp))]
+    product = re.search(r"\(TP\*PP\) (\d+) published", run.note)
     if product:
         n_model: tuple[float, ...] = (float(product[1]),)
-    elif is_count(case.dp) and n % (case.dp * cp) == 0 and not (is_count(case.tp) or is_count(case.pp)):
-        n_model = (n / (case.dp * cp),)
+    elif is_count(run.dp) and n % (run.dp * cp) == 0 and not (is_count(run.tp) or is_count(run.pp)):
+        n_model = (n / (run.dp * cp),)
     else:
         n_model = tuple(2.0**power for power in range(int(math.log2(n)) + 1) if n % (2**power * cp) == 0)
     assumed.add("layout")
-    sharded = _sharding(case, rule, set()) >= 3
+    sharded = _sharding(run, rule, set()) >= 3
     held = memory_bytes * 0.8 * (n if sharded else 1.0)
     wanted = 1.0 if sharded else max(1.0, arch.total_params * STATE_BYTES / held)
     found = []
     for ranks in n_model:
-        for tp in (case.tp,) if is_count(case.tp) else (1.0, 2.0, 4.0, 8.0):
-            pp = case.pp if is_count(case.pp) else ranks / tp
+        for tp in (run.tp,) if is_count(run.tp) else (1.0, 2.0, 4.0, 8.0):
+            pp = run.pp if is_count(run.pp) else ranks / tp
             fits = tp * pp == ranks and tp <= max(chips, 1.0) and pp <= arch.layers and pp == math.floor(pp)
             if fits and arch.heads % tp == 0 and n % (ranks * cp) == 0:
                 found.append((tp, pp, cp, n / (ranks * cp)))
-    batch = case.batch_sequences if is_known(case.batch_sequences) else math.inf
+    batch = run.batch_sequences if is_known(run.batch_sequences) else math.inf
     usable = [one for one in found if one[3] <= batch] or found
     if not usable:
-        raise BadLayout(f"tp {case.tp:g}, pp {case.pp:g}, dp {case.dp:g} leave no layout of {n:g} devices")
+        raise BadLayout(f"tp {run.tp:g}, pp {run.pp:g}, dp {run.dp:g} leave no layout of {n:g} devices")
     likely = sorted(usable, key=lambda one: (one[0] * one[1] < wanted, one[0] * one[1], one[1]))
     return likely[:12]
 
 
-def _data_parallel(case: Run, cp: float) -> float:
+def _data_parallel(run: Run, cp: float) -> float:
     """Return the data-parallel degree, stated or implied; BadLayout where the published degrees contradict."""
-    inner = case.tp * case.pp
-    implied = case.devices / (inner * cp)
-    if is_count(case.dp):
-        if case.dp == implied:
-            return case.dp
-        if inner * case.dp == case.devices and case.dp % cp == 0:  # context-parallel ranks counted as data-parallel
-            return case.dp / cp
+    inner = run.tp * run.pp
+    implied = run.devices / (inner * cp)
+    if is_count(run.dp):
+        if run.dp == implied:
+            return run.dp
+        if inner * run.dp == run.devices and run.dp % cp == 0:  # context-parallel ranks counted as data-parallel
+            return run.dp / cp
         raise BadLayout(
-            f"tp {case.tp:g} x pp {case.pp:g} x cp {cp:g} x dp {case.dp:g} = {inner * cp * case.dp:g}, "
-            f"not the {case.devices:g} devices"
+            f"tp {run.tp:g} x pp {run.pp:g} x cp {cp:g} x dp {run.dp:g} = {inner * cp * run.dp:g}, "
+            f"not the {run.devices:g} devices"
         )
     if not is_count(implied):
-        raise BadLayout(f"tp {case.tp:g} x pp {case.pp:g} x cp {cp:g} does not divide {case.devices:g} devices")
+        raise BadLayout(f"tp {run.tp:g} x pp {run.pp:g} x cp {cp:g} does not divide {run.devices:g} devices")
     return implied
 
 
-def _batch(case: Run, dp: float, pp: float, assumed: set[str]) -> tuple[float, float]:
+def _batch(run: Run, dp: float, pp: float, assumed: set[str]) -> tuple[float, float]:
     """Return micro-batch and global batch in sequences; where one is missing it follows from the other.
 
     A rate (tokens/s, TFLOP/s) hardly depends on the batch as long as it fills the device: where neither is stated, one
     of `TOKENS_IN_FLIGHT` tokens a device is taken. A step time without a batch means nothing.
     """
-    micro, total = case.micro_batch, case.batch_sequences
+    micro, total = run.micro_batch, run.batch_sequences
     if not is_count(micro) and not is_count(total):
-        if pp > 1 or is_known(case.step_time_s):
+        if pp > 1 or is_known(run.step_time_s):
             raise BadInput("neither the micro-batch nor the global batch is stated")
         assumed.add("batch")
-        micro = max(1.0, TOKENS_IN_FLIGHT // case.sequence_tokens)
-        return micro, micro * max(dp, case.devices)
+        micro = max(1.0, TOKENS_IN_FLIGHT // run.sequence_tokens)
+        return micro, micro * max(dp, run.devices)
     if not is_count(total):
         if pp > 1:
             raise BadInput(f"the global batch is not stated; with {pp:g} pipeline stages it decides the step")
@@ -149,7 +149,7 @@ def _batch(case: Run, dp: float, pp: float, assumed: set[str]) -> tuple[float, f
         return micro, micro * dp
     if not is_count(micro):
         assumed.add("micro-batch")
-        micro = max(1.0, min(total / dp, TOKENS_IN_FLIGHT // case.sequence_tokens if pp == 1 else 1.0))
+        micro = max(1.0, min(total / dp, TOKENS_IN_FLIGHT // run.sequence_tokens if pp == 1 else 1.0))
         while micro > 1 and total % (micro * dp):
             micro -= 1
         micro = math.floor(micro) or 1.0
@@ -162,38 +162,38 @@ def _batch(case: Run, dp: float, pp: float, assumed: set[str]) -> tuple[float, f
     return micro, total
 
 
-def _recompute(case: Run, rule: StackRule, assumed: set[str]) -> tuple[float, ...]:
-    stated = spelled_number("recompute", case.recompute)
+def _recompute(run: Run, rule: StackRule, assumed: set[str]) -> tuple[float, ...]:
+    stated = spelled_number("recompute", run.recompute)
     if stated is not None:
-        if "toml default" in case.note:  # taken from a recipe of that time, not printed with the run
+        if "toml default" in run.note:  # taken from a recipe of that time, not printed with the run
             assumed.add("recompute")
         return (float(stated),)
-    if re.search(r"incl\w*\.? (full )?recompute", case.flop_convention):  # what it counts, it does
+    if re.search(r"incl\w*\.? (full )?recompute", run.flop_convention):  # what it counts, it does
         return (float(RECOMPUTE.index("full")),)
     assumed.add("recompute")
     return (float(RECOMPUTE.index(rule.recompute)),) if rule.recompute else (0.0, 1.25, 1.5, 1.75, 2.0)
 
 
-def _sharding(case: Run, rule: StackRule, assumed: set[str]) -> float:
-    stated = spelled_number("zero", case.sharding)
+def _sharding(run: Run, rule: StackRule, assumed: set[str]) -> float:
+    stated = spelled_number("zero", run.sharding)
     if stated is None:
         assumed.add("sharding")
         stated = spelled_number("zero", rule.sharding)
     return float(stated or 0)
 
 
-def _zero(case: Run, rule: StackRule, pp: float, assumed: set[str]) -> float:
+def _zero(run: Run, rule: StackRule, pp: float, assumed: set[str]) -> float:
     """Return the ZeRO stage; FSDP under a pipeline keeps the gathered weights between micro-batches, like stage 2.
 
     Source: torchtitan's `fsdp_reshard_after_forward: default`; Llama 3 (arXiv 2407.21783, section 3.3.2).
     """
-    stated = _sharding(case, rule, assumed)
-    fully = case.sharding.lower() in ("fsdp", "hsdp") or (not case.sharding and rule.sharding == "fsdp")
+    stated = _sharding(run, rule, assumed)
+    fully = run.sharding.lower() in ("fsdp", "hsdp") or (not run.sharding and rule.sharding == "fsdp")
     return 2.0 if fully and pp > 1 else stated
 
 
 def _layout(
-    case: Run,
+    run: Run,
     arch: Architecture,
     rule: StackRule,
     degrees: tuple[float, float, float, float],
@@ -202,14 +202,14 @@ def _layout(
     assumed: set[str],
 ) -> Layout:
     tp, pp, cp, dp = degrees
-    zero = _zero(case, rule, pp, assumed)
+    zero = _zero(run, rule, pp, assumed)
     if pp > arch.layers:
         raise BadLayout(f"{pp:g} pipeline stages are more than the model's {arch.layers:g} blocks")
-    heaviest = _stage_layers(case, arch, rule, pp)
-    ep = case.ep if is_count(case.ep) and arch.experts > 0 else 1.0
-    chunks = min(_chunks(case, rule, pp, float(heaviest), assumed), float(heaviest))
+    heaviest = _stage_layers(run, arch, rule, pp)
+    ep = run.ep if is_count(run.ep) and arch.experts > 0 else 1.0
+    chunks = min(_chunks(run, rule, pp, float(heaviest), assumed), float(heaviest))
     return Layout(
-        devices=case.devices,
+        devices=run.devices,
         tp=tp,
         pp=pp,
         vpp=chunks,
@@ -218,21 +218,21 @@ def _layout(
         dp=dp,
         ep=ep,
         zero=zero,
-        shard_devices=_shard_devices(case, dp * cp),
+        shard_devices=_shard_devices(run, dp * cp),
         micro_batch=micro,
         micro_batches=max(1.0, math.ceil(steps - 1e-9)),
-        sp=_sequence_parallel(case, rule) if tp > 1 else 0.0,
+        sp=_sequence_parallel(run, rule) if tp > 1 else 0.0,
         recompute=0.0,
-        flash=_flash(case, assumed),
-        offload=float(bool(re.search(r"optim|full", case.offload.lower()))),
+        flash=_flash(run, assumed),
+        offload=float(bool(re.search(r"optim|full", run.offload.lower()))),
         stage_layers=min(float(heaviest), float(arch.layers)),
     )
 
 
-def _stage_layers(case: Run, arch: Architecture, rule: StackRule, pp: float) -> float:
+def _stage_layers(run: Run, arch: Architecture, rule: StackRule, pp: float) -> float:
     """Return the blocks of the largest stage: as the row says, cut by cost, or even."""
     blocks = float(arch.layers)
-    stated = re.search(r"layers/stage \[([\d, ]+)\]", case.note)
+    stated = re.search(r"layers/stage \[([\d, ]+)\]", run.note)
     stages = [float(part) for part in stated[1].split(",")] if stated else []
     if len(stages) == pp and max(stages) > 2:
         if sum(stages) == blocks + 2:  # embedding and output projection are counted as a block each
@@ -248,21 +248,21 @@ def _stage_layers(case: Run, arch: Architecture, rule: StackRule, pp: float) -> 
     return max(counts)
 
 
-def _chunks(case: Run, rule: StackRule, pp: float, stage_layers: float, assumed: set[str]) -> float:
+def _chunks(run: Run, rule: StackRule, pp: float, stage_layers: float, assumed: set[str]) -> float:
     """Return the chunks of layers a stage holds: stated, or as the recipes of a stack that interleaves choose them."""
     if pp == 1:
         return 1.0
-    if is_known(case.vpp):
-        return max(1.0, case.vpp)
+    if is_known(run.vpp):
+        return max(1.0, run.vpp)
     if not rule.chunk_layers:
         return 1.0
     assumed.add("interleaving")
     return max(1.0, float(stage_layers // rule.chunk_layers))
 
 
-def _expert_degrees(case: Run, arch: Architecture, choice: LayoutChoice) -> list[LayoutChoice]:
+def _expert_degrees(run: Run, arch: Architecture, choice: LayoutChoice) -> list[LayoutChoice]:
     """Return the choice as it is, or with every power of two that divides experts and replicas where ep is unstated."""
-    if arch.experts <= 0 or is_known(case.ep):
+    if arch.experts <= 0 or is_known(run.ep):
         return [choice]
     dp = float(choice.layout.dp)
     powers = (2.0**power for power in range(int(math.log2(dp)) + 1))
@@ -271,29 +271,29 @@ def _expert_degrees(case: Run, arch: Architecture, choice: LayoutChoice) -> list
     return [replace(choice, layout=replace(choice.layout, ep=degree), assumed=assumed) for degree in degrees]
 
 
-def _shard_devices(case: Run, replicas: float) -> float:
+def _shard_devices(run: Run, replicas: float) -> float:
     """Return the ranks of a ZeRO or FSDP group: all replicas, or fewer where the row says so."""
-    stated = re.search(r"(?:HSDP shard|FSDP group|zero1 group size|FSDP=)\s*([1-9]\d*)", case.note)
+    stated = re.search(r"(?:HSDP shard|FSDP group|zero1 group size|FSDP=)\s*([1-9]\d*)", run.note)
     if stated:
         return min(float(stated[1]), replicas)
-    slices = re.search(r"([1-9]\d*) slice\(s\)", case.note)
-    if case.sharding == "hsdp" and slices:
+    slices = re.search(r"([1-9]\d*) slice\(s\)", run.note)
+    if run.sharding == "hsdp" and slices:
         return max(1.0, replicas / float(slices[1]))
-    if case.sharding == "hsdp" and is_known(case.node_devices):
-        return min(replicas, max(case.node_devices, 1.0))
+    if run.sharding == "hsdp" and is_known(run.node_devices):
+        return min(replicas, max(run.node_devices, 1.0))
     return replicas
 
 
-def _sequence_parallel(case: Run, rule: StackRule) -> float:
-    if "no sequence parallel" in case.note.lower():
+def _sequence_parallel(run: Run, rule: StackRule) -> float:
+    if "no sequence parallel" in run.note.lower():
         return 0.0
-    stated = re.search(r"sequence parallel on|with sequence parallel", case.note.lower())
+    stated = re.search(r"sequence parallel on|with sequence parallel", run.note.lower())
     return 1.0 if stated else rule.sequence_parallel
 
 
-def _flash(case: Run, assumed: set[str]) -> float:
-    stated = spelled_number("flash", case.flash_attention)
+def _flash(run: Run, assumed: set[str]) -> float:
+    stated = spelled_number("flash", run.flash_attention)
     if stated is None:
         assumed.add("attention")
-        return float((case.date or FLASH_SINCE) >= FLASH_SINCE and case.precision.lower() != "fp32")
+        return float((run.date or FLASH_SINCE) >= FLASH_SINCE and run.precision.lower() != "fp32")
     return float(stated)

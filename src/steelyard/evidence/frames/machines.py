@@ -38,26 +38,26 @@ class RunMachine:
     assumed: frozenset[str]
 
 
-def run_machine(case: Run, catalog: Catalog) -> RunMachine:
-    """Return the machine of a case; BadInput with the reason where the catalog cannot tell."""
-    chip = accelerator_of_run(case.accelerator, catalog)
+def run_machine(run: Run, catalog: Catalog) -> RunMachine:
+    """Return the machine of a run; BadInput with the reason where the catalog cannot tell."""
+    chip = accelerator_of_run(run.accelerator, catalog)
     assumed = set()
-    name = case.precision
+    name = run.precision
     if not name:
         name = "bf16" if is_known(chip.peak("bf16")) else "fp16"
         assumed.add("precision")
     precision = parse_precision(name)
     if precision.precision == "fp32" and is_known(chip.peak("tf32")):
-        precision = parse_precision(stack_rule(case.stack, case.date).fp32)
-    system = _system(case, chip, catalog)
+        precision = parse_precision(stack_rule(run.stack, run.date).fp32)
+    system = _system(run, chip, catalog)
     base = machine(system, precision.matrix_units, catalog)
-    node = case.node_devices if is_count(case.node_devices) else float(base.node_devices)
-    domain = domain_devices(case, system, node)
-    nic = nic_gbit_per_device(case.interconnect, node) * 1e9 / BITS_PER_BYTE
+    node = run.node_devices if is_count(run.node_devices) else float(base.node_devices)
+    domain = domain_devices(run, system, node)
+    nic = nic_gbit_per_device(run.interconnect, node) * 1e9 / BITS_PER_BYTE
     if math.isnan(nic):
         nic = float(base.nic_bytes_per_s * min(1.0, base.node_devices / node))
         nic = usual_nic_bytes_per_s(chip, catalog) if math.isnan(nic) else nic
-        if case.devices > domain:
+        if run.devices > domain:
             assumed.add("network")
     found = replace(base, node_devices=node, domain_devices=domain, nic_bytes_per_s=nic)
     return RunMachine(found, chip, precision, frozenset(assumed))
@@ -76,17 +76,17 @@ def accelerator_of_run(name: str, catalog: Catalog) -> Accelerator:
     return catalog.accelerator(name)
 
 
-def domain_devices(case: Run, system: System, node: float) -> float:
+def domain_devices(run: Run, system: System, node: float) -> float:
     """Return how many devices the fast links join: a rack or slice where the system has one, else the node."""
-    text = case.interconnect.lower()
+    text = run.interconnect.lower()
     rack = re.search(r"nvl([1-9]\d{1,2})\b", text)
     if rack:
         return float(rack[1])
     if "in tray" in text or "no imex" in text or "4 gpus" in text:
         return node
-    slices = re.search(r"([1-9]\d*) slice\(s\)", case.note)
-    if slices and is_known(case.devices):
-        return max(1.0, case.devices / float(slices[1]))
+    slices = re.search(r"([1-9]\d*) slice\(s\)", run.note)
+    if slices and is_known(run.devices):
+        return max(1.0, run.devices / float(slices[1]))
     return float(system.domain_devices) if system.domain_devices > system.node_devices else node
 
 
@@ -119,9 +119,9 @@ def usual_nic_bytes_per_s(chip: Accelerator, catalog: Catalog) -> float:
     return median([row.nic_gb_per_s * GB_BYTES / row.node_devices for row in rows]) if rows else math.nan
 
 
-def _system(case: Run, chip: Accelerator, catalog: Catalog) -> System:
+def _system(run: Run, chip: Accelerator, catalog: Catalog) -> System:
     """Return the provider's own system where the interconnect names one, else the chip's reference."""
-    text = case.interconnect.lower()
+    text = run.interconnect.lower()
     for word, provider in PROVIDERS:
         if word in text and (row := _largest(chip, provider, catalog.systems.values())):
             return row

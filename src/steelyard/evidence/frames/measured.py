@@ -40,7 +40,7 @@ class Measured:
 
 
 def measured(found: RunFrame) -> Measured:
-    """Return the measurements of a frame's cases, in its order."""
+    """Return the measurements of a frame's runs, in its order."""
     flop = found.job.workload.model_flop * found.job.batch_samples
     size = len(found)
     peak = np.broadcast_to(found.machine.peak_flop_per_s, size)
@@ -53,7 +53,7 @@ def measured(found: RunFrame) -> Measured:
         for one, share in zip(times, used, strict=True)
     )
     wrong = used > ALMOST_PEAK
-    memories = [_memory(case) for case in found.cases]
+    memories = [_memory(run) for run in found.runs]
     return Measured(
         time_metric=np.array(["" if bad else one[0] for one, bad in zip(times, wrong, strict=True)], dtype=np.str_),
         time_value=np.array([one[1] for one in times], dtype=float),
@@ -61,7 +61,7 @@ def measured(found: RunFrame) -> Measured:
         per_step=np.array([one[3] for one in times], dtype=float),
         time_reason=reasons,
         memory_metric=np.array([one[0] for one in memories], dtype=np.str_),
-        memory_stated=np.array([case.memory_metric != "unknown" for case in found.cases], dtype=bool),
+        memory_stated=np.array([run.memory_metric != "unknown" for run in found.runs], dtype=bool),
         memory_bytes=np.array([one[1] for one in memories], dtype=float),
         memory_reason=tuple(one[2] for one in memories),
     )
@@ -74,43 +74,43 @@ def in_metric(metrics: NDArray[np.str_], per_step: Array, seconds: Array) -> Arr
 
 def _time(found: RunFrame, index: int, tokens: float, peak: float) -> tuple[str, float, float, float, str]:
     """Return metric, published value, seconds, what one step holds of the metric, and the reason if there is none."""
-    case = found.cases[index]
-    if is_known(case.step_time_s) and case.step_time_s > 0:
-        return _stated(case, tokens)
-    if is_known(case.tokens_per_s_per_device) and case.tokens_per_s_per_device > 0:
-        rate = case.tokens_per_s_per_device
+    run = found.runs[index]
+    if is_known(run.step_time_s) and run.step_time_s > 0:
+        return _stated(run, tokens)
+    if is_known(run.tokens_per_s_per_device) and run.tokens_per_s_per_device > 0:
+        rate = run.tokens_per_s_per_device
         return "tokens_per_s_per_device", rate, tokens / rate, tokens, ""
     for metric, unit in (("tflops_per_device", 1e12), ("mfu", peak)):
-        value = getattr(case, metric)
+        value = getattr(run, metric)
         if is_known(value) and value > 0:
             flop, reason = published_flop(found, index)
-            held = flop / case.devices / unit
+            held = flop / run.devices / unit
             return (metric, value, held / value, held, "") if not reason else _none(reason)
     return _none("no step time, throughput or utilisation was published")
 
 
-def _stated(case: Run, tokens: float) -> tuple[str, float, float, float, str]:
-    rate = case.tokens_per_s_per_device
-    if is_known(rate) and rate > 0 and is_known(case.batch_sequences):
-        ratio = tokens / rate / case.step_time_s
+def _stated(run: Run, tokens: float) -> tuple[str, float, float, float, str]:
+    rate = run.tokens_per_s_per_device
+    if is_known(rate) and rate > 0 and is_known(run.batch_sequences):
+        ratio = tokens / rate / run.step_time_s
         if abs(ratio - 1) > DIFFER:
             return _none(
                 f"step time and tokens/s contradict each other by {ratio:.2f} "
-                f"({tokens / rate:.4g} s by the tokens, {case.step_time_s:.4g} s stated)"
+                f"({tokens / rate:.4g} s by the tokens, {run.step_time_s:.4g} s stated)"
             )
-    return "step_time_s", case.step_time_s, case.step_time_s, 1.0, ""
+    return "step_time_s", run.step_time_s, run.step_time_s, 1.0, ""
 
 
 def _none(reason: str) -> tuple[str, float, float, float, str]:
     return "", np.nan, np.nan, np.nan, reason
 
 
-def _memory(case: Run) -> tuple[str, float, str]:
+def _memory(run: Run) -> tuple[str, float, str]:
     """Return which memory is compared, its bytes, and the reason if there is none."""
-    if not is_known(case.peak_memory_bytes) or case.peak_memory_bytes <= 0:
-        return "", np.nan, "ran out of memory" if case.out_of_memory else "no peak memory was published"
-    if re.search(r"activation|param", case.offload.lower()):
-        return "", np.nan, f"offloads {case.offload}: the memory model keeps activations and weights on the device"
-    usual = stack_rule(case.stack, case.date).memory_metric
-    metric = next(one for one in (case.memory_metric, usual, "reserved") if one in MEMORY_METRICS[:3])
-    return metric, case.peak_memory_bytes, ""
+    if not is_known(run.peak_memory_bytes) or run.peak_memory_bytes <= 0:
+        return "", np.nan, "ran out of memory" if run.out_of_memory else "no peak memory was published"
+    if re.search(r"activation|param", run.offload.lower()):
+        return "", np.nan, f"offloads {run.offload}: the memory model keeps activations and weights on the device"
+    usual = stack_rule(run.stack, run.date).memory_metric
+    metric = next(one for one in (run.memory_metric, usual, "reserved") if one in MEMORY_METRICS[:3])
+    return metric, run.peak_memory_bytes, ""

@@ -31,7 +31,7 @@ class UnknownShape(BadInput):
     """A row whose model's shape is neither published nor known by name."""
 
 
-def run_model(case: Run) -> tuple[ModelSpec, frozenset[str]]:
+def run_model(run: Run) -> tuple[ModelSpec, frozenset[str]]:
     """Return the model of a run and what had to be assumed about it.
 
     >>> from steelyard.evidence.runs.reader import blank_run
@@ -44,11 +44,11 @@ def run_model(case: Run) -> tuple[ModelSpec, frozenset[str]]:
     (18.1, ['vocabulary'])
     """
     shape = tuple(
-        getattr(case, name) if is_known(getattr(case, name)) else None
+        getattr(run, name) if is_known(getattr(run, name)) else None
         for name in ("layers", "hidden", "ffn", "heads", "kv_heads", "vocab", "experts", "top_k", "params")
     )
-    head_dim = re.search(r"head_dim (\d+)", case.shape_source + case.note)
-    return _model(case.model, case.shape_source, shape, case.sequence_tokens, int(head_dim[1]) if head_dim else 0)
+    head_dim = re.search(r"head_dim (\d+)", run.shape_source + run.note)
+    return _model(run.model, run.shape_source, shape, run.sequence_tokens, int(head_dim[1]) if head_dim else 0)
 
 
 @cache

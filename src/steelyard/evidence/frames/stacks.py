@@ -19,7 +19,7 @@ def stack_rule(framework: str, date: str) -> StackRule:
     return rule_of_name(load().stack_rules, framework, date)
 
 
-def row_constants(case: Run) -> dict[str, float]:
+def row_constants(run: Run) -> dict[str, float]:
     """Return the constants of `tables.Stack` that a row or its framework states otherwise than its stack.
 
     A loss computed in chunks (Liger; prime-rl's RL trainer never forms whole logits) or on 16-bit logits with an fp32
@@ -32,7 +32,7 @@ def row_constants(case: Run) -> dict[str, float]:
     >>> row_constants(blank_run(note="flash_attention_2")), row_constants(blank_run(note="kernels: TE + DeepEP"))
     ({'attention_native': 0.0}, {'attention_native': 1.0})
     """
-    text = f"{case.stack} {case.note}".lower()
+    text = f"{run.stack} {run.note}".lower()
     found = {"fused_loss": 1.0} if "liger" in text or "rl trainer" in text else {}
     if "fused cross-entropy" in text:
         found["logit_bytes"] = 6.0
@@ -42,7 +42,7 @@ def row_constants(case: Run) -> dict[str, float]:
         found["attention_native"] = 1.0
     elif LEGACY.search(text):
         found["attention_native"] = 0.0
-    elif case.date and case.date < FLASH_2:
+    elif run.date and run.date < FLASH_2:
         found["attention_share"] = 0.6
-    gradients = stack_rule(case.stack, case.date).grad_bytes
+    gradients = stack_rule(run.stack, run.date).grad_bytes
     return found | ({"grad_bytes": gradients} if gradients else {})

@@ -164,8 +164,8 @@ def _predicted_mixes(catalog: Catalog) -> dict[str, Mix]:
         np.broadcast_to(np.asarray(part / step.total_s, dtype=float), len(found))
         for part in (step.pointwise_s + step.optimizer_s, exposed, step.bubble_s + step.host_s)
     ]
-    rows = zip(found.cases, *columns, strict=True)
+    rows = zip(found.runs, *columns, strict=True)
     return {
-        case.id: Mix(float(1 - bound - traffic - waits), float(bound), float(traffic), float(waits))
-        for case, bound, traffic, waits in rows
+        run.id: Mix(float(1 - bound - traffic - waits), float(bound), float(traffic), float(waits))
+        for run, bound, traffic, waits in rows
     }

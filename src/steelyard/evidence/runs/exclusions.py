@@ -18,7 +18,7 @@ from steelyard.evidence.runs.run import Run
 
 @dataclass(frozen=True, slots=True)
 class Exclusion:
-    """One rule: a case, or the cases of a group below a utilisation; for time, for memory or for both."""
+    """One rule: a run, or the cases of a group below a utilisation; for time, for memory or for both."""
 
     id: str
     group: str
@@ -45,13 +45,13 @@ def exclusions() -> tuple[Exclusion, ...]:
     )
 
 
-def counted(cases: Iterable[Run], metric: str) -> NDArray[np.bool_]:
+def counted(runs: Iterable[Run], metric: str) -> NDArray[np.bool_]:
     """Return which cases are scored (and fitted to) for `time` or `memory`."""
-    return np.array([not excluded(case, metric) for case in cases], dtype=bool)
+    return np.array([not excluded(run, metric) for run in runs], dtype=bool)
 
 
-def excluded(case: Run, metric: str) -> str:
-    """Return why a case is not scored for `time` or `memory`; empty if it is.
+def excluded(run: Run, metric: str) -> str:
+    """Return why a run is not scored for `time` or `memory`; empty if it is.
 
     >>> from steelyard.evidence.runs.reader import blank_run
     >>> excluded(blank_run(id="R1042", use="score"), "memory"), excluded(blank_run(id="R1042", use="score"), "time")
@@ -59,11 +59,11 @@ def excluded(case: Run, metric: str) -> str:
     >>> excluded(blank_run(use="context"), "time")
     'background only (use=context)'
     """
-    if case.use not in ("score", metric):
-        return f"background only (use={case.use})"
+    if run.use not in ("score", metric):
+        return f"background only (use={run.use})"
     for rule in exclusions():
-        named = rule.id == case.id if rule.id else rule.group == case.group
-        low = rule.mfu_below == float("inf") or not case.mfu >= rule.mfu_below  # blank: it rounds to 0
+        named = rule.id == run.id if rule.id else rule.group == run.group
+        low = rule.mfu_below == float("inf") or not run.mfu >= rule.mfu_below  # blank: it rounds to 0
         if named and low and rule.metric in (metric, "all"):
             return rule.reason
     return ""

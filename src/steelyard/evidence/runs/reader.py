@@ -95,7 +95,7 @@ def _object(line: str, where: str) -> dict[str, str]:
 
 
 def blank_run(**given: Any) -> Run:
-    """Return a case of which only the given fields are known; for tests and examples.
+    """Return a run of which only the given fields are known; for tests and examples.
 
     >>> blank_run(model="llama-3-8b").devices
     nan

@@ -79,8 +79,8 @@ def is_known(value: float) -> bool:
     return not math.isnan(value)
 
 
-def publisher(case: Run) -> str:
-    """Return who published a case: its source up to the revision or file, so that a publisher can be left out whole.
+def publisher(run: Run) -> str:
+    """Return who published a run: its source up to the revision or file, so that a publisher can be left out whole.
 
     >>> from steelyard.evidence.runs.reader import blank_run
     >>> publisher(blank_run(source="NVIDIA/NeMo@8e3d65dcfe:docs/performance_summary.md"))
@@ -88,5 +88,5 @@ def publisher(case: Run) -> str:
     >>> publisher(blank_run(source="2104.04473 Table 1 = NVIDIA/Megatron-LM@50a4b5fa02:images/cases_april2021.png"))
     'NVIDIA/Megatron-LM'
     """
-    head = case.source.split("@")[0].split(":")[0].strip()
-    return head.rsplit("= ", 1)[-1] or case.group
+    head = run.source.split("@")[0].split(":")[0].strip()
+    return head.rsplit("= ", 1)[-1] or run.group

@@ -38,10 +38,8 @@ def feasibility(found: RunFrame, device: BoundedPredictions) -> Feasibility:
     limit = np.broadcast_to(np.asarray(found.machine.memory_bytes, dtype=float), len(found))
     told = np.array([not assumed & {"layout", "recompute"} for assumed in found.assumed], dtype=bool)
     told &= found.labels.use != "context"
-    out = told & np.array([case.out_of_memory == "yes" for case in found.cases], dtype=bool)
-    ran = told & np.array(
-        [is_known(one.peak_memory_bytes) and not one.out_of_memory for one in found.cases], dtype=bool
-    )
+    out = told & np.array([run.out_of_memory == "yes" for run in found.runs], dtype=bool)
+    ran = told & np.array([is_known(one.peak_memory_bytes) and not one.out_of_memory for one in found.runs], dtype=bool)
     low, high = device.low > limit, device.high <= limit
     return Feasibility(
         ran_out=int(out.sum()),

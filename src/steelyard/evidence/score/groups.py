@@ -129,8 +129,8 @@ def score_summary(scores: tuple[GroupScore, ...]) -> ScoreSummary:
 
 
 def _share(scores: list[GroupScore], name: str) -> float:
-    cases = sum(one.n for one in scores)
-    return sum(getattr(one, name) * one.n for one in scores) / cases if cases else float("nan")
+    runs = sum(one.n for one in scores)
+    return sum(getattr(one, name) * one.n for one in scores) / runs if runs else float("nan")
 
 
 def _median_error(predicted: Array, measured: Array) -> float:

@@ -81,26 +81,26 @@ def held_out_predictions() -> dict[tuple[str, str], HeldOut]:
     return found
 
 
-def stored_prediction(case: Run, metric: str) -> HeldOut | None:
-    """Return the held-out prediction of a case if it is a shipped one, wherever it was read from."""
-    kept = held_out_predictions().get((case.id, metric))
-    own = _shipped().get(case.id) if kept else None
-    return kept if own is not None and _identity(own) == _identity(case) else None
+def stored_prediction(run: Run, metric: str) -> HeldOut | None:
+    """Return the held-out prediction of a run if it is a shipped one, wherever it was read from."""
+    kept = held_out_predictions().get((run.id, metric))
+    own = _shipped().get(run.id) if kept else None
+    return kept if own is not None and _identity(own) == _identity(run) else None
 
 
-def seen_by_fit(case: Run, metric: str) -> str:
-    """Return what the fit knew of a case: its source was left out, it is in the sample, or it was never seen."""
-    if stored_prediction(case, metric) is not None:
+def seen_by_fit(run: Run, metric: str) -> str:
+    """Return what the fit knew of a run: its source was left out, it is in the sample, or it was never seen."""
+    if stored_prediction(run, metric) is not None:
         return "left out"
-    own = _shipped().get(case.id)
-    return "in sample" if own is not None and _identity(own) == _identity(case) else "unseen"
+    own = _shipped().get(run.id)
+    return "in sample" if own is not None and _identity(own) == _identity(run) else "unseen"
 
 
 @cache
 def _shipped() -> dict[str, Run]:
-    return {case.id: case for case in published_runs()}
+    return {run.id: run for run in published_runs()}
 
 
-def _identity(case: Run) -> tuple[str, ...]:
-    numbers = (case.devices, case.step_time_s, case.tokens_per_s_per_device, case.tflops_per_device, case.mfu)
-    return (case.group, case.model, case.accelerator, *(f"{value:.4g}" for value in numbers))
+def _identity(run: Run) -> tuple[str, ...]:
+    numbers = (run.devices, run.step_time_s, run.tokens_per_s_per_device, run.tflops_per_device, run.mfu)
+    return (run.group, run.model, run.accelerator, *(f"{value:.4g}" for value in numbers))

@@ -65,9 +65,9 @@ def _runs(catalog: Catalog) -> Iterator[tuple[Key, LivePrediction]]:
         DEVICE: (peaks["device"], wide),
     }
     for metric, (values, spreads) in columns.items():
-        for case, value, sd in zip(found.cases, values, spreads, strict=True):
+        for run, value, sd in zip(found.runs, values, spreads, strict=True):
             if math.isfinite(value):
-                yield (metric, case.id), LivePrediction(float(value), float(sd))
+                yield (metric, run.id), LivePrediction(float(value), float(sd))
 
 
 def _watts(catalog: Catalog) -> Iterator[tuple[Key, LivePrediction]]:

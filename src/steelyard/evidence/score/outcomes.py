@@ -26,9 +26,9 @@ class RunOutcome:
     low: float
     high: float
     error: float  # of the seconds or bytes: predicted / measured - 1
-    live_error: float  # the same of what is predicted now, by constants that were fitted to this case as well
+    live_error: float  # the same of what is predicted now, by constants that were fitted to this run as well
     scored: bool  # counted in the groups
-    held_out: bool  # predicted by constants that were fitted without this case's source
+    held_out: bool  # predicted by constants that were fitted without this run's source
     chip: str
     family: str  # of the chip
     stack: str
@@ -52,8 +52,8 @@ def bounded_predictions(found: RunFrame, predicted: Array, log_sd: Array, metric
     width = np.exp(NORMAL_90 * log_sd)
     values = [predicted.copy(), predicted / width, predicted * width]
     flags = np.zeros(len(found), dtype=bool)
-    for index, case in enumerate(found.cases):
-        own = stored_prediction(case, metric)
+    for index, run in enumerate(found.runs):
+        own = stored_prediction(run, metric)
         if own is not None:
             flags[index] = True
             for column, value in zip(values, (own.predicted, own.low, own.high), strict=True):
@@ -62,20 +62,20 @@ def bounded_predictions(found: RunFrame, predicted: Array, log_sd: Array, metric
 
 
 def time_outcomes(found: RunFrame, seen: Measured, held: BoundedPredictions) -> list[RunOutcome]:
-    """Return one outcome a case for its time, in the metric that it publishes."""
+    """Return one outcome a run for its time, in the metric that it publishes."""
     value, one, two = (
         in_metric(seen.time_metric, seen.per_step, part) for part in (held.predicted, held.low, held.high)
     )
     low, high = np.minimum(one, two), np.maximum(one, two)
     found_outcomes = []
-    for index, case in enumerate(found.cases):
-        reason = seen.time_reason[index] or excluded(case, "time")
+    for index, run in enumerate(found.runs):
+        reason = seen.time_reason[index] or excluded(run, "time")
         predicted = float(held.predicted[index])
         metric = str(seen.time_metric[index])
         found_outcomes.append(
             RunOutcome(
-                id=case.id,
-                group=case.group,
+                id=run.id,
+                group=run.group,
                 metric=metric or "step_time_s",
                 measured=float(seen.time_value[index]),
                 predicted=float(value[index]) if metric else predicted,
@@ -96,27 +96,27 @@ def time_outcomes(found: RunFrame, seen: Measured, held: BoundedPredictions) -> 
 
 
 def memory_outcomes(found: RunFrame, seen: Measured, held: BoundedPredictions) -> list[RunOutcome]:
-    """Return one outcome for every case that publishes a peak; `assumed` says if the kind of memory was not stated."""
+    """Return one outcome for every run that publishes a peak; `assumed` says if the kind of memory was not stated."""
     found_outcomes = []
-    for index, case in enumerate(found.cases):
-        if not case.peak_memory_bytes > 0:
+    for index, run in enumerate(found.runs):
+        if not run.peak_memory_bytes > 0:
             continue
-        reason = seen.memory_reason[index] or excluded(case, "memory")
+        reason = seen.memory_reason[index] or excluded(run, "memory")
         metric = str(seen.memory_metric[index])
         guessed = {f"memory is {metric}"} if metric and not seen.memory_stated[index] else set()
         assumed = found.assumed[index] | guessed
         predicted = float(held.predicted[index])
         found_outcomes.append(
             RunOutcome(
-                id=case.id,
-                group=case.group,
+                id=run.id,
+                group=run.group,
                 metric=f"peak_memory_{metric}_bytes" if metric else "peak_memory_bytes",
-                measured=case.peak_memory_bytes,
+                measured=run.peak_memory_bytes,
                 predicted=predicted,
                 low=float(held.low[index]),
                 high=float(held.high[index]),
-                error=predicted / case.peak_memory_bytes - 1,
-                live_error=float(held.live[index]) / case.peak_memory_bytes - 1,
+                error=predicted / run.peak_memory_bytes - 1,
+                live_error=float(held.live[index]) / run.peak_memory_bytes - 1,
                 scored=not reason and math.isfinite(predicted),
                 held_out=bool(held.held_out[index]),
                 **_labels(found, index),
@@ -127,18 +127,16 @@ def memory_outcomes(found: RunFrame, seen: Measured, held: BoundedPredictions) -
     return found_outcomes
 
 
-def refused_outcomes(case: Run, reason: str) -> list[RunOutcome]:
-    """Return the outcomes of a case that could not be predicted: what it published, and why there is no prediction."""
-    time = next((name for name in TIME_METRICS if getattr(case, name) > 0), "")
-    published = [
-        (name, getattr(case, name)) for name in (time, "peak_memory_bytes") if name and getattr(case, name) > 0
-    ]
+def refused_outcomes(run: Run, reason: str) -> list[RunOutcome]:
+    """Return the outcomes of a run that could not be predicted: what it published, and why there is no prediction."""
+    time = next((name for name in TIME_METRICS if getattr(run, name) > 0), "")
+    published = [(name, getattr(run, name)) for name in (time, "peak_memory_bytes") if name and getattr(run, name) > 0]
     nothing = float("nan")
     unknown = dict.fromkeys(("predicted", "low", "high", "error", "live_error"), nothing)
     return [
         RunOutcome(
-            id=case.id,
-            group=case.group,
+            id=run.id,
+            group=run.group,
             metric=name,
             measured=value,
             **unknown,

@@ -33,8 +33,8 @@ class JobSet:
     regret: float  # measured time of the chosen layout over that of the best measured one, minus 1
     chance_regret: float  # the same for a layout chosen blindly
     log_sd: float  # spread of predicted over measured time in the logarithm, what all layouts share taken out
-    chosen: str  # a case of the layout that is predicted to be the fastest
-    best: str  # a case of the layout that was measured to be the fastest
+    chosen: str  # a run of the layout that is predicted to be the fastest
+    best: str  # a run of the layout that was measured to be the fastest
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,11 +108,11 @@ def _rows_of_jobs(found: RunFrame, usable: NDArray[np.bool_]) -> list[NDArray[np
     jobs = _columns(found.job, len(found))
     devices = np.broadcast_to(found.layout.devices, len(found))
     rows: dict[tuple[object, ...], list[int]] = {}
-    for index, case in enumerate(found.cases):
+    for index, run in enumerate(found.runs):
         if usable[index] and "layout" not in found.assumed[index]:
             machine = (labels.chip[index], labels.precision[index], devices[index])
-            model = (case.model, found.architectures[index], case.sequence_tokens)
-            key = (case.group, *model, case.stack, *machine, jobs[index].tobytes())
+            model = (run.model, found.architectures[index], run.sequence_tokens)
+            key = (run.group, *model, run.stack, *machine, jobs[index].tobytes())
             rows.setdefault(key, []).append(index)
     return [np.array(mine) for mine in rows.values() if len(mine) >= LEAST_LAYOUTS]
 
@@ -125,7 +125,7 @@ def _set(found: RunFrame, label: str, rows: NDArray[np.int_], times: Array, gues
     devices, batch, tokens = (round(float(np.broadcast_to(one, len(found))[index])) for one in sizes)
     return JobSet(
         group=label,
-        model=found.cases[index].model,
+        model=found.runs[index].model,
         chip=str(found.labels.chip[index]),
         devices=devices,
         batch_sequences=batch,
@@ -135,8 +135,8 @@ def _set(found: RunFrame, label: str, rows: NDArray[np.int_], times: Array, gues
         regret=float(times[chosen] / times[best] - 1),
         chance_regret=float(np.mean(times) / times[best] - 1),
         log_sd=float(np.std(np.log(guesses / times), ddof=1)),
-        chosen=found.cases[rows[chosen]].id,
-        best=found.cases[rows[best]].id,
+        chosen=found.runs[rows[chosen]].id,
+        best=found.runs[rows[best]].id,
     )
 
 

@@ -74,14 +74,14 @@ class Validation(Shown):
         }
 
 
-def validate_runs(cases: Sequence[Run], by: str = "group", catalog: Catalog | None = None) -> Validation:
+def validate_runs(runs: Sequence[Run], by: str = "group", catalog: Catalog | None = None) -> Validation:
     """Predict and score published runs, each prediction with a 90 % interval.
 
     Runs whose source a fit has left out are scored by the figures that it stored, beside what is predicted of them now.
     Other runs have no stored figures and are scored by what is predicted now alone.
 
     Args:
-        cases: published runs, shipped (`read.shipped`) or read from a file (`read.read`).
+        runs: published runs, shipped (`read.shipped`) or read from a file (`read.read`).
         by: what the scores are grouped by: group, publisher, chip, family, stack or precision.
         catalog: the catalog to predict with; the shipped one if None.
 
@@ -90,16 +90,16 @@ def validate_runs(cases: Sequence[Run], by: str = "group", catalog: Catalog | No
     """
     _check_label(by)
     catalog = catalog or load()
-    if any(intervals.stored_prediction(case, metric) for case in cases for metric in (TIME, MEMORY, DEVICE)):
+    if any(intervals.stored_prediction(run, metric) for run in runs for metric in (TIME, MEMORY, DEVICE)):
         check_fingerprints(catalog)
-    return scored_runs(cases, by, catalog)
+    return scored_runs(runs, by, catalog)
 
 
-def scored_runs(cases: Sequence[Run], by: str = "group", catalog: Catalog | None = None) -> Validation:
+def scored_runs(runs: Sequence[Run], by: str = "group", catalog: Catalog | None = None) -> Validation:
     """Score as `validate_runs` does, but do not ask whether the stored figures belong to this code: it is refitted."""
     _check_label(by)
     catalog = catalog or load()
-    found = run_frame(cases, catalog, predict_step)
+    found = run_frame(runs, catalog, predict_step)
     seen = measured(found)
     labels = getattr(found.labels, by)
     now_s = step_seconds(found)
@@ -119,7 +119,7 @@ def scored_runs(cases: Sequence[Run], by: str = "group", catalog: Catalog | None
     )
     memory_cases, by_memory, fitting = _memory(found, seen, labels, catalog)
     sets = job_sets(found, labels, truth_s, times.predicted)
-    left = (one for case, reason in found.unpredicted for one in refused_outcomes(case, reason))
+    left = (one for run, reason in found.unpredicted for one in refused_outcomes(run, reason))
     return Validation(
         cases=(*time_cases, *memory_cases, *left),
         time=by_time,
@@ -153,11 +153,11 @@ def _memory(
 
 def _scored(found: RunFrame, outcomes: Sequence[RunOutcome], truth: Array) -> Array:
     counted = {one.id for one in outcomes if one.scored}
-    return np.where([case.id in counted for case in found.cases], truth, math.nan) if len(found) else truth
+    return np.where([run.id in counted for run in found.runs], truth, math.nan) if len(found) else truth
 
 
 def _seen(found: RunFrame, metric: str) -> NDArray[np.str_]:
-    return np.array([intervals.seen_by_fit(case, metric) for case in found.cases], dtype=np.str_)
+    return np.array([intervals.seen_by_fit(run, metric) for run in found.runs], dtype=np.str_)
 
 
 def _plain(row: dict[str, Any]) -> dict[str, Any]:
