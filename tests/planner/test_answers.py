@@ -150,6 +150,7 @@ def test_what_is_no_answer_is_said_with_the_way_out(tmp_path: Path) -> None:
         (made | {"points": 3}, "points"),
         (made | {"points": [made["points"][0] | {"time_s": "soon"}]}, "time_s"),
         (made | {"request": made["request"] | {"tokens": "20B"}}, "tokens"),
+        (made | {"request": made["request"] | {"policy": {"luck": 1.0}}}, "luck"),
     ):
         file.write_text(json.dumps(broken), encoding="utf-8")
         with pytest.raises(BadInput, match=rf"{part}.*write it anew"):
@@ -161,6 +162,10 @@ def test_what_is_no_answer_is_said_with_the_way_out(tmp_path: Path) -> None:
     odd = [made["points"][0] | {"layout": {"tp": 1}}]
     file.write_text(json.dumps(made | {"points": odd}), encoding="utf-8")
     with pytest.raises(BadInput, match="layout of the saved point"):
+        where(file)
+    flat = [made["points"][0] | {"layout": made["points"][0]["layout"] | {"micro_batch": 0}}]
+    file.write_text(json.dumps(made | {"points": flat}), encoding="utf-8")
+    with pytest.raises(BadInput, match="micro_batch below 1"):
         where(file)
     with pytest.raises(BadInput, match="holds no request"):
         job_of(Plan("by hand"))

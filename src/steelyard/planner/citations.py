@@ -101,7 +101,8 @@ def _deal(catalog: Catalog, basis: Basis) -> Iterator[Used]:
             yield Used("offer", row.id, basis.purchase, f"{price.usd_per_hour:g} USD/h", price.source, price.date)
             yield from reclaims(catalog, row, basis.purchase)
     for provider, quantity in basis.tariffs:
-        yield from _facts("tariff", provider, catalog.tariffs[provider], [quantity])
+        if provider in catalog.tariffs:
+            yield from _facts("tariff", provider, catalog.tariffs[provider], [quantity])
     if basis.site:
         yield from _facts("site", basis.site, catalog.sites[basis.site].facts, SITE)
 

@@ -16,17 +16,14 @@ from steelyard.planner.engine import ENGINE
 from steelyard.planner.points import Configuration, configured, layout_of
 from steelyard.reasons.draws import Setting
 from steelyard.search.rows import job_of_layout
-from steelyard.tables import Offer
+from steelyard.tables import Layout, Offer, Policy
 
 
 def configuration_of(point: Point, spec: JobSpec) -> Configuration:
     """Return the configuration that a point names; `BadInput` where the catalog does not sell it any more."""
     catalog = facts.load()
     system = catalog.system(point.system)
-    try:
-        layout = layout_of(point.layout)
-    except (KeyError, TypeError, ValueError) as error:
-        raise BadInput(f"the layout of the saved point cannot be read ({error}); write it anew with --json") from None
+    layout = _layout(point)
     market, deal = _deal(point, spec, catalog) if point.offer else (None, None)
     if market and deal:
         policy, spread = market.policies[deal.policy], market.policy_log_sd[deal.policy]
@@ -64,9 +61,41 @@ def saved_answer(path: Path) -> Plan | Estimate | None:
     if not isinstance(found, dict) or "request" not in found:
         return None
     try:
-        return Plan.from_dict(found) if "points" in found else Estimate.from_dict(found)
+        answer = Plan.from_dict(found) if "points" in found else Estimate.from_dict(found)
     except ValueError as error:
         raise BadInput(f"{path}: no answer of this version: {error}; write it anew with --json") from None
+    asked = answer.request.policy if answer.request else {}
+    unknown = sorted(asked.keys() - set(Policy.__slots__))
+    if unknown:
+        raise BadInput(f"{path}: request.policy: unknown field {unknown[0]!r}; write it anew with --json")
+    return answer
+
+
+def _layout(point: Point) -> Layout:
+    """Return the layout of a saved point, its degrees at least 1."""
+    try:
+        layout = layout_of(point.layout)
+    except (KeyError, TypeError, ValueError) as error:
+        raise BadInput(f"the layout of the saved point cannot be read ({error}); write it anew with --json") from None
+    small = [name for name in DEGREES if not 1 <= float(getattr(layout, name)) < math.inf]
+    if small:
+        raise BadInput(f"the layout of the saved point has {small[0]} below 1; write it anew with --json")
+    return layout
+
+
+DEGREES = (
+    "devices",
+    "tp",
+    "pp",
+    "vpp",
+    "cp",
+    "dp",
+    "ep",
+    "shard_devices",
+    "micro_batch",
+    "micro_batches",
+    "stage_layers",
+)
 
 
 def _deal(point: Point, spec: JobSpec, catalog: facts.Catalog) -> tuple[Market, Deal]:
