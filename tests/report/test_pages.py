@@ -1,6 +1,8 @@
 """Pages fit 100 columns and say the same on a terminal and in a pipe."""
 
+import ast
 import re
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -42,3 +44,12 @@ def test_a_scatter_of_one_point_draws_it() -> None:
 @pytest.mark.parametrize("nothing", [[], [(float("nan"), 1.0, "A")]])
 def test_a_scatter_of_nothing_is_nothing(nothing: list[tuple[float, float, str]]) -> None:
     assert scatter(nothing, str, str) == []
+
+
+PAGES = sorted((Path(page.__file__).parent).glob("*.py"))
+
+
+@pytest.mark.parametrize("file", PAGES, ids=lambda file: file.name)
+def test_pages_read_types_and_no_mapping_of_anything(file: Path) -> None:
+    tree = ast.parse(file.read_text("utf-8"))
+    assert not [node for node in ast.walk(tree) if isinstance(node, ast.Name) and node.id == "Any"]
