@@ -113,8 +113,8 @@ def parse_usd(value: Any) -> Usd:
 def parse_energy(value: Any) -> Joules:
     """Return joules.
 
-    >>> parse_energy("10MWh") / KWH_J, parse_energy("36GJ") / KWH_J
-    (10000.0, 10000.0)
+    >>> parse_energy("10MWh"), parse_energy("36GJ")
+    (36000000000.0, 36000000000.0)
     """
     return _scaled(value, _ENERGIES, "quantity of energy", _ENERGY_FORMS)
 
