@@ -56,7 +56,7 @@ def assert_one_message(result: Result, *parts: str) -> None:
         (["plan", *JOB, "--optimizer", "adamv"], ["adamv", "adamw"]),
         (["plan", *JOB, "--task", "pretraining"], ["pretraining", "pretrain"]),
         (["plan", *JOB, "--purchase", "stolen"], ["stolen", "spot"]),
-        (["plan", *JOB, "--stack", "megatron-kore"], ["megatron-kore", "megatron-core"]),
+        (["plan", *JOB, "--stack", "megatorn-core"], ["megatorn-core", "megatron-core"]),
         (["plan", *JOB, "--max-devices", "0"], ["0"]),
         (["plan", *JOB, "--axes", "time,price"], ["price", "cost"]),
         (["plan", *JOB, "--axes", ","], ["','", "time,cost"]),
