@@ -28,9 +28,9 @@ from steelyard.evidence.score.splits import splits
 
 FOLDER = Path(__file__).parents[1] / "src/steelyard/evidence/score"
 
-NEAR, MOST = 0.01, 0.05
-"""Rounding its constants moves a prediction by less than the first, in the logarithm, but for layouts that a later fit
-chooses otherwise: in less than the second of the rows."""
+NEAR, MOST = 0.002, 0.05
+"""Rounding its constants moves a prediction by less than the first, in the logarithm, but in less than the second of the
+rows: layouts that a later fit chooses otherwise, and constants that are too unsure to be written."""
 
 
 def seal() -> None:
@@ -72,7 +72,3 @@ def _write(name: str, head: Iterable[str], rows: Iterable[Iterable[object]]) -> 
         lines = csv.writer(out, lineterminator="\n")
         lines.writerow(head)
         lines.writerows(rows)
-
-
-if __name__ == "__main__":
-    seal()
