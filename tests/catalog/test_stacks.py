@@ -18,7 +18,8 @@ stack: colossal-ai
 can_run:
   vendors: [NVIDIA]
   planned: 9
-  has: [tp, pp, offload]
+  has: [tp, offload]
+  schedules: [1f1b]
   zero: [0, 1, 2, 3]
   zero_most_with_pp: 1
   recompute: [none, full]
