@@ -129,7 +129,8 @@ class End:
 class Divisible:
     """All that a layout asks of a model: what its degrees must divide. 1 or 0 as noted: that axis is not to be had."""
 
-    blocks: Count  # pp <= blocks
+    blocks: Count  # of all kinds
+    stages: Count  # pp <= stages (1: pp = 1)
     heads: Count  # tp divides it (1: tp = 1)
     kv_heads: Count  # tp divides it or is a multiple of it
     ffn: Count  # tp divides it (0: no dense MLP)

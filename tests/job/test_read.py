@@ -124,7 +124,7 @@ def test_an_option_replaces_the_other_spelling_of_its_field() -> None:
         ({"model": "llama-3-9b"}, "unknown model 'llama-3-9b'; nearest: llama-3-8b"),
         ({"model": "./nowhere"}, "no such file or folder"),
         ({"model": 5}, "model"),
-        ({"model": "whisper-tiny"}, "is not a language model"),
+        ({"model": "whisper-tiny"}, "trains on neither text nor images"),
         ({"budgets": 5}, "unknown field 'budgets'; nearest: budget"),
         ({"precision": "bf61"}, "precision: unknown precision 'bf61'; nearest: bf16"),
         ({"optimizer": "adamx"}, "unknown optimizer 'adamx'; nearest: adamw"),

@@ -27,7 +27,13 @@ KINDS = (Kind(name="a", count=4.0, leading=1.0), Kind(name="b", count=10.0))
 def total():
     return collapse(
         Model(
-            kinds=KINDS, rows=ROWS, divisible=Divisible(14, 1, 1, 1, 0, 1), hidden=2.0, ring=5.0, copies=0.0, tokens=1.0
+            kinds=KINDS,
+            rows=ROWS,
+            divisible=Divisible(14, 14, 1, 1, 1, 0, 1),
+            hidden=2.0,
+            ring=5.0,
+            copies=0.0,
+            tokens=1.0,
         ),
         2.0,
     )

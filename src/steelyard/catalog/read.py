@@ -47,6 +47,11 @@ SI = {
 """Units that a row may use, and what one of them is in SI."""
 
 
+def row_models(folder: Path) -> dict[str, str]:
+    """Return the texts of `rows/*.yaml` of a catalog's folder, a model a file, by the file's name; `job` reads them."""
+    return {file.stem: file.read_text(encoding="utf-8") for file in sorted((folder / "rows").glob("*.yaml"))}
+
+
 def cell_number(text: str) -> float:
     """Return the number of a cell; an empty cell is unknown.
 

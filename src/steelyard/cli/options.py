@@ -11,6 +11,7 @@ Command = Callable[..., None]
 
 JOB_OPTIONS = (
     ("--tokens", "COUNT", "Tokens to train on: 20B, 300M, 1e9."),
+    ("--samples", "COUNT", "Images (or sequences) to train on, instead of tokens: 115M."),
     ("--sequence", "COUNT", "Tokens of one sequence."),
     ("--global-batch", "COUNT", "Sequences of one optimizer step; '4M tokens' counts tokens."),
     ("--global-batch-min", "COUNT", "At least so many sequences (or '1M tokens') a step; the plan chooses."),

@@ -6,7 +6,7 @@ from steelyard.errors import BadInput
 from steelyard.job.fields import JobFields
 
 
-def batch_choices(read: JobFields, usual: int, sequence_tokens: int) -> tuple[tuple[int, ...], str]:
+def batch_choices(read: JobFields, usual: int, sequence_tokens: int, tokens: float) -> tuple[tuple[int, ...], str]:
     """Return the batches that a job allows, the usual one first, and what to say of it; none where it sets no range.
 
     A range without its other end reaches to the batch that the job would take without a range. An exact batch must lie
@@ -15,7 +15,7 @@ def batch_choices(read: JobFields, usual: int, sequence_tokens: int) -> tuple[tu
     if read.global_batch_min is None and read.global_batch_max is None:
         return (), ""
     low = _sequences(read.global_batch_min, sequence_tokens, up=True) if read.global_batch_min else 1
-    most = int(read.tokens // sequence_tokens)
+    most = int(tokens // sequence_tokens)
     high = _sequences(read.global_batch_max, sequence_tokens, up=False) if read.global_batch_max else max(low, most)
     if low > high:
         raise BadInput(
@@ -23,7 +23,7 @@ def batch_choices(read: JobFields, usual: int, sequence_tokens: int) -> tuple[tu
             "global_batch_min: 256 and global_batch_max: 1024"
         )
     if low > most:
-        raise BadInput(f"global_batch_min of {low} sequences is more than the job's {read.tokens:.3g} tokens")
+        raise BadInput(f"global_batch_min of {low} sequences is more than the job's {tokens:.3g} tokens")
     if read.global_batch is not None:
         if not low <= usual <= high:
             raise BadInput(f"global_batch of {usual} sequences is outside its range of {low} to {high}; drop one")

@@ -1,6 +1,7 @@
 """What a job takes when its author does not say: each choice is stated with its source and shown with the plan."""
 
 from steelyard.job.models.architecture import architecture
+from steelyard.job.models.rows_spec import RowsSpec
 from steelyard.job.models.spec import ModelSpec
 
 _LONGEST = 8192
@@ -45,7 +46,13 @@ def divisible_batch(sequences: float) -> int:
     return max(1, round(sequences / step) * step)
 
 
-def default_batch(model: ModelSpec, sequence_tokens: int, tokens: float, task: str) -> tuple[int, str]:
+_IMAGES = {
+    "vit": (4096, "4,096 images: ViT, arXiv 2010.11929, section 4.1"),
+    "dit": (256, "256 images: DiT, arXiv 2212.09748, section 4"),
+}
+
+
+def default_batch(model: ModelSpec | RowsSpec, sequence_tokens: int, tokens: float, task: str) -> tuple[int, str]:
     """Return the sequences of one optimizer step and why: what published runs of that size used.
 
     >>> from steelyard.job.models.presets import find_model
@@ -54,11 +61,15 @@ def default_batch(model: ModelSpec, sequence_tokens: int, tokens: float, task: s
     >>> default_batch(find_model("gpt2"), 1024, 20e9, "pretrain")[0]
     512
     """
+    most = max(1, int(tokens // sequence_tokens))
+    if isinstance(model, RowsSpec) or model.kind in _IMAGES:
+        size, source = (model.batch, model.batch_source) if isinstance(model, RowsSpec) else _IMAGES[model.kind]
+        return min(size, most), f"global batch {min(size, most)} ({source})"
     if task in {"full_ft", "lora", "qlora"}:
         sequences, source = _FINETUNE
     else:
         total = architecture(model).total_params
         target, source = next((size, why) for bound, size, why in _BATCHES if total <= bound)
         sequences = divisible_batch(target / sequence_tokens)
-    fitting = min(sequences, max(1, int(tokens // sequence_tokens)))
+    fitting = min(sequences, most)
     return fitting, f"global batch {fitting} sequences of {sequence_tokens} tokens ({source})"

@@ -80,7 +80,7 @@ def _batch(value: Any) -> tuple[str, int]:
     unit = "sequences"
     if isinstance(value, str):
         text, last = value.strip(), value.strip().split(" ")[-1].lower()
-        if last in {"tokens", "token", "sequences", "sequence", "samples"}:
+        if last in {"tokens", "token", "sequences", "sequence", "samples", "images"}:
             unit = "tokens" if last.startswith("token") else "sequences"
             value = text[: -len(last)]
     try:
@@ -128,7 +128,8 @@ class JobFields(_Strict):
     """Everything that a job file or the command line may say."""
 
     model: str | dict[str, Any]
-    tokens: Annotated[float, _checked(literals.parse_count)]
+    tokens: Annotated[float | None, _checked(literals.parse_count)] = None
+    samples: Annotated[float | None, _checked(literals.parse_count)] = None  # sequences or images, instead of tokens
     sequence: Whole | None = None
     global_batch: Annotated[tuple[str, int] | None, _checked(_batch)] = None
     precision: Annotated[str, _checked(lambda value: parse_precision(str(value)).precision)] = "bf16"
@@ -176,12 +177,8 @@ def job_fields(given: Mapping[str, Any], where: str) -> JobFields:
     if unknown:
         near = nearest(unknown[0], [*JobFields.model_fields, *FIELD_ALIASES]) or JobFields.model_fields
         raise BadInput(f"{where}: unknown field {unknown[0]!r}; nearest: {', '.join(near)}")
-    for name, example in (("model", "llama-3-8b"), ("tokens", "20B")):
-        if named.get(name) is None:
-            out = f"write {name}: {example}" + (
-                f" in a job file, or give --{name} {example}" if name == "tokens" else ""
-            )
-            raise BadInput(f"{where}: {name} is missing; {out}")
+    if named.get("model") is None:
+        raise BadInput(f"{where}: model is missing; write model: llama-3-8b")
     try:
         return JobFields.model_validate({name: value for name, value in named.items() if value is not None})
     except ValidationError as error:

@@ -6,15 +6,17 @@ from types import MappingProxyType
 from typing import Any
 
 from steelyard.catalog.training import Optimizer, Precision
+from steelyard.formatting.figures import COUNT, amount
 from steelyard.job.models.adapters import Adapters
 from steelyard.job.models.architecture import architecture
+from steelyard.job.models.rows_spec import RowsSpec
 from steelyard.job.models.spec import ModelSpec
 from steelyard.job.purchase import DataSpec, OwnedSpec
-from steelyard.job.training import parameter_bytes, parse_optimizer, parse_precision
+from steelyard.job.training import MatrixShape, parameter_bytes, parse_optimizer, parse_precision
 from steelyard.tables import Job, Workload
 from steelyard.units import Count, Joules, KgCo2e, Seconds, Share, Usd
 from steelyard.vocabulary import ON_DEMAND
-from steelyard.workload import Architecture, collapse, model
+from steelyard.workload import collapse, model
 
 JOB_AXES = ("time", "cost", "energy", "co2e")
 """What a frontier may weigh: seconds, dollars, joules at the facility's meter, kilograms of operational CO2e."""
@@ -24,7 +26,7 @@ JOB_AXES = ("time", "cost", "energy", "co2e")
 class JobSpec:
     """One training job: what is trained, and what the plan must respect. None and () mean: no limit."""
 
-    model: ModelSpec
+    model: ModelSpec | RowsSpec
     tokens: float
     sequence_tokens: int
     batch_sequences: int
@@ -59,6 +61,23 @@ class JobSpec:
     policy: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))  # of tables.Policy, by field
     assumptions: tuple[str, ...] = ()  # what was not given and what was taken instead, with its source
     given: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}), compare=False, repr=False)
+    sample: str = "sequence"  # what one pass through the model takes, in the singular
+
+    @property
+    def samples(self) -> float:
+        """Samples that are trained on in all."""
+        return self.tokens / self.sequence_tokens
+
+    @property
+    def size_text(self) -> str:
+        """How much is trained on, as people say it: tokens of text, else samples.
+
+        >>> from steelyard.job.read import read_job
+        >>> read_job("gpt2", tokens="10B").size_text, read_job("resnet-50", samples="115M").size_text
+        ('10B tokens', '115M images')
+        """
+        text = self.sample == "sequence"
+        return f"{amount(float(self.tokens if text else self.samples), COUNT)} {'token' if text else self.sample}s"
 
 
 def job_table(spec: JobSpec) -> Job:
@@ -69,23 +88,22 @@ def job_table(spec: JobSpec) -> Job:
     >>> job.workload.tokens, job.batch_samples, job.moment_bytes, job.master_bytes
     (8192, 512, 8.0, 4.0)
     """
-    numbers, precision = architecture(spec.model), parse_precision(spec.precision)
+    precision, optimizer = parse_precision(spec.precision), parse_optimizer(spec.optimizer)
+    sizes = {"samples": spec.samples, "batch_samples": spec.batch_sequences}
+    if isinstance(spec.model, RowsSpec):
+        work, shape = collapse(spec.model.rows, precision.element_bytes), MatrixShape.of_rows(spec.model.rows)
+        return training_job(work, shape, precision, optimizer, None, **sizes)
+    numbers, shape = architecture(spec.model), MatrixShape.of_transformer(architecture(spec.model))
     quantised = "nf4-dq" if spec.task == "qlora" else ""
     adapted = spec.task in {"lora", "qlora"}
-    return training_job(
-        numbers,
-        collapse(model(numbers, spec.sequence_tokens), precision.element_bytes),
-        precision,
-        parse_optimizer(spec.optimizer),
-        Adapters(spec.model, spec.lora_rank, spec.lora_targets, quantised) if adapted else None,
-        samples=spec.tokens / spec.sequence_tokens,
-        batch_samples=spec.batch_sequences,
-    )
+    adapters = Adapters(spec.model, spec.lora_rank, spec.lora_targets, quantised) if adapted else None
+    work = collapse(model(numbers, spec.sequence_tokens), precision.element_bytes)
+    return training_job(work, shape, precision, optimizer, adapters, **sizes)
 
 
 def training_job(
-    numbers: Architecture,
     workload: Workload,
+    shape: MatrixShape,
     precision: Precision,
     optimizer: Optimizer,
     adapters: Adapters | None,
@@ -94,21 +112,21 @@ def training_job(
     """Return the numbers of a training: the one way from its words to `tables.Job`, for job files and measured runs.
 
     Args:
-        numbers: the model.
-        workload: the same, collapsed at the precision and sequence length of the job.
+        workload: the model, collapsed at the precision and sequence length of the job.
+        shape: of its matrices.
         precision: what it computes in.
         optimizer: what updates it.
         adapters: what is trained instead of the whole model; None: the whole model.
         sizes: samples and batch_samples.
     """
-    held = parameter_bytes(precision, optimizer, numbers)
+    held = parameter_bytes(precision, optimizer, shape)
     return Job(
         workload=workload,
         element_bytes=held.element_bytes,
         gemm_bytes=held.gemm_bytes,
         moment_bytes=held.moment_bytes,
         master_bytes=held.master_bytes,
-        trainable_share=min(1.0, adapters.params / numbers.total_params) if adapters else 1.0,
+        trainable_share=min(1.0, adapters.params / workload.params) if adapters else 1.0,
         frozen_bytes=adapters.frozen_bytes(held.element_bytes) if adapters else held.element_bytes,
         adapted_inputs=adapters.inputs if adapters else 0.0,
         **sizes,

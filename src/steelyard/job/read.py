@@ -3,6 +3,7 @@
 import datetime as dt
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -13,7 +14,9 @@ from steelyard.job.documents import load_json, load_yaml, read_text
 from steelyard.job.fields import FIELD_ALIASES, JobFields, PolicyFields, job_fields
 from steelyard.job.job_spec import JobSpec
 from steelyard.job.models import describe
+from steelyard.job.models.rows_spec import RowsSpec
 from steelyard.job.models.spec import ModelSpec
+from steelyard.job.samples import SEQUENCE, sample_tokens, sample_word, trained_tokens
 
 _DEFAULTS = MappingProxyType(
     {
@@ -39,6 +42,15 @@ _AS_READ = (
     "devices", "max_devices", "purchase", "reserved_used", "own", "data", "checkpoints", "stack", "layout",
 )  # fmt: skip
 """Fields of a job that are what was read."""
+
+UNPROVEN = (
+    "unproven: kernels and stacks are fitted to language models, no run on images is scored; convolutions are timed as "
+    "matrix products"
+)
+"""What a job on images says of its figures."""
+
+IMAGENET_CLASSES = 1000
+"""Classes that a vision transformer is trained to tell apart unless a job says otherwise."""
 
 _FILE = re.compile(r"[.](ya?ml|json)$", re.IGNORECASE)
 
@@ -104,22 +116,26 @@ def _mapping(found: Any, where: str) -> dict[str, Any]:
 
 
 def _job(read: JobFields, given: Mapping[str, Any], folder: Path, now: dt.datetime) -> JobSpec:
-    model = describe.model_described(read.model, folder)
-    if model.kind in {"vit", "speech", "dit"} or not model.vocab:
-        raise BadInput(f"{model.name} is not a language model; only its parameters can be counted")
-    sequence_tokens, why = (read.sequence, "") if read.sequence else defaults.default_sequence(model)
+    model, classes = _classified(describe.model_described(read.model, folder))
+    sequence_tokens, why = sample_tokens(read, model)
+    tokens = trained_tokens(read, model, sequence_tokens)
     _check_positions(model, sequence_tokens)
-    batch, because = _batch(read, model, sequence_tokens)
-    batches, among = batch_range.batch_choices(read, batch, sequence_tokens)
+    batch, because = _batch(read, model, sequence_tokens, tokens)
+    batches, among = batch_range.batch_choices(read, batch, sequence_tokens, tokens)
     adapted = read.task in {"lora", "qlora"}
     if "lora" in read.model_fields_set and not adapted:
         raise BadInput(f"lora is given but task is {read.task}; write task: lora or task: qlora")
+    if adapted and isinstance(model, RowsSpec):
+        raise BadInput(f"task is {read.task} but {model.name} is described by rows; adapters need a transformer")
     said = [text for name, text in _DEFAULTS.items() if name not in read.model_fields_set]
+    if sample_word(model) != SEQUENCE:
+        said.append(UNPROVEN)
     if adapted and "lora" not in read.model_fields_set:
         said.append("lora rank 16 on all linear matrices (QLoRA, arXiv 2305.14314, section 4: all layers)")
     return JobSpec(
         model=model,
-        tokens=read.tokens,
+        tokens=tokens,
+        sample=sample_word(model),
         sequence_tokens=sequence_tokens,
         batch_sequences=batches[0] if batches else batch,
         batches=batches,
@@ -135,29 +151,41 @@ def _job(read: JobFields, given: Mapping[str, Any], folder: Path, now: dt.dateti
         energy_max_j=read.energy_max,
         price_age_s=read.max_price_age,
         policy=MappingProxyType(_policy(read.policy)),
-        assumptions=tuple(filter(None, (why, among or because, *said))),
+        assumptions=tuple(filter(None, (why, classes, among or because, *said))),
         given=MappingProxyType({**given, "model": _absolute(read.model, folder)}),
     )
 
 
-def _batch(read: JobFields, model: ModelSpec, sequence_tokens: int) -> tuple[int, str]:
-    if read.tokens < sequence_tokens:
-        raise BadInput(f"tokens {read.tokens:g} do not fill one sequence of {sequence_tokens}; write tokens: 20B")
+def _classified(model: ModelSpec | RowsSpec) -> tuple[ModelSpec | RowsSpec, str]:
+    """Return a vision transformer with the classifier that it is trained with, and say so."""
+    if isinstance(model, ModelSpec) and model.kind == "vit" and not model.classes:
+        return replace(model, classes=IMAGENET_CLASSES), "classes 1000: ImageNet-1k (arXiv 1409.0575)"
+    return model, ""
+
+
+def _batch(read: JobFields, model: ModelSpec | RowsSpec, sequence_tokens: int, tokens: float) -> tuple[int, str]:
+    one = sample_word(model)
+    if tokens < sequence_tokens:
+        raise BadInput(f"{tokens:g} tokens do not fill one {one} of {sequence_tokens}; write tokens: 20B")
     if read.global_batch is None:
-        return defaults.default_batch(model, sequence_tokens, read.tokens, read.task)
+        return defaults.default_batch(model, sequence_tokens, tokens, read.task)
     unit, number = read.global_batch
+    if unit == "tokens" and one != SEQUENCE:
+        raise BadInput(f"global_batch is given in tokens but {model.name} trains on {one}s; write global_batch: 1024")
     sequences = number if unit == "sequences" else defaults.divisible_batch(number / sequence_tokens)
-    if sequences * sequence_tokens > read.tokens:
+    if sequences * sequence_tokens > tokens:
+        size = f"{sequences * sequence_tokens:.3g} tokens, more than the job's {tokens:.3g}"
         raise BadInput(
-            f"global_batch of {sequences} sequences is {sequences * sequence_tokens:.3g} tokens, more than the job's "
-            f"{read.tokens:.3g}; write global_batch: 512 (sequences) or '4M tokens'"
+            f"global_batch of {sequences} sequences is {size}; write global_batch: 512 (sequences) or '4M tokens'"
+            if one == SEQUENCE
+            else f"global_batch of {sequences} {one}s is more than the job's {tokens / sequence_tokens:.3g}"
         )
     rounded = f"global batch {sequences} sequences: {number:.3g} tokens, rounded so that replicas share it evenly"
     return sequences, "" if sequences * sequence_tokens == number or unit == "sequences" else rounded
 
 
-def _check_positions(model: ModelSpec, sequence_tokens: int) -> None:
-    if model.position == "learned" and sequence_tokens > model.max_tokens:
+def _check_positions(model: ModelSpec | RowsSpec, sequence_tokens: int) -> None:
+    if isinstance(model, ModelSpec) and model.position == "learned" and sequence_tokens > model.max_tokens:
         raise BadInput(
             f"sequence {sequence_tokens} is longer than the {model.max_tokens} learned positions of {model.name}; "
             f"write sequence: {model.max_tokens}, or describe the model with max_tokens: {sequence_tokens}"

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from steelyard.catalog import load
 from steelyard.catalog.training import Optimizer, Precision
 from steelyard.errors import BadInput, nearest
-from steelyard.units import Bytes
+from steelyard.units import Bytes, Share
 from steelyard.workload import Architecture
+from steelyard.workload.row import HEAD, Model
 
 TASKS = ("pretrain", "continued_pretrain", "full_ft", "lora", "qlora")
 
@@ -63,7 +64,31 @@ def published_optimizer(text: str) -> Optimizer:
     return next((row for row in known.values() if row.pattern.search(text.strip())), known[USUAL_OPTIMIZER])
 
 
-def parameter_bytes(precision: Precision, optimizer: Optimizer, numbers: Architecture) -> ParameterBytes:
+@dataclass(frozen=True, slots=True)
+class MatrixShape:
+    """What optimizers ask of a model's matrices: share of embedding and head, and of sums of rows and columns."""
+
+    outer_share: Share
+    factored_share: Share  # a number for each row and column, over the elements
+
+    @classmethod
+    def of_transformer(cls, numbers: Architecture) -> "MatrixShape":
+        """Return that of a transformer; factored moments at the shape of its MLP."""
+        width = numbers.ffn if numbers.experts == 0 else numbers.moe_ffn
+        outer = (numbers.embedding_params + numbers.head_params) / numbers.total_params
+        return cls(float(outer), float(1 / numbers.hidden + 1 / width))
+
+    @classmethod
+    def of_rows(cls, model: Model) -> "MatrixShape":
+        """Return that of a model by rows: its head, and the mean over its products."""
+        counts = {kind.name: kind.count for kind in model.kinds}
+        held = [(row, row.params * row.repeats * counts.get(row.block, 1.0)) for row in model.rows]
+        total = sum(params for _, params in held)
+        inside = sum(params / row.k + params / row.n for row, params in held if row.k and row.n)
+        return cls(float(sum(row.params for row in model.rows if row.block == HEAD) / total), float(inside / total))
+
+
+def parameter_bytes(precision: Precision, optimizer: Optimizer, shape: MatrixShape) -> ParameterBytes:
     r"""Return what one parameter takes, the mean over the model: its moments by where they lie.
 
     .. math:: b_o = (b + (b' - b)\,\omega + \phi\,(1/h + 1/f))\,\sigma
@@ -76,16 +101,15 @@ def parameter_bytes(precision: Precision, optimizer: Optimizer, numbers: Archite
 
     >>> from steelyard.job.models.architecture import architecture
     >>> from steelyard.job.models.presets import find_model
-    >>> shape, bf16 = architecture(find_model("gpt2-xl")), parse_precision("bf16")
+    >>> shape = MatrixShape.of_transformer(architecture(find_model("gpt2-xl")))
+    >>> bf16 = parse_precision("bf16")
     >>> rows = [parse_optimizer(name) for name in ("adamw", "adam8bit", "muon", "sgd")]
     >>> made = [parameter_bytes(bf16, row, shape) for row in rows]
     >>> [round(one.moment_bytes, 3) for one in made], made[3].master_bytes
     ([8.0, 2.004, 4.211, 0.0], 4.0)
     """
-    outer = (numbers.embedding_params + numbers.head_params) / numbers.total_params
-    width = numbers.ffn if numbers.experts == 0 else numbers.moe_ffn
-    moments = optimizer.moment_bytes + (optimizer.outer_moment_bytes - optimizer.moment_bytes) * outer
-    moments += optimizer.factored_bytes * (1 / numbers.hidden + 1 / width)
+    moments = optimizer.moment_bytes + (optimizer.outer_moment_bytes - optimizer.moment_bytes) * shape.outer_share
+    moments += optimizer.factored_bytes * shape.factored_share
     return ParameterBytes(
         element_bytes=precision.element_bytes,
         gemm_bytes=precision.gemm_bytes,

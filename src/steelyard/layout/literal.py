@@ -165,7 +165,7 @@ def _nearby(layout: Layout, job: Job) -> list[str]:
         for pp in _divide(devices // tp):
             kept = cp if devices // (tp * pp) % cp == 0 else 1
             dp = devices // (tp * pp * kept)
-            if model.heads % tp or pp > model.blocks or job.batch_samples % dp:
+            if model.heads % tp or pp > model.stages or job.batch_samples % dp:
                 continue
             wanted = zip((tp, pp, kept, dp), (layout.tp, layout.pp, cp, layout.dp), strict=True)
             moved = sum(abs(math.log2(new / old)) + (new != old) for new, old in wanted)

@@ -157,7 +157,7 @@ def _degrees(columns: Columns, job: Job, domain_devices: int, capability: Capabi
     tps = [tp for tp in _powers(tp_most) if _suits(tp, model.heads, model.kv_heads) and model.ffn % tp == 0]
     columns = _cross(columns, "tp", tps)
     columns = _keep(columns, columns["devices"] % columns["tp"] == 0)
-    pps = range(1, min(bounds.pp_most, int(model.blocks), most) + 1) if capability.pp else (1,)
+    pps = range(1, min(bounds.pp_most, int(model.stages), most) + 1) if capability.pp else (1,)
     columns = _cross(columns, "pp", tuple(pps))
     columns = _keep(columns, columns["devices"] // columns["tp"] % columns["pp"] == 0)
     cp_most = max(1, int(model.sequence // bounds.cp_least_tokens)) if capability.cp else 1

@@ -71,7 +71,7 @@ def _model(job: Job, layout: Layout) -> list[Rule]:
         (Reason.HEADS, _splits(model.heads, tp)),
         (Reason.KV_HEADS, kv_unequal),
         (Reason.FFN, np.greater(model.ffn, 0) & _splits(model.ffn, tp)),
-        (Reason.STAGES, layout.pp > model.blocks),
+        (Reason.STAGES, layout.pp > model.stages),
         (Reason.SCHEDULE, _other_schedule(layout, SCHEDULES)),
         (Reason.INTERLEAVE, _bad_interleave(model, layout)),
         (Reason.CONTEXT, _splits(model.sequence, pieces)),

@@ -70,7 +70,9 @@ class TrainedJob:
     precision: str = ""
     parameters: float = math.nan
     active_parameters: float = math.nan
-    tokens: float = math.nan
+    tokens: float = math.nan  # NaN: it is trained on no text
+    samples: float = math.nan
+    sample: str = "sequence"  # what one pass takes: sequence, image
     flop: float = math.nan  # NaN: an adapter is trained, whose FLOPs are not those of every parameter
 
 

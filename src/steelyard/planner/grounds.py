@@ -17,14 +17,16 @@ ADAPTERS = frozenset({"lora", "qlora"})
 def trained_job(spec: JobSpec) -> TrainedJob:
     """Return what is trained: the model with its parameters, the tokens with their FLOPs."""
     job = job_table(spec)
-    flop = float(job.workload.model_flop) * float(spec.tokens) / float(spec.sequence_tokens)
+    flop = float(job.workload.model_flop) * float(spec.samples)
     return TrainedJob(
         model=spec.model.name,
         task=spec.task,
         precision=spec.precision,
         parameters=float(job.workload.params),
         active_parameters=float(job.workload.active_params),
-        tokens=float(spec.tokens),
+        tokens=float(spec.tokens) if spec.sample == "sequence" else math.nan,
+        samples=float(spec.samples),
+        sample=spec.sample,
         flop=math.nan if spec.task in ADAPTERS else flop,
     )
 

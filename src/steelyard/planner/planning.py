@@ -7,7 +7,6 @@ from typing import Any
 
 from steelyard import catalog as facts
 from steelyard.errors import BadInput
-from steelyard.formatting.figures import COUNT, amount
 from steelyard.job import JobSpec, job_table
 from steelyard.market.build import market_of
 from steelyard.market.options import Market
@@ -70,13 +69,12 @@ def grounded(made: Plan, spec: JobSpec) -> Plan:
 
 def preface(spec: JobSpec, limits: Limits, allowed: Market) -> Preface:
     """Return the words of a plan: what is trained, and what was assumed."""
-    tokens = amount(float(spec.tokens), COUNT)
     assumed = [*spec.assumptions]
     if spec.max_devices is None and spec.devices is None:
         assumed.append(f"at most {limits.max_devices} devices: give max_devices to look further")
     assumed.append(f"CO2e is operational, {limits.carbon.replace('_', ' ')}: embodied carbon is a line of its own")
     assumed.append("prices are as quoted on their date; storage is billed while the job runs; no tax")
-    return Preface(f"{spec.model.name} on {tokens} tokens", tuple(assumed), allowed.notes)
+    return Preface(f"{spec.model.name} on {spec.size_text}", tuple(assumed), allowed.notes)
 
 
 def most_devices(spec: JobSpec, job: Job, allowed: Market) -> int:

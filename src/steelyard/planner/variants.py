@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 
 from steelyard import catalog as facts
 from steelyard.formatting.answer import Answer
-from steelyard.formatting.figures import COUNT, amount
 from steelyard.job import JobSpec, job_table
 from steelyard.market.build import market_of
 from steelyard.market.options import Market
@@ -108,8 +107,8 @@ def plan_variants(
 
 def _summary(field: str, values: Sequence[str], spec: JobSpec) -> str:
     """Return the question in words."""
-    tokens = f"on {amount(float(spec.tokens), COUNT)} tokens"
-    fixed = [text for key, text in (("model", spec.model.name), ("tokens", tokens)) if key != field]
+    size = "tokens" if spec.sample == "sequence" else "samples"
+    fixed = [text for key, text in (("model", spec.model.name), (size, f"on {spec.size_text}")) if key != field]
     return " ".join([*fixed, f"if {field} is {', '.join(values[:-1])} or {values[-1]}"])
 
 

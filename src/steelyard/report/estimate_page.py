@@ -1,11 +1,12 @@
 """One configuration on paper, and the same taken apart to formulas and catalog rows."""
 
+import math
 from collections.abc import Iterable, Sequence
 
 from rich.console import RenderableType
 
 from steelyard.formatting.figures import COUNT, FLOP_RATE, amount
-from steelyard.planner.answers import Estimate, Explanation
+from steelyard.planner.answers import Estimate, Explanation, TrainedJob
 from steelyard.planner.citations import Used
 from steelyard.reasons.terms import terms
 from steelyard.report.breakdown import breakdown, formula_list, named_terms, short_breakdown
@@ -58,8 +59,9 @@ def explanation_page(found: Explanation) -> list[RenderableType]:
 
 
 def _head(found: Estimate) -> list[RenderableType]:
+    count, unit = _trained(found.job)
     return [
-        heading(f"{found.job.model} on {amount(found.job.tokens, COUNT)} tokens"),
+        heading(f"{found.job.model} on {amount(count, COUNT)} {unit}"),
         blank(),
         points_table([found]),
         *binding_section([found]),
@@ -69,13 +71,19 @@ def _head(found: Estimate) -> list[RenderableType]:
     ]
 
 
+def _trained(job: TrainedJob) -> tuple[float, str]:
+    """Return how much is trained on and of what: tokens of text, else samples."""
+    return (job.samples, f"{job.sample}s") if math.isnan(job.tokens) else (job.tokens, "tokens")
+
+
 def rate_text(found: Estimate) -> str:
     """Return the speed of training in tokens and in FLOPs, the convention named."""
     step = found.prediction.time
     achieved = float(step.model_flop) / float(step.total_s) / found.devices
-    trained = found.job.tokens / found.time_s.value
+    count, unit = _trained(found.job)
+    trained = count / found.time_s.value
     return (
-        f"{trained:,.0f} tokens/s over the whole run; while training {amount(achieved, FLOP_RATE, 3)} a device "
+        f"{trained:,.0f} {unit}/s over the whole run; while training {amount(achieved, FLOP_RATE, 3)} a device "
         "(model FLOPs: forward and backward, causal attention counted as half, the vocabulary included, no recompute)."
     )
 

@@ -11,7 +11,7 @@ from steelyard.units import Bytes, Share
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class Activations:
     """One micro-batch of one stage on one rank."""
 
     stored_bytes: Bytes  # from the forward to the backward pass, of all blocks
@@ -95,7 +95,7 @@ def transient_bytes(block: Block, job: Job, layout: Layout, by: Divisors) -> Byt
     return job.element_bytes * (2 * block.hidden + inside)
 
 
-def kept_bytes(job: Job, layout: Layout, stack: Stack, by: Divisors, blocks: Blocks) -> Kept:
+def kept_bytes(job: Job, layout: Layout, stack: Stack, by: Divisors, blocks: Blocks) -> Activations:
     r"""Bytes of a stage's activations that stay, and of those that a block's backward pass needs for a moment.
 
     .. math:: \frac{b}{c} \sum \{\sigma_a (B + S) + G,\; \sigma_s (\sigma_a B + G),\; e\,h\}, \quad
@@ -123,7 +123,7 @@ def kept_bytes(job: Job, layout: Layout, stack: Stack, by: Divisors, blocks: Blo
         stored = stored + those.count * held
         working = np.maximum(working, np.greater(those.count, 0) * needed)
     samples = layout.micro_batch / layout.cp
-    return Kept(samples * stored, samples * stack.working_scale * working)
+    return Activations(samples * stored, samples * stack.working_scale * working)
 
 
 def _block(block: Block, job: Job, layout: Layout, stack: Stack, by: Divisors, adapters: Bytes) -> tuple[Bytes, Bytes]:

@@ -38,7 +38,7 @@ def repeated(repeats: tuple[Repeat, ...], blocks: Blocks) -> Count:
     return sum((one.count * held[one.block] for one in repeats), start=0.0)
 
 
-def size(blocks: Blocks) -> Count:
+def block_count(blocks: Blocks) -> Count:
     """Return the blocks of a stage, of all kinds."""
     return sum((one.count for one in blocks), start=0.0)
 

@@ -10,7 +10,7 @@ from steelyard.step.compute import Forward, Head, forward, head, through
 from steelyard.step.gemm import product_passes
 from steelyard.step.pointwise import POINTWISE_BACKWARD
 from steelyard.step.rank import Rank
-from steelyard.step.stages import Blocks, busiest_stages, size
+from steelyard.step.stages import Blocks, block_count, busiest_stages
 from steelyard.tables import Layout
 from steelyard.units import Count, Seconds
 
@@ -93,7 +93,7 @@ def _tick(rank: Rank, layout: Layout, blocks: Blocks, once: Forward, ends: Head,
 
 def _launch_s(rank: Rank, layout: Layout, blocks: Blocks) -> Seconds:
     """Host time to launch a stage's forward and backward."""
-    launch_s = rank.stack.layer_host_s * size(blocks)
+    launch_s = rank.stack.layer_host_s * block_count(blocks)
     for one, held in zip(rank.job.workload.blocks, blocks, strict=True):
         if np.any(one.experts):
             routed_s = rank.stack.moe_host_s + rank.stack.expert_host_s * one.experts / layout.ep

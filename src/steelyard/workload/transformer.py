@@ -39,6 +39,7 @@ def model(architecture: Architecture, sequence_tokens: Count) -> Model:
         rows=(*_embedding(arch, s), *(row for one in some for row in _rows(arch, one)), *_head(arch, last)),
         divisible=Divisible(
             blocks=arch.layers,
+            stages=arch.layers,
             heads=arch.heads,
             kv_heads=arch.kv_heads,
             ffn=arch.ffn if arch.layers > arch.moe_layers else 0,
@@ -138,7 +139,7 @@ def _head(arch: Architecture, s: Count) -> Iterator[Row]:
     yield Row(
         name="output projection",
         block=HEAD,
-        m=s,
+        m=1 if arch.pooled else s,
         k=arch.hidden,
         n=arch.vocab,
         split_n=TENSOR,
@@ -147,7 +148,9 @@ def _head(arch: Architecture, s: Count) -> Iterator[Row]:
         kept_kind="stream",
         split_kept=SEQUENCE,
     )
-    yield Row(name="logits", block=HEAD, kept=arch.vocab * s, kept_kind="logits", split_kept=TENSOR)
+    yield Row(
+        name="logits", block=HEAD, kept=arch.vocab * (1 if arch.pooled else s), kept_kind="logits", split_kept=TENSOR
+    )
 
 
 def _stream(arch: Architecture, s: Count, kind: str) -> Iterator[Row]:
@@ -174,5 +177,23 @@ def _stream(arch: Architecture, s: Count, kind: str) -> Iterator[Row]:
         kept_kind="mask",
         kept_width="byte",
         split_kept=SEQUENCE,
+    )
+    yield row(  # once, before the first block
+        name="patch embedding",
+        repeats=1 / arch.layers,
+        m=arch.patches,
+        k=arch.patch_params / arch.hidden,
+        n=arch.hidden,
+        params=arch.patch_params,
+        split_params=WHOLE,
+    )
+    yield row(
+        name="conditioning",
+        repeats=1 / arch.layers,
+        m=1,
+        k=arch.hidden,
+        n=arch.conditioning_params / arch.hidden,
+        params=arch.conditioning_params,
+        split_params=WHOLE,
     )
     yield row(name="other parameters", params=arch.extra_params / arch.layers, split_params=WHOLE)

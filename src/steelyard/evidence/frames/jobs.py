@@ -9,7 +9,7 @@ from steelyard.evidence.runs.run import Run
 from steelyard.job.job_spec import training_job
 from steelyard.job.models.adapters import Adapters
 from steelyard.job.models.spec import ModelSpec
-from steelyard.job.training import published_optimizer
+from steelyard.job.training import MatrixShape, published_optimizer
 from steelyard.tables import Job, Workload
 from steelyard.workload import Architecture, collapse
 from steelyard.workload import model as workload_model
@@ -29,8 +29,8 @@ def run_job(
     if rule.states == "bf16" or "bf16-true" in run.note:
         precision = precision.without_master()
     return training_job(
-        arch,
         _workload(arch, run.sequence_tokens, float(precision.element_bytes)),
+        MatrixShape.of_transformer(arch),
         precision,
         published_optimizer(run.optimizer),
         run_adapters(run, model, rule.adapters),

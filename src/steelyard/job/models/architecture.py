@@ -51,6 +51,8 @@ def architecture(spec: ModelSpec) -> Architecture:
         + spec.moe_layers * (parts["routed_params"] + parts["shared_params"] + parts["router_params"])
         + blocks * parts["norm_params"]
         + (spec.layers if spec.encoder_layers else 0) * parts["cross_params"]
+        + parts["patch_params"]
+        + parts["conditioning_params"]
         + parts["extra_params"]
     )
     expert = parts["routed_params"] // max(spec.experts, 1)
@@ -74,7 +76,9 @@ def architecture(spec: ModelSpec) -> Architecture:
         experts=spec.experts,
         top_k=spec.top_k,
         shared_ffn=_shared_ffn(spec),
-        vocab=spec.vocab,
+        vocab=spec.classes or spec.vocab,
+        patches=spec.max_tokens - 1 if spec.kind == "vit" else spec.max_tokens if spec.kind == "dit" else 0,
+        pooled=int(spec.classes > 0),
         mla=int(spec.kv_lora > 0),
         q_lora=spec.q_lora,
         kv_lora=spec.kv_lora,
@@ -103,7 +107,7 @@ def _parts(spec: ModelSpec) -> dict[str, int]:
         "embedding_params": int(
             count.embedding_params(spec.vocab, width, spec.hidden, positions, int(width != spec.hidden))
         ),
-        "head_params": 0 if spec.tied else int(spec.vocab * width + spec.head_bias * spec.vocab),
+        "head_params": _head(spec, width),
         "attention_params": _attention(spec),
         "mixer_params": mixer if others else 0,
         "norm_params": int(spec.norms_per_block * norm),
@@ -112,8 +116,26 @@ def _parts(spec: ModelSpec) -> dict[str, int]:
         "router_params": router,
         "shared_params": int(shared),
         "cross_params": int(_attention(spec) + norm) if spec.encoder_layers else 0,
-        "extra_params": int(rest + _outside(spec, int(norm)) + spec.extra_params),
+        **_image(spec, int(rest + _outside(spec, int(norm)))),
     }
+
+
+def _head(spec: ModelSpec, width: int) -> int:
+    if spec.classes:
+        return spec.classes * (spec.hidden + 1)
+    return 0 if spec.tied else int(spec.vocab * width + spec.head_bias * spec.vocab)
+
+
+def _image(spec: ModelSpec, outside: int) -> dict[str, int]:
+    """Parameters outside the blocks by what they are multiplied with: each patch, one vector of a sample, or nothing.
+
+    ViT: the patch embedding, but not its bias and the class token (arXiv 2010.11929, equation 1). DiT: almost all of
+    them make scale and shift of each block from time and label (arXiv 2212.09748, section 3.2).
+    """
+    patch = spec.extra_params - 2 * spec.hidden if spec.kind == "vit" else 0
+    conditioning = spec.extra_params if spec.kind == "dit" else 0
+    extra = outside + spec.extra_params - patch - conditioning
+    return {"patch_params": patch, "conditioning_params": conditioning, "extra_params": extra}
 
 
 def _attention(spec: ModelSpec) -> int:

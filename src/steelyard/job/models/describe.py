@@ -5,15 +5,16 @@ from dataclasses import fields as fields_of
 from pathlib import Path
 from typing import Any
 
-from steelyard.errors import BadInput, nearest
+from steelyard.errors import BadInput, UnknownName, nearest
 from steelyard.job.models import configs, presets
+from steelyard.job.models.rows_spec import RowsSpec, read_rows, rows_presets
 from steelyard.job.models.spec import ModelSpec
 
 _FIELDS = tuple(field.name for field in fields_of(ModelSpec) if field.name != "published")
 _NEEDED = ("layers", "hidden", "heads", "vocab", "max_tokens")
 
 
-def model_described(given: Any, folder: Path) -> ModelSpec:
+def model_described(given: Any, folder: Path) -> ModelSpec | RowsSpec:
     """Return the model that is meant; relative paths start at the folder.
 
     >>> model_described("Llama 3.1 70B", Path()).name
@@ -31,11 +32,16 @@ def model_described(given: Any, folder: Path) -> ModelSpec:
         raise BadInput("model is empty; give a name such as llama-3-8b, or the path of a config.json")
     if is_file(text, folder):
         path = folder / Path(text).expanduser()
+        if path.suffix.lower() in {".yaml", ".yml"}:
+            return read_rows(path)
         preset = None if path.is_file() or (path / "config.json").is_file() else presets.find_model_or_none(text)
         return preset or configs.read_config(path)
     if text.endswith(".json") or text.startswith((".", "~", "/")):
         raise BadInput(f"{text}: no such file or folder; give the path of a config.json, or a model's name")
-    return presets.find_model(text)
+    found = presets.find_model_or_none(text) or rows_presets().get(presets.normal_name(text))
+    if found is None:
+        raise UnknownName("model", text, (*presets.model_names(), *(spec.name for spec in rows_presets().values())))
+    return found
 
 
 def is_file(text: str, folder: Path) -> bool:

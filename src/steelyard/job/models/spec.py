@@ -57,6 +57,7 @@ class ModelSpec:
     head_dim: int  # of queries and keys; MLA: nope + rope
     v_head_dim: int = 0  # 0: as head_dim
     vocab: int  # as stored, padding included
+    classes: int = 0  # of a classifier on one vector of a sample (vision), 0: none
     embedding_width: int = 0  # 0: as hidden (OPT-350M: 512)
     max_tokens: int  # positions that the model accepts
     context_tokens: int = 0  # length it was pre-trained at before any extension, 0: unknown

@@ -1,0 +1,161 @@
+"""A model described by its rows, in a file of its own: convolutional networks, and whatever no builder makes.
+
+The file is YAML: `name`, `sample` (what one pass takes: image), `batch` and `batch_source` (samples of a usual step),
+`source`, `checked`, `params` (checked against the rows), `blocks` (each with its name, count and the elements that
+enter it) and `rows` (fields of `workload.row.Row`; block `head` is the end that computes the loss).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from steelyard.catalog import load
+from steelyard.catalog.read import row_models
+from steelyard.errors import BadInput, nearest
+from steelyard.job.documents import load_yaml, read_text
+from steelyard.job.models.presets import normal_name
+from steelyard.job.models.spec import PublishedModel
+from steelyard.tables import Divisible
+from steelyard.workload.row import HEAD, WHOLE, WIDTHS, Kind, Model, Row
+
+NEEDED = ("name", "sample", "batch", "blocks", "rows")
+FIELDS = (*NEEDED, "aliases", "batch_source", "source", "checked", "params")
+ROW_WORDS = frozenset({"name", "block", "kept_kind", "kept_width"})
+ROW_NUMBERS = frozenset({"repeats", "m", "k", "n", "groups", "params", "kept", "moved"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RowsSpec:
+    """A model as the rows of its file: what a job trains on samples of it."""
+
+    name: str
+    sample: str  # what one pass takes, in the singular: image
+    batch: int  # samples of a usual step
+    batch_source: str
+    rows: Model
+    published: PublishedModel
+    params: int
+
+
+def rows_spec(text: str, where: str) -> RowsSpec:
+    """Return the model that the text of a file describes; BadInput names what is wrong and where."""
+    given = load_yaml(text, where)
+    if not isinstance(given, Mapping):
+        raise BadInput(f"{where}: it holds no fields; write name, sample, batch, blocks and rows")
+    _check_names(given, FIELDS, where)
+    for name in NEEDED:
+        if not given.get(name):
+            raise BadInput(f"{where}: {name} is missing; a model by rows needs {', '.join(NEEDED)}")
+    rows = tuple(_row(one, f"{where}: row {index}") for index, one in enumerate(_list(given, "rows", where), 1))
+    blocks = enumerate(_list(given, "blocks", where), 1)
+    kinds = tuple(_kind(one, rows, f"{where}: block {index}") for index, one in blocks)
+    _check_blocks(kinds, rows, where)
+    total = _total(kinds, rows)
+    if "params" in given and given["params"] != total:
+        raise BadInput(f"{where}: params are {given['params']} but the rows hold {total}; one of them is wrong")
+    published = PublishedModel(params=total, source=str(given.get("source", "")), checked=str(given.get("checked", "")))
+    return RowsSpec(
+        name=str(given["name"]),
+        sample=str(given["sample"]),
+        batch=int(_number(given, "batch", where)),
+        batch_source=str(given.get("batch_source", "as the file says")),
+        rows=_model(kinds, rows),
+        published=published,
+        params=total,
+    )
+
+
+def read_rows(path: Path) -> RowsSpec:
+    """Return the model that a file describes by rows."""
+    return rows_spec(read_text(path), str(path))
+
+
+@cache
+def rows_presets() -> Mapping[str, RowsSpec]:
+    """Return the models by rows that come with the catalog, by each of their names.
+
+    >>> sorted({spec.name for spec in rows_presets().values()})
+    ['resnet-50']
+    """
+    found: dict[str, RowsSpec] = {}
+    for name, text in row_models(load().folder).items():
+        spec = rows_spec(text, f"rows/{name}.yaml")
+        aliases = load_yaml(text, name).get("aliases", ())
+        found |= {normal_name(one): spec for one in (spec.name, *aliases)}
+    return found
+
+
+def _model(kinds: tuple[Kind, ...], rows: tuple[Row, ...]) -> Model:
+    """Return the rows as a model that only data parallelism divides."""
+    blocks = sum(kind.count for kind in kinds)
+    return Model(
+        kinds=kinds,
+        rows=rows,
+        divisible=Divisible(blocks=blocks, stages=1, heads=1, kv_heads=1, ffn=0, experts=0, sequence=1),
+        hidden=max(kind.hidden for kind in kinds),
+        ring=1.0,
+        copies=0.0,
+        tokens=1.0,
+    )
+
+
+def _list(given: Mapping[str, Any], name: str, where: str) -> list[Any]:
+    if not isinstance(given[name], list) or not all(isinstance(one, Mapping) for one in given[name]):
+        raise BadInput(f"{where}: {name} must be a list of mappings, one for each")
+    return list(given[name])
+
+
+def _check_names(given: Mapping[str, Any], known: tuple[str, ...], where: str) -> None:
+    for name in given:
+        if name not in known:
+            near = nearest(str(name), known) or known
+            raise BadInput(f"{where}: unknown field {str(name)[:60]!r}; nearest: {', '.join(near)}")
+
+
+def _number(given: Mapping[str, Any], name: str, where: str, least: float = 1) -> float:
+    value = given.get(name, least)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value < 1e18:
+        raise BadInput(f"{where}: {name} is {str(value)[:60]!r}; it must be a number from {least:g} to 1e18")
+    return value
+
+
+def _row(given: Mapping[str, Any], where: str) -> Row:
+    _check_names(given, (*sorted(ROW_WORDS), *sorted(ROW_NUMBERS)), where)
+    if not given.get("block") or not given.get("name"):
+        raise BadInput(f"{where}: it needs a block and a name")
+    if given.get("kept_width", "element") not in WIDTHS:
+        raise BadInput(f"{where}: kept_width is {given['kept_width']!r}; it is one of {', '.join(WIDTHS)}")
+    words = {name: str(given[name]) for name in ROW_WORDS if name in given}
+    numbers = {name: float(_number(given, name, where, 0)) for name in ROW_NUMBERS if name in given}
+    kept = {"kept_kind": "activation"} if numbers.get("kept") and "kept_kind" not in words else {}
+    moved = {"moved_kind": "inside"} if numbers.get("moved") else {}
+    return Row(**{**kept, **moved, **words, **numbers, "split_params": WHOLE})  # type: ignore[arg-type]  # checked above
+
+
+def _kind(given: Mapping[str, Any], rows: tuple[Row, ...], where: str) -> Kind:
+    _check_names(given, ("name", "count", "input"), where)
+    if not given.get("name"):
+        raise BadInput(f"{where}: it needs a name")
+    name = str(given["name"])
+    widest = max((row.kept for row in rows if row.block == name), default=0.0)
+    count = _number(given, "count", where)
+    return Kind(name=name, count=float(count), hidden=float(_number(given, "input", where)), widest=widest)
+
+
+def _check_blocks(kinds: tuple[Kind, ...], rows: tuple[Row, ...], where: str) -> None:
+    names = [kind.name for kind in kinds]
+    if len(set(names)) < len(names):
+        raise BadInput(f"{where}: a block is listed twice; give each kind once, with its count")
+    for row in rows:
+        if row.block not in {*names, HEAD}:
+            near = nearest(row.block, names) or names
+            raise BadInput(f"{where}: row {row.name!r} is of block {row.block!r}; nearest: {', '.join(near)}")
+    if not any(row.block == HEAD and row.n for row in rows):
+        raise BadInput(f"{where}: no row of block 'head' has a product; give the layer that the loss is computed from")
+
+
+def _total(kinds: tuple[Kind, ...], rows: tuple[Row, ...]) -> int:
+    counts = {kind.name: kind.count for kind in kinds}
+    return int(sum(row.params * row.repeats * counts.get(row.block, 1.0) for row in rows))
