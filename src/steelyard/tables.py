@@ -295,7 +295,7 @@ class Layout:
     micro_batch: Count  # sequences
     micro_batches: Count  # gradient-accumulation steps of one replica
     sp: Share  # sequence parallel: activations between products are split by tp
-    recompute: Count  # 0 none, 1 selective (attention core), 2 full; between 1 and 2: that share of the blocks, in full
+    recompute: Count  # policy by its number (`strategies.recompute`); between two: a share of the blocks
     flash: Share  # fused attention
     offload: Share  # optimizer states and update on the host
     stage_layers: Count  # blocks of the heaviest stage (uneven stages: the largest)

@@ -11,7 +11,8 @@ from steelyard.evidence.runs.reader import blank_run
 from steelyard.job import job_table, read_job
 from steelyard.job.degrees import parse_degrees
 from steelyard.job.training import published_optimizer
-from steelyard.strategies.settings import RECOMPUTE, SPELLINGS, spelled_number
+from steelyard.strategies.recompute import RECOMPUTE
+from steelyard.strategies.settings import SPELLINGS, spelled_number
 
 ROW = blank_run(id="one", model="llama-3-8b", accelerator="B200", devices=8.0, sequence_tokens=8192.0, tp=1.0, pp=1.0,
                 batch_sequences=64.0, micro_batch=1.0, stack="Megatron-Core", date="2025-06", task="pretrain",

@@ -37,6 +37,9 @@ NOT_FORMULAS = {
     "strategies.settings.setting_names": WRITTEN,
     "strategies.settings.setting_name": WRITTEN,
     "strategies.settings.spelled_number": WRITTEN,
+    "step.recompute.recomputed": "finds which policies some layouts have",
+    "step.recompute.recompute_s": "sums over these policies",
+    "step.recompute.repeated_share": "sums over these policies",
     "step.divisors.divided": "sums parts of either kind, in their unit",
     "layout.literal.parse": WRITTEN,
     "layout.literal.text_of": WRITTEN,
@@ -55,7 +58,7 @@ LOSS = "the loss works at four bytes an element at every precision"
 COUNTED_BYTES = {
     "step.compute.forward": LOSS,
     "step.time.time": LOSS,
-    "step.activations.kept_bytes": PRECISION,
+    "step.activations.block_kept_bytes": PRECISION,
     "step.memory.memory": PRECISION,
     "step.states.states": PRECISION,
     "step.states.weight_bytes": PRECISION,

@@ -12,8 +12,9 @@ from typing import Any
 
 from steelyard.catalog.schema import Fitted
 from steelyard.errors import BadCatalog
+from steelyard.strategies.recompute import RECOMPUTE
 from steelyard.strategies.registry import SCHEDULES
-from steelyard.strategies.settings import RECOMPUTE, spelled_number
+from steelyard.strategies.settings import spelled_number
 
 FALLBACK = "any"
 """The stack that nobody named."""

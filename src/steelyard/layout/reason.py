@@ -2,6 +2,8 @@
 
 from enum import IntEnum
 
+from steelyard.strategies.recompute import RECOMPUTE
+
 
 class Reason(IntEnum):
     """The first rule that a layout breaks; `VALID` is 0, so that a column of codes is also a mask."""
@@ -44,7 +46,7 @@ SENTENCES = {
     Reason.BATCH: "dp × micro-batch × micro-batches must equal the global batch",
     Reason.ZERO: "ZeRO stages are 0, 1, 2 and 3",
     Reason.SHARD: "a shard group must divide dp × cp",
-    Reason.FLAGS: "sp, flash and offload are 0 or 1; recompute is none, selective or full",
+    Reason.FLAGS: f"sp, flash and offload are 0 or 1; recompute is {', '.join(RECOMPUTE[:-1])} or {RECOMPUTE[-1]}",
     Reason.STAGE_LAYERS: "the heaviest stage must hold at least layers / pp blocks, and at most all",
     Reason.NETWORK: "the network between nodes is unknown, so the job must stay inside one fast domain",
     Reason.SCHEDULE: "a schedule runs stages of one chunk of blocks, or of several (vpp > 1)",

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from steelyard.catalog.stacks import Capability
 from steelyard.layout.reason import Reason
+from steelyard.strategies.recompute import POLICIES
 from steelyard.strategies.registry import SCHEDULES
 from steelyard.tables import Divisible, Job, Layout
 from steelyard.units import BytesPerSecond, Count
@@ -58,7 +59,10 @@ def _degrees(layout: Layout) -> list[Rule]:
         (Reason.DEVICES, layout.tp * layout.pp * layout.cp * layout.dp != layout.devices),
         (Reason.ZERO, ~np.isin(layout.zero, (0, 1, 2, 3))),
         (Reason.SHARD, _splits(ranks, layout.shard_devices)),
-        (Reason.FLAGS, np.logical_or.reduce(np.broadcast_arrays(*flags, ~np.isin(layout.recompute, (0, 1, 2))))),
+        (
+            Reason.FLAGS,
+            np.logical_or.reduce(np.broadcast_arrays(*flags, ~np.isin(layout.recompute, range(len(POLICIES))))),
+        ),
     ]
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from steelyard.step.divisors import Divisors, divided
+from steelyard.step.recompute import recomputed
 from steelyard.step.stages import Blocks
 from steelyard.tables import Block, Job, Layout, Stack
 from steelyard.units import Bytes, Share
@@ -12,9 +13,9 @@ from steelyard.units import Bytes, Share
 
 @dataclass(frozen=True, slots=True)
 class Activations:
-    """One micro-batch of one stage on one rank."""
+    """One micro-batch of one block or one stage on one rank."""
 
-    stored_bytes: Bytes  # from the forward to the backward pass, of all blocks
+    stored_bytes: Bytes  # from the forward to the backward pass
     working_bytes: Bytes  # while the backward pass of one block runs
 
 
@@ -95,46 +96,63 @@ def transient_bytes(block: Block, job: Job, layout: Layout, by: Divisors) -> Byt
     return job.element_bytes * (2 * block.hidden + inside)
 
 
-def kept_bytes(job: Job, layout: Layout, stack: Stack, by: Divisors, blocks: Blocks) -> Activations:
-    r"""Bytes of a stage's activations that stay, and of those that a block's backward pass needs for a moment.
+def block_kept_bytes(block: Block, job: Job, layout: Layout, stack: Stack, by: Divisors) -> Activations:
+    r"""Bytes that one block keeps of a micro-batch, and that its backward pass needs for a moment beside them.
 
-    .. math:: \frac{b}{c} \sum \{\sigma_a (B + S) + G,\; \sigma_s (\sigma_a B + G),\; e\,h\}, \quad
+    .. math:: \frac{b}{c} \{\sigma_a (B + S) + G,\; \sigma_s (\sigma_a B + G),\; e\,h\}, \quad
         \frac{b}{c}\, \sigma_w (T + \{0, S, B + S + G\})
 
-    for no, selective (only scores are recomputed) and full recompute (only a block's input is kept).
+    for no, selective (only scores are recomputed) and full recompute (only a block's input is kept); a policy that
+    drops other kinds of tensors keeps B less these and needs them again.
 
     Args:
-        job: the model's blocks and the bytes of an element (e).
+        block: what its rows keep, by kind and divisor
+        job: the bytes of an element (e).
         layout: micro-batch (b), context parallel degree (c), recompute.
         stack: its scales of activations (σ_a, and σ_s of them under selective recompute) and of the working set (σ_w);
             gathered inputs and inputs of adapters that it keeps (G); quantised weights multiply what is kept.
         by: the number of each divisor [-]
-        blocks: blocks of the stage by kind; the working set is that of the largest [-]
 
     Source: Korthikanti et al. 2022, arXiv 2205.05198, table 2; B, S, G, T are `block_bytes`, `block_score_bytes`,
         `gathered_input_bytes` and `transient_bytes`.
     Limits: full recompute of one block at a time, its input divided only by sequence parallelism.
     """
     adapters = stack.adapter_bytes * job.adapted_inputs * job.workload.tokens / by.tensor
-    stored: Bytes = 0.0
-    working: Bytes = 0.0
-    for block, those in zip(job.workload.blocks, blocks, strict=True):
-        held, needed = _block(block, job, layout, stack, by, adapters)
-        stored = stored + those.count * held
-        working = np.maximum(working, np.greater(those.count, 0) * needed)
-    samples = layout.micro_batch / layout.cp
-    return Activations(samples * stored, samples * stack.working_scale * working)
-
-
-def _block(block: Block, job: Job, layout: Layout, stack: Stack, by: Divisors, adapters: Bytes) -> tuple[Bytes, Bytes]:
-    """Bytes that one block keeps of one sample, and that its backward pass needs beside them."""
-    given = job.element_bytes * block.hidden / by.sequence
-    whole, scores = block_bytes(block, by), block_score_bytes(block, by, layout.flash)
     apart = stack.gathered_inputs * gathered_input_bytes(block, job, layout, by) + adapters
     copies = np.where((job.frozen_bytes < 2) & (np.asarray(job.trainable_share) < 1), stack.quantised_scale, 1.0)
-    selective, share = np.asarray(layout.recompute) == 1, np.maximum(layout.recompute - 1, 0.0)
-    scaled = stack.activation_scale * copies
-    some, every = scaled * whole + apart, scaled * (whole + scores) + apart
-    stored = np.where(selective, stack.selective_scale * some, every)
-    again = np.where(share > 0, (whole + scores) * copies + apart, np.where(selective, scores, 0.0))
-    return stored + share * (given - stored), again + transient_bytes(block, job, layout, by)
+    whole, scores = block_bytes(block, by), block_score_bytes(block, by, layout.flash)
+    every = copies * (whole + scores)
+    kept: Bytes = stack.activation_scale * every + apart
+    stored: Bytes = kept
+    again: Bytes = 0.0
+    stays: Bytes
+    needed: Bytes
+    for policy, share in recomputed(layout):
+        if policy.input_alone:
+            stays, needed = job.element_bytes * block.hidden / by.sequence, every + apart
+        else:
+            gone = divided([part for part in block.kept_bytes if part.kind in policy.dropped - {"scores"}], by)
+            needed = gone + ("scores" in policy.dropped) * scores
+            stays = stack.activation_scale * copies * (whole + scores - needed) + apart
+            stays = stays * (getattr(stack, policy.kept_share) if policy.kept_share else 1.0)
+        stored = stored + share * (stays - kept)
+        again = np.where(share > 0, needed, again)
+    samples = layout.micro_batch / layout.cp
+    return Activations(
+        samples * stored, samples * stack.working_scale * (again + transient_bytes(block, job, layout, by))
+    )
+
+
+def kept_bytes(each: tuple[Activations, ...], blocks: Blocks) -> Activations:
+    """Return the bytes that all blocks of a stage keep, and that the largest of them needs for a moment.
+
+    Args:
+        each: of one block of each kind
+        blocks: blocks of the stage by kind [-]
+    """
+    stored: Bytes = 0.0
+    working: Bytes = 0.0
+    for one, those in zip(each, blocks, strict=True):
+        stored = stored + those.count * one.stored_bytes
+        working = np.maximum(working, np.greater(those.count, 0) * one.working_bytes)
+    return Activations(stored, working)

@@ -45,7 +45,9 @@ def edge_bytes(job: Job, layout: Layout, stack: Stack, by: Divisors) -> Edges:
     )
 
 
-def gathered_bytes(job: Job, layout: Layout, stack: Stack, by: Divisors, stage: Stage) -> Bytes:
+def gathered_bytes(
+    job: Job, layout: Layout, stack: Stack, by: Divisors, stage: Stage, each: tuple[RankParams, ...]
+) -> Bytes:
     r"""Bytes of whole blocks (or the embedding or head, if larger) that ZeRO-3 gathers, and of one's gradients.
 
     .. math:: e\,(n + \tau)\,\max\Big(\frac{D}{t} + \frac{R}{e_p},\; \frac{E}{t}\;[r = 0],\;
@@ -57,6 +59,7 @@ def gathered_bytes(job: Job, layout: Layout, stack: Stack, by: Divisors, stage: 
         stack: units that are whole at once (n): the one in use and those on their way.
         by: the number of each divisor: tensor (t) and expert (e_p) ranks [-]
         stage: its blocks, the largest of which is the unit; the embedding (E) is on the first, the head (H) on the last
+        each: parameters of one block of each kind (D, R), on one rank
 
     Source: Zhao et al. 2023, arXiv 2304.11277, section 3.2.1: peak parameters are the shard and the largest unit.
     Limits: one unit a block; gradients are reduced in the element's type.
@@ -65,10 +68,9 @@ def gathered_bytes(job: Job, layout: Layout, stack: Stack, by: Divisors, stage: 
     if not np.any(gathers):
         return 0.0
     work = job.workload
-    kinds = zip(work.blocks, stage.blocks, strict=True)
     unit: Count = 0.0
-    for one, held in kinds:
-        unit = np.maximum(unit, np.greater(held.count, 0) * divided(one.params, by))
+    for one, held in zip(each, stage.blocks, strict=True):
+        unit = np.maximum(unit, np.greater(held.count, 0) * one.whole)
     ends = np.maximum(stage.first * work.embedding.params, stage.last * head_params(work))
     largest = np.maximum(unit, ends / by.tensor)
     return np.where(gathers, (stack.gathered_units + job.trainable_share) * job.element_bytes * largest, 0.0)

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from steelyard.step.activations import kept_bytes
-from steelyard.step.buffers import edge_bytes, gathered_bytes, loading_bytes, stepping_bytes
+from steelyard.step.activations import Activations, block_kept_bytes, kept_bytes
+from steelyard.step.buffers import Edges, edge_bytes, gathered_bytes, loading_bytes, stepping_bytes
 from steelyard.step.divisors import Divisors, divisors
 from steelyard.step.stages import Stage, head_params, stages
 from steelyard.step.states import RankParams, States, rank_params, states
@@ -28,6 +28,15 @@ class Peak:
         return held + self.activations_bytes + self.logits_bytes + self.buffers_bytes
 
 
+@dataclass(frozen=True, slots=True)
+class StageParts:
+    """What stages are made of on one rank: one block of each kind, and both ends of the model."""
+
+    kept: tuple[Activations, ...]
+    params: tuple[RankParams, ...]
+    edges: Edges
+
+
 def memory(job: Job, layout: Layout, machine: Machine, stack: Stack) -> StepMemory:
     """Return where the bytes of the heaviest rank go at the peak of a step.
 
@@ -40,9 +49,10 @@ def memory(job: Job, layout: Layout, machine: Machine, stack: Stack) -> StepMemo
     """
     by = divisors(layout)
     first, *others = stages(job.workload, layout)
-    peak = _peak(job, layout, stack, by, first)
+    parts = _parts(job, layout, stack, by)
+    peak = _peak(job, layout, stack, by, first, parts)
     for stage in others:
-        peak = _heavier(peak, _peak(job, layout, stack, by, stage))
+        peak = _heavier(peak, _peak(job, layout, stack, by, stage, parts))
     allocated = peak.total_bytes()
     reserved = allocated * stack.reserved_scale
     return StepMemory(
@@ -58,29 +68,40 @@ def memory(job: Job, layout: Layout, machine: Machine, stack: Stack) -> StepMemo
     )
 
 
-def _params(job: Job, layout: Layout, by: Divisors, stage: Stage) -> RankParams:
+def _parts(job: Job, layout: Layout, stack: Stack, by: Divisors) -> StageParts:
+    blocks = job.workload.blocks
+    return StageParts(
+        kept=tuple(block_kept_bytes(one, job, layout, stack, by) for one in blocks),
+        params=tuple(rank_params(one.params, layout, by) for one in blocks),
+        edges=edge_bytes(job, layout, stack, by),
+    )
+
+
+def _params(job: Job, layout: Layout, by: Divisors, stage: Stage, parts: StageParts) -> RankParams:
     """Parameters of one rank of the stage: blocks, the embedding on the first, the head or its table on the last."""
     work = job.workload
-    kinds = zip(work.blocks, stage.blocks, strict=True)
-    inside = [Part(part.kind, part.split, part.amount * held.count) for one, held in kinds for part in one.params]
+    kinds = list(zip(parts.params, stage.blocks, strict=True))
     once = np.where(work.head.params, 1.0, 1 - stage.first)  # a table that is tied stands once on a lone stage
     ends = stage.first * work.embedding.params + stage.last * once * head_params(work)
-    return rank_params((*inside, Part("dense", "tensor", ends)), layout, by)
+    outer = rank_params((Part("dense", "tensor", ends),), layout, by)
+    return RankParams(
+        whole=sum((held.count * one.whole for one, held in kinds), start=outer.whole),
+        shard=sum((held.count * one.shard for one, held in kinds), start=outer.shard),
+    )
 
 
-def _peak(job: Job, layout: Layout, stack: Stack, by: Divisors, stage: Stage) -> Peak:
+def _peak(job: Job, layout: Layout, stack: Stack, by: Divisors, stage: Stage, parts: StageParts) -> Peak:
     """The largest of four moments: the loss, the backward pass of a block, the optimizer's step, loading.
 
     Logits are gone before the first block's backward pass runs, activations before the optimizer steps.
     """
-    params = _params(job, layout, by, stage)
+    params = _params(job, layout, by, stage, parts)
     held = states(job, layout, stack, params)
-    kept = kept_bytes(job, layout, stack, by, stage.blocks)
-    edges = edge_bytes(job, layout, stack, by)
+    kept, edges = kept_bytes(parts.kept, stage.blocks), parts.edges
     stored = stage.in_flight * (kept.stored_bytes + stage.first * edges.embedding_bytes)
     stored = stored + stage.last * edges.output_bytes
     logits = stage.last * edges.logits_bytes
-    standing = stack.workspace_bytes + gathered_bytes(job, layout, stack, by, stage)
+    standing = stack.workspace_bytes + gathered_bytes(job, layout, stack, by, stage, parts.params)
     buffers = standing + np.maximum(kept.working_bytes - logits, 0.0)
     training = stored + logits + buffers
     stepping = stack.workspace_bytes + stepping_bytes(job, layout, stack, params)

@@ -10,6 +10,7 @@ from steelyard.step.compute import Forward, Head, forward, head, through
 from steelyard.step.gemm import product_passes
 from steelyard.step.pointwise import POINTWISE_BACKWARD
 from steelyard.step.rank import Rank
+from steelyard.step.recompute import Recomputed, recompute_s, recomputed, repeated_share
 from steelyard.step.stages import Blocks, block_count, busiest_stages
 from steelyard.tables import Layout
 from steelyard.units import Count, Seconds
@@ -22,9 +23,6 @@ EXCHANGE_PASSES = 2.0
 
 RING_PASSES = 3.0
 """Keys and values go round the ring once forward, and backward with their gradients (arXiv 2310.01889, section 3)."""
-
-CHEAP_SHARE = 0.5
-"""Of a block's element-wise work, what selective recomputation repeats beside unfused scores: chosen."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +50,9 @@ def slowest_tick(rank: Rank, layout: Layout, moved: Traffic) -> Tick:
 
     Source: Narayanan et al. 2021, arXiv 2104.04473, section 2.2: every stage waits for the slowest.
     """
-    once, ends = forward(rank, layout), head(rank)
+    once, ends, policies = forward(rank, layout), head(rank), recomputed(layout)
     first, *later = (
-        _tick(rank, layout, blocks, through(once, blocks), ends, moved)
+        _tick(rank, layout, blocks, through(once, blocks), ends, moved, policies)
         for blocks in busiest_stages(rank.job.workload, layout)
     )
     for other in later:
@@ -68,14 +66,16 @@ def _slower(one: Tick, other: Tick) -> Tick:
     return Tick(**{name: np.where(swap, getattr(other, name), getattr(one, name)) for name in names})
 
 
-def _tick(rank: Rank, layout: Layout, blocks: Blocks, once: Forward, ends: Head, moved: Traffic) -> Tick:
+def _tick(
+    rank: Rank, layout: Layout, blocks: Blocks, once: Forward, ends: Head, moved: Traffic, policies: Recomputed
+) -> Tick:
     stack = rank.stack
-    full = np.maximum(layout.recompute - 1, 0.0)
+    again, launched = repeated_share(policies, "exchanges"), repeated_share(policies, "products")
     passes = product_passes(rank.job.trainable_share)
     gemm = once.gemm_s * passes
     attention = once.attention_s * (1 + np.where(layout.flash, FUSED_BACKWARD, UNFUSED_BACKWARD))
     pointwise = once.pointwise_s * (1 + POINTWISE_BACKWARD)
-    recompute = _recompute_s(layout, once)
+    recompute = recompute_s(policies, layout, once)
     vocab = (ends.product_s * passes + ends.loss_s) * np.where(layout.pp > 1, stack.vocab_exposed, 1.0)
     busy = gemm + attention + pointwise + recompute + vocab
     return Tick(
@@ -84,10 +84,10 @@ def _tick(rank: Rank, layout: Layout, blocks: Blocks, once: Forward, ends: Head,
         pointwise_s=pointwise,
         vocab_s=vocab,
         recompute_s=recompute,
-        host_s=np.maximum(_launch_s(rank, layout, blocks) * (1 + full * FORWARD_LAUNCHES) - busy, 0.0),
-        tp_s=stack.tp_exposed * (EXCHANGE_PASSES + full) * _reductions(rank, layout, blocks) * moved.tp_s,
-        cp_s=np.maximum((RING_PASSES + full) * _exchanges(rank, blocks, "rings") * moved.cp_s - attention, 0.0),
-        ep_s=stack.ep_exposed * (EXCHANGE_PASSES + full) * _exchanges(rank, blocks, "dispatches") * moved.ep_s,
+        host_s=np.maximum(_launch_s(rank, layout, blocks) * (1 + launched * FORWARD_LAUNCHES) - busy, 0.0),
+        tp_s=stack.tp_exposed * (EXCHANGE_PASSES + again) * _reductions(rank, layout, blocks) * moved.tp_s,
+        cp_s=np.maximum((RING_PASSES + again) * _exchanges(rank, blocks, "rings") * moved.cp_s - attention, 0.0),
+        ep_s=stack.ep_exposed * (EXCHANGE_PASSES + again) * _exchanges(rank, blocks, "dispatches") * moved.ep_s,
     )
 
 
@@ -110,11 +110,3 @@ def _reductions(rank: Rank, layout: Layout, blocks: Blocks) -> Count:
     """Exchanges of the hidden state in a forward pass; experts on ranks of their own need none."""
     experts = _exchanges(rank, blocks, "expert_reductions")
     return _exchanges(rank, blocks, "reductions") + np.where(layout.ep > 1, 0.0, experts)
-
-
-def _recompute_s(layout: Layout, once: Forward) -> Seconds:
-    """A second forward pass: of everything in as many blocks as the layout says, or of what is cheap to redo."""
-    core = np.where(layout.flash, 0.0, once.attention_s)
-    everything = once.gemm_s + once.attention_s + once.pointwise_s
-    cheap = np.where(np.asarray(layout.recompute) == 1, core + once.pointwise_s * CHEAP_SHARE, 0.0)
-    return np.maximum(layout.recompute - 1, 0.0) * everything + cheap

@@ -1,14 +1,12 @@
 """How people write the settings of a layout: one list for job files, literals, stacks, and rows of measured runs."""
 
+from steelyard.strategies.recompute import RECOMPUTE
 from steelyard.strategies.registry import SCHEDULES
 
 _SWITCH = {"no": 0, "off": 0, "false": 0, "yes": 1, "on": 1, "true": 1}
 
-RECOMPUTE = ("none", "selective", "full")
-"""Policies of recomputation by their number in `tables.Layout`."""
-
 SPELLINGS: dict[str, dict[str, int]] = {
-    "recompute": {word: number for number, word in enumerate(RECOMPUTE)} | {"no": 0, "yes": 2},
+    "recompute": {word: number for number, word in enumerate(RECOMPUTE)} | {"no": 0, "yes": RECOMPUTE.index("full")},
     "schedule": {name: one.code for name, one in SCHEDULES.items()},
     "zero": {"fsdp": 3, "hsdp": 3, "zero1": 1, "zero2": 2, "zero3": 3},
     "sp": _SWITCH,

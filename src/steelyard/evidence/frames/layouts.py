@@ -7,10 +7,11 @@ from dataclasses import dataclass, field, replace
 
 from steelyard.catalog.stacks import StackRule
 from steelyard.errors import BadInput, BadLayout
+from steelyard.evidence.frames.recomputation import recompute_choices
 from steelyard.evidence.runs.columns import is_count
 from steelyard.evidence.runs.run import Run, is_known
 from steelyard.strategies.registry import SCHEDULES, usual_code
-from steelyard.strategies.settings import RECOMPUTE, spelled_number
+from steelyard.strategies.settings import spelled_number
 from steelyard.tables import Layout
 from steelyard.workload import Architecture
 
@@ -48,7 +49,7 @@ def layout_choices(
     degrees = _degrees(run, arch, memory_bytes, rule, chips, shared)
     found: list[LayoutChoice] = []
     refusals: list[BadInput] = []
-    for one, recompute in itertools.product(degrees, _recompute(run, rule, shared)):
+    for one, recompute in itertools.product(degrees, recompute_choices(run, rule, shared)):
         try:
             found.append(_choice(run, arch, rule, one, recompute, shared))
         except BadInput as refusal:
@@ -160,18 +161,6 @@ def _batch(run: Run, dp: float, pp: float, assumed: set[str]) -> tuple[float, fl
         if total < dp:
             raise BadLayout(f"a global batch of {total:g} sequences cannot feed {dp:g} data-parallel ranks")
     return micro, total
-
-
-def _recompute(run: Run, rule: StackRule, assumed: set[str]) -> tuple[float, ...]:
-    stated = spelled_number("recompute", run.recompute)
-    if stated is not None:
-        if "toml default" in run.note:  # taken from a recipe of that time, not printed with the run
-            assumed.add("recompute")
-        return (float(stated),)
-    if re.search(r"incl\w*\.? (full )?recompute", run.flop_convention):  # what it counts, it does
-        return (float(RECOMPUTE.index("full")),)
-    assumed.add("recompute")
-    return (float(RECOMPUTE.index(rule.recompute)),) if rule.recompute else (0.0, 1.25, 1.5, 1.75, 2.0)
 
 
 def _sharding(run: Run, rule: StackRule, assumed: set[str]) -> float:
