@@ -40,3 +40,8 @@ def test_plan_imports_nothing_heavy() -> None:
         "import steelyard.planner, steelyard.pipeline, steelyard.job, steelyard.report, steelyard.catalog"
     )
     assert not found & HEAVY
+
+
+def test_validate_and_calibrate_import_nothing_heavy() -> None:
+    found = imported_by("import steelyard.evidence.score.validation, steelyard.evidence.calibration")
+    assert not found & HEAVY
