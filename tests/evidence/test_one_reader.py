@@ -1,13 +1,15 @@
 """A row of measured runs and a job file mean the same by the same words: `plan` and `validate` train the same job."""
 
+import json
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from steelyard.catalog import load
 from steelyard.errors import BadInput
 from steelyard.evidence.frames.frame import run_frame
-from steelyard.evidence.runs.reader import blank_run
+from steelyard.evidence.runs.reader import blank_run, read_runs
 from steelyard.job import job_table, read_job
 from steelyard.job.degrees import parse_degrees
 from steelyard.job.training import published_optimizer
@@ -104,6 +106,28 @@ def test_bf16_pure_is_bf16_without_what_is_kept_in_32_bits() -> None:
     pure = rows["bf16"].without_master()
     assert (pure.master_bytes, pure.state_share) == (rows["bf16-pure"].master_bytes, rows["bf16-pure"].state_share)
     assert rows["fp32"].without_master() == rows["fp32"]
+
+
+def test_a_row_takes_the_fields_of_a_job_file(tmp_path: Path) -> None:
+    fields = {"model": "llama-3-8b", "sequence": 8192, "global_batch": 64, "precision": "bf16", "optimizer": "adamw",
+              "layout": "tp=2,pp=1,mbs=2,zero=1,recompute=full,flash=yes", "stack": "NeMo 25.04"}  # fmt: skip
+    measured = {"accelerator": "H100", "devices": 8, "step_time_s": 6.0}
+    (tmp_path / "runs.jsonl").write_text(json.dumps(fields | measured))
+    (run,) = read_runs(tmp_path / "runs.jsonl")
+    found = run_frame([run], load())
+    layout = found.layout
+    degrees = {name: float(getattr(layout, name)[0]) for name in ("tp", "pp", "dp", "micro_batch", "zero", "flash")}
+    assert degrees == {"tp": 2, "pp": 1, "dp": 4, "micro_batch": 2, "zero": 1, "flash": 1}
+    assert spelled_number("recompute", "full") == float(layout.recompute[0])
+    assert (found.labels.stack[0], run.sequence_tokens, run.batch_sequences) == ("megatron-core", 8192, 64)
+    assert "layout" not in found.assumed[0]
+
+
+def test_a_row_s_layout_that_is_none_says_which_row(tmp_path: Path) -> None:
+    row = {"model": "gpt2", "accelerator": "H100", "devices": 8, "sequence": 1024, "step_time_s": 1, "layout": "tq=2"}
+    (tmp_path / "runs.jsonl").write_text(json.dumps(row))
+    with pytest.raises(BadInput, match=r"runs-1.*'tq'.*nearest: tp"):
+        read_runs(tmp_path / "runs.jsonl")
 
 
 def test_settings_of_a_layout_are_written_alike_everywhere() -> None:

@@ -1,7 +1,7 @@
-"""From the columns of a collected file of runs (`n_layers`, `tokens_per_s_per_chip`, `peak_mem_gb` …) to `Case`.
+"""From the columns of a collected file of runs (`n_layers`, `tokens_per_s_per_chip`, `peak_mem_gb` …) to `Run`.
 
-Two headers are read: our own (`case.COLUMNS`) and the collected one (`COLLECTED`). Columns that neither knows are
-ignored; a blank, a dash or a word where a number belongs is an unknown number, never an error.
+Two headers are read: our own (`run.COLUMNS`), in which the fields of a job file may stand (`JOB_FIELDS`, `layout`), and
+the collected one (`COLLECTED`). Columns that neither knows are ignored; a blank, a dash or a word where a number belongs is an unknown number, never an error.
 """
 
 import math
@@ -10,6 +10,7 @@ from collections.abc import Collection, Mapping
 
 from steelyard.errors import BadInput
 from steelyard.evidence.runs.run import COLUMNS, MEMORY_METRICS, TEXT_COLUMNS, Run, is_known
+from steelyard.job.degrees import parse_degrees
 from steelyard.units import GB_BYTES, GIB_BYTES
 
 COLLECTED = {
@@ -62,6 +63,13 @@ COLLECTED = {
 }
 """Collected column → ours, where only the name differs; parameters and memory also change their unit."""
 
+JOB_FIELDS = {"sequence": "sequence_tokens", "global_batch": "batch_sequences"}
+"""Field of a job file → our column; the others (model, devices, precision, optimizer, task, stack) have one name."""
+
+LAYOUT = {name: name for name in ("tp", "pp", "vpp", "cp", "dp", "ep", "micro_batch", "recompute")}
+LAYOUT |= {"zero": "sharding", "flash": "flash_attention", "offload": "offload"}
+"""Setting of a job file's `layout` → our column; those that a run does not record are read and not kept."""
+
 NEEDED = ("model", "accelerator", "devices", "sequence_tokens")
 MEASURED = ("step_time_s", "tokens_per_s_per_device", "tflops_per_device", "mfu", "peak_memory_bytes")
 WORDS = {"use": "score", "group": "all", "trust": "unknown", "recompute": "unknown", "flash_attention": "unknown"}
@@ -89,7 +97,7 @@ def check_header(header: Collection[str], where: str) -> None:
 
 
 def run_of_row(row: Mapping[str, str | None], row_id: str) -> Run:
-    """Turn one row of either header into a `Case`.
+    """Turn one row of either header into a `Run`; a layout as job files write it fills the columns that are blank.
 
     >>> run = run_of_row({"model": "llama-3-8b", "hardware": "H100-80GB", "n_chips": "8", "peak_mem_gb": "70",
     ...             "mem_unit": "GiB reserved", "n_params_b": "8.03"}, "row-1")
@@ -100,6 +108,7 @@ def run_of_row(row: Mapping[str, str | None], row_id: str) -> Run:
     for name, value in row.items():
         if name is not None and _ours(name) in values and value is not None and isinstance(value, str):
             values[_ours(name)] = value.strip()
+    values |= {name: text for name, text in _laid_out(row.get("layout"), row_id).items() if not values[name]}
     for name, word in WORDS.items():
         values[name] = values[name] or word
         values[name] = values[name] if name == "group" else values[name].lower()
@@ -114,6 +123,18 @@ def run_of_row(row: Mapping[str, str | None], row_id: str) -> Run:
         numbers["peak_memory_bytes"] = number_or_nan(row["peak_mem_gb"]) * memory_unit_bytes(unit)
         texts["memory_metric"] = memory_metric(unit, values["note"])
     return Run(**texts, **numbers)  # type: ignore[arg-type]  # split by type above
+
+
+def _laid_out(text: str | None, row_id: str) -> dict[str, str]:
+    """Return our columns of a layout as job files write it: `tp=2,pp=1,mbs=2,zero=1`."""
+    if not text or not text.strip():
+        return {}
+    try:
+        degrees = parse_degrees(text)
+    except BadInput as error:
+        raise BadInput(f"run {row_id}: {error}") from error
+    found = {LAYOUT[name]: str(values[0]) for name, values in degrees.items() if name in LAYOUT}
+    return found | ({"offload": "optimizer" if found["offload"] == "1" else ""} if "offload" in found else {})
 
 
 def number_or_nan(text: str | None) -> float:
@@ -184,4 +205,5 @@ def is_count(value: float) -> bool:
 
 def _ours(name: str | None) -> str:
     plain = (name or "").strip().lstrip("\ufeff")
+    plain = JOB_FIELDS.get(plain, plain)
     return COLLECTED.get(plain, {"peak_mem_gb": "peak_memory_bytes", "n_params_b": "params"}.get(plain, plain))
