@@ -1,7 +1,8 @@
 """From the columns of a collected file of runs (`n_layers`, `tokens_per_s_per_chip`, `peak_mem_gb` …) to `Run`.
 
 Two headers are read: our own (`run.COLUMNS`), in which the fields of a job file may stand (`JOB_FIELDS`, `layout`), and
-the collected one (`COLLECTED`). Columns that neither knows are ignored; a blank, a dash or a word where a number belongs is an unknown number, never an error.
+the collected one (`COLLECTED`). Columns that neither knows are ignored; a blank, a dash or a word where a number
+belongs is an unknown number, never an error.
 """
 
 import math
