@@ -26,7 +26,7 @@ from steelyard.planner.points import Configuration
 ROOMY = 4.0
 """Sequences of a device in one step, at least, where no batch is stated: a run has the batch that feeds its devices."""
 
-WATTS = 1.2
+_WATTS_HALF = 1.2
 """Half-width, as a factor, of predicted node watts: 90 % of the published readings lie within it."""
 
 NEAR = 1.5
@@ -129,7 +129,7 @@ def _of(
         figure * point.devices / tokens * scale for figure in (point.time_s.value, point.time_s.low, point.time_s.high)
     ]
     runs = scored_range(accelerator.id).runs
-    half = WATTS * (1.0 if runs else WIDEN)
+    half = _WATTS_HALF * (1.0 if runs else WIDEN)
     rests = [
         f"the predictor on {point.devices} x {accelerator.id}, {precision}, {point.stack}, {point.layout_text}",
         f"{runs} scored runs on this device"

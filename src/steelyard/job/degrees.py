@@ -29,8 +29,8 @@ _ALIASES = MappingProxyType(
 _HIGHEST = MappingProxyType(
     {"zero": 3, "sp": 1, "flash": 1, "offload": 1} | {name: max(SPELLINGS[name].values()) for name in NAMED}
 )
-DEGREES = ("devices", "tp", "pp", "vpp", "cp", "dp", "ep", "zero", "shard_devices", "micro_batch", "micro_batches")
-DEGREE_FIELDS = (*DEGREES, "schedule", "sp", "recompute", "flash", "offload")
+_DEGREES = ("devices", "tp", "pp", "vpp", "cp", "dp", "ep", "zero", "shard_devices", "micro_batch", "micro_batches")
+DEGREE_FIELDS = (*_DEGREES, "schedule", "sp", "recompute", "flash", "offload")
 
 
 def parse_degrees(value: Any) -> Mapping[str, tuple[int, ...]]:

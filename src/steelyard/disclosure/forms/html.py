@@ -15,7 +15,7 @@ from steelyard.formatting.drawing import GREY, Bar, bars_svg, waterfall_svg
 from steelyard.formatting.figures import number
 from steelyard.formatting.html import html_page, html_table
 
-LEFT = 190
+_LEFT = 190
 _COLOURS = {"the accelerators": "#2f6f9f", "their hosts and switches": "#7b5ea7", "the building (PUE)": "#b5651d"}
 MORE = "pre{overflow-x:auto;background:#8881;padding:.6rem}.u{opacity:.65}details{margin:.6rem 0}"
 
@@ -87,7 +87,7 @@ def boundaries_svg(steps: Sequence[tuple[str, float, float]]) -> str:
     ]
     most = max(high for _, _, high in steps) or 1.0
     bars.append(Bar("together", 0.0, most, value_text("facility_j", most)))
-    return bars_svg("energy, from the accelerators to the facility's meter", bars, LEFT)
+    return bars_svg("energy, from the accelerators to the facility's meter", bars, _LEFT)
 
 
 def _figures(found: Disclosure) -> str:

@@ -18,7 +18,7 @@ from steelyard.units import KWH_J
 
 CONTEXT = "https://spdx.org/rdf/3.0.1/spdx-context.jsonld"
 SPEC = "3.0.1"
-LEFT = (
+_LEFT = (
     "to conform to the AI profile, add releaseTime, suppliedBy, downloadLocation and packageVersion, and the licences"
 )
 
@@ -37,7 +37,7 @@ def spdx_form(found: Disclosure, today: str) -> str:
         "type": "SpdxDocument",
         "spdxId": _id("document", json.dumps(package, sort_keys=True)),
         "creationInfo": "_:creation",
-        "comment": LEFT,
+        "comment": _LEFT,
         "profileConformance": ["core", "software"],
         "rootElement": [package["spdxId"]],
         "element": [agent["spdxId"], package["spdxId"]],
