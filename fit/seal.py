@@ -28,7 +28,7 @@ from steelyard.evidence.score.splits import splits
 
 FOLDER = Path(__file__).parents[1] / "src/steelyard/evidence/score"
 
-NEAR, MOST = 0.002, 0.05
+NEAR, MOST = 0.005, 0.05
 """Rounding its constants moves a prediction by less than the first, in the logarithm, but in less than the second of
 the rows: layouts that a later fit chooses otherwise, and constants that are too unsure to be written."""
 
