@@ -207,6 +207,14 @@ def test_an_unknown_label_is_named():
         validate_runs([], "colour")
 
 
+def test_a_published_run_that_the_fit_has_not_seen_is_said_to_be_new(monkeypatch):
+    (added,) = runs("trial", [1.5])
+    monkeypatch.setattr(intervals, "_shipped", lambda: {added.id: added})
+    assert intervals.seen_by_fit(added, "step_time_s") == "unseen"
+    (one,) = scored_runs([added]).time
+    assert (one.left_out, one.in_sample) == (0, 0)
+
+
 def test_nothing_at_all_is_an_empty_report():
     found = validate_runs([])
     assert (found.cases, found.time, found.time_summary.groups) == ((), (), 0)

@@ -89,11 +89,19 @@ def stored_prediction(run: Run, metric: str) -> HeldOut | None:
 
 
 def seen_by_fit(run: Run, metric: str) -> str:
-    """Return what the fit knew of a run: its source was left out, it is in the sample, or it was never seen."""
+    """Return what the fit knew of a run: its source was left out, it is in the sample, or it was never seen.
+
+    A published run that was added since the fit was never seen.
+    """
     if stored_prediction(run, metric) is not None:
         return "left out"
-    own = _shipped().get(run.id)
+    own = _shipped().get(run.id) if run.id in _fitted_ids() else None
     return "in sample" if own is not None and _identity(own) == _identity(run) else "unseen"
+
+
+@cache
+def _fitted_ids() -> frozenset[str]:
+    return frozenset(name for name, _ in held_out_predictions())
 
 
 @cache
