@@ -142,7 +142,7 @@ def replacements(node: ast.AST, holder: ast.AST) -> Iterator[ast.AST]:
             yield ast.IfExp(test, orelse, body)
         case ast.If(test, body, orelse):
             yield ast.If(ast.UnaryOp(ast.Not(), test), body, orelse)
-        case ast.Constant(value):
+        case ast.Constant(value) if getattr(holder, "arg", None) != "strict":  # zip(..., strict=True) checks, no more
             yield from (ast.Constant(other) for other in numbers_for(value))
         case ast.keyword(arg, value) if arg and arg.endswith(UNITS) and not isinstance(value, ast.Constant):
             yield ast.keyword(arg, three_times(value))

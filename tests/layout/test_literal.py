@@ -103,8 +103,13 @@ def test_what_is_filled_in_follows_from_all_degrees():
     assert (layout.dp, layout.shard_devices, layout.micro_batches) == (4, 8, 256)
     uneven = read("pp=3,dp=16,mbs=2", devices=48)
     assert (uneven.stage_layers, uneven.micro_batches) == (11, 32)
+    assert read("", devices=1).micro_batches == 1024
     with pytest.raises(BadLayout, match=r"tp × pp × dp = 8 but the job has 4 devices"):
         read("tp=8", devices=4)
+    with pytest.raises(BadLayout, match=r"tp × pp × dp = 60 but the job has 64 devices"):
+        read("tp=5", devices=64)
+    with pytest.raises(BadLayout, match=r"nearest: tp=1,pp=32,dp=2; "):  # as many stages as layers
+        read("pp=32,dp=3", devices=64)
 
 
 def test_sequence_parallelism_is_filled_in_where_ranks_divide_the_sequence():

@@ -1,5 +1,7 @@
 """The space holds every valid layout inside its bounds, and nothing else; checked against counting."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -146,3 +148,25 @@ def test_a_frame_shards_recomputes_and_offloads_least(stack):
     assert (found.offload, found.flash) == (0, 1)
     assert np.all(found.shard_devices == found.dp * found.cp)
     assert np.all(found.stage_layers == np.ceil(4 / found.pp))
+
+
+ODD = pretraining(gpt(6, 384, 24, kv_heads=8.0, ffn=516.0, experts=6.0, top_k=2.0, moe_layers=3.0), 1544, 24)
+EDGES = [
+    (pretraining(gpt(3, 256, 8), 516, 16), 8, 8),  # two pieces of 258 and four of 129, but no eight
+    (pretraining(gpt(3, 256, 8), 258, 16), 8, 8),  # two pieces of 129, but no four
+    (pretraining(gpt(3, 256, 8), 129, 16), 8, 8),  # one odd piece
+    (pretraining(gpt(3, 256, 8), 64, 16), 8, 8),  # too short to be cut
+    (ODD, 8, 8),  # eight tensor ranks divide the heads but not the width of 516
+    (ODD, 24, 6),  # four tensor ranks leave no smaller shard group in a domain of six
+    (pretraining(gpt(6, 384, 24, kv_heads=8.0), 1544, 24), 16, 8),  # 193 x 8 tokens: not for 2 x 8 ranks
+]
+
+
+@pytest.mark.parametrize(("job", "devices", "domain"), EDGES)
+@pytest.mark.parametrize("sp", [True, False])
+def test_the_space_of_odd_lengths_and_widths(job, devices, domain, sp):
+    can = replace(load().capability("any"), sp=sp)
+    within = replace(SMALL, cp_least_tokens=100)
+    layouts = space(job, [devices], domain, can, within)
+    rows = {tuple(int(v) for v in row) for row in zip(*(getattr(layouts, f) for f in Layout.__slots__), strict=True)}
+    assert rows == counted(job, devices, domain, can, within)

@@ -168,6 +168,37 @@ def test_a_block_made_again_has_its_gathered_and_adapted_inputs() -> None:
     assert adapted - bare == pytest.approx(S * 3 * 2 * H / 4)
 
 
+def test_two_sequences_need_twice_the_room_while_a_block_goes_backward() -> None:
+    job = pretraining(BARE, S, 8)
+    one, two = (peak(job, layout(job, micro_batch=size), working_scale=1.0).buffers_bytes for size in (1.0, 2.0))
+    assert two == 2 * one
+
+
+def test_gathered_inputs_stay_under_selective_recomputation_and_share_it_with_full() -> None:
+    """Selective recomputation keeps them; where half of the blocks recompute in full, half of them do."""
+    for recompute, share in ((1.0, 1.0), (1.5, 0.5)):
+        laid = {"tp": 4.0, "recompute": recompute}
+        without, gathered = (kept(BARE, laid, {"gathered_inputs": kept_whole}) for kept_whole in (0.0, 1.0))
+        assert gathered - without == pytest.approx(share * 2 * 2 * H * 3 / 4)
+
+
+def test_blocks_under_quantised_weights_are_made_again_at_their_scale() -> None:
+    job = pretraining(BARE, S, 8, frozen_bytes=0.5, trainable_share=0.01)
+    laid = layout(job, recompute=2.0)
+    one, three = (
+        float(peak(job, laid, working_scale=1.0, quantised_scale=scale).buffers_bytes) for scale in (1.0, 3.0)
+    )
+    assert three - one == pytest.approx(2 * S * kept(BARE))
+
+
+def test_only_the_first_stage_masks_its_embedding() -> None:
+    """On the last of two stages, the heavier for its logits, only blocks and the head's inputs are kept."""
+    job = pretraining(replace(BARE, dropout=1.0), S, 8)
+    found = peak(job, layout(job, pp=2.0), logit_bytes=40.0)
+    assert found.logits_bytes == 40 * S * V
+    assert found.activations_bytes == S * (L / 2 * 34 * H + 4 * H)
+
+
 def test_experts_dispatch_tokens_instead_of_gathering_one_of_two_inputs() -> None:
     for model, inputs in ((BARE, 2), (replace(BARE, **EXPERTS), 1)):
         without, gathered = (kept(model, {"tp": 4.0}, {"gathered_inputs": share}) for share in (0.0, 1.0))

@@ -2,7 +2,7 @@
 
 import pytest
 from tests.shapes import gpt, layout, pretraining
-from tests.step.neutral import GPT, JOB, MEMORY, PEAK, A, B, H, L, S, V, kernels, stack, step
+from tests.step.neutral import GPT, JOB, MEMORY, MOE, PEAK, A, B, H, L, S, V, kernels, stack, step
 
 # --- Arithmetic: Narayanan et al. 2021, arXiv 2104.04473, appendix ------------------------------------------------
 
@@ -91,7 +91,7 @@ def test_full_recomputation_is_a_second_forward(recompute: float, share: float) 
     """96 instead of 72 B s L h^2 (2104.04473, equation 3): a third of products, of unfused attention, of the rest."""
     for flash, attention in ((0.0, 1 / 3), (1.0, 1 / 3.5)):
         laid = layout(JOB, recompute=recompute, flash=flash)
-        for rate in ("peak_flop_per_s", "memory_bytes_per_s"):
+        for rate in ("peak_flop_per_s", "peak16_flop_per_s", "memory_bytes_per_s"):
             given = {rate: PEAK}
             taken = step(JOB, laid, stack(pointwise_passes=12.0), **given)
             none = step(JOB, layout(JOB, flash=flash), stack(pointwise_passes=12.0), **given)
@@ -153,3 +153,34 @@ def test_the_loss_moves_each_logit_as_the_stack_says() -> None:
         step(JOB, layout(JOB, tp=2.0), stack(loss_bytes=moved), memory_bytes_per_s=MEMORY) for moved in (0.0, 16.0)
     )
     assert loss.vocab_s - bare.vocab_s == pytest.approx(B * S * V / 2 * 16 / MEMORY)
+
+
+@pytest.mark.parametrize("job", [JOB, MOE])
+def test_a_micro_batch_of_two_takes_as_long_as_two_of_one(job) -> None:
+    """Work that no shape slows is linear: arithmetic, and what moves memory beside the products."""
+    passes = stack(pointwise_passes=12.0)
+    for rate, name in (("peak_flop_per_s", "gemm_s"), ("memory_bytes_per_s", "pointwise_s")):
+        one, two = (step(job, layout(job, micro_batch=size), passes, **{rate: PEAK}) for size in (1.0, 2.0))
+        assert getattr(two, name) == pytest.approx(getattr(one, name)), name
+    losses = [
+        [
+            step(job, layout(job, micro_batch=size), stack(loss_bytes=moved), memory_bytes_per_s=MEMORY).vocab_s
+            for moved in (0.0, 8.0)
+        ]
+        for size in (1.0, 2.0)
+    ]
+    assert losses[0][1] - losses[0][0] == pytest.approx(losses[1][1] - losses[1][0])
+
+
+def test_a_lone_stage_waits_for_all_of_its_vocabulary() -> None:
+    taken = step(JOB, layout(JOB), stack(vocab_exposed=0.25), peak16_flop_per_s=PEAK)
+    assert taken.vocab_s == pytest.approx(6 * B * S * H * V / PEAK)
+
+
+def test_tensor_ranks_divide_adapters() -> None:
+    tuned = pretraining(GPT, S, B, adapted_inputs=2.0 * H, trainable_share=0.01)
+    bare, adapted = (
+        step(tuned, layout(tuned, tp=4.0), stack(adapter_passes=passes), memory_bytes_per_s=MEMORY)
+        for passes in (0.0, 8.0)
+    )
+    assert adapted.pointwise_s - bare.pointwise_s == pytest.approx(3 * B * L * S * 2 * 8 * 2 * H / 4 / MEMORY)

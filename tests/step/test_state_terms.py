@@ -46,6 +46,35 @@ def test_zero_3_gathers_a_block_with_the_experts_of_a_rank() -> None:
         assert found == pytest.approx((2 + trained) * 2 * (4 * H**2 + H * 8 + ROUTED / ep))
 
 
+@pytest.mark.parametrize(("pp", "embedding", "head", "unit"), [
+    (1.0, 3.0, 0.0, 3), (1.0, 3.0, 5.0, 5), (2.0, 5.0, 3.0, 5), (2.0, 3.0, 5.0, 5), (2.0, 0.5, 0.25, 1),
+])  # fmt: skip
+@pytest.mark.parametrize("tp", [1.0, 2.0])
+def test_zero_3_gathers_the_largest_of_block_embedding_and_head(
+    pp: float, embedding: float, head: float, unit: float, tp: float
+) -> None:
+    """In units of a block; in a pipeline the first stage has the embedding and the last one the head."""
+    block = 12 * H**2
+    model = replace(BARE, embedding_params=embedding * block, head_params=head * block)
+    job = pretraining(model, S, 64)
+    found = peak(job, layout(job, tp=tp, pp=pp, dp=8.0, zero=3.0), gathered_units=1.0)
+    assert found.buffers_bytes == pytest.approx((1 + 1) * 2 * unit * block / tp)
+
+
+def test_loading_the_whole_model_takes_the_place_of_gradients_and_states() -> None:
+    """Before the first step none of them is there yet; without sharding nothing is loaded twice."""
+    model = gpt(L, H, A, vocab=8.0, dropout=0.0)
+    job = pretraining(model, 8.0, 64)
+    for zero, loaded in ((3.0, 100 * model.total_params), (0.0, 0.0)):
+        laid = layout(job, dp=8.0, zero=zero)
+        found = peak(job, laid, load_bytes=100.0, grad_sharded_from=2.0, gathered_units=0.0)
+        plain = peak(job, laid, grad_sharded_from=2.0, gathered_units=0.0)
+        states = found.gradients_bytes + found.optimizer_bytes
+        trained = plain.allocated_bytes - plain.weights_bytes
+        assert found.allocated_bytes - found.weights_bytes == pytest.approx(max(loaded, trained))
+        assert states == plain.gradients_bytes + plain.optimizer_bytes > 0
+
+
 def test_what_blocks_leave_out_is_spread_over_them() -> None:
     model = gpt(L, H, A, V, extra_params=4e6)
     for pp in (1.0, 2.0):
@@ -94,6 +123,7 @@ def test_the_second_stage_holds_one_micro_batch_less() -> None:
         ({"weight_bytes": 2.0}, {"element_bytes": 4.0, "master_bytes": 0.0}, 4.0),
         ({"weight_bytes": 2.0, "fp8_copies": 2.0}, {}, 2.0),  # no 8-bit products
         ({"weight_bytes": 2.0, "fp8_copies": 2.0}, {"gemm_bytes": 1.0}, 4.0),
+        ({"weight_bytes": 2.0, "fp8_copies": 2.0}, {"gemm_bytes": 0.5}, 3.0),  # two 4-bit copies
         ({"weight_bytes": 2.0, "frozen_bytes": 4.0}, {"trainable_share": 0.25}, 0.5 + 0.75 * 4),
         ({"weight_bytes": 2.0, "frozen_bytes": 4.0}, {"trainable_share": 0.25, "frozen_bytes": 0.5}, 0.5 + 0.75 * 0.5),
         ({"weight_bytes": 2.0, "fp8_copies": 2.0}, {"trainable_share": 0.5, "gemm_bytes": 1.0}, 1 + 1 + 1),

@@ -120,3 +120,30 @@ def test_a_job_inside_a_domain_never_asks_the_network() -> None:
     laid = layout(MOE, tp=2.0, dp=4.0, ep=2.0, pp=1.0)
     unknown = machine(domain_devices=8.0, link_bytes_per_s=LINK, nic_bytes_per_s=np.nan)
     assert np.isfinite(step(MOE, laid, unknown).total_s)
+
+
+def test_stages_of_a_part_of_a_domain_send_over_its_links_in_a_larger_job() -> None:
+    """Four neighbours of a domain of eight are one stage: the next one lies beside it, though the job spans domains."""
+    roomy = machine(domain_devices=8.0, link_bytes_per_s=LINK, nic_bytes_per_s=NETWORK)
+    laid = layout(JOB, pp=4.0, tp=2.0, dp=2.0, sp=0.0)
+    assert step(JOB, laid, roomy).pp_s == pytest.approx(2 * (B / 2 + 3) * HIDDEN / LINK)
+
+
+def test_a_ring_that_fills_a_domain_goes_over_links_in_a_larger_job() -> None:
+    roomy = machine(domain_devices=4.0, link_bytes_per_s=LINK, nic_bytes_per_s=NETWORK)
+    laid = layout(JOB, cp=4.0, dp=2.0)
+    assert step(JOB, laid, roomy).cp_s == pytest.approx(B / 2 * L * 3 * 3 * (S / 4 * 2 * H * 2) / LINK)
+
+
+def test_gathers_and_exchanges_of_experts_start_once_a_domain() -> None:
+    """Eight domains of one rank: seven starts of the network; ZeRO-3 gathers twice and reduces once."""
+    hop = kernels(nic_hop_s=1e-5)
+    laid = layout(JOB, dp=8.0, zero=3.0)
+    assert step(JOB, laid, hop).dp_s == pytest.approx((2 + 0.5) * 7 * 1e-5)
+    spread = layout(MOE, dp=8.0, ep=8.0)
+    assert step(MOE, spread, hop).ep_s == pytest.approx(spread.micro_batches * L * 4 * 7 * 1e-5)
+
+
+def test_the_experts_of_a_stage_are_reduced_with_it() -> None:
+    whole, half = (step(MOE, layout(MOE, dp=8.0, ep=4.0, pp=pp), nic_bytes_per_s=NETWORK).dp_s for pp in (1.0, 2.0))
+    assert half == pytest.approx(whole / 2)

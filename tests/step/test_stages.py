@@ -1,0 +1,153 @@
+"""Which blocks lie on which stage: DeepSeek-V3's 61 blocks, three of them leading, cut into 1, 2 and 16 stages."""
+
+import numpy as np
+import pytest
+from tests.shapes import gpt, layout, pretraining
+from tests.step.neutral import L, V, alone, kernels, peak, stack, step
+
+from steelyard.step.divisors import Divisors
+from steelyard.step.schedule import in_flight
+from steelyard.step.stages import busiest_stages, stages
+from steelyard.step.states import RankParams, rank_params
+from steelyard.tables import Layout, Part, Repeat, join
+
+SPARSE = {"moe_layers": 58.0, "moe_ffn": 64.0, "experts": 8.0, "top_k": 2.0}
+DEEPSEEK = pretraining(gpt(61, 256, 4, **SPARSE), 64, 64)  # 3 leading blocks without experts
+DENSE = pretraining(gpt(61, 256, 4), 64, 64)
+TURNS = pretraining(gpt(8, 256, 4, **(SPARSE | {"moe_layers": 4.0})), 64, 64)  # every second block: none leads
+
+
+def cut(job, pp: float, stage: float, **changes: float) -> Layout:
+    return layout(job, pp=pp, stage_layers=stage, micro_batches=32.0, **changes)
+
+
+def blocks(found: tuple[Repeat, ...]) -> tuple[float, ...]:
+    return tuple(float(one.count) for one in found)
+
+
+@pytest.mark.parametrize(
+    ("job", "pp", "stage", "expected"),
+    [
+        (DEEPSEEK, 1.0, 61.0, [(3, 58)]),
+        (DEEPSEEK, 2.0, 31.0, [(3, 28), (0, 31)]),
+        (DEEPSEEK, 16.0, 4.0, [(3, 1), (0, 4)]),
+        (DEEPSEEK, 32.0, 2.0, [(2, 0), (0, 2)]),
+        (DENSE, 4.0, 16.0, [(16,)]),
+        (TURNS, 4.0, 2.0, [(1, 1)]),
+    ],
+)
+def test_stages_that_can_be_the_slowest(job, pp, stage, expected):
+    assert [blocks(found) for found in busiest_stages(job.workload, cut(job, pp, stage))] == expected
+
+
+def test_in_a_column_a_lone_stage_has_all_blocks_twice():
+    both = join([cut(DEEPSEEK, 1.0, 61.0), cut(DEEPSEEK, 16.0, 4.0)])
+    first, later = busiest_stages(DEEPSEEK.workload, both)
+    assert [list(one.count) for one in first] == [[3, 3], [58, 1]]
+    assert [list(one.count) for one in later] == [[3, 0], [58, 4]]
+
+
+@pytest.mark.parametrize(
+    ("job", "pp", "stage", "expected"),
+    [  # blocks of each kind, micro-batches held, and whether it exists, embeds, projects
+        (DEEPSEEK, 1.0, 61.0, [((3, 58), 1, 1, 1, 1)]),
+        (DEEPSEEK, 2.0, 31.0, [((3, 28), 2, 1, 1, 0), ((0, 30), 1, 1, 0, 1)]),
+        (DEEPSEEK, 16.0, 4.0, [((3, 1), 16, 1, 1, 0), ((0, 3), 1, 1, 0, 1), ((0, 4), 15, 1, 0, 0)]),
+        (DEEPSEEK, 3.0, 30.0, [((3, 27), 3, 1, 1, 0), ((0, 1), 1, 1, 0, 1), ((0, 30), 2, 1, 0, 0)]),
+        (DENSE, 4.0, 16.0, [((16,), 4, 1, 1, 0), ((15,), 1, 1, 0, 1)]),
+        (DENSE, 4.0, 21.0, [((21,), 4, 1, 1, 0), ((0,), 1, 1, 0, 1)]),  # three stages take all
+        (TURNS, 4.0, 2.0, [((1, 1), 4, 1, 1, 0), ((1, 1), 1, 1, 0, 1), ((1, 1), 3, 1, 0, 0)]),
+    ],
+)
+def test_stages_that_can_be_the_heaviest(job, pp, stage, expected):
+    found = stages(job.workload, cut(job, pp, stage))
+    told = [
+        (blocks(one.blocks), *map(float, (one.in_flight, one.exists, one.first, one.last)))
+        for one in found
+        if one.exists
+    ]
+    for (had, *rest), (wanted, *others) in zip(told, expected, strict=True):
+        assert sum(had) == sum(wanted)
+        assert rest == others
+        if len(had) == 2 and job is DEEPSEEK:
+            assert had == wanted
+
+
+def test_in_a_column_stages_that_a_layout_lacks_hold_nothing():
+    both = join([cut(DEEPSEEK, 1.0, 61.0), cut(DEEPSEEK, 2.0, 31.0), cut(DEEPSEEK, 16.0, 4.0)])
+    first, last, second = stages(DEEPSEEK.workload, both)
+    assert [list(np.broadcast_to(one, 3)) for one in (first.exists, last.exists, second.exists)] == [
+        [1, 1, 1],
+        [0, 1, 1],
+        [0, 0, 1],
+    ]
+    assert list(first.last) == [1, 0, 0]
+    assert list(last.last) == [0, 1, 1]
+    assert [list(one.count) for one in last.blocks] == [[0, 0, 0], [0, 30, 3]]
+    assert [list(one.count) for one in second.blocks] == [[0, 0, 0], [0, 0, 4]]
+
+
+@pytest.mark.parametrize(
+    ("chunks", "rank", "micro_batches", "held"),
+    [(1, 0, 8, 4), (1, 3, 8, 1), (1, 0, 2, 2), (2, 0, 8, 5.5), (2, 3, 8, 2.5), (4, 0, 16, 4.75), (2, 0, 3, 3)],
+)
+def test_micro_batches_in_flight(chunks, rank, micro_batches, held):
+    """2205.05198, section 4.2.3: 1 + (p-1)/(pv) as many on the first of 4 stages: 4 (1 + 3/8) = 5.5 with two chunks."""
+    assert float(in_flight(4, chunks, rank, micro_batches)) == held
+
+
+def test_a_step_waits_for_the_stage_whose_blocks_take_longer():
+    """Four blocks, one leading: its MLP of 16h takes less than the experts' eight copies of 4h; or more, of two."""
+    for copies, slowest in ((8.0, (0, 2)), (2.0, (1, 1))):
+        shape = gpt(4, 256, 4, moe_layers=3.0, moe_ffn=1024.0, experts=8.0, top_k=copies, ffn=4096.0)
+        job = pretraining(shape, 64, 8)
+        taken = step(job, layout(job, pp=2.0), peak_flop_per_s=1e12)
+        dense, sparse = 4 * 256**2 + 2 * 256 * 4096, 4 * 256**2 + copies * 2 * 256 * 1024
+        assert taken.gemm_s == pytest.approx(6 * 64 * 8 * (slowest[0] * dense + slowest[1] * sparse) / 1e12)
+
+
+def test_parameters_of_a_rank_are_whole_and_sharded_parts():
+    """8 shared by 2 tensor ranks and 4 shards; 32 of experts on 4 ranks, or on 8 shards where they are more."""
+    by = Divisors(1.0, 2.0, 2.0, 4.0, 1.0, 4.0, 2.0)
+    laid = layout(DENSE, tp=2.0, dp=4.0)
+    dense = rank_params((Part("dense", "tensor", 8.0),), laid, by)
+    assert (dense.whole, dense.shard) == (4, 1)
+    routed = rank_params((Part("dense", "tensor", 8.0), Part("routed", "expert_ranks", 32.0)), laid, by)
+    assert (routed.whole, routed.shard) == (4 + 8, 1 + 4)
+    assert isinstance(routed, RankParams)
+
+
+def test_dense_and_sparse_models_in_one_column_are_those_alone():
+    """Launches, starts of exchanges and parameters of experts stay with the model that has them."""
+    starts = kernels(nic_hop_s=1e-5)
+    costs = stack(layer_host_s=1e-3, moe_host_s=2e-3, expert_host_s=1e-4)
+    jobs = [pretraining(gpt(4, 256, 4), 64, 64), pretraining(gpt(4, 256, 4, **(SPARSE | {"moe_layers": 4.0})), 64, 64)]
+    for degrees in ({"dp": 4.0, "zero": 3.0}, {"tp": 2.0, "zero": 0.0}):
+        placed = [layout(job, **degrees) for job in jobs]
+        for name in ("host_s", "dp_s", "ep_s", "tp_s", "total_s"):
+            apart = [
+                float(getattr(step(job, laid, starts, costs), name)) for job, laid in zip(jobs, placed, strict=True)
+            ]
+            assert min(apart) >= 0
+    sparse = jobs[1]
+    laid = [layout(sparse, dp=8.0, ep=ep) for ep in (1.0, 2.0, 8.0)]
+    together = step(sparse, join(laid), starts, costs)
+    for index, one in enumerate(laid):
+        single = step(sparse, one, starts, costs)
+        for name in ("ep_s", "tp_s", "host_s", "dp_s", "gemm_s"):
+            assert np.broadcast_to(getattr(together, name), 3)[index] == pytest.approx(float(getattr(single, name))), (
+                name
+            )
+
+
+def test_two_expert_ranks_exchange_tokens_and_divide_experts():
+    job = pretraining(gpt(L, 256, 4, V, **(SPARSE | {"moe_layers": 4.0}), routed_params=8e6), 64, 64)
+    laid = layout(job, dp=8.0, ep=2.0)
+    hop = step(job, laid, kernels(nic_hop_s=1e-5))
+    assert hop.ep_s == pytest.approx(laid.micro_batches * L * 4 * 1e-5)
+    plain = layout(job, dp=8.0)
+    assert alone("host_s", job, plain, stack(moe_host_s=1.0)) == pytest.approx(laid.micro_batches * L)
+    halves = [float(peak(job, one, weight_bytes=2.0).weights_bytes) for one in (plain, laid)]
+    assert halves[0] - halves[1] == pytest.approx(2 * L * 8e6 / 2)
+    reduced = [step(job, layout(job, dp=8.0, tp=2.0, ep=ep), nic_bytes_per_s=1e9).tp_s for ep in (1.0, 2.0)]
+    assert reduced[0] == pytest.approx(2 * reduced[1])
