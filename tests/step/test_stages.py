@@ -93,7 +93,8 @@ def test_in_a_column_stages_that_a_layout_lacks_hold_nothing():
 )
 def test_micro_batches_in_flight(chunks, rank, micro_batches, held):
     """2205.05198, section 4.2.3: 1 + (p-1)/(pv) as many on the first of 4 stages: 4 (1 + 3/8) = 5.5 with two chunks."""
-    assert float(in_flight(4, chunks, rank, micro_batches)) == held
+    laid = layout(DENSE, pp=4.0, vpp=float(chunks), micro_batches=float(micro_batches))
+    assert float(in_flight(laid, rank)) == held
 
 
 def test_a_step_waits_for_the_stage_whose_blocks_take_longer():
