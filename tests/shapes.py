@@ -61,6 +61,7 @@ def layout(job: Job, **changes: Any) -> Layout:
     """Return a plain one-device layout with the degrees given; what follows from them is computed."""
     values: dict[str, Any] = dict.fromkeys(("tp", "pp", "vpp", "cp", "dp", "ep", "micro_batch", "flash"), 1.0)
     values |= changes
+    values.setdefault("etp", 1.0 if values["ep"] > 1 else values["tp"])
     values.setdefault("schedule", float(values["vpp"] > 1))
     values.setdefault("devices", values["tp"] * values["pp"] * values["cp"] * values["dp"])
     values.setdefault("shard_devices", values["dp"] * values["cp"])

@@ -290,6 +290,7 @@ class Layout:
     cp: Count  # context parallel
     dp: Count  # data parallel (replicas of the model, or shards of it under ZeRO/FSDP)
     ep: Count  # expert parallel
+    etp: Count  # tensor parallel of experts
     zero: Count  # 0 none, 1 optimizer, 2 + gradients, 3 + parameters (FSDP)
     shard_devices: Count  # ranks a ZeRO shard group spans (dp · cp; less under HSDP)
     micro_batch: Count  # sequences

@@ -61,7 +61,7 @@ def test_what_is_left_out_is_filled_in():
         (
             "zzzzzz=2",
             64,
-            r"keys nearest: tp, pp, vpp, schedule, cp, dp, ep, zero, shard, mbs, ga, sp, recompute, flash, offload$",
+            r"nearest: tp, pp, vpp, schedule, cp, dp, ep, etp, zero, shard, mbs, ga, sp, recompute, flash, offload$",
         ),
         ("zerro=2", 64, r"keys nearest: zero$"),
         ("tp=2,dp=16", 64, r"nearest: ([^;]+; ){3}tp × pp"),  # three, the least changed first

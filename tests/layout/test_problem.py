@@ -12,8 +12,9 @@ from steelyard.tables import Layout, join
 
 JOB = pretraining(gpt(32, 4096, 32, kv_heads=8.0), 4096, 512)
 FINE = Layout(
-    devices=64.0, tp=4.0, pp=2.0, vpp=1.0, schedule=0.0, cp=1.0, dp=8.0, ep=1.0, zero=1.0, shard_devices=8.0,
-    micro_batch=2.0, micro_batches=32.0, sp=1.0, recompute=1.0, flash=1.0, offload=0.0, stage_layers=16.0,
+    devices=64.0, tp=4.0, pp=2.0, vpp=1.0, schedule=0.0, cp=1.0, dp=8.0, ep=1.0, etp=4.0, zero=1.0,
+    shard_devices=8.0, micro_batch=2.0, micro_batches=32.0, sp=1.0, recompute=1.0, flash=1.0, offload=0.0,
+    stage_layers=16.0,
 )  # fmt: skip
 ANY = load().capability("any")
 
@@ -21,7 +22,7 @@ BREACHES = [
     ({"tp": 0.0}, Reason.DEGREES),
     ({"micro_batch": 1.5}, Reason.DEGREES),
     ({"devices": 60.0}, Reason.DEVICES),
-    ({"tp": 3.0, "devices": 48.0, "sp": 0.0}, Reason.HEADS),
+    ({"tp": 3.0, "etp": 3.0, "devices": 48.0, "sp": 0.0}, Reason.HEADS),
     ({"pp": 64.0, "devices": 2048.0}, Reason.STAGES),
     ({"vpp": 3.0, "schedule": 1.0}, Reason.INTERLEAVE),
     ({"vpp": 2.0}, Reason.SCHEDULE),
@@ -29,7 +30,7 @@ BREACHES = [
     ({"schedule": 99.0}, Reason.SCHEDULE),
     ({"vpp": 2.0, "schedule": 1.0, "pp": 1.0, "devices": 32.0, "stage_layers": 32.0}, Reason.INTERLEAVE),
     ({"cp": 3.0, "devices": 192.0, "shard_devices": 24.0}, Reason.CONTEXT),
-    ({"tp": 1.0, "devices": 16.0}, Reason.SEQUENCE),
+    ({"tp": 1.0, "etp": 1.0, "devices": 16.0}, Reason.SEQUENCE),
     ({"ep": 2.0}, Reason.EXPERTS),
     ({"micro_batches": 31.0}, Reason.BATCH),
     ({"zero": 4.0}, Reason.ZERO),
@@ -58,9 +59,9 @@ def test_columns_of_codes_equal_one_code_at_a_time():
 
 def test_experts():
     job = pretraining(gpt(32, 4096, 32, experts=8.0, top_k=2.0, moe_layers=32.0), 4096, 512)
-    assert problem(job, replace(FINE, ep=8.0), 8.0, 1e9, ANY) == Reason.VALID
-    assert problem(job, replace(FINE, ep=3.0), 8.0, 1e9, ANY) == Reason.EXPERTS
-    few = replace(FINE, ep=8.0, tp=1.0, dp=2.0, devices=4.0, sp=0.0, shard_devices=2.0, micro_batches=128.0)
+    assert problem(job, replace(FINE, ep=8.0, etp=1.0), 8.0, 1e9, ANY) == Reason.VALID
+    assert problem(job, replace(FINE, ep=3.0, etp=1.0), 8.0, 1e9, ANY) == Reason.EXPERTS
+    few = replace(FINE, ep=8.0, etp=1.0, tp=1.0, dp=2.0, devices=4.0, sp=0.0, shard_devices=2.0, micro_batches=128.0)
     assert problem(job, few, 8.0, 1e9, ANY) == Reason.EXPERT_RANKS
 
 
@@ -121,7 +122,9 @@ def test_pieces_of_a_sequence(sequence, change, reason):
         ("sp", {}),
         ("schedules", {}),
         ("cp", {"cp": 2.0, "devices": 128.0, "shard_devices": 16.0}),
-        ("ep", {"ep": 2.0}),
+        ("ep", {"ep": 2.0, "etp": 1.0}),
+        ("etp", {"ep": 2.0, "etp": 4.0}),
+        ("etp", {"etp": 1.0}),
         ("hsdp", {"shard_devices": 4.0}),
         ("hsdp", {"shard_devices": 8.0, "cp": 2.0, "devices": 128.0}),
         ("offload", {"offload": 1.0}),

@@ -66,6 +66,7 @@ def counted(job: Job, devices: int, domain: int, can: Capability, bounds: Bounds
         cp,
         dp,
         ep,
+        np.where(ep > 1, 1, tp),
         zero,
         shard,
         mbs,

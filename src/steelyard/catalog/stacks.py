@@ -22,7 +22,7 @@ FALLBACK = "any"
 WHOLE_SPREADS = ("time_scale", "reserved_scale")
 """Constants whose spread is that of a whole prediction."""
 
-FLAGS = ("tp", "sp", "cp", "ep", "hsdp", "offload")
+FLAGS = ("tp", "sp", "cp", "ep", "etp", "hsdp", "offload")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +37,7 @@ class Capability:
     schedules: tuple[str, ...]  # of pipelines; empty: it has none
     cp: bool
     ep: bool
+    etp: bool  # experts may be tensor parallel otherwise than the rest
     zero: tuple[int, ...]  # stages it offers
     zero_most_with_pp: int  # highest stage that works with pipeline stages
     hsdp: bool  # a shard group may be smaller than the data-parallel ranks

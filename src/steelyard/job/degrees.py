@@ -15,6 +15,7 @@ _ALIASES = MappingProxyType(
         "context_parallel": "cp",
         "data_parallel": "dp",
         "expert_parallel": "ep",
+        "expert_tensor_parallel": "etp",
         "mbs": "micro_batch",
         "ga": "micro_batches",
         "shard": "shard_devices",
@@ -29,7 +30,8 @@ _ALIASES = MappingProxyType(
 _HIGHEST = MappingProxyType(
     {"zero": 3, "sp": 1, "flash": 1, "offload": 1} | {name: max(SPELLINGS[name].values()) for name in NAMED}
 )
-_DEGREES = ("devices", "tp", "pp", "vpp", "cp", "dp", "ep", "zero", "shard_devices", "micro_batch", "micro_batches")
+_RANKS = ("devices", "tp", "pp", "vpp", "cp", "dp", "ep", "etp")
+_DEGREES = (*_RANKS, "zero", "shard_devices", "micro_batch", "micro_batches")
 DEGREE_FIELDS = (*_DEGREES, "schedule", "sp", "recompute", "flash", "offload")
 
 

@@ -6,6 +6,7 @@ from steelyard.catalog.stacks import Capability
 from steelyard.errors import BadLayout, nearest
 from steelyard.layout.reason import Reason, sentence
 from steelyard.layout.valid import problem
+from steelyard.strategies.experts import usual_expert_tensor
 from steelyard.strategies.registry import SCHEDULES, usual_code
 from steelyard.strategies.settings import setting_name, setting_names, spelled_number
 from steelyard.tables import Job, Layout
@@ -19,6 +20,7 @@ KEYS = {
     "cp": "cp",
     "dp": "dp",
     "ep": "ep",
+    "etp": "etp",
     "zero": "zero",
     "shard": "shard_devices",
     "mbs": "micro_batch",
@@ -50,12 +52,14 @@ def parse(
 def text_of(layout: Layout) -> str:
     """Return one layout as a person writes it; degrees of 1 that say nothing are left out.
 
-    >>> layout = Layout(64.0, 2.0, 1.0, 1.0, 0.0, 1.0, 32.0, 1.0, 1.0, 32.0, 2.0, 4.0, 1.0, 1.0, 1.0, 0.0, 32.0)
+    >>> layout = Layout(64.0, 2.0, 1.0, 1.0, 0.0, 1.0, 32.0, 1.0, 2.0, 1.0, 32.0, 2.0, 4.0, 1.0, 1.0, 1.0, 0.0, 32.0)
     >>> text_of(layout)
     'tp=2,pp=1,dp=32,mbs=2,ga=4,zero=1,recompute=selective'
     """
     parts = [f"tp={layout.tp:.0f}", f"pp={layout.pp:.0f}"]
     parts += [f"{key}={getattr(layout, key):.0f}" for key in ("vpp", "cp", "ep") if getattr(layout, key) > 1]
+    if layout.etp != usual_expert_tensor(layout.tp, layout.ep):
+        parts.append(f"etp={layout.etp:.0f}")
     if layout.schedule != usual_code(SCHEDULES, float(layout.vpp)):
         parts.append(f"schedule={setting_name('schedule', int(layout.schedule))}")
     parts += [f"dp={layout.dp:.0f}", f"mbs={layout.micro_batch:.0f}", f"ga={layout.micro_batches:.0f}"]
@@ -110,6 +114,7 @@ def _filled(given: dict[str, int], job: Job, devices: int, capability: Capabilit
         "cp": 1,
         "dp": dp,
         "ep": 1,
+        "etp": float(usual_expert_tensor(tp, given.get("ep", 1))),
         "zero": min(capability.zero),
         "shard_devices": max(dp * cp, 1),
         "micro_batch": micro_batch,
@@ -140,7 +145,8 @@ def _message(layout: Layout, reason: Reason, job: Job, domain_devices: int, capa
         ),
         Reason.CONTEXT: f"cp = {layout.cp:.0f} and a sequence of {model.sequence:.0f} tokens",
         Reason.EXPERTS: f"ep = {layout.ep:.0f} and {model.experts:.0f} experts",
-        Reason.EXPERT_RANKS: f"ep = {layout.ep:.0f} but dp × cp × tp = {layout.dp * layout.cp * layout.tp:.0f}",
+        Reason.EXPERT_RANKS: _expert_ranks(layout),
+        Reason.EXPERT_TENSOR: f"etp = {layout.etp:.0f} but tp = {layout.tp:.0f}",
         Reason.SHARD: f"shard = {layout.shard_devices:.0f} but dp × cp = {layout.dp * layout.cp:.0f}",
         Reason.ZERO: f"zero = {layout.zero:.0f}",
         Reason.NETWORK: f"{layout.devices:.0f} devices in fast domains of {domain_devices}",
@@ -182,6 +188,11 @@ def _batch(layout: Layout, job: Job) -> str:
     )
 
 
+def _expert_ranks(layout: Layout) -> str:
+    ranks = layout.dp * layout.cp * layout.tp
+    return f"ep × etp = {layout.ep * layout.etp:.0f} but dp × cp × tp = {ranks:.0f}"
+
+
 def _divisors(count: Count) -> str:
     return "tp may be " + ", ".join(str(tp) for tp in _divide(int(count)) if tp & (tp - 1) == 0)
 
@@ -192,7 +203,9 @@ def _divide(count: int) -> list[int]:
 
 
 def _abilities(capability: Capability) -> str:
-    can = [name for name in ("tp", "sp", "pp", "vpp", "cp", "ep", "hsdp", "offload") if getattr(capability, name)]
+    can = [
+        name for name in ("tp", "sp", "pp", "vpp", "cp", "ep", "etp", "hsdp", "offload") if getattr(capability, name)
+    ]
     stages = "/".join(map(str, capability.zero))
     modes = "/".join(setting_name("recompute", mode) for mode in capability.recompute)
     limit = f" (≤ {capability.zero_most_with_pp} with pp)" if capability.pp else ""

@@ -28,6 +28,7 @@ class Reason(IntEnum):
     NETWORK = 17
     STACK = 18
     SCHEDULE = 19
+    EXPERT_TENSOR = 20
 
 
 SENTENCES = {
@@ -42,7 +43,8 @@ SENTENCES = {
     Reason.CONTEXT: "context parallelism splits a sequence into 2 × cp equal pieces",
     Reason.SEQUENCE: "sequence parallelism needs tp > 1 and a sequence that cp × tp divides",
     Reason.EXPERTS: "ep must divide the routed experts; a dense model has none",
-    Reason.EXPERT_RANKS: "ep must divide dp × cp × tp",
+    Reason.EXPERT_RANKS: "ep × etp must divide dp × cp × tp",
+    Reason.EXPERT_TENSOR: "etp must divide tp",
     Reason.BATCH: "dp × micro-batch × micro-batches must equal the global batch",
     Reason.ZERO: "ZeRO stages are 0, 1, 2 and 3",
     Reason.SHARD: "a shard group must divide dp × cp",

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from steelyard.catalog.stacks import Capability
+from steelyard.strategies.experts import usual_expert_tensor
 from steelyard.strategies.registry import suiting, usual_code
 from steelyard.tables import Job, Layout, take
 from steelyard.units import Count
@@ -193,7 +194,10 @@ def _chunks(columns: Columns, layers: int, capability: Capability, bounds: Bound
 def _experts(columns: Columns, experts: int, capability: Capability) -> Columns:
     eps = [ep for ep in _powers(max(1, experts)) if ep == 1 or (capability.ep and experts % ep == 0)]
     columns = _cross(columns, "ep", eps)
-    return _keep(columns, columns["dp"] * columns["cp"] * columns["tp"] % columns["ep"] == 0)
+    tp, ep = (columns[name].astype(np.float64) for name in ("tp", "ep"))
+    columns["etp"] = np.asarray(usual_expert_tensor(tp, ep)).astype(np.int64)
+    ranks = columns["dp"] * columns["cp"] * columns["tp"]
+    return _keep(columns, ranks % columns["ep"] == 0)
 
 
 def _cross(columns: Columns, name: str, values: Sequence[int]) -> Columns:

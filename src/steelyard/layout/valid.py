@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from steelyard.catalog.stacks import Capability
 from steelyard.layout.reason import Reason
+from steelyard.strategies.experts import usual_expert_tensor
 from steelyard.strategies.recompute import POLICIES
 from steelyard.strategies.registry import SCHEDULES
 from steelyard.tables import Divisible, Job, Layout
@@ -49,7 +50,7 @@ def _first(rules: Sequence[Rule]) -> Count:
 
 
 def _degrees(layout: Layout) -> list[Rule]:
-    degrees = (layout.tp, layout.pp, layout.vpp, layout.cp, layout.dp, layout.ep, layout.micro_batch)
+    degrees = (layout.tp, layout.pp, layout.vpp, layout.cp, layout.dp, layout.ep, layout.etp, layout.micro_batch)
     counts = (layout.shard_devices, layout.devices)
     whole = [(np.asarray(count) < 1) | (np.asarray(count) % 1 != 0) for count in (*degrees, *counts)]
     flags = [(np.asarray(flag) != 0) & (np.asarray(flag) != 1) for flag in (layout.sp, layout.flash, layout.offload)]
@@ -68,6 +69,7 @@ def _degrees(layout: Layout) -> list[Rule]:
 
 def _model(job: Job, layout: Layout) -> list[Rule]:
     model, tp = job.workload.divisible, layout.tp
+    routed = np.greater(model.experts, 0)
     kv_unequal = _splits(model.kv_heads, tp) & _splits(tp, model.kv_heads)
     pieces = np.where(layout.cp > 1, 2 * layout.cp, 1)
     parallel = layout.sp > 0
@@ -81,7 +83,8 @@ def _model(job: Job, layout: Layout) -> list[Rule]:
         (Reason.CONTEXT, _splits(model.sequence, pieces)),
         (Reason.SEQUENCE, parallel & ((tp <= 1) | _splits(model.sequence, layout.cp * tp))),
         (Reason.EXPERTS, (layout.ep > 1) & ((model.experts < 1) | _splits(model.experts, layout.ep))),
-        (Reason.EXPERT_RANKS, _splits(layout.dp * layout.cp * tp, layout.ep)),
+        (Reason.EXPERT_RANKS, _splits(layout.dp * layout.cp * tp, layout.ep * np.where(routed, layout.etp, 1.0))),
+        (Reason.EXPERT_TENSOR, routed & _splits(tp, layout.etp)),
         (Reason.STAGE_LAYERS, (layout.stage_layers * layout.pp < model.blocks) | (layout.stage_layers > model.blocks)),
     ]
 
@@ -115,6 +118,7 @@ def _stack(layout: Layout, capability: Capability) -> list[Rule]:
         (np.asarray(layout.pp) > 1) & _other_schedule(layout, capability.schedules),
         (not capability.cp) & (layout.cp > 1),
         (not capability.ep) & (layout.ep > 1),
+        (not capability.etp) & np.not_equal(layout.etp, usual_expert_tensor(layout.tp, layout.ep)),
         (not capability.hsdp) & (layout.shard_devices < ranks),
         (not capability.offload) & (layout.offload > 0),
         ~np.isin(layout.zero, capability.zero) & ((ranks > 1) | (layout.zero > 0)),

@@ -91,6 +91,7 @@ DEGREES = (
     "cp",
     "dp",
     "ep",
+    "etp",
     "shard_devices",
     "micro_batch",
     "micro_batches",

@@ -16,6 +16,7 @@ from steelyard.step.experts import dispatch_s
 from steelyard.step.placement import ranks_in_domain
 from steelyard.step.rank import Rank
 from steelyard.step.stages import layers
+from steelyard.strategies.experts import usual_expert_tensor
 from steelyard.tables import Kernels, Layout, Machine
 from steelyard.units import Bytes, BytesPerSecond, Count, Seconds, Share
 
@@ -40,6 +41,7 @@ class Traffic:
     tp_s: Seconds  # one all-reduce of the hidden state (or its halves, under sequence parallelism)
     cp_s: Seconds  # keys and values once around the ring
     ep_s: Seconds  # one all-to-all
+    etp_s: Seconds  # one all-reduce of what reaches the experts (or its halves)
     pp_s: Seconds  # one hidden state to the next stage
     reduce_s: Seconds  # gradients, once
     gather_s: Seconds  # parameters, once
@@ -67,9 +69,11 @@ def traffic(rank: Rank, layout: Layout) -> Traffic:
     keys_values = rank.samples * job.workload.ring * job.element_bytes / rank.by.tensor
     crossing = np.where(layout.tp * layout.cp * layout.dp >= domain, lines.nic_bytes_per_s, lines.link_bytes_per_s)
     reduce_s, gather_s = _data_parallel(rank, layout, domain, lines)
+    tp_s = _over(hierarchical_all_reduce_s, hidden, layout.tp, ranks_in_domain(layout.tp, 1, domain), lines)
     return Traffic(
-        tp_s=_over(hierarchical_all_reduce_s, hidden, layout.tp, ranks_in_domain(layout.tp, 1, domain), lines),
+        tp_s=tp_s,
         cp_s=(layout.cp - 1) * send_s(keys_values, _narrow(layout.tp * layout.cp, domain, lines), lines.link_hop_s),
+        etp_s=_expert_tensor_s(rank, layout, hidden, lines, tp_s),
         ep_s=_experts_s(split, job.workload.copies, layout, domain, lines),
         pp_s=np.where(layout.pp > 1, send_s(split, crossing, lines.nic_hop_s), 0.0),
         reduce_s=reduce_s,
@@ -99,10 +103,28 @@ def _over(exchange: Exchange, payload: Bytes, ranks: Count, local: Count, lines:
     )
 
 
+def _expert_tensor_s(rank: Rank, layout: Layout, hidden: Bytes, lines: Wires, tp_s: Seconds) -> Seconds:
+    """Rows that reach an expert, summed over the ranks that divide it; dispatched ones are as many as their copies.
+
+    Experts that are divided as the rest is exchange what the rest does, whole ones nothing.
+
+    Source: Megatron-core's all-to-all dispatcher gathers dispatched tokens over the tensor-parallel ranks of an expert
+        and scatters their sums (megatron/core/transformer/moe/token_dispatcher.py).
+    """
+    found = np.where(layout.ep > 1, 0.0, tp_s)
+    usual = np.equal(layout.etp, usual_expert_tensor(layout.tp, layout.ep))
+    if np.all(usual):
+        return found
+    payload = hidden * np.where(layout.ep > 1, rank.job.workload.copies, 1.0) / rank.by.expert_sequence
+    local = ranks_in_domain(layout.etp, 1, rank.machine.domain_devices)
+    divided_s = _over(hierarchical_all_reduce_s, payload, layout.etp, local, lines)
+    return np.where(usual, found, np.where(layout.etp > 1, divided_s, 0.0))
+
+
 def _experts_s(payload: Bytes, copies: Count, layout: Layout, domain: Count, lines: Wires) -> Seconds:
     if np.all(layout.ep == 1):
         return np.float64(0)
-    local = ranks_in_domain(layout.ep, 1, domain)
+    local = ranks_in_domain(layout.ep, layout.etp, domain)
     sent_s = _over(partial(dispatch_s, copies=copies), payload, layout.ep, local, lines)
     return np.where(layout.ep > 1, sent_s, 0.0)  # experts on one rank send nothing over a network that may be unknown
 
@@ -118,8 +140,9 @@ def _data_parallel(rank: Rank, layout: Layout, domain: Count, lines: Wires) -> t
     job, stack = rank.job, rank.stack
     ranks = layout.dp * layout.cp
     local = ranks_in_domain(ranks, layout.tp, domain)
-    replicas = np.maximum(ranks * layout.tp / layout.ep, 1)  # of a whole expert
-    near = ranks_in_domain(replicas, layout.ep, domain)
+    held = np.where(layout.ep > 1, layout.ep * layout.etp, 1.0)
+    replicas = np.maximum(ranks * layout.tp / held, 1)  # of an expert, or of a rank's part of it
+    near = ranks_in_domain(replicas, held, domain)
     sharded = ranks_in_domain(layout.shard_devices, layout.tp, domain)
     grads = stack.grad_bytes * job.trainable_share
     reduce_s = _over(hierarchical_all_reduce_s, dense * grads, ranks, local, lines)

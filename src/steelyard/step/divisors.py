@@ -27,21 +27,18 @@ def divisors(layout: Layout) -> Divisors:
 
     Source: Narayanan et al. 2021, arXiv 2104.04473, section 2.3 (tensor); Korthikanti et al. 2022, arXiv 2205.05198,
         section 4.2.2 (sequence); Lepikhin et al. 2020, arXiv 2006.16668, section 2.2 (experts).
-    Limits: expert ranks hold whole experts, or tensor parallelism divides each.
+        Megatron-core, `expert_tensor_parallel_size` (experts may be divided otherwise than the rest).
+    Limits: without sequence parallelism tensor ranks that experts do not use repeat their rows.
     """
-    tp, ep = layout.tp, layout.ep
-    sequence = np.where(layout.sp, tp, 1.0)
-    if np.all(ep == 1):
-        return Divisors(1.0, tp, sequence, ep, tp, tp, 1.0)
-    apart = np.greater(ep, 1)
+    sequence = np.where(layout.sp, layout.tp, 1.0)
     return Divisors(
         whole=1.0,
-        tensor=tp,
+        tensor=layout.tp,
         sequence=sequence,
-        expert=ep,
-        expert_tensor=np.where(apart, 1.0, tp),
-        expert_ranks=np.where(apart, ep, tp),
-        expert_sequence=np.where(apart, sequence, 1.0),
+        expert=layout.ep,
+        expert_tensor=layout.etp,
+        expert_ranks=layout.ep * layout.etp,
+        expert_sequence=np.maximum(sequence / layout.etp, 1.0),
     )
 
 

@@ -85,7 +85,7 @@ def _tick(
         vocab_s=vocab,
         recompute_s=recompute,
         host_s=np.maximum(_launch_s(rank, layout, blocks) * (1 + launched * FORWARD_LAUNCHES) - busy, 0.0),
-        tp_s=stack.tp_exposed * (EXCHANGE_PASSES + again) * _reductions(rank, layout, blocks) * moved.tp_s,
+        tp_s=stack.tp_exposed * (EXCHANGE_PASSES + again) * _reduced_s(rank, blocks, moved),
         cp_s=np.maximum((RING_PASSES + again) * _exchanges(rank, blocks, "rings") * moved.cp_s - attention, 0.0),
         ep_s=stack.ep_exposed * (EXCHANGE_PASSES + again) * _exchanges(rank, blocks, "dispatches") * moved.ep_s,
     )
@@ -106,7 +106,7 @@ def _exchanges(rank: Rank, blocks: Blocks, kind: str) -> Count:
     return sum((getattr(one, kind) * held.count for one, held in kinds), start=0.0)
 
 
-def _reductions(rank: Rank, layout: Layout, blocks: Blocks) -> Count:
-    """Exchanges of the hidden state in a forward pass; experts on ranks of their own need none."""
-    experts = _exchanges(rank, blocks, "expert_reductions")
-    return _exchanges(rank, blocks, "reductions") + np.where(layout.ep > 1, 0.0, experts)
+def _reduced_s(rank: Rank, blocks: Blocks, moved: Traffic) -> Seconds:
+    """Exchanges of tensor parallelism in a forward pass: of the hidden state, and of what reaches divided experts."""
+    experts = _exchanges(rank, blocks, "expert_reductions") * moved.etp_s
+    return _exchanges(rank, blocks, "reductions") * moved.tp_s + experts

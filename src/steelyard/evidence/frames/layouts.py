@@ -10,6 +10,7 @@ from steelyard.errors import BadInput, BadLayout
 from steelyard.evidence.frames.recomputation import recompute_choices
 from steelyard.evidence.runs.columns import is_count
 from steelyard.evidence.runs.run import Run, is_known
+from steelyard.strategies.experts import usual_expert_tensor
 from steelyard.strategies.registry import SCHEDULES, usual_code
 from steelyard.strategies.settings import spelled_number
 from steelyard.tables import Layout
@@ -206,6 +207,7 @@ def _layout(
         cp=cp,
         dp=dp,
         ep=ep,
+        etp=float(usual_expert_tensor(tp, ep)),
         zero=zero,
         shard_devices=_shard_devices(run, dp * cp),
         micro_batch=micro,
@@ -257,7 +259,9 @@ def _expert_degrees(run: Run, arch: Architecture, choice: LayoutChoice) -> list[
     powers = (2.0**power for power in range(int(math.log2(dp)) + 1))
     degrees = [degree for degree in powers if arch.experts % degree == 0 and dp % degree == 0]
     assumed = choice.assumed | {"experts"}
-    return [replace(choice, layout=replace(choice.layout, ep=degree), assumed=assumed) for degree in degrees]
+    tp = choice.layout.tp
+    laid = [replace(choice.layout, ep=ep, etp=float(usual_expert_tensor(tp, ep))) for ep in degrees]
+    return [replace(choice, layout=one, assumed=assumed) for one in laid]
 
 
 def _shard_devices(run: Run, replicas: float) -> float:

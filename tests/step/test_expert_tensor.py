@@ -1,0 +1,49 @@
+"""Experts that are tensor parallel otherwise than the rest (Megatron-core's `expert_tensor_parallel_size`)."""
+
+import pytest
+from tests.shapes import filled, layout
+from tests.step.neutral import HIDDEN, MOE, NETWORK, ROUTED, L, peak, step
+
+from steelyard.step.divisors import divisors
+from steelyard.step.memory import memory
+from steelyard.tables import Machine, Stack
+
+
+def test_experts_are_divided_by_ep_and_etp() -> None:
+    by = divisors(layout(MOE, tp=4.0, dp=2.0, ep=4.0, etp=2.0, sp=1.0))
+    assert (by.expert_tensor, by.expert_ranks, by.expert_sequence) == (2, 8, 2)
+
+
+@pytest.mark.parametrize("sp", [0.0, 1.0])
+def test_left_out_it_is_whole_experts_or_the_rest(sp: float) -> None:
+    whole, rest = divisors(layout(MOE, tp=4.0, dp=2.0, ep=4.0, sp=sp)), divisors(layout(MOE, tp=4.0, sp=sp))
+    assert (whole.expert_tensor, whole.expert_ranks, whole.expert_sequence) == (1, 4, 4**sp)
+    assert (rest.expert_tensor, rest.expert_ranks, rest.expert_sequence) == (4, 4, 1)
+
+
+def test_a_divided_expert_weighs_its_share() -> None:
+    kept = filled(Stack, weight_bytes=2.0, reserved_scale=1.0)
+    held = [
+        memory(MOE, layout(MOE, tp=4.0, dp=2.0, ep=2.0, etp=etp), filled(Machine), kept).weights_bytes
+        for etp in (1.0, 4.0)
+    ]
+    assert held[0] - held[1] == pytest.approx(2 * L * ROUTED * (1 / 2 - 1 / 8))
+
+
+def test_divided_experts_reduce_the_copies_that_reach_them() -> None:
+    """All-gather and reduce-scatter of 2 copies a token over etp ranks, in each of both passes, at every block."""
+    laid = layout(MOE, tp=2.0, dp=4.0, ep=4.0, sp=1.0)
+    usual, divided = (
+        step(MOE, one, nic_bytes_per_s=NETWORK).tp_s for one in (laid, layout(MOE, tp=2.0, dp=4.0, ep=4.0, etp=2.0))
+    )
+    ring = 2 * (2 - 1) / 2
+    count = float(laid.micro_batches)
+    assert divided - usual == pytest.approx(count * L * 2 * ring * 2 * HIDDEN / NETWORK)
+
+
+def test_whole_experts_on_tensor_ranks_reduce_nothing() -> None:
+    whole, rest = (layout(MOE, tp=2.0, ep=1.0, etp=etp, sp=1.0) for etp in (1.0, 2.0))
+    assert step(MOE, whole, nic_bytes_per_s=NETWORK).tp_s == pytest.approx(
+        step(MOE, rest, nic_bytes_per_s=NETWORK).tp_s / 2
+    )
+    assert peak(MOE, whole).activations_bytes == pytest.approx(peak(MOE, rest).activations_bytes)
