@@ -154,6 +154,7 @@ class Workload:
     params: Count
     active_params: Count  # of a token: all less the experts that it does not visit
     parts: tuple[Part, ...]  # of the parameters: routed experts and all others, by what divides them
+    updates: tuple[Part, ...]  # FLOPs of one Newton-Schulz iteration over the matrices of all blocks
     hidden: Count  # elements between two blocks
     ring: Count  # elements of keys and values, before tensor parallelism divides them
     copies: Count  # experts that a token visits (0: none)
@@ -176,6 +177,7 @@ class Job:
     gemm_bytes: Bytes  # one element inside a matrix product (fp8: 1)
     moment_bytes: Bytes  # optimizer moments of one parameter (Adam fp32: 8, 8-bit: 2, SGD: 0 or 4)
     master_bytes: Bytes  # fp32 master copy of one parameter (mixed precision: 4, pure fp32 or bf16: 0)
+    newton_schulz: Count  # iterations on the update of each matrix of the blocks (Muon: 5, else 0)
     trainable_share: Share  # parameters that get gradients (1: all; LoRA: adapters / total)
     frozen_bytes: Bytes  # one frozen parameter in memory (LoRA bf16: 2, QLoRA nf4: 0.5 + scales)
     adapted_inputs: Count  # summed widths of the inputs of one block's products that have adapters (LoRA; else 0)

@@ -34,6 +34,7 @@ class Optimizer:
     outer_moment_bytes: Bytes  # of a parameter in embedding and head
     factored_bytes: Bytes  # of each row and each column of a matrix
     follows: bool  # moments take the type of the parameters where that is 16 bits alone
+    newton_schulz: int  # iterations that orthogonalise the update of a matrix of the blocks
     master: bool  # updates a master copy where the precision has one
     source: str
 
@@ -56,6 +57,7 @@ def optimizer_of_row(row: Mapping[str, str]) -> Optimizer:
     return Optimizer(
         optimizer=row["optimizer"],
         pattern=re.compile(row["pattern"], re.IGNORECASE),
+        newton_schulz=int(row["newton_schulz"]),
         follows=row["follows"] == "1",
         master=row["master"] == "1",
         source=row["source"],

@@ -126,6 +126,7 @@ def training_job(
         gemm_bytes=held.gemm_bytes,
         moment_bytes=held.moment_bytes,
         master_bytes=held.master_bytes,
+        newton_schulz=0.0 if adapters else float(optimizer.newton_schulz),
         trainable_share=min(1.0, adapters.params / workload.params) if adapters else 1.0,
         frozen_bytes=adapters.frozen_bytes(held.element_bytes) if adapters else held.element_bytes,
         adapted_inputs=adapters.inputs if adapters else 0.0,

@@ -4,10 +4,11 @@ import numpy as np
 
 from steelyard.step.collectives import crowding
 from steelyard.step.communication import Traffic, stage_params, traffic
-from steelyard.step.divisors import divisors
+from steelyard.step.divisors import divided, divisors
 from steelyard.step.rank import Rank
 from steelyard.step.schedule import bubble_ticks, sends
 from steelyard.step.sharding import exposed_s, gathers, reductions, rounds, update_bytes
+from steelyard.step.stages import layers
 from steelyard.step.tick import Tick, slowest_tick
 from steelyard.tables import Job, Kernels, Layout, Machine, Stack, StepTime
 from steelyard.units import Seconds, Share
@@ -53,7 +54,7 @@ def _data_parallel_s(layout: Layout, moved: Traffic, tick_s: Seconds, exposed: S
 
 
 def _update_s(rank: Rank, layout: Layout) -> Seconds:
-    """Read and write the optimizer's states once, on the device or on its host."""
+    """Read and write the optimizer's states once, on the device or on its host, and what an update computes."""
     job, machine, stack = rank.job, rank.machine, rank.stack
     dense, routed = stage_params(rank, layout)
     mine = (dense + routed) * job.trainable_share / np.where(layout.zero >= 1, layout.shard_devices, 1)
@@ -61,4 +62,14 @@ def _update_s(rank: Rank, layout: Layout) -> Seconds:
     rate = np.where(
         layout.offload, machine.host_bytes_per_s, machine.memory_bytes_per_s * rank.kernels.memory_efficiency
     )
-    return mine * moved / rate
+    return mine * moved / rate + _orthogonalised_s(rank, layout)
+
+
+def _orthogonalised_s(rank: Rank, layout: Layout) -> Seconds:
+    """Matrix products of the update itself, shared out as the states are; adapters need next to none."""
+    job = rank.job
+    if not np.any(job.newton_schulz):
+        return np.float64(0)
+    stage = layout.stage_layers / layers(job.workload)
+    flop = divided(job.workload.updates, rank.by) * stage / np.where(layout.zero >= 1, layout.shard_devices, 1)
+    return job.newton_schulz * flop / (rank.machine.peak16_flop_per_s * rank.kernels.gemm_efficiency)

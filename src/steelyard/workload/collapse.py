@@ -4,8 +4,8 @@ from collections.abc import Iterable, Sequence
 
 from steelyard.tables import Block, Core, End, Kept, Part, Product, Repeat, Workload
 from steelyard.units import Bytes, Count, Flop
-from steelyard.workload.flops import product_flop, training_flop
-from steelyard.workload.row import EMBEDDING, EXPERT_RANKS, HEAD, Kind, Model, Row
+from steelyard.workload.flops import newton_schulz_flop, product_flop, training_flop
+from steelyard.workload.row import EMBEDDING, EXPERT, EXPERT_RANKS, HEAD, TENSOR, WHOLE, Kind, Model, Row
 
 EXCHANGES = {
     "all_reduce": "reductions",
@@ -43,6 +43,7 @@ def collapse(model: Model, element_bytes: Bytes) -> Workload:
         params=params,
         active_params=sum((_params(row, counts) * row.active for row in model.rows), start=0.0),
         parts=_parts((_owner(row), row.split_params, _params(row, counts)) for row in model.rows),
+        updates=_parts(_update(one, _total(one.repeats, counts)) for one in products),
         hidden=model.hidden,
         ring=model.ring,
         copies=model.copies,
@@ -70,6 +71,14 @@ def _owner(row: Row) -> str:
 
 def _product_flop(one: Product) -> Flop:
     return product_flop(one.rows, one.inner, one.outer)
+
+
+def _update(one: Product, count: Count) -> tuple[str, str, Flop]:
+    """Return of whose matrices it is, what divides them, and the FLOPs of one iteration on the updates of all."""
+    flop = count * one.groups * newton_schulz_flop(one.inner, one.outer)
+    if one.split_groups == EXPERT:
+        return "routed", EXPERT_RANKS, flop
+    return "dense", TENSOR if TENSOR in (one.split_inner, one.split_outer) else WHOLE, flop
 
 
 def _products(rows: Sequence[Row]) -> tuple[Product, ...]:

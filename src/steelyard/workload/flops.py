@@ -47,6 +47,27 @@ def attention_pairs(sequence: Count, window: Count, causal: Share) -> Count:
     return np.where(causal, one_sided, 2 * one_sided)[()]
 
 
+def newton_schulz_flop(inner: Count, outer: Count) -> Flop:
+    r"""FLOPs of one Newton-Schulz iteration that orthogonalises the update of a matrix.
+
+    .. math:: F = 4\,a^2 b + 2\,a^3, \qquad a = \min(k, n),\; b = \max(k, n)
+
+    Args:
+        inner: one side of the matrix, :math:`k` [-]
+        outer: the other, :math:`n` [-]
+
+    Source: github.com/KellerJordan/Muon, `zeropower_via_newtonschulz5`: of X with the short side first,
+        A = X X^T (2 a^2 b), A A (2 a^3) and the product of their sum with X (2 a^2 b).
+    Limits: A counted in full, though it is symmetric.
+
+    >>> newton_schulz_flop(4096, 4096) / 4096**3
+    6.0
+    """
+    short, long = np.minimum(inner, outer), np.maximum(inner, outer)
+    flop: Flop = 4 * short**2 * long + 2 * short**3
+    return flop
+
+
 def training_flop(forward_flop: Flop) -> Flop:
     """FLOPs of a forward and a backward pass: the backward costs two forwards (inputs and weights).
 

@@ -1,0 +1,41 @@
+"""What an update computes: Muon's Newton-Schulz products, from the matrices of the rows."""
+
+import pytest
+from tests.shapes import layout, pretraining
+from tests.step.neutral import GPT, MOE, PEAK, B, H, L, S, step
+
+from steelyard.job import job_table, read_job
+
+MUON = pretraining(GPT, S, B, newton_schulz=5.0)
+BLOCK = 6 * H**3 + 2 * (4 * H**2 * 4 * H + 2 * H**3) + (4 * H**2 * 3 * H + 2 * H**3)  # output; MLP in and out; q, k, v
+
+
+def test_five_iterations_on_every_matrix_of_the_blocks() -> None:
+    taken = step(MUON, layout(MUON), peak16_flop_per_s=PEAK).optimizer_s
+    assert taken == pytest.approx(5 * L * BLOCK / PEAK)
+
+
+@pytest.mark.parametrize(("zero", "share"), [(0.0, 1), (1.0, 4), (3.0, 4)])
+def test_ranks_share_the_products_as_they_share_the_states(zero: float, share: float) -> None:
+    taken = step(MUON, layout(MUON, dp=4.0, zero=zero), peak16_flop_per_s=PEAK).optimizer_s
+    assert taken == pytest.approx(5 * L * BLOCK / share / PEAK)
+
+
+def test_tensor_ranks_and_stages_have_their_matrices_alone() -> None:
+    taken = step(MUON, layout(MUON, tp=2.0, pp=2.0), peak16_flop_per_s=PEAK).optimizer_s
+    assert taken == pytest.approx(5 * L * BLOCK / 4 / PEAK)
+
+
+def test_every_expert_is_a_matrix_of_its_own() -> None:
+    updates = {part.kind: part for part in MOE.workload.updates}
+    expert = 4 * 512**2 * H + 2 * 512**3
+    assert updates["routed"].amount == pytest.approx(L * 8 * 2 * expert)
+    assert updates["routed"].split == "expert_ranks"
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "task", "count"), [("muon", "pretrain", 5), ("adamw", "pretrain", 0), ("muon", "lora", 0)]
+)
+def test_who_orthogonalises(optimizer: str, task: str, count: float) -> None:
+    job = job_table(read_job({"model": "gpt2", "tokens": "1B", "optimizer": optimizer, "task": task}))
+    assert job.newton_schulz == count
