@@ -8,10 +8,10 @@ from numpy.typing import NDArray
 from scipy.optimize import least_squares
 
 from fit.kernel_data import ELEMENT_BYTES, Sample
-from steelyard.step.attention import attention_s
-from steelyard.step.collectives import all_gather_s, all_reduce_s, group_bytes_per_s
-from steelyard.step.gemm import gemm_s
-from steelyard.step.pointwise import pointwise_s
+from steelyard.step.kernels.attention import attention_s
+from steelyard.step.kernels.gemm import gemm_s
+from steelyard.step.kernels.pointwise import pointwise_s
+from steelyard.step.network.collectives import all_gather_s, all_reduce_s, group_bytes_per_s
 
 Array = NDArray[np.float64]
 Prior = tuple[float, float]

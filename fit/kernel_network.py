@@ -12,7 +12,7 @@ from scipy.optimize import least_squares
 
 from fit.kernel_fits import NOISE, Chip
 from fit.kernel_pool import Estimate, Pooled, lookup
-from steelyard.step.collectives import (
+from steelyard.step.network.collectives import (
     hierarchical_all_gather_s,
     hierarchical_all_reduce_s,
     hierarchical_all_to_all_s,

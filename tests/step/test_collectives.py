@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from steelyard import catalog
 from steelyard.catalog.tabulate import kernels
-from steelyard.step.collectives import (
+from steelyard.step.network.collectives import (
     all_gather_s,
     all_reduce_s,
     all_to_all_s,
@@ -18,7 +18,7 @@ from steelyard.step.collectives import (
     reduce_scatter_s,
     send_s,
 )
-from steelyard.step.experts import dispatch_s
+from steelyard.step.network.experts import dispatch_s
 
 FLAT = (all_reduce_s, all_gather_s, reduce_scatter_s, all_to_all_s)
 PAIRS = (

@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 
 from steelyard import catalog
 from steelyard.catalog.tabulate import kernels
-from steelyard.step.attention import attention_s, unfused_attention_s
-from steelyard.step.gemm import gemm_s
-from steelyard.step.pointwise import pointwise_s
+from steelyard.step.kernels.attention import attention_s, unfused_attention_s
+from steelyard.step.kernels.gemm import gemm_s
+from steelyard.step.kernels.pointwise import pointwise_s
 
 widths = st.integers(64, 65536).map(float)
 rates = st.floats(1e12, 5e15)

@@ -28,18 +28,18 @@ class Term:
 
 
 TIME: Final = (
-    ("gemm_s", "matrix products", "step.gemm.gemm_s"),
-    ("attention_s", "attention", "step.attention.attention_s"),
-    ("pointwise_s", "element-wise work", "step.pointwise.pointwise_s"),
-    ("vocab_s", "vocabulary and loss", "step.gemm.gemm_s"),
+    ("gemm_s", "matrix products", "step.kernels.gemm.gemm_s"),
+    ("attention_s", "attention", "step.kernels.attention.attention_s"),
+    ("pointwise_s", "element-wise work", "step.kernels.pointwise.pointwise_s"),
+    ("vocab_s", "vocabulary and loss", "step.kernels.gemm.gemm_s"),
     ("recompute_s", "recomputation", "step.time.time"),
     ("host_s", "waiting for launches", "step.time.time"),
-    ("tp_s", "tensor-parallel traffic", "step.collectives.hierarchical_all_reduce_s"),
-    ("cp_s", "context-parallel traffic", "step.collectives.send_s"),
-    ("ep_s", "expert traffic", "step.experts.dispatch_s"),
-    ("pp_s", "stage-to-stage traffic", "step.collectives.send_s"),
+    ("tp_s", "tensor-parallel traffic", "step.network.collectives.hierarchical_all_reduce_s"),
+    ("cp_s", "context-parallel traffic", "step.network.collectives.send_s"),
+    ("ep_s", "expert traffic", "step.network.experts.dispatch_s"),
+    ("pp_s", "stage-to-stage traffic", "step.network.collectives.send_s"),
     ("bubble_s", "pipeline bubble", "step.time.time"),
-    ("dp_s", "gradient and parameter traffic", "step.collectives.hierarchical_all_gather_s"),
+    ("dp_s", "gradient and parameter traffic", "step.network.collectives.hierarchical_all_gather_s"),
     ("optimizer_s", "optimizer and fixed cost", "step.time.time"),
 )
 MEMORY: Final = (

@@ -4,10 +4,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from steelyard.step.attention import attention_s, unfused_attention_s
 from steelyard.step.divisors import Divisors, divided
-from steelyard.step.gemm import gemm_s
-from steelyard.step.pointwise import pointwise_s
+from steelyard.step.kernels.attention import attention_s, unfused_attention_s
+from steelyard.step.kernels.gemm import gemm_s
+from steelyard.step.kernels.pointwise import pointwise_s
 from steelyard.step.rank import Rank
 from steelyard.step.stages import Blocks
 from steelyard.tables import Block, Core, Job, Layout, Part, Product, Repeat

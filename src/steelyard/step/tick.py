@@ -4,11 +4,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from steelyard.step.attention import FUSED_BACKWARD, UNFUSED_BACKWARD
-from steelyard.step.communication import Traffic
 from steelyard.step.compute import Forward, Head, forward, head, through
-from steelyard.step.gemm import product_passes
-from steelyard.step.pointwise import POINTWISE_BACKWARD
+from steelyard.step.kernels.attention import FUSED_BACKWARD, UNFUSED_BACKWARD
+from steelyard.step.kernels.gemm import product_passes
+from steelyard.step.kernels.pointwise import POINTWISE_BACKWARD
+from steelyard.step.network.communication import Traffic
 from steelyard.step.rank import Rank
 from steelyard.step.recompute import Recomputed, recompute_s, recomputed, repeated_share
 from steelyard.step.stages import Blocks, block_count, busiest_stages

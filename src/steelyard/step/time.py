@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from steelyard.step.collectives import crowding
-from steelyard.step.communication import Traffic, stage_params, traffic
 from steelyard.step.divisors import divided, divisors
+from steelyard.step.network.collectives import crowding
+from steelyard.step.network.communication import Traffic, stage_params, traffic
 from steelyard.step.rank import Rank
 from steelyard.step.schedule import bubble_ticks, sends
 from steelyard.step.sharding import exposed_s, gathers, reductions, rounds, update_bytes

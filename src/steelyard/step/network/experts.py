@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from steelyard.step.collectives import hierarchical_all_to_all_s
+from steelyard.step.network.collectives import hierarchical_all_to_all_s
 from steelyard.units import Bytes, BytesPerSecond, Count, Seconds
 
 

@@ -6,14 +6,14 @@ from functools import partial
 
 import numpy as np
 
-from steelyard.step.collectives import (
+from steelyard.step.divisors import divided
+from steelyard.step.network.collectives import (
     hierarchical_all_gather_s,
     hierarchical_all_reduce_s,
     send_s,
 )
-from steelyard.step.divisors import divided
-from steelyard.step.experts import dispatch_s
-from steelyard.step.placement import ranks_in_domain
+from steelyard.step.network.experts import dispatch_s
+from steelyard.step.network.placement import ranks_in_domain
 from steelyard.step.rank import Rank
 from steelyard.step.stages import layers
 from steelyard.strategies.experts import usual_expert_tensor
