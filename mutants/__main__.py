@@ -7,6 +7,7 @@ reason in `tolerated.csv`; a survivor that does not, and a line there that no lo
 
 import argparse
 import csv
+import io
 import sys
 from pathlib import Path
 
@@ -36,12 +37,13 @@ def main() -> int:
         stale = set() if asked.sample else stale_lines(room, reasons, alive)
         print(
             f"{room}: {len(killed) - len(alive)} of {len(killed)} killed ({1 - len(alive) / len(killed):.1%}), "
-            f"{len(alive) - len(unexplained)} tolerated, {len(unexplained)} unexplained"
+            f"{len(alive) - len(unexplained)} tolerated, {len(unexplained)} unexplained",
+            flush=True,
         )
         for mutant in unexplained:
-            print("  survives:", ",".join(quoted(part) for part in mutant.key))
+            print("  survives:", line_of(mutant.key))
         for key in sorted(stale):
-            print("  no longer survives, take it out of tolerated.csv:", *key, sep="\n    ")
+            print("  no longer survives, take it out of tolerated.csv:", line_of(key))
         wrong |= bool(unexplained or stale)
     return int(wrong)
 
@@ -50,8 +52,11 @@ def stale_lines(room: str, reasons: dict[tuple[str, str, str], str], alive: list
     return {key for key in reasons if key[0].split(".")[0] == room} - {mutant.key for mutant in alive}
 
 
-def quoted(text: str) -> str:
-    return f'"{text}"' if "," in text else text
+def line_of(key: tuple[str, str, str]) -> str:
+    """Return the key as a line of `tolerated.csv`, its reason left out."""
+    line = io.StringIO()
+    csv.writer(line, lineterminator="").writerow(key)
+    return line.getvalue()
 
 
 if __name__ == "__main__":

@@ -1,0 +1,43 @@
+"""Words and numbers of settings, and what files of schedules may not share."""
+
+from dataclasses import replace
+from types import SimpleNamespace
+
+import pytest
+
+from steelyard.strategies import registry
+from steelyard.strategies.experts import usual_expert_tensor
+from steelyard.strategies.registry import SCHEDULES, found_schedules, usual_code
+from steelyard.strategies.settings import spelled_number
+
+
+@pytest.mark.parametrize(
+    ("text", "number"), [("7", 7), ("123456789", 123456789), ("1234567890", None), ("٣", None), ("-1", None)]
+)
+def test_a_number_is_of_few_plain_digits(text: str, number: int | None) -> None:
+    assert spelled_number("tp", text) == number
+
+
+def test_two_chunks_are_interleaved_where_a_stack_names_no_schedule() -> None:
+    assert [usual_code((), chunks) for chunks in (1, 2, 4)] == [0, 1, 1]
+
+
+@pytest.mark.parametrize("shared", [{"name": "1f1b"}, {"code": 0}])
+def test_schedules_share_neither_name_nor_number(shared: dict, monkeypatch: pytest.MonkeyPatch) -> None:
+    other = replace(SCHEDULES["interleaved"], **({"name": "other", "code": 7} | shared))
+    real = registry.importlib.import_module
+
+    def imported(name: str) -> SimpleNamespace:
+        return SimpleNamespace(**vars(real(name)), **({"OTHER": other} if name.endswith("interleaved") else {}))
+
+    monkeypatch.setattr(registry.importlib, "import_module", imported)
+    with pytest.raises(ValueError, match="share a name or a number"):
+        found_schedules()
+
+
+def test_interleaving_holds_no_more_than_there_are() -> None:
+    assert SCHEDULES["interleaved"].in_flight(4, 2, 0, 3) == 3
+
+
+def test_experts_of_two_ranks_are_whole() -> None:
+    assert [float(usual_expert_tensor(8, ranks)) for ranks in (1, 2, 4)] == [8, 1, 1]
