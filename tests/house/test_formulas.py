@@ -40,6 +40,7 @@ NOT_FORMULAS = {
     "step.recompute.recomputed": "finds which policies some layouts have",
     "step.recompute.recompute_s": "sums over these policies",
     "step.recompute.repeated_share": "sums over these policies",
+    "step.sums.added": "sums of any unit",
     "step.divisors.divided": "sums parts of either kind, in their unit",
     "layout.literal.parse": WRITTEN,
     "layout.literal.text_of": WRITTEN,

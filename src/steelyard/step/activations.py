@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from steelyard.step.divisors import Divisors, divided
-from steelyard.step.recompute import recomputed
+from steelyard.step.recompute import Recomputed, recomputed
 from steelyard.step.stages import Blocks
 from steelyard.tables import Block, Job, Layout, Stack
 from steelyard.units import Bytes, Share
@@ -96,8 +96,8 @@ def transient_bytes(block: Block, job: Job, layout: Layout, by: Divisors) -> Byt
     return job.element_bytes * (2 * block.hidden + inside)
 
 
-def block_kept_bytes(block: Block, job: Job, layout: Layout, stack: Stack, by: Divisors) -> Activations:
-    r"""Bytes that one block keeps of a micro-batch, and that its backward pass needs for a moment beside them.
+def block_kept_bytes(job: Job, layout: Layout, stack: Stack, by: Divisors) -> tuple[Activations, ...]:
+    r"""Bytes that one block of each kind keeps of a micro-batch, and that its backward pass needs for a moment.
 
     .. math:: \frac{b}{c} \{\sigma_a (B + S) + G,\; \sigma_s (\sigma_a B + G),\; e\,h\}, \quad
         \frac{b}{c}\, \sigma_w (T + \{0, S, B + S + G\})
@@ -106,8 +106,7 @@ def block_kept_bytes(block: Block, job: Job, layout: Layout, stack: Stack, by: D
     drops other kinds of tensors keeps B less these and needs them again.
 
     Args:
-        block: what its rows keep, by kind and divisor
-        job: the bytes of an element (e).
+        job: what rows of its blocks keep, the bytes of an element (e).
         layout: micro-batch (b), context parallel degree (c), recompute.
         stack: its scales of activations (σ_a, and σ_s of them under selective recompute) and of the working set (σ_w);
             gathered inputs and inputs of adapters that it keeps (G); quantised weights multiply what is kept.
@@ -118,8 +117,29 @@ def block_kept_bytes(block: Block, job: Job, layout: Layout, stack: Stack, by: D
     Limits: full recompute of one block at a time, its input divided only by sequence parallelism.
     """
     adapters = stack.adapter_bytes * job.adapted_inputs * job.workload.tokens / by.tensor
-    apart = stack.gathered_inputs * gathered_input_bytes(block, job, layout, by) + adapters
     copies = np.where((job.frozen_bytes < 2) & (np.asarray(job.trainable_share) < 1), stack.quantised_scale, 1.0)
+    policies, samples = recomputed(layout), layout.micro_batch / layout.cp
+    working = samples * stack.working_scale
+    found = []
+    for block in job.workload.blocks:
+        apart = stack.gathered_inputs * gathered_input_bytes(block, job, layout, by) + adapters
+        stored, again = _kept(block, job, layout, stack, by, policies, apart, copies)
+        transient = transient_bytes(block, job, layout, by)
+        found.append(Activations(samples * stored, working * (again + transient)))
+    return tuple(found)
+
+
+def _kept(
+    block: Block,
+    job: Job,
+    layout: Layout,
+    stack: Stack,
+    by: Divisors,
+    policies: Recomputed,
+    apart: Bytes,
+    copies: Share,
+) -> tuple[Bytes, Bytes]:
+    """Bytes that one block keeps of one sample, and of what it needs again of what it does not keep."""
     whole, scores = block_bytes(block, by), block_score_bytes(block, by, layout.flash)
     every = copies * (whole + scores)
     kept: Bytes = stack.activation_scale * every + apart
@@ -127,7 +147,7 @@ def block_kept_bytes(block: Block, job: Job, layout: Layout, stack: Stack, by: D
     again: Bytes = 0.0
     stays: Bytes
     needed: Bytes
-    for policy, share in recomputed(layout):
+    for policy, share in policies:
         if policy.input_alone:
             stays, needed = job.element_bytes * block.hidden / by.sequence, every + apart
         else:
@@ -137,10 +157,7 @@ def block_kept_bytes(block: Block, job: Job, layout: Layout, stack: Stack, by: D
             stays = stays * (getattr(stack, policy.kept_share) if policy.kept_share else 1.0)
         stored = stored + share * (stays - kept)
         again = np.where(share > 0, needed, again)
-    samples = layout.micro_batch / layout.cp
-    return Activations(
-        samples * stored, samples * stack.working_scale * (again + transient_bytes(block, job, layout, by))
-    )
+    return stored, again
 
 
 def kept_bytes(each: tuple[Activations, ...], blocks: Blocks) -> Activations:

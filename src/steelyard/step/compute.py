@@ -10,6 +10,7 @@ from steelyard.step.kernels.gemm import gemm_s
 from steelyard.step.kernels.pointwise import pointwise_s
 from steelyard.step.rank import Rank
 from steelyard.step.stages import Blocks
+from steelyard.step.sums import added
 from steelyard.tables import Block, Core, Job, Layout, Part, Product, Repeat
 from steelyard.units import Bytes, Count, FlopPerSecond, Seconds
 
@@ -46,9 +47,9 @@ def through(once: tuple[Forward, ...], blocks: Blocks) -> Forward:
     """Return the seconds of a forward pass through all blocks of a stage."""
     pairs = list(zip(once, blocks, strict=True))
     return Forward(
-        gemm_s=sum((held.count * one.gemm_s for one, held in pairs), start=0.0),
-        attention_s=sum((held.count * one.attention_s for one, held in pairs), start=0.0),
-        pointwise_s=sum((held.count * one.pointwise_s for one, held in pairs), start=0.0),
+        gemm_s=added(held.count * one.gemm_s for one, held in pairs),
+        attention_s=added(held.count * one.attention_s for one, held in pairs),
+        pointwise_s=added(held.count * one.pointwise_s for one, held in pairs),
     )
 
 
@@ -84,13 +85,13 @@ def _products_s(rank: Rank, blocks: tuple[Block, ...]) -> list[Seconds]:
     together: dict[int, list[Product]] = {}
     for one in rank.job.workload.products:
         together.setdefault(id(one.repeats), []).append(one)
-    groups = [(some[0].repeats, sum((_product_s(rank, one) for one in some), start=0.0)) for some in together.values()]
+    groups = [(some[0].repeats, added(_product_s(rank, one) for one in some)) for some in together.values()]
     return [_in_block(groups, block) for block in blocks]
 
 
 def _in_block(groups: list[tuple[tuple[Repeat, ...], Seconds]], block: Block) -> Seconds:
     counts = ((one.count, seconds) for repeats, seconds in groups for one in repeats if one.block == block.name)
-    return sum((count * seconds for count, seconds in counts), start=0.0)
+    return added(count * seconds for count, seconds in counts)
 
 
 def _product_s(rank: Rank, one: Product) -> Seconds:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from steelyard.step.sums import added
 from steelyard.tables import Kept, Layout, Part
 from steelyard.units import Count
 
@@ -55,4 +56,4 @@ def divided(parts: Sequence[Part | Kept], by: Divisors) -> Count:
     >>> divided((Part("stream", "whole", 10.0), Part("mlp", "tensor", 8.0)), fourfold)
     12.0
     """
-    return sum((part.amount / getattr(by, part.split) for part in parts), start=0.0)
+    return added(part.amount / getattr(by, part.split) for part in parts)

@@ -71,7 +71,7 @@ def memory(job: Job, layout: Layout, machine: Machine, stack: Stack) -> StepMemo
 def _parts(job: Job, layout: Layout, stack: Stack, by: Divisors) -> StageParts:
     blocks = job.workload.blocks
     return StageParts(
-        kept=tuple(block_kept_bytes(one, job, layout, stack, by) for one in blocks),
+        kept=block_kept_bytes(job, layout, stack, by),
         params=tuple(rank_params(one.params, layout, by) for one in blocks),
         edges=edge_bytes(job, layout, stack, by),
     )

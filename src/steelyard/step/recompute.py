@@ -3,6 +3,7 @@
 import numpy as np
 
 from steelyard.step.compute import Forward
+from steelyard.step.sums import added
 from steelyard.strategies.recompute import POLICIES, RecomputePolicy
 from steelyard.tables import Layout
 from steelyard.units import Seconds, Share
@@ -32,8 +33,10 @@ def recompute_s(policies: Recomputed, layout: Layout, once: Forward) -> Seconds:
     """
     found: Seconds = 0.0
     for policy, share in policies:
-        core = once.attention_s * np.where(layout.flash, policy.fused_core, policy.unfused_core)
-        again = policy.products * once.gemm_s + core + policy.pointwise * once.pointwise_s
+        core = np.where(layout.flash, policy.fused_core, policy.unfused_core)
+        again = once.attention_s * core + policy.pointwise * once.pointwise_s
+        if policy.products:
+            again = again + policy.products * once.gemm_s
         found = found + share * again
     return found
 
@@ -46,4 +49,4 @@ def repeated_share(policies: Recomputed, part: str) -> Share:
         part: the field of a policy that says how much of it
     """
     shares = ((getattr(policy, part), share) for policy, share in policies)
-    return sum((much * share for much, share in shares if much), start=0.0)
+    return added(much * share for much, share in shares if much)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from steelyard.step.schedule import falling, in_flight
+from steelyard.step.sums import added
 from steelyard.tables import Layout, Repeat, Workload
 from steelyard.units import Count, Share
 
@@ -25,7 +26,7 @@ class Stage:
 
 def layers(workload: Workload) -> Count:
     """Return the blocks of the model, of all kinds."""
-    return sum((block.count for block in workload.blocks), start=0.0)
+    return added(block.count for block in workload.blocks)
 
 
 def repeated(repeats: tuple[Repeat, ...], blocks: Blocks) -> Count:
@@ -35,12 +36,12 @@ def repeated(repeats: tuple[Repeat, ...], blocks: Blocks) -> Count:
     23.0
     """
     held = {one.block: one.count for one in blocks}
-    return sum((one.count * held[one.block] for one in repeats), start=0.0)
+    return added(one.count * held[one.block] for one in repeats)
 
 
 def block_count(blocks: Blocks) -> Count:
     """Return the blocks of a stage, of all kinds."""
-    return sum((one.count for one in blocks), start=0.0)
+    return added(one.count for one in blocks)
 
 
 def head_params(workload: Workload) -> Count:
@@ -93,7 +94,7 @@ def _between(workload: Workload, layout: Layout) -> range:
 
 
 def _leading(workload: Workload) -> Count:
-    return sum((block.count * block.leading for block in workload.blocks), start=0.0)
+    return added(block.count * block.leading for block in workload.blocks)
 
 
 def _spread(workload: Workload, lead: Count, rest: Count) -> Blocks:

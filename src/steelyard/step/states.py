@@ -65,11 +65,14 @@ def weight_bytes(job: Job, stack: Stack) -> Bytes:
     Source: Micikevicius et al. 2018, arXiv 1710.03740 (master copy); Hu et al. 2021, arXiv 2106.09685 (frozen share).
     Limits: without a master copy the working copy has the element's bytes.
     """
-    kept = np.maximum(stack.weight_bytes * (1 - stack.cast), job.element_bytes - job.master_bytes)
-    copies = stack.fp8_copies * job.gemm_bytes * (job.gemm_bytes < job.element_bytes)
+    copy: Bytes = np.maximum(stack.weight_bytes * (1 - stack.cast), job.element_bytes - job.master_bytes)
+    if np.any(np.less(job.gemm_bytes, job.element_bytes)):
+        copy = copy + np.asarray(stack.fp8_copies * job.gemm_bytes * (job.gemm_bytes < job.element_bytes))
+    if np.all(np.equal(job.trainable_share, 1)):
+        return copy
     frozen = np.where(job.frozen_bytes >= 2, np.maximum(job.frozen_bytes, stack.frozen_bytes), job.frozen_bytes)
     trained = job.trainable_share
-    return trained * (kept + copies) + (1 - trained) * frozen
+    return trained * copy + (1 - trained) * frozen
 
 
 def states(job: Job, layout: Layout, stack: Stack, params: RankParams) -> States:

@@ -12,6 +12,7 @@ from steelyard.step.network.communication import Traffic
 from steelyard.step.rank import Rank
 from steelyard.step.recompute import Recomputed, recompute_s, recomputed, repeated_share
 from steelyard.step.stages import Blocks, block_count, busiest_stages
+from steelyard.step.sums import added
 from steelyard.tables import Layout
 from steelyard.units import Count, Seconds
 
@@ -45,14 +46,29 @@ class Tick:
         return busy + self.host_s + self.tp_s + self.cp_s + self.ep_s
 
 
+@dataclass(frozen=True, slots=True)
+class Alike:
+    """What all stages have in common: the vocabulary, how often a forward pass is made, seconds of one exchange."""
+
+    vocab_s: Seconds
+    products: Count  # passes of products, forward and backward
+    attention: Count
+    launches: Count
+    recomputed: Recomputed
+    reduction_s: Seconds  # forward and backward, exposed
+    expert_reduction_s: Seconds
+    ring_s: Seconds
+    dispatch_s: Seconds
+
+
 def slowest_tick(rank: Rank, layout: Layout, moved: Traffic) -> Tick:
     """Return the tick of the slowest stage: the first, or a later one where the kinds of blocks differ.
 
     Source: Narayanan et al. 2021, arXiv 2104.04473, section 2.2: every stage waits for the slowest.
     """
-    once, ends, policies = forward(rank, layout), head(rank), recomputed(layout)
+    once, alike = forward(rank, layout), _alike(rank, layout, head(rank), moved)
     first, *later = (
-        _tick(rank, layout, blocks, through(once, blocks), ends, moved, policies)
+        _tick(rank, layout, blocks, through(once, blocks), alike)
         for blocks in busiest_stages(rank.job.workload, layout)
     )
     for other in later:
@@ -66,28 +82,40 @@ def _slower(one: Tick, other: Tick) -> Tick:
     return Tick(**{name: np.where(swap, getattr(other, name), getattr(one, name)) for name in names})
 
 
-def _tick(
-    rank: Rank, layout: Layout, blocks: Blocks, once: Forward, ends: Head, moved: Traffic, policies: Recomputed
-) -> Tick:
-    stack = rank.stack
-    again, launched = repeated_share(policies, "exchanges"), repeated_share(policies, "products")
-    passes = product_passes(rank.job.trainable_share)
-    gemm = once.gemm_s * passes
-    attention = once.attention_s * (1 + np.where(layout.flash, FUSED_BACKWARD, UNFUSED_BACKWARD))
+def _alike(rank: Rank, layout: Layout, ends: Head, moved: Traffic) -> Alike:
+    stack, policies = rank.stack, recomputed(layout)
+    again, passes = repeated_share(policies, "exchanges"), product_passes(rank.job.trainable_share)
+    reduced = stack.tp_exposed * (EXCHANGE_PASSES + again)
+    return Alike(
+        vocab_s=(ends.product_s * passes + ends.loss_s) * np.where(layout.pp > 1, stack.vocab_exposed, 1.0),
+        products=passes,
+        attention=1 + np.where(layout.flash, FUSED_BACKWARD, UNFUSED_BACKWARD),
+        launches=1 + repeated_share(policies, "products") * FORWARD_LAUNCHES,
+        recomputed=policies,
+        reduction_s=reduced * moved.tp_s,
+        expert_reduction_s=reduced * moved.etp_s,
+        ring_s=(RING_PASSES + again) * moved.cp_s,
+        dispatch_s=stack.ep_exposed * (EXCHANGE_PASSES + again) * moved.ep_s,
+    )
+
+
+def _tick(rank: Rank, layout: Layout, blocks: Blocks, once: Forward, alike: Alike) -> Tick:
+    gemm = once.gemm_s * alike.products
+    attention = once.attention_s * alike.attention
     pointwise = once.pointwise_s * (1 + POINTWISE_BACKWARD)
-    recompute = recompute_s(policies, layout, once)
-    vocab = (ends.product_s * passes + ends.loss_s) * np.where(layout.pp > 1, stack.vocab_exposed, 1.0)
-    busy = gemm + attention + pointwise + recompute + vocab
+    recompute = recompute_s(alike.recomputed, layout, once)
+    busy = gemm + attention + pointwise + recompute + alike.vocab_s
+    reductions = _exchanges(rank, blocks, "reductions") * alike.reduction_s
     return Tick(
         gemm_s=gemm,
         attention_s=attention,
         pointwise_s=pointwise,
-        vocab_s=vocab,
+        vocab_s=alike.vocab_s,
         recompute_s=recompute,
-        host_s=np.maximum(_launch_s(rank, layout, blocks) * (1 + launched * FORWARD_LAUNCHES) - busy, 0.0),
-        tp_s=stack.tp_exposed * (EXCHANGE_PASSES + again) * _reduced_s(rank, blocks, moved),
-        cp_s=np.maximum((RING_PASSES + again) * _exchanges(rank, blocks, "rings") * moved.cp_s - attention, 0.0),
-        ep_s=stack.ep_exposed * (EXCHANGE_PASSES + again) * _exchanges(rank, blocks, "dispatches") * moved.ep_s,
+        host_s=np.maximum(_launch_s(rank, layout, blocks) * alike.launches - busy, 0.0),
+        tp_s=reductions + _exchanges(rank, blocks, "expert_reductions") * alike.expert_reduction_s,
+        cp_s=np.maximum(_exchanges(rank, blocks, "rings") * alike.ring_s - attention, 0.0),
+        ep_s=_exchanges(rank, blocks, "dispatches") * alike.dispatch_s,
     )
 
 
@@ -102,11 +130,5 @@ def _launch_s(rank: Rank, layout: Layout, blocks: Blocks) -> Seconds:
 
 
 def _exchanges(rank: Rank, blocks: Blocks, kind: str) -> Count:
-    kinds = zip(rank.job.workload.blocks, blocks, strict=True)
-    return sum((getattr(one, kind) * held.count for one, held in kinds), start=0.0)
-
-
-def _reduced_s(rank: Rank, blocks: Blocks, moved: Traffic) -> Seconds:
-    """Exchanges of tensor parallelism in a forward pass: of the hidden state, and of what reaches divided experts."""
-    experts = _exchanges(rank, blocks, "expert_reductions") * moved.etp_s
-    return _exchanges(rank, blocks, "reductions") * moved.tp_s + experts
+    kinds = ((getattr(one, kind), held.count) for one, held in zip(rank.job.workload.blocks, blocks, strict=True))
+    return added(each * count for each, count in kinds if np.count_nonzero(each))
