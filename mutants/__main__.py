@@ -25,7 +25,7 @@ def tolerated() -> dict[tuple[str, str, str], str]:
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m mutants", description=__doc__)
-    parser.add_argument("rooms", nargs="*", help=f"default: {' '.join(ROOMS)}")
+    parser.add_argument("rooms", nargs="*", help=f"or functions of them, as in step.time; default: {' '.join(ROOMS)}")
     parser.add_argument("--sample", type=int, default=0, help="mutants of a room, always the same; 0: all")
     parser.add_argument("--jobs", type=int, default=2)
     asked = parser.parse_args()
@@ -49,7 +49,7 @@ def main() -> int:
 
 
 def stale_lines(room: str, reasons: dict[tuple[str, str, str], str], alive: list[Mutant]) -> set[tuple[str, str, str]]:
-    return {key for key in reasons if key[0].split(".")[0] == room} - {mutant.key for mutant in alive}
+    return {key for key in reasons if f"{key[0]}.".startswith(f"{room}.")} - {mutant.key for mutant in alive}
 
 
 def line_of(key: tuple[str, str, str]) -> str:

@@ -22,7 +22,9 @@ from mutants.operators import Mutant, mutants
 PACKAGE = Path(steelyard.__file__).parent
 ROOT = Path(__file__).parents[1]
 LAWS = "tests/house/test_formulas.py"
-CONCERNED: dict[str, tuple[str, ...]] = {}  # tests of other folders that state something of a room
+CONCERNED: dict[str, tuple[str, ...]] = {
+    "step": ("tests/strategies",)
+}  # tests of other folders that state something of a room
 PATIENCE = 5.0  # times the seconds that the tests take on right formulas
 SLOWEST_S = 6.0  # of the processor: what takes longer is not run for each mutant
 EXAMPLES = 25  # of a property that names no number of its own
@@ -33,6 +35,7 @@ class Examination:
     """A pytest plugin that, instead of running the tests once, runs them once for each mutant."""
 
     room: str
+    function: str  # of the room; empty: all
     sample: int
     jobs: int
     killed: dict[Mutant, str] = field(default_factory=dict)  # by the test that noticed; "": survived
@@ -74,6 +77,7 @@ class Examination:
             for name, file in zip(names, files, strict=True)
             for mutant in mutants(name.removesuffix(".__init__"), file)
         ]
+        every = [mutant for mutant in every if self.function in {"", mutant.place}]
         every.sort(key=lambda mutant: mutant.draw)
         return every[: self.sample] if self.sample else every
 
@@ -92,7 +96,8 @@ class Examination:
 
 def examined(room: str, sample: int, jobs: int) -> dict[Mutant, str]:
     """Return a room's mutants, each with the test that notices it, or nothing."""
-    examination = Examination(room, sample, jobs)
+    room, _, function = room.partition(".")
+    examination = Examination(room, function, sample, jobs)
     paths = [f"tests/{room}", f"src/steelyard/{room}", LAWS, *CONCERNED.get(room, ())]
     os.chdir(ROOT)
     out, sys.stdout = sys.stdout, (said := io.StringIO())

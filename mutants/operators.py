@@ -39,7 +39,8 @@ class Mutant:
 
     @property
     def key(self) -> tuple[str, str, str]:
-        return f"{self.module}.{self.place}".removeprefix("steelyard."), self.before, self.after
+        """The room and the function, whichever file of the room it is in, and what changes."""
+        return f"{self.module.split('.')[1]}.{self.place}", self.before, self.after
 
     @property
     def draw(self) -> str:

@@ -95,6 +95,12 @@ def test_quantised_frozen_weights_keep_more_and_trained_or_16_bit_ones_do_not() 
         )
 
 
+def test_quantised_weights_under_selective_recomputation_keep_more_too() -> None:
+    quantised = {"frozen_bytes": 0.5, "trainable_share": 0.01}
+    plain = kept(BARE, {"recompute": 1.0}, {"quantised_scale": 1.0}, **quantised)
+    assert kept(BARE, {"recompute": 1.0}, {"quantised_scale": 3.0}, **quantised) == pytest.approx(3 * plain)
+
+
 def test_both_ends_keep_a_mask_two_inputs_and_logits() -> None:
     """Section 4.3: sbh of the embedding's dropout, 2sbh and 2sbh of the last norm and projection, 4sbv of logits."""
     ends = {}

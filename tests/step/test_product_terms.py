@@ -28,6 +28,12 @@ def test_products_are_columns_then_rows_of_their_matrices(tp: float, width: floa
     assert taken.vocab_s == pytest.approx(3 * B * 2 * faces(S, (H, V / tp)) / MEMORY)  # 16 bits under fp8 too
 
 
+def test_products_of_one_shape_are_counted_as_often_as_they_occur() -> None:
+    """An MLP as wide as the hidden state: attention's output and both of its products are h x h; 6 h^2 in all."""
+    job = pretraining(gpt(L, H, A, V, ffn=float(H)), S, B)
+    assert step(job, layout(job), peak_flop_per_s=PEAK).gemm_s == pytest.approx(36 * B * S * L * H**2 / PEAK)
+
+
 def test_narrow_products_cost_their_faces_times_the_half_width() -> None:
     taken = step(JOB, layout(JOB), kernels(gemm_half_width=100.0), peak_flop_per_s=PEAK)
     flop = 24 * S * H**2 + 2 * 100 * faces(S, *block(1.0))

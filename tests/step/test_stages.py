@@ -7,7 +7,7 @@ from tests.step.neutral import L, V, alone, kernels, peak, stack, step
 
 from steelyard.step.divisors import Divisors
 from steelyard.step.schedule import in_flight
-from steelyard.step.stages import busiest_stages, stages
+from steelyard.step.stages import busiest_stages, head_params, stages
 from steelyard.step.states import RankParams, rank_params
 from steelyard.tables import Layout, Part, Repeat, join
 
@@ -53,6 +53,7 @@ def test_in_a_column_a_lone_stage_has_all_blocks_twice():
         (DEEPSEEK, 1.0, 61.0, [((3, 58), 1, 1, 1, 1)]),
         (DEEPSEEK, 2.0, 31.0, [((3, 28), 2, 1, 1, 0), ((0, 30), 1, 1, 0, 1)]),
         (DEEPSEEK, 16.0, 4.0, [((3, 1), 16, 1, 1, 0), ((0, 3), 1, 1, 0, 1), ((0, 4), 15, 1, 0, 0)]),
+        (DEEPSEEK, 32.0, 2.0, [((2, 0), 32, 1, 1, 0), ((0, 1), 1, 1, 0, 1), ((0, 2), 31, 1, 0, 0)]),
         (DEEPSEEK, 3.0, 30.0, [((3, 27), 3, 1, 1, 0), ((0, 1), 1, 1, 0, 1), ((0, 30), 2, 1, 0, 0)]),
         (DENSE, 4.0, 16.0, [((16,), 4, 1, 1, 0), ((15,), 1, 1, 0, 1)]),
         (DENSE, 4.0, 21.0, [((21,), 4, 1, 1, 0), ((0,), 1, 1, 0, 1)]),  # three stages take all
@@ -126,10 +127,9 @@ def test_dense_and_sparse_models_in_one_column_are_those_alone():
     for degrees in ({"dp": 4.0, "zero": 3.0}, {"tp": 2.0, "zero": 0.0}):
         placed = [layout(job, **degrees) for job in jobs]
         for name in ("host_s", "dp_s", "ep_s", "tp_s", "total_s"):
-            apart = [
-                float(getattr(step(job, laid, starts, costs), name)) for job, laid in zip(jobs, placed, strict=True)
-            ]
-            assert min(apart) >= 0
+            apart = [float(getattr(step(*one, starts, costs), name)) for one in zip(jobs, placed, strict=True)]
+            together = step(join(jobs), join(placed), starts, costs)
+            assert list(np.broadcast_to(getattr(together, name), 2)) == pytest.approx(apart), name
     sparse = jobs[1]
     laid = [layout(sparse, dp=8.0, ep=ep) for ep in (1.0, 2.0, 8.0)]
     together = step(sparse, join(laid), starts, costs)
@@ -152,3 +152,17 @@ def test_two_expert_ranks_exchange_tokens_and_divide_experts():
     assert halves[0] - halves[1] == pytest.approx(2 * L * 8e6 / 2)
     reduced = [step(job, layout(job, dp=8.0, tp=2.0, ep=ep), nic_bytes_per_s=1e9).tp_s for ep in (1.0, 2.0)]
     assert reduced[0] == pytest.approx(2 * reduced[1])
+
+
+def test_a_tied_head_is_the_embeddings_table():
+    tied, own = (pretraining(gpt(4, 256, 4, V, head_params=params), 64, 64) for params in (0.0, 7.0))
+    assert [float(head_params(job.workload)) for job in (tied, own)] == [V * 256, 7]
+
+
+def test_one_block_of_a_kind_can_be_the_largest():
+    """Of four blocks one has experts, whose width and parameters are those of the moment and of the unit."""
+    shape = gpt(4, 256, 4, 8.0, dropout=0.0, moe_layers=1.0, moe_ffn=4096.0, experts=2.0, top_k=2.0, routed_params=9e6)
+    job = pretraining(shape, 64, 64)
+    assert peak(job, layout(job), working_scale=1.0).buffers_bytes == 2 * 64 * (2 * 256 + 2 * (2 * 256 + 2 * 4096))
+    gathered = peak(job, layout(job, dp=8.0, zero=3.0), gathered_units=1.0).buffers_bytes
+    assert gathered == pytest.approx((1 + 1) * 2 * (4 * 256**2 + 9e6))

@@ -61,6 +61,21 @@ def test_zero_3_gathers_the_largest_of_block_embedding_and_head(
     assert found.buffers_bytes == pytest.approx((1 + 1) * 2 * unit * block / tp)
 
 
+@pytest.mark.parametrize(
+    ("embedding", "head", "micro_batch", "logit_bytes"),
+    [(0.5, 5.0, 32.0, 0.0), (5.0, 0.5, 1.0, 100.0)],  # the first stage the heavier for what it stores; the last
+)
+def test_neither_end_gathers_what_lies_on_the_other(
+    embedding: float, head: float, micro_batch: float, logit_bytes: float
+) -> None:
+    """In units of a block: the unit of the heavier stage is its block, though the other end is larger."""
+    block = 12 * H**2
+    job = pretraining(replace(BARE, embedding_params=embedding * block, head_params=head * block), S, 512)
+    laid = layout(job, pp=2.0, dp=8.0, zero=3.0, micro_batch=micro_batch)
+    found = peak(job, laid, gathered_units=1.0, logit_bytes=logit_bytes)
+    assert found.buffers_bytes == pytest.approx((1 + 1) * 2 * block)
+
+
 def test_loading_the_whole_model_takes_the_place_of_gradients_and_states() -> None:
     """Before the first step none of them is there yet; without sharding nothing is loaded twice."""
     model = gpt(L, H, A, vocab=8.0, dropout=0.0)

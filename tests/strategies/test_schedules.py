@@ -46,10 +46,15 @@ def test_a_stack_runs_the_first_of_its_schedules_that_suits_the_chunks() -> None
     assert suiting(("1f1b",), 4) == []
 
 
-def test_where_later_stages_may_hold_more_all_are_weighed(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("fullest", [1, 3, 6])
+def test_where_later_stages_may_hold_more_all_are_weighed(fullest: int, monkeypatch: pytest.MonkeyPatch) -> None:
     late = replace(
-        SCHEDULES["1f1b"], name="late", code=9, falls=False, in_flight=lambda p, v, r, m: np.where(r == p - 2, 20, 1)
+        SCHEDULES["1f1b"], name="late", code=9, falls=False, in_flight=lambda p, v, r, m: np.where(r == fullest, 20, 1)
     )
     monkeypatch.setattr(stepping, "SCHEDULES", {**SCHEDULES, "late": late})
     usual, other = (peak(JOB, layout(JOB, pp=8.0, schedule=code)) for code in (0.0, 9.0))
     assert other.activations_bytes == pytest.approx(20 / 8 * usual.activations_bytes, rel=0.05)
+    plain, other_layout = layout(JOB, pp=8.0), layout(JOB, pp=8.0, schedule=9.0)
+    assert stepping.falling(plain)
+    assert not stepping.falling(other_layout)
+    assert not stepping.falling(join([plain, other_layout]))
