@@ -1,11 +1,15 @@
 """Jobs on images: models by rows and vision transformers, counted in samples by every reader and verb."""
 
+import json
+import pickle
+
 import pytest
 
 from steelyard.errors import BadInput
 from steelyard.job import job_table, read_job
 from steelyard.job.models.rows_spec import rows_presets, rows_spec
 from steelyard.planner import estimate
+from steelyard.planner.answers import Estimate
 from steelyard.workload import collapse
 
 TOY = """
@@ -74,6 +78,14 @@ def test_a_model_by_rows_is_read_from_a_file(tmp_path):
         ("rows:", "rows: 3\nmore:", "unknown field 'more'"),
         ("kept: 6, kept_kind: logits", "kept: 6, kept_width: wide", "kept_width is 'wide'"),
         ("m: 1, k: 5, n: 6,", "", "no row of block 'head' has a product"),
+        ("kept: 6, kept_kind: logits", "kept: 6, kept_kind: strange", "kept_kind is 'strange'"),
+        ("count: 2", "count: 1.5", "count is 1.5; it must be a whole number"),
+        ("sample: image", "sample: [a, b]", "sample is"),
+        (
+            "{name: block, count: 2, input: 300}",
+            "{name: block, count: 2, input: 300}, {name: b, count: 1, input: 3}",
+            "no row is of block 'b'",
+        ),
     ],
 )
 def test_a_broken_file_says_what_is_wrong_and_where(old, new, message):
@@ -103,3 +115,9 @@ def test_what_does_not_go_together_is_refused(model, fields, message):
 def test_text_may_be_given_in_samples():
     some, same = read_job("gpt2", samples="1M"), read_job("gpt2", tokens=1024e6)
     assert (some.tokens, some.samples) == (same.tokens, same.samples)
+
+
+def test_answers_on_images_round_trip():
+    found = estimate(read_job("resnet-50", samples="10M"), "H100:8", site="aws/us-east-1")
+    assert Estimate.from_dict(json.loads(json.dumps(found.to_dict()))) == found
+    assert pickle.loads(pickle.dumps(found)) == found  # noqa: S301  # our own

@@ -67,7 +67,16 @@ def _one_of(kinds: Sequence[Any], value: Any) -> Any:
         return None
     some = [kind for kind in kinds if kind is not types.NoneType]
     exact = [kind for kind in some if isinstance(kind, type) and type(value) is kind]
+    if not exact and isinstance(value, Mapping):  # of several types the one whose fields are all there
+        exact = [kind for kind in some if _needed(kind) <= value.keys()]
     return decode((exact or some)[0], value)
+
+
+def _needed(kind: Any) -> set[str]:
+    if not dataclasses.is_dataclass(kind):
+        return {""}
+    absent = dataclasses.MISSING
+    return {one.name for one in dataclasses.fields(kind) if one.default is absent and one.default_factory is absent}
 
 
 def _tuple(kinds: Sequence[Any], value: Any) -> Any:

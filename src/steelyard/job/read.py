@@ -166,7 +166,9 @@ def _classified(model: ModelSpec | RowsSpec) -> tuple[ModelSpec | RowsSpec, str]
 def _batch(read: JobFields, model: ModelSpec | RowsSpec, sequence_tokens: int, tokens: float) -> tuple[int, str]:
     one = sample_word(model)
     if tokens < sequence_tokens:
-        raise BadInput(f"{tokens:g} tokens do not fill one {one} of {sequence_tokens}; write tokens: 20B")
+        if one != SEQUENCE:
+            raise BadInput(f"samples are {tokens / sequence_tokens:g}; write at least one, such as samples: 100M")
+        raise BadInput(f"tokens {tokens:g} do not fill one sequence of {sequence_tokens}; write tokens: 20B")
     if read.global_batch is None:
         return defaults.default_batch(model, sequence_tokens, tokens, read.task)
     unit, number = read.global_batch

@@ -1,7 +1,7 @@
 """Published figures that are listed and predicted but not scored, each with the reason and where it can be seen.
 
-The rules are few and are about what the rows themselves show (`published/exclusions.csv`); no row is excluded because it
-is predicted badly.
+The rules are few and are about what the rows themselves show (`published/exclusions.csv`); no row is excluded because
+it is predicted badly.
 """
 
 import csv

@@ -23,6 +23,8 @@ from steelyard.workload.row import HEAD, WHOLE, WIDTHS, Kind, Model, Row
 NEEDED = ("name", "sample", "batch", "blocks", "rows")
 FIELDS = (*NEEDED, "aliases", "batch_source", "source", "checked", "params")
 ROW_WORDS = frozenset({"name", "block", "kept_kind", "kept_width"})
+KEPT_KINDS = ("activation", "mask", "logits")
+LONGEST_WORD = 100
 ROW_NUMBERS = frozenset({"repeats", "m", "k", "n", "groups", "params", "kept", "moved"})
 
 
@@ -53,9 +55,14 @@ def rows_spec(text: str, where: str) -> RowsSpec:
     kinds = tuple(_kind(one, rows, f"{where}: block {index}") for index, one in blocks)
     _check_blocks(kinds, rows, where)
     total = _total(kinds, rows)
+    if not total:
+        raise BadInput(f"{where}: no row has params; give the weights that are trained")
     if "params" in given and given["params"] != total:
         raise BadInput(f"{where}: params are {given['params']} but the rows hold {total}; one of them is wrong")
     published = PublishedModel(params=total, source=str(given.get("source", "")), checked=str(given.get("checked", "")))
+    for name in ("name", "sample"):
+        if not (isinstance(given[name], str) and len(given[name]) <= LONGEST_WORD):
+            raise BadInput(f"{where}: {name} is {str(given[name])[:60]!r}; it must be a text of up to {LONGEST_WORD}")
     return RowsSpec(
         name=str(given["name"]),
         sample=str(given["sample"]),
@@ -127,6 +134,11 @@ def _row(given: Mapping[str, Any], where: str) -> Row:
         raise BadInput(f"{where}: it needs a block and a name")
     if given.get("kept_width", "element") not in WIDTHS:
         raise BadInput(f"{where}: kept_width is {given['kept_width']!r}; it is one of {', '.join(WIDTHS)}")
+    for name in ROW_WORDS:
+        if name in given and not (isinstance(given[name], str) and len(given[name]) <= LONGEST_WORD):
+            raise BadInput(f"{where}: {name} is {str(given[name])[:60]!r}; it must be a text of up to {LONGEST_WORD}")
+    if given.get("kept_kind", KEPT_KINDS[0]) not in KEPT_KINDS:
+        raise BadInput(f"{where}: kept_kind is {given['kept_kind']!r}; it is one of {', '.join(KEPT_KINDS)}")
     words = {name: str(given[name]) for name in ROW_WORDS if name in given}
     numbers = {name: float(_number(given, name, where, 0)) for name in ROW_NUMBERS if name in given}
     kept = {"kept_kind": "activation"} if numbers.get("kept") and "kept_kind" not in words else {}
@@ -141,6 +153,8 @@ def _kind(given: Mapping[str, Any], rows: tuple[Row, ...], where: str) -> Kind:
     name = str(given["name"])
     widest = max((row.kept for row in rows if row.block == name), default=0.0)
     count = _number(given, "count", where)
+    if count % 1:
+        raise BadInput(f"{where}: count is {count:g}; it must be a whole number")
     return Kind(name=name, count=float(count), hidden=float(_number(given, "input", where)), widest=widest)
 
 
@@ -152,6 +166,9 @@ def _check_blocks(kinds: tuple[Kind, ...], rows: tuple[Row, ...], where: str) ->
         if row.block not in {*names, HEAD}:
             near = nearest(row.block, names) or names
             raise BadInput(f"{where}: row {row.name!r} is of block {row.block!r}; nearest: {', '.join(near)}")
+    for name in names:
+        if not any(row.block == name for row in rows):
+            raise BadInput(f"{where}: no row is of block {name[:60]!r}; give its rows, or leave it out")
     if not any(row.block == HEAD and row.n for row in rows):
         raise BadInput(f"{where}: no row of block 'head' has a product; give the layer that the loss is computed from")
 
