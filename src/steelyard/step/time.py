@@ -1,14 +1,17 @@
 """Seconds of one optimizer step: one micro-batch on the slowest stage, repeated, plus what happens once a step."""
 
+from dataclasses import replace
+
 import numpy as np
 
-from steelyard.step.divisors import divided, divisors
+from steelyard.step.divisors import divisors
 from steelyard.step.network.collectives import crowding
 from steelyard.step.network.communication import Traffic, stage_params, traffic
 from steelyard.step.rank import Rank
 from steelyard.step.schedule import bubble_ticks, sends
 from steelyard.step.sharding import exposed_s, gathers, reductions, rounds, update_bytes
 from steelyard.step.stages import layers
+from steelyard.step.states import rank_params
 from steelyard.step.tick import Tick, slowest_tick
 from steelyard.tables import Job, Kernels, Layout, Machine, Stack, StepTime
 from steelyard.units import Seconds, Share
@@ -66,10 +69,14 @@ def _update_s(rank: Rank, layout: Layout) -> Seconds:
 
 
 def _orthogonalised_s(rank: Rank, layout: Layout) -> Seconds:
-    """Matrix products of the update itself, shared out as the states are; adapters need next to none."""
+    """Matrix products of the update itself, shared out over all replicas at any ZeRO stage; adapters need next to none.
+
+    Source: github.com/KellerJordan/Muon, muon.py: each rank updates its share of the matrices and gathers the others.
+    """
     job = rank.job
     if not np.any(job.newton_schulz):
         return np.float64(0)
     stage = layout.stage_layers / layers(job.workload)
-    flop = divided(job.workload.updates, rank.by) * stage / np.where(layout.zero >= 1, layout.shard_devices, 1)
+    shared = rank_params(job.workload.updates, replace(layout, shard_devices=layout.dp * layout.cp), rank.by)
+    flop = shared.shard * stage
     return job.newton_schulz * flop / (rank.machine.peak16_flop_per_s * rank.kernels.gemm_efficiency)
