@@ -9,9 +9,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.disclosure.runs import ALONE, RUN, estimate
 
+from steelyard.catalog import load
 from steelyard.claims import audit_claim, casebook
+from steelyard.disclosure.completion import Lookup, complete_line
 from steelyard.disclosure.figure_text import search_notes
-from steelyard.disclosure.ledger import SURENESS, LedgerFigure, cost_per_use, figure_product, figure_sum, payback_ratio
+from steelyard.disclosure.ledger import (
+    SURENESS,
+    LedgerFigure,
+    Line,
+    cost_per_use,
+    figure_product,
+    figure_sum,
+    payback_ratio,
+)
 from steelyard.disclosure.origins.audited_claim import disclosure_of_claim
 from steelyard.disclosure.origins.metered_run import disclosure_of_run
 from steelyard.disclosure.origins.planned_point import disclosure_of_plan
@@ -163,3 +173,8 @@ def test_a_product_lies_in_its_interval(over: list[LedgerFigure], under: list[Le
     assert one.value <= one.high * (1 + 1e-12)
     assert SURENESS.index(one.how) >= SURENESS.index("follows")
     assert not math.isnan(one.value)
+
+
+def test_a_product_beyond_every_float_stays_unknown() -> None:
+    numbers = {"it_j": LedgerFigure(1e308, how="measured"), "pue": LedgerFigure(1e10, how="stated")}
+    assert not complete_line(Line("training", numbers=numbers), Lookup(load())).of("facility_j").known

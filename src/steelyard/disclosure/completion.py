@@ -119,8 +119,9 @@ def _follow(numbers: dict[str, LedgerFigure]) -> None:
         for target, over, under, why in RULES:
             ready = all(name in numbers and numbers[name].known and numbers[name].value for name in (*over, *under))
             if ready and not numbers.get(target, LedgerFigure()).known:
-                numbers[target] = figure_product([numbers[one] for one in over], [numbers[one] for one in under], why)
-                changed = True
+                found = figure_product([numbers[one] for one in over], [numbers[one] for one in under], why)
+                if found.known:  # a product beyond every float stays unknown
+                    numbers[target], changed = found, True
 
 
 def _place(numbers: dict[str, LedgerFigure], known: Lookup) -> None:
