@@ -2,6 +2,8 @@
 
 from dataclasses import fields, replace
 
+import numpy as np
+
 from steelyard.carbon import carbon
 from steelyard.energy import energy
 from steelyard.money import money
@@ -57,4 +59,11 @@ def floor(job: Job, layout: Layout, machine: Machine, kernels: Kernels, stack: S
     step = time(job, layout, machine, kernels, stack)
     rest = replace(step, dp_s=0.0, optimizer_s=0.0, total_s=step.total_s - step.dp_s - step.optimizer_s)
     nothing = StepMemory(**{field.name: 0.0 for field in fields(StepMemory)})
-    return draw(job, rest, nothing, layout, machine, kernels, policy)
+    drawn = draw(job, rest, nothing, layout, machine, kernels, policy)
+    if not any(np.any(block.leading) for block in job.workload.blocks):
+        return drawn
+    states = ("compute_w", "memory_w", "communication_w", "waiting_w")
+    # where kinds of blocks differ, another stage may be the slowest, with its time in other states
+    least = np.minimum.reduce(np.broadcast_arrays(*(getattr(drawn, name) for name in states)))
+    apart = np.greater(layout.pp, 1)
+    return replace(drawn, **{name: np.where(apart, least, getattr(drawn, name)) for name in states})
