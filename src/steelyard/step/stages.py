@@ -29,16 +29,6 @@ def layers(workload: Workload) -> Count:
     return added(block.count for block in workload.blocks)
 
 
-def repeated(repeats: tuple[Repeat, ...], blocks: Blocks) -> Count:
-    """Return how often something occurs on a stage.
-
-    >>> repeated((Repeat("dense", 1.0), Repeat("moe", 2.0)), (Repeat("dense", 3.0), Repeat("moe", 10.0)))
-    23.0
-    """
-    held = {one.block: one.count for one in blocks}
-    return added(one.count * held[one.block] for one in repeats)
-
-
 def block_count(blocks: Blocks) -> Count:
     """Return the blocks of a stage, of all kinds."""
     return added(one.count for one in blocks)

@@ -5,7 +5,7 @@ The file is YAML: `name`, `sample` (what one pass takes: image), `batch` and `ba
 enter it) and `rows` (fields of `workload.row.Row`; block `head` is the end that computes the loss).
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -60,9 +60,7 @@ def rows_spec(text: str, where: str) -> RowsSpec:
     if "params" in given and given["params"] != total:
         raise BadInput(f"{where}: params are {given['params']} but the rows hold {total}; one of them is wrong")
     published = PublishedModel(params=total, source=str(given.get("source", "")), checked=str(given.get("checked", "")))
-    for name in ("name", "sample"):
-        if not (isinstance(given[name], str) and len(given[name]) <= LONGEST_WORD):
-            raise BadInput(f"{where}: {name} is {str(given[name])[:60]!r}; it must be a text of up to {LONGEST_WORD}")
+    _check_words(given, ("name", "sample"), where)
     return RowsSpec(
         name=str(given["name"]),
         sample=str(given["sample"]),
@@ -121,6 +119,12 @@ def _check_names(given: Mapping[str, Any], known: tuple[str, ...], where: str) -
             raise BadInput(f"{where}: unknown field {str(name)[:60]!r}; nearest: {', '.join(near)}")
 
 
+def _check_words(given: Mapping[str, Any], names: Iterable[str], where: str) -> None:
+    for name in names:
+        if name in given and not (isinstance(given[name], str) and len(given[name]) <= LONGEST_WORD):
+            raise BadInput(f"{where}: {name} is {str(given[name])[:60]!r}; it must be a text of up to {LONGEST_WORD}")
+
+
 def _number(given: Mapping[str, Any], name: str, where: str, least: float = 1) -> float:
     value = given.get(name, least)
     if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value < 1e18:
@@ -134,9 +138,7 @@ def _row(given: Mapping[str, Any], where: str) -> Row:
         raise BadInput(f"{where}: it needs a block and a name")
     if given.get("kept_width", "element") not in WIDTHS:
         raise BadInput(f"{where}: kept_width is {given['kept_width']!r}; it is one of {', '.join(WIDTHS)}")
-    for name in ROW_WORDS:
-        if name in given and not (isinstance(given[name], str) and len(given[name]) <= LONGEST_WORD):
-            raise BadInput(f"{where}: {name} is {str(given[name])[:60]!r}; it must be a text of up to {LONGEST_WORD}")
+    _check_words(given, ROW_WORDS, where)
     if given.get("kept_kind", KEPT_KINDS[0]) not in KEPT_KINDS:
         raise BadInput(f"{where}: kept_kind is {given['kept_kind']!r}; it is one of {', '.join(KEPT_KINDS)}")
     words = {name: str(given[name]) for name in ROW_WORDS if name in given}
