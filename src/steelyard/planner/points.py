@@ -70,7 +70,7 @@ def objective_intervals(made: Configuration, engine: Engine, carbon: str) -> tup
 
 def point_of(made: Configuration, figures: Sequence[Interval], label: str, today: date, **reasons: object) -> Point:
     """Return a configuration as a point; `reasons` are what binds it, its ties, what it is preferred over."""
-    return Point(**point_fields(made, figures, today), label=label, **reasons)  # type: ignore[arg-type]
+    return Point(**point_fields(made, figures, today), label=label, **reasons)  # type: ignore[arg-type]  # fields by name
 
 
 def point_fields(made: Configuration, figures: Sequence[Interval], today: date) -> dict[str, object]:
