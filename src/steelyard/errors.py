@@ -22,7 +22,7 @@ from collections.abc import Iterable
 LISTED = frozenset({"accelerator", "system", "model", "offer", "site"})
 """Kinds of names that `steelyard catalog` lists; of others the message itself names some."""
 
-FEW = 24
+_FEW = 24
 """Names that a message lists."""
 
 
@@ -81,8 +81,8 @@ def nearest(given: str, known: Iterable[str], count: int = 3) -> list[str]:
 
 
 def _few(names: list[str]) -> str:
-    more = f" and {len(names) - FEW} more" if len(names) > FEW else ""
-    return ", ".join(names[:FEW]) + more
+    more = f" and {len(names) - _FEW} more" if len(names) > _FEW else ""
+    return ", ".join(names[:_FEW]) + more
 
 
 def _plain(name: str) -> str:

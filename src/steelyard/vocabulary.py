@@ -24,6 +24,9 @@ FULL_PRECISIONS = ("fp32", "tf32")
 PRECISIONS = (*FULL_PRECISIONS, "fp16", "bf16", "fp8", "fp4")
 """Formats of the operands of a matrix product, the widest first; a job's own precisions are in `precisions.csv`."""
 
+POINT_LABELS = ("cheapest", "fastest", "leanest", "cleanest", "balanced")
+"""Points of a frontier that have a name: the least money, time, energy, CO2e, and the best at all of them together."""
+
 
 def hyphenated(word: str) -> str:
     """Return a word as people type it.

@@ -100,10 +100,22 @@ def test_packages_stay_small() -> None:
     assert {name for name, count in modules.items() if count > MOST_MODULES} == LARGE
 
 
+def public_names(tree: ast.Module) -> Iterator[str]:
+    """Yield the functions, classes, constants and aliases that a module defines, but for those it keeps to itself."""
+    for node in tree.body:
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            names = [node.name]
+        elif isinstance(node, ast.Assign | ast.AnnAssign):
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            names = [one.id for one in targets if isinstance(one, ast.Name)]
+        else:
+            names = []
+        yield from (name for name in names if not name.startswith("_"))
+
+
 def test_a_public_name_occurs_once() -> None:
     where: dict[str, set[str]] = {}
     for file in FILES:
-        for node in ast.parse(file.read_text("utf-8")).body:
-            if isinstance(node, ast.FunctionDef | ast.ClassDef) and not node.name.startswith("_"):
-                where.setdefault(node.name, set()).add(identify(file))
+        for name in public_names(ast.parse(file.read_text("utf-8"))):
+            where.setdefault(name, set()).add(identify(file))
     assert {name for name, files in where.items() if len(files) > 1} == TWICE

@@ -15,9 +15,9 @@ from steelyard.market.options import Market
 from steelyard.planner.assembly import Preface, assembled
 from steelyard.planner.engine import ENGINE, limits_of
 from steelyard.reasons.decision import Decision
-from steelyard.reasons.inputs import LIMITS, MovedInput, inputs_behind, owners, price_owner
+from steelyard.reasons.inputs import MovedInput, inputs_behind, owners, price_owner
 from steelyard.reasons.sensitivity import Wide, shifts
-from steelyard.search.engine import Engine, Limits
+from steelyard.search.engine import LIMITS, Engine, Limits
 from steelyard.search.explore import explore
 from steelyard.search.rows import labelled_rows
 from steelyard.tables import Job

@@ -6,7 +6,7 @@ import pytest
 
 from steelyard.job import read_job
 from steelyard.planner.estimating import estimate_job
-from steelyard.reasons.terms import CARBON, MEMORY, TIME, formula, terms
+from steelyard.reasons.terms import CARBON_TERMS, MEMORY_TERMS, TIME_TERMS, formula, terms
 from steelyard.tables import Carbon, StepMemory, StepTime
 
 POINT = estimate_job(read_job("mixtral-8x7b", tokens="20B"), "H100", 64, "tp=2,pp=2,dp=16,ep=8,zero=1", "aws/us-east-1")
@@ -37,13 +37,15 @@ def test_carbon_is_never_a_sum() -> None:
 
 
 def test_no_part_of_a_table_is_forgotten() -> None:
-    assert {field for field, _, _ in TIME} == set(StepTime.__slots__) - {"total_s", "model_flop"}
+    assert {field for field, _, _ in TIME_TERMS} == set(StepTime.__slots__) - {"total_s", "model_flop"}
     totals = {"allocated_bytes", "reserved_bytes", "device_bytes"}
-    assert {field for field, _, _ in MEMORY} == set(StepMemory.__slots__) - totals
-    assert {field for field, _ in CARBON} == set(Carbon.__slots__) - {"embodied_kgco2e", "water_m3"}
+    assert {field for field, _, _ in MEMORY_TERMS} == set(StepMemory.__slots__) - totals
+    assert {field for field, _ in CARBON_TERMS} == set(Carbon.__slots__) - {"embodied_kgco2e", "water_m3"}
 
 
-@pytest.mark.parametrize("name", sorted({term.formula for term in TERMS} | {row[2] for row in (*TIME, *MEMORY)}))
+@pytest.mark.parametrize(
+    "name", sorted({term.formula for term in TERMS} | {row[2] for row in (*TIME_TERMS, *MEMORY_TERMS)})
+)
 def test_every_formula_exists_and_gives_its_source(name: str) -> None:
     found = formula(name)
     assert found["what"]

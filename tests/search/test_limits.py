@@ -12,9 +12,8 @@ from tests.search.fakes import FAKE, JOB, market
 from steelyard.market.options import Market
 from steelyard.planner.answers import Plan, Point
 from steelyard.planner.assembly import Preface, assembled
-from steelyard.reasons.relaxations import FIELDS
 from steelyard.search.candidates import bounds_of
-from steelyard.search.engine import Limits
+from steelyard.search.engine import LIMITS, Limits
 from steelyard.search.explore import explore
 
 TODAY = date(2026, 11, 21)
@@ -74,10 +73,10 @@ def test_points_respect_limits_or_relaxations_suffice(seed, limits):
 def test_a_single_relaxation_is_the_smallest(seed, column):
     some = market(seed)
     best = least({point.label: point for point in planned(some, WIDE).points}[("fastest", "cheapest")[column]])
-    limits = replace(WIDE, **{FIELDS[column]: best / 2})
+    limits = replace(WIDE, **{tuple(LIMITS.values())[column]: best / 2})
     (relaxed,) = planned(some, limits).relaxations
-    assert relaxed.limits[FIELDS[column]] == pytest.approx(best)
-    assert not planned(some, replace(limits, **{FIELDS[column]: best * (1 - 1e-9)})).feasible
+    assert relaxed.limits[tuple(LIMITS.values())[column]] == pytest.approx(best)
+    assert not planned(some, replace(limits, **{tuple(LIMITS.values())[column]: best * (1 - 1e-9)})).feasible
 
 
 @pytest.mark.parametrize("seed", range(8))

@@ -6,7 +6,7 @@ import click
 
 from steelyard.cli.local import calibrated
 from steelyard.cli.options import (
-    CARBON,
+    CARBON_OPTION,
     JOB_OPTIONS,
     OFFER_OPTIONS,
     PIN_OPTIONS,
@@ -20,7 +20,7 @@ from steelyard.cli.printing import details_option, json_option, print_json, prin
 @click.command("estimate", short_help="One pinned configuration: where its seconds, bytes, joules and dollars go.")
 @job_argument
 @given_options(PIN_OPTIONS, JOB_OPTIONS, OFFER_OPTIONS)
-@CARBON
+@CARBON_OPTION
 @calibrated
 @details_option
 @json_option

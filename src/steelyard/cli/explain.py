@@ -7,7 +7,7 @@ import click
 from steelyard.cli.local import calibrated
 from steelyard.cli.options import (
     AXES_OPTIONS,
-    CARBON,
+    CARBON_OPTION,
     JOB_OPTIONS,
     LIMIT_OPTIONS,
     PIN_OPTIONS,
@@ -24,7 +24,7 @@ from steelyard.cli.printing import details_option, json_option, print_json, prin
 @job_argument
 @label_option
 @given_options(PIN_OPTIONS, JOB_OPTIONS, LIMIT_OPTIONS, SPACE_OPTIONS, AXES_OPTIONS)
-@CARBON
+@CARBON_OPTION
 @calibrated
 @details_option
 @json_option

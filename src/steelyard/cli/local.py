@@ -6,10 +6,10 @@ from typing import Any
 
 import click
 
-Command = Callable[..., None]
+_Command = Callable[..., None]
 
 
-def calibrated(command: Command) -> Command:
+def calibrated(command: _Command) -> _Command:
     """Run a verb on the catalog with the user's calibrations over it; `--no-calibration` leaves them out."""
 
     @wraps(command)
@@ -27,7 +27,7 @@ def calibrated(command: Command) -> Command:
     )
 
 
-def refreshed(command: Command) -> Command:
+def refreshed(command: _Command) -> _Command:
     """Run a verb on the catalog with the user's refreshed rows over it; `--shipped` leaves them out."""
 
     @wraps(command)

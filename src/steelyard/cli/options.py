@@ -5,9 +5,9 @@ from typing import Any
 
 import click
 
-from steelyard.vocabulary import CO2E_KINDS, LOCATION_GROSS, hyphenated
+from steelyard.vocabulary import CO2E_KINDS, LOCATION_GROSS, POINT_LABELS, hyphenated
 
-Command = Callable[..., None]
+_Command = Callable[..., None]
 
 JOB_OPTIONS = (
     ("--tokens", "COUNT", "Tokens to train on: 20B, 300M, 1e9."),
@@ -49,7 +49,7 @@ LIMIT_OPTIONS = (
 AXES_OPTIONS = (("--axes", "LIST", "What the frontier weighs: time,cost,energy,co2e or some of them. Default: all."),)
 
 
-CARBON = click.option(
+CARBON_OPTION = click.option(
     "--carbon",
     type=click.Choice([hyphenated(kind) for kind in CO2E_KINDS]),
     default=hyphenated(LOCATION_GROSS),
@@ -58,10 +58,10 @@ CARBON = click.option(
 )
 
 
-def given_options(*groups: tuple[tuple[str, str, str], ...]) -> Callable[[Command], Command]:
+def given_options(*groups: tuple[tuple[str, str, str], ...]) -> Callable[[_Command], _Command]:
     """Return a decorator that adds the options of these groups, in their order."""
 
-    def add(command: Command) -> Command:
+    def add(command: _Command) -> _Command:
         for flag, kind, text in reversed([option for group in groups for option in group]):
             command = click.option(flag, metavar=kind, help=text)(command)
         return command
@@ -69,12 +69,10 @@ def given_options(*groups: tuple[tuple[str, str, str], ...]) -> Callable[[Comman
     return add
 
 
-def job_argument(command: Command) -> Command:
+def job_argument(command: _Command) -> _Command:
     """Add the JOB argument."""
     return click.argument("job", metavar="JOB")(command)
 
-
-LABELS = ("cheapest", "fastest", "leanest", "cleanest", "balanced")
 
 PIN_OPTIONS = (
     ("--on", "DEVICES", "Accelerator or system, and how many: H100:64, p5.48xlarge:8."),
@@ -83,8 +81,8 @@ PIN_OPTIONS = (
     ("--offer", "NAME", "What is bought: aws/us-east-1/p5.48xlarge. Default: the cheapest that fits the options."),
 )
 
-label_option: Callable[[Command], Command] = click.option(
-    "--label", type=click.Choice(LABELS), default="cheapest", help="Which point of the plan. Default: cheapest."
+label_option: Callable[[_Command], _Command] = click.option(
+    "--label", type=click.Choice(POINT_LABELS), default="cheapest", help="Which point of the plan. Default: cheapest."
 )
 
 

@@ -8,7 +8,7 @@ from steelyard.cli.app import INTERRUPTED
 from steelyard.cli.local import calibrated
 from steelyard.cli.options import (
     AXES_OPTIONS,
-    CARBON,
+    CARBON_OPTION,
     JOB_OPTIONS,
     LIMIT_OPTIONS,
     SPACE_OPTIONS,
@@ -24,7 +24,7 @@ WHAT_IF = "Several values of one field in one table: tokens=10B,20B,40B; by=1d,3
 @click.command("plan", short_help="The exact frontier of time, money, energy and CO2e for a training job.")
 @job_argument
 @given_options(JOB_OPTIONS, LIMIT_OPTIONS, SPACE_OPTIONS, AXES_OPTIONS)
-@CARBON
+@CARBON_OPTION
 @calibrated
 @click.option("--what-if", "question", metavar="FIELD=VALUES", help=WHAT_IF)
 @details_option

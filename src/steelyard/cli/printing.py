@@ -38,12 +38,12 @@ def _window() -> int:
     return shutil.get_terminal_size((100, 24)).columns
 
 
-Tick = Callable[[int, int], None]
+_Tick = Callable[[int, int], None]
 """Called with how much is done, and of how much."""
 
 
 @contextmanager
-def progress_bar(what: str) -> Iterator[Tick]:
+def progress_bar(what: str) -> Iterator[_Tick]:
     """Show a bar and the time left on stderr while the block runs, if that is a terminal; it vanishes at the end."""
     if not sys.stderr.isatty():
         yield lambda _done, _total: None

@@ -7,7 +7,7 @@ import click
 
 from steelyard.cli.local import calibrated
 from steelyard.cli.options import (
-    CARBON,
+    CARBON_OPTION,
     JOB_OPTIONS,
     LIMIT_OPTIONS,
     PIN_OPTIONS,
@@ -38,7 +38,7 @@ from steelyard.cli.printing import json_option, print_json, print_page, progress
     help="Keep, or give back, the devices while nothing runs. Default: give back what is bought by the hour.",
 )
 @given_options(PIN_OPTIONS, JOB_OPTIONS, LIMIT_OPTIONS, SPACE_OPTIONS)
-@CARBON
+@CARBON_OPTION
 @calibrated
 @json_option
 def when_command(

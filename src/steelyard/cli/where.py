@@ -6,7 +6,7 @@ import click
 
 from steelyard.cli.local import calibrated
 from steelyard.cli.options import (
-    CARBON,
+    CARBON_OPTION,
     JOB_OPTIONS,
     LIMIT_OPTIONS,
     PIN_OPTIONS,
@@ -28,7 +28,7 @@ from steelyard.cli.printing import json_option, print_json, print_page, progress
     "--all", "every", is_flag=True, help="List every place, not only the cheapest and those worth their money."
 )
 @given_options(PIN_OPTIONS, JOB_OPTIONS, LIMIT_OPTIONS, SPACE_OPTIONS)
-@CARBON
+@CARBON_OPTION
 @calibrated
 @json_option
 def where_command(job: str, label: str, every: bool, carbon: str, as_json: bool, **given: Any) -> None:

@@ -70,7 +70,7 @@ SCALES: Final = frozenset({"k", "M", "B", "T", "bn"})
 
 UNKNOWN: Final = "unknown"
 BAR: Final = "█"
-PARTS: Final = " ▏▎▍▌▋▊▉"
+_PARTS: Final = " ▏▎▍▌▋▊▉"
 
 
 def ladder_of(name: str) -> Ladder | None:
@@ -159,7 +159,7 @@ def bar(share: float | None, width: int = 20) -> str:
     if not _known(share):
         return ""
     eighths = round(min(max(share, 0.0), 1.0) * width * 8)
-    return (BAR * (eighths // 8) + PARTS[eighths % 8]).rstrip()
+    return (BAR * (eighths // 8) + _PARTS[eighths % 8]).rstrip()
 
 
 def age(days: float | None) -> str:

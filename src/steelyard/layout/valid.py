@@ -14,7 +14,7 @@ from steelyard.tables import Divisible, Job, Layout
 from steelyard.units import BytesPerSecond, Count
 
 Broken = bool | np.bool_ | NDArray[np.bool_]
-Rule = tuple[Reason, Broken]
+_Rule = tuple[Reason, Broken]
 
 
 def problem(
@@ -42,14 +42,14 @@ def problem(
     return _first(rules)
 
 
-def _first(rules: Sequence[Rule]) -> Count:
+def _first(rules: Sequence[_Rule]) -> Count:
     broken = np.broadcast_arrays(*[np.asarray(broken, dtype=bool) for _, broken in rules])
     codes = np.array([float(reason) for reason, _ in rules])
     stacked = np.stack(broken)
     return np.where(stacked.any(axis=0), codes[np.argmax(stacked, axis=0)], float(Reason.VALID))
 
 
-def _degrees(layout: Layout) -> list[Rule]:
+def _degrees(layout: Layout) -> list[_Rule]:
     degrees = (layout.tp, layout.pp, layout.vpp, layout.cp, layout.dp, layout.ep, layout.etp, layout.micro_batch)
     counts = (layout.shard_devices, layout.devices)
     whole = [(np.asarray(count) < 1) | (np.asarray(count) % 1 != 0) for count in (*degrees, *counts)]
@@ -67,7 +67,7 @@ def _degrees(layout: Layout) -> list[Rule]:
     ]
 
 
-def _model(job: Job, layout: Layout) -> list[Rule]:
+def _model(job: Job, layout: Layout) -> list[_Rule]:
     model, tp = job.workload.divisible, layout.tp
     routed = np.greater(model.experts, 0)
     kv_unequal = _splits(model.kv_heads, tp) & _splits(tp, model.kv_heads)
@@ -102,13 +102,13 @@ def _bad_interleave(model: Divisible, layout: Layout) -> Broken:
     return (layout.vpp > 1) & ((layout.pp <= 1) | uneven)
 
 
-def _batch(job: Job, layout: Layout) -> list[Rule]:
+def _batch(job: Job, layout: Layout) -> list[_Rule]:
     count = np.asarray(layout.micro_batches)
     uneven = (count < 1) | (count % 1 != 0)
     return [(Reason.BATCH, uneven | (layout.dp * layout.micro_batch * count != job.batch_samples))]
 
 
-def _stack(layout: Layout, capability: Capability) -> list[Rule]:
+def _stack(layout: Layout, capability: Capability) -> list[_Rule]:
     ranks = layout.dp * layout.cp
     beyond = (
         (not capability.tp) & (layout.tp > 1),

@@ -25,7 +25,7 @@ TERMS: Mapping[str, float] = {purchase: years * YEAR_S for purchase, years in TE
 AGE_S = 180 * DAY_S
 """Prices older than this are flagged where the job sets no limit of its own."""
 
-DISAGREE = 0.01
+_DISAGREE = 0.01
 """Sources that differ by more than this are shown."""
 
 HOME = "US"
@@ -49,7 +49,7 @@ class Charge:
     rows: tuple[tuple[str, str], ...] = ()
 
 
-FREE = Charge(0.0)
+_FREE = Charge(0.0)
 
 
 @dataclass
@@ -112,14 +112,14 @@ class Billing:
 
     def _storage(self, provider: str) -> Charge:
         if not self.kept:
-            return FREE
+            return _FREE
         price = self._tariff(provider, "storage", "storage")
         return replace(price, usd=float(kept_usd_per_s(self.kept, price.usd)))
 
     def _moving(self, place: str) -> Charge:
         data = self.spec.data
         if data is None or not data.at or data.at == place:
-            return FREE
+            return _FREE
         given = data.egress_usd_per_byte
         price = self._egress(data.at, place) if given is None else Charge(float(given))
         return replace(price, usd=float(moving_usd(data.size_bytes, price.usd)))
@@ -165,7 +165,7 @@ def price_doubts(price: facts.Price, today: date, limit_s: float) -> tuple[str, 
         said.append("the price is of unknown age")
     elif age > limit:
         said.append(f"the price is {age:.0f} days old (limit {limit:.0f})")
-    other = price.disagreement(DISAGREE)
+    other = price.disagreement(_DISAGREE)
     if other is not None:
         ratio = other.usd_per_hour / price.usd_per_hour - 1
         when = f"{other.date or 'undated'}{' or before' if other.or_older else ''}"

@@ -9,7 +9,7 @@ from steelyard.catalog.residency import countries
 from steelyard.errors import BadInput, UnknownName
 from steelyard.job import JobSpec
 
-Rule = Callable[[facts.OfferRow], bool]
+_Rule = Callable[[facts.OfferRow], bool]
 
 
 def allowed_offers(spec: JobSpec, catalog: facts.Catalog) -> tuple[facts.OfferRow, ...]:
@@ -58,9 +58,9 @@ def denied_accelerators(names: Sequence[str], catalog: facts.Catalog) -> frozens
     return frozenset(found)
 
 
-def _rules(spec: JobSpec, catalog: facts.Catalog) -> list[Rule]:
+def _rules(spec: JobSpec, catalog: facts.Catalog) -> list[_Rule]:
     """Return what every offer must keep, each list checked for names of nothing."""
-    rules: list[Rule] = []
+    rules: list[_Rule] = []
     providers, denied = _providers(spec.providers, catalog), _providers(spec.deny_providers, catalog)
     if providers:
         rules.append(lambda row: row.provider in providers)

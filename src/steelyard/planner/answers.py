@@ -20,7 +20,7 @@ from steelyard.reasons.terms import Term
 from steelyard.tables import Carbon, Draw, Energy, Money, Prediction, StepMemory, StepTime
 from steelyard.vocabulary import LOCATION_GROSS
 
-UNKNOWN = Interval()
+UNKNOWN_INTERVAL = Interval()
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,11 +81,11 @@ class Point(Answer):
     """One configuration, and what is known of it."""
 
     label: str
-    time_s: Interval = UNKNOWN
-    cost_usd: Interval = UNKNOWN
-    energy_facility_kwh: Interval = UNKNOWN
-    co2e_kg: Interval = UNKNOWN  # of the kind that is weighed
-    memory_bytes: Interval = UNKNOWN  # one device
+    time_s: Interval = UNKNOWN_INTERVAL
+    cost_usd: Interval = UNKNOWN_INTERVAL
+    energy_facility_kwh: Interval = UNKNOWN_INTERVAL
+    co2e_kg: Interval = UNKNOWN_INTERVAL  # of the kind that is weighed
+    memory_bytes: Interval = UNKNOWN_INTERVAL  # one device
     memory_limit_bytes: float = math.nan
     fits: bool = True  # the upper end of the memory interval is within the device's
     devices: int = 0

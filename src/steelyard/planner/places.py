@@ -21,6 +21,7 @@ from steelyard.job import JobSpec, job_table
 from steelyard.market.build import market_of
 from steelyard.market.options import Deal, Market, SiteOption
 from steelyard.market.sites import GROSS
+from steelyard.planner.answers import UNKNOWN_INTERVAL
 from steelyard.planner.points import Configuration
 from steelyard.planner.premium import Premium
 from steelyard.search.engine import Engine
@@ -28,8 +29,6 @@ from steelyard.search.rows import job_of_layout
 from steelyard.tables import Prediction, join, take
 from steelyard.units import KWH_J, Array
 from steelyard.vocabulary import LOCATION_GROSS
-
-UNKNOWN = Interval()
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +46,7 @@ class SiteResult:
     energy_facility_kwh: float = math.nan
     pue: float = math.nan
     water_m3: float = math.nan
-    co2e_location_gross_kg: Interval = UNKNOWN  # over rival sources, or over the sites that it may be
+    co2e_location_gross_kg: Interval = UNKNOWN_INTERVAL  # over rival sources, or over the sites that it may be
     co2e_location_net_kg: float = math.nan
     co2e_market_kg: float = math.nan
     co2e_marginal_kg: float = math.nan

@@ -30,7 +30,7 @@ FILTERS = (
     "accelerators", "regions", "providers", "deny_accelerators", "deny_regions", "deny_providers", "residency",
     "devices", "max_devices", "layout", "stack",
 )  # fmt: skip
-FREE: Mapping[str, Any] = {"devices": None, "max_devices": None, "layout": {}, "stack": None}
+_FREE: Mapping[str, Any] = {"devices": None, "max_devices": None, "layout": {}, "stack": None}
 """What a filter is when it filters nothing; an empty tuple for the rest."""
 
 
@@ -92,7 +92,7 @@ def dropped_filters(spec: JobSpec, carbon: str) -> tuple[Relaxation, ...]:
     made = []
     for name in FILTERS:
         if getattr(spec, name):
-            free = replace(spec, **{name: FREE.get(name, ())})
+            free = replace(spec, **{name: _FREE.get(name, ())})
             found = _feasible(free, carbon)
             if found is not None and found.feasible:
                 dollars = found.candidates.points[found.front, 1].min()

@@ -21,7 +21,7 @@ from steelyard.tables import Job, Layout, Machine, Policy, Prediction, each
 from steelyard.units import HOUR_S, KWH_J
 from steelyard.vocabulary import CO2E_KINDS
 
-PARTS = ("compute_usd", "unused_usd", "energy_usd", "storage_usd", "moving_usd")
+_PARTS = ("compute_usd", "unused_usd", "energy_usd", "storage_usd", "moving_usd")
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,19 +96,19 @@ def point_fields(made: Configuration, figures: Sequence[Interval], today: date) 
         "stack": one.stack.name,
         "layout": layout_numbers(one.layout),
         "layout_text": text_of(one.layout),
-        "bill": Bill(**{name: float(getattr(found.money, name)) for name in PARTS}),
+        "bill": Bill(**{name: float(getattr(found.money, name)) for name in _PARTS}),
         **interruption_costs(one.job, one.layout, one.hardware.machine, one.policy, found),
         "site": one.site.name,
         "site_candidates": one.site.possible_sites,
         "energy_accelerator_kwh": found.energy.accelerator_j / KWH_J,
         "energy_it_kwh": found.energy.it_j / KWH_J,
-        **{f"co2e_{name}_kg": getattr(found.carbon, f"{name}_kgco2e") for name in CARBON},
+        **{f"co2e_{name}_kg": getattr(found.carbon, f"{name}_kgco2e") for name in _CARBON},
         "water_m3": found.carbon.water_m3,
         **(_deal_fields(made.deal, today) if made.deal else {}),
     }
 
 
-CARBON = (*CO2E_KINDS, "embodied")
+_CARBON = (*CO2E_KINDS, "embodied")
 
 
 def _deal_fields(deal: Deal, today: date) -> dict[str, object]:

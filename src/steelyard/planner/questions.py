@@ -21,11 +21,11 @@ from steelyard.planner.variants import WhatIf, plan_variants
 from steelyard.search.engine import Progress
 from steelyard.vocabulary import LOCATION_GROSS
 
-Source = str | Path | Mapping[str, Any] | JobSpec | Plan | Estimate
+JobSource = str | Path | Mapping[str, Any] | JobSpec | Plan | Estimate
 """What a question is about: a model's name, a job file or its fields, a job, a saved plan or estimate, its file."""
 
 
-def job_of(source: Source, **options: Any) -> JobSpec:
+def job_of(source: JobSource, **options: Any) -> JobSpec:
     """Return the job of a source, with options on top: the fields of a job file, such as tokens="20B".
 
     >>> job_of("llama-3-8b", tokens="20B", by="7d").deadline_s
@@ -42,7 +42,7 @@ def job_of(source: Source, **options: Any) -> JobSpec:
     return read_job(source, **options)  # type: ignore[arg-type]  # what is left of the kinds of sources
 
 
-def plan(source: Source, *, carbon: str = LOCATION_GROSS, progress: Progress | None = None, **options: Any) -> Plan:
+def plan(source: JobSource, *, carbon: str = LOCATION_GROSS, progress: Progress | None = None, **options: Any) -> Plan:
     """Return the exact frontier of time, money, energy and CO2e of a job, its named points, and the reasons.
 
     Args:
@@ -57,7 +57,7 @@ def plan(source: Source, *, carbon: str = LOCATION_GROSS, progress: Progress | N
 
 
 def estimate(
-    source: Source,
+    source: JobSource,
     on: str,
     *,
     layout: str = "",
@@ -82,7 +82,7 @@ def estimate(
 
 
 def explain(
-    source: Source,
+    source: JobSource,
     label: str = "cheapest",
     *,
     on: str = "",
@@ -100,7 +100,7 @@ def explain(
 
 
 def where(
-    source: Source,
+    source: JobSource,
     label: str = "cheapest",
     *,
     on: str = "",
@@ -117,7 +117,7 @@ def where(
 
 
 def when(
-    source: Source,
+    source: JobSource,
     label: str = "cheapest",
     *,
     start: str | None = None,
@@ -158,7 +158,7 @@ def when(
 
 
 def what_if(
-    source: Source, asked: str, *, carbon: str = LOCATION_GROSS, progress: Progress | None = None, **options: Any
+    source: JobSource, asked: str, *, carbon: str = LOCATION_GROSS, progress: Progress | None = None, **options: Any
 ) -> WhatIf:
     """Return the points of a job for each value of one of its fields: asked="tokens=10B,20B,40B"."""
     field, values = parse_question(asked)
@@ -167,7 +167,7 @@ def what_if(
 
 
 def chosen(
-    source: Source,
+    source: JobSource,
     label: str,
     pin: tuple[str, str, str, str],
     carbon: str,
@@ -197,7 +197,7 @@ def labelled(found: Plan, label: str) -> Point:
 
 
 def pinned(
-    source: Source, on: str, layout: str, site: str, offer: str, options: Mapping[str, Any]
+    source: JobSource, on: str, layout: str, site: str, offer: str, options: Mapping[str, Any]
 ) -> tuple[JobSpec, Configuration]:
     """Return the job and the one configuration that is pinned."""
     spec = job_of(source, **{**options, **({"regions": _offer(offer).place} if offer else {})})
@@ -218,7 +218,7 @@ def moment_of(text: str | None, now: dt.datetime) -> dt.datetime:
     return now + dt.timedelta(seconds=float(literals.parse_deadline(plain, now)))
 
 
-def _answer(source: Source) -> Plan | Estimate | None:
+def _answer(source: JobSource) -> Plan | Estimate | None:
     if isinstance(source, Plan | Estimate):
         return source
     return saved_answer(Path(source)) if isinstance(source, str | Path) and str(source).endswith(".json") else None

@@ -26,7 +26,7 @@ Flags = NDArray[np.bool_]
 Span = tuple[int, int]
 """First slot, and the one after the last."""
 
-SAME = 1e-12
+_SAME = 1e-12
 """Costs nearer than this share are equal: then the earlier end, and the fewer pauses, win."""
 
 
@@ -129,7 +129,7 @@ def paused(load: Load, signal: Array) -> Schedule:
         if back >= 0:
             restarted = history[back] + load.restart_j * (sums[slot] - sums[back])
         restarted[0] = held[0]  # the first start is part of the run
-        again = restarted < running * (1.0 - SAME)
+        again = restarted < running * (1.0 - _SAME)
         resumed[slot] = _packed(again)
         started = np.where(again, restarted, running)
         held = history[slot] + load.idle_j * signal[slot]
@@ -170,4 +170,4 @@ def _bit(packed: NDArray[np.uint8], row: int, column: int) -> bool:
 def _first_least(values: Array) -> int:
     """Return the first place whose value is the least, rounding apart."""
     least = values.min()
-    return int(np.flatnonzero(values <= least + SAME * abs(least))[0])
+    return int(np.flatnonzero(values <= least + _SAME * abs(least))[0])

@@ -8,21 +8,21 @@ from steelyard.market.options import Market
 from steelyard.reasons.phrases import candidate_text, figure_text, objective_text
 from steelyard.reasons.summaries import Summary, summary
 from steelyard.search.candidates import Candidates, bounds_of, within_limits
-from steelyard.search.engine import Limits
+from steelyard.search.engine import LIMITS, Limits
 from steelyard.search.pareto import Rows
 from steelyard.tables import StepTime
 
 COLUMN = {"cheapest": 1, "fastest": 0, "leanest": 2, "cleanest": 3}
 """The objective that a label is about."""
 
-LIMITS = ("deadline", "budget", "energy limit", "CO2e limit")
-BETTER = 0.995
+_LIMIT_NAMES = tuple(LIMITS)
+_BETTER = 0.995
 """A limit binds a point if without it another one were better by more than half a percent."""
 
 TIGHT = 0.9
 """Memory is said to bind from this share of the device's memory on, at the upper end of its interval."""
 
-PARTS = {
+_PARTS = {
     "compute": ("gemm_s", "attention_s", "vocab_s"),
     "recomputation": ("recompute_s",),
     "memory bandwidth": ("pointwise_s",),
@@ -66,7 +66,7 @@ def binds(held: Held, found: Candidates, row: int, limits: Limits, market: Marke
 
 def step_text(step: StepTime) -> str:
     """Return what most of a step goes to."""
-    sums = {name: sum(float(getattr(step, part)) for part in parts) for name, parts in PARTS.items()}
+    sums = {name: sum(float(getattr(step, part)) for part in parts) for name, parts in _PARTS.items()}
     name = max(sums, key=lambda part: sums[part])
     return f"step: {sums[name] / float(step.total_s):.0%} {name}"
 
@@ -81,10 +81,10 @@ def _limits(label: str, found: Candidates, row: int, limits: Limits, market: Mar
         free[index] = np.inf
         rows = np.flatnonzero(within_limits(found.points, free) & ~np.isnan(found.points[:, column]))
         best = _best(found, rows, column)
-        if best is not None and found.points[best, column] < BETTER * found.points[row, column]:
+        if best is not None and found.points[best, column] < _BETTER * found.points[row, column]:
             values = ", ".join(dict.fromkeys((figure_text(found, best, column), figure_text(found, best, int(index)))))
-            text = f"{LIMITS[index]}: without it {candidate_text(found, best, market)} would come to {values}"
-            said.append(Bind(LIMITS[index], text, without=summary(market, found, best)))
+            text = f"{_LIMIT_NAMES[index]}: without it {candidate_text(found, best, market)} would come to {values}"
+            said.append(Bind(_LIMIT_NAMES[index], text, without=summary(market, found, best)))
     return said
 
 
@@ -94,7 +94,7 @@ def _risks(high: tuple[float, ...], limits: Limits) -> list[Bind]:
     over = [index for index in range(len(high)) if high[index] > bounds[index]]
     end = "missed at the upper end of the interval"
     return [
-        Bind(LIMITS[index], f"{LIMITS[index]}: {end} ({objective_text(index, high[index])})", missed=True)
+        Bind(_LIMIT_NAMES[index], f"{_LIMIT_NAMES[index]}: {end} ({objective_text(index, high[index])})", missed=True)
         for index in over
     ]
 

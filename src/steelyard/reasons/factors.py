@@ -22,16 +22,16 @@ from steelyard.search.candidates import objectives
 from steelyard.search.engine import Engine
 from steelyard.units import Array
 
-TIME = ("devices", "peak", "utilisation", "goodput")
+_TIME = ("devices", "peak", "utilisation", "goodput")
 NAMES: Mapping[int, tuple[str, ...]] = {
-    0: TIME,
-    1: ("price", *TIME[1:]),
-    2: ("power", "pue", *TIME[1:]),
-    3: ("intensity", "power", "pue", *TIME[1:]),
+    0: _TIME,
+    1: ("price", *_TIME[1:]),
+    2: ("power", "pue", *_TIME[1:]),
+    3: ("intensity", "power", "pue", *_TIME[1:]),
 }
 """The factors of time, money, energy and CO2e: devices cancel in all but time."""
 
-DIVIDES = frozenset(TIME)
+DIVIDES = frozenset(_TIME)
 """Factors of which more makes a figure less."""
 
 

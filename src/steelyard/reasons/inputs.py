@@ -8,27 +8,18 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from statistics import NormalDist
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 
 from steelyard.market.options import Deal, Market
 from steelyard.reasons.decision import Decision
-from steelyard.search.engine import Limits
+from steelyard.search.engine import LIMITS, Limits
+from steelyard.tables import Table
 from steelyard.vocabulary import CO2E_KINDS
 
-Table = TypeVar("Table")
-
-LIMITS = {
-    "deadline": "deadline_s",
-    "budget": "budget_usd",
-    "energy limit": "energy_max_j",
-    "CO2e limit": "co2e_max_kg",
-}
-"""Limits that can move, and their fields."""
-
 INTENSITY_FIELDS = tuple(f"{kind}_kg_per_j" for kind in CO2E_KINDS)
-FIELDS: Mapping[str, tuple[str, tuple[str, ...], int]] = {
+INPUT_FIELDS: Mapping[str, tuple[str, tuple[str, ...], int]] = {
     "tokens": ("job", ("samples",), 1),
     "utilisation": ("kernels", ("time_scale",), -1),
     "stack": ("stack", ("time_scale",), -1),
@@ -44,7 +35,7 @@ FIELDS: Mapping[str, tuple[str, tuple[str, ...], int]] = {
 PLACED = frozenset({"PUE", "intensity"})
 """Inputs of a site: not spread but stated by rival sources."""
 
-NAMES = {
+_NAMES = {
     "failures": "rate of failures",
     "reclaims": "rate of spot reclaims",
     "utilisation": "speed of {}",
@@ -60,14 +51,14 @@ NAMES = {
 class MovedInput:
     """One input that moves by a share of itself."""
 
-    what: str  # one of `FIELDS` or `LIMITS`
+    what: str  # one of `INPUT_FIELDS` or `LIMITS`
     who: str  # of which chip, stack, offer or site; empty: of all
     change: float
 
     @property
     def name(self) -> str:
         """What moves."""
-        return NAMES.get(self.what, self.what).format(self.who)
+        return _NAMES.get(self.what, self.what).format(self.who)
 
     @property
     def text(self) -> str:
@@ -98,7 +89,7 @@ class MovedInput:
         >>> MovedInput("price", "", 0.5).of("offer", Offer.rent(2.0)).usd_per_device_s
         3.0
         """
-        own, names, sign = FIELDS[self.what]
+        own, names, sign = INPUT_FIELDS[self.what]
         if own != kind:
             return table
         factor = (1 + self.change) ** sign
@@ -123,7 +114,7 @@ def _spreads(market: Market, what: str, who: str) -> list[float]:
     if what == "stack":
         return [tool.stack_log_sd.get("time_scale", 0.0) for tool in market.stacks if tool.name == who]
     if what in {"failures", "reclaims"}:
-        return [spread.get(FIELDS[what][1][0], 0.0) for spread in market.policy_log_sd]
+        return [spread.get(INPUT_FIELDS[what][1][0], 0.0) for spread in market.policy_log_sd]
     return []
 
 

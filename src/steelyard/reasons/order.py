@@ -17,10 +17,10 @@ from steelyard.reasons.summaries import Summary, summary
 SURE = 0.9
 """An order that holds in at least this share of the draws is certain."""
 
-FAR = 2.0
+_FAR = 2.0
 """Others with more than so many times as much of an objective are not compared."""
 
-MOST = 24
+_MOST = 24
 """Other choices that are compared with a point, the nearest first."""
 
 
@@ -62,11 +62,11 @@ def unsure_rows(decision: Decision, row: int, column: int) -> tuple[UnsureRow, .
 def contenders(decision: Decision, row: int, column: int) -> list[int]:
     """Return the best row of every other choice whose objective is not far from a row's, the nearest first."""
     values = decision.candidates.points[:, column]
-    near = np.flatnonzero(decision.able & (values <= FAR * values[row]))
+    near = np.flatnonzero(decision.able & (values <= _FAR * values[row]))
     found: dict[tuple[str, int, int], int] = {decision.kind(row): row}
     for other in near[np.argsort(values[near], kind="stable")]:
         found.setdefault(decision.kind(int(other)), int(other))
-        if len(found) > MOST:
+        if len(found) > _MOST:
             break
     return list(found.values())[1:]
 

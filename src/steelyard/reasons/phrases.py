@@ -7,10 +7,10 @@ from steelyard.market.options import Market
 from steelyard.search.candidates import Candidates
 from steelyard.units import KWH_J
 
-SAME = 1.005
+_SAME = 1.005
 MANY = 3.0
 WORSE = ("slower", "dearer", "more energy", "more CO2e")
-BETTER = ("faster", "cheaper", "less energy", "less CO2e")
+_BETTER = ("faster", "cheaper", "less energy", "less CO2e")
 
 
 def candidate_text(found: Candidates, row: int, market: Market) -> str:
@@ -45,10 +45,10 @@ def difference_text(column: int, ratio: float) -> str:
     >>> difference_text(1, 1.07), difference_text(0, 0.9), difference_text(3, 4.2), difference_text(1, 1.001)
     ('7% dearer', '10% faster', '4.2 times the CO2e', 'the same within half a percent')
     """
-    if 1 / SAME < ratio < SAME:
+    if 1 / _SAME < ratio < _SAME:
         return "the same within half a percent"
     if ratio < 1:
-        return f"{1 - ratio:.0%} {BETTER[column]}"
+        return f"{1 - ratio:.0%} {_BETTER[column]}"
     return f"{ratio - 1:.0%} {WORSE[column]}" if ratio < MANY else f"{ratio:.1f} times {TIMES[column]}"
 
 
@@ -61,6 +61,6 @@ def factor_text(ratio: float) -> str:
     >>> factor_text(1.42), factor_text(0.92), factor_text(4.28), factor_text(1.001)
     ('42% more', '8% less', '4.3 times the', 'the same')
     """
-    if abs(ratio - 1) < SAME - 1:
+    if abs(ratio - 1) < _SAME - 1:
         return "the same"
     return f"{ratio:.1f} times the" if ratio > MANY else f"{abs(ratio - 1):.0%} {'more' if ratio > 1 else 'less'}"

@@ -9,12 +9,12 @@ import numpy as np
 
 from steelyard.formatting.figures import MASS, TIME, amount, dollars
 from steelyard.search.candidates import Candidates, bounds_of, within_limits
-from steelyard.search.engine import Limits
+from steelyard.search.engine import LIMITS, Limits
 from steelyard.units import DAY_S, HOUR_S, KWH_J
 
-FIELDS = ("deadline_s", "budget_usd", "energy_max_j", "co2e_max_kg")
 OPTIONS = ("--by", "--budget", "--energy-max", "--co2e-max")
-NAMES = ("the deadline", "the budget", "the energy limit", "the CO2e limit")
+_FIELDS = tuple(LIMITS.values())
+_NAMES = tuple(f"the {name}" for name in LIMITS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,10 +50,10 @@ def failing_limits_text(found: Candidates, limits: Limits) -> str:
         least = float(known.min()) if known.size else math.nan
         if not least <= bounds[index]:
             best = _text(int(index), least) if known.size else "unknown for every candidate"
-            alone.append(f"{NAMES[index]} of {_text(int(index), float(bounds[index]))} (the least possible is {best})")
+            alone.append(f"{_NAMES[index]} of {_text(int(index), float(bounds[index]))} (the least possible is {best})")
     if alone:
         return f"no candidate meets {' nor '.join(alone)}"
-    failing = [NAMES[index] for index in np.flatnonzero(np.isfinite(bounds))]
+    failing = [_NAMES[index] for index in np.flatnonzero(np.isfinite(bounds))]
     return f"each limit can be met, but no candidate meets {' and '.join(failing)} together"
 
 
@@ -68,8 +68,8 @@ def _together(found: Candidates, limits: Limits, loose: tuple[int, ...]) -> Rela
     with np.errstate(divide="ignore"):
         excess = np.log(np.maximum(columns[rows] / bounds[list(loose)], 1.0)).sum(axis=1)
     needed = found.points[rows[np.argmin(excess)]]
-    values = {FIELDS[index]: max(float(needed[index]), float(bounds[index])) for index in loose}
-    return Relaxation(values, (), " and ".join(_phrase(index, values[FIELDS[index]]) for index in loose))
+    values = {_FIELDS[index]: max(float(needed[index]), float(bounds[index])) for index in loose}
+    return Relaxation(values, (), " and ".join(_phrase(index, values[_FIELDS[index]]) for index in loose))
 
 
 def _phrase(index: int, value: float) -> str:

@@ -18,7 +18,7 @@ from steelyard.units import HOUR_S, KWH_J
 SAID = 0.02
 """Factors that change a figure by less are not said."""
 
-FAR = 1e6
+_FAR = 1e6
 """What a lead in a figure counts at most: that of a known figure over an unknown one."""
 
 
@@ -86,8 +86,8 @@ def beaten_by(decision: Decision, row: int, winner: int) -> int | None:
     if wins[0]:
         return winner
     with np.errstate(invalid="ignore"):
-        ratio = np.nan_to_num(known[row] / known[front], nan=1.0, posinf=FAR)
-    lead = np.where(wins, np.log(np.maximum(ratio, 1 / FAR)).sum(axis=1), -np.inf)
+        ratio = np.nan_to_num(known[row] / known[front], nan=1.0, posinf=_FAR)
+    lead = np.where(wins, np.log(np.maximum(ratio, 1 / _FAR)).sum(axis=1), -np.inf)
     return int(front[int(np.argmax(lead))])
 
 

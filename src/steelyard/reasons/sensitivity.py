@@ -15,11 +15,12 @@ from numpy.typing import NDArray
 
 from steelyard.reasons.binds import COLUMN
 from steelyard.reasons.decision import Decision
-from steelyard.reasons.inputs import FIELDS, LIMITS, MovedInput, inputs_behind, owners
+from steelyard.reasons.inputs import INPUT_FIELDS, MovedInput, inputs_behind, owners
 from steelyard.reasons.phrases import candidate_text, figure_text
 from steelyard.reasons.summaries import Summary, summary
 from steelyard.search.batches import joined_candidates
 from steelyard.search.candidates import OBJECTIVES, Candidates, bounds_of, judged_candidates, objectives, within_limits
+from steelyard.search.engine import LIMITS
 from steelyard.search.family import BLOCK
 from steelyard.search.forked import cores, on_processes
 from steelyard.search.pareto import Points, Rows, frontier
@@ -142,7 +143,7 @@ class Wide:
         tables = {"job": job, **{kind: take(self.tables[kind], every) for kind in TABLES}}
         for move, rows, stop in zip(moves, concerned, stops, strict=True):
             if move.what not in LIMITS:
-                _write(tables[FIELDS[move.what][0]], move, slice(stop - rows.size, stop))
+                _write(tables[INPUT_FIELDS[move.what][0]], move, slice(stop - rows.size, stop))
         points = np.empty((every.size, len(OBJECTIVES)))
         for start in range(0, every.size, BLOCK):
             part = slice(start, start + BLOCK)
@@ -163,8 +164,8 @@ class Wide:
 
 def _write(table: Any, move: MovedInput, part: slice) -> None:
     """Move an input in some rows of a table of arrays."""
-    after = move.of(FIELDS[move.what][0], take(table, part))
-    for field in FIELDS[move.what][1]:
+    after = move.of(INPUT_FIELDS[move.what][0], take(table, part))
+    for field in INPUT_FIELDS[move.what][1]:
         getattr(table, field)[part] = getattr(after, field)
 
 

@@ -27,7 +27,7 @@ class Term:
     source: str = ""  # of the formula, where it was asked for
 
 
-TIME: Final = (
+TIME_TERMS: Final = (
     ("gemm_s", "matrix products", "step.kernels.gemm.gemm_s"),
     ("attention_s", "attention", "step.kernels.attention.attention_s"),
     ("pointwise_s", "element-wise work", "step.kernels.pointwise.pointwise_s"),
@@ -42,7 +42,7 @@ TIME: Final = (
     ("dp_s", "gradient and parameter traffic", "step.network.collectives.hierarchical_all_gather_s"),
     ("optimizer_s", "optimizer and fixed cost", "step.time.time"),
 )
-MEMORY: Final = (
+MEMORY_TERMS: Final = (
     ("weights_bytes", "weights", "step.states.weight_bytes"),
     ("gradients_bytes", "gradients", "step.states.states"),
     ("optimizer_bytes", "optimizer states", "step.states.states"),
@@ -64,7 +64,7 @@ BILL: Final = (
     ("storage_usd", "storage of data and checkpoints", "money.bill.storage_usd"),
     ("moving_usd", "moving data to the site", "money.bill.moving_usd"),
 )
-CARBON: Final = (
+CARBON_TERMS: Final = (
     ("location_gross_kgco2e", "location-based, gross"),
     ("location_net_kgco2e", "location-based, net"),
     ("market_kgco2e", "market-based"),
@@ -86,12 +86,12 @@ def terms(found: Prediction) -> list[Term]:
 
 def time_terms(step: StepTime) -> list[Term]:
     """Return where the seconds of one optimizer step go."""
-    return _parts("time", "s", ((name, formula, getattr(step, field)) for field, name, formula in TIME))
+    return _parts("time", "s", ((name, formula, getattr(step, field)) for field, name, formula in TIME_TERMS))
 
 
 def memory_terms(peak: StepMemory) -> list[Term]:
     """Return where the bytes of the heaviest rank go; what the device shows beyond them stands last."""
-    rows = [(name, formula, getattr(peak, field)) for field, name, formula in MEMORY]
+    rows = [(name, formula, getattr(peak, field)) for field, name, formula in MEMORY_TERMS]
     rows.append(("fragmentation", "step.memory.memory", peak.reserved_bytes - peak.allocated_bytes))
     rows.append(("context and communication library", "step.memory.memory", peak.device_bytes - peak.reserved_bytes))
     return _parts("memory", "byte", rows)
@@ -127,7 +127,7 @@ def money_terms(drawn: Draw, spent: Money) -> list[Term]:
 
 def carbon_terms(emitted: Carbon) -> list[Term]:
     """Return CO2e by kind, alternatives that are never a sum, and embodied carbon and water beside them."""
-    kinds = [(name, "carbon.operational.operational_kgco2e", getattr(emitted, field)) for field, name in CARBON]
+    kinds = [(name, "carbon.operational.operational_kgco2e", getattr(emitted, field)) for field, name in CARBON_TERMS]
     kinds.append(("embodied", "carbon.operational.embodied_kgco2e", emitted.embodied_kgco2e))
     rows = [Term("carbon", name, float(value), "kgco2e", float("nan"), formula) for name, formula, value in kinds]
     water = Term("water", "evaporated", float(emitted.water_m3), "m**3", float("nan"), "carbon.operational.water_m3")

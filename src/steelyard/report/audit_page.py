@@ -11,7 +11,7 @@ from steelyard.formatting.figures import BAR, COUNT, QUANTITY_LADDERS, Ladder, a
 from steelyard.report.page import blank, bullets, heading, paragraph, plot, table
 
 MARKS: Final = {0: "", 1: "note", 2: "doubt", 3: "cannot be"}
-WIDTH: Final = 34
+_WIDTH: Final = 34
 
 
 def audit_page(found: Audit) -> list[RenderableType]:
@@ -72,18 +72,18 @@ def waterfall_lines(chain: FactorChain) -> list[str]:
     for step in chain.steps:
         after = level - step.added
         low, high = (max(0.0, min(level, after)), max(level, after))
-        begin, end = round(low / most * WIDTH), round(high / most * WIDTH)
+        begin, end = round(low / most * _WIDTH), round(high / most * _WIDTH)
         drawn = " " * begin + ("▒" if step.added >= 0 else "▓") * max(end - begin, 0)
         change = f"{'-' if step.added >= 0 else '+'}{amount(abs(step.added), ladder)}"
-        lines.append(f"{step.factor.name:<{margin}}{drawn:<{WIDTH}}  {change}".rstrip())
+        lines.append(f"{step.factor.name:<{margin}}{drawn:<{_WIDTH}}  {change}".rstrip())
         level = after
     return [*lines, _total_line("other", chain.other, most, ladder, margin)]
 
 
 def _total_line(name: str, value: float, most: float, ladder: Ladder, margin: int) -> str:
-    eighths = round(value / most * WIDTH * 8)
+    eighths = round(value / most * _WIDTH * 8)
     drawn = BAR * (eighths // 8) + " ▏▎▍▌▋▊▉"[eighths % 8]
-    return f"{name:<{margin}}{drawn.rstrip():<{WIDTH}}   {amount(value, ladder)}"
+    return f"{name:<{margin}}{drawn.rstrip():<{_WIDTH}}   {amount(value, ladder)}"
 
 
 def _checks(checks: Sequence[Check]) -> list[RenderableType]:

@@ -52,14 +52,14 @@ def short_breakdown(found: Prediction, parts: Sequence[Term]) -> list[Renderable
         page += [heading(f"{TITLES[arm]}: {totals[arm]}"), shares(part for part in parts if part.arm == arm), blank()]
     rest = [arm for arm in TITLES if arm not in DRAWN and any(part.arm == arm for part in parts)]
     rows = [[arm, term_line(part for part in parts if part.arm == arm)] for arm in rest]
-    named = [[NAMES.get(arm, arm), "; ".join(text for text in (totals.get(arm), row) if text)] for arm, row in rows]
+    named = [[_NAMES.get(arm, arm), "; ".join(text for text in (totals.get(arm), row) if text)] for arm, row in rows]
     return [*page, heading("The rest in a line each"), table(["|", ""], named, header=False)]
 
 
 DRAWN: Final = ("time", "memory")
 """What a short page draws; of the rest it names what is a hundredth or more."""
 
-NAMES: Final = {"run": "whole run", "carbon": "CO2e by kind"}
+_NAMES: Final = {"run": "whole run", "carbon": "CO2e by kind"}
 
 
 def term_line(parts: Iterable[Term]) -> str:

@@ -11,14 +11,14 @@ from steelyard.planner.answers import CalibratedConstant
 from steelyard.report.page import blank, bullets, heading, paragraph, table
 from steelyard.units import GIB_BYTES
 
-MOST: Final = 40
+_MOST: Final = 40
 """Runs and constants that are printed; `--json` gives all."""
 
 
 def calibration_page(found: Calibration, written: str | None) -> list[RenderableType]:
     """Return the page of a calibration."""
     runs, shifts = found.runs, sorted(found.shifts, key=_weight, reverse=True)
-    parts: list[RenderableType] = [heading(f"Calibration {found.label}: {found.source}"), _runs(runs[:MOST])]
+    parts: list[RenderableType] = [heading(f"Calibration {found.label}: {found.source}"), _runs(runs[:_MOST])]
     parts += _more(runs, "measurements")
     parts += [
         paragraph(
@@ -27,12 +27,12 @@ def calibration_page(found: Calibration, written: str | None) -> list[Renderable
         ),
         blank(),
         heading("What moved"),
-        _shifts(shifts[:MOST]) if shifts else paragraph("Nothing: the runs are as the shipped fit predicts them."),
+        _shifts(shifts[:_MOST]) if shifts else paragraph("Nothing: the runs are as the shipped fit predicts them."),
         *_more(shifts, "constants"),
     ]
     if found.refused:
         lines = [f"{name}: {reason}" for name, reason in found.refused]
-        parts += [blank(), heading("Not used"), bullets(lines[:MOST])]
+        parts += [blank(), heading("Not used"), bullets(lines[:_MOST])]
     return [*parts, blank(), paragraph(_where(found, written), 0)]
 
 
@@ -120,4 +120,4 @@ def _weight(row: ConstantShift) -> float:
 
 
 def _more(rows: Sequence[object], what: str) -> list[RenderableType]:
-    return [paragraph(f"... and {len(rows) - MOST} more {what}: --json lists all")] if len(rows) > MOST else []
+    return [paragraph(f"... and {len(rows) - _MOST} more {what}: --json lists all")] if len(rows) > _MOST else []

@@ -18,13 +18,13 @@ OBJECTIVE: Final[Mapping[str, str]] = {"cheapest": "cost", "fastest": "time", "l
 """What a label is about, as the keys of `ratios` and `order` name it."""
 
 AXIS_OF: Final = {"deadline": "time", "budget": "cost", "energy limit": "energy", "CO2e limit": "co2e"}
-FIGURES: Final[Mapping[str, Callable[[Summary], str]]] = {
+_FIGURES: Final[Mapping[str, Callable[[Summary], str]]] = {
     "time": lambda one: amount(one.time_s, TIME),
     "cost": lambda one: dollars(one.cost_usd),
     "energy": lambda one: amount(one.energy_facility_kwh * KWH_J, ENERGY),
     "co2e": lambda one: amount(one.co2e_kg, MASS),
 }
-NAMED: Final = 3
+_NAMED: Final = 3
 """Choices that are named where a point is not told apart."""
 
 RARE: Final = 0.005
@@ -55,7 +55,7 @@ def _bind(label: str, bind: Bind) -> str:
     if other is None:
         return bind.text
     axes = dict.fromkeys((OBJECTIVE[label], AXIS_OF[bind.what]))
-    return f"{bind.what} ({devices_text(other)}: {', '.join(FIGURES[axis](other) for axis in axes)})"
+    return f"{bind.what} ({devices_text(other)}: {', '.join(_FIGURES[axis](other) for axis in axes)})"
 
 
 def unsure_lines(found: Plan) -> list[list[str]]:
@@ -72,7 +72,7 @@ def unsure_lines(found: Plan) -> list[list[str]]:
         shown: dict[str, str] = {}
         for tie in point.ties:
             shown.setdefault(different_part(point, tie), percent(1 - tie.share_of_draws))
-        named = [f"{name} {share}" for name, share in list(shown.items())[:NAMED]]
+        named = [f"{name} {share}" for name, share in list(shown.items())[:_NAMED]]
         if named:
             rest = len(point.ties) - len(named)
             lines.append([point.label, ", ".join([*named, *([f"{rest} more"] if rest else [])])])

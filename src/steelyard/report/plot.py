@@ -3,12 +3,12 @@
 import math
 from collections.abc import Callable, Sequence
 
-Point = tuple[float, float, str]
+_Point = tuple[float, float, str]
 """How far right, how far up, and the letter to draw."""
 
 
 def scatter(
-    points: Sequence[Point],
+    points: Sequence[_Point],
     across: Callable[[float], str],
     up: Callable[[float], str],
     width: int = 60,
@@ -43,7 +43,7 @@ def scatter(
     return [*lines, f"{'':>{margin}} └{'─' * width}", f"{'':>{margin}}  {foot}"]
 
 
-def _drawable(point: Point) -> bool:
+def _drawable(point: _Point) -> bool:
     x, y, _ = point
     return math.isfinite(x) and math.isfinite(y) and x > 0 and y > 0
 

@@ -11,10 +11,10 @@ from steelyard.catalog.local.store import SourceState
 from steelyard.formatting.figures import dollars, number
 from steelyard.report.page import blank, bullets, heading, paragraph, table
 
-SHOWN = 40
+_SHOWN = 40
 """Rows of a difference that are listed; all of them are in `--json`."""
 
-KINDS = ("changed", "added", "gone", "confirmed")
+_KINDS = ("changed", "added", "gone", "confirmed")
 
 
 def outcomes_page(rows: Sequence[SourceOutcome], folder: str) -> list[RenderableType]:
@@ -59,22 +59,22 @@ def diff_page(found: CatalogDiff, folder: str) -> list[RenderableType]:
     parts: list[RenderableType] = []
     prices, facts, profiles = found.prices, found.facts, found.profiles
     if prices:
-        counts = ", ".join(f"{sum(row.kind == kind for row in prices):,} {kind}" for kind in KINDS)
-        largest = sorted(prices, key=lambda row: (KINDS.index(row.kind), -abs(row.share or 0.0), row.offer))
+        counts = ", ".join(f"{sum(row.kind == kind for row in prices):,} {kind}" for kind in _KINDS)
+        largest = sorted(prices, key=lambda row: (_KINDS.index(row.kind), -abs(row.share or 0.0), row.offer))
         parts += [
             heading(f"Prices: {counts}"),
             table(
                 ["offer", "|", ">shipped", "|of", ">yours", "|of", ">change"],
-                [price_change_row(row) for row in largest[:SHOWN]],
+                [price_change_row(row) for row in largest[:_SHOWN]],
             ),
-            *([paragraph(f"{len(prices) - SHOWN:,} more: --json")] if len(prices) > SHOWN else []),
+            *([paragraph(f"{len(prices) - _SHOWN:,} more: --json")] if len(prices) > _SHOWN else []),
             blank(),
         ]
     if facts:
         parts += [
             heading("Intensities, kg CO2e/kWh"),
             table(
-                ["place", "kind", "|", ">shipped", ">yours", "source"], [intensity_row(row) for row in facts[:SHOWN]]
+                ["place", "kind", "|", ">shipped", ">yours", "source"], [intensity_row(row) for row in facts[:_SHOWN]]
             ),
             blank(),
         ]

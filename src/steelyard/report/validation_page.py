@@ -224,9 +224,9 @@ def _left_out(cases: Sequence[RunOutcome]) -> list[RenderableType]:
         if math.isnan(case.predicted):
             reasons[case.reason] = reasons.get(case.reason, 0) + 1
     lines = [f"{count:,}: {reason}" for reason, count in sorted(reasons.items(), key=lambda item: -item[1])]
-    more = [f"{len(lines) - MOST} more reasons; `--json` lists every case"] if len(lines) > MOST else []
-    return [heading("Not predicted"), bullets(lines[:MOST] + more)] if lines else []
+    more = [f"{len(lines) - _MOST} more reasons; `--json` lists every case"] if len(lines) > _MOST else []
+    return [heading("Not predicted"), bullets(lines[:_MOST] + more)] if lines else []
 
 
-MOST: Final = 12
+_MOST: Final = 12
 """Reasons that are printed."""

@@ -13,7 +13,7 @@ from steelyard.report.page import blank, bullets, heading, paragraph, table
 from steelyard.report.plan_page import known_amount
 from steelyard.units import KWH_J
 
-SHOWN: Final = 8
+_SHOWN: Final = 8
 """Stretches of a paused run that are listed; the rest is in `--json`."""
 
 SIGNALS: Final = {
@@ -39,8 +39,8 @@ def when_page(found: When) -> list[RenderableType]:
     ]
     longest = ways[-1].stretches
     if len(longest) > 1:
-        more = len(longest) - SHOWN
-        lines = [f"{_hour(first)} to {_hour(last)}" for first, last in longest[:SHOWN]]
+        more = len(longest) - _SHOWN
+        lines = [f"{_hour(first)} to {_hour(last)}" for first, last in longest[:_SHOWN]]
         parts += [blank(), heading("Stretches of the paused run"), bullets(lines + [f"{more} more"] * (more > 0))]
     return [*parts, blank(), heading("Notes"), bullets(found.notes)]
 

@@ -13,14 +13,14 @@ from steelyard.report.plan_page import known_amount
 from steelyard.units import HOUR_S
 from steelyard.vocabulary import CO2E_KINDS
 
-SHOWN: Final = 12
+_SHOWN: Final = 12
 """Sites that are listed beside those that are worth their money; `--all` lists all."""
 
 
 def where_page(found: Where, every: bool = False) -> list[RenderableType]:
     """Return the page of the sites to run at."""
     sites = found.places
-    shown = [one for rank, one in enumerate(sites) if every or one.efficient or rank < SHOWN]
+    shown = [one for rank, one in enumerate(sites) if every or one.efficient or rank < _SHOWN]
     columns = ["place", ">money", ">time", ">gross", ">net", ">market", ">marginal", ">PUE", ">water"]
     kind = found.carbon_kind.replace("_", " ")
     parts: list[RenderableType] = [

@@ -8,15 +8,13 @@ from numpy.typing import NDArray
 
 from steelyard.market.options import Market
 from steelyard.search.engine import Engine, Limits
-from steelyard.search.family import BLOCK
+from steelyard.search.family import BLOCK, Indices
 from steelyard.search.pareto import Points, Rows, frontier
 from steelyard.search.survivors import Survivors
 from steelyard.tables import Job, Layout, Prediction, join, take
 
 OBJECTIVES = ("time", "cost", "energy", "co2e")
 """Columns of `Candidates.points`: seconds, dollars, joules at the facility's meter, kilograms of operational CO2e."""
-
-Indices = NDArray[np.intp]
 
 
 @dataclass(frozen=True, slots=True)

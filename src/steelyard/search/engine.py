@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from steelyard.tables import Draw, Job, Kernels, Layout, Machine, Offer, Policy, Prediction, Site, Stack, StepMemory
 from steelyard.vocabulary import LOCATION_GROSS
 
-Predict = Callable[[Job, Layout, Machine, Kernels, Stack, Policy, Site, Offer], Prediction]
+_Predict = Callable[[Job, Layout, Machine, Kernels, Stack, Policy, Site, Offer], Prediction]
 """`pipeline.predict`, or a stand-in of the same shape."""
 
 
@@ -26,9 +26,18 @@ Progress = Callable[[int, int], None]
 class Engine:
     """The functions that judge a candidate."""
 
-    predict: Predict
+    predict: _Predict
     memory: Memory
     floor: Floor
+
+
+LIMITS = {
+    "deadline": "deadline_s",
+    "budget": "budget_usd",
+    "energy limit": "energy_max_j",
+    "CO2e limit": "co2e_max_kg",
+}
+"""Limits of the objectives, in the order of `candidates.OBJECTIVES`: what a reader calls them → fields of `Limits`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 Points = NDArray[np.float64]
 Rows = NDArray[np.intp]
 
-FEW = 64
+_FEW = 64
 """Rows that are compared pair by pair faster than they are sorted."""
 
 
@@ -25,7 +25,7 @@ def frontier(points: Points) -> Rows:
     array([0, 1, 3])
     """
     known = np.where(np.isnan(points), np.inf, points)
-    if known.shape[0] <= FEW:
+    if known.shape[0] <= _FEW:
         return _undominated(known)
     order = np.lexsort(known.T)  # stable: of equal rows the first is the first
     order = order[np.r_[True, (known[order[1:]] != known[order[:-1]]).any(axis=1)]] if order.size else order

@@ -6,9 +6,7 @@ import numpy as np
 
 from steelyard.search.pareto import Points, Rows, knee
 from steelyard.tables import Job, Layout, each, take
-
-LABELS = ("cheapest", "fastest", "leanest", "cleanest", "balanced")
-
+from steelyard.vocabulary import POINT_LABELS
 
 LEAST = {"cheapest": (1, 0, 3, 2), "fastest": (0, 1, 3, 2), "leanest": (2, 1, 0, 3), "cleanest": (3, 1, 0, 2)}
 """Objectives that a label makes least, the first one first; the others decide between equals."""
@@ -32,7 +30,7 @@ def labelled_rows(points: Points, front: Rows, axes: tuple[int, ...] = (0, 1, 2,
         known = np.flatnonzero(~np.isnan(values[:, weighed]).any(axis=1))
         usable = known if known.size else np.arange(front.size)
         found["balanced"] = int(usable[knee(values[usable][:, weighed])])
-    return {label: int(front[found[label]]) for label in LABELS if label in found}
+    return {label: int(front[found[label]]) for label in POINT_LABELS if label in found}
 
 
 def job_of_layout(job: Job, layout: Layout) -> Job:

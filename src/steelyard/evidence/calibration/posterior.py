@@ -13,7 +13,7 @@ import numpy as np
 
 from steelyard.units import Array
 
-Predict = Callable[[Array], Array]
+_Predict = Callable[[Array], Array]
 
 STEPS, PLAIN_STEPS, NUDGE, STRIDE = 10, 4, 0.01, 0.5
 FREEDOM = 4.0
@@ -27,7 +27,7 @@ class Evidence:
 
     measured: Array
     noise: Array  # sd of one measurement about the model
-    predict: Predict  # shifts of the constants → predictions
+    predict: _Predict  # shifts of the constants → predictions
     sd: Array  # of the constants before
 
 

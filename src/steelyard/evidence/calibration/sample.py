@@ -11,13 +11,11 @@ from steelyard.evidence.calibration.noise import MEMORY_NOISE, TIME_NOISE
 from steelyard.evidence.calibration.posterior import Evidence
 from steelyard.evidence.frames.frame import RunFrame
 from steelyard.evidence.frames.measured import Measured, measured
-from steelyard.evidence.frames.predicted import predict_step
+from steelyard.evidence.frames.predicted import PEAK_KINDS, predict_step
 from steelyard.evidence.runs.exclusions import excluded
 from steelyard.evidence.score.intervals import GUESS_LOG_SD, GUESSED
 from steelyard.step import memory, time
 from steelyard.units import Array
-
-PEAKS = ("allocated", "reserved", "device")
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +75,7 @@ def shifted_predictions(of: Sample, parts: list[Constant], shift: Array) -> Arra
     kernels, stack = shifted_tables(found, parts, shift)
     seconds = time(found.job, found.layout, found.machine, kernels, stack).total_s
     held = memory(found.job, found.layout, found.machine, stack)
-    columns = {f"peak_memory_{kind}_bytes": getattr(held, f"{kind}_bytes") for kind in PEAKS}
+    columns = {f"peak_memory_{kind}_bytes": getattr(held, f"{kind}_bytes") for kind in PEAK_KINDS}
     columns["step_time_s"] = seconds
     whole = {name: np.broadcast_to(np.asarray(values, dtype=float), size)[of.owner] for name, values in columns.items()}
     return np.asarray(np.select([of.metric == name for name in whole], list(whole.values())))

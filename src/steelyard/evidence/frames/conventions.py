@@ -13,7 +13,7 @@ from steelyard.evidence.frames.frame import RunFrame
 from steelyard.evidence.runs.run import is_known
 from steelyard.workload import Architecture
 
-CLOSE = 0.05
+_CLOSE = 0.05
 """Where a convention is silent about attention and its two readings differ by less, their mean is used."""
 
 UNSTATED = re.compile(r"unstated|not stated|^n/a$|^none|peak not stated|^$")
@@ -78,7 +78,7 @@ def published_flop(found: RunFrame, index: int) -> tuple[float, str]:
         float((6 * params + share * scores) * counts.recompute * tokens)
         for share in (min(counts.attention), max(counts.attention))
     )
-    if high / low - 1 > CLOSE:
+    if high / low - 1 > _CLOSE:
         return np.nan, f"FLOP convention not stated: attention is {high / low - 1:.0%} of it ({run.flop_convention})"
     return (low + high) / 2, ""
 

@@ -22,7 +22,7 @@ FLASH_SINCE = "2022-07"
 TOKENS_IN_FLIGHT = 8192
 """Tokens of a micro-batch where only the global batch is stated: fills the products without filling the memory."""
 
-STATE_BYTES = 18.0  # of one parameter under mixed-precision Adam: arXiv 1910.02054, section 3.1, with fp32 gradients
+_STATE_BYTES = 18.0  # of one parameter under mixed-precision Adam: arXiv 1910.02054, section 3.1, with fp32 gradients
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +97,7 @@ def _degrees(
     assumed.add("layout")
     sharded = _sharding(run, rule, set()) >= 3
     held = memory_bytes * 0.8 * (n if sharded else 1.0)
-    wanted = 1.0 if sharded else max(1.0, arch.total_params * STATE_BYTES / held)
+    wanted = 1.0 if sharded else max(1.0, arch.total_params * _STATE_BYTES / held)
     found = []
     for ranks in n_model:
         for tp in (run.tp,) if is_count(run.tp) else (1.0, 2.0, 4.0, 8.0):

@@ -18,7 +18,7 @@ DECORATION = re.compile(r"(?i)\s*\([^)]*\)|^(maxtext|paxml|nemo|fuji)\s+|\s+(dev
 AGREE = 0.02
 """Two parameter counts that differ by less are one model; published counts carry two or three digits."""
 
-DISAGREE = 0.35
+_DISAGREE = 0.35
 """A shape that misses the published count by more describes another model."""
 
 HEAD_DIMS = (128, 256)
@@ -72,7 +72,7 @@ def _model(
     errors = [abs(float(one.total_params) / published - 1) for one in found]
     close = [index for index, error in enumerate(errors) if error < AGREE]
     best = close[0] if close else errors.index(min(errors))
-    if min(errors) > DISAGREE:
+    if min(errors) > _DISAGREE:
         raise UnknownShape(
             f"the columns of {model!r} give {found[best].total_params / 1e9:.3g}e9 parameters, published are "
             f"{published / 1e9:.3g}e9"

@@ -10,7 +10,7 @@ from steelyard.step import memory, time
 from steelyard.tables import Job, Kernels, Layout, Machine, Stack
 from steelyard.units import Array
 
-PEAKS = ("allocated", "reserved", "device")
+PEAK_KINDS = ("allocated", "reserved", "device")
 """The kinds of peak memory that are published."""
 
 
@@ -27,9 +27,9 @@ def step_seconds(found: RunFrame) -> Array:
 
 
 def peak_bytes(found: RunFrame) -> dict[str, Array]:
-    """Return the predicted peak of every row, by kind of memory (`PEAKS`)."""
+    """Return the predicted peak of every row, by kind of memory (`PEAK_KINDS`)."""
     held = memory(found.job, found.layout, found.machine, found.stack)
-    return {name: _column(found, getattr(held, f"{name}_bytes")) for name in PEAKS}
+    return {name: _column(found, getattr(held, f"{name}_bytes")) for name in PEAK_KINDS}
 
 
 def measured_peak(seen: Measured, peaks: dict[str, Array]) -> Array:

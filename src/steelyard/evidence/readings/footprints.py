@@ -19,7 +19,7 @@ from steelyard.tables import Carbon, Draw, Energy, Machine, Policy, Site, Table
 from steelyard.units import DAY_S, HOUR_S, KWH_J
 
 MWH_J = 1e3 * KWH_J
-NAN = math.nan
+_NAN = math.nan
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ class Footprint:
     def value(self, column: str) -> float:
         """Return a cell as a number; NaN where it is empty."""
         text = self.cells[column]
-        return float(text) if text else NAN
+        return float(text) if text else _NAN
 
     def text(self, column: str) -> str:
         """Return a cell as text."""
@@ -133,4 +133,4 @@ def _through(row: Footprint, device_s: float, device_w: float) -> tuple[Energy, 
 
 
 def _unknown(table: type[Table]) -> Table:
-    return table(**dict.fromkeys((field.name for field in fields(table)), NAN))  # type: ignore[arg-type]  # a dataclass
+    return table(**dict.fromkeys((field.name for field in fields(table)), _NAN))  # type: ignore[arg-type]  # a dataclass

@@ -23,7 +23,7 @@ from steelyard.run import (
 from steelyard.units import DAY_S, HOUR_S
 
 NODE_DEVICES = 8.0
-STATE_BYTES = (2.0, 4.0, 8.0)
+_STATE_BYTES = (2.0, 4.0, 8.0)
 """Bytes of one parameter in a checkpoint: bf16 weight, fp32 master copy, Adam's moments."""
 
 
@@ -118,7 +118,7 @@ def _published(row: dict[str, str], words: set[str]) -> PublishedGoodput:
 
 
 def _written(case: PublishedGoodput) -> float:
-    size = checkpoint_bytes(case.params, *STATE_BYTES)
+    size = checkpoint_bytes(case.params, *_STATE_BYTES)
     return float(save_s(size, case.devices, policy("on-demand").checkpoint_bytes_per_s))
 
 

@@ -71,7 +71,7 @@ LAYOUT = {name: name for name in ("tp", "pp", "vpp", "cp", "dp", "ep", "micro_ba
 LAYOUT |= {"zero": "sharding", "flash": "flash_attention", "offload": "offload"}
 """Setting of a job file's `layout` → our column; those that a run does not record are read and not kept."""
 
-NEEDED = ("model", "accelerator", "devices", "sequence_tokens")
+_NEEDED = ("model", "accelerator", "devices", "sequence_tokens")
 MEASURED = ("step_time_s", "tokens_per_s_per_device", "tflops_per_device", "mfu", "peak_memory_bytes")
 WORDS = {"use": "score", "group": "all", "trust": "unknown", "recompute": "unknown", "flash_attention": "unknown"}
 
@@ -86,11 +86,11 @@ def check_header(header: Collection[str], where: str) -> None:
     """
     names = {ours: theirs for theirs, ours in COLLECTED.items()} | {"peak_memory_bytes": "peak_mem_gb"}
     there = {_ours(name) for name in header}
-    missing = [names[name] for name in NEEDED if name not in there]
+    missing = [names[name] for name in _NEEDED if name not in there]
     if not there & set(MEASURED):
         missing.append(" or ".join(names[name] for name in MEASURED))
     if missing:
-        needed = ", ".join(names[name] for name in NEEDED)
+        needed = ", ".join(names[name] for name in _NEEDED)
         raise BadInput(
             f"{where}: no column for {', '.join(missing)}; needed are {needed} and one measurement "
             f"(is it a comma-separated file with a header? found: {', '.join(sorted(header)[:8]) or 'nothing'})"

@@ -19,7 +19,7 @@ from steelyard.evidence.score.splits import Split, split_mean, split_part, split
 from steelyard.evidence.score.tiers import in_tier
 from steelyard.evidence.score.validation import Validation, validate_runs
 
-NAN = math.nan
+_NAN = math.nan
 TABLE = Path(__file__).with_name("agreed.csv")
 INCOMPLETE = frozenset({"shape", "experts", "layout", "recompute"})
 """Assumptions that decide a peak: a row without them is complete."""
@@ -96,7 +96,7 @@ def figures_now(report: Validation, found: Sequence[Split]) -> dict[str, float]:
     return {
         **_times(times, report.time),
         **{f"{one.group}-regret": one.mean_regret for one in report.ranking if one.group.startswith("vtrain")},
-        "nanotron-regret": next((one.median_regret for one in report.ranking if in_tier("nanotron", one.group)), NAN),
+        "nanotron-regret": next((one.median_regret for one in report.ranking if in_tier("nanotron", one.group)), _NAN),
         "groups": report.time_summary.mean_of_medians,
         "groups-p90": report.time_summary.mean_p90,
         "time-coverage": report.time_summary.mean_coverage,
@@ -136,7 +136,7 @@ def _memory(peaks: Sequence[RunOutcome], scores: Sequence[GroupScore]) -> dict[s
 def _splits(found: Sequence[Split]) -> dict[str, float]:
     halves = {one.group: one.mean for one in split_part(found, "step_time_s", "half as anchors")}
     return {
-        **{f"{tier}-half": halves.get(tier, NAN) for tier in ("vtrain-multi", "vtrain-single")},
+        **{f"{tier}-half": halves.get(tier, _NAN) for tier in ("vtrain-multi", "vtrain-single")},
         "anchors": split_mean(split_part(found, "step_time_s", "three anchors, family", 1), "median"),
         "anchors-new": split_mean(split_part(found, "step_time_s", "three anchors, new", 1), "median"),
         "publisher": split_mean(split_part(found, "step_time_s", "publisher"), "median"),
@@ -158,11 +158,11 @@ def _errors(outcomes: Sequence[RunOutcome]) -> list[float]:
 
 
 def _mean(values: Sequence[float]) -> float:
-    return float(np.mean(values)) if values else NAN
+    return float(np.mean(values)) if values else _NAN
 
 
 def _median(values: Sequence[float]) -> float:
-    return float(np.median(values)) if values else NAN
+    return float(np.median(values)) if values else _NAN
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,25 +172,26 @@ class BoardRow:
     id: str = ""
     what: str = ""
     metric: str = ""
-    bar: float = NAN
+    bar: float = _NAN
     sense: str = "at most"
     best_known: str = ""
-    reached: float = NAN
-    tolerance: float = NAN
-    now: float = NAN
+    reached: float = _NAN
+    tolerance: float = _NAN
+    now: float = _NAN
     met: bool = False
 
 
 def figures_board(now: Mapping[str, float]) -> tuple[BoardRow, ...]:
     """Return every agreed figure with what is reached now, and whether it is met."""
     return tuple(
-        BoardRow(**asdict(one), now=now.get(one.id, NAN), met=one.met(now.get(one.id, NAN))) for one in agreed_figures()
+        BoardRow(**asdict(one), now=now.get(one.id, _NAN), met=one.met(now.get(one.id, _NAN)))
+        for one in agreed_figures()
     )
 
 
 def agree_on(now: Mapping[str, float]) -> None:
     """Write the figures of now into the table as those agreed on."""
-    rows = [asdict(replace(one, reached=now.get(one.id, NAN))) for one in agreed_figures()]
+    rows = [asdict(replace(one, reached=now.get(one.id, _NAN))) for one in agreed_figures()]
     with TABLE.open("w", encoding="utf-8", newline="") as out:
         table = csv.DictWriter(out, list(rows[0]), lineterminator="\n")
         table.writeheader()

@@ -21,7 +21,7 @@ IN_SAMPLE, FINGERPRINTS = "in_sample.csv", "fingerprints.csv"
 FIGURES = ("held_out.csv", "held_out_memory.csv", "splits.csv")
 REFIT = "make fit DATA=FOLDER"
 
-SAME = 2e-6
+_SAME = 2e-6
 """Relative difference up to which two predictions are one: they are stored with seven digits."""
 
 SAME_LOG_SD = 1e-4
@@ -124,7 +124,7 @@ def differing_predictions(
     nothing = LivePrediction(float("nan"), float("nan"))
     for key, was in stored.items():
         one = now.get(key, nothing)
-        same = abs(one.predicted - was.predicted) <= SAME * abs(was.predicted)
+        same = abs(one.predicted - was.predicted) <= _SAME * abs(was.predicted)
         if not (same and abs(one.log_sd - was.log_sd) <= SAME_LOG_SD):
             yield ChangedPrediction(*key, was.predicted, one.predicted, was.log_sd, one.log_sd)
 

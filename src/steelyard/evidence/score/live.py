@@ -30,7 +30,7 @@ PRODUCTS, COLLECTIVES = "gemm_s", "collective_s"
 """The metrics of stored figures, whatever a published run itself gives."""
 
 ELEMENT_BYTES = 2.0
-WIDTHS = (512.0, 2048.0, 8192.0)
+_WIDTHS = (512.0, 2048.0, 8192.0)
 """Rows, inner dimension and columns of the square 16-bit products that stand for a chip's products."""
 
 PAYLOADS_BYTES, RANKS, SIDES = (2.0**20, 2.0**26, 2.0**30), 8.0, 2.0
@@ -79,7 +79,7 @@ def _watts(catalog: Catalog) -> Iterator[tuple[Key, LivePrediction]]:
 
 
 def _operators(catalog: Catalog) -> Iterator[tuple[Key, LivePrediction]]:
-    for metric, formula, sizes in ((PRODUCTS, _product_s, WIDTHS), (COLLECTIVES, _all_reduce_s, PAYLOADS_BYTES)):
+    for metric, formula, sizes in ((PRODUCTS, _product_s, _WIDTHS), (COLLECTIVES, _all_reduce_s, PAYLOADS_BYTES)):
         for group in sorted({one.group for one in splits() if one.metric == metric}):
             chip, _, kind = group.partition("/")
             precision = kind if metric == PRODUCTS else "bf16"
@@ -89,7 +89,7 @@ def _operators(catalog: Catalog) -> Iterator[tuple[Key, LivePrediction]]:
 
 def _product_s(chip: str, precision: str, catalog: Catalog) -> Array:
     row, its = kernels(catalog.accelerator(chip), precision, catalog), machine(catalog.system(chip), precision, catalog)
-    width = np.array(WIDTHS)
+    width = np.array(_WIDTHS)
     return np.asarray(
         gemm_s(
             width,

@@ -33,7 +33,7 @@ from steelyard.formatting.answer import Shown
 from steelyard.formatting.figures import percent
 from steelyard.units import Array
 
-LABELS = ("group", "publisher", "chip", "family", "stack", "precision")
+_LABELS = ("group", "publisher", "chip", "family", "stack", "precision")
 """What scores can be grouped by."""
 
 
@@ -133,8 +133,8 @@ def scored_runs(runs: Sequence[Run], by: str = "group", catalog: Catalog | None 
 
 
 def _check_label(by: str) -> None:
-    if by not in LABELS:
-        raise BadInput(f"cannot group by {by!r}; choose one of {', '.join(LABELS)}")
+    if by not in _LABELS:
+        raise BadInput(f"cannot group by {by!r}; choose one of {', '.join(_LABELS)}")
 
 
 def _memory(
