@@ -13,7 +13,7 @@ from steelyard.step.network.collectives import (
     send_s,
 )
 from steelyard.step.network.experts import dispatch_s
-from steelyard.step.network.placement import ranks_in_domain
+from steelyard.step.network.placement import expert_replicas, ranks_in_domain
 from steelyard.step.rank import Rank
 from steelyard.step.stages import layers
 from steelyard.strategies.experts import usual_expert_tensor
@@ -140,9 +140,6 @@ def _data_parallel(rank: Rank, layout: Layout, domain: Count, lines: Wires) -> t
     job, stack = rank.job, rank.stack
     ranks = layout.dp * layout.cp
     local = ranks_in_domain(ranks, layout.tp, domain)
-    held = np.where(layout.ep > 1, layout.ep * layout.etp, 1.0)
-    replicas = np.maximum(ranks * layout.tp / held, 1)  # of an expert, or of a rank's part of it
-    near = ranks_in_domain(replicas, held, domain)
     sharded = ranks_in_domain(layout.shard_devices, layout.tp, domain)
     grads = stack.grad_bytes * job.trainable_share
     reduce_s = _over(hierarchical_all_reduce_s, dense * grads, ranks, local, lines)
@@ -150,7 +147,10 @@ def _data_parallel(rank: Rank, layout: Layout, domain: Count, lines: Wires) -> t
     gather_s = _over(hierarchical_all_gather_s, weights, layout.shard_devices, sharded, lines)
     if np.any(routed):
         some = np.greater(routed, 0)  # without experts nothing is started
-        reduce_s = reduce_s + some * _over(hierarchical_all_reduce_s, routed * grads, replicas, near, lines)
+        held = rank.by.expert_ranks
+        ranks, sharing = (expert_replicas(layout.tp, one, held) for one in (ranks, layout.shard_devices))
+        near, sharded = (ranks_in_domain(group, held, domain) for group in (ranks, sharing))
+        reduce_s = reduce_s + some * _over(hierarchical_all_reduce_s, routed * grads, ranks, near, lines)
         kept = routed * stack.gather_bytes
-        gather_s = gather_s + some * _over(hierarchical_all_gather_s, kept, replicas, near, lines)
+        gather_s = gather_s + some * _over(hierarchical_all_gather_s, kept, sharing, sharded, lines)
     return reduce_s, gather_s
