@@ -6,7 +6,7 @@ import numpy as np
 
 from steelyard.step.divisors import divisors
 from steelyard.step.network.collectives import crowding
-from steelyard.step.network.communication import Traffic, stage_params, traffic
+from steelyard.step.network.communication import Traffic, traffic
 from steelyard.step.rank import Rank
 from steelyard.step.schedule import bubble_ticks, sends
 from steelyard.step.sharding import exposed_s, gathers, reductions, rounds, update_bytes
@@ -57,26 +57,36 @@ def _data_parallel_s(layout: Layout, moved: Traffic, tick_s: Seconds, exposed: S
 
 
 def _update_s(rank: Rank, layout: Layout) -> Seconds:
-    """Read and write the optimizer's states once, on the device or on its host, and what an update computes."""
+    """Read and write the optimizer's states once, on the device or on its host, and what an update multiplies."""
     job, machine, stack = rank.job, rank.machine, rank.stack
-    dense, routed = stage_params(rank, layout)
-    mine = (dense + routed) * job.trainable_share / np.where(layout.zero >= 1, layout.shard_devices, 1)
-    moved = update_bytes(job.master_bytes + job.moment_bytes, stack.grad_bytes, stack.weight_bytes, layout.offload)
+    held = rank_params(job.workload.parts, layout, rank.by)
+    updated = np.where(np.asarray(layout.zero) >= 1, held.shard, held.whole) * _stage_share(rank, layout)
+    states = job.master_bytes + job.moment_bytes
+    moved = update_bytes(states, stack.grad_bytes, stack.weight_bytes, layout.offload)
     rate = np.where(
         layout.offload, machine.host_bytes_per_s, machine.memory_bytes_per_s * rank.kernels.memory_efficiency
     )
-    return mine * moved / rate + _orthogonalised_s(rank, layout)
+    return updated * job.trainable_share * moved / rate + _orthogonalised_s(rank, layout)
 
 
 def _orthogonalised_s(rank: Rank, layout: Layout) -> Seconds:
     """Matrix products of the update itself, shared out over all replicas at any ZeRO stage; adapters need next to none.
 
-    Source: github.com/KellerJordan/Muon, muon.py: each rank updates its share of the matrices and gathers the others.
+    The device multiplies where the states are on the host, too: their momentum crosses the bus to it and back.
+
+    Source: github.com/KellerJordan/Muon, muon.py: each rank updates its share of the matrices and gathers the others;
+        github.com/deepspeedai/DeepSpeed, pull requests 7648 and 7919, and github.com/NVIDIA/Megatron-LM, pull request
+        4475: momentum on the host is copied to the device for its products.
     """
     job = rank.job
     if not np.any(job.newton_schulz):
         return np.float64(0)
-    stage = layout.stage_layers / layers(job.workload)
     shared = rank_params(job.workload.updates, replace(layout, shard_devices=layout.dp * layout.cp), rank.by)
-    flop = shared.shard * stage
+    flop = shared.shard * _stage_share(rank, layout)
     return job.newton_schulz * flop / (rank.machine.peak16_flop_per_s * rank.kernels.gemm_efficiency)
+
+
+def _stage_share(rank: Rank, layout: Layout) -> Share:
+    """The heaviest stage's part of the model's blocks."""
+    share: Share = layout.stage_layers / layers(rank.job.workload)
+    return share
