@@ -61,8 +61,9 @@ def _update_s(rank: Rank, layout: Layout) -> Seconds:
     job, machine, stack = rank.job, rank.machine, rank.stack
     held = rank_params(job.workload.parts, layout, rank.by)
     updated = np.where(np.asarray(layout.zero) >= 1, held.shard, held.whole) * _stage_share(rank, layout)
+    lent = job.moment_bytes * np.greater(job.newton_schulz, 0)
     states = job.master_bytes + job.moment_bytes
-    moved = update_bytes(states, stack.grad_bytes, stack.weight_bytes, layout.offload)
+    moved = update_bytes(states, stack.grad_bytes, stack.weight_bytes, layout.offload, lent)
     rate = np.where(
         layout.offload, machine.host_bytes_per_s, machine.memory_bytes_per_s * rank.kernels.memory_efficiency
     )
