@@ -17,9 +17,13 @@ from pathlib import Path
 
 import numpy as np
 
-from fit import anchors, hierarchy, kernel_facts, kernel_scores, kernels, memory, stacks
-from fit import power as fit_power
+from fit import anchors, hierarchy, stacks
 from fit.hierarchy import Array, Labels
+from fit.kernels import facts
+from fit.kernels import fitting as kernels
+from fit.kernels import scores as kernel_scores
+from fit.memory import fitting as memory
+from fit.power import fitting as power_fit
 from steelyard.catalog import Catalog, load, stack_rows
 from steelyard.catalog import stacks as known_stacks
 from steelyard.evidence.frames.frame import RunFrame
@@ -118,7 +122,7 @@ def scores(metric: str, split: str, gap: Array, sd: Array, group: Labels) -> Ite
 
 def operators(folder: Path) -> Iterator[Split]:
     """Yield the scores of 16-bit matrix products and of large collectives inside a switched domain, by device."""
-    chips = kernel_facts.chips()
+    chips = facts.chips()
     found = kernels.estimates(folder, chips)
     names = {"matrix product": ("gemm_s", ("bf16", "fp16")), "collective > 1 MiB": ("collective_s", ("switched",))}
     for kind in kernel_scores.kinds(folder):
@@ -133,7 +137,7 @@ def operators(folder: Path) -> Iterator[Split]:
 
 def power(folder: Path) -> Iterator[Split]:
     """Yield the scores of node power by node type, with the type in the fit and without."""
-    rows = fit_power.score(fit_power.gathered(folder, load()))
+    rows = power_fit.score(power_fit.gathered(folder, load()))
     for name in sorted({one.reading.node_type for one in rows}):
         part = [one for one in rows if one.reading.node_type == name]
         inside = float(np.mean([abs(one.deviations) <= NORMAL_90 for one in part]))

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from fit.kernel_pool import ANY, PCIE, Estimate, Spread, lookup, pool
+from fit.kernels.pool import ANY, PCIE, Estimate, Spread, lookup, pool
 
 SPREAD = Spread(source=0.05, chip=0.1, family=0.2)
 

@@ -3,9 +3,9 @@
 from dataclasses import replace
 
 import pytest
-from fit.power import communication, fit, hosts, matrix, rest, score
-from fit.power_rows import ANY, Evidence, Row, Sweep, Table
-from fit.power_states import sweep, swept
+from fit.power.fitting import communication, fit, hosts, matrix, rest, score
+from fit.power.rows import ANY, Evidence, Row, Sweep, Table
+from fit.power.states import sweep, swept
 
 from steelyard.catalog import load
 from steelyard.evidence.readings.power import TYPICAL, Mix, Reading

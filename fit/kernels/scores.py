@@ -7,17 +7,18 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from fit import kernel_data, kernel_facts, kernel_fits, kernel_network
-from fit.kernel_data import Sample
-from fit.kernel_fits import Chip
-from fit.kernel_pool import ANY, Estimate, Pooled, lookup
+from fit.kernels import data, facts, fits
+from fit.kernels import network as fabrics
+from fit.kernels.data import Sample
+from fit.kernels.fits import Chip
+from fit.kernels.pool import ANY, Estimate, Pooled, lookup
 
 Array = NDArray[np.float64]
 Key = tuple[str, str]
 Pool = Callable[[dict[Key, list[Estimate]]], dict[Key, dict[str, Pooled]]]
 
 MIB = 2.0**20
-TEMPLATE = Path(__file__).parent / "kernels_page.md"
+TEMPLATE = Path(__file__).parent / "page.md"
 
 
 @dataclass(frozen=True)
@@ -42,38 +43,38 @@ class Kind:
 
     name: str
     groups: list[list[Sample]]
-    model: kernel_fits.Model
+    model: fits.Model
     constants: tuple[str, ...]
     ideal: Callable[[Sample, Chip], Array]
 
 
 def kinds(folder: Path) -> list[Kind]:
     """Return what is scored: products, attention, memory-bound operators, collectives."""
-    every = kernel_data.collectives(folder)
+    every = data.collectives(folder)
     large = [sample.keep(sample["payload_bytes"] > MIB) for sample in every]
-    pointwise = [[one] for one in kernel_data.pointwise(folder, kernel_data.ELEMENTWISE)]
-    rowwise = [[one] for one in kernel_data.pointwise(folder, kernel_data.ROWWISE)]
-    link = (kernel_fits.link_model, tuple(kernel_fits.LINK), _wire_s)
-    memory = (kernel_fits.pointwise_model, tuple(kernel_fits.POINTWISE), _moved_s)
+    pointwise = [[one] for one in data.pointwise(folder, data.ELEMENTWISE)]
+    rowwise = [[one] for one in data.pointwise(folder, data.ROWWISE)]
+    link = (fits.link_model, tuple(fits.LINK), _wire_s)
+    memory = (fits.pointwise_model, tuple(fits.POINTWISE), _moved_s)
     return [
         Kind(
             "matrix product",
-            _groups(kernel_data.products(folder)),
-            kernel_fits.gemm_model,
-            (*kernel_fits.GEMM, "narrow_memory"),
+            _groups(data.products(folder)),
+            fits.gemm_model,
+            (*fits.GEMM, "narrow_memory"),
             _product_s,
         ),
         Kind(
             "fused attention",
-            _groups(kernel_data.attention(folder)),
-            kernel_fits.attention_model,
-            tuple(kernel_fits.ATTENTION),
+            _groups(data.attention(folder)),
+            fits.attention_model,
+            tuple(fits.ATTENTION),
             _scores_s,
         ),
         Kind("element-wise", pointwise, *memory),
         Kind("norm, softmax", rowwise, *memory),
-        Kind("collective > 1 MiB", kernel_data.by_chip(large), *link),
-        Kind("collective, all sizes", kernel_data.by_chip(every), *link),
+        Kind("collective > 1 MiB", data.by_chip(large), *link),
+        Kind("collective, all sizes", data.by_chip(every), *link),
     ]
 
 
@@ -160,7 +161,7 @@ def _constants(kind: Kind, values: dict[Key, dict[str, Pooled]], chip: Chip, pre
         keys = ((precision, name), (ANY, name), (ANY, f"{kind.name}: {name}"), (ANY, f"element-wise: {name}"))
         rows = next((values[key] for key in keys if key in values), None)
         if rows is not None:  # no cast above 8 bits
-            found = lookup(rows, chip.id, chip.family, kernel_facts.realm_of(chip, name))
+            found = lookup(rows, chip.id, chip.family, facts.realm_of(chip, name))
             result[name] = float(np.exp(found.log))
     return result
 
@@ -177,12 +178,12 @@ def report(folder: Path, chips: dict[str, Chip], found: dict[Key, list[Estimate]
 def network(folder: Path, chips: dict[str, Chip], found: dict[Key, list[Estimate]], pooled: Pool) -> list[str]:
     """Return one row of the page for each fabric: errors as fitted, and with the fabric left out."""
     whole, lines = pooled(found), []
-    for system in kernel_network.FABRICS:
+    for system in fabrics.FABRICS:
         without = pooled({key: [e for e in rows if e.chip != system] for key, rows in found.items()})
-        own = [next(e.log for e in found[ANY, name] if e.chip == system) for name in kernel_network.PRIOR]
-        rest = [without[ANY, name][ANY].log for name in kernel_network.PRIOR]
+        own = [next(e.log for e in found[ANY, name] if e.chip == system) for name in fabrics.PRIOR]
+        rest = [without[ANY, name][ANY].log for name in fabrics.PRIOR]
         errors = [
-            np.median(abs(np.expm1(kernel_network.errors(np.array(logs), folder, system, chips, whole))))
+            np.median(abs(np.expm1(fabrics.errors(np.array(logs), folder, system, chips, whole))))
             for logs in (own, rest)
         ]
         efficiency, hop = np.exp(own)

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import least_squares
 
-from fit.kernel_fits import NOISE, Chip
-from fit.kernel_pool import Estimate, Pooled, lookup
+from fit.kernels.fits import NOISE, Chip
+from fit.kernels.pool import Estimate, Pooled, lookup
 from steelyard.step.network.collectives import (
     hierarchical_all_gather_s,
     hierarchical_all_reduce_s,

@@ -4,7 +4,7 @@ A device that trains draws the mean over its step's composition: matrix work, me
 communication, waiting. The composition comes from the time model where the run is published, else it is the typical
 one (`steelyard.evidence.readings.power`). What identifies what:
 
-- waiting and memory-bound kernels: one network swept over batch sizes on three chips (`fit.power_states`);
+- waiting and memory-bound kernels: one network swept over batch sizes on three chips (`fit.power.states`);
 - matrix work: accelerators alone (NVML, energy counters, Google's fleet), less the other states;
 - hosts: nodes at the wall, less their accelerators;
 - communication: strong-scaled runs against one node of the same machine.
@@ -22,13 +22,13 @@ import statistics
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from fit.power_rows import ANY, TPU, Evidence, Row, Table, averaged, by, geometric, looked_up, median, spread
-from fit.power_states import sweeps, swept, transcribed
+from fit.power.rows import ANY, TPU, Evidence, Row, Table, averaged, by, geometric, looked_up, median, spread
+from fit.power.states import sweeps, swept, transcribed
 from steelyard.catalog import Catalog, load
 from steelyard.evidence.readings.power import Mix, Reading, Shares, mixes, predicted_watts, readings
 from steelyard.units import NORMAL_90
 
-TARGET = Path(__file__).parents[1] / "src" / "steelyard" / "catalog" / "data" / "power.csv"
+TARGET = Path(__file__).parents[2] / "src" / "steelyard" / "catalog" / "data" / "power.csv"
 CHECKED = "2026-11-21"
 COMMAND = "python -m fit.power --data DIR --write"
 COLUMNS = (
@@ -267,7 +267,3 @@ def main() -> None:
 def _order(item: tuple[tuple[str, str], Row]) -> tuple[str, bool, str]:
     (entity, quantity), _ = item
     return quantity, entity != ANY, entity
-
-
-if __name__ == "__main__":
-    main()

@@ -5,10 +5,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from fit.memory_structure import FIELDS, facts
+from fit.memory.structure import FIELDS, facts
 from steelyard.catalog import load
 
-PACKAGE = Path(__file__).parents[1] / "src/steelyard"
+PACKAGE = Path(__file__).parents[2] / "src/steelyard"
 TARGET = PACKAGE / "catalog/data/stacks_memory.csv"
 HELD_OUT = PACKAGE / "evidence/score/held_out_memory.csv"
 HEADER = (

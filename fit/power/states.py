@@ -11,7 +11,7 @@ import statistics
 from collections.abc import Iterator
 from pathlib import Path
 
-from fit.power_rows import ANY, Row, Sweep, Table, median, spread
+from fit.power.rows import ANY, Row, Sweep, Table, median, spread
 from steelyard.catalog import load
 
 HERE = Path(__file__).parent
@@ -69,7 +69,7 @@ def transcribed() -> Table:
         ("checkpoint", 0.3, "one cluster; spread assumed"),
         ("network", 0.4, "an estimate and a share of a site's infrastructure; also when traffic is low"),
     ):
-        part = [row for row in table(HERE / "power_readings.csv") if row["kind"] == kind]
+        part = [row for row in table(HERE / "readings.csv") if row["kind"] == kind]
         value = statistics.geometric_mean(float(row["watts"]) / float(row["tdp_w"]) for row in part)
         sources = tuple(row["source"] for row in part)
         rows[ANY, f"{kind}_power"] = Row(value, log_sd, len(part), len(part), sources, note)

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import least_squares
 
-from fit.kernel_data import ELEMENT_BYTES, Sample
+from fit.kernels.data import ELEMENT_BYTES, Sample
 from steelyard.step.kernels.attention import attention_s
 from steelyard.step.kernels.gemm import gemm_s
 from steelyard.step.kernels.pointwise import pointwise_s

@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 
 from fit import hierarchy
 from fit.hierarchy import Array, Predict
-from fit.memory_scores import ANY, Rows, coverage, feasibility, show, spreads
-from fit.memory_structure import FITTED, documented
-from fit.memory_write import Fits, Found, write, write_held_out
+from fit.memory.scores import ANY, Rows, coverage, feasibility, show, spreads
+from fit.memory.structure import FITTED, documented
+from fit.memory.write import Fits, Found, write, write_held_out
 from steelyard.catalog import load
 from steelyard.evidence.frames.frame import frame_subset, run_frame
 from steelyard.evidence.frames.measured import measured
@@ -190,7 +190,3 @@ def main() -> None:
         write(fits_of(rows, parts, theta, hierarchy.spread(problem, theta), wide))
         peak = left_out, scores["fit"]
         write_held_out(held_out_lines(rows, peak, (device, of_device(theta)), wide))
-
-
-if __name__ == "__main__":
-    main()

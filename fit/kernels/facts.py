@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fit.kernel_fits import Chip
-from fit.kernel_pool import ANY, PCIE, SLOT_POWER, Estimate, Pooled, lookup
+from fit.kernels.fits import Chip
+from fit.kernels.pool import ANY, PCIE, SLOT_POWER, Estimate, Pooled, lookup
 from steelyard import catalog
 from steelyard.catalog.schema import Accelerator
 

@@ -14,14 +14,14 @@ from pathlib import Path
 
 import numpy as np
 
-from fit import kernel_data, kernel_facts, kernel_fits, kernel_network, kernel_scores
-from fit.kernel_fits import Chip
-from fit.kernel_pool import ANY, Estimate, Pooled, Spread, pool
+from fit.kernels import data, facts, fits, network, scores
+from fit.kernels.fits import Chip
+from fit.kernels.pool import ANY, Estimate, Pooled, Spread, pool
 
 CHECKED = "2026-11-21"
 COMMAND = "python -m fit.kernels --data DIR"
-TARGET = Path(__file__).parent.parent / "src/steelyard/catalog/data/kernels.csv"
-PAGE = Path(__file__).parent.parent / "docs/kernels.md"
+TARGET = Path(__file__).parents[2] / "src/steelyard/catalog/data/kernels.csv"
+PAGE = Path(__file__).parents[2] / "docs/kernels.md"
 COLUMNS = [
     "entity",
     "precision",
@@ -60,18 +60,18 @@ Key = tuple[str, str]  # (precision class, quantity)
 def estimates(folder: Path, chips: dict[str, Chip]) -> dict[Key, list[Estimate]]:
     """Return every fitted constant of every sample, by precision and quantity."""
     found: dict[Key, list[Estimate]] = defaultdict(list)
-    for key, estimate in [*_gemm(folder, chips), *_others(folder, chips), *kernel_facts.estimates(chips)]:
+    for key, estimate in [*_gemm(folder, chips), *_others(folder, chips), *facts.estimates(chips)]:
         found[key].append(estimate)
-    for key, estimate in kernel_network.estimates(folder, chips, pooled(found)):
+    for key, estimate in network.estimates(folder, chips, pooled(found)):
         found[key].append(estimate)
     return found
 
 
 def _gemm(folder: Path, chips: dict[str, Chip]) -> Iterator[tuple[Key, Estimate]]:
-    for sample in kernel_data.products(folder):
+    for sample in data.products(folder):
         sixteen = sample.precision in SIXTEEN
-        priors = kernel_fits.NARROW if sample.precision in ("fp8", "fp4") else kernel_fits.GEMM
-        fitted = kernel_fits.fit(kernel_fits.gemm_model, priors, [sample], chips[sample.chip])
+        priors = fits.NARROW if sample.precision in ("fp8", "fp4") else fits.GEMM
+        fitted = fits.fit(fits.gemm_model, priors, [sample], chips[sample.chip])
         for name, (log, se) in fitted.items():
             if name == "memory_efficiency" and not (sixteen and sample.source.startswith("ai-dynamo")):
                 continue  # products of other samples are too large to show it
@@ -81,30 +81,30 @@ def _gemm(folder: Path, chips: dict[str, Chip]) -> Iterator[tuple[Key, Estimate]
 
 def _others(folder: Path, chips: dict[str, Chip]) -> Iterator[tuple[Key, Estimate]]:
     kinds = (
-        ("fused attention", kernel_data.attention(folder), kernel_fits.attention_model, kernel_fits.ATTENTION),
+        ("fused attention", data.attention(folder), fits.attention_model, fits.ATTENTION),
         (
             "element-wise",
-            kernel_data.pointwise(folder, kernel_data.ELEMENTWISE),
-            kernel_fits.pointwise_model,
-            kernel_fits.POINTWISE,
+            data.pointwise(folder, data.ELEMENTWISE),
+            fits.pointwise_model,
+            fits.POINTWISE,
         ),
     )
     for kind, samples, model, priors in kinds:
         for sample in samples:
-            for name, (log, se) in kernel_fits.fit(model, priors, [sample], chips[sample.chip]).items():
+            for name, (log, se) in fits.fit(model, priors, [sample], chips[sample.chip]).items():
                 key = ("any", f"{kind}: {name}" if name == "overhead_s" else name)
                 yield key, _estimate(sample, chips[sample.chip], (log, se), name)
-    for group in kernel_data.by_chip(kernel_data.collectives(folder)):
+    for group in data.by_chip(data.collectives(folder)):
         chip, rows = chips[group[0].chip], sum(len(sample.time_s) for sample in group)
-        for name, (log, se) in kernel_fits.fit(kernel_fits.link_model, kernel_fits.LINK, group, chip).items():
+        for name, (log, se) in fits.fit(fits.link_model, fits.LINK, group, chip).items():
             yield (ANY, name), _estimate(group[0], chip, (log, se), name, rows)
 
 
 def _estimate(
-    sample: kernel_data.Sample, chip: Chip, found: tuple[float, float], name: str, rows: int | None = None
+    sample: data.Sample, chip: Chip, found: tuple[float, float], name: str, rows: int | None = None
 ) -> Estimate:
     beyond = name == "gemm_efficiency" and found[0] > 0  # matrix units, where the catalog rates the vector units
-    realm = "vector" if beyond else kernel_facts.realm_of(chip, name)
+    realm = "vector" if beyond else facts.realm_of(chip, name)
     count = len(sample.time_s) if rows is None else rows
     return Estimate(chip.id, chip.family, *found, count, sample.source, realm=realm)
 
@@ -123,7 +123,7 @@ def table(values: dict[Key, dict[str, Pooled]], chips: dict[str, Chip]) -> list[
         for entity, row in entities.items()
         if entity == ANY or not (quantity.startswith("nic_") or entity.startswith(f"{ANY} "))
     ]
-    rows += [_stated(row) for row in kernel_facts.stated(values, chips) if not row.entity.startswith(f"{ANY} ")]
+    rows += [_stated(row) for row in facts.stated(values, chips) if not row.entity.startswith(f"{ANY} ")]
     return sorted(rows, key=lambda row: (row["quantity"], row["precision"], row["entity"]))
 
 
@@ -144,7 +144,7 @@ def _line(entity: str, precision: str, quantity: str, row: Pooled) -> dict[str, 
     }
 
 
-def _stated(row: kernel_facts.Stated) -> dict[str, str]:
+def _stated(row: facts.Stated) -> dict[str, str]:
     source = row.source or "derived: rows of this table"
     pooled_row = Pooled(float(np.log(row.value)), row.log_sd, 0, 0, (source,), row.note)
     return _line(row.entity, row.precision, row.quantity, pooled_row)
@@ -168,13 +168,9 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--scores", action="store_true")
     asked = parser.parse_args()
-    chips = kernel_facts.chips()
+    chips = facts.chips()
     measured = asked.data / "measured"
     found = estimates(measured, chips)
     write(table(pooled(found), chips), TARGET)
     if asked.scores:
-        PAGE.write_text(kernel_scores.report(measured, chips, found, pooled))
-
-
-if __name__ == "__main__":
-    main()
+        PAGE.write_text(scores.report(measured, chips, found, pooled))

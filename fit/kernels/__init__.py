@@ -1,0 +1,1 @@
+"""Fits of kernels: products, attention, memory and collectives to measured operators."""

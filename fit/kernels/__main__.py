@@ -1,0 +1,5 @@
+"""`python -m fit.kernels`."""
+
+from fit.kernels.fitting import main
+
+main()

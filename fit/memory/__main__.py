@@ -1,0 +1,5 @@
+"""`python -m fit.memory`."""
+
+from fit.memory.fitting import main
+
+main()

@@ -1,0 +1,1 @@
+"""Fits of what accelerators draw in each state, to measured watts."""

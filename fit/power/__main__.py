@@ -1,0 +1,5 @@
+"""`python -m fit.power`."""
+
+from fit.power.fitting import main
+
+main()
