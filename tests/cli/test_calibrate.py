@@ -12,7 +12,7 @@ from steelyard.catalog import load
 from steelyard.catalog.local import layer
 from steelyard.cli.app import app
 
-HEADER = "model,accelerator,devices,precision,stack,tp,pp,dp,sequence_tokens,batch_sequences,micro_batch,step_time_s\n"
+HEADER = "model,accelerator,devices,precision,stack,tp,pp,dp,sequence_tokens,batch_samples,micro_batch,step_time_s\n"
 RUNS = "".join(f"llama-3-8b,H100,64,bf16,torchtitan FSDP2,1,1,64,8192,256,{size},{9.5 + size}\n" for size in (1, 2, 4))
 ESTIMATE = ("estimate", "llama-3-8b", "--tokens", "1B", "--on", "H100:64", "--stack", "fsdp2")
 

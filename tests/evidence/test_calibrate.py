@@ -28,7 +28,7 @@ def runs(scale: float, stack: str = "Megatron-Core 0.12", **given: object) -> li
     bare = [
         blank_run(
             id=f"run-{tp}", group="mine", model="llama-3-8b", accelerator="H100", devices=64.0, precision="bf16",
-            stack=stack, date="2026-01", sequence_tokens=8192.0, batch_sequences=256.0, micro_batch=1.0, tp=float(tp),
+            stack=stack, date="2026-01", sequence_tokens=8192.0, batch_samples=256.0, micro_batch=1.0, tp=float(tp),
             pp=1.0, dp=float(dp), recompute="full", sharding="1",
         )
         for tp, dp in LAYOUTS

@@ -31,7 +31,7 @@ from steelyard.step import time as step_time
 
 PAGE = Path(__file__).parents[2] / "docs/accuracy.md"
 RUN = {"model": "llama-3-8b", "accelerator": "H100", "devices": 8, "sequence_tokens": 8192, "step_time_s": 6.0,
-        "batch_sequences": 64, "micro_batch": 1, "tp": 1, "pp": 1, "sharding": "fsdp"}  # fmt: skip
+        "batch_samples": 64, "micro_batch": 1, "tp": 1, "pp": 1, "sharding": "fsdp"}  # fmt: skip
 
 
 def test_the_stored_figures_belong_to_this_code() -> None:

@@ -35,7 +35,7 @@ RUN = blank_run(
     pp=1.0,
     cp=1.0,
     micro_batch=1.0,
-    batch_sequences=128.0,
+    batch_samples=128.0,
     recompute="none",
     flash_attention="yes",
     optimizer="adam",
@@ -182,8 +182,8 @@ def test_missing_degrees_and_batches_follow_from_the_others():
     (alone,) = options(replace(RUN, micro_batch=math.nan))
     assert alone.layout.micro_batch * alone.layout.micro_batches * alone.layout.dp == 128
     assert "micro-batch" in alone.assumed
-    (implied,) = options(replace(RUN, batch_sequences=math.nan))
-    assert implied.batch_sequences == 32
+    (implied,) = options(replace(RUN, batch_samples=math.nan))
+    assert implied.batch_samples == 32
     (inside,) = options(replace(RUN, cp=2.0, dp=32.0))
     assert inside.layout.dp == 16
 
@@ -205,9 +205,9 @@ def test_an_unknown_layout_has_several_choices_and_the_first_holds_the_states():
         ({"devices": math.nan}, "number of devices"),
         ({"devices": 0.0}, "number of devices"),
         ({"sequence_tokens": math.nan}, "sequence length"),
-        ({"batch_sequences": math.nan, "pp": 2.0}, "global batch"),
-        ({"batch_sequences": math.nan, "micro_batch": math.nan}, "neither"),
-        ({"batch_sequences": 8.0}, "less than|cannot feed"),
+        ({"batch_samples": math.nan, "pp": 2.0}, "global batch"),
+        ({"batch_samples": math.nan, "micro_batch": math.nan}, "neither"),
+        ({"batch_samples": 8.0}, "less than|cannot feed"),
         ({"pp": 64.0, "tp": 1.0}, "pipeline stages"),
     ],
 )

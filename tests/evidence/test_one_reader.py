@@ -17,7 +17,7 @@ from steelyard.strategies.recompute import RECOMPUTE
 from steelyard.strategies.settings import SPELLINGS, spelled_number
 
 ROW = blank_run(id="one", model="llama-3-8b", accelerator="B200", devices=8.0, sequence_tokens=8192.0, tp=1.0, pp=1.0,
-                batch_sequences=64.0, micro_batch=1.0, stack="Megatron-Core", date="2025-06", task="pretrain",
+                batch_samples=64.0, micro_batch=1.0, stack="Megatron-Core", date="2025-06", task="pretrain",
                 step_time_s=6.0)  # fmt: skip
 BYTES = ("element_bytes", "gemm_bytes", "moment_bytes", "master_bytes", "trainable_share", "frozen_bytes")
 
@@ -119,7 +119,7 @@ def test_a_row_takes_the_fields_of_a_job_file(tmp_path: Path) -> None:
     degrees = {name: float(getattr(layout, name)[0]) for name in ("tp", "pp", "dp", "micro_batch", "zero", "flash")}
     assert degrees == {"tp": 2, "pp": 1, "dp": 4, "micro_batch": 2, "zero": 1, "flash": 1}
     assert spelled_number("recompute", "full") == float(layout.recompute[0])
-    assert (found.labels.stack[0], run.sequence_tokens, run.batch_sequences) == ("megatron-core", 8192, 64)
+    assert (found.labels.stack[0], run.sequence_tokens, run.batch_samples) == ("megatron-core", 8192, 64)
     assert "layout" not in found.assumed[0]
 
 

@@ -37,7 +37,7 @@ def sweep(degrees=((1, 1), (2, 1), (4, 1), (2, 2)), **given):
                 "pp": float(pp),
                 "dp": 8.0 / (tp * pp),
                 "micro_batch": 1.0,
-                "batch_sequences": 64.0,
+                "batch_samples": 64.0,
                 "recompute": "none",
                 "step_time_s": 1.0,
             }
@@ -92,7 +92,7 @@ def test_a_layout_that_was_run_twice_counts_once():
 
 @pytest.mark.parametrize(
     "other",
-    [{"batch_sequences": 128.0}, {"model": "llama-2-7b"}, {"sequence_tokens": 4096.0}, {"accelerator": "H200-141GB"},
+    [{"batch_samples": 128.0}, {"model": "llama-2-7b"}, {"sequence_tokens": 4096.0}, {"accelerator": "H200-141GB"},
      {"precision": "fp8"}, {"stack": "Megatron-LM r0.9"}, {"group": "other"}],
 )  # fmt: skip
 def test_another_job_is_another_set(other):
@@ -107,7 +107,7 @@ def test_imputed_degrees_and_unknown_times_belong_to_no_set():
 
 
 def test_a_group_is_the_mean_of_its_sets():
-    runs = [*sweep(), *(replace(run, id=f"{run.id}-b", batch_sequences=128.0) for run in sweep())]
+    runs = [*sweep(), *(replace(run, id=f"{run.id}-b", batch_samples=128.0) for run in sweep())]
     (one,) = rankings(sets(runs, [1.0, 1.2, 1.5, 2.0] * 2, [1.0, 2.0, 3.0, 4.0, 4.0, 3.0, 2.0, 1.0]))
     assert (one.sets, one.layouts) == (2, 8)
     assert one.mean_regret == one.median_regret == pytest.approx(0.5)

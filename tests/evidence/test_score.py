@@ -49,7 +49,7 @@ def runs(group, seconds, chip="H100-80GB", precision="bf16"):
             dp=8.0,
             sharding="fsdp",
             micro_batch=1.0,
-            batch_sequences=8.0,
+            batch_samples=8.0,
             recompute="none",
             flash_attention="yes",
             step_time_s=one,

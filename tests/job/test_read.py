@@ -2,6 +2,7 @@
 
 import datetime as dt
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from tests.job.configs import CONFIGS
 
 from steelyard.catalog import load
 from steelyard.errors import BadInput
+from steelyard.job.fields import FIELD_ALIASES, JOB_FIELD_NAMES
 from steelyard.job.job_spec import JobSpec, job_table
 from steelyard.job.read import read_job, with_overrides
 from steelyard.job.training import TASKS
@@ -46,7 +48,7 @@ policy: {evaluation_share: 2%, restart: 20m}
 
 def test_every_field_of_a_job_file() -> None:
     job = read_job(WHOLE, NOW)
-    assert (job.model.name, job.tokens, job.sequence_tokens, job.batch_sequences) == ("llama-3.1-70b", 2e10, 8192, 512)
+    assert (job.model.name, job.tokens, job.sequence_tokens, job.batch_samples) == ("llama-3.1-70b", 2e10, 8192, 512)
     assert (job.precision, job.optimizer, job.task) == ("fp8", "adam8bit", "continued_pretrain")
     assert job.accelerators == (("H100", 64), ("H200", None))
     assert (job.regions, job.providers) == (("NO", "aws/us-*"), ("aws", "gcp"))
@@ -57,7 +59,7 @@ def test_every_field_of_a_job_file() -> None:
     assert job.layout == {"tp": (4, 8), "recompute": (2,)}
     assert job.policy == {"evaluation_share": 0.02, "restart_s": 1200}
     assert job.assumptions == ("global batch 512 sequences: 4e+06 tokens, rounded so that replicas share it evenly",)
-    assert read_job(WHOLE.replace("4M tokens", "500"), NOW).batch_sequences == 500
+    assert read_job(WHOLE.replace("4M tokens", "500"), NOW).batch_samples == 500
 
 
 def test_what_is_not_given_is_said() -> None:
@@ -89,7 +91,7 @@ def test_what_is_not_given_is_said() -> None:
 )
 def test_the_batch_follows_published_runs(model: str, tokens: str, batch: int, sequence: int) -> None:
     job = read_job({"model": model, "tokens": tokens}, NOW)
-    assert (job.batch_sequences, job.sequence_tokens) == (batch, sequence)
+    assert (job.batch_samples, job.sequence_tokens) == (batch, sequence)
 
 
 def test_a_model_that_accepts_more_than_it_starts_with_starts_at_8192() -> None:
@@ -337,7 +339,7 @@ def test_the_whole_job_survives_yaml() -> None:
 def test_a_range_of_batches(given: dict[str, Any], batches: tuple[int, ...]) -> None:
     spec = read_job({"model": "llama-3-8b", "tokens": "20B", **given})
     assert spec.batches == batches
-    assert spec.batch_sequences == (batches or (512,))[0]
+    assert spec.batch_samples == (batches or (512,))[0]
     if batches:
         assert any(text.startswith("global batch") and "the plan chooses" in text for text in spec.assumptions)
 
@@ -369,3 +371,24 @@ def test_an_option_for_the_range_takes_the_place_of_the_files_batch() -> None:
 
 def test_axes_keep_one_order() -> None:
     assert read_job({"model": "llama-3-8b", "tokens": "20B"}, axes="co2e, Time").axes == ("time", "co2e")
+
+
+def test_every_spelling_of_a_field_is_documented():
+    page = (Path(__file__).parents[2] / "docs/job.md").read_text("utf-8")
+    table = page.partition("| field | also written |")[2].partition("\n\n")[0]
+    rows = [re.findall(r"`(\w+)`", line) for line in table.splitlines()[2:]]
+    assert {other: field for field, *others in rows for other in others} == dict(FIELD_ALIASES)
+    assert set(FIELD_ALIASES.values()) <= set(JOB_FIELD_NAMES)
+
+
+@pytest.mark.parametrize("unit", ["images", "events", "image"])
+def test_a_batch_of_text_counts_sequences_or_tokens(unit):
+    with pytest.raises(BadInput, match=rf"global_batch is given in {unit.removesuffix('s')}s but .* on sequences"):
+        read_job({"model": "llama-3-8b", "tokens": "20B", "global_batch": f"512 {unit}"})
+    for written in (512, "512", "512 samples", "512 sequences", "4 million tokens"):
+        assert read_job({"model": "llama-3-8b", "tokens": "20B", "batch_samples": written}).batch_samples in {
+            512,
+            488,
+            448,
+            480,
+        }

@@ -121,3 +121,26 @@ def test_answers_on_images_round_trip():
     found = estimate(read_job("resnet-50", samples="10M"), "H100:8", site="aws/us-east-1")
     assert Estimate.from_dict(json.loads(json.dumps(found.to_dict()))) == found
     assert pickle.loads(pickle.dumps(found)) == found  # noqa: S301  # our own
+
+
+@pytest.mark.parametrize("field", ["global_batch", "global_batch_min", "global_batch_max"])
+@pytest.mark.parametrize("given", ["4M tokens", "64 sequences", "64 events"])
+def test_a_batch_of_images_counts_images(field, given):
+    with pytest.raises(BadInput, match=f"{field} is given in .*s but the model trains on images; write .*1024"):
+        read_job({"model": "resnet-50", "samples": "1M", field: given})
+
+
+def test_images_have_no_tokens():
+    job = read_job({"model": "vit-l-16", "samples": "1M", "global_batch": "512 images"})
+    assert (job.tokens, job.sequence_tokens, job.samples, job.batch_samples) == (None, None, 1e6, 512)
+    assert job_table(job).workload.tokens == 197
+    text = read_job({"model": "llama-3-8b", "tokens": 20e9, "sequence": 3000})
+    assert (text.tokens, text.samples, text.sequence_tokens) == (20e9, 20e9 / 3000, 3000)
+
+
+def test_a_range_of_batches_speaks_of_images():
+    job = read_job({"model": "resnet-50", "samples": "1M", "global_batch_min": 128, "global_batch_max": "256 images"})
+    assert job.batches == (256, 128)
+    assert any("global batch 128 or 256 images: the plan chooses" in one for one in job.assumptions)
+    with pytest.raises(BadInput, match=r"global_batch_min of 2000000 images is more than the job's 1e\+06 images"):
+        read_job({"model": "resnet-50", "samples": "1M", "global_batch_min": "2M"})

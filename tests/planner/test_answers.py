@@ -149,7 +149,7 @@ def test_what_is_no_answer_is_said_with_the_way_out(tmp_path: Path) -> None:
     for broken, part in (
         (made | {"points": 3}, "points"),
         (made | {"points": [made["points"][0] | {"time_s": "soon"}]}, "time_s"),
-        (made | {"request": made["request"] | {"tokens": "20B"}}, "tokens"),
+        (made | {"request": made["request"] | {"samples": "20B"}}, "samples"),
         (made | {"request": made["request"] | {"policy": {"luck": 1.0}}}, "luck"),
     ):
         file.write_text(json.dumps(broken), encoding="utf-8")

@@ -34,7 +34,7 @@ CARDS = {  # sequences a second, dollars, largest batch; of one card
     "A100-40GB-PCIe": (117.0, 10437.5, 48),
     "A100-80GB-SXM": (152.0, 16250.0, 112),
 }
-COLUMNS = "id,model,accelerator,devices,sequence_tokens,precision,micro_batch,batch_sequences,tp,pp,dp,task"
+COLUMNS = "id,model,accelerator,devices,sequence_tokens,precision,micro_batch,batch_samples,tp,pp,dp,task"
 STACK = "lambda"  # what the calibration of these runs is called
 
 

@@ -161,12 +161,12 @@ def _point(claim: Claim, model: ModelSpec, accelerator: Accelerator, precision: 
     options = {"tokens": _TOKENS, "precision": precision, "accelerators": accelerator.id}
     if (sequence := claim.value("sequence")) and sequence == int(sequence):
         options["sequence"] = int(sequence)
-    count, batch = claim.value("count"), claim.value("batch_sequences")
+    count, batch = claim.value("count"), claim.value("batch_samples")
     if batch and batch == int(batch):
         options["global_batch"] = int(batch)
     spec = read_job({"model": model.name}, **options)
-    if count and not batch and spec.batch_sequences < ROOMY * count:
-        spec = replace(spec, batch_sequences=divisible_batch(ROOMY * count))
+    if count and not batch and spec.batch_samples < ROOMY * count:
+        spec = replace(spec, batch_samples=divisible_batch(ROOMY * count))
     if count is not None and count >= 1:
         made = configure(spec, accelerator.id, max(1, round(count)))
         return made, point_of_configuration(made)

@@ -4,36 +4,40 @@ import math
 
 from steelyard.errors import BadInput
 from steelyard.job.fields import JobFields
+from steelyard.job.samples import TrainedSamples
 
 
-def batch_choices(read: JobFields, usual: int, sequence_tokens: int, tokens: float) -> tuple[tuple[int, ...], str]:
+def batch_choices(read: JobFields, usual: int, samples: TrainedSamples) -> tuple[tuple[int, ...], str]:
     """Return the batches that a job allows, the usual one first, and what to say of it; none where it sets no range.
 
     A range without its other end reaches to the batch that the job would take without a range. An exact batch must lie
     in the range.
     """
-    if read.global_batch_min is None and read.global_batch_max is None:
+    least, largest = read.batch_samples_min, read.batch_samples_max
+    if least is None and largest is None:
         return (), ""
-    low = _sequences(read.global_batch_min, sequence_tokens, up=True) if read.global_batch_min else 1
-    most = int(tokens // sequence_tokens)
-    high = _sequences(read.global_batch_max, sequence_tokens, up=False) if read.global_batch_max else max(low, most)
+    low = _bound(least, samples, "global_batch_min", up=True) if least else 1
+    most = int(samples.count)
+    high = _bound(largest, samples, "global_batch_max", up=False) if largest else max(low, most)
     if low > high:
         raise BadInput(
-            f"global_batch_min of {low} sequences is above global_batch_max of {high}; write a range such as "
+            f"global_batch_min of {low} {samples.word}s is above global_batch_max of {high}; write a range such as "
             "global_batch_min: 256 and global_batch_max: 1024"
         )
     if low > most:
-        raise BadInput(f"global_batch_min of {low} sequences is more than the job's {tokens:.3g} tokens")
-    if read.global_batch is not None:
+        size = f"{samples.count * (samples.tokens or 1):.3g} {'token' if samples.text else samples.word}s"
+        raise BadInput(f"global_batch_min of {low} {samples.word}s is more than the job's {size}")
+    if read.batch_samples is not None:
         if not low <= usual <= high:
-            raise BadInput(f"global_batch of {usual} sequences is outside its range of {low} to {high}; drop one")
+            raise BadInput(f"global_batch of {usual} {samples.word}s is outside its range of {low} to {high}; drop one")
         return (), ""
-    first = low if read.global_batch_min else min(usual, high)
-    last = high if read.global_batch_max else max(usual, low)
+    first = low if least else min(usual, high)
+    last = high if largest else max(usual, low)
     found = doublings_between(first, min(last, most))
     nearest = min(found, key=lambda value: abs(math.log(value / usual)))
-    said = f"global batch {_listed(found)} sequences: the plan chooses; nothing is said of how well each of them learns"
-    return (nearest, *(value for value in found if value != nearest)), said
+    chosen = f"global batch {_listed(found)} {samples.word}s: the plan chooses"
+    why = f"{chosen}; nothing is said of how well each of them learns"
+    return (nearest, *(value for value in found if value != nearest)), why
 
 
 def doublings_between(low: int, high: int) -> tuple[int, ...]:
@@ -46,13 +50,12 @@ def doublings_between(low: int, high: int) -> tuple[int, ...]:
     return tuple(sorted({*(value for value in doublings if value <= high), high}))
 
 
-def _sequences(given: tuple[str, int], sequence_tokens: int, *, up: bool) -> int:
-    """Return a bound in sequences; one given in tokens moves inwards to a number that replicas share evenly."""
-    unit, number = given
-    if unit == "sequences":
-        return number
-    exact = number / sequence_tokens
-    step = 1 << max(0, int(exact).bit_length() - 3)  # as `assume.divisible`
+def _bound(given: tuple[str, int], samples: TrainedSamples, field: str, *, up: bool) -> int:
+    """Return a bound in samples; one given in tokens moves inwards to a number that replicas share evenly."""
+    exact = samples.of_batch(given, field)
+    if given[0] != "token":
+        return int(exact)
+    step = 1 << max(0, int(exact).bit_length() - 3)  # as `defaults.divisible_batch`
     return max(1, (math.ceil if up else math.floor)(exact / step) * step)
 
 

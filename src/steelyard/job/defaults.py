@@ -52,17 +52,19 @@ _IMAGES = {
 }
 
 
-def default_batch(model: ModelSpec | RowsSpec, sequence_tokens: int, tokens: float, task: str) -> tuple[int, str]:
-    """Return the sequences of one optimizer step and why: what published runs of that size used.
+def default_batch(
+    model: ModelSpec | RowsSpec, sequence_tokens: int | None, samples: float, task: str
+) -> tuple[int, str]:
+    """Return the samples of one optimizer step and why: what published runs of that size used.
 
     >>> from steelyard.job.models.presets import find_model
-    >>> default_batch(find_model("llama-3-8b"), 8192, 20e9, "pretrain")[0]
+    >>> default_batch(find_model("llama-3-8b"), 8192, 20e9 / 8192, "pretrain")[0]
     512
-    >>> default_batch(find_model("gpt2"), 1024, 20e9, "pretrain")[0]
+    >>> default_batch(find_model("gpt2"), 1024, 20e9 / 1024, "pretrain")[0]
     512
     """
-    most = max(1, int(tokens // sequence_tokens))
-    if isinstance(model, RowsSpec) or model.kind in _IMAGES:
+    most = max(1, int(samples))
+    if isinstance(model, RowsSpec) or sequence_tokens is None:
         size, source = (model.batch, model.batch_source) if isinstance(model, RowsSpec) else _IMAGES[model.kind]
         return min(size, most), f"global batch {min(size, most)} ({source})"
     if task in {"full_ft", "lora", "qlora"}:

@@ -31,6 +31,7 @@ FIELD_ALIASES = MappingProxyType(
         "seq_len": "sequence",
         "sequence_length": "sequence",
         "batch": "global_batch",
+        "batch_samples": "global_batch",
         "global_batch_size": "global_batch",
         "max_carbon": "co2e_max",
         "infra": "regions",
@@ -77,12 +78,12 @@ def _share(value: Any) -> float:
 
 
 def _batch(value: Any) -> tuple[str, int]:
-    unit = "sequences"
+    """Return of what a batch is given, in the singular, and how many; an empty word: of what the model trains on."""
+    unit = ""
     if isinstance(value, str):
-        text, last = value.strip(), value.strip().split(" ")[-1].lower()
-        if last in {"tokens", "token", "sequences", "sequence", "samples", "images"}:
-            unit = "tokens" if last.startswith("token") else "sequences"
-            value = text[: -len(last)]
+        before, _, last = value.strip().rpartition(" ")
+        if before and last.isalpha() and last.lower() not in literals.COUNT_SCALES:
+            unit, value = last.lower().removesuffix("s"), before
     try:
         return unit, literals.parse_integer(value)
     except BadInput as error:
@@ -98,6 +99,7 @@ def _kept(value: Any) -> int:
 
 Whole = Annotated[int, _checked(literals.parse_integer)]
 Duration = Annotated[float, _checked(literals.parse_seconds)]
+_Batch = Annotated[tuple[str, int] | None, _checked(_batch)]
 _Share = Annotated[float, _checked(_share)]
 Globs = Annotated[tuple[str, ...], _checked(literals.parse_globs)]
 
@@ -131,13 +133,13 @@ class JobFields(_Strict):
     tokens: Annotated[float | None, _checked(literals.parse_count)] = None
     samples: Annotated[float | None, _checked(literals.parse_count)] = None  # sequences or images, instead of tokens
     sequence: Whole | None = None
-    global_batch: Annotated[tuple[str, int] | None, _checked(_batch)] = None
+    batch_samples: _Batch = Field(default=None, validation_alias="global_batch")
     precision: Annotated[str, _checked(lambda value: parse_precision(str(value)).precision)] = "bf16"
     optimizer: Annotated[str, _checked(lambda value: parse_optimizer(str(value)).optimizer)] = "adamw"
     task: Annotated[str, _checked(lambda value: one_of("task", str(value), TASKS))] = "pretrain"
     lora: LoraFields = LoraFields()
-    global_batch_min: Annotated[tuple[str, int] | None, _checked(_batch)] = None
-    global_batch_max: Annotated[tuple[str, int] | None, _checked(_batch)] = None
+    batch_samples_min: _Batch = Field(default=None, validation_alias="global_batch_min")
+    batch_samples_max: _Batch = Field(default=None, validation_alias="global_batch_max")
     accelerators: Annotated[tuple[tuple[str, int | None], ...], _checked(literals.parse_accelerators)] = ()
     regions: Globs = ()
     providers: Globs = ()
@@ -165,6 +167,10 @@ class JobFields(_Strict):
     version: Literal[1] = 1  # of this schema
 
 
+JOB_FIELD_NAMES = tuple(str(field.validation_alias or name) for name, field in JobFields.model_fields.items())
+"""The fields as a job file writes them."""
+
+
 def job_fields(given: Mapping[str, Any], where: str) -> JobFields:
     """Return the fields of a job, or raise `BadInput` that names the field, what it holds and what it may hold.
 
@@ -173,9 +179,9 @@ def job_fields(given: Mapping[str, Any], where: str) -> JobFields:
     steelyard.errors.BadInput: job.yaml: unknown field 'token'; nearest: tokens, own
     """
     named = _plain_names(given, where)
-    unknown = [name for name in named if name not in JobFields.model_fields]
+    unknown = [name for name in named if name not in JOB_FIELD_NAMES]
     if unknown:
-        near = nearest(unknown[0], [*JobFields.model_fields, *FIELD_ALIASES]) or JobFields.model_fields
+        near = nearest(unknown[0], [*JOB_FIELD_NAMES, *FIELD_ALIASES]) or JOB_FIELD_NAMES
         raise BadInput(f"{where}: unknown field {unknown[0]!r}; nearest: {', '.join(near)}")
     if named.get("model") is None:
         raise BadInput(f"{where}: model is missing; write model: llama-3-8b")

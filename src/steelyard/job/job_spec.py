@@ -27,9 +27,10 @@ class JobSpec:
     """One training job: what is trained, and what the plan must respect. None and () mean: no limit."""
 
     model: ModelSpec | RowsSpec
-    tokens: float
-    sequence_tokens: int
-    batch_sequences: int
+    samples: float  # that are trained on in all
+    sample: str  # what one pass through the model takes, in the singular
+    sequence_tokens: int | None  # of one sample; None: it is no text
+    batch_samples: int  # of one optimizer step, all devices together
     precision: str
     optimizer: str
     task: str
@@ -42,7 +43,7 @@ class JobSpec:
     deny_regions: tuple[str, ...] = ()
     deny_providers: tuple[str, ...] = ()
     residency: tuple[str, ...] = ()  # countries, EU or EEA: where it may run
-    batches: tuple[int, ...] = ()  # global batches that the plan may choose from; (): only `batch_sequences`
+    batches: tuple[int, ...] = ()  # values of `batch_samples` that the plan may choose from; (): only that
     axes: tuple[str, ...] = JOB_AXES  # what the frontier weighs
     devices: int | None = None
     max_devices: int | None = None
@@ -61,12 +62,11 @@ class JobSpec:
     policy: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))  # of tables.Policy, by field
     assumptions: tuple[str, ...] = ()  # what was not given and what was taken instead, with its source
     given: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}), compare=False, repr=False)
-    sample: str = "sequence"  # what one pass through the model takes, in the singular
 
     @property
-    def samples(self) -> float:
-        """Samples that are trained on in all."""
-        return self.tokens / self.sequence_tokens
+    def tokens(self) -> float | None:
+        """Tokens that are trained on in all; None where the samples are no text."""
+        return None if self.sequence_tokens is None else float(round(self.samples * self.sequence_tokens))
 
     @property
     def size_text(self) -> str:
@@ -76,8 +76,8 @@ class JobSpec:
         >>> read_job("gpt2", tokens="10B").size_text, read_job("resnet-50", samples="115M").size_text
         ('10B tokens', '115M images')
         """
-        text = self.sample == "sequence"
-        return f"{amount(float(self.tokens if text else self.samples), COUNT)} {'token' if text else self.sample}s"
+        size, of = (self.samples, self.sample) if self.tokens is None else (self.tokens, "token")
+        return f"{amount(float(size), COUNT)} {of}s"
 
 
 def job_table(spec: JobSpec) -> Job:
@@ -89,7 +89,7 @@ def job_table(spec: JobSpec) -> Job:
     (8192, 512, 8.0, 4.0)
     """
     precision, optimizer = parse_precision(spec.precision), parse_optimizer(spec.optimizer)
-    sizes = {"samples": spec.samples, "batch_samples": spec.batch_sequences}
+    sizes = {"samples": spec.samples, "batch_samples": spec.batch_samples}
     if isinstance(spec.model, RowsSpec):
         work, shape = collapse(spec.model.rows, precision.element_bytes), MatrixShape.of_rows(spec.model.rows)
         return training_job(work, shape, precision, optimizer, None, **sizes)
@@ -97,7 +97,8 @@ def job_table(spec: JobSpec) -> Job:
     quantised = "nf4-dq" if spec.task == "qlora" else ""
     adapted = spec.task in {"lora", "qlora"}
     adapters = Adapters(spec.model, spec.lora_rank, spec.lora_targets, quantised) if adapted else None
-    work = collapse(model(numbers, spec.sequence_tokens), precision.element_bytes)
+    tokens = spec.model.max_tokens if spec.sequence_tokens is None else spec.sequence_tokens
+    work = collapse(model(numbers, tokens), precision.element_bytes)
     return training_job(work, shape, precision, optimizer, adapters, **sizes)
 
 

@@ -13,7 +13,9 @@ from steelyard.errors import BadInput
 from steelyard.formatting.unit_sizes import JOULES, KILOGRAMS, ONES, SECONDS, spelled
 from steelyard.units import Count, Joules, KgCo2e, Seconds, Usd
 
-_SCALES = spelled(ONES, {"": "", "k": "k,thousand", "M": "m,million", "B": "b,g,billion,bn", "T": "t,trillion,tn"})
+COUNT_SCALES = spelled(ONES, {"": "", "k": "k,thousand", "M": "m,million", "B": "b,g,billion,bn", "T": "t,trillion,tn"})
+"""How many ones each word for a multiple stands for."""
+
 _SPANS = spelled(
     SECONDS,
     {
@@ -48,7 +50,7 @@ def parse_count(value: Any) -> Count:
     Traceback (most recent call last):
     steelyard.errors.BadInput: '-5B' is not a count above zero; write 20B, 300M, 1.5T, 1e9 or 1000
     """
-    return _scaled(value, _SCALES, "count", _COUNT_FORMS)
+    return _scaled(value, COUNT_SCALES, "count", _COUNT_FORMS)
 
 
 def parse_integer(value: Any) -> int:
@@ -107,7 +109,7 @@ def parse_usd(value: Any) -> Usd:
     (5000.0, 5000.0, 5000.0, 12.5)
     """
     plain = re.sub(r"^(us)?\$|\s*(usd|dollars?)$", "", _text(value).lower()).strip()
-    return _scaled(plain, _SCALES, "sum of money", _USD_FORMS, given=value)
+    return _scaled(plain, COUNT_SCALES, "sum of money", _USD_FORMS, given=value)
 
 
 def parse_energy(value: Any) -> Joules:

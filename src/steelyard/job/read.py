@@ -16,7 +16,7 @@ from steelyard.job.job_spec import JobSpec
 from steelyard.job.models import describe
 from steelyard.job.models.rows_spec import RowsSpec
 from steelyard.job.models.spec import ModelSpec
-from steelyard.job.samples import SEQUENCE, sample_tokens, sample_word, trained_tokens
+from steelyard.job.samples import TrainedSamples, trained_samples
 
 _DEFAULTS = MappingProxyType(
     {
@@ -117,27 +117,26 @@ def _mapping(found: Any, where: str) -> dict[str, Any]:
 
 def _job(read: JobFields, given: Mapping[str, Any], folder: Path, now: dt.datetime) -> JobSpec:
     model, classes = _classified(describe.model_described(read.model, folder))
-    sequence_tokens, why = sample_tokens(read, model)
-    tokens = trained_tokens(read, model, sequence_tokens)
-    _check_positions(model, sequence_tokens)
-    batch, because = _batch(read, model, sequence_tokens, tokens)
-    batches, among = batch_range.batch_choices(read, batch, sequence_tokens, tokens)
+    samples, why = trained_samples(read, model)
+    _check_positions(model, samples)
+    batch, because = _batch(read, model, samples)
+    batches, among = batch_range.batch_choices(read, batch, samples)
     adapted = read.task in {"lora", "qlora"}
     if "lora" in read.model_fields_set and not adapted:
         raise BadInput(f"lora is given but task is {read.task}; write task: lora or task: qlora")
     if adapted and isinstance(model, RowsSpec):
         raise BadInput(f"task is {read.task} but {model.name} is described by rows; adapters need a transformer")
     said = [text for name, text in _DEFAULTS.items() if name not in read.model_fields_set]
-    if sample_word(model) != SEQUENCE:
+    if not samples.text:
         said.append(UNPROVEN)
     if adapted and "lora" not in read.model_fields_set:
         said.append("lora rank 16 on all linear matrices (QLoRA, arXiv 2305.14314, section 4: all layers)")
     return JobSpec(
         model=model,
-        tokens=tokens,
-        sample=sample_word(model),
-        sequence_tokens=sequence_tokens,
-        batch_sequences=batches[0] if batches else batch,
+        samples=samples.count,
+        sample=samples.word,
+        sequence_tokens=samples.tokens,
+        batch_samples=batches[0] if batches else batch,
         batches=batches,
         precision=read.precision,
         optimizer=read.optimizer,
@@ -163,34 +162,32 @@ def _classified(model: ModelSpec | RowsSpec) -> tuple[ModelSpec | RowsSpec, str]
     return model, ""
 
 
-def _batch(read: JobFields, model: ModelSpec | RowsSpec, sequence_tokens: int, tokens: float) -> tuple[int, str]:
-    one = sample_word(model)
-    if tokens < sequence_tokens:
-        if one != SEQUENCE:
-            raise BadInput(f"samples are {tokens / sequence_tokens:g}; write at least one, such as samples: 100M")
-        raise BadInput(f"tokens {tokens:g} do not fill one sequence of {sequence_tokens}; write tokens: 20B")
-    if read.global_batch is None:
-        return defaults.default_batch(model, sequence_tokens, tokens, read.task)
-    unit, number = read.global_batch
-    if unit == "tokens" and one != SEQUENCE:
-        raise BadInput(f"global_batch is given in tokens but {model.name} trains on {one}s; write global_batch: 1024")
-    sequences = number if unit == "sequences" else defaults.divisible_batch(number / sequence_tokens)
-    if sequences * sequence_tokens > tokens:
-        size = f"{sequences * sequence_tokens:.3g} tokens, more than the job's {tokens:.3g}"
+def _batch(read: JobFields, model: ModelSpec | RowsSpec, samples: TrainedSamples) -> tuple[int, str]:
+    """Return the samples of one optimizer step, and why where nobody chose exactly so many."""
+    if read.batch_samples is None:
+        return defaults.default_batch(model, samples.tokens, samples.count, read.task)
+    exact = samples.of_batch(read.batch_samples, "global_batch")
+    in_tokens = read.batch_samples[0] == "token"
+    size = defaults.divisible_batch(exact) if in_tokens else int(exact)
+    if size > samples.count:
+        each = samples.tokens or 1
         raise BadInput(
-            f"global_batch of {sequences} sequences is {size}; write global_batch: 512 (sequences) or '4M tokens'"
-            if one == SEQUENCE
-            else f"global_batch of {sequences} {one}s is more than the job's {tokens / sequence_tokens:.3g}"
+            f"global_batch of {size} sequences is {size * each:.3g} tokens, more than the job's "
+            f"{samples.count * each:.3g}; write global_batch: 512 (sequences) or '4M tokens'"
+            if samples.text
+            else f"global_batch of {size} {samples.word}s is more than the job's {samples.count:.3g}"
         )
-    rounded = f"global batch {sequences} sequences: {number:.3g} tokens, rounded so that replicas share it evenly"
-    return sequences, "" if sequences * sequence_tokens == number or unit == "sequences" else rounded
+    rounded = f"{read.batch_samples[1]:.3g} tokens, rounded so that replicas share it evenly"
+    return size, f"global batch {size} sequences: {rounded}" if in_tokens and size != exact else ""
 
 
-def _check_positions(model: ModelSpec | RowsSpec, sequence_tokens: int) -> None:
-    if isinstance(model, ModelSpec) and model.position == "learned" and sequence_tokens > model.max_tokens:
+def _check_positions(model: ModelSpec | RowsSpec, samples: TrainedSamples) -> None:
+    if isinstance(model, RowsSpec) or model.position != "learned" or samples.tokens is None:
+        return
+    if samples.tokens > model.max_tokens:
         raise BadInput(
-            f"sequence {sequence_tokens} is longer than the {model.max_tokens} learned positions of {model.name}; "
-            f"write sequence: {model.max_tokens}, or describe the model with max_tokens: {sequence_tokens}"
+            f"sequence {samples.tokens} is longer than the {model.max_tokens} learned positions of {model.name}; "
+            f"write sequence: {model.max_tokens}, or describe the model with max_tokens: {samples.tokens}"
         )
 
 

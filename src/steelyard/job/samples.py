@@ -1,5 +1,7 @@
 """What a model is trained on: sequences of tokens, or images; how many, and how long one is."""
 
+from dataclasses import dataclass
+
 from steelyard.errors import BadInput
 from steelyard.job.defaults import default_sequence
 from steelyard.job.fields import JobFields
@@ -9,6 +11,36 @@ from steelyard.job.models.spec import ModelSpec
 SEQUENCE = "sequence"
 IMAGES = frozenset({"vit", "dit"})
 """Kinds of transformers whose samples are images."""
+
+
+@dataclass(frozen=True, slots=True)
+class TrainedSamples:
+    """What a job is trained on."""
+
+    word: str  # one of them, in the singular
+    count: float  # in all
+    tokens: int | None  # of one; None: it has no tokens that a job could choose
+
+    @property
+    def text(self) -> bool:
+        """Whether they are sequences of tokens."""
+        return self.tokens is not None
+
+    def of_batch(self, given: tuple[str, int], field: str) -> float:
+        """Return how many samples a batch has that is given as a number of something: `('token', 4000000)`.
+
+        >>> TrainedSamples("sequence", 1e6, 2048).of_batch(("token", 2**20), "global_batch")
+        512.0
+        """
+        unit, number = given
+        if unit == "token" and self.tokens is not None:
+            return number / self.tokens
+        if unit not in {"", "sample", self.word}:
+            usual = "512 (sequences) or '4M tokens'" if self.text else f"1024 ({self.word}s)"
+            raise BadInput(
+                f"{field} is given in {unit}s but the model trains on {self.word}s; write global_batch: {usual}"
+            )
+        return float(number)
 
 
 def sample_word(model: ModelSpec | RowsSpec) -> str:
@@ -27,36 +59,30 @@ def sample_word(model: ModelSpec | RowsSpec) -> str:
     return SEQUENCE
 
 
-def sample_tokens(read: JobFields, model: ModelSpec | RowsSpec) -> tuple[int, str]:
-    """Return the tokens of one sample and why: a sequence's are chosen, an image's are the model's."""
-    sample = sample_word(model)
-    if sample == SEQUENCE:
-        return (read.sequence, "") if read.sequence else default_sequence(_spec(model))
-    if read.sequence:
-        raise BadInput(f"sequence is given but {model.name} trains on {sample}s; leave it out")
-    return (1, "") if isinstance(model, RowsSpec) else (model.max_tokens, "")
-
-
-def trained_tokens(read: JobFields, model: ModelSpec | RowsSpec, each: int) -> float:
-    """Return the tokens that are trained on in all, from tokens or samples as they are given."""
-    sample = sample_word(model)
+def trained_samples(read: JobFields, model: ModelSpec | RowsSpec) -> tuple[TrainedSamples, str]:
+    """Return what a job is trained on, and why a sequence is as long as it is where nobody chose."""
+    word = sample_word(model)
     if read.samples is not None and read.tokens is not None:
         raise BadInput("tokens and samples are both given; give one of them")
-    if read.samples is not None:
-        return read.samples * each
-    if read.tokens is None:
-        usual = "tokens: 20B" if sample == SEQUENCE else f"samples: 100M ({sample}s)"
-        raise BadInput(
-            f"tokens is missing; write {usual} in a job file, or give --tokens 20B"
-            if sample == SEQUENCE
-            else f"samples is missing; write {usual} in a job file, or give --samples 100M"
-        )
-    if sample != SEQUENCE:
-        raise BadInput(f"tokens are given but {model.name} trains on {sample}s; write samples: 100M")
-    return read.tokens
+    if isinstance(model, RowsSpec) or word != SEQUENCE:
+        return TrainedSamples(word, _images(read, model.name, word), None), ""
+    tokens, why = (read.sequence, "") if read.sequence else default_sequence(model)
+    if read.samples is None and read.tokens is None:
+        raise BadInput("tokens is missing; write tokens: 20B in a job file, or give --tokens 20B")
+    count = read.samples if read.samples is not None else (read.tokens or 0.0) / tokens
+    if count < 1:
+        raise BadInput(f"tokens {count * tokens:g} do not fill one sequence of {tokens}; write tokens: 20B")
+    return TrainedSamples(word, count, tokens), why
 
 
-def _spec(model: ModelSpec | RowsSpec) -> ModelSpec:
-    if isinstance(model, RowsSpec):
-        raise BadInput(f"{model.name} is described by rows; its samples have no length")
-    return model
+def _images(read: JobFields, name: str, word: str) -> float:
+    """Return how many samples that have no tokens are trained on."""
+    if read.sequence:
+        raise BadInput(f"sequence is given but {name} trains on {word}s; leave it out")
+    if read.tokens is not None:
+        raise BadInput(f"tokens are given but {name} trains on {word}s; write samples: 100M")
+    if read.samples is None:
+        raise BadInput(f"samples is missing; write samples: 100M ({word}s) in a job file, or give --samples 100M")
+    if read.samples < 1:
+        raise BadInput(f"samples are {read.samples:g}; write at least one, such as samples: 100M")
+    return read.samples

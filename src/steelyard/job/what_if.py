@@ -3,7 +3,7 @@
 import re
 
 from steelyard.errors import BadInput, nearest
-from steelyard.job.fields import FIELD_ALIASES, JobFields
+from steelyard.job.fields import FIELD_ALIASES, JOB_FIELD_NAMES
 
 MOST_VALUES = 12
 """Values that one question may hold: a table of more does not fit a screen."""
@@ -28,8 +28,8 @@ def parse_question(text: str) -> tuple[str, tuple[str, ...]]:
     forms = "write a field and its values: tokens=10B,20B,40B, or layout=tp=2;tp=4"
     if not equals or not plain:
         raise BadInput(f"--what-if: {text[:60]!r} is no question; {forms}")
-    if plain not in JobFields.model_fields:
-        near = nearest(plain, [*JobFields.model_fields, *FIELD_ALIASES]) or ["tokens", "by", "budget", "accelerators"]
+    if plain not in JOB_FIELD_NAMES:
+        near = nearest(plain, [*JOB_FIELD_NAMES, *FIELD_ALIASES]) or ["tokens", "by", "budget", "accelerators"]
         raise BadInput(f"--what-if: unknown field {name.strip()[:60]!r}; nearest: {', '.join(near)}")
     values = dict.fromkeys(part.strip() for part in re.split(";" if ";" in given else ",", given))
     if len(values) < 2 or "" in values:

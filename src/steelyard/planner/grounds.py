@@ -24,7 +24,7 @@ def trained_job(spec: JobSpec) -> TrainedJob:
         precision=spec.precision,
         parameters=float(job.workload.params),
         active_parameters=float(job.workload.active_params),
-        tokens=float(spec.tokens) if spec.sample == "sequence" else math.nan,
+        tokens=math.nan if spec.tokens is None else float(spec.tokens),
         samples=float(spec.samples),
         sample=spec.sample,
         flop=math.nan if spec.task in ADAPTERS else flop,

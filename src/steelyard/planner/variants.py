@@ -107,7 +107,7 @@ def plan_variants(
 
 def _summary(field: str, values: Sequence[str], spec: JobSpec) -> str:
     """Return the question in words."""
-    size = "tokens" if spec.sample == "sequence" else "samples"
+    size = "samples" if spec.tokens is None else "tokens"
     fixed = [text for key, text in (("model", spec.model.name), (size, f"on {spec.size_text}")) if key != field]
     return " ".join([*fixed, f"if {field} is {', '.join(values[:-1])} or {values[-1]}"])
 
@@ -169,7 +169,7 @@ def _alike(spec: JobSpec) -> JobSpec:
     """Return a job without what leaves its candidates alike: equal results share a search."""
     return replace(
         spec,
-        tokens=0.0,
+        samples=0.0,
         deadline_s=None,
         budget_usd=None,
         energy_max_j=None,

@@ -206,7 +206,7 @@ def _litres(per_j: float, how: str) -> Show:
 
 def _work(claim: Claim, numbers: ClaimNumbers) -> Iterator[Relation]:
     """Yield what is computed: tokens from steps or examples, FLOPs from tokens, speed from FLOPs."""
-    yield Relation("tokens", "tokens", (("steps", 1.0), ("batch_sequences", 1.0), ("sequence", 1.0)), high=1.02)
+    yield Relation("tokens", "tokens", (("steps", 1.0), ("batch_samples", 1.0), ("sequence", 1.0)), high=1.02)
     epochs = (("epochs", 1.0),) if "epochs" in numbers else ()
     yield Relation("tokens", "tokens", (("examples", 1.0), ("sequence", 1.0), *epochs), low=0.02)
     active = "active_parameters" if "active_parameters" in numbers else "parameters"

@@ -22,7 +22,7 @@ from steelyard.claims.reading.claim import ClaimNumbers
 ORDER = (
     "utilisation", "co2e", "net_co2e", "water", "money", "energy", "throughput", "device_time", "wall", "power",
     "tokens", "flop", "speed", "intensity", "net_intensity", "price", "count", "throughput_per_device", "steps",
-    "examples", "active_parameters", "parameters", "batch_sequences", "sequence", "epochs", "runs", "pue",
+    "examples", "active_parameters", "parameters", "batch_samples", "sequence", "epochs", "runs", "pue",
 )  # fmt: skip
 """Of numbers that explain a difference equally well, the one to name: totals before what they are made of."""
 

@@ -41,7 +41,9 @@ CLAIM_ALIASES: Mapping[str, str] = MappingProxyType(
         "region": "place",
         "site": "place",
         "seq_len": "sequence",
-        "batch": "batch_sequences",
+        "batch": "batch_samples",
+        "global_batch": "batch_samples",
+        "batch_sequences": "batch_samples",
         "lines": "parts",
         "rows": "beside",
     }

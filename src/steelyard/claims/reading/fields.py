@@ -84,7 +84,7 @@ class NumberFields(BaseModel):
     active_parameters: _Count = None
     tokens: _Count = None
     sequence: _Count = None
-    batch_sequences: _Count = None
+    batch_samples: _Count = None
     steps: _Count = None
     examples: _Count = None
     epochs: _Count = None

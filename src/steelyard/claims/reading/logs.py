@@ -91,7 +91,7 @@ def read_mlperf(text: str, where: str) -> dict[str, Any] | None:
     if accelerator := _accelerator(name):
         found["hardware"] = f"{nodes * each:g} x {accelerator}" if nodes * each else accelerator
     if (batch := _number(value.get("global_batch_size"))) > 0:
-        found["batch_sequences"] = f"{batch:g}"
+        found["batch_samples"] = f"{batch:g}"
     return found
 
 

@@ -127,7 +127,7 @@ def _row(run: Run, catalog: Catalog) -> CompletedRun:
         its_rule = replace(its_rule, stack=slug(run.stack))  # a stack that the user has calibrated
     arch = replace(arch, dropout=its_rule.dropout if arch.gelu and arch.causal else 0.0)
     options = layout_choices(run, arch, float(found.machine.memory_bytes), its_rule, float(found.machine.node_devices))
-    run_job(run, model, arch, its_rule, found.precision, options[0].batch_sequences)
+    run_job(run, model, arch, its_rule, found.precision, options[0].batch_samples)
     return CompletedRun(run, model, arch, found, its_rule, tuple(options), about_shape | found.assumed)
 
 
@@ -142,7 +142,7 @@ def _settle(rows: Sequence[CompletedRun], catalog: Catalog, predictor: Predictor
     tables = _tables([rows[index] for index in owners], options, catalog)
     seconds, held = (np.broadcast_to(one, len(options)) for one in predictor(*tables))
     over = held > RAN * tables[2].memory_bytes
-    pace = seconds / np.array([choice.batch_sequences for choice in options])
+    pace = seconds / np.array([choice.batch_samples for choice in options])
     order = np.lexsort((np.where(over, held, pace), over.astype(float), np.asarray(owners, dtype=float)))
     firsts = np.unique(np.asarray(owners)[order], return_index=True)
     for owner, first in zip(*firsts, strict=True):
@@ -161,7 +161,7 @@ def _tables(
         _join(
             Job,
             [
-                run_job(row.run, row.model, row.arch, row.rule, row.hardware.precision, one.batch_sequences)
+                run_job(row.run, row.model, row.arch, row.rule, row.hardware.precision, one.batch_samples)
                 for row, one in pairs
             ],
         ),

@@ -23,7 +23,7 @@ USUAL_TARGETS = ("q", "v")
 
 
 def run_job(
-    run: Run, model: ModelSpec, arch: Architecture, rule: StackRule, precision: Precision, batch_sequences: float
+    run: Run, model: ModelSpec, arch: Architecture, rule: StackRule, precision: Precision, batch_samples: float
 ) -> Job:
     """Return the job of a run at the precision and global batch that were settled for it."""
     if rule.states == "bf16" or "bf16-true" in run.note:
@@ -34,8 +34,8 @@ def run_job(
         precision,
         published_optimizer(run.optimizer),
         run_adapters(run, model, rule.adapters),
-        samples=batch_sequences,
-        batch_samples=batch_sequences,
+        samples=batch_samples,
+        batch_samples=batch_samples,
     )
 
 

@@ -30,7 +30,7 @@ class LayoutChoice:
     """One layout that a row may mean; `assumed` names what the row does not say."""
 
     layout: Layout
-    batch_sequences: float
+    batch_samples: float
     assumed: frozenset[str] = field(default_factory=frozenset)
 
 
@@ -105,7 +105,7 @@ def _degrees(
             fits = tp * pp == ranks and tp <= max(chips, 1.0) and pp <= arch.layers and pp == math.floor(pp)
             if fits and arch.heads % tp == 0 and n % (ranks * cp) == 0:
                 found.append((tp, pp, cp, n / (ranks * cp)))
-    batch = run.batch_sequences if is_known(run.batch_sequences) else math.inf
+    batch = run.batch_samples if is_known(run.batch_samples) else math.inf
     usable = [one for one in found if one[3] <= batch] or found
     if not usable:
         raise BadLayout(f"tp {run.tp:g}, pp {run.pp:g}, dp {run.dp:g} leave no layout of {n:g} devices")
@@ -137,7 +137,7 @@ def _batch(run: Run, dp: float, pp: float, assumed: set[str]) -> tuple[float, fl
     A rate (tokens/s, TFLOP/s) hardly depends on the batch as long as it fills the device: where neither is stated, one
     of `TOKENS_IN_FLIGHT` tokens a device is taken. A step time without a batch means nothing.
     """
-    micro, total = run.micro_batch, run.batch_sequences
+    micro, total = run.micro_batch, run.batch_samples
     if not is_count(micro) and not is_count(total):
         if pp > 1 or is_known(run.step_time_s):
             raise BadInput("neither the micro-batch nor the global batch is stated")

@@ -91,7 +91,7 @@ def _time(found: RunFrame, index: int, tokens: float, peak: float) -> tuple[str,
 
 def _stated(run: Run, tokens: float) -> tuple[str, float, float, float, str]:
     rate = run.tokens_per_s_per_device
-    if is_known(rate) and rate > 0 and is_known(run.batch_sequences):
+    if is_known(rate) and rate > 0 and is_known(run.batch_samples):
         ratio = tokens / rate / run.step_time_s
         if abs(ratio - 1) > DIFFER:
             return _none(

@@ -42,7 +42,7 @@ COLLECTED = {
     "ep": "ep",
     "zero_stage": "sharding",
     "micro_batch": "micro_batch",
-    "global_batch": "batch_sequences",
+    "global_batch": "batch_samples",
     "recompute": "recompute",
     "flash_attention": "flash_attention",
     "optimizer": "optimizer",
@@ -64,7 +64,7 @@ COLLECTED = {
 }
 """Collected column → ours, where only the name differs; parameters and memory also change their unit."""
 
-JOB_FIELDS = {"sequence": "sequence_tokens", "global_batch": "batch_sequences"}
+JOB_FIELDS = {"sequence": "sequence_tokens", "global_batch": "batch_samples", "batch_sequences": "batch_samples"}
 """Field of a job file → our column; the others (model, devices, precision, optimizer, task, stack) have one name."""
 
 LAYOUT = {name: name for name in ("tp", "pp", "vpp", "cp", "dp", "ep", "micro_batch", "recompute")}

@@ -47,7 +47,7 @@ class Run:
     ep: float
     sharding: str  # 0 1 2 3 (ZeRO stage), fsdp or hsdp
     micro_batch: float
-    batch_sequences: float
+    batch_samples: float
     recompute: str  # none, selective, full or unknown
     flash_attention: str  # yes, no or unknown
     optimizer: str

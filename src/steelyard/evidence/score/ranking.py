@@ -26,7 +26,7 @@ class JobSet:
     model: str
     chip: str
     devices: int
-    batch_sequences: int
+    batch_samples: int
     sequence_tokens: int
     layouts: int
     spearman: float  # NaN where all layouts are predicted, or measured, alike
@@ -128,7 +128,7 @@ def _set(found: RunFrame, label: str, rows: NDArray[np.int_], times: Array, gues
         model=found.runs[index].model,
         chip=str(found.labels.chip[index]),
         devices=devices,
-        batch_sequences=batch,
+        batch_samples=batch,
         sequence_tokens=tokens,
         layouts=len(rows),
         spearman=spearman(times, guesses),
