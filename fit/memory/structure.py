@@ -21,7 +21,7 @@ class Prior:
 FIELDS = (
     "weight_bytes", "cast", "frozen_bytes", "grad_bytes", "grad_sharded_from", "update_bytes", "step_bytes",
     "load_bytes", "fp8_copies", "gathered_units", "activation_scale", "selective_scale", "quantised_scale",
-    "gathered_inputs", "adapter_bytes", "working_scale", "logit_bytes", "fused_loss", "workspace_bytes", "base_bytes",
+    "gathered_inputs", "adapter_bytes", "working_scale", "logit_bytes", "workspace_bytes", "base_bytes",
     "reserved_scale",
 )  # fmt: skip
 """The constants of `tables.Stack` that memory is made of; what each stack documents of them is in its file."""

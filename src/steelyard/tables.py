@@ -178,6 +178,7 @@ class Job:
     moment_bytes: Bytes  # optimizer moments of one parameter (Adam fp32: 8, 8-bit: 2, SGD: 0 or 4)
     master_bytes: Bytes  # fp32 master copy of one parameter (mixed precision: 4, pure fp32 or bf16: 0)
     newton_schulz: Count  # iterations on the update of each matrix of the blocks (Muon: 5, else 0)
+    logit_bytes: Bytes  # one logit at the peak, under the loss that the job names; NaN: it leaves that to its stack
     trainable_share: Share  # parameters that get gradients (1: all; LoRA: adapters / total)
     frozen_bytes: Bytes  # one frozen parameter in memory (LoRA bf16: 2, QLoRA nf4: 0.5 + scales)
     adapted_inputs: Count  # summed widths of the inputs of one block's products that have adapters (LoRA; else 0)
@@ -273,8 +274,7 @@ class Stack:
     gathered_inputs: Share  # of products' inputs that sequence parallelism gathers, kept whole for the backward pass
     adapter_bytes: Bytes  # kept of each element of an adapter's input: dropped copy and mask (no dropout: 0)
     working_scale: Share  # working set of one block's backward over the formula
-    logit_bytes: Bytes  # one logit at the peak
-    fused_loss: Share  # 1: the loss is computed in chunks, logits are never whole
+    logit_bytes: Bytes  # one logit at the peak, under the stack's own loss (`strategies.losses`), as fitted
     workspace_bytes: Bytes  # inside the allocator: communication buckets, library workspaces
     base_bytes: Bytes  # CUDA/XLA context and NCCL, outside the allocator
     reserved_scale: Share  # reserved over allocated

@@ -48,8 +48,6 @@ def test_rows_that_ran_out_have_a_prediction_of_the_device(found):
     ("framework", "note", "expected"),
     [
         ("NeMo/Megatron-Core", "", {"grad_bytes": 2.0}),
-        ("Megatron-Core", "fused cross-entropy", {"logit_bytes": 6.0}),
-        ("prime-rl (FSDP2)", "rl trainer bench", {"fused_loss": 1.0}),
         ("Megatron-LM", "", {}),
     ],
 )

@@ -10,11 +10,12 @@ from steelyard.catalog import load, stack
 from steelyard.job.models.architecture import architecture
 from steelyard.job.models.presets import find_model
 from steelyard.step import memory
+from steelyard.strategies.losses import LOSSES
 from steelyard.tables import Machine, StepMemory
 from steelyard.units import GB_BYTES, GIB_BYTES
 
 NO_MACHINE = filled(Machine)
-MEGATRON = replace(stack("megatron-core"), logit_bytes=6.0)  # fused cross-entropy: bf16 logits and an fp32 copy
+MEGATRON = replace(stack("megatron-core"), logit_bytes=LOSSES["fused"].logit_bytes)
 
 
 def log_sd(name: str) -> float:
@@ -57,10 +58,11 @@ def test_llama_2_7b_with_two_stages():
 )
 def test_qwen3_4b_sharded_over_8_h200(sequence, lora, fused, measured_gib):
     """PrimeIntellect-ai/prime-rl@559b44772, benchmarks/baselines: reserved, FSDP2, full recompute; RL or SFT loss."""
+    loss = {"logit_bytes": LOSSES["chunked"].logit_bytes} if fused else {}
     share = {"trainable_share": 0.008, "frozen_bytes": 2.0} if lora else {}
-    job = pretraining(architecture(find_model("qwen3-4b")), sequence, 16, **share)
+    job = pretraining(architecture(find_model("qwen3-4b")), sequence, 16, **share, **loss)
     laid = layout(job, dp=8.0, zero=3.0, recompute=2.0)
-    peak = memory(job, laid, NO_MACHINE, replace(stack("fsdp2"), fused_loss=float(fused)))
+    peak = memory(job, laid, NO_MACHINE, stack("fsdp2"))
     assert peak.reserved_bytes == pytest.approx(measured_gib * GIB_BYTES, rel=0.15)
 
 

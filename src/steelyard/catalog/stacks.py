@@ -12,6 +12,7 @@ from typing import Any
 
 from steelyard.catalog.schema import Fitted
 from steelyard.errors import BadCatalog
+from steelyard.strategies.losses import LOSSES
 from steelyard.strategies.recompute import RECOMPUTE
 from steelyard.strategies.registry import SCHEDULES
 from steelyard.strategies.settings import spelled_number
@@ -21,6 +22,9 @@ FALLBACK = "any"
 
 WHOLE_SPREADS = ("time_scale", "reserved_scale")
 """Constants whose spread is that of a whole prediction."""
+
+LOGIT_BYTES = "logit_bytes"
+"""The constant of `tables.Stack` that a stack's kind of loss says."""
 
 FLAGS = ("tp", "sp", "cp", "ep", "etp", "hsdp", "offload")
 
@@ -128,15 +132,17 @@ def rule_of_name(rules: Iterable[StackRule], text: str, date: str = "") -> Stack
 
 def parse_stack(given: Mapping[str, Any]) -> StackFile:
     """Return one stack from the contents of its file; a statement without its source is an error."""
-    if unknown := given.keys() - {"stack", "relative", "can_run", "names", "constants"}:
+    if unknown := given.keys() - {"stack", "relative", "can_run", "names", "loss", "constants"}:
         raise ValueError(f"unknown {sorted(unknown)}")
     name, can_run = str(given["stack"]), given["can_run"]
+    checked = str(can_run["checked"])
+    loss = [_loss(name, given["loss"], checked)] if "loss" in given else []
     return StackFile(
         stack=name,
         relative=str(given.get("relative", "")),
         capability=_capability(name, can_run),
         rules=tuple(_rule(name, one) for one in given.get("names", ())),
-        constants=tuple(_constant(name, one, str(can_run["checked"])) for one in given.get("constants", ())),
+        constants=(*loss, *(_constant(name, one, checked) for one in given.get("constants", ()))),
     )
 
 
@@ -180,7 +186,22 @@ def _rule(name: str, given: Mapping[str, Any]) -> StackRule:
     return StackRule(stack=name, **{"order": 0.0} | values)  # type: ignore[arg-type]  # checked above
 
 
+def _loss(name: str, given: Mapping[str, Any], checked: str) -> Fitted:
+    """Return what the stack's kind of loss keeps of a logit; fits start from it."""
+    kind = str(given["kind"])
+    if kind not in LOSSES:
+        raise ValueError(f"unknown loss {kind!r}; known: {', '.join(LOSSES)}")
+    row = {"quantity": LOGIT_BYTES, "value": LOSSES[kind].logit_bytes, "unit": "byte", "source": given["source"]}
+    return _sourced(name, row, checked)
+
+
 def _constant(name: str, given: Mapping[str, Any], checked: str) -> Fitted:
+    if given["quantity"] == LOGIT_BYTES:
+        raise ValueError(f"{LOGIT_BYTES} follows from the kind of loss; write loss: {{kind: eager, source: ...}}")
+    return _sourced(name, given, checked)
+
+
+def _sourced(name: str, given: Mapping[str, Any], checked: str) -> Fitted:
     if not given["source"]:
         raise ValueError(f"{given['quantity']} has no source; add it")
     return Fitted(

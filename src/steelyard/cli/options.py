@@ -19,6 +19,7 @@ JOB_OPTIONS = (
     ("--precision", "NAME", "bf16, fp16, fp8, fp4, tf32, fp32 or bf16-pure."),
     ("--optimizer", "NAME", "adamw, adam8bit, lion, muon, adafactor, sgd ..."),
     ("--task", "NAME", "pretrain, continued_pretrain, full_ft, lora or qlora."),
+    ("--loss", "NAME", "Kind of loss: chunked, fused, unfused, eager, shifted ... Default: that of the stack."),
     ("--stack", "NAME", "Software stack: megatron-core, fsdp2, deepspeed, maxtext ..."),
 )
 OFFER_OPTIONS = (

@@ -20,7 +20,7 @@ from steelyard.job.purchase import (
     parse_years,
     with_purchase,
 )
-from steelyard.job.training import TASKS, one_of, parse_optimizer, parse_precision
+from steelyard.job.training import TASKS, one_of, parse_loss, parse_optimizer, parse_precision
 from steelyard.vocabulary import ON_DEMAND
 
 FIELD_ALIASES = MappingProxyType(
@@ -161,6 +161,7 @@ class JobFields(_Strict):
     checkpoints: Annotated[int, _checked(_kept)] = 2
     max_price_age: Annotated[float | None, _checked(parse_years)] = None
     stack: str | None = None
+    loss: Annotated[str | None, _checked(lambda value: parse_loss(str(value)).name)] = None
     layout: Annotated[Any, _checked(degrees.parse_degrees)] = Field(default_factory=lambda: MappingProxyType({}))
     policy: PolicyFields = PolicyFields()
     name: str | None = None

@@ -1,5 +1,6 @@
 """The whole job as a user means it, every default written out, and its numbers."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -12,7 +13,8 @@ from steelyard.job.models.architecture import architecture
 from steelyard.job.models.rows_spec import RowsSpec
 from steelyard.job.models.spec import ModelSpec
 from steelyard.job.purchase import DataSpec, OwnedSpec
-from steelyard.job.training import MatrixShape, parameter_bytes, parse_optimizer, parse_precision
+from steelyard.job.training import MatrixShape, parameter_bytes, parse_loss, parse_optimizer, parse_precision
+from steelyard.strategies.losses import LossKind
 from steelyard.tables import Job, Workload
 from steelyard.units import Count, Joules, KgCo2e, Seconds, Share, Usd
 from steelyard.vocabulary import ON_DEMAND
@@ -58,6 +60,7 @@ class JobSpec:
     checkpoints: int = 2  # kept at once; 0: none is written
     price_age_s: Seconds | None = None  # prices older than this are flagged; None: the usual limit
     stack: str | None = None
+    loss: str | None = None  # kind of loss; None: that of the stack
     layout: Mapping[str, tuple[int, ...]] = field(default_factory=lambda: MappingProxyType({}))
     policy: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))  # of tables.Policy, by field
     assumptions: tuple[str, ...] = ()  # what was not given and what was taken instead, with its source
@@ -89,17 +92,18 @@ def job_table(spec: JobSpec) -> Job:
     (8192, 512, 8.0, 4.0)
     """
     precision, optimizer = parse_precision(spec.precision), parse_optimizer(spec.optimizer)
+    loss = parse_loss(spec.loss) if spec.loss else None
     sizes = {"samples": spec.samples, "batch_samples": spec.batch_samples}
     if isinstance(spec.model, RowsSpec):
         work, shape = collapse(spec.model.rows, precision.element_bytes), MatrixShape.of_rows(spec.model.rows)
-        return training_job(work, shape, precision, optimizer, None, **sizes)
+        return training_job(work, shape, precision, optimizer, None, loss, **sizes)
     numbers, shape = architecture(spec.model), MatrixShape.of_transformer(architecture(spec.model))
     quantised = "nf4-dq" if spec.task == "qlora" else ""
     adapted = spec.task in {"lora", "qlora"}
     adapters = Adapters(spec.model, spec.lora_rank, spec.lora_targets, quantised) if adapted else None
     tokens = spec.model.max_tokens if spec.sequence_tokens is None else spec.sequence_tokens
     work = collapse(model(numbers, tokens), precision.element_bytes)
-    return training_job(work, shape, precision, optimizer, adapters, **sizes)
+    return training_job(work, shape, precision, optimizer, adapters, loss, **sizes)
 
 
 def training_job(
@@ -108,6 +112,7 @@ def training_job(
     precision: Precision,
     optimizer: Optimizer,
     adapters: Adapters | None,
+    loss: LossKind | None,
     **sizes: Count,
 ) -> Job:
     """Return the numbers of a training: the one way from its words to `tables.Job`, for job files and measured runs.
@@ -118,6 +123,7 @@ def training_job(
         precision: what it computes in.
         optimizer: what updates it.
         adapters: what is trained instead of the whole model; None: the whole model.
+        loss: how the loss keeps its logits; None: as its stack does.
         sizes: samples and batch_samples.
     """
     held = parameter_bytes(precision, optimizer, shape)
@@ -127,6 +133,7 @@ def training_job(
         gemm_bytes=held.gemm_bytes,
         moment_bytes=held.moment_bytes,
         master_bytes=held.master_bytes,
+        logit_bytes=loss.logit_bytes if loss else math.nan,
         newton_schulz=0.0 if adapters else float(optimizer.newton_schulz),
         trainable_share=min(1.0, adapters.params / workload.params) if adapters else 1.0,
         frozen_bytes=adapters.frozen_bytes(held.element_bytes) if adapters else held.element_bytes,

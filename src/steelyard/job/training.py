@@ -1,4 +1,4 @@
-"""What precision, optimizer and task mean in bytes: the same in job files and in rows of measured runs."""
+"""What precision, optimizer, loss and task mean in bytes: the same in job files and in rows of measured runs."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from steelyard.catalog import load
 from steelyard.catalog.training import Optimizer, Precision
 from steelyard.errors import BadInput, nearest
+from steelyard.strategies.losses import LOSSES, LossKind
 from steelyard.units import Bytes, Share
 from steelyard.workload import Architecture
 from steelyard.workload.row import HEAD, Model
@@ -52,6 +53,15 @@ def parse_optimizer(text: str) -> Optimizer:
     """Return the optimizer that a text names; BadInput lists the nearest."""
     known = load().optimizers
     return known[one_of("optimizer", text, known)]
+
+
+def parse_loss(text: str) -> LossKind:
+    """Return the kind of loss that a text names; BadInput lists the nearest.
+
+    >>> parse_loss("Chunked").logit_bytes
+    0.0
+    """
+    return LOSSES[one_of("loss", text, LOSSES)]
 
 
 def published_optimizer(text: str) -> Optimizer:

@@ -23,12 +23,12 @@ class Edges:
 def edge_bytes(job: Job, layout: Layout, stack: Stack, by: Divisors) -> Edges:
     r"""Bytes of the embedding's dropout mask, of the output projection's inputs and of the logits.
 
-    .. math:: bs/c \cdot \Big\{D\,h,\; 2eh,\; \lambda\,(1 - F)\,\frac{V}{t}\Big\}
+    .. math:: bs/c \cdot \Big\{D\,h,\; 2eh,\; \lambda\,\frac{V}{t}\Big\}
 
     Args:
-        job: what both ends of the model keep of a sample.
+        job: what both ends of the model keep of a sample, bytes of one logit at the peak (λ) where it names its loss.
         layout: micro-batch (b) and context (c) parallel degree.
-        stack: bytes of one logit at the peak (λ), whether the loss is fused (F).
+        stack: bytes of one logit at the peak (λ) where the job does not.
         by: the number of each divisor (t) [-]
 
     Source: Korthikanti et al. 2022, arXiv 2205.05198, section 4.3: sbh for the embedding's mask, 2sbh and 2sbh for
@@ -37,7 +37,7 @@ def edge_bytes(job: Job, layout: Layout, stack: Stack, by: Divisors) -> Edges:
     """
     embedding, head = job.workload.embedding, job.workload.head
     samples = layout.micro_batch / layout.cp
-    logit = stack.logit_bytes * (1 - stack.fused_loss)
+    logit = np.where(np.isnan(job.logit_bytes), stack.logit_bytes, job.logit_bytes)
     return Edges(
         embedding_bytes=samples * divided(embedding.kept_bytes, by),
         output_bytes=samples * divided(head.kept_bytes, by),

@@ -9,7 +9,8 @@ from steelyard.evidence.runs.run import Run
 from steelyard.job.job_spec import training_job
 from steelyard.job.models.adapters import Adapters
 from steelyard.job.models.spec import ModelSpec
-from steelyard.job.training import MatrixShape, published_optimizer
+from steelyard.job.training import MatrixShape, parse_loss, published_optimizer
+from steelyard.strategies.losses import LOSSES, LossKind
 from steelyard.tables import Job, Workload
 from steelyard.workload import Architecture, collapse
 from steelyard.workload import model as workload_model
@@ -34,6 +35,7 @@ def run_job(
         precision,
         published_optimizer(run.optimizer),
         run_adapters(run, model, rule.adapters),
+        run_loss(run),
         samples=batch_samples,
         batch_samples=batch_samples,
     )
@@ -42,6 +44,20 @@ def run_job(
 @cache
 def _workload(arch: Architecture, sequence_tokens: float, element_bytes: float) -> Workload:
     return collapse(workload_model(arch, sequence_tokens), element_bytes)
+
+
+def run_loss(run: Run) -> LossKind | None:
+    """Return the kind of loss that a run names, in its own column or in what it says of its stack; None: its stack's.
+
+    >>> from steelyard.evidence.runs.reader import blank_run
+    >>> named = [blank_run(stack="LLaMA-Factory + Liger"), blank_run(loss="eager"), blank_run(stack="NeMo 25.04")]
+    >>> [kind and kind.name for kind in map(run_loss, named)]
+    ['chunked', 'eager', None]
+    """
+    if run.loss:
+        return parse_loss(run.loss)
+    text = f"{run.stack} {run.note}".lower()
+    return next((one for one in LOSSES.values() if one.pattern and re.search(one.pattern, text)), None)
 
 
 def run_adapters(run: Run, model: ModelSpec, adapters: str) -> Adapters | None:

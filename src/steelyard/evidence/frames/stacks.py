@@ -22,20 +22,17 @@ def stack_rule(framework: str, date: str) -> StackRule:
 def row_constants(run: Run) -> dict[str, float]:
     """Return the constants of `tables.Stack` that a row or its framework states otherwise than its stack.
 
-    A loss computed in chunks (Liger; prime-rl's RL trainer never forms whole logits) or on 16-bit logits with an fp32
-    copy (fused cross-entropy); gradients kept in 16 bits; the attention kernel that a row names, and before July 2023
-    the first FlashAttention (half the rate of the second to 0.77 of it: Dao 2023, arXiv 2307.08691).
+    Gradients kept in 16 bits; the attention kernel that a row names, and before July 2023 the first FlashAttention
+    (half the rate of the second to 0.77 of it: Dao 2023, arXiv 2307.08691).
 
     >>> from steelyard.evidence.runs.reader import blank_run
-    >>> row_constants(blank_run(stack="LLaMA-Factory + Liger")), row_constants(blank_run(stack="NeMo 25.04"))
-    ({'fused_loss': 1.0}, {'grad_bytes': 2.0})
+    >>> row_constants(blank_run(stack="NeMo 25.04"))
+    {'grad_bytes': 2.0}
     >>> row_constants(blank_run(note="flash_attention_2")), row_constants(blank_run(note="kernels: TE + DeepEP"))
     ({'attention_native': 0.0}, {'attention_native': 1.0})
     """
     text = f"{run.stack} {run.note}".lower()
-    found = {"fused_loss": 1.0} if "liger" in text or "rl trainer" in text else {}
-    if "fused cross-entropy" in text:
-        found["logit_bytes"] = 6.0
+    found: dict[str, float] = {}
     if "optimizer step not included" in text:
         found["step_host_s"] = 0.0
     if NATIVE.search(text):

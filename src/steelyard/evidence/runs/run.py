@@ -64,6 +64,7 @@ class Run:
     out_of_memory: str  # yes, borderline or empty
     shape_source: str  # where the model's shape comes from, if not from the source
     note: str
+    loss: str  # kind of loss, of `strategies.losses`; empty: what the stack or the note says
 
 
 COLUMNS = tuple(field.name for field in fields(Run))

@@ -1,0 +1,90 @@
+"""Each kind of loss is one row: jobs, stacks and rows of measured runs know it by its name alone."""
+
+import math
+import re
+
+import pytest
+
+from steelyard.catalog import load
+from steelyard.catalog.stacks import parse_stack
+from steelyard.errors import BadInput
+from steelyard.evidence.frames.jobs import run_loss
+from steelyard.evidence.runs.columns import run_of_row
+from steelyard.evidence.runs.reader import blank_run
+from steelyard.job import job_table, read_job
+from steelyard.strategies.losses import LOSSES
+
+JOB = {"model": "gpt2", "tokens": "1B"}
+STACK = {
+    "stack": "own",
+    "can_run": {
+        "vendors": [], "planned": 0, "has": [], "zero": [0], "zero_most_with_pp": 0, "recompute": ["none"],
+        "source": "chosen: a test", "checked": "2026-11-29",
+    },
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_one_row_is_all_that_a_kind_needs(name: str) -> None:
+    wanted = sum(LOSSES[name].copies)
+    assert job_table(read_job({**JOB, "loss": name.upper()})).logit_bytes == wanted
+    (constant,) = parse_stack({**STACK, "loss": {"kind": name, "source": "chosen: a test"}}).constants
+    assert (constant.entity, constant.quantity, constant.value) == ("own", "logit_bytes", wanted)
+    found = run_loss(run_of_row({"model": "gpt2", "loss": name}, "row"))
+    assert found is LOSSES[name]
+
+
+def test_copies_are_of_16_or_32_bits() -> None:
+    assert {copy for one in LOSSES.values() for copy in one.copies} == {2.0, 4.0}
+    assert {name for name, one in LOSSES.items() if not one.copies} == {"chunked"}
+
+
+def test_a_job_that_names_none_leaves_it_to_its_stack() -> None:
+    assert math.isnan(job_table(read_job(JOB)).logit_bytes)
+
+
+@pytest.mark.parametrize(
+    ("framework", "note", "name"),
+    [
+        ("LLaMA-Factory + Liger", "", "chunked"),
+        ("prime-rl (FSDP2)", "rl trainer bench", "chunked"),
+        ("Megatron-Core", "Fused cross-entropy", "fused"),
+        ("Megatron-LM", "", None),
+    ],
+)
+def test_what_a_row_writes_of_its_loss(framework: str, note: str, name: str | None) -> None:
+    found = run_loss(blank_run(stack=framework, note=note))
+    assert (found and found.name) == name
+
+
+def test_a_row_that_names_its_loss_goes_before_what_it_writes() -> None:
+    found = run_loss(blank_run(stack="LLaMA-Factory + Liger", loss="eager"))
+    assert found is LOSSES["eager"]
+
+
+def test_an_unknown_kind_lists_the_known() -> None:
+    with pytest.raises(BadInput, match="unknown loss 'chunks'; nearest: chunked"):
+        read_job({**JOB, "loss": "chunks"})
+
+
+@pytest.mark.parametrize(
+    ("given", "wrong"),
+    [
+        ({"loss": {"kind": "chunks", "source": "chosen: a test"}}, "unknown loss 'chunks'; known: chunked, fused"),
+        ({"loss": {"kind": "chunked", "source": ""}}, "logit_bytes has no source"),
+        ({"constants": [{"quantity": "logit_bytes", "value": 6}]}, "follows from the kind of loss"),
+    ],
+)
+def test_a_stack_names_a_kind_with_its_source(given: dict[str, object], wrong: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(wrong)):
+        parse_stack({**STACK, **given})
+
+
+def test_stacks_keep_what_their_kinds_do() -> None:
+    """Bytes of one logit before any fit: 16-bit logits, fp32 copies and gradients."""
+    documented = {
+        name: [row.value for row in file.constants if row.quantity == "logit_bytes"]
+        for name, file in load().stack_files.items()
+    }
+    known = {name: values for name, values in documented.items() if values}
+    assert known == {"any": [12.0], "fsdp2": [16.0], "hf-trainer": [22.0], "llm-foundry": [16.0]}
