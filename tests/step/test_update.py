@@ -74,18 +74,21 @@ def test_every_parameter_is_updated_once_where_its_states_are(
     assert taken == pytest.approx(updated * states(MIXED) / MEMORY)
 
 
+@pytest.mark.parametrize("iterations", [1.0, 5.0])
 @pytest.mark.parametrize("momentum", [4.0, 8.0])
-def test_momentum_on_the_host_comes_to_the_products_on_the_device_and_goes_back(momentum: float) -> None:
+def test_momentum_on_the_host_comes_to_the_products_on_the_device_and_goes_back(
+    momentum: float, iterations: float
+) -> None:
     """DeepSpeed's pull request 7648: with the momentum on the host copies over the bus take the time."""
     plain = pretraining(GPT, S, B, moment_bytes=momentum)
-    muon = pretraining(GPT, S, B, moment_bytes=momentum, newton_schulz=5.0)
+    muon = pretraining(GPT, S, B, moment_bytes=momentum, newton_schulz=iterations)
     laid = layout(plain, offload=1.0)
     host, both = {"host_bytes_per_s": MEMORY}, {"host_bytes_per_s": MEMORY, "peak16_flop_per_s": PEAK}
     update, more = step(plain, laid, **host).optimizer_s, step(muon, laid, **host).optimizer_s
     params = GPT.total_params
     assert update == pytest.approx(params * (2 * (4 + momentum) + 2 * GRADIENT_AND_WEIGHT) / MEMORY)
     assert more - update == pytest.approx(params * 2 * momentum / MEMORY)
-    products = 5 * sum(part.amount for part in muon.workload.updates) / PEAK
+    products = iterations * sum(part.amount for part in muon.workload.updates) / PEAK
     assert step(muon, laid, **both).optimizer_s - more == pytest.approx(products)
     on_device = layout(plain)
     assert step(muon, on_device, **host).optimizer_s == pytest.approx(0.0, abs=1e-12)
