@@ -144,3 +144,18 @@ def test_a_range_of_batches_speaks_of_images():
     assert any("global batch 128 or 256 images: the plan chooses" in one for one in job.assumptions)
     with pytest.raises(BadInput, match=r"global_batch_min of 2000000 images is more than the job's 1e\+06 images"):
         read_job({"model": "resnet-50", "samples": "1M", "global_batch_min": "2M"})
+
+
+@pytest.mark.parametrize(
+    ("model", "layout", "message"),
+    [
+        ("resnet-50", "tp=2", "layout: tp = 2 but the model has no attention heads to share out; only dp divides it"),
+        ("resnet-50", {"pp": [2, 4]}, "layout: pp = 2 but the model cannot be cut into stages"),
+        ("vit-l-16", "ep=2", r"layout: ep = 2 but the model has no experts; what divides it: tp \(1, 2, 4, 8 or 16\)"),
+        ("vit-l-16", {"etp": [1, 2]}, "layout: etp = 2 but the model has no experts"),
+    ],
+)
+def test_limits_on_a_layout_that_the_model_has_nothing_for_are_refused(model, layout, message):
+    with pytest.raises(BadInput, match=message):
+        read_job({"model": model, "samples": "1M", "layout": layout})
+    read_job({"model": model, "samples": "1M", "layout": {"tp": [1, 2], "ep": 1, "zero": 1}})

@@ -7,8 +7,10 @@ import pytest
 from tests.shapes import gpt, pretraining
 
 from steelyard.catalog import load
-from steelyard.layout import Reason, problem, sentence
-from steelyard.tables import Layout, join
+from steelyard.errors import BadLayout
+from steelyard.layout import Reason, parse, problem, sentence
+from steelyard.layout.axes import dividing_text
+from steelyard.tables import Divisible, Layout, join
 
 JOB = pretraining(gpt(32, 4096, 32, kv_heads=8.0), 4096, 512)
 FINE = Layout(
@@ -31,7 +33,7 @@ BREACHES = [
     ({"vpp": 2.0, "schedule": 1.0, "pp": 1.0, "devices": 32.0, "stage_layers": 32.0}, Reason.INTERLEAVE),
     ({"cp": 3.0, "devices": 192.0, "shard_devices": 24.0}, Reason.CONTEXT),
     ({"tp": 1.0, "etp": 1.0, "devices": 16.0}, Reason.SEQUENCE),
-    ({"ep": 2.0}, Reason.EXPERTS),
+    ({"ep": 2.0}, Reason.AXIS),
     ({"micro_batches": 31.0}, Reason.BATCH),
     ({"zero": 4.0}, Reason.ZERO),
     ({"shard_devices": 5.0}, Reason.SHARD),
@@ -164,3 +166,56 @@ def test_zero_stages_of_a_stack(stages, zero, dp, reason):
 def test_a_model_without_a_dense_mlp_has_no_width_to_divide():
     job = pretraining(gpt(32, 4096, 32, ffn=11006.0, experts=8.0, top_k=2.0, moe_layers=32.0), 4096, 512)
     assert problem(job, FINE, 8.0, 1e9, ANY) == Reason.VALID
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"ep": 2.0, "etp": 1.0}, Reason.AXIS),
+        ({"etp": 2.0}, Reason.AXIS),
+        ({"etp": 1.0}, Reason.VALID),  # says nothing of a model without experts
+        ({}, Reason.VALID),
+    ],
+)
+def test_a_model_without_experts_has_no_expert_axes(change, reason):
+    assert Reason(int(problem(JOB, replace(FINE, **change), 8.0, 1e9, ANY))) == reason
+
+
+NETWORK = Divisible(blocks=17, stages=1, heads=1, kv_heads=1, ffn=0, experts=0, sequence=1)
+LONE = dict.fromkeys(("tp", "pp", "cp", "ep", "etp", "vpp"), 1.0) | {
+    "sp": 0.0, "dp": 64.0, "shard_devices": 64.0, "micro_batches": 4.0, "stage_layers": 17.0
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"tp": 2}, "tp = 2 but the model has no attention heads to share out"),
+        ({"pp": 100}, "pp = 100 but the model cannot be cut into stages"),
+        ({"vpp": 2}, "vpp = 2 but the model cannot be cut into stages"),
+        ({"cp": 2}, "cp = 2 but the model has no sequence to split"),
+        ({"sp": 1}, "sp = 1 but the model has no sequence to split"),
+        ({"ep": 4}, "ep = 4 but the model has no experts"),
+        ({"etp": 2}, "etp = 2 but the model has no experts"),
+    ],
+)
+def test_a_model_of_rows_alone_is_divided_by_dp(change, words):
+    job = replace(JOB, workload=replace(JOB.workload, divisible=NETWORK))
+    laid = replace(FINE, **LONE)
+    assert problem(job, laid, 8.0, 1e9, ANY) == Reason.VALID
+    assert problem(job, replace(laid, **change), 8.0, 1e9, ANY) == Reason.AXIS
+    text = ",".join(f"{name}={value}" for name, value in change.items())
+    with pytest.raises(BadLayout, match=rf"^layout {text}: {words}; only dp divides it$"):
+        parse(text, job, 64, 8, 1e9, ANY)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "words"),
+    [
+        ({}, "what divides it: tp (1, 2, 4, 8, 16 or 32), pp (up to 32), cp, dp"),
+        ({"heads": 12.0, "kv_heads": 3.0, "ffn": 30.0}, "what divides it: tp (1, 3 or 6), pp (up to 32), cp, dp"),
+        ({"heads": 1.0, "kv_heads": 1.0, "experts": 4.0, "sequence": 2.0}, "what divides it: pp (up to 32), ep, dp"),
+    ],
+)
+def test_what_divides_a_model_is_said_in_its_numbers(sizes, words):
+    assert dividing_text(replace(JOB.workload.divisible, **sizes)) == words

@@ -12,11 +12,12 @@ from steelyard.errors import BadInput
 from steelyard.job import batch_range, defaults, literals
 from steelyard.job.documents import load_json, load_yaml, read_text
 from steelyard.job.fields import FIELD_ALIASES, JobFields, PolicyFields, job_fields
-from steelyard.job.job_spec import JobSpec
+from steelyard.job.job_spec import JobSpec, job_table
 from steelyard.job.models import describe
 from steelyard.job.models.rows_spec import RowsSpec
 from steelyard.job.models.spec import ModelSpec
 from steelyard.job.samples import TrainedSamples, trained_samples
+from steelyard.layout.axes import AXIS_DEGREES, lacking_axis
 
 _DEFAULTS = MappingProxyType(
     {
@@ -131,7 +132,7 @@ def _job(read: JobFields, given: Mapping[str, Any], folder: Path, now: dt.dateti
         said.append(UNPROVEN)
     if adapted and "lora" not in read.model_fields_set:
         said.append("lora rank 16 on all linear matrices (QLoRA, arXiv 2305.14314, section 4: all layers)")
-    return JobSpec(
+    spec = JobSpec(
         model=model,
         samples=samples.count,
         sample=samples.word,
@@ -153,6 +154,17 @@ def _job(read: JobFields, given: Mapping[str, Any], folder: Path, now: dt.dateti
         assumptions=tuple(filter(None, (why, classes, among or because, *said))),
         given=MappingProxyType({**given, "model": _absolute(read.model, folder)}),
     )
+    _check_layout(spec)
+    return spec
+
+
+def _check_layout(spec: JobSpec) -> None:
+    """Refuse limits on the layout that leave only degrees that the model has nothing for."""
+    asked = {name: (max if name == "etp" else min)(values) for name, values in spec.layout.items()}
+    if asked.keys() & set(AXIS_DEGREES):
+        lack = lacking_axis(job_table(spec).workload.divisible, asked)
+        if lack:
+            raise BadInput(f"layout: {lack}")
 
 
 def _classified(model: ModelSpec | RowsSpec) -> tuple[ModelSpec | RowsSpec, str]:

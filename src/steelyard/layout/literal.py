@@ -4,6 +4,7 @@ import math
 
 from steelyard.catalog.stacks import Capability
 from steelyard.errors import BadLayout, nearest
+from steelyard.layout.axes import AXIS_DEGREES, lacking_axis, whole_divisors
 from steelyard.layout.reason import Reason, sentence
 from steelyard.layout.valid import problem
 from steelyard.strategies.experts import usual_expert_tensor
@@ -42,7 +43,10 @@ def parse(
     stage, its usual schedule, sequence parallelism wherever tp > 1 and the stack has it, fused attention, no
     recomputation, no offload.
     """
-    layout = _filled(_given(text), job, devices, capability)
+    given = _given(text)
+    if lack := lacking_axis(job.workload.divisible, given):
+        raise BadLayout(f"layout {text.strip()}: {lack}")
+    layout = _filled(given, job, devices, capability)
     code = int(problem(job, layout, domain_devices, nic_bytes_per_s, capability))
     if code:
         raise BadLayout(_message(layout, Reason(code), job, domain_devices, capability))
@@ -133,12 +137,13 @@ def _message(layout: Layout, reason: Reason, job: Job, domain_devices: int, capa
         return f"layout: {sentence(reason)}"
     model = job.workload.divisible
     details = {
+        Reason.AXIS: lacking_axis(model, {name: int(getattr(layout, name)) for name in AXIS_DEGREES}),
         Reason.DEVICES: _devices(layout, job),
         Reason.BATCH: _batch(layout, job),
         Reason.HEADS: f"tp = {layout.tp:.0f} but the model has {model.heads:.0f} heads; {_divisors(model.heads)}",
         Reason.KV_HEADS: f"tp = {layout.tp:.0f} against {model.kv_heads:.0f} key-value heads",
         Reason.FFN: f"tp = {layout.tp:.0f} does not divide {model.ffn:.0f}",
-        Reason.STAGES: f"pp = {layout.pp:.0f} but the model has {model.blocks:.0f} layers",
+        Reason.STAGES: f"pp = {layout.pp:.0f} but the model has {model.stages:.0f} layers",
         Reason.INTERLEAVE: (
             f"pp × vpp = {layout.pp * layout.vpp:.0f}, layers {model.blocks:.0f}, "
             f"micro-batches {layout.micro_batches:.0f}"
@@ -167,8 +172,8 @@ def _nearby(layout: Layout, job: Job) -> list[str]:
     """Return up to three layouts that do equal the devices and suit model and batch, the least changed first."""
     devices, cp, model = int(layout.devices), int(layout.cp), job.workload.divisible
     found = []
-    for tp in _divide(devices):
-        for pp in _divide(devices // tp):
+    for tp in whole_divisors(devices):
+        for pp in whole_divisors(devices // tp):
             kept = cp if devices // (tp * pp) % cp == 0 else 1
             dp = devices // (tp * pp * kept)
             if model.heads % tp or pp > model.stages or job.batch_samples % dp:
@@ -181,10 +186,10 @@ def _nearby(layout: Layout, job: Job) -> list[str]:
 
 def _batch(layout: Layout, job: Job) -> str:
     replica = layout.dp * layout.micro_batch
-    near = max((batch for batch in _divide(int(job.batch_samples)) if batch <= replica), default=1)
+    near = max((batch for batch in whole_divisors(job.batch_samples) if batch <= replica), default=1)
     return (
         f"dp × micro-batch = {replica:.0f} and {layout.micro_batches:g} micro-batches, but the global batch is "
-        f"{job.batch_samples:.0f} sequences; nearest dp × micro-batch: {near}"
+        f"{job.batch_samples:.0f} samples; nearest dp × micro-batch: {near}"
     )
 
 
@@ -194,12 +199,7 @@ def _expert_ranks(layout: Layout) -> str:
 
 
 def _divisors(count: Count) -> str:
-    return "tp may be " + ", ".join(str(tp) for tp in _divide(int(count)) if tp & (tp - 1) == 0)
-
-
-def _divide(count: int) -> list[int]:
-    small = [part for part in range(1, math.isqrt(max(count, 1)) + 1) if count % part == 0]
-    return sorted({*small, *(count // part for part in small)})
+    return "tp may be " + ", ".join(str(tp) for tp in whole_divisors(count) if tp & (tp - 1) == 0)
 
 
 def _abilities(capability: Capability) -> str:

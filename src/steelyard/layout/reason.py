@@ -29,11 +29,13 @@ class Reason(IntEnum):
     STACK = 18
     SCHEDULE = 19
     EXPERT_TENSOR = 20
+    AXIS = 21
 
 
 SENTENCES = {
     Reason.VALID: "valid",
     Reason.DEGREES: "every degree, micro-batch and chunk count must be a whole number of at least 1",
+    Reason.AXIS: "tp divides attention heads, pp blocks, cp and sp a sequence, ep and etp experts: the model lacks one",
     Reason.DEVICES: "tp × pp × cp × dp must equal the number of devices",
     Reason.HEADS: "tp must divide the attention heads",
     Reason.KV_HEADS: "tp must divide the key-value heads, or be a multiple of them",
@@ -42,7 +44,7 @@ SENTENCES = {
     Reason.INTERLEAVE: "vpp > 1 needs pp > 1, pp × vpp dividing the layers and pp dividing the micro-batches",
     Reason.CONTEXT: "context parallelism splits a sequence into 2 × cp equal pieces",
     Reason.SEQUENCE: "sequence parallelism needs tp > 1 and a sequence that cp × tp divides",
-    Reason.EXPERTS: "ep must divide the routed experts; a dense model has none",
+    Reason.EXPERTS: "ep must divide the routed experts",
     Reason.EXPERT_RANKS: "ep × etp must divide dp × cp × tp",
     Reason.EXPERT_TENSOR: "etp must divide tp",
     Reason.BATCH: "dp × micro-batch × micro-batches must equal the global batch",

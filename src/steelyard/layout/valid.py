@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from steelyard.catalog.stacks import Capability
+from steelyard.layout.axes import lacks_axis
 from steelyard.layout.reason import Reason
 from steelyard.strategies.experts import usual_expert_tensor
 from steelyard.strategies.recompute import POLICIES
@@ -36,7 +37,15 @@ def problem(
 
     The codes are those of `Reason`.
     """
-    rules = [*_degrees(layout), *_model(job, layout), *_batch(job, layout), *_stack(layout, capability)]
+    lacks = (Reason.AXIS, lacks_axis(job.workload.divisible, layout))
+    rules = [
+        _whole(layout),
+        lacks,
+        *_degrees(layout),
+        *_model(job, layout),
+        *_batch(job, layout),
+        *_stack(layout, capability),
+    ]
     spans = (layout.devices > domain_devices) & np.isnan(nic_bytes_per_s)
     rules.append((Reason.NETWORK, spans))
     return _first(rules)
@@ -49,14 +58,17 @@ def _first(rules: Sequence[_Rule]) -> Count:
     return np.where(stacked.any(axis=0), codes[np.argmax(stacked, axis=0)], float(Reason.VALID))
 
 
-def _degrees(layout: Layout) -> list[_Rule]:
+def _whole(layout: Layout) -> _Rule:
     degrees = (layout.tp, layout.pp, layout.vpp, layout.cp, layout.dp, layout.ep, layout.etp, layout.micro_batch)
     counts = (layout.shard_devices, layout.devices)
     whole = [(np.asarray(count) < 1) | (np.asarray(count) % 1 != 0) for count in (*degrees, *counts)]
+    return Reason.DEGREES, np.logical_or.reduce(np.broadcast_arrays(*whole))
+
+
+def _degrees(layout: Layout) -> list[_Rule]:
     flags = [(np.asarray(flag) != 0) & (np.asarray(flag) != 1) for flag in (layout.sp, layout.flash, layout.offload)]
     ranks = layout.dp * layout.cp
     return [
-        (Reason.DEGREES, np.logical_or.reduce(np.broadcast_arrays(*whole))),
         (Reason.DEVICES, layout.tp * layout.pp * layout.cp * layout.dp != layout.devices),
         (Reason.ZERO, ~np.isin(layout.zero, (0, 1, 2, 3))),
         (Reason.SHARD, _splits(ranks, layout.shard_devices)),
@@ -82,7 +94,7 @@ def _model(job: Job, layout: Layout) -> list[_Rule]:
         (Reason.INTERLEAVE, _bad_interleave(model, layout)),
         (Reason.CONTEXT, _splits(model.sequence, pieces)),
         (Reason.SEQUENCE, parallel & ((tp <= 1) | _splits(model.sequence, layout.cp * tp))),
-        (Reason.EXPERTS, (layout.ep > 1) & ((model.experts < 1) | _splits(model.experts, layout.ep))),
+        (Reason.EXPERTS, (layout.ep > 1) & routed & _splits(model.experts, layout.ep)),
         (Reason.EXPERT_RANKS, _splits(layout.dp * layout.cp * tp, layout.ep * np.where(routed, layout.etp, 1.0))),
         (Reason.EXPERT_TENSOR, routed & _splits(tp, layout.etp)),
         (Reason.STAGE_LAYERS, (layout.stage_layers * layout.pp < model.blocks) | (layout.stage_layers > model.blocks)),
