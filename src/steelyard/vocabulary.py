@@ -27,6 +27,10 @@ PRECISIONS = (*FULL_PRECISIONS, "fp16", "bf16", "fp8", "fp4")
 POINT_LABELS = ("cheapest", "fastest", "leanest", "cleanest", "balanced")
 """Points of a frontier that have a name: the least money, time, energy, CO2e, and the best at all of them together."""
 
+LANGUAGE, IMAGE_TRANSFORMER, ROWS = "language", "image-transformer", "rows"
+TRAINED_KINDS = (LANGUAGE, IMAGE_TRANSFORMER, ROWS)
+"""What a stack can train: transformers on text, transformers on images, and anything else, described by rows."""
+
 
 def hyphenated(word: str) -> str:
     """Return a word as people type it.

@@ -9,15 +9,18 @@ import pytest
 from steelyard.catalog import Catalog, load, stack, stack_rows, stacks
 from steelyard.catalog.load import DATA
 from steelyard.catalog.stacks import rule_of_name
-from steelyard.errors import BadCatalog, UnknownName
+from steelyard.errors import BadCatalog, BadInput, UnknownName
 from steelyard.job import read_job
-from steelyard.market.build import market_of, named_stack
+from steelyard.market.build import market_of, named_stack, stack_options
+from steelyard.planner import estimate
 
 FILE = """
 stack: colossal-ai
 can_run:
   vendors: [NVIDIA]
   planned: 9
+  trains: [language, rows]
+  trains_source: "chosen: an example"
   has: [tp, offload]
   schedules: [1f1b]
   zero: [0, 1, 2, 3]
@@ -64,6 +67,13 @@ def test_its_name_alone_is_enough(tmp_path: Path) -> None:
     [
         (FILE.replace("has: [tp", "has: [tensor"), "tensor"),
         (FILE.replace('source: "chosen: an example"\n  checked', 'source: ""\n  checked'), "no source"),
+        (
+            FILE.replace("trains: [language", "trains: [languages"),
+            "languages.*known: language, image-transformer, rows",
+        ),
+        (FILE.replace("trains: [language, rows]", "trains: []"), "trains is empty"),
+        (FILE.replace('trains_source: "chosen: an example"', 'trains_source: ""'), "no trains_source"),
+        (FILE.replace("  trains: [language, rows]\n", ""), "trains"),
         (FILE.replace("recompute: [none", "recompute: [nothing"), "nothing"),
         (FILE.replace("can_run:", "runs:"), "runs"),
         (FILE.replace("pattern:", "patern:"), "patern"),
@@ -86,3 +96,39 @@ def test_patterns_are_tried_in_one_order_and_the_last_meets_every_text() -> None
     rules = load().stack_rules
     assert [rule.order for rule in rules] == sorted({rule.order for rule in rules})
     assert (rules[-1].stack, rules[-1].pattern.pattern) == ("any", "")
+
+
+@pytest.mark.parametrize(
+    ("model", "vendor", "stacks"),
+    [
+        ("llama-3-8b", "NVIDIA", ["megatron-core", "fsdp2", "deepspeed"]),
+        ("vit-l-16", "NVIDIA", ["megatron-core", "fsdp2", "deepspeed"]),
+        ("resnet-50", "NVIDIA", ["fsdp2", "deepspeed"]),
+        ("llama-3-8b", "Google", ["maxtext"]),
+        ("vit-l-16", "Google", ["any"]),
+        ("resnet-50", "AWS", ["any"]),
+        ("vit-l-16", "Intel", ["optimum-habana"]),
+        ("resnet-50", "Intel", ["any"]),
+    ],
+)
+def test_stacks_are_proposed_for_what_they_train(model: str, vendor: str, stacks: list[str]) -> None:
+    job = read_job(model, samples="1M")
+    tools, of_vendor = stack_options([vendor], None, load(), job.kind)
+    assert [tools[index].name for index in of_vendor[vendor]] == stacks
+
+
+@pytest.mark.parametrize(("stack", "model"), [("NeMo", "resnet-50"), ("maxtext", "vit-l-16"), ("nanogpt", "dit-xl-2")])
+def test_a_named_stack_that_does_not_train_the_model_is_refused_with_the_way_out(stack: str, model: str) -> None:
+    job = read_job(model, samples="1M", stack=stack, accelerators="H100")
+    with pytest.raises(
+        BadInput, match=r"trains language models.*, not (models by rows|image transformers) .*; leave stack out"
+    ):
+        market_of(job, load())
+    with pytest.raises(BadInput, match="name one of any, axlearn, deepspeed, fsdp2"):
+        estimate(job, "H100:8")
+
+
+def test_what_stands_in_for_an_unknown_stack_is_noted() -> None:
+    notes = market_of(read_job("resnet-50", samples="1M", accelerators="TPU-v5p,H100"), load()).notes
+    assert any("no stack that trains models by rows is known on chips of Google: any stack" in note for note in notes)
+    assert not any("no stack" in note for note in market_of(read_job("gpt2", tokens="1B"), load()).notes)

@@ -42,7 +42,8 @@ def cells(file: Path) -> Iterator[str]:
 def statements(file: Path) -> list[str]:
     """Return the sources of what a stack's file says it can run, and of its constants."""
     given = yaml.safe_load(file.read_text("utf-8"))
-    return [given["can_run"]["source"], *(row["source"] for row in given.get("constants", ()))]
+    can_run = given["can_run"]
+    return [can_run["source"], can_run["trains_source"], *(row["source"] for row in given.get("constants", ()))]
 
 
 @pytest.mark.parametrize("file", STACKS, ids=lambda file: file.name)

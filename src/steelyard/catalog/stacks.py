@@ -16,6 +16,7 @@ from steelyard.strategies.losses import LOSSES
 from steelyard.strategies.recompute import RECOMPUTE
 from steelyard.strategies.registry import SCHEDULES
 from steelyard.strategies.settings import spelled_number
+from steelyard.vocabulary import TRAINED_KINDS
 
 FALLBACK = "any"
 """The stack that nobody named."""
@@ -35,6 +36,7 @@ class Capability:
 
     stack: str
     vendors: tuple[str, ...]  # of accelerators on which the stack is planned; empty: none in particular
+    trains: tuple[str, ...]  # of vocabulary.TRAINED_KINDS
     planned: int  # place among those that `plan` proposes, from 1 on; 0: only estimated when a user names it
     tp: bool
     sp: bool  # splits the sequence between the products of a tensor-parallel block
@@ -48,6 +50,7 @@ class Capability:
     offload: bool
     recompute: tuple[int, ...]
     source: str
+    trains_source: str
     checked: str
     note: str
 
@@ -149,6 +152,11 @@ def parse_stack(given: Mapping[str, Any]) -> StackFile:
 def _capability(name: str, given: Mapping[str, Any]) -> Capability:
     if not given["source"] or not given["checked"]:
         raise ValueError("can_run has no source or date; add both")
+    trains = tuple(str(one) for one in given["trains"])
+    if not trains or not given["trains_source"]:
+        raise ValueError("trains is empty or has no trains_source; add both")
+    if unknown := set(trains) - set(TRAINED_KINDS):
+        raise ValueError(f"unknown {sorted(unknown)} in trains; known: {', '.join(TRAINED_KINDS)}")
     if unknown := set(given["has"]) - set(FLAGS):
         raise ValueError(f"unknown {sorted(unknown)} in has; known: {', '.join(FLAGS)}")
     schedules = tuple(str(one) for one in given.get("schedules", ()))
@@ -156,6 +164,7 @@ def _capability(name: str, given: Mapping[str, Any]) -> Capability:
         raise ValueError(f"unknown {sorted(unknown)} in schedules; known: {', '.join(SCHEDULES)}")
     return Capability(
         stack=name,
+        trains=trains,
         schedules=schedules,
         vendors=tuple(given["vendors"]),
         planned=int(given["planned"]),
@@ -163,6 +172,7 @@ def _capability(name: str, given: Mapping[str, Any]) -> Capability:
         zero_most_with_pp=int(given["zero_most_with_pp"]),
         recompute=tuple(_recompute(str(policy)) for policy in given["recompute"]),
         source=str(given["source"]),
+        trains_source=str(given["trains_source"]),
         checked=str(given["checked"]),
         note=str(given.get("note", "")),
         **{flag: flag in given["has"] for flag in FLAGS},

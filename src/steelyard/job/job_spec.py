@@ -17,7 +17,7 @@ from steelyard.job.training import MatrixShape, parameter_bytes, parse_loss, par
 from steelyard.strategies.losses import LossKind
 from steelyard.tables import Job, Workload
 from steelyard.units import Count, Joules, KgCo2e, Seconds, Share, Usd
-from steelyard.vocabulary import ON_DEMAND
+from steelyard.vocabulary import IMAGE_TRANSFORMER, LANGUAGE, ON_DEMAND, ROWS
 from steelyard.workload import collapse, model
 
 JOB_AXES = ("time", "cost", "energy", "co2e")
@@ -70,6 +70,13 @@ class JobSpec:
     def tokens(self) -> float | None:
         """Tokens that are trained on in all; None where the samples are no text."""
         return None if self.sequence_tokens is None else float(round(self.samples * self.sequence_tokens))
+
+    @property
+    def kind(self) -> str:
+        """What it trains, of `vocabulary.TRAINED_KINDS`."""
+        if isinstance(self.model, RowsSpec):
+            return ROWS
+        return LANGUAGE if self.sequence_tokens is not None else IMAGE_TRANSFORMER
 
     @property
     def size_text(self) -> str:

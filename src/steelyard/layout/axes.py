@@ -22,13 +22,13 @@ class Axis:
     lacks: str  # what a model is said to be without it
 
 
-AXES = (
+LAYOUT_AXES = (
     Axis(("tp",), "heads", 2, "has no attention heads to share out"),
     Axis(("pp", "vpp"), "stages", 2, "cannot be cut into stages"),
     Axis(("cp", "sp"), "sequence", 2, "has no sequence to split"),
     Axis(("ep", "etp"), "experts", 1, "has no experts"),
 )
-AXIS_DEGREES = tuple(name for axis in AXES for name in axis.degrees)
+AXIS_DEGREES = tuple(name for axis in LAYOUT_AXES for name in axis.degrees)
 
 
 def lacking_axis(model: Divisible, degrees: Mapping[str, int]) -> str:
@@ -45,7 +45,7 @@ def lacking_axis(model: Divisible, degrees: Mapping[str, int]) -> str:
     >>> lacking_axis(dense, {"etp": 2})
     'etp = 2 but the model has no experts; what divides it: tp (1, 2, 4 or 12), pp (up to 12), cp, dp'
     """
-    for axis in AXES:
+    for axis in LAYOUT_AXES:
         if getattr(model, axis.field) >= axis.least:
             continue
         for name in axis.degrees:
@@ -64,7 +64,7 @@ def lacks_axis(model: Divisible, layout: Layout) -> NDArray[np.bool_]:
     beyond = [
         np.less(getattr(model, axis.field), axis.least)
         & np.greater(etp if name == "etp" else getattr(layout, name), 0 if name == "sp" else 1)
-        for axis in AXES
+        for axis in LAYOUT_AXES
         for name in axis.degrees
     ]
     found: NDArray[np.bool_] = np.logical_or.reduce(np.broadcast_arrays(*beyond))
@@ -83,7 +83,7 @@ def dividing_text(model: Divisible) -> str:
 
 def _dividing(model: Divisible) -> Iterator[str]:
     if model.heads > 1:
-        *some, last = (str(tp) for tp in whole_divisors(int(model.heads)) if suits_heads(tp, model))
+        *some, last = (str(tp) for tp in divisors_of(int(model.heads)) if _suits_heads(tp, model))
         yield f"tp ({', '.join(some)} or {last})" if some else "tp (1)"
     if model.stages > 1:
         yield f"pp (up to {model.stages:.0f})"
@@ -93,16 +93,16 @@ def _dividing(model: Divisible) -> Iterator[str]:
         yield "ep"
 
 
-def suits_heads(tp: int, model: Divisible) -> bool:
+def _suits_heads(tp: int, model: Divisible) -> bool:
     """Return whether a tensor-parallel degree divides heads, key-value heads (or is a multiple of them) and the MLP."""
     heads, some = model.heads % tp == 0, model.kv_heads % tp == 0 or tp % model.kv_heads == 0
     return bool(heads and some and model.ffn % tp == 0)
 
 
-def whole_divisors(count: Count) -> list[int]:
+def divisors_of(count: Count) -> list[int]:
     """Return the divisors of a whole number, rising.
 
-    >>> whole_divisors(12)
+    >>> divisors_of(12)
     [1, 2, 3, 4, 6, 12]
     """
     most = max(int(count), 1)

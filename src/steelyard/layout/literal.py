@@ -4,7 +4,7 @@ import math
 
 from steelyard.catalog.stacks import Capability
 from steelyard.errors import BadLayout, nearest
-from steelyard.layout.axes import AXIS_DEGREES, lacking_axis, whole_divisors
+from steelyard.layout.axes import AXIS_DEGREES, divisors_of, lacking_axis
 from steelyard.layout.reason import Reason, sentence
 from steelyard.layout.valid import problem
 from steelyard.strategies.experts import usual_expert_tensor
@@ -172,8 +172,8 @@ def _nearby(layout: Layout, job: Job) -> list[str]:
     """Return up to three layouts that do equal the devices and suit model and batch, the least changed first."""
     devices, cp, model = int(layout.devices), int(layout.cp), job.workload.divisible
     found = []
-    for tp in whole_divisors(devices):
-        for pp in whole_divisors(devices // tp):
+    for tp in divisors_of(devices):
+        for pp in divisors_of(devices // tp):
             kept = cp if devices // (tp * pp) % cp == 0 else 1
             dp = devices // (tp * pp * kept)
             if model.heads % tp or pp > model.stages or job.batch_samples % dp:
@@ -186,7 +186,7 @@ def _nearby(layout: Layout, job: Job) -> list[str]:
 
 def _batch(layout: Layout, job: Job) -> str:
     replica = layout.dp * layout.micro_batch
-    near = max((batch for batch in whole_divisors(job.batch_samples) if batch <= replica), default=1)
+    near = max((batch for batch in divisors_of(job.batch_samples) if batch <= replica), default=1)
     return (
         f"dp × micro-batch = {replica:.0f} and {layout.micro_batches:g} micro-batches, but the global batch is "
         f"{job.batch_samples:.0f} samples; nearest dp × micro-batch: {near}"
@@ -199,7 +199,7 @@ def _expert_ranks(layout: Layout) -> str:
 
 
 def _divisors(count: Count) -> str:
-    return "tp may be " + ", ".join(str(tp) for tp in whole_divisors(count) if tp & (tp - 1) == 0)
+    return "tp may be " + ", ".join(str(tp) for tp in divisors_of(count) if tp & (tp - 1) == 0)
 
 
 def _abilities(capability: Capability) -> str:

@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime
 
 from steelyard import catalog as facts
 from steelyard.catalog import policy as operation
-from steelyard.catalog.stacks import FALLBACK, rule_of_name
+from steelyard.catalog.stacks import FALLBACK, Capability, rule_of_name
 from steelyard.errors import BadInput, UnknownName
 from steelyard.job import JobSpec
 from steelyard.job.purchase import OwnedSpec
@@ -19,7 +19,7 @@ from steelyard.market.sites import site_option, surveyed_pue_notes, unknown_site
 from steelyard.run import reclaims_per_s
 from steelyard.tables import Kernels, Machine, Policy
 from steelyard.units import DAY_S
-from steelyard.vocabulary import SPOT
+from steelyard.vocabulary import IMAGE_TRANSFORMER, LANGUAGE, ROWS, SPOT
 
 MONTH_S = 30 * DAY_S
 
@@ -130,7 +130,8 @@ def market_of(spec: JobSpec, catalog: facts.Catalog, today: date | None = None) 
     if not deals:
         raise BadInput("nothing that the job allows is sold so at a price to believe; see: steelyard catalog offers")
     chips = tuple(builder.hardware.values())
-    tools, tools_of = stack_options(sorted({chip.vendor for chip in chips}), spec.stack, catalog)
+    vendors = sorted({chip.vendor for chip in chips})
+    tools, tools_of = stack_options(vendors, spec.stack, catalog, spec.kind)
     quarantined = sum(how in row.quarantine for row, how in sold)
     notes = [f"{quarantined} doubtful prices are quarantined and not offered"] if quarantined else []
     if len(able) < len(offers):
@@ -139,6 +140,7 @@ def market_of(spec: JobSpec, catalog: facts.Catalog, today: date | None = None) 
     rough = sorted({chip.accelerator for chip in chips if not chip.calibrated})
     if rough:
         notes.append(f"no kernels measured, those of any chip stand in (wide intervals): {', '.join(rough)}")
+    notes += _unknown_stack_notes(vendors, spec, catalog)
     notes += unknown_site_notes(builder.sites.values())
     notes += surveyed_pue_notes({site for deal in deals if (site := deal.site) or deal.purchase != "own"}, catalog)
     return Market(
@@ -184,21 +186,60 @@ def machine_at_precision(system: facts.System, precision: str, catalog: facts.Ca
 
 
 def stack_options(
-    vendors: Sequence[str], stack: str | None, catalog: facts.Catalog
+    vendors: Sequence[str], stack: str | None, catalog: facts.Catalog, kind: str = LANGUAGE
 ) -> tuple[tuple[StackOption, ...], Mapping[str, tuple[int, ...]]]:
     """Return the stacks to plan with, and which of them run on each vendor's chips.
 
-    A stack that the job names, as the catalog or as people write it, is the only one. Else those that the catalog plans
-    on the vendor's chips; where there is none, the fallback that stands for any stack.
+    A stack that the job names, as the catalog or as people write it, is the only one; `BadInput` where it does not
+    train such models. Else those that the catalog plans on the vendor's chips and that train them; where there is none,
+    the fallback that stands for any stack.
+
+    Args:
+        vendors: of accelerators.
+        stack: that the job names; None: it names none.
+        catalog: of the stacks.
+        kind: what is trained, of `vocabulary.TRAINED_KINDS`.
     """
-    asked = () if stack is None else (named_stack(stack, catalog),)
+    asked = () if stack is None else (_training_stack(named_stack(stack, catalog), kind, catalog),)
     names: dict[str, tuple[str, ...]] = {}
     for vendor in vendors:
-        usual = tuple(row.stack for row in catalog.planned_stacks(vendor))
+        usual = tuple(row.stack for row in catalog.planned_stacks(vendor) if kind in row.trains)
         names[vendor] = asked or usual or (FALLBACK,)
     unique = list(dict.fromkeys(name for known in names.values() for name in known))
     tools = tuple(stack_option(name, catalog) for name in unique)
     return tools, {vendor: tuple(unique.index(name) for name in known) for vendor, known in names.items()}
+
+
+def _training_stack(name: str, kind: str, catalog: facts.Catalog) -> str:
+    """Return the stack, if it trains such models."""
+    can = stack_capability(name, catalog)
+    if kind not in can.trains:
+        able = [one for one, file in sorted(catalog.stack_files.items()) if kind in file.capability.trains]
+        raise BadInput(
+            f"stack {name} trains {' and '.join(map(_kind_text, can.trains))}, not {_kind_text(kind)} "
+            f"({can.trains_source}); leave stack out, or name one of {', '.join(able)}"
+        )
+    return name
+
+
+def _kind_text(kind: str) -> str:
+    return {LANGUAGE: "language models", IMAGE_TRANSFORMER: "image transformers", ROWS: "models by rows"}[kind]
+
+
+def _unknown_stack_notes(vendors: Sequence[str], spec: JobSpec, catalog: facts.Catalog) -> list[str]:
+    """Return which vendors' stacks train other models only, so that any stack stands in."""
+    left = [
+        vendor
+        for vendor in vendors
+        if (planned := catalog.planned_stacks(vendor)) and not any(spec.kind in row.trains for row in planned)
+    ]
+    some = f"no stack that trains {_kind_text(spec.kind)} is known on chips of {', '.join(left)}: any stack stands in"
+    return [some] if left and spec.stack is None else []
+
+
+def stack_capability(name: str, catalog: facts.Catalog) -> Capability:
+    """Return what a stack can run; one without a file can run what any can."""
+    return catalog.capability(name if name in catalog.stack_files else FALLBACK)
 
 
 def named_stack(text: str, catalog: facts.Catalog) -> str:
@@ -222,7 +263,7 @@ def stack_option(name: str, catalog: facts.Catalog) -> StackOption:
     return StackOption(
         name=name,
         stack=facts.stack(name, catalog),
-        capability=catalog.capability(name if name in catalog.stack_files else FALLBACK),
+        capability=stack_capability(name, catalog),
         stack_log_sd={field: row.log_sd for field, row in rows.items() if row.log_sd > 0},
         memory_log_sd=max(rows[name].log_sd for name in ("reserved_scale", "activation_scale")),
     )

@@ -51,7 +51,7 @@ def configure(
     system = catalog.system(accelerator)
     hardware = hardware_option(system, spec.precision, catalog)
     count = devices or spec.devices or system.devices
-    stacks, of_vendor = stack_options([hardware.vendor], spec.stack, catalog)
+    stacks, of_vendor = stack_options([hardware.vendor], spec.stack, catalog, spec.kind)
     able = tuple(stacks[index] for index in of_vendor[hardware.vendor])
     fastest = None if layout else _fastest(job, count, hardware, able)
     stack, laid = fastest or _laid(layout, job, count, hardware, able)
