@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from steelyard.evidence.calibration import Calibration
     from steelyard.evidence.score.validation import Validation
     from steelyard.job import JobSpec, read_job
+    from steelyard.launchers import Launch, launch
     from steelyard.planner import (
         Estimate,
         Explanation,
@@ -52,6 +53,7 @@ _FACE = {
     "Audit": "claims",
     "Calibration": "evidence.calibration",
     "Disclosure": "disclosure",
+    **dict.fromkeys(("Launch", "launch"), "launchers"),
     "Validation": "evidence.score.validation",
 }
 
@@ -64,6 +66,7 @@ __all__ = [
     "Explanation",
     "Infeasible",
     "JobSpec",
+    "Launch",
     "Plan",
     "Point",
     "SteelyardError",
@@ -78,6 +81,7 @@ __all__ = [
     "disclose",
     "estimate",
     "explain",
+    "launch",
     "plan",
     "read_job",
     "validate",

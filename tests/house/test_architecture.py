@@ -1,4 +1,4 @@
-"""Only what builds rows, or reads what people write of a model, knows the shape of a transformer."""
+"""Only what builds rows, or reads or writes a model as people and stacks do, knows the shape of a transformer."""
 
 import ast
 from dataclasses import fields, is_dataclass
@@ -9,7 +9,7 @@ from steelyard import tables
 from steelyard.workload import Architecture
 
 PACKAGE = Path(steelyard.__file__).parent
-BUILDERS = ("job/models/", "workload/", "evidence/frames/")
+BUILDERS = ("job/models/", "workload/", "evidence/frames/", "launchers/writers/")
 TABLES = {field.name for table in vars(tables).values() if is_dataclass(table) for field in fields(table)}
 SHAPE = {field.name for field in fields(Architecture)} - TABLES
 """Fields of `Architecture` that no table of the rooms has under the same name."""

@@ -29,7 +29,7 @@ def test_importing_the_package_imports_no_arrays() -> None:
 
 
 @pytest.mark.parametrize(
-    "verb", ["plan", "estimate", "explain", "catalog", "calibrate", "audit", "disclose", "validate"]
+    "verb", ["plan", "estimate", "explain", "launch", "catalog", "calibrate", "audit", "disclose", "validate"]
 )
 def test_the_help_of_a_verb_imports_no_arrays(verb: str) -> None:
     assert not imported_by(run(verb, "--help")) & (HEAVY | {"numpy", "pydantic", "rich"})

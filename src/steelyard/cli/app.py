@@ -16,6 +16,7 @@ VERBS = {
     "explain": "One plan taken apart: every term with its formula, source and catalog rows.",
     "when": "The hours to run in: now, at the best start, or paused and resumed.",
     "where": "The places to run at: price, PUE, water, CO2e of every kind, and what a cleaner one costs.",
+    "launch": "What a configuration is started with: the arguments or configuration of its stack.",
     "catalog": "What is known of accelerators, systems, models, offers and sites, with sources.",
     "calibrate": "Your own measured runs, so that later predictions are right on your machines.",
     "audit": "A published claim taken apart: which factor is off, and by how much.",

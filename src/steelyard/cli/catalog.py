@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from steelyard.cli.local import refreshed
+from steelyard.cli.options import refreshed
 from steelyard.cli.printing import json_option, print_json, print_page
 from steelyard.cli.refresh import diff_command, refresh_command
 

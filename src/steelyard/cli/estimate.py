@@ -4,12 +4,12 @@ from typing import Any
 
 import click
 
-from steelyard.cli.local import calibrated
 from steelyard.cli.options import (
     CARBON_OPTION,
     JOB_OPTIONS,
     OFFER_OPTIONS,
     PIN_OPTIONS,
+    calibrated,
     given_options,
     given_values,
     job_argument,

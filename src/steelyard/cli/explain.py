@@ -4,7 +4,6 @@ from typing import Any
 
 import click
 
-from steelyard.cli.local import calibrated
 from steelyard.cli.options import (
     AXES_OPTIONS,
     CARBON_OPTION,
@@ -12,6 +11,7 @@ from steelyard.cli.options import (
     LIMIT_OPTIONS,
     PIN_OPTIONS,
     SPACE_OPTIONS,
+    calibrated,
     given_options,
     given_values,
     job_argument,

@@ -5,13 +5,13 @@ from typing import Any
 import click
 
 from steelyard.cli.app import INTERRUPTED
-from steelyard.cli.local import calibrated
 from steelyard.cli.options import (
     AXES_OPTIONS,
     CARBON_OPTION,
     JOB_OPTIONS,
     LIMIT_OPTIONS,
     SPACE_OPTIONS,
+    calibrated,
     given_options,
     given_values,
     job_argument,

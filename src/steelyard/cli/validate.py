@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from steelyard.cli.local import calibrated
+from steelyard.cli.options import calibrated
 from steelyard.cli.printing import details_option, json_option, print_json, print_page
 
 GROUPINGS = ("group", "publisher", "chip", "family", "stack", "precision")

@@ -4,13 +4,13 @@ from typing import Any
 
 import click
 
-from steelyard.cli.local import calibrated
 from steelyard.cli.options import (
     CARBON_OPTION,
     JOB_OPTIONS,
     LIMIT_OPTIONS,
     PIN_OPTIONS,
     SPACE_OPTIONS,
+    calibrated,
     given_options,
     given_values,
     job_argument,

@@ -1,0 +1,167 @@
+"""Laws of every launch writer: each setting is accounted for, and what is written reads back as what was meant."""
+
+import subprocess
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tests.launchers.cases import MODELS, WRITERS, filled, launched, layouts_of, random_job, spec_of
+from tests.launchers.readers import READERS, call_of
+
+from steelyard.catalog import load
+from steelyard.catalog.citations import cited_ids
+from steelyard.launchers import sheet as sheets
+from steelyard.launchers.sheet import SETTINGS, LaunchJob, Sheet
+from steelyard.launchers.writers import every_writer
+from steelyard.planner.points import layout_numbers
+from steelyard.tables import Layout
+
+shares = st.floats(0, 1)
+models = st.sampled_from(MODELS)
+
+
+def laid(job: LaunchJob, **changes: float) -> LaunchJob:
+    layout = replace(job.layout, **changes)
+    return replace(job, layout=layout, numbers=layout_numbers(layout))
+
+
+@pytest.mark.parametrize("name", WRITERS)
+@settings(max_examples=60, deadline=None)
+@given(model=models, share=shares, optimizer=st.sampled_from(["adamw", "muon", "sgd", "lion"]),
+       precision=st.sampled_from(["bf16", "fp8", "fp16", "fp32", "tf32"]),
+       loss=st.sampled_from([None, "fused", "unfused", "eager", "chunked"]),
+       task=st.sampled_from(["pretrain", "full_ft", "lora"]))  # fmt: skip
+def test_every_setting_is_written_or_not_expressed_with_a_reason(
+    name: str, model: str, share: float, optimizer: str, precision: str, loss: str | None, task: str
+) -> None:
+    writer = every_writer()[name]
+    job = random_job(model, writer.stacks[0], share)
+    spec = replace(job.spec, optimizer=optimizer, precision=precision, loss=loss, task=task)
+    sheet, _ = filled(writer, replace(job, spec=spec))
+    written = {one.setting for one in sheet.expressed}
+    lacking = {one.setting: one.reason for one in sheet.not_expressed}
+    assert written | lacking.keys() == set(SETTINGS)
+    assert not written & lacking.keys() - {"model"}
+    assert all(reason and "does not write it" not in reason for reason in lacking.values())
+
+
+def test_every_field_of_a_layout_is_a_setting_and_a_new_one_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert set(Layout.__slots__) <= set(SETTINGS)
+    job = random_job("llama-3-8b", "megatron-core", 0.5)
+    monkeypatch.setattr(sheets, "SETTINGS", (*SETTINGS, "novel"))
+    sheet = Sheet(replace(job, numbers=job.numbers | {"novel": 3}))
+    every_writer()["megatron-core"].fill(sheet)
+    sheet.account()
+    assert [(one.setting, one.value) for one in sheet.not_expressed if "does not write it" in one.reason] == [
+        ("novel", "3")
+    ]
+
+
+@pytest.mark.parametrize("name", sorted(READERS))
+@settings(max_examples=150, deadline=None)
+@given(model=models, share=shares)
+def test_what_is_written_reads_back_as_the_layout(name: str, model: str, share: float) -> None:
+    writer = every_writer()[name]
+    job = random_job(model, writer.stacks[0], share)
+    sheet, files = filled(writer, job)
+    found = READERS[name](files)
+    lacking = {one.setting for one in sheet.not_expressed}
+    meant = {key: value for key, value in job.values.items() if key in found and key not in lacking}
+    assert {key: found[key] for key in meant} == meant
+    assert found["devices"] == job.nodes * job.node_devices == job.number("devices")
+    assert int(found["tp"]) * int(found["pp"]) * int(found["cp"]) * int(found["dp"]) == found["devices"]
+    assert int(found["micro_batch"]) * int(found["dp"]) * int(found["micro_batches"]) == found["batch_samples"]
+    stages, chunks = job.number("pp"), job.number("vpp")
+    if chunks > 1 and "layers_per_stage" in found:
+        assert int(found["layers_per_stage"]) * stages * chunks == job.decoder("").layers
+
+
+@pytest.mark.parametrize("name", sorted(READERS))
+def test_valid_layouts_of_a_stack_are_nearly_all_expressed(name: str) -> None:
+    """What a stack can run by its file in the catalog, its writer can write; the exceptions are few and known."""
+    writer = every_writer()[name]
+    known = {
+        "megatron-core": {"offload"},  # with ZeRO 0
+        "torchtitan": {"sp", "model"},  # where the sequence does not divide by cp tp; flavors
+    }
+    for model in MODELS:
+        for share in (0, 0.1, 0.25, 0.4, 0.5, 0.7, 0.9, 1):
+            sheet, _ = filled(writer, random_job(model, writer.stacks[0], share))
+            assert {one.setting for one in sheet.not_expressed} <= known.get(name, set()), (model, share)
+
+
+@pytest.mark.parametrize("name", WRITERS)
+def test_a_writer_cites_the_repository_that_its_names_were_read_in(name: str) -> None:
+    assert cited_ids(every_writer()[name].source, load().sources)
+    assert set(every_writer()[name].stacks) <= set(load().stack_files)
+
+
+@pytest.mark.parametrize(
+    ("changes", "setting"),
+    [({"zero": 3.0}, "zero"), ({"zero": 0.0, "offload": 1.0}, "offload"), ({"stage_layers": 20.0}, "stage_layers"),
+     ({"schedule": 1.0}, "schedule")],
+)  # fmt: skip
+def test_megatron_core_names_what_it_cannot_express(changes: dict[str, float], setting: str) -> None:
+    table = layouts_of("llama-3-8b", "megatron-core")
+    row = next(i for i in range(table.devices.size) if table.pp[i] == 4 and table.vpp[i] == 1)
+    job = laid(random_job("llama-3-8b", "megatron-core", row / (table.devices.size - 1)), **changes)
+    sheet, _ = filled(every_writer()["megatron-core"], job)
+    assert setting in {one.setting for one in sheet.not_expressed}
+
+
+@pytest.mark.parametrize(
+    ("changes", "setting"),
+    [({"shard_devices": 5.0}, "shard_devices"), ({"zero": 1.0}, "zero"), ({"flash": 0.0}, "flash"),
+     ({"etp": 3.0}, "etp")],
+)  # fmt: skip
+def test_torchtitan_names_what_it_cannot_express(changes: dict[str, float], setting: str) -> None:
+    job = laid(random_job("llama-3-8b", "fsdp2", 0.5), **changes)
+    sheet, _ = filled(every_writer()["torchtitan"], job)
+    assert setting in {one.setting for one in sheet.not_expressed}
+
+
+def test_the_shape_of_a_model_is_that_of_its_description() -> None:
+    _, files = filled(every_writer()["megatron-core"], random_job("deepseek-v3", "megatron-core", 0.3))
+    call = call_of(files["launch.sh"])
+    given_ = dict(pairwise(call))
+    assert given_["--num-layers"] == "61"
+    assert (given_["--qk-head-dim"], given_["--qk-pos-emb-head-dim"], given_["--v-head-dim"]) == ("128", "64", "128")
+    assert (given_["--num-experts"], given_["--moe-router-topk"]) == ("256", "8")
+    assert given_["--moe-layer-freq"] == "([0]*3+[1]*58)"
+    assert given_["--moe-shared-expert-intermediate-size"] == "2048"
+    _, files = filled(every_writer()["megatron-core"], random_job("gpt2-xl", "megatron-core", 0.3))
+    call = call_of(files["launch.sh"])
+    assert not {"--disable-bias-linear", "--swiglu", "--group-query-attention", "--rotary-base"} & set(call)
+    assert dict(pairwise(call))["--position-embedding-type"] == "learned_absolute"
+
+
+@pytest.mark.parametrize("name", WRITERS)
+def test_the_script_stops_at_what_is_left_to_fill_in_and_hands_it_on(name: str, tmp_path: Path) -> None:
+    writer = every_writer()[name]
+    sheet, files = filled(writer, random_job("llama-3-8b", writer.stacks[0], 0.6))
+    for file, text in files.items():
+        (tmp_path / file).write_text(text, encoding="utf-8")
+    starter = tmp_path / call_of(files["launch.sh"])[0] if "torchrun" in files["launch.sh"] else tmp_path / "deepspeed"
+    starter.write_text('#!/bin/sh\nprintf "%s\\n" "$@"\n', encoding="utf-8")
+    starter.chmod(0o755)
+    names = [one.name for one in sheet.blanks if one.name.isidentifier()]
+    path = {"PATH": f"{tmp_path}:/usr/bin:/bin"}
+    for lacking in names:
+        env = path | {one: f"a {one}" for one in names if one != lacking}
+        done = subprocess.run(["bash", "launch.sh"], cwd=tmp_path, env=env, capture_output=True, text=True, check=False)
+        assert done.returncode != 0
+        assert lacking in done.stderr
+        assert done.stdout == ""
+    env = path | {one: f"a {one}" for one in names}
+    done = subprocess.run(["bash", "launch.sh"], cwd=tmp_path, env=env, capture_output=True, text=True, check=True)
+    assert all(f"a {one}" in done.stdout for one in names)
+
+
+def test_devices_that_fill_no_node_are_spread_evenly() -> None:
+    table = layouts_of("llama-3-8b", "megatron-core")
+    row = int(next(i for i in range(table.devices.size) if table.devices[i] == 48))
+    job = random_job("llama-3-8b", "megatron-core", row / (table.devices.size - 1))
+    assert launched(spec_of("llama-3-8b"), job.layout).nodes * 8 == 48
