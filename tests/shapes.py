@@ -69,5 +69,4 @@ def layout(job: Job, **changes: Any) -> Layout:
     values.setdefault("shard_devices", values["dp"] * values["cp"])
     values.setdefault("sp", 1.0 if values["tp"] > 1 else 0.0)
     values.setdefault("micro_batches", job.batch_samples / (values["dp"] * values["micro_batch"]))
-    values.setdefault("stage_layers", job.workload.divisible.blocks / values["pp"])
     return filled(Layout, **values)

@@ -136,6 +136,7 @@ class Divisible:
     ffn: Count  # tp divides it (0: no dense MLP)
     experts: Count  # ep divides it (0: ep = 1)
     sequence: Count  # 2 cp and cp tp divide it (1: cp = 1, sp = 0)
+    projection: Count  # blocks with as many parameters as the output projection
 
 
 @dataclass(frozen=True, slots=True)
@@ -301,7 +302,7 @@ class Layout:
     recompute: Count  # policy by its number (`strategies.recompute`); between two: a share of the blocks
     flash: Share  # fused attention
     offload: Share  # optimizer states and update on the host
-    stage_layers: Count  # blocks of the heaviest stage (uneven stages: the largest)
+    partition: Count  # of the blocks among the stages, by its number (`strategies.partition`)
 
 
 # --- Step: seconds and bytes -------------------------------------------------------------------------------------

@@ -18,6 +18,8 @@ from steelyard.evidence.frames.models import UnknownShape, family_vocab, run_mod
 from steelyard.evidence.frames.stacks import stack_rule
 from steelyard.evidence.runs.reader import blank_run, published_runs
 from steelyard.job.models.architecture import architecture
+from steelyard.strategies.partition import given_sizes
+from steelyard.strategies.settings import setting_name
 
 RUN = blank_run(
     id="run",
@@ -224,11 +226,14 @@ def test_fsdp_under_a_pipeline_keeps_gathered_weights():
 
 def test_stages_are_as_the_row_says_or_cut_by_cost():
     stated = replace(RUN, pp=4.0, note="layers/stage [7, 9, 9, 9]")
-    assert options(stated)[0].layout.stage_layers == 9  # 34 with embedding and head, in the first and the last
+    assert given_sizes(options(stated)[0].layout.partition) == (6, 9, 9, 8)  # 34 with embedding and head
+    assert given_sizes(options(replace(stated, note="layers/stage [7, 8, 9, 8]"))[0].layout.partition) == (7, 8, 9, 8)
+    assert options(replace(stated, note="layers/stage [7, 8, 9, 9]"))[0].layout.partition == 0  # 33: of another model
+    assert options(replace(stated, note="layers/stage [8, 8, 16]"))[0].layout.partition == 0  # of three stages
     cut = replace(RUN, pp=4.0, stack="nanotron", model="Llama-like 1B", layers=16.0, hidden=2048.0, ffn=8192.0,
                   heads=32.0, vocab=131072.0)  # fmt: skip
-    assert options(cut)[0].layout.stage_layers == 5
-    assert options(replace(cut, stack="NeMo"))[0].layout.stage_layers == 4
+    assert setting_name("partition", options(cut)[0].layout.partition) == "cost"
+    assert setting_name("partition", options(replace(cut, stack="NeMo"))[0].layout.partition) == "even"
 
 
 def test_the_predictor_settles_what_a_row_leaves_open(catalog):

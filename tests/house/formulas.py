@@ -136,7 +136,9 @@ def formulas(*rooms: str) -> dict[str, Formula]:
 def number(name: str, unit: str, draw: int) -> float:
     """One positive number for a field or argument: the same for the same name, unit and draw."""
     seed = np.random.default_rng([draw, *name.encode()])
-    if unit == "" and re.search(r"^(causal|mla|gelu|dropout|sp|flash|offload|spot|leading|schedule)$|_bias$", name):
+    if unit == "" and re.search(
+        r"^(causal|mla|gelu|dropout|sp|flash|offload|spot|leading|schedule|partition)$|_bias$", name
+    ):
         return float(seed.choice([0.0, 1.0]))
     if unit == "" and re.search(r"share|efficiency|exposed|blocking|_power$", name):
         return float(seed.choice([0.25, 0.5, 1.0]))

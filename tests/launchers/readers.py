@@ -5,6 +5,8 @@ import shlex
 import tomllib
 from collections.abc import Callable, Mapping
 
+from steelyard.strategies.partition import given_partition, partition_name, partition_sizes
+
 Settings = dict[str, int | str]
 Files = Mapping[str, str]
 
@@ -63,11 +65,14 @@ def world(call: list[str]) -> int:
     return int(call[call.index("--nnodes") + 1]) * int(call[call.index("--nproc-per-node") + 1])
 
 
-def heaviest(layout: str, stages: int) -> int:
-    """Return the blocks of the heaviest stage of a text such as Et*3|t*2L, which must name every stage."""
-    parts = layout.removeprefix("E").removesuffix("L").split("|")
-    assert len(parts) == stages
-    return max(int(part.removeprefix("t*")) for part in parts)
+def partition_of(layout: str, parts: int) -> str:
+    """Return the partition that a text such as Et*3|t*2L names, which must name every part."""
+    sizes = tuple(int(part.removeprefix("t*") or 0) for part in layout.removeprefix("E").removesuffix("L").split("|"))
+    assert len(sizes) == parts
+    for rule in (0, 1):
+        if sizes == partition_sizes(rule, sum(sizes), parts):
+            return partition_name(rule)
+    return partition_name(given_partition(sizes))
 
 
 def read_megatron(files: Files) -> Settings:
@@ -83,7 +88,7 @@ def read_megatron(files: Files) -> Settings:
     return {
         "devices": world(call), "tp": tp, "pp": pp, "cp": cp, "dp": dp, "vpp": chunks,
         "schedule": "interleaved" if chunks > 1 else "1f1b",
-        "stage_layers": heaviest(uneven, pp) if uneven else args.num_layers // pp,
+        "partition": partition_of(uneven, pp * chunks) if uneven else "even",
         "ep": args.expert_model_parallel_size,
         "etp": args.expert_tensor_parallel_size or tp,
         "zero": int(args.use_distributed_optimizer),
@@ -118,6 +123,7 @@ def read_torchtitan(files: Files) -> Settings:
         "sp": int(tp > 1), "flash": 1, "offload": int(trains["enable_cpu_offload"]),
         "recompute": config["activation_checkpoint"]["mode"],
         "schedule": {"1F1B": "1f1b", "Interleaved1F1B": "interleaved"}[lies.get("pipeline_parallel_schedule", "1F1B")],
+        "partition": ("even", "ends")[lies.get("pipeline_parallel_first_stage_less_layers", 0)],
         "layers_per_stage": lies.get("pipeline_parallel_layers_per_stage", 0),
         "sequence_tokens": trains["seq_len"], "batch_samples": trains["global_batch_size"], "steps": trains["steps"],
     }  # fmt: skip

@@ -101,7 +101,7 @@ def test_a_writer_cites_the_repository_that_its_names_were_read_in(name: str) ->
 
 @pytest.mark.parametrize(
     ("changes", "setting"),
-    [({"zero": 3.0}, "zero"), ({"zero": 0.0, "offload": 1.0}, "offload"), ({"stage_layers": 20.0}, "stage_layers"),
+    [({"zero": 3.0}, "zero"), ({"zero": 0.0, "offload": 1.0}, "offload"), ({"partition": 2.0}, "partition"),
      ({"schedule": 1.0}, "schedule")],
 )  # fmt: skip
 def test_megatron_core_names_what_it_cannot_express(changes: dict[str, float], setting: str) -> None:

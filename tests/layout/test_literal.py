@@ -28,7 +28,7 @@ def test_the_example_of_the_manual():
 
 def test_what_is_left_out_is_filled_in():
     layout = read("tp=8, pp=2, recompute=full")
-    assert (layout.dp, layout.micro_batches, layout.recompute, layout.stage_layers) == (4, 256, 2, 16)
+    assert (layout.dp, layout.micro_batches, layout.recompute, layout.partition) == (4, 256, 2, 0)
     assert text_of(read("")) == "tp=1,pp=1,dp=64,mbs=1,ga=16,zero=0"
     assert text_of(read("", stack="fsdp2")) == "tp=1,pp=1,dp=64,mbs=1,ga=16,zero=2"
 
@@ -61,8 +61,13 @@ def test_what_is_left_out_is_filled_in():
         (
             "zzzzzz=2",
             64,
-            r"nearest: tp, pp, vpp, schedule, cp, dp, ep, etp, zero, shard, mbs, ga, sp, recompute, flash, offload$",
+            r"nearest: tp, pp, vpp, schedule, cp, dp, ep, etp, zero, shard, mbs, ga, sp, .*, offload, partition$",
         ),
+        ("pp=4,partition=half", 64, r"even, ends or cost, or the blocks of each stage, as in 15-17-17-15"),
+        ("pp=4,partition=8-8-8", 64, r"partition = 8\*3 has 3 entries and 24 blocks, but pp × vpp = 4 and .* 32 "),
+        ("pp=4,partition=7-9-9-8", 64, r"partition = 7-9-9-8 has 4 entries and 33 blocks, but .* 32 blocks; .* add up"),
+        ("pp=4,partition=0-12-10-10", 64, r"every stage a block"),
+        ("pp=32,partition=ends", 64, r"partition = ends, but pp × vpp = 32 .* 32 blocks; .*every stage a block"),
         ("zerro=2", 64, r"keys nearest: zero$"),
         ("tp=2,dp=16", 64, r"nearest: ([^;]+; ){3}tp × pp"),  # three, the least changed first
         ("tp=32,pp=32,dp=1", 1031, r"no layout of 1031 devices suits model and batch"),
@@ -98,11 +103,32 @@ def test_every_layout_of_the_space_reads_back(seed, stack):
     assert read(text_of(row), stack=stack) == row
 
 
+@pytest.mark.parametrize(
+    ("given", "written"),
+    [
+        ("pp=4", ""),
+        ("pp=4,partition=even", ""),
+        ("pp=4,partition=Ends", ",partition=ends"),
+        ("pp=4,partition=7-9-9-7", ",partition=7-9-9-7"),
+        ("pp=4,partition=5-9*3", ",partition=5-9*3"),
+        ("pp=4,partition=7-9*2-7", ",partition=7-9-9-7"),
+        ("pp=2,vpp=2,partition=7-9-9-7", ",partition=7-9-9-7"),
+        ("pp=1,partition=32", ",partition=32"),
+    ],
+)
+def test_a_partition_is_written_as_it_is_read(given, written):
+    laid = read(given)
+    text = text_of(laid)
+    assert f"{written}," in f"{text},"
+    assert ("partition" in text) == bool(written)
+    assert read(text) == laid
+
+
 def test_what_is_filled_in_follows_from_all_degrees():
     layout = read("tp=4,cp=2,pp=2")
     assert (layout.dp, layout.shard_devices, layout.micro_batches) == (4, 8, 256)
     uneven = read("pp=3,dp=16,mbs=2", devices=48)
-    assert (uneven.stage_layers, uneven.micro_batches) == (11, 32)
+    assert (uneven.partition, uneven.micro_batches) == (0, 32)
     assert read("", devices=1).micro_batches == 1024
     with pytest.raises(BadLayout, match=r"tp × pp × dp = 8 but the job has 4 devices"):
         read("tp=8", devices=4)

@@ -10,15 +10,21 @@ from steelyard.catalog import load
 from steelyard.errors import BadLayout
 from steelyard.layout import Reason, parse, problem, sentence
 from steelyard.layout.axes import dividing_text
+from steelyard.strategies.partition import given_partition
 from steelyard.tables import Divisible, Layout, join
 
 JOB = pretraining(gpt(32, 4096, 32, kv_heads=8.0), 4096, 512)
 FINE = Layout(
     devices=64.0, tp=4.0, pp=2.0, vpp=1.0, schedule=0.0, cp=1.0, dp=8.0, ep=1.0, etp=4.0, zero=1.0,
     shard_devices=8.0, micro_batch=2.0, micro_batches=32.0, sp=1.0, recompute=1.0, flash=1.0, offload=0.0,
-    stage_layers=16.0,
+    partition=0.0,
 )  # fmt: skip
 ANY = load().capability("any")
+
+
+def by_hand(*sizes: int) -> float:
+    return float(given_partition(sizes))
+
 
 BREACHES = [
     ({"tp": 0.0}, Reason.DEGREES),
@@ -30,7 +36,7 @@ BREACHES = [
     ({"vpp": 2.0}, Reason.SCHEDULE),
     ({"schedule": 1.0}, Reason.SCHEDULE),
     ({"schedule": 99.0}, Reason.SCHEDULE),
-    ({"vpp": 2.0, "schedule": 1.0, "pp": 1.0, "devices": 32.0, "stage_layers": 32.0}, Reason.INTERLEAVE),
+    ({"vpp": 2.0, "schedule": 1.0, "pp": 1.0, "devices": 32.0}, Reason.INTERLEAVE),
     ({"cp": 3.0, "devices": 192.0, "shard_devices": 24.0}, Reason.CONTEXT),
     ({"tp": 1.0, "etp": 1.0, "devices": 16.0}, Reason.SEQUENCE),
     ({"ep": 2.0}, Reason.AXIS),
@@ -39,8 +45,14 @@ BREACHES = [
     ({"shard_devices": 5.0}, Reason.SHARD),
     ({"offload": 0.5}, Reason.FLAGS),
     ({"recompute": 3.0}, Reason.FLAGS),
-    ({"stage_layers": 15.0}, Reason.STAGE_LAYERS),
-    ({"stage_layers": 33.0}, Reason.STAGE_LAYERS),
+    ({"partition": by_hand(16, 15)}, Reason.PARTITION),
+    ({"partition": by_hand(17, 16)}, Reason.PARTITION),
+    ({"partition": by_hand(10, 12, 10)}, Reason.PARTITION),
+    ({"partition": by_hand(0, 32)}, Reason.PARTITION),
+    ({"partition": by_hand(32, 0)}, Reason.PARTITION),
+    ({"partition": 99.0}, Reason.PARTITION),
+    ({"partition": by_hand(8, 8, 8, 8, 0), "vpp": 2.0, "schedule": 1.0}, Reason.PARTITION),
+    ({"partition": by_hand(0, 16, 0, 16), "vpp": 2.0, "schedule": 1.0}, Reason.PARTITION),
     ({"offload": -1.0}, Reason.FLAGS),
     ({"vpp": 2.0, "schedule": 1.0, "micro_batch": 64.0, "micro_batches": 1.0}, Reason.INTERLEAVE),
     ({"shard_devices": 24.0}, Reason.SHARD),
@@ -51,6 +63,34 @@ BREACHES = [
 def test_each_rule_finds_its_breach(change, reason):
     assert problem(JOB, FINE, 8.0, 1e9, ANY) == Reason.VALID
     assert Reason(int(problem(JOB, replace(FINE, **change), 8.0, 1e9, ANY))) == reason
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"partition": by_hand(15, 17)},
+        {"partition": by_hand(31, 1)},
+        {"partition": 1.0},
+        {"partition": 2.0},
+        {"partition": by_hand(7, 8, 9, 8), "vpp": 2.0, "schedule": 1.0},
+        {"partition": by_hand(0, 10, 12, 10), "vpp": 2.0, "schedule": 1.0},  # a chunk may be empty, no stage
+        {"partition": by_hand(10, 12, 10, 0), "vpp": 2.0, "schedule": 1.0},
+        {"partition": 1.0, "vpp": 3.0, "schedule": 1.0},  # 34 by six: chunks need not be equal
+    ],
+)
+def test_a_partition_has_a_block_for_every_stage_and_no_block_is_left(change):
+    assert problem(JOB, replace(FINE, **change), 8.0, 1e9, ANY) == Reason.VALID
+
+
+def test_rules_that_leave_a_stage_without_a_block_are_refused():
+    """Four blocks on four stages: with embedding and head one each, the last has none; an output projection as heavy as
+    four blocks leaves two stages without any.
+    """
+    for model, partition, pp in ((gpt(4, 4096, 32), 1.0, 4.0), (gpt(4, 1024, 32, vocab=49152.0), 2.0, 4.0)):
+        job = pretraining(model, 4096, 512)
+        laid = replace(FINE, pp=pp, devices=32 * pp, partition=0.0)
+        assert problem(job, laid, 8.0, 1e9, ANY) == Reason.VALID
+        assert problem(job, replace(laid, partition=partition), 8.0, 1e9, ANY) == Reason.PARTITION
 
 
 def test_columns_of_codes_equal_one_code_at_a_time():
@@ -158,7 +198,7 @@ def test_a_stack_refuses_a_schedule_that_it_does_not_run():
     ],
 )
 def test_zero_stages_of_a_stack(stages, zero, dp, reason):
-    laid = replace(FINE, pp=1.0, dp=dp, devices=4 * dp, shard_devices=dp, micro_batches=256 / dp, stage_layers=32.0)
+    laid = replace(FINE, pp=1.0, dp=dp, devices=4 * dp, shard_devices=dp, micro_batches=256 / dp)
     can = replace(ANY, zero=stages)
     assert Reason(int(problem(JOB, replace(laid, zero=zero), 8.0, 1e9, can))) == reason
 
@@ -181,9 +221,9 @@ def test_a_model_without_experts_has_no_expert_axes(change, reason):
     assert Reason(int(problem(JOB, replace(FINE, **change), 8.0, 1e9, ANY))) == reason
 
 
-NETWORK = Divisible(blocks=17, stages=1, heads=1, kv_heads=1, ffn=0, experts=0, sequence=1)
+NETWORK = Divisible(blocks=17, stages=1, heads=1, kv_heads=1, ffn=0, experts=0, sequence=1, projection=0)
 LONE = dict.fromkeys(("tp", "pp", "cp", "ep", "etp", "vpp"), 1.0) | {
-    "sp": 0.0, "dp": 64.0, "shard_devices": 64.0, "micro_batches": 4.0, "stage_layers": 17.0
+    "sp": 0.0, "dp": 64.0, "shard_devices": 64.0, "micro_batches": 4.0
 }  # fmt: skip
 
 

@@ -46,7 +46,7 @@ def counted(job: Job, devices: int, domain: int, can: Capability, bounds: Bounds
     chunks = range(1, bounds.vpp_most + 1)
     axes = (powers, stages, powers, powers, sizes, chunks, can.zero, can.recompute, (0, 1), (0, 1))
     tp, pp, cp, ep, mbs, vpp, zero, recompute, offload, hybrid = map(np.ravel, np.meshgrid(*axes, indexing="ij"))
-    layers, sequence, batch = int(job.workload.divisible.blocks), int(job.workload.tokens), int(job.batch_samples)
+    sequence, batch = int(job.workload.tokens), int(job.batch_samples)
     dp = np.maximum(devices // (tp * pp * cp), 1)
     micro_batches, inside, ranks = batch // (dp * mbs), np.maximum(domain // tp, 1), dp * cp
     kept = (batch % (dp * mbs) == 0) & ((tp == 1) | (tp <= bounds.tp_domains * domain))
@@ -56,7 +56,7 @@ def counted(job: Job, devices: int, domain: int, can: Capability, bounds: Bounds
     kept &= (pp == 1) | (micro_batches >= bounds.fill * pp)
     kept &= (hybrid == 0) | (bool(can.hsdp) & (zero > 0) & (inside > 1) & (inside < ranks))
     sp = can.sp * (tp > 1) * (sequence % (cp * tp) == 0)
-    shard, last = np.where(hybrid, inside, ranks), -(-layers // pp)
+    shard = np.where(hybrid, inside, ranks)
     every = (
         devices,
         tp,
@@ -75,7 +75,7 @@ def counted(job: Job, devices: int, domain: int, can: Capability, bounds: Bounds
         recompute,
         1,
         offload,
-        last,
+        0,
     )
     columns = [np.broadcast_to(np.asarray(column, float), tp.shape) for column in every]
     valid = kept & (problem(job, Layout(*columns), domain, 1e9, can) == 0)
@@ -114,7 +114,7 @@ def test_several_counts_are_the_union_of_each():
 
 def test_stages_are_uneven_where_layers_do_not_divide():
     layouts = space(JOBS[1], [4], 8, load().capability("megatron-core"), BOUNDS)
-    assert set(zip(layouts.pp, layouts.stage_layers, strict=True)) == {(1.0, 6.0), (2.0, 3.0), (4.0, 2.0)}
+    assert set(zip(layouts.pp, layouts.partition, strict=True)) == {(1.0, 0.0), (2.0, 0.0), (4.0, 0.0)}  # of 6 blocks
 
 
 def test_stacks_differ_in_what_they_run():
@@ -146,9 +146,8 @@ def test_a_frame_shards_recomputes_and_offloads_least(stack):
     found = frames(JOBS[0], [8], 8, can, SMALL)
     assert np.all(found.zero == min(can.zero))
     assert np.all(found.recompute == min(can.recompute))
-    assert (found.offload, found.flash) == (0, 1)
+    assert (found.offload, found.flash, found.partition) == (0, 1, 0)
     assert np.all(found.shard_devices == found.dp * found.cp)
-    assert np.all(found.stage_layers == np.ceil(4 / found.pp))
 
 
 ODD = pretraining(gpt(6, 384, 24, kv_heads=8.0, ffn=516.0, experts=6.0, top_k=2.0, moe_layers=3.0), 1544, 24)

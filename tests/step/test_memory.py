@@ -10,6 +10,7 @@ from steelyard.step import memory
 from steelyard.step.activations import block_bytes, block_score_bytes
 from steelyard.step.divisors import divisors
 from steelyard.step.states import RankParams, states
+from steelyard.strategies.partition import given_partition
 from steelyard.tables import Job, Machine, Stack
 
 NO_MACHINE = filled(Machine)
@@ -128,17 +129,17 @@ def test_leading_dense_blocks_leave_the_experts_to_later_stages():
     sparse = {"experts": 256.0, "top_k": 8.0, "moe_ffn": 2048.0, "routed_params": 11.3e9, "mlp_params": 4e8}
     model = gpt(61, 7168, 128, moe_layers=58.0, embedding_params=9e8, head_params=9e8, vocab=129280.0, **sparse)
     job = pretraining(model, 4096, 2048)
-    peak = memory(job, layout(job, pp=16.0, ep=64.0, dp=128.0, stage_layers=4.0), NO_MACHINE, PLAIN)
+    peak = memory(job, layout(job, pp=16.0, ep=64.0, dp=128.0), NO_MACHINE, PLAIN)
     routed = 4 * 11.3e9 / 64 * 2
     assert routed < peak.weights_bytes < 1.5 * routed + 2 * 4 * 4 * 7168**2
 
 
-@pytest.mark.parametrize(("layers", "pp", "stage", "expected"), [(10, 4, 3, 2), (12, 4, 3, 3), (16, 4, 5, 1)])
-def test_blocks_of_the_last_stage(layers, pp, stage, expected):
-    """An even cut leaves it one block short at most; a stage cut by cost leaves it what the others do not take."""
+@pytest.mark.parametrize(("layers", "sizes", "expected"), [(10, (), 2), (12, (), 3), (16, (5, 5, 5, 1), 1)])
+def test_blocks_of_the_last_stage(layers, sizes, expected):
+    """An even partition leaves it one block short at most; one by hand as many as it says."""
     model = gpt(layers, 1024, 16, vocab=5e6, embedding_params=0.0, head_params=1.0, dropout=0.0)
     job = pretraining(model, 1024, 64)
-    laid = layout(job, pp=float(pp), stage_layers=float(stage))
+    laid = layout(job, pp=4.0, partition=float(given_partition(sizes) if sizes else 0))
     peak = memory(job, laid, NO_MACHINE, PLAIN)
     assert peak.logits_bytes > 0
     assert peak.weights_bytes == pytest.approx(2 * (expected * 12 * 1024**2 + 1))

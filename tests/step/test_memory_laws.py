@@ -57,7 +57,6 @@ def candidates(draw: st.DrawFn) -> tuple[Job, Layout, str]:
         "flash": draw(st.sampled_from([0.0, 1.0])),
         "recompute": draw(st.sampled_from([0.0, 1.0, 2.0])),
         "micro_batch": draw(powers),
-        "stage_layers": float(np.ceil(job.workload.divisible.blocks / pp)),
     }
     return job, layout(job, **degrees), draw(st.sampled_from(sorted(STACKS)))
 
@@ -85,7 +84,7 @@ def test_more_samples_never_take_less(candidate):
 @given(models, candidates())
 def test_longer_sequences_never_take_less(shape, candidate):
     _, laid, name = candidate
-    laid = replace(laid, pp=1.0, stage_layers=shape.layers)
+    laid = replace(laid, pp=1.0)
     short, long = (device(pretraining(shape, sequence, 1024), laid, name) for sequence in (1024.0, 2048.0))
     assert long >= short
 
@@ -105,7 +104,7 @@ def test_splitting_never_takes_more(candidate, degree):
 def test_recompute_never_takes_more(candidate):
     """From 8 blocks on a stage: recompute works on a whole block at once, which one or two blocks do not repay."""
     job, laid, name = candidate
-    laid = replace(laid, pp=1.0, stage_layers=job.workload.divisible.blocks)
+    laid = replace(laid, pp=1.0)
     full, selective, none = (device(job, replace(laid, recompute=depth), name) for depth in (2.0, 1.0, 0.0))
     assert selective <= none * (1 + 1e-12)
     assert full <= max(selective, none) * (1 + 1e-12)
@@ -115,7 +114,7 @@ def test_recompute_never_takes_more(candidate):
 def test_sharded_states_never_take_more(candidate, zero):
     """Parameters that are gathered take buffers of their own: only states are compared."""
     job, laid, name = candidate
-    laid = replace(laid, pp=1.0, stage_layers=job.workload.divisible.blocks)
+    laid = replace(laid, pp=1.0)
     one, other = (memory(job, replace(laid, zero=stage), NO_MACHINE, STACKS[name]) for stage in (zero - 1, zero))
     states = [peak.weights_bytes + peak.gradients_bytes + peak.optimizer_bytes for peak in (one, other)]
     assert states[1] <= states[0] * (1 + 1e-12)

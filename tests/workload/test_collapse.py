@@ -29,7 +29,7 @@ def total():
         Model(
             kinds=KINDS,
             rows=ROWS,
-            divisible=Divisible(14, 14, 1, 1, 1, 0, 1),
+            divisible=Divisible(14, 14, 1, 1, 1, 0, 1, 0),
             hidden=2.0,
             ring=5.0,
             copies=0.0,

@@ -15,7 +15,7 @@ from steelyard.errors import BadCatalog
 from steelyard.strategies.losses import LOSSES
 from steelyard.strategies.recompute import RECOMPUTE
 from steelyard.strategies.registry import SCHEDULES
-from steelyard.strategies.settings import spelled_number
+from steelyard.strategies.settings import SPELLINGS, spelled_number
 from steelyard.vocabulary import TRAINED_KINDS
 
 FALLBACK = "any"
@@ -79,7 +79,7 @@ class StackRule:
     recompute: str = ""  # where unstated: full, or empty for whatever fits
     adapters: str = "attention"  # what LoRA adapts: attention or all (every linear layer)
     dropout: float = 0.0  # 1: trains with dropout masks unless its model is of a family that does not
-    stages: str = "even"  # even: equal blocks a pipeline stage; cost: equal parameters, output projection included
+    partition: str = "even"  # of its pipelines, where unstated (`strategies.partition`)
     memory_metric: str = "unknown"  # what its logs print
     grad_bytes: float = 0.0  # of one parameter, where its recipes keep gradients otherwise than the stack; 0: as it
     chunk_layers: float = 0.0  # layers of one chunk where interleaving is the recipe and unstated; 0: none
@@ -191,6 +191,8 @@ def _rule(name: str, given: Mapping[str, Any]) -> StackRule:
         raise ValueError(f"unknown {sorted(unknown)} in names")
     values = {key: float(value) if kinds[key] is float else str(value) for key, value in given.items()}
     values["pattern"] = re.compile(str(given["pattern"]), re.IGNORECASE)  # type: ignore[assignment]  # not a text
+    if str(given.get("partition", "even")) not in SPELLINGS["partition"]:
+        raise ValueError(f"unknown partition {given['partition']!r}; known: {', '.join(SPELLINGS['partition'])}")
     if not given["why"] or spelled_number("zero", str(given.get("sharding", "1"))) is None:
         raise ValueError("a name needs its reason (why), and sharding 0, 1, 2, 3, fsdp or hsdp")
     return StackRule(stack=name, **{"order": 0.0} | values)  # type: ignore[arg-type]  # checked above

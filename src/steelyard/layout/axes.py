@@ -38,10 +38,10 @@ def lacking_axis(model: Divisible, degrees: Mapping[str, int]) -> str:
         model: of one job
         degrees: of fields of `Layout`, as they were asked for
 
-    >>> network = Divisible(blocks=17, stages=1, heads=1, kv_heads=1, ffn=0, experts=0, sequence=1)
+    >>> network = Divisible(blocks=17, stages=1, heads=1, kv_heads=1, ffn=0, experts=0, sequence=1, projection=0)
     >>> lacking_axis(network, {"tp": 2})
     'tp = 2 but the model has no attention heads to share out; only dp divides it'
-    >>> dense = Divisible(blocks=12, stages=12, heads=12, kv_heads=12, ffn=3072, experts=0, sequence=1024)
+    >>> dense = Divisible(blocks=12, stages=12, heads=12, kv_heads=12, ffn=3072, experts=0, sequence=1024, projection=0)
     >>> lacking_axis(dense, {"etp": 2})
     'etp = 2 but the model has no experts; what divides it: tp (1, 2, 4 or 12), pp (up to 12), cp, dp'
     """
@@ -74,7 +74,7 @@ def lacks_axis(model: Divisible, layout: Layout) -> NDArray[np.bool_]:
 def dividing_text(model: Divisible) -> str:
     """Return what divides a model.
 
-    >>> dividing_text(Divisible(blocks=17, stages=1, heads=1, kv_heads=1, ffn=0, experts=0, sequence=1))
+    >>> dividing_text(Divisible(blocks=17, stages=1, heads=1, kv_heads=1, ffn=0, experts=0, sequence=1, projection=0))
     'only dp divides it'
     """
     found = list(_dividing(model))

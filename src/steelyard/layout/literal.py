@@ -8,9 +8,10 @@ from steelyard.layout.axes import AXIS_DEGREES, divisors_of, lacking_axis
 from steelyard.layout.reason import Reason, sentence
 from steelyard.layout.valid import problem
 from steelyard.strategies.experts import usual_expert_tensor
+from steelyard.strategies.partition import given_sizes
 from steelyard.strategies.registry import SCHEDULES, usual_code
 from steelyard.strategies.settings import setting_name, setting_names, spelled_number
-from steelyard.tables import Job, Layout
+from steelyard.tables import Divisible, Job, Layout
 from steelyard.units import BytesPerSecond, Count
 
 KEYS = {
@@ -30,6 +31,7 @@ KEYS = {
     "recompute": "recompute",
     "flash": "flash",
     "offload": "offload",
+    "partition": "partition",
 }
 """What a person writes, and the field of `Layout` that it sets."""
 
@@ -56,7 +58,7 @@ def parse(
 def text_of(layout: Layout) -> str:
     """Return one layout as a person writes it; degrees of 1 that say nothing are left out.
 
-    >>> layout = Layout(64.0, 2.0, 1.0, 1.0, 0.0, 1.0, 32.0, 1.0, 2.0, 1.0, 32.0, 2.0, 4.0, 1.0, 1.0, 1.0, 0.0, 32.0)
+    >>> layout = Layout(64.0, 2.0, 1.0, 1.0, 0.0, 1.0, 32.0, 1.0, 2.0, 1.0, 32.0, 2.0, 4.0, 1.0, 1.0, 1.0, 0.0, 0.0)
     >>> text_of(layout)
     'tp=2,pp=1,dp=32,mbs=2,ga=4,zero=1,recompute=selective'
     """
@@ -66,6 +68,8 @@ def text_of(layout: Layout) -> str:
         parts.append(f"etp={layout.etp:.0f}")
     if layout.schedule != usual_code(SCHEDULES, float(layout.vpp)):
         parts.append(f"schedule={setting_name('schedule', int(layout.schedule))}")
+    if layout.partition:
+        parts.append(f"partition={setting_name('partition', int(layout.partition))}")
     parts += [f"dp={layout.dp:.0f}", f"mbs={layout.micro_batch:.0f}", f"ga={layout.micro_batches:.0f}"]
     parts.append(f"zero={layout.zero:.0f}")
     if layout.zero > 0 and layout.shard_devices != layout.dp * layout.cp:
@@ -99,6 +103,7 @@ def _number(key: str, value: str, text: str) -> int:
     if number is None:
         names = setting_names(key)
         hint = ", ".join(names[:-1]) + f" or {names[-1]}" if names else "a whole number"
+        hint += ", or the blocks of each stage, as in 15-17-17-15" if key == "partition" else ""
         raise BadLayout(f"{key}={value!r} in layout {text!r} is not {hint}")
     return number
 
@@ -127,7 +132,7 @@ def _filled(given: dict[str, int], job: Job, devices: int, capability: Capabilit
         "recompute": 0,
         "flash": 1,
         "offload": 0,
-        "stage_layers": math.ceil(job.workload.divisible.blocks / pp),
+        "partition": 0,
     }
     return Layout(**{key: float(value) for key, value in {**fields, **given}.items()})
 
@@ -148,6 +153,7 @@ def _message(layout: Layout, reason: Reason, job: Job, domain_devices: int, capa
             f"pp × vpp = {layout.pp * layout.vpp:.0f}, layers {model.blocks:.0f}, "
             f"micro-batches {layout.micro_batches:.0f}"
         ),
+        Reason.PARTITION: _partition(layout, model),
         Reason.CONTEXT: f"cp = {layout.cp:.0f} and a sequence of {model.sequence:.0f} tokens",
         Reason.EXPERTS: f"ep = {layout.ep:.0f} and {model.experts:.0f} experts",
         Reason.EXPERT_RANKS: _expert_ranks(layout),
@@ -159,6 +165,13 @@ def _message(layout: Layout, reason: Reason, job: Job, domain_devices: int, capa
     }
     detail = details.get(reason)
     return f"layout {text_of(layout)}: {detail}; {sentence(reason)}" if detail else f"layout: {sentence(reason)}"
+
+
+def _partition(layout: Layout, model: Divisible) -> str:
+    name, parts = setting_name("partition", int(layout.partition)), layout.pp * layout.vpp
+    sizes = given_sizes(float(layout.partition))
+    has = f" has {len(sizes)} entries and {sum(sizes)} blocks" if sizes else ""
+    return f"partition = {name}{has}, but pp × vpp = {parts:.0f} and the model has {model.blocks:.0f} blocks"
 
 
 def _devices(layout: Layout, job: Job) -> str:

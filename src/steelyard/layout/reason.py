@@ -24,7 +24,7 @@ class Reason(IntEnum):
     ZERO = 13
     SHARD = 14
     FLAGS = 15
-    STAGE_LAYERS = 16
+    PARTITION = 16
     NETWORK = 17
     STACK = 18
     SCHEDULE = 19
@@ -51,7 +51,7 @@ SENTENCES = {
     Reason.ZERO: "ZeRO stages are 0, 1, 2 and 3",
     Reason.SHARD: "a shard group must divide dp × cp",
     Reason.FLAGS: f"sp, flash and offload are 0 or 1; recompute is {', '.join(RECOMPUTE[:-1])} or {RECOMPUTE[-1]}",
-    Reason.STAGE_LAYERS: "the heaviest stage must hold at least layers / pp blocks, and at most all",
+    Reason.PARTITION: "a partition gives every stage a block, and names as many for each chunk as add up to the model",
     Reason.NETWORK: "the network between nodes is unknown, so the job must stay inside one fast domain",
     Reason.SCHEDULE: "a schedule runs stages of one chunk of blocks, or of several (vpp > 1)",
     Reason.STACK: "the software stack does not support this combination",

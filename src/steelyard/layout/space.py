@@ -67,6 +67,7 @@ def space(job: Job, devices: Sequence[int], domain_devices: int, capability: Cap
         recompute=np.tile(np.repeat(np.array(capability.recompute, float), len(offloads(capability))), ways.frame.size),
         offload=np.tile(np.array(offloads(capability), float), ways.frame.size * len(capability.recompute)),
         flash=np.ones(ways.frame.size * modes),
+        partition=np.zeros(ways.frame.size * modes),
     )
 
 
@@ -94,12 +95,11 @@ def frames(job: Job, devices: Sequence[int], domain_devices: int, capability: Ca
     columns = _experts(columns, int(model.experts), capability)
     columns["sp"] = ((columns["tp"] > 1) & capability.sp).astype(np.int64)
     columns["sp"] *= model.sequence % (columns["cp"] * columns["tp"]) == 0
-    columns["stage_layers"] = -(-int(model.blocks) // columns["pp"])
     columns["shard_devices"] = columns["dp"] * columns["cp"]
     columns["zero"] = np.full_like(columns["tp"], min(capability.zero))
     columns["recompute"] = np.full_like(columns["tp"], min(capability.recompute))
     numbers = {name: column.astype(np.float64) for name, column in columns.items()}
-    return Layout(**numbers, offload=0.0, flash=1.0)
+    return Layout(**numbers, offload=0.0, flash=1.0, partition=0.0)
 
 
 @dataclass(frozen=True, slots=True)

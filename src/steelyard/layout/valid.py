@@ -1,6 +1,7 @@
 """What makes a layout valid on a model, a machine and a software stack; a bad row is a code, not an exception."""
 
 from collections.abc import Iterable, Sequence
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,6 +10,7 @@ from steelyard.catalog.stacks import Capability
 from steelyard.layout.axes import lacks_axis
 from steelyard.layout.reason import Reason
 from steelyard.strategies.experts import usual_expert_tensor
+from steelyard.strategies.partition import blocks_before, given_parts
 from steelyard.strategies.recompute import POLICIES
 from steelyard.strategies.registry import SCHEDULES
 from steelyard.tables import Divisible, Job, Layout
@@ -97,7 +99,7 @@ def _model(job: Job, layout: Layout) -> list[_Rule]:
         (Reason.EXPERTS, (layout.ep > 1) & routed & _splits(model.experts, layout.ep)),
         (Reason.EXPERT_RANKS, _splits(layout.dp * layout.cp * tp, layout.ep * np.where(routed, layout.etp, 1.0))),
         (Reason.EXPERT_TENSOR, routed & _splits(tp, layout.etp)),
-        (Reason.STAGE_LAYERS, (layout.stage_layers * layout.pp < model.blocks) | (layout.stage_layers > model.blocks)),
+        (Reason.PARTITION, _bad_partition(model, layout)),
     ]
 
 
@@ -109,8 +111,25 @@ def _other_schedule(layout: Layout, names: Iterable[str]) -> Broken:
     return found
 
 
+def _bad_partition(model: Divisible, layout: Layout) -> Broken:
+    """Tell whether blocks are left over, entries are not one a chunk, or a stage has no block in any of its chunks."""
+    if np.all(np.equal(layout.partition, 0)):
+        return False
+    parts, entries = layout.pp * layout.vpp, given_parts(layout.partition)
+    before = partial(blocks_before, layout.partition, model.blocks, parts, projection=model.projection)
+    broken = (np.greater(entries, 0) & np.not_equal(entries, parts)) | np.not_equal(before(parts), model.blocks)
+    for rank in range(int(np.max(layout.pp))):
+        held: Count = 0.0
+        for chunk in range(int(np.max(layout.vpp))):
+            part = chunk * layout.pp + rank
+            held = held + np.where(np.less(chunk, layout.vpp), before(part + 1) - before(part), 0.0)
+        broken = broken | (np.less(rank, layout.pp) & np.less(held, 1))
+    return broken
+
+
 def _bad_interleave(model: Divisible, layout: Layout) -> Broken:
-    uneven = _splits(model.blocks, layout.pp * layout.vpp) | _splits(layout.micro_batches, layout.pp)
+    divided = np.equal(layout.partition, 0) & _splits(model.blocks, layout.pp * layout.vpp)
+    uneven = divided | _splits(layout.micro_batches, layout.pp)
     return (layout.vpp > 1) & ((layout.pp <= 1) | uneven)
 
 

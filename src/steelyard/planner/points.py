@@ -133,12 +133,10 @@ def layout_numbers(layout: Layout) -> dict[str, int | str]:
 
 def layout_of(numbers: Mapping[str, int | str]) -> Layout:
     """Return the layout that `layout_numbers` was made of."""
-    return Layout(
-        **{
-            name: float(spelled_number(name, str(value)) or 0) if name in NAMED else float(value)
-            for name, value in numbers.items()
-        }
-    )
+    named = {name: spelled_number(name, str(value)) for name, value in numbers.items() if name in NAMED}
+    if unknown := [name for name, number in named.items() if number is None]:
+        raise ValueError(f"{unknown[0]} is {numbers[unknown[0]]!r}")
+    return Layout(**{name: float(named.get(name, value)) for name, value in numbers.items()})  # type: ignore[arg-type]
 
 
 def _ordered(value: float, low: float, high: float) -> Interval:

@@ -95,7 +95,6 @@ DEGREES = (
     "shard_devices",
     "micro_batch",
     "micro_batches",
-    "stage_layers",
 )
 
 

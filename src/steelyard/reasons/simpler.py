@@ -69,7 +69,7 @@ class Preference(Summary):
 def complexity(layouts: Layout) -> NDArray[np.int64]:
     """Return how many techniques each layout uses.
 
-    >>> plain = Layout(64.0, 1.0, 1.0, 1.0, 0.0, 1.0, 64.0, 1.0, 1.0, 1.0, 64.0, 2.0, 4.0, 0.0, 0.0, 1.0, 0.0, 32.0)
+    >>> plain = Layout(64.0, 1.0, 1.0, 1.0, 0.0, 1.0, 64.0, 1.0, 1.0, 1.0, 64.0, 2.0, 4.0, 0.0, 0.0, 1.0, 0.0, 0.0)
     >>> int(complexity(plain)), int(complexity(replace(plain, tp=2.0, dp=32.0, shard_devices=32.0, offload=1.0)))
     (0, 2)
     """

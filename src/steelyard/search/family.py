@@ -207,7 +207,7 @@ def _joined(some: Sequence[Family]) -> Family:
         np.concatenate([family.ways.zero for family in some]),
         np.concatenate([family.ways.shard_devices for family in some]),
     )
-    kinds = replace(Layout(**columns), flash=1.0, offload=0.0)  # the same for all
+    kinds = replace(Layout(**columns), flash=1.0, offload=0.0, partition=0.0)  # the same for all
     return replace(some[0], frames=kinds, domain=np.concatenate([family.domain for family in some]), ways=ways)
 
 

@@ -7,6 +7,7 @@ import numpy as np
 from steelyard.step.activations import Activations, block_kept_bytes, kept_bytes
 from steelyard.step.buffers import Edges, edge_bytes, gathered_bytes, loading_bytes, stepping_bytes
 from steelyard.step.divisors import Divisors, divisors
+from steelyard.step.schedule import in_flight
 from steelyard.step.stages import Stage, head_params, stages
 from steelyard.step.states import RankParams, States, rank_params, states
 from steelyard.tables import Job, Layout, Machine, Part, Stack, StepMemory
@@ -98,7 +99,7 @@ def _peak(job: Job, layout: Layout, stack: Stack, by: Divisors, stage: Stage, pa
     params = _params(job, layout, by, stage, parts)
     held = states(job, layout, stack, params)
     kept, edges = kept_bytes(parts.kept, stage.blocks), parts.edges
-    stored = stage.in_flight * (kept.stored_bytes + stage.first * edges.embedding_bytes)
+    stored = in_flight(layout, stage.rank) * (kept.stored_bytes + stage.first * edges.embedding_bytes)
     stored = stored + stage.last * edges.output_bytes
     logits = stage.last * edges.logits_bytes
     standing = stack.workspace_bytes + gathered_bytes(job, layout, stack, by, stage, parts.params)

@@ -3,13 +3,14 @@
 from dataclasses import dataclass
 
 from steelyard.step.divisors import Divisors
+from steelyard.step.stages import Stage
 from steelyard.tables import Job, Kernels, Machine, Stack
 from steelyard.units import Count
 
 
 @dataclass(frozen=True, slots=True)
 class Rank:
-    """What every kernel of one rank asks for: the job, how it is divided, and the device."""
+    """What every kernel of one rank asks for: the job, how it is divided, the device, and its neighbours."""
 
     job: Job
     samples: Count  # of one micro-batch, a context-parallel rank's share
@@ -17,3 +18,4 @@ class Rank:
     machine: Machine
     kernels: Kernels
     stack: Stack
+    stages: tuple[Stage, ...]  # of the pipeline, those that can be the slowest

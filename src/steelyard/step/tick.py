@@ -68,8 +68,7 @@ def slowest_tick(rank: Rank, layout: Layout, moved: Traffic) -> Tick:
     """
     once, alike = forward(rank, layout), _alike(rank, layout, head(rank), moved)
     first, *later = (
-        _tick(rank, layout, blocks, through(once, blocks), alike)
-        for blocks in busiest_stages(rank.job.workload, layout)
+        _tick(rank, layout, blocks, through(once, blocks), alike) for blocks in busiest_stages(rank.stages)
     )
     for other in later:
         first = _slower(first, other)

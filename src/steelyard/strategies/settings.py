@@ -1,5 +1,6 @@
 """How people write the settings of a layout: one list for job files, literals, stacks, and rows of measured runs."""
 
+from steelyard.strategies.partition import PARTITIONS, partition_name, partition_number
 from steelyard.strategies.recompute import RECOMPUTE
 from steelyard.strategies.registry import SCHEDULES
 
@@ -8,6 +9,7 @@ _SWITCH = {"no": 0, "off": 0, "false": 0, "yes": 1, "on": 1, "true": 1}
 SPELLINGS: dict[str, dict[str, int]] = {
     "recompute": {word: number for number, word in enumerate(RECOMPUTE)} | {"no": 0, "yes": RECOMPUTE.index("full")},
     "schedule": {name: one.code for name, one in SCHEDULES.items()},
+    "partition": {rule.name: number for number, rule in enumerate(PARTITIONS)},
     "zero": {"fsdp": 3, "hsdp": 3, "zero1": 1, "zero2": 2, "zero3": 3},
     "sp": _SWITCH,
     "flash": _SWITCH,
@@ -17,7 +19,7 @@ SPELLINGS: dict[str, dict[str, int]] = {
 fully sharded data parallelism shards as ZeRO-3 does (arXiv 2304.11277, section 3.1)."""
 
 
-NAMED = ("recompute", "schedule")
+NAMED = ("recompute", "schedule", "partition")
 """Settings whose values have names of their own; the others are numbers, or yes and no."""
 
 
@@ -37,6 +39,8 @@ def setting_name(setting: str, number: int) -> str:
     >>> setting_name("recompute", 2), setting_name("schedule", 0)
     ('full', '1f1b')
     """
+    if setting == "partition":
+        return partition_name(number)
     return next(name for name, one in SPELLINGS[setting].items() if one == number)
 
 
@@ -45,10 +49,14 @@ def spelled_number(setting: str, text: str) -> int | None:
 
     >>> spelled_number("recompute", "Full"), spelled_number("zero", "fsdp"), spelled_number("zero", "2")
     (2, 3, 2)
+    >>> setting_name("partition", spelled_number("partition", "15-17-17-15"))
+    '15-17-17-15'
     >>> spelled_number("sp", "maybe") is None
     True
     """
     plain = text.strip().lower()
+    if setting == "partition":
+        return partition_number(plain)
     if plain.isascii() and plain.isdigit() and len(plain) < 10:
         return int(plain)
     return SPELLINGS.get(setting, {}).get(plain)

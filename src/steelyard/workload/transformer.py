@@ -4,6 +4,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 
+import numpy as np
+
 from steelyard.tables import Divisible
 from steelyard.units import Count
 from steelyard.workload.architecture import Architecture
@@ -45,12 +47,17 @@ def model(architecture: Architecture, sequence_tokens: Count) -> Model:
             ffn=arch.ffn if arch.layers > arch.moe_layers else 0,
             experts=arch.experts,
             sequence=s,
+            projection=arch.vocab * arch.hidden / np.maximum(_block_params(arch), 1.0),
         ),
         hidden=arch.hidden * s,
         ring=arch.kv_heads * (arch.head_dim + arch.v_head_dim) * s,
         copies=arch.top_k,
         tokens=s,
     )
+
+
+def _block_params(arch: Architecture) -> Count:
+    return arch.attention_params + arch.norm_params + arch.mlp_params
 
 
 @dataclass(frozen=True, slots=True)

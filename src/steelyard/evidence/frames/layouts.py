@@ -11,6 +11,7 @@ from steelyard.evidence.frames.recomputation import recompute_choices
 from steelyard.evidence.runs.columns import is_count
 from steelyard.evidence.runs.run import Run, is_known
 from steelyard.strategies.experts import usual_expert_tensor
+from steelyard.strategies.partition import given_partition, given_sizes
 from steelyard.strategies.registry import SCHEDULES, usual_code
 from steelyard.strategies.settings import spelled_number
 from steelyard.tables import Layout
@@ -195,9 +196,9 @@ def _layout(
     zero = _zero(run, rule, pp, assumed)
     if pp > arch.layers:
         raise BadLayout(f"{pp:g} pipeline stages are more than the model's {arch.layers:g} blocks")
-    heaviest = _stage_layers(run, arch, rule, pp)
+    partition = _partition(run, arch, rule, pp)
     ep = run.ep if is_count(run.ep) and arch.experts > 0 else 1.0
-    chunks = min(_chunks(run, rule, pp, float(heaviest), assumed), float(heaviest))
+    chunks = _chunks(run, rule, pp, max(given_sizes(partition), default=math.ceil(arch.layers / pp)), assumed)
     return Layout(
         devices=run.devices,
         tp=tp,
@@ -216,39 +217,33 @@ def _layout(
         recompute=0.0,
         flash=_flash(run, assumed),
         offload=float(bool(re.search(r"optim|full", run.offload.lower()))),
-        stage_layers=min(float(heaviest), float(arch.layers)),
+        partition=float(partition),
     )
 
 
-def _stage_layers(run: Run, arch: Architecture, rule: StackRule, pp: float) -> float:
-    """Return the blocks of the largest stage: as the row says, cut by cost, or even."""
-    blocks = float(arch.layers)
+def _partition(run: Run, arch: Architecture, rule: StackRule, pp: float) -> int:
+    """Return the partition of the blocks: as the row says, else that of the stack."""
     stated = re.search(r"layers/stage \[([\d, ]+)\]", run.note)
-    stages = [float(part) for part in stated[1].split(",")] if stated else []
-    if len(stages) == pp and max(stages) > 2:
-        if sum(stages) == blocks + 2:  # embedding and output projection are counted as a block each
+    stages = [int(part) for part in stated[1].split(",")] if stated else []
+    if len(stages) == pp > 1 and max(stages) > 2:
+        if sum(stages) == arch.layers + 2:  # embedding and output projection are counted as a block each
             stages[0] -= 1
             stages[-1] -= 1
-        return max(stages)
-    if rule.stages != "cost" or pp == 1:
-        return float(math.ceil(blocks / pp))
-    block = float(arch.attention_params + arch.norm_params + arch.mlp_params)
-    share = (block * blocks + float(arch.vocab * arch.hidden)) / pp
-    ends = [min(blocks, math.floor(share * stage / block) + 1) for stage in range(1, int(pp))]
-    counts = [end - start for start, end in itertools.pairwise([0.0, *ends, blocks])]
-    return max(counts)
+        if sum(stages) == arch.layers:
+            return given_partition(tuple(stages))
+    return spelled_number("partition", rule.partition) or 0
 
 
-def _chunks(run: Run, rule: StackRule, pp: float, stage_layers: float, assumed: set[str]) -> float:
-    """Return the chunks of layers a stage holds: stated, or as the recipes of a stack that interleaves choose them."""
+def _chunks(run: Run, rule: StackRule, pp: float, blocks: float, assumed: set[str]) -> float:
+    """Return the chunks of a stage of so many blocks: stated, or as the recipes of a stack that interleaves choose."""
     if pp == 1:
         return 1.0
     if is_known(run.vpp):
-        return max(1.0, run.vpp)
+        return min(max(1.0, run.vpp), blocks)
     if not rule.chunk_layers:
         return 1.0
     assumed.add("interleaving")
-    return max(1.0, float(stage_layers // rule.chunk_layers))
+    return max(1.0, float(blocks // rule.chunk_layers))
 
 
 def _expert_degrees(run: Run, arch: Architecture, choice: LayoutChoice) -> list[LayoutChoice]:

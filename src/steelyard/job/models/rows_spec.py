@@ -98,7 +98,7 @@ def _model(kinds: tuple[Kind, ...], rows: tuple[Row, ...]) -> Model:
     return Model(
         kinds=kinds,
         rows=rows,
-        divisible=Divisible(blocks=blocks, stages=1, heads=1, kv_heads=1, ffn=0, experts=0, sequence=1),
+        divisible=Divisible(blocks=blocks, stages=1, heads=1, kv_heads=1, ffn=0, experts=0, sequence=1, projection=0),
         hidden=max(kind.hidden for kind in kinds),
         ring=1.0,
         copies=0.0,

@@ -4,6 +4,7 @@ Source: github.com/NVIDIA/Megatron-LM at 000c4ac2, megatron/training/arguments.p
 is asserted of several; the text of `--pipeline-model-parallel-layout` is in megatron/core/transformer/moe/README.md.
 """
 
+from collections.abc import Iterable
 from types import MappingProxyType
 
 from steelyard.job import ModelSpec
@@ -11,6 +12,7 @@ from steelyard.launchers.answer import Blank, LaunchFile
 from steelyard.launchers.sheet import LaunchJob, Sheet, Value
 from steelyard.launchers.texts import argument_text, script_text, torchrun
 from steelyard.launchers.writers import writer
+from steelyard.strategies.partition import partition_sizes
 
 _PROGRAM = Blank("MEGATRON_LM", "folder of a checkout of NVIDIA/Megatron-LM")
 _ROPE = Blank("ROTARY_BASE", "base of the rotary embedding (rope_theta of its config.json)")
@@ -90,19 +92,20 @@ def _pipeline(sheet: Sheet, model: ModelSpec) -> None:
     runs = "interleaved" if chunks > 1 else "1f1b"
     reason = "pretrain_gpt.py runs 1F1B, and interleaved 1F1B where stages hold several chunks"
     sheet.choose("schedule", job.numbers["schedule"] == runs or stages == 1, "follows from the chunks", reason)
-    most = job.number("stage_layers")
-    if most != -(-layers // stages):
-        sheet.lacks("stage_layers", "this writer spreads blocks as evenly as they go")
-    elif layers % stages == 0:
-        sheet.implied("stage_layers", "equal stages, the default")
+    sizes = partition_sizes(float(job.layout.partition), layers, stages * chunks)
+    if job.numbers["partition"] == "cost":
+        sheet.lacks(
+            "partition", "Megatron-core does not weigh blocks by their parameters; write the blocks of each stage"
+        )
+    elif len(set(sizes)) == 1:
+        sheet.implied("partition", "equal stages, the default")
     else:
-        sheet.put("stage_layers", "--pipeline-model-parallel-layout", _stages_text(layers, stages))
+        sheet.put("partition", "--pipeline-model-parallel-layout", _stages_text(sizes))
 
 
-def _stages_text(layers: int, stages: int) -> str:
-    """Return blocks spread over stages, the larger stages first, as Megatron-core writes them."""
-    each, larger = divmod(layers, stages)
-    return "E" + "|".join(f"t*{each + (stage < larger)}" for stage in range(stages)) + "L"
+def _stages_text(sizes: Iterable[int]) -> str:
+    """Return the blocks of each stage, or of each chunk of them, as Megatron-core writes them."""
+    return "E" + "|".join(f"t*{size}" if size else "" for size in sizes) + "L"
 
 
 def _experts(sheet: Sheet, model: ModelSpec) -> None:

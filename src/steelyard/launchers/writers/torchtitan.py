@@ -108,9 +108,11 @@ def _sharding(sheet: Sheet) -> None:
 
 def _pipeline(sheet: Sheet) -> None:
     job, layers = sheet.job, sheet.job.decoder("torchtitan").layers
-    stages, chunks, most = job.number("pp"), job.number("vpp"), job.number("stage_layers")
-    evenly = "blocks are spread as evenly as they go"
-    sheet.choose("stage_layers", most == -(-layers // stages), evenly, "torchtitan spreads blocks evenly")
+    stages, chunks = job.number("pp"), job.number("vpp")
+    fewer = {"even": 0, "ends": 1}.get(str(job.numbers["partition"]), 0)
+    known = job.numbers["partition"] == "even" or (fewer == 1 and chunks == 1)
+    reason = "this writer spreads blocks evenly, or counts both ends as a block each where stages have one chunk"
+    sheet.choose("partition", known, "blocks are spread evenly, less those of the first and last stage", reason)
     if stages == 1:
         sheet.implied("schedule", "there is one stage")
         sheet.choose("vpp", chunks == 1, "there is one stage", "there is one stage")
@@ -120,8 +122,8 @@ def _pipeline(sheet: Sheet) -> None:
         sheet.put("schedule", "parallelism.pipeline_parallel_schedule", _SCHEDULES[schedule])
     else:
         sheet.lacks("schedule", "this writer knows 1F1B and Interleaved1F1B")
-    sheet.fixed("parallelism.pipeline_parallel_first_stage_less_layers", 0)
-    sheet.fixed("parallelism.pipeline_parallel_last_stage_less_layers", 0)
+    sheet.fixed("parallelism.pipeline_parallel_first_stage_less_layers", fewer)
+    sheet.fixed("parallelism.pipeline_parallel_last_stage_less_layers", fewer)
     if chunks > 1:
         sheet.put("vpp", "parallelism.pipeline_parallel_layers_per_stage", layers // (stages * chunks))
     else:
