@@ -6,7 +6,16 @@ from functools import cached_property
 from types import MappingProxyType
 
 from steelyard.catalog import Accelerator, Catalog, SiteRow, load
-from steelyard.claims.prediction import ClaimPrediction, NoPrediction, catalog_model, precision_of, predict_claim
+from steelyard.claims.models import (
+    SAMPLES,
+    TOKENS,
+    language_model,
+    sample_flop,
+    sample_model,
+    samples_terms,
+    trained_on,
+)
+from steelyard.claims.prediction import ClaimPrediction, NoPrediction, precision_of, predict_claim
 from steelyard.claims.reading.claim import Claim, ClaimNumbers
 from steelyard.claims.reading.printed import PrintedNumber
 from steelyard.errors import UnknownName
@@ -34,8 +43,10 @@ class ClaimContext:
     def numbers(self) -> ClaimNumbers:
         """The claim's numbers, and the parameters that the catalog knows of its model."""
         found = dict(self.claim.numbers)
+        if self.sample:
+            return MappingProxyType(found)
         if "active_parameters" not in found:
-            model = catalog_model(self.claim)
+            model = language_model(self.claim)
             if model is not None:
                 active = float(architecture(model).active_params)
                 found["active_parameters"] = PrintedNumber(active, MODEL_ROUNDING, f"{model.name}, catalog")
@@ -44,10 +55,32 @@ class ClaimContext:
         return MappingProxyType(found)
 
     @cached_property
+    def sample(self) -> str:
+        """What one pass through the claim's model takes, in the singular; empty: tokens, or an unknown model."""
+        model = sample_model(self.claim)
+        return trained_on(model) if model is not None else ""
+
+    @cached_property
+    def sample_flop(self) -> float | None:
+        """FLOPs of a forward and a backward pass over one sample; None: tokens, or an unknown model."""
+        model = sample_model(self.claim)
+        return sample_flop(model) if model is not None else None
+
+    @cached_property
+    def notes(self) -> tuple[str, ...]:
+        """What the claim states of its work that its model has no use for."""
+        stray = sorted(TOKENS & self.claim.numbers.keys()) if self.sample else []
+        names = ", ".join(name.replace("_", " ") for name in stray)
+        model = sample_model(self.claim)
+        given = f"{names} stated of {model.name if model else ''}, which trains on {self.sample}s: not looked at"
+        return (given,) if stray else ()
+
+    @cached_property
     def prediction(self) -> ClaimPrediction | NoPrediction:
         """What the predictor expects; asked only where the claim says something of its work."""
-        if not {"tokens", "throughput_per_device", "throughput", "utilisation"} & set(self.claim.numbers):
-            return NoPrediction("no tokens are stated")
+        stated = self.claim.numbers.keys()
+        if not {*TOKENS, *SAMPLES, "utilisation"} & stated and not samples_terms(self.claim):
+            return NoPrediction("neither tokens nor samples are stated")
         return predict_claim(self.claim)
 
     @cached_property
@@ -85,7 +118,7 @@ class ClaimContext:
     @cached_property
     def attention_share(self) -> float | None:
         """FLOPs of a token, attention in full and look-ups not counted, over 6 a parameter; None: an unknown model."""
-        model = catalog_model(self.claim)
+        model = language_model(self.claim)
         if model is None:
             return None
         shape = architecture(model)

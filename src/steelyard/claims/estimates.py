@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from steelyard.catalog import kernels_rows
 from steelyard.claims.context import ClaimContext
 from steelyard.claims.findings import ClaimEstimate, EstimatedRange
+from steelyard.claims.models import samples_terms, samples_trained
 from steelyard.claims.prediction import ClaimPrediction, NoPrediction
 
 POWER_HALF = 1.4
@@ -79,7 +80,11 @@ def estimate_unstated(context: ClaimContext) -> ClaimEstimate:
 def _asks(context: ClaimContext) -> bool:
     """Return whether the claim says enough of its work that an estimate would be expected."""
     claim = context.claim
-    return bool(claim.model or "parameters" in claim.numbers) and "tokens" in claim.numbers and bool(claim.hardware)
+    return (
+        bool(claim.model or "parameters" in claim.numbers)
+        and ("tokens" in claim.numbers or bool(samples_terms(claim)))
+        and bool(claim.hardware)
+    )
 
 
 def _device_time(context: ClaimContext) -> tuple[Spread | None, str]:
@@ -90,9 +95,10 @@ def _device_time(context: ClaimContext) -> tuple[Spread | None, str]:
         return _exact(numbers["count"].value * numbers["wall"].value, "the stated count and hours"), ""
     if isinstance(found, NoPrediction):
         return None, found.reason
-    if "tokens" not in numbers:
-        return None, "no tokens are stated"
-    likely, low, high = (one * numbers["tokens"].value for one in found.device_s_per_token)
+    done = samples_trained(context.claim) if found.unit == "samples" else context.claim.value("tokens")
+    if done is None:
+        return None, f"no {found.unit} are stated"
+    likely, low, high = (one * done for one in found.device_s_per_unit)
     return Spread(likely, low, high, "predicted device-hours"), ""
 
 

@@ -47,7 +47,7 @@ def audit_claim(claim: Claim, against: Claim | None = None) -> Audit:
         checks=tuple(found),
         chain=flow,
         estimate=estimate_unstated(context),
-        notes=claim.notes,
+        notes=(*claim.notes, *context.notes),
         stated=MappingProxyType({name: one.text for name, one in claim.numbers.items()}),
     )
 

@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
-from steelyard.formatting.figures import QUANTITY_LADDERS, TIME, Ladder, amount, dollars, number
+from steelyard.formatting.figures import COUNT, QUANTITY_LADDERS, TIME, Ladder, amount, dollars, number
 from steelyard.units import HOUR_S, KWH_J
 
 _LADDERS: Mapping[str, Ladder] = MappingProxyType({**QUANTITY_LADDERS, "wall": TIME[1:]})
@@ -40,6 +40,9 @@ _FORMS: Mapping[str, Callable[[float, int], str]] = MappingProxyType(
         "flop": lambda value, _digits: f"{value:.3g} FLOP",
         "throughput": lambda value, digits: f"{number(value, digits)}/s",
         "throughput_per_device": lambda value, digits: f"{number(value, digits)}/s a device",
+        "samples": lambda value, digits: f"{amount(value, COUNT, digits)} samples",
+        "samples_per_second": lambda value, digits: f"{number(value, digits)} samples/s",
+        "samples_per_second_per_device": lambda value, digits: f"{number(value, digits)} samples/s a device",
         "count": lambda value, _digits: f"{value:,.0f} devices",
     }
 )

@@ -3,7 +3,6 @@
 import datetime as dt
 import re
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -49,9 +48,6 @@ UNPROVEN = (
     "matrix products"
 )
 """What a job on images says of its figures."""
-
-IMAGENET_CLASSES = 1000
-"""Classes that a vision transformer is trained to tell apart unless a job says otherwise."""
 
 _FILE = re.compile(r"[.](ya?ml|json)$", re.IGNORECASE)
 
@@ -117,7 +113,7 @@ def _mapping(found: Any, where: str) -> dict[str, Any]:
 
 
 def _job(read: JobFields, given: Mapping[str, Any], folder: Path, now: dt.datetime) -> JobSpec:
-    model, classes = _classified(describe.model_described(read.model, folder))
+    model, classes = describe.with_classes(describe.model_described(read.model, folder))
     samples, why = trained_samples(read, model)
     _check_positions(model, samples)
     batch, because = _batch(read, model, samples)
@@ -165,13 +161,6 @@ def _check_layout(spec: JobSpec) -> None:
         lack = lacking_axis(job_table(spec).workload.divisible, asked)
         if lack:
             raise BadInput(f"layout: {lack}")
-
-
-def _classified(model: ModelSpec | RowsSpec) -> tuple[ModelSpec | RowsSpec, str]:
-    """Return a vision transformer with the classifier that it is trained with, and say so."""
-    if isinstance(model, ModelSpec) and model.kind == "vit" and not model.classes:
-        return replace(model, classes=IMAGENET_CLASSES), "classes 1000: ImageNet-1k (arXiv 1409.0575)"
-    return model, ""
 
 
 def _batch(read: JobFields, model: ModelSpec | RowsSpec, samples: TrainedSamples) -> tuple[int, str]:

@@ -23,15 +23,25 @@ from steelyard.errors import BadInput
 MODEL, MACHINE, MECHANIZATION, MAP, ACCOUNTING = "Model", "Machine", "Mechanization", "Map", "Accounting"
 
 MS: Mapping[str, str] = MappingProxyType(
-    dict.fromkeys(("tokens", "active_parameters", "parameters", "steps", "runs", "work"), MODEL)
+    dict.fromkeys(("tokens", "samples", "active_parameters", "parameters", "steps", "runs", "work"), MODEL)
     | dict.fromkeys(("count", "wall", "device_time", "speed", "utilisation", "power", "energy_it"), MACHINE)
     | {"pue": MECHANIZATION, "energy_facility": MACHINE, "intensity": MAP}
     | dict.fromkeys(("scope", "arithmetic", "units", "copied", "co2e", "money", "water"), ACCOUNTING)
 )
 """The choice that each factor belongs to."""
 
-_TOTALS = ("co2e", "energy_facility", "energy_it", "device_time", "money", "water", "throughput", "utilisation")
-WORK = ("runs", "steps", "tokens", "active_parameters")
+_TOTALS = (
+    "co2e",
+    "energy_facility",
+    "energy_it",
+    "device_time",
+    "money",
+    "water",
+    "throughput",
+    "samples_per_second",
+    "utilisation",
+)
+WORK = ("runs", "steps", "tokens", "samples", "active_parameters")
 _SAME = 1e-12
 
 

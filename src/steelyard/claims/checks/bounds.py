@@ -16,9 +16,9 @@ from steelyard.claims.checks.relations import (
     hours_terms,
     includes_pue,
 )
+from steelyard.claims.checks.utilisation import utilisation_bounds
 from steelyard.claims.context import ClaimContext
 from steelyard.claims.findings import DOUBT
-from steelyard.claims.prediction import ClaimPrediction
 from steelyard.claims.quantity_text import quantity_text
 from steelyard.claims.reading.claim import ClaimNumbers
 from steelyard.units import HOUR_S, KWH_J
@@ -45,18 +45,6 @@ PUE_DOUBT = 2.5
 NEAR_GRID = 1.6
 """Factor by which methods and years of one place's grid differ in the catalog."""
 
-SLOW = 6.0
-"""How far below the least predicted utilisation a run may lie before it looks like more than one run."""
-
-FAST = 1.15
-"""How far above the largest predicted utilisation a run may lie."""
-
-ATTENTION = 1.35
-"""FLOPs of a token with attention over 6 a parameter, at most, where the model's shape is not known."""
-
-DOWN = 1.25
-"""A steady utilisation over that of the whole run with its stops."""
-
 PRICES = 2.5
 """Factor beyond the catalog's cheapest and dearest offers that older and negotiated prices leave open."""
 
@@ -74,7 +62,7 @@ def claim_bounds(context: ClaimContext) -> tuple[Relation, ...]:
         *_pue(),
         *_grid(context),
         *_emissions_per_hour(context),
-        *_use(context),
+        *utilisation_bounds(context),
         *_price(context),
     ]
     stated = (one for one in found if has_numbers(one, context.numbers))
@@ -196,69 +184,6 @@ def _span(least: float, low: float, high: float, where: str) -> str:
     if where:
         return f"{low * KWH_J:.3g} to {high * KWH_J:.3g} kg/kWh"
     return f"{least * KWH_J:.3g} kg/kWh at the cleanest to {DIRTIEST * KWH_J:.3g}"
-
-
-def _use(context: ClaimContext) -> Iterator[Relation]:
-    """Yield the utilisation that tokens and device-hours, or a throughput, imply."""
-    peak = context.peak
-    if peak is None:
-        return
-    claim = context.claim
-    yield Relation("utilisation", "utilisation", low=0.0, says="no run exceeds the dense peak", show=None)
-    (first, _), *more = hours_terms(claim)
-    whole = tuple((name, -power) for name, power in more)
-    work = (("active_parameters", 1.0), ("tokens", 1.0), *whole)
-    settle = "the device-hours and the tokens of the final run alone"
-    base = Relation("mfu", first, work, constant=6 / peak, settle=settle)
-    yield from _banded(base, context, inverse=True)
-    rate = Relation("mfu", "throughput_per_device", (("active_parameters", -1.0),), constant=peak / 6, settle=settle)
-    yield from _banded(rate, context, inverse=False)
-    stated = "MFU counts 6 FLOPs a parameter and token, more with attention"
-    most = context.attention_share or ATTENTION
-    if "tokens" in context.numbers:
-        terms = (("active_parameters", 1.0), ("tokens", 1.0), (first, -1.0), *whole)
-        yield Relation("utilisation", "utilisation", terms, 6 / peak, 0.85, DOWN * most, center=1.0, says=stated,
-                       settle="how the MFU was counted", show=_mfu_words(context))  # fmt: skip
-    terms = (("throughput_per_device", 1.0), ("active_parameters", 1.0))
-    how = "how the MFU was counted: the peak and the FLOPs of a token"
-    shown = _mfu_words(context)
-    yield Relation(
-        "utilisation", "utilisation", terms, 6 / peak, 0.9, 1.1 * most, center=1.0, says=stated, settle=how, show=shown
-    )
-    yield Relation("utilisation", "speed", (("utilisation", 1.0),), peak, 0.9, 1.1, settle="how the MFU was counted")
-
-
-def _banded(base: Relation, context: ClaimContext, *, inverse: bool) -> Iterator[Relation]:
-    """Yield what cannot be (more than the peak) and what the predictor thinks unlikely."""
-    top = context.top
-    likely = context.prediction.mfu if isinstance(context.prediction, ClaimPrediction) else None
-    range_text = f"; predicted {100 * likely[0]:.0f} % ({100 * likely[1]:.0f}–{100 * likely[2]:.0f})" if likely else ""
-
-    def show(_numbers: ClaimNumbers, ratio: float) -> str:
-        share = 1 / ratio if inverse else ratio
-        implied = f"6 x parameters x tokens over device-seconds x peak = {100 * share:.1f} % of {context.peak_text}"
-        return f"{implied}{range_text}"
-
-    def band(low: float, high: float) -> tuple[float, float]:
-        return (1 / high, 1 / low if low else math.inf) if inverse else (low, high)
-
-    center = (1 / likely[0] if inverse else likely[0]) if likely else None
-    low, high = band(0.0, top)
-    yield replace(base, low=low, high=high, show=show, center=center)
-    if likely:
-        low, high = band(likely[1] / SLOW, min(likely[2] * FAST, top))
-        yield replace(base, low=low, high=high, show=show, weight=DOUBT, center=center)
-
-
-def _mfu_words(context: ClaimContext) -> Show:
-    def show(numbers: ClaimNumbers, ratio: float) -> str:
-        stated = numbers["utilisation"].value
-        more = context.attention_share
-        upto = f" (6N) to {100 * stated / ratio * more:.0f} % (with attention)" if more else " (6N)"
-        speed = f"what is stated of speed is {100 * stated / ratio:.0f} %{upto} of {context.peak_text}"
-        return f"{speed}; stated {100 * stated:.3g} %"
-
-    return show
 
 
 def _price(context: ClaimContext) -> Iterator[Relation]:

@@ -27,7 +27,7 @@ _NAMED = {
 
 def claim_checks(context: ClaimContext) -> Iterator[Check]:
     """Yield every check that the claim's numbers allow: arithmetic, bounds, slips, what is printed twice."""
-    held = relations(context.claim, context.numbers)
+    held = relations(context.claim, context.numbers, context.sample_flop)
     limits = claim_bounds(context)
     everything = (*held, *limits)
     found = locate(context, everything, usual_relations(context))
@@ -71,6 +71,7 @@ def settling_figure(relation: Relation) -> str:
         "co2e": "the energy at the meter and the grid intensity it was multiplied by",
         "hours": "the device-hours of the run from the scheduler's log",
         "tokens": "the number of tokens from the training log",
+        "samples": "the number of samples from the training log",
         "money": "the bill",
     }
     return known.get(relation.name, f"the {relation.target.replace('_', ' ')} as logged")

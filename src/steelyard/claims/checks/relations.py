@@ -1,7 +1,7 @@
 """What must hold between the numbers of one claim: each a product that can be read in every direction.
 
     device-hours = count x hours              CO2e = energy x intensity           money = device-hours x price
-    energy = device-hours x power x PUE       tokens = steps x batch x sequence   ...
+    energy = device-hours x power x PUE       tokens = steps x batch x sequence   samples = examples x epochs   ...
 
 A ratio of 1 means that they agree; beyond what their digits leave open, one of them is wrong. Where a claim does not
 say whether its energy includes the PUE, both readings are tried and the better one counts.
@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from steelyard.claims.accounts.account import ROUNDING_SLACK
 from steelyard.claims.findings import CONTRADICTION
+from steelyard.claims.models import samples_terms
 from steelyard.claims.quantity_text import quantity_text
 from steelyard.claims.reading.claim import Claim, ClaimNumbers
 from steelyard.claims.reading.printed import PrintedNumber
@@ -23,6 +24,12 @@ PUE_MOST = 2.0
 
 HOST_MOST = 1.6
 """A node's draw over that of its devices: 1.22 to 1.5 in MLPerf Training power logs."""
+
+PARTIAL = 0.05
+"""Of the samples of an epoch that its last step, dropped or filled up, leaves open."""
+
+PACKED = 0.02
+"""Share of a sequence that one example fills at least."""
 
 LOOSE = 0.25
 """What a throughput says of a whole run: restarts, evaluation and checkpoints are outside it."""
@@ -115,11 +122,17 @@ def four_digits(ratio: float) -> str:
     return f"{ratio:.4g}" if not 0.1 <= ratio < 10 else f"{ratio:.3f}"
 
 
-def relations(claim: Claim, numbers: ClaimNumbers) -> tuple[Relation, ...]:
-    """Return every relation whose numbers are known; `numbers` are the claim's and what the catalog adds."""
+def relations(claim: Claim, numbers: ClaimNumbers, sample_flop: float | None = None) -> tuple[Relation, ...]:
+    """Return every relation whose numbers are known.
+
+    Args:
+        claim: what was stated.
+        numbers: the claim's, and what the catalog adds.
+        sample_flop: of training on one sample; None: the model is trained on tokens, or unknown.
+    """
     best = _kept(_energy(claim, includes_pue(claim)), numbers)
     return (*_kept(_machine(), numbers), *best, *_kept(_water(claim, numbers), numbers),
-            *_kept(_work(claim, numbers), numbers), *_kept(_bill(claim), numbers))  # fmt: skip
+            *_kept(_work(claim, numbers, sample_flop), numbers), *_kept(_bill(claim), numbers))  # fmt: skip
 
 
 def includes_pue(claim: Claim) -> bool:
@@ -204,20 +217,54 @@ def _litres(per_j: float, how: str) -> Show:
     return show
 
 
-def _work(claim: Claim, numbers: ClaimNumbers) -> Iterator[Relation]:
-    """Yield what is computed: tokens from steps or examples, FLOPs from tokens, speed from FLOPs."""
-    yield Relation("tokens", "tokens", (("steps", 1.0), ("batch_samples", 1.0), ("sequence", 1.0)), high=1.02)
-    epochs = (("epochs", 1.0),) if "epochs" in numbers else ()
-    yield Relation("tokens", "tokens", (("examples", 1.0), ("sequence", 1.0), *epochs), low=0.02)
-    active = "active_parameters" if "active_parameters" in numbers else "parameters"
-    yield Relation("flop", "flop", ((active, 1.0), ("tokens", 1.0)), constant=6.0, low=0.7, high=2.0)
+def _work(claim: Claim, numbers: ClaimNumbers, sample_flop: float | None) -> Iterator[Relation]:
+    """Yield what is computed: tokens or samples from steps or examples, FLOPs from them, speed from FLOPs."""
+    if sample_flop is None:
+        yield from _tokens(numbers)
+    elif made := samples_terms(claim):
+        yield Relation("flop", "flop", made, constant=sample_flop, low=0.7, high=2.0)
     yield Relation("speed", "flop", ((hours_terms(claim)[0][0], 1.0), *hours_terms(claim)[1:], ("speed", 1.0)),
                    low=1 - LOOSE, high=1 + LOOSE)  # fmt: skip
+    if sample_flop is None:
+        yield from _token_rates(claim, numbers)
+    yield from _samples(claim, whole=sample_flop is not None)
+
+
+def _tokens(numbers: ClaimNumbers) -> Iterator[Relation]:
+    """Yield tokens from steps, samples or examples, and FLOPs from tokens."""
+    yield Relation("tokens", "tokens", (("steps", 1.0), ("batch_samples", 1.0), ("sequence", 1.0)), high=1.02)
+    yield Relation("tokens", "tokens", (("samples", 1.0), ("sequence", 1.0)), low=PACKED)
+    epochs = (("epochs", 1.0),) if "epochs" in numbers else ()
+    yield Relation("tokens", "tokens", (("examples", 1.0), ("sequence", 1.0), *epochs), low=PACKED)
+    active = "active_parameters" if "active_parameters" in numbers else "parameters"
+    yield Relation("flop", "flop", ((active, 1.0), ("tokens", 1.0)), constant=6.0, low=0.7, high=2.0)
+
+
+def _token_rates(claim: Claim, numbers: ClaimNumbers) -> Iterator[Relation]:
     yield Relation("throughput", "throughput", (("throughput_per_device", 1.0), ("count", 1.0)), low=0.9, high=1.1)
     yield Relation("throughput", "tokens", (("throughput", 1.0), ("wall", 1.0)), low=1 - LOOSE, high=1.05)
     if "throughput" not in numbers:
         yield Relation("throughput", "tokens", (*hours_terms(claim), ("throughput_per_device", 1.0)),
                        low=1 - LOOSE, high=1.05)  # fmt: skip
+
+
+def _samples(claim: Claim, *, whole: bool) -> Iterator[Relation]:
+    """Yield samples from epochs and steps, and from their rate; `whole`: no sample has several examples packed in."""
+    passes, steps = (("examples", 1.0), ("epochs", 1.0)), (("steps", 1.0), ("batch_samples", 1.0))
+    least, most = 1 - PARTIAL, 1 + PARTIAL
+    passed = least if whole else PACKED
+    if "samples" in claim.numbers:
+        yield Relation("samples", "samples", passes, low=passed, high=most)
+        yield Relation("samples", "samples", steps, low=least, high=most)
+    else:
+        yield Relation("samples", "steps", (*passes, ("batch_samples", -1.0)), low=passed, high=most)
+    rate, each = "samples_per_second", "samples_per_second_per_device"
+    yield Relation("throughput", rate, ((each, 1.0), ("count", 1.0)), low=0.9, high=1.1)
+    (first, _), *more = samples_terms(claim) or (("samples", 1.0),)
+    over = tuple((name, -power) for name, power in more)
+    yield Relation("throughput", first, ((rate, 1.0), ("wall", 1.0), *over), low=1 - LOOSE, high=1.05)
+    if rate not in claim.numbers:
+        yield Relation("throughput", first, (*hours_terms(claim), (each, 1.0), *over), low=1 - LOOSE, high=1.05)
 
 
 def _bill(claim: Claim) -> Iterator[Relation]:

@@ -23,7 +23,13 @@ APART = 3.0
 UNLIKE = 1.3
 """Factor in work between two runs beyond which equal totals are no coincidence."""
 
-PER = (("co2e", "device_time"), ("energy", "device_time"), ("throughput", "count"), ("money", "device_time"))
+PER = (
+    ("co2e", "device_time"),
+    ("energy", "device_time"),
+    ("throughput", "count"),
+    ("samples_per_second", "count"),
+    ("money", "device_time"),
+)
 _SHOWN = {"wall": HOUR_S, "device_time": HOUR_S, "energy": KWH_J, "intensity": 1 / KWH_J, "net_intensity": 1 / KWH_J}
 
 
@@ -161,7 +167,7 @@ def _neighbours(claim: Claim) -> Iterator[Check]:
         odd = max(ratio, 1 / ratio) > APART
         unit = "device-hour" if part == "device_time" else "device"
         names = ", ".join(row.name for row, _ in others[:3])
-        text = f"{total} for each {unit} is x{ratio:.4g} that of {names}"
+        text = f"{total.replace('_', ' ')} for each {unit} is x{ratio:.4g} that of {names}"
         yield Check(NEIGHBOURS, odd, text, DOUBT, f"{text}: rows of one table" if odd else "",
                     AuditFactor(total, "Accounting", ratio, note=text) if odd else None,
                     f"the {total.replace('_', ' ')} of this row as logged" if odd else "")  # fmt: skip
@@ -190,7 +196,7 @@ def _copied(claim: Claim, context: ClaimContext, located: Collection[str]) -> It
 
 def _unlike(claim: Claim, row: ClaimRow) -> str:
     """Return what sets the work of two rows apart; empty: nothing that is stated."""
-    for name in ("device_time", "active_parameters", "parameters", "tokens", "energy"):
+    for name in ("device_time", "active_parameters", "parameters", "tokens", "samples", "energy"):
         ours, theirs = claim.value(name), row.value(name)
         if ours and theirs and max(ours / theirs, theirs / ours) > UNLIKE:
             return name.replace("_", " ")

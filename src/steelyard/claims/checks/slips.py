@@ -14,9 +14,11 @@ UNITS, BOUNDARY, CORES, KIND, COPIED, TDP, SCOPE = "units", "boundary", "cores",
 MASSES = frozenset({"co2e", "net_co2e", "intensity", "net_intensity"})
 _ENERGIES = frozenset({"energy", "energy_facility", "energy_it"})
 _TIMES = frozenset({"wall", "device_time"})
-SIZES = frozenset({"tokens", "parameters", "active_parameters", "flop", "steps", "examples", "throughput",
-                    "throughput_per_device", "water", "money"})  # fmt: skip
-SLIP_TOTALS = ("co2e", "net_co2e", "energy", "water", "money", "device_time", "tokens", "throughput")
+SIZES = frozenset({"tokens", "samples", "parameters", "active_parameters", "flop", "steps", "examples", "throughput",
+                    "throughput_per_device", "samples_per_second", "samples_per_second_per_device", "water",
+                    "money"})  # fmt: skip
+SLIP_TOTALS = ("co2e", "net_co2e", "energy", "water", "money", "device_time", "tokens", "samples", "throughput",
+               "samples_per_second")  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +77,7 @@ def _kind(quantity: str, context: ClaimContext) -> Iterator[Slip]:
 def _cores(quantity: str, context: ClaimContext) -> Iterator[Slip]:
     """Yield devices counted as something else: cores, hosts, or one for all."""
     gear, claim = context.claim.hardware, context.claim
-    if quantity not in {"count", "device_time", "energy", "co2e", "net_co2e", "throughput"}:
+    if quantity not in {"count", "device_time", "energy", "co2e", "net_co2e", "throughput", "samples_per_second"}:
         return
     count = claim.value("count") or (gear.devices if gear and gear.devices else None)
     cores = cores_per_device(gear.accelerator if gear else None)

@@ -20,9 +20,10 @@ from steelyard.claims.quantity_text import quantity_text
 from steelyard.claims.reading.claim import ClaimNumbers
 
 ORDER = (
-    "utilisation", "co2e", "net_co2e", "water", "money", "energy", "throughput", "device_time", "wall", "power",
-    "tokens", "flop", "speed", "intensity", "net_intensity", "price", "count", "throughput_per_device", "steps",
-    "examples", "active_parameters", "parameters", "batch_samples", "sequence", "epochs", "runs", "pue",
+    "utilisation", "co2e", "net_co2e", "water", "money", "energy", "throughput", "samples_per_second", "device_time",
+    "wall", "power", "tokens", "samples", "flop", "speed", "intensity", "net_intensity", "price", "count",
+    "throughput_per_device", "samples_per_second_per_device", "steps", "examples", "active_parameters", "parameters",
+    "batch_samples", "sequence", "epochs", "runs", "pue",
 )  # fmt: skip
 """Of numbers that explain a difference equally well, the one to name: totals before what they are made of."""
 

@@ -3,6 +3,7 @@
 import math
 
 from steelyard.claims.checks.relations import Relation, has_numbers, hours_terms
+from steelyard.claims.checks.utilisation import claim_work
 from steelyard.claims.context import ClaimContext
 from steelyard.claims.prediction import ClaimPrediction
 from steelyard.units import KWH_J
@@ -22,9 +23,10 @@ def usual_relations(context: ClaimContext) -> tuple[Relation, ...]:
     )
     if own:
         found.append(Relation("intensity", "intensity", low=min(own) / 1.15, high=max(own) * 1.15))
-    if isinstance(context.prediction, ClaimPrediction) and context.peak is not None:
+    work = claim_work(context)
+    if isinstance(context.prediction, ClaimPrediction) and context.peak is not None and work.amount:
         (first, _), *more = hours_terms(context.claim)
-        work = (("active_parameters", 1.0), ("tokens", 1.0), *((name, -power) for name, power in more))
+        terms = (*work.amount, *((name, -power) for name, power in more))
         _, least, most = context.prediction.mfu
-        found.append(Relation("mfu", first, work, constant=6 / context.peak, low=1 / most, high=2 / least))
+        found.append(Relation("mfu", first, terms, constant=work.flop / context.peak, low=1 / most, high=2 / least))
     return tuple(one for one in found if has_numbers(one, context.numbers))

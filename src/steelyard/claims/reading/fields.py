@@ -12,6 +12,7 @@ from steelyard.claims.reading.aliases import BARE_UNITS, CLAIM_ALIASES, CLAIM_WO
 from steelyard.claims.reading.claim import BOUNDARIES, CARBON_KINDS, CLAIM_SCOPES, POWER_KINDS, Claim, ClaimRow
 from steelyard.claims.reading.hardware import ClaimHardware, cores_per_device
 from steelyard.claims.reading.hardware import parse_hardware as gear_of
+from steelyard.claims.reading.kinds import SAMPLE_WORDS
 from steelyard.claims.reading.printed import PrintedNumber
 from steelyard.errors import BadInput, nearest
 from steelyard.vocabulary import ON_DEMAND, RESERVED, SPOT
@@ -83,6 +84,7 @@ class NumberFields(BaseModel):
     parameters: _Count = None
     active_parameters: _Count = None
     tokens: _Count = None
+    samples: _Count = None
     sequence: _Count = None
     batch_samples: _Count = None
     steps: _Count = None
@@ -107,6 +109,8 @@ class NumberFields(BaseModel):
     utilisation: Annotated[PrintedNumber | None, _of("share")] = None
     throughput: Annotated[PrintedNumber | None, _of("rate")] = None
     throughput_per_device: Annotated[PrintedNumber | None, _of("rate")] = None
+    samples_per_second: Annotated[PrintedNumber | None, _of("sample_rate")] = None
+    samples_per_second_per_device: Annotated[PrintedNumber | None, _of("sample_rate")] = None
     flop: Annotated[PrintedNumber | None, _of("flop")] = None
     speed: Annotated[PrintedNumber | None, _of("speed")] = None
 
@@ -201,10 +205,35 @@ def _numbers(read: NumberFields, where: str) -> Mapping[str, PrintedNumber]:
         found["count"] = counted
     if gear is not None and gear.span is not None:
         found.setdefault("wall", gear.span)
-    rate = found.get("throughput")
-    if rate is not None and re.search(r"(/|per)\s*(gpu|tpu|chip|device|card|accelerator)", rate.text, re.IGNORECASE):
-        found.setdefault("throughput_per_device", found.pop("throughput"))
-    return MappingProxyType(found)
+    return MappingProxyType(_rates(found, where))
+
+
+_OF_ONE = re.compile(r"(/|per)\s*(gpu|tpu|chip|device|card|accelerator)", re.IGNORECASE)
+_OF_SAMPLES = re.compile(rf"\b({'|'.join(SAMPLE_WORDS)})\s*(/|per)", re.IGNORECASE)
+
+
+def _rates(found: dict[str, PrintedNumber], where: str) -> dict[str, PrintedNumber]:
+    """Return the numbers with each rate under the name of what it counts: tokens or samples, of one device or all."""
+    made = {name: value for name, value in found.items() if name not in _RATES}
+    for name, of_samples in _RATES.items():
+        if (rate := found.get(name)) is not None:
+            counted = "samples_per_second" if of_samples or _OF_SAMPLES.search(rate.text) else "throughput"
+            one = name.endswith("_per_device") or _OF_ONE.search(rate.text)
+            plain = f"{counted}_per_device" if one else counted
+            if plain in made and made[plain].value != rate.value:
+                raise BadInput(f"{where}: {plain} is given twice, {made[plain].text} and {rate.text}; keep one")
+            made[plain] = rate
+    return made
+
+
+_RATES = MappingProxyType(
+    {
+        "throughput": False,
+        "throughput_per_device": False,
+        "samples_per_second": True,
+        "samples_per_second_per_device": True,
+    }
+)
 
 
 def _counted(value: Any, gear: ClaimHardware | None, where: str) -> PrintedNumber | None:

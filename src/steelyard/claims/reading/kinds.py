@@ -66,6 +66,20 @@ _DEVICE = (
 ONE_DEVICE = r"(nvidia\s+|single\s+)?(gpu|tpu|chip|device|card|accelerator|processor)s?\b"
 _EACH = rf"(each|of\s+{ONE_DEVICE})"
 
+SAMPLE_WORDS = tuple(
+    f"{word}{many}" for word in ("sample", "image", "img", "sequence", "seq", "example", "event") for many in ("", "s")
+)
+"""What people call one thing that a model is trained on in a pass."""
+
+SAMPLE_RATES = MappingProxyType(
+    {
+        f"{word}{per}": 1.0
+        for word in SAMPLE_WORDS
+        for per in ("/s", "/sec", "/second", " per second", " per sec", " / s", " / sec")
+    }
+)
+"""Units of samples trained in a second, all of them one."""
+
 QUANTITY_KINDS = MappingProxyType(
     {
         "count": QuantityKind(
@@ -74,7 +88,7 @@ QUANTITY_KINDS = MappingProxyType(
             "",
             "8, 1,024 or 10k",
             rf"({_DEVICE}|steps?|tokens?|params?|parameters?|"
-            r"samples?|examples?|sequences?|epochs?|runs?|trials?|x|×)",
+            r"samples?|images?|imgs?|examples?|sequences?|events?|epochs?|runs?|trials?|x|×)",
         ),
         "duration": QuantityKind("duration", _TIME, None, "16 h, 14.8 days or 3.5 weeks", total=True),
         "device_time": QuantityKind(
@@ -132,17 +146,18 @@ QUANTITY_KINDS = MappingProxyType(
                         "tps",
                         "toks/s",
                         "t/s",
-                        "samples/s",
-                        "sequences/s",
-                        "images/s",
                     ),
                     1.0,
-                )
+                ),
+                **SAMPLE_RATES,
             },
             None,
-            "3.7k tokens/s/GPU",
+            "3.7k tokens/s/GPU or 1,189 images/s",
             _EACH,
             total=True,
+        ),
+        "sample_rate": QuantityKind(
+            "rate of samples", {"": 1.0, **SAMPLE_RATES}, "", "9,510 images/s or 1,189 images/s/GPU", _EACH, total=True
         ),
         "money": QuantityKind("sum of money", {"": 1.0}, "", "$200k or 4.6M", total=True),
         "price": QuantityKind(

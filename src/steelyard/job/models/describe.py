@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import fields as fields_of
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,9 @@ from steelyard.job.models.spec import ModelSpec
 
 _FIELDS = tuple(field.name for field in fields_of(ModelSpec) if field.name != "published")
 _NEEDED = ("layers", "hidden", "heads", "vocab", "max_tokens")
+
+IMAGENET_CLASSES = 1000
+"""Classes that a vision transformer is trained to tell apart unless a job says otherwise."""
 
 
 def model_described(given: Any, folder: Path) -> ModelSpec | RowsSpec:
@@ -38,10 +42,40 @@ def model_described(given: Any, folder: Path) -> ModelSpec | RowsSpec:
         return preset or configs.read_config(path)
     if text.endswith(".json") or text.startswith((".", "~", "/")):
         raise BadInput(f"{text}: no such file or folder; give the path of a config.json, or a model's name")
-    found = presets.find_model_or_none(text) or rows_presets().get(presets.normal_name(text))
+    found = model_named_or_none(text)
     if found is None:
-        raise UnknownName("model", text, (*presets.model_names(), *(spec.name for spec in rows_presets().values())))
+        raise UnknownName("model", text, catalog_names())
     return found
+
+
+def model_named_or_none(name: str) -> ModelSpec | RowsSpec | None:
+    """Return the catalog's model of a name, a transformer or one by rows; None where it has none.
+
+    >>> model_named_or_none("ResNet-50").params, model_named_or_none("ViT-L/16").layers, model_named_or_none("none")
+    (25557032, 24, None)
+    """
+    return presets.find_model_or_none(name) or rows_presets().get(presets.normal_name(name))
+
+
+def catalog_names() -> tuple[str, ...]:
+    """Return the names of all models of the catalog, those by rows last.
+
+    >>> catalog_names()[0], catalog_names()[-1]
+    ('gpt2', 'resnet-50')
+    """
+    return (*presets.model_names(), *dict.fromkeys(spec.name for spec in rows_presets().values()))
+
+
+def with_classes(model: ModelSpec | RowsSpec) -> tuple[ModelSpec | RowsSpec, str]:
+    """Return a vision transformer with the classifier that it is trained with, and say so.
+
+    >>> from steelyard.job.models.architecture import architecture
+    >>> architecture(with_classes(presets.find_model("vit-l-16"))[0]).total_params
+    304326632
+    """
+    if isinstance(model, ModelSpec) and model.kind == "vit" and not model.classes:
+        return replace(model, classes=IMAGENET_CLASSES), "classes 1000: ImageNet-1k (arXiv 1409.0575)"
+    return model, ""
 
 
 def is_file(text: str, folder: Path) -> bool:

@@ -61,8 +61,13 @@ def normal_name(name: str) -> str:
     ('llama3.1-405b', 'llama3.1-405b')
     >>> normal_name("gemma-22b"), normal_name("Gemma 2-2B")
     ('gemma22b', 'gemma2-2b')
+    >>> normal_name("ViT-L/16"), normal_name("google/vit-large-patch16-224")
+    ('vitl16', 'vitlargepatch16-224')
     """
-    plain = name.strip().lower().rsplit("/", 1)[-1].removeprefix("meta-")
+    *publishers, plain = name.strip().lower().split("/")
+    if publishers and not re.search("[a-z]", plain):  # the patch of ViT-L/16
+        plain = f"{publishers[-1]}-{plain}"
+    plain = plain.removeprefix("meta-")
     plain = re.sub(r"[^a-z0-9.]+", "-", plain).strip("-.")
     return re.sub(r"(?<![0-9])-|-(?![0-9])", "", plain)
 
