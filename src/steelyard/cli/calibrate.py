@@ -24,9 +24,9 @@ def calibrate_command(
     """Shrink the fitted constants towards RUNS: measured step times and peak memories.
 
     RUNS is a .csv or a .jsonl (one JSON object a line), plain or .gz, with the columns of `validate --cases`: model,
-    accelerator, devices, sequence_tokens, the layout, stack, and step_time_s, tokens_per_s_per_device or
-    peak_memory_bytes. plan, estimate, explain and validate use the result from then on and say so. It is kept in
-    $STEELYARD_CATALOG, else in the user's data folder.
+    accelerator, devices, sequence_tokens (of text), the layout, stack, and step_time_s, tokens_per_s_per_device,
+    samples_per_second or peak_memory_bytes. plan, estimate, explain and validate use the result from then on and say
+    so. It is kept in $STEELYARD_CATALOG, else in the user's data folder.
     """
     if sum((runs is not None, listed, forget is not None)) != 1:
         raise click.UsageError("give one of: a file of runs, --list, --forget LABEL")

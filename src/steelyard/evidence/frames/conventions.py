@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from steelyard.evidence.frames.frame import RunFrame
+from steelyard.evidence.frames.shapes import RowsShape
 from steelyard.evidence.runs.run import is_known
 from steelyard.workload import Architecture
 
@@ -69,6 +70,9 @@ def published_flop(found: RunFrame, index: int) -> tuple[float, str]:
         return np.nan, f"FLOP convention not stated ({run.flop_convention or 'blank'})"
     job = found.job
     arch = found.architectures[index]
+    if isinstance(arch, RowsShape) or of_samples(found, index):
+        flop = np.broadcast_to(job.workload.model_flop * job.batch_samples, len(found))[index]
+        return float(flop) * counts.recompute, ""
     tokens = float(job.batch_samples[index] * job.workload.tokens[index])  # type: ignore[index]  # a column
     sequence = float(job.workload.tokens[index])  # type: ignore[index]  # a column
     no_attention = counts.attention == (0.0,)
@@ -81,6 +85,12 @@ def published_flop(found: RunFrame, index: int) -> tuple[float, str]:
     if high / low - 1 > _CLOSE:
         return np.nan, f"FLOP convention not stated: attention is {high / low - 1:.0%} of it ({run.flop_convention})"
     return (low + high) / 2, ""
+
+
+def of_samples(found: RunFrame, index: int) -> bool:
+    """Tell whether a run's model is trained on anything but tokens: images, or what its rows say."""
+    arch = found.architectures[index]
+    return isinstance(arch, RowsShape) or bool(arch.patches)
 
 
 def _matrix_params(arch: Architecture) -> float:

@@ -23,10 +23,13 @@ from steelyard.evidence.frames.jobs import run_job
 from steelyard.evidence.frames.layouts import LayoutChoice, layout_choices
 from steelyard.evidence.frames.machines import RunMachine, run_machine
 from steelyard.evidence.frames.models import run_model
+from steelyard.evidence.frames.shapes import ModelShape, RowsShape
 from steelyard.evidence.frames.stacks import row_constants, stack_rule
 from steelyard.evidence.runs.run import Run, publisher
 from steelyard.job.models.architecture import architecture
+from steelyard.job.models.rows_spec import RowsSpec
 from steelyard.job.models.spec import ModelSpec
+from steelyard.job.samples import takes_sequences
 from steelyard.tables import Job, Kernels, Layout, Machine, Stack, join, take
 from steelyard.units import Array
 from steelyard.workload import Architecture
@@ -55,7 +58,7 @@ class RunFrame:
     """The predictable runs as one table of each kind, with labels, assumptions and the rest's reasons."""
 
     runs: tuple[Run, ...]
-    architectures: tuple[Architecture, ...]
+    architectures: tuple[ModelShape, ...]
     job: Job
     layout: Layout
     machine: Machine
@@ -78,8 +81,8 @@ class CompletedRun:
     """One case on its way into the frame: everything but the choice among its layouts."""
 
     run: Run
-    model: ModelSpec
-    arch: Architecture
+    model: ModelSpec | RowsSpec
+    arch: ModelShape
     hardware: RunMachine
     rule: StackRule
     choices: tuple[LayoutChoice, ...]
@@ -120,15 +123,24 @@ def run_frame(runs: Iterable[Run], catalog: Catalog, predictor: Predictor | None
 
 def _row(run: Run, catalog: Catalog) -> CompletedRun:
     model, about_shape = run_model(run)
-    arch = architecture(model)
+    arch = _shape(model)
+    if isinstance(model, ModelSpec) and not takes_sequences(model):
+        run = replace(run, sequence_tokens=float(model.max_tokens))  # the patches of an image
     found = run_machine(run, catalog)
     its_rule = stack_rule(run.stack, run.date)
     if (slug(run.stack), "any", "time_scale") in catalog.local.stacks and its_rule.stack == "any":
         its_rule = replace(its_rule, stack=slug(run.stack))  # a stack that the user has calibrated
-    arch = replace(arch, dropout=its_rule.dropout if arch.gelu and arch.causal else 0.0)
+    if isinstance(arch, Architecture):
+        arch = replace(arch, dropout=its_rule.dropout if arch.gelu and arch.causal else 0.0)
     options = layout_choices(run, arch, float(found.machine.memory_bytes), its_rule, float(found.machine.node_devices))
     run_job(run, model, arch, its_rule, found.precision, options[0].batch_samples)
     return CompletedRun(run, model, arch, found, its_rule, tuple(options), about_shape | found.assumed)
+
+
+def _shape(model: ModelSpec | RowsSpec) -> ModelShape:
+    if isinstance(model, ModelSpec):
+        return architecture(model)
+    return RowsShape(model.name, float(model.rows.divisible.blocks), float(model.params), float(model.batch))
 
 
 def _settle(rows: Sequence[CompletedRun], catalog: Catalog, predictor: Predictor) -> list[LayoutChoice]:

@@ -5,10 +5,14 @@ from functools import cache
 
 from steelyard.catalog.stacks import StackRule
 from steelyard.catalog.training import Precision
+from steelyard.errors import BadInput
+from steelyard.evidence.frames.shapes import ModelShape, RowsShape
 from steelyard.evidence.runs.run import Run
 from steelyard.job.job_spec import training_job
 from steelyard.job.models.adapters import Adapters
+from steelyard.job.models.rows_spec import RowsSpec
 from steelyard.job.models.spec import ModelSpec
+from steelyard.job.sample_work import sample_workload
 from steelyard.job.training import MatrixShape, parse_loss, published_optimizer
 from steelyard.strategies.losses import LOSSES, LossKind
 from steelyard.tables import Job, Workload
@@ -24,20 +28,26 @@ USUAL_TARGETS = ("q", "v")
 
 
 def run_job(
-    run: Run, model: ModelSpec, arch: Architecture, rule: StackRule, precision: Precision, batch_samples: float
+    run: Run, model: ModelSpec | RowsSpec, arch: ModelShape, rule: StackRule, precision: Precision, batch_samples: float
 ) -> Job:
     """Return the job of a run at the precision and global batch that were settled for it."""
     if rule.states == "bf16" or "bf16-true" in run.note:
         precision = precision.without_master()
+    optimizer, sizes = published_optimizer(run.optimizer), {"samples": batch_samples, "batch_samples": batch_samples}
+    if isinstance(model, RowsSpec) or isinstance(arch, RowsShape):
+        if run.task in ("lora", "qlora"):
+            raise BadInput(f"task is {run.task} but {run.model} is described by rows; adapters need a transformer")
+        assert isinstance(model, RowsSpec)  # noqa: S101  # both are of one model
+        work = sample_workload(model, element_bytes=float(precision.element_bytes))
+        return training_job(work, MatrixShape.of_rows(model.rows), precision, optimizer, None, run_loss(run), **sizes)
     return training_job(
         _workload(arch, run.sequence_tokens, float(precision.element_bytes)),
         MatrixShape.of_transformer(arch),
         precision,
-        published_optimizer(run.optimizer),
+        optimizer,
         run_adapters(run, model, rule.adapters),
         run_loss(run),
-        samples=batch_samples,
-        batch_samples=batch_samples,
+        **sizes,
     )
 
 

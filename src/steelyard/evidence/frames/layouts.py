@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from steelyard.catalog.stacks import StackRule
 from steelyard.errors import BadInput, BadLayout
 from steelyard.evidence.frames.recomputation import recompute_choices
+from steelyard.evidence.frames.shapes import ModelShape, RowsShape, undivided
 from steelyard.evidence.runs.columns import is_count
 from steelyard.evidence.runs.run import Run, is_known
 from steelyard.strategies.experts import usual_expert_tensor
@@ -15,7 +16,6 @@ from steelyard.strategies.partition import given_partition, given_sizes
 from steelyard.strategies.registry import SCHEDULES, usual_code
 from steelyard.strategies.settings import spelled_number
 from steelyard.tables import Layout
-from steelyard.workload import Architecture
 
 FLASH_SINCE = "2022-07"
 """FlashAttention was published in May 2022 (arXiv 2205.14135); earlier stacks ran two batched products."""
@@ -36,7 +36,7 @@ class LayoutChoice:
 
 
 def layout_choices(
-    run: Run, arch: Architecture, memory_bytes: float, rule: StackRule, chips: float
+    run: Run, arch: ModelShape, memory_bytes: float, rule: StackRule, chips: float
 ) -> list[LayoutChoice]:
     """Return the layouts that a row may mean, the likeliest first; one alone where the row states it.
 
@@ -45,6 +45,8 @@ def layout_choices(
     """
     if not is_count(run.devices):
         raise BadInput("the number of devices is not stated")
+    if isinstance(arch, RowsShape):
+        run = undivided(run, arch)
     if not is_count(run.sequence_tokens):
         raise BadInput("the sequence length is not stated")
     shared: set[str] = set()
@@ -63,7 +65,7 @@ def layout_choices(
 
 def _choice(
     run: Run,
-    arch: Architecture,
+    arch: ModelShape,
     rule: StackRule,
     degrees: tuple[float, float, float, float],
     recompute: float,
@@ -71,7 +73,8 @@ def _choice(
 ) -> LayoutChoice:
     assumed = set(shared)
     _, pp, _, dp = degrees
-    micro, total = _batch(run, dp, pp, assumed)
+    in_flight = arch.batch if isinstance(arch, RowsShape) else TOKENS_IN_FLIGHT // run.sequence_tokens
+    micro, total = _batch(run, (dp, pp), in_flight, assumed)
     if rule.stack == "hf-trainer" and pp > 1 and not is_known(run.step_time_s):
         total = micro * dp  # device_map runs one micro-batch through the stages at a time
     layout = _layout(run, arch, rule, degrees, micro, total / (micro * dp), assumed)
@@ -79,7 +82,7 @@ def _choice(
 
 
 def _degrees(
-    run: Run, arch: Architecture, memory_bytes: float, rule: StackRule, chips: float, assumed: set[str]
+    run: Run, arch: ModelShape, memory_bytes: float, rule: StackRule, chips: float, assumed: set[str]
 ) -> list[tuple[float, float, float, float]]:
     """Return (tp, pp, cp, dp) as stated, or the likeliest ones first."""
     n = run.devices
@@ -132,18 +135,19 @@ def _data_parallel(run: Run, cp: float) -> float:
     return implied
 
 
-def _batch(run: Run, dp: float, pp: float, assumed: set[str]) -> tuple[float, float]:
-    """Return micro-batch and global batch in sequences; where one is missing it follows from the other.
+def _batch(run: Run, degrees: tuple[float, float], in_flight: float, assumed: set[str]) -> tuple[float, float]:
+    """Return micro-batch and global batch in samples; where one is missing it follows from the other.
 
     A rate (tokens/s, TFLOP/s) hardly depends on the batch as long as it fills the device: where neither is stated, one
-    of `TOKENS_IN_FLIGHT` tokens a device is taken. A step time without a batch means nothing.
+    of `TOKENS_IN_FLIGHT` tokens a device is taken, of a model by rows its usual batch. A step time without a batch
+    means nothing.
     """
-    micro, total = run.micro_batch, run.batch_samples
+    (dp, pp), micro, total = degrees, run.micro_batch, run.batch_samples
     if not is_count(micro) and not is_count(total):
         if pp > 1 or is_known(run.step_time_s):
             raise BadInput("neither the micro-batch nor the global batch is stated")
         assumed.add("batch")
-        micro = max(1.0, TOKENS_IN_FLIGHT // run.sequence_tokens)
+        micro = max(1.0, in_flight)
         return micro, micro * max(dp, run.devices)
     if not is_count(total):
         if pp > 1:
@@ -152,7 +156,7 @@ def _batch(run: Run, dp: float, pp: float, assumed: set[str]) -> tuple[float, fl
         return micro, micro * dp
     if not is_count(micro):
         assumed.add("micro-batch")
-        micro = max(1.0, min(total / dp, TOKENS_IN_FLIGHT // run.sequence_tokens if pp == 1 else 1.0))
+        micro = max(1.0, min(total / dp, in_flight if pp == 1 else 1.0))
         while micro > 1 and total % (micro * dp):
             micro -= 1
         micro = math.floor(micro) or 1.0
@@ -185,7 +189,7 @@ def _zero(run: Run, rule: StackRule, pp: float, assumed: set[str]) -> float:
 
 def _layout(
     run: Run,
-    arch: Architecture,
+    arch: ModelShape,
     rule: StackRule,
     degrees: tuple[float, float, float, float],
     micro: float,
@@ -215,13 +219,13 @@ def _layout(
         micro_batches=max(1.0, math.ceil(steps - 1e-9)),
         sp=_sequence_parallel(run, rule) if tp > 1 else 0.0,
         recompute=0.0,
-        flash=_flash(run, assumed),
+        flash=_flash(run, arch, assumed),
         offload=float(bool(re.search(r"optim|full", run.offload.lower()))),
         partition=float(partition),
     )
 
 
-def _partition(run: Run, arch: Architecture, rule: StackRule, pp: float) -> int:
+def _partition(run: Run, arch: ModelShape, rule: StackRule, pp: float) -> int:
     """Return the partition of the blocks: as the row says, else that of the stack."""
     stated = re.search(r"layers/stage \[([\d, ]+)\]", run.note)
     stages = [int(part) for part in stated[1].split(",")] if stated else []
@@ -246,7 +250,7 @@ def _chunks(run: Run, rule: StackRule, pp: float, blocks: float, assumed: set[st
     return max(1.0, float(blocks // rule.chunk_layers))
 
 
-def _expert_degrees(run: Run, arch: Architecture, choice: LayoutChoice) -> list[LayoutChoice]:
+def _expert_degrees(run: Run, arch: ModelShape, choice: LayoutChoice) -> list[LayoutChoice]:
     """Return the choice as it is, or with every power of two that divides experts and replicas where ep is unstated."""
     if arch.experts <= 0 or is_known(run.ep):
         return [choice]
@@ -279,7 +283,9 @@ def _sequence_parallel(run: Run, rule: StackRule) -> float:
     return 1.0 if stated else rule.sequence_parallel
 
 
-def _flash(run: Run, assumed: set[str]) -> float:
+def _flash(run: Run, arch: ModelShape, assumed: set[str]) -> float:
+    if isinstance(arch, RowsShape):  # it has no attention
+        return 0.0
     stated = spelled_number("flash", run.flash_attention)
     if stated is None:
         assumed.add("attention")

@@ -1,24 +1,25 @@
 """What was measured, in one unit: the seconds of a step and the bytes of a device, or why they cannot be told.
 
-A published step time is taken as it stands; tokens a second give it through the batch; TFLOP/s and MFU only where
-neither is published, and only under a FLOP convention that the row names (`conventions`).
+A published step time is taken as it stands; tokens or samples a second give it through the batch; TFLOP/s and MFU only
+where neither is published, and only under a FLOP convention that the row names (`conventions`).
 """
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from steelyard.evidence.frames.conventions import published_flop
+from steelyard.evidence.frames.conventions import of_samples, published_flop
 from steelyard.evidence.frames.frame import RunFrame
 from steelyard.evidence.frames.stacks import stack_rule
 from steelyard.evidence.runs.run import MEMORY_METRICS, Run, is_known
 from steelyard.units import Array
 
-TIME_METRICS = ("step_time_s", "tokens_per_s_per_device", "tflops_per_device", "mfu")
+TIME_METRICS = ("step_time_s", "tokens_per_s_per_device", "samples_per_second", "tflops_per_device", "mfu")
 DIFFER = 0.10
-"""Step time and tokens per second of one row that differ by more contradict each other: rounding never does that."""
+"""Step time and rate of one row that differ by more contradict each other: rounding never does that."""
 
 ALMOST_PEAK = 0.95
 """No training step reaches this share of the dense matrix peak; a row above it has a wrong unit or a wrong count."""
@@ -45,7 +46,9 @@ def measured(found: RunFrame) -> Measured:
     size = len(found)
     peak = np.broadcast_to(found.machine.peak_flop_per_s, size)
     tokens = np.broadcast_to(found.job.batch_samples * found.job.workload.tokens / found.layout.devices, size)
-    times = [_time(found, index, float(tokens[index]), float(peak[index])) for index in range(size)]
+    batch = np.broadcast_to(found.job.batch_samples, size)
+    held = [StepWork(*map(float, of)) for of in zip(tokens, batch, peak, strict=True)]
+    times = [_time(found, index, held[index]) for index in range(size)]
     seconds = np.array([one[2] for one in times], dtype=float)
     used = np.broadcast_to(flop, size) / (seconds * found.layout.devices * peak)
     reasons = tuple(
@@ -72,31 +75,48 @@ def in_metric(metrics: NDArray[np.str_], per_step: Array, seconds: Array) -> Arr
     return np.where(metrics == "step_time_s", seconds, per_step / seconds)
 
 
-def _time(found: RunFrame, index: int, tokens: float, peak: float) -> tuple[str, float, float, float, str]:
+@dataclass(frozen=True, slots=True)
+class StepWork:
+    """What a step of one run holds."""
+
+    tokens: float  # of one device
+    samples: float  # of all devices
+    peak: float  # of one device, flop/s
+
+    def rates(self, run: Run) -> Iterator[tuple[str, float, float]]:
+        """Yield each published rate with its name, and what a step holds of what it counts."""
+        for name, held in (("tokens_per_s_per_device", self.tokens), ("samples_per_second", self.samples)):
+            rate = getattr(run, name)
+            if is_known(rate) and rate > 0:
+                yield name, rate, held
+
+
+def _time(found: RunFrame, index: int, held: StepWork) -> tuple[str, float, float, float, str]:
     """Return metric, published value, seconds, what one step holds of the metric, and the reason if there is none."""
     run = found.runs[index]
+    if of_samples(found, index) and is_known(run.tokens_per_s_per_device):
+        return _none(f"tokens/s are given, but {run.model} is not trained on tokens; give samples_per_second")
     if is_known(run.step_time_s) and run.step_time_s > 0:
-        return _stated(run, tokens)
-    if is_known(run.tokens_per_s_per_device) and run.tokens_per_s_per_device > 0:
-        rate = run.tokens_per_s_per_device
-        return "tokens_per_s_per_device", rate, tokens / rate, tokens, ""
-    for metric, unit in (("tflops_per_device", 1e12), ("mfu", peak)):
+        return _stated(run, held)
+    for name, rate, amount in held.rates(run):
+        return name, rate, amount / rate, amount, ""
+    for metric, unit in (("tflops_per_device", 1e12), ("mfu", held.peak)):
         value = getattr(run, metric)
         if is_known(value) and value > 0:
             flop, reason = published_flop(found, index)
-            held = flop / run.devices / unit
-            return (metric, value, held / value, held, "") if not reason else _none(reason)
+            amount = flop / run.devices / unit
+            return (metric, value, amount / value, amount, "") if not reason else _none(reason)
     return _none("no step time, throughput or utilisation was published")
 
 
-def _stated(run: Run, tokens: float) -> tuple[str, float, float, float, str]:
-    rate = run.tokens_per_s_per_device
-    if is_known(rate) and rate > 0 and is_known(run.batch_samples):
-        ratio = tokens / rate / run.step_time_s
+def _stated(run: Run, held: StepWork) -> tuple[str, float, float, float, str]:
+    for name, rate, amount in held.rates(run) if is_known(run.batch_samples) else ():
+        ratio = amount / rate / run.step_time_s
         if abs(ratio - 1) > DIFFER:
+            unit = name.partition("_")[0]
             return _none(
-                f"step time and tokens/s contradict each other by {ratio:.2f} "
-                f"({tokens / rate:.4g} s by the tokens, {run.step_time_s:.4g} s stated)"
+                f"step time and {unit}/s contradict each other by {ratio:.2f} "
+                f"({amount / rate:.4g} s by the {unit}, {run.step_time_s:.4g} s stated)"
             )
     return "step_time_s", run.step_time_s, run.step_time_s, 1.0, ""
 

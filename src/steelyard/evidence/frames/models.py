@@ -5,11 +5,13 @@ from dataclasses import replace
 from functools import cache
 from typing import Any
 
-from steelyard.errors import BadInput
+from steelyard.errors import BadInput, nearest
 from steelyard.evidence.runs.columns import is_count
 from steelyard.evidence.runs.run import Run, is_known
 from steelyard.job.models.architecture import architecture as numbers
-from steelyard.job.models.presets import find_model, find_model_or_none, model_names
+from steelyard.job.models.describe import catalog_names, model_named_or_none, with_classes
+from steelyard.job.models.presets import find_model, model_names
+from steelyard.job.models.rows_spec import RowsSpec
 from steelyard.job.models.spec import ModelSpec
 
 GATED = re.compile(r"(?i)llama|mistral|mixtral|qwen|gemma|yi-|baichuan|deepseek|internlm|glm|phi-?3|fuji|moe|olmo")
@@ -31,7 +33,7 @@ class UnknownShape(BadInput):
     """A row whose model's shape is neither published nor known by name."""
 
 
-def run_model(run: Run) -> tuple[ModelSpec, frozenset[str]]:
+def run_model(run: Run) -> tuple[ModelSpec | RowsSpec, frozenset[str]]:
     """Return the model of a run and what had to be assumed about it.
 
     >>> from steelyard.evidence.runs.reader import blank_run
@@ -54,12 +56,14 @@ def run_model(run: Run) -> tuple[ModelSpec, frozenset[str]]:
 @cache
 def _model(
     model: str, shape_source: str, shape: tuple[float | None, ...], sequence: float, head_dim: int
-) -> tuple[ModelSpec, frozenset[str]]:
+) -> tuple[ModelSpec | RowsSpec, frozenset[str]]:
     given = dict(
         zip(("layers", "hidden", "ffn", "heads", "kv_heads", "vocab", "experts", "top_k", "params"), shape, strict=True)
     )
     based_on = re.match(r"(.+?) base:", shape_source)
     preset = preset_of(model) or (preset_of(based_on[1]) if based_on else None)
+    if isinstance(preset, RowsSpec):
+        return preset, frozenset()
     if preset is not None and _agrees(preset, given):
         return _cut(preset, given["layers"]), frozenset()
     assumed: set[str] = set()
@@ -80,13 +84,14 @@ def _model(
     return specs[best], frozenset(assumed | (set() if close or min(errors) < 0.1 else {"shape"}))
 
 
-def preset_of(model: str) -> ModelSpec | None:
-    """Return the preset of a model's name, with or without what publishers put around it.
+def preset_of(model: str) -> ModelSpec | RowsSpec | None:
+    """Return the preset of a model's name as it is trained, with or without what publishers put around it.
 
     >>> preset_of("Qwen3_235B_a22B (tokendrop)").name, preset_of("Maxtext Llama3 70b").name
     ('qwen3-235b-a22b', 'llama-3-70b')
     """
-    return find_model_or_none(model) or find_model_or_none(DECORATION.sub("", DECORATION.sub("", model)))
+    found = model_named_or_none(model) or model_named_or_none(DECORATION.sub("", DECORATION.sub("", model)))
+    return None if found is None else with_classes(found)[0]
 
 
 def _agrees(spec: ModelSpec, given: dict[str, float | None]) -> bool:
@@ -119,7 +124,8 @@ def _specs(
     """Return the models that the columns may mean, the likeliest first: gated or not, tied or not."""
     hidden, ffn = given["hidden"], given["ffn"]
     if not hidden or not is_count(hidden):
-        raise UnknownShape(f"unknown model {model!r} and no hidden size: give a name of the catalog or the shape")
+        near = f" (nearest: {', '.join(nearest(model, catalog_names()))})" if nearest(model, catalog_names()) else ""
+        raise UnknownShape(f"unknown model {model!r}{near} and no hidden size: give a name of the catalog or the shape")
     heads = given["heads"] or max(1.0, round(hidden / 128))
     kv_heads = given["kv_heads"] or heads
     gated = bool(GATED.search(model)) or bool(ffn and not given["experts"] and ffn != 4 * hidden)

@@ -71,13 +71,22 @@ LAYOUT = {name: name for name in ("tp", "pp", "vpp", "cp", "dp", "ep", "micro_ba
 LAYOUT |= {"zero": "sharding", "flash": "flash_attention", "offload": "offload"}
 """Setting of a job file's `layout` → our column; those that a run does not record are read and not kept."""
 
-_NEEDED = ("model", "accelerator", "devices", "sequence_tokens")
-MEASURED = ("step_time_s", "tokens_per_s_per_device", "tflops_per_device", "mfu", "peak_memory_bytes")
+SAMPLE_RATES = dict.fromkeys(
+    ("images_per_second", "images_per_s", "img_per_s", "samples_per_s", "sequences_per_s"), "samples_per_second"
+)
+"""Other names of the rate of all devices together; one that ends in `_per_device` is of one of them."""
+
+PER_DEVICE = "_per_device"
+
+_NEEDED = ("model", "accelerator", "devices")
+MEASURED = (
+    "step_time_s", "tokens_per_s_per_device", "samples_per_second", "tflops_per_device", "mfu", "peak_memory_bytes"
+)  # fmt: skip
 WORDS = {"use": "score", "group": "all", "trust": "unknown", "recompute": "unknown", "flash_attention": "unknown"}
 
 
-def check_header(header: Collection[str], where: str) -> None:
-    """Refuse a file that lacks what every prediction needs, and name it.
+def check_header(header: Collection[str], where: str, *, of_text: bool = True) -> None:
+    """Refuse a file that lacks what every prediction needs, and name it; runs on text need the length of a sequence.
 
     >>> check_header(["model", "hardware", "n_chips", "mfu"], "runs.csv")
     Traceback (most recent call last):
@@ -85,12 +94,13 @@ def check_header(header: Collection[str], where: str) -> None:
     steelyard.errors.BadInput: runs.csv: no column for seq_len; needed are model, hardware, n_chips, seq_len and ...
     """
     names = {ours: theirs for theirs, ours in COLLECTED.items()} | {"peak_memory_bytes": "peak_mem_gb"}
-    there = {_ours(name) for name in header}
-    missing = [names[name] for name in _NEEDED if name not in there]
+    there = {"samples_per_second" if of_one(name) else _ours(name) for name in header}
+    wanted = (*_NEEDED, "sequence_tokens") if of_text else _NEEDED
+    missing = [names[name] for name in wanted if name not in there]
     if not there & set(MEASURED):
-        missing.append(" or ".join(names[name] for name in MEASURED))
+        missing.append(" or ".join(names.get(name, name) for name in MEASURED))
     if missing:
-        needed = ", ".join(names[name] for name in _NEEDED)
+        needed = ", ".join(names[name] for name in wanted)
         raise BadInput(
             f"{where}: no column for {', '.join(missing)}; needed are {needed} and one measurement "
             f"(is it a comma-separated file with a header? found: {', '.join(sorted(header)[:8]) or 'nothing'})"
@@ -117,6 +127,8 @@ def run_of_row(row: Mapping[str, str | None], row_id: str) -> Run:
     numbers = {name: number_or_nan(values[name]) for name in COLUMNS if name not in TEXT_COLUMNS}
     texts = {name: values[name] for name in TEXT_COLUMNS}
     texts["memory_metric"] = texts["memory_metric"] if texts["memory_metric"] in MEMORY_METRICS else "unknown"
+    if of_device := next((row[name] for name in row if name is not None and of_one(name)), None):
+        numbers["samples_per_second"] = number_or_nan(of_device) * numbers["devices"]
     if "n_params_b" in row:
         numbers["params"] = number_or_nan(row["n_params_b"]) * 1e9
     if "peak_mem_gb" in row:
@@ -204,7 +216,18 @@ def is_count(value: float) -> bool:
     return is_known(value) and 1 <= value <= 1e12 and value == math.floor(value)
 
 
+def of_one(name: str | None) -> bool:
+    """Tell whether a column is the rate of samples of one device.
+
+    >>> of_one("samples_per_second_per_device"), of_one("images_per_s_per_device"), of_one("tokens_per_s_per_device")
+    (True, True, False)
+    """
+    plain = _ours(name)
+    rate = plain.removesuffix(PER_DEVICE)
+    return rate != plain and SAMPLE_RATES.get(rate, rate) == "samples_per_second"
+
+
 def _ours(name: str | None) -> str:
     plain = (name or "").strip().lstrip("\ufeff")
-    plain = JOB_FIELDS.get(plain, plain)
+    plain = JOB_FIELDS.get(plain, SAMPLE_RATES.get(plain, plain))
     return COLLECTED.get(plain, {"peak_mem_gb": "peak_memory_bytes", "n_params_b": "params"}.get(plain, plain))

@@ -11,6 +11,7 @@ import json
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
+from functools import cache
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,8 @@ from typing import Any
 from steelyard.errors import BadInput
 from steelyard.evidence.runs.columns import check_header, run_of_row
 from steelyard.evidence.runs.run import COLUMNS, TEXT_COLUMNS, Run
+from steelyard.job.models.describe import model_named_or_none
+from steelyard.job.samples import takes_sequences
 
 _GZIP = b"\x1f\x8b"
 ORIGINS = ("bigscience", "finetuning", "nanotron", "nvidia", "other", "papers", "simumax", "tpu", "vtrain")
@@ -67,7 +70,8 @@ def parse_runs(content: bytes, where: str) -> Iterator[Run]:
 
 
 def _cases(rows: Iterable[Mapping[str, Any]], header: list[str], stem: str, where: str) -> Iterator[Run]:
-    check_header(header, where)
+    rows = list(rows)
+    check_header(header, where, of_text=not any(trained_on_samples(row.get("model")) for row in rows))
     seen: set[str] = set()
     for number, row in enumerate(rows, start=1):
         if not any(value for value in row.values()):
@@ -77,6 +81,17 @@ def _cases(rows: Iterable[Mapping[str, Any]], header: list[str], stem: str, wher
             run = replace(run, id=f"{run.id}#{number}")
         seen.add(run.id)
         yield run
+
+
+@cache
+def trained_on_samples(model: str | None) -> bool:
+    """Tell whether the catalog knows that runs of a model have no sequence of tokens, whose length they could state.
+
+    >>> trained_on_samples("llama-3-8b"), trained_on_samples("ViT-L/16"), trained_on_samples("our own")
+    (False, True, False)
+    """
+    found = model_named_or_none(model) if model else None
+    return found is not None and not takes_sequences(found)
 
 
 def _object(line: str, where: str) -> dict[str, str]:

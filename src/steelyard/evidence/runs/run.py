@@ -55,6 +55,7 @@ class Run:
     task: str  # pretrain, full_ft, lora or qlora
     step_time_s: float
     tokens_per_s_per_device: float
+    samples_per_second: float  # of all devices together
     tflops_per_device: float
     mfu: float  # share of the peak, 0 to 1
     hfu: float

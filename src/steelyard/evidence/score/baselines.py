@@ -12,8 +12,10 @@ Kaplan et al. 2020, arXiv 2001.08361 (6ND) with the model FLOPs utilisation of t
 
 
 def six_nd_s(found: RunFrame) -> Array:
-    """Return seconds of a step as 6ND at 40 % of the peak of all devices."""
-    flop = 6 * found.job.workload.active_params * found.job.batch_samples * found.job.workload.tokens
+    """Return seconds of a step as 6ND at 40 % of the peak of all devices; a sample without tokens has its own FLOPs."""
+    work = found.job.workload
+    of_sample = np.where(np.asarray(work.tokens) > 1, 6 * work.active_params * work.tokens, work.model_flop)
+    flop = of_sample * found.job.batch_samples
     return np.asarray(flop / (SIX_ND_SHARE * found.machine.peak_flop_per_s * found.layout.devices))
 
 
