@@ -40,7 +40,6 @@ def test_runs_on_images_are_predicted_and_scored_in_samples() -> None:
     assert [one.metric for one in found.cases] == ["samples_per_second"] * 5
     assert all(0.3 < one.predicted / one.measured < 1.0 for one in found.cases)
     assert all(one.low < one.predicted < one.high for one in found.cases)
-    assert found.summaries
 
 
 def test_samples_a_second_times_a_step_is_the_batch() -> None:
@@ -77,8 +76,8 @@ def test_a_step_time_needs_no_sequence() -> None:
 
 
 def test_sequences_a_second_are_read_of_text_too() -> None:
-    text = "model,accelerator,devices,seq_len,batch_samples,precision,samples_per_second\nbert-large,A100,8,512,256,fp16,300\n"
-    assert measured(framed(text)).step_s[0] == pytest.approx(256 / 300)
+    head = "model,accelerator,devices,seq_len,batch_samples,precision,samples_per_second\n"
+    assert measured(framed(head + "bert-large,A100,8,512,256,fp16,300\n")).step_s[0] == pytest.approx(256 / 300)
 
 
 def test_a_figure_of_flops_counts_those_of_the_images() -> None:

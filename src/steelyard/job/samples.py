@@ -75,7 +75,6 @@ def trained_samples(read: JobFields, model: ModelSpec | RowsSpec) -> tuple[Train
     return TrainedSamples(word, count, tokens), why
 
 
-<<<<<<< HEAD
 def _images(read: JobFields, name: str, word: str) -> float:
     """Return how many samples that have no tokens are trained on."""
     if read.sequence:
@@ -87,11 +86,6 @@ def _images(read: JobFields, name: str, word: str) -> float:
     if read.samples < 1:
         raise BadInput(f"samples are {read.samples:g}; write at least one, such as samples: 100M")
     return read.samples
-=======
-def _spec(model: ModelSpec | RowsSpec) -> ModelSpec:
-    if isinstance(model, RowsSpec):
-        raise BadInput(f"{model.name} is described by rows; its samples have no length")
-    return model
 
 
 def takes_sequences(model: ModelSpec | RowsSpec) -> bool:
@@ -102,4 +96,3 @@ def takes_sequences(model: ModelSpec | RowsSpec) -> bool:
     (True, False)
     """
     return isinstance(model, ModelSpec) and model.kind not in IMAGES
->>>>>>> a16e1b5 (Read, predict and score measured runs of models that are trained on images, and calibrate on them)
