@@ -71,7 +71,7 @@ LAYOUT = {name: name for name in ("tp", "pp", "vpp", "cp", "dp", "ep", "micro_ba
 LAYOUT |= {"zero": "sharding", "flash": "flash_attention", "offload": "offload"}
 """Setting of a job file's `layout` → our column; those that a run does not record are read and not kept."""
 
-SAMPLE_RATES = dict.fromkeys(
+RATE_COLUMNS = dict.fromkeys(
     ("images_per_second", "images_per_s", "img_per_s", "samples_per_s", "sequences_per_s"), "samples_per_second"
 )
 """Other names of the rate of all devices together; one that ends in `_per_device` is of one of them."""
@@ -224,10 +224,10 @@ def of_one(name: str | None) -> bool:
     """
     plain = _ours(name)
     rate = plain.removesuffix(PER_DEVICE)
-    return rate != plain and SAMPLE_RATES.get(rate, rate) == "samples_per_second"
+    return rate != plain and RATE_COLUMNS.get(rate, rate) == "samples_per_second"
 
 
 def _ours(name: str | None) -> str:
     plain = (name or "").strip().lstrip("\ufeff")
-    plain = JOB_FIELDS.get(plain, SAMPLE_RATES.get(plain, plain))
+    plain = JOB_FIELDS.get(plain, RATE_COLUMNS.get(plain, plain))
     return COLLECTED.get(plain, {"peak_mem_gb": "peak_memory_bytes", "n_params_b": "params"}.get(plain, plain))
