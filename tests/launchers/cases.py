@@ -13,8 +13,18 @@ from steelyard.planner.points import layout_numbers
 from steelyard.search.rows import single_layout
 from steelyard.tables import Layout
 
-MODELS = ("llama-3-8b", "qwen3-30b-a3b", "deepseek-v3", "gpt2-xl", "mixtral-8x7b")
-"""Dense, with experts, latent attention and 61 blocks, learned positions and biases, few experts."""
+SEQUENCES = {
+    "llama-3-8b": 4096,
+    "llama-3.1-8b": 32768,
+    "qwen3-30b-a3b": 4096,
+    "deepseek-v3": 4096,
+    "gpt2-xl": 1024,
+    "mixtral-8x7b": 16384,
+}
+"""Dense, long enough for context parallelism, with experts, latent attention and 61 blocks, learned positions and
+biases, few experts: each with the tokens of a sample."""
+
+MODELS = tuple(SEQUENCES)
 
 DEVICES = (8, 48, 64)
 NODE = 8
@@ -22,8 +32,8 @@ NODE = 8
 
 @cache
 def spec_of(model: str, **fields: Any) -> JobSpec:
-    return read_job({"model": model, "tokens": "20B", "sequence": 4096 if model != "gpt2-xl" else 1024,
-                     "global_batch": 384} | fields)  # fmt: skip
+    usual = {"model": model, "tokens": "20B", "sequence": SEQUENCES[model], "global_batch": 384}
+    return read_job(usual | fields)
 
 
 @cache

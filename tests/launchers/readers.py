@@ -1,6 +1,7 @@
 """What each stack makes of its files: its own rules, written down apart from the writers."""
 
 import argparse
+import json
 import shlex
 import tomllib
 from collections.abc import Callable, Mapping
@@ -65,12 +66,15 @@ def world(call: list[str]) -> int:
     return int(call[call.index("--nnodes") + 1]) * int(call[call.index("--nproc-per-node") + 1])
 
 
-def partition_of(layout: str, parts: int) -> str:
-    """Return the partition that a text such as Et*3|t*2L names, which must name every part."""
-    sizes = tuple(int(part.removeprefix("t*") or 0) for part in layout.removeprefix("E").removesuffix("L").split("|"))
-    assert len(sizes) == parts
+def blocks_of(layout: str) -> tuple[int, ...]:
+    """Return the blocks of each part of a text such as Et*3|t*2L, in the order of the model."""
+    return tuple(int(part.removeprefix("t*") or 0) for part in layout.removeprefix("E").removesuffix("L").split("|"))
+
+
+def partition_of(sizes: tuple[int, ...]) -> str:
+    """Return the partition that has these blocks: a rule's, else by hand."""
     for rule in (0, 1):
-        if sizes == partition_sizes(rule, sum(sizes), parts):
+        if sizes == partition_sizes(rule, sum(sizes), len(sizes)):
             return partition_name(rule)
     return partition_name(given_partition(sizes))
 
@@ -81,14 +85,19 @@ def read_megatron(files: Files) -> Settings:
     args = arguments_py().parse_args(call[start + 1 :])
     tp, pp, cp = args.tensor_model_parallel_size, args.pipeline_model_parallel_size, args.context_parallel_size
     dp, chunks = world(call) // (tp * pp * cp), args.num_virtual_stages_per_pipeline_rank or 1
-    uneven = args.pipeline_model_parallel_layout
-    assert uneven or args.num_layers % (pp * chunks) == 0
+    sizes = (args.num_layers // (pp * chunks),) * (pp * chunks)
+    if args.pipeline_model_parallel_layout:
+        assert args.num_virtual_stages_per_pipeline_rank is None  # no more than one of the two
+        sizes = blocks_of(args.pipeline_model_parallel_layout)
+        assert len(sizes) % pp == 0
+        chunks = len(sizes) // pp
+    assert sum(sizes) == args.num_layers
     assert args.recompute_granularity != "full" or args.recompute_num_layers == 1
     assert "CUDA_DEVICE_MAX_CONNECTIONS=1" in files["launch.sh"] or (tp == 1 and cp == 1)
     return {
         "devices": world(call), "tp": tp, "pp": pp, "cp": cp, "dp": dp, "vpp": chunks,
         "schedule": "interleaved" if chunks > 1 else "1f1b",
-        "partition": partition_of(uneven, pp * chunks) if uneven else "even",
+        "partition": partition_of(sizes),
         "ep": args.expert_model_parallel_size,
         "etp": args.expert_tensor_parallel_size or tp,
         "zero": int(args.use_distributed_optimizer),
@@ -113,6 +122,7 @@ def read_torchtitan(files: Files) -> Settings:
     dp, local = shard * replicas, trains["local_batch_size"]
     micro_batch = lies["pipeline_parallel_microbatch_size"] if pp > 1 else local
     passes = trains["global_batch_size"] // (local * dp)
+    assert passes == 1 or pp == 1  # every micro-batch of a step goes through the pipeline in one pass
     assert shard * replicas * tp * pp * cp == world(call)
     return {
         "devices": world(call), "tp": tp, "pp": pp, "cp": cp, "dp": dp, "shard_devices": shard * cp,
@@ -129,4 +139,22 @@ def read_torchtitan(files: Files) -> Settings:
     }  # fmt: skip
 
 
-READERS: dict[str, Callable[[Files], Settings]] = {"megatron-core": read_megatron, "torchtitan": read_torchtitan}
+def read_deepspeed(files: Files) -> Settings:
+    config, processes = json.loads(files["deepspeed.json"]), world(call_of(files["launch.sh"]))
+    sharded = config["zero_optimization"]
+    local, passes = config["train_micro_batch_size_per_gpu"], config["gradient_accumulation_steps"]
+    assert config["train_batch_size"] == local * passes * processes
+    return {
+        "devices": processes, "dp": processes, "shard_devices": processes, "micro_batch": local,
+        "micro_batches": passes, "batch_samples": config["train_batch_size"], "zero": sharded["stage"],
+        "offload": int(sharded.get("offload_optimizer", {}).get("device") == "cpu"),
+        "tp": 1, "pp": 1, "cp": 1, "ep": 1, "etp": 1, "vpp": 1, "sp": 0,
+        "precision": next((name for name in ("bf16", "fp16") if config.get(name, {}).get("enabled")), "fp32"),
+    }  # fmt: skip
+
+
+READERS: dict[str, Callable[[Files], Settings]] = {
+    "megatron-core": read_megatron,
+    "torchtitan": read_torchtitan,
+    "deepspeed": read_deepspeed,
+}

@@ -17,6 +17,7 @@ from steelyard.launchers import sheet as sheets
 from steelyard.launchers.sheet import SETTINGS, LaunchJob, Sheet
 from steelyard.launchers.writers import every_writer
 from steelyard.planner.points import layout_numbers
+from steelyard.strategies.partition import partition_number
 from steelyard.tables import Layout
 
 shares = st.floats(0, 1)
@@ -62,10 +63,10 @@ def test_every_field_of_a_layout_is_a_setting_and_a_new_one_is_seen(monkeypatch:
 
 @pytest.mark.parametrize("name", sorted(READERS))
 @settings(max_examples=150, deadline=None)
-@given(model=models, share=shares)
-def test_what_is_written_reads_back_as_the_layout(name: str, model: str, share: float) -> None:
+@given(model=models, share=shares, flash=st.sampled_from([0.0, 1.0]))
+def test_what_is_written_reads_back_as_the_layout(name: str, model: str, share: float, flash: float) -> None:
     writer = every_writer()[name]
-    job = random_job(model, writer.stacks[0], share)
+    job = laid(random_job(model, writer.stacks[0], share), flash=flash)
     sheet, files = filled(writer, job)
     found = READERS[name](files)
     lacking = {one.setting for one in sheet.not_expressed}
@@ -85,7 +86,8 @@ def test_valid_layouts_of_a_stack_are_nearly_all_expressed(name: str) -> None:
     writer = every_writer()[name]
     known = {
         "megatron-core": {"offload"},  # with ZeRO 0
-        "torchtitan": {"sp", "model"},  # where the sequence does not divide by cp tp; flavors
+        "deepspeed": {"model", "sequence_tokens", "steps", "flash", "task", "recompute"},  # the script has them
+        "torchtitan": {"sp", "model", "shard_devices"},  # a sequence not divisible by cp tp; flavors; shards below cp
     }
     for model in MODELS:
         for share in (0, 0.1, 0.25, 0.4, 0.5, 0.7, 0.9, 1):
@@ -144,7 +146,7 @@ def test_the_script_stops_at_what_is_left_to_fill_in_and_hands_it_on(name: str, 
     sheet, files = filled(writer, random_job("llama-3-8b", writer.stacks[0], 0.6))
     for file, text in files.items():
         (tmp_path / file).write_text(text, encoding="utf-8")
-    starter = tmp_path / call_of(files["launch.sh"])[0] if "torchrun" in files["launch.sh"] else tmp_path / "deepspeed"
+    starter = tmp_path / call_of(files["launch.sh"])[0]
     starter.write_text('#!/bin/sh\nprintf "%s\\n" "$@"\n', encoding="utf-8")
     starter.chmod(0o755)
     names = [one.name for one in sheet.blanks if one.name.isidentifier()]
@@ -158,6 +160,50 @@ def test_the_script_stops_at_what_is_left_to_fill_in_and_hands_it_on(name: str, 
     env = path | {one: f"a {one}" for one in names}
     done = subprocess.run(["bash", "launch.sh"], cwd=tmp_path, env=env, capture_output=True, text=True, check=True)
     assert all(f"a {one}" in done.stdout for one in names)
+
+
+def test_shards_on_part_of_the_ranks_are_instances_of_the_distributed_optimizer() -> None:
+    table = layouts_of("llama-3-8b", "megatron-core")
+    row = next(i for i in range(table.devices.size) if table.dp[i] == 8 and table.cp[i] == 1 and table.zero[i] == 1)
+    job = laid(random_job("llama-3-8b", "megatron-core", row / (table.devices.size - 1)), shard_devices=2.0)
+    _, files = filled(every_writer()["megatron-core"], job)
+    assert "--num-distributed-optimizer-instances 4 " in files["launch.sh"]
+    assert READERS["megatron-core"](files)["shard_devices"] == 2
+
+
+def test_a_model_of_another_shape_has_no_flavor_and_its_name_no_say_in_the_script() -> None:
+    job = random_job("llama-3-8b", "fsdp2", 0.5)
+    model = replace(job.decoder(""), layers=30, name="llama-3-8b")
+    job = replace(job, spec=replace(job.spec, model=model), configuration="toy\nrm -rf x")
+    sheet, files = filled(every_writer()["torchtitan"], job)
+    assert "flavor" not in files["torchtitan.toml"]
+    assert '--model.flavor "${MODEL_FLAVOR}"' in files["launch.sh"]
+    assert "MODEL_FLAVOR" in {one.name for one in sheet.blanks}
+    assert "# toy rm -rf x" in files["launch.sh"]
+
+
+@pytest.mark.parametrize(
+    ("chunks", "partition", "text"),
+    [(1.0, "ends", "Et*8|t*9|t*8|t*7L"), (1.0, "7-9*2-7", "Et*7|t*9|t*9|t*7L"),
+     (2.0, "3-4*3-5*2-4-3", "Et*3|t*4|t*4|t*4|t*5|t*5|t*4|t*3L")],
+)  # fmt: skip
+def test_stages_shared_out_otherwise_are_written_part_by_part(chunks: float, partition: str, text: str) -> None:
+    table = layouts_of("llama-3-8b", "megatron-core")
+    row = next(i for i in range(table.devices.size) if table.pp[i] == 4 and table.vpp[i] == chunks)
+    number = float(partition_number(partition) or 0)
+    job = laid(random_job("llama-3-8b", "megatron-core", row / (table.devices.size - 1)), partition=number)
+    _, files = filled(every_writer()["megatron-core"], job)
+    found = READERS["megatron-core"](files)
+    assert f"--pipeline-model-parallel-layout '{text}'" in files["launch.sh"]
+    assert (found["vpp"], found["partition"]) == (int(chunks), job.numbers["partition"])
+    torchtitan, _ = filled(every_writer()["torchtitan"], job)
+    assert ("partition" in {one.setting for one in torchtitan.not_expressed}) == (partition != "ends")
+
+
+def test_every_axis_is_above_one_somewhere() -> None:
+    for stack, axes in (("megatron-core", ("tp", "pp", "cp", "ep", "vpp", "dp")), ("fsdp2", ("tp", "pp", "cp", "ep"))):
+        for axis in axes:
+            assert any(getattr(layouts_of(model, stack), axis).max() > 1 for model in MODELS), (stack, axis)
 
 
 def test_devices_that_fill_no_node_are_spread_evenly() -> None:

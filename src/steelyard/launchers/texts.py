@@ -76,8 +76,8 @@ def torchrun(sheet: Sheet) -> str:
 
 def script_text(sheet: Sheet, call: str, arguments: Sequence[str], exports: Sequence[tuple[str, Value]] = ()) -> str:
     """Return the script that every node runs: what is not expressed as remarks, a stop for each blank, the call."""
-    remarks = [f"# {sheet.job.configuration}"]
-    remarks += [f"# Not expressed: {one.setting} {one.value}: {one.reason}" for one in sheet.not_expressed]
+    notes = [f"Not expressed: {one.setting} {one.value}: {one.reason}" for one in sheet.not_expressed]
+    remarks = [f"# {' '.join(note.split())}" for note in (sheet.job.configuration, *notes)]
     stops = [f': "${{{one.name}:?{one.what}}}"' for one in sheet.blanks if one.name.isidentifier()]
     names = [f"export {name}={shlex.quote(str(value))}" for name, value in exports]
     parts = ["#!/usr/bin/env bash", *remarks, "set -eu", *stops, *names, CONTINUED.join([call, *arguments])]

@@ -83,24 +83,22 @@ def _degrees(sheet: Sheet) -> None:
 
 
 def _pipeline(sheet: Sheet, model: ModelSpec) -> None:
-    job, layers = sheet.job, model.layers
+    job = sheet.job
     stages, chunks = job.number("pp"), job.number("vpp")
-    if chunks > 1:
-        sheet.put("vpp", "--num-virtual-stages-per-pipeline-rank", chunks)
-    else:
-        sheet.implied("vpp", "one chunk a stage, the default")
     runs = "interleaved" if chunks > 1 else "1f1b"
     reason = "pretrain_gpt.py runs 1F1B, and interleaved 1F1B where stages hold several chunks"
     sheet.choose("schedule", job.numbers["schedule"] == runs or stages == 1, "follows from the chunks", reason)
-    sizes = partition_sizes(float(job.layout.partition), layers, stages * chunks)
-    if job.numbers["partition"] == "cost":
-        sheet.lacks(
-            "partition", "Megatron-core does not weigh blocks by their parameters; write the blocks of each stage"
-        )
-    elif len(set(sizes)) == 1:
-        sheet.implied("partition", "equal stages, the default")
-    else:
+    sizes = partition_sizes(float(job.layout.partition), model.layers, stages * chunks)
+    by_hand = job.numbers["partition"] != "cost" and len(set(sizes)) > 1
+    if by_hand:
         sheet.put("partition", "--pipeline-model-parallel-layout", _stages_text(sizes))
+    else:
+        reason = "Megatron-core does not weigh blocks by their parameters; write the blocks of each stage"
+        sheet.choose("partition", job.numbers["partition"] != "cost", "equal stages, the default", reason)
+    if chunks > 1 and not by_hand:
+        sheet.put("vpp", "--num-virtual-stages-per-pipeline-rank", chunks)
+    else:
+        sheet.implied("vpp", "parts of the layout over pp" if by_hand else "one chunk a stage, the default")
 
 
 def _stages_text(sizes: Iterable[int]) -> str:

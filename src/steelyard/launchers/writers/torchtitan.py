@@ -8,6 +8,7 @@ checkpoints), train_configs/llama3_8b_varlen.toml at 7201df9f (assets, quantisat
 
 from types import MappingProxyType
 
+from steelyard.job.models.presets import find_model_or_none
 from steelyard.launchers.answer import Blank, LaunchFile
 from steelyard.launchers.sheet import FileHere, LaunchLine, Sheet
 from steelyard.launchers.texts import argument_text, script_text, toml_text, torchrun
@@ -65,7 +66,8 @@ def fill_torchtitan(sheet: Sheet) -> tuple[LaunchFile, ...]:
 
 def _model(sheet: Sheet) -> list[LaunchLine]:
     """Note the flavor, and return arguments for one that is not known."""
-    known = _FLAVORS.get(sheet.job.spec.model.name)
+    model = sheet.job.spec.model
+    known = _FLAVORS.get(model.name) if model == find_model_or_none(model.name) else None
     if known:
         sheet.put("model", "model.name", known[0])
         sheet.fixed("model.flavor", known[1])
