@@ -41,12 +41,12 @@ def blocks(found: tuple[Repeat, ...]) -> tuple[float, ...]:
     ],
 )
 def test_stages_that_can_be_the_slowest(job, pp, sizes, expected):
-    assert [blocks(found) for found in busiest_stages(stages(job.workload, cut(job, pp, *sizes)))] == expected
+    assert [blocks(found.blocks) for found in busiest_stages(stages(job.workload, cut(job, pp, *sizes)))] == expected
 
 
 def test_in_a_column_a_lone_stage_has_all_blocks():
     both = join([cut(DEEPSEEK, 1.0), cut(DEEPSEEK, 16.0)])
-    first, later = busiest_stages(stages(DEEPSEEK.workload, both))
+    first, later = (found.blocks for found in busiest_stages(stages(DEEPSEEK.workload, both)))
     assert [list(one.count) for one in first] == [[3, 3], [58, 1]]
     assert [list(np.broadcast_to(one.count, 2)) for one in later] == [[0, 0], [0, 4]]
 

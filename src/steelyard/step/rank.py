@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from steelyard.step.divisors import Divisors
 from steelyard.step.stages import Stage
 from steelyard.tables import Job, Kernels, Machine, Stack
-from steelyard.units import Count
+from steelyard.units import Count, Share
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,4 +18,5 @@ class Rank:
     machine: Machine
     kernels: Kernels
     stack: Stack
-    stages: tuple[Stage, ...]  # of the pipeline, those that can be the slowest
+    busiest: tuple[Stage, ...]  # those that can be the slowest
+    stage_share: Share  # of the model's blocks, on the largest stage

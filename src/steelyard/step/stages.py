@@ -1,10 +1,11 @@
 """Which blocks lie on which pipeline stage, by kind of block."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import reduce
 
 import numpy as np
+from numpy.typing import NDArray
 
 from steelyard.step.schedule import falling
 from steelyard.step.sums import added
@@ -37,9 +38,9 @@ def block_count(blocks: Blocks) -> Count:
     return added(one.count for one in blocks)
 
 
-def largest_share(workload: Workload, found: tuple[Stage, ...]) -> Share:
+def largest_share(workload: Workload, busiest: tuple[Stage, ...]) -> Share:
     """Return the part of the model's blocks that lies on the largest of its stages."""
-    return reduce(np.maximum, (block_count(stage.blocks) for stage in found)) / np.maximum(layers(workload), 1.0)
+    return reduce(np.maximum, (block_count(stage.blocks) for stage in busiest)) / np.maximum(layers(workload), 1.0)
 
 
 def head_params(workload: Workload) -> Count:
@@ -55,26 +56,31 @@ def stages(workload: Workload, layout: Layout) -> tuple[Stage, ...]:
     end on it.
     """
     cut = _Cut(workload, layout)
-    alone = np.where(np.equal(layout.pp, 1), 1.0, 0.0)
-    found = [Stage(cut.blocks(0.0, 1.0), 0.0, 1.0, 1.0, alone)]
+    alone = _flag(np.equal(layout.pp, 1))
+    found = [Stage(cut.blocks(cut.held(0.0), 1.0), 0.0, 1.0, 1.0, alone)]
     if np.any(np.greater(layout.pp, 1)):
         many = 1 - alone
-        found.append(Stage(cut.blocks(layout.pp - 1, many), layout.pp - 1, many, 0.0, many))
-    found += [Stage(cut.blocks(rank, there), rank, there, 0.0, 0.0) for rank, there in _between(cut)]
+        last = layout.pp - 1
+        found.append(Stage(cut.blocks(cut.held(last), many), last, many, 0.0, many))
+    found += [Stage(cut.blocks(held, there), rank, there, 0.0, 0.0) for rank, there, held in _between(cut)]
     return tuple(found)
 
 
-def busiest_stages(found: tuple[Stage, ...]) -> tuple[Blocks, ...]:
-    """Return the blocks of the stages that can be the slowest: no two of them where one has no fewer of any kind."""
-    kept: list[Blocks] = []
-    for blocks in (stage.blocks for stage in found):
+def busiest_stages(found: tuple[Stage, ...]) -> tuple[Stage, ...]:
+    """Return the stages that can be the slowest: no two of them where one has no fewer blocks of any kind.
+
+    Of two such stages the one that has more stands for both, on each layout.
+    """
+    kept: list[Stage] = []
+    for stage in found:
         for place, other in enumerate(kept):
-            if _one_has_all(blocks, other):
-                pairs = zip(blocks, other, strict=True)
-                kept[place] = tuple(Repeat(one.block, np.maximum(one.count, two.count)) for one, two in pairs)
+            if _one_has_all(stage.blocks, other.blocks):
+                pairs = zip(stage.blocks, other.blocks, strict=True)
+                most = tuple(Repeat(one.block, np.maximum(one.count, two.count)) for one, two in pairs)
+                kept[place] = replace(other, blocks=most)
                 break
         else:
-            kept.append(blocks)
+            kept.append(stage)
     return tuple(kept)
 
 
@@ -82,10 +88,8 @@ def _one_has_all(one: Blocks, other: Blocks) -> bool:
     """Whether on every layout one of two stages has no fewer blocks of any kind."""
     if len(one) == 1:
         return True
-    pairs = list(zip(one, other, strict=True))
-    more = reduce(np.logical_and, (np.greater_equal(mine.count, theirs.count) for mine, theirs in pairs))
-    fewer = reduce(np.logical_and, (np.less_equal(mine.count, theirs.count) for mine, theirs in pairs))
-    return bool(np.all(more | fewer))
+    more = [mine.count - theirs.count for mine, theirs in zip(one, other, strict=True)]
+    return bool(np.all(reduce(np.minimum, more) * reduce(np.maximum, more) >= 0))
 
 
 class _Cut:
@@ -128,20 +132,23 @@ class _Cut:
         """Return the leading blocks and the others of one chunk."""
         if self.even and not self.led:
             return 0.0, self.each + np.less(part, self.left)
-        start = self.before(part)
+        start = 0.0 if np.ndim(part) == 0 and part == 0 else self.before(part)
         size = self.each + np.less(part, self.left) if self.even else self.before(part + 1) - start
         if not self.led:
             return 0.0, size
         leading = np.minimum(np.maximum(self.leading - start, 0.0), size)
         return leading, size - leading
 
-    def blocks(self, rank: Count, there: Share) -> Blocks:
+    def blocks(self, held: tuple[Count, Count], there: Share) -> Blocks:
         """Return the blocks of a stage: leading ones of the leading kinds, the rest in proportion to their numbers."""
-        held = self.held(rank)
         return tuple(
             Repeat(name, added(_times(there, _times(share, one)) for share, one in zip(shares, held, strict=True)))
             for name, shares in self.kinds
         )
+
+
+def _flag(true: NDArray[np.bool_] | np.bool_ | bool) -> Share:
+    return np.asarray(true).astype(float)
 
 
 def _times(share: Share, amount: Count) -> Count:
@@ -151,8 +158,8 @@ def _times(share: Share, amount: Count) -> Count:
     return amount if share == 1 else share * amount if share else 0.0
 
 
-def _between(cut: _Cut) -> Iterator[tuple[Count, Share]]:
-    """Stages between the first and the last that can be the slowest or the heaviest, and which layouts have them.
+def _between(cut: _Cut) -> Iterator[tuple[Count, Share, tuple[Count, Count]]]:
+    """Stages between the first and the last that can be the slowest or the heaviest: place, existence, blocks.
 
     Where no stage holds more micro-batches or more blocks than the one before it: the second if the first has fewer
     blocks, and the first without leading blocks (one that has some of both kinds is as heavy as its neighbours: over
@@ -166,17 +173,17 @@ def _between(cut: _Cut) -> Iterator[tuple[Count, Share]]:
         yield from _records(cut, inner)
         return
     if not cut.even:
-        yield 1.0, np.where(np.greater(layout.pp, 2), 1.0, 0.0)
+        yield 1.0, _flag(np.greater(layout.pp, 2)), cut.held(1.0)
     if not cut.led:
         return
-    led = np.where(np.greater(cut.leading, 0), 1.0, 0.0)  # stages with leading blocks
+    led = _flag(np.greater(cut.leading, 0))  # stages with leading blocks
     for rank in range(1, inner + 1):
         more = np.less(cut.before(float(rank)), cut.leading)
-        if not np.any(more):
+        if not more.any():
             break
         led = led + more
     there = np.greater_equal(led, 1) & np.less(led, layout.pp - 1)
-    yield led, np.where(there, 1.0, 0.0)
+    yield led, _flag(there), cut.held(led)
 
 
 def _in_order(cut: _Cut) -> bool:
@@ -188,7 +195,7 @@ def _in_order(cut: _Cut) -> bool:
     return bool(falling(layout) and np.all(known) and np.all(np.less_equal(cut.leading, cut.before(layout.pp))))
 
 
-def _records(cut: _Cut, inner: int) -> Iterator[tuple[Count, Share]]:
+def _records(cut: _Cut, inner: int) -> Iterator[tuple[Count, Share, tuple[Count, Count]]]:
     """Of the stages between the ends those that have more blocks of a kind than all before, or blocks of both kinds.
 
     All of them where later stages may hold more micro-batches.
@@ -204,4 +211,5 @@ def _records(cut: _Cut, inner: int) -> Iterator[tuple[Count, Share]]:
     order = np.argsort(~keep, axis=0, kind="stable")
     there = np.take_along_axis(keep, order, axis=0)
     for place in range(int(np.max(np.sum(keep, axis=0), initial=0))):
-        yield order[place] + 1.0, np.where(there[place], 1.0, 0.0)
+        rank = order[place] + 1.0
+        yield rank, _flag(there[place]), cut.held(rank)

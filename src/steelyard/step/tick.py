@@ -11,7 +11,7 @@ from steelyard.step.kernels.pointwise import POINTWISE_BACKWARD
 from steelyard.step.network.communication import Traffic
 from steelyard.step.rank import Rank
 from steelyard.step.recompute import Recomputed, recompute_s, recomputed, repeated_share
-from steelyard.step.stages import Blocks, block_count, busiest_stages
+from steelyard.step.stages import Blocks, block_count
 from steelyard.step.sums import added
 from steelyard.tables import Layout
 from steelyard.units import Count, Seconds
@@ -67,9 +67,7 @@ def slowest_tick(rank: Rank, layout: Layout, moved: Traffic) -> Tick:
     Source: Narayanan et al. 2021, arXiv 2104.04473, section 2.2: every stage waits for the slowest.
     """
     once, alike = forward(rank, layout), _alike(rank, layout, head(rank), moved)
-    first, *later = (
-        _tick(rank, layout, blocks, through(once, blocks), alike) for blocks in busiest_stages(rank.stages)
-    )
+    first, *later = (_tick(rank, layout, one.blocks, through(once, one.blocks), alike) for one in rank.busiest)
     for other in later:
         first = _slower(first, other)
     return first

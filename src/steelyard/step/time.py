@@ -10,7 +10,7 @@ from steelyard.step.network.communication import Traffic, traffic
 from steelyard.step.rank import Rank
 from steelyard.step.schedule import bubble_ticks, sends
 from steelyard.step.sharding import exposed_s, gathers, reductions, rounds, update_bytes
-from steelyard.step.stages import largest_share, stages
+from steelyard.step.stages import busiest_stages, largest_share, stages
 from steelyard.step.states import rank_params
 from steelyard.step.tick import Tick, slowest_tick
 from steelyard.tables import Job, Kernels, Layout, Machine, Stack, StepTime
@@ -28,8 +28,9 @@ def time(job: Job, layout: Layout, machine: Machine, kernels: Kernels, stack: St
         (traffic of ZeRO); exposed shares and host time are fitted (docs/step.md).
     Limits: the bubble is as if all stages were as slow as the slowest; nothing is lost to stragglers.
     """
-    found = stages(job.workload, layout)
-    rank = Rank(job, layout.micro_batch / layout.cp, divisors(layout), machine, kernels, stack, found)
+    busiest = busiest_stages(stages(job.workload, layout))
+    share = largest_share(job.workload, busiest)
+    rank = Rank(job, layout.micro_batch / layout.cp, divisors(layout), machine, kernels, stack, busiest, share)
     moved = traffic(rank, layout)
     tick = slowest_tick(rank, layout, moved)
     tick_s = tick.total_s()
@@ -61,7 +62,7 @@ def _update_s(rank: Rank, layout: Layout) -> Seconds:
     """Read and write the optimizer's states once, on the device or on its host, and what an update multiplies."""
     job, machine, stack = rank.job, rank.machine, rank.stack
     held = rank_params(job.workload.parts, layout, rank.by)
-    updated = np.where(np.asarray(layout.zero) >= 1, held.shard, held.whole) * largest_share(job.workload, rank.stages)
+    updated = np.where(np.asarray(layout.zero) >= 1, held.shard, held.whole) * rank.stage_share
     lent = job.moment_bytes * np.greater(job.newton_schulz, 0)
     states = job.master_bytes + job.moment_bytes
     moved = update_bytes(states, stack.grad_bytes, stack.weight_bytes, layout.offload, lent)
@@ -84,5 +85,5 @@ def _orthogonalised_s(rank: Rank, layout: Layout) -> Seconds:
     if not np.any(job.newton_schulz):
         return np.float64(0)
     shared = rank_params(job.workload.updates, replace(layout, shard_devices=layout.dp * layout.cp), rank.by)
-    flop = shared.shard * largest_share(job.workload, rank.stages)
+    flop = shared.shard * rank.stage_share
     return job.newton_schulz * flop / (rank.machine.peak16_flop_per_s * rank.kernels.gemm_efficiency)

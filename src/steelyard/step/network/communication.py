@@ -15,7 +15,6 @@ from steelyard.step.network.collectives import (
 from steelyard.step.network.experts import dispatch_s
 from steelyard.step.network.placement import expert_replicas, ranks_in_domain
 from steelyard.step.rank import Rank
-from steelyard.step.stages import largest_share
 from steelyard.strategies.experts import usual_expert_tensor
 from steelyard.tables import Kernels, Layout, Machine
 from steelyard.units import Bytes, BytesPerSecond, Count, Seconds, Share
@@ -84,7 +83,7 @@ def traffic(rank: Rank, layout: Layout) -> Traffic:
 def stage_params(rank: Rank, layout: Layout) -> tuple[Count, Count]:
     """Return the (dense, routed-expert) parameters of the heaviest stage's rank, before any ZeRO sharding."""
     work = rank.job.workload
-    stage = largest_share(work, rank.stages)
+    stage = rank.stage_share
     dense, routed = ([part for part in work.parts if (part.kind == "routed") == apart] for apart in (False, True))
     return divided(dense, rank.by) * stage, divided(routed, rank.by) * stage
 
