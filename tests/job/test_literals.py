@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from steelyard.errors import BadInput
 from steelyard.job import literals
 from steelyard.job.degrees import DEGREE_FIELDS, parse_degrees
+from steelyard.job.purchase import parse_size, parse_years
 
 NOW = dt.datetime(2027, 1, 13, 12, 0)  # a Wednesday
 READERS: list[Callable[[Any], Any]] = [
@@ -194,10 +195,35 @@ def test_anything_is_a_value_or_bad_input(reader: Callable[[Any], Any], value: A
         assert 0 < result < math.inf
 
 
-@given(st.integers(1, 10**9), st.sampled_from(["", "k", "M", "B", "T"]))
+@given(st.integers(1, 1000), st.sampled_from(["", "k", "M", "B", "T"]))
 def test_a_count_is_its_digits_times_its_letter(digits: int, letter: str) -> None:
     scale = {"": 1.0, "k": 1e3, "M": 1e6, "B": 1e9, "T": 1e12}[letter]
     assert literals.parse_count(f"{digits}{letter}") == digits * scale
+
+
+@pytest.mark.parametrize(
+    ("reader", "written", "end"),
+    [
+        (literals.parse_count, "1e300", "no count that a job has: at most 1e.15"),
+        (literals.parse_count, 10**16, "at most 1e.15"),
+        (literals.parse_count, "1e-7", "at least 1e-06"),
+        (literals.parse_seconds, "1e12s", "no duration .* at most 1e.11 seconds"),
+        (literals.parse_seconds, "1e-9h", "at least 0.001 seconds"),
+        (
+            lambda text: literals.parse_deadline(text, dt.datetime(2027, 1, 1)),
+            "1e-300s",
+            "no duration .* at least 0.001",
+        ),
+        (literals.parse_usd, "1e300", "no sum of money .* at most 1e.15 dollars"),
+        (literals.parse_energy, "1e30MWh", "at most 1e.21 joules"),
+        (literals.parse_co2e, "1e300t", "at most 1e.14 kg"),
+        (parse_size, "1e10TB", "no size of data .* at most 1e.21 bytes"),
+        (parse_years, "100000y", "no duration .* at most 1e.11 seconds"),
+    ],
+)
+def test_what_no_job_has_is_refused_with_the_end_that_it_passes(reader: Any, written: Any, end: str) -> None:
+    with pytest.raises(BadInput, match=end):
+        reader(written)
 
 
 def test_layout_limits() -> None:

@@ -79,7 +79,7 @@ def test_a_model_by_rows_is_read_from_a_file(tmp_path):
         ("kept: 6, kept_kind: logits", "kept: 6, kept_width: wide", "kept_width is 'wide'"),
         ("m: 1, k: 5, n: 6,", "", "no row of block 'head' has a product"),
         ("kept: 6, kept_kind: logits", "kept: 6, kept_kind: strange", "kept_kind is 'strange'"),
-        ("count: 2", "count: 1.5", "count is 1.5; it must be a whole number"),
+        ("count: 2", "count: 1.5", "count is '1.5'; it must be a whole number from 1 to 1e.06"),
         ("sample: image", "sample: [a, b]", "sample is"),
         (
             "{name: block, count: 2, input: 300}",

@@ -68,6 +68,9 @@ ENDINGS: Final[Mapping[str, Ladder]] = {
 SCALES: Final = frozenset({"k", "M", "B", "T", "bn"})
 """Symbols that stand close to their number, as people write them: 20B tokens, $1.2M."""
 
+LARGE: Final = 1e15
+"""From here on digits say nothing: a number is written as a power of ten."""
+
 UNKNOWN: Final = "unknown"
 BAR: Final = "█"
 _PARTS: Final = " ▏▎▍▌▋▊▉"
@@ -128,13 +131,17 @@ def dollars(value: float | None, low: float | None = None, high: float | None = 
 def number(value: float, digits: int = 2) -> str:
     """Return a number with at least so many significant digits and thousands apart; none before the point is dropped.
 
-    >>> number(3.14159), number(31.4159), number(31415.9), number(0.0314159, 3), number(0.0)
-    ('3.1', '31', '31,416', '0.0314', '0')
+    From a million billion on it is a power of ten.
+
+    >>> number(3.14159), number(31.4159), number(31415.9), number(0.0314159, 3), number(0.0), number(1.23e18)
+    ('3.1', '31', '31,416', '0.0314', '0', '1.2e+18')
     """
     if value == 0:
         return "0"
     if not math.isfinite(value):
         return UNKNOWN
+    if abs(value) >= LARGE:
+        return f"{value:.{digits - 1}e}"
     exponent = int(f"{value:.{digits - 1}e}".partition("e")[2])
     return f"{value:,.{min(max(0, digits - 1 - exponent), 20)}f}"
 

@@ -7,6 +7,7 @@ import datetime as dt
 import math
 import re
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, NoReturn
 
 from steelyard.errors import BadInput
@@ -31,6 +32,19 @@ _MASSES = spelled(KILOGRAMS, {"g": "g", "kg": "kg", "t": "t,tonne,tonnes,ton", "
 _DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 _NUMBER = r"[+-]?(?:\d+(?:[_,]\d{3})*(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?"
 _LONGEST = 200
+
+INPUT_RANGES: Mapping[str, tuple[float, float, str]] = MappingProxyType(
+    {  # the least and the most that a job may say, and the unit
+        "count": (1e-6, 1e15, ""),
+        "duration": (1e-3, 1e11, " seconds"),
+        "sum of money": (1e-6, 1e15, " dollars"),
+        "quantity of energy": (1e-3, 1e21, " joules"),  # the world's in a year: 6e20
+        "mass of CO2e": (1e-9, 1e14, " kg"),  # the world's in a year: 4e13
+        "size of data": (1e-3, 1e21, " bytes"),
+        "power": (1e-3, 1e15, " watts"),
+    }
+)
+"""What is no slip of the pen: all that people write of a job lies between these."""
 
 _COUNT_FORMS = "20B, 300M, 1.5T, 1e9 or 1000"
 _SECONDS_FORMS = "90s, 30m, 12h, 7d, 2w or 1d12h"
@@ -71,12 +85,20 @@ def parse_seconds(value: Any) -> Seconds:
     >>> parse_seconds("7d"), parse_seconds("12h"), parse_seconds("90s"), parse_seconds("1d12h"), parse_seconds("1.5d")
     (604800.0, 43200.0, 90.0, 129600.0, 129600.0)
     """
+    found = _summed_s(value)
+    if found is None:
+        _reject(value, "duration", _SECONDS_FORMS)
+    return _positive(found, value, "duration", _SECONDS_FORMS)
+
+
+def _summed_s(value: Any) -> float | None:
+    """Return the seconds of parts such as 1d12h; None where it is none of them."""
     plain = _text(value).lower()
     parts = re.findall(rf"({_NUMBER})\s*([a-z]+)\s*", plain) if len(plain) <= _LONGEST else []
     joined = "".join(number + unit for number, unit in parts)
     if not parts or joined != re.sub(r"\s+", "", plain) or any(unit not in _SPANS for _, unit in parts):
-        _reject(value, "duration", _SECONDS_FORMS)
-    return _positive(sum(_number(number) * _SPANS[unit] for number, unit in parts), value, "duration", _SECONDS_FORMS)
+        return None
+    return sum(_number(number) * _SPANS[unit] for number, unit in parts)
 
 
 def parse_deadline(value: Any, now: dt.datetime) -> Seconds:
@@ -88,10 +110,10 @@ def parse_deadline(value: Any, now: dt.datetime) -> Seconds:
     """
     moment = _moment(value, now)
     if moment is None:
-        try:
-            return parse_seconds(value)
-        except BadInput:
+        found = _summed_s(value)
+        if found is None or not 0 < found < math.inf:
             _reject(value, "deadline", _DEADLINE_FORMS)
+        return bounded(found, value, "duration")
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=now.tzinfo)
     elif now.tzinfo is None:
@@ -216,9 +238,28 @@ def _number(text: str) -> float:
 def _positive(number: float, value: Any, what: str, forms: str) -> float:
     if not 0 < number < math.inf:
         _reject(value, f"{what} above zero", forms)
+    return bounded(number, value, what)
+
+
+def bounded(number: float, value: Any, what: str) -> float:
+    """Return a number of SI that somebody wrote, or raise `BadInput` where nothing is so large or so small.
+
+    >>> bounded(2e10, "20B", "count")
+    20000000000.0
+    >>> bounded(1e300, "1e300", "count")
+    Traceback (most recent call last):
+    steelyard.errors.BadInput: '1e300' is no count that a job has: at most 1e+15
+    """
+    least, most, unit = INPUT_RANGES[what]
+    if not least <= number <= most:
+        end = f"at most {most:g}" if number > least else f"at least {least:g}"
+        raise BadInput(f"{_shown(value)} is no {what} that a job has: {end}{unit}")
     return number
 
 
 def _reject(value: Any, what: str, forms: str) -> NoReturn:
-    shown = repr(value) if len(repr(value)) <= 60 else f"{repr(value)[:57]}..."
-    raise BadInput(f"{shown} is not a {what}; write {forms}")
+    raise BadInput(f"{_shown(value)} is not a {what}; write {forms}")
+
+
+def _shown(value: Any) -> str:
+    return repr(value) if len(repr(value)) <= 60 else f"{repr(value)[:57]}..."

@@ -141,7 +141,7 @@ def parse_size(value: Any) -> Bytes:
     unit = match[2] if match else ""
     if match is None or unit not in {"", *_SIZES} or isinstance(value, bool):
         raise BadInput(f"{str(value)[:60]!r} is not a size; write 500GB, 10TB or 2TiB")
-    return float(literals.parse_count(match[1])) * _SIZES.get(unit, 1.0)
+    return literals.bounded(float(literals.parse_count(match[1])) * _SIZES.get(unit, 1.0), value, "size of data")
 
 
 def parse_years(value: Any) -> Seconds:
@@ -153,7 +153,8 @@ def parse_years(value: Any) -> Seconds:
     match = re.fullmatch(r"([\d.]+)\s*(y|yr|years?|months?)", str(value).strip().lower())
     if match is None:
         return literals.parse_seconds(value)
-    return float(literals.parse_count(match[1])) * (BILLED_MONTH_S if match[2].startswith("month") else YEAR_S)
+    unit_s = BILLED_MONTH_S if match[2].startswith("month") else YEAR_S
+    return literals.bounded(float(literals.parse_count(match[1])) * unit_s, value, "duration")
 
 
 def parse_share(value: Any) -> Share:
@@ -252,7 +253,8 @@ def _watts(value: Any) -> Watts:
     match = re.fullmatch(r"([\d.,_]+)\s*(w|kw|mw)", str(value).strip().lower())
     if match is None:
         raise BadInput(f"{str(value)[:60]!r} is not a power; write 10kW or 800W")
-    return float(literals.parse_count(match[1])) * {unit.lower(): size for unit, size in WATTS.items()}[match[2]]
+    unit_w = {unit.lower(): size for unit, size in WATTS.items()}[match[2]]
+    return literals.bounded(float(literals.parse_count(match[1])) * unit_w, value, "power")
 
 
 def _pue(value: Any) -> Share:

@@ -101,8 +101,8 @@ def _given(source: str | Path | Mapping[str, Any]) -> tuple[dict[str, Any], Path
     if path.is_dir():
         return {"model": text}, Path(), "job"
     found = _mapping((load_json if text.lower().endswith(".json") else load_yaml)(read_text(path), text), text)
-    if "model" not in found and {"model_type", "architectures", "text_config"} & set(found):
-        return {"model": text}, Path(), text
+    if "model" not in found and {"model_type", "architectures", "text_config", "rows", "blocks"} & set(found):
+        return {"model": text}, Path(), text  # a model alone: the job is on the command line
     return found, path.parent, text
 
 

@@ -40,8 +40,11 @@ def model_described(given: Any, folder: Path) -> ModelSpec | RowsSpec:
             return read_rows(path)
         preset = None if path.is_file() or (path / "config.json").is_file() else presets.find_model_or_none(text)
         return preset or configs.read_config(path)
-    if text.endswith(".json") or text.startswith((".", "~", "/")):
-        raise BadInput(f"{text}: no such file or folder; give the path of a config.json, or a model's name")
+    if text.lower().endswith((".json", ".yaml", ".yml")) or text.startswith((".", "~", "/")):
+        raise BadInput(
+            f"{text}: no such file or folder, from {folder.resolve()} on; give the path of a config.json or of a "
+            "model by rows, or a model's name"
+        )
     found = model_named_or_none(text)
     if found is None:
         raise UnknownName("model", text, catalog_names())

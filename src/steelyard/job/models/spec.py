@@ -104,6 +104,9 @@ class ModelSpec:
         return (self.layers + self.encoder_layers - self.dense_layers) // self.moe_every if self.experts else 0
 
 
+MOST_PARAMS = 10**15
+"""No number of a model is larger."""
+
 _WHOLE = frozenset(field.name for field in fields(ModelSpec) if field.type is int)
 _POSITIVE = ("layers", "hidden", "ffn", "heads", "kv_heads", "head_dim", "max_tokens", "moe_every")
 
@@ -121,7 +124,7 @@ def check_model(spec: ModelSpec) -> None:
             raise BadInput(f"model {spec.name}: {name} is {value!r}; it must be a whole number")
         if value < least:
             raise BadInput(f"model {spec.name}: {name} is {value}; it must be at least {least}")
-        if value > 10**15:
+        if value > MOST_PARAMS:
             raise BadInput(f"model {spec.name}: {name} is {value}; no model is that large")
     for name, words in MODEL_VALUES.items():
         word = getattr(spec.published if name == "precision" else spec, name)
