@@ -14,12 +14,21 @@ from steelyard.search.family import Search, families
 from steelyard.search.fitting import fitting
 from steelyard.tables import Layout, join, take
 
-MODELS = {"llama-3-8b": "20B", "llama-3-70b": "100B", "mixtral-8x7b": "100B", "deepseek-v3": "1T"}
+MODELS = {
+    "llama-3-8b": {"tokens": "20B"},
+    "llama-3-70b": {"tokens": "100B"},
+    "mixtral-8x7b": {"tokens": "100B"},
+    "deepseek-v3": {"tokens": "1T"},
+    "vit-l-16": {"samples": "1G"},
+    "dit-xl-2": {"samples": "1G"},
+    "resnet-50": {"samples": "100M"},
+    "resnet-18": {"samples": "100M"},
+}
 
 
 def searched(model: str) -> Search:
     """Return the search of a job over the whole catalog, up to 1,024 devices."""
-    spec = read_job(model, tokens=MODELS[model])
+    spec = read_job(model, **MODELS[model])
     job, market = job_table(spec), inputs.market_of(spec, catalog.load())
     return Search.of(job, market, limits_of(spec, 1024), ENGINE)
 

@@ -1,6 +1,7 @@
 """The golden table: fixed inputs, and every field of what is predicted of them.
 
-`python -m tests.golden.predictions renew` writes the predictions of the inputs anew; `add SEED COUNT` draws more.
+`python -m tests.golden.predictions renew` writes the predictions of the inputs anew; `add SEED COUNT` draws more of models
+that read tokens, `add-images SEED COUNT` of models that are trained on images.
 A commit that renews the table has one cause and names it.
 """
 
@@ -23,7 +24,8 @@ from steelyard.tables import Offer, take
 
 FILE = Path(__file__).with_suffix(".csv")
 INPUTS = ("model", "task", "precision", "optimizer", "sequence", "batch", "system", "stack", "devices", "layout")
-SITE, USD_PER_DEVICE_S, TOKENS = "gcp/us-central1", 0.001, 20e9
+SITE, USD_PER_DEVICE_S, TOKENS, SAMPLES = "gcp/us-central1", 0.001, 20e9, 1e8
+IMAGES = ("vit-l-16", "dit-xl-2", "resnet-50", "resnet-18")
 
 
 def rows() -> list[dict[str, str]]:
@@ -35,9 +37,8 @@ def rows() -> list[dict[str, str]]:
 def job_of(row: dict[str, str]) -> Any:
     """Return the numbers of the job of one row."""
     words = {name: row[name] for name in ("model", "task", "precision", "optimizer")}
-    return job_table(
-        read_job({**words, "tokens": TOKENS, "sequence": int(row["sequence"]), "batch": int(row["batch"])})
-    )
+    long = {"tokens": TOKENS, "sequence": int(row["sequence"])} if row["sequence"] else {"samples": SAMPLES}
+    return job_table(read_job({**words, **long, "batch": int(row["batch"])}))
 
 
 def tables_of(row: dict[str, str]) -> tuple[Any, ...]:
@@ -69,12 +70,10 @@ def numbers(value: Any, path: str) -> Iterator[tuple[str, Any]]:
         yield from numbers(getattr(value, field.name), f"{path}.{field.name}".lstrip("."))
 
 
-def drawn(seed: int, count: int) -> list[dict[str, str]]:
+def drawn(seed: int, count: int, images: bool = False) -> list[dict[str, str]]:
     """Return inputs drawn evenly over models, systems and stacks; each model and system as often as another."""
     chance, facts = random.Random(seed), catalog.load()
-    models = [
-        name for name in presets.model_names() if presets.find_model(name).kind in {"decoder", "encoder", "encdec"}
-    ]
+    models = list(IMAGES) if images else _reading_tokens()
     systems, stacks = sorted(facts.systems), sorted(catalog.stacks(facts))
     found: list[dict[str, str]] = []
     while len(found) < count:
@@ -83,7 +82,7 @@ def drawn(seed: int, count: int) -> list[dict[str, str]]:
             "task": chance.choice(("pretrain", "pretrain", "pretrain", "full_ft", "lora", "qlora")),
             "precision": chance.choice(("bf16", "bf16", "bf16", "fp8", "fp16", "tf32")),
             "optimizer": chance.choice(("adamw", "adamw", "adam8bit", "lion", "muon", "sgd")),
-            "sequence": str(chance.choice((512, 2048, 4096, 8192, 32768))),
+            "sequence": "" if images else str(chance.choice((512, 2048, 4096, 8192, 32768))),
             "batch": str(chance.choice((64, 512, 1536))),
             "system": chance.choice(systems),
             "stack": chance.choice(stacks),
@@ -93,6 +92,11 @@ def drawn(seed: int, count: int) -> list[dict[str, str]]:
         if laid:
             found.append({**row, "layout": laid})
     return found
+
+
+def _reading_tokens() -> list[str]:
+    kinds = {"decoder", "encoder", "encdec"}
+    return [name for name in presets.model_names() if presets.find_model(name).kind in kinds]
 
 
 def _layout(row: dict[str, str], chance: random.Random) -> str:
@@ -127,6 +131,8 @@ def main(words: list[str]) -> None:
             write(known)
         case ["add", seed, count]:
             write(known + drawn(int(seed), int(count)))
+        case ["add-images", seed, count]:
+            write(known + drawn(int(seed), int(count), images=True))
         case _:
             raise SystemExit(__doc__)
 
