@@ -1,7 +1,7 @@
 """The golden table: fixed inputs, and every field of what is predicted of them.
 
-`python -m tests.golden.predictions renew` writes the predictions of the inputs anew; `add SEED COUNT` draws more of models
-that read tokens, `add-images SEED COUNT` of models that are trained on images.
+`python -m tests.golden.predictions renew` writes the predictions of the inputs anew; `add SEED COUNT` draws more of
+models that read tokens, `add-images SEED COUNT` of models that are trained on images.
 A commit that renews the table has one cause and names it.
 """
 
