@@ -2,6 +2,7 @@
 
 import dataclasses
 import datetime as dt
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -98,9 +99,9 @@ def listed(kind: str, name: str | None, as_json: bool) -> None:
 def everything(known: "Catalog", kind: str) -> list[Any]:
     """Return all rows of a kind."""
     if kind == "models":
-        from steelyard.job.models import presets
+        from steelyard.job.models.describe import catalog_names
 
-        return [model_entry(name) for name in presets.model_names()]
+        return [model_entry(name) for name in catalog_names()]
     rows = getattr(known, kind)
     return list(rows) if kind == "offers" else list(rows.values())
 
@@ -108,11 +109,12 @@ def everything(known: "Catalog", kind: str) -> list[Any]:
 def exact(known: "Catalog", kind: str, name: str) -> Any | None:
     """Return the thing of that name or alias, None if there is none."""
     from steelyard.errors import UnknownName
-    from steelyard.job.models import presets
+    from steelyard.job.models.describe import model_named_or_none
 
     try:
         if kind == "models":
-            return model_entry(presets.find_model(name).name)
+            found = model_named_or_none(name)
+            return None if found is None else model_entry(found.name)
         if kind == "offers":
             return next((offer for offer in known.offers if offer.id.lower() == name.lower()), None)
         row = getattr(known, kind.removesuffix("s"))(name)
@@ -140,14 +142,19 @@ def searched_text(row: Any) -> str:
 
 
 def model_entry(name: str) -> "ModelEntry":
-    """Return a model with its parameters counted from its shape."""
-    from steelyard.job.models import presets
+    """Return a model with its parameters, and what a forward pass over one of its samples costs."""
     from steelyard.job.models.architecture import architecture
+    from steelyard.job.models.describe import model_described
+    from steelyard.job.models.rows_spec import RowsSpec
+    from steelyard.job.sample_work import usual_sample
     from steelyard.report.catalog_page import ModelEntry
 
-    spec = presets.find_model(name)
+    spec = model_described(name, Path())
+    sample, flop = usual_sample(spec)
+    if isinstance(spec, RowsSpec):
+        return ModelEntry(spec, spec.params, spec.params, sample, flop)
     counted = architecture(spec)
-    return ModelEntry(spec, int(counted.total_params), int(counted.active_params))
+    return ModelEntry(spec, int(counted.total_params), int(counted.active_params), sample, flop)
 
 
 def row_json(row: Any) -> "Mapping[str, Any]":

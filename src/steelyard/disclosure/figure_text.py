@@ -33,8 +33,20 @@ FIGURE_NAMES = {
     "parameters": "parameters",
     "active_parameters": "parameters active for a token",
     "tokens": "tokens",
+    "samples": "samples",
 }
 """What a figure is called."""
+
+
+def figure_name(found: Disclosure, name: str) -> str:
+    """Return what a figure is called: samples by what they are, such as images.
+
+    >>> figure_name(Disclosure(title="x", basis="metered", sample="image"), "samples")
+    'images'
+    """
+    if found.sample and name in {"samples", "active_parameters"}:
+        return found.work_words if name == "samples" else f"parameters active for each {found.sample}"
+    return FIGURE_NAMES[name]
 
 
 def ledger_figure_text(name: str, one: LedgerFigure, digits: int = 3) -> str:

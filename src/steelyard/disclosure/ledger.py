@@ -39,6 +39,7 @@ CLAIM_FIGURES: Mapping[str, str] = MappingProxyType(
         "water": "water_m3",
         "money": "usd",
         "tokens": "tokens",
+        "samples": "samples",
         "flop": "flop",
         "speed": "flop_per_s",
         "parameters": "parameters",
@@ -121,6 +122,7 @@ class Disclosure(Shown):
     location: str = ""  # in words
     task: str = "training"
     precision: str = ""
+    sample: str = ""  # what one pass through the model takes, in the singular: image; empty: it is trained on tokens
     meter: str = ""  # what measured, predicted or stated it
     date: str = ""
     lines: tuple[Line, ...] = ()
@@ -141,6 +143,16 @@ class Disclosure(Shown):
     def main(self) -> Line:
         """The line that the disclosure is about."""
         return next((line for line in self.lines if line.scope in {"training", "fine-tuning"}), self.lines[0])
+
+    @property
+    def work(self) -> str:
+        """Name of the figure that its training is counted in: tokens, or samples of a model without tokens."""
+        return "samples" if self.sample else "tokens"
+
+    @property
+    def work_words(self) -> str:
+        """What its training is counted in, in the plural: tokens, images."""
+        return f"{self.sample}s" if self.sample else "tokens"
 
     @property
     def run(self) -> tuple[Line, ...]:

@@ -38,7 +38,8 @@ def write_disclosure(found: Disclosure, form: str, today: str = "") -> str:
 
 
 TEXTS = (
-    "title", "basis", "model", "hardware", "accelerator", "place", "location", "task", "precision", "meter", "date",
+    "title", "basis", "model", "hardware", "accelerator", "place", "location", "task", "precision", "sample", "meter",
+    "date",
 )  # fmt: skip
 
 

@@ -50,6 +50,7 @@ QUANTITY_LADDERS: Final[Mapping[str, Ladder]] = {
     "speed": FLOP_RATE,
     "flop_per_s": FLOP_RATE,
     "tokens": COUNT,
+    "samples": COUNT,
     "parameters": COUNT,
     "active_parameters": COUNT,
 }

@@ -31,6 +31,7 @@ class Preface:
     summary: str
     assumptions: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    work: str = "tokens"  # what the job is counted in: tokens, samples
 
 
 def assembled(
@@ -58,7 +59,7 @@ def assembled(
     )
     if not found.feasible:
         return replace(empty, reason=infeasible_text(found, limits), relaxations=relaxed(found, limits))
-    decision = Decision(job, market, limits, engine, found.candidates, found.front)
+    decision = Decision(job, market, limits, engine, found.candidates, found.front, work=preface.work)
     least = labelled_rows(found.candidates.points, found.front, decision.axes)
     passed = {label: better for label, row in least.items() if (better := simpler_layout(decision, row)) is not None}
     rows = recommended(decision, least, passed)

@@ -74,7 +74,8 @@ def preface(spec: JobSpec, limits: Limits, allowed: Market) -> Preface:
         assumed.append(f"at most {limits.max_devices} devices: give max_devices to look further")
     assumed.append(f"CO2e is operational, {limits.carbon.replace('_', ' ')}: embodied carbon is a line of its own")
     assumed.append("prices are as quoted on their date; storage is billed while the job runs; no tax")
-    return Preface(f"{spec.model.name} on {spec.size_text}", tuple(assumed), allowed.notes)
+    return Preface(f"{spec.model.name} on {spec.size_text}", tuple(assumed), allowed.notes,
+                   work="samples" if spec.tokens is None else "tokens")  # fmt: skip
 
 
 def most_devices(spec: JobSpec, job: Job, allowed: Market) -> int:

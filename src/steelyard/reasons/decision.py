@@ -27,6 +27,7 @@ class Decision:
     candidates: Candidates
     front: Rows
     samples: dict[int, Array] = field(default_factory=dict)  # of a row: draws x objectives
+    work: str = "tokens"  # what the job is counted in: tokens, samples
 
     @property
     def able(self) -> NDArray[np.bool_]:

@@ -21,6 +21,7 @@ from steelyard.vocabulary import CO2E_KINDS
 INTENSITY_FIELDS = tuple(f"{kind}_kg_per_j" for kind in CO2E_KINDS)
 INPUT_FIELDS: Mapping[str, tuple[str, tuple[str, ...], int]] = {
     "tokens": ("job", ("samples",), 1),
+    "samples": ("job", ("samples",), 1),
     "utilisation": ("kernels", ("time_scale",), -1),
     "stack": ("stack", ("time_scale",), -1),
     "power": ("machine", ("tdp_w", "idle_w", "host_w"), 1),
@@ -136,7 +137,7 @@ def owners(market: Market, what: str) -> tuple[str, list[str]]:
 
 def inputs_behind(decision: Decision, rows: list[int]) -> list[tuple[str, str]]:
     """Return the inputs behind some rows, and those that all share: what moves, and whose."""
-    market, found = decision.market, [("tokens", "")]
+    market, found = decision.market, [(decision.work, "")]
     found += [(what, "") for what, field in LIMITS.items() if getattr(decision.limits, field) is not None]
     found.append(("failures", ""))
     if any(policy.preemptions_per_node_s > 0 for policy in market.policies):

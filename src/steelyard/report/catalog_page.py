@@ -1,6 +1,7 @@
 """The catalog on paper: lists of things, and one thing with every value's source, conditions, date and rivals."""
 
 import math
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import date
@@ -10,11 +11,15 @@ from rich.console import RenderableType
 from steelyard.catalog.schema import Accelerator, Fact, Facts, OfferRow, SiteRow, Source, System
 from steelyard.formatting.encode import plain
 from steelyard.formatting.figures import number
+from steelyard.job.models.rows_spec import RowsSpec
 from steelyard.job.models.spec import ModelSpec
 from steelyard.report.page import blank, bullets, heading, paragraph, table
 from steelyard.vocabulary import CO2E_KINDS, ON_DEMAND, SPOT
 
 KG_PER_KWH_J = 1 / 3.6e6
+
+ROWS = "rows"
+"""Family of a model that is described by its rows."""
 
 
 def accelerators_page(rows: Iterable[Accelerator]) -> list[RenderableType]:
@@ -114,9 +119,11 @@ def sites_page(rows: Iterable[SiteRow]) -> list[RenderableType]:
 class ModelEntry:
     """A model of the catalog, with its parameters counted from its shape."""
 
-    spec: ModelSpec
+    spec: ModelSpec | RowsSpec
     params: int
     active_params: int
+    sample: str = ""  # what one pass takes: an image, a sequence of so many tokens; empty: it cannot be planned
+    forward_flop: float = math.nan  # of a pass over one sample, a multiply-add counted as 2
 
     @property
     def id(self) -> str:
@@ -125,10 +132,13 @@ class ModelEntry:
 
     def values(self) -> dict[str, object]:
         """Return its fields, what was published of it beside what follows from its shape."""
-        shape = {field.name: getattr(self.spec, field.name) for field in fields(self.spec)}
+        shape = {field.name: getattr(self.spec, field.name) for field in fields(self.spec) if field.name != "rows"}
         published = shape.pop("published")
-        counts = {"params": self.params, "active_params": self.active_params}
-        first = {"name": shape.pop("name"), "family": shape.pop("family")}
+        flop = math.nan if math.isnan(self.forward_flop) else round(self.forward_flop)
+        work = {"sample": self.sample, "forward_flop_per_sample": flop}
+        counts = {"params": self.params, "active_params": self.active_params, **work}
+        first = {"name": shape.pop("name"), "family": shape.pop("family", ROWS)}
+        shape = {name: value for name, value in shape.items() if name not in counts}
         of_paper = {f"published_{field.name}": getattr(published, field.name) for field in fields(published)}
         return first | counts | shape | of_paper
 
@@ -138,26 +148,27 @@ CatalogEntry = Accelerator | System | OfferRow | SiteRow | ModelEntry
 
 def models_page(rows: Iterable[ModelEntry]) -> list[RenderableType]:
     """Return the list of models."""
-    columns = ["model", "family", ">total", ">active", ">layers", ">hidden", ">experts", ">context"]
+    columns = ["|model", "family", ">total", ">active", ">layers", ">hidden", ">experts", ">sample", ">GFLOP"]
     return [
-        table(
-            columns,
-            [
-                [
-                    row.id,
-                    row.spec.family,
-                    _billions(row.params),
-                    _billions(row.active_params),
-                    f"{row.spec.layers}",
-                    f"{row.spec.hidden}",
-                    f"{row.spec.experts or ''}",
-                    f"{row.spec.context_tokens or ''}",
-                ]
-                for row in rows
-            ],
-            indent=0,
-        )
+        table(columns, [_model_row(row) for row in rows], indent=0),
+        blank(),
+        paragraph(
+            "Parameters in all and active for a token. A sample is an image, or as many tokens as a job takes in a "
+            "sequence where none is given; GFLOP of a forward pass over it, a multiply-add counted as 2. Blank: it "
+            "cannot be planned yet.",
+            0,
+        ),
     ]
+
+
+def _model_row(row: ModelEntry) -> list[str]:
+    spec, shape, family = row.spec, ["", "", ""], ROWS
+    if isinstance(spec, ModelSpec):
+        shape, family = [f"{spec.layers}", f"{spec.hidden}", f"{spec.experts or ''}"], spec.family
+    work = "" if math.isnan(row.forward_flop) else number(row.forward_flop / 1e9, 4)
+    tokens = re.search(r"[\d,]+", row.sample)
+    counts = [_millions(row.params), _millions(row.active_params)]
+    return [row.id, family, *counts, *shape, tokens[0] if tokens else row.sample, work]
 
 
 def entry_page(row: CatalogEntry, sources: Mapping[str, Source]) -> list[RenderableType]:
@@ -239,8 +250,15 @@ def _cell(value: float, digits: int) -> str:
     return "" if math.isnan(value) else number(value, digits)
 
 
-def _billions(count: int) -> str:
-    return f"{count / 1e9:.2f}B" if count else ""
+def _millions(count: int) -> str:
+    """Return parameters, those of small models in millions.
+
+    >>> _millions(8_030_261_248), _millions(25_557_032)
+    ('8.03B', '25.6M')
+    """
+    if not count:
+        return ""
+    return f"{count / 1e9:.2f}B" if count >= 1e9 else f"{count / 1e6:.1f}M"
 
 
 def _per_device(offer: OfferRow, purchase: str) -> str:

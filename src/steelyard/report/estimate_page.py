@@ -76,15 +76,19 @@ def _trained(job: TrainedJob) -> tuple[float, str]:
     return (job.samples, f"{job.sample}s") if math.isnan(job.tokens) else (job.tokens, "tokens")
 
 
+TEXT_FLOP = "causal attention counted as half, the vocabulary included, "
+"""What the FLOPs of a language model count besides."""
+
+
 def rate_text(found: Estimate) -> str:
-    """Return the speed of training in tokens and in FLOPs, the convention named."""
+    """Return the speed of training in tokens or samples and in FLOPs, the convention named."""
     step = found.prediction.time
     achieved = float(step.model_flop) / float(step.total_s) / found.devices
     count, unit = _trained(found.job)
     trained = count / found.time_s.value
     return (
         f"{trained:,.0f} {unit}/s over the whole run; while training {amount(achieved, FLOP_RATE, 3)} a device "
-        "(model FLOPs: forward and backward, causal attention counted as half, the vocabulary included, no recompute)."
+        f"(model FLOPs: forward and backward, {TEXT_FLOP if unit == 'tokens' else ''}no recompute)."
     )
 
 

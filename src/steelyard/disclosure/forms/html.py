@@ -4,7 +4,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from html import escape
 from typing import Any
 
-from steelyard.disclosure.figure_text import FIGURE_NAMES, known_by, ledger_figure_text, ledger_rows, value_text
+from steelyard.disclosure.figure_text import (
+    FIGURE_NAMES,
+    figure_name,
+    known_by,
+    ledger_figure_text,
+    ledger_rows,
+    value_text,
+)
 from steelyard.disclosure.forms import form
 from steelyard.disclosure.forms.bibtex import bibtex_form
 from steelyard.disclosure.forms.eu import eu_form
@@ -96,8 +103,10 @@ def _figures(found: Disclosure) -> str:
     summed = ("wall_s", "device_s", "accelerator_j", "it_j", "facility_j", "gross_kg", "net_kg", "market_kg",
               "marginal_kg", "embodied_kg", "water_m3", "usd")  # fmt: skip
     for name in FIGURE_NAMES:
+        if name in {"tokens", "samples"} - {found.work}:
+            continue
         one = found.total(name) if name in summed else found.main.of(name)
-        rows.append((FIGURE_NAMES[name], ledger_figure_text(name, one), known_by(one) if one.known else ""))
+        rows.append((figure_name(found, name), ledger_figure_text(name, one), known_by(one) if one.known else ""))
     return html_table(("", "", "how it is known"), rows)
 
 

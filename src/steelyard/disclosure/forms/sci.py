@@ -13,8 +13,17 @@ from steelyard.disclosure.ledger import Disclosure, LedgerFigure, least_sure
 from steelyard.formatting.figures import number
 from steelyard.units import KWH_J
 
-UNITS = {"run": 1.0, "million tokens": 1e6}
-"""Functional units, R: the whole run, or so many of its tokens."""
+MILLION = 1e6
+
+
+def functional_units(found: Disclosure) -> dict[str, float]:
+    """Return the functional units, R: the whole run, or so many of its tokens or samples.
+
+    >>> list(functional_units(Disclosure(title="x", basis="metered", sample="image")))
+    ['run', 'million images']
+    """
+    return {"run": 1.0, f"million {found.work_words}": MILLION}
+
 
 BOUNDARY = "accelerators, their hosts and switches, the facility (PUE); no storage or service outside the job"
 
@@ -38,21 +47,21 @@ def sci_scores(found: Disclosure) -> tuple[SciScore, ...]:
     >>> [round(one.grams.value, 6) for one in found if one.per == "run"]
     [nan, 600.0]
     """
-    made = []
+    made, units = list[SciScore](), functional_units(found).items()
     for kind, name in (("marginal", "marginal_kg_per_j"), ("average (location-based)", "gross_kg_per_j")):
         intensity = found.main.of(name)
-        made += [SciScore(kind, per, _score(found, intensity, per, size)) for per, size in UNITS.items()]
+        made += [SciScore(kind, per, _score(found, intensity, per, size)) for per, size in units]
     return tuple(made)
 
 
 def _score(found: Disclosure, intensity: LedgerFigure, per: str, size: float) -> LedgerFigure:
-    energy, making, tokens = found.total("facility_j"), found.total("embodied_kg"), found.main.of("tokens")
-    terms = {"E": energy, "I": intensity, "M": making} | ({"R": tokens} if per != "run" else {})
+    energy, making, done = found.total("facility_j"), found.total("embodied_kg"), found.main.of(found.work)
+    terms = {"E": energy, "I": intensity, "M": making} | ({"R": done} if per != "run" else {})
     missing = [f"{name} is unknown ({one.why or 'not stated'})" for name, one in terms.items() if not one.known]
-    missing += ["R is 0"] if per != "run" and tokens.value == 0 else []
+    missing += ["R is 0"] if per != "run" and done.value == 0 else []
     if missing:
         return LedgerFigure(why=", ".join(missing))
-    units = tokens.value / size if per != "run" else 1.0
+    units = done.value / size if per != "run" else 1.0
     value = float(sci_kgco2e(energy.value, intensity.value, making.value, units)) * 1e3
     how = least_sure(terms.values())
     return LedgerFigure(value, how=how, why="((E x I) + M) per R")
@@ -74,9 +83,9 @@ def sci_form(found: Disclosure, _today: str = "") -> str:
         terms.append(f"| I, {'average' if kind == 'gross' else kind} | {shown} | {known_by(per)} |")
     made = f"{number(making.value * 1e3, 3)} gCO2eq" if making.known else f"unknown: {making.why}"
     terms.append(f"| M | {made} | {known_by(making)} |")
-    tokens = found.main.of("tokens")
-    shown = f"1 run; {number(tokens.value / 1e6, 3)} million tokens" if tokens.known else "1 run"
-    terms.append(f"| R | {shown} | {tokens.how} |")
+    done = found.main.of(found.work)
+    shown = f"1 run; {number(done.value / MILLION, 3)} million {found.work_words}" if done.known else "1 run"
+    terms.append(f"| R | {shown} | {done.how} |")
     equation = "SCI = ((E x I) + M) per R. Market-based measures are never in it."
     return "\n".join([f"# {found.title}: Software Carbon Intensity", "", equation, "", *rows, "", *terms, "",
                       f"Software boundary: {BOUNDARY}."]) + "\n"  # fmt: skip

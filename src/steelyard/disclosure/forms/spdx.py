@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from steelyard import __version__
-from steelyard.disclosure.figure_text import FIGURE_NAMES, known_by, ledger_figure_text, ledger_rows
+from steelyard.disclosure.figure_text import FIGURE_NAMES, figure_name, known_by, ledger_figure_text, ledger_rows
 from steelyard.disclosure.forms import form
 from steelyard.disclosure.ledger import RUN, Disclosure
 from steelyard.units import KWH_J
@@ -98,8 +98,8 @@ def _kwh(joules: float) -> dict[str, Any]:
 def _about(found: Disclosure) -> str:
     parts = [f"{found.hardware} for {ledger_figure_text('wall_s', found.total('wall_s'))}" if found.hardware else ""]
     parts += [
-        f"{FIGURE_NAMES[name]}: {ledger_figure_text(name, found.main.of(name))}"
-        for name in ("tokens", "flop", "it_w", "pue")
+        f"{figure_name(found, name)}: {ledger_figure_text(name, found.main.of(name))}"
+        for name in (found.work, "flop", "it_w", "pue")
     ]
     return "; ".join(filter(None, parts))
 

@@ -35,7 +35,7 @@ def _cells(found: Disclosure) -> Iterator[tuple[str, str]]:
     share = LedgerFigure(active.value / parameters.value) if active.known and parameters.value > 0 else LedgerFigure()
     yield "Model", found.model or found.title
     yield "Parameters (B)", _number(parameters, 1e-9)
-    yield "Activated on every token (%)", _number(share, 100.0)
+    yield f"Activated on every {found.sample or 'token'} (%)", _number(share, 100.0)
     yield "Datacenter", found.location or "unknown"
     yield "Gross CO2e (kg/kWh)", _number(main.of("gross_kg_per_j"), KWH_J)
     yield "Net CO2e (kg/kWh)", _number(main.of("net_kg_per_j"), KWH_J)

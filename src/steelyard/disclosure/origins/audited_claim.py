@@ -21,11 +21,12 @@ from steelyard.claims.checks.usual import usual_relations
 from steelyard.claims.context import ClaimContext
 from steelyard.claims.estimates import estimate_unstated
 from steelyard.claims.findings import Audit, ClaimEstimate, FactorChain
+from steelyard.claims.models import samples_trained
 from steelyard.claims.reading.claim import Claim, ClaimRow
 from steelyard.claims.reading.hardware import ClaimHardware
 from steelyard.disclosure.completion import Lookup, complete_line
 from steelyard.disclosure.ledger import CLAIM_FIGURES, SHORT_KINDS, Cited, Disclosure, LedgerFigure, Line
-from steelyard.disclosure.origins.model import with_model_figures
+from steelyard.disclosure.origins.model import sample_named, with_model_figures
 from steelyard.formatting.encode import plain
 from steelyard.vocabulary import hyphenated
 
@@ -56,6 +57,8 @@ def disclosure_of_claim(claim: Claim, against: Claim | None = None, sources: tup
     base = complete_account(right)
     known = Lookup(facts.catalog, facts.site, facts.accelerator, right.precision)
     numbers = dict(_figures(base, right, wrong))
+    if facts.sample and "samples" not in numbers and (samples := samples_trained(right)) is not None:
+        numbers["samples"] = LedgerFigure(samples, how="follows", why="passes over the set, or steps x batch")
     numbers |= {
         name: one for name, one in _estimates(estimate_unstated(facts)) if not numbers.get(name, LedgerFigure()).known
     }
@@ -72,6 +75,7 @@ def disclosure_of_claim(claim: Claim, against: Claim | None = None, sources: tup
         location=f"{site.location} ({site.id})" if site else right.place,
         task="fine-tuning" if right.scope == "fine-tuning" else "training",
         precision=right.precision,
+        sample=sample_named(right.model, lines[0]),
         meter=_meter(right),
         date=right.date,
         lines=lines,
@@ -86,7 +90,7 @@ def disclosure_of_claim(claim: Claim, against: Claim | None = None, sources: tup
 def _corrected(claim: Claim) -> tuple[Claim, Mapping[str, float]]:
     """Return the claim with the numbers that the audit locates set right, and by how much each was off."""
     facts = ClaimContext(claim)
-    everything = (*relations(claim, facts.numbers), *claim_bounds(facts))
+    everything = (*relations(claim, facts.numbers, facts.sample_flop), *claim_bounds(facts))
     numbers, wrong = facts.numbers, dict[str, float]()
     for one in locate(facts, everything, usual_relations(facts)):
         suspect = one.suspect

@@ -24,11 +24,14 @@ from steelyard.claims.reading.hardware import ClaimHardware, parse_hardware
 from steelyard.disclosure.completion import Lookup, complete_line
 from steelyard.disclosure.ledger import CLAIM_FIGURES, LINE_SCOPES, Cited, Disclosure, LedgerFigure, Line
 from steelyard.disclosure.origins.audited_claim import hardware_text
-from steelyard.disclosure.origins.model import with_model_figures
+from steelyard.disclosure.origins.model import sample_named, with_model_figures
 from steelyard.errors import BadInput, UnknownName, nearest
 
 WHOLE = frozenset({"title", "model", "meter", "hardware", "place", "precision", "date", "source", "note", "lines"})
-SHARED = frozenset({"parameters", "active_parameters", "tokens", "flop", "pue", "intensity", "net_intensity"})
+SHARED = frozenset(
+    {"parameters", "active_parameters", "tokens", "samples", "epochs", "examples", "flop", "pue", "intensity",
+     "net_intensity"}
+)  # fmt: skip
 OWN = frozenset({"energy", "energy_boundary", "power_boundary", "uses", "saves", "queries", "note", "place", "title"})
 _NAMES = MappingProxyType({**CLAIM_FIGURES, "co2e": "gross_kg"})
 
@@ -77,6 +80,7 @@ def disclosure_of_run(found: Mapping[str, Any], where: str) -> Disclosure:
         location=f"{site.location} ({site.id})" if site else frame.place,
         task="fine-tuning" if lines[0].scope == "fine-tuning" else "training",
         precision=precision,
+        sample=sample_named(model, lines[0]),
         meter=meter,
         date=str(found.get("date") or ""),
         lines=lines,
@@ -151,6 +155,9 @@ def _read(row: ClaimRow, gear: ClaimHardware | None, mine: Mapping[str, Any]) ->
                 name,
                 LedgerFigure(numbers[quantity].value, how=_HOW.get(name, "measured"), why=numbers[quantity].text),
             )
+    if "samples" not in numbers and {"epochs", "examples"} <= numbers.keys():
+        passes, size = numbers["epochs"], numbers["examples"]
+        yield "samples", LedgerFigure(passes.value * size.value, how="follows", why=f"{passes.text} x {size.text}")
     if "count" not in numbers and "device_time" not in numbers and gear is not None and gear.devices is not None:
         yield "devices", LedgerFigure(gear.devices, how="stated", why=gear.text)
     if "power" in numbers:
@@ -158,7 +165,8 @@ def _read(row: ClaimRow, gear: ClaimHardware | None, mine: Mapping[str, Any]) ->
         yield name, LedgerFigure(numbers["power"].value, how="measured", why=numbers["power"].text)
 
 
-_HOW = MappingProxyType(dict.fromkeys(("pue", "gross_kg_per_j", "net_kg_per_j", "parameters", "tokens"), "stated"))
+_STATED = ("pue", "gross_kg_per_j", "net_kg_per_j", "parameters", "tokens", "samples")
+_HOW = MappingProxyType(dict.fromkeys(_STATED, "stated"))
 
 
 def _energies(mine: Mapping[str, Any], where: str) -> Iterator[tuple[str, LedgerFigure]]:

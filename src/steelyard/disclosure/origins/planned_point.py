@@ -10,6 +10,7 @@ from steelyard.catalog import load
 from steelyard.disclosure.completion import MISSING
 from steelyard.disclosure.ledger import SHORT_KINDS, Cited, Disclosure, LedgerFigure, Line
 from steelyard.errors import BadInput, UnknownName
+from steelyard.job.samples import SEQUENCE
 from steelyard.units import KWH_J
 
 _NEEDED = ("time_s", "devices", "accelerator", "energy_facility_kwh", "site")
@@ -63,6 +64,7 @@ def disclosure_of_plan(found: Mapping[str, Any], label: str = "") -> Disclosure:
         location=_location(str(point["site"])),
         task=task,
         precision=str(job.get("precision", "")),
+        sample=_sample(job),
         meter=f"predicted before the run by Steelyard, {point.get('stack', '')}, {point.get('layout_text', '')}{local}",
         lines=lines,
         sources=tuple(Cited(**{key: str(row.get(key, "")) for key in _CITED}) for row in _rows(found.get("sources"))),
@@ -108,13 +110,19 @@ def _numbers(point: Mapping[str, Any], job: Mapping[str, Any]) -> dict[str, Ledg
     made["pue"] = LedgerFigure(_over(energy.value, made["it_j"].value), how="catalog", why="PUE of the site")
     for name, over in (("it_w", "it_j"), ("accelerator_w", "accelerator_j")):
         made[name] = LedgerFigure(_over(made[over].value, made["device_s"].value), how="predicted")
-    for name in ("parameters", "active_parameters", "tokens", "flop"):
+    for name in ("parameters", "active_parameters", "samples" if _sample(job) else "tokens", "flop"):
         made[name] = _given(_number(job.get(name)))
     if made["flop"].known:
         made["flop_per_s"] = LedgerFigure(made["flop"].value / made["device_s"].value, how="predicted")
     return {
         name: one if one.known else LedgerFigure(why=MISSING.get(name, "not in the plan")) for name, one in made.items()
     }
+
+
+def _sample(job: Mapping[str, Any]) -> str:
+    """Return what the job's model takes where that is no text, in the singular."""
+    word = str(job.get("sample", ""))
+    return "" if word == SEQUENCE or not math.isfinite(_number(job.get("samples"))) else word
 
 
 def _share(energy: LedgerFigure, value: float) -> LedgerFigure:
