@@ -41,7 +41,7 @@ def test_no_form_of_a_plan_on_images_speaks_of_tokens(form: str, model: str) -> 
 
 def test_a_run_of_ninety_epochs_is_counted_in_images() -> None:
     found = metered(epochs="90", examples="1,281,167")
-    assert (found.sample, found.work, found.work_words) == ("image", "samples", "images")
+    assert (found.sample, found.work, found.work_unit) == ("image", "samples", "images")
     assert found.main.of("samples").value == IMAGES
     assert found.main.of("flop").value == pytest.approx(IMAGES * 3 * 8_178_368_512)
     assert found.main.of("parameters").value == 25_557_032
@@ -65,7 +65,7 @@ def test_samples_that_nobody_states_are_unknown() -> None:
 
 def test_an_unknown_model_that_states_samples_is_counted_in_samples() -> None:
     found = metered(model="our own", samples="10M", parameters="30M")
-    assert found.work_words == "samples"
+    assert found.work_unit == "samples"
     assert not found.main.of("flop").known  # not 6 x parameters x anything
 
 
@@ -79,5 +79,5 @@ def test_a_claim_is_disclosed_in_images() -> None:
 
 def test_a_language_model_stays_in_tokens() -> None:
     found = metered(model="llama-2-7b", tokens="20B")
-    assert (found.sample, found.work_words) == ("", "tokens")
+    assert (found.sample, found.work_unit) == ("", "tokens")
     assert "million tokens" in write_disclosure(found, "sci", "2026-11-29")

@@ -22,7 +22,6 @@ KNOWN = {
     ),
     "claims/models.py": (frozenset({"total_params", "vocab"}), SIZE),
     "cli/catalog.py": (frozenset({"total_params"}), SIZE),
-    "disclosure/origins/model.py": (frozenset({"total_params"}), SIZE),
     "job/defaults.py": (frozenset({"total_params"}), SIZE),
     "job/samples.py": (frozenset({"vocab"}), "whether a model reads text: a question to its description"),
     "job/training.py": (

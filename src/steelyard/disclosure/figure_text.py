@@ -45,7 +45,7 @@ def figure_name(found: Disclosure, name: str) -> str:
     'images'
     """
     if found.sample and name in {"samples", "active_parameters"}:
-        return found.work_words if name == "samples" else f"parameters active for each {found.sample}"
+        return found.work_unit if name == "samples" else f"parameters active for each {found.sample}"
     return FIGURE_NAMES[name]
 
 

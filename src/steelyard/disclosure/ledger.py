@@ -150,7 +150,7 @@ class Disclosure(Shown):
         return "samples" if self.sample else "tokens"
 
     @property
-    def work_words(self) -> str:
+    def work_unit(self) -> str:
         """What its training is counted in, in the plural: tokens, images."""
         return f"{self.sample}s" if self.sample else "tokens"
 

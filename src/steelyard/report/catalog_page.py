@@ -18,7 +18,7 @@ from steelyard.vocabulary import CO2E_KINDS, ON_DEMAND, SPOT
 
 KG_PER_KWH_J = 1 / 3.6e6
 
-ROWS = "rows"
+FAMILY_OF_ROWS = "rows"
 """Family of a model that is described by its rows."""
 
 
@@ -137,7 +137,7 @@ class ModelEntry:
         flop = math.nan if math.isnan(self.forward_flop) else round(self.forward_flop)
         work = {"sample": self.sample, "forward_flop_per_sample": flop}
         counts = {"params": self.params, "active_params": self.active_params, **work}
-        first = {"name": shape.pop("name"), "family": shape.pop("family", ROWS)}
+        first = {"name": shape.pop("name"), "family": shape.pop("family", FAMILY_OF_ROWS)}
         shape = {name: value for name, value in shape.items() if name not in counts}
         of_paper = {f"published_{field.name}": getattr(published, field.name) for field in fields(published)}
         return first | counts | shape | of_paper
@@ -162,7 +162,7 @@ def models_page(rows: Iterable[ModelEntry]) -> list[RenderableType]:
 
 
 def _model_row(row: ModelEntry) -> list[str]:
-    spec, shape, family = row.spec, ["", "", ""], ROWS
+    spec, shape, family = row.spec, ["", "", ""], FAMILY_OF_ROWS
     if isinstance(spec, ModelSpec):
         shape, family = [f"{spec.layers}", f"{spec.hidden}", f"{spec.experts or ''}"], spec.family
     work = "" if math.isnan(row.forward_flop) else number(row.forward_flop / 1e9, 4)

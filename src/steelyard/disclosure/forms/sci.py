@@ -22,7 +22,7 @@ def functional_units(found: Disclosure) -> dict[str, float]:
     >>> list(functional_units(Disclosure(title="x", basis="metered", sample="image")))
     ['run', 'million images']
     """
-    return {"run": 1.0, f"million {found.work_words}": MILLION}
+    return {"run": 1.0, f"million {found.work_unit}": MILLION}
 
 
 BOUNDARY = "accelerators, their hosts and switches, the facility (PUE); no storage or service outside the job"
@@ -84,7 +84,7 @@ def sci_form(found: Disclosure, _today: str = "") -> str:
     made = f"{number(making.value * 1e3, 3)} gCO2eq" if making.known else f"unknown: {making.why}"
     terms.append(f"| M | {made} | {known_by(making)} |")
     done = found.main.of(found.work)
-    shown = f"1 run; {number(done.value / MILLION, 3)} million {found.work_words}" if done.known else "1 run"
+    shown = f"1 run; {number(done.value / MILLION, 3)} million {found.work_unit}" if done.known else "1 run"
     terms.append(f"| R | {shown} | {done.how} |")
     equation = "SCI = ((E x I) + M) per R. Market-based measures are never in it."
     return "\n".join([f"# {found.title}: Software Carbon Intensity", "", equation, "", *rows, "", *terms, "",
