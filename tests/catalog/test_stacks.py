@@ -57,6 +57,12 @@ def test_one_file_adds_a_stack(tmp_path: Path) -> None:
     assert names == [*(one.name for one in market_of(job, load()).stacks), "colossal-ai"]
 
 
+def test_stages_are_even_where_a_file_names_no_partition(tmp_path: Path) -> None:
+    assert catalog_with(tmp_path, FILE).capability("colossal-ai").partitions == ("even",)
+    other = FILE.replace("zero: [0,", "partitions: [ends, given]\n  zero: [0,")
+    assert catalog_with(tmp_path / "other", other).capability("colossal-ai").partitions == ("ends", "given")
+
+
 def test_its_name_alone_is_enough(tmp_path: Path) -> None:
     catalog = catalog_with(tmp_path, FILE[: FILE.index("constants:")])
     assert stack("colossal-ai", catalog) == stack("any", catalog)
@@ -75,6 +81,11 @@ def test_its_name_alone_is_enough(tmp_path: Path) -> None:
         (FILE.replace('trains_source: "chosen: an example"', 'trains_source: ""'), "no trains_source"),
         (FILE.replace("  trains: [language, rows]\n", ""), "trains"),
         (FILE.replace("recompute: [none", "recompute: [nothing"), "nothing"),
+        (FILE.replace("zero: [0,", "partitions: [odd]\n  zero: [0,"), "odd.*known: even, ends, cost, given"),
+        (
+            FILE.replace("names:\n  - {", "names:\n  - {partition: odd, "),
+            "unknown partition 'odd'; known: even, ends, cost",
+        ),
         (FILE.replace("can_run:", "runs:"), "runs"),
         (FILE.replace("pattern:", "patern:"), "patern"),
         ("stack: [", "colossal-ai.yaml"),

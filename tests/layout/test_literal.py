@@ -103,6 +103,11 @@ def test_every_layout_of_the_space_reads_back(seed, stack):
     assert read(text_of(row), stack=stack) == row
 
 
+def test_a_stack_says_which_partitions_it_has():
+    with pytest.raises(BadLayout, match=r"fsdp2 runs .*, partition even/ends/given, not cost; the software stack"):
+        read("pp=4,partition=cost", stack="fsdp2")
+
+
 @pytest.mark.parametrize(
     ("given", "written"),
     [

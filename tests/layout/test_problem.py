@@ -186,6 +186,17 @@ def test_a_stack_refuses_a_schedule_that_it_does_not_run():
     assert problem(JOB, FINE, 8.0, 1e9, replace(ANY, schedules=("interleaved",))) == Reason.STACK
 
 
+def test_a_stack_refuses_a_partition_that_it_does_not_have():
+    for partition, name in ((1.0, "ends"), (2.0, "cost"), (by_hand(15, 17), "given")):
+        laid = replace(FINE, partition=partition)
+        assert problem(JOB, laid, 8.0, 1e9, ANY) == Reason.VALID
+        assert problem(JOB, laid, 8.0, 1e9, replace(ANY, partitions=(name,))) == Reason.VALID
+        assert problem(JOB, laid, 8.0, 1e9, replace(ANY, partitions=("even",))) == Reason.STACK
+    assert problem(JOB, FINE, 8.0, 1e9, replace(ANY, partitions=("ends", "given"))) == Reason.STACK
+    lone = replace(FINE, pp=1.0, devices=32.0)
+    assert problem(JOB, lone, 8.0, 1e9, replace(ANY, partitions=())) == Reason.VALID
+
+
 @pytest.mark.parametrize(
     ("stages", "zero", "dp", "reason"),
     [

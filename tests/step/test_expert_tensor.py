@@ -41,6 +41,16 @@ def test_divided_experts_reduce_the_copies_that_reach_them() -> None:
     assert divided - usual == pytest.approx(count * L * 2 * ring * 2 * HIDDEN / NETWORK)
 
 
+def test_ranks_that_split_the_sequence_send_an_expert_a_part_of_the_tokens() -> None:
+    """Megatron-core's all-to-all dispatcher: of 4 ranks of a split sequence 2 divide an expert, with half of it."""
+    split, whole = (layout(MOE, tp=4.0, dp=4.0, ep=2.0, etp=2.0, sp=sp) for sp in (1.0, 0.0))
+    rest = step(MOE, layout(MOE, tp=4.0, dp=4.0, ep=2.0, sp=1.0), nic_bytes_per_s=NETWORK).tp_s
+    ring, passes = 2 * (2 - 1) / 2, 2 * float(split.micro_batches) * L
+    for laid, part in ((split, 1 / 2), (whole, 1.0)):
+        reduced = step(MOE, laid, nic_bytes_per_s=NETWORK).tp_s - rest
+        assert reduced == pytest.approx(passes * ring * 2 * HIDDEN * part / NETWORK)
+
+
 def test_whole_experts_on_tensor_ranks_reduce_nothing() -> None:
     whole, rest = (layout(MOE, tp=2.0, ep=1.0, etp=etp, sp=1.0) for etp in (1.0, 2.0))
     assert step(MOE, whole, nic_bytes_per_s=NETWORK).tp_s == pytest.approx(

@@ -13,6 +13,7 @@ from typing import Any
 from steelyard.catalog.schema import Fitted
 from steelyard.errors import BadCatalog
 from steelyard.strategies.losses import LOSSES
+from steelyard.strategies.partition import GIVEN, PARTITIONS
 from steelyard.strategies.recompute import RECOMPUTE
 from steelyard.strategies.registry import SCHEDULES
 from steelyard.strategies.settings import SPELLINGS, spelled_number
@@ -41,6 +42,7 @@ class Capability:
     tp: bool
     sp: bool  # splits the sequence between the products of a tensor-parallel block
     schedules: tuple[str, ...]  # of pipelines; empty: it has none
+    partitions: tuple[str, ...]  # rules that share out its blocks; given: as its user says
     cp: bool
     ep: bool
     etp: bool  # experts may be tensor parallel otherwise than the rest
@@ -166,6 +168,7 @@ def _capability(name: str, given: Mapping[str, Any]) -> Capability:
         stack=name,
         trains=trains,
         schedules=schedules,
+        partitions=_partitions(given),
         vendors=tuple(given["vendors"]),
         planned=int(given["planned"]),
         zero=tuple(int(stage) for stage in given["zero"]),
@@ -177,6 +180,15 @@ def _capability(name: str, given: Mapping[str, Any]) -> Capability:
         note=str(given.get("note", "")),
         **{flag: flag in given["has"] for flag in FLAGS},
     )
+
+
+def _partitions(given: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the partitions of a stack's pipelines, even ones where its file names none."""
+    names = tuple(str(one) for one in given.get("partitions", ("even",)))
+    known = (*(rule.name for rule in PARTITIONS), GIVEN)
+    if unknown := set(names) - set(known):
+        raise ValueError(f"unknown {sorted(unknown)} in partitions; known: {', '.join(known)}")
+    return names
 
 
 def _recompute(policy: str) -> int:

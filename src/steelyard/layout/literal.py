@@ -161,7 +161,7 @@ def _message(layout: Layout, reason: Reason, job: Job, domain_devices: int, capa
         Reason.SHARD: f"shard = {layout.shard_devices:.0f} but dp × cp = {layout.dp * layout.cp:.0f}",
         Reason.ZERO: f"zero = {layout.zero:.0f}",
         Reason.NETWORK: f"{layout.devices:.0f} devices in fast domains of {domain_devices}",
-        Reason.STACK: f"{capability.stack} runs {_abilities(capability)}",
+        Reason.STACK: f"{capability.stack} runs {_abilities(capability)}{_partitions(layout, capability)}",
     }
     detail = details.get(reason)
     return f"layout {text_of(layout)}: {detail}; {sentence(reason)}" if detail else f"layout: {sentence(reason)}"
@@ -213,6 +213,11 @@ def _expert_ranks(layout: Layout) -> str:
 
 def _divisors(count: Count) -> str:
     return "tp may be " + ", ".join(str(tp) for tp in divisors_of(count) if tp & (tp - 1) == 0)
+
+
+def _partitions(layout: Layout, capability: Capability) -> str:
+    asked = setting_name("partition", int(layout.partition))
+    return f", partition {'/'.join(capability.partitions)}, not {asked}" if layout.partition else ""
 
 
 def _abilities(capability: Capability) -> str:

@@ -10,7 +10,7 @@ from steelyard.catalog.stacks import Capability
 from steelyard.layout.axes import lacks_axis
 from steelyard.layout.reason import Reason
 from steelyard.strategies.experts import usual_expert_tensor
-from steelyard.strategies.partition import blocks_before, given_parts
+from steelyard.strategies.partition import FIRST_GIVEN, GIVEN, PARTITIONS, blocks_before, given_parts
 from steelyard.strategies.recompute import POLICIES
 from steelyard.strategies.registry import SCHEDULES
 from steelyard.tables import Divisible, Job, Layout
@@ -127,6 +127,15 @@ def _bad_partition(model: Divisible, layout: Layout) -> Broken:
     return broken
 
 
+def _other_partition(layout: Layout, names: Iterable[str]) -> Broken:
+    """Tell whether a partition is none of those of a stack."""
+    known, codes = set(names), np.asarray(layout.partition)
+    rules = [code for code, rule in enumerate(PARTITIONS) if rule.name in known]
+    by_hand = np.greater_equal(codes, FIRST_GIVEN)
+    found: NDArray[np.bool_] = ~np.where(by_hand, GIVEN in known, np.isin(codes, rules))
+    return found
+
+
 def _bad_interleave(model: Divisible, layout: Layout) -> Broken:
     divided = np.equal(layout.partition, 0) & _splits(model.blocks, layout.pp * layout.vpp)
     uneven = divided | _splits(layout.micro_batches, layout.pp)
@@ -147,6 +156,7 @@ def _stack(layout: Layout, capability: Capability) -> list[_Rule]:
         (not capability.pp) & (layout.pp > 1),
         (not capability.vpp) & (layout.vpp > 1),
         (np.asarray(layout.pp) > 1) & _other_schedule(layout, capability.schedules),
+        (np.asarray(layout.pp) > 1) & _other_partition(layout, capability.partitions),
         (not capability.cp) & (layout.cp > 1),
         (not capability.ep) & (layout.ep > 1),
         (not capability.etp) & np.not_equal(layout.etp, usual_expert_tensor(layout.tp, layout.ep)),

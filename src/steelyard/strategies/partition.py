@@ -107,6 +107,9 @@ PARTITIONS = (
 )
 """By their number in `tables.Layout`."""
 
+GIVEN = "given"
+"""What a stack's file calls a partition by hand."""
+
 FIRST_GIVEN = 1000
 """Numbers from here on are partitions given by hand, in the order in which they were first given."""
 
