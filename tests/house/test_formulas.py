@@ -51,6 +51,7 @@ NOT_FORMULAS = {
     "layout.axes.divisors_of": "lists divisors",
     "layout.axes.lacking_axis": "says what a model lacks",
     "layout.axes.lacks_axis": "tells which layouts a model has nothing for",
+    "layout.literal.check_layout": "says why a layout is invalid",
     "layout.literal.parse": WRITTEN,
     "layout.literal.text_of": WRITTEN,
     "layout.reason.sentence": WRITTEN,

@@ -3,6 +3,7 @@
 import datetime as dt
 import re
 from collections.abc import Mapping
+from dataclasses import fields
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -13,7 +14,7 @@ from steelyard.job.documents import load_json, load_yaml, read_text
 from steelyard.job.fields import FIELD_ALIASES, JobFields, PolicyFields, job_fields
 from steelyard.job.job_spec import JobSpec, job_table
 from steelyard.job.models import describe
-from steelyard.job.models.rows_spec import RowsSpec
+from steelyard.job.models.rows_spec import RowsSpec, reread_rows
 from steelyard.job.models.spec import ModelSpec
 from steelyard.job.samples import TrainedSamples, trained_samples
 from steelyard.layout.axes import AXIS_DEGREES, lacking_axis
@@ -73,7 +74,7 @@ def read_job(source: str | Path | Mapping[str, Any], now: dt.datetime | None = N
             given = {key: old for key, old in given.items() if FIELD_ALIASES.get(str(key), str(key)) not in gone}
             given[name] = value
     read = job_fields(given, where)
-    return _job(read, given, folder, now or dt.datetime.now().astimezone())
+    return _job(read, given, describe.model_described(read.model, folder), folder, now)
 
 
 def with_overrides(spec: JobSpec, now: dt.datetime | None = None, /, **overrides: Any) -> JobSpec:
@@ -112,22 +113,39 @@ def _mapping(found: Any, where: str) -> dict[str, Any]:
     return {str(name): value for name, value in found.items()}
 
 
-def _job(read: JobFields, given: Mapping[str, Any], folder: Path, now: dt.datetime) -> JobSpec:
-    model, classes = describe.with_classes(describe.model_described(read.model, folder))
+def check_saved_job(spec: JobSpec, where: str) -> None:
+    """Raise `BadInput` where a job that was read back is not the one that its given fields make of its model."""
+    place = f"{where}: request.given"
+    read = job_fields(spec.given, place)
+    try:
+        model = reread_rows(spec.model) if isinstance(spec.model, RowsSpec) else spec.model
+        made = _job(read, spec.given, model, Path())
+    except BadInput as error:
+        raise BadInput(f"{place}: {error}") from None
+    for field in fields(JobSpec):
+        name = field.name
+        if name in {"given", "assumptions", "deadline_s"} or getattr(made, name) == getattr(spec, name):
+            continue
+        found, meant = (str(getattr(one, name))[:60] for one in (spec, made))
+        raise BadInput(f"{where}: request.{name} is {found}, but what was given makes it {meant}")
+    if spec.deadline_s is not None:
+        literals.parse_seconds(f"{float(spec.deadline_s)!r}s")
+
+
+def _job(
+    read: JobFields,
+    given: Mapping[str, Any],
+    described: ModelSpec | RowsSpec,
+    folder: Path,
+    now: dt.datetime | None = None,
+) -> JobSpec:
+    now = now or dt.datetime.now().astimezone()
+    model, classes = describe.with_classes(described)
     samples, why = trained_samples(read, model)
     _check_positions(model, samples)
     batch, because = _batch(read, model, samples)
     batches, among = batch_range.batch_choices(read, batch, samples)
-    adapted = read.task in {"lora", "qlora"}
-    if "lora" in read.model_fields_set and not adapted:
-        raise BadInput(f"lora is given but task is {read.task}; write task: lora or task: qlora")
-    if adapted and isinstance(model, RowsSpec):
-        raise BadInput(f"task is {read.task} but {model.name} is described by rows; adapters need a transformer")
-    said = [text for name, text in _DEFAULTS.items() if name not in read.model_fields_set]
-    if not samples.text:
-        said.append(UNPROVEN)
-    if adapted and "lora" not in read.model_fields_set:
-        said.append("lora rank 16 on all linear matrices (QLoRA, arXiv 2305.14314, section 4: all layers)")
+    adapted = _adapted(read, model)
     spec = JobSpec(
         model=model,
         samples=samples.count,
@@ -147,11 +165,31 @@ def _job(read: JobFields, given: Mapping[str, Any], folder: Path, now: dt.dateti
         energy_max_j=read.energy_max,
         price_age_s=read.max_price_age,
         policy=MappingProxyType(_policy(read.policy)),
-        assumptions=tuple(filter(None, (why, classes, among or because, *said))),
+        assumptions=tuple(filter(None, (why, classes, among or because, *_taken(read, samples, adapted)))),
         given=MappingProxyType({**given, "model": _absolute(read.model, folder)}),
     )
     _check_layout(spec)
     return spec
+
+
+def _adapted(read: JobFields, model: ModelSpec | RowsSpec) -> bool:
+    """Return whether adapters are trained."""
+    adapted = read.task in {"lora", "qlora"}
+    if "lora" in read.model_fields_set and not adapted:
+        raise BadInput(f"lora is given but task is {read.task}; write task: lora or task: qlora")
+    if adapted and isinstance(model, RowsSpec):
+        raise BadInput(f"task is {read.task} but {model.name} is described by rows; adapters need a transformer")
+    return adapted
+
+
+def _taken(read: JobFields, samples: TrainedSamples, adapted: bool) -> list[str]:
+    """Return what was taken where nothing was given, and what is not known of such jobs."""
+    found = [text for name, text in _DEFAULTS.items() if name not in read.model_fields_set]
+    if not samples.text:
+        found.append(UNPROVEN)
+    if adapted and "lora" not in read.model_fields_set:
+        found.append("lora rank 16 on all linear matrices (QLoRA, arXiv 2305.14314, section 4: all layers)")
+    return found
 
 
 def _check_layout(spec: JobSpec) -> None:

@@ -1,6 +1,6 @@
 """Parallel layouts of a machine: all of them, why one is invalid, and how people write one (Machine)."""
 
-from steelyard.layout.literal import parse, text_of
+from steelyard.layout.literal import check_layout, parse, text_of
 from steelyard.layout.reason import Reason, sentence
 from steelyard.layout.space import BOUNDS, Bounds, Shardings, frames, offloads, shardings, size, space
 from steelyard.layout.valid import problem
@@ -10,6 +10,7 @@ __all__ = [
     "Bounds",
     "Reason",
     "Shardings",
+    "check_layout",
     "frames",
     "offloads",
     "parse",

@@ -49,10 +49,17 @@ def parse(
     if lack := lacking_axis(job.workload.divisible, given):
         raise BadLayout(f"layout {text.strip()}: {lack}")
     layout = _filled(given, job, devices, capability)
+    check_layout(layout, job, domain_devices, nic_bytes_per_s, capability)
+    return layout
+
+
+def check_layout(
+    layout: Layout, job: Job, domain_devices: int, nic_bytes_per_s: BytesPerSecond, capability: Capability
+) -> None:
+    """Raise `BadLayout`, with the arithmetic that fails, where one layout is invalid."""
     code = int(problem(job, layout, domain_devices, nic_bytes_per_s, capability))
     if code:
         raise BadLayout(_message(layout, Reason(code), job, domain_devices, capability))
-    return layout
 
 
 def text_of(layout: Layout) -> str:

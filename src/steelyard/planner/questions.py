@@ -2,6 +2,7 @@
 
 import datetime as dt
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from steelyard.planner.hours import When, Window, best_hours, hourly_profiles
 from steelyard.planner.places import Where, compare_sites
 from steelyard.planner.planning import plan_job
 from steelyard.planner.points import Configuration
-from steelyard.planner.replay import configuration_of, saved_answer
+from steelyard.planner.replay import check_figures, configuration_of, saved_answer
 from steelyard.planner.variants import WhatIf, plan_variants
 from steelyard.search.engine import Progress
 from steelyard.vocabulary import LOCATION_GROSS
@@ -179,11 +180,19 @@ def chosen(
         spec, made = pinned(source, *pin, options)
         return spec, point_of_configuration(made, carbon), made
     spec, answer = job_of(source, **options), _answer(source)
-    if isinstance(answer, Estimate):
-        return spec, answer, configuration_of(answer, spec)
-    found = answer or plan_job(spec, progress, carbon)
-    point = labelled(found, label)
-    return spec, point, configuration_of(point, spec)
+    point = answer if isinstance(answer, Estimate) else labelled(answer or plan_job(spec, progress, carbon), label)
+    made = configuration_of(point, spec)
+    if answer is None:
+        return spec, point, made
+    if spec == answer.request:
+        check_figures(point, made)
+    return spec, _as_of_now(point, made, answer.carbon_kind), made
+
+
+def _as_of_now(point: Point, made: Configuration, carbon: str) -> Point:
+    """Return a saved point with the figures of its configuration, and what its plan said of it beside others."""
+    now, saved = point_of_configuration(made, carbon), ("label", "bound_by", "ties", "preferred_over")
+    return replace(now, **{name: getattr(point, name) for name in saved})
 
 
 def labelled(found: Plan, label: str) -> Point:

@@ -2,14 +2,20 @@
 
 import json
 import math
-from dataclasses import replace
+from collections.abc import Iterator, Mapping
+from dataclasses import fields, replace
 from pathlib import Path
+from typing import Any
 
 from steelyard import catalog as facts
-from steelyard.errors import BadInput
+from steelyard.catalog.schema import System
+from steelyard.errors import BadInput, BadLayout
+from steelyard.formatting.encode import plain
 from steelyard.job import JobSpec, job_table
-from steelyard.market.build import hardware_option, market_of, operating_policy, stack_option
-from steelyard.market.options import Deal, Market
+from steelyard.job.read import check_saved_job
+from steelyard.layout import check_layout
+from steelyard.market.build import hardware_option, market_of, operating_policy, stack_options
+from steelyard.market.options import Deal, Market, StackOption
 from steelyard.market.sites import site_option
 from steelyard.planner.answers import Estimate, Plan, Point
 from steelyard.planner.engine import ENGINE
@@ -17,6 +23,13 @@ from steelyard.planner.points import Configuration, configured, layout_of
 from steelyard.reasons.draws import Setting
 from steelyard.search.rows import job_of_layout
 from steelyard.tables import Layout, Offer, Policy
+from steelyard.units import KWH_J
+from steelyard.vocabulary import CO2E_KINDS
+
+ANEW = "write it anew with --json"
+
+LARGEST_FIGURE = 1e16
+"""No figure of a run is larger, in any unit that an answer is written in."""
 
 
 def configuration_of(point: Point, spec: JobSpec) -> Configuration:
@@ -24,18 +37,27 @@ def configuration_of(point: Point, spec: JobSpec) -> Configuration:
     catalog = facts.load()
     system = catalog.system(point.system)
     layout = _layout(point)
+    job = job_of_layout(job_table(spec), layout)
+    hardware, stack = hardware_option(system, spec.precision, catalog), _stack(point, system, spec, catalog)
+    _check_devices(point, layout, system, spec)
+    machine = hardware.machine
+    try:
+        check_layout(layout, job, int(machine.domain_devices), machine.nic_bytes_per_s, stack.capability)
+    except BadLayout as error:
+        raise BadInput(f"the saved point cannot be run: {error}; {ANEW}") from None
     market, deal = _deal(point, spec, catalog) if point.offer else (None, None)
     if market and deal:
         policy, spread = market.policies[deal.policy], market.policy_log_sd[deal.policy]
         site, offer, own_sd = market.sites[deal.site_index], deal.price, market.layout_log_sd
     else:
         policy, spread = operating_policy(spec, spec.purchase[0], catalog)
-        site, offer, own_sd = site_option(point.site, catalog), Offer.rent(math.nan), 0.0
+        place = catalog.site(point.site).id if point.site else ""
+        site, offer, own_sd = site_option(place, catalog), Offer.rent(math.nan), 0.0
     setting = Setting(
-        job=job_of_layout(job_table(spec), layout),
+        job=job,
         layout=layout,
-        hardware=hardware_option(system, spec.precision, catalog),
-        stack=stack_option(point.stack, catalog),
+        hardware=hardware,
+        stack=stack,
         policy=policy,
         policy_log_sd=spread,
         site=site,
@@ -63,12 +85,76 @@ def saved_answer(path: Path) -> Plan | Estimate | None:
     try:
         answer = Plan.from_dict(found) if "points" in found else Estimate.from_dict(found)
     except ValueError as error:
-        raise BadInput(f"{path}: no answer of this version: {error}; write it anew with --json") from None
-    asked = answer.request.policy if answer.request else {}
-    unknown = sorted(asked.keys() - set(Policy.__slots__))
-    if unknown:
-        raise BadInput(f"{path}: request.policy: unknown field {unknown[0]!r}; write it anew with --json")
+        raise BadInput(f"{path}: no answer of this version: {error}; {ANEW}") from None
+    except BadInput as error:
+        raise BadInput(f"{path}: {error}; {ANEW}") from None
+    if answer.carbon_kind not in CO2E_KINDS:
+        raise BadInput(
+            f"{path}: carbon_kind is {answer.carbon_kind[:60]!r}; it is one of {', '.join(CO2E_KINDS)}; {ANEW}"
+        )
+    _check_request(answer.request, found["request"], path)
     return answer
+
+
+def _check_request(spec: JobSpec | None, found: Any, path: Path) -> None:
+    """Refuse a request that no job file makes: unknown fields, and numbers or words that no job has."""
+    if spec is None:
+        return
+    for place, given, known in (
+        ("request", found, {field.name for field in fields(JobSpec)}),
+        ("request.policy", spec.policy, set(Policy.__slots__)),
+    ):
+        if unknown := sorted(given.keys() - known):
+            raise BadInput(f"{path}: {place}: unknown field {unknown[0]!r}; {ANEW}")
+    try:
+        check_saved_job(spec, str(path))
+    except BadInput as error:
+        raise BadInput(f"{error}; {ANEW}") from None
+
+
+def check_figures(point: Point, made: Configuration) -> None:
+    """Refuse a saved point whose time or energy is not that of its configuration, or whose rivals no run could be."""
+    for name in ("bound_by", "ties", "preferred_over"):
+        for number in _numbers(plain(getattr(point, name))):
+            if not 0 <= number < LARGEST_FIGURE:
+                raise BadInput(f"the saved point has {number:g} in {name}, which no run has; {ANEW}")
+    wall_s, energy_kwh = float(made.prediction.draw.wall_s), float(made.prediction.energy.facility_j) / KWH_J
+    for name, now in (("time_s", wall_s), ("energy_facility_kwh", energy_kwh)):
+        saved = getattr(point, name).value
+        if not math.isclose(saved, now, rel_tol=1e-6) and not (math.isnan(saved) and math.isnan(now)):
+            raise BadInput(f"the saved point has {name} {saved:g}, but its configuration has {now:g}; {ANEW}")
+
+
+def _numbers(found: Any) -> Iterator[float]:
+    """Yield every number inside of plain objects."""
+    if isinstance(found, Mapping | list):
+        for one in found.values() if isinstance(found, Mapping) else found:
+            yield from _numbers(one)
+    elif isinstance(found, int | float):
+        yield float(found)
+
+
+def _stack(point: Point, system: System, spec: JobSpec, catalog: facts.Catalog) -> StackOption:
+    """Return the stack of a saved point, which the catalog must know, and which must train what the job is."""
+    vendor = catalog.accelerators[system.accelerator].vendor
+    (found,), _ = stack_options([vendor], point.stack, catalog, spec.kind)
+    return found
+
+
+def _check_devices(point: Point, layout: Layout, system: System, spec: JobSpec) -> None:
+    """Refuse a point whose parts are not of one run."""
+    batches = spec.batches or (spec.batch_samples,)
+    batch = layout.dp * layout.micro_batch * layout.micro_batches
+    for wrong, message in (
+        (point.devices != layout.devices, f"has {point.devices} devices but a layout of {layout.devices:g}"),
+        (point.accelerator != system.accelerator, f"is on {point.accelerator} but in {system.id}, which has none"),
+        (
+            batch not in batches,
+            f"trains {batch:g} {spec.sample}s a step but the job {' or '.join(map(str, batches))}",
+        ),
+    ):
+        if wrong:
+            raise BadInput(f"the saved point {message}; {ANEW}")
 
 
 def _layout(point: Point) -> Layout:
@@ -76,10 +162,10 @@ def _layout(point: Point) -> Layout:
     try:
         layout = layout_of(point.layout)
     except (KeyError, TypeError, ValueError) as error:
-        raise BadInput(f"the layout of the saved point cannot be read ({error}); write it anew with --json") from None
+        raise BadInput(f"the layout of the saved point cannot be read ({error}); {ANEW}") from None
     small = [name for name in DEGREES if not 1 <= float(getattr(layout, name)) < math.inf]
     if small:
-        raise BadInput(f"the layout of the saved point has {small[0]} below 1; write it anew with --json")
+        raise BadInput(f"the layout of the saved point has {small[0]} below 1; {ANEW}")
     return layout
 
 

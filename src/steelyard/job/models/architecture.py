@@ -2,8 +2,9 @@
 
 from types import MappingProxyType
 
+from steelyard.errors import BadInput
 from steelyard.job.models import count
-from steelyard.job.models.spec import ModelSpec
+from steelyard.job.models.spec import MOST_PARAMS, ModelSpec
 from steelyard.workload import Architecture
 
 _NORM_VECTORS = MappingProxyType({"layernorm": 2, "layernorm_nobias": 1, "rmsnorm": 1, "nonparametric": 0})
@@ -55,6 +56,8 @@ def architecture(spec: ModelSpec) -> Architecture:
         + parts["conditioning_params"]
         + parts["extra_params"]
     )
+    if total > MOST_PARAMS:
+        raise BadInput(f"model {spec.name}: it has {total:.3g} parameters; no model is that large")
     expert = parts["routed_params"] // max(spec.experts, 1)
     return Architecture(
         layers=blocks,

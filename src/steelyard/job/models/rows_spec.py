@@ -8,7 +8,7 @@ enter it) and `rows` (fields of `workload.row.Row`; block `head` is the end that
 import math
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from types import MappingProxyType
@@ -25,6 +25,7 @@ from steelyard.workload.row import EMBEDDING, HEAD, WHOLE, WIDTHS, Kind, Model, 
 
 NEEDED = ("name", "sample", "batch", "blocks", "rows")
 FIELDS = (*NEEDED, "aliases", "batch_source", "source", "checked", "params")
+_NO_ROW = Row(name="", block="")
 ROW_WORDS = frozenset({"name", "block", "kept_kind", "kept_width"})
 KEPT_KINDS = ("activation", "mask", "logits")
 LONGEST_WORD = 100
@@ -68,7 +69,23 @@ class RowsSpec:
 
 def rows_spec(text: str, where: str) -> RowsSpec:
     """Return the model that the text of a file describes; BadInput names what is wrong and where."""
-    given = load_yaml(text, where)
+    return _rows_of(load_yaml(text, where), where)
+
+
+def reread_rows(spec: RowsSpec) -> RowsSpec:
+    """Return a model that was read back as a file of its rows would make it; BadInput where it could be none."""
+    rows = []
+    for row in spec.rows.rows:
+        numbers = {name: getattr(row, name) for name in ROW_NUMBERS if getattr(row, name) != getattr(_NO_ROW, name)}
+        words = {name: getattr(row, name) for name in ROW_WORDS if name in {"name", "block"} or numbers.get("kept")}
+        rows.append({**words, **numbers})
+    kinds = [{"name": one.name, "count": one.count, "input": one.hidden} for one in spec.rows.kinds]
+    given = {"name": spec.name, "sample": spec.sample, "batch": spec.batch, "params": spec.params}
+    made = _rows_of({**given, "blocks": kinds, "rows": rows}, f"model {spec.name}")
+    return replace(made, batch_source=spec.batch_source, published=spec.published)
+
+
+def _rows_of(given: Any, where: str) -> RowsSpec:
     if not isinstance(given, Mapping):
         raise BadInput(f"{where}: it holds no fields; write name, sample, batch, blocks and rows")
     if "model" in given and "rows" not in given:
