@@ -1,6 +1,7 @@
 """Claims of models that are trained on images: read, predicted, decomposed and judged as those of tokens are."""
 
 import math
+from pathlib import Path
 
 import pytest
 
@@ -104,6 +105,19 @@ def test_a_model_of_images_that_nobody_knows_is_not_taken_for_a_language_model()
     found = predict_claim(claim)
     assert isinstance(found, NoPrediction)
     assert "FLOPs of a sample" in found.reason
+
+
+def test_an_unknown_model_is_refused_with_the_nearest() -> None:
+    found = predict_claim(read_claim({"model": "resnet-51", "hardware": "8x A100", "samples": "1B"}))
+    assert isinstance(found, NoPrediction)
+    assert "'resnet-51' (nearest: resnet-50" in found.reason
+
+
+def test_a_model_of_a_file_of_rows_is_read_like_any_other(own_rows: Path) -> None:
+    context = ClaimContext(read_claim({"model": str(own_rows), "hardware": "8x A100", "samples": "100M"}))
+    assert context.sample == "volume"
+    assert isinstance(context.prediction, ClaimPrediction)
+    assert context.prediction.unit_flop == 6.0 * (4096 * 64 * 32 + 32 * 10)
 
 
 def test_tokens_of_an_image_model_are_said_not_to_be_looked_at() -> None:

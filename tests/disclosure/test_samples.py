@@ -60,7 +60,7 @@ def test_samples_that_nobody_states_are_unknown() -> None:
     rows = {(one["per"], one["intensity"]): one["gco2e"] for one in disclosure_json(found)["sci"]}
     assert math.isnan(rows["million images", "average (location-based)"]["value"])
     assert "R is unknown" in rows["million images", "average (location-based)"]["why"]
-    assert not found.main.of("flop").known
+    assert found.main.of("flop").why == "needs the images that it was trained on"
 
 
 def test_an_unknown_model_that_states_samples_is_counted_in_samples() -> None:

@@ -7,6 +7,7 @@ huggingface/pytorch-image-models (results/benchmark-train-amp-nchw-pt111-cu113-r
 import math
 import re
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -112,6 +113,18 @@ def test_what_cannot_be_predicted_says_why(row: dict[str, str], says: str) -> No
     found = run_frame(runs, load())
     ((_, reason),) = found.unpredicted
     assert re.search(says, reason), reason
+
+
+def test_a_model_of_a_file_of_rows_is_predicted(own_rows: Path) -> None:
+    head = "model,accelerator,devices,batch_samples,precision,samples_per_second\n"
+    found = framed(f"{head}{own_rows},A100,8,2048,fp16,90000\n")
+    assert float(found.job.workload.model_flop[0]) == 6.0 * (4096 * 64 * 32 + 32 * 10)
+    assert math.isfinite(step_seconds(found)[0])
+
+
+def test_a_file_of_a_model_that_nobody_knows_names_the_nearest() -> None:
+    found = framed("model,accelerator,devices,batch_samples,precision,samples_per_second\nresnet-51,V100,8,64,fp16,9\n")
+    assert "nearest: resnet-50" in found.unpredicted[0][1]
 
 
 def test_tokens_of_images_and_two_rates_that_differ_are_not_compared() -> None:

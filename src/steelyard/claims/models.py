@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from functools import cache
 
 from steelyard.claims.reading.claim import Claim
-from steelyard.errors import BadInput
+from steelyard.errors import BadInput, nearest
 from steelyard.job.models import presets
 from steelyard.job.models.architecture import architecture
-from steelyard.job.models.describe import model_named_or_none, with_classes
+from steelyard.job.models.describe import catalog_names, model_known_or_none, with_classes
 from steelyard.job.models.rows_spec import RowsSpec
 from steelyard.job.models.spec import ModelSpec
 from steelyard.job.sample_work import sample_workload
@@ -28,6 +28,7 @@ class ClaimModel:
     """The model that stands for a claim's: the catalog's own, or a language model near it in size."""
 
     spec: ModelSpec | RowsSpec
+    named: str  # in a job
     scale: float = 1.0  # the claim's size over that of the stand-in
     note: str = ""  # what stands in for what
 
@@ -60,25 +61,27 @@ def claim_model(claim: Claim) -> tuple[ClaimModel | None, str]:
     """
     named = catalog_model(claim)
     if named is not None:
-        return ClaimModel(named), ""
+        return ClaimModel(named, claim.model), ""
     size = claim.value("active_parameters") or claim.value("parameters")
+    near = nearest(claim.model, catalog_names())
     unknown = f"the catalog does not know the model {claim.model!r}" if claim.model else "no model is stated"
+    unknown += f" (nearest: {', '.join(near)})" if near else ""
     if size is None:
         return None, unknown
     if SAMPLES & claim.numbers.keys() and not TOKENS & claim.numbers.keys():
         return None, f"{unknown}; the FLOPs of a sample do not follow from parameters"
     if claim.value("active_parameters") and claim.value("parameters") != size:
         return None, "a mixture of experts that the catalog does not know cannot be predicted"
-    nearest = min(_dense(), key=lambda one: abs(math.log(one[1] / size)))
-    if max(nearest[1] / size, size / nearest[1]) > NEAR:
+    close = min(_dense(), key=lambda one: abs(math.log(one[1] / size)))
+    if max(close[1] / size, size / close[1]) > NEAR:
         return None, f"no model of the catalog is within a factor of {NEAR} of {size:.3g} parameters"
-    note = f"{nearest[0]} stands in for a model of {size:.3g} parameters"
-    return ClaimModel(presets.find_model(nearest[0]), size / nearest[1], note), ""
+    note = f"{close[0]} stands in for a model of {size:.3g} parameters"
+    return ClaimModel(presets.find_model(close[0]), close[0], size / close[1], note), ""
 
 
 def catalog_model(claim: Claim) -> ModelSpec | RowsSpec | None:
     """Return the catalog's description of the claim's model, as it is trained; None where it has none."""
-    found = model_named_or_none(claim.model) if claim.model else None
+    found = model_known_or_none(claim.model) if claim.model else None
     if found is None or not trained_on(found):
         return None
     return with_classes(found)[0]

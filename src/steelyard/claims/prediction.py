@@ -182,7 +182,7 @@ def _job(claim: Claim, model: ClaimModel, accelerator: Accelerator, precision: s
         options["sequence"] = int(sequence)
     if batch and batch == int(batch):
         options["global_batch"] = int(batch)
-    return read_job({"model": model.spec.name}, **options)
+    return read_job({"model": model.named}, **options)
 
 
 def _fed(claim: Claim, model: ClaimModel, spec: JobSpec, count: float) -> JobSpec:

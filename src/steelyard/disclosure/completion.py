@@ -67,7 +67,7 @@ MISSING = MappingProxyType(
         "pue": "needs the place or its PUE",
         "embodied_kg": "needs device-hours and the making of the device, which the catalog does not have",
         "water_m3": "needs facility energy and the water of the site and its grid",
-        "flop": "needs the model and its tokens, or its samples",
+        "flop": "needs the model and its tokens",
         "device_s": "needs devices and hours",
         "wall_s": "needs hours",
         "usd": "needs a bill or a price",

@@ -7,7 +7,7 @@ from steelyard.claims.models import sample_flop, total_parameters, trained_on
 from steelyard.disclosure.completion import MISSING
 from steelyard.disclosure.ledger import LedgerFigure, Line, figure_product
 from steelyard.job.models.architecture import architecture
-from steelyard.job.models.describe import model_named_or_none, with_classes
+from steelyard.job.models.describe import model_known_or_none, with_classes
 from steelyard.job.models.rows_spec import RowsSpec
 from steelyard.job.models.spec import ModelSpec
 from steelyard.job.samples import takes_sequences
@@ -21,7 +21,7 @@ def model_named(model: str) -> ModelSpec | RowsSpec | None:
     >>> model_named("llama-3-8b").layers, model_named("ResNet-50").params, model_named("a model of our own")
     (32, 25557032, None)
     """
-    found = model_named_or_none(model) if model else None
+    found = model_known_or_none(model) if model else None
     return None if found is None else with_classes(found)[0]
 
 
@@ -57,7 +57,7 @@ def with_model_figures(line: Line, model: str) -> Line:
             if not line.of(name).known:
                 numbers[name] = LedgerFigure(value, how="catalog", why=spec.name)
     made = _flop(spec, Line(line.scope, numbers=numbers))
-    if not line.of("flop").known and made.known:
+    if not line.of("flop").known and (made.known or made.why):
         numbers["flop"] = made
     flop, seconds = numbers.get("flop", LedgerFigure(why=MISSING["flop"])), line.of("device_s")
     if flop.known and seconds.known and not line.of("flop_per_s").known:
@@ -75,7 +75,7 @@ def _flop(spec: ModelSpec | RowsSpec | None, line: Line) -> LedgerFigure:
     if spec is not None and not takes_sequences(spec):
         samples, word = line.of("samples"), trained_on(spec)
         if not samples.known or not word:
-            return LedgerFigure()
+            return LedgerFigure(why=f"needs the {word or 'sample'}s that it was trained on")
         each = sample_flop(spec)
         return figure_product([samples], [], f"{each / 1e9:.4g} GFLOP x {word}s, forward and backward").times(each)
     active, tokens = line.of("active_parameters"), line.of("tokens")

@@ -9,7 +9,7 @@ from steelyard.errors import BadInput, nearest
 from steelyard.evidence.runs.columns import is_count
 from steelyard.evidence.runs.run import Run, is_known
 from steelyard.job.models.architecture import architecture as numbers
-from steelyard.job.models.describe import catalog_names, model_named_or_none, with_classes
+from steelyard.job.models.describe import catalog_names, model_known_or_none, with_classes
 from steelyard.job.models.presets import find_model, model_names
 from steelyard.job.models.rows_spec import RowsSpec
 from steelyard.job.models.spec import ModelSpec
@@ -90,7 +90,7 @@ def preset_of(model: str) -> ModelSpec | RowsSpec | None:
     >>> preset_of("Qwen3_235B_a22B (tokendrop)").name, preset_of("Maxtext Llama3 70b").name
     ('qwen3-235b-a22b', 'llama-3-70b')
     """
-    found = model_named_or_none(model) or model_named_or_none(DECORATION.sub("", DECORATION.sub("", model)))
+    found = model_known_or_none(model) or model_known_or_none(DECORATION.sub("", DECORATION.sub("", model)))
     return None if found is None else with_classes(found)[0]
 
 

@@ -95,7 +95,7 @@ def check_header(header: Collection[str], where: str, *, of_text: bool = True) -
     """
     names = {ours: theirs for theirs, ours in COLLECTED.items()} | {"peak_memory_bytes": "peak_mem_gb"}
     there = {"samples_per_second" if of_one(name) else _ours(name) for name in header}
-    wanted = (*_NEEDED, "sequence_tokens") if of_text else _NEEDED
+    wanted = (*_NEEDED, "sequence_tokens") if of_text and "samples_per_second" not in there else _NEEDED
     missing = [names[name] for name in wanted if name not in there]
     if not there & set(MEASURED):
         missing.append(" or ".join(names.get(name, name) for name in MEASURED))

@@ -19,7 +19,7 @@ from typing import Any
 from steelyard.errors import BadInput
 from steelyard.evidence.runs.columns import check_header, run_of_row
 from steelyard.evidence.runs.run import COLUMNS, TEXT_COLUMNS, Run
-from steelyard.job.models.describe import model_named_or_none
+from steelyard.job.models.describe import model_known_or_none
 from steelyard.job.samples import takes_sequences
 
 _GZIP = b"\x1f\x8b"
@@ -90,7 +90,7 @@ def trained_on_samples(model: str | None) -> bool:
     >>> trained_on_samples("llama-3-8b"), trained_on_samples("ViT-L/16"), trained_on_samples("our own")
     (False, True, False)
     """
-    found = model_named_or_none(model) if model else None
+    found = model_known_or_none(model) if model else None
     return found is not None and not takes_sequences(found)
 
 

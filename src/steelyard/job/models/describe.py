@@ -14,6 +14,8 @@ from steelyard.job.models.spec import ModelSpec
 _FIELDS = tuple(field.name for field in fields_of(ModelSpec) if field.name != "published")
 _NEEDED = ("layers", "hidden", "heads", "vocab", "max_tokens")
 
+_FILES = (".yaml", ".yml", ".json")
+
 IMAGENET_CLASSES = 1000
 """Classes that a vision transformer is trained to tell apart unless a job says otherwise."""
 
@@ -58,6 +60,18 @@ def model_named_or_none(name: str) -> ModelSpec | RowsSpec | None:
     (25557032, 24, None)
     """
     return presets.find_model_or_none(name) or rows_presets().get(presets.normal_name(name))
+
+
+def model_known_or_none(text: str) -> ModelSpec | RowsSpec | None:
+    """Return the model that a run or a claim names, the catalog's or that of a file; None where nobody knows it.
+
+    >>> model_known_or_none("ResNet-50").name, model_known_or_none("no-such-file.yaml")
+    ('resnet-50', None)
+    """
+    found = model_named_or_none(text)
+    if found is None and text.lower().endswith(_FILES) and is_file(text, Path()):
+        return model_described(text, Path())
+    return found
 
 
 def catalog_names() -> tuple[str, ...]:
