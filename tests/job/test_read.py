@@ -237,8 +237,16 @@ def test_a_config_in_place() -> None:
 @pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.yaml")), ids=lambda path: path.name)
 def test_the_examples_are_jobs(path: Path) -> None:
     job = read_job(path, NOW)
-    assert job.tokens * job_table(job).workload.active_params > 1e18
+    assert job.samples * job_table(job).workload.model_flop > 1e18
     assert job.deadline_s
+
+
+def test_the_network_among_the_examples_is_the_published_one() -> None:
+    """torchvision.models.vgg16: 138,357,544 parameters, 15.47 GMAC (its documentation)."""
+    work = job_table(read_job(EXAMPLES / "vgg-16.yaml", NOW)).workload
+    alone = job_table(read_job(str(EXAMPLES / "networks" / "vgg-16.yaml"), NOW, samples="1M")).workload
+    assert work.params == alone.params == 138357544
+    assert work.model_flop / 3 / 2 == pytest.approx(15.47e9, rel=1e-3)
 
 
 def test_the_config_among_the_examples_is_its_preset() -> None:

@@ -32,9 +32,9 @@ WHAT_IF = "Several values of one field in one table: tokens=10B,20B,40B; by=1d,3
 def plan_command(job: str, carbon: str, details: bool, as_json: bool, question: str | None, **given: Any) -> None:
     """Find the exact frontier of time, money, energy and CO2e for JOB.
 
-    JOB is a model's name (llama-3-8b), a job file (job.yaml), a config.json or its folder, or what `plan --json`
-    printed: its job is planned anew. Options win over the file. Exit code 3: nothing satisfies the job; what fails and
-    the smallest relaxations are printed.
+    JOB is a model's name (llama-3-8b), a job file (job.yaml), a config.json or its folder, a model by rows, or what
+    `plan --json` printed: its job is planned anew. Options win over the file. Exit code 3: nothing satisfies the job;
+    what fails and the smallest relaxations are printed.
     Exit code 130: interrupted (Ctrl-C); the best found until then is printed, marked as partial.
     """
     options = given_values(given)
