@@ -18,7 +18,8 @@ JOB = {"model": "gpt2", "tokens": "1B"}
 STACK = {
     "stack": "own",
     "can_run": {
-        "vendors": [], "planned": 0, "has": [], "zero": [0], "zero_most_with_pp": 0, "recompute": ["none"],
+        "vendors": [], "planned": 0, "trains": ["language"], "trains_source": "chosen: a test", "has": [], "zero": [0],
+        "zero_most_with_pp": 0, "recompute": ["none"],
         "source": "chosen: a test", "checked": "2026-11-29",
     },
 }  # fmt: skip

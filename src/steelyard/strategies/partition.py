@@ -1,5 +1,6 @@
 """Rules that share the blocks of a model out among the stages of a pipeline, a row each; partitions given by hand."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
@@ -158,11 +159,11 @@ def partition_number(text: str) -> int | None:
             return number
     sizes: list[int] = []
     for part in text.split("-"):
-        size, _, times = part.partition("*")
-        if not all(one.isascii() and one.isdigit() and len(one) < 5 for one in (size, times or "1")):
+        run = re.fullmatch(r"(\d{1,4})(?:\*(\d{1,4}))?", part, re.ASCII)
+        if not run:
             return None
-        sizes += [int(size)] * int(times or 1)
-    return given_partition(tuple(sizes)) if sizes else None
+        sizes += [int(run[1])] * int(run[2] or 1)
+    return given_partition(tuple(sizes))
 
 
 def partition_name(number: float) -> str:
