@@ -25,6 +25,7 @@ def main() -> None:
         ("fit.memory", ["--write"]),
         ("fit.stacks", ["--write"]),
         ("fit.contrasts", ["--write"]),
+        ("fit.images", ["--data", str(measured.parent), "--write"]),
         ("fit.power", ["--data", str(measured), "--write"]),
         ("fit.splits", ["--data", str(measured.parent)]),
     ):

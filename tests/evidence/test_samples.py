@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from steelyard.catalog import load
+from steelyard.catalog import kind_log_sd, load
 from steelyard.errors import BadInput
 from steelyard.evidence.calibration import calibrate_constants
 from steelyard.evidence.frames.frame import RunFrame, run_frame
@@ -19,8 +19,10 @@ from steelyard.evidence.frames.measured import measured
 from steelyard.evidence.frames.predicted import step_seconds
 from steelyard.evidence.runs.reader import parse_runs
 from steelyard.evidence.score.baselines import SIX_ND_SHARE, six_nd_s
+from steelyard.evidence.score.intervals import time_log_sd
 from steelyard.evidence.score.validation import validate_runs
 from steelyard.job import job_table, read_job
+from steelyard.market.build import stack_option
 
 FILE = """id,model,accelerator,devices,precision,stack,batch_samples,optimizer,samples_per_second
 tf-8,resnet-50,V100-16GB,8,fp16,TensorFlow,2048,sgd,9510
@@ -41,6 +43,24 @@ def test_runs_on_images_are_predicted_and_scored_in_samples() -> None:
     assert [one.metric for one in found.cases] == ["samples_per_second"] * 5
     assert all(0.3 < one.predicted / one.measured < 1.0 for one in found.cases)
     assert all(one.low < one.predicted < one.high for one in found.cases)
+
+
+def test_intervals_of_image_models_are_as_wide_as_predictions_miss_them() -> None:
+    llm = replace(parse_runs(FILE.encode(), "runs.csv")[0], id="llm", model="gpt2", sequence_tokens=1024.0)
+    catalog, found = load(), run_frame([*parse_runs(FILE.encode(), "runs.csv"), llm], load())
+    spread = dict(zip(found.labels.id, time_log_sd(found, catalog) ** 2, strict=True))
+    assert list(found.labels.kind) == ["rows", "rows", *["image-transformer"] * 2, "rows", "language"]
+    assert spread["tf-8"] - spread["llm"] == pytest.approx(kind_log_sd("rows", catalog) ** 2)
+    both = kind_log_sd("rows", catalog) ** 2 - kind_log_sd("image-transformer", catalog) ** 2
+    assert spread["timm-r"] - spread["timm-l"] == pytest.approx(both)
+    inside = [one.low <= one.measured <= one.high for one in validate_runs(tuple(found.runs)[:5]).cases]
+    assert sum(inside) >= 4
+
+
+def test_plans_and_scores_have_the_same_spread_of_a_kind() -> None:
+    catalog = load()
+    wide, usual = (stack_option("deepspeed", catalog, kind).stack_log_sd["time_scale"] for kind in ("rows", "language"))
+    assert wide**2 - usual**2 == pytest.approx(kind_log_sd("rows", catalog) ** 2)
 
 
 def test_samples_a_second_times_a_step_is_the_batch() -> None:

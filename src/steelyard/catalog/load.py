@@ -172,16 +172,16 @@ class Catalog:
 
     @cached_property
     def layout_spread(self) -> Fitted:
-        """The spread of the logarithm of a layout's time against other layouts of the same job, accelerator and stack.
-
-        >>> load().layout_spread.quantity, 0.05 < load().layout_spread.value < 0.2
-        ('layout_log_sd', True)
-        """
-        rows = read.parsed_rows(self.folder, "contrasts", read.parse_fitted)
-        found = [row for row in rows if row.quantity == "layout_log_sd"]
-        if len(found) != 1:
+        """Spread of the logarithm of a layout's time against other layouts of one job, accelerator and stack."""
+        rows = list(read.parsed_rows(self.folder, "contrasts", read.parse_fitted))
+        if [row.quantity for row in rows] != ["layout_log_sd"]:
             raise BadCatalog("contrasts.csv needs one row layout_log_sd; write it: python -m fit.contrasts --write")
-        return found[0]
+        return rows[0]
+
+    @cached_property
+    def kind_spreads(self) -> Mapping[str, Fitted]:
+        """How far steps of kinds of models that no constant is fitted to scatter, beyond accelerator and stack."""
+        return {row.entity: row for row in read.parsed_rows(self.folder, "unseen_kinds", read.parse_fitted)}
 
     @cached_property
     def countries(self) -> Mapping[str, str]:

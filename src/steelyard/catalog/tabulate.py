@@ -138,6 +138,17 @@ def _link(system: System, chip: Accelerator, catalog: Catalog) -> float:
     return _host(chip, catalog) if system.topology == "pcie" else chip.facts.value("link_bandwidth")
 
 
+def kind_log_sd(kind: str, catalog: Catalog) -> float:
+    """Return the spread of the logarithm of a step for its kind of model, of `vocabulary.TRAINED_KINDS`.
+
+    It comes on top of that of accelerator and stack; 0 of language models, to whose runs constants are fitted.
+
+    >>> kind_log_sd("language", load()), 0.05 < kind_log_sd("rows", load()) < 1.0
+    (0.0, True)
+    """
+    return catalog.kind_spreads[kind].value if kind in catalog.kind_spreads else 0.0
+
+
 def embodied(chip: Accelerator, catalog: Catalog) -> float:
     """Return the embodied carbon of a device with its share of the server.
 

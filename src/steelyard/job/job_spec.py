@@ -10,6 +10,7 @@ from steelyard.catalog.training import Optimizer, Precision
 from steelyard.formatting.figures import COUNT, amount
 from steelyard.job.models.adapters import Adapters
 from steelyard.job.models.architecture import architecture
+from steelyard.job.models.kinds import trained_kind
 from steelyard.job.models.rows_spec import RowsSpec
 from steelyard.job.models.spec import ModelSpec
 from steelyard.job.purchase import DataSpec, OwnedSpec
@@ -17,7 +18,7 @@ from steelyard.job.training import MatrixShape, parameter_bytes, parse_loss, par
 from steelyard.strategies.losses import LossKind
 from steelyard.tables import Job, Workload
 from steelyard.units import Count, Joules, KgCo2e, Seconds, Share, Usd
-from steelyard.vocabulary import IMAGE_TRANSFORMER, LANGUAGE, ON_DEMAND, ROWS
+from steelyard.vocabulary import ON_DEMAND
 from steelyard.workload import collapse, model
 
 JOB_AXES = ("time", "cost", "energy", "co2e")
@@ -74,9 +75,7 @@ class JobSpec:
     @property
     def kind(self) -> str:
         """What it trains, of `vocabulary.TRAINED_KINDS`."""
-        if isinstance(self.model, RowsSpec):
-            return ROWS
-        return LANGUAGE if self.sequence_tokens is not None else IMAGE_TRANSFORMER
+        return trained_kind(self.model)
 
     @property
     def size_text(self) -> str:

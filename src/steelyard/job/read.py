@@ -45,8 +45,8 @@ _AS_READ = (
 """Fields of a job that are what was read."""
 
 UNPROVEN = (
-    "unproven: kernels and stacks are fitted to language models, no run on images is scored; convolutions are timed as "
-    "matrix products"
+    "unproven: kernels and stacks are fitted to language models, and times are as wide as these miss measured rates of "
+    "image models; convolutions are timed as matrix products"
 )
 """What a job on images says of its figures."""
 

@@ -5,12 +5,11 @@ from dataclasses import dataclass
 from steelyard.errors import BadInput
 from steelyard.job.defaults import default_sequence
 from steelyard.job.fields import JobFields
+from steelyard.job.models.kinds import IMAGES
 from steelyard.job.models.rows_spec import RowsSpec
 from steelyard.job.models.spec import ModelSpec
 
 SEQUENCE = "sequence"
-IMAGES = frozenset({"vit", "dit"})
-"""Kinds of transformers whose samples are images."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,13 +85,3 @@ def _images(read: JobFields, name: str, word: str) -> float:
     if read.samples < 1:
         raise BadInput(f"samples are {read.samples:g}; write at least one, such as samples: 100M")
     return read.samples
-
-
-def takes_sequences(model: ModelSpec | RowsSpec) -> bool:
-    """Return whether a model is trained on sequences of tokens, as far as its description says.
-
-    >>> from steelyard.job.models.presets import find_model
-    >>> takes_sequences(find_model("llama-3-8b")), takes_sequences(find_model("vit-l-16"))
-    (True, False)
-    """
-    return isinstance(model, ModelSpec) and model.kind not in IMAGES

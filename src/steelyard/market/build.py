@@ -206,7 +206,7 @@ def stack_options(
         usual = tuple(row.stack for row in catalog.planned_stacks(vendor) if kind in row.trains)
         names[vendor] = asked or usual or (FALLBACK,)
     unique = list(dict.fromkeys(name for known in names.values() for name in known))
-    tools = tuple(stack_option(name, catalog) for name in unique)
+    tools = tuple(stack_option(name, catalog, kind) for name in unique)
     return tools, {vendor: tuple(unique.index(name) for name in known) for vendor, known in names.items()}
 
 
@@ -257,14 +257,16 @@ def named_stack(text: str, catalog: facts.Catalog) -> str:
     return found
 
 
-def stack_option(name: str, catalog: facts.Catalog) -> StackOption:
-    """Return a stack with what it can run and how uncertain it is."""
+def stack_option(name: str, catalog: facts.Catalog, kind: str = LANGUAGE) -> StackOption:
+    """Return a stack with what it can run and how uncertain it is, more so of models whose runs no fit has seen."""
     rows = facts.stack_rows(name, catalog)
+    spread = {field: row.log_sd for field, row in rows.items() if row.log_sd > 0}
+    spread["time_scale"] = math.hypot(spread.get("time_scale", 0.0), facts.kind_log_sd(kind, catalog))
     return StackOption(
         name=name,
         stack=facts.stack(name, catalog),
         capability=stack_capability(name, catalog),
-        stack_log_sd={field: row.log_sd for field, row in rows.items() if row.log_sd > 0},
+        stack_log_sd=spread,
         memory_log_sd=max(rows[name].log_sd for name in ("reserved_scale", "activation_scale")),
     )
 

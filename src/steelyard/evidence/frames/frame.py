@@ -27,9 +27,9 @@ from steelyard.evidence.frames.shapes import ModelShape, RowsShape
 from steelyard.evidence.frames.stacks import row_constants, stack_rule
 from steelyard.evidence.runs.run import Run, publisher
 from steelyard.job.models.architecture import architecture
+from steelyard.job.models.kinds import takes_sequences, trained_kind
 from steelyard.job.models.rows_spec import RowsSpec
 from steelyard.job.models.spec import ModelSpec
-from steelyard.job.samples import takes_sequences
 from steelyard.tables import Job, Kernels, Layout, Machine, Stack, join, take
 from steelyard.units import Array
 from steelyard.workload import Architecture
@@ -51,6 +51,7 @@ class Labels:
     stack: Texts
     precision: Texts
     use: Texts
+    kind: Texts  # of the model, of `vocabulary.TRAINED_KINDS`
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,6 +220,7 @@ def _labels(rows: Sequence[CompletedRun]) -> Labels:
         stack=texts(lambda row: row.rule.stack),
         precision=texts(lambda row: row.hardware.precision.matrix_units),
         use=texts(lambda row: row.run.use),
+        kind=texts(lambda row: trained_kind(row.model)),
     )
 
 

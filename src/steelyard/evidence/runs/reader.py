@@ -20,7 +20,7 @@ from steelyard.errors import BadInput
 from steelyard.evidence.runs.columns import check_header, run_of_row
 from steelyard.evidence.runs.run import COLUMNS, TEXT_COLUMNS, Run
 from steelyard.job.models.describe import model_known_or_none
-from steelyard.job.samples import takes_sequences
+from steelyard.job.models.kinds import takes_sequences
 
 _GZIP = b"\x1f\x8b"
 ORIGINS = ("bigscience", "finetuning", "nanotron", "nvidia", "other", "papers", "simumax", "tpu", "vtrain")

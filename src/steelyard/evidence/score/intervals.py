@@ -7,7 +7,7 @@ from importlib import resources
 
 import numpy as np
 
-from steelyard.catalog import Catalog, kernels_rows, stack_rows, stacks
+from steelyard.catalog import Catalog, kernels_rows, kind_log_sd, stack_rows, stacks
 from steelyard.evidence.frames.frame import RunFrame
 from steelyard.evidence.runs.reader import published_runs
 from steelyard.evidence.runs.run import Run
@@ -21,12 +21,14 @@ GUESSED = frozenset({"layout", "recompute", "micro-batch", "batch", "shape", "ex
 
 
 def time_log_sd(found: RunFrame, catalog: Catalog) -> Array:
-    """Return the standard deviation of the logarithm of each predicted time: chip, stack and guesses together."""
+    """Return the standard deviation of the logarithm of each predicted time: chip, stack, kind of model and guesses."""
     labels = found.labels
     chip = [
         _kernel_sd(catalog, str(name), str(width)) for name, width in zip(labels.chip, labels.precision, strict=True)
     ]
-    return _with_guesses(found, np.hypot(chip, [_stack_sd(catalog, str(name), "time_scale") for name in labels.stack]))
+    stack = [_stack_sd(catalog, str(name), "time_scale") for name in labels.stack]
+    kind = [kind_log_sd(str(name), catalog) for name in labels.kind]
+    return _with_guesses(found, np.hypot(np.hypot(chip, stack), kind))
 
 
 def memory_log_sd(found: RunFrame, catalog: Catalog) -> Array:
