@@ -46,7 +46,7 @@ def test_runs_on_images_are_predicted_and_scored_in_samples() -> None:
 
 
 def test_intervals_of_image_models_are_as_wide_as_predictions_miss_them() -> None:
-    llm = replace(parse_runs(FILE.encode(), "runs.csv")[0], id="llm", model="gpt2", sequence_tokens=1024.0)
+    llm = replace(next(parse_runs(FILE.encode(), "runs.csv")), id="llm", model="gpt2", sequence_tokens=1024.0)
     catalog, found = load(), run_frame([*parse_runs(FILE.encode(), "runs.csv"), llm], load())
     spread = dict(zip(found.labels.id, time_log_sd(found, catalog) ** 2, strict=True))
     assert list(found.labels.kind) == ["rows", "rows", *["image-transformer"] * 2, "rows", "language"]

@@ -6,9 +6,10 @@ from steelyard.errors import BadInput
 from steelyard.job.defaults import default_sequence
 from steelyard.job.models.architecture import architecture
 from steelyard.job.models.describe import with_classes
+from steelyard.job.models.kinds import takes_sequences
 from steelyard.job.models.rows_spec import RowsSpec
 from steelyard.job.models.spec import ModelSpec
-from steelyard.job.samples import sample_word, takes_sequences
+from steelyard.job.samples import sample_word
 from steelyard.tables import Workload
 from steelyard.units import Bytes, Count, Flop
 from steelyard.workload import collapse, model

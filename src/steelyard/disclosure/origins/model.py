@@ -8,9 +8,9 @@ from steelyard.disclosure.completion import MISSING
 from steelyard.disclosure.ledger import LedgerFigure, Line, figure_product
 from steelyard.job.models.architecture import architecture
 from steelyard.job.models.describe import model_known_or_none, with_classes
+from steelyard.job.models.kinds import takes_sequences
 from steelyard.job.models.rows_spec import RowsSpec
 from steelyard.job.models.spec import ModelSpec
-from steelyard.job.samples import takes_sequences
 
 _TRAINS = frozenset({"training", "fine-tuning", "search"})
 

@@ -13,7 +13,7 @@ def trained_kind(model: ModelSpec | RowsSpec) -> str:
 
     >>> from steelyard.job.models.presets import find_model
     >>> from steelyard.job.models.rows_spec import rows_presets
-    >>> [trained_kind(one) for one in (find_model("gpt2"), find_model("vit-l-16"), rows_presets()["resnet-50"])]
+    >>> [trained_kind(one) for one in (find_model("gpt2"), find_model("vit-l-16"), next(iter(rows_presets().values())))]
     ['language', 'image-transformer', 'rows']
     """
     if isinstance(model, RowsSpec):
