@@ -173,3 +173,23 @@ def test_every_name_of_the_catalog_names_its_model() -> None:
         found = model_named_or_none(name)
         assert found is not None
         assert found.name == name
+
+
+@pytest.mark.parametrize(
+    ("model", "hardware", "batch", "rate"),
+    [  # NVIDIA/DeepLearningExamples, resnet50v1.5; pytorch-image-models, benchmark-train-amp-*-pt111-cu113-rtx3090.csv
+        ("resnet-50", "1x RTX 3090", "384", "833.17"),
+        ("resnet-50", "1x RTX 3090", "512", "1222.61"),
+        ("resnet-18", "1x RTX 3090", "512", "3584.19"),
+        ("vit-l", "1x RTX 3090", "64", "116.44"),
+        ("vit-b", "1x RTX 3090", "192", "385.82"),
+        ("vit-s", "1x RTX 3090", "384", "1032.86"),
+        ("resnet-50", "8x V100-16GB", "2048", "9510"),
+        ("resnet-50", "1x V100-16GB", "256", "1270"),
+        ("resnet-50", "8x A100-40GB", "2048", "17400"),
+        ("resnet-50", "1x A100-40GB", "256", "2375"),
+    ],
+)
+def test_published_rates_raise_nothing(model: str, hardware: str, batch: str, rate: str) -> None:
+    given = {"model": model, "hardware": hardware, "precision": "fp16", "batch": batch, "samples_per_second": rate}
+    assert audit_claim(read_claim(given)).verdict == "plausible"

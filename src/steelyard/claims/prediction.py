@@ -35,12 +35,7 @@ _FAR = 8.0
 """How far, as a factor, a size may lie outside those of scored runs before a prediction is refused."""
 
 WIDEN = 1.3
-"""Factor on both ends of an interval for a device without any scored run."""
-
-WIDEN_SAMPLES = 2.5
-"""Factor on both ends of an interval for a model without tokens, of which no run is scored: ResNet-18, ResNet-50 and
-ViT-S to ViT-L train at 1.05 to 2.4 times the predicted speed at their stated batch (12 figures of timm on an RTX 3090
-and of NVIDIA's DeepLearningExamples on V100 and A100)."""
+"""Factor on both ends of an interval for a device, or a kind of samples, without any scored run."""
 
 STRETCH = 0.25
 """Power of the distance from the scored sizes and counts by which an interval is widened."""
@@ -126,8 +121,7 @@ def _of(
 ) -> ClaimPrediction:
     """Return a point of the predictor for each unit of work, widened by what is unlike."""
     runs = _scored(model, accelerator).runs
-    unscored = WIDEN if model.unit == "tokens" else WIDEN_SAMPLES
-    wide = far**STRETCH * (1.0 if runs else unscored) * max(model.scale, 1 / model.scale) ** 0.5
+    wide = far**STRETCH * (1.0 if runs else WIDEN) * max(model.scale, 1 / model.scale) ** 0.5
     draw, units = made.prediction.draw, _WORK[model.unit]
     it_w = float(made.prediction.energy.it_j) / (point.devices * float(draw.wall_s))
     per = [
@@ -138,7 +132,7 @@ def _of(
     of = accelerator.id if model.unit == "tokens" else f"{trained_on(model.spec)}s"
     rests = (
         f"the predictor on {point.devices} x {accelerator.id}, {precision}, {point.stack}, {point.layout_text}",
-        f"{runs} scored runs on this device" if runs else f"no scored run on {of}: both ends widened by {unscored}",
+        f"{runs} scored runs on this device" if runs else f"no scored run on {of}: both ends widened by {WIDEN}",
         model.note,
         f"{far:.1f} times outside the scored sizes and counts: widened" if far > 1.05 else "",
     )
