@@ -9,7 +9,7 @@ from tests.shapes import gpt, pretraining
 from steelyard.catalog import load
 from steelyard.errors import BadLayout
 from steelyard.layout import Reason, parse, problem, sentence
-from steelyard.layout.axes import dividing_text
+from steelyard.layout.axes import dividing_text, lacking_axis, lacks_axis
 from steelyard.strategies.partition import given_partition
 from steelyard.tables import Divisible, Layout, join
 
@@ -270,3 +270,17 @@ def test_a_model_of_rows_alone_is_divided_by_dp(change, words):
 )
 def test_what_divides_a_model_is_said_in_its_numbers(sizes, words):
     assert dividing_text(replace(JOB.workload.divisible, **sizes)) == words
+
+
+@pytest.mark.parametrize(
+    ("change", "lacks"),
+    [
+        ({"tp": 2}, False),
+        ({"pp": 2, "vpp": 2, "cp": 2, "sp": 1, "ep": 2, "etp": 2}, False),
+        ({}, False),
+    ],
+)
+def test_the_least_of_an_axis_is_enough_for_it(change, lacks):
+    small = replace(NETWORK, stages=2, heads=2, kv_heads=2, experts=1, sequence=2)
+    assert bool(lacks_axis(small, replace(FINE, **(LONE | change)))) is lacks
+    assert bool(lacking_axis(small, change)) is lacks
