@@ -33,7 +33,7 @@ def lines() -> list[str]:
         runs = [fresh(words) for _ in range(TIMES)]
         counts = runs[0][0]["counts"]
         cells = [f"{counts[key]:,}" for key in COUNTS]
-        seconds = f"{min(run[1] for run in runs):.2f}", f"{again(words):.2f}"
+        seconds = f"{min(run[1] for run in runs):.2f}", f"{repeat_s(words):.2f}"
         cells += [*seconds, f"{max(run[2] for run in runs):.0f}"]
         found.append(f"| {name} | {' | '.join(cells)} |")
     found.append("Each of two processes holds at most the peak; considered are layouts x counts x chips x stacks.")
@@ -52,7 +52,7 @@ def fresh(words: tuple[str, ...]) -> tuple[dict[str, dict[str, int]], float, flo
     return json.loads(printed), time.perf_counter() - start, used.ru_maxrss / 1e3
 
 
-def again(words: tuple[str, ...]) -> float:
+def repeat_s(words: tuple[str, ...]) -> float:
     """Return the seconds of a plan in a process that has made it before."""
     made = subprocess.run(
         (sys.executable, "-c", WARM, *words), capture_output=True, text=True, check=True, env=INSTALLED

@@ -116,7 +116,7 @@ def estimates(rated: dict[str, Chip]) -> Iterator[tuple[tuple[str, str], Estimat
         yield (precision, quantity), Estimate(chip, rated[chip].family, log, sd, 1, source, note, realm)
 
 
-def stated(values: dict[tuple[str, str], dict[str, Pooled]], rated: dict[str, Chip]) -> list[Stated]:
+def stated_rows(values: dict[tuple[str, str], dict[str, Pooled]], rated: dict[str, Chip]) -> list[Stated]:
     """Return rows that follow from others or from a cited figure: TPUs, cards on PCIe, fabrics, narrow precisions."""
     derived = [row for precision in ("fp8", "fp4", "fp32", "tf32") for row in _precision(values, precision, rated)]
     unfused = [row for precision in (ANY, "fp32") for row in _unfused(values, precision, rated)]

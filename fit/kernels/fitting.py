@@ -123,7 +123,7 @@ def table(values: dict[Key, dict[str, Pooled]], chips: dict[str, Chip]) -> list[
         for entity, row in entities.items()
         if entity == ANY or not (quantity.startswith("nic_") or entity.startswith(f"{ANY} "))
     ]
-    rows += [_stated(row) for row in facts.stated(values, chips) if not row.entity.startswith(f"{ANY} ")]
+    rows += [_stated(row) for row in facts.stated_rows(values, chips) if not row.entity.startswith(f"{ANY} ")]
     return sorted(rows, key=lambda row: (row["quantity"], row["precision"], row["entity"]))
 
 

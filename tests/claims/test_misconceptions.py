@@ -32,7 +32,7 @@ COMMANDS = [
 TABLE_4 = ("nas", "t5", "meena", "gshard", "switch", "gpt-3")
 
 
-def stated(name: str, quantity: str) -> float:
+def stated_value(name: str, quantity: str) -> float:
     value = casebook.case_named(f"patterson-{name}").claim.value(quantity)
     assert value is not None
     return value
@@ -64,7 +64,7 @@ def test_the_commands_of_a_page_run(page: str, command: str, monkeypatch: pytest
 def test_the_cost_of_a_search_is_not_that_of_every_model() -> None:
     case = casebook.case_named("strubell-nas")
     assert case.claim.scope == "search"
-    assert payback_ratio(stated("nas", "co2e"), 48.5e3) == pytest.approx(15, rel=0.02)
+    assert payback_ratio(stated_value("nas", "co2e"), 48.5e3) == pytest.approx(15, rel=0.02)
     assert cost_per_use(3.2, 1000) < 0.01
     found = disclosure_of_claim(case.claim, case.against)
     assert not found.trains
@@ -72,7 +72,7 @@ def test_the_cost_of_a_search_is_not_that_of_every_model() -> None:
 
 
 def test_more_parameters_are_not_more_energy() -> None:
-    assert stated("switch", "energy") < stated("gpt-3", "energy")
+    assert stated_value("switch", "energy") < stated_value("gpt-3", "energy")
     sparse, dense = architecture(find_model("switch-c-2048")), architecture(find_model("gpt3-175b"))
     assert sparse.total_params > 8 * dense.total_params
     assert sparse.active_params < 0.02 * dense.active_params
@@ -81,8 +81,8 @@ def test_more_parameters_are_not_more_energy() -> None:
 def test_tdp_is_not_power() -> None:
     rated = max(row.si for row in load().accelerator("TPU v3").facts.by_quantity["tdp"])
     assert rated == 450
-    assert all(0.5 < stated(name, "power") / rated < 0.7 for name in ("t5", "meena", "gshard", "switch"))
-    assert stated("gpt-3", "power") > load().accelerator("V100").tdp_w
+    assert all(0.5 < stated_value(name, "power") / rated < 0.7 for name in ("t5", "meena", "gshard", "switch"))
+    assert stated_value("gpt-3", "power") > load().accelerator("V100").tdp_w
     assert "tdp" in {check.name for check in audit_claim(
         read_claim({"hardware": "8xH100", "power": "700 W", "power_kind": "measured"})).fired}  # fmt: skip
 
@@ -91,7 +91,7 @@ def test_the_peak_does_not_rank_chips() -> None:
     v100, tpu = load().accelerator("V100"), load().accelerator("TPU v3")
     rated = max(row.si for row in tpu.facts.by_quantity["tdp"])
     on_paper = (v100.peak("fp16") / v100.tdp_w) / (tpu.peak("bf16") / rated)
-    measured = (24.6e12 / stated("gpt-3", "power")) / (45.6e12 / stated("t5", "power"))
+    measured = (24.6e12 / stated_value("gpt-3", "power")) / (45.6e12 / stated_value("t5", "power"))
     assert on_paper == pytest.approx(1.5, abs=0.05)
     assert 1 / measured == pytest.approx(2.0, abs=0.05)
 
@@ -132,7 +132,7 @@ def test_the_final_run_is_not_the_total() -> None:
 
 
 def test_the_site_matters_inside_one_company() -> None:
-    grids = [stated(name, "intensity") * KWH_J for name in ("t5", "meena", "gshard", "switch", "nas")]
+    grids = [stated_value(name, "intensity") * KWH_J for name in ("t5", "meena", "gshard", "switch", "nas")]
     assert (min(grids), max(grids)) == (pytest.approx(0.201), pytest.approx(0.545))
     for cloud in ("aws", "azure", "gcp", "oci"):
         values = [

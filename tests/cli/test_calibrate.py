@@ -29,7 +29,7 @@ def run(*words: str, code: int = 0) -> Result:
     return result
 
 
-def told(*words: str) -> Any:
+def output_json(*words: str) -> Any:
     return json.loads(run(*words, "--json").stdout)
 
 
@@ -40,43 +40,46 @@ def runs_file(tmp_path: Path, text: str = HEADER + RUNS, name: str = "cluster.cs
 
 
 def test_later_predictions_use_it_and_say_so_until_it_is_forgotten(tmp_path: Path, folder: Path) -> None:
-    before = told(*ESTIMATE)
-    made = told("calibrate", runs_file(tmp_path))
+    before = output_json(*ESTIMATE)
+    made = output_json("calibrate", runs_file(tmp_path))
     assert made["written"] == str(folder / "cluster.csv")
-    after = told(*ESTIMATE)
+    after = output_json(*ESTIMATE)
     assert after["time_s"] > before["time_s"] * 1.05
     assert {row["runs"] for row in after["calibration"]} == {3}
     assert any("calibration cluster: 3 runs of cluster.csv" in line for line in after["assumptions"])
-    assert told(*ESTIMATE, "--no-calibration") == before
+    assert output_json(*ESTIMATE, "--no-calibration") == before
     assert before["calibration"] == []
     spread = [(one["time_s_high"] - one["time_s_low"]) / one["time_s"] for one in (before, after)]
     assert spread[1] < spread[0]
     assert "calibration cluster" in run(*ESTIMATE).stdout
     assert "calibration cluster" in run("explain", *ESTIMATE[1:]).stdout
     run("calibrate", "--forget", "cluster")
-    assert told(*ESTIMATE) == before
+    assert output_json(*ESTIMATE) == before
 
 
 def test_plan_says_so_and_the_shipped_catalog_is_untouched(tmp_path: Path) -> None:
     narrow = ("plan", "llama-3-8b", "--tokens", "1B", "--accelerators", "H100:64", "--regions", "aws/us-east-1")
     run("calibrate", runs_file(tmp_path))
-    said = told(*narrow, "--stack", "fsdp2")
+    said = output_json(*narrow, "--stack", "fsdp2")
     assert any("calibration cluster" in line for line in said["assumptions"])
     assert {row["entity"] for row in said["calibration"]} == {"fsdp2", "H100-80GB-SXM"}
     assert all(row.command != layer.COMMAND for row in load().stacks.values())
 
 
 def test_a_stack_of_ones_own_can_be_planned_with(tmp_path: Path) -> None:
-    made = told("calibrate", runs_file(tmp_path, (HEADER + RUNS).replace("torchtitan FSDP2", "Weaver 3")))
+    made = output_json("calibrate", runs_file(tmp_path, (HEADER + RUNS).replace("torchtitan FSDP2", "Weaver 3")))
     assert made["new_stacks"] == ["weaver-3"]
-    assert told(*ESTIMATE[:-1], "weaver-3")["stack"] == "weaver-3"
+    assert output_json(*ESTIMATE[:-1], "weaver-3")["stack"] == "weaver-3"
     assert "unknown stack" in run(*ESTIMATE[:-1], "weaver-3", "--no-calibration", code=2).stderr
 
 
 def test_validate_predicts_with_it_and_says_so(tmp_path: Path) -> None:
     cases = runs_file(tmp_path, (HEADER + RUNS).replace("torchtitan FSDP2", "Weaver 3"))
     run("calibrate", cases)
-    plain, used = told("validate", "--cases", cases, "--no-calibration"), told("validate", "--cases", cases)
+    plain, used = (
+        output_json("validate", "--cases", cases, "--no-calibration"),
+        output_json("validate", "--cases", cases),
+    )
     assert (plain["calibration"], {row["runs"] for row in used["calibration"]}) == ([], {3})
     errors = [[abs(case["error"]) for case in found["cases"]] for found in (plain, used)]
     assert max(errors[1]) < max(errors[0])
@@ -87,9 +90,9 @@ def test_json_lines_are_read_as_the_same_table_is(tmp_path: Path) -> None:
     names = HEADER.strip().split(",")
     rows = [dict(zip(names, line.split(","), strict=True)) for line in RUNS.splitlines()]
     lines = "\n".join(json.dumps(row | {"step_time_s": float(row["step_time_s"]), "tp": 1}) for row in rows)
-    table = told("calibrate", runs_file(tmp_path), "--dry-run")
+    table = output_json("calibrate", runs_file(tmp_path), "--dry-run")
     for name in ("cluster.jsonl", "cluster.jsonl.gz"):
-        listed = told("calibrate", runs_file(tmp_path, lines + "\n", name), "--dry-run")
+        listed = output_json("calibrate", runs_file(tmp_path, lines + "\n", name), "--dry-run")
         assert [row["after"] for row in listed["shifts"]] == [row["after"] for row in table["shifts"]]
 
 
@@ -101,13 +104,13 @@ def test_a_dry_run_writes_nothing(tmp_path: Path, folder: Path) -> None:
 def test_list_and_names(tmp_path: Path) -> None:
     assert "No calibrations" in run("calibrate", "--list").stdout
     run("calibrate", runs_file(tmp_path), "--name", "Cluster A!")
-    assert [one["label"] for one in told("calibrate", "--list")["calibrations"]] == ["cluster-a"]
+    assert [one["label"] for one in output_json("calibrate", "--list")["calibrations"]] == ["cluster-a"]
     assert "3 runs of cluster.csv" in run("calibrate", "--list").stdout
 
 
 def test_calibrating_again_starts_from_the_shipped_fit(tmp_path: Path) -> None:
-    first = told("calibrate", runs_file(tmp_path))
-    assert told("calibrate", runs_file(tmp_path)) == first
+    first = output_json("calibrate", runs_file(tmp_path))
+    assert output_json("calibrate", runs_file(tmp_path)) == first
 
 
 @pytest.mark.parametrize(

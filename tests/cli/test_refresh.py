@@ -21,7 +21,7 @@ AWS = ("refresh", "aws", "--regions", "aws/us-east-1")
 
 
 @pytest.fixture(autouse=True)
-def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def own_catalog(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv(layer.VARIABLE, str(tmp_path / "catalog"))
     for one in SOURCES.values():
         monkeypatch.delenv(one.variable or "NONE", raising=False)
@@ -50,7 +50,7 @@ def run(*words: str) -> Result:
     return CliRunner().invoke(app, list(words))
 
 
-def told(*words: str) -> dict[str, Any]:
+def output_json(*words: str) -> dict[str, Any]:
     result = run(*words, "--json")
     assert result.exit_code == 0, result.output
     found: dict[str, Any] = json.loads(result.stdout)
@@ -59,14 +59,17 @@ def told(*words: str) -> dict[str, Any]:
 
 @pytest.mark.usefixtures("network")
 def test_a_refreshed_price_is_planned_with_shown_and_left_out_on_demand() -> None:
-    before = told("plan", *NARROW)["points"][0]
-    found = told("catalog", *AWS)["sources"][0]
+    before = output_json("plan", *NARROW)["points"][0]
+    found = output_json("catalog", *AWS)["sources"][0]
     assert (found["name"], found["ok"], found["rows"]) == ("aws", True, 4)
-    after = told("plan", *NARROW)
+    after = output_json("plan", *NARROW)
     assert after["points"][0]["price_usd_per_device_h"] == 44.0 / 8 < before["price_usd_per_device_h"]
     assert "live-aws" in {row["id"] for row in after["sources"]}
-    assert told("plan", *NARROW, "--shipped")["points"][0]["price_usd_per_device_h"] == before["price_usd_per_device_h"]
-    offer = told("catalog", "offers", "aws/us-east-1/p5.48xlarge")
+    assert (
+        output_json("plan", *NARROW, "--shipped")["points"][0]["price_usd_per_device_h"]
+        == before["price_usd_per_device_h"]
+    )
+    offer = output_json("catalog", "offers", "aws/us-east-1/p5.48xlarge")
     assert offer["prices"]["on-demand"]["usd_per_hour"] == 44.0
     assert offer["earlier"]["on-demand"][0]["usd_per_hour"] == pytest.approx(before["price_usd_per_device_h"] * 8)
 
@@ -78,7 +81,7 @@ def test_the_difference_is_shown_on_paper_and_as_json() -> None:
     text = run("catalog", "diff").stdout
     assert "changed" in text
     assert "gone" in text
-    rows = {(row["offer"], row["purchase"]): row for row in told("catalog", "diff")["prices"]}
+    rows = {(row["offer"], row["purchase"]): row for row in output_json("catalog", "diff")["prices"]}
     assert rows["aws/us-east-1/p5.48xlarge", "on-demand"]["own_usd_per_h"] == 44.0
     assert max(map(len, text.splitlines())) <= 100
 
@@ -90,16 +93,16 @@ def test_a_source_that_fails_is_exit_code_4_and_keeps_its_age(network: Network) 
     assert result.exit_code == 4
     assert "no route to host" in result.stdout
     assert "stays, as old as it is" in result.stdout
-    assert told("plan", *NARROW)["points"][0]["price_usd_per_device_h"] == 44.0 / 8
+    assert output_json("plan", *NARROW)["points"][0]["price_usd_per_device_h"] == 44.0 / 8
 
 
 @pytest.mark.usefixtures("network")
-def test_sources_are_listed_and_forgotten(own: Path) -> None:
-    assert {row["name"] for row in told("catalog", "refresh", "--list")["sources"]} == set(SOURCES)
+def test_sources_are_listed_and_forgotten(own_catalog: Path) -> None:
+    assert {row["name"] for row in output_json("catalog", "refresh", "--list")["sources"]} == set(SOURCES)
     assert "GCP_API_KEY" in run("catalog", "refresh", "--list").stdout
     run("catalog", *AWS)
-    assert told("catalog", "refresh", "--forget", "aws") == {"forgotten": "aws"}
-    assert not (own / "live/aws").exists()
+    assert output_json("catalog", "refresh", "--forget", "aws") == {"forgotten": "aws"}
+    assert not (own_catalog / "live/aws").exists()
     result = run("catalog", "refresh", "--forget", "../..")
     assert result.exit_code == 2
 

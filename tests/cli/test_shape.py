@@ -5,7 +5,7 @@ from functools import cache
 from pathlib import Path
 
 import pytest
-from tests.cli.test_verbs import EXAMPLE, said, told
+from tests.cli.test_verbs import EXAMPLE, output_json, output_text
 
 from steelyard.planner import Plan
 from steelyard.report import page
@@ -21,7 +21,7 @@ SECTIONS = ("What binds", "Not told apart", "Inputs that change", "The best of o
 
 @cache
 def plan(name: str) -> Plan:
-    return Plan.from_dict(told("plan", str(EXAMPLES / f"{name}.yaml")))
+    return Plan.from_dict(output_json("plan", str(EXAMPLES / f"{name}.yaml")))
 
 
 @pytest.mark.parametrize("width", LINES)
@@ -43,7 +43,7 @@ def test_a_section_has_one_line_a_point_and_opens_with_its_label(name: str) -> N
 
 
 def test_the_first_page_leads_to_the_long_one() -> None:
-    short, long = said("plan", EXAMPLE), said("plan", EXAMPLE, "--details")
+    short, long = output_text("plan", EXAMPLE), output_text("plan", EXAMPLE, "--details")
     assert short.splitlines()[0] == long.splitlines()[0]
     assert all(section in short for section in SECTIONS)
     assert "--details" in short
@@ -84,7 +84,7 @@ def _block(text: str, title: str) -> list[str]:
 
 
 def test_rows_of_the_catalog_are_read_in_lines_not_in_letters() -> None:
-    lines = said("explain", EXAMPLE, "--details").splitlines()
+    lines = output_text("explain", EXAMPLE, "--details").splitlines()
     rows = lines[lines.index("Catalog rows used") : lines.index("Assumed")]
     assert len(rows) < 200
     assert len([line for line in rows if len(line.split()) == 1 and len(line.split()[0]) == 1]) < 10
@@ -106,13 +106,13 @@ PINNED = ("--on", "H100:64", "--layout", "tp=2,pp=1,dp=32,mbs=2,zero=1")
 )
 @pytest.mark.usefixtures("unchecked")
 def test_every_verb_opens_with_its_answer_and_fits(words: tuple[str, ...], opens: str, most: int) -> None:
-    lines = said(*words).splitlines()
+    lines = output_text(*words).splitlines()
     assert lines[0].startswith(opens)
     assert len(lines) <= most
 
 
 def test_an_estimate_in_short_says_what_the_long_page_says() -> None:
-    short, long = said("estimate", EXAMPLE, *PINNED), said("estimate", EXAMPLE, *PINNED, "--details")
+    short, long = output_text("estimate", EXAMPLE, *PINNED), output_text("estimate", EXAMPLE, *PINNED, "--details")
     assert short[: short.index("The rest in a line each")] in long
     for part in ("allocated", "IT ", "location-based, net", "embodied", "goodput", "Assumed: "):
         assert part in short

@@ -23,7 +23,7 @@ def run(*words: str) -> Result:
     return CliRunner().invoke(app, list(words))
 
 
-def said(*words: str, code: int = 0) -> str:
+def output_text(*words: str, code: int = 0) -> str:
     result = run(*words)
     assert result.exit_code == code, result.output
     assert result.stderr == ""
@@ -31,7 +31,7 @@ def said(*words: str, code: int = 0) -> str:
     return result.stdout
 
 
-def told(*words: str, code: int = 0) -> dict[str, Any]:
+def output_json(*words: str, code: int = 0) -> dict[str, Any]:
     def refuse(constant: str) -> None:
         raise AssertionError(constant)
 
@@ -43,7 +43,7 @@ def told(*words: str, code: int = 0) -> dict[str, Any]:
 
 
 def test_plan_names_points_with_every_figure_and_its_interval() -> None:
-    points = told("plan", *NARROW)["points"]
+    points = output_json("plan", *NARROW)["points"]
     assert {"cheapest", "fastest", "balanced"} <= {point["label"] for point in points}
     for point in points:
         for key in FIGURES:
@@ -56,20 +56,20 @@ def test_plan_names_points_with_every_figure_and_its_interval() -> None:
 
 
 def test_plan_orders_its_points_by_what_they_are_named_for() -> None:
-    points = {point["label"]: point for point in told("plan", *NARROW)["points"]}
+    points = {point["label"]: point for point in output_json("plan", *NARROW)["points"]}
     assert points["cheapest"]["cost_usd"] == min(point["cost_usd"] for point in points.values())
     assert points["fastest"]["time_s"] == min(point["time_s"] for point in points.values())
 
 
 def test_plan_cites_only_sources_of_the_catalog() -> None:
-    cited = {row["id"] for row in told("plan", *NARROW)["sources"]}
+    cited = {row["id"] for row in output_json("plan", *NARROW)["sources"]}
     assert "epoch" in cited
     assert cited <= set(load().sources)
 
 
 def test_plan_on_paper_says_what_json_says() -> None:
-    text = said("plan", *NARROW, "--details")
-    for point in told("plan", *NARROW)["points"]:
+    text = output_text("plan", *NARROW, "--details")
+    for point in output_json("plan", *NARROW)["points"]:
         assert point["label"] in text
         assert point["offer"][:12] in text
     for part in ("What binds", "Why the rivals lost", "Sources of the catalog rows used"):
@@ -78,20 +78,20 @@ def test_plan_on_paper_says_what_json_says() -> None:
 
 def test_an_infeasible_job_gets_relaxations_that_work() -> None:
     tight = ("plan", *NARROW, "--budget", "10")
-    found = told(*tight, code=3)
+    found = output_json(*tight, code=3)
     assert found["points"] == []
     assert "budget" in found["reason"]
-    assert "Smallest relaxations" in said(*tight, code=3)
+    assert "Smallest relaxations" in output_text(*tight, code=3)
     option = next(row["text"] for row in found["relaxations"] if row["text"].startswith("--budget"))
-    assert told("plan", *NARROW, *option.split())["points"]
+    assert output_json("plan", *NARROW, *option.split())["points"]
 
 
 def test_the_example_of_the_readme_is_feasible() -> None:
-    assert told("plan", EXAMPLE)["points"]
+    assert output_json("plan", EXAMPLE)["points"]
 
 
 def test_estimate_parts_sum_to_their_totals() -> None:
-    found = told("estimate", "llama-3-8b", "--tokens", "20B", *PIN)
+    found = output_json("estimate", "llama-3-8b", "--tokens", "20B", *PIN)
     time, memory, energy = found["time"], found["memory"], found["energy"]
     parts = [value for key, value in time.items() if key.endswith("_s") and key != "total_s"]
     assert sum(parts) == pytest.approx(time["total_s"])
@@ -104,25 +104,27 @@ def test_estimate_parts_sum_to_their_totals() -> None:
 
 
 def test_estimate_on_paper_tells_boundaries_and_kinds_apart() -> None:
-    text = said("estimate", "llama-3-8b", "--tokens", "20B", *PIN, "--site", "gcp/europe-north1", "--details")
+    text = output_text("estimate", "llama-3-8b", "--tokens", "20B", *PIN, "--site", "gcp/europe-north1", "--details")
     for part in ("allocated", "reserved", "on the device", "accelerators", "IT", "location-based, net", "embodied"):
         assert part in text
 
 
 def test_an_offer_sets_price_and_place() -> None:
-    found = told("estimate", "llama-3-8b", "--tokens", "20B", *PIN, "--offer", "aws/us-east-1/p5.48xlarge")
+    found = output_json("estimate", "llama-3-8b", "--tokens", "20B", *PIN, "--offer", "aws/us-east-1/p5.48xlarge")
     assert found["offer"] == "aws/us-east-1/p5.48xlarge"
     assert found["site"] == "aws/us-east-1"
 
 
 def test_a_configuration_that_does_not_fit_is_said_not_to() -> None:
-    found = told("estimate", "llama-3.1-70b", "--tokens", "20B", "--on", "H100:8", "--layout", "tp=1,dp=8,zero=0")
+    found = output_json(
+        "estimate", "llama-3.1-70b", "--tokens", "20B", "--on", "H100:8", "--layout", "tp=1,dp=8,zero=0"
+    )
     assert found["fits"] is False
     assert "memory" in {bind["what"] for bind in found["bound_by"]}
 
 
 def test_explain_gives_every_term_its_formula_and_every_row_its_source() -> None:
-    found = told("explain", *NARROW, "--label", "fastest")
+    found = output_json("explain", *NARROW, "--label", "fastest")
     assert {"time", "memory", "run", "energy", "money", "carbon"} <= {term["arm"] for term in found["terms"]}
     for arm in ("time", "memory", "run", "money"):
         assert sum(term["share"] for term in found["terms"] if term["arm"] == arm) == pytest.approx(1)
@@ -131,16 +133,16 @@ def test_explain_gives_every_term_its_formula_and_every_row_its_source() -> None
 
 
 def test_explain_on_paper_names_formulas_and_rows() -> None:
-    text = said("explain", "llama-3-8b", "--tokens", "20B", *PIN, "--details")
+    text = output_text("explain", "llama-3-8b", "--tokens", "20B", *PIN, "--details")
     for part in ("step.kernels.gemm.gemm_s", "Williams et al. 2009", "peak_bf16", "989 TFLOP/s", "epoch"):
         assert part in text
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_entry_of_the_catalog_is_listed(kind: str) -> None:
-    rows = told("catalog", kind)[kind]
+    rows = output_json("catalog", kind)[kind]
     assert len(rows) > 60
-    assert len(said("catalog", kind).splitlines()) > len(rows)
+    assert len(output_text("catalog", kind).splitlines()) > len(rows)
 
 
 @pytest.mark.parametrize(
@@ -154,19 +156,19 @@ def test_every_entry_of_the_catalog_is_listed(kind: str) -> None:
     ],
 )
 def test_an_entry_shows_values_with_their_sources(kind: str, name: str, part: str) -> None:
-    assert part in said("catalog", kind, name)
-    assert told("catalog", kind, name)
+    assert part in output_text("catalog", kind, name)
+    assert output_json("catalog", kind, name)
 
 
 def test_part_of_a_name_filters() -> None:
-    names = [row["id"] for row in told("catalog", "accelerators", "mi3")["accelerators"]]
+    names = [row["id"] for row in output_json("catalog", "accelerators", "mi3")["accelerators"]]
     assert names
     assert all("MI3" in name.upper() for name in names)
 
 
 @pytest.mark.usefixtures("unchecked")
 def test_validate_lists_every_case_with_its_interval_or_the_reason() -> None:
-    found = told("validate")
+    found = output_json("validate")
     assert len(found["cases"]) > 3000
     for case in found["cases"]:
         assert {"id", "group", "metric", "measured", "predicted", "low", "high", "reason"} <= set(case)
@@ -179,7 +181,7 @@ def test_validate_lists_every_case_with_its_interval_or_the_reason() -> None:
 
 @pytest.mark.usefixtures("unchecked")
 def test_validate_on_paper_shows_the_baselines() -> None:
-    text = said("validate", "--by", "chip")
+    text = output_text("validate", "--by", "chip")
     assert len(text.splitlines()) <= 60
     assert "--details" in text
     for part in ("Mean of the medians", "6ND", "Not predicted", "chip"):

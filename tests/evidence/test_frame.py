@@ -52,7 +52,7 @@ def catalog():
 
 
 @pytest.fixture(scope="module")
-def whole(catalog):
+def all_runs(catalog):
     return run_frame(published_runs(), catalog)
 
 
@@ -61,26 +61,32 @@ def options(run, memory_bytes=80e9):
     return layout_choices(run, arch, memory_bytes, stack_rule(run.stack, run.date), 8.0)
 
 
-def test_every_shipped_row_is_predictable_or_says_why(whole):
-    assert len(whole) + len(whole.unpredicted) == len(published_runs())
-    assert len(whole) > 3500
-    assert all(len(reason) > 10 for _, reason in whole.unpredicted)
+def test_every_shipped_row_is_predictable_or_says_why(all_runs):
+    assert len(all_runs) + len(all_runs.unpredicted) == len(published_runs())
+    assert len(all_runs) > 3500
+    assert all(len(reason) > 10 for _, reason in all_runs.unpredicted)
 
 
-def test_a_frame_is_one_table_with_a_row_a_case(whole):
-    size = len(whole)
-    for table in (whole.job, whole.layout, whole.machine, whole.kernels, whole.stack):
+def test_a_frame_is_one_table_with_a_row_a_case(all_runs):
+    size = len(all_runs)
+    for table in (
+        all_runs.job,
+        all_runs.layout,
+        all_runs.machine,
+        all_runs.kernels,
+        all_runs.stack,
+    ):
         for name in table.__dataclass_fields__:
             if name != "workload":
                 assert getattr(table, name).shape == (size,), name
-    layout = whole.layout
+    layout = all_runs.layout
     assert np.all(layout.tp * layout.pp * layout.cp * layout.dp == layout.devices)
-    assert np.all(layout.micro_batch * layout.micro_batches * layout.dp >= whole.job.batch_samples)
-    assert np.all(np.isfinite(whole.machine.peak_flop_per_s))
+    assert np.all(layout.micro_batch * layout.micro_batches * layout.dp >= all_runs.job.batch_samples)
+    assert np.all(np.isfinite(all_runs.machine.peak_flop_per_s))
 
 
-def test_a_subset_keeps_rows_and_labels_together(whole):
-    part = frame_subset(whole, whole.labels.group == "megatron-2104.04473")
+def test_a_subset_keeps_rows_and_labels_together(all_runs):
+    part = frame_subset(all_runs, all_runs.labels.group == "megatron-2104.04473")
     assert len(part) == 10
     assert set(part.labels.publisher) == {"NVIDIA/Megatron-LM"}
     assert part.layout.devices.max() == 3072
@@ -93,10 +99,10 @@ def test_no_case_at_all_is_an_empty_frame(catalog):
     assert measured(nothing).step_s.shape == (0,)
 
 
-def test_published_parameters_agree_with_the_architectures(whole):
-    published = np.array([run.params for run in whole.runs])
+def test_published_parameters_agree_with_the_architectures(all_runs):
+    published = np.array([run.params for run in all_runs.runs])
     given = np.isfinite(published)
-    ratio = np.broadcast_to(whole.job.workload.params, len(whole))[given] / published[given]
+    ratio = np.broadcast_to(all_runs.job.workload.params, len(all_runs))[given] / published[given]
     assert np.mean(np.abs(ratio - 1) < 0.05) > 0.97
     assert np.all(np.abs(ratio - 1) < 0.4)
 
