@@ -234,5 +234,5 @@ def _given_before(partition: NDArray[np.float64], part: Count) -> Count:
     for row, one in zip(ends, sizes, strict=True):
         row[1 : len(one) + 1] = np.cumsum(one)
         row[len(one) + 1 :] = sum(one)
-    column = np.clip(np.nan_to_num(part), 0, ends.shape[1] - 1).astype(np.intp)
+    column = np.clip(part, 0, ends.shape[1] - 1).astype(np.intp)
     return ends[place.reshape(partition.shape), column]
