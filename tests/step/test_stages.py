@@ -77,6 +77,21 @@ def test_stages_that_can_be_the_heaviest(job, pp, sizes, expected):
     assert told == expected
 
 
+def test_the_first_stage_without_leading_blocks_is_found_on_each_layout_of_a_column():
+    """61 blocks, 3 leading: on the third stage of 32, on the second of 16 and of 3, which is the last but one."""
+    for pp, counts in ((3.0, [21, 20, 20]), (16.0, [4, 3, 4]), (32.0, [2, 1, 2])):
+        found = stages(DEEPSEEK.workload, cut(DEEPSEEK, pp))
+        assert [sum(blocks(one.blocks)) for one in found] == counts
+    *_, between = stages(DEEPSEEK.workload, join([cut(DEEPSEEK, pp) for pp in (3.0, 16.0, 32.0)]))
+    assert list(between.rank) == [1, 1, 2]
+    assert [list(np.broadcast_to(one.count, 3)) for one in between.blocks] == [[0, 0, 0], [20, 4, 2]]
+
+
+def test_the_second_of_three_stages_has_what_the_ends_have_less():
+    found = stages(DENSE.workload, layout(DENSE, pp=3.0, partition=1.0, micro_batches=32.0))
+    assert [blocks(one.blocks) for one in found] == [(20,), (20,), (21,)]
+
+
 def test_in_a_column_stages_that_a_layout_lacks_hold_nothing():
     both = join([cut(DEEPSEEK, 1.0), cut(DEEPSEEK, 2.0), cut(DEEPSEEK, 16.0)])
     first, last, second = stages(DEEPSEEK.workload, both)
