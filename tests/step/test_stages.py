@@ -184,3 +184,11 @@ def test_one_block_of_a_kind_can_be_the_largest():
     assert peak(job, layout(job), working_scale=1.0).buffers_bytes == 2 * 64 * (2 * 256 + 2 * (2 * 256 + 2 * 4096))
     gathered = peak(job, layout(job, dp=8.0, zero=3.0), gathered_units=1.0).buffers_bytes
     assert gathered == pytest.approx((1 + 1) * 2 * (4 * 256**2 + 9e6))
+
+
+def test_a_column_is_cut_once_however_often_it_is_asked_for() -> None:
+    both = join([cut(DEEPSEEK, 2.0), cut(DEEPSEEK, 16.0)])
+    once = stages(DEEPSEEK.workload, both)
+    assert stages(DEEPSEEK.workload, both) is once
+    assert [blocks(one.blocks) for one in stages(DEEPSEEK.workload, cut(DEEPSEEK, 1.0))] == [(3, 58)]
+    assert len(stages(DENSE.workload, both)[0].blocks) == 1
