@@ -24,7 +24,7 @@ def main() -> None:
         ("fit.kernels", ["--data", str(measured.parent)]),
         ("fit.memory", ["--write"]),
         ("fit.stacks", ["--write"]),
-        ("fit.contrasts", ["--write"]),
+        ("fit.layout_spread", ["--write"]),
         ("fit.images", ["--data", str(measured.parent), "--write"]),
         ("fit.power", ["--data", str(measured), "--write"]),
         ("fit.splits", ["--data", str(measured.parent)]),

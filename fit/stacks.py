@@ -235,7 +235,7 @@ def _line(
 def main() -> None:
     """Fit, print the scores, and with --write replace the catalog's tables and the held-out predictions."""
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    options.add_argument("--write", action="store_true", help="replace stacks.csv, chips.csv and held_out.csv")
+    options.add_argument("--write", action="store_true", help="replace the tables of stacks and accelerators")
     options.add_argument("--by", default="group", choices=["group", "publisher", "family"], help="what is left out")
     chosen = options.parse_args()
     data, log_s = training_rows()
@@ -258,7 +258,7 @@ def main() -> None:
     if chosen.write and chosen.by == "group":
         sds = hierarchy.spread(problem, theta)
         write(DATA / "stacks.csv", stack_table(data, parts, theta, sds, wide))
-        write(DATA / "chips.csv", chip_table(data, parts, theta, sds))
+        write(DATA / "accelerators_steps.csv", chip_table(data, parts, theta, sds))
         write_held_out(data, left_out, problem.predict(theta), wide)
 
 

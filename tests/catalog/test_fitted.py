@@ -23,7 +23,7 @@ def write(path, rows):
             writer.writerow(dict.fromkeys(COLUMNS, "") | row | {"rows": 3, "groups": 2, "source": "fit"})
 
 
-OTHERS = ("chips", "power", "stacks_memory")
+OTHERS = ("accelerators_steps", "power", "stacks_memory")
 
 
 @pytest.fixture

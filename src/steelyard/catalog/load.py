@@ -137,7 +137,7 @@ class Catalog:
     @cached_property
     def kernels(self) -> Mapping[tuple[str, str, str], Fitted]:
         """Fitted kernel, power and whole-chip figures by (entity, precision, quantity)."""
-        return {**self._fitted("kernels", "chips", "power"), **self.local.kernels}
+        return {**self._fitted("kernels", "accelerators_steps", "power"), **self.local.kernels}
 
     @cached_property
     def stacks(self) -> Mapping[tuple[str, str, str], Fitted]:
@@ -173,9 +173,9 @@ class Catalog:
     @cached_property
     def layout_spread(self) -> Fitted:
         """Spread of the logarithm of a layout's time against other layouts of one job, accelerator and stack."""
-        rows = list(read.parsed_rows(self.folder, "contrasts", read.parse_fitted))
+        rows = list(read.parsed_rows(self.folder, "layout_spread", read.parse_fitted))
         if [row.quantity for row in rows] != ["layout_log_sd"]:
-            raise BadCatalog("contrasts.csv needs one row layout_log_sd; write it: python -m fit.contrasts --write")
+            raise BadCatalog("layout_spread.csv needs one row layout_log_sd: python -m fit.layout_spread --write")
         return rows[0]
 
     @cached_property

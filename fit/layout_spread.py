@@ -4,7 +4,7 @@ In a set (one job on one machine and stack in at least three layouts) the error 
 of them are compared; what is left is a layout's own. Its spread is pooled over the sets of a group, and the row is the
 median over groups. Constants are those fitted with the source left out wherever such are stored.
 
-    python -m fit.contrasts [--write]
+    python -m fit.layout_spread [--write]
 """
 
 import argparse
@@ -18,8 +18,8 @@ from steelyard.evidence.runs.reader import published_runs
 from steelyard.evidence.score.ranking import Ranking
 from steelyard.evidence.score.validation import scored_runs
 
-TARGET = Path(__file__).parents[1] / "src/steelyard/catalog/data/contrasts.csv"
-COMMAND = "python -m fit.contrasts --write"
+TARGET = Path(__file__).parents[1] / "src/steelyard/catalog/data/layout_spread.csv"
+COMMAND = "python -m fit.layout_spread --write"
 CHECKED = "2026-11-21"
 SOURCE = "published runs in evidence/runs/published, each row with its source"
 HEADER = ["entity", "precision", "quantity", "value", "unit", "log_sd"]
@@ -56,7 +56,7 @@ def row(ranking: Sequence[Ranking]) -> tuple[str, ...]:
 def main() -> None:
     """Print the row; write it if asked to."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--write", action="store_true", help="write the catalog's contrasts.csv")
+    parser.add_argument("--write", action="store_true", help="write the catalog's layout_spread.csv")
     made = row(scored_runs(published_runs()).ranking)
     print(",".join(made))
     if parser.parse_args().write:

@@ -3,7 +3,7 @@
 import math
 
 import pytest
-from fit.contrasts import layout_log_sd, row
+from fit.layout_spread import layout_log_sd, row
 
 from steelyard.catalog import load
 from steelyard.evidence.runs.reader import published_runs
@@ -18,7 +18,7 @@ def ranking() -> tuple[Ranking, ...]:
 
 def test_the_row_is_the_median_of_the_groups(ranking):
     kept = load().layout_spread
-    assert abs(math.log(layout_log_sd(ranking) / kept.value)) < 0.15, "write it anew: python -m fit.contrasts --write"
+    assert abs(math.log(layout_log_sd(ranking) / kept.value)) < 0.15, "python -m fit.layout_spread --write"
     assert kept.groups == len(ranking) > 5
     assert abs(kept.rows / sum(one.layouts for one in ranking) - 1) < 0.1
 
