@@ -211,3 +211,13 @@ def test_devices_that_fill_no_node_are_spread_evenly() -> None:
     row = int(next(i for i in range(table.devices.size) if table.devices[i] == 48))
     job = random_job("llama-3-8b", "megatron-core", row / (table.devices.size - 1))
     assert launched(spec_of("llama-3-8b"), job.layout).nodes * 8 == 48
+
+
+@pytest.mark.parametrize(("batches", "steps"), [(0.1, 1), (1.0, 1), (2.01, 3), (2.5, 3), (7.0, 7)])
+def test_a_run_reads_all_of_its_samples(batches: float, steps: int) -> None:
+    """A last batch that samples do not fill is a step too."""
+    job = random_job("llama-3-8b", "megatron-core", 0.5)
+    job = replace(job, spec=replace(job.spec, samples=batches * job.batch_samples))
+    assert job.steps == steps
+    _, files = filled(every_writer()["megatron-core"], job)
+    assert READERS["megatron-core"](files)["steps"] == steps

@@ -51,6 +51,14 @@ def test_ranks_that_split_the_sequence_send_an_expert_a_part_of_the_tokens() -> 
         assert reduced == pytest.approx(passes * ring * 2 * HIDDEN * part / NETWORK)
 
 
+def test_experts_on_one_expert_rank_reduce_each_token_once() -> None:
+    """Nothing is dispatched: of 4 tensor ranks 2 divide an expert, and sum one row a token whatever visits them."""
+    laid, alone = (layout(MOE, tp=4.0, ep=1.0, etp=etp, sp=0.0) for etp in (2.0, 1.0))
+    reduced, rest = (float(step(MOE, one, nic_bytes_per_s=NETWORK).tp_s) for one in (laid, alone))
+    ring, passes = 2 * (2 - 1) / 2, 2 * float(laid.micro_batches) * L
+    assert reduced - rest == pytest.approx(passes * ring * HIDDEN / NETWORK)
+
+
 def test_whole_experts_on_tensor_ranks_reduce_nothing() -> None:
     whole, rest = (layout(MOE, tp=2.0, ep=1.0, etp=etp, sp=1.0) for etp in (1.0, 2.0))
     assert step(MOE, whole, nic_bytes_per_s=NETWORK).tp_s == pytest.approx(

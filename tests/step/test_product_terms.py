@@ -1,5 +1,7 @@
 """Products, attention and experts of a step: shapes and counts that kernels are asked for."""
 
+from dataclasses import replace
+
 import pytest
 from tests.shapes import gpt, layout, pretraining
 from tests.step.neutral import EXPERTS, GPT, JOB, MEMORY, MOE, PEAK, A, B, H, L, S, V, kernels, stack, step
@@ -79,6 +81,16 @@ def test_experts_move_their_tokens_in_and_out_and_their_own_width() -> None:
     taken = step(MOE, layout(MOE), stack(pointwise_passes=12.0), memory_bytes_per_s=MEMORY)
     moved = (12 + 4 * 2) * H + 2 * (2 * 512 + 256) + 2 * 2 * H
     assert taken.pointwise_s == pytest.approx(3 * 64 * L * S * 2 * moved / MEMORY)
+
+
+def test_copies_on_their_way_to_experts_are_quantised_by_their_share_of_the_passes() -> None:
+    """Four casts, a read of 16 and a write of 8 bits, of the stream's width and of what dispatch moves a pass."""
+    narrow = replace(MOE, gemm_bytes=1.0)
+    for passes in (12.0, 4.0, 0.5):
+        costs = stack(pointwise_passes=passes)
+        wide, cast = (step(job, layout(job), costs, memory_bytes_per_s=MEMORY).pointwise_s for job in (MOE, narrow))
+        width = H + 4 * 2 * H / max(passes, 1.0)
+        assert cast - wide == pytest.approx(3 * 64 * L * S * 4 * width * 3 / MEMORY)
 
 
 def test_half_of_the_blocks_with_experts_move_half_as_much_more() -> None:

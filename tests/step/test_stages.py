@@ -77,6 +77,30 @@ def test_stages_that_can_be_the_heaviest(job, pp, sizes, expected):
     assert told == expected
 
 
+@pytest.mark.parametrize("column", [False, True])
+def test_leading_blocks_that_reach_second_chunks_leave_the_second_stage_to_be_weighed(column: bool) -> None:
+    """Twelve chunks of a block, the first five leading: the first of four stages has two of them, the others one.
+
+    Of those, which have two blocks with experts each, the second holds the most micro-batches.
+    """
+    job = pretraining(gpt(12, 256, 4, **(SPARSE | {"moe_layers": 7.0})), 64, 64)
+    laid = layout(job, pp=4.0, vpp=3.0, micro_batches=32.0)
+    found = stages(job.workload, join([laid, laid]) if column else laid)
+    held = [tuple(float(np.ravel(number)[0]) for number in (one.rank, *(kind.count for kind in one.blocks)))
+            for one in found]  # fmt: skip
+    assert held[:2] == [(0, 2, 1), (3, 1, 2)]
+    assert (1, 1, 2) in held[2:]
+
+
+def test_a_stage_of_both_kinds_can_be_the_heaviest_with_the_most_of_neither() -> None:
+    """Two chunks a stage, nine leading blocks in the first ones: 4+1, 1+4, 3+3 and 1+2 blocks."""
+    job = pretraining(gpt(19, 256, 4, **(SPARSE | {"moe_layers": 10.0})), 64, 64)
+    found = stages(job.workload, cut(job, 4.0, 4, 1, 3, 1, 1, 4, 3, 2, vpp=2.0))
+    assert sorted((float(one.rank), *blocks(one.blocks)) for one in found) == [
+        (0, 4, 1), (1, 1, 4), (2, 3, 3), (3, 1, 2),
+    ]  # fmt: skip
+
+
 def test_the_first_stage_without_leading_blocks_is_found_on_each_layout_of_a_column():
     """61 blocks, 3 leading: on the third stage of 32, on the second of 16 and of 3, which is the last but one."""
     for pp, counts in ((3.0, [21, 20, 20]), (16.0, [4, 3, 4]), (32.0, [2, 1, 2])):

@@ -1,9 +1,11 @@
 """Which wire each exchange of a step takes, its starts and what it loses to congestion."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from tests.shapes import layout
-from tests.step.neutral import GPT, HIDDEN, JOB, LINK, MOE, NETWORK, B, H, L, S, kernels, machine, step
+from tests.step.neutral import GPT, HIDDEN, JOB, LINK, MOE, NETWORK, B, H, L, S, kernels, machine, stack, step
 
 # --- Wires ---------------------------------------------------------------------------------------------------------
 
@@ -39,6 +41,27 @@ def test_each_further_domain_adds_a_start_and_congestion_each_doubling() -> None
         step(JOB, laid, kernels(nic_congestion=loss), nic_bytes_per_s=NETWORK).tp_s for loss in (0.0, 0.1)
     )
     assert crowded == pytest.approx(1.3 * plain)
+
+
+def test_congestion_grows_with_the_domains_that_a_group_spans_not_with_its_ranks() -> None:
+    """Sixteen ranks, four in each domain: two doublings of domains."""
+    roomy = machine(domain_devices=4.0, nic_bytes_per_s=NETWORK)
+    for degrees, name in (({"tp": 16.0}, "tp_s"), ({"dp": 16.0}, "dp_s")):
+        job = replace(JOB, batch_samples=64.0)
+        plain, crowded = (
+            getattr(step(job, layout(job, **degrees), roomy, kernels(nic_congestion=loss)), name) for loss in (0.0, 0.1)
+        )
+        assert crowded == pytest.approx(1.2 * plain), name
+
+
+@pytest.mark.parametrize(("tp", "sharing"), [(1.0, 4), (2.0, 2), (4.0, 1)])
+def test_tensor_ranks_lie_between_the_ranks_that_share_out_states(tp: float, sharing: int) -> None:
+    """Of eight data ranks only domain / tp lie in one domain of four: (k-1)/k of the parameters, split among them."""
+    laid = layout(JOB, dp=8.0, tp=tp, zero=3.0, micro_batches=1.0)
+    gathered = step(JOB, laid, stack(grad_bytes=0.0), domain_devices=4.0, nic_bytes_per_s=NETWORK).dp_s
+    domains = 8 / sharing
+    wanted = 2 * (domains - 1) / domains * 2 * GPT.total_params / tp / sharing / NETWORK
+    assert gathered == pytest.approx(wanted)
 
 
 def test_a_message_half_as_long_as_its_start_overlaps_by_the_root() -> None:

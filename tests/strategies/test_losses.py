@@ -35,9 +35,28 @@ def test_one_row_is_all_that_a_kind_needs(name: str) -> None:
     assert found is LOSSES[name]
 
 
-def test_copies_are_of_16_or_32_bits() -> None:
-    assert {copy for one in LOSSES.values() for copy in one.copies} == {2.0, 4.0}
-    assert {name for name, one in LOSSES.items() if not one.copies} == {"chunked"}
+@pytest.mark.parametrize(
+    ("name", "half", "single"),
+    [
+        ("chunked", 0, 0),  # Liger-Kernel: projection and loss of a part of the tokens at a time
+        (
+            "fused",
+            1,
+            1,
+        ),  # Megatron-core, cross_entropy_loss_fusion: gradients take the place of the fp32 copy
+        ("unfused", 2, 2),  # logits and their gradient, each at 16 and at 32 bits
+        ("eager", 2, 3),  # torch.nn.functional.cross_entropy: log-softmax beside
+        ("shifted", 1, 5),  # and the shift by a token; both gradients at 32 bits
+    ],
+)
+def test_copies_of_a_logit_at_the_peak(name: str, half: int, single: int) -> None:
+    """So many at 16 and at 32 bits, counted as the source of each kind describes it."""
+    assert sorted(LOSSES[name].copies) == [2.0] * half + [4.0] * single
+    assert LOSSES[name].logit_bytes == 2 * half + 4 * single
+
+
+def test_kinds_are_tried_in_their_order() -> None:
+    assert list(LOSSES) == ["chunked", "fused", "unfused", "eager", "shifted"]
 
 
 def test_a_job_that_names_none_leaves_it_to_its_stack() -> None:

@@ -130,3 +130,15 @@ def test_rules_have_their_names() -> None:
     assert [partition_name(number) for number in (0, 1, 2)] == names
     assert spelled_number("partition", "Ends") == 1
     assert given_sizes(spelled_number("partition", "4") or 0) == (4,)  # one stage of four blocks, not a rule's number
+
+
+@pytest.mark.parametrize("rule", PARTITIONS, ids=lambda rule: rule.name)
+def test_a_rule_falls_where_no_stage_between_the_ends_has_more_than_the_one_before(rule) -> None:
+    """What is left over goes to the first stages; a stage ends with the block that fills it wherever that is."""
+    cuts = [
+        np.diff([float(rule.before(blocks, parts, part, 0.5)) for part in range(parts + 1)])[1:-1]
+        for blocks in range(8, 40)
+        for parts in range(4, 8)
+    ]
+    assert rule.falls == all(np.all(np.diff(sizes) <= 0) for sizes in cuts)
+    assert rule.falls == (rule.name != "cost")

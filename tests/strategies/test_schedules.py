@@ -22,10 +22,26 @@ def test_a_lone_stage_idles_never_and_holds_no_more_than_there_are(one: Pipeline
     assert 1 <= one.in_flight(1, 1, 0, 8) <= 8
 
 
-@pytest.mark.parametrize("one", [one for one in SCHEDULES.values() if one.falls], ids=lambda one: one.name)
-def test_later_stages_hold_no_more(one: PipelineSchedule) -> None:
+@pytest.mark.parametrize("one", SCHEDULES.values(), ids=SCHEDULES)
+def test_a_schedule_falls_where_later_stages_hold_no_more(one: PipelineSchedule) -> None:
     held = one.in_flight(8, 2 if one.chunked else 1, np.arange(8), 64)
-    assert np.all(np.diff(held) <= 0)
+    assert one.falls == np.all(np.diff(held) <= 0)
+
+
+@pytest.mark.parametrize(
+    ("name", "code", "chunked", "bubble", "sent", "held"),
+    [
+        ("1f1b", 0, False, 7, 2 * (64 + 7), [8, 7, 1]),  # 2104.04473, section 2.2.1: p - 1 ticks, p - r micro-batches
+        ("interleaved", 1, True, 7 / 4, 2 * (4 * 64 + 7), [39 / 4, 37 / 4, 25 / 4]),  # section 2.2.2: (p - 1)/v ticks
+    ],
+)
+def test_what_a_schedule_says_of_eight_stages(
+    name: str, code: int, chunked: bool, bubble: float, sent: float, held: list[float]
+) -> None:
+    one, chunks = SCHEDULES[name], 4 if chunked else 1
+    assert (one.code, one.chunked) == (code, chunked)
+    assert (one.bubble_ticks(8, chunks, 64), one.sends(8, chunks, 64)) == (bubble, sent)
+    assert [float(one.in_flight(8, chunks, rank, 64)) for rank in (0, 1, 7)] == held
 
 
 def test_a_layout_is_asked_for_its_own_schedule() -> None:

@@ -36,3 +36,13 @@ def test_an_encoder_decoder_computes_its_targets_alone_in_the_decoder():
     whole = work.product_flop + work.head_flop + work.attention_flop + 12 * 2 * width * targets**2
     assert whole == pytest.approx(142.0e9, rel=5e-4)
     assert [block.name for block in work.blocks] == ["encoder dense", "decoder dense"]
+
+
+@pytest.mark.parametrize("name", ["gpt2", "llama-3-8b", "llama-3.2-1b"])
+def test_a_partition_by_cost_weighs_the_whole_table_tied_or_not(name):
+    """nanotron counts the output projection by its shape, V h weights, against those of a block."""
+    numbers = architecture(find_model(name))
+    block = (
+        numbers.total_params - numbers.embedding_params - numbers.head_params - numbers.extra_params
+    ) / numbers.layers
+    assert model(numbers, 1024).divisible.projection == pytest.approx(numbers.vocab * numbers.hidden / block, rel=1e-6)

@@ -200,7 +200,7 @@ def _between(cut: _Cut) -> Iterator[tuple[Count, Share, tuple[Count, Count]]]:
 def _in_order(cut: _Cut) -> bool:
     """Whether from the second stage on micro-batches and blocks never rise, and leading blocks lie in first chunks."""
     layout, codes = cut.layout, np.asarray(cut.layout.partition)
-    if cut.even and np.ndim(cut.chunks) == 0:
+    if cut.even and np.ndim(cut.chunks) == 0 and cut.chunks == 1:
         return falling(layout)
     known = np.logical_or.reduce([np.equal(codes, code) for code, one in enumerate(PARTITIONS) if one.falls])
     return bool(falling(layout) and np.all(known) and np.all(np.less_equal(cut.leading, cut.before(layout.pp))))
