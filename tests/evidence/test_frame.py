@@ -239,6 +239,8 @@ def test_stages_are_as_the_row_says_or_cut_by_cost():
     cut = replace(RUN, pp=4.0, stack="nanotron", model="Llama-like 1B", layers=16.0, hidden=2048.0, ffn=8192.0,
                   heads=32.0, vocab=131072.0)  # fmt: skip
     assert setting_name("partition", options(cut)[0].layout.partition) == "cost"
+    named = replace(cut, stack="Megatron-DeepSpeed", note="partition=ends (--pp-partition-method)")
+    assert setting_name("partition", options(named)[0].layout.partition) == "ends"
     assert setting_name("partition", options(replace(cut, stack="NeMo"))[0].layout.partition) == "even"
 
 

@@ -235,7 +235,8 @@ def _partition(run: Run, arch: ModelShape, rule: StackRule, pp: float) -> int:
             stages[-1] -= 1
         if sum(stages) == arch.layers:
             return given_partition(tuple(stages))
-    return spelled_number("partition", rule.partition) or 0
+    named = re.search(r"\bpartition=([a-z]+)", run.note)
+    return spelled_number("partition", named[1] if named else rule.partition) or 0
 
 
 def _chunks(run: Run, rule: StackRule, pp: float, blocks: float, assumed: set[str]) -> float:
