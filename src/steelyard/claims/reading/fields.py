@@ -14,6 +14,7 @@ from steelyard.claims.reading.hardware import ClaimHardware, cores_per_device
 from steelyard.claims.reading.hardware import parse_hardware as gear_of
 from steelyard.claims.reading.kinds import SAMPLE_WORDS
 from steelyard.claims.reading.printed import PrintedNumber
+from steelyard.claims.reading.ranges import check_range
 from steelyard.errors import BadInput, nearest
 from steelyard.vocabulary import ON_DEMAND, RESERVED, SPOT
 
@@ -64,8 +65,7 @@ def _factor(value: Any) -> PrintedNumber:
             found = printed.parse_quantity(value, kind)
         except BadInput:
             continue
-        if found.value > 0:
-            return found
+        return check_range("work", found, "a factor")
     raise BadInput(f"{str(value)[:60]!r} is not a factor of the work; write 32768, 979M or 0.00028 h")
 
 
@@ -205,7 +205,16 @@ def _numbers(read: NumberFields, where: str) -> Mapping[str, PrintedNumber]:
         found["count"] = counted
     if gear is not None and gear.span is not None:
         found.setdefault("wall", gear.span)
-    return MappingProxyType(_rates(found, where))
+    return MappingProxyType(_within(_rates(found, where), where))
+
+
+def _within(found: dict[str, PrintedNumber], where: str) -> dict[str, PrintedNumber]:
+    """Return the numbers, each within what a run can have."""
+    written = {plain: name for name, plain in _RENAMED.items()}
+    try:
+        return {name: check_range(name, one, written.get(name, name)) for name, one in found.items()}
+    except BadInput as error:
+        raise BadInput(f"{where}: {error}") from None
 
 
 _OF_ONE = re.compile(r"(/|per)\s*(gpu|tpu|chip|device|card|accelerator)", re.IGNORECASE)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from steelyard.catalog import Accelerator, Catalog, load
 from steelyard.catalog.query import plain_spelling
 from steelyard.claims.reading.printed import PrintedNumber, parse_quantity
+from steelyard.claims.reading.ranges import check_range
 from steelyard.errors import BadInput, UnknownName
 
 CORES_PER_DEVICE = 2.0
@@ -74,7 +75,11 @@ def parse_hardware(value: object) -> ClaimHardware:
     )
     span = _SPAN.search(text)
     body = text[: span.start()] if span else text
-    return replace(_sized(text, body, parse_quantity(span["span"], "duration") if span else None), text=written)
+    lasted = check_range("wall", parse_quantity(span["span"], "duration"), "its time") if span else None
+    made = replace(_sized(text, body, lasted), text=written)
+    if made.devices is not None:
+        check_range("count", PrintedNumber(made.devices, 0.0, written), "its number of devices")
+    return made
 
 
 def _sized(text: str, body: str, span: PrintedNumber | None) -> ClaimHardware:
@@ -96,7 +101,13 @@ def _sized(text: str, body: str, span: PrintedNumber | None) -> ClaimHardware:
     per_chip = _cores(accelerator) if in_cores else 1.0
     note = "" if accelerator else _unknown(name)
     return ClaimHardware(
-        text, name, accelerator, count / per_chip if count else None, count if in_cores else None, span, note
+        text,
+        name,
+        accelerator,
+        count / per_chip if count is not None else None,
+        count if in_cores else None,
+        span,
+        note,
     )
 
 

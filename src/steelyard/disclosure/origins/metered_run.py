@@ -21,6 +21,8 @@ from steelyard.claims.reading import fields, printed
 from steelyard.claims.reading.aliases import CLAIM_WORDS
 from steelyard.claims.reading.claim import BOUNDARIES, ClaimRow
 from steelyard.claims.reading.hardware import ClaimHardware, parse_hardware
+from steelyard.claims.reading.printed import PrintedNumber
+from steelyard.claims.reading.ranges import check_range
 from steelyard.disclosure.completion import Lookup, complete_line
 from steelyard.disclosure.ledger import CLAIM_FIGURES, LINE_SCOPES, Cited, Disclosure, LedgerFigure, Line
 from steelyard.disclosure.origins.audited_claim import hardware_text
@@ -60,7 +62,7 @@ def disclosure_of_run(found: Mapping[str, Any], where: str) -> Disclosure:
     meter = str(found.get("meter") or "").strip()
     if not meter:
         raise BadInput(f"{where}: meter is missing; say what measured the run, such as meter: DCGM energy counters")
-    gear = parse_hardware(found["hardware"]) if found.get("hardware") else None
+    gear = _hardware(found["hardware"], where) if found.get("hardware") else None
     precision, catalog = str(found.get("precision") or ""), load()
     shared = {name: found[name] for name in SHARED if found.get(name) is not None}
     frame = RunDefaults(where, shared, gear, str(found.get("place") or ""), precision, catalog)
@@ -127,9 +129,9 @@ def _line(given: Mapping[str, Any], where: str, frame: RunDefaults, used: dict[s
             scope,
             str(mine.get("title") or ""),
             MappingProxyType(numbers),
-            uses=_plain(mine.get("uses"), "count", f"{where}: uses", 1.0),
-            saved_kg=_plain(mine.get("saves"), "mass", f"{where}: saves", math.nan),
-            queries=_plain(mine.get("queries"), "count", f"{where}: queries", math.nan),
+            uses=_plain(mine, "uses", "count", where, 1.0),
+            saved_kg=_plain(mine, "saves", "mass", where, math.nan),
+            queries=_plain(mine, "queries", "count", where, math.nan),
             note=str(mine.get("note") or ""),
         ),
         known,
@@ -181,7 +183,7 @@ def _energies(mine: Mapping[str, Any], where: str) -> Iterator[tuple[str, Ledger
             raise BadInput(
                 f"{where}: energy without its boundary; write energy: {{it: {value}}}, of {', '.join(BOUNDARIES)}"
             )
-        figure = printed.parse_quantity(value, "energy")
+        figure = _number("energy", value, "energy", where)
         yield f"{kind}_j", LedgerFigure(figure.value, how="measured", why=figure.text)
 
 
@@ -193,13 +195,24 @@ def _boundary(value: Any, default: str) -> str:
     return plain or default
 
 
-def _plain(value: Any, kind: str, where: str, default: float) -> float:
-    if value is None:
-        return default
+def _plain(line: Mapping[str, Any], name: str, kind: str, where: str, default: float) -> float:
+    value = line.get(name)
+    return default if value is None else _number(name, value, kind, where).value
+
+
+def _hardware(value: Any, where: str) -> ClaimHardware:
     try:
-        return printed.parse_quantity(value, kind).value
+        return parse_hardware(value)
     except BadInput as error:
-        raise BadInput(f"{where}: {error}") from error
+        raise BadInput(f"{where}: hardware: {error}") from error
+
+
+def _number(name: str, value: Any, kind: str, where: str) -> PrintedNumber:
+    try:
+        found = printed.parse_quantity(value, kind)
+    except BadInput as error:
+        raise BadInput(f"{where}: {name}: {error}") from error
+    return check_range(name, found, f"{where}: {name}")
 
 
 def _site(place: str, where: str, catalog: Catalog) -> SiteRow | None:
