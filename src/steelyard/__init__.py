@@ -102,5 +102,5 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    """Return the public names, imported or not: what a shell completes."""
-    return sorted({*globals(), *__all__})
+    """Return the public names, imported or not, and nothing else: what a shell completes."""
+    return sorted(__all__)

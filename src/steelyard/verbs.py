@@ -20,6 +20,7 @@ from steelyard.errors import BadInput
 from steelyard.evidence.calibration import Calibration, calibrate_constants
 from steelyard.evidence.runs import reader
 from steelyard.evidence.score.validation import Validation, validate_runs
+from steelyard.job.arguments import check_type
 from steelyard.planner.answers import Estimate, Plan
 
 Stated = str | Path | Mapping[str, Any] | Claim
@@ -36,6 +37,9 @@ def validate(cases: str | Path | None = None, by: str = "group") -> Validation:
         cases: measured runs, .csv or .jsonl, plain or .gz; None: the published ones
         by: what scores are grouped by: group, publisher, chip, family, stack or precision
     """
+    if cases is not None:
+        check_type("cases", cases, (str, Path), "a file of measured runs, .csv or .jsonl; None: the published ones")
+    check_type("by", by, str, "what scores are grouped by, such as 'stack'")
     rows = reader.published_runs() if cases is None else reader.read_runs(Path(cases))
     return validate_runs(rows, by)
 
@@ -50,6 +54,9 @@ def calibrate(runs: str | Path, name: str | None = None, *, write: bool = False)
 
     `steelyard.catalog.local.layer.using_layer(found.layer)` uses it for the plans of a block.
     """
+    check_type("runs", runs, (str, Path), "a file of measured runs, .csv or .jsonl")
+    if name is not None:
+        check_type("name", name, str, "what to call the calibration, such as 'cluster-a'")
     path = Path(runs)
     label = layer.slug(name if name is not None else path.name.split(".")[0])
     if not label:
@@ -78,6 +85,7 @@ def claim_and_account(source: Stated) -> tuple[Claim, Claim | None]:
         return source, None
     if isinstance(source, Mapping):
         return read_claim(source), None
+    check_type("claim", source, (str, Path), "a claim's file, its fields as a mapping, or a case of the book")
     path = Path(source)
     named = str(source) in casebook.case_names()
     if named or not (path.exists() or path.suffix.lower() in _FILES or len(path.parts) > 1):
@@ -94,6 +102,10 @@ def disclose(source: str | Path | Plan | Estimate, point: str = "", against: str
         point: of a plan: the label of its point; empty: its first
         against: of a claim: the account that is right, which is then disclosed
     """
+    check_type("point", point, str, "the label of a point of the plan, such as 'cheapest'")
+    if against is not None:
+        check_type("against", against, (str, Path), "the file of the account that is right")
     if isinstance(source, Plan | Estimate):
         return disclosure_of_plan(source.to_dict(), point)
+    check_type("source", source, (str, Path), "a plan, an estimate, a file of one, of a run or of a claim, or a case")
     return read_disclosure(source, point, against)

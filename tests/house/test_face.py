@@ -12,7 +12,7 @@ import pytest
 
 import steelyard
 from steelyard.cli.app import VERBS
-from steelyard.formatting.answer import Shown
+from steelyard.formatting.answer import Answer, Shown
 
 ROOT = Path(__file__).parents[2]
 NOTEBOOK = ROOT / "examples/python.ipynb"
@@ -50,6 +50,10 @@ def test_a_shell_completes_names_before_they_are_imported() -> None:
     assert done.stdout.split() == ["[]", "True"]
 
 
+def test_a_shell_completes_the_face_and_nothing_else() -> None:
+    assert dir(steelyard) == sorted(steelyard.__all__)
+
+
 def test_an_unknown_name_is_an_attribute_error() -> None:
     with pytest.raises(AttributeError, match="plam"):
         _ = steelyard.plam
@@ -82,6 +86,8 @@ def test_results_show_themselves_and_can_be_kept(runs: Path, monkeypatch: pytest
         assert found._repr_html_().count("<tr>") == len(found.table()), name
         json.dumps(found.to_dict(), allow_nan=False)
         assert pickle.loads(pickle.dumps(found)).to_dict() == found.to_dict(), name  # noqa: S301  # its own
+        if isinstance(found, Answer):
+            assert type(found).from_dict(json.loads(json.dumps(found.to_dict()))) == found, name
 
 
 def test_a_calibration_of_nothing_is_refused_and_one_is_written_where_it_belongs(

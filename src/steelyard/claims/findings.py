@@ -5,8 +5,7 @@ from dataclasses import asdict, dataclass, field
 from types import MappingProxyType
 from typing import Any
 
-from steelyard.formatting.answer import Shown
-from steelyard.formatting.encode import plain
+from steelyard.formatting.answer import Answer
 
 SILENT, NOTE, DOUBT, CONTRADICTION = 0, 1, 2, 3
 """How much a check weighs: nothing, worth knowing, hard to believe, cannot be."""
@@ -83,8 +82,8 @@ class ClaimEstimate:
     refused: str = ""  # why there is none
 
 
-@dataclass(frozen=True, slots=True, repr=False)
-class Audit(Shown):
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Audit(Answer):
     """One claim, audited."""
 
     title: str
@@ -108,11 +107,6 @@ class Audit(Shown):
         """Return the factors, a row each."""
         rows = [(one.m, one.name, f"x{one.value:.4g}", one.claimed, one.other) for one in self.factors]
         return (("M", "factor", "times", "claimed", "held against"), *rows)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return what `--json` prints; unknown numbers are null."""
-        made: dict[str, Any] = plain(audit_json(self))
-        return made
 
     @property
     def fired(self) -> tuple[Check, ...]:

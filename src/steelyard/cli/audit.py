@@ -28,7 +28,9 @@ def audit_command(claim: str, against: str | None, html: Path | None, as_json: b
 
         html.write_text(audit_html_page(found), encoding="utf-8")
     if as_json:
-        print_json(found.to_dict())
+        from steelyard.claims.findings import audit_json
+
+        print_json(audit_json(found))
         return
     from steelyard.report.audit_page import audit_page
 

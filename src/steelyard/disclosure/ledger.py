@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
-from steelyard.formatting.answer import Shown
+from steelyard.formatting.answer import Answer
 from steelyard.formatting.figures import ENERGY, MASS, amount
 from steelyard.vocabulary import CO2E_KINDS
 
@@ -109,8 +109,8 @@ class Cited:
     checked: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
-class Disclosure(Shown):
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class Disclosure(Answer):
     """Everything that can be said of a model's footprint, whatever it was read from."""
 
     title: str

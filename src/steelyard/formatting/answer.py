@@ -67,7 +67,12 @@ class Answer(Shown):
         return hash((type(self), self.to_json()))
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return decode, (type(self), self.to_dict())
+        return _read_back, (type(self), self.to_dict())
+
+
+def _read_back(kind: type[Answer], found: Mapping[str, Any]) -> Answer:
+    """Return the answer of a type from its dict: what a pickle calls."""
+    return kind.from_dict(found)
 
 
 copyreg.pickle(MappingProxyType, lambda view: (_view, (dict(view),)))

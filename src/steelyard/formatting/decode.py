@@ -52,10 +52,10 @@ def _structure(kind: type, value: Any) -> Any:
                 made[field.name] = _interval(field.name, given)
         elif field.name in given:
             made[field.name] = _inside(field.name, hint, given[field.name])
-    try:
-        return kind(**made)
-    except TypeError as error:
-        raise ValueError(str(error).partition("() ")[2] or str(error)) from None
+    if absent := sorted(_needed(kind) - made.keys()):
+        message = f"it is no {kind.__name__}: it lacks {', '.join(absent)}"
+        raise ValueError(message)
+    return kind(**made)
 
 
 def _interval(name: str, given: Mapping[str, Any]) -> Interval:

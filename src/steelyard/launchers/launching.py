@@ -6,12 +6,13 @@ from typing import Any
 from steelyard.catalog import load
 from steelyard.errors import BadInput, UnknownName
 from steelyard.job import JobSpec
+from steelyard.job.arguments import check_type
 from steelyard.launchers.answer import Launch
 from steelyard.launchers.sheet import LaunchJob, Sheet
 from steelyard.launchers.writers import LaunchWriter, every_writer
 from steelyard.planner.answers import Point
 from steelyard.planner.points import Configuration, layout_numbers
-from steelyard.planner.questions import JobSource, chosen
+from steelyard.planner.questions import JobSource, Layouts, chosen
 from steelyard.search.engine import Progress
 from steelyard.vocabulary import LOCATION_GROSS
 
@@ -22,7 +23,7 @@ def launch(
     *,
     to: str = "",
     on: str = "",
-    layout: str = "",
+    layout: Layouts = "",
     site: str = "",
     offer: str = "",
     carbon: str = LOCATION_GROSS,
@@ -46,6 +47,7 @@ def launch(
     `steelyard.launchers.write_files(found, folder)` writes them. What only the user knows (data, tokenizer, learning
     rate) is left to fill in.
     """
+    check_type("to", to, str, "a writer's name, such as 'megatron-core'")
     if to:
         _writer_named(to)  # a wrong name is said before the plan is made
     spec, point, made = chosen(source, label, (on, layout, site, offer), carbon, progress, options)

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from steelyard.errors import BadInput
+from steelyard.job.arguments import check_type
 from steelyard.launchers.answer import Launch
 
 
@@ -27,11 +28,13 @@ def _lines(found: Launch, written: tuple[Path, ...]) -> Iterator[str]:
     yield f"\nNames of arguments and keys: {found.source}"
 
 
-def write_files(found: Launch, folder: Path, *, force: bool = False) -> tuple[Path, ...]:
+def write_files(found: Launch, folder: str | Path, *, force: bool = False) -> tuple[Path, ...]:
     """Write the files of a launch to a folder, which is made where it is not there; return where.
 
     A file that is there is overwritten with `force` alone.
     """
+    check_type("folder", folder, (str, Path), "the folder to write to")
+    folder = Path(folder)
     if folder.exists() and not folder.is_dir():
         raise BadInput(f"{folder} is a file; give a folder with -o")
     paths = tuple(folder / file.name for file in found.files)

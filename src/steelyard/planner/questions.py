@@ -9,6 +9,7 @@ from typing import Any
 from steelyard.catalog import OfferRow, load
 from steelyard.errors import BadInput, Infeasible, UnknownName
 from steelyard.job import JobSpec, job_table, literals, read_job, with_overrides
+from steelyard.job.arguments import check_type, layout_argument, parse_carbon_kind
 from steelyard.job.what_if import parse_question
 from steelyard.planner.answers import Estimate, Explanation, Plan, Point
 from steelyard.planner.engine import ENGINE
@@ -20,7 +21,13 @@ from steelyard.planner.points import Configuration
 from steelyard.planner.replay import check_figures, configuration_of, saved_answer
 from steelyard.planner.variants import WhatIf, plan_variants
 from steelyard.search.engine import Progress
-from steelyard.vocabulary import LOCATION_GROSS
+from steelyard.vocabulary import LOCATION_GROSS, POINT_LABELS
+
+Layouts = str | Mapping[str, Any]
+"""Parallel degrees as text (`tp=2,pp=1,dp=32`) or as a mapping (`{"tp": 2}`)."""
+
+Pin = tuple[str, Layouts, str, str]
+"""A configuration as it is pinned: on, layout, site, offer."""
 
 JobSource = str | Path | Mapping[str, Any] | JobSpec | Plan | Estimate
 """What a question is about: a model's name, a job file or its fields, a job, a saved plan or estimate, its file."""
@@ -54,14 +61,15 @@ def plan(source: JobSource, *, carbon: str = LOCATION_GROSS, progress: Progress 
 
     A job that nothing satisfies is a `Plan` without points: `reason` and `relaxations` say what to change.
     """
-    return plan_job(job_of(source, **options), progress, carbon)
+    kind = parse_carbon_kind(carbon)
+    return plan_job(job_of(source, **options), progress, kind)
 
 
 def estimate(
     source: JobSource,
     on: str,
     *,
-    layout: str = "",
+    layout: Layouts = "",
     site: str = "",
     offer: str = "",
     carbon: str = LOCATION_GROSS,
@@ -78,8 +86,9 @@ def estimate(
         carbon: the kind of CO2e that the point's figure is of
         options: fields of the job file on top
     """
-    spec, made = pinned(source, on, layout, site, offer, options)
-    return estimate_of(point_of_configuration(made, carbon), made, spec, carbon)
+    kind = parse_carbon_kind(carbon)
+    spec, made = pinned(source, (on, layout, site, offer), options)
+    return estimate_of(point_of_configuration(made, kind), made, spec, kind)
 
 
 def explain(
@@ -87,7 +96,7 @@ def explain(
     label: str = "cheapest",
     *,
     on: str = "",
-    layout: str = "",
+    layout: Layouts = "",
     site: str = "",
     offer: str = "",
     carbon: str = LOCATION_GROSS,
@@ -95,9 +104,9 @@ def explain(
     **options: Any,
 ) -> Explanation:
     """Return one configuration taken apart: the point of a plan that a label names, or the one pinned with `on`."""
-    pin = (on, layout, site, offer)
-    spec, point, made = chosen(source, label, pin, carbon, progress, options)
-    return explanation_of(estimate_of(point, made, spec, carbon), spec)
+    kind = parse_carbon_kind(carbon)
+    spec, point, made = chosen(source, label, (on, layout, site, offer), kind, progress, options)
+    return explanation_of(estimate_of(point, made, spec, kind), spec)
 
 
 def where(
@@ -105,7 +114,7 @@ def where(
     label: str = "cheapest",
     *,
     on: str = "",
-    layout: str = "",
+    layout: Layouts = "",
     site: str = "",
     offer: str = "",
     carbon: str = LOCATION_GROSS,
@@ -113,8 +122,9 @@ def where(
     **options: Any,
 ) -> Where:
     """Return one configuration at every site that sells its machines, and what a cleaner site costs."""
-    spec, _, made = chosen(source, label, (on, layout, site, offer), carbon, progress, options)
-    return compare_sites(made, spec, ENGINE, load(), carbon)
+    kind = parse_carbon_kind(carbon)
+    spec, _, made = chosen(source, label, (on, layout, site, offer), kind, progress, options)
+    return compare_sites(made, spec, ENGINE, load(), kind)
 
 
 def when(
@@ -125,7 +135,7 @@ def when(
     profile: str | Path | None = None,
     held: bool | None = None,
     on: str = "",
-    layout: str = "",
+    layout: Layouts = "",
     site: str = "",
     offer: str = "",
     carbon: str = LOCATION_GROSS,
@@ -148,6 +158,8 @@ def when(
         progress: called with the candidates weighed and all there are
         options: fields of the job file on top
     """
+    if profile is not None:
+        check_type("profile", profile, (str, Path), "a CSV of the hourly intensity of the site")
     now = dt.datetime.now(dt.UTC)
     begin = moment_of(start, now)
     spec, point, made = chosen(source, label, (on, layout, site, offer), carbon, progress, options)
@@ -162,25 +174,32 @@ def what_if(
     source: JobSource, asked: str, *, carbon: str = LOCATION_GROSS, progress: Progress | None = None, **options: Any
 ) -> WhatIf:
     """Return the points of a job for each value of one of its fields: asked="tokens=10B,20B,40B"."""
+    check_type("asked", asked, str, "a field with values, such as 'tokens=10B,20B'")
+    kind = parse_carbon_kind(carbon)
     field, values = parse_question(asked)
     specs = [(value, job_of(source, **(options | {field: value}))) for value in values]
-    return plan_variants(field, specs, progress, carbon)
+    return plan_variants(field, specs, progress, kind)
 
 
 def chosen(
     source: JobSource,
     label: str,
-    pin: tuple[str, str, str, str],
+    pin: Pin,
     carbon: str,
     progress: Progress | None,
     options: Mapping[str, Any],
 ) -> tuple[JobSpec, Point, Configuration]:
     """Return the configuration that a question is about: pinned, saved, or the point of a plan that a label names."""
+    kind = parse_carbon_kind(carbon)
+    check_type("label", label, str, f"one of {', '.join(POINT_LABELS)}")
     if pin[0]:
-        spec, made = pinned(source, *pin, options)
-        return spec, point_of_configuration(made, carbon), made
+        _check_label(label)
+        spec, made = pinned(source, pin, options)
+        return spec, point_of_configuration(made, kind), made
     spec, answer = job_of(source, **options), _answer(source)
-    point = answer if isinstance(answer, Estimate) else labelled(answer or plan_job(spec, progress, carbon), label)
+    if isinstance(answer, Estimate):
+        _check_label(label)
+    point = answer if isinstance(answer, Estimate) else labelled(answer or plan_job(spec, progress, kind), label)
     made = configuration_of(point, spec)
     if answer is None:
         return spec, point, made
@@ -198,30 +217,41 @@ def _as_of_now(point: Point, made: Configuration, carbon: str) -> Point:
 def labelled(found: Plan, label: str) -> Point:
     """Return the point of a plan that a label names; `Infeasible` where there is none."""
     if not found.feasible:
-        raise Infeasible(f"nothing to explain: {found.reason}; see: steelyard plan")
+        why = found.reason or "the plan holds no points"
+        raise Infeasible(f"nothing to explain: {why}; plan the job anew with steelyard plan JOB")
     point = next((point for point in found.points if label in point.label.split(", ")), None)
     if point is None:
         raise Infeasible(f"the plan has no {label} point; it has: {', '.join(one.label for one in found.points)}")
     return point
 
 
-def pinned(
-    source: JobSource, on: str, layout: str, site: str, offer: str, options: Mapping[str, Any]
-) -> tuple[JobSpec, Configuration]:
+def _check_label(label: str) -> None:
+    """Refuse a name that no point has, where there is one configuration and no plan to look it up in."""
+    if label not in {*POINT_LABELS, "estimate"}:
+        raise UnknownName("point", label, POINT_LABELS)
+
+
+def pinned(source: JobSource, pin: Pin, options: Mapping[str, Any]) -> tuple[JobSpec, Configuration]:
     """Return the job and the one configuration that is pinned."""
+    on, layout, site, offer = pin
+    check_type("on", on, str, "an accelerator or system and how many, such as 'H100:64'")
+    check_type("site", site, str, "a site's name, such as 'aws/us-east-1'")
+    check_type("offer", offer, str, "an offer's name, as steelyard catalog offers lists them")
+    degrees = layout_argument(layout)
     spec = job_of(source, **{**options, **({"regions": _offer(offer).place} if offer else {})})
     if not on:
         raise BadInput("give --on: an accelerator or system and how many, such as --on H100:64")
     (name, count), *more = literals.parse_accelerators(on)
     if more:
         raise BadInput(f"--on takes one accelerator or system, not {on!r}; such as --on H100:64")
-    return spec, configure(spec, _system_sold(offer, name) if offer else name, count, layout, site)
+    return spec, configure(spec, _system_sold(offer, name) if offer else name, count, degrees, site)
 
 
 def moment_of(text: str | None, now: dt.datetime) -> dt.datetime:
     """Return the earliest start: a moment, or a span from now; None: now."""
     if text is None:
         return now
+    check_type("start", text, str, "a moment such as '2027-03-01', or a span from now such as '2h'")
     plain = text.strip()
     plain = f"{plain[:-1]}+00:00" if plain.endswith("Z") else plain
     return now + dt.timedelta(seconds=float(literals.parse_deadline(plain, now)))

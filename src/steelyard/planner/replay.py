@@ -159,6 +159,8 @@ def _check_devices(point: Point, layout: Layout, system: System, spec: JobSpec) 
 
 def _layout(point: Point) -> Layout:
     """Return the layout of a saved point, its degrees at least 1."""
+    if lacking := sorted({one.name for one in fields(Layout)} - point.layout.keys()):
+        raise BadInput(f"the layout of the saved point lacks {', '.join(lacking)}; {ANEW}")
     try:
         layout = layout_of(point.layout)
     except (KeyError, TypeError, ValueError) as error:

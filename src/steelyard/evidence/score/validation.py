@@ -1,9 +1,9 @@
 """`validate`: predict the cases, compare, score. What cannot be predicted or compared is listed with its reason."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,7 +29,8 @@ from steelyard.evidence.score.outcomes import (
     time_outcomes,
 )
 from steelyard.evidence.score.ranking import JobSet, Ranking, job_sets, rankings
-from steelyard.formatting.answer import Shown
+from steelyard.formatting.answer import Answer
+from steelyard.formatting.decode import decode
 from steelyard.formatting.figures import percent
 from steelyard.units import Array
 
@@ -37,8 +38,8 @@ _LABELS = ("group", "publisher", "chip", "family", "stack", "precision")
 """What scores can be grouped by."""
 
 
-@dataclass(frozen=True, slots=True, repr=False)
-class Validation(Shown):
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Validation(Answer):
     """All outcomes, the scores of time and of memory by group, and how well layouts of one job are ranked."""
 
     cases: tuple[RunOutcome, ...]
@@ -72,6 +73,18 @@ class Validation(Shown):
             "sets": [_plain(asdict(one)) for one in self.sets],
             "summary": {name: _plain(part) for name, part in parts.items()},
         }
+
+    @classmethod
+    def from_dict(cls, found: Mapping[str, Any]) -> Self:
+        """Return the answer that `to_dict` was made of; `ValueError` where it is none."""
+        if lacking := [name for name in ("cases", "groups", "ranking", "sets", "summary") if name not in found]:
+            message = f"it is no Validation: it lacks {', '.join(lacking)}"
+            raise ValueError(message)
+        summary = found["summary"]
+        parts = {kind: [one for one in found["groups"] if one.get("kind") == kind] for kind in ("time", "memory")}
+        totals = {"time_summary": summary.get("time"), "memory_summary": summary.get("memory")}
+        made: Self = decode(cls, {**found, **parts, **totals, "fits": summary.get("fits")})
+        return made
 
 
 def validate_runs(runs: Sequence[Run], by: str = "group", catalog: Catalog | None = None) -> Validation:
