@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from steelyard.errors import BadInput, SteelyardError
 from steelyard.planner import Plan, explain, plan, when, where
 from steelyard.planner.questions import job_of
+from steelyard.verbs import disclose
 
 NASTY = (
     -5, 0, 1, 3, 0.5, 10**9, 1e300, -1e300, math.nan, math.inf, "", "x", "resnet-50", "-5", "1e300", None, True, [], {},
@@ -117,4 +118,68 @@ def test_an_edit_is_refused_by_what_is_wrong_with_it(way: Any, value: Any, messa
     file = tmp_path / "plan.json"
     file.write_text(json.dumps(edited(saved("gpt2"), way, value)), encoding="utf-8")
     with pytest.raises((BadInput, SteelyardError), match=message):
+        explain(file)
+
+
+@pytest.mark.parametrize(
+    ("way", "value", "message"),
+    [
+        (("cost_usd",), -5, "the saved point has cost_usd -5, which no run has"),
+        (("cost_usd_low",), 1e9, "has cost_usd .* outside of its own interval"),
+        (("time_s_low",), 1e9, r"has time_s_low 1e\+09, but its configuration has"),
+        (("memory_bytes",), -1, "has memory_bytes -1, but its configuration has"),
+        (("memory_limit_bytes",), 5, "has memory_limit_bytes 5, but"),
+        (("site",), "mars/mars-1", "has site 'mars/mars-1', but its configuration has 'aws/us-east-1'"),
+        (("layout_text",), "tp=9", "has layout_text 'tp=9', but its configuration has"),
+        (("fits",), False, "has fits 'False', but its configuration has True"),
+        (("co2e_location_gross_kg",), -1e9, r"has co2e_location_gross_kg -1e\+09, which no run has"),
+        (("bill", "energy_usd"), -3, "has bill.energy_usd -3, which no run has"),
+        (("accelerator",), "foo", "foo"),
+        (("stack",), "foo", "unknown stack 'foo'"),
+        (("layout",), {"tp": 1}, "the layout of the saved point lacks cp, devices, .*etp"),
+    ],
+)
+@pytest.mark.parametrize("ask_of", [explain, where, disclose], ids=["explain", "where", "disclose"])
+def test_no_edited_figure_of_a_point_is_printed(
+    ask_of: Any, way: tuple[Any, ...], value: Any, message: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "plan.json"
+    file.write_text(json.dumps(edited(saved("gpt2"), ("points", 0, *way), value)), encoding="utf-8")
+    with pytest.raises(BadInput, match=message):
+        ask_of(file)
+
+
+def test_money_and_carbon_are_computed_anew(tmp_path: Path) -> None:
+    file, made = tmp_path / "plan.json", json.loads(saved("gpt2"))
+    right = disclose(Plan.from_dict(made))
+    made["points"][0] |= {"cost_usd": 7.0, "cost_usd_low": 6.0, "cost_usd_high": 8.0, "co2e_location_gross_kg": 3.0}
+    made["job"] = {"model": "foo", "flop": 1.0}
+    file.write_text(json.dumps(made), encoding="utf-8")
+    found = disclose(file)
+    assert found.model == "gpt2"
+    for name in ("usd", "gross_kg", "flop"):
+        assert found.total(name).value == pytest.approx(right.total(name).value)
+
+
+@settings(max_examples=40, deadline=None)
+@given(data=st.data())
+def test_random_edits_of_a_saved_plan_that_is_disclosed(
+    data: st.DataObject, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    made = json.loads(saved("gpt2"))
+    some = leaves(made["points"][0], ("points", 0)) + [(name,) for name in made]
+    file = tmp_path_factory.mktemp("plans") / "plan.json"
+    way, value = data.draw(st.sampled_from(some)), data.draw(st.sampled_from(NASTY))
+    file.write_text(json.dumps(edited(saved("gpt2"), way, value)), encoding="utf-8")
+    try:
+        found = disclose(file)
+    except SteelyardError:
+        return
+    assert all(math.isnan(one.value) or 0 <= one.value < 1e30 for line in found.lines for one in line.numbers.values())
+
+
+def test_a_plan_without_points_is_said_to_hold_none(tmp_path: Path) -> None:
+    file = tmp_path / "plan.json"
+    file.write_text(json.dumps(json.loads(saved("gpt2")) | {"points": []}), encoding="utf-8")
+    with pytest.raises(SteelyardError, match="nothing to explain: the plan holds no points; plan the job anew with"):
         explain(file)

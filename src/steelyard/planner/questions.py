@@ -203,12 +203,13 @@ def chosen(
     made = configuration_of(point, spec)
     if answer is None:
         return spec, point, made
+    now = as_of_now(point, made, answer.carbon_kind)
     if spec == answer.request:
-        check_figures(point, made)
-    return spec, _as_of_now(point, made, answer.carbon_kind), made
+        check_figures(point, now)
+    return spec, now, made
 
 
-def _as_of_now(point: Point, made: Configuration, carbon: str) -> Point:
+def as_of_now(point: Point, made: Configuration, carbon: str) -> Point:
     """Return a saved point with the figures of its configuration, and what its plan said of it beside others."""
     now, saved = point_of_configuration(made, carbon), ("label", "bound_by", "ties", "preferred_over")
     return replace(now, **{name: getattr(point, name) for name in saved})

@@ -11,19 +11,19 @@ from steelyard import catalog as facts
 from steelyard.catalog.schema import System
 from steelyard.errors import BadInput, BadLayout
 from steelyard.formatting.encode import plain
+from steelyard.formatting.interval import Interval
 from steelyard.job import JobSpec, job_table
 from steelyard.job.read import check_saved_job
 from steelyard.layout import check_layout
 from steelyard.market.build import hardware_option, market_of, operating_policy, stack_options
 from steelyard.market.options import Deal, Market, StackOption
 from steelyard.market.sites import site_option
-from steelyard.planner.answers import Estimate, Plan, Point
+from steelyard.planner.answers import Bill, Estimate, Plan, Point
 from steelyard.planner.engine import ENGINE
 from steelyard.planner.points import Configuration, configured, layout_of
 from steelyard.reasons.draws import Setting
 from steelyard.search.rows import job_of_layout
 from steelyard.tables import Layout, Offer, Policy
-from steelyard.units import KWH_J
 from steelyard.vocabulary import CO2E_KINDS
 
 ANEW = "write it anew with --json"
@@ -48,7 +48,8 @@ def configuration_of(point: Point, spec: JobSpec) -> Configuration:
     market, deal = _deal(point, spec, catalog) if point.offer else (None, None)
     if market and deal:
         policy, spread = market.policies[deal.policy], market.policy_log_sd[deal.policy]
-        site, offer, own_sd = market.sites[deal.site_index], deal.price, market.layout_log_sd
+        site, offer = market.sites[deal.site_index], deal.price
+        own_sd = 0.0 if isinstance(point, Estimate) else market.layout_log_sd  # nobody chose the layout of an estimate
     else:
         policy, spread = operating_policy(spec, spec.purchase[0], catalog)
         place = catalog.site(point.site).id if point.site else ""
@@ -112,17 +113,54 @@ def _check_request(spec: JobSpec | None, found: Any, path: Path) -> None:
         raise BadInput(f"{error}; {ANEW}") from None
 
 
-def check_figures(point: Point, made: Configuration) -> None:
-    """Refuse a saved point whose time or energy is not that of its configuration, or whose rivals no run could be."""
+def check_figures(point: Point, now: Point) -> None:
+    """Refuse a saved point whose figures are not those of its configuration, or which no run could have.
+
+    Money, CO2e and water follow prices and grids, which are refreshed: they are computed anew, and a saved one need
+    only be a number that a run can have, within its interval.
+    """
     for name in ("bound_by", "ties", "preferred_over"):
         for number in _numbers(plain(getattr(point, name))):
             if not 0 <= number < LARGEST_FIGURE:
                 raise BadInput(f"the saved point has {number:g} in {name}, which no run has; {ANEW}")
-    wall_s, energy_kwh = float(made.prediction.draw.wall_s), float(made.prediction.energy.facility_j) / KWH_J
-    for name, now in (("time_s", wall_s), ("energy_facility_kwh", energy_kwh)):
-        saved = getattr(point, name).value
-        if not math.isclose(saved, now, rel_tol=1e-6) and not (math.isnan(saved) and math.isnan(now)):
-            raise BadInput(f"the saved point has {name} {saved:g}, but its configuration has {now:g}; {ANEW}")
+    for field in fields(Point):
+        name, saved, made = field.name, getattr(point, field.name), getattr(now, field.name)
+        for key, one, other in _figures(name, saved, made):
+            if name in KEPT_FIGURES and not _same(one, other):
+                shown = f"{one:g}, but its configuration has {other:g}"
+                raise BadInput(f"the saved point has {key} {shown}; {ANEW}")
+            if not (math.isnan(one) or 0 <= one < LARGEST_FIGURE):
+                raise BadInput(f"the saved point has {key} {one:g}, which no run has; {ANEW}")
+        if isinstance(saved, Interval) and (saved.low > saved.value or saved.value > saved.high):
+            raise BadInput(f"the saved point has {name} {saved.value:g} outside of its own interval; {ANEW}")
+        if name in _KEPT_WORDS and saved != made:
+            raise BadInput(
+                f"the saved point has {name} {str(saved)[:60]!r}, but its configuration has {made!r}; {ANEW}"
+            )
+
+
+KEPT_FIGURES = frozenset(
+    {"time_s", "energy_facility_kwh", "energy_accelerator_kwh", "energy_it_kwh", "memory_bytes", "memory_limit_bytes",
+     "checkpoint_bytes"}
+)  # fmt: skip
+"""Figures of a point that no refreshed price or grid moves."""
+
+_KEPT_WORDS = frozenset({"layout_text", "site", "fits", "accelerator", "stack"})
+
+
+def _figures(name: str, saved: Any, now: Any) -> Iterator[tuple[str, float, float]]:
+    """Yield each number of a field by its key in JSON: the saved one and that of now."""
+    if isinstance(saved, Interval):
+        for key, end in ((name, "value"), (f"{name}_low", "low"), (f"{name}_high", "high")):
+            yield key, getattr(saved, end), getattr(now, end)
+    elif isinstance(saved, float):
+        yield name, saved, float(now)
+    elif isinstance(saved, Bill):
+        yield from ((f"{name}.{one.name}", getattr(saved, one.name), getattr(now, one.name)) for one in fields(Bill))
+
+
+def _same(saved: float, now: float) -> bool:
+    return math.isclose(saved, now, rel_tol=1e-6) or (math.isnan(saved) and math.isnan(now))
 
 
 def _numbers(found: Any) -> Iterator[float]:

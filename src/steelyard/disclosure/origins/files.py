@@ -10,7 +10,7 @@ from steelyard.claims.reading.files import CLAIM_FILES, MOST_MIB
 from steelyard.disclosure.ledger import Disclosure
 from steelyard.disclosure.origins.audited_claim import disclosure_of_claim
 from steelyard.disclosure.origins.metered_run import disclosure_of_run, is_run
-from steelyard.disclosure.origins.planned_point import disclosure_of_plan, is_plan
+from steelyard.disclosure.origins.planned_point import disclosure_of_saved, is_plan
 from steelyard.errors import BadInput
 from steelyard.job.documents import load_json, read_text
 
@@ -36,7 +36,7 @@ def _of_fields(path: Path, point: str, against: str | Path | None) -> Disclosure
     if text.lstrip().startswith("{"):
         found = load_json(text, str(path))
         if isinstance(found, dict) and is_plan(found):
-            return disclosure_of_plan(found, point)
+            return disclosure_of_saved(path, point)
     given = parse_fields(text, str(path))
     if not given:
         raise BadInput(f"{path}: it holds no fields; give a plan, a metered run or a claim")

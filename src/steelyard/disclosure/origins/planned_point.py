@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
@@ -11,6 +12,11 @@ from steelyard.disclosure.completion import MISSING
 from steelyard.disclosure.ledger import SHORT_KINDS, Cited, Disclosure, LedgerFigure, Line
 from steelyard.errors import BadInput, UnknownName
 from steelyard.job.samples import SEQUENCE
+from steelyard.planner.answers import Estimate, Plan, Point
+from steelyard.planner.estimating import estimate_of
+from steelyard.planner.grounds import trained_job
+from steelyard.planner.questions import as_of_now
+from steelyard.planner.replay import check_figures, configuration_of, saved_answer
 from steelyard.units import KWH_J
 
 _NEEDED = ("time_s", "devices", "accelerator", "energy_facility_kwh", "site")
@@ -36,6 +42,27 @@ def plan_point(found: Mapping[str, Any], label: str) -> Mapping[str, Any]:
     if label not in labels:
         raise BadInput(f"no point {label!r} in the plan; it has: {', '.join(labels)}")
     return points[labels.index(label)]
+
+
+def disclosure_of_saved(path: Path, label: str = "") -> Disclosure:
+    """Return the disclosure of a saved plan or estimate: its point checked and computed anew, as `explain` does."""
+    answer = saved_answer(path)
+    if answer is None or answer.request is None:
+        raise BadInput(f"{path}: it holds no request; write it with: steelyard plan JOB --json > plan.json")
+    if isinstance(answer, Plan):
+        given = plan_point(answer.to_dict(), label)
+        point: Point = next(one for one in answer.points if one.label == given["label"])
+    else:
+        point = answer
+    made = configuration_of(point, answer.request)
+    now = as_of_now(point, made, answer.carbon_kind)
+    check_figures(point, now)
+    if isinstance(answer, Plan):
+        points = tuple(now if one is point else one for one in answer.points)
+        fresh: Plan | Estimate = replace(answer, points=points, job=trained_job(answer.request))
+    else:
+        fresh = estimate_of(now, made, answer.request, answer.carbon_kind)
+    return disclosure_of_plan(fresh.to_dict(), label)
 
 
 def disclosure_of_plan(found: Mapping[str, Any], label: str = "") -> Disclosure:
