@@ -20,6 +20,29 @@ def run(*parts: str) -> Result:
     return CliRunner().invoke(app, ["launch", *parts])
 
 
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("vit-l-16", "--samples", "100M", "--on", "H100:8"), "vit-l-16 is a vit; give --stack deepspeed"),
+        (("llama-3-8b", "--task", "lora", "--tokens", "50M", "--on", "H100:8"), "the task is lora; give --stack deepsp"),
+        (("llama-3-8b", "--tokens", "1B", "--on", "TPU-v5p:64"),
+         "none of the stacks that are planned on chips of Google (maxtext) has a writer for it yet; writers start"),
+    ],
+)  # fmt: skip
+def test_a_writer_that_cannot_start_the_job_names_the_stacks_whose_writers_can(
+    words: tuple[str, ...], message: str
+) -> None:
+    done = CliRunner().invoke(app, ["launch", *words])
+    assert (done.exit_code, len(done.stderr.strip().splitlines())) == (2, 1)
+    assert message in done.stderr
+
+
+@pytest.mark.parametrize("words", [("vit-l-16", "--samples", "1M"), ("llama-3-8b", "--task", "lora", "--tokens", "5M")])
+def test_the_stack_that_is_named_does_start_it(words: tuple[str, ...]) -> None:
+    done = CliRunner().invoke(app, ["launch", *words, "--on", "H100:8", "--stack", "deepspeed"])
+    assert done.exit_code == 0, done.stderr
+
+
 def test_a_point_of_a_plan_is_written_by_the_writer_of_its_stack(tmp_path: Path) -> None:
     result = run("llama-3-8b", "--tokens", "20B", "--accelerators", "H100:16", "--regions", "aws/us-east-1",
                  "--stack", "fsdp2", "--label", "fastest", "-o", str(tmp_path / "made"))  # fmt: skip

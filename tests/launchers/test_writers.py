@@ -77,7 +77,7 @@ def test_what_is_written_reads_back_as_the_layout(name: str, model: str, share: 
     assert int(found["micro_batch"]) * int(found["dp"]) * int(found["micro_batches"]) == found["batch_samples"]
     stages, chunks = job.number("pp"), job.number("vpp")
     if chunks > 1 and "layers_per_stage" in found:
-        assert int(found["layers_per_stage"]) * stages * chunks == job.decoder("").layers
+        assert int(found["layers_per_stage"]) * stages * chunks == job.decoder.layers
 
 
 @pytest.mark.parametrize("name", sorted(READERS))
@@ -173,7 +173,7 @@ def test_shards_on_part_of_the_ranks_are_instances_of_the_distributed_optimizer(
 
 def test_a_model_of_another_shape_has_no_flavor_and_its_name_no_say_in_the_script() -> None:
     job = random_job("llama-3-8b", "fsdp2", 0.5)
-    model = replace(job.decoder(""), layers=30, name="llama-3-8b")
+    model = replace(job.decoder, layers=30, name="llama-3-8b")
     job = replace(job, spec=replace(job.spec, model=model), configuration="toy\nrm -rf x")
     sheet, files = filled(every_writer()["torchtitan"], job)
     assert "flavor" not in files["torchtitan.toml"]

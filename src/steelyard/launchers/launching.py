@@ -5,16 +5,17 @@ from typing import Any
 
 from steelyard.catalog import load
 from steelyard.errors import BadInput, UnknownName
-from steelyard.job import JobSpec
+from steelyard.job import JobSpec, ModelSpec
 from steelyard.job.arguments import check_type
 from steelyard.launchers.answer import Launch
 from steelyard.launchers.sheet import LaunchJob, Sheet
 from steelyard.launchers.writers import LaunchWriter, every_writer
 from steelyard.planner.answers import Point
+from steelyard.planner.grounds import ADAPTERS
 from steelyard.planner.points import Configuration, layout_numbers
 from steelyard.planner.questions import JobSource, Layouts, chosen
 from steelyard.search.engine import Progress
-from steelyard.vocabulary import LOCATION_GROSS
+from steelyard.vocabulary import LOCATION_GROSS, ROWS
 
 
 def launch(
@@ -51,7 +52,10 @@ def launch(
     if to:
         _writer_named(to)  # a wrong name is said before the plan is made
     spec, point, made = chosen(source, label, (on, layout, site, offer), carbon, progress, options)
-    return launch_of(spec, point, made, writer_of(point.stack, to))
+    vendor = load().accelerator(point.accelerator).vendor
+    by = writer_of(point.stack, vendor, to)
+    check_writer(spec, by, vendor)
+    return launch_of(spec, point, made, by)
 
 
 def launch_of(spec: JobSpec, point: Point, made: Configuration, by: LaunchWriter) -> Launch:
@@ -86,19 +90,58 @@ def nodes_of(devices: int, node_devices: int) -> tuple[int, int]:
     return devices // each, each
 
 
-def writer_of(stack: str, to: str = "") -> LaunchWriter:
+def writer_of(stack: str, vendor: str, to: str = "") -> LaunchWriter:
     """Return the writer that is asked for, or that of a stack; BadInput where it does not start the stack."""
     known = every_writer()
-    listed = ", ".join(f"{one.name} (stack {', '.join(one.stacks)})" for one in known.values())
     found = _writer_named(to) if to else next((one for one in known.values() if stack in one.stacks), None)
     if found is None:
-        raise BadInput(f"no launch writer starts the stack {stack!r}; writers: {listed}; choose one with --stack")
+        raise BadInput(f"no launch writer starts the stack {stack!r}; {_way_out(vendor, tuple(known.values()))}")
     if stack not in found.stacks:
         raise BadInput(
             f"--to {found.name} starts the stack {', '.join(found.stacks)}, and the configuration is laid out for "
             f"{stack}; give --stack {found.stacks[0]} to plan for it"
         )
     return found
+
+
+def check_writer(spec: JobSpec, by: LaunchWriter, vendor: str) -> None:
+    """Raise `BadInput` where a writer cannot start what is trained, with the stacks whose writers can."""
+    model = spec.model
+    kind = model.kind if isinstance(model, ModelSpec) else ROWS
+    named = kind if isinstance(model, ModelSpec) else f"model of {model.sample}s, described by its rows"
+    adapted = spec.task in ADAPTERS
+
+    def able(one: LaunchWriter) -> bool:
+        return (not one.kinds or kind in one.kinds) and (one.adapters or not adapted)
+
+    if able(by):
+        return
+    what = f"{model.name} is a {named}" if by.kinds and kind not in by.kinds else f"the task is {spec.task}"
+    takes = (
+        f"{' and '.join(sorted(by.kinds)) or 'any model'}s on text{'' if by.adapters else ', every parameter of them'}"
+    )
+    others = tuple(one for one in every_writer().values() if able(one))
+    raise BadInput(f"the launch writer {by.name} trains {takes}, and {what}; {_way_out(vendor, others)}")
+
+
+def _way_out(vendor: str, able: tuple[LaunchWriter, ...]) -> str:
+    """Return which stacks have a writer that would do: of those that are planned on the vendor's chips, else where."""
+    catalog = load()
+    planned = {row.stack for row in catalog.planned_stacks(vendor)}
+    stacks = [stack for one in able for stack in one.stacks]
+    here = [stack for stack in stacks if stack in planned]
+    if here:
+        return f"give --stack {' or --stack '.join(here)}, whose writer starts it"
+    vendors = sorted({row.vendor for row in catalog.accelerators.values()})
+    where = {
+        stack: [one for one in vendors if any(row.stack == stack for row in catalog.planned_stacks(one))]
+        for stack in stacks
+    }
+    listed = "; ".join(f"{stack} on {', '.join(found)}" for stack, found in where.items() if found)
+    return (
+        f"none of the stacks that are planned on chips of {vendor} ({', '.join(sorted(planned)) or 'none'}) has a "
+        f"writer for it yet; writers start {listed or 'no such job'}"
+    )
 
 
 def _writer_named(name: str) -> LaunchWriter:

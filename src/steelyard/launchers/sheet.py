@@ -73,12 +73,12 @@ class LaunchJob:
         """Return a setting that is a whole number."""
         return int(self.values[setting])
 
-    def decoder(self, program: str) -> ModelSpec:
-        """Return the model where it is a language model of a decoder alone; else BadInput."""
+    @property
+    def decoder(self) -> ModelSpec:
+        """The model, which is a language model of a decoder alone: a writer says that it takes no other."""
         model = self.spec.model
-        if not isinstance(model, ModelSpec) or model.kind != "decoder":
-            kind = model.kind if isinstance(model, ModelSpec) else f"model of {model.sample}s, described by its rows"
-            raise BadInput(f"{program} trains decoders on text, {model.name} is a {kind}; no launch writer starts it")
+        if not isinstance(model, ModelSpec):
+            raise BadInput(f"{model.name} is described by its rows, and the writer wants a decoder on text")
         return model
 
 

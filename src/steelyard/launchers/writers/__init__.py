@@ -6,7 +6,7 @@ nothing else names it.
 
 import importlib
 import pkgutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
@@ -31,14 +31,16 @@ class LaunchWriter:
     stacks: tuple[str, ...]
     source: str
     fill: Fill
+    kinds: frozenset[str] = frozenset()  # of models; empty: the user's own script makes the model
+    adapters: bool = True  # whether it can train adapters alone
 
 
-def writer(*stacks: str, source: str) -> Callable[[Fill], Fill]:
+def writer(*stacks: str, source: str, kinds: Iterable[str] = (), adapters: bool = True) -> Callable[[Fill], Fill]:
     """Register a function of a module of this package as the writer of that module's name."""
 
     def register(fill: Fill) -> Fill:
         name = hyphenated(fill.__module__.rpartition(".")[2])
-        _FOUND[name] = LaunchWriter(name, stacks, source, fill)
+        _FOUND[name] = LaunchWriter(name, stacks, source, fill, frozenset(kinds), adapters)
         return fill
 
     return register

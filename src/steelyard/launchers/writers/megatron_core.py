@@ -49,10 +49,15 @@ _BIASES = MappingProxyType(
 )  # fmt: skip
 
 
-@writer("megatron-core", source="github.com/NVIDIA/Megatron-LM at 000c4ac2, megatron/training/arguments.py")
+@writer(
+    "megatron-core",
+    source="github.com/NVIDIA/Megatron-LM at 000c4ac2, megatron/training/arguments.py",
+    kinds=("decoder",),
+    adapters=False,
+)
 def fill_megatron_core(sheet: Sheet) -> tuple[LaunchFile, ...]:
     """Note every setting as an argument of `pretrain_gpt.py`, and return the script that starts it."""
-    model = sheet.job.decoder("Megatron-LM's pretrain_gpt.py")
+    model = sheet.job.decoder
     call = f'{torchrun(sheet)} "${{{_PROGRAM.name}}}/pretrain_gpt.py"'
     sheet.blanks.append(_PROGRAM)
     _degrees(sheet)

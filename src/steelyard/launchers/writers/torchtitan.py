@@ -41,11 +41,13 @@ _OVERRIDES = (
 
 
 @writer(
-    "fsdp2", source="github.com/pytorch/torchtitan at 6404b932, torchtitan/config/job_config.py, and its train_configs"
+    "fsdp2",
+    source="github.com/pytorch/torchtitan at 6404b932, torchtitan/config/job_config.py, and its train_configs",
+    kinds=("decoder",),
+    adapters=False,
 )
 def fill_torchtitan(sheet: Sheet) -> tuple[LaunchFile, ...]:
     """Note every setting as a key of torchtitan's TOML, and return it with the script that starts it."""
-    sheet.job.decoder("torchtitan")
     call = f"{torchrun(sheet)} -m torchtitan.train"
     overrides = [LaunchLine("--job.config_file", FileHere(_CONFIG)), *_model(sheet)]
     _degrees(sheet)
@@ -109,7 +111,7 @@ def _sharding(sheet: Sheet) -> None:
 
 
 def _pipeline(sheet: Sheet) -> None:
-    job, layers = sheet.job, sheet.job.decoder("torchtitan").layers
+    job, layers = sheet.job, sheet.job.decoder.layers
     stages, chunks = job.number("pp"), job.number("vpp")
     fewer = {"even": 0, "ends": 1}.get(str(job.numbers["partition"]), 0)
     known = job.numbers["partition"] == "even" or (fewer == 1 and chunks == 1)
