@@ -20,13 +20,13 @@ from fit.memory.scores import ANY, Rows, coverage, feasibility, show, spreads
 from fit.memory.structure import FITTED, documented
 from fit.memory.write import Fits, Found, write, write_held_out
 from steelyard.catalog import load
+from steelyard.catalog.stacks import StackRule
 from steelyard.evidence.frames.frame import frame_subset, run_frame
 from steelyard.evidence.frames.measured import measured
 from steelyard.evidence.frames.predicted import predict_step
-from steelyard.evidence.frames.stacks import row_constants, stack_rule
+from steelyard.evidence.frames.stacks import row_constants
 from steelyard.evidence.runs.exclusions import counted
 from steelyard.evidence.runs.reader import published_runs
-from steelyard.evidence.runs.run import Run
 from steelyard.step import memory
 from steelyard.units import NORMAL_90
 
@@ -54,7 +54,7 @@ def rows_of_cases() -> Rows:
     found = frame_subset(found, np.isfinite(measured(found).memory_bytes) | ran_out)
     seen = measured(found)
     scored = counted(found.runs, "memory") & np.isfinite(seen.memory_bytes)
-    told = np.array([not _open(run, assumed) for run, assumed in zip(found.runs, found.assumed, strict=True)])
+    told = np.array([not _open(rule, assumed) for rule, assumed in zip(found.rules, found.assumed, strict=True)])
     doubtful = np.array([run.use == "context" for run in found.runs]) & np.isfinite(seen.memory_bytes)
     weight = hierarchy.balanced(found.labels.group, GROUP_POWER) * (scored + CONTEXT * doubtful) * told
     metric = np.where(seen.memory_metric == "", "device", seen.memory_metric)
@@ -62,11 +62,11 @@ def rows_of_cases() -> Rows:
     return Rows(found, metric, log_bytes, weight, scored, told)
 
 
-def _open(run: Run, assumed: frozenset[str]) -> bool:
+def _open(rule: StackRule, assumed: frozenset[str]) -> bool:
     """Tell whether a row's layout or recompute was chosen by prediction, not stated or settled by its stack's rule."""
     if assumed & {"shape", "experts"}:
         return True
-    ruled = {"recompute"} if stack_rule(run.stack, run.date).recompute else set()
+    ruled = {"recompute"} if rule.recompute else set()
     return bool(assumed & {"layout", "recompute"} - ruled)
 
 
@@ -89,8 +89,8 @@ def constants(rows: Rows, parts: Sequence[Factor], theta: Array) -> dict[str, Ar
         if value:
             logs[part.field] += value * part.rows
     values |= {name: values[name] * np.exp(log) for name, log in logs.items()}
-    for index, run in enumerate(rows.frame.runs):
-        stated = row_constants(run)
+    for index, (run, rule) in enumerate(zip(rows.frame.runs, rows.frame.rules, strict=True)):
+        stated = row_constants(run, rule)
         for name in stated.keys() & values.keys():
             values[name][index] = stated[name]
     return values

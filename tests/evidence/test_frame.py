@@ -58,7 +58,7 @@ def all_runs(catalog):
 
 def options(run, memory_bytes=80e9):
     arch = architecture(run_model(run)[0])
-    return layout_choices(run, arch, memory_bytes, stack_rule(run.stack, run.date), 8.0)
+    return layout_choices(run, arch, memory_bytes, stack_rule(run.stack, run.date, load()), 8.0)
 
 
 def test_every_shipped_row_is_predictable_or_says_why(all_runs):

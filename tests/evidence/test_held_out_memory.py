@@ -7,7 +7,7 @@ from steelyard.catalog import load
 from steelyard.evidence.frames.frame import run_frame
 from steelyard.evidence.frames.measured import measured
 from steelyard.evidence.frames.predicted import predict_step
-from steelyard.evidence.frames.stacks import row_constants
+from steelyard.evidence.frames.stacks import row_constants, stack_rule
 from steelyard.evidence.runs.exclusions import counted
 from steelyard.evidence.runs.reader import blank_run, published_runs
 from steelyard.evidence.score.intervals import held_out_predictions
@@ -52,4 +52,5 @@ def test_rows_that_ran_out_have_a_prediction_of_the_device(found):
     ],
 )
 def test_what_a_row_says_of_its_stack(framework, note, expected):
-    assert row_constants(blank_run(stack=framework, note=note, date="2025-01")) == expected
+    run, rule = blank_run(stack=framework, note=note, date="2025-01"), stack_rule(framework, "2025-01", load())
+    assert row_constants(run, rule) == expected

@@ -2,13 +2,24 @@
 
 import ast
 import re
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 import steelyard
+from steelyard.catalog import Catalog, load
 from steelyard.catalog.load import DATA
+from steelyard.evidence.calibration import calibrate_constants
+from steelyard.evidence.frames.frame import run_frame
+from steelyard.evidence.frames.measured import measured
+from steelyard.evidence.runs.reader import published_runs
+from steelyard.evidence.score.live import live_predictions
+from steelyard.evidence.score.validation import scored_runs
+from steelyard.job import job_table, read_job
+from steelyard.job.models import presets
+from steelyard.market.build import market_of
 
 PACKAGE = Path(steelyard.__file__).parent
 FILES = sorted(PACKAGE.rglob("*.py"))
@@ -89,3 +100,30 @@ def test_who_was_handed_a_catalog_asks_no_other(file: Path) -> None:
         if isinstance(node, ast.Call) and node not in instead(function) and asks_another(node)
     ]
     assert wrong == []
+
+
+def entries() -> dict[str, Callable[[Catalog], object]]:
+    """Return what is handed a catalog from outside, each with a small question."""
+    runs = [run for run in published_runs() if run.accelerator.startswith(("H100", "A100"))][:40]
+    spec = read_job({"model": "llama-3-8b", "tokens": "20B", "devices": 8})
+    return {
+        "run_frame": lambda catalog: run_frame(runs, catalog),
+        "measured": lambda catalog: measured(run_frame(runs, catalog)),
+        "validate_runs": lambda catalog: scored_runs(runs, "group", catalog),
+        "live_predictions": live_predictions,
+        "calibrate_constants": lambda catalog: calibrate_constants(runs, catalog, "ours", "runs.csv", "2026-11-30"),
+        "market_of": lambda catalog: market_of(spec, catalog),
+        "job_table": lambda catalog: job_table(spec, catalog),
+    }
+
+
+@pytest.mark.parametrize("name", list(entries()))
+def test_no_helper_of_who_was_handed_a_catalog_asks_another(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Names of models are read once for the whole process, before; nothing else asks for the shipped catalog."""
+    ask, catalog, asked = entries()[name], load(), []
+    presets.find_model("gpt2")
+    for module in list(sys.modules.values()):
+        if module.__name__.startswith("steelyard") and getattr(module, "load", None) is load:
+            monkeypatch.setattr(module, "load", lambda *_: asked.append(1) or catalog)
+    ask(catalog)
+    assert asked == []

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
+from steelyard.catalog import Catalog
 from steelyard.catalog.training import Optimizer, Precision
 from steelyard.formatting.figures import COUNT, amount
 from steelyard.job.models.adapters import Adapters
@@ -89,15 +90,15 @@ class JobSpec:
         return f"{amount(float(size), COUNT)} {of}s"
 
 
-def job_table(spec: JobSpec) -> Job:
-    """Return the numbers of a job.
+def job_table(spec: JobSpec, catalog: Catalog | None = None) -> Job:
+    """Return the numbers of a job, by the precisions and optimizers of a catalog: the shipped one if None.
 
     >>> from steelyard.job.read import read_job
     >>> job = job_table(read_job({"model": "llama-3-8b", "tokens": "20B"}))
     >>> job.workload.tokens, job.batch_samples, job.moment_bytes, job.master_bytes
     (8192, 512, 8.0, 4.0)
     """
-    precision, optimizer = parse_precision(spec.precision), parse_optimizer(spec.optimizer)
+    precision, optimizer = parse_precision(spec.precision, catalog), parse_optimizer(spec.optimizer, catalog)
     loss = parse_loss(spec.loss) if spec.loss else None
     sizes = {"samples": spec.samples, "batch_samples": spec.batch_samples}
     if isinstance(spec.model, RowsSpec):

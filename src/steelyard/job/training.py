@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from steelyard.catalog import load
+from steelyard.catalog import Catalog, load
 from steelyard.catalog.training import Optimizer, Precision
 from steelyard.errors import BadInput, nearest
 from steelyard.strategies.losses import LOSSES, LossKind
@@ -43,15 +43,15 @@ def one_of(what: str, text: str, names: Iterable[str]) -> str:
     raise BadInput(f"unknown {what} {text[:60]!r}; nearest: {', '.join(nearest(plain, known) or known)}")
 
 
-def parse_precision(text: str) -> Precision:
-    """Return the precision that a text names; BadInput lists the nearest."""
-    known = load().precisions
+def parse_precision(text: str, catalog: Catalog | None = None) -> Precision:
+    """Return the precision of a catalog, the shipped one if None, that a text names; BadInput lists the nearest."""
+    known = (catalog or load()).precisions
     return known[one_of("precision", text, known)]
 
 
-def parse_optimizer(text: str) -> Optimizer:
-    """Return the optimizer that a text names; BadInput lists the nearest."""
-    known = load().optimizers
+def parse_optimizer(text: str, catalog: Catalog | None = None) -> Optimizer:
+    """Return the optimizer of a catalog, the shipped one if None, that a text names; BadInput lists the nearest."""
+    known = (catalog or load()).optimizers
     return known[one_of("optimizer", text, known)]
 
 
@@ -64,13 +64,13 @@ def parse_loss(text: str) -> LossKind:
     return LOSSES[one_of("loss", text, LOSSES)]
 
 
-def published_optimizer(text: str) -> Optimizer:
+def published_optimizer(text: str, catalog: Catalog | None = None) -> Optimizer:
     """Return the optimizer that a publisher's words mean, by the patterns of `optimizers.csv`; silence means AdamW.
 
     >>> [published_optimizer(text).optimizer for text in ("fused AdamW", "adam8bit(bnb)", "SGD", "Muon", "")]
     ['adamw', 'adam8bit', 'sgd', 'muon', 'adamw']
     """
-    known = load().optimizers
+    known = (catalog or load()).optimizers
     return next((row for row in known.values() if row.pattern.search(text.strip())), known[USUAL_OPTIMIZER])
 
 

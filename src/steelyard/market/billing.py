@@ -70,7 +70,7 @@ class Billing:
     @cached_property
     def kept(self) -> float:
         """Bytes kept while the job runs."""
-        return stored_bytes(self.spec, job_table(self.spec))
+        return stored_bytes(self.spec, job_table(self.spec, self.catalog))
 
     def terms(self, offer: facts.OfferRow, purchase: str) -> dict[str, Any]:
         """Return the fields of a deal that its bill and its doubts are."""

@@ -59,6 +59,7 @@ class RunFrame:
     """The predictable runs as one table of each kind, with labels, assumptions and the rest's reasons."""
 
     runs: tuple[Run, ...]
+    rules: tuple[StackRule, ...]  # what the name of each run's stack implies
     architectures: tuple[ModelShape, ...]
     job: Job
     layout: Layout
@@ -110,6 +111,7 @@ def run_frame(runs: Iterable[Run], catalog: Catalog, predictor: Predictor | None
     job_table, layout, machine, kernels_table, stack_table = _tables(rows, picked, catalog)
     return RunFrame(
         runs=tuple(row.run for row in rows),
+        rules=tuple(row.rule for row in rows),
         architectures=tuple(row.arch for row in rows),
         job=job_table,
         layout=layout,
@@ -128,13 +130,13 @@ def _row(run: Run, catalog: Catalog) -> CompletedRun:
     if isinstance(model, ModelSpec) and not takes_sequences(model):
         run = replace(run, sequence_tokens=float(model.max_tokens))  # the patches of an image
     found = run_machine(run, catalog)
-    its_rule = stack_rule(run.stack, run.date)
+    its_rule = stack_rule(run.stack, run.date, catalog)
     if (slug(run.stack), "any", "time_scale") in catalog.local.stacks and its_rule.stack == "any":
         its_rule = replace(its_rule, stack=slug(run.stack))  # a stack that the user has calibrated
     if isinstance(arch, Architecture):
         arch = replace(arch, dropout=its_rule.dropout if arch.gelu and arch.causal else 0.0)
     options = layout_choices(run, arch, float(found.machine.memory_bytes), its_rule, float(found.machine.node_devices))
-    run_job(run, model, arch, its_rule, found.precision, options[0].batch_samples)
+    run_job(run, model, arch, its_rule, found.precision, options[0].batch_samples, catalog)
     return CompletedRun(run, model, arch, found, its_rule, tuple(options), about_shape | found.assumed)
 
 
@@ -174,7 +176,7 @@ def _tables(
         _join(
             Job,
             [
-                run_job(row.run, row.model, row.arch, row.rule, row.hardware.precision, one.batch_samples)
+                run_job(row.run, row.model, row.arch, row.rule, row.hardware.precision, one.batch_samples, catalog)
                 for row, one in pairs
             ],
         ),
@@ -184,7 +186,9 @@ def _tables(
         _join(
             Stack,
             [
-                replace(of_stack(row.rule.stack, row.hardware.precision.matrix_units), **row_constants(row.run))
+                replace(
+                    of_stack(row.rule.stack, row.hardware.precision.matrix_units), **row_constants(row.run, row.rule)
+                )
                 for row in rows
             ],
         ),
@@ -231,6 +235,7 @@ def frame_subset(found: RunFrame, keep: Any) -> RunFrame:
     return replace(
         found,
         runs=tuple(found.runs[i] for i in index),
+        rules=tuple(found.rules[i] for i in index),
         architectures=tuple(found.architectures[i] for i in index),
         assumed=tuple(found.assumed[i] for i in index),
         labels=labels,

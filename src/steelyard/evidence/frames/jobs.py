@@ -3,6 +3,7 @@
 import re
 from functools import cache
 
+from steelyard.catalog import Catalog
 from steelyard.catalog.stacks import StackRule
 from steelyard.catalog.training import Precision
 from steelyard.errors import BadInput
@@ -28,12 +29,19 @@ USUAL_TARGETS = ("q", "v")
 
 
 def run_job(
-    run: Run, model: ModelSpec | RowsSpec, arch: ModelShape, rule: StackRule, precision: Precision, batch_samples: float
+    run: Run,
+    model: ModelSpec | RowsSpec,
+    arch: ModelShape,
+    rule: StackRule,
+    precision: Precision,
+    batch_samples: float,
+    catalog: Catalog,
 ) -> Job:
     """Return the job of a run at the precision and global batch that were settled for it."""
     if rule.states == "bf16" or "bf16-true" in run.note:
         precision = precision.without_master()
-    optimizer, sizes = published_optimizer(run.optimizer), {"samples": batch_samples, "batch_samples": batch_samples}
+    optimizer = published_optimizer(run.optimizer, catalog)
+    sizes = {"samples": batch_samples, "batch_samples": batch_samples}
     if isinstance(model, RowsSpec) or isinstance(arch, RowsShape):
         if run.task in ("lora", "qlora"):
             raise BadInput(f"task is {run.task} but {run.model} is described by rows; adapters need a transformer")

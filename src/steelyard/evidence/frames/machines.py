@@ -46,9 +46,9 @@ def run_machine(run: Run, catalog: Catalog) -> RunMachine:
     if not name:
         name = "bf16" if is_known(chip.peak("bf16")) else "fp16"
         assumed.add("precision")
-    precision = parse_precision(name)
+    precision = parse_precision(name, catalog)
     if precision.precision == "fp32" and is_known(chip.peak("tf32")):
-        precision = parse_precision(stack_rule(run.stack, run.date).fp32)
+        precision = parse_precision(stack_rule(run.stack, run.date, catalog).fp32, catalog)
     system = _system(run, chip, catalog)
     base = machine(system, precision.matrix_units, catalog)
     node = run.node_devices if is_count(run.node_devices) else float(base.node_devices)

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from steelyard.catalog.stacks import StackRule
 from steelyard.evidence.frames.conventions import of_samples, published_flop
 from steelyard.evidence.frames.frame import RunFrame
-from steelyard.evidence.frames.stacks import stack_rule
 from steelyard.evidence.runs.run import MEMORY_METRICS, Run, is_known
 from steelyard.units import Array
 
@@ -56,7 +56,7 @@ def measured(found: RunFrame) -> Measured:
         for one, share in zip(times, used, strict=True)
     )
     wrong = used > ALMOST_PEAK
-    memories = [_memory(run) for run in found.runs]
+    memories = [_memory(run, rule) for run, rule in zip(found.runs, found.rules, strict=True)]
     return Measured(
         time_metric=np.array(["" if bad else one[0] for one, bad in zip(times, wrong, strict=True)], dtype=np.str_),
         time_value=np.array([one[1] for one in times], dtype=float),
@@ -125,12 +125,11 @@ def _none(reason: str) -> tuple[str, float, float, float, str]:
     return "", np.nan, np.nan, np.nan, reason
 
 
-def _memory(run: Run) -> tuple[str, float, str]:
+def _memory(run: Run, rule: StackRule) -> tuple[str, float, str]:
     """Return which memory is compared, its bytes, and the reason if there is none."""
     if not is_known(run.peak_memory_bytes) or run.peak_memory_bytes <= 0:
         return "", np.nan, "ran out of memory" if run.out_of_memory else "no peak memory was published"
     if re.search(r"activation|param", run.offload.lower()):
         return "", np.nan, f"offloads {run.offload}: the memory model keeps activations and weights on the device"
-    usual = stack_rule(run.stack, run.date).memory_metric
-    metric = next(one for one in (run.memory_metric, usual, "reserved") if one in MEMORY_METRICS[:3])
+    metric = next(one for one in (run.memory_metric, rule.memory_metric, "reserved") if one in MEMORY_METRICS[:3])
     return metric, run.peak_memory_bytes, ""

@@ -2,7 +2,7 @@
 
 import re
 
-from steelyard.catalog import load
+from steelyard.catalog import Catalog
 from steelyard.catalog.stacks import StackRule, rule_of_name
 from steelyard.evidence.runs.run import Run
 
@@ -14,22 +14,24 @@ FLASH_2 = "2023-07"
 """FlashAttention-2 was published in July 2023 (arXiv 2307.08691)."""
 
 
-def stack_rule(framework: str, date: str) -> StackRule:
+def stack_rule(framework: str, date: str, catalog: Catalog) -> StackRule:
     """Return what a framework's name implies for a run of a date (`catalog.stacks.rule_of_name`)."""
-    return rule_of_name(load().stack_rules, framework, date)
+    return rule_of_name(catalog.stack_rules, framework, date)
 
 
-def row_constants(run: Run) -> dict[str, float]:
-    """Return the constants of `tables.Stack` that a row or its framework states otherwise than its stack.
+def row_constants(run: Run, rule: StackRule) -> dict[str, float]:
+    """Return the constants of `tables.Stack` that a row or the rule of its framework states otherwise than its stack.
 
     Gradients kept in 16 bits; the attention kernel that a row names, and before July 2023 the first FlashAttention
     (half the rate of the second to 0.77 of it: Dao 2023, arXiv 2307.08691).
 
     >>> from steelyard.evidence.runs.reader import blank_run
-    >>> row_constants(blank_run(stack="NeMo 25.04"))
+    >>> from steelyard.catalog import load
+    >>> nemo, other = (stack_rule(name, "", load()) for name in ("NeMo 25.04", ""))
+    >>> row_constants(blank_run(stack="NeMo 25.04"), nemo)
     {'grad_bytes': 2.0}
-    >>> row_constants(blank_run(note="flash_attention_2")), row_constants(blank_run(note="kernels: TE + DeepEP"))
-    ({'attention_native': 0.0}, {'attention_native': 1.0})
+    >>> [row_constants(blank_run(note=note), other) for note in ("flash_attention_2", "kernels: TE + DeepEP")]
+    [{'attention_native': 0.0}, {'attention_native': 1.0}]
     """
     text = f"{run.stack} {run.note}".lower()
     found: dict[str, float] = {}
@@ -41,5 +43,4 @@ def row_constants(run: Run) -> dict[str, float]:
         found["attention_native"] = 0.0
     elif run.date and run.date < FLASH_2:
         found["attention_share"] = 0.6
-    gradients = stack_rule(run.stack, run.date).grad_bytes
-    return found | ({"grad_bytes": gradients} if gradients else {})
+    return found | ({"grad_bytes": rule.grad_bytes} if rule.grad_bytes else {})
