@@ -38,7 +38,9 @@ def gpt(layers: float, hidden: float, heads: float, vocab: float = 51200.0, **ch
         "total_params": 12 * layers * hidden**2 + vocab * hidden,
         "active_params": 12 * layers * hidden**2 + vocab * hidden,
     }
-    return filled(Architecture, **(values | changes))
+    values |= changes
+    values.setdefault("attention_moe_layers", values["attention_layers"] * values.get("moe_layers", 0.0) / layers)
+    return filled(Architecture, **values)
 
 
 def pretraining(architecture: Architecture, sequence: float, batch: float, **changes: Any) -> Job:

@@ -83,6 +83,17 @@ def test_qwen2_moe_has_a_shared_expert_of_its_own_width_behind_a_gate() -> None:
     assert read.active_params == pytest.approx(2.7e9, rel=0.01)
 
 
+@pytest.mark.parametrize(
+    ("offsets", "attention", "both"),
+    [({}, 4, 0), ({"attn_layer_offset": 3}, 4, 4), ({"attn_layer_period": 3, "attn_layer_offset": 2}, 10, 5)],
+)
+def test_jamba_counts_the_layers_with_attention_and_experts(offsets: dict[str, int], attention: int, both: int) -> None:
+    """Experts in layers 1, 3 ... 31; attention in 4, 12 ...; in 3, 11 ...; in 2, 5 ... 29."""
+    read = configs.model_of_config(CONFIGS["jamba-v0.1"] | offsets, "config.json")
+    assert (read.attention_layers, read.attention_moe_layers, read.moe_layers) == (attention, both, 16)
+    assert architecture(read).attention_moe_layers == both
+
+
 def test_gpt_neo_2_7b() -> None:
     # 2.65B parameters: huggingface.co/EleutherAI/gpt-neo-2.7B, shapes of its config.json.
     config = {

@@ -1,6 +1,7 @@
 """The whole table of models: every parameter count against what is published."""
 
 import re
+from collections import Counter
 from dataclasses import replace
 
 import pytest
@@ -8,9 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from steelyard.errors import UnknownName
-from steelyard.job.models.architecture import architecture
+from steelyard.job.models.architecture import architecture, spread_text
 from steelyard.job.models.presets import find_model, find_model_or_none, model_names, normal_name
 from steelyard.job.models.spec import ModelSpec
+from steelyard.job.sample_work import sample_workload
 
 SPECS = [find_model(name) for name in model_names()]
 EXACT = [spec for spec in SPECS if spec.published.precision == "exact"]
@@ -194,6 +196,26 @@ def test_both_stacks_of_an_encoder_decoder_count_as_layers() -> None:
 def test_a_hybrid_has_few_attention_layers_and_a_mean_mixer() -> None:
     numbers = architecture(find_model("jamba-v0.1"))
     assert (numbers.layers, numbers.attention_layers, numbers.moe_layers) == (32, 4, 16)
+
+
+def test_blocks_of_a_hybrid_are_counted_layer_by_layer() -> None:
+    """Jamba's config: attention where i % 8 == 4, experts where i % 2 == 1: never both."""
+    kinds = Counter((layer % 8 == 4, layer % 2 == 1) for layer in range(32))
+    work = sample_workload(find_model("jamba-v0.1"), 4096)
+    assert {block.name: block.count for block in work.blocks} == {
+        "dense": kinds[True, False],
+        "mixer dense": kinds[False, False],
+        "mixer moe": kinds[False, True],
+    }
+    assert (kinds[True, True], kinds[True, False], kinds[False, False], kinds[False, True]) == (0, 4, 12, 16)
+
+
+@pytest.mark.parametrize("spec", SPECS, ids=lambda spec: spec.name)
+def test_blocks_of_every_preset_are_whole_and_none_is_spread(spec: ModelSpec) -> None:
+    counts = [block.count for block in sample_workload(spec, 512).blocks]
+    assert sum(counts) == spec.layers + spec.encoder_layers
+    assert all(count % 1 == 0 for count in counts)
+    assert not spread_text(spec)
 
 
 def test_latent_attention_keeps_its_widths() -> None:

@@ -1,5 +1,6 @@
 """A description that cannot be a model is refused with its reason."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -7,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from steelyard.errors import BadInput
-from steelyard.job.models.architecture import architecture
+from steelyard.job.models.architecture import architecture, spread_text
 from steelyard.job.models.count import attention_params, latent_attention_params, mlp_params
 from steelyard.job.models.spec import ModelSpec
 
@@ -22,6 +23,7 @@ TOY: dict[str, Any] = {
     "vocab": 100,
     "max_tokens": 128,
 }
+HYBRID: dict[str, Any] = {"experts": 8, "top_k": 2, "expert_ffn": 64, "moe_every": 2}
 
 
 @pytest.mark.parametrize(
@@ -43,11 +45,24 @@ TOY: dict[str, Any] = {
         ({"kind": "encdec"}, "give encoder_layers"),
         ({"vocab": 10**18}, "no model is that large"),
         ({"attention_layers": 9}, "9 attention layers"),
+        ({"attention_layers": 3, "attention_moe_layers": 0, **HYBRID}, "1 to 2 of its 2 layers with experts"),
+        ({"attention_layers": 1, "attention_moe_layers": 2, **HYBRID}, "0 to 1 of its 2 layers with experts"),
+        ({"attention_layers": 1, "attention_moe_layers": 0.5, **HYBRID}, "it must be a whole number"),
     ],
 )
 def test_a_contradiction_is_named(change: dict[str, Any], message: str) -> None:
     with pytest.raises(BadInput, match=message):
         ModelSpec(**{**TOY, **change})
+
+
+def test_what_a_hybrid_leaves_open_is_spread_and_said() -> None:
+    hybrid = ModelSpec(**TOY, **HYBRID, attention_layers=1)
+    assert architecture(hybrid).attention_moe_layers == 1 * 2 / 4
+    assert "attention_moe_layers of toy unknown, 0 to 1" in spread_text(hybrid)
+    named = replace(hybrid, attention_moe_layers=1)
+    assert (architecture(named).attention_moe_layers, spread_text(named)) == (1, "")
+    every = replace(hybrid, attention_layers=3, moe_every=1)
+    assert (architecture(every).attention_moe_layers, spread_text(every)) == (3, "")
 
 
 def test_leading_dense_layers_and_every_second_are_not_routed() -> None:

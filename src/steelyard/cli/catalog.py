@@ -142,14 +142,14 @@ def searched_text(row: Any) -> str:
 
 
 def model_entry(name: str) -> "ModelEntry":
-    """Return a model with its parameters, and what a forward pass over one of its samples costs."""
+    """Return a model as a job trains it, with its parameters, and what a forward pass over one of its samples costs."""
     from steelyard.job.models.architecture import architecture
-    from steelyard.job.models.describe import model_described
+    from steelyard.job.models.describe import model_described, with_classes
     from steelyard.job.models.rows_spec import RowsSpec
     from steelyard.job.sample_work import usual_sample
     from steelyard.report.catalog_page import ModelEntry
 
-    spec = model_described(name, Path())
+    spec, _ = with_classes(model_described(name, Path()))
     sample, flop = usual_sample(spec)
     if isinstance(spec, RowsSpec):
         return ModelEntry(spec, spec.params, spec.params, sample, flop)

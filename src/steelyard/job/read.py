@@ -14,6 +14,7 @@ from steelyard.job.documents import load_json, load_yaml, read_text
 from steelyard.job.fields import FIELD_ALIASES, JobFields, PolicyFields, job_fields
 from steelyard.job.job_spec import JobSpec, job_table
 from steelyard.job.models import describe
+from steelyard.job.models.architecture import spread_text
 from steelyard.job.models.rows_spec import RowsSpec, reread_rows
 from steelyard.job.models.spec import ModelSpec
 from steelyard.job.samples import TrainedSamples, trained_samples
@@ -165,7 +166,7 @@ def _job(
         energy_max_j=read.energy_max,
         price_age_s=read.max_price_age,
         policy=MappingProxyType(_policy(read.policy)),
-        assumptions=tuple(filter(None, (why, classes, among or because, *_taken(read, samples, adapted)))),
+        assumptions=tuple(filter(None, (why, classes, among or because, *_taken(read, model, samples, adapted)))),
         given=MappingProxyType({**given, "model": _absolute(read.model, folder)}),
     )
     _check_layout(spec)
@@ -182,11 +183,13 @@ def _adapted(read: JobFields, model: ModelSpec | RowsSpec) -> bool:
     return adapted
 
 
-def _taken(read: JobFields, samples: TrainedSamples, adapted: bool) -> list[str]:
+def _taken(read: JobFields, model: ModelSpec | RowsSpec, samples: TrainedSamples, adapted: bool) -> list[str]:
     """Return what was taken where nothing was given, and what is not known of such jobs."""
     found = [text for name, text in _DEFAULTS.items() if name not in read.model_fields_set]
     if not samples.text:
         found.append(UNPROVEN)
+    if isinstance(model, ModelSpec) and (spread := spread_text(model)):
+        found.append(spread)
     if adapted and "lora" not in read.model_fields_set:
         found.append("lora rank 16 on all linear matrices (QLoRA, arXiv 2305.14314, section 4: all layers)")
     return found

@@ -31,7 +31,7 @@ TIME_TERMS: Final = (
     ("gemm_s", "matrix products", "step.kernels.gemm.gemm_s"),
     ("attention_s", "attention", "step.kernels.attention.attention_s"),
     ("pointwise_s", "element-wise work", "step.kernels.pointwise.pointwise_s"),
-    ("vocab_s", "vocabulary and loss", "step.kernels.gemm.gemm_s"),
+    ("vocab_s", "output layer and loss", "step.kernels.gemm.gemm_s"),
     ("recompute_s", "recomputation", "step.time.time"),
     ("host_s", "waiting for launches", "step.time.time"),
     ("tp_s", "tensor-parallel traffic", "step.network.collectives.hierarchical_all_reduce_s"),

@@ -14,6 +14,7 @@ class Architecture:
     target_share: Share  # decoder tokens for each encoder token (encoder-decoder; else 1)
     attention_layers: Count  # of these, blocks with softmax attention (fewer in a hybrid)
     moe_layers: Count  # of these, blocks with routed experts
+    attention_moe_layers: Count  # of these, blocks with both
     windowed_layers: Count  # of these, blocks whose attention sees only a window
     window_tokens: Count  # length of that window (0: none)
     causal: Share  # 1 decoder-only and decoder blocks, 0 encoder-only

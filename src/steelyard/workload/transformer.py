@@ -85,7 +85,8 @@ class Some:
 def _parts_of(arch: Architecture, s: Count) -> Iterator[Some]:
     """Yield the kinds of blocks: of each stack, attention or another mixer, a dense MLP or routed experts.
 
-    The decoder of an encoder-decoder sees its targets, which are fewer; an encoder sees every pair of tokens.
+    The decoder of an encoder-decoder sees its targets, which are fewer; an encoder sees every pair of tokens. Both of
+    its stacks have their share of each kind.
     """
     decoders, both_ways = arch.layers - arch.encoder_layers, attention_pairs(s, 0, 0)
     if not arch.encoder_layers or not decoders:
@@ -93,11 +94,17 @@ def _parts_of(arch: Architecture, s: Count) -> Iterator[Some]:
     else:
         t = arch.target_share * s
         stacks = [("encoder", arch.encoder_layers, s, both_ways), ("decoder", decoders, t, one_way_pairs(arch, t))]
+    both = arch.attention_moe_layers
+    kinds = (
+        (ATTENTION, DENSE, arch.attention_layers - both),
+        (ATTENTION, MOE, both),
+        (MIXER, DENSE, arch.layers - arch.attention_layers - (arch.moe_layers - both)),
+        (MIXER, MOE, arch.moe_layers - both),
+    )
     for stack, blocks, tokens, pairs in stacks:
-        for mixes, mixers in ((ATTENTION, arch.attention_layers), (MIXER, arch.layers - arch.attention_layers)):
-            for follows, those in ((DENSE, arch.layers - arch.moe_layers), (MOE, arch.moe_layers)):
-                if count := blocks * (mixers / arch.layers) * (those / arch.layers):
-                    yield Some(stack, mixes, follows, count, tokens, s, pairs)
+        for mixes, follows, those in kinds:
+            if count := blocks * those / arch.layers:
+                yield Some(stack, mixes, follows, count, tokens, s, pairs)
 
 
 def _kind(arch: Architecture, some: Some) -> Kind:

@@ -113,6 +113,7 @@ def _cut(spec: ModelSpec, layers: float | None) -> ModelSpec:
         layers=int(layers),
         dense_layers=min(spec.dense_layers, int(layers) - 1) if spec.dense_layers else 0,
         attention_layers=round(spec.attention_layers * part),
+        attention_moe_layers=None,
         windowed_layers=round(spec.windowed_layers * part),
         mixer_params=round(spec.mixer_params * part),
     )

@@ -65,6 +65,7 @@ def architecture(spec: ModelSpec) -> Architecture:
         target_share=SPAN_TARGETS if spec.encoder_layers and spec.layers else 1,
         attention_layers=attention_layers,
         moe_layers=spec.moe_layers,
+        attention_moe_layers=_attention_moe_layers(spec),
         windowed_layers=spec.windowed_layers,
         window_tokens=spec.window_tokens,
         causal=0 if spec.kind in {"encoder", "vit", "dit"} else 1,
@@ -92,6 +93,30 @@ def architecture(spec: ModelSpec) -> Architecture:
         total_params=total,
         active_params=int(count.active_params(total, spec.moe_layers, spec.experts, spec.top_k, expert)),
     )
+
+
+def spread_text(spec: ModelSpec) -> str:
+    """Return what is assumed of a hybrid whose description leaves open which blocks have both attention and experts.
+
+    >>> from steelyard.job.models.presets import find_model
+    >>> spread_text(find_model("jamba-v0.1"))
+    ''
+    """
+    fewest, most = spec.attention_moe_bounds
+    if spec.attention_moe_layers is not None or fewest == most:
+        return ""
+    return (
+        f"attention_moe_layers of {spec.name} unknown, {fewest} to {most}: experts are spread evenly over blocks with "
+        "attention and without"
+    )
+
+
+def _attention_moe_layers(spec: ModelSpec) -> float:
+    """Blocks with both attention and experts; where nothing tells, in proportion to the numbers of each."""
+    fewest, most = spec.attention_moe_bounds
+    if spec.attention_moe_layers is not None or fewest == most:
+        return most if spec.attention_moe_layers is None else spec.attention_moe_layers
+    return spec.attention_layers * spec.moe_layers / (spec.layers + spec.encoder_layers)
 
 
 def _parts(spec: ModelSpec) -> dict[str, int]:

@@ -1,5 +1,7 @@
 """Mixtures of experts and hybrids of Hugging Face: who is routed, who is shared, and which width is whose."""
 
+from collections.abc import Callable
+
 from steelyard.job.models.config_values import Config
 from steelyard.job.models.families import Fields, Reader, llama, mistral, qwen2, qwen3, windowed
 
@@ -150,7 +152,9 @@ def jamba(config: Config) -> Fields:
     """Jamba: Mamba in most layers, attention in every eighth, experts in every second; no positions."""
     shape = llama(config)
     layers, hidden = shape["layers"], shape["hidden"]
-    attention = layers // config.integer("attn_layer_period", default=8, least=1)
+    mixing, routing = _period(config, "attn_layer", 8, 4), _period(config, "expert_layer", 2, 1)
+    attention = sum(map(mixing, range(layers)))
+    both = sum(mixing(layer) and routing(layer) for layer in range(layers))
     state, conv = config.integer("mamba_d_state", default=16), config.integer("mamba_d_conv", default=4)
     inner = hidden * config.integer("mamba_expand", default=2)
     rank = config.integer("mamba_dt_rank", default=-(-hidden // 16))
@@ -162,10 +166,18 @@ def jamba(config: Config) -> Fields:
         | {
             "position": "none",
             "attention_layers": attention,
+            "attention_moe_layers": both if attention else None,
             "mixer_params": (layers - attention) * mamba,
             "moe_every": config.integer("expert_layer_period", default=2, least=1),
         }
     )
+
+
+def _period(config: Config, name: str, period: int, offset: int) -> Callable[[int], bool]:
+    """Return which layers are of a kind: one in every period, at an offset."""
+    every = config.integer(f"{name}_period", default=period, least=1)
+    at = config.integer(f"{name}_offset", default=offset)
+    return lambda layer: layer % every == at
 
 
 def minimax_text(config: Config) -> Fields:

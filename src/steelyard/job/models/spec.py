@@ -71,6 +71,7 @@ class ModelSpec:
     head_bias: bool = False
     qk_norm: str = "no"
     attention_layers: int = 0  # blocks with softmax attention, 0: all of them
+    attention_moe_layers: int | None = None  # of these, blocks with routed experts; None: as far as the two tell
     windowed_layers: int = 0
     window_tokens: int = 0
     experts: int = 0  # routed
@@ -103,6 +104,19 @@ class ModelSpec:
         """
         return (self.layers + self.encoder_layers - self.dense_layers) // self.moe_every if self.experts else 0
 
+    @property
+    def attention_moe_bounds(self) -> tuple[int, int]:
+        """Fewest and most blocks that can have both softmax attention and routed experts, by the number of each.
+
+        >>> hybrid = {"attention_layers": 1, "experts": 8, "top_k": 2, "expert_ffn": 64, "moe_every": 2}
+        >>> ModelSpec(name="toy", layers=4, hidden=64, ffn=64, heads=4, kv_heads=4, head_dim=16, vocab=100,
+        ...           max_tokens=128, **hybrid).attention_moe_bounds
+        (0, 1)
+        """
+        blocks = self.layers + self.encoder_layers
+        attention = self.attention_layers or blocks
+        return max(attention + self.moe_layers - blocks, 0), min(attention, self.moe_layers)
+
 
 MOST_PARAMS = 10**15
 """No number of a model is larger."""
@@ -118,7 +132,8 @@ def check_model(spec: ModelSpec) -> None:
     Traceback (most recent call last):
     steelyard.errors.BadInput: model toy: layers is -4; it must be at least 1
     """
-    for name in sorted(_WHOLE - {"extra_params"}):
+    given = set() if spec.attention_moe_layers is None else {"attention_moe_layers"}
+    for name in sorted(_WHOLE - {"extra_params"} | given):
         value, least = getattr(spec, name), int(name in _POSITIVE)
         if type(value) is not int:
             raise BadInput(f"model {spec.name}: {name} is {value!r}; it must be a whole number")
@@ -138,7 +153,8 @@ def check_model(spec: ModelSpec) -> None:
 
 def _contradictions(spec: ModelSpec) -> tuple[tuple[bool, str], ...]:
     blocks = spec.layers + spec.encoder_layers
-    moe = spec.experts > 0
+    moe, both = spec.experts > 0, spec.attention_moe_layers
+    fewest, most = spec.attention_moe_bounds
     return (
         (spec.heads % spec.kv_heads != 0, f"{spec.heads} heads cannot share {spec.kv_heads} key-value heads evenly"),
         (spec.top_k > spec.experts, f"top_k {spec.top_k} is more than its {spec.experts} routed experts"),
@@ -146,6 +162,10 @@ def _contradictions(spec: ModelSpec) -> tuple[tuple[bool, str], ...]:
         (moe and spec.expert_ffn < 1, f"it has {spec.experts} routed experts; give expert_ffn, the width of one"),
         (spec.dense_layers > blocks, f"{spec.dense_layers} dense layers are more than its {blocks} blocks"),
         (spec.attention_layers > blocks, f"{spec.attention_layers} attention layers are more than {blocks} blocks"),
+        (
+            both is not None and not fewest <= both <= most,
+            f"attention_moe_layers is {both}; {fewest} to {most} of its {spec.moe_layers} layers with experts have it",
+        ),
         (spec.windowed_layers > blocks, f"{spec.windowed_layers} windowed layers are more than its {blocks} blocks"),
         (
             spec.windowed_layers > 0 and spec.window_tokens < 1,
