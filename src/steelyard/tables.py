@@ -115,14 +115,15 @@ class Block:
 
 @dataclass(frozen=True, slots=True)
 class End:
-    """One end of a model, for one sample: what the stage that has it holds and keeps."""
+    """One end of a model, for one sample: what the stage that has it computes, holds, keeps and moves."""
 
-    params: Count  # in that stage's memory
+    params: Count  # that tensor ranks divide: a table, an output projection
+    whole_params: Count  # that each rank has
+    products: tuple[Product, ...]  # a look-up has none
     kept_bytes: tuple[Kept, ...]
-    rows: Count  # of its product (an embedding has none)
-    inner: Count
-    outer: Count
+    moved: tuple[Part, ...]  # elements that cross memory once in a forward pass, beside the loss
     logits: Count  # elements at the peak
+    outputs: Count  # elements that the loss reads: the logits, or what the last product makes
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +162,8 @@ class Workload:
     copies: Count  # experts that a token visits (0: none)
     product_flop: Flop  # forward, all products of all blocks
     attention_flop: Flop  # forward, scores and values of all blocks
-    head_flop: Flop  # forward
+    embedding_flop: Flop  # forward, products before the first block
+    head_flop: Flop  # forward, products behind the last block
     model_flop: Flop  # forward and backward, no recompute, every parameter trained
     tokens: Count  # for people to read
     divisible: Divisible
@@ -513,7 +515,7 @@ def join(tables: Sequence[Table]) -> Table:
 
     >>> join([Offer.rent(1.0), Offer.rent(2.0)]).usd_per_device_s
     array([1., 2.])
-    >>> join([End(1.0, (Kept("mask", "whole", 2.0),), 0, 0, 0, 0), End(3.0, (), 0, 0, 0, 0)]).kept_bytes
+    >>> join([End(1.0, 0, (), (Kept("mask", "whole", 2.0),), (), 0, 0), End(3.0, 0, (), (), (), 0, 0)]).kept_bytes
     (Kept(kind='mask', split='whole', amount=array([2., 0.])),)
     """
     first = tables[0]

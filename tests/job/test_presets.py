@@ -67,7 +67,8 @@ def test_the_parts_sum_to_the_total(spec: ModelSpec) -> None:
         + numbers.moe_layers * (numbers.router_params + numbers.routed_params + numbers.shared_params)
         + (spec.layers if spec.encoder_layers else 0) * numbers.cross_params
         + numbers.patch_params
-        + numbers.conditioning_params
+        + numbers.layers * numbers.conditioning_params
+        + numbers.embedder_params
         + numbers.extra_params
     )
     assert parts == numbers.total_params

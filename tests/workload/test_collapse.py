@@ -17,9 +17,12 @@ ROWS = (
     Row(name="no flop", block="b", scores=71.0, keys=73.0),
     Row(name="bias", block="head", n=79.0, params=83.0),
     Row(name="norm", block="head", m=7.0),
+    Row(name="hidden", block="head", repeats=2.0, m=3.0, k=89.0, n=97.0, params=113.0, split_params="whole",
+        kept=127.0, kept_kind="stream", moved=131.0, moved_kind="inside"),
     Row(name="projection", block="head", m=89.0, k=97.0, n=101.0, params=103.0, kept=5.0, kept_kind="stream"),
     Row(name="logits", block="head", m=2.0, kept=107.0, kept_kind="logits"),
     Row(name="table", block="embedding", params=109.0),
+    Row(name="patches", block="embedding", m=6.0, k=10.0, n=14.0),
 )  # fmt: skip
 KINDS = (Kind(name="a", count=4.0, leading=1.0), Kind(name="b", count=10.0))
 
@@ -65,15 +68,30 @@ def test_cores_are_rows_with_flops() -> None:
 
 def test_parameters_of_the_model_are_those_of_its_blocks_and_ends() -> None:
     found = total()
-    ends = 83 + 103 + 109
-    assert found.params == 4 * 2 * 11 + 10 * 23 + ends
-    assert found.parts == (Part("dense", "tensor", 4 * 2 * 11 + ends), Part("routed", "expert_ranks", 10 * 23))
-    assert found.active_params == 4 * 2 * 11 + 10 * 23 / 2 + ends
+    ends, each = 83 + 103 + 109, 2 * 113
+    assert found.params == 4 * 2 * 11 + 10 * 23 + ends + each
+    assert found.parts == (
+        Part("dense", "tensor", 4 * 2 * 11 + ends),
+        Part("routed", "expert_ranks", 10 * 23),
+        Part("dense", "whole", each),
+    )
+    assert found.active_params == 4 * 2 * 11 + 10 * 23 / 2 + ends + each
 
 
-def test_an_end_has_the_product_of_its_first_row_with_one() -> None:
+def test_an_end_has_all_products_of_its_rows() -> None:
     head, embedding = total().head, total().embedding
-    assert (head.rows, head.inner, head.outer, head.logits, head.params) == (89, 97, 101, 107, 186)
-    assert head.kept_bytes == (Kept("stream", "whole", 10),)
-    assert total().head_flop == 2 * 89 * 97 * 101
-    assert (embedding.params, embedding.kept_bytes, embedding.logits) == (109, (), 0)
+    assert [(one.name, one.rows, one.inner, one.outer) for one in head.products] == [
+        ("hidden", 3, 89, 97),
+        ("projection", 89, 97, 101),
+    ]
+    assert [one.repeats for one in head.products] == [(Repeat("head", 2.0),), (Repeat("head", 1.0),)]
+    assert (head.params, head.whole_params, head.logits, head.outputs) == (83 + 103, 2 * 113, 107, 107)
+    assert head.kept_bytes == (Kept("stream", "whole", 2 * 2 * 127 + 10),)
+    assert head.moved == (Part("inside", "whole", 2 * 131),)
+    assert total().head_flop == 2 * (2 * 3 * 89 * 97 + 89 * 97 * 101)
+    assert (embedding.params, embedding.kept_bytes, embedding.logits, embedding.outputs) == (109, (), 0, 0)
+    assert [(one.name, one.rows) for one in embedding.products] == [("patches", 6)]
+    assert total().embedding_flop == 2 * 6 * 10 * 14
+    assert total().model_flop == 3 * (
+        total().product_flop + total().attention_flop + total().embedding_flop + total().head_flop
+    )

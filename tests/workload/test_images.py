@@ -3,7 +3,7 @@
 import pytest
 from tests.shapes import gpt
 
-from steelyard.tables import Part, Workload
+from steelyard.tables import Part, Repeat, Workload
 from steelyard.workload import collapse, model
 from steelyard.workload.flops import newton_schulz_flop
 
@@ -26,36 +26,37 @@ def small(**changes: float) -> Workload:
 def test_each_patch_is_projected_once_before_the_first_block() -> None:
     """Section 3.1: a linear projection of P^2 C = 768 numbers to D = 1,024; 0.31 of the model's 123.1 GFLOP."""
     vit = image()
-    patch = next(one for one in vit.products if one.name == "patch embedding")
-    assert (patch.rows, patch.inner, patch.outer, patch.groups) == (PATCHES, PIXELS, H, 1)
-    assert sum(one.count for one in patch.repeats) * 24 == pytest.approx(1)
+    (patch,) = vit.embedding.products
+    assert (patch.name, patch.rows, patch.inner, patch.outer, patch.groups) == ("patch embedding", 196, PIXELS, H, 1)
+    assert patch.repeats == (Repeat("embedding", 1.0),)
+    assert vit.embedding_flop == 2 * PATCHES * PIXELS * H
+    assert "patch embedding" not in {one.name for one in vit.products}
     without = image(patches=0.0)
-    assert vit.product_flop - without.product_flop == pytest.approx(2 * PATCHES * PIXELS * H)
+    assert (without.embedding_flop, without.product_flop) == (0, vit.product_flop)
 
 
-def test_what_comes_before_the_blocks_is_whole_on_each_tensor_rank() -> None:
-    parts = {
-        (part.kind, part.split): float(part.amount) for part in image(conditioning_params=6.0 * H**2).blocks[0].params
-    }
-    assert parts == {
-        ("dense", "tensor"): pytest.approx(12 * H**2),
-        ("dense", "whole"): pytest.approx(4 * H + (PIXELS * H + 6 * H**2) / 24),
-    }
+def test_what_comes_before_the_blocks_is_at_the_first_end_whole_on_each_tensor_rank() -> None:
+    found = image(conditioning_params=6.0 * H**2, embedder_params=5.0 * H**2)
+    parts = {(part.kind, part.split): float(part.amount) for part in found.blocks[0].params}
+    assert parts == {("dense", "tensor"): 12 * H**2, ("dense", "whole"): 4 * H + 6 * H**2}
+    assert (found.embedding.whole_params, found.head.whole_params) == (PIXELS * H + 5 * H**2, 0)
 
 
-def test_a_vector_of_a_sample_conditions_its_blocks() -> None:
-    """DiT (arXiv 2212.09748, section 3.2, adaLN-Zero): six vectors of the width from one, once a sample."""
-    dit = image(conditioning_params=6.0 * H**2)
+def test_a_vector_of_a_sample_conditions_each_block() -> None:
+    """DiT (arXiv 2212.09748, section 3.2, adaLN-Zero): in each block six vectors of the width from one of a sample."""
+    dit = image(conditioning_params=6.0 * H**2, embedder_params=5.0 * H**2)
     one = next(one for one in dit.products if one.name == "conditioning")
-    assert (one.rows, one.inner, one.outer) == (1, H, 6 * H)
-    assert dit.product_flop - image().product_flop == pytest.approx(2 * 6 * H**2)
+    assert (one.rows, one.inner, one.outer, one.repeats) == (1, H, 6 * H, (Repeat("dense", 1.0),))
+    assert dit.product_flop - image().product_flop == 24 * 2 * 6 * H**2
+    assert dit.embedding_flop - image().embedding_flop == 2 * 5 * H**2
 
 
 def test_a_pooled_head_sees_one_vector_of_a_sample() -> None:
     """Section 3.1: a classification head is attached to the class token alone."""
     pooled, every = image().head, image(pooled=0.0).head
-    assert (pooled.rows, pooled.inner, pooled.outer, pooled.logits) == (1, H, 1000, 1000)
-    assert (every.rows, every.logits) == (PATCHES + 1, 1000 * (PATCHES + 1))
+    (one,), (each,) = pooled.products, every.products
+    assert (one.rows, one.inner, one.outer, pooled.logits) == (1, H, 1000, 1000)
+    assert (each.rows, every.logits) == (PATCHES + 1, 1000 * (PATCHES + 1))
     assert image().head_flop == 2 * H * 1000
 
 
@@ -92,7 +93,9 @@ def test_an_update_multiplies_every_matrix_of_every_block() -> None:
     }
 
 
-def test_a_matrix_that_no_tensor_rank_divides_is_updated_whole() -> None:
-    found = {part.split: float(part.amount) for part in image().updates}
-    assert found["whole"] == pytest.approx(4 * PIXELS**2 * H + 2 * PIXELS**3)
+def test_an_update_leaves_what_comes_before_the_blocks_to_another_optimizer() -> None:
+    """KellerJordan/Muon, README: the hidden layers alone; embeddings and heads take AdamW."""
+    found = {part.split: float(part.amount) for part in image(conditioning_params=6.0 * H**2).updates}
     assert found["tensor"] == pytest.approx(24 * (4 * H**2 * 12 * H + 8 * H**3))
+    assert found["whole"] == 24 * (4 * H**2 * 6 * H + 2 * H**3)
+    assert "whole" not in {part.split for part in image().updates}

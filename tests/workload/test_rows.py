@@ -150,6 +150,7 @@ def test_parameters_of_blocks_and_ends() -> None:
         ("dense", "whole"): 2e6 + 5,  # norms and final norms, which no rank divides
     }
     assert (found.embedding.params, found.head.params) == (V * H, 7)
+    assert (found.embedding.whole_params, found.head.whole_params) == (0, 0)
     assert found.params == found.active_params == 12 * L * H**2 + 8e6 + 5 * L + V * H + 7
 
 
@@ -158,8 +159,10 @@ def test_both_ends() -> None:
     found = rows()
     assert amounts(found.embedding.kept_bytes) == {("mask", "sequence"): S * H}
     assert amounts(found.head.kept_bytes) == {("stream", "sequence"): 4 * S * H}
-    assert (found.head.rows, found.head.inner, found.head.outer, found.head.logits) == (S, H, V, S * V)
-    assert (found.embedding.rows, found.embedding.inner, found.embedding.outer, found.embedding.logits) == (0, 0, 0, 0)
+    (projection,) = found.head.products
+    assert (projection.rows, projection.inner, projection.outer, projection.split_outer) == (S, H, V, "tensor")
+    assert (found.head.logits, found.head.outputs, found.head.moved) == (S * V, S * V, ())
+    assert (found.embedding.products, found.embedding.logits, found.embedding_flop) == ((), 0, 0)
     assert found.head_flop == 2 * S * H * V
 
 
@@ -291,7 +294,7 @@ def test_an_encoder_decoder_passes_fewer_tokens_through_its_decoder() -> None:
     assert (encoder.widest, decoder.widest) == (S * 8 * H, S * 8 * H / 4)
     into = [one for one in found.products if one.inner == H and one.outer == 4 * H]
     assert sorted((one.rows, one.repeats[0].block) for one in into) == [(S / 4, "decoder dense"), (S, "encoder dense")]
-    assert (found.head.rows, found.head.logits) == (S / 4, S * V / 4)
+    assert (found.head.products[0].rows, found.head.logits) == (S / 4, S * V / 4)
     sparse = rows(**(T5 | EXPERTS))
     routed = [(one.rows, one.repeats[0].block) for one in sparse.products if one.groups == 8 and one.inner == H]
     assert sorted(routed) == [(S / 2, "decoder moe"), (2 * S, "encoder moe")]

@@ -63,4 +63,4 @@ def forward_flop(work: Workload) -> Flop:
     >>> round(forward_flop(sample_workload(rows_presets()["resnet50"])) / 1e9, 2)  # 4.09 GMAC
     8.18
     """
-    return work.product_flop + work.attention_flop + work.head_flop
+    return work.product_flop + work.attention_flop + work.embedding_flop + work.head_flop

@@ -71,8 +71,9 @@ def gathered_bytes(
     unit: Count = 0.0
     for one, held in zip(each, stage.blocks, strict=True):
         unit = np.maximum(unit, np.greater(held.count, 0) * one.whole)
-    ends = np.maximum(stage.first * work.embedding.params, stage.last * head_params(work))
-    largest = np.maximum(unit, ends / by.tensor)
+    before = stage.first * (work.embedding.params / by.tensor + work.embedding.whole_params)
+    behind = stage.last * (head_params(work) / by.tensor + work.head.whole_params)
+    largest = np.maximum(unit, np.maximum(before, behind))
     return np.where(gathers, (stack.gathered_units + job.trainable_share) * job.element_bytes * largest, 0.0)
 
 

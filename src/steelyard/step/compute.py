@@ -11,7 +11,7 @@ from steelyard.step.kernels.pointwise import pointwise_s
 from steelyard.step.rank import Rank
 from steelyard.step.stages import Blocks
 from steelyard.step.sums import added
-from steelyard.tables import Block, Core, Job, Layout, Part, Product, Repeat
+from steelyard.tables import Block, Core, End, Job, Layout, Part, Product, Repeat
 from steelyard.units import Bytes, Count, FlopPerSecond, Seconds
 
 
@@ -29,6 +29,7 @@ class Head:
     """What the last stage alone does of a micro-batch."""
 
     product_s: Seconds  # output projection, forward
+    moved_s: Seconds  # what moves memory before the loss, forward
     loss_s: Seconds  # softmax and cross-entropy, forward and backward
 
 
@@ -55,7 +56,13 @@ def through(once: tuple[Forward, ...], blocks: Blocks) -> Forward:
 
 def head(rank: Rank) -> Head:
     """Return the seconds of the output projection and of the loss."""
-    return Head(_head_s(rank), _loss_s(rank))
+    once = _end_forward(rank, rank.job.workload.head)
+    return Head(once.gemm_s, once.pointwise_s, _loss_s(rank))
+
+
+def embedding(rank: Rank) -> Forward:
+    """Return the seconds of a forward pass before the first block: patches that are projected; a look-up takes none."""
+    return _end_forward(rank, rank.job.workload.embedding)
 
 
 def _gemm_s(
@@ -85,7 +92,8 @@ def _products_s(rank: Rank, blocks: tuple[Block, ...]) -> list[Seconds]:
     together: dict[int, list[Product]] = {}
     for one in rank.job.workload.products:
         together.setdefault(id(one.repeats), []).append(one)
-    groups = [(some[0].repeats, added(_product_s(rank, one) for one in some)) for some in together.values()]
+    wide = (rank.job.gemm_bytes, rank.machine.peak_flop_per_s)
+    groups = [(some[0].repeats, added(_product_s(rank, one, wide) for one in some)) for some in together.values()]
     return [_in_block(groups, block) for block in blocks]
 
 
@@ -94,11 +102,10 @@ def _in_block(groups: list[tuple[tuple[Repeat, ...], Seconds]], block: Block) ->
     return added(count * seconds for count, seconds in counts)
 
 
-def _product_s(rank: Rank, one: Product) -> Seconds:
+def _product_s(rank: Rank, one: Product, wide: tuple[Bytes, FlopPerSecond]) -> Seconds:
     """One product, or a group of them in one launch: whole experts on each rank, each with its share of the rows."""
     rows = one.rows / getattr(rank.by, one.split_rows)
     inner, outer = one.inner / getattr(rank.by, one.split_inner), one.outer / getattr(rank.by, one.split_outer)
-    wide = (rank.job.gemm_bytes, rank.machine.peak_flop_per_s)
     if one.split_groups == "whole":
         return _gemm_s(rank, (rank.samples * rows, inner, outer), *wide, rank.kernels.gemm_launch_s)
     local: Count = one.groups / getattr(rank.by, one.split_groups)
@@ -157,6 +164,12 @@ def _moved_bytes(rank: Rank, block: Block) -> Bytes:
     return elements * job.element_bytes + _cast_bytes(job, cast)
 
 
+def _passes(rank: Rank, parts: tuple[Part, ...]) -> Count:
+    """Elements of one sample that cross memory, as often as the stack lets them."""
+    stream, dispatch, inside = (_moved(parts, kind, rank.by) for kind in ("stream", "dispatch", "inside"))
+    return rank.stack.pointwise_passes * stream + dispatch + inside
+
+
 def _moved(parts: tuple[Part, ...], kind: str, by: Divisors) -> Count:
     return divided([part for part in parts if part.kind == kind], by)
 
@@ -169,11 +182,16 @@ def _cast_bytes(job: Job, width: Count) -> Bytes:
     return np.where(job.gemm_bytes < job.element_bytes, casts * (job.element_bytes + job.gemm_bytes), 0.0)
 
 
-def _head_s(rank: Rank) -> Seconds:
-    """Output projection, at 16 bits under fp8 too."""
-    head = rank.job.workload.head
-    shape = (rank.samples * head.rows, head.inner, head.outer / rank.by.tensor)
-    return _gemm_s(rank, shape, rank.job.element_bytes, rank.machine.peak16_flop_per_s, rank.kernels.gemm_launch_s)
+def _end_forward(rank: Rank, end: End) -> Forward:
+    """What one end of the model computes, at 16 bits under fp8 too, and what it moves.
+
+    Source: DeepSeek-V3, arXiv 2412.19437, section 3.3.1: embedding and output head keep their precision.
+    """
+    wide = (rank.job.element_bytes, rank.machine.peak16_flop_per_s)
+    products = (added(one.count for one in some.repeats) * _product_s(rank, some, wide) for some in end.products)
+    moved = rank.samples * _passes(rank, end.moved) * rank.job.element_bytes if end.moved else 0.0
+    rates = rank.machine.memory_bytes_per_s, rank.kernels.memory_efficiency
+    return Forward(added(products), 0.0, pointwise_s(moved, *rates) if end.moved else 0.0)
 
 
 def _loss_s(rank: Rank) -> Seconds:
@@ -183,6 +201,6 @@ def _loss_s(rank: Rank) -> Seconds:
     fp32 copies of logits and gradients add 16.
     """
     head = rank.job.workload.head
-    logits = rank.samples * head.rows * head.outer / rank.by.tensor
+    logits = rank.samples * head.outputs / rank.by.tensor
     moved = logits * rank.stack.loss_bytes
     return pointwise_s(moved, rank.machine.memory_bytes_per_s, rank.kernels.memory_efficiency)

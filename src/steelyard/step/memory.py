@@ -84,7 +84,8 @@ def _params(job: Job, layout: Layout, by: Divisors, stage: Stage, parts: StagePa
     kinds = list(zip(parts.params, stage.blocks, strict=True))
     once = np.where(work.head.params, 1.0, 1 - stage.first)  # a table that is tied stands once on a lone stage
     ends = stage.first * work.embedding.params + stage.last * once * head_params(work)
-    outer = rank_params((Part("dense", "tensor", ends),), layout, by)
+    each = stage.first * work.embedding.whole_params + stage.last * work.head.whole_params
+    outer = rank_params((Part("dense", "tensor", ends), Part("dense", "whole", each)), layout, by)
     return RankParams(
         whole=sum((held.count * one.whole for one, held in kinds), start=outer.whole),
         shard=sum((held.count * one.shard for one, held in kinds), start=outer.shard),

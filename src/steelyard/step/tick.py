@@ -4,14 +4,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from steelyard.step.compute import Forward, Head, forward, head, through
+from steelyard.step.compute import Forward, Head, embedding, forward, head, through
 from steelyard.step.kernels.attention import FUSED_BACKWARD, UNFUSED_BACKWARD
 from steelyard.step.kernels.gemm import product_passes
 from steelyard.step.kernels.pointwise import POINTWISE_BACKWARD
 from steelyard.step.network.communication import Traffic
 from steelyard.step.rank import Rank
 from steelyard.step.recompute import Recomputed, recompute_s, recomputed, repeated_share
-from steelyard.step.stages import Blocks, block_count
+from steelyard.step.stages import Blocks, Stage, block_count, stages
 from steelyard.step.sums import added
 from steelyard.tables import Layout
 from steelyard.units import Count, Seconds
@@ -67,7 +67,10 @@ def slowest_tick(rank: Rank, layout: Layout, moved: Traffic) -> Tick:
     Source: Narayanan et al. 2021, arXiv 2104.04473, section 2.2: every stage waits for the slowest.
     """
     once, alike = forward(rank, layout), _alike(rank, layout, head(rank), moved)
-    first, *later = (_tick(rank, layout, one.blocks, through(once, one.blocks), alike) for one in rank.busiest)
+    before = embedding(rank)
+    alone = not rank.job.workload.embedding.products  # else the first stage has more to do than its blocks
+    some = rank.busiest if alone else stages(rank.job.workload, layout)
+    first, *later = (_tick(rank, layout, one, through(once, one.blocks), before, alike) for one in some)
     for other in later:
         first = _slower(first, other)
     return first
@@ -84,7 +87,8 @@ def _alike(rank: Rank, layout: Layout, ends: Head, moved: Traffic) -> Alike:
     again, passes = repeated_share(policies, "exchanges"), product_passes(rank.job.trainable_share)
     reduced = stack.tp_exposed * (EXCHANGE_PASSES + again)
     return Alike(
-        vocab_s=(ends.product_s * passes + ends.loss_s) * np.where(layout.pp > 1, stack.vocab_exposed, 1.0),
+        vocab_s=(ends.product_s * passes + ends.moved_s * (1 + POINTWISE_BACKWARD) + ends.loss_s)
+        * np.where(layout.pp > 1, stack.vocab_exposed, 1.0),
         products=passes,
         attention=1 + np.where(layout.flash, FUSED_BACKWARD, UNFUSED_BACKWARD),
         launches=1 + repeated_share(policies, "products") * FORWARD_LAUNCHES,
@@ -96,10 +100,11 @@ def _alike(rank: Rank, layout: Layout, ends: Head, moved: Traffic) -> Alike:
     )
 
 
-def _tick(rank: Rank, layout: Layout, blocks: Blocks, once: Forward, alike: Alike) -> Tick:
-    gemm = once.gemm_s * alike.products
+def _tick(rank: Rank, layout: Layout, stage: Stage, once: Forward, before: Forward, alike: Alike) -> Tick:
+    blocks = stage.blocks
+    gemm = (once.gemm_s + stage.first * before.gemm_s) * alike.products
     attention = once.attention_s * alike.attention
-    pointwise = once.pointwise_s * (1 + POINTWISE_BACKWARD)
+    pointwise = (once.pointwise_s + stage.first * before.pointwise_s) * (1 + POINTWISE_BACKWARD)
     recompute = recompute_s(alike.recomputed, layout, once)
     busy = gemm + attention + pointwise + recompute + alike.vocab_s
     reductions = _exchanges(rank, blocks, "reductions") * alike.reduction_s

@@ -48,7 +48,8 @@ class Architecture:
     cross_params: Count  # cross-attention of one decoder block that reads an encoder, with its norm
     patch_params: Count  # weights that each patch of an image is multiplied with (0: tokens are looked up)
     patches: Count  # of one image
-    conditioning_params: Count  # weights that one vector of a sample is multiplied with (DiT: time and label)
+    conditioning_params: Count  # of one block: weights that one vector of a sample is multiplied with (DiT)
+    embedder_params: Count  # weights that make that vector, and what else is multiplied with one (DiT: time, label)
     pooled: Share  # 1: the head sees one vector of a sample, 0: every token
     extra_params: Count  # whatever the blocks above leave out, in the whole model
     total_params: Count

@@ -29,16 +29,15 @@ def collapse(model: Model, element_bytes: Bytes) -> Workload:
     inside = [row for row in model.rows if row.block in counts]
     products = _products(inside)
     cores = _cores(inside)
-    head = _end(model, HEAD, element_bytes)
-    product = sum((_total(one.repeats, counts) * _product_flop(one) for one in products), start=0.0)
+    embedding, head = _end(model, EMBEDDING, element_bytes), _end(model, HEAD, element_bytes)
+    product, before, behind = (_flop(some, counts) for some in (products, embedding.products, head.products))
     attention = sum((_total(one.repeats, counts) * one.flop for one in cores), start=0.0)
-    head_flop = product_flop(head.rows, head.inner, head.outer)
     params = sum((_params(row, counts) for row in model.rows), start=0.0)
     return Workload(
         blocks=tuple(_block(model, kind, inside, element_bytes) for kind in model.kinds),
         products=products,
         cores=cores,
-        embedding=_end(model, EMBEDDING, element_bytes),
+        embedding=embedding,
         head=head,
         params=params,
         active_params=sum((_params(row, counts) * row.active for row in model.rows), start=0.0),
@@ -49,15 +48,16 @@ def collapse(model: Model, element_bytes: Bytes) -> Workload:
         copies=model.copies,
         product_flop=product,
         attention_flop=attention,
-        head_flop=head_flop,
-        model_flop=training_flop(product + attention + head_flop),
+        embedding_flop=before,
+        head_flop=behind,
+        model_flop=training_flop(product + attention + before + behind),
         tokens=model.tokens,
         divisible=model.divisible,
     )
 
 
 def _total(repeats: Iterable[Repeat], counts: dict[str, Count]) -> Count:
-    return sum((one.count * counts[one.block] for one in repeats), start=0.0)
+    return sum((one.count * counts.get(one.block, 1.0) for one in repeats), start=0.0)
 
 
 def _params(row: Row, counts: dict[str, Count]) -> Count:
@@ -69,8 +69,9 @@ def _owner(row: Row) -> str:
     return "routed" if row.split_params == EXPERT_RANKS else "dense"
 
 
-def _product_flop(one: Product) -> Flop:
-    return product_flop(one.rows, one.inner, one.outer)
+def _flop(products: Iterable[Product], counts: dict[str, Count]) -> Flop:
+    each = (_total(one.repeats, counts) * product_flop(one.rows, one.inner, one.outer) for one in products)
+    return sum(each, start=0.0)
 
 
 def _update(one: Product, count: Count) -> tuple[str, str, Flop]:
@@ -85,7 +86,7 @@ def _products(rows: Sequence[Row]) -> tuple[Product, ...]:
     """Return the distinct products, each with its occurrences in a block of each kind."""
     found: dict[tuple[object, ...], list[Row]] = {}
     for row in rows:
-        if row.m and row.k and row.n and row.repeats:
+        if _multiplies(row):
             shape = (row.m, row.k, row.n, row.groups, row.split_m, row.split_k, row.split_n, row.split_groups)
             found.setdefault(shape, []).append(row)
     alike: dict[tuple[Repeat, ...], tuple[Repeat, ...]] = {}  # one object for equal counts, which are added up at once
@@ -104,6 +105,10 @@ def _products(rows: Sequence[Row]) -> tuple[Product, ...]:
         )
         for same in found.values()
     )
+
+
+def _multiplies(row: Row) -> bool:
+    return bool(row.m and row.k and row.n and row.repeats)
 
 
 def _repeats(rows: Sequence[Row]) -> tuple[Repeat, ...]:
@@ -144,16 +149,20 @@ def _block(model: Model, kind: Kind, rows: Sequence[Row], element_bytes: Bytes) 
 
 
 def _end(model: Model, block: str, element_bytes: Bytes) -> End:
+    """Return an end of the model; one whose rows name no logits has those that its last product makes."""
     mine = [row for row in model.rows if row.block == block]
-    params = sum((row.params for row in mine), start=0.0)
-    product = next((row for row in mine if row.m and row.n), None)
+    params = [(row.split_params == TENSOR, row.params * row.repeats) for row in mine]
+    products = [row for row in mine if _multiplies(row)]
+    logits = sum((row.kept * row.repeats for row in mine if row.kept_kind == "logits"), start=0.0)
+    made = products[-1].m * products[-1].n if products and block == HEAD else 0.0
     return End(
-        params=params,
+        params=sum((amount for split, amount in params if split), start=0.0),
+        whole_params=sum((amount for split, amount in params if not split), start=0.0),
+        products=_products(mine),
         kept_bytes=_kept([row for row in mine if row.kept_kind != "logits"], element_bytes),
-        rows=product.m if product else 0.0,
-        inner=product.k if product else 0.0,
-        outer=product.n if product else 0.0,
-        logits=sum((row.kept for row in mine if row.kept_kind == "logits"), start=0.0),
+        moved=_parts((row.moved_kind, row.split_moved, row.moved * row.repeats) for row in mine),
+        logits=logits,
+        outputs=logits or made,
     )
 
 

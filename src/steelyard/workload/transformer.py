@@ -137,6 +137,7 @@ def _rows(arch: Architecture, some: Some) -> Iterator[Row]:
 
 
 def _embedding(arch: Architecture, s: Count) -> Iterator[Row]:
+    """Token table and positions; what each patch of an image, or one vector of a sample, is multiplied with first."""
     yield Row(
         name="embedding",
         block=EMBEDDING,
@@ -146,6 +147,10 @@ def _embedding(arch: Architecture, s: Count) -> Iterator[Row]:
         kept_width="byte",
         split_kept=SEQUENCE,
     )
+    first = partial(Row, block=EMBEDDING, k=arch.patch_params / arch.hidden, n=arch.hidden, split_params=WHOLE)
+    yield first(name="patch embedding", m=arch.patches, params=arch.patch_params)
+    embedders = arch.embedder_params
+    yield first(name="embedders", m=1, k=arch.hidden, n=embedders / arch.hidden, params=embedders)
 
 
 def _head(arch: Architecture, s: Count) -> Iterator[Row]:
@@ -192,18 +197,8 @@ def _stream(arch: Architecture, s: Count, kind: str) -> Iterator[Row]:
         kept_width="byte",
         split_kept=SEQUENCE,
     )
-    yield row(  # once, before the first block
-        name="patch embedding",
-        repeats=1 / arch.layers,
-        m=arch.patches,
-        k=arch.patch_params / arch.hidden,
-        n=arch.hidden,
-        params=arch.patch_params,
-        split_params=WHOLE,
-    )
     yield row(
         name="conditioning",
-        repeats=1 / arch.layers,
         m=1,
         k=arch.hidden,
         n=arch.conditioning_params / arch.hidden,

@@ -53,7 +53,8 @@ def architecture(spec: ModelSpec) -> Architecture:
         + blocks * parts["norm_params"]
         + (spec.layers if spec.encoder_layers else 0) * parts["cross_params"]
         + parts["patch_params"]
-        + parts["conditioning_params"]
+        + blocks * parts["conditioning_params"]
+        + parts["embedder_params"]
         + parts["extra_params"]
     )
     if total > MOST_PARAMS:
@@ -157,13 +158,21 @@ def _head(spec: ModelSpec, width: int) -> int:
 def _image(spec: ModelSpec, outside: int) -> dict[str, int]:
     """Parameters outside the blocks by what they are multiplied with: each patch, one vector of a sample, or nothing.
 
-    ViT: the patch embedding, but not its bias and the class token (arXiv 2010.11929, equation 1). DiT: almost all of
-    them make scale and shift of each block from time and label (arXiv 2212.09748, section 3.2).
+    ViT: the patch embedding, but not its bias and the class token (arXiv 2010.11929, equation 1). DiT: each block makes
+    six vectors of one (arXiv 2212.09748, section 3.2, adaLN-Zero; with bias: facebookresearch/DiT, models.py);
+    what is left embeds patches, time and label and makes the output, and is counted as if a vector met it.
     """
     patch = spec.extra_params - 2 * spec.hidden if spec.kind == "vit" else 0
-    conditioning = spec.extra_params if spec.kind == "dit" else 0
-    extra = outside + spec.extra_params - patch - conditioning
-    return {"patch_params": patch, "conditioning_params": conditioning, "extra_params": extra}
+    conditions = max(spec.extra_params, 0) if spec.kind == "dit" else 0
+    each = min(6 * spec.hidden * (spec.hidden + 1), conditions // (spec.layers + spec.encoder_layers))
+    embedders = conditions - each * (spec.layers + spec.encoder_layers)
+    extra = outside + spec.extra_params - patch - conditions
+    return {
+        "patch_params": patch,
+        "conditioning_params": each,
+        "embedder_params": embedders,
+        "extra_params": extra,
+    }
 
 
 def _attention(spec: ModelSpec) -> int:
