@@ -45,14 +45,16 @@ def test_a_gated_mlp_keeps_gate_up_and_their_product() -> None:
 
 def test_experts_keep_each_copy_in_and_out_and_the_router_in_fp32() -> None:
     """Two copies of h in, h out and a gated width of 3 x 512; logits and probabilities of 8 experts at 4 bytes."""
-    model = replace(BARE, **EXPERTS, ffn_matrices=3.0, shared_ffn=256.0)
+    model = replace(BARE, **EXPERTS, attention_moe_layers=L, ffn_matrices=3.0, shared_ffn=256.0)
     assert kept(model) == 2 * (8 * H + 3 * 256) + 2 * 2 * (2 * H + 3 * 512) + 8 * 8
     assert kept(model, {"tp": 2.0}) == kept(model) / 2
 
 
 def test_blocks_with_and_without_experts_keep_their_own() -> None:
-    sparse = replace(BARE, **EXPERTS, shared_ffn=256.0)
-    assert kept(replace(sparse, moe_layers=1.0)) == pytest.approx((3 * kept(BARE) + kept(sparse)) / 4)
+    sparse = replace(BARE, **EXPERTS, attention_moe_layers=L, shared_ffn=256.0)
+    assert kept(replace(sparse, moe_layers=1.0, attention_moe_layers=1.0)) == pytest.approx(
+        (3 * kept(BARE) + kept(sparse)) / 4
+    )
 
 
 @pytest.mark.parametrize(("dropout", "per_score"), [(0.0, 2), (1.0, 5)])
@@ -210,7 +212,7 @@ def test_only_the_first_stage_masks_its_embedding() -> None:
 
 
 def test_experts_dispatch_tokens_instead_of_gathering_one_of_two_inputs() -> None:
-    for model, inputs in ((BARE, 2), (replace(BARE, **EXPERTS), 1)):
+    for model, inputs in ((BARE, 2), (replace(BARE, **EXPERTS, attention_moe_layers=L), 1)):
         without, gathered = (kept(model, {"tp": 4.0}, {"gathered_inputs": share}) for share in (0.0, 1.0))
         assert gathered - without == pytest.approx(inputs * 2 * H * 3 / 4)
 

@@ -113,7 +113,9 @@ def test_the_first_stage_embeds_and_the_last_projects() -> None:
 @pytest.mark.parametrize(("pp", "lead", "sparse"), [(1.0, 1, 3), (2.0, 0, 2), (4.0, 0, 1)])
 def test_the_heaviest_stage_has_the_experts(pp: float, lead: float, sparse: float) -> None:
     """One leading block without experts lies on the first stage: a stage after it has experts in all its blocks."""
-    model = replace(SPARSE, moe_layers=L - 1, embedding_params=0.0, vocab=8.0, routed_params=1e9)
+    model = replace(
+        SPARSE, moe_layers=L - 1, attention_moe_layers=L - 1, embedding_params=0.0, vocab=8.0, routed_params=1e9
+    )
     job = pretraining(model, S, 64)
     found = peak(job, layout(job, pp=pp), weight_bytes=2.0).weights_bytes
     attention = (lead + sparse) * 4 * H**2
@@ -122,7 +124,9 @@ def test_the_heaviest_stage_has_the_experts(pp: float, lead: float, sparse: floa
 
 def test_the_second_stage_holds_one_micro_batch_less() -> None:
     """1F1B (2104.04473, section 2.2): p - r micro-batches on stage r; here stage 1 of 4 is the heaviest."""
-    model = replace(SPARSE, moe_layers=L - 1, embedding_params=0.0, vocab=8.0, routed_params=1e9)
+    model = replace(
+        SPARSE, moe_layers=L - 1, attention_moe_layers=L - 1, embedding_params=0.0, vocab=8.0, routed_params=1e9
+    )
     job = pretraining(model, S, 64)
     found = peak(job, layout(job, pp=4.0), weight_bytes=2.0)
     sparse = 2 * 8 * H + 2 * 2 * (2 * H + 2 * 512) + 8 * 8

@@ -141,7 +141,8 @@ def test_adapters_cost_memory_passes_of_their_inputs() -> None:
 
 
 def test_experts_held_by_a_rank_are_launched_one_by_one() -> None:
-    arch = replace(gpt(4, 256, 4), experts=64.0, top_k=2.0, moe_layers=4.0, moe_ffn=256.0, shared_ffn=0.0)
+    experts = {"experts": 64.0, "top_k": 2.0, "moe_layers": 4.0, "moe_ffn": 256.0}
+    arch = gpt(4, 256, 4, **experts)
     job = pretraining(arch, 128, 64)
     slow = replace(STACK, expert_host_s=1e-3)
     hosts = [float(step(job, layout(job, ep=ep, dp=8.0), stack=slow).host_s) for ep in (1.0, 2.0, 8.0)]
