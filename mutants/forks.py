@@ -8,7 +8,7 @@ import signal
 import sys
 import tempfile
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, is_dataclass
 from pathlib import Path
 from types import CodeType, FrameType
 from typing import Any
@@ -162,10 +162,30 @@ def passes(item: pytest.Item, following: pytest.Item | None) -> bool:
     return not any(report.failed for report in runtestprotocol(item, log=False, nextitem=following))
 
 
+def overwritten(right: Any, wrong: Any) -> bool:
+    """Change the rows of a table where they differ, so that whatever holds them sees it; False where none can be."""
+    if is_dataclass(right) and type(right) is type(wrong):
+        held = [(one.name, getattr(right, one.name), getattr(wrong, one.name)) for one in fields(right)]
+        for name, old, new in held:
+            if not callable(new) and old != new and not overwritten(old, new):
+                object.__setattr__(right, name, new)
+        return True
+    if isinstance(right, tuple | list) and len(right) == len(wrong):
+        changed = [overwritten(old, new) for old, new in zip(right, wrong, strict=True)]  # all of them, not the first
+        return any(changed)
+    if isinstance(right, dict) and isinstance(wrong, dict):
+        right.clear()
+        right.update(wrong)
+        return True
+    return False
+
+
 def install(mutant: Mutant) -> None:
     module = importlib.import_module(mutant.module)
     if not isinstance(mutant.made, CodeType):
         right = getattr(module, mutant.place)
+        if overwritten(right, mutant.made):
+            return
         for name, other in list(sys.modules.items()):
             if name.startswith("steelyard") and getattr(other, mutant.place, None) is right:
                 setattr(other, mutant.place, mutant.made)

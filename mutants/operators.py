@@ -23,6 +23,7 @@ CALLED = {"max": "min", "maximum": "minimum", "fmax": "fmin", "ceil": "floor", "
 CALLED |= {other: name for name, other in CALLED.items()}
 UNITS = ("_s", "_w", "_j", "_bytes", "_flop", "_usd", "_kgco2e", "_m3", "_params", "_share")
 PROSE = (ast.JoinedStr, ast.Raise, ast.arguments, ast.Assert)  # messages and annotations hold no formula
+TABLE = (ast.Tuple, ast.List, ast.Dict, ast.Call)
 LOAD = ast.Load()
 SHOWN, AROUND = 160, 40  # characters
 
@@ -52,7 +53,10 @@ def mutants(module: str, file: Path) -> list[Mutant]:
     tree = ast.parse(file.read_text("utf-8"))
     found: dict[tuple[str, str, str], Mutant] = {}
     for name, owner in places(tree):
+        table = not isinstance(owner, ast.FunctionDef) and isinstance(owner.value, TABLE)
         for holder, field, index, node in sites(owner):
+            if table and not isinstance(node, ast.Constant):
+                continue  # numbers and flags of rows alone
             above = shown(owner, node)
             whole = ast.unparse(above)
             for other in replacements(node, holder):
@@ -80,12 +84,17 @@ def common(one: str, other: str) -> int:
 
 
 def places(tree: ast.Module) -> Iterator[tuple[str, Any]]:
-    """Yield functions, methods and module-level numbers with their qualified names."""
+    """Yield functions, methods, module-level numbers and tables of them with their qualified names."""
     for node in tree.body:
         if isinstance(node, ast.FunctionDef):
             yield node.name, node
         elif isinstance(node, ast.ClassDef):
             yield from ((f"{node.name}.{part.name}", part) for part in node.body if isinstance(part, ast.FunctionDef))
+        elif isinstance(node, ast.Assign | ast.AnnAssign) and isinstance(node.value, TABLE):
+            target = node.target if isinstance(node, ast.AnnAssign) else node.targets[0]
+            held = [part.value for part in ast.walk(node.value) if isinstance(part, ast.Constant)]
+            if isinstance(target, ast.Name) and any(isinstance(value, int | float) for value in held):
+                yield target.id, node
         elif isinstance(node, ast.Assign | ast.AnnAssign) and isinstance(node.value, ast.Constant | ast.BinOp):
             target = node.target if isinstance(node, ast.AnnAssign) else node.targets[0]
             held = [part.value for part in ast.walk(node.value) if isinstance(part, ast.Constant)]
