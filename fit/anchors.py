@@ -98,9 +98,9 @@ def layer(
     """Return the rows of one fit; a chip that it has not seen is as sure as its family, and its own difference."""
     tables = [stacks.chip_table(data, parts, theta, sds), stacks.stack_table(data, parts, theta, sds, wide)]
     chips, tools = ([parse_fitted(dict(zip(stacks.HEADER, line, strict=True))) for line in table] for table in tables)
-    family = dict(zip(data.labels.chip, data.labels.family, strict=True))
+    family = dict(zip(data.labels.accelerator, data.labels.family, strict=True))
     sure = {row.entity: row.log_sd for row in chips if row.precision == "any" and row.quantity == "time_scale"}
-    known = {*data.labels.chip[seen], *(name for name in sure if name.startswith("family:")), "any"}
+    known = {*data.labels.accelerator[seen], *(name for name in sure if name.startswith("family:")), "any"}
 
     def widened(row: Fitted) -> Fitted:
         if row.entity in known:

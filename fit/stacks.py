@@ -84,8 +84,8 @@ def factors(data: RunFrame) -> list[Factor]:
         for precision in sorted({"fp8", "fp4", "fp32", "tf32"} & set(labels.precision[rows])):
             narrow = rows & (labels.precision == precision)
             found.append(Factor(f"family:{family}", precision, "chip", narrow, NARROW_SD))
-    for chip in sorted(set(labels.chip)):
-        found.append(Factor(chip, "any", "chip", labels.chip == chip, CHIP_SD))
+    for chip in sorted(set(labels.accelerator)):
+        found.append(Factor(chip, "any", "chip", labels.accelerator == chip, CHIP_SD))
     return found
 
 
@@ -181,12 +181,12 @@ def chip_table(data: RunFrame, parts: list[Factor], theta: Array, sds: Array) ->
     """Yield the catalog rows of whole chips; a chip repeats each precision of its family, which it would hide."""
     values = {(part.entity, part.precision): value for part, value in _of(parts, "chip", theta)}
     widths = {(part.entity, part.precision): sd for part, sd in _of(parts, "chip", sds)}
-    labels, family_of = data.labels, dict(zip(data.labels.chip, data.labels.family, strict=True))
-    yield _line("any", "any", "time_scale", 1.0, "1", FAMILY_SD, data, labels.chip != "")
+    labels, family_of = data.labels, dict(zip(data.labels.accelerator, data.labels.family, strict=True))
+    yield _line("any", "any", "time_scale", 1.0, "1", FAMILY_SD, data, labels.accelerator != "")
     for entity, precision in values:
         family = entity if entity.startswith("family:") else f"family:{family_of[entity]}"
         own = 0.0 if family == entity else values[entity, "any"]
-        rows = (labels.family == family.removeprefix("family:")) if family == entity else labels.chip == entity
+        rows = (labels.family == family.removeprefix("family:")) if family == entity else labels.accelerator == entity
         for width in [precision] if family == entity else ["any", *_precisions(values, family)]:
             narrow = 0.0 if width == "any" else values[family, width]
             kept = rows if width == "any" else rows & (labels.precision == width)

@@ -14,7 +14,7 @@ valid choice), **3** a well-formed job that nothing satisfies (what fails, and t
 unknown is `null`. Progress is shown on a terminal only.
 
 Accelerators are written `H100` or `H100:64`; counts `20B`, `300M`, `1e9`; durations `7d`, `12h`, `1d12h`; deadlines a
-duration, a date or a weekday; money `5000`, `$5k`; CO2e `500kg`, `2t`; energy `10MWh`; places `aws/us-*`.
+duration, a date or a weekday; money `5000`, `$5k`; CO2e `500kg`, `2t`; energy `10MWh`; sites `aws/us-*`.
 """
 
 

@@ -181,8 +181,8 @@ def test_validate_lists_every_case_with_its_interval_or_the_reason() -> None:
 
 @pytest.mark.usefixtures("unchecked")
 def test_validate_on_paper_shows_the_baselines() -> None:
-    text = output_text("validate", "--by", "chip")
+    text = output_text("validate", "--by", "accelerator")
     assert len(text.splitlines()) <= 60
     assert "--details" in text
-    for part in ("Mean of the medians", "6ND", "Not predicted", "chip"):
+    for part in ("Mean of the medians", "6ND", "Not predicted", "accelerator"):
         assert part in text

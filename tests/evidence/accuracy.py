@@ -91,7 +91,7 @@ def summary(report: Validation) -> str:
         (f"of {fits.ran_out:,} runs that ran out of memory, not called fitting", "", (1 - fits.ran_out_fits,)),
         (f"of {fits.ran:,} runs that ran, not called too large", "", (1 - fits.ran_does_not,)),
     ]
-    head = ["what", "the fit", ">Steelyard", ">one utilisation per chip", ">6ND at 40 %"]
+    head = ["what", "the fit", ">Steelyard", ">one utilisation per accelerator", ">6ND at 40 %"]
     return table(
         head,
         [
@@ -203,9 +203,9 @@ def ranking(report: Validation) -> str:
         for one in report.ranking
     ]
     return (
-        "## Choosing among measured layouts of one job\n\nSame model, batch, sequence, chip, devices, precision and "
-        "stack in at least three layouts whose degrees are published. Regret: by how many per cent the layout that is "
-        "predicted fastest took longer than the best measured one; *blind choice* is the mean over all its layouts. "
+        "## Choosing among measured layouts of one job\n\nSame model, batch, sequence, accelerator, devices, precision "
+        "and stack in at least three layouts whose degrees are published. Regret: by how many per cent the layout that "
+        "is predicted fastest took longer than the best measured one; *blind choice* is the mean over all its layouts. "
         f"Predictions are those of the groups left out.\n\n{table(head, rows)}\n"
     )
 

@@ -64,7 +64,7 @@ def test_three_times_every_step_is_refused() -> None:
 
 @pytest.mark.usefixtures("slower")
 def test_the_command_line_prints_no_figure_and_says_how_to_refit() -> None:
-    for more in ((), ("--json",), ("--details",), ("--by", "chip")):
+    for more in ((), ("--json",), ("--details",), ("--by", "accelerator")):
         done = CliRunner().invoke(app, ["validate", *more])
         assert done.exit_code == 5
         assert done.stdout == ""

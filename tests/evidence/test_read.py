@@ -138,10 +138,10 @@ def test_a_repeated_id_is_told_apart_and_a_missing_one_numbered(write):
 @pytest.mark.parametrize(
     ("content", "says"),
     [
-        ("", "no column for model, hardware, n_chips, seq_len"),
-        ("model,hardware\nx,y\n", "no column for n_chips, seq_len, step_time_s or"),
+        ("", "no column for model, accelerator, devices, sequence_tokens"),
+        ("model,hardware\nx,y\n", "no column for devices, sequence_tokens, step_time_s or"),
         (HEADER.replace(",", ";") + ROW.replace(",", ";"), "comma-separated"),
-        (HEADER.replace("step_time_s", "remark") + ROW, "step_time_s or tokens_per_s_per_chip"),
+        (HEADER.replace("step_time_s", "remark") + ROW, "step_time_s or tokens_per_s_per_device"),
         (b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR", "binary"),
         (HEADER.encode("utf-16"), "binary"),
         (HEADER.encode() + b"\xff\xfe,g\n", "not UTF-8"),

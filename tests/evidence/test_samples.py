@@ -155,7 +155,7 @@ def test_tokens_of_images_and_two_rates_that_differ_are_not_compared() -> None:
 
 
 def test_a_file_on_text_still_needs_its_sequence() -> None:
-    with pytest.raises(BadInput, match="no column for seq_len"):
+    with pytest.raises(BadInput, match="no column for sequence_tokens"):
         list(parse_runs(b"model,accelerator,devices,step_time_s\nllama-3-8b,H100,8,1\n", "r.csv"))
 
 

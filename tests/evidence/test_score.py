@@ -196,7 +196,7 @@ def test_the_step_model_beats_both_baselines(report):
     assert found.mean_of_medians < found.six_nd_mean_of_medians
 
 
-@pytest.mark.parametrize("by", ["publisher", "chip", "family", "stack", "precision"])
+@pytest.mark.parametrize("by", ["publisher", "accelerator", "family", "stack", "precision"])
 def test_scores_by_any_label(by):
     cases = [run for run in published_runs() if run.group.startswith("megatron")]
     assert sum(one.n for one in scored_runs(cases, by).time) == sum(one.n for one in scored_runs(cases).time)

@@ -123,7 +123,7 @@ def test_an_unknown_price_of_storage_is_the_dearest_known_and_said() -> None:
 
 
 def test_data_at_an_unknown_place_needs_a_price() -> None:
-    with pytest.raises(UnknownName, match="place of data"):
+    with pytest.raises(UnknownName, match="site of data"):
         market_of(job(data="1TB@attic"), facts.load())
     given = market_of(job(data={"size": "1TB", "at": "attic", "egress": 0.05}), facts.load())
     assert {deal.moving_usd for deal in given.deals} == {50.0}

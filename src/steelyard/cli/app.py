@@ -15,7 +15,7 @@ VERBS = {
     "estimate": "One pinned configuration: where its seconds, bytes, joules and dollars go.",
     "explain": "One plan taken apart: every term with its formula, source and catalog rows.",
     "when": "The hours to run in: now, at the best start, or paused and resumed.",
-    "where": "The places to run at: price, PUE, water, CO2e of every kind, and what a cleaner one costs.",
+    "where": "The sites to run at: price, PUE, water, CO2e of every kind, and what a cleaner one costs.",
     "launch": "What a configuration is started with: the arguments or configuration of its stack.",
     "catalog": "What is known of accelerators, systems, models, offers and sites, with sources.",
     "calibrate": "Your own measured runs, so that later predictions are right on your machines.",

@@ -24,14 +24,14 @@ JOB_OPTIONS = (
     ("--stack", "NAME", "Software stack: megatron-core, fsdp2, deepspeed, maxtext ..."),
 )
 OFFER_OPTIONS = (
-    ("--regions", "LIST", "Places to consider: 'aws/us-*,gcp/europe-*'. Default: all."),
+    ("--regions", "LIST", "Sites to consider: 'aws/us-*,gcp/europe-*'. Default: all."),
     ("--providers", "LIST", "Providers to consider: aws,gcp. Default: all."),
-    ("--deny-regions", "LIST", "Places to leave out: 'aws/cn-*'."),
+    ("--deny-regions", "LIST", "Sites to leave out: 'aws/cn-*'."),
     ("--deny-providers", "LIST", "Providers to leave out: vast."),
     ("--residency", "LIST", "Countries that it may run in: DE,FR; EU and EEA stand for their members."),
     ("--purchase", "LIST", "on-demand, spot, reserved-1y, reserved-3y, own; several with commas. Default: on-demand."),
     ("--reserved-used", "SHARE", "Share of a reservation's term that all jobs use. Default: this job alone."),
-    ("--data", "SIZE@PLACE", "Data to bring to the site and keep there: 10TB@aws/us-east-1."),
+    ("--data", "SIZE@SITE", "Data to bring to the site and keep there: 10TB@aws/us-east-1."),
     ("--checkpoints", "COUNT", "Checkpoints kept, or no. Default: 2."),
     ("--max-price-age", "SPAN", "Prices older than this are flagged. Default: 180d."),
 )

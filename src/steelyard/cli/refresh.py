@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from steelyard.catalog.live import LiveSource, SourceOutcome
 
 REGIONS = click.option(
-    "--regions", metavar="LIST", help="Places to ask about: 'aws/us-*,gcp/europe-*'. Default: all that the source has."
+    "--regions", metavar="LIST", help="Sites to ask about: 'aws/us-*,gcp/europe-*'. Default: all that the source has."
 )
 
 

@@ -7,7 +7,7 @@ import click
 from steelyard.cli.options import calibrated
 from steelyard.cli.printing import details_option, json_option, print_json, print_page
 
-GROUPINGS = ("group", "publisher", "chip", "family", "stack", "precision")
+GROUPINGS = ("group", "publisher", "accelerator", "family", "stack", "precision")
 
 
 @click.command("validate", short_help="How right the predictions are, against published runs.")

@@ -1,4 +1,4 @@
-"""`steelyard where`: the places to run at."""
+"""`steelyard where`: the sites to run at."""
 
 from typing import Any
 
@@ -20,23 +20,23 @@ from steelyard.cli.printing import json_option, print_json, print_page, progress
 
 
 @click.command(
-    "where", short_help="The places to run at: price, PUE, water, CO2e of every kind, and what a cleaner one costs."
+    "where", short_help="The sites to run at: price, PUE, water, CO2e of every kind, and what a cleaner one costs."
 )
 @job_argument
 @label_option
 @click.option(
-    "--all", "every", is_flag=True, help="List every place, not only the cheapest and those worth their money."
+    "--all", "every", is_flag=True, help="List every site, not only the cheapest and those worth their money."
 )
 @given_options(PIN_OPTIONS, JOB_OPTIONS, LIMIT_OPTIONS, SPACE_OPTIONS)
 @CARBON_OPTION
 @calibrated
 @json_option
 def where_command(job: str, label: str, every: bool, carbon: str, as_json: bool, **given: Any) -> None:
-    """Compare the places that sell the machines of one configuration of JOB, location- and market-based CO2e apart.
+    """Compare the sites that sell the machines of one configuration of JOB, location- and market-based CO2e apart.
 
     With --on the configuration is the one pinned; else it is the point of the plan that --label names; JOB may be what
-    `plan --json` or `estimate --json` printed. Each place stands with its cheapest offer, and with its premium over the
-    cheapest place in dollars, hours and CO2e.
+    `plan --json` or `estimate --json` printed. Each site stands with its cheapest offer, and with its premium over the
+    cheapest site in dollars, hours and CO2e.
     """
     from steelyard import planner
 

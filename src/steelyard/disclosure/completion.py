@@ -51,7 +51,7 @@ OF_SITE = MappingProxyType(
     }
 )
 
-MISSING = MappingProxyType(
+UNKNOWN_WHY = MappingProxyType(
     {
         "facility_j": "needs IT energy and the PUE, or the place",
         "it_j": "needs node energy, or watts and hours",
@@ -106,7 +106,7 @@ def complete_line(line: Line, known: Lookup) -> Line:
     _place(numbers, known)
     _follow(numbers)
     _beside(numbers, known)
-    for name, why in MISSING.items():
+    for name, why in UNKNOWN_WHY.items():
         numbers.setdefault(name, LedgerFigure(why=why))
     return replace(line, numbers=MappingProxyType(numbers))
 

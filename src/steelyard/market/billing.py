@@ -128,7 +128,7 @@ class Billing:
         """Return the price of carrying a byte from where it lies to a place."""
         known = {row.place for row in self.catalog.offers} | set(self.catalog.sites)
         if at not in known:
-            raise UnknownName("place of data", at, sorted(known))
+            raise UnknownName("site of data", at, sorted(known))
         home, inside = at.partition("/")[0], at.partition("/")[0] == place.partition("/")[0]
         found = self.catalog.tariffs.get(home, facts.Facts({})).value("egress_region")
         if inside and not math.isnan(found) and self._country(at) == self._country(place) == HOME:
@@ -145,7 +145,7 @@ class Billing:
         if not math.isnan(own):
             return Charge(own, "", ((provider, quantity),))
         dearest = max(tariffs, key=lambda one: _known(tariffs[one].value(quantity)))
-        doubt = f"{name} of {provider or 'this place'} has no known price: {dearest}'s, the dearest, stands in"
+        doubt = f"{name} of {provider or 'this site'} has no known price: {dearest}'s, the dearest, stands in"
         return Charge(tariffs[dearest].value(quantity), doubt, ((dearest, quantity),))
 
     def _country(self, place: str) -> str:

@@ -1,4 +1,4 @@
-"""Which offers a job allows: accelerators, places, providers and countries, named or denied."""
+"""Which offers a job allows: accelerators, sites, providers and countries, named or denied."""
 
 from collections.abc import Callable, Sequence
 from fnmatch import fnmatchcase

@@ -102,12 +102,12 @@ def deal_fields(found: Owned, site: str) -> dict[str, Any]:
     }
 
 
-def with_pue(place: SiteOption, pue: float | None) -> SiteOption:
+def with_pue(option: SiteOption, pue: float | None) -> SiteOption:
     """Return a site with the PUE that its owner gives."""
     if pue is None:
-        return place
-    spread = {name: values for name, values in place.spread.items() if name != "pue"}
-    return replace(place, site=replace(place.site, pue=pue), spread=spread)
+        return option
+    spread = {name: values for name, values in option.spread.items() if name != "pue"}
+    return replace(option, site=replace(option.site, pue=pue), spread=spread)
 
 
 def _capital(spec: OwnedSpec, system: facts.System) -> float:

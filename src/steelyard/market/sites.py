@@ -1,9 +1,9 @@
-"""Places as numbers: a site with what rival sources say of it; or, where nobody says which it is, all that it may be.
+"""Sites as numbers: a site with what rival sources say of it; or, where nobody says which it is, all that it may be.
 
-An offer whose place is not published is not free of emissions, nor unknowable: it runs in one of the regions that its
+An offer whose site is not published is not free of emissions, nor unknowable: it runs in one of the regions that its
 provider has, or, if those are unknown too, in one of the cloud regions of the catalog. Its average intensity is the
 median of theirs, its interval runs over all of them, and it is flagged. Market-based and marginal intensity stay
-unknown: they hang on contracts and hours, not on a place at random.
+unknown: they hang on contracts and hours, not on a site at random.
 """
 
 import math
@@ -45,10 +45,10 @@ def site_option(site: str, catalog: facts.Catalog, provider: str = "") -> SiteOp
 
 
 def unknown_site(catalog: facts.Catalog, provider: str = "") -> SiteOption:
-    """Return a place that is not known: the PUE of a survey, and the grids of every region that it may be.
+    """Return a site that is not known: the PUE of a survey, and the grids of every region that it may be.
 
-    >>> place = unknown_site(facts.load(), "lambda")
-    >>> place.name, place.possible_sites, len(place.spread["location_gross_kg_per_j"])
+    >>> option = unknown_site(facts.load(), "lambda")
+    >>> option.name, option.possible_sites, len(option.spread["location_gross_kg_per_j"])
     ('', 18, 18)
     """
     surveyed = pue_anywhere(catalog)
@@ -62,34 +62,34 @@ def unknown_site(catalog: facts.Catalog, provider: str = "") -> SiteOption:
 
 
 def candidate_sites(catalog: facts.Catalog, provider: str) -> list[facts.SiteRow]:
-    """Return the regions that a place may be: those of the provider, else every cloud region of the catalog."""
+    """Return the regions that a site may be: those of the provider, else every cloud region of the catalog."""
     sites = catalog.sites.values()
     own = [site for site in sites if site.provider == provider and provider not in NO_CLOUD]
     return own or [site for site in sites if site.provider not in NO_CLOUD]
 
 
-def unknown_site_notes(places: Iterable[SiteOption]) -> list[str]:
-    """Return what is to be said of places that are not known; nothing of those that are.
+def unknown_site_notes(options: Iterable[SiteOption]) -> list[str]:
+    """Return what is to be said of sites that are not known; nothing of those that are.
 
     >>> unknown_site_notes([unknown_site(facts.load(), "lambda")])[0][:67]
-    'place not published, CO2e is an interval over the regions that it m'
+    'site not published, CO2e is an interval over the regions that it ma'
     """
     said = []
-    for place in places:
-        values = place.spread.get(GROSS, ())
-        if place.possible_sites and values:
+    for option in options:
+        values = option.spread.get(GROSS, ())
+        if option.possible_sites and values:
             low, high = (1000 * KWH_J * value for value in (min(values), max(values)))
-            said.append(f"{place.provider or 'without an offer'}: {place.possible_sites}, {low:.0f}–{high:.0f} g/kWh")
-    first = "place not published, CO2e is an interval over the regions that it may be, the median its figure"
+            said.append(f"{option.provider or 'without an offer'}: {option.possible_sites}, {low:.0f}–{high:.0f} g/kWh")
+    first = "site not published, CO2e is an interval over the regions that it may be, the median its figure"
     return [f"{first} ({'; '.join(said)})"] if said else []
 
 
-def surveyed_pue_notes(places: Collection[str], catalog: facts.Catalog) -> list[str]:
+def surveyed_pue_notes(sites: Collection[str], catalog: facts.Catalog) -> list[str]:
     """Return a note on the providers whose PUE nobody publishes: a survey of all data centres stands in for it."""
     values = pue_anywhere(catalog)
-    found = {place: catalog.sites[place].facts.fact("pue") for place in places if place}
-    silent = {catalog.sites[place].provider for place, fact in found.items() if fact and fact.entity == EVERYWHERE}
-    silent |= {"offers without a site"} if "" in places else set()
+    found = {site: catalog.sites[site].facts.fact("pue") for site in sites if site}
+    silent = {catalog.sites[site].provider for site, fact in found.items() if fact and fact.entity == EVERYWHERE}
+    silent |= {"offers without a site"} if "" in sites else set()
     if not silent:
         return []
     survey = f"{values[0]:g} (from {min(values):g} in new ones to {max(values):g})"

@@ -10,8 +10,8 @@ Every answer is a frozen type: `to_dict()` is its JSON, `from_dict()` reads it b
 
 from steelyard.planner.answers import Estimate, Explanation, Plan, Point
 from steelyard.planner.hours import When
-from steelyard.planner.places import Where
 from steelyard.planner.questions import estimate, explain, plan, what_if, when, where
+from steelyard.planner.sites import Where
 from steelyard.planner.variants import Variant, WhatIf
 
 __all__ = [

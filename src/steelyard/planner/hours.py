@@ -167,7 +167,7 @@ def hourly_profiles(site: str, file: Path | None, start: dt.datetime, window_s: 
         if not one.place or one.place in places or one.place == site:
             found.setdefault(one.quantity, one)
     if not found:
-        here = ", ".join(places) or "a place that the offer does not name"
+        here = ", ".join(places) or "a site that the offer does not name"
         raise BadInput(f"{file}: no hourly profile of {here}; leave out the column place to use it anyway")
     return found
 
@@ -256,11 +256,11 @@ def _way(
 
 
 def _notes(site: str, signal: str, held: bool, late: bool) -> tuple[str, ...]:
-    place = site or "the site"
+    where = site or "the site"
     notes = []
     if not signal:
         notes.append(
-            f"no hourly intensity of {place} is known, so no hour can be preferred: steelyard catalog refresh "
+            f"no hourly intensity of {where} is known, so no hour can be preferred: steelyard catalog refresh "
             "(electricity-maps, eia, gb-grid), or your own file with --profile"
         )
     elif signal == AVERAGE:

@@ -55,7 +55,7 @@ def premium_text(points: Sequence[Point], carbon: str) -> tuple[str, ...]:
         return ()
     share = f" ({more.usd / cheap.cost_usd.value:+.0%})".replace("%", " %") if cheap.cost_usd.value > 0 else ""
     rate = f", {more.usd_per_t:,.0f} USD a tonne" if more.usd > 0 else ""
-    clean_place, cheap_place = (one.site or "place unknown" for one in (clean, cheap))
+    clean_site, cheap_site = (one.site or "site unknown" for one in (clean, cheap))
     paid = f"{more.usd:+,.0f} USD{share} and {more.seconds / HOUR_S:+,.1f} h"
     less = f"{more.less_kg / 1e3:,.2f} t CO2e less, {carbon.replace('_', ' ')}{rate}"
-    return (f"the cleanest ({clean_place}) costs {paid} against the cheapest ({cheap_place}), for {less}",)
+    return (f"the cleanest ({clean_site}) costs {paid} against the cheapest ({cheap_site}), for {less}",)

@@ -15,10 +15,10 @@ from steelyard.planner.answers import Estimate, Explanation, Plan, Point
 from steelyard.planner.engine import ENGINE
 from steelyard.planner.estimating import configure, estimate_of, explanation_of, point_of_configuration
 from steelyard.planner.hours import When, Window, best_hours, hourly_profiles
-from steelyard.planner.places import Where, compare_sites
 from steelyard.planner.planning import plan_job
 from steelyard.planner.points import Configuration
 from steelyard.planner.replay import check_figures, configuration_of, saved_answer
+from steelyard.planner.sites import Where, compare_sites
 from steelyard.planner.variants import WhatIf, plan_variants
 from steelyard.search.engine import Progress
 from steelyard.vocabulary import LOCATION_GROSS, POINT_LABELS

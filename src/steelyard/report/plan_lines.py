@@ -223,7 +223,7 @@ def missed_limits(points: Sequence[Point]) -> str:
 
 
 def doubt_line(points: Sequence[Point]) -> str:
-    """Return what is doubtful about the prices, each doubt once with the places it is about.
+    """Return what is doubtful about the prices, each doubt once with the sites it is about.
 
     >>> old = ("the price is 250 days old (limit 180)",)
     >>> points = [Point("", offer="oci/x/y", price_doubts=old), Point("", offer="oci/z/y", price_doubts=old)]
@@ -234,7 +234,7 @@ def doubt_line(points: Sequence[Point]) -> str:
     for point in points:
         for doubt in point.price_doubts:
             found.setdefault(doubt, {})["/".join(point.offer.split("/", 2)[:2])] = None
-    return "; ".join(f"{', '.join(places)}: {doubt}" for doubt, places in found.items())
+    return "; ".join(f"{', '.join(sites)}: {doubt}" for doubt, sites in found.items())
 
 
 def ownership_line(row: Ownership) -> str:
@@ -282,7 +282,7 @@ def short_assumption(text: str) -> str:
 
 
 def seller_text(offer: str, site: str = "") -> str:
-    """Return who sells an offer and where, and the site if that is another place.
+    """Return who sells an offer and where, and the site if that is another.
 
     >>> seller_text("aws/us-east-1/p5", "aws/us-east-1"), seller_text("vast/*/8x")
     ('aws/us-east-1', 'vast/*')

@@ -123,7 +123,7 @@ def _summary(row: ScoreSummary, metric: str) -> list[RenderableType]:
     )
     if metric == "time":
         text += (
-            f" Baselines: one utilisation per chip and precision {percent(row.constant_mean_of_medians, 3)}, "
+            f" Baselines: one utilisation per accelerator and precision {percent(row.constant_mean_of_medians, 3)}, "
             f"6ND at 40 % of the peak {percent(row.six_nd_mean_of_medians, 3)}."
         )
     return [blank(), paragraph(text), paragraph(_known(row))]
@@ -164,8 +164,8 @@ def _ranking(rows: Sequence[Ranking], by: str) -> list[RenderableType]:
         ],
     )
     text = (
-        "Same model, batch, sequence, chip, devices and stack in three layouts or more. Regret: how much longer the "
-        "layout predicted fastest took than the best measured one; beside it, a layout chosen blindly."
+        "Same model, batch, sequence, accelerator, devices and stack in three layouts or more. Regret: how much longer "
+        "the layout predicted fastest took than the best measured one; beside it, a layout chosen blindly."
     )
     return [heading("Choosing among measured layouts of one job"), shown, blank(), paragraph(text), blank()]
 

@@ -27,7 +27,7 @@ def when_page(found: When) -> list[RenderableType]:
     """Return the page of the hours to run in."""
     ways = found.ways
     parts: list[RenderableType] = [
-        heading(f"{found.configuration} at {found.site or 'a place unknown'}"),
+        heading(f"{found.configuration} at {found.site or 'a site unknown'}"),
         blank(),
         table(["|", *(way.name for way in ways)], way_rows(ways)),
         blank(),

@@ -7,7 +7,7 @@ from typing import Final
 from rich.console import RenderableType
 
 from steelyard.formatting.figures import MASS, TIME, VOLUME, amount, dollars, number
-from steelyard.planner.places import SiteResult, Where
+from steelyard.planner.sites import SiteResult, Where
 from steelyard.report.page import blank, bullets, heading, paragraph, table
 from steelyard.report.plan_page import known_amount
 from steelyard.units import HOUR_S
@@ -19,9 +19,9 @@ _SHOWN: Final = 12
 
 def where_page(found: Where, every: bool = False) -> list[RenderableType]:
     """Return the page of the sites to run at."""
-    sites = found.places
+    sites = found.sites
     shown = [one for rank, one in enumerate(sites) if every or one.efficient or rank < _SHOWN]
-    columns = ["place", ">money", ">time", ">gross", ">net", ">market", ">marginal", ">PUE", ">water"]
+    columns = ["site", ">money", ">time", ">gross", ">net", ">market", ">marginal", ">PUE", ">water"]
     kind = found.carbon_kind.replace("_", " ")
     parts: list[RenderableType] = [
         heading(found.configuration),
@@ -29,13 +29,13 @@ def where_page(found: Where, every: bool = False) -> list[RenderableType]:
         table(columns, [site_row(one) for one in shown]),
         blank(),
         paragraph(
-            f"{len(shown)} of {len(sites)} places, the cheapest first; * nothing within the limits is both cheaper "
+            f"{len(shown)} of {len(sites)} sites, the cheapest first; * nothing within the limits is both cheaper "
             f"and cleaner ({kind}); ! misses a limit. "
             "CO2e: location-based gross and net, market-based, marginal: alternatives, never added, never put in each "
             "other's place. Blank: unknown."
         ),
         blank(),
-        heading("What a cleaner place costs"),
+        heading("What a cleaner site costs"),
         bullets(premium_lines(sites, kind)),
     ]
     return [*parts, blank(), heading("Notes"), bullets([*unknown_site_lines(shown), *found.notes])]
@@ -57,9 +57,9 @@ def site_name(one: SiteResult) -> str:
     """Return the name of a site.
 
     >>> site_name(SiteResult(offer="lambda/*/gpu_8x_h100_sxm5")), site_name(SiteResult(site="gcp/europe-north1"))
-    ('lambda, place unknown', 'gcp/europe-north1')
+    ('lambda, site unknown', 'gcp/europe-north1')
     """
-    return one.site or f"{one.offer.partition('/')[0]}, place unknown"
+    return one.site or f"{one.offer.partition('/')[0]}, site unknown"
 
 
 def premium_lines(sites: Sequence[SiteResult], kind: str) -> list[str]:
@@ -71,8 +71,8 @@ def premium_lines(sites: Sequence[SiteResult], kind: str) -> list[str]:
         if one.efficient and one.less_co2e_kg > 0
     ]
     if not any(one.efficient for one in sites):
-        return ["unknown: no place within the limits has a figure of this kind"]
-    return lines or ["nothing: the cheapest place is the cleanest, too"]
+        return ["unknown: no site within the limits has a figure of this kind"]
+    return lines or ["nothing: the cheapest site is the cleanest, too"]
 
 
 def unknown_site_lines(sites: Sequence[SiteResult]) -> list[str]:

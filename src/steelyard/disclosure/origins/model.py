@@ -4,7 +4,7 @@ from dataclasses import replace
 from types import MappingProxyType
 
 from steelyard.claims.models import sample_flop, total_parameters, trained_on
-from steelyard.disclosure.completion import MISSING
+from steelyard.disclosure.completion import UNKNOWN_WHY
 from steelyard.disclosure.ledger import LedgerFigure, Line, figure_product
 from steelyard.job.models.architecture import architecture
 from steelyard.job.models.describe import model_known_or_none, with_classes
@@ -59,7 +59,7 @@ def with_model_figures(line: Line, model: str) -> Line:
     made = _flop(spec, Line(line.scope, numbers=numbers))
     if not line.of("flop").known and (made.known or made.why):
         numbers["flop"] = made
-    flop, seconds = numbers.get("flop", LedgerFigure(why=MISSING["flop"])), line.of("device_s")
+    flop, seconds = numbers.get("flop", LedgerFigure(why=UNKNOWN_WHY["flop"])), line.of("device_s")
     if flop.known and seconds.known and not line.of("flop_per_s").known:
         numbers["flop_per_s"] = figure_product([flop], [seconds], "FLOPs over device-seconds")
     return replace(line, numbers=MappingProxyType(numbers))

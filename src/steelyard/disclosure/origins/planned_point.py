@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import Any
 
 from steelyard.catalog import load
-from steelyard.disclosure.completion import MISSING
+from steelyard.disclosure.completion import UNKNOWN_WHY
 from steelyard.disclosure.ledger import SHORT_KINDS, Cited, Disclosure, LedgerFigure, Line
 from steelyard.errors import BadInput, UnknownName
 from steelyard.job.samples import SEQUENCE
@@ -142,7 +142,8 @@ def _numbers(point: Mapping[str, Any], job: Mapping[str, Any]) -> dict[str, Ledg
     if made["flop"].known:
         made["flop_per_s"] = LedgerFigure(made["flop"].value / made["device_s"].value, how="predicted")
     return {
-        name: one if one.known else LedgerFigure(why=MISSING.get(name, "not in the plan")) for name, one in made.items()
+        name: one if one.known else LedgerFigure(why=UNKNOWN_WHY.get(name, "not in the plan"))
+        for name, one in made.items()
     }
 
 

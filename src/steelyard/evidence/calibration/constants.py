@@ -96,8 +96,8 @@ def _of_stacks(found: RunFrame, names: NDArray[np.str_], catalog: Catalog) -> It
 
 def _of_chips(found: RunFrame, catalog: Catalog) -> Iterator[Constant]:
     labels = found.labels
-    for chip, width in sorted(set(zip(labels.chip, labels.precision, strict=True))):
-        rows = (labels.chip == chip) & (labels.precision == width)
+    for chip, width in sorted(set(zip(labels.accelerator, labels.precision, strict=True))):
+        rows = (labels.accelerator == chip) & (labels.precision == width)
         for field, row in kernels_rows(catalog.accelerator(chip), width, catalog).items():
             if row.log_sd > 0 and row.value > 0 and not field.endswith("_power"):
                 yield Constant("kernels", str(chip), str(width), row, row.log_sd, rows)

@@ -1,6 +1,6 @@
 """Runs as stacked tables: one call of `step.time` or `step.memory` on them predicts thousands of runs at once.
 
-    found = frame(shipped(), load())
+    found = run_frame(published_runs(), load())
     seconds = step.time(found.job, found.layout, found.machine, found.kernels, found.stack)
 
 Row i of every table, of `labels` and of `assumed` belongs to `found.runs[i]`; what cannot be predicted is in
@@ -46,7 +46,7 @@ class Labels:
     id: Texts
     group: Texts
     publisher: Texts
-    chip: Texts
+    accelerator: Texts
     family: Texts  # of chips that share calibrated kernels
     stack: Texts
     precision: Texts
@@ -219,7 +219,7 @@ def _labels(rows: Sequence[CompletedRun]) -> Labels:
         id=texts(lambda row: row.run.id),
         group=texts(lambda row: row.run.group),
         publisher=texts(lambda row: publisher(row.run)),
-        chip=texts(lambda row: row.hardware.chip.id),
+        accelerator=texts(lambda row: row.hardware.chip.id),
         family=texts(lambda row: row.hardware.chip.family),
         stack=texts(lambda row: row.rule.stack),
         precision=texts(lambda row: row.hardware.precision.matrix_units),

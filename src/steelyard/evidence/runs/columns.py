@@ -88,21 +88,19 @@ WORDS = {"use": "score", "group": "all", "trust": "unknown", "recompute": "unkno
 def check_header(header: Collection[str], where: str, *, of_text: bool = True) -> None:
     """Refuse a file that lacks what every prediction needs, and name it; runs on text need the length of a sequence.
 
-    >>> check_header(["model", "hardware", "n_chips", "mfu"], "runs.csv")
+    >>> check_header(["model", "accelerator", "devices", "mfu"], "runs.csv")
     Traceback (most recent call last):
         ...
-    steelyard.errors.BadInput: runs.csv: no column for seq_len; needed are model, hardware, n_chips, seq_len and ...
+    steelyard.errors.BadInput: runs.csv: no column for sequence_tokens; needed are model, accelerator, ...
     """
-    names = {ours: theirs for theirs, ours in COLLECTED.items()} | {"peak_memory_bytes": "peak_mem_gb"}
     there = {"samples_per_second" if of_one(name) else _ours(name) for name in header}
     wanted = (*_NEEDED, "sequence_tokens") if of_text and "samples_per_second" not in there else _NEEDED
-    missing = [names[name] for name in wanted if name not in there]
+    missing = [name for name in wanted if name not in there]
     if not there & set(MEASURED):
-        missing.append(" or ".join(names.get(name, name) for name in MEASURED))
+        missing.append(" or ".join(MEASURED))
     if missing:
-        needed = ", ".join(names[name] for name in wanted)
         raise BadInput(
-            f"{where}: no column for {', '.join(missing)}; needed are {needed} and one measurement "
+            f"{where}: no column for {', '.join(missing)}; needed are {', '.join(wanted)} and one measurement "
             f"(is it a comma-separated file with a header? found: {', '.join(sorted(header)[:8]) or 'nothing'})"
         )
 

@@ -30,7 +30,7 @@ def constant_s(found: RunFrame, measured_s: Array) -> Array:
     used = ideal / measured_s
     labels = found.labels
     keys = [
-        np.char.add(np.char.add(labels.chip, "/"), labels.precision),
+        np.char.add(np.char.add(labels.accelerator, "/"), labels.precision),
         np.char.add(np.char.add(labels.family, "/"), labels.precision),
         labels.precision,
         np.full(len(found), "all"),

@@ -24,7 +24,8 @@ def time_log_sd(found: RunFrame, catalog: Catalog) -> Array:
     """Return the standard deviation of the logarithm of each predicted time: chip, stack, kind of model and guesses."""
     labels = found.labels
     chip = [
-        _kernel_sd(catalog, str(name), str(width)) for name, width in zip(labels.chip, labels.precision, strict=True)
+        _kernel_sd(catalog, str(name), str(width))
+        for name, width in zip(labels.accelerator, labels.precision, strict=True)
     ]
     stack = [_stack_sd(catalog, str(name), "time_scale") for name in labels.stack]
     kind = [kind_log_sd(str(name), catalog) for name in labels.kind]

@@ -29,8 +29,8 @@ class RunOutcome:
     live_error: float  # the same of what is predicted now, by constants that were fitted to this run as well
     scored: bool  # counted in the groups
     held_out: bool  # predicted by constants that were fitted without this run's source
-    chip: str
-    family: str  # of the chip
+    accelerator: str
+    family: str  # of the accelerator
     stack: str
     assumed: tuple[str, ...]
     reason: str  # why it was not predicted, or not scored
@@ -142,7 +142,7 @@ def refused_outcomes(run: Run, reason: str) -> list[RunOutcome]:
             **unknown,
             scored=False,
             held_out=False,
-            chip="",
+            accelerator="",
             family="",
             stack="",
             assumed=(),
@@ -153,4 +153,4 @@ def refused_outcomes(run: Run, reason: str) -> list[RunOutcome]:
 
 
 def _labels(found: RunFrame, index: int) -> dict[str, str]:
-    return {name: str(getattr(found.labels, name)[index]) for name in ("chip", "family", "stack")}
+    return {name: str(getattr(found.labels, name)[index]) for name in ("accelerator", "family", "stack")}

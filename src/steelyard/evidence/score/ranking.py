@@ -1,8 +1,8 @@
 """Whether the predictor ranks the layouts of one job rightly, and what following it would have cost.
 
-A set is one job on one machine, run in at least three layouts: same model, batch, sequence, chip, devices, precision
-and stack, of one source. Rows whose degrees had to be imputed belong to no set. A layout that was run several times
-counts once, with the geometric mean of its times.
+A set is one job on one machine, run in at least three layouts: same model, batch, sequence, accelerator, devices,
+precision and stack, of one source. Rows whose degrees had to be imputed belong to no set. A layout that was run several
+times counts once, with the geometric mean of its times.
 """
 
 from collections.abc import Sequence
@@ -24,7 +24,7 @@ class JobSet:
 
     group: str
     model: str
-    chip: str
+    accelerator: str
     devices: int
     batch_samples: int
     sequence_tokens: int
@@ -110,7 +110,7 @@ def _rows_of_jobs(found: RunFrame, usable: NDArray[np.bool_]) -> list[NDArray[np
     rows: dict[tuple[object, ...], list[int]] = {}
     for index, run in enumerate(found.runs):
         if usable[index] and "layout" not in found.assumed[index]:
-            machine = (labels.chip[index], labels.precision[index], devices[index])
+            machine = (labels.accelerator[index], labels.precision[index], devices[index])
             model = (run.model, found.architectures[index], run.sequence_tokens)
             key = (run.group, *model, run.stack, *machine, jobs[index].tobytes())
             rows.setdefault(key, []).append(index)
@@ -126,7 +126,7 @@ def _set(found: RunFrame, label: str, rows: NDArray[np.int_], times: Array, gues
     return JobSet(
         group=label,
         model=found.runs[index].model,
-        chip=str(found.labels.chip[index]),
+        accelerator=str(found.labels.accelerator[index]),
         devices=devices,
         batch_samples=batch,
         sequence_tokens=tokens,

@@ -34,7 +34,7 @@ from steelyard.formatting.decode import decode
 from steelyard.formatting.figures import percent
 from steelyard.units import Array
 
-_LABELS = ("group", "publisher", "chip", "family", "stack", "precision")
+_LABELS = ("group", "publisher", "accelerator", "family", "stack", "precision")
 """What scores can be grouped by."""
 
 
@@ -95,7 +95,7 @@ def validate_runs(runs: Sequence[Run], by: str = "group", catalog: Catalog | Non
 
     Args:
         runs: published runs, shipped (`read.shipped`) or read from a file (`read.read`).
-        by: what the scores are grouped by: group, publisher, chip, family, stack or precision.
+        by: what the scores are grouped by: group, publisher, accelerator, family, stack or precision.
         catalog: the catalog to predict with; the shipped one if None.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Where to run: kinds of CO2e apart, what a cleaner place costs, and places that nobody publishes."""
+"""Where to run: kinds of CO2e apart, what a cleaner site costs, and sites that nobody publishes."""
 
 import math
 from dataclasses import replace
@@ -15,8 +15,8 @@ from steelyard.market.sites import candidate_sites, site_option, unknown_site, u
 from steelyard.planner import plan
 from steelyard.planner.engine import ENGINE
 from steelyard.planner.estimating import configure
-from steelyard.planner.places import Where, compare_sites
 from steelyard.planner.premium import Premium, premium_text
+from steelyard.planner.sites import Where, compare_sites
 from steelyard.units import KWH_J
 from steelyard.vocabulary import CO2E_KINDS
 
@@ -34,8 +34,8 @@ def asked(carbon: str = "location_gross", **more: Any) -> Where:
     return compare_sites(made, job(**more), ENGINE, load(), carbon)
 
 
-def test_every_place_stands_once_the_cheapest_first() -> None:
-    stands = asked().places
+def test_every_site_stands_once_the_cheapest_first() -> None:
+    stands = asked().sites
     named = [one.site for one in stands if one.site]
     assert len(named) == len(set(named)) > 20
     assert [one.cost_usd for one in stands] == sorted(one.cost_usd for one in stands)
@@ -43,7 +43,7 @@ def test_every_place_stands_once_the_cheapest_first() -> None:
 
 def test_each_kind_of_co2e_is_its_own_and_none_stands_in_for_another() -> None:
     sites = load().sites
-    for one in asked().places:
+    for one in asked().sites:
         if not one.site:
             continue
         facts = sites[one.site].facts
@@ -55,19 +55,19 @@ def test_each_kind_of_co2e_is_its_own_and_none_stands_in_for_another() -> None:
 
 
 def test_a_residual_mix_differs_from_the_grid_and_replaces_nothing() -> None:
-    sweden = next(one for one in asked().places if one.site == "aws/eu-north-1")
+    sweden = next(one for one in asked().sites if one.site == "aws/eu-north-1")
     assert sweden.co2e_kg("market") > 5 * sweden.co2e_kg("location_gross")
     assert asked("market").cleanest.co2e_kg("market") < sweden.co2e_kg("market")
 
 
 def test_what_is_worth_its_money_gets_cleaner_as_it_gets_dearer() -> None:
     found = asked()
-    ladder = [one for one in found.places if one.efficient]
+    ladder = [one for one in found.sites if one.efficient]
     assert len(ladder) >= 2
     assert [one.co2e_kg("location_gross") for one in ladder] == sorted(
         (one.co2e_kg("location_gross") for one in ladder), reverse=True
     )
-    for one in found.places:
+    for one in found.sites:
         beaten = [other for other in ladder if other.cost_usd <= one.cost_usd and other is not one]
         if not one.efficient:
             known = one.co2e_kg("location_gross")
@@ -76,7 +76,7 @@ def test_what_is_worth_its_money_gets_cleaner_as_it_gets_dearer() -> None:
 
 
 def test_the_premium_is_the_difference_to_the_cheapest() -> None:
-    first, *rest = asked().places
+    first, *rest = asked().sites
     assert first.premium_usd == 0
     for one in rest:
         assert one.premium_usd == pytest.approx(one.cost_usd - first.cost_usd)
@@ -84,40 +84,40 @@ def test_the_premium_is_the_difference_to_the_cheapest() -> None:
     assert math.isnan(Premium(5.0, 0.0, -1.0).usd_per_t)
 
 
-def test_places_that_miss_a_limit_come_last_and_are_worth_nothing() -> None:
+def test_sites_that_miss_a_limit_come_last_and_are_worth_nothing() -> None:
     found = asked(budget="4000")
-    missed = [one for one in found.places if one.misses]
+    missed = [one for one in found.sites if one.misses]
     assert missed
-    assert found.places[-len(missed) :] == tuple(missed)
+    assert found.sites[-len(missed) :] == tuple(missed)
     assert all(one.cost_usd > 4000 and one.misses == ("budget",) and not one.efficient for one in missed)
     assert not found.cleanest.misses
 
 
 def test_the_jobs_filters_hold_and_nothing_left_is_an_error() -> None:
-    assert {one.country for one in asked(residency="EU").places} <= EU
+    assert {one.country for one in asked(residency="EU").sites} <= EU
     made = configure(job(), "H100", 64, LAYOUT, "aws/us-east-1")
     with pytest.raises(BadInput):
         compare_sites(made, job(providers="ovhcloud"), ENGINE, load())
 
 
-def test_a_place_that_is_not_published_is_an_interval_over_where_it_may_be() -> None:
+def test_a_site_that_is_not_published_is_an_interval_over_where_it_may_be() -> None:
     catalog = load()
-    place = unknown_site(catalog, "lambda")
-    values = place.spread["location_gross_kg_per_j"]
-    assert min(values) < place.site.location_gross_kg_per_j < max(values)
-    assert place.possible_sites == len(values)
-    assert math.isnan(place.site.market_kg_per_j)
+    site = unknown_site(catalog, "lambda")
+    values = site.spread["location_gross_kg_per_j"]
+    assert min(values) < site.site.location_gross_kg_per_j < max(values)
+    assert site.possible_sites == len(values)
+    assert math.isnan(site.site.market_kg_per_j)
     assert {site.provider for site in candidate_sites(catalog, "lambda")} == {"lambda"}
     assert {site.provider for site in candidate_sites(catalog, "vast")} >= {"aws", "azure", "gcp"}
     assert site_option("aws/us-east-1", catalog).possible_sites == 0
 
 
-def test_the_interval_of_an_unknown_place_covers_its_candidates_and_is_flagged() -> None:
+def test_the_interval_of_an_unknown_site_covers_its_candidates_and_is_flagged() -> None:
     made = plan(job(accelerators="H100", providers="lambda"))
     point = made.points[0]
     assert point.site == ""
     assert point.co2e_kg.low < point.co2e_kg.value < point.co2e_kg.high
-    assert any("place not published" in note and "lambda: 18" in note for note in made.notes)
+    assert any("site not published" in note and "lambda: 18" in note for note in made.notes)
     assert point.site_candidates == 18
     assert unknown_site_notes([site_option("aws/us-east-1", load())]) == []
 

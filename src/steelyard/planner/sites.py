@@ -1,7 +1,7 @@
-"""Where to run: one configuration at every place that sells its machines, and what a cleaner place costs.
+"""Where to run: one configuration at every site that sells its machines, and what a cleaner site costs.
 
 Four kinds of CO2e stand side by side and are never mixed: location-based (gross, and net of hourly carbon-free energy),
-market-based, marginal. What a place has less of than another in location-based terms is a difference between two
+market-based, marginal. What a site has less of than another in location-based terms is a difference between two
 inventories; only marginal intensity says what moving changes on the grids.
 """
 
@@ -71,19 +71,19 @@ class Where(Answer):
     carbon_kind: str
     cheapest: SiteResult
     cleanest: SiteResult | None  # the cheaper of equals; None where nothing is known
-    places: tuple[SiteResult, ...]
+    sites: tuple[SiteResult, ...]
     notes: tuple[str, ...] = ()
 
     def headline(self) -> str:
         """Return the configuration and the cheapest site."""
-        return f"{self.configuration}: {len(self.places)} sites, the cheapest {self.cheapest.site or 'unknown'}"
+        return f"{self.configuration}: {len(self.sites)} sites, the cheapest {self.cheapest.site or 'unknown'}"
 
     def table(self) -> tuple[tuple[str, ...], ...]:
         """Return the sites, a row each."""
         rows = [
             (one.site or one.offer, dollars(one.cost_usd), amount(one.time_s, TIME),
              amount(one.co2e_kg(self.carbon_kind), MASS))
-            for one in self.places
+            for one in self.sites
         ]  # fmt: skip
         return (("site", "money", "time", "CO2e"), *rows)
 
@@ -99,7 +99,7 @@ def compare_sites(
     deals = [deal for deal in market.deals if _sells(deal, made, market)]
     if not deals:
         raise BadInput(
-            f"nobody sells {made.devices} × {made.setting.hardware.accelerator} in the places that the job allows"
+            f"nobody sells {made.devices} × {made.setting.hardware.accelerator} in the sites that the job allows"
         )
     found = _predicted(made, spec, engine, market, deals)
     results = [_result(found, row, deal, market.sites[deal.site_index], catalog) for row, deal in enumerate(deals)]
@@ -147,25 +147,25 @@ def _predicted(made: Configuration, spec: JobSpec, engine: Engine, market: Marke
     )
 
 
-def _result(found: Prediction, row: int, deal: Deal, place: SiteOption, catalog: facts.Catalog) -> SiteResult:
+def _result(found: Prediction, row: int, deal: Deal, option: SiteOption, catalog: facts.Catalog) -> SiteResult:
     def at(values: float | Array) -> float:
         return float(np.broadcast_to(values, (row + 1,) if np.ndim(values) == 0 else np.shape(values))[row])
 
     site = catalog.sites.get(deal.site)
     energy_j = at(found.energy.facility_j)
-    ends = place.spread.get(GROSS, (math.nan,))
+    ends = option.spread.get(GROSS, (math.nan,))
     carbon = found.carbon
     return SiteResult(
         site=deal.site,
         location=site.location if site else "",
         country=site.country if site else "",
-        site_candidates=place.possible_sites,
+        site_candidates=option.possible_sites,
         offer=deal.offer,
         purchase=deal.purchase,
         time_s=at(found.draw.wall_s),
         cost_usd=at(found.money.total_usd),
         energy_facility_kwh=energy_j / KWH_J,
-        pue=float(place.site.pue),
+        pue=float(option.site.pue),
         water_m3=at(carbon.water_m3),
         co2e_location_gross_kg=Interval(at(carbon.location_gross_kgco2e), energy_j * min(ends), energy_j * max(ends)),
         co2e_location_net_kg=at(carbon.location_net_kgco2e),
@@ -175,7 +175,7 @@ def _result(found: Prediction, row: int, deal: Deal, place: SiteOption, catalog:
 
 
 def _compared(results: list[SiteResult], carbon: str) -> list[SiteResult]:
-    """Return the places with their premium over the first, those marked that nothing beats in both."""
+    """Return the sites with their premium over the first, those marked that nothing beats in both."""
     first, least, made = results[0], math.inf, []
     for one in results:
         kilograms = one.co2e_kg(carbon)
@@ -200,7 +200,7 @@ def _premium(first: SiteResult, one: SiteResult, carbon: str) -> dict[str, Any]:
 
 
 def _misses(one: SiteResult, spec: JobSpec, carbon: str) -> tuple[str, ...]:
-    """Return the limits of the job that a place does not keep; an unknown figure keeps none."""
+    """Return the limits of the job that a site does not keep; an unknown figure keeps none."""
     limits = {
         "deadline": (one.time_s, spec.deadline_s),
         "budget": (one.cost_usd, spec.budget_usd),
