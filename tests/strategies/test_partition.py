@@ -1,8 +1,15 @@
 """Rules of partitions by hand, their words, and columns of several."""
 
+import copy
+import pickle
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
+from steelyard.errors import BadInput
+from steelyard.strategies import partition
 from steelyard.strategies.partition import (
     FIRST_GIVEN,
     PARTITIONS,
@@ -18,6 +25,7 @@ from steelyard.strategies.partition import (
     partition_sizes,
 )
 from steelyard.strategies.settings import setting_name, setting_names, spelled_number
+from steelyard.tables import Layout
 
 HAND = float(given_partition((15, 17, 17, 15)))
 OTHER = float(given_partition((40, 24)))
@@ -71,7 +79,8 @@ def test_a_column_of_partitions_is_each_alone() -> None:
         ]
         np.testing.assert_array_equal(found, alone)
     assert np.isnan(blocks_before(77.0, blocks, 4.0, 1.0, 4.0))
-    assert float(blocks_before(FIRST_GIVEN * 1.0, blocks, 4.0, 0.0, 4.0)) == 0
+    assert np.isnan(blocks_before(FIRST_GIVEN * 1.0, blocks, 4.0, 1.0, 4.0))
+    assert np.isnan(blocks_before(np.array([HAND, FIRST_GIVEN]), blocks, 4.0, 4.0, 4.0)).tolist() == [False, True]
     grid = blocks_before(np.array([[0.0, HAND]]), 64.0, 4.0, np.array([[1.0], [2.0]]), 0.0)
     np.testing.assert_array_equal(grid, [[16, 15], [32, 32]])
 
@@ -94,6 +103,37 @@ def test_a_partition_has_one_number_and_a_number_one_partition() -> None:
     assert min(numbers) >= FIRST_GIVEN
     assert [given_sizes(number) for number in numbers] == [(1, 2), (2, 1), (1, 2)]
     assert given_sizes(FIRST_GIVEN - 1) == given_sizes(10**9) == given_sizes(0) == ()
+
+
+def other_process(code: str) -> list[str]:
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+
+
+def test_a_number_is_the_same_in_every_process() -> None:
+    code = "from steelyard.strategies.partition import given_partition as given; given((20, 4)); print(given((15, 17)))"
+    assert other_process(code) == [str(given_partition((15, 17)))]
+    assert int(float(given_partition((15, 17)))) == given_partition((15, 17)) < 2**53
+
+
+def test_another_process_reads_the_same_partition_or_says_that_it_knows_none() -> None:
+    layout = Layout(*[np.ones(2)] * (len(Layout.__slots__) - 1), np.array([HAND, 0.0]))
+    read = (
+        "import pickle, steelyard.strategies.partition as p; p.given_partition((20, 4, 4, 4));"
+        f"layout = pickle.loads({pickle.dumps(layout)!r});"
+        "print(*layout.partition, *map(p.partition_name, layout.partition), p.given_sizes(layout.partition[0])[1])"
+    )
+    assert other_process(read) == [str(HAND), "0.0", "15-17-17-15", "even", "17"]
+    assert pickle.loads(pickle.dumps(layout)).partition.tolist() == copy.deepcopy(layout).partition.tolist()
+    bare = f"print(p.partition_name({HAND}), p.given_sizes({HAND}), p.blocks_before({HAND}, 64, 4, 1, 0.0))"
+    assert other_process("import steelyard.strategies.partition as p;" + bare) == ["unknown", "()", "nan"]
+
+
+def test_partitions_of_one_number_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(partition, "_DIGEST_BITS", 0)
+    monkeypatch.setattr(partition, "_GIVEN", {})
+    given_partition((1, 2))
+    with pytest.raises(BadInput, match="2-1 and 1-2 share the number"):
+        given_partition((2, 1))
 
 
 @pytest.mark.parametrize(

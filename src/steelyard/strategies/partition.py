@@ -1,14 +1,18 @@
 """Rules that share the blocks of a model out among the stages of a pipeline, a row each; partitions given by hand."""
 
+import copyreg
+import hashlib
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from itertools import pairwise
 from threading import Lock
 
 import numpy as np
 from numpy.typing import NDArray
 
+from steelyard.errors import BadInput
+from steelyard.tables import Layout
 from steelyard.units import Count
 
 
@@ -112,30 +116,59 @@ GIVEN = "given"
 """What a stack's file calls a partition by hand."""
 
 FIRST_GIVEN = 1000
-"""Numbers from here on are partitions given by hand, in the order in which they were first given."""
+"""Numbers from here on are partitions given by hand: a digest of their sizes, so the same in every process."""
 
-_GIVEN: dict[tuple[int, ...], int] = {}
+_DIGEST_BITS = 52  # such numbers are exact in a column of float64
+
+_GIVEN: dict[int, tuple[int, ...]] = {}
 _LOCK = Lock()
 
 
 def given_partition(sizes: tuple[int, ...]) -> int:
     """Return the number of a partition given by hand: blocks of each stage, or of each chunk of them, from the first.
 
-    >>> given_partition((15, 17, 17, 15)) == given_partition((15, 17, 17, 15)) >= FIRST_GIVEN
-    True
+    Raises:
+        BadInput: another partition, given before, has the same number.
+
+    >>> given_partition((15, 17, 17, 15)), given_partition((17, 15))
+    (1351658333304504, 3928549729763486)
     """
+    digest = hashlib.blake2b("-".join(map(str, sizes)).encode(), digest_size=8).digest()
+    number = FIRST_GIVEN + (int.from_bytes(digest, "big") >> (64 - _DIGEST_BITS))
     with _LOCK:
-        return _GIVEN.setdefault(sizes, FIRST_GIVEN + len(_GIVEN))
+        known = _GIVEN.setdefault(number, sizes)
+    if known != sizes:
+        raise BadInput(
+            f"the partitions {'-'.join(map(str, sizes))} and {'-'.join(map(str, known))} share the number {number}; "
+            "move one block in one of them"
+        )
+    return number
 
 
 def given_sizes(number: float) -> tuple[int, ...]:
     """Return the blocks of each part of a partition given by hand; none where the number is that of a rule.
 
+    A number that no partition of this process has is of none: its stages have NaN blocks (`blocks_before`).
+
     >>> given_sizes(given_partition((15, 17, 17, 15))), given_sizes(0)
     ((15, 17, 17, 15), ())
     """
-    place = int(number) - FIRST_GIVEN
-    return list(_GIVEN)[place] if 0 <= place < len(_GIVEN) else ()
+    return () if np.isnan(number) else _GIVEN.get(int(number), ())
+
+
+def _with_sizes(values: tuple[Count, ...], given: tuple[tuple[int, ...], ...]) -> Layout:
+    for sizes in given:
+        given_partition(sizes)
+    return Layout(*values)
+
+
+def _reduced(layout: Layout) -> tuple[Callable[..., Layout], tuple[tuple[Count, ...], tuple[tuple[int, ...], ...]]]:
+    """Return how to make a layout anew where it is read: its partitions by hand are given there first."""
+    given = tuple(sizes for one in np.unique(layout.partition) if (sizes := given_sizes(float(one))))
+    return _with_sizes, (tuple(getattr(layout, field.name) for field in fields(Layout)), given)
+
+
+copyreg.pickle(Layout, _reduced)
 
 
 def partition_sizes(partition: float, blocks: int, parts: int) -> tuple[int, ...]:
@@ -167,13 +200,15 @@ def partition_number(text: str) -> int | None:
 
 
 def partition_name(number: float) -> str:
-    """Return a partition as people write it; runs of equal parts are written once.
+    """Return a partition as people write it, or "unknown"; runs of equal parts are written once.
 
     >>> partition_name(0), partition_name(given_partition((7, *[8] * 14, 7)))
     ('even', '7-8*14-7')
     """
-    if number < len(PARTITIONS):
+    if 0 <= number < len(PARTITIONS):
         return PARTITIONS[int(number)].name
+    if number not in _GIVEN:
+        return "unknown"
     runs: list[list[int]] = []
     for size in given_sizes(number):
         if runs and runs[-1][0] == size:
@@ -224,7 +259,8 @@ def given_parts(partition: Count) -> Count:
     if np.all(numbers < FIRST_GIVEN):
         return np.float64(0)
     kinds, place = np.unique(numbers, return_inverse=True)
-    return np.array([float(len(given_sizes(one))) for one in kinds])[place].reshape(numbers.shape)[()]
+    parts = [float(len(given_sizes(one))) if one < FIRST_GIVEN or int(one) in _GIVEN else np.nan for one in kinds]
+    return np.array(parts)[place].reshape(numbers.shape)[()]
 
 
 def _given_before(partition: NDArray[np.float64], part: Count) -> Count:
@@ -234,5 +270,6 @@ def _given_before(partition: NDArray[np.float64], part: Count) -> Count:
     for row, one in zip(ends, sizes, strict=True):
         row[1 : len(one) + 1] = np.cumsum(one)
         row[len(one) + 1 :] = sum(one)
+        row[:] = row if one else np.nan
     column = np.clip(part, 0, ends.shape[1] - 1).astype(np.intp)
     return ends[place.reshape(partition.shape), column]
