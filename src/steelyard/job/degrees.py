@@ -28,11 +28,12 @@ _ALIASES = MappingProxyType(
     }
 )
 _HIGHEST = MappingProxyType(
-    {"zero": 3, "sp": 1, "flash": 1, "offload": 1} | {name: max(SPELLINGS[name].values()) for name in NAMED}
+    {"zero": 3, "sp": 1, "flash": 1, "offload": 1}
+    | {name: max(SPELLINGS[name].values()) for name in NAMED if name != "partition"}
 )
 _RANKS = ("devices", "tp", "pp", "vpp", "cp", "dp", "ep", "etp")
 _DEGREES = (*_RANKS, "zero", "shard_devices", "micro_batch", "micro_batches")
-DEGREE_FIELDS = (*_DEGREES, "schedule", "sp", "recompute", "flash", "offload")
+DEGREE_FIELDS = (*_DEGREES, "schedule", "sp", "recompute", "flash", "offload", "partition")
 
 
 def parse_degrees(value: Any) -> Mapping[str, tuple[int, ...]]:
@@ -42,6 +43,8 @@ def parse_degrees(value: Any) -> Mapping[str, tuple[int, ...]]:
     {'tp': (2,), 'pp': (1,), 'micro_batch': (2,), 'zero': (1,)}
     >>> dict(parse_degrees({"tp": [1, 2, 4], "recompute": "full"}))
     {'tp': (1, 2, 4), 'recompute': (2,)}
+    >>> dict(parse_degrees("pp=4,partition=ends"))
+    {'pp': (4,), 'partition': (1,)}
     """
     pairs = value.items() if isinstance(value, Mapping) else [_pair(part) for part in _parts(value)]
     found: dict[str, tuple[int, ...]] = {}
@@ -63,7 +66,10 @@ def parse_degrees(value: Any) -> Mapping[str, tuple[int, ...]]:
 def _parts(value: Any) -> list[str]:
     if not isinstance(value, str) or not value.strip():
         raise BadInput(f"{value!r} is not a layout; write tp=2,pp=1,mbs=2,zero=1")
-    return [part for part in value.split(",") if part.strip()]
+    parts = [part for part in value.split(",") if part.strip()]
+    if not parts:
+        raise BadInput(f"layout {value!r} names no field; write tp=2,pp=1,mbs=2,zero=1")
+    return parts
 
 
 def _pair(part: str) -> tuple[str, str]:
@@ -74,12 +80,25 @@ def _pair(part: str) -> tuple[str, str]:
 
 
 def _degree(name: str, given: Any) -> int:
+    if name == "partition":
+        return _partition(given)
     number = spelled_number(name, str(int(given) if isinstance(given, bool) else given))
     least, highest = 0 if name in _HIGHEST else 1, _HIGHEST.get(name, 10**9)
     if number is None or not least <= number <= highest:
         counts = f"a whole number from {least}" + (f" to {highest}" if name in _HIGHEST else "")
         accepted = ", ".join(_names(name)) or counts
         raise BadInput(f"layout {name} is {given!r}; it takes {accepted}")
+    return number
+
+
+def _partition(given: Any) -> int:
+    """Return the number of a partition; blocks are written as one text, since a list is of values to choose among."""
+    number = spelled_number("partition", given) if isinstance(given, str) else None
+    if number is None:
+        names = ", ".join(setting_names("partition"))
+        raise BadInput(
+            f"layout partition is {given!r}; it takes {names} or the blocks of each stage as one text: 15-17-17-15"
+        )
     return number
 
 

@@ -7,7 +7,7 @@ Row i of every table, of `labels` and of `assumed` belongs to `found.runs[i]`; w
 `found.unpredicted` with its reason. Nothing here looks at what was measured.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, is_dataclass, replace
 from functools import cache
 from typing import Any, get_origin, get_type_hints
@@ -23,6 +23,7 @@ from steelyard.evidence.frames.jobs import run_job
 from steelyard.evidence.frames.layouts import LayoutChoice, layout_choices
 from steelyard.evidence.frames.machines import RunMachine, run_machine
 from steelyard.evidence.frames.models import run_model
+from steelyard.evidence.frames.settings import check_settings, run_settings, with_settings
 from steelyard.evidence.frames.shapes import ModelShape, RowsShape
 from steelyard.evidence.frames.stacks import row_constants, stack_rule
 from steelyard.evidence.runs.run import Run, publisher
@@ -125,6 +126,7 @@ def run_frame(runs: Iterable[Run], catalog: Catalog, predictor: Predictor | None
 
 
 def _row(run: Run, catalog: Catalog) -> CompletedRun:
+    run = with_settings(run)
     model, about_shape = run_model(run)
     arch = _shape(model)
     if isinstance(model, ModelSpec) and not takes_sequences(model):
@@ -136,8 +138,26 @@ def _row(run: Run, catalog: Catalog) -> CompletedRun:
     if isinstance(arch, Architecture):
         arch = replace(arch, dropout=its_rule.dropout if arch.gelu and arch.causal else 0.0)
     options = layout_choices(run, arch, float(found.machine.memory_bytes), its_rule, float(found.machine.node_devices))
-    run_job(run, model, arch, its_rule, found.precision, options[0].batch_samples, catalog)
+    job = run_job(run, model, arch, its_rule, found.precision, options[0].batch_samples, catalog)
+    if settings := run_settings(run):
+        options = _permitted(options, settings, job, catalog)
     return CompletedRun(run, model, arch, found, its_rule, tuple(options), about_shape | found.assumed)
+
+
+def _permitted(
+    options: Sequence[LayoutChoice], settings: Mapping[str, int], job: Job, catalog: Catalog
+) -> list[LayoutChoice]:
+    """Return those of the layouts of a row that its model permits; BadLayout says why none is."""
+    kept, refusals = [], []
+    for one in options:
+        try:
+            check_settings(one.layout, settings, job, catalog.capability("any"))
+            kept.append(one)
+        except BadInput as refusal:
+            refusals.append(refusal)
+    if not kept:
+        raise refusals[0]
+    return kept
 
 
 def _shape(model: ModelSpec | RowsSpec) -> ModelShape:

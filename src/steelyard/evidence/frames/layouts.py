@@ -8,6 +8,14 @@ from dataclasses import dataclass, field, replace
 from steelyard.catalog.stacks import StackRule
 from steelyard.errors import BadInput, BadLayout
 from steelyard.evidence.frames.recomputation import recompute_choices
+from steelyard.evidence.frames.settings import (
+    laid_out,
+    offloads_states,
+    run_settings,
+    sequence_parallel,
+    shard_group,
+    with_batch,
+)
 from steelyard.evidence.frames.shapes import ModelShape, RowsShape, undivided
 from steelyard.evidence.runs.columns import is_count
 from steelyard.evidence.runs.run import Run, is_known
@@ -23,6 +31,7 @@ FLASH_SINCE = "2022-07"
 TOKENS_IN_FLIGHT = 8192
 """Tokens of a micro-batch where only the global batch is stated: fills the products without filling the memory."""
 
+_ORDER = ("tp", "pp", "cp", "dp")
 _STATE_BYTES = 18.0  # of one parameter under mixed-precision Adam: arXiv 1910.02054, section 3.1, with fp32 gradients
 
 
@@ -58,9 +67,15 @@ def layout_choices(
             found.append(_choice(run, arch, rule, one, recompute, shared))
         except BadInput as refusal:
             refusals.append(refusal)
-    if not found:
+    settings, kept = run_settings(run), []
+    for varied in (one for choice in found for one in _expert_degrees(run, arch, choice)):
+        try:
+            kept.append(replace(varied, layout=laid_out(varied.layout, settings)))
+        except BadInput as refusal:
+            refusals.append(refusal)
+    if not kept:
         raise refusals[0]
-    return [varied for choice in found for varied in _expert_degrees(run, arch, choice)]
+    return kept
 
 
 def _choice(
@@ -74,7 +89,7 @@ def _choice(
     assumed = set(shared)
     _, pp, _, dp = degrees
     in_flight = arch.batch if isinstance(arch, RowsShape) else TOKENS_IN_FLIGHT // run.sequence_tokens
-    micro, total = _batch(run, (dp, pp), in_flight, assumed)
+    micro, total = _batch(with_batch(run, dp), (dp, pp), in_flight, assumed)
     if rule.stack == "hf-trainer" and pp > 1 and not is_known(run.step_time_s):
         total = micro * dp  # device_map runs one micro-batch through the stages at a time
     layout = _layout(run, arch, rule, degrees, micro, total / (micro * dp), assumed)
@@ -109,6 +124,12 @@ def _degrees(
             fits = tp * pp == ranks and tp <= max(chips, 1.0) and pp <= arch.layers and pp == math.floor(pp)
             if fits and arch.heads % tp == 0 and n % (ranks * cp) == 0:
                 found.append((tp, pp, cp, n / (ranks * cp)))
+    settings = run_settings(run)
+    found = [
+        one
+        for one in found
+        if all(settings.get(name, degree) == degree for name, degree in zip(_ORDER, one, strict=True))
+    ]
     batch = run.batch_samples if is_known(run.batch_samples) else math.inf
     usable = [one for one in found if one[3] <= batch] or found
     if not usable:
@@ -214,19 +235,21 @@ def _layout(
         ep=ep,
         etp=float(usual_expert_tensor(tp, ep)),
         zero=zero,
-        shard_devices=_shard_devices(run, dp * cp),
+        shard_devices=shard_group(run, dp * cp),
         micro_batch=micro,
         micro_batches=max(1.0, math.ceil(steps - 1e-9)),
-        sp=_sequence_parallel(run, rule) if tp > 1 else 0.0,
+        sp=sequence_parallel(run, rule) if tp > 1 else 0.0,
         recompute=0.0,
         flash=_flash(run, arch, assumed),
-        offload=float(bool(re.search(r"optim|full", run.offload.lower()))),
+        offload=float(offloads_states(run.offload)),
         partition=float(partition),
     )
 
 
 def _partition(run: Run, arch: ModelShape, rule: StackRule, pp: float) -> int:
-    """Return the partition of the blocks: as the row says, else that of the stack."""
+    """Return the partition of the blocks: the row's setting, what its note says, else that of the stack."""
+    if (number := run_settings(run).get("partition")) is not None:
+        return number
     stated = re.search(r"layers/stage \[([\d, ]+)\]", run.note)
     stages = [int(part) for part in stated[1].split(",")] if stated else []
     if len(stages) == pp > 1 and max(stages) > 2:
@@ -262,26 +285,6 @@ def _expert_degrees(run: Run, arch: ModelShape, choice: LayoutChoice) -> list[La
     tp = choice.layout.tp
     laid = [replace(choice.layout, ep=ep, etp=float(usual_expert_tensor(tp, ep))) for ep in degrees]
     return [replace(choice, layout=one, assumed=assumed) for one in laid]
-
-
-def _shard_devices(run: Run, replicas: float) -> float:
-    """Return the ranks of a ZeRO or FSDP group: all replicas, or fewer where the row says so."""
-    stated = re.search(r"(?:HSDP shard|FSDP group|zero1 group size|FSDP=)\s*([1-9]\d*)", run.note)
-    if stated:
-        return min(float(stated[1]), replicas)
-    slices = re.search(r"([1-9]\d*) slice\(s\)", run.note)
-    if run.sharding == "hsdp" and slices:
-        return max(1.0, replicas / float(slices[1]))
-    if run.sharding == "hsdp" and is_known(run.node_devices):
-        return min(replicas, max(run.node_devices, 1.0))
-    return replicas
-
-
-def _sequence_parallel(run: Run, rule: StackRule) -> float:
-    if "no sequence parallel" in run.note.lower():
-        return 0.0
-    stated = re.search(r"sequence parallel on|with sequence parallel", run.note.lower())
-    return 1.0 if stated else rule.sequence_parallel
 
 
 def _flash(run: Run, arch: ModelShape, assumed: set[str]) -> float:

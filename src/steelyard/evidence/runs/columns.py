@@ -11,7 +11,7 @@ from collections.abc import Collection, Mapping
 
 from steelyard.errors import BadInput
 from steelyard.evidence.runs.run import COLUMNS, MEMORY_METRICS, TEXT_COLUMNS, Run, is_known
-from steelyard.job.degrees import parse_degrees
+from steelyard.job.degrees import DEGREE_FIELDS
 from steelyard.units import GB_BYTES, GIB_BYTES
 
 COLLECTED = {
@@ -67,9 +67,10 @@ COLLECTED = {
 JOB_FIELDS = {"sequence": "sequence_tokens", "global_batch": "batch_samples", "batch_sequences": "batch_samples"}
 """Field of a job file → our column; the others (model, devices, precision, optimizer, task, stack) have one name."""
 
-LAYOUT = {name: name for name in ("tp", "pp", "vpp", "cp", "dp", "ep", "micro_batch", "recompute")}
-LAYOUT |= {"zero": "sharding", "flash": "flash_attention", "offload": "offload"}
-"""Setting of a job file's `layout` → our column; those that a run does not record are read and not kept."""
+SETTINGS = tuple(name for name in DEGREE_FIELDS if name not in COLUMNS)
+"""Settings of a job file's `layout` without a column of their own name: one of that name joins the row's layout."""
+
+_UNSAID = frozenset({"", "-", "–", "?", "n/a", "na", "nan", "null", "unknown"})
 
 RATE_COLUMNS = dict.fromkeys(
     ("images_per_second", "images_per_s", "img_per_s", "samples_per_s", "sequences_per_s"), "samples_per_second"
@@ -106,7 +107,7 @@ def check_header(header: Collection[str], where: str, *, of_text: bool = True) -
 
 
 def run_of_row(row: Mapping[str, str | None], row_id: str) -> Run:
-    """Turn one row of either header into a `Run`; a layout as job files write it fills the columns that are blank.
+    """Turn one row of either header into a `Run`; its layout is read where the row is completed (`frames.settings`).
 
     >>> run = run_of_row({"model": "llama-3-8b", "hardware": "H100-80GB", "n_chips": "8", "peak_mem_gb": "70",
     ...             "mem_unit": "GiB reserved", "n_params_b": "8.03"}, "row-1")
@@ -117,7 +118,7 @@ def run_of_row(row: Mapping[str, str | None], row_id: str) -> Run:
     for name, value in row.items():
         if name is not None and _ours(name) in values and value is not None and isinstance(value, str):
             values[_ours(name)] = value.strip()
-    values |= {name: text for name, text in _laid_out(row.get("layout"), row_id).items() if not values[name]}
+    values["layout"] = ",".join(filter(None, (values["layout"], *_settings(row))))
     for name, word in WORDS.items():
         values[name] = values[name] or word
         values[name] = values[name] if name == "group" else values[name].lower()
@@ -136,16 +137,10 @@ def run_of_row(row: Mapping[str, str | None], row_id: str) -> Run:
     return Run(**texts, **numbers)  # type: ignore[arg-type]  # split by type above
 
 
-def _laid_out(text: str | None, row_id: str) -> dict[str, str]:
-    """Return our columns of a layout as job files write it: `tp=2,pp=1,mbs=2,zero=1`."""
-    if not text or not text.strip():
-        return {}
-    try:
-        degrees = parse_degrees(text)
-    except BadInput as error:
-        raise BadInput(f"run {row_id}: {error}") from error
-    found = {LAYOUT[name]: str(values[0]) for name, values in degrees.items() if name in LAYOUT}
-    return found | ({"offload": "optimizer" if found["offload"] == "1" else ""} if "offload" in found else {})
+def _settings(row: Mapping[str, str | None]) -> list[str]:
+    """Return the settings of a layout that stand in columns of their own: `etp=2`, `partition=7-9-9-7`."""
+    found = [(name.strip().lower(), value.strip()) for name, value in row.items() if name and isinstance(value, str)]
+    return [f"{name}={value}" for name, value in found if name in SETTINGS and value.lower() not in _UNSAID]
 
 
 def number_or_nan(text: str | None) -> float:

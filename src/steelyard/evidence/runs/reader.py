@@ -102,11 +102,14 @@ def _object(line: str, where: str) -> dict[str, str]:
         raise BadInput(f"{where}: not a JSON object ({error}); give one object a line") from error
     if not isinstance(found, dict):
         raise BadInput(f"{where}: {line.strip()[:40]!r} is not a JSON object; give one object a line")
-    words = {True: "yes", False: "no"}
-    return {
-        name: "" if value is None else words[value] if isinstance(value, bool) else str(value)
-        for name, value in found.items()
-    }
+    return {name: _value_text(value) for name, value in found.items()}
+
+
+def _value_text(value: Any) -> str:
+    """Return a value of JSON as a cell of a table; an object is written as a layout is: `tp=2,pp=4`."""
+    if isinstance(value, dict):
+        return ",".join(f"{name}={_value_text(one)}" for name, one in value.items())
+    return "" if value is None else {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value)
 
 
 def blank_run(**given: Any) -> Run:

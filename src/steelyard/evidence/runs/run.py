@@ -66,6 +66,7 @@ class Run:
     shape_source: str  # where the model's shape comes from, if not from the source
     note: str
     loss: str  # kind of loss, of `strategies.losses`; empty: what the stack or the note says
+    layout: str  # settings as job files write them, "tp=2,sp=0"; those that have a column may stand in either
 
 
 COLUMNS = tuple(field.name for field in fields(Run))

@@ -1,0 +1,147 @@
+"""The settings that a row of runs writes as job files do (`tp=2,etp=1,partition=7-9-9-7`): each is kept, or refused."""
+
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+
+from steelyard.catalog.stacks import Capability, StackRule
+from steelyard.errors import BadLayout
+from steelyard.evidence.runs.columns import is_count
+from steelyard.evidence.runs.run import Run, is_known
+from steelyard.job.degrees import parse_degrees
+from steelyard.layout import check_layout
+from steelyard.strategies.partition import given_sizes
+from steelyard.strategies.registry import SCHEDULES
+from steelyard.strategies.settings import NAMED, setting_name, spelled_number
+from steelyard.tables import Job, Layout
+
+_COLUMN = {name: name for name in ("devices", "tp", "pp", "vpp", "cp", "dp", "ep", "micro_batch", "recompute")}
+_COLUMN |= {"zero": "sharding", "flash": "flash_attention", "offload": "offload"}
+
+_LAID = ("schedule", "etp", "zero", "shard_devices", "sp", "flash", "offload", "partition")
+"""Settings that other degrees do not follow from: a layout takes them as they are written."""
+
+
+def run_settings(run: Run) -> dict[str, int]:
+    """Return the settings of a row's layout by field of `tables.Layout`; BadInput says what cannot be read.
+
+    >>> from steelyard.evidence.runs.reader import blank_run
+    >>> run_settings(blank_run(layout="tp=2,sp=off,mbs=4"))
+    {'tp': 2, 'sp': 0, 'micro_batch': 4}
+    """
+    if not run.layout:
+        return {}
+    return {name: values[0] for name, values in parse_degrees(run.layout).items()}
+
+
+def with_settings(run: Run) -> Run:
+    """Return a row with the settings of its layout in their columns; BadLayout where a column says otherwise.
+
+    >>> from steelyard.evidence.runs.reader import blank_run
+    >>> with_settings(blank_run(layout="tp=2,zero=3")).sharding
+    '3'
+    """
+    found: dict[str, float | str] = {}
+    for name, number in run_settings(run).items():
+        if name not in _COLUMN:
+            continue
+        column = _COLUMN[name]
+        value = getattr(run, column)
+        known = _number(name, value)
+        if known is not None and known != number:
+            raise BadLayout(f"the layout says {name} = {_text(name, number)} but the column {column} {value}; keep one")
+        if known is None:
+            word = ("none", "optimizer")[number] if name == "offload" else str(number)
+            found[column] = word if isinstance(value, str) else float(number)
+    filled = replace(run, **found)  # type: ignore[arg-type]  # text where the column is text
+    return filled if is_known(filled.vpp) else replace(filled, vpp=_chunks(filled))
+
+
+def _chunks(run: Run) -> float:
+    """Return the chunks of a stage that a schedule of single chunks, or the entries of a partition, say; else NaN."""
+    settings = run_settings(run)
+    if any(one.code == settings.get("schedule") and not one.chunked for one in SCHEDULES.values()):
+        return 1.0
+    entries = len(given_sizes(settings.get("partition", 0)))
+    return entries / run.pp if entries and is_count(run.pp) and entries % run.pp == 0 else math.nan
+
+
+def with_batch(run: Run, dp: float) -> Run:
+    """Return a row with the one of micro-batch and global batch that its number of micro-batches makes of the other."""
+    count = run_settings(run).get("micro_batches")
+    if count is None or is_count(run.micro_batch) == is_count(run.batch_samples):
+        return run
+    if is_count(run.micro_batch):
+        return replace(run, batch_samples=run.micro_batch * dp * count)
+    return replace(run, micro_batch=run.batch_samples / (dp * count))
+
+
+def laid_out(layout: Layout, settings: Mapping[str, int]) -> Layout:
+    """Return a layout with the settings of its row; BadLayout names the first that the rest of the row contradicts."""
+    made = replace(layout, **{name: float(settings[name]) for name in _LAID if name in settings})
+    for name, number in settings.items():
+        found = float(getattr(made, name))
+        if found != number:
+            raise BadLayout(
+                f"the layout says {name} = {_text(name, number)}, but its other settings, the model and the batch of "
+                f"the row make it {found:g}"
+            )
+    return made
+
+
+def check_settings(layout: Layout, settings: Mapping[str, int], job: Job, anything: Capability) -> None:
+    """Raise BadLayout where a written layout breaks a rule of its model, whatever its stack can run.
+
+    What a row leaves open, and how its batch is shared out, is not held against it.
+    """
+    judged = replace(
+        layout,
+        micro_batch=float(math.ceil(layout.micro_batch)),
+        recompute=layout.recompute if "recompute" in settings else 0.0,
+    )
+    batch = judged.dp * judged.micro_batch * judged.micro_batches
+    check_layout(judged, replace(job, batch_samples=batch), int(layout.devices), math.inf, anything)
+
+
+def offloads_states(text: str) -> bool:
+    """Tell whether a column says that the optimizer is on the host.
+
+    >>> offloads_states("optimizer"), offloads_states("none")
+    (True, False)
+    """
+    return bool(re.search(r"optim|full", text.lower()))
+
+
+def shard_group(run: Run, replicas: float) -> float:
+    """Return the ranks of a ZeRO or FSDP group: all replicas, or fewer where the row says so."""
+    stated = re.search(r"(?:HSDP shard|FSDP group|zero1 group size|FSDP=)\s*([1-9]\d*)", run.note)
+    if stated:
+        return min(float(stated[1]), replicas)
+    slices = re.search(r"([1-9]\d*) slice\(s\)", run.note)
+    if run.sharding == "hsdp" and slices:
+        return max(1.0, replicas / float(slices[1]))
+    if run.sharding == "hsdp" and is_known(run.node_devices):
+        return min(replicas, max(run.node_devices, 1.0))
+    return replicas
+
+
+def sequence_parallel(run: Run, rule: StackRule) -> float:
+    """Return whether tensor-parallel ranks split the sequence: as the note of a row says, else as its stack does."""
+    if "no sequence parallel" in run.note.lower():
+        return 0.0
+    stated = re.search(r"sequence parallel on|with sequence parallel", run.note.lower())
+    return 1.0 if stated else rule.sequence_parallel
+
+
+def _number(name: str, value: float | str) -> float | None:
+    """Return what a column says of a setting; None where it says nothing."""
+    if name == "offload":
+        return float(offloads_states(str(value))) if value else None
+    if isinstance(value, str):
+        return spelled_number(name, value)
+    return value if is_known(value) else None
+
+
+def _text(name: str, number: int) -> str:
+    return setting_name(name, number) if name in NAMED else str(number)
