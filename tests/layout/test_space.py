@@ -12,6 +12,7 @@ from steelyard.catalog import load
 from steelyard.catalog.stacks import Capability
 from steelyard.errors import UnknownName
 from steelyard.layout import BOUNDS, Bounds, frames, problem, size, space
+from steelyard.strategies.partition import given_partition
 from steelyard.tables import Job, Layout
 
 STACKS = sorted(load().stack_files)
@@ -170,3 +171,54 @@ def test_the_space_of_odd_lengths_and_widths(job, devices, domain, sp):
     layouts = space(job, [devices], domain, can, within)
     rows = {tuple(int(v) for v in row) for row in zip(*(getattr(layouts, f) for f in Layout.__slots__), strict=True)}
     assert rows == counted(job, devices, domain, can, within)
+
+
+ASKED = {
+    "devices": (64,),
+    "tp": (2,),
+    "pp": (3,),
+    "vpp": (9,),
+    "schedule": (1,),
+    "cp": (2,),
+    "dp": (4,),
+    "ep": (2,),
+    "etp": (2,),
+    "zero": (1,),
+    "shard_devices": (2,),
+    "micro_batch": (3,),
+    "micro_batches": (24,),
+    "sp": (0,),
+    "recompute": (2,),
+    "flash": (0,),
+    "offload": (1,),
+    "partition": (1, given_partition((2, 4, 3, 3, 3, 3, 3, 3, 3))),
+}
+"""Values of each field, most of which are not looked at unless somebody asks for them."""
+
+
+@pytest.mark.parametrize("name", ASKED)
+def test_what_is_asked_for_enters_the_space_and_stays_valid(name: str) -> None:
+    job = pretraining(gpt(27, 384, 24, experts=6.0, top_k=2.0, moe_layers=27.0), 1536, 288)
+    devices, can = [48, 64, 72], load().capability("any")
+    asked = {name: ASKED[name]}
+    found = space(job, devices, 8, can, BOUNDS, asked)
+    column = np.broadcast_to(getattr(found, name), size(found))
+    if name in ("devices", "dp", "zero", "schedule", "recompute", "offload"):  # crossed anyway: a search drops the rest
+        assert set(ASKED[name]) <= set(column.tolist())
+    else:
+        assert set(column.tolist()) == set(ASKED[name])
+    assert not np.any(problem(job, found, 8, 0.0, can))
+    rows = np.stack([np.broadcast_to(getattr(found, one), size(found)) for one in Layout.__slots__])
+    assert np.unique(rows, axis=1).shape == rows.shape
+
+
+def test_every_field_of_a_layout_can_be_asked_for() -> None:
+    assert set(ASKED) == set(Layout.__slots__)
+
+
+def test_asking_for_the_usual_values_changes_nothing() -> None:
+    job, can = JOBS[2], load().capability("megatron-core")
+    usual = space(job, [4, 8], 8, can, BOUNDS)
+    alike = space(job, [4, 8], 8, can, BOUNDS, {"flash": (1,), "partition": (0,), "cp": (1,)})
+    for name in Layout.__slots__:
+        np.testing.assert_array_equal(getattr(usual, name), getattr(alike, name))

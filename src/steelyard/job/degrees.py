@@ -5,7 +5,7 @@ from types import MappingProxyType
 from typing import Any
 
 from steelyard.errors import BadInput, nearest
-from steelyard.strategies.settings import NAMED, SPELLINGS, setting_names, spelled_number
+from steelyard.strategies.settings import NAMED, SPELLINGS, setting_name, setting_names, spelled_number
 
 _ALIASES = MappingProxyType(
     {
@@ -89,6 +89,30 @@ def _degree(name: str, given: Any) -> int:
         accepted = ", ".join(_names(name)) or counts
         raise BadInput(f"layout {name} is {given!r}; it takes {accepted}")
     return number
+
+
+def degrees_text(degrees: Mapping[str, tuple[int, ...]]) -> str:
+    """Return the first allowed value of each setting as a layout is written, where the devices are given apart.
+
+    >>> degrees_text(parse_degrees({"tp": [2, 4], "micro_batch": 1, "partition": "7-9"}))
+    'tp=2,mbs=1,partition=7-9'
+    """
+    rest = {name: one for name, one in degrees.items() if name != "devices"}
+    short = {"micro_batch": "mbs", "micro_batches": "ga", "shard_devices": "shard"}
+    return ",".join(f"{short.get(name, name)}={_degree_text(name, one[0])}" for name, one in rest.items())
+
+
+def _degree_text(name: str, number: int) -> str:
+    return setting_name(name, number) if name in NAMED else str(number)
+
+
+def degree_list_text(name: str, values: tuple[int, ...]) -> str:
+    """Return the allowed values of one setting.
+
+    >>> degree_list_text("tp", (2, 4)), degree_list_text("recompute", (2,))
+    ('tp = 2 or 4', 'recompute = full')
+    """
+    return f"{name} = {' or '.join(_degree_text(name, one) for one in values)}"
 
 
 def _partition(given: Any) -> int:

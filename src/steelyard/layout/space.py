@@ -1,18 +1,26 @@
 """Every valid layout of a job on some numbers of devices, as one table of arrays."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
 
 from steelyard.catalog.stacks import Capability
+from steelyard.layout.reason import Reason
+from steelyard.layout.valid import problem
 from steelyard.strategies.experts import usual_expert_tensor
 from steelyard.strategies.registry import suiting, usual_code
 from steelyard.tables import Job, Layout, take
 from steelyard.units import Count
 
 Columns = dict[str, NDArray[np.int64]]
+
+Asked = Mapping[str, Sequence[int]]
+"""Values by field of `Layout` that are looked at instead of the usual ones, also beyond the bounds."""
+
+_NOTHING: Asked = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +48,14 @@ BOUNDS = Bounds(
 """The edges that `plan` uses; `docs/layout.md` gives the reason for each."""
 
 
-def space(job: Job, devices: Sequence[int], domain_devices: int, capability: Capability, bounds: Bounds) -> Layout:
+def space(
+    job: Job,
+    devices: Sequence[int],
+    domain_devices: int,
+    capability: Capability,
+    bounds: Bounds,
+    asked: Asked = _NOTHING,
+) -> Layout:
     """Return all valid layouts of a job on each of the given numbers of devices.
 
     `frames`, each in every way to shard, recompute and offload that the stack knows; recomputation and, innermost,
@@ -52,12 +67,13 @@ def space(job: Job, devices: Sequence[int], domain_devices: int, capability: Cap
         domain_devices: devices joined by fast links, which bound tp and make the smaller shard group of HSDP
         capability: what the software stack supports
         bounds: the edges of the space
+        asked: values that are looked at instead of the usual ones
 
     Source: the axes are those of 2104.04473 (tp, pp, dp, interleaving, micro-batch), 2205.05198 (sp, recompute),
         1910.02054 (ZeRO), 2304.11277 (HSDP), 2309.14509 and 2310.01889 (sequence splits), 2101.03961 (ep).
     """
-    kinds = frames(job, devices, domain_devices, capability, bounds)
-    ways = shardings(kinds, domain_devices, capability)
+    kinds = frames(job, devices, domain_devices, capability, bounds, asked)
+    ways = shardings(kinds, domain_devices, capability, asked)
     modes = len(capability.recompute) * len(offloads(capability))
     each = take(kinds, np.repeat(ways.frame, modes))
     return replace(
@@ -66,12 +82,19 @@ def space(job: Job, devices: Sequence[int], domain_devices: int, capability: Cap
         shard_devices=np.repeat(ways.shard_devices, modes),
         recompute=np.tile(np.repeat(np.array(capability.recompute, float), len(offloads(capability))), ways.frame.size),
         offload=np.tile(np.array(offloads(capability), float), ways.frame.size * len(capability.recompute)),
-        flash=np.ones(ways.frame.size * modes),
-        partition=np.zeros(ways.frame.size * modes),
+        flash=each.flash * np.ones(ways.frame.size * modes),
+        partition=each.partition * np.ones(ways.frame.size * modes),
     )
 
 
-def frames(job: Job, devices: Sequence[int], domain_devices: int, capability: Capability, bounds: Bounds) -> Layout:
+def frames(
+    job: Job,
+    devices: Sequence[int],
+    domain_devices: int,
+    capability: Capability,
+    bounds: Bounds,
+    asked: Asked = _NOTHING,
+) -> Layout:
     """Return the degrees and batches of all valid layouts: sharding, recomputation and offload at their least.
 
     Degrees are crossed one after another, and each crossing is filtered at once: tp over powers of two that suit the
@@ -84,22 +107,29 @@ def frames(job: Job, devices: Sequence[int], domain_devices: int, capability: Ca
         domain_devices: devices joined by fast links, which bound tp
         capability: what the software stack supports
         bounds: the edges of the space
+        asked: values that are looked at instead of the usual ones; what is then no valid layout is left out
 
     Source: those of `space`.
     """
     model = job.workload.divisible
     columns: Columns = {"devices": np.array(sorted(set(devices)), dtype=np.int64)}
-    columns = _degrees(columns, job, domain_devices, capability, bounds)
-    columns = _batches(columns, job, bounds)
-    columns = _chunks(columns, int(model.blocks), capability, bounds)
-    columns = _experts(columns, int(model.experts), capability)
-    columns["sp"] = ((columns["tp"] > 1) & capability.sp).astype(np.int64)
-    columns["sp"] *= model.sequence % (columns["cp"] * columns["tp"]) == 0
+    columns = _degrees(columns, job, domain_devices, capability, bounds, asked)
+    columns = _batches(columns, job, bounds, asked)
+    for name in ("partition", "flash"):
+        columns = _cross(columns, name, asked[name]) if name in asked else columns
+    columns = _chunks(columns, int(model.blocks), capability, bounds, asked)
+    columns = _experts(columns, int(model.experts), capability, asked)
+    if "sp" in asked:
+        columns = _cross(columns, "sp", asked["sp"])
+    else:
+        columns["sp"] = ((columns["tp"] > 1) & capability.sp).astype(np.int64)
+        columns["sp"] *= model.sequence % (columns["cp"] * columns["tp"]) == 0
     columns["shard_devices"] = columns["dp"] * columns["cp"]
     columns["zero"] = np.full_like(columns["tp"], min(capability.zero))
     columns["recompute"] = np.full_like(columns["tp"], min(capability.recompute))
     numbers = {name: column.astype(np.float64) for name, column in columns.items()}
-    return Layout(**numbers, offload=0.0, flash=1.0, partition=0.0)
+    made = Layout(**({"offload": 0.0, "flash": 1.0, "partition": 0.0} | numbers))
+    return take(made, problem(job, made, domain_devices, 0.0, capability) == Reason.VALID) if asked else made
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,13 +141,14 @@ class Shardings:
     shard_devices: NDArray[np.float64]
 
 
-def shardings(kinds: Layout, domain_devices: int, capability: Capability) -> Shardings:
+def shardings(kinds: Layout, domain_devices: int, capability: Capability, asked: Asked = _NOTHING) -> Shardings:
     """Return every way in which a stack can shard each of some frames, in the order of the frames.
 
     Args:
         kinds: frames
         domain_devices: devices joined by fast links, which make the smaller shard group of HSDP
         capability: what the software stack supports
+        asked: values that are looked at instead of the usual ones
 
     Source: Rajbhandari et al. 2020, arXiv 1910.02054 (ZeRO); Zhao et al. 2023, arXiv 2304.11277 (HSDP).
     """
@@ -127,6 +158,12 @@ def shardings(kinds: Layout, domain_devices: int, capability: Capability) -> Sha
     frame, zero = columns["devices"], columns["zero"]
     lone = (ranks[frame] == 1) & (zero > capability.zero[0])
     columns = _keep(columns, ~lone & ((stages[frame] == 1) | (zero <= capability.zero_most_with_pp)))
+    if "shard_devices" in asked:
+        columns = _cross(columns, "shard", asked["shard_devices"])
+        frame, zero, shard = columns["devices"], columns["zero"], columns["shard"]
+        parts = (zero > 0) & (shard < ranks[frame]) & (ranks[frame] % shard == 0) & capability.hsdp
+        kept = np.flatnonzero((shard == ranks[frame]) | parts)
+        return Shardings(frame[kept], zero[kept].astype(np.float64), shard[kept].astype(np.float64))
     columns = _cross(columns, "hybrid", (0, 1) if capability.hsdp else (0,))
     frame, zero, hybrid = columns["devices"], columns["zero"], columns["hybrid"]
     inside = np.maximum(domain_devices // np.asarray(kinds.tp).astype(np.int64), 1)[frame]
@@ -151,51 +188,61 @@ def size(layout: Layout) -> int:
     return int(np.size(layout.tp))
 
 
-def _degrees(columns: Columns, job: Job, domain_devices: int, capability: Capability, bounds: Bounds) -> Columns:
+def _degrees(
+    columns: Columns, job: Job, domain_devices: int, capability: Capability, bounds: Bounds, asked: Asked
+) -> Columns:
     model = job.workload.divisible
     most = int(columns["devices"].max(initial=1))
     tp_most = min(most, int(bounds.tp_domains * domain_devices)) if capability.tp else 1
     tps = [tp for tp in _powers(tp_most) if _suits(tp, model.heads, model.kv_heads) and model.ffn % tp == 0]
-    columns = _cross(columns, "tp", tps)
+    columns = _cross(columns, "tp", asked.get("tp", tps))
     columns = _keep(columns, columns["devices"] % columns["tp"] == 0)
     pps = range(1, min(bounds.pp_most, int(model.stages), most) + 1) if capability.pp else (1,)
-    columns = _cross(columns, "pp", tuple(pps))
+    columns = _cross(columns, "pp", asked.get("pp", tuple(pps)))
     columns = _keep(columns, columns["devices"] // columns["tp"] % columns["pp"] == 0)
     cp_most = max(1, int(model.sequence // bounds.cp_least_tokens)) if capability.cp else 1
     cps = [cp for cp in _powers(cp_most) if cp == 1 or model.sequence % (2 * cp) == 0]
-    columns = _cross(columns, "cp", cps)
+    columns = _cross(columns, "cp", asked.get("cp", cps))
     model_ranks = columns["tp"] * columns["pp"] * columns["cp"]
     columns["dp"] = columns["devices"] // model_ranks
     return _keep(columns, columns["devices"] % model_ranks == 0)
 
 
-def _batches(columns: Columns, job: Job, bounds: Bounds) -> Columns:
+def _batches(columns: Columns, job: Job, bounds: Bounds, asked: Asked) -> Columns:
     batch, sequence = int(job.batch_samples), job.workload.tokens
     sizes = [b for b in _powers(bounds.micro_batch_most) if b == 1 or b * sequence <= bounds.micro_batch_most_tokens]
     columns = _keep(columns, batch % columns["dp"] == 0)
-    columns = _cross(columns, "micro_batch", sizes)
+    first, second = "micro_batch", "micro_batches"
+    if second in asked and first not in asked:
+        first, second = second, first
+    columns = _cross(columns, first, asked.get(first, sizes))
     share = batch // columns["dp"]
-    columns["micro_batches"] = share // columns["micro_batch"]
+    columns[second] = share // columns[first]
     fills = (columns["pp"] == 1) | (columns["micro_batches"] >= bounds.fill * columns["pp"])
-    return _keep(columns, (share % columns["micro_batch"] == 0) & fills)
+    return _keep(columns, (share % columns[first] == 0) & (fills | ("micro_batches" in asked)))
 
 
-def _chunks(columns: Columns, layers: int, capability: Capability, bounds: Bounds) -> Columns:
-    runs = [(vpp, one.code) for vpp in range(1, bounds.vpp_most + 1) for one in suiting(capability.schedules, vpp)]
+def _chunks(columns: Columns, layers: int, capability: Capability, bounds: Bounds, asked: Asked) -> Columns:
+    chunks = asked.get("vpp", range(1, bounds.vpp_most + 1))
+    runs = [(vpp, one.code) for vpp in chunks for one in suiting(capability.schedules, vpp)]
     runs = runs or [(1, usual_code((), 1))]  # a stack without pipelines
     columns = _cross(columns, "run", range(len(runs)))
     run = columns.pop("run")
     columns["vpp"], columns["schedule"] = np.array(runs, dtype=np.int64)[run].T
     stages, vpp = columns["pp"], columns["vpp"]
-    divides = (stages > 1) & (layers % (stages * vpp) == 0) & (columns["micro_batches"] % stages == 0)
+    divides = (layers % (stages * vpp) == 0) | (columns.get("partition", 0) != 0)
+    divides &= (stages > 1) & (columns["micro_batches"] % stages == 0)
     return _keep(columns, ((vpp == 1) & ((stages > 1) | (run == 0))) | divides)
 
 
-def _experts(columns: Columns, experts: int, capability: Capability) -> Columns:
+def _experts(columns: Columns, experts: int, capability: Capability, asked: Asked) -> Columns:
     eps = [ep for ep in _powers(max(1, experts)) if ep == 1 or (capability.ep and experts % ep == 0)]
-    columns = _cross(columns, "ep", eps)
-    tp, ep = (columns[name].astype(np.float64) for name in ("tp", "ep"))
-    columns["etp"] = np.asarray(usual_expert_tensor(tp, ep)).astype(np.int64)
+    columns = _cross(columns, "ep", asked.get("ep", eps))
+    if "etp" in asked:
+        columns = _cross(columns, "etp", asked["etp"])
+    else:
+        tp, ep = (columns[name].astype(np.float64) for name in ("tp", "ep"))
+        columns["etp"] = np.asarray(usual_expert_tensor(tp, ep)).astype(np.int64)
     ranks = columns["dp"] * columns["cp"] * columns["tp"]
     return _keep(columns, ranks % columns["ep"] == 0)
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 
+from steelyard.job.degrees import degree_list_text
 from steelyard.market.options import Market
 from steelyard.planner.answers import Counts, Plan, Point
 from steelyard.planner.points import configuration_of_row, objective_intervals, point_of
@@ -20,6 +21,7 @@ from steelyard.search.batches import joined_candidates
 from steelyard.search.candidates import OBJECTIVES, bounds_of, within_limits
 from steelyard.search.engine import Engine, Limits
 from steelyard.search.explore import Exploration
+from steelyard.search.family import Search, emptying_settings
 from steelyard.search.rows import labelled_rows
 from steelyard.tables import Job
 
@@ -58,7 +60,11 @@ def assembled(
         partial=found.unseen > 0,
     )
     if not found.feasible:
-        return replace(empty, reason=infeasible_text(found, limits), relaxations=relaxed(found, limits))
+        return replace(
+            empty,
+            reason=infeasible_text(found, limits) or emptied_text(job, market, limits, engine),
+            relaxations=relaxed(found, limits),
+        )
     decision = Decision(job, market, limits, engine, found.candidates, found.front, work=preface.work)
     least = labelled_rows(found.candidates.points, found.front, decision.axes)
     passed = {label: better for label, row in least.items() if (better := simpler_layout(decision, row)) is not None}
@@ -126,17 +132,28 @@ def _point(decision: Decision, label: str, row: int, least: int, passed: Preferr
 
 
 def infeasible_text(found: Exploration, limits: Limits) -> str:
-    """Return why nothing is feasible."""
+    """Return why nothing is feasible; empty where there is no layout at all."""
     tally = found.tally
     if found.unseen:
         return f"interrupted before anything feasible was found: {found.unseen:,} candidates were not looked at"
     if found.candidates.count:
         return failing_limits_text(found.candidates, limits)
     if not tally.considered:
-        return "no number of devices on offer has a valid layout of this model and batch"
+        return ""
     if tally.nearest_text:
         return f"no layout fits in memory; {tally.nearest_text}"
     return "every candidate that fits in memory has an unknown time or price"
+
+
+def emptied_text(job: Job, market: Market, limits: Limits, engine: Engine) -> str:
+    """Return why there is no layout to choose: which settings of the job leave none, or that nothing suits it."""
+    none = "no number of devices on offer has a valid layout of this model and batch"
+    names = emptying_settings(Search.of(job, market, limits, engine))
+    asked = [degree_list_text(name, limits.layout[name]) for name in names]
+    if not asked:
+        return none
+    ways = names[0] if len(names) == 1 else "some of them"
+    return f"{none} with the job's layout {', '.join(asked)}; leave out {ways}, or allow other values"
 
 
 def relaxed(found: Exploration, limits: Limits) -> tuple[Relaxation, ...]:

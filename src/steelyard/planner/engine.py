@@ -1,8 +1,10 @@
 """What judges candidates outside of tests, and the limits that a job sets them."""
 
+from collections.abc import Mapping
+
 from steelyard import catalog as facts
 from steelyard import pipeline
-from steelyard.job import JobSpec
+from steelyard.job import JobSpec, job_table
 from steelyard.search.engine import Engine, Limits
 from steelyard.step import memory
 
@@ -19,6 +21,13 @@ def limits_of(spec: JobSpec, most: int) -> Limits:
         devices=spec.devices,
         max_devices=spec.max_devices or most,
         counts={facts.load().accelerator(name).id: count for name, count in spec.accelerators if count is not None},
-        layout=spec.layout,
+        layout=asked_layout(spec),
         axes=spec.axes,
     )
+
+
+def asked_layout(spec: JobSpec) -> Mapping[str, tuple[int, ...]]:
+    """Return what a job allows of its layout; of experts that its model lacks nothing is asked (`etp: 1`)."""
+    if "etp" not in spec.layout or job_table(spec).workload.divisible.experts:
+        return spec.layout
+    return {name: values for name, values in spec.layout.items() if name != "etp"}

@@ -1,7 +1,7 @@
 """One pinned configuration: judged, estimated, taken apart."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import fields, replace
 from datetime import UTC, date, datetime
 from typing import Any
@@ -10,12 +10,13 @@ from steelyard import catalog as facts
 from steelyard.catalog.policy import policy
 from steelyard.errors import BadInput, BadLayout
 from steelyard.job import JobSpec, job_table
+from steelyard.job.degrees import degrees_text
 from steelyard.layout import parse
 from steelyard.market.build import hardware_option, market_of, operating_policy, stack_options
 from steelyard.market.options import Deal, HardwareOption, Market, SiteOption, StackOption
 from steelyard.market.sites import site_option
 from steelyard.planner.answers import Estimate, Explanation, Point
-from steelyard.planner.engine import ENGINE
+from steelyard.planner.engine import ENGINE, asked_layout
 from steelyard.planner.grounds import (
     calibration_behind,
     calibration_texts,
@@ -42,7 +43,8 @@ def configure(
 ) -> Configuration:
     """Return one pinned configuration: a system or accelerator, how many, laid out how.
 
-    Without a number of devices it is one unit of the system; without a layout, the fastest that fits. The offer is
+    Without a number of devices it is one unit of the system; without a layout, the fastest that fits of those that the
+    job allows, and where none fits the least value of each of its settings. The offer is
     the cheapest that the job's filters leave for this accelerator and number; without one money is unknown. The stack
     is the job's, else the first that is planned on the accelerator and can run the layout.
     """
@@ -53,8 +55,8 @@ def configure(
     count = devices or spec.devices or system.devices
     stacks, of_vendor = stack_options([hardware.vendor], spec.stack, catalog, spec.kind)
     able = tuple(stacks[index] for index in of_vendor[hardware.vendor])
-    fastest = None if layout else _fastest(job, count, hardware, able)
-    stack, laid = fastest or _laid(layout, job, count, hardware, able)
+    fastest = None if layout else _fastest(job, count, hardware, able, asked_layout(spec))
+    stack, laid = fastest or _laid(layout or degrees_text(asked_layout(spec)), job, count, hardware, able)
     found = _cheapest(
         spec, system, count, catalog, site, lambda market, one: _total(job, laid, hardware, stack, market, one)
     )
@@ -137,7 +139,11 @@ def _laid(
 
 
 def _fastest(
-    job: Job, count: int, hardware: HardwareOption, stacks: tuple[StackOption, ...]
+    job: Job,
+    count: int,
+    hardware: HardwareOption,
+    stacks: tuple[StackOption, ...],
+    asked: Mapping[str, tuple[int, ...]],
 ) -> tuple[StackOption, Layout] | None:
     """Return the stack and layout that train fastest and fit in memory; None where nothing fits."""
     deal = Deal("", "", "", hardware=0, site_index=0, policy=0, unit=1, most=count, purchase="", usd_per_device_s=1.0)
@@ -145,7 +151,7 @@ def _fastest(
     market = Market(
         (hardware,), stacks, places, operations, ({},), (deal,), {hardware.vendor: tuple(range(len(stacks)))}
     )
-    found = explore(job, market, Limits(devices=count), ENGINE)
+    found = explore(job, market, Limits(devices=count, layout=asked), ENGINE)
     if not found.feasible:
         return None
     row = int(found.front[found.candidates.points[found.front, 0].argmin()])

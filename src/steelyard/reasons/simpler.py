@@ -161,7 +161,7 @@ def _layouts(decision: Decision, row: int, counts: list[int]) -> Candidates:
         market.deals[candidates.deal[row]],
     )
     job = _job(decision, row)
-    layouts = space(job, counts, int(chip.machine.domain_devices), tool.capability, BOUNDS)
+    layouts = space(job, counts, int(chip.machine.domain_devices), tool.capability, BOUNDS, decision.limits.layout)
     held = np.asarray(decision.engine.memory(job, layouts, chip.machine, tool.stack).device_bytes)
     fits = held * np.exp(NORMAL_90 * tool.memory_log_sd) <= chip.machine.memory_bytes
     for name, values in decision.limits.layout.items():

@@ -149,9 +149,10 @@ def counts_of(market: Market, limits: Limits) -> tuple[tuple[int, ...], ...]:
         found[chip].update(steps_of(unit, min(most, limits.max_devices)))
     asked = [limits.counts.get(chip.accelerator, limits.devices) for chip in market.hardware]
     for chip, count in enumerate(asked):
-        if count is not None:
-            able = any(one == chip and count % unit == 0 and count <= most for one, unit, most in sold)
-            found[chip] = {count} if able else set()
+        wanted = limits.layout.get("devices", ()) if count is None else (count,)
+        if wanted:
+            units = [(unit, most) for one, unit, most in sold if one == chip]
+            found[chip] = {one for one in wanted if any(one % unit == 0 and one <= most for unit, most in units)}
     return tuple(tuple(sorted(counts)) for counts in found)
 
 
@@ -165,6 +166,26 @@ def steps_of(unit: int, most: int) -> list[int]:
     return sorted(count for count in {*powers, *(3 * power for power in powers)} if count <= most)
 
 
+def emptying_settings(search: Search) -> tuple[str, ...]:
+    """Return the settings asked for without which there are layouts: those of which one is enough, else all together.
+
+    None where there are no layouts without any of them either.
+    """
+    asked = search.limits.layout
+    trials = [{name} for name in asked] if len(asked) > 1 else []
+    for some in (trials, [set(asked)]):
+        left = [{name: asked[name] for name in asked if name not in gone} for gone in some]
+        tried = [replace(search.limits, layout=layout) for layout in left]
+        found = [
+            gone
+            for gone, limits in zip(some, tried, strict=True)
+            if any(considered(search, one) for one in families(replace(search, limits=limits)))
+        ]
+        if found:
+            return tuple(name for name in asked if any(name in gone for gone in found))
+    return ()
+
+
 def domain_of(chip: HardwareOption) -> int:
     """Return how many devices a chip's fast links join."""
     return int(chip.machine.domain_devices)
@@ -173,13 +194,13 @@ def domain_of(chip: HardwareOption) -> int:
 def _whole(search: Search, tool: int, domain: int, counts: set[int]) -> Family:
     """Return all layouts of a stack on one size of fast domain that the job allows."""
     able, asked = search.market.stacks[tool].capability, search.limits.layout
-    kinds = frames(search.job, sorted(counts), domain, able, BOUNDS)
+    kinds = frames(search.job, sorted(counts), domain, able, BOUNDS, asked)
     free = ("zero", "shard_devices", "recompute", "offload")
     keep = np.ones(np.size(kinds.tp), dtype=bool)
     for name in asked.keys() - set(free):
         keep &= np.isin(getattr(kinds, name), asked[name])
     kinds = take(kinds, np.flatnonzero(keep))
-    ways = shardings(kinds, domain, able)
+    ways = shardings(kinds, domain, able, asked)
     kept = np.ones(ways.frame.size, dtype=bool)
     for name in asked.keys() & {"zero", "shard_devices"}:
         kept &= np.isin(getattr(ways, name), asked[name])
@@ -207,8 +228,13 @@ def _joined(some: Sequence[Family]) -> Family:
         np.concatenate([family.ways.zero for family in some]),
         np.concatenate([family.ways.shard_devices for family in some]),
     )
-    kinds = replace(Layout(**columns), flash=1.0, offload=0.0, partition=0.0)  # the same for all
+    alike = {name: float(columns[name][0]) for name in _ALIKE if len({*columns[name].tolist()}) == 1}
+    kinds = replace(Layout(**columns), **alike)
     return replace(some[0], frames=kinds, domain=np.concatenate([family.domain for family in some]), ways=ways)
+
+
+_ALIKE = ("flash", "offload", "partition")
+"""Fields of `Layout` of which a search knows one value, unless a job asks for several."""
 
 
 def _parts(family: Family) -> Iterator[Family]:

@@ -67,7 +67,7 @@ COLLECTED = {
 JOB_FIELDS = {"sequence": "sequence_tokens", "global_batch": "batch_samples", "batch_sequences": "batch_samples"}
 """Field of a job file → our column; the others (model, devices, precision, optimizer, task, stack) have one name."""
 
-SETTINGS = tuple(name for name in DEGREE_FIELDS if name not in COLUMNS)
+LAYOUT_COLUMNS = tuple(name for name in DEGREE_FIELDS if name not in COLUMNS)
 """Settings of a job file's `layout` without a column of their own name: one of that name joins the row's layout."""
 
 _UNSAID = frozenset({"", "-", "–", "?", "n/a", "na", "nan", "null", "unknown"})
@@ -140,7 +140,7 @@ def run_of_row(row: Mapping[str, str | None], row_id: str) -> Run:
 def _settings(row: Mapping[str, str | None]) -> list[str]:
     """Return the settings of a layout that stand in columns of their own: `etp=2`, `partition=7-9-9-7`."""
     found = [(name.strip().lower(), value.strip()) for name, value in row.items() if name and isinstance(value, str)]
-    return [f"{name}={value}" for name, value in found if name in SETTINGS and value.lower() not in _UNSAID]
+    return [f"{name}={value}" for name, value in found if name in LAYOUT_COLUMNS and value.lower() not in _UNSAID]
 
 
 def number_or_nan(text: str | None) -> float:
