@@ -81,7 +81,10 @@ def test_its_name_alone_is_enough(tmp_path: Path) -> None:
         (FILE.replace('trains_source: "chosen: an example"', 'trains_source: ""'), "no trains_source"),
         (FILE.replace("  trains: [language, rows]\n", ""), "trains"),
         (FILE.replace("recompute: [none", "recompute: [nothing"), "nothing"),
-        (FILE.replace("zero: [0,", "partitions: [odd]\n  zero: [0,"), "odd.*known: even, ends, cost, given"),
+        (
+            FILE.replace("zero: [0,", "partitions: [odd]\n  zero: [0,"),
+            "unknown partition odd; partitions are of: even, ends, cost, given",
+        ),
         (
             FILE.replace("names:\n  - {", "names:\n  - {partition: odd, "),
             "unknown partition 'odd'; known: even, ends, cost",

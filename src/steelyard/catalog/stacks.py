@@ -109,6 +109,8 @@ def read_stacks(folder: Path) -> Mapping[str, StackFile]:
         try:
             loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
             made = parse_stack(yaml.load(path.read_text(encoding="utf-8"), Loader=loader))  # noqa: S506  # a safe one
+        except BadCatalog as error:
+            raise BadCatalog(f"stacks/{path.name}: {error}; see: docs/evidence.md, To add a stack") from None
         except (yaml.YAMLError, AttributeError, ValueError, KeyError, TypeError, re.error) as error:
             raise BadCatalog(f"stacks/{path.name}: {error!r}; see: docs/evidence.md, To add a stack") from error
         if made.stack != path.stem:
@@ -187,7 +189,7 @@ def _partitions(given: Mapping[str, Any]) -> tuple[str, ...]:
     names = tuple(str(one) for one in given.get("partitions", ("even",)))
     known = (*(rule.name for rule in PARTITIONS), GIVEN)
     if unknown := set(names) - set(known):
-        raise ValueError(f"unknown {sorted(unknown)} in partitions; known: {', '.join(known)}")
+        raise BadCatalog(f"unknown partition {', '.join(sorted(unknown))}; partitions are of: {', '.join(known)}")
     return names
 
 

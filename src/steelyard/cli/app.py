@@ -1,6 +1,8 @@
 """The verbs, each imported only when it is called, and the one place where an error becomes a message."""
 
+import errno
 import importlib
+import io
 import os
 import sys
 from typing import Any, NoReturn
@@ -70,6 +72,9 @@ class App(click.Group):
     def main(self, *args: Any, **extra: Any) -> Any:
         """Run, and turn whatever goes wrong on purpose into one message and an exit code."""
         extra["standalone_mode"] = False
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(stream, io.TextIOWrapper):
+                stream.reconfigure(errors="replace")  # a terminal that lacks a sign shows ? in its place
         try:
             code = super().main(*args, **extra)
         except click.exceptions.NoArgsIsHelpError as error:
@@ -82,8 +87,22 @@ class App(click.Group):
         except (KeyboardInterrupt, click.Abort):
             fail("interrupted", INTERRUPTED)
         except OSError as error:
-            fail(f"{error.filename or 'input'}: {error.strerror or error}", SteelyardError.exit_code)
+            fail(_file_message(error), SteelyardError.exit_code)
+        except RecursionError:
+            fail("the file is nested too deeply to be read; give a job, a plan or a claim", SteelyardError.exit_code)
         sys.exit(code if isinstance(code, int) else 0)
+
+
+def _file_message(error: OSError) -> str:
+    """Return what is wrong with a file that cannot be read or written, and the way out."""
+    ways = {
+        errno.ENOENT: "make its folder first, or give another path",
+        errno.EACCES: "you may not use it; give a path of your own",
+        errno.EISDIR: "it is a folder; give a file in it",
+        errno.ENOSPC: "the disk is full; give a path on another",
+    }
+    way = ways.get(error.errno or 0, "give a file in a folder that you may write to and read from")
+    return f"{error.filename or 'input'}: {error.strerror or error}; {way}"
 
 
 def fail(message: str, code: int) -> NoReturn:

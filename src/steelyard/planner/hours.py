@@ -117,6 +117,8 @@ def best_hours(
     by the hour.
     """
     setting, draw, money = made.setting, made.prediction.draw, made.prediction.money
+    if window.span_s <= 0:
+        raise BadInput("the deadline lies before the start; give a later one (--by), or an earlier start (--start)")
     run_s, window_s = float(draw.wall_s), min(window.span_s, LONGEST_S)
     keep = bool(made.deal and made.deal.purchase not in RELEASED) if held is None else held
     begin = _aligned(window.start, slot_s := slot_of(window_s))

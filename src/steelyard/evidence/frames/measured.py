@@ -106,7 +106,7 @@ def _time(found: RunFrame, index: int, held: StepWork) -> tuple[str, float, floa
             flop, reason = published_flop(found, index)
             amount = flop / run.devices / unit
             return (metric, value, amount / value, amount, "") if not reason else _none(reason)
-    return _none("no step time, throughput or utilisation was published")
+    return _none("no step time, throughput or utilisation that a run can have is given: a number above zero is needed")
 
 
 def _stated(run: Run, held: StepWork) -> tuple[str, float, float, float, str]:
@@ -128,7 +128,7 @@ def _none(reason: str) -> tuple[str, float, float, float, str]:
 def _memory(run: Run, rule: StackRule) -> tuple[str, float, str]:
     """Return which memory is compared, its bytes, and the reason if there is none."""
     if not is_known(run.peak_memory_bytes) or run.peak_memory_bytes <= 0:
-        return "", np.nan, "ran out of memory" if run.out_of_memory else "no peak memory was published"
+        return "", np.nan, "ran out of memory" if run.out_of_memory else "no peak memory above zero is given"
     if re.search(r"activation|param", run.offload.lower()):
         return "", np.nan, f"offloads {run.offload}: the memory model keeps activations and weights on the device"
     metric = next(one for one in (run.memory_metric, rule.memory_metric, "reserved") if one in MEMORY_METRICS[:3])

@@ -143,6 +143,10 @@ def _settings(row: Mapping[str, str | None]) -> list[str]:
     return [f"{name}={value}" for name, value in found if name in LAYOUT_COLUMNS and value.lower() not in _UNSAID]
 
 
+LARGEST_NUMBER = 1e30
+"""No number of a run is as large: neither seconds nor bytes nor FLOPs."""
+
+
 def number_or_nan(text: str | None) -> float:
     """Read a number that a person wrote; NaN when there is none or when it cannot be.
 
@@ -157,7 +161,7 @@ def number_or_nan(text: str | None) -> float:
         value = float(plain) * scale
     except ValueError:
         return math.nan
-    return value if math.isfinite(value) and value >= 0 else math.nan
+    return value if 0 <= value < LARGEST_NUMBER else math.nan
 
 
 def memory_unit_bytes(text: str) -> float:

@@ -58,7 +58,7 @@ def parse_runs(content: bytes, where: str) -> Iterator[Run]:
     """Parse the bytes of one file; `where` names it in errors."""
     stem = Path(where).name.split(".")[0]
     text = _text(content, where)
-    if text.lstrip().startswith("{"):
+    if text.lstrip().startswith("{") or any(name in where.lower() for name in (".jsonl", ".json")):
         objects = [_object(line, f"{where} line {number}") for number, line in enumerate(text.splitlines(), start=1)]
         yield from _cases(objects, sorted(set().union(*objects)), stem, where)
         return
