@@ -102,6 +102,13 @@ class Window:
     span_s: float
 
 
+def _usable_s(window: Window) -> float:
+    """Return the seconds from the start to the deadline, which must be ahead of it."""
+    if window.span_s <= 0:
+        raise BadInput("the deadline lies before the start; give a later one (--by), or an earlier start (--start)")
+    return min(window.span_s, LONGEST_S)
+
+
 def best_hours(
     made: Configuration,
     longest_s: float,
@@ -117,9 +124,7 @@ def best_hours(
     by the hour.
     """
     setting, draw, money = made.setting, made.prediction.draw, made.prediction.money
-    if window.span_s <= 0:
-        raise BadInput("the deadline lies before the start; give a later one (--by), or an earlier start (--start)")
-    run_s, window_s = float(draw.wall_s), min(window.span_s, LONGEST_S)
+    run_s, window_s = float(draw.wall_s), _usable_s(window)
     keep = bool(made.deal and made.deal.purchase not in RELEASED) if held is None else held
     begin = _aligned(window.start, slot_s := slot_of(window_s))
     slots = math.floor((window_s - (begin - window.start).total_seconds()) / slot_s)
