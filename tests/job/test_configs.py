@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import fields
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from tests.job.configs import CONFIGS, llama_like, t5
 from steelyard.errors import BadInput
 from steelyard.job.models import configs
 from steelyard.job.models.architecture import architecture
+from steelyard.job.models.families_moe import layers_at, meeting_layers
 from steelyard.job.models.presets import find_model, model_names
 from steelyard.workload import Architecture
 
@@ -81,6 +83,16 @@ def test_qwen2_moe_has_a_shared_expert_of_its_own_width_behind_a_gate() -> None:
     read = architecture(configs.model_of_config(config, "config.json"))
     assert read.total_params == pytest.approx(14.3e9, rel=0.005)
     assert read.active_params == pytest.approx(2.7e9, rel=0.01)
+
+
+def test_layers_of_a_period_are_those_counted_one_by_one() -> None:
+    for layers, period, offset, period_2, offset_2 in product(
+        (1, 5, 24, 37), range(1, 6), range(7), range(1, 6), range(7)
+    ):
+        one = [layer for layer in range(layers) if layer % period == offset]
+        both = [layer for layer in one if layer % period_2 == offset_2]
+        assert layers_at(layers, period, offset) == len(one)
+        assert layers_at(layers, *meeting_layers((period, offset), (period_2, offset_2))) == len(both)
 
 
 @pytest.mark.parametrize(

@@ -257,6 +257,6 @@ def test_what_is_no_layout(written: Any, message: str) -> None:
 def test_a_degree_is_within_its_range_or_refused(field: str, number: int) -> None:
     found = outcome(parse_degrees, {field: number})
     if isinstance(found, BadInput):
-        assert number < 1 or field in {"zero", "schedule", "recompute", "sp", "flash", "offload"}
+        assert number < 1 or field in {"zero", "partition", "schedule", "recompute", "sp", "flash", "offload"}
     else:
         assert found == {field: (number,)}

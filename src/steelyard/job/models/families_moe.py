@@ -1,6 +1,6 @@
 """Mixtures of experts and hybrids of Hugging Face: who is routed, who is shared, and which width is whose."""
 
-from collections.abc import Callable
+import math
 
 from steelyard.job.models.config_values import Config
 from steelyard.job.models.families import Fields, Reader, llama, mistral, qwen2, qwen3, windowed
@@ -153,8 +153,8 @@ def jamba(config: Config) -> Fields:
     shape = llama(config)
     layers, hidden = shape["layers"], shape["hidden"]
     mixing, routing = _period(config, "attn_layer", 8, 4), _period(config, "expert_layer", 2, 1)
-    attention = sum(map(mixing, range(layers)))
-    both = sum(mixing(layer) and routing(layer) for layer in range(layers))
+    attention = layers_at(layers, *mixing)
+    both = layers_at(layers, *meeting_layers(mixing, routing))
     state, conv = config.integer("mamba_d_state", default=16), config.integer("mamba_d_conv", default=4)
     inner = hidden * config.integer("mamba_expand", default=2)
     rank = config.integer("mamba_dt_rank", default=-(-hidden // 16))
@@ -173,11 +173,34 @@ def jamba(config: Config) -> Fields:
     )
 
 
-def _period(config: Config, name: str, period: int, offset: int) -> Callable[[int], bool]:
+def _period(config: Config, name: str, period: int, offset: int) -> tuple[int, int]:
     """Return which layers are of a kind: one in every period, at an offset."""
     every = config.integer(f"{name}_period", default=period, least=1)
-    at = config.integer(f"{name}_offset", default=offset)
-    return lambda layer: layer % every == at
+    return every, config.integer(f"{name}_offset", default=offset)
+
+
+def layers_at(layers: int, period: int, offset: int) -> int:
+    """Return how many layers lie at an offset of every period; none does where it is not within a period.
+
+    >>> layers_at(32, 8, 4), layers_at(5, 8, 4), layers_at(4, 8, 4), layers_at(9, 2, 3)
+    (4, 1, 0, 0)
+    """
+    return max(0, -(-(layers - offset) // period)) if 0 <= offset < period else 0
+
+
+def meeting_layers(one: tuple[int, int], other: tuple[int, int]) -> tuple[int, int]:
+    """Return the period and the offset of the layers that are of two kinds; an offset of -1 where none is.
+
+    >>> meeting_layers((8, 4), (2, 1)), meeting_layers((8, 4), (3, 2)), meeting_layers((2, 1), (2, 1))
+    ((8, -1), (24, 20), (2, 1))
+    """
+    (period, offset), (period_2, offset_2) = one, other
+    shared, both = math.gcd(period, period_2), math.lcm(period, period_2)
+    inside = offset < period and offset_2 < period_2
+    if not inside or (offset_2 - offset) % shared:
+        return both, -1
+    steps = (offset_2 - offset) // shared * pow(period // shared, -1, period_2 // shared)
+    return both, offset + period * (steps % (period_2 // shared))
 
 
 def minimax_text(config: Config) -> Fields:
