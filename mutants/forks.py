@@ -102,10 +102,10 @@ def examined(room: str, sample: int, jobs: int) -> dict[Mutant, str]:
     os.chdir(ROOT)
     out, sys.stdout = sys.stdout, (said := io.StringIO())
     try:
-        pytest.main([*paths, "-q", "-p", "no:cacheprovider"], plugins=[examination])
+        ended = pytest.main([*paths, "-q", "-p", "no:cacheprovider"], plugins=[examination])
     finally:
         sys.stdout = out
-    if examination.failures or not examination.killed:
+    if examination.failures or not examination.killed or ended == pytest.ExitCode.INTERNAL_ERROR:
         raise SystemExit(f"{room}: tests fail without a mutant: {', '.join(examination.failures)}\n{said.getvalue()}")
     return examination.killed
 

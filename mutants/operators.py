@@ -28,7 +28,7 @@ LOAD = ast.Load()
 SHOWN, AROUND = 160, 40  # characters
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Mutant:
     """One wrong formula: where it stands, what it was and became, and the code (or value) that takes its place."""
 
