@@ -43,7 +43,7 @@ def lacking_axis(model: Divisible, degrees: Mapping[str, int]) -> str:
     'tp = 2 but the model has no attention heads to share out; only dp divides it'
     >>> dense = Divisible(blocks=12, stages=12, heads=12, kv_heads=12, ffn=3072, experts=0, sequence=1024, projection=0)
     >>> lacking_axis(dense, {"etp": 2})
-    'etp = 2 but the model has no experts; what divides it: tp (1, 2, 4 or 12), pp (up to 12), cp, dp'
+    'etp = 2 but the model has no experts; what divides it: tp (1, 2, 3, 4, 6 or 12), pp (up to 12), cp, dp'
     """
     for axis in LAYOUT_AXES:
         if getattr(model, axis.field) >= axis.least:
