@@ -257,7 +257,7 @@ def named_stack(text: str, catalog: facts.Catalog) -> str:
     return found
 
 
-def stack_option(name: str, catalog: facts.Catalog, kind: str = LANGUAGE) -> StackOption:
+def stack_option(name: str, catalog: facts.Catalog, kind: str) -> StackOption:
     """Return a stack with what it can run and how uncertain it is, more so of models whose runs no fit has seen."""
     rows = facts.stack_rows(name, catalog)
     spread = {field: row.log_sd for field, row in rows.items() if row.log_sd > 0}

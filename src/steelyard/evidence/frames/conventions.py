@@ -73,8 +73,8 @@ def published_flop(found: RunFrame, index: int) -> tuple[float, str]:
     if isinstance(arch, RowsShape) or of_samples(found, index):
         flop = np.broadcast_to(job.workload.model_flop * job.batch_samples, len(found))[index]
         return float(flop) * counts.recompute, ""
-    tokens = float(job.batch_samples[index] * job.workload.tokens[index])  # type: ignore[index]  # a column
     sequence = float(job.workload.tokens[index])  # type: ignore[index]  # a column
+    tokens = float(job.batch_samples[index]) * sequence  # type: ignore[index]  # a column
     no_attention = counts.attention == (0.0,)
     params = run.params if no_attention and is_known(run.params) else _matrix_params(arch)
     scores = 12 * arch.attention_layers * arch.heads * arch.head_dim * sequence
