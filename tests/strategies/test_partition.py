@@ -42,6 +42,7 @@ OTHER = float(given_partition((40, 24)))
         (1, 32, 1, [32]),
         (1, 5, 2, [3, 2]),
         (1, 4, 4, [1, 2, 1, 0]),
+        (2, 18, 4, [5, 5, 4, 4]),  # of blocks alone: 4.5 a stage
     ],
 )
 def test_what_rules_make(rule: int, blocks: int, parts: int, sizes: list[int]) -> None:
@@ -66,6 +67,7 @@ def test_stages_of_equal_cost_end_with_the_block_that_fills_them() -> None:
     assert [float(cost_blocks_before(16, 4, part, 4.0)) for part in range(5)] == [0, 6, 11, 16, 16]
     assert [float(cost_blocks_before(16, 4, part, 0.0)) for part in range(5)] == [0, 5, 9, 13, 16]
     assert float(cost_blocks_before(16, 4, 2, 2.0)) == 10  # 9 and the one that they end with
+    assert float(cost_blocks_before(16, 4, 1, 2.0)) == 5  # 4 whole ones of 4.5, and the one that they end with
     assert float(even_blocks_before(16, 5, 2, 99.0)) == 7
     assert float(ends_blocks_before(16, 5, 2, 99.0)) == 7
 
@@ -95,6 +97,8 @@ def test_how_many_parts_are_given() -> None:
     assert given_parts(np.array([[HAND], [OTHER]])).tolist() == [[4], [2]]
     assert float(given_parts(HAND)) == 4
     assert float(given_parts(np.array([0.0, 1.0]))) == 0
+    assert np.isnan(given_parts(float(FIRST_GIVEN)))  # none was given so
+    assert np.isnan(given_parts(np.array([HAND, FIRST_GIVEN]))).tolist() == [False, True]
 
 
 def test_a_partition_has_one_number_and_a_number_one_partition() -> None:
@@ -124,6 +128,7 @@ def test_another_process_reads_the_same_partition_or_says_that_it_knows_none() -
     )
     assert other_process(read) == [str(HAND), "0.0", "15-17-17-15", "even", "17"]
     assert copy.deepcopy(layout).partition.tolist() == [HAND, 0.0]
+    assert copy.deepcopy(Layout(*[1.0] * (len(Layout.__slots__) - 1), HAND)).partition == HAND  # one layout, no column
     bare = f"print(p.partition_name({HAND}), p.given_sizes({HAND}), p.blocks_before({HAND}, 64, 4, 1, 0.0))"
     assert other_process("import steelyard.strategies.partition as p;" + bare) == ["unknown", "()", "nan"]
 

@@ -18,6 +18,30 @@ def test_a_number_is_of_few_plain_digits(text: str, number: int | None) -> None:
     assert spelled_number("tp", text) == number
 
 
+@pytest.mark.parametrize("setting", ["sp", "flash", "offload"])
+@pytest.mark.parametrize(
+    ("word", "number"), [("no", 0), ("off", 0), ("false", 0), ("yes", 1), ("on", 1), ("true", 1), ("both", None)]
+)
+def test_words_of_yes_and_no(setting: str, word: str, number: int | None) -> None:
+    assert spelled_number(setting, word) == number
+
+
+@pytest.mark.parametrize(
+    ("setting", "word", "number"),
+    [
+        ("recompute", "no", 0),
+        ("recompute", "yes", 2),  # torch.utils.checkpoint: the block keeps its input alone
+        ("zero", "zero1", 1),  # arXiv 1910.02054: optimizer states
+        ("zero", "zero2", 2),  # and gradients
+        ("zero", "zero3", 3),  # and parameters
+        ("zero", "fsdp", 3),  # arXiv 2304.11277, section 3.1
+        ("zero", "hsdp", 3),  # the same within a group
+    ],
+)
+def test_other_words_of_a_setting(setting: str, word: str, number: int) -> None:
+    assert spelled_number(setting, word) == number
+
+
 def test_two_chunks_are_interleaved_where_a_stack_names_no_schedule() -> None:
     assert [usual_code((), chunks) for chunks in (1, 2, 4)] == [0, 1, 1]
 
