@@ -101,7 +101,7 @@ PARTITIONS = (
         name="ends",
         before=ends_blocks_before,
         falls=True,
-        source="Megatron-core: account_for_embedding_in_pipeline_split, account_for_loss_in_pipeline_split",
+        source="megatron-lm: account_for_embedding_in_pipeline_split, account_for_loss_in_pipeline_split",
     ),
     PartitionRule(
         name="cost",
