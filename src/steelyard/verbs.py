@@ -15,7 +15,7 @@ from steelyard.catalog import load
 from steelyard.catalog.local import layer
 from steelyard.claims import Audit, Claim, audit_claim, casebook, read_claim
 from steelyard.disclosure import Disclosure, read_disclosure
-from steelyard.disclosure.origins.planned_point import disclosure_of_plan
+from steelyard.disclosure.origins.planned_point import disclosure_of_answer
 from steelyard.errors import BadInput
 from steelyard.evidence.calibration import Calibration, calibrate_constants
 from steelyard.evidence.runs import reader
@@ -106,6 +106,6 @@ def disclose(source: str | Path | Plan | Estimate, point: str = "", against: str
     if against is not None:
         check_type("against", against, (str, Path), "the file of the account that is right")
     if isinstance(source, Plan | Estimate):
-        return disclosure_of_plan(source.to_dict(), point)
+        return disclosure_of_answer(source, point)
     check_type("source", source, (str, Path), "a plan, an estimate, a file of one, of a run or of a claim, or a case")
     return read_disclosure(source, point, against)

@@ -25,6 +25,7 @@ PRECISIONS = (*FULL_PRECISIONS, "fp16", "bf16", "fp8", "fp4")
 """Formats of the operands of a matrix product, the widest first; a job's own precisions are in `precisions.csv`."""
 
 POINT_LABELS = ("cheapest", "fastest", "leanest", "cleanest", "balanced")
+ESTIMATE_LABEL = "estimate"  # of a configuration that was pinned, not found by a plan
 """Points of a frontier that have a name: the least money, time, energy, CO2e, and the best at all of them together."""
 
 LANGUAGE, IMAGE_TRANSFORMER, ROWS = "language", "image-transformer", "rows"

@@ -29,7 +29,8 @@ from steelyard.planner import (
     where,
 )
 from steelyard.planner.questions import job_of
-from steelyard.planner.replay import configuration_of, saved_answer
+from steelyard.planner.saved.files import saved_answer
+from steelyard.planner.saved.replay import configuration_of
 
 NARROW = {"tokens": "20B", "accelerators": "H100,A100", "regions": "aws/us-*,gcp/europe-*", "max_devices": 64}
 OWN = {

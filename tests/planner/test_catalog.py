@@ -14,7 +14,7 @@ from steelyard.market.build import market_of
 from steelyard.planner import plan
 from steelyard.planner.engine import ENGINE
 from steelyard.planner.estimating import configure, estimate_job
-from steelyard.planner.replay import configuration_of
+from steelyard.planner.saved.replay import configuration_of
 
 KEYS = ("time_s", "cost_usd", "energy_facility_kwh", "co2e_kg", "memory_bytes")
 

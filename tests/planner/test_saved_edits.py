@@ -12,9 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from steelyard.errors import BadInput, SteelyardError
-from steelyard.planner import Plan, explain, plan, when, where
+from steelyard.launchers import launch
+from steelyard.planner import Plan, estimate, explain, plan, when, where
 from steelyard.planner.questions import job_of
-from steelyard.verbs import disclose
+from steelyard.verbs import audit, disclose
 
 NASTY = (
     -5, 0, 1, 3, 0.5, 10**9, 1e300, -1e300, math.nan, math.inf, "", "x", "resnet-50", "-5", "1e300", None, True, [], {},
@@ -27,9 +28,16 @@ def saved(model: str) -> str:
     """Return a plan as `plan --json` writes it."""
     size = {"samples": "100M"} if model == "resnet-50" else {"tokens": "10B"}
     job = {"model": model, "accelerators": "H100:8", "regions": "aws/us-east-1", "by": "1000d", **size}
+    job |= {} if model == "resnet-50" else {"stack": "megatron-core"}  # a stack that has a writer of its launch
     found = plan(job)
     assert isinstance(found, Plan)
     return found.to_json()
+
+
+@cache
+def saved_estimate() -> str:
+    """Return an estimate as `estimate --json` writes it."""
+    return estimate("gpt2", "H100:8", tokens="10B", by="1000d", stack="megatron-core").to_json()
 
 
 def leaves(found: Any, way: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
@@ -109,8 +117,9 @@ def test_random_edits_of_a_saved_plan(data: st.DataObject, tmp_path_factory: pyt
         (("points", 0, "devices"), 10**9, "has 1000000000 devices but a layout of 8"),
         (("points", 0, "stack"), "weaver", "unknown stack 'weaver'"),
         (("points", 0, "system"), "p4d.24xlarge", "is on H100.* but in p4d.24xlarge"),
-        (("points", 0, "time_s"), -5, "the saved point has time_s -5"),
-        (("points", 0, "energy_facility_kwh"), 1e300, r"has energy_facility_kwh 1e\+300, but its configuration has"),
+        (("points", 0, "time_s"), -5, "plan.json: time_s is -5, but this version computes"),
+        (("points", 0, "energy_facility_kwh"), 1e300, r"energy_facility_kwh is 1e\+300, but this version computes"),
+        (("points", 0, "bound_by", 0, "text"), -5, "text: a text is wanted"),
         (("carbon_kind",), "green", "carbon_kind is 'green'; it is one of location_gross"),
     ],
 )
@@ -121,44 +130,130 @@ def test_an_edit_is_refused_by_what_is_wrong_with_it(way: Any, value: Any, messa
         explain(file)
 
 
+POINT = ("points", 0)
+EVERY_ASK = (explain, where, when, launch, disclose)
+COMPUTED = "but this version computes"
+
+
+def written(folder: Path, *edits: tuple[tuple[Any, ...], Any], estimated: bool = False) -> Path:
+    """Return the file of a saved answer with some of its values edited."""
+    made = json.loads(saved_estimate() if estimated else saved("gpt2"))
+    for way, value in edits:
+        made = edited(json.dumps(made), way, value)
+    file = folder / "plan.json"
+    file.write_text(json.dumps(made), encoding="utf-8")
+    return file
+
+
 @pytest.mark.parametrize(
     ("way", "value", "message"),
     [
-        (("cost_usd",), -5, "the saved point has cost_usd -5, which no run has"),
-        (("cost_usd_low",), 1e9, "has cost_usd .* outside of its own interval"),
-        (("time_s_low",), 1e9, r"has time_s_low 1e\+09, but its configuration has"),
-        (("memory_bytes",), -1, "has memory_bytes -1, but its configuration has"),
-        (("memory_limit_bytes",), 5, "has memory_limit_bytes 5, but"),
-        (("site",), "mars/mars-1", "has site 'mars/mars-1', but its configuration has 'aws/us-east-1'"),
-        (("layout_text",), "tp=9", "has layout_text 'tp=9', but its configuration has"),
-        (("fits",), False, "has fits 'False', but its configuration has True"),
-        (("co2e_location_gross_kg",), -1e9, r"has co2e_location_gross_kg -1e\+09, which no run has"),
-        (("bill", "energy_usd"), -3, "has bill.energy_usd -3, which no run has"),
-        (("accelerator",), "foo", "foo"),
-        (("stack",), "foo", "unknown stack 'foo'"),
-        (("layout",), {"tp": 1}, "the layout of the saved point lacks cp, devices, .*etp"),
+        ((*POINT, "cost_usd"), 7.0, rf"cost_usd is 7, {COMPUTED} 64.7"),
+        ((*POINT, "cost_usd_low"), 1e9, rf"cost_usd_low is 1000000000, {COMPUTED}"),
+        ((*POINT, "co2e_kg"), 1.0, rf"co2e_kg of kind location_gross is 1, {COMPUTED} 3.87"),
+        ((*POINT, "co2e_location_gross_kg"), None, rf"co2e_location_gross_kg is unknown, {COMPUTED}"),
+        ((*POINT, "price_usd_per_device_h"), 0.1, rf"price_usd_per_device_h is 0.1, {COMPUTED} 6.88"),
+        ((*POINT, "price_date"), "2020-01-01", rf"price_date is '2020-01-01', {COMPUTED}"),
+        ((*POINT, "goodput"), 0.5, rf"goodput is 0.5, {COMPUTED} 0.9"),
+        ((*POINT, "water_m3"), 9.0, rf"water_m3 is 9, {COMPUTED}"),
+        ((*POINT, "time_s_low"), 1e9, rf"time_s_low is 1000000000, {COMPUTED}"),
+        ((*POINT, "memory_bytes"), -1, rf"memory_bytes is -1, {COMPUTED}"),
+        ((*POINT, "memory_limit_bytes"), 5, rf"memory_limit_bytes is 5, {COMPUTED}"),
+        ((*POINT, "site"), "mars/mars-1", rf"site is 'mars/mars-1', {COMPUTED} 'aws/us-east-1'"),
+        ((*POINT, "layout_text"), "tp=9", rf"layout_text is 'tp=9', {COMPUTED}"),
+        ((*POINT, "fits"), False, rf"fits is False, {COMPUTED} True"),
+        ((*POINT, "bill", "energy_usd"), 3.0, rf"bill.energy_usd is 3, {COMPUTED} 0"),
+        ((*POINT, "accelerator"), "foo", "foo"),
+        ((*POINT, "stack"), "foo", "unknown stack 'foo'"),
+        ((*POINT, "layout"), {"tp": 1}, "the layout of the saved point lacks cp, devices, .*etp"),
+        ((*POINT, "ties"), [], None),
+        (("carbon_kind",), "market", rf"co2e_kg of kind market is 3.87.*, {COMPUTED} unknown"),
+        (("job", "tokens"), 1.0, rf"job.tokens is 1, {COMPUTED} 1e\+10"),
+        (("job", "model"), "foo", rf"job.model is 'foo', {COMPUTED} 'gpt2'"),
+        (("assumptions",), [], rf"assumptions is 0 entries, {COMPUTED}"),
+        (("sources", 0, "id"), "x", rf"sources.0.id is 'x', {COMPUTED}"),
     ],
 )
-@pytest.mark.parametrize("ask_of", [explain, where, disclose], ids=["explain", "where", "disclose"])
-def test_no_edited_figure_of_a_point_is_printed(
-    ask_of: Any, way: tuple[Any, ...], value: Any, message: str, tmp_path: Path
+@pytest.mark.parametrize("ask_of", EVERY_ASK, ids=lambda one: one.__name__)
+def test_every_verb_refuses_what_a_plan_does_not_compute(
+    ask_of: Any, way: tuple[Any, ...], value: Any, message: str | None, tmp_path: Path
 ) -> None:
-    file = tmp_path / "plan.json"
-    file.write_text(json.dumps(edited(saved("gpt2"), ("points", 0, *way), value)), encoding="utf-8")
+    file = written(tmp_path, (way, value))
+    if message is None:
+        ask_of(file)
+        return
     with pytest.raises(BadInput, match=message):
         ask_of(file)
 
 
-def test_money_and_carbon_are_computed_anew(tmp_path: Path) -> None:
-    file, made = tmp_path / "plan.json", json.loads(saved("gpt2"))
-    right = disclose(Plan.from_dict(made))
-    made["points"][0] |= {"cost_usd": 7.0, "cost_usd_low": 6.0, "cost_usd_high": 8.0, "co2e_location_gross_kg": 3.0}
-    made["job"] = {"model": "foo", "flop": 1.0}
-    file.write_text(json.dumps(made), encoding="utf-8")
-    found = disclose(file)
-    assert found.model == "gpt2"
-    for name in ("usd", "gross_kg", "flop"):
-        assert found.total(name).value == pytest.approx(right.total(name).value)
+@pytest.mark.parametrize(
+    ("way", "value", "message"),
+    [
+        (("cost_usd",), 7.0, rf"cost_usd is 7, {COMPUTED}"),
+        (("draw", "wall_s"), 1.0, rf"draw.wall_s is 1, {COMPUTED}"),
+        (("carbon", "water_m3"), 1.0, rf"carbon.water_m3 is 1, {COMPUTED}"),
+        (("money", "total_usd"), 0.0, rf"money.total_usd is 0, {COMPUTED}"),
+        (("job", "flop"), 1.0, rf"job.flop is 1, {COMPUTED}"),
+        (("assumptions", 0), "x", rf"assumptions.0 is 'x', {COMPUTED}"),
+    ],
+)
+@pytest.mark.parametrize("ask_of", EVERY_ASK, ids=lambda one: one.__name__)
+def test_every_verb_refuses_what_an_estimate_does_not_compute(
+    ask_of: Any, way: tuple[Any, ...], value: Any, message: str, tmp_path: Path
+) -> None:
+    file = written(tmp_path, (way, value), estimated=True)
+    with pytest.raises(BadInput, match=rf"^{file}: {message}.*edited, or prices"):
+        ask_of(file)
+
+
+def test_an_answer_in_memory_is_checked_as_a_file_is() -> None:
+    found = Plan.from_dict(edited(saved("gpt2"), (*POINT, "goodput"), 0.5))
+    for ask_of in EVERY_ASK:
+        with pytest.raises(BadInput, match=rf"^the saved answer: goodput is 0.5, {COMPUTED}"):
+            ask_of(found)
+
+
+def test_of_many_edits_three_are_named_and_the_others_counted(tmp_path: Path) -> None:
+    names = ("time_s", "goodput", "water_m3", "interruptions", "lost_usd")
+    file = written(tmp_path, *(((*POINT, name), 1e9) for name in names))
+    with pytest.raises(BadInput, match=r"time_s is .*; interruptions is .*; goodput is .*; 2 more differ\. It was"):
+        explain(file)
+
+
+@pytest.mark.parametrize("ask_of", [*EVERY_ASK, plan], ids=lambda one: one.__name__)
+@pytest.mark.parametrize("estimated", [False, True], ids=["plan", "estimate"])
+def test_every_verb_says_that_an_answer_lacks_its_job(ask_of: Any, estimated: bool, tmp_path: Path) -> None:
+    file = written(tmp_path, (("request",), None), estimated=estimated)
+    with pytest.raises(BadInput, match=f"^{file}: the answer holds no request, which is the job it answers; write it"):
+        ask_of(file)
+
+
+def test_a_prediction_is_no_claim(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match="a prediction, and no claim to audit; take it apart with steelyard explain"):
+        audit(written(tmp_path))
+
+
+@pytest.mark.parametrize("kind", ["location_gross", "location_net", "market", "marginal"])
+def test_a_saved_answer_keeps_its_kind_of_co2e_in_every_verb(kind: str, tmp_path: Path) -> None:
+    file = tmp_path / "answer.json"
+    file.write_text(
+        estimate("gpt2", "H100:8", tokens="10B", site="country/FR", carbon=kind).to_json(), encoding="utf-8"
+    )
+    found = explain(file)
+    assert (found.carbon_kind, found.co2e_kg.value) == (
+        kind,
+        pytest.approx(getattr(found, f"co2e_{kind}_kg"), nan_ok=True),
+    )
+    assert where(file).carbon_kind == kind
+    other = explain(file, carbon="location-gross")
+    assert other.carbon_kind == "location_gross"
+    assert other.co2e_kg.value == pytest.approx(other.co2e_location_gross_kg, nan_ok=True)
+
+
+def test_an_explanation_of_a_plan_can_be_asked_again(tmp_path: Path) -> None:
+    file = tmp_path / "explained.json"
+    file.write_text(explain(written(tmp_path), "fastest").to_json(), encoding="utf-8")
+    assert explain(file) == explain(written(tmp_path), "fastest")
 
 
 @settings(max_examples=40, deadline=None)

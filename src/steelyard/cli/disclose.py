@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from steelyard.cli.options import calibrated
 from steelyard.cli.printing import json_option, print_json
 from steelyard.disclosure.forms import form_names
 
@@ -18,6 +19,7 @@ from steelyard.disclosure.forms import form_names
 @click.option("-o", "--output", type=click.Path(path_type=Path), metavar="FILE", help="Where. Default: the terminal.")
 @click.option("--point", default="", metavar="LABEL", help="Point of a plan: cheapest, fastest ... Default: its first.")
 @click.option("--against", metavar="FILE", help="Of a claim: the account that is right, which is then disclosed.")
+@calibrated
 @json_option
 def disclose_command(
     source: str, form: str | None, output: Path | None, point: str, against: str | None, as_json: bool

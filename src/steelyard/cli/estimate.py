@@ -24,7 +24,7 @@ from steelyard.cli.printing import details_option, json_option, print_json, prin
 @calibrated
 @details_option
 @json_option
-def estimate_command(job: str, carbon: str, details: bool, as_json: bool, **given: Any) -> None:
+def estimate_command(job: str, carbon: str | None, details: bool, as_json: bool, **given: Any) -> None:
     """Predict one configuration of JOB: time, memory, power, energy, CO2e and money, each with where it goes.
 
     Where seconds and bytes go is drawn, the rest is a line each; --details draws all of it. What does not fit in memory

@@ -28,7 +28,7 @@ from steelyard.cli.printing import details_option, json_option, print_json, prin
 @calibrated
 @details_option
 @json_option
-def explain_command(job: str, label: str, carbon: str, details: bool, as_json: bool, **given: Any) -> None:
+def explain_command(job: str, label: str, carbon: str | None, details: bool, as_json: bool, **given: Any) -> None:
     """Take one plan of JOB apart: every second, byte, joule, dollar and gram with its formula and its sources.
 
     With --on the configuration is the one pinned; else it is the point of the plan that --label names. JOB may be what

@@ -41,7 +41,7 @@ def launch_command(
     to: str | None,
     output: Path | None,
     force: bool,
-    carbon: str,
+    carbon: str | None,
     as_json: bool,
     **given: Any,
 ) -> None:

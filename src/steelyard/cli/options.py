@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from steelyard.vocabulary import CO2E_KINDS, LOCATION_GROSS, POINT_LABELS, hyphenated
+from steelyard.vocabulary import CO2E_KINDS, POINT_LABELS, hyphenated
 
 _Command = Callable[..., None]
 
@@ -54,9 +54,7 @@ AXES_OPTIONS = (("--axes", "LIST", "What the frontier weighs: time,cost,energy,c
 CARBON_OPTION = click.option(
     "--carbon",
     type=click.Choice([hyphenated(kind) for kind in CO2E_KINDS]),
-    default=hyphenated(LOCATION_GROSS),
-    callback=lambda _context, _option, value: value.replace("-", "_"),
-    help="Which kind of CO2e is weighed. Default: location-gross.",
+    help="Which kind of CO2e is weighed. Default: that of a saved answer, else location-gross.",
 )
 
 

@@ -29,7 +29,9 @@ WHAT_IF = "Several values of one field in one table: tokens=10B,20B,40B; by=1d,3
 @click.option("--what-if", "question", metavar="FIELD=VALUES", help=WHAT_IF)
 @details_option
 @json_option
-def plan_command(job: str, carbon: str, details: bool, as_json: bool, question: str | None, **given: Any) -> None:
+def plan_command(
+    job: str, carbon: str | None, details: bool, as_json: bool, question: str | None, **given: Any
+) -> None:
     """Find the exact frontier of time, money, energy and CO2e for JOB.
 
     JOB is a model's name (llama-3-8b), a job file (job.yaml), a config.json or its folder, a model by rows, or what
@@ -59,7 +61,9 @@ def plan_command(job: str, carbon: str, details: bool, as_json: bool, question: 
         click.get_current_context().exit(Infeasible.exit_code)
 
 
-def answer_what_if(job: str, question: str, carbon: str, details: bool, as_json: bool, options: dict[str, Any]) -> int:
+def answer_what_if(
+    job: str, question: str, carbon: str | None, details: bool, as_json: bool, options: dict[str, Any]
+) -> int:
     """Print the points of a job for each value that a question names; return the exit code."""
     from steelyard import planner
     from steelyard.errors import Infeasible

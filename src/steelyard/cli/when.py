@@ -42,7 +42,7 @@ from steelyard.cli.printing import json_option, print_json, print_page, progress
 @calibrated
 @json_option
 def when_command(
-    job: str, label: str, start: str | None, profile: Path | None, held: bool | None, carbon: str, as_json: bool,
+    job: str, label: str, start: str | None, profile: Path | None, held: bool | None, carbon: str | None, as_json: bool,
     **given: Any,
 ) -> None:  # fmt: skip
     """Find the hours before the deadline (--by) in which JOB emits least: now, at the best start, paused and resumed.

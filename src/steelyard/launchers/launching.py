@@ -15,7 +15,7 @@ from steelyard.planner.grounds import ADAPTERS
 from steelyard.planner.points import Configuration, layout_numbers
 from steelyard.planner.questions import JobSource, Layouts, chosen
 from steelyard.search.engine import Progress
-from steelyard.vocabulary import LOCATION_GROSS, ROWS
+from steelyard.vocabulary import ROWS
 
 
 def launch(
@@ -27,7 +27,7 @@ def launch(
     layout: Layouts = "",
     site: str = "",
     offer: str = "",
-    carbon: str = LOCATION_GROSS,
+    carbon: str | None = None,
     progress: Progress | None = None,
     **options: Any,
 ) -> Launch:
@@ -51,11 +51,11 @@ def launch(
     check_type("to", to, str, "a writer's name, such as 'megatron-core'")
     if to:
         _writer_named(to)  # a wrong name is said before the plan is made
-    spec, point, made = chosen(source, label, (on, layout, site, offer), carbon, progress, options)
-    vendor = load().accelerator(point.accelerator).vendor
-    by = writer_of(point.stack, vendor, to)
-    check_writer(spec, by, vendor)
-    return launch_of(spec, point, made, by)
+    one = chosen(source, label, (on, layout, site, offer), carbon, progress, options)
+    vendor = load().accelerator(one.point.accelerator).vendor
+    by = writer_of(one.point.stack, vendor, to)
+    check_writer(one.spec, by, vendor)
+    return launch_of(one.spec, one.point, one.configuration, by)
 
 
 def launch_of(spec: JobSpec, point: Point, made: Configuration, by: LaunchWriter) -> Launch:

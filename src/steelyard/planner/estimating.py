@@ -35,7 +35,7 @@ from steelyard.search.rows import single_layout
 from steelyard.search.survivors import NOWHERE
 from steelyard.tables import Job, Layout, Offer
 from steelyard.units import GIB_BYTES
-from steelyard.vocabulary import LOCATION_GROSS, ON_DEMAND
+from steelyard.vocabulary import ESTIMATE_LABEL, LOCATION_GROSS, ON_DEMAND
 
 
 def configure(
@@ -74,7 +74,7 @@ def configure(
 def point_of_configuration(made: Configuration, carbon: str = LOCATION_GROSS, today: date | None = None) -> Point:
     """Return a pinned configuration as a point; what does not fit in memory is estimated all the same."""
     figures = objective_intervals(made, ENGINE, carbon)
-    point = point_of(made, figures, "estimate", today or datetime.now(UTC).date())
+    point = point_of(made, figures, ESTIMATE_LABEL, today or datetime.now(UTC).date())
     short = () if point.fits else (_memory_short(point),)
     return replace(point, bound_by=(*short, Bind("step", step_text(made.prediction.time))))
 

@@ -15,7 +15,7 @@ from steelyard.planner.assembly import Preface, assembled
 from steelyard.planner.engine import ENGINE, limits_of
 from steelyard.planner.grounds import calibration_behind, calibration_texts, sources_behind, trained_job
 from steelyard.planner.ownership import Explore, check_unsaved, owned_against_rent
-from steelyard.planner.replay import first_configuration
+from steelyard.planner.saved.replay import first_configuration
 from steelyard.reasons.relaxations import Relaxation
 from steelyard.search.batches import explore_batches
 from steelyard.search.engine import Limits, Progress

@@ -2,12 +2,12 @@
 
 import datetime as dt
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from steelyard.catalog import OfferRow, load
-from steelyard.errors import BadInput, Infeasible, UnknownName
+from steelyard.errors import BadInput, UnknownName
 from steelyard.job import JobSpec, job_table, literals, read_job, with_overrides
 from steelyard.job.arguments import check_type, layout_argument, parse_carbon_kind
 from steelyard.job.what_if import parse_question
@@ -17,7 +17,9 @@ from steelyard.planner.estimating import configure, estimate_of, explanation_of,
 from steelyard.planner.hours import When, Window, best_hours, hourly_profiles
 from steelyard.planner.planning import plan_job
 from steelyard.planner.points import Configuration
-from steelyard.planner.replay import check_figures, configuration_of, saved_answer
+from steelyard.planner.saved.agreement import as_of_now, check_label, labelled, replayed
+from steelyard.planner.saved.files import ANEW, saved_answer
+from steelyard.planner.saved.replay import configuration_of
 from steelyard.planner.sites import Where, compare_sites
 from steelyard.planner.variants import WhatIf, plan_variants
 from steelyard.search.engine import Progress
@@ -42,7 +44,7 @@ def job_of(source: JobSource, **options: Any) -> JobSpec:
     answer = _answer(source)
     if answer is not None:
         if answer.request is None:
-            raise BadInput("the saved answer holds no request: write it anew with plan JOB --json > plan.json")
+            raise BadInput(f"{_name(source)}: the answer holds no request, which is the job it answers; {ANEW}")
         given = {name: value for name, value in options.items() if value is not None}
         return with_overrides(answer.request, **given) if given else answer.request
     if isinstance(source, JobSpec):
@@ -50,18 +52,19 @@ def job_of(source: JobSource, **options: Any) -> JobSpec:
     return read_job(source, **options)  # type: ignore[arg-type]  # what is left of the kinds of sources
 
 
-def plan(source: JobSource, *, carbon: str = LOCATION_GROSS, progress: Progress | None = None, **options: Any) -> Plan:
+def plan(source: JobSource, *, carbon: str | None = None, progress: Progress | None = None, **options: Any) -> Plan:
     """Return the exact frontier of time, money, energy and CO2e of a job, its named points, and the reasons.
 
     Args:
         source: a model's name, a job file or its fields, or a saved plan, whose job is planned anew
-        carbon: the kind of CO2e that is weighed: location_gross, location_net, market or marginal
+        carbon: the kind of CO2e that is weighed: location_gross, location_net, market or marginal; None: that of a
+            saved answer, else location_gross
         progress: called with the candidates weighed and all there are
         options: fields of the job file on top, such as tokens="20B", by="7d", budget="5k", accelerators="H100"
 
     A job that nothing satisfies is a `Plan` without points: `reason` and `relaxations` say what to change.
     """
-    kind = parse_carbon_kind(carbon)
+    kind = _carbon_kind(carbon, source)
     return plan_job(job_of(source, **options), progress, kind)
 
 
@@ -72,7 +75,7 @@ def estimate(
     layout: Layouts = "",
     site: str = "",
     offer: str = "",
-    carbon: str = LOCATION_GROSS,
+    carbon: str | None = None,
     **options: Any,
 ) -> Estimate:
     """Return one pinned configuration: its figures, and the whole of its prediction.
@@ -86,7 +89,7 @@ def estimate(
         carbon: the kind of CO2e that the point's figure is of
         options: fields of the job file on top
     """
-    kind = parse_carbon_kind(carbon)
+    kind = _carbon_kind(carbon, source)
     spec, made = pinned(source, (on, layout, site, offer), options)
     return estimate_of(point_of_configuration(made, kind), made, spec, kind)
 
@@ -99,14 +102,13 @@ def explain(
     layout: Layouts = "",
     site: str = "",
     offer: str = "",
-    carbon: str = LOCATION_GROSS,
+    carbon: str | None = None,
     progress: Progress | None = None,
     **options: Any,
 ) -> Explanation:
     """Return one configuration taken apart: the point of a plan that a label names, or the one pinned with `on`."""
-    kind = parse_carbon_kind(carbon)
-    spec, point, made = chosen(source, label, (on, layout, site, offer), kind, progress, options)
-    return explanation_of(estimate_of(point, made, spec, kind), spec)
+    one = chosen(source, label, (on, layout, site, offer), carbon, progress, options)
+    return explanation_of(estimate_of(one.point, one.configuration, one.spec, one.carbon_kind), one.spec)
 
 
 def where(
@@ -117,14 +119,13 @@ def where(
     layout: Layouts = "",
     site: str = "",
     offer: str = "",
-    carbon: str = LOCATION_GROSS,
+    carbon: str | None = None,
     progress: Progress | None = None,
     **options: Any,
 ) -> Where:
     """Return one configuration at every site that sells its machines, and what a cleaner site costs."""
-    kind = parse_carbon_kind(carbon)
-    spec, _, made = chosen(source, label, (on, layout, site, offer), kind, progress, options)
-    return compare_sites(made, spec, ENGINE, load(), kind)
+    one = chosen(source, label, (on, layout, site, offer), carbon, progress, options)
+    return compare_sites(one.configuration, one.spec, ENGINE, load(), one.carbon_kind)
 
 
 def when(
@@ -138,7 +139,7 @@ def when(
     layout: Layouts = "",
     site: str = "",
     offer: str = "",
-    carbon: str = LOCATION_GROSS,
+    carbon: str | None = None,
     progress: Progress | None = None,
     **options: Any,
 ) -> When:
@@ -162,74 +163,68 @@ def when(
         check_type("profile", profile, (str, Path), "a CSV of the hourly intensity of the site")
     now = dt.datetime.now(dt.UTC)
     begin = moment_of(start, now)
-    spec, point, made = chosen(source, label, (on, layout, site, offer), carbon, progress, options)
-    if spec.deadline_s is None:
+    one = chosen(source, label, (on, layout, site, offer), carbon, progress, options)
+    if one.spec.deadline_s is None:
         raise BadInput("give a deadline: --by 7d, --by 2027-03-01; without one no hour is too late")
-    left_s = float(spec.deadline_s) - (begin - now).total_seconds()
-    profiles = hourly_profiles(point.site, None if profile is None else Path(profile), begin, left_s)
-    return best_hours(made, point.time_s.high, job_table(spec), profiles, Window(now, begin, left_s), held)
+    left_s = float(one.spec.deadline_s) - (begin - now).total_seconds()
+    profiles = hourly_profiles(one.point.site, None if profile is None else Path(profile), begin, left_s)
+    window = Window(now, begin, left_s)
+    return best_hours(one.configuration, one.point.time_s.high, job_table(one.spec), profiles, window, held)
 
 
 def what_if(
-    source: JobSource, asked: str, *, carbon: str = LOCATION_GROSS, progress: Progress | None = None, **options: Any
+    source: JobSource, asked: str, *, carbon: str | None = None, progress: Progress | None = None, **options: Any
 ) -> WhatIf:
     """Return the points of a job for each value of one of its fields: asked="tokens=10B,20B,40B"."""
     check_type("asked", asked, str, "a field with values, such as 'tokens=10B,20B'")
-    kind = parse_carbon_kind(carbon)
+    kind = _carbon_kind(carbon, source)
     field, values = parse_question(asked)
     specs = [(value, job_of(source, **(options | {field: value}))) for value in values]
     return plan_variants(field, specs, progress, kind)
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """The configuration that a question is about, its figures, and the kind of CO2e that they weigh."""
+
+    spec: JobSpec
+    point: Point
+    configuration: Configuration
+    carbon_kind: str
 
 
 def chosen(
     source: JobSource,
     label: str,
     pin: Pin,
-    carbon: str,
+    carbon: str | None,
     progress: Progress | None,
     options: Mapping[str, Any],
-) -> tuple[JobSpec, Point, Configuration]:
+) -> Choice:
     """Return the configuration that a question is about: pinned, saved, or the point of a plan that a label names."""
-    kind = parse_carbon_kind(carbon)
+    kind = _carbon_kind(carbon, source)
     check_type("label", label, str, f"one of {', '.join(POINT_LABELS)}")
+    check_label(label)
     if pin[0]:
-        _check_label(label)
         spec, made = pinned(source, pin, options)
-        return spec, point_of_configuration(made, kind), made
+        return Choice(spec, point_of_configuration(made, kind), made, kind)
     spec, answer = job_of(source, **options), _answer(source)
-    if isinstance(answer, Estimate):
-        _check_label(label)
-    point = answer if isinstance(answer, Estimate) else labelled(answer or plan_job(spec, progress, kind), label)
-    made = configuration_of(point, spec)
     if answer is None:
-        return spec, point, made
-    now = as_of_now(point, made, answer.carbon_kind)
-    if spec == answer.request:
-        check_figures(point, now)
-    return spec, now, made
+        point = labelled(plan_job(spec, progress, kind), label)
+        return Choice(spec, point, configuration_of(point, spec), kind)
+    saved = replayed(answer, label, _name(source))
+    if spec == saved.request and kind == answer.carbon_kind:
+        return Choice(spec, saved.point, saved.configuration, kind)
+    made = configuration_of(saved.point, spec)
+    return Choice(spec, as_of_now(saved.point, made, kind), made, kind)
 
 
-def as_of_now(point: Point, made: Configuration, carbon: str) -> Point:
-    """Return a saved point with the figures of its configuration, and what its plan said of it beside others."""
-    now, saved = point_of_configuration(made, carbon), ("label", "bound_by", "ties", "preferred_over")
-    return replace(now, **{name: getattr(point, name) for name in saved})
-
-
-def labelled(found: Plan, label: str) -> Point:
-    """Return the point of a plan that a label names; `Infeasible` where there is none."""
-    if not found.feasible:
-        why = found.reason or "the plan holds no points"
-        raise Infeasible(f"nothing to explain: {why}; plan the job anew with steelyard plan JOB")
-    point = next((point for point in found.points if label in point.label.split(", ")), None)
-    if point is None:
-        raise Infeasible(f"the plan has no {label} point; it has: {', '.join(one.label for one in found.points)}")
-    return point
-
-
-def _check_label(label: str) -> None:
-    """Refuse a name that no point has, where there is one configuration and no plan to look it up in."""
-    if label not in {*POINT_LABELS, "estimate"}:
-        raise UnknownName("point", label, POINT_LABELS)
+def _carbon_kind(carbon: str | None, source: JobSource) -> str:
+    """Return the kind of CO2e that is weighed: the one asked for, else that of a saved answer, else location-based."""
+    if carbon is not None:
+        return parse_carbon_kind(carbon)
+    answer = _answer(source)
+    return LOCATION_GROSS if answer is None else answer.carbon_kind
 
 
 def pinned(source: JobSource, pin: Pin, options: Mapping[str, Any]) -> tuple[JobSpec, Configuration]:
@@ -261,7 +256,12 @@ def moment_of(text: str | None, now: dt.datetime) -> dt.datetime:
 def _answer(source: JobSource) -> Plan | Estimate | None:
     if isinstance(source, Plan | Estimate):
         return source
-    return saved_answer(Path(source)) if isinstance(source, str | Path) and str(source).endswith(".json") else None
+    return saved_answer(source) if isinstance(source, str | Path) else None
+
+
+def _name(source: JobSource) -> str:
+    """Return what to call a saved answer: its file where it has one."""
+    return str(source) if isinstance(source, str | Path) else "the saved answer"
 
 
 def _system_sold(offer: str, device: str) -> str:

@@ -7,7 +7,9 @@ from typing import Any
 from steelyard.claims.reading import cards, fields, logs
 from steelyard.claims.reading.claim import Claim
 from steelyard.claims.reading.documents import parse_fields
+from steelyard.errors import BadInput
 from steelyard.job.documents import read_text
+from steelyard.planner.saved.files import is_answer
 
 MOST_MIB = 16
 _WANTED = "a claim in YAML or JSON, a model card, an emissions.csv, a log or a case's name"
@@ -25,7 +27,7 @@ def read_claim(source: str | Path | Mapping[str, Any]) -> Claim:
     57600.0
     """
     if isinstance(source, Mapping):
-        return fields.claim_of_fields(source, "claim")
+        return _claim(source, "claim")
     path = Path(source)
     return claim_of_text(read_text(path, MOST_MIB, _WANTED), str(path), claim_file=path.suffix.lower() in CLAIM_FILES)
 
@@ -43,4 +45,14 @@ def claim_of_text(text: str, where: str, *, claim_file: bool = False) -> Claim:
             found = reader(text, where)
             if found is not None:
                 return fields.claim_of_fields(found, where)
-    return fields.claim_of_fields(parse_fields(text, where), where)
+    return _claim(parse_fields(text, where), where)
+
+
+def _claim(found: Mapping[str, Any], where: str) -> Claim:
+    """Return the claim of fields; a prediction of Steelyard's own is none."""
+    if is_answer(found):
+        raise BadInput(
+            f"{where}: it is what plan or estimate printed with --json: a prediction, and no claim to audit; "
+            f"take it apart with steelyard explain, or write its disclosure with steelyard disclose"
+        )
+    return fields.claim_of_fields(found, where)

@@ -10,9 +10,10 @@ from steelyard.claims.reading.files import CLAIM_FILES, MOST_MIB
 from steelyard.disclosure.ledger import Disclosure
 from steelyard.disclosure.origins.audited_claim import disclosure_of_claim
 from steelyard.disclosure.origins.metered_run import disclosure_of_run, is_run
-from steelyard.disclosure.origins.planned_point import disclosure_of_saved, is_plan
+from steelyard.disclosure.origins.planned_point import disclosure_of_answer
 from steelyard.errors import BadInput
-from steelyard.job.documents import load_json, read_text
+from steelyard.job.documents import read_text
+from steelyard.planner.saved.files import saved_answer
 
 
 def read_disclosure(source: str | Path, point: str = "", against: str | Path | None = None) -> Disclosure:
@@ -32,11 +33,10 @@ def read_disclosure(source: str | Path, point: str = "", against: str | Path | N
 
 def _of_fields(path: Path, point: str, against: str | Path | None) -> Disclosure:
     """Return the disclosure of a YAML or JSON file, by the fields that it holds."""
+    answer = saved_answer(path)
+    if answer is not None:
+        return disclosure_of_answer(answer, point, str(path))
     text = read_text(path, MOST_MIB, "a plan, a metered run, a claim or a case's name")
-    if text.lstrip().startswith("{"):
-        found = load_json(text, str(path))
-        if isinstance(found, dict) and is_plan(found):
-            return disclosure_of_saved(path, point)
     given = parse_fields(text, str(path))
     if not given:
         raise BadInput(f"{path}: it holds no fields; give a plan, a metered run or a claim")

@@ -3,7 +3,6 @@
 import math
 from collections.abc import Mapping
 from dataclasses import replace
-from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
@@ -12,11 +11,8 @@ from steelyard.disclosure.completion import UNKNOWN_WHY
 from steelyard.disclosure.ledger import SHORT_KINDS, Cited, Disclosure, LedgerFigure, Line
 from steelyard.errors import BadInput, UnknownName
 from steelyard.job.samples import SEQUENCE
-from steelyard.planner.answers import Estimate, Plan, Point
-from steelyard.planner.estimating import estimate_of
-from steelyard.planner.grounds import trained_job
-from steelyard.planner.questions import as_of_now
-from steelyard.planner.replay import check_figures, configuration_of, saved_answer
+from steelyard.planner.answers import Estimate, Plan
+from steelyard.planner.saved.agreement import replayed
 from steelyard.units import KWH_J
 
 _NEEDED = ("time_s", "devices", "accelerator", "energy_facility_kwh", "site")
@@ -24,11 +20,6 @@ _TASKS = MappingProxyType(
     {"pretrain": "training", "continued_pretrain": "training", "full_ft": "fine-tuning"}
     | dict.fromkeys(("lora", "qlora"), "fine-tuning")
 )
-
-
-def is_plan(found: Mapping[str, Any]) -> bool:
-    """Return whether a mapping is a plan's or an estimate's JSON."""
-    return "points" in found or all(name in found for name in _NEEDED)
 
 
 def plan_point(found: Mapping[str, Any], label: str) -> Mapping[str, Any]:
@@ -44,24 +35,9 @@ def plan_point(found: Mapping[str, Any], label: str) -> Mapping[str, Any]:
     return points[labels.index(label)]
 
 
-def disclosure_of_saved(path: Path, label: str = "") -> Disclosure:
-    """Return the disclosure of a saved plan or estimate: its point checked and computed anew, as `explain` does."""
-    answer = saved_answer(path)
-    if answer is None or answer.request is None:
-        raise BadInput(f"{path}: it holds no request; write it with: steelyard plan JOB --json > plan.json")
-    if isinstance(answer, Plan):
-        given = plan_point(answer.to_dict(), label)
-        point: Point = next(one for one in answer.points if one.label == given["label"])
-    else:
-        point = answer
-    made = configuration_of(point, answer.request)
-    now = as_of_now(point, made, answer.carbon_kind)
-    check_figures(point, now)
-    if isinstance(answer, Plan):
-        points = tuple(now if one is point else one for one in answer.points)
-        fresh: Plan | Estimate = replace(answer, points=points, job=trained_job(answer.request))
-    else:
-        fresh = estimate_of(now, made, answer.request, answer.carbon_kind)
+def disclosure_of_answer(answer: Plan | Estimate, label: str = "", name: str = "the saved answer") -> Disclosure:
+    """Return the disclosure of a plan or an estimate, its point checked and computed anew, as `explain` does."""
+    fresh = replayed(answer, label, name).answer
     return disclosure_of_plan(fresh.to_dict(), label)
 
 

@@ -1,0 +1,1 @@
+"""Saved answers: files of `plan --json` and `estimate --json`, read, checked and asked again."""

@@ -1,0 +1,125 @@
+"""From a point of a saved answer back to the configuration that it is: same catalog, same numbers."""
+
+import math
+from dataclasses import fields, replace
+
+from steelyard import catalog as facts
+from steelyard.catalog.schema import System
+from steelyard.errors import BadInput, BadLayout
+from steelyard.job import JobSpec, job_table
+from steelyard.layout import check_layout
+from steelyard.market.build import hardware_option, market_of, operating_policy, stack_options
+from steelyard.market.options import Deal, Market, StackOption
+from steelyard.market.sites import site_option
+from steelyard.planner.answers import Plan, Point
+from steelyard.planner.engine import ENGINE
+from steelyard.planner.points import Configuration, configured, layout_of
+from steelyard.planner.saved.files import ANEW
+from steelyard.reasons.draws import Setting
+from steelyard.search.rows import job_of_layout
+from steelyard.tables import Layout, Offer
+from steelyard.vocabulary import ESTIMATE_LABEL
+
+
+def configuration_of(point: Point, spec: JobSpec) -> Configuration:
+    """Return the configuration that a point names; `BadInput` where the catalog does not sell it any more."""
+    catalog = facts.load()
+    system = catalog.system(point.system)
+    layout = _layout(point)
+    job = job_of_layout(job_table(spec), layout)
+    hardware, stack = hardware_option(system, spec.precision, catalog), _stack(point, system, spec, catalog)
+    _check_devices(point, layout, system, spec)
+    machine = hardware.machine
+    try:
+        check_layout(layout, job, int(machine.domain_devices), machine.nic_bytes_per_s, stack.capability)
+    except BadLayout as error:
+        raise BadInput(f"the saved point cannot be run: {error}; {ANEW}") from None
+    market, deal = _deal(point, spec, catalog) if point.offer else (None, None)
+    if market and deal:
+        policy, spread = market.policies[deal.policy], market.policy_log_sd[deal.policy]
+        site, offer = market.sites[deal.site_index], deal.price
+        own_sd = (
+            0.0 if point.label == ESTIMATE_LABEL else market.layout_log_sd
+        )  # nobody chose the layout of an estimate
+    else:
+        policy, spread = operating_policy(spec, spec.purchase[0], catalog)
+        place = catalog.site(point.site).id if point.site else ""
+        site, offer, own_sd = site_option(place, catalog), Offer.rent(math.nan), 0.0
+    setting = Setting(
+        job=job,
+        layout=layout,
+        hardware=hardware,
+        stack=stack,
+        policy=policy,
+        policy_log_sd=spread,
+        site=site,
+        offer=offer,
+        layout_log_sd=own_sd,
+    )
+    return configured(setting, ENGINE, system.id, deal)
+
+
+def first_configuration(plan: Plan, spec: JobSpec) -> Configuration | None:
+    """Return the configuration of a plan's first point; None where nothing is feasible."""
+    return configuration_of(plan.points[0], spec) if plan.points else None
+
+
+def _stack(point: Point, system: System, spec: JobSpec, catalog: facts.Catalog) -> StackOption:
+    """Return the stack of a saved point, which the catalog must know, and which must train what the job is."""
+    vendor = catalog.accelerators[system.accelerator].vendor
+    (found,), _ = stack_options([vendor], point.stack, catalog, spec.kind)
+    return found
+
+
+def _check_devices(point: Point, layout: Layout, system: System, spec: JobSpec) -> None:
+    """Refuse a point whose parts are not of one run."""
+    batches = spec.batches or (spec.batch_samples,)
+    batch = layout.dp * layout.micro_batch * layout.micro_batches
+    for wrong, message in (
+        (point.devices != layout.devices, f"has {point.devices} devices but a layout of {layout.devices:g}"),
+        (point.accelerator != system.accelerator, f"is on {point.accelerator} but in {system.id}, which has none"),
+        (
+            batch not in batches,
+            f"trains {batch:g} {spec.sample}s a step but the job {' or '.join(map(str, batches))}",
+        ),
+    ):
+        if wrong:
+            raise BadInput(f"the saved point {message}; {ANEW}")
+
+
+def _layout(point: Point) -> Layout:
+    """Return the layout of a saved point, its degrees at least 1."""
+    if lacking := sorted({one.name for one in fields(Layout)} - point.layout.keys()):
+        raise BadInput(f"the layout of the saved point lacks {', '.join(lacking)}; {ANEW}")
+    try:
+        layout = layout_of(point.layout)
+    except (KeyError, TypeError, ValueError) as error:
+        raise BadInput(f"the layout of the saved point cannot be read ({error}); {ANEW}") from None
+    small = [name for name in DEGREES if not 1 <= float(getattr(layout, name)) < math.inf]
+    if small:
+        raise BadInput(f"the layout of the saved point has {small[0]} below 1; {ANEW}")
+    return layout
+
+
+DEGREES = (
+    "devices",
+    "tp",
+    "pp",
+    "vpp",
+    "cp",
+    "dp",
+    "ep",
+    "etp",
+    "shard_devices",
+    "micro_batch",
+    "micro_batches",
+)
+
+
+def _deal(point: Point, spec: JobSpec, catalog: facts.Catalog) -> tuple[Market, Deal]:
+    market = market_of(replace(spec, accelerators=((point.accelerator, None),)), catalog)
+    for deal in market.deals:
+        named = deal.offer == point.offer and deal.purchase == point.purchase
+        if named and point.devices % deal.unit == 0 and point.devices <= deal.most:
+            return market, deal
+    raise BadInput(f"nobody sells {point.devices} × {point.accelerator} as {point.offer} any more; plan anew")
