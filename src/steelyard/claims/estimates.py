@@ -127,7 +127,7 @@ def _energy(context: ClaimContext, time: Spread, watts: Spread) -> Iterator[Esti
         used = _exact(numbers["energy"].value, "the stated energy")
     else:
         yield _range("energy", used)
-    if "co2e" not in numbers:
+    if "co2e" not in numbers and context.claim.value("intensity") != 0:  # of a stated 0 it follows, and is 0
         yield _range("co2e", spread_product(used, _intensity(context)))
 
 
@@ -144,7 +144,7 @@ def _pue(context: ClaimContext) -> Spread:
 
 def _intensity(context: ClaimContext) -> Spread:
     stated = context.claim.numbers.get("intensity")
-    if stated is not None and stated.value > 0:
+    if stated is not None:
         return _exact(stated.value, "the stated intensity")
     low, high, where = context.grid
     if where and context.site is not None:

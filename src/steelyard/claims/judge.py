@@ -10,6 +10,7 @@ from steelyard.claims.accounts.waterfall import factor_chain
 from steelyard.claims.checks.claim_checks import claim_checks
 from steelyard.claims.checks.repeats import cross_checks
 from steelyard.claims.checks.slips import UNITS, unit_slips
+from steelyard.claims.checks.zeros import zero_cross_checks
 from steelyard.claims.context import ClaimContext
 from steelyard.claims.estimates import estimate_unstated
 from steelyard.claims.findings import CONTRADICTION, DOUBT, NOTE, Audit, Check, FactorChain
@@ -32,7 +33,8 @@ def audit_claim(claim: Claim, against: Claim | None = None) -> Audit:
     flow = None
     if against is not None:
         flow = factor_chain(complete_account(claim), complete_account(against))
-        found += [*_against(flow, against), *cross_checks(claim, against), *_other_account_checks(against)]
+        found += [*_against(flow, against), *cross_checks(claim, against), *zero_cross_checks(claim, against)]
+        found += _other_account_checks(against)
     factors = flow.factors if flow else tuple(check.factor for check in found if check.fired and check.factor)
     ratio = flow.ratio if flow else math.prod(factor.value for factor in factors)
     heavy = sorted((one for one in found if one.fired), key=_weight)

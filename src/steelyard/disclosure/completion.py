@@ -117,7 +117,9 @@ def _follow(numbers: dict[str, LedgerFigure]) -> None:
     while changed:
         changed = False
         for target, over, under, why in RULES:
-            ready = all(name in numbers and numbers[name].known and numbers[name].value for name in (*over, *under))
+            ready = all(name in numbers and numbers[name].known for name in (*over, *under)) and all(
+                numbers[name].value for name in under
+            )
             if ready and not numbers.get(target, LedgerFigure()).known:
                 found = figure_product([numbers[one] for one in over], [numbers[one] for one in under], why)
                 if found.known:  # a product beyond every float stays unknown

@@ -4,7 +4,8 @@
     facility energy = PUE x energy    CO2e = intensity x facility energy
 
 A total that follows from more precise numbers replaces its own rounded print where the two agree; where they do not,
-both stay and the difference is the account's own arithmetic.
+both stay and the difference is the account's own arithmetic. A stated 0 has no ratio: it stands apart, and nothing that
+follows takes its place.
 """
 
 from collections.abc import Mapping
@@ -39,8 +40,9 @@ class AccountFigure:
 class Account:
     """What is known of one run, by quantity."""
 
-    known: Mapping[str, AccountFigure]
+    known: Mapping[str, AccountFigure]  # none of them 0
     claim: Claim
+    zeros: Mapping[str, AccountFigure]  # what is stated to be 0
 
     def value(self, quantity: str) -> float | None:
         """Return a number in SI, None where nothing gives it."""
@@ -56,14 +58,14 @@ def complete_account(claim: Claim) -> Account:
     >>> round(made.value("energy_facility") / 3.6e9, 1)
     85.3
     """
-    known = {
-        name: AccountFigure(one.value, one.rounding, one.text) for name, one in _numbers(claim).items() if one.value > 0
-    }
-    _complete(known)
+    stated = {name: AccountFigure(one.value, one.rounding, one.text) for name, one in _numbers(claim).items()}
+    known = {name: one for name, one in stated.items() if one.value > 0}
+    zeros = {name: one for name, one in stated.items() if one.value == 0}
+    _complete(known, zeros)
     for total, parts in TREE:
         _settle(known, total, parts)
-    _complete(known)
-    return Account(MappingProxyType(known), claim)
+    _complete(known, zeros)
+    return Account(MappingProxyType(known), claim, MappingProxyType(zeros))
 
 
 def _numbers(claim: Claim) -> dict[str, PrintedNumber]:
@@ -87,14 +89,14 @@ def _is_time(one: PrintedNumber) -> bool:
     return one.text.rstrip().endswith(("h", "s", "hours", "hour", "min", "days", "seconds"))
 
 
-def _complete(known: dict[str, AccountFigure]) -> None:
+def _complete(known: dict[str, AccountFigure], zeros: Mapping[str, AccountFigure]) -> None:
     """Fill in what follows from the rest until nothing more does."""
     changed = True
     while changed:
         changed = False
         for total, parts in TREE:
             missing = [name for name in (total, *parts) if name not in known]
-            if len(missing) == 1:
+            if len(missing) == 1 and missing[0] not in zeros:
                 known[missing[0]] = _follows(known, total, parts, missing[0])
                 changed = True
 

@@ -13,6 +13,7 @@ from steelyard.claims.checks.relations import (
     Relation,
     Show,
     has_numbers,
+    holds_zero,
     hours_terms,
     includes_pue,
 )
@@ -55,8 +56,8 @@ FEW, ROOM = 3, 6.0
 """Where the catalog has the offers of fewer providers than this, the market may be so many times cheaper or dearer."""
 
 
-def claim_bounds(context: ClaimContext) -> tuple[Relation, ...]:
-    """Return every bound whose numbers are known."""
+def claim_bounds(context: ClaimContext, *, zero: bool = False) -> tuple[Relation, ...]:
+    """Return every bound whose numbers are known; `zero`: those on a stated 0 instead of all others."""
     found = [
         *_watts(context),
         *_pue(),
@@ -65,7 +66,7 @@ def claim_bounds(context: ClaimContext) -> tuple[Relation, ...]:
         *utilisation_bounds(context),
         *_price(context),
     ]
-    stated = (one for one in found if has_numbers(one, context.numbers))
+    stated = (one for one in found if (holds_zero if zero else has_numbers)(one, context.numbers))
     return tuple(replace(one, exact=one.name == "utilisation" and bool(one.terms)) for one in stated)
 
 

@@ -11,6 +11,7 @@ from steelyard.claims.checks.repeats import repeat_checks
 from steelyard.claims.checks.slips import BOUNDARY, COPIED, CORES, KIND, SCOPE, TDP, UNITS
 from steelyard.claims.checks.suspects import Diagnosis, diagnosis_text, locate, plain_name
 from steelyard.claims.checks.usual import usual_relations
+from steelyard.claims.checks.zeros import zero_checks
 from steelyard.claims.context import ClaimContext
 from steelyard.claims.findings import CONTRADICTION, SILENT, AuditFactor, Check
 from steelyard.claims.quantity_text import quantity_text
@@ -36,6 +37,7 @@ def claim_checks(context: ClaimContext) -> Iterator[Check]:
         yield replace(_relation(relation, context, explained.get(relation)), exact=True)
     for relation in _once(limits, context):
         yield _relation(relation, context, explained.get(relation))
+    yield from zero_checks(context)
     yield from _slips(context, found, looked=bool(held))
     yield from repeat_checks(context, {one.suspect.quantity for one in found})
     yield from device_checks(context)

@@ -122,17 +122,20 @@ def four_digits(ratio: float) -> str:
     return f"{ratio:.4g}" if not 0.1 <= ratio < 10 else f"{ratio:.3f}"
 
 
-def relations(claim: Claim, numbers: ClaimNumbers, sample_flop: float | None = None) -> tuple[Relation, ...]:
+def relations(
+    claim: Claim, numbers: ClaimNumbers, sample_flop: float | None = None, *, zero: bool = False
+) -> tuple[Relation, ...]:
     """Return every relation whose numbers are known.
 
     Args:
         claim: what was stated.
         numbers: the claim's, and what the catalog adds.
         sample_flop: of training on one sample; None: the model is trained on tokens, or unknown.
+        zero: those that hold a stated 0, of which no ratio can be taken, instead of all others.
     """
-    best = _kept(_energy(claim, includes_pue(claim)), numbers)
-    return (*_kept(_machine(), numbers), *best, *_kept(_water(claim, numbers), numbers),
-            *_kept(_work(claim, numbers, sample_flop), numbers), *_kept(_bill(claim), numbers))  # fmt: skip
+    found = (*_machine(), *_energy(claim, includes_pue(claim)), *_water(claim, numbers),
+             *_work(claim, numbers, sample_flop), *_bill(claim))  # fmt: skip
+    return tuple(one for one in found if (holds_zero if zero else has_numbers)(one, numbers))
 
 
 def includes_pue(claim: Claim) -> bool:
@@ -140,19 +143,20 @@ def includes_pue(claim: Claim) -> bool:
     if claim.energy_boundary:
         return claim.energy_boundary == "facility"
     broken = [
-        sum(one.excess(claim.numbers) > 0 for one in _kept(_energy(claim, inside), claim.numbers))
+        sum(one.excess(claim.numbers) > 0 for one in _energy(claim, inside) if has_numbers(one, claim.numbers))
         for inside in (True, False)
     ]
     return broken[0] <= broken[1]
 
 
-def _kept(found: Iterator[Relation], numbers: ClaimNumbers) -> tuple[Relation, ...]:
-    return tuple(one for one in found if has_numbers(one, numbers))
-
-
 def has_numbers(relation: Relation, numbers: ClaimNumbers) -> bool:
-    """Return whether every number of a relation is there."""
-    return all(name in numbers and numbers[name].value > 0 for name in relation.quantities)
+    """Return whether every number of a relation is there, none of them 0."""
+    return relation.constant > 0 and all(name in numbers and numbers[name].value > 0 for name in relation.quantities)
+
+
+def holds_zero(relation: Relation, numbers: ClaimNumbers) -> bool:
+    """Return whether every number of a relation is there, and one of them is 0."""
+    return all(name in numbers for name in relation.quantities) and not has_numbers(relation, numbers)
 
 
 def hours_terms(claim: Claim) -> tuple[tuple[str, float], ...]:
@@ -200,15 +204,15 @@ def _water(claim: Claim, numbers: ClaimNumbers) -> Iterator[Relation]:
     onsite, offsite = (numbers[name].value if name in numbers else 0.0 for name in ("wue_onsite", "wue_offsite"))
     inside = includes_pue(claim)
     litres = onsite / pue + offsite if inside else onsite + pue * offsite
-    if litres > 0:
-        wide = (onsite + offsite) * (1.0 if inside else pue) / litres
+    if {"wue_onsite", "wue_offsite"} & numbers.keys():
+        wide = (onsite + offsite) * (1.0 if inside else pue) / litres if litres > 0 else 1.0
         how = "on-site water by IT energy, off-site by the facility's"
         yield Relation("water", "water", (("energy", 1.0),), litres, 1.0, wide, says=how, show=_litres(litres, how))
 
 
 def _litres(per_j: float, how: str) -> Show:
     def show(numbers: ClaimNumbers, ratio: float) -> str:
-        computed = quantity_text("water", numbers["water"].value / ratio)
+        computed = quantity_text("water", numbers["energy"].value * per_j)
         each = f"{per_j * KWH_J * 1e3:.4g} L/kWh ({how})"
         stated = quantity_text("water", numbers["water"].value)
         energy = quantity_text("energy", numbers["energy"].value)

@@ -48,7 +48,10 @@ def _restated(context: ClaimContext) -> Iterator[Check]:
     claim, ratios = context.claim, list[float]()
     for name, other in claim.restated.items():
         own = context.numbers.get(name) or (count_times_hours(claim) if name == "device_time" else None)
-        if own is None or not own.value or not other.value:
+        if own is None:
+            continue
+        if not own.value or not other.value:
+            yield _zero_twice(name, own.value, other.value)
             continue
         ratio = own.value / other.value
         text = f"{quantity_text(name, own.value)} here, {quantity_text(name, other.value)} there: x{ratio:.4g}"
@@ -64,6 +67,15 @@ def _restated(context: ClaimContext) -> Iterator[Check]:
             claim, name, ratio, other.value, finding, counted=any(abs(ratio / one - 1) < UNROUND for one in ratios)
         )
         ratios.append(ratio)
+
+
+def _zero_twice(name: str, here: float, there: float) -> Check:
+    """Return the check of a figure that is printed twice, once or twice as 0."""
+    apart = here != there
+    text = f"{quantity_text(name, here)} here, {quantity_text(name, there)} there"
+    finding = f"{name.replace('_', ' ')} is printed twice: {text}" if apart else ""
+    settle = f"which of the two is the {name.replace('_', ' ')} of this run" if apart else ""
+    return Check(RESTATED, apart, text, CONTRADICTION, finding, settle=settle, exact=True)
 
 
 def _twice(claim: Claim, name: str, ratio: float, value: float, finding: str, *, counted: bool) -> Iterator[Check]:
@@ -211,11 +223,12 @@ def _sums(claim: Claim) -> Iterator[Check]:
         if whole is None or len(lines) < 2:
             continue
         total = sum(one.value for one in lines)
-        loose = sum(one.value * one.rounding for one in lines) / total + whole.rounding + ROUNDING_SLACK
-        off = abs(whole.value / total - 1) > loose
+        loose = sum(one.value * one.rounding for one in lines) + total * (whole.rounding + ROUNDING_SLACK)
+        off = abs(whole.value - total) > loose
         added = " + ".join(quantity_text(name, one.value) for one in lines)
         text = f"{added} = {quantity_text(name, total)}; stated {quantity_text(name, whole.value)}"
-        factor = AuditFactor(name, "Accounting", whole.value / total, note="over its lines") if off else None
+        both = whole.value > 0 and total > 0  # of a 0 there is no ratio
+        factor = AuditFactor(name, "Accounting", whole.value / total, note="over its lines") if off and both else None
         finding = f"{name}: the lines do not add up: {text}" if off else ""
         settle = f"the lines of the {name}" if off else ""
         yield Check(SUM, off, text, CONTRADICTION, finding, factor, settle, exact=True)

@@ -131,14 +131,14 @@ def _figures(base: Account, claim: Claim, wrong: Mapping[str, float]) -> Iterato
         names = {name: one for name, one in names.items() if name in claim.numbers or name != "energy_facility"}
         names = {name: one for name, one in names.items() if name in claim.numbers or name != "pue"}
     for quantity, name in names.items():
-        one = base.known.get(quantity)
+        one = base.zeros.get(quantity) or base.known.get(quantity)
         if one is None:
             continue
         origin = "energy" if quantity.startswith("energy") else quantity
         given = origin in claim.numbers
         how = "corrected" if origin in wrong else "stated" if given and one.text else "follows"
         why = f"stated {wrong[origin]:.4g} times as much" if origin in wrong else one.text
-        if how == "stated" and abs(one.value / claim.numbers[origin].value - 1) > _SAME:
+        if how == "stated" and not math.isclose(one.value, claim.numbers[origin].value, rel_tol=_SAME):
             how, why = "follows", f"stated {one.text}; its parts are printed with more digits"
         why = f"{why}, without the PUE" if within and quantity == "co2e" else why
         if not given and bare and name == "facility_j":
