@@ -37,6 +37,8 @@ ASKED: dict[str, Callable[[Any], object]] = {
     "name": lambda value: steelyard.calibrate("runs.csv", name=value),
     "claim": steelyard.audit,
     "source": steelyard.disclose,
+    "source of a plan": steelyard.plan,
+    "source of a job": steelyard.read_job,
     "point": lambda value: steelyard.disclose("strubell-nas", point=value),
     "to": lambda value: steelyard.launch("gpt2", to=value, **PIN),
 }
@@ -45,7 +47,7 @@ ASKED: dict[str, Callable[[Any], object]] = {
 @pytest.mark.parametrize("name", ASKED)
 @pytest.mark.parametrize("value", [5, 0.5, b"x", object(), [1]], ids=repr)
 def test_a_value_of_another_type_is_refused_by_name(name: str, value: object) -> None:
-    with pytest.raises(steelyard.BadInput, match=rf"{name}=.* (is of type|is no kind)"):
+    with pytest.raises(steelyard.BadInput, match=rf"{name.partition(' ')[0]}=.* (is of type|is no kind)"):
         ASKED[name](value)
 
 
@@ -72,6 +74,25 @@ def test_a_layout_may_be_a_mapping_and_a_kind_of_co2e_has_hyphens_or_underscores
     assert pinned(carbon="location-net") == pinned(carbon="location_net")
     with pytest.raises(steelyard.BadInput, match="location-gross, location-net, market, marginal"):
         steelyard.plan("gpt2", carbon="foo", **JOB)
+
+
+def test_what_a_job_may_be_is_said() -> None:
+    with pytest.raises(steelyard.BadInput, match="source=5 is of type int; give a model's name, the path of a"):
+        steelyard.plan(5)  # type: ignore[arg-type]  # a wrong type is what is tested
+
+
+def test_a_pin_and_another_number_of_devices_are_refused() -> None:
+    for option in ("devices", "max_devices"):
+        with pytest.raises(steelyard.BadInput, match=f"--on H100:16 asks for 16 devices but {option} is 8; give"):
+            steelyard.explain("gpt2", on="H100:16", **JOB, **{option: 8})
+    file = {"model": "gpt2", "tokens": "1B", "devices": 8}
+    assert steelyard.estimate(file, "H100:16").devices == 16  # what is pinned takes the place of a file's own
+    assert steelyard.explain("gpt2", on="H100:16", devices=16, **JOB).devices == 16
+
+
+def test_a_limit_on_the_command_line_takes_the_place_of_the_number_of_a_file() -> None:
+    job = steelyard.read_job({"model": "gpt2", "tokens": "1B", "devices": 64}, max_devices=8)
+    assert (job.devices, job.max_devices) == (None, 8)
 
 
 def test_no_point_is_called_so() -> None:

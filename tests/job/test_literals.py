@@ -107,6 +107,20 @@ def test_what_is_no_deadline(written: Any) -> None:
         literals.parse_deadline(written, NOW)
 
 
+@pytest.mark.parametrize(
+    ("written", "hours"),
+    [("2027-01-14", 12), ("Fri", 36), ("6h", 6), ("2027-01-13 18:00", 6), (dt.date(2027, 1, 15), 36)],
+)
+def test_a_start_is_the_beginning_of_its_day(written: Any, hours: float) -> None:
+    assert literals.parse_start(written, NOW) == hours * 3600
+
+
+@pytest.mark.parametrize("written", ["foo", "-5h", "2027-01-13", "2027-02-30", 7])
+def test_what_is_no_start(written: Any) -> None:
+    with pytest.raises(BadInput, match=r"(is not a moment to start at|is not after now, .*); write 6h or 2d from now"):
+        literals.parse_start(written, NOW)
+
+
 def test_a_deadline_follows_the_clock_of_its_zone() -> None:
     utc = NOW.replace(tzinfo=dt.UTC)
     east = dt.timezone(dt.timedelta(hours=2))

@@ -10,7 +10,7 @@ from tests.shapes import gpt, pretraining
 
 from steelyard.catalog import load
 from steelyard.errors import BadLayout
-from steelyard.layout import BOUNDS, parse, size, space, text_of
+from steelyard.layout import BOUNDS, check_layout, parse, size, space, text_of
 from steelyard.tables import Layout, take
 
 JOB = pretraining(gpt(32, 4096, 32, kv_heads=8.0), 8192, 1024)
@@ -57,7 +57,13 @@ def test_what_is_left_out_is_filled_in():
         ("tp=2,tp=4", 64, r"gives tp twice"),
         ("tp=-2", 64, r"tp='-2'.*whole number"),
         ("recompute=half", 64, r"none, selective or full"),
-        ("tp=0", 64, r"at least 1"),
+        ("tp=0", 64, r"^tp='0' in layout 'tp=0' is not a whole number of at least 1"),
+        ("dp=64,mbs=0", 64, r"^mbs='0' in layout 'dp=64,mbs=0' is not a whole number of at least 1"),
+        (",,,", 64, r"^layout ',,,' names no setting; write such as tp=2,pp=1,mbs=2, or leave it out"),
+        ("pp=4,schedule=interleaved", 64, r"schedule = interleaved but vpp = 1; give vpp=2 or schedule=1f1b"),
+        ("pp=4,vpp=2,schedule=1f1b", 64, r"schedule = 1f1b but vpp = 2; give vpp=1 or schedule=interleaved"),
+        ("sp=5", 64, r"sp = 5, flash = 1, offload = 0, recompute = 0; sp, flash and offload are 0 or 1"),
+        ("tp=1,sp=1", 64, r"sp = 1 with cp × tp = 1 and 8192 tokens"),
         (
             "zzzzzz=2",
             64,
@@ -66,8 +72,14 @@ def test_what_is_left_out_is_filled_in():
         ("pp=4,partition=half", 64, r"even, ends or cost, or the blocks of each stage, as in 15-17-17-15"),
         ("pp=4,partition=8-8-8", 64, r"partition = 8\*3 has 3 entries and 24 blocks, but pp × vpp = 4 and .* 32 "),
         ("pp=4,partition=7-9-9-8", 64, r"partition = 7-9-9-8 has 4 entries and 33 blocks, but .* 32 blocks; .* add up"),
-        ("pp=4,partition=0-12-10-10", 64, r"every stage a block"),
-        ("pp=32,partition=ends", 64, r"partition = ends, but pp × vpp = 32 .* 32 blocks; .*every stage a block"),
+        (
+            "pp=4,partition=0-12-10-10",
+            64,
+            r"leaves stage 1 of 4 without a block; .*every stage a block",
+        ),
+        ("pp=4,partition=12-0-10-10", 64, r"leaves stage 2 of 4 without a block"),
+        ("pp=2,vpp=2,partition=16-0-16-0", 64, r"leaves stage 2 of 2 without a block"),
+        ("pp=32,partition=ends", 64, r"partition = ends leaves stage 32 of 32 without a block; .*every stage a block"),
         ("zerro=2", 64, r"keys nearest: zero$"),
         ("tp=2,dp=16", 64, r"nearest: ([^;]+; ){3}tp × pp"),  # three, the least changed first
         ("tp=32,pp=32,dp=1", 1031, r"no layout of 1031 devices suits model and batch"),
@@ -76,6 +88,12 @@ def test_what_is_left_out_is_filled_in():
 def test_impossible_layouts_say_the_arithmetic(text, devices, message):
     with pytest.raises(BadLayout, match=message):
         read(text, devices)
+
+
+def test_a_degree_of_a_layout_of_numbers_is_named_too():
+    broken = replace(read("tp=2"), micro_batch=0.5, ep=0.0)
+    with pytest.raises(BadLayout, match=r"^layout: ep = 0, micro_batch = 0.5; every degree"):
+        check_layout(broken, JOB, 8, 1e9, ANY)
 
 
 def test_a_stack_says_what_it_can():

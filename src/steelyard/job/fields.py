@@ -66,17 +66,6 @@ def _axes(value: Any) -> tuple[str, ...]:
     return tuple(axis for axis in JOB_AXES if axis in plain)
 
 
-def _share(value: Any) -> float:
-    text = str(value).strip()
-    try:
-        number = float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
-    except ValueError:
-        number = -1.0
-    if isinstance(value, bool) or not 0 <= number <= 1:
-        raise BadInput(f"{str(value)[:60]!r} is not a share; write 0.02 or 2%")
-    return number
-
-
 def _batch(value: Any) -> tuple[str, int]:
     """Return of what a batch is given, in the singular, and how many; an empty word: of what the model trains on."""
     unit = ""
@@ -84,23 +73,22 @@ def _batch(value: Any) -> tuple[str, int]:
         before, _, last = value.strip().rpartition(" ")
         if before and last.isalpha() and last.lower() not in literals.COUNT_SCALES:
             unit, value = last.lower().removesuffix("s"), before
-    try:
-        return unit, literals.parse_integer(value)
-    except BadInput as error:
-        raise BadInput(f"{error}; a global batch is 512 (sequences) or '4M tokens'") from error
+    return unit, literals.parse_integer(value, "512 (sequences) or '4M tokens'")
 
 
 def _kept(value: Any) -> int:
     """Return how many checkpoints are kept; YAML reads `no` as False."""
     if value is False or str(value).strip().lower() in {"no", "none", "0"}:
         return 0
-    return literals.parse_integer(value)
+    return literals.parse_integer(value, literals.KEPT_FORMS)
 
 
 Whole = Annotated[int, _checked(literals.parse_integer)]
+_Devices = Annotated[int | None, _checked(lambda value: literals.parse_integer(value, literals.DEVICE_FORMS))]
+_Sequence = Annotated[int | None, _checked(lambda value: literals.parse_integer(value, literals.SEQUENCE_FORMS))]
 Duration = Annotated[float, _checked(literals.parse_seconds)]
 _Batch = Annotated[tuple[str, int] | None, _checked(_batch)]
-_Share = Annotated[float, _checked(_share)]
+_Share = Annotated[float, _checked(lambda value: parse_share(value, zero=True))]
 Globs = Annotated[tuple[str, ...], _checked(literals.parse_globs)]
 
 
@@ -132,7 +120,7 @@ class JobFields(_Strict):
     model: str | dict[str, Any]
     tokens: Annotated[float | None, _checked(literals.parse_count)] = None
     samples: Annotated[float | None, _checked(literals.parse_count)] = None  # sequences or images, instead of tokens
-    sequence: Whole | None = None
+    sequence: _Sequence = None
     batch_samples: _Batch = Field(default=None, validation_alias="global_batch")
     precision: Annotated[str, _checked(lambda value: parse_precision(str(value)).precision)] = "bf16"
     optimizer: Annotated[str, _checked(lambda value: parse_optimizer(str(value)).optimizer)] = "adamw"
@@ -148,8 +136,8 @@ class JobFields(_Strict):
     deny_providers: Globs = ()
     residency: Globs = ()
     axes: Annotated[tuple[str, ...], _checked(_axes)] = JOB_AXES
-    devices: Whole | None = None
-    max_devices: Whole | None = None
+    devices: _Devices = None
+    max_devices: _Devices = None
     by: Any = None  # read with the clock, by `read`
     budget: Annotated[float | None, _checked(literals.parse_usd)] = None
     co2e_max: Annotated[float | None, _checked(literals.parse_co2e)] = None

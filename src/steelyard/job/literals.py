@@ -36,6 +36,7 @@ _LONGEST = 200
 INPUT_RANGES: Mapping[str, tuple[float, float, str]] = MappingProxyType(
     {  # the least and the most that a job may say, and the unit
         "count": (1e-6, 1e15, ""),
+        "whole number": (1, 1e15, ""),
         "duration": (1e-3, 1e11, " seconds"),
         "sum of money": (1e-6, 1e15, " dollars"),
         "quantity of energy": (1e-3, 1e21, " joules"),  # the world's in a year: 6e20
@@ -47,6 +48,10 @@ INPUT_RANGES: Mapping[str, tuple[float, float, str]] = MappingProxyType(
 """What is no slip of the pen: all that people write of a job lies between these."""
 
 _COUNT_FORMS = "20B, 300M, 1.5T, 1e9 or 1000"
+DEVICE_FORMS = "8, 64 or 1024"
+SEQUENCE_FORMS = "2048, 4096 or 8192"
+KEPT_FORMS = "2, 10 or no"
+_START_FORMS = "6h or 2d from now, a date such as 2027-01-15, or 2027-01-15T18:00Z"
 _SECONDS_FORMS = "90s, 30m, 12h, 7d, 2w or 1d12h"
 _DEADLINE_FORMS = f"{_SECONDS_FORMS}, a date such as 2027-01-15, or a weekday such as Fri"
 _USD_FORMS = "5000, $5000, 5k or 1.2M"
@@ -67,15 +72,18 @@ def parse_count(value: Any) -> Count:
     return _scaled(value, COUNT_SCALES, "count", _COUNT_FORMS)
 
 
-def parse_integer(value: Any) -> int:
-    """Return a positive whole number.
+def parse_integer(value: Any, forms: str = _COUNT_FORMS) -> int:
+    """Return a positive whole number; `forms` is how it may be written.
 
     >>> parse_integer("4k"), parse_integer(8192)
     (4000, 8192)
+    >>> parse_integer(0, DEVICE_FORMS)
+    Traceback (most recent call last):
+    steelyard.errors.BadInput: 0 is not a whole number above zero; write 8, 64 or 1024
     """
-    number = float(parse_count(value))
+    number = _scaled(value, COUNT_SCALES, "whole number", forms)
     if number != int(number):
-        _reject(value, "whole number", _COUNT_FORMS)
+        _reject(value, "whole number", forms)
     return int(number)
 
 
@@ -108,11 +116,26 @@ def parse_deadline(value: Any, now: dt.datetime) -> Seconds:
     >>> [parse_deadline(written, now) for written in ("7d", "2027-01-15", "Fri", "2027-01-14 06:00")]
     [604800.0, 216000.0, 216000.0, 64800.0]
     """
-    moment = _moment(value, now)
+    return _left_s(value, now, "deadline", _DEADLINE_FORMS, days=1)
+
+
+def parse_start(value: Any, now: dt.datetime) -> Seconds:
+    """Return the seconds from now to an earliest start: a span, a moment, or the beginning of a date or weekday.
+
+    >>> now = dt.datetime(2027, 1, 13, 12, 0)
+    >>> [parse_start(written, now) for written in ("6h", "2027-01-15", "Fri", "2027-01-14 06:00")]
+    [21600.0, 129600.0, 129600.0, 64800.0]
+    """
+    return _left_s(value, now, "moment to start at", _START_FORMS, days=0)
+
+
+def _left_s(value: Any, now: dt.datetime, what: str, forms: str, days: int) -> Seconds:
+    """Return the seconds from now to a moment; a date is so many days after its beginning."""
+    moment = _moment(value, now, days)
     if moment is None:
         found = _summed_s(value)
         if found is None or not 0 < found < math.inf:
-            _reject(value, "deadline", _DEADLINE_FORMS)
+            _reject(value, what, forms)
         return bounded(found, value, "duration")
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=now.tzinfo)
@@ -120,7 +143,7 @@ def parse_deadline(value: Any, now: dt.datetime) -> Seconds:
         now = now.astimezone()
     left_s = (moment - now).total_seconds()
     if left_s <= 0:
-        raise BadInput(f"{value!s} is not after now, {now:%Y-%m-%d %H:%M}; write {_DEADLINE_FORMS}")
+        raise BadInput(f"{value!s} is not after now, {now:%Y-%m-%d %H:%M}; write {forms}")
     return left_s
 
 
@@ -197,7 +220,8 @@ def _items(value: Any, what: str, forms: str) -> list[str]:
     return found
 
 
-def _moment(value: Any, now: dt.datetime) -> dt.datetime | None:
+def _moment(value: Any, now: dt.datetime, days: int) -> dt.datetime | None:
+    """Return the moment that is written; of a day the one so many days after its beginning; None where it is none."""
     if isinstance(value, dt.datetime):
         return value
     plain = str(value).strip()
@@ -205,16 +229,16 @@ def _moment(value: Any, now: dt.datetime) -> dt.datetime | None:
     try:
         if named:
             ahead = (_DAYS.index(named[0]) - now.weekday() - 1) % 7 + 1
-            return _end_of(now.date() + dt.timedelta(days=ahead), now)
+            return _after(now.date() + dt.timedelta(days=ahead), days, now)
         if re.fullmatch(r"\d{4}-\d{2}-\d{2}", plain):  # a date object as text, too
-            return _end_of(dt.date.fromisoformat(plain), now)
+            return _after(dt.date.fromisoformat(plain), days, now)
         return dt.datetime.fromisoformat(plain) if re.match(r"\d{4}-\d{2}-\d{2}.", plain) else None
     except (ValueError, OverflowError):
         return None
 
 
-def _end_of(day: dt.date, now: dt.datetime) -> dt.datetime:
-    return dt.datetime.combine(day, dt.time(), now.tzinfo) + dt.timedelta(days=1)
+def _after(day: dt.date, days: int, now: dt.datetime) -> dt.datetime:
+    return dt.datetime.combine(day, dt.time(), now.tzinfo) + dt.timedelta(days=days)
 
 
 def _scaled(value: Any, scales: Mapping[str, float], what: str, forms: str, *, given: Any = None) -> float:

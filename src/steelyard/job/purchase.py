@@ -157,19 +157,23 @@ def parse_years(value: Any) -> Seconds:
     return literals.bounded(float(literals.parse_count(match[1])) * unit_s, value, "duration")
 
 
-def parse_share(value: Any) -> Share:
-    """Return a share above 0.
+def parse_share(value: Any, *, zero: bool = False) -> Share:
+    """Return a share of a whole; `zero`: none of it may be meant.
 
-    >>> parse_share("75%"), parse_share(0.5)
-    (0.75, 0.5)
+    >>> parse_share("75%"), parse_share(0.5), parse_share(0, zero=True)
+    (0.75, 0.5, 0.0)
+    >>> parse_share(5)
+    Traceback (most recent call last):
+    steelyard.errors.BadInput: 5 is not a share above 0 and up to 1; write 0.75 or 75%
     """
     text = str(value).strip()
     try:
         number = float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
     except ValueError:
         number = -1.0
-    if isinstance(value, bool) or not 0 < number <= 1:
-        raise BadInput(f"{str(value)[:60]!r} is not a share above 0; write 0.75 or 75%")
+    if isinstance(value, bool) or not (0 < number <= 1 or (zero and number == 0)):
+        span = "from 0 to 1" if zero else "above 0 and up to 1"
+        raise BadInput(f"{repr(value)[:60]} is not a share {span}; write 0.75 or 75%")
     return number
 
 
@@ -206,7 +210,7 @@ def _owned(block: Any) -> OwnedSpec:
 
     return OwnedSpec(
         system=str(given["system"]).strip(),
-        devices=literals.parse_integer(given["devices"]),
+        devices=literals.parse_integer(given["devices"], literals.DEVICE_FORMS),
         site=str(given.get("site", "")).strip(),
         life_s=parse_years(given["life"]),
         used_share=parse_share(given["used"]),

@@ -10,6 +10,7 @@ from typing import Any
 
 from steelyard.errors import BadInput
 from steelyard.job import batch_range, defaults, literals
+from steelyard.job.arguments import check_type
 from steelyard.job.documents import load_json, load_yaml, read_text
 from steelyard.job.fields import FIELD_ALIASES, JobFields, PolicyFields, job_fields
 from steelyard.job.job_spec import JobSpec, job_table
@@ -35,6 +36,8 @@ _INSTEAD = MappingProxyType(
         "global_batch_min": frozenset({"global_batch"}),
         "global_batch_max": frozenset({"global_batch"}),
         "purchase": frozenset({"use_spot", "spot_policy"}),
+        "devices": frozenset({"max_devices"}),
+        "max_devices": frozenset({"devices"}),
     }
 )
 """Fields of the file that an option takes the place of, besides its own."""
@@ -90,6 +93,7 @@ def with_overrides(spec: JobSpec, now: dt.datetime | None = None, /, **overrides
 
 def _given(source: str | Path | Mapping[str, Any]) -> tuple[dict[str, Any], Path, str]:
     """Return the fields as given, the folder that relative paths start at, and what to call the source."""
+    check_type("source", source, (str, Path, Mapping), "a model's name, the path of a job file or its fields")
     if isinstance(source, Mapping):
         return dict(source), Path(), "job"
     text = str(source)
@@ -147,6 +151,7 @@ def _job(
     batch, because = _batch(read, model, samples)
     batches, among = batch_range.batch_choices(read, batch, samples)
     adapted = _adapted(read, model)
+    _check_devices(read)
     spec = JobSpec(
         model=model,
         samples=samples.count,
@@ -171,6 +176,19 @@ def _job(
     )
     _check_layout(spec)
     return spec
+
+
+def _check_devices(read: JobFields) -> None:
+    """Refuse numbers of devices that no run can have at once."""
+    exact, most = read.devices, read.max_devices
+    if exact is not None and most is not None and exact > most:
+        raise BadInput(f"devices is {exact} but max_devices is {most}; give one of the two")
+    for name, count in read.accelerators:
+        wrong = "devices" if exact is not None and (count or exact) != exact else ""
+        wrong = wrong or ("max_devices" if most is not None and (count or 0) > most else "")
+        if wrong:
+            other = getattr(read, wrong)
+            raise BadInput(f"accelerators asks for {name}:{count} but {wrong} is {other}; give one of the two numbers")
 
 
 def _adapted(read: JobFields, model: ModelSpec | RowsSpec) -> bool:

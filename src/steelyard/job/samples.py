@@ -70,7 +70,11 @@ def trained_samples(read: JobFields, model: ModelSpec | RowsSpec) -> tuple[Train
         raise BadInput("tokens is missing; write tokens: 20B in a job file, or give --tokens 20B")
     count = read.samples if read.samples is not None else (read.tokens or 0.0) / tokens
     if count < 1:
-        raise BadInput(f"tokens {count * tokens:g} do not fill one sequence of {tokens}; write tokens: 20B")
+        whole = 2 ** max(int(count * tokens).bit_length() - 1, 0)
+        raise BadInput(
+            f"tokens {count * tokens:g} do not fill one sequence of {tokens}; write more tokens, "
+            f"or a sequence of at most {whole} tokens"
+        )
     return TrainedSamples(word, count, tokens), why
 
 

@@ -8,8 +8,8 @@ from steelyard.layout.axes import AXIS_DEGREES, divisors_of, lacking_axis
 from steelyard.layout.reason import Reason, sentence
 from steelyard.layout.valid import problem
 from steelyard.strategies.experts import usual_expert_tensor
-from steelyard.strategies.partition import given_sizes
-from steelyard.strategies.registry import SCHEDULES, usual_code
+from steelyard.strategies.partition import blocks_before, given_sizes
+from steelyard.strategies.registry import SCHEDULES, suiting, usual_code
 from steelyard.strategies.settings import setting_name, setting_names, spelled_number
 from steelyard.tables import Divisible, Job, Layout
 from steelyard.units import BytesPerSecond, Count
@@ -34,6 +34,9 @@ KEYS = {
     "partition": "partition",
 }
 """What a person writes, and the field of `Layout` that it sets."""
+
+COUNTED = ("tp", "pp", "vpp", "cp", "dp", "ep", "etp", "shard_devices", "micro_batch", "micro_batches")
+"""Fields of `Layout` that count something, so that each is at least 1."""
 
 
 def parse(
@@ -102,6 +105,8 @@ def _given(text: str) -> dict[str, int]:
         if KEYS[key] in given:
             raise BadLayout(f"layout {text!r} gives {key} twice; give it once")
         given[KEYS[key]] = _number(key, value, text)
+    if text and not given:
+        raise BadLayout(f"layout {text!r} names no setting; write such as tp=2,pp=1,mbs=2, or leave it out")
     return given
 
 
@@ -112,6 +117,8 @@ def _number(key: str, value: str, text: str) -> int:
         hint = ", ".join(names[:-1]) + f" or {names[-1]}" if names else "a whole number"
         hint += ", or the blocks of each stage, as in 15-17-17-15" if key == "partition" else ""
         raise BadLayout(f"{key}={value!r} in layout {text!r} is not {hint}")
+    if number < 1 and KEYS[key] in COUNTED:
+        raise BadLayout(f"{key}={value!r} in layout {text!r} is not a whole number of at least 1")
     return number
 
 
@@ -145,10 +152,12 @@ def _filled(given: dict[str, int], job: Job, devices: int, capability: Capabilit
 
 
 def _message(layout: Layout, reason: Reason, job: Job, domain_devices: int, capability: Capability) -> str:
-    if reason is Reason.DEGREES:
-        return f"layout: {sentence(reason)}"
     model = job.workload.divisible
     details = {
+        Reason.DEGREES: _below_one(layout),
+        Reason.FLAGS: _settings(layout, "sp", "flash", "offload", "recompute"),
+        Reason.SCHEDULE: _schedule(layout, capability),
+        Reason.SEQUENCE: f"sp = 1 with cp × tp = {layout.cp * layout.tp:.0f} and {model.sequence:.0f} tokens",
         Reason.AXIS: lacking_axis(model, {name: int(getattr(layout, name)) for name in AXIS_DEGREES}),
         Reason.DEVICES: _devices(layout, job),
         Reason.BATCH: _batch(layout, job),
@@ -170,15 +179,44 @@ def _message(layout: Layout, reason: Reason, job: Job, domain_devices: int, capa
         Reason.NETWORK: f"{layout.devices:.0f} devices in fast domains of {domain_devices}",
         Reason.STACK: f"{capability.stack} runs {_abilities(capability)}{_partitions(layout, capability)}",
     }
-    detail = details.get(reason)
-    return f"layout {text_of(layout)}: {detail}; {sentence(reason)}" if detail else f"layout: {sentence(reason)}"
+    where = "" if reason is Reason.DEGREES else f" {text_of(layout)}"
+    return f"layout{where}: {details[reason]}; {sentence(reason)}"
+
+
+def _below_one(layout: Layout) -> str:
+    names = ("devices", *COUNTED)
+    return ", ".join(
+        f"{name} = {value:g}" for name in names if (value := float(getattr(layout, name))) < 1 or value % 1
+    )
+
+
+def _settings(layout: Layout, *names: str) -> str:
+    return ", ".join(f"{name} = {getattr(layout, name):g}" for name in names)
+
+
+def _schedule(layout: Layout, capability: Capability) -> str:
+    """Return which schedule does not suit its chunks, and what would."""
+    name, chunked = setting_name("schedule", int(layout.schedule)), layout.vpp > 1
+    known = capability.schedules or tuple(SCHEDULES)
+    other = [one.name for one in suiting(known, float(layout.vpp))]
+    ways = [f"vpp={1 if chunked else 2}", *(f"schedule={one}" for one in other[:1])]
+    return f"schedule = {name} but vpp = {layout.vpp:.0f}; give {' or '.join(ways)}"
 
 
 def _partition(layout: Layout, model: Divisible) -> str:
-    name, parts = setting_name("partition", int(layout.partition)), layout.pp * layout.vpp
+    """Return which part of what a partition must do it does not."""
+    name, parts = setting_name("partition", int(layout.partition)), int(layout.pp * layout.vpp)
     sizes = given_sizes(float(layout.partition))
-    has = f" has {len(sizes)} entries and {sum(sizes)} blocks" if sizes else ""
-    return f"partition = {name}{has}, but pp × vpp = {parts:.0f} and the model has {model.blocks:.0f} blocks"
+    if sizes and (len(sizes) != parts or sum(sizes) != model.blocks):
+        has = f"has {len(sizes)} entries and {sum(sizes)} blocks"
+        return f"partition = {name} {has}, but pp × vpp = {parts} and the model has {model.blocks:.0f} blocks"
+    pp = int(layout.pp)
+    ends = [blocks_before(layout.partition, model.blocks, parts, part, model.projection) for part in range(parts + 1)]
+    held = [sum(ends[part + 1] - ends[part] for part in range(rank, parts, pp)) for rank in range(pp)]
+    bare = next((rank for rank, blocks in enumerate(held) if not blocks >= 1), None)
+    if bare is None:
+        return f"partition = {name} leaves blocks over of {model.blocks:.0f} on {parts} parts"
+    return f"partition = {name} leaves stage {bare + 1} of {pp} without a block"
 
 
 def _devices(layout: Layout, job: Job) -> str:

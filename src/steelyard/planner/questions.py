@@ -35,6 +35,9 @@ JobSource = str | Path | Mapping[str, Any] | JobSpec | Plan | Estimate
 """What a question is about: a model's name, a job file or its fields, a job, a saved plan or estimate, its file."""
 
 
+SOURCES = "a model's name, the path of a job file, its fields as a mapping, or a plan or an estimate"
+
+
 def job_of(source: JobSource, **options: Any) -> JobSpec:
     """Return the job of a source, with options on top: the fields of a job file, such as tokens="20B".
 
@@ -47,6 +50,7 @@ def job_of(source: JobSource, **options: Any) -> JobSpec:
             raise BadInput(f"{_name(source)}: the answer holds no request, which is the job it answers; {ANEW}")
         given = {name: value for name, value in options.items() if value is not None}
         return with_overrides(answer.request, **given) if given else answer.request
+    check_type("source", source, (str, Path, Mapping, JobSpec), SOURCES)
     if isinstance(source, JobSpec):
         return with_overrides(source, **options) if options else source
     return read_job(source, **options)  # type: ignore[arg-type]  # what is left of the kinds of sources
@@ -240,7 +244,16 @@ def pinned(source: JobSource, pin: Pin, options: Mapping[str, Any]) -> tuple[Job
     (name, count), *more = literals.parse_accelerators(on)
     if more:
         raise BadInput(f"--on takes one accelerator or system, not {on!r}; such as --on H100:64")
+    _check_count(on, count, spec, options)
     return spec, configure(spec, _system_sold(offer, name) if offer else name, count, degrees, site)
+
+
+def _check_count(on: str, count: int | None, spec: JobSpec, options: Mapping[str, Any]) -> None:
+    """Refuse a pin beside options that ask for another number; it takes the place of a job file's own."""
+    if options.get("devices") is not None and count not in {None, spec.devices}:
+        raise BadInput(f"--on {on} asks for {count} devices but devices is {spec.devices}; give one of the two")
+    if options.get("max_devices") is not None and (count or 0) > (spec.max_devices or 0):
+        raise BadInput(f"--on {on} asks for {count} devices but max_devices is {spec.max_devices}; give one of the two")
 
 
 def moment_of(text: str | None, now: dt.datetime) -> dt.datetime:
@@ -250,7 +263,10 @@ def moment_of(text: str | None, now: dt.datetime) -> dt.datetime:
     check_type("start", text, str, "a moment such as '2027-03-01', or a span from now such as '2h'")
     plain = text.strip()
     plain = f"{plain[:-1]}+00:00" if plain.endswith("Z") else plain
-    return now + dt.timedelta(seconds=float(literals.parse_deadline(plain, now)))
+    try:
+        return now + dt.timedelta(seconds=float(literals.parse_start(plain, now)))
+    except BadInput as error:
+        raise BadInput(f"start: {error}") from error
 
 
 def _answer(source: JobSource) -> Plan | Estimate | None:
