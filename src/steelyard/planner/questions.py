@@ -35,7 +35,7 @@ JobSource = str | Path | Mapping[str, Any] | JobSpec | Plan | Estimate
 """What a question is about: a model's name, a job file or its fields, a job, a saved plan or estimate, its file."""
 
 
-SOURCES = "a model's name, the path of a job file, its fields as a mapping, or a plan or an estimate"
+_TAKEN = "a model's name, the path of a job file, its fields as a mapping, or a plan or an estimate"
 
 
 def job_of(source: JobSource, **options: Any) -> JobSpec:
@@ -50,7 +50,7 @@ def job_of(source: JobSource, **options: Any) -> JobSpec:
             raise BadInput(f"{_name(source)}: the answer holds no request, which is the job it answers; {ANEW}")
         given = {name: value for name, value in options.items() if value is not None}
         return with_overrides(answer.request, **given) if given else answer.request
-    check_type("source", source, (str, Path, Mapping, JobSpec), SOURCES)
+    check_type("source", source, (str, Path, Mapping, JobSpec), _TAKEN)
     if isinstance(source, JobSpec):
         return with_overrides(source, **options) if options else source
     return read_job(source, **options)  # type: ignore[arg-type]  # what is left of the kinds of sources
