@@ -12,6 +12,7 @@ from steelyard.catalog import load
 from steelyard.catalog.stacks import Capability
 from steelyard.errors import UnknownName
 from steelyard.layout import BOUNDS, Bounds, frames, problem, size, space
+from steelyard.strategies import registry
 from steelyard.strategies.partition import given_partition
 from steelyard.tables import Job, Layout
 
@@ -45,8 +46,11 @@ def counted(job: Job, devices: int, domain: int, can: Capability, bounds: Bounds
     powers, stages = (1, 2, 4, 8), range(1, bounds.pp_most + 1)
     sizes = [size for size in powers if size <= bounds.micro_batch_most]
     chunks = range(1, bounds.vpp_most + 1)
-    axes = (powers, stages, powers, powers, sizes, chunks, can.zero, can.recompute, (0, 1), (0, 1))
-    tp, pp, cp, ep, mbs, vpp, zero, recompute, offload, hybrid = map(np.ravel, np.meshgrid(*axes, indexing="ij"))
+    orders = [one for one in registry.SCHEDULES.values() if one.name in (can.schedules or ("1f1b",))]
+    runs = range(len(orders))
+    axes = (powers, stages, powers, powers, sizes, chunks, runs, can.zero, can.recompute, (0, 1), (0, 1))
+    tp, pp, cp, ep, mbs, vpp, run, zero, recompute, offload, hybrid = map(np.ravel, np.meshgrid(*axes, indexing="ij"))
+    plain = next(index for index, one in enumerate(orders) if not one.chunked)
     sequence, batch = int(job.workload.tokens), int(job.batch_samples)
     dp = np.maximum(devices // (tp * pp * cp), 1)
     micro_batches, inside, ranks = batch // (dp * mbs), np.maximum(domain // tp, 1), dp * cp
@@ -55,6 +59,7 @@ def counted(job: Job, devices: int, domain: int, can: Capability, bounds: Bounds
     kept &= (mbs == 1) | (mbs * sequence <= bounds.micro_batch_most_tokens)
     kept &= (ranks > 1) | (zero == min(can.zero))
     kept &= (pp == 1) | (micro_batches >= bounds.fill * pp)
+    kept &= (pp > 1) | (run == plain)  # a lone stage has nothing to order
     kept &= (hybrid == 0) | (bool(can.hsdp) & (zero > 0) & (inside > 1) & (inside < ranks))
     sp = can.sp * (tp > 1) * (sequence % (cp * tp) == 0)
     shard = np.where(hybrid, inside, ranks)
@@ -63,7 +68,7 @@ def counted(job: Job, devices: int, domain: int, can: Capability, bounds: Bounds
         tp,
         pp,
         vpp,
-        vpp > 1,
+        np.array([one.code for one in orders])[run],
         cp,
         dp,
         ep,
