@@ -69,6 +69,13 @@ def test_random_values_are_answered_or_refused(name: str, value: object) -> None
         ASKED[name](value)
 
 
+@pytest.mark.parametrize("name", ASKED)
+@pytest.mark.parametrize("value", ["\0", "a\0b", "a\0.csv", "{\0"], ids=repr)
+def test_a_null_character_is_answered_or_refused(name: str, value: str) -> None:
+    with suppress(steelyard.SteelyardError):
+        ASKED[name](value)
+
+
 def test_a_layout_may_be_a_mapping_and_a_kind_of_co2e_has_hyphens_or_underscores() -> None:
     assert pinned(layout={"tp": 2, "micro_batch": 4}) == pinned(layout="tp=2,mbs=4")
     assert pinned(carbon="location-net") == pinned(carbon="location_net")

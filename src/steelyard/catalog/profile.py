@@ -101,7 +101,7 @@ def read_profiles(path: Path) -> tuple[Profile, ...]:
     try:
         with path.open(newline="", encoding="utf-8-sig") as lines:
             rows = list(csv.DictReader(lines))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+    except (OSError, ValueError, csv.Error) as error:  # ValueError: no text, or a null character in the name
         raise BadInput(f"{path}: not a file of hourly profiles ({error}); {FORMS}") from error
     try:
         return profiles_of_rows(rows)

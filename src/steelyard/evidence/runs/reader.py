@@ -37,9 +37,10 @@ def read_runs(path: str | Path) -> tuple[Run, ...]:
     """
     try:
         content = Path(path).read_bytes()
-    except OSError as error:
+    except (OSError, ValueError) as error:  # ValueError: a null character in the name
+        reason = getattr(error, "strerror", None) or error
         raise BadInput(
-            f"{path}: cannot be read ({error.strerror or error}); give .csv or .jsonl of measured runs, plain or .gz"
+            f"{path}: cannot be read ({reason}); give .csv or .jsonl of measured runs, plain or .gz"
         ) from error
     return tuple(parse_runs(content, str(path)))
 
