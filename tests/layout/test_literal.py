@@ -11,10 +11,14 @@ from tests.shapes import gpt, pretraining
 from steelyard.catalog import load
 from steelyard.errors import BadLayout
 from steelyard.layout import BOUNDS, check_layout, parse, size, space, text_of
+from steelyard.strategies.partition import PARTITIONS
+from steelyard.strategies.recompute import RECOMPUTE
 from steelyard.tables import Layout, take
 
 JOB = pretraining(gpt(32, 4096, 32, kv_heads=8.0), 8192, 1024)
 ANY = load().capability("any")
+RULES = f"{', '.join(rule.name for rule in PARTITIONS[:-1])} or {PARTITIONS[-1].name}"
+POLICIES = f"{', '.join(RECOMPUTE[:-1])} or {RECOMPUTE[-1]}"
 
 
 def read(text: str, devices: int = 64, stack: str = "any") -> Layout:
@@ -56,7 +60,7 @@ def test_what_is_left_out_is_filled_in():
         ("tp", 64, r"cannot read 'tp'"),
         ("tp=2,tp=4", 64, r"gives tp twice"),
         ("tp=-2", 64, r"tp='-2'.*whole number"),
-        ("recompute=half", 64, r"none, selective or full"),
+        ("recompute=half", 64, POLICIES),
         ("tp=0", 64, r"^tp='0' in layout 'tp=0' is not a whole number of at least 1"),
         ("dp=64,mbs=0", 64, r"^mbs='0' in layout 'dp=64,mbs=0' is not a whole number of at least 1"),
         (",,,", 64, r"^layout ',,,' names no setting; write such as tp=2,pp=1,mbs=2, or leave it out"),
@@ -69,7 +73,7 @@ def test_what_is_left_out_is_filled_in():
             64,
             r"nearest: tp, pp, vpp, schedule, cp, dp, ep, etp, zero, shard, mbs, ga, sp, .*, offload, partition$",
         ),
-        ("pp=4,partition=half", 64, r"even, ends or cost, or the blocks of each stage, as in 15-17-17-15"),
+        ("pp=4,partition=half", 64, rf"{RULES}, or the blocks of each stage, as in 15-17-17-15"),
         ("pp=4,partition=8-8-8", 64, r"partition = 8\*3 has 3 entries and 24 blocks, but pp × vpp = 4 and .* 32 "),
         ("pp=4,partition=7-9-9-8", 64, r"partition = 7-9-9-8 has 4 entries and 33 blocks, but .* 32 blocks; .* add up"),
         (
@@ -122,8 +126,11 @@ def test_every_layout_of_the_space_reads_back(seed, stack):
 
 
 def test_a_stack_says_which_partitions_it_has():
-    with pytest.raises(BadLayout, match=r"fsdp2 runs .*, partition even/ends/given, not cost; the software stack"):
-        read("pp=4,partition=cost", stack="fsdp2")
+    has = load().capability("fsdp2").partitions
+    lacking = [rule.name for rule in PARTITIONS if rule.name not in has]
+    says = rf"fsdp2 runs .*, partition {'/'.join(has)}, not {lacking[0]}; the software stack"
+    with pytest.raises(BadLayout, match=says):
+        read(f"pp=4,partition={lacking[0]}", stack="fsdp2")
 
 
 @pytest.mark.parametrize(
