@@ -23,7 +23,7 @@ from steelyard.evidence.score.validation import Validation, validate_runs
 from steelyard.job.arguments import check_type
 from steelyard.planner.answers import Estimate, Plan
 
-Stated = str | Path | Mapping[str, Any] | Claim
+ClaimSource = str | Path | Mapping[str, Any] | Claim
 """A claim: its file, its fields, a case of the book by its name, or what was read of one."""
 
 _FILES = frozenset({".yaml", ".yml", ".json", ".md", ".csv", ".txt", ".log"})
@@ -68,18 +68,18 @@ def calibrate(runs: str | Path, name: str | None = None, *, write: bool = False)
     return found
 
 
-def audit(claim: Stated, against: Stated | None = None) -> Audit:
+def audit(claim: ClaimSource, against: ClaimSource | None = None) -> Audit:
     """Return a published claim taken apart: factors, checks, verdict, estimate.
 
     Args:
         claim: a file, the fields of one, or the name of a case of the book
         against: another account of the same run; None: that of the case, if it is one
     """
-    stated, account = claim_and_account(claim)
-    return audit_claim(stated, claim_and_account(against)[0] if against else account)
+    found, account = claim_and_account(claim)
+    return audit_claim(found, claim_and_account(against)[0] if against else account)
 
 
-def claim_and_account(source: Stated) -> tuple[Claim, Claim | None]:
+def claim_and_account(source: ClaimSource) -> tuple[Claim, Claim | None]:
     """Return the claim of a source; of a case of the book also the account that it is held against."""
     if isinstance(source, Claim):
         return source, None

@@ -19,7 +19,7 @@ UNIONS = {"EU": EU, "EEA": EEA}
 _ALIASES = {"UK": "GB", "USA": "US"}
 
 
-def countries(words: Sequence[str], known: Iterable[str]) -> frozenset[str]:
+def countries(names: Sequence[str], known: Iterable[str]) -> frozenset[str]:
     """Return the countries (ISO 3166-1 alpha-2) that words name; a country without any site is an UnknownName.
 
     >>> sorted(countries(["UK", "no"], ["GB", "NO", "US"]))
@@ -29,7 +29,7 @@ def countries(words: Sequence[str], known: Iterable[str]) -> frozenset[str]:
     """
     places = frozenset(known)
     found: set[str] = set()
-    for word in words:
+    for word in names:
         plain = _ALIASES.get(word.strip().upper(), word.strip().upper())
         if plain not in UNIONS and plain not in places:
             raise UnknownName("country", word, [*UNIONS, *sorted(places)])

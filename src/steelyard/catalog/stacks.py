@@ -22,7 +22,7 @@ from steelyard.vocabulary import TRAINED_KINDS
 FALLBACK = "any"
 """The stack that nobody named."""
 
-WHOLE_SPREADS = ("time_scale", "reserved_scale")
+INHERITED_SPREADS = ("time_scale", "reserved_scale")
 """Constants whose spread is that of a whole prediction."""
 
 LOGIT_BYTES = "logit_bytes"
@@ -256,6 +256,6 @@ def with_documented(
     found: dict[tuple[str, str, str], Fitted] = {}
     for row in (row for file in files.values() for row in file.constants):
         usual = fitted.get((FALLBACK, FALLBACK, row.quantity))
-        spread = usual.log_sd if usual is not None and row.quantity in WHOLE_SPREADS else row.log_sd
+        spread = usual.log_sd if usual is not None and row.quantity in INHERITED_SPREADS else row.log_sd
         found[row.entity, row.precision, row.quantity] = replace(row, log_sd=spread)
     return found | dict(fitted)

@@ -34,26 +34,26 @@ def machine(system: System, precision: str, catalog: Catalog | None = None) -> t
     (989000000000000.0, 8.0, 450000000000.0, 50000000000.0)
     """
     catalog = catalog or load()
-    chip = catalog.accelerator(system.accelerator)
-    peak = chip.peak(precision)
+    accelerator = catalog.accelerator(system.accelerator)
+    peak = accelerator.peak(precision)
     if math.isnan(peak):
-        has = ", ".join(chip.precisions)
-        raise BadInput(f"{chip.id} has no dense {precision} peak in the catalog; it has: {has}")
-    facts = chip.facts
+        has = ", ".join(accelerator.precisions)
+        raise BadInput(f"{accelerator.id} has no dense {precision} peak in the catalog; it has: {has}")
+    facts = accelerator.facts
     return tables.Machine(
         peak_flop_per_s=peak,
-        peak16_flop_per_s=peak if precision in FULL_PRECISIONS else _peak16(chip, peak),
-        memory_bytes=chip.memory_bytes,
+        peak16_flop_per_s=peak if precision in FULL_PRECISIONS else _peak16(accelerator, peak),
+        memory_bytes=accelerator.memory_bytes,
         memory_bytes_per_s=facts.value("memory_bandwidth"),
         domain_devices=float(system.domain_devices),
         node_devices=float(system.node_devices),
-        link_bytes_per_s=_link(system, chip, catalog),
+        link_bytes_per_s=_link(system, accelerator, catalog),
         nic_bytes_per_s=system.nic_gb_per_s * GB_BYTES / system.node_devices,
-        host_bytes_per_s=_host(chip, catalog),
-        tdp_w=chip.tdp_w,
+        host_bytes_per_s=_host(accelerator, catalog),
+        tdp_w=accelerator.tdp_w,
         idle_w=facts.value("idle_power"),
         host_w=system.host_w / system.devices,
-        embodied_kgco2e=embodied(chip, catalog),
+        embodied_kgco2e=embodied(accelerator, catalog),
     )
 
 
@@ -115,27 +115,27 @@ def stack(name: str, catalog: Catalog | None = None, precision: str = _ANY) -> t
     return tables.Stack(**{field: row.value for field, row in stack_rows(name, catalog, precision).items()})
 
 
-def _peak16(chip: Accelerator, peak: float) -> float:
+def _peak16(accelerator: Accelerator, peak: float) -> float:
     """Return the 16-bit peak: bf16, else fp16, else (no 16-bit matrix unit on record) the job's own."""
-    found = chip.peak("bf16")
-    found = chip.peak("fp16") if math.isnan(found) else found
+    found = accelerator.peak("bf16")
+    found = accelerator.peak("fp16") if math.isnan(found) else found
     return peak if math.isnan(found) else found
 
 
-def _host(chip: Accelerator, catalog: Catalog) -> float:
+def _host(accelerator: Accelerator, catalog: Catalog) -> float:
     """Return the rate between a device and host memory: its own link to the CPU, else its PCIe slot."""
-    own = chip.facts.value("host_bandwidth")
+    own = accelerator.facts.value("host_bandwidth")
     if not math.isnan(own):
         return own
-    bus = chip.facts.fact("pcie_generation")
+    bus = accelerator.facts.fact("pcie_generation")
     return math.nan if bus is None else catalog.buses[f"pcie/{bus.value:g}"].value("bandwidth_x16")
 
 
-def _link(system: System, chip: Accelerator, catalog: Catalog) -> float:
+def _link(system: System, accelerator: Accelerator, catalog: Catalog) -> float:
     """Return the rate of one device into the fast domain: the system's own figure, PCIe's, or the chip's."""
     if not math.isnan(system.link_gb_per_s):
         return system.link_gb_per_s * GB_BYTES
-    return _host(chip, catalog) if system.topology == "pcie" else chip.facts.value("link_bandwidth")
+    return _host(accelerator, catalog) if system.topology == "pcie" else accelerator.facts.value("link_bandwidth")
 
 
 def kind_log_sd(kind: str, catalog: Catalog) -> float:
@@ -149,16 +149,16 @@ def kind_log_sd(kind: str, catalog: Catalog) -> float:
     return catalog.kind_spreads[kind].value if kind in catalog.kind_spreads else 0.0
 
 
-def embodied(chip: Accelerator, catalog: Catalog) -> float:
+def embodied(accelerator: Accelerator, catalog: Catalog) -> float:
     """Return the embodied carbon of a device with its share of the server.
 
     A figure for both together comes first; else the device's own plus the server's share; else it is unknown.
     """
-    facts = catalog.embodied.get(chip.id)
+    facts = catalog.embodied.get(accelerator.id)
     if facts is None:
         return math.nan
     together = facts.value("device_and_server")
-    server = catalog.embodied.get(f"server/{chip.family}")
+    server = catalog.embodied.get(f"server/{accelerator.family}")
     if not math.isnan(together) or server is None:
         return together
     return facts.value("device") + server.value("server_share")

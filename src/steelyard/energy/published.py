@@ -21,7 +21,9 @@ def busy_device_s(flop: Flop, achieved_flop_per_s: FlopPerSecond) -> Seconds:
     return flop / achieved_flop_per_s
 
 
-def strubell_j(cpu_w: Watts, dram_w: Watts, gpus: Count, gpu_w: Watts, training_s: Seconds, pue: Share) -> Joules:
+def strubell_j(
+    cpu_w: Watts, dram_w: Watts, accelerators: Count, accelerator_w: Watts, training_s: Seconds, pue: Share
+) -> Joules:
     r"""Energy of a training by Strubell et al., whose power usage effectiveness of 1.58 was the US mean of 2018.
 
     .. math:: E = \mathrm{PUE}\,t\,(p_c + p_r + g\,p_g)
@@ -29,8 +31,8 @@ def strubell_j(cpu_w: Watts, dram_w: Watts, gpus: Count, gpu_w: Watts, training_
     Args:
         cpu_w: mean draw of all processors, :math:`p_c` [W]
         dram_w: mean draw of all memory, :math:`p_r` [W]
-        gpus: number of GPUs, :math:`g` [-]
-        gpu_w: mean draw of one GPU, :math:`p_g` [W]
+        accelerators: number of GPUs, :math:`g` [-]
+        accelerator_w: mean draw of one GPU, :math:`p_g` [W]
         training_s: duration, :math:`t` [s]
         pue: power usage effectiveness [-]
 
@@ -41,7 +43,7 @@ def strubell_j(cpu_w: Watts, dram_w: Watts, gpus: Count, gpu_w: Watts, training_
     >>> round(strubell_j(0.0, 0.0, 1.0, 1515.43, 84 * 3600.0, 1.58) / 3.6e6)
     201
     """
-    return pue * training_s * (cpu_w + dram_w + gpus * gpu_w)
+    return pue * training_s * (cpu_w + dram_w + accelerators * accelerator_w)
 
 
 def inference_j(queries: Count, query_j: Joules) -> Joules:

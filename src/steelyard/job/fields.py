@@ -83,7 +83,7 @@ def _kept(value: Any) -> int:
     return literals.parse_integer(value, literals.KEPT_FORMS)
 
 
-Whole = Annotated[int, _checked(literals.parse_integer)]
+Integer = Annotated[int, _checked(literals.parse_integer)]
 _Devices = Annotated[int | None, _checked(lambda value: literals.parse_integer(value, literals.DEVICE_FORMS))]
 _Sequence = Annotated[int | None, _checked(lambda value: literals.parse_integer(value, literals.SEQUENCE_FORMS))]
 Duration = Annotated[float, _checked(literals.parse_seconds)]
@@ -99,7 +99,7 @@ class _Strict(BaseModel):
 class LoraFields(_Strict):
     """Adapters: their rank and the matrices that get them."""
 
-    rank: Whole = 16
+    rank: Integer = 16
     targets: Annotated[tuple[str, ...], _checked(lambda value: adapters.lora_targets(literals.parse_globs(value)))] = (
         adapters.lora_targets(("all-linear",))
     )

@@ -37,7 +37,7 @@ class Basis:
     tariffs: tuple[tuple[str, str], ...] = ()  # provider and quantity
 
 
-CHIP: Final = ("memory", "memory_bandwidth", "link_bandwidth", "tdp", "idle_power")
+ACCELERATOR_FACTS: Final = ("memory", "memory_bandwidth", "link_bandwidth", "tdp", "idle_power")
 """Facts of an accelerator that `catalog.machine` reads, beside its peaks and its link to the host."""
 
 SITE: Final = ("pue", *CO2E_KINDS, "water_onsite", "water_offsite")
@@ -45,10 +45,10 @@ SITE: Final = ("pue", *CO2E_KINDS, "water_onsite", "water_offsite")
 
 def used(catalog: Catalog, basis: Basis) -> list[Used]:
     """Return the rows behind one point: devices, machine, calibrated speeds, operation, price and place."""
-    chip = catalog.accelerators[basis.accelerator]
+    accelerator = catalog.accelerators[basis.accelerator]
     return [
-        *_chip(catalog, basis),
-        *_fitted("kernels", kernels_rows(chip, basis.precision, catalog).items()),
+        *_accelerator(catalog, basis),
+        *_fitted("kernels", kernels_rows(accelerator, basis.precision, catalog).items()),
         *_fitted("stack", stack_rows(basis.stack, catalog).items()),
         *_fitted("operation", policy_rows(basis.purchase or ON_DEMAND, catalog).items()),
         *_deal(catalog, basis),
@@ -60,12 +60,17 @@ def cited(catalog: Catalog, rows: Iterable[Used]) -> list[Source]:
     return [catalog.sources[key] for key in sorted({row.source for row in rows}) if key in catalog.sources]
 
 
-def _chip(catalog: Catalog, basis: Basis) -> Iterator[Used]:
-    chip = catalog.accelerators[basis.accelerator]
+def _accelerator(catalog: Catalog, basis: Basis) -> Iterator[Used]:
+    accelerator = catalog.accelerators[basis.accelerator]
     widths = (basis.precision,) if basis.precision in FULL_PRECISIONS else (basis.precision, "bf16")
-    yield from _facts("accelerator", chip.id, chip.facts, (*(f"peak_{name}" for name in dict.fromkeys(widths)), *CHIP))
-    yield from _host(catalog, chip)
-    yield from _embodied(catalog, chip)
+    yield from _facts(
+        "accelerator",
+        accelerator.id,
+        accelerator.facts,
+        (*(f"peak_{name}" for name in dict.fromkeys(widths)), *ACCELERATOR_FACTS),
+    )
+    yield from _host(catalog, accelerator)
+    yield from _embodied(catalog, accelerator)
     if basis.system:
         row = catalog.systems[basis.system]
         network = "" if math.isnan(row.nic_gb_per_s) else f", {row.nic_gb_per_s:g} GB/s a node"
@@ -73,23 +78,23 @@ def _chip(catalog: Catalog, basis: Basis) -> Iterator[Used]:
             yield Used("system", row.id, f"{row.devices} devices", f"{row.topology}{network}", source, row.checked)
 
 
-def _host(catalog: Catalog, chip: Accelerator) -> Iterator[Used]:
+def _host(catalog: Catalog, accelerator: Accelerator) -> Iterator[Used]:
     """The link to the host: the chip's own, else the bus of its generation."""
-    yield from _facts("accelerator", chip.id, chip.facts, ["host_bandwidth"])
-    bus = chip.facts.fact("pcie_generation")
-    if bus is not None and chip.facts.fact("host_bandwidth") is None:
-        yield from _facts("accelerator", chip.id, chip.facts, ["pcie_generation"])
+    yield from _facts("accelerator", accelerator.id, accelerator.facts, ["host_bandwidth"])
+    bus = accelerator.facts.fact("pcie_generation")
+    if bus is not None and accelerator.facts.fact("host_bandwidth") is None:
+        yield from _facts("accelerator", accelerator.id, accelerator.facts, ["pcie_generation"])
         yield from _facts("bus", f"pcie/{bus.value:g}", catalog.buses[f"pcie/{bus.value:g}"], ["bandwidth_x16"])
 
 
-def _embodied(catalog: Catalog, chip: Accelerator) -> Iterator[Used]:
+def _embodied(catalog: Catalog, accelerator: Accelerator) -> Iterator[Used]:
     """A figure for device and server together, else one for each; none where the device has none."""
-    own = catalog.embodied.get(chip.id)
+    own = catalog.embodied.get(accelerator.id)
     if own is None:
         return
     together = own.fact("device_and_server") is not None
-    yield from _facts("embodied", chip.id, own, ["device_and_server"] if together else ["device"])
-    server = f"server/{chip.family}"
+    yield from _facts("embodied", accelerator.id, own, ["device_and_server"] if together else ["device"])
+    server = f"server/{accelerator.family}"
     if not together and server in catalog.embodied:
         yield from _facts("embodied", server, catalog.embodied[server], ["server_share"])
 

@@ -64,7 +64,7 @@ def _beside(
     spec: JobSpec,
     market: Market,
     deal: Deal,
-    own: CheapestWay | None,
+    owned: CheapestWay | None,
     rent: CheapestWay | None,
     rents: tuple[Deal, ...],
 ) -> Ownership:
@@ -73,19 +73,19 @@ def _beside(
     )
     nan = math.nan
     full = deal.usd_per_device_s * used
-    power = float(own.spent.energy_usd) / own.device_s if own else nan
+    power = float(owned.spent.energy_usd) / owned.device_s if owned else nan
     same = [one for one in rents if one.hardware == deal.hardware or _chip(market, one) == _chip(market, deal)]
     near = min((one for one in same if one.term_s == 0), key=lambda one: one.usd_per_device_s, default=None)
     worth = nan
-    if own and rent:
-        kept = rent.spent.total_usd - own.spent.storage_usd - own.spent.moving_usd
-        worth = float(break_even_share(full, float(kept) / own.device_s, power))
+    if owned and rent:
+        kept = rent.spent.total_usd - owned.spent.storage_usd - owned.spent.moving_usd
+        worth = float(break_even_share(full, float(kept) / owned.device_s, power))
     made = Ownership(
         own=deal.offer,
-        devices=own.devices if own else 0,
+        devices=owned.devices if owned else 0,
         used_share=used,
-        own_usd=float(own.spent.total_usd) if own else nan,
-        own_time_s=own.time_s if own else nan,
+        own_usd=float(owned.spent.total_usd) if owned else nan,
+        own_time_s=owned.time_s if owned else nan,
         own_usd_per_device_h=(deal.usd_per_device_s + power) * HOUR_S,
         rent=f"{rent.devices} × {_chip(market, rent.deal)} ({rent.deal.offer}, {rent.deal.purchase})" if rent else "",
         rent_usd=float(rent.spent.total_usd) if rent else nan,
@@ -93,7 +93,7 @@ def _beside(
         break_even_share=worth,
         same_rent=near.offer if near else "",
         same_usd_per_device_h=near.usd_per_device_s * HOUR_S if near else nan,
-        same_break_even_share=float(break_even_share(full, near.usd_per_device_s, power)) if near and own else nan,
+        same_break_even_share=float(break_even_share(full, near.usd_per_device_s, power)) if near and owned else nan,
     )
     return replace(made, text=ownership_text(made))
 

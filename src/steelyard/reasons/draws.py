@@ -88,12 +88,12 @@ def percentile_ends(values: Array) -> Array:
 
 def drawn_objectives(settings: Sequence[Setting], engine: Engine, carbon: str, draws: int = DRAWS) -> Array:
     """Return every objective of every setting in every draw: draws x settings x objectives."""
-    chips = [one.hardware for one in settings]
-    kernels = join([chip.kernels for chip in chips])
+    options = [one.hardware for one in settings]
+    kernels = join([option.kernels for option in options])
     found = _predicted(
         settings,
         engine,
-        replace(kernels, **{name: _kernel(kernels, name, chips, draws) for name in KERNELS}),
+        replace(kernels, **{name: _kernel(kernels, name, options, draws) for name in KERNELS}),
         _stacks(settings, draws),
         _policies(settings, draws),
         _sites([one.site for one in settings], draws),
@@ -159,10 +159,10 @@ def _order(name: str, draws: int) -> NDArray[np.int64]:
     return order
 
 
-def _kernel(kernels: Kernels, name: str, chips: Sequence[HardwareOption], draws: int) -> Array:
+def _kernel(kernels: Kernels, name: str, options: Sequence[HardwareOption], draws: int) -> Array:
     """Return a field of the kernels of each setting, drawn where it is uncertain."""
-    spreads = [chip.kernels_log_sd.get(name, 0.0) for chip in chips]
-    columns = _columns([f"{name} of {chip.accelerator}" for chip in chips], spreads, draws)
+    spreads = [option.kernels_log_sd.get(name, 0.0) for option in options]
+    columns = _columns([f"{name} of {option.accelerator}" for option in options], spreads, draws)
     value: Array = getattr(kernels, name) * np.exp(columns)
     return value
 

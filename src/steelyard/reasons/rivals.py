@@ -15,7 +15,7 @@ from steelyard.search.candidates import OBJECTIVES
 from steelyard.search.pareto import Rows
 from steelyard.units import HOUR_S, KWH_J
 
-SAID = 0.02
+LEAST_RATIO = 0.02
 """Factors that change a figure by less are not said."""
 
 _FAR = 1e6
@@ -112,8 +112,10 @@ def _rival(decision: Decision, one: Loser, winner: int, column: int, made: Drive
 
 def _difference(decision: Decision, row: int, winner: int, column: int, parts: tuple[RatioFactor, ...]) -> str:
     ratio = float(decision.candidates.points[row, column] / decision.candidates.points[winner, column])
-    whole = float(decision.job.trainable_share) == 1
-    said = [_factor(part, whole) for part in parts if part.ratio > 0 and abs(np.log(part.ratio)) >= np.log1p(SAID)]
+    trained = float(decision.job.trainable_share) == 1
+    said = [
+        _factor(part, trained) for part in parts if part.ratio > 0 and abs(np.log(part.ratio)) >= np.log1p(LEAST_RATIO)
+    ]
     figure = figure_text(decision.candidates, row, column)
     text = f"{candidate_text(decision.candidates, row, decision.market)}: {difference_text(column, ratio)} ({figure})"
     return f"{text}: {', '.join(said)}. " if said else f"{text}. "
@@ -126,7 +128,7 @@ def _standing(decision: Decision, row: int, winner: int, by: int | None) -> str:
                 axis, float(decision.candidates.points[row, axis] / decision.candidates.points[winner, axis])
             )
             for axis in decision.axes
-            if decision.candidates.points[row, axis] < decision.candidates.points[winner, axis] * (1 - SAID)
+            if decision.candidates.points[row, axis] < decision.candidates.points[winner, axis] * (1 - LEAST_RATIO)
         ]
         return f"On the frontier{': ' + ', '.join(ahead) if ahead else ''}"
     if by == winner:
@@ -134,7 +136,7 @@ def _standing(decision: Decision, row: int, winner: int, by: int | None) -> str:
     gains = [
         difference_text(axis, float(decision.candidates.points[by, axis] / decision.candidates.points[row, axis]))
         for axis in decision.axes
-        if decision.candidates.points[by, axis] < decision.candidates.points[row, axis] * (1 - SAID)
+        if decision.candidates.points[by, axis] < decision.candidates.points[row, axis] * (1 - LEAST_RATIO)
     ]
     text = f"Dominated by {candidate_text(decision.candidates, by, decision.market)}"
     return f"{text}: {', '.join(gains)}" if gains else text
@@ -145,13 +147,13 @@ def _doubt(better: float) -> str:
     return "" if better >= SURE else f"; not certain: it wins {1 - better:.0%} of the draws"
 
 
-def _factor(part: RatioFactor, whole: bool) -> str:
-    """Return one factor in words, from the loser's side; `whole`: every parameter is trained, as utilisation counts."""
+def _factor(part: RatioFactor, trained: bool) -> str:
+    """Return one factor in words, from the loser's side; `trained`: every parameter is, as utilisation counts."""
     now, old = part.loser, part.winner
     return {
         "devices": f"{now:.0f} devices, not {old:.0f}",
         "peak": f"the peak of a device is {factor_text(now / old)}",
-        "utilisation": f"{now:.0%} of it used, not {old:.0%}" if whole else f"its use is {factor_text(now / old)}",
+        "utilisation": f"{now:.0%} of it used, not {old:.0%}" if trained else f"its use is {factor_text(now / old)}",
         "goodput": f"it trains {now:.0%} of its time, not {old:.0%}",
         "price": f"a device-hour comes to {objective_text(1, now * HOUR_S)}, not {objective_text(1, old * HOUR_S)}",
         "power": f"a device draws {now:.0f} W with its node, not {old:.0f}",

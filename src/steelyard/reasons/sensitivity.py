@@ -2,7 +2,7 @@
 
 An input that moves changes the figures of the candidates it concerns; they are predicted again, offers that would no
 longer be dominated come back in, and the winners are chosen anew within the limits. The survivors of the search stay
-what they are (`moves`), so this is what a search with the moved input would find.
+what they are (`moved_inputs`), so this is what a search with the moved input would find.
 """
 
 import math
@@ -64,16 +64,16 @@ def shifts(
 ) -> tuple[tuple[WinnerChange, ...], tuple[str, ...]]:
     """Return every change of a winner when one of the inputs behind points and rivals moves, and all that was moved."""
     keys = inputs_behind(decision, [*least.values(), *rivals])
-    moves = [MovedInput(*key, change) for key in keys for change in (STEP, -STEP)]
-    wide, helped = Wide.of(decision, moves), cores()
-    parts = [range(first, len(moves), helped) for first in range(min(helped, len(moves)))]
+    moved_inputs = [MovedInput(*key, change) for key in keys for change in (STEP, -STEP)]
+    wide, helped = Wide.of(decision, moved_inputs), cores()
+    parts = [range(first, len(moved_inputs), helped) for first in range(min(helped, len(moved_inputs)))]
     changes = on_processes(
-        lambda places: _changes(wide, least, [(place, moves[place]) for place in places]), parts, helped
+        lambda places: _changes(wide, least, [(place, moved_inputs[place]) for place in places]), parts, helped
     )
     found = [change for _, some in changes for change in some]
     order = {label: place for place, label in enumerate(least)}
     found.sort(key=lambda change: (order[change[1].label], change[0]))
-    names = dict.fromkeys(move.name for move in moves)
+    names = dict.fromkeys(move.name for move in moved_inputs)
     return tuple(shift for _, shift in found), tuple(names)
 
 
@@ -99,9 +99,9 @@ class Wide:
     tables: Mapping[str, Any]
 
     @staticmethod
-    def of(decision: Decision, moves: Sequence[MovedInput]) -> "Wide":
+    def of(decision: Decision, moved_inputs: Sequence[MovedInput]) -> "Wide":
         """Return a decision with the offers that moves bring back, each with the survivors of its chip."""
-        extra = _brought_back(decision, moves)
+        extra = _brought_back(decision, moved_inputs)
         candidates = (
             joined_candidates([decision.candidates, *_sold(decision, extra)]) if extra.size else decision.candidates
         )
@@ -131,9 +131,9 @@ class Wide:
         left = rows[_unbeaten(known[rows], known[self.decision.front[np.isin(self.decision.front, rows)]])]
         return Decided(candidates, labelled_rows(points, left[frontier(known[left])], self.decision.axes))
 
-    def figures(self, moves: Sequence[MovedInput]) -> Iterator[tuple[MovedInput, Rows, Points]]:
+    def figures(self, moved_inputs: Sequence[MovedInput]) -> Iterator[tuple[MovedInput, Rows, Points]]:
         """Yield each move with the rows that it concerns and their objectives after it, all predicted at once."""
-        concerned = [self.concerned(move) for move in moves]
+        concerned = [self.concerned(move) for move in moved_inputs]
         stops = np.cumsum([rows.size for rows in concerned])
         every = np.concatenate(concerned)
         layouts = take(self.candidates.layouts, every)
@@ -141,7 +141,7 @@ class Wide:
             replace(self.decision.job, samples=np.full(every.size, float(self.decision.job.samples))), layouts
         )
         tables = {"job": job, **{kind: take(self.tables[kind], every) for kind in TABLES}}
-        for move, rows, stop in zip(moves, concerned, stops, strict=True):
+        for move, rows, stop in zip(moved_inputs, concerned, stops, strict=True):
             if move.what not in LIMITS:
                 _write(tables[INPUT_FIELDS[move.what][0]], move, slice(stop - rows.size, stop))
         points = np.empty((every.size, len(OBJECTIVES)))
@@ -150,7 +150,7 @@ class Wide:
             some = {kind: take(table, part) for kind, table in (tables | {"layout": layouts}).items()}
             found = self.decision.engine.predict(some["job"], some["layout"], *(some[kind] for kind in TABLES))
             points[part] = objectives(found, self.decision.limits.carbon)
-        yield from zip(moves, concerned, np.split(points, stops[:-1]), strict=True)
+        yield from zip(moved_inputs, concerned, np.split(points, stops[:-1]), strict=True)
 
     def concerned(self, move: MovedInput) -> Rows:
         """Return the rows whose figures a move changes."""
@@ -177,12 +177,12 @@ def _unbeaten(known: Points, front: Points) -> NDArray[np.bool_]:
     return left
 
 
-def _brought_back(decision: Decision, moves: Sequence[MovedInput]) -> Rows:
+def _brought_back(decision: Decision, moved_inputs: Sequence[MovedInput]) -> Rows:
     """Return the deals that are dominated now and would not be after one of the moves."""
     figures, groups = deal_figures(decision.market, decision.limits.carbon), deal_groups(decision.market)
     now = {int(row) for rows in groups for row in rows[frontier(figures[rows])]}
     found: set[int] = set()
-    for move in moves:
+    for move in moved_inputs:
         if move.what in {"price", "PUE", "intensity"}:
             mine = np.array(owners(decision.market, move.what)[1]) == move.who
             after = _moved(figures, mine, move)

@@ -58,18 +58,20 @@ def judged_candidates(
         rows.append(sold)
         deal.append(np.full(sold.size, index))
     row, bought = np.concatenate(rows), np.concatenate(deal)
-    layouts, chip, tool = take(alive.layouts, row), alive.hardware[row], alive.stack[row]
+    layouts, hardware, tool = take(alive.layouts, row), alive.hardware[row], alive.stack[row]
     points = np.empty((row.size, len(OBJECTIVES)))
     for start in range(0, row.size, BLOCK):
         part = np.arange(start, min(start + BLOCK, row.size))
-        judged = predicted_candidates(job, market, engine, take(layouts, part), chip[part], tool[part], bought[part])
+        judged = predicted_candidates(
+            job, market, engine, take(layouts, part), hardware[part], tool[part], bought[part]
+        )
         points[part] = objectives(judged, limits.carbon)
-    found = Candidates(layouts, chip, tool, bought, points)
+    found = Candidates(layouts, hardware, tool, bought, points)
     return found.pick(np.flatnonzero(~np.isnan(points[:, :2]).any(axis=1)))
 
 
 def predicted_candidates(
-    job: Job, market: Market, engine: Engine, layouts: Layout, chip: Indices, tool: Indices, deal: Indices
+    job: Job, market: Market, engine: Engine, layouts: Layout, hardware: Indices, tool: Indices, deal: Indices
 ) -> Prediction:
     """Return the full prediction of candidates that differ in machine, stack, deal and layout."""
     chosen = [market.deals[index] for index in deal]
@@ -78,8 +80,8 @@ def predicted_candidates(
     return engine.predict(
         job,
         layouts,
-        take(join([one.machine for one in market.hardware]), chip),
-        take(join([one.kernels for one in market.hardware]), chip),
+        take(join([one.machine for one in market.hardware]), hardware),
+        take(join([one.kernels for one in market.hardware]), hardware),
         take(join([one.stack for one in market.stacks]), tool),
         take(join(market.policies), policy),
         take(join([one.site for one in market.sites]), site_index),

@@ -43,18 +43,18 @@ class Search:
     def of(job: Job, market: Market, limits: Limits, engine: Engine) -> "Search":
         """Return the search of a job in a market."""
         machines, kernels = (
-            join([chip.machine for chip in market.hardware]),
-            join([chip.kernels for chip in market.hardware]),
+            join([hardware.machine for hardware in market.hardware]),
+            join([hardware.kernels for hardware in market.hardware]),
         )
         return Search(job, market, limits, engine, counts_of(market, limits), machines, kernels)
 
-    def numbers_of(self, chip: Indices) -> tuple[Machine, Kernels]:
+    def numbers_of(self, hardware: Indices) -> tuple[Machine, Kernels]:
         """Return the machine and the kernels of each of some chips."""
-        return take(self.machines, chip), take(self.kernels, chip)
+        return take(self.machines, hardware), take(self.kernels, hardware)
 
     def hardware_of_stack(self, tool: int) -> Indices:
         """Return the chips that a stack runs on."""
-        able = [tool in self.market.stacks_of_vendor.get(chip.vendor, ()) for chip in self.market.hardware]
+        able = [tool in self.market.stacks_of_vendor.get(hardware.vendor, ()) for hardware in self.market.hardware]
         return np.flatnonzero(able)
 
 
@@ -114,8 +114,8 @@ def families(search: Search) -> list[Family]:
     made: list[Family] = []
     for tool in range(len(search.market.stacks)):
         wanted: dict[int, set[int]] = {}
-        for chip in search.hardware_of_stack(tool):
-            wanted.setdefault(domain_of(search.market.hardware[chip]), set()).update(search.counts[chip])
+        for hardware in search.hardware_of_stack(tool):
+            wanted.setdefault(domain_of(search.market.hardware[hardware]), set()).update(search.counts[hardware])
         some = [_whole(search, tool, domain, wanted[domain]) for domain in sorted(wanted) if wanted[domain]]
         if some:
             made += _parts(_joined(some))
@@ -125,7 +125,7 @@ def families(search: Search) -> list[Family]:
 def considered(search: Search, family: Family) -> int:
     """Return how many candidates a family holds over all chips."""
     rows, asked = family.rows(), asked_of(search, family)
-    return sum(int(rows[asked[int(chip)]].sum()) for chip in search.hardware_of_stack(family.stack))
+    return sum(int(rows[asked[int(hardware)]].sum()) for hardware in search.hardware_of_stack(family.stack))
 
 
 def asked_of(search: Search, family: Family) -> Mapping[int, Mask]:
@@ -145,14 +145,14 @@ def counts_of(market: Market, limits: Limits) -> tuple[tuple[int, ...], ...]:
     """Return the numbers of devices to try on each chip: 1, 2, 3, 4, 6, 8, 12 … units of what its deals sell."""
     found: list[set[int]] = [set() for _ in market.hardware]
     sold = {(deal.hardware, deal.unit, deal.most) for deal in market.deals}
-    for chip, unit, most in sold:
-        found[chip].update(steps_of(unit, min(most, limits.max_devices)))
-    asked = [limits.counts.get(chip.accelerator, limits.devices) for chip in market.hardware]
-    for chip, count in enumerate(asked):
+    for hardware, unit, most in sold:
+        found[hardware].update(steps_of(unit, min(most, limits.max_devices)))
+    asked = [limits.counts.get(hardware.accelerator, limits.devices) for hardware in market.hardware]
+    for hardware, count in enumerate(asked):
         wanted = limits.layout.get("devices", ()) if count is None else (count,)
         if wanted:
-            units = [(unit, most) for one, unit, most in sold if one == chip]
-            found[chip] = {one for one in wanted if any(one % unit == 0 and one <= most for unit, most in units)}
+            units = [(unit, most) for one, unit, most in sold if one == hardware]
+            found[hardware] = {one for one in wanted if any(one % unit == 0 and one <= most for unit, most in units)}
     return tuple(tuple(sorted(counts)) for counts in found)
 
 
@@ -186,9 +186,9 @@ def emptying_settings(search: Search) -> tuple[str, ...]:
     return ()
 
 
-def domain_of(chip: HardwareOption) -> int:
+def domain_of(hardware: HardwareOption) -> int:
     """Return how many devices a chip's fast links join."""
-    return int(chip.machine.domain_devices)
+    return int(hardware.machine.domain_devices)
 
 
 def _whole(search: Search, tool: int, domain: int, counts: set[int]) -> Family:

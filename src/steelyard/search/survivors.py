@@ -144,22 +144,22 @@ class _Judge:
         """Return the best rows after some more pairs are predicted."""
         pair, row = self.pairs.expand(some)
         self.predicted += row.size
-        chip, group = self.pairs.hardware[pair], self.group[pair]
+        hardware, group = self.pairs.hardware[pair], self.group[pair]
         found = np.empty((row.size, 2))
         for start in range(0, row.size, BLOCK):
             part = slice(start, start + BLOCK)
-            found[part] = self._predict(row[part], chip[part])
+            found[part] = self._predict(row[part], hardware[part])
         found[:, 1] = np.where(np.isnan(found[:, 1]), np.inf, found[:, 1])
-        new = (row, chip, group, found[:, 0], found[:, 1])
+        new = (row, hardware, group, found[:, 0], found[:, 1])
         old = (best.row, best.hardware, best.group, best.seconds, best.joules)
         one = BestRows(*[np.concatenate(columns) for columns in zip(old, new, strict=True)])
         one = one.pick(np.lexsort((one.row, one.hardware)))
         return one.pick(group_frontier(one.group, one.seconds, one.joules))
 
-    def _predict(self, rows: Indices, chip: Indices) -> Points:
+    def _predict(self, rows: Indices, hardware: Indices) -> Points:
         search, stack = self.search, self.search.market.stacks[self.family.stack].stack
         layouts, policy = self.family.layouts(rows), search.market.policies[0]
-        machine, kernels = search.numbers_of(chip)
+        machine, kernels = search.numbers_of(hardware)
         found = search.engine.predict(search.job, layouts, machine, kernels, stack, policy, NOWHERE, FREE)
         return _costs(found.draw, layouts)
 

@@ -19,7 +19,7 @@ LONGEST_WAIT_S = 60.0
 _MOST_BYTES = 512 * 2**20
 """Of a reply that is read whole; a list that is streamed may be longer."""
 
-AGAIN = frozenset({408, 425, 429, 500, 502, 503, 504})
+RETRIED_STATUSES = frozenset({408, 425, 429, 500, 502, 503, 504})
 """Replies after which another try may help."""
 
 
@@ -53,10 +53,10 @@ def over_https(url: str, headers: Mapping[str, str], timeout_s: float) -> Respon
     from urllib.request import Request, urlopen  # noqa: PLC0415
 
     try:
-        reply: Response = urlopen(Request(url, headers=dict(headers)), timeout=timeout_s)  # noqa: S310  # `Fetch` checks it
+        response: Response = urlopen(Request(url, headers=dict(headers)), timeout=timeout_s)  # noqa: S310  # `Fetch` checks it
     except HTTPError as error:
         return error  # type: ignore[return-value]  # a reply, with a status that is not good
-    return reply
+    return response
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,10 +80,10 @@ class Fetch:
         self, url: str, query: Mapping[str, str] | None = None, headers: Mapping[str, str] | None = None
     ) -> bytes:
         """Return the whole reply."""
-        with closing(self._open(url, query, headers)) as reply:
+        with closing(self._open(url, query, headers)) as response:
             try:
-                body = reply.read(_MOST_BYTES + 1)
-                if reply.headers.get("Content-Encoding") == "gzip":
+                body = response.read(_MOST_BYTES + 1)
+                if response.headers.get("Content-Encoding") == "gzip":
                     body = gzip.decompress(body)
             except (OSError, EOFError) as error:
                 raise Unreachable(f"{_plain(url)} broke off: {error}") from error
@@ -93,10 +93,10 @@ class Fetch:
 
     def lines(self, url: str) -> Iterator[str]:
         """Yield the lines of a long list as they arrive; one that breaks off is an error, never a shorter list."""
-        with closing(self._open(url, None, None)) as reply:
-            raw: Any = _Raw(reply)
-            stream = gzip.GzipFile(fileobj=raw) if reply.headers.get("Content-Encoding") == "gzip" else raw
-            due = reply.headers.get("Content-Length")
+        with closing(self._open(url, None, None)) as response:
+            raw: Any = _Raw(response)
+            stream = gzip.GzipFile(fileobj=raw) if response.headers.get("Content-Encoding") == "gzip" else raw
+            due = response.headers.get("Content-Length")
             try:
                 yield from io.TextIOWrapper(io.BufferedReader(stream, 2**16), "utf-8", newline="")
             except (OSError, EOFError) as error:
@@ -109,39 +109,39 @@ class Fetch:
             raise Unreachable(f"{_plain(url)} is not https; nothing was asked")
         whole = f"{url}{'&' if '?' in url else '?'}{urlencode(query)}" if query else url
         sent = {"User-Agent": "steelyard", "Accept-Encoding": "gzip", **(headers or {})}
-        wait_s, said = FIRST_WAIT_S, ""
+        wait_s, problem = FIRST_WAIT_S, ""
         for turn in range(self.tries):
             if turn:
                 self.wait(min(wait_s, LONGEST_WAIT_S))
                 wait_s *= 2
             try:
-                reply = self.opener(whole, sent, self.timeout_s)
+                response = self.opener(whole, sent, self.timeout_s)
             except OSError as error:  # name not resolved, refused, reset, timed out
-                said = f"did not answer ({getattr(error, 'reason', None) or error})"
+                problem = f"did not answer ({getattr(error, 'reason', None) or error})"
                 continue
-            if reply.status < 300:
-                return reply
-            said = f"answered {reply.status}"
-            asked = str(reply.headers.get("Retry-After") or "")
-            reply.close()
-            if reply.status not in AGAIN:
+            if response.status < 300:
+                return response
+            problem = f"answered {response.status}"
+            asked = str(response.headers.get("Retry-After") or "")
+            response.close()
+            if response.status not in RETRIED_STATUSES:
                 break
             wait_s = max(wait_s, float(asked) if asked.isdigit() else 0.0)
-        raise Unreachable(f"{_plain(url)} {said}{_hint(said)}")
+        raise Unreachable(f"{_plain(url)} {problem}{_hint(problem)}")
 
 
 class _Raw(io.RawIOBase):
     """A reply as a raw stream that counts its bytes."""
 
-    def __init__(self, reply: Response) -> None:
+    def __init__(self, response: Response) -> None:
         super().__init__()
-        self.reply, self.count = reply, 0
+        self.response, self.count = response, 0
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: Any, /) -> int:
-        piece = self.reply.read(len(buffer))
+        piece = self.response.read(len(buffer))
         buffer[: len(piece)] = piece
         self.count += len(piece)
         return len(piece)
@@ -161,5 +161,5 @@ def _plain(url: str) -> str:
     return f"{parts.scheme}://{parts.hostname or ''}{parts.path}"
 
 
-def _hint(said: str) -> str:
-    return "; is the token right, and does its plan allow this?" if said in {"answered 401", "answered 403"} else ""
+def _hint(problem: str) -> str:
+    return "; is the token right, and does its plan allow this?" if problem in {"answered 401", "answered 403"} else ""

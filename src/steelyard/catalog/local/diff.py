@@ -58,15 +58,15 @@ class CatalogDiff:
         return sum(row.kind == kind for row in self.prices) + sum(row.kind == kind for row in self.facts)
 
 
-def catalog_diff(shipped: Catalog, own: Catalog) -> CatalogDiff:
-    """Return what differs; `own` is the shipped catalog with a user's layer over it."""
+def catalog_diff(shipped: Catalog, merged: Catalog) -> CatalogDiff:
+    """Return what differs; `merged` is the shipped catalog with a user's layer over it."""
     before = {offer.id: offer for offer in shipped.offers}
-    prices = [row for offer in own.offers for row in _prices(before.get(offer.id), offer)]
+    prices = [row for offer in merged.offers for row in _prices(before.get(offer.id), offer)]
     profiles = tuple(
         (one.place, one.quantity, "usual day of each month" if one.yearly else f"from {one.first:%Y-%m-%d %H:%M} UTC")
-        for one in own.local.refreshed.profiles
+        for one in merged.local.refreshed.profiles
     )
-    return CatalogDiff(tuple(prices), tuple(_facts(shipped, own)), profiles)
+    return CatalogDiff(tuple(prices), tuple(_facts(shipped, merged)), profiles)
 
 
 def change_kind(old: float | None, new: float) -> str:
@@ -94,9 +94,9 @@ def _shown(price: Price | None) -> tuple[float | None, str]:
     return (price.usd_per_hour, price.date) if price else (None, "")
 
 
-def _facts(shipped: Catalog, own: Catalog) -> Iterable[FactChange]:
+def _facts(shipped: Catalog, merged: Catalog) -> Iterable[FactChange]:
     newest: dict[tuple[str, str], tuple[int, float, str]] = {}
-    for row in own.local.refreshed.intensity:
+    for row in merged.local.refreshed.intensity:
         key, found = (row["place"], row["quantity"]), (int(row["year"]), float(row["value"]), row["source"])
         newest[key] = max(newest.get(key, found), found)
     for (place, quantity), (year, value, source) in sorted(newest.items()):

@@ -231,7 +231,7 @@ def _work(claim: Claim, numbers: ClaimNumbers, sample_flop: float | None) -> Ite
                    low=1 - LOOSE, high=1 + LOOSE)  # fmt: skip
     if sample_flop is None:
         yield from _token_rates(claim, numbers)
-    yield from _samples(claim, whole=sample_flop is not None)
+    yield from _samples(claim, unpacked=sample_flop is not None)
 
 
 def _tokens(numbers: ClaimNumbers) -> Iterator[Relation]:
@@ -252,11 +252,11 @@ def _token_rates(claim: Claim, numbers: ClaimNumbers) -> Iterator[Relation]:
                        low=1 - LOOSE, high=1.05)  # fmt: skip
 
 
-def _samples(claim: Claim, *, whole: bool) -> Iterator[Relation]:
-    """Yield samples from epochs and steps, and from their rate; `whole`: no sample has several examples packed in."""
+def _samples(claim: Claim, *, unpacked: bool) -> Iterator[Relation]:
+    """Yield samples from epochs and steps, and from their rate; `unpacked`: a sample is one example."""
     passes, steps = (("examples", 1.0), ("epochs", 1.0)), (("steps", 1.0), ("batch_samples", 1.0))
     least, most = 1 - PARTIAL, 1 + PARTIAL
-    passed = least if whole else PACKED
+    passed = least if unpacked else PACKED
     if "samples" in claim.numbers:
         yield Relation("samples", "samples", passes, low=passed, high=most)
         yield Relation("samples", "samples", steps, low=least, high=most)

@@ -190,8 +190,8 @@ def _per(row: ClaimRow, total: str, part: str) -> float | None:
     return above / below if above and below else None
 
 
-def _alike(row: ClaimRow, own: ClaimRow) -> bool:
-    return row.hardware is None or own.hardware is None or row.hardware.id == own.hardware.id
+def _alike(row: ClaimRow, other: ClaimRow) -> bool:
+    return row.hardware is None or other.hardware is None or row.hardware.id == other.hardware.id
 
 
 def _copied(claim: Claim, context: ClaimContext, located: Collection[str]) -> Iterator[Check]:

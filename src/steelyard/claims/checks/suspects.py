@@ -28,7 +28,7 @@ ORDER = (
 """Of numbers that explain a difference equally well, the one to name: totals before what they are made of."""
 
 _MOST = 3
-WHOLE, NEAR = 999.0, 2.5
+LARGE, NEAR = 999.0, 2.5
 """A bound tells only slips from other factors that are so large, and so near to what it asks for."""
 
 _STEP = 0.004
@@ -140,7 +140,7 @@ def _suspects(
 
 
 def _is_large(slip: float, asked: float) -> bool:
-    return abs(math.log(slip)) >= math.log(WHOLE) and abs(math.log(slip / asked)) <= math.log(NEAR)
+    return abs(math.log(slip)) >= math.log(LARGE) and abs(math.log(slip / asked)) <= math.log(NEAR)
 
 
 @dataclass(frozen=True, slots=True)

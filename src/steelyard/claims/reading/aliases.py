@@ -58,7 +58,7 @@ CLAIM_ALIASES: Mapping[str, str] = MappingProxyType(
 BARE_UNITS = MappingProxyType({"hours": "h", "days": "days", "tco2e": "t", "tflops": "TFLOP/s"})
 """Units of bare numbers that the name of a field gives."""
 
-CLAIM_WORDS = MappingProxyType(
+CLAIM_SYNONYMS = MappingProxyType(
     {
         "final": "training", "pretraining": "training", "pre-training": "training", "train": "training",
         "finetuning": "fine-tuning", "finetune": "fine-tuning", "fine-tune": "fine-tuning",

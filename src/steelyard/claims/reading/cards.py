@@ -37,27 +37,27 @@ def read_model_card(text: str, where: str) -> dict[str, Any] | None:
         return None
     head = parse_fields(front[1] or "{}", where)
     found = {"source": where, **model_card_block(text[front.end() :], where)}
-    stated = head.get("co2_eq_emissions")
-    if isinstance(stated, Mapping):
-        found |= _front_matter(stated)
-    elif stated:
-        found["co2e"] = f"{stated} g"
+    emissions = head.get("co2_eq_emissions")
+    if isinstance(emissions, Mapping):
+        found |= _front_matter(emissions)
+    elif emissions:
+        found["co2e"] = f"{emissions} g"
     found.setdefault("title", str(head.get("model_name") or head.get("model-index") or where))
     if set(found) <= {"source", "title", "scope"}:
         raise BadInput(f"{where}: the card states no emissions, energy or hours; is there a co2_eq_emissions entry?")
     return found
 
 
-def _front_matter(stated: Mapping[str, Any]) -> dict[str, Any]:
+def _front_matter(emissions: Mapping[str, Any]) -> dict[str, Any]:
     """Return the fields of Hugging Face's `co2_eq_emissions`; emissions are grams there."""
     found: dict[str, Any] = {}
-    emitted = str(stated.get("emissions") or "").strip()
+    emitted = str(emissions.get("emissions") or "").strip()
     if emitted:
         found["co2e"] = emitted if re.search(r"[a-zA-Z]", emitted) else f"{emitted} g"
     for name, field in (("hardware_used", "hardware"), ("geographical_location", "place"), ("source", "note")):
-        if value := str(stated.get(name) or "").strip():
+        if value := str(emissions.get(name) or "").strip():
             found[field] = value
-    kind = str(stated.get("training_type") or "").lower()
+    kind = str(emissions.get("training_type") or "").lower()
     if kind:
         found["scope"] = "fine-tuning" if "fine" in kind else "training"
     return found

@@ -8,11 +8,11 @@ from typing import Annotated, Any
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 
 from steelyard.claims.reading import printed
-from steelyard.claims.reading.aliases import BARE_UNITS, CLAIM_ALIASES, CLAIM_WORDS
+from steelyard.claims.reading.aliases import BARE_UNITS, CLAIM_ALIASES, CLAIM_SYNONYMS
 from steelyard.claims.reading.claim import BOUNDARIES, CARBON_KINDS, CLAIM_SCOPES, POWER_KINDS, Claim, ClaimRow
 from steelyard.claims.reading.hardware import ClaimHardware, cores_per_device
 from steelyard.claims.reading.hardware import parse_hardware as gear_of
-from steelyard.claims.reading.kinds import SAMPLE_WORDS
+from steelyard.claims.reading.kinds import SAMPLE_NOUNS
 from steelyard.claims.reading.printed import PrintedNumber
 from steelyard.claims.reading.ranges import check_range
 from steelyard.errors import BadInput, nearest
@@ -35,12 +35,12 @@ def _of(kind: str) -> BeforeValidator:
     return _checked(lambda value: value if isinstance(value, PrintedNumber) else printed.parse_quantity(value, kind))
 
 
-def _word(what: str, words: tuple[str, ...]) -> BeforeValidator:
+def _word(what: str, choices: tuple[str, ...]) -> BeforeValidator:
     def read(value: Any) -> str:
         plain = str(value).strip().lower().replace("_", "-")
-        plain = CLAIM_WORDS.get(plain, CLAIM_WORDS.get(plain.replace("-", " "), plain))
-        if plain not in words:
-            raise BadInput(f"unknown {what} {str(value)[:60]!r}; one of: {', '.join(words)}")
+        plain = CLAIM_SYNONYMS.get(plain, CLAIM_SYNONYMS.get(plain.replace("-", " "), plain))
+        if plain not in choices:
+            raise BadInput(f"unknown {what} {str(value)[:60]!r}; one of: {', '.join(choices)}")
         return plain
 
     return _checked(read)
@@ -157,7 +157,7 @@ def claim_of_fields(given: Mapping[str, Any], where: str) -> Claim:
     steelyard.errors.BadInput: claim.yaml: energy: '9 V' is not an energy; write 1,287 MWh, 316 kWh or 4.12 MJ
     """
     read = _validated(ClaimFields, given, where)
-    words = {name: getattr(read, name) for name in _CLAIM_WORDS}
+    words = {name: getattr(read, name) for name in _CLAIM_TEXTS}
     again = _validated(NumberFields, read.restated, f"{where}: restated") if read.restated is not None else None
     other = row_of_fields(read.same_work_on, f"{where}: same_work_on") if read.same_work_on is not None else None
     note = (read.hardware.note,) if read.hardware and read.hardware.note else ()
@@ -181,7 +181,7 @@ def row_of_fields(given: Any, where: str) -> ClaimRow:
 
 
 _APART = frozenset({*NumberFields.model_fields, "work", "parts", "beside", "restated", "same_work_on"}) - {"scope"}
-_CLAIM_WORDS = tuple(name for name in ClaimFields.model_fields if name not in _APART)
+_CLAIM_TEXTS = tuple(name for name in ClaimFields.model_fields if name not in _APART)
 _RENAMED = MappingProxyType({"hours": "wall", "device_hours": "device_time"})
 
 
@@ -218,7 +218,7 @@ def _within(found: dict[str, PrintedNumber], where: str) -> dict[str, PrintedNum
 
 
 _OF_ONE = re.compile(r"(/|per)\s*(gpu|tpu|chip|device|card|accelerator)", re.IGNORECASE)
-_OF_SAMPLES = re.compile(rf"\b({'|'.join(SAMPLE_WORDS)})\s*(/|per)", re.IGNORECASE)
+_OF_SAMPLES = re.compile(rf"\b({'|'.join(SAMPLE_NOUNS)})\s*(/|per)", re.IGNORECASE)
 
 
 def _rates(found: dict[str, PrintedNumber], where: str) -> dict[str, PrintedNumber]:

@@ -66,7 +66,7 @@ _DEVICE = (
 ONE_DEVICE = r"(nvidia\s+|single\s+)?(gpu|tpu|chip|device|card|accelerator|processor)s?\b"
 _EACH = rf"(each|of\s+{ONE_DEVICE})"
 
-SAMPLE_WORDS = tuple(
+SAMPLE_NOUNS = tuple(
     f"{word}{many}" for word in ("sample", "image", "img", "sequence", "seq", "example", "event") for many in ("", "s")
 )
 """What people call one thing that a model is trained on in a pass."""
@@ -74,7 +74,7 @@ SAMPLE_WORDS = tuple(
 SAMPLE_RATES = MappingProxyType(
     {
         f"{word}{per}": 1.0
-        for word in SAMPLE_WORDS
+        for word in SAMPLE_NOUNS
         for per in ("/s", "/sec", "/second", " per second", " per sec", " / s", " / sec")
     }
 )

@@ -18,7 +18,7 @@ from typing import Any
 
 from steelyard.catalog import Catalog, SiteRow, load
 from steelyard.claims.reading import fields, printed
-from steelyard.claims.reading.aliases import CLAIM_WORDS
+from steelyard.claims.reading.aliases import CLAIM_SYNONYMS
 from steelyard.claims.reading.claim import BOUNDARIES, ClaimRow
 from steelyard.claims.reading.hardware import ClaimHardware, parse_hardware
 from steelyard.claims.reading.printed import PrintedNumber
@@ -29,12 +29,16 @@ from steelyard.disclosure.origins.audited_claim import hardware_text
 from steelyard.disclosure.origins.model import sample_named, with_model_figures
 from steelyard.errors import BadInput, UnknownName, nearest
 
-WHOLE = frozenset({"title", "model", "meter", "hardware", "place", "precision", "date", "source", "note", "lines"})
-SHARED = frozenset(
+FILE_FIELDS = frozenset(
+    {"title", "model", "meter", "hardware", "place", "precision", "date", "source", "note", "lines"}
+)
+COMMON_FIELDS = frozenset(
     {"parameters", "active_parameters", "tokens", "samples", "epochs", "examples", "flop", "pue", "intensity",
      "net_intensity"}
 )  # fmt: skip
-OWN = frozenset({"energy", "energy_boundary", "power_boundary", "uses", "saves", "queries", "note", "place", "title"})
+LINE_FIELDS = frozenset(
+    {"energy", "energy_boundary", "power_boundary", "uses", "saves", "queries", "note", "place", "title"}
+)
 _NAMES = MappingProxyType({**CLAIM_FIGURES, "co2e": "gross_kg"})
 
 
@@ -43,7 +47,7 @@ class RunDefaults:
     """What all lines of a file share."""
 
     where: str
-    shared: Mapping[str, Any]
+    common: Mapping[str, Any]
     gear: ClaimHardware | None
     place: str
     precision: str
@@ -64,8 +68,8 @@ def disclosure_of_run(found: Mapping[str, Any], where: str) -> Disclosure:
         raise BadInput(f"{where}: meter is missing; say what measured the run, such as meter: DCGM energy counters")
     gear = _hardware(found["hardware"], where) if found.get("hardware") else None
     precision, catalog = str(found.get("precision") or ""), load()
-    shared = {name: found[name] for name in SHARED if found.get(name) is not None}
-    frame = RunDefaults(where, shared, gear, str(found.get("place") or ""), precision, catalog)
+    common = {name: found[name] for name in COMMON_FIELDS if found.get(name) is not None}
+    frame = RunDefaults(where, common, gear, str(found.get("place") or ""), precision, catalog)
     given = _lines(found, where)
     used: dict[str, None] = {}
     lines = tuple(_line(one, f"{where}: line {index + 1}", frame, used) for index, one in enumerate(given))
@@ -98,7 +102,11 @@ def is_run(found: Mapping[str, Any]) -> bool:
 
 def _lines(found: Mapping[str, Any], where: str) -> list[Mapping[str, Any]]:
     """Return the lines as given; a file without any is one line."""
-    own = {name: value for name, value in found.items() if name not in (WHOLE - {"hardware", "place"}) | SHARED}
+    own = {
+        name: value
+        for name, value in found.items()
+        if name not in (FILE_FIELDS - {"hardware", "place"}) | COMMON_FIELDS
+    }
     given = found.get("lines")
     if given is None:
         return [{"scope": "training", **own}]
@@ -114,11 +122,11 @@ def _line(given: Mapping[str, Any], where: str, frame: RunDefaults, used: dict[s
     """Return one line, completed."""
     plain = {str(name).strip().lower(): value for name, value in given.items()}
     scope = _scope(plain.pop("scope", "training"), where)
-    mine = {name: plain.pop(name) for name in OWN if name in plain}
-    shared = frame.shared if scope in {"training", "fine-tuning"} else {
-        name: value for name, value in frame.shared.items() if name in {"pue", "intensity", "net_intensity"}
+    mine = {name: plain.pop(name) for name in LINE_FIELDS if name in plain}
+    common = frame.common if scope in {"training", "fine-tuning"} else {
+        name: value for name, value in frame.common.items() if name in {"pue", "intensity", "net_intensity"}
     }  # fmt: skip
-    row = fields.row_of_fields({**shared, **plain}, where)
+    row = fields.row_of_fields({**common, **plain}, where)
     gear = row.hardware or frame.gear
     site = _site(str(mine.get("place") or frame.place), where, frame.catalog)
     numbers = dict(_read(row, gear, mine))
@@ -141,7 +149,7 @@ def _line(given: Mapping[str, Any], where: str, frame: RunDefaults, used: dict[s
 def _scope(value: Any, where: str) -> str:
     plain = str(value).strip().lower().replace("_", "-")
     plain = {"failed-runs": "failed", "failed runs": "failed", "failures": "failed"}.get(plain, plain)
-    plain = CLAIM_WORDS.get(plain, plain)
+    plain = CLAIM_SYNONYMS.get(plain, plain)
     if plain not in LINE_SCOPES:
         near = nearest(plain, LINE_SCOPES) or list(LINE_SCOPES)
         raise BadInput(f"{where}: unknown scope {str(value)[:40]!r}; nearest: {', '.join(near)}")
@@ -167,8 +175,8 @@ def _read(row: ClaimRow, gear: ClaimHardware | None, mine: Mapping[str, Any]) ->
         yield name, LedgerFigure(numbers["power"].value, how="measured", why=numbers["power"].text)
 
 
-_STATED = ("pue", "gross_kg_per_j", "net_kg_per_j", "parameters", "tokens", "samples")
-_HOW = MappingProxyType(dict.fromkeys(_STATED, "stated"))
+_COPIED = ("pue", "gross_kg_per_j", "net_kg_per_j", "parameters", "tokens", "samples")
+_HOW = MappingProxyType(dict.fromkeys(_COPIED, "stated"))
 
 
 def _energies(mine: Mapping[str, Any], where: str) -> Iterator[tuple[str, LedgerFigure]]:
@@ -189,7 +197,7 @@ def _energies(mine: Mapping[str, Any], where: str) -> Iterator[tuple[str, Ledger
 
 def _boundary(value: Any, default: str) -> str:
     plain = str(value or "").strip().lower()
-    plain = CLAIM_WORDS.get(plain, plain)
+    plain = CLAIM_SYNONYMS.get(plain, plain)
     if plain and plain not in BOUNDARIES:
         raise BadInput(f"unknown boundary {str(value)[:40]!r}; one of: {', '.join(BOUNDARIES)}")
     return plain or default

@@ -161,25 +161,25 @@ OVER_ENERGY = frozenset(
 )
 
 
-def _split(whole: Line, draw: Mapping[str, Any]) -> tuple[Line, ...]:
+def _split(total: Line, draw: Mapping[str, Any]) -> tuple[Line, ...]:
     """Return training and idling apart, where the estimate tells them apart."""
     wall, idle = _number(draw.get("wall_s")), _number(draw.get("idle_s"))
     watts = _number(draw.get("idle_w")) + _number(draw.get("host_w"))
-    joules = _over(whole.of("it_j").value, whole.of("devices").value)
+    joules = _over(total.of("it_j").value, total.of("devices").value)
     if not all(map(math.isfinite, (wall, idle, watts, joules))) or not 0 < idle < wall or not idle * watts < joules:
-        return (whole,)
+        return (total,)
     shares = dict.fromkeys(OVER_TIME, idle / wall) | dict.fromkeys(OVER_ENERGY, idle * watts / joules)
     shares["accelerator_j"] = (
-        idle * _number(draw["idle_w"]) * _over(whole.of("devices").value, whole.of("accelerator_j").value)
+        idle * _number(draw["idle_w"]) * _over(total.of("devices").value, total.of("accelerator_j").value)
     )
-    busy = {name: one.times(1 - shares.get(name, 0.0)) for name, one in whole.numbers.items()}
-    waiting = {name: whole.of(name).times(share) for name, share in shares.items()}
-    waiting |= {name: whole.of(name) for name in ("devices", "pue", "gross_kg_per_j")}
+    busy = {name: one.times(1 - shares.get(name, 0.0)) for name, one in total.numbers.items()}
+    waiting = {name: total.of(name).times(share) for name, share in shares.items()}
+    waiting |= {name: total.of(name) for name in ("devices", "pue", "gross_kg_per_j")}
     for made in (busy, waiting):
         for power, energy in (("it_w", "it_j"), ("accelerator_w", "accelerator_j")):
             made[power] = LedgerFigure(_over(made[energy].value, made["device_s"].value), how="predicted")
     return (
-        replace(whole, numbers=MappingProxyType(busy)),
+        replace(total, numbers=MappingProxyType(busy)),
         Line("idle", "warm-up and restarts", MappingProxyType(waiting), note="devices held without computing"),
     )
 

@@ -45,7 +45,7 @@ class LayoutChoice:
 
 
 def layout_choices(
-    run: Run, arch: ModelShape, memory_bytes: float, rule: StackRule, chips: float
+    run: Run, arch: ModelShape, memory_bytes: float, rule: StackRule, domain_devices: float
 ) -> list[LayoutChoice]:
     """Return the layouts that a row may mean, the likeliest first; one alone where the row states it.
 
@@ -58,13 +58,13 @@ def layout_choices(
         run = undivided(run, arch)
     if not is_count(run.sequence_tokens):
         raise BadInput("the sequence length is not stated")
-    shared: set[str] = set()
-    degrees = _degrees(run, arch, memory_bytes, rule, chips, shared)
+    guesses: set[str] = set()
+    degrees = _degrees(run, arch, memory_bytes, rule, domain_devices, guesses)
     found: list[LayoutChoice] = []
     refusals: list[BadInput] = []
-    for one, recompute in itertools.product(degrees, recompute_choices(run, rule, shared)):
+    for one, recompute in itertools.product(degrees, recompute_choices(run, rule, guesses)):
         try:
-            found.append(_choice(run, arch, rule, one, recompute, shared))
+            found.append(_choice(run, arch, rule, one, recompute, guesses))
         except BadInput as refusal:
             refusals.append(refusal)
     settings, kept = run_settings(run), []
@@ -84,9 +84,9 @@ def _choice(
     rule: StackRule,
     degrees: tuple[float, float, float, float],
     recompute: float,
-    shared: set[str],
+    guesses: set[str],
 ) -> LayoutChoice:
-    assumed = set(shared)
+    assumed = set(guesses)
     _, pp, _, dp = degrees
     in_flight = arch.batch if isinstance(arch, RowsShape) else TOKENS_IN_FLIGHT // run.sequence_tokens
     micro, total = _batch(with_batch(run, dp), (dp, pp), in_flight, assumed)
@@ -97,7 +97,7 @@ def _choice(
 
 
 def _degrees(
-    run: Run, arch: ModelShape, memory_bytes: float, rule: StackRule, chips: float, assumed: set[str]
+    run: Run, arch: ModelShape, memory_bytes: float, rule: StackRule, domain_devices: float, assumed: set[str]
 ) -> list[tuple[float, float, float, float]]:
     """Return (tp, pp, cp, dp) as stated, or the likeliest ones first."""
     n = run.devices
@@ -121,7 +121,7 @@ def _degrees(
     for ranks in n_model:
         for tp in (run.tp,) if is_count(run.tp) else (1.0, 2.0, 4.0, 8.0):
             pp = run.pp if is_count(run.pp) else ranks / tp
-            fits = tp * pp == ranks and tp <= max(chips, 1.0) and pp <= arch.layers and pp == math.floor(pp)
+            fits = tp * pp == ranks and tp <= max(domain_devices, 1.0) and pp <= arch.layers and pp == math.floor(pp)
             if fits and arch.heads % tp == 0 and n % (ranks * cp) == 0:
                 found.append((tp, pp, cp, n / (ranks * cp)))
     settings = run_settings(run)

@@ -35,7 +35,7 @@ class Measured:
     per_step: Array  # published figure = per_step / seconds (1 · seconds for a step time, see `in_metric`)
     time_reason: tuple[str, ...]
     memory_metric: NDArray[np.str_]  # allocated, reserved or device
-    memory_stated: NDArray[np.bool_]  # the row itself says which
+    metric_known: NDArray[np.bool_]  # the row itself says which
     memory_bytes: Array
     memory_reason: tuple[str, ...]
 
@@ -64,7 +64,7 @@ def measured(found: RunFrame) -> Measured:
         per_step=np.array([one[3] for one in times], dtype=float),
         time_reason=reasons,
         memory_metric=np.array([one[0] for one in memories], dtype=np.str_),
-        memory_stated=np.array([run.memory_metric != "unknown" for run in found.runs], dtype=bool),
+        metric_known=np.array([run.memory_metric != "unknown" for run in found.runs], dtype=bool),
         memory_bytes=np.array([one[1] for one in memories], dtype=float),
         memory_reason=tuple(one[2] for one in memories),
     )

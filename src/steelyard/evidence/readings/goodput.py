@@ -68,8 +68,8 @@ def published_goodput() -> tuple[PublishedGoodput, ...]:
     True
     """
     text = resources.files("steelyard.evidence.readings").joinpath("goodput_published.csv").read_text(encoding="utf-8")
-    words = {"id", "run", "what", "relation", "basis", "source", "note"}
-    return tuple(_published(row, words) for row in csv.DictReader(text.splitlines()))
+    texts = {"id", "run", "what", "relation", "basis", "source", "note"}
+    return tuple(_published(row, texts) for row in csv.DictReader(text.splitlines()))
 
 
 def predicted_goodput(case: PublishedGoodput) -> float:
@@ -112,8 +112,8 @@ def goodput_table() -> str:
     return "\n".join(lines)
 
 
-def _published(row: dict[str, str], words: set[str]) -> PublishedGoodput:
-    values: dict[str, Any] = {name: value if name in words else _number(value) for name, value in row.items()}
+def _published(row: dict[str, str], texts: set[str]) -> PublishedGoodput:
+    values: dict[str, Any] = {name: value if name in texts else _number(value) for name, value in row.items()}
     return PublishedGoodput(**values)
 
 

@@ -83,7 +83,7 @@ _NEEDED = ("model", "accelerator", "devices")
 MEASURED = (
     "step_time_s", "tokens_per_s_per_device", "samples_per_second", "tflops_per_device", "mfu", "peak_memory_bytes"
 )  # fmt: skip
-WORDS = {"use": "score", "group": "all", "trust": "unknown", "recompute": "unknown", "flash_attention": "unknown"}
+DEFAULTS = {"use": "score", "group": "all", "trust": "unknown", "recompute": "unknown", "flash_attention": "unknown"}
 
 
 def check_header(header: Collection[str], where: str, *, of_text: bool = True) -> None:
@@ -119,7 +119,7 @@ def run_of_row(row: Mapping[str, str | None], row_id: str) -> Run:
         if name is not None and _ours(name) in values and value is not None and isinstance(value, str):
             values[_ours(name)] = value.strip()
     values["layout"] = ",".join(filter(None, (values["layout"], *_settings(row))))
-    for name, word in WORDS.items():
+    for name, word in DEFAULTS.items():
         values[name] = values[name] or word
         values[name] = values[name] if name == "group" else values[name].lower()
     values["id"] = values["id"] or row_id
@@ -181,7 +181,7 @@ def memory_unit_bytes(text: str) -> float:
     return GB_BYTES
 
 
-METRIC_WORDS = (
+METRIC_PATTERNS = (
     ("device", r"total used|nvidia-smi|incl\. cuda context|device.used|nvml|rocm-smi"),
     ("reserved", r"reserved"),
     ("allocated", r"allocated|\bactive\b|torch peak"),
@@ -198,7 +198,7 @@ def memory_metric(unit: str, note: str) -> str:
     """
     in_note = " ".join(part for part in re.split(r"[;,]", note) if re.search(r"mem|peak|nvidia-smi", part))
     for text in (unit, in_note):
-        for metric, words in METRIC_WORDS:
+        for metric, words in METRIC_PATTERNS:
             if re.search(words, text, re.IGNORECASE):
                 return metric
     return "unknown"

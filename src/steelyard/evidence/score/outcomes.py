@@ -103,7 +103,7 @@ def memory_outcomes(found: RunFrame, seen: Measured, held: BoundedPredictions) -
             continue
         reason = seen.memory_reason[index] or excluded(run, "memory")
         metric = str(seen.memory_metric[index])
-        guessed = {f"memory is {metric}"} if metric and not seen.memory_stated[index] else set()
+        guessed = {f"memory is {metric}"} if metric and not seen.metric_known[index] else set()
         assumed = found.assumed[index] | guessed
         predicted = float(held.predicted[index])
         found_outcomes.append(

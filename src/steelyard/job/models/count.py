@@ -120,7 +120,7 @@ def norm_params(width: Count, vectors: Count) -> Count:
     return width * vectors
 
 
-def qk_norm_params(heads: Count, kv_heads: Count, head_dim: Count, per_head: Share, whole: Share) -> Count:
+def qk_norm_params(heads: Count, kv_heads: Count, head_dim: Count, per_head: Share, joint: Share) -> Count:
     r"""Parameters of the norms of queries and keys in one block.
 
     .. math:: 2\,e \;(\text{one scale for every head}) \quad\text{or}\quad (h + g)\,e \;(\text{whole projection})
@@ -130,7 +130,7 @@ def qk_norm_params(heads: Count, kv_heads: Count, head_dim: Count, per_head: Sha
         kv_heads: key-value heads, :math:`g` [-]
         head_dim: width of a query or key, :math:`e` [-]
         per_head: 1 if each head is normalised with a shared scale [-]
-        whole: 1 if the whole projection is normalised [-]
+        joint: 1 if the whole projection is normalised [-]
 
     Source: Qwen3 and Gemma 3 (per head), OLMo 2, arXiv 2501.00656, section 2 (whole), read in their configurations.
     Limits: scale without shift.
@@ -138,7 +138,7 @@ def qk_norm_params(heads: Count, kv_heads: Count, head_dim: Count, per_head: Sha
     >>> qk_norm_params(32, 8, 128, 1, 0)
     256
     """
-    return per_head * 2 * head_dim + whole * (heads + kv_heads) * head_dim
+    return per_head * 2 * head_dim + joint * (heads + kv_heads) * head_dim
 
 
 def embedding_params(vocab: Count, width: Count, hidden: Count, positions: Count, projected: Share) -> Count:

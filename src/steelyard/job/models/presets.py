@@ -11,7 +11,7 @@ from steelyard.errors import BadCatalog, UnknownName
 from steelyard.job.models.spec import ModelSpec, PublishedModel
 
 _FLAGS = frozenset({"tied", "mlp_bias", "head_bias", "dropout"})
-_WORDS = frozenset(
+_TEXTS = frozenset(
     {"family", "model_type", "kind", "norm", "mlp", "position", "attention_bias", "qk_norm", "expert_mlp"}
 )
 _PUBLISHED = frozenset({"aliases", "active_basis", "mismatch", "unread", "source", "checked", "verified", "note"})
@@ -93,7 +93,7 @@ def _spec(row: Mapping[str, str]) -> ModelSpec:
     for column, text in row.items():
         if column in _PUBLISHED or column.startswith("published_") or not text:
             continue
-        values[column] = text == "yes" if column in _FLAGS else text if column in _WORDS | {"name"} else int(text)
+        values[column] = text == "yes" if column in _FLAGS else text if column in _TEXTS | {"name"} else int(text)
     published = PublishedModel(
         params=int(row["published_params"] or 0),
         precision=row["published_precision"],

@@ -26,7 +26,7 @@ from steelyard.workload.row import EMBEDDING, HEAD, WHOLE, WIDTHS, Kind, Model, 
 NEEDED = ("name", "sample", "batch", "blocks", "rows")
 FIELDS = (*NEEDED, "aliases", "batch_source", "source", "checked", "params")
 _NO_ROW = Row(name="", block="")
-ROW_WORDS = frozenset({"name", "block", "kept_kind", "kept_width"})
+ROW_TEXTS = frozenset({"name", "block", "kept_kind", "kept_width"})
 KEPT_KINDS = ("activation", "mask", "logits")
 LONGEST_WORD = 100
 PRODUCT = ("m", "k", "n")
@@ -77,8 +77,8 @@ def reread_rows(spec: RowsSpec) -> RowsSpec:
     rows = []
     for row in spec.rows.rows:
         numbers = {name: getattr(row, name) for name in ROW_NUMBERS if getattr(row, name) != getattr(_NO_ROW, name)}
-        words = {name: getattr(row, name) for name in ROW_WORDS if name in {"name", "block"} or numbers.get("kept")}
-        rows.append({**words, **numbers})
+        texts = {name: getattr(row, name) for name in ROW_TEXTS if name in {"name", "block"} or numbers.get("kept")}
+        rows.append({**texts, **numbers})
     kinds = [{"name": one.name, "count": one.count, "input": one.hidden} for one in spec.rows.kinds]
     given = {"name": spec.name, "sample": spec.sample, "batch": spec.batch, "params": spec.params}
     made = _rows_of({**given, "blocks": kinds, "rows": rows}, f"model {spec.name}")
@@ -102,8 +102,8 @@ def _rows_of(given: Any, where: str) -> RowsSpec:
     kinds = tuple(_kind(one, rows, f"{where}: block {index}") for index, one in blocks)
     _check_blocks(kinds, rows, where)
     total = _checked_total(given, _total(kinds, rows), where)
-    _check_words(given, ("name", "sample"), where)
-    _check_words(given, ("source", "checked", "batch_source"), where, longest=1000)
+    _check_texts(given, ("name", "sample"), where)
+    _check_texts(given, ("source", "checked", "batch_source"), where, longest=1000)
     published = PublishedModel(params=total, source=str(given.get("source", "")), checked=str(given.get("checked", "")))
     return RowsSpec(
         name=str(given["name"]),
@@ -163,7 +163,7 @@ def _check_names(given: Mapping[str, Any], known: tuple[str, ...], where: str) -
             raise BadInput(f"{where}: unknown field {str(name)[:60]!r}; nearest: {', '.join(near)}")
 
 
-def _check_words(given: Mapping[str, Any], names: Iterable[str], where: str, longest: int = LONGEST_WORD) -> None:
+def _check_texts(given: Mapping[str, Any], names: Iterable[str], where: str, longest: int = LONGEST_WORD) -> None:
     for name in names:
         if name in given and not (isinstance(given[name], str) and 0 < len(given[name].strip()) <= longest):
             raise BadInput(f"{where}: {name} is {str(given[name])[:60]!r}; it must be a text of up to {longest}")
@@ -187,20 +187,20 @@ def _number(given: Mapping[str, Any], name: str, where: str, least: float, most:
 
 
 def _row(given: Mapping[str, Any], where: str) -> Row:
-    _check_names(given, (*sorted(ROW_WORDS), *sorted(ROW_NUMBERS)), where)
+    _check_names(given, (*sorted(ROW_TEXTS), *sorted(ROW_NUMBERS)), where)
     if not given.get("block") or not given.get("name"):
         raise BadInput(f"{where}: it needs a block and a name")
     if given.get("kept_width", "element") not in WIDTHS:
         raise BadInput(f"{where}: kept_width is {given['kept_width']!r}; it is one of {', '.join(WIDTHS)}")
-    _check_words(given, ROW_WORDS, where)
+    _check_texts(given, ROW_TEXTS, where)
     if given.get("kept_kind", KEPT_KINDS[0]) not in KEPT_KINDS:
         raise BadInput(f"{where}: kept_kind is {given['kept_kind']!r}; it is one of {', '.join(KEPT_KINDS)}")
-    words = {name: str(given[name]) for name in ROW_WORDS if name in given}
+    texts = {name: str(given[name]) for name in ROW_TEXTS if name in given}
     numbers = {name: _number(given, name, where, *ends) for name, ends in ROW_NUMBERS.items() if name in given}
     _check_row(given, numbers, where)
-    kept = {"kept_kind": "activation"} if numbers.get("kept") and "kept_kind" not in words else {}
+    kept = {"kept_kind": "activation"} if numbers.get("kept") and "kept_kind" not in texts else {}
     moved = {"moved_kind": "inside"} if numbers.get("moved") else {}
-    return Row(**{**kept, **moved, **words, **numbers, "split_params": WHOLE})  # type: ignore[arg-type]  # checked above
+    return Row(**{**kept, **moved, **texts, **numbers, "split_params": WHOLE})  # type: ignore[arg-type]  # checked above
 
 
 def _check_row(given: Mapping[str, Any], numbers: Mapping[str, float], where: str) -> None:
@@ -227,7 +227,7 @@ def _kind(given: Mapping[str, Any], rows: tuple[Row, ...], where: str) -> Kind:
     _check_names(given, ("name", "count", "input"), where)
     if not given.get("name"):
         raise BadInput(f"{where}: it needs a name")
-    _check_words(given, ("name",), where)
+    _check_texts(given, ("name",), where)
     name = str(given["name"])
     widest = max((row.kept for row in rows if row.block == name), default=0.0)
     if name in {HEAD, EMBEDDING}:

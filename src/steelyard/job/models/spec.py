@@ -121,7 +121,7 @@ class ModelSpec:
 MOST_PARAMS = 10**15
 """No number of a model is larger."""
 
-_WHOLE = frozenset(field.name for field in fields(ModelSpec) if field.type is int)
+_INTEGERS = frozenset(field.name for field in fields(ModelSpec) if field.type is int)
 _POSITIVE = ("layers", "hidden", "ffn", "heads", "kv_heads", "head_dim", "max_tokens", "moe_every")
 
 
@@ -133,7 +133,7 @@ def check_model(spec: ModelSpec) -> None:
     steelyard.errors.BadInput: model toy: layers is -4; it must be at least 1
     """
     given = set() if spec.attention_moe_layers is None else {"attention_moe_layers"}
-    for name in sorted(_WHOLE - {"extra_params"} | given):
+    for name in sorted(_INTEGERS - {"extra_params"} | given):
         value, least = getattr(spec, name), int(name in _POSITIVE)
         if type(value) is not int:
             raise BadInput(f"model {spec.name}: {name} is {value!r}; it must be a whole number")

@@ -15,7 +15,7 @@ _JSON = "deepspeed.json"
 _SCRIPT = Blank("TRAINING_SCRIPT", "your script, which calls deepspeed.initialize with the arguments that it was given")
 _RATE = Blank("optimizer.params.lr", f"peak learning rate, to be added to {_JSON}")
 _OPTIMIZERS = MappingProxyType({"adamw": "AdamW", "muon": "Muon", "sgd": "SGD"})
-_SCRIPTS_OWN = MappingProxyType(
+_LEFT_TO_SCRIPT = MappingProxyType(
     {
         "model": "the training script makes the model",
         "sequence_tokens": "the training script cuts its data",
@@ -34,7 +34,7 @@ def fill_deepspeed(sheet: Sheet) -> tuple[LaunchFile, ...]:
     """Note every setting as a key of DeepSpeed's JSON, and return it with the script that starts it."""
     call = f'{torchrun(sheet)} "${{{_SCRIPT.name}}}"'
     sheet.blanks.append(_SCRIPT)
-    for setting, reason in _SCRIPTS_OWN.items():
+    for setting, reason in _LEFT_TO_SCRIPT.items():
         sheet.lacks(setting, reason)
     _degrees(sheet)
     _batch(sheet)

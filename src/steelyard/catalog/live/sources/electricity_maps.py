@@ -68,12 +68,12 @@ def _forecast(ask: Ask, zone: str) -> Hours:
     return _hours(ask.fetch.json(f"{_URL}/forecast", {"zone": zone}, {"auth-token": ask.token}), "forecast")
 
 
-def _hours(reply: Any, key: str) -> Hours:
-    if not isinstance(reply, Mapping) or not isinstance(reply.get(key), list):
+def _hours(response: Any, key: str) -> Hours:
+    if not isinstance(response, Mapping) or not isinstance(response.get(key), list):
         raise Unreachable(f"Electricity Maps answered in another form: no {key}")
     return {
         dt.datetime.fromisoformat(row["datetime"]): float(row["carbonIntensity"]) / 1e3
-        for row in reply[key]
+        for row in response[key]
         if row.get("carbonIntensity") is not None
     }
 

@@ -42,12 +42,12 @@ def _at(moment: dt.datetime) -> str:
     return f"{moment:%Y-%m-%dT%H:%MZ}"
 
 
-def _hours(reply: Any, which: str) -> Hours:
+def _hours(response: Any, which: str) -> Hours:
     """Return the mean of each hour's halves; the forecast stands in for a half hour that was not measured."""
-    if not isinstance(reply, Mapping) or not isinstance(reply.get("data"), list):
+    if not isinstance(response, Mapping) or not isinstance(response.get("data"), list):
         raise Unreachable("the Carbon Intensity API answered in another form: no data")
     halves: dict[dt.datetime, list[float]] = {}
-    for row in reply["data"]:
+    for row in response["data"]:
         value = row["intensity"].get(which)
         value = row["intensity"].get("forecast") if value is None else value
         if value is not None:

@@ -21,7 +21,7 @@ USAGES = {"OnDemand": "on-demand", "Preemptible": "spot"}
 NOT_OURS = ("Sole Tenancy", "Reserved", "Commitment", "Premium", "Custom", "suspended", "DWS", "Calendar", "Flex")
 """Words of a description that mark another way of buying: a price of theirs is not the list price."""
 
-GPUS = {
+ACCELERATORS = {
     "nvidia tesla a100": "A100-40GB-SXM",
     "nvidia tesla a100 80gb": "A100-80GB-SXM",
     "nvidia h100 80gb": "H100-80GB-SXM",
@@ -46,8 +46,8 @@ class Parts(NamedTuple):
     """What an instance is made of."""
 
     host: str
-    gpu: str
-    gpus: float
+    accelerator: str
+    accelerators: float
     vcpus: float
     memory_gib: float
 
@@ -77,7 +77,7 @@ def price_of(parts: Parts, prices: Mapping[MachinePart, float], purchase: str, r
     (0.256, None)
     """
     needed = (
-        (MachinePart("gpu", parts.gpu, purchase, region), parts.gpus),
+        (MachinePart("gpu", parts.accelerator, purchase, region), parts.accelerators),
         (MachinePart("core", parts.host, purchase, region), parts.vcpus),
         (MachinePart("ram", parts.host, purchase, region), parts.memory_gib),
     )
@@ -109,7 +109,7 @@ def part_of(sku: Mapping[str, Any]) -> tuple[str, str, str] | None:
     if found is None or usage not in USAGES or any(word in text for word in NOT_OURS):
         return None
     family, kind = found[1].lower(), found[2].lower()
-    name = (GPUS if kind == "gpu" else HOSTS).get(family)
+    name = (ACCELERATORS if kind == "gpu" else HOSTS).get(family)
     return (kind, name, USAGES[usage]) if name else None
 
 
