@@ -15,7 +15,7 @@ from steelyard.evidence.score.outcomes import BoundedPredictions
 from steelyard.evidence.score.splits import Split, split_mean, split_part, splits
 from steelyard.evidence.score.validation import scored_runs
 from steelyard.report.page import render
-from steelyard.report.validation_page import validation_page
+from steelyard.report.validation_page import short_validation_page, validation_page
 
 BARS = {bar.id: bar for bar in agreed.agreed_figures()}
 
@@ -100,6 +100,13 @@ def test_a_file_of_other_runs_has_scores_and_sets_but_no_agreed_figures():
     assert "100 % are new: no fit has seen these cases" in said
     assert "Choosing among measured layouts" in said
     assert "Agreed figures" not in said
+
+
+def test_the_first_page_counts_what_is_not_predicted_and_what_no_fit_has_seen():
+    first, second, third = [run for run in published_runs() if run.group == "vtrain-multi"][:3]
+    runs = [first, replace(second, id="mine"), replace(third, id="odd", accelerator="Abacus 9")]
+    said = " ".join(render(short_validation_page(scored_runs(runs), "group")).split())
+    assert "Not predicted: 1 of 3 cases; new, as your own are: 1. --details" in said
 
 
 def test_the_page_of_the_shipped_runs_says_what_was_left_out(report, now):

@@ -48,9 +48,15 @@ def short_validation_page(found: Validation, by: str, board: Sequence[BoardRow] 
     if board:
         page.append(paragraph(f"{len(board) - len(missed)} of {len(board)} agreed figures are met.", 0))
     page += _bars(missed, "Agreed figures that are missed")
+    more = f"--details: every {by}, every agreed figure, the reasons. --json: every case."
+    return [*page, paragraph(f"{counted_cases(found)} {more}", 0)]
+
+
+def counted_cases(found: Validation) -> str:
+    """Return how many cases were not predicted, and how many no fit has seen: one's own, and those published since."""
     lost = sum(math.isnan(case.predicted) for case in found.cases)
-    ends = f"Not predicted: {lost:,} of {len(found.cases):,} cases. " if lost else ""
-    return [*page, paragraph(f"{ends}--details: every {by}, every agreed figure, the reasons. --json: every case.", 0)]
+    new = round(sum((1 - row.left_out - row.in_sample) * row.n for row in (*found.time, *found.memory)))
+    return f"Not predicted: {lost:,} of {len(found.cases):,} cases; new, as your own are: {new:,}."
 
 
 def worst_groups(rows: Sequence[GroupScore]) -> str:

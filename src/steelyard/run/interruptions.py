@@ -10,6 +10,12 @@ import numpy as np
 
 from steelyard.units import Count, PerSecond, Quantity, Seconds, Share
 
+MOST_EXPECTED = 50.0
+"""Interruptions of one attempt beyond which no more are counted: one attempt in 10^21 gets through. Chosen."""
+
+REWORKED = 0.5
+"""Of the time between two checkpoints, what a failure loses on average: it falls evenly between them (Young 1974)."""
+
 
 def interruptions_per_s(
     devices: Count, failures_per_device_s: PerSecond, node_devices: Count, preemptions_per_node_s: PerSecond
@@ -175,7 +181,7 @@ def availability_at(
     >>> round(availability_at(rate, restart_s=120.0, blocking_s=0.0, interval_s=120.0), 2)
     0.94
     """
-    return (1.0 - blocking_s / interval_s) / (1.0 + interruptions_per_s * (restart_s + 0.5 * interval_s))
+    return (1.0 - blocking_s / interval_s) / (1.0 + interruptions_per_s * (restart_s + REWORKED * interval_s))
 
 
 def unsaved_s(work_s: Seconds, interruptions_per_s: PerSecond) -> Seconds:
@@ -188,12 +194,12 @@ def unsaved_s(work_s: Seconds, interruptions_per_s: PerSecond) -> Seconds:
         interruptions_per_s: rate at which the job is stopped, :math:`\lambda` [1/s]
 
     Source: mean of a Poisson process' first gap of length :math:`W` (Daly 2006, with one segment and no save).
-    Limits: :math:`\lambda W` is cut at 50, where the run never ends.
+    Limits: :math:`\lambda W` is cut at `MOST_EXPECTED`, where the run never ends.
 
     >>> round(float(unsaved_s(work_s=24 * 3600.0, interruptions_per_s=1 / (6 * 3600))) / 3600, 1)
     321.6
     """
-    expected = np.minimum(work_s * interruptions_per_s, 50.0)
+    expected = np.minimum(work_s * interruptions_per_s, MOST_EXPECTED)
     stopped = np.greater(expected, 0.0)
     return work_s * np.where(stopped, np.expm1(expected) / np.where(stopped, expected, 1.0), 1.0)
 
@@ -213,7 +219,7 @@ def failed_attempts(work_s: Seconds, interruptions_per_s: PerSecond) -> Count:
     >>> round(float(failed_attempts(work_s=24 * 3600.0, interruptions_per_s=1 / (6 * 3600))), 1)
     53.6
     """
-    return np.expm1(np.minimum(work_s * interruptions_per_s, 50.0))
+    return np.expm1(np.minimum(work_s * interruptions_per_s, MOST_EXPECTED))
 
 
 def availability(interruptions_per_s: PerSecond, restart_s: Seconds, blocking_s: Seconds, save_s: Seconds) -> Share:

@@ -10,6 +10,9 @@ from steelyard.step.stages import Blocks
 from steelyard.tables import Block, Job, Layout, Stack
 from steelyard.units import Bytes, Share
 
+PLAIN_BYTES = 2
+"""Bytes of a frozen parameter below which it is quantised, so that products need a 16-bit copy (arXiv 2305.14314)."""
+
 
 @dataclass(frozen=True, slots=True)
 class Activations:
@@ -117,7 +120,8 @@ def block_kept_bytes(job: Job, layout: Layout, stack: Stack, by: Divisors) -> tu
     Limits: full recompute of one block at a time, its input divided only by sequence parallelism.
     """
     adapters = stack.adapter_bytes * job.adapted_inputs * job.workload.tokens / by.tensor
-    copies = np.where((job.frozen_bytes < 2) & (np.asarray(job.trainable_share) < 1), stack.quantised_scale, 1.0)
+    quantised = (job.frozen_bytes < PLAIN_BYTES) & (np.asarray(job.trainable_share) < 1)
+    copies = np.where(quantised, stack.quantised_scale, 1.0)
     policies, samples = recomputed(layout), layout.micro_batch / layout.cp
     working = samples * stack.working_scale
     found = []

@@ -16,6 +16,13 @@ UNFUSED_BACKWARD = 2.0
 Source: Narayanan et al. 2021, arXiv 2104.04473, appendix.
 """
 
+SCORE_PASSES = 4.5
+"""Times that a score crosses memory between the two products: softmax and dropout each read and write it, and dropout
+writes a mask of half its width.
+
+Source: Korthikanti et al. 2022, arXiv 2205.05198, section 4.1: what of attention is stored, each one pass.
+"""
+
 
 def attention_s(
     attention_flop: Flop,
@@ -90,4 +97,4 @@ def unfused_attention_s(
     byte_s = 1 / (memory_bytes_per_s * memory_efficiency)
     moved = scores * element_bytes
     products: Seconds = np.maximum(attention_flop / (peak16_flop_per_s * unfused_efficiency), 2 * moved * byte_s)
-    return products + 4.5 * moved * byte_s
+    return products + SCORE_PASSES * moved * byte_s
