@@ -152,3 +152,29 @@ def test_a_damaged_calibration_says_the_way_out(folder: Path) -> None:
     run(*ESTIMATE, "--no-calibration")
     run("calibrate", "--forget", "old")
     run(*ESTIMATE)
+
+
+def test_a_folder_that_is_a_file_is_said_to_be_one(folder: Path) -> None:
+    folder.write_bytes(bytes(range(256)))
+    for words in (ESTIMATE, ("calibrate", "--list"), ("catalog", "accelerators")):
+        result = run(*words, code=2)
+        assert f"$STEELYARD_CATALOG is {folder}, which is a file; name a folder of calibrations" in result.stderr
+
+
+@pytest.mark.parametrize("name", ["mine.csv", "live/aws/prices.csv"])
+def test_a_binary_file_among_ones_own_rows_is_said_to_be_no_text(folder: Path, name: str) -> None:
+    (folder / name).parent.mkdir(parents=True)
+    (folder / name).write_bytes(bytes(range(128, 256)))
+    result = run(*ESTIMATE, code=2)
+    assert "(it is not text)" in result.stderr
+    assert len(result.stderr) < 300
+
+
+def test_steps_in_milliseconds_are_refused_by_name(tmp_path: Path, folder: Path) -> None:
+    head, *rows = (HEADER + RUNS).strip().splitlines()
+    place = head.split(",").index("step_time_s")
+    cells = [row.split(",") for row in rows]
+    wrong = [",".join([*row[:place], str(1000 * float(row[place])), *row[place + 1 :]]) for row in cells]
+    result = run("calibrate", runs_file(tmp_path, "\n".join([head, *wrong])), code=2)
+    assert "as if milliseconds were given as seconds; correct the file" in result.stderr
+    assert not folder.exists()

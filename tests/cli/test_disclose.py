@@ -56,6 +56,7 @@ def test_an_estimate_as_json(tmp_path: Path) -> None:
         (("strubell",), "unknown case 'strubell'; nearest: strubell-nas"),
         (("no-such.yaml",), "no-such.yaml"),
         (("patterson-t5", "--format", "pdf"), "pdf"),
+        (("patterson-t5", "-o", "x.docx"), "x.docx: no form is written to files that end in .docx; they end in .bib,"),
     ],
 )
 def test_bad_input_is_one_line(words: tuple[str, ...], message: str) -> None:

@@ -124,9 +124,10 @@ def test_a_label_that_the_plan_lacks_names_those_that_it_has() -> None:
 def test_a_folder_that_is_a_file_is_named(tmp_path: Path) -> None:
     file = tmp_path / "file"
     file.write_text("", encoding="utf-8")
-    result = run(*PINNED, "-o", str(file))
-    assert result.exit_code == 2
-    assert f"{file} is a file" in result.stderr
+    for inside in ("", "sub", "sub/deeper"):
+        result = run(*PINNED, "-o", str(file / inside))
+        assert result.exit_code == 2
+        assert f"{file} is a file and no folder to write" in result.stderr
 
 
 def test_python_writes_what_the_command_writes(tmp_path: Path) -> None:

@@ -1,7 +1,9 @@
 """Calibration: what runs move, how sure it leaves the constants, and what becomes of runs that are wrong."""
 
+import json
 import math
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,11 +13,13 @@ from hypothesis import strategies as st
 from steelyard.catalog import Catalog, load, stack_rows, stacks
 from steelyard.catalog.load import DATA
 from steelyard.errors import BadInput
-from steelyard.evidence.calibration import calibrate_constants
+from steelyard.evidence.calibration import Calibration, calibrate_constants
 from steelyard.evidence.calibration.posterior import Evidence, posterior_of
+from steelyard.evidence.calibration.sample import sample_of
+from steelyard.evidence.calibration.slips import unit_slip
 from steelyard.evidence.frames.frame import run_frame
 from steelyard.evidence.frames.predicted import predict_step
-from steelyard.evidence.runs.reader import blank_run
+from steelyard.evidence.runs.reader import blank_run, published_runs
 from steelyard.evidence.runs.run import Run
 from steelyard.step import memory
 
@@ -157,3 +161,67 @@ def test_one_scale_is_the_shrunken_mean_where_all_runs_agree(gap: float, noise: 
     assert found.shift[0] * gap >= -1e-12
     assert 0 < found.sd[0] <= sd * (1 + 1e-9)
     assert found.sd[0] >= 1 / math.sqrt(1 / sd**2 + count / noise**2) - 1e-9
+
+
+@pytest.mark.parametrize(
+    ("scale", "unit"),
+    [
+        (1000.0, "milliseconds"), (1e6, "microseconds"), (1 / 60, "of the dense peak"), (25.0, None), (0.06, None),
+    ],
+)  # fmt: skip
+def test_steps_in_another_unit_are_refused_with_the_unit(scale: float, unit: str | None) -> None:
+    wrong = runs(scale)
+    with pytest.raises(BadInput, match="no usable run") as raised:
+        calibrate_constants(wrong, load(), "mine", "runs.csv", TODAY)
+    if unit != "of the dense peak" and scale > 1:
+        assert "its step time is" in str(raised.value)
+        assert ("as if" in str(raised.value)) == bool(unit)
+    assert unit is None or unit in str(raised.value)
+    one = replace(wrong[0], id="wrong")
+    made = calibrate_constants([*runs(1.2), one], load(), "mine", "runs.csv", TODAY)
+    right = calibrate_constants(runs(1.2), load(), "mine", "runs.csv", TODAY)
+    assert [name for name, _ in made.refused] == ["wrong"]
+    assert [shift.after for shift in made.shifts] == [shift.after for shift in right.shifts]
+
+
+@pytest.mark.parametrize(
+    ("metric", "ratio", "devices", "text"),
+    [
+        ("step_time_s", 1 / 55, 8, "minutes were given as seconds"),
+        ("step_time_s", 1 / 3000, 8, "hours were given as seconds"),
+        ("tokens_per_s_per_device", 1 / 500, 512, "the rate of all 512 devices"),
+        ("samples_per_second", 60, 64, "the rate of one of 64 devices"),
+        ("mfu", 0.012, 8, "percent were given as a share"),
+        ("memory", 2.0**-30, 8, "GiB were given as bytes"),
+        ("memory", 900, 8, "MiB were given as GiB"),
+    ],
+)
+def test_the_suspected_unit_is_named(metric: str, ratio: float, devices: float, text: str) -> None:
+    assert f"as if {text}" in unit_slip(metric, ratio, devices)
+    assert not unit_slip(metric, 19.0, devices)
+    assert not unit_slip(metric, 1 / 19.0, devices)
+
+
+def test_no_published_run_is_taken_for_one_in_another_unit() -> None:
+    found = run_frame(published_runs(), load(), predict_step)
+    assert not [reason for _, reason in sample_of(found).refused if "times what is predicted" in reason]
+
+
+def test_a_calibration_is_read_back_from_its_dict() -> None:
+    made = calibrate_constants([*runs(1.2), replace(runs(1000.0)[0], id="wrong")], load(), "mine", "runs.csv", TODAY)
+    found = Calibration.from_dict(json.loads(json.dumps(made.to_dict())))
+    assert (found.layer.kernels, found.layer.stacks) == (made.layer.kernels, made.layer.stacks)
+    assert (found.to_dict(), found.refused) == (made.to_dict(), made.refused)
+
+
+@pytest.mark.parametrize("wrong", [5, "x", None, [1], {}, {"label": "mine"}])
+def test_what_is_no_calibration_is_a_value_error(wrong: Any) -> None:
+    with pytest.raises(ValueError, match=r"an object is wanted|it is no Calibration: it lacks"):
+        Calibration.from_dict(wrong)
+
+
+@pytest.mark.parametrize(("name", "value"), [("runs", 5), ("layer", [1]), ("layer", {"kernels": 5}), ("shifts", [{}])])
+def test_a_broken_part_of_a_calibration_is_a_value_error(name: str, value: Any) -> None:
+    made = calibrate_constants(runs(1.2), load(), "mine", "runs.csv", TODAY).to_dict()
+    with pytest.raises(ValueError, match=r"wanted|lacks"):
+        Calibration.from_dict(made | {name: value})

@@ -112,7 +112,9 @@ def test_files_are_written_to_a_folder_that_is_given_as_text(tmp_path: Path) -> 
     assert [path.name for path in write_files(found, str(tmp_path / "out"))] == [file.name for file in found.files]
 
 
-@pytest.mark.parametrize("name", ["Audit", "Disclosure", "Estimate", "Launch", "Plan", "Validation", "When"])
+@pytest.mark.parametrize(
+    "name", ["Audit", "Calibration", "Disclosure", "Estimate", "Launch", "Plan", "Validation", "When"]
+)
 @pytest.mark.parametrize("given_dict", [{}, {"label": "estimate", "devices": 8}])
 def test_what_is_no_such_answer_is_said_to_lack_its_fields(name: str, given_dict: dict[str, Any]) -> None:
     if name == "Estimate" and given_dict:

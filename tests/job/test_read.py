@@ -149,6 +149,10 @@ def test_an_option_replaces_the_other_spelling_of_its_field() -> None:
         ({"tokens": 20}, "tokens 20 do not fill one sequence of 1024; .* or a sequence of at most 16 tokens"),
         ({"reserved_used": 5}, "reserved_used: 5 is not a share above 0 and up to 1; write 0.75 or 75%"),
         ({"policy": {"evaluation_share": 5}}, "evaluation_share: 5 is not a share from 0 to 1; write 0.75 or 75%"),
+        (
+            {"model": "resnet-50", "tokens": None, "samples": "1M", "loss": "chunked"},
+            "loss is chunked but resnet-50 has no vocabulary that it would be of; leave it out",
+        ),
         ({"devices": 8, "max_devices": 4}, "devices is 8 but max_devices is 4; give one of the two"),
         ({"accelerators": "H100:16", "devices": 8}, "accelerators asks for H100:16 but devices is 8; give one of the"),
         ({"accelerators": "H100,H200:16", "max_devices": 8}, "asks for H200:16 but max_devices is 8; give one of"),

@@ -13,6 +13,7 @@ from tests.launchers.readers import READERS, call_of
 
 from steelyard.catalog import load
 from steelyard.catalog.citations import cited_ids
+from steelyard.launchers import launch
 from steelyard.launchers import sheet as sheets
 from steelyard.launchers.sheet import SETTINGS, LaunchJob, Sheet
 from steelyard.launchers.writers import every_writer
@@ -50,6 +51,16 @@ def test_every_setting_is_written_or_not_expressed_with_a_reason(
     assert written | lacking.keys() == set(SETTINGS)
     assert not written & lacking.keys() - {"model"}
     assert all(reason and "does not write it" not in reason for reason in lacking.values())
+
+
+@pytest.mark.parametrize(
+    ("model", "gone"), [("resnet-50", {"flash", "sequence_tokens", "loss"}), ("vit-l-16", {"sequence_tokens", "loss"})]
+)
+def test_nothing_is_said_of_settings_that_the_model_has_nothing_for(model: str, gone: set[str]) -> None:
+    found = launch(model, samples="1M", on="H100:8", stack="deepspeed")
+    said = {one.setting for one in (*found.expressed, *found.not_expressed)}
+    assert set(SETTINGS) - said == gone
+    assert not any(f"{name} " in file.text for name in gone for file in found.files)
 
 
 def test_every_field_of_a_layout_is_a_setting_and_a_new_one_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:

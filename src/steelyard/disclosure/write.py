@@ -15,13 +15,20 @@ USUAL = "hf"
 
 
 def form_of(path: Path | None) -> str:
-    """Return the name of the form that the ending of a file asks for.
+    """Return the name of the form that the ending of a file asks for; BadInput where an ending asks for none.
 
     >>> form_of(Path("page.html")), form_of(Path("sources.bib")), form_of(None)
     ('html', 'bibtex', 'hf')
     """
     ending = path.suffix.lower() if path else ""
-    return next((name for name, form in every_form().items() if ending in form.endings), USUAL)
+    found = next((name for name, form in every_form().items() if ending in form.endings), "" if ending else USUAL)
+    if not found:
+        known = sorted({one for form in every_form().values() for one in form.endings})
+        raise BadInput(
+            f"{path}: no form is written to files that end in {ending}; they end in {', '.join(known)}, or name the "
+            f"form with --format, one of {', '.join(form_names())}"
+        )
+    return found
 
 
 def write_disclosure(found: Disclosure, form: str, today: str = "") -> str:

@@ -152,6 +152,8 @@ def _job(
     batches, among = batch_range.batch_choices(read, batch, samples)
     adapted = _adapted(read, model)
     _check_devices(read)
+    if read.loss is not None and not samples.text:
+        raise BadInput(f"loss is {read.loss} but {model.name} has no vocabulary that it would be of; leave it out")
     spec = JobSpec(
         model=model,
         samples=samples.count,

@@ -35,8 +35,12 @@ def write_files(found: Launch, folder: str | Path, *, force: bool = False) -> tu
     """
     check_type("folder", folder, (str, Path), "the folder to write to")
     folder = Path(folder)
-    if folder.exists() and not folder.is_dir():
-        raise BadInput(f"{folder} is a file; give a folder with -o")
+    above = next((one for one in (folder, *folder.parents) if one.exists()), folder)
+    if above.exists() and not above.is_dir():
+        raise BadInput(
+            f"{above} is a file and no folder to write {folder.name if above != folder else 'to'} in; "
+            "give another folder with -o"
+        )
     paths = tuple(folder / file.name for file in found.files)
     present = [str(path) for path in paths if path.exists()]
     if present and not force:

@@ -69,6 +69,12 @@ class LaunchJob:
         }
         return self.numbers | of_job | {"nodes": self.nodes, "node_devices": self.node_devices}
 
+    @property
+    def foreign(self) -> frozenset[str]:
+        """Settings that the model has nothing for, of which nothing is to be said."""
+        textless = () if self.spec.sequence_tokens else ("sequence_tokens", "loss")
+        return frozenset((*textless, *(() if isinstance(self.spec.model, ModelSpec) else ("flash",))))
+
     def number(self, setting: str) -> int:
         """Return a setting that is a whole number."""
         return int(self.values[setting])
@@ -105,11 +111,13 @@ class Sheet:
 
     def implied(self, setting: str, text: str) -> None:
         """Note that a setting follows from others, or is the stack's default."""
-        self.expressed.append(Expressed(setting, str(self.job.values[setting]), text))
+        if setting not in self.job.foreign:
+            self.expressed.append(Expressed(setting, str(self.job.values[setting]), text))
 
     def lacks(self, setting: str, reason: str, value: str = "") -> None:
         """Note that the files do not express a setting, or this much of it."""
-        self.not_expressed.append(NotExpressed(setting, value or str(self.job.values[setting]), reason))
+        if setting not in self.job.foreign:
+            self.not_expressed.append(NotExpressed(setting, value or str(self.job.values[setting]), reason))
 
     def choose(self, setting: str, known: bool, text: str, reason: str) -> None:
         """Note that a setting is the stack's default where `known`, else that it is not to be had."""
@@ -122,5 +130,5 @@ class Sheet:
         """Note every setting that the writer passes over, so that none goes unseen."""
         noted = {one.setting for one in self.expressed} | {one.setting for one in self.not_expressed}
         for setting in SETTINGS:
-            if setting not in noted:
+            if setting not in noted | self.job.foreign:
                 self.lacks(setting, "this writer does not write it")

@@ -17,9 +17,10 @@ from math import isfinite
 from pathlib import Path
 
 from steelyard.catalog.local.refreshed import NO_ROWS, Refreshed, read_refreshed
+from steelyard.catalog.local.store import reason_text
 from steelyard.catalog.read import parse_fitted
 from steelyard.catalog.schema import Fitted
-from steelyard.errors import BadCatalog
+from steelyard.errors import BadCatalog, BadInput
 
 FittedKey = tuple[str, str, str]
 _TABLES = ("kernels", "stacks")
@@ -74,7 +75,10 @@ def layer_folder() -> Path:
     """Return where calibrations are kept: $STEELYARD_CATALOG, else the user's own data folder."""
     named = os.environ.get(VARIABLE)
     if named:
-        return Path(named).expanduser()
+        folder = Path(named).expanduser()
+        if folder.exists() and not folder.is_dir():
+            raise BadInput(f"${VARIABLE} is {named}, which is a file; name a folder of calibrations, or unset it")
+        return folder
     from platformdirs import user_data_path  # noqa: PLC0415  # only here, so that planning without a layer starts fast
 
     return user_data_path("steelyard", appauthor=False) / "catalog"
@@ -137,8 +141,9 @@ def read_calibration(where: Path, label: str) -> Layer:
                 if not (isfinite(made.value) and made.value >= 0 and made.log_sd >= 0):
                     raise ValueError(f"{made.quantity} is {made.value} ± {made.log_sd}")
                 tables[row["table"]][made.entity, made.precision, made.quantity] = made
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        message = f"{path}: not a calibration ({error!r}); calibrate again, or: steelyard calibrate --forget {label}"
+    except (OSError, ValueError, KeyError, TypeError, csv.Error) as error:
+        why = reason_text(error)
+        message = f"{path}: not a calibration ({why}); calibrate again, or: steelyard calibrate --forget {label}"
         raise BadCatalog(message) from error
     return Layer(tables["kernels"], tables["stacks"])
 

@@ -5,6 +5,7 @@ rank of the source); the others stay beside it. An offer that a later reading of
 aside.
 """
 
+import csv
 import datetime as dt
 import math
 from collections.abc import Callable, Container, Iterable, Mapping
@@ -57,10 +58,10 @@ def read_refreshed(folder: Path) -> Refreshed:
             intensity += store.stored_rows(where / "intensity.csv")
             rows = store.stored_rows(where / "profiles.csv")
             profiles += profile.profiles_of_rows(rows) if rows else ()
-        except (OSError, KeyError, TypeError, ValueError, BadInput) as error:
+        except (OSError, KeyError, TypeError, ValueError, BadInput, csv.Error) as error:
             message = (
-                f"{where}: rows that cannot be read ({error!r}); refresh again: steelyard catalog refresh "
-                f"{where.name}, or plan without yours: --shipped"
+                f"{where}: rows that cannot be read ({store.reason_text(error)}); refresh again: steelyard catalog "
+                f"refresh {where.name}, or plan without yours: --shipped"
             )
             raise BadCatalog(message) from error
         covered |= store.read_state(where).covered

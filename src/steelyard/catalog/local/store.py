@@ -144,6 +144,15 @@ def stored_rows(path: Path) -> list[ProfileRow]:
         return list(csv.DictReader(lines))
 
 
+def reason_text(error: Exception) -> str:
+    """Return what is wrong with a file of rows, in few words.
+
+    >>> reason_text(KeyError("usd")), reason_text(UnicodeDecodeError("utf-8", bytes([138] * 9), 0, 1, "invalid"))
+    ("KeyError('usd')", 'it is not text')
+    """
+    return "it is not text" if isinstance(error, UnicodeDecodeError) else repr(error)[:200]
+
+
 def _series(row: ProfileRow) -> tuple[str, str, bool]:
     return row["place"], row["quantity"], bool(row["time"])
 

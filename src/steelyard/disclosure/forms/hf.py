@@ -15,7 +15,7 @@ from steelyard.disclosure.ledger import Disclosure
 TRAINING = {"training": "pre-training", "search": "architecture search, not the training of a model"}
 
 
-@form()
+@form(".md")
 def hf_form(found: Disclosure, _today: str = "") -> str:
     """Return the block, and below it in comments what it has no field for.
 

@@ -1,9 +1,9 @@
 """A few runs → the constants that they move, how far, and the rows of a local layer."""
 
 import math
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,7 +25,11 @@ from steelyard.evidence.frames.frame import run_frame
 from steelyard.evidence.frames.predicted import predict_step
 from steelyard.evidence.runs.run import Run
 from steelyard.formatting.answer import Shown
+from steelyard.formatting.decode import decode
 from steelyard.units import Array
+
+_TABLES = ("kernels", "stacks")
+"""Tables of the catalog that a calibration has rows of."""
 
 FOLDS = 10
 """Parts that runs are left out in, to show what the calibration does for a run that it has not seen."""
@@ -91,7 +95,27 @@ class Calibration(Shown):
             "refused": [{"id": name, "reason": reason} for name, reason in self.refused],
             "shifts": [asdict(shift) for shift in self.shifts],
             "new_stacks": list(self.new_stacks),
+            "layer": {name: [asdict(row) for row in getattr(self.layer, name).values()] for name in _TABLES},
         }
+
+    @classmethod
+    def from_dict(cls, found: Mapping[str, Any]) -> Self:
+        """Return the calibration that `to_dict` was made of; `ValueError` where it is none."""
+        given = decode(Mapping[str, Any], found)
+        if absent := sorted({one.name for one in fields(cls)} - given.keys()):
+            message = f"it is no {cls.__name__}: it lacks {', '.join(absent)}"
+            raise ValueError(message)
+        rows = decode(Mapping[str, tuple[Fitted, ...]], given["layer"])
+        refused = decode(tuple[Mapping[str, str], ...], given["refused"])
+        return cls(
+            label=decode(str, given["label"]),
+            source=decode(str, given["source"]),
+            runs=decode(tuple[CalibratedRun, ...], given["runs"]),
+            refused=tuple((one.get("id", ""), one.get("reason", "")) for one in refused),
+            shifts=decode(tuple[ConstantShift, ...], given["shifts"]),
+            new_stacks=decode(tuple[str, ...], given["new_stacks"]),
+            layer=Layer(*({_key(row): row for row in rows.get(name, ())} for name in _TABLES)),
+        )
 
 
 def calibrate_constants(
@@ -132,7 +156,7 @@ def calibrate_constants(
         refused=of.refused,
         shifts=tuple(_shift(part, row) for part, row in rows),
         new_stacks=tuple(sorted(set(names[of.owner].tolist()) - set(stacks(catalog)))),
-        layer=Layer(*({_key(row): row for part, row in rows if part.table == name} for name in ("kernels", "stacks"))),
+        layer=Layer(*({_key(row): row for part, row in rows if part.table == name} for name in _TABLES)),
     )
 
 
