@@ -152,8 +152,7 @@ def _job(
     batches, among = batch_range.batch_choices(read, batch, samples)
     adapted = _adapted(read, model)
     _check_devices(read)
-    if read.loss is not None and not samples.text:
-        raise BadInput(f"loss is {read.loss} but {model.name} has no vocabulary that it would be of; leave it out")
+    _check_loss(read, model, samples)
     spec = JobSpec(
         model=model,
         samples=samples.count,
@@ -191,6 +190,11 @@ def _check_devices(read: JobFields) -> None:
         if wrong:
             other = getattr(read, wrong)
             raise BadInput(f"accelerators asks for {name}:{count} but {wrong} is {other}; give one of the two numbers")
+
+
+def _check_loss(read: JobFields, model: ModelSpec | RowsSpec, samples: TrainedSamples) -> None:
+    if read.loss is not None and not samples.text:
+        raise BadInput(f"loss is {read.loss} but {model.name} has no vocabulary that it would be of; leave it out")
 
 
 def _adapted(read: JobFields, model: ModelSpec | RowsSpec) -> bool:

@@ -6,7 +6,7 @@ FARTHEST = 20.0
 """Factor from the prediction beyond which a measurement is no news but a mistake: four times the worst miss of a
 published run (`steelyard validate`: 4.9 among 2,699 step times, 2.7 among 1,347 peaks of memory)."""
 
-NEAR = 5.0
+EXPLAINED = 5.0
 """Factor within which a unit explains a measurement: the worst miss of a published run."""
 
 _TIMES = (
@@ -49,5 +49,5 @@ def unit_slip(metric: str, ratio: float, devices: float) -> str:
     )
     known = _TIMES if metric == "step_time_s" else _MEMORIES if metric == "memory" else (*_RATES, *all_of_them)
     text, size = min(known, key=lambda one: abs(math.log(ratio / one[1])))
-    why = f", as if {text}" if abs(math.log(ratio / size)) <= math.log(NEAR) else ""
+    why = f", as if {text}" if abs(math.log(ratio / size)) <= math.log(EXPLAINED) else ""
     return f"{ratio:.3g} times what is predicted{why}"
