@@ -4,7 +4,7 @@ import math
 from dataclasses import fields
 from typing import Any, TypeVar
 
-from steelyard.tables import Job, Layout
+from steelyard.tables import Job, Layout, Workload
 from steelyard.workload import Architecture, collapse, model
 
 Table = TypeVar("Table")
@@ -72,3 +72,13 @@ def layout(job: Job, **changes: Any) -> Layout:
     values.setdefault("sp", 1.0 if values["tp"] > 1 else 0.0)
     values.setdefault("micro_batches", job.batch_samples / (values["dp"] * values["micro_batch"]))
     return filled(Layout, **values)
+
+
+def in_model(workload: Workload, name: str) -> dict[tuple[str, str], float]:
+    """Return the sums over all blocks of what one block has in parts, by kind and divisor."""
+    found: dict[tuple[str, str], float] = {}
+    for block in workload.blocks:
+        for part in getattr(block, name):
+            key = part.kind, part.split
+            found[key] = found.get(key, 0.0) + float(block.count * part.amount)
+    return found

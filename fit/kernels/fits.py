@@ -11,7 +11,8 @@ from fit.kernels.data import ELEMENT_BYTES, Sample
 from steelyard.step.kernels.attention import attention_s
 from steelyard.step.kernels.gemm import gemm_s
 from steelyard.step.kernels.pointwise import pointwise_s
-from steelyard.step.network.collectives import all_gather_s, all_reduce_s, group_bytes_per_s
+from steelyard.step.network.collectives import all_gather_s, all_reduce_s
+from steelyard.step.network.placement import group_bytes_per_s
 
 Array = NDArray[np.float64]
 Prior = tuple[float, float]

@@ -100,7 +100,8 @@ class Block:
     count: Count  # in the model
     leading: Share  # 1: they come before all others
     hidden: Count  # elements between two of them
-    params: tuple[Part, ...]
+    params: tuple[Part, ...]  # of routed experts and all others, by what divides them
+    updates: tuple[Part, ...]  # FLOPs of one Newton-Schulz iteration over its matrices
     kept_bytes: tuple[Kept, ...]  # what its backward pass needs
     moved: tuple[Part, ...]  # elements that cross memory once in a forward pass
     gathered: Count  # elements of the inputs that sequence parallelism gathers
@@ -155,8 +156,6 @@ class Workload:
     head: End
     params: Count
     active_params: Count  # of a token: all less the experts that it does not visit
-    parts: tuple[Part, ...]  # of the parameters: routed experts and all others, by what divides them
-    updates: tuple[Part, ...]  # FLOPs of one Newton-Schulz iteration over the matrices of all blocks
     hidden: Count  # elements between two blocks
     ring: Count  # elements of keys and values, before tensor parallelism divides them
     copies: Count  # experts that a token visits (0: none)

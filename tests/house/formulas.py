@@ -59,6 +59,8 @@ NOT_ELEMENTWISE: Final = {
     "workload.attention.one_way_pairs": ROWS,
     "step.stages.stages": STAGES,
     "step.stages.busiest_stages": STAGES,
+    "step.stages.one_has_all": "yes or no, of all layouts",
+    "step.states.model_params": STAGES,
 }
 
 

@@ -11,7 +11,6 @@ from steelyard.step.network.collectives import (
     all_gather_s,
     all_reduce_s,
     all_to_all_s,
-    group_bytes_per_s,
     hierarchical_all_gather_s,
     hierarchical_all_reduce_s,
     hierarchical_all_to_all_s,
@@ -19,6 +18,7 @@ from steelyard.step.network.collectives import (
     send_s,
 )
 from steelyard.step.network.experts import dispatch_s
+from steelyard.step.network.placement import group_bytes_per_s
 
 FLAT = (all_reduce_s, all_gather_s, reduce_scatter_s, all_to_all_s)
 PAIRS = (

@@ -8,12 +8,12 @@ from tests.step.neutral import EXPERTS, NETWORK, ROUTED, A, H, L, V, stack, step
 
 from steelyard.step.divisors import divisors
 from steelyard.step.network.placement import expert_replicas
-from steelyard.step.states import rank_params
-from steelyard.tables import Layout
+from steelyard.step.states import held_params, rank_params
+from steelyard.tables import Layout, Part
 
 EXPERT_PARAMS = L * ROUTED
 JOB = pretraining(gpt(L, H, A, V, **EXPERTS, routed_params=ROUTED), 512.0, 64.0)
-DENSE_PARAMS = sum(part.amount for part in JOB.workload.parts if part.kind != "routed")
+DENSE_PARAMS = float(JOB.workload.params) - EXPERT_PARAMS
 DEGREES = (
     {"tp": 2.0, "dp": 4.0},  # experts divided as the rest is
     {"tp": 4.0, "dp": 2.0, "cp": 2.0},
@@ -42,7 +42,9 @@ def test_ranks_that_hold_the_same_part_are_as_many_as_there_are(degrees: dict[st
 @pytest.mark.parametrize("degrees", DEGREES)
 def test_what_all_ranks_hold_is_each_part_as_often_as_it_has_replicas(degrees: dict[str, float]) -> None:
     laid = layout(JOB, **degrees)
-    held = rank_params(JOB.workload.parts, laid, divisors(laid))
+    by = divisors(laid)
+    parts = Part("dense", "tensor", DENSE_PARAMS), Part("routed", "expert_ranks", EXPERT_PARAMS)
+    held = rank_params(held_params(parts, by), laid, by)
     ranks = laid.devices / laid.pp
     assert ranks * held.whole == pytest.approx(laid.dp * laid.cp * DENSE_PARAMS + replicas(laid) * EXPERT_PARAMS)
     assert ranks * held.shard == pytest.approx(DENSE_PARAMS + EXPERT_PARAMS)
@@ -54,7 +56,8 @@ def test_all_wires_together_carry_each_gradient_twice_a_replica_but_one(degrees:
     """A ring of n ranks moves 2 (n - 1)/n of a buffer a rank (Thakur et al. 2005): 2 (n - 1) of it in all."""
     laid = layout(JOB, zero=zero, **degrees)
     taken = step(JOB, laid, stack(tp_exposed=0.0, ep_exposed=0.0, pp_exposed=0.0), nic_bytes_per_s=NETWORK)
-    crossed = (laid.dp * laid.cp - 1) * DENSE_PARAMS + (replicas(laid) - 1) * EXPERT_PARAMS
+    dense = DENSE_PARAMS + (laid.pp - 1) * V * H  # a table that embedding and head share stands on both of two stages
+    crossed = (laid.dp * laid.cp - 1) * dense + (replicas(laid) - 1) * EXPERT_PARAMS
     assert float(taken.dp_s) * NETWORK * laid.devices == pytest.approx(2 * 2 * crossed)
 
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from tests.shapes import layout, pretraining
+from tests.shapes import in_model, layout, pretraining
 from tests.step.neutral import GPT, MOE, PEAK, B, H, L, S, kernels, step
 
 from steelyard.job import job_table, read_job
@@ -45,10 +45,9 @@ def test_tensor_ranks_and_stages_have_their_matrices_alone() -> None:
 
 
 def test_every_expert_is_a_matrix_of_its_own() -> None:
-    updates = {part.kind: part for part in MOE.workload.updates}
+    updates = in_model(MOE.workload, "updates")
     expert = 4 * 512**2 * H + 2 * 512**3
-    assert updates["routed"].amount == pytest.approx(L * 8 * 2 * expert)
-    assert updates["routed"].split == "expert_ranks"
+    assert updates["routed", "expert_ranks"] == pytest.approx(L * 8 * 2 * expert)
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from tests.step.neutral import L, V, alone, kernels, peak, stack, step
 from steelyard.step.divisors import Divisors
 from steelyard.step.schedule import in_flight
 from steelyard.step.stages import busiest_stages, head_params, stages
-from steelyard.step.states import RankParams, rank_params
+from steelyard.step.states import RankParams, held_params, rank_params
 from steelyard.strategies.partition import given_partition
 from steelyard.tables import Layout, Part, Repeat, join
 
@@ -154,9 +154,11 @@ def test_parameters_of_a_rank_are_whole_and_sharded_parts():
     """8 shared by 2 tensor ranks and 4 shards; 32 of experts on 4 ranks, or on 8 shards where they are more."""
     by = Divisors(1.0, 2.0, 2.0, 4.0, 1.0, 4.0, 2.0)
     laid = layout(DENSE, tp=2.0, dp=4.0)
-    dense = rank_params((Part("dense", "tensor", 8.0),), laid, by)
+    dense = rank_params(held_params((Part("dense", "tensor", 8.0),), by), laid, by)
     assert (dense.whole, dense.shard) == (4, 1)
-    routed = rank_params((Part("dense", "tensor", 8.0), Part("routed", "expert_ranks", 32.0)), laid, by)
+    routed = rank_params(
+        held_params((Part("dense", "tensor", 8.0), Part("routed", "expert_ranks", 32.0)), by), laid, by
+    )
     assert (routed.whole, routed.shard) == (4 + 8, 1 + 4)
     assert isinstance(routed, RankParams)
 

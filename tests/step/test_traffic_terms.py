@@ -135,7 +135,7 @@ def test_sharded_gradients_are_reduced_and_sharded_weights_gathered_at_every_mic
 def test_in_a_pipeline_they_are_once(zero: float, sides: float) -> None:
     laid = layout(JOB, dp=2.0, pp=2.0, zero=zero)
     taken = step(JOB, laid, nic_bytes_per_s=NETWORK).dp_s
-    assert taken == pytest.approx(wire_s(2.0, sides, PARAMS / 2))
+    assert taken == pytest.approx(wire_s(2.0, sides, (PARAMS + V * H) / 2))  # a table on each stage
 
 
 def test_context_ranks_share_gradients_and_tensor_ranks_divide_them() -> None:

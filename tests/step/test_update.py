@@ -3,7 +3,7 @@
 import math
 
 import pytest
-from tests.shapes import layout, pretraining
+from tests.shapes import in_model, layout, pretraining
 from tests.step.neutral import GPT, MEMORY, MIXED, MIXED_PARAMS, PEAK, ROUTED, B, S, step
 
 from steelyard.catalog import load
@@ -87,7 +87,7 @@ def test_momentum_on_the_host_comes_to_the_products_on_the_device_and_goes_back(
     params = GPT.total_params
     assert update == pytest.approx(params * (2 * (4 + momentum) + 2 * GRADIENT_AND_WEIGHT) / MEMORY)
     assert more - update == pytest.approx(params * 2 * momentum / MEMORY)
-    products = iterations * sum(part.amount for part in muon.workload.updates) / PEAK
+    products = iterations * sum(in_model(muon.workload, "updates").values()) / PEAK
     assert step(muon, laid, **both).optimizer_s - more == pytest.approx(products)
     on_device = layout(plain)
     assert step(muon, on_device, **host).optimizer_s == pytest.approx(0.0, abs=1e-12)

@@ -70,11 +70,8 @@ def test_parameters_of_the_model_are_those_of_its_blocks_and_ends() -> None:
     found = total()
     ends, each = 83 + 103 + 109, 2 * 113
     assert found.params == 4 * 2 * 11 + 10 * 23 + ends + each
-    assert found.parts == (
-        Part("dense", "tensor", 4 * 2 * 11 + ends),
-        Part("routed", "expert_ranks", 10 * 23),
-        Part("dense", "whole", each),
-    )
+    assert found.embedding.params + found.head.params == ends
+    assert found.embedding.whole_params + found.head.whole_params == each
     assert found.active_params == 4 * 2 * 11 + 10 * 23 / 2 + ends + each
 
 

@@ -1,7 +1,7 @@
 """What only some transformers have: patches, conditioning and a pooled head; other mixers; what Muon multiplies."""
 
 import pytest
-from tests.shapes import gpt
+from tests.shapes import gpt, in_model
 
 from steelyard.tables import Part, Repeat, Workload
 from steelyard.workload import collapse, model
@@ -87,15 +87,17 @@ def test_an_update_multiplies_every_matrix_of_every_block() -> None:
     """By hand, of width 4: queries, keys and values 4 x 12, output 4 x 4; two MLPs or two shared experts; experts."""
     attention, mlp, shared = (4 * 16 * 12 + 128) + (4 * 64 + 128), 2 * (4 * 16 * 8 + 128), 2 * (4 * 16 * 5 + 128)
     routed = 2 * (4 * 4 * 4 + 16)  # into width 2 and out of it
-    assert set(small().updates) == {
-        Part("dense", "tensor", 4 * attention + 2 * mlp + 2 * shared),
-        Part("routed", "expert_ranks", 2 * 3 * routed),
+    dense, sparse = small().blocks
+    assert dense.updates == (Part("dense", "tensor", attention + mlp),)
+    assert set(sparse.updates) == {
+        Part("dense", "tensor", attention + shared),
+        Part("routed", "expert_ranks", 3 * routed),
     }
 
 
 def test_an_update_leaves_what_comes_before_the_blocks_to_another_optimizer() -> None:
     """KellerJordan/Muon, README: the hidden layers alone; embeddings and heads take AdamW."""
-    found = {part.split: float(part.amount) for part in image(conditioning_params=6.0 * H**2).updates}
-    assert found["tensor"] == pytest.approx(24 * (4 * H**2 * 12 * H + 8 * H**3))
-    assert found["whole"] == 24 * (4 * H**2 * 6 * H + 2 * H**3)
-    assert "whole" not in {part.split for part in image().updates}
+    found = in_model(image(conditioning_params=6.0 * H**2), "updates")
+    assert found["dense", "tensor"] == pytest.approx(24 * (4 * H**2 * 12 * H + 8 * H**3))
+    assert found["dense", "whole"] == 24 * (4 * H**2 * 6 * H + 2 * H**3)
+    assert ("dense", "whole") not in in_model(image(), "updates")

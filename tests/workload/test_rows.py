@@ -4,7 +4,7 @@ from collections.abc import Collection
 from typing import Any
 
 import pytest
-from tests.shapes import gpt
+from tests.shapes import gpt, in_model
 
 from steelyard.tables import Block, Kept, Part, Product, Workload
 from steelyard.workload import attention_pairs, collapse, model
@@ -264,7 +264,7 @@ def test_parameters_of_experts_are_told_apart_and_a_token_visits_2_of_8() -> Non
         ("routed", "expert_ranks"): routed,
     }
     whole = L * 4 * H**2 + 8 * H**2 + 3 * (routed + shared) + V * H
-    assert (found.params, amounts(found.parts)["routed", "expert_ranks"]) == (whole, 3 * routed)
+    assert (found.params, in_model(found, "params")["routed", "expert_ranks"]) == (whole, 3 * routed)
     assert found.active_params == whole - 3 * routed * 6 / 8
 
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from steelyard.step.divisors import Divisors, divided
 from steelyard.step.stages import Stage, head_params
-from steelyard.step.states import RankParams
+from steelyard.step.states import HeldParams, RankParams
 from steelyard.tables import Job, Layout, Stack
 from steelyard.units import Bytes, Count
 
@@ -46,7 +46,7 @@ def edge_bytes(job: Job, layout: Layout, stack: Stack, by: Divisors) -> Edges:
 
 
 def gathered_bytes(
-    job: Job, layout: Layout, stack: Stack, by: Divisors, stage: Stage, each: tuple[RankParams, ...]
+    job: Job, layout: Layout, stack: Stack, by: Divisors, stage: Stage, each: tuple[HeldParams, ...]
 ) -> Bytes:
     r"""Bytes of whole blocks (or the embedding or head, if larger) that ZeRO-3 gathers, and of one's gradients.
 
@@ -70,7 +70,7 @@ def gathered_bytes(
     work = job.workload
     unit: Count = 0.0
     for one, held in zip(each, stage.blocks, strict=True):
-        unit = np.maximum(unit, np.greater(held.count, 0) * one.whole)
+        unit = np.maximum(unit, np.greater(held.count, 0) * (one.dense + one.routed))
     before = stage.first * (work.embedding.params / by.tensor + work.embedding.whole_params)
     behind = stage.last * (head_params(work) / by.tensor + work.head.whole_params)
     largest = np.maximum(unit, np.maximum(before, behind))

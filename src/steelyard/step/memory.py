@@ -8,9 +8,9 @@ from steelyard.step.activations import Activations, block_kept_bytes, kept_bytes
 from steelyard.step.buffers import Edges, edge_bytes, gathered_bytes, loading_bytes, stepping_bytes
 from steelyard.step.divisors import Divisors, divisors
 from steelyard.step.schedule import in_flight
-from steelyard.step.stages import Stage, head_params, stages
-from steelyard.step.states import RankParams, States, rank_params, states
-from steelyard.tables import Job, Layout, Machine, Part, Stack, StepMemory
+from steelyard.step.stages import Stage, stages
+from steelyard.step.states import HeldParams, RankParams, States, model_params, states
+from steelyard.tables import Job, Layout, Machine, Stack, StepMemory
 from steelyard.units import Bytes
 
 
@@ -34,7 +34,7 @@ class StageParts:
     """What stages are made of on one rank: one block of each kind, and both ends of the model."""
 
     kept: tuple[Activations, ...]
-    params: tuple[RankParams, ...]
+    params: tuple[HeldParams, ...]
     edges: Edges
 
 
@@ -49,11 +49,12 @@ def memory(job: Job, layout: Layout, machine: Machine, stack: Stack) -> StepMemo
     Limits: static shapes, balanced experts; the machine says how much there is, not how much is used.
     """
     by = divisors(layout)
-    first, *others = stages(job.workload, layout)
-    parts = _parts(job, layout, stack, by)
-    peak = _peak(job, layout, stack, by, first, parts)
-    for stage in others:
-        peak = _heavier(peak, _peak(job, layout, stack, by, stage, parts))
+    held = model_params(job.workload, layout)
+    parts = StageParts(block_kept_bytes(job, layout, stack, by), held.blocks, edge_bytes(job, layout, stack, by))
+    pairs = zip(stages(job.workload, layout), held.ranks, strict=True)
+    peak, *others = (_peak(job, layout, stack, by, stage, mine, parts) for stage, mine in pairs)
+    for other in others:
+        peak = _heavier(peak, other)
     allocated = peak.total_bytes()
     reserved = allocated * stack.reserved_scale
     return StepMemory(
@@ -69,35 +70,13 @@ def memory(job: Job, layout: Layout, machine: Machine, stack: Stack) -> StepMemo
     )
 
 
-def _parts(job: Job, layout: Layout, stack: Stack, by: Divisors) -> StageParts:
-    blocks = job.workload.blocks
-    return StageParts(
-        kept=block_kept_bytes(job, layout, stack, by),
-        params=tuple(rank_params(one.params, layout, by) for one in blocks),
-        edges=edge_bytes(job, layout, stack, by),
-    )
-
-
-def _params(job: Job, layout: Layout, by: Divisors, stage: Stage, parts: StageParts) -> RankParams:
-    """Parameters of one rank of the stage: blocks, the embedding on the first, the head or its table on the last."""
-    work = job.workload
-    kinds = list(zip(parts.params, stage.blocks, strict=True))
-    once = np.where(work.head.params, 1.0, 1 - stage.first)  # a table that is tied stands once on a lone stage
-    ends = stage.first * work.embedding.params + stage.last * once * head_params(work)
-    each = stage.first * work.embedding.whole_params + stage.last * work.head.whole_params
-    outer = rank_params((Part("dense", "tensor", ends), Part("dense", "whole", each)), layout, by)
-    return RankParams(
-        whole=sum((held.count * one.whole for one, held in kinds), start=outer.whole),
-        shard=sum((held.count * one.shard for one, held in kinds), start=outer.shard),
-    )
-
-
-def _peak(job: Job, layout: Layout, stack: Stack, by: Divisors, stage: Stage, parts: StageParts) -> Peak:
+def _peak(
+    job: Job, layout: Layout, stack: Stack, by: Divisors, stage: Stage, params: RankParams, parts: StageParts
+) -> Peak:
     """The largest of four moments: the loss, the backward pass of a block, the optimizer's step, loading.
 
     Logits are gone before the first block's backward pass runs, activations before the optimizer steps.
     """
-    params = _params(job, layout, by, stage, parts)
     held = states(job, layout, stack, params)
     kept, edges = kept_bytes(parts.kept, stage.blocks), parts.edges
     stored = in_flight(layout, stage.rank) * (kept.stored_bytes + stage.first * edges.embedding_bytes)

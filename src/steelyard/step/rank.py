@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from steelyard.step.divisors import Divisors
 from steelyard.step.stages import Stage
 from steelyard.tables import Job, Kernels, Machine, Stack
-from steelyard.units import Count, Share
+from steelyard.units import Count
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,4 +19,3 @@ class Rank:
     kernels: Kernels
     stack: Stack
     busiest: tuple[Stage, ...]  # those that can be the slowest
-    stage_share: Share  # of the model's blocks, on the largest stage

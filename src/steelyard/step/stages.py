@@ -38,11 +38,6 @@ def block_count(blocks: Blocks) -> Count:
     return added(one.count for one in blocks)
 
 
-def largest_share(workload: Workload, busiest: tuple[Stage, ...]) -> Share:
-    """Return the part of the model's blocks that lies on the largest of its stages."""
-    return reduce(np.maximum, (block_count(stage.blocks) for stage in busiest)) / np.maximum(layers(workload), 1.0)
-
-
 def head_params(workload: Workload) -> Count:
     """Return the parameters of the output projection: its own, or those of the embedding's table that it shares."""
     return np.where(workload.head.params, workload.head.params, workload.embedding.params)
@@ -85,7 +80,7 @@ def busiest_stages(found: tuple[Stage, ...]) -> tuple[Stage, ...]:
     kept: list[Stage] = []
     for stage in found:
         for place, other in enumerate(kept):
-            if _one_has_all(stage.blocks, other.blocks):
+            if one_has_all(_counts(stage), _counts(other)):
                 pairs = zip(stage.blocks, other.blocks, strict=True)
                 most = tuple(Repeat(one.block, np.maximum(one.count, two.count)) for one, two in pairs)
                 kept[place] = replace(other, blocks=most)
@@ -95,11 +90,15 @@ def busiest_stages(found: tuple[Stage, ...]) -> tuple[Stage, ...]:
     return tuple(kept)
 
 
-def _one_has_all(one: Blocks, other: Blocks) -> bool:
-    """Whether on every layout one of two stages has no fewer blocks of any kind."""
+def _counts(stage: Stage) -> tuple[Count, ...]:
+    return tuple(one.count for one in stage.blocks)
+
+
+def one_has_all(one: tuple[Count, ...], other: tuple[Count, ...]) -> bool:
+    """Return whether on every layout one of two stages has no less than the other of each of some things."""
     if len(one) == 1:
         return True
-    more = [mine.count - theirs.count for mine, theirs in zip(one, other, strict=True)]
+    more = [mine - theirs for mine, theirs in zip(one, other, strict=True)]
     return bool(np.all(reduce(np.minimum, more) * reduce(np.maximum, more) >= 0))
 
 

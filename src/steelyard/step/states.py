@@ -4,9 +4,20 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from steelyard.step.divisors import Divisors
-from steelyard.tables import Job, Layout, Part, Stack
+from steelyard.step.divisors import Divisors, divided, divisors
+from steelyard.step.network.placement import expert_replicas
+from steelyard.step.stages import Blocks, Stage, head_params, stages
+from steelyard.step.sums import added
+from steelyard.tables import Job, Layout, Part, Stack, Workload
 from steelyard.units import Bytes, Count
+
+
+@dataclass(frozen=True, slots=True)
+class HeldParams:
+    """What one rank holds before ZeRO divides it: of routed experts, and of all else."""
+
+    dense: Count
+    routed: Count
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,29 +37,98 @@ class States:
     optimizer_bytes: Bytes
 
 
-def rank_params(parts: tuple[Part, ...], layout: Layout, by: Divisors) -> RankParams:
-    r"""Parameters that one rank holds of a stage.
-
-    .. math:: \frac{D}{t} + \frac{R}{e}, \quad \frac{D}{t\,n} + \frac{R}{\max(t\,n, e)}
+def held_params(parts: tuple[Part, ...], by: Divisors) -> HeldParams:
+    """Return what one rank holds of some parts, routed experts apart from all else.
 
     Args:
-        parts: parameters of the stage, routed experts (R) apart from the others (D)
-        layout: ZeRO shard (n) ranks
-        by: the number of each divisor: tensor (t) and expert (e) ranks [-]
+        parts: parameters, or what goes with them, by kind and divisor
+        by: the number of each divisor
+
+    Source: as `divisors`.
+
+    >>> fourfold = Divisors(1.0, 4.0, 1.0, 8.0, 1.0, 8.0, 1.0)
+    >>> held_params((Part("dense", "tensor", 8.0), Part("routed", "expert_ranks", 64.0)), fourfold)
+    HeldParams(dense=2.0, routed=8.0)
+    """
+    return HeldParams(
+        dense=divided([part for part in parts if part.kind != "routed"], by),
+        routed=divided([part for part in parts if part.kind == "routed"], by),
+    )
+
+
+def on_stage(each: tuple[HeldParams, ...], blocks: Blocks) -> HeldParams:
+    """Return what one rank holds of all blocks of a stage.
+
+    Args:
+        each: of one block of each kind
+        blocks: of the stage
+
+    Source: a stage is its blocks (`stages`).
+    """
+    pairs = list(zip(each, blocks, strict=True))
+    return HeldParams(
+        dense=added(held.count * one.dense for one, held in pairs),
+        routed=added(held.count * one.routed for one, held in pairs if np.any(one.routed)),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class ModelParams:
+    """What one rank holds of a block of each kind, and of each stage in the order of `stages`, whole and sharded."""
+
+    blocks: tuple[HeldParams, ...]
+    stages: tuple[HeldParams, ...]
+    ranks: tuple[RankParams, ...]
+
+
+_LAST: dict[int, tuple[Workload, Layout, ModelParams]] = {}
+"""The column asked for last: its time and its memory ask for the same."""
+
+
+def model_params(workload: Workload, layout: Layout) -> ModelParams:
+    """Return the parameters of one rank of each stage: its blocks, the embedding on the first, the head on the last.
+
+    A table that embedding and head share stands on both, and once on a lone stage.
+
+    Source: Narayanan et al. 2021, arXiv 2104.04473, section 2.2 (blocks); Megatron-core,
+        `share_embeddings_and_output_weights` (first and last stage each hold a shared table).
+    Limits: the embedding's positions are counted as divided by tensor ranks (below 0.1 %).
+    """
+    last = _LAST.get(0)
+    if last is None or last[0] is not workload or last[1] is not layout:
+        by = divisors(layout)
+        each = tuple(held_params(one.params, by) for one in workload.blocks)
+        found = tuple(_with_ends(workload, by, one, on_stage(each, one.blocks)) for one in stages(workload, layout))
+        ranks = tuple(rank_params(one, layout, by) for one in found)
+        last = _LAST[0] = (workload, layout, ModelParams(each, found, ranks))
+    return last[2]
+
+
+def _with_ends(workload: Workload, by: Divisors, stage: Stage, held: HeldParams) -> HeldParams:
+    once = np.where(workload.head.params, 1.0, 1 - stage.first)
+    ends = stage.first * workload.embedding.params + stage.last * once * head_params(workload)
+    each = stage.first * workload.embedding.whole_params + stage.last * workload.head.whole_params
+    return HeldParams(held.dense + (ends / by.tensor + each), held.routed)
+
+
+def rank_params(held: HeldParams, layout: Layout, by: Divisors) -> RankParams:
+    r"""Parameters that one rank holds of a stage, and its shard of them.
+
+    .. math:: D + R, \quad \frac{D}{n} + \frac{R}{\max(t\,n / e,\; 1)}
+
+    Args:
+        held: parameters of the rank, routed experts (R) apart from the others (D)
+        layout: tensor (t) and ZeRO shard (n) ranks
+        by: the number of each divisor: ranks that experts lie over (e) [-]
 
     Source: Rajbhandari et al. 2020, arXiv 1910.02054, section 5; experts have their own, smaller data-parallel
         group of t·n/e ranks, so that sharded states of experts end on t·n ranks like the others.
-    Limits: the embedding's positions are counted as divided by t (below 0.1 %).
     """
-    whole: Count = 0.0
-    shard: Count = 0.0
-    shards = by.tensor * layout.shard_devices
-    for part in parts:
-        ranks = getattr(by, part.split)
-        apart = np.maximum(shards, ranks) if part.kind == "routed" else ranks * layout.shard_devices
-        whole = whole + part.amount / ranks
-        shard = shard + part.amount / apart
-    return RankParams(whole, shard)
+    shard = held.dense / layout.shard_devices
+    if not np.any(held.routed):
+        return RankParams(held.dense, shard)
+    replicas = expert_replicas(by.tensor, layout.shard_devices, by.expert_ranks)
+    return RankParams(held.dense + held.routed, shard + held.routed / replicas)
 
 
 def weight_bytes(job: Job, stack: Stack) -> Bytes:

@@ -34,15 +34,13 @@ def collapse(model: Model, element_bytes: Bytes) -> Workload:
     attention = sum((_total(one.repeats, counts) * one.flop for one in cores), start=0.0)
     params = sum((_params(row, counts) for row in model.rows), start=0.0)
     return Workload(
-        blocks=tuple(_block(model, kind, inside, element_bytes) for kind in model.kinds),
+        blocks=tuple(_block(model, kind, inside, products, element_bytes) for kind in model.kinds),
         products=products,
         cores=cores,
         embedding=embedding,
         head=head,
         params=params,
         active_params=sum((_params(row, counts) * row.active for row in model.rows), start=0.0),
-        parts=_parts((_owner(row), row.split_params, _params(row, counts)) for row in model.rows),
-        updates=_parts(_update(one, _total(one.repeats, counts)) for one in products),
         hidden=model.hidden,
         ring=model.ring,
         copies=model.copies,
@@ -75,7 +73,7 @@ def _flop(products: Iterable[Product], counts: dict[str, Count]) -> Flop:
 
 
 def _update(one: Product, count: Count) -> tuple[str, str, Flop]:
-    """Return of whose matrices it is, what divides them, and the FLOPs of one iteration on the updates of all."""
+    """Return of whose matrices it is, what divides them, and the FLOPs of one iteration on the updates of so many."""
     flop = count * one.groups * newton_schulz_flop(one.inner, one.outer)
     if one.split_groups == EXPERT:
         return "routed", EXPERT_RANKS, flop
@@ -125,7 +123,7 @@ def _cores(rows: Sequence[Row]) -> tuple[Core, ...]:
     return tuple(Core(same[0].name, _repeats(same), *shape) for shape, same in found.items())
 
 
-def _block(model: Model, kind: Kind, rows: Sequence[Row], element_bytes: Bytes) -> Block:
+def _block(model: Model, kind: Kind, rows: Sequence[Row], products: Sequence[Product], element_bytes: Bytes) -> Block:
     mine = [row for row in rows if row.block == kind.name]
     payloads = {name: model.ring if name == "ring" else model.hidden for name in EXCHANGES}
     exchanges = {
@@ -138,6 +136,7 @@ def _block(model: Model, kind: Kind, rows: Sequence[Row], element_bytes: Bytes) 
         leading=kind.leading,
         hidden=kind.hidden,
         params=_parts((_owner(row), row.split_params, row.params * row.repeats) for row in mine),
+        updates=_parts(_update(one, each.count) for one in products for each in one.repeats if each.block == kind.name),
         kept_bytes=_kept(mine, element_bytes),
         moved=_parts((row.moved_kind, row.split_moved, row.moved * row.repeats) for row in mine),
         gathered=kind.gathered,

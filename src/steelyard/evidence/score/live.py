@@ -19,7 +19,8 @@ from steelyard.evidence.runs.reader import published_runs
 from steelyard.evidence.score.intervals import memory_log_sd, time_log_sd
 from steelyard.evidence.score.splits import splits
 from steelyard.step.kernels.gemm import gemm_s
-from steelyard.step.network.collectives import all_reduce_s, group_bytes_per_s
+from steelyard.step.network.collectives import all_reduce_s
+from steelyard.step.network.placement import group_bytes_per_s
 from steelyard.units import NORMAL_90, Array
 
 Key = tuple[str, str]

@@ -15,12 +15,24 @@ Across domains the link and network phases of different chunks run side by side,
 ring over k domains adds k-1 start-ups of the network.
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 
-from steelyard.units import Bytes, BytesPerSecond, Count, Seconds, Share
+from steelyard.step.network.placement import group_bytes_per_s
+from steelyard.units import Bytes, BytesPerSecond, Count, Seconds, SecondsPerByte
 
-OWN_SHARE = 0.35
-"""Time of copying a rank's own share over the time of sending it."""
+
+@dataclass(frozen=True, slots=True)
+class Collective:
+    """What a byte of the buffer and an empty message take in one collective of one group."""
+
+    byte_s: SecondsPerByte
+    start_s: Seconds
+
+    def takes_s(self, payload_bytes: Bytes) -> Seconds:
+        """Return the seconds that a buffer holds the wire."""
+        return _in_chunks(payload_bytes * self.byte_s, self.start_s)
 
 
 def all_reduce_s(payload_bytes: Bytes, ranks: Count, link_bytes_per_s: BytesPerSecond, hop_s: Seconds) -> Seconds:
@@ -103,30 +115,6 @@ def all_to_all_s(payload_bytes: Bytes, ranks: Count, link_bytes_per_s: BytesPerS
     return all_gather_s(payload_bytes, ranks, link_bytes_per_s, hop_s)
 
 
-def group_bytes_per_s(link_bytes_per_s: BytesPerSecond, ranks: Count, sides: Count) -> BytesPerSecond:
-    r"""Bandwidth that a collective of so many ranks reaches, of what a large group reaches.
-
-    .. math:: \beta_n = \beta\,\frac{s\,(n-1)}{s\,(n-1)+\kappa}, \qquad \kappa = 0.35
-
-    A rank also copies its own share, 1/n of the buffer, which the bytes over the wire do not count: two ranks reach
-    three quarters of the bus bandwidth of eight.
-
-    Args:
-        link_bytes_per_s: achieved by one rank of a large group, one direction, :math:`\beta` [byte/s]
-        ranks: that take part, :math:`n` [-]
-        sides: how often the buffer crosses the wire: 2 in an all-reduce, else 1, :math:`s` [-]
-
-    Source: nccl-tests on A100, H100, H200, B200, GB200 at 2, 4 and 8 ranks (docs/kernels.md).
-    Limits: switched domains; on PCIe two ranks reach more than eight.
-
-    >>> round(group_bytes_per_s(337e9, 2, 1) / 1e9), round(group_bytes_per_s(350e9, 8, 1) / 1e9)
-    (250, 333)
-    """
-    crossed = sides * np.maximum(ranks - 1, 1)
-    rate: BytesPerSecond = link_bytes_per_s * (crossed / (crossed + OWN_SHARE))
-    return rate
-
-
 def send_s(payload_bytes: Bytes, link_bytes_per_s: BytesPerSecond, hop_s: Seconds) -> Seconds:
     r"""Time one message from one rank to another holds the wire.
 
@@ -144,6 +132,37 @@ def send_s(payload_bytes: Bytes, link_bytes_per_s: BytesPerSecond, hop_s: Second
     0.001
     """
     return _in_chunks(payload_bytes / link_bytes_per_s, hop_s)
+
+
+def hierarchical_ring(
+    sides: Count,
+    ranks_in_domain: Count,
+    domains: Count,
+    link_bytes_per_s: BytesPerSecond,
+    nic_bytes_per_s: BytesPerSecond,
+    link_hop_s: Seconds,
+    nic_hop_s: Seconds,
+) -> "Collective":
+    """Return what a byte and an empty message take in a ring over several domains: all-reduce, all-gather, scatter.
+
+    Args:
+        sides: how often the buffer crosses the wire: 2 in an all-reduce, else 1 [-]
+        ranks_in_domain: ranks of the group in one domain [-]
+        domains: that the group spans [-]
+        link_bytes_per_s: achieved by one rank of a large domain [byte/s]
+        nic_bytes_per_s: achieved by one rank's share of the network [byte/s]
+        link_hop_s: an empty collective between two ranks of a domain [s]
+        nic_hop_s: each further domain [s]
+
+    Source: as `hierarchical_all_reduce_s` and `hierarchical_all_gather_s`.
+
+    >>> hierarchical_ring(2, 1, 4, 450e9, 50e9, 0.0, 1e-5)
+    Collective(byte_s=3e-11, start_s=3e-05)
+    """
+    return Collective(
+        byte_s=_byte_s(sides, ranks_in_domain, domains, link_bytes_per_s, nic_bytes_per_s),
+        start_s=_start_s(ranks_in_domain, link_hop_s) + nic_hop_s * (domains - 1),
+    )
 
 
 def hierarchical_all_reduce_s(
@@ -179,8 +198,8 @@ def hierarchical_all_reduce_s(
     >>> hierarchical_all_reduce_s(1e9, 1, 4, 450e9, 50e9, 0.0, 0.0)
     0.03
     """
-    wire = payload_bytes * _byte_s(2, ranks_in_domain, domains, link_bytes_per_s, nic_bytes_per_s)
-    return _in_chunks(wire, _start_s(ranks_in_domain, link_hop_s) + nic_hop_s * (domains - 1))
+    ring = hierarchical_ring(2, ranks_in_domain, domains, link_bytes_per_s, nic_bytes_per_s, link_hop_s, nic_hop_s)
+    return ring.takes_s(payload_bytes)
 
 
 def hierarchical_all_gather_s(
@@ -212,8 +231,8 @@ def hierarchical_all_gather_s(
     >>> hierarchical_all_gather_s(8e9, 8, 4, 350e9, 50e9, 0.0, 0.0)
     0.021
     """
-    wire = payload_bytes * _byte_s(1, ranks_in_domain, domains, link_bytes_per_s, nic_bytes_per_s)
-    return _in_chunks(wire, _start_s(ranks_in_domain, link_hop_s) + nic_hop_s * (domains - 1))
+    ring = hierarchical_ring(1, ranks_in_domain, domains, link_bytes_per_s, nic_bytes_per_s, link_hop_s, nic_hop_s)
+    return ring.takes_s(payload_bytes)
 
 
 def hierarchical_all_to_all_s(
@@ -254,31 +273,13 @@ def hierarchical_all_to_all_s(
     return _in_chunks(wire, _start_s(ranks_in_domain, link_hop_s) + nic_hop_s * (domains - 1))
 
 
-def crowding(domains: Count, doubling_loss: Share) -> Share:
-    r"""Factor by which a step is longer on many domains: stragglers and congestion.
-
-    .. math:: 1 + \lambda \log_2 k
-
-    Args:
-        domains: that the job spans, :math:`k` [-]
-        doubling_loss: share lost at each doubling of the domains, :math:`\lambda`, fitted for a stack [-]
-
-    Source: fitted (docs/step.md); the form is chosen: the same loss at each doubling.
-    Limits: whatever the topology.
-
-    >>> float(crowding(domains=8.0, doubling_loss=0.01))
-    1.03
-    """
-    return 1 + doubling_loss * np.log2(domains)
-
-
 def _byte_s(
     sides: Count, near: Count, far: Count, link_bytes_per_s: BytesPerSecond, nic_bytes_per_s: BytesPerSecond
-) -> Seconds:
+) -> SecondsPerByte:
     """Seconds a byte of the buffer holds the busier wire: (g-1)/g on the link, (k-1)/k of 1/g on the network."""
     link = (near - 1) / group_bytes_per_s(link_bytes_per_s, near, sides)
     nic = (far - 1) / (far * nic_bytes_per_s)
-    byte_s: Seconds = np.maximum(link, nic) * (sides / near)
+    byte_s: SecondsPerByte = np.maximum(link, nic) * (sides / near)
     return byte_s
 
 

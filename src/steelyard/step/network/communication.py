@@ -1,4 +1,4 @@
-"""Seconds that each kind of traffic holds its wire: per micro-batch, or per step for the gradients."""
+"""Seconds that each kind of traffic of a micro-batch holds its wire."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -6,20 +6,23 @@ from functools import partial
 
 import numpy as np
 
-from steelyard.step.divisors import divided
 from steelyard.step.network.collectives import (
-    hierarchical_all_gather_s,
+    Collective,
     hierarchical_all_reduce_s,
+    hierarchical_ring,
     send_s,
 )
 from steelyard.step.network.experts import dispatch_s
-from steelyard.step.network.placement import expert_replicas, ranks_in_domain
+from steelyard.step.network.placement import ranks_in_domain
 from steelyard.step.rank import Rank
 from steelyard.strategies.experts import usual_expert_tensor
 from steelyard.tables import Kernels, Layout, Machine
 from steelyard.units import Bytes, BytesPerSecond, Count, Seconds, Share
 
 Exchange = Callable[[Bytes, Count, Count, BytesPerSecond, BytesPerSecond, Seconds, Seconds], Seconds]
+
+Ranks = tuple[Count, Count, BytesPerSecond, BytesPerSecond, Seconds, Seconds]
+"""Of a group: ranks in a domain, domains, the rates of both wires and the hops on them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,15 +38,13 @@ class Wires:
 
 @dataclass(frozen=True, slots=True)
 class Traffic:
-    """One block's forward exchanges for one micro-batch; for data parallelism, all of the rank's share once."""
+    """One block's forward exchanges for one micro-batch."""
 
     tp_s: Seconds  # one all-reduce of the hidden state (or its halves, under sequence parallelism)
     cp_s: Seconds  # keys and values once around the ring
     ep_s: Seconds  # one all-to-all
     etp_s: Seconds  # one all-reduce of what reaches the experts (or its halves)
     pp_s: Seconds  # one hidden state to the next stage
-    reduce_s: Seconds  # gradients, once
-    gather_s: Seconds  # parameters, once
 
 
 def wires(machine: Machine, kernels: Kernels, layout: Layout) -> Wires:
@@ -67,7 +68,6 @@ def traffic(rank: Rank, layout: Layout) -> Traffic:
     split = hidden / rank.by.sequence
     keys_values = rank.samples * job.workload.ring * job.element_bytes / rank.by.tensor
     crossing = np.where(layout.tp * layout.cp * layout.dp >= domain, lines.nic_bytes_per_s, lines.link_bytes_per_s)
-    reduce_s, gather_s = _data_parallel(rank, layout, domain, lines)
     tp_s = _over(hierarchical_all_reduce_s, hidden, layout.tp, ranks_in_domain(layout.tp, 1, domain), lines)
     return Traffic(
         tp_s=tp_s,
@@ -75,24 +75,23 @@ def traffic(rank: Rank, layout: Layout) -> Traffic:
         etp_s=_expert_tensor_s(rank, layout, hidden, lines, tp_s),
         ep_s=_experts_s(split, job.workload.copies, layout, domain, lines),
         pp_s=np.where(layout.pp > 1, send_s(split, crossing, lines.nic_hop_s), 0.0),
-        reduce_s=reduce_s,
-        gather_s=gather_s,
     )
 
 
-def stage_params(rank: Rank, layout: Layout) -> tuple[Count, Count]:
-    """Return the (dense, routed-expert) parameters of the heaviest stage's rank, before any ZeRO sharding."""
-    work = rank.job.workload
-    stage = rank.stage_share
-    dense, routed = ([part for part in work.parts if (part.kind == "routed") == apart] for apart in (False, True))
-    return divided(dense, rank.by) * stage, divided(routed, rank.by) * stage
+def ring(sides: Count, ranks: Count, local: Count, lines: Wires) -> Collective:
+    """Return an all-reduce (2 sides) or an all-gather (1) of a group with `local` of its ranks in each domain."""
+    return hierarchical_ring(sides, *_group(ranks, local, lines))
 
 
 def _over(exchange: Exchange, payload: Bytes, ranks: Count, local: Count, lines: Wires) -> Seconds:
-    """One collective of a group with `local` of its ranks in each domain, on a network that congests as it spreads."""
+    """One collective of a group with `local` of its ranks in each domain."""
+    return exchange(payload, *_group(ranks, local, lines))
+
+
+def _group(ranks: Count, local: Count, lines: Wires) -> Ranks:
+    """What a collective asks of its group, on a network that congests as it spreads."""
     domains = ranks / local
-    return exchange(
-        payload,
+    return (
         local,
         domains,
         lines.link_bytes_per_s,
@@ -131,25 +130,3 @@ def _experts_s(payload: Bytes, copies: Count, layout: Layout, domain: Count, lin
 def _narrow(span: Count, domain: Count, lines: Wires) -> BytesPerSecond:
     """The slowest wire of a ring that spans so many devices."""
     return np.where(span > domain, lines.nic_bytes_per_s, lines.link_bytes_per_s)
-
-
-def _data_parallel(rank: Rank, layout: Layout, domain: Count, lines: Wires) -> tuple[Seconds, Seconds]:
-    """Seconds to reduce all gradients of a rank once, and to gather all its parameters once (ZeRO >= 1)."""
-    dense, routed = stage_params(rank, layout)
-    job, stack = rank.job, rank.stack
-    ranks = layout.dp * layout.cp
-    local = ranks_in_domain(ranks, layout.tp, domain)
-    sharded = ranks_in_domain(layout.shard_devices, layout.tp, domain)
-    grads = stack.grad_bytes * job.trainable_share
-    reduce_s = _over(hierarchical_all_reduce_s, dense * grads, ranks, local, lines)
-    weights = dense * stack.gather_bytes
-    gather_s = _over(hierarchical_all_gather_s, weights, layout.shard_devices, sharded, lines)
-    if np.any(routed):
-        some = np.greater(routed, 0)  # without experts nothing is started
-        held = rank.by.expert_ranks
-        ranks, sharing = (expert_replicas(layout.tp, one, held) for one in (ranks, layout.shard_devices))
-        near, sharded = (ranks_in_domain(group, held, domain) for group in (ranks, sharing))
-        reduce_s = reduce_s + some * _over(hierarchical_all_reduce_s, routed * grads, ranks, near, lines)
-        kept = routed * stack.gather_bytes
-        gather_s = gather_s + some * _over(hierarchical_all_gather_s, kept, sharing, sharded, lines)
-    return reduce_s, gather_s

@@ -1,8 +1,11 @@
-"""Which ranks of a parallel group sit inside one fast domain: tensor parallel innermost, then context, data, stages."""
+"""How a parallel group lies in fast domains, tensor ranks innermost, then context, data and stages; what that costs."""
 
 import numpy as np
 
-from steelyard.units import Count
+from steelyard.units import BytesPerSecond, Count, Share
+
+OWN_SHARE = 0.35
+"""Time of copying a rank's own share over the time of sending it."""
 
 
 def ranks_in_domain(size: Count, stride: Count, domain_devices: Count) -> Count:
@@ -44,3 +47,45 @@ def expert_replicas(tensor_ranks: Count, data_ranks: Count, expert_ranks: Count)
     (4.0, 2.0, 1.0)
     """
     return np.maximum(np.asarray(tensor_ranks) * data_ranks / expert_ranks, 1.0)[()]
+
+
+def crowding(domains: Count, doubling_loss: Share) -> Share:
+    r"""Factor by which a step is longer on many domains: stragglers and congestion.
+
+    .. math:: 1 + \lambda \log_2 k
+
+    Args:
+        domains: that the job spans, :math:`k` [-]
+        doubling_loss: share lost at each doubling of the domains, :math:`\lambda`, fitted for a stack [-]
+
+    Source: fitted (docs/step.md); the form is chosen: the same loss at each doubling.
+    Limits: whatever the topology.
+
+    >>> float(crowding(domains=8.0, doubling_loss=0.01))
+    1.03
+    """
+    return 1 + doubling_loss * np.log2(domains)
+
+
+def group_bytes_per_s(link_bytes_per_s: BytesPerSecond, ranks: Count, sides: Count) -> BytesPerSecond:
+    r"""Bandwidth that a collective of so many ranks reaches, of what a large group reaches.
+
+    .. math:: \beta_n = \beta\,\frac{s\,(n-1)}{s\,(n-1)+\kappa}, \qquad \kappa = 0.35
+
+    A rank also copies its own share, 1/n of the buffer, which the bytes over the wire do not count: two ranks reach
+    three quarters of the bus bandwidth of eight.
+
+    Args:
+        link_bytes_per_s: achieved by one rank of a large group, one direction, :math:`\beta` [byte/s]
+        ranks: that take part, :math:`n` [-]
+        sides: how often the buffer crosses the wire: 2 in an all-reduce, else 1, :math:`s` [-]
+
+    Source: nccl-tests on A100, H100, H200, B200, GB200 at 2, 4 and 8 ranks (docs/kernels.md).
+    Limits: switched domains; on PCIe two ranks reach more than eight.
+
+    >>> round(group_bytes_per_s(337e9, 2, 1) / 1e9), round(group_bytes_per_s(350e9, 8, 1) / 1e9)
+    (250, 333)
+    """
+    crossed = sides * np.maximum(ranks - 1, 1)
+    rate: BytesPerSecond = link_bytes_per_s * (crossed / (crossed + OWN_SHARE))
+    return rate

@@ -1,0 +1,58 @@
+"""Seconds that ranks which hold the same parameters take to reduce gradients and to gather weights."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from steelyard.step.network.collectives import Collective
+from steelyard.step.network.communication import ring, wires
+from steelyard.step.network.placement import expert_replicas, ranks_in_domain
+from steelyard.step.rank import Rank
+from steelyard.step.states import HeldParams
+from steelyard.tables import Layout
+from steelyard.units import Bytes, Count, Seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Replicas:
+    """How ranks that hold the same parameters exchange them: all reduce gradients, those that share states gather."""
+
+    reduce: Collective
+    gather: Collective
+    experts: tuple[Collective, ...]  # how experts are reduced and gathered; none where no model has any
+    grad_bytes: Bytes  # that cross of one parameter
+    weight_bytes: Bytes
+
+    def reduce_s(self, held: HeldParams) -> Seconds:
+        """Return the seconds to reduce all gradients of a rank once."""
+        return self._both(held, self.grad_bytes, self.reduce, self.experts[:1])
+
+    def gather_s(self, held: HeldParams) -> Seconds:
+        """Return the seconds to gather all parameters of a rank once."""
+        return self._both(held, self.weight_bytes, self.gather, self.experts[1:])
+
+    def _both(self, held: HeldParams, each: Bytes, dense: Collective, routed: tuple[Collective, ...]) -> Seconds:
+        taken = dense.takes_s(held.dense * each)
+        if not routed or not np.any(held.routed):
+            return taken
+        return taken + np.greater(held.routed, 0) * routed[0].takes_s(held.routed * each)  # without experts none starts
+
+
+def replicas(rank: Rank, layout: Layout) -> Replicas:
+    """Return how data parallelism and ZeRO exchange parameters, those of experts among the ranks that hold the same."""
+    lines, domain = wires(rank.machine, rank.kernels, layout), rank.machine.domain_devices
+
+    def rings(everyone: Count, sharing: Count, stride: Count) -> tuple[Collective, Collective]:
+        return (
+            ring(2, everyone, ranks_in_domain(everyone, stride, domain), lines),
+            ring(1, sharing, ranks_in_domain(sharing, stride, domain), lines),
+        )
+
+    ranks, over = (layout.dp * layout.cp, layout.shard_devices), rank.by.expert_ranks
+    reduce, gather = rings(*ranks, layout.tp)
+    experts: tuple[Collective, ...] = ()
+    if any(np.any(one.experts) for one in rank.job.workload.blocks):
+        alike, sharing = (expert_replicas(layout.tp, some, over) for some in ranks)
+        experts = rings(alike, sharing, over)
+    grads = rank.stack.grad_bytes * rank.job.trainable_share
+    return Replicas(reduce, gather, experts, grads, rank.stack.gather_bytes)
