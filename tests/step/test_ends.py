@@ -94,9 +94,9 @@ def test_an_end_takes_the_time_of_all_its_products_and_of_what_it_moves() -> Non
     job = by_rows((HIDDEN, LAST))
     laid = layout(job, micro_batch=4.0, sp=0.0)
     rates = {"peak16_flop_per_s": 1.0}
-    rank = Rank(job, 4.0, divisors(laid), machine(**rates), kernels(), stack(loss_bytes=8.0), 1.0)
+    rank = Rank(job, 4.0, divisors(laid), machine(**rates), kernels(), stack(loss_bytes=8.0), ())
     assert float(head(rank).product_s) == pytest.approx(4 * (2 * 2 * 5 * 32 * 64 + 2 * 3 * 64 * 10))
-    slow = Rank(job, 4.0, divisors(laid), machine(memory_bytes_per_s=1.0), kernels(), stack(loss_bytes=8.0), 1.0)
+    slow = Rank(job, 4.0, divisors(laid), machine(memory_bytes_per_s=1.0), kernels(), stack(loss_bytes=8.0), ())
     assert float(head(slow).moved_s) == pytest.approx(4 * 2 * 100 * 2)
     assert float(head(slow).loss_s) == pytest.approx(4 * 30 * 8)
 
