@@ -24,7 +24,7 @@ from steelyard.evidence.frames.measured import measured
 from steelyard.evidence.frames.predicted import predict_step
 from steelyard.evidence.runs.exclusions import counted
 from steelyard.evidence.runs.reader import published_runs
-from steelyard.step import time
+from steelyard.step import stage_job, time
 from steelyard.units import NORMAL_90
 
 COMMAND = "python -m fit.stacks --write"
@@ -92,6 +92,7 @@ def factors(data: RunFrame) -> list[Factor]:
 def predictor(data: RunFrame, parts: list[Factor]) -> Predict:
     """Return theta → log seconds of a step of every row."""
     start = {name: np.full(len(data), np.log(row[1])) for name, row in STACK_FIELDS.items()}
+    staged = stage_job(data.job, data.layout)
     timed = data.stack.step_host_s > 0  # the row counts the whole step
     start |= {"chip": np.zeros(len(data)), CONGESTION[0]: np.full(len(data), np.log(CONGESTION[1]))}
 
@@ -104,7 +105,7 @@ def predictor(data: RunFrame, parts: list[Factor]) -> Predict:
         values["step_host_s"] = values["step_host_s"] * timed
         kernels = replace(data.kernels, time_scale=values.pop("chip"), nic_congestion=values.pop(CONGESTION[0]))
         stack = replace(data.stack, **values)
-        return np.asarray(np.log(time(data.job, data.layout, data.machine, kernels, stack).total_s))
+        return np.asarray(np.log(time(staged, data.machine, kernels, stack).total_s))
 
     return log_seconds
 

@@ -27,7 +27,7 @@ from steelyard.evidence.frames.predicted import predict_step
 from steelyard.evidence.frames.stacks import row_constants
 from steelyard.evidence.runs.exclusions import counted
 from steelyard.evidence.runs.reader import published_runs
-from steelyard.step import memory
+from steelyard.step import StagedJob, memory, stage_job
 from steelyard.units import NORMAL_90
 
 Prediction = tuple[str, str, float, float, float, float]
@@ -96,19 +96,20 @@ def constants(rows: Rows, parts: Sequence[Factor], theta: Array) -> dict[str, Ar
     return values
 
 
-def peaks(rows: Rows, values: dict[str, Array]) -> dict[str, Array]:
-    """Return the peak of every row by metric."""
+def peaks(staged: StagedJob, rows: Rows, values: dict[str, Array]) -> dict[str, Array]:
+    """Return the peak of every row, cut into its stages, by metric."""
     found = rows.frame
     stack = replace(found.stack, **values)
-    held = memory(found.job, found.layout, found.machine, stack)
+    held = memory(staged, found.machine, stack)
     return {name: np.asarray(getattr(held, f"{name}_bytes")) for name in ("allocated", "reserved", "device")}
 
 
 def predictor(rows: Rows, parts: Sequence[Factor]) -> Predict:
     """Return theta → log bytes of every row, in the metric that it measured."""
+    staged = stage_job(rows.frame.job, rows.frame.layout)
 
     def log_bytes(theta: Array) -> Array:
-        found = peaks(rows, constants(rows, parts, theta))
+        found = peaks(staged, rows, constants(rows, parts, theta))
         return np.log(np.select([rows.metric == name for name in found], list(found.values())))
 
     return log_bytes

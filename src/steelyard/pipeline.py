@@ -8,7 +8,7 @@ from steelyard.carbon import carbon
 from steelyard.energy import energy
 from steelyard.money import money
 from steelyard.run import draw
-from steelyard.step import memory, time
+from steelyard.step import memory, stage_job, time
 from steelyard.tables import (
     Draw,
     Job,
@@ -35,18 +35,23 @@ def predict(
     offer: Offer,
 ) -> Prediction:
     """Return time, memory, draw, energy, carbon and money of one candidate, or of as many as the tables hold."""
-    step = time(job, layout, machine, kernels, stack)
-    peak = memory(job, layout, machine, stack)
-    drawn = draw(job, step, peak, layout, machine, kernels, policy)
+    staged = stage_job(job, layout)
+    step, held = time(staged, machine, kernels, stack), memory(staged, machine, stack)
+    drawn = draw(job, step, held, layout, machine, kernels, policy)
     used = energy(drawn, site)
     return Prediction(
         time=step,
-        memory=peak,
+        memory=held,
         draw=drawn,
         energy=used,
         carbon=carbon(drawn, used, site, machine, policy),
         money=money(drawn, used, offer),
     )
+
+
+def peak(job: Job, layout: Layout, machine: Machine, stack: Stack) -> StepMemory:
+    """Return the memory of one candidate alone, or of as many as the tables hold."""
+    return memory(stage_job(job, layout), machine, stack)
 
 
 def floor(job: Job, layout: Layout, machine: Machine, kernels: Kernels, stack: Stack, policy: Policy) -> Draw:
@@ -56,7 +61,7 @@ def floor(job: Job, layout: Layout, machine: Machine, kernels: Kernels, stack: S
     part of a step, and more recomputation takes more of the others together, so every such layout takes as many
     seconds, and its devices as many joules while they train. `tests/search/test_bounds.py` holds the rooms to it.
     """
-    step = time(job, layout, machine, kernels, stack)
+    step = time(stage_job(job, layout), machine, kernels, stack)
     rest = replace(step, dp_s=0.0, optimizer_s=0.0, total_s=step.total_s - step.dp_s - step.optimizer_s)
     nothing = StepMemory(**{field.name: 0.0 for field in fields(StepMemory)})
     drawn = draw(job, rest, nothing, layout, machine, kernels, policy)

@@ -21,7 +21,7 @@ from steelyard.evidence.frames.frame import run_frame
 from steelyard.evidence.frames.predicted import predict_step
 from steelyard.evidence.runs.reader import blank_run, published_runs
 from steelyard.evidence.runs.run import Run
-from steelyard.step import memory
+from steelyard.step import memory, stage_job
 
 TODAY = "2026-11-21"
 LAYOUTS = ((1, 64), (2, 32), (4, 16), (8, 8))
@@ -99,7 +99,7 @@ def test_other_stacks_and_chips_stay_as_shipped() -> None:
 
 def test_memory_moves_what_was_measured() -> None:
     found = run_frame(runs(1.0), load(), predict_step)
-    held = memory(found.job, found.layout, found.machine, found.stack).reserved_bytes * 1.2
+    held = memory(stage_job(found.job, found.layout), found.machine, found.stack).reserved_bytes * 1.2
     cases = [
         replace(case, peak_memory_bytes=float(peak), memory_metric="reserved")
         for case, peak in zip(found.runs, held, strict=True)

@@ -10,7 +10,7 @@ from steelyard.catalog import load
 from steelyard.evidence.frames.frame import run_frame
 from steelyard.evidence.readings.power import TYPICAL, Mix, PowerScore, mixes, power_scores, predicted_watts, readings
 from steelyard.evidence.runs.reader import published_runs
-from steelyard.step import time
+from steelyard.step import stage_job, time
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +38,7 @@ def test_a_composition_is_whole() -> None:
 def test_the_typical_composition_is_that_of_the_shipped_cases_of_one_node() -> None:
     runs = [run for run in published_runs() if run.devices <= 8 and run.group != "vtrain-single"]
     found = run_frame(runs, load())
-    step = time(found.job, found.layout, found.machine, found.kernels, found.stack)
+    step = time(stage_job(found.job, found.layout), found.machine, found.kernels, found.stack)
     bound = np.median((step.pointwise_s + step.optimizer_s) / step.total_s)
     waits = np.median((step.bubble_s + step.host_s) / step.total_s)
     assert TYPICAL.memory == pytest.approx(bound, abs=0.05)

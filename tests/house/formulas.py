@@ -11,6 +11,8 @@ from typing import Annotated, Any, Final, get_args, get_origin, get_type_hints
 import numpy as np
 
 import steelyard
+from steelyard.step import StagedJob, stage_job
+from steelyard.tables import Job, Layout
 
 ROOMS: Final = ("strategies", "workload", "layout", "step", "run", "energy", "carbon", "money")
 DRAWS = 12
@@ -61,12 +63,13 @@ NOT_ELEMENTWISE: Final = {
     "step.stages.busiest_stages": STAGES,
     "step.stages.one_has_all": "yes or no, of all layouts",
     "step.states.model_params": STAGES,
+    "step.rank.stage_job": STAGES,
 }
 
 
 @dataclass(frozen=True)
 class Formula:
-    """One public function of a room whose every argument and result is a quantity or a table of quantities."""
+    """One public function of a room whose arguments and result are quantities, tables of them or a staged job."""
 
     name: str
     function: Callable[..., Any]
@@ -128,7 +131,7 @@ def formulas(*rooms: str) -> dict[str, Formula]:
         named = list(inspect.signature(function).parameters)
         if (
             set(named) == set(hints)
-            and all(is_quantity(h) or is_table(h) for h in hints.values())
+            and all(h is StagedJob or is_quantity(h) or is_table(h) for h in hints.values())
             and is_result(result)
         ):
             found[name] = Formula(name, function, {key: hints[key] for key in named}, result)
@@ -153,6 +156,8 @@ def build(hint: Any, name: str, make: Callable[[str, str], Any]) -> Any:
         return make(name, get_args(hint)[1])
     if hint is str:
         return WORDS[name][0]
+    if hint is StagedJob:
+        return stage_job(build(Job, "job", make), build(Layout, "layout", make))
     if get_origin(hint) is tuple:
         return tuple(_worded(build(get_args(hint)[0], name, make), place) for place in (0, 1))
     return hint(**{key: build(part, key, make) for key, part in hints_of(hint).items()})

@@ -9,7 +9,7 @@ from steelyard.layout import BOUNDS, space
 from steelyard.market import build as inputs
 from steelyard.search.fitting import lightest
 from steelyard.search.survivors import FREE, NOWHERE
-from steelyard.step import memory
+from steelyard.step import memory, stage_job
 from steelyard.tables import take
 
 
@@ -44,9 +44,9 @@ def test_memory_does_not_depend_on_the_machine():
     layouts = space(job, [8, 64], 8, market.stacks[0].capability, BOUNDS)
     layouts = take(layouts, np.arange(0, layouts.tp.size, 7))
     stack = market.stacks[0].stack
-    first = memory(job, layouts, market.hardware[0].machine, stack).device_bytes
+    first = memory(stage_job(job, layouts), market.hardware[0].machine, stack).device_bytes
     for chip in market.hardware[1:]:
-        assert np.array_equal(first, memory(job, layouts, chip.machine, stack).device_bytes)
+        assert np.array_equal(first, memory(stage_job(job, layouts), chip.machine, stack).device_bytes)
 
 
 def test_lightest_keeps_the_least_recomputation_of_each_offload_mode():

@@ -10,7 +10,7 @@ from typing import Any
 from tests.shapes import filled, gpt, pretraining
 
 from steelyard import pipeline
-from steelyard.step import memory
+from steelyard.step import memory, stage_job
 from steelyard.tables import Job, Kernels, Layout, Machine, Offer, Policy, Site, Stack, StepMemory, StepTime
 
 FREE = 1e60
@@ -53,7 +53,7 @@ def stack(**given: float) -> Stack:
 def peak(job: Job, laid: Layout, **given: float) -> StepMemory:
     """Return peak memory under a stack that keeps and adds nothing but what is given."""
     scales = dict.fromkeys(("activation_scale", "selective_scale", "quantised_scale", "reserved_scale"), 1.0)
-    return memory(job, laid, filled(Machine), filled(Stack, **(scales | given)))
+    return memory(stage_job(job, laid), filled(Machine), filled(Stack, **(scales | given)))
 
 
 def step(job: Job, laid: Layout, *tables: Machine | Kernels | Stack, **rates: float) -> StepTime:

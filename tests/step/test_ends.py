@@ -7,8 +7,8 @@ import pytest
 from tests.shapes import filled, gpt, layout, pretraining
 from tests.step.neutral import PEAK, kernels, machine, peak, stack, step
 
+from steelyard.step import stage_job
 from steelyard.step.compute import head
-from steelyard.step.divisors import divisors
 from steelyard.step.rank import Rank
 from steelyard.tables import Divisible, Job
 from steelyard.workload import collapse
@@ -94,9 +94,9 @@ def test_an_end_takes_the_time_of_all_its_products_and_of_what_it_moves() -> Non
     job = by_rows((HIDDEN, LAST))
     laid = layout(job, micro_batch=4.0, sp=0.0)
     rates = {"peak16_flop_per_s": 1.0}
-    rank = Rank(job, 4.0, divisors(laid), machine(**rates), kernels(), stack(loss_bytes=8.0), ())
+    rank = Rank(stage_job(job, laid), 4.0, machine(**rates), kernels(), stack(loss_bytes=8.0))
     assert float(head(rank).product_s) == pytest.approx(4 * (2 * 2 * 5 * 32 * 64 + 2 * 3 * 64 * 10))
-    slow = Rank(job, 4.0, divisors(laid), machine(memory_bytes_per_s=1.0), kernels(), stack(loss_bytes=8.0), ())
+    slow = Rank(stage_job(job, laid), 4.0, machine(memory_bytes_per_s=1.0), kernels(), stack(loss_bytes=8.0))
     assert float(head(slow).moved_s) == pytest.approx(4 * 2 * 100 * 2)
     assert float(head(slow).loss_s) == pytest.approx(4 * 30 * 8)
 

@@ -4,8 +4,8 @@ import pytest
 from tests.shapes import filled, layout
 from tests.step.neutral import HIDDEN, MOE, NETWORK, ROUTED, L, peak, step
 
+from steelyard.step import memory, stage_job
 from steelyard.step.divisors import divisors
-from steelyard.step.memory import memory
 from steelyard.tables import Machine, Stack
 
 
@@ -24,7 +24,7 @@ def test_left_out_it_is_whole_experts_or_the_rest(sp: float) -> None:
 def test_a_divided_expert_weighs_its_share() -> None:
     kept = filled(Stack, weight_bytes=2.0, reserved_scale=1.0)
     held = [
-        memory(MOE, layout(MOE, tp=4.0, dp=2.0, ep=2.0, etp=etp), filled(Machine), kept).weights_bytes
+        memory(stage_job(MOE, layout(MOE, tp=4.0, dp=2.0, ep=2.0, etp=etp)), filled(Machine), kept).weights_bytes
         for etp in (1.0, 4.0)
     ]
     assert held[0] - held[1] == pytest.approx(2 * L * ROUTED * (1 / 2 - 1 / 8))

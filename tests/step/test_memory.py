@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from tests.shapes import filled, gpt, layout, pretraining
 
-from steelyard.step import memory
+from steelyard.step import memory, stage_job
 from steelyard.step.activations import block_bytes, block_score_bytes
 from steelyard.step.divisors import divisors
 from steelyard.step.states import RankParams, states
@@ -61,7 +61,7 @@ def test_whole_model_of_korthikanti(recompute, factor):
     """2205.05198, equation 5 and section 4.3: L layers, the embedding's mask, 4sbh(1 + v/h) at the end; 22B, t = 8."""
     job = pretraining(gpt(48, 6144, 64), 2048, 4)
     laid = layout(job, tp=8.0, micro_batch=4.0, flash=0.0, recompute=recompute)
-    peak = memory(job, laid, NO_MACHINE, replace(PLAIN, working_scale=0.0))
+    peak = memory(stage_job(job, laid), NO_MACHINE, replace(PLAIN, working_scale=0.0))
     row = 2048 * 4 * 6144 / 8
     assert peak.activations_bytes + peak.logits_bytes == pytest.approx(row * (48 * factor + 1 + 4 * (1 + 51200 / 6144)))
 
@@ -71,7 +71,7 @@ def test_first_stage_holds_all_layers(vpp, factor):
     """2205.05198, section 4.2.3: p micro-batches of L/p layers, (1 + (p-1)/(pv)) as many when interleaved."""
     model = gpt(96, 12288, 96, vocab=1.0, dropout=0.0)
     job = pretraining(model, 2048, 64)
-    peak = memory(job, layout(job, tp=8.0, pp=8.0, vpp=vpp, flash=1.0), NO_MACHINE, PLAIN)
+    peak = memory(stage_job(job, layout(job, tp=8.0, pp=8.0, vpp=vpp, flash=1.0)), NO_MACHINE, PLAIN)
     assert peak.activations_bytes == pytest.approx(2048 * 12288 * 32 / 8 * 96 * factor)
 
 
@@ -117,8 +117,8 @@ def test_logits_never_meet_the_first_stage():
     """With a pipeline the heaviest rank has the activations in flight or the logits, never both."""
     job = pretraining(gpt(16, 2048, 16, vocab=131072.0), 4096, 64)
     laid = layout(job, pp=4.0, micro_batch=4.0)
-    none = memory(job, laid, NO_MACHINE, replace(PLAIN, logit_bytes=0.0))
-    vast = memory(job, laid, NO_MACHINE, replace(PLAIN, logit_bytes=40.0))
+    none = memory(stage_job(job, laid), NO_MACHINE, replace(PLAIN, logit_bytes=0.0))
+    vast = memory(stage_job(job, laid), NO_MACHINE, replace(PLAIN, logit_bytes=40.0))
     assert none.logits_bytes == 0
     assert vast.logits_bytes == 40 * 131072 * 4096 * 4
     assert vast.activations_bytes < none.activations_bytes / 3
@@ -129,7 +129,7 @@ def test_leading_dense_blocks_leave_the_experts_to_later_stages():
     sparse = {"experts": 256.0, "top_k": 8.0, "moe_ffn": 2048.0, "routed_params": 11.3e9, "mlp_params": 4e8}
     model = gpt(61, 7168, 128, moe_layers=58.0, embedding_params=9e8, head_params=9e8, vocab=129280.0, **sparse)
     job = pretraining(model, 4096, 2048)
-    peak = memory(job, layout(job, pp=16.0, ep=64.0, dp=128.0), NO_MACHINE, PLAIN)
+    peak = memory(stage_job(job, layout(job, pp=16.0, ep=64.0, dp=128.0)), NO_MACHINE, PLAIN)
     routed = 4 * 11.3e9 / 64 * 2
     assert routed < peak.weights_bytes < 1.5 * routed + 2 * 4 * 4 * 7168**2
 
@@ -140,7 +140,7 @@ def test_blocks_of_the_last_stage(layers, sizes, expected):
     model = gpt(layers, 1024, 16, vocab=5e6, embedding_params=0.0, head_params=1.0, dropout=0.0)
     job = pretraining(model, 1024, 64)
     laid = layout(job, pp=4.0, partition=float(given_partition(sizes) if sizes else 0))
-    peak = memory(job, laid, NO_MACHINE, PLAIN)
+    peak = memory(stage_job(job, laid), NO_MACHINE, PLAIN)
     assert peak.logits_bytes > 0
     assert peak.weights_bytes == pytest.approx(2 * (expected * 12 * 1024**2 + 1))
 
@@ -150,9 +150,9 @@ def test_zero_3_gathers_the_larger_of_block_and_embedding():
     large = pretraining(gpt(4, 8192, 64, vocab=1000.0), 128, 8)
     stack = replace(PLAIN, gathered_units=2.0, working_scale=0.0, logit_bytes=0.0)
     for job, unit in ((small, 5e5 * 1024), (large, 12 * 8192**2)):
-        peak = memory(job, layout(job, dp=8.0, zero=3.0), NO_MACHINE, stack)
+        peak = memory(stage_job(job, layout(job, dp=8.0, zero=3.0)), NO_MACHINE, stack)
         assert peak.buffers_bytes == pytest.approx(2 * (2 + 1) * unit)
-        assert memory(job, layout(job, zero=3.0), NO_MACHINE, stack).buffers_bytes == 0
+        assert memory(stage_job(job, layout(job, zero=3.0)), NO_MACHINE, stack).buffers_bytes == 0
 
 
 def test_gathered_inputs_are_not_divided_by_tensor_parallelism():
@@ -160,7 +160,11 @@ def test_gathered_inputs_are_not_divided_by_tensor_parallelism():
     job, keeping = pretraining(GPT3, 2048, 8), replace(PLAIN, gathered_inputs=1.0, working_scale=0.0)
     extra = {
         pp: [
-            float(memory(job, layout(job, tp=8.0, pp=pp, sp=1.0, recompute=depth), NO_MACHINE, stack).activations_bytes)
+            float(
+                memory(
+                    stage_job(job, layout(job, tp=8.0, pp=pp, sp=1.0, recompute=depth)), NO_MACHINE, stack
+                ).activations_bytes
+            )
             for depth in (0.0, 2.0)
             for stack in (keeping, replace(keeping, gathered_inputs=0.0))
         ]
@@ -177,7 +181,7 @@ def test_adapters_with_dropout_keep_their_inputs_once_more():
     tuned = pretraining(GPT3, 2048, 8, trainable_share=0.001, adapted_inputs=2.0 * 12288)
     laid = layout(tuned)
     peaks = [
-        float(memory(tuned, laid, NO_MACHINE, replace(PLAIN, adapter_bytes=size)).activations_bytes)
+        float(memory(stage_job(tuned, laid), NO_MACHINE, replace(PLAIN, adapter_bytes=size)).activations_bytes)
         for size in (0.0, 3.0)
     ]
     assert peaks[1] - peaks[0] == pytest.approx(96 * 2048 * 3 * 2 * 12288)
@@ -187,18 +191,18 @@ def test_phases_other_than_training():
     job = pretraining(gpt(4, 1024, 16, dropout=0.0), 8, 1, trainable_share=0.01)
     params = 4 * 12 * 1024**2 + 51200 * 1024
     laid = layout(job, dp=2.0, zero=3.0)
-    idle = memory(job, laid, NO_MACHINE, PLAIN).allocated_bytes
-    loading = memory(job, laid, NO_MACHINE, replace(PLAIN, load_bytes=2.0)).allocated_bytes
+    idle = memory(stage_job(job, laid), NO_MACHINE, PLAIN).allocated_bytes
+    loading = memory(stage_job(job, laid), NO_MACHINE, replace(PLAIN, load_bytes=2.0)).allocated_bytes
     assert loading == pytest.approx(params + 2 * params, rel=0.02)  # its shard and all of it
     assert idle < loading / 1.9
     whole = replace(job, trainable_share=1.0)
-    stepping = memory(whole, layout(whole), NO_MACHINE, replace(PLAIN, step_bytes=4.0)).allocated_bytes
+    stepping = memory(stage_job(whole, layout(whole)), NO_MACHINE, replace(PLAIN, step_bytes=4.0)).allocated_bytes
     assert stepping == pytest.approx(20 * params)
 
 
 def test_uncertain_constants_are_a_leading_axis():
     job = pretraining(GPT3, 2048, 64)
     draws = replace(PLAIN, activation_scale=np.array([[0.9], [1.0], [1.2]]))
-    peak = memory(job, layout(job, micro_batch=np.array([1.0, 2.0]), micro_batches=8.0), NO_MACHINE, draws)
+    peak = memory(stage_job(job, layout(job, micro_batch=np.array([1.0, 2.0]), micro_batches=8.0)), NO_MACHINE, draws)
     assert np.shape(peak.device_bytes) == (3, 2)
     assert np.all(np.diff(peak.device_bytes, axis=0) > 0)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from tests.shapes import filled, gpt, layout, pretraining
 
 from steelyard.catalog import load, stack, stacks
-from steelyard.step import memory
+from steelyard.step import memory, stage_job
 from steelyard.tables import Job, Layout, Machine, join
 from steelyard.workload import Architecture
 
@@ -62,13 +62,13 @@ def candidates(draw: st.DrawFn) -> tuple[Job, Layout, str]:
 
 
 def device(job: Job, laid: Layout, name: str) -> float:
-    return float(memory(job, laid, NO_MACHINE, STACKS[name]).device_bytes)
+    return float(memory(stage_job(job, laid), NO_MACHINE, STACKS[name]).device_bytes)
 
 
 @given(candidates())
 def test_parts_sum_to_what_is_allocated(candidate):
     job, laid, name = candidate
-    peak = memory(job, laid, NO_MACHINE, STACKS[name])
+    peak = memory(stage_job(job, laid), NO_MACHINE, STACKS[name])
     parts = [getattr(peak, field.name) for field in fields(peak)][:6]
     assert all(part >= 0 for part in parts)
     assert sum(parts) == pytest.approx(peak.allocated_bytes)
@@ -115,7 +115,9 @@ def test_sharded_states_never_take_more(candidate, zero):
     """Parameters that are gathered take buffers of their own: only states are compared."""
     job, laid, name = candidate
     laid = replace(laid, pp=1.0)
-    one, other = (memory(job, replace(laid, zero=stage), NO_MACHINE, STACKS[name]) for stage in (zero - 1, zero))
+    one, other = (
+        memory(stage_job(job, replace(laid, zero=stage)), NO_MACHINE, STACKS[name]) for stage in (zero - 1, zero)
+    )
     states = [peak.weights_bytes + peak.gradients_bytes + peak.optimizer_bytes for peak in (one, other)]
     assert states[1] <= states[0] * (1 + 1e-12)
 
@@ -123,9 +125,9 @@ def test_sharded_states_never_take_more(candidate, zero):
 @given(st.lists(candidates(), min_size=2, max_size=5))
 def test_many_at_once_equal_each_alone(found):
     jobs, laid = join([job for job, _, _ in found]), join([laid for _, laid, _ in found])
-    together = memory(jobs, laid, NO_MACHINE, STACKS["megatron-core"])
+    together = memory(stage_job(jobs, laid), NO_MACHINE, STACKS["megatron-core"])
     for index, (job, one, _) in enumerate(found):
-        alone = memory(job, one, NO_MACHINE, STACKS["megatron-core"])
+        alone = memory(stage_job(job, one), NO_MACHINE, STACKS["megatron-core"])
         for field in fields(alone):
             value = np.broadcast_to(getattr(together, field.name), (len(found),))[index]
             assert value == pytest.approx(getattr(alone, field.name))

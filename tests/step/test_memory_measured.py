@@ -9,7 +9,7 @@ from tests.shapes import filled, layout, pretraining
 from steelyard.catalog import load, stack
 from steelyard.job.models.architecture import architecture
 from steelyard.job.models.presets import find_model
-from steelyard.step import memory
+from steelyard.step import memory, stage_job
 from steelyard.strategies.losses import LOSSES
 from steelyard.tables import Machine, StepMemory
 from steelyard.units import GB_BYTES, GIB_BYTES
@@ -31,7 +31,7 @@ def test_llama_3_70b_of_12_layers_on_b200(tp, pp, dp, allocated_gb, reserved_gib
     """MooreThreads/SimuMax@4dcaae5, docs/b200/b200_release_v1.2_summary.json: worst rank of 8 devices."""
     job = pretraining(architecture(replace(find_model("llama-3-70b"), layers=12)), 4096, 16 * dp)
     laid = layout(job, tp=float(tp), pp=float(pp), dp=float(dp), zero=1.0)
-    peak = memory(job, laid, NO_MACHINE, MEGATRON)
+    peak = memory(stage_job(job, laid), NO_MACHINE, MEGATRON)
     assert peak.allocated_bytes == pytest.approx(allocated_gb * GB_BYTES, rel=0.03)
     assert peak.reserved_bytes == pytest.approx(reserved_gib * GIB_BYTES, rel=0.06)
 
@@ -41,14 +41,16 @@ def test_deepseek_v2_of_4_layers_on_b200(pp, ep, dp, allocated_gb):
     """The same source: MLA, 160 experts on 8 and 4 devices, one leading dense block."""
     job = pretraining(architecture(replace(find_model("deepseek-v2"), layers=4)), 4096, 4 * dp)
     laid = layout(job, pp=float(pp), ep=float(ep), dp=float(dp), zero=1.0)
-    peak = memory(job, laid, NO_MACHINE, MEGATRON)
+    peak = memory(stage_job(job, laid), NO_MACHINE, MEGATRON)
     assert peak.allocated_bytes == pytest.approx(allocated_gb * GB_BYTES, rel=0.04)
 
 
 def test_llama_2_7b_with_two_stages():
     """NVIDIA/Megatron-LM#482: 69.1 GB on rank 0, micro-batch 2, PP 2, DP 8; sequence of 4096 taken from the model."""
     job = pretraining(architecture(find_model("llama-2-7b")), 4096, 2048)
-    peak = memory(job, layout(job, pp=2.0, dp=8.0, micro_batch=2.0, zero=1.0), NO_MACHINE, stack("megatron-core"))
+    peak = memory(
+        stage_job(job, layout(job, pp=2.0, dp=8.0, micro_batch=2.0, zero=1.0)), NO_MACHINE, stack("megatron-core")
+    )
     assert peak.device_bytes == pytest.approx(69.1 * GB_BYTES, rel=0.08)
 
 
@@ -62,7 +64,7 @@ def test_qwen3_4b_sharded_over_8_h200(sequence, lora, fused, measured_gib):
     share = {"trainable_share": 0.008, "frozen_bytes": 2.0} if lora else {}
     job = pretraining(architecture(find_model("qwen3-4b")), sequence, 16, **share, **loss)
     laid = layout(job, dp=8.0, zero=3.0, recompute=2.0)
-    peak = memory(job, laid, NO_MACHINE, stack("fsdp2"))
+    peak = memory(stage_job(job, laid), NO_MACHINE, stack("fsdp2"))
     assert peak.reserved_bytes == pytest.approx(measured_gib * GIB_BYTES, rel=0.15)
 
 
@@ -74,7 +76,7 @@ def low_and_high(peak: StepMemory, name: str) -> tuple[float, float]:
 def test_70b_does_not_fit_8_a100():
     """axolotl#1439: full fine-tuning of 70B on 8 x A100-80GB runs out of memory."""
     job = pretraining(architecture(find_model("llama-2-70b")), 4096, 8)
-    peak = memory(job, layout(job, dp=8.0, zero=3.0, recompute=2.0), NO_MACHINE, stack("fsdp2"))
+    peak = memory(stage_job(job, layout(job, dp=8.0, zero=3.0, recompute=2.0)), NO_MACHINE, stack("fsdp2"))
     assert low_and_high(peak, "fsdp2")[0] > 80 * GIB_BYTES
 
 
@@ -82,7 +84,7 @@ def test_8b_lora_fits_one_a100():
     """torchtune#979: LoRA of Llama-3-8B at 8k tokens fits one A100-80GB."""
     job = pretraining(architecture(find_model("llama-3-8b")), 8192, 1, trainable_share=0.003, frozen_bytes=2.0)
     loss = replace(stack("fsdp2"), frozen_bytes=0.0)  # one device: nothing is sharded, weights stay in bf16
-    peak = memory(job, layout(job, recompute=2.0), NO_MACHINE, loss)
+    peak = memory(stage_job(job, layout(job, recompute=2.0)), NO_MACHINE, loss)
     assert low_and_high(peak, "fsdp2")[1] < 80 * GIB_BYTES
 
 

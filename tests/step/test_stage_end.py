@@ -8,9 +8,9 @@ from tests.shapes import gpt, layout, pretraining
 from tests.step.neutral import MEMORY, NETWORK, PEAK, stack, step
 
 from steelyard.job import job_table, read_job
+from steelyard.step import stage_job
 from steelyard.step.divisors import divisors
 from steelyard.step.network.placement import expert_replicas
-from steelyard.step.states import model_params
 from steelyard.strategies.partition import given_partition
 from steelyard.tables import Job, Layout, join
 
@@ -41,7 +41,7 @@ def test_all_stages_together_hold_the_model_once_and_a_shared_table_twice(name: 
     made = job(name)
     each = 8 // pp
     laid = cut(made, *(each,) * pp) if pp > 1 else layout(made)
-    found = model_params(made.workload, laid).stages
+    found = stage_job(made, laid).params.stages
     first, *others = (float(one.dense + one.routed) for one in found)
     last, between = [*others, 0.0][0], max(others[1:] or [0.0])
     inside = float(made.workload.params) - (TABLE if name == "tied" else 2 * TABLE)
@@ -63,7 +63,7 @@ def test_stages_of_every_cut_add_up_to_the_model(name: str) -> None:
     inside = float(made.workload.params) - (TABLE if name == "tied" else ends)
     for before in range(1, 8):
         laid = cut(made, before, 8 - before)
-        found = model_params(made.workload, laid).stages
+        found = stage_job(made, laid).params.stages
         assert len(found) == 2
         assert sum(float(one.dense + one.routed) for one in found) == pytest.approx(inside + ends)
         if name == "sparse":
@@ -123,7 +123,7 @@ def test_a_first_stage_with_a_large_table_is_the_slowest_where_experts_are_few()
     """16 ranks divide the experts of 64 tables: the stage with more dense parameters reduces longer."""
     made = pretraining(gpt(8, H, 4, V * 64, **(SHAPES["sparse"] | {"embedding_params": 64 * TABLE})), S, B)
     laid = cut(made, 4, 4, dp=8.0, ep=8.0)
-    held = model_params(made.workload, laid).stages
+    held = stage_job(made, laid).params.stages
     assert held[0].dense > held[1].dense
     assert held[0].routed < held[1].routed
     assert traffic(made, laid) == pytest.approx(rings_s(float(held[0].dense), 8 * float(held[0].routed), laid))
@@ -173,7 +173,7 @@ def test_llama_3_2_1b_on_8_stages_by_hand() -> None:
     table = 128_256 * 2048
     made = job_table(read_job("llama-3.2-1b", tokens="20B", global_batch=64))
     laid = layout(made, pp=8.0, dp=8.0)
-    held = model_params(made.workload, laid).stages
+    held = stage_job(made, laid).params.stages
     assert [float(one.dense) for one in held] == pytest.approx([2 * block + table] * 2, rel=1e-4)
     assert 2 * block + table == pytest.approx(0.384e9, rel=1e-3)
     assert traffic(made, laid) == pytest.approx(2 * 7 / 8 * 2 * (2 * block + table) / NETWORK, rel=1e-4)

@@ -7,6 +7,7 @@ from tests.step.neutral import L, V, alone, kernels, peak, stack, step
 
 from steelyard.step.divisors import Divisors
 from steelyard.step.schedule import in_flight
+from steelyard.step import stage_job
 from steelyard.step.stages import busiest_stages, head_params, stages
 from steelyard.step.states import RankParams, held_params, rank_params
 from steelyard.strategies.partition import given_partition
@@ -212,9 +213,8 @@ def test_one_block_of_a_kind_can_be_the_largest():
     assert gathered == pytest.approx((1 + 1) * 2 * (4 * 256**2 + 9e6))
 
 
-def test_a_column_is_cut_once_however_often_it_is_asked_for() -> None:
+def test_stages_are_cut_anew_for_every_layout() -> None:
     both = join([cut(DEEPSEEK, 2.0), cut(DEEPSEEK, 16.0)])
-    once = stages(DEEPSEEK.workload, both)
-    assert stages(DEEPSEEK.workload, both) is once
     assert [blocks(one.blocks) for one in stages(DEEPSEEK.workload, cut(DEEPSEEK, 1.0))] == [(3, 58)]
     assert len(stages(DENSE.workload, both)[0].blocks) == 1
+    assert stage_job(DEEPSEEK, both).stages[0].blocks[0].count.tolist() == [3, 3]

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.shapes import filled, gpt, layout, pretraining
 
-from steelyard.step import time
+from steelyard.step import stage_job, time
 from steelyard.tables import Job, Kernels, Layout, Machine, Stack, StepTime, join
 
 A100 = filled(
@@ -66,7 +66,7 @@ GPT_175B = pretraining(gpt(96, 12288, 96), 2048, 1536)
 
 
 def step(job: Job, placed: Layout, machine: Machine = A100, stack: Stack = STACK) -> StepTime:
-    return time(job, placed, machine, KERNELS, stack)
+    return time(stage_job(job, placed), machine, KERNELS, stack)
 
 
 def test_gpt3_on_1024_a100_is_near_the_published_rate() -> None:

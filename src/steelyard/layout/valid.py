@@ -34,7 +34,7 @@ def problem(
 
     Source: 2104.04473 section 2 (interleaving needs micro-batches divisible by the stages); Megatron-core
         ModelParallelConfig and TransformerConfig checks (heads, key-value heads, sequence, context, experts).
-    Limits: vocabularies are padded, so tp need not divide them; the machine's memory is judged by `step.memory`.
+    Limits: vocabularies are padded, so tp need not divide them; the machine's memory is judged by `step.memory.memory`.
 
     The codes are those of `Reason`.
     """

@@ -6,9 +6,8 @@ from steelyard import catalog as facts
 from steelyard import pipeline
 from steelyard.job import JobSpec, job_table
 from steelyard.search.engine import Engine, Limits
-from steelyard.step import memory
 
-ENGINE = Engine(pipeline.predict, memory, pipeline.floor)
+ENGINE = Engine(pipeline.predict, pipeline.peak, pipeline.floor)
 
 
 def limits_of(spec: JobSpec, most: int) -> Limits:

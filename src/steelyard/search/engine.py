@@ -11,7 +11,7 @@ _Predict = Callable[[Job, Layout, Machine, Kernels, Stack, Policy, Site, Offer],
 
 
 Memory = Callable[[Job, Layout, Machine, Stack], StepMemory]
-"""`step.memory`, or a stand-in: bytes that do not depend on which machine of a kind it is."""
+"""`pipeline.peak`, or a stand-in: bytes that do not depend on which machine of a kind it is."""
 
 
 Floor = Callable[[Job, Layout, Machine, Kernels, Stack, Policy], Draw]

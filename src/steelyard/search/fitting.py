@@ -3,7 +3,7 @@
 Two cuts, both exact:
 
 1. A candidate whose memory, at the upper end of its interval, exceeds the device's is gone. Memory is judged once for
-   each layout and stack: `step.memory` does not depend on which machine of a kind it is.
+   each layout and stack: `pipeline.peak` does not depend on which machine of a kind it is.
 2. Recomputing more never makes a step shorter nor its devices idler (`tests/search/test_ladder.py` holds the pipeline
    to it). So of candidates that differ in nothing else, only the one that recomputes least and fits stays. Dropped rows
    are dominated in time and energy, hence in money and CO2e.

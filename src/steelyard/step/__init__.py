@@ -1,6 +1,7 @@
 """Seconds and bytes of one optimizer step on a laid-out machine (Machine)."""
 
 from steelyard.step.memory import memory
+from steelyard.step.rank import StagedJob, stage_job
 from steelyard.step.time import time
 
-__all__ = ["memory", "time"]
+__all__ = ["StagedJob", "memory", "stage_job", "time"]

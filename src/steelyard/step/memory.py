@@ -6,10 +6,11 @@ import numpy as np
 
 from steelyard.step.activations import Activations, block_kept_bytes, kept_bytes
 from steelyard.step.buffers import Edges, edge_bytes, gathered_bytes, loading_bytes, stepping_bytes
-from steelyard.step.divisors import Divisors, divisors
+from steelyard.step.divisors import Divisors
+from steelyard.step.rank import StagedJob
 from steelyard.step.schedule import in_flight
-from steelyard.step.stages import Stage, stages
-from steelyard.step.states import HeldParams, RankParams, States, model_params, states
+from steelyard.step.stages import Stage
+from steelyard.step.states import HeldParams, RankParams, States, states
 from steelyard.tables import Job, Layout, Machine, Stack, StepMemory
 from steelyard.units import Bytes
 
@@ -38,7 +39,7 @@ class StageParts:
     edges: Edges
 
 
-def memory(job: Job, layout: Layout, machine: Machine, stack: Stack) -> StepMemory:
+def memory(staged: StagedJob, machine: Machine, stack: Stack) -> StepMemory:
     """Return where the bytes of the heaviest rank go at the peak of a step.
 
     The first stage embeds and holds the most micro-batches; the last one has the output projection and the logits.
@@ -48,10 +49,9 @@ def memory(job: Job, layout: Layout, machine: Machine, stack: Stack) -> StepMemo
         Narayanan et al. 2021, arXiv 2104.04473, section 2.2 (micro-batches in flight).
     Limits: static shapes, balanced experts; the machine says how much there is, not how much is used.
     """
-    by = divisors(layout)
-    held = model_params(job.workload, layout)
+    job, layout, by, held = staged.job, staged.layout, staged.by, staged.params
     parts = StageParts(block_kept_bytes(job, layout, stack, by), held.blocks, edge_bytes(job, layout, stack, by))
-    pairs = zip(stages(job.workload, layout), held.ranks, strict=True)
+    pairs = zip(staged.stages, held.ranks, strict=True)
     peak, *others = (_peak(job, layout, stack, by, stage, mine, parts) for stage, mine in pairs)
     for other in others:
         peak = _heavier(peak, other)

@@ -7,8 +7,8 @@ import numpy as np
 from steelyard.step.network.replicas import Replicas, replicas
 from steelyard.step.rank import Rank
 from steelyard.step.sharding import exposed_s, gathers, reductions, rounds, update_bytes
-from steelyard.step.stages import one_has_all, stages
-from steelyard.step.states import HeldParams, held_params, model_params, on_stage, rank_params
+from steelyard.step.stages import one_has_all
+from steelyard.step.states import HeldParams, held_params, on_stage, rank_params
 from steelyard.tables import Layout
 from steelyard.units import Count, Flop, Seconds, Share
 
@@ -62,13 +62,13 @@ def slowest_end(rank: Rank, layout: Layout, tick_s: Seconds) -> StageEnd:
 
 def _loads(rank: Rank, layout: Layout) -> list[StageLoad]:
     work = rank.job.workload
-    held, sharded = model_params(work, layout), np.asarray(layout.zero) >= 1
+    held, sharded = rank.staged.params, np.asarray(layout.zero) >= 1
     updated = [np.where(sharded, one.shard, one.whole) for one in held.ranks]
     if not np.any(rank.job.newton_schulz):
         return [StageLoad(*one, 0.0) for one in zip(held.stages, updated, strict=True)]
     each = tuple(held_params(one.updates, rank.by) for one in work.blocks)
     everyone = replace(layout, shard_devices=layout.dp * layout.cp)  # replicas share products at any ZeRO stage
-    flop = [rank_params(on_stage(each, stage.blocks), everyone, rank.by).shard for stage in stages(work, layout)]
+    flop = [rank_params(on_stage(each, stage.blocks), everyone, rank.by).shard for stage in rank.staged.stages]
     return [StageLoad(*one) for one in zip(held.stages, updated, flop, strict=True)]
 
 

@@ -43,10 +43,6 @@ def head_params(workload: Workload) -> Count:
     return np.where(workload.head.params, workload.head.params, workload.embedding.params)
 
 
-_LAST: dict[int, tuple[Workload, Layout, tuple[Stage, ...]]] = {}
-"""The column asked for last, with its stages: fits ask for the same one thousands of times, under other constants."""
-
-
 def stages(workload: Workload, layout: Layout) -> tuple[Stage, ...]:
     """Return the stages that can be the slowest or the heaviest: the first, the last, and some between them.
 
@@ -54,13 +50,6 @@ def stages(workload: Workload, layout: Layout) -> tuple[Stage, ...]:
     between them matters only where it has more blocks of some kind than any stage before it, or where leading blocks
     end on it.
     """
-    last = _LAST.get(0)
-    if last is None or last[0] is not workload or last[1] is not layout:
-        last = _LAST[0] = (workload, layout, _stages(workload, layout))
-    return last[2]
-
-
-def _stages(workload: Workload, layout: Layout) -> tuple[Stage, ...]:
     cut = _Cut(workload, layout)
     alone = _flag(np.equal(layout.pp, 1))
     found = [Stage(cut.blocks(cut.held(0.0), 1.0), 0.0, 1.0, 1.0, alone)]

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from steelyard.step.divisors import Divisors, divided, divisors
+from steelyard.step.divisors import Divisors, divided
 from steelyard.step.network.placement import expert_replicas
-from steelyard.step.stages import Blocks, Stage, head_params, stages
+from steelyard.step.stages import Blocks, Stage, head_params
 from steelyard.step.sums import added
 from steelyard.tables import Job, Layout, Part, Stack, Workload
 from steelyard.units import Bytes, Count
@@ -81,27 +81,24 @@ class ModelParams:
     ranks: tuple[RankParams, ...]
 
 
-_LAST: dict[int, tuple[Workload, Layout, ModelParams]] = {}
-"""The column asked for last: its time and its memory ask for the same."""
-
-
-def model_params(workload: Workload, layout: Layout) -> ModelParams:
+def model_params(workload: Workload, layout: Layout, by: Divisors, found: tuple[Stage, ...]) -> ModelParams:
     """Return the parameters of one rank of each stage: its blocks, the embedding on the first, the head on the last.
 
     A table that embedding and head share stands on both, and once on a lone stage.
+
+    Args:
+        workload: the model's blocks and ends
+        layout: tensor and ZeRO shard ranks
+        by: the number of each divisor of the layout
+        found: the layout's stages (`stages`)
 
     Source: Narayanan et al. 2021, arXiv 2104.04473, section 2.2 (blocks); Megatron-core,
         `share_embeddings_and_output_weights` (first and last stage each hold a shared table).
     Limits: the embedding's positions are counted as divided by tensor ranks (below 0.1 %).
     """
-    last = _LAST.get(0)
-    if last is None or last[0] is not workload or last[1] is not layout:
-        by = divisors(layout)
-        each = tuple(held_params(one.params, by) for one in workload.blocks)
-        found = tuple(_with_ends(workload, by, one, on_stage(each, one.blocks)) for one in stages(workload, layout))
-        ranks = tuple(rank_params(one, layout, by) for one in found)
-        last = _LAST[0] = (workload, layout, ModelParams(each, found, ranks))
-    return last[2]
+    each = tuple(held_params(one.params, by) for one in workload.blocks)
+    held = tuple(_with_ends(workload, by, one, on_stage(each, one.blocks)) for one in found)
+    return ModelParams(each, held, tuple(rank_params(one, layout, by) for one in held))
 
 
 def _with_ends(workload: Workload, by: Divisors, stage: Stage, held: HeldParams) -> HeldParams:

@@ -11,7 +11,7 @@ from steelyard.step.kernels.pointwise import POINTWISE_BACKWARD
 from steelyard.step.network.communication import Traffic
 from steelyard.step.rank import Rank
 from steelyard.step.recompute import Recomputed, recompute_s, recomputed, repeated_share
-from steelyard.step.stages import Blocks, Stage, block_count, stages
+from steelyard.step.stages import Blocks, Stage, block_count, busiest_stages
 from steelyard.step.sums import added
 from steelyard.tables import Layout
 from steelyard.units import Count, Seconds
@@ -69,7 +69,7 @@ def slowest_tick(rank: Rank, layout: Layout, moved: Traffic) -> Tick:
     once, alike = forward(rank, layout), _alike(rank, layout, head(rank), moved)
     before = embedding(rank)
     alone = not rank.job.workload.embedding.products  # else the first stage has more to do than its blocks
-    some = rank.busiest if alone else stages(rank.job.workload, layout)
+    some = busiest_stages(rank.staged.stages) if alone else rank.staged.stages
     first, *later = (_tick(rank, layout, one, through(once, one.blocks), before, alike) for one in some)
     for other in later:
         first = _slower(first, other)

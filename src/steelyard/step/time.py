@@ -2,19 +2,17 @@
 
 import numpy as np
 
-from steelyard.step.divisors import divisors
 from steelyard.step.network.communication import traffic
 from steelyard.step.network.placement import crowding
-from steelyard.step.rank import Rank
+from steelyard.step.rank import Rank, StagedJob
 from steelyard.step.schedule import bubble_ticks, sends
 from steelyard.step.stage_end import slowest_end
-from steelyard.step.stages import busiest_stages, stages
 from steelyard.step.tick import Tick, slowest_tick
-from steelyard.tables import Job, Kernels, Layout, Machine, Stack, StepTime
+from steelyard.tables import Kernels, Machine, Stack, StepTime
 
 
-def time(job: Job, layout: Layout, machine: Machine, kernels: Kernels, stack: Stack) -> StepTime:
-    """Return where the seconds of one optimizer step go.
+def time(staged: StagedJob, machine: Machine, kernels: Kernels, stack: Stack) -> StepTime:
+    """Return where the seconds of one optimizer step of a job cut into stages (`stage_job`) go.
 
     A step is `micro_batches` ticks of the slowest stage, the bubble of filling and draining the pipeline
     ((p-1)/v ticks, arXiv 2104.04473 section 2.2), the exposed gradient and parameter traffic, and the update.
@@ -24,8 +22,8 @@ def time(job: Job, layout: Layout, machine: Machine, kernels: Kernels, stack: St
         (traffic of ZeRO); exposed shares and host time are fitted (docs/step.md).
     Limits: the bubble is as if all stages were as slow as the slowest; nothing is lost to stragglers.
     """
-    found = stages(job.workload, layout)
-    rank = Rank(job, layout.micro_batch / layout.cp, divisors(layout), machine, kernels, stack, busiest_stages(found))
+    job, layout = staged.job, staged.layout
+    rank = Rank(staged, layout.micro_batch / layout.cp, machine, kernels, stack)
     moved = traffic(rank, layout)
     tick = slowest_tick(rank, layout, moved)
     tick_s = tick.total_s()

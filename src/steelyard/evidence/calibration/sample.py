@@ -15,7 +15,7 @@ from steelyard.evidence.frames.measured import Measured, measured
 from steelyard.evidence.frames.predicted import PEAK_KINDS, predict_step
 from steelyard.evidence.runs.exclusions import excluded
 from steelyard.evidence.score.intervals import GUESS_LOG_SD, GUESSED
-from steelyard.step import memory, time
+from steelyard.step import StagedJob, memory, stage_job, time
 from steelyard.units import Array
 
 
@@ -24,6 +24,7 @@ class Sample:
     """The usable measurements of a frame: those of time first, then those of memory."""
 
     found: RunFrame
+    staged: StagedJob  # of the frame
     owner: NDArray[np.int_]  # row of the frame
     metric: NDArray[np.str_]  # step_time_s, or peak_memory_<kind>_bytes
     measured: Array  # seconds or bytes
@@ -43,6 +44,7 @@ def sample_of(found: RunFrame) -> Sample:
     silent = [index for index in range(size) if not timed[index] and not weighed[index]]
     return Sample(
         found=found,
+        staged=stage_job(found.job, found.layout),
         owner=np.concatenate([np.flatnonzero(timed), np.flatnonzero(weighed)]),
         metric=np.array(
             ["step_time_s"] * int(timed.sum()) + [f"peak_memory_{kind}_bytes" for kind in seen.memory_metric[weighed]],
@@ -76,8 +78,8 @@ def shifted_predictions(of: Sample, parts: list[Constant], shift: Array) -> Arra
     """Return seconds or bytes of every measurement after shifts of the constants' logarithms."""
     found, size = of.found, len(of.found)
     kernels, stack = shifted_tables(found, parts, shift)
-    seconds = time(found.job, found.layout, found.machine, kernels, stack).total_s
-    held = memory(found.job, found.layout, found.machine, stack)
+    seconds = time(of.staged, found.machine, kernels, stack).total_s
+    held = memory(of.staged, found.machine, stack)
     columns = {f"peak_memory_{kind}_bytes": getattr(held, f"{kind}_bytes") for kind in PEAK_KINDS}
     columns["step_time_s"] = seconds
     whole = {name: np.broadcast_to(np.asarray(values, dtype=float), size)[of.owner] for name, values in columns.items()}

@@ -1,7 +1,7 @@
 """Runs as stacked tables: one call of `step.time` or `step.memory` on them predicts thousands of runs at once.
 
     found = run_frame(published_runs(), load())
-    seconds = step.time(found.job, found.layout, found.machine, found.kernels, found.stack)
+    seconds = step.time(step.stage_job(found.job, found.layout), found.machine, found.kernels, found.stack)
 
 Row i of every table, of `labels` and of `assumed` belongs to `found.runs[i]`; what cannot be predicted is in
 `found.unpredicted` with its reason. Nothing here looks at what was measured.

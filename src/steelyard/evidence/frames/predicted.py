@@ -6,7 +6,7 @@ import numpy as np
 
 from steelyard.evidence.frames.frame import RunFrame
 from steelyard.evidence.frames.measured import Measured
-from steelyard.step import memory, time
+from steelyard.step import memory, stage_job, time
 from steelyard.tables import Job, Kernels, Layout, Machine, Stack
 from steelyard.units import Array
 
@@ -16,19 +16,20 @@ PEAK_KINDS = ("allocated", "reserved", "device")
 
 def predict_step(job: Job, layout: Layout, machine: Machine, kernels: Kernels, stack: Stack) -> tuple[Array, Array]:
     """Return seconds of a step and bytes of a device: what chooses among layouts that a row leaves open."""
-    seconds = time(job, layout, machine, kernels, stack).total_s
-    return np.asarray(seconds), np.asarray(memory(job, layout, machine, stack).device_bytes)
+    staged = stage_job(job, layout)
+    seconds = time(staged, machine, kernels, stack).total_s
+    return np.asarray(seconds), np.asarray(memory(staged, machine, stack).device_bytes)
 
 
 def step_seconds(found: RunFrame) -> Array:
     """Return the predicted seconds of a step of every row."""
-    step = time(found.job, found.layout, found.machine, found.kernels, found.stack)
+    step = time(stage_job(found.job, found.layout), found.machine, found.kernels, found.stack)
     return _column(found, step.total_s)
 
 
 def peak_bytes(found: RunFrame) -> dict[str, Array]:
     """Return the predicted peak of every row, by kind of memory (`PEAK_KINDS`)."""
-    held = memory(found.job, found.layout, found.machine, found.stack)
+    held = memory(stage_job(found.job, found.layout), found.machine, found.stack)
     return {name: _column(found, getattr(held, f"{name}_bytes")) for name in PEAK_KINDS}
 
 

@@ -20,7 +20,7 @@ from steelyard.evidence.frames.frame import run_frame
 from steelyard.evidence.frames.predicted import predict_step
 from steelyard.evidence.runs.reader import parse_runs
 from steelyard.run import state_w, wait_w
-from steelyard.step import time
+from steelyard.step import stage_job, time
 from steelyard.units import NORMAL_90
 
 
@@ -158,7 +158,7 @@ def _predicted_mixes(catalog: Catalog) -> dict[str, Mix]:
     """Compose the steps of the known runs from the time model."""
     content = (resources.files("steelyard.evidence.readings") / "power_runs.csv").read_bytes()
     found = run_frame(parse_runs(content, "power_runs.csv"), catalog, predict_step)
-    step = time(found.job, found.layout, found.machine, found.kernels, found.stack)
+    step = time(stage_job(found.job, found.layout), found.machine, found.kernels, found.stack)
     exposed = step.tp_s + step.cp_s + step.ep_s + step.pp_s + step.dp_s
     columns = [
         np.broadcast_to(np.asarray(part / step.total_s, dtype=float), len(found))
