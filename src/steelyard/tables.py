@@ -159,6 +159,8 @@ class Workload:
     hidden: Count  # elements between two blocks
     ring: Count  # elements of keys and values, before tensor parallelism divides them
     copies: Count  # experts that a token visits (0: none)
+    expert_groups: Count  # in which experts are routed (0: none)
+    top_k_groups: Count  # of these, those that a token may visit
     product_flop: Flop  # forward, all products of all blocks
     attention_flop: Flop  # forward, scores and values of all blocks
     embedding_flop: Flop  # forward, products before the first block

@@ -24,6 +24,7 @@ NUMBERS = {
     "ffn-hidden-size": None, "vocab-size": None, "max-position-embeddings": None, "num-attention-heads": None,
     "kv-channels": None, "num-query-groups": 1, "q-lora-rank": None, "kv-lora-rank": 32, "qk-head-dim": 128,
     "qk-pos-emb-head-dim": 64, "v-head-dim": 128, "num-experts": None, "moe-router-topk": 2,
+    "moe-router-num-groups": None, "moe-router-group-topk": None,
     "moe-ffn-hidden-size": None, "moe-shared-expert-intermediate-size": None, "hidden-dropout": 0.1,
     "attention-dropout": 0.1, "sgd-momentum": 0.9,
 }  # fmt: skip

@@ -148,6 +148,7 @@ def test_the_shape_of_a_model_is_that_of_its_description() -> None:
     assert given_["--num-layers"] == "61"
     assert (given_["--qk-head-dim"], given_["--qk-pos-emb-head-dim"], given_["--v-head-dim"]) == ("128", "64", "128")
     assert (given_["--num-experts"], given_["--moe-router-topk"]) == ("256", "8")
+    assert (given_["--moe-router-num-groups"], given_["--moe-router-group-topk"]) == ("8", "4")
     assert given_["--moe-layer-freq"] == "([0]*3+[1]*58)"
     assert given_["--moe-shared-expert-intermediate-size"] == "2048"
     _, files = filled(every_writer()["megatron-core"], random_job("gpt2-xl", "megatron-core", 0.3))

@@ -142,15 +142,37 @@ def test_a_message_between_two_ranks() -> None:
 def test_tokens_to_the_experts_of_one_domain_are_an_all_to_all_of_their_copies(
     payload: float, copies: int, local: float, hop: float
 ) -> None:
-    inside = dispatch_s(payload, local, 1.0, 350e9, 50e9, hop, hop, copies)
+    inside = dispatch_s(payload, local, 1.0, 350e9, 50e9, hop, hop, copies, 0.0, 0.0)
     assert inside == pytest.approx(hierarchical_all_to_all_s(payload * copies, local, 1.0, 350e9, 50e9, hop, hop))
 
 
 @given(payload=payloads, copies=st.integers(2, 16), local=st.sampled_from([1.0, 4.0, 8.0]), domains=counts)
 def test_a_token_crosses_the_network_once_a_domain(payload: float, copies: int, local: float, domains: float) -> None:
     slow = 1e9  # the network binds
-    merged = dispatch_s(payload, local, domains, 1e15, slow, 0.0, 0.0, copies)
+    merged = dispatch_s(payload, local, domains, 1e15, slow, 0.0, 0.0, copies, 0.0, 0.0)
     assert merged < hierarchical_all_to_all_s(payload * copies, local, domains, 1e15, slow, 0.0, 0.0)
     assert merged <= payload * (domains - 1) / slow * (1 + 1e-9)
-    one = dispatch_s(payload, local, domains, 1e15, slow, 0.0, 0.0, 1)
+    one = dispatch_s(payload, local, domains, 1e15, slow, 0.0, 0.0, 1, 0.0, 0.0)
     assert one == pytest.approx(hierarchical_all_to_all_s(payload, local, domains, 1e15, slow, 0.0, 0.0))
+
+
+@given(payload=payloads, copies=st.integers(2, 16), domains=st.sampled_from([2.0, 4.0, 8.0, 16.0]))
+def test_a_token_reaches_no_more_domains_than_the_groups_of_experts_it_may_visit_lie_in(
+    payload: float, copies: int, domains: float
+) -> None:
+    """DeepSeek-V3, arXiv 2412.19437, section 2.1.2: at most 4 nodes, of 8 groups of experts 4."""
+
+    def crossing_s(groups: float, visited: float) -> float:
+        return float(dispatch_s(payload, 8.0, domains, 1e15, 1e9, 0.0, 0.0, copies, groups, visited))
+
+    away = (domains - 1) / domains * payload / 1e9
+    reached = domains * (1 - (1 - 1 / domains) ** copies)
+    assert crossing_s(0.0, 0.0) == pytest.approx(away * reached)
+    assert crossing_s(8.0, 4.0) == pytest.approx(away * min(reached, 4 * max(domains / 8, 1)))
+    assert crossing_s(8.0, 8.0) == pytest.approx(crossing_s(0.0, 0.0))
+    assert crossing_s(8.0, 1.0) == pytest.approx(away * min(reached, max(domains / 8, 1)))
+
+
+def test_grouped_and_ungrouped_models_stand_in_one_column() -> None:
+    both = dispatch_s(1e9, 8.0, 8.0, 1e15, 1e9, 0.0, 0.0, 8.0, np.array([0.0, 8.0]), np.array([0.0, 4.0]))
+    assert both[1] / both[0] == pytest.approx(4 / (8 * (1 - (7 / 8) ** 8)))

@@ -74,6 +74,8 @@ def by_rows(rows: Sequence[Row]) -> Job:
         hidden=1.0,
         ring=1.0,
         copies=0.0,
+        expert_groups=0.0,
+        top_k_groups=0.0,
         tokens=1.0,
     )
     return filled(

@@ -5,9 +5,9 @@ import pytest
 from tests.shapes import gpt, layout, pretraining
 from tests.step.neutral import L, V, alone, kernels, peak, stack, step
 
+from steelyard.step import stage_job
 from steelyard.step.divisors import Divisors
 from steelyard.step.schedule import in_flight
-from steelyard.step import stage_job
 from steelyard.step.stages import busiest_stages, head_params, stages
 from steelyard.step.states import RankParams, held_params, rank_params
 from steelyard.strategies.partition import given_partition

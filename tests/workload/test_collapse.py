@@ -36,6 +36,8 @@ def total():
             hidden=2.0,
             ring=5.0,
             copies=0.0,
+            expert_groups=0.0,
+            top_k_groups=0.0,
             tokens=1.0,
         ),
         2.0,

@@ -28,6 +28,8 @@ class Architecture:
     moe_ffn: Count  # width of one routed expert
     experts: Count  # routed experts of an MoE block (0: dense)
     top_k: Count  # routed experts that each token visits
+    expert_groups: Count  # in which they are routed (0: none)
+    top_k_groups: Count  # of these, those that a token may visit
     shared_ffn: Count  # summed width of the shared experts (0: none)
     vocab: Count
     mla: Share  # 1: multi-head latent attention

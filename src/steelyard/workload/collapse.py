@@ -44,6 +44,8 @@ def collapse(model: Model, element_bytes: Bytes) -> Workload:
         hidden=model.hidden,
         ring=model.ring,
         copies=model.copies,
+        expert_groups=model.expert_groups,
+        top_k_groups=model.top_k_groups,
         product_flop=product,
         attention_flop=attention,
         embedding_flop=before,

@@ -78,4 +78,6 @@ class Model:
     hidden: Count  # elements of one sample between two blocks
     ring: Count  # elements of keys and values that a sample sends around a ring of context parallelism
     copies: Count  # experts that a token visits (0: none)
+    expert_groups: Count  # in which experts are routed (0: none)
+    top_k_groups: Count  # of these, those that a token may visit
     tokens: Count  # of one sample, for people to read

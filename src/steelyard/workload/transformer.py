@@ -52,6 +52,8 @@ def model(architecture: Architecture, sequence_tokens: Count) -> Model:
         hidden=arch.hidden * s,
         ring=arch.kv_heads * (arch.head_dim + arch.v_head_dim) * s,
         copies=arch.top_k,
+        expert_groups=arch.expert_groups,
+        top_k_groups=arch.top_k_groups,
         tokens=s,
     )
 

@@ -80,6 +80,8 @@ def architecture(spec: ModelSpec) -> Architecture:
         moe_ffn=spec.expert_ffn,
         experts=spec.experts,
         top_k=spec.top_k,
+        expert_groups=spec.expert_groups,
+        top_k_groups=spec.top_k_groups,
         shared_ffn=_shared_ffn(spec),
         vocab=spec.classes or spec.vocab,
         patches=spec.max_tokens - 1 if spec.kind == "vit" else spec.max_tokens if spec.kind == "dit" else 0,

@@ -12,7 +12,15 @@ def expert_fields(config: Config, width: int) -> Fields:
         "experts": config.integer("num_local_experts", "num_experts", "n_routed_experts"),
         "top_k": config.integer("num_experts_per_tok", "num_experts_per_token", "moe_topk"),
         "expert_ffn": width,
+        **_groups(config),
     }
+
+
+def _groups(config: Config) -> Fields:
+    """Read the groups in which experts are routed; one group, or all of them visited, is none."""
+    groups = config.integer("n_group", "num_expert_group", default=0)
+    visited = config.integer("topk_group", default=0)
+    return {"expert_groups": groups, "top_k_groups": visited} if 0 < visited < groups else {}
 
 
 def mixtral(config: Config) -> Fields:

@@ -146,6 +146,8 @@ def _model(kinds: tuple[Kind, ...], rows: tuple[Row, ...]) -> Model:
         hidden=max(kind.hidden for kind in kinds),
         ring=1.0,
         copies=0.0,
+        expert_groups=0.0,
+        top_k_groups=0.0,
         tokens=1.0,
     )
 

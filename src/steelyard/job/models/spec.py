@@ -76,6 +76,8 @@ class ModelSpec:
     window_tokens: int = 0
     experts: int = 0  # routed
     top_k: int = 0
+    expert_groups: int = 0  # of as many experts each, 0: no groups
+    top_k_groups: int = 0  # groups that a token may visit
     expert_ffn: int = 0  # one branch
     expert_mlp: str = ""  # empty: as mlp
     shared_experts: int = 0
@@ -159,6 +161,14 @@ def _contradictions(spec: ModelSpec) -> tuple[tuple[bool, str], ...]:
         (spec.heads % spec.kv_heads != 0, f"{spec.heads} heads cannot share {spec.kv_heads} key-value heads evenly"),
         (spec.top_k > spec.experts, f"top_k {spec.top_k} is more than its {spec.experts} routed experts"),
         (moe and spec.top_k < 1, f"it has {spec.experts} routed experts; give top_k, how many a token visits"),
+        (
+            (spec.expert_groups > 0) != (spec.top_k_groups > 0) or spec.top_k_groups > spec.expert_groups,
+            f"{spec.expert_groups} expert_groups and {spec.top_k_groups} top_k_groups: give both, the second no larger",
+        ),
+        (
+            spec.expert_groups > 0 and spec.experts % spec.expert_groups != 0,
+            f"{spec.experts} experts do not make {spec.expert_groups} groups of one size",
+        ),
         (moe and spec.expert_ffn < 1, f"it has {spec.experts} routed experts; give expert_ffn, the width of one"),
         (spec.dense_layers > blocks, f"{spec.dense_layers} dense layers are more than its {blocks} blocks"),
         (spec.attention_layers > blocks, f"{spec.attention_layers} attention layers are more than {blocks} blocks"),

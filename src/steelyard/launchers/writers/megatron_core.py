@@ -230,6 +230,9 @@ def _routed(sheet: Sheet, model: ModelSpec) -> None:
         return
     sheet.fixed("--num-experts", model.experts)
     sheet.fixed("--moe-router-topk", model.top_k)
+    if model.expert_groups:
+        sheet.fixed("--moe-router-num-groups", model.expert_groups)
+        sheet.fixed("--moe-router-group-topk", model.top_k_groups)
     sheet.fixed("--moe-ffn-hidden-size", model.expert_ffn)
     common = model.shared_ffn or model.shared_experts * model.expert_ffn
     if common:

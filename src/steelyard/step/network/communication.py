@@ -16,7 +16,7 @@ from steelyard.step.network.experts import dispatch_s
 from steelyard.step.network.placement import ranks_in_domain
 from steelyard.step.rank import Rank
 from steelyard.strategies.experts import usual_expert_tensor
-from steelyard.tables import Kernels, Layout, Machine
+from steelyard.tables import Kernels, Layout, Machine, Workload
 from steelyard.units import Bytes, BytesPerSecond, Count, Seconds, Share
 
 Exchange = Callable[[Bytes, Count, Count, BytesPerSecond, BytesPerSecond, Seconds, Seconds], Seconds]
@@ -73,7 +73,7 @@ def traffic(rank: Rank, layout: Layout) -> Traffic:
         tp_s=tp_s,
         cp_s=(layout.cp - 1) * send_s(keys_values, _narrow(layout.tp * layout.cp, domain, lines), lines.link_hop_s),
         etp_s=_expert_tensor_s(rank, layout, hidden, lines, tp_s),
-        ep_s=_experts_s(split, job.workload.copies, layout, domain, lines),
+        ep_s=_experts_s(split, job.workload, layout, domain, lines),
         pp_s=np.where(layout.pp > 1, send_s(split, crossing, lines.nic_hop_s), 0.0),
     )
 
@@ -119,11 +119,12 @@ def _expert_tensor_s(rank: Rank, layout: Layout, hidden: Bytes, lines: Wires, tp
     return np.where(usual, found, np.where(layout.etp > 1, divided_s, 0.0))
 
 
-def _experts_s(payload: Bytes, copies: Count, layout: Layout, domain: Count, lines: Wires) -> Seconds:
+def _experts_s(payload: Bytes, work: Workload, layout: Layout, domain: Count, lines: Wires) -> Seconds:
     if np.all(layout.ep == 1):
         return np.float64(0)
     local = ranks_in_domain(layout.ep, layout.etp, domain)
-    sent_s = _over(partial(dispatch_s, copies=copies), payload, layout.ep, local, lines)
+    routed = {"copies": work.copies, "expert_groups": work.expert_groups, "top_k_groups": work.top_k_groups}
+    sent_s = _over(partial(dispatch_s, **routed), payload, layout.ep, local, lines)
     return np.where(layout.ep > 1, sent_s, 0.0)  # experts on one rank send nothing over a network that may be unknown
 
 
