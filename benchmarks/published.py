@@ -19,7 +19,7 @@ from steelyard.search.engine import Limits
 from steelyard.search.explore import explore
 from steelyard.search.rows import single_layout
 from steelyard.search.survivors import NOWHERE
-from steelyard.step import memory
+from steelyard.step import stage_job, time
 from steelyard.tables import Job, Layout
 
 PUBLISHED = "tp=8,pp=8,vpp=3,dp=1,mbs=1,recompute=selective"
@@ -37,7 +37,7 @@ def lines() -> list[str]:
         ours, considered = best(job, chip, tool, zero)
         seconds = step_s(job, ours, chip, tool)
         ratio = seconds / step_s(job, theirs, chip, tool)
-        gib = float(memory(job, ours, chip.machine, tool.stack).device_bytes) / 2**30
+        gib = float(pipeline.peak(job, ours, chip.machine, tool.stack).device_bytes) / 2**30
         found.append(
             f"exact best, {rules}: {text_of(ours)}: {seconds:.2f} s, {ratio:.3f} of the published one's, "
             f"{gib:.0f} of {chip.machine.memory_bytes / 2**30:.0f} GiB, of {considered:,} layouts"
@@ -66,4 +66,4 @@ def best(job: Job, chip: HardwareOption, tool: StackOption, zero: tuple[int, ...
 
 def step_s(job: Job, layout: Layout, chip: HardwareOption, tool: StackOption) -> float:
     """Return the predicted seconds of one step."""
-    return float(pipeline.time(job, layout, chip.machine, chip.kernels, tool.stack).total_s)
+    return float(time(stage_job(job, layout), chip.machine, chip.kernels, tool.stack).total_s)

@@ -6,6 +6,7 @@ import numpy as np
 
 from steelyard.step.divisors import Divisors, divided
 from steelyard.step.kernels.attention import attention_s, unfused_attention_s
+from steelyard.step.kernels.forward import Forward
 from steelyard.step.kernels.gemm import gemm_s
 from steelyard.step.kernels.pointwise import pointwise_s
 from steelyard.step.rank import Rank
@@ -13,15 +14,6 @@ from steelyard.step.stages import Blocks
 from steelyard.step.sums import added
 from steelyard.tables import Block, Core, End, Job, Layout, Part, Product, Repeat, Stack
 from steelyard.units import Bytes, Count, FlopPerSecond, Seconds
-
-
-@dataclass(frozen=True, slots=True)
-class Forward:
-    """One forward pass of one micro-batch through one block, or through the blocks of a stage."""
-
-    gemm_s: Seconds
-    attention_s: Seconds
-    pointwise_s: Seconds
 
 
 @dataclass(frozen=True, slots=True)

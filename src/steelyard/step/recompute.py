@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from steelyard.step.compute import Forward
+from steelyard.step.kernels.forward import Forward
 from steelyard.step.sums import added
 from steelyard.strategies.recompute import POLICIES, RecomputePolicy
 from steelyard.tables import Layout

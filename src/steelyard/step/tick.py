@@ -4,8 +4,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from steelyard.step.compute import Forward, Head, embedding, forward, head, through
+from steelyard.step.compute import Head, embedding, forward, head, through
 from steelyard.step.kernels.attention import FUSED_BACKWARD, UNFUSED_BACKWARD
+from steelyard.step.kernels.forward import Forward
 from steelyard.step.kernels.gemm import product_passes
 from steelyard.step.kernels.pointwise import POINTWISE_BACKWARD
 from steelyard.step.network.communication import Traffic
