@@ -22,7 +22,7 @@ KNOWN = {
     ("step/states", "states", 3): WEIGHTS,
     ("run/clock", "states_s", 0.5): FLAG,
     ("run/interruptions", "rework_share", 0.5): "half of the formula in its docstring (arXiv 2410.18124)",
-    ("step/time", "_data_parallel_s", 0.5): "a reduce-scatter is half of an all-reduce (nccl-tests, PERFORMANCE.md)",
+    ("step/stage_end", "_once", 0.5): "a reduce-scatter is half of an all-reduce (nccl-tests, PERFORMANCE.md)",
     (
         "step/network/collectives",
         "_start_s",
