@@ -96,10 +96,12 @@ def layer(
     data: RunFrame, seen: stacks.Rows, parts: list[stacks.Factor], theta: Array, sds: Array, wide: dict[str, float]
 ) -> Layer:
     """Return the rows of one fit; a chip that it has not seen is as sure as its family, and its own difference."""
-    tables = [stacks.chip_table(data, parts, theta, sds), stacks.stack_table(data, parts, theta, sds, wide)]
-    chips, tools = ([parse_fitted(dict(zip(stacks.HEADER, line, strict=True))) for line in table] for table in tables)
+    tables = [stacks.accelerator_table(data, parts, theta, sds), stacks.stack_table(data, parts, theta, sds, wide)]
+    accelerators, tools = (
+        [parse_fitted(dict(zip(stacks.HEADER, line, strict=True))) for line in table] for table in tables
+    )
     family = dict(zip(data.labels.accelerator, data.labels.family, strict=True))
-    sure = {row.entity: row.log_sd for row in chips if row.precision == "any" and row.quantity == "time_scale"}
+    sure = {row.entity: row.log_sd for row in accelerators if row.precision == "any" and row.quantity == "time_scale"}
     known = {*data.labels.accelerator[seen], *(name for name in sure if name.startswith("family:")), "any"}
 
     def widened(row: Fitted) -> Fitted:
@@ -108,7 +110,7 @@ def layer(
         return replace(row, log_sd=float(np.hypot(sure[f"family:{family[row.entity]}"], stacks.CHIP_SD)))
 
     return Layer(
-        {(row.entity, row.precision, row.quantity): widened(row) for row in chips},
+        {(row.entity, row.precision, row.quantity): widened(row) for row in accelerators},
         {(row.entity, row.precision, row.quantity): row for row in tools},
     )
 

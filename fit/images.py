@@ -33,7 +33,7 @@ SOURCES = {
     IMAGE_TRANSFORMER: "huggingface/pytorch-image-models@02b806e0",
 }
 
-LAMBDA_CHIPS = {
+LAMBDA_ACCELERATORS = {
     "NVIDIA_H100_80GB_HBM3": "H100-80GB-SXM",
     "NVIDIA_H100_PCIe": "H100-80GB-PCIe",
     "A100-SXM4-40GB": "A100-40GB-SXM",
@@ -69,11 +69,11 @@ def _rows(folder: Path, name: str) -> Iterator[dict[str, str]]:
 def image_runs(folder: Path) -> Iterator[Run]:
     """Yield the measured runs of image models that the catalog knows, a group an accelerator or a memory format."""
     for row in _rows(folder, "lambda_agg.csv.gz"):
-        chip, precision = LAMBDA_CHIPS.get(row["gpu"]), LAMBDA_PRECISIONS.get(row["math_mode"])
-        if row["model"] == "resnet50" and chip and precision:
+        accelerator, precision = LAMBDA_ACCELERATORS.get(row["gpu"]), LAMBDA_PRECISIONS.get(row["math_mode"])
+        if row["model"] == "resnet50" and accelerator and precision:
             batch, devices = float(row["global_batch"]), float(row["n_gpus"])
             rate = float(row["throughput_median"])
-            yield _run(f"lambda {chip}", "resnet-50", chip, precision, devices, batch, rate)
+            yield _run(f"lambda {accelerator}", "resnet-50", accelerator, precision, devices, batch, rate)
     for row in _rows(folder, "timm_train.csv.gz"):
         model = TIMM_MODELS.get(row["model"])
         if model and row["gpu"].startswith("RTX 3090") and row["precision"] == "amp-fp16":
@@ -82,13 +82,13 @@ def image_runs(folder: Path) -> Iterator[Run]:
             yield _run(group, model, "RTX-3090", "fp16", 1.0, batch, rate)
 
 
-def _run(group: str, model: str, chip: str, precision: str, devices: float, batch: float, rate: float) -> Run:
+def _run(group: str, model: str, accelerator: str, precision: str, devices: float, batch: float, rate: float) -> Run:
     return blank_run(
         id=f"{group} {precision} {devices:g} {batch:g} {rate:g}",
         group=group,
         use="score",
         model=model,
-        accelerator=chip,
+        accelerator=accelerator,
         devices=devices,
         precision=precision,
         stack="PyTorch DDP",

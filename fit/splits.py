@@ -122,15 +122,15 @@ def scores(metric: str, split: str, gap: Array, sd: Array, group: Labels) -> Ite
 
 def operators(folder: Path) -> Iterator[Split]:
     """Yield the scores of 16-bit matrix products and of large collectives inside a switched domain, by device."""
-    chips = facts.chips()
-    found = kernels.estimates(folder, chips)
+    accelerators = facts.rated_accelerators()
+    found = kernels.estimates(folder, accelerators)
     names = {"matrix product": ("gemm_s", ("bf16", "fp16")), "collective > 1 MiB": ("collective_s", ("switched",))}
     for kind in kernel_scores.kinds(folder):
         metric, labels = names.get(kind.name, ("", ()))
-        for one in kernel_scores.score(kind, chips, found, kernels.pooled) if labels else ():
+        for one in kernel_scores.score(kind, accelerators, found, kernels.pooled) if labels else ():
             if one.precision in labels:
                 median, mean_, bias, naive = (value / 100 for value in (one.median, one.mean, one.bias, one.naive))
-                group = f"{one.chip}/{one.precision}"
+                group = f"{one.accelerator}/{one.precision}"
                 nothing = float("nan")
                 yield Split(metric, "device", group, one.rows, median, mean_, nothing, bias, nothing, naive)
 

@@ -55,7 +55,7 @@ STACK_FIELDS: dict[str, tuple[str, float, float, float]] = {
     "ep_exposed": ("1", 0.7, 0.4, 0.4),
     "pp_exposed": ("1", 0.6, 0.4, 0.0),
 }
-FAMILY_SD, CHIP_SD, NARROW_SD, CONGESTION = 0.2, 0.07, 0.2, ("nic_congestion", 0.2, 0.7)
+FAMILY_SD, ACCELERATOR_SD, NARROW_SD, CONGESTION = 0.2, 0.07, 0.2, ("nic_congestion", 0.2, 0.7)
 
 
 @dataclass(frozen=True)
@@ -84,8 +84,8 @@ def factors(data: RunFrame) -> list[Factor]:
         for precision in sorted({"fp8", "fp4", "fp32", "tf32"} & set(labels.precision[rows])):
             narrow = rows & (labels.precision == precision)
             found.append(Factor(f"family:{family}", precision, "chip", narrow, NARROW_SD))
-    for chip in sorted(set(labels.accelerator)):
-        found.append(Factor(chip, "any", "chip", labels.accelerator == chip, CHIP_SD))
+    for accelerator in sorted(set(labels.accelerator)):
+        found.append(Factor(accelerator, "any", "chip", labels.accelerator == accelerator, ACCELERATOR_SD))
     return found
 
 
@@ -178,7 +178,7 @@ def stack_table(
         yield _line(part.entity, "any", part.field, start * np.exp(base + value), unit, width, data, part.rows)
 
 
-def chip_table(data: RunFrame, parts: list[Factor], theta: Array, sds: Array) -> Iterable[Line]:
+def accelerator_table(data: RunFrame, parts: list[Factor], theta: Array, sds: Array) -> Iterable[Line]:
     """Yield the catalog rows of whole chips; a chip repeats each precision of its family, which it would hide."""
     values = {(part.entity, part.precision): value for part, value in _of(parts, "chip", theta)}
     widths = {(part.entity, part.precision): sd for part, sd in _of(parts, "chip", sds)}
@@ -259,7 +259,7 @@ def main() -> None:
     if chosen.write and chosen.by == "group":
         sds = hierarchy.spread(problem, theta)
         write(DATA / "stacks.csv", stack_table(data, parts, theta, sds, wide))
-        write(DATA / "accelerators_steps.csv", chip_table(data, parts, theta, sds))
+        write(DATA / "accelerators_steps.csv", accelerator_table(data, parts, theta, sds))
         write_held_out(data, left_out, problem.predict(theta), wide)
 
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
 
-CHIPS = {
+ACCELERATORS = {
     "NVIDIA A100-SXM4-80GB": "A100-80GB-SXM",
     "NVIDIA H100 80GB HBM3": "H100-80GB-SXM",
     "NVIDIA H200": "H200-141GB-SXM",
@@ -59,7 +59,7 @@ SHARE_SIDES = {"all_reduce": 2.0, "all_gather": 1.0, "reduce_scatter": 1.0, "all
 class Sample:
     """Timings of one kind of kernel on one chip from one source."""
 
-    chip: str
+    accelerator: str
     precision: str
     source: str
     time_s: Array
@@ -71,7 +71,7 @@ class Sample:
     def keep(self, rows: NDArray[np.bool_]) -> "Sample":
         """Return the rows that the mask names."""
         cut = {name: column[rows] for name, column in self.columns.items()}
-        return Sample(self.chip, self.precision, self.source, self.time_s[rows], cut)
+        return Sample(self.accelerator, self.precision, self.source, self.time_s[rows], cut)
 
 
 Parsed = tuple[tuple[str, str, str], dict[str, float]]
@@ -136,11 +136,11 @@ def _source(row: dict[str, str]) -> str:
 
 
 def _product(row: dict[str, str], *, batched: bool) -> Parsed | None:
-    chip, precision = CHIPS.get(row["device"]), PRECISIONS.get(row["dtype"])
-    if chip is None or precision is None or (row["op"] == "bmm") != batched:
+    accelerator, precision = ACCELERATORS.get(row["device"]), PRECISIONS.get(row["dtype"])
+    if accelerator is None or precision is None or (row["op"] == "bmm") != batched:
         return None
     shape = {"rows": float(row["m"]), "inner": float(row["k"]), "outer": float(row["n"]), "batch": float(row["batch"])}
-    return (chip, precision, _source(row)), {"time_s": float(row["time_us"]) * 1e-6, **shape}
+    return (accelerator, precision, _source(row)), {"time_s": float(row["time_us"]) * 1e-6, **shape}
 
 
 def _wide(sample: Sample) -> NDArray[np.bool_]:
@@ -148,11 +148,11 @@ def _wide(sample: Sample) -> NDArray[np.bool_]:
 
 
 def _attention(row: dict[str, str]) -> Parsed | None:
-    if row["op"] != "attention_fwd_causal" or row["device"] not in CHIPS:
+    if row["op"] != "attention_fwd_causal" or row["device"] not in ACCELERATORS:
         return None
     batch, sequence, heads, width = (float(row[name]) for name in ("b", "seq", "heads", "head_dim"))
     values = {"flop": 2 * batch * sequence**2 * heads * width, "sequence": sequence, "head_dim": width}
-    return (CHIPS[row["device"]], "bf16", _source(row)), {
+    return (ACCELERATORS[row["device"]], "bf16", _source(row)), {
         "time_s": float(row["time_us"]) * 1e-6,
         "tokens": batch * sequence,
         **values,
@@ -160,10 +160,13 @@ def _attention(row: dict[str, str]) -> Parsed | None:
 
 
 def _pointwise(row: dict[str, str], passes: dict[str, int]) -> Parsed | None:
-    if row["op"] not in passes or row["device"] not in CHIPS:
+    if row["op"] not in passes or row["device"] not in ACCELERATORS:
         return None
     moved = float(row["b"]) * float(row["h"]) * ELEMENT_BYTES[row["dtype"]] * passes[row["op"]]
-    return (CHIPS[row["device"]], "fp32", _source(row)), {"time_s": float(row["time_us"]) * 1e-6, "moved_bytes": moved}
+    return (ACCELERATORS[row["device"]], "fp32", _source(row)), {
+        "time_s": float(row["time_us"]) * 1e-6,
+        "moved_bytes": moved,
+    }
 
 
 def _collective(row: dict[str, str]) -> Parsed | None:
@@ -174,9 +177,9 @@ def _collective(row: dict[str, str]) -> Parsed | None:
     return key, {"time_s": float(row["time_us"]) * 1e-6, "sides": SHARE_SIDES[row["collective"]], **values}
 
 
-def by_chip(samples: list[Sample]) -> list[list[Sample]]:
+def by_accelerator(samples: list[Sample]) -> list[list[Sample]]:
     """Group samples of one chip and source, whatever they time."""
     groups: dict[tuple[str, str], list[Sample]] = defaultdict(list)
     for sample in samples:
-        groups[sample.chip, sample.source].append(sample)
+        groups[sample.accelerator, sample.source].append(sample)
     return list(groups.values())

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fit.kernels.fits import Chip
+from fit.kernels.fits import RatedAccelerator
 from fit.kernels.pool import ANY, PCIE, SLOT_POWER, Estimate, Pooled, lookup
 from steelyard import catalog
 from steelyard.catalog.schema import Accelerator
@@ -42,7 +42,7 @@ UNFUSED_NOTE = "gemm_efficiency / (1 + gemm_half_width / 128): batched products 
 
 
 @dataclass(frozen=True)
-class Stated:
+class GivenValue:
     """A value that is not fitted here: from a source, or from other rows (no source of its own)."""
 
     entity: str
@@ -58,9 +58,9 @@ MAXTEXT = "AI-Hypercomputer/maxtext README (v5e, v5p, v6e tables)"
 FA2 = "Dao 2023, arXiv 2307.08691 (FlashAttention-2)"
 FA3 = "Shah et al. 2024, arXiv 2407.08608 (FlashAttention-3), figure 5"
 FA4 = "Together AI, FlashAttention-4, 2026-03-05"
-STATED = (
-    Stated(ANY, ANY, "time_scale", 1.0, 0.12, "", "no residual factor fitted to operators"),
-    Stated(
+GIVEN = (
+    GivenValue(ANY, ANY, "time_scale", 1.0, 0.12, "", "no residual factor fitted to operators"),
+    GivenValue(
         ANY,
         ANY,
         "nic_congestion",
@@ -69,28 +69,30 @@ STATED = (
         "",
         "none on 16 isolated nodes; a shared cluster starts later",
     ),
-    Stated(ANY, ANY, "attention_legacy", 1.0, 0.0, FA2, "its kernels are those of Ampere"),
-    Stated("family:nvidia-hopper", ANY, "attention_legacy", 0.58, 0.1, FA3, "370 TFLOP/s beside 646, heads of 128"),
-    Stated("family:nvidia-blackwell-dc", ANY, "attention_legacy", 0.4, 0.2, FA4, "2.7 x faster than Triton's kernel"),
-    Stated("L4", ANY, "gemm_efficiency", 0.42, 0.25, "", "T4's 16-bit value, moved as L4 to T4 in fp32"),
-    Stated("family:amd-cdna", ANY, "gemm_efficiency", 0.6, 0.2, "", "as MI300X, MI325X and MI355X"),
-    Stated(
+    GivenValue(ANY, ANY, "attention_legacy", 1.0, 0.0, FA2, "its kernels are those of Ampere"),
+    GivenValue("family:nvidia-hopper", ANY, "attention_legacy", 0.58, 0.1, FA3, "370 TFLOP/s beside 646, heads of 128"),
+    GivenValue(
+        "family:nvidia-blackwell-dc", ANY, "attention_legacy", 0.4, 0.2, FA4, "2.7 x faster than Triton's kernel"
+    ),
+    GivenValue("L4", ANY, "gemm_efficiency", 0.42, 0.25, "", "T4's 16-bit value, moved as L4 to T4 in fp32"),
+    GivenValue("family:amd-cdna", ANY, "gemm_efficiency", 0.6, 0.2, "", "as MI300X, MI325X and MI355X"),
+    GivenValue(
         "family:tpu", ANY, "gemm_efficiency", 0.9, 0.12, MAXTEXT, "published MFU under full recompute implies up to .88"
     ),
 )
 
 
-def chips() -> dict[str, Chip]:
+def rated_accelerators() -> dict[str, RatedAccelerator]:
     """Return the rated figures of every accelerator of the catalog."""
-    shelf = catalog.load()
-    return {row.id: _chip(row, shelf) for row in shelf.accelerators.values()}
+    held = catalog.load()
+    return {row.id: _rated(row, held) for row in held.accelerators.values()}
 
 
-def _chip(row: Accelerator, shelf: catalog.Catalog) -> Chip:
+def _rated(row: Accelerator, held: catalog.Catalog) -> RatedAccelerator:
     pcie = row.form == "PCIe"
     bus = row.facts.fact("pcie_generation")
-    slot = shelf.buses[f"pcie/{bus.value:g}"].value("bandwidth_x16") if bus else np.nan
-    return Chip(
+    slot = held.buses[f"pcie/{bus.value:g}"].value("bandwidth_x16") if bus else np.nan
+    return RatedAccelerator(
         id=row.id,
         family=row.family,
         peaks={precision: row.peak(precision) for precision in row.precisions},
@@ -101,43 +103,47 @@ def _chip(row: Accelerator, shelf: catalog.Catalog) -> Chip:
     )
 
 
-def realm_of(chip: Chip, quantity: str) -> str:
+def realm_of(accelerator: RatedAccelerator, quantity: str) -> str:
     """Return which chips a quantity of this one can learn from: PCIe cards, cards on slot power, or all."""
     if quantity.startswith("link_"):
-        return PCIE if chip.on_slot else ""
-    return SLOT_POWER if chip.starved and quantity == "gemm_efficiency" else ""
+        return PCIE if accelerator.on_slot else ""
+    return SLOT_POWER if accelerator.starved and quantity == "gemm_efficiency" else ""
 
 
-def estimates(rated: dict[str, Chip]) -> Iterator[tuple[tuple[str, str], Estimate]]:
+def estimates(rated: dict[str, RatedAccelerator]) -> Iterator[tuple[tuple[str, str], Estimate]]:
     """Return the single published measurements as estimates."""
-    for chip, precision, quantity, value, peak, correction, sd, source, note in MEASURED:
+    for accelerator, precision, quantity, value, peak, correction, sd, source, note in MEASURED:
         log = float(np.log(value / peak * correction))
-        realm = realm_of(rated[chip], quantity)
-        yield (precision, quantity), Estimate(chip, rated[chip].family, log, sd, 1, source, note, realm)
+        realm = realm_of(rated[accelerator], quantity)
+        yield (precision, quantity), Estimate(accelerator, rated[accelerator].family, log, sd, 1, source, note, realm)
 
 
-def stated_rows(values: dict[tuple[str, str], dict[str, Pooled]], rated: dict[str, Chip]) -> list[Stated]:
+def given_rows(
+    values: dict[tuple[str, str], dict[str, Pooled]], rated: dict[str, RatedAccelerator]
+) -> list[GivenValue]:
     """Return rows that follow from others or from a cited figure: TPUs, cards on PCIe, fabrics, narrow precisions."""
     derived = [row for precision in ("fp8", "fp4", "fp32", "tf32") for row in _precision(values, precision, rated)]
     unfused = [row for precision in (ANY, "fp32") for row in _unfused(values, precision, rated)]
-    return [*STATED, *derived, *unfused, *_on_pcie(values, rated)]
+    return [*GIVEN, *derived, *unfused, *_on_pcie(values, rated)]
 
 
 def _unfused(
-    values: dict[tuple[str, str], dict[str, Pooled]], precision: str, rated: dict[str, Chip]
-) -> Iterator[Stated]:
+    values: dict[tuple[str, str], dict[str, Pooled]], precision: str, rated: dict[str, RatedAccelerator]
+) -> Iterator[GivenValue]:
     """What batched products of heads of 128 reach: the width formula, which batched fp32 products follow."""
     widths = values[precision, "gemm_half_width"]
     for entity, row in values[precision, "gemm_efficiency"].items():
         family = rated[entity].family if entity in rated else entity.removeprefix("family:")
         width = lookup(widths, entity, family, "")
         value = float(np.exp(row.log) / (1 + np.exp(width.log) / HEAD_WIDTH))
-        yield Stated(entity, precision, "unfused_efficiency", value, float(np.hypot(row.sd, 0.15)), "", UNFUSED_NOTE)
+        yield GivenValue(
+            entity, precision, "unfused_efficiency", value, float(np.hypot(row.sd, 0.15)), "", UNFUSED_NOTE
+        )
 
 
 def _precision(
-    values: dict[tuple[str, str], dict[str, Pooled]], precision: str, rated: dict[str, Chip]
-) -> Iterator[Stated]:
+    values: dict[tuple[str, str], dict[str, Pooled]], precision: str, rated: dict[str, RatedAccelerator]
+) -> Iterator[GivenValue]:
     """Efficiencies at a precision that a chip was not timed at: its family's, else its 16-bit one moved as others'."""
     known = values.get((precision, "gemm_efficiency"), {})
     sixteen = values["any", "gemm_efficiency"]
@@ -146,22 +152,26 @@ def _precision(
     extra = timed.sd if timed else 0.15
     note = f"its 16-bit value times {np.exp(step):.3f}, what {precision} makes of the chips timed at both"
     for entity, row in sixteen.items():
-        chip = rated.get(entity)
-        family = known.get(f"family:{chip.family}") if chip else None
-        if entity in known or (chip and precision not in chip.peaks):
+        accelerator = rated.get(entity)
+        family = known.get(f"family:{accelerator.family}") if accelerator else None
+        if entity in known or (accelerator and precision not in accelerator.peaks):
             continue
         if family:
             value = float(np.exp(family.log))
-            yield Stated(entity, precision, "gemm_efficiency", value, family.sd, "", "its family's value")
+            yield GivenValue(entity, precision, "gemm_efficiency", value, family.sd, "", "its family's value")
         else:
             value, sd = float(np.exp(row.log + step)), float(np.hypot(row.sd, extra))
-            yield Stated(entity, precision, "gemm_efficiency", value, sd, "", note)
+            yield GivenValue(entity, precision, "gemm_efficiency", value, sd, "", note)
 
 
-def _on_pcie(values: dict[tuple[str, str], dict[str, Pooled]], rated: dict[str, Chip]) -> Iterator[Stated]:
+def _on_pcie(
+    values: dict[tuple[str, str], dict[str, Pooled]], rated: dict[str, RatedAccelerator]
+) -> Iterator[GivenValue]:
     """Cards in PCIe slots, whose families are timed on their fast links or not at all."""
     known = values["any", "link_efficiency"]
     pooled = known[f"{ANY} {PCIE}"]
-    for chip in rated.values():
-        if chip.on_slot and chip.id not in known:
-            yield Stated(chip.id, ANY, "link_efficiency", float(np.exp(pooled.log)), pooled.sd, "", PCIE_NOTE)
+    for accelerator in rated.values():
+        if accelerator.on_slot and accelerator.id not in known:
+            yield GivenValue(
+                accelerator.id, ANY, "link_efficiency", float(np.exp(pooled.log)), pooled.sd, "", PCIE_NOTE
+            )

@@ -22,7 +22,7 @@ NOISE = 0.10
 
 
 @dataclass(frozen=True)
-class Chip:
+class RatedAccelerator:
     """The rated figures that a fit divides by, in SI."""
 
     id: str
@@ -54,7 +54,7 @@ LINK: dict[str, Prior] = {"link_efficiency": (0.7, 0.5), "link_hop_s": (10e-6, 1
 Constants = Mapping[str, float]
 
 
-def gemm_model(sample: Sample, chip: Chip, with_: Constants) -> Array:
+def gemm_model(sample: Sample, accelerator: RatedAccelerator, with_: Constants) -> Array:
     """Seconds of each product, casts of the left matrix included."""
     width = ELEMENT_BYTES[sample.precision]
     memory = with_["memory_efficiency"] if width >= 2 else with_["narrow_memory"]
@@ -64,8 +64,8 @@ def gemm_model(sample: Sample, chip: Chip, with_: Constants) -> Array:
         inner,
         sample["outer"],
         width,
-        chip.peaks[sample.precision],
-        chip.memory_bytes_per_s,
+        accelerator.peaks[sample.precision],
+        accelerator.memory_bytes_per_s,
         with_["gemm_efficiency"],
         with_["gemm_launch_s"],
         with_["gemm_half_width"],
@@ -73,38 +73,42 @@ def gemm_model(sample: Sample, chip: Chip, with_: Constants) -> Array:
     )
     if width >= 2:
         return product
-    return product + pointwise_s(rows * inner * (2 + width), chip.memory_bytes_per_s, memory)
+    return product + pointwise_s(rows * inner * (2 + width), accelerator.memory_bytes_per_s, memory)
 
 
-def attention_model(sample: Sample, chip: Chip, with_: Constants) -> Array:
+def attention_model(sample: Sample, accelerator: RatedAccelerator, with_: Constants) -> Array:
     """Seconds of each fused attention, with the fixed cost of the library's call that timed it."""
     return with_["overhead_s"] + attention_s(
         sample["flop"],
         sample["sequence"],
         sample["head_dim"],
-        chip.peaks["bf16"],
+        accelerator.peaks["bf16"],
         with_["attention_efficiency"],
         with_["attention_half_tokens"],
         with_["attention_half_dim"],
     )
 
 
-def pointwise_model(sample: Sample, chip: Chip, with_: Constants) -> Array:
+def pointwise_model(sample: Sample, accelerator: RatedAccelerator, with_: Constants) -> Array:
     """Seconds of each memory-bound operator, with the fixed cost of the call that timed it."""
-    return with_["overhead_s"] + pointwise_s(sample["moved_bytes"], chip.memory_bytes_per_s, with_["memory_efficiency"])
+    return with_["overhead_s"] + pointwise_s(
+        sample["moved_bytes"], accelerator.memory_bytes_per_s, with_["memory_efficiency"]
+    )
 
 
-def link_model(sample: Sample, chip: Chip, with_: Constants) -> Array:
+def link_model(sample: Sample, accelerator: RatedAccelerator, with_: Constants) -> Array:
     """Seconds of each collective inside one domain."""
     formula = all_reduce_s if sample["sides"][0] == 2 else all_gather_s
-    rate = group_bytes_per_s(chip.link_bytes_per_s * with_["link_efficiency"], sample["ranks"], sample["sides"])
+    rate = group_bytes_per_s(accelerator.link_bytes_per_s * with_["link_efficiency"], sample["ranks"], sample["sides"])
     return formula(sample["payload_bytes"], sample["ranks"], rate, with_["link_hop_s"])
 
 
-Model = Callable[[Sample, Chip, Constants], Array]
+Model = Callable[[Sample, RatedAccelerator, Constants], Array]
 
 
-def fit(model: Model, priors: Mapping[str, Prior], samples: list[Sample], chip: Chip) -> dict[str, tuple[float, float]]:
+def fit(
+    model: Model, priors: Mapping[str, Prior], samples: list[Sample], accelerator: RatedAccelerator
+) -> dict[str, tuple[float, float]]:
     """Return (log, standard error) of each constant; a weak prior holds those that the rows say nothing about."""
     names = list(priors)
     start = np.log([priors[name][0] for name in names])
@@ -113,7 +117,7 @@ def fit(model: Model, priors: Mapping[str, Prior], samples: list[Sample], chip: 
 
     def residuals(logs: Array) -> Array:
         constants = dict(zip(names, np.exp(logs), strict=True))
-        predicted = np.log(np.concatenate([model(sample, chip, constants) for sample in samples]))
+        predicted = np.log(np.concatenate([model(sample, accelerator, constants) for sample in samples]))
         return np.concatenate([(predicted - times) / NOISE, (logs - start) / widths])
 
     found = least_squares(residuals, start, loss="soft_l1", x_scale=widths)

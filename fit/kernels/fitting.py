@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from fit.kernels import data, facts, fits, network, scores
-from fit.kernels.fits import Chip
+from fit.kernels.fits import RatedAccelerator
 from fit.kernels.pool import ANY, Estimate, Pooled, Spread, pool
 
 CHECKED = "2026-11-21"
@@ -57,29 +57,29 @@ HARNESS = Spread(0.2, 0.2, 0.3)  # the fixed cost of a timed call: scored with, 
 Key = tuple[str, str]  # (precision class, quantity)
 
 
-def estimates(folder: Path, chips: dict[str, Chip]) -> dict[Key, list[Estimate]]:
+def estimates(folder: Path, accelerators: dict[str, RatedAccelerator]) -> dict[Key, list[Estimate]]:
     """Return every fitted constant of every sample, by precision and quantity."""
     found: dict[Key, list[Estimate]] = defaultdict(list)
-    for key, estimate in [*_gemm(folder, chips), *_others(folder, chips), *facts.estimates(chips)]:
+    for key, estimate in [*_gemm(folder, accelerators), *_others(folder, accelerators), *facts.estimates(accelerators)]:
         found[key].append(estimate)
-    for key, estimate in network.estimates(folder, chips, pooled(found)):
+    for key, estimate in network.estimates(folder, accelerators, pooled(found)):
         found[key].append(estimate)
     return found
 
 
-def _gemm(folder: Path, chips: dict[str, Chip]) -> Iterator[tuple[Key, Estimate]]:
+def _gemm(folder: Path, accelerators: dict[str, RatedAccelerator]) -> Iterator[tuple[Key, Estimate]]:
     for sample in data.products(folder):
         sixteen = sample.precision in SIXTEEN
         priors = fits.NARROW if sample.precision in ("fp8", "fp4") else fits.GEMM
-        fitted = fits.fit(fits.gemm_model, priors, [sample], chips[sample.chip])
+        fitted = fits.fit(fits.gemm_model, priors, [sample], accelerators[sample.accelerator])
         for name, (log, se) in fitted.items():
             if name == "memory_efficiency" and not (sixteen and sample.source.startswith("ai-dynamo")):
                 continue  # products of other samples are too large to show it
             precision = ANY if sixteen or name == "memory_efficiency" else sample.precision
-            yield (precision, name), _estimate(sample, chips[sample.chip], (log, se), name)
+            yield (precision, name), _estimate(sample, accelerators[sample.accelerator], (log, se), name)
 
 
-def _others(folder: Path, chips: dict[str, Chip]) -> Iterator[tuple[Key, Estimate]]:
+def _others(folder: Path, accelerators: dict[str, RatedAccelerator]) -> Iterator[tuple[Key, Estimate]]:
     kinds = (
         ("fused attention", data.attention(folder), fits.attention_model, fits.ATTENTION),
         (
@@ -91,22 +91,22 @@ def _others(folder: Path, chips: dict[str, Chip]) -> Iterator[tuple[Key, Estimat
     )
     for kind, samples, model, priors in kinds:
         for sample in samples:
-            for name, (log, se) in fits.fit(model, priors, [sample], chips[sample.chip]).items():
+            for name, (log, se) in fits.fit(model, priors, [sample], accelerators[sample.accelerator]).items():
                 key = ("any", f"{kind}: {name}" if name == "overhead_s" else name)
-                yield key, _estimate(sample, chips[sample.chip], (log, se), name)
-    for group in data.by_chip(data.collectives(folder)):
-        chip, rows = chips[group[0].chip], sum(len(sample.time_s) for sample in group)
-        for name, (log, se) in fits.fit(fits.link_model, fits.LINK, group, chip).items():
-            yield (ANY, name), _estimate(group[0], chip, (log, se), name, rows)
+                yield key, _estimate(sample, accelerators[sample.accelerator], (log, se), name)
+    for group in data.by_accelerator(data.collectives(folder)):
+        accelerator, rows = accelerators[group[0].accelerator], sum(len(sample.time_s) for sample in group)
+        for name, (log, se) in fits.fit(fits.link_model, fits.LINK, group, accelerator).items():
+            yield (ANY, name), _estimate(group[0], accelerator, (log, se), name, rows)
 
 
 def _estimate(
-    sample: data.Sample, chip: Chip, found: tuple[float, float], name: str, rows: int | None = None
+    sample: data.Sample, accelerator: RatedAccelerator, found: tuple[float, float], name: str, rows: int | None = None
 ) -> Estimate:
     beyond = name == "gemm_efficiency" and found[0] > 0  # matrix units, where the catalog rates the vector units
-    realm = "vector" if beyond else facts.realm_of(chip, name)
+    realm = "vector" if beyond else facts.realm_of(accelerator, name)
     count = len(sample.time_s) if rows is None else rows
-    return Estimate(chip.id, chip.family, *found, count, sample.source, realm=realm)
+    return Estimate(accelerator.id, accelerator.family, *found, count, sample.source, realm=realm)
 
 
 def pooled(found: dict[Key, list[Estimate]]) -> dict[Key, dict[str, Pooled]]:
@@ -114,7 +114,7 @@ def pooled(found: dict[Key, list[Estimate]]) -> dict[Key, dict[str, Pooled]]:
     return {key: pool(rows, SPREADS.get(key[1], HARNESS)) for key, rows in found.items() if rows}
 
 
-def table(values: dict[Key, dict[str, Pooled]], chips: dict[str, Chip]) -> list[dict[str, str]]:
+def table(values: dict[Key, dict[str, Pooled]], accelerators: dict[str, RatedAccelerator]) -> list[dict[str, str]]:
     """Return the rows of kernels.csv, those stated in `kernel_facts` included."""
     rows = [
         _line(entity, precision, quantity, row)
@@ -123,7 +123,7 @@ def table(values: dict[Key, dict[str, Pooled]], chips: dict[str, Chip]) -> list[
         for entity, row in entities.items()
         if entity == ANY or not (quantity.startswith("nic_") or entity.startswith(f"{ANY} "))
     ]
-    rows += [_stated(row) for row in facts.stated_rows(values, chips) if not row.entity.startswith(f"{ANY} ")]
+    rows += [_given(row) for row in facts.given_rows(values, accelerators) if not row.entity.startswith(f"{ANY} ")]
     return sorted(rows, key=lambda row: (row["quantity"], row["precision"], row["entity"]))
 
 
@@ -144,7 +144,7 @@ def _line(entity: str, precision: str, quantity: str, row: Pooled) -> dict[str, 
     }
 
 
-def _stated(row: facts.Stated) -> dict[str, str]:
+def _given(row: facts.GivenValue) -> dict[str, str]:
     source = row.source or "derived: rows of this table"
     pooled_row = Pooled(float(np.log(row.value)), row.log_sd, 0, 0, (source,), row.note)
     return _line(row.entity, row.precision, row.quantity, pooled_row)
@@ -168,9 +168,9 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--scores", action="store_true")
     asked = parser.parse_args()
-    chips = facts.chips()
+    accelerators = facts.rated_accelerators()
     measured = asked.data / "measured"
-    found = estimates(measured, chips)
-    write(table(pooled(found), chips), TARGET)
+    found = estimates(measured, accelerators)
+    write(table(pooled(found), accelerators), TARGET)
     if asked.scores:
-        PAGE.write_text(scores.report(measured, chips, found, pooled))
+        PAGE.write_text(scores.report(measured, accelerators, found, pooled))

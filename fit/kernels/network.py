@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import least_squares
 
-from fit.kernels.fits import NOISE, Chip
+from fit.kernels.fits import NOISE, RatedAccelerator
 from fit.kernels.pool import Estimate, Pooled, lookup
 from steelyard.step.network.collectives import (
     hierarchical_all_gather_s,
@@ -55,14 +55,17 @@ class Run:
 
 
 def estimates(
-    folder: Path, chips: dict[str, Chip], values: dict[Key, dict[str, Pooled]]
+    folder: Path, accelerators: dict[str, RatedAccelerator], values: dict[Key, dict[str, Pooled]]
 ) -> Iterator[tuple[Key, Estimate]]:
     """Return the constants of each fabric; the links inside a domain are those already fitted."""
     runs = list(_runs(folder))
-    for system, (chip, fabric, _) in FABRICS.items():
+    for system, (accelerator, fabric, _) in FABRICS.items():
         mine = [run for run in runs if run.system == system]
         found = least_squares(
-            _residuals, np.log([start for start, _ in PRIOR.values()]), args=(mine, chips[chip], values), loss="soft_l1"
+            _residuals,
+            np.log([start for start, _ in PRIOR.values()]),
+            args=(mine, accelerators[accelerator], values),
+            loss="soft_l1",
         )
         spread = np.sqrt(np.diag(np.linalg.inv(found.jac.T @ found.jac)))
         for name, log, se in zip(PRIOR, found.x, spread, strict=True):
@@ -70,36 +73,44 @@ def estimates(
 
 
 def errors(
-    logs: Array, folder: Path, system: str, chips: dict[str, Chip], values: dict[Key, dict[str, Pooled]]
+    logs: Array,
+    folder: Path,
+    system: str,
+    accelerators: dict[str, RatedAccelerator],
+    values: dict[Key, dict[str, Pooled]],
 ) -> Array:
     """Return the logarithm of predicted over measured time of each run on a fabric."""
     mine = [run for run in _runs(folder) if run.system == system]
-    return _errors(logs, mine, chips[FABRICS[system][0]], values)
+    return _errors(logs, mine, accelerators[FABRICS[system][0]], values)
 
 
-def _errors(logs: Array, runs: list[Run], chip: Chip, values: dict[Key, dict[str, Pooled]]) -> Array:
-    return np.array([np.log(_time_s(run, chip, values, *np.exp(logs)) / run.time_s) for run in runs])
+def _errors(logs: Array, runs: list[Run], accelerator: RatedAccelerator, values: dict[Key, dict[str, Pooled]]) -> Array:
+    return np.array([np.log(_time_s(run, accelerator, values, *np.exp(logs)) / run.time_s) for run in runs])
 
 
-def _residuals(logs: Array, runs: list[Run], chip: Chip, values: dict[Key, dict[str, Pooled]]) -> Array:
+def _residuals(
+    logs: Array, runs: list[Run], accelerator: RatedAccelerator, values: dict[Key, dict[str, Pooled]]
+) -> Array:
     prior = [(log - np.log(start)) / sd for log, (start, sd) in zip(logs, PRIOR.values(), strict=True)]
-    return np.concatenate([_errors(logs, runs, chip, values) / NOISE, prior])
+    return np.concatenate([_errors(logs, runs, accelerator, values) / NOISE, prior])
 
 
-def _time_s(run: Run, chip: Chip, values: dict[Key, dict[str, Pooled]], efficiency: float, hop_s: float) -> float:
+def _time_s(
+    run: Run, accelerator: RatedAccelerator, values: dict[Key, dict[str, Pooled]], efficiency: float, hop_s: float
+) -> float:
     link, start = (
-        float(np.exp(lookup(values["any", name], chip.id, chip.family, "").log))
+        float(np.exp(lookup(values["any", name], accelerator.id, accelerator.family, "").log))
         for name in ("link_efficiency", "link_hop_s")
     )
     near = run.ranks / run.domains
-    rate = chip.link_bytes_per_s * link
+    rate = accelerator.link_bytes_per_s * link
     nic = FABRICS[run.system][2] * efficiency
     formula = FORMULAS.get(run.collective, hierarchical_all_gather_s)
     return float(formula(run.payload_bytes, near, run.domains, rate, nic, start, hop_s))
 
 
 def _runs(folder: Path) -> Iterator[Run]:
-    for run in [*_timed(folder), *_stated(folder), *_p6()]:
+    for run in [*_timed(folder), *_given(folder), *_p6()]:
         if run.system in FABRICS and run.domains > 1 and run.payload_bytes >= LEAST_BYTES:
             yield run
 
@@ -113,7 +124,7 @@ def _timed(folder: Path) -> Iterator[Run]:
                 yield _run(row["system"], source, "AllReduce", ranks, domains, size, float(row["busbw_gbs"]))
 
 
-def _stated(folder: Path) -> Iterator[Run]:
+def _given(folder: Path) -> Iterator[Run]:
     with (folder / "collectives_measured.csv").open(newline="") as file:
         for row in csv.DictReader(file):
             if row["system"] in FABRICS:

@@ -13,7 +13,7 @@ import numpy as np
 
 ANY = "any"
 PCIE, SLOT_POWER = "pcie", "slot power"
-CHIPS_ONLY = (PCIE, SLOT_POWER)
+ACCELERATORS_ONLY = (PCIE, SLOT_POWER)
 """Realms that say nothing about the rest of a family."""
 PRIOR_WEIGHT = 4.0
 """Degrees of freedom that the prior spread counts for beside the measured spread."""
@@ -23,7 +23,7 @@ PRIOR_WEIGHT = 4.0
 class Estimate:
     """The logarithm of one quantity of one chip (or of a whole family), fitted to one source."""
 
-    chip: str
+    accelerator: str
     family: str
     log: float
     se: float
@@ -38,7 +38,7 @@ class Spread:
     """Standard deviations of a logarithm: between sources of one chip, chips of a family, families."""
 
     source: float
-    chip: float
+    accelerator: float
     family: float
 
 
@@ -59,60 +59,74 @@ def pool(estimates: Iterable[Estimate], prior: Spread) -> dict[str, Pooled]:
     found = list(estimates)
     result: dict[str, Pooled] = {}
     for realm in sorted({estimate.realm for estimate in found}, reverse=True):
-        own = _by_chip(estimate for estimate in found if estimate.realm == realm)
-        rows = _pool(own, prior)
-        if realm in CHIPS_ONLY:
+        of_each = _by_accelerator(estimate for estimate in found if estimate.realm == realm)
+        rows = _pool(of_each, prior)
+        if realm in ACCELERATORS_ONLY:
             rows = {entity: row for entity, row in rows.items() if not entity.startswith("family:")}
         rows[f"{ANY} {realm}".strip()] = rows.pop(ANY)
         result |= rows
     return result
 
 
-def _pool(own: Mapping[str, list[Estimate]], prior: Spread) -> dict[str, Pooled]:
-    spread = _measured(own, prior)
-    chips = {chip: _combine([(e.log, e.se**2 + spread.source**2) for e in found]) for chip, found in own.items()}
+def _pool(of_each: Mapping[str, list[Estimate]], prior: Spread) -> dict[str, Pooled]:
+    spread = _measured(of_each, prior)
+    accelerators = {
+        accelerator: _combine([(e.log, e.se**2 + spread.source**2) for e in found])
+        for accelerator, found in of_each.items()
+    }
     members: dict[str, list[str]] = defaultdict(list)
-    for chip, found in own.items():
-        members[found[0].family].append(chip)
+    for accelerator, found in of_each.items():
+        members[found[0].family].append(accelerator)
     families = {
-        family: _combine([(chips[chip][0], chips[chip][1] + spread.chip**2) for chip in names])
+        family: _combine(
+            [
+                (accelerators[accelerator][0], accelerators[accelerator][1] + spread.accelerator**2)
+                for accelerator in names
+            ]
+        )
         for family, names in members.items()
     }
     centre, centre_var = _combine([(mean, var + spread.family**2) for mean, var in families.values()])
     result = {
-        ANY: _row([e for found in own.values() for e in found], centre, centre_var + spread.family**2 + spread.chip**2)
+        ANY: _row(
+            [e for found in of_each.values() for e in found],
+            centre,
+            centre_var + spread.family**2 + spread.accelerator**2,
+        )
     }
     for family, names in members.items():
         mean, var = _combine([families[family], (centre, centre_var + spread.family**2)])
-        result[f"family:{family}"] = _row([e for name in names for e in own[name]], mean, var + spread.chip**2)
-        for chip in names:
-            if not chip.startswith("family:"):
-                value, own_var = _combine([chips[chip], (mean, var + spread.chip**2)])
-                result[chip] = _row(own[chip], value, own_var)
+        result[f"family:{family}"] = _row(
+            [e for name in names for e in of_each[name]], mean, var + spread.accelerator**2
+        )
+        for accelerator in names:
+            if not accelerator.startswith("family:"):
+                value, pulled_var = _combine([accelerators[accelerator], (mean, var + spread.accelerator**2)])
+                result[accelerator] = _row(of_each[accelerator], value, pulled_var)
     return result
 
 
-def lookup(pooled: Mapping[str, Pooled], chip: str, family: str, realm: str) -> Pooled:
+def lookup(pooled: Mapping[str, Pooled], accelerator: str, family: str, realm: str) -> Pooled:
     """Return what a chip gets: its own row, else its family's, else the one for any of its realm."""
-    found = pooled.get(chip) or (pooled.get(f"family:{family}") if not realm else None)
+    found = pooled.get(accelerator) or (pooled.get(f"family:{family}") if not realm else None)
     return found or pooled.get(f"{ANY} {realm}") or pooled[ANY]
 
 
-def _by_chip(estimates: Iterable[Estimate]) -> dict[str, list[Estimate]]:
-    own: dict[str, list[Estimate]] = defaultdict(list)
+def _by_accelerator(estimates: Iterable[Estimate]) -> dict[str, list[Estimate]]:
+    of_each: dict[str, list[Estimate]] = defaultdict(list)
     for estimate in estimates:
-        own[estimate.chip].append(estimate)
-    return dict(own)
+        of_each[estimate.accelerator].append(estimate)
+    return dict(of_each)
 
 
-def _measured(own: Mapping[str, list[Estimate]], prior: Spread) -> Spread:
+def _measured(of_each: Mapping[str, list[Estimate]], prior: Spread) -> Spread:
     """Pull the prior spreads towards the measured ones, level by level."""
-    source = _pulled([[e.log for e in found] for found in own.values()], prior.source)
+    source = _pulled([[e.log for e in found] for found in of_each.values()], prior.source)
     families: dict[str, list[float]] = defaultdict(list)
-    for found in own.values():
+    for found in of_each.values():
         families[found[0].family].append(float(np.mean([e.log for e in found])))
-    chip = _pulled(list(families.values()), prior.chip)
-    return Spread(source, chip, _pulled([[float(np.mean(logs)) for logs in families.values()]], prior.family))
+    accelerator = _pulled(list(families.values()), prior.accelerator)
+    return Spread(source, accelerator, _pulled([[float(np.mean(logs)) for logs in families.values()]], prior.family))
 
 
 def _pulled(groups: list[list[float]], prior_sd: float) -> float:
@@ -131,5 +145,10 @@ def _row(found: list[Estimate], log: float, var: float) -> Pooled:
     sources = tuple(dict.fromkeys(e.source for e in found))
     notes = "; ".join(dict.fromkeys(e.note for e in found if e.note))
     return Pooled(
-        log, float(np.sqrt(var)), sum(e.rows for e in found), len({(e.chip, e.source) for e in found}), sources, notes
+        log,
+        float(np.sqrt(var)),
+        sum(e.rows for e in found),
+        len({(e.accelerator, e.source) for e in found}),
+        sources,
+        notes,
     )

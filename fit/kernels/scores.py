@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from fit.kernels import data, facts, fits
 from fit.kernels import network as fabrics
 from fit.kernels.data import Sample
-from fit.kernels.fits import Chip
+from fit.kernels.fits import RatedAccelerator
 from fit.kernels.pool import ANY, Estimate, Pooled, lookup
 
 Array = NDArray[np.float64]
@@ -26,7 +26,7 @@ class Score:
     """Absolute errors of one chip's timings of one kind, in percent."""
 
     kind: str
-    chip: str
+    accelerator: str
     precision: str
     rows: int
     fitted: float  # median, with the chip in the fit
@@ -45,7 +45,7 @@ class Kind:
     groups: list[list[Sample]]
     model: fits.Model
     constants: tuple[str, ...]
-    ideal: Callable[[Sample, Chip], Array]
+    ideal: Callable[[Sample, RatedAccelerator], Array]
 
 
 def kinds(folder: Path) -> list[Kind]:
@@ -73,8 +73,8 @@ def kinds(folder: Path) -> list[Kind]:
         ),
         Kind("element-wise", pointwise, *memory),
         Kind("norm, softmax", rowwise, *memory),
-        Kind("collective > 1 MiB", data.by_chip(large), *link),
-        Kind("collective, all sizes", data.by_chip(every), *link),
+        Kind("collective > 1 MiB", data.by_accelerator(large), *link),
+        Kind("collective, all sizes", data.by_accelerator(every), *link),
     ]
 
 
@@ -82,46 +82,51 @@ def _groups(samples: list[Sample]) -> list[list[Sample]]:
     return [[one] for one in samples]
 
 
-def _product_s(sample: Sample, chip: Chip) -> Array:
-    return 2 * sample["rows"] * sample["inner"] * sample["outer"] / chip.peaks[sample.precision]
+def _product_s(sample: Sample, accelerator: RatedAccelerator) -> Array:
+    return 2 * sample["rows"] * sample["inner"] * sample["outer"] / accelerator.peaks[sample.precision]
 
 
-def _scores_s(sample: Sample, chip: Chip) -> Array:
-    return sample["flop"] / chip.peaks["bf16"]
+def _scores_s(sample: Sample, accelerator: RatedAccelerator) -> Array:
+    return sample["flop"] / accelerator.peaks["bf16"]
 
 
-def _moved_s(sample: Sample, chip: Chip) -> Array:
-    return sample["moved_bytes"] / chip.memory_bytes_per_s
+def _moved_s(sample: Sample, accelerator: RatedAccelerator) -> Array:
+    return sample["moved_bytes"] / accelerator.memory_bytes_per_s
 
 
-def _wire_s(sample: Sample, chip: Chip) -> Array:
+def _wire_s(sample: Sample, accelerator: RatedAccelerator) -> Array:
     ranks = sample["ranks"]
-    return sample["sides"] * sample["payload_bytes"] * (ranks - 1) / ranks / chip.link_bytes_per_s
+    return sample["sides"] * sample["payload_bytes"] * (ranks - 1) / ranks / accelerator.link_bytes_per_s
 
 
-def score(kind: Kind, chips: dict[str, Chip], found: dict[Key, list[Estimate]], pooled: Pool) -> list[Score]:
+def score(
+    kind: Kind, accelerators: dict[str, RatedAccelerator], found: dict[Key, list[Estimate]], pooled: Pool
+) -> list[Score]:
     """Return the errors of one kind, chip by chip and precision by precision."""
     whole = pooled(found)
-    ideal = {id(group): _log_ratio(kind.ideal, group, chips[group[0].chip]) for group in kind.groups}
+    ideal = {id(group): _log_ratio(kind.ideal, group, accelerators[group[0].accelerator]) for group in kind.groups}
     scores = []
     for group in kind.groups:
-        chip, precision = chips[group[0].chip], group[0].precision
-        without = pooled({key: [e for e in rows if e.chip != chip.id] for key, rows in found.items()})
+        accelerator, precision = accelerators[group[0].accelerator], group[0].precision
+        without = pooled({key: [e for e in rows if e.accelerator != accelerator.id] for key, rows in found.items()})
         errors = [
-            np.exp(_log_ratio(lambda sample, c, w=with_: kind.model(sample, c, w), group, chip)) - 1
-            for with_ in (_constants(kind, whole, chip, precision), _constants(kind, without, chip, precision))
+            np.exp(_log_ratio(lambda sample, c, w=with_: kind.model(sample, c, w), group, accelerator)) - 1
+            for with_ in (
+                _constants(kind, whole, accelerator, precision),
+                _constants(kind, without, accelerator, precision),
+            )
         ]
         others = [
             np.median(ideal[id(other)])
             for other in kind.groups
-            if other[0].chip != chip.id and _alike(other[0].precision, precision)
+            if other[0].accelerator != accelerator.id and _alike(other[0].precision, precision)
         ]
         naive = np.exp(ideal[id(group)] - np.mean(others)) - 1 if others else np.array([np.nan])
         scores.append(
             Score(
                 kind.name,
-                chip.id,
-                _label(kind, group, chip),
+                accelerator.id,
+                _label(kind, group, accelerator),
                 len(errors[0]),
                 *(
                     100 * float(value)
@@ -139,10 +144,10 @@ def score(kind: Kind, chips: dict[str, Chip], found: dict[Key, list[Estimate]], 
     return scores
 
 
-def _label(kind: Kind, group: list[Sample], chip: Chip) -> str:
+def _label(kind: Kind, group: list[Sample], accelerator: RatedAccelerator) -> str:
     """Return what splits a kind in the summary: the precision of products, the wires of collectives."""
     if kind.name.startswith("collective"):
-        return "PCIe" if chip.on_slot else "switched"
+        return "PCIe" if accelerator.on_slot else "switched"
     return group[0].precision if kind.name == "matrix product" else ""
 
 
@@ -151,39 +156,47 @@ def _alike(one: str, other: str) -> bool:
     return one == other or (one in sixteen and other in sixteen) or one.startswith(("all_", "reduce_"))
 
 
-def _log_ratio(model: Callable[[Sample, Chip], Array], group: list[Sample], chip: Chip) -> Array:
-    return np.concatenate([np.log(model(sample, chip) / sample.time_s) for sample in group])
+def _log_ratio(
+    model: Callable[[Sample, RatedAccelerator], Array], group: list[Sample], accelerator: RatedAccelerator
+) -> Array:
+    return np.concatenate([np.log(model(sample, accelerator) / sample.time_s) for sample in group])
 
 
-def _constants(kind: Kind, values: dict[Key, dict[str, Pooled]], chip: Chip, precision: str) -> dict[str, float]:
+def _constants(
+    kind: Kind, values: dict[Key, dict[str, Pooled]], accelerator: RatedAccelerator, precision: str
+) -> dict[str, float]:
     result = {}
     for name in kind.constants:
         keys = ((precision, name), (ANY, name), (ANY, f"{kind.name}: {name}"), (ANY, f"element-wise: {name}"))
         rows = next((values[key] for key in keys if key in values), None)
         if rows is not None:  # no cast above 8 bits
-            found = lookup(rows, chip.id, chip.family, facts.realm_of(chip, name))
+            found = lookup(rows, accelerator.id, accelerator.family, facts.realm_of(accelerator, name))
             result[name] = float(np.exp(found.log))
     return result
 
 
-def report(folder: Path, chips: dict[str, Chip], found: dict[Key, list[Estimate]], pooled: Pool) -> str:
+def report(
+    folder: Path, accelerators: dict[str, RatedAccelerator], found: dict[Key, list[Estimate]], pooled: Pool
+) -> str:
     """Return docs/kernels.md: what is fitted, how wrong it is with each chip left out, and where it fails."""
-    scores = [one for kind in kinds(folder) for one in score(kind, chips, found, pooled)]
-    fabrics = network(folder, chips, found, pooled)
+    scores = [one for kind in kinds(folder) for one in score(kind, accelerators, found, pooled)]
+    fabrics = network(folder, accelerators, found, pooled)
     return TEMPLATE.read_text().format(
-        summary="\n".join(_summary(scores)), chips="\n".join(_by_chip(scores)), fabrics="\n".join(fabrics)
+        summary="\n".join(_summary(scores)), accelerators="\n".join(_by_accelerator(scores)), fabrics="\n".join(fabrics)
     )
 
 
-def network(folder: Path, chips: dict[str, Chip], found: dict[Key, list[Estimate]], pooled: Pool) -> list[str]:
+def network(
+    folder: Path, accelerators: dict[str, RatedAccelerator], found: dict[Key, list[Estimate]], pooled: Pool
+) -> list[str]:
     """Return one row of the page for each fabric: errors as fitted, and with the fabric left out."""
     whole, lines = pooled(found), []
     for system in fabrics.FABRICS:
-        without = pooled({key: [e for e in rows if e.chip != system] for key, rows in found.items()})
-        own = [next(e.log for e in found[ANY, name] if e.chip == system) for name in fabrics.PRIOR]
+        without = pooled({key: [e for e in rows if e.accelerator != system] for key, rows in found.items()})
+        own = [next(e.log for e in found[ANY, name] if e.accelerator == system) for name in fabrics.PRIOR]
         rest = [without[ANY, name][ANY].log for name in fabrics.PRIOR]
         errors = [
-            np.median(abs(np.expm1(fabrics.errors(np.array(logs), folder, system, chips, whole))))
+            np.median(abs(np.expm1(fabrics.errors(np.array(logs), folder, system, accelerators, whole))))
             for logs in (own, rest)
         ]
         efficiency, hop = np.exp(own)
@@ -204,9 +217,9 @@ def _summary(scores: list[Score]) -> list[str]:
     return lines
 
 
-def _by_chip(scores: list[Score]) -> list[str]:
+def _by_accelerator(scores: list[Score]) -> list[str]:
     return [
-        f"| {one.kind} | {one.chip} | {one.precision} | {one.rows:,} | {one.fitted:.1f} | {one.median:.1f} |"
+        f"| {one.kind} | {one.accelerator} | {one.precision} | {one.rows:,} | {one.fitted:.1f} | {one.median:.1f} |"
         f" {one.mean:.1f} | {one.bias:+.1f} | {one.naive:.1f} | {one.naive_mean:.1f} |"
         for one in scores
     ]

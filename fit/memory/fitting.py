@@ -32,7 +32,7 @@ from steelyard.units import NORMAL_90
 
 Prediction = tuple[str, str, float, float, float, float]
 Predictions = tuple[Array, Array]
-TOLD = 0.97  # of its prior's spread: a factor whose rows narrow it less is not told by them
+NARROWED = 0.97  # of its prior's spread: a factor whose rows narrow it less is not told by them
 GROUP_POWER = 0.5  # a source group of n rows weighs n^(1-power)
 CONTEXT = 0.5  # weight of a row that is doubtful in some column, and never scored
 
@@ -74,9 +74,9 @@ def factors(rows: Rows) -> list[Factor]:
     """Return every factor of the fit, the shared ones first."""
     labels = rows.frame.labels.stack
     everything = np.ones(len(labels), dtype=bool)
-    found = [Factor(ANY, name, everything, prior.shared) for name, prior in FITTED.items() if prior.shared]
+    found = [Factor(ANY, name, everything, prior.common) for name, prior in FITTED.items() if prior.common]
     for stack in sorted(set(labels) - {ANY}):
-        found += [Factor(stack, name, labels == stack, prior.own) for name, prior in FITTED.items()]
+        found += [Factor(stack, name, labels == stack, prior.each) for name, prior in FITTED.items()]
     return found
 
 
@@ -132,7 +132,7 @@ def fits_of(rows: Rows, parts: Sequence[Factor], theta: Array, sds: Array, wide:
     shared = {part.field: (value, sd) for part, value, sd in zip(parts, theta, sds, strict=True) if part.stack == ANY}
     found: dict[str, dict[str, Found]] = {}
     for part, value, sd in zip(parts, theta, sds, strict=True):
-        if part.stack != ANY and sd > TOLD * part.sd:
+        if part.stack != ANY and sd > NARROWED * part.sd:
             continue
         start = documented(np.array([part.stack]), np.array([ANY]))[part.field][0]
         base = shared[part.field][0] if part.stack != ANY else 0.0

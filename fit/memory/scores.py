@@ -24,7 +24,7 @@ class Rows:
     log_bytes: Array
     weight: Array  # 0: predicted, never fitted to
     scored: NDArray[np.bool_]
-    told: NDArray[np.bool_]  # layout and recompute are the row's own, not chosen by prediction
+    settled: NDArray[np.bool_]  # layout and recompute are the row's own, not chosen by prediction
 
 
 def show(rows: Rows, scores: dict[str, Array]) -> None:
@@ -53,10 +53,10 @@ def spreads(rows: Rows, gap: Array, unseen: Array) -> dict[str, float]:
     own residuals the more groups it has. One common factor then makes all intervals together hold 90 %.
     """
     labels = rows.frame.labels
-    told = rows.scored & (rows.weight > 0)
-    gap, stack, group = gap[told], labels.stack[told], labels.group[told]
+    settled = rows.scored & (rows.weight > 0)
+    gap, stack, group = gap[settled], labels.stack[settled], labels.group[settled]
     count = {name: len(set(group[stack == name])) for name in sorted(set(stack))}
-    found = {ANY: width(unseen[told], group)}
+    found = {ANY: width(unseen[settled], group)}
     for name in sorted(set(count) - {ANY}):
         share = count[name] / (count[name] + 1)
         found[name] = share * width(gap[stack == name], group[stack == name]) + (1 - share) * found[ANY]
@@ -83,8 +83,8 @@ def feasibility(rows: Rows, device: Array, wide: dict[str, float]) -> None:
     """Print how the left-out prediction of a device's memory separates rows that ran from rows that did not."""
     ratio = np.exp(device) / rows.frame.machine.memory_bytes
     half = np.exp([NORMAL_90 * wide.get(str(stack), wide[ANY]) for stack in rows.frame.labels.stack])
-    out = rows.told & ~np.isfinite(rows.log_bytes) & (rows.frame.labels.use != "context")
-    ran = rows.scored & rows.told
+    out = rows.settled & ~np.isfinite(rows.log_bytes) & (rows.frame.labels.use != "context")
+    ran = rows.scored & rows.settled
     for name, low, high in (("limit", 1.0, 1.0), ("interval", half, half)):
         caught, refused, fits = ((ratio * high > 1)[out], (ratio / low > 1)[ran], (ratio * high <= 1)[ran])
         print(

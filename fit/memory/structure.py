@@ -14,8 +14,8 @@ Array = NDArray[np.float64]
 class Prior:
     """How far a fitted constant may move, as log standard deviations: of all stacks together, and of one alone."""
 
-    shared: float
-    own: float
+    common: float
+    each: float
 
 
 FIELDS = (

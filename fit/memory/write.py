@@ -18,7 +18,7 @@ HEADER = (
 COMMAND = "python -m fit.memory --write"
 CHECKED = "2026-11-21"
 ANY = "any"
-WHOLE = "log_sd: of the whole peak, on rows left out of the fit"
+PEAK_NOTE = "log_sd: of the whole peak, on rows left out of the fit"
 Line = dict[str, str]
 
 
@@ -72,7 +72,7 @@ def _stack(stack: str, fits: Fits) -> Iterator[Line]:
             yield _line(stack, name, own[name].value, f"fitted to {behind}") | seen | sure
         elif name == "reserved_scale" and (stack in fits.spreads or name in documented):
             known = documented.get(name) or facts(ANY)[name]
-            spread = {"log_sd": f"{fits.spreads.get(stack, fits.spreads[ANY]):.3f}", "note": WHOLE}
+            spread = {"log_sd": f"{fits.spreads.get(stack, fits.spreads[ANY]):.3f}", "note": PEAK_NOTE}
             yield _line(stack, name, known.value, known.source) | seen | spread
         elif name in fits.constants.get(relative, {}):
             borrowed = fits.constants[relative][name]

@@ -86,19 +86,22 @@ def matrix(evidence: Evidence, rows: Table) -> Table:
 
 
 def _matrix(evidence: Evidence, rows: Table, one: Reading, ratio: float) -> float:
-    chip = evidence.chips[one.accelerator]
-    idle_w = chip.facts.value("idle_power")
-    floor = 0.0 if math.isnan(idle_w) else idle_w / chip.tdp_w
-    shares = looked_up(rows, chip)
-    return matrix_share(evidence.mix[one.id], one.watts / chip.tdp_w, shares, floor, ratio)
+    accelerator = evidence.accelerators[one.accelerator]
+    idle_w = accelerator.facts.value("idle_power")
+    floor = 0.0 if math.isnan(idle_w) else idle_w / accelerator.tdp_w
+    shares = looked_up(rows, accelerator)
+    return matrix_share(evidence.mix[one.id], one.watts / accelerator.tdp_w, shares, floor, ratio)
 
 
 def _rated(found: Table) -> Table:
     """Return the shares of TPUs whose TDP is a rating: those of the TPUs that have both, over the rating."""
     rows: Table = {}
-    chips = {name: load().accelerator(name) for name in RATED_W if (name, "compute_power") in found}
-    for quantity in ("compute_power", "memory_power") if chips else ():
-        values = {name: found[name, quantity].value * chip.tdp_w / RATED_W[name] for name, chip in chips.items()}
+    accelerators = {name: load().accelerator(name) for name in RATED_W if (name, "compute_power") in found}
+    for quantity in ("compute_power", "memory_power") if accelerators else ():
+        values = {
+            name: found[name, quantity].value * accelerator.tdp_w / RATED_W[name]
+            for name, accelerator in accelerators.items()
+        }
         sources = tuple(source for name in values for source in found[name, quantity].sources)
         note = "of the rated TDP, which no TPU reaches: TPU v3 and v4 draw at most 0.57 of theirs"
         rows[TPU, quantity] = Row(geometric(values.values()), 0.15, len(values), len(values), sources, note)
@@ -126,9 +129,11 @@ def alone(part: list[Reading]) -> list[Reading]:
 
 def rest(evidence: Evidence, rows: Table, one: Reading) -> float:
     """Return what a node draws beyond its accelerators, over their TDP; at least a twentieth."""
-    chip = evidence.chips[one.accelerator]
-    quiet, _ = predicted_watts(replace(one, boundary="chip"), evidence.mix[one.id], looked_up(rows, chip), chip)
-    return max(0.05, (one.watts - quiet) / chip.tdp_w)
+    accelerator = evidence.accelerators[one.accelerator]
+    quiet, _ = predicted_watts(
+        replace(one, boundary="chip"), evidence.mix[one.id], looked_up(rows, accelerator), accelerator
+    )
+    return max(0.05, (one.watts - quiet) / accelerator.tdp_w)
 
 
 def communication(evidence: Evidence, rows: Table) -> Row:
@@ -153,12 +158,12 @@ def communication(evidence: Evidence, rows: Table) -> Row:
 
 def _communicating(evidence: Evidence, rows: Table, one: Reading, others: list[Reading]) -> tuple[float, float]:
     """Return the share of the time in communication and what it adds to the power, over the TDP."""
-    chip = evidence.chips[one.accelerator]
+    accelerator = evidence.accelerators[one.accelerator]
     host = statistics.fmean(rest(evidence, rows, other) for other in others)
     mix = evidence.mix[one.id]
     busy = replace(mix, communication=0.0)
-    quiet, _ = predicted_watts(replace(one, boundary="chip"), busy, looked_up(rows, chip), chip)
-    return mix.communication, (one.watts - quiet) / chip.tdp_w - host
+    quiet, _ = predicted_watts(replace(one, boundary="chip"), busy, looked_up(rows, accelerator), accelerator)
+    return mix.communication, (one.watts - quiet) / accelerator.tdp_w - host
 
 
 def fit(evidence: Evidence) -> Table:
@@ -195,9 +200,10 @@ def score(evidence: Evidence) -> list[Scored]:
     ).items():
         without = fit(evidence.without(name))
         for one in part:
-            chip = evidence.chips[one.accelerator]
+            accelerator = evidence.accelerators[one.accelerator]
             (inside, _), (outside, log_sd) = (
-                predicted_watts(one, evidence.mix[one.id], looked_up(rows, chip), chip) for rows in (whole, without)
+                predicted_watts(one, evidence.mix[one.id], looked_up(rows, accelerator), accelerator)
+                for rows in (whole, without)
             )
             away = math.log(outside / one.watts) / log_sd
             found.append(Scored(one, inside / one.watts - 1, outside / one.watts - 1, away))
@@ -241,8 +247,8 @@ def line(entity: str, quantity: str, row: Row) -> dict[str, str]:
 
 def gathered(folder: Path, catalog: Catalog) -> Evidence:
     """Return everything published, and the sweeps of a folder of measurements."""
-    chips = {one.accelerator: catalog.accelerator(one.accelerator) for one in readings()}
-    return Evidence(list(readings()), mixes(catalog), chips, sweeps(folder))
+    accelerators = {one.accelerator: catalog.accelerator(one.accelerator) for one in readings()}
+    return Evidence(list(readings()), mixes(catalog), accelerators, sweeps(folder))
 
 
 def main() -> None:

@@ -45,7 +45,7 @@ class Evidence:
 
     readings: list[Reading]
     mix: dict[str, Mix]
-    chips: dict[str, Accelerator]
+    accelerators: dict[str, Accelerator]
     sweeps: list[Sweep]
 
     def without(self, node_type: str) -> "Evidence":
@@ -54,8 +54,8 @@ class Evidence:
 
     def entity(self, reading: Reading) -> str:
         """Return the entity that a reading speaks for: a family, or a TPU by itself, whose TDPs differ in kind."""
-        chip = self.chips[reading.accelerator]
-        return chip.id if chip.family == "tpu" else f"family:{chip.family}"
+        accelerator = self.accelerators[reading.accelerator]
+        return accelerator.id if accelerator.family == "tpu" else f"family:{accelerator.family}"
 
 
 def by(rows: Iterable[Reading], key: Callable[[Reading], str]) -> dict[str, list[Reading]]:
@@ -77,10 +77,10 @@ def spread(values: Iterable[float], floor: float) -> float:
     return max(floor, statistics.stdev(logs)) if len(logs) > 1 else floor
 
 
-def looked_up(rows: Table, chip: Accelerator) -> Shares:
+def looked_up(rows: Table, accelerator: Accelerator) -> Shares:
     """Return the shares of a chip as the catalog would: its own, its family's, else any."""
     found: dict[str, tuple[float, float]] = {}
-    for entity in (ANY, f"family:{chip.family}", chip.id):
+    for entity in (ANY, f"family:{accelerator.family}", accelerator.id):
         found |= {name: (row.value, row.log_sd) for (key, name), row in rows.items() if key == entity}
     return found
 

@@ -17,7 +17,7 @@ from steelyard.catalog import load
 HERE = Path(__file__).parent
 ONE_SD = 0.10  # one chip
 
-CHIPS = {"V100": "family:nvidia-volta", "P100": "family:nvidia-pascal", "Quadro RTX6000": "family:nvidia-turing"}
+FAMILIES = {"V100": "family:nvidia-volta", "P100": "family:nvidia-pascal", "Quadro RTX6000": "family:nvidia-turing"}
 NEAR = 1.05  # of the fastest epoch: batches that count as saturated
 
 
@@ -29,12 +29,12 @@ def table(path: Path) -> Iterator[dict[str, str]]:
 
 def sweeps(folder: Path) -> list[Sweep]:
     """Return what each chip of `power.csv` says, at its full power limit."""
-    rows: dict[str, list[dict[str, str]]] = {device: [] for device in CHIPS}
+    rows: dict[str, list[dict[str, str]]] = {device: [] for device in FAMILIES}
     for row in table(folder / "power.csv"):
         full = row["power_limit_w"] == row["tdp_w"] and row["kind"] == "GPU (NVML)"
-        if full and row["device"] in CHIPS and row["workload"].startswith("shufflenetv2"):
+        if full and row["device"] in FAMILIES and row["workload"].startswith("shufflenetv2"):
             rows[row["device"]].append(row)
-    return [sweep(CHIPS[device], part) for device, part in rows.items()]
+    return [sweep(FAMILIES[device], part) for device, part in rows.items()]
 
 
 def sweep(entity: str, rows: list[dict[str, str]]) -> Sweep:
@@ -73,7 +73,7 @@ def transcribed() -> Table:
         value = statistics.geometric_mean(float(row["watts"]) / float(row["tdp_w"]) for row in part)
         sources = tuple(row["source"] for row in part)
         rows[ANY, f"{kind}_power"] = Row(value, log_sd, len(part), len(part), sources, note)
-    shares = [chip.facts.value("idle_power") / chip.tdp_w for chip in load().accelerators.values()]
+    shares = [accelerator.facts.value("idle_power") / accelerator.tdp_w for accelerator in load().accelerators.values()]
     known = [share for share in shares if share > 0]
     note = "median over accelerators whose idle watts the catalog has; spread between them"
     source = ("derived: accelerators.csv, idle_power",)

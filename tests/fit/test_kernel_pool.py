@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from fit.kernels.pool import ANY, PCIE, Estimate, Spread, lookup, pool
 
-SPREAD = Spread(source=0.05, chip=0.1, family=0.2)
+SPREAD = Spread(source=0.05, accelerator=0.1, family=0.2)
 
 
 def estimate(chip: str, family: str, log: float, se: float = 0.01, realm: str = "") -> Estimate:
