@@ -29,21 +29,21 @@ def lines() -> list[str]:
     """Plan each example in fresh processes and once more in a warm one."""
     head = ("plan", *(name.replace("_", " ") for name in COUNTS), "cold s", "warm s", "peak MB")
     found = [f"| {' | '.join(head)} |", "|---" + "|--:" * (len(head) - 1) + "|"]
-    for name, words in PLANS.items():
-        runs = [fresh(words) for _ in range(TIMES)]
+    for name, arguments in PLANS.items():
+        runs = [fresh(arguments) for _ in range(TIMES)]
         counts = runs[0][0]["counts"]
         cells = [f"{counts[key]:,}" for key in COUNTS]
-        seconds = f"{min(run[1] for run in runs):.2f}", f"{repeat_s(words):.2f}"
+        seconds = f"{min(run[1] for run in runs):.2f}", f"{repeat_s(arguments):.2f}"
         cells += [*seconds, f"{max(run[2] for run in runs):.0f}"]
         found.append(f"| {name} | {' | '.join(cells)} |")
     found.append("Each of two processes holds at most the peak; considered are layouts x counts x chips x stacks.")
     return found
 
 
-def fresh(words: tuple[str, ...]) -> tuple[dict[str, dict[str, int]], float, float]:
+def fresh(arguments: tuple[str, ...]) -> tuple[dict[str, dict[str, int]], float, float]:
     """Return what a plan in a fresh process prints, its seconds, and the largest process's peak megabytes."""
     start = time.perf_counter()
-    process = subprocess.Popen((*STEELYARD, "plan", *words, "--json"), stdout=subprocess.PIPE, env=INSTALLED)
+    process = subprocess.Popen((*STEELYARD, "plan", *arguments, "--json"), stdout=subprocess.PIPE, env=INSTALLED)
     assert process.stdout is not None
     printed = process.stdout.read()
     _, _, used = os.wait4(process.pid, 0)
@@ -52,19 +52,19 @@ def fresh(words: tuple[str, ...]) -> tuple[dict[str, dict[str, int]], float, flo
     return json.loads(printed), time.perf_counter() - start, used.ru_maxrss / 1e3
 
 
-def repeat_s(words: tuple[str, ...]) -> float:
+def repeat_s(arguments: tuple[str, ...]) -> float:
     """Return the seconds of a plan in a process that has made it before."""
     made = subprocess.run(
-        (sys.executable, "-c", WARM, *words), capture_output=True, text=True, check=True, env=INSTALLED
+        (sys.executable, "-c", WARM, *arguments), capture_output=True, text=True, check=True, env=INSTALLED
     )
     return float(made.stdout.splitlines()[-1])
 
 
-def warm(words: list[str]) -> float:
+def warm(arguments: list[str]) -> float:
     """Make a plan, then return the seconds of the fastest of some repetitions."""
     best = float("inf")
     for _ in range(TIMES):
         start = time.perf_counter()
-        CliRunner().invoke(app, ["plan", *words, "--json"])
+        CliRunner().invoke(app, ["plan", *arguments, "--json"])
         best = min(best, time.perf_counter() - start)
     return best

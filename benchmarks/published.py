@@ -30,17 +30,17 @@ SHARDED = {"as published, optimizer not sharded": (0,), "optimizer sharded too":
 
 def lines() -> list[str]:
     """Compare, without and with the sharded optimizer that Calculon's search may choose."""
-    job, chip, tool = decision()
-    theirs = parse(PUBLISHED, job, DEVICES, 8, chip.machine.nic_bytes_per_s, tool.capability)
-    found = [f"published: {text_of(theirs)}: {step_s(job, theirs, chip, tool):.2f} s, measured {MEASURED_S:.2f} s"]
+    job, hardware, tool = decision()
+    theirs = parse(PUBLISHED, job, DEVICES, 8, hardware.machine.nic_bytes_per_s, tool.capability)
+    found = [f"published: {text_of(theirs)}: {step_s(job, theirs, hardware, tool):.2f} s, measured {MEASURED_S:.2f} s"]
     for rules, zero in SHARDED.items():
-        ours, considered = best(job, chip, tool, zero)
-        seconds = step_s(job, ours, chip, tool)
-        ratio = seconds / step_s(job, theirs, chip, tool)
-        gib = float(pipeline.peak(job, ours, chip.machine, tool.stack).device_bytes) / 2**30
+        ours, considered = best(job, hardware, tool, zero)
+        seconds = step_s(job, ours, hardware, tool)
+        ratio = seconds / step_s(job, theirs, hardware, tool)
+        gib = float(pipeline.peak(job, ours, hardware.machine, tool.stack).device_bytes) / 2**30
         found.append(
             f"exact best, {rules}: {text_of(ours)}: {seconds:.2f} s, {ratio:.3f} of the published one's, "
-            f"{gib:.0f} of {chip.machine.memory_bytes / 2**30:.0f} GiB, of {considered:,} layouts"
+            f"{gib:.0f} of {hardware.machine.memory_bytes / 2**30:.0f} GiB, of {considered:,} layouts"
         )
     return found
 
@@ -49,21 +49,23 @@ def decision() -> tuple[Job, HardwareOption, StackOption]:
     """Return the job, the chip and the stack of the published run."""
     facts = catalog.load()
     spec = read_job("gpt3-175b", tokens="300B", sequence="2048", global_batch="64", precision="fp16")
-    chip = hardware_option(facts.system("A100-80GB-SXM"), spec.precision, facts)
-    tools, _ = stack_options([chip.vendor], "megatron-lm", facts)
-    return job_table(spec), chip, tools[0]
+    hardware = hardware_option(facts.system("A100-80GB-SXM"), spec.precision, facts)
+    tools, _ = stack_options([hardware.vendor], "megatron-lm", facts)
+    return job_table(spec), hardware, tools[0]
 
 
-def best(job: Job, chip: HardwareOption, tool: StackOption, zero: tuple[int, ...]) -> tuple[Layout, int]:
+def best(job: Job, hardware: HardwareOption, tool: StackOption, zero: tuple[int, ...]) -> tuple[Layout, int]:
     """Return the fastest layout that fits, and how many were weighed."""
     deal = Deal("", "", "", hardware=0, site_index=0, policy=0, unit=1, most=DEVICES, purchase="", usd_per_device_s=1.0)
     operated = policy("on-demand")
-    whole = Market((chip,), (tool,), (SiteOption("", NOWHERE),), (operated,), ({},), (deal,), {chip.vendor: (0,)})
+    whole = Market(
+        (hardware,), (tool,), (SiteOption("", NOWHERE),), (operated,), ({},), (deal,), {hardware.vendor: (0,)}
+    )
     found = explore(job, whole, Limits(devices=DEVICES, layout={"zero": zero, "offload": (0,)}), ENGINE)
     row = int(found.front[np.argmin(found.candidates.points[found.front, 0])])
     return single_layout(found.candidates.layouts, row), found.tally.considered
 
 
-def step_s(job: Job, layout: Layout, chip: HardwareOption, tool: StackOption) -> float:
+def step_s(job: Job, layout: Layout, hardware: HardwareOption, tool: StackOption) -> float:
     """Return the predicted seconds of one step."""
-    return float(time(stage_job(job, layout), chip.machine, chip.kernels, tool.stack).total_s)
+    return float(time(stage_job(job, layout), hardware.machine, hardware.kernels, tool.stack).total_s)

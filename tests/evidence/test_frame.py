@@ -148,7 +148,7 @@ def test_a_family_lends_its_vocabulary_and_a_stranger_none():
 
 def test_a_published_machine_overrides_the_reference(catalog):
     found = run_machine(RUN, catalog)
-    assert (found.chip.id, found.machine.domain_devices) == ("H100-80GB-SXM", 8)
+    assert (found.accelerator.id, found.machine.domain_devices) == ("H100-80GB-SXM", 8)
     assert found.machine.nic_bytes_per_s == 400e9 / 8
     assert not found.assumed
     quad = run_machine(replace(RUN, node_devices=4.0, interconnect="4xV100 NVLink + 100Gb/s OmniPath"), catalog)

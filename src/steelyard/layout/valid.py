@@ -168,7 +168,7 @@ def _stack(layout: Layout, capability: Capability) -> list[_Rule]:
     return [(Reason.STACK, np.logical_or.reduce(np.broadcast_arrays(*beyond)))]
 
 
-def _splits(whole: Count, parts: Count) -> Broken:
-    """Tell whether `parts` fails to divide `whole`; a part below 1 is judged elsewhere."""
-    left: NDArray[np.bool_] = np.not_equal(np.asarray(whole) % np.maximum(parts, 1), 0)
+def _splits(count: Count, parts: Count) -> Broken:
+    """Tell whether `parts` fails to divide `count`; a part below 1 is judged elsewhere."""
+    left: NDArray[np.bool_] = np.not_equal(np.asarray(count) % np.maximum(parts, 1), 0)
     return left

@@ -69,15 +69,15 @@ def fitting(search: Search, family: Family) -> tuple[Pairs, Tally]:
     frames = _Frames(family, high)
     tally, made, held = Tally(), [], 0
     kinds: dict[tuple[int, float], _Fitting] = {}
-    for chip, asked in asked_of(search, family).items():
-        machine = search.market.hardware[chip].machine
+    for hardware, asked in asked_of(search, family).items():
+        machine = search.market.hardware[hardware].machine
         key = (int(machine.domain_devices), float(machine.memory_bytes))
         if key not in kinds:
             kinds[key] = _Fitting(frames, *key, held)
             held += kinds[key].rows.size
-        made.append(kinds[key].pairs(chip, asked, tally))
+        made.append(kinds[key].pairs(hardware, asked, tally))
         if asked.any():
-            _nearest(search, chip, frames, asked, tally)
+            _nearest(search, hardware, frames, asked, tally)
     if not made:
         made = [_Fitting(frames, 0, 0.0, 0).pairs(0, np.zeros(family.domain.size, dtype=bool), tally)]
     rows = [kind.rows for kind in kinds.values()] or [np.empty(0, dtype=np.intp)]
@@ -153,7 +153,7 @@ class _Fitting:
         fit = fits.sum(axis=(0, 1))
         self.fit = np.bincount(family.ways.frame[part], weights=fit, minlength=family.domain.size)
 
-    def pairs(self, chip: int, asked: Mask, tally: Tally) -> tuple[Indices, Indices, Indices, Indices, Points]:
+    def pairs(self, hardware: int, asked: Mask, tally: Tally) -> tuple[Indices, Indices, Indices, Indices, Points]:
         """Return the pairs of one chip, and count what it loses."""
         some = np.flatnonzero(asked[self.frame])
         start, stop = self.start[some] + self.held, self.stop[some] + self.held
@@ -161,14 +161,14 @@ class _Fitting:
         tally.considered += considered
         tally.out_of_memory += considered - fit
         tally.dominated += fit - int((stop - start).sum())
-        return np.full(some.size, chip), self.frame[some], start, stop, self.recompute[some]
+        return np.full(some.size, hardware), self.frame[some], start, stop, self.recompute[some]
 
 
-def _nearest(search: Search, chip: int, frames: _Frames, asked: Mask, tally: Tally) -> None:
+def _nearest(search: Search, hardware: int, frames: _Frames, asked: Mask, tally: Tally) -> None:
     """Note the candidate that comes closest to fitting, while nothing fits."""
     least = np.where(asked, frames.least, np.inf)
     frame = int(np.argmin(least))
-    named = search.market.hardware[chip]
+    named = search.market.hardware[hardware]
     ratio = float(least[frame] / named.machine.memory_bytes)
     if ratio <= 1:
         tally.nearest_fit, tally.nearest_text = 0.0, ""

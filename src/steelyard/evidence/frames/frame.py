@@ -189,7 +189,7 @@ def _tables(
     rows: Sequence[CompletedRun], picked: Sequence[LayoutChoice], catalog: Catalog
 ) -> tuple[Job, Layout, Machine, Kernels, Stack]:
     known = frozenset(stacks(catalog))
-    of_chip = cache(lambda chip_id, precision: kernels(catalog.accelerator(chip_id), precision, catalog))
+    of_chip = cache(lambda accelerator_id, precision: kernels(catalog.accelerator(accelerator_id), precision, catalog))
     of_stack = cache(lambda name, precision: stack(name if name in known else "any", catalog, precision))
     pairs = list(zip(rows, picked, strict=True))
     return (
@@ -202,7 +202,7 @@ def _tables(
         ),
         _join(Layout, [one.layout for one in picked]),
         _join(Machine, [row.hardware.machine for row in rows]),
-        _join(Kernels, [of_chip(row.hardware.chip.id, row.hardware.precision.matrix_units) for row in rows]),
+        _join(Kernels, [of_chip(row.hardware.accelerator.id, row.hardware.precision.matrix_units) for row in rows]),
         _join(
             Stack,
             [
@@ -239,8 +239,8 @@ def _labels(rows: Sequence[CompletedRun]) -> Labels:
         id=texts(lambda row: row.run.id),
         group=texts(lambda row: row.run.group),
         publisher=texts(lambda row: publisher(row.run)),
-        accelerator=texts(lambda row: row.hardware.chip.id),
-        family=texts(lambda row: row.hardware.chip.family),
+        accelerator=texts(lambda row: row.hardware.accelerator.id),
+        family=texts(lambda row: row.hardware.accelerator.family),
         stack=texts(lambda row: row.rule.stack),
         precision=texts(lambda row: row.hardware.precision.matrix_units),
         use=texts(lambda row: row.run.use),

@@ -25,7 +25,7 @@ RATES_GBIT = {"hdr": 200.0, "ndr": 400.0, "xdr": 800.0, "slingshot": 200.0}
 HPE Slingshot 200 Gb/s, one per GPU or superchip on Alps and Frontier-class nodes."""
 
 PROVIDERS = (("efa", "aws"), ("aws", "aws"), ("gcp", "gcp"), ("tcpx", "gcp"), ("azure", "azure"), ("oci", "oci"))
-CHIP_WORDS = re.compile(r"\s*(-?(sxm\d?|pcie|hbm\w*)|\(.*\))$", re.IGNORECASE)
+FORM_FACTOR = re.compile(r"\s*(-?(sxm\d?|pcie|hbm\w*)|\(.*\))$", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,41 +33,41 @@ class RunMachine:
     """The machine of one case, with the catalog rows behind it and what was assumed."""
 
     machine: Machine
-    chip: Accelerator
+    accelerator: Accelerator
     precision: Precision
     assumed: frozenset[str]
 
 
 def run_machine(run: Run, catalog: Catalog) -> RunMachine:
     """Return the machine of a run; BadInput with the reason where the catalog cannot tell."""
-    chip = accelerator_of_run(run.accelerator, catalog)
+    accelerator = accelerator_of_run(run.accelerator, catalog)
     assumed = set()
     name = run.precision
     if not name:
-        name = "bf16" if is_known(chip.peak("bf16")) else "fp16"
+        name = "bf16" if is_known(accelerator.peak("bf16")) else "fp16"
         assumed.add("precision")
     precision = parse_precision(name, catalog)
-    if precision.precision == "fp32" and is_known(chip.peak("tf32")):
+    if precision.precision == "fp32" and is_known(accelerator.peak("tf32")):
         precision = parse_precision(stack_rule(run.stack, run.date, catalog).fp32, catalog)
-    system = _system(run, chip, catalog)
+    system = _system(run, accelerator, catalog)
     base = machine(system, precision.matrix_units, catalog)
     node = run.node_devices if is_count(run.node_devices) else float(base.node_devices)
     domain = domain_devices(run, system, node)
     nic = nic_gbit_per_device(run.interconnect, node) * 1e9 / BITS_PER_BYTE
     if math.isnan(nic):
         nic = float(base.nic_bytes_per_s * min(1.0, base.node_devices / node))
-        nic = usual_nic_bytes_per_s(chip, catalog) if math.isnan(nic) else nic
+        nic = usual_nic_bytes_per_s(accelerator, catalog) if math.isnan(nic) else nic
         if run.devices > domain:
             assumed.add("network")
     found = replace(base, node_devices=node, domain_devices=domain, nic_bytes_per_s=nic)
-    return RunMachine(found, chip, precision, frozenset(assumed))
+    return RunMachine(found, accelerator, precision, frozenset(assumed))
 
 
 def accelerator_of_run(name: str, catalog: Catalog) -> Accelerator:
     """Return the accelerator of a published name, with or without the words that people put around it."""
     if "+" in name:
         raise BadInput(f"{name!r} mixes several accelerators; one kind a job is supported")
-    plain = CHIP_WORDS.sub("", name.strip())
+    plain = FORM_FACTOR.sub("", name.strip())
     for spelling in (name, plain, plain.removeprefix("NVIDIA").strip(), plain.split("-")[0]):
         try:
             return catalog.accelerator(spelling)
@@ -111,31 +111,31 @@ def nic_gbit_per_device(text: str, node_devices: float) -> float:
     return next((rate for word, rate in RATES_GBIT.items() if re.search(rf"\b{word}\b", text.lower())), math.nan)
 
 
-def usual_nic_bytes_per_s(chip: Accelerator, catalog: Catalog) -> float:
+def usual_nic_bytes_per_s(accelerator: Accelerator, catalog: Catalog) -> float:
     """Return the median network share of a device in the catalog's systems of the chip's family, else of all."""
-    family = {row.id for row in catalog.accelerators.values() if row.family == chip.family}
+    family = {row.id for row in catalog.accelerators.values() if row.family == accelerator.family}
     known_rows = [row for row in catalog.systems.values() if is_known(row.nic_gb_per_s)]
     rows = [row for row in known_rows if row.accelerator in family] or known_rows
     return median([row.nic_gb_per_s * GB_BYTES / row.node_devices for row in rows]) if rows else math.nan
 
 
-def _system(run: Run, chip: Accelerator, catalog: Catalog) -> System:
+def _system(run: Run, accelerator: Accelerator, catalog: Catalog) -> System:
     """Return the provider's own system where the interconnect names one, else the chip's reference."""
     text = run.interconnect.lower()
     for word, provider in PROVIDERS:
-        if word in text and (row := _largest(chip, provider, catalog.systems.values())):
+        if word in text and (row := _largest(accelerator, provider, catalog.systems.values())):
             return row
     try:
-        return catalog.system(chip.id)
+        return catalog.system(accelerator.id)
     except UnknownName:
-        rows = [row for row in catalog.systems.values() if row.accelerator == chip.id]
+        rows = [row for row in catalog.systems.values() if row.accelerator == accelerator.id]
         if not rows:
             raise
         return max(rows, key=lambda row: row.devices)
 
 
-def _largest(chip: Accelerator, provider: str, systems: Iterable[System]) -> System | None:
-    rows = [row for row in systems if row.accelerator == chip.id and row.provider.lower() == provider]
+def _largest(accelerator: Accelerator, provider: str, systems: Iterable[System]) -> System | None:
+    rows = [row for row in systems if row.accelerator == accelerator.id and row.provider.lower() == provider]
     return max(
         rows, key=lambda row: (row.devices, row.nic_gb_per_s if is_known(row.nic_gb_per_s) else 0.0), default=None
     )

@@ -109,19 +109,19 @@ def mixes(catalog: Catalog) -> dict[str, Mix]:
     return found
 
 
-def predicted_watts(reading: Reading, mix: Mix, shares: Shares, chip: Accelerator) -> tuple[float, float]:
+def predicted_watts(reading: Reading, mix: Mix, shares: Shares, accelerator: Accelerator) -> tuple[float, float]:
     """Return watts of one device at the reading's boundary, and the sd of their logarithm.
 
     The parts' spreads are taken as independent; of the states the spread of their mean is used.
     """
-    idle_w = wait_w(chip.facts.value("idle_power"), chip.tdp_w, shares["idle_power"][0])
+    idle_w = wait_w(accelerator.facts.value("idle_power"), accelerator.tdp_w, shares["idle_power"][0])
     parts = []
     for state in ("compute", "memory", "communication", "waiting"):
         share, log_sd = shares[f"{state}_power"]
-        parts.append((getattr(mix, state) * float(state_w(chip.tdp_w, share, idle_w)), log_sd))
+        parts.append((getattr(mix, state) * float(state_w(accelerator.tdp_w, share, idle_w)), log_sd))
     if reading.boundary == "node":
         share, log_sd = shares["host_power"]
-        parts.append((chip.tdp_w * share, log_sd))
+        parts.append((accelerator.tdp_w * share, log_sd))
     watts = sum(part for part, _ in parts)
     return watts, math.sqrt(sum((part * log_sd) ** 2 for part, log_sd in parts)) / watts
 
@@ -138,9 +138,11 @@ def power_scores(catalog: Catalog | None = None) -> tuple[PowerScore, ...]:
 
 
 def _scored(reading: Reading, mix: Mix, catalog: Catalog) -> PowerScore:
-    chip = catalog.accelerator(reading.accelerator)
-    rows = kernels_rows(chip, chip.precisions[0], catalog)
-    watts, log_sd = predicted_watts(reading, mix, {name: (row.value, row.log_sd) for name, row in rows.items()}, chip)
+    accelerator = catalog.accelerator(reading.accelerator)
+    rows = kernels_rows(accelerator, accelerator.precisions[0], catalog)
+    watts, log_sd = predicted_watts(
+        reading, mix, {name: (row.value, row.log_sd) for name, row in rows.items()}, accelerator
+    )
     half = math.exp(NORMAL_90 * log_sd)
     return PowerScore(reading, mix, watts, watts / half, watts * half)
 

@@ -23,13 +23,13 @@ GUESSED = frozenset({"layout", "recompute", "micro-batch", "batch", "shape", "ex
 def time_log_sd(found: RunFrame, catalog: Catalog) -> Array:
     """Return the standard deviation of the logarithm of each predicted time: chip, stack, kind of model and guesses."""
     labels = found.labels
-    chip = [
+    accelerator = [
         _kernel_sd(catalog, str(name), str(width))
         for name, width in zip(labels.accelerator, labels.precision, strict=True)
     ]
     stack = [_stack_sd(catalog, str(name), "time_scale") for name in labels.stack]
     kind = [kind_log_sd(str(name), catalog) for name in labels.kind]
-    return _with_guesses(found, np.hypot(np.hypot(chip, stack), kind))
+    return _with_guesses(found, np.hypot(np.hypot(accelerator, stack), kind))
 
 
 def memory_log_sd(found: RunFrame, catalog: Catalog) -> Array:
@@ -48,8 +48,8 @@ def _with_guesses(found: RunFrame, sd: Array) -> Array:
 
 
 @cache
-def _kernel_sd(catalog: Catalog, chip: str, precision: str) -> float:
-    return kernels_rows(catalog.accelerator(chip), precision, catalog)["time_scale"].log_sd
+def _kernel_sd(catalog: Catalog, accelerator: str, precision: str) -> float:
+    return kernels_rows(catalog.accelerator(accelerator), precision, catalog)["time_scale"].log_sd
 
 
 @cache

@@ -82,14 +82,17 @@ def _watts(catalog: Catalog) -> Iterator[tuple[Key, LivePrediction]]:
 def _operators(catalog: Catalog) -> Iterator[tuple[Key, LivePrediction]]:
     for metric, formula, sizes in ((PRODUCTS, _product_s, _WIDTHS), (COLLECTIVES, _all_reduce_s, PAYLOADS_BYTES)):
         for group in sorted({one.group for one in splits() if one.metric == metric}):
-            chip, _, kind = group.partition("/")
+            accelerator, _, kind = group.partition("/")
             precision = kind if metric == PRODUCTS else "bf16"
-            for size, seconds in zip(sizes, formula(chip, precision, catalog), strict=True):
+            for size, seconds in zip(sizes, formula(accelerator, precision, catalog), strict=True):
                 yield (metric, f"{group}/{size:.0f}"), LivePrediction(float(seconds), 0.0)
 
 
-def _product_s(chip: str, precision: str, catalog: Catalog) -> Array:
-    row, its = kernels(catalog.accelerator(chip), precision, catalog), machine(catalog.system(chip), precision, catalog)
+def _product_s(accelerator: str, precision: str, catalog: Catalog) -> Array:
+    row, its = (
+        kernels(catalog.accelerator(accelerator), precision, catalog),
+        machine(catalog.system(accelerator), precision, catalog),
+    )
     width = np.array(_WIDTHS)
     return np.asarray(
         gemm_s(
@@ -107,7 +110,10 @@ def _product_s(chip: str, precision: str, catalog: Catalog) -> Array:
     )
 
 
-def _all_reduce_s(chip: str, precision: str, catalog: Catalog) -> Array:
-    row, its = kernels(catalog.accelerator(chip), precision, catalog), machine(catalog.system(chip), precision, catalog)
+def _all_reduce_s(accelerator: str, precision: str, catalog: Catalog) -> Array:
+    row, its = (
+        kernels(catalog.accelerator(accelerator), precision, catalog),
+        machine(catalog.system(accelerator), precision, catalog),
+    )
     rate = group_bytes_per_s(its.link_bytes_per_s * row.link_efficiency, RANKS, SIDES)
     return np.asarray(all_reduce_s(np.array(PAYLOADS_BYTES), RANKS, rate, row.link_hop_s))

@@ -4,7 +4,7 @@ import numpy as np
 
 from steelyard.units import BytesPerSecond, Count, Share
 
-OWN_SHARE = 0.35
+COPY_SHARE = 0.35
 """Time of copying a rank's own share over the time of sending it."""
 
 
@@ -87,5 +87,5 @@ def group_bytes_per_s(link_bytes_per_s: BytesPerSecond, ranks: Count, sides: Cou
     (250, 333)
     """
     crossed = sides * np.maximum(ranks - 1, 1)
-    rate: BytesPerSecond = link_bytes_per_s * (crossed / (crossed + OWN_SHARE))
+    rate: BytesPerSecond = link_bytes_per_s * (crossed / (crossed + COPY_SHARE))
     return rate
