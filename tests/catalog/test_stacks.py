@@ -152,3 +152,26 @@ def test_what_stands_in_for_an_unknown_stack_is_noted() -> None:
     notes = market_of(read_job("resnet-50", samples="1M", accelerators="TPU-v5p,H100"), load()).notes
     assert any("no stack that trains models by rows is known on chips of Google: any stack" in note for note in notes)
     assert not any("no stack" in note for note in market_of(read_job("gpt2", tokens="1B"), load()).notes)
+
+
+@pytest.mark.parametrize(
+    ("text", "stack"),
+    [
+        ("MyTrainer", "any"),
+        ("my-trainer 2.1", "any"),
+        ("in-house trainer", "any"),
+        ("notdeepspeed", "any"),
+        ("composers", "any"),
+        ("HFTrainer", "hf-trainer"),
+        ("HF Trainer", "hf-trainer"),
+        ("Transformers Trainer", "hf-trainer"),
+        ("SFTTrainer", "hf-trainer"),
+        ("Hugging Face", "hf-trainer"),
+        ("HuggingFace Accelerate", "hf-trainer"),
+        ("FSDP2", "fsdp2"),
+        ("DeepSpeed v0.16", "deepspeed"),
+        ("NeMo25", "megatron-core"),
+    ],
+)
+def test_a_stack_is_named_by_words_of_its_own(text: str, stack: str) -> None:
+    assert rule_of_name(load().stack_rules, text).stack == stack

@@ -204,12 +204,21 @@ def _rule(name: str, given: Mapping[str, Any]) -> StackRule:
     if unknown := given.keys() - kinds.keys():
         raise ValueError(f"unknown {sorted(unknown)} in names")
     values = {key: float(value) if kinds[key] is float else str(value) for key, value in given.items()}
-    values["pattern"] = re.compile(str(given["pattern"]), re.IGNORECASE)  # type: ignore[assignment]  # not a text
+    values["pattern"] = _name_pattern(str(given["pattern"]))  # type: ignore[assignment]  # not a text
     if str(given.get("partition", "even")) not in SPELLINGS["partition"]:
         raise ValueError(f"unknown partition {given['partition']!r}; known: {', '.join(SPELLINGS['partition'])}")
     if not given["why"] or spelled_number("zero", str(given.get("sharding", "1"))) is None:
         raise ValueError("a name needs its reason (why), and sharding 0, 1, 2, 3, fsdp or hsdp")
     return StackRule(stack=name, **{"order": 0.0} | values)  # type: ignore[arg-type]  # checked above
+
+
+def _name_pattern(text: str) -> re.Pattern[str]:
+    """Return what finds a name as words of its own, digits of a version allowed after it.
+
+    >>> [bool(_name_pattern("fsdp|trainer").search(text)) for text in ("torch FSDP2", "hf-trainer", "MyTrainer")]
+    [True, True, False]
+    """
+    return re.compile(rf"(?<![a-z0-9])(?:{text})(?![a-z])" if text else "", re.IGNORECASE)
 
 
 def _loss(name: str, given: Mapping[str, Any], checked: str) -> Fitted:
