@@ -75,3 +75,17 @@ def test_reasons_come_in_order_of_weight() -> None:
     assert weights == sorted(weights, reverse=True)
     assert found.reasons[0].startswith("energy")
     assert found.settle
+
+
+@pytest.mark.parametrize(
+    ("claim", "note"),
+    [
+        ({"model": "lama-3-8b"}, "the catalog does not know the model 'lama-3-8b' (nearest: llama-3-8b"),
+        ({"model": "llama-3-8b", "place": "Atlantis"}, "the catalog does not know the place 'Atlantis'"),
+        ({"model": "llama-3-8b", "place": "FR"}, ""),
+    ],
+)
+def test_names_that_nothing_is_compared_with_are_noted(claim: dict[str, str], note: str) -> None:
+    found = audit_claim(read_claim({"hardware": "8xH100 for 16 h", **claim}))
+    assert bool(found.notes) == bool(note)
+    assert note in "".join(found.notes)

@@ -178,3 +178,34 @@ def test_a_product_lies_in_its_interval(over: list[LedgerFigure], under: list[Le
 def test_a_product_beyond_every_float_stays_unknown() -> None:
     numbers = {"it_j": LedgerFigure(1e308, how="measured"), "pue": LedgerFigure(1e10, how="stated")}
     assert not complete_line(Line("training", numbers=numbers), Lookup(load())).of("facility_j").known
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            {"energy": {"accelerator": "500 kWh", "it": "318 kWh"}},
+            "boundary accelerator is 500 kWh, but at the boundary it",
+        ),
+        ({"energy": {"it": "90 kWh", "facility": "70 kWh"}}, "boundary it is 90 kWh, but at the boundary facility"),
+        (
+            {"energy": {"accelerator": "50 kWh", "facility": "40 kWh"}},
+            "boundary accelerator is 50 kWh, but at the",
+        ),
+        ({"energy": {"it": "70 kWh"}, "pue": "0.8"}, "boundary it is 70 kWh, but at the boundary facility"),
+        (
+            {"energy": {"accelerator": "80 kWh"}},
+            "80 kWh in 80 device-hours, 1,000 W a device, where one draws at most 770",
+        ),
+        ({"energy": {"it": "700 kWh"}}, "700 kWh in 80 device-hours, 8,750 W a device, where one draws at most"),
+        ({"energy": {"it": "0 kWh"}}, "'0 kWh' is no number that a run can have"),
+        ({"energy": {"it": "-5 kWh"}}, "-5 kWh"),
+    ],
+)
+def test_energies_that_no_meter_can_have_are_refused(change: dict[str, Any], message: str) -> None:
+    run = {"meter": "DCGM", "hours": "10 h", "hardware": "8x H100"}
+    assert disclosure_of_run(
+        run | {"energy": {"accelerator": "50 kWh", "it": "70 kWh", "facility": "70 kWh"}}, "run.yaml"
+    )
+    with pytest.raises(BadInput, match=message):
+        disclosure_of_run(run | change, "run.yaml")

@@ -1,7 +1,7 @@
 """A claim with what the catalog and the predictor know of it, each looked up when first asked for."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from types import MappingProxyType
 
@@ -18,8 +18,9 @@ from steelyard.claims.models import (
 from steelyard.claims.prediction import ClaimPrediction, NoPrediction, precision_of, predict_claim
 from steelyard.claims.reading.claim import Claim, ClaimNumbers
 from steelyard.claims.reading.printed import PrintedNumber
-from steelyard.errors import UnknownName
+from steelyard.errors import UnknownName, nearest
 from steelyard.job.models.architecture import architecture
+from steelyard.job.models.describe import catalog_names, model_known_or_none
 from steelyard.units import HOUR_S
 from steelyard.vocabulary import PRECISIONS
 
@@ -68,12 +69,21 @@ class ClaimContext:
 
     @cached_property
     def notes(self) -> tuple[str, ...]:
-        """What the claim states of its work that its model has no use for."""
+        """What the claim states that nothing is compared with: names that the catalog lacks, work of another kind."""
+        return tuple(self._notes())
+
+    def _notes(self) -> Iterator[str]:
         stray = sorted(TOKENS & self.claim.numbers.keys()) if self.sample else []
         names = ", ".join(name.replace("_", " ") for name in stray)
         model = sample_model(self.claim)
-        given = f"{names} stated of {model.name if model else ''}, which trains on {self.sample}s: not looked at"
-        return (given,) if stray else ()
+        if stray:
+            yield f"{names} stated of {model.name if model else ''}, which trains on {self.sample}s: not looked at"
+        if self.claim.model and model_known_or_none(self.claim.model) is None:
+            near = _near(self.claim.model, catalog_names())
+            yield f"the catalog does not know the model {self.claim.model[:60]!r}{near}: its size is as stated"
+        if self.claim.place and self.site is None:
+            near = _near(self.claim.place, self.catalog.sites)
+            yield f"the catalog does not know the place {self.claim.place[:60]!r}{near}: no grid or PUE is looked up"
 
     @cached_property
     def prediction(self) -> ClaimPrediction | NoPrediction:
@@ -180,3 +190,8 @@ class ClaimContext:
         years = sorted({year for _, year in found if year})
         values = [value for value, _ in found]
         return min(values), max(values), len({row.provider for row in offers}), years
+
+
+def _near(name: str, known: Iterable[str]) -> str:
+    near = nearest(name, known)
+    return f" (nearest: {', '.join(near)})" if near else ""

@@ -13,13 +13,16 @@ Numbers are written as in a claim file. Without `lines` the file itself is one l
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import combinations
 from types import MappingProxyType
 from typing import Any
 
 from steelyard.catalog import Catalog, SiteRow, load
+from steelyard.claims.checks.bounds import power_range
+from steelyard.claims.context import ClaimContext
 from steelyard.claims.reading import fields, printed
 from steelyard.claims.reading.aliases import CLAIM_SYNONYMS
-from steelyard.claims.reading.claim import BOUNDARIES, ClaimRow
+from steelyard.claims.reading.claim import BOUNDARIES, Claim, ClaimRow
 from steelyard.claims.reading.hardware import ClaimHardware, parse_hardware
 from steelyard.claims.reading.printed import PrintedNumber
 from steelyard.claims.reading.ranges import check_range
@@ -28,6 +31,8 @@ from steelyard.disclosure.ledger import CLAIM_FIGURES, LINE_SCOPES, Cited, Discl
 from steelyard.disclosure.origins.audited_claim import hardware_text
 from steelyard.disclosure.origins.model import sample_named, with_model_figures
 from steelyard.errors import BadInput, UnknownName, nearest
+from steelyard.formatting.figures import ENERGY, amount
+from steelyard.units import HOUR_S
 
 FILE_FIELDS = frozenset(
     {"title", "model", "meter", "hardware", "place", "precision", "date", "source", "note", "lines"}
@@ -40,6 +45,7 @@ LINE_FIELDS = frozenset(
     {"energy", "energy_boundary", "power_boundary", "uses", "saves", "queries", "note", "place", "title"}
 )
 _NAMES = MappingProxyType({**CLAIM_FIGURES, "co2e": "gross_kg"})
+_ROUNDED = 1e-3  # of energies that are equal but for their last digit
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +138,7 @@ def _line(given: Mapping[str, Any], where: str, frame: RunDefaults, used: dict[s
     numbers = dict(_read(row, gear, mine))
     numbers |= dict(_energies(mine, where))
     known = Lookup(frame.catalog, site, gear.accelerator if gear else None, frame.precision, used)
-    return complete_line(
+    made = complete_line(
         Line(
             scope,
             str(mine.get("title") or ""),
@@ -144,6 +150,36 @@ def _line(given: Mapping[str, Any], where: str, frame: RunDefaults, used: dict[s
         ),
         known,
     )
+    _check_energies(made, gear, where)
+    return made
+
+
+def _check_energies(line: Line, gear: ClaimHardware | None, where: str) -> None:
+    """Refuse energies that no meters can have: less outside of a boundary than inside, more than devices can draw."""
+    for inner, outer in combinations(BOUNDARIES, 2):
+        inside, outside = line.of(f"{inner}_j"), line.of(f"{outer}_j")
+        if inside.known and outside.known and inside.value > outside.value * (1 + _ROUNDED):
+            raise BadInput(
+                f"{where}: energy at the boundary {inner} is {_kwh(inside)}, but at the boundary {outer}, which is around "
+                f"it, {_kwh(outside)}; correct one of them, or the pue"
+            )
+    seconds = line.of("device_s")
+    for boundary in BOUNDARIES[:2]:
+        spent = line.of(f"{boundary}_j")
+        ends = power_range(ClaimContext(Claim(hardware=gear, power_boundary=boundary)))
+        if ends is None or not (spent.known and seconds.known) or spent.how == "estimated":
+            continue
+        watts = spent.value / seconds.value
+        if watts > ends[1]:
+            raise BadInput(
+                f"{where}: energy at the boundary {boundary} is {_kwh(spent)} in {seconds.value / HOUR_S:,.4g} device-hours, "
+                f"{watts:,.0f} W a device, where one draws at most {ends[1]:,.0f} W; correct the energy, the hours or "
+                "the hardware"
+            )
+
+
+def _kwh(figure: LedgerFigure) -> str:
+    return amount(figure.value, ENERGY)
 
 
 def _scope(value: Any, where: str) -> str:
