@@ -4,30 +4,12 @@ from typing import Any
 
 import click
 
-from steelyard.cli.options import (
-    AXES_OPTIONS,
-    CARBON_OPTION,
-    JOB_OPTIONS,
-    LIMIT_OPTIONS,
-    PIN_OPTIONS,
-    SPACE_OPTIONS,
-    calibrated,
-    given_options,
-    given_values,
-    job_argument,
-    label_option,
-)
-from steelyard.cli.printing import details_option, json_option, print_json, print_page, progress_bar
+from steelyard.cli.options import configuration_options, given_values
+from steelyard.cli.printing import details_option, print_json, print_page, progress_bar
 
 
 @click.command("explain", short_help="One plan taken apart: every term with its formula, source and catalog rows.")
-@job_argument
-@label_option
-@given_options(PIN_OPTIONS, JOB_OPTIONS, LIMIT_OPTIONS, SPACE_OPTIONS, AXES_OPTIONS)
-@CARBON_OPTION
-@calibrated
-@details_option
-@json_option
+@configuration_options(axes=True, last=details_option)
 def explain_command(job: str, label: str, carbon: str | None, details: bool, as_json: bool, **given: Any) -> None:
     """Take one plan of JOB apart: every second, byte, joule, dollar and gram with its formula and its sources.
 

@@ -5,36 +5,21 @@ from typing import Any
 
 import click
 
-from steelyard.cli.options import (
-    CARBON_OPTION,
-    JOB_OPTIONS,
-    LIMIT_OPTIONS,
-    PIN_OPTIONS,
-    SPACE_OPTIONS,
-    calibrated,
-    given_options,
-    given_values,
-    job_argument,
-    label_option,
-)
-from steelyard.cli.printing import json_option, print_json, progress_bar
+from steelyard.cli.options import configuration_options, given_values
+from steelyard.cli.printing import print_json, progress_bar
 from steelyard.launchers.writers import writer_names
 
 
 @click.command(
     "launch", short_help="What a configuration is started with: the arguments or configuration of its stack."
 )
-@job_argument
-@label_option
-@click.option("--to", type=click.Choice(writer_names()), help="Who writes. Default: the writer of its stack.")
-@click.option(
-    "-o", "--output", type=click.Path(path_type=Path), metavar="DIR", help="Where. Default: the terminal, no file."
+@configuration_options(
+    click.option("--to", type=click.Choice(writer_names()), help="Who writes. Default: the writer of its stack."),
+    click.option(
+        "-o", "--output", type=click.Path(path_type=Path), metavar="DIR", help="Where. Default: the terminal, no file."
+    ),
+    click.option("--force", is_flag=True, help="Overwrite files that are there."),
 )
-@click.option("--force", is_flag=True, help="Overwrite files that are there.")
-@given_options(PIN_OPTIONS, JOB_OPTIONS, LIMIT_OPTIONS, SPACE_OPTIONS)
-@CARBON_OPTION
-@calibrated
-@json_option
 def launch_command(
     job: str,
     label: str,

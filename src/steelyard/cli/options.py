@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from steelyard.cli.printing import json_option
 from steelyard.vocabulary import CO2E_KINDS, POINT_LABELS, hyphenated
 
 _Command = Callable[..., None]
@@ -123,3 +124,24 @@ def refreshed(command: _Command) -> _Command:
     return click.option(
         "--shipped", is_flag=True, help="Leave out your own refreshed prices and grids (steelyard catalog refresh)."
     )(layered)
+
+
+def configuration_options(
+    *own: Callable[[_Command], _Command], axes: bool = False, last: Callable[[_Command], _Command] | None = None
+) -> Callable[[_Command], _Command]:
+    """Return a decorator for a verb that asks about one configuration: JOB, its label or pin, the job's options.
+
+    Args:
+        own: options of the verb, which stand after the label
+        axes: whether the axes of the plan may be chosen
+        last: an option that stands before --json
+    """
+    groups = (PIN_OPTIONS, JOB_OPTIONS, LIMIT_OPTIONS, SPACE_OPTIONS, *((AXES_OPTIONS,) if axes else ()))
+    parts = (job_argument, label_option, *own, given_options(*groups), CARBON_OPTION, calibrated, last, json_option)
+
+    def add(command: _Command) -> _Command:
+        for part in reversed(parts):
+            command = part(command) if part else command
+        return command
+
+    return add

@@ -5,42 +5,27 @@ from typing import Any
 
 import click
 
-from steelyard.cli.options import (
-    CARBON_OPTION,
-    JOB_OPTIONS,
-    LIMIT_OPTIONS,
-    PIN_OPTIONS,
-    SPACE_OPTIONS,
-    calibrated,
-    given_options,
-    given_values,
-    job_argument,
-    label_option,
-)
-from steelyard.cli.printing import json_option, print_json, print_page, progress_bar
+from steelyard.cli.options import configuration_options, given_values
+from steelyard.cli.printing import print_json, print_page, progress_bar
 
 
 @click.command("when", short_help="The hours to run in: now, at the best start, or paused and resumed.")
-@job_argument
-@label_option
-@click.option(
-    "--start", metavar="WHEN", help="Earliest start: 2027-01-13T18:00Z, or so long from now: 6h. Default: now."
+@configuration_options(
+    click.option(
+        "--start", metavar="WHEN", help="Earliest start: 2027-01-13T18:00Z, or so long from now: 6h. Default: now."
+    ),
+    click.option(
+        "--profile",
+        type=click.Path(path_type=Path, dir_okay=False),
+        help="Hourly intensity of the site, a CSV: kg_per_kwh with month and hour, or with time; in UTC.",
+    ),
+    click.option(
+        "--hold/--release",
+        "held",
+        default=None,
+        help="Keep, or give back, the devices while nothing runs. Default: give back what is bought by the hour.",
+    ),
 )
-@click.option(
-    "--profile",
-    type=click.Path(path_type=Path, dir_okay=False),
-    help="Hourly intensity of the site, a CSV: kg_per_kwh with month and hour, or with time; in UTC.",
-)
-@click.option(
-    "--hold/--release",
-    "held",
-    default=None,
-    help="Keep, or give back, the devices while nothing runs. Default: give back what is bought by the hour.",
-)
-@given_options(PIN_OPTIONS, JOB_OPTIONS, LIMIT_OPTIONS, SPACE_OPTIONS)
-@CARBON_OPTION
-@calibrated
-@json_option
 def when_command(
     job: str, label: str, start: str | None, profile: Path | None, held: bool | None, carbon: str | None, as_json: bool,
     **given: Any,

@@ -4,33 +4,18 @@ from typing import Any
 
 import click
 
-from steelyard.cli.options import (
-    CARBON_OPTION,
-    JOB_OPTIONS,
-    LIMIT_OPTIONS,
-    PIN_OPTIONS,
-    SPACE_OPTIONS,
-    calibrated,
-    given_options,
-    given_values,
-    job_argument,
-    label_option,
-)
-from steelyard.cli.printing import json_option, print_json, print_page, progress_bar
+from steelyard.cli.options import configuration_options, given_values
+from steelyard.cli.printing import print_json, print_page, progress_bar
 
 
 @click.command(
     "where", short_help="The sites to run at: price, PUE, water, CO2e of every kind, and what a cleaner one costs."
 )
-@job_argument
-@label_option
-@click.option(
-    "--all", "every", is_flag=True, help="List every site, not only the cheapest and those worth their money."
+@configuration_options(
+    click.option(
+        "--all", "every", is_flag=True, help="List every site, not only the cheapest and those worth their money."
+    ),
 )
-@given_options(PIN_OPTIONS, JOB_OPTIONS, LIMIT_OPTIONS, SPACE_OPTIONS)
-@CARBON_OPTION
-@calibrated
-@json_option
 def where_command(job: str, label: str, every: bool, carbon: str | None, as_json: bool, **given: Any) -> None:
     """Compare the sites that sell the machines of one configuration of JOB, location- and market-based CO2e apart.
 

@@ -160,8 +160,8 @@ def _check_energies(line: Line, gear: ClaimHardware | None, where: str) -> None:
         inside, outside = line.of(f"{inner}_j"), line.of(f"{outer}_j")
         if inside.known and outside.known and inside.value > outside.value * (1 + _ROUNDED):
             raise BadInput(
-                f"{where}: energy at the boundary {inner} is {_kwh(inside)}, but at the boundary {outer}, which is around "
-                f"it, {_kwh(outside)}; correct one of them, or the pue"
+                f"{where}: energy at the boundary {inner} is {_kwh(inside)}, but at the boundary {outer}, which is "
+                f"around it, {_kwh(outside)}; correct one of them, or the pue"
             )
     seconds = line.of("device_s")
     for boundary in BOUNDARIES[:2]:
@@ -172,9 +172,9 @@ def _check_energies(line: Line, gear: ClaimHardware | None, where: str) -> None:
         watts = spent.value / seconds.value
         if watts > ends[1]:
             raise BadInput(
-                f"{where}: energy at the boundary {boundary} is {_kwh(spent)} in {seconds.value / HOUR_S:,.4g} device-hours, "
-                f"{watts:,.0f} W a device, where one draws at most {ends[1]:,.0f} W; correct the energy, the hours or "
-                "the hardware"
+                f"{where}: energy at the boundary {boundary} is {_kwh(spent)} in "
+                f"{seconds.value / HOUR_S:,.4g} device-hours, {watts:,.0f} W a device, where one draws at most "
+                f"{ends[1]:,.0f} W; correct the energy, the hours or the hardware"
             )
 
 
