@@ -11,6 +11,7 @@ from tests.shapes import gpt, pretraining
 from steelyard.catalog import load
 from steelyard.catalog.stacks import Capability
 from steelyard.errors import UnknownName
+from steelyard.job import job_table, read_job
 from steelyard.layout import BOUNDS, Bounds, frames, problem, size, space
 from steelyard.strategies import registry
 from steelyard.strategies.partition import given_partition
@@ -18,8 +19,9 @@ from steelyard.tables import Job, Layout
 
 STACKS = sorted(load().stack_files)
 SMALL = Bounds(
-    tp_domains=1, pp_most=4, vpp_most=2, cp_least_tokens=256, micro_batch_most=4, micro_batch_most_tokens=4096, fill=1
-)
+    tp_domains=1, pp_most=4, vpp_most=2, cp_least_tokens=256, micro_batch_most=4, micro_batch_most_tokens=4096,
+    micro_batch_most_elements=4096 * 64, fill=1,
+)  # fmt: skip
 
 
 JOBS = [
@@ -37,6 +39,7 @@ bounds = st.builds(
     cp_least_tokens=st.sampled_from([100, 256]),
     micro_batch_most=st.sampled_from([1, 4]),
     micro_batch_most_tokens=st.sampled_from([1024, 4096]),
+    micro_batch_most_elements=st.sampled_from([1, 2**20, 2**22]),
     fill=st.sampled_from([0.5, 1, 2]),
 )
 
@@ -44,19 +47,21 @@ bounds = st.builds(
 def counted(job: Job, devices: int, domain: int, can: Capability, bounds: Bounds) -> set[tuple[float, ...]]:
     """Return the fields of every valid layout, by trying every combination of small whole numbers."""
     powers, stages = (1, 2, 4, 8), range(1, bounds.pp_most + 1)
-    sizes = [size for size in powers if size <= bounds.micro_batch_most]
+    sequence, batch = int(job.workload.tokens), int(job.batch_samples)
+    odd = max(factor for factor in range(1, int(batch) + 1, 2) if batch % factor == 0)
+    sizes = sorted({*powers, 16, *(odd * power for power in (*powers, 16))})
     chunks = range(1, bounds.vpp_most + 1)
     orders = [one for one in registry.SCHEDULES.values() if one.name in (can.schedules or ("1f1b",))]
     runs = range(len(orders))
     axes = (powers, stages, powers, powers, sizes, chunks, runs, can.zero, can.recompute, (0, 1), (0, 1))
     tp, pp, cp, ep, mbs, vpp, run, zero, recompute, offload, hybrid = map(np.ravel, np.meshgrid(*axes, indexing="ij"))
     plain = next(index for index, one in enumerate(orders) if not one.chunked)
-    sequence, batch = int(job.workload.tokens), int(job.batch_samples)
     dp = np.maximum(devices // (tp * pp * cp), 1)
     micro_batches, inside, ranks = batch // (dp * mbs), np.maximum(domain // tp, 1), dp * cp
     kept = (batch % (dp * mbs) == 0) & ((tp == 1) | (tp <= bounds.tp_domains * domain))
     kept &= (cp == 1) | (sequence // cp >= bounds.cp_least_tokens)
-    kept &= (mbs == 1) | (mbs * sequence <= bounds.micro_batch_most_tokens)
+    few = (mbs <= bounds.micro_batch_most) & (mbs * sequence <= bounds.micro_batch_most_tokens)
+    kept &= (mbs == 1) | few | (mbs * job.workload.hidden <= bounds.micro_batch_most_elements)
     kept &= (ranks > 1) | (zero == min(can.zero))
     kept &= (pp == 1) | (micro_batches >= bounds.fill * pp)
     kept &= (pp > 1) | (run == plain)  # a lone stage has nothing to order
@@ -227,3 +232,14 @@ def test_asking_for_the_usual_values_changes_nothing() -> None:
     alike = space(job, [4, 8], 8, can, BOUNDS, {"flash": (1,), "partition": (0,), "cp": (1,)})
     for name in Layout.__slots__:
         np.testing.assert_array_equal(getattr(usual, name), getattr(alike, name))
+
+
+def test_images_and_rows_are_taken_by_the_elements_that_they_keep() -> None:
+    """256 images of ResNet-50 at once, 408 of a batch of 3,264 on 8 devices where they are as small as a vector."""
+    can = load().capability("fsdp2")
+    images = job_table(read_job("resnet-50", samples="1M", global_batch=3264))
+    assert set(space(images, [8], 8, can, BOUNDS).micro_batch) == {1, 2, 4, 8, 51, 102, 204}
+    wide = replace(BOUNDS, micro_batch_most_elements=2**40)
+    assert max(space(images, [8], 8, can, wide).micro_batch) == 408
+    text = job_table(read_job("llama-3-8b", tokens="1B", global_batch=512))
+    assert max(space(text, [8], 8, can, BOUNDS).micro_batch) == 8

@@ -7,6 +7,17 @@ import pytest
 from tests.shapes import layout
 from tests.step.neutral import GPT, HIDDEN, JOB, LINK, MOE, NETWORK, B, H, L, S, V, kernels, machine, stack, step
 
+
+@pytest.mark.parametrize("unknown", ["link_bytes_per_s", "nic_bytes_per_s"])
+def test_a_rank_that_is_alone_asks_no_wire(unknown: str) -> None:
+    """TPU v3 publishes no bandwidth of its links: what needs none is known."""
+    alone = step(JOB, layout(JOB), machine(**{unknown: np.nan}))
+    assert float(alone.total_s) == pytest.approx(float(step(JOB, layout(JOB)).total_s))
+    blind = machine(nic_bytes_per_s=np.nan)
+    assert np.isnan(step(JOB, layout(JOB, tp=2.0), blind).tp_s)
+    assert np.isnan(step(JOB, layout(JOB, dp=2.0), blind).dp_s)
+
+
 # --- Wires ---------------------------------------------------------------------------------------------------------
 
 

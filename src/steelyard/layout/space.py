@@ -31,8 +31,9 @@ class Bounds:
     pp_most: int  # pipeline stages
     vpp_most: int  # chunks of a stage
     cp_least_tokens: int  # a context-parallel rank holds at least this many tokens of a sequence
-    micro_batch_most: int  # sequences
-    micro_batch_most_tokens: int  # of one micro-batch on one replica, unless it is a single sequence
+    micro_batch_most: int  # samples
+    micro_batch_most_tokens: int  # of one micro-batch on one replica, unless it is a single sample
+    micro_batch_most_elements: int  # between two blocks: as many samples as that are always looked at
     fill: float  # micro-batches over stages, at least (1: the pipeline fills at least once)
 
 
@@ -43,6 +44,7 @@ BOUNDS = Bounds(
     cp_least_tokens=4096,
     micro_batch_most=64,
     micro_batch_most_tokens=65536,
+    micro_batch_most_elements=65536 * 4096,
     fill=1,
 )
 """The edges that `plan` uses; `docs/layout.md` gives the reason for each."""
@@ -209,17 +211,26 @@ def _degrees(
 
 
 def _batches(columns: Columns, job: Job, bounds: Bounds, asked: Asked) -> Columns:
-    batch, sequence = int(job.batch_samples), job.workload.tokens
-    sizes = [b for b in _powers(bounds.micro_batch_most) if b == 1 or b * sequence <= bounds.micro_batch_most_tokens]
+    batch = int(job.batch_samples)
     columns = _keep(columns, batch % columns["dp"] == 0)
     first, second = "micro_batch", "micro_batches"
     if second in asked and first not in asked:
         first, second = second, first
-    columns = _cross(columns, first, asked.get(first, sizes))
+    columns = _cross(columns, first, asked.get(first, _micro_batches(job, bounds)))
     share = batch // columns["dp"]
     columns[second] = share // columns[first]
     fills = (columns["pp"] == 1) | (columns["micro_batches"] >= bounds.fill * columns["pp"])
     return _keep(columns, (share % columns[first] == 0) & (fills | ("micro_batches" in asked)))
+
+
+def _micro_batches(job: Job, bounds: Bounds) -> list[int]:
+    """Return the samples that a micro-batch may hold: powers of two, and the odd part of a batch times them."""
+    work, batch = job.workload, int(job.batch_samples)
+    wide = int(bounds.micro_batch_most_elements // work.hidden)
+    few = min(bounds.micro_batch_most, int(bounds.micro_batch_most_tokens // work.tokens))
+    most = min(max(few, wide, 1), batch)
+    odd = batch // (batch & -batch)
+    return sorted({*_powers(most), *(odd * power for power in _powers(most // odd) if odd <= most)})
 
 
 def _chunks(columns: Columns, layers: int, capability: Capability, bounds: Bounds, asked: Asked) -> Columns:

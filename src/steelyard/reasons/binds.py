@@ -1,5 +1,6 @@
 """Why a point is where it is: which limits hold it there, and what its steps wait for."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -65,8 +66,10 @@ def binds(held: Held, found: Candidates, row: int, limits: Limits, market: Marke
 
 
 def step_text(step: StepTime) -> str:
-    """Return what most of a step goes to."""
+    """Return what most of a step goes to, or which of its parts are not known."""
     sums = {name: sum(float(getattr(step, part)) for part in parts) for name, parts in _PARTS.items()}
+    if unknown := [name for name, seconds in sums.items() if math.isnan(seconds)]:
+        return f"step: unknown, for {' and '.join(unknown)} is not known"
     name = max(sums, key=lambda part: sums[part])
     return f"step: {sums[name] / float(step.total_s):.0%} {name}"
 

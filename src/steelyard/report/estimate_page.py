@@ -83,6 +83,8 @@ TEXT_FLOP = "causal attention counted as half, the vocabulary included, "
 def rate_text(found: Estimate) -> str:
     """Return the speed of training in tokens or samples and in FLOPs, the convention named."""
     step = found.prediction.time
+    if math.isnan(found.time_s.value):
+        return "The speed of training is not known: some part of a step has no rate in the catalog."
     achieved = float(step.model_flop) / float(step.total_s) / found.devices
     count, unit = _trained(found.job)
     trained = count / found.time_s.value

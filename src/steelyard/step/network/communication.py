@@ -69,9 +69,11 @@ def traffic(rank: Rank, layout: Layout) -> Traffic:
     keys_values = rank.samples * job.workload.ring * job.element_bytes / rank.by.tensor
     crossing = np.where(layout.tp * layout.cp * layout.dp >= domain, lines.nic_bytes_per_s, lines.link_bytes_per_s)
     tp_s = _over(hierarchical_all_reduce_s, hidden, layout.tp, ranks_in_domain(layout.tp, 1, domain), lines)
+    ring_s = send_s(keys_values, _narrow(layout.tp * layout.cp, domain, lines), lines.link_hop_s)
+    tp_s = np.where(layout.tp > 1, tp_s, 0.0)  # one rank asks no wire, known or not
     return Traffic(
         tp_s=tp_s,
-        cp_s=(layout.cp - 1) * send_s(keys_values, _narrow(layout.tp * layout.cp, domain, lines), lines.link_hop_s),
+        cp_s=np.where(layout.cp > 1, (layout.cp - 1) * ring_s, 0.0),
         etp_s=_expert_tensor_s(rank, layout, hidden, lines, tp_s),
         ep_s=_experts_s(split, job.workload, layout, domain, lines),
         pp_s=np.where(layout.pp > 1, send_s(split, crossing, lines.nic_hop_s), 0.0),
@@ -79,8 +81,14 @@ def traffic(rank: Rank, layout: Layout) -> Traffic:
 
 
 def ring(sides: Count, ranks: Count, local: Count, lines: Wires) -> Collective:
-    """Return an all-reduce (2 sides) or an all-gather (1) of a group with `local` of its ranks in each domain."""
-    return hierarchical_ring(sides, *_group(ranks, local, lines))
+    """Return an all-reduce (2 sides) or an all-gather (1) of a group with `local` of its ranks in each domain.
+
+    One rank asks no wire, known or not.
+    """
+    found = hierarchical_ring(sides, *_group(ranks, local, lines))
+    if not np.any(np.isnan(found.byte_s + found.start_s)):
+        return found
+    return Collective(np.where(ranks > 1, found.byte_s, 0.0), np.where(ranks > 1, found.start_s, 0.0))
 
 
 def _over(exchange: Exchange, payload: Bytes, ranks: Count, local: Count, lines: Wires) -> Seconds:
