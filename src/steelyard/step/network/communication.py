@@ -86,7 +86,7 @@ def ring(sides: Count, ranks: Count, local: Count, lines: Wires) -> Collective:
     One rank asks no wire, known or not.
     """
     found = hierarchical_ring(sides, *_group(ranks, local, lines))
-    if not np.any(np.isnan(found.byte_s + found.start_s)):
+    if not np.any(np.isnan(found.byte_s)) and not np.any(np.isnan(found.start_s)):
         return found
     return Collective(np.where(ranks > 1, found.byte_s, 0.0), np.where(ranks > 1, found.start_s, 0.0))
 
