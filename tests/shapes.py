@@ -15,6 +15,12 @@ def filled(cls: type[Table], **values: Any) -> Table:
     return cls(**{field.name: values.get(field.name, 0.0) for field in fields(cls)})  # type: ignore[arg-type]
 
 
+def distinct(cls: type[Table], **values: Any) -> Table:
+    """Return a table with the given fields and, elsewhere, numbers no two of which are equal (101, 102, 103 ...)."""
+    others = {field.name: 101.0 + place for place, field in enumerate(fields(cls))}  # type: ignore[arg-type]
+    return cls(**(others | values))
+
+
 def gpt(layers: float, hidden: float, heads: float, vocab: float = 51200.0, **changes: Any) -> Architecture:
     """Return a GPT-3-shaped architecture: ffn = 4 hidden, no gate, tied head; changes override any field."""
     width = hidden / heads

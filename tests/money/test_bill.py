@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.shapes import filled
+from tests.shapes import distinct, filled
 
 from steelyard.money import charged_s, electricity_usd, money
 from steelyard.tables import Draw, Energy, Money, Offer
-from steelyard.units import DAY_S, HOUR_S
+from steelyard.units import DAY_S, HOUR_S, KWH_J
 
 YEAR_S = 365 * DAY_S
 
@@ -28,6 +28,18 @@ offers = st.builds(
 
 def spend(offer: Offer, wall_s: float = DAY_S, joules: float = 1e10) -> Money:
     return money(filled(Draw, devices=8.0, wall_s=wall_s), Energy(joules / 2, joules / 1.2, joules), offer)
+
+
+def test_each_line_of_a_bill_by_hand() -> None:
+    """4 devices for 1,000 s at 0.002 USD a second; 1,500 s more of a term; 5 MJ at the meter at 0.36 USD a kWh; 3 + 7.
+
+    Seconds in states, accelerators' and IT equipment's joules are others: no line is of them.
+    """
+    offer = Offer(0.002, 3000.0, 2.5, 0.36 / KWH_J, 0.003, 7.0)
+    spent = money(distinct(Draw, devices=4.0, wall_s=1000.0), Energy(3e6, 4e6, 5e6), offer)
+    lines = [spent.compute_usd, spent.unused_usd, spent.energy_usd, spent.storage_usd, spent.moving_usd]
+    assert lines == pytest.approx([8.0, 12.0, 0.5, 3.0, 7.0])
+    assert spent.total_usd == pytest.approx(30.5)
 
 
 @given(offers)

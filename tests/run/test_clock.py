@@ -174,6 +174,28 @@ def test_one_node_needs_no_switches() -> None:
     assert run(devices=8.0).host_w == pytest.approx(0.35 * 700)
 
 
+RACK = replace(MACHINE, node_devices=4.0, domain_devices=72.0)
+"""Nodes of 4 devices, 18 of which the fast links join."""
+
+
+def test_a_rack_needs_no_switches_and_more_than_one_does() -> None:
+    for devices, network in ((8.0, 0.0), (72.0, 0.0), (144.0, 0.17 * 700)):
+        assert run(machine=RACK, devices=devices).host_w == pytest.approx(0.35 * 700 + network)
+
+
+def test_spot_takes_back_nodes_and_not_racks() -> None:
+    """1,024 devices are 256 nodes, each reclaimed once in 2e7 s: one interruption in 78,125 s, each of 660 s."""
+    spot = replace(POLICY, failures_per_device_s=0.0, preemptions_per_node_s=5e-8, checkpoint_blocking=0.0)
+    found = run(spot, machine=RACK)
+    assert found.idle_s == pytest.approx(300 + 1.01 * TRAINING_S / 78_125 * 660)
+
+
+def test_each_state_draws_its_own_share_of_the_tdp() -> None:
+    states = (*WORKING, "checkpoint", "idle")
+    watts = [float(getattr(run(), f"{state}_w")) for state in states]
+    assert watts == pytest.approx([630.0, 490.0, 175.0, 140.0, 105.0, 87.5])
+
+
 def test_arrays_give_what_scalars_give() -> None:
     devices = np.array([8.0, 512.0, 16384.0])
     many = run(devices=devices)

@@ -180,6 +180,14 @@ def test_a_block_made_again_has_its_gathered_and_adapted_inputs() -> None:
     assert adapted - bare == pytest.approx(S * 3 * 2 * H / 4)
 
 
+@pytest.mark.parametrize("sp", [0.0, 1.0])
+def test_tensor_ranks_divide_what_adapters_keep_whether_or_not_they_divide_the_sequence(sp: float) -> None:
+    """Adapted inputs 2h wide, of 3 bytes an element, are columns that each of four tensor ranks has a quarter of."""
+    tuned = {"adapted_inputs": 2.0 * H, "trainable_share": 0.01}
+    bare, adapted = (kept(BARE, {"tp": 4.0, "sp": sp}, {"adapter_bytes": size}, **tuned) for size in (0.0, 3.0))
+    assert adapted - bare == pytest.approx(3 * 2 * H / 4)
+
+
 def test_two_sequences_need_twice_the_room_while_a_block_goes_backward() -> None:
     job = pretraining(BARE, S, 8)
     one, two = (peak(job, layout(job, micro_batch=size), working_scale=1.0).buffers_bytes for size in (1.0, 2.0))

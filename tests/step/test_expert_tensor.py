@@ -2,7 +2,7 @@
 
 import pytest
 from tests.shapes import filled, layout
-from tests.step.neutral import HIDDEN, MOE, NETWORK, ROUTED, L, peak, step
+from tests.step.neutral import HIDDEN, MOE, NETWORK, ROUTED, L, machine, peak, step
 
 from steelyard.step import memory, stage_job
 from steelyard.step.divisors import divisors
@@ -65,3 +65,14 @@ def test_whole_experts_on_tensor_ranks_reduce_nothing() -> None:
         step(MOE, rest, nic_bytes_per_s=NETWORK).tp_s / 2
     )
     assert peak(MOE, whole).activations_bytes == pytest.approx(peak(MOE, rest).activations_bytes)
+
+
+def test_ranks_that_divide_an_expert_stand_between_two_that_exchange_tokens() -> None:
+    """8 expert ranks of 2 devices each span two domains of 8 devices: half of what one takes in comes from outside.
+
+    Of a token's two copies, spread evenly, one domain sees none with chance (1 - 1/2)^2.
+    """
+    laid = layout(MOE, tp=2.0, dp=8.0, ep=8.0, etp=2.0, sp=0.0)
+    taken = step(MOE, laid, machine(domain_devices=8.0, nic_bytes_per_s=NETWORK)).ep_s
+    exchanges = float(laid.micro_batches) * L * 4
+    assert taken == pytest.approx(exchanges * 1 / 2 * 2 * (1 - 1 / 4) * HIDDEN / NETWORK)
