@@ -18,6 +18,7 @@ from _pytest.runner import runtestprotocol
 
 import steelyard
 from mutants.operators import Mutant, mutants
+from mutants.siblings import function_at
 
 PACKAGE = Path(steelyard.__file__).parent
 ROOT = Path(__file__).parents[1]
@@ -190,10 +191,4 @@ def install(mutant: Mutant) -> None:
             if name.startswith("steelyard") and getattr(other, mutant.place, None) is right:
                 setattr(other, mutant.place, mutant.made)
         return
-    found: Any = module
-    for part in mutant.place.split("."):
-        found = vars(found)[part]
-    found = getattr(found, "fget", None) or getattr(found, "__func__", found)
-    while hasattr(found, "__wrapped__"):
-        found = found.__wrapped__
-    found.__code__ = mutant.made
+    function_at(mutant.module, mutant.place).__code__ = mutant.made

@@ -1,4 +1,4 @@
-"""The wrong formulas: one changed operator, number, branch, factor or term at a time, as code of its function."""
+"""The wrong formulas: one changed operator, number, branch, factor, term or name at a time, as code of its function."""
 
 import ast
 import hashlib
@@ -9,6 +9,8 @@ from importlib import import_module
 from pathlib import Path
 from types import CodeType
 from typing import Any
+
+from mutants.siblings import mistaken, scope_of
 
 BINARY: dict[type, type] = {
     ast.Add: ast.Sub, ast.Sub: ast.Add, ast.Mult: ast.Div, ast.Div: ast.Mult, ast.Pow: ast.Mult,
@@ -54,12 +56,14 @@ def mutants(module: str, file: Path) -> list[Mutant]:
     found: dict[tuple[str, str, str], Mutant] = {}
     for name, owner in places(tree):
         table = not isinstance(owner, ast.FunctionDef) and isinstance(owner.value, TABLE)
+        scope = scope_of(module, name, owner) if isinstance(owner, ast.FunctionDef) else None
         for holder, field, index, node in sites(owner):
             if table and not isinstance(node, ast.Constant):
                 continue  # numbers and flags of rows alone
             above = shown(owner, node)
             whole = ast.unparse(above)
-            for other in replacements(node, holder):
+            names = mistaken(node, holder, scope) if scope else ()
+            for other in (*replacements(node, holder), *names):
                 put(holder, field, index, other)
                 before, after = excerpts(whole, ast.unparse(above if above is not node else other))
                 mutant = Mutant(module, name, before, after, made_of(tree, module, name, owner, file))

@@ -128,6 +128,14 @@ def test_llama_3_405b_writes_a_checkpoint_in_3_seconds() -> None:
     assert saving_s(half, replace(LAYOUT, devices=16384.0), policy) == pytest.approx(1.42, abs=0.005)
 
 
+def test_a_checkpoint_holds_working_weights_their_masters_and_moments() -> None:
+    """Not what a product is fed (1 byte) or a frozen parameter takes (0.5): 2 + 4 + 6 bytes of each of 1e9."""
+    sizes = {"element_bytes": 2.0, "gemm_bytes": 1.0, "frozen_bytes": 0.5, "master_bytes": 4.0, "moment_bytes": 6.0}
+    job = replace(JOB, workload=replace(JOB.workload, params=1e9), **sizes)
+    assert saving_s(job, replace(LAYOUT, devices=10.0), POLICY) == pytest.approx(12.0)
+    assert run(devices=512.0).devices == 512
+
+
 def test_without_interruptions_nothing_is_saved_or_lost() -> None:
     found = run(replace(POLICY, failures_per_device_s=0.0, evaluation_share=0.0, warmup_s=0.0))
     assert found.checkpoint_s == found.idle_s == 0
