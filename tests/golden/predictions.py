@@ -2,11 +2,13 @@
 
 `python -m tests.golden.predictions renew` writes the predictions of the inputs anew; `add SEED COUNT` draws more of
 models that read tokens, `add-images SEED COUNT` of models that are trained on images, `add-experts SEED COUNT` of
-models whose experts are tensor parallel otherwise than the rest, each with a kind of loss of its own.
+models whose experts are tensor parallel otherwise than the rest, each with a kind of loss of its own, `add-rings SEED
+COUNT` of sequences that so many ranks share that attention does not hide their ring of keys and values.
 A commit that renews the table has one cause and names it.
 """
 
 import csv
+import math
 import random
 import sys
 from collections.abc import Iterator, Sequence
@@ -20,9 +22,13 @@ from steelyard.catalog.policy import policy
 from steelyard.errors import SteelyardError
 from steelyard.job import job_table, read_job
 from steelyard.job.models import presets
+from steelyard.job.purchase import BILLED_MONTH_S, YEAR_S
 from steelyard.layout import BOUNDS, parse, size, space, text_of
+from steelyard.money import kept_usd_per_s, moving_usd
 from steelyard.strategies.losses import LOSSES
 from steelyard.tables import Offer, take
+from steelyard.units import KWH_J
+from steelyard.vocabulary import OWNED, PURCHASES, TERM_YEARS
 
 FILE = Path(__file__).with_suffix(".csv")
 INPUTS = (
@@ -37,10 +43,29 @@ INPUTS = (
     "stack",
     "devices",
     "layout",
+    "site",
+    "marginal_kg_per_kwh",
+    "purchase",
+    "used_share",
+    "data_tb",
 )
-SITE, USD_PER_DEVICE_S, TOKENS, SAMPLES = "gcp/us-central1", 0.001, 20e9, 1e8
+TOKENS, SAMPLES = 20e9, 1e8
+USD_PER_DEVICE_S = {"on-demand": 0.001, "spot": 0.0004, "reserved-1y": 0.0007, "reserved-3y": 0.0005, "own": 0.0003}
+USD_PER_KWH, USD_PER_GB_MONTH, USD_PER_GB_MOVED = 0.12, 0.02, 0.09
+SITES = (
+    "gcp/us-central1",
+    "gcp/europe-north1",
+    "aws/eu-central-1",
+    "aws/us-east-1",
+    "azure/swedencentral",
+    "oci/eu-paris-1",
+    "country/PL",
+)
+MARGINAL_KG_PER_KWH, USED_SHARES, DATA_TB = ("", "0.3", "0.65"), ("", "0.6"), ("", "4", "90")
 IMAGES = ("vit-l-16", "dit-xl-2", "resnet-50", "resnet-18")
 EXPERTS = ("mixtral-8x7b", "deepseek-v3", "mixtral-8x22b", "deepseek-v2-lite")
+RING_TOKENS = 128
+RINGS = ("llama-2-7b", "gpt3-6.7b", "opt-13b", "phi-3-mini")
 
 
 def rows() -> list[dict[str, str]]:
@@ -66,8 +91,35 @@ def tables_of(row: dict[str, str]) -> tuple[Any, ...]:
         row["layout"], job, int(row["devices"]), int(machine.domain_devices), machine.nic_bytes_per_s,
         load().capability(row["stack"]),
     )  # fmt: skip
-    stack, site = catalog.stack(row["stack"], facts, row["precision"]), catalog.site(facts.site(SITE))
-    return job, laid, machine, kernels, stack, policy("on-demand"), site, Offer.rent(USD_PER_DEVICE_S)
+    stack, site = catalog.stack(row["stack"], facts, row["precision"]), catalog.site(facts.site(row["site"]))
+    site = replace(site, marginal_kg_per_j=float(row["marginal_kg_per_kwh"] or "nan") / KWH_J)
+    return job, laid, machine, kernels, stack, policy(row["purchase"]), site, offer_of(row)
+
+
+def offer_of(row: dict[str, str]) -> Offer:
+    """Return the price of one row; its data is brought from elsewhere and kept while the run lasts."""
+    purchase, data_bytes = row["purchase"], float(row["data_tb"] or 0) * 1e12
+    term_s = TERM_YEARS.get(purchase, 0) * YEAR_S
+    return Offer(
+        usd_per_device_s=USD_PER_DEVICE_S[purchase],
+        term_s=term_s,
+        term_per_use=(1 / float(row["used_share"]) if row["used_share"] else math.inf) if term_s else 1.0,
+        usd_per_facility_j=USD_PER_KWH / KWH_J if purchase == OWNED else 0.0,
+        storage_usd_per_s=kept_usd_per_s(data_bytes, USD_PER_GB_MONTH / 1e9 / BILLED_MONTH_S),
+        moving_usd=moving_usd(data_bytes, USD_PER_GB_MOVED / 1e9),
+    )
+
+
+def terms(number: int) -> dict[str, str]:
+    """Return where and how the run of a row is bought: each list goes round at its own pace."""
+    purchase = PURCHASES[number % len(PURCHASES)]
+    return {
+        "site": SITES[number % len(SITES)],
+        "marginal_kg_per_kwh": MARGINAL_KG_PER_KWH[number % len(MARGINAL_KG_PER_KWH)],
+        "purchase": purchase,
+        "used_share": USED_SHARES[number // len(PURCHASES) % 2] if purchase in TERM_YEARS else "",
+        "data_tb": DATA_TB[number // len(SITES) % len(DATA_TB)],
+    }
 
 
 def predicted(row: dict[str, str]) -> dict[str, str]:
@@ -88,7 +140,7 @@ def numbers(value: Any, path: str) -> Iterator[tuple[str, Any]]:
 def drawn(seed: int, count: int, only: Sequence[str] = ()) -> list[dict[str, str]]:
     """Return inputs drawn evenly over models, systems and stacks; each model and system as often as another."""
     chance, facts = random.Random(seed), catalog.load()
-    models, images, experts = list(only) or _reading_tokens(), only == IMAGES, only == EXPERTS
+    models, images, experts, rings = list(only) or _reading_tokens(), *(only == one for one in (IMAGES, EXPERTS, RINGS))
     systems, stacks = sorted(facts.systems), sorted(catalog.stacks(facts))
     found: list[dict[str, str]] = []
     while len(found) < count:
@@ -103,10 +155,11 @@ def drawn(seed: int, count: int, only: Sequence[str] = ()) -> list[dict[str, str
             "system": chance.choice(systems),
             "stack": chance.choice(stacks),
             "devices": str(chance.choice((1, 8, 64, 64, 256, 1024))),
+            **terms(len(found)),
         }
-        laid = _layout(row, chance, experts)
-        if laid:
-            found.append({**row, "layout": laid})
+        row["layout"] = _layout(row, chance, experts, rings)
+        if row["layout"] and not (rings and not float(predicted(row)["time.cp_s"]) > 0):
+            found.append(row)
     return found
 
 
@@ -115,12 +168,13 @@ def _reading_tokens() -> list[str]:
     return [name for name in presets.model_names() if presets.find_model(name).kind in kinds]
 
 
-def _layout(row: dict[str, str], chance: random.Random, experts: bool) -> str:
+def _layout(row: dict[str, str], chance: random.Random, experts: bool, rings: bool) -> str:
     """Return one valid layout as text; an empty one where there is none or the precision is not for the chip."""
     try:
         job, system, able = job_of(row), catalog.load().system(row["system"]), load().capability(row["stack"])
         machine = catalog.machine(system, row["precision"], catalog.load())
-        every = space(job, [int(row["devices"])], int(machine.domain_devices), able, BOUNDS)
+        bounds = replace(BOUNDS, cp_least_tokens=RING_TOKENS) if rings else BOUNDS
+        every = space(job, [int(row["devices"])], int(machine.domain_devices), able, bounds)
         some = [take(every, chance.randrange(size(every))) for _ in range(4)]
         one = max(some, key=lambda laid: sum(getattr(laid, axis) > 1 for axis in ("tp", "pp", "vpp", "cp", "ep")))
         if experts:
@@ -155,6 +209,8 @@ def main(words: list[str]) -> None:
             write(known + drawn(int(seed), int(count), IMAGES))
         case ["add-experts", seed, count]:
             write(known + drawn(int(seed), int(count), EXPERTS))
+        case ["add-rings", seed, count]:
+            write(known + drawn(int(seed), int(count), RINGS))
         case _:
             raise SystemExit(__doc__)
 
