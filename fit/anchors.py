@@ -13,8 +13,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from fit import hierarchy, stacks
+from fit import hierarchy
 from fit.hierarchy import Array
+from fit.stacks.factors import ACCELERATOR_SD, Factor, Rows, factors, problem_of, training_rows
+from fit.stacks.scores import spreads
+from fit.stacks.write import CHECKED, HEADER, accelerator_table, stack_table
 from steelyard.catalog import Catalog, Fitted, load
 from steelyard.catalog.local.layer import Layer
 from steelyard.catalog.read import parse_fitted
@@ -51,20 +54,9 @@ class Left:
     catalog: Catalog
 
 
-def problem_of(data: RunFrame, log_s: Array, parts: list[stacks.Factor]) -> hierarchy.Problem:
-    """Return the fit's problem."""
-    return hierarchy.Problem(
-        measured=log_s,
-        weight=hierarchy.balanced(data.labels.group, stacks.GROUP_POWER),
-        predict=stacks.predictor(data, parts),
-        rows=np.stack([part.rows for part in parts]),
-        sd=np.array([part.sd for part in parts]),
-    )
-
-
 def left_out(data: RunFrame, log_s: Array, by: str) -> Iterator[Left]:
     """Yield the catalog of every fit that has not seen one label."""
-    parts = stacks.factors(data)
+    parts = factors(data)
     problem = problem_of(data, log_s, parts)
     labels = getattr(data.labels, by)
     thetas = {label: without(problem, labels == label) for label in sorted(set(labels))}
@@ -73,13 +65,13 @@ def left_out(data: RunFrame, log_s: Array, by: str) -> Iterator[Left]:
         noise(gap, data)
     for label, theta in thetas.items():
         seen = labels != label
-        wide = stacks.spreads(gap[seen], frame_subset(data, seen))
+        wide = spreads(gap[seen], frame_subset(data, seen))
         wide |= dict.fromkeys(set(data.labels.stack) - wide.keys(), wide["any"])
         sds = hierarchy.spread(replace(problem, weight=np.where(seen, problem.weight, 0.0)), theta)
         yield Left(str(label), load().over(layer(data, seen, parts, theta, sds, wide)))
 
 
-def without(problem: hierarchy.Problem, rows: stacks.Rows) -> Array:
+def without(problem: hierarchy.Problem, rows: Rows) -> Array:
     """Return the factors of a fit that does not see some rows, from a start that does not either."""
     return hierarchy.fit(replace(problem, weight=np.where(rows, 0.0, problem.weight)))
 
@@ -92,14 +84,10 @@ def gaps(problem: hierarchy.Problem, labels: hierarchy.Labels, thetas: dict[str,
     return made
 
 
-def layer(
-    data: RunFrame, seen: stacks.Rows, parts: list[stacks.Factor], theta: Array, sds: Array, wide: dict[str, float]
-) -> Layer:
+def layer(data: RunFrame, seen: Rows, parts: list[Factor], theta: Array, sds: Array, wide: dict[str, float]) -> Layer:
     """Return the rows of one fit; a chip that it has not seen is as sure as its family, and its own difference."""
-    tables = [stacks.accelerator_table(data, parts, theta, sds), stacks.stack_table(data, parts, theta, sds, wide)]
-    accelerators, tools = (
-        [parse_fitted(dict(zip(stacks.HEADER, line, strict=True))) for line in table] for table in tables
-    )
+    tables = [accelerator_table(data, parts, theta, sds), stack_table(data, parts, theta, sds, wide)]
+    accelerators, tools = ([parse_fitted(dict(zip(HEADER, line, strict=True))) for line in table] for table in tables)
     family = dict(zip(data.labels.accelerator, data.labels.family, strict=True))
     sure = {row.entity: row.log_sd for row in accelerators if row.precision == "any" and row.quantity == "time_scale"}
     known = {*data.labels.accelerator[seen], *(name for name in sure if name.startswith("family:")), "any"}
@@ -107,7 +95,7 @@ def layer(
     def widened(row: Fitted) -> Fitted:
         if row.entity in known:
             return row
-        return replace(row, log_sd=float(np.hypot(sure[f"family:{family[row.entity]}"], stacks.CHIP_SD)))
+        return replace(row, log_sd=float(np.hypot(sure[f"family:{family[row.entity]}"], ACCELERATOR_SD)))
 
     return Layer(
         {(row.entity, row.precision, row.quantity): widened(row) for row in accelerators},
@@ -125,7 +113,7 @@ def scored(data: RunFrame, left: Left, by: str, count: int) -> Iterator[Score]:
             yield score(frame_subset(data, rows), left.catalog, picked, new(data, rows))
 
 
-def new(data: RunFrame, rows: stacks.Rows) -> bool:
+def new(data: RunFrame, rows: Rows) -> bool:
     """Tell whether some rows' stack, or family of chips, occurs nowhere else."""
     labels = data.labels
     return not (
@@ -140,7 +128,7 @@ def score(data: RunFrame, catalog: Catalog, count: int, is_new: bool) -> Score:
     anchors = np.zeros(len(found), dtype=bool)
     anchors[order[((np.arange(count) + 0.5) / count * len(found)).astype(int)]] = True
     runs = [run for run, anchor in zip(found.runs, anchors, strict=True) if anchor]
-    made = calibrate_constants(runs, catalog, "anchors", "anchors", stacks.CHECKED, folds=0)
+    made = calibrate_constants(runs, catalog, "anchors", "anchors", CHECKED, folds=0)
     after = catalog.over(catalog.local | made.layer)
     again = run_frame(found.runs, after, predict_step)
     truth = measured(found).step_s
@@ -198,7 +186,7 @@ def main() -> None:
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("--anchors", type=int, default=ANCHORS, help="runs of each source to calibrate on")
     chosen = options.parse_args()
-    data, log_s = stacks.training_rows()
+    data, log_s = training_rows()
     for by in ("group", "family"):
         found, halves = [], []
         for left in left_out(data, log_s, by):

@@ -1,8 +1,11 @@
-"""A hierarchical fit in the logarithm: factors with Gaussian priors, Cauchy loss, reweighted Gauss-Newton steps."""
+"""A hierarchical fit in the logarithm: factors with Gaussian priors, Cauchy loss, reweighted Gauss-Newton steps.
+
+Each factor multiplies one field of the model on some rows, so a field's elasticity, the change of a log prediction for
+one of the logarithm of the field, is the slope of all its factors: the model is evaluated once a field, not a factor.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +17,8 @@ Predict = Callable[[Array], Array]
 ROBUST = 0.12
 """Log error at which a row starts to count less: the noise between releases of one stack (data/README)."""
 
-STEPS, NUDGE, STRIDE = 8, 0.01, 0.5
+STEPS, NUDGE, STRIDE, SETTLED = 8, 0.01, 0.5, 0.002
+"""Steps at most, what slopes are taken over, the longest step of a factor, and the longest of a fit that has ended."""
 
 
 @dataclass(frozen=True)
@@ -25,6 +29,7 @@ class Problem:
     weight: Array
     predict: Predict
     rows: NDArray[np.bool_]  # factors x measurements
+    fields: tuple[str, ...]  # that each factor multiplies
     sd: Array
 
 
@@ -36,6 +41,8 @@ def fit(problem: Problem) -> Array:
         normal = (slope * robust) @ slope.T + np.diag(1 / sd**2)
         step = np.linalg.solve(normal, (slope * robust) @ residual - theta / sd**2)
         theta = theta + np.clip(step, -STRIDE, STRIDE)
+        if np.max(np.abs(step)) < SETTLED:
+            break
     return theta
 
 
@@ -84,30 +91,30 @@ def balanced_quantile(values: Array, by: Labels, quantile: float) -> float:
 
 
 def _slope(problem: Problem, theta: Array) -> tuple[Array, Array, Array]:
-    """Return d log prediction / d factor, residuals and robust weights.
-
-    A factor moves only its own rows, so factors without a common row are nudged together.
-    """
+    """Return d log prediction / d factor, residuals and robust weights."""
     now = problem.predict(theta)
     residual = problem.measured - now
     robust = problem.weight / (1 + (residual / ROBUST) ** 2) / ROBUST**2
     slope = np.empty(problem.rows.shape)
-    for together in _disjoint(problem.rows.tobytes(), problem.rows.shape):
-        moved = (problem.predict(theta + NUDGE * np.isin(np.arange(len(theta)), together)) - now) / NUDGE
-        slope[together] = moved * problem.rows[together]
+    for name in sorted(set(problem.fields)):
+        mine = [index for index, field in enumerate(problem.fields) if field == name]
+        slope[mine] = _elasticity(problem, theta, now, mine) * problem.rows[mine]
     return slope, residual, robust
 
 
-@lru_cache
-def _disjoint(rows: bytes, shape: tuple[int, int]) -> tuple[list[int], ...]:
-    """Return the factors in sets that share no row, each factor in the first set that takes it."""
-    masks = np.frombuffer(rows, dtype=bool).reshape(shape)
-    sets: list[tuple[list[int], NDArray[np.bool_]]] = []
-    for index, mask in enumerate(masks):
-        free = next((one for one in sets if not (one[1] & mask).any()), None)
-        if free is None:
-            sets.append(([index], mask.copy()))
-        else:
-            free[0].append(index)
-            np.logical_or(free[1], mask, out=free[1])
-    return tuple(members for members, _ in sets)
+def _elasticity(problem: Problem, theta: Array, now: Array, mine: list[int]) -> Array:
+    """Return d log prediction / d log field of every row that some factor of the field moves, 0 of the others.
+
+    Factors that share no row are nudged together, those of the most rows first.
+    """
+    found, left = np.zeros(len(now)), np.any(problem.rows[mine], axis=0)
+    while left.any():
+        nudged, reached = np.zeros(len(theta)), np.zeros(len(now), dtype=bool)
+        for index in sorted(mine, key=lambda one: -int(np.sum(problem.rows[one] & left))):
+            if (problem.rows[index] & left).any() and not (problem.rows[index] & reached).any():
+                nudged[index] = NUDGE
+                reached |= problem.rows[index]
+        moved = (problem.predict(theta + nudged) - now) / NUDGE
+        found = np.where(left & reached, moved, found)
+        left &= ~reached
+    return found

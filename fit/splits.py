@@ -17,13 +17,14 @@ from pathlib import Path
 
 import numpy as np
 
-from fit import anchors, hierarchy, stacks
+from fit import anchors, hierarchy
 from fit.hierarchy import Array, Labels
 from fit.kernels import facts
 from fit.kernels import fitting as kernels
 from fit.kernels import scores as kernel_scores
 from fit.memory import fitting as memory
 from fit.power import fitting as power_fit
+from fit.stacks.factors import FAMILY_SD, factors, problem_of, training_rows
 from steelyard.catalog import Catalog, load, stack_rows
 from steelyard.catalog import stacks as known_stacks
 from steelyard.evidence.frames.frame import RunFrame
@@ -37,9 +38,9 @@ TIME, MEMORY = "step_time_s", "peak_memory_bytes"
 
 def step_times() -> Iterator[Split]:
     """Yield the scores of step time by group, with each publisher and each family of chips left out."""
-    data, log_s = stacks.training_rows()
-    parts = stacks.factors(data)
-    problem = anchors.problem_of(data, log_s, parts)
+    data, log_s = training_rows()
+    parts = factors(data)
+    problem = problem_of(data, log_s, parts)
     for split in SPLITS:
         by = getattr(data.labels, split)
         left_out = hierarchy.held_out(problem, by)
@@ -59,7 +60,7 @@ def peaks() -> Iterator[Split]:
 
 def anchored() -> Iterator[Split]:
     """Yield the scores of the other runs of a source, once `calibrate` has seen three of them, or half."""
-    data, log_s = stacks.training_rows()
+    data, log_s = training_rows()
     for by in ("group", "family"):
         for left in anchors.left_out(data, log_s, by):
             for one in anchors.scored(data, left, by, anchors.ANCHORS):
@@ -97,7 +98,7 @@ def log_sd(data: RunFrame, by: Labels, split: str, catalog: Catalog) -> Array:
     for index, (stack, label) in enumerate(zip(labels.stack, by, strict=True)):
         hidden = stack not in known or not np.any((labels.stack == stack) & (by != label))
         found[index] = stack_rows("any" if hidden else str(stack), catalog)["time_scale"].log_sd
-    return np.hypot(found, stacks.FAMILY_SD) if split == "family" else found
+    return np.hypot(found, FAMILY_SD) if split == "family" else found
 
 
 def scores(metric: str, split: str, gap: Array, sd: Array, group: Labels) -> Iterator[Split]:

@@ -122,6 +122,7 @@ def problem_of(rows: Rows, parts: Sequence[Factor]) -> hierarchy.Problem:
         weight=rows.weight,
         predict=predictor(rows, parts),
         rows=np.stack([part.rows for part in parts]),
+        fields=tuple(part.field for part in parts),
         sd=np.array([part.sd for part in parts]),
     )
 

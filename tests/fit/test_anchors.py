@@ -2,14 +2,15 @@
 
 import numpy as np
 import pytest
+from fit.stacks.factors import training_rows
 
-from fit import anchors, stacks
+from fit import anchors
 from steelyard.catalog import load
 from steelyard.evidence.frames.frame import frame_subset
 
 
 def test_the_runs_that_are_scored_are_the_others() -> None:
-    data, _ = stacks.training_rows()
+    data, _ = training_rows()
     rows = data.labels.group == "maxtext-v4"
     found = anchors.score(frame_subset(data, rows), load(), 3, anchors.new(data, rows))
     assert (found.runs, len(found.before), len(found.after), found.new) == (

@@ -1,0 +1,142 @@
+"""The factors of the fit: what multiplies which field of the step model on which rows, and how far each may move.
+
+Every constant is a product of a shared factor and one of its stack, chip or chip family, with Gaussian priors: an
+entity with few rows stays near its neighbours, an unseen one keeps the shared value and gets a wider spread. A source
+group of n rows weighs n^(1/2).
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fit import hierarchy
+from fit.hierarchy import Array, Predict
+from steelyard.catalog import load
+from steelyard.evidence.frames.frame import RunFrame, frame_subset, run_frame
+from steelyard.evidence.frames.measured import measured
+from steelyard.evidence.frames.predicted import predict_step
+from steelyard.evidence.runs.exclusions import counted
+from steelyard.evidence.runs.reader import published_runs
+from steelyard.evidence.score.lock import locked, owner
+from steelyard.step import stage_job, time
+
+GROUP_POWER = 0.5  # a source group of n rows weighs n^(1-power)
+Rows = NDArray[np.bool_]
+Labels = NDArray[np.str_]
+
+# field: (unit, start shared by all stacks, sd of the shared log factor, sd of a stack's own)
+STACK_FIELDS: dict[str, tuple[str, float, float, float]] = {
+    "time_scale": ("1", 1.2, 0.30, 0.20),
+    "layer_host_s": ("s", 1.5e-3, 0.7, 0.7),
+    "moe_host_s": ("s", 2e-3, 0.7, 0.5),
+    "expert_host_s": ("s", 2e-4, 0.7, 0.5),
+    "step_host_s": ("s", 0.02, 0.7, 0.5),
+    "doubling_loss": ("1", 0.01, 0.5, 0.3),
+    "vocab_exposed": ("1", 0.5, 0.3, 0.0),
+    "loss_bytes": ("byte", 16.0, 0.3, 0.0),
+    "pointwise_passes": ("1", 12.0, 0.3, 0.5),
+    "adapter_passes": ("1", 8.0, 0.5, 1.0),
+    "tp_exposed": ("1", 0.7, 0.3, 0.6),
+    "dp_exposed": ("1", 0.15, 0.5, 0.5),
+    "ep_exposed": ("1", 0.7, 0.4, 0.4),
+    "pp_exposed": ("1", 0.6, 0.4, 0.0),
+}
+FAMILY_SD, ACCELERATOR_SD, NARROW_SD, CONGESTION = 0.2, 0.07, 0.2, ("nic_congestion", 0.2, 0.7)
+
+
+@dataclass(frozen=True)
+class Factor:
+    """One log factor: the entity it belongs to, the field that it multiplies, its rows and prior sd (mean 0)."""
+
+    entity: str
+    precision: str
+    field: str
+    rows: NDArray[np.bool_]
+    sd: float
+
+
+def factors(data: RunFrame) -> list[Factor]:
+    """Return every factor of the fit, the shared ones first."""
+    return [*_shared(data), *_of_stacks(data), *_of_accelerators(data)]
+
+
+def _shared(data: RunFrame) -> Iterator[Factor]:
+    everything = np.ones(len(data), dtype=bool)
+    for name, row in STACK_FIELDS.items():
+        yield Factor("any", "any", name, everything, row[2])
+    yield Factor("any", "any", CONGESTION[0], everything, CONGESTION[2])
+
+
+def _of_stacks(data: RunFrame) -> Iterator[Factor]:
+    labels = data.labels
+    for stack in sorted(set(labels.stack) - {"any"}):
+        for name, row in STACK_FIELDS.items():
+            if row[3]:
+                yield Factor(stack, "any", name, labels.stack == stack, row[3])
+
+
+def _of_accelerators(data: RunFrame) -> Iterator[Factor]:
+    labels = data.labels
+    for family in sorted(set(labels.family)):
+        rows = labels.family == family
+        yield Factor(f"family:{family}", "any", "chip", rows, FAMILY_SD)
+        for precision in sorted({"fp8", "fp4", "fp32", "tf32"} & set(labels.precision[rows])):
+            yield Factor(f"family:{family}", precision, "chip", rows & (labels.precision == precision), NARROW_SD)
+    for chip in sorted(set(labels.accelerator)):
+        yield Factor(chip, "any", "chip", labels.accelerator == chip, ACCELERATOR_SD)
+
+
+def owners(data: RunFrame) -> Labels:
+    """Return who ran each row."""
+    return np.array([owner(run) for run in data.runs], dtype=np.str_)
+
+
+def unlocked(data: RunFrame) -> Rows:
+    """Return which rows are not of the locked third of the sources."""
+    return np.array([not locked(run) for run in data.runs], dtype=bool)
+
+
+def predictor(data: RunFrame, parts: list[Factor]) -> Predict:
+    """Return theta → log seconds of a step of every row."""
+    start = {name: np.full(len(data), np.log(row[1])) for name, row in STACK_FIELDS.items()}
+    staged = stage_job(data.job, data.layout)
+    timed = data.stack.step_host_s > 0  # the row counts the whole step
+    start |= {
+        "chip": np.zeros(len(data)),
+        CONGESTION[0]: np.full(len(data), np.log(CONGESTION[1])),
+    }
+
+    def log_seconds(theta: Array) -> Array:
+        logs = dict(start)
+        for part, value in zip(parts, theta, strict=True):
+            if value:
+                logs[part.field] = logs[part.field] + value * part.rows
+        values = {name: np.exp(one) for name, one in logs.items()}
+        values["step_host_s"] = values["step_host_s"] * timed
+        kernels = replace(data.kernels, time_scale=values.pop("chip"), nic_congestion=values.pop(CONGESTION[0]))
+        stack = replace(data.stack, **values)
+        return np.asarray(np.log(time(staged, data.machine, kernels, stack).total_s))
+
+    return log_seconds
+
+
+def problem_of(data: RunFrame, log_s: Array, parts: list[Factor]) -> hierarchy.Problem:
+    """Return the fit's problem."""
+    return hierarchy.Problem(
+        measured=log_s,
+        weight=hierarchy.balanced(data.labels.group, GROUP_POWER),
+        predict=predictor(data, parts),
+        rows=np.stack([part.rows for part in parts]),
+        fields=tuple(part.field for part in parts),
+        sd=np.array([part.sd for part in parts]),
+    )
+
+
+def training_rows() -> tuple[RunFrame, Array]:
+    """Return the shipped cases that are scored on time, and the logarithm of their measured seconds."""
+    found = run_frame(published_runs(), load(), predict_step)
+    seconds = measured(found).step_s
+    keep = np.isfinite(seconds) & counted(found.runs, "time")
+    return frame_subset(found, keep), np.log(seconds[keep])

@@ -1,0 +1,90 @@
+"""The tables of the catalog that the fit of step times makes, and the predictions of each source left out."""
+
+import csv
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+
+from fit.hierarchy import Array
+from fit.stacks.factors import CONGESTION, FAMILY_SD, STACK_FIELDS, Factor, Rows
+from steelyard.evidence.frames.frame import RunFrame
+from steelyard.units import NORMAL_90
+
+COMMAND = "python -m fit.stacks --write"
+DATA = Path(__file__).parents[2] / "src/steelyard/catalog/data"
+HELD_OUT = Path(__file__).parents[2] / "src/steelyard/evidence/score/held_out.csv"
+HEADER = ["entity", "precision", "quantity", "value", "unit", "log_sd"]
+HEADER += ["rows", "groups", "source", "command", "checked", "note"]
+CHECKED = "2026-11-21"
+PUBLISHED = "published runs in evidence/runs/published, each row with its source"
+Line = list[str]
+
+
+def stack_table(
+    data: RunFrame, parts: list[Factor], theta: Array, sds: Array, wide: dict[str, float]
+) -> Iterable[Line]:
+    """Yield the catalog rows of stacks: values in place of factors."""
+    shared = {part.field: value for part, value in zip(parts, theta, strict=True) if part.entity == "any"}
+    for part, value, sd in zip(parts, theta, sds, strict=True):
+        if part.field not in STACK_FIELDS:
+            continue
+        unit, start, *_ = STACK_FIELDS[part.field]
+        base = 0.0 if part.entity == "any" else shared[part.field]
+        width = wide[part.entity] if part.field == "time_scale" else sd
+        yield _line(part.entity, "any", part.field, start * np.exp(base + value), unit, width, data, part.rows)
+
+
+def accelerator_table(data: RunFrame, parts: list[Factor], theta: Array, sds: Array) -> Iterable[Line]:
+    """Yield the catalog rows of whole chips; a chip repeats each precision of its family, which it would hide."""
+    values = {(part.entity, part.precision): value for part, value in _of(parts, "chip", theta)}
+    widths = {(part.entity, part.precision): sd for part, sd in _of(parts, "chip", sds)}
+    labels, family_of = data.labels, dict(zip(data.labels.accelerator, data.labels.family, strict=True))
+    yield _line("any", "any", "time_scale", 1.0, "1", FAMILY_SD, data, labels.accelerator != "")
+    for entity, precision in values:
+        family = entity if entity.startswith("family:") else f"family:{family_of[entity]}"
+        own = 0.0 if family == entity else values[entity, "any"]
+        rows = (labels.family == family.removeprefix("family:")) if family == entity else labels.accelerator == entity
+        for width in [precision] if family == entity else ["any", *_precisions(values, family)]:
+            narrow = 0.0 if width == "any" else values[family, width]
+            kept = rows if width == "any" else rows & (labels.precision == width)
+            scale = np.exp(values[family, "any"] + own + narrow)
+            yield _line(entity, width, "time_scale", scale, "1", widths[entity, precision], data, kept)
+    for part, value, sd in zip(parts, theta, sds, strict=True):
+        if part.field == CONGESTION[0]:
+            yield _line("any", "any", part.field, CONGESTION[1] * np.exp(value), "1", sd, data, part.rows)
+
+
+def write(path: Path, lines: Iterable[Line]) -> None:
+    """Write one catalog table."""
+    with path.open("w", newline="", encoding="utf-8") as out:
+        rows = csv.writer(out, lineterminator="\n")
+        rows.writerow(HEADER)
+        rows.writerows(lines)
+
+
+def write_held_out(data: RunFrame, predicted: Array, fitted: Array, wide: dict[str, float]) -> None:
+    """Write what each shipped case is predicted to take by a fit that never saw its group, and by the whole fit."""
+    half = NORMAL_90 * np.array([wide[stack] for stack in data.labels.stack])
+    with HELD_OUT.open("w", newline="", encoding="utf-8") as out:
+        rows = csv.writer(out, lineterminator="\n")
+        rows.writerow(["id", "metric", "predicted", "low", "high", "fitted"])
+        for name, value, width, whole in zip(data.labels.id, predicted, half, fitted, strict=True):
+            logs = (value, value - width, value + width, whole)
+            rows.writerow([name, "step_time_s", *(f"{np.exp(one):.5g}" for one in logs)])
+
+
+def _of(parts: list[Factor], field: str, values: Array) -> list[tuple[Factor, float]]:
+    return [(part, float(value)) for part, value in zip(parts, values, strict=True) if part.field == field]
+
+
+def _precisions(values: dict[tuple[str, str], float], family: str) -> list[str]:
+    return [precision for entity, precision in values if entity == family and precision != "any"]
+
+
+def _line(
+    entity: str, precision: str, quantity: str, value: float, unit: str, sd: float, data: RunFrame, rows: Rows
+) -> Line:
+    counts = [str(int(rows.sum())), str(len(set(data.labels.group[rows])))]
+    named = [entity, precision, quantity, f"{value:.4g}", unit, f"{sd:.3f}"]
+    return [*named, *counts, PUBLISHED, COMMAND, CHECKED, ""]
