@@ -14,6 +14,7 @@ from steelyard.catalog import Catalog, load, stack_rows, stacks
 from steelyard.catalog.load import DATA
 from steelyard.errors import BadInput
 from steelyard.evidence.calibration import Calibration, calibrate_constants
+from steelyard.evidence.calibration.constants import ALLOCATOR
 from steelyard.evidence.calibration.posterior import Evidence, posterior_of
 from steelyard.evidence.calibration.sample import sample_of
 from steelyard.evidence.calibration.slips import unit_slip
@@ -21,6 +22,8 @@ from steelyard.evidence.frames.frame import run_frame
 from steelyard.evidence.frames.predicted import predict_step
 from steelyard.evidence.runs.reader import blank_run, published_runs
 from steelyard.evidence.runs.run import Run
+from steelyard.report.calibration_page import calibration_page
+from steelyard.report.page import render
 from steelyard.step import memory, stage_job
 
 TODAY = "2026-11-21"
@@ -114,6 +117,51 @@ def test_memory_moves_what_was_measured() -> None:
     assert made.layer.stacks["megatron-core", "any", "time_scale"].value == pytest.approx(
         stack_rows("megatron-core", load())["time_scale"].value
     )
+
+
+def peaks(metric: str, scale: float) -> list[Run]:
+    """Return runs without a step time whose peak of one kind is `scale` times what the shipped fit says."""
+    found = run_frame(runs(1.0), load(), predict_step)
+    held = getattr(memory(stage_job(found.job, found.layout), found.machine, found.stack), f"{metric}_bytes")
+    return [
+        replace(run, peak_memory_bytes=float(peak) * scale, memory_metric=metric, step_time_s=math.nan)
+        for run, peak in zip(found.runs, held, strict=True)
+    ]
+
+
+@pytest.mark.parametrize("metric", ["allocated", "reserved", "device"])
+@pytest.mark.parametrize("scale", [1 / 1.22, 1.25])
+def test_every_kind_of_peak_moves_the_memory_that_is_predicted(metric: str, scale: float) -> None:
+    cases = peaks(metric, scale)
+    made = calibrate_constants(cases, load(), "mine", "runs.csv", TODAY)
+    found = run_frame(cases, Catalog(DATA, made.layer), predict_step)
+    held = memory(stage_job(found.job, found.layout), found.machine, found.stack)
+    after = getattr(held, f"{metric}_bytes") / [case.peak_memory_bytes for case in cases] - 1
+    assert after == pytest.approx([run.after for run in made.runs], abs=0.01)
+    for run in made.runs:
+        assert run.before == pytest.approx(1 / scale - 1)
+        assert abs(math.log1p(run.after)) < 0.6 * abs(math.log1p(run.before))
+        assert run.after * run.before >= -1e-3
+    moved = {shift.quantity for shift in made.shifts}
+    assert moved <= set(ALLOCATOR) if metric == "allocated" else moved == {"reserved_scale"}
+
+
+def test_what_no_fit_made_of_an_allocated_peak_stays() -> None:
+    """Weights and moments are arithmetic, and the allocator's surplus is not told by an allocated peak."""
+    made = calibrate_constants(peaks("allocated", 1.25), load(), "mine", "runs.csv", TODAY)
+    rows = made.layer.stacks
+    assert all(row.log_sd == 0 for row in rows.values())
+    assert not {"weight_bytes", "grad_bytes", "base_bytes", "reserved_scale"} & {name for _, _, name in rows}
+
+
+def test_a_page_says_as_predicted_only_of_runs_that_are() -> None:
+    exact = calibrate_constants(peaks("allocated", 1.0), load(), "mine", "runs.csv", TODAY)
+    assert not exact.shifts
+    assert "as the shipped fit predicts" in render(calibration_page(exact, None))
+    off = replace(exact, runs=tuple(replace(run, before=0.222, after=0.222) for run in exact.runs))
+    page = render(calibration_page(off, None))
+    assert "as the shipped fit predicts" not in page
+    assert "+22.2 % off" in page
 
 
 def test_a_run_that_went_wrong_does_not_carry_the_rest() -> None:

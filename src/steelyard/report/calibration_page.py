@@ -7,6 +7,7 @@ from typing import Final
 from rich.console import RenderableType
 
 from steelyard.evidence.calibration.calibrate import CalibratedRun, Calibration, ConstantShift
+from steelyard.evidence.calibration.noise import MEMORY_NOISE, TIME_NOISE
 from steelyard.planner.answers import CalibratedConstant
 from steelyard.report.page import blank, bullets, heading, paragraph, table
 from steelyard.units import GIB_BYTES
@@ -27,7 +28,7 @@ def calibration_page(found: Calibration, written: str | None) -> list[Renderable
         ),
         blank(),
         heading("What moved"),
-        _shifts(shifts[:_MOST]) if shifts else paragraph("Nothing: the runs are as the shipped fit predicts them."),
+        _shifts(shifts[:_MOST]) if shifts else paragraph(_unmoved(runs)),
         *_more(shifts, "constants"),
     ]
     if found.refused:
@@ -92,6 +93,17 @@ def _shifts(shifts: Sequence[ConstantShift]) -> RenderableType:
             ]
             for row in shifts
         ],
+    )
+
+
+def _unmoved(runs: Sequence[CalibratedRun]) -> str:
+    """Return why nothing moved: the runs are as predicted, or no constant that may move acts on what they measured."""
+    worst = max(runs, key=lambda run: abs(math.log1p(run.before)))
+    if abs(math.log1p(worst.before)) <= (TIME_NOISE if worst.metric == "step_time_s" else MEMORY_NOISE):
+        return "Nothing: the runs are as the shipped fit predicts them, but for how far runs scatter."
+    return (
+        f"Nothing, though {worst.id} is {_error(worst.before)} off: no constant that a calibration may move acts on "
+        "what was measured. The errors stay; check the layout of the runs, or measure step time or reserved memory."
     )
 
 

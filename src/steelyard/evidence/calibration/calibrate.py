@@ -14,12 +14,14 @@ from steelyard.errors import BadInput
 from steelyard.evidence.calibration.constants import Constant, constants, unmended_noise
 from steelyard.evidence.calibration.posterior import Posterior, posterior_of
 from steelyard.evidence.calibration.sample import (
+    ALLOCATED,
     Sample,
     carried_by,
     evidence_of,
     sample_of,
     shifted_predictions,
     stack_names,
+    weighted_allocator,
 )
 from steelyard.evidence.frames.frame import run_frame
 from steelyard.evidence.frames.predicted import predict_step
@@ -135,7 +137,8 @@ def calibrate_constants(
     if not len(of.measured):
         raise BadInput(_nothing(source, of))
     names = stack_names(of.found, label)
-    parts = constants(of.found, names, catalog)
+    allocated = np.isin(np.arange(len(of.found)), of.owner[of.metric == ALLOCATED])
+    parts = weighted_allocator(of, constants(of.found, names, catalog, allocated))
     whole = evidence_of(of, parts, np.ones(len(of.measured), dtype=bool))
     after = posterior_of(whole)
     before = np.exp(whole.predict(np.zeros(len(parts)))) / of.measured - 1
@@ -180,7 +183,7 @@ def _rows(
     made = []
     for i, part in enumerate(parts):
         shift, sd = float(after.shift[i]), float(after.sd[i])
-        sure = sd < NARROWED * part.sd
+        sure = part.row.log_sd > 0 and sd < NARROWED * part.sd
         new = part.carrier and part.row.entity != part.entity and part.entity in set(names[of.owner])
         if abs(shift) <= MOVED and not sure and not new:
             continue

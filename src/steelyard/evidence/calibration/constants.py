@@ -16,6 +16,15 @@ from steelyard.units import Array
 CARRIERS: Mapping[str, float] = {"time_scale": TIME_NOISE, "reserved_scale": MEMORY_NOISE}
 """Constants of a stack whose shipped spread is that of a whole prediction, and what of it no constant mends."""
 
+ALLOCATOR = (
+    "activation_scale", "quantised_scale", "working_scale", "logit_bytes", "gathered_units", "workspace_bytes"
+)  # fmt: skip
+"""Constants of a stack that were fitted to peaks and act inside the allocator: they carry what an allocated peak tells,
+on which `reserved_scale` does not act. Their own spread in the catalog is 0: all of it stands at `reserved_scale`."""
+
+MOST_ALLOCATOR_SD = math.log(2)
+"""Spread of one of them at most. Chosen: parts of an allocated peak are rarely off by more than a factor of two."""
+
 MOST_NOISE = 0.5
 """Share of that spread's variance that is called noise at most: where the spread is small, so is the noise."""
 
@@ -47,7 +56,9 @@ class Constant:
         return min(shifted_tables, 1.0) if self.field.endswith("_efficiency") else shifted_tables
 
 
-def constants(found: RunFrame, names: NDArray[np.str_], catalog: Catalog) -> list[Constant]:
+def constants(
+    found: RunFrame, names: NDArray[np.str_], catalog: Catalog, allocated: NDArray[np.bool_]
+) -> list[Constant]:
     """Return the constants that the runs of a frame may move.
 
     Args:
@@ -55,9 +66,11 @@ def constants(found: RunFrame, names: NDArray[np.str_], catalog: Catalog) -> lis
         names: the stack that each run will count for; one that the catalog lacks starts from what its framework's
             pattern says, mostly `any`.
         catalog: the shipped fit.
+        allocated: which runs have an allocated peak; their stacks' constants inside the allocator move, too, each with
+            the spread of the whole peak (`sample.weighted_allocator` lays that spread out on them).
     """
     made: dict[tuple[str, str, str, str], Constant] = {}
-    for one in (*_of_stacks(found, names, catalog), *_of_chips(found, catalog)):
+    for one in (*_of_stacks(found, names, catalog, allocated), *_of_chips(found, catalog)):
         key = (one.table, one.entity, one.precision, one.field)
         seen = made.get(key)
         made[key] = one if seen is None else replace(seen, rows=seen.rows | one.rows)
@@ -81,14 +94,19 @@ def shifted_tables(found: RunFrame, parts: list[Constant], shift: Array) -> tupl
     return replace(found.kernels, **changed["kernels"]), replace(found.stack, **changed["stacks"])
 
 
-def _of_stacks(found: RunFrame, names: NDArray[np.str_], catalog: Catalog) -> Iterator[Constant]:
+def _of_stacks(
+    found: RunFrame, names: NDArray[np.str_], catalog: Catalog, allocated: NDArray[np.bool_]
+) -> Iterator[Constant]:
     known = stacks(catalog)
     labels = found.labels
     for name, base, width in sorted(set(zip(names, labels.stack, labels.precision, strict=True))):
         rows = (names == name) & (labels.stack == base) & (labels.precision == width)
         start = base if base in known else "any"
-        for field, row in stack_rows(start, catalog, width).items():
-            sd = math.sqrt(row.log_sd**2 - unmended_noise(row) ** 2) if field in CARRIERS else row.log_sd
+        fitted = stack_rows(start, catalog, width)
+        for field, row in fitted.items():
+            inside = field in ALLOCATOR and bool((rows & allocated).any())
+            whole = fitted["reserved_scale"] if inside else row
+            sd = math.sqrt(whole.log_sd**2 - unmended_noise(whole) ** 2) if whole.quantity in CARRIERS else row.log_sd
             if sd > 0 and row.value > 0:
                 own = width if row.precision == width and row.entity == name else "any"
                 yield Constant("stacks", str(name), own, row, sd, rows)

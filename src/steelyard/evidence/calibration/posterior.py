@@ -61,20 +61,21 @@ def posterior_of(evidence: Evidence) -> Posterior:
     shift = np.zeros(len(evidence.sd))
     prior = np.diag(1 / evidence.sd**2)
     for step in range(STEPS):
-        slope, residual = _slope(evidence, shift)
+        slope, residual = slope_of(evidence, shift)
         weight = 1 / evidence.noise**2
         if step >= PLAIN_STEPS:
             weight = weight * (FREEDOM + 1) / (FREEDOM + (residual / evidence.noise) ** 2)
         normal = (slope * weight) @ slope.T + prior
         moved = np.linalg.solve(normal, (slope * weight) @ residual - shift / evidence.sd**2)
         shift = shift + np.clip(moved, -STRIDE, STRIDE)
-    slope, _ = _slope(evidence, shift)
+    slope, _ = slope_of(evidence, shift)
     weight = np.minimum(weight, 1 / evidence.noise**2)
     covariance = np.linalg.inv((slope * weight) @ slope.T + prior)
     return Posterior(shift, np.asarray(covariance, dtype=np.float64), slope)
 
 
-def _slope(evidence: Evidence, shift: Array) -> tuple[Array, Array]:
+def slope_of(evidence: Evidence, shift: Array) -> tuple[Array, Array]:
+    """Return how predictions change with each constant (constants x measurements), and what they miss, at a shift."""
     now = evidence.predict(shift)
     moved = [evidence.predict(shift + NUDGE * one) - now for one in np.eye(len(shift))]
     return np.stack(moved) / NUDGE, evidence.measured - now

@@ -1,14 +1,15 @@
 """From runs to what the constants are updated with: measured logarithms, their noise, and the model of them."""
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from steelyard.catalog.local.layer import slug
-from steelyard.evidence.calibration.constants import Constant, shifted_tables, unmended_noise
+from steelyard.evidence.calibration.constants import ALLOCATOR, MOST_ALLOCATOR_SD, Constant, shifted_tables, unmended_noise
 from steelyard.evidence.calibration.noise import MEMORY_NOISE, TIME_NOISE
-from steelyard.evidence.calibration.posterior import Evidence
+from steelyard.evidence.calibration.posterior import Evidence, slope_of
 from steelyard.evidence.calibration.slips import unit_slip
 from steelyard.evidence.frames.frame import RunFrame
 from steelyard.evidence.frames.measured import Measured, measured
@@ -17,6 +18,9 @@ from steelyard.evidence.runs.exclusions import excluded
 from steelyard.evidence.score.intervals import GUESS_LOG_SD, GUESSED
 from steelyard.step import StagedJob, memory, stage_job, time
 from steelyard.units import Array
+
+
+ALLOCATED = "peak_memory_allocated_bytes"
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +76,25 @@ def evidence_of(of: Sample, parts: list[Constant], keep: NDArray[np.bool_]) -> E
         predict=lambda shift: np.log(shifted_predictions(of, parts, shift))[keep],
         sd=np.array([part.sd for part in parts]),
     )
+
+
+def weighted_allocator(of: Sample, parts: list[Constant]) -> list[Constant]:
+    """Return constants whose parts inside the allocator have, together, the spread of a whole allocated peak.
+
+    Where a peak is mostly parameters and moments, which no fit made, its other parts are as much less certain, up to
+    `MOST_ALLOCATOR_SD`.
+    """
+    inside = [i for i, part in enumerate(parts) if part.field in ALLOCATOR]
+    if not inside:
+        return parts
+    slope, _ = slope_of(evidence_of(of, parts, np.ones(len(of.measured), dtype=bool)), np.zeros(len(parts)))
+    made = list(parts)
+    for i in inside:
+        mine = [k for k in inside if (parts[k].entity, parts[k].precision) == (parts[i].entity, parts[i].precision)]
+        peaks = parts[i].rows[of.owner] & (of.metric == ALLOCATED)
+        share = math.sqrt(float((slope[mine][:, peaks] ** 2).sum(axis=0).mean())) if peaks.any() else 0.0
+        made[i] = replace(parts[i], sd=min(parts[i].sd / share, MOST_ALLOCATOR_SD) if share > 0 else parts[i].sd)
+    return made
 
 
 def shifted_predictions(of: Sample, parts: list[Constant], shift: Array) -> Array:
