@@ -263,8 +263,8 @@ def test_a_calibration_is_read_back_from_its_dict() -> None:
 
 
 @pytest.mark.parametrize("wrong", [5, "x", None, [1], {}, {"label": "mine"}])
-def test_what_is_no_calibration_is_a_value_error(wrong: Any) -> None:
-    with pytest.raises(ValueError, match=r"an object is wanted|it is no Calibration: it lacks"):
+def test_what_is_no_calibration_is_refused(wrong: Any) -> None:
+    with pytest.raises(BadInput, match=r"an object is wanted|it is no Calibration: it lacks"):
         Calibration.from_dict(wrong)
 
 

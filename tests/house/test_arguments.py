@@ -1,10 +1,12 @@
 """Wrong arguments of the Python face: `BadInput` that says what was given and what is taken, never a traceback."""
 
+import datetime as dt
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -112,6 +114,30 @@ def test_files_are_written_to_a_folder_that_is_given_as_text(tmp_path: Path) -> 
     assert [path.name for path in write_files(found, str(tmp_path / "out"))] == [file.name for file in found.files]
 
 
+@pytest.mark.parametrize("name", ["Calibration", "Estimate", "Plan", "Validation"])
+@pytest.mark.parametrize("wrong", [5, None, [1], "x"])
+def test_what_is_no_object_is_no_answer(name: str, wrong: Any) -> None:
+    with pytest.raises(steelyard.BadInput, match="an object is wanted"):
+        getattr(steelyard, name).from_dict(wrong)
+
+
+@pytest.mark.parametrize(
+    ("given", "text"),
+    [
+        ({"by": dt.timedelta(days=7)}, {"by": "7d"}),
+        ({"by": dt.timedelta(days=1, hours=12)}, {"by": "36h"}),
+        ({"tokens": np.int64(5_000_000)}, {"tokens": 5_000_000}),
+        ({"devices": np.int32(8), "budget": np.float32(512.0)}, {"devices": 8, "budget": 512.0}),
+        ({"own": [{"system": "H100", "devices": np.int64(8)}]}, {"own": [{"system": "H100", "devices": 8}]}),
+    ],
+)
+def test_numbers_of_numpy_and_spans_of_time_are_what_they_say(given: dict[str, Any], text: dict[str, Any]) -> None:
+    made, meant = (steelyard.read_job("gpt2", **{"tokens": "1B", **some}) for some in (given, text))
+    for name in ("tokens", "deadline_s", "devices", "budget_usd", "own"):
+        assert getattr(made, name) == getattr(meant, name), name
+    assert not {type(value).__module__ for value in made.given.values()} & {"numpy", "datetime"}
+
+
 @pytest.mark.parametrize(
     "name", ["Audit", "Calibration", "Disclosure", "Estimate", "Launch", "Plan", "Validation", "When"]
 )
@@ -119,5 +145,5 @@ def test_files_are_written_to_a_folder_that_is_given_as_text(tmp_path: Path) -> 
 def test_what_is_no_such_answer_is_said_to_lack_its_fields(name: str, given_dict: dict[str, Any]) -> None:
     if name == "Estimate" and given_dict:
         return
-    with pytest.raises(ValueError, match=f"it is no {name}: it lacks "):
+    with pytest.raises(steelyard.BadInput, match=f"it is no {name}: it lacks "):
         getattr(steelyard, name).from_dict(given_dict)

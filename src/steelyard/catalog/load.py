@@ -55,7 +55,7 @@ class Catalog:
 
     @cached_property
     def accelerators(self) -> Mapping[str, Accelerator]:
-        """All accelerators by id, each with the facts of all sources."""
+        """All accelerators by id, each with the facts of all sources; `accelerator("H100")` finds one by any name."""
         facts = read.read_facts(self.folder, "accelerators", "accelerator", self.sources)
         rows = read.parsed_rows(self.folder, "accelerators_index", lambda row: read.parse_accelerator(row, facts))
         found = {row.id: row for row in rows}
@@ -76,7 +76,7 @@ class Catalog:
 
     @cached_property
     def systems(self) -> Mapping[str, System]:
-        """All systems by id."""
+        """All systems by id; `system("H100")` finds one by its name, or that of its accelerator."""
         return {
             row.id: row
             for row in read.parsed_rows(self.folder, "systems", lambda row: read.parse_system(row, self.sources))

@@ -3,14 +3,25 @@
 import copyreg
 import dataclasses
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from html import escape
 from types import MappingProxyType
 from typing import Any, Self
 
+from steelyard.errors import BadInput
 from steelyard.formatting.decode import decode
 from steelyard.formatting.encode import encode, plain
 from steelyard.formatting.html import html_table
+
+
+@contextmanager
+def refused_as_input() -> Iterator[None]:
+    """Let what is no value of a type be `BadInput` to whoever gave it."""
+    try:
+        yield
+    except ValueError as error:
+        raise BadInput(str(error)) from None
 
 
 class Shown:
@@ -56,8 +67,9 @@ class Answer(Shown):
 
     @classmethod
     def from_dict(cls, found: Mapping[str, Any]) -> Self:
-        """Return the answer that `to_dict` was made of; `ValueError` where it is none."""
-        made: Self = decode(cls, found)
+        """Return the answer that `to_dict` was made of; `BadInput` where it is none."""
+        with refused_as_input():
+            made: Self = decode(cls, found)
         return made
 
     def __eq__(self, other: object) -> bool:

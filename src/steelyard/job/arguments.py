@@ -1,5 +1,7 @@
 """What a caller in Python gives where the command line has only text: checked, and refused by what is taken."""
 
+import datetime as dt
+import numbers
 from collections.abc import Mapping
 from typing import Any
 
@@ -47,6 +49,24 @@ def layout_argument(given: Any) -> str:
 
 
 _SHORT = {"micro_batch": "mbs", "micro_batches": "ga", "shard_devices": "shard"}
+
+
+def plain_argument(given: Any) -> Any:
+    """Return a number of another library as Python's own, and a span of time as text: as a job file has them.
+
+    >>> import numpy
+    >>> plain_argument({"tokens": numpy.int64(5), "by": dt.timedelta(days=7), "budget": "5k", "x": [numpy.float32(2)]})
+    {'tokens': 5, 'by': '604800s', 'budget': '5k', 'x': [2.0]}
+    """
+    if isinstance(given, dt.timedelta):
+        return f"{given.total_seconds():.16g}s"
+    if isinstance(given, Mapping):
+        return {name: plain_argument(value) for name, value in given.items()}
+    if isinstance(given, list | tuple):
+        return [plain_argument(value) for value in given]
+    if isinstance(given, numbers.Real) and type(given) not in {bool, int, float}:
+        return int(given) if isinstance(given, numbers.Integral) else float(given)
+    return given
 
 
 def _shown(given: Any) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 
 from steelyard.errors import BadInput
 from steelyard.job import batch_range, defaults, literals
-from steelyard.job.arguments import check_type
+from steelyard.job.arguments import check_type, plain_argument
 from steelyard.job.documents import load_json, load_yaml, read_text
 from steelyard.job.fields import FIELD_ALIASES, JobFields, PolicyFields, job_fields
 from steelyard.job.job_spec import JobSpec, job_table
@@ -76,7 +76,7 @@ def read_job(source: str | Path | Mapping[str, Any], now: dt.datetime | None = N
                 *(_INSTEAD.get(name, frozenset()) - {key for key, new in overrides.items() if new is not None}),
             }
             given = {key: old for key, old in given.items() if FIELD_ALIASES.get(str(key), str(key)) not in gone}
-            given[name] = value
+            given[name] = plain_argument(value)
     read = job_fields(given, where)
     return _job(read, given, describe.model_described(read.model, folder), folder, now)
 
@@ -95,7 +95,7 @@ def _given(source: str | Path | Mapping[str, Any]) -> tuple[dict[str, Any], Path
     """Return the fields as given, the folder that relative paths start at, and what to call the source."""
     check_type("source", source, (str, Path, Mapping), "a model's name, the path of a job file or its fields")
     if isinstance(source, Mapping):
-        return dict(source), Path(), "job"
+        return plain_argument(source), Path(), "job"
     text = str(source)
     if isinstance(source, str) and ("\n" in text or re.match(r"\s*[\w-]+\s*:\s", text)):
         return _mapping(load_yaml(text, "job"), "job"), Path(), "job"

@@ -26,7 +26,7 @@ from steelyard.evidence.calibration.sample import (
 from steelyard.evidence.frames.frame import run_frame
 from steelyard.evidence.frames.predicted import predict_step
 from steelyard.evidence.runs.run import Run
-from steelyard.formatting.answer import Shown
+from steelyard.formatting.answer import Shown, refused_as_input
 from steelyard.formatting.decode import decode
 from steelyard.units import Array
 
@@ -102,7 +102,12 @@ class Calibration(Shown):
 
     @classmethod
     def from_dict(cls, found: Mapping[str, Any]) -> Self:
-        """Return the calibration that `to_dict` was made of; `ValueError` where it is none."""
+        """Return the calibration that `to_dict` was made of; `BadInput` where it is none."""
+        with refused_as_input():
+            return cls._of_fields(found)
+
+    @classmethod
+    def _of_fields(cls, found: Mapping[str, Any]) -> Self:
         given = decode(Mapping[str, Any], found)
         if absent := sorted({one.name for one in fields(cls)} - given.keys()):
             message = f"it is no {cls.__name__}: it lacks {', '.join(absent)}"

@@ -29,7 +29,7 @@ from steelyard.evidence.score.outcomes import (
     time_outcomes,
 )
 from steelyard.evidence.score.ranking import JobSet, Ranking, job_sets, rankings
-from steelyard.formatting.answer import Answer
+from steelyard.formatting.answer import Answer, refused_as_input
 from steelyard.formatting.decode import decode
 from steelyard.formatting.figures import percent
 from steelyard.units import Array
@@ -76,14 +76,16 @@ class Validation(Answer):
 
     @classmethod
     def from_dict(cls, found: Mapping[str, Any]) -> Self:
-        """Return the answer that `to_dict` was made of; `ValueError` where it is none."""
-        if lacking := [name for name in ("cases", "groups", "ranking", "sets", "summary") if name not in found]:
-            message = f"it is no Validation: it lacks {', '.join(lacking)}"
-            raise ValueError(message)
-        summary = found["summary"]
-        parts = {kind: [one for one in found["groups"] if one.get("kind") == kind] for kind in ("time", "memory")}
-        totals = {"time_summary": summary.get("time"), "memory_summary": summary.get("memory")}
-        made: Self = decode(cls, {**found, **parts, **totals, "fits": summary.get("fits")})
+        """Return the answer that `to_dict` was made of; `BadInput` where it is none."""
+        with refused_as_input():
+            given = decode(Mapping[str, Any], found)
+            if lacking := [name for name in ("cases", "groups", "ranking", "sets", "summary") if name not in given]:
+                raise BadInput(f"it is no Validation: it lacks {', '.join(lacking)}")
+            summary = decode(Mapping[str, Any], given["summary"])
+            groups = decode(tuple[Mapping[str, Any], ...], given["groups"])
+            parts = {kind: [one for one in groups if one.get("kind") == kind] for kind in ("time", "memory")}
+            totals = {"time_summary": summary.get("time"), "memory_summary": summary.get("memory")}
+            made: Self = decode(cls, {**given, **parts, **totals, "fits": summary.get("fits")})
         return made
 
 

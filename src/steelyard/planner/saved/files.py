@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from steelyard.errors import BadInput
+from steelyard.formatting.decode import decode
 from steelyard.job import JobSpec
 from steelyard.job.documents import load_json, read_text
 from steelyard.job.models.describe import is_file
@@ -49,7 +50,7 @@ def answer_of_fields(found: Mapping[str, Any], where: str) -> Plan | Estimate:
     if not isinstance(found.get("request"), Mapping):
         raise BadInput(f"{where}: the answer holds no request, which is the job it answers; {ANEW}")
     try:
-        answer = Plan.from_dict(found) if "points" in found else Estimate.from_dict(found)
+        answer: Plan | Estimate = decode(Plan if "points" in found else Estimate, found)
     except ValueError as error:
         raise BadInput(f"{where}: no answer of this version: {error}; {ANEW}") from None
     except BadInput as error:
