@@ -128,12 +128,12 @@ def test_what_is_no_object_is_no_answer(name: str, wrong: Any) -> None:
         ({"by": dt.timedelta(days=1, hours=12)}, {"by": "36h"}),
         ({"tokens": np.int64(5_000_000)}, {"tokens": 5_000_000}),
         ({"devices": np.int32(8), "budget": np.float32(512.0)}, {"devices": 8, "budget": 512.0}),
-        ({"own": [{"system": "H100", "devices": np.int64(8)}]}, {"own": [{"system": "H100", "devices": 8}]}),
+        ({"policy": {"warmup": dt.timedelta(minutes=2)}}, {"policy": {"warmup": "2m"}}),
     ],
 )
 def test_numbers_of_numpy_and_spans_of_time_are_what_they_say(given: dict[str, Any], text: dict[str, Any]) -> None:
     made, meant = (steelyard.read_job("gpt2", **{"tokens": "1B", **some}) for some in (given, text))
-    for name in ("tokens", "deadline_s", "devices", "budget_usd", "own"):
+    for name in ("tokens", "deadline_s", "devices", "budget_usd", "policy"):
         assert getattr(made, name) == getattr(meant, name), name
     assert not {type(value).__module__ for value in made.given.values()} & {"numpy", "datetime"}
 

@@ -10,7 +10,9 @@ from steelyard.cli.printing import details_option, print_json, print_page, progr
 
 @click.command("explain", short_help="One plan taken apart: every term with its formula, source and catalog rows.")
 @configuration_options(axes=True, last=details_option)
-def explain_command(job: str, label: str, carbon: str | None, details: bool, as_json: bool, **given: Any) -> None:
+def explain_command(
+    job: str, label: str | None, carbon: str | None, details: bool, as_json: bool, **given: Any
+) -> None:
     """Take one plan of JOB apart: every second, byte, joule, dollar and gram with its formula and its sources.
 
     With --on the configuration is the one pinned; else it is the point of the plan that --label names. JOB may be what

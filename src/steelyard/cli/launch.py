@@ -22,7 +22,7 @@ from steelyard.launchers.writers import writer_names
 )
 def launch_command(
     job: str,
-    label: str,
+    label: str | None,
     to: str | None,
     output: Path | None,
     force: bool,

@@ -83,7 +83,7 @@ PIN_OPTIONS = (
 )
 
 label_option: Callable[[_Command], _Command] = click.option(
-    "--label", type=click.Choice(POINT_LABELS), default="cheapest", help="Which point of the plan. Default: cheapest."
+    "--label", type=click.Choice(POINT_LABELS), help="Which point of the plan. Default: cheapest."
 )
 
 

@@ -27,8 +27,8 @@ from steelyard.cli.printing import print_json, print_page, progress_bar
     ),
 )
 def when_command(
-    job: str, label: str, start: str | None, profile: Path | None, held: bool | None, carbon: str | None, as_json: bool,
-    **given: Any,
+    job: str, label: str | None, start: str | None, profile: Path | None, held: bool | None, carbon: str | None,
+    as_json: bool, **given: Any,
 ) -> None:  # fmt: skip
     """Find the hours before the deadline (--by) in which JOB emits least: now, at the best start, paused and resumed.
 

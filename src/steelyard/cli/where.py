@@ -16,7 +16,7 @@ from steelyard.cli.printing import print_json, print_page, progress_bar
         "--all", "every", is_flag=True, help="List every site, not only the cheapest and those worth their money."
     ),
 )
-def where_command(job: str, label: str, every: bool, carbon: str | None, as_json: bool, **given: Any) -> None:
+def where_command(job: str, label: str | None, every: bool, carbon: str | None, as_json: bool, **given: Any) -> None:
     """Compare the sites that sell the machines of one configuration of JOB, location- and market-based CO2e apart.
 
     With --on the configuration is the one pinned; else it is the point of the plan that --label names; JOB may be what

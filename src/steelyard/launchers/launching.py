@@ -11,16 +11,17 @@ from steelyard.launchers.answer import Launch
 from steelyard.launchers.sheet import LaunchJob, Sheet
 from steelyard.launchers.writers import LaunchWriter, every_writer
 from steelyard.planner.answers import Point
+from steelyard.planner.estimating import Layouts
 from steelyard.planner.grounds import ADAPTERS
 from steelyard.planner.points import Configuration, layout_numbers
-from steelyard.planner.questions import JobSource, Layouts, chosen
+from steelyard.planner.questions import JobSource, chosen
 from steelyard.search.engine import Progress
 from steelyard.vocabulary import ROWS
 
 
 def launch(
     source: JobSource,
-    label: str = "cheapest",
+    label: str | None = None,
     *,
     to: str = "",
     on: str = "",
@@ -35,7 +36,7 @@ def launch(
 
     Args:
         source: what is trained, or a saved plan or estimate
-        label: the point of the plan, where nothing is pinned with `on`
+        label: the point of the plan, where nothing is pinned with `on`; None: the cheapest
         to: the writer; empty: the one of the configuration's stack
         on: the configuration, as `estimate` takes it, with its layout, site and offer
         layout: see `estimate`

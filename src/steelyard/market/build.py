@@ -16,6 +16,7 @@ from steelyard.market.offers import allowed_offers, check_conflicts, no_offer_te
 from steelyard.market.options import Deal, HardwareOption, Market, SiteOption, StackOption
 from steelyard.market.owned import allowed_owned, deal_fields, ownership_cost, with_pue
 from steelyard.market.sites import site_option, surveyed_pue_notes, unknown_site_notes
+from steelyard.market.systems import reach_devices
 from steelyard.run import reclaims_per_s
 from steelyard.tables import Kernels, Machine, Policy
 from steelyard.units import DAY_S
@@ -44,7 +45,6 @@ class _Builder:
     def deal(self, offer: facts.OfferRow, purchase: str) -> Deal:
         system = self.catalog.systems[offer.system]
         price = offer.prices[purchase]
-        most = system.max_devices or (system.domain_devices if math.isnan(system.nic_gb_per_s) else 10**7)
         return Deal(
             offer=offer.id,
             system=system.id,
@@ -53,7 +53,7 @@ class _Builder:
             site_index=self._site(offer.site, provider=offer.provider),
             policy=self._policy(offer, purchase),
             unit=offer.devices,
-            most=max(most, offer.devices),
+            most=max(reach_devices(system), offer.devices),
             purchase=purchase,
             site=offer.site,
             usd_per_device_s=facts.offer(offer, purchase).usd_per_device_s,  # type: ignore[arg-type]  # one offer
@@ -245,11 +245,11 @@ def stack_capability(name: str, catalog: facts.Catalog) -> Capability:
 def named_stack(text: str, catalog: facts.Catalog) -> str:
     """Return the stack of the catalog that a text names, by the patterns that rows of measured runs are read with.
 
-    >>> [named_stack(text, facts.load()) for text in ("fsdp2", "torchtitan", "NeMo 25.04")]
-    ['fsdp2', 'fsdp2', 'megatron-core']
+    >>> [named_stack(text, facts.load()) for text in ("fsdp2", "torchtitan", "NeMo 25.04", "any")]
+    ['fsdp2', 'fsdp2', 'megatron-core', 'any']
     """
     known = facts.stacks(catalog)
-    if text in known:
+    if text in known or text == FALLBACK:
         return text
     found = rule_of_name(catalog.stack_rules, text).stack
     if found == FALLBACK:

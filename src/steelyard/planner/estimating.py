@@ -1,22 +1,26 @@
 """One pinned configuration: judged, estimated, taken apart."""
 
 import math
-from collections.abc import Callable, Mapping
-from dataclasses import fields, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, fields, replace
 from datetime import UTC, date, datetime
 from typing import Any
 
 from steelyard import catalog as facts
 from steelyard.catalog.policy import policy
-from steelyard.errors import BadInput, BadLayout
+from steelyard.errors import BadInput, BadLayout, UnknownName
+from steelyard.formatting.interval import Interval
 from steelyard.job import JobSpec, job_table
 from steelyard.job.degrees import degrees_text
 from steelyard.layout import parse
-from steelyard.market.build import hardware_option, market_of, operating_policy, stack_options
+from steelyard.market.build import hardware_option, operating_policy, stack_options
+from steelyard.market.offers import allowed_offers
 from steelyard.market.options import Deal, HardwareOption, Market, SiteOption, StackOption
+from steelyard.market.pinned import pinned_deal, unknown_price_text
 from steelyard.market.sites import site_option
+from steelyard.market.systems import system_meant
 from steelyard.planner.answers import Estimate, Explanation, Point
-from steelyard.planner.engine import ENGINE, asked_layout
+from steelyard.planner.engine import ENGINE, asked_layout, limits_of
 from steelyard.planner.grounds import (
     calibration_behind,
     calibration_texts,
@@ -26,7 +30,7 @@ from steelyard.planner.grounds import (
 )
 from steelyard.planner.ownership import check_unsaved
 from steelyard.planner.points import Configuration, configured, objective_intervals, point_of
-from steelyard.reasons.binds import Bind, step_text
+from steelyard.reasons.binds import Bind, beyond_limits, step_text
 from steelyard.reasons.draws import Setting
 from steelyard.reasons.terms import formula, terms
 from steelyard.search.engine import Limits
@@ -36,6 +40,12 @@ from steelyard.search.survivors import NOWHERE
 from steelyard.tables import Job, Layout, Offer
 from steelyard.units import GIB_BYTES
 from steelyard.vocabulary import ESTIMATE_LABEL, LOCATION_GROSS, ON_DEMAND
+
+Layouts = str | Mapping[str, Any]
+"""Parallel degrees as text (`tp=2,pp=1,dp=32`) or as a mapping (`{"tp": 2}`)."""
+
+Pin = tuple[str, Layouts, str, str]
+"""A configuration as it is pinned: on, layout, site, offer."""
 
 
 def configure(
@@ -50,33 +60,56 @@ def configure(
     """
     catalog, job = facts.load(), job_table(spec)
     check_unsaved(spec, lambda saved: configure(saved, accelerator, devices, layout, site))
-    system = catalog.system(accelerator)
+    system = system_meant(accelerator, devices or spec.devices, _offers(spec, accelerator, catalog), catalog)
     hardware = hardware_option(system, spec.precision, catalog)
     count = devices or spec.devices or system.devices
     stacks, of_vendor = stack_options([hardware.vendor], spec.stack, catalog, spec.kind)
     able = tuple(stacks[index] for index in of_vendor[hardware.vendor])
     fastest = None if layout else _fastest(job, count, hardware, able, asked_layout(spec))
     stack, laid = fastest or _laid(layout or degrees_text(asked_layout(spec)), job, count, hardware, able)
-    found = _cheapest(
-        spec, system, count, catalog, site, lambda market, one: _total(job, laid, hardware, stack, market, one)
+    at = catalog.site(site).id if site else ""
+    found = pinned_deal(
+        spec, system, count, at, catalog, lambda market, one: _total(job, laid, hardware, stack, market, one)
     )
-    market, deal = found or (None, None)
-    if market and deal:
+    if not isinstance(found, str):
+        market, deal = found
         operated, spread = market.policies[deal.policy], market.policy_log_sd[deal.policy]
         place, offer = market.sites[deal.site_index], deal.price
     else:
         operated, spread = operating_policy(spec, spec.purchase[0], catalog)
-        place, offer = site_option(catalog.site(site).id if site else "", catalog), Offer.rent(math.nan)
+        place, offer = site_option(at, catalog), Offer.rent(math.nan)
     setting = Setting(job, laid, hardware, stack, operated, spread, place, offer)
+    if isinstance(found, str):
+        return replace(configured(setting, ENGINE, system.id, None), unsold=found)
     return configured(setting, ENGINE, system.id, deal)
 
 
-def point_of_configuration(made: Configuration, carbon: str = LOCATION_GROSS, today: date | None = None) -> Point:
-    """Return a pinned configuration as a point; what does not fit in memory is estimated all the same."""
+def point_of_configuration(
+    made: Configuration, carbon: str = LOCATION_GROSS, today: date | None = None, spec: JobSpec | None = None
+) -> Point:
+    """Return a pinned configuration as a point; what does not fit in memory is estimated all the same.
+
+    What is beyond a limit of the job, and why money is unknown, stands first among what binds it.
+    """
     figures = objective_intervals(made, ENGINE, carbon)
     point = point_of(made, figures, ESTIMATE_LABEL, today or datetime.now(UTC).date())
     short = () if point.fits else (_memory_short(point),)
-    return replace(point, bound_by=(*short, Bind("step", step_text(made.prediction.time))))
+    beyond = _beyond(figures, spec, made.devices) if spec else ()
+    step = Bind("step", step_text(made.prediction.time))
+    return replace(point, bound_by=(*beyond, *short, *_unknown_money(made, point), step))
+
+
+def _beyond(figures: Sequence[Interval], spec: JobSpec, devices: int) -> tuple[Bind, ...]:
+    """Return the limits of the job that a configuration breaks, or may break."""
+    limits = limits_of(spec, devices)
+    return beyond_limits([one.value for one in figures], [one.high for one in figures], limits)
+
+
+def _unknown_money(made: Configuration, point: Point) -> tuple[Bind, ...]:
+    """Return why money is unknown; nothing where it is known."""
+    if not math.isnan(point.cost_usd.value):
+        return ()
+    return (Bind("money", f"money unknown: {made.unsold or unknown_price_text(asdict(point.bill))}"),)
 
 
 def estimate_job(
@@ -90,7 +123,7 @@ def estimate_job(
 ) -> Estimate:
     """Return one pinned configuration with the whole of its prediction: see `configure`, and `Point.fits`."""
     made = configure(spec, accelerator, devices, layout, site)
-    return estimate_of(point_of_configuration(made, carbon, today), made, spec, carbon)
+    return estimate_of(point_of_configuration(made, carbon, today, spec), made, spec, carbon)
 
 
 def estimate_of(point: Point, made: Configuration, spec: JobSpec, carbon: str) -> Estimate:
@@ -171,25 +204,51 @@ def _total(job: Job, laid: Layout, hardware: HardwareOption, stack: StackOption,
     return math.inf if math.isnan(total) else total
 
 
-def _cheapest(
-    spec: JobSpec,
-    system: facts.System,
-    count: int,
-    catalog: facts.Catalog,
-    site: str,
-    total: Callable[[Market, Deal], float],
-) -> tuple[Market, Deal] | None:
-    """Return the cheapest offer of a system, or of its accelerator, that sells so many at the site asked for."""
-    asked = replace(spec, accelerators=((system.accelerator, None),))
-    try:
-        market = market_of(asked, catalog)
-    except BadInput:
-        return None
-    deals = market.deals
-    wanted = catalog.site(site).id if site else ""
-    exact = [deal for deal in deals if deal.system == system.id]
-    for some in (exact, deals):
-        able = [d for d in some if count % d.unit == 0 and count <= d.most and (not wanted or d.site == wanted)]
-        if able:
-            return market, min(able, key=lambda deal: total(market, deal))
-    return None
+def _offers(spec: JobSpec, name: str, catalog: facts.Catalog) -> tuple[facts.OfferRow, ...]:
+    """Return the offers of an accelerator, or of that of a system, that the job's filters leave."""
+    return allowed_offers(replace(spec, accelerators=((catalog.system(name).accelerator, None),)), catalog)
+
+
+def check_acting(label: str | None, pin: Pin, options: Mapping[str, Any]) -> None:
+    """Refuse what cannot act: what names or shapes a plan beside a pin, what is of a pin where nothing is pinned."""
+    if pin[0]:
+        named = {"label": None if label == ESTIMATE_LABEL else label}
+        idle = named | {name: options.get(name) for name in ("axes", "accelerators")}
+        given = [f"--{name} {value}" for name, value in idle.items() if value is not None]
+        if given:
+            raise BadInput(
+                f"{given[0]} is about a plan, but --on {pin[0]} pins one configuration; leave one of them out"
+            )
+        return
+    ways = {"layout": "write layout in the job file", "site": "give --regions", "offer": "give --regions"}
+    for (name, way), value in zip(ways.items(), pin[1:], strict=True):
+        if value:
+            raise BadInput(
+                f"--{name} {value} is of a configuration that --on pins; give --on H100:64 or such, or {way}"
+            )
+
+
+def check_count(on: str, count: int | None, spec: JobSpec, options: Mapping[str, Any]) -> None:
+    """Refuse a pin beside options that ask for another number; it takes the place of a job file's own."""
+    if options.get("devices") is not None and count not in {None, spec.devices}:
+        raise BadInput(f"--on {on} asks for {count} devices but devices is {spec.devices}; give one of the two")
+    if options.get("max_devices") is not None and (count or 0) > (spec.max_devices or 0):
+        raise BadInput(f"--on {on} asks for {count} devices but max_devices is {spec.max_devices}; give one of the two")
+
+
+def system_sold(offer: str, device: str) -> str:
+    """Return the system that an offer sells, which must be of the accelerator that is asked for."""
+    row, wanted = offer_named(offer), facts.load().system(device).accelerator
+    if row.accelerator != wanted:
+        raise BadInput(
+            f"--offer {row.id} sells {row.accelerator}, but --on asks for {wanted}; give --on {row.accelerator}:8"
+        )
+    return row.system
+
+
+def offer_named(name: str) -> facts.OfferRow:
+    """Return the offer of a name, in any case of letters; `UnknownName` with the nearest."""
+    rows = {row.id.lower(): row for row in facts.load().offers}
+    if name.lower() not in rows:
+        raise UnknownName("offer", name, [row.id for row in facts.load().offers])
+    return rows[name.lower()]

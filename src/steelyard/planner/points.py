@@ -32,6 +32,7 @@ class Configuration:
     prediction: Prediction  # the whole of it, plain numbers
     system: str
     deal: Deal | None  # None: judged without an offer
+    unsold: str = ""  # why there is no offer, where one was looked for
 
     @property
     def devices(self) -> int:

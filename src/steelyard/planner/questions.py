@@ -6,14 +6,25 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from steelyard.catalog import OfferRow, load
-from steelyard.errors import BadInput, UnknownName
+from steelyard.catalog import load
+from steelyard.errors import BadInput
 from steelyard.job import JobSpec, job_table, literals, read_job, with_overrides
 from steelyard.job.arguments import check_type, layout_argument, parse_carbon_kind
 from steelyard.job.what_if import parse_question
 from steelyard.planner.answers import Estimate, Explanation, Plan, Point
 from steelyard.planner.engine import ENGINE
-from steelyard.planner.estimating import configure, estimate_of, explanation_of, point_of_configuration
+from steelyard.planner.estimating import (
+    Layouts,
+    Pin,
+    check_acting,
+    check_count,
+    configure,
+    estimate_of,
+    explanation_of,
+    offer_named,
+    point_of_configuration,
+    system_sold,
+)
 from steelyard.planner.hours import When, Window, best_hours, hourly_profiles
 from steelyard.planner.planning import plan_job
 from steelyard.planner.points import Configuration
@@ -24,12 +35,6 @@ from steelyard.planner.sites import Where, compare_sites
 from steelyard.planner.variants import WhatIf, plan_variants
 from steelyard.search.engine import Progress
 from steelyard.vocabulary import LOCATION_GROSS, POINT_LABELS
-
-Layouts = str | Mapping[str, Any]
-"""Parallel degrees as text (`tp=2,pp=1,dp=32`) or as a mapping (`{"tp": 2}`)."""
-
-Pin = tuple[str, Layouts, str, str]
-"""A configuration as it is pinned: on, layout, site, offer."""
 
 JobSource = str | Path | Mapping[str, Any] | JobSpec | Plan | Estimate
 """What a question is about: a model's name, a job file or its fields, a job, a saved plan or estimate, its file."""
@@ -95,12 +100,12 @@ def estimate(
     """
     kind = _carbon_kind(carbon, source)
     spec, made = pinned(source, (on, layout, site, offer), options)
-    return estimate_of(point_of_configuration(made, kind), made, spec, kind)
+    return estimate_of(point_of_configuration(made, kind, spec=spec), made, spec, kind)
 
 
 def explain(
     source: JobSource,
-    label: str = "cheapest",
+    label: str | None = None,
     *,
     on: str = "",
     layout: Layouts = "",
@@ -110,14 +115,17 @@ def explain(
     progress: Progress | None = None,
     **options: Any,
 ) -> Explanation:
-    """Return one configuration taken apart: the point of a plan that a label names, or the one pinned with `on`."""
+    """Return one configuration taken apart: the point of a plan that a label names, or the one pinned with `on`.
+
+    `label` None is the cheapest point. What cannot act is refused: a label beside a pin, a site of no pin.
+    """
     one = chosen(source, label, (on, layout, site, offer), carbon, progress, options)
     return explanation_of(estimate_of(one.point, one.configuration, one.spec, one.carbon_kind), one.spec)
 
 
 def where(
     source: JobSource,
-    label: str = "cheapest",
+    label: str | None = None,
     *,
     on: str = "",
     layout: Layouts = "",
@@ -134,7 +142,7 @@ def where(
 
 def when(
     source: JobSource,
-    label: str = "cheapest",
+    label: str | None = None,
     *,
     start: str | None = None,
     profile: str | Path | None = None,
@@ -151,7 +159,7 @@ def when(
 
     Args:
         source: what is trained, with a deadline: by="7d"
-        label: the point of the plan, where nothing is pinned with `on`
+        label: the point of the plan, where nothing is pinned with `on`; None: the cheapest
         start: the earliest start, a moment or a span from now; None: now
         profile: a CSV of the hourly intensity of the site; None: the user's own catalog
         held: whether devices are kept while nothing runs; None: unless they are bought by the hour
@@ -199,7 +207,7 @@ class Choice:
 
 def chosen(
     source: JobSource,
-    label: str,
+    label: str | None,
     pin: Pin,
     carbon: str | None,
     progress: Progress | None,
@@ -207,11 +215,14 @@ def chosen(
 ) -> Choice:
     """Return the configuration that a question is about: pinned, saved, or the point of a plan that a label names."""
     kind = _carbon_kind(carbon, source)
-    check_type("label", label, str, f"one of {', '.join(POINT_LABELS)}")
-    check_label(label)
+    if label is not None:
+        check_type("label", label, str, f"one of {', '.join(POINT_LABELS)}")
+        check_label(label)
+    check_acting(label, pin, options)
+    label = label or "cheapest"
     if pin[0]:
         spec, made = pinned(source, pin, options)
-        return Choice(spec, point_of_configuration(made, kind), made, kind)
+        return Choice(spec, point_of_configuration(made, kind, spec=spec), made, kind)
     spec, answer = job_of(source, **options), _answer(source)
     if answer is None:
         point = labelled(plan_job(spec, progress, kind), label)
@@ -238,22 +249,14 @@ def pinned(source: JobSource, pin: Pin, options: Mapping[str, Any]) -> tuple[Job
     check_type("site", site, str, "a site's name, such as 'aws/us-east-1'")
     check_type("offer", offer, str, "an offer's name, as steelyard catalog offers lists them")
     degrees = layout_argument(layout)
-    spec = job_of(source, **{**options, **({"regions": _offer(offer).place} if offer else {})})
+    spec = job_of(source, **{**options, **({"regions": offer_named(offer).place} if offer else {})})
     if not on:
         raise BadInput("give --on: an accelerator or system and how many, such as --on H100:64")
     (name, count), *more = literals.parse_accelerators(on)
     if more:
         raise BadInput(f"--on takes one accelerator or system, not {on!r}; such as --on H100:64")
-    _check_count(on, count, spec, options)
-    return spec, configure(spec, _system_sold(offer, name) if offer else name, count, degrees, site)
-
-
-def _check_count(on: str, count: int | None, spec: JobSpec, options: Mapping[str, Any]) -> None:
-    """Refuse a pin beside options that ask for another number; it takes the place of a job file's own."""
-    if options.get("devices") is not None and count not in {None, spec.devices}:
-        raise BadInput(f"--on {on} asks for {count} devices but devices is {spec.devices}; give one of the two")
-    if options.get("max_devices") is not None and (count or 0) > (spec.max_devices or 0):
-        raise BadInput(f"--on {on} asks for {count} devices but max_devices is {spec.max_devices}; give one of the two")
+    check_count(on, count, spec, options)
+    return spec, configure(spec, system_sold(offer, name) if offer else name, count, degrees, site)
 
 
 def moment_of(text: str | None, now: dt.datetime) -> dt.datetime:
@@ -278,20 +281,3 @@ def _answer(source: JobSource) -> Plan | Estimate | None:
 def _name(source: JobSource) -> str:
     """Return what to call a saved answer: its file where it has one."""
     return str(source) if isinstance(source, str | Path) else "the saved answer"
-
-
-def _system_sold(offer: str, device: str) -> str:
-    """Return the system that an offer sells, which must be of the accelerator that is asked for."""
-    row, wanted = _offer(offer), load().system(device).accelerator
-    if row.accelerator != wanted:
-        raise BadInput(
-            f"--offer {row.id} sells {row.accelerator}, but --on asks for {wanted}; give --on {row.accelerator}:8"
-        )
-    return row.system
-
-
-def _offer(name: str) -> OfferRow:
-    rows = {row.id.lower(): row for row in load().offers}
-    if name.lower() not in rows:
-        raise UnknownName("offer", name, [row.id for row in load().offers])
-    return rows[name.lower()]

@@ -1,6 +1,7 @@
 """Why a point is where it is: which limits hold it there, and what its steps wait for."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -100,6 +101,27 @@ def _risks(high: tuple[float, ...], limits: Limits) -> list[Bind]:
         Bind(_LIMIT_NAMES[index], f"{_LIMIT_NAMES[index]}: {end} ({objective_text(index, high[index])})", missed=True)
         for index in over
     ]
+
+
+def beyond_limits(values: Sequence[float], high: Sequence[float], limits: Limits) -> tuple[Bind, ...]:
+    """Return the limits that a pinned configuration breaks, or that the upper end of an interval exceeds.
+
+    Args:
+        values: time, money, facility energy and CO2e, in SI
+        high: the upper ends of their intervals
+        limits: of the job
+
+    >>> [one.text for one in beyond_limits((7200.0, 5.0, 1.0, 1.0), (9000.0, 9.0, 1.0, 1.0), Limits(3600.0, 6.0))]
+    ['deadline broken: 2.0 h where the job allows 1.0 h', 'budget: missed at the upper end of the interval ($9)']
+    """
+    bounds = bounds_of(limits)
+    broken = [
+        Bind(name, f"{name} broken: {objective_text(index, value)} where the job allows {most}", missed=True)
+        for index, (name, value) in enumerate(zip(_LIMIT_NAMES, values, strict=True))
+        if value > bounds[index] and (most := objective_text(index, float(bounds[index])))
+    ]
+    said = {one.what for one in broken}
+    return (*broken, *(one for one in _risks(tuple(high), limits) if one.what not in said))
 
 
 def _best(found: Candidates, rows: Rows, column: int) -> int | None:

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from rich.console import RenderableType
 
@@ -60,11 +61,14 @@ def explanation_page(found: Explanation) -> list[RenderableType]:
 
 def _head(found: Estimate) -> list[RenderableType]:
     count, unit = _trained(found.job)
+    first = [one for one in found.bound_by if one.missed or one.what == "money"]
+    rest = replace(found, bound_by=tuple(one for one in found.bound_by if one not in first))
     return [
         heading(f"{found.job.model} on {amount(count, COUNT)} {unit}"),
+        *(paragraph(one.text) for one in first),
         blank(),
         points_table([found]),
-        *binding_section([found]),
+        *binding_section([rest]),
         blank(),
         paragraph(rate_text(found)),
         blank(),

@@ -7,7 +7,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from steelyard.catalog.local.layer import slug
-from steelyard.evidence.calibration.constants import ALLOCATOR, MOST_ALLOCATOR_SD, Constant, shifted_tables, unmended_noise
+from steelyard.evidence.calibration.constants import (
+    ALLOCATOR,
+    MOST_ALLOCATOR_SD,
+    Constant,
+    shifted_tables,
+    unmended_noise,
+)
 from steelyard.evidence.calibration.noise import MEMORY_NOISE, TIME_NOISE
 from steelyard.evidence.calibration.posterior import Evidence, slope_of
 from steelyard.evidence.calibration.slips import unit_slip
@@ -18,7 +24,6 @@ from steelyard.evidence.runs.exclusions import excluded
 from steelyard.evidence.score.intervals import GUESS_LOG_SD, GUESSED
 from steelyard.step import StagedJob, memory, stage_job, time
 from steelyard.units import Array
-
 
 ALLOCATED = "peak_memory_allocated_bytes"
 
