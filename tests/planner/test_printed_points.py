@@ -122,7 +122,6 @@ def test_broken_limits_of_a_job_stand_first() -> None:
     ("given", "text"),
     [
         ({"on": "H100:8", "label": "fastest"}, "--label fastest is about a plan, but --on H100:8 pins"),
-        ({"on": "H100:8", "accelerators": "L4"}, "--accelerators L4 is about a plan"),
         ({"on": "H100:8", "axes": "time"}, "--axes time is about a plan"),
         ({"label": "cheapest", "site": "aws/us-east-1"}, "--site aws/us-east-1 is of a configuration that --on pins"),
         ({"layout": "tp=2"}, "--layout tp=2 is of a configuration"),

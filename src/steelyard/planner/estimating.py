@@ -212,8 +212,7 @@ def _offers(spec: JobSpec, name: str, catalog: facts.Catalog) -> tuple[facts.Off
 def check_acting(label: str | None, pin: Pin, options: Mapping[str, Any]) -> None:
     """Refuse what cannot act: what names or shapes a plan beside a pin, what is of a pin where nothing is pinned."""
     if pin[0]:
-        named = {"label": None if label == ESTIMATE_LABEL else label}
-        idle = named | {name: options.get(name) for name in ("axes", "accelerators")}
+        idle = {"label": None if label == ESTIMATE_LABEL else label, "axes": options.get("axes")}
         given = [f"--{name} {value}" for name, value in idle.items() if value is not None]
         if given:
             raise BadInput(

@@ -112,7 +112,7 @@ def beyond_limits(values: Sequence[float], high: Sequence[float], limits: Limits
         limits: of the job
 
     >>> [one.text for one in beyond_limits((7200.0, 5.0, 1.0, 1.0), (9000.0, 9.0, 1.0, 1.0), Limits(3600.0, 6.0))]
-    ['deadline broken: 2.0 h where the job allows 1.0 h', 'budget: missed at the upper end of the interval ($9)']
+    ['deadline broken: 2.0 h where the job allows 1.0 h', 'budget: missed at the upper end of the interval ($9.00)']
     """
     bounds = bounds_of(limits)
     broken = [
