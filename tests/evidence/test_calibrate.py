@@ -269,7 +269,7 @@ def test_what_is_no_calibration_is_refused(wrong: Any) -> None:
 
 
 @pytest.mark.parametrize(("name", "value"), [("runs", 5), ("layer", [1]), ("layer", {"kernels": 5}), ("shifts", [{}])])
-def test_a_broken_part_of_a_calibration_is_a_value_error(name: str, value: Any) -> None:
+def test_a_broken_part_of_a_calibration_is_refused(name: str, value: Any) -> None:
     made = calibrate_constants(runs(1.2), load(), "mine", "runs.csv", TODAY).to_dict()
-    with pytest.raises(ValueError, match=r"wanted|lacks"):
+    with pytest.raises(BadInput, match=r"wanted|lacks"):
         Calibration.from_dict(made | {name: value})

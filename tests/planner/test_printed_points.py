@@ -68,7 +68,7 @@ def test_a_count_that_is_sold_in_one_node_is_of_that_node(accelerator: str) -> N
     assert system_meant(accelerator, 8, (), catalog).id == f"node-{accelerator}"
     assert system_meant(f"node-{accelerator}", 8, offers, catalog).id == f"node-{accelerator}"
     with pytest.raises(BadInput, match="8 devices in fast domains of 4; the network between nodes is unknown"):
-        steelyard.estimate("gpt2", f"node-{accelerator}:8", tokens="1B")
+        steelyard.estimate("gpt2", f"node-{accelerator}:8", layout="tp=1,pp=1,dp=8", tokens="1B")
 
 
 def test_a_known_network_keeps_the_reference_system() -> None:
