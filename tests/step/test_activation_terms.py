@@ -188,6 +188,23 @@ def test_tensor_ranks_divide_what_adapters_keep_whether_or_not_they_divide_the_s
     assert adapted - bare == pytest.approx(3 * 2 * H / 4)
 
 
+@pytest.mark.parametrize("recompute", [0.0, 1.0, 2.0])
+def test_what_products_are_fed_and_frozen_parameters_take_is_not_what_blocks_keep(recompute: float) -> None:
+    """Elements of 2 bytes stay, whatever the 8-bit ones inside a product and of a 4-bit parameter that none is of."""
+    scales = {"gathered_inputs": 1.0, "working_scale": 1.0, "adapter_bytes": 3.0}
+    plain, narrow = (
+        peak(job, layout(job, tp=4.0, recompute=recompute, flash=0.0), **scales)
+        for job in (pretraining(BARE, S, 8), pretraining(BARE, S, 8, gemm_bytes=1.0, frozen_bytes=0.5))
+    )
+    assert narrow.activations_bytes == plain.activations_bytes
+    assert narrow.buffers_bytes == plain.buffers_bytes
+
+
+def test_without_sequence_parallelism_no_input_is_gathered() -> None:
+    without, gathered = (kept(BARE, {"tp": 4.0, "sp": 0.0}, {"gathered_inputs": share}) for share in (0.0, 1.0))
+    assert gathered == without
+
+
 def test_two_sequences_need_twice_the_room_while_a_block_goes_backward() -> None:
     job = pretraining(BARE, S, 8)
     one, two = (peak(job, layout(job, micro_batch=size), working_scale=1.0).buffers_bytes for size in (1.0, 2.0))

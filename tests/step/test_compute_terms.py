@@ -184,3 +184,12 @@ def test_tensor_ranks_divide_adapters() -> None:
         for passes in (0.0, 8.0)
     )
     assert adapted.pointwise_s - bare.pointwise_s == pytest.approx(3 * B * L * S * 2 * 8 * 2 * H / 4 / MEMORY)
+
+
+@pytest.mark.parametrize("sp", [0.0, 1.0])
+def test_tensor_ranks_divide_logits_whether_or_not_they_divide_the_sequence(sp: float) -> None:
+    bare, loss = (
+        step(JOB, layout(JOB, tp=4.0, sp=sp), stack(loss_bytes=moved), memory_bytes_per_s=MEMORY)
+        for moved in (0.0, 16.0)
+    )
+    assert loss.vocab_s - bare.vocab_s == pytest.approx(B * S * V / 4 * 16 / MEMORY)

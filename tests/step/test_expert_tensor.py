@@ -1,12 +1,13 @@
 """Experts that are tensor parallel otherwise than the rest (Megatron-core's `expert_tensor_parallel_size`)."""
 
+import numpy as np
 import pytest
-from tests.shapes import filled, layout
-from tests.step.neutral import HIDDEN, MOE, NETWORK, ROUTED, L, machine, peak, step
+from tests.shapes import filled, gpt, layout, pretraining
+from tests.step.neutral import EXPERTS, HIDDEN, MOE, NETWORK, ROUTED, A, H, L, S, V, machine, peak, step
 
 from steelyard.step import memory, stage_job
 from steelyard.step.divisors import divisors
-from steelyard.tables import Machine, Stack
+from steelyard.tables import Machine, Stack, join
 
 
 def test_experts_are_divided_by_ep_and_etp() -> None:
@@ -76,3 +77,18 @@ def test_ranks_that_divide_an_expert_stand_between_two_that_exchange_tokens() ->
     taken = step(MOE, laid, machine(domain_devices=8.0, nic_bytes_per_s=NETWORK)).ep_s
     exchanges = float(laid.micro_batches) * L * 4
     assert taken == pytest.approx(exchanges * 1 / 2 * 2 * (1 - 1 / 4) * HIDDEN / NETWORK)
+
+
+def test_experts_on_one_rank_send_nothing_over_a_network_that_is_unknown() -> None:
+    both = join([layout(MOE, dp=4.0, ep=ep) for ep in (1.0, 4.0)])
+    assert list(np.isnan(step(MOE, both, nic_bytes_per_s=float("nan")).ep_s)) == [False, True]
+
+
+def test_a_token_reaches_the_domains_of_its_groups_alone() -> None:
+    """DeepSeek-V3, arXiv 2412.19437, section 2.1.2: four copies in 2 of 8 groups lie in 2 of 4 domains, not in 2.73."""
+    limited = {"top_k": 4.0, "expert_groups": 8.0, "top_k_groups": 2.0}
+    for given, reached in (({"top_k": 4.0}, 4 * (1 - (3 / 4) ** 4)), (limited, 2.0)):
+        job = pretraining(gpt(L, H, A, V, **(EXPERTS | given), routed_params=ROUTED), S, 64.0)
+        laid = layout(job, dp=8.0, ep=4.0)
+        taken = step(job, laid, nic_bytes_per_s=NETWORK).ep_s
+        assert taken == pytest.approx(float(laid.micro_batches) * L * 4 * 3 / 4 * reached * HIDDEN / NETWORK)

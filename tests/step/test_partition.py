@@ -32,6 +32,17 @@ def ruled(job: Job, name: str, pp: float, **changes: float) -> Layout:
     return layout(job, **({"pp": pp, "partition": float(number), "micro_batches": 32.0} | changes))
 
 
+def test_layouts_cut_by_hand_and_evenly_into_chunks_are_what_each_is_alone() -> None:
+    led = pretraining(gpt(64, H, 16, vocab=8.0, dropout=0.0, **(SPARSE | {"moe_layers": 60.0})), S, 64)
+    each = [
+        cut(led, *(15, 17, 17, 15)),
+        layout(led, pp=4.0, vpp=2.0, schedule=1.0, micro_batches=32.0),
+        cut(led, 8, 9, 8, 7, 8, 9, 8, 7, pp=4.0, vpp=2.0, schedule=1.0),
+    ]
+    alone = [float(step(led, laid, peak_flop_per_s=1e12).gemm_s) for laid in each]
+    assert step(led, join(each), peak_flop_per_s=1e12).gemm_s == pytest.approx(alone)
+
+
 def test_a_worked_example_by_hand() -> None:
     """64 blocks, embedding and head as heavy as five blocks each, on four stages.
 

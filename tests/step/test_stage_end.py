@@ -34,6 +34,19 @@ def cut(made: Job, *sizes: int, **changes: float) -> Layout:
     return layout(made, pp=float(len(sizes)), partition=float(given_partition(sizes)), **changes)
 
 
+@pytest.mark.parametrize("sizes", [(5, 3), (3, 5)])
+def test_the_stage_with_more_experts_reduces_them_all(sizes: tuple[int, int]) -> None:
+    """All eight blocks have experts; five of them lie on one of two stages. Of 4 ranks 2 hold the same part."""
+    shape = {"head_params": TABLE, "embedding_params": TABLE} | SPARSE | {"moe_layers": 8.0}
+    made = pretraining(gpt(8, H, 4, V, **shape), S, B)
+    laid = cut(made, *sizes, dp=4.0, ep=2.0, micro_batch=2.0)
+    held = stage_job(made, laid).params.stages
+    assert max(float(one.routed) for one in held) == 5 * ROUTED / 2
+    dense = max(float(one.dense) for one in held)
+    wanted = 2 * 2 * (3 / 4 * dense + 1 / 2 * 5 * ROUTED / 2) / NETWORK
+    assert step(made, laid, nic_bytes_per_s=NETWORK).dp_s == pytest.approx(wanted)
+
+
 @pytest.mark.parametrize("name", SHAPES)
 @pytest.mark.parametrize("pp", [1, 2, 4, 8])
 def test_all_stages_together_hold_the_model_once_and_a_shared_table_twice(name: str, pp: int) -> None:

@@ -7,6 +7,9 @@ import pytest
 from tests.shapes import layout
 from tests.step.neutral import GPT, HIDDEN, JOB, LINK, MOE, NETWORK, B, H, L, S, V, kernels, machine, stack, step
 
+from steelyard.step.network.communication import Wires, ring
+from steelyard.tables import join
+
 
 @pytest.mark.parametrize("unknown", ["link_bytes_per_s", "nic_bytes_per_s"])
 def test_a_rank_that_is_alone_asks_no_wire(unknown: str) -> None:
@@ -16,6 +19,25 @@ def test_a_rank_that_is_alone_asks_no_wire(unknown: str) -> None:
     blind = machine(nic_bytes_per_s=np.nan)
     assert np.isnan(step(JOB, layout(JOB, tp=2.0), blind).tp_s)
     assert np.isnan(step(JOB, layout(JOB, dp=2.0), blind).dp_s)
+
+
+def test_of_two_layouts_the_one_of_single_ranks_asks_no_wire() -> None:
+    """Beside one that an unknown network leaves unknown."""
+    found = step(JOB, join([layout(JOB), layout(JOB, dp=2.0)]), machine(nic_bytes_per_s=np.nan)).dp_s
+    assert list(np.isnan(found)) == [False, True]
+
+
+def test_a_ring_of_one_takes_nothing_where_the_wires_of_others_are_unknown() -> None:
+    known = Wires(1e10, 1e9, 1e-5, 2e-5, 0.0)
+    ranks, local = np.array([1.0, 2.0]), np.array([1.0, 1.0])
+    whole = ring(2, ranks, local, known)
+    no_rate = ring(2, ranks, local, replace(known, nic_bytes_per_s=np.nan))
+    no_hop = ring(2, ranks, local, replace(known, nic_hop_s=np.nan))
+    assert list(no_rate.start_s) == list(whole.start_s) == pytest.approx([0.0, 2e-5])
+    assert list(no_hop.byte_s) == list(whole.byte_s) == pytest.approx([0.0, 1e-9])
+    for unknown in (no_rate.byte_s, no_hop.start_s):
+        assert unknown[0] == 0
+        assert np.isnan(unknown[1])
 
 
 # --- Wires ---------------------------------------------------------------------------------------------------------
