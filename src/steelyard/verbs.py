@@ -86,6 +86,8 @@ def claim_and_account(source: ClaimSource) -> tuple[Claim, Claim | None]:
     if isinstance(source, Mapping):
         return read_claim(source), None
     check_type("claim", source, (str, Path), "a claim's file, its fields as a mapping, or a case of the book")
+    if not str(source).strip():
+        raise BadInput("the claim's name is empty; give its file, or a case of the book such as strubell-nas")
     path = Path(source)
     named = str(source) in casebook.case_names()
     if named or not (path.exists() or path.suffix.lower() in _FILES or len(path.parts) > 1):

@@ -29,6 +29,7 @@ FORMS = "columns: kg_per_kwh and either month and hour (UTC) or time (ISO 8601, 
 HOUR = dt.timedelta(hours=1)
 
 ProfileRow = Mapping[str, str]
+_Value = TypeVar("_Value", int, float, dt.datetime)
 Hour = TypeVar("Hour", dt.datetime, tuple[int, int])
 
 
@@ -105,8 +106,10 @@ def read_profiles(path: Path) -> tuple[Profile, ...]:
         raise BadInput(f"{path}: not a file of hourly profiles ({error}); {FORMS}") from error
     try:
         return profiles_of_rows(rows)
-    except (KeyError, TypeError, ValueError) as error:
-        raise BadInput(f"{path}: {error.args[0] if error.args else error!r}; {FORMS}") from error
+    except KeyError as error:
+        raise BadInput(f"{path}: no column {error.args[0]}; {FORMS}") from error
+    except (TypeError, ValueError) as error:
+        raise BadInput(f"{path}: {error}; {FORMS}") from error
 
 
 def profiles_of_rows(rows: Iterable[ProfileRow]) -> tuple[Profile, ...]:
@@ -157,19 +160,28 @@ def _by_hour(name: str, rows: list[ProfileRow], hour: Callable[[ProfileRow], Hou
     return values
 
 
+def _read(row: ProfileRow, name: str, reader: Callable[[str], _Value]) -> _Value:
+    """Return a cell of a row as it is read; `ValueError` names the cell that cannot be."""
+    text = row[name]
+    try:
+        return reader(text)
+    except (TypeError, ValueError):
+        raise ValueError(f"{name} is {text!r}") from None
+
+
 def _time(row: ProfileRow) -> dt.datetime:
-    return hour_of(dt.datetime.fromisoformat(row["time"]))
+    return hour_of(_read(row, "time", dt.datetime.fromisoformat))
 
 
 def _month_hour(row: ProfileRow) -> tuple[int, int]:
-    month, hour = int(row["month"]), int(row["hour"])
+    month, hour = _read(row, "month", int), _read(row, "hour", int)
     if not (1 <= month <= MONTHS and 0 <= hour < HOURS):
         raise ValueError(f"month {month}, hour {hour}: months are 1-12, hours 0-23")
     return month, hour
 
 
 def _kg_per_j(row: ProfileRow) -> float:
-    value = float(row["kg_per_kwh"])
+    value = _read(row, "kg_per_kwh", float)
     if not 0 <= value < 5:
         raise ValueError(f"kg_per_kwh {value}: no grid's intensity (kilograms, not grams)")
     return value / KWH_J

@@ -114,13 +114,15 @@ def forget_source(name: str, as_json: bool) -> None:
     """Delete what a source gave."""
     import shutil
 
+    from steelyard.catalog.live import SOURCES
     from steelyard.catalog.local import layer, store
-    from steelyard.errors import UnknownName
+    from steelyard.errors import BadInput
 
     where = layer.layer_folder() / store.FOLDER
     known = sorted(path.name for path in where.glob("*") if path.is_dir())
     if name not in known:
-        raise UnknownName("refreshed source", name, known)
+        listed = ", ".join(known) or f"none yet; sources are {', '.join(SOURCES)}"
+        raise BadInput(f"nothing of {name!r} was refreshed in {where}; refreshed are: {listed}")
     shutil.rmtree(where / name)
     if as_json:
         print_json({"forgotten": name})

@@ -99,7 +99,7 @@ class _Strict(BaseModel):
 class LoraFields(_Strict):
     """Adapters: their rank and the matrices that get them."""
 
-    rank: Integer = 16
+    rank: Annotated[int, _checked(lambda value: literals.parse_integer(value, "8, 16 or 64"))] = 16
     targets: Annotated[tuple[str, ...], _checked(lambda value: adapters.lora_targets(literals.parse_globs(value)))] = (
         adapters.lora_targets(("all-linear",))
     )

@@ -139,7 +139,7 @@ def parse_size(value: Any) -> Bytes:
     """
     match = re.fullmatch(r"([\d.,_]+(?:e[+-]?\d+)?)\s*([a-z]*)", str(value).strip().lower())
     unit = match[2] if match else ""
-    if match is None or unit not in {"", *_SIZES} or isinstance(value, bool):
+    if match is None or unit not in {"", *_SIZES} or isinstance(value, bool) or (isinstance(value, str) and not unit):
         raise BadInput(f"{str(value)[:60]!r} is not a size; write 500GB, 10TB or 2TiB")
     return literals.bounded(float(literals.parse_count(match[1])) * _SIZES.get(unit, 1.0), value, "size of data")
 

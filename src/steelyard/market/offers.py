@@ -78,8 +78,13 @@ def _rules(spec: JobSpec, catalog: facts.Catalog) -> list[_Rule]:
     return rules
 
 
+EVERYDAY_NAMES = {"amazon": "aws", "google": "gcp", "microsoft": "azure", "oracle": "oci"}
+"""Providers as people call them, by the name that the catalog has."""
+
+
 def _providers(names: Sequence[str], catalog: facts.Catalog) -> frozenset[str]:
     known = {row.provider for row in catalog.offers}
+    names = [EVERYDAY_NAMES.get(name.lower(), name) for name in names]
     for provider in names:
         if provider not in known:
             raise UnknownName("provider", provider, sorted(known))

@@ -66,7 +66,7 @@ def configure(
     stacks, of_vendor = stack_options([hardware.vendor], spec.stack, catalog, spec.kind)
     able = tuple(stacks[index] for index in of_vendor[hardware.vendor])
     fastest = None if layout else _fastest(job, count, hardware, able, asked_layout(spec))
-    stack, laid = fastest or _laid(layout or degrees_text(asked_layout(spec)), job, count, hardware, able)
+    stack, laid = fastest or _asked(layout, spec, job, count, hardware, able)
     at = catalog.site(site).id if site else ""
     found = pinned_deal(
         spec, system, count, at, catalog, lambda market, one: _total(job, laid, hardware, stack, market, one)
@@ -169,6 +169,22 @@ def _laid(
         else:
             return stack, layout
     raise refused or BadLayout(f"no software stack is known for {hardware.accelerator}; give --stack")
+
+
+def _asked(
+    text: str, spec: JobSpec, job: Job, count: int, hardware: HardwareOption, stacks: tuple[StackOption, ...]
+) -> tuple[StackOption, Layout]:
+    """Return the stack and the layout that are given, or the least of each setting that the job allows."""
+    try:
+        return _laid(text or degrees_text(asked_layout(spec)), job, count, hardware, stacks)
+    except BadLayout as error:
+        batch = spec.batch_samples
+        if text or count <= batch:
+            raise
+        raise BadLayout(
+            f"{count} devices but a batch of {batch} {spec.sample}s, and no layout of {spec.model.name} shares samples "
+            f"among so many; give --global-batch {count} or more, or at most {batch} devices"
+        ) from error
 
 
 def _fastest(

@@ -136,7 +136,10 @@ def read_calibration(where: Path, label: str) -> Layer:
     tables: dict[str, dict[FittedKey, Fitted]] = {name: {} for name in _TABLES}
     try:
         with path.open(newline="", encoding="utf-8") as lines:
-            for row in csv.DictReader(lines):
+            rows = csv.DictReader(lines)
+            if lacking := [name for name in _COLUMNS if name not in (rows.fieldnames or ())]:
+                raise ValueError(f"its header lacks {', '.join(lacking[:3])}")
+            for row in rows:
                 made = parse_fitted(row)
                 if not (isfinite(made.value) and made.value >= 0 and made.log_sd >= 0):
                     raise ValueError(f"{made.quantity} is {made.value} ± {made.log_sd}")

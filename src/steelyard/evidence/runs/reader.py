@@ -77,6 +77,8 @@ def _cases(rows: Iterable[Mapping[str, Any]], header: list[str], stem: str, wher
     for number, row in enumerate(rows, start=1):
         if not any(value for value in row.values()):
             continue
+        if more := dict(row).get(None):  # type: ignore[call-overload]  # what `csv` calls cells beyond the header
+            raise BadInput(f"{where} row {number}: {len(more)} cells more than the header has columns; quote commas")
         run = run_of_row(row, f"{stem}-{number}")
         if run.id in seen:  # two files joined into one: both rows stay, told apart
             run = replace(run, id=f"{run.id}#{number}")
