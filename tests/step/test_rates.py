@@ -7,7 +7,26 @@ from dataclasses import replace
 
 import pytest
 from tests.shapes import gpt, layout, pretraining
-from tests.step.neutral import EXPERTS, ROUTED, A, H, L, S, V, kernels, machine, stack
+from tests.step.neutral import (
+    EXPERTS,
+    HIDDEN,
+    MOE,
+    NETWORK,
+    PARAMS,
+    ROUTED,
+    A,
+    B,
+    H,
+    L,
+    S,
+    V,
+    kernels,
+    machine,
+    peak,
+    stack,
+    step,
+)
+from tests.step.neutral import JOB as DENSE
 
 from steelyard.step import stage_job, time
 from steelyard.tables import Kernels, Machine, Stack
@@ -69,3 +88,27 @@ def test_each_moves_the_parts_that_are_made_of_it(name: str) -> None:
     table = next(one for one in (MACHINE, KERNELS, STACK) if hasattr(one, name))
     before, after = parts(), parts(replace(table, **{name: getattr(table, name) * 1.09}))
     assert {part for part in PARTS if after[part] != pytest.approx(before[part], rel=1e-12)} == MOVED[name]
+
+
+def test_traffic_is_of_elements_and_not_of_what_products_are_fed_or_frozen_parameters_take() -> None:
+    laid = {"tp": 2.0, "pp": 2.0, "cp": 2.0, "dp": 4.0, "ep": 2.0}
+    plain, narrow = (
+        step(job, layout(job, **laid), nic_bytes_per_s=NETWORK)
+        for job in (MOE, replace(MOE, gemm_bytes=1.0, frozen_bytes=0.5))
+    )
+    for name in ("tp_s", "cp_s", "ep_s", "pp_s"):
+        assert getattr(narrow, name) == getattr(plain, name) > 0
+
+
+@pytest.mark.parametrize("sp", [0.0, 1.0])
+def test_tensor_ranks_divide_ends_and_keys_whether_or_not_they_divide_the_sequence(sp: float) -> None:
+    """Tables and logits on four ranks; keys and values round a ring of two, three times: 2 S/2 h of 2 bytes."""
+    laid = layout(DENSE, tp=4.0, cp=2.0, sp=sp)
+    held = peak(DENSE, laid, weight_bytes=2.0, logit_bytes=4.0)
+    assert (held.weights_bytes, held.logits_bytes) == (2 * PARAMS / 4, 4 * S / 2 * V / 4)
+    taken = step(DENSE, laid, nic_bytes_per_s=NETWORK)
+    assert taken.cp_s == pytest.approx(B * L * 3 * 2 * HIDDEN / 2 / 4 / NETWORK)
+
+
+def test_a_rank_without_tensor_ranks_reduces_nothing_over_a_network_that_is_unknown() -> None:
+    assert step(DENSE, layout(DENSE, dp=2.0), nic_bytes_per_s=float("nan")).tp_s == 0
