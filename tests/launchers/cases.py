@@ -51,7 +51,7 @@ def launched(spec: JobSpec, layout: Layout) -> LaunchJob:
 def random_job(model: str, stack: str, share: float, **fields: Any) -> LaunchJob:
     """Return the layout that lies at a share of the table of all of them."""
     table = layouts_of(model, stack)
-    return launched(spec_of(model, **fields), single_layout(table, int(share * (table.devices.size - 1))))
+    return launched(spec_of(model, **fields), single_layout(table, round(share * (table.devices.size - 1))))
 
 
 def filled(writer: LaunchWriter, job: LaunchJob) -> tuple[Sheet, dict[str, str]]:
