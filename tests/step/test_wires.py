@@ -19,6 +19,9 @@ def test_a_rank_that_is_alone_asks_no_wire(unknown: str) -> None:
     blind = machine(nic_bytes_per_s=np.nan)
     assert np.isnan(step(JOB, layout(JOB, tp=2.0), blind).tp_s)
     assert np.isnan(step(JOB, layout(JOB, dp=2.0), blind).dp_s)
+    pairs = machine(nic_bytes_per_s=np.nan, domain_devices=2.0)
+    assert float(step(JOB, layout(JOB, pp=2.0), pairs).pp_s) < 1e-40, "both stages are in one domain of a free link"
+    assert np.isnan(step(JOB, layout(JOB, pp=4.0), pairs).pp_s), "the third stage is in another domain"
 
 
 def test_of_two_layouts_the_one_of_single_ranks_asks_no_wire() -> None:

@@ -67,7 +67,8 @@ def traffic(rank: Rank, layout: Layout) -> Traffic:
     hidden = rank.samples * job.workload.hidden * job.element_bytes
     split = hidden / rank.by.sequence
     keys_values = rank.samples * job.workload.ring * job.element_bytes / rank.by.tensor
-    crossing = np.where(layout.tp * layout.cp * layout.dp >= domain, lines.nic_bytes_per_s, lines.link_bytes_per_s)
+    apart = (layout.tp * layout.cp * layout.dp >= domain) | np.isnan(lines.nic_bytes_per_s)  # some stage is elsewhere
+    crossing = np.where(apart, lines.nic_bytes_per_s, lines.link_bytes_per_s)
     tp_s = _over(hierarchical_all_reduce_s, hidden, layout.tp, ranks_in_domain(layout.tp, 1, domain), lines)
     ring_s = send_s(keys_values, _narrow(layout.tp * layout.cp, domain, lines), lines.link_hop_s)
     tp_s = np.where(layout.tp > 1, tp_s, 0.0)  # one rank asks no wire, known or not
