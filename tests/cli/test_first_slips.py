@@ -1,5 +1,6 @@
 """First slips of somebody new: each ends in one line that says what is wrong and the way out."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,8 @@ import steelyard
 from steelyard.catalog import load
 from steelyard.catalog.local.layer import read_calibrations
 from steelyard.errors import BadCatalog, BadInput
+from steelyard.evidence.calibration import calibrate_constants
+from steelyard.evidence.frames.frame import run_frame
 from steelyard.evidence.runs.reader import parse_runs, read_runs
 from steelyard.job import read_job
 from steelyard.job.purchase import parse_data
@@ -33,12 +36,23 @@ def test_a_damaged_calibration_is_named_and_refused(content: str, tmp_path: Path
         ("1,maybe,reserved", "run-1: recompute is 'maybe'; nearest: none"),
         ("1,selectiv,reserved", "run-1: recompute is 'selectiv'; nearest: selective"),
         ("1,none,allocatd", "run-1: memory_metric is 'allocatd'; nearest: allocated"),
-        ("1,none,reserved,9,9", "row 1: 2 cells more than the header has columns"),
     ],
 )
-def test_words_of_a_run_that_mean_nothing_are_refused(cells: str, text: str) -> None:
-    content = f"{HEADER}\nrun-1,gpt2,H100,8,1024,0.5,{cells}\n"
+def test_a_run_with_words_that_mean_nothing_is_listed_with_them(cells: str, text: str) -> None:
+    """The other runs of the file are predicted; where there is none, calibrate says why."""
+    content = f"{HEADER}\nrun-1,gpt2,H100,8,1024,0.5,{cells}\nrun-2,gpt2,H100,8,1024,0.5,1,none,reserved\n"
+    found = run_frame(parse_runs(content.encode(), "runs.csv"), load())
+    listed = {run.id: (run, reason) for run, reason in found.unpredicted}
+    run, reason = listed["run-1"]
+    assert re.search(text, reason)
+    assert not re.search(text, listed["run-2"][1]), "which lacks a batch alone"
     with pytest.raises(BadInput, match=text):
+        calibrate_constants([run], load(), "ours", "runs.csv", "2026-11-30")
+
+
+def test_cells_without_a_column_are_refused() -> None:
+    content = f"{HEADER}\nrun-1,gpt2,H100,8,1024,0.5,1,none,reserved,9,9\n"
+    with pytest.raises(BadInput, match="row 1: 2 cells more than the header has columns"):
         list(parse_runs(content.encode(), "runs.csv"))
 
 

@@ -21,7 +21,7 @@ RUN = {"title": "ours", "meter": "DCGM", "model": "ResNet-50", "hardware": "8x V
 
 def planned(model: str) -> Disclosure:
     """Return the disclosure of an estimate of a model."""
-    made = estimate(model, "A100-80GB-SXM:8", samples="100M", regions="us-central1", providers="gcp")
+    made = estimate(model, "A100-80GB-SXM:8", samples="100M", regions="gcp/us-central1")
     return disclosure_of_plan(json.loads(json.dumps(made.to_dict())))
 
 

@@ -26,6 +26,7 @@ from steelyard.evidence.frames.models import run_model
 from steelyard.evidence.frames.settings import check_settings, run_settings, with_settings
 from steelyard.evidence.frames.shapes import ModelShape, RowsShape
 from steelyard.evidence.frames.stacks import row_constants, stack_rule
+from steelyard.evidence.runs.columns import check_texts
 from steelyard.evidence.runs.run import Run, publisher
 from steelyard.job.models.architecture import architecture
 from steelyard.job.models.kinds import takes_sequences, trained_kind
@@ -126,6 +127,7 @@ def run_frame(runs: Iterable[Run], catalog: Catalog, predictor: Predictor | None
 
 
 def _row(run: Run, catalog: Catalog) -> CompletedRun:
+    check_texts(run)
     run = with_settings(run)
     model, about_shape = run_model(run)
     arch = _shape(model)

@@ -127,8 +127,7 @@ def run_of_row(row: Mapping[str, str | None], row_id: str) -> Run:
     values["id"] = values["id"] or row_id
     numbers = {name: number_or_nan(values[name]) for name in COLUMNS if name not in TEXT_COLUMNS}
     texts = {name: values[name] for name in TEXT_COLUMNS}
-    _check_texts(texts, values["id"])
-    texts["memory_metric"] = texts["memory_metric"] if texts["memory_metric"] in MEMORY_METRICS else "unknown"
+    texts["memory_metric"] = "unknown" if texts["memory_metric"].lower() in _UNSAID else texts["memory_metric"]
     if of_device := next((row[name] for name in row if name is not None and of_one(name)), None):
         numbers["samples_per_second"] = number_or_nan(of_device) * numbers["devices"]
     if "n_params_b" in row:
@@ -140,15 +139,22 @@ def run_of_row(row: Mapping[str, str | None], row_id: str) -> Run:
     return Run(**texts, **numbers)  # type: ignore[arg-type]  # split by type above
 
 
-def _check_texts(texts: Mapping[str, str], row_id: str) -> None:
-    """Raise `BadInput` where a column that takes one of a few words holds another."""
-    numbers = {name: spelled_number(setting, texts[name]) for name, setting in _SPELLED.items()}
+def check_texts(run: Run) -> None:
+    """Raise `BadInput` where a column of a run that takes one of a few words holds another.
+
+    >>> from steelyard.evidence.runs.reader import blank_run
+    >>> check_texts(blank_run(id="ours", recompute="selectiv"))
+    Traceback (most recent call last):
+    steelyard.errors.BadInput: ours: recompute is 'selectiv'; nearest: selective
+    """
+    numbers = {name: spelled_number(setting, getattr(run, name)) for name, setting in _SPELLED.items()}
     wrong = [name for name, number in numbers.items() if number is None or number > _HIGHEST[name]]
-    wrong += ["memory_metric"] * (texts["memory_metric"] not in MEMORY_METRICS)
+    wrong += ["memory_metric"] * (run.memory_metric not in MEMORY_METRICS)
     for name in wrong:
-        if texts[name].lower() not in _UNSAID:
-            near = nearest(texts[name], TAKEN_TEXTS[name]) or TAKEN_TEXTS[name]
-            raise BadInput(f"{row_id}: {name} is {texts[name][:60]!r}; nearest: {', '.join(near)}")
+        text = getattr(run, name)
+        if text.lower() not in _UNSAID:
+            near = nearest(text, TAKEN_TEXTS[name]) or TAKEN_TEXTS[name]
+            raise BadInput(f"{run.id}: {name} is {text[:60]!r}; nearest: {', '.join(near)}")
 
 
 _SPELLED = {"sharding": "zero", "recompute": "recompute"}
