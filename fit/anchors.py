@@ -59,7 +59,7 @@ def left_out(data: RunFrame, log_s: Array, by: str) -> Iterator[Left]:
     parts = factors(data)
     problem = problem_of(data, log_s, parts)
     labels = getattr(data.labels, by)
-    thetas = {label: without(problem, labels == label) for label in sorted(set(labels))}
+    thetas = hierarchy.folds(problem, labels)
     gap = gaps(problem, labels, thetas)
     if by == "group":
         noise(gap, data)
@@ -69,11 +69,6 @@ def left_out(data: RunFrame, log_s: Array, by: str) -> Iterator[Left]:
         wide |= dict.fromkeys(set(data.labels.stack) - wide.keys(), wide["any"])
         sds = hierarchy.spread(replace(problem, weight=np.where(seen, problem.weight, 0.0)), theta)
         yield Left(str(label), load().over(layer(data, seen, parts, theta, sds, wide)))
-
-
-def without(problem: hierarchy.Problem, rows: Rows) -> Array:
-    """Return the factors of a fit that does not see some rows, from a start that does not either."""
-    return hierarchy.fit(replace(problem, weight=np.where(rows, 0.0, problem.weight)))
 
 
 def gaps(problem: hierarchy.Problem, labels: hierarchy.Labels, thetas: dict[str, Array]) -> Array:

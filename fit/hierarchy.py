@@ -53,12 +53,14 @@ def spread(problem: Problem, theta: Array) -> Array:
     return np.sqrt(np.diag(np.linalg.inv(normal)))
 
 
+def without(problem: Problem, hidden: NDArray[np.bool_]) -> Array:
+    """Return the factors of a fit that never saw some rows: from the priors on, so nothing shows."""
+    return fit(replace(problem, weight=np.where(hidden, 0.0, problem.weight)))
+
+
 def folds(problem: Problem, by: Labels) -> dict[str, Array]:
-    """Return, for every label, the factors of a fit that never saw its rows: from the priors on, so nothing shows."""
-    return {
-        str(label): fit(replace(problem, weight=np.where(by == label, 0.0, problem.weight)))
-        for label in sorted(set(by))
-    }
+    """Return, for every label, the factors of a fit that never saw its rows."""
+    return {str(label): without(problem, by == label) for label in sorted(set(by))}
 
 
 def gather(predict: Predict, factors: dict[str, Array], by: Labels) -> Array:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fit import hierarchy
-from fit.hierarchy import Array, Predict
+from fit.hierarchy import Array, Labels, Predict
 from steelyard.catalog import load
 from steelyard.evidence.frames.frame import RunFrame, frame_subset, run_frame
 from steelyard.evidence.frames.measured import measured
@@ -24,7 +24,6 @@ from steelyard.step import stage_job, time
 
 GROUP_POWER = 0.5  # a source group of n rows weighs n^(1-power)
 Rows = NDArray[np.bool_]
-Labels = NDArray[np.str_]
 
 # field: (unit, start shared by all stacks, sd of the shared log factor, sd of a stack's own)
 STACK_FIELDS: dict[str, tuple[str, float, float, float]] = {
@@ -53,7 +52,7 @@ class Factor:
     entity: str
     precision: str
     field: str
-    rows: NDArray[np.bool_]
+    rows: Rows
     sd: float
 
 

@@ -1,7 +1,5 @@
 """How far left-out step times lie from measured ones: errors and spreads, every group of rows weighing the same."""
 
-from dataclasses import replace
-
 import numpy as np
 
 from fit import hierarchy
@@ -20,7 +18,7 @@ def strangers(problem: hierarchy.Problem, data: RunFrame, *, families: bool) -> 
         families: whether it saw no row of the families of chips of the group either
     """
     by, found = owners(data), np.empty(len(data))
-    folds: dict[tuple[str, ...], Array] = {}
+    folds: dict[tuple[int, ...], Array] = {}
     for group in sorted(set(data.labels.group)):
         rows = data.labels.group == group
         hidden = np.isin(by, by[rows])
@@ -28,8 +26,7 @@ def strangers(problem: hierarchy.Problem, data: RunFrame, *, families: bool) -> 
             hidden |= np.isin(data.labels.family, data.labels.family[rows])
         key = tuple(np.flatnonzero(hidden).tolist())
         if key not in folds:
-            theta = hierarchy.fit(replace(problem, weight=np.where(hidden, 0.0, problem.weight)))
-            folds[key] = problem.predict(theta)
+            folds[key] = problem.predict(hierarchy.without(problem, hidden))
         found[rows] = folds[key][rows]
     return found
 
