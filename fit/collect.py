@@ -1,9 +1,10 @@
 """Write `src/steelyard/evidence/runs/published/*.csv` from collected files of published runs.
 
-    python -m fit.collect llm_runs.csv.gz vtrain_a100.csv simumax_b200.csv
+    python -m fit.collect llm_runs.csv.gz vtrain_a100.csv simumax_b200.csv user_runs.csv
 
-Rows are sorted into one file for each kind of origin. Rows under a share-alike licence are left out. What every
-row of a large group repeats about its notes and shapes is written once, to `groups.csv`.
+Rows are sorted into one file for each kind of origin; files of origins without a row stay as they are. Rows under a
+share-alike licence are left out. What every row of a large group repeats about its notes and shapes is written once, to
+`groups.csv`, but of users' runs: there it says which kernels ran, and the reader of runs needs it in each row.
 """
 
 import csv
@@ -13,12 +14,14 @@ import sys
 from dataclasses import astuple, replace
 from pathlib import Path
 
-from steelyard.evidence.runs.reader import read_runs
+from steelyard.evidence.runs.reader import USERS, read_runs
 from steelyard.evidence.runs.run import COLUMNS, Run
 
 FOLDER = Path(__file__).parent.parent / "src" / "steelyard" / "evidence" / "runs" / "published"
 SHARE_ALIKE = ("stas00/",)  # CC BY-SA-4.0
 ORIGINS = (
+    (USERS, r"^(fitcheck|fms-accel|vectorlm|odissei|scicom|rasbt|lumi-scaling|unsloth-notebooks|hf-blog|llm\.c-scripts"
+     r"|mi100-qwen3|deepspeed-issue)"),
     ("nanotron", r"^nanotron"),
     ("bigscience", r"^bigscience"),
     ("vtrain", r"^vtrain"),
@@ -36,11 +39,7 @@ def main(files: list[str]) -> None:
     runs = [tidy(run) for file in files for run in read_runs(file) if not run.source.startswith(SHARE_ALIKE)]
     shared = {group: common([run for run in runs if run.group == group]) for group in {run.group for run in runs}}
     runs = [without(run, *shared[run.group]) for run in runs]
-    with (FOLDER / "groups.csv").open("w", newline="") as stream:
-        writer = csv.writer(stream, lineterminator="\n")
-        writer.writerow(["group", "shape_source", "note"])
-        writer.writerows([group, shape, "; ".join(parts)] for group, (parts, shape) in sorted(shared.items())
-                         if parts or shape)  # fmt: skip
+    write_shared(shared)
     for origin, _ in ORIGINS:
         rows = [run for run in runs if origin_of(run.group) == origin]
         if not rows:
@@ -52,9 +51,21 @@ def main(files: list[str]) -> None:
         print(f"{origin}: {len(rows)} rows in {len({run.group for run in rows})} groups")
 
 
+def write_shared(shared: dict[str, tuple[list[str], str]]) -> None:
+    """Write what rows of a group repeat; groups that were not collected anew keep theirs."""
+    path = FOLDER / "groups.csv"
+    with path.open(newline="") as stream:
+        kept = {row["group"]: (row["shape_source"], row["note"]) for row in csv.DictReader(stream)}
+    found = kept | {group: (shape, "; ".join(parts)) for group, (parts, shape) in shared.items()}
+    with path.open("w", newline="") as stream:
+        writer = csv.writer(stream, lineterminator="\n")
+        writer.writerow(["group", "shape_source", "note"])
+        writer.writerows([group, *texts] for group, texts in sorted(found.items()) if any(texts))
+
+
 def common(rows: list[Run]) -> tuple[list[str], str]:
     """Return the parts of the note, and the source of the shape, that all rows of a large group repeat."""
-    if len(rows) < 50:
+    if len(rows) < 50 or origin_of(rows[0].group) == USERS:
         return [], ""
     parts = [part for part in parts_of(rows[0]) if all(part in parts_of(run) for run in rows)]
     shapes = {run.shape_source for run in rows}

@@ -18,7 +18,7 @@ from steelyard.evidence.frames.frame import RunFrame, frame_subset, run_frame
 from steelyard.evidence.frames.measured import measured
 from steelyard.evidence.frames.predicted import predict_step
 from steelyard.evidence.runs.exclusions import counted
-from steelyard.evidence.runs.reader import published_runs
+from steelyard.evidence.runs.reader import published_runs, user_runs
 from steelyard.evidence.score.lock import locked, owner
 from steelyard.step import stage_job, time
 
@@ -135,7 +135,7 @@ def problem_of(data: RunFrame, log_s: Array, parts: list[Factor]) -> hierarchy.P
 
 def training_rows() -> tuple[RunFrame, Array]:
     """Return the shipped cases that are scored on time, and the logarithm of their measured seconds."""
-    found = run_frame(published_runs(), load(), predict_step)
+    found = run_frame((*published_runs(), *user_runs()), load(), predict_step)
     seconds = measured(found).step_s
     keep = np.isfinite(seconds) & counted(found.runs, "time")
     return frame_subset(found, keep), np.log(seconds[keep])

@@ -24,7 +24,10 @@ from steelyard.job.models.kinds import takes_sequences
 
 _GZIP = b"\x1f\x8b"
 ORIGINS = ("bigscience", "finetuning", "nanotron", "nvidia", "other", "papers", "simumax", "tpu", "vtrain")
-"""The files of `cases/`, by where the runs come from."""
+"""The files of `published/` with runs of developers and vendors, by where they come from."""
+
+USERS = "users"
+"""The file with runs of ordinary users: one card, adapters, fine-tunes, small pretraining."""
 
 
 def read_runs(path: str | Path) -> tuple[Run, ...]:
@@ -46,13 +49,26 @@ def read_runs(path: str | Path) -> tuple[Run, ...]:
 
 
 def published_runs() -> tuple[Run, ...]:
-    """Return the published runs that come with the package.
+    """Return the published runs of developers and vendors that come with the package.
 
     >>> len({run.group for run in published_runs()}) > 80
     True
     """
-    folder = resources.files("steelyard.evidence.runs") / "published"
-    return tuple(run for name in ORIGINS for run in parse_runs((folder / f"{name}.csv").read_bytes(), name))
+    return tuple(run for name in ORIGINS for run in _shipped(name))
+
+
+def user_runs() -> tuple[Run, ...]:
+    """Return the published runs of ordinary users that come with the package; they are scored apart.
+
+    >>> {run.task for run in user_runs()} == {"pretrain", "full_ft", "lora", "qlora"}
+    True
+    """
+    return tuple(_shipped(USERS))
+
+
+def _shipped(name: str) -> Iterator[Run]:
+    file = resources.files("steelyard.evidence.runs") / "published" / f"{name}.csv"
+    return parse_runs(file.read_bytes(), name)
 
 
 def parse_runs(content: bytes, where: str) -> Iterator[Run]:

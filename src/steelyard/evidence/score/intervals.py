@@ -9,7 +9,7 @@ import numpy as np
 
 from steelyard.catalog import Catalog, kernels_rows, kind_log_sd, stack_rows, stacks
 from steelyard.evidence.frames.frame import RunFrame
-from steelyard.evidence.runs.reader import published_runs
+from steelyard.evidence.runs.reader import published_runs, user_runs
 from steelyard.evidence.runs.run import Run
 from steelyard.units import Array
 
@@ -109,7 +109,7 @@ def _fitted_ids() -> frozenset[str]:
 
 @cache
 def _shipped() -> dict[str, Run]:
-    return {run.id: run for run in published_runs()}
+    return {run.id: run for run in (*published_runs(), *user_runs())}
 
 
 def _identity(run: Run) -> tuple[str, ...]:

@@ -15,7 +15,7 @@ from steelyard.evidence.frames.frame import run_frame
 from steelyard.evidence.frames.measured import measured
 from steelyard.evidence.frames.predicted import measured_peak, peak_bytes, predict_step, step_seconds
 from steelyard.evidence.readings import power
-from steelyard.evidence.runs.reader import published_runs
+from steelyard.evidence.runs.reader import published_runs, user_runs
 from steelyard.evidence.score.intervals import memory_log_sd, time_log_sd
 from steelyard.evidence.score.splits import splits
 from steelyard.step.kernels.gemm import gemm_s
@@ -58,7 +58,7 @@ def live_predictions(catalog: Catalog) -> dict[Key, LivePrediction]:
 
 
 def _runs(catalog: Catalog) -> Iterator[tuple[Key, LivePrediction]]:
-    found = run_frame(published_runs(), catalog, predict_step)
+    found = run_frame((*published_runs(), *user_runs()), catalog, predict_step)
     peaks, wide = peak_bytes(found), memory_log_sd(found, catalog)
     columns: dict[str, tuple[Array, Array]] = {
         TIME: (step_seconds(found), time_log_sd(found, catalog)),
