@@ -6,7 +6,7 @@ python -m fit.stacks [--write] [--unlocked]
 import argparse
 
 from fit import hierarchy
-from fit.stacks.factors import factors, problem_of, training_rows, unlocked
+from fit.stacks.factors import as_strangers, factors, of_users, problem_of, training_rows, unlocked
 from fit.stacks.scores import report, score, spreads, strangers
 from fit.stacks.write import DATA, accelerator_table, stack_table, write, write_held_out
 from steelyard.evidence.frames.frame import frame_subset
@@ -24,15 +24,19 @@ def main() -> None:
         data, log_s = frame_subset(data, keep), log_s[keep]
     parts = factors(data)
     problem = problem_of(data, log_s, parts)
-    theta = hierarchy.fit(problem)
-    group = data.labels.group
-    fitted = problem.predict(theta)
-    report("in sample", score(fitted, log_s, group), 0)
-    report("owner left out", score(strangers(problem, data, families=False), log_s, group), 0)
-    report("owner and family left out", score(strangers(problem, data, families=True), log_s, group), 0)
-    left_out = hierarchy.held_out(problem, group)
-    report("group left out", score(left_out, log_s, group))
-    report("every group", score(left_out, log_s, group, 1), 0)
+    theta = as_strangers(parts, hierarchy.fit(problem))
+    fitted, group = problem.predict(theta), data.labels.group
+    folds = {name: as_strangers(parts, one) for name, one in hierarchy.folds(problem, group).items()}
+    left_out = hierarchy.gather(problem.predict, folds, group)
+    splits = {
+        "in sample": fitted,
+        "owner left out": strangers(problem, data, families=False),
+        "owner and family left out": strangers(problem, data, families=True),
+        "group left out": left_out,
+    }
+    for title, rows in (("developers", ~of_users(data)), ("users", of_users(data))):
+        for split, predicted in splits.items():
+            report(f"{title}, {split}", score(predicted[rows], log_s[rows], group[rows]), 60 if "group" in split else 0)
     if chosen.write and not chosen.unlocked:
         wide = spreads(left_out - log_s, data)
         sds = hierarchy.spread(problem, theta)

@@ -3,6 +3,9 @@
 Every constant is a product of a shared factor and one of its stack, chip or chip family, with Gaussian priors: an
 entity with few rows stays near its neighbours, an unseen one keeps the shared value and gets a wider spread. A source
 group of n rows weighs n^(1/2).
+
+Who ran it, and in which table it stands, is a factor of the whole step, too, so that stacks and chips do not absorb what
+is their source's. It stays in the fit: a stranger has none (`as_strangers`), whatever table is written or scored.
 """
 
 from collections.abc import Iterator
@@ -27,7 +30,7 @@ Rows = NDArray[np.bool_]
 
 # field: (unit, start shared by all stacks, sd of the shared log factor, sd of a stack's own)
 STACK_FIELDS: dict[str, tuple[str, float, float, float]] = {
-    "time_scale": ("1", 1.2, 0.30, 0.20),
+    "time_scale": ("1", 1.2, 0.30, 0.15),
     "layer_host_s": ("s", 1.5e-3, 0.7, 0.7),
     "moe_host_s": ("s", 2e-3, 0.7, 0.5),
     "expert_host_s": ("s", 2e-4, 0.7, 0.5),
@@ -42,7 +45,10 @@ STACK_FIELDS: dict[str, tuple[str, float, float, float]] = {
     "ep_exposed": ("1", 0.7, 0.4, 0.4),
     "pp_exposed": ("1", 0.6, 0.4, 0.0),
 }
-FAMILY_SD, ACCELERATOR_SD, NARROW_SD, CONGESTION = 0.2, 0.07, 0.2, ("nic_congestion", 0.2, 0.7)
+FAMILY_SD, ACCELERATOR_SD, NARROW_SD, CONGESTION = 0.15, 0.10, 0.10, ("nic_congestion", 0.2, 0.7)
+
+SOURCE, OWNER_SD, TABLE_SD = "source", 0.25, 0.06
+"""The field of who ran it; prior sd of an owner's factor, and of each of its tables."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +64,7 @@ class Factor:
 
 def factors(data: RunFrame) -> list[Factor]:
     """Return every factor of the fit, the shared ones first."""
-    return [*_shared(data), *_of_stacks(data), *_of_accelerators(data)]
+    return [*_shared(data), *_of_stacks(data), *_of_accelerators(data), *_of_sources(data)]
 
 
 def _shared(data: RunFrame) -> Iterator[Factor]:
@@ -87,9 +93,26 @@ def _of_accelerators(data: RunFrame) -> Iterator[Factor]:
         yield Factor(chip, "any", "chip", labels.accelerator == chip, ACCELERATOR_SD)
 
 
+def _of_sources(data: RunFrame) -> Iterator[Factor]:
+    for by, sd in ((owners(data), OWNER_SD), (data.labels.group, TABLE_SD)):
+        for name in sorted(set(by)):
+            yield Factor(f"{SOURCE}:{name}", "any", SOURCE, by == name, sd)
+
+
+def as_strangers(parts: list[Factor], theta: Array) -> Array:
+    """Return the factors without those of sources: what is predicted of a run whose owner nobody knows."""
+    return np.where([part.field == SOURCE for part in parts], 0.0, theta)
+
+
 def owners(data: RunFrame) -> Labels:
     """Return who ran each row."""
     return np.array([owner(run) for run in data.runs], dtype=np.str_)
+
+
+def of_users(data: RunFrame) -> Rows:
+    """Return which rows are runs of ordinary users: they are scored apart."""
+    known = {run.group for run in user_runs()}
+    return np.array([run.group in known for run in data.runs], dtype=bool)
 
 
 def unlocked(data: RunFrame) -> Rows:
@@ -104,6 +127,7 @@ def predictor(data: RunFrame, parts: list[Factor]) -> Predict:
     timed = data.stack.step_host_s > 0  # the row counts the whole step
     start |= {
         "chip": np.zeros(len(data)),
+        SOURCE: np.zeros(len(data)),
         CONGESTION[0]: np.full(len(data), np.log(CONGESTION[1])),
     }
 
@@ -112,11 +136,12 @@ def predictor(data: RunFrame, parts: list[Factor]) -> Predict:
         for part, value in zip(parts, theta, strict=True):
             if value:
                 logs[part.field] = logs[part.field] + value * part.rows
+        source = logs.pop(SOURCE)
         values = {name: np.exp(one) for name, one in logs.items()}
         values["step_host_s"] = values["step_host_s"] * timed
         kernels = replace(data.kernels, time_scale=values.pop("chip"), nic_congestion=values.pop(CONGESTION[0]))
         stack = replace(data.stack, **values)
-        return np.asarray(np.log(time(staged, data.machine, kernels, stack).total_s))
+        return np.asarray(np.log(time(staged, data.machine, kernels, stack).total_s)) + source
 
     return log_seconds
 
