@@ -255,6 +255,11 @@ class Stack:
     loss_bytes: Bytes  # one logit moved through memory by the loss, forward and backward
     pointwise_passes: Count  # times the hidden state crosses memory in a block's forward
     adapter_passes: Count  # times the input of an adapted product crosses memory in a forward, for the adapter (LoRA)
+    unpack_bytes: Bytes  # moved for each quantised parameter in a pass over it: packed read, 16 bits written and read
+    recompute_scale: Share  # of a forward pass that a recomputed one takes (its last products are not repeated)
+    eager_scale: Share  # of the time of what moves memory, norms and rotary embeddings being kernels apart (fused: 1)
+    upcast_scale: Share  # the same, hidden states over a quantised base being in fp32 (left in 16 bits: 1)
+    attention_upcast_scale: Share  # of the time of attention, where nothing casts such states back (cast: 1)
     attention_native: Share  # 1: fused attention uses kernels of the chip's own generation (cuDNN, FlashAttention-3)
     attention_share: Share  # of the rate of FlashAttention-2, with fused kernels before it
     tp_exposed: Share  # of tensor-parallel traffic that compute does not hide

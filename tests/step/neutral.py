@@ -30,6 +30,7 @@ MIXED = pretraining(
 RATES = ("peak_flop_per_s", "peak16_flop_per_s", "memory_bytes_per_s", "link_bytes_per_s", "nic_bytes_per_s")
 SHARES = ("gemm_efficiency", "attention_efficiency", "unfused_efficiency", "memory_efficiency", "link_efficiency")
 EXPOSED = ("tp_exposed", "dp_exposed", "ep_exposed", "pp_exposed", "vocab_exposed")
+SLOWER = ("recompute_scale", "eager_scale", "upcast_scale", "attention_upcast_scale")
 
 
 def machine(**given: float) -> Machine:
@@ -46,7 +47,7 @@ def kernels(**given: float) -> Kernels:
 
 def stack(**given: float) -> Stack:
     """Return a stack that hides nothing and adds nothing, with 2-byte weights and gradients, but for what is given."""
-    values = dict.fromkeys((*EXPOSED, "time_scale", "attention_native", "attention_share"), 1.0)
+    values = dict.fromkeys((*EXPOSED, *SLOWER, "time_scale", "attention_native", "attention_share"), 1.0)
     return filled(Stack, **(values | dict.fromkeys(("weight_bytes", "gather_bytes", "grad_bytes"), 2.0) | given))
 
 

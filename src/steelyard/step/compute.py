@@ -11,9 +11,10 @@ from steelyard.step.kernels.gemm import gemm_s
 from steelyard.step.kernels.pointwise import pointwise_s
 from steelyard.step.rank import Rank
 from steelyard.step.stages import Blocks
+from steelyard.step.states import quantised
 from steelyard.step.sums import added
 from steelyard.tables import Block, Core, End, Job, Layout, Part, Product, Repeat, Stack
-from steelyard.units import Bytes, Count, FlopPerSecond, Seconds
+from steelyard.units import Bytes, Count, FlopPerSecond, Seconds, Share
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,13 +28,48 @@ class Head:
 
 def forward(rank: Rank, layout: Layout) -> tuple[Forward, ...]:
     """Return the seconds of a forward pass by kind of operator, of one block of each kind, before any communication."""
-    blocks = rank.job.workload.blocks
+    blocks, (moving, cores) = rank.job.workload.blocks, _slower(rank)
     return tuple(
-        Forward(gemm_s, attention_s, _pointwise_s(rank, block))
+        Forward(gemm_s, attention_s * cores, _pointwise_s(rank, block) * moving)
         for gemm_s, attention_s, block in zip(
             _products_s(rank, blocks), _attention_s(rank, layout, blocks), blocks, strict=True
         )
     )
+
+
+def _slower(rank: Rank) -> tuple[Share, Share]:
+    """Return times as long as fused 16-bit kernels take: what moves memory, and attention.
+
+    Source: huggingface/peft, `prepare_model_for_kbit_training` (what is not quantised, and so hidden states, in fp32);
+        times as long fitted.
+    """
+    stack = rank.stack
+    packed = quantised(rank.job)
+    if not packed.any():
+        return stack.eager_scale, 1.0
+    wide, wide_cores = (np.where(packed, one, 1.0) for one in (stack.upcast_scale, stack.attention_upcast_scale))
+    return stack.eager_scale * wide, wide_cores
+
+
+def unpack_s(rank: Rank) -> tuple[Seconds, ...]:
+    r"""Seconds to unpack the quantised weights of one block of each kind once; empty where no weights are.
+
+    .. math:: \frac{P\,u}{\mu\,\beta}
+
+    Each pass over the block (forward, a repeated forward, backward) reads its packed weights, writes them in 16 bits
+    for a product and reads them there: the bytes of it all, u, for each of its parameters P are fitted.
+
+    Args:
+        rank: parameters of its blocks, bandwidth of memory (:math:`\beta`), share of it that kernels reach (:math:`\mu`)
+
+    Source: Dettmers et al. 2023, arXiv 2305.14314, section 3, equation 5: doubleDequant before each product.
+    Limits: parameters that stay unquantised, as norms do, are counted as well.
+    """
+    packed = quantised(rank.job)
+    if not packed.any():
+        return ()
+    byte_s = packed * rank.stack.unpack_bytes / (rank.machine.memory_bytes_per_s * rank.kernels.memory_efficiency)
+    return tuple((held.dense + held.routed) * byte_s for held in rank.staged.params.blocks)
 
 
 def through(once: tuple[Forward, ...], blocks: Blocks) -> Forward:

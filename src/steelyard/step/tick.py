@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from steelyard.step.compute import Head, embedding, forward, head, through
+from steelyard.step.compute import Head, embedding, forward, head, through, unpack_s
 from steelyard.step.kernels.attention import FUSED_BACKWARD, UNFUSED_BACKWARD
 from steelyard.step.kernels.forward import Forward
 from steelyard.step.kernels.gemm import product_passes
@@ -22,6 +22,9 @@ FORWARD_LAUNCHES = 1 / 3
 
 EXCHANGE_PASSES = 2.0
 """A block exchanges in its forward pass, and as often backward (Shoeybi et al. 2019, arXiv 1909.08053, figure 4)."""
+
+UNPACK_PASSES = 2.0
+"""A block's weights are unpacked in its forward pass and in its backward pass (arXiv 2305.14314, section 3)."""
 
 RING_PASSES = 3.0
 """Keys and values go round the ring once forward, and backward with their gradients (arXiv 2310.01889, section 3)."""
@@ -56,6 +59,7 @@ class Alike:
     attention: Count
     launches: Count
     recomputed: Recomputed
+    unpack_s: tuple[Seconds, ...]  # of one block of each kind, forward and backward; empty: nothing is packed
     reduction_s: Seconds  # forward and backward, exposed
     expert_reduction_s: Seconds
     ring_s: Seconds
@@ -94,6 +98,9 @@ def _alike(rank: Rank, layout: Layout, ends: Head, moved: Traffic) -> Alike:
         attention=1 + np.where(layout.flash, FUSED_BACKWARD, UNFUSED_BACKWARD),
         launches=1 + repeated_share(policies, "products") * FORWARD_LAUNCHES,
         recomputed=policies,
+        unpack_s=tuple(
+            one * (UNPACK_PASSES + repeated_share(policies, "products")) for one in unpack_s(rank)
+        ),
         reduction_s=reduced * moved.tp_s,
         expert_reduction_s=reduced * moved.etp_s,
         ring_s=(RING_PASSES + again) * moved.cp_s,
@@ -106,7 +113,9 @@ def _tick(rank: Rank, layout: Layout, stage: Stage, once: Forward, before: Forwa
     gemm = (once.gemm_s + stage.first * before.gemm_s) * alike.products
     attention = once.attention_s * alike.attention
     pointwise = (once.pointwise_s + stage.first * before.pointwise_s) * (1 + POINTWISE_BACKWARD)
-    recompute = recompute_s(alike.recomputed, layout, once)
+    recompute = rank.stack.recompute_scale * recompute_s(alike.recomputed, layout, once)
+    if alike.unpack_s:
+        pointwise = pointwise + added(one * held.count for one, held in zip(alike.unpack_s, blocks, strict=True))
     busy = gemm + attention + pointwise + recompute + alike.vocab_s
     reductions = _exchanges(rank, blocks, "reductions") * alike.reduction_s
     return Tick(
