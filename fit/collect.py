@@ -20,8 +20,10 @@ from steelyard.evidence.runs.run import COLUMNS, Run
 FOLDER = Path(__file__).parent.parent / "src" / "steelyard" / "evidence" / "runs" / "published"
 SHARE_ALIKE = ("stas00/",)  # CC BY-SA-4.0
 ORIGINS = (
-    (USERS, r"^(fitcheck|fms-accel|vectorlm|odissei|scicom|rasbt|lumi-scaling|unsloth-notebooks|hf-blog|llm\.c-scripts"
-     r"|mi100-qwen3|deepspeed-issue)"),
+    (
+        USERS,
+        r"^(fitcheck|fms-acc|vectorlm|odissei|scicom|rasbt|lumi-sc|unsloth-note|hf-blog|llm\.c-sc|mi100-qwen|deepspeed-iss)",
+    ),
     ("nanotron", r"^nanotron"),
     ("bigscience", r"^bigscience"),
     ("vtrain", r"^vtrain"),

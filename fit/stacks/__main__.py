@@ -5,11 +5,18 @@ python -m fit.stacks [--write] [--unlocked]
 
 import argparse
 
+import numpy as np
+
 from fit import hierarchy
-from fit.stacks.factors import as_strangers, factors, of_users, problem_of, training_rows, unlocked
-from fit.stacks.scores import report, score, spreads, strangers
-from fit.stacks.write import DATA, accelerator_table, stack_table, write, write_held_out
+from fit.stacks.factors import as_strangers, factors, of_users, owners, problem_of, steps, training_rows, unlocked
+from fit.stacks.intervals import Residuals, as_normal, report_intervals
+from fit.stacks.scores import flat, report, score, spreads, strangers
+from fit.stacks.write import DATA, accelerator_table, spread_table, stack_table, write, write_held_out
+from steelyard.catalog import load
 from steelyard.evidence.frames.frame import frame_subset
+from steelyard.evidence.score.intervals import step_traits
+from steelyard.step import waiting_share
+from steelyard.units import NORMAL_90
 
 
 def main() -> None:
@@ -26,23 +33,32 @@ def main() -> None:
     problem = problem_of(data, log_s, parts)
     theta = as_strangers(parts, hierarchy.fit(problem))
     fitted, group = problem.predict(theta), data.labels.group
-    folds = {name: as_strangers(parts, one) for name, one in hierarchy.folds(problem, group).items()}
+    every = hierarchy.folds(problem, group)
+    folds = {name: as_strangers(parts, one) for name, one in every.items()}
     left_out = hierarchy.gather(problem.predict, folds, group)
-    splits = {
-        "in sample": fitted,
-        "owner left out": strangers(problem, data, families=False),
-        "owner and family left out": strangers(problem, data, families=True),
-        "group left out": left_out,
-    }
-    for title, rows in (("developers", ~of_users(data)), ("users", of_users(data))):
+    known = hierarchy.gather(problem.predict, every, group)
+    far = {name: strangers(problem, data, parts, families=name != "owner") for name in ("owner", "owner and family")}
+    splits = {"in sample": fitted, **{f"{name} left out": one.predicted for name, one in far.items()}}
+    splits |= {"group left out": left_out, "group left out, owner known": known}
+    users = of_users(data)
+    for title, rows in (("developers", ~users), ("users", users)):
         for split, predicted in splits.items():
-            report(f"{title}, {split}", score(predicted[rows], log_s[rows], group[rows]), 60 if "group" in split else 0)
+            most = 60 if split.startswith(("group left out", "owner left out")) else 0
+            report(f"{title}, {split}", score(predicted[rows], log_s[rows], group[rows]), most)
+    wide = spreads(left_out - log_s, data)
+    waiting = np.asarray(waiting_share(steps(data, parts)(theta)[0]))
+    seen = {
+        name: Residuals(one.predicted - log_s, step_traits(data, one.evidence, waiting, load()), group, owners(data))
+        for name, one in far.items()
+    }
+    before = {name: NORMAL_90 * flat(data, wide, families=name != "owner") for name in far}
+    spread = report_intervals(seen, before, users)
     if chosen.write and not chosen.unlocked:
-        wide = spreads(left_out - log_s, data)
         sds = hierarchy.spread(problem, theta)
         write(DATA / "stacks.csv", stack_table(data, parts, theta, sds, wide))
         write(DATA / "accelerators_steps.csv", accelerator_table(data, parts, theta, sds))
-        write_held_out(data, left_out, fitted, wide)
+        write(DATA / "step_spread.csv", spread_table(data, parts, sds, spread))
+        write_held_out(data, known, fitted, NORMAL_90 * as_normal(spread).log_sd(seen["owner"].traits))
 
 
 if __name__ == "__main__":

@@ -4,11 +4,11 @@ Every constant is a product of a shared factor and one of its stack, chip or chi
 entity with few rows stays near its neighbours, an unseen one keeps the shared value and gets a wider spread. A source
 group of n rows weighs n^(1/2).
 
-Who ran it, and in which table it stands, is a factor of the whole step, too, so that stacks and chips do not absorb what
-is their source's. It stays in the fit: a stranger has none (`as_strangers`), whatever table is written or scored.
+Who ran it, and in which table it stands, is a factor of the whole step, too, so that stacks and chips do not absorb
+what is their source's. It stays in the fit: a stranger has none (`as_strangers`), whatever table is written or scored.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -17,13 +17,16 @@ from numpy.typing import NDArray
 from fit import hierarchy
 from fit.hierarchy import Array, Labels, Predict
 from steelyard.catalog import load
+from steelyard.catalog.stacks import OTHER
 from steelyard.evidence.frames.frame import RunFrame, frame_subset, run_frame
 from steelyard.evidence.frames.measured import measured
 from steelyard.evidence.frames.predicted import predict_step
+from steelyard.evidence.frames.stacks import slow_kernels
 from steelyard.evidence.runs.exclusions import counted
 from steelyard.evidence.runs.reader import published_runs, user_runs
 from steelyard.evidence.score.lock import locked, owner
 from steelyard.step import stage_job, time
+from steelyard.tables import StepTime
 
 GROUP_POWER = 0.5  # a source group of n rows weighs n^(1-power)
 Rows = NDArray[np.bool_]
@@ -37,6 +40,8 @@ STACK_FIELDS: dict[str, tuple[str, float, float, float]] = {
     "step_host_s": ("s", 0.02, 0.7, 0.5),
     "doubling_loss": ("1", 0.01, 0.5, 0.3),
     "vocab_exposed": ("1", 0.5, 0.3, 0.0),
+    "recompute_scale": ("1", 1.0, 0.2, 0.0),
+    "unpack_bytes": ("byte", 4.5, 0.7, 0.0),
     "loss_bytes": ("byte", 16.0, 0.3, 0.0),
     "pointwise_passes": ("1", 12.0, 0.3, 0.5),
     "adapter_passes": ("1", 8.0, 0.5, 1.0),
@@ -46,6 +51,16 @@ STACK_FIELDS: dict[str, tuple[str, float, float, float]] = {
     "pp_exposed": ("1", 0.6, 0.4, 0.0),
 }
 FAMILY_SD, ACCELERATOR_SD, NARROW_SD, CONGESTION = 0.15, 0.10, 0.10, ("nic_congestion", 0.2, 0.7)
+
+SLOW_FIELDS: dict[str, tuple[str, float, float]] = {
+    "eager_scale": ("1", 1.8, 0.7),
+    "upcast_scale": ("1", 2.15, 0.7),
+    "attention_upcast_scale": ("1", 2.1, 0.7),
+}
+"""Field: (unit, start, sd) of what kernels take on runs where `frames.stacks.slow_kernels` says that it holds."""
+
+NARROW, OUTSIDE, OUTSIDE_SD, OWN_NARROW_SD = ("fp8", "fp4"), "outside", 0.25, 0.10
+"""Precisions below 16 bits; the entity of kernels outside Transformer Engine, its prior sd, that of each such stack."""
 
 SOURCE, OWNER_SD, TABLE_SD = "source", 0.25, 0.06
 """The field of who ran it; prior sd of an owner's factor, and of each of its tables."""
@@ -72,6 +87,9 @@ def _shared(data: RunFrame) -> Iterator[Factor]:
     for name, row in STACK_FIELDS.items():
         yield Factor("any", "any", name, everything, row[2])
     yield Factor("any", "any", CONGESTION[0], everything, CONGESTION[2])
+    for name, (_, _, sd) in SLOW_FIELDS.items():
+        yield Factor("any", "any", name, slow(data, name), sd)
+    yield Factor(OUTSIDE, "narrow", "time_scale", outside(data), OUTSIDE_SD)
 
 
 def _of_stacks(data: RunFrame) -> Iterator[Factor]:
@@ -80,6 +98,22 @@ def _of_stacks(data: RunFrame) -> Iterator[Factor]:
         for name, row in STACK_FIELDS.items():
             if row[3]:
                 yield Factor(stack, "any", name, labels.stack == stack, row[3])
+        rows = outside(data) & (labels.stack == stack)
+        if rows.any():
+            yield Factor(stack, "narrow", "time_scale", rows, OWN_NARROW_SD)
+
+
+def slow(data: RunFrame, name: str) -> Rows:
+    """Return the runs on which a constant of `SLOW_FIELDS` holds."""
+    pairs = zip(data.runs, data.rules, data.labels.precision, strict=True)
+    return np.array([name in slow_kernels(run, rule, str(width)) for run, rule, width in pairs], dtype=bool)
+
+
+def outside(data: RunFrame) -> Rows:
+    """Return the runs whose fp8 or fp4 products are not those of Transformer Engine, or of the chip's vendor."""
+    files = load().stack_files
+    other = [name for name, one in files.items() if one.narrow_kernels == OTHER]
+    return np.isin(data.labels.stack, other) & np.isin(data.labels.precision, NARROW)
 
 
 def _of_accelerators(data: RunFrame) -> Iterator[Factor]:
@@ -122,16 +156,28 @@ def unlocked(data: RunFrame) -> Rows:
 
 def predictor(data: RunFrame, parts: list[Factor]) -> Predict:
     """Return theta → log seconds of a step of every row."""
+    step = steps(data, parts)
+
+    def log_seconds(theta: Array) -> Array:
+        taken, source = step(theta)
+        return np.asarray(np.log(taken.total_s)) + source
+
+    return log_seconds
+
+
+def steps(data: RunFrame, parts: list[Factor]) -> Callable[[Array], tuple[StepTime, Array]]:
+    """Return theta → the step of every row, and the logarithm of what its source makes of it."""
     start = {name: np.full(len(data), np.log(row[1])) for name, row in STACK_FIELDS.items()}
     staged = stage_job(data.job, data.layout)
     timed = data.stack.step_host_s > 0  # the row counts the whole step
     start |= {
         "chip": np.zeros(len(data)),
         SOURCE: np.zeros(len(data)),
+        **{name: np.log(row[1]) * slow(data, name) for name, row in SLOW_FIELDS.items()},
         CONGESTION[0]: np.full(len(data), np.log(CONGESTION[1])),
     }
 
-    def log_seconds(theta: Array) -> Array:
+    def step(theta: Array) -> tuple[StepTime, Array]:
         logs = dict(start)
         for part, value in zip(parts, theta, strict=True):
             if value:
@@ -141,9 +187,9 @@ def predictor(data: RunFrame, parts: list[Factor]) -> Predict:
         values["step_host_s"] = values["step_host_s"] * timed
         kernels = replace(data.kernels, time_scale=values.pop("chip"), nic_congestion=values.pop(CONGESTION[0]))
         stack = replace(data.stack, **values)
-        return np.asarray(np.log(time(staged, data.machine, kernels, stack).total_s)) + source
+        return time(staged, data.machine, kernels, stack), source
 
-    return log_seconds
+    return step
 
 
 def problem_of(data: RunFrame, log_s: Array, parts: list[Factor]) -> hierarchy.Problem:

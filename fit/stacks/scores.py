@@ -1,24 +1,35 @@
 """How far left-out step times lie from measured ones: errors and spreads, every group of rows weighing the same."""
 
+from dataclasses import dataclass, replace
+
 import numpy as np
 
 from fit import hierarchy
 from fit.hierarchy import Array, Labels
-from fit.stacks.factors import owners
+from fit.stacks.factors import FAMILY_SD, STACK_FIELDS, Factor, as_strangers, owners
 from steelyard.evidence.frames.frame import RunFrame
 from steelyard.units import NORMAL_90
 
 
-def strangers(problem: hierarchy.Problem, data: RunFrame, *, families: bool) -> Array:
-    """Return log predictions of every group by a fit that saw no row of its owner, whatever the table.
+@dataclass(frozen=True)
+class Strangers:
+    """What fits that saw less predict of each row, and how little they know of its stack and chip."""
+
+    predicted: Array
+    evidence: Array  # posterior log sd of the factors of its stack and of its chip together
+
+
+def strangers(problem: hierarchy.Problem, data: RunFrame, parts: list[Factor], *, families: bool) -> Strangers:
+    """Return what is predicted of every group by a fit that saw no row of its owner, whatever the table.
 
     Args:
         problem: the fit
         data: its rows
+        parts: its factors
         families: whether it saw no row of the families of chips of the group either
     """
-    by, found = owners(data), np.empty(len(data))
-    folds: dict[tuple[int, ...], Array] = {}
+    by, predicted, known = owners(data), np.empty(len(data)), np.empty(len(data))
+    folds: dict[tuple[int, ...], tuple[Array, Array]] = {}
     for group in sorted(set(data.labels.group)):
         rows = data.labels.group == group
         hidden = np.isin(by, by[rows])
@@ -26,9 +37,30 @@ def strangers(problem: hierarchy.Problem, data: RunFrame, *, families: bool) -> 
             hidden |= np.isin(data.labels.family, data.labels.family[rows])
         key = tuple(np.flatnonzero(hidden).tolist())
         if key not in folds:
-            folds[key] = problem.predict(hierarchy.without(problem, hidden))
-        found[rows] = folds[key][rows]
+            seen = replace(problem, weight=np.where(hidden, 0.0, problem.weight))
+            theta = hierarchy.fit(seen)
+            sds = hierarchy.spread(seen, theta)
+            folds[key] = problem.predict(as_strangers(parts, theta)), evidence(parts, sds)
+        predicted[rows], known[rows] = (one[rows] for one in folds[key])
+    return Strangers(predicted, known)
+
+
+def evidence(parts: list[Factor], sds: Array) -> Array:
+    """Return the log sd of the factors of each row's stack and chip, as tables of the catalog have it: by themselves.
+
+    A row whose stack nobody knows has the prior's.
+    """
+    whole = [is_stack(part) or part.field == "chip" for part in parts]
+    named = np.any([part.rows for part in parts if is_stack(part)], axis=0)
+    own = np.where(named, 0.0, STACK_FIELDS["time_scale"][3])
+    member = np.stack([part.rows for part, of in zip(parts, whole, strict=True) if of])
+    found: Array = np.sqrt((sds[whole] ** 2) @ member + own**2)
     return found
+
+
+def is_stack(part: Factor) -> bool:
+    """Tell whether a factor is the residual one of a stack."""
+    return part.field == "time_scale" and part.precision == "any" and part.entity != "any"
 
 
 def score(predicted: Array, measured: Array, group: Labels, least: int = 5) -> list[tuple[str, int, Array]]:
@@ -70,6 +102,15 @@ def spreads(gap: Array, data: RunFrame) -> dict[str, float]:
     pulls = gap / np.array([found[stack] for stack in labels.stack])
     common = _width(pulls, labels.group)
     return {stack: width * common for stack, width in found.items()}
+
+
+def flat(data: RunFrame, wide: dict[str, float], *, families: bool) -> Array:
+    """Return the log sd of rows by their stacks alone, `any`'s where no other owner has one."""
+    by, labels = owners(data), data.labels
+    found = np.empty(len(data))
+    for index, (stack, name) in enumerate(zip(labels.stack, by, strict=True)):
+        found[index] = wide[stack if np.any((labels.stack == stack) & (by != name)) else "any"]
+    return np.hypot(found, FAMILY_SD) if families else found
 
 
 def _width(gap: Array, group: Labels) -> float:

@@ -2,14 +2,30 @@
 
 import csv
 from collections.abc import Iterable
+from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
 
 from fit.hierarchy import Array
-from fit.stacks.factors import CONGESTION, FAMILY_SD, STACK_FIELDS, Factor, Rows
+from fit.stacks.factors import (
+    ACCELERATOR_SD,
+    CONGESTION,
+    FAMILY_SD,
+    NARROW,
+    OUTSIDE,
+    SLOW_FIELDS,
+    STACK_FIELDS,
+    Factor,
+    Rows,
+)
+from fit.stacks.intervals import as_normal
+from fit.stacks.scores import is_stack
+from steelyard.catalog import load
+from steelyard.catalog.spread import STACK_EVIDENCE, StepSpread
+from steelyard.catalog.stacks import OTHER
 from steelyard.evidence.frames.frame import RunFrame
-from steelyard.units import NORMAL_90
+from steelyard.evidence.frames.stacks import CORE_SCALE, EAGER_SCALE
 
 COMMAND = "python -m fit.stacks --write"
 DATA = Path(__file__).parents[2] / "src/steelyard/catalog/data"
@@ -27,20 +43,53 @@ def stack_table(
     """Yield the catalog rows of stacks: values in place of factors."""
     shared = {part.field: value for part, value in zip(parts, theta, strict=True) if part.entity == "any"}
     for part, value, sd in zip(parts, theta, sds, strict=True):
-        if part.field not in STACK_FIELDS:
+        if part.field not in STACK_FIELDS or part.precision != "any":
             continue
         unit, start, *_ = STACK_FIELDS[part.field]
         base = 0.0 if part.entity == "any" else shared[part.field]
         width = wide[part.entity] if part.field == "time_scale" else sd
         yield _line(part.entity, "any", part.field, start * np.exp(base + value), unit, width, data, part.rows)
 
+    yield from _slow_kernels(data, parts, theta, sds)
+    yield from _narrow_kernels(data, parts, theta, wide)
+
+
+def _slow_kernels(data: RunFrame, parts: list[Factor], theta: Array, sds: Array) -> Iterable[Line]:
+    """Yield what kernels that are not fused, or in fp32, take of the stacks whose rules have them."""
+    for part, value, sd in zip(parts, theta, sds, strict=True):
+        if part.field in SLOW_FIELDS:
+            unit, start, _ = SLOW_FIELDS[part.field]
+            width = "fp16" if part.field == CORE_SCALE else "any"
+            for name, one in sorted(load().stack_files.items()):
+                if any(rule.kernels == "eager" if part.field == EAGER_SCALE else rule.upcast for rule in one.rules):
+                    yield _line(name, width, part.field, start * np.exp(value), unit, sd, data, part.rows)
+
+
+def _narrow_kernels(data: RunFrame, parts: list[Factor], theta: Array, wide: dict[str, float]) -> Iterable[Line]:
+    """Yield the residual factor of each stack whose fp8 and fp4 are not those of Transformer Engine, at both."""
+    values = {(part.entity, part.precision): value for part, value in _of(parts, "time_scale", theta)}
+    rows = next(part.rows for part in parts if part.entity == OUTSIDE)
+    unit, start, *_ = STACK_FIELDS["time_scale"]
+    for name, one in sorted(load().stack_files.items()):
+        if one.narrow_kernels == OTHER:
+            own = (("any", "any"), (name, "any"), (OUTSIDE, "narrow"), (name, "narrow"))
+            scale = start * np.exp(sum(values.get(key, 0.0) for key in own))
+            for width in NARROW:
+                yield _line(name, width, "time_scale", scale, unit, wide.get(name, wide["any"]), data, rows)
+
 
 def accelerator_table(data: RunFrame, parts: list[Factor], theta: Array, sds: Array) -> Iterable[Line]:
-    """Yield the catalog rows of whole chips; a chip repeats each precision of its family, which it would hide."""
+    """Yield the catalog rows of whole chips; a chip repeats each precision of its family, which it would hide.
+
+    The spread of a chip is that of its family, its own and that of the precision; a family stands for chips that no fit
+    has seen, and `any` for such families.
+    """
     values = {(part.entity, part.precision): value for part, value in _of(parts, "chip", theta)}
     widths = {(part.entity, part.precision): sd for part, sd in _of(parts, "chip", sds)}
     labels, family_of = data.labels, dict(zip(data.labels.accelerator, data.labels.family, strict=True))
-    yield _line("any", "any", "time_scale", 1.0, "1", FAMILY_SD, data, labels.accelerator != "")
+    yield _line(
+        "any", "any", "time_scale", 1.0, "1", np.hypot(FAMILY_SD, ACCELERATOR_SD), data, labels.accelerator != ""
+    )
     for entity, precision in values:
         family = entity if entity.startswith("family:") else f"family:{family_of[entity]}"
         own = 0.0 if family == entity else values[entity, "any"]
@@ -49,10 +98,24 @@ def accelerator_table(data: RunFrame, parts: list[Factor], theta: Array, sds: Ar
             narrow = 0.0 if width == "any" else values[family, width]
             kept = rows if width == "any" else rows & (labels.precision == width)
             scale = np.exp(values[family, "any"] + own + narrow)
-            yield _line(entity, width, "time_scale", scale, "1", widths[entity, precision], data, kept)
+            chip = ACCELERATOR_SD if family == entity else widths[entity, "any"]
+            wide = np.hypot(np.hypot(widths[family, "any"], chip), 0.0 if width == "any" else widths[family, width])
+            yield _line(entity, width, "time_scale", scale, "1", wide, data, kept)
     for part, value, sd in zip(parts, theta, sds, strict=True):
         if part.field == CONGESTION[0]:
             yield _line("any", "any", part.field, CONGESTION[1] * np.exp(value), "1", sd, data, part.rows)
+
+
+def spread_table(data: RunFrame, parts: list[Factor], sds: Array, spread: StepSpread) -> Iterable[Line]:
+    """Yield the catalog rows of the spread of steps, and what is left open of each stack's residual factor."""
+    everything = data.labels.id != ""
+    for one in fields(StepSpread):
+        yield _line("any", "any", one.name, getattr(as_normal(spread), one.name), "1", 0.0, data, everything)
+    prior = STACK_FIELDS["time_scale"][3]
+    yield _line("any", "any", STACK_EVIDENCE, prior, "1", 0.0, data, everything & False)
+    for part, sd in zip(parts, sds, strict=True):
+        if is_stack(part):
+            yield _line(part.entity, "any", STACK_EVIDENCE, float(sd), "1", 0.0, data, part.rows)
 
 
 def write(path: Path, lines: Iterable[Line]) -> None:
@@ -63,9 +126,11 @@ def write(path: Path, lines: Iterable[Line]) -> None:
         rows.writerows(lines)
 
 
-def write_held_out(data: RunFrame, predicted: Array, fitted: Array, wide: dict[str, float]) -> None:
-    """Write what each shipped case is predicted to take by a fit that never saw its group, and by the whole fit."""
-    half = NORMAL_90 * np.array([wide[stack] for stack in data.labels.stack])
+def write_held_out(data: RunFrame, predicted: Array, fitted: Array, half: Array) -> None:
+    """Write what each shipped case is predicted to take by a fit that never saw its group, and by the whole fit.
+
+    `half` is the half-width in the logarithm of its interval, as wide as that of a stranger.
+    """
     with HELD_OUT.open("w", newline="", encoding="utf-8") as out:
         rows = csv.writer(out, lineterminator="\n")
         rows.writerow(["id", "metric", "predicted", "low", "high", "fitted"])

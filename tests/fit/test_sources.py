@@ -2,10 +2,18 @@
 
 import numpy as np
 import pytest
-
-from fit import hierarchy
-from fit.stacks.factors import OWNER_SD, SOURCE, TABLE_SD, as_strangers, factors, of_users, owners, training_rows
+from fit.stacks.factors import (
+    OWNER_SD,
+    SOURCE,
+    TABLE_SD,
+    as_strangers,
+    factors,
+    of_users,
+    problem_of,
+    training_rows,
+)
 from fit.stacks.scores import strangers
+
 from steelyard.evidence.frames.frame import frame_subset
 
 
@@ -35,16 +43,21 @@ def test_siblings_are_left_out_with_their_owner(rows) -> None:
     """Its other table, a hundred times as slow, moves nothing that is predicted of an owner's table."""
     data, log_s = rows
 
-    def problem(measured):
-        member = (owners(data) == owners(data)[0])[None, :]
-        return hierarchy.Problem(
-            measured, np.ones(len(data)), lambda theta: theta[0] * member[0], member, (SOURCE,), np.array([0.25])
-        )
-
+    parts = factors(data)
     slow = np.where(data.labels.group == "megatron-2104.04473-t2", log_s + 4.6, log_s)
-    calm, mad = (strangers(problem(one), data, families=False) for one in (log_s, slow))
+    calm, mad = (strangers(problem_of(data, one, parts), data, parts, families=False) for one in (log_s, slow))
     mine = data.labels.group == "megatron-2104.04473"
-    assert calm[mine] == pytest.approx(mad[mine])
+    assert calm.predicted[mine] == pytest.approx(mad.predicted[mine])
+    assert calm.evidence[mine] == pytest.approx(mad.evidence[mine])
+    assert calm.predicted[~mine] != pytest.approx(mad.predicted[~mine])
+
+
+def test_what_no_other_owner_has_is_as_open_as_its_prior(rows) -> None:
+    """Without Megatron's tables nothing is known of their stack, and of their chips' family and chip: .15, .15, .10."""
+    data, log_s = rows
+    parts = factors(data)
+    found = strangers(problem_of(data, log_s, parts), data, parts, families=True)
+    assert found.evidence == pytest.approx(np.sqrt(0.15**2 + 0.15**2 + 0.10**2), rel=0.01)
 
 
 def test_runs_of_users_are_apart(rows) -> None:

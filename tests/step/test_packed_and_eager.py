@@ -12,7 +12,8 @@ PLAIN = pretraining(GPT, S, B, trainable_share=0.01, frozen_bytes=2.0)
 
 
 def pointwise_s(job, bytes_each: float, **degrees: float) -> float:
-    return float(step(job, layout(job, **degrees), stack(unpack_bytes=bytes_each), memory_bytes_per_s=MEMORY).pointwise_s)
+    some = stack(unpack_bytes=bytes_each)
+    return float(step(job, layout(job, **degrees), some, memory_bytes_per_s=MEMORY).pointwise_s)
 
 
 @pytest.mark.parametrize(("recompute", "passes"), [(0.0, 2), (2.0, 3)])

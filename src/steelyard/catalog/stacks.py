@@ -28,6 +28,9 @@ INHERITED_SPREADS = ("time_scale", "reserved_scale")
 LOGIT_BYTES = "logit_bytes"
 """The constant of `tables.Stack` that a stack's kind of loss says."""
 
+TRANSFORMER_ENGINE, OTHER = "transformer-engine", "other"
+"""Whose kernels multiply in fp8 and fp4: NVIDIA's library or a vendor's own, or anybody else's."""
+
 FLAGS = ("tp", "sp", "cp", "ep", "etp", "hsdp", "offload")
 
 
@@ -85,6 +88,8 @@ class StackRule:
     memory_metric: str = "unknown"  # what its logs print
     grad_bytes: float = 0.0  # of one parameter, where its recipes keep gradients otherwise than the stack; 0: as it
     chunk_layers: float = 0.0  # layers of one chunk where interleaving is the recipe and unstated; 0: none
+    kernels: str = "fused"  # of norms, rotary embeddings and the loss; eager: one each, as models are published
+    upcast: float = 0.0  # 1: over a quantised base, what is not quantised, and so hidden states, are in fp32
     fp32: str = "fp32"  # what runs its fp32 products: tf32 in NVIDIA's containers, fp32 in PyTorch as installed
     why: str = ""
 
@@ -97,6 +102,7 @@ class StackFile:
     relative: str  # whose fitted memory it borrows where no peak of its own was measured; empty: nobody's
     capability: Capability
     rules: tuple[StackRule, ...]
+    narrow_kernels: str  # whose fp8 and fp4: transformer-engine (or the chip vendor's own), or other
     constants: tuple[Fitted, ...]
 
 
@@ -139,7 +145,7 @@ def rule_of_name(rules: Iterable[StackRule], text: str, date: str = "") -> Stack
 
 def parse_stack(given: Mapping[str, Any]) -> StackFile:
     """Return one stack from the contents of its file; a statement without its source is an error."""
-    if unknown := given.keys() - {"stack", "relative", "can_run", "names", "loss", "constants"}:
+    if unknown := given.keys() - {"stack", "relative", "can_run", "names", "loss", "narrow_kernels", "constants"}:
         raise ValueError(f"unknown {sorted(unknown)}")
     name, can_run = str(given["stack"]), given["can_run"]
     checked = str(can_run["checked"])
@@ -149,8 +155,18 @@ def parse_stack(given: Mapping[str, Any]) -> StackFile:
         relative=str(given.get("relative", "")),
         capability=_capability(name, can_run),
         rules=tuple(_rule(name, one) for one in given.get("names", ())),
+        narrow_kernels=_narrow_kernels(given.get("narrow_kernels")),
         constants=(*loss, *(_constant(name, one, checked) for one in given.get("constants", ()))),
     )
+
+
+def _narrow_kernels(given: Mapping[str, Any] | None) -> str:
+    """Return whose kernels multiply in fp8 and fp4: those of Transformer Engine where a file is silent."""
+    if given is None:
+        return TRANSFORMER_ENGINE
+    if str(given["kind"]) not in (TRANSFORMER_ENGINE, OTHER) or not given["source"]:
+        raise ValueError(f"narrow_kernels needs a source, and of kinds {TRANSFORMER_ENGINE} or {OTHER}")
+    return str(given["kind"])
 
 
 def _capability(name: str, given: Mapping[str, Any]) -> Capability:
@@ -207,6 +223,8 @@ def _rule(name: str, given: Mapping[str, Any]) -> StackRule:
     values["pattern"] = _name_pattern(str(given["pattern"]))  # type: ignore[assignment]  # not a text
     if str(given.get("partition", "even")) not in SPELLINGS["partition"]:
         raise ValueError(f"unknown partition {given['partition']!r}; known: {', '.join(SPELLINGS['partition'])}")
+    if str(given.get("kernels", "fused")) not in ("fused", "eager"):
+        raise ValueError(f"unknown kernels {given['kernels']!r}; known: fused, eager")
     if not given["why"] or spelled_number("zero", str(given.get("sharding", "1"))) is None:
         raise ValueError("a name needs its reason (why), and sharding 0, 1, 2, 3, fsdp or hsdp")
     return StackRule(stack=name, **{"order": 0.0} | values)  # type: ignore[arg-type]  # checked above

@@ -7,6 +7,8 @@ from dataclasses import fields
 from steelyard import tables
 from steelyard.catalog.load import Catalog, load
 from steelyard.catalog.schema import Accelerator, Fitted, OfferRow, SiteRow, System
+from steelyard.catalog.spread import STACK_EVIDENCE, StepSpread
+from steelyard.catalog.stacks import OTHER
 from steelyard.errors import BadCatalog, BadInput, UnknownName
 from steelyard.units import GB_BYTES, HOUR_S
 from steelyard.vocabulary import CO2E_KINDS, FULL_PRECISIONS
@@ -147,6 +149,64 @@ def kind_log_sd(kind: str, catalog: Catalog) -> float:
     (0.0, True)
     """
     return catalog.kind_spreads[kind].value if kind in catalog.kind_spreads else 0.0
+
+
+def step_spread(catalog: Catalog) -> StepSpread:
+    """Return how far predicted steps may be off, by what they are made of.
+
+    >>> spread = step_spread(load())
+    >>> 0 < spread.base < spread.moe < 1
+    True
+    """
+    return StepSpread.of_rows({name: row for (entity, name), row in catalog.spreads.items() if entity == _ANY})
+
+
+def stack_evidence(name: str, catalog: Catalog) -> float:
+    """Return the posterior log sd of a stack's residual factor; of one that no fit has seen its prior's.
+
+    >>> 0 < stack_evidence("megatron-core", load()) <= stack_evidence("my-trainer", load()) < 0.3
+    True
+    """
+    key = (name if (name, STACK_EVIDENCE) in catalog.spreads else _ANY, STACK_EVIDENCE)
+    return catalog.spreads[key].value
+
+
+def chip_log_sd(accelerator: Accelerator, precision: str, catalog: Catalog) -> float:
+    """Return how far the residual factor of a chip spreads steps: as calibrated, or as far as the fit leaves it open.
+
+    The latter is its posterior sd times what residuals of left-out rows make of it (`StepSpread.evidence`).
+
+    >>> catalog = load()
+    >>> known, unseen = (chip_log_sd(catalog.accelerator(name), "bf16", catalog) for name in ("H100", "TPUv3"))
+    >>> 0 < known < unseen < 0.3
+    True
+    """
+    row = kernels_rows(accelerator, precision, catalog)["time_scale"]
+    return row.log_sd * (1.0 if _is_local(catalog.local.kernels, row) else step_spread(catalog).evidence)
+
+
+def calibrated_log_sd(name: str, catalog: Catalog) -> float:
+    """Return the spread of steps that a user's own runs leave of a stack; NaN of one that is not calibrated.
+
+    >>> calibrated_log_sd("megatron-core", load())
+    nan
+    """
+    row = stack_rows(name if name in stacks(catalog) else _ANY, catalog)["time_scale"]
+    return row.log_sd if _is_local(catalog.local.stacks, row) else math.nan
+
+
+def outside_transformer_engine(name: str, catalog: Catalog) -> bool:
+    """Return whether a stack's fp8 and fp4 products are neither Transformer Engine's nor the chip vendor's own.
+
+    >>> [outside_transformer_engine(name, load()) for name in ("fsdp2", "megatron-core", "any")]
+    [True, False, False]
+    """
+    file = catalog.stack_files.get(name)
+    return file is not None and file.narrow_kernels == OTHER
+
+
+def _is_local(rows: Mapping[tuple[str, str, str], Fitted], row: Fitted) -> bool:
+    return rows.get((row.entity, row.precision, row.quantity)) == row
 
 
 def embodied(accelerator: Accelerator, catalog: Catalog) -> float:

@@ -7,6 +7,7 @@ from datetime import UTC, date, datetime
 
 from steelyard import catalog as facts
 from steelyard.catalog import policy as operation
+from steelyard.catalog.spread import FACTOR, Traits
 from steelyard.catalog.stacks import FALLBACK, Capability, rule_of_name
 from steelyard.errors import BadInput, UnknownName
 from steelyard.job import JobSpec
@@ -18,7 +19,7 @@ from steelyard.market.owned import allowed_owned, deal_fields, ownership_cost, w
 from steelyard.market.sites import site_option, surveyed_pue_notes, unknown_site_notes
 from steelyard.market.systems import reach_devices
 from steelyard.run import reclaims_per_s
-from steelyard.tables import Kernels, Machine, Policy
+from steelyard.tables import Kernels, Machine, Policy, Stack
 from steelyard.units import DAY_S
 from steelyard.vocabulary import IMAGE_TRANSFORMER, LANGUAGE, ROWS, SPOT
 
@@ -131,7 +132,7 @@ def market_of(spec: JobSpec, catalog: facts.Catalog, today: date | None = None) 
         raise BadInput("nothing that the job allows is sold so at a price to believe; see: steelyard catalog offers")
     chips = tuple(builder.hardware.values())
     vendors = sorted({chip.vendor for chip in chips})
-    tools, tools_of = stack_options(vendors, spec.stack, catalog, spec.kind)
+    tools, tools_of = stack_options(vendors, spec.stack, catalog, spec.kind, spec.precision)
     quarantined = sum(how in row.quarantine for row, how in sold)
     notes = [f"{quarantined} doubtful prices are quarantined and not offered"] if quarantined else []
     if len(able) < len(offers):
@@ -174,7 +175,8 @@ def hardware_option(system: facts.System, precision: str, catalog: facts.Catalog
         vendor=accelerator.vendor,
         machine=machine_at_precision(system, precision, catalog),
         kernels=Kernels(**{name: row.value for name, row in rows.items()}),
-        kernels_log_sd={name: row.log_sd for name, row in rows.items() if row.log_sd > 0},
+        kernels_log_sd={name: row.log_sd for name, row in rows.items() if row.log_sd > 0}
+        | {FACTOR: facts.chip_log_sd(accelerator, precision, catalog)},
         calibrated=rows["gemm_efficiency"].entity != FALLBACK,
     )
 
@@ -186,7 +188,7 @@ def machine_at_precision(system: facts.System, precision: str, catalog: facts.Ca
 
 
 def stack_options(
-    vendors: Sequence[str], stack: str | None, catalog: facts.Catalog, kind: str = LANGUAGE
+    vendors: Sequence[str], stack: str | None, catalog: facts.Catalog, kind: str = LANGUAGE, precision: str = FALLBACK
 ) -> tuple[tuple[StackOption, ...], Mapping[str, tuple[int, ...]]]:
     """Return the stacks to plan with, and which of them run on each vendor's chips.
 
@@ -199,6 +201,7 @@ def stack_options(
         stack: that the job names; None: it names none.
         catalog: of the stacks.
         kind: what is trained, of `vocabulary.TRAINED_KINDS`.
+        precision: of the job.
     """
     asked = () if stack is None else (_training_stack(named_stack(stack, catalog), kind, catalog),)
     names: dict[str, tuple[str, ...]] = {}
@@ -206,7 +209,7 @@ def stack_options(
         usual = tuple(row.stack for row in catalog.planned_stacks(vendor) if kind in row.trains)
         names[vendor] = asked or usual or (FALLBACK,)
     unique = list(dict.fromkeys(name for known in names.values() for name in known))
-    tools = tuple(stack_option(name, catalog, kind) for name in unique)
+    tools = tuple(stack_option(name, catalog, kind, precision) for name in unique)
     return tools, {vendor: tuple(unique.index(name) for name in known) for vendor, known in names.items()}
 
 
@@ -257,17 +260,25 @@ def named_stack(text: str, catalog: facts.Catalog) -> str:
     return found
 
 
-def stack_option(name: str, catalog: facts.Catalog, kind: str) -> StackOption:
-    """Return a stack with what it can run and how uncertain it is, more so of models whose runs no fit has seen."""
-    rows = facts.stack_rows(name, catalog)
+def stack_option(name: str, catalog: facts.Catalog, kind: str, precision: str = FALLBACK) -> StackOption:
+    """Return a stack with what it can run and how uncertain it is, more so of models whose runs no fit has seen.
+
+    At a job's precision it may store, gather or multiply otherwise than at any.
+    """
+    rows = facts.stack_rows(name, catalog, matrix_precision(precision, catalog))
     spread = {field: row.log_sd for field, row in rows.items() if row.log_sd > 0}
-    spread["time_scale"] = math.hypot(spread.get("time_scale", 0.0), facts.kind_log_sd(kind, catalog))
+    own, model = facts.calibrated_log_sd(name, catalog), facts.step_spread(catalog)
+    fitted = math.isnan(own)
+    stranger = float(model.log_sd(Traits(facts.stack_evidence(name, catalog), untuned=1.0)))
+    spread[FACTOR] = math.hypot(stranger if fitted else own, facts.kind_log_sd(kind, catalog))
     return StackOption(
         name=name,
-        stack=facts.stack(name, catalog),
+        stack=Stack(**{field: row.value for field, row in rows.items()}),
         capability=stack_capability(name, catalog),
         stack_log_sd=spread,
         memory_log_sd=max(rows[name].log_sd for name in ("reserved_scale", "activation_scale")),
+        spread=model if fitted else None,
+        narrow=float(facts.outside_transformer_engine(name, catalog)),
     )
 
 

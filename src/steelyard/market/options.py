@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from steelyard.catalog.spread import StepSpread
 from steelyard.catalog.stacks import Capability
 from steelyard.tables import Kernels, Machine, Offer, Policy, Site, Stack
 
@@ -28,6 +29,8 @@ class StackOption:
     capability: Capability
     stack_log_sd: Mapping[str, float] = field(default_factory=dict)
     memory_log_sd: float = 0.0  # spread of the predicted peak memory
+    spread: StepSpread | None = None  # what else widens its steps, by what they are; None: nothing, it is calibrated
+    narrow: float = 0.0  # 1: its fp8 and fp4 products are not those of Transformer Engine
 
 
 @dataclass(frozen=True, slots=True)

@@ -63,7 +63,7 @@ def configure(
     system = system_meant(accelerator, devices or spec.devices, _offers(spec, accelerator, catalog), catalog)
     hardware = hardware_option(system, spec.precision, catalog)
     count = devices or spec.devices or system.devices
-    stacks, of_vendor = stack_options([hardware.vendor], spec.stack, catalog, spec.kind)
+    stacks, of_vendor = stack_options([hardware.vendor], spec.stack, catalog, spec.kind, spec.precision)
     able = tuple(stacks[index] for index in of_vendor[hardware.vendor])
     fastest = None if layout else _fastest(job, count, hardware, able, asked_layout(spec))
     stack, laid = fastest or _asked(layout, spec, job, count, hardware, able)

@@ -26,9 +26,11 @@ from zlib import crc32
 import numpy as np
 from numpy.typing import NDArray
 
+from steelyard.catalog.spread import FACTOR, Traits
 from steelyard.layout import text_of
 from steelyard.market.options import HardwareOption, SiteOption, StackOption
 from steelyard.search.engine import Engine
+from steelyard.step import waiting_share
 from steelyard.tables import Job, Kernels, Layout, Offer, Policy, Prediction, Site, each, join
 from steelyard.units import NORMAL_90, Array
 
@@ -46,8 +48,6 @@ KERNELS = (
     "host_power",
     "network_power",
 )
-FACTOR = "time_scale"
-"""The field of a stack that is drawn: its residual factor on a step."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +94,7 @@ def drawn_objectives(settings: Sequence[Setting], engine: Engine, carbon: str, d
         settings,
         engine,
         replace(kernels, **{name: _kernel(kernels, name, options, draws) for name in KERNELS}),
-        _stacks(settings, draws),
+        _stacks(settings, step_log_sd(settings, engine), draws),
         _policies(settings, draws),
         _sites([one.site for one in settings], draws),
     )
@@ -167,9 +167,34 @@ def _kernel(kernels: Kernels, name: str, options: Sequence[HardwareOption], draw
     return value
 
 
-def _stacks(settings: Sequence[Setting], draws: int) -> Array:
+def step_log_sd(settings: Sequence[Setting], engine: Engine) -> Array:
+    """Return the spread of each setting's step beyond that of its chip: of its stack, and of what the step is made of.
+
+    A stack that the user has calibrated has what its own runs leave, whatever the step is made of.
+    """
+    known = np.array([one.stack.stack_log_sd.get(FACTOR, 0.0) for one in settings])
+    if all(one.stack.spread is None for one in settings):
+        return known
+    waiting = np.broadcast_to(waiting_share(central_predictions(settings, engine).time), len(settings))
+    more = [_beyond(one, float(share)) for one, share in zip(settings, waiting, strict=True)]
+    return np.asarray(np.hypot(known, more))
+
+
+def _beyond(one: Setting, waiting: float) -> float:
+    if one.stack.spread is None:
+        return 0.0
+    job = one.job
+    traits = Traits(
+        waiting=0.0 if math.isnan(waiting) else waiting,
+        moe=float(np.any(np.greater(job.workload.copies, 0))),
+        adapters=float(np.any(np.less(job.trainable_share, 1))),
+        narrow=one.stack.narrow * float(np.any(np.less(job.gemm_bytes, job.element_bytes))),
+    )
+    return float(one.stack.spread.beyond(traits))
+
+
+def _stacks(settings: Sequence[Setting], spreads: Array, draws: int) -> Array:
     """Return the residual factor of each setting's stack: what its layouts share, times what is the layout's own."""
-    spreads = np.array([one.stack.stack_log_sd.get(FACTOR, 0.0) for one in settings])
     own = np.minimum(spreads, [one.layout_log_sd for one in settings])
     shared = _columns([f"{FACTOR} of {one.stack.name}" for one in settings], list(np.sqrt(spreads**2 - own**2)), draws)
     names = [f"{one.hardware.accelerator} {one.stack.name} {text_of(one.layout)}" for one in settings]

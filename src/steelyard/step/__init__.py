@@ -2,6 +2,6 @@
 
 from steelyard.step.memory import memory
 from steelyard.step.rank import StagedJob, stage_job
-from steelyard.step.time import time
+from steelyard.step.time import time, waiting_share
 
-__all__ = ["StagedJob", "memory", "stage_job", "time"]
+__all__ = ["StagedJob", "memory", "stage_job", "time", "waiting_share"]

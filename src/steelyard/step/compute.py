@@ -30,15 +30,15 @@ def forward(rank: Rank, layout: Layout) -> tuple[Forward, ...]:
     """Return the seconds of a forward pass by kind of operator, of one block of each kind, before any communication."""
     blocks, (moving, cores) = rank.job.workload.blocks, _slower(rank)
     return tuple(
-        Forward(gemm_s, attention_s * cores, _pointwise_s(rank, block) * moving)
+        Forward(gemm_s, attention_s if cores is None else attention_s * cores, _pointwise_s(rank, block) * moving)
         for gemm_s, attention_s, block in zip(
             _products_s(rank, blocks), _attention_s(rank, layout, blocks), blocks, strict=True
         )
     )
 
 
-def _slower(rank: Rank) -> tuple[Share, Share]:
-    """Return times as long as fused 16-bit kernels take: what moves memory, and attention.
+def _slower(rank: Rank) -> tuple[Share, Share | None]:
+    """Return times as long as fused 16-bit kernels take: what moves memory, and attention (None: as long).
 
     Source: huggingface/peft, `prepare_model_for_kbit_training` (what is not quantised, and so hidden states, in fp32);
         times as long fitted.
@@ -46,7 +46,7 @@ def _slower(rank: Rank) -> tuple[Share, Share]:
     stack = rank.stack
     packed = quantised(rank.job)
     if not packed.any():
-        return stack.eager_scale, 1.0
+        return stack.eager_scale, None
     wide, wide_cores = (np.where(packed, one, 1.0) for one in (stack.upcast_scale, stack.attention_upcast_scale))
     return stack.eager_scale * wide, wide_cores
 
@@ -60,7 +60,7 @@ def unpack_s(rank: Rank) -> tuple[Seconds, ...]:
     for a product and reads them there: the bytes of it all, u, for each of its parameters P are fitted.
 
     Args:
-        rank: parameters of its blocks, bandwidth of memory (:math:`\beta`), share of it that kernels reach (:math:`\mu`)
+        rank: parameters of its blocks, bandwidth of memory (:math:`\beta`), share of it that kernels reach (µ)
 
     Source: Dettmers et al. 2023, arXiv 2305.14314, section 3, equation 5: doubleDequant before each product.
     Limits: parameters that stay unquantised, as norms do, are counted as well.
@@ -68,7 +68,8 @@ def unpack_s(rank: Rank) -> tuple[Seconds, ...]:
     packed = quantised(rank.job)
     if not packed.any():
         return ()
-    byte_s = packed * rank.stack.unpack_bytes / (rank.machine.memory_bytes_per_s * rank.kernels.memory_efficiency)
+    rate = rank.machine.memory_bytes_per_s * rank.kernels.memory_efficiency
+    byte_s: Seconds = np.where(packed, rank.stack.unpack_bytes / rate, 0.0)
     return tuple((held.dense + held.routed) * byte_s for held in rank.staged.params.blocks)
 
 

@@ -98,9 +98,7 @@ def _alike(rank: Rank, layout: Layout, ends: Head, moved: Traffic) -> Alike:
         attention=1 + np.where(layout.flash, FUSED_BACKWARD, UNFUSED_BACKWARD),
         launches=1 + repeated_share(policies, "products") * FORWARD_LAUNCHES,
         recomputed=policies,
-        unpack_s=tuple(
-            one * (UNPACK_PASSES + repeated_share(policies, "products")) for one in unpack_s(rank)
-        ),
+        unpack_s=tuple(one * (UNPACK_PASSES + repeated_share(policies, "products")) for one in unpack_s(rank)),
         reduction_s=reduced * moved.tp_s,
         expert_reduction_s=reduced * moved.etp_s,
         ring_s=(RING_PASSES + again) * moved.cp_s,

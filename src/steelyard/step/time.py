@@ -9,6 +9,7 @@ from steelyard.step.schedule import bubble_ticks, sends
 from steelyard.step.stage_end import slowest_end
 from steelyard.step.tick import Tick, slowest_tick
 from steelyard.tables import Kernels, Machine, Stack, StepTime
+from steelyard.units import Share
 
 
 def time(staged: StagedJob, machine: Machine, kernels: Kernels, stack: Stack) -> StepTime:
@@ -41,3 +42,19 @@ def time(staged: StagedJob, machine: Machine, kernels: Kernels, stack: Stack) ->
         total_s=sum(scaled.values(), start=np.float64(0)),
         model_flop=job.workload.model_flop * job.batch_samples,
     )
+
+
+WAITING = ("host_s", "tp_s", "cp_s", "ep_s", "pp_s", "bubble_s", "dp_s", "optimizer_s")
+"""The parts of a step in which a device waits: for launches, for traffic that is exposed, for other stages, and what
+comes once a step."""
+
+
+def waiting_share(step: StepTime) -> Share:
+    """Return the share of a step in which the device is not busy with forward and backward passes.
+
+    Args:
+        step: where its seconds go
+
+    Source: parts of a step that are exposed (`StepTime`); how unsure they make it is fitted (docs/step.md).
+    """
+    return sum((getattr(step, name) for name in WAITING), np.float64(0)) / step.total_s

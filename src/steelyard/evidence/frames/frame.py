@@ -25,7 +25,7 @@ from steelyard.evidence.frames.machines import RunMachine, run_machine
 from steelyard.evidence.frames.models import run_model
 from steelyard.evidence.frames.settings import check_settings, run_settings, with_settings
 from steelyard.evidence.frames.shapes import ModelShape, RowsShape
-from steelyard.evidence.frames.stacks import row_constants, stack_rule
+from steelyard.evidence.frames.stacks import fused_constants, row_constants, stack_rule
 from steelyard.evidence.runs.columns import check_texts
 from steelyard.evidence.runs.run import Run, publisher
 from steelyard.job.models.architecture import architecture
@@ -209,7 +209,9 @@ def _tables(
             Stack,
             [
                 replace(
-                    of_stack(row.rule.stack, row.hardware.precision.matrix_units), **row_constants(row.run, row.rule)
+                    of_stack(row.rule.stack, row.hardware.precision.matrix_units),
+                    **row_constants(row.run, row.rule),
+                    **fused_constants(row.run, row.rule, row.hardware.precision.matrix_units),
                 )
                 for row in rows
             ],

@@ -1,35 +1,98 @@
 """How sure a prediction is: 90 % intervals from the spreads of the catalog, wider where a row had to be completed."""
 
 import csv
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from steelyard.catalog import Catalog, kernels_rows, kind_log_sd, stack_rows, stacks
+from steelyard.catalog import (
+    Catalog,
+    calibrated_log_sd,
+    chip_log_sd,
+    kind_log_sd,
+    outside_transformer_engine,
+    stack_evidence,
+    stack_rows,
+    stacks,
+    step_spread,
+)
+from steelyard.catalog.spread import Traits
 from steelyard.evidence.frames.frame import RunFrame
 from steelyard.evidence.runs.reader import published_runs, user_runs
 from steelyard.evidence.runs.run import Run
+from steelyard.evidence.score.lock import owner
+from steelyard.step import stage_job, time, waiting_share
 from steelyard.units import Array
 
 GUESS_LOG_SD = 0.07
-"""Added where a row leaves open what the prediction needs. Source: within their groups, residuals of such shipped rows
-spread by 0.200 in the logarithm, those of complete rows by 0.189 (90th percentile over 1.645, mean over groups)."""
+"""Added to peaks where a row leaves open what the prediction needs. Source: within their groups, residuals of such
+shipped rows spread by 0.200 in the logarithm, those of complete rows by 0.189 (90th percentile over 1.645, mean over
+groups)."""
 
 GUESSED = frozenset({"layout", "recompute", "micro-batch", "batch", "shape", "experts"})
+TIME_GUESSED = frozenset({"layout", "micro-batch", "batch", "shape"})
+"""What a row leaves open that widens its peak, and its time: recomputation that is assumed adds nothing to that."""
+
+CHIP_VENDORS = frozenset(
+    {"NVIDIA", "NVIDIA-NeMo", "AI-Hypercomputer", "google", "Ascend", "HabanaAI", "intel", "AMD-AGI", "ROCm", "apple"}
+)
+"""Owners whose tables are of the vendor of the chip, tuned to it (Apple's axlearn is tuned with Google)."""
 
 
 def time_log_sd(found: RunFrame, catalog: Catalog) -> Array:
-    """Return the standard deviation of the logarithm of each predicted time: chip, stack, kind of model and guesses."""
-    labels = found.labels
-    accelerator = [
-        _kernel_sd(catalog, str(name), str(width))
-        for name, width in zip(labels.accelerator, labels.precision, strict=True)
-    ]
-    stack = [_stack_sd(catalog, str(name), "time_scale") for name in labels.stack]
-    kind = [kind_log_sd(str(name), catalog) for name in labels.kind]
-    return _with_guesses(found, np.hypot(np.hypot(accelerator, stack), kind))
+    """Return the standard deviation of the logarithm of each predicted time: chip, stack, kind of model, what it is of.
+
+    A stack or chip that the user has calibrated has the spread that its own runs leave, and no other.
+    """
+    if not len(found):
+        return np.empty(0)
+    labels, spread = found.labels, step_spread(catalog)
+    step = time(stage_job(found.job, found.layout), found.machine, found.kernels, found.stack)
+    chips = _by_row(
+        lambda name, width: chip_log_sd(catalog.accelerator(name), width, catalog), labels.accelerator, labels.precision
+    )
+    own = _by_row(lambda name: calibrated_log_sd(name, catalog), labels.stack)
+    known = _by_row(lambda name: stack_evidence(name, catalog), labels.stack)
+    model = spread.log_sd(step_traits(found, known, np.asarray(waiting_share(step)), catalog))
+    kind = _by_row(lambda name: kind_log_sd(name, catalog), labels.kind)
+    return np.hypot(np.hypot(np.where(np.isnan(own), model, own), chips), kind)
+
+
+def step_traits(found: RunFrame, evidence: Array, waiting: Array, catalog: Catalog) -> Traits:
+    """Return what the spreads of predicted times depend on.
+
+    Args:
+        found: the runs.
+        evidence: posterior log sd of the factors of each run's stack, and of its chip where that is not drawn apart.
+        waiting: share of each step in which the device waits.
+        catalog: which stacks' narrow products are not those of Transformer Engine.
+    """
+    job, count = found.job, len(found)
+    narrow = np.array([outside_transformer_engine(str(name), catalog) for name in found.labels.stack])
+    return Traits(
+        evidence=evidence,
+        waiting=np.broadcast_to(waiting, count).astype(float),
+        moe=_flags(np.greater(job.workload.copies, 0), count),
+        untuned=np.array([owner(run) not in CHIP_VENDORS for run in found.runs], dtype=float),
+        adapters=_flags(np.less(job.trainable_share, 1), count),
+        narrow=_flags(np.less(job.gemm_bytes, job.element_bytes), count) * narrow,
+        guessed=np.array([bool(assumed & TIME_GUESSED) for assumed in found.assumed], dtype=float),
+    )
+
+
+def _flags(true: Any, count: int) -> Array:
+    return np.broadcast_to(np.asarray(true, dtype=float), count)
+
+
+def _by_row(of: Callable[..., float], *labels: NDArray[np.str_]) -> Array:
+    """Return a figure of each row by its labels; each is looked up once."""
+    known = cache(of)
+    return np.array([known(*map(str, row)) for row in zip(*labels, strict=True)])
 
 
 def memory_log_sd(found: RunFrame, catalog: Catalog) -> Array:
@@ -45,11 +108,6 @@ def memory_log_sd(found: RunFrame, catalog: Catalog) -> Array:
 def _with_guesses(found: RunFrame, sd: Array) -> Array:
     guessed = np.array([bool(assumed & GUESSED) for assumed in found.assumed], dtype=float)
     return np.hypot(sd, GUESS_LOG_SD * guessed) if len(found) else np.empty(0)
-
-
-@cache
-def _kernel_sd(catalog: Catalog, accelerator: str, precision: str) -> float:
-    return kernels_rows(catalog.accelerator(accelerator), precision, catalog)["time_scale"].log_sd
 
 
 @cache

@@ -67,7 +67,7 @@ def first_configuration(plan: Plan, spec: JobSpec) -> Configuration | None:
 def _stack(point: Point, system: System, spec: JobSpec, catalog: facts.Catalog) -> StackOption:
     """Return the stack of a saved point, which the catalog must know, and which must train what the job is."""
     vendor = catalog.accelerators[system.accelerator].vendor
-    (found,), _ = stack_options([vendor], point.stack, catalog, spec.kind)
+    (found,), _ = stack_options([vendor], point.stack, catalog, spec.kind, spec.precision)
     return found
 
 

@@ -1,0 +1,141 @@
+"""How wide the intervals of step times are: parts of a spread, fitted to residuals of fits that saw less.
+
+Residuals are those of two splits together, an owner left out, and with it the families of its chips. Every group weighs
+the same. The likelihood is Student's t with five degrees of freedom, so that a few wild rows do not set the width; what
+is stored is the sd of the normal distribution with the same 90 % interval.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, fields
+
+import numpy as np
+from scipy.optimize import minimize
+
+from fit import hierarchy
+from fit.hierarchy import Array, Labels
+from fit.stacks.factors import Rows
+from steelyard.catalog.spread import StepSpread, Traits
+from steelyard.units import NORMAL_90
+
+DEGREES, STUDENT_90 = 5, 2.015
+"""Degrees of freedom, and half of its 90 % interval in scales."""
+
+AS_NORMAL = STUDENT_90 / NORMAL_90
+"""Sd of a normal distribution over the scale of Student's t whose 90 % interval is the same."""
+
+GIVEN = {"moe": 0.30, "narrow": 0.23}
+"""Scales that are not fitted, as few sources have the trait: with what three of them say intervals of others hold less
+(docs/log.md)."""
+
+START = {"base": 0.08, "evidence": 0.5, "waiting": 0.3, "untuned": 0.1, "adapters": 0.15, "guessed": 0.1}
+"""Scales that the fit starts from: those of its parts that are not given."""
+
+MISSED = 20.0
+"""Weight of what lies beyond a 90 % interval in its score, 2 / (1 - 0.9) (Gneiting and Raftery 2007)."""
+
+
+@dataclass(frozen=True)
+class Residuals:
+    """Log predicted over measured of fits that saw less, with the traits of each row."""
+
+    gap: Array
+    traits: Traits
+    group: Labels  # that weigh the same
+    owner: Labels
+
+    def part(self, keep: Rows) -> "Residuals":
+        """Return some rows."""
+        traits = {one.name: getattr(self.traits, one.name)[keep] for one in fields(Traits)}
+        return Residuals(self.gap[keep], Traits(**traits), self.group[keep], self.owner[keep])
+
+
+def together(some: Iterable[Residuals]) -> Residuals:
+    """Return the residuals of several splits as one."""
+    parts = list(some)
+    traits = {one.name: np.concatenate([getattr(part.traits, one.name) for part in parts]) for one in fields(Traits)}
+    gap, group, owner = (np.concatenate([getattr(part, name) for part in parts]) for name in ("gap", "group", "owner"))
+    return Residuals(gap, Traits(**traits), group, owner)
+
+
+def fitted_spread(seen: Residuals) -> StepSpread:
+    """Return the spread under which the residuals are likeliest, as scales of Student's t."""
+    weight = hierarchy.balanced(seen.group, 1.0)
+    names = list(START)
+
+    def spread(logs: Array) -> StepSpread:
+        return StepSpread(**GIVEN, **dict(zip(names, np.exp(logs), strict=True)))
+
+    def loss(logs: Array) -> float:
+        log_sd = np.log(spread(logs).log_sd(seen.traits))
+        pull = seen.gap**2 / np.exp(2 * log_sd)
+        return float(np.sum(weight * (log_sd + (DEGREES + 1) / 2 * np.log1p(pull / DEGREES))))
+
+    limits = [(np.log(0.01), np.log(2.0))] * len(names)
+    return spread(minimize(loss, np.log(list(START.values())), method="L-BFGS-B", bounds=limits).x)
+
+
+def as_normal(spread: StepSpread) -> StepSpread:
+    """Return a spread as standard deviations of normal distributions with the same 90 % intervals."""
+    return StepSpread(**{one.name: AS_NORMAL * getattr(spread, one.name) for one in fields(StepSpread)})
+
+
+def cross_fitted(seen: Residuals) -> Array:
+    """Return the half-width of each row's 90 % interval by a spread that saw no residual of its owner."""
+    found = np.empty(len(seen.gap))
+    for name in sorted(set(seen.owner)):
+        mine = seen.owner == name
+        found[mine] = STUDENT_90 * fitted_spread(seen.part(~mine)).log_sd(seen.part(mine).traits)
+    return found
+
+
+def report_held(title: str, gap: Array, half: Array, group: Labels) -> None:
+    """Print what intervals hold."""
+    one = held(gap, half, group)
+    print(f"  {title}: hold {one.coverage:.1%}, score {one.score:.3f}, half-width {one.half_width:.2f}, {one.groups}")
+
+
+def report_intervals(splits: dict[str, Residuals], before: dict[str, Array], users: Rows) -> StepSpread:
+    """Fit the spread to all splits, print its parts and what its intervals hold, and return it.
+
+    `before` are the half-widths that intervals are held to.
+    """
+    every = together(splits.values())
+    spread, half = fitted_spread(every), cross_fitted(every)
+    print("spread:", ", ".join(f"{one.name} {getattr(spread, one.name):.3f}" for one in fields(StepSpread)))
+    count = len(users)
+    for index, (name, seen) in enumerate(splits.items()):
+        wide = half[index * count : (index + 1) * count]
+        parts: dict[str, Rows] = {
+            "all": ~users,
+            "MoE": np.greater(seen.traits.moe, 0),
+            "adapters": np.greater(seen.traits.adapters, 0),
+            "users": users,
+        }
+        parts["dense, no adapters"] = ~parts["MoE"] & ~parts["adapters"]
+        for part, keep in parts.items():
+            if keep.any():
+                report_held(f"{name}, {part}, before", seen.gap[keep], before[name][keep], seen.group[keep])
+                report_held(f"{name}, {part}", seen.gap[keep], wide[keep], seen.group[keep])
+    return spread
+
+
+@dataclass(frozen=True)
+class Held:
+    """What intervals hold, every group weighing the same."""
+
+    groups: int
+    coverage: float
+    score: float  # mean of width + `MISSED` x what lies beyond, in the logarithm
+    half_width: float
+
+
+def held(gap: Array, half: Array, group: Labels) -> Held:
+    """Return what intervals hold.
+
+    >>> held(np.array([0.1, 0.3]), np.array([0.2, 0.2]), np.array(["a", "b"]))
+    Held(groups=2, coverage=0.5, score=1.4, half_width=0.2)
+    """
+    weight = hierarchy.balanced(group, 1.0)
+    score = 2 * half + MISSED * np.maximum(np.abs(gap) - half, 0.0)
+    means = (float(np.average(one, weights=weight).round(6)) for one in (np.abs(gap) <= half, score, half))
+    return Held(len(set(group)), *means)
