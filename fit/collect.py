@@ -41,7 +41,7 @@ def main(files: list[str]) -> None:
     runs = [tidy(run) for file in files for run in read_runs(file) if not run.source.startswith(SHARE_ALIKE)]
     shared = {group: common([run for run in runs if run.group == group]) for group in {run.group for run in runs}}
     runs = [without(run, *shared[run.group]) for run in runs]
-    write_shared(shared)
+    write_repeated(shared)
     for origin, _ in ORIGINS:
         rows = [run for run in runs if origin_of(run.group) == origin]
         if not rows:
@@ -53,12 +53,12 @@ def main(files: list[str]) -> None:
         print(f"{origin}: {len(rows)} rows in {len({run.group for run in rows})} groups")
 
 
-def write_shared(shared: dict[str, tuple[list[str], str]]) -> None:
+def write_repeated(repeated: dict[str, tuple[list[str], str]]) -> None:
     """Write what rows of a group repeat; groups that were not collected anew keep theirs."""
     path = FOLDER / "groups.csv"
     with path.open(newline="") as stream:
         kept = {row["group"]: (row["shape_source"], row["note"]) for row in csv.DictReader(stream)}
-    found = kept | {group: (shape, "; ".join(parts)) for group, (parts, shape) in shared.items()}
+    found = kept | {group: (shape, "; ".join(parts)) for group, (parts, shape) in repeated.items()}
     with path.open("w", newline="") as stream:
         writer = csv.writer(stream, lineterminator="\n")
         writer.writerow(["group", "shape_source", "note"])

@@ -59,7 +59,7 @@ SLOW_FIELDS: dict[str, tuple[str, float, float]] = {
 }
 """Field: (unit, start, sd) of what kernels take on runs where `frames.stacks.slow_kernels` says that it holds."""
 
-NARROW, OUTSIDE, OUTSIDE_SD, OWN_NARROW_SD = ("fp8", "fp4"), "outside", 0.25, 0.10
+NARROW, OUTSIDE, OUTSIDE_SD, STACK_NARROW_SD = ("fp8", "fp4"), "outside", 0.25, 0.10
 """Precisions below 16 bits; the entity of kernels outside Transformer Engine, its prior sd, that of each such stack."""
 
 SOURCE, OWNER_SD, TABLE_SD = "source", 0.25, 0.06
@@ -100,7 +100,7 @@ def _of_stacks(data: RunFrame) -> Iterator[Factor]:
                 yield Factor(stack, "any", name, labels.stack == stack, row[3])
         rows = outside(data) & (labels.stack == stack)
         if rows.any():
-            yield Factor(stack, "narrow", "time_scale", rows, OWN_NARROW_SD)
+            yield Factor(stack, "narrow", "time_scale", rows, STACK_NARROW_SD)
 
 
 def slow(data: RunFrame, name: str) -> Rows:

@@ -34,6 +34,10 @@ MISSED = 20.0
 """Weight of what lies beyond a 90 % interval in its score, 2 / (1 - 0.9) (Gneiting and Raftery 2007)."""
 
 
+LEAST = 5
+"""A group of fewer rows says little of a width, as of a median: it is left out."""
+
+
 @dataclass(frozen=True)
 class Residuals:
     """Log predicted over measured of fits that saw less, with the traits of each row."""
@@ -88,35 +92,35 @@ def cross_fitted(seen: Residuals) -> Array:
     return found
 
 
-def report_held(title: str, gap: Array, half: Array, group: Labels) -> None:
-    """Print what intervals hold."""
-    one = held(gap, half, group)
-    print(f"  {title}: hold {one.coverage:.1%}, score {one.score:.3f}, half-width {one.half_width:.2f}, {one.groups}")
+def large(group: Labels) -> Rows:
+    """Return the rows of groups of at least `LEAST` rows."""
+    names, counts = np.unique(group, return_counts=True)
+    return np.isin(group, names[counts >= LEAST])
 
 
 def report_intervals(splits: dict[str, Residuals], before: dict[str, Array], users: Rows) -> StepSpread:
-    """Fit the spread to all splits, print its parts and what its intervals hold, and return it.
+    """Fit the spread to the large groups of all splits, print its parts and what its intervals hold, and return it.
 
-    `before` are the half-widths that intervals are held to.
+    `before` are the half-widths by stack alone, that intervals are held to.
     """
-    every = together(splits.values())
+    keep = large(next(iter(splits.values())).group)
+    parts = [seen.part(keep) for seen in splits.values()]
+    every = together(parts)
     spread, half = fitted_spread(every), cross_fitted(every)
     print("spread:", ", ".join(f"{one.name} {getattr(spread, one.name):.3f}" for one in fields(StepSpread)))
-    count = len(users)
-    for index, (name, seen) in enumerate(splits.items()):
-        wide = half[index * count : (index + 1) * count]
-        parts: dict[str, Rows] = {
-            "all": ~users,
-            "MoE": np.greater(seen.traits.moe, 0),
-            "adapters": np.greater(seen.traits.adapters, 0),
-            "users": users,
-        }
-        parts["dense, no adapters"] = ~parts["MoE"] & ~parts["adapters"]
-        for part, keep in parts.items():
-            if keep.any():
-                report_held(f"{name}, {part}, before", seen.gap[keep], before[name][keep], seen.group[keep])
-                report_held(f"{name}, {part}", seen.gap[keep], wide[keep], seen.group[keep])
+    for name, seen, wide in zip(splits, parts, np.split(half, len(parts)), strict=True):
+        for kind, rows in kinds(seen, users[keep]).items():
+            if rows.any():
+                gap, group = seen.gap[rows], seen.group[rows]
+                print(f"{name} left out, {kind}: {held(gap, wide[rows], group)}")
+                print(f"    before: {held(gap, before[name][keep][rows], group)}")
     return spread
+
+
+def kinds(seen: Residuals, users: Rows) -> dict[str, Rows]:
+    """Return the rows of each kind of run whose intervals are looked at by themselves."""
+    moe, adapters = (np.greater(one, 0) for one in (seen.traits.moe, seen.traits.adapters))
+    return {"developers": ~users, "users": users, "MoE": moe, "adapters": adapters, "dense": ~moe & ~adapters}
 
 
 @dataclass(frozen=True)
@@ -127,6 +131,11 @@ class Held:
     coverage: float
     score: float  # mean of width + `MISSED` x what lies beyond, in the logarithm
     half_width: float
+
+    def __str__(self) -> str:
+        """Return it as a line of a report has it."""
+        wide = f"half-width {self.half_width:.2f}, {self.groups} groups"
+        return f"hold {self.coverage:.1%}, score {self.score:.3f}, {wide}"
 
 
 def held(gap: Array, half: Array, group: Labels) -> Held:

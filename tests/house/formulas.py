@@ -63,6 +63,8 @@ NOT_ELEMENTWISE: Final = {
     "step.stages.busiest_stages": STAGES,
     "step.stages.one_has_all": "yes or no, of all layouts",
     "step.states.model_params": STAGES,
+    "step.states.quantised": "yes or no, of all layouts",
+    "step.compute.unpack_s": "nothing where no weights are packed",
     "step.rank.stage_job": STAGES,
 }
 

@@ -69,6 +69,7 @@ LOSS = "the loss works at four bytes an element at every precision"
 COUNTED_BYTES = {
     "step.compute.forward": LOSS,
     "step.time.time": LOSS,
+    "step.tick.slowest_tick": PRECISION,
     "step.activations.block_kept_bytes": PRECISION,
     "step.memory.memory": PRECISION,
     "step.states.states": PRECISION,

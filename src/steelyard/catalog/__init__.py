@@ -20,8 +20,8 @@ from steelyard.catalog.schema import (
     preferred,
 )
 from steelyard.catalog.tabulate import (
+    accelerator_log_sd,
     calibrated_log_sd,
-    chip_log_sd,
     embodied,
     kernels,
     kernels_rows,
@@ -50,8 +50,8 @@ __all__ = [
     "SiteRow",
     "Source",
     "System",
+    "accelerator_log_sd",
     "calibrated_log_sd",
-    "chip_log_sd",
     "embodied",
     "kernels",
     "kernels_rows",

@@ -179,12 +179,6 @@ class Catalog:
         return rows[0]
 
     @cached_property
-    def spreads(self) -> Mapping[tuple[str, str], Fitted]:
-        """How far predicted steps may be off, by (`any` or stack, part of `StepSpread` or `STACK_EVIDENCE`)."""
-        found = read.parsed_rows(self.folder, "step_spread", read.parse_fitted)
-        return {(row.entity, row.quantity): row for row in found}
-
-    @cached_property
     def kind_spreads(self) -> Mapping[str, Fitted]:
         """How far steps of kinds of models that no constant is fitted to scatter, beyond accelerator and stack."""
         return {row.entity: row for row in read.parsed_rows(self.folder, "unseen_kinds", read.parse_fitted)}

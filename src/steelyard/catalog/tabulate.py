@@ -3,9 +3,12 @@
 import math
 from collections.abc import Mapping
 from dataclasses import fields
+from functools import cache
+from pathlib import Path
 
 from steelyard import tables
 from steelyard.catalog.load import Catalog, load
+from steelyard.catalog.read import parse_fitted, parsed_rows
 from steelyard.catalog.schema import Accelerator, Fitted, OfferRow, SiteRow, System
 from steelyard.catalog.spread import STACK_EVIDENCE, StepSpread
 from steelyard.catalog.stacks import OTHER
@@ -151,6 +154,13 @@ def kind_log_sd(kind: str, catalog: Catalog) -> float:
     return catalog.kind_spreads[kind].value if kind in catalog.kind_spreads else 0.0
 
 
+@cache
+def _spreads(folder: Path) -> Mapping[tuple[str, str], Fitted]:
+    """Return the table of spreads by (`any` or stack, part of `StepSpread` or `STACK_EVIDENCE`)."""
+    return {(row.entity, row.quantity): row for row in parsed_rows(folder, "step_spread", parse_fitted)}
+
+
+@cache
 def step_spread(catalog: Catalog) -> StepSpread:
     """Return how far predicted steps may be off, by what they are made of.
 
@@ -158,7 +168,7 @@ def step_spread(catalog: Catalog) -> StepSpread:
     >>> 0 < spread.base < spread.moe < 1
     True
     """
-    return StepSpread.of_rows({name: row for (entity, name), row in catalog.spreads.items() if entity == _ANY})
+    return StepSpread.of_rows({name: row for (entity, name), row in _spreads(catalog.folder).items() if entity == _ANY})
 
 
 def stack_evidence(name: str, catalog: Catalog) -> float:
@@ -167,17 +177,17 @@ def stack_evidence(name: str, catalog: Catalog) -> float:
     >>> 0 < stack_evidence("megatron-core", load()) <= stack_evidence("my-trainer", load()) < 0.3
     True
     """
-    key = (name if (name, STACK_EVIDENCE) in catalog.spreads else _ANY, STACK_EVIDENCE)
-    return catalog.spreads[key].value
+    rows = _spreads(catalog.folder)
+    return (rows.get((name, STACK_EVIDENCE)) or rows[_ANY, STACK_EVIDENCE]).value
 
 
-def chip_log_sd(accelerator: Accelerator, precision: str, catalog: Catalog) -> float:
+def accelerator_log_sd(accelerator: Accelerator, precision: str, catalog: Catalog) -> float:
     """Return how far the residual factor of a chip spreads steps: as calibrated, or as far as the fit leaves it open.
 
     The latter is its posterior sd times what residuals of left-out rows make of it (`StepSpread.evidence`).
 
     >>> catalog = load()
-    >>> known, unseen = (chip_log_sd(catalog.accelerator(name), "bf16", catalog) for name in ("H100", "TPUv3"))
+    >>> known, unseen = (accelerator_log_sd(catalog.accelerator(name), "bf16", catalog) for name in ("H100", "TPUv3"))
     >>> 0 < known < unseen < 0.3
     True
     """

@@ -176,7 +176,7 @@ def hardware_option(system: facts.System, precision: str, catalog: facts.Catalog
         machine=machine_at_precision(system, precision, catalog),
         kernels=Kernels(**{name: row.value for name, row in rows.items()}),
         kernels_log_sd={name: row.log_sd for name, row in rows.items() if row.log_sd > 0}
-        | {FACTOR: facts.chip_log_sd(accelerator, precision, catalog)},
+        | {FACTOR: facts.accelerator_log_sd(accelerator, precision, catalog)},
         calibrated=rows["gemm_efficiency"].entity != FALLBACK,
     )
 

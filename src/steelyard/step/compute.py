@@ -69,7 +69,7 @@ def unpack_s(rank: Rank) -> tuple[Seconds, ...]:
     if not packed.any():
         return ()
     rate = rank.machine.memory_bytes_per_s * rank.kernels.memory_efficiency
-    byte_s: Seconds = np.where(packed, rank.stack.unpack_bytes / rate, 0.0)
+    byte_s = packed.astype(float) * (rank.stack.unpack_bytes / rate)
     return tuple((held.dense + held.routed) * byte_s for held in rank.staged.params.blocks)
 
 

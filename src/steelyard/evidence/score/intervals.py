@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from steelyard.catalog import (
     Catalog,
+    accelerator_log_sd,
     calibrated_log_sd,
-    chip_log_sd,
     kind_log_sd,
     outside_transformer_engine,
     stack_evidence,
@@ -38,7 +38,7 @@ GUESSED = frozenset({"layout", "recompute", "micro-batch", "batch", "shape", "ex
 TIME_GUESSED = frozenset({"layout", "micro-batch", "batch", "shape"})
 """What a row leaves open that widens its peak, and its time: recomputation that is assumed adds nothing to that."""
 
-CHIP_VENDORS = frozenset(
+ACCELERATOR_VENDORS = frozenset(
     {"NVIDIA", "NVIDIA-NeMo", "AI-Hypercomputer", "google", "Ascend", "HabanaAI", "intel", "AMD-AGI", "ROCm", "apple"}
 )
 """Owners whose tables are of the vendor of the chip, tuned to it (Apple's axlearn is tuned with Google)."""
@@ -53,9 +53,8 @@ def time_log_sd(found: RunFrame, catalog: Catalog) -> Array:
         return np.empty(0)
     labels, spread = found.labels, step_spread(catalog)
     step = time(stage_job(found.job, found.layout), found.machine, found.kernels, found.stack)
-    chips = _by_row(
-        lambda name, width: chip_log_sd(catalog.accelerator(name), width, catalog), labels.accelerator, labels.precision
-    )
+    hardware = (labels.accelerator, labels.precision)
+    chips = _by_row(lambda name, width: accelerator_log_sd(catalog.accelerator(name), width, catalog), *hardware)
     own = _by_row(lambda name: calibrated_log_sd(name, catalog), labels.stack)
     known = _by_row(lambda name: stack_evidence(name, catalog), labels.stack)
     model = spread.log_sd(step_traits(found, known, np.asarray(waiting_share(step)), catalog))
@@ -78,7 +77,7 @@ def step_traits(found: RunFrame, evidence: Array, waiting: Array, catalog: Catal
         evidence=evidence,
         waiting=np.broadcast_to(waiting, count).astype(float),
         moe=_flags(np.greater(job.workload.copies, 0), count),
-        untuned=np.array([owner(run) not in CHIP_VENDORS for run in found.runs], dtype=float),
+        untuned=np.array([owner(run) not in ACCELERATOR_VENDORS for run in found.runs], dtype=float),
         adapters=_flags(np.less(job.trainable_share, 1), count),
         narrow=_flags(np.less(job.gemm_bytes, job.element_bytes), count) * narrow,
         guessed=np.array([bool(assumed & TIME_GUESSED) for assumed in found.assumed], dtype=float),
