@@ -2,11 +2,11 @@
 
     python -m fit.splits [--data FOLDER]
 
-Step times are predicted by fits that never saw the publisher, or the family of chips, of a row; an interval is as wide
-as for a user of an unseen stack or family. A few runs of a source that was left out are given to `calibrate`, and its
-others are predicted. Peaks are predicted by fits that never saw the stack. With FOLDER (that holds `measured/`)
-operators and collectives are scored with each device left out as well, and nodes' power with each type of node. Rows of
-metrics that are not scored anew are kept.
+Step times are predicted by fits that never saw the owner of a group, with all of its tables, or the families of its
+chips, or both; an interval is as wide as what such a fit knows makes it. A few runs of a source that was left out are
+given to `calibrate`, and its others are predicted. Peaks are predicted by fits that never saw the stack. With FOLDER
+(that holds `measured/`) operators and collectives are scored with each device left out as well, and nodes' power with
+each type of node. Rows of metrics that are not scored anew are kept.
 """
 
 import argparse
@@ -24,27 +24,34 @@ from fit.kernels import fitting as kernels
 from fit.kernels import scores as kernel_scores
 from fit.memory import fitting as memory
 from fit.power import fitting as power_fit
-from fit.stacks.factors import FAMILY_SD, factors, problem_of, training_rows
-from steelyard.catalog import Catalog, load, stack_rows
-from steelyard.catalog import stacks as known_stacks
-from steelyard.evidence.frames.frame import RunFrame
+from fit.stacks.factors import factors, of_users, problem_of, training_rows
+from fit.stacks.scores import strangers
+from steelyard.catalog import load, stack_rows, step_spread
+from steelyard.evidence.score.intervals import step_traits
 from steelyard.evidence.score.splits import Split, split_mean, splits
+from steelyard.step import stage_job, time, waiting_share
 from steelyard.units import NORMAL_90
 
 TARGET = Path(__file__).parents[1] / "src/steelyard/evidence/score/splits.csv"
-SPLITS = ("publisher", "family")
+SPLITS = {"publisher": (True, False), "family": (False, True), "publisher and family": (True, True)}
+"""Way of leaving out: whether the owner of a group, with all of its tables, and whether the families of its chips."""
+
 TIME, MEMORY = "step_time_s", "peak_memory_bytes"
+USERS = "users, "
+"""Before the way of leaving out of runs of ordinary users, which are scored apart."""
 
 
 def step_times() -> Iterator[Split]:
-    """Yield the scores of step time by group, with each publisher and each family of chips left out."""
+    """Yield the scores of step time by group, with its owner left out, the families of its chips, and both."""
     data, log_s = training_rows()
     parts = factors(data)
-    problem = problem_of(data, log_s, parts)
-    for split in SPLITS:
-        by = getattr(data.labels, split)
-        left_out = hierarchy.held_out(problem, by)
-        yield from scores(TIME, split, left_out - log_s, log_sd(data, by, split, load()), data.labels.group)
+    problem, users = problem_of(data, log_s, parts), of_users(data)
+    waiting = np.asarray(waiting_share(time(stage_job(data.job, data.layout), data.machine, data.kernels, data.stack)))
+    for split, (siblings, families) in SPLITS.items():
+        far = strangers(problem, data, parts, families=families, siblings=siblings)
+        sd = step_spread(load()).log_sd(step_traits(data, far.evidence, waiting, load()))
+        for name, rows in ((split, ~users), (USERS + split, users)):
+            yield from scores(TIME, name, (far.predicted - log_s)[rows], sd[rows], data.labels.group[rows])
 
 
 def peaks() -> Iterator[Split]:
@@ -61,13 +68,15 @@ def peaks() -> Iterator[Split]:
 def anchored() -> Iterator[Split]:
     """Yield the scores of the other runs of a source, once `calibrate` has seen three of them, or half."""
     data, log_s = training_rows()
+    apart = set(data.labels.group[of_users(data)])
     for by in ("group", "family"):
         for left in anchors.left_out(data, log_s, by):
             for one in anchors.scored(data, left, by, anchors.ANCHORS):
                 name = f"{one.group} ({left.label})" if by == "family" else one.group
-                yield _anchored(one, f"three anchors, {by}", name)
+                kind = USERS if one.group in apart else ""
+                yield _anchored(one, f"{kind}three anchors, {by}", name)
                 if one.new and by == "group":
-                    yield _anchored(one, "three anchors, new", name)
+                    yield _anchored(one, f"{kind}three anchors, new", name)
             for one in anchors.scored(data, left, by, 0) if left.label in anchors.HALVES else ():
                 yield _anchored(one, "half as anchors", one.group)
 
@@ -86,19 +95,6 @@ def _anchored(one: anchors.Score, split: str, name: str) -> Split:
         coverage=float(np.mean(one.inside)),
         naive=nothing,
     )
-
-
-def log_sd(data: RunFrame, by: Labels, split: str, catalog: Catalog) -> Array:
-    """Return the spread that each row's prediction claims: that of its stack, or of any where the split hides it.
-
-    A hidden family of chips adds the spread between families.
-    """
-    labels, known = data.labels, known_stacks(catalog)
-    found = np.empty(len(data))
-    for index, (stack, label) in enumerate(zip(labels.stack, by, strict=True)):
-        hidden = stack not in known or not np.any((labels.stack == stack) & (by != label))
-        found[index] = stack_rows("any" if hidden else str(stack), catalog)["time_scale"].log_sd
-    return np.hypot(found, FAMILY_SD) if split == "family" else found
 
 
 def scores(metric: str, split: str, gap: Array, sd: Array, group: Labels) -> Iterator[Split]:

@@ -19,7 +19,9 @@ class Strangers:
     evidence: Array  # posterior log sd of the factors of its stack and of its chip together
 
 
-def strangers(problem: hierarchy.Problem, data: RunFrame, parts: list[Factor], *, families: bool) -> Strangers:
+def strangers(
+    problem: hierarchy.Problem, data: RunFrame, parts: list[Factor], *, families: bool, siblings: bool = True
+) -> Strangers:
     """Return what is predicted of every group by a fit that saw no row of its owner, whatever the table.
 
     Args:
@@ -27,12 +29,13 @@ def strangers(problem: hierarchy.Problem, data: RunFrame, parts: list[Factor], *
         data: its rows
         parts: its factors
         families: whether it saw no row of the families of chips of the group either
+        siblings: whether its owner is left out at all
     """
     by, predicted, known = owners(data), np.empty(len(data)), np.empty(len(data))
     folds: dict[tuple[int, ...], tuple[Array, Array]] = {}
     for group in sorted(set(data.labels.group)):
         rows = data.labels.group == group
-        hidden = np.isin(by, by[rows])
+        hidden = np.isin(by, by[rows]) if siblings else rows
         if families:
             hidden |= np.isin(data.labels.family, data.labels.family[rows])
         key = tuple(np.flatnonzero(hidden).tolist())

@@ -1,6 +1,7 @@
 """Scores with more than a source left out of the fit, stored by `python -m fit.splits`: they need a refit each.
 
-What is left out, by metric: of step times a publisher, or a family of chips; of peaks a stack; of operators and
+What is left out, by metric: of step times a publisher with all of its tables, the families of a group's chips, or both
+(after `users, `: of runs of ordinary users, which are scored apart); of peaks a stack; of operators and
 collectives a device; of node power a node type. `three anchors, …` and `half as anchors` are step times of a source
 that was left out (its group, or its family of chips) once `calibrate` has seen some of its runs; `three anchors, new`
 are the sources whose stack or family of chips no other has.
