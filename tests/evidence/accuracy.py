@@ -286,7 +286,8 @@ def users() -> str:
     head = ["what", "group", ">runs", ">median", ">p90", ">bias", ">inside 90 %"]
     return (
         "## Runs of ordinary users\n\nOne card, adapters, fine-tunes, small pretraining (`users.csv`), but for the "
-        "locked third of who ran them; they are in none of the figures above. Their step times are predicted with the group left out where a fit has stored that, their "
+        "locked third of who ran them; they are in none of the figures above. Their step times are predicted with the "
+        "group left out where a fit has stored that, their "
         f"peaks by constants that no such run was fitted to.\n\n{table(head, rows)}\n"
     )
 

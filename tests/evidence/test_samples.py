@@ -9,6 +9,7 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from steelyard.catalog import kind_log_sd, load
@@ -48,7 +49,9 @@ def test_runs_on_images_are_predicted_and_scored_in_samples() -> None:
 def test_intervals_of_image_models_are_as_wide_as_predictions_miss_them() -> None:
     llm = replace(next(parse_runs(FILE.encode(), "runs.csv")), id="llm", model="gpt2", sequence_tokens=1024.0)
     catalog, found = load(), run_frame([*parse_runs(FILE.encode(), "runs.csv"), llm], load())
-    spread = dict(zip(found.labels.id, time_log_sd(found, catalog) ** 2, strict=True))
+    plain = replace(found, labels=replace(found.labels, kind=np.full(len(found), "language")))
+    more = time_log_sd(found, catalog) ** 2 - time_log_sd(plain, catalog) ** 2
+    spread = dict(zip(found.labels.id, more, strict=True))
     assert list(found.labels.kind) == ["rows", "rows", *["image-transformer"] * 2, "rows", "language"]
     assert spread["tf-8"] - spread["llm"] == pytest.approx(kind_log_sd("rows", catalog) ** 2)
     both = kind_log_sd("rows", catalog) ** 2 - kind_log_sd("image-transformer", catalog) ** 2

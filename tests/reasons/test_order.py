@@ -14,6 +14,7 @@ from tests.search.fakes import FAKE, JOB, chip, market, policy, site, tool
 from tests.shapes import filled
 
 from steelyard.carbon import carbon
+from steelyard.catalog.spread import StepSpread
 from steelyard.energy import energy
 from steelyard.layout import BOUNDS, space
 from steelyard.market.options import Deal, Market, SiteOption, StackOption
@@ -21,7 +22,7 @@ from steelyard.money import money
 from steelyard.planner.answers import Plan
 from steelyard.planner.assembly import Preface, assembled
 from steelyard.reasons.decision import Decision, share_less
-from steelyard.reasons.draws import Setting, drawn_objectives, intervals
+from steelyard.reasons.draws import Setting, drawn_objectives, intervals, step_log_sd
 from steelyard.reasons.order import SURE
 from steelyard.reasons.simpler import CLOSE, complexity
 from steelyard.run import draw
@@ -94,6 +95,23 @@ def test_what_is_a_layouts_own_does_not_change_its_spread(own):
     engine = plain(lambda layout: 1.0)
     times = drawn_objectives([setting(single_layout(layouts(), 0), own=own)], engine, "location_gross")[:, 0, 0]
     assert spread(times) == pytest.approx(math.hypot(0.2, 0.25), rel=0.15)
+
+
+def test_what_a_step_is_made_of_widens_it_unless_its_stack_is_calibrated():
+    """Half of the step waits, at 0.6 of what waits: hypot(0.25, 0.3), and 0.2 of the accelerator."""
+    engine = plain(lambda layout: 1.0)
+    half = replace(engine, predict=lambda *given: _waiting(engine.predict(*given)))
+    one = setting(single_layout(layouts(), 0))
+    wide = StepSpread(base=0.0, evidence=0.0, waiting=0.6, moe=0.0, untuned=0.0, adapters=0.0, narrow=0.0, guessed=0.0)
+    fitted = replace(one, stack=replace(one.stack, spread=wide))
+    for some, sd in ((one, 0.25), (fitted, math.hypot(0.25, 0.3))):
+        assert step_log_sd([some], half) == pytest.approx([sd])
+    times = drawn_objectives([fitted], half, "location_gross")[:, 0, 0]
+    assert spread(times) == pytest.approx(math.hypot(0.2, 0.25, 0.3), rel=0.15)
+
+
+def _waiting(found: Prediction) -> Prediction:
+    return replace(found, time=replace(found.time, host_s=found.time.total_s / 2))
 
 
 @pytest.mark.parametrize("ahead", [1.0, 1.05, 1.15, 1.4])
