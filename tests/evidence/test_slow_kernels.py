@@ -21,8 +21,8 @@ def found(run: Run, precision: str = "bf16") -> set[str]:
     [
         ("HF Trainer", "", "full_ft", "bf16", {EAGER}),
         ("HF TRL SFTTrainer", "", "qlora", "bf16", {EAGER, UPCAST}),
-        ("HF Transformers + PEFT", "norms fp32 (prepare_model_for_kbit_training)", "qlora", "fp16", {EAGER, UPCAST, CORE}),
-        ("HF TRL SFTTrainer", "nf4 4-bit base (bitsandbytes), no upcasting of norms; HF eager kernels", "qlora", "bf16", {EAGER}),
+        ("HF Transformers + PEFT", "prepare_model_for_kbit_training", "qlora", "fp16", {EAGER, UPCAST, CORE}),
+        ("HF TRL SFTTrainer", "nf4 base, no upcasting of norms; HF eager kernels", "qlora", "bf16", {EAGER}),
         ("HF TRL SFTTrainer", "GPTQ 4-bit base; fused RMSNorm, RoPE (foak)", "qlora", "bf16", set()),
         ("HF Trainer DDP + Liger", "", "full_ft", "bf16", set()),
         ("Unsloth 2024.8 + TRL", "nf4 4-bit base", "qlora", "fp16", set()),
@@ -37,7 +37,7 @@ def test_a_row_s_word_comes_before_its_framework_s(stack, note, task, precision,
 
 
 def test_runs_of_users_say_which_kernels_they_had() -> None:
-    """foundation-model-stack/fms-acceleration, refs: eager and foak; of QLoRA, PEFT's own upcasts and its fork's not."""
+    """foundation-model-stack/fms-acceleration, refs: eager and foak; PEFT's own QLoRA upcasts, its fork's not."""
     rows = [run for run in user_runs() if run.group == "fms-accel-2025-02"]
     eager = [run for run in rows if EAGER in found(run)]
     upcast = [run for run in rows if UPCAST in found(run)]
