@@ -67,16 +67,6 @@ def _chunks(run: Run) -> float:
     return entries / run.pp if entries and is_count(run.pp) and entries % run.pp == 0 else math.nan
 
 
-def with_batch(run: Run, dp: float) -> Run:
-    """Return a row with the one of micro-batch and global batch that its number of micro-batches makes of the other."""
-    count = run_settings(run).get("micro_batches")
-    if count is None or is_count(run.micro_batch) == is_count(run.batch_samples):
-        return run
-    if is_count(run.micro_batch):
-        return replace(run, batch_samples=run.micro_batch * dp * count)
-    return replace(run, micro_batch=run.batch_samples / (dp * count))
-
-
 def laid_out(layout: Layout, settings: Mapping[str, int]) -> Layout:
     """Return a layout with the settings of its row; BadLayout names the first that the rest of the row contradicts."""
     made = replace(layout, **{name: float(settings[name]) for name in _LAID if name in settings})
@@ -126,12 +116,53 @@ def shard_group(run: Run, replicas: float) -> float:
     return replicas
 
 
-def sequence_parallel(run: Run, rule: StackRule) -> float:
+def sequence_parallel(run: Run, rule: StackRule, assumed: set[str]) -> float:
     """Return whether tensor-parallel ranks split the sequence: as the note of a row says, else as its stack does."""
     if "no sequence parallel" in run.note.lower():
         return 0.0
-    stated = re.search(r"sequence parallel on|with sequence parallel", run.note.lower())
-    return 1.0 if stated else rule.sequence_parallel
+    if re.search(r"sequence parallel on|with sequence parallel", run.note.lower()):
+        return 1.0
+    if "sp" not in run_settings(run):
+        assumed.add("sequence parallelism")
+    return rule.sequence_parallel
+
+
+def stated_expert_tensor(run: Run) -> float | None:
+    """Return the tensor-parallel degree of experts that a row's note or stack writes; None where neither does.
+
+    >>> from steelyard.evidence.runs.reader import blank_run
+    >>> notes = ("TP 4, ETP 1", "etp=2", "expert tensor parallel size 4", "tp 8")
+    >>> [stated_expert_tensor(blank_run(note=note)) for note in notes]
+    [1.0, 2.0, 4.0, None]
+    """
+    words = r"\b(?:etp|expert[ _-]tensor(?:[ _-]parallel\w*)?(?:[ _-]size)?)[ =:]*(\d+)"
+    stated = re.search(words, f"{run.note} {run.stack}".lower())
+    return max(1.0, float(stated[1])) if stated else None
+
+
+def with_usual_degrees(run: Run, rule: StackRule, capability: Capability, assumed: set[str]) -> Run:
+    """Return a row whose blank degrees are 1 where its stack has no such parallelism, or its recipes none by default.
+
+    Fully sharded stacks have a pipeline only where a row says so: that of torchtitan is off by default. A stack that
+    nobody named may have any.
+
+    >>> from steelyard.catalog import load
+    >>> from steelyard.evidence.frames.stacks import stack_rule
+    >>> from steelyard.evidence.runs.reader import blank_run
+    >>> rule = stack_rule("torchtitan", "", load())
+    >>> with_usual_degrees(blank_run(stack="torchtitan"), rule, load().capability("fsdp2"), set()).pp
+    1.0
+    """
+    settings = run_settings(run)
+    found: dict[str, float] = {}
+    if not is_known(run.pp) and "pp" not in settings:
+        sharded = spelled_number("zero", run.sharding or rule.sharding) == 3
+        if sharded or not capability.pp:
+            found["pp"] = 1.0
+            assumed |= {"pipeline"} if capability.pp else set()
+    if not is_known(run.tp) and "tp" not in settings and not capability.tp:
+        found["tp"] = 1.0
+    return replace(run, **found)  # type: ignore[arg-type]  # numbers all
 
 
 def _number(name: str, value: float | str) -> float | None:
