@@ -28,6 +28,7 @@ from steelyard.evidence.frames.shapes import ModelShape, RowsShape
 from steelyard.evidence.frames.stacks import row_constants, stack_rule
 from steelyard.evidence.runs.columns import check_texts
 from steelyard.evidence.runs.run import Run, publisher
+from steelyard.evidence.runs.unread import unread_words, unsaid
 from steelyard.evidence.runs.words import worded
 from steelyard.job.models.architecture import architecture
 from steelyard.job.models.kinds import takes_sequences, trained_kind
@@ -71,6 +72,7 @@ class RunFrame:
     stack: Stack
     labels: Labels
     assumed: tuple[frozenset[str], ...]  # what the row does not say: layout, recompute, micro-batch, network …
+    notes: tuple[tuple[str, ...], ...]  # what of its words nobody reads (`runs.unread`)
     unpredicted: tuple[tuple[Run, str], ...]
 
     def __len__(self) -> int:
@@ -92,6 +94,7 @@ class CompletedRun:
     rule: StackRule
     choices: tuple[LayoutChoice, ...]
     assumed: frozenset[str]
+    notes: tuple[str, ...]
 
 
 def run_frame(runs: Iterable[Run], catalog: Catalog, predictor: Predictor | None = None) -> RunFrame:
@@ -123,11 +126,13 @@ def run_frame(runs: Iterable[Run], catalog: Catalog, predictor: Predictor | None
         stack=stack_table,
         labels=_labels(rows),
         assumed=tuple(row.assumed | choice.assumed for row, choice in zip(rows, picked, strict=True)),
+        notes=tuple(row.notes for row in rows),
         unpredicted=tuple(unpredicted),
     )
 
 
 def _row(run: Run, catalog: Catalog) -> CompletedRun:
+    notes = unread_words(run)
     run = worded(run)
     check_texts(run)
     run = with_settings(run)
@@ -147,7 +152,7 @@ def _row(run: Run, catalog: Catalog) -> CompletedRun:
     job = run_job(run, model, arch, its_rule, found.precision, options[0].batch_samples, catalog)
     if settings := run_settings(run):
         options = _permitted(options, settings, job, catalog)
-    return CompletedRun(run, model, arch, found, its_rule, tuple(options), frozenset(assumed))
+    return CompletedRun(run, model, arch, found, its_rule, tuple(options), frozenset(assumed | unsaid(run)), notes)
 
 
 def _capability(stack_name: str, catalog: Catalog) -> Capability:
@@ -269,6 +274,7 @@ def frame_subset(found: RunFrame, keep: Any) -> RunFrame:
         rules=tuple(found.rules[i] for i in index),
         architectures=tuple(found.architectures[i] for i in index),
         assumed=tuple(found.assumed[i] for i in index),
+        notes=tuple(found.notes[i] for i in index),
         labels=labels,
         **{name: take(getattr(found, name), index) for name in ("job", "layout", "machine", "kernels", "stack")},
     )

@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from steelyard.catalog.stacks import StackRule
-from steelyard.evidence.frames.conventions import of_samples, published_flop
+from steelyard.evidence.frames.agreement import figure_notes
+from steelyard.evidence.frames.conventions import of_samples, published_flop, run_convention
 from steelyard.evidence.frames.frame import RunFrame
 from steelyard.evidence.runs.run import MEMORY_METRICS, Run, is_known
 from steelyard.units import Array
@@ -38,6 +39,8 @@ class Measured:
     metric_known: NDArray[np.bool_]  # the row itself says which
     memory_bytes: Array
     memory_reason: tuple[str, ...]
+    assumed: tuple[frozenset[str], ...]  # what the time rests on and its row does not say
+    notes: tuple[tuple[str, ...], ...]  # what the figures of a row say against each other (`agreement`)
 
 
 def measured(found: RunFrame) -> Measured:
@@ -67,6 +70,8 @@ def measured(found: RunFrame) -> Measured:
         metric_known=np.array([run.memory_metric != "unknown" for run in found.runs], dtype=bool),
         memory_bytes=np.array([one[1] for one in memories], dtype=float),
         memory_reason=tuple(one[2] for one in memories),
+        assumed=tuple(_assumed(run, one[0]) for run, one in zip(found.runs, times, strict=True)),
+        notes=tuple(figure_notes(found, index, step_s) for index, step_s in enumerate(seconds)),
     )
 
 
@@ -107,6 +112,13 @@ def _time(found: RunFrame, index: int, held: StepWork) -> tuple[str, float, floa
             amount = flop / run.devices / unit
             return (metric, value, amount / value, amount, "") if not reason else _none(reason)
     return _none("no step time, throughput or utilisation that a run can have is given: a number above zero is needed")
+
+
+def _assumed(run: Run, metric: str) -> frozenset[str]:
+    """Return what a time from TFLOP/s or MFU rests on and its row does not say: the count, the peak of a narrow type."""
+    found = {"FLOP convention"} if metric in ("tflops_per_device", "mfu") and run_convention(run)[1] else set()
+    narrow = metric == "mfu" and run.precision in ("fp8", "fp4")
+    return frozenset(found | ({"peak of MFU"} if narrow and "peak" not in run.flop_convention.lower() else set()))
 
 
 def _stated(run: Run, held: StepWork) -> tuple[str, float, float, float, str]:

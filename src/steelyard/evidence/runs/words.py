@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable
 from dataclasses import replace
 
+from steelyard.evidence.runs.columns import says
 from steelyard.evidence.runs.run import Run
 
 Patterns = tuple[tuple[str, str], ...]
@@ -127,6 +128,18 @@ def attention_of_note(note: str) -> str:
     return "yes" if re.search(fused, plain) else ""
 
 
+def recompute_of_note(note: str) -> str:
+    """Return none or full where a note says whether activations are checkpointed; else empty.
+
+    >>> [recompute_of_note(text) for text in ("no activation checkpointing", "full activation checkpointing", "packed")]
+    ['none', 'full', '']
+    """
+    stated = re.search(r"(no |without |not? )?(?:full )?(?:activation|gradient) (?:check|re)", note.lower())
+    if stated is None or re.search(r"(selective|checkpointing not|unknown|assumed)", note.lower()):
+        return ""
+    return "none" if stated[1] else "full"
+
+
 _READERS: dict[str, Callable[[str], str]] = {
     "precision": lambda text: meaning(text, PRECISIONS),
     "task": lambda text: meaning(text, TASKS),
@@ -149,6 +162,8 @@ def worded(run: Run) -> Run:
     ('yes', 'bf16', 'fsdp')
     """
     found = {name: reader(getattr(run, name)) for name, reader in _READERS.items() if getattr(run, name)}
+    if not says(run.recompute):
+        found["recompute"] = recompute_of_note(run.note) or run.recompute
     found["sharding"] = found.get("sharding") or sharding_of_stack(run.stack)
     found["flash_attention"] = attention_of_note(run.note) or found.get("flash_attention", run.flash_attention)
     return replace(run, **found)  # type: ignore[arg-type]  # texts all

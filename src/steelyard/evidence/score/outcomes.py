@@ -34,6 +34,7 @@ class RunOutcome:
     stack: str
     assumed: tuple[str, ...]
     reason: str  # why it was not predicted, or not scored
+    notes: tuple[str, ...] = ()  # where its figures disagree, and what of its words is not read
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,10 +87,11 @@ def time_outcomes(found: RunFrame, seen: Measured, held: BoundedPredictions) -> 
                 scored=not reason and math.isfinite(predicted),
                 held_out=bool(held.held_out[index]),
                 **_labels(found, index),
-                assumed=tuple(sorted(found.assumed[index])),
+                assumed=tuple(sorted(found.assumed[index] | seen.assumed[index])),
                 reason=reason
                 if math.isfinite(predicted)
                 else reason or "the catalog lacks a figure that the step needs",
+                notes=(*seen.notes[index], *_not_read(found, index)),
             )
         )
     return found_outcomes
@@ -122,6 +124,7 @@ def memory_outcomes(found: RunFrame, seen: Measured, held: BoundedPredictions) -
                 **_labels(found, index),
                 assumed=tuple(sorted(assumed)),
                 reason=reason,
+                notes=_not_read(found, index),
             )
         )
     return found_outcomes
@@ -150,6 +153,10 @@ def refused_outcomes(run: Run, reason: str) -> list[RunOutcome]:
         )
         for name, value in published or [("none", nothing)]
     ]
+
+
+def _not_read(found: RunFrame, index: int) -> tuple[str, ...]:
+    return tuple(f"not read: {words}" for words in found.notes[index])
 
 
 def _labels(found: RunFrame, index: int) -> dict[str, str]:
