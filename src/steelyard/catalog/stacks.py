@@ -33,7 +33,7 @@ _CONTAINER = re.compile(
     r"|\b(?:ngc|nvidia|nemo|pytorch|jax|rocm)\b[^,;()+]{0,30}\b(?:container|image|docker)s?\b[\s\d.:v-]*)",
     re.IGNORECASE,
 )
-"""A container as people write it beside what they run in it: `in the NeMo container 25.02`, `nvcr.io/nvidia/nemo:25.02`."""
+"""A container beside what runs in it: `in the NeMo container 25.02`, `nvcr.io/nvidia/nemo:25.02`."""
 
 FLAGS = ("tp", "sp", "cp", "ep", "etp", "hsdp", "offload")
 

@@ -54,7 +54,9 @@ def figure_notes(found: RunFrame, index: int, step_s: float) -> tuple[str, ...]:
         for name, value, unit in measured:
             if is_known(value) and value > 0 and run.devices > 0:
                 total = value * unit * run.devices * step_s
-                notes.append(figure_note(run, name, total, counts, CLOSE + _rounding(value) + _rounding(run.step_time_s)))
+                notes.append(
+                    figure_note(run, name, total, counts, CLOSE + _rounding(value) + _rounding(run.step_time_s))
+                )
     return tuple(note for note in notes if note)
 
 
@@ -72,11 +74,13 @@ def step_counts(run: Run, arch: Architecture, tokens: float) -> Iterator[Counted
     for words, share in _ATTENTION.items():
         for more, factor in factors.items():
             for size, params in sizes.items():
-                yield CountedFlop(f"{words}{more}{size}", (6 * params + share * scores) * factor * tokens, share, factor)
+                yield CountedFlop(
+                    f"{words}{more}{size}", (6 * params + share * scores) * factor * tokens, share, factor
+                )
 
 
 def figure_note(run: Run, name: str, total: float, counts: list[CountedFlop], close: float) -> str:
-    """Return what a total of FLOPs, from a figure and the step time, says against a row's convention; empty: nothing."""
+    """Return what a total of FLOPs, from a figure and the step time, says against a row's convention, or nothing."""
     agreeing = [one for one in counts if abs(total / one.flop - 1) <= close]
     if not agreeing:
         nearest = min(counts, key=lambda one: abs(np.log(total / one.flop)))
@@ -104,7 +108,9 @@ def peak_note(run: Run, peak: float) -> str:
     implied = run.tflops_per_device * 1e12 / run.mfu
     if abs(implied / peak - 1) <= CLOSE + _rounding(run.mfu) + _rounding(run.tflops_per_device):
         return ""
-    return f"MFU is a share of {implied / 1e12:,.0f} TFLOP/s, the dense peak is {peak / 1e12:,.0f}: x{implied / peak:.2f}"
+    return (
+        f"MFU is a share of {implied / 1e12:,.0f} TFLOP/s, the dense peak is {peak / 1e12:,.0f}: x{implied / peak:.2f}"
+    )
 
 
 def _rounding(value: float) -> float:

@@ -84,11 +84,15 @@ FRAMEWORK_COUNTS = (
         "",
         (1.0,),
         True,
-        "get_megatron_flops and its copies: checkpoint_activations_factor is 4 with checkpointing, else 3; 96 B s L h^2",
+        "get_megatron_flops and its copies: checkpoint_activations_factor is 4 with checkpointing, else 3",
     ),
     FrameworkCount("megatron|mcore", "2022-12", (1.0,), True, "arXiv 2104.04473, appendix"),
     FrameworkCount(
-        "megatron|mcore", "2024-12", (1.0,), False, "NVIDIA/Megatron-LM, num_floating_point_operations: 12 B s L h^2, s/h"
+        "megatron|mcore",
+        "2024-12",
+        (1.0,),
+        False,
+        "NVIDIA/Megatron-LM, num_floating_point_operations: 12 B s L h^2, s/h",
     ),
     FrameworkCount("torchtitan", "", (1.0,), False, "pytorch/torchtitan, get_num_flop_per_token: 6 N + 12 L h q t"),
     FrameworkCount("nanogpt|nanochat", "", (1.0,), False, "karpathy/nanoGPT, estimate_mfu: 6 N + 12 L H Q T"),

@@ -253,7 +253,7 @@ def _expert_degrees(run: Run, arch: ModelShape, choice: LayoutChoice) -> list[La
     degrees = [degree for degree in powers if arch.experts % degree == 0 and dp % degree == 0]
     assumed = choice.assumed | {"experts"}
     tp = choice.layout.tp
-    laid = [replace(choice.layout, ep=ep, etp=_expert_tensor(run, tp, ep)) for ep in degrees]
+    laid = [replace(choice.layout, ep=ep, etp=_expert_tensor(run, float(tp), ep)) for ep in degrees]
     return [replace(choice, layout=one, assumed=assumed) for one in laid]
 
 

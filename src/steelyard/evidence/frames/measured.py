@@ -115,7 +115,7 @@ def _time(found: RunFrame, index: int, held: StepWork) -> tuple[str, float, floa
 
 
 def _assumed(run: Run, metric: str) -> frozenset[str]:
-    """Return what a time from TFLOP/s or MFU rests on and its row does not say: the count, the peak of a narrow type."""
+    """Return what a time from TFLOP/s or MFU rests on that its row does not say: count, peak of a narrow type."""
     found = {"FLOP convention"} if metric in ("tflops_per_device", "mfu") and run_convention(run)[1] else set()
     narrow = metric == "mfu" and run.precision in ("fp8", "fp4")
     return frozenset(found | ({"peak of MFU"} if narrow and "peak" not in run.flop_convention.lower() else set()))

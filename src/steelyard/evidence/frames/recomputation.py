@@ -1,4 +1,4 @@
-"""Which policy of recomputation a measured run had: by its name, as a share of its blocks, as a list of what is kept."""
+"""Which policy of recomputation a run had: by its name, as a share of its blocks, as a list of what is kept."""
 
 import re
 

@@ -12,11 +12,19 @@ PER_DEVICE_GBIT = 400.0
 """A lone rate of at least this is one adapter beside each device (ConnectX-7, one per GPU); less is a node's."""
 
 GENERATIONS_GBIT = {"edr": 50.0, "hdr": 200.0, "hdr100": 100.0, "ndr": 400.0, "xdr": 800.0, "slingshot": 200.0}
-"""Of one device where only the generation is named: an adapter each, but EDR, of which DGX-1 has four for eight devices.
+"""Of one device where only the generation is named: an adapter each; of EDR, DGX-1 has four for eight devices.
 Source: InfiniBand Trade Association roadmap (4x links); HPE Slingshot 200 Gb/s, one per GPU or superchip on Alps and
 Frontier-class nodes; NVIDIA DGX-1 user guide (from memory)."""
 
-ADAPTER_GBIT = {"fdr": 56.0, "edr": 100.0, "hdr": 200.0, "hdr100": 100.0, "ndr": 400.0, "xdr": 800.0, "slingshot": 200.0}
+ADAPTER_GBIT = {
+    "fdr": 56.0,
+    "edr": 100.0,
+    "hdr": 200.0,
+    "hdr100": 100.0,
+    "ndr": 400.0,
+    "xdr": 800.0,
+    "slingshot": 200.0,
+}
 """Of one adapter of a generation, four lanes."""
 
 MOST_GBIT = 800.0
@@ -33,7 +41,9 @@ _NETWORK = re.compile(
     r"|cx-?\d|tcpx|network|between nodes|per node|/node|adapter"
 )
 _OF_DEVICE = re.compile(r"(per|/|each) ?(gpu|device|chip|accelerator|tpu|npu)")
-_OF_NODE = re.compile(r"(per|/|a) ?(node|host|server|machine|vm|instance)|total|aggregate|\befa\b|\baws\b|\bena\b|gvnic")
+_OF_NODE = re.compile(
+    r"(per|/|a) ?(node|host|server|machine|vm|instance)|total|aggregate|\befa\b|\baws\b|\bena\b|gvnic"
+)
 """Amazon and Google print the rate of an instance."""
 
 

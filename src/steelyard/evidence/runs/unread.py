@@ -7,8 +7,8 @@ from steelyard.evidence.runs.run import Run
 from steelyard.evidence.runs.words import OFFLOADS, TASKS, meaning, whole_meaning
 
 _TOPIC = re.compile(
-    r"att(n|ention)|loss|logits|optimi[sz]er|offload|checkpoint|recomput|remat|quanti|\bnf4|int[48]\b|rank \d|lora|dropout"
-    r"|compil|micro-?batch|accumulat|interleav|virtual|schedule|zero|shard|fsdp|parallel|\betp\b|window|packed|padding"
+    r"att(n|ention)|loss|logits|optimi[sz]er|offload|checkpoint|recomput|remat|quanti|\bnf4|int[48]\b|rank \d|lora"
+    r"|dropout|compil|micro-?batch|accumulat|interleav|virtual|schedule|zero|shard|fsdp|parallel|\betp\b|window|packed|padding"
     r"|kernel|precision|fp8|master|\bmtp\b|router|capacity|token ?drop|deterministic|profil"
 )
 """What a setting is about; a phrase of a note without such a word is about the source."""
@@ -19,7 +19,7 @@ READ = (
     r"hsdp shard|fsdp group|zero1 group size|fsdp=", r"\(tp\*pp\) \d+ published", r"head_dim \d+",
     r"\betp\b|expert[ _-]tensor", r"att\w*[ _impl]*[=:]|sdpa|flash|\bfa-?[234]\b|eager attention|cudnn|xformers",
     r"\bte\b|transformer ?engine|triton", r"liger|rl trainer|fused cross-entropy", r"optimizer step not included",
-    r"(activation|gradient) checkpointing(?! \()", r"\bgas 1\b|accumulation 1\b|\b(1|one) micro-?batch", r"gradient accumulation \d|micro-batches",
+    r"(activation|gradient) checkpointing(?! \()", r"\bgas 1\b|accumulation \d|\b(1|one) micro-?batch|micro-batches",
 )  # fmt: skip
 """Phrases of notes that some reader of `frames` takes."""
 

@@ -28,16 +28,19 @@ TASKS: Patterns = (
     (r"q-?lora|qlora|(4|8)-?bit (lora|adapters?)|lora \(?(nf4|4-?bit|int8|8-?bit)", "qlora"),
     (r"lora|dora|rs-?lora|peft|adapters?", "lora"),
     (r"cpt|contin\w*[ _-](pre-?train\w*|training)|continued", "continued_pretrain"),
-    (r"sft|fft|full[ _-]?ft|full|(instruction|supervised|fine)?[ _-]?(fine)?[ _-]?tun(e|ing)|finetun\w*|dpo", "full_ft"),
+    (
+        r"sft|fft|full[ _-]?ft|full|(instruction|supervised|fine)?[ _-]?(fine)?[ _-]?tun(e|ing)|finetun\w*|dpo",
+        "full_ft",
+    ),
     (r"pre-?train\w*|from scratch|train(ing)?", "pretrain"),
 )
 
 SHARDINGS: Patterns = (
     (r"hsdp\d?|hybrid[ _-]?shard\w*", "hsdp"),
-    (r"shard[ _-]?grad[ _-]?op|(zero|stage|ds|deepspeed)[ _-]*2|zero-?offload", "2"),
-    (r"(zero|stage|ds|deepspeed)[ _-]*3|zero-?infinity", "3"),
-    (r"(zero|stage|ds|deepspeed)[ _-]*1|dist\w*[ _-]optim\w*|os|zero-?r", "1"),
-    (r"no[ _-]?shard|ddp|none|no|off|(zero|stage)[ _-]*0", "0"),
+    (r"shard[ _-]?grad[ _-]?op|(zero|ds|deepspeed)?[ _-]*(stage)?[ _-]*2|zero-?offload", "2"),
+    (r"(zero|ds|deepspeed)?[ _-]*(stage)?[ _-]*3|zero-?infinity", "3"),
+    (r"(zero|ds|deepspeed)?[ _-]*(stage)?[ _-]*1|dist\w*[ _-]optim\w*|os|zero-?r", "1"),
+    (r"no[ _-]?shard|ddp|none|no|off|(zero)?[ _-]*(stage)?[ _-]*0", "0"),
     (r"fsdp\d?|full[ _-]?shard\w*|fully sharded.*", "fsdp"),
 )
 
@@ -52,15 +55,22 @@ MaxText's `minimal` keeps every product of a block (`checkpoint_dots_with_no_bat
 src/MaxText/layers/decoders.py, get_remat_policy (github.com/AI-Hypercomputer/maxtext).
 """
 
+_FUSED_KERNELS = (
+    r"(flash|fa[-_ ]?\d?|sdpa|xformers?|mem\w*[ _-]eff\w*|cudnn|te|transformer ?engine|splash|triton|yes|on|true|y)"
+)
+
 FUSED: Patterns = (
     (r"eager|naive|math|unfused|vanilla|no|none|off|false|n|without", "no"),
-    (r"(flash|fa|sdpa|xformers?|mem\w*[ _-]eff\w*|cudnn|te|transformer ?engine|splash|triton|yes|on|true|y)\b.*", "yes"),
+    (_FUSED_KERNELS + r"(?![a-z]).*", "yes"),
 )
 """Kernels of attention: whether scores stay on the chip. PyTorch's scaled_dot_product_attention takes a fused kernel,
 flash or memory-efficient, wherever one can run (docs.pytorch.org); its math kernel is two batched products."""
 
 OFFLOADS: Patterns = (
-    (r"(to )?(cpu|host|ram|nvme|disk|yes|on|true|1|enabled)( offload(ing)?)?|(zero-?|cpu[ _-]?)?offload(ing)?", "optimizer"),
+    (
+        r"(to )?(cpu|host|ram|nvme|disk|yes|on|true|1|enabled)( offload(ing)?)?|(zero-?|cpu[ _-]?)?offload(ing)?",
+        "optimizer",
+    ),
     (r"weights?|parameters?( \(?cpu\)?)?", "params"),
     (r"no|off|false|0|disabled", "none"),
 )

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -135,7 +136,7 @@ def refused_outcomes(run: Run, reason: str) -> list[RunOutcome]:
     time = next((name for name in TIME_METRICS if getattr(run, name) > 0), "")
     published = [(name, getattr(run, name)) for name in (time, "peak_memory_bytes") if name and getattr(run, name) > 0]
     nothing = float("nan")
-    unknown = dict.fromkeys(("predicted", "low", "high", "error", "live_error"), nothing)
+    unknown: dict[str, Any] = dict.fromkeys(("predicted", "low", "high", "error", "live_error"), nothing)
     return [
         RunOutcome(
             id=run.id,
