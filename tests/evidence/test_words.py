@@ -98,6 +98,8 @@ def test_a_network_is_read_by_adapter_node_or_device(text: str, gbit: float, lef
         ("precision", "fp8 hybrid + bf16", "fp8"),
         ("precision", "NVFP4", "fp4"),
         ("precision", "pure bf16", "bf16-pure"),
+        ("precision", "16-mixed", "fp16"),
+        ("precision", "mixed precision", ""),
         ("task", "SFT", "full_ft"),
         ("task", "full fine-tuning", "full_ft"),
         ("task", "LoRA SFT", "lora"),
@@ -107,6 +109,9 @@ def test_a_network_is_read_by_adapter_node_or_device(text: str, gbit: float, lef
         ("sharding", "ZeRO-3", "3"),
         ("sharding", "zero stage 2", "2"),
         ("sharding", "stage 2", "2"),
+        ("sharding", "DeepSpeed ZeRO-3", "3"),
+        ("sharding", "zero++", "3"),
+        ("sharding", "NO_SHARD", "0"),
         ("sharding", "FULL_SHARD", "fsdp"),
         ("sharding", "HYBRID_SHARD", "hsdp"),
         ("sharding", "distributed optimizer", "1"),
@@ -118,6 +123,7 @@ def test_a_network_is_read_by_adapter_node_or_device(text: str, gbit: float, lef
         ("flash_attention", "eager", "no"),
         ("offload", "cpu", "optimizer"),
         ("offload", "weights", "params"),
+        ("offload", "FSDP CPU offload", "optimizer+params"),
     ],
 )
 def test_words_of_columns(column: str, text: str, expected: str) -> None:
@@ -166,6 +172,18 @@ def test_what_is_not_stated_is_assumed_by_name() -> None:
         [bare], load()
     ).assumed[0]
     assert unsaid(replace(ROW, task="qlora")) == {"adapters", "quantisation"}
+
+
+def test_frozen_types_are_no_precision_of_the_work() -> None:
+    for text in ("nf4", "4-bit", "int8"):
+        assert worded(replace(ROW, precision=text, task="qlora")).precision == ""
+    assert worded(replace(ROW, precision="bf16 (nf4 base)", task="qlora")).precision == "bf16"
+
+
+def test_an_optimizer_that_nobody_knows_is_assumed() -> None:
+    assert "optimizer" in run_frame([replace(ROW, optimizer="sophia")], load()).assumed[0]
+    for text in ("adamw_bnb_8bit", "FusedAdam", "distributed adam", "paged_adamw_32bit", "SGD momentum"):
+        assert "optimizer" not in run_frame([replace(ROW, optimizer=text)], load()).assumed[0], text
 
 
 def test_several_chips_are_refused() -> None:

@@ -50,7 +50,7 @@ def run_machine(run: Run, catalog: Catalog) -> RunMachine:
     rate = network_rate(run.interconnect, node)
     nic = rate.gbit * 1e9 / BITS_PER_BYTE
     if run.devices > domain and rate.open:
-        assumed.add("adapters")
+        assumed.add("network adapters")
     if math.isnan(nic):
         nic = float(base.nic_bytes_per_s * min(1.0, base.node_devices / node))
         nic = usual_nic_bytes_per_s(accelerator, catalog) if math.isnan(nic) else nic

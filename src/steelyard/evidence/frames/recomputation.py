@@ -33,6 +33,19 @@ KEEPS_PRODUCTS = re.compile(r"minimal(_flash|_with_context|_offloaded)?")
 """MaxText's policies that keep every product of a block, and run the rest again, as selective recomputation does."""
 
 
+_MODULE = r"(?:selective|core_attn|attn norm|moe_act|layernorm|mla_up_proj|shared_experts|mlp|moe)"
+_MODULES = re.compile(rf"{_MODULE}(?: ?[,+] ?{_MODULE})*")
+_PRODUCTS = re.compile(r"\bmlp\b|\bmoe\b")
+"""Modules of Megatron-core's `recompute_modules`; those of the MLP repeat its products
+(github.com/NVIDIA/Megatron-LM, megatron/core/transformer/transformer_config.py)."""
+
+EVERY_SECOND = re.compile(
+    r"(?:selective )?op|selective ac|selective ?[:(]? ?2\)?|every (?:other|second) (?:layer|block|op)|half"
+)
+"""Every second block, or every second product of each block: torchtitan's selective policies
+(github.com/pytorch/torchtitan, distributed/activation_checkpoint.py)."""
+
+
 def recompute_choices(run: Run, arch: ModelShape, rule: StackRule, assumed: set[str]) -> tuple[float, ...]:
     """Return the policies that a row may mean, by number: stated, counted in its FLOPs, its stack's, or what fits.
 
@@ -79,10 +92,16 @@ def recompute_number(text: str, arch: ModelShape) -> float | None:
         return float(spelled)
     if KEEPS_PRODUCTS.fullmatch(plain):
         return _SELECTIVE
+    if modules := _MODULES.fullmatch(plain):
+        return _SELECTIVE if not _PRODUCTS.search(modules[0]) else _FULL - _kept(arch, frozenset({"qkv", "out"}))
     if plain in KEPT_PRODUCTS:
-        return _FULL - (kept_share(arch, KEPT_PRODUCTS[plain]) if isinstance(arch, Architecture) else 0.0)
+        return _FULL - _kept(arch, KEPT_PRODUCTS[plain])
     share = _share(plain, 1.0 if isinstance(arch, RowsShape) else float(arch.layers))
     return None if share is None else _FULL - 1 + share if share else 0.0
+
+
+def _kept(arch: ModelShape, products: frozenset[str]) -> float:
+    return kept_share(arch, products) if isinstance(arch, Architecture) else 0.0
 
 
 def kept_share(arch: Architecture, kept: frozenset[str]) -> float:
@@ -99,11 +118,15 @@ def kept_share(arch: Architecture, kept: frozenset[str]) -> float:
 
 def _share(text: str, layers: float) -> float | None:
     """Return the share of the blocks that a text counts: `8 of 32 layers`, `every 2nd layer`, `25 %`, `16 layers`."""
+    if EVERY_SECOND.fullmatch(text):
+        return 0.5
     if every := re.search(r"every (\d+)(?:st|nd|rd|th)? ?(?:layers?|blocks?)?$", text):
         return min(1.0, 1 / max(1, int(every[1])))
     if part := re.search(r"(\d+) ?(?:of|/) ?(\d+)", text):
         return min(1.0, int(part[1]) / max(1, int(part[2])))
     if percent := re.search(r"(\d+(?:\.\d+)?) ?(?:%|percent)", text):
         return min(1.0, float(percent[1]) / 100)
-    counted = re.search(r"(?:^|\b)(\d+) (?:layers|blocks)", text)
-    return min(1.0, int(counted[1]) / layers) if counted else None
+    if span := re.search(r"layers? (\d+) ?(?:-|to) ?(\d+)", text):
+        return min(1.0, (int(span[2]) - int(span[1]) + 1) / layers)
+    counted = re.search(r"(?:^|\b)(?:(\d+) (?:layers|blocks)|block (\d+))", text)
+    return min(1.0, int(counted[1] or counted[2]) / layers) if counted else None

@@ -162,7 +162,24 @@ def with_usual_degrees(run: Run, rule: StackRule, capability: Capability, assume
             assumed |= {"pipeline"} if capability.pp else set()
     if not is_known(run.tp) and "tp" not in settings and not capability.tp:
         found["tp"] = 1.0
+    if (ranks := _ranks_without_sequence(run)) > 1 and "cp" not in settings:
+        found["cp"] = ranks
+        assumed.add("context parallelism")
     return replace(run, **found)  # type: ignore[arg-type]  # numbers all
+
+
+def _ranks_without_sequence(run: Run) -> float:
+    """Return how many ranks must share each sequence where a batch has fewer of them than replicas; else 1.
+
+    >>> from steelyard.evidence.runs.reader import blank_run
+    >>> _ranks_without_sequence(blank_run(devices=64.0, tp=8.0, pp=1.0, batch_samples=4.0))
+    2.0
+    """
+    known = all(is_count(one) for one in (run.devices, run.tp, run.pp, run.batch_samples))
+    if not known or is_known(run.cp) or (is_known(run.dp) and run.dp != run.batch_samples):
+        return 1.0
+    ranks = run.devices / (run.tp * run.pp) / run.batch_samples
+    return ranks if is_count(ranks) else 1.0
 
 
 def _number(name: str, value: float | str) -> float | None:

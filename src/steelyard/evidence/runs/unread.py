@@ -8,7 +8,8 @@ from steelyard.evidence.runs.words import OFFLOADS, TASKS, meaning, whole_meanin
 
 _TOPIC = re.compile(
     r"att(n|ention)|loss|logits|optimi[sz]er|offload|checkpoint|recomput|remat|quanti|\bnf4|int[48]\b|rank \d|lora"
-    r"|dropout|compil|micro-?batch|accumulat|interleav|virtual|schedule|zero|shard|fsdp|parallel|\betp\b|window|packed|padding"
+    r"|dropout|compil|micro-?batch|accumulat|interleav|virtual|schedule|zero|shard|fsdp|parallel|\betp\b|window"
+    r"|packed|padding"
     r"|kernel|precision|fp8|master|\bmtp\b|router|capacity|token ?drop|deterministic|profil"
 )
 """What a setting is about; a phrase of a note without such a word is about the source."""
@@ -24,7 +25,8 @@ READ = (
 """Phrases of notes that some reader of `frames` takes."""
 
 _OPTIMIZER_WORDS = re.compile(
-    r"(fused|distributed|decoupled|paged|foreach|torch|apex|bnb|cpu|32-?bit|8-?bit|bf16|fp32|fp16|states?|adamw?(8-?bit)?"
+    r"((fused|paged|deepspeedcpu|cpu|hybrid)?adamw?(8-?bit)?|bit|opt|fused|distributed|decoupled|paged|foreach|torch"
+    r"|apex|bnb|cpu|32-?bit|8-?bit|bf16|fp32|fp16|states?"
     r"|optimi[sz]er|deepspeed|hybrid|dist|and|with|moments?|forward|backward|only|momentum|none|sgd|muon|lion|adafactor"
     r"|nesterov|beta\d?|betas|eps|lr|weight|decay|default|w|\d[\d.e-]*)"
 )
@@ -42,10 +44,14 @@ def unread_words(run: Run, read: tuple[str, ...] = READ) -> tuple[str, ...]:
     ("optimizer 'galore_adamw': 'galore'", "of what offload 'cpu' is: the optimizer's states", 'dropout 0.1')
     """
     found: list[str] = []
-    odd = [word for word in re.split(r"[^a-z0-9.]+", run.optimizer.lower()) if word and not _known_optimizer(word)]
-    if odd and says(run.optimizer):
+    odd = _unknown_of_optimizer(run)
+    if odd:
         found.append(f"optimizer {run.optimizer[:40]!r}: {', '.join(map(repr, odd))}")
-    if says(run.offload) and not re.search(r"none|optim|state|param|weight|activ|full", run.offload.lower()):
+    if (
+        whole_meaning(run.offload, OFFLOADS) != "none"
+        and says(run.offload)
+        and not re.search(r"none|optim|state|param|weight|activ|full", run.offload.lower())
+    ):
         taken = "the optimizer's states" if whole_meaning(run.offload, OFFLOADS) == "optimizer" else "nothing"
         found.append(f"of what offload {run.offload[:40]!r} is: {taken}")
     if says(run.task) and meaning(run.task, TASKS) == run.task and run.task not in _TASKS:
@@ -75,6 +81,8 @@ def unsaid(run: Run) -> frozenset[str]:
     (['adapters', 'optimizer'], ['stack'])
     """
     found = {name for name in ("stack", "optimizer") if not says(getattr(run, name))}
+    if _unknown_of_optimizer(run):
+        found.add("optimizer")
     if run.task in ("lora", "qlora") and not re.search(r"rank \d|trainable \d", run.note):
         found.add("adapters")
     if run.task == "qlora" and not re.search(r"nf4|int[48]|gptq|\d.?bit", run.note.lower()):
@@ -85,5 +93,7 @@ def unsaid(run: Run) -> frozenset[str]:
 _TASKS = frozenset(name for _, name in TASKS)
 
 
-def _known_optimizer(word: str) -> bool:
-    return bool(_OPTIMIZER_WORDS.fullmatch(word))
+def _unknown_of_optimizer(run: Run) -> list[str]:
+    """Return the words of a stated optimizer that nobody reads: it keeps what the others do, or AdamW."""
+    words = re.split(r"[^a-z0-9.]+", run.optimizer.lower()) if says(run.optimizer) else []
+    return [word for word in words if word and not _OPTIMIZER_WORDS.fullmatch(word)]

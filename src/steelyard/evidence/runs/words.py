@@ -16,13 +16,19 @@ Patterns = tuple[tuple[str, str], ...]
 PRECISIONS: Patterns = (
     (r"fp4|mxfp4|nvfp4|float4", "fp4"),
     (r"(mx)?fp8|float8|[ef]8m0|e4m3|e5m2|8-?bit float", "fp8"),
-    (r"(pure|true|full)[ _-]?(bf16|bfloat16)|(bf16|bfloat16)[ _-]?(pure|true|only)", "bf16-pure"),
+    (r"(pure|true|full)[ _-]?(bf16|bfloat16)|(bf16|bfloat16)[ _(-]*(pure|true|only)", "bf16-pure"),
     (r"bf16|bfloat16|brain ?float( ?16)?", "bf16"),
     (r"fp16|float16|f16|half|16-mixed|apex|amp[ _-]?o[12]", "fp16"),
     (r"(?<!no )tf32(?! (off|disabled|not))", "tf32"),
-    (r"fp32|float32|f32|single|32-true|32-?bit", "fp32"),
+    (r"fp32|float32|f32|single|32-true|32-?bit|32", "fp32"),
+    (r"16", "fp16"),
+    (r"amp|mixed([ _-]precision)?", ""),
 )
-"""Words of a precision, the narrowest first: bf16 beside an fp32 master copy is bf16, fp8 over bf16 weights is fp8."""
+"""Words of a precision, the narrowest first: bf16 beside an fp32 master copy is bf16, fp8 over bf16 weights is fp8.
+Mixed precision alone does not say which 16 bits: it is as good as blank."""
+
+QUANTISED = re.compile(r"(nf4|fp4|int[48]|[48]-?bit|gptq|awq)( base| \(.*\)| weights)?", re.IGNORECASE)
+"""The type of frozen weights, where a row of adapters writes it as its precision."""
 
 TASKS: Patterns = (
     (r"q-?lora|qlora|(4|8)-?bit (lora|adapters?)|lora \(?(nf4|4-?bit|int8|8-?bit)", "qlora"),
@@ -36,18 +42,24 @@ TASKS: Patterns = (
 )
 
 SHARDINGS: Patterns = (
-    (r"hsdp\d?|hybrid[ _-]?shard\w*", "hsdp"),
+    (r"hsdp\d?|hybrid([ _-]?shard\w*)?", "hsdp"),
     (r"shard[ _-]?grad[ _-]?op|(zero|ds|deepspeed)?[ _-]*(stage)?[ _-]*2|zero-?offload", "2"),
-    (r"(zero|ds|deepspeed)?[ _-]*(stage)?[ _-]*3|zero-?infinity", "3"),
-    (r"(zero|ds|deepspeed)?[ _-]*(stage)?[ _-]*1|dist\w*[ _-]optim\w*|os|zero-?r", "1"),
+    (r"(zero|ds|deepspeed)?[ _-]*(stage)?[ _-]*3( offload)?|zero-?infinity|zero\+\+", "3"),
+    (r"(zero|ds|deepspeed)?[ _-]*(stage)?[ _-]*1|dist\w*[ _-]?opt(im\w*)?|optimizer|os", "1"),
     (r"no[ _-]?shard|ddp|none|no|off|(zero)?[ _-]*(stage)?[ _-]*0", "0"),
     (r"fsdp\d?|full[ _-]?shard\w*|fully sharded.*", "fsdp"),
 )
 
+_RECOMPUTE_ALL = (
+    r"((full|recompute|checkpoint)[ ,_-]*)?(full|yes|on|true|all|enabled|uniform|block|every (layer|block)|y|ac"
+    r"|((activation|gradient)[ _-]?)?checkpoint\w*)"
+)
+
 RECOMPUTES: Patterns = (
     (r"no( (recompute|recomputation|remat|checkpointing))?|none|off|false|disabled|without|n", "none"),
-    (r"selective|sel|core[ _-]?att\w*|attention[ _-]?only|minimal(_flash|_with_context)?|dots?", "selective"),
-    (r"full|yes|on|true|all|enabled|uniform|every (layer|block)|y|(activation|gradient)[ _-]?checkpointing", "full"),
+    (r"selective|sel|core[ _-]?att\w*|att(ention|n)([ _-]?only)?|minimal(_flash|_with_context)?|dots?", "selective"),
+    (_RECOMPUTE_ALL, "full"),
+    (r"partial\w*|some|mixed|offload\w*", "unknown"),
 )
 """Policies of recomputation by name; shares of the blocks and MaxText's lists are read by `frames.recomputation`.
 
@@ -67,6 +79,7 @@ FUSED: Patterns = (
 flash or memory-efficient, wherever one can run (docs.pytorch.org); its math kernel is two batched products."""
 
 OFFLOADS: Patterns = (
+    (r"fsdp (cpu )?offload(ing)?|zero-?infinity|all", "optimizer+params"),
     (
         r"(to )?(cpu|host|ram|nvme|disk|yes|on|true|1|enabled)( offload(ing)?)?|(zero-?|cpu[ _-]?)?offload(ing)?",
         "optimizer",
@@ -104,6 +117,7 @@ def whole_meaning(text: str, patterns: Patterns) -> str:
     ['selective', 'selective', 'selectiv']
     """
     plain = _NEGLIGIBLE.sub("", text).strip().lower() or text.strip().lower()
+    plain = re.sub("^(deepspeed|pytorch|torch|using|with) ", "", plain)
     for words, name in patterns:
         if re.fullmatch(words, plain):
             return name
@@ -174,6 +188,8 @@ def worded(run: Run) -> Run:
     found = {name: reader(getattr(run, name)) for name, reader in _READERS.items() if getattr(run, name)}
     if not says(run.recompute):
         found["recompute"] = recompute_of_note(run.note) or run.recompute
+    if found.get("task") in ("lora", "qlora") and QUANTISED.fullmatch(run.precision.strip()):
+        found["precision"] = ""
     found["sharding"] = found.get("sharding") or sharding_of_stack(run.stack)
     found["flash_attention"] = attention_of_note(run.note) or found.get("flash_attention", run.flash_attention)
     return replace(run, **found)  # type: ignore[arg-type]  # texts all
