@@ -8,6 +8,7 @@ import pytest
 from steelyard.evidence.frames.models import UnknownShape, preset_of, run_model
 from steelyard.evidence.frames.siblings import model_of_size, named_size
 from steelyard.evidence.runs.reader import blank_run
+from steelyard.evidence.score.validation import scored_runs
 from steelyard.job.models.architecture import architecture
 from steelyard.job.models.presets import find_model
 
@@ -57,3 +58,15 @@ def test_the_size_of_another_kind_of_model_says_too_little(name: str) -> None:
         run_model(blank_run(model=name))
     assert name == "nobody" or model_of_size(name, 3e9) is None
     assert model_of_size(name, math.nan) is None
+
+
+def test_a_run_of_a_model_by_its_size_is_predicted_and_not_scored() -> None:
+    given = blank_run(id="one", accelerator="H100-80GB", devices=8.0, sequence_tokens=2048.0, precision="bf16", tp=1.0,
+                      pp=1.0, stack="litgpt", batch_samples=64.0, micro_batch=4.0, step_time_s=4.0,
+                      peak_memory_bytes=6e10)  # fmt: skip
+    unknown, known = (replace(given, model=name) for name in ("Own-3B", "llama-2-7b"))
+    assert [case.scored for case in scored_runs([known]).cases] == [True, True]
+    for case in scored_runs([unknown]).cases:
+        assert math.isfinite(case.predicted)
+        assert not case.scored
+        assert "not printed" in case.reason

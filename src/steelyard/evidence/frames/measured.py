@@ -15,12 +15,15 @@ from steelyard.catalog.stacks import StackRule
 from steelyard.evidence.frames.agreement import figure_notes
 from steelyard.evidence.frames.conventions import of_samples, published_flop, run_convention
 from steelyard.evidence.frames.frame import RunFrame
+from steelyard.evidence.frames.siblings import SIZE_ALONE
 from steelyard.evidence.runs.run import MEMORY_METRICS, Run, is_known
 from steelyard.units import Array
 
 TIME_METRICS = ("step_time_s", "tokens_per_s_per_device", "samples_per_second", "tflops_per_device", "mfu")
 DIFFER = 0.10
 """Step time and rate of one row that differ by more contradict each other: rounding never does that."""
+
+UNPRINTED = "the shape of its model is not printed: predicted as a sibling of its size, not scored"
 
 ALMOST_PEAK = 0.95
 """No training step reaches this share of the dense matrix peak; a row above it has a wrong unit or a wrong count."""
@@ -59,7 +62,10 @@ def measured(found: RunFrame) -> Measured:
         for one, share in zip(times, used, strict=True)
     )
     wrong = used > ALMOST_PEAK
-    memories = [_memory(run, rule) for run, rule in zip(found.runs, found.rules, strict=True)]
+    memories = [
+        (one[0], np.nan, UNPRINTED) if SIZE_ALONE in assumed and one[0] else one
+        for one, assumed in zip(map(_memory, found.runs, found.rules), found.assumed, strict=True)
+    ]
     return Measured(
         time_metric=np.array(["" if bad else one[0] for one, bad in zip(times, wrong, strict=True)], dtype=np.str_),
         time_value=np.array([one[1] for one in times], dtype=float),
@@ -99,6 +105,8 @@ class StepWork:
 def _time(found: RunFrame, index: int, held: StepWork) -> tuple[str, float, float, float, str]:
     """Return metric, published value, seconds, what one step holds of the metric, and the reason if there is none."""
     run = found.runs[index]
+    if SIZE_ALONE in found.assumed[index]:
+        return _none(UNPRINTED)
     if of_samples(found, index) and is_known(run.tokens_per_s_per_device):
         return _none(f"tokens/s are given, but {run.model} is not trained on tokens; give samples_per_second")
     if is_known(run.step_time_s) and run.step_time_s > 0:

@@ -6,7 +6,7 @@ from functools import cache
 from typing import Any
 
 from steelyard.errors import BadInput, nearest
-from steelyard.evidence.frames.siblings import base_name, model_of_size, named_size
+from steelyard.evidence.frames.siblings import SIZE_ALONE, base_name, model_of_size, named_size
 from steelyard.evidence.runs.columns import is_count
 from steelyard.evidence.runs.run import Run, is_known
 from steelyard.job.models.architecture import architecture as numbers
@@ -69,7 +69,7 @@ def _model(
         return _cut(preset, given["layers"]), frozenset()
     assumed: set[str] = set()
     if (sized := _of_size(model, given)) is not None:
-        return sized, frozenset({"shape", "vocabulary", "heads"})
+        return sized, frozenset({"shape", "vocabulary", "heads", SIZE_ALONE})
     specs = _specs(model, given, sequence if is_known(sequence) else 2048.0, head_dim, assumed)
     published = given["params"]
     found = [numbers(spec) for spec in specs]

@@ -9,6 +9,9 @@ from steelyard.job.models.architecture import architecture
 from steelyard.job.models.presets import find_model, model_names
 from steelyard.job.models.spec import ModelSpec
 
+SIZE_ALONE = "shape by size alone"
+"""Assumed of a model of which only the size is printed: its run is predicted, and neither scored nor fitted to."""
+
 _SUFFIX = re.compile(
     r"[-_ ](chat|instruct|hf|base|it|sft|dpo|deduped|uncased|cased|coder|math|pretrain\w*|pruning|fp8|awq|gptq|int4|nf4"
     r"|bnb(-4bit)?|4bit|unsloth|beta|v\d+(\.\d+)*)(?=$|[-_ ])",
@@ -93,9 +96,8 @@ def model_of_size(model: str, params: float, layers: float | None = None) -> Mod
     like = find_model(min(near, key=lambda name: abs(math.log(params / known[name]))))
     if layers:
         hidden = 128 * max(1, round(math.sqrt(params / (12 * layers)) / 128))
-        heads = {"heads": hidden // 128, "kv_heads": hidden // 128, "head_dim": 128}
-        wide = {"layers": int(layers), "hidden": hidden, "ffn": _width(like, hidden), "windowed_layers": 0}
-        return replace(like, name=model, **heads, **wide)
+        made = replace(like, name=model, layers=int(layers), hidden=hidden, ffn=_width(like, hidden), windowed_layers=0)
+        return replace(made, heads=hidden // 128, kv_heads=hidden // 128, head_dim=128)
     shape = architecture(like)
     ends = float(shape.embedding_params + shape.head_params)
     blocks = max(1, round((params - ends) / (float(shape.total_params) - ends) * like.layers))
