@@ -6,8 +6,8 @@ from dataclasses import replace
 import pytest
 
 from steelyard.catalog import load
-from steelyard.evidence.frames.agreement import figure_notes, peak_note
-from steelyard.evidence.frames.conventions import FRAMEWORK_COUNTS, framework_convention, published_flop
+from steelyard.evidence.frames.agreement import figure_notes, peak_note, published_flop
+from steelyard.evidence.frames.conventions import FRAMEWORK_COUNTS, framework_convention
 from steelyard.evidence.frames.frame import run_frame
 from steelyard.evidence.frames.measured import measured
 from steelyard.evidence.runs.reader import blank_run

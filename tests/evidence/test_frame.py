@@ -16,7 +16,7 @@ from steelyard.evidence.frames.machines import run_machine
 from steelyard.evidence.frames.measured import measured
 from steelyard.evidence.frames.models import UnknownShape, family_vocab, run_model
 from steelyard.evidence.frames.stacks import stack_rule
-from steelyard.evidence.runs.chips import accelerator_of_name
+from steelyard.evidence.runs.accelerators import accelerator_of_name
 from steelyard.evidence.runs.networks import network_rate
 from steelyard.evidence.runs.reader import blank_run, published_runs
 from steelyard.job.models.architecture import architecture

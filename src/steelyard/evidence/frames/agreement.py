@@ -9,26 +9,30 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from steelyard.evidence.frames.conventions import attention_flop, matrix_params, of_samples, run_convention
+from steelyard.evidence.frames.conventions import attention_flop, matrix_params, run_convention
 from steelyard.evidence.frames.frame import RunFrame
+from steelyard.evidence.frames.shapes import RowsShape
 from steelyard.evidence.runs.run import Run, is_known
 from steelyard.workload import Architecture
 
-CLOSE = 0.06
+COUNTS_AGREE = 0.06
 """Counts that differ by less are one: frameworks leave out norms, biases, routers, or count the embedding: chosen."""
 
 FROZEN = 2 / 3
 """Of a step's FLOPs, what is left where frozen weights need no gradients: a forward and half a backward pass."""
 
-ADAPTER_TASKS = ("lora", "qlora")
 _ATTENTION = {"no attention": 0.0, "causal attention": 0.5, "full attention": 1.0}
+
+
+_CLOSE = 0.05
+"""Where a convention is silent about attention and its two readings differ by less, their mean is used."""
 
 
 @dataclass(frozen=True, slots=True)
 class CountedFlop:
     """The FLOPs of a step under one convention."""
 
-    words: str
+    convention: str
     flop: float
     attention: float
     recompute: float
@@ -55,7 +59,7 @@ def figure_notes(found: RunFrame, index: int, step_s: float) -> tuple[str, ...]:
             if is_known(value) and value > 0 and run.devices > 0:
                 total = value * unit * run.devices * step_s
                 notes.append(
-                    figure_note(run, name, total, counts, CLOSE + _rounding(value) + _rounding(run.step_time_s))
+                    figure_note(run, name, total, counts, COUNTS_AGREE + _rounding(value) + _rounding(run.step_time_s))
                 )
     return tuple(note for note in notes if note)
 
@@ -68,7 +72,7 @@ def step_counts(run: Run, arch: Architecture, tokens: float) -> Iterator[Counted
     factors = {"": 1.0}
     if run.recompute != "none":
         factors[", recompute counted"] = 4 / 3
-    if run.task in ADAPTER_TASKS:
+    if run.task in ("lora", "qlora"):
         factors[", frozen weights without gradients"] = FROZEN
     scores = attention_flop(arch, run.sequence_tokens)
     for words, share in _ATTENTION.items():
@@ -84,14 +88,14 @@ def figure_note(run: Run, name: str, total: float, counts: list[CountedFlop], cl
     agreeing = [one for one in counts if abs(total / one.flop - 1) <= close]
     if not agreeing:
         nearest = min(counts, key=lambda one: abs(np.log(total / one.flop)))
-        return f"{name} and step time agree under no convention: {total / nearest.flop:.2f} of {nearest.words}"
+        return f"{name} and step time agree under no convention: {total / nearest.flop:.2f} of {nearest.convention}"
     stated, _ = run_convention(run)
     if stated is None or any(
         one.attention in stated.attention and one.recompute in (stated.recompute, FROZEN) for one in agreeing
     ):
         return ""
     best = min(agreeing, key=lambda one: abs(np.log(total / one.flop)))
-    return f"{name} and step time agree with {best.words}, not with the stated convention"
+    return f"{name} and step time agree with {best.convention}, not with the stated convention"
 
 
 def peak_note(run: Run, peak: float) -> str:
@@ -106,7 +110,7 @@ def peak_note(run: Run, peak: float) -> str:
     if not (run.tflops_per_device > 0 and run.mfu > 0):
         return ""
     implied = run.tflops_per_device * 1e12 / run.mfu
-    if abs(implied / peak - 1) <= CLOSE + _rounding(run.mfu) + _rounding(run.tflops_per_device):
+    if abs(implied / peak - 1) <= COUNTS_AGREE + _rounding(run.mfu) + _rounding(run.tflops_per_device):
         return ""
     return (
         f"MFU is a share of {implied / 1e12:,.0f} TFLOP/s, the dense peak is {peak / 1e12:,.0f}: x{implied / peak:.2f}"
@@ -123,3 +127,34 @@ def _rounding(value: float) -> float:
         return 0.0
     digits = len(f"{value:.6g}".partition(".")[2]) if "e" not in f"{value:.6g}" else 0
     return 0.5 * 10.0**-digits / value
+
+
+def published_flop(found: RunFrame, index: int) -> tuple[float, str]:
+    """Return the FLOPs of one step as the row's convention counts them, or NaN and the reason."""
+    run = found.runs[index]
+    counts, _ = run_convention(run)
+    if counts is None:
+        return np.nan, f"FLOP convention not stated ({run.flop_convention or 'blank'})"
+    job = found.job
+    arch = found.architectures[index]
+    if isinstance(arch, RowsShape) or of_samples(found, index):
+        flop = np.broadcast_to(job.workload.model_flop * job.batch_samples, len(found))[index]
+        return float(flop) * counts.recompute, ""
+    sequence = float(job.workload.tokens[index])  # type: ignore[index]  # a column
+    tokens = float(job.batch_samples[index]) * sequence  # type: ignore[index]  # a column
+    no_attention = counts.attention == (0.0,)
+    params = run.params if no_attention and is_known(run.params) else matrix_params(arch)
+    scores = attention_flop(arch, sequence)
+    low, high = (
+        float((6 * params + share * scores) * counts.recompute * tokens)
+        for share in (min(counts.attention), max(counts.attention))
+    )
+    if high / low - 1 > _CLOSE:
+        return np.nan, f"FLOP convention not stated: attention is {high / low - 1:.0%} of it ({run.flop_convention})"
+    return (low + high) / 2, ""
+
+
+def of_samples(found: RunFrame, index: int) -> bool:
+    """Tell whether a run's model is trained on anything but tokens: images, or what its rows say."""
+    arch = found.architectures[index]
+    return isinstance(arch, RowsShape) or bool(arch.patches)

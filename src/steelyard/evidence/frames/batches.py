@@ -2,13 +2,12 @@
 
 import math
 import re
-from dataclasses import replace
 
 from steelyard.catalog.stacks import StackRule
 from steelyard.errors import BadInput, BadLayout
-from steelyard.evidence.frames.settings import run_settings
 from steelyard.evidence.runs.columns import is_count
 from steelyard.evidence.runs.run import Run, is_known
+from steelyard.job.degrees import parse_degrees
 
 ONE_MICRO_BATCH = re.compile(
     r"\b(?:gas|ga|accum\w*|gradient accumulation(?: steps)?)[ =:]*1\b|\b(?:1|one|single) micro-?batch\b|no overlap"
@@ -39,7 +38,7 @@ def run_batch(
     dp, pp = degrees
     micro, total = _stated_batch(run, dp, pp, in_flight, assumed)
     unsplit = pp > 1 and micro > 1 and is_count(run.micro_batch) and total <= micro * dp
-    said = ONE_MICRO_BATCH.search(run.note.lower()) or "micro_batches" in run_settings(run)
+    said = ONE_MICRO_BATCH.search(run.note.lower()) or "micro_batches" in parse_degrees(run.layout or "tp=1")
     if unsplit and not said and rule.stack != "hf-trainer":  # its device_map runs one micro-batch at a time
         assumed.add("micro-batch")
         micro = split_local_batch(micro, pp, rule)
@@ -85,13 +84,3 @@ def _stated_batch(run: Run, dp: float, pp: float, in_flight: float, assumed: set
         if total < dp:
             raise BadLayout(f"a global batch of {total:g} sequences cannot feed {dp:g} data-parallel ranks")
     return micro, total
-
-
-def with_batch(run: Run, dp: float) -> Run:
-    """Return a row with the one of micro-batch and global batch that its number of micro-batches makes of the other."""
-    count = run_settings(run).get("micro_batches")
-    if count is None or is_count(run.micro_batch) == is_count(run.batch_samples):
-        return run
-    if is_count(run.micro_batch):
-        return replace(run, batch_samples=run.micro_batch * dp * count)
-    return replace(run, micro_batch=run.batch_samples / (dp * count))

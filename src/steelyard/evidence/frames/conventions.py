@@ -7,15 +7,8 @@ Matrix products: 6 FLOPs per parameter and token (8 with full recompute). Attent
 import re
 from dataclasses import dataclass
 
-import numpy as np
-
-from steelyard.evidence.frames.frame import RunFrame
-from steelyard.evidence.frames.shapes import RowsShape
-from steelyard.evidence.runs.run import Run, is_known
+from steelyard.evidence.runs.run import Run
 from steelyard.workload import Architecture
-
-_CLOSE = 0.05
-"""Where a convention is silent about attention and its two readings differ by less, their mean is used."""
 
 UNSTATED = re.compile(r"unstated|not stated|^n/a$|^none|peak not stated|^$")
 NO_ATTENTION = re.compile(r"params\*tokens|6n only|6 ?nd\b")
@@ -132,37 +125,6 @@ def run_convention(run: Run) -> tuple[FlopConvention | None, bool]:
 def attention_flop(arch: Architecture, sequence: float) -> float:
     """Return the FLOPs of a token's attention scores in a full square, forward and backward: 12 L h s."""
     return float(6 * arch.attention_layers * arch.heads * (arch.head_dim + arch.v_head_dim) * sequence)
-
-
-def published_flop(found: RunFrame, index: int) -> tuple[float, str]:
-    """Return the FLOPs of one step as the row's convention counts them, or NaN and the reason."""
-    run = found.runs[index]
-    counts, _ = run_convention(run)
-    if counts is None:
-        return np.nan, f"FLOP convention not stated ({run.flop_convention or 'blank'})"
-    job = found.job
-    arch = found.architectures[index]
-    if isinstance(arch, RowsShape) or of_samples(found, index):
-        flop = np.broadcast_to(job.workload.model_flop * job.batch_samples, len(found))[index]
-        return float(flop) * counts.recompute, ""
-    sequence = float(job.workload.tokens[index])  # type: ignore[index]  # a column
-    tokens = float(job.batch_samples[index]) * sequence  # type: ignore[index]  # a column
-    no_attention = counts.attention == (0.0,)
-    params = run.params if no_attention and is_known(run.params) else matrix_params(arch)
-    scores = attention_flop(arch, sequence)
-    low, high = (
-        float((6 * params + share * scores) * counts.recompute * tokens)
-        for share in (min(counts.attention), max(counts.attention))
-    )
-    if high / low - 1 > _CLOSE:
-        return np.nan, f"FLOP convention not stated: attention is {high / low - 1:.0%} of it ({run.flop_convention})"
-    return (low + high) / 2, ""
-
-
-def of_samples(found: RunFrame, index: int) -> bool:
-    """Tell whether a run's model is trained on anything but tokens: images, or what its rows say."""
-    arch = found.architectures[index]
-    return isinstance(arch, RowsShape) or bool(arch.patches)
 
 
 def matrix_params(arch: Architecture) -> float:

@@ -28,8 +28,8 @@ from steelyard.evidence.frames.shapes import ModelShape, RowsShape
 from steelyard.evidence.frames.stacks import row_constants, stack_rule
 from steelyard.evidence.runs.columns import check_texts
 from steelyard.evidence.runs.run import Run, publisher
-from steelyard.evidence.runs.unread import unread_words, unsaid
-from steelyard.evidence.runs.words import worded
+from steelyard.evidence.runs.spellings import worded
+from steelyard.evidence.runs.unread import unread_parts, unsaid
 from steelyard.job.models.architecture import architecture
 from steelyard.job.models.kinds import takes_sequences, trained_kind
 from steelyard.job.models.rows_spec import RowsSpec
@@ -132,7 +132,7 @@ def run_frame(runs: Iterable[Run], catalog: Catalog, predictor: Predictor | None
 
 
 def _row(run: Run, catalog: Catalog) -> CompletedRun:
-    notes = unread_words(run)
+    notes = unread_parts(run)
     run = worded(run)
     check_texts(run)
     run = with_settings(run)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from steelyard.catalog.stacks import StackRule
 from steelyard.errors import BadInput, BadLayout
-from steelyard.evidence.frames.batches import run_batch, with_batch
+from steelyard.evidence.frames.batches import run_batch
 from steelyard.evidence.frames.recomputation import recompute_choices
 from steelyard.evidence.frames.settings import (
     laid_out,
@@ -15,7 +15,8 @@ from steelyard.evidence.frames.settings import (
     run_settings,
     sequence_parallel,
     shard_group,
-    stated_expert_tensor,
+    with_batch,
+    written_expert_tensor,
 )
 from steelyard.evidence.frames.shapes import ModelShape, RowsShape, undivided
 from steelyard.evidence.runs.columns import is_count
@@ -259,7 +260,7 @@ def _expert_degrees(run: Run, arch: ModelShape, choice: LayoutChoice) -> list[La
 
 def _expert_tensor(run: Run, tp: float, ep: float) -> float:
     """Return the tensor-parallel degree of experts: stated, else the usual one beside its ep."""
-    stated = stated_expert_tensor(run)
+    stated = written_expert_tensor(run)
     return float(usual_expert_tensor(tp, ep)) if stated is None else stated
 
 

@@ -10,7 +10,7 @@ from steelyard.catalog import Accelerator, Catalog, System, machine
 from steelyard.catalog.training import Precision
 from steelyard.errors import UnknownName
 from steelyard.evidence.frames.stacks import stack_rule
-from steelyard.evidence.runs.chips import accelerator_of_name, open_memory
+from steelyard.evidence.runs.accelerators import accelerator_of_name, open_memory
 from steelyard.evidence.runs.columns import is_count
 from steelyard.evidence.runs.networks import network_rate
 from steelyard.evidence.runs.run import Run, is_known

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from steelyard.catalog.stacks import StackRule
-from steelyard.evidence.frames.agreement import figure_notes
-from steelyard.evidence.frames.conventions import of_samples, published_flop, run_convention
+from steelyard.evidence.frames.agreement import figure_notes, of_samples, published_flop
+from steelyard.evidence.frames.conventions import run_convention
 from steelyard.evidence.frames.frame import RunFrame
 from steelyard.evidence.frames.siblings import SIZE_ALONE
 from steelyard.evidence.runs.run import MEMORY_METRICS, Run, is_known

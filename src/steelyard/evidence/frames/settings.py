@@ -67,6 +67,16 @@ def _chunks(run: Run) -> float:
     return entries / run.pp if entries and is_count(run.pp) and entries % run.pp == 0 else math.nan
 
 
+def with_batch(run: Run, dp: float) -> Run:
+    """Return a row with the one of micro-batch and global batch that its number of micro-batches makes of the other."""
+    count = run_settings(run).get("micro_batches")
+    if count is None or is_count(run.micro_batch) == is_count(run.batch_samples):
+        return run
+    if is_count(run.micro_batch):
+        return replace(run, batch_samples=run.micro_batch * dp * count)
+    return replace(run, micro_batch=run.batch_samples / (dp * count))
+
+
 def laid_out(layout: Layout, settings: Mapping[str, int]) -> Layout:
     """Return a layout with the settings of its row; BadLayout names the first that the rest of the row contradicts."""
     made = replace(layout, **{name: float(settings[name]) for name in _LAID if name in settings})
@@ -127,12 +137,12 @@ def sequence_parallel(run: Run, rule: StackRule, assumed: set[str]) -> float:
     return rule.sequence_parallel
 
 
-def stated_expert_tensor(run: Run) -> float | None:
+def written_expert_tensor(run: Run) -> float | None:
     """Return the tensor-parallel degree of experts that a row's note or stack writes; None where neither does.
 
     >>> from steelyard.evidence.runs.reader import blank_run
     >>> notes = ("TP 4, ETP 1", "etp=2", "expert tensor parallel size 4", "tp 8")
-    >>> [stated_expert_tensor(blank_run(note=note)) for note in notes]
+    >>> [written_expert_tensor(blank_run(note=note)) for note in notes]
     [1.0, 2.0, 4.0, None]
     """
     words = r"\b(?:etp|expert[ _-]tensor(?:[ _-]parallel\w*)?(?:[ _-]size)?)[ =:]*(\d+)"

@@ -4,7 +4,7 @@ import re
 
 from steelyard.evidence.runs.columns import says
 from steelyard.evidence.runs.run import Run
-from steelyard.evidence.runs.words import OFFLOADS, TASKS, meaning, whole_meaning
+from steelyard.evidence.runs.spellings import OFFLOAD_SPELLINGS, TASK_SPELLINGS, exact_meaning, meaning
 
 _TOPIC = re.compile(
     r"att(n|ention)|loss|logits|optimi[sz]er|offload|checkpoint|recomput|remat|quanti|\bnf4|int[48]\b|rank \d|lora"
@@ -24,7 +24,7 @@ READ = (
 )  # fmt: skip
 """Phrases of notes that some reader of `frames` takes."""
 
-_OPTIMIZER_WORDS = re.compile(
+_OPTIMIZER_TERMS = re.compile(
     r"((fused|paged|deepspeedcpu|cpu|hybrid)?adamw?(8-?bit)?|bit|opt|fused|distributed|decoupled|paged|foreach|torch"
     r"|apex|bnb|cpu|32-?bit|8-?bit|bf16|fp32|fp16|states?"
     r"|optimi[sz]er|deepspeed|hybrid|dist|and|with|moments?|forward|backward|only|momentum|none|sgd|muon|lion|adafactor"
@@ -32,7 +32,7 @@ _OPTIMIZER_WORDS = re.compile(
 )
 
 
-def unread_words(run: Run, read: tuple[str, ...] = READ) -> tuple[str, ...]:
+def unread_parts(run: Run, read: tuple[str, ...] = READ) -> tuple[str, ...]:
     """Return what of a row's words is not read, a phrase each.
 
     Args:
@@ -40,7 +40,7 @@ def unread_words(run: Run, read: tuple[str, ...] = READ) -> tuple[str, ...]:
         read: patterns of phrases that some reader takes.
 
     >>> from steelyard.evidence.runs.reader import blank_run
-    >>> unread_words(blank_run(optimizer="galore_adamw", offload="cpu", note="LoRA rank 8; dropout 0.1; site=Snellius"))
+    >>> unread_parts(blank_run(optimizer="galore_adamw", offload="cpu", note="LoRA rank 8; dropout 0.1; site=Snellius"))
     ("optimizer 'galore_adamw': 'galore'", "of what offload 'cpu' is: the optimizer's states", 'dropout 0.1')
     """
     found: list[str] = []
@@ -48,13 +48,13 @@ def unread_words(run: Run, read: tuple[str, ...] = READ) -> tuple[str, ...]:
     if odd:
         found.append(f"optimizer {run.optimizer[:40]!r}: {', '.join(map(repr, odd))}")
     if (
-        whole_meaning(run.offload, OFFLOADS) != "none"
+        exact_meaning(run.offload, OFFLOAD_SPELLINGS) != "none"
         and says(run.offload)
         and not re.search(r"none|optim|state|param|weight|activ|full", run.offload.lower())
     ):
-        taken = "the optimizer's states" if whole_meaning(run.offload, OFFLOADS) == "optimizer" else "nothing"
+        taken = "the optimizer's states" if exact_meaning(run.offload, OFFLOAD_SPELLINGS) == "optimizer" else "nothing"
         found.append(f"of what offload {run.offload[:40]!r} is: {taken}")
-    if says(run.task) and meaning(run.task, TASKS) == run.task and run.task not in _TASKS:
+    if says(run.task) and meaning(run.task, TASK_SPELLINGS) == run.task and run.task not in _TASKS:
         found.append(f"task {run.task[:40]!r}: trained in full")
     return (*found, *unread_phrases(run.note, read))
 
@@ -90,10 +90,10 @@ def unsaid(run: Run) -> frozenset[str]:
     return frozenset(found)
 
 
-_TASKS = frozenset(name for _, name in TASKS)
+_TASKS = frozenset(name for _, name in TASK_SPELLINGS)
 
 
 def _unknown_of_optimizer(run: Run) -> list[str]:
     """Return the words of a stated optimizer that nobody reads: it keeps what the others do, or AdamW."""
     words = re.split(r"[^a-z0-9.]+", run.optimizer.lower()) if says(run.optimizer) else []
-    return [word for word in words if word and not _OPTIMIZER_WORDS.fullmatch(word)]
+    return [word for word in words if word and not _OPTIMIZER_TERMS.fullmatch(word)]

@@ -7,11 +7,11 @@ import pytest
 from steelyard.catalog import load
 from steelyard.errors import BadInput
 from steelyard.evidence.frames.frame import run_frame
-from steelyard.evidence.runs.chips import accelerator_of_name, open_memory
+from steelyard.evidence.runs.accelerators import accelerator_of_name, open_memory
 from steelyard.evidence.runs.networks import network_rate
 from steelyard.evidence.runs.reader import blank_run
-from steelyard.evidence.runs.unread import unread_words, unsaid
-from steelyard.evidence.runs.words import worded
+from steelyard.evidence.runs.spellings import worded
+from steelyard.evidence.runs.unread import unread_parts, unsaid
 
 ROW = blank_run(id="row", model="llama-3-8b", accelerator="H100-80GB", devices=8.0, sequence_tokens=4096.0,
                 precision="bf16", stack="Megatron-LM", date="2025-01", tp=2.0, pp=1.0, batch_samples=64.0,
@@ -163,7 +163,7 @@ def test_what_is_not_read_is_said() -> None:
         "packed sequences",
         "dropout 0.1",
     }
-    assert unread_words(ROW) == ()
+    assert unread_parts(ROW) == ()
 
 
 def test_what_is_not_stated_is_assumed_by_name() -> None:

@@ -13,7 +13,7 @@ from steelyard.evidence.runs.run import Run
 
 Patterns = tuple[tuple[str, str], ...]
 
-PRECISIONS: Patterns = (
+PRECISION_SPELLINGS: Patterns = (
     (r"fp4|mxfp4|nvfp4|float4", "fp4"),
     (r"(mx)?fp8|float8|[ef]8m0|e4m3|e5m2|8-?bit float", "fp8"),
     (r"(pure|true|full)[ _-]?(bf16|bfloat16)|(bf16|bfloat16)[ _(-]*(pure|true|only)", "bf16-pure"),
@@ -27,10 +27,10 @@ PRECISIONS: Patterns = (
 """Words of a precision, the narrowest first: bf16 beside an fp32 master copy is bf16, fp8 over bf16 weights is fp8.
 Mixed precision alone does not say which 16 bits: it is as good as blank."""
 
-QUANTISED = re.compile(r"(nf4|fp4|int[48]|[48]-?bit|gptq|awq)( base| \(.*\)| weights)?", re.IGNORECASE)
+QUANTISED_SPELLINGS = re.compile(r"(nf4|fp4|int[48]|[48]-?bit|gptq|awq)( base| \(.*\)| weights)?", re.IGNORECASE)
 """The type of frozen weights, where a row of adapters writes it as its precision."""
 
-TASKS: Patterns = (
+TASK_SPELLINGS: Patterns = (
     (r"q-?lora|qlora|(4|8)-?bit (lora|adapters?)|lora \(?(nf4|4-?bit|int8|8-?bit)", "qlora"),
     (r"lora|dora|rs-?lora|peft|adapters?", "lora"),
     (r"cpt|contin\w*[ _-](pre-?train\w*|training)|continued", "continued_pretrain"),
@@ -41,7 +41,7 @@ TASKS: Patterns = (
     (r"pre-?train\w*|from scratch|train(ing)?", "pretrain"),
 )
 
-SHARDINGS: Patterns = (
+SHARDING_SPELLINGS: Patterns = (
     (r"hsdp\d?|hybrid([ _-]?shard\w*)?", "hsdp"),
     (r"shard[ _-]?grad[ _-]?op|(zero|ds|deepspeed)?[ _-]*(stage)?[ _-]*2|zero-?offload", "2"),
     (r"(zero|ds|deepspeed)?[ _-]*(stage)?[ _-]*3( offload)?|zero-?infinity|zero\+\+", "3"),
@@ -55,7 +55,7 @@ _RECOMPUTE_ALL = (
     r"|((activation|gradient)[ _-]?)?checkpoint\w*)"
 )
 
-RECOMPUTES: Patterns = (
+RECOMPUTE_SPELLINGS: Patterns = (
     (r"no( (recompute|recomputation|remat|checkpointing))?|none|off|false|disabled|without|n", "none"),
     (r"selective|sel|core[ _-]?att\w*|att(ention|n)([ _-]?only)?|minimal(_flash|_with_context)?|dots?", "selective"),
     (_RECOMPUTE_ALL, "full"),
@@ -71,14 +71,14 @@ _FUSED_KERNELS = (
     r"(flash|fa[-_ ]?\d?|sdpa|xformers?|mem\w*[ _-]eff\w*|cudnn|te|transformer ?engine|splash|triton|yes|on|true|y)"
 )
 
-FUSED: Patterns = (
+ATTENTION_SPELLINGS: Patterns = (
     (r"eager|naive|math|unfused|vanilla|no|none|off|false|n|without", "no"),
     (_FUSED_KERNELS + r"(?![a-z]).*", "yes"),
 )
 """Kernels of attention: whether scores stay on the chip. PyTorch's scaled_dot_product_attention takes a fused kernel,
 flash or memory-efficient, wherever one can run (docs.pytorch.org); its math kernel is two batched products."""
 
-OFFLOADS: Patterns = (
+OFFLOAD_SPELLINGS: Patterns = (
     (r"fsdp (cpu )?offload(ing)?|zero-?infinity|all", "optimizer+params"),
     (
         r"(to )?(cpu|host|ram|nvme|disk|yes|on|true|1|enabled)( offload(ing)?)?|(zero-?|cpu[ _-]?)?offload(ing)?",
@@ -96,9 +96,9 @@ _NEGLIGIBLE = re.compile(r"\s*\([^)]*\)")
 def meaning(text: str, patterns: Patterns) -> str:
     """Return the word that a text means, by the first pattern that it has as a word of its own; else the text.
 
-    >>> [meaning(text, PRECISIONS) for text in ("BF16 mixed", "bfloat16 (fp32 master)", "fp32, TF32 off", "MXFP8")]
-    ['bf16', 'bf16', 'fp32', 'fp8']
-    >>> [meaning(text, TASKS) for text in ("LoRA SFT", "Full fine-tune", "pre-training", "QLoRA")]
+    >>> [meaning(text, PRECISION_SPELLINGS) for text in ("BF16 mixed", "fp32, TF32 off", "MXFP8")]
+    ['bf16', 'fp32', 'fp8']
+    >>> [meaning(text, TASK_SPELLINGS) for text in ("LoRA SFT", "Full fine-tune", "pre-training", "QLoRA")]
     ['lora', 'full_ft', 'pretrain', 'qlora']
     """
     plain = text.strip().lower()
@@ -108,12 +108,12 @@ def meaning(text: str, patterns: Patterns) -> str:
     return text
 
 
-def whole_meaning(text: str, patterns: Patterns) -> str:
+def exact_meaning(text: str, patterns: Patterns) -> str:
     """Return the word that a text is, from its beginning to its end but for brackets; else the text as it stands.
 
-    >>> [whole_meaning(text, SHARDINGS) for text in ("ZeRO-3", "FULL_SHARD", "FSDP2", "stage 2", "ddp", "4")]
+    >>> [exact_meaning(text, SHARDING_SPELLINGS) for text in ("ZeRO-3", "FULL_SHARD", "FSDP2", "stage 2", "ddp", "4")]
     ['3', 'fsdp', 'fsdp', '2', '0', '4']
-    >>> [whole_meaning(text, RECOMPUTES) for text in ("selective (core attention)", "Minimal_Flash", "selectiv")]
+    >>> [exact_meaning(text, RECOMPUTE_SPELLINGS) for text in ("selective (core)", "Minimal_Flash", "selectiv")]
     ['selective', 'selective', 'selectiv']
     """
     plain = _NEGLIGIBLE.sub("", text).strip().lower() or text.strip().lower()
@@ -131,7 +131,7 @@ def sharding_of_stack(stack: str) -> str:
     ['fsdp', '2', '0', '']
     """
     stated = re.search(r"(?<![a-z])(hsdp|fsdp\d?|zero[ _-]?[123](?!\d)|ddp)(?![a-z])", stack.lower())
-    return whole_meaning(stated[1], SHARDINGS) if stated else ""
+    return exact_meaning(stated[1], SHARDING_SPELLINGS) if stated else ""
 
 
 def attention_of_note(note: str) -> str:
@@ -144,7 +144,7 @@ def attention_of_note(note: str) -> str:
     """
     plain = note.lower()
     named = re.search(r"att\w*(?:[ _]impl\w*)?\s*[=:]\s*([^;,]+)", plain)
-    if named and (word := meaning(named[1], FUSED)) in ("yes", "no"):
+    if named and (word := meaning(named[1], ATTENTION_SPELLINGS)) in ("yes", "no"):
         return word
     if re.search(r"\beager attention\b(?! oom)|sdpa math|math kernel|\bno flash[- ]?att|without flash", plain):
         return "no"
@@ -165,12 +165,12 @@ def recompute_of_note(note: str) -> str:
 
 
 _READERS: dict[str, Callable[[str], str]] = {
-    "precision": lambda text: meaning(text, PRECISIONS),
-    "task": lambda text: meaning(text, TASKS),
-    "sharding": lambda text: whole_meaning(text, SHARDINGS),
-    "recompute": lambda text: whole_meaning(text, RECOMPUTES),
-    "flash_attention": lambda text: whole_meaning(text, FUSED),
-    "offload": lambda text: whole_meaning(text, OFFLOADS),
+    "precision": lambda text: meaning(text, PRECISION_SPELLINGS),
+    "task": lambda text: meaning(text, TASK_SPELLINGS),
+    "sharding": lambda text: exact_meaning(text, SHARDING_SPELLINGS),
+    "recompute": lambda text: exact_meaning(text, RECOMPUTE_SPELLINGS),
+    "flash_attention": lambda text: exact_meaning(text, ATTENTION_SPELLINGS),
+    "offload": lambda text: exact_meaning(text, OFFLOAD_SPELLINGS),
 }
 
 
@@ -188,7 +188,7 @@ def worded(run: Run) -> Run:
     found = {name: reader(getattr(run, name)) for name, reader in _READERS.items() if getattr(run, name)}
     if not says(run.recompute):
         found["recompute"] = recompute_of_note(run.note) or run.recompute
-    if found.get("task") in ("lora", "qlora") and QUANTISED.fullmatch(run.precision.strip()):
+    if found.get("task") in ("lora", "qlora") and QUANTISED_SPELLINGS.fullmatch(run.precision.strip()):
         found["precision"] = ""
     found["sharding"] = found.get("sharding") or sharding_of_stack(run.stack)
     found["flash_attention"] = attention_of_note(run.note) or found.get("flash_attention", run.flash_attention)
