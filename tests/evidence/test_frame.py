@@ -12,10 +12,12 @@ from steelyard.evidence.frames.conventions import flop_convention
 from steelyard.evidence.frames.frame import frame_subset, run_frame
 from steelyard.evidence.frames.jobs import run_adapters
 from steelyard.evidence.frames.layouts import layout_choices
-from steelyard.evidence.frames.machines import accelerator_of_run, nic_gbit_per_device, run_machine
+from steelyard.evidence.frames.machines import run_machine
 from steelyard.evidence.frames.measured import measured
 from steelyard.evidence.frames.models import UnknownShape, family_vocab, run_model
 from steelyard.evidence.frames.stacks import stack_rule
+from steelyard.evidence.runs.accelerators import accelerator_of_name
+from steelyard.evidence.runs.networks import network_rate
 from steelyard.evidence.runs.reader import blank_run, published_runs
 from steelyard.job.models.architecture import architecture
 from steelyard.strategies.partition import given_sizes
@@ -161,7 +163,7 @@ def test_a_published_machine_overrides_the_reference(catalog):
 
 def test_a_chip_is_found_by_the_words_people_use(catalog):
     names = ("H100-80GB", "NVIDIA H100", "A100-80GB-SXM4", "Ascend 910B-64GB", "TPUv5p", "RTX A6000-48GB")
-    assert [accelerator_of_run(name, catalog).id[:4] for name in names] == [
+    assert [accelerator_of_name(name, catalog).id[:4] for name in names] == [
         "H100",
         "H100",
         "A100",
@@ -170,20 +172,20 @@ def test_a_chip_is_found_by_the_words_people_use(catalog):
         "RTX-",
     ]
     with pytest.raises(BadInput, match="mixes"):
-        accelerator_of_run("RTX-3090+Titan-RTX", catalog)
+        accelerator_of_name("RTX-3090+Titan-RTX", catalog)
     with pytest.raises(UnknownName, match="nearest"):
-        accelerator_of_run("H101-80GB", catalog)
+        accelerator_of_name("H101-80GB", catalog)
 
 
 @pytest.mark.parametrize("text", ["", "none", "NVLink", "25.6", "NVLink 400GB/s (A800)", "DGX H100", "PCIe"])
 def test_a_network_that_is_not_stated_is_unknown(text):
-    assert math.isnan(nic_gbit_per_device(text, 8))
+    assert math.isnan(network_rate(text, 8).gbit)
 
 
 def test_what_is_stated_is_taken():
     (one,) = options(RUN)
     assert (one.layout.tp, one.layout.dp, one.layout.micro_batches, one.layout.zero, one.layout.sp) == (2, 32, 4, 1, 1)
-    assert one.assumed == {"sharding"}
+    assert one.assumed == {"sharding", "sequence parallelism"}
 
 
 def test_missing_degrees_and_batches_follow_from_the_others():

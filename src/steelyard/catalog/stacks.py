@@ -31,6 +31,13 @@ LOGIT_BYTES = "logit_bytes"
 TRANSFORMER_ENGINE, OTHER = "transformer-engine", "other"
 """Whose kernels multiply in fp8 and fp4: NVIDIA's library or a vendor's own, or anybody else's."""
 
+_CONTAINER = re.compile(
+    r"(?:\b(?:in|on|inside|from|with)\b\s*)?(?:\bthe\s+)?(?:nvcr\.io/\S+"
+    r"|\b(?:ngc|nvidia|nemo|pytorch|jax|rocm)\b[^,;()+]{0,30}\b(?:container|image|docker)s?\b[\s\d.:v-]*)",
+    re.IGNORECASE,
+)
+"""A container beside what runs in it: `in the NeMo container 25.02`, `nvcr.io/nvidia/nemo:25.02`."""
+
 FLAGS = ("tp", "sp", "cp", "ep", "etp", "hsdp", "offload")
 
 
@@ -128,6 +135,8 @@ def read_stacks(folder: Path) -> Mapping[str, StackFile]:
 def rule_of_name(rules: Iterable[StackRule], text: str, date: str = "") -> StackRule:
     """Return the first rule that a text meets; the last rule meets every text.
 
+    A container is where a library runs, not the library: its name counts only where nothing else is written.
+
     Args:
         rules: of the catalog, in their order.
         text: the name of a stack as somebody writes it, version and all.
@@ -136,11 +145,14 @@ def rule_of_name(rules: Iterable[StackRule], text: str, date: str = "") -> Stack
     >>> from steelyard.catalog import load
     >>> [rule_of_name(load().stack_rules, text).stack for text in ("NeMo 25.04.rc2", "torchtitan FSDP2", "in-house")]
     ['megatron-core', 'fsdp2', 'any']
+    >>> [rule_of_name(load().stack_rules, text).stack for text in ("torchtitan in NeMo container 25.02", "torchtune")]
+    ['fsdp2', 'fsdp2']
     >>> [rule_of_name(load().stack_rules, "Megatron-LM", date).stack for date in ("2021-04", "2024-07")]
     ['megatron-lm', 'megatron-core']
     """
-    year = date[:4] or "9999"
-    return next(rule for rule in rules if (not rule.until or year <= rule.until) and rule.pattern.search(text))
+    year, bare = date[:4] or "9999", _CONTAINER.sub(" ", text)
+    name = bare if re.search("[a-z]{2}", bare, re.IGNORECASE) else text
+    return next(rule for rule in rules if (not rule.until or year <= rule.until) and rule.pattern.search(name))
 
 
 def parse_stack(given: Mapping[str, Any]) -> StackFile:

@@ -1,6 +1,7 @@
 """How right the predictions are, on paper: errors by group beside the naive baselines."""
 
 import math
+import re
 from collections.abc import Sequence
 from typing import Final
 
@@ -32,7 +33,7 @@ def validation_page(found: Validation, by: str, board: Sequence[BoardRow] = ()) 
     page += _ranking(found.ranking, by)
     page += _fits(found.fits)
     page += _bars(board)
-    return [*page, *_left_out(found.cases)]
+    return [*page, *_left_out(found.cases), *_notes(found.cases)]
 
 
 def short_validation_page(found: Validation, by: str, board: Sequence[BoardRow] = ()) -> list[RenderableType]:
@@ -234,5 +235,17 @@ def _left_out(cases: Sequence[RunOutcome]) -> list[RenderableType]:
     return [heading("Not predicted"), bullets(lines[:_MOST] + more)] if lines else []
 
 
+def _notes(cases: Sequence[RunOutcome]) -> list[RenderableType]:
+    """Say what the figures of cases say against each other and what of their words is not read, by kind."""
+    kinds: dict[str, int] = {}
+    for case in cases:
+        for note in case.notes:
+            kind = re.sub(r"\d[\d.,]*", "#", note)
+            kinds[kind] = kinds.get(kind, 0) + 1
+    lines = [f"{count:,}: {kind}" for kind, count in sorted(kinds.items(), key=lambda item: -item[1])]
+    more = [f"{len(lines) - _MOST} more kinds; `--json` lists every case"] if len(lines) > _MOST else []
+    return [blank(), heading("Said of cases that are predicted"), bullets(lines[:_MOST] + more)] if lines else []
+
+
 _MOST: Final = 12
-"""Reasons that are printed."""
+"""Reasons, and kinds of notes, that are printed."""

@@ -7,15 +7,8 @@ Matrix products: 6 FLOPs per parameter and token (8 with full recompute). Attent
 import re
 from dataclasses import dataclass
 
-import numpy as np
-
-from steelyard.evidence.frames.frame import RunFrame
-from steelyard.evidence.frames.shapes import RowsShape
-from steelyard.evidence.runs.run import is_known
+from steelyard.evidence.runs.run import Run
 from steelyard.workload import Architecture
-
-_CLOSE = 0.05
-"""Where a convention is silent about attention and its two readings differ by less, their mean is used."""
 
 UNSTATED = re.compile(r"unstated|not stated|^n/a$|^none|peak not stated|^$")
 NO_ATTENTION = re.compile(r"params\*tokens|6n only|6 ?nd\b")
@@ -62,38 +55,79 @@ def flop_convention(text: str, recompute: str) -> FlopConvention | None:
     return FlopConvention((0.5,) if CAUSAL.search(plain) else (1.0, 0.5), counted)
 
 
-def published_flop(found: RunFrame, index: int) -> tuple[float, str]:
-    """Return the FLOPs of one step as the row's convention counts them, or NaN and the reason."""
-    run = found.runs[index]
-    counts = flop_convention(run.flop_convention, run.recompute)
-    if counts is None:
-        return np.nan, f"FLOP convention not stated ({run.flop_convention or 'blank'})"
-    job = found.job
-    arch = found.architectures[index]
-    if isinstance(arch, RowsShape) or of_samples(found, index):
-        flop = np.broadcast_to(job.workload.model_flop * job.batch_samples, len(found))[index]
-        return float(flop) * counts.recompute, ""
-    sequence = float(job.workload.tokens[index])  # type: ignore[index]  # a column
-    tokens = float(job.batch_samples[index]) * sequence  # type: ignore[index]  # a column
-    no_attention = counts.attention == (0.0,)
-    params = run.params if no_attention and is_known(run.params) else _matrix_params(arch)
-    scores = 12 * arch.attention_layers * arch.heads * arch.head_dim * sequence
-    low, high = (
-        float((6 * params + share * scores) * counts.recompute * tokens)
-        for share in (min(counts.attention), max(counts.attention))
-    )
-    if high / low - 1 > _CLOSE:
-        return np.nan, f"FLOP convention not stated: attention is {high / low - 1:.0%} of it ({run.flop_convention})"
-    return (low + high) / 2, ""
+@dataclass(frozen=True, slots=True)
+class FrameworkCount:
+    """What the log of one framework counts, up to a month; the last of a framework holds from then on."""
+
+    pattern: str  # of the framework's name
+    until: str  # yyyy-mm, the last month; empty: now
+    attention: tuple[float, ...]
+    when_on: bool  # a second forward pass is counted where it is run
+    source: str
 
 
-def of_samples(found: RunFrame, index: int) -> bool:
-    """Tell whether a run's model is trained on anything but tokens: images, or what its rows say."""
-    arch = found.architectures[index]
-    return isinstance(arch, RowsShape) or bool(arch.patches)
+FRAMEWORK_COUNTS = (
+    FrameworkCount(
+        "maxtext", "2025-06", (1.0,), False, "AI-Hypercomputer/maxtext, calculate_tflops_training_per_device: 12 L h s"
+    ),
+    FrameworkCount("maxtext", "", (0.5,), False, "the same since July 2025: causal_attention_flops, half of it"),
+    FrameworkCount("megatron-?bridge", "", (0.5,), False, "NVIDIA-NeMo/Megatron-Bridge, flop_utils: causal mask, half"),
+    FrameworkCount(
+        "deepspeed.*megatron|megatron.*deepspeed|gpt-?neox|metaseq|internevo|colossal",
+        "",
+        (1.0,),
+        True,
+        "get_megatron_flops and its copies: checkpoint_activations_factor is 4 with checkpointing, else 3",
+    ),
+    FrameworkCount("megatron|mcore", "2022-12", (1.0,), True, "arXiv 2104.04473, appendix"),
+    FrameworkCount(
+        "megatron|mcore",
+        "2024-12",
+        (1.0,),
+        False,
+        "NVIDIA/Megatron-LM, num_floating_point_operations: 12 B s L h^2, s/h",
+    ),
+    FrameworkCount("torchtitan", "", (1.0,), False, "pytorch/torchtitan, get_num_flop_per_token: 6 N + 12 L h q t"),
+    FrameworkCount("nanogpt|nanochat", "", (1.0,), False, "karpathy/nanoGPT, estimate_mfu: 6 N + 12 L H Q T"),
+    FrameworkCount("llm-?foundry|composer|mosaic", "", (1.0,), False, "mosaicml/llm-foundry, benchmarking: 12 L h s^2"),
+)
+"""Later Megatron-core halves attention (a causal mask), from a release of 2025 on: its runs of that year are open."""
 
 
-def _matrix_params(arch: Architecture) -> float:
+def framework_convention(stack: str, date: str, recompute: str) -> FlopConvention | None:
+    """Return what the log of a framework counted at a date; None where that is not known.
+
+    >>> framework_convention("MaxText", "2024-04", "full").attention, framework_convention("MaxText", "2025-09", "full")
+    ((1.0,), FlopConvention(attention=(0.5,), recompute=1.0))
+    >>> framework_convention("GPT-NeoX", "2023-01", "full").recompute, framework_convention("in-house", "", "none")
+    (1.3333333333333333, None)
+    """
+    month = date[:7] or "9999"
+    found = [one for one in FRAMEWORK_COUNTS if re.search(one.pattern, stack.lower())]
+    first = found[0].pattern if found else ""
+    counts = next((one for one in found if one.pattern == first and month <= (one.until or "9999")), None)
+    if counts is None or (counts.when_on and recompute not in ("none", "full")):
+        return None
+    return FlopConvention(counts.attention, 4 / 3 if counts.when_on and recompute == "full" else 1.0)
+
+
+def run_convention(run: Run) -> tuple[FlopConvention | None, bool]:
+    """Return what a row's figures count, and whether that is its framework's usual count rather than its own words."""
+    stated = flop_convention(run.flop_convention, run.recompute)
+    usual = framework_convention(run.stack, run.date, run.recompute)
+    if stated is None:
+        return usual, usual is not None
+    if len(stated.attention) > 1 and usual is not None:
+        return FlopConvention(usual.attention, stated.recompute), True
+    return stated, False
+
+
+def attention_flop(arch: Architecture, sequence: float) -> float:
+    """Return the FLOPs of a token's attention scores in a full square, forward and backward: 12 L h s."""
+    return float(6 * arch.attention_layers * arch.heads * (arch.head_dim + arch.v_head_dim) * sequence)
+
+
+def matrix_params(arch: Architecture) -> float:
     """Return the parameters that a token is multiplied with: its experts and the output projection, no look-up."""
     tied = arch.vocab * arch.hidden * (arch.head_params == 0)
     return float(arch.active_params - arch.embedding_params + tied)

@@ -17,17 +17,19 @@ from numpy.typing import NDArray
 
 from steelyard.catalog import Catalog, kernels, stack, stacks
 from steelyard.catalog.local.layer import slug
-from steelyard.catalog.stacks import StackRule
+from steelyard.catalog.stacks import FALLBACK, Capability, StackRule
 from steelyard.errors import BadInput
 from steelyard.evidence.frames.jobs import run_job
 from steelyard.evidence.frames.layouts import LayoutChoice, layout_choices
 from steelyard.evidence.frames.machines import RunMachine, run_machine
 from steelyard.evidence.frames.models import run_model
-from steelyard.evidence.frames.settings import check_settings, run_settings, with_settings
+from steelyard.evidence.frames.settings import check_settings, run_settings, with_settings, with_usual_degrees
 from steelyard.evidence.frames.shapes import ModelShape, RowsShape
 from steelyard.evidence.frames.stacks import fused_constants, row_constants, stack_rule
 from steelyard.evidence.runs.columns import check_texts
 from steelyard.evidence.runs.run import Run, publisher
+from steelyard.evidence.runs.spellings import worded
+from steelyard.evidence.runs.unread import unread_parts, unsaid
 from steelyard.job.models.architecture import architecture
 from steelyard.job.models.kinds import takes_sequences, trained_kind
 from steelyard.job.models.rows_spec import RowsSpec
@@ -70,6 +72,7 @@ class RunFrame:
     stack: Stack
     labels: Labels
     assumed: tuple[frozenset[str], ...]  # what the row does not say: layout, recompute, micro-batch, network …
+    notes: tuple[tuple[str, ...], ...]  # what of its words nobody reads (`runs.unread`)
     unpredicted: tuple[tuple[Run, str], ...]
 
     def __len__(self) -> int:
@@ -91,6 +94,7 @@ class CompletedRun:
     rule: StackRule
     choices: tuple[LayoutChoice, ...]
     assumed: frozenset[str]
+    notes: tuple[str, ...]
 
 
 def run_frame(runs: Iterable[Run], catalog: Catalog, predictor: Predictor | None = None) -> RunFrame:
@@ -122,11 +126,14 @@ def run_frame(runs: Iterable[Run], catalog: Catalog, predictor: Predictor | None
         stack=stack_table,
         labels=_labels(rows),
         assumed=tuple(row.assumed | choice.assumed for row, choice in zip(rows, picked, strict=True)),
+        notes=tuple(row.notes for row in rows),
         unpredicted=tuple(unpredicted),
     )
 
 
 def _row(run: Run, catalog: Catalog) -> CompletedRun:
+    notes = unread_parts(run)
+    run = worded(run)
     check_texts(run)
     run = with_settings(run)
     model, about_shape = run_model(run)
@@ -139,11 +146,18 @@ def _row(run: Run, catalog: Catalog) -> CompletedRun:
         its_rule = replace(its_rule, stack=slug(run.stack))  # a stack that the user has calibrated
     if isinstance(arch, Architecture):
         arch = replace(arch, dropout=its_rule.dropout if arch.gelu and arch.causal else 0.0)
+    assumed = set(about_shape | found.assumed)
+    run = with_usual_degrees(run, its_rule, _capability(its_rule.stack, catalog), assumed)
     options = layout_choices(run, arch, float(found.machine.memory_bytes), its_rule, float(found.machine.node_devices))
     job = run_job(run, model, arch, its_rule, found.precision, options[0].batch_samples, catalog)
     if settings := run_settings(run):
         options = _permitted(options, settings, job, catalog)
-    return CompletedRun(run, model, arch, found, its_rule, tuple(options), about_shape | found.assumed)
+    return CompletedRun(run, model, arch, found, its_rule, tuple(options), frozenset(assumed | unsaid(run)), notes)
+
+
+def _capability(stack_name: str, catalog: Catalog) -> Capability:
+    """Return what a stack can run; one that only a user's calibration knows can run what any can."""
+    return catalog.capability(stack_name if stack_name in catalog.stack_files else FALLBACK)
 
 
 def _permitted(
@@ -262,6 +276,7 @@ def frame_subset(found: RunFrame, keep: Any) -> RunFrame:
         rules=tuple(found.rules[i] for i in index),
         architectures=tuple(found.architectures[i] for i in index),
         assumed=tuple(found.assumed[i] for i in index),
+        notes=tuple(found.notes[i] for i in index),
         labels=labels,
         **{name: take(getattr(found, name), index) for name in ("job", "layout", "machine", "kernels", "stack")},
     )

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from steelyard.catalog.stacks import StackRule
 from steelyard.errors import BadInput, BadLayout
+from steelyard.evidence.frames.batches import run_batch
 from steelyard.evidence.frames.recomputation import recompute_choices
 from steelyard.evidence.frames.settings import (
     laid_out,
@@ -15,6 +16,7 @@ from steelyard.evidence.frames.settings import (
     sequence_parallel,
     shard_group,
     with_batch,
+    written_expert_tensor,
 )
 from steelyard.evidence.frames.shapes import ModelShape, RowsShape, undivided
 from steelyard.evidence.runs.columns import is_count
@@ -62,7 +64,7 @@ def layout_choices(
     degrees = _degrees(run, arch, memory_bytes, rule, domain_devices, guesses)
     found: list[LayoutChoice] = []
     refusals: list[BadInput] = []
-    for one, recompute in itertools.product(degrees, recompute_choices(run, rule, guesses)):
+    for one, recompute in itertools.product(degrees, recompute_choices(run, arch, rule, guesses)):
         try:
             found.append(_choice(run, arch, rule, one, recompute, guesses))
         except BadInput as refusal:
@@ -89,7 +91,7 @@ def _choice(
     assumed = set(guesses)
     _, pp, _, dp = degrees
     in_flight = arch.batch if isinstance(arch, RowsShape) else TOKENS_IN_FLIGHT // run.sequence_tokens
-    micro, total = _batch(with_batch(run, dp), (dp, pp), in_flight, assumed)
+    micro, total = run_batch(with_batch(run, dp), rule, (dp, pp), in_flight, assumed)
     if rule.stack == "hf-trainer" and pp > 1 and not is_known(run.step_time_s):
         total = micro * dp  # device_map runs one micro-batch through the stages at a time
     layout = _layout(run, arch, rule, degrees, micro, total / (micro * dp), assumed)
@@ -119,7 +121,7 @@ def _degrees(
     wanted = 1.0 if sharded else max(1.0, arch.total_params * _STATE_BYTES / held)
     found = []
     for ranks in n_model:
-        for tp in (run.tp,) if is_count(run.tp) else (1.0, 2.0, 4.0, 8.0):
+        for tp in (run.tp,) if is_count(run.tp) else sorted({1.0, 2.0, 4.0, 8.0, *_rest_of_ranks(run, ranks)}):
             pp = run.pp if is_count(run.pp) else ranks / tp
             fits = tp * pp == ranks and tp <= max(domain_devices, 1.0) and pp <= arch.layers and pp == math.floor(pp)
             if fits and arch.heads % tp == 0 and n % (ranks * cp) == 0:
@@ -138,6 +140,11 @@ def _degrees(
     return likely[:12]
 
 
+def _rest_of_ranks(run: Run, ranks: float) -> tuple[float, ...]:
+    """Return the tensor-parallel degree that is left of model-parallel ranks where the pipeline is known; else none."""
+    return (ranks / run.pp,) if is_count(run.pp) and ranks % run.pp == 0 else ()
+
+
 def _data_parallel(run: Run, cp: float) -> float:
     """Return the data-parallel degree, stated or implied; BadLayout where the published degrees contradict."""
     inner = run.tp * run.pp
@@ -154,40 +161,6 @@ def _data_parallel(run: Run, cp: float) -> float:
     if not is_count(implied):
         raise BadLayout(f"tp {run.tp:g} x pp {run.pp:g} x cp {cp:g} does not divide {run.devices:g} devices")
     return implied
-
-
-def _batch(run: Run, degrees: tuple[float, float], in_flight: float, assumed: set[str]) -> tuple[float, float]:
-    """Return micro-batch and global batch in samples; where one is missing it follows from the other.
-
-    A rate (tokens/s, TFLOP/s) hardly depends on the batch as long as it fills the device: where neither is stated, one
-    of `TOKENS_IN_FLIGHT` tokens a device is taken, of a model by rows its usual batch. A step time without a batch
-    means nothing.
-    """
-    (dp, pp), micro, total = degrees, run.micro_batch, run.batch_samples
-    if not is_count(micro) and not is_count(total):
-        if pp > 1 or is_known(run.step_time_s):
-            raise BadInput("neither the micro-batch nor the global batch is stated")
-        assumed.add("batch")
-        micro = max(1.0, in_flight)
-        return micro, micro * max(dp, run.devices)
-    if not is_count(total):
-        if pp > 1:
-            raise BadInput(f"the global batch is not stated; with {pp:g} pipeline stages it decides the step")
-        assumed.add("batch")
-        return micro, micro * dp
-    if not is_count(micro):
-        assumed.add("micro-batch")
-        micro = max(1.0, min(total / dp, in_flight if pp == 1 else 1.0))
-        while micro > 1 and total % (micro * dp):
-            micro -= 1
-        micro = math.floor(micro) or 1.0
-    if total < micro * dp:
-        if total % dp == 0 and "layout" not in assumed:
-            raise BadLayout(f"a global batch of {total:g} is less than micro-batch {micro:g} x dp {dp:g}")
-        micro = max(1.0, total / dp)
-        if total < dp:
-            raise BadLayout(f"a global batch of {total:g} sequences cannot feed {dp:g} data-parallel ranks")
-    return micro, total
 
 
 def _sharding(run: Run, rule: StackRule, assumed: set[str]) -> float:
@@ -223,7 +196,7 @@ def _layout(
         raise BadLayout(f"{pp:g} pipeline stages are more than the model's {arch.layers:g} blocks")
     partition = _partition(run, arch, rule, pp)
     ep = run.ep if is_count(run.ep) and arch.experts > 0 else 1.0
-    chunks = _chunks(run, rule, pp, max(given_sizes(partition), default=math.ceil(arch.layers / pp)), assumed)
+    chunks = _chunks(run, pp, max(given_sizes(partition), default=math.ceil(arch.layers / pp)), assumed)
     return Layout(
         devices=run.devices,
         tp=tp,
@@ -233,12 +206,12 @@ def _layout(
         cp=cp,
         dp=dp,
         ep=ep,
-        etp=float(usual_expert_tensor(tp, ep)),
+        etp=_expert_tensor(run, tp, ep),
         zero=zero,
         shard_devices=shard_group(run, dp * cp),
         micro_batch=micro,
         micro_batches=max(1.0, math.ceil(steps - 1e-9)),
-        sp=sequence_parallel(run, rule) if tp > 1 else 0.0,
+        sp=sequence_parallel(run, rule, assumed) if tp > 1 else 0.0,
         recompute=0.0,
         flash=_flash(run, arch, assumed),
         offload=float(offloads_states(run.offload)),
@@ -262,16 +235,14 @@ def _partition(run: Run, arch: ModelShape, rule: StackRule, pp: float) -> int:
     return spelled_number("partition", named[1] if named else rule.partition) or 0
 
 
-def _chunks(run: Run, rule: StackRule, pp: float, blocks: float, assumed: set[str]) -> float:
-    """Return the chunks of a stage of so many blocks: stated, or as the recipes of a stack that interleaves choose."""
+def _chunks(run: Run, pp: float, blocks: float, assumed: set[str]) -> float:
+    """Return the chunks of a stage of so many blocks: stated, or one."""
     if pp == 1:
         return 1.0
-    if is_known(run.vpp):
-        return min(max(1.0, run.vpp), blocks)
-    if not rule.chunk_layers:
+    if not is_known(run.vpp):
+        assumed.add("interleaving")
         return 1.0
-    assumed.add("interleaving")
-    return max(1.0, float(blocks // rule.chunk_layers))
+    return min(max(1.0, run.vpp), blocks)
 
 
 def _expert_degrees(run: Run, arch: ModelShape, choice: LayoutChoice) -> list[LayoutChoice]:
@@ -283,8 +254,14 @@ def _expert_degrees(run: Run, arch: ModelShape, choice: LayoutChoice) -> list[La
     degrees = [degree for degree in powers if arch.experts % degree == 0 and dp % degree == 0]
     assumed = choice.assumed | {"experts"}
     tp = choice.layout.tp
-    laid = [replace(choice.layout, ep=ep, etp=float(usual_expert_tensor(tp, ep))) for ep in degrees]
+    laid = [replace(choice.layout, ep=ep, etp=_expert_tensor(run, float(tp), ep)) for ep in degrees]
     return [replace(choice, layout=one, assumed=assumed) for one in laid]
+
+
+def _expert_tensor(run: Run, tp: float, ep: float) -> float:
+    """Return the tensor-parallel degree of experts: stated, else the usual one beside its ep."""
+    stated = written_expert_tensor(run)
+    return float(usual_expert_tensor(tp, ep)) if stated is None else stated
 
 
 def _flash(run: Run, arch: ModelShape, assumed: set[str]) -> float:

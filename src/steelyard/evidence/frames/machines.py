@@ -8,24 +8,18 @@ from statistics import median
 
 from steelyard.catalog import Accelerator, Catalog, System, machine
 from steelyard.catalog.training import Precision
-from steelyard.errors import BadInput, UnknownName
+from steelyard.errors import UnknownName
 from steelyard.evidence.frames.stacks import stack_rule
+from steelyard.evidence.runs.accelerators import accelerator_of_name, open_memory
 from steelyard.evidence.runs.columns import is_count
+from steelyard.evidence.runs.networks import network_rate
 from steelyard.evidence.runs.run import Run, is_known
 from steelyard.job.training import parse_precision
 from steelyard.tables import Machine
 from steelyard.units import GB_BYTES
 
 BITS_PER_BYTE = 8
-PER_DEVICE_GBIT = 400.0
-"""A lone rate of at least this is one adapter beside each device (ConnectX-7, one per GPU); less is a node's."""
-
-RATES_GBIT = {"hdr": 200.0, "ndr": 400.0, "xdr": 800.0, "slingshot": 200.0}
-"""One adapter per device, where only the generation is named. Source: InfiniBand Trade Association roadmap (4x links);
-HPE Slingshot 200 Gb/s, one per GPU or superchip on Alps and Frontier-class nodes."""
-
 PROVIDERS = (("efa", "aws"), ("aws", "aws"), ("gcp", "gcp"), ("tcpx", "gcp"), ("azure", "azure"), ("oci", "oci"))
-FORM_FACTOR = re.compile(r"\s*(-?(sxm\d?|pcie|hbm\w*)|\(.*\))$", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +34,8 @@ class RunMachine:
 
 def run_machine(run: Run, catalog: Catalog) -> RunMachine:
     """Return the machine of a run; BadInput with the reason where the catalog cannot tell."""
-    accelerator = accelerator_of_run(run.accelerator, catalog)
-    assumed = set()
+    accelerator = accelerator_of_name(run.accelerator, catalog)
+    assumed = {"chip memory"} if open_memory(run.accelerator, accelerator, catalog) else set()
     name = run.precision
     if not name:
         name = "bf16" if is_known(accelerator.peak("bf16")) else "fp16"
@@ -53,7 +47,10 @@ def run_machine(run: Run, catalog: Catalog) -> RunMachine:
     base = machine(system, precision.matrix_units, catalog)
     node = run.node_devices if is_count(run.node_devices) else float(base.node_devices)
     domain = domain_devices(run, system, node)
-    nic = nic_gbit_per_device(run.interconnect, node) * 1e9 / BITS_PER_BYTE
+    rate = network_rate(run.interconnect, node)
+    nic = rate.gbit * 1e9 / BITS_PER_BYTE
+    if run.devices > domain and rate.open:
+        assumed.add("network adapters")
     if math.isnan(nic):
         nic = float(base.nic_bytes_per_s * min(1.0, base.node_devices / node))
         nic = usual_nic_bytes_per_s(accelerator, catalog) if math.isnan(nic) else nic
@@ -61,19 +58,6 @@ def run_machine(run: Run, catalog: Catalog) -> RunMachine:
             assumed.add("network")
     found = replace(base, node_devices=node, domain_devices=domain, nic_bytes_per_s=nic)
     return RunMachine(found, accelerator, precision, frozenset(assumed))
-
-
-def accelerator_of_run(name: str, catalog: Catalog) -> Accelerator:
-    """Return the accelerator of a published name, with or without the words that people put around it."""
-    if "+" in name:
-        raise BadInput(f"{name!r} mixes several accelerators; one kind a job is supported")
-    plain = FORM_FACTOR.sub("", name.strip())
-    for spelling in (name, plain, plain.removeprefix("NVIDIA").strip(), plain.split("-")[0]):
-        try:
-            return catalog.accelerator(spelling)
-        except UnknownName:
-            continue
-    return catalog.accelerator(name)
 
 
 def domain_devices(run: Run, system: System, node: float) -> float:
@@ -88,27 +72,6 @@ def domain_devices(run: Run, system: System, node: float) -> float:
     if slices and is_known(run.devices):
         return max(1.0, run.devices / float(slices[1]))
     return float(system.domain_devices) if system.domain_devices > system.node_devices else node
-
-
-def nic_gbit_per_device(text: str, node_devices: float) -> float:
-    """Return the stated network rate of one device in Gb/s, one direction; NaN where none is stated.
-
-    >>> [nic_gbit_per_device(text, 8) for text in ("1600Gbps/node RoCE", "NVLink + 4x100Gb RoCE", "8x200Gb HDR")]
-    [200.0, 50.0, 200.0]
-    >>> [nic_gbit_per_device(text, 8) for text in ("NVLink + 400Gb/s RDMA per GPU", "A3 Ultra RDMA 3.2 Tb/s", "NVLink")]
-    [400.0, 400.0, nan]
-    >>> nic_gbit_per_device("Jean Zay 4xV100 NVLink + 100Gb/s OmniPath", 4), nic_gbit_per_device("Selene HDR IB", 8)
-    (25.0, 200.0)
-    """
-    many = re.search(r"([1-9]\d*)\s*x\s*([1-9]\d*)(?:/\d+)?\s*G(?:b|bps|bit)\b", text)
-    if many:
-        return float(many[1]) * float(many[2]) / node_devices
-    one = re.search(r"([1-9]\d*(?:\.\d+)?)\s*([GT])(?:b|bps|bit)(?:/s)?\b", text)
-    if one:
-        rate = float(one[1]) * (1000.0 if one[2] == "T" else 1.0)
-        lone = rate >= PER_DEVICE_GBIT and not re.search(r"node|total", text) and one[2] == "G"
-        return rate if lone or re.search(r"per (gpu|device|chip|accelerator)", text.lower()) else rate / node_devices
-    return next((rate for word, rate in RATES_GBIT.items() if re.search(rf"\b{word}\b", text.lower())), math.nan)
 
 
 def usual_nic_bytes_per_s(accelerator: Accelerator, catalog: Catalog) -> float:

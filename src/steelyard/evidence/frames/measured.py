@@ -12,14 +12,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from steelyard.catalog.stacks import StackRule
-from steelyard.evidence.frames.conventions import of_samples, published_flop
+from steelyard.evidence.frames.agreement import figure_notes, of_samples, published_flop
+from steelyard.evidence.frames.conventions import run_convention
 from steelyard.evidence.frames.frame import RunFrame
+from steelyard.evidence.frames.siblings import SIZE_ALONE
 from steelyard.evidence.runs.run import MEMORY_METRICS, Run, is_known
 from steelyard.units import Array
 
 TIME_METRICS = ("step_time_s", "tokens_per_s_per_device", "samples_per_second", "tflops_per_device", "mfu")
 DIFFER = 0.10
 """Step time and rate of one row that differ by more contradict each other: rounding never does that."""
+
+UNPRINTED = "the shape of its model is not printed: predicted as a sibling of its size, not scored"
 
 ALMOST_PEAK = 0.95
 """No training step reaches this share of the dense matrix peak; a row above it has a wrong unit or a wrong count."""
@@ -38,6 +42,8 @@ class Measured:
     metric_known: NDArray[np.bool_]  # the row itself says which
     memory_bytes: Array
     memory_reason: tuple[str, ...]
+    assumed: tuple[frozenset[str], ...]  # what the time rests on and its row does not say
+    notes: tuple[tuple[str, ...], ...]  # what the figures of a row say against each other (`agreement`)
 
 
 def measured(found: RunFrame) -> Measured:
@@ -56,7 +62,10 @@ def measured(found: RunFrame) -> Measured:
         for one, share in zip(times, used, strict=True)
     )
     wrong = used > ALMOST_PEAK
-    memories = [_memory(run, rule) for run, rule in zip(found.runs, found.rules, strict=True)]
+    memories = [
+        (one[0], np.nan, UNPRINTED) if SIZE_ALONE in assumed and one[0] else one
+        for one, assumed in zip(map(_memory, found.runs, found.rules), found.assumed, strict=True)
+    ]
     return Measured(
         time_metric=np.array(["" if bad else one[0] for one, bad in zip(times, wrong, strict=True)], dtype=np.str_),
         time_value=np.array([one[1] for one in times], dtype=float),
@@ -67,6 +76,8 @@ def measured(found: RunFrame) -> Measured:
         metric_known=np.array([run.memory_metric != "unknown" for run in found.runs], dtype=bool),
         memory_bytes=np.array([one[1] for one in memories], dtype=float),
         memory_reason=tuple(one[2] for one in memories),
+        assumed=tuple(_assumed(run, one[0]) for run, one in zip(found.runs, times, strict=True)),
+        notes=tuple(figure_notes(found, index, step_s) for index, step_s in enumerate(seconds)),
     )
 
 
@@ -94,6 +105,8 @@ class StepWork:
 def _time(found: RunFrame, index: int, held: StepWork) -> tuple[str, float, float, float, str]:
     """Return metric, published value, seconds, what one step holds of the metric, and the reason if there is none."""
     run = found.runs[index]
+    if SIZE_ALONE in found.assumed[index]:
+        return _none(UNPRINTED)
     if of_samples(found, index) and is_known(run.tokens_per_s_per_device):
         return _none(f"tokens/s are given, but {run.model} is not trained on tokens; give samples_per_second")
     if is_known(run.step_time_s) and run.step_time_s > 0:
@@ -107,6 +120,13 @@ def _time(found: RunFrame, index: int, held: StepWork) -> tuple[str, float, floa
             amount = flop / run.devices / unit
             return (metric, value, amount / value, amount, "") if not reason else _none(reason)
     return _none("no step time, throughput or utilisation that a run can have is given: a number above zero is needed")
+
+
+def _assumed(run: Run, metric: str) -> frozenset[str]:
+    """Return what a time from TFLOP/s or MFU rests on that its row does not say: count, peak of a narrow type."""
+    found = {"FLOP convention"} if metric in ("tflops_per_device", "mfu") and run_convention(run)[1] else set()
+    narrow = metric == "mfu" and run.precision in ("fp8", "fp4")
+    return frozenset(found | ({"peak of MFU"} if narrow and "peak" not in run.flop_convention.lower() else set()))
 
 
 def _stated(run: Run, held: StepWork) -> tuple[str, float, float, float, str]:

@@ -6,6 +6,7 @@ from functools import cache
 from typing import Any
 
 from steelyard.errors import BadInput, nearest
+from steelyard.evidence.frames.siblings import SIZE_ALONE, base_name, model_of_size, named_size
 from steelyard.evidence.runs.columns import is_count
 from steelyard.evidence.runs.run import Run, is_known
 from steelyard.job.models.architecture import architecture as numbers
@@ -67,6 +68,8 @@ def _model(
     if preset is not None and _agrees(preset, given):
         return _cut(preset, given["layers"]), frozenset()
     assumed: set[str] = set()
+    if (sized := _of_size(model, given)) is not None:
+        return sized, frozenset({"shape", "vocabulary", "heads", SIZE_ALONE})
     specs = _specs(model, given, sequence if is_known(sequence) else 2048.0, head_dim, assumed)
     published = given["params"]
     found = [numbers(spec) for spec in specs]
@@ -84,18 +87,31 @@ def _model(
     return specs[best], frozenset(assumed | (set() if close or min(errors) < 0.1 else {"shape"}))
 
 
+def _of_size(model: str, given: dict[str, float | None]) -> ModelSpec | None:
+    """Return a model of which only the size is stated, by a number or in its name, as its siblings are; else None."""
+    params = given["params"] or named_size(model)
+    known = given["hidden"] or (given["experts"] or 0) > 1 or params is None
+    return None if known else model_of_size(model, float(params or 0), given["layers"])
+
+
 def preset_of(model: str) -> ModelSpec | RowsSpec | None:
     """Return the preset of a model's name as it is trained, with or without what publishers put around it.
 
     >>> preset_of("Qwen3_235B_a22B (tokendrop)").name, preset_of("Maxtext Llama3 70b").name
     ('qwen3-235b-a22b', 'llama-3-70b')
     """
-    found = model_known_or_none(model) or model_known_or_none(DECORATION.sub("", DECORATION.sub("", model)))
+    bare = DECORATION.sub("", DECORATION.sub("", model))
+    found = model_known_or_none(model) or model_known_or_none(bare) or model_known_or_none(base_name(bare))
     return None if found is None else with_classes(found)[0]
 
 
 def _agrees(spec: ModelSpec, given: dict[str, float | None]) -> bool:
-    """Tell whether nothing published contradicts the preset (vocabulary and number of blocks may be changed)."""
+    """Tell whether nothing published contradicts the preset (vocabulary and number of blocks may be changed).
+
+    A size alone contradicts it where it is far from the preset's: a family's name is not its smallest member's.
+    """
+    if given["params"] and not given["layers"] and not given["hidden"]:
+        return abs(float(numbers(spec).total_params) / given["params"] - 1) < _DISAGREE
     same = {"hidden": spec.hidden, "heads": spec.heads, "kv_heads": spec.kv_heads, "top_k": spec.top_k}
     fits = all(given[name] is None or given[name] == value for name, value in same.items())
     latent = spec.kv_lora > 0 and given["heads"] in (None, spec.heads) and given["hidden"] in (None, spec.hidden)

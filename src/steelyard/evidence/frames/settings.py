@@ -126,12 +126,70 @@ def shard_group(run: Run, replicas: float) -> float:
     return replicas
 
 
-def sequence_parallel(run: Run, rule: StackRule) -> float:
+def sequence_parallel(run: Run, rule: StackRule, assumed: set[str]) -> float:
     """Return whether tensor-parallel ranks split the sequence: as the note of a row says, else as its stack does."""
     if "no sequence parallel" in run.note.lower():
         return 0.0
-    stated = re.search(r"sequence parallel on|with sequence parallel", run.note.lower())
-    return 1.0 if stated else rule.sequence_parallel
+    if re.search(r"sequence parallel on|with sequence parallel", run.note.lower()):
+        return 1.0
+    if "sp" not in run_settings(run):
+        assumed.add("sequence parallelism")
+    return rule.sequence_parallel
+
+
+def written_expert_tensor(run: Run) -> float | None:
+    """Return the tensor-parallel degree of experts that a row's note or stack writes; None where neither does.
+
+    >>> from steelyard.evidence.runs.reader import blank_run
+    >>> notes = ("TP 4, ETP 1", "etp=2", "expert tensor parallel size 4", "tp 8")
+    >>> [written_expert_tensor(blank_run(note=note)) for note in notes]
+    [1.0, 2.0, 4.0, None]
+    """
+    words = r"\b(?:etp|expert[ _-]tensor(?:[ _-]parallel\w*)?(?:[ _-]size)?)[ =:]*(\d+)"
+    stated = re.search(words, f"{run.note} {run.stack}".lower())
+    return max(1.0, float(stated[1])) if stated else None
+
+
+def with_usual_degrees(run: Run, rule: StackRule, capability: Capability, assumed: set[str]) -> Run:
+    """Return a row whose blank degrees are 1 where its stack has no such parallelism, or its recipes none by default.
+
+    Fully sharded stacks have a pipeline only where a row says so: that of torchtitan is off by default. A stack that
+    nobody named may have any.
+
+    >>> from steelyard.catalog import load
+    >>> from steelyard.evidence.frames.stacks import stack_rule
+    >>> from steelyard.evidence.runs.reader import blank_run
+    >>> rule = stack_rule("torchtitan", "", load())
+    >>> with_usual_degrees(blank_run(stack="torchtitan"), rule, load().capability("fsdp2"), set()).pp
+    1.0
+    """
+    settings = run_settings(run)
+    found: dict[str, float] = {}
+    if not is_known(run.pp) and "pp" not in settings:
+        sharded = spelled_number("zero", run.sharding or rule.sharding) == 3
+        if sharded or not capability.pp:
+            found["pp"] = 1.0
+            assumed |= {"pipeline"} if capability.pp else set()
+    if not is_known(run.tp) and "tp" not in settings and not capability.tp:
+        found["tp"] = 1.0
+    if (ranks := _ranks_without_sequence(run)) > 1 and "cp" not in settings:
+        found["cp"] = ranks
+        assumed.add("context parallelism")
+    return replace(run, **found)  # type: ignore[arg-type]  # numbers all
+
+
+def _ranks_without_sequence(run: Run) -> float:
+    """Return how many ranks must share each sequence where a batch has fewer of them than replicas; else 1.
+
+    >>> from steelyard.evidence.runs.reader import blank_run
+    >>> _ranks_without_sequence(blank_run(devices=64.0, tp=8.0, pp=1.0, batch_samples=4.0))
+    2.0
+    """
+    known = all(is_count(one) for one in (run.devices, run.tp, run.pp, run.batch_samples))
+    if not known or is_known(run.cp) or (is_known(run.dp) and run.dp != run.batch_samples):
+        return 1.0
+    ranks = run.devices / (run.tp * run.pp) / run.batch_samples
+    return ranks if is_count(ranks) else 1.0
 
 
 def _number(name: str, value: float | str) -> float | None:

@@ -142,23 +142,38 @@ def run_of_row(row: Mapping[str, str | None], row_id: str) -> Run:
 def check_texts(run: Run) -> None:
     """Raise `BadInput` where a column of a run that takes one of a few words holds another.
 
+    Words of recomputation that count blocks need the shape of the model: `frames.recomputation` refuses what is left.
+
     >>> from steelyard.evidence.runs.reader import blank_run
-    >>> check_texts(blank_run(id="ours", recompute="selectiv"))
+    >>> check_texts(blank_run(id="ours", sharding="fsbp"))
     Traceback (most recent call last):
-    steelyard.errors.BadInput: ours: recompute is 'selectiv'; nearest: selective
+    steelyard.errors.BadInput: ours: sharding is 'fsbp'; nearest: fsdp, hsdp
     """
-    numbers = {name: spelled_number(setting, getattr(run, name)) for name, setting in _SPELLED.items()}
-    wrong = [name for name, number in numbers.items() if number is None or number > _HIGHEST[name]]
+    sharding = spelled_number("zero", run.sharding)
+    wrong = ["sharding"] if sharding is None or sharding > _HIGHEST_SHARDING else []
     wrong += ["memory_metric"] * (run.memory_metric not in MEMORY_METRICS)
     for name in wrong:
-        text = getattr(run, name)
-        if text.lower() not in _UNSAID:
-            near = nearest(text, TAKEN_TEXTS[name]) or TAKEN_TEXTS[name]
-            raise BadInput(f"{run.id}: {name} is {text[:60]!r}; nearest: {', '.join(near)}")
+        if says(getattr(run, name)):
+            raise unreadable(run, name)
 
 
-_SPELLED = {"sharding": "zero", "recompute": "recompute"}
-_HIGHEST = {"sharding": 3, "recompute": len(RECOMPUTE) - 1}
+def says(text: str) -> bool:
+    """Tell whether a cell says anything: it is not blank, a dash or `unknown`.
+
+    >>> says("full"), says("n/a"), says("")
+    (True, False, False)
+    """
+    return text.strip().lower() not in _UNSAID
+
+
+def unreadable(run: Run, name: str) -> BadInput:
+    """Return the refusal of a row for a word of a column that has no meaning, with the nearest words that have one."""
+    text = getattr(run, name)
+    near = nearest(text, TAKEN_TEXTS[name]) or TAKEN_TEXTS[name]
+    return BadInput(f"{run.id}: {name} is {text[:60]!r}; nearest: {', '.join(near)}")
+
+
+_HIGHEST_SHARDING = 3
 TAKEN_TEXTS = {
     "sharding": ("0", "1", "2", "3", "fsdp", "hsdp"),
     "recompute": (*RECOMPUTE, "unknown"),

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,6 +35,7 @@ class RunOutcome:
     stack: str
     assumed: tuple[str, ...]
     reason: str  # why it was not predicted, or not scored
+    notes: tuple[str, ...] = ()  # where its figures disagree, and what of its words is not read
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,10 +88,11 @@ def time_outcomes(found: RunFrame, seen: Measured, held: BoundedPredictions) -> 
                 scored=not reason and math.isfinite(predicted),
                 held_out=bool(held.held_out[index]),
                 **_labels(found, index),
-                assumed=tuple(sorted(found.assumed[index])),
+                assumed=tuple(sorted(found.assumed[index] | seen.assumed[index])),
                 reason=reason
                 if math.isfinite(predicted)
                 else reason or "the catalog lacks a figure that the step needs",
+                notes=(*seen.notes[index], *_not_read(found, index)),
             )
         )
     return found_outcomes
@@ -122,6 +125,7 @@ def memory_outcomes(found: RunFrame, seen: Measured, held: BoundedPredictions) -
                 **_labels(found, index),
                 assumed=tuple(sorted(assumed)),
                 reason=reason,
+                notes=_not_read(found, index),
             )
         )
     return found_outcomes
@@ -132,7 +136,7 @@ def refused_outcomes(run: Run, reason: str) -> list[RunOutcome]:
     time = next((name for name in TIME_METRICS if getattr(run, name) > 0), "")
     published = [(name, getattr(run, name)) for name in (time, "peak_memory_bytes") if name and getattr(run, name) > 0]
     nothing = float("nan")
-    unknown = dict.fromkeys(("predicted", "low", "high", "error", "live_error"), nothing)
+    unknown: dict[str, Any] = dict.fromkeys(("predicted", "low", "high", "error", "live_error"), nothing)
     return [
         RunOutcome(
             id=run.id,
@@ -150,6 +154,10 @@ def refused_outcomes(run: Run, reason: str) -> list[RunOutcome]:
         )
         for name, value in published or [("none", nothing)]
     ]
+
+
+def _not_read(found: RunFrame, index: int) -> tuple[str, ...]:
+    return tuple(f"not read: {words}" for words in found.notes[index])
 
 
 def _labels(found: RunFrame, index: int) -> dict[str, str]:

@@ -1,0 +1,99 @@
+"""Words of a row that have a meaning and that no reader takes: shown with its prediction, never passed over."""
+
+import re
+
+from steelyard.evidence.runs.columns import says
+from steelyard.evidence.runs.run import Run
+from steelyard.evidence.runs.spellings import OFFLOAD_SPELLINGS, TASK_SPELLINGS, exact_meaning, meaning
+
+_TOPIC = re.compile(
+    r"att(n|ention)|loss|logits|optimi[sz]er|offload|checkpoint|recomput|remat|quanti|\bnf4|int[48]\b|rank \d|lora"
+    r"|dropout|compil|micro-?batch|accumulat|interleav|virtual|schedule|zero|shard|fsdp|parallel|\betp\b|window"
+    r"|packed|padding"
+    r"|kernel|precision|fp8|master|\bmtp\b|router|capacity|token ?drop|deterministic|profil"
+)
+"""What a setting is about; a phrase of a note without such a word is about the source."""
+
+READ = (
+    r"rank \d+", r"trainable [\d,]+", r"all linear", r"nf4|int[48]|gptq|4.?bit|8.?bit base", r"bf16-true",
+    r"remat[ _]policy", r"layers/stage|partition=", r"sequence parallel", r"toml default", r"\d slice\(s\)",
+    r"hsdp shard|fsdp group|zero1 group size|fsdp=", r"\(tp\*pp\) \d+ published", r"head_dim \d+",
+    r"\betp\b|expert[ _-]tensor", r"att\w*[ _impl]*[=:]|sdpa|flash|\bfa-?[234]\b|eager attention|cudnn|xformers",
+    r"\bte\b|transformer ?engine|triton", r"liger|rl trainer|fused cross-entropy", r"optimizer step not included",
+    r"(activation|gradient) checkpointing(?! \()", r"\bgas 1\b|accumulation \d|\b(1|one) micro-?batch|micro-batches",
+)  # fmt: skip
+"""Phrases of notes that some reader of `frames` takes."""
+
+_OPTIMIZER_TERMS = re.compile(
+    r"((fused|paged|deepspeedcpu|cpu|hybrid)?adamw?(8-?bit)?|bit|opt|fused|distributed|decoupled|paged|foreach|torch"
+    r"|apex|bnb|cpu|32-?bit|8-?bit|bf16|fp32|fp16|states?"
+    r"|optimi[sz]er|deepspeed|hybrid|dist|and|with|moments?|forward|backward|only|momentum|none|sgd|muon|lion|adafactor"
+    r"|nesterov|beta\d?|betas|eps|lr|weight|decay|default|w|\d[\d.e-]*)"
+)
+
+
+def unread_parts(run: Run, read: tuple[str, ...] = READ) -> tuple[str, ...]:
+    """Return what of a row's words is not read, a phrase each.
+
+    Args:
+        run: the row, as published.
+        read: patterns of phrases that some reader takes.
+
+    >>> from steelyard.evidence.runs.reader import blank_run
+    >>> unread_parts(blank_run(optimizer="galore_adamw", offload="cpu", note="LoRA rank 8; dropout 0.1; site=Snellius"))
+    ("optimizer 'galore_adamw': 'galore'", "of what offload 'cpu' is: the optimizer's states", 'dropout 0.1')
+    """
+    found: list[str] = []
+    odd = _unknown_of_optimizer(run)
+    if odd:
+        found.append(f"optimizer {run.optimizer[:40]!r}: {', '.join(map(repr, odd))}")
+    if (
+        exact_meaning(run.offload, OFFLOAD_SPELLINGS) != "none"
+        and says(run.offload)
+        and not re.search(r"none|optim|state|param|weight|activ|full", run.offload.lower())
+    ):
+        taken = "the optimizer's states" if exact_meaning(run.offload, OFFLOAD_SPELLINGS) == "optimizer" else "nothing"
+        found.append(f"of what offload {run.offload[:40]!r} is: {taken}")
+    if says(run.task) and meaning(run.task, TASK_SPELLINGS) == run.task and run.task not in _TASKS:
+        found.append(f"task {run.task[:40]!r}: trained in full")
+    return (*found, *unread_phrases(run.note, read))
+
+
+def unread_phrases(note: str, read: tuple[str, ...] = READ) -> list[str]:
+    """Return the phrases of a note that are about a setting and that no reader takes.
+
+    >>> unread_phrases("2 x 400 Gb/s, flash_attention_2; packed sequences; median of 10 steps")
+    ['packed sequences']
+    """
+    parts = [part.strip() for part in re.split(r"[;]|, ", note)]
+    return [
+        part[:80]
+        for part in parts
+        if _TOPIC.search(part.lower()) and not any(re.search(words, part.lower()) for words in read)
+    ]
+
+
+def unsaid(run: Run) -> frozenset[str]:
+    """Return what a row leaves to a usual value that no other reader names: its stack, optimizer, adapters.
+
+    >>> from steelyard.evidence.runs.reader import blank_run
+    >>> sorted(unsaid(blank_run(stack="NeMo", task="lora"))), sorted(unsaid(blank_run(optimizer="adamw")))
+    (['adapters', 'optimizer'], ['stack'])
+    """
+    found = {name for name in ("stack", "optimizer") if not says(getattr(run, name))}
+    if _unknown_of_optimizer(run):
+        found.add("optimizer")
+    if run.task in ("lora", "qlora") and not re.search(r"rank \d|trainable \d", run.note):
+        found.add("adapters")
+    if run.task == "qlora" and not re.search(r"nf4|int[48]|gptq|\d.?bit", run.note.lower()):
+        found.add("quantisation")
+    return frozenset(found)
+
+
+_TASKS = frozenset(name for _, name in TASK_SPELLINGS)
+
+
+def _unknown_of_optimizer(run: Run) -> list[str]:
+    """Return the words of a stated optimizer that nobody reads: it keeps what the others do, or AdamW."""
+    words = re.split(r"[^a-z0-9.]+", run.optimizer.lower()) if says(run.optimizer) else []
+    return [word for word in words if word and not _OPTIMIZER_TERMS.fullmatch(word)]
