@@ -1,0 +1,89 @@
+"""What rows of measured runs say of how tensors were kept: words of their own, of their framework, of their task."""
+
+import re
+
+from steelyard.catalog.stacks import StackRule
+from steelyard.evidence.runs.run import Run
+from steelyard.job.recipes import loss_entries, stated_recipe
+from steelyard.job.training import parse_loss
+from steelyard.strategies.losses import LOSSES, LossKind
+from steelyard.strategies.recipe import WORDS
+from steelyard.tables import Recipe
+
+ADAPTER_TASKS = ("lora", "qlora")
+
+PURE = re.compile(r"(bf|fp)16-true|pure.bf16")
+MIXED = re.compile(r"mixed precision|upcast to fp32|\bamp\b|autocast|fp32 (master|weights)")
+FP32_ADAPTERS = {"weight_bytes": 0.0, "grad_bytes": 4.0, "step_copies": 0.0}
+"""Adapters are fp32 beside a 16-bit base, with their gradients and moments: 16 bytes each
+(github.com/huggingface/peft, `autocast_adapter_dtype`)."""
+
+KBIT = re.compile(r"prepare_model_for_kbit_training|norms and embeddings fp32|norms upcast by peft")
+
+
+def states_in_16_bits(run: Run, rule: StackRule) -> bool:
+    """Tell whether nothing is kept in fp32: as a row says, else as its framework's recipes do; adapters are fp32.
+
+    >>> from steelyard.catalog import load
+    >>> from steelyard.evidence.frames.stacks import stack_rule
+    >>> from steelyard.evidence.runs.reader import blank_run
+    >>> rule = stack_rule("HF Trainer", "", load())
+    >>> runs = (blank_run(), blank_run(note="FSDP with mixed precision"), blank_run(task="lora"))
+    >>> [states_in_16_bits(run, rule) for run in runs]
+    [True, False, False]
+    """
+    text = run.note.lower()
+    if PURE.search(text):
+        return True
+    if run.task in ADAPTER_TASKS or MIXED.search(text):
+        return False
+    return rule.states == "bf16"
+
+
+def run_recipe(run: Run, rule: StackRule) -> Recipe:
+    """Return how the tensors of a run were kept, as far as its row or the name of its framework says so.
+
+    >>> from steelyard.catalog import load
+    >>> from steelyard.evidence.frames.stacks import stack_rule
+    >>> from steelyard.evidence.runs.reader import blank_run
+    >>> run = blank_run(stack="torchtune", note="optimizer in backward; loss=chunked")
+    >>> found = run_recipe(run, stack_rule(run.stack, "", load()))
+    >>> found.grad_life, found.logit_bytes, found.weight_bytes
+    (2.0, 4.5, nan)
+    """
+    text = f"{run.stack} {run.note}".lower()
+    found: dict[str, float] = dict(rule.recipe)
+    if run.task in ADAPTER_TASKS and not PURE.search(text):
+        found |= FP32_ADAPTERS
+    for word in WORDS:
+        if re.search(word.pattern, text):
+            found |= word.entries
+    if "param" in run.offload.lower():
+        found["weights_on_host"] = 1.0
+    if "activation" in run.offload.lower():
+        found["saved_on_host"] = 1.0
+    return stated_recipe(**(found | loss_entries(run_loss(run))))
+
+
+def run_loss(run: Run) -> LossKind | None:
+    """Return the kind of loss that a run names, in its own column or in what it says of its stack; None: its stack's.
+
+    >>> from steelyard.evidence.runs.reader import blank_run
+    >>> named = [blank_run(stack="LLaMA-Factory + Liger"), blank_run(loss="eager"), blank_run(stack="NeMo 25.04")]
+    >>> [kind and kind.name for kind in map(run_loss, named)]
+    ['fused-linear', 'eager', None]
+    """
+    if run.loss:
+        return parse_loss(run.loss)
+    text = f"{run.stack} {run.note}".lower()
+    return next((one for one in LOSSES.values() if one.pattern and re.search(one.pattern, text)), None)
+
+
+def outside_bytes(run: Run) -> float | None:
+    """Return the bytes of a parameter that quantisation leaves as it is; None: those of the working precision.
+
+    >>> from steelyard.evidence.runs.reader import blank_run
+    >>> outside_bytes(blank_run(note="norms and embeddings fp32 (prepare_model_for_kbit_training)"))
+    4.0
+    """
+    return 4.0 if KBIT.search(run.note.lower()) else None

@@ -1,0 +1,26 @@
+"""From what is said of a job to its `tables.Recipe`: entries that nobody states stay NaN."""
+
+import math
+
+from steelyard.step.tensors.recipe import ENTRIES
+from steelyard.strategies.losses import LossKind
+from steelyard.tables import Recipe
+
+
+def stated_recipe(**entries: float) -> Recipe:
+    """Return a recipe with some entries stated.
+
+    >>> stated_recipe(grad_bytes=2.0).grad_bytes, stated_recipe().cast
+    (2.0, nan)
+    """
+    return Recipe(**(dict.fromkeys(ENTRIES, math.nan) | entries))
+
+
+def loss_entries(loss: LossKind | None) -> dict[str, float]:
+    """Return what a kind of loss says of a recipe; nothing if None.
+
+    >>> from steelyard.strategies.losses import LOSSES
+    >>> loss_entries(LOSSES["chunked"]), loss_entries(None)
+    ({'logit_bytes': 4.5}, {})
+    """
+    return {} if loss is None else {"logit_bytes": loss.logit_bytes}
