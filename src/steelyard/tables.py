@@ -204,6 +204,7 @@ class Recipe:
     adapter_bytes: Bytes  # kept of each element of an adapter's input: cast or dropped copy and mask
     gathered_inputs: Share  # of products' inputs that sequence parallelism gathers, kept whole for the backward pass
     saved_on_host: Share  # 1: what full recomputation keeps lies on the host
+    input_gradients: Share  # 1: inputs of blocks and their gradients stay until the backward pass ends
 
 
 @dataclass(frozen=True, slots=True)
@@ -325,7 +326,8 @@ class Stack:
     adapter_bytes: Bytes
     gathered_inputs: Share
     saved_on_host: Share
-    workspace_bytes: Bytes  # inside the allocator: communication buckets, library workspaces
+    input_gradients: Share
+    workspace_bytes: Bytes  # inside the allocator: communication buckets, where there are several devices
     context_bytes: Bytes  # CUDA/XLA context, outside the allocator
     communicator_bytes: Bytes  # of the communication library, outside the allocator, where there are several devices
     reserved_scale: Share  # reserved over allocated

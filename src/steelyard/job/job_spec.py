@@ -98,7 +98,7 @@ def job_table(spec: JobSpec, catalog: Catalog | None = None) -> Job:
     (8192, 512, 8.0, 4.0)
     """
     precision, optimizer = parse_precision(spec.precision, catalog), parse_optimizer(spec.optimizer, catalog)
-    recipe = stated_recipe(**loss_entries(parse_loss(spec.loss) if spec.loss else None))
+    recipe = stated_recipe(**loss_entries(parse_loss(spec.loss) if spec.loss else None, precision.element_bytes))
     sizes = {"samples": spec.samples, "batch_samples": spec.batch_samples}
     if isinstance(spec.model, RowsSpec):
         work, shape = collapse(spec.model.rows, precision.element_bytes), MatrixShape.of_rows(spec.model.rows)

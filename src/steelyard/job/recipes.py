@@ -5,6 +5,7 @@ import math
 from steelyard.step.tensors.recipe import ENTRIES
 from steelyard.strategies.losses import LossKind
 from steelyard.tables import Recipe
+from steelyard.units import Bytes
 
 
 def stated_recipe(**entries: float) -> Recipe:
@@ -16,11 +17,13 @@ def stated_recipe(**entries: float) -> Recipe:
     return Recipe(**(dict.fromkeys(ENTRIES, math.nan) | entries))
 
 
-def loss_entries(loss: LossKind | None) -> dict[str, float]:
-    """Return what a kind of loss says of a recipe; nothing if None.
+def loss_entries(loss: LossKind | None, element_bytes: Bytes) -> dict[str, float]:
+    """Return what a kind of loss says of a recipe of elements of some bytes; nothing if None.
 
     >>> from steelyard.strategies.losses import LOSSES
-    >>> loss_entries(LOSSES["chunked"]), loss_entries(None)
+    >>> loss_entries(LOSSES["chunked"], 2.0), loss_entries(None, 2.0)
     ({'logit_bytes': 4.5}, {})
     """
-    return {} if loss is None else {"logit_bytes": loss.logit_bytes}
+    if loss is None:
+        return {}
+    return {"logit_bytes": loss.logit_bytes * (element_bytes / 2 if loss.follows else 1)}

@@ -59,7 +59,8 @@ def memory(staged: StagedJob, machine: Machine, stack: Stack) -> StepMemory:
     Args:
         staged: a job on layouts.
         machine: memory of a device (M).
-        stack: defaults of the job's recipe; reserved over allocated bytes (σ); context and communicators (X).
+        stack: defaults of the job's recipe; reserved over allocated bytes (σ); context and, of several devices,
+            communicators (X), and buckets that they exchange.
 
     Source: Korthikanti et al. 2022, arXiv 2205.05198 (activations); Rajbhandari et al. 2020, arXiv 1910.02054 (states);
         Narayanan et al. 2021, arXiv 2104.04473, section 2.2 (micro-batches in flight); PyTorch documentation, notes on
@@ -78,8 +79,9 @@ def memory(staged: StagedJob, machine: Machine, stack: Stack) -> StepMemory:
     peak, *others = (_peak(job, layout, recipe, by, stage, mine, parts) for stage, mine in pairs)
     for other in others:
         peak = _heavier(peak, other)
-    allocated = peak.total_bytes + stack.workspace_bytes
-    outside = stack.context_bytes + stack.communicator_bytes * np.greater(layout.devices, 1)
+    several = np.greater(layout.devices, 1)
+    allocated = peak.total_bytes + stack.workspace_bytes * several
+    outside = stack.context_bytes + stack.communicator_bytes * several
     most = np.maximum(allocated, machine.memory_bytes - outside)
     reserved = np.minimum(allocated * stack.reserved_scale, most)
     named = peak.weights_bytes + peak.gradients_bytes + peak.optimizer_bytes + peak.activations_bytes
@@ -119,7 +121,10 @@ def _peak(
         return Peak(held.weights_bytes, gradients, held.optimizer_bytes, stored, logits, rests + early)
     every = np.where(np.equal(recipe.grad_life, FUSED), gradients, held.gradients_bytes)
     stepping = stepping_bytes(job, layout, recipe, params)
-    late = every + np.maximum(gathered + working, stepping)
+    backward = gathered + working
+    if np.any(recipe.input_gradients):
+        backward = backward + 2 * recipe.input_gradients * kept.stored_bytes
+    late = every + np.maximum(backward, stepping)
     late = np.maximum(late, loading_bytes(layout, recipe, params) - held.optimizer_bytes)
     after = np.greater(late, early)
     return Peak(
@@ -143,7 +148,8 @@ def _standing_gradients(layout: Layout, recipe: Recipe, gradients: Bytes) -> Byt
 
 def _early_is_most(recipe: Recipe) -> bool:
     """Return whether nothing behind the loss can hold more: gradients are always there, and nothing is copied."""
-    return not (np.any(recipe.grad_life) or np.any(recipe.step_copies) or np.any(recipe.load_bytes))
+    some = (recipe.grad_life, recipe.step_copies, recipe.load_bytes, recipe.input_gradients)
+    return not any(np.any(one) for one in some)
 
 
 def _heavier(one: Peak, other: Peak) -> Peak:

@@ -13,6 +13,7 @@ class LossKind:
 
     name: str  # as people write it
     copies: tuple[Bytes, ...] = ()  # of a logit at the peak, the bytes of each; none: logits are never whole
+    follows: bool = False  # copies are of the type of the model's elements, given for 16 bits
     pattern: str = ""  # what rows of measured runs write of it; empty: they never name it
     source: str
 
@@ -54,6 +55,13 @@ _ROWS = (
         pattern=r"triton cross.?entropy|fast cross.?entropy",
         source="github.com/unslothai/unsloth kernels/cross_entropy_loss.py, which the plugin of fms-acceleration took "
         "over: 16-bit logits, their fp32 copy and a 16-bit gradient; log-softmax is never written",
+    ),
+    LossKind(
+        name="plain",
+        copies=(2.0, 2.0, 2.0),
+        follows=True,
+        pattern=r"plain pytorch.*loss=logits materialised",
+        source="torch.nn.functional.cross_entropy without autocast: logits, log-softmax and a gradient, all of one type",
     ),
     LossKind(
         name="unfused",

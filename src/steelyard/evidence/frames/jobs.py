@@ -47,14 +47,14 @@ def run_job(
             raise BadInput(f"task is {run.task} but {run.model} is described by rows; adapters need a transformer")
         assert isinstance(model, RowsSpec)  # noqa: S101  # both are of one model
         work = sample_workload(model, element_bytes=float(precision.element_bytes))
-        return training_job(work, MatrixShape.of_rows(model.rows), precision, optimizer, None, run_recipe(run, rule), **sizes)
+        return training_job(work, MatrixShape.of_rows(model.rows), precision, optimizer, None, run_recipe(run, rule, float(precision.element_bytes)), **sizes)
     return training_job(
         _workload(arch, run.sequence_tokens, float(precision.element_bytes)),
         MatrixShape.of_transformer(arch),
         precision,
         optimizer,
         run_adapters(run, model, rule.adapters),
-        run_recipe(run, rule),
+        run_recipe(run, rule, float(precision.element_bytes)),
         **sizes,
     )
 

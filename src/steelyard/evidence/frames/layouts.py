@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from steelyard.catalog.stacks import StackRule
 from steelyard.errors import BadInput, BadLayout
+from steelyard.evidence.frames.recipes import fused_attention
 from steelyard.evidence.frames.recomputation import recompute_choices
 from steelyard.evidence.frames.settings import (
     laid_out,
@@ -290,6 +291,9 @@ def _expert_degrees(run: Run, arch: ModelShape, choice: LayoutChoice) -> list[La
 def _flash(run: Run, arch: ModelShape, assumed: set[str]) -> float:
     if isinstance(arch, RowsShape):  # it has no attention
         return 0.0
+    named = fused_attention(run)
+    if named is not None:
+        return named
     stated = spelled_number("flash", run.flash_attention)
     if stated is None:
         assumed.add("attention")

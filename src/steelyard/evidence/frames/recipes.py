@@ -8,7 +8,9 @@ from steelyard.job.recipes import loss_entries, stated_recipe
 from steelyard.job.training import parse_loss
 from steelyard.strategies.losses import LOSSES, LossKind
 from steelyard.strategies.recipe import WORDS
+from steelyard.strategies.settings import spelled_number
 from steelyard.tables import Recipe
+from steelyard.units import Bytes
 
 ADAPTER_TASKS = ("lora", "qlora")
 
@@ -40,21 +42,23 @@ def states_in_16_bits(run: Run, rule: StackRule) -> bool:
     return rule.states == "bf16"
 
 
-def run_recipe(run: Run, rule: StackRule) -> Recipe:
+def run_recipe(run: Run, rule: StackRule, element_bytes: Bytes) -> Recipe:
     """Return how the tensors of a run were kept, as far as its row or the name of its framework says so.
 
     >>> from steelyard.catalog import load
     >>> from steelyard.evidence.frames.stacks import stack_rule
     >>> from steelyard.evidence.runs.reader import blank_run
     >>> run = blank_run(stack="torchtune", note="optimizer in backward; loss=chunked")
-    >>> found = run_recipe(run, stack_rule(run.stack, "", load()))
+    >>> found = run_recipe(run, stack_rule(run.stack, "", load()), 2.0)
     >>> found.grad_life, found.logit_bytes, found.weight_bytes
     (2.0, 4.5, nan)
     """
     text = f"{run.stack} {run.note}".lower()
     found: dict[str, float] = dict(rule.recipe)
-    if run.task in ADAPTER_TASKS and not PURE.search(text):
-        found |= FP32_ADAPTERS
+    if run.task in ADAPTER_TASKS:
+        found |= {} if PURE.search(text) else FP32_ADAPTERS
+        if spelled_number("zero", run.sharding) == 3 and rule.stack == "hf-trainer":
+            found["input_gradients"] = 1.0
     for word in WORDS:
         if re.search(word.pattern, text):
             found |= word.entries
@@ -62,7 +66,7 @@ def run_recipe(run: Run, rule: StackRule) -> Recipe:
         found["weights_on_host"] = 1.0
     if "activation" in run.offload.lower():
         found["saved_on_host"] = 1.0
-    return stated_recipe(**(found | loss_entries(run_loss(run))))
+    return stated_recipe(**(found | loss_entries(run_loss(run), element_bytes)))
 
 
 def run_loss(run: Run) -> LossKind | None:
@@ -87,3 +91,25 @@ def outside_bytes(run: Run) -> float | None:
     4.0
     """
     return 4.0 if KBIT.search(run.note.lower()) else None
+
+
+def fused_attention(run: Run) -> float | None:
+    """Return whether a row's note names a fused attention kernel (1) or an unfused one (0); None: it names none.
+
+    >>> from steelyard.evidence.runs.reader import blank_run
+    >>> [fused_attention(blank_run(note=note)) for note in ("attention=sdpa (memory-efficient)", "attention=eager", "")]
+    [1.0, 0.0, None]
+    """
+    stated = re.search(r"attention=(sdpa|flash|eager)", run.note.lower())
+    return None if stated is None else float(stated[1] != "eager")
+
+
+def trained_dropout(run: Run, usual: float) -> float:
+    """Return whether a row trains with dropout masks: as its note says, else as its framework does.
+
+    >>> from steelyard.evidence.runs.reader import blank_run
+    >>> trained_dropout(blank_run(note="dropout 0.1; learned positions"), 0.0), trained_dropout(blank_run(), 1.0)
+    (1.0, 1.0)
+    """
+    stated = re.search(r"(?<![a-z_])dropout[ =]([\d.]+)", run.note.lower())
+    return usual if stated is None else float(float(stated[1].rstrip(".")) > 0)
