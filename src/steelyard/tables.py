@@ -199,6 +199,7 @@ class Recipe:
     activation_inputs: Share  # 1: a gated MLP keeps its activation's input beside its output (eager)
     expanded_heads: Share  # 1: keys and values are kept for every query head
     rotary_copies: Share  # 1: queries and keys are kept before and after their rotation
+    expert_loop: Share  # 1: routed experts run one after another, so that gradients of one alone are alive at once
     score_copies: Count  # of attention scores that are written, kept over what `kept_bytes` counts (fp32 softmax: 3)
     stream_bytes: Bytes  # one element between two blocks (0: as wide as the job's elements; fp32 norms: 4)
     adapter_bytes: Bytes  # kept of each element of an adapter's input: cast or dropped copy and mask
@@ -321,6 +322,7 @@ class Stack:
     activation_inputs: Share
     expanded_heads: Share
     rotary_copies: Share
+    expert_loop: Share
     score_copies: Count
     stream_bytes: Bytes
     adapter_bytes: Bytes

@@ -76,6 +76,19 @@ _ROWS = (
         "shift by a token, log-softmax in whose place the gradient comes",
     ),
     LossKind(
+        name="upcast-in-model",
+        copies=(4.0, 4.0, 4.0),
+        source="as upcast, where the model itself makes its logits fp32 and forgets those of 16 bits: causal models of "
+        "huggingface/transformers before 4.46, from memory",
+    ),
+    LossKind(
+        name="shifted-16-bit",
+        copies=(2.0, 2.0, 2.0, 2.0),
+        follows=True,
+        source="as upcast without the upcast: GPT-2, OPT and GPTBigCode of huggingface/transformers shift and reduce "
+        "logits in their own type, from memory",
+    ),
+    LossKind(
         name="fp32-logits",
         copies=(4.0, 4.0, 4.0, 4.0),
         pattern=r"logits materialised in fp32",

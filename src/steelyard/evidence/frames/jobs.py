@@ -20,7 +20,7 @@ from steelyard.tables import Job, Workload
 from steelyard.workload import Architecture, collapse
 from steelyard.workload import model as workload_model
 
-QUANTISED = ((r"nf4-dq", "nf4-dq"), (r"int8|8.?bit base", "int8"), (r"nf4|qlora|int4|gptq|4.?bit", "nf4"))
+QUANTISED = ((r"nf4-dq", "nf4-dq"), (r"int8|8.?bit base", "int8"), (r"gptq|awq|int4", "int4-g128"), (r"fms-acceleration", "nf4-dq"), (r"nf4|qlora|4.?bit", "nf4"))
 """How rows write the type of frozen weights, and its name in `adapters.QUANTISED_BYTES`."""
 
 USUAL_RANK = 8
@@ -54,7 +54,7 @@ def run_job(
         precision,
         optimizer,
         run_adapters(run, model, rule.adapters),
-        run_recipe(run, rule, float(precision.element_bytes)),
+        run_recipe(run, rule, float(precision.element_bytes), not arch.gelu),
         **sizes,
     )
 
@@ -78,7 +78,7 @@ def run_adapters(run: Run, model: ModelSpec, adapters: str) -> Adapters | None:
     stated = re.search(r"trainable ([\d,]+)", run.note)
     rank = re.search(r"rank (\d+)", run.note)
     everywhere = adapters == "all" or bool(re.search(r"\ball linear\b", run.note.lower()))
-    text = f"{run.note} {run.task}".lower()
+    text = f"{run.note} {run.stack} {run.task}".lower()
     return Adapters(
         model,
         int(rank[1]) if rank else USUAL_RANK,

@@ -23,6 +23,7 @@ QUANTISED_BYTES = MappingProxyType(
         "nf4-dq": 4 / 8 + 0.127 / 8,  # doubly quantised constants: arXiv 2305.14314, section 3, 0.127 bits a parameter
         "nf4": 4 / 8 + 4 / 64,  # an fp32 constant for 64 parameters: the same section
         "int8": 1.0,
+        "int4-g128": 4 / 8 + 2.5 / 128,  # GPTQ: a 16-bit scale and a 4-bit zero for 128 parameters: arXiv 2210.17323
     }
 )
 """Bytes of a frozen parameter inside the blocks, by its type."""

@@ -119,14 +119,17 @@ def transient_bytes(block: Block, job: Job, layout: Layout, recipe: Recipe, by: 
         block: its hidden state (h), its widest operator and its scores
         job: the bytes of an element (e)
         layout: fused attention (F)
-        recipe: copies of a score (x)
+        recipe: copies of a score (x); whether experts run one after another, so that W is one's share
         by: the number of each divisor (t) [-]
 
     Source: derived from the tensors of `block_bytes`.
     Limits: of the order of the truth; a stack's `workspace_bytes` carries what its kernels allocate.
     """
     scores = 0.0 if np.all(layout.flash == 1) else recipe.score_copies * block.scores * (1 - layout.flash)
-    inside = (block.widest + scores) / by.tensor
+    widest = block.widest
+    if np.any(recipe.expert_loop) and np.any(block.experts):
+        widest = widest / np.where(recipe.expert_loop * block.experts > 0, block.experts, 1.0)
+    inside = (widest + scores) / by.tensor
     return job.element_bytes * (2 * block.hidden + inside)
 
 
