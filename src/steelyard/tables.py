@@ -200,7 +200,9 @@ class Recipe:
     expanded_heads: Share  # 1: keys and values are kept for every query head
     rotary_copies: Share  # 1: queries and keys are kept before and after their rotation
     expert_loop: Share  # 1: routed experts run one after another, so that gradients of one alone are alive at once
+    dispatch_bytes: Bytes  # kept of each element that is sent to an expert, beside its input and output there
     score_copies: Count  # of attention scores that are written, kept over what `kept_bytes` counts (fp32 softmax: 3)
+    score_gradients: Count  # of such scores, alive at once in the backward pass
     stream_bytes: Bytes  # one element between two blocks (0: as wide as the job's elements; fp32 norms: 4)
     adapter_bytes: Bytes  # kept of each element of an adapter's input: cast or dropped copy and mask
     gathered_inputs: Share  # of products' inputs that sequence parallelism gathers, kept whole for the backward pass
@@ -323,7 +325,9 @@ class Stack:
     expanded_heads: Share
     rotary_copies: Share
     expert_loop: Share
+    dispatch_bytes: Bytes
     score_copies: Count
+    score_gradients: Count
     stream_bytes: Bytes
     adapter_bytes: Bytes
     gathered_inputs: Share

@@ -100,6 +100,13 @@ def _routed(arch: Architecture, s: Count, row: partial[Row]) -> Iterator[Row]:
         exchange="expert_all_reduce",
         sent=arch.hidden * s,
     )
+    yield row(
+        name="copies of dispatched tokens",
+        kept=copies * arch.hidden * s,
+        kept_kind="dispatched",
+        kept_width="byte",
+        split_kept=TENSOR,
+    )
     for name in ("dispatch", "combine"):
         yield row(
             name=name,

@@ -15,6 +15,7 @@ EAGER = {
     "activation input": "activation_inputs",
     "expanded heads": "expanded_heads",
     "rotated": "rotary_copies",
+    "dispatched": "dispatch_bytes",
 }
 """Kinds of tensors that only kernels without fusion keep, and the entry of a recipe that says whether they do."""
 
@@ -49,12 +50,13 @@ def block_bytes(block: Block, by: Divisors) -> Bytes:
 def eager_bytes(block: Block, recipe: Recipe, by: Divisors) -> Bytes:
     r"""Bytes that one sample leaves in a block on one rank because kernels are not fused.
 
-    .. math:: 8\,h\;[n] + \frac{e}{t}\,\big(f\;[a] + 2\,(q - k)\;[x] + (q + k)\;[r]\big)
+    .. math:: 8\,h\;[n] + \frac{e}{t}\,\big(f\;[a] + 2\,(q - k)\;[x] + (q + k)\;[r]\big) + \frac{d}{t}\,c\,h
 
     Args:
         block: what its rows keep, by kind and divisor: of a norm an fp32 copy of its input (h), of a gated MLP the
-            input of its activation (f), keys and values for every head (q for k), what is rotated (q, k)
-        recipe: which of them it keeps (n, a, x, r)
+            input of its activation (f), keys and values for every head (q for k), what is rotated (q, k), copies of
+            the hidden state that go to experts (c)
+        recipe: which of them it keeps (n, a, x, r), bytes of an element that goes to an expert (d)
         by: the number of each divisor (t) [-]
 
     Source: github.com/huggingface/transformers models/llama/modeling_llama.py: LlamaRMSNorm computes in fp32, LlamaMLP
@@ -113,19 +115,19 @@ def transient_bytes(block: Block, job: Job, layout: Layout, recipe: Recipe, by: 
     .. math:: e\,\Big(2h + \frac{W + x\,S\,(1 - F)}{t}\Big)
 
     The gradient that arrives, the one that leaves, and those of the widest operator's inputs (W); gradients of
-    materialised scores (S), as many as copies of them are kept (x).
+    materialised scores (S), as many as live at once (x).
 
     Args:
         block: its hidden state (h), its widest operator and its scores
         job: the bytes of an element (e)
         layout: fused attention (F)
-        recipe: copies of a score (x); whether experts run one after another, so that W is one's share
+        recipe: gradients of a score (x); whether experts run one after another, so that W is one's share
         by: the number of each divisor (t) [-]
 
     Source: derived from the tensors of `block_bytes`.
     Limits: of the order of the truth; a stack's `workspace_bytes` carries what its kernels allocate.
     """
-    scores = 0.0 if np.all(layout.flash == 1) else recipe.score_copies * block.scores * (1 - layout.flash)
+    scores = 0.0 if np.all(layout.flash == 1) else recipe.score_gradients * block.scores * (1 - layout.flash)
     widest = block.widest
     if np.any(recipe.expert_loop) and np.any(block.experts):
         widest = widest / np.where(recipe.expert_loop * block.experts > 0, block.experts, 1.0)
