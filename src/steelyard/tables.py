@@ -237,7 +237,8 @@ class Machine:
 
     peak_flop_per_s: FlopPerSecond  # dense matrix peak at the job's precision
     peak16_flop_per_s: FlopPerSecond  # dense 16-bit matrix peak (attention and router run here under fp8)
-    memory_bytes: Bytes  # one device
+    memory_bytes: Bytes  # one device, what a program can have of it
+    context_bytes: Bytes  # of a program on one device, outside its allocator; NaN: unknown, as its stack has it
     memory_bytes_per_s: BytesPerSecond
     domain_devices: Count  # devices joined by the fast links (node, or rack for NVL72, or TPU slice)
     node_devices: Count  # devices of one host
@@ -334,7 +335,7 @@ class Stack:
     saved_on_host: Share
     input_gradients: Share
     workspace_bytes: Bytes  # inside the allocator: communication buckets, where there are several devices
-    context_bytes: Bytes  # CUDA/XLA context, outside the allocator
+    context_bytes: Bytes  # CUDA/XLA context, outside the allocator, where that of the device is unknown
     communicator_bytes: Bytes  # of the communication library, outside the allocator, where there are several devices
     reserved_scale: Share  # reserved over allocated
 

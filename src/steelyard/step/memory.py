@@ -47,24 +47,18 @@ class StageParts:
 
 
 def memory(staged: StagedJob, machine: Machine, stack: Stack) -> StepMemory:
-    r"""Return where the bytes of the heaviest rank go at the peak of a step.
+    """Return where the bytes of the heaviest rank go at the peak of a step.
 
     The first stage embeds and holds the most micro-batches; the last one has the output projection and the logits.
     One between them is the heaviest only where leading blocks without experts make the first stage lighter.
 
-    .. math:: \min(\sigma A,\; \max(A,\; M - X)) + X
-
-    is what the device shows of allocated bytes A: an allocator that finds no more memory frees what it only reserves.
-
     Args:
         staged: a job on layouts.
-        machine: memory of a device (M).
-        stack: defaults of the job's recipe; reserved over allocated bytes (σ); context and, of several devices,
-            communicators (X), and buckets that they exchange.
+        machine: memory of a device, its context.
+        stack: defaults of the job's recipe, and what `shown_bytes` adds to tensors.
 
     Source: Korthikanti et al. 2022, arXiv 2205.05198 (activations); Rajbhandari et al. 2020, arXiv 1910.02054 (states);
-        Narayanan et al. 2021, arXiv 2104.04473, section 2.2 (micro-batches in flight); PyTorch documentation, notes on
-        CUDA memory management (cached blocks are freed before an allocation fails).
+        Narayanan et al. 2021, arXiv 2104.04473, section 2.2 (micro-batches in flight).
     Limits: static shapes, balanced experts.
     """
     job, layout, by, held = staged.job, staged.layout, staged.by, staged.params
@@ -79,11 +73,7 @@ def memory(staged: StagedJob, machine: Machine, stack: Stack) -> StepMemory:
     peak, *others = (_peak(job, layout, recipe, by, stage, mine, parts) for stage, mine in pairs)
     for other in others:
         peak = _heavier(peak, other)
-    several = np.greater(layout.devices, 1)
-    allocated = peak.total_bytes + stack.workspace_bytes * several
-    outside = stack.context_bytes + stack.communicator_bytes * several
-    most = np.maximum(allocated, machine.memory_bytes - outside)
-    reserved = np.minimum(allocated * stack.reserved_scale, most)
+    shown = shown_bytes(peak.total_bytes, layout, machine, stack)
     named = peak.weights_bytes + peak.gradients_bytes + peak.optimizer_bytes + peak.activations_bytes
     return StepMemory(
         weights_bytes=peak.weights_bytes,
@@ -91,11 +81,46 @@ def memory(staged: StagedJob, machine: Machine, stack: Stack) -> StepMemory:
         optimizer_bytes=peak.optimizer_bytes,
         activations_bytes=peak.activations_bytes,
         logits_bytes=peak.logits_bytes,
-        buffers_bytes=allocated - named - peak.logits_bytes,
-        allocated_bytes=allocated,
-        reserved_bytes=reserved,
-        device_bytes=reserved + outside,
+        buffers_bytes=shown.allocated_bytes - named - peak.logits_bytes,
+        allocated_bytes=shown.allocated_bytes,
+        reserved_bytes=shown.reserved_bytes,
+        device_bytes=shown.device_bytes,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What three meters show of one peak."""
+
+    allocated_bytes: Bytes
+    reserved_bytes: Bytes
+    device_bytes: Bytes
+
+
+def shown_bytes(tensor_bytes: Bytes, layout: Layout, machine: Machine, stack: Stack) -> Shown:
+    r"""Return what the allocator counts and holds, and what the device shows, of the tensors that are alive at once.
+
+    .. math:: A = T + B\,[n > 1], \quad R = \min(\sigma A,\; \max(A,\; M - X)), \quad R + X
+
+    An allocator that finds no more memory frees what it only reserves, so that what is reserved never exceeds the
+    device without its context (X) while what is allocated fits.
+
+    Args:
+        tensor_bytes: of the tensors that are alive at once (T) [byte]
+        layout: devices (n)
+        machine: memory of a device (M), its context
+        stack: buckets for exchanges (B) and communicators of several devices, reserved over allocated bytes (σ)
+
+    Source: PyTorch documentation, notes on CUDA memory management: cached blocks are freed before an allocation fails.
+    Limits: fragments that cannot be freed are in σ.
+    """
+    several = np.greater(layout.devices, 1)
+    context = np.where(np.isnan(machine.context_bytes), stack.context_bytes, machine.context_bytes)
+    outside = context + stack.communicator_bytes * several
+    allocated = tensor_bytes + stack.workspace_bytes * several
+    most = np.maximum(allocated, machine.memory_bytes - outside)
+    reserved = np.minimum(allocated * stack.reserved_scale, most)
+    return Shown(allocated, reserved, reserved + outside)
 
 
 def _peak(
