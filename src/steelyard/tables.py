@@ -203,6 +203,7 @@ class Recipe:
     dispatch_bytes: Bytes  # kept of each element that is sent to an expert, beside its input and output there
     score_copies: Count  # of attention scores that are written, kept over what `kept_bytes` counts (fp32 softmax: 3)
     score_gradients: Count  # of such scores, alive at once in the backward pass
+    transients: Share  # gradients inside a block that are alive at once, over those of its widest operator's inputs
     stream_bytes: Bytes  # one element between two blocks (0: as wide as the job's elements; fp32 norms: 4)
     adapter_bytes: Bytes  # kept of each element of an adapter's input: cast or dropped copy and mask
     gathered_inputs: Share  # of products' inputs that sequence parallelism gathers, kept whole for the backward pass
@@ -329,6 +330,7 @@ class Stack:
     dispatch_bytes: Bytes
     score_copies: Count
     score_gradients: Count
+    transients: Share
     stream_bytes: Bytes
     adapter_bytes: Bytes
     gathered_inputs: Share

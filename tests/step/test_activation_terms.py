@@ -144,9 +144,9 @@ def test_a_block_backward_holds_two_gradients_and_those_of_its_widest_operator(
     changes: dict[str, float], widest: float, tp: float
 ) -> None:
     job = pretraining(replace(BARE, **changes), S, 8)
-    found = peak(job, layout(job, tp=tp), working_scale=1.0).buffers_bytes
+    found = peak(job, layout(job, tp=tp), transients=1.0).buffers_bytes
     assert found == pytest.approx(2 * S * (2 * H + widest / tp))
-    assert peak(job, layout(job, tp=tp), working_scale=0.5).buffers_bytes == pytest.approx(found / 2)
+    assert peak(job, layout(job, tp=tp), transients=0.5).buffers_bytes == pytest.approx(found / 2)
 
 
 def test_it_holds_gradients_of_scores_and_what_recomputation_makes_again() -> None:
@@ -156,7 +156,7 @@ def test_it_holds_gradients_of_scores_and_what_recomputation_makes_again() -> No
     block = S * kept(BARE)
     found = {
         (flash, recompute): float(
-            peak(job, layout(job, flash=flash, recompute=recompute), working_scale=1.0).buffers_bytes
+            peak(job, layout(job, flash=flash, recompute=recompute), transients=1.0).buffers_bytes
         )
         for flash in (0.0, 1.0)
         for recompute in (0.0, 1.0, 1.5, 2.0)
@@ -173,7 +173,7 @@ def test_a_block_made_again_has_its_gathered_and_adapted_inputs() -> None:
     job = pretraining(BARE, S, 8, adapted_inputs=2 * H, trainable_share=0.01)
     laid = layout(job, tp=4.0, recompute=2.0)
     bare, gathered, adapted = (
-        float(peak(job, laid, working_scale=1.0, **given).buffers_bytes)
+        float(peak(job, laid, transients=1.0, **given).buffers_bytes)
         for given in ({}, {"gathered_inputs": 1.0}, {"adapter_bytes": 3.0})
     )
     assert gathered - bare == pytest.approx(S * 4 * H * 3 / 4)
@@ -191,7 +191,7 @@ def test_tensor_ranks_divide_what_adapters_keep_whether_or_not_they_divide_the_s
 @pytest.mark.parametrize("recompute", [0.0, 1.0, 2.0])
 def test_what_products_are_fed_and_frozen_parameters_take_is_not_what_blocks_keep(recompute: float) -> None:
     """Elements of 2 bytes stay, whatever the 8-bit ones inside a product and of a 4-bit parameter that none is of."""
-    scales = {"gathered_inputs": 1.0, "working_scale": 1.0, "adapter_bytes": 3.0}
+    scales = {"gathered_inputs": 1.0, "transients": 1.0, "adapter_bytes": 3.0}
     plain, narrow = (
         peak(job, layout(job, tp=4.0, recompute=recompute, flash=0.0), **scales)
         for job in (pretraining(BARE, S, 8), pretraining(BARE, S, 8, gemm_bytes=1.0, frozen_bytes=0.5))
@@ -207,7 +207,7 @@ def test_without_sequence_parallelism_no_input_is_gathered() -> None:
 
 def test_two_sequences_need_twice_the_room_while_a_block_goes_backward() -> None:
     job = pretraining(BARE, S, 8)
-    one, two = (peak(job, layout(job, micro_batch=size), working_scale=1.0).buffers_bytes for size in (1.0, 2.0))
+    one, two = (peak(job, layout(job, micro_batch=size), transients=1.0).buffers_bytes for size in (1.0, 2.0))
     assert two == 2 * one
 
 
@@ -223,7 +223,7 @@ def test_blocks_under_quantised_weights_are_made_again_at_their_scale() -> None:
     job = pretraining(BARE, S, 8, frozen_bytes=0.5, trainable_share=0.01)
     laid = layout(job, recompute=2.0)
     one, three = (
-        float(peak(job, laid, working_scale=1.0, quantised_scale=scale).buffers_bytes) for scale in (1.0, 3.0)
+        float(peak(job, laid, transients=1.0, quantised_scale=scale).buffers_bytes) for scale in (1.0, 3.0)
     )
     assert three - one == pytest.approx(2 * S * kept(BARE))
 
@@ -247,7 +247,7 @@ def test_logits_are_gone_before_blocks_go_backward() -> None:
     job = pretraining(BARE, S, 8)
     working = 2 * S * 10 * H
     for logit_bytes in (0.01, 0.2, 4.0):
-        found = peak(job, layout(job), working_scale=1.0, logit_bytes=logit_bytes, workspace_bytes=1e6)
+        found = peak(job, layout(job), transients=1.0, logit_bytes=logit_bytes, workspace_bytes=1e6)
         assert found.buffers_bytes == pytest.approx(1e6 + max(working - logit_bytes * S * V, 0.0))
 
 

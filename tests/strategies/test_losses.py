@@ -8,7 +8,7 @@ import pytest
 from steelyard.catalog import load
 from steelyard.catalog.stacks import parse_stack
 from steelyard.errors import BadInput
-from steelyard.evidence.frames.jobs import run_loss
+from steelyard.evidence.frames.recipes import run_loss
 from steelyard.evidence.runs.columns import run_of_row
 from steelyard.evidence.runs.reader import blank_run
 from steelyard.job import job_table, read_job

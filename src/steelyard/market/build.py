@@ -267,7 +267,7 @@ def stack_option(name: str, catalog: facts.Catalog, kind: str) -> StackOption:
         stack=facts.stack(name, catalog),
         capability=stack_capability(name, catalog),
         stack_log_sd=spread,
-        memory_log_sd=max(rows[name].log_sd for name in ("reserved_scale", "activation_scale")),
+        memory_log_sd=rows["reserved_scale"].log_sd,
     )
 
 

@@ -112,7 +112,7 @@ def gathered_input_bytes(block: Block, job: Job, layout: Layout, by: Divisors) -
 def transient_bytes(block: Block, job: Job, layout: Layout, recipe: Recipe, by: Divisors) -> Bytes:
     r"""Bytes of one sample's gradients alive at once while one block's backward pass runs.
 
-    .. math:: e\,\Big(2h + \frac{W + x\,S\,(1 - F)}{t}\Big)
+    .. math:: e\,g\,\Big(2h + \frac{W + x\,S\,(1 - F)}{t}\Big)
 
     The gradient that arrives, the one that leaves, and those of the widest operator's inputs (W); gradients of
     materialised scores (S), as many as live at once (x).
@@ -121,7 +121,7 @@ def transient_bytes(block: Block, job: Job, layout: Layout, recipe: Recipe, by: 
         block: its hidden state (h), its widest operator and its scores
         job: the bytes of an element (e)
         layout: fused attention (F)
-        recipe: gradients of a score (x); whether experts run one after another, so that W is one's share
+        recipe: gradients of a score (x); how many are alive over this (g); whether experts run one after another, so that W is one's share
         by: the number of each divisor (t) [-]
 
     Source: derived from the tensors of `block_bytes`.
@@ -132,7 +132,7 @@ def transient_bytes(block: Block, job: Job, layout: Layout, recipe: Recipe, by: 
     if np.any(recipe.expert_loop) and np.any(block.experts):
         widest = widest / np.where(recipe.expert_loop * block.experts > 0, block.experts, 1.0)
     inside = (widest + scores) / by.tensor
-    return job.element_bytes * (2 * block.hidden + inside)
+    return job.element_bytes * recipe.transients * (2 * block.hidden + inside)
 
 
 def block_kept_bytes(

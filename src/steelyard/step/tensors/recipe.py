@@ -30,6 +30,14 @@ def settled(recipe: Recipe, stack: Stack) -> Recipe:
 
 
 def _either(stated: Any, usual: Any) -> Any:
+    """Return what is stated, else what is usual; a column of one value as that value, so that terms of 0 cost nothing."""
     if isinstance(stated, float):
-        return usual if stated != stated else stated  # noqa: PLR0124  # NaN alone differs from itself
+        return _plain(usual) if stated != stated else stated  # noqa: PLR0124  # NaN alone differs from itself
     return np.where(np.isnan(stated), usual, stated)
+
+
+def _plain(column: Any) -> Any:
+    if np.ndim(column) != 1 or column.size == 0:
+        return column
+    first = column[0]
+    return float(first) if (column == first).all() else column
