@@ -54,7 +54,11 @@ def stack(**given: float) -> Stack:
 def peak(job: Job, laid: Layout, **given: float) -> StepMemory:
     """Return peak memory under a stack that keeps and adds nothing but what is given."""
     scales = dict.fromkeys(("selective_scale", "score_copies", "score_gradients", "reserved_scale"), 1.0)
-    return memory(stage_job(job, laid), filled(Machine, memory_bytes=FREE, context_bytes=math.nan), filled(Stack, **(scales | given)))
+    return memory(
+        stage_job(job, laid),
+        filled(Machine, memory_bytes=FREE, context_bytes=math.nan),
+        filled(Stack, **(scales | given)),
+    )
 
 
 def step(job: Job, laid: Layout, *tables: Machine | Kernels | Stack, **rates: float) -> StepTime:

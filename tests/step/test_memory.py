@@ -7,9 +7,9 @@ import pytest
 from tests.shapes import filled, gpt, layout, pretraining
 
 from steelyard.step import memory, stage_job
-from steelyard.step.tensors.activations import block_bytes, block_score_bytes
 from steelyard.step.divisors import divisors
 from steelyard.step.states import RankParams, states
+from steelyard.step.tensors.activations import block_bytes, block_score_bytes
 from steelyard.strategies.partition import given_partition
 from steelyard.tables import Job, Machine, Stack
 

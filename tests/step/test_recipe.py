@@ -46,7 +46,7 @@ def test_bytes_of_a_parameter(name: str, job: dict[str, Any], laid: dict[str, fl
 
 
 def test_deepspeeds_bf16_optimizer_keeps_8_and_16_over_d() -> None:
-    """DeepSpeed BF16_Optimizer: bf16 weights and gradients, fp32 accumulators whole; master, moments, gradient shared."""
+    """DeepSpeed BF16_Optimizer: bf16 weights and gradients, fp32 accumulators whole; the rest is shared."""
     tool = bare("megatron-deepspeed", "bf16")
     for ranks in (4.0, 8.0):
         found = a_parameter(short(ranks), tool, dp=ranks, zero=1.0)
@@ -61,7 +61,7 @@ def test_a_fused_optimizer_under_autocast_peaks_at_18() -> None:
 
 @pytest.mark.parametrize("shards", [2.0, 8.0])
 def test_fsdp_with_mixed_precision_shards_16_bytes(shards: float) -> None:
-    """fully_shard with MixedPrecisionPolicy: fp32 parameters, gradients and moments, all sharded; two blocks gathered."""
+    """fully_shard with MixedPrecisionPolicy: fp32 parameters, gradients and moments, all of them sharded."""
     found = held(short(shards), "fsdp2", dp=shards, zero=3.0)
     states = found.weights_bytes + found.gradients_bytes + found.optimizer_bytes
     assert float(states) == pytest.approx(16 * PARAMS / shards, rel=CLOSE)

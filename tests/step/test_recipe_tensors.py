@@ -90,7 +90,9 @@ def test_a_llama_block_of_nanotron_keeps_20_h_and_8_f() -> None:
     assert (found / S - 4 * H) / L == pytest.approx(20 * H + 8 * 3072)
 
 
-@pytest.mark.parametrize(("entries", "wanted"), [({}, 2.0), ({"stream_bytes": 4.0}, 4.0), ({"saved_on_host": 1.0}, 0.0)])
+@pytest.mark.parametrize(
+    ("entries", "wanted"), [({}, 2.0), ({"stream_bytes": 4.0}, 4.0), ({"saved_on_host": 1.0}, 0.0)]
+)
 def test_inputs_of_blocks_under_full_recomputation(entries: dict[str, float], wanted: float) -> None:
     """2 bytes an element; 4 after prepare_model_for_kbit_training; none on the device where Unsloth moves them."""
     job = pretraining(BARE, S, 8)
@@ -100,7 +102,13 @@ def test_inputs_of_blocks_under_full_recomputation(entries: dict[str, float], wa
 
 def test_routed_tokens_are_scored_in_fp32() -> None:
     """torchtitan models/moe: 12 bytes of each element that goes to an expert, beside input and output."""
-    experts = {"moe_layers": float(L), "moe_ffn": 512.0, "experts": 8.0, "top_k": 2.0, "routed_params": 8 * 2 * H * 512.0}
+    experts = {
+        "moe_layers": float(L),
+        "moe_ffn": 512.0,
+        "experts": 8.0,
+        "top_k": 2.0,
+        "routed_params": 8 * 2 * H * 512.0,
+    }
     job = pretraining(gpt(L, H, A, V, dropout=0.0, attention_moe_layers=float(L), **experts), S, 8)
     one, more = (float(peak(job, layout(job), dispatch_bytes=size).activations_bytes) for size in (0.0, 12.0))
     assert more - one == L * S * 12 * 2 * H
@@ -138,7 +146,7 @@ def test_inputs_and_their_gradients_stay_under_flat_parameters_of_adapters() -> 
 def test_nf4_weights_as_measured_on_a_t4(
     name: str, packed_mib: float, scales_mib: float, unquantised_mib: float
 ) -> None:
-    """Anassbzdd/fitcheck, t4-qlora-2026-09-01.json: packed weights, their scales, what is fp32 with rank-32 adapters."""
+    """Anassbzdd/fitcheck, t4-qlora-2026-09-01.json: packed weights, scales, what is fp32 with rank-32 adapters."""
     spec = find_model(name)
     linear = linear_params(spec)
     assert linear / 2 / MIB_BYTES == pytest.approx(packed_mib, rel=CLOSE)

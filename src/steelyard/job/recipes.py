@@ -26,4 +26,4 @@ def loss_entries(loss: LossKind | None, element_bytes: Bytes) -> dict[str, float
     """
     if loss is None:
         return {}
-    return {"logit_bytes": loss.logit_bytes * (element_bytes / 2 if loss.follows else 1)}
+    return {"logit_bytes": float(loss.logit_bytes * (element_bytes / 2 if loss.follows else 1))}

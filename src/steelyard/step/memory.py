@@ -8,7 +8,7 @@ from steelyard.step.divisors import Divisors
 from steelyard.step.rank import StagedJob
 from steelyard.step.schedule import in_flight
 from steelyard.step.stages import Stage
-from steelyard.step.states import HeldParams, RankParams, States, states
+from steelyard.step.states import HeldParams, RankParams, states
 from steelyard.step.tensors.activations import Activations, block_kept_bytes, kept_bytes
 from steelyard.step.tensors.buffers import (
     Edges,
@@ -21,7 +21,7 @@ from steelyard.step.tensors.buffers import (
 from steelyard.step.tensors.recipe import settled
 from steelyard.strategies.recipe import FUSED, PERSISTENT
 from steelyard.tables import Job, Layout, Machine, Recipe, Stack, StepMemory
-from steelyard.units import Bytes, Share
+from steelyard.units import Bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,8 +167,8 @@ def _standing_gradients(layout: Layout, recipe: Recipe, gradients: Bytes) -> Byt
     life = recipe.grad_life
     if np.all(np.equal(life, PERSISTENT)):
         return gradients
-    lives: Share = np.equal(life, PERSISTENT) | (np.not_equal(life, FUSED) & np.greater(layout.micro_batches, 1))
-    return lives * gradients
+    lives = np.equal(life, PERSISTENT) | (np.not_equal(life, FUSED) & np.greater(layout.micro_batches, 1))
+    return np.asarray(lives * gradients)
 
 
 def _early_is_most(recipe: Recipe) -> bool:

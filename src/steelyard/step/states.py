@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from steelyard.step.divisors import Divisors, divided
 from steelyard.step.network.placement import expert_replicas
@@ -10,7 +11,7 @@ from steelyard.step.stages import Blocks, Stage, head_params
 from steelyard.step.sums import added
 from steelyard.strategies.recipe import PERSISTENT
 from steelyard.tables import Job, Layout, Part, Recipe, Workload
-from steelyard.units import Bytes, Count, Share
+from steelyard.units import Bytes, Count
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,9 +191,9 @@ def gradient_bytes(job: Job, recipe: Recipe) -> Bytes:
     return np.where(made, job.element_bytes, np.maximum(recipe.grad_bytes, job.element_bytes))
 
 
-def by_unit(layout: Layout) -> Share:
+def by_unit(layout: Layout) -> NDArray[np.bool_]:
     """Return where weights are gathered block by block: sharded over several ranks from ZeRO stage 3 on."""
-    return (np.asarray(layout.zero) >= 3) & (np.asarray(layout.shard_devices) > 1)
+    return np.asarray((np.asarray(layout.zero) >= 3) & (np.asarray(layout.shard_devices) > 1))
 
 
 def states(job: Job, layout: Layout, recipe: Recipe, params: RankParams) -> States:

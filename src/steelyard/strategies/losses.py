@@ -39,8 +39,8 @@ _ROWS = (
         name="chunked",
         copies=(2.0, 2.0, 0.5),
         pattern=r"loss=chunked|chunked (loss|cross|output)|cewithchunked",
-        source="github.com/pytorch/torchtune modules/loss/ce_chunked_output_loss.py: 16-bit logits and their gradient, and "
-        "an fp32 copy of one of eight chunks",
+        source="github.com/pytorch/torchtune modules/loss/ce_chunked_output_loss.py: 16-bit logits and their gradient, "
+        "and an fp32 copy of one of eight chunks",
     ),
     LossKind(
         name="fused",
@@ -61,7 +61,7 @@ _ROWS = (
         copies=(2.0, 2.0, 2.0),
         follows=True,
         pattern=r"plain pytorch.*loss=logits materialised",
-        source="torch.nn.functional.cross_entropy without autocast: logits, log-softmax and a gradient, all of one type",
+        source="torch.nn.functional.cross_entropy without autocast: logits, log-softmax and a gradient, of one type",
     ),
     LossKind(
         name="unfused",
@@ -72,8 +72,8 @@ _ROWS = (
         name="upcast",
         copies=(2.0, 4.0, 4.0, 4.0),
         pattern=r"fp32 upcast",
-        source="github.com/huggingface/transformers loss/loss_utils.py, ForCausalLMLoss: 16-bit logits, an fp32 copy, its "
-        "shift by a token, log-softmax in whose place the gradient comes",
+        source="github.com/huggingface/transformers loss/loss_utils.py, ForCausalLMLoss: 16-bit logits, an fp32 copy, "
+        "its shift by a token, log-softmax in whose place the gradient comes",
     ),
     LossKind(
         name="upcast-in-model",

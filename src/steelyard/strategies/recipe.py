@@ -1,4 +1,4 @@
-"""Words of recipes of memory, a row each: what a framework or a user says of how tensors are kept, and what it means."""
+"""Words of recipes of memory, a row each: what people say of how tensors are kept, and what it means."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -26,8 +26,8 @@ WORDS = (
         name="optimizer in backward",
         pattern=r"optimi[sz]er[ _-]in[ _-](the )?b(ackward|wd)",
         entries={"grad_life": FUSED, "step_copies": 0.0},
-        source="docs.pytorch.org tutorials, intermediate/optimizer_step_in_backward_tutorial: each gradient is freed once "
-        "its parameter is updated",
+        source="docs.pytorch.org tutorials, intermediate/optimizer_step_in_backward_tutorial: each gradient is freed "
+        "once its parameter is updated",
     ),
     RecipeWord(
         name="fused optimizer",

@@ -20,7 +20,13 @@ from steelyard.tables import Job, Workload
 from steelyard.workload import Architecture, collapse
 from steelyard.workload import model as workload_model
 
-QUANTISED = ((r"nf4-dq", "nf4-dq"), (r"int8|8.?bit base", "int8"), (r"gptq|awq|int4", "int4-g128"), (r"fms-acceleration", "nf4-dq"), (r"nf4|qlora|4.?bit", "nf4"))
+QUANTISED = (
+    (r"nf4-dq", "nf4-dq"),
+    (r"int8|8.?bit base", "int8"),
+    (r"gptq|awq|int4", "int4-g128"),
+    (r"fms-acceleration", "nf4-dq"),
+    (r"nf4|qlora|4.?bit", "nf4"),
+)
 """How rows write the type of frozen weights, and its name in `adapters.QUANTISED_BYTES`."""
 
 USUAL_RANK = 8
@@ -47,7 +53,15 @@ def run_job(
             raise BadInput(f"task is {run.task} but {run.model} is described by rows; adapters need a transformer")
         assert isinstance(model, RowsSpec)  # noqa: S101  # both are of one model
         work = sample_workload(model, element_bytes=float(precision.element_bytes))
-        return training_job(work, MatrixShape.of_rows(model.rows), precision, optimizer, None, run_recipe(run, rule, float(precision.element_bytes)), **sizes)
+        return training_job(
+            work,
+            MatrixShape.of_rows(model.rows),
+            precision,
+            optimizer,
+            None,
+            run_recipe(run, rule, float(precision.element_bytes)),
+            **sizes,
+        )
     return training_job(
         _workload(arch, run.sequence_tokens, float(precision.element_bytes)),
         MatrixShape.of_transformer(arch),

@@ -4,7 +4,6 @@ A published step time is taken as it stands; tokens or samples a second give it 
 where neither is published, and only under a FLOP convention that the row names (`conventions`).
 """
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 

@@ -83,7 +83,8 @@ def run_recipe(run: Run, rule: StackRule, element_bytes: Bytes, gated: bool = Tr
 def run_loss(run: Run, rule: StackRule | None = None, gated: bool = True) -> LossKind | None:
     """Return the kind of loss that a run names, in its own column or in what it says of its stack; None: its stack's.
 
-    Causal models of Hugging Face upcast their logits in the model until 4.46 (October 2024), those without a gate never.
+    Causal models of Hugging Face upcast their logits in the model until 4.46 (October 2024),
+    those without a gate never.
 
     >>> from steelyard.evidence.runs.reader import blank_run
     >>> named = [blank_run(stack="LLaMA-Factory + Liger"), blank_run(loss="eager"), blank_run(stack="NeMo 25.04")]

@@ -121,7 +121,8 @@ def transient_bytes(block: Block, job: Job, layout: Layout, recipe: Recipe, by: 
         block: its hidden state (h), its widest operator and its scores
         job: the bytes of an element (e)
         layout: fused attention (F)
-        recipe: gradients of a score (x); how many are alive over this (g); whether experts run one after another, so that W is one's share
+        recipe: gradients of a score (x); how many are alive over this (g); whether experts run one after another, so
+            that W is one's share
         by: the number of each divisor (t) [-]
 
     Source: derived from the tensors of `block_bytes`.
@@ -135,9 +136,7 @@ def transient_bytes(block: Block, job: Job, layout: Layout, recipe: Recipe, by: 
     return job.element_bytes * recipe.transients * (2 * block.hidden + inside)
 
 
-def block_kept_bytes(
-    job: Job, layout: Layout, stack: Stack, recipe: Recipe, by: Divisors
-) -> tuple[Activations, ...]:
+def block_kept_bytes(job: Job, layout: Layout, stack: Stack, recipe: Recipe, by: Divisors) -> tuple[Activations, ...]:
     r"""Bytes that one block of each kind keeps of a micro-batch, and that its backward pass needs for a moment.
 
     .. math:: \frac{b}{c} \{B + E + x\,S + G,\; \sigma_s (B + E) + G,\; w\,h\,(1 - o)\}, \quad

@@ -30,7 +30,7 @@ def settled(recipe: Recipe, stack: Stack) -> Recipe:
 
 
 def _either(stated: Any, usual: Any) -> Any:
-    """Return what is stated, else what is usual; a column of one value as that value, so that terms of 0 cost nothing."""
+    """Return what is stated, else what is usual; a column of one value as that value, so that zeros cost nothing."""
     if isinstance(stated, float):
         return _plain(usual) if stated != stated else stated  # noqa: PLR0124  # NaN alone differs from itself
     return np.where(np.isnan(stated), usual, stated)
