@@ -81,7 +81,7 @@ def factors(rows: Rows) -> list[Factor]:
     return found
 
 
-def stated(rows: Rows) -> dict[str, Array]:
+def before(rows: Rows) -> dict[str, Array]:
     """Return every memory constant over the rows before any fit: documented, then what a row says of itself."""
     labels = rows.frame.labels
     values = documented(labels.stack, labels.precision)
@@ -92,7 +92,7 @@ def stated(rows: Rows) -> dict[str, Array]:
     return values
 
 
-def moved(start: dict[str, Array], parts: Sequence[Factor], theta: Array) -> dict[str, Array]:
+def after(start: dict[str, Array], parts: Sequence[Factor], theta: Array) -> dict[str, Array]:
     """Return the fitted constants over the rows."""
     logs = {name: np.zeros(len(start[name])) for name in FITTED}
     for part, value in zip(parts, theta, strict=True):
@@ -106,12 +106,12 @@ def predictor(rows: Rows, parts: Sequence[Factor]) -> Predict:
 
     No factor moves what the tensors of a step take: that is computed once.
     """
-    found, start = rows.frame, stated(rows)
+    found, start = rows.frame, before(rows)
     bare = replace(found.stack, **(start | {"workspace_bytes": np.zeros(len(found))}))
     tensors = np.asarray(memory(stage_job(found.job, found.layout), found.machine, bare).allocated_bytes)
 
     def log_bytes(theta: Array) -> Array:
-        shown = shown_bytes(tensors, found.layout, found.machine, replace(bare, **moved(start, parts, theta)))
+        shown = shown_bytes(tensors, found.layout, found.machine, replace(bare, **after(start, parts, theta)))
         peaks = {name: np.asarray(getattr(shown, f"{name}_bytes")) for name in PEAK_KINDS}
         return np.log(np.select([rows.metric == name for name in peaks], list(peaks.values())))
 

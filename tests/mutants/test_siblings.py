@@ -27,7 +27,7 @@ def made(module: str) -> list[Mutant]:
         ("run.clock", "states_s", "machine.domain_devices, policy.preemptions_per_node_s"),
         ("run.clock", "draw", "layout.devices, machine.node_devices)"),
         ("run.clock", "draw", "state_w(tdp, kernels.waiting_power, idle_w)"),
-        ("step.activations", "block_kept_bytes", "job.workload.tokens / by.sequence"),
+        ("step.tensors.activations", "block_kept_bytes", "job.workload.tokens / by.sequence"),
     ],
 )
 def test_neighbours_of_one_unit_stand_in_for_each_other(module: str, place: str, after: str) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 from tests.shapes import filled, gpt, layout, pretraining
 
 from steelyard.catalog import stack
-from steelyard.job.recipes import stated_recipe
+from steelyard.job.recipes import partial_recipe
 from steelyard.step import memory, stage_job
 from steelyard.tables import Job, Machine, Stack, StepMemory
 
@@ -24,7 +24,7 @@ def bare(name: str, precision: str = "any", **entries: float) -> Stack:
 
 def short(batch: float = 1.0, **changes: Any) -> Job:
     """Return a job of one token a sample, so that states are all that counts."""
-    recipe = stated_recipe(**changes.pop("recipe", {}))
+    recipe = partial_recipe(**changes.pop("recipe", {}))
     return pretraining(MODEL, 1.0, batch, recipe=recipe, **changes)
 
 

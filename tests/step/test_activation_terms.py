@@ -7,7 +7,7 @@ import pytest
 from tests.shapes import filled, gpt, layout, pretraining
 from tests.step.neutral import EXPERTS, FREE, A, H, L, S, V, peak
 
-from steelyard.job.recipes import stated_recipe
+from steelyard.job.recipes import partial_recipe
 from steelyard.step import memory, stage_job
 from steelyard.strategies.losses import LOSSES
 from steelyard.tables import Machine, Stack
@@ -104,7 +104,7 @@ def test_both_ends_keep_a_mask_two_inputs_and_logits() -> None:
     job = pretraining(BARE, S, 8)
     assert peak(job, layout(job, tp=4.0), logit_bytes=4.0).logits_bytes == S * V
     for name in LOSSES:  # what the job names goes before what the stack has
-        named = replace(job, recipe=stated_recipe(logit_bytes=LOSSES[name].logit_bytes))
+        named = replace(job, recipe=partial_recipe(logit_bytes=LOSSES[name].logit_bytes))
         assert peak(named, layout(named), logit_bytes=4.0).logits_bytes == sum(LOSSES[name].copies) * S * V
 
 

@@ -10,7 +10,7 @@ from tests.shapes import filled, layout, pretraining
 from steelyard.catalog import load, stack
 from steelyard.job.models.architecture import architecture
 from steelyard.job.models.presets import find_model
-from steelyard.job.recipes import stated_recipe
+from steelyard.job.recipes import partial_recipe
 from steelyard.step import memory, stage_job
 from steelyard.strategies.losses import LOSSES
 from steelyard.tables import Machine, StepMemory
@@ -64,7 +64,7 @@ def test_qwen3_4b_sharded_over_8_h200(sequence, lora, fused, measured_gib):
     """PrimeIntellect-ai/prime-rl@559b44772, benchmarks/baselines: reserved, FSDP2, full recompute; RL or SFT loss."""
     loss = {"logit_bytes": LOSSES["fused-linear"].logit_bytes} if fused else {}
     share = {"trainable_share": 0.008, "frozen_bytes": 2.0} if lora else {}
-    job = pretraining(architecture(find_model("qwen3-4b")), sequence, 16, **share, recipe=stated_recipe(**loss))
+    job = pretraining(architecture(find_model("qwen3-4b")), sequence, 16, **share, recipe=partial_recipe(**loss))
     laid = layout(job, dp=8.0, zero=3.0, recompute=2.0)
     peak = memory(stage_job(job, laid), NO_MACHINE, stack("fsdp2"))
     assert peak.reserved_bytes == pytest.approx(measured_gib * GIB_BYTES, rel=0.15)

@@ -11,7 +11,7 @@ from steelyard.job.job_spec import training_job
 from steelyard.job.models.adapters import QUANTISED_BYTES, Adapters, frozen_bytes, linear_params
 from steelyard.job.models.architecture import architecture
 from steelyard.job.models.presets import find_model
-from steelyard.job.recipes import loss_entries, stated_recipe
+from steelyard.job.recipes import loss_entries, partial_recipe
 from steelyard.job.training import MatrixShape, parse_optimizer, parse_precision
 from steelyard.step import memory, stage_job
 from steelyard.strategies.losses import LOSSES
@@ -39,7 +39,7 @@ GATED = replace(BARE, ffn=3072.0, ffn_matrices=3.0, gelu=0.0, kv_heads=4.0)
     ],
 )
 def test_bytes_of_a_logit(name: str, wanted: float) -> None:
-    job = pretraining(BARE, S, 8, recipe=stated_recipe(**loss_entries(LOSSES[name], 2.0)))
+    job = pretraining(BARE, S, 8, recipe=partial_recipe(**loss_entries(LOSSES[name], 2.0)))
     assert peak(job, layout(job), logit_bytes=99.0).logits_bytes == pytest.approx(wanted * S * V)
 
 
@@ -191,7 +191,7 @@ def tuned(name: str, task: str, tokens: float, **entries: float) -> Job:
         precision,
         parse_optimizer("adamw"),
         adapters,
-        stated_recipe(**(fp32 | entries)),
+        partial_recipe(**(fp32 | entries)),
         samples=1e3,
         batch_samples=4.0,
     )

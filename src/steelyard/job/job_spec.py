@@ -14,7 +14,7 @@ from steelyard.job.models.kinds import trained_kind
 from steelyard.job.models.rows_spec import RowsSpec
 from steelyard.job.models.spec import ModelSpec
 from steelyard.job.purchase import DataSpec, OwnedSpec
-from steelyard.job.recipes import loss_entries, stated_recipe
+from steelyard.job.recipes import loss_entries, partial_recipe
 from steelyard.job.training import MatrixShape, parameter_bytes, parse_loss, parse_optimizer, parse_precision
 from steelyard.tables import Job, Recipe, Workload
 from steelyard.units import Count, Joules, KgCo2e, Seconds, Share, Usd
@@ -98,7 +98,7 @@ def job_table(spec: JobSpec, catalog: Catalog | None = None) -> Job:
     (8192, 512, 8.0, 4.0)
     """
     precision, optimizer = parse_precision(spec.precision, catalog), parse_optimizer(spec.optimizer, catalog)
-    recipe = stated_recipe(**loss_entries(parse_loss(spec.loss) if spec.loss else None, precision.element_bytes))
+    recipe = partial_recipe(**loss_entries(parse_loss(spec.loss) if spec.loss else None, precision.element_bytes))
     sizes = {"samples": spec.samples, "batch_samples": spec.batch_samples}
     if isinstance(spec.model, RowsSpec):
         work, shape = collapse(spec.model.rows, precision.element_bytes), MatrixShape.of_rows(spec.model.rows)

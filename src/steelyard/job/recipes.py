@@ -8,10 +8,10 @@ from steelyard.tables import Recipe
 from steelyard.units import Bytes
 
 
-def stated_recipe(**entries: float) -> Recipe:
+def partial_recipe(**entries: float) -> Recipe:
     """Return a recipe with some entries stated.
 
-    >>> stated_recipe(grad_bytes=2.0).grad_bytes, stated_recipe().cast
+    >>> partial_recipe(grad_bytes=2.0).grad_bytes, partial_recipe().cast
     (2.0, nan)
     """
     return Recipe(**(dict.fromkeys(ENTRIES, math.nan) | entries))

@@ -89,7 +89,7 @@ def memory(staged: StagedJob, machine: Machine, stack: Stack) -> StepMemory:
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
+class Meters:
     """What three meters show of one peak."""
 
     allocated_bytes: Bytes
@@ -97,7 +97,7 @@ class Shown:
     device_bytes: Bytes
 
 
-def shown_bytes(tensor_bytes: Bytes, layout: Layout, machine: Machine, stack: Stack) -> Shown:
+def shown_bytes(tensor_bytes: Bytes, layout: Layout, machine: Machine, stack: Stack) -> Meters:
     r"""Return what the allocator counts and holds, and what the device shows, of the tensors that are alive at once.
 
     .. math:: A = T + B\,[n > 1], \quad R = \min(\sigma A,\; \max(A,\; M - X)), \quad R + X
@@ -120,7 +120,7 @@ def shown_bytes(tensor_bytes: Bytes, layout: Layout, machine: Machine, stack: St
     allocated = tensor_bytes + stack.workspace_bytes * several
     most = np.maximum(allocated, machine.memory_bytes - outside)
     reserved = np.minimum(allocated * stack.reserved_scale, most)
-    return Shown(allocated, reserved, reserved + outside)
+    return Meters(allocated, reserved, reserved + outside)
 
 
 def _peak(

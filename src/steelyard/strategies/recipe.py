@@ -12,7 +12,7 @@ PERSISTENT, AUTOGRAD, FUSED = range(3)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RecipeWord:
+class RecipeTerm:
     """One thing that people write of a run, and the entries of `tables.Recipe` that follow from it."""
 
     name: str
@@ -21,40 +21,40 @@ class RecipeWord:
     source: str
 
 
-WORDS = (
-    RecipeWord(
+RECIPE_TERMS = (
+    RecipeTerm(
         name="optimizer in backward",
         pattern=r"optimi[sz]er[ _-]in[ _-](the )?b(ackward|wd)",
         entries={"grad_life": FUSED, "step_copies": 0.0},
         source="docs.pytorch.org tutorials, intermediate/optimizer_step_in_backward_tutorial: each gradient is freed "
         "once its parameter is updated",
     ),
-    RecipeWord(
+    RecipeTerm(
         name="fused optimizer",
         pattern=r"(?<!not )\bfused adamw?\b|adamw?[ _]\(?fused|adamw torch fused",
         entries={"step_copies": 0.0},
         source="docs.pytorch.org torch.optim.AdamW, fused: one kernel over all tensors, without temporaries",
     ),
-    RecipeWord(
+    RecipeTerm(
         name="saved on the host",
         pattern=r"gradient checkpointing \"?unsloth|kept on the host|activation[s_ -]*offload|offload[a-z ]*activation",
         entries={"saved_on_host": 1.0},
         source="github.com/unslothai/unsloth-zoo gradient_checkpointing.py: the inputs of blocks are moved to the host",
     ),
-    RecipeWord(
+    RecipeTerm(
         name="fused block kernels",
         pattern=r"fused rmsnorm|\bliger\b|torch\.compile|\bcompiled?\b",
         entries={"norm_copies": 0.0, "rotary_copies": 0.0},
         source="github.com/linkedin/Liger-Kernel rms_norm.py, rope.py: the input of a norm is kept as it is, rotation "
         "is in place",
     ),
-    RecipeWord(
+    RecipeTerm(
         name="fused gated activation",
         pattern=r"\bliger\b|fused swiglu|torch\.compile|\bcompiled?\b",
         entries={"activation_inputs": 0.0},
         source="github.com/linkedin/Liger-Kernel swiglu.py: gate and up are kept, the activation is computed again",
     ),
-    RecipeWord(
+    RecipeTerm(
         name="prepared for k-bit training",
         pattern=r"prepare_model_for_kbit_training|norms and embeddings fp32|norms upcast by peft",
         entries={"stream_bytes": 4.0, "score_copies": 2.0, "score_gradients": 6.0},

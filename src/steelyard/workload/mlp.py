@@ -73,6 +73,13 @@ def experts(arch: Architecture, s: Count, kind: str) -> Iterator[Row]:
         split_kept=TENSOR,
     )
     yield from _routed(arch, s, row)
+    yield row(
+        name="copies of dispatched tokens",
+        kept=arch.top_k * arch.hidden * s,
+        kept_kind="dispatched",
+        kept_width="byte",
+        split_kept=TENSOR,
+    )
 
 
 def _routed(arch: Architecture, s: Count, row: partial[Row]) -> Iterator[Row]:
@@ -99,13 +106,6 @@ def _routed(arch: Architecture, s: Count, row: partial[Row]) -> Iterator[Row]:
         split_moved=TENSOR,
         exchange="expert_all_reduce",
         sent=arch.hidden * s,
-    )
-    yield row(
-        name="copies of dispatched tokens",
-        kept=copies * arch.hidden * s,
-        kept_kind="dispatched",
-        kept_width="byte",
-        split_kept=TENSOR,
     )
     for name in ("dispatch", "combine"):
         yield row(

@@ -27,7 +27,11 @@ QUANTISED = (
     (r"fms-acceleration", "nf4-dq"),
     (r"nf4|qlora|4.?bit", "nf4"),
 )
-"""How rows write the type of frozen weights, and its name in `adapters.QUANTISED_BYTES`."""
+"""How rows write the type of frozen weights, and its name in `adapters.QUANTISED_BYTES`.
+
+fms-acceleration quantises the constants as well (github.com/foundation-model-stack/fms-acceleration,
+framework_plugin_bnb.py: bnb_4bit_use_double_quant=True); bitsandbytes by default does not.
+"""
 
 USUAL_RANK = 8
 USUAL_TARGETS = ("q", "v")

@@ -291,10 +291,7 @@ def _expert_degrees(run: Run, arch: ModelShape, choice: LayoutChoice) -> list[La
 def _flash(run: Run, arch: ModelShape, assumed: set[str]) -> float:
     if isinstance(arch, RowsShape):  # it has no attention
         return 0.0
-    named = fused_attention(run)
-    if named is not None:
-        return named
-    stated = spelled_number("flash", run.flash_attention)
+    stated = fused_attention(run)
     if stated is None:
         assumed.add("attention")
         return float((run.date or FLASH_SINCE) >= FLASH_SINCE and run.precision.lower() != "fp32")

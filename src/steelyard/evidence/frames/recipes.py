@@ -4,10 +4,10 @@ import re
 
 from steelyard.catalog.stacks import StackRule
 from steelyard.evidence.runs.run import Run
-from steelyard.job.recipes import loss_entries, stated_recipe
+from steelyard.job.recipes import loss_entries, partial_recipe
 from steelyard.job.training import parse_loss
 from steelyard.strategies.losses import LOSSES, LossKind
-from steelyard.strategies.recipe import WORDS
+from steelyard.strategies.recipe import RECIPE_TERMS
 from steelyard.strategies.settings import spelled_number
 from steelyard.tables import Recipe
 from steelyard.units import Bytes
@@ -23,7 +23,7 @@ FP32_ADAPTERS = {"weight_bytes": 0.0, "grad_bytes": 4.0, "step_copies": 0.0}
 """Adapters are fp32 beside a 16-bit base, with their gradients and moments: 16 bytes each
 (github.com/huggingface/peft, `autocast_adapter_dtype`)."""
 
-KBIT_WORD = "prepared for k-bit training"
+KBIT_TERM = "prepared for k-bit training"
 KBIT = re.compile(r"prepare_model_for_kbit_training|norms and embeddings fp32|norms upcast by peft")
 
 
@@ -70,14 +70,14 @@ def run_recipe(run: Run, rule: StackRule, element_bytes: Bytes, gated: bool = Tr
         found |= {} if PURE.search(text) else FP32_ADAPTERS
         if sharded and rule.stack == "hf-trainer":
             found["input_gradients"] = 1.0
-    for word in WORDS:
-        if re.search(word.pattern, text) and not (word.name == KBIT_WORD and sharded):
-            found |= word.entries
+    for term in RECIPE_TERMS:
+        if re.search(term.pattern, text) and not (term.name == KBIT_TERM and sharded):
+            found |= term.entries
     if "param" in run.offload.lower():
         found["weights_on_host"] = 1.0
     if "activation" in run.offload.lower():
         found["saved_on_host"] = 1.0
-    return stated_recipe(**(found | loss_entries(run_loss(run, rule, gated), element_bytes)))
+    return partial_recipe(**(found | loss_entries(run_loss(run, rule, gated), element_bytes)))
 
 
 def run_loss(run: Run, rule: StackRule | None = None, gated: bool = True) -> LossKind | None:
@@ -123,14 +123,19 @@ def outside_bytes(run: Run) -> float | None:
 
 
 def fused_attention(run: Run) -> float | None:
-    """Return whether a row's note names a fused attention kernel (1) or an unfused one (0); None: it names none.
+    """Return whether a row runs a fused attention kernel (1) or an unfused one (0); None: it does not say.
+
+    What its note names goes before its column: a column of FlashAttention alone says no of other fused kernels.
 
     >>> from steelyard.evidence.runs.reader import blank_run
     >>> [fused_attention(blank_run(note=note)) for note in ("attention=sdpa (memory-efficient)", "attention=eager", "")]
     [1.0, 0.0, None]
     """
     stated = re.search(r"attention=(sdpa|flash|eager)", run.note.lower())
-    return None if stated is None else float(stated[1] != "eager")
+    if stated is not None:
+        return float(stated[1] != "eager")
+    column = spelled_number("flash", run.flash_attention)
+    return None if column is None else float(column)
 
 
 def trained_dropout(run: Run, usual: float) -> float:

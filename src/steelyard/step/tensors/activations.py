@@ -19,7 +19,7 @@ EAGER = {
 }
 """Kinds of tensors that only kernels without fusion keep, and the entry of a recipe that says whether they do."""
 
-APART = frozenset(EAGER) | {"scores"}
+UNUSUAL = frozenset(EAGER) | {"scores"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ def block_bytes(block: Block, by: Divisors) -> Bytes:
     Source: Korthikanti et al. 2022, arXiv 2205.05198, equations 2 and 4.
     Limits: static shapes, balanced experts.
     """
-    return divided([part for part in block.kept_bytes if part.kind not in APART], by)
+    return divided([part for part in block.kept_bytes if part.kind not in UNUSUAL], by)
 
 
 def eager_bytes(block: Block, recipe: Recipe, by: Divisors) -> Bytes:

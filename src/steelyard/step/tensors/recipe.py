@@ -21,19 +21,19 @@ def settled(recipe: Recipe, stack: Stack) -> Recipe:
     Source: `tables.Recipe`; the defaults of each stack have their sources in its file of the catalog.
 
     >>> from steelyard.catalog import stack
-    >>> stated = Recipe(**dict.fromkeys(ENTRIES, np.nan) | {"grad_bytes": 2.0})
-    >>> found = settled(stated, stack("megatron-core"))
+    >>> known = Recipe(**dict.fromkeys(ENTRIES, np.nan) | {"grad_bytes": 2.0})
+    >>> found = settled(known, stack("megatron-core"))
     >>> float(found.grad_bytes), float(found.grad_life), float(stack("megatron-core").grad_bytes)
     (2.0, 0.0, 4.0)
     """
     return Recipe(**{name: _either(getattr(recipe, name), getattr(stack, name)) for name in ENTRIES})
 
 
-def _either(stated: Any, usual: Any) -> Any:
-    """Return what is stated, else what is usual; a column of one value as that value, so that zeros cost nothing."""
-    if isinstance(stated, float):
-        return _plain(usual) if stated != stated else stated  # noqa: PLR0124  # NaN alone differs from itself
-    return np.where(np.isnan(stated), usual, stated)
+def _either(said: Any, usual: Any) -> Any:
+    """Return what is said, else what is usual; a column of one value as that value, so that zeros cost nothing."""
+    if np.ndim(said):
+        return np.where(np.isnan(said), usual, said)
+    return _plain(usual) if said != said else said  # noqa: PLR0124  # NaN alone differs from itself
 
 
 def _plain(column: Any) -> Any:
