@@ -86,9 +86,9 @@ def before(rows: Rows) -> dict[str, Array]:
     labels = rows.frame.labels
     values = documented(labels.stack, labels.precision)
     for index, (run, rule) in enumerate(zip(rows.frame.runs, rows.frame.rules, strict=True)):
-        said = row_constants(run, rule)
-        for name in said.keys() & values.keys():
-            values[name][index] = said[name]
+        given = row_constants(run, rule)
+        for name in given.keys() & values.keys():
+            values[name][index] = given[name]
     return values
 
 

@@ -46,7 +46,6 @@ NOT_FORMULAS = {
     "step.recompute.recompute_s": "sums over these policies",
     "step.recompute.repeated_share": "sums over these policies",
     "step.states.by_unit": "yes or no, of all layouts",
-    "step.tensors.recipe.settled": "takes entries of either of two tables",
     "step.sums.added": "sums of any unit",
     "step.divisors.divided": "sums parts of either kind, in their unit",
     "layout.axes.dividing_text": "says what divides a model",

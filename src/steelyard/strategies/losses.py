@@ -78,15 +78,15 @@ _ROWS = (
     LossKind(
         name="upcast-in-model",
         copies=(4.0, 4.0, 4.0),
-        source="github.com/huggingface/transformers, causal models before 4.46: as upcast, where the model itself makes "
-        "its logits fp32 and forgets those of 16 bits, from memory",
+        source="github.com/huggingface/transformers, causal models before 4.46: as upcast, where the model itself "
+        "makes its logits fp32 and forgets those of 16 bits, from memory",
     ),
     LossKind(
         name="shifted-16-bit",
         copies=(2.0, 2.0, 2.0, 2.0),
         follows=True,
-        source="github.com/huggingface/transformers, GPT-2, OPT and GPTBigCode: as upcast without the upcast, logits are "
-        "shifted and reduced in their own type, from memory",
+        source="github.com/huggingface/transformers, GPT-2, OPT and GPTBigCode: as upcast without the upcast, logits "
+        "are shifted and reduced in their own type, from memory",
     ),
     LossKind(
         name="fp32-logits",

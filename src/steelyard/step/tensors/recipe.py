@@ -1,11 +1,11 @@
 """One recipe of the job's words and its stack's defaults: what memory is computed from."""
 
 from dataclasses import fields
-from typing import Any
 
 import numpy as np
 
 from steelyard.tables import Recipe, Stack
+from steelyard.units import Count
 
 ENTRIES = tuple(entry.name for entry in fields(Recipe))
 """What a recipe says, by the names of its entries, which the defaults of a stack share."""
@@ -29,15 +29,15 @@ def settled(recipe: Recipe, stack: Stack) -> Recipe:
     return Recipe(**{name: _either(getattr(recipe, name), getattr(stack, name)) for name in ENTRIES})
 
 
-def _either(said: Any, usual: Any) -> Any:
-    """Return what is said, else what is usual; a column of one value as that value, so that zeros cost nothing."""
-    if np.ndim(said):
-        return np.where(np.isnan(said), usual, said)
-    return _plain(usual) if said != said else said  # noqa: PLR0124  # NaN alone differs from itself
+def _either(given: Count, usual: Count) -> Count:
+    """Return what is given, else what is usual; a column of one value as that value, so that zeros cost nothing."""
+    if np.ndim(given):
+        return np.where(np.isnan(given), usual, given)
+    return _plain(usual) if given != given else given  # noqa: PLR0124  # NaN alone differs from itself
 
 
-def _plain(column: Any) -> Any:
-    if np.ndim(column) != 1 or column.size == 0:
+def _plain(column: Count) -> Count:
+    values = np.asarray(column)
+    if values.ndim != 1 or values.size == 0:
         return column
-    first = column[0]
-    return float(first) if (column == first).all() else column
+    return float(values[0]) if (values == values[0]).all() else values
