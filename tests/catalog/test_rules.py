@@ -40,7 +40,7 @@ def test_conflicts_named_in_the_research_are_kept():
 
 
 def test_memory_is_what_a_program_gets_and_else_what_the_driver_reports():
-    """SpareCores/sc-inspector-data 804d3c7: the driver of an H100 holds 478 of 81,559 MiB back, of a T4 448 of 15,360."""
+    """SpareCores/sc-inspector-data 804d3c7: of an H100 the driver holds 478 of 81,559 MiB back, of a T4 448."""
     assert load().accelerator("H200").memory_bytes == 143157 * 2**20
     assert load().accelerator("H100").memory_bytes == (81559 - 478) * 2**20
     assert load().accelerator("T4").memory_bytes == (15360 - 448) * 2**20
