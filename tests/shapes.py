@@ -1,9 +1,9 @@
 """Architectures, machines and layouts that tests of several rooms share, as plain numbers."""
 
-import math
 from dataclasses import fields
 from typing import Any, TypeVar
 
+from steelyard.job.recipes import partial_recipe
 from steelyard.tables import Job, Layout, Workload
 from steelyard.workload import Architecture, collapse, model
 
@@ -59,7 +59,7 @@ def pretraining(architecture: Architecture, sequence: float, batch: float, **cha
         "gemm_bytes": 2.0,
         "moment_bytes": 8.0,
         "master_bytes": 4.0,
-        "logit_bytes": math.nan,
+        "recipe": partial_recipe(),
         "trainable_share": 1.0,
         "frozen_bytes": 2.0,
         "adapted_inputs": 0.0,

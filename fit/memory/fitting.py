@@ -23,11 +23,12 @@ from steelyard.catalog import load
 from steelyard.catalog.stacks import StackRule
 from steelyard.evidence.frames.frame import frame_subset, run_frame
 from steelyard.evidence.frames.measured import measured
-from steelyard.evidence.frames.predicted import predict_step
+from steelyard.evidence.frames.predicted import PEAK_KINDS, predict_step
 from steelyard.evidence.frames.stacks import row_constants
 from steelyard.evidence.runs.exclusions import counted
 from steelyard.evidence.runs.reader import published_runs
-from steelyard.step import StagedJob, memory, stage_job
+from steelyard.step import memory, stage_job
+from steelyard.step.memory import shown_bytes
 from steelyard.units import NORMAL_90
 
 Prediction = tuple[str, str, float, float, float, float]
@@ -80,37 +81,39 @@ def factors(rows: Rows) -> list[Factor]:
     return found
 
 
-def constants(rows: Rows, parts: Sequence[Factor], theta: Array) -> dict[str, Array]:
-    """Return every memory constant over the rows: documented, fitted, then what a row says of itself."""
+def before(rows: Rows) -> dict[str, Array]:
+    """Return every memory constant over the rows before any fit: documented, then what a row says of itself."""
     labels = rows.frame.labels
     values = documented(labels.stack, labels.precision)
-    logs = {name: np.zeros(len(labels.stack)) for name in FITTED}
-    for part, value in zip(parts, theta, strict=True):
-        if value:
-            logs[part.field] += value * part.rows
-    values |= {name: values[name] * np.exp(log) for name, log in logs.items()}
     for index, (run, rule) in enumerate(zip(rows.frame.runs, rows.frame.rules, strict=True)):
-        stated = row_constants(run, rule)
-        for name in stated.keys() & values.keys():
-            values[name][index] = stated[name]
+        given = row_constants(run, rule)
+        for name in given.keys() & values.keys():
+            values[name][index] = given[name]
     return values
 
 
-def peaks(staged: StagedJob, rows: Rows, values: dict[str, Array]) -> dict[str, Array]:
-    """Return the peak of every row, cut into its stages, by metric."""
-    found = rows.frame
-    stack = replace(found.stack, **values)
-    held = memory(staged, found.machine, stack)
-    return {name: np.asarray(getattr(held, f"{name}_bytes")) for name in ("allocated", "reserved", "device")}
+def after(start: dict[str, Array], parts: Sequence[Factor], theta: Array) -> dict[str, Array]:
+    """Return the fitted constants over the rows."""
+    logs = {name: np.zeros(len(start[name])) for name in FITTED}
+    for part, value in zip(parts, theta, strict=True):
+        if value:
+            logs[part.field] += value * part.rows
+    return {name: start[name] * np.exp(log) for name, log in logs.items()}
 
 
 def predictor(rows: Rows, parts: Sequence[Factor]) -> Predict:
-    """Return theta → log bytes of every row, in the metric that it measured."""
-    staged = stage_job(rows.frame.job, rows.frame.layout)
+    """Return theta → log bytes of every row, in the metric that it measured.
+
+    No factor moves what the tensors of a step take: that is computed once.
+    """
+    found, start = rows.frame, before(rows)
+    bare = replace(found.stack, **(start | {"workspace_bytes": np.zeros(len(found))}))
+    tensors = np.asarray(memory(stage_job(found.job, found.layout), found.machine, bare).allocated_bytes)
 
     def log_bytes(theta: Array) -> Array:
-        found = peaks(staged, rows, constants(rows, parts, theta))
-        return np.log(np.select([rows.metric == name for name in found], list(found.values())))
+        shown = shown_bytes(tensors, found.layout, found.machine, replace(bare, **after(start, parts, theta)))
+        peaks = {name: np.asarray(getattr(shown, f"{name}_bytes")) for name in PEAK_KINDS}
+        return np.log(np.select([rows.metric == name for name in peaks], list(peaks.values())))
 
     return log_bytes
 

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from steelyard.catalog import Fitted, load
+from steelyard.step.tensors.recipe import ENTRIES
 
 Array = NDArray[np.float64]
 
@@ -18,23 +19,16 @@ class Prior:
     each: float
 
 
-FIELDS = (
-    "weight_bytes", "cast", "frozen_bytes", "grad_bytes", "grad_sharded_from", "update_bytes", "step_bytes",
-    "load_bytes", "fp8_copies", "gathered_units", "activation_scale", "selective_scale", "quantised_scale",
-    "gathered_inputs", "adapter_bytes", "working_scale", "logit_bytes", "workspace_bytes", "base_bytes",
-    "reserved_scale",
-)  # fmt: skip
+FIELDS = (*ENTRIES, "selective_scale", "workspace_bytes", "context_bytes", "communicator_bytes", "reserved_scale")
 """The constants of `tables.Stack` that memory is made of; what each stack documents of them is in its file."""
 
 FITTED: dict[str, Prior] = {
-    "activation_scale": Prior(0.05, 0.25),
-    "working_scale": Prior(0.3, 0.4),
-    "logit_bytes": Prior(0.1, 0.4),
     "workspace_bytes": Prior(0.5, 0.7),
-    "base_bytes": Prior(0.5, 0.7),
-    "quantised_scale": Prior(0.3, 0.4),
-    "gathered_units": Prior(0.3, 0.3),
+    "context_bytes": Prior(0.2, 0.3),
+    "communicator_bytes": Prior(0.5, 0.7),
+    "reserved_scale": Prior(0.03, 0.1),
 }
+"""What no document tells: all else of a stack's memory is a fact of its recipe."""
 
 ANY = "any"
 

@@ -171,6 +171,47 @@ class Workload:
 
 
 @dataclass(frozen=True, slots=True)
+class Recipe:
+    """How the tensors of a training are kept, and how long each lives; NaN: unstated, as its stack does it.
+
+    Each entry is a fact of a framework's code or of what its user wrote. `Stack` has a default of the same name for
+    every entry; `step.recipe.settled` makes one recipe of the two.
+    """
+
+    weight_bytes: Bytes  # working copy of one trained parameter beside its master copy (bf16: 2)
+    cast: Share  # 1: made from the master copy when it is used, gone at the end of the backward pass (autocast, FSDP)
+    frozen_bytes: Bytes  # least bytes of a frozen parameter that is not quantised (kept in fp32: 4)
+    packed_bytes: Bytes  # one quantised parameter inside the blocks, its scales included (0: none is quantised)
+    weights_on_host: Share  # parameters between their uses (CPUOffload, offload_param)
+    grad_bytes: Bytes  # gradients of one trained parameter
+    grad_life: Count  # by its number (`strategies.recipe.GRADIENT_LIVES`): persistent, autograd, fused
+    grad_sharded_from: Count  # lowest ZeRO stage at which gradients are sharded
+    reduce_bytes: Bytes  # of one trained parameter, a second gradient where several replicas reduce theirs
+    update_bytes: Bytes  # of one parameter, kept and sharded with the moments (DeepSpeed's fp32 gradients: 4)
+    step_copies: Count  # of the updated parameters, for a moment while the optimizer steps (foreach: 1)
+    load_bytes: Bytes  # of one parameter, whole model on every device while it is loaded (0: loaded in shards)
+    fp8_copies: Count  # kept 8-bit copies of one weight under fp8 (rowwise and columnwise: 2)
+    gathered_units: Count  # blocks (or embeddings) whole at once under ZeRO-3/FSDP
+    root_gathered: Share  # 1: embedding and head are one unit that stays whole from forward to backward pass (FSDP1)
+    logit_bytes: Bytes  # one logit at the peak (`strategies.losses`)
+    logits_gathered: Share  # 1: every tensor rank has the logits of the whole vocabulary
+    norm_copies: Share  # 1: norms keep an fp32 copy of their input (eager)
+    activation_inputs: Share  # 1: a gated MLP keeps its activation's input beside its output (eager)
+    expanded_heads: Share  # 1: keys and values are kept for every query head
+    rotary_copies: Share  # 1: queries and keys are kept before and after their rotation
+    expert_loop: Share  # 1: routed experts run one after another, so that gradients of one alone are alive at once
+    dispatch_bytes: Bytes  # kept of each element that is sent to an expert, beside its input and output there
+    score_copies: Count  # of attention scores that are written, kept over what `kept_bytes` counts (fp32 softmax: 3)
+    score_gradients: Count  # of such scores, alive at once in the backward pass
+    transients: Share  # gradients inside a block that are alive at once, over those of its widest operator's inputs
+    stream_bytes: Bytes  # one element between two blocks (0: as wide as the job's elements; fp32 norms: 4)
+    adapter_bytes: Bytes  # kept of each element of an adapter's input: cast or dropped copy and mask
+    gathered_inputs: Share  # of products' inputs that sequence parallelism gathers, kept whole for the backward pass
+    saved_on_host: Share  # 1: what full recomputation keeps lies on the host
+    input_gradients: Share  # 1: inputs of blocks and their gradients stay until the backward pass ends
+
+
+@dataclass(frozen=True, slots=True)
 class Job:
     """One training job: what one sample costs, and how the model is to be trained."""
 
@@ -182,10 +223,10 @@ class Job:
     moment_bytes: Bytes  # optimizer moments of one parameter (Adam fp32: 8, 8-bit: 2, SGD: 0 or 4)
     master_bytes: Bytes  # fp32 master copy of one parameter (mixed precision: 4, pure fp32 or bf16: 0)
     newton_schulz: Count  # iterations on the update of each matrix of the blocks (Muon: 5, else 0)
-    logit_bytes: Bytes  # one logit at the peak, under the loss that the job names; NaN: it leaves that to its stack
     trainable_share: Share  # parameters that get gradients (1: all; LoRA: adapters / total)
     frozen_bytes: Bytes  # one frozen parameter in memory (LoRA bf16: 2, QLoRA nf4: 0.5 + scales)
     adapted_inputs: Count  # summed widths of the inputs of one block's products that have adapters (LoRA; else 0)
+    recipe: Recipe  # how its tensors are kept, as far as somebody said so
 
 
 # --- Machine: on what, laid out how ------------------------------------------------------------------------------
@@ -197,7 +238,8 @@ class Machine:
 
     peak_flop_per_s: FlopPerSecond  # dense matrix peak at the job's precision
     peak16_flop_per_s: FlopPerSecond  # dense 16-bit matrix peak (attention and router run here under fp8)
-    memory_bytes: Bytes  # one device
+    memory_bytes: Bytes  # one device, what a program can have of it
+    context_bytes: Bytes  # of a program on one device, outside its allocator; NaN: unknown, as its stack has it
     memory_bytes_per_s: BytesPerSecond
     domain_devices: Count  # devices joined by the fast links (node, or rack for NVL72, or TPU slice)
     node_devices: Count  # devices of one host
@@ -266,26 +308,42 @@ class Stack:
     dp_exposed: Share  # of data-parallel traffic that compute cannot hide
     ep_exposed: Share  # of expert all-to-alls that compute does not hide
     pp_exposed: Share  # of stage-to-stage traffic that compute does not hide
-    weight_bytes: Bytes  # working copy of one parameter (bf16: 2)
     gather_bytes: Bytes  # of one parameter, when ZeRO-3 gathers it (float8 all-gather: 1)
-    cast: Share  # 1: no working copy is kept, the master copy is cast when it is gathered or used (FSDP)
-    frozen_bytes: Bytes  # least bytes of a frozen parameter that is not quantised (kept in fp32: 4)
-    grad_bytes: Bytes  # gradient accumulator of one parameter
-    grad_sharded_from: Count  # lowest ZeRO stage at which gradients are sharded
-    update_bytes: Bytes  # of one parameter, kept and sharded with the moments (DeepSpeed's fp32 gradients: 4)
-    step_bytes: Bytes  # of one parameter, temporaries while the optimizer steps, sharded with the moments
-    load_bytes: Bytes  # of one parameter, whole model on every device while it is loaded (0: loaded in shards)
-    fp8_copies: Count  # kept 8-bit copies of one weight under fp8 (rowwise and columnwise: 2)
-    gathered_units: Count  # blocks (or embeddings) whole at once under ZeRO-3/FSDP
-    activation_scale: Share  # stored activations over the formula, no recompute
-    selective_scale: Share  # of them that selective recompute keeps, scores apart (1: all the rest)
-    quantised_scale: Share  # times as much, where frozen weights are quantised
-    gathered_inputs: Share  # of products' inputs that sequence parallelism gathers, kept whole for the backward pass
-    adapter_bytes: Bytes  # kept of each element of an adapter's input: dropped copy and mask (no dropout: 0)
-    working_scale: Share  # working set of one block's backward over the formula
-    logit_bytes: Bytes  # one logit at the peak, under the stack's own loss (`strategies.losses`), as fitted
-    workspace_bytes: Bytes  # inside the allocator: communication buckets, library workspaces
-    base_bytes: Bytes  # CUDA/XLA context and NCCL, outside the allocator
+    selective_scale: Share  # of stored activations that selective recompute keeps, scores apart (1: all the rest)
+    weight_bytes: Bytes  # from here on: what `Recipe` says of the same names, where a job does not
+    cast: Share
+    frozen_bytes: Bytes
+    packed_bytes: Bytes
+    weights_on_host: Share
+    grad_bytes: Bytes
+    grad_life: Count
+    grad_sharded_from: Count
+    reduce_bytes: Bytes
+    update_bytes: Bytes
+    step_copies: Count
+    load_bytes: Bytes
+    fp8_copies: Count
+    gathered_units: Count
+    root_gathered: Share
+    logit_bytes: Bytes
+    logits_gathered: Share
+    norm_copies: Share
+    activation_inputs: Share
+    expanded_heads: Share
+    rotary_copies: Share
+    expert_loop: Share
+    dispatch_bytes: Bytes
+    score_copies: Count
+    score_gradients: Count
+    transients: Share
+    stream_bytes: Bytes
+    adapter_bytes: Bytes
+    gathered_inputs: Share
+    saved_on_host: Share
+    input_gradients: Share
+    workspace_bytes: Bytes  # inside the allocator: communication buckets, where there are several devices
+    context_bytes: Bytes  # CUDA/XLA context, outside the allocator, where that of the device is unknown
+    communicator_bytes: Bytes  # of the communication library, outside the allocator, where there are several devices
     reserved_scale: Share  # reserved over allocated
 
 

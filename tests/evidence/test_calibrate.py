@@ -151,7 +151,7 @@ def test_what_no_fit_made_of_an_allocated_peak_stays() -> None:
     made = calibrate_constants(peaks("allocated", 1.25), load(), "mine", "runs.csv", TODAY)
     rows = made.layer.stacks
     assert all(row.log_sd == 0 for row in rows.values())
-    assert not {"weight_bytes", "grad_bytes", "base_bytes", "reserved_scale"} & {name for _, _, name in rows}
+    assert not {"weight_bytes", "grad_bytes", "context_bytes", "reserved_scale"} & {name for _, _, name in rows}
 
 
 def test_a_page_says_as_predicted_only_of_runs_that_are() -> None:

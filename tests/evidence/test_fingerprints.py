@@ -106,7 +106,7 @@ class Touched(Catalog):
         ("kernels", ("H100-80GB-SXM", "any", "link_efficiency"), "value", {"step_time_s", "collective_s"}),
         ("kernels", ("T4", "any", "gemm_efficiency"), "value", {"gemm_s"}),
         ("kernels", ("any", "any", "communication_power"), "value", {"node_power_w"}),
-        ("stacks", ("nanotron", "any", "activation_scale"), "value", {"peak_memory_bytes", "device_memory_bytes"}),
+        ("stacks", ("nanotron", "any", "workspace_bytes"), "value", {"peak_memory_bytes", "device_memory_bytes"}),
         ("stacks", ("fsdp2", "any", "reserved_scale"), "log_sd", {"peak_memory_bytes", "device_memory_bytes"}),
         ("stacks", ("megatron-core", "any", "time_scale"), "log_sd", {"step_time_s"}),
     ],

@@ -16,8 +16,8 @@ PLAIN = {0, 1, 2}  # and -1, which is 1 with a sign
 WEIGHTS = "the ZeRO stage that shards weights too, a name rather than an amount (arXiv 1910.02054, section 5)"
 FLAG = "between the two values of a flag"
 KNOWN = {
-    ("step/buffers", "gathered_bytes", 3): WEIGHTS,
-    ("step/buffers", "loading_bytes", 3): WEIGHTS,
+    ("step/tensors/buffers", "loading_bytes", 3): WEIGHTS,
+    ("step/states", "by_unit", 3): WEIGHTS,
     ("step/sharding", "gathers", 3): WEIGHTS,
     ("step/states", "states", 3): WEIGHTS,
     ("run/clock", "states_s", 0.5): FLAG,

@@ -27,7 +27,7 @@ def made(module: str) -> list[Mutant]:
         ("run.clock", "states_s", "machine.domain_devices, policy.preemptions_per_node_s"),
         ("run.clock", "draw", "layout.devices, machine.node_devices)"),
         ("run.clock", "draw", "state_w(tdp, kernels.waiting_power, idle_w)"),
-        ("step.activations", "block_kept_bytes", "job.workload.tokens / by.sequence"),
+        ("step.tensors.activations", "block_kept_bytes", "job.workload.tokens / by.sequence"),
     ],
 )
 def test_neighbours_of_one_unit_stand_in_for_each_other(module: str, place: str, after: str) -> None:
@@ -56,10 +56,10 @@ def test_the_two_nearest_of_the_same_unit_are_tried() -> None:
 
 
 def test_what_loops_and_assignments_bind_is_known() -> None:
-    source = Path(str(import_module("steelyard.step.activations").__file__)).read_text("utf-8")
+    source = Path(str(import_module("steelyard.step.tensors.activations").__file__)).read_text("utf-8")
     owner = next(one for one in ast.parse(source).body if getattr(one, "name", "") == "block_kept_bytes")
     assert isinstance(owner, ast.FunctionDef)
-    scope = scope_of("steelyard.step.activations", "block_kept_bytes", owner)
+    scope = scope_of("steelyard.step.tensors.activations", "block_kept_bytes", owner)
     assert scope.names["block"] is Block
     assert hint_of(ast.parse("block.hidden", mode="eval").body, scope) == Count
     assert hint_of(ast.parse("transient_bytes(block, job, layout, by)", mode="eval").body, scope) == Bytes

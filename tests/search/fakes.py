@@ -55,7 +55,7 @@ def _sine(layout: Layout, names: tuple[str, ...], seed: float) -> Any:
 def fake_memory(job: Job, layout: Layout, machine: Machine, stack: Stack) -> StepMemory:
     """Recomputing and offloading save memory; everything else is noise around a device's share."""
     saved = (1 - 0.2 * layout.recompute) * (1 - 0.3 * layout.offload)
-    device = 8e9 * mixed(layout, stack.base_bytes) * saved / np.sqrt(layout.devices)
+    device = 8e9 * mixed(layout, stack.context_bytes) * saved / np.sqrt(layout.devices)
     return filled(StepMemory, device_bytes=device)
 
 
@@ -71,8 +71,8 @@ def fake_predict(
 ) -> Prediction:
     """A step whose seconds are noise over the devices' peak, more when recomputing; the rest is real."""
     work = 6e15 / (layout.devices * machine.peak_flop_per_s)
-    gemm = work * mixed(layout, stack.base_bytes) * (1 + 0.2 * layout.recompute) * kernels.time_scale
-    waiting = work * mixed(layout, stack.base_bytes + 1) + 0.1 * work * layout.offload * np.sin(7.3 * layout.tp)
+    gemm = work * mixed(layout, stack.context_bytes) * (1 + 0.2 * layout.recompute) * kernels.time_scale
+    waiting = work * mixed(layout, stack.context_bytes + 1) + 0.1 * work * layout.offload * np.sin(7.3 * layout.tp)
     waiting = waiting * kernels.time_scale
     step = filled(StepTime, gemm_s=gemm, dp_s=waiting, total_s=gemm + waiting, model_flop=3e15)
     peak = fake_memory(job, layout, machine, stack)
@@ -85,8 +85,8 @@ def fake_floor(job: Job, layout: Layout, machine: Machine, kernels: Kernels, sta
     """The least that noise and offload leave of a frame's step."""
     work = 6e15 / (layout.devices * machine.peak_flop_per_s)
     least = work * (1 - NOISE)
-    gemm = least * framed(layout, stack.base_bytes) * (1 + 0.2 * layout.recompute) * kernels.time_scale
-    waiting = least * framed(layout, stack.base_bytes + 1) - 0.1 * work * np.abs(np.sin(7.3 * layout.tp))
+    gemm = least * framed(layout, stack.context_bytes) * (1 + 0.2 * layout.recompute) * kernels.time_scale
+    waiting = least * framed(layout, stack.context_bytes + 1) - 0.1 * work * np.abs(np.sin(7.3 * layout.tp))
     waiting = waiting * kernels.time_scale
     step = filled(StepTime, gemm_s=gemm, dp_s=waiting, total_s=gemm + waiting)
     return draw(job, step, filled(StepMemory), layout, machine, kernels, policy)
@@ -107,7 +107,7 @@ def chip(name: str, peak: float, memory: float, domain: float, vendor: str = "NV
 def tool(name: str, seed: float) -> StackOption:
     """Return a stack that differs from others by a seed."""
     return StackOption(
-        name, filled(Stack, base_bytes=seed), load().capability(name), {"time_scale": 0.1}, memory_log_sd=0.1
+        name, filled(Stack, context_bytes=seed), load().capability(name), {"time_scale": 0.1}, memory_log_sd=0.1
     )
 
 

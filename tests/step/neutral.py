@@ -5,6 +5,7 @@ time 0, and each device is a domain of its own, so that a group of n is a ring o
 takes is one term of it, and a paper's formula gives the number.
 """
 
+import math
 from typing import Any
 
 from tests.shapes import filled, gpt, pretraining
@@ -53,8 +54,12 @@ def stack(**given: float) -> Stack:
 
 def peak(job: Job, laid: Layout, **given: float) -> StepMemory:
     """Return peak memory under a stack that keeps and adds nothing but what is given."""
-    scales = dict.fromkeys(("activation_scale", "selective_scale", "quantised_scale", "reserved_scale"), 1.0)
-    return memory(stage_job(job, laid), filled(Machine), filled(Stack, **(scales | given)))
+    scales = dict.fromkeys(("selective_scale", "score_copies", "score_gradients", "reserved_scale"), 1.0)
+    return memory(
+        stage_job(job, laid),
+        filled(Machine, memory_bytes=FREE, context_bytes=math.nan),
+        filled(Stack, **(scales | given)),
+    )
 
 
 def step(job: Job, laid: Layout, *tables: Machine | Kernels | Stack, **rates: float) -> StepTime:

@@ -4,10 +4,13 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from tests.shapes import gpt, layout, pretraining
-from tests.step.neutral import EXPERTS, A, H, L, S, V, peak
+from tests.shapes import filled, gpt, layout, pretraining
+from tests.step.neutral import EXPERTS, FREE, A, H, L, S, V, peak
 
+from steelyard.job.recipes import partial_recipe
+from steelyard.step import memory, stage_job
 from steelyard.strategies.losses import LOSSES
+from steelyard.tables import Machine, Stack
 
 BARE = gpt(L, H, A, V, dropout=0.0)
 
@@ -85,24 +88,8 @@ def test_full_recomputation_keeps_a_blocks_input(recompute: float, kept_inputs: 
     assert kept(BARE, {"recompute": 2.0, "tp": 2.0, "sp": 0.0}) == pytest.approx(2 * H)
 
 
-def test_a_stacks_scales_multiply_what_blocks_keep() -> None:
-    scaled = {"activation_scale": 1.5, "selective_scale": 0.5}
-    assert kept(BARE, stack=scaled) == pytest.approx(1.5 * kept(BARE))
-    assert kept(BARE, {"recompute": 1.0}, scaled) == pytest.approx(0.75 * kept(BARE))
-
-
-def test_quantised_frozen_weights_keep_more_and_trained_or_16_bit_ones_do_not() -> None:
-    scale = {"quantised_scale": 3.0}
-    for frozen, trained, factor in ((0.5, 0.01, 3), (2.0, 0.01, 1), (0.5, 1.0, 1)):
-        assert kept(BARE, None, scale, frozen_bytes=frozen, trainable_share=trained) == pytest.approx(
-            factor * kept(BARE)
-        )
-
-
-def test_quantised_weights_under_selective_recomputation_keep_more_too() -> None:
-    quantised = {"frozen_bytes": 0.5, "trainable_share": 0.01}
-    plain = kept(BARE, {"recompute": 1.0}, {"quantised_scale": 1.0}, **quantised)
-    assert kept(BARE, {"recompute": 1.0}, {"quantised_scale": 3.0}, **quantised) == pytest.approx(3 * plain)
+def test_selective_recomputation_keeps_a_stacks_share() -> None:
+    assert kept(BARE, {"recompute": 1.0}, {"selective_scale": 0.5}) == pytest.approx(0.5 * kept(BARE))
 
 
 def test_both_ends_keep_a_mask_two_inputs_and_logits() -> None:
@@ -117,7 +104,7 @@ def test_both_ends_keep_a_mask_two_inputs_and_logits() -> None:
     job = pretraining(BARE, S, 8)
     assert peak(job, layout(job, tp=4.0), logit_bytes=4.0).logits_bytes == S * V
     for name in LOSSES:  # what the job names goes before what the stack has
-        named = replace(job, logit_bytes=LOSSES[name].logit_bytes)
+        named = replace(job, recipe=partial_recipe(logit_bytes=LOSSES[name].logit_bytes))
         assert peak(named, layout(named), logit_bytes=4.0).logits_bytes == sum(LOSSES[name].copies) * S * V
 
 
@@ -144,9 +131,9 @@ def test_a_block_backward_holds_two_gradients_and_those_of_its_widest_operator(
     changes: dict[str, float], widest: float, tp: float
 ) -> None:
     job = pretraining(replace(BARE, **changes), S, 8)
-    found = peak(job, layout(job, tp=tp), working_scale=1.0).buffers_bytes
+    found = peak(job, layout(job, tp=tp), transients=1.0).buffers_bytes
     assert found == pytest.approx(2 * S * (2 * H + widest / tp))
-    assert peak(job, layout(job, tp=tp), working_scale=0.5).buffers_bytes == pytest.approx(found / 2)
+    assert peak(job, layout(job, tp=tp), transients=0.5).buffers_bytes == pytest.approx(found / 2)
 
 
 def test_it_holds_gradients_of_scores_and_what_recomputation_makes_again() -> None:
@@ -156,7 +143,7 @@ def test_it_holds_gradients_of_scores_and_what_recomputation_makes_again() -> No
     block = S * kept(BARE)
     found = {
         (flash, recompute): float(
-            peak(job, layout(job, flash=flash, recompute=recompute), working_scale=1.0).buffers_bytes
+            peak(job, layout(job, flash=flash, recompute=recompute), transients=1.0).buffers_bytes
         )
         for flash in (0.0, 1.0)
         for recompute in (0.0, 1.0, 1.5, 2.0)
@@ -168,12 +155,23 @@ def test_it_holds_gradients_of_scores_and_what_recomputation_makes_again() -> No
     assert found[0.0, 2.0] == plain + 2 * scores + block
 
 
+def test_a_softmax_in_fp32_keeps_three_16_bit_copies_of_a_score_and_has_four_of_its_gradients() -> None:
+    """huggingface/transformers, eager_attention_forward: 4 + 2 bytes a score kept; 2 + 4 + 2 of gradients."""
+    job = pretraining(BARE, S, 8)
+    laid = layout(job, flash=0.0, recompute=2.0)
+    one, more = (
+        peak(job, laid, transients=1.0, score_copies=copies, score_gradients=gradients).buffers_bytes
+        for copies, gradients in ((0.0, 0.0), (3.0, 4.0))
+    )
+    assert more - one == 14 * A * S**2
+
+
 def test_a_block_made_again_has_its_gathered_and_adapted_inputs() -> None:
     """On four tensor ranks two inputs of 2h are whole where a quarter would do; 3 bytes of each adapted one."""
     job = pretraining(BARE, S, 8, adapted_inputs=2 * H, trainable_share=0.01)
     laid = layout(job, tp=4.0, recompute=2.0)
     bare, gathered, adapted = (
-        float(peak(job, laid, working_scale=1.0, **given).buffers_bytes)
+        float(peak(job, laid, transients=1.0, **given).buffers_bytes)
         for given in ({}, {"gathered_inputs": 1.0}, {"adapter_bytes": 3.0})
     )
     assert gathered - bare == pytest.approx(S * 4 * H * 3 / 4)
@@ -191,7 +189,7 @@ def test_tensor_ranks_divide_what_adapters_keep_whether_or_not_they_divide_the_s
 @pytest.mark.parametrize("recompute", [0.0, 1.0, 2.0])
 def test_what_products_are_fed_and_frozen_parameters_take_is_not_what_blocks_keep(recompute: float) -> None:
     """Elements of 2 bytes stay, whatever the 8-bit ones inside a product and of a 4-bit parameter that none is of."""
-    scales = {"gathered_inputs": 1.0, "working_scale": 1.0, "adapter_bytes": 3.0}
+    scales = {"gathered_inputs": 1.0, "transients": 1.0, "adapter_bytes": 3.0}
     plain, narrow = (
         peak(job, layout(job, tp=4.0, recompute=recompute, flash=0.0), **scales)
         for job in (pretraining(BARE, S, 8), pretraining(BARE, S, 8, gemm_bytes=1.0, frozen_bytes=0.5))
@@ -207,7 +205,7 @@ def test_without_sequence_parallelism_no_input_is_gathered() -> None:
 
 def test_two_sequences_need_twice_the_room_while_a_block_goes_backward() -> None:
     job = pretraining(BARE, S, 8)
-    one, two = (peak(job, layout(job, micro_batch=size), working_scale=1.0).buffers_bytes for size in (1.0, 2.0))
+    one, two = (peak(job, layout(job, micro_batch=size), transients=1.0).buffers_bytes for size in (1.0, 2.0))
     assert two == 2 * one
 
 
@@ -217,15 +215,6 @@ def test_gathered_inputs_stay_under_selective_recomputation_and_share_it_with_fu
         laid = {"tp": 4.0, "recompute": recompute}
         without, gathered = (kept(BARE, laid, {"gathered_inputs": kept_whole}) for kept_whole in (0.0, 1.0))
         assert gathered - without == pytest.approx(share * 2 * 2 * H * 3 / 4)
-
-
-def test_blocks_under_quantised_weights_are_made_again_at_their_scale() -> None:
-    job = pretraining(BARE, S, 8, frozen_bytes=0.5, trainable_share=0.01)
-    laid = layout(job, recompute=2.0)
-    one, three = (
-        float(peak(job, laid, working_scale=1.0, quantised_scale=scale).buffers_bytes) for scale in (1.0, 3.0)
-    )
-    assert three - one == pytest.approx(2 * S * kept(BARE))
 
 
 def test_only_the_first_stage_masks_its_embedding() -> None:
@@ -247,13 +236,27 @@ def test_logits_are_gone_before_blocks_go_backward() -> None:
     job = pretraining(BARE, S, 8)
     working = 2 * S * 10 * H
     for logit_bytes in (0.01, 0.2, 4.0):
-        found = peak(job, layout(job), working_scale=1.0, logit_bytes=logit_bytes, workspace_bytes=1e6)
-        assert found.buffers_bytes == pytest.approx(1e6 + max(working - logit_bytes * S * V, 0.0))
+        found = peak(job, layout(job), transients=1.0, logit_bytes=logit_bytes)
+        assert found.buffers_bytes == pytest.approx(max(working - logit_bytes * S * V, 0.0))
 
 
 def test_what_the_allocator_holds_and_what_the_device_shows() -> None:
+    """Buckets and communicators are there where several devices exchange; a context is there on each."""
     job = pretraining(BARE, S, 8)
-    found = peak(job, layout(job), workspace_bytes=1e9, reserved_scale=1.25, base_bytes=2e9, weight_bytes=2.0)
-    assert found.buffers_bytes == 1e9
-    assert found.reserved_bytes == pytest.approx(1.25 * found.allocated_bytes)
-    assert found.device_bytes == pytest.approx(found.reserved_bytes + 2e9)
+    outside = {"workspace_bytes": 1e9, "reserved_scale": 1.25, "context_bytes": 2e9, "communicator_bytes": 3e9}
+    for devices in (1.0, 2.0):
+        found = peak(job, layout(job, dp=devices), **outside, weight_bytes=2.0)
+        assert found.buffers_bytes == 1e9 * (devices - 1)
+        assert found.reserved_bytes == pytest.approx(1.25 * found.allocated_bytes)
+        assert found.device_bytes == pytest.approx(found.reserved_bytes + 2e9 + 3e9 * (devices - 1))
+
+
+def test_what_is_reserved_never_exceeds_the_device_while_what_is_allocated_fits() -> None:
+    job = pretraining(BARE, S, 8)
+    staged, tool = stage_job(job, layout(job)), filled(Stack, weight_bytes=2.0, reserved_scale=1.5, context_bytes=1e6)
+    allocated = float(memory(staged, filled(Machine, memory_bytes=FREE), tool).allocated_bytes)
+    for room, reserved in ((2.0, 1.5), (1.2, 1.2), (0.5, 1.0)):
+        machine = filled(Machine, memory_bytes=room * allocated + 3e6, context_bytes=3e6)
+        found = memory(staged, machine, tool)
+        assert found.reserved_bytes == pytest.approx(reserved * allocated)
+        assert found.device_bytes == pytest.approx(reserved * allocated + 3e6)

@@ -7,24 +7,23 @@ import pytest
 from tests.shapes import filled, gpt, layout, pretraining
 
 from steelyard.step import memory, stage_job
-from steelyard.step.activations import block_bytes, block_score_bytes
 from steelyard.step.divisors import divisors
 from steelyard.step.states import RankParams, states
+from steelyard.step.tensors.activations import block_bytes, block_score_bytes
 from steelyard.strategies.partition import given_partition
 from steelyard.tables import Job, Machine, Stack
 
-NO_MACHINE = filled(Machine)
+NO_MACHINE = filled(Machine, memory_bytes=1e60)
 PLAIN = filled(
     Stack,
     weight_bytes=2.0,
     grad_bytes=2.0,
     grad_sharded_from=2.0,
-    activation_scale=1.0,
     selective_scale=1.0,
-    quantised_scale=1.0,
+    score_copies=1.0,
     gathered_inputs=0.0,
     adapter_bytes=0.0,
-    working_scale=1.0,
+    transients=1.0,
     logit_bytes=4.0,
     reserved_scale=1.0,
 )
@@ -61,7 +60,7 @@ def test_whole_model_of_korthikanti(recompute, factor):
     """2205.05198, equation 5 and section 4.3: L layers, the embedding's mask, 4sbh(1 + v/h) at the end; 22B, t = 8."""
     job = pretraining(gpt(48, 6144, 64), 2048, 4)
     laid = layout(job, tp=8.0, micro_batch=4.0, flash=0.0, recompute=recompute)
-    peak = memory(stage_job(job, laid), NO_MACHINE, replace(PLAIN, working_scale=0.0))
+    peak = memory(stage_job(job, laid), NO_MACHINE, replace(PLAIN, transients=0.0))
     row = 2048 * 4 * 6144 / 8
     assert peak.activations_bytes + peak.logits_bytes == pytest.approx(row * (48 * factor + 1 + 4 * (1 + 51200 / 6144)))
 
@@ -148,7 +147,7 @@ def test_blocks_of_the_last_stage(layers, sizes, expected):
 def test_zero_3_gathers_the_larger_of_block_and_embedding():
     small = pretraining(gpt(4, 1024, 16, vocab=5e5), 128, 8)
     large = pretraining(gpt(4, 8192, 64, vocab=1000.0), 128, 8)
-    stack = replace(PLAIN, gathered_units=2.0, working_scale=0.0, logit_bytes=0.0)
+    stack = replace(PLAIN, gathered_units=2.0, transients=0.0, logit_bytes=0.0)
     for job, unit in ((small, 5e5 * 1024), (large, 12 * 8192**2)):
         peak = memory(stage_job(job, layout(job, dp=8.0, zero=3.0)), NO_MACHINE, stack)
         assert peak.buffers_bytes == pytest.approx(2 * (2 + 1) * unit)
@@ -157,7 +156,7 @@ def test_zero_3_gathers_the_larger_of_block_and_embedding():
 
 def test_gathered_inputs_are_not_divided_by_tensor_parallelism():
     """2205.05198, section 4.2.2: kept whole, two inputs of 2h bytes a token and block stay; in a pipeline none do."""
-    job, keeping = pretraining(GPT3, 2048, 8), replace(PLAIN, gathered_inputs=1.0, working_scale=0.0)
+    job, keeping = pretraining(GPT3, 2048, 8), replace(PLAIN, gathered_inputs=1.0, transients=0.0)
     extra = {
         pp: [
             float(
@@ -196,13 +195,13 @@ def test_phases_other_than_training():
     assert loading == pytest.approx(params + 2 * params, rel=0.02)  # its shard and all of it
     assert idle < loading / 1.9
     whole = replace(job, trainable_share=1.0)
-    stepping = memory(stage_job(whole, layout(whole)), NO_MACHINE, replace(PLAIN, step_bytes=4.0)).allocated_bytes
+    stepping = memory(stage_job(whole, layout(whole)), NO_MACHINE, replace(PLAIN, step_copies=1.0)).allocated_bytes
     assert stepping == pytest.approx(20 * params)
 
 
 def test_uncertain_constants_are_a_leading_axis():
     job = pretraining(GPT3, 2048, 64)
-    draws = replace(PLAIN, activation_scale=np.array([[0.9], [1.0], [1.2]]))
+    draws = replace(PLAIN, reserved_scale=np.array([[0.9], [1.0], [1.2]]))
     peak = memory(stage_job(job, layout(job, micro_batch=np.array([1.0, 2.0]), micro_batches=8.0)), NO_MACHINE, draws)
     assert np.shape(peak.device_bytes) == (3, 2)
     assert np.all(np.diff(peak.device_bytes, axis=0) > 0)

@@ -1,5 +1,6 @@
 """Measured peaks with complete inputs, and jobs that people reported to fit or not to fit."""
 
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -9,12 +10,13 @@ from tests.shapes import filled, layout, pretraining
 from steelyard.catalog import load, stack
 from steelyard.job.models.architecture import architecture
 from steelyard.job.models.presets import find_model
+from steelyard.job.recipes import partial_recipe
 from steelyard.step import memory, stage_job
 from steelyard.strategies.losses import LOSSES
 from steelyard.tables import Machine, StepMemory
 from steelyard.units import GB_BYTES, GIB_BYTES
 
-NO_MACHINE = filled(Machine)
+NO_MACHINE = filled(Machine, memory_bytes=1e60, context_bytes=math.nan)
 MEGATRON = replace(stack("megatron-core"), logit_bytes=LOSSES["fused"].logit_bytes)
 
 
@@ -60,9 +62,9 @@ def test_llama_2_7b_with_two_stages():
 )
 def test_qwen3_4b_sharded_over_8_h200(sequence, lora, fused, measured_gib):
     """PrimeIntellect-ai/prime-rl@559b44772, benchmarks/baselines: reserved, FSDP2, full recompute; RL or SFT loss."""
-    loss = {"logit_bytes": LOSSES["chunked"].logit_bytes} if fused else {}
+    loss = {"logit_bytes": LOSSES["fused-linear"].logit_bytes} if fused else {}
     share = {"trainable_share": 0.008, "frozen_bytes": 2.0} if lora else {}
-    job = pretraining(architecture(find_model("qwen3-4b")), sequence, 16, **share, **loss)
+    job = pretraining(architecture(find_model("qwen3-4b")), sequence, 16, **share, recipe=partial_recipe(**loss))
     laid = layout(job, dp=8.0, zero=3.0, recompute=2.0)
     peak = memory(stage_job(job, laid), NO_MACHINE, stack("fsdp2"))
     assert peak.reserved_bytes == pytest.approx(measured_gib * GIB_BYTES, rel=0.15)

@@ -139,7 +139,7 @@ def uneven(draw: st.DrawFn) -> tuple[Job, Layout]:
 def test_no_stage_that_is_left_out_is_slower_or_heavier(candidate) -> None:
     job, laid = candidate
     costs = {"peak_flop_per_s": 1e12, "memory_bytes_per_s": 1e10}
-    keeps = {"weight_bytes": 2.0, "grad_bytes": 4.0, "working_scale": 1.0, "logit_bytes": 4.0}
+    keeps = {"weight_bytes": 2.0, "grad_bytes": 4.0, "transients": 1.0, "logit_bytes": 4.0}
     found = step(job, laid, **costs), peak(job, laid, **keeps)
     some = len(stages(job.workload, laid))
     with pytest.MonkeyPatch.context() as patch:
@@ -154,8 +154,8 @@ def test_no_stage_that_is_left_out_is_slower_or_heavier(candidate) -> None:
 @given(st.lists(uneven(), min_size=2, max_size=4))
 def test_partitions_in_one_column_are_those_alone(found) -> None:
     jobs, laid = (join(list(column)) for column in zip(*found, strict=True))
-    together = peak(jobs, laid, weight_bytes=2.0, working_scale=1.0)
-    alone = [float(peak(*one, weight_bytes=2.0, working_scale=1.0).allocated_bytes) for one in found]
+    together = peak(jobs, laid, weight_bytes=2.0, transients=1.0)
+    alone = [float(peak(*one, weight_bytes=2.0, transients=1.0).allocated_bytes) for one in found]
     assert np.broadcast_to(together.allocated_bytes, len(found)).tolist() == pytest.approx(alone)
     taken = step(jobs, laid, peak_flop_per_s=1e12).total_s
     assert list(taken) == pytest.approx([float(step(*one, peak_flop_per_s=1e12).total_s) for one in found])

@@ -208,7 +208,7 @@ def test_one_block_of_a_kind_can_be_the_largest():
     """Of four blocks one has experts, whose width and parameters are those of the moment and of the unit."""
     shape = gpt(4, 256, 4, 8.0, dropout=0.0, moe_layers=1.0, moe_ffn=4096.0, experts=2.0, top_k=2.0, routed_params=9e6)
     job = pretraining(shape, 64, 64)
-    assert peak(job, layout(job), working_scale=1.0).buffers_bytes == 2 * 64 * (2 * 256 + 2 * (2 * 256 + 2 * 4096))
+    assert peak(job, layout(job), transients=1.0).buffers_bytes == 2 * 64 * (2 * 256 + 2 * (2 * 256 + 2 * 4096))
     gathered = peak(job, layout(job, dp=8.0, zero=3.0), gathered_units=1.0).buffers_bytes
     assert gathered == pytest.approx((1 + 1) * 2 * (4 * 256**2 + 9e6))
 

@@ -8,7 +8,7 @@ import pytest
 from steelyard.catalog import load
 from steelyard.catalog.stacks import parse_stack
 from steelyard.errors import BadInput
-from steelyard.evidence.frames.jobs import run_loss
+from steelyard.evidence.frames.recipes import run_loss
 from steelyard.evidence.runs.columns import run_of_row
 from steelyard.evidence.runs.reader import blank_run
 from steelyard.job import job_table, read_job
@@ -28,7 +28,7 @@ STACK = {
 @pytest.mark.parametrize("name", LOSSES)
 def test_one_row_is_all_that_a_kind_needs(name: str) -> None:
     wanted = sum(LOSSES[name].copies)
-    assert job_table(read_job({**JOB, "loss": name.upper()})).logit_bytes == wanted
+    assert job_table(read_job({**JOB, "loss": name.upper()})).recipe.logit_bytes == wanted
     (constant,) = parse_stack({**STACK, "loss": {"kind": name, "source": "chosen: a test"}}).constants
     assert (constant.entity, constant.quantity, constant.value) == ("own", "logit_bytes", wanted)
     found = run_loss(run_of_row({"model": "gpt2", "loss": name}, "row"))
@@ -38,7 +38,8 @@ def test_one_row_is_all_that_a_kind_needs(name: str) -> None:
 @pytest.mark.parametrize(
     ("name", "half", "single"),
     [
-        ("chunked", 0, 0),  # Liger-Kernel: projection and loss of a part of the tokens at a time
+        ("fused-linear", 0, 0),  # Liger-Kernel: projection and loss of a part of the tokens at a time
+        ("upcast", 1, 3),  # transformers ForCausalLMLoss: fp32 copy, shift, log-softmax
         (
             "fused",
             1,
@@ -58,19 +59,20 @@ def test_copies_of_a_logit_at_the_peak(name: str, half: int, single: int) -> Non
 def test_kinds_are_tried_in_their_order() -> None:
     """A text that the patterns of two kinds meet is of the first of them."""
     named = [one for one in LOSSES.values() if one.pattern]
-    assert [one.name for one in named if one.name in {"chunked", "fused"}] == ["chunked", "fused"]
-    assert run_loss(blank_run(stack="LLaMA-Factory + Liger", note="fused cross-entropy")) is LOSSES["chunked"]
+    assert [one.name for one in named if one.name in {"fused-linear", "fused"}] == ["fused-linear", "fused"]
+    assert run_loss(blank_run(stack="LLaMA-Factory + Liger", note="fused cross-entropy")) is LOSSES["fused-linear"]
 
 
 def test_a_job_that_names_none_leaves_it_to_its_stack() -> None:
-    assert math.isnan(job_table(read_job(JOB)).logit_bytes)
+    assert math.isnan(job_table(read_job(JOB)).recipe.logit_bytes)
 
 
 @pytest.mark.parametrize(
     ("framework", "note", "name"),
     [
-        ("LLaMA-Factory + Liger", "", "chunked"),
-        ("prime-rl (FSDP2)", "rl trainer bench", "chunked"),
+        ("LLaMA-Factory + Liger", "", "fused-linear"),
+        ("prime-rl (FSDP2)", "rl trainer bench", "fused-linear"),
+        ("torchtune", "loss=chunked cross-entropy", "chunked"),
         ("Megatron-Core", "Fused cross-entropy", "fused"),
         ("Megatron-LM", "", None),
     ],
@@ -110,4 +112,4 @@ def test_stacks_keep_what_their_kinds_do() -> None:
         for name, file in load().stack_files.items()
     }
     known = {name: values for name, values in documented.items() if values}
-    assert known == {"any": [12.0], "fsdp2": [16.0], "hf-trainer": [22.0], "llm-foundry": [16.0]}
+    assert known == {"any": [12.0], "deepspeed": [14.0], "fsdp2": [16.0], "hf-trainer": [14.0], "llm-foundry": [16.0]}

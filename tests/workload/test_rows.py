@@ -51,8 +51,13 @@ def block(found: Workload, name: str) -> Block:
 
 
 def test_a_block_keeps_34_bytes_a_token_and_width_and_5_a_score() -> None:
-    """sbh(10 + 24/t + 5as/ht): inputs 8, masks 2, attention 8, MLP 16; softmax, its mask, dropped scores."""
+    """sbh(10 + 24/t + 5as/ht): inputs 8, masks 2, attention 8, MLP 16; softmax, its mask, dropped scores.
+
+    What only kernels without fusion keep stands apart: fp32 inputs of two norms, queries and keys before rotation.
+    """
     assert amounts(block(rows(), "dense").kept_bytes) == {
+        ("fp32 norm", "sequence"): 8 * S * H,
+        ("rotated", "tensor"): 4 * S * H,
         ("stream", "sequence"): 8 * S * H,
         ("mask", "sequence"): 2 * S * H,
         ("attention", "tensor"): 8 * S * H,

@@ -101,8 +101,9 @@ class Accelerator:
 
     @property
     def memory_bytes(self) -> float:
-        """Memory that a job can fit in: what the driver reports where a source has it, else the data sheet's."""
-        return self.facts.value("memory")
+        """Memory that a job can fit in: what a program gets where it is known, else the driver's or maker's figure."""
+        runtime = self.facts.value("memory_runtime")
+        return self.facts.value("memory") if runtime != runtime else runtime  # noqa: PLR0124  # NaN
 
     @property
     def tdp_w(self) -> float:

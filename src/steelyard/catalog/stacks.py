@@ -17,6 +17,7 @@ from steelyard.strategies.partition import GIVEN, PARTITIONS
 from steelyard.strategies.recompute import RECOMPUTE
 from steelyard.strategies.registry import SCHEDULES
 from steelyard.strategies.settings import SPELLINGS, spelled_number
+from steelyard.tables import Recipe
 from steelyard.vocabulary import TRAINED_KINDS
 
 FALLBACK = "any"
@@ -93,7 +94,7 @@ class StackRule:
     dropout: float = 0.0  # 1: trains with dropout masks unless its model is of a family that does not
     partition: str = "even"  # of its pipelines, where unstated (`strategies.partition`)
     memory_metric: str = "unknown"  # what its logs print
-    grad_bytes: float = 0.0  # of one parameter, where its recipes keep gradients otherwise than the stack; 0: as it
+    recipe: tuple[tuple[str, float], ...] = ()  # entries of `tables.Recipe` in which it differs from its stack
     chunk_layers: float = 0.0  # layers of one chunk where interleaving is the recipe and unstated; 0: none
     kernels: str = "fused"  # of norms, rotary embeddings and the loss; eager: one each, as models are published
     upcast: float = 0.0  # 1: over a quantised base, what is not quantised, and so hidden states, are in fp32
@@ -231,7 +232,11 @@ def _rule(name: str, given: Mapping[str, Any]) -> StackRule:
     kinds = {field.name: field.type for field in fields(StackRule)}
     if unknown := given.keys() - kinds.keys():
         raise ValueError(f"unknown {sorted(unknown)} in names")
+    recipe = given.get("recipe", {})
+    if strange := recipe.keys() - {entry.name for entry in fields(Recipe)}:
+        raise ValueError(f"unknown {sorted(strange)} in recipe")
     values = {key: float(value) if kinds[key] is float else str(value) for key, value in given.items()}
+    values["recipe"] = tuple((key, float(value)) for key, value in recipe.items())  # type: ignore[assignment]  # pairs
     values["pattern"] = _name_pattern(str(given["pattern"]))  # type: ignore[assignment]  # not a text
     if str(given.get("partition", "even")) not in SPELLINGS["partition"]:
         raise ValueError(f"unknown partition {given['partition']!r}; known: {', '.join(SPELLINGS['partition'])}")

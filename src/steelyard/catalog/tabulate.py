@@ -49,6 +49,7 @@ def machine(system: System, precision: str, catalog: Catalog | None = None) -> t
         peak_flop_per_s=peak,
         peak16_flop_per_s=peak if precision in FULL_PRECISIONS else _peak16(accelerator, peak),
         memory_bytes=accelerator.memory_bytes,
+        context_bytes=facts.value("context"),
         memory_bytes_per_s=facts.value("memory_bandwidth"),
         domain_devices=float(system.domain_devices),
         node_devices=float(system.node_devices),

@@ -1,8 +1,7 @@
 """The whole job as a user means it, every default written out, and its numbers."""
 
-import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any
 
@@ -15,9 +14,9 @@ from steelyard.job.models.kinds import trained_kind
 from steelyard.job.models.rows_spec import RowsSpec
 from steelyard.job.models.spec import ModelSpec
 from steelyard.job.purchase import DataSpec, OwnedSpec
+from steelyard.job.recipes import loss_entries, partial_recipe
 from steelyard.job.training import MatrixShape, parameter_bytes, parse_loss, parse_optimizer, parse_precision
-from steelyard.strategies.losses import LossKind
-from steelyard.tables import Job, Workload
+from steelyard.tables import Job, Recipe, Workload
 from steelyard.units import Count, Joules, KgCo2e, Seconds, Share, Usd
 from steelyard.vocabulary import ON_DEMAND
 from steelyard.workload import collapse, model
@@ -99,18 +98,18 @@ def job_table(spec: JobSpec, catalog: Catalog | None = None) -> Job:
     (8192, 512, 8.0, 4.0)
     """
     precision, optimizer = parse_precision(spec.precision, catalog), parse_optimizer(spec.optimizer, catalog)
-    loss = parse_loss(spec.loss) if spec.loss else None
+    recipe = partial_recipe(**loss_entries(parse_loss(spec.loss) if spec.loss else None, precision.element_bytes))
     sizes = {"samples": spec.samples, "batch_samples": spec.batch_samples}
     if isinstance(spec.model, RowsSpec):
         work, shape = collapse(spec.model.rows, precision.element_bytes), MatrixShape.of_rows(spec.model.rows)
-        return training_job(work, shape, precision, optimizer, None, loss, **sizes)
+        return training_job(work, shape, precision, optimizer, None, recipe, **sizes)
     numbers, shape = architecture(spec.model), MatrixShape.of_transformer(architecture(spec.model))
     quantised = "nf4-dq" if spec.task == "qlora" else ""
     adapted = spec.task in {"lora", "qlora"}
     adapters = Adapters(spec.model, spec.lora_rank, spec.lora_targets, quantised) if adapted else None
     tokens = spec.model.max_tokens if spec.sequence_tokens is None else spec.sequence_tokens
     work = collapse(model(numbers, tokens), precision.element_bytes)
-    return training_job(work, shape, precision, optimizer, adapters, loss, **sizes)
+    return training_job(work, shape, precision, optimizer, adapters, recipe, **sizes)
 
 
 def training_job(
@@ -119,7 +118,7 @@ def training_job(
     precision: Precision,
     optimizer: Optimizer,
     adapters: Adapters | None,
-    loss: LossKind | None,
+    recipe: Recipe,
     **sizes: Count,
 ) -> Job:
     """Return the numbers of a training: the one way from its words to `tables.Job`, for job files and measured runs.
@@ -130,7 +129,7 @@ def training_job(
         precision: what it computes in.
         optimizer: what updates it.
         adapters: what is trained instead of the whole model; None: the whole model.
-        loss: how the loss keeps its logits; None: as its stack does.
+        recipe: how its tensors are kept, as far as somebody said so.
         sizes: samples and batch_samples.
     """
     held = parameter_bytes(precision, optimizer, shape)
@@ -140,7 +139,7 @@ def training_job(
         gemm_bytes=held.gemm_bytes,
         moment_bytes=held.moment_bytes,
         master_bytes=held.master_bytes,
-        logit_bytes=loss.logit_bytes if loss else math.nan,
+        recipe=replace(recipe, packed_bytes=adapters.packed_bytes if adapters else 0.0),
         newton_schulz=0.0 if adapters else float(optimizer.newton_schulz),
         trainable_share=min(1.0, adapters.params / workload.params) if adapters else 1.0,
         frozen_bytes=adapters.frozen_bytes(held.element_bytes) if adapters else held.element_bytes,

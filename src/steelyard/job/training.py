@@ -59,7 +59,7 @@ def parse_loss(text: str) -> LossKind:
     """Return the kind of loss that a text names; BadInput lists the nearest.
 
     >>> parse_loss("Chunked").logit_bytes
-    0.0
+    4.5
     """
     return LOSSES[one_of("loss", text, LOSSES)]
 

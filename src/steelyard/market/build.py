@@ -276,7 +276,7 @@ def stack_option(name: str, catalog: facts.Catalog, kind: str, precision: str = 
         stack=Stack(**{field: row.value for field, row in rows.items()}),
         capability=stack_capability(name, catalog),
         stack_log_sd=spread,
-        memory_log_sd=max(rows[name].log_sd for name in ("reserved_scale", "activation_scale")),
+        memory_log_sd=rows["reserved_scale"].log_sd,
         spread=model if fitted else None,
         narrow=float(facts.outside_transformer_engine(name, catalog)),
     )

@@ -46,9 +46,9 @@ MEMORY_TERMS: Final = (
     ("weights_bytes", "weights", "step.states.weight_bytes"),
     ("gradients_bytes", "gradients", "step.states.states"),
     ("optimizer_bytes", "optimizer states", "step.states.states"),
-    ("activations_bytes", "activations", "step.activations.block_bytes"),
-    ("logits_bytes", "logits", "step.buffers.edge_bytes"),
-    ("buffers_bytes", "buffers and working set", "step.buffers.gathered_bytes"),
+    ("activations_bytes", "activations", "step.tensors.activations.block_bytes"),
+    ("logits_bytes", "logits", "step.tensors.buffers.edge_bytes"),
+    ("buffers_bytes", "buffers and working set", "step.tensors.buffers.gathered_bytes"),
 )
 STATES: Final = (
     ("compute", "computing"),

@@ -4,14 +4,23 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from steelyard.step.activations import Activations, block_kept_bytes, kept_bytes
-from steelyard.step.buffers import Edges, edge_bytes, gathered_bytes, loading_bytes, stepping_bytes
 from steelyard.step.divisors import Divisors
 from steelyard.step.rank import StagedJob
 from steelyard.step.schedule import in_flight
 from steelyard.step.stages import Stage
-from steelyard.step.states import HeldParams, RankParams, States, states
-from steelyard.tables import Job, Layout, Machine, Stack, StepMemory
+from steelyard.step.states import HeldParams, RankParams, states
+from steelyard.step.tensors.activations import Activations, block_kept_bytes, kept_bytes
+from steelyard.step.tensors.buffers import (
+    Edges,
+    edge_bytes,
+    gathered_bytes,
+    loading_bytes,
+    stepping_bytes,
+    unpacked_bytes,
+)
+from steelyard.step.tensors.recipe import settled
+from steelyard.strategies.recipe import FUSED, PERSISTENT
+from steelyard.tables import Job, Layout, Machine, Recipe, Stack, StepMemory
 from steelyard.units import Bytes
 
 
@@ -19,15 +28,12 @@ from steelyard.units import Bytes
 class Peak:
     """One pipeline stage's rank at its peak."""
 
-    states: States
+    weights_bytes: Bytes
+    gradients_bytes: Bytes
+    optimizer_bytes: Bytes
     activations_bytes: Bytes
     logits_bytes: Bytes
-    buffers_bytes: Bytes
-
-    def total_bytes(self) -> Bytes:
-        """Return the sum of the parts."""
-        held = self.states.weights_bytes + self.states.gradients_bytes + self.states.optimizer_bytes
-        return held + self.activations_bytes + self.logits_bytes + self.buffers_bytes
+    total_bytes: Bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +43,7 @@ class StageParts:
     kept: tuple[Activations, ...]
     params: tuple[HeldParams, ...]
     edges: Edges
+    unpacked_bytes: Bytes
 
 
 def memory(staged: StagedJob, machine: Machine, stack: Stack) -> StepMemory:
@@ -45,63 +52,139 @@ def memory(staged: StagedJob, machine: Machine, stack: Stack) -> StepMemory:
     The first stage embeds and holds the most micro-batches; the last one has the output projection and the logits.
     One between them is the heaviest only where leading blocks without experts make the first stage lighter.
 
+    Args:
+        staged: a job on layouts.
+        machine: memory of a device, its context.
+        stack: defaults of the job's recipe, and what `shown_bytes` adds to tensors.
+
     Source: Korthikanti et al. 2022, arXiv 2205.05198 (activations); Rajbhandari et al. 2020, arXiv 1910.02054 (states);
         Narayanan et al. 2021, arXiv 2104.04473, section 2.2 (micro-batches in flight).
-    Limits: static shapes, balanced experts; the machine says how much there is, not how much is used.
+    Limits: static shapes, balanced experts.
     """
     job, layout, by, held = staged.job, staged.layout, staged.by, staged.params
-    parts = StageParts(block_kept_bytes(job, layout, stack, by), held.blocks, edge_bytes(job, layout, stack, by))
+    recipe = settled(job.recipe, stack)
+    parts = StageParts(
+        block_kept_bytes(job, layout, stack, recipe, by),
+        held.blocks,
+        edge_bytes(job, layout, recipe, by),
+        unpacked_bytes(job, recipe),
+    )
     pairs = zip(staged.stages, held.ranks, strict=True)
-    peak, *others = (_peak(job, layout, stack, by, stage, mine, parts) for stage, mine in pairs)
+    peak, *others = (_peak(job, layout, recipe, by, stage, mine, parts) for stage, mine in pairs)
     for other in others:
         peak = _heavier(peak, other)
-    allocated = peak.total_bytes()
-    reserved = allocated * stack.reserved_scale
+    shown = shown_bytes(peak.total_bytes, layout, machine, stack)
+    named = peak.weights_bytes + peak.gradients_bytes + peak.optimizer_bytes + peak.activations_bytes
     return StepMemory(
-        weights_bytes=peak.states.weights_bytes,
-        gradients_bytes=peak.states.gradients_bytes,
-        optimizer_bytes=peak.states.optimizer_bytes,
+        weights_bytes=peak.weights_bytes,
+        gradients_bytes=peak.gradients_bytes,
+        optimizer_bytes=peak.optimizer_bytes,
         activations_bytes=peak.activations_bytes,
         logits_bytes=peak.logits_bytes,
-        buffers_bytes=peak.buffers_bytes,
-        allocated_bytes=allocated,
-        reserved_bytes=reserved,
-        device_bytes=reserved + stack.base_bytes,
+        buffers_bytes=shown.allocated_bytes - named - peak.logits_bytes,
+        allocated_bytes=shown.allocated_bytes,
+        reserved_bytes=shown.reserved_bytes,
+        device_bytes=shown.device_bytes,
     )
 
 
-def _peak(
-    job: Job, layout: Layout, stack: Stack, by: Divisors, stage: Stage, params: RankParams, parts: StageParts
-) -> Peak:
-    """The largest of four moments: the loss, the backward pass of a block, the optimizer's step, loading.
+@dataclass(frozen=True, slots=True)
+class Meters:
+    """What three meters show of one peak."""
 
-    Logits are gone before the first block's backward pass runs, activations before the optimizer steps.
+    allocated_bytes: Bytes
+    reserved_bytes: Bytes
+    device_bytes: Bytes
+
+
+def shown_bytes(tensor_bytes: Bytes, layout: Layout, machine: Machine, stack: Stack) -> Meters:
+    r"""Return what the allocator counts and holds, and what the device shows, of the tensors that are alive at once.
+
+    .. math:: A = T + B\,[n > 1], \quad R = \min(\sigma A,\; \max(A,\; M - X)), \quad R + X
+
+    An allocator that finds no more memory frees what it only reserves, so that what is reserved never exceeds the
+    device without its context (X) while what is allocated fits.
+
+    Args:
+        tensor_bytes: of the tensors that are alive at once (T) [byte]
+        layout: devices (n)
+        machine: memory of a device (M), its context
+        stack: buckets for exchanges (B) and communicators of several devices, reserved over allocated bytes (σ)
+
+    Source: PyTorch documentation, notes on CUDA memory management: cached blocks are freed before an allocation fails.
+    Limits: fragments that cannot be freed are in σ.
     """
-    held = states(job, layout, stack, params)
+    several = np.greater(layout.devices, 1)
+    context = np.where(np.isnan(machine.context_bytes), stack.context_bytes, machine.context_bytes)
+    outside = context + stack.communicator_bytes * several
+    allocated = tensor_bytes + stack.workspace_bytes * several
+    most = np.maximum(allocated, machine.memory_bytes - outside)
+    reserved = np.minimum(allocated * stack.reserved_scale, most)
+    return Meters(allocated, reserved, reserved + outside)
+
+
+def _peak(
+    job: Job, layout: Layout, recipe: Recipe, by: Divisors, stage: Stage, params: RankParams, parts: StageParts
+) -> Peak:
+    """The largest of five moments: the loss, the backward pass of a block, its end, the optimizer's step, loading.
+
+    Logits are gone before the first block's backward pass runs, activations when the last one's has run; gradients that
+    the backward pass makes are all there only then, unless earlier micro-batches left theirs.
+    """
+    held = states(job, layout, recipe, params)
     kept, edges = kept_bytes(parts.kept, stage.blocks), parts.edges
     stored = in_flight(layout, stage.rank) * (kept.stored_bytes + stage.first * edges.embedding_bytes)
     stored = stored + stage.last * edges.output_bytes
     logits = stage.last * edges.logits_bytes
-    standing = stack.workspace_bytes + gathered_bytes(job, layout, stack, by, stage, parts.params)
-    buffers = standing + np.maximum(kept.working_bytes - logits, 0.0)
-    training = stored + logits + buffers
-    stepping = stack.workspace_bytes + stepping_bytes(job, layout, stack, params)
-    loading = loading_bytes(layout, stack, params) - held.gradients_bytes - held.optimizer_bytes
-    surplus = np.maximum(np.maximum(stepping, loading) - training, 0.0)
-    return Peak(held, stored, logits, buffers + surplus)
+    rests = held.weights_bytes + held.optimizer_bytes
+    gathered = held.copies_bytes + gathered_bytes(job, layout, recipe, by, stage, parts.params)
+    working = kept.working_bytes + parts.unpacked_bytes
+    at_once = np.maximum(working, logits)
+    gradients = _standing_gradients(layout, recipe, held.gradients_bytes)
+    early = gradients + stored + gathered + at_once
+    if _early_is_most(recipe):
+        return Peak(held.weights_bytes, gradients, held.optimizer_bytes, stored, logits, rests + early)
+    every = np.where(np.equal(recipe.grad_life, FUSED), gradients, held.gradients_bytes)
+    stepping = stepping_bytes(job, layout, recipe, params)
+    backward = gathered + working
+    if np.any(recipe.input_gradients):
+        backward = backward + 2 * recipe.input_gradients * kept.stored_bytes
+    late = every + np.maximum(backward, stepping)
+    late = np.maximum(late, loading_bytes(layout, recipe, params) - held.optimizer_bytes)
+    after = np.greater(late, early)
+    return Peak(
+        weights_bytes=held.weights_bytes,
+        gradients_bytes=np.where(after, every, gradients),
+        optimizer_bytes=held.optimizer_bytes,
+        activations_bytes=np.where(after, 0.0, stored),
+        logits_bytes=np.where(after, 0.0, logits),
+        total_bytes=rests + np.where(after, late, early),
+    )
+
+
+def _standing_gradients(layout: Layout, recipe: Recipe, gradients: Bytes) -> Bytes:
+    """Return the gradients that live while activations do: buffers, or those of earlier micro-batches."""
+    life = recipe.grad_life
+    if np.all(np.equal(life, PERSISTENT)):
+        return gradients
+    lives = np.equal(life, PERSISTENT) | (np.not_equal(life, FUSED) & np.greater(layout.micro_batches, 1))
+    return np.asarray(lives * gradients)
+
+
+def _early_is_most(recipe: Recipe) -> bool:
+    """Return whether nothing behind the loss can hold more: gradients are always there, and nothing is copied."""
+    some = (recipe.grad_life, recipe.step_copies, recipe.load_bytes, recipe.input_gradients)
+    return not any(np.any(one) for one in some)
 
 
 def _heavier(one: Peak, other: Peak) -> Peak:
     """Return each candidate's heavier stage, part by part."""
-    swap = other.total_bytes() > one.total_bytes()
-    mine, theirs = one.states, other.states
+    swap = other.total_bytes > one.total_bytes
     return Peak(
-        states=States(
-            weights_bytes=np.where(swap, theirs.weights_bytes, mine.weights_bytes),
-            gradients_bytes=np.where(swap, theirs.gradients_bytes, mine.gradients_bytes),
-            optimizer_bytes=np.where(swap, theirs.optimizer_bytes, mine.optimizer_bytes),
-        ),
+        weights_bytes=np.where(swap, other.weights_bytes, one.weights_bytes),
+        gradients_bytes=np.where(swap, other.gradients_bytes, one.gradients_bytes),
+        optimizer_bytes=np.where(swap, other.optimizer_bytes, one.optimizer_bytes),
         activations_bytes=np.where(swap, other.activations_bytes, one.activations_bytes),
         logits_bytes=np.where(swap, other.logits_bytes, one.logits_bytes),
-        buffers_bytes=np.where(swap, other.buffers_bytes, one.buffers_bytes),
+        total_bytes=np.maximum(one.total_bytes, other.total_bytes),
     )

@@ -9,7 +9,8 @@ from steelyard.step.divisors import Divisors, divided
 from steelyard.step.network.placement import expert_replicas
 from steelyard.step.stages import Blocks, Stage, head_params
 from steelyard.step.sums import added
-from steelyard.tables import Job, Layout, Part, Stack, Workload
+from steelyard.strategies.recipe import PERSISTENT
+from steelyard.tables import Job, Layout, Part, Recipe, Workload
 from steelyard.units import Bytes, Count
 
 
@@ -33,8 +34,9 @@ class RankParams:
 class States:
     """Bytes of one rank's weights, gradients and optimizer states."""
 
-    weights_bytes: Bytes
-    gradients_bytes: Bytes
+    weights_bytes: Bytes  # from step to step
+    copies_bytes: Bytes  # working copies that are made in the forward pass and gone after the backward pass
+    gradients_bytes: Bytes  # all of them
     optimizer_bytes: Bytes
 
 
@@ -144,41 +146,84 @@ def quantised(job: Job) -> NDArray[np.bool_]:
     return np.asarray(np.less(job.frozen_bytes, UNPACKED_BYTES) & np.less(job.trainable_share, 1))
 
 
-def weight_bytes(job: Job, stack: Stack) -> Bytes:
-    r"""Bytes of one parameter's weight in memory, frozen share included, fp32 master copy apart.
+def weight_bytes(job: Job, recipe: Recipe) -> Bytes:
+    r"""Bytes of one parameter's weight from step to step, frozen share included, fp32 master copy apart.
 
     .. math:: \tau\,\max(w (1 - c),\; e - m) + \tau\,k\,g + (1 - \tau)\,\max(f, F)
 
     Args:
         job: trainable share (τ), bytes of an element (e), of an element inside a matrix product (g), of the master
             copy (m) and of a frozen parameter (f).
-        stack: bytes of a working copy (w), whether it is only cast (c), 8-bit copies (k), least bytes of a
+        recipe: bytes of a working copy (w), whether it is only cast (c), 8-bit copies (k), least bytes of a
             frozen parameter that is not quantised (F).
 
     Source: Micikevicius et al. 2018, arXiv 1710.03740 (master copy); Hu et al. 2021, arXiv 2106.09685 (frozen share).
     Limits: without a master copy the working copy has the element's bytes.
     """
-    copy: Bytes = np.maximum(stack.weight_bytes * (1 - stack.cast), job.element_bytes - job.master_bytes)
+    copy: Bytes = np.maximum(recipe.weight_bytes * (1 - recipe.cast), job.element_bytes - job.master_bytes)
     if np.any(np.less(job.gemm_bytes, job.element_bytes)):
-        copy = copy + np.asarray(stack.fp8_copies * job.gemm_bytes * (job.gemm_bytes < job.element_bytes))
+        copy = copy + np.asarray(recipe.fp8_copies * job.gemm_bytes * (job.gemm_bytes < job.element_bytes))
     if np.all(np.equal(job.trainable_share, 1)):
         return copy
-    frozen = np.where(job.frozen_bytes >= 2, np.maximum(job.frozen_bytes, stack.frozen_bytes), job.frozen_bytes)
     trained = job.trainable_share
-    return trained * copy + (1 - trained) * frozen
+    return trained * copy + (1 - trained) * _frozen_bytes(job, recipe)
 
 
-def states(job: Job, layout: Layout, stack: Stack, params: RankParams) -> States:
+def _frozen_bytes(job: Job, recipe: Recipe) -> Bytes:
+    return np.where(job.frozen_bytes >= 2, np.maximum(job.frozen_bytes, recipe.frozen_bytes), job.frozen_bytes)
+
+
+def copy_bytes(job: Job, recipe: Recipe) -> Bytes:
+    r"""Bytes of one parameter's working copy that lives from forward to backward pass.
+
+    .. math:: c\,w\,(\tau\,[m > 0] + (1 - \tau)\,[F > e]) + o\,e
+
+    Args:
+        job: trainable share (τ), bytes of an element (e) and of the master copy (m).
+        recipe: whether copies are cast (c) and their bytes (w), bytes of a frozen parameter (F), whether parameters
+            rest on the host (o).
+
+    Source: PyTorch documentation, torch.amp, autocast `cache_enabled`: 16-bit copies of fp32 weights, cached inside a
+        region, which autograd keeps until the backward pass; fully_shard, `reshard_after_forward=False`: parameters
+        stay gathered from forward to backward pass.
+    """
+    cast = recipe.cast * recipe.weight_bytes
+    trained = job.trainable_share * np.greater(job.master_bytes, 0)
+    wide = (1 - job.trainable_share) * np.greater(_frozen_bytes(job, recipe), job.element_bytes)
+    return cast * (trained + wide) + recipe.weights_on_host * job.element_bytes
+
+
+def gradient_bytes(job: Job, recipe: Recipe) -> Bytes:
+    """Return the bytes of one trained parameter's gradient: as wide as its parameter where autograd makes it.
+
+    Args:
+        job: bytes of an element and of the master copy, which is what autograd differentiates where there is one.
+        recipe: bytes of gradients, and which life they have.
+
+    Source: PyTorch documentation, torch.Tensor.grad: of the type of its tensor.
+    """
+    made = np.greater(recipe.grad_life, PERSISTENT) & np.equal(job.master_bytes, 0)
+    return np.where(made, job.element_bytes, np.maximum(recipe.grad_bytes, job.element_bytes))
+
+
+def by_unit(layout: Layout) -> NDArray[np.bool_]:
+    """Return where weights are gathered block by block: sharded over several ranks from ZeRO stage 3 on."""
+    return np.asarray((np.asarray(layout.zero) >= 3) & (np.asarray(layout.shard_devices) > 1))
+
+
+def states(job: Job, layout: Layout, recipe: Recipe, params: RankParams) -> States:
     r"""Bytes of one rank's model states under ZeRO.
 
-    .. math:: w\,(P | P_3), \quad \tau\,g\,(P | P_2), \quad \tau\,(m + o + u)\,(P | P_1)
+    .. math:: w\,(P | P_3), \quad \tau\,g\,(P | P_2) + \tau\,r\,P\,[d > 1], \quad \tau\,(m + o + u)\,(P | P_1)
 
     where :math:`P_k` is the shard from ZeRO stage k on and the whole below it.
 
     Args:
         job: optimizer moments (o), master copy (m) and trainable share (τ).
-        layout: ZeRO stage; offload keeps optimizer states, and the gradients sharded with them, on the host.
-        stack: bytes of gradients (g) and updates (u) of one parameter; the stage from which gradients are sharded.
+        layout: ZeRO stage; replicas (d); offload keeps optimizer states, and the gradients sharded with them, on the
+            host.
+        recipe: bytes of gradients (g), of a second one where replicas reduce it (r) and of updates (u) of one
+            parameter; the stage from which gradients are sharded.
         params: parameters P of the rank.
 
     Source: Rajbhandari et al. 2020, arXiv 1910.02054, figure 1.
@@ -186,11 +231,17 @@ def states(job: Job, layout: Layout, stack: Stack, params: RankParams) -> States
     """
     trained = job.trainable_share
     whole, shard, zero = params.whole, params.shard, np.asarray(layout.zero)
-    mine = np.where(zero >= stack.grad_sharded_from, shard * (1 - layout.offload), whole)
-    update = np.where(np.asarray(job.master_bytes) > 0, stack.update_bytes, 0.0)
+    mine = np.where(zero >= recipe.grad_sharded_from, shard * (1 - layout.offload), whole)
+    gradients = gradient_bytes(job, recipe) * trained * mine
+    if np.any(recipe.reduce_bytes):
+        gradients = gradients + recipe.reduce_bytes * trained * whole * np.greater(layout.dp * layout.cp, 1)
+    update = np.where(np.asarray(job.master_bytes) > 0, recipe.update_bytes, 0.0)
     each: Bytes = (job.master_bytes + job.moment_bytes + update) * trained * (1 - layout.offload)
+    copies = copy_bytes(job, recipe)
+    rests = np.where(zero >= 3, shard, whole)
     return States(
-        weights_bytes=weight_bytes(job, stack) * np.where(zero >= 3, shard, whole),
-        gradients_bytes=np.maximum(stack.grad_bytes, job.element_bytes) * trained * mine,
+        weights_bytes=weight_bytes(job, recipe) * (1 - recipe.weights_on_host) * rests,
+        copies_bytes=np.where(by_unit(layout), 0.0, copies * whole) if np.any(copies) else 0.0,
+        gradients_bytes=gradients,
         optimizer_bytes=each * np.where(zero >= 1, shard, whole),
     )

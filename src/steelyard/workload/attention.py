@@ -115,6 +115,14 @@ def _core(
         moved_kind="inside",
         split_moved=TENSOR,
     )
+    rotated = arch.heads * arch.head_dim * s + kv_heads * arch.head_dim * keys
+    yield row(name="queries and keys before rotation", kept=rotated, kept_kind="rotated", split_kept=TENSOR)
+    yield row(
+        name="keys and values of all heads",
+        kept=(arch.heads - kv_heads) * widths * keys,
+        kept_kind="expanded heads",
+        split_kept=TENSOR,
+    )
     scores = partial(row, kept_kind="scores", split_kept=TENSOR)
     yield scores(name="scores", kept=(1 + arch.dropout) * arch.heads * s * keys)
     yield scores(name="dropout of scores", kept=arch.dropout * arch.heads * s * keys, kept_width="byte")

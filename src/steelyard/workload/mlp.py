@@ -17,7 +17,7 @@ def mlp(arch: Architecture, s: Count, kind: str) -> Iterator[Row]:
         kind: the kind of block
 
     Source: Shazeer 2020, arXiv 2002.05202; Korthikanti et al. 2022, arXiv 2205.05198, section 4.1.
-    Limits: an unfused gated activation keeps one more tensor; the stack's `activation_scale` carries it.
+    Limits: what a gated activation that is not one kernel keeps besides is a kind of its own (`activation input`).
     """
     row = partial(Row, block=kind)
     gates = arch.ffn_matrices - 1
@@ -35,6 +35,12 @@ def mlp(arch: Architecture, s: Count, kind: str) -> Iterator[Row]:
         exchange="all_reduce",
         sent=arch.hidden * s,
     )
+    yield _activation_input(row, (gates - 1) * arch.ffn * s)
+
+
+def _activation_input(row: partial[Row], elements: Count) -> Row:
+    """What a gated activation that is not one kernel keeps beside its output."""
+    return row(name="activation input", kept=elements, kept_kind="activation input", split_kept=TENSOR)
 
 
 def experts(arch: Architecture, s: Count, kind: str) -> Iterator[Row]:
@@ -56,6 +62,7 @@ def experts(arch: Architecture, s: Count, kind: str) -> Iterator[Row]:
         moved_kind="inside",
         split_moved=TENSOR,
     )
+    yield _activation_input(row, (gates - 1) * (arch.shared_ffn + arch.top_k * arch.moe_ffn) * s)
     yield row(
         name="router",
         params=arch.router_params,
@@ -66,6 +73,13 @@ def experts(arch: Architecture, s: Count, kind: str) -> Iterator[Row]:
         split_kept=TENSOR,
     )
     yield from _routed(arch, s, row)
+    yield row(
+        name="copies of dispatched tokens",
+        kept=arch.top_k * arch.hidden * s,
+        kept_kind="dispatched",
+        kept_width="byte",
+        split_kept=TENSOR,
+    )
 
 
 def _routed(arch: Architecture, s: Count, row: partial[Row]) -> Iterator[Row]:

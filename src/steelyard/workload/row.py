@@ -44,7 +44,7 @@ class Row:
     split_params: str = TENSOR
     active: Share = 1.0  # of the parameters, those that one sample's token visits
     kept: Count = 0.0  # elements that the backward pass needs
-    kept_kind: str = ""  # stream, mask, attention, mlp, expert, router, scores, logits
+    kept_kind: str = ""  # stream, mask, attention, mlp, expert, router, scores, logits; `activations.EAGER`
     kept_width: str = "element"
     split_kept: str = WHOLE
     moved: Count = 0.0  # elements that cross memory once in a forward pass

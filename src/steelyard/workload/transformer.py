@@ -178,7 +178,8 @@ def _stream(arch: Architecture, s: Count, kind: str) -> Iterator[Row]:
     """What a block does to the hidden state itself: norms, residuals, dropout.
 
     Source: Korthikanti et al. 2022, arXiv 2205.05198, equation 2: the 10 of sbh(10 + 24/t + 5as/ht); with dropout
-    two masks of one byte an element.
+    two masks of one byte an element. A norm that is not one kernel keeps its input in fp32 as well
+    (github.com/huggingface/transformers models/llama/modeling_llama.py, LlamaRMSNorm).
     """
     row = partial(Row, block=kind)
     yield row(
@@ -191,6 +192,13 @@ def _stream(arch: Architecture, s: Count, kind: str) -> Iterator[Row]:
         moved=arch.hidden * s,
         moved_kind="stream",
         split_moved=SEQUENCE,
+    )
+    yield row(
+        name="fp32 copies of norms",
+        kept=2 * arch.hidden * s,
+        kept_kind="fp32 norm",
+        kept_width="fp32",
+        split_kept=SEQUENCE,
     )
     yield row(
         name="dropout",

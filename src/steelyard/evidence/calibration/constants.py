@@ -16,11 +16,10 @@ from steelyard.units import Array
 CARRIERS: Mapping[str, float] = {"time_scale": TIME_NOISE, "reserved_scale": MEMORY_NOISE}
 """Constants of a stack whose shipped spread is that of a whole prediction, and what of it no constant mends."""
 
-ALLOCATOR = (
-    "activation_scale", "quantised_scale", "working_scale", "logit_bytes", "gathered_units", "workspace_bytes"
-)  # fmt: skip
-"""Constants of a stack that were fitted to peaks and act inside the allocator: they carry what an allocated peak tells,
-on which `reserved_scale` does not act. Their own spread in the catalog is 0: all of it stands at `reserved_scale`."""
+ALLOCATOR = ("logit_bytes", "gathered_units", "workspace_bytes")
+"""Constants of a stack that a user's peaks may move and that act inside the allocator: they carry what an allocated
+peak tells, on which `reserved_scale` does not act. Their own spread in the catalog is 0: all of it stands at
+`reserved_scale`."""
 
 MOST_ALLOCATOR_SD = math.log(2)
 """Spread of one of them at most. Chosen: parts of an allocated peak are rarely off by more than a factor of two."""

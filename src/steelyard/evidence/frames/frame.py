@@ -23,6 +23,7 @@ from steelyard.evidence.frames.jobs import run_job
 from steelyard.evidence.frames.layouts import LayoutChoice, layout_choices
 from steelyard.evidence.frames.machines import RunMachine, run_machine
 from steelyard.evidence.frames.models import run_model
+from steelyard.evidence.frames.recipes import trained_dropout
 from steelyard.evidence.frames.settings import check_settings, run_settings, with_settings, with_usual_degrees
 from steelyard.evidence.frames.shapes import ModelShape, RowsShape
 from steelyard.evidence.frames.stacks import fused_constants, row_constants, stack_rule
@@ -145,7 +146,8 @@ def _row(run: Run, catalog: Catalog) -> CompletedRun:
     if (slug(run.stack), "any", "time_scale") in catalog.local.stacks and its_rule.stack == "any":
         its_rule = replace(its_rule, stack=slug(run.stack))  # a stack that the user has calibrated
     if isinstance(arch, Architecture):
-        arch = replace(arch, dropout=its_rule.dropout if arch.gelu and arch.causal else 0.0)
+        usual = its_rule.dropout if arch.gelu and arch.causal else 0.0
+        arch = replace(arch, dropout=trained_dropout(run, usual))
     assumed = set(about_shape | found.assumed)
     run = with_usual_degrees(run, its_rule, _capability(its_rule.stack, catalog), assumed)
     options = layout_choices(run, arch, float(found.machine.memory_bytes), its_rule, float(found.machine.node_devices))

@@ -7,6 +7,7 @@ from steelyard.catalog import Catalog
 from steelyard.catalog.stacks import StackRule
 from steelyard.catalog.training import Precision
 from steelyard.errors import BadInput
+from steelyard.evidence.frames.recipes import ADAPTER_TASKS, outside_bytes, run_recipe, states_in_16_bits
 from steelyard.evidence.frames.shapes import ModelShape, RowsShape
 from steelyard.evidence.runs.run import Run
 from steelyard.job.job_spec import training_job
@@ -14,14 +15,23 @@ from steelyard.job.models.adapters import Adapters
 from steelyard.job.models.rows_spec import RowsSpec
 from steelyard.job.models.spec import ModelSpec
 from steelyard.job.sample_work import sample_workload
-from steelyard.job.training import MatrixShape, parse_loss, published_optimizer
-from steelyard.strategies.losses import LOSSES, LossKind
+from steelyard.job.training import MatrixShape, published_optimizer
 from steelyard.tables import Job, Workload
 from steelyard.workload import Architecture, collapse
 from steelyard.workload import model as workload_model
 
-QUANTISED = ((r"nf4-dq", "nf4-dq"), (r"int8|8.?bit base", "int8"), (r"nf4|qlora|int4|gptq|4.?bit", "nf4"))
-"""How rows write the type of frozen weights, and its name in `adapters.QUANTISED_BYTES`."""
+QUANTISED = (
+    (r"nf4-dq", "nf4-dq"),
+    (r"int8|8.?bit base", "int8"),
+    (r"gptq|awq|int4", "int4-g128"),
+    (r"fms-acceleration", "nf4-dq"),
+    (r"nf4|qlora|4.?bit", "nf4"),
+)
+"""How rows write the type of frozen weights, and its name in `adapters.QUANTISED_BYTES`.
+
+fms-acceleration quantises the constants as well (github.com/foundation-model-stack/fms-acceleration,
+framework_plugin_bnb.py: bnb_4bit_use_double_quant=True); bitsandbytes by default does not.
+"""
 
 USUAL_RANK = 8
 USUAL_TARGETS = ("q", "v")
@@ -38,23 +48,31 @@ def run_job(
     catalog: Catalog,
 ) -> Job:
     """Return the job of a run at the precision and global batch that were settled for it."""
-    if rule.states == "bf16" or "bf16-true" in run.note:
+    if states_in_16_bits(run, rule):
         precision = precision.without_master()
     optimizer = published_optimizer(run.optimizer, catalog)
     sizes = {"samples": batch_samples, "batch_samples": batch_samples}
     if isinstance(model, RowsSpec) or isinstance(arch, RowsShape):
-        if run.task in ("lora", "qlora"):
+        if run.task in ADAPTER_TASKS:
             raise BadInput(f"task is {run.task} but {run.model} is described by rows; adapters need a transformer")
         assert isinstance(model, RowsSpec)  # noqa: S101  # both are of one model
         work = sample_workload(model, element_bytes=float(precision.element_bytes))
-        return training_job(work, MatrixShape.of_rows(model.rows), precision, optimizer, None, run_loss(run), **sizes)
+        return training_job(
+            work,
+            MatrixShape.of_rows(model.rows),
+            precision,
+            optimizer,
+            None,
+            run_recipe(run, rule, float(precision.element_bytes)),
+            **sizes,
+        )
     return training_job(
         _workload(arch, run.sequence_tokens, float(precision.element_bytes)),
         MatrixShape.of_transformer(arch),
         precision,
         optimizer,
         run_adapters(run, model, rule.adapters),
-        run_loss(run),
+        run_recipe(run, rule, float(precision.element_bytes), not arch.gelu),
         **sizes,
     )
 
@@ -62,20 +80,6 @@ def run_job(
 @cache
 def _workload(arch: Architecture, sequence_tokens: float, element_bytes: float) -> Workload:
     return collapse(workload_model(arch, sequence_tokens), element_bytes)
-
-
-def run_loss(run: Run) -> LossKind | None:
-    """Return the kind of loss that a run names, in its own column or in what it says of its stack; None: its stack's.
-
-    >>> from steelyard.evidence.runs.reader import blank_run
-    >>> named = [blank_run(stack="LLaMA-Factory + Liger"), blank_run(loss="eager"), blank_run(stack="NeMo 25.04")]
-    >>> [kind and kind.name for kind in map(run_loss, named)]
-    ['chunked', 'eager', None]
-    """
-    if run.loss:
-        return parse_loss(run.loss)
-    text = f"{run.stack} {run.note}".lower()
-    return next((one for one in LOSSES.values() if one.pattern and re.search(one.pattern, text)), None)
 
 
 def run_adapters(run: Run, model: ModelSpec, adapters: str) -> Adapters | None:
@@ -87,16 +91,17 @@ def run_adapters(run: Run, model: ModelSpec, adapters: str) -> Adapters | None:
     >>> run_adapters(tuned, run_model(tuned)[0], "all").params
     39976960
     """
-    if run.task not in ("lora", "qlora"):
+    if run.task not in ADAPTER_TASKS:
         return None
     stated = re.search(r"trainable ([\d,]+)", run.note)
     rank = re.search(r"rank (\d+)", run.note)
     everywhere = adapters == "all" or bool(re.search(r"\ball linear\b", run.note.lower()))
-    text = f"{run.note} {run.task}".lower()
+    text = f"{run.note} {run.stack} {run.task}".lower()
     return Adapters(
         model,
         int(rank[1]) if rank else USUAL_RANK,
         ("all-linear",) if everywhere else USUAL_TARGETS,
         next(name for words, name in QUANTISED if re.search(words, text)) if run.task == "qlora" else "",
         float(stated[1].replace(",", "")) if stated else None,
+        outside_bytes(run),
     )

@@ -4,7 +4,6 @@ A published step time is taken as it stands; tokens or samples a second give it 
 where neither is published, and only under a FLOP convention that the row names (`conventions`).
 """
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -149,7 +148,5 @@ def _memory(run: Run, rule: StackRule) -> tuple[str, float, str]:
     """Return which memory is compared, its bytes, and the reason if there is none."""
     if not is_known(run.peak_memory_bytes) or run.peak_memory_bytes <= 0:
         return "", np.nan, "ran out of memory" if run.out_of_memory else "no peak memory above zero is given"
-    if re.search(r"activation|param", run.offload.lower()):
-        return "", np.nan, f"offloads {run.offload}: the memory model keeps activations and weights on the device"
     metric = next(one for one in (run.memory_metric, rule.memory_metric, "reserved") if one in MEMORY_METRICS[:3])
     return metric, run.peak_memory_bytes, ""

@@ -67,10 +67,10 @@ def fused_constants(run: Run, rule: StackRule, precision: str) -> dict[str, floa
 
 
 def row_constants(run: Run, rule: StackRule) -> dict[str, float]:
-    """Return the constants of `tables.Stack` that a row or the rule of its framework states otherwise than its stack.
+    """Return the constants of `tables.Stack` that a row states otherwise than its stack, memory's recipe apart.
 
-    Gradients kept in 16 bits; the attention kernel that a row names, and before July 2023 the first FlashAttention
-    (half the rate of the second to 0.77 of it: Dao 2023, arXiv 2307.08691).
+    The attention kernel that a row names, and before July 2023 the first FlashAttention (half the rate of the second to
+    0.77 of it: Dao 2023, arXiv 2307.08691); gradients kept in 16 bits, which cross the network so.
 
     >>> from steelyard.evidence.runs.reader import blank_run
     >>> from steelyard.catalog import load
@@ -90,4 +90,4 @@ def row_constants(run: Run, rule: StackRule) -> dict[str, float]:
         found["attention_native"] = 0.0
     elif run.date and run.date < FLASH_2:
         found["attention_share"] = 0.6
-    return found | ({"grad_bytes": rule.grad_bytes} if rule.grad_bytes else {})
+    return found | {name: value for name, value in rule.recipe if name == "grad_bytes"}

@@ -23,6 +23,7 @@ QUANTISED_BYTES = MappingProxyType(
         "nf4-dq": 4 / 8 + 0.127 / 8,  # doubly quantised constants: arXiv 2305.14314, section 3, 0.127 bits a parameter
         "nf4": 4 / 8 + 4 / 64,  # an fp32 constant for 64 parameters: the same section
         "int8": 1.0,
+        "int4-g128": 4 / 8 + 2.5 / 128,  # GPTQ: a 16-bit scale and a 4-bit zero for 128 parameters: arXiv 2210.17323
     }
 )
 """Bytes of a frozen parameter inside the blocks, by its type."""
@@ -37,6 +38,7 @@ class Adapters:
     targets: tuple[str, ...]
     quantised: str = ""  # a type of `QUANTISED_BYTES`; empty: the working precision
     published_params: float | None = None  # trained parameters, where they are published
+    outside_bytes: Bytes | None = None  # of a parameter that is not quantised; None: the working precision
 
     @property
     def params(self) -> float:
@@ -54,7 +56,13 @@ class Adapters:
 
     def frozen_bytes(self, element_bytes: Bytes) -> Bytes:
         """Return the mean bytes of a frozen parameter."""
-        return frozen_bytes(self.model, self.quantised, element_bytes)
+        outside = element_bytes if self.outside_bytes is None else self.outside_bytes
+        return frozen_bytes(self.model, self.quantised, outside if self.quantised else element_bytes)
+
+    @property
+    def packed_bytes(self) -> Bytes:
+        """Return the bytes of a quantised parameter, its scales included; 0 where none is."""
+        return QUANTISED_BYTES[self.quantised] if self.quantised else 0.0
 
 
 def lora_targets(names: tuple[str, ...]) -> tuple[str, ...]:

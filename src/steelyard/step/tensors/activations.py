@@ -7,11 +7,19 @@ import numpy as np
 from steelyard.step.divisors import Divisors, divided
 from steelyard.step.recompute import Recomputed, recomputed
 from steelyard.step.stages import Blocks
-from steelyard.tables import Block, Job, Layout, Stack
+from steelyard.tables import Block, Job, Layout, Recipe, Stack
 from steelyard.units import Bytes, Share
 
-PLAIN_BYTES = 2
-"""Bytes of a frozen parameter below which it is quantised, so that products need a 16-bit copy (arXiv 2305.14314)."""
+EAGER = {
+    "fp32 norm": "norm_copies",
+    "activation input": "activation_inputs",
+    "expanded heads": "expanded_heads",
+    "rotated": "rotary_copies",
+    "dispatched": "dispatch_bytes",
+}
+"""Kinds of tensors that only kernels without fusion keep, and the entry of a recipe that says whether they do."""
+
+UNUSUAL = frozenset(EAGER) | {"scores"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +31,7 @@ class Activations:
 
 
 def block_bytes(block: Block, by: Divisors) -> Bytes:
-    r"""Bytes that one sample leaves in a block on one rank, scores apart.
+    r"""Bytes that one sample leaves in a block on one rank with fused kernels, scores apart.
 
     .. math:: \frac{W}{t^{sp}} + \frac{A + M}{t}
 
@@ -36,7 +44,30 @@ def block_bytes(block: Block, by: Divisors) -> Bytes:
     Source: Korthikanti et al. 2022, arXiv 2205.05198, equations 2 and 4.
     Limits: static shapes, balanced experts.
     """
-    return divided([part for part in block.kept_bytes if part.kind != "scores"], by)
+    return divided([part for part in block.kept_bytes if part.kind not in UNUSUAL], by)
+
+
+def eager_bytes(block: Block, recipe: Recipe, by: Divisors) -> Bytes:
+    r"""Bytes that one sample leaves in a block on one rank because kernels are not fused.
+
+    .. math:: 8\,h\;[n] + \frac{e}{t}\,\big(f\;[a] + 2\,(q - k)\;[x] + (q + k)\;[r]\big) + \frac{d}{t}\,c\,h
+
+    Args:
+        block: what its rows keep, by kind and divisor: of a norm an fp32 copy of its input (h), of a gated MLP the
+            input of its activation (f), keys and values for every head (q for k), what is rotated (q, k), copies of
+            the hidden state that go to experts (c)
+        recipe: which of them it keeps (n, a, x, r), bytes of an element that goes to an expert (d)
+        by: the number of each divisor (t) [-]
+
+    Source: github.com/huggingface/transformers models/llama/modeling_llama.py: LlamaRMSNorm computes in fp32, LlamaMLP
+        multiplies `act_fn(gate)` by `up`, `repeat_kv` copies keys and values to all heads.
+    """
+    found: Bytes = 0.0
+    for kind, entry in EAGER.items():
+        kept = getattr(recipe, entry)
+        if np.any(kept):
+            found = found + kept * divided([part for part in block.kept_bytes if part.kind == kind], by)
+    return found
 
 
 def block_score_bytes(block: Block, by: Divisors, flash: Share) -> Bytes:
@@ -78,58 +109,62 @@ def gathered_input_bytes(block: Block, job: Job, layout: Layout, by: Divisors) -
     return block.gathered * job.element_bytes * kept
 
 
-def transient_bytes(block: Block, job: Job, layout: Layout, by: Divisors) -> Bytes:
+def transient_bytes(block: Block, job: Job, layout: Layout, recipe: Recipe, by: Divisors) -> Bytes:
     r"""Bytes of one sample's gradients alive at once while one block's backward pass runs.
 
-    .. math:: e\,\Big(2h + \frac{W + S\,(1 - F)}{t}\Big)
+    .. math:: e\,g\,\Big(2h + \frac{W + x\,S\,(1 - F)}{t}\Big)
 
     The gradient that arrives, the one that leaves, and those of the widest operator's inputs (W); gradients of
-    materialised scores (S).
+    materialised scores (S), as many as live at once (x).
 
     Args:
         block: its hidden state (h), its widest operator and its scores
         job: the bytes of an element (e)
         layout: fused attention (F)
+        recipe: gradients of a score (x); how many are alive over this (g); whether experts run one after another, so
+            that W is one's share
         by: the number of each divisor (t) [-]
 
     Source: derived from the tensors of `block_bytes`.
-    Limits: of the order of the truth; the stack's `working_scale` carries what its kernels allocate.
+    Limits: of the order of the truth; a stack's `workspace_bytes` carries what its kernels allocate.
     """
-    inside = (block.widest + block.scores * (1 - layout.flash)) / by.tensor
-    return job.element_bytes * (2 * block.hidden + inside)
+    scores = 0.0 if np.all(layout.flash == 1) else recipe.score_gradients * block.scores * (1 - layout.flash)
+    widest = block.widest
+    if np.any(recipe.expert_loop) and np.any(block.experts):
+        widest = widest / np.where(recipe.expert_loop * block.experts > 0, block.experts, 1.0)
+    inside = (widest + scores) / by.tensor
+    return job.element_bytes * recipe.transients * (2 * block.hidden + inside)
 
 
-def block_kept_bytes(job: Job, layout: Layout, stack: Stack, by: Divisors) -> tuple[Activations, ...]:
+def block_kept_bytes(job: Job, layout: Layout, stack: Stack, recipe: Recipe, by: Divisors) -> tuple[Activations, ...]:
     r"""Bytes that one block of each kind keeps of a micro-batch, and that its backward pass needs for a moment.
 
-    .. math:: \frac{b}{c} \{\sigma_a (B + S) + G,\; \sigma_s (\sigma_a B + G),\; e\,h\}, \quad
-        \frac{b}{c}\, \sigma_w (T + \{0, S, B + S + G\})
+    .. math:: \frac{b}{c} \{B + E + x\,S + G,\; \sigma_s (B + E) + G,\; w\,h\,(1 - o)\}, \quad
+        \frac{b}{c}\, (T + \{0,\; x\,S,\; B + E + x\,S + G\})
 
     for no, selective (only scores are recomputed) and full recompute (only a block's input is kept); a policy that
-    drops other kinds of tensors keeps B less these and needs them again.
+    drops other kinds of tensors keeps less these and needs them again.
 
     Args:
-        job: what rows of its blocks keep, the bytes of an element (e).
+        job: what rows of its blocks keep, the bytes of an element.
         layout: micro-batch (b), context parallel degree (c), recompute.
-        stack: its scales of activations (σ_a, and σ_s of them under selective recompute) and of the working set (σ_w);
-            gathered inputs and inputs of adapters that it keeps (G); quantised weights multiply what is kept.
+        stack: what selective recompute keeps beside scores (σ_s).
+        recipe: what kernels without fusion keep (E), copies of scores (x), gathered inputs and inputs of adapters (G),
+            bytes of an element between two blocks (w) and whether these wait on the host (o).
         by: the number of each divisor [-]
 
-    Source: Korthikanti et al. 2022, arXiv 2205.05198, table 2; B, S, G, T are `block_bytes`, `block_score_bytes`,
-        `gathered_input_bytes` and `transient_bytes`.
+    Source: Korthikanti et al. 2022, arXiv 2205.05198, table 2; B, E, S, G, T are `block_bytes`, `eager_bytes`,
+        `block_score_bytes`, `gathered_input_bytes` and `transient_bytes`.
     Limits: full recompute of one block at a time, its input divided only by sequence parallelism.
     """
-    adapters = stack.adapter_bytes * job.adapted_inputs * job.workload.tokens / by.tensor
-    quantised = (job.frozen_bytes < PLAIN_BYTES) & (np.asarray(job.trainable_share) < 1)
-    copies = np.where(quantised, stack.quantised_scale, 1.0)
+    adapters = recipe.adapter_bytes * job.adapted_inputs * job.workload.tokens / by.tensor
     policies, samples = recomputed(layout), layout.micro_batch / layout.cp
-    working = samples * stack.working_scale
     found = []
     for block in job.workload.blocks:
-        apart = stack.gathered_inputs * gathered_input_bytes(block, job, layout, by) + adapters
-        stored, again = _kept(block, job, layout, stack, by, policies, apart, copies)
-        transient = transient_bytes(block, job, layout, by)
-        found.append(Activations(samples * stored, working * (again + transient)))
+        apart = recipe.gathered_inputs * gathered_input_bytes(block, job, layout, by) + adapters
+        stored, again = _kept(block, job, layout, stack, recipe, by, policies, apart)
+        transient = transient_bytes(block, job, layout, recipe, by)
+        found.append(Activations(samples * stored, samples * (again + transient)))
     return tuple(found)
 
 
@@ -138,30 +173,48 @@ def _kept(
     job: Job,
     layout: Layout,
     stack: Stack,
+    recipe: Recipe,
     by: Divisors,
     policies: Recomputed,
     apart: Bytes,
-    copies: Share,
 ) -> tuple[Bytes, Bytes]:
     """Bytes that one block keeps of one sample, and of what it needs again of what it does not keep."""
-    whole, scores = block_bytes(block, by), block_score_bytes(block, by, layout.flash)
-    every = copies * (whole + scores)
-    kept: Bytes = stack.activation_scale * every + apart
+    whole = block_bytes(block, by) + eager_bytes(block, recipe, by)
+    scores = recipe.score_copies * block_score_bytes(block, by, layout.flash)
+    kept: Bytes = whole + scores + apart
     stored: Bytes = kept
     again: Bytes = 0.0
     stays: Bytes
     needed: Bytes
     for policy, share in policies:
         if policy.input_alone:
-            stays, needed = job.element_bytes * block.hidden / by.sequence, every + apart
+            stays, needed = input_bytes(block, job, recipe, by), kept
         else:
             gone = divided([part for part in block.kept_bytes if part.kind in policy.dropped - {"scores"}], by)
             needed = gone + ("scores" in policy.dropped) * scores
-            stays = stack.activation_scale * copies * (whole + scores - needed) + apart
+            stays = kept - needed
             stays = stays * (getattr(stack, policy.kept_share) if policy.kept_share else 1.0)
         stored = stored + share * (stays - kept)
         again = np.where(share > 0, needed, again)
     return stored, again
+
+
+def input_bytes(block: Block, job: Job, recipe: Recipe, by: Divisors) -> Bytes:
+    r"""Bytes of one sample's input of a block, which is all that full recomputation keeps on the device.
+
+    .. math:: w\,\frac{h}{t^{sp}}\,(1 - o)
+
+    Args:
+        block: its hidden state (h)
+        job: the bytes of an element
+        recipe: bytes of an element between blocks (w; 0: those of any element), whether it waits on the host (o)
+        by: the number of each divisor [-]
+
+    Source: Chen et al. 2016, arXiv 1604.06174, section 4; github.com/unslothai/unsloth-zoo gradient_checkpointing.py
+        (inputs on the host).
+    """
+    width = np.where(np.greater(recipe.stream_bytes, 0), recipe.stream_bytes, job.element_bytes)
+    return width * (1 - recipe.saved_on_host) * block.hidden / by.sequence
 
 
 def kept_bytes(each: tuple[Activations, ...], blocks: Blocks) -> Activations:

@@ -1,0 +1,133 @@
+"""What rows of measured runs say of how tensors were kept: words of their own, of their framework, of their task."""
+
+import re
+
+from steelyard.catalog.stacks import StackRule
+from steelyard.evidence.runs.run import Run
+from steelyard.job.recipes import loss_entries, partial_recipe
+from steelyard.job.training import parse_loss
+from steelyard.strategies.losses import LOSSES, LossKind
+from steelyard.strategies.recipe import RECIPE_TERMS
+from steelyard.strategies.settings import spelled_number
+from steelyard.tables import Recipe
+from steelyard.units import Bytes
+
+ADAPTER_TASKS = ("lora", "qlora")
+
+LOSS_FUNCTION = "2024-11"
+"""Hugging Face Transformers 4.46 of October 2024 moved the loss, and its upcast, out of the models."""
+
+PURE = re.compile(r"(bf|fp)16-true|pure.bf16")
+MIXED = re.compile(r"mixed precision|upcast to fp32|\bamp\b|autocast|fp32 (master|weights)")
+FP32_ADAPTERS = {"weight_bytes": 0.0, "grad_bytes": 4.0, "step_copies": 0.0}
+"""Adapters are fp32 beside a 16-bit base, with their gradients and moments: 16 bytes each
+(github.com/huggingface/peft, `autocast_adapter_dtype`)."""
+
+KBIT_TERM = "prepared for k-bit training"
+KBIT = re.compile(r"prepare_model_for_kbit_training|norms and embeddings fp32|norms upcast by peft")
+
+
+def states_in_16_bits(run: Run, rule: StackRule) -> bool:
+    """Tell whether nothing is kept in fp32: as a row says, else as its framework's recipes do; adapters are fp32.
+
+    >>> from steelyard.catalog import load
+    >>> from steelyard.evidence.frames.stacks import stack_rule
+    >>> from steelyard.evidence.runs.reader import blank_run
+    >>> rule = stack_rule("HF Trainer", "", load())
+    >>> runs = (blank_run(), blank_run(note="FSDP with mixed precision"), blank_run(task="lora"))
+    >>> [states_in_16_bits(run, rule) for run in runs]
+    [True, False, False]
+    """
+    text = run.note.lower()
+    if PURE.search(text):
+        return True
+    if run.task in ADAPTER_TASKS or MIXED.search(text):
+        return False
+    return rule.states == "bf16"
+
+
+def run_recipe(run: Run, rule: StackRule, element_bytes: Bytes, gated: bool = True) -> Recipe:
+    """Return how the tensors of a run were kept, as far as its row or the name of its framework says so.
+
+    Args:
+        run: the row.
+        rule: what the name of its framework implies.
+        element_bytes: of its working precision.
+        gated: whether its model has a gated MLP.
+
+    >>> from steelyard.catalog import load
+    >>> from steelyard.evidence.frames.stacks import stack_rule
+    >>> from steelyard.evidence.runs.reader import blank_run
+    >>> run = blank_run(stack="torchtune", note="optimizer in backward; loss=chunked")
+    >>> found = run_recipe(run, stack_rule(run.stack, "", load()), 2.0)
+    >>> found.grad_life, found.logit_bytes, found.weight_bytes
+    (2.0, 4.5, nan)
+    """
+    text = f"{run.stack} {run.note}".lower()
+    sharded = one_type(run)
+    found: dict[str, float] = dict(rule.recipe)
+    if run.task in ADAPTER_TASKS:
+        found |= {} if PURE.search(text) else FP32_ADAPTERS
+        if sharded and rule.stack == "hf-trainer":
+            found["input_gradients"] = 1.0
+    for term in RECIPE_TERMS:
+        if re.search(term.pattern, text) and not (term.name == KBIT_TERM and sharded):
+            found |= term.entries
+    if "param" in run.offload.lower():
+        found["weights_on_host"] = 1.0
+    if "activation" in run.offload.lower():
+        found["saved_on_host"] = 1.0
+    return partial_recipe(**(found | loss_entries(run_loss(run, rule, gated), element_bytes)))
+
+
+def run_loss(run: Run, rule: StackRule | None = None, gated: bool = True) -> LossKind | None:
+    """Return the kind of loss that a run names, in its own column or in what it says of its stack; None: its stack's.
+
+    Causal models of Hugging Face upcast their logits in the model until 4.46 (October 2024),
+    those without a gate never.
+
+    >>> from steelyard.evidence.runs.reader import blank_run
+    >>> named = [blank_run(stack="LLaMA-Factory + Liger"), blank_run(loss="eager"), blank_run(stack="NeMo 25.04")]
+    >>> [kind and kind.name for kind in map(run_loss, named)]
+    ['fused-linear', 'eager', None]
+    """
+    if run.loss:
+        return parse_loss(run.loss)
+    text = f"{run.stack} {run.note}".lower()
+    found = next((one for one in LOSSES.values() if one.pattern and re.search(one.pattern, text)), None)
+    if rule is None or rule.stack != "hf-trainer" or (found or LOSSES["upcast"]).name != "upcast":
+        return found
+    if not gated:
+        return LOSSES["shifted-16-bit"]
+    version = re.search(r"transformers (\d+)\.(\d+)", run.stack)
+    early = (int(version[1]), int(version[2])) < (4, 46) if version else bool(run.date) and run.date < LOSS_FUNCTION
+    return LOSSES["upcast-in-model"] if early else found
+
+
+def one_type(run: Run) -> bool:
+    """Tell whether a row shards parameters in flat ones, which have one type: preparation for k-bit training is off.
+
+    Source: Zhao et al. 2023, arXiv 2304.11277, section 3.2.1: a FlatParameter is one-dimensional and of one type.
+    """
+    return spelled_number("zero", run.sharding) == 3
+
+
+def outside_bytes(run: Run) -> float | None:
+    """Return the bytes of a parameter that quantisation leaves as it is; None: those of the working precision.
+
+    >>> from steelyard.evidence.runs.reader import blank_run
+    >>> outside_bytes(blank_run(note="norms and embeddings fp32 (prepare_model_for_kbit_training)"))
+    4.0
+    """
+    return 4.0 if KBIT.search(run.note.lower()) and not one_type(run) else None
+
+
+def trained_dropout(run: Run, usual: float) -> float:
+    """Return whether a row trains with dropout masks: as its note says, else as its framework does.
+
+    >>> from steelyard.evidence.runs.reader import blank_run
+    >>> trained_dropout(blank_run(note="dropout 0.1; learned positions"), 0.0), trained_dropout(blank_run(), 1.0)
+    (1.0, 1.0)
+    """
+    stated = re.search(r"(?<![a-z_])dropout[ =]([\d.]+)", run.note.lower())
+    return usual if stated is None else float(float(stated[1].rstrip(".")) > 0)

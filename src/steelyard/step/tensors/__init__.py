@@ -1,0 +1,1 @@
+"""Tensors of a step: how they are kept, and the bytes of those that one rank has beside its states."""

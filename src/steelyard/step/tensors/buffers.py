@@ -1,0 +1,147 @@
+"""What a stack holds for a moment beside the blocks: both ends of the model, gathered parameters, temporaries."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from steelyard.step.divisors import Divisors, divided
+from steelyard.step.stages import Stage, head_params
+from steelyard.step.states import HeldParams, RankParams, by_unit
+from steelyard.tables import Job, Layout, Recipe
+from steelyard.units import Bytes, Count
+
+
+@dataclass(frozen=True, slots=True)
+class Edges:
+    """One micro-batch at both ends of the model on one rank."""
+
+    embedding_bytes: Bytes
+    output_bytes: Bytes
+    logits_bytes: Bytes
+
+
+def edge_bytes(job: Job, layout: Layout, recipe: Recipe, by: Divisors) -> Edges:
+    r"""Bytes of the embedding's dropout mask, of the output projection's inputs and of the logits.
+
+    .. math:: bs/c \cdot \Big\{D\,h,\; 2eh,\; \lambda\,\frac{V}{t}\Big\}
+
+    Args:
+        job: what both ends of the model keep of a sample.
+        layout: micro-batch (b) and context (c) parallel degree.
+        recipe: bytes of one logit at the peak (λ), and whether each tensor rank has them of the whole vocabulary.
+        by: the number of each divisor (t) [-]
+
+    Source: Korthikanti et al. 2022, arXiv 2205.05198, section 4.3: sbh for the embedding's mask, 2sbh and 2sbh for
+        the inputs of norm and projection, 4sbv for logits in fp32.
+    Limits: the vocabulary is divided by t unless it is gathered.
+    """
+    embedding, head = job.workload.embedding, job.workload.head
+    samples = layout.micro_batch / layout.cp
+    over = np.where(recipe.logits_gathered, 1.0, by.tensor) if np.any(recipe.logits_gathered) else by.tensor
+    return Edges(
+        embedding_bytes=samples * divided(embedding.kept_bytes, by),
+        output_bytes=samples * divided(head.kept_bytes, by),
+        logits_bytes=recipe.logit_bytes * head.logits * samples / over,
+    )
+
+
+def gathered_bytes(
+    job: Job, layout: Layout, recipe: Recipe, by: Divisors, stage: Stage, each: tuple[HeldParams, ...]
+) -> Bytes:
+    r"""Bytes of whole blocks (or the embedding or head, if larger) that ZeRO-3 gathers, and of one's gradients.
+
+    .. math:: e\,(n + \tau)\,\max\Big(\frac{D}{t} + \frac{R}{e_p},\; \frac{E}{t}\;[r = 0],\;
+        \frac{H}{t}\;[r = p - 1]\Big) \quad [z = 3]
+
+    Where both ends are one unit that stays whole, its bytes come on top of those of blocks.
+
+    Args:
+        job: the model, the bytes of an element (e), trainable share (τ: frozen weights have no gradients).
+        layout: ZeRO stage (z), shard ranks.
+        recipe: units that are whole at once (n): the one in use and those on their way; whether both ends are a unit
+            of their own; bytes of a quantised parameter, in place of e.
+        by: the number of each divisor: tensor (t) and expert (e_p) ranks [-]
+        stage: its blocks, the largest of which is the unit; the embedding (E) is on the first, the head (H) on the last
+        each: parameters of one block of each kind (D, R), on one rank
+
+    Source: Zhao et al. 2023, arXiv 2304.11277, section 3.2.1: peak parameters are the shard and the largest unit;
+        section 4.2: the outermost unit is kept from forward to backward pass.
+    Limits: one unit a block; gradients are reduced in the element's type.
+    """
+    gathers = by_unit(layout)
+    if not np.any(gathers):
+        return 0.0
+    work = job.workload
+    unit: Count = 0.0
+    for one, held in zip(each, stage.blocks, strict=True):
+        unit = np.maximum(unit, np.greater(held.count, 0) * (one.dense + one.routed))
+    before = stage.first * (work.embedding.params / by.tensor + work.embedding.whole_params)
+    behind = stage.last * (head_params(work) / by.tensor + work.head.whole_params)
+    width = np.where(np.greater(recipe.packed_bytes, 0), recipe.packed_bytes, job.element_bytes)
+    if not np.any(recipe.root_gathered):
+        largest = np.maximum(unit * width / job.element_bytes, np.maximum(before, behind))
+        return np.where(gathers, (recipe.gathered_units + job.trainable_share) * job.element_bytes * largest, 0.0)
+    shared = np.where(work.head.params, 1.0, 1 - stage.first)
+    root = before + behind * shared
+    apart = np.maximum(unit * width / job.element_bytes, (1 - recipe.root_gathered) * np.maximum(before, behind))
+    whole = (recipe.gathered_units + job.trainable_share) * apart + recipe.root_gathered * root
+    return np.where(gathers, job.element_bytes * whole, 0.0)
+
+
+def stepping_bytes(job: Job, layout: Layout, recipe: Recipe, params: RankParams) -> Bytes:
+    r"""Bytes of temporaries while the optimizer steps; none where it steps on the host.
+
+    .. math:: x\,\max(m,\; e\,[m = 0])\,\tau\,P_1\,(1 - o)
+
+    Args:
+        job: trainable share (τ); bytes of what is updated: the master copy (m), else the weight itself (e).
+        layout: ZeRO stage (from 1 on, the shard is updated), offload (o).
+        recipe: temporaries of each updated tensor (x).
+        params: parameters P of the rank.
+
+    Source: PyTorch documentation, torch.optim.Adam, `foreach`: uses about sizeof(params) more peak memory.
+    """
+    if not np.any(recipe.step_copies):
+        return 0.0
+    updated = np.where(np.asarray(layout.zero) >= 1, params.shard, params.whole)
+    width = np.where(np.greater(job.master_bytes, 0), job.master_bytes, job.element_bytes)
+    return recipe.step_copies * width * job.trainable_share * updated * (1 - layout.offload)
+
+
+def loading_bytes(layout: Layout, recipe: Recipe, params: RankParams) -> Bytes:
+    r"""Bytes of the whole model while a stack that shards it (ZeRO-3) loads it first.
+
+    .. math:: l\,P \quad [z = 3]
+
+    Args:
+        layout: ZeRO stage (z).
+        recipe: bytes of one parameter while it is loaded (l); 0: it loads shards.
+        params: parameters P of the rank before sharding.
+
+    Source: derived from LitGPT tutorials/resource-tables.md: LoRA of Llama-2-7B sharded over 2 devices peaks at
+        22 GB where its step needs 9 GB: the 13.5 GB of all weights beside the shard.
+    """
+    if not np.any(recipe.load_bytes):
+        return 0.0
+    return np.where(np.asarray(layout.zero) >= 3, recipe.load_bytes * params.whole, 0.0)
+
+
+def unpacked_bytes(job: Job, recipe: Recipe) -> Bytes:
+    r"""Bytes of the largest matrix in 16 bits, which a product with a quantised one makes for a moment.
+
+    .. math:: 2\,\max_i k_i\,n_i
+
+    Args:
+        job: its products
+        recipe: whether matrices are quantised
+
+    Source: github.com/bitsandbytes-foundation/bitsandbytes autograd/_functions.py, MatMul4Bit: the weight is
+        dequantised for its product.
+    Limits: one matrix at a time.
+    """
+    if not np.any(recipe.packed_bytes):
+        return 0.0
+    largest: Bytes = 0.0
+    for one in job.workload.products:
+        largest = np.maximum(largest, one.inner * one.outer)
+    return np.where(np.greater(recipe.packed_bytes, 0), 2.0 * largest, 0.0)

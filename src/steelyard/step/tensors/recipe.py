@@ -1,0 +1,43 @@
+"""One recipe of the job's words and its stack's defaults: what memory is computed from."""
+
+from dataclasses import fields
+
+import numpy as np
+
+from steelyard.tables import Recipe, Stack
+from steelyard.units import Count
+
+ENTRIES = tuple(entry.name for entry in fields(Recipe))
+"""What a recipe says, by the names of its entries, which the defaults of a stack share."""
+
+
+def settled(recipe: Recipe, stack: Stack) -> Recipe:
+    """Return a recipe without unstated entries: as the job says, else as its stack does it.
+
+    Args:
+        recipe: what is said of a job, NaN where nothing is
+        stack: whose defaults hold for the rest
+
+    Source: `tables.Recipe`; the defaults of each stack have their sources in its file of the catalog.
+
+    >>> from steelyard.catalog import stack
+    >>> known = Recipe(**dict.fromkeys(ENTRIES, np.nan) | {"grad_bytes": 2.0})
+    >>> found = settled(known, stack("megatron-core"))
+    >>> float(found.grad_bytes), float(found.grad_life), float(stack("megatron-core").grad_bytes)
+    (2.0, 0.0, 4.0)
+    """
+    return Recipe(**{name: _either(getattr(recipe, name), getattr(stack, name)) for name in ENTRIES})
+
+
+def _either(given: Count, usual: Count) -> Count:
+    """Return what is given, else what is usual; a column of one value as that value, so that zeros cost nothing."""
+    if np.ndim(given):
+        return np.where(np.isnan(given), usual, given)
+    return _plain(usual) if given != given else given  # noqa: PLR0124  # NaN alone differs from itself
+
+
+def _plain(column: Count) -> Count:
+    values = np.asarray(column)
+    if values.ndim != 1 or values.size == 0:
+        return column
+    return float(values[0]) if (values == values[0]).all() else values
