@@ -3,17 +3,17 @@
 import math
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from itertools import zip_longest
 
+from tests.evidence.boards import bars, percent, strangers, table
+
 from steelyard.evidence.runs.reader import published_runs, user_runs
-from steelyard.evidence.score.agreed import BoardRow, figures_board, figures_now
 from steelyard.evidence.score.groups import LEAST_ROWS, GroupScore, score_summary
 from steelyard.evidence.score.lock import locked
 from steelyard.evidence.score.outcomes import RunOutcome
 from steelyard.evidence.score.splits import Split, split_mean, split_part, splits
 from steelyard.evidence.score.validation import Validation, scored_runs, validate_runs
-from steelyard.report.validation_page import bar_text, bar_verdict
 
 NUMBER = re.compile(r"[+-]?\d+(?:\.\d+)?")
 WORST = 10
@@ -46,18 +46,6 @@ KNOWN = {
     "xtuner-2024": "accelerator as in sibling files, micro-batch and recompute as in its defaults",
 }
 """What the sources and notes of groups that are often among the worst say of how they were measured."""
-
-
-def percent(share: float | None, digits: int = 1) -> str:
-    """Return a share in per cent, nothing for an unknown one."""
-    return "" if share is None or share != share else f"{100 * share:.{digits}f}"  # noqa: PLR0124  # NaN
-
-
-def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Return a table; a column whose name starts with `>` is set to the right."""
-    lines = ["| " + " | ".join(name.lstrip(">") for name in head) + " |"]
-    lines.append("|" + "|".join("--:" if name.startswith(">") else "---" for name in head) + "|")
-    return "\n".join([*lines, *("| " + " | ".join(row) + " |" for row in rows)])
 
 
 def summary(report: Validation) -> str:
@@ -107,34 +95,6 @@ def fitted(left_out: float, in_sample: float) -> str:
     parts = [(left_out, "left out"), (in_sample, "in sample"), (1 - left_out - in_sample, "never seen")]
     told = [(share, name) for share, name in parts if share > 0.0005]
     return told[0][1] if len(told) == 1 else ", ".join(f"{percent(share, 0)} % {name}" for share, name in told)
-
-
-def bars(report: Validation) -> str:
-    """Return the agreed figures and which of them are missed."""
-    rows = figures_board(figures_now(report, splits()))
-    met = [row for row in rows if row.met]
-    unknown = [row for row in rows if math.isnan(row.now)]
-    missed = [row for row in rows if not row.met and not math.isnan(row.now)]
-    shown = table(
-        ["figure", "metric", ">bar", ">now", "", "best known elsewhere"],
-        [[row.what, row.metric, bar_text(row), now(row), bar_verdict(row), row.best_known] for row in rows],
-    )
-    said = f"{len(met)} of {len(rows)} bars are met, {len(missed)} missed"
-    said += f", {len(unknown)} not measured" if unknown else ""
-    far = sorted(missed, key=lambda row: -row.now / row.bar)[:3]
-    if far:
-        said += ". Furthest off: " + "; ".join(
-            f"{row.what} ({percent(row.now)} % where {bar_text(row)} is asked)" for row in far
-        )
-    return (
-        f"## The agreed figures\n\n{shown}\n\n{said}. What is reached is held: a test fails when a figure gets worse "
-        "than `evidence/score/agreed.csv` says by more than the tolerance it states.\n"
-    )
-
-
-def now(row: BoardRow) -> str:
-    """Return the figure of today."""
-    return "" if math.isnan(row.now) else f"{percent(row.now)} %"
 
 
 def groups(title: str, scores: Sequence[GroupScore], *, rivals: bool) -> str:
@@ -297,6 +257,7 @@ def page(report: Validation) -> str:
     parts = [
         HEAD,
         summary(report) + "\n",
+        strangers(splits()),
         bars(report),
         worst(report),
         ranking(report),

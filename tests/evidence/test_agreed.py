@@ -13,6 +13,7 @@ from steelyard.evidence.runs.reader import published_runs
 from steelyard.evidence.score import agreed, feasibility, tiers
 from steelyard.evidence.score.outcomes import BoundedPredictions
 from steelyard.evidence.score.splits import Split, split_mean, split_part, splits
+from steelyard.evidence.score.strangers import FIGURES, strangers_now
 from steelyard.evidence.score.validation import scored_runs
 from steelyard.report.page import render
 from steelyard.report.validation_page import short_validation_page, validation_page
@@ -41,6 +42,22 @@ def test_an_agreed_figure_is_held(bar, now):
 
 def test_every_measure_has_a_bar_and_every_bar_a_measure(now):
     assert set(now) == set(BARS)
+
+
+@pytest.mark.parametrize("one", agreed.agreed_figures(agreed.STRANGERS), ids=lambda one: one.id)
+def test_a_strangers_figure_is_held(one):
+    value = strangers_now(splits())[one.id]
+    assert not one.lost(value), f"{one.what}, {one.metric}: {value:.4g} where {one.reached:.4g} was reached"
+
+
+def test_every_strangers_figure_has_a_bar_and_is_the_mean_of_its_split():
+    bars = {one.id for one in agreed.agreed_figures(agreed.STRANGERS)}
+    assert bars == set(FIGURES)
+    row = Split("step_time_s", "publisher", "a", 5, 0.1, 0.1, 0.2, 0.0, 0.9, math.nan, 1.1)
+    found = strangers_now([row, replace(row, group="b", median=0.3, interval_score=0.7), replace(row, group="c", n=4)])
+    known = ("time-owner", "time-owner-p90", "interval-owner", "cover-owner")
+    assert [found[name] for name in known] == pytest.approx([0.2, 0.2, 0.9, 0.9])
+    assert all(math.isnan(value) for name, value in found.items() if name not in known)
 
 
 def test_pages_differ_by_more_than_the_last_digit_only():

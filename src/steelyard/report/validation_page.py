@@ -217,7 +217,11 @@ def bar_text(row: BoardRow) -> str:
 
     >>> bar_text(BoardRow(bar=0.084)), bar_text(BoardRow(bar=0.9, sense="within 0.05"))
     ('≤ 8.4 %', '85–95 %')
+    >>> bar_text(BoardRow(bar=0.98, metric="mean interval score"))
+    '≤ 0.98'
     """
+    if "score" in row.metric:
+        return f"{'≥' if row.sense == 'at least' else '≤'} {row.bar:.3g}"
     if row.sense.startswith("within"):
         reach = float(row.sense.split()[1])
         return f"{100 * (row.bar - reach):.0f}–{100 * (row.bar + reach):.0f} %"

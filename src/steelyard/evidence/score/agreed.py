@@ -1,7 +1,8 @@
 """The agreed figures: what each bar asks, what was reached when it was agreed, and what is reached now.
 
-`agreed.csv` is written by hand but for `reached`, which `python -m steelyard.evidence.score.agreed` renews: a
-deliberate act, as the tests fail when a figure is lost by more than its tolerance.
+`agreed.csv`, and `strangers.csv` for runs of whom no fit has seen, are written by hand but for `reached`,
+which `python -m steelyard.evidence.score.agreed` renews: a deliberate act, as the tests fail when a figure is lost by
+more than its tolerance.
 """
 
 import csv
@@ -16,11 +17,13 @@ from steelyard.evidence.runs.reader import published_runs
 from steelyard.evidence.score.groups import LEAST_ROWS, GroupScore
 from steelyard.evidence.score.outcomes import RunOutcome
 from steelyard.evidence.score.splits import Split, split_mean, split_part, splits
+from steelyard.evidence.score.strangers import strangers_now
 from steelyard.evidence.score.tiers import in_tier
 from steelyard.evidence.score.validation import Validation, validate_runs
 
 _NAN = math.nan
 TABLE = Path(__file__).with_name("agreed.csv")
+STRANGERS = Path(__file__).with_name("strangers.csv")
 INCOMPLETE = frozenset({"shape", "experts", "layout", "recompute"})
 """Assumptions that decide a peak: a row without them is complete."""
 
@@ -66,13 +69,13 @@ class AgreedFigure:
         return not self.excess(value) <= (max(0.0, allowed) if self.sense.startswith("within") else allowed)
 
 
-def agreed_figures() -> tuple[AgreedFigure, ...]:
-    """Return the agreed figures.
+def agreed_figures(file: Path | None = None) -> tuple[AgreedFigure, ...]:
+    """Return the agreed figures of a table, those of `agreed.csv` where none is named.
 
     >>> next(one.bar for one in agreed_figures() if one.id == "groups")
     0.12
     """
-    with TABLE.open(encoding="utf-8", newline="") as lines:
+    with (file or TABLE).open(encoding="utf-8", newline="") as lines:
         return tuple(
             AgreedFigure(
                 id=row["id"],
@@ -181,18 +184,18 @@ class BoardRow:
     met: bool = False
 
 
-def figures_board(now: Mapping[str, float]) -> tuple[BoardRow, ...]:
-    """Return every agreed figure with what is reached now, and whether it is met."""
+def figures_board(now: Mapping[str, float], file: Path | None = None) -> tuple[BoardRow, ...]:
+    """Return every agreed figure of a table with what is reached now, and whether it is met."""
     return tuple(
         BoardRow(**asdict(one), now=now.get(one.id, _NAN), met=one.met(now.get(one.id, _NAN)))
-        for one in agreed_figures()
+        for one in agreed_figures(file)
     )
 
 
-def agree_on(now: Mapping[str, float]) -> None:
-    """Write the figures of now into the table as those agreed on."""
-    rows = [asdict(replace(one, reached=now.get(one.id, _NAN))) for one in agreed_figures()]
-    with TABLE.open("w", encoding="utf-8", newline="") as out:
+def agree_on(now: Mapping[str, float], file: Path | None = None) -> None:
+    """Write the figures of now into a table as those agreed on."""
+    rows = [asdict(replace(one, reached=now.get(one.id, _NAN))) for one in agreed_figures(file)]
+    with (file or TABLE).open("w", encoding="utf-8", newline="") as out:
         table = csv.DictWriter(out, list(rows[0]), lineterminator="\n")
         table.writeheader()
         table.writerows({k: _cell(v) for k, v in row.items()} for row in rows)
@@ -204,3 +207,4 @@ def _cell(value: str | float) -> str:
 
 if __name__ == "__main__":
     agree_on(figures_now(validate_runs(published_runs()), splits()))
+    agree_on(strangers_now(splits()), STRANGERS)

@@ -32,6 +32,7 @@ class Split:
     bias: float
     coverage: float
     naive: float  # median error of a constant utilisation, where one is known
+    interval_score: float = float("nan")  # mean of twice the half-width and 20 times the overshoot, in the logarithm
 
 
 @cache
@@ -56,6 +57,7 @@ def splits() -> tuple[Split, ...]:
             bias=float(row["bias"] or "nan"),
             coverage=float(row["coverage"] or "nan"),
             naive=float(row["naive"] or "nan"),
+            interval_score=float(row.get("interval_score") or "nan"),
         )
         for row in csv.DictReader(file.read_text(encoding="utf-8").splitlines())
     )

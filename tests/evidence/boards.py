@@ -1,0 +1,71 @@
+"""Tables of docs/accuracy.md: the figures that were agreed on, and those of a stranger."""
+
+import math
+from collections.abc import Iterable, Sequence
+
+from steelyard.evidence.score.agreed import STRANGERS, BoardRow, figures_board, figures_now
+from steelyard.evidence.score.splits import Split, splits
+from steelyard.evidence.score.strangers import strangers_now
+from steelyard.evidence.score.validation import Validation
+from steelyard.report.validation_page import bar_text, bar_verdict
+
+STRANGERS_HEAD = """## As a stranger sees it
+
+A planner's user is a stranger: of their runs no fit has seen a row, of their stack and chips perhaps none either. The
+*owner* of runs is who ran them (the owner of the repository); left out means every table of that owner. A third of the
+owners is *locked* ([why](decisions/0016-a-locked-third.md)): no choice was made on their runs, and
+they are predicted once, by a fit to the others. Runs of ordinary users are in no fit of memory.
+"""
+
+
+def percent(share: float | None, digits: int = 1) -> str:
+    """Return a share in per cent, nothing for an unknown one."""
+    return "" if share is None or share != share else f"{100 * share:.{digits}f}"  # noqa: PLR0124  # NaN
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Return a table; a column whose name starts with `>` is set to the right."""
+    lines = ["| " + " | ".join(name.lstrip(">") for name in head) + " |"]
+    lines.append("|" + "|".join("--:" if name.startswith(">") else "---" for name in head) + "|")
+    return "\n".join([*lines, *("| " + " | ".join(row) + " |" for row in rows)])
+
+
+def bars(report: Validation) -> str:
+    """Return the agreed figures and which of them are missed."""
+    rows = figures_board(figures_now(report, splits()))
+    met = [row for row in rows if row.met]
+    unknown = [row for row in rows if math.isnan(row.now)]
+    missed = [row for row in rows if not row.met and not math.isnan(row.now)]
+    shown = table(
+        ["figure", "metric", ">bar", ">now", "", "best known elsewhere"],
+        [[row.what, row.metric, bar_text(row), now(row), bar_verdict(row), row.best_known] for row in rows],
+    )
+    said = f"{len(met)} of {len(rows)} bars are met, {len(missed)} missed"
+    said += f", {len(unknown)} not measured" if unknown else ""
+    far = sorted(missed, key=lambda row: -row.now / row.bar)[:3]
+    if far:
+        said += ". Furthest off: " + "; ".join(
+            f"{row.what} ({percent(row.now)} % where {bar_text(row)} is asked)" for row in far
+        )
+    return (
+        f"## The agreed figures\n\n{shown}\n\n{said}. What is reached is held: a test fails when a figure gets worse "
+        "than `evidence/score/agreed.csv` says by more than the tolerance it states.\n"
+    )
+
+
+def strangers(found: Sequence[Split]) -> str:
+    """Return the figures of runs of which no fit has seen a row, and which bars they miss."""
+    rows = figures_board(strangers_now(found), STRANGERS)
+    shown = table(
+        ["figure", "metric", ">bar", ">now", ""],
+        [[row.what, row.metric, bar_text(row), now(row), bar_verdict(row)] for row in rows],
+    )
+    met = sum(row.met for row in rows)
+    return f"{STRANGERS_HEAD}\n{shown}\n\n{met} of {len(rows)} bars are met.\n"
+
+
+def now(row: BoardRow) -> str:
+    """Return the figure of today."""
+    if math.isnan(row.now):
+        return ""
+    return f"{row.now:.2f}" if "score" in row.metric else f"{percent(row.now)} %"
