@@ -1,12 +1,11 @@
 """Score the fits with more than one source left out, and store the scores: `src/steelyard/evidence/score/splits.csv`.
 
-    python -m fit.splits [--data FOLDER]
+    python -m fit.splits [--data FOLDER] [--open-locked]
 
-Step times are predicted by fits that never saw the owner of a group, with all of its tables, or the families of its
-chips, or both; an interval is as wide as what such a fit knows makes it. A few runs of a source that was left out are
-given to `calibrate`, and its others are predicted. Peaks are predicted by fits that never saw the stack. With FOLDER
-(that holds `measured/`) operators and collectives are scored with each device left out as well, and nodes' power with
-each type of node. Rows of metrics that are not scored anew are kept.
+What strangers see is scored by `strangers.py`. A few runs of a source that was left out are given to `calibrate`, and
+its others are predicted. With FOLDER (that holds `measured/`) operators and collectives are scored with each device
+left out as well, and nodes' power with each type of node. Rows of metrics that are not scored anew are kept, the locked
+third's too where it is not opened.
 """
 
 import argparse
@@ -17,52 +16,18 @@ from pathlib import Path
 
 import numpy as np
 
-from fit import anchors, hierarchy
-from fit.hierarchy import Array, Labels
+from fit import anchors, strangers
 from fit.kernels import facts
 from fit.kernels import fitting as kernels
 from fit.kernels import scores as kernel_scores
-from fit.memory import fitting as memory
 from fit.power import fitting as power_fit
-from fit.stacks.factors import factors, of_users, problem_of, training_rows
-from fit.stacks.scores import strangers
-from steelyard.catalog import load, stack_rows, step_spread
-from steelyard.evidence.score.intervals import step_traits
+from fit.stacks.factors import of_users, training_rows
+from fit.strangers import TIME, USERS
+from steelyard.catalog import load
 from steelyard.evidence.score.splits import Split, split_mean, splits
-from steelyard.step import stage_job, time, waiting_share
 from steelyard.units import NORMAL_90
 
 TARGET = Path(__file__).parents[1] / "src/steelyard/evidence/score/splits.csv"
-SPLITS = {"publisher": (True, False), "family": (False, True), "publisher and family": (True, True)}
-"""Way of leaving out: whether the owner of a group, with all of its tables, and whether the families of its chips."""
-
-TIME, MEMORY = "step_time_s", "peak_memory_bytes"
-USERS = "users, "
-"""Before the way of leaving out of runs of ordinary users, which are scored apart."""
-
-
-def step_times() -> Iterator[Split]:
-    """Yield the scores of step time by group, with its owner left out, the families of its chips, and both."""
-    data, log_s = training_rows()
-    parts = factors(data)
-    problem, users = problem_of(data, log_s, parts), of_users(data)
-    waiting = np.asarray(waiting_share(time(stage_job(data.job, data.layout), data.machine, data.kernels, data.stack)))
-    for split, (siblings, families) in SPLITS.items():
-        far = strangers(problem, data, parts, families=families, siblings=siblings)
-        sd = step_spread(load()).log_sd(step_traits(data, far.evidence, waiting, load()))
-        for name, rows in ((split, ~users), (USERS + split, users)):
-            yield from scores(TIME, name, (far.predicted - log_s)[rows], sd[rows], data.labels.group[rows])
-
-
-def peaks() -> Iterator[Split]:
-    """Yield the scores of peak memory by group, with each stack left out."""
-    rows = memory.rows_of_cases()
-    problem = memory.problem_of(rows, memory.factors(rows))
-    stack = rows.frame.labels.stack
-    folds = hierarchy.folds(problem, stack)
-    gap = hierarchy.gather(problem.predict, folds, stack) - rows.log_bytes
-    sd = np.full(len(gap), stack_rows("any", load())["reserved_scale"].log_sd)
-    yield from scores(MEMORY, "stack", gap[rows.scored], sd[rows.scored], rows.frame.labels.group[rows.scored])
 
 
 def anchored() -> Iterator[Split]:
@@ -95,26 +60,6 @@ def _anchored(one: anchors.Score, split: str, name: str) -> Split:
         coverage=float(np.mean(one.inside)),
         naive=nothing,
     )
-
-
-def scores(metric: str, split: str, gap: Array, sd: Array, group: Labels) -> Iterator[Split]:
-    """Yield the score of each group, given log predicted over measured and the claimed spread of each row."""
-    inside = np.abs(gap) <= NORMAL_90 * sd
-    for name in sorted(set(group)):
-        rows = group == name
-        error = np.abs(np.expm1(gap[rows]))
-        yield Split(
-            metric=metric,
-            split=split,
-            group=str(name),
-            n=int(rows.sum()),
-            median=float(np.median(error)),
-            mean=float(np.mean(error)),
-            p90=float(np.quantile(error, 0.9)),
-            bias=float(np.expm1(np.median(gap[rows]))),
-            coverage=float(np.mean(inside[rows])),
-            naive=float("nan"),
-        )
 
 
 def operators(folder: Path) -> Iterator[Split]:
@@ -178,8 +123,12 @@ def main() -> None:
     """Score, store, and print the mean over groups."""
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("--data", type=Path, help="folder that holds measured/, to score operators as well")
-    data = options.parse_args().data
-    found = [*step_times(), *peaks(), *anchored()]
+    options.add_argument("--open-locked", action="store_true", help="score the locked third: once, all choices made")
+    chosen = options.parse_args()
+    data = chosen.data
+    found = [*strangers.step_times(), *strangers.peaks(), *strangers.fits(), *anchored()]
+    if chosen.open_locked:
+        found += [*strangers.locked_steps(), *strangers.locked_peaks()]
     if data:
         found += [*operators(data / "measured"), *power(data / "measured")]
     write(found)

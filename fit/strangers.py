@@ -1,0 +1,202 @@
+"""Score what is predicted of strangers: steps without an owner, peaks without a convention, the locked third.
+
+A step is predicted by fits that never saw the owner of a group, with all of its tables, or the families of its chips,
+or both; its interval is as wide as what such a fit knows makes it. A peak is predicted by fits that never saw a group,
+or any row of a *convention* (rows whose states are all of 16 bits, of chunked losses, of a schedule ...); runs of
+ordinary users are in no fit of memory. `locked` scores the third of the owners on which no choice was made, by fits to
+the others.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+
+import numpy as np
+
+from fit import hierarchy
+from fit.hierarchy import Array, Labels
+from fit.memory import fitting as memory
+from fit.memory.scores import ANY
+from fit.memory.scores import Rows as Peaks
+from fit.memory.scores import spreads as peak_spreads
+from fit.stacks.factors import Rows, as_strangers, factors, of_users, problem_of, training_rows, unlocked
+from fit.stacks.scores import evidence, strangers
+from steelyard.catalog import load, stack_rows, step_spread
+from steelyard.evidence.frames.frame import RunFrame, run_frame
+from steelyard.evidence.frames.measured import measured
+from steelyard.evidence.frames.predicted import measured_peak, peak_bytes, predict_step
+from steelyard.evidence.frames.recipes import run_loss
+from steelyard.evidence.runs.exclusions import counted
+from steelyard.evidence.runs.reader import published_runs, user_runs
+from steelyard.evidence.runs.run import Run
+from steelyard.evidence.score import validation
+from steelyard.evidence.score.intervals import memory_log_sd, step_traits
+from steelyard.evidence.score.lock import locked
+from steelyard.evidence.score.splits import Split
+from steelyard.step import stage_job, time, waiting_share
+from steelyard.units import NORMAL_90
+
+SPLITS = {"publisher": (True, False), "family": (False, True), "publisher and family": (True, True)}
+"""Way of leaving out: whether the owner of a group, with all of its tables, and whether the families of its chips."""
+
+TIME, MEMORY, FITS = "step_time_s", "peak_memory_bytes", "fits"
+USERS = "users, "
+"""Before the way of leaving out of runs of ordinary users, which are scored apart."""
+
+
+def step_times() -> Iterator[Split]:
+    """Yield the scores of step time by group, with its owner left out, the families of its chips, and both."""
+    data, log_s = training_rows()
+    parts = factors(data)
+    problem, waiting = problem_of(data, log_s, parts), waiting_shares(data)
+    for split, (siblings, families) in SPLITS.items():
+        far = strangers(problem, data, parts, families=families, siblings=siblings)
+        sd = step_spread(load()).log_sd(step_traits(data, far.evidence, waiting, load()))
+        for name, rows in kinds(data, split).items():
+            yield from scores(TIME, name, (far.predicted - log_s)[rows], sd[rows], data.labels.group[rows])
+
+
+def kinds(data: RunFrame, split: str) -> Mapping[str, Rows]:
+    """Return the rows of each score of one way of leaving out, by its name."""
+    users, task = of_users(data), np.array([run.task for run in data.runs])
+    found = {split: ~users, USERS + split: users}
+    if split == "publisher":
+        found |= {
+            f"users' LoRA, {split}": users & (task == "lora"),
+            f"users' QLoRA, {split}": users & (task == "qlora"),
+        }
+    if split == "publisher and family":
+        moe = np.broadcast_to(np.greater(data.job.workload.copies, 0), len(data))
+        adapters = np.broadcast_to(np.less(data.job.trainable_share, 1), len(data))
+        found |= {f"MoE, {split}": moe, f"adapters, {split}": adapters}
+    return found
+
+
+def locked_steps() -> Iterator[Split]:
+    """Yield the scores of the step times of the locked third, by a fit to the others, as strangers."""
+    data, log_s = training_rows()
+    parts = factors(data)
+    seen, problem = unlocked(data), problem_of(data, log_s, parts)
+    alone = replace(problem, weight=np.where(seen, problem.weight, 0.0))
+    theta = hierarchy.fit(alone)
+    traits = step_traits(data, evidence(parts, hierarchy.spread(alone, theta)), waiting_shares(data), load())
+    gap, sd = problem.predict(as_strangers(parts, theta)) - log_s, step_spread(load()).log_sd(traits)
+    for name, rows in (("locked", ~seen & ~of_users(data)), (f"{USERS}locked", ~seen & of_users(data))):
+        yield from scores(TIME, name, gap[rows], sd[rows], data.labels.group[rows])
+
+
+def waiting_shares(data: RunFrame) -> Array:
+    """Return the share of each step in which its device waits, by the constants of the catalog."""
+    return np.asarray(waiting_share(time(stage_job(data.job, data.layout), data.machine, data.kernels, data.stack)))
+
+
+def peaks() -> Iterator[Split]:
+    """Yield the scores of peak memory: a stack, a group and a convention left out; users' runs, which are in no fit."""
+    rows = memory.rows_of_cases()
+    problem = memory.problem_of(rows, memory.factors(rows))
+    labels = rows.frame.labels
+    group, stack = (hierarchy.held_out(problem, by) for by in (labels.group, labels.stack))
+    wide = peak_spreads(rows, group - rows.log_bytes, stack - rows.log_bytes)
+    yield from peak_scores(rows, "stack", stack, dict.fromkeys(wide, wide[ANY]), rows.scored)
+    yield from peak_scores(rows, "group", group, wide, rows.scored)
+    for name, mask in conventions(rows).items():
+        left_out = problem.predict(hierarchy.without(problem, mask))
+        yield from peak_scores(rows, "convention", left_out, wide, rows.scored & mask, np.full(len(mask), name))
+    yield from user_peaks()
+
+
+def peak_scores(
+    rows: Peaks, split: str, predicted: Array, wide: dict[str, float], keep: Rows, by: Labels | None = None
+) -> Iterator[Split]:
+    """Yield the scores of some peaks, each with the spread of its stack."""
+    labels = rows.frame.labels
+    sd = np.array([wide.get(str(name), wide[ANY]) for name in labels.stack])
+    names = labels.group if by is None else by
+    yield from scores(MEMORY, split, (predicted - rows.log_bytes)[keep], sd[keep], names[keep])
+
+
+def conventions(rows: Peaks) -> dict[str, Rows]:
+    """Return which rows follow each convention: what is left out whole says what a new one costs."""
+    found, runs = rows.frame, rows.frame.runs
+    pure, wide = (np.broadcast_to(one, len(found)) for one in (found.job.master_bytes, found.layout.vpp))
+    tasks = np.array([run.task for run in runs])
+    eager = np.isin(found.labels.stack, ("hf-trainer", "pytorch-eager"))
+    return {
+        "states of 16 bits": (pure == 0) & (tasks != "qlora") & (tasks != "lora"),
+        "losses in chunks or fused": np.array([_loss(run) in ("chunked", "fused-linear") for run in runs]),
+        "interleaved schedules": wide > 1,
+        "eager kernels": eager,
+        "quantised bases": tasks == "qlora",
+        "adapters": tasks == "lora",
+        "single devices": np.broadcast_to(found.layout.devices, len(found)) == 1,
+    }
+
+
+def _loss(run: Run) -> str:
+    kind = run_loss(run)
+    return kind.name if kind else ""
+
+
+def user_peaks(locked_third: bool = False) -> Iterator[Split]:
+    """Yield the scores of the peaks of users' runs, in no fit of memory, and of those of a process with adapters."""
+    found = run_frame([run for run in user_runs() if locked(run) == locked_third], load(), predict_step)
+    seen = measured(found)
+    gap = np.log(measured_peak(seen, peak_bytes(found)) / seen.memory_bytes)
+    sd, keep = memory_log_sd(found, load()), np.isfinite(gap) & counted(found.runs, "memory")
+    process = keep & np.array(["process" in run.group for run in found.runs], dtype=bool)
+    parts = {USERS + "locked": keep} if locked_third else {"users": keep, "users' PEFT process": process}
+    for name, rows in parts.items():
+        yield from scores(MEMORY, name, gap[rows], sd[rows], found.labels.group[rows])
+
+
+def locked_peaks() -> Iterator[Split]:
+    """Yield the scores of the peaks of the locked third, by a fit to the others, and of users' runs of it."""
+    rows = memory.rows_of_cases()
+    hidden = np.array([locked(run) for run in rows.frame.runs], dtype=bool)
+    problem = memory.problem_of(rows, memory.factors(rows))
+    predicted = problem.predict(hierarchy.without(problem, hidden))
+    wide = {name: stack_rows(name, load())["reserved_scale"].log_sd for name in set(rows.frame.labels.stack) | {ANY}}
+    yield from peak_scores(rows, "locked", predicted, wide, rows.scored & hidden)
+    yield from user_peaks(locked_third=True)
+
+
+def fits() -> Iterator[Split]:
+    """Yield how memory decides on runs that ran out and runs that ran: the shipped ones, and users' unlocked ones."""
+    report = validation.scored_runs((*published_runs(), *(run for run in user_runs() if not locked(run))))
+    one, nothing = report.fits, float("nan")
+    counts = {
+        "ran out, called fitting": (one.ran_out, one.ran_out_fits),
+        "ran, called too large": (one.ran, one.ran_does_not),
+        "left open": (
+            one.ran_out + one.ran,
+            (one.ran_out * one.ran_out_may_not + one.ran * one.ran_may_not) / (one.ran_out + one.ran),
+        ),
+    }
+    for split, (count, share) in counts.items():
+        yield Split(FITS, split, "all", count, nothing, share, nothing, nothing, nothing, nothing)
+
+
+def scores(metric: str, split: str, gap: Array, sd: Array, group: Labels) -> Iterator[Split]:
+    """Yield the score of each group, given log predicted over measured and the claimed spread of each row."""
+    half = NORMAL_90 * sd
+    over = np.maximum(np.abs(gap) - half, 0.0)
+    for name in sorted(set(group)):
+        rows = group == name
+        error = np.abs(np.expm1(gap[rows]))
+        yield Split(
+            metric=metric,
+            split=split,
+            group=str(name),
+            n=int(rows.sum()),
+            median=float(np.median(error)),
+            mean=float(np.mean(error)),
+            p90=float(np.quantile(error, 0.9)),
+            bias=float(np.expm1(np.median(gap[rows]))),
+            coverage=float(np.mean(over[rows] == 0)),
+            naive=float("nan"),
+            interval_score=float(np.mean(2 * half[rows] + OVERSHOOT * over[rows])),
+        )
+
+
+OVERSHOOT = 20.0
+"""Times the overshoot in the score of an interval that should hold 90 %: 2 / 0.1 (Gneiting and Raftery 2007, Journal of
+the American Statistical Association 102, section 6.2)."""
