@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 
 from steelyard.catalog import Catalog, load, stack_rows, stacks
 from steelyard.catalog.load import DATA
+from steelyard.catalog.local.slips import unit_slip
 from steelyard.errors import BadInput
 from steelyard.evidence.calibration import Calibration, calibrate_constants
 from steelyard.evidence.calibration.constants import ALLOCATOR
 from steelyard.evidence.calibration.posterior import Evidence, posterior_of
 from steelyard.evidence.calibration.sample import sample_of
-from steelyard.evidence.calibration.slips import unit_slip
 from steelyard.evidence.frames.frame import run_frame
 from steelyard.evidence.frames.predicted import predict_step
 from steelyard.evidence.runs.reader import blank_run, published_runs

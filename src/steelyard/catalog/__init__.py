@@ -30,6 +30,7 @@ from steelyard.catalog.tabulate import (
     stack,
     stack_rows,
     stacks,
+    step_shift_row,
     supports,
 )
 
@@ -57,5 +58,6 @@ __all__ = [
     "stack",
     "stack_rows",
     "stacks",
+    "step_shift_row",
     "supports",
 ]

@@ -28,6 +28,12 @@ class StackOption:
     capability: Capability
     stack_log_sd: Mapping[str, float] = field(default_factory=dict)
     memory_log_sd: float = 0.0  # spread of the predicted peak memory
+    only_on: str = ""  # the accelerator on which its steps were measured, whose shift it has; empty: no such
+    not_on: frozenset[str] = frozenset()  # accelerators on which a shifted one of its name stands for it
+
+    def runs_on(self, accelerator: str) -> bool:
+        """Tell whether it is the one of its name that stands for a stack on an accelerator of its vendors."""
+        return self.only_on in {"", accelerator} and accelerator not in self.not_on
 
 
 @dataclass(frozen=True, slots=True)

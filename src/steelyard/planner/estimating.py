@@ -64,7 +64,9 @@ def configure(
     hardware = hardware_option(system, spec.precision, catalog)
     count = devices or spec.devices or system.devices
     stacks, of_vendor = stack_options([hardware.vendor], spec.stack, catalog, spec.kind)
-    able = tuple(stacks[index] for index in of_vendor[hardware.vendor])
+    able = tuple(
+        stacks[index] for index in of_vendor[hardware.vendor] if stacks[index].runs_on(hardware.accelerator)
+    )
     fastest = None if layout else _fastest(job, count, hardware, able, asked_layout(spec))
     stack, laid = fastest or _asked(layout, spec, job, count, hardware, able)
     at = catalog.site(site).id if site else ""

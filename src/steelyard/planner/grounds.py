@@ -66,7 +66,7 @@ def calibration_behind(points: Iterable[Point], spec: JobSpec) -> tuple[Calibrat
         for accelerator, stack in pairs
         for found in (
             kernels_rows(catalog.accelerator(accelerator), precision, catalog),
-            stack_rows(stack, catalog),
+            stack_rows(stack, catalog, accelerator=accelerator),
         )
         for row in layer.calibrated_rows(found.values())
     ]

@@ -6,8 +6,9 @@ from typing import Final
 
 from rich.console import RenderableType
 
+from steelyard.catalog.local.own_step import RUN_LOG_SD
 from steelyard.evidence.calibration.calibrate import CalibratedRun, Calibration, ConstantShift
-from steelyard.evidence.calibration.noise import MEMORY_NOISE, TIME_NOISE
+from steelyard.evidence.calibration.noise import MEMORY_NOISE
 from steelyard.planner.answers import CalibratedConstant
 from steelyard.report.page import blank, bullets, heading, paragraph, table
 from steelyard.units import GIB_BYTES
@@ -99,7 +100,7 @@ def _shifts(shifts: Sequence[ConstantShift]) -> RenderableType:
 def _unmoved(runs: Sequence[CalibratedRun]) -> str:
     """Return why nothing moved: the runs are as predicted, or no constant that may move acts on what they measured."""
     worst = max(runs, key=lambda run: abs(math.log1p(run.before)))
-    if abs(math.log1p(worst.before)) <= (TIME_NOISE if worst.metric == "step_time_s" else MEMORY_NOISE):
+    if abs(math.log1p(worst.before)) <= (RUN_LOG_SD if worst.metric == "step_time_s" else MEMORY_NOISE):
         return "Nothing: the runs are as the shipped fit predicts them, but for how far runs scatter."
     return (
         f"Nothing, though {worst.id} is {_error(worst.before)} off: no constant that a calibration may move acts on "

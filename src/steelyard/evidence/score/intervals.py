@@ -27,7 +27,10 @@ def time_log_sd(found: RunFrame, catalog: Catalog) -> Array:
         _kernel_sd(catalog, str(name), str(width))
         for name, width in zip(labels.accelerator, labels.precision, strict=True)
     ]
-    stack = [_stack_sd(catalog, str(name), "time_scale") for name in labels.stack]
+    stack = [
+        _stack_sd(catalog, str(name), "time_scale", str(chip))
+        for name, chip in zip(labels.stack, labels.accelerator, strict=True)
+    ]
     kind = [kind_log_sd(str(name), catalog) for name in labels.kind]
     return _with_guesses(found, np.hypot(np.hypot(accelerator, stack), kind))
 
@@ -53,9 +56,9 @@ def _kernel_sd(catalog: Catalog, accelerator: str, precision: str) -> float:
 
 
 @cache
-def _stack_sd(catalog: Catalog, name: str, quantity: str) -> float:
+def _stack_sd(catalog: Catalog, name: str, quantity: str, accelerator: str = "") -> float:
     known = name if name in stacks(catalog) else "any"
-    return stack_rows(known, catalog)[quantity].log_sd
+    return stack_rows(known, catalog, accelerator=accelerator)[quantity].log_sd
 
 
 @dataclass(frozen=True, slots=True)
