@@ -157,7 +157,9 @@ def report(title: str, found: list[Score], *, rows: bool) -> None:
 def figures(found: list[Score]) -> str:
     """Return the means over groups."""
     (before, alone, after), p90 = np.mean([one.medians for one in found], axis=0), np.mean([one.p90 for one in found])
-    (held, holds), (half, halved) = (np.mean([getattr(one, name) for one in found], axis=0) for name in ("held", "half"))
+    (held, holds), (half, halved) = (
+        np.mean([getattr(one, name) for one in found], axis=0) for name in ("held", "half")
+    )
     return (
         f"median {before:5.1%}, shift alone {alone:5.1%}, calibrated {after:5.1%} (p90 {p90:5.1%}); "
         f"in 90 % {held:4.0%} -> {holds:4.0%}, half-width {half:.2f} -> {halved:.2f}"

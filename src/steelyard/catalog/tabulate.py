@@ -121,9 +121,7 @@ def stack_rows(
     return found
 
 
-def stack(
-    name: str, catalog: Catalog | None = None, precision: str = _ANY, accelerator: str = ""
-) -> tables.Stack:
+def stack(name: str, catalog: Catalog | None = None, precision: str = _ANY, accelerator: str = "") -> tables.Stack:
     """Return the calibrated figures of a software stack, at a precision where it stores states otherwise.
 
     See `stack_rows` for the accelerator.
@@ -146,7 +144,7 @@ def step_shift_row(stack_name: str, accelerator: str, catalog: Catalog) -> Fitte
 
 
 def _shifted(row: Fitted, own: Fitted) -> Fitted:
-    """Return the residual factor of a stack on a chip whose steps were measured: shifted, and as sure as they make it."""
+    """Return the residual factor of a stack on a chip by measured steps: shifted, and as sure as they make it."""
     return replace(
         own,
         quantity=row.quantity,

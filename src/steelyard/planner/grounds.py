@@ -75,7 +75,7 @@ def calibration_behind(points: Iterable[Point], spec: JobSpec) -> tuple[Calibrat
 
 def calibrated_constants(some: layer.Layer) -> tuple[CalibratedConstant, ...]:
     """Return all constants of a user's layer of the catalog, as an answer lists them."""
-    return _constants([*some.stacks.values(), *some.kernels.values()])
+    return _constants([*some.steps.values(), *some.stacks.values(), *some.kernels.values()])
 
 
 def _constants(rows: Iterable[Fitted]) -> tuple[CalibratedConstant, ...]:

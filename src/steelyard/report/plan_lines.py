@@ -202,6 +202,7 @@ def warning_lines(found: Plan) -> list[list[str]]:
         ("own", "; ".join(ownership_line(row) for row in found.own)),
         ("simpler", stand_ins(found.points)),
         ("assumed", short_assumptions(found.assumptions)),
+        *((name, one.text) for name, one in (("own step", found.own_step), ("measure", found.one_step)) if one),
     ]
     return [[name, text] for name, text in parts if text]
 

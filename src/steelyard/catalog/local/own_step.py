@@ -28,15 +28,16 @@ PUBLISHER_LOG_SD = 0.14
 root mean square and robust alike (`python -m fit.anchors` prints the present one)."""
 
 PAIR_LOG_SD = 0.06
-"""q: what one stack's offset on one chip differs by from the publisher's. Source: the tables and releases of one publisher
-about their publisher's offset (0.06). Without any common part three own runs leave 12.9 % in place of 11.6 (docs/log.md)."""
+"""q: what one stack's offset on one chip differs by from the publisher's. Source: tables and releases of one publisher
+about its offset (0.06). Without a common part three own runs leave 12.9 % in place of 11.6 (docs/log.md)."""
 
 RUN_LOG_SD = 0.12
 """r: spread of a publisher's runs about its offset. Source: scale of the residuals at which the fit of step times
 starts to count a run less; the scatter within a source (`python -m fit.anchors`)."""
 
 FARTHEST = 3.0
-"""A run counts as at most so many r from the median of the runs: one that went wrong does not carry the rest. Chosen."""
+"""A run counts as at most so many r from the median of the runs, so that one that went wrong does not carry the rest.
+Chosen."""
 
 STEP_SHIFT = "step_shift"
 """Quantity of the local row: the factor, 1 where the steps are as predicted."""

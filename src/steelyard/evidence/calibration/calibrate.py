@@ -30,7 +30,6 @@ from steelyard.evidence.frames.predicted import predict_step
 from steelyard.evidence.runs.run import Run
 from steelyard.formatting.answer import Shown, refused_as_input
 from steelyard.formatting.decode import decode
-from steelyard.units import Array
 
 FOLDS = 10
 """Parts that runs are left out in, to show what the calibration does for a run that it has not seen."""

@@ -1,4 +1,4 @@
-"""A shift of step times, then other constants on what it leaves, where they predict runs better that they have not seen."""
+"""A shift of step times, then other constants on what it leaves, where they predict unseen runs better."""
 
 import math
 from dataclasses import dataclass

@@ -4,5 +4,5 @@ Of step times it is `catalog.local.own_step.RUN_LOG_SD`.
 """
 
 MEMORY_NOISE = 0.13
-"""Of peak memory. Source: left-out predictions of the shipped runs about their group's median, median over the groups of
-at least six runs (`python -m fit.anchors`)."""
+"""Of peak memory. Source: left-out predictions of the shipped runs about their group's median, median over groups of
+at least six runs."""

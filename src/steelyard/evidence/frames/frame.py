@@ -192,7 +192,9 @@ def _tables(
 ) -> tuple[Job, Layout, Machine, Kernels, Stack]:
     known = frozenset(stacks(catalog))
     of_chip = cache(lambda accelerator_id, precision: kernels(catalog.accelerator(accelerator_id), precision, catalog))
-    of_stack = cache(lambda name, *on: stack(name if name in known else "any", catalog, *on))  # at a precision, on a chip
+    of_stack = cache(
+        lambda name, *on: stack(name if name in known else "any", catalog, *on)
+    )  # at a precision, on a chip
     pairs = list(zip(rows, picked, strict=True))
     return (
         _join(
