@@ -1,15 +1,15 @@
-"""What a few measured runs of an unseen owner are worth: `steelyard calibrate`, scored on the other runs of each group.
+"""What a few measured runs of an unseen source are worth: `steelyard calibrate`, scored on the source's other runs.
 
-Every owner of the unlocked two thirds is left out of the fit, with all tables of its, and the catalog's rows are made
-anew; some runs of each of its groups are given to `calibrate`, and the others are predicted with the rows that it
-writes: by the shift of step times alone, and by the whole of them. Anchors are spread evenly over the predicted times;
-where one is given, five runs are it in turn, and the mean of the five counts. Groups of at least 6 runs are scored, and
-those with 3 more than the anchors.
+Each source is left out of the fit, its catalog rows are made anew, some of its runs are given to `calibrate`, and the
+others are predicted with the rows that it writes: by its shift of step times alone, and by the whole of it. Anchors are
+spread evenly over the predicted times: 3 of a source of at least 6 runs, or every second one; where one is given, five
+runs are it in turn.
 
     python -m fit.anchors [--anchors 1,3] [--users FILE]
 
-Runs of users are those of the origin `users`, or of a file in the columns of `steelyard validate --cases`. The last
-lines estimate the two spreads of the law of the shift (`catalog.local.own_step`) from the same left-out rows.
+scores the unlocked two thirds of the sources, with all tables of an owner left out: runs of developers, and of users
+(those of the origin `users`, or of a file in the columns of `steelyard validate --cases`). The last lines estimate the
+two spreads of the law of the shift (`catalog.local.own_step`) from the same left-out rows.
 """
 
 import argparse
@@ -40,45 +40,60 @@ from steelyard.evidence.score.intervals import time_log_sd
 from steelyard.evidence.score.lock import locked
 from steelyard.units import NORMAL_90
 
-LEAST, MORE, ANCHORS, TURNS = 6, 3, "1,3", 5
+LEAST, ANCHORS, TURNS = 6, 3, 5
+HALVES = ("vtrain-multi", "vtrain-single")
 
 
 @dataclass(frozen=True)
 class Score:
-    """Figures of the runs of one group that were no anchors."""
+    """Errors of the runs of one source that were no anchors."""
 
     group: str
-    user: bool
     runs: int
-    medians: tuple[float, float, float]  # of |predicted / measured - 1|: before, by the shift, by the calibration
-    p90: float  # by the calibration
-    held: tuple[float, float]  # share of runs in the 90 % interval: before, after
-    half: tuple[float, float]  # half of the 90 % interval, in the logarithm: before, after
+    new: bool  # no other source has its stack, or its family of chips
+    before: Array  # |predicted / measured - 1| by the fit without the source
+    alone: Array  # by the shift of step times alone
+    after: Array  # by the whole of the calibration
+    inside: Array  # whether the calibrated 90 % interval holds the measurement
+    half: tuple[float, float]  # half of the 90 % interval in the logarithm, before and after: the median
 
 
 @dataclass(frozen=True)
 class Left:
-    """The fit that saw no row of one owner: its catalog, and which of its rows are whose."""
+    """The fit without one label: its catalog."""
 
-    owner: str
+    label: str
     catalog: Catalog
 
 
-def left_out(data: RunFrame, log_s: Array, strangers: set[str]) -> Iterator[Left]:
-    """Yield the catalog of every fit that saw no row of one owner: of the rows', and of strangers', who have none."""
-    parts, by = factors(data), owners(data)
+def labels_of(data: RunFrame, by: str) -> hierarchy.Labels:
+    """Return the label of every row that a split leaves out by: a field of the frame's labels, or its owner."""
+    return owners(data) if by == "owner" else getattr(data.labels, by)
+
+
+def left_out(data: RunFrame, log_s: Array, by: str, strangers: frozenset[str] = frozenset()) -> Iterator[Left]:
+    """Yield the catalog of every fit that has not seen one label: of the rows', and of strangers', who have none."""
+    parts = factors(data)
     problem = problem_of(data, log_s, parts)
-    everything = hierarchy.fit(problem)
-    thetas = {name: hierarchy.without(problem, by == name) for name in sorted(set(by))}
-    gap = np.empty(len(by))
-    for name, theta in thetas.items():
-        gap[by == name] = (problem.predict(theta) - problem.measured)[by == name]
-    for name in sorted({*thetas, *strangers}):
-        seen, theta = by != name, thetas.get(name, everything)
+    labels = labels_of(data, by)
+    thetas = hierarchy.folds(problem, labels)
+    gap = gaps(problem, labels, thetas)
+    if new_ones := sorted(strangers - thetas.keys()):
+        thetas |= dict.fromkeys(new_ones, hierarchy.fit(problem))
+    for label, theta in thetas.items():
+        seen = labels != label
         wide = spreads(gap[seen], frame_subset(data, seen))
         wide |= dict.fromkeys(set(data.labels.stack) - wide.keys(), wide["any"])
         sds = hierarchy.spread(replace(problem, weight=np.where(seen, problem.weight, 0.0)), theta)
-        yield Left(str(name), load().over(layer(data, seen, parts, theta, sds, wide)))
+        yield Left(str(label), load().over(layer(data, seen, parts, theta, sds, wide)))
+
+
+def gaps(problem: hierarchy.Problem, labels: hierarchy.Labels, thetas: dict[str, Array]) -> Array:
+    """Return log predicted over measured of every row by the fit that did not see it."""
+    made = np.empty(len(labels))
+    for label, theta in thetas.items():
+        made[labels == label] = (problem.predict(theta) - problem.measured)[labels == label]
+    return made
 
 
 def layer(data: RunFrame, seen: Rows, parts: list[Factor], theta: Array, sds: Array, wide: dict[str, float]) -> Layer:
@@ -100,69 +115,94 @@ def layer(data: RunFrame, seen: Rows, parts: list[Factor], theta: Array, sds: Ar
     )
 
 
-def score(runs: list[Run], catalog: Catalog, count: int, user: bool) -> Score | None:
-    """Calibrate on some runs of a group and predict the others; None where no choice of them can be used."""
-    found = run_frame(runs, catalog, predict_step)
+def scored(data: RunFrame, left: Left, by: str, count: int) -> Iterator[Score]:
+    """Yield the score of every large enough source of one label, by every choice of anchors."""
+    inside = labels_of(data, by) == left.label
+    for group in sorted(set(data.labels.group[inside])):
+        rows = inside & (data.labels.group == group)
+        picked = count or int(rows.sum()) // 2
+        if rows.sum() >= max(LEAST, picked + ANCHORS):
+            yield from scores(frame_subset(data, rows), left.catalog, picked, new(data, rows))
+
+
+def new(data: RunFrame, rows: Rows) -> bool:
+    """Tell whether some rows' stack, or family of chips, occurs nowhere else."""
+    labels = data.labels
+    return not (
+        set(labels.stack[rows]) & set(labels.stack[~rows]) and set(labels.family[rows]) & set(labels.family[~rows])
+    )
+
+
+def scores(data: RunFrame, catalog: Catalog, count: int, is_new: bool) -> Iterator[Score]:
+    """Calibrate on some runs of a source and predict the others; of a choice of no use there is no score."""
+    found = run_frame(data.runs, catalog, predict_step)
     order = np.argsort(seconds(found), kind="stable")
-    truth, size = measured(found).step_s, len(found)
-    places = [((np.arange(count) + 0.5) / count * size).astype(int)]
-    if count == 1:
-        places = [np.array([one]) for one in np.unique(((np.arange(TURNS) + 0.5) / TURNS * size).astype(int))]
-    figures = []
-    for place in places:
-        anchors = np.isin(np.arange(size), order[place])
+    size = TURNS if count == 1 else count
+    places = ((np.arange(size) + 0.5) / size * len(found)).astype(int)
+    for chosen in [[one] for one in sorted(set(places))] if count == 1 else [places]:
         try:
-            made = calibrate_constants(
-                [run for run, anchor in zip(found.runs, anchors, strict=True) if anchor], catalog, "a", "a", CHECKED
-            )
+            yield score(found, catalog, np.isin(np.arange(len(found)), order[chosen]), is_new)
         except BadInput:
-            continue
-        names = {key: row for key, row in made.layer.stacks.items() if row.quantity == LEVEL}
-        states = [catalog, *(catalog.over(catalog.local | one)
-                             for one in (Layer(stacks=names, steps=made.layer.steps), made.layer))]  # fmt: skip
-        frames = [found, *(run_frame(found.runs, one, predict_step) for one in states[1:])]
-        gaps = [np.log(seconds(one) / truth)[~anchors] for one in frames]
-        half = [NORMAL_90 * time_log_sd(frames[i], states[i])[~anchors] for i in (0, 2)]
-        figures.append(
-            [
-                *(np.median(np.abs(np.expm1(gap))) for gap in gaps),
-                np.quantile(np.abs(np.expm1(gaps[2])), 0.9),
-                *(np.mean(np.abs(gaps[i]) <= half[i // 2]) for i in (0, 2)),
-                *map(np.median, half),
-            ]
-        )
-    if not figures:
-        return None
-    mean = [float(value) for value in np.mean(figures, axis=0)]
-    return Score(found.labels.group[0], user, size, (mean[0], mean[1], mean[2]), mean[3], (mean[4], mean[5]),
-                 (mean[6], mean[7]))  # fmt: skip
+            continue  # its anchors are no measurements by this fit
+
+
+def score(found: RunFrame, catalog: Catalog, anchors: Rows, is_new: bool) -> Score:
+    """Calibrate on the anchors of a source and predict its other runs."""
+    runs = [run for run, anchor in zip(found.runs, anchors, strict=True) if anchor]
+    made = calibrate_constants(runs, catalog, "anchors", "anchors", CHECKED).layer
+    names = {key: row for key, row in made.stacks.items() if row.quantity == LEVEL}  # of stacks that only the runs name
+    alone, after = (catalog.over(catalog.local | one) for one in (Layer(stacks=names, steps=made.steps), made))
+    frames = [found, run_frame(found.runs, alone, predict_step), run_frame(found.runs, after, predict_step)]
+    gaps = [np.log(seconds(one) / measured(found).step_s)[~anchors] for one in frames]
+    half = [NORMAL_90 * time_log_sd(frames[i], one)[~anchors] for i, one in ((0, catalog), (2, after))]
+    before, shifted, now = (np.abs(np.expm1(gap)) for gap in gaps)
+    return Score(
+        group=str(found.labels.group[0]),
+        runs=len(found),
+        new=is_new,
+        before=before,
+        alone=shifted,
+        after=now,
+        inside=np.abs(gaps[2]) <= half[1],
+        half=(float(np.median(half[0])), float(np.median(half[1]))),
+    )
 
 
 def seconds(found: RunFrame) -> Array:
     """Return the predicted seconds of a step of every run."""
-    return np.asarray(predict_step(found.job, found.layout, found.machine, found.kernels, found.stack)[0])
+    return predict_step(found.job, found.layout, found.machine, found.kernels, found.stack)[0]
 
 
-def report(title: str, found: list[Score], *, rows: bool) -> None:
-    """Print one table: means over groups."""
-    if not found:
-        print(f"{title}: no group")
-        return
+def report(title: str, found: list[Score]) -> None:
+    """Print one table: each source, and the mean over them."""
+    groups = {name: [one for one in found if one.group == name] for name in sorted({one.group for one in found})}
+    rows = [(name, some[0].runs, figures(some)) for name, some in groups.items()]
+    for name, count, values in sorted(rows, key=lambda row: -row[2][2]):
+        print(f"  {name:30s} {count:5d} {figures_text(values)}")
     if rows:
-        for one in sorted(found, key=lambda one: -one.medians[2]):
-            print(f"  {one.group:30s} {one.runs:5d}  {figures([one])}")
-    print(f"{title}: {len(found)} groups, {figures(found)}")
+        print(f"{title}: {len(rows)} sources, {figures_text(np.mean([values for *_, values in rows], axis=0))}")
 
 
-def figures(found: list[Score]) -> str:
-    """Return the means over groups."""
-    (before, alone, after), p90 = np.mean([one.medians for one in found], axis=0), np.mean([one.p90 for one in found])
-    (held, holds), (half, halved) = (
-        np.mean([getattr(one, name) for one in found], axis=0) for name in ("held", "half")
-    )
+def figures(found: list[Score]) -> Array:
+    """Return the means over choices of anchors: medians before, by the shift, after; p90 after; held; half-widths."""
+    rows = [
+        [
+            *(float(np.median(values)) for values in (one.before, one.alone, one.after)),
+            float(np.quantile(one.after, 0.9)),
+            float(one.inside.mean()),
+            *one.half,
+        ]
+        for one in found
+    ]
+    return np.asarray(np.mean(rows, axis=0))
+
+
+def figures_text(values: Array) -> str:
+    """Return them in words."""
+    before, alone, after, p90, held, half, halved = values
     return (
-        f"median {before:5.1%}, shift alone {alone:5.1%}, calibrated {after:5.1%} (p90 {p90:5.1%}); "
-        f"in 90 % {held:4.0%} -> {holds:4.0%}, half-width {half:.2f} -> {halved:.2f}"
+        f"median {before:5.1%} -> {alone:5.1%} by the shift, {after:5.1%} with constants (p90 {p90:5.1%}), "
+        f"{held:4.0%} in 90 %, half-width {half:.2f} -> {halved:.2f}"
     )
 
 
@@ -180,45 +220,51 @@ def timed_frame(runs: list[Run]) -> RunFrame:
     return frame_subset(found, np.isfinite(measured(found).step_s) & counted(found.runs, "time"))
 
 
-def noise(gaps: dict[str, list[Array]]) -> None:
-    """Print the two spreads of the law of the shift, given the log errors of each group of every owner."""
-    offsets = np.array([np.mean([np.median(one) for one in some]) for some in gaps.values()])
-    within = [np.std(one - np.median(one)) for some in gaps.values() for one in some if len(one) >= LEAST]
-    robust = 1.4826 * np.median(np.abs(offsets))
-    print(f"offsets of {len(offsets)} owners: rms {np.sqrt(np.mean(offsets**2)):.3f}, robust {robust:.3f} (s)")
-    print(f"scatter within a group, median of {len(within)}: {np.median(within):.3f} (r)")
+def noise(gap: Array, data: RunFrame) -> None:
+    """Print the two spreads of the law of the shift: of owners' offsets, and of runs about their source's."""
+    by, group = owners(data), data.labels.group
+    offsets = np.array(
+        [
+            np.mean([np.median(gap[group == name]) for name in sorted(set(group[by == owner]))])
+            for owner in sorted(set(by))
+        ]
+    )
+    robust = 1.4826 * float(np.median(np.abs(offsets)))
+    print(f"offsets of {len(offsets)} owners, log sd {np.sqrt(np.mean(offsets**2)):.3f}, robust {robust:.3f}")
+    print(f"scatter within a source, log sd, median over sources: {scatter(gap, group):.3f}")
+
+
+def scatter(gap: Array, group: hierarchy.Labels) -> float:
+    """Return the median over groups of the sd about each group's median."""
+    parts = [gap[group == name] for name in sorted(set(group))]
+    return float(np.median([np.std(part - np.median(part)) for part in parts if len(part) >= LEAST]))
 
 
 def main() -> None:
     """Print the scores."""
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    options.add_argument("--anchors", default=ANCHORS, help="runs of each group to calibrate on: 1,3")
+    options.add_argument("--anchors", default=f"1,{ANCHORS}", help="runs of each source to calibrate on, as 1,3")
     options.add_argument("--users", default="", help="a file of users' runs; default: those that are carried")
     chosen = options.parse_args()
     data, log_s = training_rows()
     keep = unlocked(data)
     data, log_s = frame_subset(data, keep), log_s[keep]
     users = timed_frame(user_runs(chosen.users))
-    of_users, counts = set(users.labels.group), [int(one) for one in chosen.anchors.split(",")]
-    scores: dict[int, list[Score]] = {count: [] for count in counts}
-    gaps: dict[str, list[Array]] = {}
-    for left in left_out(data, log_s, set(owners(users))):
-        developers = [run for run, own in zip(data.runs, owners(data), strict=True) if own == left.owner]
-        mine = [run for run, own in zip(users.runs, owners(users), strict=True) if own == left.owner]
-        rows = mine + [run for run in developers if run.group not in of_users]
-        for group in sorted({run.group for run in rows}):
-            some = [run for run in rows if run.group == group]
-            if group not in of_users:
-                found = run_frame(some, left.catalog, predict_step)
-                gaps.setdefault(left.owner, []).append(np.log(seconds(found) / measured(found).step_s))
-            for count in counts:
-                if len(some) >= max(LEAST, count + MORE):
-                    one = score(some, left.catalog, count, group in of_users)
-                    scores[count] += [one] if one else []
-    for count, found in scores.items():
-        for who, user in (("developers", False), ("users", True)):
-            report(f"{count} anchors, {who}", [one for one in found if one.user == user], rows=True)
-    noise(gaps)
+    developers = frame_subset(data, ~np.isin(data.labels.group, sorted(set(users.labels.group))))
+    who = {"developers": developers, "users": users}
+    counts = [int(one) for one in chosen.anchors.split(",")]
+    found: dict[tuple[int, str], list[Score]] = {(count, name): [] for count in counts for name in who}
+    gap = np.empty(len(developers))
+    for left in left_out(data, log_s, "owner", frozenset(map(str, owners(users)))):
+        mine = owners(developers) == left.label
+        if mine.any():
+            part = run_frame(frame_subset(developers, mine).runs, left.catalog, predict_step)
+            gap[mine] = np.log(seconds(part) / measured(part).step_s)
+        for (count, name), some in found.items():
+            some.extend(scored(who[name], left, "owner", count))
+    for (count, name), some in found.items():
+        report(f"{count} anchors, owner left out, {name}", some)
+    noise(gap, developers)
 
 
 if __name__ == "__main__":

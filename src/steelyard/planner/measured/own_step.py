@@ -39,6 +39,8 @@ class Place:
     accelerator: str  # or a system
     devices: int | None = None  # None: one unit of the system
     layout: str = ""  # empty: the fastest that fits
+    stack: str = ""  # empty: that of the job, else the fastest
+    taken: tuple[str, ...] | None = None  # what nobody said of it, where a saved answer tells
 
 
 def own_step(spec: JobSpec, pin: Place | None = None) -> Measured:
@@ -54,12 +56,14 @@ def own_step(spec: JobSpec, pin: Place | None = None) -> Measured:
     if said is None:
         return NOTHING
     place = place_of(said, spec, pin)
-    made = configure(replace(spec, measured=None, batches=()), place.accelerator, place.devices, place.layout)
+    asked = replace(spec, measured=None, batches=(), stack=place.stack or spec.stack)
+    made = configure(asked, place.accelerator, place.devices, place.layout)
     text = spec.sequence_tokens
     batch = float(made.setting.job.batch_samples)
     seconds = float(said.seconds(batch, None if text is None else float(text), made.devices))
     check_possible(said, seconds, made, spec)
-    taken = tuple(name for name, given in (("stack", spec.stack), ("layout", place.layout)) if not given)
+    known = {"stack": asked.stack, "layout": place.layout}
+    taken = tuple(name for name, given in known.items() if not given) if place.taken is None else place.taken
     return _set(seconds, made, spec, said.option, taken)
 
 
@@ -153,9 +157,9 @@ def _known(stack: str, chip: str, catalog: facts.Catalog) -> tuple[dict[str, flo
     mine, rest = (facts.step_shift_row(*of, catalog) for of in ((stack, chip), ("", "")))
     if mine is None or rest is None:
         return {}, ShiftPrior()
-    common = max(rest.log_sd**2 - PAIR_LOG_SD**2, 0.0)
-    pair = max(min(mine.log_sd, PUBLISHER_LOG_SD) ** 2 - common, 0.0)
-    return {pair_name(stack, chip): mine.value, ANYWHERE: rest.value}, ShiftPrior(common, pair)
+    whole = min(mine.log_sd, PUBLISHER_LOG_SD) ** 2
+    common = min(max(rest.log_sd**2 - PAIR_LOG_SD**2, 0.0), whole)
+    return {pair_name(stack, chip): mine.value, ANYWHERE: rest.value}, ShiftPrior(common, whole - common)
 
 
 def own_step_text(found: OwnStep) -> str:

@@ -76,7 +76,10 @@ def replayed(answer: Plan | Estimate, label: str = "", name: str = "the saved an
 
 def place_of_answer(answer: Plan | Estimate) -> Place | None:
     """Return where a measured step of a saved answer was, unless it says so: an estimate's is of its configuration."""
-    return Place(answer.system, answer.devices, answer.layout_text) if isinstance(answer, Estimate) else None
+    if not isinstance(answer, Estimate):
+        return None
+    taken = answer.own_step.taken if answer.own_step else ()
+    return Place(answer.system, answer.devices, answer.layout_text, answer.stack, taken)
 
 
 def check_label(label: str) -> None:
