@@ -106,7 +106,7 @@ def test_other_stacks_and_chips_move_by_what_all_of_a_publisher_share() -> None:
     )
     assert 1 < rest.value < mine.value < 1.3
     assert mine.log_sd < rest.log_sd < PUBLISHER_LOG_SD
-    assert (mine.rows, rest.rows) == (4, 0)
+    assert (mine.rows, rest.rows) == (4, 4)
     assert {row.entity for row in made.layer.stacks.values()} <= {"megatron-core"}
     assert {(row.entity, row.precision) for row in made.layer.kernels.values()} <= {(H100, "bf16")}
 

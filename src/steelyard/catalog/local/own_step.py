@@ -69,9 +69,9 @@ def shifts_of(gaps: Sequence[float], pairs: Sequence[str], prior: ShiftPrior | N
 
     >>> found = shifts_of([math.log(1.2)], ["fsdp2 on H100"])
     >>> {name: (round(one.log / math.log(1.2), 3), round(one.log_sd, 3)) for name, one in found.items()}
-    {'fsdp2 on H100': (0.576, 0.091), 'any on any': (0.471, 0.11)}
+    {'fsdp2 on H100': (0.576, 0.091), 'all others': (0.471, 0.11)}
     >>> shifts_of([], [])
-    {'any on any': Shift(log=0.0, log_sd=0.14)}
+    {'all others': Shift(log=0.0, log_sd=0.14)}
     """
     known = prior or ShiftPrior()
     names = np.array([*dict.fromkeys(pairs), ANYWHERE])
@@ -130,5 +130,5 @@ def pair_of(entity: str) -> tuple[str, str]:
     return stack, accelerator
 
 
-ANYWHERE = pair_name("any", "any")
+ANYWHERE = "all others"
 """Entity of the row that stands for every stack and chip whose steps were not measured."""
