@@ -9,7 +9,7 @@ runs are it in turn.
 
 scores the unlocked two thirds of the sources, with all tables of an owner left out: runs of developers, and of users
 (those of the origin `users`, or of a file in the columns of `steelyard validate --cases`). The last lines estimate the
-two spreads of the law of the shift (`catalog.local.own_step`) from the same left-out rows.
+two spreads of the law of the shift (`catalog.local.step_shift`) from the same left-out rows.
 """
 
 import argparse

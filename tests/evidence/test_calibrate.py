@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from steelyard.catalog import Catalog, load, stack_rows, stacks
 from steelyard.catalog.load import DATA
-from steelyard.catalog.local.layer import TABLES
-from steelyard.catalog.local.own_step import ANYWHERE, PUBLISHER_LOG_SD, STEP_SHIFT, shifts_of
+from steelyard.catalog.local.layer import CALIBRATED_TABLES
 from steelyard.catalog.local.slips import unit_slip
+from steelyard.catalog.local.step_shift import ANYWHERE, PUBLISHER_LOG_SD, STEP_SHIFT, shifts_of
 from steelyard.errors import BadInput
 from steelyard.evidence.calibration import Calibration, calibrate_constants
 from steelyard.evidence.calibration.constants import ALLOCATOR, constants
@@ -309,7 +309,7 @@ def test_no_published_run_is_taken_for_one_in_another_unit() -> None:
 def test_a_calibration_is_read_back_from_its_dict() -> None:
     made = calibrate_constants([*runs(1.2), replace(runs(1000.0)[0], id="wrong")], load(), "mine", "runs.csv", TODAY)
     found = Calibration.from_dict(json.loads(json.dumps(made.to_dict())))
-    assert all(getattr(found.layer, name) == getattr(made.layer, name) for name in TABLES)
+    assert all(getattr(found.layer, name) == getattr(made.layer, name) for name in CALIBRATED_TABLES)
     assert (found.to_dict(), found.refused) == (made.to_dict(), made.refused)
 
 

@@ -6,7 +6,7 @@ from dataclasses import fields, replace
 
 from steelyard import tables
 from steelyard.catalog.load import Catalog, load
-from steelyard.catalog.local.own_step import ANYWHERE, STEP_SHIFT, narrowed_log_sd, pair_name
+from steelyard.catalog.local.step_shift import ANYWHERE, STEP_SHIFT, narrowed_log_sd, pair_name
 from steelyard.catalog.schema import Accelerator, Fitted, OfferRow, SiteRow, System
 from steelyard.errors import BadCatalog, BadInput, UnknownName
 from steelyard.units import GB_BYTES, HOUR_S
@@ -107,7 +107,7 @@ def stack_rows(
 ) -> dict[str, Fitted]:
     """Return the fitted row behind each field of `tables.Stack`: of the stack (at a precision), else of any stack.
 
-    Where steps of one's own were measured (`local.own_step`) its `time_scale` is shifted, and surer: most on the
+    Where steps of one's own were measured (`local.step_shift`) its `time_scale` is shifted, and surer: most on the
     accelerator that they were measured on.
     """
     catalog = catalog or load()

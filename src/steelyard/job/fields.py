@@ -158,6 +158,13 @@ class JobFields(_Strict):
     name: str | None = None
     version: Literal[1] = 1  # of this schema
 
+    @property
+    def measured(self) -> MeasuredStep | None:
+        """The step that was measured, by its time or by its rate."""
+        if self.step_time is not None and self.rate is not None:
+            raise BadInput("step_time and rate are both given; they say the same: keep one")
+        return self.step_time or self.rate
+
 
 JOB_FIELD_NAMES = tuple(str(field.validation_alias or name) for name, field in JobFields.model_fields.items())
 """The fields as a job file writes them."""

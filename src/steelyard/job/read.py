@@ -47,6 +47,7 @@ _INSTEAD = MappingProxyType(
 _AS_READ = (
     "accelerators", "regions", "providers", "deny_accelerators", "deny_regions", "deny_providers", "residency", "axes",
     "devices", "max_devices", "purchase", "reserved_used", "own", "data", "checkpoints", "stack", "loss", "layout",
+    "measured",
 )  # fmt: skip
 """Fields of a job that are what was read."""
 
@@ -155,7 +156,6 @@ def _job(
     adapted = _adapted(read, model)
     _check_devices(read)
     _check_loss(read, model, samples)
-    _check_measured(read, batches)
     spec = JobSpec(
         model=model,
         samples=samples.count,
@@ -174,7 +174,6 @@ def _job(
         co2e_max_kg=read.co2e_max,
         energy_max_j=read.energy_max,
         price_age_s=read.max_price_age,
-        measured=read.step_time or read.rate,
         policy=MappingProxyType(_policy(read.policy)),
         assumptions=tuple(filter(None, (why, classes, among or because, *_taken(read, model, samples, adapted)))),
         given=MappingProxyType({**given, "model": _absolute(read.model, folder)}),
@@ -194,14 +193,6 @@ def _check_devices(read: JobFields) -> None:
         if wrong:
             other = getattr(read, wrong)
             raise BadInput(f"accelerators asks for {name}:{count} but {wrong} is {other}; give one of the two numbers")
-
-
-def _check_measured(read: JobFields, batches: tuple[int, ...]) -> None:
-    """Refuse a measured step that is said twice, or of a batch that nobody said."""
-    if read.step_time is not None and read.rate is not None:
-        raise BadInput("step_time and rate are both given; they say the same: keep one")
-    if read.step_time is not None and batches:
-        raise BadInput("step_time is of one global batch, but the plan chooses it; give global_batch, or rate instead")
 
 
 def _check_loss(read: JobFields, model: ModelSpec | RowsSpec, samples: TrainedSamples) -> None:

@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime
 
 from steelyard import catalog as facts
 from steelyard.catalog import policy as operation
-from steelyard.catalog.local.own_step import pair_of
+from steelyard.catalog.local.step_shift import pair_of
 from steelyard.catalog.stacks import FALLBACK, Capability, rule_of_name
 from steelyard.errors import BadInput, UnknownName
 from steelyard.job import JobSpec

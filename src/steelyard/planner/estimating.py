@@ -28,7 +28,7 @@ from steelyard.planner.grounds import (
     sources_behind,
     trained_job,
 )
-from steelyard.planner.measured.answer import current_own_step
+from steelyard.planner.measured.answer import current_step
 from steelyard.planner.measured.narrowing import one_step
 from steelyard.planner.ownership import check_unsaved
 from steelyard.planner.points import Configuration, configured, objective_intervals, point_of
@@ -136,7 +136,7 @@ def estimate_of(point: Point, made: Configuration, spec: JobSpec, carbon: str) -
         carbon_kind=carbon,
         assumptions=(*spec.assumptions, *calibration_texts(local)),
         calibration=local,
-        own_step=current_own_step(),
+        measured_step=current_step(),
         one_step=one_step(point.accelerator, point.stack, spec),
         sources=sources_behind([point], spec),
         job=trained_job(spec),

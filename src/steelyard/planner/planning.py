@@ -14,7 +14,7 @@ from steelyard.planner.answers import Plan
 from steelyard.planner.assembly import Preface, assembled
 from steelyard.planner.engine import ENGINE, limits_of
 from steelyard.planner.grounds import calibration_behind, calibration_texts, sources_behind, trained_job
-from steelyard.planner.measured.answer import current_own_step
+from steelyard.planner.measured.answer import current_step
 from steelyard.planner.measured.narrowing import one_step
 from steelyard.planner.ownership import Explore, check_unsaved, owned_against_rent
 from steelyard.planner.saved.replay import first_configuration
@@ -62,7 +62,7 @@ def grounded(made: Plan, spec: JobSpec) -> Plan:
     first = made.points[0] if made.points else None
     return replace(
         made,
-        own_step=current_own_step(),
+        measured_step=current_step(),
         one_step=one_step(first.accelerator, first.stack, spec) if first else None,
         assumptions=(*made.assumptions, *calibration_texts(local)),
         calibration=local,

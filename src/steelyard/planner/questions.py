@@ -26,8 +26,8 @@ from steelyard.planner.estimating import (
     system_sold,
 )
 from steelyard.planner.hours import When, Window, best_hours, hourly_profiles
-from steelyard.planner.measured.answer import NOTHING, Measured, using
-from steelyard.planner.measured.own_step import Place, own_step, own_step_of_all, same_place
+from steelyard.planner.measured.answer import NOTHING, StepLayer, using
+from steelyard.planner.measured.step import Place, compared_step, compared_step_of_all, same_place
 from steelyard.planner.planning import plan_job
 from steelyard.planner.points import Configuration
 from steelyard.planner.saved.agreement import as_of_now, check_label, labelled, place_of_answer, replayed
@@ -76,7 +76,7 @@ def plan(source: JobSource, *, carbon: str | None = None, progress: Progress | N
     A job that nothing satisfies is a `Plan` without points: `reason` and `relaxations` say what to change.
     """
     kind, spec = _carbon_kind(carbon, source), job_of(source, **options)
-    with using(own_step(spec)):
+    with using(compared_step(spec)):
         return plan_job(spec, progress, kind)
 
 
@@ -124,7 +124,7 @@ def explain(
     `label` None is the cheapest point. What cannot act is refused: a label beside a pin, a site of no pin.
     """
     one = chosen(source, label, (on, layout, site, offer), carbon, progress, options)
-    with using(one.own_step):
+    with using(one.measured_step):
         return explanation_of(estimate_of(one.point, one.configuration, one.spec, one.carbon_kind), one.spec)
 
 
@@ -142,7 +142,7 @@ def where(
 ) -> Where:
     """Return one configuration at every site that sells its machines, and what a cleaner site costs."""
     one = chosen(source, label, (on, layout, site, offer), carbon, progress, options)
-    with using(one.own_step):
+    with using(one.measured_step):
         found = compare_sites(one.configuration, one.spec, ENGINE, load(), one.carbon_kind)
     return replace(found, notes=(*found.notes, *one.notes))
 
@@ -200,7 +200,7 @@ def what_if(
     kind = _carbon_kind(carbon, source)
     field, values = parse_question(asked)
     specs = [(value, job_of(source, **(options | {field: value}))) for value in values]
-    with using(own_step_of_all([spec for _, spec in specs], field)) as own:
+    with using(compared_step_of_all([spec for _, spec in specs], field)) as own:
         found = plan_variants(field, specs, progress, kind)
     return replace(found, notes=(*found.notes, own.text)) if own else found
 
@@ -213,12 +213,12 @@ class Choice:
     point: Point
     configuration: Configuration
     carbon_kind: str
-    own_step: Measured = NOTHING  # what a measured step sets, which the configuration has
+    measured_step: StepLayer = NOTHING  # what a measured step sets, which the configuration has
 
     @property
     def notes(self) -> tuple[str, ...]:
         """What a measured step tells, where one was given."""
-        return (self.own_step.answer.text,) if self.own_step.answer else ()
+        return (self.measured_step.answer.text,) if self.measured_step.answer else ()
 
 
 def chosen(
@@ -241,7 +241,7 @@ def chosen(
         with using(own):
             return Choice(spec, point_of_configuration(made, kind, spec=spec), made, kind, own)
     spec, answer = job_of(source, **options), _answer(source)
-    own = own_step(spec, None if answer is None else place_of_answer(answer))
+    own = compared_step(spec, None if answer is None else place_of_answer(answer))
     if answer is None:
         with using(own):
             point = labelled(plan_job(spec, progress, kind), label)
@@ -262,7 +262,7 @@ def _carbon_kind(carbon: str | None, source: JobSource) -> str:
     return LOCATION_GROSS if answer is None else answer.carbon_kind
 
 
-def pinned(source: JobSource, pin: Pin, options: Mapping[str, Any]) -> tuple[JobSpec, Configuration, Measured]:
+def pinned(source: JobSource, pin: Pin, options: Mapping[str, Any]) -> tuple[JobSpec, Configuration, StepLayer]:
     """Return the job, the one configuration that is pinned, and what a measured step sets.
 
     A step that was measured on the pinned devices is of the pinned configuration: of its stack and layout.
@@ -280,7 +280,7 @@ def pinned(source: JobSource, pin: Pin, options: Mapping[str, Any]) -> tuple[Job
         raise BadInput(f"--on takes one accelerator or system, not {on!r}; such as --on H100:64")
     check_count(on, count, spec, options)
     device = system_sold(offer, name) if offer else name
-    found = own_step(spec, Place(device, count, degrees))
+    found = compared_step(spec, Place(device, count, degrees))
     with using(found) as own:
         made = configure(spec, device, count, degrees, site)
         if own and same_place(own, made.setting.hardware.accelerator, made.devices):

@@ -6,7 +6,7 @@ from typing import Final
 
 from rich.console import RenderableType
 
-from steelyard.catalog.local.own_step import ANYWHERE, RUN_LOG_SD, pair_of
+from steelyard.catalog.local.step_shift import ANYWHERE, RUN_LOG_SD, pair_of
 from steelyard.evidence.calibration.calibrate import CalibratedRun, Calibration, ConstantShift
 from steelyard.evidence.calibration.constants import ALLOCATOR, CARRIERS
 from steelyard.evidence.calibration.fitting import LEAST_RUNS

@@ -11,7 +11,7 @@ from steelyard.planner.answers import Estimate, Explanation, TrainedJob
 from steelyard.planner.citations import Used
 from steelyard.reasons.terms import terms
 from steelyard.report.breakdown import breakdown, formula_list, named_terms, short_breakdown
-from steelyard.report.page import blank, bullets, heading, paragraph, sentence, table
+from steelyard.report.page import as_sentence, blank, bullets, heading, paragraph, table
 from steelyard.report.plan_lines import short_assumptions
 from steelyard.report.plan_page import binding_section, points_table, sources_section
 
@@ -73,7 +73,7 @@ def _head(found: Estimate) -> list[RenderableType]:
         *binding_section([rest]),
         blank(),
         paragraph(rate_text(found)),
-        *([paragraph(sentence(found.own_step.text))] if found.own_step else []),
+        *([paragraph(as_sentence(found.measured_step.text))] if found.measured_step else []),
         blank(),
     ]
 
@@ -112,7 +112,7 @@ def _ends(found: Estimate, more: str) -> list[RenderableType]:
 
 def _next(found: Estimate) -> list[RenderableType]:
     """Return what to do next: a measured step, and what it would narrow; nothing where one is known."""
-    return [blank(), paragraph(sentence(found.one_step.text), 0)] if found.one_step else []
+    return [blank(), paragraph(as_sentence(found.one_step.text), 0)] if found.one_step else []
 
 
 def _used(rows: Iterable[Used]) -> list[RenderableType]:

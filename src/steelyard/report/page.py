@@ -119,10 +119,10 @@ def section(title: str, lines: Sequence[str]) -> list[RenderableType]:
     return [blank(), heading(title), bullets(lines)] if lines else []
 
 
-def sentence(text: str) -> str:
-    """Return a remark as a sentence.
+def as_sentence(text: str) -> str:
+    """Return a remark as a as_sentence.
 
-    >>> sentence("one measured step narrows it")
+    >>> as_sentence("one measured step narrows it")
     'One measured step narrows it.'
     """
     return f"{text[:1].upper()}{text[1:]}." if text else ""

@@ -1,7 +1,7 @@
 """A local layer: rows fitted to a user's own runs, which win over the shipped ones of the same key.
 
 A layer is a folder of calibrations, `<label>.csv` each, in the format of the shipped fits with one column more: the
-table that a row belongs to (`kernels`, `stacks`, or `steps`: see `own_step`); and in its subfolder `live` the rows of
+table that a row belongs to (`kernels`, `stacks`, or `steps`: see `step_shift`); and in its subfolder `live` the rows of
 live sources (`refreshed`). Nothing reads it unless it is asked to: `load()` inside `using_layer(...)`, which the
 command line's verbs are.
 """
@@ -23,7 +23,7 @@ from steelyard.catalog.schema import Fitted
 from steelyard.errors import BadCatalog, BadInput
 
 FittedKey = tuple[str, str, str]
-TABLES = ("kernels", "stacks", "steps")
+CALIBRATED_TABLES = ("kernels", "stacks", "steps")
 """The tables that a calibration has rows of."""
 
 COMMAND = "steelyard calibrate"
@@ -37,13 +37,13 @@ class Layer:
 
     kernels: Mapping[FittedKey, Fitted] = field(default_factory=dict)
     stacks: Mapping[FittedKey, Fitted] = field(default_factory=dict)
-    steps: Mapping[FittedKey, Fitted] = field(default_factory=dict)  # shifts of a stack on a chip: see `own_step`
+    steps: Mapping[FittedKey, Fitted] = field(default_factory=dict)  # shifts of a stack on a chip: see `step_shift`
     refreshed: Refreshed = field(default=NO_ROWS, kw_only=True)  # rows of live sources
 
     def __or__(self, over: "Layer") -> "Layer":
         if not over or not self:
             return self or over
-        tables = ({**getattr(self, name), **getattr(over, name)} for name in TABLES)
+        tables = ({**getattr(self, name), **getattr(over, name)} for name in CALIBRATED_TABLES)
         return Layer(*tables, refreshed=over.refreshed or self.refreshed)
 
     def __bool__(self) -> bool:
@@ -136,7 +136,7 @@ def read_layer(where: Path) -> Layer:
 def read_calibration(where: Path, label: str) -> Layer:
     """Return one calibration."""
     path = where / f"{label}.csv"
-    tables: dict[str, dict[FittedKey, Fitted]] = {name: {} for name in TABLES}
+    tables: dict[str, dict[FittedKey, Fitted]] = {name: {} for name in CALIBRATED_TABLES}
     try:
         with path.open(newline="", encoding="utf-8") as lines:
             rows = csv.DictReader(lines)
@@ -151,7 +151,7 @@ def read_calibration(where: Path, label: str) -> Layer:
         why = reason_text(error)
         message = f"{path}: not a calibration ({why}); calibrate again, or: steelyard calibrate --forget {label}"
         raise BadCatalog(message) from error
-    return Layer(*(tables[name] for name in TABLES))
+    return Layer(*(tables[name] for name in CALIBRATED_TABLES))
 
 
 def write_calibration(where: Path, label: str, layer: Layer) -> Path:
@@ -162,7 +162,9 @@ def write_calibration(where: Path, label: str, layer: Layer) -> Path:
     with part.open("w", newline="", encoding="utf-8") as out:
         lines = csv.DictWriter(out, _COLUMNS, lineterminator="\n")
         lines.writeheader()
-        lines.writerows({"table": name} | asdict(row) for name in TABLES for row in getattr(layer, name).values())
+        lines.writerows(
+            {"table": name} | asdict(row) for name in CALIBRATED_TABLES for row in getattr(layer, name).values()
+        )
     part.replace(path)
     return path
 

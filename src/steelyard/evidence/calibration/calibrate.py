@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from steelyard.catalog import Catalog, Fitted, stacks
-from steelyard.catalog.local.layer import COMMAND, TABLES, FittedKey, Layer
-from steelyard.catalog.local.own_step import PUBLISHER_LOG_SD
+from steelyard.catalog.local.layer import CALIBRATED_TABLES, COMMAND, FittedKey, Layer
+from steelyard.catalog.local.step_shift import PUBLISHER_LOG_SD
 from steelyard.errors import BadInput
 from steelyard.evidence.calibration.constants import Constant, constants, unmended_noise
 from steelyard.evidence.calibration.fitting import Fitting
@@ -95,7 +95,7 @@ class Calibration(Shown):
             "refused": [{"id": name, "reason": reason} for name, reason in self.refused],
             "shifts": [asdict(shift) for shift in self.shifts],
             "new_stacks": list(self.new_stacks),
-            "layer": {name: [asdict(row) for row in getattr(self.layer, name).values()] for name in TABLES},
+            "layer": {name: [asdict(row) for row in getattr(self.layer, name).values()] for name in CALIBRATED_TABLES},
         }
 
     @classmethod
@@ -119,7 +119,7 @@ class Calibration(Shown):
             refused=tuple((one.get("id", ""), one.get("reason", "")) for one in refused),
             shifts=decode(tuple[ConstantShift, ...], given["shifts"]),
             new_stacks=decode(tuple[str, ...], given["new_stacks"]),
-            layer=Layer(*({_key(row): row for row in rows.get(name, ())} for name in TABLES)),
+            layer=Layer(*({_key(row): row for row in rows.get(name, ())} for name in CALIBRATED_TABLES)),
         )
 
 
@@ -128,7 +128,7 @@ def calibrate_constants(
 ) -> Calibration:
     """Return the calibration of some runs; BadInput where none of them can be used.
 
-    One shift of step times comes first, from a single run on (`catalog.local.own_step`). Constants of memory move by
+    One shift of step times comes first, from a single run on (`catalog.local.step_shift`). Constants of memory move by
     measured peaks; other constants of time move on what the shift leaves, where they predict left-out runs better.
 
     Args:

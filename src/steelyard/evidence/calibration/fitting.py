@@ -17,7 +17,7 @@ LEAST_RUNS = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Made:
+class FittedShift:
     """What runs make of the shift and the constants, and what is then predicted of every measurement."""
 
     shifts: StepShifts
@@ -39,7 +39,7 @@ class Fitting:
         """Which measurements are of step time."""
         return np.asarray(self.of.metric == "step_time_s")
 
-    def made(self, keep: NDArray[np.bool_], others: bool) -> Made:
+    def made(self, keep: NDArray[np.bool_], others: bool) -> FittedShift:
         """Return what some measurements set: the shift, and by those of memory, or by all, the constants.
 
         Args:
@@ -50,7 +50,7 @@ class Fitting:
         offset = np.where(self.timed, shifts.of(self.pairs)[self.of.owner], 0.0)
         found = posterior_of(evidence_of(self.of, self.parts, keep & (others | ~self.timed), offset))
         now = shifted_predictions(self.of, self.parts, found.shift) if found.shift.any() else self.shipped
-        return Made(shifts, found, now * np.exp(offset))
+        return FittedShift(shifts, found, now * np.exp(offset))
 
     def unseen(self, folds: int) -> tuple[bool, Array]:
         """Return whether constants of time help, and each measurement's error by what was made without its run.

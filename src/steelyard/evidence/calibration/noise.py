@@ -1,6 +1,6 @@
 """What no constant mends of peak memory: the scatter of runs of one source about the model, in the logarithm.
 
-Of step times it is `catalog.local.own_step.RUN_LOG_SD`.
+Of step times it is `catalog.local.step_shift.RUN_LOG_SD`.
 """
 
 MEMORY_NOISE = 0.13

@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from steelyard.catalog.local.layer import slug
-from steelyard.catalog.local.own_step import RUN_LOG_SD
 from steelyard.catalog.local.slips import unit_slip
+from steelyard.catalog.local.step_shift import RUN_LOG_SD
 from steelyard.evidence.calibration.constants import (
     ALLOCATOR,
     MOST_ALLOCATOR_SD,

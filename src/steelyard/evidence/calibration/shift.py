@@ -1,4 +1,4 @@
-"""The first thing that runs of one's own set: a shift of the time of a step, by its law in `catalog.local.own_step`."""
+"""The first thing that runs set: a shift of the time of a step, by its law in `catalog.local.step_shift`."""
 
 from dataclasses import dataclass, replace
 
@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from steelyard.catalog import Catalog, Fitted, stack_rows, stacks
-from steelyard.catalog.local.own_step import ANYWHERE, STEP_SHIFT, Shift, pair_name, shifts_of
+from steelyard.catalog.local.step_shift import ANYWHERE, STEP_SHIFT, Shift, pair_name, shifts_of
 from steelyard.evidence.calibration.sample import Sample
 from steelyard.units import Array
 

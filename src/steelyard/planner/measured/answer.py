@@ -21,7 +21,7 @@ class Narrowing:
 
 
 @dataclass(frozen=True, slots=True)
-class OwnStep:
+class ComparedStep:
     """A measured step beside the predicted one, and the factors that it sets."""
 
     stack: str = ""
@@ -40,28 +40,28 @@ class OwnStep:
 
 
 @dataclass(frozen=True, slots=True)
-class Measured:
+class StepLayer:
     """An own step with the rows of the catalog that it sets."""
 
-    answer: OwnStep | None = None
+    answer: ComparedStep | None = None
     layer: Layer = EMPTY
 
 
-NOTHING = Measured()
-_CURRENT: ContextVar[OwnStep | None] = ContextVar("own step", default=None)
+NOTHING = StepLayer()
+_CURRENT: ContextVar[ComparedStep | None] = ContextVar("own step", default=None)
 
 
-def current_own_step() -> OwnStep | None:
+def current_step() -> ComparedStep | None:
     """Return the step that the question in hand was given; None: it was given none.
 
-    >>> current_own_step() is None
+    >>> current_step() is None
     True
     """
     return _CURRENT.get()
 
 
 @contextmanager
-def using(found: Measured) -> Iterator[OwnStep | None]:
+def using(found: StepLayer) -> Iterator[ComparedStep | None]:
     """Let the catalog have what a measured step sets while the block runs."""
     token = _CURRENT.set(found.answer)
     try:

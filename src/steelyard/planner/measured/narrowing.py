@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from steelyard import catalog as facts
 from steelyard.catalog.local.layer import Layer
-from steelyard.catalog.local.own_step import STEP_SHIFT, Shift, interval_factors, pair_name, shifts_of
+from steelyard.catalog.local.step_shift import STEP_SHIFT, Shift, interval_factors, pair_name, shifts_of
 from steelyard.job import JobSpec
 from steelyard.market.build import matrix_precision, stack_option
 from steelyard.planner.measured.answer import Narrowing
@@ -39,6 +39,16 @@ def narrowing(before_log_sd: float, after_log_sd: float) -> Narrowing:
     ('0.72-1.39x', '0.85-1.18x')
     """
     return Narrowing(*interval_factors(before_log_sd), *interval_factors(after_log_sd))
+
+
+def narrowing_line(found: Narrowing) -> str:
+    """Return what one measured step would narrow, in a line.
+
+    >>> narrowing_line(Narrowing(0.71, 1.41, 0.74, 1.35))
+    'one measured step narrows times from 0.71-1.41x to 0.74-1.35x: --step-time, calibrate'
+    """
+    before, after = ends_text(found.low_before, found.high_before), ends_text(found.low_after, found.high_after)
+    return f"one measured step narrows times from {before} to {after}: --step-time, calibrate"
 
 
 def ends_text(low: float, high: float) -> str:

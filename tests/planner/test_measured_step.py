@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from steelyard.catalog.local.layer import using_layer
-from steelyard.catalog.local.own_step import ANYWHERE, PUBLISHER_LOG_SD, RUN_LOG_SD, STEP_SHIFT, pair_name, shifts_of
+from steelyard.catalog.local.step_shift import ANYWHERE, PUBLISHER_LOG_SD, RUN_LOG_SD, STEP_SHIFT, pair_name, shifts_of
 from steelyard.errors import BadInput
 from steelyard.job.measured_step import MeasuredStep
 from steelyard.launchers import launch
@@ -38,7 +38,7 @@ def plain() -> Estimate:
 def test_an_estimate_moves_by_the_law_of_one_run(plain: Estimate, ratio: float) -> None:
     found = estimate(*PIN, **JOB, step_time=ratio * step_s(plain))
     assert math.log(step_s(found) / step_s(plain)) == pytest.approx(WEIGHT * math.log(ratio))
-    own = found.own_step
+    own = found.measured_step
     assert own is not None
     assert (own.stack, own.accelerator, own.devices) == ("fsdp2", "H100-80GB-SXM", 64)
     assert (own.measured_s, own.ratio) == (pytest.approx(ratio * step_s(plain)), pytest.approx(ratio))
@@ -52,7 +52,7 @@ def test_the_interval_narrows_as_was_promised(plain: Estimate) -> None:
     found = estimate(*PIN, **JOB, step_time=step_s(plain))
     before, after = (one.time_s.high / one.time_s.low for one in (plain, found))
     assert after < before
-    promised, own = plain.one_step, found.own_step
+    promised, own = plain.one_step, found.measured_step
     assert promised is not None
     assert own is not None
     assert (promised.low_after, promised.high_after) == (own.narrowing.low_after, own.narrowing.high_after)
@@ -85,9 +85,9 @@ def test_a_pin_without_a_stack_keeps_the_one_that_was_measured() -> None:
     free = estimate(*PIN, **job)
     found = estimate(*PIN, **job, step_time=1.5 * step_s(free))
     assert (found.stack, found.layout_text) == (free.stack, free.layout_text)
-    assert found.own_step is not None
-    assert found.own_step.taken == ("stack", "layout")
-    assert "its stack and layout are the fastest that fits: name them if yours was another" in found.own_step.text
+    assert found.measured_step is not None
+    assert found.measured_step.taken == ("stack", "layout")
+    assert "its stack and layout are the fastest that fits: name them if yours was another" in found.measured_step.text
     assert found.request is not None
     assert found.request.stack is None
 
@@ -97,24 +97,24 @@ def test_every_verb_has_the_same_shift(plain: Estimate) -> None:
     factor = 1.3**WEIGHT
     job = {**JOB, "accelerators": "H100", "devices": 64, "by": "7d"}
     free, moved = plan("llama-3-8b", **job), plan("llama-3-8b", **job, **said)
-    assert moved.own_step is not None
-    assert moved.own_step.factor == pytest.approx(factor)
+    assert moved.measured_step is not None
+    assert moved.measured_step.factor == pytest.approx(factor)
     assert moved.points[0].time_s.value / free.points[0].time_s.value == pytest.approx(factor, rel=0.05)
     explained = explain("llama-3-8b", **job, **said)
-    assert explained.own_step == moved.own_step
+    assert explained.measured_step == moved.measured_step
     assert explained.time_s == moved.points[0].time_s
     places = where("llama-3-8b", **job, **said)
-    assert moved.own_step.text in places.notes
+    assert moved.measured_step.text in places.notes
     assert places.cheapest.time_s == pytest.approx(moved.points[0].time_s.value)
     hours = when("llama-3-8b", **job, **said)
-    assert moved.own_step.text in hours.notes
+    assert moved.measured_step.text in hours.notes
     assert hours.run_s == pytest.approx(moved.points[0].time_s.value)
     started = launch("llama-3-8b", **{**JOB, "stack": "fsdp2"}, on="H100:64", step_time=1.3 * step_s(plain))
     assert started.stack == "fsdp2"
     asked = what_if(
         "llama-3-8b", "tokens=2B,4B", **{key: value for key, value in job.items() if key != "tokens"}, **said
     )
-    assert moved.own_step.text in asked.notes
+    assert moved.measured_step.text in asked.notes
     assert asked.rows[0].points[0].time_s.value == pytest.approx(moved.points[0].time_s.value)
 
 
@@ -164,7 +164,7 @@ def test_pages_say_what_was_set_and_what_would_be(plain: Estimate) -> None:
     job = {**JOB, "accelerators": "H100", "devices": 64}
     free, shifted = plan("llama-3-8b", **job), plan("llama-3-8b", **job, step_time=1.2 * step_s(plain))
     for show in (short_plan_page, plan_page):
-        assert "one measured step of fsdp2 on" in " ".join(render(show(free)).split())
+        assert "one measured step" in " ".join(render(show(free)).split())
         text = " ".join(render(show(shifted)).split())
         assert "1.20x our median" in text
         assert "one measured step" not in text

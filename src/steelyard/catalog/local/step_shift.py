@@ -35,7 +35,7 @@ RUN_LOG_SD = 0.12
 """r: spread of a publisher's runs about its offset. Source: scale of the residuals at which the fit of step times
 starts to count a run less; the scatter within a source (`python -m fit.anchors`)."""
 
-FARTHEST = 3.0
+FARTHEST_RUN_SDS = 3.0
 """A run counts as at most so many r from the median of the runs, so that one that went wrong does not carry the rest.
 Chosen."""
 
@@ -76,7 +76,7 @@ def shifts_of(gaps: Sequence[float], pairs: Sequence[str], prior: ShiftPrior | N
     known = prior or ShiftPrior()
     names = np.array([*dict.fromkeys(pairs), ANYWHERE])
     of_run = np.array(pairs, dtype=names.dtype)
-    far, middle = FARTHEST * RUN_LOG_SD, float(np.median(gaps)) if len(gaps) else 0.0
+    far, middle = FARTHEST_RUN_SDS * RUN_LOG_SD, float(np.median(gaps)) if len(gaps) else 0.0
     seen = np.clip(np.array(gaps, dtype=float), middle - far, middle + far)
     same = known.common + known.pair * (of_run[:, None] == of_run)
     reach = known.common + known.pair * (names[:, None] == of_run)

@@ -24,11 +24,11 @@ def output_json(*words: str) -> Any:
 
 def test_an_estimate_asks_for_a_step_and_says_what_it_set() -> None:
     asked = output_json("estimate", *JOB, *PIN)
-    assert asked["own_step"] is None
+    assert asked["measured_step"] is None
     assert set(asked["one_step"]) == {"low_before", "high_before", "low_after", "high_after", "text"}
     told = output_json("estimate", *JOB, *PIN, "--step-time", "10")
     assert told["one_step"] is None
-    own = told["own_step"]
+    own = told["measured_step"]
     assert (own["measured_s"], own["stack"], own["accelerator"], own["devices"]) == (10.0, "fsdp2", "H100-80GB-SXM", 64)
     assert 1 < own["factor_elsewhere"] < own["factor"] < own["ratio"]
     assert told["time"]["total_s"] == pytest.approx(own["predicted_s"] * own["factor"])
@@ -50,8 +50,8 @@ def test_every_verb_of_a_configuration_takes_it(verb: str) -> None:
 
 def test_a_plan_takes_it_with_its_place() -> None:
     found = output_json("plan", *JOB, "--accelerators", "H100", "--devices", "64", "--step-time", "10@H100:64,tp=1")
-    assert found["own_step"]["taken"] == []
-    assert found["own_step"]["layout_text"].startswith("tp=1,")
+    assert found["measured_step"]["taken"] == []
+    assert found["measured_step"]["layout_text"].startswith("tp=1,")
     assert found["request"]["measured"]["step_s"] == 10.0
 
 

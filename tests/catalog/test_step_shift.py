@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from steelyard.catalog import kernels_rows, load, stack, stack_rows, step_shift_row
 from steelyard.catalog.local.layer import Layer, read_calibration, write_calibration
-from steelyard.catalog.local.own_step import (
+from steelyard.catalog.local.step_shift import (
     ANYWHERE,
-    FARTHEST,
+    FARTHEST_RUN_SDS,
     PAIR_LOG_SD,
     PUBLISHER_LOG_SD,
     RUN_LOG_SD,
@@ -63,7 +63,7 @@ def test_no_run_leaves_the_prior() -> None:
 
 def test_one_run_that_went_wrong_does_not_carry_the_rest() -> None:
     found = shifts_of([0.0, 0.0, 0.0, math.log(4)], [MINE] * 4)
-    assert 0 < found[MINE].log <= FARTHEST * RUN_LOG_SD / 4
+    assert 0 < found[MINE].log <= FARTHEST_RUN_SDS * RUN_LOG_SD / 4
 
 
 @given(st.lists(st.floats(-0.3, 0.3), min_size=1, max_size=6))
