@@ -1,36 +1,46 @@
 """What a few measured runs of an unseen source are worth: `steelyard calibrate`, scored on the source's other runs.
 
 Each source is left out of the fit, its catalog rows are made anew, some of its runs are given to `calibrate`, and the
-others are predicted with the rows that it writes. Anchors are spread evenly over the predicted times: 3 of a source of
-at least 6 runs, or every second one.
+others are predicted with the rows that it writes: by its shift of step times alone, and by the whole of it. Anchors are
+spread evenly over the predicted times: 3 of a source of at least 6 runs, or every second one; where one is given, five
+runs are it in turn.
 
-    python -m fit.anchors [--anchors N]
+    python -m fit.anchors [--anchors 1,3] [--users FILE]
+
+scores the unlocked two thirds of the sources, with all tables of an owner left out: runs of developers, and of users
+(those of the origin `users`, or of a file in the columns of `steelyard validate --cases`). The last lines estimate the
+two spreads of the law of the shift (`catalog.local.step_shift`) from the same left-out rows.
 """
 
 import argparse
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from importlib import resources
 
 import numpy as np
 
 from fit import hierarchy
 from fit.hierarchy import Array
-from fit.stacks.factors import ACCELERATOR_SD, Factor, Rows, factors, problem_of, training_rows
+from fit.stacks.factors import ACCELERATOR_SD, Factor, Rows, factors, owners, problem_of, training_rows, unlocked
 from fit.stacks.scores import spreads
 from fit.stacks.write import CHECKED, HEADER, accelerator_table, stack_table
 from steelyard.catalog import Catalog, Fitted, load
 from steelyard.catalog.local.layer import Layer
 from steelyard.catalog.read import parse_fitted
+from steelyard.errors import BadInput
 from steelyard.evidence.calibration import calibrate_constants
+from steelyard.evidence.calibration.constants import LEVEL
 from steelyard.evidence.frames.frame import RunFrame, frame_subset, run_frame
 from steelyard.evidence.frames.measured import measured
 from steelyard.evidence.frames.predicted import predict_step
-from steelyard.evidence.runs.reader import published_runs
-from steelyard.evidence.score import validation
+from steelyard.evidence.runs.exclusions import counted
+from steelyard.evidence.runs.reader import parse_runs, read_runs
+from steelyard.evidence.runs.run import Run
 from steelyard.evidence.score.intervals import time_log_sd
+from steelyard.evidence.score.lock import locked
 from steelyard.units import NORMAL_90
 
-LEAST, ANCHORS = 6, 3
+LEAST, ANCHORS, TURNS = 6, 3, 5
 HALVES = ("vtrain-multi", "vtrain-single")
 
 
@@ -42,8 +52,10 @@ class Score:
     runs: int
     new: bool  # no other source has its stack, or its family of chips
     before: Array  # |predicted / measured - 1| by the fit without the source
-    after: Array
+    alone: Array  # by the shift of step times alone
+    after: Array  # by the whole of the calibration
     inside: Array  # whether the calibrated 90 % interval holds the measurement
+    half: tuple[float, float]  # half of the 90 % interval in the logarithm, before and after: the median
 
 
 @dataclass(frozen=True)
@@ -54,15 +66,20 @@ class Left:
     catalog: Catalog
 
 
-def left_out(data: RunFrame, log_s: Array, by: str) -> Iterator[Left]:
-    """Yield the catalog of every fit that has not seen one label."""
+def labels_of(data: RunFrame, by: str) -> hierarchy.Labels:
+    """Return the label of every row that a split leaves out by: a field of the frame's labels, or its owner."""
+    return owners(data) if by == "owner" else getattr(data.labels, by)
+
+
+def left_out(data: RunFrame, log_s: Array, by: str, strangers: frozenset[str] = frozenset()) -> Iterator[Left]:
+    """Yield the catalog of every fit that has not seen one label: of the rows', and of strangers', who have none."""
     parts = factors(data)
     problem = problem_of(data, log_s, parts)
-    labels = getattr(data.labels, by)
+    labels = labels_of(data, by)
     thetas = hierarchy.folds(problem, labels)
     gap = gaps(problem, labels, thetas)
-    if by == "group":
-        noise(gap, data)
+    if new_ones := sorted(strangers - thetas.keys()):
+        thetas |= dict.fromkeys(new_ones, hierarchy.fit(problem))
     for label, theta in thetas.items():
         seen = labels != label
         wide = spreads(gap[seen], frame_subset(data, seen))
@@ -99,13 +116,13 @@ def layer(data: RunFrame, seen: Rows, parts: list[Factor], theta: Array, sds: Ar
 
 
 def scored(data: RunFrame, left: Left, by: str, count: int) -> Iterator[Score]:
-    """Yield the score of every large enough source of one label."""
-    inside = getattr(data.labels, by) == left.label
+    """Yield the score of every large enough source of one label, by every choice of anchors."""
+    inside = labels_of(data, by) == left.label
     for group in sorted(set(data.labels.group[inside])):
         rows = inside & (data.labels.group == group)
         picked = count or int(rows.sum()) // 2
         if rows.sum() >= max(LEAST, picked + ANCHORS):
-            yield score(frame_subset(data, rows), left.catalog, picked, new(data, rows))
+            yield from scores(frame_subset(data, rows), left.catalog, picked, new(data, rows))
 
 
 def new(data: RunFrame, rows: Rows) -> bool:
@@ -116,25 +133,38 @@ def new(data: RunFrame, rows: Rows) -> bool:
     )
 
 
-def score(data: RunFrame, catalog: Catalog, count: int, is_new: bool) -> Score:
-    """Calibrate on some runs of a source and predict the others."""
+def scores(data: RunFrame, catalog: Catalog, count: int, is_new: bool) -> Iterator[Score]:
+    """Calibrate on some runs of a source and predict the others; of a choice of no use there is no score."""
     found = run_frame(data.runs, catalog, predict_step)
     order = np.argsort(seconds(found), kind="stable")
-    anchors = np.zeros(len(found), dtype=bool)
-    anchors[order[((np.arange(count) + 0.5) / count * len(found)).astype(int)]] = True
+    size = TURNS if count == 1 else count
+    places = ((np.arange(size) + 0.5) / size * len(found)).astype(int)
+    for chosen in [[one] for one in sorted(set(places))] if count == 1 else [places]:
+        try:
+            yield score(found, catalog, np.isin(np.arange(len(found)), order[chosen]), is_new)
+        except BadInput:
+            continue  # its anchors are no measurements by this fit
+
+
+def score(found: RunFrame, catalog: Catalog, anchors: Rows, is_new: bool) -> Score:
+    """Calibrate on the anchors of a source and predict its other runs."""
     runs = [run for run, anchor in zip(found.runs, anchors, strict=True) if anchor]
-    made = calibrate_constants(runs, catalog, "anchors", "anchors", CHECKED, folds=0)
-    after = catalog.over(catalog.local | made.layer)
-    again = run_frame(found.runs, after, predict_step)
-    truth = measured(found).step_s
-    gap = np.log(seconds(again) / truth)
+    made = calibrate_constants(runs, catalog, "anchors", "anchors", CHECKED).layer
+    names = {key: row for key, row in made.stacks.items() if row.quantity == LEVEL}  # of stacks that only the runs name
+    alone, after = (catalog.over(catalog.local | one) for one in (Layer(stacks=names, steps=made.steps), made))
+    frames = [found, run_frame(found.runs, alone, predict_step), run_frame(found.runs, after, predict_step)]
+    gaps = [np.log(seconds(one) / measured(found).step_s)[~anchors] for one in frames]
+    half = [NORMAL_90 * time_log_sd(frames[i], one)[~anchors] for i, one in ((0, catalog), (2, after))]
+    before, shifted, now = (np.abs(np.expm1(gap)) for gap in gaps)
     return Score(
-        group=str(data.labels.group[0]),
+        group=str(found.labels.group[0]),
         runs=len(found),
         new=is_new,
-        before=np.abs(seconds(found) / truth - 1)[~anchors],
-        after=np.abs(np.expm1(gap))[~anchors],
-        inside=(np.abs(gap) <= NORMAL_90 * time_log_sd(again, after))[~anchors],
+        before=before,
+        alone=shifted,
+        after=now,
+        inside=np.abs(gaps[2]) <= half[1],
+        half=(float(np.median(half[0])), float(np.median(half[1]))),
     )
 
 
@@ -143,31 +173,65 @@ def seconds(found: RunFrame) -> Array:
     return predict_step(found.job, found.layout, found.machine, found.kernels, found.stack)[0]
 
 
-def report(title: str, found: list[Score], *, rows: bool) -> None:
-    """Print one table."""
+def report(title: str, found: list[Score]) -> None:
+    """Print one table: each source, and the mean over them."""
+    groups = {name: [one for one in found if one.group == name] for name in sorted({one.group for one in found})}
+    rows = [(name, some[0].runs, figures(some)) for name, some in groups.items()]
+    for name, count, values in sorted(rows, key=lambda row: -row[2][2]):
+        print(f"  {name:30s} {count:5d} {figures_text(values)}")
     if rows:
-        for one in sorted(found, key=lambda one: -float(np.median(one.after))):
-            print(f"  {one.group:30s} {one.runs:5d} {'new' if one.new else '   '} {figures([one])}")
-    print(f"{title}: {len(found)} sources, {figures(found)}")
+        print(f"{title}: {len(rows)} sources, {figures_text(np.mean([values for *_, values in rows], axis=0))}")
 
 
-def figures(found: list[Score]) -> str:
-    """Return the means over sources."""
-    medians = [[float(np.median(values)) for values in (one.before, one.after)] for one in found]
-    means = [[float(np.mean(values)) for values in (one.before, one.after)] for one in found]
-    (before, after), (mean_before, mean_after) = np.mean(medians, axis=0), np.mean(means, axis=0)
-    held = np.mean([one.inside.mean() for one in found])
-    return f"median {before:5.1%} -> {after:5.1%}, mean {mean_before:5.1%} -> {mean_after:5.1%}, {held:4.0%} in 90 %"
+def figures(found: list[Score]) -> Array:
+    """Return the means over choices of anchors: medians before, by the shift, after; p90 after; held; half-widths."""
+    rows = [
+        [
+            *(float(np.median(values)) for values in (one.before, one.alone, one.after)),
+            float(np.quantile(one.after, 0.9)),
+            float(one.inside.mean()),
+            *one.half,
+        ]
+        for one in found
+    ]
+    return np.asarray(np.mean(rows, axis=0))
+
+
+def figures_text(values: Array) -> str:
+    """Return them in words."""
+    before, alone, after, p90, held, half, halved = values
+    return (
+        f"median {before:5.1%} -> {alone:5.1%} by the shift, {after:5.1%} with constants (p90 {p90:5.1%}), "
+        f"{held:4.0%} in 90 %, half-width {half:.2f} -> {halved:.2f}"
+    )
+
+
+def user_runs(file: str) -> list[Run]:
+    """Return the runs of users: of a file, else those that are carried."""
+    if file:
+        return list(read_runs(file))
+    carried = resources.files("steelyard.evidence.runs") / "published" / "users.csv"
+    return list(parse_runs(carried.read_bytes(), "users")) if carried.is_file() else []
+
+
+def timed_frame(runs: list[Run]) -> RunFrame:
+    """Return the unlocked runs whose step time is scored."""
+    found = run_frame([run for run in runs if not locked(run)], load(), predict_step)
+    return frame_subset(found, np.isfinite(measured(found).step_s) & counted(found.runs, "time"))
 
 
 def noise(gap: Array, data: RunFrame) -> None:
-    """Print how far runs scatter about the median of their source: what `calibration/noise.py` states."""
-    times = scatter(gap, data.labels.group)
-    rows = [
-        one for one in validation.scored_runs(published_runs()).cases if one.scored and one.metric.startswith("peak")
-    ]
-    peaks = scatter(np.log1p([one.error for one in rows]), np.array([one.group for one in rows]))
-    print(f"scatter within a source, log sd, median over sources: step time {times:.3f}, peak memory {peaks:.3f}")
+    """Print the two spreads of the law of the shift: of owners' offsets, and of runs about their source's."""
+    by, group = owners(data), data.labels.group
+    offsets = np.array(
+        [
+            np.mean([np.median(gap[group == name]) for name in sorted(set(group[by == owner]))])
+            for owner in sorted(set(by))
+        ]
+    )
+    robust = 1.4826 * float(np.median(np.abs(offsets)))
+    print(f"offsets of {len(offsets)} owners, log sd {np.sqrt(np.mean(offsets**2)):.3f}, robust {robust:.3f}")
+    print(f"scatter within a source, log sd, median over sources: {scatter(gap, group):.3f}")
 
 
 def scatter(gap: Array, group: hierarchy.Labels) -> float:
@@ -179,20 +243,28 @@ def scatter(gap: Array, group: hierarchy.Labels) -> float:
 def main() -> None:
     """Print the scores."""
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    options.add_argument("--anchors", type=int, default=ANCHORS, help="runs of each source to calibrate on")
+    options.add_argument("--anchors", default=f"1,{ANCHORS}", help="runs of each source to calibrate on, as 1,3")
+    options.add_argument("--users", default="", help="a file of users' runs; default: those that are carried")
     chosen = options.parse_args()
     data, log_s = training_rows()
-    for by in ("group", "family"):
-        found, halves = [], []
-        for left in left_out(data, log_s, by):
-            found += scored(data, left, by, chosen.anchors)
-            if left.label in HALVES:
-                halves += scored(data, left, by, 0)
-        report(f"{chosen.anchors} anchors, {by} left out", found, rows=True)
-        unseen = [one for one in found if one.new or by == "family"]
-        report(f"{chosen.anchors} anchors, unseen stack or chip, {by} left out", unseen, rows=False)
-        for one in halves:
-            report(f"half as anchors, {one.group}", [one], rows=False)
+    keep = unlocked(data)
+    data, log_s = frame_subset(data, keep), log_s[keep]
+    users = timed_frame(user_runs(chosen.users))
+    developers = frame_subset(data, ~np.isin(data.labels.group, sorted(set(users.labels.group))))
+    who = {"developers": developers, "users": users}
+    counts = [int(one) for one in chosen.anchors.split(",")]
+    found: dict[tuple[int, str], list[Score]] = {(count, name): [] for count in counts for name in who}
+    gap = np.empty(len(developers))
+    for left in left_out(data, log_s, "owner", frozenset(map(str, owners(users)))):
+        mine = owners(developers) == left.label
+        if mine.any():
+            part = run_frame(frame_subset(developers, mine).runs, left.catalog, predict_step)
+            gap[mine] = np.log(seconds(part) / measured(part).step_s)
+        for (count, name), some in found.items():
+            some.extend(scored(who[name], left, "owner", count))
+    for (count, name), some in found.items():
+        report(f"{count} anchors, owner left out, {name}", some)
+    noise(gap, developers)
 
 
 if __name__ == "__main__":

@@ -12,12 +12,16 @@ from hypothesis import strategies as st
 
 from steelyard.catalog import Catalog, load, stack_rows, stacks
 from steelyard.catalog.load import DATA
+from steelyard.catalog.local.layer import CALIBRATED_TABLES
+from steelyard.catalog.local.slips import unit_slip
+from steelyard.catalog.local.step_shift import ANYWHERE, PUBLISHER_LOG_SD, STEP_SHIFT, shifts_of
 from steelyard.errors import BadInput
 from steelyard.evidence.calibration import Calibration, calibrate_constants
-from steelyard.evidence.calibration.constants import ALLOCATOR
+from steelyard.evidence.calibration.constants import ALLOCATOR, constants
+from steelyard.evidence.calibration.fitting import Fitting
 from steelyard.evidence.calibration.posterior import Evidence, posterior_of
-from steelyard.evidence.calibration.sample import sample_of
-from steelyard.evidence.calibration.slips import unit_slip
+from steelyard.evidence.calibration.sample import sample_of, shifted_predictions
+from steelyard.evidence.calibration.shift import pairs_of
 from steelyard.evidence.frames.frame import run_frame
 from steelyard.evidence.frames.predicted import predict_step
 from steelyard.evidence.runs.reader import blank_run, published_runs
@@ -27,6 +31,7 @@ from steelyard.report.page import render
 from steelyard.step import memory, stage_job
 
 TODAY = "2026-11-21"
+H100 = "H100-80GB-SXM"
 LAYOUTS = ((1, 64), (2, 32), (4, 16), (8, 8))
 
 
@@ -70,14 +75,13 @@ def test_what_is_predicted_afterwards_is_what_was_shown() -> None:
 
 
 def test_more_runs_of_a_kind_leave_less_doubt_and_none_leaves_more() -> None:
-    """A stack is as doubtful as its least sure run, so more runs count as more only where they are of a kind."""
     shipped = stack_rows("megatron-core", load())["time_scale"].log_sd
     once = runs(1.2)
     again = [replace(case, id=f"{case.id}-again") for case in once]
 
     def doubt(some: list[Run]) -> float:
         made = calibrate_constants(some, load(), "mine", "runs.csv", TODAY)
-        return made.layer.stacks["megatron-core", "any", "time_scale"].log_sd
+        return stack_rows("megatron-core", load().over(made.layer), accelerator=H100)["time_scale"].log_sd
 
     assert doubt([*once, *again]) < doubt(once) < shipped
     assert doubt([once[0], again[0]]) < doubt(once[:1]) < shipped
@@ -89,15 +93,64 @@ def test_an_unknown_stack_gets_a_name_of_its_own() -> None:
     catalog = Catalog(DATA, made.layer)
     assert "weaver-3" in stacks(catalog)
     assert stack_rows("weaver-3", catalog)["time_scale"].value > stack_rows("any", load())["time_scale"].value
-    assert stack_rows("any", catalog) == stack_rows("any", load())
+    assert made.layer.stacks["weaver-3", "any", "time_scale"].value == stack_rows("any", load())["time_scale"].value
     nameless = calibrate_constants(runs(1.2, ""), load(), "mine", "runs.csv", TODAY)
     assert nameless.new_stacks == ("mine",)
 
 
-def test_other_stacks_and_chips_stay_as_shipped() -> None:
+def test_other_stacks_and_chips_move_by_what_all_of_a_publisher_share() -> None:
     made = calibrate_constants(runs(1.3), load(), "mine", "runs.csv", TODAY)
-    assert {row.entity for row in made.layer.stacks.values()} == {"megatron-core"}
-    assert {(row.entity, row.precision) for row in made.layer.kernels.values()} == {("H100-80GB-SXM", "bf16")}
+    mine, rest = (
+        made.layer.steps[f"megatron-core on {H100}", "any", STEP_SHIFT],
+        made.layer.steps[ANYWHERE, "any", STEP_SHIFT],
+    )
+    assert 1 < rest.value < mine.value < 1.3
+    assert mine.log_sd < rest.log_sd < PUBLISHER_LOG_SD
+    assert (mine.rows, rest.rows) == (4, 4)
+    assert {row.entity for row in made.layer.stacks.values()} <= {"megatron-core"}
+    assert {(row.entity, row.precision) for row in made.layer.kernels.values()} <= {(H100, "bf16")}
+
+
+@pytest.mark.parametrize("scale", [0.8, 1.25])
+def test_one_run_sets_the_shift_and_nothing_else(scale: float) -> None:
+    made = calibrate_constants(runs(scale)[:1], load(), "mine", "runs.csv", TODAY)
+    assert not made.layer.stacks
+    assert not made.layer.kernels
+    law = shifts_of([math.log(scale)], [f"megatron-core on {H100}"])
+    for name, one in law.items():
+        row = made.layer.steps[name, "any", STEP_SHIFT]
+        assert math.log(row.value) == pytest.approx(one.log)
+        assert row.log_sd == pytest.approx(one.log_sd, abs=1e-4)
+    (run,) = made.runs
+    assert math.log1p(run.after) == pytest.approx(math.log1p(run.before) + law[f"megatron-core on {H100}"].log)
+    assert math.isnan(run.unseen)
+
+
+def test_constants_move_only_where_they_predict_left_out_runs_better() -> None:
+    """Runs that are all slower by one factor leave nothing to constants; runs that slow down with tp do."""
+    level = calibrate_constants(runs(1.3), load(), "mine", "runs.csv", TODAY)
+    steep = [replace(one, step_time_s=one.step_time_s * (1 + 0.12 * place)) for place, one in enumerate(runs(1.0))]
+    bent = calibrate_constants(steep, load(), "mine", "runs.csv", TODAY)
+    for made in (level, bent):
+        frame = run_frame(steep if made is bent else runs(1.3), load(), predict_step)
+        of = sample_of(frame)
+        names = np.array(["megatron-core"] * 4)
+        parts = constants(frame, names, load(), np.zeros(4, dtype=bool))
+        shipped = shifted_predictions(of, parts, np.zeros(len(parts)))
+        fitting = Fitting(of, parts, pairs_of(of, names), shipped)
+        misses = {others: np.mean(np.abs(np.log1p(fitting._left_out(10, others=others)))) for others in (True, False)}
+        moved = bool(made.layer.stacks or made.layer.kernels)
+        assert moved == (misses[True] < misses[False])
+    assert bent.layer.stacks
+
+
+def test_runs_of_two_chips_get_a_shift_each() -> None:
+    cases = [*runs(1.2)[:2], *(replace(one, id=f"{one.id}-a", accelerator="A100") for one in runs(2.4)[:2])]
+    made = calibrate_constants(cases, load(), "mine", "runs.csv", TODAY)
+    pairs = {name for name, _, _ in made.layer.steps}
+    assert pairs == {f"megatron-core on {H100}", "megatron-core on A100-80GB-SXM", ANYWHERE}
+    after = seconds(cases, Catalog(DATA, made.layer)) / [case.step_time_s for case in cases] - 1
+    assert after == pytest.approx([run.after for run in made.runs], abs=0.01)
 
 
 def test_memory_moves_what_was_measured() -> None:
@@ -114,9 +167,7 @@ def test_memory_moves_what_was_measured() -> None:
     for run in made.runs:
         assert abs(run.after) < 0.1
     assert all(one.after == pytest.approx(one.before) for one in made.shifts if one.table == "kernels")
-    assert made.layer.stacks["megatron-core", "any", "time_scale"].value == pytest.approx(
-        stack_rows("megatron-core", load())["time_scale"].value
-    )
+    assert made.layer.steps[ANYWHERE, "any", STEP_SHIFT].value == pytest.approx(1.0)
 
 
 def peaks(metric: str, scale: float) -> list[Run]:
@@ -258,7 +309,7 @@ def test_no_published_run_is_taken_for_one_in_another_unit() -> None:
 def test_a_calibration_is_read_back_from_its_dict() -> None:
     made = calibrate_constants([*runs(1.2), replace(runs(1000.0)[0], id="wrong")], load(), "mine", "runs.csv", TODAY)
     found = Calibration.from_dict(json.loads(json.dumps(made.to_dict())))
-    assert (found.layer.kernels, found.layer.stacks) == (made.layer.kernels, made.layer.stacks)
+    assert all(getattr(found.layer, name) == getattr(made.layer, name) for name in CALIBRATED_TABLES)
     assert (found.to_dict(), found.refused) == (made.to_dict(), made.refused)
 
 

@@ -2,12 +2,13 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import fields, replace
 from functools import cache
 from pathlib import Path
 
 from steelyard import tables
 from steelyard.catalog.load import Catalog, load
+from steelyard.catalog.local.step_shift import ANYWHERE, STEP_SHIFT, narrowed_log_sd, pair_name
 from steelyard.catalog.read import parse_fitted, parsed_rows
 from steelyard.catalog.schema import Accelerator, Fitted, OfferRow, SiteRow, System
 from steelyard.catalog.spread import STACK_EVIDENCE, StepSpread
@@ -107,18 +108,55 @@ def stacks(catalog: Catalog | None = None) -> tuple[str, ...]:
     return tuple(sorted({*catalog.stack_files, *(entity for entity, _, _ in catalog.stacks)} - {_ANY}))
 
 
-def stack_rows(name: str, catalog: Catalog | None = None, precision: str = _ANY) -> dict[str, Fitted]:
-    """Return the fitted row behind each field of `tables.Stack`: of the stack (at a precision), else of any stack."""
+def stack_rows(
+    name: str, catalog: Catalog | None = None, precision: str = _ANY, accelerator: str = ""
+) -> dict[str, Fitted]:
+    """Return the fitted row behind each field of `tables.Stack`: of the stack (at a precision), else of any stack.
+
+    Where steps of one's own were measured (`local.step_shift`) its `time_scale` is shifted, and surer: most on the
+    accelerator that they were measured on.
+    """
     catalog = catalog or load()
     known = stacks(catalog)
     if name not in known and name != _ANY:
         raise UnknownName("stack", name, known)
-    return _fitted("stacks", tables.Stack, catalog.stacks, (name, _ANY), precision)
+    found = _fitted("stacks", tables.Stack, catalog.stacks, (name, _ANY), precision)
+    own = step_shift_row(name, accelerator, catalog)
+    if own is not None:
+        found["time_scale"] = _shifted(found["time_scale"], own)
+    return found
 
 
-def stack(name: str, catalog: Catalog | None = None, precision: str = _ANY) -> tables.Stack:
-    """Return the calibrated figures of a software stack, at a precision where it stores states otherwise."""
-    return tables.Stack(**{field: row.value for field, row in stack_rows(name, catalog, precision).items()})
+def stack(name: str, catalog: Catalog | None = None, precision: str = _ANY, accelerator: str = "") -> tables.Stack:
+    """Return the calibrated figures of a software stack, at a precision where it stores states otherwise.
+
+    See `stack_rows` for the accelerator.
+    """
+    rows = stack_rows(name, catalog, precision, accelerator)
+    return tables.Stack(**{field: row.value for field, row in rows.items()})
+
+
+def step_shift_row(stack_name: str, accelerator: str, catalog: Catalog) -> Fitted | None:
+    """Return what steps of one's own set for a stack on an accelerator; None where no step was measured of anything.
+
+    Where none was measured of this pair, it is what steps of other pairs tell of it.
+
+    >>> step_shift_row("fsdp2", "H100-80GB-SXM", load()) is None
+    True
+    """
+    known = catalog.local.steps
+    names = (pair_name(stack_name, accelerator), ANYWHERE)
+    return next((known[key] for name in names if (key := (name, _ANY, STEP_SHIFT)) in known), None)
+
+
+def _shifted(row: Fitted, own: Fitted) -> Fitted:
+    """Return the residual factor of a stack on a chip by measured steps: shifted, and as sure as they make it."""
+    return replace(
+        own,
+        quantity=row.quantity,
+        value=row.value * own.value,
+        log_sd=float(narrowed_log_sd(row.log_sd, own.log_sd)),
+    )
 
 
 def _peak16(accelerator: Accelerator, peak: float) -> float:
@@ -202,8 +240,18 @@ def calibrated_log_sd(name: str, catalog: Catalog) -> float:
     >>> calibrated_log_sd("megatron-core", load())
     nan
     """
-    row = stack_rows(name if name in stacks(catalog) else _ANY, catalog)["time_scale"]
-    return row.log_sd if _is_local(catalog.local.stacks, row) else math.nan
+    row = catalog.local.stacks.get((name if name in stacks(catalog) else _ANY, _ANY, "time_scale"))
+    return math.nan if row is None else row.log_sd
+
+
+def shift_log_sd(stack_name: str, accelerator: str, catalog: Catalog) -> float:
+    """Return the spread that steps of one's own leave of the shift of a stack on an accelerator; NaN: none known.
+
+    >>> shift_log_sd("megatron-core", "H100-80GB-SXM", load())
+    nan
+    """
+    own = step_shift_row(stack_name, accelerator, catalog)
+    return math.nan if own is None else own.log_sd
 
 
 def outside_transformer_engine(name: str, catalog: Catalog) -> bool:

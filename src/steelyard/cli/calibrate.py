@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 def calibrate_command(
     runs: Path | None, name: str | None, dry_run: bool, listed: bool, forget: str | None, as_json: bool
 ) -> None:
-    """Shrink the fitted constants towards RUNS: measured step times and peak memories.
+    """Learn from RUNS: one shift of step times from a single run on, then constants; peak memories, too.
 
     RUNS is a .csv or a .jsonl (one JSON object a line), plain or .gz, with the columns of `validate --cases`: model,
     accelerator, devices, sequence_tokens (of text), the layout, stack, and step_time_s, tokens_per_s_per_device,

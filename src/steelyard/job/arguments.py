@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from steelyard.errors import BadInput
+from steelyard.job import literals
 from steelyard.vocabulary import CO2E_KINDS, hyphenated
 
 
@@ -49,6 +50,23 @@ def layout_argument(given: Any) -> str:
 
 
 _SHORT = {"micro_batch": "mbs", "micro_batches": "ga", "shard_devices": "shard"}
+
+
+def moment_of(text: str | None, now: dt.datetime) -> dt.datetime:
+    """Return the earliest start: a moment, or a span from now; None: now.
+
+    >>> moment_of("2h", dt.datetime(2027, 1, 1, tzinfo=dt.UTC)).isoformat()
+    '2027-01-01T02:00:00+00:00'
+    """
+    if text is None:
+        return now
+    check_type("start", text, str, "a moment such as '2027-03-01', or a span from now such as '2h'")
+    plain = text.strip()
+    plain = f"{plain[:-1]}+00:00" if plain.endswith("Z") else plain
+    try:
+        return now + dt.timedelta(seconds=float(literals.parse_start(plain, now)))
+    except BadInput as error:
+        raise BadInput(f"start: {error}") from error
 
 
 def plain_argument(given: Any) -> Any:

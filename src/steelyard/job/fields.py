@@ -9,6 +9,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from steelyard.errors import BadInput, nearest
 from steelyard.job import degrees, literals
 from steelyard.job.job_spec import JOB_AXES
+from steelyard.job.measured_step import MeasuredStep, parse_rate, parse_step_time
 from steelyard.job.models import adapters
 from steelyard.job.purchase import (
     DataSpec,
@@ -152,8 +153,17 @@ class JobFields(_Strict):
     loss: Annotated[str | None, _checked(lambda value: parse_loss(str(value)).name)] = None
     layout: Annotated[Any, _checked(degrees.parse_degrees)] = Field(default_factory=lambda: MappingProxyType({}))
     policy: PolicyFields = PolicyFields()
+    step_time: Annotated[MeasuredStep | None, _checked(parse_step_time)] = None  # a step of one's own, or its rate
+    rate: Annotated[MeasuredStep | None, _checked(parse_rate)] = None
     name: str | None = None
     version: Literal[1] = 1  # of this schema
+
+    @property
+    def measured(self) -> MeasuredStep | None:
+        """The step that was measured, by its time or by its rate."""
+        if self.step_time is not None and self.rate is not None:
+            raise BadInput("step_time and rate are both given; they say the same: keep one")
+        return self.step_time or self.rate
 
 
 JOB_FIELD_NAMES = tuple(str(field.validation_alias or name) for name, field in JobFields.model_fields.items())

@@ -8,6 +8,7 @@ from typing import Any
 from steelyard.catalog import Catalog
 from steelyard.catalog.training import Optimizer, Precision
 from steelyard.formatting.figures import COUNT, amount
+from steelyard.job.measured_step import MeasuredStep
 from steelyard.job.models.adapters import Adapters
 from steelyard.job.models.architecture import architecture
 from steelyard.job.models.kinds import trained_kind
@@ -64,6 +65,7 @@ class JobSpec:
     loss: str | None = None  # kind of loss; None: that of the stack
     layout: Mapping[str, tuple[int, ...]] = field(default_factory=lambda: MappingProxyType({}))
     policy: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))  # of tables.Policy, by field
+    measured: MeasuredStep | None = None  # a step of one's own, which shifts what is predicted
     assumptions: tuple[str, ...] = ()  # what was not given and what was taken instead, with its source
     given: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}), compare=False, repr=False)
 

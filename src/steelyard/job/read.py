@@ -38,6 +38,8 @@ _INSTEAD = MappingProxyType(
         "purchase": frozenset({"use_spot", "spot_policy"}),
         "devices": frozenset({"max_devices"}),
         "max_devices": frozenset({"devices"}),
+        "step_time": frozenset({"rate"}),
+        "rate": frozenset({"step_time"}),
     }
 )
 """Fields of the file that an option takes the place of, besides its own."""
@@ -45,6 +47,7 @@ _INSTEAD = MappingProxyType(
 _AS_READ = (
     "accelerators", "regions", "providers", "deny_accelerators", "deny_regions", "deny_providers", "residency", "axes",
     "devices", "max_devices", "purchase", "reserved_used", "own", "data", "checkpoints", "stack", "loss", "layout",
+    "measured",
 )  # fmt: skip
 """Fields of a job that are what was read."""
 

@@ -7,6 +7,7 @@ from datetime import UTC, date, datetime
 
 from steelyard import catalog as facts
 from steelyard.catalog import policy as operation
+from steelyard.catalog.local.step_shift import pair_of
 from steelyard.catalog.spread import FACTOR, Traits
 from steelyard.catalog.stacks import FALLBACK, Capability, rule_of_name
 from steelyard.errors import BadInput, UnknownName
@@ -194,7 +195,8 @@ def stack_options(
 
     A stack that the job names, as the catalog or as people write it, is the only one; `BadInput` where it does not
     train such models. Else those that the catalog plans on the vendor's chips and that train them; where there is none,
-    the fallback that stands for any stack.
+    the fallback that stands for any stack. Where steps of one's own were measured of a stack on a chip, a shifted one
+    of its name stands for it there (`StackOption.runs_on`).
 
     Args:
         vendors: of accelerators.
@@ -209,8 +211,17 @@ def stack_options(
         usual = tuple(row.stack for row in catalog.planned_stacks(vendor) if kind in row.trains)
         names[vendor] = asked or usual or (FALLBACK,)
     unique = list(dict.fromkeys(name for known in names.values() for name in known))
-    tools = tuple(stack_option(name, catalog, kind, precision) for name in unique)
-    return tools, {vendor: tuple(unique.index(name) for name in known) for vendor, known in names.items()}
+    tools = [stack_option(name, catalog, kind, precision) for name in unique]
+    places = {vendor: [unique.index(name) for name in known] for vendor, known in names.items()}
+    for name, accelerator in map(pair_of, (entity for entity, _, _ in catalog.local.steps)):
+        chip = catalog.accelerators.get(accelerator)
+        vendor = chip.vendor if chip else ""
+        if name in names.get(vendor, ()):
+            base = unique.index(name)
+            tools[base] = replace(tools[base], not_on=tools[base].not_on | {accelerator})
+            places[vendor].append(len(tools))
+            tools.append(stack_option(name, catalog, kind, precision, accelerator))
+    return tuple(tools), {vendor: tuple(found) for vendor, found in places.items()}
 
 
 def _training_stack(name: str, kind: str, catalog: facts.Catalog) -> str:
@@ -260,12 +271,15 @@ def named_stack(text: str, catalog: facts.Catalog) -> str:
     return found
 
 
-def stack_option(name: str, catalog: facts.Catalog, kind: str, precision: str = FALLBACK) -> StackOption:
+def stack_option(
+    name: str, catalog: facts.Catalog, kind: str, precision: str = FALLBACK, accelerator: str = ""
+) -> StackOption:
     """Return a stack with what it can run and how uncertain it is, more so of models whose runs no fit has seen.
 
-    At a job's precision it may store, gather or multiply otherwise than at any.
+    At a job's precision it may store, gather or multiply otherwise than at any. With an accelerator it is the one that
+    steps of one's own on it have shifted.
     """
-    rows = facts.stack_rows(name, catalog, matrix_precision(precision, catalog))
+    rows = facts.stack_rows(name, catalog, matrix_precision(precision, catalog), accelerator)
     spread = {field: row.log_sd for field, row in rows.items() if row.log_sd > 0}
     own, model = facts.calibrated_log_sd(name, catalog), facts.step_spread(catalog)
     fitted = math.isnan(own)
@@ -278,7 +292,9 @@ def stack_option(name: str, catalog: facts.Catalog, kind: str, precision: str = 
         stack_log_sd=spread,
         memory_log_sd=rows["reserved_scale"].log_sd,
         spread=model if fitted else None,
+        shift_log_sd=facts.shift_log_sd(name, accelerator, catalog),
         narrow=float(facts.outside_transformer_engine(name, catalog)),
+        only_on=accelerator,
     )
 
 

@@ -1,5 +1,6 @@
 """What a search may choose from, as numbers and names: machines, stacks, deals, sites, and how a run is operated."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -30,7 +31,14 @@ class StackOption:
     stack_log_sd: Mapping[str, float] = field(default_factory=dict)
     memory_log_sd: float = 0.0  # spread of the predicted peak memory
     spread: StepSpread | None = None  # what else widens its steps, by what they are; None: nothing, it is calibrated
+    shift_log_sd: float = math.nan  # what steps of one's own leave open of their shift; NaN: none were measured
     narrow: float = 0.0  # 1: its fp8 and fp4 products are not those of Transformer Engine
+    only_on: str = ""  # the accelerator on which its steps were measured, whose shift it has; empty: no such
+    not_on: frozenset[str] = frozenset()  # accelerators on which a shifted one of its name stands for it
+
+    def runs_on(self, accelerator: str) -> bool:
+        """Tell whether it is the one of its name that stands for a stack on an accelerator of its vendors."""
+        return self.only_on in {"", accelerator} and accelerator not in self.not_on
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from steelyard.formatting.figures import MASS, TIME, amount, dollars
 from steelyard.formatting.interval import Interval
 from steelyard.job import JobSpec
 from steelyard.planner.citations import Used
+from steelyard.planner.measured.answer import ComparedStep, Narrowing
 from steelyard.reasons.binds import Bind
 from steelyard.reasons.order import Tie
 from steelyard.reasons.relaxations import Relaxation
@@ -217,6 +218,8 @@ class Plan(Answer):
     notes: tuple[str, ...] = ()
     sources: tuple[CitedSource, ...] = ()
     calibration: tuple[CalibratedConstant, ...] = ()
+    measured_step: ComparedStep | None = None  # what a measured step sets; None: none was given
+    one_step: Narrowing | None = None  # what one of the first point would narrow; None: some are known
     job: TrainedJob = TrainedJob()
     request: JobSpec | None = None  # the job as it was understood: what a replay starts from
     partial: bool = False  # the search was interrupted: this is the best so far
@@ -242,6 +245,8 @@ class Estimate(Point):
     carbon_kind: str = LOCATION_GROSS
     assumptions: tuple[str, ...] = ()
     calibration: tuple[CalibratedConstant, ...] = ()
+    measured_step: ComparedStep | None = None  # what a measured step sets; None: none was given
+    one_step: Narrowing | None = None  # what one would narrow; None: some are known
     sources: tuple[CitedSource, ...] = ()
     job: TrainedJob = TrainedJob()
     request: JobSpec | None = None

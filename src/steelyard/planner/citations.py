@@ -49,7 +49,7 @@ def used(catalog: Catalog, basis: Basis) -> list[Used]:
     return [
         *_accelerator(catalog, basis),
         *_fitted("kernels", kernels_rows(accelerator, basis.precision, catalog).items()),
-        *_fitted("stack", stack_rows(basis.stack, catalog).items()),
+        *_fitted("stack", stack_rows(basis.stack, catalog, accelerator=accelerator.id).items()),
         *_fitted("operation", policy_rows(basis.purchase or ON_DEMAND, catalog).items()),
         *_deal(catalog, basis),
     ]

@@ -28,6 +28,8 @@ from steelyard.planner.grounds import (
     sources_behind,
     trained_job,
 )
+from steelyard.planner.measured.answer import current_step
+from steelyard.planner.measured.narrowing import one_step
 from steelyard.planner.ownership import check_unsaved
 from steelyard.planner.points import Configuration, configured, objective_intervals, point_of
 from steelyard.reasons.binds import Bind, beyond_limits, step_text
@@ -64,7 +66,7 @@ def configure(
     hardware = hardware_option(system, spec.precision, catalog)
     count = devices or spec.devices or system.devices
     stacks, of_vendor = stack_options([hardware.vendor], spec.stack, catalog, spec.kind, spec.precision)
-    able = tuple(stacks[index] for index in of_vendor[hardware.vendor])
+    able = tuple(stacks[index] for index in of_vendor[hardware.vendor] if stacks[index].runs_on(hardware.accelerator))
     fastest = None if layout else _fastest(job, count, hardware, able, asked_layout(spec))
     stack, laid = fastest or _asked(layout, spec, job, count, hardware, able)
     at = catalog.site(site).id if site else ""
@@ -134,6 +136,8 @@ def estimate_of(point: Point, made: Configuration, spec: JobSpec, carbon: str) -
         carbon_kind=carbon,
         assumptions=(*spec.assumptions, *calibration_texts(local)),
         calibration=local,
+        measured_step=current_step(),
+        one_step=one_step(point.accelerator, point.stack, spec),
         sources=sources_behind([point], spec),
         job=trained_job(spec),
         request=spec,

@@ -66,7 +66,7 @@ def calibration_behind(points: Iterable[Point], spec: JobSpec) -> tuple[Calibrat
         for accelerator, stack in pairs
         for found in (
             kernels_rows(catalog.accelerator(accelerator), precision, catalog),
-            stack_rows(stack, catalog),
+            stack_rows(stack, catalog, accelerator=accelerator),
         )
         for row in layer.calibrated_rows(found.values())
     ]
@@ -75,7 +75,7 @@ def calibration_behind(points: Iterable[Point], spec: JobSpec) -> tuple[Calibrat
 
 def calibrated_constants(some: layer.Layer) -> tuple[CalibratedConstant, ...]:
     """Return all constants of a user's layer of the catalog, as an answer lists them."""
-    return _constants([*some.stacks.values(), *some.kernels.values()])
+    return _constants([*some.steps.values(), *some.stacks.values(), *some.kernels.values()])
 
 
 def _constants(rows: Iterable[Fitted]) -> tuple[CalibratedConstant, ...]:

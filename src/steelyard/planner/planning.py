@@ -14,6 +14,8 @@ from steelyard.planner.answers import Plan
 from steelyard.planner.assembly import Preface, assembled
 from steelyard.planner.engine import ENGINE, limits_of
 from steelyard.planner.grounds import calibration_behind, calibration_texts, sources_behind, trained_job
+from steelyard.planner.measured.answer import current_step
+from steelyard.planner.measured.narrowing import one_step
 from steelyard.planner.ownership import Explore, check_unsaved, owned_against_rent
 from steelyard.planner.saved.replay import first_configuration
 from steelyard.reasons.relaxations import Relaxation
@@ -57,8 +59,11 @@ def plan_job(spec: JobSpec, progress: Progress | None = None, carbon: str = LOCA
 def grounded(made: Plan, spec: JobSpec) -> Plan:
     """Return a plan with what it stands on: the job, the sources of its rows, the user's own calibrations."""
     local = calibration_behind(made.points, spec)
+    first = made.points[0] if made.points else None
     return replace(
         made,
+        measured_step=current_step(),
+        one_step=one_step(first.accelerator, first.stack, spec) if first else None,
         assumptions=(*made.assumptions, *calibration_texts(local)),
         calibration=local,
         sources=sources_behind(made.points, spec),

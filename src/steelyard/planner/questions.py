@@ -2,14 +2,14 @@
 
 import datetime as dt
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from steelyard.catalog import load
 from steelyard.errors import BadInput
 from steelyard.job import JobSpec, job_table, literals, read_job, with_overrides
-from steelyard.job.arguments import check_type, layout_argument, parse_carbon_kind
+from steelyard.job.arguments import check_type, layout_argument, moment_of, parse_carbon_kind
 from steelyard.job.what_if import parse_question
 from steelyard.planner.answers import Estimate, Explanation, Plan, Point
 from steelyard.planner.engine import ENGINE
@@ -26,9 +26,11 @@ from steelyard.planner.estimating import (
     system_sold,
 )
 from steelyard.planner.hours import When, Window, best_hours, hourly_profiles
+from steelyard.planner.measured.answer import NOTHING, StepLayer, using
+from steelyard.planner.measured.step import Place, compared_step, compared_step_of_all, same_place
 from steelyard.planner.planning import plan_job
 from steelyard.planner.points import Configuration
-from steelyard.planner.saved.agreement import as_of_now, check_label, labelled, replayed
+from steelyard.planner.saved.agreement import as_of_now, check_label, labelled, place_of_answer, replayed
 from steelyard.planner.saved.files import ANEW, saved_answer
 from steelyard.planner.saved.replay import configuration_of
 from steelyard.planner.sites import Where, compare_sites
@@ -73,8 +75,9 @@ def plan(source: JobSource, *, carbon: str | None = None, progress: Progress | N
 
     A job that nothing satisfies is a `Plan` without points: `reason` and `relaxations` say what to change.
     """
-    kind = _carbon_kind(carbon, source)
-    return plan_job(job_of(source, **options), progress, kind)
+    kind, spec = _carbon_kind(carbon, source), job_of(source, **options)
+    with using(compared_step(spec)):
+        return plan_job(spec, progress, kind)
 
 
 def estimate(
@@ -99,8 +102,9 @@ def estimate(
         options: fields of the job file on top
     """
     kind = _carbon_kind(carbon, source)
-    spec, made = pinned(source, (on, layout, site, offer), options)
-    return estimate_of(point_of_configuration(made, kind, spec=spec), made, spec, kind)
+    spec, made, own = pinned(source, (on, layout, site, offer), options)
+    with using(own):
+        return estimate_of(point_of_configuration(made, kind, spec=spec), made, spec, kind)
 
 
 def explain(
@@ -120,7 +124,8 @@ def explain(
     `label` None is the cheapest point. What cannot act is refused: a label beside a pin, a site of no pin.
     """
     one = chosen(source, label, (on, layout, site, offer), carbon, progress, options)
-    return explanation_of(estimate_of(one.point, one.configuration, one.spec, one.carbon_kind), one.spec)
+    with using(one.measured_step):
+        return explanation_of(estimate_of(one.point, one.configuration, one.spec, one.carbon_kind), one.spec)
 
 
 def where(
@@ -137,7 +142,9 @@ def where(
 ) -> Where:
     """Return one configuration at every site that sells its machines, and what a cleaner site costs."""
     one = chosen(source, label, (on, layout, site, offer), carbon, progress, options)
-    return compare_sites(one.configuration, one.spec, ENGINE, load(), one.carbon_kind)
+    with using(one.measured_step):
+        found = compare_sites(one.configuration, one.spec, ENGINE, load(), one.carbon_kind)
+    return replace(found, notes=(*found.notes, *one.notes))
 
 
 def when(
@@ -181,7 +188,8 @@ def when(
     left_s = float(one.spec.deadline_s) - (begin - now).total_seconds()
     profiles = hourly_profiles(one.point.site, None if profile is None else Path(profile), begin, left_s)
     window = Window(now, begin, left_s)
-    return best_hours(one.configuration, one.point.time_s.high, job_table(one.spec), profiles, window, held)
+    found = best_hours(one.configuration, one.point.time_s.high, job_table(one.spec), profiles, window, held)
+    return replace(found, notes=(*found.notes, *one.notes))
 
 
 def what_if(
@@ -192,7 +200,9 @@ def what_if(
     kind = _carbon_kind(carbon, source)
     field, values = parse_question(asked)
     specs = [(value, job_of(source, **(options | {field: value}))) for value in values]
-    return plan_variants(field, specs, progress, kind)
+    with using(compared_step_of_all([spec for _, spec in specs], field)) as own:
+        found = plan_variants(field, specs, progress, kind)
+    return replace(found, notes=(*found.notes, own.text)) if own else found
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,6 +213,12 @@ class Choice:
     point: Point
     configuration: Configuration
     carbon_kind: str
+    measured_step: StepLayer = NOTHING  # what a measured step sets, which the configuration has
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a measured step tells, where one was given."""
+        return (self.measured_step.answer.text,) if self.measured_step.answer else ()
 
 
 def chosen(
@@ -221,17 +237,21 @@ def chosen(
     check_acting(label, pin, options)
     label = label or "cheapest"
     if pin[0]:
-        spec, made = pinned(source, pin, options)
-        return Choice(spec, point_of_configuration(made, kind, spec=spec), made, kind)
+        spec, made, own = pinned(source, pin, options)
+        with using(own):
+            return Choice(spec, point_of_configuration(made, kind, spec=spec), made, kind, own)
     spec, answer = job_of(source, **options), _answer(source)
+    own = compared_step(spec, None if answer is None else place_of_answer(answer))
     if answer is None:
-        point = labelled(plan_job(spec, progress, kind), label)
-        return Choice(spec, point, configuration_of(point, spec), kind)
+        with using(own):
+            point = labelled(plan_job(spec, progress, kind), label)
+            return Choice(spec, point, configuration_of(point, spec), kind, own)
     saved = replayed(answer, label, _name(source))
     if spec == saved.request and kind == answer.carbon_kind:
-        return Choice(spec, saved.point, saved.configuration, kind)
-    made = configuration_of(saved.point, spec)
-    return Choice(spec, as_of_now(saved.point, made, kind), made, kind)
+        return Choice(spec, saved.point, saved.configuration, kind, own)
+    with using(own):
+        made = configuration_of(saved.point, spec)
+        return Choice(spec, as_of_now(saved.point, made, kind), made, kind, own)
 
 
 def _carbon_kind(carbon: str | None, source: JobSource) -> str:
@@ -242,8 +262,11 @@ def _carbon_kind(carbon: str | None, source: JobSource) -> str:
     return LOCATION_GROSS if answer is None else answer.carbon_kind
 
 
-def pinned(source: JobSource, pin: Pin, options: Mapping[str, Any]) -> tuple[JobSpec, Configuration]:
-    """Return the job and the one configuration that is pinned."""
+def pinned(source: JobSource, pin: Pin, options: Mapping[str, Any]) -> tuple[JobSpec, Configuration, StepLayer]:
+    """Return the job, the one configuration that is pinned, and what a measured step sets.
+
+    A step that was measured on the pinned devices is of the pinned configuration: of its stack and layout.
+    """
     on, layout, site, offer = pin
     check_type("on", on, str, "an accelerator or system and how many, such as 'H100:64'")
     check_type("site", site, str, "a site's name, such as 'aws/us-east-1'")
@@ -256,20 +279,14 @@ def pinned(source: JobSource, pin: Pin, options: Mapping[str, Any]) -> tuple[Job
     if more:
         raise BadInput(f"--on takes one accelerator or system, not {on!r}; such as --on H100:64")
     check_count(on, count, spec, options)
-    return spec, configure(spec, system_sold(offer, name) if offer else name, count, degrees, site)
-
-
-def moment_of(text: str | None, now: dt.datetime) -> dt.datetime:
-    """Return the earliest start: a moment, or a span from now; None: now."""
-    if text is None:
-        return now
-    check_type("start", text, str, "a moment such as '2027-03-01', or a span from now such as '2h'")
-    plain = text.strip()
-    plain = f"{plain[:-1]}+00:00" if plain.endswith("Z") else plain
-    try:
-        return now + dt.timedelta(seconds=float(literals.parse_start(plain, now)))
-    except BadInput as error:
-        raise BadInput(f"start: {error}") from error
+    device = system_sold(offer, name) if offer else name
+    found = compared_step(spec, Place(device, count, degrees))
+    with using(found) as own:
+        made = configure(spec, device, count, degrees, site)
+        if own and same_place(own, made.setting.hardware.accelerator, made.devices):
+            asked = replace(spec, stack=own.stack)
+            made = configure(asked, device, count, degrees or own.layout_text, site)
+    return spec, made, found
 
 
 def _answer(source: JobSource) -> Plan | Estimate | None:

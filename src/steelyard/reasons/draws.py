@@ -26,6 +26,7 @@ from zlib import crc32
 import numpy as np
 from numpy.typing import NDArray
 
+from steelyard.catalog.local.step_shift import narrowed_log_sd
 from steelyard.catalog.spread import FACTOR, Traits
 from steelyard.layout import text_of
 from steelyard.market.options import HardwareOption, SiteOption, StackOption
@@ -173,11 +174,12 @@ def step_log_sd(settings: Sequence[Setting], engine: Engine) -> Array:
     A stack that the user has calibrated has what its own runs leave, whatever the step is made of.
     """
     known = np.array([one.stack.stack_log_sd.get(FACTOR, 0.0) for one in settings])
+    measured = np.array([one.stack.shift_log_sd for one in settings])
     if all(one.stack.spread is None for one in settings):
-        return known
+        return narrowed_log_sd(known, measured)
     waiting = np.broadcast_to(waiting_share(central_predictions(settings, engine).time), len(settings))
     more = [_beyond(one, float(share)) for one, share in zip(settings, waiting, strict=True)]
-    return np.asarray(np.hypot(known, more))
+    return narrowed_log_sd(np.hypot(known, more), measured)
 
 
 def _beyond(one: Setting, waiting: float) -> float:

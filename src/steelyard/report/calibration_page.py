@@ -6,11 +6,17 @@ from typing import Final
 
 from rich.console import RenderableType
 
+from steelyard.catalog.local.step_shift import ANYWHERE, RUN_LOG_SD, pair_of
 from steelyard.evidence.calibration.calibrate import CalibratedRun, Calibration, ConstantShift
-from steelyard.evidence.calibration.noise import MEMORY_NOISE, TIME_NOISE
+from steelyard.evidence.calibration.constants import ALLOCATOR, CARRIERS
+from steelyard.evidence.calibration.fitting import LEAST_RUNS
+from steelyard.evidence.calibration.noise import MEMORY_NOISE
 from steelyard.planner.answers import CalibratedConstant
 from steelyard.report.page import blank, bullets, heading, paragraph, table
 from steelyard.units import GIB_BYTES
+
+MEMORY_CONSTANTS = frozenset({*ALLOCATOR, *CARRIERS})
+"""Constants that only peaks move."""
 
 _MOST: Final = 40
 """Runs and constants that are printed; `--json` gives all."""
@@ -26,6 +32,7 @@ def calibration_page(found: Calibration, written: str | None) -> list[Renderable
             "Errors are predicted / measured - 1: by the shipped fit, by the calibration, and for each run by a "
             "calibration made without it, which is what to expect of the next one."
         ),
+        *([paragraph(level_text(found))] if any(one.table == "steps" for one in found.shifts) else []),
         blank(),
         heading("What moved"),
         _shifts(shifts[:_MOST]) if shifts else paragraph(_unmoved(runs)),
@@ -49,8 +56,18 @@ def calibrations_page(found: Sequence[tuple[str, Sequence[CalibratedConstant]]],
     rows = []
     for label, constants in found:
         source, checked = (constants[0].source, constants[0].checked) if constants else ("", "")
-        rows.append([label, source, checked, ", ".join(dict.fromkeys(row.entity for row in constants))])
+        rows.append([label, source, checked, ", ".join(_entities([row.entity for row in constants]))])
     return [heading(f"Calibrations in {where}"), table(["|label", "made from", "|on", "constants of"], rows)]
+
+
+def _entities(names: Sequence[str]) -> list[str]:
+    """Return whose constants they are: a stack and a chip once, where their steps were measured together.
+
+    >>> _entities(["fsdp2 on L4", "all others", "fsdp2", "L4", "weaver-3"])
+    ['fsdp2 on L4', 'weaver-3']
+    """
+    paired = {part for name in names for part in pair_of(name) if part}
+    return [name for name in dict.fromkeys(names) if name not in {*paired, ANYWHERE}]
 
 
 def calibration_lines(lines: Sequence[str]) -> list[RenderableType]:
@@ -60,6 +77,30 @@ def calibration_lines(lines: Sequence[str]) -> list[RenderableType]:
     []
     """
     return [blank(), heading("Calibrated on your own runs"), bullets(lines)] if lines else []
+
+
+def level_text(found: Calibration) -> str:
+    """Return by what step times are multiplied, and whether any constant moved besides.
+
+    >>> parts = [ConstantShift("steps", name, "any", "step_shift", "", 1, factor, 0.14, 0.09)
+    ...          for name, factor in (("fsdp2 on L4", 1.12), ("all others", 1.1))]
+    >>> from steelyard.catalog.local.layer import EMPTY
+    >>> level_text(Calibration("ours", "runs.csv", (), (), tuple(parts), (), EMPTY))
+    'Step times are multiplied by 1.12 (fsdp2 on L4), 1.10 (all others): what your runs are off by, shrunk by how much
+    publishers differ and runs scatter. Other constants of time take 3 runs.'
+    """
+    steps = [one for one in found.shifts if one.table == "steps"]
+    factors = ", ".join(f"{one.after:.2f} ({one.entity})" for one in steps)
+    level = (
+        f"Step times are multiplied by {factors}: what your runs are off by, shrunk by how much publishers differ and "
+        "runs scatter."
+    )
+    if len({one.id for one in found.runs if one.metric == "step_time_s"}) < LEAST_RUNS:
+        return f"{level} Other constants of time take {LEAST_RUNS} runs."
+    rest = [one for one in found.shifts if one not in steps]
+    if any(one.table == "kernels" or one.quantity not in MEMORY_CONSTANTS for one in rest):
+        return f"{level} Other constants move on what that leaves: they predict left-out runs better."
+    return f"{level} No other constant of time moves: none would predict left-out runs better."
 
 
 def _runs(runs: Sequence[CalibratedRun]) -> RenderableType:
@@ -99,7 +140,7 @@ def _shifts(shifts: Sequence[ConstantShift]) -> RenderableType:
 def _unmoved(runs: Sequence[CalibratedRun]) -> str:
     """Return why nothing moved: the runs are as predicted, or no constant that may move acts on what they measured."""
     worst = max(runs, key=lambda run: abs(math.log1p(run.before)))
-    if abs(math.log1p(worst.before)) <= (TIME_NOISE if worst.metric == "step_time_s" else MEMORY_NOISE):
+    if abs(math.log1p(worst.before)) <= (RUN_LOG_SD if worst.metric == "step_time_s" else MEMORY_NOISE):
         return "Nothing: the runs are as the shipped fit predicts them, but for how far runs scatter."
     return (
         f"Nothing, though {worst.id} is {_error(worst.before)} off: no constant that a calibration may move acts on "

@@ -11,7 +11,7 @@ from steelyard.planner.answers import Estimate, Explanation, TrainedJob
 from steelyard.planner.citations import Used
 from steelyard.reasons.terms import terms
 from steelyard.report.breakdown import breakdown, formula_list, named_terms, short_breakdown
-from steelyard.report.page import blank, bullets, heading, paragraph, table
+from steelyard.report.page import as_sentence, blank, bullets, heading, paragraph, table
 from steelyard.report.plan_lines import short_assumptions
 from steelyard.report.plan_page import binding_section, points_table, sources_section
 
@@ -22,6 +22,7 @@ def estimate_page(found: Estimate) -> list[RenderableType]:
         *_head(found),
         *breakdown(found.prediction, terms(found.prediction)),
         *_assumed(found.assumptions),
+        *_next(found),
         *sources_section(found.sources),
     ]
 
@@ -55,6 +56,7 @@ def explanation_page(found: Explanation) -> list[RenderableType]:
         heading("Catalog rows used"),
         *_used(found.rows),
         *_assumed(found.assumptions),
+        *_next(found),
         *sources_section(found.sources),
     ]
 
@@ -71,6 +73,7 @@ def _head(found: Estimate) -> list[RenderableType]:
         *binding_section([rest]),
         blank(),
         paragraph(rate_text(found)),
+        *([paragraph(as_sentence(found.measured_step.text))] if found.measured_step else []),
         blank(),
     ]
 
@@ -104,7 +107,12 @@ def _assumed(lines: Sequence[str]) -> list[RenderableType]:
 
 def _ends(found: Estimate, more: str) -> list[RenderableType]:
     lines = [paragraph(f"Assumed: {short_assumptions(found.assumptions)}.", 0)] if found.assumptions else []
-    return [blank(), *lines, paragraph(f"--details: {more}. --json: all of it.", 0)]
+    return [blank(), *lines, *_next(found)[1:], paragraph(f"--details: {more}. --json: all of it.", 0)]
+
+
+def _next(found: Estimate) -> list[RenderableType]:
+    """Return what to do next: a measured step, and what it would narrow; nothing where one is known."""
+    return [blank(), paragraph(as_sentence(found.one_step.text), 0)] if found.one_step else []
 
 
 def _used(rows: Iterable[Used]) -> list[RenderableType]:

@@ -117,3 +117,12 @@ def section(title: str, lines: Sequence[str]) -> list[RenderableType]:
     []
     """
     return [blank(), heading(title), bullets(lines)] if lines else []
+
+
+def as_sentence(text: str) -> str:
+    """Return a remark as a as_sentence.
+
+    >>> as_sentence("one measured step narrows it")
+    'One measured step narrows it.'
+    """
+    return f"{text[:1].upper()}{text[1:]}." if text else ""

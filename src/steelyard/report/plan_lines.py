@@ -8,6 +8,7 @@ from typing import Final
 
 from steelyard.formatting.figures import ENERGY, MASS, TIME, UNKNOWN, amount, dollars, percent
 from steelyard.planner.answers import Ownership, Plan, Point
+from steelyard.planner.measured.narrowing import narrowing_line
 from steelyard.reasons.binds import Bind
 from steelyard.reasons.sensitivity import WinnerChange
 from steelyard.reasons.summaries import Summary
@@ -202,6 +203,8 @@ def warning_lines(found: Plan) -> list[list[str]]:
         ("own", "; ".join(ownership_line(row) for row in found.own)),
         ("simpler", stand_ins(found.points)),
         ("assumed", short_assumptions(found.assumptions)),
+        ("measured", found.measured_step.text if found.measured_step else ""),
+        ("measure", narrowing_line(found.one_step) if found.one_step else ""),
     ]
     return [[name, text] for name, text in parts if text]
 

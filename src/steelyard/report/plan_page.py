@@ -43,6 +43,7 @@ def plan_page(found: Plan) -> list[RenderableType]:
     parts += section("Other winners, if one input moves by 10 %", other_winners(found))
     parts += frontier_chart(found.frontier, points)
     parts += section("Assumed", found.assumptions)
+    parts += section("A measured step", [one.text for one in (found.measured_step, found.one_step) if one])
     parts += section("Notes", found.notes)
     return [*parts, *sources_section(found.sources)]
 

@@ -54,7 +54,11 @@ class Search:
 
     def hardware_of_stack(self, tool: int) -> Indices:
         """Return the chips that a stack runs on."""
-        able = [tool in self.market.stacks_of_vendor.get(hardware.vendor, ()) for hardware in self.market.hardware]
+        named = self.market.stacks[tool]
+        able = [
+            tool in self.market.stacks_of_vendor.get(hardware.vendor, ()) and named.runs_on(hardware.accelerator)
+            for hardware in self.market.hardware
+        ]
         return np.flatnonzero(able)
 
 

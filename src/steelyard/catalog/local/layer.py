@@ -1,9 +1,9 @@
 """A local layer: rows fitted to a user's own runs, which win over the shipped ones of the same key.
 
 A layer is a folder of calibrations, `<label>.csv` each, in the format of the shipped fits with one column more: the
-table that a row belongs to (`kernels` or `stacks`); and in its subfolder `live` the rows of live sources (`refreshed`).
-Nothing reads it unless it is asked to: `load()` inside
-`using_layer(...)`, which the command line's verbs are.
+table that a row belongs to (`kernels`, `stacks`, or `steps`: see `step_shift`); and in its subfolder `live` the rows of
+live sources (`refreshed`). Nothing reads it unless it is asked to: `load()` inside `using_layer(...)`, which the
+command line's verbs are.
 """
 
 import csv
@@ -23,7 +23,9 @@ from steelyard.catalog.schema import Fitted
 from steelyard.errors import BadCatalog, BadInput
 
 FittedKey = tuple[str, str, str]
-_TABLES = ("kernels", "stacks")
+CALIBRATED_TABLES = ("kernels", "stacks", "steps")
+"""The tables that a calibration has rows of."""
+
 COMMAND = "steelyard calibrate"
 VARIABLE = "STEELYARD_CATALOG"
 _COLUMNS = ("table", *(one.name for one in fields(Fitted)))
@@ -35,16 +37,17 @@ class Layer:
 
     kernels: Mapping[FittedKey, Fitted] = field(default_factory=dict)
     stacks: Mapping[FittedKey, Fitted] = field(default_factory=dict)
+    steps: Mapping[FittedKey, Fitted] = field(default_factory=dict)  # shifts of a stack on a chip: see `step_shift`
     refreshed: Refreshed = field(default=NO_ROWS, kw_only=True)  # rows of live sources
 
     def __or__(self, over: "Layer") -> "Layer":
         if not over or not self:
             return self or over
-        kernels, stacks = {**self.kernels, **over.kernels}, {**self.stacks, **over.stacks}
-        return Layer(kernels, stacks, refreshed=over.refreshed or self.refreshed)
+        tables = ({**getattr(self, name), **getattr(over, name)} for name in CALIBRATED_TABLES)
+        return Layer(*tables, refreshed=over.refreshed or self.refreshed)
 
     def __bool__(self) -> bool:
-        return bool(self.kernels or self.stacks or self.refreshed)
+        return bool(self.kernels or self.stacks or self.steps or self.refreshed)
 
 
 EMPTY = Layer()
@@ -133,7 +136,7 @@ def read_layer(where: Path) -> Layer:
 def read_calibration(where: Path, label: str) -> Layer:
     """Return one calibration."""
     path = where / f"{label}.csv"
-    tables: dict[str, dict[FittedKey, Fitted]] = {name: {} for name in _TABLES}
+    tables: dict[str, dict[FittedKey, Fitted]] = {name: {} for name in CALIBRATED_TABLES}
     try:
         with path.open(newline="", encoding="utf-8") as lines:
             rows = csv.DictReader(lines)
@@ -148,7 +151,7 @@ def read_calibration(where: Path, label: str) -> Layer:
         why = reason_text(error)
         message = f"{path}: not a calibration ({why}); calibrate again, or: steelyard calibrate --forget {label}"
         raise BadCatalog(message) from error
-    return Layer(tables["kernels"], tables["stacks"])
+    return Layer(*(tables[name] for name in CALIBRATED_TABLES))
 
 
 def write_calibration(where: Path, label: str, layer: Layer) -> Path:
@@ -159,7 +162,9 @@ def write_calibration(where: Path, label: str, layer: Layer) -> Path:
     with part.open("w", newline="", encoding="utf-8") as out:
         lines = csv.DictWriter(out, _COLUMNS, lineterminator="\n")
         lines.writeheader()
-        lines.writerows({"table": name} | asdict(row) for name in _TABLES for row in getattr(layer, name).values())
+        lines.writerows(
+            {"table": name} | asdict(row) for name in CALIBRATED_TABLES for row in getattr(layer, name).values()
+        )
     part.replace(path)
     return path
 

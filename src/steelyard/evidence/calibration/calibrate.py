@@ -1,4 +1,4 @@
-"""A few runs → the constants that they move, how far, and the rows of a local layer."""
+"""A few runs → the shift of step times, the constants that they move, how far, and the rows of a local layer."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -9,29 +9,27 @@ import numpy as np
 from numpy.typing import NDArray
 
 from steelyard.catalog import Catalog, Fitted, stacks
-from steelyard.catalog.local.layer import COMMAND, FittedKey, Layer
+from steelyard.catalog.local.layer import CALIBRATED_TABLES, COMMAND, FittedKey, Layer
+from steelyard.catalog.local.step_shift import PUBLISHER_LOG_SD
 from steelyard.errors import BadInput
 from steelyard.evidence.calibration.constants import Constant, constants, unmended_noise
-from steelyard.evidence.calibration.posterior import Posterior, posterior_of
+from steelyard.evidence.calibration.fitting import Fitting
+from steelyard.evidence.calibration.posterior import Posterior
 from steelyard.evidence.calibration.sample import (
     ALLOCATED,
     Sample,
     carried_by,
-    evidence_of,
     sample_of,
     shifted_predictions,
     stack_names,
     weighted_allocator,
 )
+from steelyard.evidence.calibration.shift import names_of_new_stacks, pairs_of
 from steelyard.evidence.frames.frame import run_frame
 from steelyard.evidence.frames.predicted import predict_step
 from steelyard.evidence.runs.run import Run
 from steelyard.formatting.answer import Shown, refused_as_input
 from steelyard.formatting.decode import decode
-from steelyard.units import Array
-
-_TABLES = ("kernels", "stacks")
-"""Tables of the catalog that a calibration has rows of."""
 
 FOLDS = 10
 """Parts that runs are left out in, to show what the calibration does for a run that it has not seen."""
@@ -97,7 +95,7 @@ class Calibration(Shown):
             "refused": [{"id": name, "reason": reason} for name, reason in self.refused],
             "shifts": [asdict(shift) for shift in self.shifts],
             "new_stacks": list(self.new_stacks),
-            "layer": {name: [asdict(row) for row in getattr(self.layer, name).values()] for name in _TABLES},
+            "layer": {name: [asdict(row) for row in getattr(self.layer, name).values()] for name in CALIBRATED_TABLES},
         }
 
     @classmethod
@@ -121,7 +119,7 @@ class Calibration(Shown):
             refused=tuple((one.get("id", ""), one.get("reason", "")) for one in refused),
             shifts=decode(tuple[ConstantShift, ...], given["shifts"]),
             new_stacks=decode(tuple[str, ...], given["new_stacks"]),
-            layer=Layer(*({_key(row): row for row in rows.get(name, ())} for name in _TABLES)),
+            layer=Layer(*({_key(row): row for row in rows.get(name, ())} for name in CALIBRATED_TABLES)),
         )
 
 
@@ -130,13 +128,16 @@ def calibrate_constants(
 ) -> Calibration:
     """Return the calibration of some runs; BadInput where none of them can be used.
 
+    One shift of step times comes first, from a single run on (`catalog.local.step_shift`). Constants of memory move by
+    measured peaks; other constants of time move on what the shift leaves, where they predict left-out runs better.
+
     Args:
         runs: measured runs, as `validation.read` reads them.
         catalog: the shipped fit, which the constants shrink towards.
         label: name of the calibration.
         source: what the runs are, for the rows: the file's name.
         today: date of the rows.
-        folds: parts that runs are left out in, to tell what the calibration does for an unseen one; 0: do not tell.
+        folds: parts that runs are left out in, to tell what the calibration does for an unseen one.
     """
     of = sample_of(run_frame(runs, catalog, predict_step))
     if not len(of.measured):
@@ -144,14 +145,17 @@ def calibrate_constants(
     names = stack_names(of.found, label)
     allocated = np.isin(np.arange(len(of.found)), of.owner[of.metric == ALLOCATED])
     parts = weighted_allocator(of, constants(of.found, names, catalog, allocated))
-    whole = evidence_of(of, parts, np.ones(len(of.measured), dtype=bool))
-    after = posterior_of(whole)
-    before = np.exp(whole.predict(np.zeros(len(parts)))) / of.measured - 1
-    seen = np.exp(whole.predict(after.shift)) / of.measured - 1
-    unseen = _unseen(of, parts, folds)
+    shipped = shifted_predictions(of, parts, np.zeros(len(parts)))
+    fitting = Fitting(of, parts, pairs_of(of, names), shipped)
+    others, unseen = fitting.unseen(folds)
+    made = fitting.made(np.ones(len(of.measured), dtype=bool), others)
+    before, seen = shipped / of.measured - 1, made.predicted / of.measured - 1
     count = len(set(of.owner.tolist()))
     words = f"calibration {label}: {count} run{'s' * (count > 1)} of {source}"
-    rows = _rows(of, parts, after, names, Fitted("", "", "", 0, "", 0, 0, 1, words, COMMAND, today, ""))
+    blank = Fitted("", "", "", 0, "", 0, 0, 1, words, COMMAND, today, "")
+    rows = _rows(of, parts, made.constants, names, blank)
+    shifts = made.shifts.rows(blank)
+    named = names_of_new_stacks(of, names, catalog, blank)
     return Calibration(
         label=label,
         source=source,
@@ -162,23 +166,14 @@ def calibrate_constants(
             for i, row in enumerate(of.owner)
         ),
         refused=of.refused,
-        shifts=tuple(_shift(part, row) for part, row in rows),
+        shifts=(*map(_step_shift, shifts), *(_shift(part, row) for part, row in rows)),
         new_stacks=tuple(sorted(set(names[of.owner].tolist()) - set(stacks(catalog)))),
-        layer=Layer(*({_key(row): row for part, row in rows if part.table == name} for name in _TABLES)),
+        layer=Layer(
+            kernels={_key(row): row for part, row in rows if part.table == "kernels"},
+            stacks={_key(row): row for row in (*named, *(row for part, row in rows if part.table == "stacks"))},
+            steps={_key(row): row for row in shifts},
+        ),
     )
-
-
-def _unseen(of: Sample, parts: list[Constant], folds: int) -> Array:
-    """Return each measurement's error by a calibration made without its run."""
-    owners = sorted(set(of.owner.tolist()))
-    made = np.full(len(of.measured), math.nan)
-    if len(owners) < 2:
-        return made
-    for fold in range(min(folds, len(owners))):
-        out = np.isin(of.owner, owners[fold::folds])
-        found = posterior_of(evidence_of(of, parts, ~out))
-        made[out] = (shifted_predictions(of, parts, found.shift) / of.measured - 1)[out]
-    return made
 
 
 def _rows(
@@ -209,22 +204,30 @@ def _rows(
 
 
 def _whole_sd(of: Sample, parts: list[Constant], after: Posterior, i: int) -> float:
-    """Return the spread of a whole prediction for a stack: all its constants together at its least sure run, and noise.
-
-    The chip's own spread is left out, which every interval adds.
-    """
+    """Return the spread of a stack's whole peak: all its constants together at its least sure run, and noise."""
     part = parts[i]
     mine, least = carried_by(of, part), unmended_noise(part.row)
     if not mine.any():
         return part.row.log_sd
-    timed = [one.field == part.field == "time_scale" and one.table == "kernels" for one in parts]
-    chip = [float(after.sd[k]) for k, one in enumerate(parts) if timed[k] and (one.rows & part.rows).any()]
-    variance = float(after.predictive_variance[mine].max()) + least**2 - min(chip, default=0.0) ** 2
-    return math.sqrt(max(variance, least**2))
+    return math.sqrt(float(after.predictive_variance[mine].max()) + least**2)
 
 
 def _key(row: Fitted) -> FittedKey:
     return row.entity, row.precision, row.quantity
+
+
+def _step_shift(row: Fitted) -> ConstantShift:
+    return ConstantShift(
+        table="steps",
+        entity=row.entity,
+        precision=row.precision,
+        quantity=row.quantity,
+        unit="",
+        before=1.0,
+        after=row.value,
+        log_sd_before=PUBLISHER_LOG_SD,
+        log_sd_after=row.log_sd,
+    )
 
 
 def _shift(part: Constant, row: Fitted) -> ConstantShift:

@@ -8,13 +8,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from steelyard.catalog import Catalog, Fitted, kernels_rows, stack_rows, stacks
-from steelyard.evidence.calibration.noise import MEMORY_NOISE, TIME_NOISE
+from steelyard.evidence.calibration.noise import MEMORY_NOISE
 from steelyard.evidence.frames.frame import RunFrame
 from steelyard.tables import Kernels, Stack
 from steelyard.units import Array
 
-CARRIERS: Mapping[str, float] = {"time_scale": TIME_NOISE, "reserved_scale": MEMORY_NOISE}
+CARRIERS: Mapping[str, float] = {"reserved_scale": MEMORY_NOISE}
 """Constants of a stack whose shipped spread is that of a whole prediction, and what of it no constant mends."""
+
+LEVEL = "time_scale"
+"""The residual factor of a stack, and of a chip, on a whole step: the shift of a step takes its place (`shift`)."""
 
 ALLOCATOR = ("logit_bytes", "gathered_units", "workspace_bytes")
 """Constants of a stack that a user's peaks may move and that act inside the allocator: they carry what an allocated
@@ -77,7 +80,7 @@ def constants(
 
 
 def unmended_noise(carrier: Fitted) -> float:
-    """Return what no constant mends of a stack's predictions, in the logarithm, given its carrier of time or memory."""
+    """Return what no constant mends of a stack's peaks, in the logarithm, given their carrier."""
     return min(CARRIERS[carrier.quantity], math.sqrt(MOST_NOISE) * carrier.log_sd)
 
 
@@ -106,7 +109,7 @@ def _of_stacks(
             inside = field in ALLOCATOR and bool((rows & allocated).any())
             whole = fitted["reserved_scale"] if inside else row
             sd = math.sqrt(whole.log_sd**2 - unmended_noise(whole) ** 2) if whole.quantity in CARRIERS else row.log_sd
-            if sd > 0 and row.value > 0:
+            if sd > 0 and row.value > 0 and field != LEVEL:
                 own = width if row.precision == width and row.entity == name else "any"
                 yield Constant("stacks", str(name), own, row, sd, rows)
 
@@ -116,5 +119,5 @@ def _of_chips(found: RunFrame, catalog: Catalog) -> Iterator[Constant]:
     for chip, width in sorted(set(zip(labels.accelerator, labels.precision, strict=True))):
         rows = (labels.accelerator == chip) & (labels.precision == width)
         for field, row in kernels_rows(catalog.accelerator(chip), width, catalog).items():
-            if row.log_sd > 0 and row.value > 0 and not field.endswith("_power"):
+            if row.log_sd > 0 and row.value > 0 and field != LEVEL and not field.endswith("_power"):
                 yield Constant("kernels", str(chip), str(width), row, row.log_sd, rows)

@@ -59,6 +59,8 @@ def posterior_of(evidence: Evidence) -> Posterior:
     [1.18, 0.07]
     """
     shift = np.zeros(len(evidence.sd))
+    if not np.isfinite(evidence.noise).any():  # nothing was measured that tells of them
+        return Posterior(shift, np.diag(evidence.sd**2), np.zeros((len(shift), len(evidence.noise))))
     prior = np.diag(1 / evidence.sd**2)
     for step in range(STEPS):
         slope, residual = slope_of(evidence, shift)
@@ -78,4 +80,4 @@ def slope_of(evidence: Evidence, shift: Array) -> tuple[Array, Array]:
     """Return how predictions change with each constant (constants x measurements), and what they miss, at a shift."""
     now = evidence.predict(shift)
     moved = [evidence.predict(shift + NUDGE * one) - now for one in np.eye(len(shift))]
-    return np.stack(moved) / NUDGE, evidence.measured - now
+    return np.reshape(moved, (len(shift), len(now))) / NUDGE, evidence.measured - now

@@ -7,6 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from steelyard.catalog.local.layer import slug
+from steelyard.catalog.local.slips import unit_slip
+from steelyard.catalog.local.step_shift import RUN_LOG_SD
 from steelyard.evidence.calibration.constants import (
     ALLOCATOR,
     MOST_ALLOCATOR_SD,
@@ -14,9 +16,8 @@ from steelyard.evidence.calibration.constants import (
     shifted_tables,
     unmended_noise,
 )
-from steelyard.evidence.calibration.noise import MEMORY_NOISE, TIME_NOISE
+from steelyard.evidence.calibration.noise import MEMORY_NOISE
 from steelyard.evidence.calibration.posterior import Evidence, slope_of
-from steelyard.evidence.calibration.slips import unit_slip
 from steelyard.evidence.frames.frame import RunFrame
 from steelyard.evidence.frames.measured import Measured, measured
 from steelyard.evidence.frames.predicted import PEAK_KINDS, predict_step
@@ -67,18 +68,25 @@ def sample_of(found: RunFrame) -> Sample:
     )
 
 
-def evidence_of(of: Sample, parts: list[Constant], keep: NDArray[np.bool_]) -> Evidence:
-    """Return the evidence that some of the measurements are."""
-    scatter = np.where(of.metric == "step_time_s", TIME_NOISE, MEMORY_NOISE)
+def evidence_of(of: Sample, parts: list[Constant], used: NDArray[np.bool_], offset: Array) -> Evidence:
+    """Return the evidence that the measurements are; one that is not used has an infinite noise.
+
+    Args:
+        of: the measurements
+        parts: the constants
+        used: which measurements tell something
+        offset: what is added to the logarithm of each prediction: the shift of a step
+    """
+    scatter = np.where(of.metric == "step_time_s", RUN_LOG_SD, MEMORY_NOISE)
     for part in parts:
         if part.carrier:
             scatter[carried_by(of, part)] = unmended_noise(part.row)
     guessed = np.array([bool(of.found.assumed[row] & GUESSED) for row in of.owner], dtype=float)
     scatter = np.hypot(scatter, GUESS_LOG_SD * guessed)
     return Evidence(
-        measured=np.log(of.measured[keep]),
-        noise=scatter[keep],
-        predict=lambda shift: np.log(shifted_predictions(of, parts, shift))[keep],
+        measured=np.log(of.measured),
+        noise=np.where(used, scatter, np.inf),
+        predict=lambda shift: np.log(shifted_predictions(of, parts, shift)) + offset,
         sd=np.array([part.sd for part in parts]),
     )
 
@@ -92,7 +100,8 @@ def weighted_allocator(of: Sample, parts: list[Constant]) -> list[Constant]:
     inside = [i for i, part in enumerate(parts) if part.field in ALLOCATOR]
     if not inside:
         return parts
-    slope, _ = slope_of(evidence_of(of, parts, np.ones(len(of.measured), dtype=bool)), np.zeros(len(parts)))
+    nothing = np.zeros(len(of.measured))
+    slope, _ = slope_of(evidence_of(of, parts, nothing == 0, nothing), np.zeros(len(parts)))
     made = list(parts)
     for i in inside:
         mine = [k for k in inside if (parts[k].entity, parts[k].precision) == (parts[i].entity, parts[i].precision)]
@@ -115,9 +124,8 @@ def shifted_predictions(of: Sample, parts: list[Constant], shift: Array) -> Arra
 
 
 def carried_by(of: Sample, carrier: Constant) -> NDArray[np.bool_]:
-    """Return which measurements a stack's carrier of time, or of memory, stands for."""
-    timed = of.metric == "step_time_s"
-    return np.asarray(carrier.rows[of.owner] & (timed if carrier.field == "time_scale" else ~timed))
+    """Return which measurements a stack's carrier of memory stands for."""
+    return np.asarray(carrier.rows[of.owner] & (of.metric != "step_time_s"))
 
 
 def stack_names(found: RunFrame, label: str) -> NDArray[np.str_]:

@@ -208,7 +208,9 @@ def _tables(
 ) -> tuple[Job, Layout, Machine, Kernels, Stack]:
     known = frozenset(stacks(catalog))
     of_chip = cache(lambda accelerator_id, precision: kernels(catalog.accelerator(accelerator_id), precision, catalog))
-    of_stack = cache(lambda name, precision: stack(name if name in known else "any", catalog, precision))
+    of_stack = cache(
+        lambda name, *on: stack(name if name in known else "any", catalog, *on)
+    )  # at a precision, on a chip
     pairs = list(zip(rows, picked, strict=True))
     return (
         _join(
@@ -225,7 +227,7 @@ def _tables(
             Stack,
             [
                 replace(
-                    of_stack(row.rule.stack, row.hardware.precision.matrix_units),
+                    of_stack(row.rule.stack, row.hardware.precision.matrix_units, row.hardware.accelerator.id),
                     **row_constants(row.run, row.rule),
                     **fused_constants(row.run, row.rule, row.hardware.precision.matrix_units),
                 )

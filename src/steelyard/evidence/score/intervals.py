@@ -16,11 +16,13 @@ from steelyard.catalog import (
     calibrated_log_sd,
     kind_log_sd,
     outside_transformer_engine,
+    shift_log_sd,
     stack_evidence,
     stack_rows,
     stacks,
     step_spread,
 )
+from steelyard.catalog.local.step_shift import narrowed_log_sd
 from steelyard.catalog.spread import Traits
 from steelyard.evidence.frames.frame import RunFrame
 from steelyard.evidence.runs.reader import published_runs, user_runs
@@ -59,7 +61,8 @@ def time_log_sd(found: RunFrame, catalog: Catalog) -> Array:
     known = _by_row(lambda name: stack_evidence(name, catalog), labels.stack)
     model = spread.log_sd(step_traits(found, known, np.asarray(waiting_share(step)), catalog))
     kind = _by_row(lambda name: kind_log_sd(name, catalog), labels.kind)
-    return np.hypot(np.hypot(np.where(np.isnan(own), model, own), chips), kind)
+    measured = _by_row(lambda name, chip: shift_log_sd(name, chip, catalog), labels.stack, labels.accelerator)
+    return narrowed_log_sd(np.hypot(np.hypot(np.where(np.isnan(own), model, own), chips), kind), measured)
 
 
 def step_traits(found: RunFrame, evidence: Array, waiting: Array, catalog: Catalog) -> Traits:

@@ -18,6 +18,8 @@ from steelyard.market.build import market_of
 from steelyard.planner.answers import Estimate, Plan, Point
 from steelyard.planner.engine import limits_of
 from steelyard.planner.estimating import estimate_of, point_of_configuration
+from steelyard.planner.measured.answer import using
+from steelyard.planner.measured.step import Place, compared_step
 from steelyard.planner.planning import grounded, most_devices, preface
 from steelyard.planner.points import Configuration
 from steelyard.planner.saved.files import ANEW
@@ -60,15 +62,24 @@ def replayed(answer: Plan | Estimate, label: str = "", name: str = "the saved an
     spec = answer.request
     point = answer if isinstance(answer, Estimate) else labelled(answer, label)
     _check_search(point, name)
-    made = configuration_of(point, spec)
-    now = as_of_now(point, made, answer.carbon_kind)
-    fresh = _fresh(answer, point, now, made, spec)
+    with using(compared_step(spec, place_of_answer(answer))):
+        made = configuration_of(point, spec)
+        now = as_of_now(point, made, answer.carbon_kind)
+        fresh = _fresh(answer, point, now, made, spec)
     differing = list(_differing(plain(point), plain(now if isinstance(answer, Plan) else fresh)))
     for key in _GROUNDS if isinstance(answer, Plan) else ():
         differing += _differing(plain(getattr(answer, key)), plain(getattr(fresh, key)), key)
     if differing:
         raise BadInput(_disagreement_text(differing, name, answer.carbon_kind))
     return Replay(fresh, now, made, spec)
+
+
+def place_of_answer(answer: Plan | Estimate) -> Place | None:
+    """Return where a measured step of a saved answer was, unless it says so: an estimate's is of its configuration."""
+    if not isinstance(answer, Estimate):
+        return None
+    taken = answer.measured_step.taken if answer.measured_step else ()
+    return Place(answer.system, answer.devices, answer.layout_text, answer.stack, taken)
 
 
 def check_label(label: str) -> None:

@@ -67,8 +67,8 @@ def first_configuration(plan: Plan, spec: JobSpec) -> Configuration | None:
 def _stack(point: Point, system: System, spec: JobSpec, catalog: facts.Catalog) -> StackOption:
     """Return the stack of a saved point, which the catalog must know, and which must train what the job is."""
     vendor = catalog.accelerators[system.accelerator].vendor
-    (found,), _ = stack_options([vendor], point.stack, catalog, spec.kind, spec.precision)
-    return found
+    found, _ = stack_options([vendor], point.stack, catalog, spec.kind, spec.precision)
+    return next(one for one in found if one.runs_on(system.accelerator))
 
 
 def _check_devices(point: Point, layout: Layout, system: System, spec: JobSpec) -> None:

@@ -1,0 +1,74 @@
+"""A shift of step times, then other constants on what it leaves, where they predict unseen runs better."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from steelyard.evidence.calibration.constants import Constant
+from steelyard.evidence.calibration.posterior import Posterior, posterior_of
+from steelyard.evidence.calibration.sample import Sample, evidence_of, shifted_predictions
+from steelyard.evidence.calibration.shift import StepShifts, step_shifts
+from steelyard.units import Array
+
+LEAST_RUNS = 3
+"""Timed runs from which on leaving one out tells whether constants help: two others are left to fit to. Chosen."""
+
+
+@dataclass(frozen=True, slots=True)
+class FittedShift:
+    """What runs make of the shift and the constants, and what is then predicted of every measurement."""
+
+    shifts: StepShifts
+    constants: Posterior
+    predicted: Array  # seconds or bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Fitting:
+    """A sample with what may move."""
+
+    of: Sample
+    parts: list[Constant]
+    pairs: NDArray[np.str_]  # of stack and chip, of every run of the frame
+    shipped: Array  # seconds or bytes of every measurement by the shipped fit
+
+    @property
+    def timed(self) -> NDArray[np.bool_]:
+        """Which measurements are of step time."""
+        return np.asarray(self.of.metric == "step_time_s")
+
+    def made(self, keep: NDArray[np.bool_], others: bool) -> FittedShift:
+        """Return what some measurements set: the shift, and by those of memory, or by all, the constants.
+
+        Args:
+            keep: the measurements that are known
+            others: whether constants of time move, too, on what the shift leaves
+        """
+        shifts = step_shifts(self.of, self.pairs, self.shipped, keep)
+        offset = np.where(self.timed, shifts.of(self.pairs)[self.of.owner], 0.0)
+        found = posterior_of(evidence_of(self.of, self.parts, keep & (others | ~self.timed), offset))
+        now = shifted_predictions(self.of, self.parts, found.shift) if found.shift.any() else self.shipped
+        return FittedShift(shifts, found, now * np.exp(offset))
+
+    def unseen(self, folds: int) -> tuple[bool, Array]:
+        """Return whether constants of time help, and each measurement's error by what was made without its run.
+
+        They help where the mean logarithmic error of the step times of left-out runs is less than by the shift alone.
+        """
+        alone = self._left_out(folds, others=False)
+        if len(set(self.of.owner[self.timed].tolist())) < LEAST_RUNS:
+            return False, alone
+        both = self._left_out(folds, others=True)
+        misses = [float(np.mean(np.abs(np.log1p(one[self.timed])))) for one in (both, alone)]
+        return (True, both) if misses[0] < misses[1] else (False, alone)
+
+    def _left_out(self, folds: int, others: bool) -> Array:
+        """Return each measurement's error, predicted / measured - 1, by what was made without its run."""
+        owners = sorted(set(self.of.owner.tolist()))
+        errors = np.full(len(self.of.measured), math.nan)
+        for fold in range(min(folds, len(owners)) if len(owners) > 1 else 0):
+            out = np.isin(self.of.owner, owners[fold::folds])
+            errors[out] = (self.made(~out, others).predicted / self.of.measured - 1)[out]
+        return errors

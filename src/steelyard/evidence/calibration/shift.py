@@ -1,0 +1,77 @@
+"""The first thing that runs set: a shift of the time of a step, by its law in `catalog.local.step_shift`."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from steelyard.catalog import Catalog, Fitted, stack_rows, stacks
+from steelyard.catalog.local.step_shift import ANYWHERE, STEP_SHIFT, Shift, pair_name, shifts_of
+from steelyard.evidence.calibration.sample import Sample
+from steelyard.units import Array
+
+
+@dataclass(frozen=True, slots=True)
+class StepShifts:
+    """Shifts by pair of stack and chip, and how many runs each pair has."""
+
+    by_pair: dict[str, Shift]
+    runs: dict[str, int]
+
+    def of(self, pairs: NDArray[np.str_]) -> Array:
+        """Return the logarithm of the factor on each run's step; of a pair without a run, what the others tell."""
+        return np.array([self.by_pair.get(str(name), self.by_pair[ANYWHERE]).log for name in pairs])
+
+    def rows(self, blank: Fitted) -> list[Fitted]:
+        """Return the local rows of the shifts; none where no step was measured."""
+        return [
+            replace(
+                blank,
+                entity=name,
+                precision="any",
+                quantity=STEP_SHIFT,
+                value=float(np.exp(one.log)),
+                unit="1",
+                log_sd=round(one.log_sd, 4),
+                rows=self.runs.get(name, sum(self.runs.values())),
+                note="step time over the shipped fit's, shrunk; publishers differ so",
+            )
+            for name, one in self.by_pair.items()
+            if self.runs
+        ]
+
+
+def pairs_of(of: Sample, names: NDArray[np.str_]) -> NDArray[np.str_]:
+    """Return the pair of stack and chip of every run of a sample's frame."""
+    chips = of.found.labels.accelerator
+    return np.array([pair_name(str(a), str(b)) for a, b in zip(names, chips, strict=True)], dtype=np.str_)
+
+
+def step_shifts(of: Sample, pairs: NDArray[np.str_], predicted: Array, keep: NDArray[np.bool_]) -> StepShifts:
+    """Return the shifts that some measurements of step time set.
+
+    Args:
+        of: the runs
+        pairs: of every run of the frame
+        predicted: seconds or bytes of every measurement by the shipped fit
+        keep: the measurements that are known
+    """
+    timed = keep & (of.metric == "step_time_s")
+    mine = [str(name) for name in pairs[of.owner[timed]]]
+    gaps = np.log(of.measured[timed] / predicted[timed])
+    return StepShifts(shifts_of([float(gap) for gap in gaps], mine), {name: mine.count(name) for name in mine})
+
+
+def names_of_new_stacks(of: Sample, names: NDArray[np.str_], catalog: Catalog, blank: Fitted) -> list[Fitted]:
+    """Return a row that makes each stack of the runs known that the catalog lacks: as its framework, or any, is."""
+    known, made = set(stacks(catalog)), {}
+    for row in of.owner:
+        name, base = str(names[row]), str(of.found.labels.stack[row])
+        if name not in known and name != "any":
+            usual = stack_rows(base if base in known else "any", catalog)["time_scale"]
+            note = f"as {usual.entity}, which it is read as"
+            made[name] = replace(
+                blank, entity=name, precision="any", quantity="time_scale", value=usual.value, unit=usual.unit,
+                log_sd=usual.log_sd, rows=int(np.sum(names[of.owner] == name)), note=note,
+            )  # fmt: skip
+    return list(made.values())

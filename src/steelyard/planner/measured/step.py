@@ -1,0 +1,194 @@
+"""From a step that a job says was measured to the shift that it sets: where it was, and whether it is possible."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+from steelyard import catalog as facts
+from steelyard.catalog.local.slips import FARTHEST, unit_slip
+from steelyard.catalog.local.step_shift import (
+    ANYWHERE,
+    PAIR_LOG_SD,
+    PUBLISHER_LOG_SD,
+    ShiftPrior,
+    pair_name,
+    shifts_of,
+)
+from steelyard.errors import BadInput
+from steelyard.formatting.figures import FLOP_RATE, amount
+from steelyard.job import JobSpec
+from steelyard.job.measured_step import MeasuredStep
+from steelyard.layout import text_of
+from steelyard.planner.estimating import configure
+from steelyard.planner.grounds import ADAPTERS
+from steelyard.planner.measured.answer import NOTHING, ComparedStep, StepLayer
+from steelyard.planner.measured.narrowing import BLANK, ends_text, layer_of, narrowing, step_log_sd
+from steelyard.planner.points import Configuration
+from steelyard.units import NORMAL_90
+
+ADAPTED_SHARE = 2 / 3
+"""Least share of a full step's FLOPs that training adapters takes: no gradients of frozen weights. Source: of the three
+products of a matrix in a step (forward, gradient of inputs, of weights) the third is left out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a step was measured."""
+
+    accelerator: str  # or a system
+    devices: int | None = None  # None: one unit of the system
+    layout: str = ""  # empty: the fastest that fits
+    stack: str = ""  # empty: that of the job, else the fastest
+    taken: tuple[str, ...] | None = None  # what nobody said of it, where a saved answer tells
+
+
+def compared_step(spec: JobSpec, pin: Place | None = None) -> StepLayer:
+    """Return what the measured step of a job sets; nothing where the job says none.
+
+    Args:
+        spec: the job
+        pin: the configuration that the question is about; None: it is about a plan
+
+    `BadInput` where it is not said where the step was measured, or where no step takes so long, with both values.
+    """
+    given = spec.measured
+    if given is None:
+        return NOTHING
+    if given.step_s is not None and spec.batches:
+        raise BadInput("step_time is of one global batch, but the plan chooses it; give global_batch, or rate instead")
+    place = place_of(given, spec, pin)
+    asked = replace(spec, measured=None, batches=(), stack=place.stack or spec.stack)
+    made = configure(asked, place.accelerator, place.devices, place.layout)
+    text = spec.sequence_tokens
+    batch = float(made.setting.job.batch_samples)
+    seconds = float(given.seconds(batch, None if text is None else float(text), made.devices))
+    check_possible(given, seconds, made, spec)
+    known = {"stack": asked.stack, "layout": place.layout}
+    taken = tuple(name for name, given in known.items() if not given) if place.taken is None else place.taken
+    return _set(seconds, made, spec, given.option, taken)
+
+
+def compared_step_of_all(specs: Sequence[JobSpec], field: str) -> StepLayer:
+    """Return what the measured step of several jobs sets, which differ in one field: it must be one and the same."""
+    first, *rest = (compared_step(spec) for spec in specs)
+    if any(one.answer != first.answer for one in rest):
+        raise BadInput(
+            f"the measured step is another with each {field}; say where it was: --step-time 11.2@H100:8,tp=2 or --rate"
+        )
+    return first
+
+
+def place_of(given: MeasuredStep, spec: JobSpec, pin: Place | None) -> Place:
+    """Return where a step was measured: as it says, else the pin, else the one accelerator and number of the job."""
+    named = Place(given.accelerator, given.devices, given.layout)
+    if pin is not None:
+        catalog = facts.load()
+        same = not given.accelerator or (
+            catalog.system(given.accelerator).accelerator == catalog.system(pin.accelerator).accelerator
+            and given.devices in {None, pin.devices}
+        )
+        return replace(pin, layout=given.layout or pin.layout) if same else named
+    if given.accelerator:
+        return named
+    ((accelerator, count),) = spec.accelerators if len(spec.accelerators) == 1 else (("", None),)
+    devices = count or spec.devices
+    if not accelerator or devices is None:
+        value = f"{given.step_s or given.per_device_s:g}"
+        raise BadInput(
+            f"{given.option} {value} does not say where it was measured; write {given.option} {value}@H100:8, or with "
+            f"its layout {given.option} {value}@H100:8,tp=2,mbs=1"
+        )
+    return Place(accelerator, devices, given.layout)
+
+
+def check_possible(given: MeasuredStep, seconds: float, made: Configuration, spec: JobSpec) -> None:
+    """Refuse a step that no such devices can take, or that is far from anything predicted: with both values."""
+    found, hardware = made.prediction.time, made.setting.hardware
+    predicted, what = float(found.total_s), f"{given.option}: a step of {seconds:.4g} s on {made.text}"
+    out = (
+        f"correct it (a step of the global batch of {made.setting.job.batch_samples:g} {spec.sample}s), or leave it out"
+    )
+    if math.isnan(predicted):
+        raise BadInput(f"{what} cannot be compared: some part of a step has no rate in the catalog; leave it out")
+    share = ADAPTED_SHARE if spec.task in ADAPTERS else 1.0
+    rate = share * float(found.model_flop) / (seconds * made.devices)
+    peak = float(hardware.machine.peak_flop_per_s)
+    if rate > peak:
+        raise BadInput(
+            f"{what} is {amount(rate, FLOP_RATE, 3)} a device, where its dense peak is {amount(peak, FLOP_RATE, 3)}: "
+            f"no step is so fast, and {predicted:.4g} s are predicted; {out}"
+        )
+    metric = "step_time_s" if given.per_device_s is None else "tokens_per_s_per_device"
+    if slip := unit_slip(metric, seconds / predicted, float(made.devices)):
+        raise BadInput(f"{what} is {slip} ({predicted:.4g} s), and none is off by {FARTHEST:g}; {out}")
+
+
+def _set(seconds: float, made: Configuration, spec: JobSpec, option: str, taken: tuple[str, ...]) -> StepLayer:
+    """Return what a step sets on top of what calibrations set before."""
+    catalog, one = facts.load(), made.setting
+    accelerator, stack = one.hardware.accelerator, one.stack.name
+    pair, predicted = pair_name(stack, accelerator), float(made.prediction.time.total_s)
+    before, prior = _known(stack, accelerator, catalog)
+    shifts = shifts_of([math.log(seconds / predicted)], [pair], prior)
+    today = datetime.now(UTC).date().isoformat()
+    source = f"a step of one's own: {seconds:.4g} s on {made.text}"
+    layer = layer_of(shifts, replace(BLANK, source=source, command=option, checked=today), before)
+    known = catalog.over(catalog.local | layer)
+    sds = [step_log_sd(accelerator, stack, spec, each) for each in (catalog, known)]
+    ratio = seconds / predicted
+    found = ComparedStep(
+        stack=stack,
+        accelerator=accelerator,
+        devices=made.devices,
+        layout_text=text_of(one.layout),
+        measured_s=seconds,
+        predicted_s=predicted,
+        ratio=ratio,
+        within_90=abs(math.log(ratio)) <= NORMAL_90 * sds[0],
+        factor=math.exp(shifts[pair].log),
+        factor_elsewhere=math.exp(shifts[ANYWHERE].log),
+        narrowing=narrowing(*sds),
+        taken=taken,
+    )
+    return StepLayer(replace(found, text=comparison_text(found)), layer)
+
+
+def _known(stack: str, accelerator: str, catalog: facts.Catalog) -> tuple[dict[str, float], ShiftPrior]:
+    """Return the factors that calibrations set before, and what they leave open."""
+    mine, rest = (facts.step_shift_row(*of, catalog) for of in ((stack, accelerator), ("", "")))
+    if mine is None or rest is None:
+        return {}, ShiftPrior()
+    whole = min(mine.log_sd, PUBLISHER_LOG_SD) ** 2
+    common = min(max(rest.log_sd**2 - PAIR_LOG_SD**2, 0.0), whole)
+    return {pair_name(stack, accelerator): mine.value, ANYWHERE: rest.value}, ShiftPrior(common, whole - common)
+
+
+def comparison_text(found: ComparedStep) -> str:
+    """Return what a measured step tells, in a line.
+
+    >>> from steelyard.planner.measured.narrowing import narrowing
+    >>> narrower = narrowing(0.21, 0.18)
+    >>> comparison_text(ComparedStep("fsdp2", "H100", 8, "tp=1", 11.8, 10.0, 1.18, True, 1.1, 1.08, narrower))
+    'your step of 11.8 s (8 × H100, tp=1, fsdp2) is 1.18x our median, inside the 90 % interval: times of fsdp2 on H100
+    are multiplied by 1.10, all others by 1.08, and what is left open narrows from 0.71-1.41x to 0.74-1.34x'
+    """
+    was, side = found.narrowing, "inside" if found.within_90 else "outside"
+    fastest = f"; its {' and '.join(found.taken)} {'are' if len(found.taken) > 1 else 'is'} the fastest that fits: "
+    guessed = f"{fastest}name {'them' if len(found.taken) > 1 else 'it'} if yours was another" if found.taken else ""
+    return (
+        f"your step of {found.measured_s:.4g} s ({found.devices} × {found.accelerator}, {found.layout_text}, "
+        f"{found.stack}) is {found.ratio:.2f}x our median, {side} the 90 % interval: times of {found.stack} on "
+        f"{found.accelerator} are multiplied by {found.factor:.2f}, all others by {found.factor_elsewhere:.2f}, and "
+        f"what is left open narrows from {ends_text(was.low_before, was.high_before)} to "
+        f"{ends_text(was.low_after, was.high_after)}{guessed}"
+    )
+
+
+def same_place(found: ComparedStep | None, accelerator: str, devices: int) -> bool:
+    """Tell whether a step was measured on so many of an accelerator.
+
+    >>> same_place(ComparedStep(accelerator="L4", devices=8), "L4", 8), same_place(None, "L4", 8)
+    (True, False)
+    """
+    return found is not None and (found.accelerator, found.devices) == (accelerator, devices)

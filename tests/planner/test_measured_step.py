@@ -1,0 +1,218 @@
+"""A measured step on every verb: one shift, said on the page, kept in the JSON; what no step can be is refused."""
+
+import json
+import math
+from typing import Any
+
+import pytest
+
+from steelyard.catalog.local.layer import using_layer
+from steelyard.catalog.local.step_shift import ANYWHERE, PUBLISHER_LOG_SD, RUN_LOG_SD, STEP_SHIFT, pair_name, shifts_of
+from steelyard.errors import BadInput
+from steelyard.job.measured_step import MeasuredStep
+from steelyard.launchers import launch
+from steelyard.planner import Estimate, Plan, estimate, explain, plan, what_if, when, where
+from steelyard.planner.measured.narrowing import BLANK, layer_of
+from steelyard.planner.questions import job_of
+from steelyard.report.estimate_page import estimate_page, short_estimate_page
+from steelyard.report.page import render
+from steelyard.report.plan_page import plan_page
+from steelyard.report.short_plan_page import short_plan_page
+
+JOB: dict[str, Any] = {"tokens": "2B", "stack": "fsdp2", "providers": "aws"}
+PIN = ("llama-3-8b", "H100:64")
+WEIGHT = PUBLISHER_LOG_SD**2 / (PUBLISHER_LOG_SD**2 + RUN_LOG_SD**2)
+PAIR = pair_name("fsdp2", "H100-80GB-SXM")
+
+
+def step_s(found: Estimate) -> float:
+    return float(found.prediction.time.total_s)
+
+
+@pytest.fixture(scope="module")
+def plain() -> Estimate:
+    return estimate(*PIN, **JOB)
+
+
+@pytest.mark.parametrize("ratio", [0.9, 1.18, 1.6])
+def test_an_estimate_moves_by_the_law_of_one_run(plain: Estimate, ratio: float) -> None:
+    found = estimate(*PIN, **JOB, step_time=ratio * step_s(plain))
+    assert math.log(step_s(found) / step_s(plain)) == pytest.approx(WEIGHT * math.log(ratio))
+    own = found.measured_step
+    assert own is not None
+    assert (own.stack, own.accelerator, own.devices) == ("fsdp2", "H100-80GB-SXM", 64)
+    assert (own.measured_s, own.ratio) == (pytest.approx(ratio * step_s(plain)), pytest.approx(ratio))
+    assert own.within_90 == (own.narrowing.low_before <= ratio <= own.narrowing.high_before)
+    assert f"is {ratio:.2f}x our median, {'inside' if own.within_90 else 'outside'} the 90 % interval" in own.text
+    assert found.layout_text == plain.layout_text
+    assert found.one_step is None
+
+
+def test_the_interval_narrows_as_was_promised(plain: Estimate) -> None:
+    found = estimate(*PIN, **JOB, step_time=step_s(plain))
+    before, after = (one.time_s.high / one.time_s.low for one in (plain, found))
+    assert after < before
+    promised, own = plain.one_step, found.measured_step
+    assert promised is not None
+    assert own is not None
+    assert (promised.low_after, promised.high_after) == (own.narrowing.low_after, own.narrowing.high_after)
+    assert promised.high_after < promised.high_before
+    assert f"from {promised.low_before:.2f}-{promised.high_before:.2f}x to" in promised.text
+    wide = math.log(promised.high_before / promised.low_before)
+    narrow = math.log(promised.high_after / promised.low_after)
+    assert math.log(after) / math.log(before) == pytest.approx(narrow / wide, abs=0.05)
+
+
+def test_a_rate_is_the_same_step(plain: Estimate) -> None:
+    tokens = 8192 * 512 / (64 * 1.2 * step_s(plain))
+    by_step = estimate(*PIN, **JOB, step_time=1.2 * step_s(plain))
+    for rate in (tokens, f"{tokens} tokens/s", f"{tokens / 8192} samples/s"):
+        assert step_s(estimate(*PIN, **JOB, rate=rate)) == pytest.approx(step_s(by_step))
+
+
+def test_a_step_of_another_place_moves_a_pin_by_what_all_share(plain: Estimate) -> None:
+    eight = estimate("llama-3-8b", "A100:8", **JOB)
+    found = estimate(*PIN, **JOB, step_time=f"{1.3 * step_s(eight)}@A100:8")
+    law = shifts_of([math.log(1.3)], ["x"])
+    assert math.log(step_s(found) / step_s(plain)) == pytest.approx(law[ANYWHERE].log)
+    same_chip = estimate("llama-3-8b", "H100:8", **JOB)
+    found = estimate(*PIN, **JOB, step_time=f"{1.3 * step_s(same_chip)}@H100:8")
+    assert math.log(step_s(found) / step_s(plain)) == pytest.approx(law["x"].log)
+
+
+def test_a_pin_without_a_stack_keeps_the_one_that_was_measured() -> None:
+    job = {"tokens": "2B", "providers": "aws"}
+    free = estimate(*PIN, **job)
+    found = estimate(*PIN, **job, step_time=1.5 * step_s(free))
+    assert (found.stack, found.layout_text) == (free.stack, free.layout_text)
+    assert found.measured_step is not None
+    assert found.measured_step.taken == ("stack", "layout")
+    assert "its stack and layout are the fastest that fits: name them if yours was another" in found.measured_step.text
+    assert found.request is not None
+    assert found.request.stack is None
+
+
+def test_every_verb_has_the_same_shift(plain: Estimate) -> None:
+    said = {"step_time": f"{1.3 * step_s(plain)}@H100:64"}
+    factor = 1.3**WEIGHT
+    job = {**JOB, "accelerators": "H100", "devices": 64, "by": "7d"}
+    free, moved = plan("llama-3-8b", **job), plan("llama-3-8b", **job, **said)
+    assert moved.measured_step is not None
+    assert moved.measured_step.factor == pytest.approx(factor)
+    assert moved.points[0].time_s.value / free.points[0].time_s.value == pytest.approx(factor, rel=0.05)
+    explained = explain("llama-3-8b", **job, **said)
+    assert explained.measured_step == moved.measured_step
+    assert explained.time_s == moved.points[0].time_s
+    places = where("llama-3-8b", **job, **said)
+    assert moved.measured_step.text in places.notes
+    assert places.cheapest.time_s == pytest.approx(moved.points[0].time_s.value)
+    hours = when("llama-3-8b", **job, **said)
+    assert moved.measured_step.text in hours.notes
+    assert hours.run_s == pytest.approx(moved.points[0].time_s.value)
+    started = launch("llama-3-8b", **{**JOB, "stack": "fsdp2"}, on="H100:64", step_time=1.3 * step_s(plain))
+    assert started.stack == "fsdp2"
+    asked = what_if(
+        "llama-3-8b", "tokens=2B,4B", **{key: value for key, value in job.items() if key != "tokens"}, **said
+    )
+    assert moved.measured_step.text in asked.notes
+    assert asked.rows[0].points[0].time_s.value == pytest.approx(moved.points[0].time_s.value)
+
+
+def test_what_if_wants_one_place_for_all_values(plain: Estimate) -> None:
+    job = {**JOB, "accelerators": "H100"}
+    with pytest.raises(BadInput, match="another with each devices; say where it was"):
+        what_if("llama-3-8b", "devices=64,128", **job, step_time=1.1 * step_s(plain))
+
+
+def test_a_saved_answer_is_replayed_with_its_step(plain: Estimate, tmp_path) -> None:
+    said = 1.2 * step_s(plain)
+    found = estimate(*PIN, **JOB, step_time=said)
+    assert Estimate.from_dict(json.loads(json.dumps(found.to_dict()))) == found
+    path = tmp_path / "estimate.json"
+    path.write_text(found.to_json(), "utf-8")
+    assert explain(path).time_s == found.time_s
+    made = plan("llama-3-8b", **JOB, accelerators="H100", devices=64, step_time=said)
+    assert Plan.from_dict(json.loads(json.dumps(made.to_dict()))) == made
+    path = tmp_path / "plan.json"
+    path.write_text(made.to_json(), "utf-8")
+    assert explain(path).time_s == made.points[0].time_s
+    edited = json.loads(made.to_json())
+    edited["request"]["measured"]["step_s"] = 2 * said
+    path.write_text(json.dumps(edited), "utf-8")
+    with pytest.raises(BadInput, match=r"request\.measured"):
+        explain(path)
+
+
+def test_a_calibrated_pair_is_moved_on_from_where_it_stands(plain: Estimate) -> None:
+    first = layer_of(shifts_of([math.log(1.2)], [PAIR]), BLANK)
+    with using_layer(first):
+        again = estimate(*PIN, **JOB, step_time=1.2 * step_s(plain))
+        assert estimate(*PIN, **JOB).one_step is None
+    both = shifts_of([math.log(1.2)] * 2, [PAIR] * 2)[PAIR]
+    assert math.log(step_s(again) / step_s(plain)) == pytest.approx(both.log)
+    assert first.steps[PAIR, "any", STEP_SHIFT].log_sd > both.log_sd
+    assert step_s(estimate(*PIN, **JOB)) == step_s(plain)  # nothing stays
+
+
+def test_pages_say_what_was_set_and_what_would_be(plain: Estimate) -> None:
+    moved = estimate(*PIN, **JOB, step_time=1.2 * step_s(plain))
+    for page in (short_estimate_page, estimate_page):
+        assert "One measured step of fsdp2 on H100-80GB-SXM narrows" in " ".join(render(page(plain)).split())
+        text = " ".join(render(page(moved)).split())
+        assert "is 1.20x our median, inside the 90 % interval" in text
+        assert "One measured step" not in text
+    job = {**JOB, "accelerators": "H100", "devices": 64}
+    free, shifted = plan("llama-3-8b", **job), plan("llama-3-8b", **job, step_time=1.2 * step_s(plain))
+    for show in (short_plan_page, plan_page):
+        assert "one measured step" in " ".join(render(show(free)).split())
+        text = " ".join(render(show(shifted)).split())
+        assert "1.20x our median" in text
+        assert "one measured step" not in text
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (
+            {"step_time": 0.01},
+            r"PFLOP/s a device, where its dense peak is .* s are predicted; correct it .* or leave it out",
+        ),
+        ({"step_time": 1000}, r"a step of 1000 s .* is \d+ times what is predicted \(8\.\d+ s\)"),
+        ({"step_time": 8500}, r"as if milliseconds were given as seconds"),
+        ({"rate": 20}, r"--rate: .* times what is predicted"),
+        ({"rate": 1e9}, r"no step is so fast"),
+        ({"step_time": 9, "rate": 5000}, "both given"),
+        ({"step_time": "9@H9000:8"}, "unknown system"),
+        ({"step_time": "9@H100:8,tp=3"}, "tp"),
+        ({"step_time": "9 parsecs"}, "no time of a step"),
+        ({"step_time": True}, "no measured step"),
+        ({"step_time": -3}, "no measured step"),
+        ({"rate": "fast"}, "no measured step"),
+        ({"rate": "3 apples/s"}, "no rate of a device"),
+        ({"step_time": "9@"}, "no measured step"),
+    ],
+)
+def test_a_step_that_cannot_be_is_refused_with_both_values(given: dict[str, Any], said: str) -> None:
+    with pytest.raises(BadInput, match=said):
+        estimate(*PIN, **JOB, **given)
+
+
+def test_a_plan_must_be_told_where_it_was() -> None:
+    with pytest.raises(
+        BadInput, match=r"does not say where it was measured; write --rate 5000@H100:8, or with its layout"
+    ):
+        plan("llama-3-8b", **JOB, rate=5000)
+    with pytest.raises(BadInput, match="give global_batch, or rate instead"):
+        plan("llama-3-8b", **JOB, step_time="9@H100:64", global_batch_min=256, global_batch_max=1024)
+
+
+def test_a_job_file_says_it_as_an_option_does() -> None:
+    by_file = job_of({"model": "gpt2", "tokens": "1B", "rate": "3.9k tokens/s@H100:8,tp=2"})
+    assert by_file.measured == MeasuredStep(
+        per_device_s=3900.0, counted="token", accelerator="H100", devices=8, layout="tp=2"
+    )
+    assert job_of("gpt2", tokens="1B", step_time="1.5 s").measured == MeasuredStep(step_s=1.5)
+    over = job_of({"model": "gpt2", "tokens": "1B", "rate": 3900}, step_time=2)
+    assert over.measured == MeasuredStep(step_s=2.0)
+    with pytest.raises(BadInput, match="no text"):
+        estimate("resnet-50", "H100:8", samples="10M", rate="100 tokens/s")
