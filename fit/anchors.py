@@ -5,23 +5,31 @@ others are predicted with the rows that it writes: by its shift of step times al
 spread evenly over the predicted times: 3 of a source of at least 6 runs, or every second one; where one is given, five
 runs are it in turn.
 
-    python -m fit.anchors [--anchors 1,3] [--users FILE]
+    python -m fit.anchors [--anchors 1,3]
 
-scores the unlocked two thirds of the sources, with all tables of an owner left out: runs of developers, and of users
-(those of the origin `users`, or of a file in the columns of `steelyard validate --cases`). The last lines estimate the
-two spreads of the law of the shift (`catalog.local.step_shift`) from the same left-out rows.
+scores the unlocked two thirds of the sources, with all tables of an owner left out: runs of developers, and of users.
+The last lines estimate the two spreads of the law of the shift (`catalog.local.step_shift`) from the same rows.
 """
 
 import argparse
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from importlib import resources
 
 import numpy as np
 
 from fit import hierarchy
 from fit.hierarchy import Array
-from fit.stacks.factors import ACCELERATOR_SD, Factor, Rows, factors, owners, problem_of, training_rows, unlocked
+from fit.stacks.factors import (
+    ACCELERATOR_SD,
+    Factor,
+    Rows,
+    factors,
+    of_users,
+    owners,
+    problem_of,
+    training_rows,
+    unlocked,
+)
 from fit.stacks.scores import spreads
 from fit.stacks.write import CHECKED, HEADER, accelerator_table, stack_table
 from steelyard.catalog import Catalog, Fitted, load
@@ -33,11 +41,7 @@ from steelyard.evidence.calibration.constants import LEVEL
 from steelyard.evidence.frames.frame import RunFrame, frame_subset, run_frame
 from steelyard.evidence.frames.measured import measured
 from steelyard.evidence.frames.predicted import predict_step
-from steelyard.evidence.runs.exclusions import counted
-from steelyard.evidence.runs.reader import parse_runs, read_runs
-from steelyard.evidence.runs.run import Run
 from steelyard.evidence.score.intervals import time_log_sd
-from steelyard.evidence.score.lock import locked
 from steelyard.units import NORMAL_90
 
 LEAST, ANCHORS, TURNS = 6, 3, 5
@@ -71,15 +75,13 @@ def labels_of(data: RunFrame, by: str) -> hierarchy.Labels:
     return owners(data) if by == "owner" else getattr(data.labels, by)
 
 
-def left_out(data: RunFrame, log_s: Array, by: str, strangers: frozenset[str] = frozenset()) -> Iterator[Left]:
-    """Yield the catalog of every fit that has not seen one label: of the rows', and of strangers', who have none."""
+def left_out(data: RunFrame, log_s: Array, by: str) -> Iterator[Left]:
+    """Yield the catalog of every fit that has not seen one label."""
     parts = factors(data)
     problem = problem_of(data, log_s, parts)
     labels = labels_of(data, by)
     thetas = hierarchy.folds(problem, labels)
     gap = gaps(problem, labels, thetas)
-    if new_ones := sorted(strangers - thetas.keys()):
-        thetas |= dict.fromkeys(new_ones, hierarchy.fit(problem))
     for label, theta in thetas.items():
         seen = labels != label
         wide = spreads(gap[seen], frame_subset(data, seen))
@@ -206,20 +208,6 @@ def figures_text(values: Array) -> str:
     )
 
 
-def user_runs(file: str) -> list[Run]:
-    """Return the runs of users: of a file, else those that are carried."""
-    if file:
-        return list(read_runs(file))
-    carried = resources.files("steelyard.evidence.runs") / "published" / "users.csv"
-    return list(parse_runs(carried.read_bytes(), "users")) if carried.is_file() else []
-
-
-def timed_frame(runs: list[Run]) -> RunFrame:
-    """Return the unlocked runs whose step time is scored."""
-    found = run_frame([run for run in runs if not locked(run)], load(), predict_step)
-    return frame_subset(found, np.isfinite(measured(found).step_s) & counted(found.runs, "time"))
-
-
 def noise(gap: Array, data: RunFrame) -> None:
     """Print the two spreads of the law of the shift: of owners' offsets, and of runs about their source's."""
     by, group = owners(data), data.labels.group
@@ -244,27 +232,24 @@ def main() -> None:
     """Print the scores."""
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("--anchors", default=f"1,{ANCHORS}", help="runs of each source to calibrate on, as 1,3")
-    options.add_argument("--users", default="", help="a file of users' runs; default: those that are carried")
     chosen = options.parse_args()
     data, log_s = training_rows()
     keep = unlocked(data)
     data, log_s = frame_subset(data, keep), log_s[keep]
-    users = timed_frame(user_runs(chosen.users))
-    developers = frame_subset(data, ~np.isin(data.labels.group, sorted(set(users.labels.group))))
-    who = {"developers": developers, "users": users}
+    users = of_users(data)
+    who = {"developers": frame_subset(data, ~users), "users": frame_subset(data, users)}
     counts = [int(one) for one in chosen.anchors.split(",")]
     found: dict[tuple[int, str], list[Score]] = {(count, name): [] for count in counts for name in who}
-    gap = np.empty(len(developers))
-    for left in left_out(data, log_s, "owner", frozenset(map(str, owners(users)))):
-        mine = owners(developers) == left.label
-        if mine.any():
-            part = run_frame(frame_subset(developers, mine).runs, left.catalog, predict_step)
-            gap[mine] = np.log(seconds(part) / measured(part).step_s)
+    gap = np.empty(len(data))
+    for left in left_out(data, log_s, "owner"):
+        mine = owners(data) == left.label
+        part = run_frame(frame_subset(data, mine).runs, left.catalog, predict_step)
+        gap[mine] = np.log(seconds(part) / measured(part).step_s)
         for (count, name), some in found.items():
             some.extend(scored(who[name], left, "owner", count))
     for (count, name), some in found.items():
         report(f"{count} anchors, owner left out, {name}", some)
-    noise(gap, developers)
+    noise(gap[~users], who["developers"])
 
 
 if __name__ == "__main__":

@@ -10,9 +10,10 @@ third's too where it is not opened.
 
 import argparse
 import csv
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, fields
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -31,33 +32,48 @@ TARGET = Path(__file__).parents[1] / "src/steelyard/evidence/score/splits.csv"
 
 
 def anchored() -> Iterator[Split]:
-    """Yield the scores of the other runs of a source, once `calibrate` has seen three of them, or half."""
+    """Yield the scores of the other runs of a source, once `calibrate` has seen three of them, one, or half."""
     data, log_s = training_rows()
     apart = set(data.labels.group[of_users(data)])
-    for by in ("group", "family"):
+    for by, split in (("group", "group"), ("family", "family"), ("owner", "publisher")):
         for left in anchors.left_out(data, log_s, by):
-            for one in anchors.scored(data, left, by, anchors.ANCHORS):
-                name = f"{one.group} ({left.label})" if by == "family" else one.group
-                kind = USERS if one.group in apart else ""
-                yield _anchored(one, f"{kind}three anchors, {by}", name)
-                if one.new and by == "group":
-                    yield _anchored(one, f"{kind}three anchors, new", name)
-            for one in anchors.scored(data, left, by, 0) if left.label in anchors.HALVES else ():
-                yield _anchored(one, "half as anchors", one.group)
+            for count, many in ((3, "three anchors"), (1, "one anchor")) if by == "owner" else ((3, "three anchors"),):
+                for group, some in _by_group(anchors.scored(data, left, by, count)).items():
+                    name = f"{group} ({left.label})" if by == "family" else group
+                    kind = USERS if group in apart else ""
+                    yield _anchored(some, f"{kind}{many}, {split}", name)
+                    if some[0].new and by == "group":
+                        yield _anchored(some, f"{kind}{many}, new", name)
+            half = left.label in anchors.HALVES and by == "group"
+            for group, some in _by_group(anchors.scored(data, left, by, 0) if half else ()).items():
+                yield _anchored(some, "half as anchors", group)
 
 
-def _anchored(one: anchors.Score, split: str, name: str) -> Split:
+def _by_group(found: Iterable[anchors.Score]) -> dict[str, list[anchors.Score]]:
+    """Return the scores of each source, one for every choice of anchors."""
+    scores: dict[str, list[anchors.Score]] = {}
+    for one in found:
+        scores.setdefault(one.group, []).append(one)
+    return scores
+
+
+def _anchored(found: list[anchors.Score], split: str, name: str) -> Split:
+    """Return the mean score over choices of anchors."""
     nothing = float("nan")
+
+    def mean(figure: Callable[[anchors.Score], Any]) -> float:
+        return float(np.mean([figure(one) for one in found]))
+
     return Split(
         metric=TIME,
         split=split,
         group=name,
-        n=len(one.after),
-        median=float(np.median(one.after)),
-        mean=float(np.mean(one.after)),
-        p90=float(np.quantile(one.after, 0.9)),
+        n=len(found[0].after),
+        median=mean(lambda one: np.median(one.after)),
+        mean=mean(lambda one: np.mean(one.after)),
+        p90=mean(lambda one: np.quantile(one.after, 0.9)),
         bias=nothing,
-        coverage=float(np.mean(one.inside)),
+        coverage=mean(lambda one: np.mean(one.inside)),
         naive=nothing,
     )
 
