@@ -156,12 +156,12 @@ def test_a_named_attention_kernel_decides(note: str, column: str, fused: float) 
 
 
 def test_what_is_not_read_is_said() -> None:
-    row = replace(ROW, optimizer="galore_adamw", offload="cpu", note="packed sequences; dropout 0.1; site=Snellius")
+    row = replace(ROW, optimizer="galore_adamw", offload="cpu", note="packed sequences; window 512; site=Snellius")
     assert set(run_frame([row], load()).notes[0]) == {
         "optimizer 'galore_adamw': 'galore'",
         "of what offload 'cpu' is: the optimizer's states",
         "packed sequences",
-        "dropout 0.1",
+        "window 512",
     }
     assert unread_parts(ROW) == ()
 

@@ -95,7 +95,6 @@ class StackRule:
     partition: str = "even"  # of its pipelines, where unstated (`strategies.partition`)
     memory_metric: str = "unknown"  # what its logs print
     recipe: tuple[tuple[str, float], ...] = ()  # entries of `tables.Recipe` in which it differs from its stack
-    chunk_layers: float = 0.0  # layers of one chunk where interleaving is the recipe and unstated; 0: none
     kernels: str = "fused"  # of norms, rotary embeddings and the loss; eager: one each, as models are published
     upcast: float = 0.0  # 1: over a quantised base, what is not quantised, and so hidden states, are in fp32
     fp32: str = "fp32"  # what runs its fp32 products: tf32 in NVIDIA's containers, fp32 in PyTorch as installed

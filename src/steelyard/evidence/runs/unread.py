@@ -19,6 +19,10 @@ READ = (
     r"remat[ _]policy", r"layers/stage|partition=", r"sequence parallel", r"toml default", r"\d slice\(s\)",
     r"hsdp shard|fsdp group|zero1 group size|fsdp=", r"\(tp\*pp\) \d+ published", r"head_dim \d+",
     r"\betp\b|expert[ _-]tensor", r"att\w*[ _impl]*[=:]|sdpa|flash|\bfa-?[234]\b|eager attention|cudnn|xformers",
+    r"loss=|chunked (loss|cross|output)|cewithchunked|fp32 upcast|logits materialised", r"dropout[ =][\d.]",
+    r"optimi[sz]er[ _-]in[ _-]|fused adamw?|fused (rmsnorm|swiglu|linear cross)|torch\.compile|\bcompiled?\b",
+    r"unsloth\"|kept on the host|offload[a-z ]*activation|activation[s_ -]*offload|prepare_model_for_kbit",
+    r"norms and embeddings fp32|norms upcast|mixed precision|fp32 master|autocast",
     r"\bte\b|transformer ?engine|triton", r"liger|rl trainer|fused cross-entropy", r"optimizer step not included",
     r"(activation|gradient) checkpointing(?! \()", r"\bgas 1\b|accumulation \d|\b(1|one) micro-?batch|micro-batches",
 )  # fmt: skip
@@ -40,8 +44,8 @@ def unread_parts(run: Run, read: tuple[str, ...] = READ) -> tuple[str, ...]:
         read: patterns of phrases that some reader takes.
 
     >>> from steelyard.evidence.runs.reader import blank_run
-    >>> unread_parts(blank_run(optimizer="galore_adamw", offload="cpu", note="LoRA rank 8; dropout 0.1; site=Snellius"))
-    ("optimizer 'galore_adamw': 'galore'", "of what offload 'cpu' is: the optimizer's states", 'dropout 0.1')
+    >>> unread_parts(blank_run(optimizer="galore_adamw", offload="cpu", note="LoRA rank 8; window 512; site=Snellius"))
+    ("optimizer 'galore_adamw': 'galore'", "of what offload 'cpu' is: the optimizer's states", 'window 512')
     """
     found: list[str] = []
     odd = _unknown_of_optimizer(run)
