@@ -24,7 +24,7 @@ AS_NORMAL = STUDENT_90 / NORMAL_90
 """Sd of a normal distribution over the scale of Student's t whose 90 % interval is the same."""
 
 GIVEN = {"narrow": 0.23}
-"""Scales that are not fitted: three sources alone have fp8 or fp4 outside Transformer Engine, and none of them is alike."""
+"""Scales that are not fitted: three sources alone have fp8 or fp4 outside Transformer Engine, and no two are alike."""
 
 START = {
     "base": 0.05,
