@@ -1,19 +1,19 @@
 """Write docs/accuracy.md from the shipped runs and the stored splits: `make accuracy`."""
 
-import math
 import re
 from collections import Counter
 from collections.abc import Sequence
 from itertools import zip_longest
 
 from tests.evidence.boards import bars, percent, strangers, table
+from tests.evidence.split_names import NAMES
+from tests.evidence.users import USERS_HEAD, user_scores
 
-from steelyard.evidence.runs.reader import published_runs, user_runs
-from steelyard.evidence.score.groups import LEAST_ROWS, GroupScore, score_summary
-from steelyard.evidence.score.lock import locked
+from steelyard.evidence.runs.reader import published_runs
+from steelyard.evidence.score.groups import LEAST_ROWS, GroupScore
 from steelyard.evidence.score.outcomes import RunOutcome
 from steelyard.evidence.score.splits import Split, split_mean, split_part, splits
-from steelyard.evidence.score.validation import Validation, scored_runs, validate_runs
+from steelyard.evidence.score.validation import Validation, validate_runs
 
 NUMBER = re.compile(r"[+-]?\d+(?:\.\d+)?")
 WORST = 10
@@ -191,24 +191,6 @@ def fits(report: Validation) -> str:
     )
 
 
-NAMES = {
-    ("step_time_s", "publisher"): "step time, a publisher with all of its tables left out",
-    ("step_time_s", "family"): "step time, the families of a group's chips left out",
-    ("step_time_s", "publisher and family"): "step time, a publisher and the families of its chips left out",
-    ("step_time_s", "users, publisher"): "step time of users' runs, who ran them left out",
-    ("step_time_s", "users, publisher and family"): "... and the families of their chips",
-    ("step_time_s", "users, three anchors, group"): "... and three of their runs as anchors, the source left out",
-    ("step_time_s", "three anchors, group"): "... and three of its runs as anchors, the source left out",
-    ("step_time_s", "three anchors, family"): "... and three of its runs as anchors, the family of chips left out",
-    ("step_time_s", "half as anchors"): "... and half of its runs as anchors, the source left out",
-    ("gemm_s", "device"): "16-bit matrix products, a device left out",
-    ("collective_s", "device"): "collectives above 1 MiB in a switched domain, a device left out",
-    ("peak_memory_bytes", "stack"): "peak memory, a stack left out",
-    ("node_power_w", "none"): "power of a node, its type in the fit",
-    ("node_power_w", "node type"): "power of a node, its type left out",
-}
-
-
 def signed(bias: float) -> str:
     """Return a bias in brackets, nothing for an unknown one."""
     return "" if bias != bias else f" ({100 * bias:+.0f})"  # noqa: PLR0124  # NaN
@@ -233,23 +215,9 @@ def further(found: Sequence[Split]) -> str:
 
 def users() -> str:
     """Return the scores of runs of ordinary users, whose steps are in the fit and whose peaks are not."""
-    report = scored_runs([run for run in user_runs() if not locked(run)])
-    rows = []
-    for what, scores in (("step time", report.time), ("peak memory", report.memory)):
-        large = [one for one in scores if one.n >= LEAST_ROWS]
-        for one in large:
-            figures = (one.median_error, one.p90_error, one.bias, one.coverage)
-            rows.append([what, one.group, str(one.n), *map(percent, figures)])
-        summary = score_summary(tuple(large))
-        means = (summary.mean_of_medians, summary.mean_p90, math.nan, summary.mean_coverage)
-        rows.append([f"**{what}, mean**", "", str(summary.cases), *map(percent, means)])
+    rows = [[what, group, str(runs), *map(percent, figures)] for what, group, runs, figures in user_scores()]
     head = ["what", "group", ">runs", ">median", ">p90", ">bias", ">inside 90 %"]
-    return (
-        "## Runs of ordinary users\n\nOne card, adapters, fine-tunes, small pretraining (`users.csv`), but for the "
-        "locked third of who ran them; they are in none of the figures above. Their step times are predicted with the "
-        "group left out where a fit has stored that, their "
-        f"peaks by constants that no such run was fitted to.\n\n{table(head, rows)}\n"
-    )
+    return f"{USERS_HEAD}\n{table(head, rows)}\n"
 
 
 def page(report: Validation) -> str:
