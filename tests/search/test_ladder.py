@@ -7,7 +7,7 @@ from steelyard import catalog, pipeline
 from steelyard.job import job_table, read_job
 from steelyard.layout import BOUNDS, space
 from steelyard.market import build as inputs
-from steelyard.search.fitting import lightest
+from steelyard.search.fitting import boundless, lightest
 from steelyard.search.survivors import FREE, NOWHERE
 from steelyard.step import memory, stage_job
 from steelyard.tables import take
@@ -44,9 +44,14 @@ def test_memory_does_not_depend_on_the_machine():
     layouts = space(job, [8, 64], 8, market.stacks[0].capability, BOUNDS)
     layouts = take(layouts, np.arange(0, layouts.tp.size, 7))
     stack = market.stacks[0].stack
-    first = memory(stage_job(job, layouts), market.hardware[0].machine, stack).device_bytes
+    staged = stage_job(job, layouts)
+    first = memory(staged, boundless(market.hardware[0].machine), stack).device_bytes
     for chip in market.hardware[1:]:
-        assert np.array_equal(first, memory(stage_job(job, layouts), chip.machine, stack).device_bytes)
+        assert np.array_equal(first, memory(staged, boundless(chip.machine), stack).device_bytes)
+        room, shown = chip.machine.memory_bytes, memory(staged, chip.machine, stack).device_bytes
+        fits = first <= room  # there it is no more than what was needed anywhere: contexts that are known are smaller
+        assert np.all(shown[fits] <= first[fits])
+        assert np.all(shown[fits] >= first[fits] - stack.context_bytes)
 
 
 def test_lightest_keeps_the_least_recomputation_of_each_offload_mode():

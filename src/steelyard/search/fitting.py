@@ -10,12 +10,13 @@ Two cuts, both exact:
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from steelyard.search.family import BLOCK, Family, Indices, Mask, Search, asked_of
 from steelyard.search.pareto import Points
+from steelyard.tables import Machine
 from steelyard.units import GIB_BYTES, NORMAL_90
 
 
@@ -85,12 +86,21 @@ def fitting(search: Search, family: Family) -> tuple[Pairs, Tally]:
     return Pairs(np.concatenate(rows), *columns), tally
 
 
+def boundless(machine: Machine) -> Machine:
+    """Return a machine whose own memory changes nothing of what a rank needs: no end of it, no context of its own.
+
+    What is needed is computed once for all machines. Where it fits, the end of a device's memory is not reached; a
+    device whose context is known has less of it than stacks count with.
+    """
+    return replace(machine, memory_bytes=math.inf, context_bytes=math.nan)
+
+
 def needs(search: Search, family: Family) -> Points:
     """Return the bytes that each row of a family needs, at the upper end of its interval; infinite where not allowed.
 
     Axes: recompute, offload, ways to shard.
     """
-    tool, machine = search.market.stacks[family.stack], search.market.hardware[0].machine
+    tool, machine = search.market.stacks[family.stack], boundless(search.market.hardware[0].machine)
     ways = family.ways.frame.size
     high = np.empty((*family.allowed.shape, ways))
     step = max(1, BLOCK // family.modes)

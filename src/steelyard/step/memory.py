@@ -8,7 +8,7 @@ from steelyard.step.divisors import Divisors
 from steelyard.step.rank import StagedJob
 from steelyard.step.schedule import in_flight
 from steelyard.step.stages import Stage
-from steelyard.step.states import HeldParams, RankParams, states
+from steelyard.step.states import HeldParams, RankParams, StateWidths, state_widths, states_of
 from steelyard.step.tensors.activations import Activations, block_kept_bytes, kept_bytes
 from steelyard.step.tensors.buffers import (
     Edges,
@@ -21,7 +21,7 @@ from steelyard.step.tensors.buffers import (
 from steelyard.step.tensors.recipe import settled
 from steelyard.strategies.recipe import FUSED, PERSISTENT
 from steelyard.tables import Job, Layout, Machine, Recipe, Stack, StepMemory
-from steelyard.units import Bytes
+from steelyard.units import Bytes, Share
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +44,9 @@ class StageParts:
     params: tuple[HeldParams, ...]
     edges: Edges
     unpacked_bytes: Bytes
+    widths: StateWidths
+    standing: Share  # 1: gradients are there while activations are
+    consumed: Share  # 1: gradients are gone as soon as they are made
 
 
 def memory(staged: StagedJob, machine: Machine, stack: Stack) -> StepMemory:
@@ -68,6 +71,9 @@ def memory(staged: StagedJob, machine: Machine, stack: Stack) -> StepMemory:
         held.blocks,
         edge_bytes(job, layout, recipe, by),
         unpacked_bytes(job, recipe),
+        state_widths(job, layout, recipe),
+        _standing(layout, recipe),
+        np.equal(recipe.grad_life, FUSED) * 1.0,
     )
     pairs = zip(staged.stages, held.ranks, strict=True)
     peak, *others = (_peak(job, layout, recipe, by, stage, mine, parts) for stage, mine in pairs)
@@ -131,7 +137,7 @@ def _peak(
     Logits are gone before the first block's backward pass runs, activations when the last one's has run; gradients that
     the backward pass makes are all there only then, unless earlier micro-batches left theirs.
     """
-    held = states(job, layout, recipe, params)
+    held = states_of(parts.widths, params)
     kept, edges = kept_bytes(parts.kept, stage.blocks), parts.edges
     stored = in_flight(layout, stage.rank) * (kept.stored_bytes + stage.first * edges.embedding_bytes)
     stored = stored + stage.last * edges.output_bytes
@@ -140,11 +146,11 @@ def _peak(
     gathered = held.copies_bytes + gathered_bytes(job, layout, recipe, by, stage, parts.params)
     working = kept.working_bytes + parts.unpacked_bytes
     at_once = np.maximum(working, logits)
-    gradients = _standing_gradients(layout, recipe, held.gradients_bytes)
+    gradients = parts.standing * held.gradients_bytes
     early = gradients + stored + gathered + at_once
     if _early_is_most(recipe):
         return Peak(held.weights_bytes, gradients, held.optimizer_bytes, stored, logits, rests + early)
-    every = np.where(np.equal(recipe.grad_life, FUSED), gradients, held.gradients_bytes)
+    every = (1 - parts.consumed) * held.gradients_bytes
     stepping = stepping_bytes(job, layout, recipe, params)
     backward = gathered + working
     if np.any(recipe.input_gradients):
@@ -162,13 +168,13 @@ def _peak(
     )
 
 
-def _standing_gradients(layout: Layout, recipe: Recipe, gradients: Bytes) -> Bytes:
-    """Return the gradients that live while activations do: buffers, or those of earlier micro-batches."""
+def _standing(layout: Layout, recipe: Recipe) -> Share:
+    """Return where gradients live while activations do: in buffers, or as those of earlier micro-batches."""
     life = recipe.grad_life
     if np.all(np.equal(life, PERSISTENT)):
-        return gradients
+        return 1.0
     lives = np.equal(life, PERSISTENT) | (np.not_equal(life, FUSED) & np.greater(layout.micro_batches, 1))
-    return np.asarray(lives * gradients)
+    return np.asarray(lives * 1.0)
 
 
 def _early_is_most(recipe: Recipe) -> bool:

@@ -11,7 +11,7 @@ from steelyard.step.stages import Blocks, Stage, head_params
 from steelyard.step.sums import added
 from steelyard.strategies.recipe import PERSISTENT
 from steelyard.tables import Job, Layout, Part, Recipe, Workload
-from steelyard.units import Bytes, Count
+from steelyard.units import Bytes, Count, Share
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,6 +211,53 @@ def by_unit(layout: Layout) -> NDArray[np.bool_]:
     return np.asarray((np.asarray(layout.zero) >= 3) & (np.asarray(layout.shard_devices) > 1))
 
 
+@dataclass(frozen=True, slots=True)
+class StateWidths:
+    """Bytes of one parameter's states on a layout, and from which of a rank's parameters each is made."""
+
+    weights_bytes: Bytes
+    copies_bytes: Bytes  # 0 where blocks are gathered one by one
+    gradients_bytes: Bytes
+    kept_gradients: Share  # of sharded gradients, on the device
+    reduce_bytes: Bytes  # of the whole, where replicas reduce a second gradient
+    optimizer_bytes: Bytes
+    weights_sharded: NDArray[np.bool_]
+    gradients_sharded: NDArray[np.bool_]
+    optimizer_sharded: NDArray[np.bool_]
+
+
+def state_widths(job: Job, layout: Layout, recipe: Recipe) -> StateWidths:
+    """Return the bytes of one parameter's states on some layouts, once for all of their stages.
+
+    Args:
+        job: optimizer moments, master copy and trainable share.
+        layout: ZeRO stage, replicas, offload.
+        recipe: bytes of gradients, updates and copies; the stage from which gradients are sharded.
+
+    Source: as `states`.
+    """
+    trained, zero = job.trainable_share, np.asarray(layout.zero)
+    update = np.where(np.asarray(job.master_bytes) > 0, recipe.update_bytes, 0.0)
+    copies = copy_bytes(job, recipe)
+    return StateWidths(
+        weights_bytes=weight_bytes(job, recipe) * (1 - recipe.weights_on_host),
+        copies_bytes=np.where(by_unit(layout), 0.0, copies) if np.any(copies) else 0.0,
+        gradients_bytes=gradient_bytes(job, recipe) * trained,
+        kept_gradients=1 - layout.offload,
+        reduce_bytes=_second_gradient(job, layout, recipe),
+        optimizer_bytes=(job.master_bytes + job.moment_bytes + update) * trained * (1 - layout.offload),
+        weights_sharded=np.asarray(zero >= 3),
+        gradients_sharded=np.asarray(zero >= recipe.grad_sharded_from),
+        optimizer_sharded=np.asarray(zero >= 1),
+    )
+
+
+def _second_gradient(job: Job, layout: Layout, recipe: Recipe) -> Bytes:
+    if not np.any(recipe.reduce_bytes):
+        return 0.0
+    return recipe.reduce_bytes * job.trainable_share * np.greater(layout.dp * layout.cp, 1)
+
+
 def states(job: Job, layout: Layout, recipe: Recipe, params: RankParams) -> States:
     r"""Bytes of one rank's model states under ZeRO.
 
@@ -229,19 +276,25 @@ def states(job: Job, layout: Layout, recipe: Recipe, params: RankParams) -> Stat
     Source: Rajbhandari et al. 2020, arXiv 1910.02054, figure 1.
     Limits: gradients are at least as wide as an element; without a master copy there is nothing to update from.
     """
-    trained = job.trainable_share
-    whole, shard, zero = params.whole, params.shard, np.asarray(layout.zero)
-    mine = np.where(zero >= recipe.grad_sharded_from, shard * (1 - layout.offload), whole)
-    gradients = gradient_bytes(job, recipe) * trained * mine
-    if np.any(recipe.reduce_bytes):
-        gradients = gradients + recipe.reduce_bytes * trained * whole * np.greater(layout.dp * layout.cp, 1)
-    update = np.where(np.asarray(job.master_bytes) > 0, recipe.update_bytes, 0.0)
-    each: Bytes = (job.master_bytes + job.moment_bytes + update) * trained * (1 - layout.offload)
-    copies = copy_bytes(job, recipe)
-    rests = np.where(zero >= 3, shard, whole)
+    return states_of(state_widths(job, layout, recipe), params)
+
+
+def states_of(widths: StateWidths, params: RankParams) -> States:
+    """Return the bytes of one rank's states, given those of a parameter.
+
+    Args:
+        widths: bytes of one parameter, by kind
+        params: parameters of the rank, whole and sharded
+
+    Source: as `states`.
+    """
+    whole, shard = params.whole, params.shard
+    gradients = widths.gradients_bytes * np.where(widths.gradients_sharded, shard * widths.kept_gradients, whole)
+    if np.any(widths.reduce_bytes):
+        gradients = gradients + widths.reduce_bytes * whole
     return States(
-        weights_bytes=weight_bytes(job, recipe) * (1 - recipe.weights_on_host) * rests,
-        copies_bytes=np.where(by_unit(layout), 0.0, copies * whole) if np.any(copies) else 0.0,
+        weights_bytes=widths.weights_bytes * np.where(widths.weights_sharded, shard, whole),
+        copies_bytes=widths.copies_bytes * whole,
         gradients_bytes=gradients,
-        optimizer_bytes=each * np.where(zero >= 1, shard, whole),
+        optimizer_bytes=widths.optimizer_bytes * np.where(widths.optimizer_sharded, shard, whole),
     )

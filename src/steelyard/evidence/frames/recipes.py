@@ -61,7 +61,7 @@ def run_recipe(run: Run, rule: StackRule, element_bytes: Bytes, gated: bool = Tr
     >>> run = blank_run(stack="torchtune", note="optimizer in backward; loss=chunked")
     >>> found = run_recipe(run, stack_rule(run.stack, "", load()), 2.0)
     >>> found.grad_life, found.logit_bytes, found.weight_bytes
-    (2.0, 4.5, nan)
+    (2, 4.5, nan)
     """
     text = f"{run.stack} {run.note}".lower()
     sharded = one_type(run)

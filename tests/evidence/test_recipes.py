@@ -1,0 +1,96 @@
+"""What rows of runs say of how tensors were kept, read by the same table of words for every row."""
+
+import math
+
+import pytest
+
+from steelyard.catalog import load
+from steelyard.evidence.frames.frame import run_frame
+from steelyard.evidence.frames.recipes import run_loss, run_recipe, states_in_16_bits, trained_dropout
+from steelyard.evidence.frames.stacks import stack_rule
+from steelyard.evidence.runs.reader import blank_run
+from steelyard.evidence.runs.run import Run
+
+MISTRAL = {
+    "model": "mistral-7b", "accelerator": "A100-80GB", "devices": 1.0, "precision": "bf16", "sequence_tokens": 4096.0,
+    "tp": 1.0, "pp": 1.0, "dp": 1.0, "micro_batch": 4.0, "batch_samples": 4.0, "recompute": "full",
+    "flash_attention": "yes", "sharding": "0",
+}  # fmt: skip
+
+
+def recipe(run: Run, gated: bool = True) -> dict[str, float]:
+    """Return the entries that a row states."""
+    found = run_recipe(run, stack_rule(run.stack, run.date, load()), 2.0, gated)
+    values = {name: float(getattr(found, name)) for name in found.__dataclass_fields__}
+    return {name: value for name, value in values.items() if not math.isnan(value)}
+
+
+@pytest.mark.parametrize(
+    ("given", "wanted"),
+    [
+        ({"note": "optimizer in backward"}, {"grad_life": 2.0, "step_copies": 0.0}),
+        ({"note": "optimizer-in-bwd"}, {"grad_life": 2.0, "step_copies": 0.0}),
+        ({"note": "fused AdamW"}, {"step_copies": 0.0}),
+        ({"note": "AdamW torch foreach"}, {}),
+        (
+            {"note": "Liger kernels"},
+            {"norm_copies": 0.0, "rotary_copies": 0.0, "activation_inputs": 0.0, "logit_bytes": 0},
+        ),
+        ({"note": "fused RMSNorm, RoPE"}, {"norm_copies": 0.0, "rotary_copies": 0.0}),
+        ({"offload": "activations(cpu)"}, {"saved_on_host": 1.0}),
+        ({"offload": "optimizer(cpu)+params(cpu)"}, {"weights_on_host": 1.0}),
+        ({"task": "lora"}, {"weight_bytes": 0.0, "grad_bytes": 4.0, "step_copies": 0.0}),
+        ({"stack": "NeMo 25.04"}, {"grad_bytes": 2.0}),
+        ({"loss": "chunked"}, {"logit_bytes": 4.5}),
+    ],
+)
+def test_words_of_a_row(given: dict[str, str], wanted: dict[str, float]) -> None:
+    assert recipe(blank_run(**given)) == wanted
+
+
+@pytest.mark.parametrize(("sharding", "stream"), [("0", 4.0), ("fsdp", None)])
+def test_preparation_for_k_bit_training_is_off_under_flat_parameters(sharding: str, stream: float | None) -> None:
+    """2304.11277, section 3.2.1: a FlatParameter is of one type, so nothing beside it is fp32."""
+    run = blank_run(note="norms and embeddings fp32 (prepare_model_for_kbit_training)", sharding=sharding, task="qlora")
+    assert recipe(run).get("stream_bytes") == stream
+
+
+@pytest.mark.parametrize(
+    ("stack", "date", "gated", "wanted"),
+    [
+        ("HF TRL (torch 2.4.1, transformers 4.48.1)", "2024-10", True, "upcast"),
+        ("HF TRL (torch 2.4.1, transformers 4.45.2)", "2025-02", True, "upcast-in-model"),
+        ("HF TRL", "2024-10", True, "upcast-in-model"),
+        ("HF TRL", "2025-02", True, "upcast"),
+        ("HF TRL", "2025-02", False, "shifted-16-bit"),
+    ],
+)
+def test_losses_of_hugging_face_by_release_and_family(stack: str, date: str, gated: bool, wanted: str) -> None:
+    run = blank_run(stack=stack, date=date, note="loss=logits materialised, fp32 upcast")
+    found = run_loss(run, stack_rule(stack, date, load()), gated)
+    assert found is not None
+    assert found.name == wanted
+
+
+def test_adapters_are_fp32_unless_everything_is_16_bits() -> None:
+    rule = stack_rule("HF Trainer + PEFT", "", load())
+    assert not states_in_16_bits(blank_run(task="lora"), rule)
+    assert states_in_16_bits(blank_run(task="lora", note="bf16-true: parameters and states"), rule)
+
+
+def test_dropout_that_a_note_names_goes_before_that_of_the_stack() -> None:
+    assert [trained_dropout(blank_run(note=note), 1.0) for note in ("dropout 0.0", "lora_dropout 0.1", "")] == [0, 1, 1]
+
+
+@pytest.mark.parametrize(
+    ("note", "wanted"),
+    [
+        ("nf4 4-bit base", 0.5 + 1 / 16),  # arXiv 2305.14314, section 3
+        ("nf4-dq", 0.5 + 0.127 / 8),
+        ("GPTQ 4-bit base", 0.5 + 2.5 / 128),  # arXiv 2210.17323
+    ],
+)
+def test_types_of_a_frozen_base(note: str, wanted: float) -> None:
+    run = blank_run(**MISTRAL, task="qlora", stack="HF Trainer + PEFT", note=f"LoRA rank 16 on q_proj; {note}")
+    found = run_frame([run], load())
+    assert float(found.job.recipe.packed_bytes[0]) == pytest.approx(wanted)
