@@ -20,7 +20,6 @@ import numpy as np
 from fit import hierarchy
 from fit.hierarchy import Array
 from fit.stacks.factors import (
-    ACCELERATOR_SD,
     Factor,
     Rows,
     factors,
@@ -32,7 +31,7 @@ from fit.stacks.factors import (
 )
 from fit.stacks.scores import spreads
 from fit.stacks.write import CHECKED, HEADER, accelerator_table, stack_table
-from steelyard.catalog import Catalog, Fitted, load
+from steelyard.catalog import Catalog, load
 from steelyard.catalog.local.layer import Layer
 from steelyard.catalog.read import parse_fitted
 from steelyard.errors import BadInput
@@ -87,7 +86,7 @@ def left_out(data: RunFrame, log_s: Array, by: str) -> Iterator[Left]:
         wide = spreads(gap[seen], frame_subset(data, seen))
         wide |= dict.fromkeys(set(data.labels.stack) - wide.keys(), wide["any"])
         sds = hierarchy.spread(replace(problem, weight=np.where(seen, problem.weight, 0.0)), theta)
-        yield Left(str(label), load().over(layer(data, seen, parts, theta, sds, wide)))
+        yield Left(str(label), load().over(layer(data, parts, theta, sds, wide)))
 
 
 def gaps(problem: hierarchy.Problem, labels: hierarchy.Labels, thetas: dict[str, Array]) -> Array:
@@ -98,23 +97,11 @@ def gaps(problem: hierarchy.Problem, labels: hierarchy.Labels, thetas: dict[str,
     return made
 
 
-def layer(data: RunFrame, seen: Rows, parts: list[Factor], theta: Array, sds: Array, wide: dict[str, float]) -> Layer:
+def layer(data: RunFrame, parts: list[Factor], theta: Array, sds: Array, wide: dict[str, float]) -> Layer:
     """Return the rows of one fit; a chip that it has not seen is as sure as its family, and its own difference."""
     tables = [accelerator_table(data, parts, theta, sds), stack_table(data, parts, theta, sds, wide)]
     accelerators, tools = ([parse_fitted(dict(zip(HEADER, line, strict=True))) for line in table] for table in tables)
-    family = dict(zip(data.labels.accelerator, data.labels.family, strict=True))
-    sure = {row.entity: row.log_sd for row in accelerators if row.precision == "any" and row.quantity == "time_scale"}
-    known = {*data.labels.accelerator[seen], *(name for name in sure if name.startswith("family:")), "any"}
-
-    def widened(row: Fitted) -> Fitted:
-        if row.entity in known:
-            return row
-        return replace(row, log_sd=float(np.hypot(sure[f"family:{family[row.entity]}"], ACCELERATOR_SD)))
-
-    return Layer(
-        {(row.entity, row.precision, row.quantity): widened(row) for row in accelerators},
-        {(row.entity, row.precision, row.quantity): row for row in tools},
-    )
+    return Layer(*({(row.entity, row.precision, row.quantity): row for row in rows} for rows in (accelerators, tools)))
 
 
 def scored(data: RunFrame, left: Left, by: str, count: int) -> Iterator[Score]:
