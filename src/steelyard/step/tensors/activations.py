@@ -64,9 +64,9 @@ def eager_bytes(block: Block, recipe: Recipe, by: Divisors) -> Bytes:
     """
     found: Bytes = 0.0
     for kind, entry in EAGER.items():
-        kept = getattr(recipe, entry)
-        if np.any(kept):
-            found = found + kept * divided([part for part in block.kept_bytes if part.kind == kind], by)
+        kept, parts = getattr(recipe, entry), [part for part in block.kept_bytes if part.kind == kind]
+        if parts and np.any(kept):
+            found = found + kept * divided(parts, by)
     return found
 
 
