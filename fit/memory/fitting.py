@@ -20,7 +20,7 @@ from fit.memory.scores import ANY, Rows, coverage, feasibility, show, spreads
 from fit.memory.structure import FITTED, documented
 from fit.memory.write import Fits, Found, write, write_held_out
 from steelyard.catalog import load
-from steelyard.catalog.stacks import StackRule
+from steelyard.catalog.stack_names import StackRule
 from steelyard.evidence.frames.frame import frame_subset, run_frame
 from steelyard.evidence.frames.measured import measured
 from steelyard.evidence.frames.predicted import PEAK_KINDS, predict_step

@@ -20,8 +20,9 @@ from steelyard.evidence.calibration import calibrate_constants
 from steelyard.evidence.runs.reader import read_runs
 from steelyard.job import job_table, read_job
 from steelyard.layout import parse
-from steelyard.market.build import hardware_option, stack_options
+from steelyard.market.build import hardware_option
 from steelyard.market.sites import site_option
+from steelyard.market.tools import stack_options
 from steelyard.planner import plan
 from steelyard.planner.estimating import estimate_job
 from steelyard.tables import Offer, Prediction
