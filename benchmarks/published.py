@@ -12,8 +12,9 @@ from steelyard import catalog, pipeline
 from steelyard.catalog.policy import policy
 from steelyard.job import job_table, read_job
 from steelyard.layout import parse, text_of
-from steelyard.market.build import hardware_option, stack_options
+from steelyard.market.build import hardware_option
 from steelyard.market.options import Deal, HardwareOption, Market, SiteOption, StackOption
+from steelyard.market.tools import stack_options
 from steelyard.planner.engine import ENGINE
 from steelyard.search.engine import Limits
 from steelyard.search.explore import explore

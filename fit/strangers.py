@@ -7,6 +7,7 @@ ordinary users are in no fit of memory. `locked` scores the third of the owners 
 the others.
 """
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
@@ -15,7 +16,7 @@ import numpy as np
 from fit import hierarchy
 from fit.hierarchy import Array, Labels
 from fit.memory import fitting as memory
-from fit.memory.scores import ANY
+from fit.memory.scores import UNSEEN
 from fit.memory.scores import Rows as Peaks
 from fit.memory.scores import spreads as peak_spreads
 from fit.stacks.factors import Rows, as_strangers, factors, of_users, problem_of, training_rows, unlocked
@@ -95,8 +96,8 @@ def peaks() -> Iterator[Split]:
     problem = memory.problem_of(rows, memory.factors(rows))
     labels = rows.frame.labels
     group, stack = (hierarchy.held_out(problem, by) for by in (labels.group, labels.stack))
-    wide = peak_spreads(rows, group - rows.log_bytes, stack - rows.log_bytes)
-    yield from peak_scores(rows, "stack", stack, dict.fromkeys(wide, wide[ANY]), rows.scored)
+    wide = peak_spreads(rows, group - rows.log_bytes, stack - rows.log_bytes, memory.unnamed(rows))
+    yield from peak_scores(rows, "stack", stack, dict.fromkeys(wide, wide[UNSEEN]), rows.scored)
     yield from peak_scores(rows, "group", group, wide, rows.scored)
     for name, mask in conventions(rows).items():
         left_out = problem.predict(hierarchy.without(problem, mask))
@@ -109,7 +110,7 @@ def peak_scores(
 ) -> Iterator[Split]:
     """Yield the scores of some peaks, each with the spread of its stack."""
     labels = rows.frame.labels
-    sd = np.array([wide.get(str(name), wide[ANY]) for name in labels.stack])
+    sd = np.array([wide.get(str(name), wide[UNSEEN]) for name in labels.stack])
     names = labels.group if by is None else by
     yield from scores(MEMORY, split, (predicted - rows.log_bytes)[keep], sd[keep], names[keep])
 
@@ -154,7 +155,8 @@ def locked_peaks() -> Iterator[Split]:
     hidden = np.array([locked(run) for run in rows.frame.runs], dtype=bool)
     problem = memory.problem_of(rows, memory.factors(rows))
     predicted = problem.predict(hierarchy.without(problem, hidden))
-    wide = {name: stack_rows(name, load())["reserved_scale"].log_sd for name in set(rows.frame.labels.stack) | {ANY}}
+    names = set(rows.frame.labels.stack)
+    wide = {name: stack_rows(name, load())["reserved_scale"].log_sd for name in names} | {UNSEEN: math.nan}
     yield from peak_scores(rows, "locked", predicted, wide, rows.scored & hidden)
     yield from user_peaks(locked_third=True)
 

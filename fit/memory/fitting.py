@@ -16,14 +16,14 @@ from numpy.typing import NDArray
 
 from fit import hierarchy
 from fit.hierarchy import Array, Predict
-from fit.memory.scores import ANY, Rows, coverage, feasibility, show, spreads
+from fit.memory.scores import ANY, UNSEEN, Rows, coverage, feasibility, show, spreads
 from fit.memory.structure import FITTED, documented
 from fit.memory.write import Fits, Found, write, write_held_out
 from steelyard.catalog import load
-from steelyard.catalog.stacks import StackRule
-from steelyard.evidence.frames.frame import frame_subset, run_frame
+from steelyard.catalog.stack_names import StackRule
+from steelyard.evidence.frames.frame import RunFrame, frame_subset, run_frame
 from steelyard.evidence.frames.measured import measured
-from steelyard.evidence.frames.predicted import PEAK_KINDS, predict_step
+from steelyard.evidence.frames.predicted import PEAK_KINDS, measured_peak, peak_bytes, predict_step
 from steelyard.evidence.frames.stacks import row_constants
 from steelyard.evidence.runs.exclusions import counted
 from steelyard.evidence.runs.reader import published_runs
@@ -118,6 +118,20 @@ def predictor(rows: Rows, parts: Sequence[Factor]) -> Predict:
     return log_bytes
 
 
+def unnamed(rows: Rows) -> Array:
+    """Return log predicted over measured peak of each row if nobody had named its stack; NaN where it has no answer."""
+    found = run_frame([replace(run, stack="") for run in rows.frame.runs], load(), predict_step)
+    peaks = measured_peak(replace(measured(found), memory_metric=_metrics(rows, found)), peak_bytes(found))
+    logs = dict(zip(found.labels.id, np.log(peaks), strict=True))
+    return np.array([logs.get(name, np.nan) for name in rows.frame.labels.id]) - rows.log_bytes
+
+
+def _metrics(rows: Rows, found: RunFrame) -> NDArray[np.str_]:
+    """Return what kind of memory each row of a frame measured: as the same rows say with their stacks' names."""
+    known = dict(zip(rows.frame.labels.id, rows.metric, strict=True))
+    return np.array([known[name] for name in found.labels.id])
+
+
 def problem_of(rows: Rows, parts: Sequence[Factor]) -> hierarchy.Problem:
     """Return the fit: rows without a weight (or a measurement) are predicted and nothing else."""
     return hierarchy.Problem(
@@ -158,7 +172,7 @@ def held_out_lines(rows: Rows, peak: Predictions, device: Predictions, wide: dic
     labels = rows.frame.labels
     found: list[Prediction] = []
     for index, stack in enumerate(labels.stack):
-        half = float(np.exp(NORMAL_90 * wide.get(str(stack), wide[ANY])))
+        half = float(np.exp(NORMAL_90 * wide.get(str(stack), wide[UNSEEN])))
         known = {"peak_memory_bytes": peak} if np.isfinite(rows.log_bytes[index]) else {}
         for metric, logs in (known | {"device_memory_bytes": device}).items():
             value, fitted = (float(np.exp(one[index])) for one in logs)
@@ -188,7 +202,7 @@ def main() -> None:
         "stack left out": hierarchy.gather(problem.predict, stacks, labels.stack),
     }
     show(rows, scores)
-    wide = spreads(rows, left_out - rows.log_bytes, scores["stack left out"] - rows.log_bytes)
+    wide = spreads(rows, left_out - rows.log_bytes, scores["stack left out"] - rows.log_bytes, unnamed(rows))
     coverage(rows, left_out - rows.log_bytes, wide)
     feasibility(rows, device, wide)
     if given.write:

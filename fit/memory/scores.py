@@ -11,7 +11,9 @@ from steelyard.evidence.frames.frame import RunFrame
 from steelyard.evidence.score.groups import LEAST_ROWS
 from steelyard.units import NORMAL_90
 
-ANY = "any"
+ANY, UNSEEN = "any", "unseen"
+"""A stack that nobody named; one that is named, and of which no fit has seen a row."""
+
 FLOOR = 0.02  # no peak is known better: rounding of published figures and of allocations moves it by as much
 
 
@@ -46,22 +48,26 @@ def line(gap: Array) -> str:
     return f"{np.median(size):5.1f} {np.expm1(np.median(gap)) * 100:+6.1f} {np.quantile(size, 0.9):5.0f}"
 
 
-def spreads(rows: Rows, gap: Array, unseen: Array) -> dict[str, float]:
+def spreads(rows: Rows, gap: Array, unseen: Array, unnamed: Array) -> dict[str, float]:
     """Return the log sd of each stack's predicted peak, from rows left out with their group.
 
-    Rows left out with their whole stack make the spread of `any`, and a stack's own falls between, the nearer to its
-    own residuals the more groups it has. One common factor then makes all intervals together hold 90 %.
+    Rows left out with their whole stack make the spread of one that no fit has seen (`UNSEEN`), and a stack's own falls
+    between, the nearer to its own residuals the more groups it has. One common factor then makes all intervals together
+    hold 90 %. Where nobody names the stack, its recipe is open as well: rows without their stack's name make the
+    spread of `any`.
     """
     labels = rows.frame.labels
     settled = rows.scored & (rows.weight > 0)
     gap, stack, group = gap[settled], labels.stack[settled], labels.group[settled]
     count = {name: len(set(group[stack == name])) for name in sorted(set(stack))}
-    found = {ANY: width(unseen[settled], group)}
+    found = {UNSEEN: width(unseen[settled], group)}
     for name in sorted(set(count) - {ANY}):
         share = count[name] / (count[name] + 1)
-        found[name] = share * width(gap[stack == name], group[stack == name]) + (1 - share) * found[ANY]
-    common = width(gap / np.array([found[name] for name in stack]), group)
-    return {name: max(value * common, FLOOR) for name, value in found.items()}
+        found[name] = share * width(gap[stack == name], group[stack == name]) + (1 - share) * found[UNSEEN]
+    common = width(gap / np.array([found.get(name, found[UNSEEN]) for name in stack]), group)
+    named = {name: max(value * common, FLOOR) for name, value in found.items()}
+    told = rows.scored & np.isfinite(unnamed)
+    return named | {ANY: max(named[UNSEEN], width(unnamed[told], labels.group[told]))}
 
 
 def width(gap: Array, group: NDArray[np.str_]) -> float:
@@ -72,7 +78,7 @@ def width(gap: Array, group: NDArray[np.str_]) -> float:
 def coverage(rows: Rows, gap: Array, wide: dict[str, float]) -> None:
     """Print the spreads, and the share of left-out rows inside their interval, every group weighing the same."""
     labels = rows.frame.labels
-    inside = np.abs(gap) <= NORMAL_90 * np.array([wide.get(str(stack), wide[ANY]) for stack in labels.stack])
+    inside = np.abs(gap) <= NORMAL_90 * np.array([wide.get(str(stack), wide[UNSEEN]) for stack in labels.stack])
     groups = [name for name in sorted(set(labels.group)) if np.sum(rows.scored & (labels.group == name)) >= LEAST_ROWS]
     mean = np.mean([np.mean(inside[rows.scored & (labels.group == name)]) for name in groups])
     print(f"90 % intervals hold {mean:.0%} of the left-out rows, mean of {len(groups)} groups; log sd of the peak:")
@@ -82,7 +88,7 @@ def coverage(rows: Rows, gap: Array, wide: dict[str, float]) -> None:
 def feasibility(rows: Rows, device: Array, wide: dict[str, float]) -> None:
     """Print how the left-out prediction of a device's memory separates rows that ran from rows that did not."""
     ratio = np.exp(device) / rows.frame.machine.memory_bytes
-    half = np.exp([NORMAL_90 * wide.get(str(stack), wide[ANY]) for stack in rows.frame.labels.stack])
+    half = np.exp([NORMAL_90 * wide.get(str(stack), wide[UNSEEN]) for stack in rows.frame.labels.stack])
     out = rows.settled & ~np.isfinite(rows.log_bytes) & (rows.frame.labels.use != "context")
     ran = rows.scored & rows.settled
     for name, low, high in (("limit", 1.0, 1.0), ("interval", half, half)):

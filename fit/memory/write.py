@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from fit.memory.scores import UNSEEN
 from fit.memory.structure import FIELDS, facts
 from steelyard.catalog import load
 
@@ -18,6 +19,9 @@ HEADER = (
 COMMAND = "python -m fit.memory --write"
 CHECKED = "2026-11-21"
 ANY = "any"
+WHOLE = "reserved_scale"
+"""The constant beside which the spread of the whole peak stands: every stack has a row of it."""
+
 PEAK_NOTE = "log_sd: of the whole peak, on rows left out of the fit"
 Line = dict[str, str]
 
@@ -67,16 +71,16 @@ def _stack(stack: str, fits: Fits) -> Iterator[Line]:
     seen = {"rows": str(sum(counts.values())), "groups": str(len(counts)), "command": COMMAND}
     behind = "every group with a peak memory" if stack == ANY else ", ".join(sorted(counts))
     for name in FIELDS:
+        whole = {"log_sd": f"{fits.spreads.get(stack, fits.spreads[UNSEEN]):.3f}"} if name == WHOLE else {}
         if name in own:
-            sure = {"note": f"known to {own[name].log_sd:.2f} of its logarithm; the whole peak's spread covers it"}
-            yield _line(stack, name, own[name].value, f"fitted to {behind}") | seen | sure
-        elif name == "reserved_scale" and (stack in fits.spreads or name in documented):
-            known = documented.get(name) or facts(ANY)[name]
-            spread = {"log_sd": f"{fits.spreads.get(stack, fits.spreads[ANY]):.3f}", "note": PEAK_NOTE}
-            yield _line(stack, name, known.value, known.source) | seen | spread
-        elif name in fits.constants.get(relative, {}):
+            sure = f"known to {own[name].log_sd:.2f} of its logarithm; the whole peak's spread covers it"
+            yield _line(stack, name, own[name].value, f"fitted to {behind}") | seen | {"note": sure} | whole
+        elif name in fits.constants.get(relative, {}) and name not in documented:
             borrowed = fits.constants[relative][name]
-            yield _line(stack, name, borrowed.value, f"no rows of its own: borrowed from {relative}")
+            yield _line(stack, name, borrowed.value, f"no rows of its own: borrowed from {relative}") | whole
+        elif name == WHOLE:
+            known = documented.get(name) or facts(ANY)[name]
+            yield _line(stack, name, known.value, known.source) | seen | whole | {"note": PEAK_NOTE}
 
 
 def _line(stack: str, name: str, value: float, source: str, precision: str = ANY) -> Line:

@@ -8,10 +8,11 @@ import pytest
 
 from steelyard.catalog import Catalog, load, stack, stack_rows, stacks
 from steelyard.catalog.load import DATA
-from steelyard.catalog.stacks import rule_of_name
+from steelyard.catalog.stack_names import rule_of_name
 from steelyard.errors import BadCatalog, BadInput, UnknownName
 from steelyard.job import read_job
-from steelyard.market.build import market_of, named_stack, stack_options
+from steelyard.market.build import market_of
+from steelyard.market.tools import named_stack, stack_options
 from steelyard.planner import estimate
 from steelyard.strategies.partition import PARTITIONS
 

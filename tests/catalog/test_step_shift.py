@@ -23,7 +23,7 @@ from steelyard.catalog.local.step_shift import (
     shifts_of,
 )
 from steelyard.catalog.schema import Fitted
-from steelyard.market.build import stack_options
+from steelyard.market.tools import stack_options
 
 MINE, OTHER = "fsdp2 on H100-80GB-SXM", "megatron-core on H100-80GB-SXM"
 S2, R2, Q2 = PUBLISHER_LOG_SD**2, RUN_LOG_SD**2, PAIR_LOG_SD**2

@@ -13,7 +13,7 @@ from steelyard.evidence.runs.reader import published_runs
 from steelyard.evidence.score import agreed, feasibility, tiers
 from steelyard.evidence.score.outcomes import BoundedPredictions
 from steelyard.evidence.score.splits import Split, split_mean, split_part, splits
-from steelyard.evidence.score.strangers import FIGURES, strangers_now
+from steelyard.evidence.score.strangers import SPLIT_FIGURES, strangers_now
 from steelyard.evidence.score.validation import scored_runs
 from steelyard.report.page import render
 from steelyard.report.validation_page import short_validation_page, validation_page
@@ -52,7 +52,7 @@ def test_a_strangers_figure_is_held(one):
 
 def test_every_strangers_figure_has_a_bar_and_is_the_mean_of_its_split():
     bars = {one.id for one in agreed.agreed_figures(agreed.STRANGERS)}
-    assert bars == set(FIGURES)
+    assert bars == set(SPLIT_FIGURES)
     row = Split("step_time_s", "publisher", "a", 5, 0.1, 0.1, 0.2, 0.0, 0.9, math.nan, 1.1)
     found = strangers_now([row, replace(row, group="b", median=0.3, interval_score=0.7), replace(row, group="c", n=4)])
     known = ("time-owner", "time-owner-p90", "interval-owner", "cover-owner")

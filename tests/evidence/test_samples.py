@@ -23,7 +23,7 @@ from steelyard.evidence.score.baselines import SIX_ND_SHARE, six_nd_s
 from steelyard.evidence.score.intervals import time_log_sd
 from steelyard.evidence.score.validation import validate_runs
 from steelyard.job import job_table, read_job
-from steelyard.market.build import stack_option
+from steelyard.market.tools import stack_option
 
 FILE = """id,model,accelerator,devices,precision,stack,batch_samples,optimizer,samples_per_second
 tf-8,resnet-50,V100-16GB,8,fp16,TensorFlow,2048,sgd,9510

@@ -46,6 +46,8 @@ NOT_FORMULAS = {
     "step.recompute.recompute_s": "sums over these policies",
     "step.recompute.repeated_share": "sums over these policies",
     "step.states.by_unit": "yes or no, of all layouts",
+    "step.states.state_widths": "the bytes of one parameter in `states`",
+    "step.states.states_of": "the parameters of a rank in `states`",
     "step.sums.added": "sums of any unit",
     "step.divisors.divided": "sums parts of either kind, in their unit",
     "layout.axes.dividing_text": "says what divides a model",

@@ -98,7 +98,7 @@ def test_spot_is_reclaimed_and_cheaper():
 
 
 def test_dropping_a_filter_is_offered_as_a_relaxation():
-    made = plan(read_job("llama-3-70b", tokens="1B", accelerators="L4", max_devices=1))
+    made = plan(read_job("llama-3-8b", tokens="1B", accelerators="L4", max_devices=1))
     assert not made.feasible
     assert "no layout fits in memory" in made.reason
     assert any("accelerators" in relaxed.drop for relaxed in made.relaxations)

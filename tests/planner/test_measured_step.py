@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from steelyard.catalog import accelerator_log_sd, load
 from steelyard.catalog.local.layer import using_layer
 from steelyard.catalog.local.step_shift import ANYWHERE, PUBLISHER_LOG_SD, RUN_LOG_SD, STEP_SHIFT, pair_name, shifts_of
 from steelyard.errors import BadInput
@@ -21,7 +22,9 @@ from steelyard.report.short_plan_page import short_plan_page
 
 JOB: dict[str, Any] = {"tokens": "2B", "stack": "fsdp2", "providers": "aws"}
 PIN = ("llama-3-8b", "H100:64")
-WEIGHT = PUBLISHER_LOG_SD**2 / (PUBLISHER_LOG_SD**2 + RUN_LOG_SD**2)
+CHIPS = {name: accelerator_log_sd(load().accelerator(name), "any", load()) for name in ("H100", "A100-80GB-SXM")}
+OPEN = PUBLISHER_LOG_SD**2 + CHIPS["H100"] ** 2
+WEIGHT = OPEN / (OPEN + RUN_LOG_SD**2)
 PAIR = pair_name("fsdp2", "H100-80GB-SXM")
 
 
@@ -73,11 +76,11 @@ def test_a_rate_is_the_same_step(plain: Estimate) -> None:
 def test_a_step_of_another_place_moves_a_pin_by_what_all_share(plain: Estimate) -> None:
     eight = estimate("llama-3-8b", "A100:8", **JOB)
     found = estimate(*PIN, **JOB, step_time=f"{1.3 * step_s(eight)}@A100:8")
-    law = shifts_of([math.log(1.3)], ["x"])
+    law = shifts_of([math.log(1.3)], ["x"], open_log_sds={"x": CHIPS["A100-80GB-SXM"]})
     assert math.log(step_s(found) / step_s(plain)) == pytest.approx(law[ANYWHERE].log)
     same_chip = estimate("llama-3-8b", "H100:8", **JOB)
     found = estimate(*PIN, **JOB, step_time=f"{1.3 * step_s(same_chip)}@H100:8")
-    assert math.log(step_s(found) / step_s(plain)) == pytest.approx(law["x"].log)
+    assert math.log(step_s(found) / step_s(plain)) == pytest.approx(WEIGHT * math.log(1.3))
 
 
 def test_a_pin_without_a_stack_keeps_the_one_that_was_measured() -> None:

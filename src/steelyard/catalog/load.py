@@ -11,7 +11,8 @@ from steelyard.catalog.local import layer, refreshed
 from steelyard.catalog.local.layer import EMPTY, Layer
 from steelyard.catalog.profile import Profile
 from steelyard.catalog.schema import Accelerator, Fact, Facts, Fitted, Interruption, OfferRow, SiteRow, Source, System
-from steelyard.catalog.stacks import Capability, StackFile, StackRule, read_stacks, with_documented
+from steelyard.catalog.stack_names import StackRule
+from steelyard.catalog.stacks import Capability, StackFile, read_stacks, with_documented
 from steelyard.catalog.training import Optimizer, Precision, optimizer_of_row, precision_of_row
 from steelyard.errors import BadCatalog, UnknownName
 from steelyard.vocabulary import ON_DEMAND

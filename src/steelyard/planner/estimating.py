@@ -13,12 +13,13 @@ from steelyard.formatting.interval import Interval
 from steelyard.job import JobSpec, job_table
 from steelyard.job.degrees import degrees_text
 from steelyard.layout import parse
-from steelyard.market.build import hardware_option, operating_policy, stack_options
+from steelyard.market.build import hardware_option, operating_policy
 from steelyard.market.offers import allowed_offers
 from steelyard.market.options import Deal, HardwareOption, Market, SiteOption, StackOption
 from steelyard.market.pinned import pinned_deal, unknown_price_text
 from steelyard.market.sites import site_option
 from steelyard.market.systems import system_meant
+from steelyard.market.tools import stack_options
 from steelyard.planner.answers import Estimate, Explanation, Point
 from steelyard.planner.engine import ENGINE, asked_layout, limits_of
 from steelyard.planner.grounds import (

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from steelyard.catalog import Fitted, kernels_rows, load, stack_rows
 from steelyard.catalog.local import layer
 from steelyard.job import JobSpec, job_table
-from steelyard.market.build import matrix_precision
+from steelyard.market.tools import matrix_precision
 from steelyard.planner.answers import CalibratedConstant, CitedSource, Point, TrainedJob
 from steelyard.planner.citations import Basis, Used, cited, used
 

@@ -66,7 +66,7 @@ def _entities(names: Sequence[str]) -> list[str]:
     >>> _entities(["fsdp2 on L4", "all others", "fsdp2", "L4", "weaver-3"])
     ['fsdp2 on L4', 'weaver-3']
     """
-    paired = {part for name in names for part in pair_of(name) if part}
+    paired = {part for name in names if all(pair_of(name)) for part in pair_of(name)}
     return [name for name in dict.fromkeys(names) if name not in {*paired, ANYWHERE}]
 
 

@@ -16,7 +16,7 @@ section 2.5).
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -59,13 +59,19 @@ class Shift:
     log_sd: float
 
 
-def shifts_of(gaps: Sequence[float], pairs: Sequence[str], prior: ShiftPrior | None = None) -> dict[str, Shift]:
+def shifts_of(
+    gaps: Sequence[float],
+    pairs: Sequence[str],
+    prior: ShiftPrior | None = None,
+    open_log_sds: Mapping[str, float] | None = None,
+) -> dict[str, Shift]:
     """Return the shift of each pair of stack and chip whose steps were measured, and of any other (`ANYWHERE`).
 
     Args:
         gaps: logarithm of measured over predicted seconds, one a run; none: nothing is known
         pairs: of each run, as `pair_name` writes it
         prior: what is known before; None: what publishers differ by
+        open_log_sds: by pair, how far the constants of its chip are open besides: its own runs tell that of it alone
 
     >>> found = shifts_of([math.log(1.2)], ["fsdp2 on H100"])
     >>> {name: (round(one.log / math.log(1.2), 3), round(one.log_sd, 3)) for name, one in found.items()}
@@ -78,10 +84,12 @@ def shifts_of(gaps: Sequence[float], pairs: Sequence[str], prior: ShiftPrior | N
     of_run = np.array(pairs, dtype=names.dtype)
     far, middle = FARTHEST_RUN_SDS * RUN_LOG_SD, float(np.median(gaps)) if len(gaps) else 0.0
     seen = np.clip(np.array(gaps, dtype=float), middle - far, middle + far)
-    same = known.common + known.pair * (of_run[:, None] == of_run)
-    reach = known.common + known.pair * (names[:, None] == of_run)
+    more = open_log_sds or {}
+    own, of_name = (np.array([known.pair + more.get(str(one), 0.0) ** 2 for one in part]) for part in (of_run, names))
+    same = known.common + own * (of_run[:, None] == of_run)
+    reach = known.common + own * (names[:, None] == of_run)
     gain = np.linalg.solve(same + RUN_LOG_SD**2 * np.eye(len(seen)), reach.T).T
-    left = known.common + known.pair - (gain * reach).sum(axis=1)
+    left = known.common + of_name - (gain * reach).sum(axis=1)
     return {
         str(name): Shift(float(log), math.sqrt(max(float(variance), 0.0)))
         for name, log, variance in zip(names, gain @ seen, left, strict=True)

@@ -24,7 +24,7 @@ from steelyard.evidence.calibration.sample import (
     stack_names,
     weighted_allocator,
 )
-from steelyard.evidence.calibration.shift import names_of_new_stacks, pairs_of
+from steelyard.evidence.calibration.shift import names_of_new_stacks, open_log_sds, pairs_of
 from steelyard.evidence.frames.frame import run_frame
 from steelyard.evidence.frames.predicted import predict_step
 from steelyard.evidence.runs.run import Run
@@ -146,7 +146,8 @@ def calibrate_constants(
     allocated = np.isin(np.arange(len(of.found)), of.owner[of.metric == ALLOCATED])
     parts = weighted_allocator(of, constants(of.found, names, catalog, allocated))
     shipped = shifted_predictions(of, parts, np.zeros(len(parts)))
-    fitting = Fitting(of, parts, pairs_of(of, names), shipped)
+    pairs = pairs_of(of, names)
+    fitting = Fitting(of, parts, pairs, shipped, open_log_sds(pairs, catalog))
     others, unseen = fitting.unseen(folds)
     made = fitting.made(np.ones(len(of.measured), dtype=bool), others)
     before, seen = shipped / of.measured - 1, made.predicted / of.measured - 1

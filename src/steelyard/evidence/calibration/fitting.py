@@ -1,6 +1,7 @@
 """A shift of step times, then other constants on what it leaves, where they predict unseen runs better."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -33,6 +34,7 @@ class Fitting:
     parts: list[Constant]
     pairs: NDArray[np.str_]  # of stack and chip, of every run of the frame
     shipped: Array  # seconds or bytes of every measurement by the shipped fit
+    open_log_sds: Mapping[str, float]  # by pair: how far the constants of its chip are open
 
     @property
     def timed(self) -> NDArray[np.bool_]:
@@ -46,7 +48,7 @@ class Fitting:
             keep: the measurements that are known
             others: whether constants of time move, too, on what the shift leaves
         """
-        shifts = step_shifts(self.of, self.pairs, self.shipped, keep)
+        shifts = step_shifts(self.of, self.pairs, self.shipped, keep, self.open_log_sds)
         offset = np.where(self.timed, shifts.of(self.pairs)[self.of.owner], 0.0)
         found = posterior_of(evidence_of(self.of, self.parts, keep & (others | ~self.timed), offset))
         now = shifted_predictions(self.of, self.parts, found.shift) if found.shift.any() else self.shipped

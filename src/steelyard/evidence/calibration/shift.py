@@ -1,12 +1,13 @@
 """The first thing that runs set: a shift of the time of a step, by its law in `catalog.local.step_shift`."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from steelyard.catalog import Catalog, Fitted, stack_rows, stacks
-from steelyard.catalog.local.step_shift import ANYWHERE, STEP_SHIFT, Shift, pair_name, shifts_of
+from steelyard.catalog import Catalog, Fitted, accelerator_log_sd, stack_rows, stacks
+from steelyard.catalog.local.step_shift import ANYWHERE, STEP_SHIFT, Shift, pair_name, pair_of, shifts_of
 from steelyard.evidence.calibration.sample import Sample
 from steelyard.units import Array
 
@@ -47,7 +48,9 @@ def pairs_of(of: Sample, names: NDArray[np.str_]) -> NDArray[np.str_]:
     return np.array([pair_name(str(a), str(b)) for a, b in zip(names, chips, strict=True)], dtype=np.str_)
 
 
-def step_shifts(of: Sample, pairs: NDArray[np.str_], predicted: Array, keep: NDArray[np.bool_]) -> StepShifts:
+def step_shifts(
+    of: Sample, pairs: NDArray[np.str_], predicted: Array, keep: NDArray[np.bool_], open_log_sds: Mapping[str, float]
+) -> StepShifts:
     """Return the shifts that some measurements of step time set.
 
     Args:
@@ -55,11 +58,19 @@ def step_shifts(of: Sample, pairs: NDArray[np.str_], predicted: Array, keep: NDA
         pairs: of every run of the frame
         predicted: seconds or bytes of every measurement by the shipped fit
         keep: the measurements that are known
+        open_log_sds: by pair, how far the constants of its chip are open
     """
     timed = keep & (of.metric == "step_time_s")
     mine = [str(name) for name in pairs[of.owner[timed]]]
     gaps = np.log(of.measured[timed] / predicted[timed])
-    return StepShifts(shifts_of([float(gap) for gap in gaps], mine), {name: mine.count(name) for name in mine})
+    shifts = shifts_of([float(gap) for gap in gaps], mine, open_log_sds=open_log_sds)
+    return StepShifts(shifts, {name: mine.count(name) for name in mine})
+
+
+def open_log_sds(pairs: NDArray[np.str_], catalog: Catalog) -> dict[str, float]:
+    """Return how far the residual factor of each pair's chip is open, whatever its precision."""
+    chips = {str(pair): catalog.accelerator(pair_of(str(pair))[1]) for pair in sorted(set(pairs))}
+    return {pair: accelerator_log_sd(chip, "any", catalog) for pair, chip in chips.items()}
 
 
 def names_of_new_stacks(of: Sample, names: NDArray[np.str_], catalog: Catalog, blank: Fitted) -> list[Fitted]:

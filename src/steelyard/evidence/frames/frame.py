@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 
 from steelyard.catalog import Catalog, kernels, stack, stacks
 from steelyard.catalog.local.layer import slug
-from steelyard.catalog.stacks import FALLBACK, Capability, StackRule
+from steelyard.catalog.stack_names import FALLBACK, StackRule
+from steelyard.catalog.stacks import Capability
 from steelyard.errors import BadInput
 from steelyard.evidence.frames.jobs import run_job
 from steelyard.evidence.frames.layouts import LayoutChoice, layout_choices

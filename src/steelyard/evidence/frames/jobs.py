@@ -4,7 +4,7 @@ import re
 from functools import cache
 
 from steelyard.catalog import Catalog
-from steelyard.catalog.stacks import StackRule
+from steelyard.catalog.stack_names import StackRule
 from steelyard.catalog.training import Precision
 from steelyard.errors import BadInput
 from steelyard.evidence.frames.recipes import ADAPTER_TASKS, outside_bytes, run_recipe, states_in_16_bits

@@ -5,7 +5,7 @@ import math
 import re
 from dataclasses import dataclass, field, replace
 
-from steelyard.catalog.stacks import StackRule
+from steelyard.catalog.stack_names import StackRule
 from steelyard.errors import BadInput, BadLayout
 from steelyard.evidence.frames.batches import run_batch
 from steelyard.evidence.frames.recomputation import recompute_choices

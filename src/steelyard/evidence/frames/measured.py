@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from steelyard.catalog.stacks import StackRule
+from steelyard.catalog.stack_names import StackRule
 from steelyard.evidence.frames.agreement import figure_notes, of_samples, published_flop
 from steelyard.evidence.frames.conventions import run_convention
 from steelyard.evidence.frames.frame import RunFrame

@@ -2,7 +2,7 @@
 
 import re
 
-from steelyard.catalog.stacks import StackRule
+from steelyard.catalog.stack_names import StackRule
 from steelyard.evidence.runs.run import Run
 from steelyard.job.recipes import loss_entries, partial_recipe
 from steelyard.job.training import parse_loss

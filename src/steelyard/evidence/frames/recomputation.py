@@ -2,7 +2,7 @@
 
 import re
 
-from steelyard.catalog.stacks import StackRule
+from steelyard.catalog.stack_names import StackRule
 from steelyard.evidence.frames.shapes import ModelShape, RowsShape
 from steelyard.evidence.runs.columns import says, unreadable
 from steelyard.evidence.runs.run import Run

@@ -5,7 +5,8 @@ import re
 from collections.abc import Mapping
 from dataclasses import replace
 
-from steelyard.catalog.stacks import Capability, StackRule
+from steelyard.catalog.stack_names import StackRule
+from steelyard.catalog.stacks import Capability
 from steelyard.errors import BadLayout
 from steelyard.evidence.runs.columns import is_count
 from steelyard.evidence.runs.run import Run, is_known

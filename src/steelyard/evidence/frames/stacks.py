@@ -3,7 +3,7 @@
 import re
 
 from steelyard.catalog import Catalog
-from steelyard.catalog.stacks import StackRule, rule_of_name
+from steelyard.catalog.stack_names import StackRule, rule_of_name
 from steelyard.evidence.runs.run import Run
 
 NATIVE = re.compile(r"flash_?att\w*_?3|\bfa3\b|cudnn|transformer ?engine|\bte\b")

@@ -61,7 +61,9 @@ def time_log_sd(found: RunFrame, catalog: Catalog) -> Array:
     known = _by_row(lambda name: stack_evidence(name, catalog), labels.stack)
     model = spread.log_sd(step_traits(found, known, np.asarray(waiting_share(step)), catalog))
     kind = _by_row(lambda name: kind_log_sd(name, catalog), labels.kind)
-    measured = _by_row(lambda name, chip: shift_log_sd(name, chip, catalog), labels.stack, labels.accelerator)
+    measured = _by_row(
+        lambda name, accelerator: shift_log_sd(name, accelerator, catalog), labels.stack, labels.accelerator
+    )
     return narrowed_log_sd(np.hypot(np.hypot(np.where(np.isnan(own), model, own), chips), kind), measured)
 
 

@@ -13,7 +13,7 @@ from steelyard.evidence.score.splits import Split, split_mean, split_part
 
 TIME, MEMORY, FITS = "step_time_s", "peak_memory_bytes", "fits"
 
-FIGURES: Mapping[str, tuple[str, str, str]] = MappingProxyType(
+SPLIT_FIGURES: Mapping[str, tuple[str, str, str]] = MappingProxyType(
     {
         "time-owner": (TIME, "publisher", "median"),
         "time-owner-p90": (TIME, "publisher", "p90"),
@@ -64,5 +64,5 @@ def strangers_now(found: Sequence[Split]) -> dict[str, float]:
     """
     return {
         name: split_mean(split_part(found, metric, split, 1 if split in FEW else LEAST_ROWS), figure)
-        for name, (metric, split, figure) in FIGURES.items()
+        for name, (metric, split, figure) in SPLIT_FIGURES.items()
     }

@@ -14,7 +14,7 @@ from steelyard.catalog.local.step_shift import (
     shifts_of,
 )
 from steelyard.job import JobSpec
-from steelyard.market.build import matrix_precision, stack_option
+from steelyard.market.tools import matrix_precision, stack_option
 from steelyard.planner.measured.answer import Narrowing
 
 BLANK = facts.Fitted("", "any", STEP_SHIFT, 1.0, "1", 0.0, 1, 1, "", "", "", "")
@@ -27,9 +27,10 @@ def one_step(accelerator: str, stack: str, spec: JobSpec) -> Narrowing | None:
     if facts.step_shift_row(stack, accelerator, catalog) is not None:
         return None
     pair = pair_name(stack, accelerator)
-    layer = layer_of(shifts_of([0.0], [pair]), BLANK)
+    chip = facts.accelerator_log_sd(catalog.accelerator(accelerator), "any", catalog)
+    layer = layer_of(shifts_of([0.0], [pair], open_log_sds={pair: chip}), BLANK)
     known = catalog.over(catalog.local | layer)
-    found = narrowing(*(step_log_sd(accelerator, stack, spec, one) for one in (catalog, known)))
+    found = narrowing(*(narrowed_step_log_sd(accelerator, stack, spec, one) for one in (catalog, known)))
     text = (
         f"one measured step of {pair} narrows its time from {ends_text(found.low_before, found.high_before)} to "
         f"{ends_text(found.low_after, found.high_after)} of the median (90 %): --step-time SECONDS or --rate here, "
@@ -63,12 +64,12 @@ def ends_text(low: float, high: float) -> str:
     return f"{low:.2f}-{high:.2f}x"
 
 
-def step_log_sd(accelerator: str, stack: str, spec: JobSpec, catalog: facts.Catalog) -> float:
+def narrowed_step_log_sd(accelerator: str, stack: str, spec: JobSpec, catalog: facts.Catalog) -> float:
     """Return the spread of the logarithm of a step: that of the chip, of the stack on it, and of the kind of model."""
     precision = matrix_precision(spec.precision, catalog)
-    chip = facts.accelerator_log_sd(catalog.accelerator(accelerator), precision, catalog)
+    accelerator_sd = facts.accelerator_log_sd(catalog.accelerator(accelerator), precision, catalog)
     option = stack_option(stack, catalog, spec.kind, spec.precision, accelerator)
-    return math.hypot(chip, float(narrowed_log_sd(option.stack_log_sd["time_scale"], option.shift_log_sd)))
+    return math.hypot(accelerator_sd, float(narrowed_log_sd(option.stack_log_sd["time_scale"], option.shift_log_sd)))
 
 
 def layer_of(shifts: dict[str, Shift], blank: facts.Fitted, factors: dict[str, float] | None = None) -> Layer:

@@ -23,7 +23,7 @@ from steelyard.layout import text_of
 from steelyard.planner.estimating import configure
 from steelyard.planner.grounds import ADAPTERS
 from steelyard.planner.measured.answer import NOTHING, ComparedStep, StepLayer
-from steelyard.planner.measured.narrowing import BLANK, ends_text, layer_of, narrowing, step_log_sd
+from steelyard.planner.measured.narrowing import BLANK, ends_text, layer_of, narrowed_step_log_sd, narrowing
 from steelyard.planner.points import Configuration
 from steelyard.units import NORMAL_90
 
@@ -130,12 +130,13 @@ def _set(seconds: float, made: Configuration, spec: JobSpec, option: str, taken:
     accelerator, stack = one.hardware.accelerator, one.stack.name
     pair, predicted = pair_name(stack, accelerator), float(made.prediction.time.total_s)
     before, prior = _known(stack, accelerator, catalog)
-    shifts = shifts_of([math.log(seconds / predicted)], [pair], prior)
+    chip = facts.accelerator_log_sd(catalog.accelerator(accelerator), "any", catalog)
+    shifts = shifts_of([math.log(seconds / predicted)], [pair], prior, {} if before else {pair: chip})
     today = datetime.now(UTC).date().isoformat()
     source = f"a step of one's own: {seconds:.4g} s on {made.text}"
     layer = layer_of(shifts, replace(BLANK, source=source, command=option, checked=today), before)
     known = catalog.over(catalog.local | layer)
-    sds = [step_log_sd(accelerator, stack, spec, each) for each in (catalog, known)]
+    sds = [narrowed_step_log_sd(accelerator, stack, spec, each) for each in (catalog, known)]
     ratio = seconds / predicted
     found = ComparedStep(
         stack=stack,

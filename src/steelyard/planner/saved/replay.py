@@ -8,9 +8,10 @@ from steelyard.catalog.schema import System
 from steelyard.errors import BadInput, BadLayout
 from steelyard.job import JobSpec, job_table
 from steelyard.layout import check_layout
-from steelyard.market.build import hardware_option, market_of, operating_policy, stack_options
+from steelyard.market.build import hardware_option, market_of, operating_policy
 from steelyard.market.options import Deal, Market, StackOption
 from steelyard.market.sites import site_option
+from steelyard.market.tools import stack_options
 from steelyard.planner.answers import Plan, Point
 from steelyard.planner.engine import ENGINE
 from steelyard.planner.points import Configuration, configured, layout_of

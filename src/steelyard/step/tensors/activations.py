@@ -10,7 +10,7 @@ from steelyard.step.stages import Blocks
 from steelyard.tables import Block, Job, Layout, Recipe, Stack
 from steelyard.units import Bytes, Share
 
-EAGER = {
+EAGER_COPIES = {
     "fp32 norm": "norm_copies",
     "activation input": "activation_inputs",
     "expanded heads": "expanded_heads",
@@ -19,7 +19,7 @@ EAGER = {
 }
 """Kinds of tensors that only kernels without fusion keep, and the entry of a recipe that says whether they do."""
 
-UNUSUAL = frozenset(EAGER) | {"scores"}
+UNUSUAL = frozenset(EAGER_COPIES) | {"scores"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,10 +63,10 @@ def eager_bytes(block: Block, recipe: Recipe, by: Divisors) -> Bytes:
         multiplies `act_fn(gate)` by `up`, `repeat_kv` copies keys and values to all heads.
     """
     found: Bytes = 0.0
-    for kind, entry in EAGER.items():
-        kept = getattr(recipe, entry)
-        if np.any(kept):
-            found = found + kept * divided([part for part in block.kept_bytes if part.kind == kind], by)
+    for kind, entry in EAGER_COPIES.items():
+        kept, parts = getattr(recipe, entry), [part for part in block.kept_bytes if part.kind == kind]
+        if parts and np.any(kept):
+            found = found + kept * divided(parts, by)
     return found
 
 

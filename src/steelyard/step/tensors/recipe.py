@@ -40,4 +40,5 @@ def _plain(column: Count) -> Count:
     values = np.asarray(column)
     if values.ndim != 1 or values.size == 0:
         return column
-    return float(values[0]) if (values == values[0]).all() else values
+    alike = values[0] == values[-1] and (values == values[0]).all()
+    return float(values[0]) if alike else values

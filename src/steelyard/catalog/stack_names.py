@@ -1,0 +1,94 @@
+"""How people write the names of software stacks, and what a name implies where a run does not say."""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+from steelyard.strategies.settings import SPELLINGS, spelled_number
+from steelyard.tables import Recipe
+
+FALLBACK = "any"
+"""The stack that nobody named."""
+
+_CONTAINER = re.compile(
+    r"(?:\b(?:in|on|inside|from|with)\b\s*)?(?:\bthe\s+)?(?:nvcr\.io/\S+"
+    r"|\b(?:ngc|nvidia|nemo|pytorch|jax|rocm)\b[^,;()+]{0,30}\b(?:container|image|docker)s?\b[\s\d.:v-]*)",
+    re.IGNORECASE,
+)
+"""A container beside what runs in it: `in the NeMo container 25.02`, `nvcr.io/nvidia/nemo:25.02`."""
+
+
+@dataclass(frozen=True, slots=True)
+class StackRule:
+    """One way to write a stack's name, and what it implies where a measured run is silent."""
+
+    stack: str
+    pattern: re.Pattern[str]
+    order: float  # rules are tried from the lowest on
+    until: str = ""  # last year for which the rule holds; empty: always
+    sharding: str = "1"
+    sequence_parallel: float = 1.0
+    states: str = "mixed"  # mixed: fp32 master copy and moments; bf16: everything in 16 bits
+    recompute: str = ""  # where unstated: full, or empty for whatever fits
+    adapters: str = "attention"  # what LoRA adapts: attention or all (every linear layer)
+    dropout: float = 0.0  # 1: trains with dropout masks unless its model is of a family that does not
+    partition: str = "even"  # of its pipelines, where unstated (`strategies.partition`)
+    memory_metric: str = "unknown"  # what its logs print
+    recipe: tuple[tuple[str, float], ...] = ()  # entries of `tables.Recipe` in which it differs from its stack
+    kernels: str = "fused"  # of norms, rotary embeddings and the loss; eager: one each, as models are published
+    upcast: float = 0.0  # 1: over a quantised base, what is not quantised, and so hidden states, are in fp32
+    fp32: str = "fp32"  # what runs its fp32 products: tf32 in NVIDIA's containers, fp32 in PyTorch as installed
+    why: str = ""
+
+
+def rule_of_name(rules: Iterable[StackRule], text: str, date: str = "") -> StackRule:
+    """Return the first rule that a text meets; the last rule meets every text.
+
+    A container is where a library runs, not the library: its name counts only where nothing else is written.
+
+    Args:
+        rules: of the catalog, in their order.
+        text: the name of a stack as somebody writes it, version and all.
+        date: of the run, yyyy-mm; empty: now.
+
+    >>> from steelyard.catalog import load
+    >>> [rule_of_name(load().stack_rules, text).stack for text in ("NeMo 25.04.rc2", "torchtitan FSDP2", "in-house")]
+    ['megatron-core', 'fsdp2', 'any']
+    >>> [rule_of_name(load().stack_rules, text).stack for text in ("torchtitan in NeMo container 25.02", "torchtune")]
+    ['fsdp2', 'fsdp2']
+    >>> [rule_of_name(load().stack_rules, "Megatron-LM", date).stack for date in ("2021-04", "2024-07")]
+    ['megatron-lm', 'megatron-core']
+    """
+    year, bare = date[:4] or "9999", _CONTAINER.sub(" ", text)
+    name = bare if re.search("[a-z]{2}", bare, re.IGNORECASE) else text
+    return next(rule for rule in rules if (not rule.until or year <= rule.until) and rule.pattern.search(name))
+
+
+def parse_rule(name: str, given: Mapping[str, Any]) -> StackRule:
+    """Return one way to write the name of a stack, from its file; ValueError says what of it is wrong."""
+    kinds = {field.name: field.type for field in fields(StackRule)}
+    if unknown := given.keys() - kinds.keys():
+        raise ValueError(f"unknown {sorted(unknown)} in names")
+    recipe = given.get("recipe", {})
+    if strange := recipe.keys() - {entry.name for entry in fields(Recipe)}:
+        raise ValueError(f"unknown {sorted(strange)} in recipe")
+    values = {key: float(value) if kinds[key] is float else str(value) for key, value in given.items()}
+    values["recipe"] = tuple((key, float(value)) for key, value in recipe.items())  # type: ignore[assignment]  # pairs
+    values["pattern"] = _name_pattern(str(given["pattern"]))  # type: ignore[assignment]  # not a text
+    if str(given.get("partition", "even")) not in SPELLINGS["partition"]:
+        raise ValueError(f"unknown partition {given['partition']!r}; known: {', '.join(SPELLINGS['partition'])}")
+    if str(given.get("kernels", "fused")) not in ("fused", "eager"):
+        raise ValueError(f"unknown kernels {given['kernels']!r}; known: fused, eager")
+    if not given["why"] or spelled_number("zero", str(given.get("sharding", "1"))) is None:
+        raise ValueError("a name needs its reason (why), and sharding 0, 1, 2, 3, fsdp or hsdp")
+    return StackRule(stack=name, **{"order": 0.0} | values)  # type: ignore[arg-type]  # checked above
+
+
+def _name_pattern(text: str) -> re.Pattern[str]:
+    """Return what finds a name as words of its own, digits of a version allowed after it.
+
+    >>> [bool(_name_pattern("fsdp|trainer").search(text)) for text in ("torch FSDP2", "hf-trainer", "MyTrainer")]
+    [True, True, False]
+    """
+    return re.compile(rf"(?<![a-z0-9])(?:{text})(?![a-z])" if text else "", re.IGNORECASE)

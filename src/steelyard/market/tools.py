@@ -1,0 +1,129 @@
+"""The stacks that a job may be planned with: what each can run, its constants, how uncertain it is."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from steelyard import catalog as facts
+from steelyard.catalog.local.step_shift import pair_of
+from steelyard.catalog.spread import FACTOR, Traits
+from steelyard.catalog.stack_names import FALLBACK, rule_of_name
+from steelyard.catalog.stacks import Capability
+from steelyard.errors import BadInput, UnknownName
+from steelyard.market.options import StackOption
+from steelyard.tables import Stack
+from steelyard.vocabulary import IMAGE_TRANSFORMER, LANGUAGE, ROWS
+
+
+def stack_options(
+    vendors: Sequence[str], stack: str | None, catalog: facts.Catalog, kind: str = LANGUAGE, precision: str = FALLBACK
+) -> tuple[tuple[StackOption, ...], Mapping[str, tuple[int, ...]]]:
+    """Return the stacks to plan with, and which of them run on each vendor's chips.
+
+    A stack that the job names, as the catalog or as people write it, is the only one; `BadInput` where it does not
+    train such models. Else those that the catalog plans on the vendor's chips and that train them; where there is none,
+    the fallback that stands for any stack. Where steps of one's own were measured of a stack on a chip, a shifted one
+    of its name stands for it there (`StackOption.runs_on`).
+
+    Args:
+        vendors: of accelerators.
+        stack: that the job names; None: it names none.
+        catalog: of the stacks.
+        kind: what is trained, of `vocabulary.TRAINED_KINDS`.
+        precision: of the job.
+    """
+    asked = () if stack is None else (_training_stack(named_stack(stack, catalog), kind, catalog),)
+    names: dict[str, tuple[str, ...]] = {}
+    for vendor in vendors:
+        usual = tuple(row.stack for row in catalog.planned_stacks(vendor) if kind in row.trains)
+        names[vendor] = asked or usual or (FALLBACK,)
+    unique = list(dict.fromkeys(name for known in names.values() for name in known))
+    tools = [stack_option(name, catalog, kind, precision) for name in unique]
+    places = {vendor: [unique.index(name) for name in known] for vendor, known in names.items()}
+    for name, accelerator in map(pair_of, (entity for entity, _, _ in catalog.local.steps)):
+        chip = catalog.accelerators.get(accelerator)
+        vendor = chip.vendor if chip else ""
+        if name in names.get(vendor, ()):
+            base = unique.index(name)
+            tools[base] = replace(tools[base], not_on=tools[base].not_on | {accelerator})
+            places[vendor].append(len(tools))
+            tools.append(stack_option(name, catalog, kind, precision, accelerator))
+    return tuple(tools), {vendor: tuple(found) for vendor, found in places.items()}
+
+
+def _training_stack(name: str, kind: str, catalog: facts.Catalog) -> str:
+    """Return the stack, if it trains such models."""
+    can = stack_capability(name, catalog)
+    if kind not in can.trains:
+        able = [one for one, file in sorted(catalog.stack_files.items()) if kind in file.capability.trains]
+        raise BadInput(
+            f"stack {name} trains {' and '.join(map(kind_text, can.trains))}, not {kind_text(kind)} "
+            f"({can.trains_source}); leave stack out, or name one of {', '.join(able)}"
+        )
+    return name
+
+
+def kind_text(kind: str) -> str:
+    """Return a kind of model in words, several of them.
+
+    >>> kind_text("rows")
+    'models by rows'
+    """
+    return {LANGUAGE: "language models", IMAGE_TRANSFORMER: "image transformers", ROWS: "models by rows"}[kind]
+
+
+def stack_capability(name: str, catalog: facts.Catalog) -> Capability:
+    """Return what a stack can run; one without a file can run what any can."""
+    return catalog.capability(name if name in catalog.stack_files else FALLBACK)
+
+
+def named_stack(text: str, catalog: facts.Catalog) -> str:
+    """Return the stack of the catalog that a text names, by the patterns that rows of measured runs are read with.
+
+    >>> [named_stack(text, facts.load()) for text in ("fsdp2", "torchtitan", "NeMo 25.04", "any")]
+    ['fsdp2', 'fsdp2', 'megatron-core', 'any']
+    """
+    known = facts.stacks(catalog)
+    if text in known or text == FALLBACK:
+        return text
+    found = rule_of_name(catalog.stack_rules, text).stack
+    if found == FALLBACK:
+        raise UnknownName("stack", text, known)
+    return found
+
+
+def stack_option(
+    name: str, catalog: facts.Catalog, kind: str, precision: str = FALLBACK, accelerator: str = ""
+) -> StackOption:
+    """Return a stack with what it can run and how uncertain it is, more so of models whose runs no fit has seen.
+
+    At a job's precision it may store, gather or multiply otherwise than at any. With an accelerator it is the one that
+    steps of one's own on it have shifted.
+    """
+    rows = facts.stack_rows(name, catalog, matrix_precision(precision, catalog), accelerator)
+    spread = {field: row.log_sd for field, row in rows.items() if row.log_sd > 0}
+    own, model = facts.calibrated_log_sd(name, catalog), facts.step_spread(catalog)
+    fitted = math.isnan(own)
+    stranger = float(model.log_sd(Traits(facts.stack_evidence(name, catalog), untuned=1.0)))
+    spread[FACTOR] = math.hypot(stranger if fitted else own, facts.kind_log_sd(kind, catalog))
+    return StackOption(
+        name=name,
+        stack=Stack(**{field: row.value for field, row in rows.items()}),
+        capability=stack_capability(name, catalog),
+        stack_log_sd=spread,
+        memory_log_sd=rows["reserved_scale"].log_sd,
+        spread=model if fitted else None,
+        shift_log_sd=facts.shift_log_sd(name, accelerator, catalog),
+        narrow=float(facts.outside_transformer_engine(name, catalog)),
+        only_on=accelerator,
+    )
+
+
+def matrix_precision(precision: str, catalog: facts.Catalog) -> str:
+    """Return the precision of the matrix units that a job's precision runs on.
+
+    >>> [matrix_precision(name, facts.load()) for name in ("bf16-pure", "fp8")]
+    ['bf16', 'fp8']
+    """
+    row = catalog.precisions.get(precision)
+    return row.matrix_units if row else precision
