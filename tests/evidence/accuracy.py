@@ -26,8 +26,9 @@ HEAD = """# How right it is
 Written by `make accuracy` from `steelyard validate` on the published runs that the package carries, and from the
 refits that `make fit` stores; a test fails when this page is not what they say. Nothing here is tuned to a row. Errors
 are of seconds or bytes: predicted ÷ measured - 1. A *group* is one table of one publisher; groups of at least five rows
-count the same, however many rows they have. *Left out* means that the constants were fitted without the whole group;
-*in sample* that they were fitted to it as well, so the figure is optimistic. How the runs are read and scored:
+count the same, however many rows they have. *Left out* means that the constants were fitted without the whole group
+(what its owner's other tables say of the owner is kept: a stranger's figures are without them all); *in sample* that
+they were fitted to it as well, so the figure is optimistic. How the runs are read and scored:
 [validation](validation.md).
 """
 
@@ -54,6 +55,7 @@ def summary(report: Validation) -> str:
     nothing = float("nan")
     rivals = (time.constant_mean_of_medians, time.six_nd_mean_of_medians)
     rows: list[tuple[str, str, tuple[float, ...]]] = [
+        *stranger_rows(splits()),
         (
             f"step time: mean of the median errors of {time.groups} groups ({time.cases:,} runs)",
             fitted(time.left_out, time.in_sample),
@@ -88,6 +90,29 @@ def summary(report: Validation) -> str:
             for what, fit, values in rows
         ],
     )
+
+
+def stranger_rows(found: Sequence[Split]) -> list[tuple[str, str, tuple[float, ...]]]:
+    """Return the figures of those whose runs no fit has seen: what, what the fit knew, the figure."""
+    rows: list[tuple[str, str, tuple[float, ...]]] = []
+    for split, what, without in (
+        ("publisher", "a stranger's step time", "without their owner"),
+        ("publisher and family", "a stranger's step time", "without owner and chips"),
+        ("users, publisher", "an ordinary user's step time", "without their owner"),
+    ):
+        mine = split_part(found, "step_time_s", split)
+        if mine:
+            figures = [split_mean(mine, name) for name in ("median", "p90", "coverage")]
+            rows.append((f"{what}: mean of the median errors of {len(mine)} groups", without, (figures[0],)))
+            rows.append((f"{what}: 90th percentile", without, (figures[1],)))
+            rows.append((f"{what}: inside the 90 % interval", without, (figures[2],)))
+    mine = split_part(found, "peak_memory_bytes", "users")
+    if mine:
+        what = f"an ordinary user's peak memory: mean of the median errors of {len(mine)} groups"
+        rows.append((what, "without users' runs", (split_mean(mine, "median"),)))
+        inside = "an ordinary user's peak memory: inside the 90 % interval"
+        rows.append((inside, "without users' runs", (split_mean(mine, "coverage"),)))
+    return rows
 
 
 def fitted(left_out: float, in_sample: float) -> str:
