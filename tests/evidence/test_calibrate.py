@@ -21,7 +21,7 @@ from steelyard.evidence.calibration.constants import ALLOCATOR, constants
 from steelyard.evidence.calibration.fitting import Fitting
 from steelyard.evidence.calibration.posterior import Evidence, posterior_of
 from steelyard.evidence.calibration.sample import sample_of, shifted_predictions
-from steelyard.evidence.calibration.shift import pairs_of
+from steelyard.evidence.calibration.shift import open_log_sds, pairs_of
 from steelyard.evidence.frames.frame import run_frame
 from steelyard.evidence.frames.predicted import predict_step
 from steelyard.evidence.runs.reader import blank_run, published_runs
@@ -116,7 +116,8 @@ def test_one_run_sets_the_shift_and_nothing_else(scale: float) -> None:
     made = calibrate_constants(runs(scale)[:1], load(), "mine", "runs.csv", TODAY)
     assert not made.layer.stacks
     assert not made.layer.kernels
-    law = shifts_of([math.log(scale)], [f"megatron-core on {H100}"])
+    pair = f"megatron-core on {H100}"
+    law = shifts_of([math.log(scale)], [pair], open_log_sds=open_log_sds(np.array([pair]), load()))
     for name, one in law.items():
         row = made.layer.steps[name, "any", STEP_SHIFT]
         assert math.log(row.value) == pytest.approx(one.log)
@@ -137,7 +138,8 @@ def test_constants_move_only_where_they_predict_left_out_runs_better() -> None:
         names = np.array(["megatron-core"] * 4)
         parts = constants(frame, names, load(), np.zeros(4, dtype=bool))
         shipped = shifted_predictions(of, parts, np.zeros(len(parts)))
-        fitting = Fitting(of, parts, pairs_of(of, names), shipped)
+        pairs = pairs_of(of, names)
+        fitting = Fitting(of, parts, pairs, shipped, open_log_sds(pairs, load()))
         misses = {others: np.mean(np.abs(np.log1p(fitting._left_out(10, others=others)))) for others in (True, False)}
         moved = bool(made.layer.stacks or made.layer.kernels)
         assert moved == (misses[True] < misses[False])

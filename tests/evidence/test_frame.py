@@ -79,8 +79,10 @@ def test_a_frame_is_one_table_with_a_row_a_case(all_runs):
         all_runs.stack,
     ):
         for name in table.__dataclass_fields__:
-            if name != "workload":
+            if name not in ("workload", "recipe"):
                 assert getattr(table, name).shape == (size,), name
+    recipe = all_runs.job.recipe
+    assert all(getattr(recipe, name).shape == (size,) for name in recipe.__dataclass_fields__)
     layout = all_runs.layout
     assert np.all(layout.tp * layout.pp * layout.cp * layout.dp == layout.devices)
     assert np.all(layout.micro_batch * layout.micro_batches * layout.dp >= all_runs.job.batch_samples)
