@@ -79,8 +79,10 @@ def _stack(stack: str, fits: Fits) -> Iterator[Line]:
             borrowed = fits.constants[relative][name]
             yield _line(stack, name, borrowed.value, f"no rows of its own: borrowed from {relative}") | whole
         elif name == WHOLE:
-            known = documented.get(name) or facts(ANY)[name]
-            yield _line(stack, name, known.value, known.source) | seen | whole | {"note": PEAK_NOTE}
+            known, usual = documented.get(name) or facts(ANY)[name], fits.constants[ANY].get(name)
+            shared = usual.value / facts(ANY)[name].value if usual is not None else 1.0
+            told = known.source if usual is None else f"{known.source}; times what all stacks' rows make of it"
+            yield _line(stack, name, known.value * shared, told) | seen | whole | {"note": PEAK_NOTE}
 
 
 def _line(stack: str, name: str, value: float, source: str, precision: str = ANY) -> Line:
