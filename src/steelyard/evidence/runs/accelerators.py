@@ -1,6 +1,7 @@
 """From an accelerator as people write it (`8x NVIDIA A100-SXM4-40GB`) to the row of the catalog: chip, memory, form."""
 
 import re
+from functools import cache
 
 from steelyard.catalog import Accelerator, Catalog
 from steelyard.catalog.query import plain_spelling
@@ -70,13 +71,14 @@ def _of_system(name: str, catalog: Catalog) -> Accelerator | None:
 
 def _siblings(found: Accelerator, catalog: Catalog) -> list[Accelerator]:
     """Return the rows of one chip, whatever their memory and form: those whose id has the same first words."""
-    chip = _chip(found)
-    return [row for row in catalog.accelerators.values() if _chip(row) == chip]
+    chip = _chip(found.id)
+    return [row for row in catalog.accelerators.values() if _chip(row.id) == chip]
 
 
-def _chip(row: Accelerator) -> str:
+@cache
+def _chip(accelerator_id: str) -> str:
     """Return the plain name of a chip without its memory and form; variants that are chips of their own keep a word."""
-    return plain_spelling(_FORM.sub("", _MEMORY.sub("", row.id)))
+    return plain_spelling(_FORM.sub("", _MEMORY.sub("", accelerator_id)))
 
 
 def _nominal(row: Accelerator) -> float:
