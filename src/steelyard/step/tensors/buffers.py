@@ -143,5 +143,6 @@ def unpacked_bytes(job: Job, recipe: Recipe) -> Bytes:
         return 0.0
     largest: Bytes = 0.0
     for one in job.workload.products:
-        largest = np.maximum(largest, one.inner * one.outer)
+        there = np.any([np.greater(repeat.count, 0) for repeat in one.repeats], axis=0)
+        largest = np.maximum(largest, there * (one.inner * one.outer))
     return np.where(np.greater(recipe.packed_bytes, 0), 2.0 * largest, 0.0)
