@@ -1,6 +1,7 @@
 """Layouts as people write them: `tp=2,pp=1,dp=32,mbs=2,zero=1`."""
 
 import math
+import re
 
 from steelyard.catalog.stacks import Capability
 from steelyard.errors import BadLayout, nearest
@@ -92,7 +93,7 @@ def text_of(layout: Layout) -> str:
         parts.append("flash=0")
     if layout.offload > 0:
         parts.append("offload=1")
-    return ",".join(parts)
+    return re.sub(r"\d{16,}", lambda digits: f"{float(digits[0]):.3g}", ",".join(parts))
 
 
 def _given(text: str) -> dict[str, int]:

@@ -41,7 +41,7 @@ def setting_name(setting: str, number: int) -> str:
     """
     if setting == "partition":
         return partition_name(number)
-    return next(name for name, one in SPELLINGS[setting].items() if one == number)
+    return next((name for name, one in SPELLINGS[setting].items() if one == number), str(number))
 
 
 def spelled_number(setting: str, text: str) -> int | None:
