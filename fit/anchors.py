@@ -13,7 +13,7 @@ The last lines estimate the two spreads of the law of the shift (`catalog.local.
 
 import argparse
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -85,7 +85,7 @@ def left_out(data: RunFrame, log_s: Array, by: str) -> Iterator[Left]:
         seen = labels != label
         wide = spreads(gap[seen], frame_subset(data, seen))
         wide |= dict.fromkeys(set(data.labels.stack) - wide.keys(), wide["any"])
-        sds = hierarchy.spread(replace(problem, weight=np.where(seen, problem.weight, 0.0)), theta)
+        sds = hierarchy.spread(hierarchy.hiding(problem, ~seen), theta)
         yield Left(str(label), load().over(layer(data, parts, theta, sds, wide)))
 
 

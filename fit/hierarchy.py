@@ -53,9 +53,14 @@ def spread(problem: Problem, theta: Array) -> Array:
     return np.sqrt(np.diag(np.linalg.inv(normal)))
 
 
+def hiding(problem: Problem, hidden: NDArray[np.bool_]) -> Problem:
+    """Return a problem in which some rows weigh nothing."""
+    return replace(problem, weight=np.where(hidden, 0.0, problem.weight))
+
+
 def without(problem: Problem, hidden: NDArray[np.bool_]) -> Array:
     """Return the factors of a fit that never saw some rows: from the priors on, so nothing shows."""
-    return fit(replace(problem, weight=np.where(hidden, 0.0, problem.weight)))
+    return fit(hiding(problem, hidden))
 
 
 def folds(problem: Problem, by: Labels) -> dict[str, Array]:

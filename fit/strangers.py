@@ -9,7 +9,6 @@ the others.
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 
 import numpy as np
 
@@ -20,8 +19,10 @@ from fit.memory.scores import UNSEEN
 from fit.memory.scores import Rows as Peaks
 from fit.memory.scores import spreads as peak_spreads
 from fit.stacks.factors import Rows, as_strangers, factors, of_users, problem_of, training_rows, unlocked
+from fit.stacks.intervals import interval_score
 from fit.stacks.scores import evidence, strangers
 from steelyard.catalog import load, stack_rows, step_spread
+from steelyard.catalog.spread import job_traits
 from steelyard.evidence.frames.frame import RunFrame, run_frame
 from steelyard.evidence.frames.measured import measured
 from steelyard.evidence.frames.predicted import measured_peak, peak_bytes, predict_step
@@ -30,10 +31,9 @@ from steelyard.evidence.runs.exclusions import counted
 from steelyard.evidence.runs.reader import published_runs, user_runs
 from steelyard.evidence.runs.run import Run
 from steelyard.evidence.score import validation
-from steelyard.evidence.score.intervals import memory_log_sd, step_traits
+from steelyard.evidence.score.intervals import memory_log_sd, step_traits, waiting_shares
 from steelyard.evidence.score.lock import locked
 from steelyard.evidence.score.splits import Split
-from steelyard.step import stage_job, time, waiting_share
 from steelyard.units import NORMAL_90
 
 SPLITS = {"publisher": (True, False), "family": (False, True), "publisher and family": (True, True)}
@@ -66,9 +66,8 @@ def kinds(data: RunFrame, split: str) -> Mapping[str, Rows]:
             f"users' QLoRA, {split}": users & (task == "qlora"),
         }
     if split == "publisher and family":
-        moe = np.broadcast_to(np.greater(data.job.workload.copies, 0), len(data))
-        adapters = np.broadcast_to(np.less(data.job.trainable_share, 1), len(data))
-        found |= {f"MoE, {split}": moe, f"adapters, {split}": adapters}
+        traits = job_traits(data.job)
+        found |= {f"MoE, {split}": traits["moe"] > 0, f"adapters, {split}": traits["adapters"] > 0}
     return found
 
 
@@ -77,17 +76,12 @@ def locked_steps() -> Iterator[Split]:
     data, log_s = training_rows()
     parts = factors(data)
     seen, problem = unlocked(data), problem_of(data, log_s, parts)
-    alone = replace(problem, weight=np.where(seen, problem.weight, 0.0))
+    alone = hierarchy.hiding(problem, ~seen)
     theta = hierarchy.fit(alone)
     traits = step_traits(data, evidence(parts, hierarchy.spread(alone, theta)), waiting_shares(data), load())
     gap, sd = problem.predict(as_strangers(parts, theta)) - log_s, step_spread(load()).log_sd(traits)
     for name, rows in (("locked", ~seen & ~of_users(data)), (f"{USERS}locked", ~seen & of_users(data))):
         yield from scores(TIME, name, gap[rows], sd[rows], data.labels.group[rows])
-
-
-def waiting_shares(data: RunFrame) -> Array:
-    """Return the share of each step in which its device waits, by the constants of the catalog."""
-    return np.asarray(waiting_share(time(stage_job(data.job, data.layout), data.machine, data.kernels, data.stack)))
 
 
 def peaks() -> Iterator[Split]:
@@ -152,7 +146,7 @@ def user_peaks(locked_third: bool = False) -> Iterator[Split]:
 def locked_peaks() -> Iterator[Split]:
     """Yield the scores of the peaks of the locked third, by a fit to the others, and of users' runs of it."""
     rows = memory.rows_of_cases()
-    hidden = np.array([locked(run) for run in rows.frame.runs], dtype=bool)
+    hidden = ~unlocked(rows.frame)
     problem = memory.problem_of(rows, memory.factors(rows))
     predicted = problem.predict(hierarchy.without(problem, hidden))
     names = set(rows.frame.labels.stack)
@@ -180,7 +174,6 @@ def fits() -> Iterator[Split]:
 def scores(metric: str, split: str, gap: Array, sd: Array, group: Labels) -> Iterator[Split]:
     """Yield the score of each group, given log predicted over measured and the claimed spread of each row."""
     half = NORMAL_90 * sd
-    over = np.maximum(np.abs(gap) - half, 0.0)
     for name in sorted(set(group)):
         rows = group == name
         error = np.abs(np.expm1(gap[rows]))
@@ -193,12 +186,7 @@ def scores(metric: str, split: str, gap: Array, sd: Array, group: Labels) -> Ite
             mean=float(np.mean(error)),
             p90=float(np.quantile(error, 0.9)),
             bias=float(np.expm1(np.median(gap[rows]))),
-            coverage=float(np.mean(over[rows] == 0)),
+            coverage=float(np.mean(np.abs(gap[rows]) <= half[rows])),
             naive=float("nan"),
-            interval_score=float(np.mean(2 * half[rows] + OVERSHOOT * over[rows])),
+            interval_score=float(np.mean(interval_score(gap[rows], half[rows]))),
         )
-
-
-OVERSHOOT = 20.0
-"""Times the overshoot in the score of an interval that should hold 90 %: 2 / 0.1 (Gneiting and Raftery 2007, Journal of
-the American Statistical Association 102, section 6.2)."""

@@ -15,6 +15,7 @@ from fit import hierarchy
 from fit.hierarchy import Array, Labels
 from fit.stacks.factors import Rows
 from steelyard.catalog.spread import StepSpread, Traits
+from steelyard.evidence.score.groups import LEAST_ROWS
 from steelyard.units import NORMAL_90
 
 DEGREES, STUDENT_90 = 5, 2.015
@@ -38,11 +39,17 @@ START = {
 """Scales that the fit starts from: those of its parts that are not given."""
 
 MISSED = 20.0
-"""Weight of what lies beyond a 90 % interval in its score, 2 / (1 - 0.9) (Gneiting and Raftery 2007)."""
+"""Weight of what lies beyond a 90 % interval in its score, 2 / (1 - 0.9) (Gneiting and Raftery 2007, Journal of the
+American Statistical Association 102, section 6.2)."""
 
 
-LEAST = 5
-"""A group of fewer rows says little of a width, as of a median: it is left out."""
+def interval_score(gap: Array, half: Array) -> Array:
+    """Return the score of each 90 % interval in the logarithm: its width, and `MISSED` times what lies beyond it.
+
+    >>> interval_score(np.array([0.1, -0.3]), np.array([0.2, 0.2])).round(6).tolist()
+    [0.4, 2.4]
+    """
+    return np.asarray(2 * half + MISSED * np.maximum(np.abs(gap) - half, 0.0))
 
 
 @dataclass(frozen=True)
@@ -100,9 +107,9 @@ def cross_fitted(seen: Residuals) -> Array:
 
 
 def large(group: Labels) -> Rows:
-    """Return the rows of groups of at least `LEAST` rows."""
+    """Return the rows of groups of at least `LEAST_ROWS` rows: fewer say little of a width, as of a median."""
     names, counts = np.unique(group, return_counts=True)
-    return np.isin(group, names[counts >= LEAST])
+    return np.isin(group, names[counts >= LEAST_ROWS])
 
 
 def report_intervals(splits: dict[str, Residuals], before: dict[str, Array], users: Rows) -> StepSpread:
@@ -152,6 +159,6 @@ def held(gap: Array, half: Array, group: Labels) -> Held:
     Held(groups=2, coverage=0.5, score=1.4, half_width=0.2)
     """
     weight = hierarchy.balanced(group, 1.0)
-    score = 2 * half + MISSED * np.maximum(np.abs(gap) - half, 0.0)
+    score = interval_score(gap, half)
     means = (float(np.average(one, weights=weight).round(6)) for one in (np.abs(gap) <= half, score, half))
     return Held(len(set(group)), *means)

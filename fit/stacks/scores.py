@@ -1,6 +1,6 @@
 """How far left-out step times lie from measured ones: errors and spreads, every group of rows weighing the same."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -40,7 +40,7 @@ def strangers(
             hidden |= np.isin(data.labels.family, data.labels.family[rows])
         key = tuple(np.flatnonzero(hidden).tolist())
         if key not in folds:
-            seen = replace(problem, weight=np.where(hidden, 0.0, problem.weight))
+            seen = hierarchy.hiding(problem, hidden)
             theta = hierarchy.fit(seen)
             sds = hierarchy.spread(seen, theta)
             folds[key] = problem.predict(as_strangers(parts, theta)), evidence(parts, sds)

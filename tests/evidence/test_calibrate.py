@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from steelyard.catalog import Catalog, load, stack_rows, stacks
+from steelyard.catalog import Catalog, load, open_log_sds, stack_rows, stacks
 from steelyard.catalog.load import DATA
 from steelyard.catalog.local.layer import CALIBRATED_TABLES
 from steelyard.catalog.local.slips import unit_slip
@@ -21,7 +21,7 @@ from steelyard.evidence.calibration.constants import ALLOCATOR, constants
 from steelyard.evidence.calibration.fitting import Fitting
 from steelyard.evidence.calibration.posterior import Evidence, posterior_of
 from steelyard.evidence.calibration.sample import sample_of, shifted_predictions
-from steelyard.evidence.calibration.shift import open_log_sds, pairs_of
+from steelyard.evidence.calibration.shift import pairs_of
 from steelyard.evidence.frames.frame import run_frame
 from steelyard.evidence.frames.predicted import predict_step
 from steelyard.evidence.runs.reader import blank_run, published_runs
@@ -117,7 +117,7 @@ def test_one_run_sets_the_shift_and_nothing_else(scale: float) -> None:
     assert not made.layer.stacks
     assert not made.layer.kernels
     pair = f"megatron-core on {H100}"
-    law = shifts_of([math.log(scale)], [pair], open_log_sds=open_log_sds(np.array([pair]), load()))
+    law = shifts_of([math.log(scale)], [pair], open_log_sds=open_log_sds([pair], load()))
     for name, one in law.items():
         row = made.layer.steps[name, "any", STEP_SHIFT]
         assert math.log(row.value) == pytest.approx(one.log)
@@ -139,7 +139,7 @@ def test_constants_move_only_where_they_predict_left_out_runs_better() -> None:
         parts = constants(frame, names, load(), np.zeros(4, dtype=bool))
         shipped = shifted_predictions(of, parts, np.zeros(len(parts)))
         pairs = pairs_of(of, names)
-        fitting = Fitting(of, parts, pairs, shipped, open_log_sds(pairs, load()))
+        fitting = Fitting(of, parts, pairs, shipped, open_log_sds(sorted(set(pairs.tolist())), load()))
         misses = {others: np.mean(np.abs(np.log1p(fitting._left_out(10, others=others)))) for others in (True, False)}
         moved = bool(made.layer.stacks or made.layer.kernels)
         assert moved == (misses[True] < misses[False])

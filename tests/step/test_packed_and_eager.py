@@ -1,13 +1,17 @@
 """Seconds that packed weights, states in fp32 and kernels that are not fused add to a step."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from tests.shapes import layout, pretraining
 from tests.step.neutral import GPT, JOB, MEMORY, PEAK, B, H, L, S, stack, step
 
+from steelyard.job.recipes import partial_recipe
 from steelyard.step.states import quantised
 
-PACKED = pretraining(GPT, S, B, trainable_share=0.01, frozen_bytes=0.5625)
+RECIPE = partial_recipe(packed_bytes=0.5625)
+PACKED = pretraining(GPT, S, B, trainable_share=0.01, frozen_bytes=0.5625, recipe=RECIPE)
 PLAIN = pretraining(GPT, S, B, trainable_share=0.01, frozen_bytes=2.0)
 
 
@@ -67,8 +71,5 @@ def test_a_repeated_forward_takes_the_share_of_it_that_is_repeated() -> None:
 
 
 def test_packed_is_less_than_sixteen_bits_of_what_is_frozen() -> None:
-    assert [bool(quantised(job)) for job in (PACKED, PLAIN, JOB)] == [True, False, False]
-    assert quantised(pretraining(GPT, S, B, frozen_bytes=np.array([0.5, 2.0]), trainable_share=0.1)).tolist() == [
-        True,
-        False,
-    ]
+    assert [bool(quantised(job.recipe)) for job in (PACKED, PLAIN, JOB)] == [True, False, False]
+    assert quantised(replace(RECIPE, packed_bytes=np.array([0.5, 0.0]))).tolist() == [True, False]

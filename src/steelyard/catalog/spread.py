@@ -8,6 +8,7 @@ import numpy as np
 
 from steelyard.catalog.schema import Fitted
 from steelyard.errors import BadCatalog
+from steelyard.tables import Job
 from steelyard.units import Array, Share
 
 FACTOR = "time_scale"
@@ -30,6 +31,22 @@ class Traits:
     adapters: Share = 0.0
     narrow: Share = 0.0  # products in fp8 or fp4 outside Transformer Engine
     guessed: Share = 0.0  # layout, batch or shape is assumed
+
+
+def job_traits(job: Job) -> dict[str, Array]:
+    """Return which of the traits of a step follow from its job, 0 or 1: experts, adapters, products below 16 bits.
+
+    >>> from steelyard.job import job_table, read_job
+    >>> made = job_traits(job_table(read_job("mixtral-8x7b", tokens="1B", task="lora")))
+    >>> {name: float(one) for name, one in made.items()}
+    {'moe': 1.0, 'adapters': 1.0, 'narrow': 0.0}
+    """
+    flags = {
+        "moe": np.greater(job.workload.copies, 0),
+        "adapters": np.less(job.trainable_share, 1),
+        "narrow": np.less(job.gemm_bytes, job.element_bytes),
+    }
+    return {name: np.asarray(flag, dtype=float) for name, flag in flags.items()}
 
 
 @dataclass(frozen=True, slots=True)

@@ -73,16 +73,17 @@ def parse_rule(name: str, given: Mapping[str, Any]) -> StackRule:
     recipe = given.get("recipe", {})
     if strange := recipe.keys() - {entry.name for entry in fields(Recipe)}:
         raise ValueError(f"unknown {sorted(strange)} in recipe")
-    values = {key: float(value) if kinds[key] is float else str(value) for key, value in given.items()}
-    values["recipe"] = tuple((key, float(value)) for key, value in recipe.items())  # type: ignore[assignment]  # pairs
-    values["pattern"] = _name_pattern(str(given["pattern"]))  # type: ignore[assignment]  # not a text
+    plain = {key: value for key, value in given.items() if key not in ("recipe", "pattern")}
+    values: dict[str, Any] = {key: float(value) if kinds[key] is float else str(value) for key, value in plain.items()}
+    values["recipe"] = tuple((key, float(value)) for key, value in recipe.items())
+    values["pattern"] = _name_pattern(str(given["pattern"]))
     if str(given.get("partition", "even")) not in SPELLINGS["partition"]:
         raise ValueError(f"unknown partition {given['partition']!r}; known: {', '.join(SPELLINGS['partition'])}")
     if str(given.get("kernels", "fused")) not in ("fused", "eager"):
         raise ValueError(f"unknown kernels {given['kernels']!r}; known: fused, eager")
     if not given["why"] or spelled_number("zero", str(given.get("sharding", "1"))) is None:
         raise ValueError("a name needs its reason (why), and sharding 0, 1, 2, 3, fsdp or hsdp")
-    return StackRule(stack=name, **{"order": 0.0} | values)  # type: ignore[arg-type]  # checked above
+    return StackRule(stack=name, **{"order": 0.0} | values)
 
 
 def _name_pattern(text: str) -> re.Pattern[str]:

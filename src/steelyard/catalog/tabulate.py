@@ -1,14 +1,14 @@
 """From rows of the catalog to the tables that the rooms compute with: numbers alone, in SI, NaN where unknown."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import fields, replace
 from functools import cache
 from pathlib import Path
 
 from steelyard import tables
 from steelyard.catalog.load import Catalog, load
-from steelyard.catalog.local.step_shift import ANYWHERE, STEP_SHIFT, narrowed_log_sd, pair_name
+from steelyard.catalog.local.step_shift import ANYWHERE, STEP_SHIFT, narrowed_log_sd, pair_name, pair_of
 from steelyard.catalog.read import parse_fitted, parsed_rows
 from steelyard.catalog.schema import Accelerator, Fitted, OfferRow, SiteRow, System
 from steelyard.catalog.spread import STACK_EVIDENCE, StepSpread
@@ -232,6 +232,12 @@ def accelerator_log_sd(accelerator: Accelerator, precision: str, catalog: Catalo
     """
     row = kernels_rows(accelerator, precision, catalog)["time_scale"]
     return row.log_sd * (1.0 if _is_local(catalog.local.kernels, row) else step_spread(catalog).evidence)
+
+
+def open_log_sds(pairs: Iterable[str], catalog: Catalog) -> dict[str, float]:
+    """Return how far the residual factor of the chip of each pair (`step_shift.pair_name`) is open at any precision."""
+    chips = {pair: catalog.accelerator(pair_of(pair)[1]) for pair in pairs}
+    return {pair: accelerator_log_sd(chip, _ANY, catalog) for pair, chip in chips.items()}
 
 
 def calibrated_log_sd(name: str, catalog: Catalog) -> float:

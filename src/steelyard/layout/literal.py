@@ -36,6 +36,9 @@ KEYS = {
 }
 """What a person writes, and the field of `Layout` that it sets."""
 
+_LONG = re.compile(r"\d{16,}")
+"""More digits than a setting of a layout has: shown as a power of ten."""
+
 COUNTED = ("tp", "pp", "vpp", "cp", "dp", "ep", "etp", "shard_devices", "micro_batch", "micro_batches")
 """Fields of `Layout` that count something, so that each is at least 1."""
 
@@ -93,7 +96,7 @@ def text_of(layout: Layout) -> str:
         parts.append("flash=0")
     if layout.offload > 0:
         parts.append("offload=1")
-    return re.sub(r"\d{16,}", lambda digits: f"{float(digits[0]):.3g}", ",".join(parts))
+    return ",".join(parts)
 
 
 def _given(text: str) -> dict[str, int]:
@@ -180,7 +183,7 @@ def _message(layout: Layout, reason: Reason, job: Job, domain_devices: int, capa
         Reason.NETWORK: f"{layout.devices:.0f} devices in fast domains of {domain_devices}",
         Reason.STACK: f"{capability.stack} runs {_abilities(capability)}{_partitions(layout, capability)}",
     }
-    where = "" if reason is Reason.DEGREES else f" {text_of(layout)}"
+    where = "" if reason is Reason.DEGREES else " " + _LONG.sub(lambda one: f"{float(one[0]):.3g}", text_of(layout))
     return f"layout{where}: {details[reason]}; {sentence(reason)}"
 
 

@@ -27,7 +27,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from steelyard.catalog.local.step_shift import narrowed_log_sd
-from steelyard.catalog.spread import FACTOR, Traits
+from steelyard.catalog.spread import FACTOR, Traits, job_traits
 from steelyard.layout import text_of
 from steelyard.market.options import HardwareOption, SiteOption, StackOption
 from steelyard.search.engine import Engine
@@ -185,13 +185,9 @@ def step_log_sd(settings: Sequence[Setting], engine: Engine) -> Array:
 def _beyond(one: Setting, waiting: float) -> float:
     if one.stack.spread is None:
         return 0.0
-    job = one.job
-    traits = Traits(
-        waiting=0.0 if math.isnan(waiting) else waiting,
-        moe=float(np.any(np.greater(job.workload.copies, 0))),
-        adapters=float(np.any(np.less(job.trainable_share, 1))),
-        narrow=one.stack.narrow * float(np.any(np.less(job.gemm_bytes, job.element_bytes))),
-    )
+    made = {name: float(np.max(flag)) for name, flag in job_traits(one.job).items()}
+    made["narrow"] *= one.stack.narrow
+    traits = Traits(waiting=0.0 if math.isnan(waiting) else waiting, **made)
     return float(one.stack.spread.beyond(traits))
 
 

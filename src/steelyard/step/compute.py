@@ -44,7 +44,7 @@ def _slower(rank: Rank) -> tuple[Share, Share | None]:
         times as long fitted.
     """
     stack = rank.stack
-    packed = quantised(rank.job)
+    packed = quantised(rank.job.recipe)
     if not packed.any():
         return stack.eager_scale, None
     wide, wide_cores = (np.where(packed, one, 1.0) for one in (stack.upcast_scale, stack.attention_upcast_scale))
@@ -65,7 +65,7 @@ def unpack_s(rank: Rank) -> tuple[Seconds, ...]:
     Source: Dettmers et al. 2023, arXiv 2305.14314, section 3, equation 5: doubleDequant before each product.
     Limits: parameters that stay unquantised, as norms do, are counted as well.
     """
-    packed = quantised(rank.job)
+    packed = quantised(rank.job.recipe)
     if not packed.any():
         return ()
     rate = rank.machine.memory_bytes_per_s * rank.kernels.memory_efficiency

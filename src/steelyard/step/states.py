@@ -131,19 +131,15 @@ def rank_params(held: HeldParams, layout: Layout, by: Divisors) -> RankParams:
     return RankParams(held.dense + held.routed, shard + held.routed / replicas)
 
 
-UNPACKED_BYTES = 2.0
-"""Bytes of a frozen parameter that a product takes as it is stored; a mean below it has packed ones in it."""
-
-
-def quantised(job: Job) -> NDArray[np.bool_]:
+def quantised(recipe: Recipe) -> NDArray[np.bool_]:
     """Tell where frozen weights are stored packed (nf4, int4, int8), so that each pass over them unpacks them first.
 
     Args:
-        job: bytes of a frozen parameter, trainable share
+        recipe: bytes of a quantised parameter
 
     Source: Dettmers et al. 2023, arXiv 2305.14314, section 3: storage in 4 bits, products in 16.
     """
-    return np.asarray(np.less(job.frozen_bytes, UNPACKED_BYTES) & np.less(job.trainable_share, 1))
+    return np.asarray(np.greater(recipe.packed_bytes, 0))
 
 
 def weight_bytes(job: Job, recipe: Recipe) -> Bytes:

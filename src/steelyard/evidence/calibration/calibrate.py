@@ -8,7 +8,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from steelyard.catalog import Catalog, Fitted, stacks
+from steelyard.catalog import Catalog, Fitted, open_log_sds, stacks
 from steelyard.catalog.local.layer import CALIBRATED_TABLES, COMMAND, FittedKey, Layer
 from steelyard.catalog.local.step_shift import PUBLISHER_LOG_SD
 from steelyard.errors import BadInput
@@ -24,7 +24,7 @@ from steelyard.evidence.calibration.sample import (
     stack_names,
     weighted_allocator,
 )
-from steelyard.evidence.calibration.shift import names_of_new_stacks, open_log_sds, pairs_of
+from steelyard.evidence.calibration.shift import names_of_new_stacks, pairs_of
 from steelyard.evidence.frames.frame import run_frame
 from steelyard.evidence.frames.predicted import predict_step
 from steelyard.evidence.runs.run import Run
@@ -147,7 +147,7 @@ def calibrate_constants(
     parts = weighted_allocator(of, constants(of.found, names, catalog, allocated))
     shipped = shifted_predictions(of, parts, np.zeros(len(parts)))
     pairs = pairs_of(of, names)
-    fitting = Fitting(of, parts, pairs, shipped, open_log_sds(pairs, catalog))
+    fitting = Fitting(of, parts, pairs, shipped, open_log_sds(sorted(set(pairs.tolist())), catalog))
     others, unseen = fitting.unseen(folds)
     made = fitting.made(np.ones(len(of.measured), dtype=bool), others)
     before, seen = shipped / of.measured - 1, made.predicted / of.measured - 1

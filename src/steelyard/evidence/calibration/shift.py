@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from steelyard.catalog import Catalog, Fitted, accelerator_log_sd, stack_rows, stacks
-from steelyard.catalog.local.step_shift import ANYWHERE, STEP_SHIFT, Shift, pair_name, pair_of, shifts_of
+from steelyard.catalog import Catalog, Fitted, stack_rows, stacks
+from steelyard.catalog.local.step_shift import ANYWHERE, STEP_SHIFT, Shift, pair_name, shifts_of
 from steelyard.evidence.calibration.sample import Sample
 from steelyard.units import Array
 
@@ -65,12 +65,6 @@ def step_shifts(
     gaps = np.log(of.measured[timed] / predicted[timed])
     shifts = shifts_of([float(gap) for gap in gaps], mine, open_log_sds=open_log_sds)
     return StepShifts(shifts, {name: mine.count(name) for name in mine})
-
-
-def open_log_sds(pairs: NDArray[np.str_], catalog: Catalog) -> dict[str, float]:
-    """Return how far the residual factor of each pair's chip is open, whatever its precision."""
-    chips = {str(pair): catalog.accelerator(pair_of(str(pair))[1]) for pair in sorted(set(pairs))}
-    return {pair: accelerator_log_sd(chip, "any", catalog) for pair, chip in chips.items()}
 
 
 def names_of_new_stacks(of: Sample, names: NDArray[np.str_], catalog: Catalog, blank: Fitted) -> list[Fitted]:

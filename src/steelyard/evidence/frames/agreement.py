@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from steelyard.evidence.frames.conventions import attention_flop, matrix_params, run_convention
 from steelyard.evidence.frames.frame import RunFrame
@@ -49,10 +50,10 @@ def figure_notes(found: RunFrame, index: int, step_s: float) -> tuple[str, ...]:
     run, arch = found.runs[index], found.architectures[index]
     if of_samples(found, index) or not isinstance(arch, Architecture):
         return ()
-    peak = float(np.broadcast_to(found.machine.peak_flop_per_s, len(found))[index])
+    peak = _of_row(found, found.machine.peak_flop_per_s, index)
     notes = [peak_note(run, peak)]
     if np.isfinite(step_s) and (is_known(run.step_time_s) or is_known(run.tokens_per_s_per_device)):
-        tokens = float(np.broadcast_to(found.job.batch_samples * found.job.workload.tokens, len(found))[index])
+        tokens = _of_row(found, found.job.batch_samples * found.job.workload.tokens, index)
         counts = list(step_counts(run, arch, tokens))
         measured = [("TFLOP/s", run.tflops_per_device, 1e12), ("MFU", run.mfu, peak)]
         for name, value, unit in measured:
@@ -138,10 +139,9 @@ def published_flop(found: RunFrame, index: int) -> tuple[float, str]:
     job = found.job
     arch = found.architectures[index]
     if isinstance(arch, RowsShape) or of_samples(found, index):
-        flop = np.broadcast_to(job.workload.model_flop * job.batch_samples, len(found))[index]
-        return float(flop) * counts.recompute, ""
-    sequence = float(job.workload.tokens[index])  # type: ignore[index]  # a column
-    tokens = float(job.batch_samples[index]) * sequence  # type: ignore[index]  # a column
+        return _of_row(found, job.workload.model_flop * job.batch_samples, index) * counts.recompute, ""
+    sequence = _of_row(found, job.workload.tokens, index)
+    tokens = _of_row(found, job.batch_samples, index) * sequence
     no_attention = counts.attention == (0.0,)
     params = run.params if no_attention and is_known(run.params) else matrix_params(arch)
     scores = attention_flop(arch, sequence)
@@ -152,6 +152,11 @@ def published_flop(found: RunFrame, index: int) -> tuple[float, str]:
     if high / low - 1 > _CLOSE:
         return np.nan, f"FLOP convention not stated: attention is {high / low - 1:.0%} of it ({run.flop_convention})"
     return (low + high) / 2, ""
+
+
+def _of_row(found: RunFrame, column: ArrayLike, index: int) -> float:
+    """Return the number of one row of a column, or the one that all rows have."""
+    return float(np.broadcast_to(column, len(found))[index])
 
 
 def of_samples(found: RunFrame, index: int) -> bool:

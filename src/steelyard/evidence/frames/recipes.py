@@ -7,7 +7,7 @@ from steelyard.evidence.runs.run import Run
 from steelyard.job.recipes import loss_entries, partial_recipe
 from steelyard.job.training import parse_loss
 from steelyard.strategies.losses import LOSSES, LossKind
-from steelyard.strategies.recipe import RECIPE_TERMS
+from steelyard.strategies.recipe import KBIT, RECIPE_TERMS
 from steelyard.strategies.settings import spelled_number
 from steelyard.tables import Recipe
 from steelyard.units import Bytes
@@ -22,9 +22,6 @@ MIXED = re.compile(r"mixed precision|upcast to fp32|\bamp\b|autocast|fp32 (maste
 FP32_ADAPTERS = {"weight_bytes": 0.0, "grad_bytes": 4.0, "step_copies": 0.0}
 """Adapters are fp32 beside a 16-bit base, with their gradients and moments: 16 bytes each
 (github.com/huggingface/peft, `autocast_adapter_dtype`)."""
-
-KBIT_TERM = "prepared for k-bit training"
-KBIT = re.compile(r"prepare_model_for_kbit_training|norms and embeddings fp32|norms upcast by peft")
 
 
 def states_in_16_bits(run: Run, rule: StackRule) -> bool:
@@ -71,7 +68,7 @@ def run_recipe(run: Run, rule: StackRule, element_bytes: Bytes, gated: bool = Tr
         if sharded and rule.stack == "hf-trainer":
             found["input_gradients"] = 1.0
     for term in RECIPE_TERMS:
-        if re.search(term.pattern, text) and not (term.name == KBIT_TERM and sharded):
+        if re.search(term.pattern, text) and not (term is KBIT and sharded):
             found |= term.entries
     if "param" in run.offload.lower():
         found["weights_on_host"] = 1.0
@@ -119,7 +116,7 @@ def outside_bytes(run: Run) -> float | None:
     >>> outside_bytes(blank_run(note="norms and embeddings fp32 (prepare_model_for_kbit_training)"))
     4.0
     """
-    return 4.0 if KBIT.search(run.note.lower()) and not one_type(run) else None
+    return 4.0 if re.search(KBIT.pattern, run.note.lower()) and not one_type(run) else None
 
 
 def trained_dropout(run: Run, usual: float) -> float:

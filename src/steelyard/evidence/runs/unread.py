@@ -5,6 +5,8 @@ import re
 from steelyard.evidence.runs.columns import says
 from steelyard.evidence.runs.run import Run
 from steelyard.evidence.runs.spellings import OFFLOAD_SPELLINGS, TASK_SPELLINGS, exact_meaning, meaning
+from steelyard.strategies.losses import LOSSES
+from steelyard.strategies.recipe import RECIPE_TERMS
 
 _TOPIC = re.compile(
     r"att(n|ention)|loss|logits|optimi[sz]er|offload|checkpoint|recomput|remat|quanti|\bnf4|int[48]\b|rank \d|lora"
@@ -19,14 +21,12 @@ READ = (
     r"remat[ _]policy", r"layers/stage|partition=", r"sequence parallel", r"toml default", r"\d slice\(s\)",
     r"hsdp shard|fsdp group|zero1 group size|fsdp=", r"\(tp\*pp\) \d+ published", r"head_dim \d+",
     r"\betp\b|expert[ _-]tensor", r"att\w*[ _impl]*[=:]|sdpa|flash|\bfa-?[234]\b|eager attention|cudnn|xformers",
-    r"loss=|chunked (loss|cross|output)|cewithchunked|fp32 upcast|logits materialised", r"dropout[ =][\d.]",
-    r"optimi[sz]er[ _-]in[ _-]|fused adamw?|fused (rmsnorm|swiglu|linear cross)|torch\.compile|\bcompiled?\b",
-    r"unsloth\"|kept on the host|offload[a-z ]*activation|activation[s_ -]*offload|prepare_model_for_kbit",
-    r"norms and embeddings fp32|norms upcast|mixed precision|fp32 master|autocast",
-    r"\bte\b|transformer ?engine|triton", r"liger|rl trainer|fused cross-entropy", r"optimizer step not included",
+    r"loss=|logits materialised", r"dropout[ =][\d.]", r"mixed precision|fp32 master|autocast",
+    r"\bte\b|transformer ?engine|triton", r"optimizer step not included",
     r"(activation|gradient) checkpointing(?! \()", r"\bgas 1\b|accumulation \d|\b(1|one) micro-?batch|micro-batches",
+    *(term.pattern for term in RECIPE_TERMS), *(kind.pattern for kind in LOSSES.values() if kind.pattern),
 )  # fmt: skip
-"""Phrases of notes that some reader of `frames` takes."""
+"""Phrases of notes that some reader of `frames` takes, those of recipes and losses among them."""
 
 _OPTIMIZER_TERMS = re.compile(
     r"((fused|paged|deepspeedcpu|cpu|hybrid)?adamw?(8-?bit)?|bit|opt|fused|distributed|decoupled|paged|foreach|torch"

@@ -5,7 +5,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +22,7 @@ from steelyard.catalog import (
     step_spread,
 )
 from steelyard.catalog.local.step_shift import narrowed_log_sd
-from steelyard.catalog.spread import Traits
+from steelyard.catalog.spread import Traits, job_traits
 from steelyard.evidence.frames.frame import RunFrame
 from steelyard.evidence.runs.reader import published_runs, user_runs
 from steelyard.evidence.runs.run import Run
@@ -54,12 +53,11 @@ def time_log_sd(found: RunFrame, catalog: Catalog) -> Array:
     if not len(found):
         return np.empty(0)
     labels, spread = found.labels, step_spread(catalog)
-    step = time(stage_job(found.job, found.layout), found.machine, found.kernels, found.stack)
     hardware = (labels.accelerator, labels.precision)
     chips = _by_row(lambda name, width: accelerator_log_sd(catalog.accelerator(name), width, catalog), *hardware)
     own = _by_row(lambda name: calibrated_log_sd(name, catalog), labels.stack)
     known = _by_row(lambda name: stack_evidence(name, catalog), labels.stack)
-    model = spread.log_sd(step_traits(found, known, np.asarray(waiting_share(step)), catalog))
+    model = spread.log_sd(step_traits(found, known, waiting_shares(found), catalog))
     kind = _by_row(lambda name: kind_log_sd(name, catalog), labels.kind)
     measured = _by_row(
         lambda name, accelerator: shift_log_sd(name, accelerator, catalog), labels.stack, labels.accelerator
@@ -76,21 +74,25 @@ def step_traits(found: RunFrame, evidence: Array, waiting: Array, catalog: Catal
         waiting: share of each step in which the device waits.
         catalog: which stacks' narrow products are not those of Transformer Engine.
     """
-    job, count = found.job, len(found)
+    count = len(found)
+    made = {name: np.broadcast_to(one, count) for name, one in job_traits(found.job).items()}
     narrow = np.array([outside_transformer_engine(str(name), catalog) for name in found.labels.stack])
     return Traits(
         evidence=evidence,
         waiting=np.broadcast_to(waiting, count).astype(float),
-        moe=_flags(np.greater(job.workload.copies, 0), count),
+        moe=made["moe"],
         untuned=np.array([owner(run) not in ACCELERATOR_VENDORS for run in found.runs], dtype=float),
-        adapters=_flags(np.less(job.trainable_share, 1), count),
-        narrow=_flags(np.less(job.gemm_bytes, job.element_bytes), count) * narrow,
+        adapters=made["adapters"],
+        narrow=made["narrow"] * narrow,
         guessed=np.array([bool(assumed & TIME_GUESSED) for assumed in found.assumed], dtype=float),
     )
 
 
-def _flags(true: Any, count: int) -> Array:
-    return np.broadcast_to(np.asarray(true, dtype=float), count)
+def waiting_shares(found: RunFrame) -> Array:
+    """Return the share of each step in which its device waits, by the constants of the frame."""
+    return np.asarray(
+        waiting_share(time(stage_job(found.job, found.layout), found.machine, found.kernels, found.stack))
+    )
 
 
 def _by_row(of: Callable[..., float], *labels: NDArray[np.str_]) -> Array:

@@ -27,8 +27,7 @@ def one_step(accelerator: str, stack: str, spec: JobSpec) -> Narrowing | None:
     if facts.step_shift_row(stack, accelerator, catalog) is not None:
         return None
     pair = pair_name(stack, accelerator)
-    chip = facts.accelerator_log_sd(catalog.accelerator(accelerator), "any", catalog)
-    layer = layer_of(shifts_of([0.0], [pair], open_log_sds={pair: chip}), BLANK)
+    layer = layer_of(shifts_of([0.0], [pair], open_log_sds=facts.open_log_sds([pair], catalog)), BLANK)
     known = catalog.over(catalog.local | layer)
     found = narrowing(*(narrowed_step_log_sd(accelerator, stack, spec, one) for one in (catalog, known)))
     text = (

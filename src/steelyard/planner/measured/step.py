@@ -130,8 +130,8 @@ def _set(seconds: float, made: Configuration, spec: JobSpec, option: str, taken:
     accelerator, stack = one.hardware.accelerator, one.stack.name
     pair, predicted = pair_name(stack, accelerator), float(made.prediction.time.total_s)
     before, prior = _known(stack, accelerator, catalog)
-    chip = facts.accelerator_log_sd(catalog.accelerator(accelerator), "any", catalog)
-    shifts = shifts_of([math.log(seconds / predicted)], [pair], prior, {} if before else {pair: chip})
+    fresh = {} if before else facts.open_log_sds([pair], catalog)
+    shifts = shifts_of([math.log(seconds / predicted)], [pair], prior, fresh)
     today = datetime.now(UTC).date().isoformat()
     source = f"a step of one's own: {seconds:.4g} s on {made.text}"
     layer = layer_of(shifts, replace(BLANK, source=source, command=option, checked=today), before)

@@ -6,7 +6,7 @@ import numpy as np
 
 from steelyard.step.divisors import Divisors, divided
 from steelyard.step.stages import Stage, head_params
-from steelyard.step.states import HeldParams, RankParams, by_unit
+from steelyard.step.states import HeldParams, RankParams, by_unit, quantised
 from steelyard.tables import Job, Layout, Recipe
 from steelyard.units import Bytes, Count
 
@@ -77,7 +77,7 @@ def gathered_bytes(
         unit = np.maximum(unit, np.greater(held.count, 0) * (one.dense + one.routed))
     before = stage.first * (work.embedding.params / by.tensor + work.embedding.whole_params)
     behind = stage.last * (head_params(work) / by.tensor + work.head.whole_params)
-    width = np.where(np.greater(recipe.packed_bytes, 0), recipe.packed_bytes, job.element_bytes)
+    width = np.where(quantised(recipe), recipe.packed_bytes, job.element_bytes)
     if not np.any(recipe.root_gathered):
         largest = np.maximum(unit * width / job.element_bytes, np.maximum(before, behind))
         return np.where(gathers, (recipe.gathered_units + job.trainable_share) * job.element_bytes * largest, 0.0)
@@ -139,10 +139,11 @@ def unpacked_bytes(job: Job, recipe: Recipe) -> Bytes:
         dequantised for its product.
     Limits: one matrix at a time.
     """
-    if not np.any(recipe.packed_bytes):
+    packed = quantised(recipe)
+    if not packed.any():
         return 0.0
     largest: Bytes = 0.0
     for one in job.workload.products:
         there = np.any([np.greater(repeat.count, 0) for repeat in one.repeats], axis=0)
         largest = np.maximum(largest, there * (one.inner * one.outer))
-    return np.where(np.greater(recipe.packed_bytes, 0), 2.0 * largest, 0.0)
+    return np.where(packed, 2.0 * largest, 0.0)
