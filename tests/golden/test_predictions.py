@@ -65,6 +65,4 @@ def test_the_table_covers_what_is_planned() -> None:
     divided = [row for row in ROWS if "etp=" in row["layout"]]
     assert {row["model"] for row in divided} >= set(EXPERTS)
     assert all(sum(f"etp={degree}" in row["layout"] for row in divided) >= 2 for degree in (1, 2, 4, 8))
-    named = kinds("loss") - {""}
-    assert len(named) >= 5
-    assert all(name in LOSSES and sum(row["loss"] == name for row in ROWS) >= 4 for name in named)
+    assert all(sum(row["loss"] == name for row in ROWS) >= 4 for name in LOSSES)
