@@ -50,7 +50,7 @@ STACK_FIELDS: dict[str, tuple[str, float, float, float]] = {
     "ep_exposed": ("1", 0.7, 0.4, 0.4),
     "pp_exposed": ("1", 0.6, 0.4, 0.0),
 }
-FAMILY_SD, ACCELERATOR_SD, NARROW_SD, CONGESTION = 0.15, 0.10, 0.10, ("nic_congestion", 0.2, 0.7)
+FAMILY_SD, ACCELERATOR_SD, CONGESTION = 0.15, 0.10, ("nic_congestion", 0.2, 0.7)
 
 SLOW_FIELDS: dict[str, tuple[str, float, float]] = {
     "eager_scale": ("1", 1.8, 0.7),
@@ -59,8 +59,12 @@ SLOW_FIELDS: dict[str, tuple[str, float, float]] = {
 }
 """Field: (unit, start, sd) of what kernels take on runs where `frames.stacks.slow_kernels` says that it holds."""
 
-NARROW, OUTSIDE, OUTSIDE_SD, STACK_NARROW_SD = ("fp8", "fp4"), "outside", 0.25, 0.10
-"""Precisions below 16 bits; the entity of kernels outside Transformer Engine, its prior sd, that of each such stack."""
+NARROW, SHARED_NARROW_SD, NARROW_SD = ("fp8", "fp4"), 0.15, 0.10
+"""Precisions below 16 bits; prior sd of what one does to steps of every chip beyond what single products say, which
+were measured with other libraries than those that train; and of a precision on one family of chips."""
+
+OUTSIDE, OUTSIDE_SD, STACK_NARROW_SD = "outside", 0.25, 0.10
+"""The entity of narrow kernels outside Transformer Engine; its prior sd, that of each such stack."""
 
 SOURCE, OWNER_SD, TABLE_SD = "source", 0.25, 0.06
 """The field of who ran it; prior sd of an owner's factor, and of each of its tables."""
@@ -89,6 +93,8 @@ def _shared(data: RunFrame) -> Iterator[Factor]:
     yield Factor("any", "any", CONGESTION[0], everything, CONGESTION[2])
     for name, (_, _, sd) in SLOW_FIELDS.items():
         yield Factor("any", "any", name, slow(data, name), sd)
+    for precision in NARROW:
+        yield Factor("any", precision, "chip", data.labels.precision == precision, SHARED_NARROW_SD)
     yield Factor(OUTSIDE, "narrow", "time_scale", outside(data), OUTSIDE_SD)
 
 

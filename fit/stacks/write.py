@@ -13,6 +13,7 @@ from fit.stacks.factors import (
     CONGESTION,
     FAMILY_SD,
     NARROW,
+    NARROW_SD,
     OUTSIDE,
     SLOW_FIELDS,
     STACK_FIELDS,
@@ -87,19 +88,25 @@ def accelerator_table(data: RunFrame, parts: list[Factor], theta: Array, sds: Ar
     values = {(part.entity, part.precision): value for part, value in _of(parts, "chip", theta)}
     widths = {(part.entity, part.precision): sd for part, sd in _of(parts, "chip", sds)}
     labels, family_of = data.labels, dict(zip(data.labels.accelerator, data.labels.family, strict=True))
-    yield _line(
-        "any", "any", "time_scale", 1.0, "1", np.hypot(FAMILY_SD, ACCELERATOR_SD), data, labels.accelerator != ""
-    )
+    for width in ("any", *NARROW):
+        narrow, open_sd = values.get(("any", width), 0.0), widths.get(("any", width), 0.0)
+        rows = labels.accelerator != "" if width == "any" else labels.precision == width
+        wide = _hypot(FAMILY_SD, ACCELERATOR_SD, open_sd, NARROW_SD if width in NARROW else 0.0)
+        yield _line("any", width, "time_scale", np.exp(narrow), "1", wide, data, rows)
     for entity, precision in values:
+        if entity == "any" or precision != "any":
+            continue
         family = entity if entity.startswith("family:") else f"family:{family_of[entity]}"
         own = 0.0 if family == entity else values[entity, "any"]
         rows = (labels.family == family.removeprefix("family:")) if family == entity else labels.accelerator == entity
-        for width in [precision] if family == entity else ["any", *_precisions(values, family)]:
-            narrow = 0.0 if width == "any" else values[family, width]
+        chip = ACCELERATOR_SD if family == entity else widths[entity, "any"]
+        for width in ("any", *sorted({*NARROW, *_precisions(values, family)})):
+            shared, narrow = values.get(("any", width), 0.0), values.get((family, width), 0.0)
             kept = rows if width == "any" else rows & (labels.precision == width)
-            scale = np.exp(values[family, "any"] + own + narrow)
-            chip = ACCELERATOR_SD if family == entity else widths[entity, "any"]
-            wide = np.hypot(np.hypot(widths[family, "any"], chip), 0.0 if width == "any" else widths[family, width])
+            scale = np.exp(values[family, "any"] + own) * (1.0 if width == "any" else np.exp(shared + narrow))
+            unseen = NARROW_SD if width in NARROW else 0.0
+            wide = _hypot(widths[family, "any"], chip, widths.get(("any", width), 0.0))
+            wide = wide if width == "any" else _hypot(wide, widths.get((family, width), unseen))
             yield _line(entity, width, "time_scale", scale, "1", wide, data, kept)
     for part, value, sd in zip(parts, theta, sds, strict=True):
         if part.field == CONGESTION[0]:
@@ -141,6 +148,10 @@ def write_held_out(data: RunFrame, predicted: Array, fitted: Array, half: Array)
 
 def _of(parts: list[Factor], field: str, values: Array) -> list[tuple[Factor, float]]:
     return [(part, float(value)) for part, value in zip(parts, values, strict=True) if part.field == field]
+
+
+def _hypot(*sds: float) -> float:
+    return float(np.sqrt(np.sum(np.square(sds))))
 
 
 def _precisions(values: dict[tuple[str, str], float], family: str) -> list[str]:

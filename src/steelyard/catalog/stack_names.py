@@ -56,7 +56,7 @@ def rule_of_name(rules: Iterable[StackRule], text: str, date: str = "") -> Stack
     >>> [rule_of_name(load().stack_rules, text).stack for text in ("NeMo 25.04.rc2", "torchtitan FSDP2", "in-house")]
     ['megatron-core', 'fsdp2', 'any']
     >>> [rule_of_name(load().stack_rules, text).stack for text in ("torchtitan in NeMo container 25.02", "torchtune")]
-    ['fsdp2', 'fsdp2']
+    ['fsdp2', 'torchtune']
     >>> [rule_of_name(load().stack_rules, "Megatron-LM", date).stack for date in ("2021-04", "2024-07")]
     ['megatron-lm', 'megatron-core']
     """

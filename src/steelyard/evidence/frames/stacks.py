@@ -10,8 +10,10 @@ NATIVE = re.compile(r"flash_?att\w*_?3|\bfa3\b|cudnn|transformer ?engine|\bte\b"
 LEGACY = re.compile(r"flash_?att\w*_?2|\bfa2\b|\btriton\b")
 """Attention kernels of Hopper's and later generations, and older ones, as rows name them."""
 
-FUSED = re.compile(r"liger|foak|unsloth|(?<!no )torch\.compile|compile on|fused (?:rms|rope|rotary|norm)")
-EAGER = re.compile(r"eager kernels")
+FUSED = re.compile(r"liger|foak|unsloth|torch\.?compile|\bcompiled\b|\bcompile(?:=true| on\b)|fused (?:rms|rope|rotary|norm)")
+EAGER = re.compile(
+    r"eager kernels|\b(?:no|not|without|w/o) (?:torch\.?)?compil|\buncompiled|compile(?: is|[=:])? ?(?:off|false|disabled)\b"
+)
 KEPT_16 = re.compile(r"no upcast|without upcast|gptq|unsloth|prepare_model_for_kbit_training=(?:false|no|off)")
 """How rows say that norms and rotary embeddings are fused, that they are not, and that a quantised base and what
 surrounds it stay in 16 bits: LoRA over GPTQ does not pass PEFT's preparation, and Unsloth has its own."""
