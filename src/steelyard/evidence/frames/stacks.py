@@ -10,7 +10,10 @@ NATIVE = re.compile(r"flash_?att\w*_?3|\bfa3\b|cudnn|transformer ?engine|\bte\b"
 LEGACY = re.compile(r"flash_?att\w*_?2|\bfa2\b|\btriton\b")
 """Attention kernels of Hopper's and later generations, and older ones, as rows name them."""
 
-FUSED = re.compile(r"liger|foak|unsloth|torch\.?compile|\bcompiled\b|\bcompile(?:=true| on\b)|fused (?:rms|rope|rotary|norm)")
+FUSED = re.compile(
+    r"liger|foak|unsloth|thunderkittens|transformer engine|\b(?:native|fused|custom|triton) kernels|torch\.?compile"
+    r"|\bcompiled\b|\bcompile(?:=true| on\b)|fused (?:rms|rope|rotary|norm)"
+)
 EAGER = re.compile(
     r"eager kernels|\b(?:no|not|without|w/o) (?:torch\.?)?compil|\buncompiled|compile(?: is|[=:])? ?(?:off|false|disabled)\b"
 )
