@@ -5,7 +5,7 @@ import pytest
 from steelyard.catalog import load, outside_transformer_engine
 from steelyard.catalog.stacks import parse_stack
 from steelyard.evidence.frames.frame import run_frame
-from steelyard.evidence.frames.stacks import fused_constants, slow_kernels, stack_rule
+from steelyard.evidence.frames.stacks import kernel_constants, slow_kernels, stack_rule
 from steelyard.evidence.runs.reader import blank_run, user_runs
 from steelyard.evidence.runs.run import Run
 
@@ -26,14 +26,26 @@ def found(run: Run, precision: str = "bf16") -> set[str]:
         ("HF TRL SFTTrainer", "GPTQ 4-bit base; fused RMSNorm, RoPE (foak)", "qlora", "bf16", set()),
         ("HF Trainer DDP + Liger", "", "full_ft", "bf16", set()),
         ("Unsloth 2024.8 + TRL", "nf4 4-bit base", "qlora", "fp16", set()),
-        ("torchtitan", "no compile", "pretrain", "bf16", set()),
+        ("torchtitan", "no compile", "pretrain", "bf16", {EAGER}),
+        ("torchtitan", "", "pretrain", "bf16", set()),
+        ("torchtune (LoRA recipe)", "packed; no compile", "lora", "bf16", {EAGER}),
+        ("torchtune", "compile=True", "lora", "bf16", set()),
+        ("plain PyTorch 2.6", "", "pretrain", "bf16", {EAGER}),
+        ("plain PyTorch 2.6", "cumulative step: + torch.compile", "pretrain", "bf16", set()),
+        ("PyTorch DDP, compile off", "", "pretrain", "bf16", {EAGER}),
+        ("PyTorch DDP, compile on", "", "pretrain", "bf16", set()),
+        ("PyTorch + ThunderKittens native kernels", "", "pretrain", "bf16", set()),
+        ("DeepSpeed ZeRO-3", "", "pretrain", "bf16", {EAGER}),
+        ("Megatron-DeepSpeed", "", "pretrain", "bf16", set()),
+        ("nanoGPT torch.compile", "", "pretrain", "bf16", set()),
         ("NeMo 25.04", "", "lora", "bf16", set()),
     ],
 )  # fmt: skip
 def test_a_row_s_word_comes_before_its_framework_s(stack, note, task, precision, expected) -> None:
     run = blank_run(stack=stack, note=note, task=task)
     assert found(run, precision) == expected
-    assert fused_constants(run, stack_rule(stack, "", load()), precision).keys() == {EAGER, UPCAST, CORE} - expected
+    constants = kernel_constants(run, stack_rule(stack, "", load()), precision, load())
+    assert {name for name, value in constants.items() if value != 1} == expected
 
 
 def test_runs_of_users_say_which_kernels_they_had() -> None:
@@ -57,6 +69,7 @@ def test_narrow_products_are_transformer_engine_s_unless_a_file_says_so() -> Non
         "fsdp2",
         "hf-trainer",
         "pytorch-eager",
+        "torchtune",
     }
     given = {
         "stack": "mine",

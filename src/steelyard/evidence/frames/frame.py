@@ -27,7 +27,7 @@ from steelyard.evidence.frames.models import run_model
 from steelyard.evidence.frames.recipes import trained_dropout
 from steelyard.evidence.frames.settings import check_settings, run_settings, with_settings, with_usual_degrees
 from steelyard.evidence.frames.shapes import ModelShape, RowsShape
-from steelyard.evidence.frames.stacks import fused_constants, row_constants, stack_rule
+from steelyard.evidence.frames.stacks import kernel_constants, row_constants, stack_rule
 from steelyard.evidence.runs.columns import check_texts
 from steelyard.evidence.runs.run import Run, publisher
 from steelyard.evidence.runs.spellings import worded
@@ -230,7 +230,7 @@ def _tables(
                 replace(
                     of_stack(row.rule.stack, row.hardware.precision.matrix_units, row.hardware.accelerator.id),
                     **row_constants(row.run, row.rule),
-                    **fused_constants(row.run, row.rule, row.hardware.precision.matrix_units),
+                    **kernel_constants(row.run, row.rule, row.hardware.precision.matrix_units, catalog),
                 )
                 for row in rows
             ],

@@ -15,7 +15,8 @@ FUSED = re.compile(
     r"|\bcompiled\b|\bcompile(?:=true| on\b)|fused (?:rms|rope|rotary|norm)"
 )
 EAGER = re.compile(
-    r"eager kernels|\b(?:no|not|without|w/o) (?:torch\.?)?compil|\buncompiled|compile(?: is|[=:])? ?(?:off|false|disabled)\b"
+    r"eager kernels|\b(?:no|not|without|w/o) (?:torch\.?)?compil|\buncompiled"
+    r"|compile(?: is|[=:])? ?(?:off|false|disabled)\b"
 )
 KEPT_16 = re.compile(r"no upcast|without upcast|gptq|unsloth|prepare_model_for_kbit_training=(?:false|no|off)")
 """How rows say that norms and rotary embeddings are fused, that they are not, and that a quantised base and what
@@ -59,16 +60,29 @@ def slow_kernels(run: Run, rule: StackRule, precision: str) -> frozenset[str]:
     return frozenset(name for name, holds in found.items() if holds)
 
 
-def fused_constants(run: Run, rule: StackRule, precision: str) -> dict[str, float]:
-    """Return 1 for each constant of `slow_kernels` that does not hold for a run, whatever its stack has.
+def kernel_constants(run: Run, rule: StackRule, precision: str, catalog: Catalog) -> dict[str, float]:
+    """Return the constants of `slow_kernels` for a run: 1 of those that do not hold, whatever its stack has.
+
+    What slow kernels take is fitted to the runs of every stack that has them: a row that says `no compile` of a stack
+    whose kernels are otherwise fused takes that, too.
 
     >>> from steelyard.evidence.runs.reader import blank_run
     >>> from steelyard.catalog import load
-    >>> fused_constants(blank_run(stack="NeMo 25.04"), stack_rule("NeMo 25.04", "", load()), "bf16")["eager_scale"]
-    1.0
+    >>> def eager(text):
+    ...     return kernel_constants(blank_run(stack=text), stack_rule(text, "", load()), "bf16", load())["eager_scale"]
+    >>> eager("NeMo 25.04"), eager("torchtitan, no compile") == eager("HF Trainer") > 1.5
+    (1.0, True)
     """
     slow = slow_kernels(run, rule, precision)
-    return {name: 1.0 for name in (EAGER_SCALE, UPCAST_SCALE, CORE_SCALE) if name not in slow}
+    return {
+        name: _slow_scale(name, catalog) if name in slow else 1.0 for name in (EAGER_SCALE, UPCAST_SCALE, CORE_SCALE)
+    }
+
+
+def _slow_scale(quantity: str, catalog: Catalog) -> float:
+    """Return the one fitted value of a constant of slow kernels; 1 where no stack has any."""
+    found = (row.value for (_, _, name), row in catalog.stacks.items() if name == quantity and row.value != 1)
+    return next(found, 1.0)
 
 
 def row_constants(run: Run, rule: StackRule) -> dict[str, float]:
