@@ -63,7 +63,7 @@ class Labels:
     kind: Texts  # of the model, of `vocabulary.TRAINED_KINDS`
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
 class RunFrame:
     """The predictable runs as one table of each kind, with labels, assumptions and the rest's reasons."""
 
