@@ -41,8 +41,6 @@ class Catalog:
         >>> load().over(EMPTY).stacks == load().stacks
         True
         """
-        if not (local or self.local):
-            return self
         made = copy(self)
         made.local = local
         changed = ("kernels", "stacks", *(LIVE if local.refreshed is not self.local.refreshed else ()))
