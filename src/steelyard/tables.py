@@ -10,8 +10,7 @@ suffix of its name. Names and labels stay at the edges (`catalog`, `job`, `repor
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields, is_dataclass
-from functools import cache
+from dataclasses import dataclass, is_dataclass
 from typing import Any, TypeVar
 
 import numpy as np
@@ -542,7 +541,7 @@ def each(table: Table, change: Callable[[Any], Any]) -> Table:
     >>> each(Energy(1.0, 2.0, 3.0), lambda value: value * 3)
     Energy(accelerator_j=3.0, it_j=6.0, facility_j=9.0)
     """
-    return type(table)(*[_each(getattr(table, name), change) for name in _names(type(table))])
+    return type(table)(*[_each(getattr(table, name), change) for name in _names(table)])
 
 
 def _each(value: Any, change: Callable[[Any], Any]) -> Any:
@@ -553,9 +552,9 @@ def _each(value: Any, change: Callable[[Any], Any]) -> Any:
     return each(value, change) if is_dataclass(value) else change(value)
 
 
-@cache
-def _names(kind: type[Any]) -> tuple[str, ...]:
-    return tuple(one.name for one in fields(kind))
+def _names(table: Any) -> tuple[str, ...]:
+    names: tuple[str, ...] = table.__match_args__  # made once, with the class; `fields` looks them up anew
+    return names
 
 
 def take(table: Table, index: Any) -> Table:
@@ -587,8 +586,8 @@ def join(tables: Sequence[Table]) -> Table:
     if len(alike) < len(tables):
         place = {key: index for index, key in enumerate(alike)}
         return take(join(list(alike.values())), [place[id(table)] for table in tables])
-    kind = type(tables[0])
-    return kind(*[_join([getattr(table, name) for table in tables]) for name in _names(kind)])
+    first = tables[0]
+    return type(first)(*[_join([getattr(table, name) for table in tables]) for name in _names(first)])
 
 
 def _join(column: list[Any]) -> Any:
@@ -619,7 +618,7 @@ def _keyed(row: tuple[Any, ...]) -> dict[tuple[Any, ...], Any]:
 
 
 def _words(table: Any) -> tuple[str, ...]:
-    return tuple(value for name in _names(type(table)) if isinstance(value := getattr(table, name), str))
+    return tuple(value for name in _names(table) if isinstance(value := getattr(table, name), str))
 
 
 AMOUNTS = frozenset({"amount", "count", "repeats"})
@@ -627,5 +626,5 @@ AMOUNTS = frozenset({"amount", "count", "repeats"})
 
 
 def _none_of(table: Table) -> Table:
-    values = [(name, getattr(table, name)) for name in _names(type(table))]
+    values = [(name, getattr(table, name)) for name in _names(table)]
     return type(table)(*[_each(one, lambda number: number * 0.0) if name in AMOUNTS else one for name, one in values])

@@ -19,7 +19,7 @@ from steelyard.job.purchase import DataSpec, OwnedSpec
 from steelyard.job.recipes import loss_entries, partial_recipe
 from steelyard.job.training import MatrixShape, parameter_bytes, parse_loss, parse_optimizer, parse_precision
 from steelyard.tables import Job, Recipe, Workload
-from steelyard.units import Bytes, Count, Joules, KgCo2e, Seconds, Share, Usd
+from steelyard.units import Count, Joules, KgCo2e, Seconds, Share, Usd
 from steelyard.vocabulary import ON_DEMAND
 from steelyard.workload import collapse, model
 
@@ -142,7 +142,7 @@ def training_job(
         gemm_bytes=held.gemm_bytes,
         moment_bytes=held.moment_bytes,
         master_bytes=held.master_bytes,
-        recipe=_packed(recipe, adapters.packed_bytes if adapters else 0.0),
+        recipe=_packed(recipe, float(adapters.packed_bytes) if adapters else 0.0),
         newton_schulz=0.0 if adapters else float(optimizer.newton_schulz),
         trainable_share=min(1.0, adapters.params / workload.params) if adapters else 1.0,
         frozen_bytes=adapters.frozen_bytes(held.element_bytes) if adapters else held.element_bytes,
@@ -152,5 +152,5 @@ def training_job(
 
 
 @lru_cache(maxsize=1024)
-def _packed(recipe: Recipe, packed_bytes: Bytes) -> Recipe:
+def _packed(recipe: Recipe, packed_bytes: float) -> Recipe:
     return replace(recipe, packed_bytes=packed_bytes)
