@@ -5,6 +5,7 @@ VENV ?= .venv
 DATA ?= ../shared/data
 ROOMS ?=
 SAMPLE ?= 0
+WORKERS ?= auto
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
@@ -14,7 +15,7 @@ plan: $(VENV)/.core
 	$(BIN)/steelyard plan examples/llama-3-8b.yaml
 
 test: $(VENV)/.dev
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .

@@ -10,7 +10,7 @@ suffix of its name. Names and labels stay at the edges (`catalog`, `job`, `repor
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import Field, dataclass, fields, is_dataclass
+from dataclasses import dataclass, is_dataclass
 from typing import Any, TypeVar
 
 import numpy as np
@@ -541,8 +541,7 @@ def each(table: Table, change: Callable[[Any], Any]) -> Table:
     >>> each(Energy(1.0, 2.0, 3.0), lambda value: value * 3)
     Energy(accelerator_j=3.0, it_j=6.0, facility_j=9.0)
     """
-    values = {field.name: _each(getattr(table, field.name), change) for field in _fields(table)}
-    return type(table)(**values)
+    return type(table)(*[_each(getattr(table, name), change) for name in _names(table)])
 
 
 def _each(value: Any, change: Callable[[Any], Any]) -> Any:
@@ -553,8 +552,9 @@ def _each(value: Any, change: Callable[[Any], Any]) -> Any:
     return each(value, change) if is_dataclass(value) else change(value)
 
 
-def _fields(table: Any) -> tuple[Field[Any], ...]:
-    return fields(table)
+def _names(table: Any) -> tuple[str, ...]:
+    names: tuple[str, ...] = table.__match_args__  # made once, with the class; `fields` looks them up anew
+    return names
 
 
 def take(table: Table, index: Any) -> Table:
@@ -582,8 +582,12 @@ def join(tables: Sequence[Table]) -> Table:
     >>> join([End(1.0, 0, (), (Kept("mask", "whole", 2.0),), (), 0, 0), End(3.0, 0, (), (), (), 0, 0)]).kept_bytes
     (Kept(kind='mask', split='whole', amount=array([2., 0.])),)
     """
+    alike = {id(table): table for table in tables}
+    if len(alike) < len(tables):
+        place = {key: index for index, key in enumerate(alike)}
+        return take(join(list(alike.values())), [place[id(table)] for table in tables])
     first = tables[0]
-    return type(first)(**{one.name: _join([getattr(table, one.name) for table in tables]) for one in _fields(first)})
+    return type(first)(*[_join([getattr(table, name) for table in tables]) for name in _names(first)])
 
 
 def _join(column: list[Any]) -> Any:
@@ -592,13 +596,7 @@ def _join(column: list[Any]) -> Any:
         return first
     if isinstance(first, tuple):
         return _aligned(column)
-    if not is_dataclass(first):
-        return np.array(column, dtype=float)
-    alike = {id(table): table for table in column}
-    if len(alike) == len(column):
-        return join(column)
-    place = {key: index for index, key in enumerate(alike)}
-    return take(join(list(alike.values())), [place[id(table)] for table in column])
+    return join(column) if is_dataclass(first) else np.array(column, dtype=float)
 
 
 def _aligned(column: list[tuple[Any, ...]]) -> tuple[Any, ...]:
@@ -620,7 +618,7 @@ def _keyed(row: tuple[Any, ...]) -> dict[tuple[Any, ...], Any]:
 
 
 def _words(table: Any) -> tuple[str, ...]:
-    return tuple(value for one in _fields(table) if isinstance(value := getattr(table, one.name), str))
+    return tuple(value for name in _names(table) if isinstance(value := getattr(table, name), str))
 
 
 AMOUNTS = frozenset({"amount", "count", "repeats"})
@@ -628,10 +626,5 @@ AMOUNTS = frozenset({"amount", "count", "repeats"})
 
 
 def _none_of(table: Table) -> Table:
-    values = {one.name: getattr(table, one.name) for one in _fields(table)}
-    return type(table)(
-        **{
-            name: _each(value, lambda number: number * 0.0) if name in AMOUNTS else value
-            for name, value in values.items()
-        }
-    )
+    values = [(name, getattr(table, name)) for name in _names(table)]
+    return type(table)(*[_each(one, lambda number: number * 0.0) if name in AMOUNTS else one for name, one in values])

@@ -4,9 +4,7 @@ import re
 
 import pytest
 from tests.cli.readme import README, part, scores
-
-from steelyard.evidence.runs.reader import published_runs
-from steelyard.evidence.score.validation import scored_runs
+from tests.evidence.published import published_scores
 
 TEXT = README.read_text("utf-8")
 
@@ -23,7 +21,7 @@ def shares(table: str) -> dict[str, list[float]]:
 
 
 def test_the_table_of_errors_is_what_validate_says() -> None:
-    written, found = shares(part(TEXT, "scores")), shares(scores(scored_runs(published_runs())))
+    written, found = shares(part(TEXT, "scores")), shares(scores(published_scores()))
     assert written.keys() == found.keys()
     for name, values in written.items():
         assert values == pytest.approx(found[name], abs=0.3), f"{name}: run `make docs`"

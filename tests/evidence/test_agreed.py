@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from tests.evidence.accuracy import alike
+from tests.evidence.published import published_scores
 
 from steelyard.catalog import load
 from steelyard.evidence.frames.frame import run_frame
@@ -23,7 +24,7 @@ BARS = {bar.id: bar for bar in agreed.agreed_figures()}
 
 @pytest.fixture(scope="module")
 def report():
-    return scored_runs(published_runs())
+    return published_scores()
 
 
 @pytest.fixture(scope="module")

@@ -256,7 +256,7 @@ def test_no_run_at_all_is_said() -> None:
 )
 def test_one_scale_is_the_shrunken_mean_where_all_runs_agree(gap: float, noise: float, sd: float, count: int) -> None:
     found = posterior_of(
-        Evidence(np.full(count, gap), np.full(count, noise), lambda shift: np.full(count, shift[0]), np.array([sd]))
+        Evidence(np.full(count, gap), np.full(count, noise), lambda by: np.repeat(by, count, -1), np.array([sd]))
     )
     assert abs(found.shift[0]) <= abs(gap) + 1e-9
     assert found.shift[0] * gap >= -1e-12

@@ -1,6 +1,7 @@
 """The stored figures belong to the code that is checked out; where they do not, nothing of them is shown."""
 
 import json
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -41,14 +42,17 @@ def test_the_stored_figures_belong_to_this_code() -> None:
 
 
 @pytest.fixture
-def slower(monkeypatch: pytest.MonkeyPatch) -> None:
+def slower(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Multiply every predicted step by 3."""
 
     def thrice(*tables: object) -> object:
         step = step_time(*tables)  # type: ignore[arg-type]  # as they are
         return replace(step, total_s=3 * step.total_s)
 
+    live.live_predictions.cache_clear()
     monkeypatch.setattr(predicted, "time", thrice)
+    yield
+    live.live_predictions.cache_clear()
 
 
 @pytest.mark.usefixtures("slower")

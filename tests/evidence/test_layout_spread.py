@@ -4,16 +4,15 @@ import math
 
 import pytest
 from fit.layout_spread import layout_log_sd, row
+from tests.evidence.published import published_scores
 
 from steelyard.catalog import load
-from steelyard.evidence.runs.reader import published_runs
 from steelyard.evidence.score.ranking import Ranking
-from steelyard.evidence.score.validation import scored_runs
 
 
 @pytest.fixture(scope="module")
 def ranking() -> tuple[Ranking, ...]:
-    return scored_runs(published_runs()).ranking
+    return published_scores().ranking
 
 
 def test_the_row_is_the_median_of_the_groups(ranking):

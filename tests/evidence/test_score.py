@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tests.evidence.published import published_scores
 
 from steelyard.catalog import load
 from steelyard.errors import BadInput
@@ -27,7 +28,7 @@ from steelyard.evidence.score.validation import scored_runs, validate_runs
 
 @pytest.fixture(scope="module")
 def report():
-    return scored_runs(published_runs())
+    return published_scores()
 
 
 def runs(group, seconds, chip="H100-80GB", precision="bf16"):

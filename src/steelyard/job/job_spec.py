@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Any
 
@@ -141,10 +142,15 @@ def training_job(
         gemm_bytes=held.gemm_bytes,
         moment_bytes=held.moment_bytes,
         master_bytes=held.master_bytes,
-        recipe=replace(recipe, packed_bytes=adapters.packed_bytes if adapters else 0.0),
+        recipe=_packed(recipe, float(adapters.packed_bytes) if adapters else 0.0),
         newton_schulz=0.0 if adapters else float(optimizer.newton_schulz),
         trainable_share=min(1.0, adapters.params / workload.params) if adapters else 1.0,
         frozen_bytes=adapters.frozen_bytes(held.element_bytes) if adapters else held.element_bytes,
         adapted_inputs=adapters.inputs if adapters else 0.0,
         **sizes,
     )
+
+
+@lru_cache(maxsize=1024)
+def _packed(recipe: Recipe, packed_bytes: float) -> Recipe:
+    return replace(recipe, packed_bytes=packed_bytes)

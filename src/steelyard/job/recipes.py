@@ -1,6 +1,7 @@
 """From what is said of a job to its `tables.Recipe`: entries that nobody states stay NaN."""
 
 import math
+from functools import lru_cache
 
 from steelyard.step.tensors.recipe import ENTRIES
 from steelyard.strategies.losses import LossKind
@@ -14,7 +15,12 @@ def partial_recipe(**entries: float) -> Recipe:
     >>> partial_recipe(grad_bytes=2.0).grad_bytes, partial_recipe().cast
     (2.0, nan)
     """
-    return Recipe(**(dict.fromkeys(ENTRIES, math.nan) | entries))
+    return _recipe(tuple(sorted(entries.items())))
+
+
+@lru_cache(maxsize=1024)
+def _recipe(entries: tuple[tuple[str, float], ...]) -> Recipe:
+    return Recipe(**(dict.fromkeys(ENTRIES, math.nan) | dict(entries)))
 
 
 def loss_entries(loss: LossKind | None, element_bytes: Bytes) -> dict[str, float]:

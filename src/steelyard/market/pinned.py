@@ -4,12 +4,15 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+import numpy as np
+
 from steelyard import catalog as facts
 from steelyard.errors import BadInput, UnknownName
 from steelyard.job import JobSpec
 from steelyard.market.build import market_of
 from steelyard.market.offers import allowed_offers
 from steelyard.market.options import Deal, Market
+from steelyard.units import Array
 
 
 def pinned_deal(
@@ -18,7 +21,7 @@ def pinned_deal(
     count: int,
     site: str,
     catalog: facts.Catalog,
-    total: Callable[[Market, Deal], float],
+    totals: Callable[[Market, Sequence[Deal]], Array],
 ) -> tuple[Market, Deal] | str:
     """Return the cheapest deal of a system, or of its accelerator, that sells so many; else why nobody does.
 
@@ -28,7 +31,7 @@ def pinned_deal(
         count: devices
         site: id of the site that is asked for; empty: any
         catalog: of offers
-        total: what the run costs under a deal
+        totals: what the run costs under each of some deals
     """
     asked = replace(spec, accelerators=((system.accelerator, None),))
     try:
@@ -41,7 +44,7 @@ def pinned_deal(
     for some in (exact, market.deals):
         able = [one for one in some if count % one.unit == 0 and count <= one.most and (not site or one.site == site)]
         if able:
-            return market, min(able, key=lambda deal: total(market, deal))
+            return market, able[int(np.argmin(totals(market, able)))]
     return _too_many_text(system, count, site, exact or market.deals)
 
 

@@ -6,6 +6,8 @@ from dataclasses import asdict, fields, replace
 from datetime import UTC, date, datetime
 from typing import Any
 
+import numpy as np
+
 from steelyard import catalog as facts
 from steelyard.catalog.policy import policy
 from steelyard.errors import BadInput, BadLayout, UnknownName
@@ -40,8 +42,8 @@ from steelyard.search.engine import Limits
 from steelyard.search.explore import explore
 from steelyard.search.rows import single_layout
 from steelyard.search.survivors import NOWHERE
-from steelyard.tables import Job, Layout, Offer
-from steelyard.units import GIB_BYTES
+from steelyard.tables import Job, Layout, Offer, join
+from steelyard.units import GIB_BYTES, Array
 from steelyard.vocabulary import ESTIMATE_LABEL, LOCATION_GROSS, ON_DEMAND
 
 Layouts = str | Mapping[str, Any]
@@ -72,7 +74,7 @@ def configure(
     stack, laid = fastest or _asked(layout, spec, job, count, hardware, able)
     at = catalog.site(site).id if site else ""
     found = pinned_deal(
-        spec, system, count, at, catalog, lambda market, one: _total(job, laid, hardware, stack, market, one)
+        spec, system, count, at, catalog, lambda market, deals: _totals(job, laid, hardware, stack, market, deals)
     )
     if not isinstance(found, str):
         market, deal = found
@@ -217,12 +219,16 @@ def _memory_short(point: Point) -> Bind:
     return Bind("memory", f"memory: up to {need:.0f} GiB where a device has {has:.0f}; it may not fit")
 
 
-def _total(job: Job, laid: Layout, hardware: HardwareOption, stack: StackOption, market: Market, deal: Deal) -> float:
-    """Return what the run costs under a deal; infinite where that is unknown."""
-    policy_, site = market.policies[deal.policy], market.sites[deal.site_index].site
-    found = ENGINE.predict(job, laid, hardware.machine, hardware.kernels, stack.stack, policy_, site, deal.price)
-    total = float(found.money.total_usd)
-    return math.inf if math.isnan(total) else total
+def _totals(
+    job: Job, laid: Layout, hardware: HardwareOption, stack: StackOption, market: Market, deals: Sequence[Deal]
+) -> Array:
+    """Return what the run costs under each of some deals; infinite where that is unknown."""
+    policies = join([market.policies[deal.policy] for deal in deals])
+    sites = join([market.sites[deal.site_index].site for deal in deals])
+    prices = join([deal.price for deal in deals])
+    found = ENGINE.predict(job, laid, hardware.machine, hardware.kernels, stack.stack, policies, sites, prices)
+    total = np.broadcast_to(found.money.total_usd, len(deals))
+    return np.where(np.isnan(total), np.inf, total)
 
 
 def _offers(spec: JobSpec, name: str, catalog: facts.Catalog) -> tuple[facts.OfferRow, ...]:

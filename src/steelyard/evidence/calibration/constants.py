@@ -85,13 +85,13 @@ def unmended_noise(carrier: Fitted) -> float:
 
 
 def shifted_tables(found: RunFrame, parts: list[Constant], shift: Array) -> tuple[Kernels, Stack]:
-    """Return the kernels and stacks of a frame after shifts of the constants' logarithms."""
+    """Return the kernels and stacks of a frame after shifts of the constants' logarithms, along the last axis."""
     tables = {"kernels": found.kernels, "stacks": found.stack}
     changed: dict[str, dict[str, Array]] = {"kernels": {}, "stacks": {}}
-    for part, by in zip(parts, shift, strict=True):
-        if by:
+    for part, by in zip(parts, np.moveaxis(np.asarray(shift), -1, 0), strict=True):
+        if np.any(by):
             now = changed[part.table].get(part.field, getattr(tables[part.table], part.field))
-            after = now * np.where(part.rows, np.exp(by), 1.0)
+            after = now * np.where(part.rows, np.exp(by)[..., np.newaxis], 1.0)
             changed[part.table][part.field] = np.minimum(after, 1.0) if part.field.endswith("_efficiency") else after
     return replace(found.kernels, **changed["kernels"]), replace(found.stack, **changed["stacks"])
 

@@ -16,6 +16,9 @@ from steelyard.units import Array
 _Predict = Callable[[Array], Array]
 
 STEPS, PLAIN_STEPS, NUDGE, STRIDE = 10, 4, 0.01, 0.5
+CELLS = 1 << 14
+"""Predictions that are made at once: more no longer fit a core's cache."""
+
 FREEDOM = 4.0
 """Degrees of freedom of the residuals: their tails as published runs show them (Lange, Little and Taylor 1989, JASA 84,
 881-896, take 4 where nothing better is known)."""
@@ -27,7 +30,7 @@ class Evidence:
 
     measured: Array
     noise: Array  # sd of one measurement about the model
-    predict: _Predict  # shifts of the constants → predictions
+    predict: _Predict  # shifts of the constants, along the last axis → predictions, along the last axis
     sd: Array  # of the constants before
 
 
@@ -53,7 +56,7 @@ class Posterior:
 def posterior_of(evidence: Evidence) -> Posterior:
     """Return the constants after the evidence.
 
-    >>> runs = Evidence(np.log([1.2, 1.2]), np.array([0.1, 0.1]), lambda shift: np.repeat(shift[0], 2), np.array([0.2]))
+    >>> runs = Evidence(np.log([1.2, 1.2]), np.array([0.1, 0.1]), lambda by: np.repeat(by, 2, -1), np.array([0.2]))
     >>> found = posterior_of(runs)
     >>> [round(float(np.exp(found.shift[0])), 2), round(float(found.sd[0]), 2)]
     [1.18, 0.07]
@@ -78,6 +81,7 @@ def posterior_of(evidence: Evidence) -> Posterior:
 
 def slope_of(evidence: Evidence, shift: Array) -> tuple[Array, Array]:
     """Return how predictions change with each constant (constants x measurements), and what they miss, at a shift."""
-    now = evidence.predict(shift)
-    moved = [evidence.predict(shift + NUDGE * one) - now for one in np.eye(len(shift))]
-    return np.reshape(moved, (len(shift), len(now))) / NUDGE, evidence.measured - now
+    at_once = max(1, CELLS // max(1, len(evidence.measured)))
+    shifts = np.vstack([shift, shift + NUDGE * np.eye(len(shift))])
+    found = np.vstack([evidence.predict(shifts[first : first + at_once]) for first in range(0, len(shifts), at_once)])
+    return (found[1:] - found[0]) / NUDGE, evidence.measured - found[0]

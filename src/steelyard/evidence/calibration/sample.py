@@ -112,14 +112,23 @@ def weighted_allocator(of: Sample, parts: list[Constant]) -> list[Constant]:
 
 
 def shifted_predictions(of: Sample, parts: list[Constant], shift: Array) -> Array:
-    """Return seconds or bytes of every measurement after shifts of the constants' logarithms."""
+    """Return seconds or bytes of every measurement (the last axis) after shifts of the constants' logarithms.
+
+    Args:
+        of: the measurements
+        parts: the constants
+        shift: of each constant along the last axis; before it an axis of as many sets of shifts as there are
+    """
     found, size = of.found, len(of.found)
     kernels, stack = shifted_tables(found, parts, shift)
     seconds = time(of.staged, found.machine, kernels, stack).total_s
     held = memory(of.staged, found.machine, stack)
     columns = {f"peak_memory_{kind}_bytes": getattr(held, f"{kind}_bytes") for kind in PEAK_KINDS}
     columns["step_time_s"] = seconds
-    whole = {name: np.broadcast_to(np.asarray(values, dtype=float), size)[of.owner] for name, values in columns.items()}
+    shape = (*np.shape(shift)[:-1], size)
+    whole = {
+        name: np.broadcast_to(np.asarray(values, dtype=float), shape)[..., of.owner] for name, values in columns.items()
+    }
     return np.asarray(np.select([of.metric == name for name in whole], list(whole.values())))
 
 

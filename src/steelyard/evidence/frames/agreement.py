@@ -53,7 +53,7 @@ def figure_notes(found: RunFrame, index: int, step_s: float) -> tuple[str, ...]:
     peak = _of_row(found, found.machine.peak_flop_per_s, index)
     notes = [peak_note(run, peak)]
     if np.isfinite(step_s) and (is_known(run.step_time_s) or is_known(run.tokens_per_s_per_device)):
-        tokens = _of_row(found, found.job.batch_samples * found.job.workload.tokens, index)
+        tokens = _of_row(found, found.job.batch_samples, index) * _of_row(found, found.job.workload.tokens, index)
         counts = list(step_counts(run, arch, tokens))
         measured = [("TFLOP/s", run.tflops_per_device, 1e12), ("MFU", run.mfu, peak)]
         for name, value, unit in measured:
@@ -139,7 +139,8 @@ def published_flop(found: RunFrame, index: int) -> tuple[float, str]:
     job = found.job
     arch = found.architectures[index]
     if isinstance(arch, RowsShape) or of_samples(found, index):
-        return _of_row(found, job.workload.model_flop * job.batch_samples, index) * counts.recompute, ""
+        flop = _of_row(found, job.workload.model_flop, index) * _of_row(found, job.batch_samples, index)
+        return flop * counts.recompute, ""
     sequence = _of_row(found, job.workload.tokens, index)
     tokens = _of_row(found, job.batch_samples, index) * sequence
     no_attention = counts.attention == (0.0,)

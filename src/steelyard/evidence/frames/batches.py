@@ -5,9 +5,9 @@ import re
 
 from steelyard.catalog.stack_names import StackRule
 from steelyard.errors import BadInput, BadLayout
+from steelyard.evidence.frames.settings import run_settings
 from steelyard.evidence.runs.columns import is_count
 from steelyard.evidence.runs.run import Run, is_known
-from steelyard.job.degrees import parse_degrees
 
 ONE_MICRO_BATCH = re.compile(
     r"\b(?:gas|ga|accum\w*|gradient accumulation(?: steps)?)[ =:]*1\b|\b(?:1|one|single) micro-?batch\b|no overlap"
@@ -38,7 +38,7 @@ def run_batch(
     dp, pp = degrees
     micro, total = _stated_batch(run, dp, pp, in_flight, assumed)
     unsplit = pp > 1 and micro > 1 and is_count(run.micro_batch) and total <= micro * dp
-    said = ONE_MICRO_BATCH.search(run.note.lower()) or "micro_batches" in parse_degrees(run.layout or "tp=1")
+    said = ONE_MICRO_BATCH.search(run.note.lower()) or "micro_batches" in run_settings(run)
     if unsplit and not said and rule.stack != "hf-trainer":  # its device_map runs one micro-batch at a time
         assumed.add("micro-batch")
         micro = split_local_batch(micro, pp, rule)

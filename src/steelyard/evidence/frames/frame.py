@@ -9,7 +9,7 @@ Row i of every table, of `labels` and of `assumed` belongs to `found.runs[i]`; w
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, is_dataclass, replace
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, get_origin, get_type_hints
 
 import numpy as np
@@ -41,6 +41,9 @@ from steelyard.units import Array
 from steelyard.workload import Architecture
 
 Texts = NDArray[np.str_]
+KEPT_ROWS = 1 << 14
+"""Cases that are kept as they were completed: several catalogs' worth of all that is published."""
+
 RAN = 1.2
 """Times the nominal memory beyond which a layout is ruled out though the row ran: memory's own error lies below."""
 
@@ -60,7 +63,7 @@ class Labels:
     kind: Texts  # of the model, of `vocabulary.TRAINED_KINDS`
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
 class RunFrame:
     """The predictable runs as one table of each kind, with labels, assumptions and the rest's reasons."""
 
@@ -94,6 +97,8 @@ class CompletedRun:
     arch: ModelShape
     hardware: RunMachine
     rule: StackRule
+    job: Job  # of one of its layouts; others differ in the batch
+    constants: tuple[tuple[str, float], ...]  # of `tables.Stack`, in which it differs from its stack
     choices: tuple[LayoutChoice, ...]
     assumed: frozenset[str]
     notes: tuple[str, ...]
@@ -133,6 +138,7 @@ def run_frame(runs: Iterable[Run], catalog: Catalog, predictor: Predictor | None
     )
 
 
+@lru_cache(maxsize=KEPT_ROWS)
 def _row(run: Run, catalog: Catalog) -> CompletedRun:
     notes = unread_parts(run)
     run = worded(run)
@@ -155,7 +161,19 @@ def _row(run: Run, catalog: Catalog) -> CompletedRun:
     job = run_job(run, model, arch, its_rule, found.precision, options[0].batch_samples, catalog)
     if settings := run_settings(run):
         options = _permitted(options, settings, job, catalog)
-    return CompletedRun(run, model, arch, found, its_rule, tuple(options), frozenset(assumed | unsaid(run)), notes)
+    constants = row_constants(run, its_rule) | kernel_constants(run, its_rule, found.precision.matrix_units, catalog)
+    return CompletedRun(
+        run=run,
+        model=model,
+        arch=arch,
+        hardware=found,
+        rule=its_rule,
+        job=job,
+        constants=tuple(constants.items()),
+        choices=tuple(options),
+        assumed=frozenset(assumed | unsaid(run)),
+        notes=notes,
+    )
 
 
 def _capability(stack_name: str, catalog: Catalog) -> Capability:
@@ -209,33 +227,24 @@ def _tables(
 ) -> tuple[Job, Layout, Machine, Kernels, Stack]:
     known = frozenset(stacks(catalog))
     of_chip = cache(lambda accelerator_id, precision: kernels(catalog.accelerator(accelerator_id), precision, catalog))
-    of_stack = cache(
-        lambda name, *on: stack(name if name in known else "any", catalog, *on)
-    )  # at a precision, on a chip
-    pairs = list(zip(rows, picked, strict=True))
+    of_stack = cache(lambda name, *on: stack(name if name in known else FALLBACK, catalog, *on))
+    with_constants = cache(lambda constants, *of: replace(of_stack(*of), **dict(constants)))
+    where = [(row.hardware.precision.matrix_units, row.hardware.accelerator.id) for row in rows]
+    stacked = [with_constants(row.constants, row.rule.stack, *on) for row, on in zip(rows, where, strict=True)]
     return (
-        _join(
-            Job,
-            [
-                run_job(row.run, row.model, row.arch, row.rule, row.hardware.precision, one.batch_samples, catalog)
-                for row, one in pairs
-            ],
-        ),
+        _join(Job, [_job(row, one.batch_samples) for row, one in zip(rows, picked, strict=True)]),
         _join(Layout, [one.layout for one in picked]),
         _join(Machine, [row.hardware.machine for row in rows]),
-        _join(Kernels, [of_chip(row.hardware.accelerator.id, row.hardware.precision.matrix_units) for row in rows]),
-        _join(
-            Stack,
-            [
-                replace(
-                    of_stack(row.rule.stack, row.hardware.precision.matrix_units, row.hardware.accelerator.id),
-                    **row_constants(row.run, row.rule),
-                    **kernel_constants(row.run, row.rule, row.hardware.precision.matrix_units, catalog),
-                )
-                for row in rows
-            ],
-        ),
+        _join(Kernels, [of_chip(accelerator_id, precision) for precision, accelerator_id in where]),
+        _join(Stack, stacked),
     )
+
+
+def _job(row: CompletedRun, batch_samples: float) -> Job:
+    """Return the job of a case at the batch of one of its layouts."""
+    if row.job.batch_samples == batch_samples:
+        return row.job
+    return replace(row.job, samples=batch_samples, batch_samples=batch_samples)
 
 
 def _join(kind: type[Any], tables: list[Any]) -> Any:

@@ -4,6 +4,7 @@ import math
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from statistics import median
 
 from steelyard.catalog import Accelerator, Catalog, System, machine
@@ -43,8 +44,7 @@ def run_machine(run: Run, catalog: Catalog) -> RunMachine:
     precision = parse_precision(name, catalog)
     if precision.precision == "fp32" and is_known(accelerator.peak("tf32")):
         precision = parse_precision(stack_rule(run.stack, run.date, catalog).fp32, catalog)
-    system = _system(run, accelerator, catalog)
-    base = machine(system, precision.matrix_units, catalog)
+    system, base = _base(run.interconnect.lower(), accelerator.id, precision.matrix_units, catalog)
     node = run.node_devices if is_count(run.node_devices) else float(base.node_devices)
     domain = domain_devices(run, system, node)
     rate = network_rate(run.interconnect, node)
@@ -82,9 +82,15 @@ def usual_nic_bytes_per_s(accelerator: Accelerator, catalog: Catalog) -> float:
     return median([row.nic_gb_per_s * GB_BYTES / row.node_devices for row in rows]) if rows else math.nan
 
 
-def _system(run: Run, accelerator: Accelerator, catalog: Catalog) -> System:
+@lru_cache(maxsize=4096)
+def _base(interconnect: str, accelerator_id: str, precision: str, catalog: Catalog) -> tuple[System, Machine]:
+    """Return the system that an interconnect and a chip name, and its numbers."""
+    system = _system(interconnect, catalog.accelerator(accelerator_id), catalog)
+    return system, machine(system, precision, catalog)
+
+
+def _system(text: str, accelerator: Accelerator, catalog: Catalog) -> System:
     """Return the provider's own system where the interconnect names one, else the chip's reference."""
-    text = run.interconnect.lower()
     for word, provider in PROVIDERS:
         if word in text and (row := _largest(accelerator, provider, catalog.systems.values())):
             return row

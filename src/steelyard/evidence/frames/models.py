@@ -141,7 +141,8 @@ def _specs(
     """Return the models that the columns may mean, the likeliest first: gated or not, tied or not."""
     hidden, ffn = given["hidden"], given["ffn"]
     if not hidden or not is_count(hidden):
-        near = f" (nearest: {', '.join(nearest(model, catalog_names()))})" if nearest(model, catalog_names()) else ""
+        known = ", ".join(_nearest(model))
+        near = f" (nearest: {known})" if known else ""
         raise UnknownShape(f"unknown model {model!r}{near} and no hidden size: give a name of the catalog or the shape")
     heads = given["heads"] or max(1.0, round(hidden / 128))
     kv_heads = given["kv_heads"] or heads
@@ -175,6 +176,11 @@ def _specs(
     wide = [replace(one, head_dim=dim) for dim in HEAD_DIMS for one in untied if not head_dim and dim != base.head_dim]
     other = "gelu" if gated else "swiglu"
     return [*untied, *(replace(one, mlp=other) for one in untied), *wide]
+
+
+@cache
+def _nearest(model: str) -> tuple[str, ...]:
+    return tuple(nearest(model, catalog_names()))
 
 
 def _experts(given: dict[str, float | None], ffn: float) -> dict[str, Any]:

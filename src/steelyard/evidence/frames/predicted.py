@@ -1,13 +1,14 @@
 """What the code that runs and a catalog's constants predict of a frame's rows: seconds of a step, bytes of a device."""
 
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
 from steelyard.evidence.frames.frame import RunFrame
 from steelyard.evidence.frames.measured import Measured
-from steelyard.step import memory, stage_job, time
-from steelyard.tables import Job, Kernels, Layout, Machine, Stack
+from steelyard.step import StagedJob, memory, stage_job, time
+from steelyard.tables import Job, Kernels, Layout, Machine, Stack, StepTime
 from steelyard.units import Array
 
 PEAK_KINDS = ("allocated", "reserved", "device")
@@ -21,15 +22,26 @@ def predict_step(job: Job, layout: Layout, machine: Machine, kernels: Kernels, s
     return np.asarray(seconds), np.asarray(memory(staged, machine, stack).device_bytes)
 
 
+@lru_cache(maxsize=2)
+def staged_runs(found: RunFrame) -> StagedJob:
+    """Return the jobs of a frame cut into the stages of their layouts."""
+    return stage_job(found.job, found.layout)
+
+
+@lru_cache(maxsize=2)
+def step_times(found: RunFrame) -> StepTime:
+    """Return the predicted parts of a step of every row."""
+    return time(staged_runs(found), found.machine, found.kernels, found.stack)
+
+
 def step_seconds(found: RunFrame) -> Array:
     """Return the predicted seconds of a step of every row."""
-    step = time(stage_job(found.job, found.layout), found.machine, found.kernels, found.stack)
-    return _column(found, step.total_s)
+    return _column(found, step_times(found).total_s)
 
 
 def peak_bytes(found: RunFrame) -> dict[str, Array]:
     """Return the predicted peak of every row, by kind of memory (`PEAK_KINDS`)."""
-    held = memory(stage_job(found.job, found.layout), found.machine, found.stack)
+    held = memory(staged_runs(found), found.machine, found.stack)
     return {name: _column(found, getattr(held, f"{name}_bytes")) for name in PEAK_KINDS}
 
 

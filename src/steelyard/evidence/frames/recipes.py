@@ -1,6 +1,8 @@
 """What rows of measured runs say of how tensors were kept: words of their own, of their framework, of their task."""
 
 import re
+from collections.abc import Mapping
+from functools import lru_cache
 
 from steelyard.catalog.stack_names import StackRule
 from steelyard.evidence.runs.run import Run
@@ -67,14 +69,19 @@ def run_recipe(run: Run, rule: StackRule, element_bytes: Bytes, gated: bool = Tr
         found |= {} if PURE.search(text) else FP32_ADAPTERS
         if sharded and rule.stack == "hf-trainer":
             found["input_gradients"] = 1.0
-    for term in RECIPE_TERMS:
-        if re.search(term.pattern, text) and not (term is KBIT and sharded):
-            found |= term.entries
+    found |= _named_entries(text, sharded)
     if "param" in run.offload.lower():
         found["weights_on_host"] = 1.0
     if "activation" in run.offload.lower():
         found["saved_on_host"] = 1.0
     return partial_recipe(**(found | loss_entries(run_loss(run, rule, gated), element_bytes)))
+
+
+@lru_cache(maxsize=1 << 14)
+def _named_entries(text: str, sharded: bool) -> Mapping[str, float]:
+    """Return the entries of a recipe that a text names, sharded in flat parameters or not."""
+    terms = (term for term in RECIPE_TERMS if not (term is KBIT and sharded))
+    return {name: value for term in terms if re.search(term.pattern, text) for name, value in term.entries.items()}
 
 
 def run_loss(run: Run, rule: StackRule | None = None, gated: bool = True) -> LossKind | None:
@@ -90,8 +97,7 @@ def run_loss(run: Run, rule: StackRule | None = None, gated: bool = True) -> Los
     """
     if run.loss:
         return parse_loss(run.loss)
-    text = f"{run.stack} {run.note}".lower()
-    found = next((one for one in LOSSES.values() if one.pattern and re.search(one.pattern, text)), None)
+    found = _named_loss(f"{run.stack} {run.note}".lower())
     if rule is None or rule.stack != "hf-trainer" or (found or LOSSES["upcast"]).name != "upcast":
         return found
     if not gated:
@@ -99,6 +105,11 @@ def run_loss(run: Run, rule: StackRule | None = None, gated: bool = True) -> Los
     version = re.search(r"transformers (\d+)\.(\d+)", run.stack)
     early = (int(version[1]), int(version[2])) < (4, 46) if version else bool(run.date) and run.date < LOSS_FUNCTION
     return LOSSES["upcast-in-model"] if early else found
+
+
+@lru_cache(maxsize=1 << 14)
+def _named_loss(text: str) -> LossKind | None:
+    return next((one for one in LOSSES.values() if one.pattern and re.search(one.pattern, text)), None)
 
 
 def one_type(run: Run) -> bool:

@@ -4,6 +4,7 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import lru_cache
 
 from steelyard.catalog.stack_names import StackRule
 from steelyard.catalog.stacks import Capability
@@ -24,16 +25,19 @@ _LAID = ("schedule", "etp", "zero", "shard_devices", "sp", "flash", "offload", "
 """Settings that other degrees do not follow from: a layout takes them as they are written."""
 
 
-def run_settings(run: Run) -> dict[str, int]:
+def run_settings(run: Run) -> Mapping[str, int]:
     """Return the settings of a row's layout by field of `tables.Layout`; BadInput says what cannot be read.
 
     >>> from steelyard.evidence.runs.reader import blank_run
     >>> run_settings(blank_run(layout="tp=2,sp=off,mbs=4"))
     {'tp': 2, 'sp': 0, 'micro_batch': 4}
     """
-    if not run.layout:
-        return {}
-    return {name: values[0] for name, values in parse_degrees(run.layout).items()}
+    return _written(run.layout) if run.layout else {}
+
+
+@lru_cache(maxsize=4096)
+def _written(layout: str) -> Mapping[str, int]:
+    return {name: values[0] for name, values in parse_degrees(layout).items()}
 
 
 def with_settings(run: Run) -> Run:
@@ -55,8 +59,9 @@ def with_settings(run: Run) -> Run:
         if known is None:
             word = ("none", "optimizer")[number] if name == "offload" else str(number)
             found[column] = word if isinstance(value, str) else float(number)
-    filled = replace(run, **found)  # type: ignore[arg-type]  # text where the column is text
-    return filled if is_known(filled.vpp) else replace(filled, vpp=_chunks(filled))
+    filled = replace(run, **found) if found else run  # type: ignore[arg-type]  # text where the column is text
+    chunks = filled.vpp if is_known(filled.vpp) else _chunks(filled)
+    return replace(filled, vpp=chunks) if is_known(chunks) and chunks != filled.vpp else filled
 
 
 def _chunks(run: Run) -> float:
@@ -80,6 +85,8 @@ def with_batch(run: Run, dp: float) -> Run:
 
 def laid_out(layout: Layout, settings: Mapping[str, int]) -> Layout:
     """Return a layout with the settings of its row; BadLayout names the first that the rest of the row contradicts."""
+    if not settings:
+        return layout
     made = replace(layout, **{name: float(settings[name]) for name in _LAID if name in settings})
     for name, number in settings.items():
         found = float(getattr(made, name))
@@ -176,7 +183,7 @@ def with_usual_degrees(run: Run, rule: StackRule, capability: Capability, assume
     if (ranks := _ranks_without_sequence(run)) > 1 and "cp" not in settings:
         found["cp"] = ranks
         assumed.add("context parallelism")
-    return replace(run, **found)  # type: ignore[arg-type]  # numbers all
+    return replace(run, **found) if found else run  # type: ignore[arg-type]  # numbers all
 
 
 def _ranks_without_sequence(run: Run) -> float:

@@ -1,7 +1,7 @@
 """From an accelerator as people write it (`8x NVIDIA A100-SXM4-40GB`) to the row of the catalog: chip, memory, form."""
 
 import re
-from functools import cache
+from functools import cache, lru_cache
 
 from steelyard.catalog import Accelerator, Catalog
 from steelyard.catalog.query import plain_spelling
@@ -20,6 +20,7 @@ _SAME = 0.13
 """Memories that differ by less are one chip's: a B200 is sold as 180 and 192 GB."""
 
 
+@lru_cache(maxsize=4096)
 def accelerator_of_name(name: str, catalog: Catalog) -> Accelerator:
     """Return the accelerator of a published name; BadInput where it names several, or none.
 
@@ -50,8 +51,13 @@ def open_memory(name: str, found: Accelerator, catalog: Catalog) -> bool:
     >>> [open_memory(name, load().accelerator(name), load()) for name in ("A100", "A100-40GB-SXM", "T4")]
     [True, False, False]
     """
-    sizes = [_nominal(row) for row in _siblings(found, catalog)]
-    return not re.search(r"\d\s*g", name.lower()) and max(sizes) > min(sizes) * (1 + _SAME)
+    return not re.search(r"\d\s*g", name.lower()) and _has_several_memories(found.id, catalog)
+
+
+@lru_cache(maxsize=1024)
+def _has_several_memories(accelerator_id: str, catalog: Catalog) -> bool:
+    sizes = [_nominal(row) for row in _siblings(catalog.accelerator(accelerator_id), catalog)]
+    return max(sizes) > min(sizes) * (1 + _SAME)
 
 
 def _known(name: str, catalog: Catalog) -> Accelerator | None:

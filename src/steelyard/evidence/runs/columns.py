@@ -8,6 +8,7 @@ belongs is an unknown number, never an error.
 import math
 import re
 from collections.abc import Collection, Mapping
+from functools import lru_cache
 
 from steelyard.errors import BadInput, nearest
 from steelyard.evidence.runs.run import COLUMNS, MEMORY_METRICS, TEXT_COLUMNS, Run, is_known
@@ -258,6 +259,7 @@ def is_count(value: float) -> bool:
     return is_known(value) and 1 <= value <= 1e12 and value == math.floor(value)
 
 
+@lru_cache(maxsize=1024)
 def of_one(name: str | None) -> bool:
     """Tell whether a column is the rate of samples of one device.
 
@@ -269,6 +271,7 @@ def of_one(name: str | None) -> bool:
     return rate != plain and RATE_COLUMNS.get(rate, rate) == "samples_per_second"
 
 
+@lru_cache(maxsize=1024)
 def _ours(name: str | None) -> str:
     plain = (name or "").strip().lstrip("\ufeff")
     plain = JOB_FIELDS.get(plain, RATE_COLUMNS.get(plain, plain))

@@ -7,6 +7,7 @@ the words beside it say to which. Where they say of an adapter alone, the number
 import math
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 
 PER_DEVICE_GBIT = 400.0
 """A lone rate of at least this is one adapter beside each device (ConnectX-7, one per GPU); less is a node's."""
@@ -55,6 +56,7 @@ class NetworkRate:
     open: bool = False  # how many adapters a node has is not stated
 
 
+@lru_cache(maxsize=4096)
 def network_rate(text: str, node_devices: float) -> NetworkRate:
     """Return the stated network rate of one device.
 

@@ -63,12 +63,13 @@ def user_runs() -> tuple[Run, ...]:
     >>> {run.task for run in user_runs()} == {"pretrain", "full_ft", "lora", "qlora"}
     True
     """
-    return tuple(_shipped(USERS))
+    return _shipped(USERS)
 
 
-def _shipped(name: str) -> Iterator[Run]:
+@cache
+def _shipped(name: str) -> tuple[Run, ...]:
     file = resources.files("steelyard.evidence.runs") / "published" / f"{name}.csv"
-    return parse_runs(file.read_bytes(), name)
+    return tuple(parse_runs(file.read_bytes(), name))
 
 
 def parse_runs(content: bytes, where: str) -> Iterator[Run]:

@@ -7,6 +7,7 @@ no pattern meets is returned as it stands, for `columns.check_texts` to refuse i
 import re
 from collections.abc import Callable
 from dataclasses import replace
+from functools import lru_cache
 
 from steelyard.evidence.runs.columns import says
 from steelyard.evidence.runs.run import Run
@@ -90,9 +91,13 @@ OFFLOAD_SPELLINGS: Patterns = (
 """A word that does not say what is offloaded means the optimizer's states, which every offloading recipe moves first
 (arXiv 2101.06840, section 4)."""
 
+_KEPT = 1 << 14
+"""Texts whose meaning is kept: runs of one source say the same in the same words."""
+
 _NEGLIGIBLE = re.compile(r"\s*\([^)]*\)")
 
 
+@lru_cache(maxsize=_KEPT)
 def meaning(text: str, patterns: Patterns) -> str:
     """Return the word that a text means, by the first pattern that it has as a word of its own; else the text.
 
@@ -108,6 +113,7 @@ def meaning(text: str, patterns: Patterns) -> str:
     return text
 
 
+@lru_cache(maxsize=_KEPT)
 def exact_meaning(text: str, patterns: Patterns) -> str:
     """Return the word that a text is, from its beginning to its end but for brackets; else the text as it stands.
 
@@ -124,6 +130,7 @@ def exact_meaning(text: str, patterns: Patterns) -> str:
     return text
 
 
+@lru_cache(maxsize=_KEPT)
 def sharding_of_stack(stack: str) -> str:
     """Return how a framework's name says that states are sharded; empty where it does not.
 
@@ -134,6 +141,7 @@ def sharding_of_stack(stack: str) -> str:
     return exact_meaning(stated[1], SHARDING_SPELLINGS) if stated else ""
 
 
+@lru_cache(maxsize=_KEPT)
 def attention_of_note(note: str) -> str:
     """Return yes or no where a note names the kernel of attention, fused or not; else empty.
 
@@ -152,6 +160,7 @@ def attention_of_note(note: str) -> str:
     return "yes" if re.search(fused, plain) else ""
 
 
+@lru_cache(maxsize=_KEPT)
 def recompute_of_note(note: str) -> str:
     """Return none or full where a note says whether activations are checkpointed; else empty.
 
@@ -192,4 +201,5 @@ def worded(run: Run) -> Run:
         found["precision"] = ""
     found["sharding"] = found.get("sharding") or sharding_of_stack(run.stack)
     found["flash_attention"] = attention_of_note(run.note) or found.get("flash_attention", run.flash_attention)
-    return replace(run, **found)  # type: ignore[arg-type]  # texts all
+    changed = {name: word for name, word in found.items() if word != getattr(run, name)}
+    return replace(run, **changed) if changed else run  # type: ignore[arg-type]  # texts all

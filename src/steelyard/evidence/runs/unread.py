@@ -1,6 +1,7 @@
 """Words of a row that have a meaning and that no reader takes: shown with its prediction, never passed over."""
 
 import re
+from functools import lru_cache
 
 from steelyard.evidence.runs.columns import says
 from steelyard.evidence.runs.run import Run
@@ -63,18 +64,19 @@ def unread_parts(run: Run, read: tuple[str, ...] = READ) -> tuple[str, ...]:
     return (*found, *unread_phrases(run.note, read))
 
 
-def unread_phrases(note: str, read: tuple[str, ...] = READ) -> list[str]:
+@lru_cache(maxsize=1 << 14)
+def unread_phrases(note: str, read: tuple[str, ...] = READ) -> tuple[str, ...]:
     """Return the phrases of a note that are about a setting and that no reader takes.
 
     >>> unread_phrases("2 x 400 Gb/s, flash_attention_2; packed sequences; median of 10 steps")
-    ['packed sequences']
+    ('packed sequences',)
     """
     parts = [part.strip() for part in re.split(r"[;]|, ", note)]
-    return [
+    return tuple(
         part[:80]
         for part in parts
         if _TOPIC.search(part.lower()) and not any(re.search(words, part.lower()) for words in read)
-    ]
+    )
 
 
 def unsaid(run: Run) -> frozenset[str]:

@@ -85,7 +85,7 @@ def changed_predictions(catalog: Catalog) -> tuple[ChangedPrediction, ...]:
 
     A user's calibrations are left out: the figures are about the shipped constants.
     """
-    shipped = catalog.over(Layer(refreshed=catalog.local.refreshed))
+    shipped = catalog.over(Layer(refreshed=catalog.local.refreshed)) if catalog.local else catalog
     return tuple(differing_predictions(in_sample(), live_predictions(shipped)))
 
 

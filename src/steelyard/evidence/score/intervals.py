@@ -24,10 +24,11 @@ from steelyard.catalog import (
 from steelyard.catalog.local.step_shift import narrowed_log_sd
 from steelyard.catalog.spread import Traits, job_traits
 from steelyard.evidence.frames.frame import RunFrame
+from steelyard.evidence.frames.predicted import step_times
 from steelyard.evidence.runs.reader import published_runs, user_runs
 from steelyard.evidence.runs.run import Run
 from steelyard.evidence.score.lock import owner
-from steelyard.step import stage_job, time, waiting_share
+from steelyard.step import waiting_share
 from steelyard.units import Array
 
 GUESS_LOG_SD = 0.07
@@ -90,9 +91,7 @@ def step_traits(found: RunFrame, evidence: Array, waiting: Array, catalog: Catal
 
 def waiting_shares(found: RunFrame) -> Array:
     """Return the share of each step in which its device waits, by the constants of the frame."""
-    return np.asarray(
-        waiting_share(time(stage_job(found.job, found.layout), found.machine, found.kernels, found.stack))
-    )
+    return np.asarray(waiting_share(step_times(found)))
 
 
 def _by_row(of: Callable[..., float], *labels: NDArray[np.str_]) -> Array:

@@ -5,8 +5,10 @@ that was timed. `fingerprints` holds the stored figures to it.
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
+from types import MappingProxyType
 
 import numpy as np
 
@@ -46,7 +48,8 @@ class LivePrediction:
     log_sd: float
 
 
-def live_predictions(catalog: Catalog) -> dict[Key, LivePrediction]:
+@lru_cache(maxsize=2)
+def live_predictions(catalog: Catalog) -> Mapping[Key, LivePrediction]:
     """Return the predictions of a catalog by metric and id: of every published run, reading and timed accelerator.
 
     >>> from steelyard.catalog import load
@@ -54,7 +57,7 @@ def live_predictions(catalog: Catalog) -> dict[Key, LivePrediction]:
     >>> sorted({metric for metric, _ in found})
     ['collective_s', 'device_memory_bytes', 'gemm_s', 'node_power_w', 'peak_memory_bytes', 'step_time_s']
     """
-    return dict([*_runs(catalog), *_watts(catalog), *_operators(catalog)])
+    return MappingProxyType(dict([*_runs(catalog), *_watts(catalog), *_operators(catalog)]))
 
 
 def _runs(catalog: Catalog) -> Iterator[tuple[Key, LivePrediction]]:

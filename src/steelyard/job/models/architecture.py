@@ -1,5 +1,6 @@
 """From a model in words to `workload.Architecture`: the only place where words become numbers."""
 
+from functools import lru_cache
 from types import MappingProxyType
 
 from steelyard.errors import BadInput
@@ -22,6 +23,7 @@ SPAN_TARGETS = 114 / 512
 """Target tokens for an input token when corrupted spans are predicted: arXiv 1910.10683, section 3.1.4."""
 
 
+@lru_cache(maxsize=4096)
 def architecture(spec: ModelSpec) -> Architecture:
     """Return the numbers of a model.
 
