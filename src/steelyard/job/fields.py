@@ -98,12 +98,12 @@ class _Strict(BaseModel):
 
 
 class LoraFields(_Strict):
-    """Adapters: their rank and the matrices that get them."""
+    """Adapters: their rank and the matrices that get them; None: as the recipes of the stack have them."""
 
-    rank: Annotated[int, _checked(lambda value: literals.parse_integer(value, "8, 16 or 64"))] = 16
-    targets: Annotated[tuple[str, ...], _checked(lambda value: adapters.lora_targets(literals.parse_globs(value)))] = (
-        adapters.lora_targets(("all-linear",))
-    )
+    rank: Annotated[int | None, _checked(lambda value: literals.parse_integer(value, "8, 16 or 64"))] = None
+    targets: Annotated[
+        tuple[str, ...] | None, _checked(lambda value: adapters.lora_targets(literals.parse_globs(value)))
+    ] = None
 
 
 class PolicyFields(_Strict):

@@ -28,7 +28,7 @@ from steelyard.evidence.frames.recipes import trained_dropout
 from steelyard.evidence.frames.settings import check_settings, run_settings, with_settings, with_usual_degrees
 from steelyard.evidence.frames.shapes import ModelShape, RowsShape
 from steelyard.evidence.frames.stacks import fused_constants, row_constants, stack_rule
-from steelyard.evidence.runs.columns import check_texts
+from steelyard.evidence.runs.columns import check_cells, says
 from steelyard.evidence.runs.run import Run, publisher
 from steelyard.evidence.runs.spellings import worded
 from steelyard.evidence.runs.unread import unread_parts, unsaid
@@ -134,9 +134,9 @@ def run_frame(runs: Iterable[Run], catalog: Catalog, predictor: Predictor | None
 
 
 def _row(run: Run, catalog: Catalog) -> CompletedRun:
-    notes = unread_parts(run)
+    notes, untold = unread_parts(run), {"task"} if not says(run.task) else set()
     run = worded(run)
-    check_texts(run)
+    check_cells(run)
     run = with_settings(run)
     model, about_shape = run_model(run)
     arch = _shape(model)
@@ -155,7 +155,9 @@ def _row(run: Run, catalog: Catalog) -> CompletedRun:
     job = run_job(run, model, arch, its_rule, found.precision, options[0].batch_samples, catalog)
     if settings := run_settings(run):
         options = _permitted(options, settings, job, catalog)
-    return CompletedRun(run, model, arch, found, its_rule, tuple(options), frozenset(assumed | unsaid(run)), notes)
+    return CompletedRun(
+        run, model, arch, found, its_rule, tuple(options), frozenset(assumed | untold | unsaid(run)), notes
+    )
 
 
 def _capability(stack_name: str, catalog: Catalog) -> Capability:
