@@ -26,6 +26,7 @@ DIFFER = 0.10
 UNPRINTED = "the shape of its model is not printed: predicted as a sibling of its size, not scored"
 
 NO_TIME = "no step time, throughput or utilisation that a run can have is given: a number above zero is needed"
+NO_PEAK = "no peak memory above zero is given"
 
 ALMOST_PEAK = 0.95
 """No training step reaches this share of the dense matrix peak; a row above it has a wrong unit or a wrong count."""
@@ -174,6 +175,6 @@ def _memory(run: Run, rule: StackRule) -> tuple[str, float, str]:
     if why := memory_fault(run):
         return "", np.nan, why
     if not is_known(run.peak_memory_bytes) or run.peak_memory_bytes <= 0:
-        return "", np.nan, "ran out of memory" if run.out_of_memory else "no peak memory above zero is given"
+        return "", np.nan, "ran out of memory" if run.out_of_memory else NO_PEAK
     metric = next(one for one in (run.memory_metric, rule.memory_metric, "reserved") if one in MEMORY_METRICS[:3])
     return metric, run.peak_memory_bytes, ""

@@ -2,7 +2,8 @@
 
 import re
 
-from steelyard.evidence.runs.columns import FIGURES, says
+from steelyard.evidence.runs.columns import says
+from steelyard.evidence.runs.header import MEASURED
 from steelyard.evidence.runs.run import Run, is_known
 from steelyard.evidence.runs.spellings import OFFLOAD_SPELLINGS, exact_meaning
 from steelyard.strategies.losses import LOSSES
@@ -58,8 +59,14 @@ def unread_parts(run: Run, read: tuple[str, ...] = READ) -> tuple[str, ...]:
     ):
         taken = "the optimizer's states" if exact_meaning(run.offload, OFFLOAD_SPELLINGS) == "optimizer" else "nothing"
         found.append(f"of what offload {run.offload[:40]!r} is: {taken}")
-    unused = [reason for column, reason in run.faults if column in FIGURES]
-    return (*run.strange, *unused, *found, *unread_phrases(run.note, read))
+    return (*run.strange, *_passed_over(run), *found, *unread_phrases(run.note, read))
+
+
+def _passed_over(run: Run) -> list[str]:
+    """Return the faults in figures of time beside one that is compared: they cost nothing, and are told."""
+    faults = dict(run.faults)
+    times = [name for name in MEASURED if name != "peak_memory_bytes" and (name in faults or getattr(run, name) > 0)]
+    return [faults[name] for name in (*times[1:], "hfu") if name in faults]
 
 
 def unread_phrases(note: str, read: tuple[str, ...] = READ) -> list[str]:
