@@ -8,8 +8,6 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from steelyard.catalog import load
-from steelyard.catalog.stack_names import rule_of_name
 from steelyard.errors import BadInput
 from steelyard.job import batch_range, defaults, literals
 from steelyard.job.arguments import check_type, plain_argument
@@ -17,7 +15,7 @@ from steelyard.job.documents import load_json, load_yaml, read_text
 from steelyard.job.fields import FIELD_ALIASES, JobFields, PolicyFields, job_fields
 from steelyard.job.job_spec import JobSpec, job_table
 from steelyard.job.models import describe
-from steelyard.job.models.adapters import USUAL_RANK, USUAL_TARGETS
+from steelyard.job.models.adapters import USUAL_RANK
 from steelyard.job.models.architecture import spread_text
 from steelyard.job.models.rows_spec import RowsSpec, reread_rows
 from steelyard.job.models.spec import ModelSpec
@@ -75,15 +73,13 @@ def read_job(source: str | Path | Mapping[str, Any], now: dt.datetime | None = N
     'sequence 8192: all positions of llama-3-8b'
     """
     given, folder, where = _given(source)
+    options = {name for name, value in overrides.items() if value is not None}
     for name, value in overrides.items():
         if value is not None:
-            gone = {
-                name,
-                *(_INSTEAD.get(name, frozenset()) - {key for key, new in overrides.items() if new is not None}),
-            }
+            gone = {name, *(_INSTEAD.get(name, frozenset()) - options)}
             given = {key: old for key, old in given.items() if FIELD_ALIASES.get(str(key), str(key)) not in gone}
             given[name] = plain_argument(value)
-    read = job_fields(given, where)
+    read = job_fields(given, where, options)
     return _job(read, given, describe.model_described(read.model, folder), folder, now)
 
 
@@ -156,7 +152,7 @@ def _job(
     _check_positions(model, samples)
     batch, because = _batch(read, model, samples)
     batches, among = batch_range.batch_choices(read, batch, samples)
-    adapters, adapted = usual_adapters(read.stack or ""), _adapted(read, model)
+    adapted = _adapted(read, model)
     _check_devices(read)
     _check_loss(read, model, samples)
     spec = JobSpec(
@@ -169,8 +165,8 @@ def _job(
         precision=read.precision,
         optimizer=read.optimizer,
         task=read.task,
-        lora_rank=read.lora.rank or USUAL_RANK if adapted else 0,
-        lora_targets=read.lora.targets or adapters if adapted else (),
+        lora_rank=(read.lora.rank or USUAL_RANK) * adapted,
+        lora_targets=(read.lora.targets or defaults.usual_targets(read.stack or "")) * adapted,
         **{name: getattr(read, name) for name in _AS_READ},
         deadline_s=None if read.by is None else _deadline(read.by, now),
         budget_usd=read.budget,
@@ -220,25 +216,7 @@ def _taken(read: JobFields, model: ModelSpec | RowsSpec, samples: TrainedSamples
         found.append(UNPROVEN)
     if isinstance(model, ModelSpec) and (spread := spread_text(model)):
         found.append(spread)
-    return found + _taken_adapters(read) * adapted
-
-
-def _taken_adapters(read: JobFields) -> list[str]:
-    """Return what was taken of adapters where the job does not say it."""
-    rank = f"lora rank {USUAL_RANK}: the default of huggingface/peft (LoraConfig)"
-    targets = usual_adapters(read.stack or "")
-    everywhere = f"all linear matrices: as the recipes of {read.stack} have them"
-    where = f"lora targets {everywhere if len(targets) > 2 else 'q, v: the default of huggingface/peft for Llama'}"
-    return [rank] * (read.lora.rank is None) + [where] * (read.lora.targets is None)
-
-
-def usual_adapters(stack: str) -> tuple[str, ...]:
-    """Return the matrices that a stack's recipes adapt: what a job, and a measured run, has where it does not say.
-
-    >>> usual_adapters(""), len(usual_adapters("unsloth"))
-    (('q', 'v'), 7)
-    """
-    return USUAL_TARGETS[rule_of_name(load().stack_rules, stack).adapters]
+    return found + defaults.taken_adapters(read.lora.rank, read.lora.targets, read.stack or "") * adapted
 
 
 def _check_layout(spec: JobSpec) -> None:

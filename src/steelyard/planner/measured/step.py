@@ -109,6 +109,8 @@ def check_possible(given: MeasuredStep, seconds: float, made: Configuration, spe
     out = (
         f"correct it (a step of the global batch of {made.setting.job.batch_samples:g} {spec.sample}s), or leave it out"
     )
+    if given.per_device_s is not None and made.devices > 1:
+        out = f"a rate is of one device (of all {made.devices}: {given.per_device_s / made.devices:.4g} each); {out}"
     if math.isnan(predicted):
         raise BadInput(f"{what} cannot be compared: some part of a step has no rate in the catalog; leave it out")
     share = ADAPTED_SHARE if spec.task in ADAPTERS else 1.0
