@@ -85,3 +85,21 @@ def test_published_scores_are_of_the_shipped_constants(
         assert validate(runs).cases[0].predicted != pytest.approx(plain.cases[0].predicted)
     assert "your calibrations are left out (--cases FILE uses them)" in page("validate", "--by", "stack")
     assert "Calibrated on your own runs" in page("validate", "--cases", runs)
+
+
+def test_a_saved_answer_names_the_way_around_a_calibration(runs: str, tmp_path: Path) -> None:
+    words = ("llama-3-8b", "--tokens", "2B", "--on", "H100:8", "--stack", "fsdp2", "--json")
+    before, after = tmp_path / "before.json", tmp_path / "after.json"
+    before.write_text(CliRunner().invoke(app, ["estimate", *words]).stdout)
+    page("calibrate", runs)
+    after.write_text(CliRunner().invoke(app, ["estimate", *words]).stdout)
+    for verb in ("explain", "where"):
+        refused = CliRunner().invoke(app, [verb, str(before)])
+        assert refused.exit_code == 2
+        assert "answered without your calibrations, which are in use now: --no-calibration leaves" in refused.stderr
+        page(verb, str(before), "--no-calibration")
+        page(verb, str(after))
+    assert (
+        "a calibration that is not in use now"
+        in CliRunner().invoke(app, ["explain", str(after), "--no-calibration"]).stderr
+    )

@@ -42,6 +42,42 @@ class StackRule:
     why: str = ""
 
 
+EAGER_SCALE, UPCAST_SCALE, CORE_SCALE = "eager_scale", "upcast_scale", "attention_upcast_scale"
+"""Constants of `tables.Stack` that say what kernels take beyond fused 16-bit ones."""
+
+FUSED = re.compile(r"liger|foak|unsloth|(?<!no )torch\.compile|compile on|fused (?:rms|rope|rotary|norm)")
+EAGER = re.compile(r"eager kernels")
+KEPT_16 = re.compile(r"no upcast|without upcast|gptq|unsloth|prepare_model_for_kbit_training=(?:false|no|off)")
+"""How people write that norms and rotary embeddings are fused, that they are not, and that a quantised base and what
+surrounds it stay in 16 bits: LoRA over GPTQ does not pass PEFT's preparation, and Unsloth has its own."""
+
+
+def slow_kernels(rule: StackRule, text: str, quantised: bool, precision: str) -> frozenset[str]:
+    """Return which of the three constants of slow kernels hold for a stack as somebody writes it.
+
+    `eager_scale`: norms, rotary embeddings and the loss are kernels of their own, as the text says, else as the rule.
+    `upcast_scale`: hidden states over a quantised base are in fp32 (PEFT's `prepare_model_for_kbit_training`).
+    `attention_upcast_scale`: so is attention, as no autocast casts them back where the card has no bf16 and products
+    are in fp16.
+
+    Args:
+        rule: what the name of the stack implies.
+        text: its name, and what else is written of it.
+        quantised: whether the base is.
+        precision: of the products.
+
+    >>> from steelyard.catalog import load
+    >>> names = ("HF Trainer", "unsloth", "HF Trainer + Liger")
+    >>> [sorted(slow_kernels(rule_of_name(load().stack_rules, name), name, True, "bf16")) for name in names]
+    [['eager_scale', 'upcast_scale'], [], ['upcast_scale']]
+    """
+    plain = text.lower()
+    eager = bool(EAGER.search(plain)) or (rule.kernels == "eager" and not FUSED.search(plain))
+    upcast = quantised and rule.upcast == 1 and not KEPT_16.search(plain)
+    found = {EAGER_SCALE: eager, UPCAST_SCALE: upcast, CORE_SCALE: upcast and precision == "fp16"}
+    return frozenset(name for name, holds in found.items() if holds)
+
+
 def rule_of_name(rules: Iterable[StackRule], text: str, date: str = "") -> StackRule:
     """Return the first rule that a text meets; the last rule meets every text.
 

@@ -1,7 +1,8 @@
 """What a job takes when its author does not say: each choice is stated with its source and shown with the plan."""
 
 from steelyard.catalog import load
-from steelyard.catalog.stack_names import rule_of_name
+from steelyard.catalog.stack_names import FALLBACK, rule_of_name
+from steelyard.job.job_spec import written_stack
 from steelyard.job.models.adapters import USUAL_RANK, USUAL_TARGETS
 from steelyard.job.models.architecture import architecture
 from steelyard.job.models.rows_spec import RowsSpec
@@ -101,3 +102,16 @@ def taken_adapters(rank: int | None, targets: tuple[str, ...] | None, stack: str
         where = "q, v: the default of huggingface/peft (for Llama)" if few else "all linear matrices"
         found.append(f"lora targets {where}" + ("" if few else f": as the recipes of {stack} have them"))
     return found
+
+
+def standing_in(stack: str | None) -> list[str]:
+    """Return whose constants stand in for a stack that is written otherwise than the catalog names it.
+
+    >>> [text.partition(":")[0] for text in standing_in("axolotl")], standing_in("fsdp2"), standing_in("Weaver 3")
+    (['constants of hf-trainer stand in for axolotl'], [], [])
+    """
+    text = written_stack(stack)
+    rule = rule_of_name(load().stack_rules, text)
+    if not text or rule.stack == FALLBACK:
+        return []
+    return [f"constants of {rule.stack} stand in for {text}: its name is read as {' '.join(rule.why.split())}"]

@@ -212,6 +212,7 @@ def _adapted(read: JobFields, model: ModelSpec | RowsSpec) -> bool:
 def _taken(read: JobFields, model: ModelSpec | RowsSpec, samples: TrainedSamples, adapted: bool) -> list[str]:
     """Return what was taken where nothing was given, and what is not known of such jobs."""
     found = [text for name, text in _DEFAULTS.items() if name not in read.model_fields_set]
+    found += defaults.standing_in(read.stack)
     if not samples.text:
         found.append(UNPROVEN)
     if isinstance(model, ModelSpec) and (spread := spread_text(model)):

@@ -4,10 +4,10 @@ import re
 
 from steelyard.catalog.stack_names import StackRule
 from steelyard.evidence.runs.run import Run
-from steelyard.job.recipes import loss_entries, partial_recipe
+from steelyard.job.recipes import loss_entries, named_loss, partial_recipe, term_entries
 from steelyard.job.training import parse_loss
 from steelyard.strategies.losses import LOSSES, LossKind
-from steelyard.strategies.recipe import KBIT, RECIPE_TERMS
+from steelyard.strategies.recipe import KBIT
 from steelyard.strategies.settings import spelled_number
 from steelyard.tables import Recipe
 from steelyard.units import Bytes
@@ -67,9 +67,7 @@ def run_recipe(run: Run, rule: StackRule, element_bytes: Bytes, gated: bool = Tr
         found |= {} if PURE.search(text) else FP32_ADAPTERS
         if sharded and rule.stack == "hf-trainer":
             found["input_gradients"] = 1.0
-    for term in RECIPE_TERMS:
-        if re.search(term.pattern, text) and not (term is KBIT and sharded):
-            found |= term.entries
+    found |= term_entries(text, KBIT if sharded else None)
     if "param" in run.offload.lower():
         found["weights_on_host"] = 1.0
     if "activation" in run.offload.lower():
@@ -90,8 +88,7 @@ def run_loss(run: Run, rule: StackRule | None = None, gated: bool = True) -> Los
     """
     if run.loss:
         return parse_loss(run.loss)
-    text = f"{run.stack} {run.note}".lower()
-    found = next((one for one in LOSSES.values() if one.pattern and re.search(one.pattern, text)), None)
+    found = named_loss(f"{run.stack} {run.note}")
     if rule is None or rule.stack != "hf-trainer" or (found or LOSSES["upcast"]).name != "upcast":
         return found
     if not gated:

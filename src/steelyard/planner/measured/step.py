@@ -20,6 +20,7 @@ from steelyard.formatting.figures import FLOP_RATE, amount
 from steelyard.job import JobSpec
 from steelyard.job.measured_step import MeasuredStep
 from steelyard.layout import text_of
+from steelyard.market.tools import as_asked
 from steelyard.planner.estimating import configure
 from steelyard.planner.grounds import ADAPTERS
 from steelyard.planner.measured.answer import NOTHING, ComparedStep, StepLayer
@@ -58,7 +59,8 @@ def compared_step(spec: JobSpec, pin: Place | None = None) -> StepLayer:
     if given.step_s is not None and spec.batches:
         raise BadInput("step_time is of one global batch, but the plan chooses it; give global_batch, or rate instead")
     place = place_of(given, spec, pin)
-    asked = replace(spec, measured=None, batches=(), stack=place.stack or spec.stack)
+    stack = as_asked(spec.stack, place.stack, facts.load()) if place.stack else spec.stack
+    asked = replace(spec, measured=None, batches=(), stack=stack)
     made = configure(asked, place.accelerator, place.devices, place.layout)
     text = spec.sequence_tokens
     batch = float(made.setting.job.batch_samples)
