@@ -247,7 +247,7 @@ def worded(run: Run) -> Run:
         found["task"] = "lora" if is_known(run.lora_rank) or says(run.lora_targets) else ""
         found["task"] = task_of_words(run.stack, run.note) or found["task"]
     if found.get("task") in ("lora", "qlora") and QUANTISED_SPELLINGS.fullmatch(run.precision.strip()):
-        found |= {"precision": "", "task": "qlora"}
+        found |= {"precision": "", "task": "qlora", "note": "; ".join(filter(None, (run.note, run.precision)))}
     found["sharding"] = found.get("sharding") or sharding_of_stack(run.stack)
     found["flash_attention"] = attention_of_note(run.note) or found.get("flash_attention", run.flash_attention)
     return replace(run, **found)  # type: ignore[arg-type]  # texts all
