@@ -57,11 +57,11 @@ class Profile:
         """Whether it is the usual day of each month, which holds at any date."""
         return self.first is None
 
-    def level_text(self, own_kg_per_j: float) -> str:
+    def level_text(self, site_kg_per_j: float) -> str:
         """Return that a usual day is laid over another mean of the year than its own, and by how much; else empty.
 
         Args:
-            own_kg_per_j: mean of the year of the site that it is used for; NaN: unknown, the profile is taken as it is
+            site_kg_per_j: mean of the year of the site that it is used for; NaN: unknown, the profile is taken as it is
 
         >>> usual = Profile("DE", "location_gross", np.full((12, 24), 0.3 / KWH_J), None, "", "")
         >>> usual.level_text(0.36 / KWH_J)
@@ -71,12 +71,12 @@ class Profile:
         ('', '')
         """
         mean = self.mean_kg_per_j
-        if not self.yearly or np.isnan(own_kg_per_j) or abs(own_kg_per_j / mean - 1) < 0.005:
+        if not self.yearly or np.isnan(site_kg_per_j) or abs(site_kg_per_j / mean - 1) < 0.005:
             return ""
         kind = "marginal" if self.quantity == MARGINAL else "average"
         return (
             f"the usual day of {self.place or 'the profile'}, {mean * KWH_J:.3g} kg/kWh over the year, is multiplied "
-            f"by {own_kg_per_j / mean:.3g} to the {own_kg_per_j * KWH_J:.3g} kg/kWh that the catalog has of the site "
+            f"by {site_kg_per_j / mean:.3g} to the {site_kg_per_j * KWH_J:.3g} kg/kWh that the catalog has of the site "
             f"({kind}): its hours give the shape; a file with a column time is taken as it is"
         )
 

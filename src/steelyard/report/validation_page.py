@@ -43,10 +43,7 @@ def validation_page(
 def short_validation_page(
     found: Validation, by: str, board: Sequence[BoardRow] = (), own: bool = False
 ) -> list[RenderableType]:
-    """Return the short page: means over groups, the worst of them, and which agreed figures are missed.
-
-    Of one's own runs it says why rows are left out, and what of them is not read.
-    """
+    """Return the short page: means over groups, the worst, agreed figures missed; of one's own runs what is left out."""
     page: list[RenderableType] = []
     for metric, title in METRICS.items():
         rows = getattr(found, metric)
@@ -67,9 +64,9 @@ def short_validation_page(
 
 def counted_cases(found: Validation) -> str:
     """Return how many cases are left out, and how many no fit has seen: one's own, and those published since."""
-    lost = sum(not case.scored for case in told_cases(found.cases))
+    lost = sum(not case.scored for case in listed_cases(found.cases))
     new = round(sum((1 - row.left_out - row.in_sample) * row.n for row in (*found.time, *found.memory)))
-    return f"Left out: {lost:,} of {len(told_cases(found.cases)):,} cases; new, as your own are: {new:,}."
+    return f"Left out: {lost:,} of {len(listed_cases(found.cases)):,} cases; new, as your own are: {new:,}."
 
 
 def worst_groups(rows: Sequence[GroupScore]) -> str:
@@ -240,7 +237,7 @@ def bar_text(row: BoardRow) -> str:
     return f"{'≥' if row.sense == 'at least' else '≤'} {100 * row.bar:.3g} %"
 
 
-def told_cases(cases: Sequence[RunOutcome]) -> list[RunOutcome]:
+def listed_cases(cases: Sequence[RunOutcome]) -> list[RunOutcome]:
     """Return the cases without those that only say that a run whose memory was measured was not timed."""
     weighed = {case.id for case in cases if case.reason != NO_TIME}
     return [case for case in cases if case.reason != NO_TIME or case.id not in weighed]
@@ -254,7 +251,7 @@ def left_out_lines(cases: Sequence[RunOutcome], most: int | None = None) -> list
         most: reasons, and rows of each, that are listed; None: a few.
     """
     reasons: dict[str, dict[str, None]] = {}
-    for case in told_cases(cases):
+    for case in listed_cases(cases):
         if not case.scored:
             reasons.setdefault(case.reason, {})[case.id] = None
     lines = [
@@ -277,7 +274,7 @@ def listed(names: Sequence[str], most: int) -> str:
 
 def _left_out(cases: Sequence[RunOutcome], most: int | None = None) -> list[RenderableType]:
     lines = left_out_lines(cases, most)
-    count = len({case.id for case in told_cases(cases) if not case.scored})
+    count = len({case.id for case in listed_cases(cases) if not case.scored})
     title = f"Left out of the scores: {count:,} of {len({case.id for case in cases}):,} rows, by reason"
     return [heading(title), bullets(lines)] if lines else []
 

@@ -23,13 +23,13 @@ _EACH = r"(?:/|\s*per\s*|\s*a\s*)(?:gpu|device|chip|card|accelerator|core|npu|hp
 _PER_S = r"(?:/|\s*per\s*)(?:s|sec|second)"
 
 
-def _counted(*words: str) -> re.Pattern[str]:
-    return re.compile("|".join(words), re.IGNORECASE)
+def _counted(*nouns: str) -> re.Pattern[str]:
+    return re.compile("|".join(nouns), re.IGNORECASE)
 
 
 _DEVICES = _counted(r"x|×|(?:x|×)?\s*(?:gpu|device|chip|card|accelerator|core|npu|hpu|tpu|rank)s?")
 _RATE = rf"{_PER_S}(?:{_EACH})?|{_EACH}{_PER_S}"
-WORDS: Mapping[str, re.Pattern[str]] = MappingProxyType(
+NOUNS: Mapping[str, re.Pattern[str]] = MappingProxyType(
     {
         "devices": _DEVICES,
         "node_devices": _DEVICES,
@@ -126,13 +126,13 @@ def read_number(text: str, column: str) -> float:
 def _size(unit: str, text: str, column: str) -> float:
     """Return what one of a unit is in that of its column."""
     plain = unit.strip()
-    sizes, words = UNITS.get(column, {}), WORDS.get(column)
-    if not plain or (words and words.fullmatch(plain)):
+    sizes, nouns = UNITS.get(column, {}), NOUNS.get(column)
+    if not plain or (nouns and nouns.fullmatch(plain)):
         return 1.0
     scale, _, rest = plain.partition(" ")
     if (size := sizes.get(plain.lower())) is not None:
         return size
-    if words and rest and (size := sizes.get(scale.lower())) is not None and words.fullmatch(rest.strip()):
+    if nouns and rest and (size := sizes.get(scale.lower())) is not None and nouns.fullmatch(rest.strip()):
         return size
     if re.fullmatch(r"[,.\d]+.*", plain):
         raise _unreadable(text, column)

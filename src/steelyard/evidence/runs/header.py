@@ -134,7 +134,7 @@ def of_one(name: str | None) -> bool:
 
 
 _IN_OTHER_UNITS = {"peak_mem_gb": "peak_memory_bytes", "n_params_b": "params"}
-_BESIDE = frozenset({"mem_unit"})
+_UNIT_COLUMNS = frozenset({"mem_unit"})
 """Columns that say how another is read."""
 
 
@@ -154,7 +154,7 @@ def our_name(name: str | None) -> str:
 def is_read(name: str) -> bool:
     """Tell whether a column is read by somebody."""
     ours = our_name(name)
-    return ours in COLUMNS or ours in LAYOUT_COLUMNS or ours in _BESIDE or of_one(name)
+    return ours in COLUMNS or ours in LAYOUT_COLUMNS or ours in _UNIT_COLUMNS or of_one(name)
 
 
 @cache

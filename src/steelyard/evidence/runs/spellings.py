@@ -77,10 +77,10 @@ def task_meaning(text: str) -> str:
     return text if found == plain not in TASKS or _OTHER_TASKS.search(plain) else found
 
 
-def task_of_words(*texts: str) -> str:
+def adapters_named(*texts: str) -> str:
     """Return the kind of adapters that the other words of a row are about, where nothing else says what is trained.
 
-    >>> task_of_words("HF Trainer + PEFT", ""), task_of_words("", "QLoRA, rank 16"), task_of_words("NeMo", "no LoRA")
+    >>> adapters_named("HF Trainer + PEFT", ""), adapters_named("", "QLoRA, rank 16"), adapters_named("NeMo", "no LoRA")
     ('lora', 'qlora', '')
     """
     plain = _DENIED.sub(" ", " ; ".join(texts).lower())
@@ -245,7 +245,7 @@ def worded(run: Run) -> Run:
         found["recompute"] = recompute_of_note(run.note) or run.recompute
     if not says(run.task):
         found["task"] = "lora" if is_known(run.lora_rank) or says(run.lora_targets) else ""
-        found["task"] = task_of_words(run.stack, run.note) or found["task"]
+        found["task"] = adapters_named(run.stack, run.note) or found["task"]
     if found.get("task") in ("lora", "qlora") and QUANTISED_SPELLINGS.fullmatch(run.precision.strip()):
         found |= {"precision": "", "task": "qlora", "note": "; ".join(filter(None, (run.note, run.precision)))}
     found["sharding"] = found.get("sharding") or sharding_of_stack(run.stack)
