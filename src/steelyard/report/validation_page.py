@@ -43,7 +43,7 @@ def validation_page(
 def short_validation_page(
     found: Validation, by: str, board: Sequence[BoardRow] = (), own: bool = False
 ) -> list[RenderableType]:
-    """Return the short page: means over groups, the worst, agreed figures missed; of one's own runs what is left out."""
+    """Return the short page: means over groups, the worst, agreed figures missed; of own runs what is left out."""
     page: list[RenderableType] = []
     for metric, title in METRICS.items():
         rows = getattr(found, metric)
