@@ -21,7 +21,7 @@ from steelyard.catalog.stacks import OTHER
 from steelyard.evidence.frames.frame import RunFrame, frame_subset, run_frame
 from steelyard.evidence.frames.measured import measured
 from steelyard.evidence.frames.predicted import predict_step
-from steelyard.evidence.frames.stacks import slow_kernels
+from steelyard.evidence.frames.stacks import run_slow_kernels
 from steelyard.evidence.runs.exclusions import counted
 from steelyard.evidence.runs.reader import published_runs, user_runs
 from steelyard.evidence.score.lock import locked, owner
@@ -57,7 +57,7 @@ SLOW_FIELDS: dict[str, tuple[str, float, float]] = {
     "upcast_scale": ("1", 2.15, 0.7),
     "attention_upcast_scale": ("1", 2.1, 0.7),
 }
-"""Field: (unit, start, sd) of what kernels take on runs where `frames.stacks.slow_kernels` says that it holds."""
+"""Field: (unit, start, sd) of what kernels take on runs where `frames.stacks.run_slow_kernels` says that it holds."""
 
 NARROW, SHARED_NARROW_SD, NARROW_SD = ("fp8", "fp4"), 0.15, 0.10
 """Precisions below 16 bits; prior sd of what one does to steps of every chip beyond what single products say, which
@@ -112,7 +112,7 @@ def _of_stacks(data: RunFrame) -> Iterator[Factor]:
 def slow(data: RunFrame, name: str) -> Rows:
     """Return the runs on which a constant of `SLOW_FIELDS` holds."""
     pairs = zip(data.runs, data.rules, data.labels.precision, strict=True)
-    return np.array([name in slow_kernels(run, rule, str(width)) for run, rule, width in pairs], dtype=bool)
+    return np.array([name in run_slow_kernels(run, rule, str(width)) for run, rule, width in pairs], dtype=bool)
 
 
 def outside(data: RunFrame) -> Rows:

@@ -24,9 +24,9 @@ from fit.stacks.intervals import as_normal
 from fit.stacks.scores import is_stack
 from steelyard.catalog import load
 from steelyard.catalog.spread import STACK_EVIDENCE, StepSpread
+from steelyard.catalog.stack_names import CORE_SCALE, EAGER_SCALE
 from steelyard.catalog.stacks import OTHER
 from steelyard.evidence.frames.frame import RunFrame
-from steelyard.evidence.frames.stacks import CORE_SCALE, EAGER_SCALE
 
 COMMAND = "python -m fit.stacks --write"
 DATA = Path(__file__).parents[2] / "src/steelyard/catalog/data"

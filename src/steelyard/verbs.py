@@ -33,6 +33,8 @@ _FILES = frozenset({".yaml", ".yml", ".json", ".md", ".csv", ".txt", ".log"})
 def validate(cases: str | Path | None = None, by: str = "group") -> Validation:
     """Return how right the predictions are: of the published runs that Steelyard carries, or of a file of runs.
 
+    Published runs are scored by the shipped constants, whatever a calibration of one's own says.
+
     Args:
         cases: measured runs, .csv or .jsonl, plain or .gz; None: the published ones
         by: what scores are grouped by: group, publisher, chip, family, stack or precision
@@ -40,8 +42,10 @@ def validate(cases: str | Path | None = None, by: str = "group") -> Validation:
     if cases is not None:
         check_type("cases", cases, (str, Path), "a file of measured runs, .csv or .jsonl; None: the published ones")
     check_type("by", by, str, "what scores are grouped by, such as 'stack'")
-    rows = reader.published_runs() if cases is None else reader.read_runs(Path(cases))
-    return validate_runs(rows, by)
+    if cases is not None:
+        return validate_runs(reader.read_runs(Path(cases)), by)
+    with layer.using_layer(layer.current_layer().without_calibrations()):
+        return validate_runs(reader.published_runs(), by)
 
 
 def calibrate(runs: str | Path, name: str | None = None, *, write: bool = False) -> Calibration:

@@ -58,9 +58,15 @@ def test_a_plan_takes_it_with_its_place() -> None:
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (("--step-time", "10 apples"), "step_time: '10 apples' is no time of a step; write 11.2, 350ms"),
-        (("--rate", "0"), "rate: '0' is no rate of a device; write 3900"),
-        (("--rate", "5000", "--step-time", "10"), "both given"),
+        (("--step-time", "10 apples"), "--step-time: '10 apples' is no time of a step; write 11.2, 350ms"),
+        (("--rate", "0"), "--rate: '0' is no rate of a device; write 3900, 3900 tokens/s"),
+        (("--rate", "3,900"), "--rate: '3,900' has a comma"),
+        (("--step-time", "11,2"), "--step-time: '11,2' has a comma"),
+        (("--rate", "400000"), "a rate is of one device (of all 64: 6250 each)"),
+        (
+            ("--rate", "5000", "--step-time", "10"),
+            "step_time (10 s) and rate (5000 a second of one device) are both given",
+        ),
         (("--step-time", "0.001"), "no step is so fast"),
         (("--step-time", "400"), "times what is predicted (8."),
         (("--step-time", "10@L9:8"), "unknown system 'L9'"),

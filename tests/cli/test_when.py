@@ -72,3 +72,16 @@ def test_a_profile_of_another_place_is_refused(hours: Path) -> None:
     result = run(*PLACED, "--profile", str(hours))
     assert result.exit_code == 2
     assert "country/US" in result.stderr
+
+
+def test_a_profile_that_is_multiplied_to_the_site_s_own_mean_says_so(hours: Path, tmp_path: Path) -> None:
+    path = tmp_path / "average.csv"
+    path.write_text(hours.read_text("utf-8").replace("marginal", "location_gross"), "utf-8")
+    said = " ".join(run(*PLACED, "--profile", str(path)).stdout.split())
+    assert "the usual day of the profile, 0.283 kg/kWh over the year, is multiplied by " in said
+    (note,) = [
+        one for one in json.loads(run(*PLACED, "--profile", str(path), "--json").stdout)["notes"] if "usual" in one
+    ]
+    factor, own = float(note.split("multiplied by ")[1].split()[0]), float(note.split("to the ")[1].split()[0])
+    assert factor == pytest.approx(own / 0.28333, rel=0.01)  # (8 x 0.05 + 16 x 0.4) / 24
+    assert "multiplied" not in run(*PLACED, "--profile", str(hours)).stdout, "no marginal mean of the site is known"

@@ -124,7 +124,7 @@ def test_the_first_page_counts_what_is_not_predicted_and_what_no_fit_has_seen():
     first, second, third = [run for run in published_runs() if run.group == "vtrain-multi"][:3]
     runs = [first, replace(second, id="mine"), replace(third, id="odd", accelerator="Abacus 9")]
     said = " ".join(render(short_validation_page(scored_runs(runs), "group")).split())
-    assert "Not predicted: 1 of 3 cases; new, as your own are: 1. --details" in said
+    assert "Left out: 1 of 3 cases; new, as your own are: 1. --details" in said
 
 
 def test_the_page_of_the_shipped_runs_says_what_was_left_out(report, now):

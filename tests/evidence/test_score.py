@@ -17,8 +17,8 @@ from steelyard.errors import BadInput
 from steelyard.evidence.frames.frame import run_frame
 from steelyard.evidence.frames.measured import measured
 from steelyard.evidence.frames.predicted import predict_step
-from steelyard.evidence.runs.columns import COLLECTED
 from steelyard.evidence.runs.exclusions import counted, excluded
+from steelyard.evidence.runs.header import COLLECTED
 from steelyard.evidence.runs.reader import blank_run, published_runs, read_runs
 from steelyard.evidence.score import intervals
 from steelyard.evidence.score.baselines import SIX_ND_SHARE, constant_s, six_nd_s

@@ -5,7 +5,7 @@ import pytest
 from steelyard.catalog import load, outside_transformer_engine
 from steelyard.catalog.stacks import parse_stack
 from steelyard.evidence.frames.frame import run_frame
-from steelyard.evidence.frames.stacks import kernel_constants, slow_kernels, stack_rule
+from steelyard.evidence.frames.stacks import kernel_constants, run_slow_kernels, stack_rule
 from steelyard.evidence.runs.reader import blank_run, user_runs
 from steelyard.evidence.runs.run import Run
 
@@ -13,7 +13,7 @@ EAGER, UPCAST, CORE = "eager_scale", "upcast_scale", "attention_upcast_scale"
 
 
 def found(run: Run, precision: str = "bf16") -> set[str]:
-    return set(slow_kernels(run, stack_rule(run.stack, run.date, load()), precision))
+    return set(run_slow_kernels(run, stack_rule(run.stack, run.date, load()), precision))
 
 
 @pytest.mark.parametrize(

@@ -274,3 +274,26 @@ def test_a_degree_is_within_its_range_or_refused(field: str, number: int) -> Non
         assert number < 1 or field in {"zero", "partition", "schedule", "recompute", "sp", "flash", "offload"}
     else:
         assert found == {field: (number,)}
+
+
+@pytest.mark.parametrize("text", ["0,500", "1234,567", "12,9", "1,5B", "1.234,5"])
+def test_a_comma_is_no_decimal_point(text: str) -> None:
+    """0,500 was read as 500, and 1234,567 as more than a million."""
+    with pytest.raises(BadInput, match="is not a count"):
+        literals.parse_count(text)
+
+
+@pytest.mark.parametrize(
+    ("reader", "text", "ways"),
+    [
+        (literals.parse_count, "1,500B", "1.5B or 1500B"),
+        (literals.parse_co2e, "1,500t", "1.5t or 1500t"),
+        (literals.parse_energy, "2,250MWh", "2.25MWh or 2250MWh"),
+        (literals.parse_seconds, "1,500h", "1.5h or 1500h"),
+        (literals.parse_usd, "1,500k", "1.5k or 1500k"),
+    ],
+)
+def test_a_lone_comma_before_a_unit_may_be_either(reader, text: str, ways: str) -> None:
+    with pytest.raises(BadInput, match=f"{text} may be {ways}; write one of the two"):
+        reader(text)
+    assert reader(ways.split(" ")[2]) > reader(ways.split(" ", maxsplit=1)[0])

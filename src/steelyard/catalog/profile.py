@@ -57,6 +57,29 @@ class Profile:
         """Whether it is the usual day of each month, which holds at any date."""
         return self.first is None
 
+    def level_text(self, site_kg_per_j: float) -> str:
+        """Return that a usual day is laid over another mean of the year than its own, and by how much; else empty.
+
+        Args:
+            site_kg_per_j: mean of the year of the site that it is used for; NaN: unknown, the profile is taken as it is
+
+        >>> usual = Profile("DE", "location_gross", np.full((12, 24), 0.3 / KWH_J), None, "", "")
+        >>> usual.level_text(0.36 / KWH_J)
+        'the usual day of DE, 0.3 kg/kWh over the year, is multiplied by 1.2 to the 0.36 kg/kWh that the catalog has
+        of the site (average): its hours give the shape; a file with a column time is taken as it is'
+        >>> usual.level_text(np.nan), usual.level_text(0.3 / KWH_J)
+        ('', '')
+        """
+        mean = self.mean_kg_per_j
+        if not self.yearly or np.isnan(site_kg_per_j) or abs(site_kg_per_j / mean - 1) < 0.005:
+            return ""
+        kind = "marginal" if self.quantity == MARGINAL else "average"
+        return (
+            f"the usual day of {self.place or 'the profile'}, {mean * KWH_J:.3g} kg/kWh over the year, is multiplied "
+            f"by {site_kg_per_j / mean:.3g} to the {site_kg_per_j * KWH_J:.3g} kg/kWh that the catalog has of the site "
+            f"({kind}): its hours give the shape; a file with a column time is taken as it is"
+        )
+
     def reaches(self, start: dt.datetime, count: int) -> bool:
         """Return whether it knows so many hours from the one that holds `start`."""
         if self.first is None:

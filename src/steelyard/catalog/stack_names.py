@@ -1,10 +1,11 @@
 """How people write the names of software stacks, and what a name implies where a run does not say."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
+from steelyard.catalog.schema import Fitted
 from steelyard.strategies.settings import SPELLINGS, spelled_number
 from steelyard.tables import Recipe
 
@@ -40,6 +41,64 @@ class StackRule:
     upcast: float = 0.0  # 1: over a quantised base, what is not quantised, and so hidden states, are in fp32
     fp32: str = "fp32"  # what runs its fp32 products: tf32 in NVIDIA's containers, fp32 in PyTorch as installed
     why: str = ""
+
+
+EAGER_SCALE, UPCAST_SCALE, CORE_SCALE = "eager_scale", "upcast_scale", "attention_upcast_scale"
+"""Constants of `tables.Stack` that say what kernels take beyond fused 16-bit ones."""
+
+FUSED = re.compile(
+    r"liger|foak|unsloth|thunderkittens|transformer engine|\b(?:native|fused|custom|triton) kernels|torch\.?compile"
+    r"|\bcompiled\b|\bcompile(?:=true| on\b)|fused (?:rms|rope|rotary|norm)"
+)
+EAGER = re.compile(
+    r"eager kernels|\b(?:no|not|without|w/o) (?:torch\.?)?compil|\buncompiled"
+    r"|compile(?: is|[=:])? ?(?:off|false|disabled)\b"
+)
+KEPT_16 = re.compile(r"no upcast|without upcast|gptq|unsloth|prepare_model_for_kbit_training=(?:false|no|off)")
+"""How people write that norms and rotary embeddings are fused, that they are not, and that a quantised base and what
+surrounds it stay in 16 bits: LoRA over GPTQ does not pass PEFT's preparation, and Unsloth has its own."""
+
+
+def slow_kernels(rule: StackRule, text: str, quantised: bool, precision: str) -> frozenset[str]:
+    """Return which of the three constants of slow kernels hold for a stack as somebody writes it.
+
+    `eager_scale`: norms, rotary embeddings and the loss are kernels of their own, as the text says, else as the rule.
+    `upcast_scale`: hidden states over a quantised base are in fp32 (PEFT's `prepare_model_for_kbit_training`).
+    `attention_upcast_scale`: so is attention, as no autocast casts them back where the card has no bf16 and products
+    are in fp16.
+
+    Args:
+        rule: what the name of the stack implies.
+        text: its name, and what else is written of it.
+        quantised: whether the base is.
+        precision: of the products.
+
+    >>> from steelyard.catalog import load
+    >>> names = ("HF Trainer", "unsloth", "HF Trainer + Liger")
+    >>> [sorted(slow_kernels(rule_of_name(load().stack_rules, name), name, True, "bf16")) for name in names]
+    [['eager_scale', 'upcast_scale'], [], ['upcast_scale']]
+    """
+    plain = text.lower()
+    eager = bool(EAGER.search(plain)) or (rule.kernels == "eager" and not FUSED.search(plain))
+    upcast = quantised and rule.upcast == 1 and not KEPT_16.search(plain)
+    found = {EAGER_SCALE: eager, UPCAST_SCALE: upcast, CORE_SCALE: upcast and precision == "fp16"}
+    return frozenset(name for name, holds in found.items() if holds)
+
+
+def kernel_scales(slow: Collection[str], fitted: Mapping[tuple[str, str, str], Fitted]) -> dict[str, float]:
+    """Return the three constants of slow kernels where some of them hold; 1 of those that do not.
+
+    What they take is fitted to the runs of every stack that has them: `no compile` of a stack whose kernels are
+    otherwise fused costs that, too.
+
+    >>> from steelyard.catalog import load
+    >>> found = kernel_scales({"eager_scale"}, load().stacks)
+    >>> found["eager_scale"] > 1.5, found["upcast_scale"]
+    (True, 1.0)
+    """
+    names = (EAGER_SCALE, UPCAST_SCALE, CORE_SCALE)
+    known = {name: row.value for (_, _, name), row in fitted.items() if name in names and row.value != 1}
+    return {name: known.get(name, 1.0) if name in slow else 1.0 for name in names}
 
 
 def rule_of_name(rules: Iterable[StackRule], text: str, date: str = "") -> StackRule:

@@ -1,14 +1,10 @@
 """`steelyard calibrate`: a few measured runs → a local layer of the catalog."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
 from steelyard.cli.printing import json_option, print_json, print_page
-
-if TYPE_CHECKING:
-    pass
 
 
 @click.command("calibrate", short_help="Your own measured runs, so that later predictions are right on your machines.")
@@ -24,9 +20,10 @@ def calibrate_command(
     """Learn from RUNS: one shift of step times from a single run on, then constants; peak memories, too.
 
     RUNS is a .csv or a .jsonl (one JSON object a line), plain or .gz, with the columns of `validate --cases`: model,
-    accelerator, devices, sequence_tokens (of text), the layout, stack, and step_time_s, tokens_per_s_per_device,
-    samples_per_second or peak_memory_bytes. plan, estimate, explain and validate use the result from then on and say
-    so. It is kept in $STEELYARD_CATALOG, else in the user's data folder.
+    accelerator, devices, sequence_tokens (of text), batch_samples, micro_batch, the layout, precision, task, stack, and
+    step_time_s, tokens_per_s_per_device, samples_per_second or peak_memory_bytes. plan, estimate, explain, where, when
+    and `validate --cases` use the result from then on and say so. It is kept in $STEELYARD_CATALOG, else in the user's
+    data folder.
     """
     if sum((runs is not None, listed, forget is not None)) != 1:
         raise click.UsageError("give one of: a file of runs, --list, --forget LABEL")

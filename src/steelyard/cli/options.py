@@ -24,7 +24,11 @@ JOB_OPTIONS = (
     ("--loss", "NAME", "Kind of loss: chunked, fused, unfused, eager, shifted ... Default: that of the stack."),
     ("--stack", "NAME", "Software stack: megatron-core, fsdp2, deepspeed, maxtext ..."),
     ("--step-time", "SECONDS[@WHERE]", "A measured step, which shifts what is predicted: 11.2, or 11.2@H100:8,tp=2."),
-    ("--rate", "RATE[@WHERE]", "The same as tokens/s (or samples/s) of one device: 3900, '1.2 samples/s@H100:8'."),
+    (
+        "--rate",
+        "RATE[@WHERE]",
+        "The same as tokens/s or samples/s of one device, not of all: 3900, '1.2 samples/s@H100:8'.",
+    ),
 )
 OFFER_OPTIONS = (
     ("--regions", "LIST", "Sites to consider: 'aws/us-*,gcp/europe-*'. Default: all."),

@@ -1,5 +1,9 @@
 """What a job takes when its author does not say: each choice is stated with its source and shown with the plan."""
 
+from steelyard.catalog import load
+from steelyard.catalog.stack_names import FALLBACK, rule_of_name
+from steelyard.job.job_spec import written_stack
+from steelyard.job.models.adapters import USUAL_RANK, USUAL_TARGETS
 from steelyard.job.models.architecture import architecture
 from steelyard.job.models.rows_spec import RowsSpec
 from steelyard.job.models.spec import ModelSpec
@@ -75,3 +79,39 @@ def default_batch(
         sequences = divisible_batch(target / sequence_tokens)
     fitting = min(sequences, most)
     return fitting, f"global batch {fitting} sequences of {sequence_tokens} tokens ({source})"
+
+
+def usual_targets(stack: str) -> tuple[str, ...]:
+    """Return the matrices that a stack's recipes adapt: what a job, and a measured run, has where it does not say.
+
+    >>> usual_targets(""), len(usual_targets("unsloth"))
+    (('q', 'v'), 7)
+    """
+    return USUAL_TARGETS[rule_of_name(load().stack_rules, stack).adapters]
+
+
+def taken_adapters(rank: int | None, targets: tuple[str, ...] | None, stack: str) -> list[str]:
+    """Return what is taken of adapters where a job does not say it, a line each.
+
+    >>> taken_adapters(16, None, "unsloth")
+    ['lora targets all linear matrices: as the recipes of unsloth have them']
+    """
+    found = [f"lora rank {USUAL_RANK}: the default of huggingface/peft (LoraConfig)"] if rank is None else []
+    if targets is None:
+        few = usual_targets(stack) == USUAL_TARGETS["attention"]
+        where = "q, v: the default of huggingface/peft (for Llama)" if few else "all linear matrices"
+        found.append(f"lora targets {where}" + ("" if few else f": as the recipes of {stack} have them"))
+    return found
+
+
+def standing_in(stack: str | None) -> list[str]:
+    """Return whose constants stand in for a stack that is written otherwise than the catalog names it.
+
+    >>> [text.partition(":")[0] for text in standing_in("axolotl")], standing_in("fsdp2"), standing_in("Weaver 3")
+    (['constants of hf-trainer stand in for axolotl'], [], [])
+    """
+    text = written_stack(stack)
+    rule = rule_of_name(load().stack_rules, text)
+    if not text or rule.stack == FALLBACK:
+        return []
+    return [f"constants of {rule.stack} stand in for {text}: its name is read as {' '.join(rule.why.split())}"]

@@ -1,6 +1,6 @@
 """The fields of a job file: what each may hold, and one clear message when it holds something else."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from types import MappingProxyType
 from typing import Annotated, Any, Literal
 
@@ -98,12 +98,12 @@ class _Strict(BaseModel):
 
 
 class LoraFields(_Strict):
-    """Adapters: their rank and the matrices that get them."""
+    """Adapters: their rank and the matrices that get them; None: as the recipes of the stack have them."""
 
-    rank: Annotated[int, _checked(lambda value: literals.parse_integer(value, "8, 16 or 64"))] = 16
-    targets: Annotated[tuple[str, ...], _checked(lambda value: adapters.lora_targets(literals.parse_globs(value)))] = (
-        adapters.lora_targets(("all-linear",))
-    )
+    rank: Annotated[int | None, _checked(lambda value: literals.parse_integer(value, "8, 16 or 64"))] = None
+    targets: Annotated[
+        tuple[str, ...] | None, _checked(lambda value: adapters.lora_targets(literals.parse_globs(value)))
+    ] = None
 
 
 class PolicyFields(_Strict):
@@ -162,7 +162,10 @@ class JobFields(_Strict):
     def measured(self) -> MeasuredStep | None:
         """The step that was measured, by its time or by its rate."""
         if self.step_time is not None and self.rate is not None:
-            raise BadInput("step_time and rate are both given; they say the same: keep one")
+            raise BadInput(
+                f"step_time ({self.step_time.step_s:g} s) and rate ({self.rate.per_device_s:g} a second of one device) "
+                "are both given, and one measured step is taken; keep one, or give both to steelyard calibrate"
+            )
         return self.step_time or self.rate
 
 
@@ -170,8 +173,13 @@ JOB_FIELD_NAMES = tuple(str(field.validation_alias or name) for name, field in J
 """The fields as a job file writes them."""
 
 
-def job_fields(given: Mapping[str, Any], where: str) -> JobFields:
+def job_fields(given: Mapping[str, Any], where: str, options: Collection[str] = ()) -> JobFields:
     """Return the fields of a job, or raise `BadInput` that names the field, what it holds and what it may hold.
+
+    Args:
+        given: the fields, by any of their names.
+        where: what they were read from, for messages.
+        options: those of them that were given beside it, and are called so: `--step-time`.
 
     >>> job_fields({"model": "gpt2", "token": "20B"}, "job.yaml")
     Traceback (most recent call last):
@@ -187,7 +195,7 @@ def job_fields(given: Mapping[str, Any], where: str) -> JobFields:
     try:
         return JobFields.model_validate({name: value for name, value in named.items() if value is not None})
     except ValidationError as error:
-        raise BadInput(f"{where}: {_message(error)}") from error
+        raise BadInput(_message(error, where, {FIELD_ALIASES.get(name, name) for name in options})) from error
     except RecursionError as error:
         raise BadInput(f"{where}: it is nested too deeply to be a job") from error
 
@@ -203,13 +211,14 @@ def _plain_names(given: Mapping[str, Any], where: str) -> dict[str, Any]:
     return with_purchase(named, where)
 
 
-def _message(error: ValidationError) -> str:
+def _message(error: ValidationError, where: str, options: Collection[str]) -> str:
     first = error.errors(include_url=False)[0]
     place = ".".join(str(part) for part in first["loc"])
     if first["type"] == "extra_forbidden":
         group = LoraFields.model_fields if first["loc"][0] == "lora" else PolicyFields.model_fields
         near = nearest(str(first["loc"][-1]), group) or group
-        return f"unknown field {place!r}; nearest: {', '.join(near)}"
+        return f"{where}: unknown field {place!r}; nearest: {', '.join(near)}"
     text = first["msg"].removeprefix("Value error, ")
     shown = repr(first.get("input"))[:60]
-    return f"{place}: {text}" if first["type"] == "value_error" else f"{place} is {shown}; {text[0].lower()}{text[1:]}"
+    named = f"--{place.replace('_', '-')}" if place in options else f"{where}: {place}"
+    return f"{named}: {text}" if first["type"] == "value_error" else f"{named} is {shown}; {text[0].lower()}{text[1:]}"

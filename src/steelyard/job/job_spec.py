@@ -6,7 +6,8 @@ from functools import lru_cache
 from types import MappingProxyType
 from typing import Any
 
-from steelyard.catalog import Catalog
+from steelyard.catalog import Catalog, load, stacks
+from steelyard.catalog.stack_names import FALLBACK, rule_of_name
 from steelyard.catalog.training import Optimizer, Precision
 from steelyard.formatting.figures import COUNT, amount
 from steelyard.job.measured_step import MeasuredStep
@@ -16,7 +17,7 @@ from steelyard.job.models.kinds import trained_kind
 from steelyard.job.models.rows_spec import RowsSpec
 from steelyard.job.models.spec import ModelSpec
 from steelyard.job.purchase import DataSpec, OwnedSpec
-from steelyard.job.recipes import loss_entries, partial_recipe
+from steelyard.job.recipes import loss_entries, named_loss, partial_recipe, term_entries
 from steelyard.job.training import MatrixShape, parameter_bytes, parse_loss, parse_optimizer, parse_precision
 from steelyard.tables import Job, Recipe, Workload
 from steelyard.units import Count, Joules, KgCo2e, Seconds, Share, Usd
@@ -92,6 +93,26 @@ class JobSpec:
         return f"{amount(float(size), COUNT)} {of}s"
 
 
+def written_stack(stack: str | None, catalog: Catalog | None = None) -> str:
+    """Return how a stack is written, where that may say more than a name of the catalog does; else empty.
+
+    >>> written_stack("unsloth"), written_stack("fsdp2"), written_stack(None)
+    ('unsloth', '', '')
+    """
+    return "" if stack is None or stack in {FALLBACK, *stacks(catalog)} else stack
+
+
+def written_entries(text: str, catalog: Catalog | None = None) -> dict[str, float]:
+    """Return the entries of a recipe that the name of a stack says, as people write it; none of no name.
+
+    >>> written_entries("unsloth")["logit_bytes"], written_entries("")
+    (0.0, {})
+    """
+    if not text:
+        return {}
+    return dict(rule_of_name((catalog or load()).stack_rules, text).recipe) | dict(term_entries(text))
+
+
 def job_table(spec: JobSpec, catalog: Catalog | None = None) -> Job:
     """Return the numbers of a job, by the precisions and optimizers of a catalog: the shipped one if None.
 
@@ -101,7 +122,9 @@ def job_table(spec: JobSpec, catalog: Catalog | None = None) -> Job:
     (8192, 512, 8.0, 4.0)
     """
     precision, optimizer = parse_precision(spec.precision, catalog), parse_optimizer(spec.optimizer, catalog)
-    recipe = partial_recipe(**loss_entries(parse_loss(spec.loss) if spec.loss else None, precision.element_bytes))
+    text = written_stack(spec.stack, catalog)
+    loss = parse_loss(spec.loss) if spec.loss else named_loss(text)
+    recipe = partial_recipe(**(written_entries(text, catalog) | loss_entries(loss, precision.element_bytes)))
     sizes = {"samples": spec.samples, "batch_samples": spec.batch_samples}
     if isinstance(spec.model, RowsSpec):
         work, shape = collapse(spec.model.rows, precision.element_bytes), MatrixShape.of_rows(spec.model.rows)

@@ -30,7 +30,8 @@ _SPANS = spelled(
 _ENERGIES = {unit.lower(): JOULES[unit] for unit in ("Wh", "kWh", "MWh", "GWh", "J", "kJ", "MJ", "GJ")}
 _MASSES = spelled(KILOGRAMS, {"g": "g", "kg": "kg", "t": "t,tonne,tonnes,ton", "kt": "kt"})
 _DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
-_NUMBER = r"[+-]?(?:\d+(?:[_,]\d{3})*(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?"
+_NUMBER = r"[+-]?(?:(?:[1-9]\d{0,2}(?:,\d{3})+|\d+(?:_\d{3})*)(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?"
+_ONE_COMMA = re.compile(r"[+-]?\d{1,3},\d{3}")
 _LONGEST = 200
 
 INPUT_RANGES: Mapping[str, tuple[float, float, str]] = MappingProxyType(
@@ -106,6 +107,8 @@ def _summed_s(value: Any) -> float | None:
     joined = "".join(number + unit for number, unit in parts)
     if not parts or joined != re.sub(r"\s+", "", plain) or any(unit not in _SPANS for _, unit in parts):
         return None
+    for number, unit in parts:
+        _check_comma(number, unit)
     return sum(_number(number) * _SPANS[unit] for number, unit in parts)
 
 
@@ -247,7 +250,15 @@ def _scaled(value: Any, scales: Mapping[str, float], what: str, forms: str, *, g
     match = re.fullmatch(rf"({_NUMBER})\s*([a-zA-Z]*)", plain) if len(plain) <= _LONGEST else None
     if match is None or match[2].lower() not in scales:
         _reject(shown, what, forms)
+    _check_comma(match[1], match[2])
     return _positive(_number(match[1]) * scales[match[2].lower()], shown, what, forms)
+
+
+def _check_comma(number: str, unit: str) -> None:
+    """Refuse `1,500B`, which may be 1.5B or 1500B; 5,000 alone, and what has several marks, parts thousands."""
+    if unit and _ONE_COMMA.fullmatch(number):
+        point, none = number.replace(",", ".").rstrip("0").rstrip("."), number.replace(",", "")
+        raise BadInput(f"{number}{unit} may be {point}{unit} or {none}{unit}; write one of the two")
 
 
 def _text(value: Any) -> str:

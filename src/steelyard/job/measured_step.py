@@ -10,10 +10,14 @@ from steelyard.job import literals
 from steelyard.units import Count, Seconds
 
 STEP_TIME_FORMS = "11.2, 350ms or 11.2@H100:8,tp=2,mbs=1 (seconds of a step, and where it was measured)"
-RATE_FORMS = "3900, 1.2 samples/s or 3900@H100:8,tp=2,mbs=1 (tokens or samples a second of one device)"
+RATE_FORMS = (
+    "3900, 3900 tokens/s, 1.2 samples/s or 3900@H100:8,tp=2,mbs=1 (of one device; divide that of all by their number)"
+)
 _SECONDS: Mapping[str, float] = {"": 1.0, "s": 1.0, "ms": 1e-3, "min": 60.0}
 _NUMBER = re.compile(r"((?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?)\s*([a-z/]*)")
-_COUNTED = {"token": "token", "sample": "sample", "sequence": "sample", "image": "sample"}
+_COUNTED = {"token": "token", "tok": "token", "sample": "sample", "sequence": "sample", "image": "sample"}
+_OF_ONE = re.compile(r"(?<=/s)(/|\s+per\s+|\s+a\s+)(gpu|device|chip|card|accelerator)$")
+"""What may stand after a rate: it is of one device anyway."""
 _MULTIPLES = {"k": 1e3, "m": 1e6}
 SHORTEST_S, LONGEST_S = 1e-6, 1e7
 """No step of a training is shorter or longer."""
@@ -76,9 +80,11 @@ def parse_rate(value: Any) -> MeasuredStep:
 
     >>> parse_rate("3.9k tokens/s").per_device_s, parse_rate("1.2 samples/s@TPU-v5p:8").counted
     (3900.0, 'sample')
+    >>> parse_rate("3900 tokens/s/GPU").per_device_s, parse_rate("3900 tok/s per device").counted
+    (3900.0, 'token')
     """
     number, unit, place = _parts(value, RATE_FORMS)
-    word = unit.partition("/")[0]
+    word = "token" if unit == "tps" else unit.partition("/")[0]
     counted = _COUNTED.get(word.removesuffix("s"), "")
     scale = 1.0 if counted or not word else _MULTIPLES.get(word, 0.0)
     if not 0 < number * scale < float("inf") or unit.partition("/")[2] not in {"", "s", "sec"}:
@@ -91,11 +97,13 @@ def _parts(value: Any, forms: str) -> tuple[float, str, dict[str, Any]]:
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         raise BadInput(f"{str(value)[:60]!r} is no measured step; write {forms}")
     figure, _, where = str(value).strip().partition("@")
-    plain = figure.strip().lower()
+    plain = _OF_ONE.sub("", figure.strip().lower())
     scale = 1.0
     if multiple := re.fullmatch(r"([\d.]+)\s*([km])\s+(\D*)", plain):
         plain, scale = f"{multiple[1]} {multiple[3]}", _MULTIPLES[multiple[2]]
     match = _NUMBER.fullmatch(plain)
+    if re.match(r"\d+,\d", plain):
+        raise BadInput(f"{str(value)[:60]!r} has a comma, which may part thousands or decimals; write {forms}")
     if match is None or ("@" in str(value) and not where.strip()):
         raise BadInput(f"{str(value)[:60]!r} is no measured step; write {forms}")
     return float(match[1]) * scale, match[2], _place(where) if where else {}

@@ -15,6 +15,7 @@ from steelyard.job.documents import load_json, load_yaml, read_text
 from steelyard.job.fields import FIELD_ALIASES, JobFields, PolicyFields, job_fields
 from steelyard.job.job_spec import JobSpec, job_table
 from steelyard.job.models import describe
+from steelyard.job.models.adapters import USUAL_RANK
 from steelyard.job.models.architecture import spread_text
 from steelyard.job.models.rows_spec import RowsSpec, reread_rows
 from steelyard.job.models.spec import ModelSpec
@@ -72,15 +73,13 @@ def read_job(source: str | Path | Mapping[str, Any], now: dt.datetime | None = N
     'sequence 8192: all positions of llama-3-8b'
     """
     given, folder, where = _given(source)
+    options = {name for name, value in overrides.items() if value is not None}
     for name, value in overrides.items():
         if value is not None:
-            gone = {
-                name,
-                *(_INSTEAD.get(name, frozenset()) - {key for key, new in overrides.items() if new is not None}),
-            }
+            gone = {name, *(_INSTEAD.get(name, frozenset()) - options)}
             given = {key: old for key, old in given.items() if FIELD_ALIASES.get(str(key), str(key)) not in gone}
             given[name] = plain_argument(value)
-    read = job_fields(given, where)
+    read = job_fields(given, where, options)
     return _job(read, given, describe.model_described(read.model, folder), folder, now)
 
 
@@ -166,8 +165,8 @@ def _job(
         precision=read.precision,
         optimizer=read.optimizer,
         task=read.task,
-        lora_rank=read.lora.rank if adapted else 0,
-        lora_targets=read.lora.targets if adapted else (),
+        lora_rank=(read.lora.rank or USUAL_RANK) * adapted,
+        lora_targets=(read.lora.targets or defaults.usual_targets(read.stack or "")) * adapted,
         **{name: getattr(read, name) for name in _AS_READ},
         deadline_s=None if read.by is None else _deadline(read.by, now),
         budget_usd=read.budget,
@@ -213,13 +212,12 @@ def _adapted(read: JobFields, model: ModelSpec | RowsSpec) -> bool:
 def _taken(read: JobFields, model: ModelSpec | RowsSpec, samples: TrainedSamples, adapted: bool) -> list[str]:
     """Return what was taken where nothing was given, and what is not known of such jobs."""
     found = [text for name, text in _DEFAULTS.items() if name not in read.model_fields_set]
+    found += defaults.standing_in(read.stack)
     if not samples.text:
         found.append(UNPROVEN)
     if isinstance(model, ModelSpec) and (spread := spread_text(model)):
         found.append(spread)
-    if adapted and "lora" not in read.model_fields_set:
-        found.append("lora rank 16 on all linear matrices (QLoRA, arXiv 2305.14314, section 4: all layers)")
-    return found
+    return found + defaults.taken_adapters(read.lora.rank, read.lora.targets, read.stack or "") * adapted
 
 
 def _check_layout(spec: JobSpec) -> None:

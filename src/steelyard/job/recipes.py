@@ -1,10 +1,13 @@
 """From what is said of a job to its `tables.Recipe`: entries that nobody states stay NaN."""
 
 import math
+import re
+from collections.abc import Mapping
 from functools import lru_cache
 
 from steelyard.step.tensors.recipe import ENTRIES
-from steelyard.strategies.losses import LossKind
+from steelyard.strategies.losses import LOSSES, LossKind
+from steelyard.strategies.recipe import RECIPE_TERMS, RecipeTerm
 from steelyard.tables import Recipe
 from steelyard.units import Bytes
 
@@ -21,6 +24,34 @@ def partial_recipe(**entries: float) -> Recipe:
 @lru_cache(maxsize=1024)
 def _recipe(entries: tuple[tuple[str, float], ...]) -> Recipe:
     return Recipe(**(dict.fromkeys(ENTRIES, math.nan) | dict(entries)))
+
+
+@lru_cache(maxsize=1 << 14)
+def term_entries(text: str, but: RecipeTerm | None = None) -> Mapping[str, float]:
+    """Return the entries of a recipe that the words of a text stand for, a later term over an earlier.
+
+    Args:
+        text: the name of a stack, and what else is written of a run.
+        but: a term that does not count.
+
+    >>> term_entries("torchtune, optimizer in backward")["grad_life"]
+    2
+    """
+    found: dict[str, float] = {}
+    for term in RECIPE_TERMS:
+        if term is not but and re.search(term.pattern, text.lower()):
+            found |= term.entries
+    return found
+
+
+@lru_cache(maxsize=1 << 14)
+def named_loss(text: str) -> LossKind | None:
+    """Return the kind of loss that a text names; None where it names none.
+
+    >>> named_loss("LLaMA-Factory + Liger").name, named_loss("NeMo 25.04")
+    ('fused-linear', None)
+    """
+    return next((one for one in LOSSES.values() if one.pattern and re.search(one.pattern, text.lower())), None)
 
 
 def loss_entries(loss: LossKind | None, element_bytes: Bytes) -> dict[str, float]:

@@ -7,9 +7,10 @@ from dataclasses import replace
 from steelyard import catalog as facts
 from steelyard.catalog.local.step_shift import pair_of
 from steelyard.catalog.spread import FACTOR, Traits
-from steelyard.catalog.stack_names import FALLBACK, rule_of_name
+from steelyard.catalog.stack_names import FALLBACK, kernel_scales, rule_of_name, slow_kernels
 from steelyard.catalog.stacks import Capability
 from steelyard.errors import BadInput, UnknownName
+from steelyard.job.job_spec import written_stack
 from steelyard.market.options import StackOption
 from steelyard.tables import Stack
 from steelyard.vocabulary import IMAGE_TRANSFORMER, LANGUAGE, ROWS
@@ -48,7 +49,34 @@ def stack_options(
             tools[base] = replace(tools[base], not_on=tools[base].not_on | {accelerator})
             places[vendor].append(len(tools))
             tools.append(stack_option(name, catalog, kind, precision, accelerator))
+    if text := written_stack(stack, catalog):
+        tools = [as_written(one, text, precision, catalog) for one in tools]
     return tuple(tools), {vendor: tuple(found) for vendor, found in places.items()}
+
+
+def as_written(option: StackOption, text: str, precision: str, catalog: facts.Catalog) -> StackOption:
+    """Return a stack as people write it: its constants, but for kernels and gradients that the name says otherwise.
+
+    >>> catalog = facts.load()
+    >>> made = as_written(stack_option("hf-trainer", catalog, LANGUAGE), "unsloth", "bf16", catalog)
+    >>> made.name, made.stack.eager_scale, made.stack.upcast_scale
+    ('hf-trainer', 1.0, 1.0)
+    """
+    rule = rule_of_name(catalog.stack_rules, text)
+    slow = slow_kernels(rule, text, True, matrix_precision(precision, catalog))
+    changed = kernel_scales(slow, catalog.stacks)
+    changed |= {name: value for name, value in rule.recipe if name == "grad_bytes"}
+    return replace(option, stack=replace(option.stack, **changed))
+
+
+def as_asked(asked: str | None, name: str, catalog: facts.Catalog) -> str:
+    """Return how a job writes a stack of the catalog, which may say more than its name; else the name.
+
+    >>> as_asked("unsloth", "hf-trainer", facts.load()), as_asked("unsloth", "fsdp2", facts.load())
+    ('unsloth', 'fsdp2')
+    """
+    text = written_stack(asked, catalog)
+    return text if text and named_stack(text, catalog) == name else name
 
 
 def _training_stack(name: str, kind: str, catalog: facts.Catalog) -> str:

@@ -153,8 +153,13 @@ def best_hours(
         held=keep,
         chosen_by=signal,
         ways=tuple(ways),
-        notes=_notes(setting.site.name, signal, keep, longest_s > window_s),
+        notes=(*_levels(profiles, setting.site), *_notes(setting.site.name, signal, keep, longest_s > window_s)),
     )
+
+
+def _levels(profiles: Mapping[str, Profile], site: SiteOption) -> list[str]:
+    texts = (profile.level_text(float(getattr(site.site, f"{kind}_kg_per_j"))) for kind, profile in profiles.items())
+    return [text for text in texts if text]
 
 
 def _named(made: Configuration, window: Window) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from steelyard.errors import BadInput
 from steelyard.job import JobSpec, job_table, literals, read_job, with_overrides
 from steelyard.job.arguments import check_type, layout_argument, moment_of, parse_carbon_kind
 from steelyard.job.what_if import parse_question
+from steelyard.market.tools import as_asked
 from steelyard.planner.answers import Estimate, Explanation, Plan, Point
 from steelyard.planner.engine import ENGINE
 from steelyard.planner.estimating import (
@@ -40,7 +41,6 @@ from steelyard.vocabulary import LOCATION_GROSS, POINT_LABELS
 
 JobSource = str | Path | Mapping[str, Any] | JobSpec | Plan | Estimate
 """What a question is about: a model's name, a job file or its fields, a job, a saved plan or estimate, its file."""
-
 
 _TAKEN = "a model's name, the path of a job file, its fields as a mapping, or a plan or an estimate"
 
@@ -284,7 +284,7 @@ def pinned(source: JobSource, pin: Pin, options: Mapping[str, Any]) -> tuple[Job
     with using(found) as own:
         made = configure(spec, device, count, degrees, site)
         if own and same_place(own, made.setting.hardware.accelerator, made.devices):
-            asked = replace(spec, stack=own.stack)
+            asked = replace(spec, stack=as_asked(spec.stack, own.stack, load()))
             made = configure(asked, device, count, degrees or own.layout_text, site)
     return spec, made, found
 

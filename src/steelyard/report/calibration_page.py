@@ -41,6 +41,8 @@ def calibration_page(found: Calibration, written: str | None) -> list[Renderable
     if found.refused:
         lines = [f"{name}: {reason}" for name, reason in found.refused]
         parts += [blank(), heading("Not used"), bullets(lines[:_MOST])]
+    if found.notes:
+        parts += [blank(), heading("Not read"), bullets(found.notes[:_MOST])]
     return [*parts, blank(), paragraph(_where(found, written), 0)]
 
 
@@ -154,7 +156,7 @@ def _where(found: Calibration, written: str | None) -> str:
     new = ", ".join(f"--stack {name}" for name in found.new_stacks)
     use = f" Your stack is planned with {new}." if new else ""
     return (
-        f"Written to {written}; plan, estimate, explain and validate use it from now on and say so "
+        f"Written to {written}; plan, estimate, explain and validate --cases use it from now on and say so "
         f"(--no-calibration leaves it out, steelyard calibrate --forget {found.label} deletes it).{use}"
     )
 

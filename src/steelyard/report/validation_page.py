@@ -7,6 +7,7 @@ from typing import Final
 
 from rich.console import RenderableType
 
+from steelyard.evidence.frames.measured import NO_TIME
 from steelyard.evidence.score.agreed import BoardRow
 from steelyard.evidence.score.feasibility import Feasibility
 from steelyard.evidence.score.groups import GroupScore, ScoreSummary
@@ -22,8 +23,10 @@ METRICS: Final = {
 }
 
 
-def validation_page(found: Validation, by: str, board: Sequence[BoardRow] = ()) -> list[RenderableType]:
-    """Return the page of a validation, with the agreed figures where they are asked for."""
+def validation_page(
+    found: Validation, by: str, board: Sequence[BoardRow] = (), own: bool = False
+) -> list[RenderableType]:
+    """Return the page of a validation, with agreed figures where they are asked for; of one's own runs, each row."""
     page: list[RenderableType] = []
     for metric, title in METRICS.items():
         rows = getattr(found, metric)
@@ -33,11 +36,14 @@ def validation_page(found: Validation, by: str, board: Sequence[BoardRow] = ()) 
     page += _ranking(found.ranking, by)
     page += _fits(found.fits)
     page += _bars(board)
-    return [*page, *_left_out(found.cases), *_notes(found.cases)]
+    everything = len(found.cases) if own else None
+    return [*page, *_left_out(found.cases, everything), *_notes(found.cases)]
 
 
-def short_validation_page(found: Validation, by: str, board: Sequence[BoardRow] = ()) -> list[RenderableType]:
-    """Return the short page: means over groups, the worst of them, and which agreed figures are missed."""
+def short_validation_page(
+    found: Validation, by: str, board: Sequence[BoardRow] = (), own: bool = False
+) -> list[RenderableType]:
+    """Return the short page: means over groups, the worst, agreed figures missed; of own runs what is left out."""
     page: list[RenderableType] = []
     for metric, title in METRICS.items():
         rows = getattr(found, metric)
@@ -49,15 +55,18 @@ def short_validation_page(found: Validation, by: str, board: Sequence[BoardRow] 
     if board:
         page.append(paragraph(f"{len(board) - len(missed)} of {len(board)} agreed figures are met.", 0))
     page += _bars(missed, "Agreed figures that are missed")
-    more = f"--details: every {by}, every agreed figure, the reasons. --json: every case."
+    if own:
+        said = [*_left_out(found.cases), *_notes(found.cases)]
+        page += [*said, blank()] if said else []
+    more = f"--details: every {by}, {'every row' if own else 'every agreed figure'}, the reasons. --json: every case."
     return [*page, paragraph(f"{counted_cases(found)} {more}", 0)]
 
 
 def counted_cases(found: Validation) -> str:
-    """Return how many cases were not predicted, and how many no fit has seen: one's own, and those published since."""
-    lost = sum(math.isnan(case.predicted) for case in found.cases)
+    """Return how many cases are left out, and how many no fit has seen: one's own, and those published since."""
+    lost = sum(not case.scored for case in listed_cases(found.cases))
     new = round(sum((1 - row.left_out - row.in_sample) * row.n for row in (*found.time, *found.memory)))
-    return f"Not predicted: {lost:,} of {len(found.cases):,} cases; new, as your own are: {new:,}."
+    return f"Left out: {lost:,} of {len(listed_cases(found.cases)):,} cases; new, as your own are: {new:,}."
 
 
 def worst_groups(rows: Sequence[GroupScore]) -> str:
@@ -228,15 +237,46 @@ def bar_text(row: BoardRow) -> str:
     return f"{'≥' if row.sense == 'at least' else '≤'} {100 * row.bar:.3g} %"
 
 
-def _left_out(cases: Sequence[RunOutcome]) -> list[RenderableType]:
-    """Say how many cases were not predicted, by reason; `--json` lists each."""
-    reasons: dict[str, int] = {}
-    for case in cases:
-        if math.isnan(case.predicted):
-            reasons[case.reason] = reasons.get(case.reason, 0) + 1
-    lines = [f"{count:,}: {reason}" for reason, count in sorted(reasons.items(), key=lambda item: -item[1])]
-    more = [f"{len(lines) - _MOST} more reasons; `--json` lists every case"] if len(lines) > _MOST else []
-    return [heading("Not predicted"), bullets(lines[:_MOST] + more)] if lines else []
+def listed_cases(cases: Sequence[RunOutcome]) -> list[RunOutcome]:
+    """Return the cases without those that only say that a run whose memory was measured was not timed."""
+    weighed = {case.id for case in cases if case.reason != NO_TIME}
+    return [case for case in cases if case.reason != NO_TIME or case.id not in weighed]
+
+
+def left_out_lines(cases: Sequence[RunOutcome], most: int | None = None) -> list[str]:
+    """Return why cases are left out of the scores, the commonest reason first, each with rows that it holds for.
+
+    Args:
+        cases: all of a validation.
+        most: reasons, and rows of each, that are listed; None: a few.
+    """
+    reasons: dict[str, dict[str, None]] = {}
+    for case in listed_cases(cases):
+        if not case.scored:
+            reasons.setdefault(case.reason, {})[case.id] = None
+    lines = [
+        f"{len(rows):,}: {reason} ({listed(tuple(rows), most or _FEW)})"
+        for reason, rows in sorted(reasons.items(), key=lambda item: -len(item[1]))
+    ]
+    last = most or _MOST
+    return lines[:last] + ([f"{len(lines) - last} more reasons; `--json` lists every case"] if lines[last:] else [])
+
+
+def listed(names: Sequence[str], most: int) -> str:
+    """Return names as a list, the first of many.
+
+    >>> listed(("a", "b", "c"), 2)
+    'a, b, 1 more'
+    """
+    more = [f"{len(names) - most:,} more"] if len(names) > most else []
+    return ", ".join([*names[:most], *more])
+
+
+def _left_out(cases: Sequence[RunOutcome], most: int | None = None) -> list[RenderableType]:
+    lines = left_out_lines(cases, most)
+    count = len({case.id for case in listed_cases(cases) if not case.scored})
+    title = f"Left out of the scores: {count:,} of {len({case.id for case in cases}):,} rows, by reason"
+    return [heading(title), bullets(lines)] if lines else []
 
 
 def _notes(cases: Sequence[RunOutcome]) -> list[RenderableType]:
@@ -253,3 +293,6 @@ def _notes(cases: Sequence[RunOutcome]) -> list[RenderableType]:
 
 _MOST: Final = 12
 """Reasons, and kinds of notes, that are printed."""
+
+_FEW: Final = 4
+"""Rows that are named for a reason."""

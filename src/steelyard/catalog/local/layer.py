@@ -47,7 +47,16 @@ class Layer:
         return Layer(*tables, refreshed=over.refreshed or self.refreshed)
 
     def __bool__(self) -> bool:
-        return bool(self.kernels or self.stacks or self.steps or self.refreshed)
+        return bool(self.calibrated or self.refreshed)
+
+    @property
+    def calibrated(self) -> bool:
+        """Whether it has constants of one's own runs."""
+        return bool(self.kernels or self.stacks or self.steps)
+
+    def without_calibrations(self) -> "Layer":
+        """Return it with the rows of live sources alone."""
+        return Layer(refreshed=self.refreshed)
 
 
 EMPTY = Layer()

@@ -51,7 +51,7 @@ class PrintedNumber:
 
 
 _TEN = r"\s*(?:[eE][+-]?\d+|[x×*·]\s*10\s*(?:\^|\*\*)\s*[+-]?\d+)"
-_NUMBER = rf"[+-]?(?:\d{{1,3}}(?:,\d{{3}})+(?:\.\d*)?|\d+(?:_\d{{3}})*(?:\.\d*)?|\.\d+)(?:{_TEN})?"
+_NUMBER = rf"[+-]?(?:[1-9]\d{{0,2}}(?:,\d{{3}})+(?:\.\d*)?|\d+(?:_\d{{3}})*(?:\.\d*)?|\.\d+)(?:{_TEN})?"
 
 
 def parse_quantity(value: Any, kind: str) -> PrintedNumber:

@@ -1,6 +1,7 @@
 """A few runs → the shift of step times, the constants that they move, how far, and the rows of a local layer."""
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Self
@@ -76,6 +77,7 @@ class Calibration(Shown):
     shifts: tuple[ConstantShift, ...]
     new_stacks: tuple[str, ...]  # that the shipped fit lacks: named by the runs
     layer: Layer
+    notes: tuple[str, ...] = ()  # what of the runs is not read, each with how many it is of
 
     def headline(self) -> str:
         """Return what it was made of, and how much it moved."""
@@ -95,6 +97,7 @@ class Calibration(Shown):
             "refused": [{"id": name, "reason": reason} for name, reason in self.refused],
             "shifts": [asdict(shift) for shift in self.shifts],
             "new_stacks": list(self.new_stacks),
+            "notes": list(self.notes),
             "layer": {name: [asdict(row) for row in getattr(self.layer, name).values()] for name in CALIBRATED_TABLES},
         }
 
@@ -119,6 +122,7 @@ class Calibration(Shown):
             refused=tuple((one.get("id", ""), one.get("reason", "")) for one in refused),
             shifts=decode(tuple[ConstantShift, ...], given["shifts"]),
             new_stacks=decode(tuple[str, ...], given["new_stacks"]),
+            notes=decode(tuple[str, ...], given["notes"]),
             layer=Layer(*({_key(row): row for row in rows.get(name, ())} for name in CALIBRATED_TABLES)),
         )
 
@@ -174,7 +178,14 @@ def calibrate_constants(
             stacks={_key(row): row for row in (*named, *(row for part, row in rows if part.table == "stacks"))},
             steps={_key(row): row for row in shifts},
         ),
+        notes=_notes(of),
     )
+
+
+def _notes(of: Sample) -> tuple[str, ...]:
+    """Return what of the runs is not read, each once with the number of runs that say it; the commonest first."""
+    told = Counter(note for notes in of.found.notes for note in notes)
+    return tuple(f"{note} ({count} run{'s' * (count > 1)})" for note, count in told.most_common())
 
 
 def _rows(

@@ -19,7 +19,7 @@ from steelyard.evidence.calibration.constants import (
 from steelyard.evidence.calibration.noise import MEMORY_NOISE
 from steelyard.evidence.calibration.posterior import Evidence, slope_of
 from steelyard.evidence.frames.frame import RunFrame
-from steelyard.evidence.frames.measured import Measured, measured
+from steelyard.evidence.frames.measured import NO_PEAK, NO_TIME, Measured, measured
 from steelyard.evidence.frames.predicted import PEAK_KINDS, predict_step
 from steelyard.evidence.runs.exclusions import excluded
 from steelyard.evidence.score.intervals import GUESS_LOG_SD, GUESSED
@@ -38,7 +38,7 @@ class Sample:
     owner: NDArray[np.int_]  # row of the frame
     metric: NDArray[np.str_]  # step_time_s, or peak_memory_<kind>_bytes
     measured: Array  # seconds or bytes
-    refused: tuple[tuple[str, str], ...]  # id and reason of runs that give nothing
+    refused: tuple[tuple[str, str], ...]  # id and reason of runs that give nothing, or not all that they measured
 
 
 def sample_of(found: RunFrame) -> Sample:
@@ -64,8 +64,23 @@ def sample_of(found: RunFrame) -> Sample:
         refused=(
             *((run.id, reason) for run, reason in found.unpredicted),
             *((found.runs[index].id, wrong[index] or _reason(found, seen, index)) for index in silent),
+            *_halves(found, seen, timed, weighed),
         ),
     )
+
+
+def _halves(
+    found: RunFrame, seen: Measured, timed: NDArray[np.bool_], weighed: NDArray[np.bool_]
+) -> list[tuple[str, str]]:
+    """Return the figures that are not used of runs of which another is, with the reason."""
+    told = []
+    for index, run in enumerate(found.runs):
+        time, memory = seen.time_reason[index], seen.memory_reason[index]
+        if weighed[index] and not timed[index] and time != NO_TIME:
+            told.append((run.id, f"its step time: {time or excluded(run, 'time')}"))
+        if timed[index] and not weighed[index] and memory != NO_PEAK:
+            told.append((run.id, f"its peak memory: {memory or excluded(run, 'memory')}"))
+    return told
 
 
 def evidence_of(of: Sample, parts: list[Constant], used: NDArray[np.bool_], offset: Array) -> Evidence:

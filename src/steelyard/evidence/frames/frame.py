@@ -28,7 +28,7 @@ from steelyard.evidence.frames.recipes import trained_dropout
 from steelyard.evidence.frames.settings import check_settings, run_settings, with_settings, with_usual_degrees
 from steelyard.evidence.frames.shapes import ModelShape, RowsShape
 from steelyard.evidence.frames.stacks import kernel_constants, row_constants, stack_rule
-from steelyard.evidence.runs.columns import check_texts
+from steelyard.evidence.runs.columns import check_cells, says
 from steelyard.evidence.runs.run import Run, publisher
 from steelyard.evidence.runs.spellings import worded
 from steelyard.evidence.runs.unread import unread_parts, unsaid
@@ -140,9 +140,9 @@ def run_frame(runs: Iterable[Run], catalog: Catalog, predictor: Predictor | None
 
 @lru_cache(maxsize=KEPT_ROWS)
 def _row(run: Run, catalog: Catalog) -> CompletedRun:
-    notes = unread_parts(run)
+    notes, untold = unread_parts(run), {"task"} if not says(run.task) else set()
     run = worded(run)
-    check_texts(run)
+    check_cells(run)
     run = with_settings(run)
     model, about_shape = run_model(run)
     arch = _shape(model)
@@ -171,7 +171,7 @@ def _row(run: Run, catalog: Catalog) -> CompletedRun:
         job=job,
         constants=tuple(constants.items()),
         choices=tuple(options),
-        assumed=frozenset(assumed | unsaid(run)),
+        assumed=frozenset(assumed | untold | unsaid(run)),
         notes=notes,
     )
 

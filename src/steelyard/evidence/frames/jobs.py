@@ -9,9 +9,10 @@ from steelyard.catalog.training import Precision
 from steelyard.errors import BadInput
 from steelyard.evidence.frames.recipes import ADAPTER_TASKS, outside_bytes, run_recipe, states_in_16_bits
 from steelyard.evidence.frames.shapes import ModelShape, RowsShape
-from steelyard.evidence.runs.run import Run
+from steelyard.evidence.runs.columns import says
+from steelyard.evidence.runs.run import Run, is_known
 from steelyard.job.job_spec import training_job
-from steelyard.job.models.adapters import Adapters
+from steelyard.job.models.adapters import USUAL_RANK, USUAL_TARGETS, Adapters, listed_targets
 from steelyard.job.models.rows_spec import RowsSpec
 from steelyard.job.models.spec import ModelSpec
 from steelyard.job.sample_work import sample_workload
@@ -32,10 +33,6 @@ QUANTISED = (
 fms-acceleration quantises the constants as well (github.com/foundation-model-stack/fms-acceleration,
 framework_plugin_bnb.py: bnb_4bit_use_double_quant=True); bitsandbytes by default does not.
 """
-
-USUAL_RANK = 8
-USUAL_TARGETS = ("q", "v")
-"""Of adapters where a row is silent: the defaults of huggingface/peft (LoraConfig.r; utils/constants.py, Llama)."""
 
 
 def run_job(
@@ -96,11 +93,12 @@ def run_adapters(run: Run, model: ModelSpec, adapters: str) -> Adapters | None:
     stated = re.search(r"trainable ([\d,]+)", run.note)
     rank = re.search(r"rank (\d+)", run.note)
     everywhere = adapters == "all" or bool(re.search(r"\ball linear\b", run.note.lower()))
+    usual = USUAL_TARGETS["all" if everywhere else adapters]
     text = f"{run.note} {run.stack} {run.task}".lower()
     return Adapters(
         model,
-        int(rank[1]) if rank else USUAL_RANK,
-        ("all-linear",) if everywhere else USUAL_TARGETS,
+        int(run.lora_rank) if is_known(run.lora_rank) else int(rank[1]) if rank else USUAL_RANK,
+        listed_targets(run.lora_targets) if says(run.lora_targets) else usual,
         next(name for words, name in QUANTISED if re.search(words, text)) if run.task == "qlora" else "",
         float(stated[1].replace(",", "")) if stated else None,
         outside_bytes(run),

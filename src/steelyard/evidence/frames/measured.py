@@ -15,6 +15,7 @@ from steelyard.evidence.frames.agreement import figure_notes, of_samples, publis
 from steelyard.evidence.frames.conventions import run_convention
 from steelyard.evidence.frames.frame import RunFrame
 from steelyard.evidence.frames.siblings import SIZE_ALONE
+from steelyard.evidence.runs.columns import unreadable
 from steelyard.evidence.runs.run import MEMORY_METRICS, Run, is_known
 from steelyard.units import Array
 
@@ -23,6 +24,9 @@ DIFFER = 0.10
 """Step time and rate of one row that differ by more contradict each other: rounding never does that."""
 
 UNPRINTED = "the shape of its model is not printed: predicted as a sibling of its size, not scored"
+
+NO_TIME = "no step time, throughput or utilisation that a run can have is given: a number above zero is needed"
+NO_PEAK = "no peak memory above zero is given"
 
 ALMOST_PEAK = 0.95
 """No training step reaches this share of the dense matrix peak; a row above it has a wrong unit or a wrong count."""
@@ -104,10 +108,8 @@ class StepWork:
 def _time(found: RunFrame, index: int, held: StepWork) -> tuple[str, float, float, float, str]:
     """Return metric, published value, seconds, what one step holds of the metric, and the reason if there is none."""
     run = found.runs[index]
-    if SIZE_ALONE in found.assumed[index]:
-        return _none(UNPRINTED)
-    if of_samples(found, index) and is_known(run.tokens_per_s_per_device):
-        return _none(f"tokens/s are given, but {run.model} is not trained on tokens; give samples_per_second")
+    if why := _untimed(found, index):
+        return _none(why)
     if is_known(run.step_time_s) and run.step_time_s > 0:
         return _stated(run, held)
     for name, rate, amount in held.rates(run):
@@ -118,7 +120,18 @@ def _time(found: RunFrame, index: int, held: StepWork) -> tuple[str, float, floa
             flop, reason = published_flop(found, index)
             amount = flop / run.devices / unit
             return (metric, value, amount / value, amount, "") if not reason else _none(reason)
-    return _none("no step time, throughput or utilisation that a run can have is given: a number above zero is needed")
+    return _none(NO_TIME)
+
+
+def _untimed(found: RunFrame, index: int) -> str:
+    """Return why what a row says of its time is not taken, whatever the figures are; empty where it may be."""
+    run, faults = found.runs[index], dict(found.runs[index].faults)
+    if SIZE_ALONE in found.assumed[index]:
+        return UNPRINTED
+    if of_samples(found, index) and is_known(run.tokens_per_s_per_device):
+        return f"tokens/s are given, but {run.model} is not trained on tokens; give samples_per_second"
+    first = next((name for name in TIME_METRICS if name in faults or getattr(run, name) > 0), "")
+    return faults.get(first, "")
 
 
 def _assumed(run: Run, metric: str) -> frozenset[str]:
@@ -144,9 +157,24 @@ def _none(reason: str) -> tuple[str, float, float, float, str]:
     return "", np.nan, np.nan, np.nan, reason
 
 
+def memory_fault(run: Run) -> str:
+    """Return why the peak of a row cannot be read: its number, or the word that says which peak; empty if it can.
+
+    >>> from steelyard.evidence.runs.reader import blank_run
+    >>> memory_fault(blank_run(peak_memory_bytes=7e10, memory_metric="heap"))
+    "memory_metric is 'heap'; nearest: allocated, reserved, device, unknown"
+    """
+    if why := dict(run.faults).get("peak_memory_bytes"):
+        return why
+    unread = run.peak_memory_bytes > 0 and run.memory_metric not in MEMORY_METRICS
+    return str(unreadable(run, "memory_metric")) if unread else ""
+
+
 def _memory(run: Run, rule: StackRule) -> tuple[str, float, str]:
     """Return which memory is compared, its bytes, and the reason if there is none."""
+    if why := memory_fault(run):
+        return "", np.nan, why
     if not is_known(run.peak_memory_bytes) or run.peak_memory_bytes <= 0:
-        return "", np.nan, "ran out of memory" if run.out_of_memory else "no peak memory above zero is given"
+        return "", np.nan, "ran out of memory" if run.out_of_memory else NO_PEAK
     metric = next(one for one in (run.memory_metric, rule.memory_metric, "reserved") if one in MEMORY_METRICS[:3])
     return metric, run.peak_memory_bytes, ""

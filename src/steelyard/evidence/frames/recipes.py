@@ -1,15 +1,13 @@
 """What rows of measured runs say of how tensors were kept: words of their own, of their framework, of their task."""
 
 import re
-from collections.abc import Mapping
-from functools import lru_cache
 
 from steelyard.catalog.stack_names import StackRule
 from steelyard.evidence.runs.run import Run
-from steelyard.job.recipes import loss_entries, partial_recipe
+from steelyard.job.recipes import loss_entries, named_loss, partial_recipe, term_entries
 from steelyard.job.training import parse_loss
 from steelyard.strategies.losses import LOSSES, LossKind
-from steelyard.strategies.recipe import KBIT, RECIPE_TERMS
+from steelyard.strategies.recipe import KBIT
 from steelyard.strategies.settings import spelled_number
 from steelyard.tables import Recipe
 from steelyard.units import Bytes
@@ -69,19 +67,12 @@ def run_recipe(run: Run, rule: StackRule, element_bytes: Bytes, gated: bool = Tr
         found |= {} if PURE.search(text) else FP32_ADAPTERS
         if sharded and rule.stack == "hf-trainer":
             found["input_gradients"] = 1.0
-    found |= _named_entries(text, sharded)
+    found |= term_entries(text, KBIT if sharded else None)
     if "param" in run.offload.lower():
         found["weights_on_host"] = 1.0
     if "activation" in run.offload.lower():
         found["saved_on_host"] = 1.0
     return partial_recipe(**(found | loss_entries(run_loss(run, rule, gated), element_bytes)))
-
-
-@lru_cache(maxsize=1 << 14)
-def _named_entries(text: str, sharded: bool) -> Mapping[str, float]:
-    """Return the entries of a recipe that a text names, sharded in flat parameters or not."""
-    terms = (term for term in RECIPE_TERMS if not (term is KBIT and sharded))
-    return {name: value for term in terms if re.search(term.pattern, text) for name, value in term.entries.items()}
 
 
 def run_loss(run: Run, rule: StackRule | None = None, gated: bool = True) -> LossKind | None:
@@ -97,7 +88,7 @@ def run_loss(run: Run, rule: StackRule | None = None, gated: bool = True) -> Los
     """
     if run.loss:
         return parse_loss(run.loss)
-    found = _named_loss(f"{run.stack} {run.note}".lower())
+    found = named_loss(f"{run.stack} {run.note}")
     if rule is None or rule.stack != "hf-trainer" or (found or LOSSES["upcast"]).name != "upcast":
         return found
     if not gated:
@@ -105,11 +96,6 @@ def run_loss(run: Run, rule: StackRule | None = None, gated: bool = True) -> Los
     version = re.search(r"transformers (\d+)\.(\d+)", run.stack)
     early = (int(version[1]), int(version[2])) < (4, 46) if version else bool(run.date) and run.date < LOSS_FUNCTION
     return LOSSES["upcast-in-model"] if early else found
-
-
-@lru_cache(maxsize=1 << 14)
-def _named_loss(text: str) -> LossKind | None:
-    return next((one for one in LOSSES.values() if one.pattern and re.search(one.pattern, text)), None)
 
 
 def one_type(run: Run) -> bool:

@@ -1,161 +1,94 @@
 """From the columns of a collected file of runs (`n_layers`, `tokens_per_s_per_chip`, `peak_mem_gb` …) to `Run`.
 
-Two headers are read: our own (`run.COLUMNS`), in which the fields of a job file may stand (`JOB_FIELDS`, `layout`), and
-the collected one (`COLLECTED`). Columns that neither knows are ignored; a blank, a dash or a word where a number
-belongs is an unknown number, never an error.
+Two headers are read: our own (`run.COLUMNS`), in which the fields of a job file may stand, and the collected one
+(`header`). A blank or a dash is an unknown number; what is written and cannot be read is a fault of its row (`cells`).
 """
 
 import math
 import re
-from collections.abc import Collection, Mapping
-from functools import lru_cache
+from collections.abc import Mapping
 
 from steelyard.errors import BadInput, nearest
+from steelyard.evidence.runs.cells import UNSAID, read_number
+from steelyard.evidence.runs.header import LAYOUT_COLUMNS, MEASURED, is_read, of_one, our_name, strange_text
 from steelyard.evidence.runs.run import COLUMNS, MEMORY_METRICS, TEXT_COLUMNS, Run, is_known
-from steelyard.job.degrees import DEGREE_FIELDS
+from steelyard.job.training import TASKS
 from steelyard.strategies.recompute import RECOMPUTE
 from steelyard.strategies.settings import spelled_number
 from steelyard.units import GB_BYTES, GIB_BYTES
 
-COLLECTED = {
-    "id": "id",
-    "source_group": "group",
-    "model": "model",
-    "arch": "family",
-    "n_layers": "layers",
-    "hidden": "hidden",
-    "ffn": "ffn",
-    "heads": "heads",
-    "kv_heads": "kv_heads",
-    "vocab": "vocab",
-    "seq_len": "sequence_tokens",
-    "n_experts": "experts",
-    "top_k": "top_k",
-    "hardware": "accelerator",
-    "n_chips": "devices",
-    "chips_per_node": "node_devices",
-    "interconnect": "interconnect",
-    "precision": "precision",
-    "framework": "stack",
-    "tp": "tp",
-    "pp": "pp",
-    "vpp": "vpp",
-    "dp": "dp",
-    "cp": "cp",
-    "ep": "ep",
-    "zero_stage": "sharding",
-    "micro_batch": "micro_batch",
-    "global_batch": "batch_samples",
-    "recompute": "recompute",
-    "flash_attention": "flash_attention",
-    "optimizer": "optimizer",
-    "offload": "offload",
-    "task": "task",
-    "step_time_s": "step_time_s",
-    "tokens_per_s_per_chip": "tokens_per_s_per_device",
-    "tflops_per_chip": "tflops_per_device",
-    "mfu": "mfu",
-    "hfu": "hfu",
-    "flops_convention": "flop_convention",
-    "oom": "out_of_memory",
-    "shape_source": "shape_source",
-    "source": "source",
-    "note": "note",
-    "date": "date",
-    "trust": "trust",
-    "use": "use",
-}
-"""Collected column → ours, where only the name differs; parameters and memory also change their unit."""
-
-JOB_FIELDS = {"sequence": "sequence_tokens", "global_batch": "batch_samples", "batch_sequences": "batch_samples"}
-"""Field of a job file → our column; the others (model, devices, precision, optimizer, task, stack) have one name."""
-
-LAYOUT_COLUMNS = tuple(name for name in DEGREE_FIELDS if name not in COLUMNS)
-"""Settings of a job file's `layout` without a column of their own name: one of that name joins the row's layout."""
-
-_UNSAID = frozenset({"", "-", "–", "?", "n/a", "na", "nan", "null", "unknown"})
-
-RATE_COLUMNS = dict.fromkeys(
-    ("images_per_second", "images_per_s", "img_per_s", "samples_per_s", "sequences_per_s"), "samples_per_second"
-)
-"""Other names of the rate of all devices together; one that ends in `_per_device` is of one of them."""
-
-PER_DEVICE = "_per_device"
-
-_NEEDED = ("model", "accelerator", "devices")
-MEASURED = (
-    "step_time_s", "tokens_per_s_per_device", "samples_per_second", "tflops_per_device", "mfu", "peak_memory_bytes"
-)  # fmt: skip
 DEFAULTS = {"use": "score", "group": "all", "trust": "unknown", "recompute": "unknown", "flash_attention": "unknown"}
-
-
-def check_header(header: Collection[str], where: str, *, of_text: bool = True) -> None:
-    """Refuse a file that lacks what every prediction needs, and name it; runs on text need the length of a sequence.
-
-    >>> check_header(["model", "accelerator", "devices", "mfu"], "runs.csv")
-    Traceback (most recent call last):
-        ...
-    steelyard.errors.BadInput: runs.csv: no column for sequence_tokens; needed are model, accelerator, ...
-    """
-    there = {"samples_per_second" if of_one(name) else _ours(name) for name in header}
-    wanted = (*_NEEDED, "sequence_tokens") if of_text and "samples_per_second" not in there else _NEEDED
-    missing = [name for name in wanted if name not in there]
-    if not there & set(MEASURED):
-        missing.append(" or ".join(MEASURED))
-    if missing:
-        raise BadInput(
-            f"{where}: no column for {', '.join(missing)}; needed are {', '.join(wanted)} and one measurement "
-            f"(is it a comma-separated file with a header? found: {', '.join(sorted(header)[:8]) or 'nothing'})"
-        )
 
 
 def run_of_row(row: Mapping[str, str | None], row_id: str) -> Run:
     """Turn one row of either header into a `Run`; its layout is read where the row is completed (`frames.settings`).
 
+    A number that cannot be read is unknown, and a fault of the run.
+
     >>> run = run_of_row({"model": "llama-3-8b", "hardware": "H100-80GB", "n_chips": "8", "peak_mem_gb": "70",
     ...             "mem_unit": "GiB reserved", "n_params_b": "8.03"}, "row-1")
     >>> run.id, run.accelerator, run.devices, run.peak_memory_bytes / 2**30, run.memory_metric, run.params
     ('row-1', 'H100-80GB', 8.0, 70.0, 'reserved', 8030000000.0)
+    >>> run_of_row({"step_time_s": "12,9"}, "row-2").faults
+    (('step_time_s', "step_time_s is '12,9': a comma is no decimal point; write 12.9"),)
     """
     values: dict[str, str] = dict.fromkeys(COLUMNS, "")
-    for name, value in row.items():
-        if name is not None and _ours(name) in values and value is not None and isinstance(value, str):
-            values[_ours(name)] = value.strip()
-    values["layout"] = ",".join(filter(None, (values["layout"], *_settings(row))))
+    cells = {name: value.strip() for name, value in row.items() if name is not None and isinstance(value, str)}
+    for name, value in cells.items():
+        if our_name(name) in values:
+            values[our_name(name)] = value
+    values["layout"] = ",".join(filter(None, (values["layout"], *_settings(cells))))
     for name, word in DEFAULTS.items():
         values[name] = values[name] or word
         values[name] = values[name] if name == "group" else values[name].lower()
     values["id"] = values["id"] or row_id
-    numbers = {name: number_or_nan(values[name]) for name in COLUMNS if name not in TEXT_COLUMNS}
+    faults: dict[str, str] = {}
+    numbers = {name: _number(values[name], name, faults) for name in COLUMNS if name not in TEXT_COLUMNS}
     texts = {name: values[name] for name in TEXT_COLUMNS}
-    texts["memory_metric"] = "unknown" if texts["memory_metric"].lower() in _UNSAID else texts["memory_metric"]
-    if of_device := next((row[name] for name in row if name is not None and of_one(name)), None):
-        numbers["samples_per_second"] = number_or_nan(of_device) * numbers["devices"]
-    if "n_params_b" in row:
-        numbers["params"] = number_or_nan(row["n_params_b"]) * 1e9
-    if "peak_mem_gb" in row:
-        unit = (row.get("mem_unit") or "") if isinstance(row.get("mem_unit"), str) else ""
-        numbers["peak_memory_bytes"] = number_or_nan(row["peak_mem_gb"]) * memory_unit_bytes(unit)
+    texts["memory_metric"] = "unknown" if texts["memory_metric"].lower() in UNSAID else texts["memory_metric"]
+    if of_device := next((value for name, value in cells.items() if of_one(name)), None):
+        numbers["samples_per_second"] = _number(of_device, "samples_per_second", faults) * numbers["devices"]
+    if "n_params_b" in cells:
+        numbers["params"] = _number(cells["n_params_b"], "n_params_b", faults) * 1e9
+    if "peak_mem_gb" in cells:
+        unit = cells.get("mem_unit", "")
+        numbers["peak_memory_bytes"] = _number(cells["peak_mem_gb"], "peak_mem_gb", faults) * memory_unit_bytes(unit)
         texts["memory_metric"] = memory_metric(unit, values["note"])
-    return Run(**texts, **numbers)  # type: ignore[arg-type]  # split by type above
+    strange = tuple(strange_text(name) for name, value in cells.items() if says(value) and not is_read(name))
+    return Run(**texts, **numbers, faults=tuple(faults.items()), strange=strange)  # type: ignore[arg-type]  # by type
 
 
-def check_texts(run: Run) -> None:
-    """Raise `BadInput` where a column of a run that takes one of a few words holds another.
+def _number(text: str, column: str, faults: dict[str, str]) -> float:
+    """Return the number of a cell; one that cannot be read is NaN, and among the faults."""
+    try:
+        return read_number(text, column)
+    except BadInput as refusal:
+        faults[our_name(column)] = str(refusal)
+        return math.nan
 
-    Words of recomputation that count blocks need the shape of the model: `frames.recomputation` refuses what is left.
+
+def check_cells(run: Run) -> None:
+    """Raise `BadInput` where a row cannot be predicted for what its cells hold: no number, or a word of no meaning.
+
+    What was measured is left to `frames.measured`: the rest of a row is predicted all the same. Words of recomputation
+    that count blocks need the shape of the model: `frames.recomputation` refuses what is left.
 
     >>> from steelyard.evidence.runs.reader import blank_run
-    >>> check_texts(blank_run(id="ours", sharding="fsbp"))
+    >>> check_cells(blank_run(id="ours", sharding="fsbp"))
     Traceback (most recent call last):
-    steelyard.errors.BadInput: ours: sharding is 'fsbp'; nearest: fsdp, hsdp
+    steelyard.errors.BadInput: sharding is 'fsbp'; nearest: fsdp, hsdp
     """
+    if faults := [reason for column, reason in run.faults if column not in FIGURES]:
+        raise BadInput("; ".join(faults))
     sharding = spelled_number("zero", run.sharding)
     wrong = ["sharding"] if sharding is None or sharding > _HIGHEST_SHARDING else []
-    wrong += ["memory_metric"] * (run.memory_metric not in MEMORY_METRICS)
+    wrong += ["task"] * (run.task not in TASKS)
     for name in wrong:
         if says(getattr(run, name)):
             raise unreadable(run, name)
+    if run.task not in ("lora", "qlora") and (is_known(run.lora_rank) or says(run.lora_targets)):
+        given = "lora_rank" if is_known(run.lora_rank) else "lora_targets"
+        raise BadInput(f"{given} is given but task is {run.task}; write task lora or qlora, or leave {given} blank")
 
 
 def says(text: str) -> bool:
@@ -164,50 +97,35 @@ def says(text: str) -> bool:
     >>> says("full"), says("n/a"), says("")
     (True, False, False)
     """
-    return text.strip().lower() not in _UNSAID
+    return text.strip().lower() not in UNSAID
 
 
 def unreadable(run: Run, name: str) -> BadInput:
     """Return the refusal of a row for a word of a column that has no meaning, with the nearest words that have one."""
     text = getattr(run, name)
     near = nearest(text, TAKEN_TEXTS[name]) or TAKEN_TEXTS[name]
-    return BadInput(f"{run.id}: {name} is {text[:60]!r}; nearest: {', '.join(near)}")
+    return BadInput(f"{name} is {text[:60]!r}; nearest: {', '.join(near)}")
 
+
+FIGURES = frozenset({*MEASURED, "hfu"})
+"""Columns of what was measured: a fault in one costs no more than its figure."""
 
 _HIGHEST_SHARDING = 3
 TAKEN_TEXTS = {
     "sharding": ("0", "1", "2", "3", "fsdp", "hsdp"),
     "recompute": (*RECOMPUTE, "unknown"),
     "memory_metric": MEMORY_METRICS,
+    "task": TASKS,
+    "out_of_memory": ("yes", "borderline", "no"),
 }
 """Columns that take one of a few words; blank or a dash is unknown."""
 
 
-def _settings(row: Mapping[str, str | None]) -> list[str]:
+def _settings(cells: Mapping[str, str]) -> list[str]:
     """Return the settings of a layout that stand in columns of their own: `etp=2`, `partition=7-9-9-7`."""
-    found = [(name.strip().lower(), value.strip()) for name, value in row.items() if name and isinstance(value, str)]
-    return [f"{name}={value}" for name, value in found if name in LAYOUT_COLUMNS and value.lower() not in _UNSAID]
-
-
-LARGEST_NUMBER = 1e30
-"""No number of a run is as large: neither seconds nor bytes nor FLOPs."""
-
-
-def number_or_nan(text: str | None) -> float:
-    """Read a number that a person wrote; NaN when there is none or when it cannot be.
-
-    >>> number_or_nan("1,024"), number_or_nan("8"), number_or_nan("n/a"), number_or_nan("38%"), number_or_nan("-3")
-    (1024.0, 8.0, nan, 0.38, nan)
-    """
-    plain = (text or "").strip().replace(",", "").replace("_", "")
-    scale = 1.0
-    if plain.endswith("%"):
-        plain, scale = plain[:-1], 0.01
-    try:
-        value = float(plain) * scale
-    except ValueError:
-        return math.nan
-    return value if 0 <= value < LARGEST_NUMBER else math.nan
+    return [
+        f"{our_name(name)}={value}" for name, value in cells.items() if our_name(name) in LAYOUT_COLUMNS and says(value)
+    ]
 
 
 def memory_unit_bytes(text: str) -> float:
@@ -228,10 +146,24 @@ def memory_unit_bytes(text: str) -> float:
 
 
 METRIC_PATTERNS = (
-    ("device", r"total used|nvidia-smi|incl\. cuda context|device.used|nvml|rocm-smi"),
-    ("reserved", r"reserved"),
-    ("allocated", r"allocated|\bactive\b|torch peak"),
+    ("device", r"total used|(nvidia|rocm|amd|hl)[-_ ]?smi|incl\. cuda context|device.used|nvml|gpustat"),
+    ("reserved", r"reserved|cached|caching"),
+    ("allocated", r"allocated|\bactive\b|torch peak|peak[-_ ]alloc"),
 )
+"""Which peak it is, by the counter that printed it: of the card or the process, of the allocator, of its tensors
+(docs.pytorch.org, torch.cuda: max_memory_reserved, formerly max_memory_cached; max_memory_allocated)."""
+
+
+def memory_word(text: str) -> str:
+    """Return the kind of peak that the column of a row names, of `run.MEMORY_METRICS`; the text where it names none.
+
+    >>> [memory_word(text) for text in ("torch.cuda.max_memory_allocated", "nvidia-smi", "max_memory_cached", "heap")]
+    ['allocated', 'device', 'reserved', 'heap']
+    """
+    plain = text.strip().lower()
+    found = next((metric for metric, words in METRIC_PATTERNS if re.search(words, plain)), "")
+    whole = re.search(r"\b(device|process|card|gpu)\b", plain)
+    return found or ("device" if whole else plain if plain in MEMORY_METRICS else text)
 
 
 def memory_metric(unit: str, note: str) -> str:
@@ -257,22 +189,3 @@ def is_count(value: float) -> bool:
     (True, False, False, False, False)
     """
     return is_known(value) and 1 <= value <= 1e12 and value == math.floor(value)
-
-
-@lru_cache(maxsize=1024)
-def of_one(name: str | None) -> bool:
-    """Tell whether a column is the rate of samples of one device.
-
-    >>> of_one("samples_per_second_per_device"), of_one("images_per_s_per_device"), of_one("tokens_per_s_per_device")
-    (True, True, False)
-    """
-    plain = _ours(name)
-    rate = plain.removesuffix(PER_DEVICE)
-    return rate != plain and RATE_COLUMNS.get(rate, rate) == "samples_per_second"
-
-
-@lru_cache(maxsize=1024)
-def _ours(name: str | None) -> str:
-    plain = (name or "").strip().lstrip("\ufeff")
-    plain = JOB_FIELDS.get(plain, RATE_COLUMNS.get(plain, plain))
-    return COLLECTED.get(plain, {"peak_mem_gb": "peak_memory_bytes", "n_params_b": "params"}.get(plain, plain))

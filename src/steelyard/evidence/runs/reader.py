@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from steelyard.errors import BadInput
-from steelyard.evidence.runs.columns import check_header, run_of_row
+from steelyard.evidence.runs.columns import run_of_row
+from steelyard.evidence.runs.header import check_header, check_names
 from steelyard.evidence.runs.run import COLUMNS, TEXT_COLUMNS, Run
 from steelyard.job.models.describe import model_known_or_none
 from steelyard.job.models.kinds import takes_sequences
@@ -82,7 +83,9 @@ def parse_runs(content: bytes, where: str) -> Iterator[Run]:
         return
     rows = csv.DictReader(io.StringIO(text, newline=""))
     try:
-        yield from _cases(rows, [name for name in (rows.fieldnames or ()) if name], stem, where)
+        header = [name for name in (rows.fieldnames or ()) if name]
+        check_names(header, where)
+        yield from _cases(rows, header, stem, where)
     except csv.Error as error:
         raise BadInput(f"{where}: not a comma-separated file ({error})") from error
 
@@ -117,18 +120,33 @@ def trained_on_samples(model: str | None) -> bool:
 def _object(line: str, where: str) -> dict[str, str]:
     """Return one line of JSON as a row of texts; an empty line is an empty row."""
     try:
-        found = json.loads(line) if line.strip() else {}
+        found = json.loads(line, object_pairs_hook=_Pairs) if line.strip() else _Pairs()
     except ValueError as error:
         raise BadInput(f"{where}: not a JSON object ({error}); give one object a line") from error
-    if not isinstance(found, dict):
+    if not isinstance(found, _Pairs):
         raise BadInput(f"{where}: {line.strip()[:40]!r} is not a JSON object; give one object a line")
-    return {name: _value_text(value) for name, value in found.items()}
+    pairs = [pair for name, value in found for pair in _flat(name, value)]
+    check_names([name for name, _ in pairs], where)
+    return {name: _value_text(value) for name, value in pairs}
+
+
+class _Pairs(list[tuple[str, Any]]):
+    """The names and values of an object of JSON, a name that stands twice twice."""
+
+
+def _flat(name: str, value: Any) -> list[tuple[str, Any]]:
+    """Return the adapters of a job file (`lora: {rank: 16, targets: q_proj}`) as the columns they are; others whole."""
+    if name == "lora" and isinstance(value, _Pairs):
+        return [(f"lora_{part}", one) for part, one in value]
+    return [(name, value)]
 
 
 def _value_text(value: Any) -> str:
     """Return a value of JSON as a cell of a table; an object is written as a layout is: `tp=2,pp=4`."""
-    if isinstance(value, dict):
-        return ",".join(f"{name}={_value_text(one)}" for name, one in value.items())
+    if isinstance(value, _Pairs):
+        return ",".join(f"{name}={_value_text(one)}" for name, one in value)
+    if isinstance(value, list):
+        return ",".join(map(_value_text, value))
     return "" if value is None else {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value)
 
 

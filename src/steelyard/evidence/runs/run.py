@@ -1,11 +1,11 @@
 """One published run: what was trained, on what, laid out how, and what was measured.
 
-The columns of `published/*.csv` are the fields of `Run`, in this order; docs/evidence.md explains each. Text that
-was not published is the empty string, a number that was not published is NaN: nothing is guessed while reading.
+The columns of a file are the fields of `Run` that have no default (`COLUMNS`); docs/evidence.md explains each. Text
+that was not published is the empty string, a number that was not published is NaN: nothing is guessed while reading.
 """
 
 import math
-from dataclasses import dataclass, fields
+from dataclasses import MISSING, dataclass, fields
 from typing import get_type_hints
 
 MEMORY_METRICS = ("allocated", "reserved", "device", "unknown")
@@ -67,9 +67,13 @@ class Run:
     note: str
     loss: str  # kind of loss, of `strategies.losses`; empty: what the stack or the note says
     layout: str  # settings as job files write them, "tp=2,sp=0"; those that have a column may stand in either
+    lora_rank: float  # of adapters; NaN: what the note says, else as the stack's recipes have it
+    lora_targets: str  # matrices that have adapters, as job files name them: all-linear, q_proj,v_proj
+    faults: tuple[tuple[str, str], ...] = ()  # columns whose cells cannot be read, each with the reason
+    strange: tuple[str, ...] = ()  # columns that nobody reads, each with the nearest that is read
 
 
-COLUMNS = tuple(field.name for field in fields(Run))
+COLUMNS = tuple(field.name for field in fields(Run) if field.default is MISSING)
 TEXT_COLUMNS = frozenset(name for name, kind in get_type_hints(Run).items() if kind is str)
 
 

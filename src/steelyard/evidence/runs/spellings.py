@@ -9,8 +9,9 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import lru_cache
 
-from steelyard.evidence.runs.columns import says
-from steelyard.evidence.runs.run import Run
+from steelyard.evidence.runs.columns import memory_word, says
+from steelyard.evidence.runs.run import Run, is_known
+from steelyard.job.training import TASKS
 
 Patterns = tuple[tuple[str, str], ...]
 
@@ -31,16 +32,64 @@ Mixed precision alone does not say which 16 bits: it is as good as blank."""
 QUANTISED_SPELLINGS = re.compile(r"(nf4|fp4|int[48]|[48]-?bit|gptq|awq)( base| \(.*\)| weights)?", re.IGNORECASE)
 """The type of frozen weights, where a row of adapters writes it as its precision."""
 
+_LOW_RANK = (
+    r"(rs-?|delta-?|long)?lora\+?|dora|low[ _-]?rank([ _-](adapt\w*|matri\w*|updates?))?|peft"
+    r"|adapt[eo]rs?([ _-]?(tun\w*|training))?|parameter[ _-]efficient\w*"
+)
+_FOUR_BITS = r"((4|8)[ _-]?bits?|nf4|int[48]|quanti[sz]ed|bnb|gptq|awq)"
+
 TASK_SPELLINGS: Patterns = (
-    (r"q-?lora|qlora|(4|8)-?bit (lora|adapters?)|lora \(?(nf4|4-?bit|int8|8-?bit)", "qlora"),
-    (r"lora|dora|rs-?lora|peft|adapters?", "lora"),
-    (r"cpt|contin\w*[ _-](pre-?train\w*|training)|continued", "continued_pretrain"),
+    (r"q-?(lora|dora)", "qlora"),
+    (rf"{_FOUR_BITS}[ ,_-]+(base[ ,_-]+)?({_LOW_RANK})|({_LOW_RANK})[ ,_(+-]*(over |on |with )?{_FOUR_BITS}", "qlora"),
+    (_LOW_RANK, "lora"),
+    (r"cpt|contin\w*[ _-](pre-?train\w*|training)|continued|domain[ _-]adaptive pre-?train\w*", "continued_pretrain"),
     (
-        r"sft|fft|full[ _-]?ft|full|(instruction|supervised|fine)?[ _-]?(fine)?[ _-]?tun(e|ing)|finetun\w*|dpo",
+        r"sft|fft|full[ _-]?ft|full|(instruct\w*|supervised|fine)?[ _-]?(fine)?[ _-]?tun(e|ed|ing)|finetun\w*",
         "full_ft",
     ),
     (r"pre-?train\w*|from scratch|train(ing)?", "pretrain"),
 )
+"""Kinds of training, adapters first: whatever else a text says, they leave the rest of a model frozen."""
+
+_OTHER_TASKS = re.compile(
+    r"(?<![a-z0-9])((soft[ _-]?)?prompt[ _-]?tun\w*|prefix[ _-]?tun\w*|p-?tuning|\(?ia\)?3|bitfit|lo(ha|kr)"
+    r"|(linear )?prob(e|ing)|fr(ee|o)z\w*|(head|last|top|layers?|blocks?)[ _-](only|tuning)|partial\w*|galore"
+    r"|dpo|ppo|grpo|rlhf|rlaif|rl|kto|orpo|reward\w*|distil\w*"
+    r"|inference|eval\w*|generation|decod\w*|serving)(?![a-z0-9])"
+)
+"""Ways to train (or not to) that no formula here is of: parts of a model, several models at once, no backward pass."""
+
+_DENIED = re.compile(rf"\b(no|not|non|without|w/o)[ -]({_LOW_RANK}|q-?lora)\b")
+
+_ADAPTED = re.compile(r"(?<![a-z0-9_])(?:(q-?lora)|lora|dora|peft|low[ _-]?rank adapt\w*)(?![a-z0-9_])")
+"""Words of a note or a stack that are of adapters alone; `adapters` may be those of a network."""
+
+
+def task_meaning(text: str) -> str:
+    """Return the kind of training that a text means, of `job.training.TASKS`; the text where it means none of them.
+
+    >>> [task_meaning(text) for text in ("Low-Rank Adaptation", "QLoRA 4-bit", "PEFT LoRA", "DoRA", "adapters")]
+    ['lora', 'qlora', 'lora', 'lora', 'lora']
+    >>> [task_meaning(text) for text in ("full fine-tuning, no LoRA", "prefix tuning", "GRPO fine-tuning", "weaving")]
+    ['full_ft', 'prefix tuning', 'GRPO fine-tuning', 'weaving']
+    """
+    plain = _DENIED.sub(" ", text.strip().lower())
+    found = meaning(plain, TASK_SPELLINGS)
+    return text if found == plain not in TASKS or _OTHER_TASKS.search(plain) else found
+
+
+def adapters_named(*texts: str) -> str:
+    """Return the kind of adapters that the other words of a row are about, where nothing else says what is trained.
+
+    >>> adapters_named("HF Trainer + PEFT", ""), adapters_named("", "QLoRA, rank 16"), adapters_named("NeMo", "no LoRA")
+    ('lora', 'qlora', '')
+    """
+    plain = _DENIED.sub(" ", " ; ".join(texts).lower())
+    named = _ADAPTED.search(plain)
+    if named is None:
+        return ""
+    return "qlora" if named[1] or re.search(rf"(?<![a-z0-9]){_FOUR_BITS}(?![a-z0-9])", plain) else "lora"
+
 
 SHARDING_SPELLINGS: Patterns = (
     (r"hsdp\d?|hybrid([ _-]?shard\w*)?", "hsdp"),
@@ -79,6 +128,12 @@ ATTENTION_SPELLINGS: Patterns = (
 """Kernels of attention: whether scores stay on the chip. PyTorch's scaled_dot_product_attention takes a fused kernel,
 flash or memory-efficient, wherever one can run (docs.pytorch.org); its math kernel is two batched products."""
 
+OUT_OF_MEMORY_SPELLINGS: Patterns = (
+    (r"no|false|0|n|fits|ran|ok", ""),
+    (r"yes|true|1|y|oom|out[ _]of[ _]memory", "yes"),
+    (r"borderline", "borderline"),
+)
+
 OFFLOAD_SPELLINGS: Patterns = (
     (r"fsdp (cpu )?offload(ing)?|zero-?infinity|all", "optimizer+params"),
     (
@@ -103,8 +158,6 @@ def meaning(text: str, patterns: Patterns) -> str:
 
     >>> [meaning(text, PRECISION_SPELLINGS) for text in ("BF16 mixed", "fp32, TF32 off", "MXFP8")]
     ['bf16', 'fp32', 'fp8']
-    >>> [meaning(text, TASK_SPELLINGS) for text in ("LoRA SFT", "Full fine-tune", "pre-training", "QLoRA")]
-    ['lora', 'full_ft', 'pretrain', 'qlora']
     """
     plain = text.strip().lower()
     for words, name in patterns:
@@ -175,7 +228,9 @@ def recompute_of_note(note: str) -> str:
 
 _READERS: dict[str, Callable[[str], str]] = {
     "precision": lambda text: meaning(text, PRECISION_SPELLINGS),
-    "task": lambda text: meaning(text, TASK_SPELLINGS),
+    "task": task_meaning,
+    "memory_metric": memory_word,
+    "out_of_memory": lambda text: exact_meaning(text, OUT_OF_MEMORY_SPELLINGS),
     "sharding": lambda text: exact_meaning(text, SHARDING_SPELLINGS),
     "recompute": lambda text: exact_meaning(text, RECOMPUTE_SPELLINGS),
     "flash_attention": lambda text: exact_meaning(text, ATTENTION_SPELLINGS),
@@ -197,8 +252,11 @@ def worded(run: Run) -> Run:
     found = {name: reader(getattr(run, name)) for name, reader in _READERS.items() if getattr(run, name)}
     if not says(run.recompute):
         found["recompute"] = recompute_of_note(run.note) or run.recompute
+    if not says(run.task):
+        found["task"] = "lora" if is_known(run.lora_rank) or says(run.lora_targets) else ""
+        found["task"] = adapters_named(run.stack, run.note) or found["task"]
     if found.get("task") in ("lora", "qlora") and QUANTISED_SPELLINGS.fullmatch(run.precision.strip()):
-        found["precision"] = ""
+        found |= {"precision": "", "task": "qlora", "note": "; ".join(filter(None, (run.note, run.precision)))}
     found["sharding"] = found.get("sharding") or sharding_of_stack(run.stack)
     found["flash_attention"] = attention_of_note(run.note) or found.get("flash_attention", run.flash_attention)
     changed = {name: word for name, word in found.items() if word != getattr(run, name)}

@@ -4,8 +4,9 @@ import re
 from functools import lru_cache
 
 from steelyard.evidence.runs.columns import says
-from steelyard.evidence.runs.run import Run
-from steelyard.evidence.runs.spellings import OFFLOAD_SPELLINGS, TASK_SPELLINGS, exact_meaning, meaning
+from steelyard.evidence.runs.header import MEASURED
+from steelyard.evidence.runs.run import Run, is_known
+from steelyard.evidence.runs.spellings import OFFLOAD_SPELLINGS, exact_meaning
 from steelyard.strategies.losses import LOSSES
 from steelyard.strategies.recipe import RECIPE_TERMS
 
@@ -59,9 +60,14 @@ def unread_parts(run: Run, read: tuple[str, ...] = READ) -> tuple[str, ...]:
     ):
         taken = "the optimizer's states" if exact_meaning(run.offload, OFFLOAD_SPELLINGS) == "optimizer" else "nothing"
         found.append(f"of what offload {run.offload[:40]!r} is: {taken}")
-    if says(run.task) and meaning(run.task, TASK_SPELLINGS) == run.task and run.task not in _TASKS:
-        found.append(f"task {run.task[:40]!r}: trained in full")
-    return (*found, *unread_phrases(run.note, read))
+    return (*run.strange, *_passed_over(run), *found, *unread_phrases(run.note, read))
+
+
+def _passed_over(run: Run) -> list[str]:
+    """Return the faults in figures of time beside one that is compared: they cost nothing, and are told."""
+    faults = dict(run.faults)
+    times = [name for name in MEASURED if name != "peak_memory_bytes" and (name in faults or getattr(run, name) > 0)]
+    return [faults[name] for name in (*times[1:], "hfu") if name in faults]
 
 
 @lru_cache(maxsize=1 << 14)
@@ -89,14 +95,13 @@ def unsaid(run: Run) -> frozenset[str]:
     found = {name for name in ("stack", "optimizer") if not says(getattr(run, name))}
     if _unknown_of_optimizer(run):
         found.add("optimizer")
-    if run.task in ("lora", "qlora") and not re.search(r"rank \d|trainable \d", run.note):
+    if run.task in ("lora", "qlora") and not (
+        re.search(r"rank \d|trainable \d", run.note) or (is_known(run.lora_rank) and says(run.lora_targets))
+    ):
         found.add("adapters")
     if run.task == "qlora" and not re.search(r"nf4|int[48]|gptq|\d.?bit", run.note.lower()):
         found.add("quantisation")
     return frozenset(found)
-
-
-_TASKS = frozenset(name for _, name in TASK_SPELLINGS)
 
 
 def _unknown_of_optimizer(run: Run) -> list[str]:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from steelyard.evidence.frames.frame import RunFrame
-from steelyard.evidence.frames.measured import TIME_METRICS, Measured, in_metric
+from steelyard.evidence.frames.measured import TIME_METRICS, Measured, in_metric, memory_fault
 from steelyard.evidence.runs.exclusions import excluded
 from steelyard.evidence.runs.run import Run
 from steelyard.evidence.score.intervals import stored_prediction
@@ -102,7 +102,7 @@ def memory_outcomes(found: RunFrame, seen: Measured, held: BoundedPredictions) -
     """Return one outcome for every run that publishes a peak; `assumed` says if the kind of memory was not stated."""
     found_outcomes = []
     for index, run in enumerate(found.runs):
-        if not run.peak_memory_bytes > 0:
+        if not (run.peak_memory_bytes > 0 or memory_fault(run)):
             continue
         reason = seen.memory_reason[index] or excluded(run, "memory")
         metric = str(seen.memory_metric[index])
@@ -151,6 +151,7 @@ def refused_outcomes(run: Run, reason: str) -> list[RunOutcome]:
             stack="",
             assumed=(),
             reason=reason,
+            notes=tuple(f"not read: {words}" for words in run.strange),
         )
         for name, value in published or [("none", nothing)]
     ]

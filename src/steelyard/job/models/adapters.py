@@ -1,5 +1,6 @@
 """LoRA: which matrices get adapters, how many parameters these have, and what the frozen ones weigh."""
 
+import re
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -13,11 +14,19 @@ _GROUPS = MappingProxyType(
         "all-linear": ("q", "k", "v", "o", "gate", "up", "down"),
         "attention": ("q", "k", "v", "o"),
         "mlp": ("gate", "up", "down"),
+        "qkv": ("q", "k", "v"),
     }
 )
 _ALIASES = MappingProxyType(
     {"wq": "q", "wk": "k", "wv": "v", "wo": "o", "w1": "gate", "w3": "up", "w2": "down", "fc1": "up", "fc2": "down"}
+    | {"output": "o", "out": "o", "all": "all-linear", "attn": "attention"}
+    | dict.fromkeys(("qkv", "c_attn", "query_key_value", "wqkv"), "qkv")
 )
+USUAL_RANK = 8
+USUAL_TARGETS = MappingProxyType({"attention": ("q", "v"), "all": ("q", "k", "v", "o", "gate", "up", "down")})
+"""Of adapters where nobody says: the defaults of huggingface/peft (LoraConfig.r; utils/constants.py, for Llama), or
+every linear matrix where the recipes of a stack adapt all (`names` of `catalog/data/stacks/*.yaml`)."""
+
 QUANTISED_BYTES = MappingProxyType(
     {
         "nf4-dq": 4 / 8 + 0.127 / 8,  # doubly quantised constants: arXiv 2305.14314, section 3, 0.127 bits a parameter
@@ -68,18 +77,30 @@ class Adapters:
 def lora_targets(names: tuple[str, ...]) -> tuple[str, ...]:
     """Return the matrices that names stand for, in a fixed order; `q_proj` and groups are understood.
 
-    >>> lora_targets(("q_proj", "v_proj")), lora_targets(("mlp",))
-    (('q', 'v'), ('gate', 'up', 'down'))
+    >>> lora_targets(("q_proj", "v_proj")), lora_targets(("mlp",)), lora_targets(("c_attn",))
+    (('q', 'v'), ('gate', 'up', 'down'), ('q', 'k', 'v'))
     """
     known = {**{name: (name,) for name in _GROUPS["all-linear"]}, **_GROUPS}
     chosen: set[str] = set()
     for name in names:
-        plain = name.strip().lower().removesuffix("_proj")
+        plain = name.strip().lower().replace("_linear", "-linear").removesuffix("_proj")
         plain = _ALIASES.get(plain, plain)
         if plain not in known:
             raise BadInput(f"unknown LoRA target {name!r}; nearest: {', '.join(nearest(plain, known) or known)}")
         chosen.update(known[plain])
     return tuple(name for name in _GROUPS["all-linear"] if name in chosen)
+
+
+def listed_targets(text: str) -> tuple[str, ...]:
+    """Return the matrices that a text lists as people do: with commas, blanks or `and`, in brackets and quotes.
+
+    >>> listed_targets("['q_proj', 'v_proj']"), listed_targets("q_proj,output_proj and MLP")
+    (('q', 'v'), ('q', 'o', 'gate', 'up', 'down'))
+    """
+    words = re.split(
+        r"[^a-z0-9_.-]+", re.sub(r"all[ _-]linear\w*( layers| modules| matrices)?", "all-linear", text.lower())
+    )
+    return lora_targets(tuple(word for word in words if word and word != "and"))
 
 
 def adapter_params(spec: ModelSpec, rank: int, names: tuple[str, ...]) -> int:

@@ -20,6 +20,7 @@ from steelyard.formatting.figures import FLOP_RATE, amount
 from steelyard.job import JobSpec
 from steelyard.job.measured_step import MeasuredStep
 from steelyard.layout import text_of
+from steelyard.market.tools import as_asked
 from steelyard.planner.estimating import configure
 from steelyard.planner.grounds import ADAPTERS
 from steelyard.planner.measured.answer import NOTHING, ComparedStep, StepLayer
@@ -58,7 +59,8 @@ def compared_step(spec: JobSpec, pin: Place | None = None) -> StepLayer:
     if given.step_s is not None and spec.batches:
         raise BadInput("step_time is of one global batch, but the plan chooses it; give global_batch, or rate instead")
     place = place_of(given, spec, pin)
-    asked = replace(spec, measured=None, batches=(), stack=place.stack or spec.stack)
+    stack = as_asked(spec.stack, place.stack, facts.load()) if place.stack else spec.stack
+    asked = replace(spec, measured=None, batches=(), stack=stack)
     made = configure(asked, place.accelerator, place.devices, place.layout)
     text = spec.sequence_tokens
     batch = float(made.setting.job.batch_samples)
@@ -109,6 +111,8 @@ def check_possible(given: MeasuredStep, seconds: float, made: Configuration, spe
     out = (
         f"correct it (a step of the global batch of {made.setting.job.batch_samples:g} {spec.sample}s), or leave it out"
     )
+    if given.per_device_s is not None and made.devices > 1:
+        out = f"a rate is of one device (of all {made.devices}: {given.per_device_s / made.devices:.4g} each); {out}"
     if math.isnan(predicted):
         raise BadInput(f"{what} cannot be compared: some part of a step has no rate in the catalog; leave it out")
     share = ADAPTED_SHARE if spec.task in ADAPTERS else 1.0

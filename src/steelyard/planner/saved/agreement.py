@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from steelyard.catalog import load
+from steelyard.catalog.local.layer import current_layer
 from steelyard.errors import BadInput, Infeasible, UnknownName
 from steelyard.formatting.encode import plain
 from steelyard.job import JobSpec, job_table
@@ -70,7 +71,8 @@ def replayed(answer: Plan | Estimate, label: str = "", name: str = "the saved an
     for key in _GROUNDS if isinstance(answer, Plan) else ():
         differing += _differing(plain(getattr(answer, key)), plain(getattr(fresh, key)), key)
     if differing:
-        raise BadInput(_disagreement_text(differing, name, answer.carbon_kind))
+        text = _disagreement_text(differing, name, answer.carbon_kind)
+        raise BadInput(text + calibration_text(bool(answer.calibration), current_layer().calibrated))
     return Replay(fresh, now, made, spec)
 
 
@@ -151,6 +153,23 @@ def _disagreement_text(differing: list[tuple[str, Any, Any]], name: str, carbon:
         f"{name}: {named}{more}. It was edited, or prices, grids, calibrations or the version are others now; "
         f"plan or estimate its job anew with --json"
     )
+
+
+def calibration_text(saved: bool, now: bool) -> str:
+    """Return the way out where a saved answer and the question about it differ in whether calibrations are used.
+
+    >>> calibration_text(saved=False, now=True)
+    '. It was answered without your calibrations, which are in use now: --no-calibration leaves them out'
+    >>> calibration_text(saved=False, now=False)
+    ''
+    """
+    if now and not saved:
+        return ". It was answered without your calibrations, which are in use now: --no-calibration leaves them out"
+    if saved and not now:
+        return (
+            ". It was answered on a calibration that is not in use now: calibrate again, or leave out --no-calibration"
+        )
+    return ". If a calibration came or went since, --no-calibration plans it on the shipped constants" if now else ""
 
 
 def _shown(value: Any) -> str:

@@ -11,7 +11,7 @@ from steelyard.layout import check_layout
 from steelyard.market.build import hardware_option, market_of, operating_policy
 from steelyard.market.options import Deal, Market, StackOption
 from steelyard.market.sites import site_option
-from steelyard.market.tools import stack_options
+from steelyard.market.tools import as_asked, stack_options
 from steelyard.planner.answers import Plan, Point
 from steelyard.planner.engine import ENGINE
 from steelyard.planner.points import Configuration, configured, layout_of
@@ -68,7 +68,8 @@ def first_configuration(plan: Plan, spec: JobSpec) -> Configuration | None:
 def _stack(point: Point, system: System, spec: JobSpec, catalog: facts.Catalog) -> StackOption:
     """Return the stack of a saved point, which the catalog must know, and which must train what the job is."""
     vendor = catalog.accelerators[system.accelerator].vendor
-    found, _ = stack_options([vendor], point.stack, catalog, spec.kind, spec.precision)
+    text = as_asked(spec.stack, point.stack, catalog)
+    found, _ = stack_options([vendor], text, catalog, spec.kind, spec.precision)
     return next(one for one in found if one.runs_on(system.accelerator))
 
 

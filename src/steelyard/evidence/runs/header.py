@@ -1,0 +1,169 @@
+"""The names of columns: which stand for which, which say the same, which nobody reads."""
+
+from collections.abc import Collection, Sequence
+from functools import cache
+
+from steelyard.errors import BadInput, nearest
+from steelyard.evidence.runs.run import COLUMNS
+from steelyard.job.degrees import DEGREE_FIELDS
+from steelyard.job.fields import FIELD_ALIASES
+
+COLLECTED = {
+    "id": "id",
+    "source_group": "group",
+    "model": "model",
+    "arch": "family",
+    "n_layers": "layers",
+    "hidden": "hidden",
+    "ffn": "ffn",
+    "heads": "heads",
+    "kv_heads": "kv_heads",
+    "vocab": "vocab",
+    "seq_len": "sequence_tokens",
+    "n_experts": "experts",
+    "top_k": "top_k",
+    "hardware": "accelerator",
+    "n_chips": "devices",
+    "chips_per_node": "node_devices",
+    "interconnect": "interconnect",
+    "precision": "precision",
+    "framework": "stack",
+    "tp": "tp",
+    "pp": "pp",
+    "vpp": "vpp",
+    "dp": "dp",
+    "cp": "cp",
+    "ep": "ep",
+    "zero_stage": "sharding",
+    "micro_batch": "micro_batch",
+    "global_batch": "batch_samples",
+    "recompute": "recompute",
+    "flash_attention": "flash_attention",
+    "optimizer": "optimizer",
+    "offload": "offload",
+    "task": "task",
+    "step_time_s": "step_time_s",
+    "tokens_per_s_per_chip": "tokens_per_s_per_device",
+    "tflops_per_chip": "tflops_per_device",
+    "mfu": "mfu",
+    "hfu": "hfu",
+    "flops_convention": "flop_convention",
+    "oom": "out_of_memory",
+    "shape_source": "shape_source",
+    "source": "source",
+    "note": "note",
+    "date": "date",
+    "trust": "trust",
+    "use": "use",
+}
+"""Collected column → ours, where only the name differs; parameters and memory also change their unit."""
+
+JOB_FIELDS = {
+    "sequence": "sequence_tokens",
+    "global_batch": "batch_samples",
+    "batch_sequences": "batch_samples",
+    "step_time": "step_time_s",
+    "lora_r": "lora_rank",
+    "target_modules": "lora_targets",
+}
+"""Field of a job file, or of PEFT's `LoraConfig`, → our column; other fields (model, devices, task, stack ...) have one
+name, and the spellings that job files allow are read here, too."""
+
+LAYOUT_COLUMNS = tuple(name for name in DEGREE_FIELDS if name not in COLUMNS)
+"""Settings of a job file's `layout` without a column of their own name: one of that name joins the row's layout."""
+
+RATE_COLUMNS = dict.fromkeys(
+    ("images_per_second", "images_per_s", "img_per_s", "samples_per_s", "sequences_per_s"), "samples_per_second"
+)
+"""Other names of the rate of all devices together; one that ends in `_per_device` is of one of them."""
+
+PER_DEVICE = "_per_device"
+
+_NEEDED = ("model", "accelerator", "devices")
+MEASURED = (
+    "step_time_s", "tokens_per_s_per_device", "samples_per_second", "tflops_per_device", "mfu", "peak_memory_bytes"
+)  # fmt: skip
+
+
+def check_header(header: Collection[str], where: str, *, of_text: bool = True) -> None:
+    """Refuse a file that lacks what every prediction needs, and name it; runs on text need the length of a sequence.
+
+    >>> check_header(["model", "accelerator", "devices", "mfu"], "runs.csv")
+    Traceback (most recent call last):
+        ...
+    steelyard.errors.BadInput: runs.csv: no column for sequence_tokens; needed are model, accelerator, ...
+    """
+    there = {"samples_per_second" if of_one(name) else our_name(name) for name in header}
+    wanted = (*_NEEDED, "sequence_tokens") if of_text and "samples_per_second" not in there else _NEEDED
+    missing = [name for name in wanted if name not in there]
+    if not there & set(MEASURED):
+        missing.append(" or ".join(MEASURED))
+    if missing:
+        raise BadInput(
+            f"{where}: no column for {', '.join(missing)}; needed are {', '.join(wanted)} and one measurement "
+            f"(is it a comma-separated file with a header? found: {', '.join(sorted(header)[:8]) or 'nothing'})"
+        )
+
+
+def check_names(header: Sequence[str], where: str) -> None:
+    """Refuse two columns that say the same: of one name, or of two that are read as one.
+
+    >>> check_names(["model", "tp", "seq_len", "sequence_tokens"], "runs.csv")
+    Traceback (most recent call last):
+        ...
+    steelyard.errors.BadInput: runs.csv: columns 'seq_len' and 'sequence_tokens' say the same; keep one
+    """
+    seen: dict[str, str] = {}
+    for name in header:
+        ours = "samples_per_second" if of_one(name) else our_name(name)
+        if ours in seen and ours:
+            both = f"column {name!r} stands twice" if seen[ours] == name else f"columns {seen[ours]!r} and {name!r}"
+            raise BadInput(f"{where}: {both}{'' if seen[ours] == name else ' say the same'}; keep one")
+        seen[ours] = name
+
+
+@cache
+def of_one(name: str | None) -> bool:
+    """Tell whether a column is the rate of samples of one device.
+
+    >>> of_one("samples_per_second_per_device"), of_one("images_per_s_per_device"), of_one("tokens_per_s_per_device")
+    (True, True, False)
+    """
+    plain = our_name(name)
+    rate = plain.removesuffix(PER_DEVICE)
+    return rate != plain and RATE_COLUMNS.get(rate, rate) == "samples_per_second"
+
+
+_IN_OTHER_UNITS = {"peak_mem_gb": "peak_memory_bytes", "n_params_b": "params"}
+_UNIT_COLUMNS = frozenset({"mem_unit"})
+"""Columns that say how another is read."""
+
+
+@cache
+def our_name(name: str | None) -> str:
+    """Return the column of `run.COLUMNS` that a name stands for; the plain name where it stands for none.
+
+    >>> our_name("n_chips"), our_name("Global Batch"), our_name("weather")
+    ('devices', 'batch_samples', 'weather')
+    """
+    plain = (name or "").strip().lstrip("\ufeff").lower().replace(" ", "_").replace("-", "_")
+    plain = FIELD_ALIASES.get(plain, plain)
+    plain = JOB_FIELDS.get(plain, RATE_COLUMNS.get(plain, plain))
+    return COLLECTED.get(plain, _IN_OTHER_UNITS.get(plain, plain))
+
+
+def is_read(name: str) -> bool:
+    """Tell whether a column is read by somebody."""
+    ours = our_name(name)
+    return ours in COLUMNS or ours in LAYOUT_COLUMNS or ours in _UNIT_COLUMNS or of_one(name)
+
+
+@cache
+def strange_text(name: str) -> str:
+    """Return what is said of a column that nobody reads.
+
+    >>> strange_text("batch_sample"), strange_text("xyzzy")
+    ("column 'batch_sample'; nearest: batch_samples", "column 'xyzzy'")
+    """
+    near = nearest(name, [*COLUMNS, *LAYOUT_COLUMNS], 1)
+    return f"column {name[:40]!r}{f'; nearest: {near[0]}' if near else ''}"

@@ -1,0 +1,105 @@
+"""Runs of one's own on the pages of `validate` and `calibrate`: whatever is left out stands there with its reason."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from steelyard.catalog.local import layer
+from steelyard.cli.app import app
+from steelyard.evidence.runs.reader import published_runs
+from steelyard.verbs import validate
+
+HEADER = (
+    "id,model,accelerator,devices,sequence_tokens,stack,global_batch,micro_batch,task,step_time_s,peak_memory_bytes,"
+    "memory_metric,batch_sise\n"
+)
+ROWS = (
+    "good,llama-3-8b,H100,8x,8192,torchtitan,64,1,pretrain,7.5 s,60 GiB,max_memory_reserved,3",
+    'comma,llama-3-8b,H100,8,8192,torchtitan,64,1,pretrain,"12,9",60e9,reserved,3',
+    "heap,llama-3-8b,H100,8,8192,torchtitan,64,1,pretrain,7500 ms,60e9,heap,",
+    "weaving,llama-3-8b,H100,8,8192,torchtitan,64,1,weaving,7.5,60e9,reserved,",
+    "chip,llama-3-8b,Z100,8,8192,torchtitan,64,1,pretrain,7.5,60e9,reserved,",
+    "untimed,llama-3-8b,H100,8,8192,torchtitan,64,1,pretrain,,60e9,reserved,",
+    *(f"half-{n},llama-3-8b,H100,8.5,8192,torchtitan,64,1,pretrain,7.5,,," for n in range(6)),
+)
+REASONS = (
+    "step_time_s is '12,9': a comma is no decimal point; write 12.9",
+    "memory_metric is 'heap'",
+    "task is 'weaving'",
+    "unknown accelerator 'Z100'",
+    "devices is '8.5', but it is a whole number",
+)
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv(layer.VARIABLE, str(tmp_path / "catalog"))
+    return tmp_path / "catalog"
+
+
+@pytest.fixture
+def runs(tmp_path: Path) -> str:
+    path = tmp_path / "runs.csv"
+    path.write_text(HEADER + "\n".join(ROWS) + "\n")
+    return str(path)
+
+
+def page(*words: str) -> str:
+    done = CliRunner().invoke(app, list(words))
+    assert done.exit_code == 0, done.output
+    return " ".join(done.stdout.split())
+
+
+@pytest.mark.parametrize("details", [[], ["--details"]])
+def test_validate_counts_each_row_that_is_left_out_with_its_reason(runs: str, details: list[str]) -> None:
+    said = page("validate", "--cases", runs, *details)
+    assert "Left out of the scores: 10 of 12 rows, by reason" in said
+    assert [reason for reason in REASONS if reason not in said] == []
+    assert "(comma)" in said
+    assert "untimed" not in said, "its peak is scored"
+    assert "column 'batch_sise'; nearest: batch_samples" in said
+    assert [f"half-{n}" in said for n in (3, 5)] == [True, bool(details)], "each row by --details"
+
+
+def test_calibrate_names_what_it_does_not_use_and_learns_from_the_rest(runs: str) -> None:
+    said = page("calibrate", runs, "--dry-run")
+    assert [reason for reason in REASONS if reason not in said] == []
+    assert "comma: its step time: step_time_s is" in said
+    assert "heap: its peak memory: memory_metric is" in said
+    assert "column 'batch_sise'; nearest: batch_samples (2 runs)" in said
+    assert "comma: comma:" not in said
+
+
+def test_published_scores_are_of_the_shipped_constants(
+    runs: str, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Calibrations move predictions of one's own runs alone."""
+    few = tuple(replace(run, id=f"copy of {run.id}") for run in published_runs()[:40])  # no figures stored of them
+    monkeypatch.setattr("steelyard.evidence.runs.reader.published_runs", lambda: few)
+    page("calibrate", runs)
+    plain = validate()
+    with layer.using_layer(layer.read_calibrations(folder)):
+        assert validate().to_dict() == plain.to_dict()
+        assert validate(runs).cases[0].predicted != pytest.approx(plain.cases[0].predicted)
+    assert "your calibrations are left out (--cases FILE uses them)" in page("validate", "--by", "stack")
+    assert "Calibrated on your own runs" in page("validate", "--cases", runs)
+
+
+def test_a_saved_answer_names_the_way_around_a_calibration(runs: str, tmp_path: Path) -> None:
+    words = ("llama-3-8b", "--tokens", "2B", "--on", "H100:8", "--stack", "fsdp2", "--json")
+    before, after = tmp_path / "before.json", tmp_path / "after.json"
+    before.write_text(CliRunner().invoke(app, ["estimate", *words]).stdout)
+    page("calibrate", runs)
+    after.write_text(CliRunner().invoke(app, ["estimate", *words]).stdout)
+    for verb in ("explain", "where"):
+        refused = CliRunner().invoke(app, [verb, str(before)])
+        assert refused.exit_code == 2
+        assert "answered without your calibrations, which are in use now: --no-calibration leaves" in refused.stderr
+        page(verb, str(before), "--no-calibration")
+        page(verb, str(after))
+    assert (
+        "a calibration that is not in use now"
+        in CliRunner().invoke(app, ["explain", str(after), "--no-calibration"]).stderr
+    )
