@@ -255,17 +255,17 @@ def left_out_lines(cases: Sequence[RunOutcome], most: int | None = None) -> list
         if not case.scored:
             reasons.setdefault(case.reason, {})[case.id] = None
     lines = [
-        f"{len(rows):,}: {reason} ({listed(tuple(rows), most or _FEW)})"
+        f"{len(rows):,}: {reason} ({first_names(tuple(rows), most or _FEW)})"
         for reason, rows in sorted(reasons.items(), key=lambda item: -len(item[1]))
     ]
     last = most or _MOST
     return lines[:last] + ([f"{len(lines) - last} more reasons; `--json` lists every case"] if lines[last:] else [])
 
 
-def listed(names: Sequence[str], most: int) -> str:
+def first_names(names: Sequence[str], most: int) -> str:
     """Return names as a list, the first of many.
 
-    >>> listed(("a", "b", "c"), 2)
+    >>> first_names(("a", "b", "c"), 2)
     'a, b, 1 more'
     """
     more = [f"{len(names) - most:,} more"] if len(names) > most else []

@@ -79,6 +79,22 @@ def _workload(arch: Architecture, sequence_tokens: float, element_bytes: float) 
     return collapse(workload_model(arch, sequence_tokens), element_bytes)
 
 
+def adapted_matrices(run: Run) -> tuple[str, ...]:
+    """Return the matrices that a row says have adapters, in its column or beside the rank in its note; else none.
+
+    >>> from steelyard.evidence.runs.reader import blank_run
+    >>> notes = ("rank 16 on q_proj,k_proj,v_proj,o_proj; nf4", "rank 8 on q_proj,v_proj (PEFT default)", "rank 8")
+    >>> [adapted_matrices(blank_run(note=note)) for note in notes]
+    [('q', 'k', 'v', 'o'), ('q', 'v'), ()]
+    >>> adapted_matrices(blank_run(note="rank 64 on q_proj,v_proj,output_proj and MLP; trainable 2,000"))
+    ('q', 'v', 'o', 'gate', 'up', 'down')
+    """
+    if says(run.lora_targets):
+        return listed_targets(run.lora_targets)
+    noted = re.search(r"rank \d+ on ((?:\w+_proj|c_attn|mlp|,| |and)+)", run.note.lower())
+    return listed_targets(noted[1]) if noted else ()
+
+
 def run_adapters(run: Run, model: ModelSpec, adapters: str) -> Adapters | None:
     """Return the adapters of a run, stated or as its stack's recipes have them (`all`: every linear layer), or None.
 
@@ -98,7 +114,7 @@ def run_adapters(run: Run, model: ModelSpec, adapters: str) -> Adapters | None:
     return Adapters(
         model,
         int(run.lora_rank) if is_known(run.lora_rank) else int(rank[1]) if rank else USUAL_RANK,
-        listed_targets(run.lora_targets) if says(run.lora_targets) else usual,
+        adapted_matrices(run) or usual,
         next(name for words, name in QUANTISED if re.search(words, text)) if run.task == "qlora" else "",
         float(stated[1].replace(",", "")) if stated else None,
         outside_bytes(run),

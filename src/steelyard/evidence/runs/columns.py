@@ -78,7 +78,7 @@ def check_cells(run: Run) -> None:
     Traceback (most recent call last):
     steelyard.errors.BadInput: sharding is 'fsbp'; nearest: fsdp, hsdp
     """
-    if faults := [reason for column, reason in run.faults if column not in FIGURES]:
+    if faults := [reason for column, reason in run.faults if column not in MEASURED_COLUMNS]:
         raise BadInput("; ".join(faults))
     sharding = spelled_number("zero", run.sharding)
     wrong = ["sharding"] if sharding is None or sharding > _HIGHEST_SHARDING else []
@@ -107,7 +107,7 @@ def unreadable(run: Run, name: str) -> BadInput:
     return BadInput(f"{name} is {text[:60]!r}; nearest: {', '.join(near)}")
 
 
-FIGURES = frozenset({*MEASURED, "hfu"})
+MEASURED_COLUMNS = frozenset({*MEASURED, "hfu"})
 """Columns of what was measured: a fault in one costs no more than its figure."""
 
 _HIGHEST_SHARDING = 3
