@@ -26,7 +26,6 @@ def _recipe(entries: tuple[tuple[str, float], ...]) -> Recipe:
     return Recipe(**(dict.fromkeys(ENTRIES, math.nan) | dict(entries)))
 
 
-@lru_cache(maxsize=1 << 14)
 def term_entries(text: str, but: RecipeTerm | None = None) -> Mapping[str, float]:
     """Return the entries of a recipe that the words of a text stand for, a later term over an earlier.
 
@@ -37,9 +36,14 @@ def term_entries(text: str, but: RecipeTerm | None = None) -> Mapping[str, float
     >>> term_entries("torchtune, optimizer in backward")["grad_life"]
     2
     """
+    return _term_entries(text.lower(), but.pattern if but else "")
+
+
+@lru_cache(maxsize=1 << 14)
+def _term_entries(text: str, but: str) -> Mapping[str, float]:
     found: dict[str, float] = {}
     for term in RECIPE_TERMS:
-        if term is not but and re.search(term.pattern, text.lower()):
+        if term.pattern != but and re.search(term.pattern, text):
             found |= term.entries
     return found
 

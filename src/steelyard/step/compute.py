@@ -28,27 +28,28 @@ class Head:
 
 def forward(rank: Rank, layout: Layout) -> tuple[Forward, ...]:
     """Return the seconds of a forward pass by kind of operator, of one block of each kind, before any communication."""
-    blocks, (moving, cores) = rank.job.workload.blocks, _slower(rank)
+    blocks, (moving, cores) = rank.job.workload.blocks, _upcast(rank)
     return tuple(
-        Forward(gemm_s, attention_s if cores is None else attention_s * cores, _pointwise_s(rank, block) * moving)
+        Forward(gemm_s, attention_s * cores, _pointwise_s(rank, block) * moving)
+        if moving is not None
+        else Forward(gemm_s, attention_s, _pointwise_s(rank, block))
         for gemm_s, attention_s, block in zip(
             _products_s(rank, blocks), _attention_s(rank, layout, blocks), blocks, strict=True
         )
     )
 
 
-def _slower(rank: Rank) -> tuple[Share, Share | None]:
-    """Return times as long as fused 16-bit kernels take: what moves memory, and attention (None: as long).
+def _upcast(rank: Rank) -> tuple[Share | None, Share]:
+    """Return times as long as 16-bit kernels take over a quantised base: what moves memory (None: as long), attention.
 
     Source: huggingface/peft, `prepare_model_for_kbit_training` (what is not quantised, and so hidden states, in fp32);
         times as long fitted.
     """
-    stack = rank.stack
-    packed = quantised(rank.job.recipe)
+    packed, stack = quantised(rank.job.recipe), rank.stack
     if not packed.any():
-        return stack.eager_scale, None
-    wide, wide_cores = (np.where(packed, one, 1.0) for one in (stack.upcast_scale, stack.attention_upcast_scale))
-    return stack.eager_scale * wide, wide_cores
+        return None, 1.0
+    moving, cores = (np.where(packed, one, 1.0) for one in (stack.upcast_scale, stack.attention_upcast_scale))
+    return moving, cores
 
 
 def unpack_s(rank: Rank) -> tuple[Seconds, ...]:
@@ -184,12 +185,16 @@ def _pointwise_s(rank: Rank, block: Block) -> Seconds:
 
 
 def _moved_bytes(rank: Rank, block: Block) -> Bytes:
-    """Bytes of one block and one sample that cross memory in a forward pass."""
+    """Bytes of one block and one sample that cross memory in a forward pass, as often as its kernels make them.
+
+    Adapters are modules of their own whatever the kernels of the block (`adapter_passes`).
+    """
     job, stack = rank.job, rank.stack
     stream, dispatch, inside = (_moved(block.moved, kind, rank.by) for kind in ("stream", "dispatch", "inside"))
+    elements = stack.pointwise_passes * stream + dispatch + inside
+    moved = elements * job.element_bytes + _cast_bytes(job, stream + _dispatched(dispatch, stack))
     adapters = stack.adapter_passes * job.adapted_inputs * job.workload.tokens / rank.by.tensor
-    elements = stack.pointwise_passes * stream + dispatch + inside + adapters
-    return elements * job.element_bytes + _cast_bytes(job, stream + _dispatched(dispatch, stack))
+    return moved * stack.eager_scale + adapters * job.element_bytes
 
 
 def _passes(rank: Rank, parts: tuple[Part, ...]) -> Count:
