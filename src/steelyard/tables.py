@@ -408,6 +408,7 @@ class StepMemory:
     allocated_bytes: Bytes  # the sum above: what the framework's allocator counts
     reserved_bytes: Bytes  # with fragmentation: what the allocator holds
     device_bytes: Bytes  # with context and communication library: what the device shows
+    needed_bytes: Bytes  # the same without the reserve that an allocator can return: what must fit
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,10 @@ from steelyard.strategies.recipe import FUSED, PERSISTENT
 from steelyard.tables import Job, Layout, Machine, Recipe, Stack, StepMemory
 from steelyard.units import Bytes, Share
 
+FRAGMENTS = 0.5
+"""Of what an allocator reserves beside tensors, the share that it cannot return: pieces of blocks that tensors still
+use in part. Chosen."""
+
 
 @dataclass(frozen=True, slots=True)
 class Peak:
@@ -91,25 +95,28 @@ def memory(staged: StagedJob, machine: Machine, stack: Stack) -> StepMemory:
         allocated_bytes=shown.allocated_bytes,
         reserved_bytes=shown.reserved_bytes,
         device_bytes=shown.device_bytes,
+        needed_bytes=shown.needed_bytes,
     )
 
 
 @dataclass(frozen=True, slots=True)
 class Meters:
-    """What three meters show of one peak."""
+    """What three meters show of one peak, and what must fit."""
 
     allocated_bytes: Bytes
     reserved_bytes: Bytes
     device_bytes: Bytes
+    needed_bytes: Bytes
 
 
 def shown_bytes(tensor_bytes: Bytes, layout: Layout, machine: Machine, stack: Stack) -> Meters:
     r"""Return what the allocator counts and holds, and what the device shows, of the tensors that are alive at once.
 
-    .. math:: A = T + B\,[n > 1], \quad R = \min(\sigma A,\; \max(A,\; M - X)), \quad R + X
+    .. math:: A = T + B\,[n > 1], \quad F = A + f\,(\sigma - 1)\,A, \quad R = \min(\sigma A,\; \max(F,\; M - X)),
+        \quad R + X, \quad F + X
 
-    An allocator that finds no more memory frees what it only reserves, so that what is reserved never exceeds the
-    device without its context (X) while what is allocated fits.
+    An allocator that finds no more memory frees what it only reserves, but for fragments (f of its reserve), so that
+    what is reserved never exceeds the device without its context (X) while what is allocated fits.
 
     Args:
         tensor_bytes: of the tensors that are alive at once (T) [byte]
@@ -118,15 +125,15 @@ def shown_bytes(tensor_bytes: Bytes, layout: Layout, machine: Machine, stack: St
         stack: buckets for exchanges (B) and communicators of several devices, reserved over allocated bytes (σ)
 
     Source: PyTorch documentation, notes on CUDA memory management: cached blocks are freed before an allocation fails.
-    Limits: fragments that cannot be freed are in σ.
+    Limits: how much of a reserve is fragments is chosen (`FRAGMENTS`).
     """
     several = np.greater(layout.devices, 1)
     context = np.where(np.isnan(machine.context_bytes), stack.context_bytes, machine.context_bytes)
     outside = context + stack.communicator_bytes * several
     allocated = tensor_bytes + stack.workspace_bytes * several
-    most = np.maximum(allocated, machine.memory_bytes - outside)
-    reserved = np.minimum(allocated * stack.reserved_scale, most)
-    return Meters(allocated, reserved, reserved + outside)
+    least = allocated * (1 + FRAGMENTS * (stack.reserved_scale - 1))
+    reserved = np.minimum(allocated * stack.reserved_scale, np.maximum(least, machine.memory_bytes - outside))
+    return Meters(allocated, reserved, reserved + outside, least + outside)
 
 
 def _peak(
