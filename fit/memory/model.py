@@ -18,8 +18,8 @@ from steelyard.evidence.frames.predicted import PEAK_KINDS, measured_peak, peak_
 from steelyard.evidence.frames.stacks import row_constants
 from steelyard.evidence.runs.exclusions import counted
 from steelyard.evidence.runs.reader import published_runs
-from steelyard.step import memory, stage_job
-from steelyard.step.memory import shown_bytes
+from steelyard.step import stage_job
+from steelyard.step.memory import heaviest_peak, shown_bytes
 from steelyard.tables import Stack
 
 GROUP_POWER = 0.5  # a source group of n rows weighs n^(1-power)
@@ -115,11 +115,12 @@ def predictor(rows: Rows, parts: Sequence[Factor]) -> Predict:
     No factor moves what the tensors of a step take: that is computed once.
     """
     found, start = rows.frame, before(rows)
-    bare = replace(found.stack, **(start | {"workspace_bytes": np.zeros(len(found))}))
-    tensors = np.asarray(memory(stage_job(found.job, found.layout), found.machine, bare).allocated_bytes)
+    bare = replace(found.stack, **start)
+    peak = heaviest_peak(stage_job(found.job, found.layout), bare)
 
     def log_bytes(theta: Array) -> Array:
-        shown = shown_bytes(tensors, found.layout, found.machine, replace(bare, **after(start, parts, theta)))
+        fitted = replace(bare, **after(start, parts, theta))
+        shown = shown_bytes(peak.total_bytes, peak.lesser_bytes, found.layout, found.machine, fitted)
         peaks = {name: np.asarray(getattr(shown, f"{name}_bytes")) for name in KINDS}
         return np.log(np.select([rows.metric == name for name in peaks], list(peaks.values()), default=np.nan))
 

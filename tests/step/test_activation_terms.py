@@ -255,8 +255,9 @@ def test_what_is_reserved_never_exceeds_the_device_while_what_is_allocated_fits(
     job = pretraining(BARE, S, 8)
     staged, tool = stage_job(job, layout(job)), filled(Stack, weight_bytes=2.0, reserved_scale=1.5, context_bytes=1e6)
     allocated = float(memory(staged, filled(Machine, memory_bytes=FREE), tool).allocated_bytes)
-    for room, reserved in ((2.0, 1.5), (1.2, 1.2), (0.5, 1.0)):
+    for room, reserved in ((2.0, 1.5), (1.4, 1.4), (0.5, 1.25)):
         machine = filled(Machine, memory_bytes=room * allocated + 3e6, context_bytes=3e6)
         found = memory(staged, machine, tool)
         assert found.reserved_bytes == pytest.approx(reserved * allocated)
         assert found.device_bytes == pytest.approx(reserved * allocated + 3e6)
+        assert found.needed_bytes == pytest.approx(1.25 * allocated + 3e6)
