@@ -19,7 +19,7 @@ from steelyard.catalog.peak_spread import PeakSpread, PeakTraits
 from steelyard.evidence.score.groups import LEAST_ROWS
 from steelyard.units import NORMAL_90
 
-START = {"tensors": 0.1, "outside": 0.3, "guessed": 0.1, "unstated": 0.1, "unnamed": 0.4}
+START = {"activations": 0.1, "momentary": 0.1, "outside": 0.3, "guessed": 0.1, "unstated": 0.1, "unnamed": 0.4}
 """Scales that the fit starts from; what all peaks have is given, as rounding alone (`FLOOR`)."""
 
 LEAST, MOST = 0.01, 2.0

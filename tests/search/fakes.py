@@ -94,7 +94,7 @@ def fake_floor(job: Job, layout: Layout, machine: Machine, kernels: Kernels, sta
 
 
 FAKE = Engine(fake_predict, fake_memory, fake_floor)
-PEAKS = PeakSpread(0.1, tensors=0.0, outside=0.0, guessed=0.0, unstated=0.0)
+PEAKS = PeakSpread(0.1, 0.0, 0.0, 0.0, 0.0, 0.0)
 
 
 def chip(name: str, peak: float, memory: float, domain: float, vendor: str = "NVIDIA") -> HardwareOption:

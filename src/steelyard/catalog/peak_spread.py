@@ -16,7 +16,8 @@ from steelyard.units import NORMAL_90, Array, Bytes, Share
 class PeakTraits:
     """What a peak's spread depends on, an entry a prediction."""
 
-    tensors: Share = 0.0  # of its bytes, activations, logits and buffers: states are counted, these are estimated
+    activations: Share = 0.0  # of its bytes, what waits for the backward pass: states are counted, these are estimated
+    momentary: Share = 0.0  # of its bytes, logits and buffers
     outside: Share = 0.0  # of its bytes, reserve, context and communicators
     guessed: Share = 0.0  # 1: layout, recompute, batch or shape is assumed
     unstated: Share = 0.0  # 1: another setting that memory follows from is the usual one
@@ -35,13 +36,13 @@ def peak_traits(held: StepMemory, total_bytes: Bytes, guessed: Share = 0.0, unst
     >>> parts = {"weights_bytes": 6.0, "activations_bytes": 2.0, "allocated_bytes": 8.0}
     >>> held = StepMemory(**{field.name: parts.get(field.name, 0.0) for field in fields(StepMemory)})
     >>> one = peak_traits(held, 10.0)
-    >>> float(one.tensors), float(one.outside)
-    (0.2, 0.2)
+    >>> float(one.activations), float(one.momentary), float(one.outside)
+    (0.2, 0.0, 0.2)
     """
-    estimated = held.activations_bytes + held.logits_bytes + held.buffers_bytes
     with np.errstate(invalid="ignore", divide="ignore"):
         return PeakTraits(
-            np.divide(estimated, total_bytes),
+            np.divide(held.activations_bytes, total_bytes),
+            np.divide(held.logits_bytes + held.buffers_bytes, total_bytes),
             1 - np.divide(held.allocated_bytes, total_bytes),
             guessed,
             unstated,
@@ -53,7 +54,8 @@ class PeakSpread:
     """The parts of a peak's spread: standard deviations of its logarithm, each of a peak of that trait alone."""
 
     base: float
-    tensors: float
+    activations: float
+    momentary: float
     outside: float
     guessed: float
     unstated: float
@@ -67,8 +69,8 @@ class PeakSpread:
         Source: errors of parts that do not depend on each other add up in squares, each by its share of the bytes;
         parts fitted to left-out runs, as docs/validation.md says.
 
-        >>> spread = PeakSpread(0.03, 0.4, 1.0, 0.2, 0.0)
-        >>> float(spread.log_sd(PeakTraits(tensors=0.1)).round(3))
+        >>> spread = PeakSpread(0.03, 0.4, 0.1, 1.0, 0.2, 0.0)
+        >>> float(spread.log_sd(PeakTraits(activations=0.1)).round(3))
         0.05
         """
         squares = ((getattr(self, one.name) * getattr(traits, one.name)) ** 2 for one in fields(PeakTraits))
@@ -77,7 +79,7 @@ class PeakSpread:
     def of_unnamed(self) -> Self:
         """Return the spread of peaks of a stack that nobody names.
 
-        >>> PeakSpread(0.3, 0.0, 0.0, 0.0, 0.0, unnamed=0.4).of_unnamed().base
+        >>> PeakSpread(0.3, 0.0, 0.0, 0.0, 0.0, 0.0, unnamed=0.4).of_unnamed().base
         0.5
         """
         return replace(self, base=float(np.hypot(self.base, self.unnamed)), unnamed=0.0)
@@ -123,7 +125,7 @@ def device_ends(
     >>> from dataclasses import fields
     >>> parts = {"weights_bytes": 70.0, "allocated_bytes": 70.0, "needed_bytes": 75.0, "device_bytes": 80.0}
     >>> held = StepMemory(**{field.name: parts.get(field.name, 0.0) for field in fields(StepMemory)})
-    >>> sure = PeakSpread(0.1, 0.0, 0.0, 0.0, 0.0)
+    >>> sure = PeakSpread(0.1, 0.0, 0.0, 0.0, 0.0, 0.0)
     >>> [round(float(device_ends(held, sure, limit)[1]), 1) for limit in (80.0, 90.0, 100.0)]
     [88.4, 90.0, 94.3]
     """

@@ -236,7 +236,7 @@ def peak_spread(name: str, catalog: Catalog) -> PeakSpread:
     known = name if name in stacks(catalog) else _ANY
     own = catalog.local.stacks.get((known, _ANY, "reserved_scale"))
     if own is not None and own.log_sd > 0:
-        return PeakSpread(own.log_sd, tensors=0.0, outside=0.0, guessed=0.0, unstated=0.0)
+        return PeakSpread(own.log_sd, 0.0, 0.0, 0.0, 0.0, 0.0)
     usual = _peak_spread(catalog.folder)
     return usual.of_unnamed() if known == _ANY else usual
 
