@@ -261,3 +261,13 @@ def test_what_is_reserved_never_exceeds_the_device_while_what_is_allocated_fits(
         assert found.reserved_bytes == pytest.approx(reserved * allocated)
         assert found.device_bytes == pytest.approx(reserved * allocated + 3e6)
         assert found.needed_bytes == pytest.approx(1.25 * allocated + 3e6)
+
+
+@pytest.mark.parametrize("logit_bytes", [0.01, 0.2, 4.0])
+def test_half_of_what_the_lesser_of_loss_and_block_had_stays_cut_up_in_the_reserve(logit_bytes: float) -> None:
+    """Working set of a block 2 s 10 h bytes, logits of V; whichever is less, and none of it must fit."""
+    job = pretraining(BARE, S, 8)
+    found = peak(job, layout(job), transients=1.0, logit_bytes=logit_bytes, reserved_scale=1.2)
+    lesser = min(2 * S * 10 * H, logit_bytes * S * V)
+    assert found.reserved_bytes - 1.2 * found.allocated_bytes == pytest.approx(0.5 * lesser)
+    assert found.needed_bytes == pytest.approx(1.1 * found.allocated_bytes)
