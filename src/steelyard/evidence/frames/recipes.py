@@ -102,7 +102,7 @@ def mixed_entries(run: Run, rule: StackRule, gated: bool, loss: LossKind | None)
     if run.task != "qlora" or rule.stack != "hf-trainer" or gated:
         return {}
     more = MIXED_LOGITS.get(loss.name, 0.0) if loss else 0.0
-    return {"stream_bytes": 4.0} | ({"logit_bytes": loss.logit_bytes + more} if loss and more else {})
+    return {"stream_bytes": 4.0} | ({"logit_bytes": float(loss.logit_bytes) + more} if loss and more else {})
 
 
 def run_loss(run: Run, rule: StackRule | None = None, gated: bool = True) -> LossKind | None:
