@@ -345,6 +345,7 @@ class Stack:
     context_bytes: Bytes  # CUDA/XLA context, outside the allocator, where that of the device is unknown
     communicator_bytes: Bytes  # of the communication library, outside the allocator, where there are several devices
     reserved_scale: Share  # reserved over allocated
+    fragments: Share  # of what the allocator only reserves, that it can neither return nor use for another phase
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,10 +23,6 @@ from steelyard.strategies.recipe import FUSED, PERSISTENT
 from steelyard.tables import Job, Layout, Machine, Recipe, Stack, StepMemory
 from steelyard.units import Bytes, Share
 
-FRAGMENTS = 0.5
-"""Of what an allocator reserves beside tensors, the share that it cannot return: pieces of blocks that tensors still
-use in part. Of the lesser of two phases, the share that the greater finds in no shape to use. Chosen."""
-
 
 @dataclass(frozen=True, slots=True)
 class Peak:
@@ -138,17 +134,18 @@ def shown_bytes(tensor_bytes: Bytes, lesser_bytes: Bytes, layout: Layout, machin
         lesser_bytes: of the lesser of loss and block (L) [byte]
         layout: devices (n)
         machine: memory of a device (M), its context
-        stack: buckets for exchanges (B) and communicators of several devices, reserved over allocated bytes (σ)
+        stack: buckets for exchanges (B) and communicators of several devices, reserved over allocated bytes (σ), share
+            of fragments (f)
 
     Source: PyTorch documentation, notes on CUDA memory management: cached blocks are freed before an allocation fails.
-    Limits: how much of a reserve is fragments is chosen (`FRAGMENTS`).
+    Limits: how much of a reserve is fragments is chosen; none where a compiler plans all buffers.
     """
     several = np.greater(layout.devices, 1)
     context = np.where(np.isnan(machine.context_bytes), stack.context_bytes, machine.context_bytes)
     outside = context + stack.communicator_bytes * several
     allocated = tensor_bytes + stack.workspace_bytes * several
-    least = allocated * (1 + FRAGMENTS * (stack.reserved_scale - 1))
-    wanted = allocated * stack.reserved_scale + FRAGMENTS * lesser_bytes
+    least = allocated * (1 + stack.fragments * (stack.reserved_scale - 1))
+    wanted = allocated * stack.reserved_scale + stack.fragments * lesser_bytes
     reserved = np.minimum(wanted, np.maximum(least, machine.memory_bytes - outside))
     return Meters(allocated, reserved, reserved + outside, least + outside)
 
