@@ -58,7 +58,7 @@ def fits_of(rows: Rows, parts: Sequence[Factor], theta: Array, sds: Array, wide:
 
 
 def bounds(device: LeftOut, needed: LeftOut, memory_bytes: Array) -> Bounds:
-    """Return what a device shows with the ends of its interval, as `catalog.peak_spread.device_ends` has them."""
+    """Return what a device shows with the ends of its interval, as `catalog.peaks.device_ends` has them."""
     most = np.exp(needed.predicted + NORMAL_90 * needed.log_sd)
     low, high = (np.exp(device.predicted + side * NORMAL_90 * device.log_sd) for side in (-1, 1))
     return Bounds(np.exp(device.predicted), low, np.minimum(high, np.maximum(memory_bytes, most)))

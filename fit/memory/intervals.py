@@ -15,7 +15,7 @@ from fit import hierarchy
 from fit.hierarchy import Array, Labels
 from fit.memory.scores import FLOOR
 from fit.stacks.intervals import AS_NORMAL, DEGREES, held
-from steelyard.catalog.peak_spread import PeakSpread, PeakTraits
+from steelyard.catalog.peaks import PeakSpread, PeakTraits
 from steelyard.evidence.score.groups import LEAST_ROWS
 from steelyard.units import NORMAL_90
 

@@ -11,7 +11,7 @@ from fit.memory.intervals import PeakResiduals
 from fit.memory.model import KINDS, Factor, fitted_stack, on_rows, predictor, unnamed
 from fit.memory.scores import ANY, Rows
 from steelyard.catalog import load
-from steelyard.catalog.peak_spread import PeakSpread
+from steelyard.catalog.peaks import PeakSpread
 from steelyard.evidence.frames.frame import run_frame
 from steelyard.evidence.frames.measured import measured
 from steelyard.evidence.frames.predicted import predict_step

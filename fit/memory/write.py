@@ -8,7 +8,7 @@ from pathlib import Path
 from fit.memory.scores import UNSEEN, Rows
 from fit.memory.structure import FIELDS, facts
 from steelyard.catalog import load
-from steelyard.catalog.peak_spread import PeakSpread
+from steelyard.catalog.peaks import PeakSpread
 
 PACKAGE = Path(__file__).parents[2] / "src/steelyard"
 TARGET = PACKAGE / "catalog/data/stacks_memory.csv"
@@ -25,7 +25,7 @@ WHOLE = "reserved_scale"
 
 PEAK_NOTE = "log_sd: of the whole peak, on rows left out of the fit"
 SPREAD = TARGET.with_name("peak_spread.csv")
-SEEN = "published runs and runs of users in evidence/runs, each row with its source"
+SEEN = "published runs in evidence/runs/published, each row with its source"
 Line = dict[str, str]
 Prediction = tuple[str, str, float, float, float, float]
 """Id, metric, predicted, low and high end, and what the whole fit predicts."""

@@ -7,7 +7,7 @@ from fit.memory.residuals import NAMELESS
 from fit.memory.scores import FLOOR
 from fit.stacks.intervals import AS_NORMAL
 
-from steelyard.catalog.peak_spread import PeakTraits
+from steelyard.catalog.peaks import PeakTraits
 from steelyard.units import NORMAL_90
 
 ROWS = 6000

@@ -8,7 +8,7 @@ from tests.shapes import filled, gpt, pretraining
 
 from steelyard.carbon import carbon
 from steelyard.catalog import load
-from steelyard.catalog.peak_spread import PeakSpread
+from steelyard.catalog.peaks import PeakSpread
 from steelyard.energy import energy
 from steelyard.market.options import Deal, HardwareOption, Market, SiteOption, StackOption
 from steelyard.money import money

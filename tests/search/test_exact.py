@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.search.fakes import FAKE, JOB, market
 
-from steelyard.catalog.peak_spread import most_needed_bytes
+from steelyard.catalog.peaks import most_needed_bytes
 from steelyard.layout import BOUNDS, size, space
 from steelyard.market.options import Market
 from steelyard.search.batches import explore_batches

@@ -6,6 +6,7 @@ machine(catalog.system("p5.48xlarge"), "bf16")   a row → numbers in SI
 """
 
 from steelyard.catalog.load import Catalog, load
+from steelyard.catalog.peaks import peak_spread
 from steelyard.catalog.schema import (
     Accelerator,
     Fact,
@@ -30,7 +31,6 @@ from steelyard.catalog.tabulate import (
     offer,
     open_log_sds,
     outside_transformer_engine,
-    peak_spread,
     shift_log_sd,
     site,
     stack,

@@ -9,7 +9,6 @@ from pathlib import Path
 from steelyard import tables
 from steelyard.catalog.load import Catalog, load
 from steelyard.catalog.local.step_shift import ANYWHERE, STEP_SHIFT, narrowed_log_sd, pair_name, pair_of
-from steelyard.catalog.peak_spread import PeakSpread
 from steelyard.catalog.read import parse_fitted, parsed_rows
 from steelyard.catalog.schema import Accelerator, Fitted, OfferRow, SiteRow, System
 from steelyard.catalog.spread import STACK_EVIDENCE, StepSpread
@@ -219,26 +218,6 @@ def stack_evidence(name: str, catalog: Catalog) -> float:
     """
     rows = _spreads(catalog.folder)
     return (rows.get((name, STACK_EVIDENCE)) or rows[_ANY, STACK_EVIDENCE]).value
-
-
-@cache
-def _peak_spread(folder: Path) -> PeakSpread:
-    return PeakSpread.of_rows({row.quantity: row for row in parsed_rows(folder, "peak_spread", parse_fitted)})
-
-
-def peak_spread(name: str, catalog: Catalog) -> PeakSpread:
-    """Return how far predicted peaks of a stack may be off; one that the user has calibrated has what its runs leave.
-
-    >>> known, unnamed = (peak_spread(name, load()).base for name in ("fsdp2", "any"))
-    >>> 0 < known < 0.2 < unnamed < 1
-    True
-    """
-    known = name if name in stacks(catalog) else _ANY
-    own = catalog.local.stacks.get((known, _ANY, "reserved_scale"))
-    if own is not None and own.log_sd > 0:
-        return PeakSpread(own.log_sd, 0.0, 0.0, 0.0, 0.0, 0.0)
-    usual = _peak_spread(catalog.folder)
-    return usual.of_unnamed() if known == _ANY else usual
 
 
 def accelerator_log_sd(accelerator: Accelerator, precision: str, catalog: Catalog) -> float:

@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from steelyard.catalog.peak_spread import PeakSpread
+from steelyard.catalog.peaks import PeakSpread
 from steelyard.catalog.spread import StepSpread
 from steelyard.catalog.stacks import Capability
 from steelyard.tables import Kernels, Machine, Offer, Policy, Site, Stack

@@ -7,7 +7,7 @@ from datetime import date
 
 import numpy as np
 
-from steelyard.catalog.peak_spread import device_ends
+from steelyard.catalog.peaks import device_ends
 from steelyard.formatting.interval import Interval
 from steelyard.layout import text_of
 from steelyard.market.options import Deal, Market

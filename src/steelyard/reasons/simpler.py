@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from steelyard.catalog.peak_spread import most_needed_bytes
+from steelyard.catalog.peaks import most_needed_bytes
 from steelyard.layout import BOUNDS, space
 from steelyard.reasons.decision import Decision
 from steelyard.reasons.order import SURE

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from steelyard.catalog.peak_spread import most_needed_bytes
+from steelyard.catalog.peaks import most_needed_bytes
 from steelyard.search.family import BLOCK, Family, Indices, Mask, Search, asked_of
 from steelyard.search.pareto import Points
 from steelyard.tables import Machine

@@ -21,7 +21,7 @@ from steelyard.catalog import (
     step_spread,
 )
 from steelyard.catalog.local.step_shift import narrowed_log_sd
-from steelyard.catalog.peak_spread import PeakTraits, device_ends, peak_traits
+from steelyard.catalog.peaks import PeakTraits, device_ends, peak_traits
 from steelyard.catalog.spread import Traits, job_traits
 from steelyard.evidence.frames.frame import RunFrame
 from steelyard.evidence.frames.predicted import PEAK_KINDS, held_memory
@@ -36,7 +36,7 @@ GUESSED = frozenset({"layout", "recompute", "micro-batch", "batch", "shape", "ex
 TIME_GUESSED = frozenset({"layout", "micro-batch", "batch", "shape"})
 """What a row leaves open that widens its peak, and its time: recomputation that is assumed adds nothing to that."""
 
-UNSTATED = frozenset({"optimizer", "adapters", "attention", "quantisation", "precision"})
+USUAL_KEPT = frozenset({"optimizer", "adapters", "attention", "quantisation", "precision"})
 """What a row leaves open of how its tensors are kept, so that the usual setting is taken; how its stack lays a job out
 where nobody says otherwise is the stack's own default."""
 
@@ -119,7 +119,7 @@ def memory_log_sd(found: RunFrame, kinds: NDArray[np.str_], catalog: Catalog) ->
 
 
 def device_interval(found: RunFrame, catalog: Catalog) -> tuple[Array, Array]:
-    """Return both ends of what the device of each run is predicted to show (`catalog.peak_spread.device_ends`)."""
+    """Return both ends of what the device of each run is predicted to show (`catalog.peaks.device_ends`)."""
     low, high = np.full(len(found), np.nan), np.full(len(found), np.nan)
     held, (guessed, unstated) = held_memory(found), assumed_settings(found)
     for (name, _), rows in _by_stack(found, found.labels.stack).items():
@@ -136,7 +136,7 @@ def run_peak_traits(found: RunFrame, held: StepMemory, total_bytes: Bytes) -> Pe
 def assumed_settings(found: RunFrame) -> tuple[Array, Array]:
     """Return which runs leave open what their layout or batch is, and which another setting, as 0 or 1."""
     guessed, unstated = (
-        np.array([bool(assumed & words) for assumed in found.assumed], dtype=float) for words in (GUESSED, UNSTATED)
+        np.array([bool(assumed & words) for assumed in found.assumed], dtype=float) for words in (GUESSED, USUAL_KEPT)
     )
     return guessed, unstated
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from steelyard.catalog import load, peak_spread
 from steelyard.catalog.local.layer import Layer
-from steelyard.catalog.peak_spread import PeakSpread, PeakTraits, device_ends, most_needed_bytes, peak_traits
+from steelyard.catalog.peaks import PeakSpread, PeakTraits, device_ends, most_needed_bytes, peak_traits
 from steelyard.errors import BadCatalog
 from steelyard.tables import StepMemory
 from steelyard.units import NORMAL_90

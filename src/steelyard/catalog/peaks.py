@@ -2,11 +2,16 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
+from functools import cache
+from pathlib import Path
 from typing import Self
 
 import numpy as np
 
+from steelyard.catalog.load import Catalog
+from steelyard.catalog.read import parse_fitted, parsed_rows
 from steelyard.catalog.schema import Fitted
+from steelyard.catalog.tabulate import stacks
 from steelyard.errors import BadCatalog
 from steelyard.tables import StepMemory
 from steelyard.units import NORMAL_90, Array, Bytes, Share
@@ -91,6 +96,27 @@ class PeakSpread:
         if missing := [name for name in names if name not in rows]:
             raise BadCatalog(f"peak_spread.csv has no {', '.join(missing)}: python -m fit.memory --write")
         return cls(**{name: rows[name].value for name in names})
+
+
+@cache
+def _shipped(folder: Path) -> PeakSpread:
+    return PeakSpread.of_rows({row.quantity: row for row in parsed_rows(folder, "peak_spread", parse_fitted)})
+
+
+def peak_spread(name: str, catalog: Catalog) -> PeakSpread:
+    """Return how far predicted peaks of a stack may be off; one that the user has calibrated has what its runs leave.
+
+    >>> from steelyard.catalog import load
+    >>> known, unnamed = (peak_spread(name, load()).base for name in ("fsdp2", "any"))
+    >>> 0 < known < 0.2 < unnamed < 1
+    True
+    """
+    known = name if name in stacks(catalog) else "any"
+    own = catalog.local.stacks.get((known, "any", "reserved_scale"))
+    if own is not None and own.log_sd > 0:
+        return PeakSpread(own.log_sd, 0.0, 0.0, 0.0, 0.0, 0.0)
+    usual = _shipped(catalog.folder)
+    return usual.of_unnamed() if known == "any" else usual
 
 
 def most_needed_bytes(held: StepMemory, spread: PeakSpread) -> Bytes:
