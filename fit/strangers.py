@@ -7,29 +7,31 @@ ordinary users are in no fit of memory. `locked` scores the third of the owners 
 the others.
 """
 
-import math
 from collections.abc import Iterator, Mapping
 
 import numpy as np
 
 from fit import hierarchy
 from fit.hierarchy import Array, Labels
-from fit.memory import fitting as memory
-from fit.memory.scores import UNSEEN
-from fit.memory.scores import Rows as Peaks
-from fit.memory.scores import spreads as peak_spreads
+from fit.memory import model as memory
+from fit.memory.intervals import fitted_peak_spread, together
+from fit.memory.residuals import (
+    conventions,
+    every_residual,
+    held_by,
+    left_out_gaps,
+    spread_of_rows,
+    user_rows,
+)
 from fit.stacks.factors import Rows, as_strangers, factors, of_users, problem_of, training_rows, unlocked
 from fit.stacks.intervals import interval_score
 from fit.stacks.scores import evidence, strangers
-from steelyard.catalog import load, stack_rows, step_spread
+from steelyard.catalog import load, step_spread
 from steelyard.catalog.spread import job_traits
-from steelyard.evidence.frames.frame import RunFrame, run_frame
+from steelyard.evidence.frames.frame import RunFrame
 from steelyard.evidence.frames.measured import measured
-from steelyard.evidence.frames.predicted import measured_peak, peak_bytes, predict_step
-from steelyard.evidence.frames.recipes import run_loss
-from steelyard.evidence.runs.exclusions import counted
+from steelyard.evidence.frames.predicted import measured_peak, peak_bytes
 from steelyard.evidence.runs.reader import published_runs, user_runs
-from steelyard.evidence.runs.run import Run
 from steelyard.evidence.score import validation
 from steelyard.evidence.score.intervals import memory_log_sd, step_traits, waiting_shares
 from steelyard.evidence.score.lock import locked
@@ -88,70 +90,41 @@ def peaks() -> Iterator[Split]:
     """Yield the scores of peak memory: a stack, a group and a convention left out; users' runs, which are in no fit."""
     rows = memory.rows_of_cases()
     problem = memory.problem_of(rows, memory.factors(rows))
-    labels = rows.frame.labels
-    group, stack = (hierarchy.held_out(problem, by) for by in (labels.group, labels.stack))
-    wide = peak_spreads(rows, group - rows.log_bytes, stack - rows.log_bytes, memory.unnamed(rows))
-    yield from peak_scores(rows, "stack", stack, dict.fromkeys(wide, wide[UNSEEN]), rows.scored)
-    yield from peak_scores(rows, "group", group, wide, rows.scored)
+    labels, wide = rows.frame.labels, memory_log_sd(rows.frame, rows.metric, load())
+    for split, by in (("stack", labels.stack), ("group", labels.group)):
+        gap = hierarchy.held_out(problem, by) - rows.log_bytes
+        yield from scores(MEMORY, split, gap[rows.scored], wide[rows.scored], labels.group[rows.scored])
     for name, mask in conventions(rows).items():
-        left_out = problem.predict(hierarchy.without(problem, mask))
-        yield from peak_scores(rows, "convention", left_out, wide, rows.scored & mask, np.full(len(mask), name))
+        keep = rows.scored & mask
+        gap = problem.predict(hierarchy.without(problem, mask)) - rows.log_bytes
+        yield from scores(MEMORY, "convention", gap[keep], wide[keep], np.full(int(keep.sum()), name))
     yield from user_peaks()
-
-
-def peak_scores(
-    rows: Peaks, split: str, predicted: Array, wide: dict[str, float], keep: Rows, by: Labels | None = None
-) -> Iterator[Split]:
-    """Yield the scores of some peaks, each with the spread of its stack."""
-    labels = rows.frame.labels
-    sd = np.array([wide.get(str(name), wide[UNSEEN]) for name in labels.stack])
-    names = labels.group if by is None else by
-    yield from scores(MEMORY, split, (predicted - rows.log_bytes)[keep], sd[keep], names[keep])
-
-
-def conventions(rows: Peaks) -> dict[str, Rows]:
-    """Return which rows follow each convention: what is left out whole says what a new one costs."""
-    found, runs = rows.frame, rows.frame.runs
-    pure, wide = (np.broadcast_to(one, len(found)) for one in (found.job.master_bytes, found.layout.vpp))
-    tasks = np.array([run.task for run in runs])
-    eager = np.isin(found.labels.stack, ("hf-trainer", "pytorch-eager"))
-    return {
-        "states of 16 bits": (pure == 0) & (tasks != "qlora") & (tasks != "lora"),
-        "losses in chunks or fused": np.array([_loss(run) in ("chunked", "fused-linear") for run in runs]),
-        "interleaved schedules": wide > 1,
-        "eager kernels": eager,
-        "quantised bases": tasks == "qlora",
-        "adapters": tasks == "lora",
-        "single devices": np.broadcast_to(found.layout.devices, len(found)) == 1,
-    }
-
-
-def _loss(run: Run) -> str:
-    kind = run_loss(run)
-    return kind.name if kind else ""
 
 
 def user_peaks(locked_third: bool = False) -> Iterator[Split]:
     """Yield the scores of the peaks of users' runs, in no fit of memory, and of those of a process with adapters."""
-    found = run_frame([run for run in user_runs() if locked(run) == locked_third], load(), predict_step)
-    seen = measured(found)
-    gap = np.log(measured_peak(seen, peak_bytes(found)) / seen.memory_bytes)
-    sd, keep = memory_log_sd(found, load()), np.isfinite(gap) & counted(found.runs, "memory")
+    rows = user_rows(locked_third)
+    found, keep = rows.frame, rows.scored
+    gap = np.log(measured_peak(measured(found), peak_bytes(found))) - rows.log_bytes
+    sd = memory_log_sd(found, rows.metric, load())
     process = keep & np.array(["process" in run.group for run in found.runs], dtype=bool)
     parts = {USERS + "locked": keep} if locked_third else {"users": keep, "users' PEFT process": process}
-    for name, rows in parts.items():
-        yield from scores(MEMORY, name, gap[rows], sd[rows], found.labels.group[rows])
+    for name, some in parts.items():
+        yield from scores(MEMORY, name, gap[some], sd[some], found.labels.group[some])
 
 
 def locked_peaks() -> Iterator[Split]:
-    """Yield the scores of the peaks of the locked third, by a fit to the others, and of users' runs of it."""
+    """Yield the scores of the peaks of the locked third, by fits to the others, and of users' runs of it."""
     rows = memory.rows_of_cases()
     hidden = ~unlocked(rows.frame)
-    problem = memory.problem_of(rows, memory.factors(rows))
-    predicted = problem.predict(hierarchy.without(problem, hidden))
-    names = set(rows.frame.labels.stack)
-    wide = {name: stack_rows(name, load())["reserved_scale"].log_sd for name in names} | {UNSEEN: math.nan}
-    yield from peak_scores(rows, "locked", predicted, wide, rows.scored & hidden)
+    seen = memory.hiding(rows, hidden)
+    parts = memory.factors(rows)
+    problem = memory.problem_of(seen, parts)
+    theta = hierarchy.fit(problem)
+    spread = fitted_peak_spread(together(every_residual(seen, parts, problem, theta, left_out_gaps(seen, problem))))
+    wide, keep = spread_of_rows(rows, held_by(rows, parts, theta), spread), rows.scored & hidden
+    gap = problem.predict(theta) - rows.log_bytes
+    yield from scores(MEMORY, "locked", gap[keep], wide[keep], rows.frame.labels.group[keep])
     yield from user_peaks(locked_third=True)
 
 

@@ -4,144 +4,38 @@ Every constant is what the stack documents (`memory_structure`) times a shared f
 Gaussian priors: a stack with few rows stays near the others, an unseen one keeps the shared value and gets a wider
 spread. Rows come from `validation`: the same cases, conventions and exclusions that the scores are made of.
 
-    python -m fit.memory [--write]
+    python -m fit.memory [--write | --unlocked]
+
+Choices are made on what `--unlocked` prints: nothing of the locked third is in those fits, nor in what they print.
 """
 
 import argparse
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from fit import hierarchy
-from fit.hierarchy import Array, Predict
-from fit.memory.scores import ANY, UNSEEN, Rows, coverage, feasibility, show, spreads
-from fit.memory.structure import FITTED, documented
-from fit.memory.write import Fits, Found, write, write_held_out
-from steelyard.catalog import load
-from steelyard.catalog.stack_names import StackRule
-from steelyard.evidence.frames.frame import RunFrame, frame_subset, run_frame
-from steelyard.evidence.frames.measured import measured
-from steelyard.evidence.frames.predicted import PEAK_KINDS, measured_peak, peak_bytes, predict_step
-from steelyard.evidence.frames.stacks import row_constants
-from steelyard.evidence.runs.exclusions import counted
-from steelyard.evidence.runs.reader import published_runs
-from steelyard.step import memory, stage_job
-from steelyard.step.memory import shown_bytes
+from fit.hierarchy import Array
+from fit.memory.intervals import report_spread, together
+from fit.memory.model import Factor, factors, hiding, on_metric, predictor, problem_of, rows_of_cases
+from fit.memory.residuals import every_residual, held_by, left_out_gaps, spread_of_rows
+from fit.memory.scores import ANY, Bounds, Rows, feasibility, show, spreads
+from fit.memory.structure import documented
+from fit.memory.write import Fits, Found, Prediction, write, write_held_out, write_spread
+from steelyard.evidence.score.lock import locked
 from steelyard.units import NORMAL_90
 
-Prediction = tuple[str, str, float, float, float, float]
-Predictions = tuple[Array, Array]
 NARROWED = 0.97  # of its prior's spread: a factor whose rows narrow it less is not told by them
-GROUP_POWER = 0.5  # a source group of n rows weighs n^(1-power)
-CONTEXT = 0.5  # weight of a row that is doubtful in some column, and never scored
 
 
 @dataclass(frozen=True)
-class Factor:
-    """One log factor: the stack it belongs to (or `any`), the field that it multiplies, its rows and prior sd."""
+class LeftOut:
+    """Log predictions of one kind of peak: with a row's source left out, and with nothing left out."""
 
-    stack: str
-    field: str
-    rows: NDArray[np.bool_]
-    sd: float
-
-
-def rows_of_cases() -> Rows:
-    """Return every shipped case that measured a peak or ran out of memory."""
-    found = run_frame(published_runs(), load(), predict_step)
-    ran_out = np.array([run.out_of_memory == "yes" for run in found.runs])
-    found = frame_subset(found, np.isfinite(measured(found).memory_bytes) | ran_out)
-    seen = measured(found)
-    scored = counted(found.runs, "memory") & np.isfinite(seen.memory_bytes)
-    told = np.array([not _open(rule, assumed) for rule, assumed in zip(found.rules, found.assumed, strict=True)])
-    doubtful = np.array([run.use == "context" for run in found.runs]) & np.isfinite(seen.memory_bytes)
-    weight = hierarchy.balanced(found.labels.group, GROUP_POWER) * (scored + CONTEXT * doubtful) * told
-    metric = np.where(seen.memory_metric == "", "device", seen.memory_metric)
-    log_bytes = np.log(np.where(seen.memory_bytes > 0, seen.memory_bytes, np.nan))
-    return Rows(found, metric, log_bytes, weight, scored, told)
-
-
-def _open(rule: StackRule, assumed: frozenset[str]) -> bool:
-    """Tell whether a row's layout or recompute was chosen by prediction, not stated or settled by its stack's rule."""
-    if assumed & {"shape", "experts"}:
-        return True
-    ruled = {"recompute"} if rule.recompute else set()
-    return bool(assumed & {"layout", "recompute"} - ruled)
-
-
-def factors(rows: Rows) -> list[Factor]:
-    """Return every factor of the fit, the shared ones first."""
-    labels = rows.frame.labels.stack
-    everything = np.ones(len(labels), dtype=bool)
-    found = [Factor(ANY, name, everything, prior.common) for name, prior in FITTED.items() if prior.common]
-    for stack in sorted(set(labels) - {ANY}):
-        found += [Factor(stack, name, labels == stack, prior.each) for name, prior in FITTED.items()]
-    return found
-
-
-def before(rows: Rows) -> dict[str, Array]:
-    """Return every memory constant over the rows before any fit: documented, then what a row says of itself."""
-    labels = rows.frame.labels
-    values = documented(labels.stack, labels.precision)
-    for index, (run, rule) in enumerate(zip(rows.frame.runs, rows.frame.rules, strict=True)):
-        given = row_constants(run, rule)
-        for name in given.keys() & values.keys():
-            values[name][index] = given[name]
-    return values
-
-
-def after(start: dict[str, Array], parts: Sequence[Factor], theta: Array) -> dict[str, Array]:
-    """Return the fitted constants over the rows."""
-    logs = {name: np.zeros(len(start[name])) for name in FITTED}
-    for part, value in zip(parts, theta, strict=True):
-        if value:
-            logs[part.field] += value * part.rows
-    return {name: start[name] * np.exp(log) for name, log in logs.items()}
-
-
-def predictor(rows: Rows, parts: Sequence[Factor]) -> Predict:
-    """Return theta → log bytes of every row, in the metric that it measured.
-
-    No factor moves what the tensors of a step take: that is computed once.
-    """
-    found, start = rows.frame, before(rows)
-    bare = replace(found.stack, **(start | {"workspace_bytes": np.zeros(len(found))}))
-    tensors = np.asarray(memory(stage_job(found.job, found.layout), found.machine, bare).allocated_bytes)
-
-    def log_bytes(theta: Array) -> Array:
-        shown = shown_bytes(tensors, found.layout, found.machine, replace(bare, **after(start, parts, theta)))
-        peaks = {name: np.asarray(getattr(shown, f"{name}_bytes")) for name in PEAK_KINDS}
-        return np.log(np.select([rows.metric == name for name in peaks], list(peaks.values())))
-
-    return log_bytes
-
-
-def unnamed(rows: Rows) -> Array:
-    """Return log predicted over measured peak of each row if nobody had named its stack; NaN where it has no answer."""
-    found = run_frame([replace(run, stack="") for run in rows.frame.runs], load(), predict_step)
-    peaks = measured_peak(replace(measured(found), memory_metric=_metrics(rows, found)), peak_bytes(found))
-    logs = dict(zip(found.labels.id, np.log(peaks), strict=True))
-    return np.array([logs.get(name, np.nan) for name in rows.frame.labels.id]) - rows.log_bytes
-
-
-def _metrics(rows: Rows, found: RunFrame) -> NDArray[np.str_]:
-    """Return what kind of memory each row of a frame measured: as the same rows say with their stacks' names."""
-    known = dict(zip(rows.frame.labels.id, rows.metric, strict=True))
-    return np.array([known[name] for name in found.labels.id])
-
-
-def problem_of(rows: Rows, parts: Sequence[Factor]) -> hierarchy.Problem:
-    """Return the fit: rows without a weight (or a measurement) are predicted and nothing else."""
-    return hierarchy.Problem(
-        measured=np.where(rows.weight > 0, rows.log_bytes, 0.0),
-        weight=rows.weight,
-        predict=predictor(rows, parts),
-        rows=np.stack([part.rows for part in parts]),
-        fields=tuple(part.field for part in parts),
-        sd=np.array([part.sd for part in parts]),
-    )
+    predicted: Array
+    fitted: Array
+    log_sd: Array
 
 
 def fits_of(rows: Rows, parts: Sequence[Factor], theta: Array, sds: Array, wide: dict[str, float]) -> Fits:
@@ -163,49 +57,61 @@ def fits_of(rows: Rows, parts: Sequence[Factor], theta: Array, sds: Array, wide:
     return Fits(found, wide, groups)
 
 
-def held_out_lines(rows: Rows, peak: Predictions, device: Predictions, wide: dict[str, float]) -> list[Prediction]:
+def bounds(device: LeftOut, needed: LeftOut, memory_bytes: Array) -> Bounds:
+    """Return what a device shows with the ends of its interval, as `catalog.peaks.device_ends` has them."""
+    most = np.exp(needed.predicted + NORMAL_90 * needed.log_sd)
+    low, high = (np.exp(device.predicted + side * NORMAL_90 * device.log_sd) for side in (-1, 1))
+    return Bounds(np.exp(device.predicted), low, np.minimum(high, np.maximum(memory_bytes, most)))
+
+
+def held_out_lines(rows: Rows, peak: LeftOut, device: LeftOut, shown: Bounds) -> list[Prediction]:
     """Return id, metric, prediction with the ends of its interval, and what the whole fit predicts.
 
-    `peak`, of the measured metric, and `device`, of the whole device, are the logarithms with a row's source left out,
-    and with nothing left out.
+    `peak` is of the measured metric, `device` of the whole device, `shown` its ends.
     """
-    labels = rows.frame.labels
     found: list[Prediction] = []
-    for index, stack in enumerate(labels.stack):
-        half = float(np.exp(NORMAL_90 * wide.get(str(stack), wide[UNSEEN])))
-        known = {"peak_memory_bytes": peak} if np.isfinite(rows.log_bytes[index]) else {}
-        for metric, logs in (known | {"device_memory_bytes": device}).items():
-            value, fitted = (float(np.exp(one[index])) for one in logs)
-            found.append((str(labels.id[index]), metric, value, value / half, value * half, fitted))
+    low, high = (np.exp(peak.predicted + side * NORMAL_90 * peak.log_sd) for side in (-1, 1))
+    for index, name in enumerate(map(str, rows.frame.labels.id)):
+        if np.isfinite(rows.log_bytes[index]):
+            ends = np.exp(peak.predicted[index]), low[index], high[index], np.exp(peak.fitted[index])
+            found.append((name, "peak_memory_bytes", *map(float, ends)))
+        ends = shown.predicted[index], shown.low[index], shown.high[index], np.exp(device.fitted[index])
+        found.append((name, "device_memory_bytes", *map(float, ends)))
     return found
 
 
 def main() -> None:
     """Fit, score, print and, where asked, write."""
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    options.add_argument("--write", action="store_true", help="replace stacks_memory.csv and held_out_memory.csv")
+    options.add_argument("--write", action="store_true", help="replace the catalog's tables and held_out_memory.csv")
+    options.add_argument("--unlocked", action="store_true", help="fit to the unlocked rows, and score them alone")
     given = options.parse_args()
+    if given.write and given.unlocked:
+        options.error("what is stored is fitted to all rows")
     rows = rows_of_cases()
+    if given.unlocked:
+        rows = hiding(rows, np.array([locked(run) for run in rows.frame.runs]))
     parts = factors(rows)
     problem = problem_of(rows, parts)
     theta = hierarchy.fit(problem)
-    labels = rows.frame.labels
-    folds = hierarchy.folds(problem, labels.group)
-    left_out = hierarchy.gather(problem.predict, folds, labels.group)
-    of_device = predictor(replace(rows, metric=np.full(len(labels.id), "device")), parts)
-    device = hierarchy.gather(of_device, folds, labels.group)
-    stacks = hierarchy.folds(problem, labels.stack)
-    scores = {
-        "blind": problem.predict(np.zeros(len(parts))),
-        "fit": problem.predict(theta),
-        "group left out": left_out,
-        "stack left out": hierarchy.gather(problem.predict, stacks, labels.stack),
-    }
-    show(rows, scores)
-    wide = spreads(rows, left_out - rows.log_bytes, scores["stack left out"] - rows.log_bytes, unnamed(rows))
-    coverage(rows, left_out - rows.log_bytes, wide)
-    feasibility(rows, device, wide)
+    group, gaps = rows.frame.labels.group, left_out_gaps(rows, problem)
+    folds = hierarchy.folds(problem, group)
+    fits = {"blind": problem.predict(np.zeros(len(parts))), "fit": problem.predict(theta)}
+    show(rows, {name: log - rows.log_bytes for name, log in fits.items()} | gaps)
+    spread = report_spread(together(every_residual(rows, parts, problem, theta, gaps)))
+
+    def left_out(metric: str) -> LeftOut:
+        """Return one kind of peak of every row; the one that was measured where none is named."""
+        some = on_metric(rows, metric) if metric else rows
+        predict = predictor(some, parts)
+        wide = spread_of_rows(some, held_by(some, parts, theta), spread)
+        return LeftOut(hierarchy.gather(predict, folds, group), predict(theta), wide)
+
+    device = left_out("device")
+    shown = bounds(device, left_out("needed"), np.asarray(rows.frame.machine.memory_bytes))
+    feasibility(rows, shown)
     if given.write:
+        wide = spreads(rows, *gaps.values())
         write(fits_of(rows, parts, theta, hierarchy.spread(problem, theta), wide))
-        peak = left_out, scores["fit"]
-        write_held_out(held_out_lines(rows, peak, (device, of_device(theta)), wide))
+        write_spread(spread, rows)
+        write_held_out(held_out_lines(rows, left_out(""), device, shown))

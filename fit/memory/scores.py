@@ -8,7 +8,6 @@ from numpy.typing import NDArray
 from fit import hierarchy
 from fit.hierarchy import Array
 from steelyard.evidence.frames.frame import RunFrame
-from steelyard.evidence.score.groups import LEAST_ROWS
 from steelyard.units import NORMAL_90
 
 ANY, UNSEEN = "any", "unseen"
@@ -29,9 +28,12 @@ class Rows:
     settled: NDArray[np.bool_]  # layout and recompute are the row's own, not chosen by prediction
 
 
-def show(rows: Rows, scores: dict[str, Array]) -> None:
-    """Print each group's error under each way of fitting: median, signed median and 90th percentile in per cent."""
-    gaps = {name: (log - rows.log_bytes)[rows.scored] for name, log in scores.items()}
+def show(rows: Rows, every: dict[str, Array]) -> None:
+    """Print each group's error under each way of fitting: median, signed median and 90th percentile in per cent.
+
+    `every` is log predicted over measured of each.
+    """
+    gaps = {name: gap[rows.scored] for name, gap in every.items()}
     group = rows.frame.labels.group[rows.scored]
     print(f"{'group (median, signed median, p90 in %)':39s}" + "".join(f"{name:>21s}" for name in gaps))
     names, counts = np.unique(group, return_counts=True)
@@ -49,7 +51,7 @@ def line(gap: Array) -> str:
 
 
 def spreads(rows: Rows, gap: Array, unseen: Array, unnamed: Array) -> dict[str, float]:
-    """Return the log sd of each stack's predicted peak, from rows left out with their group.
+    """Return the log sd of each stack's predicted peak, from rows left out with their group: what a user's runs mend.
 
     Rows left out with their whole stack make the spread of one that no fit has seen (`UNSEEN`), and a stack's own falls
     between, the nearer to its own residuals the more groups it has. One common factor then makes all intervals together
@@ -75,24 +77,22 @@ def width(gap: Array, group: NDArray[np.str_]) -> float:
     return hierarchy.balanced_quantile(np.abs(gap), group, 0.9) / NORMAL_90
 
 
-def coverage(rows: Rows, gap: Array, wide: dict[str, float]) -> None:
-    """Print the spreads, and the share of left-out rows inside their interval, every group weighing the same."""
-    labels = rows.frame.labels
-    inside = np.abs(gap) <= NORMAL_90 * np.array([wide.get(str(stack), wide[UNSEEN]) for stack in labels.stack])
-    groups = [name for name in sorted(set(labels.group)) if np.sum(rows.scored & (labels.group == name)) >= LEAST_ROWS]
-    mean = np.mean([np.mean(inside[rows.scored & (labels.group == name)]) for name in groups])
-    print(f"90 % intervals hold {mean:.0%} of the left-out rows, mean of {len(groups)} groups; log sd of the peak:")
-    print("  " + ", ".join(f"{stack} {value:.3f}" for stack, value in wide.items()))
+@dataclass(frozen=True)
+class Bounds:
+    """What is predicted of a device's memory, with both ends of its interval, in bytes."""
+
+    predicted: Array
+    low: Array
+    high: Array
 
 
-def feasibility(rows: Rows, device: Array, wide: dict[str, float]) -> None:
+def feasibility(rows: Rows, device: Bounds) -> None:
     """Print how the left-out prediction of a device's memory separates rows that ran from rows that did not."""
-    ratio = np.exp(device) / rows.frame.machine.memory_bytes
-    half = np.exp([NORMAL_90 * wide.get(str(stack), wide[UNSEEN]) for stack in rows.frame.labels.stack])
+    limit = np.broadcast_to(rows.frame.machine.memory_bytes, len(rows.frame))
     out = rows.settled & ~np.isfinite(rows.log_bytes) & (rows.frame.labels.use != "context")
     ran = rows.scored & rows.settled
-    for name, low, high in (("limit", 1.0, 1.0), ("interval", half, half)):
-        caught, refused, fits = ((ratio * high > 1)[out], (ratio / low > 1)[ran], (ratio * high <= 1)[ran])
+    for name, low, high in (("value", device.predicted, device.predicted), ("interval", device.low, device.high)):
+        caught, refused, fits = (high > limit)[out], (low > limit)[ran], (high <= limit)[ran]
         print(
             f"{name:9s} of {out.sum()} rows that ran out {np.mean(caught):.0%} are not called fitting; "
             f"of {ran.sum()} that ran {1 - np.mean(refused):.0%} are not refused, {np.mean(fits):.0%} fit"

@@ -2,12 +2,13 @@
 
 import csv
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
-from fit.memory.scores import UNSEEN
+from fit.memory.scores import UNSEEN, Rows
 from fit.memory.structure import FIELDS, facts
 from steelyard.catalog import load
+from steelyard.catalog.peaks import PeakSpread
 
 PACKAGE = Path(__file__).parents[2] / "src/steelyard"
 TARGET = PACKAGE / "catalog/data/stacks_memory.csv"
@@ -23,7 +24,11 @@ WHOLE = "reserved_scale"
 """The constant beside which the spread of the whole peak stands: every stack has a row of it."""
 
 PEAK_NOTE = "log_sd: of the whole peak, on rows left out of the fit"
+SPREAD = TARGET.with_name("peak_spread.csv")
+SEEN = "published runs in evidence/runs/published, each row with its source"
 Line = dict[str, str]
+Prediction = tuple[str, str, float, float, float, float]
+"""Id, metric, predicted, low and high end, and what the whole fit predicts."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +59,18 @@ def write(fits: Fits) -> None:
     print(f"\nwrote {len(lines)} constants to {TARGET.name}")
 
 
-def write_held_out(rows: list[tuple[str, str, float, float, float, float]]) -> None:
+def write_spread(spread: PeakSpread, rows: Rows) -> None:
+    """Write the parts of the spread of peaks."""
+    groups = rows.frame.labels.group[rows.scored]
+    counts = {"rows": str(len(groups)), "groups": str(len(set(groups))), "command": COMMAND}
+    with SPREAD.open("w", newline="", encoding="utf-8") as file:
+        out = csv.DictWriter(file, HEADER, lineterminator="\n")
+        out.writeheader()
+        for one in fields(PeakSpread):
+            out.writerow(_line(ANY, one.name, getattr(spread, one.name), SEEN) | counts | {"unit": "1"})
+
+
+def write_held_out(rows: list[Prediction]) -> None:
     """Write what a fit without a case's source predicts for it, low and high end, and what the whole fit does."""
     with HELD_OUT.open("w", newline="", encoding="utf-8") as file:
         out = csv.writer(file, lineterminator="\n")

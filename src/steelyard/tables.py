@@ -345,6 +345,7 @@ class Stack:
     context_bytes: Bytes  # CUDA/XLA context, outside the allocator, where that of the device is unknown
     communicator_bytes: Bytes  # of the communication library, outside the allocator, where there are several devices
     reserved_scale: Share  # reserved over allocated
+    fragments: Share  # of what the allocator only reserves, that it can neither return nor use for another phase
 
 
 @dataclass(frozen=True, slots=True)
@@ -408,6 +409,7 @@ class StepMemory:
     allocated_bytes: Bytes  # the sum above: what the framework's allocator counts
     reserved_bytes: Bytes  # with fragmentation: what the allocator holds
     device_bytes: Bytes  # with context and communication library: what the device shows
+    needed_bytes: Bytes  # the same without the reserve that an allocator can return: what must fit
 
 
 @dataclass(frozen=True, slots=True)

@@ -56,7 +56,8 @@ def plain(scale: Callable[[Layout], Any]) -> Engine:
     """Return an engine whose step takes a time of the layout alone; offloading halves the memory."""
 
     def held(job: Job, layout: Layout, machine: Any, stack: Any) -> StepMemory:
-        return filled(StepMemory, device_bytes=2e9 - 1e9 * layout.offload)
+        total = 2e9 - 1e9 * layout.offload
+        return filled(StepMemory, device_bytes=total, needed_bytes=total)
 
     def least(job: Job, layout: Layout, machine: Any, kernels: Any, stack: Any, policy: Any) -> Draw:
         gemm = 0.5 * kernels.time_scale * stack.time_scale * np.ones_like(layout.tp)

@@ -8,6 +8,7 @@ from tests.shapes import filled, gpt, pretraining
 
 from steelyard.carbon import carbon
 from steelyard.catalog import load
+from steelyard.catalog.peaks import PeakSpread
 from steelyard.energy import energy
 from steelyard.market.options import Deal, HardwareOption, Market, SiteOption, StackOption
 from steelyard.money import money
@@ -56,7 +57,7 @@ def fake_memory(job: Job, layout: Layout, machine: Machine, stack: Stack) -> Ste
     """Recomputing and offloading save memory; everything else is noise around a device's share."""
     saved = (1 - 0.2 * layout.recompute) * (1 - 0.3 * layout.offload)
     device = 8e9 * mixed(layout, stack.context_bytes) * saved / np.sqrt(layout.devices)
-    return filled(StepMemory, device_bytes=device)
+    return filled(StepMemory, device_bytes=device, needed_bytes=device)
 
 
 def fake_predict(
@@ -93,6 +94,7 @@ def fake_floor(job: Job, layout: Layout, machine: Machine, kernels: Kernels, sta
 
 
 FAKE = Engine(fake_predict, fake_memory, fake_floor)
+PEAKS = PeakSpread(0.1, 0.0, 0.0, 0.0, 0.0, 0.0)
 
 
 def chip(name: str, peak: float, memory: float, domain: float, vendor: str = "NVIDIA") -> HardwareOption:
@@ -106,9 +108,7 @@ def chip(name: str, peak: float, memory: float, domain: float, vendor: str = "NV
 
 def tool(name: str, seed: float) -> StackOption:
     """Return a stack that differs from others by a seed."""
-    return StackOption(
-        name, filled(Stack, context_bytes=seed), load().capability(name), {"time_scale": 0.1}, memory_log_sd=0.1
-    )
+    return StackOption(name, filled(Stack, context_bytes=seed), load().capability(name), PEAKS, {"time_scale": 0.1})
 
 
 def site(pue: float, intensity: float) -> Site:

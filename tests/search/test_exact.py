@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.search.fakes import FAKE, JOB, market
 
+from steelyard.catalog.peaks import most_needed_bytes
 from steelyard.layout import BOUNDS, size, space
 from steelyard.market.options import Market
 from steelyard.search.batches import explore_batches
@@ -27,7 +28,6 @@ from steelyard.search.family import counts_of
 from steelyard.search.pareto import frontier
 from steelyard.search.rows import job_of_layout, single_layout
 from steelyard.tables import Job, Layout
-from steelyard.units import NORMAL_90
 
 AXES = st.sampled_from([axes for size in (1, 2, 3, 4) for axes in itertools.combinations(OBJECTIVES, size)])
 
@@ -45,7 +45,7 @@ def everything(some: Market, limits: Limits, job: Job = JOB) -> np.ndarray:
                 job, layouts, chip.machine, chip.kernels, tool.stack, some.policies[deal.policy],
                 some.sites[deal.site_index].site, deal.price,
             )  # fmt: skip
-            fits = found.memory.device_bytes * np.exp(NORMAL_90 * tool.memory_log_sd) <= chip.machine.memory_bytes
+            fits = most_needed_bytes(found.memory, tool.peaks) <= chip.machine.memory_bytes
             for name, values in limits.layout.items():
                 fits &= np.isin(getattr(layouts, name), values)
             assert size(layouts) == fits.size

@@ -253,10 +253,22 @@ def test_what_the_allocator_holds_and_what_the_device_shows() -> None:
 
 def test_what_is_reserved_never_exceeds_the_device_while_what_is_allocated_fits() -> None:
     job = pretraining(BARE, S, 8)
-    staged, tool = stage_job(job, layout(job)), filled(Stack, weight_bytes=2.0, reserved_scale=1.5, context_bytes=1e6)
+    staged = stage_job(job, layout(job))
+    tool = filled(Stack, weight_bytes=2.0, reserved_scale=1.5, fragments=0.5, context_bytes=1e6)
     allocated = float(memory(staged, filled(Machine, memory_bytes=FREE), tool).allocated_bytes)
-    for room, reserved in ((2.0, 1.5), (1.2, 1.2), (0.5, 1.0)):
+    for room, reserved in ((2.0, 1.5), (1.4, 1.4), (0.5, 1.25)):
         machine = filled(Machine, memory_bytes=room * allocated + 3e6, context_bytes=3e6)
         found = memory(staged, machine, tool)
         assert found.reserved_bytes == pytest.approx(reserved * allocated)
         assert found.device_bytes == pytest.approx(reserved * allocated + 3e6)
+        assert found.needed_bytes == pytest.approx(1.25 * allocated + 3e6)
+
+
+@pytest.mark.parametrize("logit_bytes", [0.01, 0.2, 4.0])
+def test_half_of_what_the_lesser_of_loss_and_block_had_stays_cut_up_in_the_reserve(logit_bytes: float) -> None:
+    """Working set of a block 2 s 10 h bytes, logits of V; whichever is less, and none of it must fit."""
+    job = pretraining(BARE, S, 8)
+    found = peak(job, layout(job), transients=1.0, logit_bytes=logit_bytes, reserved_scale=1.2, fragments=0.5)
+    lesser = min(2 * S * 10 * H, logit_bytes * S * V)
+    assert found.reserved_bytes - 1.2 * found.allocated_bytes == pytest.approx(0.5 * lesser)
+    assert found.needed_bytes == pytest.approx(1.1 * found.allocated_bytes)

@@ -22,9 +22,8 @@ CLOSE = 0.02
         ("megatron-core", {}, {}, 18.0),
         ("megatron-core", {}, {"dp": 8.0, "zero": 1.0}, 6 + 12 / 8),
         ("megatron-core", {}, {"dp": 64.0, "zero": 1.0}, 6 + 12 / 64),
-        # the same page: fp16 parameters with fp16 gradients 4 + 16/d, which is DeepSpeed's with an fp32 gradient kept
-        ("megatron-deepspeed", {}, {"dp": 8.0, "zero": 1.0}, 4 + 16 / 8),
-        ("megatron-deepspeed", {}, {"dp": 4.0, "zero": 1.0}, 4 + 16 / 4),
+        # Rajbhandari et al. 2020, arXiv 1910.02054, figure 1, ZeRO-1: 4 + 12/d
+        ("megatron-deepspeed", {}, {"dp": 8.0, "zero": 1.0}, 4 + 12 / 8),
         # nanotron FP32GradientAccumulator: bf16 weights and gradients, an fp32 accumulator: 8 + 12/d
         ("nanotron", {}, {}, 20.0),
         ("nanotron", {}, {"dp": 4.0, "zero": 1.0}, 8 + 12 / 4),
@@ -45,12 +44,16 @@ def test_bytes_of_a_parameter(name: str, job: dict[str, Any], laid: dict[str, fl
     assert a_parameter(short(8.0, **job), name, **laid) == pytest.approx(wanted, rel=CLOSE)
 
 
-def test_deepspeeds_bf16_optimizer_keeps_8_and_16_over_d() -> None:
-    """DeepSpeed BF16_Optimizer: bf16 weights and gradients, fp32 accumulators whole; the rest is shared."""
-    tool = bare("megatron-deepspeed", "bf16")
+@pytest.mark.parametrize(("precision", "whole", "shared"), [("bf16", 8, 12), ("fp16", 4, 16)])
+def test_deepspeeds_optimizers(precision: str, whole: float, shared: float) -> None:
+    """DeepSpeed bf16_optimizer.py: bf16 weights and gradients, fp32 accumulators whole, the rest is shared.
+
+    zero/stage_1_and_2.py: 16-bit weights and gradients; the shard's fp32 gradient is there during the step alone.
+    """
+    tool = bare("megatron-deepspeed", precision)
     for ranks in (4.0, 8.0):
         found = a_parameter(short(ranks), tool, dp=ranks, zero=1.0)
-        assert found == pytest.approx(8 + 16 / ranks, rel=CLOSE)
+        assert found == pytest.approx(whole + shared / ranks, rel=CLOSE)
 
 
 def test_a_fused_optimizer_under_autocast_peaks_at_18() -> None:

@@ -6,6 +6,7 @@ machine(catalog.system("p5.48xlarge"), "bf16")   a row → numbers in SI
 """
 
 from steelyard.catalog.load import Catalog, load
+from steelyard.catalog.peaks import peak_spread
 from steelyard.catalog.schema import (
     Accelerator,
     Fact,
@@ -64,6 +65,7 @@ __all__ = [
     "offer",
     "open_log_sds",
     "outside_transformer_engine",
+    "peak_spread",
     "preferred",
     "shift_log_sd",
     "site",

@@ -4,6 +4,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from steelyard.catalog.peaks import PeakSpread
 from steelyard.catalog.spread import StepSpread
 from steelyard.catalog.stacks import Capability
 from steelyard.tables import Kernels, Machine, Offer, Policy, Site, Stack
@@ -28,8 +29,8 @@ class StackOption:
     name: str
     stack: Stack
     capability: Capability
+    peaks: PeakSpread  # how far its predicted peaks may be off
     stack_log_sd: Mapping[str, float] = field(default_factory=dict)
-    memory_log_sd: float = 0.0  # spread of the predicted peak memory
     spread: StepSpread | None = None  # what else widens its steps, by what they are; None: nothing, it is calibrated
     shift_log_sd: float = math.nan  # what steps of one's own leave open of their shift; NaN: none were measured
     narrow: float = 0.0  # 1: its fp8 and fp4 products are not those of Transformer Engine

@@ -7,11 +7,12 @@ from datetime import date
 
 import numpy as np
 
+from steelyard.catalog.peaks import device_ends
 from steelyard.formatting.interval import Interval
 from steelyard.layout import text_of
 from steelyard.market.options import Deal, Market
 from steelyard.planner.answers import Bill, Point
-from steelyard.reasons.draws import Setting, intervals, memory_interval
+from steelyard.reasons.draws import Setting, intervals
 from steelyard.reasons.summaries import setting_of
 from steelyard.run import availability_interval_s, checkpoint_bytes, interruptions_per_s, save_s, unsaved_s
 from steelyard.search.candidates import Candidates, objectives
@@ -78,11 +79,9 @@ def point_fields(made: Configuration, figures: Sequence[Interval], today: date) 
     """Return the fields of a point, but for its label and its reasons."""
     one, found = made.setting, made.prediction
     time_s, cost_usd, energy_j, co2e_kg = figures
-    peak = float(found.memory.device_bytes)
-    memory, limit = (
-        Interval(peak, *memory_interval(peak, one.stack.memory_log_sd)),
-        float(one.hardware.machine.memory_bytes),
-    )
+    limit = float(one.hardware.machine.memory_bytes)
+    low, high = device_ends(found.memory, one.stack.peaks, limit)
+    memory = Interval(float(found.memory.device_bytes), float(low), float(high))
     return {
         "time_s": time_s,
         "cost_usd": cost_usd,

@@ -33,7 +33,7 @@ from steelyard.market.options import HardwareOption, SiteOption, StackOption
 from steelyard.search.engine import Engine
 from steelyard.step import waiting_share
 from steelyard.tables import Job, Kernels, Layout, Offer, Policy, Prediction, Site, each, join
-from steelyard.units import NORMAL_90, Array
+from steelyard.units import Array
 
 DRAWS = 200
 SEED = 2021
@@ -142,17 +142,6 @@ def quantiles(draws: int) -> Array:
     array([-0.967,  0.   ,  0.967])
     """
     return np.array([NormalDist().inv_cdf((place + 0.5) / draws) for place in range(draws)])
-
-
-def memory_interval(device_bytes: float, log_sd: float) -> tuple[float, float]:
-    """Return low and high of a peak memory: the high end is what must fit.
-
-    >>> low, high = memory_interval(100.0, 0.1)
-    >>> round(low, 1), round(high, 1)
-    (84.8, 117.9)
-    """
-    factor = math.exp(NORMAL_90 * log_sd)
-    return device_bytes / factor, device_bytes * factor
 
 
 def _order(name: str, draws: int) -> NDArray[np.int64]:

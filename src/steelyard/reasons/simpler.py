@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from steelyard.catalog.peaks import most_needed_bytes
 from steelyard.layout import BOUNDS, space
 from steelyard.reasons.decision import Decision
 from steelyard.reasons.order import SURE
@@ -22,7 +23,6 @@ from steelyard.search.candidates import Candidates, bounds_of, objectives, withi
 from steelyard.search.pareto import Points
 from steelyard.search.rows import job_of_layout, single_layout
 from steelyard.tables import Job, Layout, take
-from steelyard.units import NORMAL_90
 
 CLOSE = 1.02
 """What simplicity may cost on any axis: 2 %, a fifth of what layouts of one job scatter (`Catalog.layout_spread`)."""
@@ -162,8 +162,8 @@ def _layouts(decision: Decision, row: int, counts: list[int]) -> Candidates:
     )
     job = _job(decision, row)
     layouts = space(job, counts, int(chip.machine.domain_devices), tool.capability, BOUNDS, decision.limits.layout)
-    held = np.asarray(decision.engine.memory(job, layouts, chip.machine, tool.stack).device_bytes)
-    fits = held * np.exp(NORMAL_90 * tool.memory_log_sd) <= chip.machine.memory_bytes
+    held = decision.engine.memory(job, layouts, chip.machine, tool.stack)
+    fits = np.asarray(most_needed_bytes(held, tool.peaks) <= chip.machine.memory_bytes)
     for name, values in decision.limits.layout.items():
         fits &= np.isin(getattr(layouts, name), values)
     layouts = take(layouts, np.flatnonzero(fits))

@@ -2,8 +2,8 @@
 
 Two cuts, both exact:
 
-1. A candidate whose memory, at the upper end of its interval, exceeds the device's is gone. Memory is judged once for
-   each layout and stack: `pipeline.peak` does not depend on which machine of a kind it is.
+1. A candidate whose needed memory, at the upper end of its interval, exceeds the device's is gone. Memory is judged
+   once for each layout and stack: `pipeline.peak` does not depend on which machine of a kind it is.
 2. Recomputing more never makes a step shorter nor its devices idler (`tests/search/test_ladder.py` holds the pipeline
    to it). So of candidates that differ in nothing else, only the one that recomputes least and fits stays. Dropped rows
    are dominated in time and energy, hence in money and CO2e.
@@ -14,10 +14,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from steelyard.catalog.peaks import most_needed_bytes
 from steelyard.search.family import BLOCK, Family, Indices, Mask, Search, asked_of
 from steelyard.search.pareto import Points
 from steelyard.tables import Machine
-from steelyard.units import GIB_BYTES, NORMAL_90
+from steelyard.units import GIB_BYTES
 
 
 @dataclass(slots=True)
@@ -107,8 +108,8 @@ def needs(search: Search, family: Family) -> Points:
     for start in range(0, ways, step):
         stop = min(start + step, ways)
         some = family.grid(start, stop)
-        high[..., start:stop] = search.engine.memory(search.job, some, machine, tool.stack).device_bytes
-    high *= math.exp(NORMAL_90 * tool.memory_log_sd)
+        held = search.engine.memory(search.job, some, machine, tool.stack)
+        high[..., start:stop] = most_needed_bytes(held, tool.peaks)
     high[~family.allowed] = np.inf
     return high
 

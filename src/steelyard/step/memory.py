@@ -34,6 +34,7 @@ class Peak:
     activations_bytes: Bytes
     logits_bytes: Bytes
     total_bytes: Bytes
+    lesser_bytes: Bytes  # of loss and block, what the lesser has for a moment
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,13 +53,39 @@ class StageParts:
 def memory(staged: StagedJob, machine: Machine, stack: Stack) -> StepMemory:
     """Return where the bytes of the heaviest rank go at the peak of a step.
 
+    Args:
+        staged: a job on layouts.
+        machine: memory of a device, its context.
+        stack: defaults of the job's recipe, and what `shown_bytes` adds to tensors.
+
+    Source: `heaviest_peak`, `shown_bytes`.
+    """
+    peak = heaviest_peak(staged, stack)
+    shown = shown_bytes(peak.total_bytes, peak.lesser_bytes, staged.layout, machine, stack)
+    named = peak.weights_bytes + peak.gradients_bytes + peak.optimizer_bytes + peak.activations_bytes
+    return StepMemory(
+        weights_bytes=peak.weights_bytes,
+        gradients_bytes=peak.gradients_bytes,
+        optimizer_bytes=peak.optimizer_bytes,
+        activations_bytes=peak.activations_bytes,
+        logits_bytes=peak.logits_bytes,
+        buffers_bytes=shown.allocated_bytes - named - peak.logits_bytes,
+        allocated_bytes=shown.allocated_bytes,
+        reserved_bytes=shown.reserved_bytes,
+        device_bytes=shown.device_bytes,
+        needed_bytes=shown.needed_bytes,
+    )
+
+
+def heaviest_peak(staged: StagedJob, stack: Stack) -> Peak:
+    """Return the tensors of the heaviest rank at the peak of a step.
+
     The first stage embeds and holds the most micro-batches; the last one has the output projection and the logits.
     One between them is the heaviest only where leading blocks without experts make the first stage lighter.
 
     Args:
         staged: a job on layouts.
-        machine: memory of a device, its context.
-        stack: defaults of the job's recipe, and what `shown_bytes` adds to tensors.
+        stack: defaults of the job's recipe.
 
     Source: Korthikanti et al. 2022, arXiv 2205.05198 (activations); Rajbhandari et al. 2020, arXiv 1910.02054 (states);
         Narayanan et al. 2021, arXiv 2104.04473, section 2.2 (micro-batches in flight).
@@ -79,54 +106,48 @@ def memory(staged: StagedJob, machine: Machine, stack: Stack) -> StepMemory:
     peak, *others = (_peak(job, layout, recipe, by, stage, mine, parts) for stage, mine in pairs)
     for other in others:
         peak = _heavier(peak, other)
-    shown = shown_bytes(peak.total_bytes, layout, machine, stack)
-    named = peak.weights_bytes + peak.gradients_bytes + peak.optimizer_bytes + peak.activations_bytes
-    return StepMemory(
-        weights_bytes=peak.weights_bytes,
-        gradients_bytes=peak.gradients_bytes,
-        optimizer_bytes=peak.optimizer_bytes,
-        activations_bytes=peak.activations_bytes,
-        logits_bytes=peak.logits_bytes,
-        buffers_bytes=shown.allocated_bytes - named - peak.logits_bytes,
-        allocated_bytes=shown.allocated_bytes,
-        reserved_bytes=shown.reserved_bytes,
-        device_bytes=shown.device_bytes,
-    )
+    return peak
 
 
 @dataclass(frozen=True, slots=True)
 class Meters:
-    """What three meters show of one peak."""
+    """What three meters show of one peak, and what must fit."""
 
     allocated_bytes: Bytes
     reserved_bytes: Bytes
     device_bytes: Bytes
+    needed_bytes: Bytes
 
 
-def shown_bytes(tensor_bytes: Bytes, layout: Layout, machine: Machine, stack: Stack) -> Meters:
+def shown_bytes(tensor_bytes: Bytes, lesser_bytes: Bytes, layout: Layout, machine: Machine, stack: Stack) -> Meters:
     r"""Return what the allocator counts and holds, and what the device shows, of the tensors that are alive at once.
 
-    .. math:: A = T + B\,[n > 1], \quad R = \min(\sigma A,\; \max(A,\; M - X)), \quad R + X
+    .. math:: A = T + B\,[n > 1], \quad F = A + f\,(\sigma - 1)\,A, \quad
+        R = \min(\sigma A + f\,L,\; \max(F,\; M - X)), \quad R + X, \quad F + X
 
-    An allocator that finds no more memory frees what it only reserves, so that what is reserved never exceeds the
-    device without its context (X) while what is allocated fits.
+    What the loss has for a moment and what a block has are of other sizes, so that the one finds what the other left
+    cut up in part. An allocator that finds no more memory frees what it only reserves, but for fragments (f of its
+    reserve), so that what is reserved never exceeds the device without its context (X) while what is allocated fits.
 
     Args:
         tensor_bytes: of the tensors that are alive at once (T) [byte]
+        lesser_bytes: of the lesser of loss and block (L) [byte]
         layout: devices (n)
         machine: memory of a device (M), its context
-        stack: buckets for exchanges (B) and communicators of several devices, reserved over allocated bytes (σ)
+        stack: buckets for exchanges (B) and communicators of several devices, reserved over allocated bytes (σ), share
+            of fragments (f)
 
     Source: PyTorch documentation, notes on CUDA memory management: cached blocks are freed before an allocation fails.
-    Limits: fragments that cannot be freed are in σ.
+    Limits: how much of a reserve is fragments is chosen; none where a compiler plans all buffers.
     """
     several = np.greater(layout.devices, 1)
     context = np.where(np.isnan(machine.context_bytes), stack.context_bytes, machine.context_bytes)
     outside = context + stack.communicator_bytes * several
     allocated = tensor_bytes + stack.workspace_bytes * several
-    most = np.maximum(allocated, machine.memory_bytes - outside)
-    reserved = np.minimum(allocated * stack.reserved_scale, most)
-    return Meters(allocated, reserved, reserved + outside)
+    least = allocated * (1 + stack.fragments * (stack.reserved_scale - 1))
+    wanted = allocated * stack.reserved_scale + stack.fragments * lesser_bytes
+    reserved = np.minimum(wanted, np.maximum(least, machine.memory_bytes - outside))
+    return Meters(allocated, reserved, reserved + outside, least + outside)
 
 
 def _peak(
@@ -145,11 +166,11 @@ def _peak(
     rests = held.weights_bytes + held.optimizer_bytes
     gathered = held.copies_bytes + gathered_bytes(job, layout, recipe, by, stage, parts.params)
     working = kept.working_bytes + parts.unpacked_bytes
-    at_once = np.maximum(working, logits)
+    at_once, lesser = np.maximum(working, logits), np.minimum(working, logits)
     gradients = parts.standing * held.gradients_bytes
     early = gradients + stored + gathered + at_once
     if _early_is_most(recipe):
-        return Peak(held.weights_bytes, gradients, held.optimizer_bytes, stored, logits, rests + early)
+        return Peak(held.weights_bytes, gradients, held.optimizer_bytes, stored, logits, rests + early, lesser)
     every = (1 - parts.consumed) * held.gradients_bytes
     stepping = stepping_bytes(job, layout, recipe, params)
     backward = gathered + working
@@ -165,6 +186,7 @@ def _peak(
         activations_bytes=np.where(after, 0.0, stored),
         logits_bytes=np.where(after, 0.0, logits),
         total_bytes=rests + np.where(after, late, early),
+        lesser_bytes=lesser,
     )
 
 
@@ -193,4 +215,5 @@ def _heavier(one: Peak, other: Peak) -> Peak:
         activations_bytes=np.where(swap, other.activations_bytes, one.activations_bytes),
         logits_bytes=np.where(swap, other.logits_bytes, one.logits_bytes),
         total_bytes=np.maximum(one.total_bytes, other.total_bytes),
+        lesser_bytes=np.where(swap, other.lesser_bytes, one.lesser_bytes),
     )

@@ -16,13 +16,13 @@ from steelyard.evidence.calibration.constants import (
     shifted_tables,
     unmended_noise,
 )
-from steelyard.evidence.calibration.noise import MEMORY_NOISE
+from steelyard.evidence.calibration.noise import GUESS_LOG_SD, MEMORY_NOISE
 from steelyard.evidence.calibration.posterior import Evidence, slope_of
 from steelyard.evidence.frames.frame import RunFrame
 from steelyard.evidence.frames.measured import NO_PEAK, NO_TIME, Measured, measured
 from steelyard.evidence.frames.predicted import PEAK_KINDS, predict_step
 from steelyard.evidence.runs.exclusions import excluded
-from steelyard.evidence.score.intervals import GUESS_LOG_SD, GUESSED
+from steelyard.evidence.score.intervals import GUESSED
 from steelyard.step import StagedJob, memory, stage_job, time
 from steelyard.units import Array
 

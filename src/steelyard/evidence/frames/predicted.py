@@ -8,7 +8,7 @@ import numpy as np
 from steelyard.evidence.frames.frame import RunFrame
 from steelyard.evidence.frames.measured import Measured
 from steelyard.step import StagedJob, memory, stage_job, time
-from steelyard.tables import Job, Kernels, Layout, Machine, Stack, StepTime
+from steelyard.tables import Job, Kernels, Layout, Machine, Stack, StepMemory, StepTime
 from steelyard.units import Array
 
 PEAK_KINDS = ("allocated", "reserved", "device")
@@ -41,8 +41,14 @@ def step_seconds(found: RunFrame) -> Array:
 
 def peak_bytes(found: RunFrame) -> dict[str, Array]:
     """Return the predicted peak of every row, by kind of memory (`PEAK_KINDS`)."""
-    held = memory(staged_runs(found), found.machine, found.stack)
+    held = held_memory(found)
     return {name: _column(found, getattr(held, f"{name}_bytes")) for name in PEAK_KINDS}
+
+
+@lru_cache(maxsize=2)
+def held_memory(found: RunFrame) -> StepMemory:
+    """Return where the bytes of every row's heaviest rank go."""
+    return memory(staged_runs(found), found.machine, found.stack)
 
 
 def measured_peak(seen: Measured, peaks: dict[str, Array]) -> Array:

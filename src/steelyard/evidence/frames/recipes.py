@@ -19,6 +19,9 @@ LOSS_FUNCTION = "2024-11"
 
 PURE = re.compile(r"(bf|fp)16-true|pure.bf16")
 MIXED = re.compile(r"mixed precision|upcast to fp32|\bamp\b|autocast|fp32 (master|weights)")
+MIXED_LOGITS = {"shifted-16-bit": 2 + 2 + 4.0, "triton": 4.0}
+"""Bytes of a logit that mixed precision adds: softmax and gradient in fp32, and the fp32 copy that is returned."""
+
 FP32_ADAPTERS = {"weight_bytes": 0.0, "grad_bytes": 4.0, "step_copies": 0.0}
 """Adapters are fp32 beside a 16-bit base, with their gradients and moments: 16 bytes each
 (github.com/huggingface/peft, `autocast_adapter_dtype`)."""
@@ -72,7 +75,32 @@ def run_recipe(run: Run, rule: StackRule, element_bytes: Bytes, gated: bool = Tr
         found["weights_on_host"] = 1.0
     if "activation" in run.offload.lower():
         found["saved_on_host"] = 1.0
-    return partial_recipe(**(found | loss_entries(run_loss(run, rule, gated), element_bytes)))
+    loss = run_loss(run, rule, gated)
+    return partial_recipe(**(found | loss_entries(loss, element_bytes) | mixed_entries(run, rule, gated, loss)))
+
+
+def mixed_entries(run: Run, rule: StackRule, gated: bool, loss: LossKind | None) -> dict[str, float]:
+    """Return what mixed precision makes of a quantised model without gates, whose logits stay in 16 bits.
+
+    Quantised models are trained under autocast. It computes LayerNorm (of models without gates; RMSNorm is the model's
+    own code) in fp32, which quantised products give back and pass on, and the loss; Accelerate returns fp32 logits.
+
+    Source: github.com/foundation-model-stack/fms-acceleration scripts/benchmarks/scenarios.yaml (`fp16: True` of its
+    quantised runs alone); docs.pytorch.org torch.amp, ops that autocast to float32: layer_norm, cross_entropy;
+    github.com/bitsandbytes-foundation/bitsandbytes nn/modules.py, Linear4bit: an output of its input's type;
+    github.com/huggingface/accelerate utils/operations.py, convert_outputs_to_fp32; the last two from memory.
+
+    >>> from steelyard.catalog import load
+    >>> from steelyard.evidence.frames.stacks import stack_rule
+    >>> from steelyard.evidence.runs.reader import blank_run
+    >>> rule = stack_rule("HF Trainer", "", load())
+    >>> [mixed_entries(blank_run(task=task), rule, False, LOSSES["triton"]) for task in ("lora", "qlora")]
+    [{}, {'stream_bytes': 4.0, 'logit_bytes': 12.0}]
+    """
+    if run.task != "qlora" or rule.stack != "hf-trainer" or gated:
+        return {}
+    more = MIXED_LOGITS.get(loss.name, 0.0) if loss else 0.0
+    return {"stream_bytes": 4.0} | ({"logit_bytes": float(loss.logit_bytes) + more} if loss and more else {})
 
 
 def run_loss(run: Run, rule: StackRule | None = None, gated: bool = True) -> LossKind | None:

@@ -15,30 +15,30 @@ from steelyard.catalog import (
     calibrated_log_sd,
     kind_log_sd,
     outside_transformer_engine,
+    peak_spread,
     shift_log_sd,
     stack_evidence,
-    stack_rows,
-    stacks,
     step_spread,
 )
 from steelyard.catalog.local.step_shift import narrowed_log_sd
+from steelyard.catalog.peaks import PeakTraits, device_ends, peak_traits
 from steelyard.catalog.spread import Traits, job_traits
 from steelyard.evidence.frames.frame import RunFrame
-from steelyard.evidence.frames.predicted import step_times
+from steelyard.evidence.frames.predicted import PEAK_KINDS, held_memory, step_times
 from steelyard.evidence.runs.reader import published_runs, user_runs
 from steelyard.evidence.runs.run import Run
 from steelyard.evidence.score.lock import owner
 from steelyard.step import waiting_share
-from steelyard.units import Array
-
-GUESS_LOG_SD = 0.07
-"""Added to peaks where a row leaves open what the prediction needs. Source: within their groups, residuals of such
-shipped rows spread by 0.200 in the logarithm, those of complete rows by 0.189 (90th percentile over 1.645, mean over
-groups)."""
+from steelyard.tables import StepMemory
+from steelyard.units import Array, Bytes
 
 GUESSED = frozenset({"layout", "recompute", "micro-batch", "batch", "shape", "experts"})
 TIME_GUESSED = frozenset({"layout", "micro-batch", "batch", "shape"})
 """What a row leaves open that widens its peak, and its time: recomputation that is assumed adds nothing to that."""
+
+USUAL_KEPT = frozenset({"optimizer", "adapters", "attention", "quantisation", "precision"})
+"""What a row leaves open of how its tensors are kept, so that the usual setting is taken; how its stack lays a job out
+where nobody says otherwise is the stack's own default."""
 
 ACCELERATOR_VENDORS = frozenset(
     {"NVIDIA", "NVIDIA-NeMo", "AI-Hypercomputer", "google", "Ascend", "HabanaAI", "intel", "AMD-AGI", "ROCm", "apple"}
@@ -100,25 +100,49 @@ def _by_row(of: Callable[..., float], *labels: NDArray[np.str_]) -> Array:
     return np.array([known(*map(str, row)) for row in zip(*labels, strict=True)])
 
 
-def memory_log_sd(found: RunFrame, catalog: Catalog) -> Array:
+def memory_log_sd(found: RunFrame, kinds: NDArray[np.str_], catalog: Catalog) -> Array:
     """Return the standard deviation of the logarithm of each predicted peak.
 
-    The fit keeps the spread of the whole peak, from rows left out of it, beside each stack's `reserved_scale`.
+    Args:
+        found: the runs.
+        kinds: of the peak of each, of `PEAK_KINDS`; NaN is returned of any other.
+        catalog: whose spreads of peaks hold (`peak_spread`).
     """
-    return _with_guesses(
-        found, np.array([_stack_sd(catalog, str(name), "reserved_scale") for name in found.labels.stack])
+    found_sd, held = np.full(len(found), np.nan), held_memory(found)
+    for (name, kind), rows in _by_stack(found, kinds).items():
+        if kind in PEAK_KINDS:
+            traits = run_peak_traits(found, held, getattr(held, f"{kind}_bytes"))
+            found_sd[rows] = np.broadcast_to(peak_spread(name, catalog).log_sd(traits), len(found))[rows]
+    return found_sd
+
+
+def device_interval(found: RunFrame, catalog: Catalog) -> tuple[Array, Array]:
+    """Return both ends of what the device of each run is predicted to show (`catalog.peaks.device_ends`)."""
+    low, high = np.full(len(found), np.nan), np.full(len(found), np.nan)
+    held, (guessed, unstated) = held_memory(found), assumed_settings(found)
+    for (name, _), rows in _by_stack(found, found.labels.stack).items():
+        ends = device_ends(held, peak_spread(name, catalog), found.machine.memory_bytes, guessed, unstated)
+        low[rows], high[rows] = (np.broadcast_to(end, len(found))[rows] for end in ends)
+    return low, high
+
+
+def run_peak_traits(found: RunFrame, held: StepMemory, total_bytes: Bytes) -> PeakTraits:
+    """Return what the spread of a total of the peaks of some runs depends on."""
+    return peak_traits(held, total_bytes, *assumed_settings(found))
+
+
+def assumed_settings(found: RunFrame) -> tuple[Array, Array]:
+    """Return which runs leave open what their layout or batch is, and which another setting, as 0 or 1."""
+    guessed, unstated = (
+        np.array([bool(assumed & words) for assumed in found.assumed], dtype=float) for words in (GUESSED, USUAL_KEPT)
     )
+    return guessed, unstated
 
 
-def _with_guesses(found: RunFrame, sd: Array) -> Array:
-    guessed = np.array([bool(assumed & GUESSED) for assumed in found.assumed], dtype=float)
-    return np.hypot(sd, GUESS_LOG_SD * guessed) if len(found) else np.empty(0)
-
-
-@cache
-def _stack_sd(catalog: Catalog, name: str, quantity: str) -> float:
-    known = name if name in stacks(catalog) else "any"
-    return stack_rows(known, catalog)[quantity].log_sd
+def _by_stack(found: RunFrame, kinds: NDArray[np.str_]) -> dict[tuple[str, str], NDArray[np.bool_]]:
+    """Return the rows of each stack and kind."""
+    pairs = [(str(name), str(kind)) for name, kind in zip(found.labels.stack, kinds, strict=True)]
+    return {pair: np.array([one == pair for one in pairs]) for pair in sorted(set(pairs))}
 
 
 @dataclass(frozen=True, slots=True)

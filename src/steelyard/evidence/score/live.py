@@ -62,11 +62,12 @@ def live_predictions(catalog: Catalog) -> Mapping[Key, LivePrediction]:
 
 def _runs(catalog: Catalog) -> Iterator[tuple[Key, LivePrediction]]:
     found = run_frame((*published_runs(), *user_runs()), catalog, predict_step)
-    peaks, wide = peak_bytes(found), memory_log_sd(found, catalog)
+    peaks, kinds = peak_bytes(found), measured(found).memory_metric
+    devices = np.full(len(found), "device")
     columns: dict[str, tuple[Array, Array]] = {
         TIME: (step_seconds(found), time_log_sd(found, catalog)),
-        MEMORY: (measured_peak(measured(found), peaks), wide),
-        DEVICE: (peaks["device"], wide),
+        MEMORY: (measured_peak(measured(found), peaks), memory_log_sd(found, kinds, catalog)),
+        DEVICE: (peaks["device"], memory_log_sd(found, devices, catalog)),
     }
     for metric, (values, spreads) in columns.items():
         for run, value, sd in zip(found.runs, values, spreads, strict=True):

@@ -49,10 +49,11 @@ class BoundedPredictions:
     live: Array  # predicted now, whatever was left out
 
 
-def bounded_predictions(found: RunFrame, predicted: Array, log_sd: Array, metric: str) -> BoundedPredictions:
+def bounded_predictions(
+    found: RunFrame, predicted: Array, ends: tuple[Array, Array], metric: str
+) -> BoundedPredictions:
     """Return the predictions with their intervals; a stored held-out prediction takes the place of the fitted one."""
-    width = np.exp(NORMAL_90 * log_sd)
-    values = [predicted.copy(), predicted / width, predicted * width]
+    values = [predicted.copy(), *(end.copy() for end in ends)]
     flags = np.zeros(len(found), dtype=bool)
     for index, run in enumerate(found.runs):
         own = stored_prediction(run, metric)
@@ -61,6 +62,17 @@ def bounded_predictions(found: RunFrame, predicted: Array, log_sd: Array, metric
             for column, value in zip(values, (own.predicted, own.low, own.high), strict=True):
                 column[index] = value
     return BoundedPredictions(values[0], values[1], values[2], flags, predicted)
+
+
+def ends_of(predicted: Array, log_sd: Array) -> tuple[Array, Array]:
+    """Return both ends of the 90 % interval of predictions.
+
+    >>> low, high = ends_of(np.array([100.0]), np.array([0.1]))
+    >>> low.round(1).tolist(), high.round(1).tolist()
+    ([84.8], [117.9])
+    """
+    width = np.exp(NORMAL_90 * log_sd)
+    return predicted / width, predicted * width
 
 
 def time_outcomes(found: RunFrame, seen: Measured, held: BoundedPredictions) -> list[RunOutcome]:

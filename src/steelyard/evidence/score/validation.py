@@ -19,11 +19,12 @@ from steelyard.evidence.score.baselines import constant_s, six_nd_s
 from steelyard.evidence.score.feasibility import Feasibility, feasibility
 from steelyard.evidence.score.fingerprints import check_fingerprints
 from steelyard.evidence.score.groups import GroupScore, ScoreSummary, group_scores, score_summary
-from steelyard.evidence.score.intervals import memory_log_sd, time_log_sd
+from steelyard.evidence.score.intervals import device_interval, memory_log_sd, time_log_sd
 from steelyard.evidence.score.live import DEVICE, MEMORY, TIME
 from steelyard.evidence.score.outcomes import (
     RunOutcome,
     bounded_predictions,
+    ends_of,
     memory_outcomes,
     refused_outcomes,
     time_outcomes,
@@ -118,7 +119,7 @@ def scored_runs(runs: Sequence[Run], by: str = "group", catalog: Catalog | None 
     seen = measured(found)
     labels = getattr(found.labels, by)
     now_s = step_seconds(found)
-    times = bounded_predictions(found, now_s, time_log_sd(found, catalog), TIME)
+    times = bounded_predictions(found, now_s, ends_of(now_s, time_log_sd(found, catalog)), TIME)
     time_cases = time_outcomes(found, seen, times)
     truth_s = _scored(found, time_cases, seen.step_s)
     by_time = group_scores(
@@ -157,13 +158,14 @@ def _memory(
 ) -> tuple[list[RunOutcome], tuple[GroupScore, ...], Feasibility]:
     """Return the outcomes and scores of peak memory, and whether it decides rightly."""
     peaks = peak_bytes(found)
-    log_sd = memory_log_sd(found, catalog)
     now = measured_peak(seen, peaks)
-    one = bounded_predictions(found, now, log_sd, MEMORY)
+    log_sd = memory_log_sd(found, seen.memory_metric, catalog)
+    one = bounded_predictions(found, now, ends_of(now, log_sd), MEMORY)
     outcomes = memory_outcomes(found, seen, one)
     truth = _scored(found, outcomes, seen.memory_bytes)
     scores = group_scores(labels, truth, one.predicted, one.low, one.high, seen=_seen(found, MEMORY), live=now)
-    return outcomes, scores, feasibility(found, bounded_predictions(found, peaks["device"], log_sd, DEVICE))
+    device = bounded_predictions(found, peaks["device"], device_interval(found, catalog), DEVICE)
+    return outcomes, scores, feasibility(found, device)
 
 
 def _scored(found: RunFrame, outcomes: Sequence[RunOutcome], truth: Array) -> Array:

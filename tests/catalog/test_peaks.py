@@ -1,0 +1,81 @@
+"""How far a peak may be off: parts by their shares of the bytes, and what must fit against what a device shows."""
+
+import math
+from dataclasses import fields, replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from steelyard.catalog import load, peak_spread
+from steelyard.catalog.local.layer import Layer
+from steelyard.catalog.peaks import PeakSpread, PeakTraits, device_ends, most_needed_bytes, peak_traits
+from steelyard.errors import BadCatalog
+from steelyard.tables import StepMemory
+from steelyard.units import NORMAL_90
+
+SPREAD = PeakSpread(base=0.02, activations=0.1, momentary=0.05, outside=1.0, guessed=0.2, unstated=0.0)
+
+
+def held(states: float, activations: float, momentary: float, reserve: float, context: float) -> StepMemory:
+    """Return a peak of these bytes; half of its reserve is fragments."""
+    allocated = states + activations + momentary
+    parts = {
+        "weights_bytes": states,
+        "activations_bytes": activations,
+        "logits_bytes": momentary / 2,
+        "buffers_bytes": momentary / 2,
+        "allocated_bytes": allocated,
+        "reserved_bytes": allocated + reserve,
+        "device_bytes": allocated + reserve + context,
+        "needed_bytes": allocated + reserve / 2 + context,
+    }
+    return StepMemory(**{field.name: parts.get(field.name, 0.0) for field in fields(StepMemory)})
+
+
+def test_parts_count_by_their_share_of_the_bytes() -> None:
+    """40 of states, 30 of activations, 10 of logits and buffers, 20 outside of tensors: by squares, written out."""
+    one = held(40.0, 30.0, 10.0, 15.0, 5.0)
+    traits = peak_traits(one, one.device_bytes)
+    assert traits == PeakTraits(pytest.approx(0.3), pytest.approx(0.1), pytest.approx(0.2))
+    squares = 0.02**2 + (0.1 * 0.3) ** 2 + (0.05 * 0.1) ** 2 + (1.0 * 0.2) ** 2
+    assert SPREAD.log_sd(traits) == pytest.approx(math.sqrt(squares))
+    assert SPREAD.log_sd(replace(traits, guessed=1.0)) == pytest.approx(math.sqrt(squares + 0.2**2))
+
+
+def test_what_is_allocated_is_surer_than_what_the_device_shows() -> None:
+    one = held(40.0, 30.0, 10.0, 15.0, 5.0)
+    totals = [one.allocated_bytes, one.needed_bytes, one.device_bytes]
+    spreads = [float(SPREAD.log_sd(peak_traits(one, total))) for total in totals]
+    assert spreads == sorted(spreads)
+    assert spreads[0] < 0.5 * spreads[-1]
+
+
+BYTES = st.floats(0.0, 100.0)
+
+
+@given(st.floats(1.0, 100.0), BYTES, BYTES, BYTES, BYTES, st.floats(1.0, 1000.0))
+def test_a_device_shows_more_than_it_has_only_where_what_must_fit_may_not(
+    states: float, activations: float, momentary: float, reserve: float, context: float, memory: float
+) -> None:
+    one = held(states, activations, momentary, reserve, context)
+    low, high = device_ends(one, SPREAD, memory)
+    assert low <= one.device_bytes
+    most = most_needed_bytes(one, SPREAD)
+    assert (high <= memory) == (most <= memory)
+    assert high <= one.device_bytes * math.exp(NORMAL_90 * SPREAD.log_sd(peak_traits(one, one.device_bytes))) + 1e-9
+
+
+def test_a_stack_that_nobody_names_is_less_sure_and_a_calibrated_one_is_as_its_runs_leave_it() -> None:
+    catalog = load()
+    named, nameless = (peak_spread(name, catalog) for name in ("fsdp2", "any"))
+    assert nameless.base == pytest.approx(math.hypot(named.base, named.unnamed))
+    own = replace(catalog.stacks["fsdp2", "any", "reserved_scale"], log_sd=0.03)
+    mine = catalog.over(Layer(stacks={("fsdp2", "any", "reserved_scale"): own}))
+    assert float(peak_spread("fsdp2", mine).log_sd(PeakTraits(1.0, 1.0, 1.0, 1.0))) == pytest.approx(0.03)
+    assert peak_spread("megatron-core", mine) == named
+
+
+def test_a_part_that_is_not_in_the_catalog_is_named() -> None:
+    with pytest.raises(BadCatalog, match="no base, activations, momentary"):
+        PeakSpread.of_rows({})
