@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +12,9 @@ from tests.evidence.accuracy import differences, page
 
 from fit import changes as listed
 from fit import seal
-from steelyard.catalog import Catalog, Fitted, load
+from steelyard.catalog import Catalog, Fitted, load, peak_spread
 from steelyard.catalog.local.layer import Layer
+from steelyard.catalog.peaks import PeakSpread
 from steelyard.cli.app import app
 from steelyard.errors import StaleFigures
 from steelyard.evidence.frames import predicted
@@ -111,7 +112,7 @@ class Touched(Catalog):
         ("kernels", ("T4", "any", "gemm_efficiency"), "value", {"gemm_s"}),
         ("kernels", ("any", "any", "communication_power"), "value", {"node_power_w"}),
         ("stacks", ("nanotron", "any", "workspace_bytes"), "value", {"peak_memory_bytes", "device_memory_bytes"}),
-        ("stacks", ("fsdp2", "any", "reserved_scale"), "log_sd", {"peak_memory_bytes", "device_memory_bytes"}),
+        ("stacks", ("fsdp2", "any", "reserved_scale"), "value", {"peak_memory_bytes", "device_memory_bytes"}),
         ("kernels", ("H100-80GB-SXM", "any", "time_scale"), "log_sd", {"step_time_s"}),
     ],
 )
@@ -125,6 +126,14 @@ def test_a_constant_that_was_touched_is_refused(
     assert metrics <= {one.metric for one in found}
     with pytest.raises(StaleFigures):
         validate_runs(published_runs(), catalog=catalog)
+
+
+def test_a_spread_of_peaks_that_was_touched_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = live.live_predictions(load())
+    wider = PeakSpread(*[1.01 * getattr(peak_spread("fsdp2", load()), one.name) for one in fields(PeakSpread)])
+    monkeypatch.setattr("steelyard.evidence.score.intervals.peak_spread", lambda name, catalog: wider)
+    found = {one.metric for one in differing_predictions(before, live.live_predictions(load()))}
+    assert found == {"peak_memory_bytes", "device_memory_bytes"}
 
 
 def test_a_user_s_calibrations_leave_the_shipped_figures_what_they_are() -> None:
