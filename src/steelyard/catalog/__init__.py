@@ -21,25 +21,27 @@ from steelyard.catalog.schema import (
     preferred,
 )
 from steelyard.catalog.tabulate import (
-    accelerator_log_sd,
-    calibrated_log_sd,
     embodied,
     kernels,
     kernels_rows,
-    kind_log_sd,
     machine,
     offer,
-    open_log_sds,
-    outside_transformer_engine,
-    shift_log_sd,
     site,
     stack,
-    stack_evidence,
     stack_rows,
     stacks,
     step_shift_row,
-    step_spread,
     supports,
+)
+from steelyard.catalog.widths import (
+    accelerator_log_sd,
+    calibrated_log_sd,
+    kind_log_sd,
+    open_log_sds,
+    outside_transformer_engine,
+    shift_log_sd,
+    stack_evidence,
+    step_spread,
 )
 
 __all__ = [
