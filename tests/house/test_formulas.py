@@ -77,6 +77,7 @@ COUNTED_BYTES = {
     "step.tensors.buffers.unpacked_bytes": PRECISION,
     "step.states.copy_bytes": PRECISION,
     "step.memory.memory": PRECISION,
+    "step.memory.heaviest_peak": PRECISION,
     "step.states.states": PRECISION,
     "step.states.weight_bytes": PRECISION,
 }
