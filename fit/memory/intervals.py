@@ -2,7 +2,8 @@
 
 Residuals are of rows whose group, stack or convention was left out, of rows whose stack nobody had named, and of users'
 runs, which are in no fit of memory. Every group of every such split weighs the same, and every convention; groups of
-less than five rows weigh as one together. Likelihood and scales are those of step times (`fit.stacks.intervals`).
+less than five rows weigh as one together. The likelihood is Student's t with five degrees of freedom, so that a few
+wild rows do not set the width; what is stored is the sd of the normal distribution with the same 90 % interval.
 """
 
 from collections.abc import Iterable, Mapping
@@ -14,10 +15,16 @@ from scipy.optimize import minimize
 from fit import hierarchy
 from fit.hierarchy import Array, Labels
 from fit.memory.scores import FLOOR
-from fit.stacks.intervals import AS_NORMAL, DEGREES, held
+from fit.stacks.intervals import held
 from steelyard.catalog.peaks import PeakSpread, PeakTraits
 from steelyard.evidence.score.groups import LEAST_ROWS
 from steelyard.units import NORMAL_90
+
+DEGREES, STUDENT_90 = 5, 2.015
+"""Degrees of freedom, and half of its 90 % interval in scales."""
+
+AS_NORMAL = STUDENT_90 / NORMAL_90
+"""Sd of a normal distribution over the scale of Student's t whose 90 % interval is the same."""
 
 START = {"activations": 0.1, "momentary": 0.1, "outside": 0.3, "guessed": 0.1, "unstated": 0.1, "unnamed": 0.4}
 """Scales that the fit starts from; what all peaks have is given, as rounding alone (`FLOOR`)."""

@@ -26,7 +26,7 @@ FITTED: dict[str, Prior] = {
     "workspace_bytes": Prior(0.5, 0.7),
     "context_bytes": Prior(0.2, 0.3),
     "communicator_bytes": Prior(0.5, 0.7),
-    "reserved_scale": Prior(0.03, 0.1),
+    "reserved_scale": Prior(0.03, 0.05),
 }
 """What no document tells: all else of a stack's memory is a fact of its recipe."""
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from fit import hierarchy
 from fit.stacks.factors import as_strangers, factors, of_users, owners, problem_of, steps, training_rows, unlocked
-from fit.stacks.intervals import Residuals, as_normal, report_intervals
+from fit.stacks.intervals import Residuals, report_intervals
 from fit.stacks.scores import flat, report, score, spreads, strangers
 from fit.stacks.write import DATA, accelerator_table, spread_table, stack_table, write, write_held_out
 from steelyard.catalog import load
@@ -58,7 +58,7 @@ def main() -> None:
         write(DATA / "stacks.csv", stack_table(data, parts, theta, sds, wide))
         write(DATA / "accelerators_steps.csv", accelerator_table(data, parts, theta, sds))
         write(DATA / "step_spread.csv", spread_table(data, parts, sds, spread))
-        write_held_out(data, known, fitted, NORMAL_90 * as_normal(spread).log_sd(seen["owner"].traits))
+        write_held_out(data, known, fitted, NORMAL_90 * spread.log_sd(seen["owner"].traits))
 
 
 if __name__ == "__main__":

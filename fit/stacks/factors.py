@@ -59,7 +59,7 @@ SLOW_FIELDS: dict[str, tuple[str, float, float]] = {
 }
 """Field: (unit, start, sd) of what kernels take on runs where `frames.stacks.run_slow_kernels` says that it holds."""
 
-NARROW, EVERY_CHIP_SD, NARROW_SD = ("fp8", "fp4"), 0.15, 0.10
+NARROW, NARROW_EVERYWHERE, NARROW_SD = ("fp8", "fp4"), 0.15, 0.10
 """Precisions below 16 bits; prior sd of what one does to steps of every chip beyond what single products say, which
 were measured with other libraries than those that train; and of a precision on one family of chips."""
 
@@ -94,7 +94,7 @@ def _shared(data: RunFrame) -> Iterator[Factor]:
     for name, (_, _, sd) in SLOW_FIELDS.items():
         yield Factor("any", "any", name, slow(data, name), sd)
     for precision in NARROW:
-        yield Factor("any", precision, "chip", data.labels.precision == precision, EVERY_CHIP_SD)
+        yield Factor("any", precision, "chip", data.labels.precision == precision, NARROW_EVERYWHERE)
     yield Factor(OUTSIDE, "narrow", "time_scale", outside(data), OUTSIDE_SD)
 
 

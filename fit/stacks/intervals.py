@@ -1,8 +1,8 @@
 """How wide the intervals of step times are: parts of a spread, fitted to residuals of fits that saw less.
 
 Residuals are those of two splits together, an owner left out, and with it the families of its chips. Every group weighs
-the same. The likelihood is Student's t with five degrees of freedom, so that a few wild rows do not set the width; what
-is stored is the sd of the normal distribution with the same 90 % interval.
+the same. The likelihood is normal: wild rows do set the width, and its 90 % intervals score better than those of
+Student's t with five degrees of freedom (docs/log.md).
 """
 
 from collections.abc import Iterable
@@ -18,14 +18,8 @@ from steelyard.catalog.spread import StepSpread, Traits
 from steelyard.evidence.score.groups import LEAST_ROWS
 from steelyard.units import NORMAL_90
 
-DEGREES, STUDENT_90 = 5, 2.015
-"""Degrees of freedom, and half of its 90 % interval in scales."""
-
-AS_NORMAL = STUDENT_90 / NORMAL_90
-"""Sd of a normal distribution over the scale of Student's t whose 90 % interval is the same."""
-
-GIVEN = {"narrow": 0.23}
-"""Scales that are not fitted: three sources alone have fp8 or fp4 outside Transformer Engine, and no two are alike."""
+GIVEN = {"narrow": 0.28}
+"""Standard deviations that are not fitted: three sources alone have fp8 or fp4 outside Transformer Engine, and no two are alike."""
 
 START = {
     "base": 0.05,
@@ -36,7 +30,7 @@ START = {
     "adapters": 0.17,
     "guessed": 0.10,
 }
-"""Scales that the fit starts from: those of its parts that are not given."""
+"""Standard deviations that the fit starts from: those of its parts that are not given."""
 
 MISSED = 20.0
 """Weight of what lies beyond a 90 % interval in its score, 2 / (1 - 0.9) (Gneiting and Raftery 2007, Journal of the
@@ -76,7 +70,7 @@ def together(some: Iterable[Residuals]) -> Residuals:
 
 
 def fitted_spread(seen: Residuals) -> StepSpread:
-    """Return the spread under which the residuals are likeliest, as scales of Student's t."""
+    """Return the spread under which the residuals are likeliest."""
     weight = hierarchy.balanced(seen.group, 1.0)
     names = list(START)
 
@@ -85,16 +79,10 @@ def fitted_spread(seen: Residuals) -> StepSpread:
 
     def loss(logs: Array) -> float:
         log_sd = np.log(spread(logs).log_sd(seen.traits))
-        pull = seen.gap**2 / np.exp(2 * log_sd)
-        return float(np.sum(weight * (log_sd + (DEGREES + 1) / 2 * np.log1p(pull / DEGREES))))
+        return float(np.sum(weight * (log_sd + seen.gap**2 / np.exp(2 * log_sd) / 2)))
 
     limits = [(np.log(0.01), np.log(2.0))] * len(names)
     return spread(minimize(loss, np.log(list(START.values())), method="L-BFGS-B", bounds=limits).x)
-
-
-def as_normal(spread: StepSpread) -> StepSpread:
-    """Return a spread as standard deviations of normal distributions with the same 90 % intervals."""
-    return StepSpread(**{one.name: AS_NORMAL * getattr(spread, one.name) for one in fields(StepSpread)})
 
 
 def cross_fitted(seen: Residuals) -> Array:
@@ -102,7 +90,7 @@ def cross_fitted(seen: Residuals) -> Array:
     found = np.empty(len(seen.gap))
     for name in sorted(set(seen.owner)):
         mine = seen.owner == name
-        found[mine] = STUDENT_90 * fitted_spread(seen.part(~mine)).log_sd(seen.part(mine).traits)
+        found[mine] = NORMAL_90 * fitted_spread(seen.part(~mine)).log_sd(seen.part(mine).traits)
     return found
 
 

@@ -20,7 +20,6 @@ from fit.stacks.factors import (
     Factor,
     Rows,
 )
-from fit.stacks.intervals import as_normal
 from fit.stacks.scores import is_stack
 from steelyard.catalog import load
 from steelyard.catalog.spread import STACK_EVIDENCE, StepSpread
@@ -117,7 +116,7 @@ def spread_table(data: RunFrame, parts: list[Factor], sds: Array, spread: StepSp
     """Yield the catalog rows of the spread of steps, and what is left open of each stack's residual factor."""
     everything = data.labels.id != ""
     for one in fields(StepSpread):
-        yield _line("any", "any", one.name, getattr(as_normal(spread), one.name), "1", 0.0, data, everything)
+        yield _line("any", "any", one.name, getattr(spread, one.name), "1", 0.0, data, everything)
     prior = STACK_FIELDS["time_scale"][3]
     yield _line("any", "any", STACK_EVIDENCE, prior, "1", 0.0, data, everything & False)
     for part, sd in zip(parts, sds, strict=True):

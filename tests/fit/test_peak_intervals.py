@@ -2,10 +2,9 @@
 
 import numpy as np
 import pytest
-from fit.memory.intervals import PeakResiduals, cross_fitted, fitted_peak_spread, log_sds, together
+from fit.memory.intervals import AS_NORMAL, PeakResiduals, cross_fitted, fitted_peak_spread, log_sds, together
 from fit.memory.residuals import NAMELESS
 from fit.memory.scores import FLOOR
-from fit.stacks.intervals import AS_NORMAL
 
 from steelyard.catalog.peaks import PeakTraits
 from steelyard.units import NORMAL_90
