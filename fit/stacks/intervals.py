@@ -19,7 +19,7 @@ from steelyard.evidence.score.groups import LEAST_ROWS
 from steelyard.units import NORMAL_90
 
 GIVEN = {"narrow": 0.28}
-"""Standard deviations that are not fitted: three sources alone have fp8 or fp4 outside Transformer Engine, no two alike."""
+"""What is not fitted: three sources alone have fp8 or fp4 outside Transformer Engine, and no two are alike."""
 
 START = {
     "base": 0.05,
