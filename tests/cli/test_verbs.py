@@ -184,5 +184,5 @@ def test_validate_on_paper_shows_the_baselines() -> None:
     text = output_text("validate", "--by", "accelerator")
     assert len(text.splitlines()) <= 60
     assert "--details" in text
-    for part in ("Mean of the medians", "6ND", "Not predicted", "accelerator"):
+    for part in ("Mean of the medians", "6ND", "Left out", "accelerator"):
         assert part in text

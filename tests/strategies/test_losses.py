@@ -112,4 +112,11 @@ def test_stacks_keep_what_their_kinds_do() -> None:
         for name, file in load().stack_files.items()
     }
     known = {name: values for name, values in documented.items() if values}
-    assert known == {"any": [12.0], "deepspeed": [14.0], "fsdp2": [16.0], "hf-trainer": [14.0], "llm-foundry": [16.0]}
+    assert known == {
+        "any": [12.0],
+        "deepspeed": [14.0],
+        "fsdp2": [16.0],
+        "hf-trainer": [14.0],
+        "llm-foundry": [16.0],
+        "torchtune": [4.5],
+    }

@@ -62,7 +62,7 @@ def binds(held: Held, found: Candidates, row: int, limits: Limits, market: Marke
     """
     made = _limits(held.label, found, row, limits, market) + _risks(held.high, limits)
     if held.memory_share > TIGHT:
-        made.append(Bind("memory", f"memory: up to {held.memory_share:.0%} of the device's"))
+        made.append(Bind("memory", f"memory: up to {held.memory_share:.0%} full"))
     return (*made, Bind("step", step_text(held.step)))
 
 
