@@ -30,7 +30,7 @@ class StackRule:
     until: str = ""  # last year for which the rule holds; empty: always
     sharding: str = "1"
     sequence_parallel: float = 1.0
-    states: str = "mixed"  # mixed: fp32 master copy and moments; bf16: everything in 16 bits
+    states: str = "mixed"  # fp32 master copy and moments; bf16: all in 16 bits; open: so in rows, but scripts differ
     recompute: str = ""  # where unstated: full, or empty for whatever fits
     adapters: str = "attention"  # what LoRA adapts: attention or all (every linear layer)
     dropout: float = 0.0  # 1: trains with dropout masks unless its model is of a family that does not
@@ -138,6 +138,8 @@ def parse_rule(name: str, given: Mapping[str, Any]) -> StackRule:
     values["pattern"] = _name_pattern(str(given["pattern"]))
     if str(given.get("partition", "even")) not in SPELLINGS["partition"]:
         raise ValueError(f"unknown partition {given['partition']!r}; known: {', '.join(SPELLINGS['partition'])}")
+    if str(given.get("states", "mixed")) not in ("mixed", "bf16", "open"):
+        raise ValueError(f"unknown states {given['states']!r}; known: mixed, bf16, open")
     if str(given.get("kernels", "fused")) not in ("fused", "eager"):
         raise ValueError(f"unknown kernels {given['kernels']!r}; known: fused, eager")
     if not given["why"] or spelled_number("zero", str(given.get("sharding", "1"))) is None:

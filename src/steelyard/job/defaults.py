@@ -81,6 +81,26 @@ def default_batch(
     return fitting, f"global batch {fitting} sequences of {sequence_tokens} tokens ({source})"
 
 
+def default_precision(stack: str, adapted: bool) -> tuple[str, str]:
+    """Return the precision of a job that states none, and why: 16 bits throughout where the stack's own recipes are.
+
+    Scripts of other stacks may cast a whole model to 16 bits, too: a job is not planned on that, but told of it.
+
+    >>> [default_precision(name, False)[0] for name in ("torchtune", "litgpt", "hf-trainer", "megatron-core", "")]
+    ['bf16-pure', 'bf16-pure', 'bf16', 'bf16', 'bf16']
+    >>> default_precision("hf-trainer", False)[1].partition("; ")[2]
+    'scripts of hf-trainer that cast the model to 16 bits need 8 bytes a parameter, not 16 to 18: bf16-pure'
+    """
+    usual = "precision bf16: 16-bit work with an fp32 master copy"
+    rule = rule_of_name(load().stack_rules, stack)
+    if not stack or adapted or rule.states == "mixed":
+        return "bf16", usual
+    if rule.states == "open":
+        rest = "need 8 bytes a parameter, not 16 to 18: bf16-pure"
+        return "bf16", f"{usual}; scripts of {stack} that cast the model to 16 bits {rest}"
+    return "bf16-pure", f"precision bf16-pure: parameters, gradients and states in 16 bits, as the recipes of {stack}"
+
+
 def usual_targets(stack: str) -> tuple[str, ...]:
     """Return the matrices that a stack's recipes adapt: what a job, and a measured run, has where it does not say.
 

@@ -24,7 +24,6 @@ from steelyard.layout.axes import AXIS_DEGREES, lacking_axis
 
 _DEFAULTS = MappingProxyType(
     {
-        "precision": "precision bf16: 16-bit work with an fp32 master copy",
         "optimizer": "optimizer adamw: two fp32 moments",
         "task": "task pretrain: all parameters are trained",
         "purchase": "purchase on-demand",
@@ -153,6 +152,7 @@ def _job(
     batch, because = _batch(read, model, samples)
     batches, among = batch_range.batch_choices(read, batch, samples)
     adapted = _adapted(read, model)
+    usual_precision, _ = defaults.default_precision(read.stack or "", adapted)
     _check_devices(read)
     _check_loss(read, model, samples)
     spec = JobSpec(
@@ -162,7 +162,7 @@ def _job(
         sequence_tokens=samples.tokens,
         batch_samples=batches[0] if batches else batch,
         batches=batches,
-        precision=read.precision,
+        precision=read.precision if "precision" in read.model_fields_set else usual_precision,
         optimizer=read.optimizer,
         task=read.task,
         lora_rank=(read.lora.rank or USUAL_RANK) * adapted,
@@ -211,7 +211,8 @@ def _adapted(read: JobFields, model: ModelSpec | RowsSpec) -> bool:
 
 def _taken(read: JobFields, model: ModelSpec | RowsSpec, samples: TrainedSamples, adapted: bool) -> list[str]:
     """Return what was taken where nothing was given, and what is not known of such jobs."""
-    found = [text for name, text in _DEFAULTS.items() if name not in read.model_fields_set]
+    found = [] if "precision" in read.model_fields_set else [defaults.default_precision(read.stack or "", adapted)[1]]
+    found += [text for name, text in _DEFAULTS.items() if name not in read.model_fields_set]
     found += defaults.standing_in(read.stack)
     if not samples.text:
         found.append(UNPROVEN)

@@ -43,7 +43,7 @@ def states_in_16_bits(run: Run, rule: StackRule) -> bool:
         return True
     if run.task in ADAPTER_TASKS or MIXED.search(text):
         return False
-    return rule.states == "bf16"
+    return rule.states in ("bf16", "open")
 
 
 def run_recipe(run: Run, rule: StackRule, element_bytes: Bytes, gated: bool = True) -> Recipe:
