@@ -1,4 +1,4 @@
-"""What a job that states no precision keeps of a parameter: what the recipes of its stack say, and `assumed` names it."""
+"""What a job that states no precision keeps of a parameter: what its stack's recipes do, and `assumed` says so."""
 
 import pytest
 
