@@ -23,10 +23,11 @@ from fit.memory.residuals import (
     spread_of_rows,
     user_rows,
 )
-from fit.stacks.factors import Rows, as_strangers, factors, of_users, problem_of, training_rows, unlocked
-from fit.stacks.intervals import interval_score
+from fit.stacks import intervals as widths
+from fit.stacks.factors import Rows, as_strangers, factors, of_users, owners, problem_of, training_rows, unlocked
+from fit.stacks.intervals import Residuals, interval_score, large
 from fit.stacks.scores import evidence, strangers
-from steelyard.catalog import load, step_spread
+from steelyard.catalog import load
 from steelyard.catalog.spread import job_traits
 from steelyard.evidence.frames.frame import RunFrame
 from steelyard.evidence.frames.measured import measured
@@ -47,15 +48,34 @@ USERS = "users, "
 
 
 def step_times() -> Iterator[Split]:
-    """Yield the scores of step time by group, with its owner left out, the families of its chips, and both."""
+    """Yield the scores of step time by group, with its owner left out, the families of its chips, and both.
+
+    A row's interval is as wide as residuals of other owners make it.
+    """
     data, log_s = training_rows()
+    splits = residuals(data, log_s)
+    fitted = _fitted(splits)
+    for split, seen in splits.items():
+        sd = widths.cross_log_sds(fitted, seen)
+        for name, rows in kinds(data, split).items():
+            yield from scores(TIME, name, seen.gap[rows], sd[rows], data.labels.group[rows])
+
+
+def residuals(data: RunFrame, log_s: Array) -> dict[str, Residuals]:
+    """Return what strangers miss of every row, by the way of leaving out."""
     parts = factors(data)
-    problem, waiting = problem_of(data, log_s, parts), waiting_shares(data)
+    problem, waiting, found = problem_of(data, log_s, parts), waiting_shares(data), {}
     for split, (siblings, families) in SPLITS.items():
         far = strangers(problem, data, parts, families=families, siblings=siblings)
-        sd = step_spread(load()).log_sd(step_traits(data, far.evidence, waiting, load()))
-        for name, rows in kinds(data, split).items():
-            yield from scores(TIME, name, (far.predicted - log_s)[rows], sd[rows], data.labels.group[rows])
+        traits = step_traits(data, far.evidence, waiting, load())
+        found[split] = Residuals(far.predicted - log_s, traits, data.labels.group, owners(data))
+    return found
+
+
+def _fitted(splits: Mapping[str, Residuals]) -> Residuals:
+    """Return what the width of steps is fitted to: large groups whose owners were left out."""
+    some = [splits[name] for name in ("publisher", "publisher and family")]
+    return widths.together(one.part(large(one.group)) for one in some)
 
 
 def kinds(data: RunFrame, split: str) -> Mapping[str, Rows]:
@@ -74,14 +94,15 @@ def kinds(data: RunFrame, split: str) -> Mapping[str, Rows]:
 
 
 def locked_steps() -> Iterator[Split]:
-    """Yield the scores of the step times of the locked third, by a fit to the others, as strangers."""
+    """Yield the scores of the step times of the locked third, as strangers: fit and widths are those of the others."""
     data, log_s = training_rows()
     parts = factors(data)
     seen, problem = unlocked(data), problem_of(data, log_s, parts)
     alone = hierarchy.hiding(problem, ~seen)
     theta = hierarchy.fit(alone)
     traits = step_traits(data, evidence(parts, hierarchy.spread(alone, theta)), waiting_shares(data), load())
-    gap, sd = problem.predict(as_strangers(parts, theta)) - log_s, step_spread(load()).log_sd(traits)
+    width = widths.fitted_spread(_fitted(residuals(frame_subset(data, seen), log_s[seen])))
+    gap, sd = problem.predict(as_strangers(parts, theta)) - log_s, width.log_sd(traits)
     for name, rows in (("locked", ~seen & ~of_users(data)), (f"{USERS}locked", ~seen & of_users(data))):
         yield from scores(TIME, name, gap[rows], sd[rows], data.labels.group[rows])
 

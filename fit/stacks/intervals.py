@@ -87,10 +87,15 @@ def fitted_spread(seen: Residuals) -> StepSpread:
 
 def cross_fitted(seen: Residuals) -> Array:
     """Return the half-width of each row's 90 % interval by a spread that saw no residual of its owner."""
-    found = np.empty(len(seen.gap))
-    for name in sorted(set(seen.owner)):
-        mine = seen.owner == name
-        found[mine] = NORMAL_90 * fitted_spread(seen.part(~mine)).log_sd(seen.part(mine).traits)
+    return NORMAL_90 * cross_log_sds(seen, seen)
+
+
+def cross_log_sds(seen: Residuals, rows: Residuals) -> Array:
+    """Return the spread of each row by what was seen of other owners alone."""
+    found = np.empty(len(rows.gap))
+    for name in sorted(set(rows.owner)):
+        mine = rows.owner == name
+        found[mine] = fitted_spread(seen.part(seen.owner != name)).log_sd(rows.part(mine).traits)
     return found
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from steelyard.catalog.schema import Fitted
+from steelyard.strategies.recipe import affirmed
 from steelyard.strategies.settings import SPELLINGS, spelled_number
 from steelyard.tables import Recipe
 
@@ -47,8 +48,8 @@ EAGER_SCALE, UPCAST_SCALE, CORE_SCALE = "eager_scale", "upcast_scale", "attentio
 """Constants of `tables.Stack` that say what kernels take beyond fused 16-bit ones."""
 
 FUSED = re.compile(
-    r"liger|foak|unsloth|thunderkittens|transformer engine|\b(?:native|fused|custom|triton) kernels|torch\.?compile"
-    r"|\bcompiled\b|\bcompile(?:=true| on\b)|fused (?:rms|rope|rotary|norm)"
+    r"liger|foak|unsloth|thunderkittens|transformer engine|\b(?:native|fused|custom|triton) kernels|torch[._ ]?compile"
+    r"|\bcompiled\b|\bcompile(?:=|: ?| is )?(?:true| on\b)|fused (?:rms|rope|rotary|norm)"
 )
 EAGER = re.compile(
     r"eager kernels|\b(?:no|not|without|w/o) (?:torch\.?)?compil|\buncompiled"
@@ -79,8 +80,10 @@ def slow_kernels(rule: StackRule, text: str, quantised: bool, precision: str) ->
     [['eager_scale', 'upcast_scale'], [], ['upcast_scale']]
     """
     plain = text.lower()
-    eager = bool(EAGER.search(plain)) or (rule.kernels == "eager" and not FUSED.search(plain))
-    upcast = quantised and rule.upcast == 1 and not KEPT_16.search(plain)
+    unnamed = rule.stack == FALLBACK and quantised  # libraries that train on a quantised base mostly are PEFT's
+    usual = rule.kernels == "eager" or unnamed
+    eager = bool(EAGER.search(plain)) or (usual and not FUSED.search(affirmed(plain)))
+    upcast = quantised and (rule.upcast == 1 or unnamed) and not KEPT_16.search(plain)
     found = {EAGER_SCALE: eager, UPCAST_SCALE: upcast, CORE_SCALE: upcast and precision == "fp16"}
     return frozenset(name for name, holds in found.items() if holds)
 

@@ -7,7 +7,7 @@ from functools import lru_cache
 
 from steelyard.step.tensors.recipe import ENTRIES
 from steelyard.strategies.losses import LOSSES, LossKind
-from steelyard.strategies.recipe import RECIPE_TERMS, RecipeTerm
+from steelyard.strategies.recipe import RECIPE_TERMS, RecipeTerm, affirmed
 from steelyard.tables import Recipe
 from steelyard.units import Bytes
 
@@ -36,7 +36,7 @@ def term_entries(text: str, but: RecipeTerm | None = None) -> Mapping[str, float
     >>> term_entries("torchtune, optimizer in backward")["grad_life"]
     2
     """
-    return _term_entries(text.lower(), but.pattern if but else "")
+    return _term_entries(affirmed(text), but.pattern if but else "")
 
 
 @lru_cache(maxsize=1 << 14)
@@ -55,7 +55,7 @@ def named_loss(text: str) -> LossKind | None:
     >>> named_loss("LLaMA-Factory + Liger").name, named_loss("NeMo 25.04")
     ('fused-linear', None)
     """
-    return next((one for one in LOSSES.values() if one.pattern and re.search(one.pattern, text.lower())), None)
+    return next((one for one in LOSSES.values() if one.pattern and re.search(one.pattern, affirmed(text))), None)
 
 
 def loss_entries(loss: LossKind | None, element_bytes: Bytes) -> dict[str, float]:

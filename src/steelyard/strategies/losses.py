@@ -30,7 +30,7 @@ class LossKind:
 _ROWS = (
     LossKind(
         name="fused-linear",
-        pattern=r"\bliger\b|rl trainer|fused linear cross.?entropy|cut cross.?entropy",
+        pattern=r"liger|rl trainer|fused linear cross.?entropy|cut cross.?entropy",
         source="github.com/linkedin/Liger-Kernel, fused linear cross-entropy: projection and loss of a part of the "
         "tokens at a time; Wijmans et al. 2024, arXiv 2411.09009; PrimeIntellect-ai/prime-rl, whose RL trainer never "
         "forms whole logits either",

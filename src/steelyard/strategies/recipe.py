@@ -1,5 +1,6 @@
 """Words of recipes of memory, a row each: what people say of how tensors are kept, and what it means."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -51,17 +52,34 @@ RECIPE_TERMS = (
     ),
     RecipeTerm(
         name="fused block kernels",
-        pattern=r"fused rmsnorm|\bliger\b|torch\.compile|\bcompiled?\b",
+        pattern=r"fused rmsnorm|liger|torch[._]compile|\bcompiled?\b",
         entries={"norm_copies": 0.0, "rotary_copies": 0.0},
         source="github.com/linkedin/Liger-Kernel rms_norm.py, rope.py: the input of a norm is kept as it is, rotation "
         "is in place",
     ),
     RecipeTerm(
         name="fused gated activation",
-        pattern=r"\bliger\b|fused swiglu|torch\.compile|\bcompiled?\b",
+        pattern=r"liger|fused swiglu|torch[._]compile|\bcompiled?\b",
         entries={"activation_inputs": 0.0},
         source="github.com/linkedin/Liger-Kernel swiglu.py: gate and up are kept, the activation is computed again",
     ),
     KBIT,
 )
 """In the order in which they are applied: a later word overrides an earlier one."""
+
+_NAMED = (
+    r"(?:use_)?(?:torch[._ ]?)?compil\w*|(?:use_)?liger\w*|activation[s_ -]*offload\w*"
+    r"|optimi[sz]er[ _-]in[ _-](?:the )?b\w+|prepare_model_for_kbit_training"
+)
+_DENIED = re.compile(
+    rf"\b(?:no|not|without|w/o) (?:{_NAMED})|(?:{_NAMED})(?: is|[=:])? ?(?:off|false|no|none|disabled|0)\b"
+)
+
+
+def affirmed(text: str) -> str:
+    """Return a text in small letters without the words of recipes and kernels that it says do not hold.
+
+    >>> [affirmed(text) for text in ("HF Trainer, no compile", "use_liger_kernel=False; LoRA", "compile=True")]
+    ['hf trainer, ', '; lora', 'compile=true']
+    """
+    return _DENIED.sub("", text.lower())
