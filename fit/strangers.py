@@ -29,7 +29,7 @@ from fit.stacks.intervals import Residuals, interval_score, large
 from fit.stacks.scores import evidence, strangers
 from steelyard.catalog import load
 from steelyard.catalog.spread import job_traits
-from steelyard.evidence.frames.frame import RunFrame
+from steelyard.evidence.frames.frame import RunFrame, frame_subset
 from steelyard.evidence.frames.measured import measured
 from steelyard.evidence.frames.predicted import measured_peak, peak_bytes
 from steelyard.evidence.runs.reader import published_runs, user_runs
