@@ -13,8 +13,10 @@ STRANGERS_HEAD = """## As a stranger sees it
 
 A planner's user is a stranger: of their runs no fit has seen a row, of their stack and chips perhaps none either. The
 *owner* of runs is who ran them (the owner of the repository); left out means every table of that owner. A third of the
-owners is *locked* ([why](decisions/0016-a-locked-third.md)): no choice was made on their runs, and
-they are predicted once, by a fit to the others. Runs of ordinary users are in no fit of memory.
+owners is *locked* ([why](decisions/0016-a-locked-third.md)): choices are made on the others' runs
+alone. Means over groups hold theirs as well, each left out like any; by a fit to the others alone, which none of them
+is in, they are predicted once, when all choices are made. Intervals are as wide as what was seen of other owners makes
+them. Runs of ordinary users are in no fit of memory.
 """
 
 
