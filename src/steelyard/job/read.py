@@ -152,7 +152,6 @@ def _job(
     batch, because = _batch(read, model, samples)
     batches, among = batch_range.batch_choices(read, batch, samples)
     adapted = _adapted(read, model)
-    usual_precision, _ = defaults.default_precision(read.stack or "", adapted)
     _check_devices(read)
     _check_loss(read, model, samples)
     spec = JobSpec(
@@ -162,7 +161,7 @@ def _job(
         sequence_tokens=samples.tokens,
         batch_samples=batches[0] if batches else batch,
         batches=batches,
-        precision=read.precision if "precision" in read.model_fields_set else usual_precision,
+        precision=_precision(read, adapted),
         optimizer=read.optimizer,
         task=read.task,
         lora_rank=(read.lora.rank or USUAL_RANK) * adapted,
@@ -179,6 +178,11 @@ def _job(
     )
     _check_layout(spec)
     return spec
+
+
+def _precision(read: JobFields, adapted: bool) -> str:
+    given = "precision" in read.model_fields_set
+    return read.precision if given else defaults.default_precision(read.stack or "", adapted)[0]
 
 
 def _check_devices(read: JobFields) -> None:
