@@ -149,7 +149,7 @@ def test_quarantined_prices_are_kept_and_not_offered():
 
 
 def test_a_precision_that_a_chip_lacks_is_refused_with_what_it_has():
-    with pytest.raises(BadInput, match=r"V100-32GB-SXM2 has no dense bf16 peak .* fp16, fp32"):
+    with pytest.raises(BadInput, match=r"V100-32GB-SXM2 has no dense bf16 peak .* it has: fp16, fp32"):
         machine(load().system("V100"), "bf16")
 
 

@@ -39,7 +39,7 @@ def machine(system: System, precision: str, catalog: Catalog | None = None) -> t
     peak = accelerator.peak(precision)
     if math.isnan(peak):
         has = ", ".join(accelerator.precisions)
-        raise BadInput(f"{accelerator.id} has no dense {precision} peak in the catalog; it has: {has}")
+        raise BadInput(f"{accelerator.id} has no dense {precision} peak in the catalog; name a precision it has: {has}")
     facts = accelerator.facts
     return tables.Machine(
         peak_flop_per_s=peak,

@@ -72,6 +72,9 @@ MEASUREMENTS = frozenset(
 )
 """Columns that need be no whole number, so that one comma in them may be a decimal one."""
 
+LEAST_PEAK_BYTES = 1e6
+"""No training holds less: a smaller number has lost its unit."""
+
 REAL = MEASUREMENTS | {"params", "n_params_b", "peak_memory_bytes", "peak_mem_gb"}
 """Columns that are no counts."""
 
@@ -120,6 +123,8 @@ def read_number(text: str, column: str) -> float:
         )
     whole = re.sub(r"[,_'\s]", "", digits) + (found["power"] or "")
     value = float(whole) * _size(found["unit"] or "", plain, column)
+    if column == "peak_memory_bytes" and not found["unit"] and 0 < value < LEAST_PEAK_BYTES:
+        raise BadInput(f"{column} is {_shown(text)}, too few bytes for any run; write its unit: 38 GiB or 41 GB")
     return _checked(value, text, column)
 
 

@@ -135,6 +135,7 @@ def of_one(name: str | None) -> bool:
 
 
 _IN_OTHER_UNITS = {"peak_mem_gb": "peak_memory_bytes", "n_params_b": "params"}
+_PEAKS = dict.fromkeys(("memory", "peak_memory", "max_memory", "peak_mem"), "peak_memory_bytes")
 _UNIT_COLUMNS = frozenset({"mem_unit"})
 """Columns that say how another is read."""
 
@@ -143,13 +144,13 @@ _UNIT_COLUMNS = frozenset({"mem_unit"})
 def our_name(name: str | None) -> str:
     """Return the column of `run.COLUMNS` that a name stands for; the plain name where it stands for none.
 
-    >>> our_name("n_chips"), our_name("Global Batch"), our_name("weather")
-    ('devices', 'batch_samples', 'weather')
+    >>> our_name("n_chips"), our_name("Global Batch"), our_name("Peak memory"), our_name("weather")
+    ('devices', 'batch_samples', 'peak_memory_bytes', 'weather')
     """
     plain = (name or "").strip().lstrip("\ufeff").lower().replace(" ", "_").replace("-", "_")
     plain = FIELD_ALIASES.get(plain, plain)
     plain = JOB_FIELDS.get(plain, RATE_COLUMNS.get(plain, plain))
-    return COLLECTED.get(plain, _IN_OTHER_UNITS.get(plain, plain))
+    return COLLECTED.get(plain, (_IN_OTHER_UNITS | _PEAKS).get(plain, plain))
 
 
 def is_read(name: str) -> bool:
