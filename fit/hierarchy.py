@@ -1,7 +1,8 @@
 """A hierarchical fit in the logarithm: factors with Gaussian priors, Cauchy loss, reweighted Gauss-Newton steps.
 
-Each factor multiplies one field of the model on some rows, so a field's elasticity, the change of a log prediction for
-one of the logarithm of the field, is the slope of all its factors: the model is evaluated once a field, not a factor.
+Each factor multiplies one field of the model on some rows, or the field to a power that is the row's own (its
+*loading*), so a field's elasticity, the change of a log prediction for one of the logarithm of the field, times the
+loading is the slope of all its factors: the model is evaluated once a field, not a factor.
 """
 
 from collections.abc import Callable
@@ -23,12 +24,12 @@ STEPS, NUDGE, STRIDE, SETTLED = 8, 0.01, 0.5, 0.002
 
 @dataclass(frozen=True)
 class Problem:
-    """What is fitted: log measurements with weights, theta → log predictions, each factor's rows and prior sd."""
+    """What is fitted: log measurements with weights, theta → log predictions, each factor's loadings and prior sd."""
 
     measured: Array
     weight: Array
     predict: Predict
-    rows: NDArray[np.bool_]  # factors x measurements
+    loadings: Array  # factors x measurements: what one does to the logarithm of its field; 0 where it does not act
     fields: tuple[str, ...]  # that each factor multiplies
     sd: Array
 
@@ -102,26 +103,28 @@ def _slope(problem: Problem, theta: Array) -> tuple[Array, Array, Array]:
     now = problem.predict(theta)
     residual = problem.measured - now
     robust = problem.weight / (1 + (residual / ROBUST) ** 2) / ROBUST**2
-    slope = np.empty(problem.rows.shape)
+    slope = np.empty(problem.loadings.shape)
     for name in sorted(set(problem.fields)):
         mine = [index for index, field in enumerate(problem.fields) if field == name]
-        slope[mine] = _elasticity(problem, theta, now, mine) * problem.rows[mine]
+        slope[mine] = _elasticity(problem, theta, now, mine) * problem.loadings[mine]
     return slope, residual, robust
 
 
 def _elasticity(problem: Problem, theta: Array, now: Array, mine: list[int]) -> Array:
     """Return d log prediction / d log field of every row that some factor of the field moves, 0 of the others.
 
-    Factors that share no row are nudged together, those of the most rows first.
+    Factors that share no row are nudged together, those that move most rows first.
     """
-    found, left = np.zeros(len(now)), np.any(problem.rows[mine], axis=0)
+    loadings, acts = problem.loadings, problem.loadings != 0
+    found, left = np.zeros(len(now)), np.any(acts[mine], axis=0)
     while left.any():
-        nudged, reached = np.zeros(len(theta)), np.zeros(len(now), dtype=bool)
-        for index in sorted(mine, key=lambda one: -int(np.sum(problem.rows[one] & left))):
-            if (problem.rows[index] & left).any() and not (problem.rows[index] & reached).any():
+        nudged, reached = np.zeros(len(theta)), np.zeros(len(now))
+        for index in sorted(mine, key=lambda one: -float(np.sum(np.abs(loadings[one]) * left))):
+            if (acts[index] & left).any() and not (acts[index] & (reached != 0)).any():
                 nudged[index] = NUDGE
-                reached |= problem.rows[index]
+                reached += loadings[index]
+        now_reached = left & (reached != 0)
         moved = (problem.predict(theta + nudged) - now) / NUDGE
-        found = np.where(left & reached, moved, found)
-        left &= ~reached
+        found = np.divide(moved, reached, out=found, where=now_reached)
+        left &= ~now_reached
     return found

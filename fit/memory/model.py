@@ -152,7 +152,7 @@ def problem_of(rows: Rows, parts: Sequence[Factor]) -> hierarchy.Problem:
         measured=np.where(rows.weight > 0, rows.log_bytes, 0.0),
         weight=rows.weight,
         predict=predictor(rows, parts),
-        rows=np.stack([part.rows for part in parts]),
+        loadings=np.stack([part.rows for part in parts]).astype(float),
         fields=tuple(part.field for part in parts),
         sd=np.array([part.sd for part in parts]),
     )

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from fit import hierarchy
 from fit.hierarchy import Array, Labels, Predict
-from steelyard.catalog import load
+from steelyard.catalog import Accelerator, load
 from steelyard.catalog.stacks import OTHER
 from steelyard.evidence.frames.frame import RunFrame, frame_subset, run_frame
 from steelyard.evidence.frames.measured import measured
@@ -52,6 +52,11 @@ STACK_FIELDS: dict[str, tuple[str, float, float, float]] = {
 }
 FAMILY_SD, ACCELERATOR_SD, CONGESTION = 0.15, 0.10, ("nic_congestion", 0.2, 0.7)
 
+POWER, POWER_SD = "rated power a FLOP", 1 / 3
+"""The entity of what little power for much arithmetic costs on every chip; its prior sd: dynamic power grows with the
+cube of the frequency, so that the rate of a chip held by its limit goes as the cube root (Mudge 2001, Computer 34(4),
+Power: a first-class architectural design constraint)."""
+
 SLOW_FIELDS: dict[str, tuple[str, float, float]] = {
     "eager_scale": ("1", 1.8, 0.7),
     "upcast_scale": ("1", 2.15, 0.7),
@@ -79,6 +84,7 @@ class Factor:
     field: str
     rows: Rows
     sd: float
+    loading: Array | float = 1.0  # what one of the factor is in the logarithm of the field, an entry a row
 
 
 def factors(data: RunFrame) -> list[Factor]:
@@ -96,6 +102,23 @@ def _shared(data: RunFrame) -> Iterator[Factor]:
     for precision in NARROW:
         yield Factor("any", precision, "chip", data.labels.precision == precision, NARROW_EVERYWHERE)
     yield Factor(OUTSIDE, "narrow", "time_scale", outside(data), OUTSIDE_SD)
+    loading = np.array([power_loading(load().accelerator(name)) for name in data.labels.accelerator])
+    yield Factor(POWER, "any", "chip", loading != 0, POWER_SD, loading)
+
+
+def power_loading(accelerator: Accelerator) -> float:
+    """Return the logarithm of a chip's rated watts over its dense 16-bit peak, over the H100's; 0 where unknown.
+
+    >>> [round(power_loading(load().accelerator(name)), 2) for name in ("H100", "A100", "B200")]
+    [0.0, 0.59, -0.47]
+    """
+    known, usual = (_watts_a_flop(one) for one in (accelerator, load().accelerator("H100-80GB-SXM")))
+    return float(np.log(known / usual)) if known > 0 else 0.0
+
+
+def _watts_a_flop(accelerator: Accelerator) -> float:
+    peak = np.fmax(accelerator.peak("bf16"), accelerator.peak("fp16"))
+    return float(accelerator.tdp_w / peak)
 
 
 def _of_stacks(data: RunFrame) -> Iterator[Factor]:
@@ -187,7 +210,7 @@ def steps(data: RunFrame, parts: list[Factor]) -> Callable[[Array], tuple[StepTi
         logs = dict(start)
         for part, value in zip(parts, theta, strict=True):
             if value:
-                logs[part.field] = logs[part.field] + value * part.rows
+                logs[part.field] = logs[part.field] + value * part.loading * part.rows
         source = logs.pop(SOURCE)
         values = {name: np.exp(one) for name, one in logs.items()}
         values["step_host_s"] = values["step_host_s"] * timed
@@ -204,7 +227,7 @@ def problem_of(data: RunFrame, log_s: Array, parts: list[Factor]) -> hierarchy.P
         measured=log_s,
         weight=hierarchy.balanced(data.labels.group, GROUP_POWER),
         predict=predictor(data, parts),
-        rows=np.stack([part.rows for part in parts]),
+        loadings=np.stack([part.rows * part.loading for part in parts]),
         fields=tuple(part.field for part in parts),
         sd=np.array([part.sd for part in parts]),
     )

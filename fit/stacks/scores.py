@@ -56,8 +56,8 @@ def evidence(parts: list[Factor], sds: Array) -> Array:
     whole = [is_stack(part) or part.field == "chip" for part in parts]
     named = np.any([part.rows for part in parts if is_stack(part)], axis=0)
     own = np.where(named, 0.0, STACK_FIELDS["time_scale"][3])
-    member = np.stack([part.rows for part, of in zip(parts, whole, strict=True) if of])
-    found: Array = np.sqrt((sds[whole] ** 2) @ member + own**2)
+    member = np.stack([part.rows * part.loading for part, of in zip(parts, whole, strict=True) if of])
+    found: Array = np.sqrt((sds[whole] ** 2) @ member**2 + own**2)
     return found
 
 
