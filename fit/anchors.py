@@ -85,8 +85,8 @@ def left_out(data: RunFrame, log_s: Array, by: str) -> Iterator[Left]:
         seen = labels != label
         wide = spreads(gap[seen], frame_subset(data, seen))
         wide |= dict.fromkeys(set(data.labels.stack) - wide.keys(), wide["any"])
-        sds = hierarchy.spread(hierarchy.hiding(problem, ~seen), theta)
-        yield Left(str(label), load().over(layer(data, parts, theta, sds, wide)))
+        covariance = hierarchy.covariance(hierarchy.hiding(problem, ~seen), theta)
+        yield Left(str(label), load().over(layer(data, parts, theta, covariance, wide)))
 
 
 def gaps(problem: hierarchy.Problem, labels: hierarchy.Labels, thetas: dict[str, Array]) -> Array:
@@ -97,9 +97,10 @@ def gaps(problem: hierarchy.Problem, labels: hierarchy.Labels, thetas: dict[str,
     return made
 
 
-def layer(data: RunFrame, parts: list[Factor], theta: Array, sds: Array, wide: dict[str, float]) -> Layer:
+def layer(data: RunFrame, parts: list[Factor], theta: Array, covariance: Array, wide: dict[str, float]) -> Layer:
     """Return the rows of one fit; a chip that it has not seen is as sure as its family, and its own difference."""
-    tables = [accelerator_table(data, parts, theta, sds), stack_table(data, parts, theta, sds, wide)]
+    sds = hierarchy.sds_of(covariance)
+    tables = [accelerator_table(data, parts, theta, covariance), stack_table(data, parts, theta, sds, wide)]
     accelerators, tools = ([parse_fitted(dict(zip(HEADER, line, strict=True))) for line in table] for table in tables)
     return Layer(*({(row.entity, row.precision, row.quantity): row for row in rows} for rows in (accelerators, tools)))
 

@@ -47,11 +47,21 @@ def fit(problem: Problem) -> Array:
     return theta
 
 
-def spread(problem: Problem, theta: Array) -> Array:
-    """Return the posterior sd of every factor at the optimum."""
+def covariance(problem: Problem, theta: Array) -> Array:
+    """Return the posterior covariance of the factors at the optimum."""
     slope, _, robust = _slope(problem, theta)
     normal = (slope * robust) @ slope.T + np.diag(1 / problem.sd**2)
-    return np.sqrt(np.diag(np.linalg.inv(normal)))
+    return np.asarray(np.linalg.inv(normal))
+
+
+def spread(problem: Problem, theta: Array) -> Array:
+    """Return the posterior sd of every factor at the optimum."""
+    return sds_of(covariance(problem, theta))
+
+
+def sds_of(known: Array) -> Array:
+    """Return the sd of every factor, given their covariance."""
+    return np.sqrt(np.diag(known))
 
 
 def hiding(problem: Problem, hidden: NDArray[np.bool_]) -> Problem:

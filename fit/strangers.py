@@ -100,7 +100,7 @@ def locked_steps() -> Iterator[Split]:
     seen, problem = unlocked(data), problem_of(data, log_s, parts)
     alone = hierarchy.hiding(problem, ~seen)
     theta = hierarchy.fit(alone)
-    traits = step_traits(data, evidence(parts, hierarchy.spread(alone, theta)), waiting_shares(data), load())
+    traits = step_traits(data, evidence(parts, hierarchy.covariance(alone, theta)), waiting_shares(data), load())
     width = widths.fitted_spread(_fitted(residuals(frame_subset(data, seen), log_s[seen])))
     gap, sd = problem.predict(as_strangers(parts, theta)) - log_s, width.log_sd(traits)
     for name, rows in (("locked", ~seen & ~of_users(data)), (f"{USERS}locked", ~seen & of_users(data))):

@@ -54,9 +54,10 @@ def main() -> None:
     before = {name: NORMAL_90 * flat(data, wide, families=name != "owner") for name in far}
     spread = report_intervals(seen, before, users)
     if chosen.write and not chosen.unlocked:
-        sds = hierarchy.spread(problem, theta)
+        known_by = hierarchy.covariance(problem, theta)
+        sds = hierarchy.sds_of(known_by)
         write(DATA / "stacks.csv", stack_table(data, parts, theta, sds, wide))
-        write(DATA / "accelerators_steps.csv", accelerator_table(data, parts, theta, sds))
+        write(DATA / "accelerators_steps.csv", accelerator_table(data, parts, theta, known_by))
         write(DATA / "step_spread.csv", spread_table(data, parts, sds, spread))
         write_held_out(data, known, fitted, NORMAL_90 * spread.log_sd(seen["owner"].traits))
 

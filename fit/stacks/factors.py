@@ -52,6 +52,9 @@ STACK_FIELDS: dict[str, tuple[str, float, float, float]] = {
 }
 FAMILY_SD, ACCELERATOR_SD, CONGESTION = 0.15, 0.10, ("nic_congestion", 0.2, 0.7)
 
+ANY_CHIP, FAMILY = "any", "family:"
+"""The entity of what holds on every chip; what stands before the name of a family of chips."""
+
 POWER, POWER_SD = "rated power a FLOP", 1 / 3
 """The entity of what little power for much arithmetic costs on every chip; its prior sd: dynamic power grows with the
 cube of the frequency, so that the rate of a chip held by its limit goes as the cube root (Mudge 2001, Computer 34(4),
@@ -100,7 +103,7 @@ def _shared(data: RunFrame) -> Iterator[Factor]:
     for name, (_, _, sd) in SLOW_FIELDS.items():
         yield Factor("any", "any", name, slow(data, name), sd)
     for precision in NARROW:
-        yield Factor("any", precision, "chip", data.labels.precision == precision, NARROW_EVERYWHERE)
+        yield Factor(ANY_CHIP, precision, "chip", data.labels.precision == precision, NARROW_EVERYWHERE)
     yield Factor(OUTSIDE, "narrow", "time_scale", outside(data), OUTSIDE_SD)
     loading = np.array([power_loading(load().accelerator(name)) for name in data.labels.accelerator])
     yield Factor(POWER, "any", "chip", loading != 0, POWER_SD, loading)
@@ -109,11 +112,14 @@ def _shared(data: RunFrame) -> Iterator[Factor]:
 def power_loading(accelerator: Accelerator) -> float:
     """Return the logarithm of a chip's rated watts over its dense 16-bit peak, over the H100's; 0 where unknown.
 
-    >>> [round(power_loading(load().accelerator(name)), 2) for name in ("H100", "A100", "B200")]
-    [0.0, 0.59, -0.47]
+    A chip with more than the A100's is no longer held by its power: it counts as one.
+
+    >>> [round(power_loading(load().accelerator(name)), 2) for name in ("H100", "A100", "V100", "B200")]
+    [0.0, 0.59, 0.59, -0.47]
     """
-    known, usual = (_watts_a_flop(one) for one in (accelerator, load().accelerator("H100-80GB-SXM")))
-    return float(np.log(known / usual)) if known > 0 else 0.0
+    names = ("H100-80GB-SXM", "A100-80GB-SXM")
+    known, usual, most = (_watts_a_flop(one) for one in (accelerator, *map(load().accelerator, names)))
+    return float(np.log(min(known, most) / usual)) if known > 0 else 0.0
 
 
 def _watts_a_flop(accelerator: Accelerator) -> float:
@@ -149,9 +155,9 @@ def _of_accelerators(data: RunFrame) -> Iterator[Factor]:
     labels = data.labels
     for family in sorted(set(labels.family)):
         rows = labels.family == family
-        yield Factor(f"family:{family}", "any", "chip", rows, FAMILY_SD)
+        yield Factor(f"{FAMILY}{family}", "any", "chip", rows, FAMILY_SD)
         for precision in sorted({"fp8", "fp4", "fp32", "tf32"} & set(labels.precision[rows])):
-            yield Factor(f"family:{family}", precision, "chip", rows & (labels.precision == precision), NARROW_SD)
+            yield Factor(f"{FAMILY}{family}", precision, "chip", rows & (labels.precision == precision), NARROW_SD)
     for chip in sorted(set(labels.accelerator)):
         yield Factor(chip, "any", "chip", labels.accelerator == chip, ACCELERATOR_SD)
 

@@ -42,23 +42,24 @@ def strangers(
         if key not in folds:
             seen = hierarchy.hiding(problem, hidden)
             theta = hierarchy.fit(seen)
-            sds = hierarchy.spread(seen, theta)
-            folds[key] = problem.predict(as_strangers(parts, theta)), evidence(parts, sds)
+            known_by = hierarchy.covariance(seen, theta)
+            folds[key] = problem.predict(as_strangers(parts, theta)), evidence(parts, known_by)
         predicted[rows], known[rows] = (one[rows] for one in folds[key])
     return Strangers(predicted, known)
 
 
-def evidence(parts: list[Factor], sds: Array) -> Array:
-    """Return the log sd of the factors of each row's stack and chip, as tables of the catalog have it: by themselves.
+def evidence(parts: list[Factor], covariance: Array) -> Array:
+    """Return the log sd of the factors of each row's stack and of its chip, as tables of the catalog have it.
 
-    A row whose stack nobody knows has the prior's.
+    Those of one chip are told together, so that what its family has too much its own has too little; stack and chip
+    are taken by themselves. A row whose stack nobody knows has the prior's.
     """
-    whole = [is_stack(part) or part.field == "chip" for part in parts]
     named = np.any([part.rows for part in parts if is_stack(part)], axis=0)
-    own = np.where(named, 0.0, STACK_FIELDS["time_scale"][3])
-    member = np.stack([part.rows * part.loading for part, of in zip(parts, whole, strict=True) if of])
-    found: Array = np.sqrt((sds[whole] ** 2) @ member**2 + own**2)
-    return found
+    variance = np.where(named, 0.0, STACK_FIELDS["time_scale"][3] ** 2)
+    for of in ([is_stack(part) for part in parts], [part.field == "chip" for part in parts]):
+        member = np.stack([part.rows * part.loading for part, mine in zip(parts, of, strict=True) if mine])
+        variance = variance + np.sum(member * (covariance[np.ix_(of, of)] @ member), axis=0)
+    return np.asarray(np.sqrt(variance))
 
 
 def is_stack(part: Factor) -> bool:

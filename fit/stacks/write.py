@@ -1,24 +1,31 @@
 """The tables of the catalog that the fit of step times makes, and the predictions of each source left out."""
 
 import csv
-from collections.abc import Iterable
-from dataclasses import fields
+import math
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import numpy as np
 
+from fit import hierarchy
 from fit.hierarchy import Array
 from fit.stacks.factors import (
     ACCELERATOR_SD,
+    ANY_CHIP,
     CONGESTION,
+    FAMILY,
     FAMILY_SD,
     NARROW,
     NARROW_SD,
     OUTSIDE,
+    POWER,
+    POWER_SD,
     SLOW_FIELDS,
     STACK_FIELDS,
     Factor,
     Rows,
+    power_loading,
 )
 from fit.stacks.scores import is_stack
 from steelyard.catalog import load
@@ -78,38 +85,76 @@ def _narrow_kernels(data: RunFrame, parts: list[Factor], theta: Array, wide: dic
                 yield _line(name, width, "time_scale", scale, unit, wide.get(name, wide["any"]), data, rows)
 
 
-def accelerator_table(data: RunFrame, parts: list[Factor], theta: Array, sds: Array) -> Iterable[Line]:
+def accelerator_table(data: RunFrame, parts: list[Factor], theta: Array, covariance: Array) -> Iterable[Line]:
     """Yield the catalog rows of whole chips; a chip repeats each precision of its family, which it would hide.
 
-    The spread of a chip is that of its family, its own and that of the precision; a family stands for chips that no fit
-    has seen, and `any` for such families.
+    Every chip of the catalog whose power and peak are known has rows, whether or not a fit has seen it; a family stands
+    for its others, and `any` for families that no fit has seen.
     """
-    values = {(part.entity, part.precision): value for part, value in _of(parts, "chip", theta)}
-    widths = {(part.entity, part.precision): sd for part, sd in _of(parts, "chip", sds)}
-    labels, family_of = data.labels, dict(zip(data.labels.accelerator, data.labels.family, strict=True))
-    for width in ("any", *NARROW):
-        narrow, open_sd = values.get(("any", width), 0.0), widths.get(("any", width), 0.0)
-        rows = labels.accelerator != "" if width == "any" else labels.precision == width
-        wide = _hypot(FAMILY_SD, ACCELERATOR_SD, open_sd, NARROW_SD if width in NARROW else 0.0)
-        yield _line("any", width, "time_scale", np.exp(narrow), "1", wide, data, rows)
-    for entity, precision in values:
-        if entity == "any" or precision != "any":
-            continue
-        family = entity if entity.startswith("family:") else f"family:{family_of[entity]}"
-        own = 0.0 if family == entity else values[entity, "any"]
-        rows = (labels.family == family.removeprefix("family:")) if family == entity else labels.accelerator == entity
-        chip = ACCELERATOR_SD if family == entity else widths[entity, "any"]
-        for width in ("any", *sorted({*NARROW, *_precisions(values, family)})):
-            shared, narrow = values.get(("any", width), 0.0), values.get((family, width), 0.0)
-            kept = rows if width == "any" else rows & (labels.precision == width)
-            scale = np.exp(values[family, "any"] + own) * (1.0 if width == "any" else np.exp(shared + narrow))
-            unseen = NARROW_SD if width in NARROW else 0.0
-            wide = _hypot(widths[family, "any"], chip, widths.get(("any", width), 0.0))
-            wide = wide if width == "any" else _hypot(wide, widths.get((family, width), unseen))
-            yield _line(entity, width, "time_scale", scale, "1", wide, data, kept)
+    known = _ChipFactors(parts, theta, covariance)
+    for chip in _chips(data, known):
+        for width in ("any", *sorted({*NARROW, *known.precisions(chip.family)})):
+            value, sd = known.of(chip, width)
+            rows = chip.rows if width == "any" else chip.rows & (data.labels.precision == width)
+            yield _line(chip.entity, width, "time_scale", np.exp(value), "1", sd, data, rows)
+    sds = hierarchy.sds_of(covariance)
     for part, value, sd in zip(parts, theta, sds, strict=True):
         if part.field == CONGESTION[0]:
             yield _line("any", "any", part.field, CONGESTION[1] * np.exp(value), "1", sd, data, part.rows)
+
+
+@dataclass(frozen=True)
+class _Chip:
+    """A chip, a family of them, or any: its rows, and the power that it has for its arithmetic."""
+
+    entity: str
+    family: str
+    name: str
+    rows: Rows
+    loading: float = 0.0
+
+
+class _ChipFactors:
+    """What a fit makes of chips: the sum of their factors, and how open it is."""
+
+    def __init__(self, parts: list[Factor], theta: Array, covariance: Array) -> None:
+        mine = [part.field == "chip" for part in parts]
+        chips = [part for part in parts if part.field == "chip"]
+        self.place = {(part.entity, part.precision): place for place, part in enumerate(chips)}
+        self.theta, self.covariance = theta[mine], covariance[np.ix_(mine, mine)]
+
+    def precisions(self, family: str) -> list[str]:
+        """Return the precisions at which a family has a factor of its own."""
+        return [precision for entity, precision in self.place if entity == family and precision != "any"]
+
+    def of(self, chip: _Chip, width: str) -> tuple[float, float]:
+        """Return the logarithm of a chip's factor at a precision, and its sd: a factor that no fit has its prior's."""
+        terms = {(chip.family, "any"): (1.0, FAMILY_SD), (chip.name, "any"): (1.0, ACCELERATOR_SD)}
+        terms[POWER, "any"] = (chip.loading, POWER_SD)
+        if width != "any":
+            terms |= {(ANY_CHIP, width): (1.0, 0.0)}
+            terms |= {(chip.family, width): (1.0, NARROW_SD if width in NARROW else 0.0)}
+        weights, unseen = np.zeros(len(self.theta)), 0.0
+        for key, (weight, prior_sd) in terms.items():
+            place = self.place.get(key)
+            if place is None:
+                unseen = math.hypot(unseen, weight * prior_sd)
+            else:
+                weights[place] += weight
+        sd = math.hypot(unseen, math.sqrt(weights @ self.covariance @ weights))
+        return float(weights @ self.theta), sd
+
+
+def _chips(data: RunFrame, known: _ChipFactors) -> Iterator[_Chip]:
+    """Yield any chip, families that the fit has seen, then every chip whose power is known, or that it has seen."""
+    labels = data.labels
+    yield _Chip("any", "another family", "another chip", labels.accelerator != "")
+    for entity in [one for one, precision in known.place if one.startswith(FAMILY) and precision == "any"]:
+        yield _Chip(entity, entity, "another chip", labels.family == entity.removeprefix(FAMILY))
+    for name, accelerator in sorted(load().accelerators.items()):
+        loading = power_loading(accelerator)
+        if loading or (name, "any") in known.place:
+            yield _Chip(name, f"{FAMILY}{accelerator.family}", name, labels.accelerator == name, loading)
 
 
 def spread_table(data: RunFrame, parts: list[Factor], sds: Array, spread: StepSpread) -> Iterable[Line]:
@@ -147,14 +192,6 @@ def write_held_out(data: RunFrame, predicted: Array, fitted: Array, half: Array)
 
 def _of(parts: list[Factor], field: str, values: Array) -> list[tuple[Factor, float]]:
     return [(part, float(value)) for part, value in zip(parts, values, strict=True) if part.field == field]
-
-
-def _hypot(*sds: float) -> float:
-    return float(np.sqrt(np.sum(np.square(sds))))
-
-
-def _precisions(values: dict[tuple[str, str], float], family: str) -> list[str]:
-    return [precision for entity, precision in values if entity == family and precision != "any"]
 
 
 def _line(

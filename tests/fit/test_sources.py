@@ -4,16 +4,19 @@ import numpy as np
 import pytest
 from fit.stacks.factors import (
     OWNER_SD,
+    POWER_SD,
     SOURCE,
     TABLE_SD,
     as_strangers,
     factors,
     of_users,
+    power_loading,
     problem_of,
     training_rows,
 )
 from fit.stacks.scores import strangers
 
+from steelyard.catalog import load
 from steelyard.evidence.frames.frame import frame_subset
 
 
@@ -53,11 +56,13 @@ def test_siblings_are_left_out_with_their_owner(rows) -> None:
 
 
 def test_what_no_other_owner_has_is_as_open_as_its_prior(rows) -> None:
-    """Without Megatron's tables nothing is known of their stack, and of their chips' family and chip: .15, .15, .10."""
+    """Without Megatron's tables nothing is known of their stack, of their chips' family, chip and power for its FLOPs."""
     data, log_s = rows
     parts = factors(data)
     found = strangers(problem_of(data, log_s, parts), data, parts, families=True)
-    assert found.evidence == pytest.approx(np.sqrt(0.15**2 + 0.15**2 + 0.10**2), rel=0.01)
+    power = POWER_SD * np.array([power_loading(load().accelerator(name)) for name in data.labels.accelerator])
+    assert (power != 0).any()
+    assert found.evidence == pytest.approx(np.sqrt(0.15**2 + 0.15**2 + 0.10**2 + power**2), rel=0.02)
 
 
 def test_runs_of_users_are_apart(rows) -> None:
