@@ -2,8 +2,8 @@
 
 A step is predicted by fits that never saw the owner of a group, with all of its tables, or the families of its chips,
 or both; its interval is as wide as what such a fit knows makes it. A peak is predicted by fits that never saw a group,
-or any row of a *convention* (rows whose states are all of 16 bits, of chunked losses, of a schedule ...); runs of
-ordinary users are in no fit of memory. `locked` scores the third of the owners on which no choice was made, by fits to
+or any row of a *convention* (rows whose states are all of 16 bits, of chunked losses, of a schedule ...), and so are
+steps; runs of ordinary users are in no fit of memory. `locked` scores the third of the owners on which no choice was made, by fits to
 the others.
 """
 
@@ -12,17 +12,12 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 
 from fit import hierarchy
+from fit.conventions import conventions
 from fit.hierarchy import Array, Labels
 from fit.memory import model as memory
-from fit.memory.intervals import fitted_peak_spread, together
-from fit.memory.residuals import (
-    conventions,
-    every_residual,
-    held_by,
-    left_out_gaps,
-    spread_of_rows,
-    user_rows,
-)
+from fit.memory.intervals import cross_fitted, fitted_peak_spread, log_sds, together
+from fit.memory.residuals import every_residual, held_by, left_out_gaps, spread_of_rows
+from fit.memory.residuals import of_users as peaks_of_users
 from fit.stacks import intervals as widths
 from fit.stacks.factors import Rows, as_strangers, factors, of_users, owners, problem_of, training_rows, unlocked
 from fit.stacks.intervals import Residuals, interval_score, large
@@ -30,11 +25,9 @@ from fit.stacks.scores import evidence, strangers
 from steelyard.catalog import load
 from steelyard.catalog.spread import job_traits
 from steelyard.evidence.frames.frame import RunFrame, frame_subset
-from steelyard.evidence.frames.measured import measured
-from steelyard.evidence.frames.predicted import measured_peak, peak_bytes
 from steelyard.evidence.runs.reader import published_runs, user_runs
 from steelyard.evidence.score import validation
-from steelyard.evidence.score.intervals import memory_log_sd, step_traits, waiting_shares
+from steelyard.evidence.score.intervals import step_traits, waiting_shares
 from steelyard.evidence.score.lock import locked
 from steelyard.evidence.score.splits import Split
 from steelyard.units import NORMAL_90
@@ -45,6 +38,18 @@ SPLITS = {"publisher": (True, False), "family": (False, True), "publisher and fa
 TIME, MEMORY, FITS = "step_time_s", "peak_memory_bytes", "fits"
 USERS = "users, "
 """Before the way of leaving out of runs of ordinary users, which are scored apart."""
+
+PROCESS = "users' PEFT process"
+"""The split of what a whole process shows, adapters on one card."""
+
+PEAK_SPLITS = {
+    "stack": "stack left out",
+    "group": "group left out",
+    "convention": "convention left out",
+    "users": "users",
+    PROCESS: "users",
+}
+"""Split of the scores of peaks: what the residuals of fits that saw less call it."""
 
 
 def step_times() -> Iterator[Split]:
@@ -59,6 +64,8 @@ def step_times() -> Iterator[Split]:
         sd = widths.cross_log_sds(fitted, seen)
         for name, rows in kinds(data, split).items():
             yield from scores(TIME, name, seen.gap[rows], sd[rows], data.labels.group[rows])
+    for seen in convention_residuals(data, log_s):
+        yield from scores(TIME, "convention", seen.gap, widths.cross_log_sds(fitted, seen), seen.group)
 
 
 def residuals(data: RunFrame, log_s: Array) -> dict[str, Residuals]:
@@ -70,6 +77,20 @@ def residuals(data: RunFrame, log_s: Array) -> dict[str, Residuals]:
         traits = step_traits(data, far.evidence, waiting, load())
         found[split] = Residuals(far.predicted - log_s, traits, data.labels.group, owners(data))
     return found
+
+
+def convention_residuals(data: RunFrame, log_s: Array) -> Iterator[Residuals]:
+    """Yield what fits that saw no run of a convention miss of its runs, one convention after the other."""
+    parts = factors(data)
+    problem, waiting = problem_of(data, log_s, parts), waiting_shares(data)
+    for name, mask in conventions(data).items():
+        if mask.any():
+            alone = hierarchy.hiding(problem, mask)
+            theta = hierarchy.fit(alone)
+            known = evidence(parts, hierarchy.covariance(alone, theta))
+            gap = problem.predict(as_strangers(parts, theta)) - log_s
+            traits = step_traits(data, known, waiting, load())
+            yield Residuals(gap, traits, np.full(len(data), name), owners(data)).part(mask)
 
 
 def _fitted(splits: Mapping[str, Residuals]) -> Residuals:
@@ -108,30 +129,20 @@ def locked_steps() -> Iterator[Split]:
 
 
 def peaks() -> Iterator[Split]:
-    """Yield the scores of peak memory: a stack, a group and a convention left out; users' runs, which are in no fit."""
+    """Yield the scores of peak memory: a stack, a group and a convention left out; users' runs, which are in no fit.
+
+    A peak's interval is as wide as residuals of other owners make it.
+    """
     rows = memory.rows_of_cases()
-    problem = memory.problem_of(rows, memory.factors(rows))
-    labels, wide = rows.frame.labels, memory_log_sd(rows.frame, rows.metric, load())
-    for split, by in (("stack", labels.stack), ("group", labels.group)):
-        gap = hierarchy.held_out(problem, by) - rows.log_bytes
-        yield from scores(MEMORY, split, gap[rows.scored], wide[rows.scored], labels.group[rows.scored])
-    for name, mask in conventions(rows).items():
-        keep = rows.scored & mask
-        gap = problem.predict(hierarchy.without(problem, mask)) - rows.log_bytes
-        yield from scores(MEMORY, "convention", gap[keep], wide[keep], np.full(int(keep.sum()), name))
-    yield from user_peaks()
-
-
-def user_peaks(locked_third: bool = False) -> Iterator[Split]:
-    """Yield the scores of the peaks of users' runs, in no fit of memory, and of those of a process with adapters."""
-    rows = user_rows(locked_third)
-    found, keep = rows.frame, rows.scored
-    gap = np.log(measured_peak(measured(found), peak_bytes(found))) - rows.log_bytes
-    sd = memory_log_sd(found, rows.metric, load())
-    process = keep & np.array(["process" in run.group for run in found.runs], dtype=bool)
-    parts = {USERS + "locked": keep} if locked_third else {"users": keep, "users' PEFT process": process}
-    for name, some in parts.items():
-        yield from scores(MEMORY, name, gap[some], sd[some], found.labels.group[some])
+    parts = memory.factors(rows)
+    problem = memory.problem_of(rows, parts)
+    seen = together(every_residual(rows, parts, problem, hierarchy.fit(problem), left_out_gaps(rows, problem)))
+    wide = cross_fitted(seen)
+    for split, name in PEAK_SPLITS.items():
+        keep = seen.split == name
+        if split == PROCESS:
+            keep &= np.char.find(seen.group, "process") >= 0
+        yield from scores(MEMORY, split, seen.gap[keep], wide[keep], seen.group[keep])
 
 
 def locked_peaks() -> Iterator[Split]:
@@ -146,7 +157,8 @@ def locked_peaks() -> Iterator[Split]:
     wide, keep = spread_of_rows(rows, held_by(rows, parts, theta), spread), rows.scored & hidden
     gap = problem.predict(theta) - rows.log_bytes
     yield from scores(MEMORY, "locked", gap[keep], wide[keep], rows.frame.labels.group[keep])
-    yield from user_peaks(locked_third=True)
+    users = peaks_of_users(parts, theta, locked_third=True)
+    yield from scores(MEMORY, USERS + "locked", users.gap, log_sds(spread, users), users.group)
 
 
 def fits() -> Iterator[Split]:

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fit import hierarchy
+from fit.conventions import conventions
 from fit.hierarchy import Array, Problem
 from fit.memory.intervals import PeakResiduals
 from fit.memory.model import KINDS, Factor, fitted_stack, on_rows, predictor, unnamed
@@ -15,38 +16,14 @@ from steelyard.catalog.peaks import PeakSpread
 from steelyard.evidence.frames.frame import run_frame
 from steelyard.evidence.frames.measured import measured
 from steelyard.evidence.frames.predicted import predict_step
-from steelyard.evidence.frames.recipes import run_loss
 from steelyard.evidence.runs.exclusions import counted
 from steelyard.evidence.runs.reader import user_runs
-from steelyard.evidence.runs.run import Run
 from steelyard.evidence.score.intervals import run_peak_traits
 from steelyard.evidence.score.lock import locked, owner
 from steelyard.step import memory, stage_job
 from steelyard.tables import StepMemory
 
 Mask = NDArray[np.bool_]
-
-
-def conventions(rows: Rows) -> dict[str, Mask]:
-    """Return which rows follow each convention: what is left out whole says what a new one costs."""
-    found, runs = rows.frame, rows.frame.runs
-    pure, wide = (np.broadcast_to(one, len(found)) for one in (found.job.master_bytes, found.layout.vpp))
-    tasks = np.array([run.task for run in runs])
-    eager = np.isin(found.labels.stack, ("hf-trainer", "pytorch-eager"))
-    return {
-        "states of 16 bits": (pure == 0) & (tasks != "qlora") & (tasks != "lora"),
-        "losses in chunks or fused": np.array([_loss(run) in ("chunked", "fused-linear") for run in runs]),
-        "interleaved schedules": wide > 1,
-        "eager kernels": eager,
-        "quantised bases": tasks == "qlora",
-        "adapters": tasks == "lora",
-        "single devices": np.broadcast_to(found.layout.devices, len(found)) == 1,
-    }
-
-
-def _loss(run: Run) -> str:
-    kind = run_loss(run)
-    return kind.name if kind else ""
 
 
 def user_rows(locked_third: bool = False) -> Rows:
@@ -86,13 +63,26 @@ def every_residual(
     held = held_by(rows, parts, theta)
     for split, gap in gaps.items():
         yield residuals(rows, held, gap, rows.scored & np.isfinite(gap), split)
-    for name, mask in conventions(rows).items():
+    for name, mask in conventions(rows.frame).items():
+        if not (rows.scored & mask).any():
+            continue
         gap = problem.predict(hierarchy.without(problem, mask)) - rows.log_bytes
         yield residuals(rows, held, gap, rows.scored & mask, "convention left out", name)
-    apart = user_rows()
+    yield of_users(parts, theta)
+
+
+def of_users(parts: Sequence[Factor], theta: Array, locked_third: bool = False) -> PeakResiduals:
+    """Return the residuals of users' runs, which are in no fit: of the unlocked ones, or the locked.
+
+    Args:
+        parts: the factors of a fit of memory.
+        theta: its result.
+        locked_third: whether those of the locked third are asked for.
+    """
+    apart = user_rows(locked_third)
     own = on_rows(parts, apart)
     gap = predictor(apart, own)(theta) - apart.log_bytes
-    yield residuals(apart, held_by(apart, own, theta), gap, apart.scored, "users")
+    return residuals(apart, held_by(apart, own, theta), gap, apart.scored, "users")
 
 
 def residuals(rows: Rows, held: StepMemory, gap: Array, keep: Mask, split: str, group: str = "") -> PeakResiduals:

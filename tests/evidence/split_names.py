@@ -4,6 +4,7 @@ NAMES = {
     ("step_time_s", "publisher"): "step time, a publisher with all of its tables left out",
     ("step_time_s", "family"): "step time, the families of a group's chips left out",
     ("step_time_s", "publisher and family"): "step time, a publisher and the families of its chips left out",
+    ("step_time_s", "convention"): "step time, all runs of a convention left out, whoever ran them",
     ("step_time_s", "users, publisher"): "step time of users' runs, who ran them left out",
     ("step_time_s", "users, publisher and family"): "... and the families of their chips",
     ("step_time_s", "users, three anchors, group"): "... and three of their runs as anchors, the source left out",
