@@ -1,4 +1,4 @@
-"""Conventions that runs follow, each left out whole: its error says what a way of training that no fit has seen costs."""
+"""Conventions that runs follow, each left out whole: what a way of training that no fit has seen costs."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,15 +19,16 @@ def conventions(found: RunFrame) -> dict[str, Mask]:
     master, interleaved, devices = (
         np.broadcast_to(one, count) for one in (found.job.master_bytes, found.layout.vpp, found.layout.devices)
     )
-    pairs = zip(found.runs, found.rules, found.labels.precision, strict=True)
+    kernels = [
+        run_slow_kernels(run, rule, str(width))
+        for run, rule, width in zip(found.runs, found.rules, found.labels.precision, strict=True)
+    ]
     users = {run.group for run in user_runs()}
     return {
         "states of 16 bits": (master == 0) & (tasks != "qlora") & (tasks != "lora"),
         "losses in chunks or fused": np.array([_loss(run) in ("chunked", "fused-linear") for run in found.runs]),
         "interleaved schedules": interleaved > 1,
-        "eager kernels": np.array(
-            [EAGER_SCALE in run_slow_kernels(run, rule, str(width)) for run, rule, width in pairs]
-        ),
+        "eager kernels": np.array([EAGER_SCALE in slow for slow in kernels]),
         "quantised bases": tasks == "qlora",
         "adapters": tasks == "lora",
         "single devices": devices == 1,

@@ -3,8 +3,8 @@
 A step is predicted by fits that never saw the owner of a group, with all of its tables, or the families of its chips,
 or both; its interval is as wide as what such a fit knows makes it. A peak is predicted by fits that never saw a group,
 or any row of a *convention* (rows whose states are all of 16 bits, of chunked losses, of a schedule ...), and so are
-steps; runs of ordinary users are in no fit of memory. `locked` scores the third of the owners on which no choice was made, by fits to
-the others.
+steps; runs of ordinary users are in no fit of memory. `locked` scores the third of the owners on which no choice was
+made, by fits to the others.
 """
 
 from collections.abc import Iterator, Mapping

@@ -52,7 +52,7 @@ STACK_FIELDS: dict[str, tuple[str, float, float, float]] = {
 }
 FAMILY_SD, ACCELERATOR_SD, CONGESTION = 0.15, 0.10, ("nic_congestion", 0.2, 0.7)
 
-ANY_CHIP, FAMILY = "any", "family:"
+EVERYWHERE, FAMILY = "any", "family:"
 """The entity of what holds on every chip; what stands before the name of a family of chips."""
 
 POWER, POWER_SD = "rated power a FLOP", 1 / 3
@@ -103,7 +103,7 @@ def _shared(data: RunFrame) -> Iterator[Factor]:
     for name, (_, _, sd) in SLOW_FIELDS.items():
         yield Factor("any", "any", name, slow(data, name), sd)
     for precision in NARROW:
-        yield Factor(ANY_CHIP, precision, "chip", data.labels.precision == precision, NARROW_EVERYWHERE)
+        yield Factor(EVERYWHERE, precision, "chip", data.labels.precision == precision, NARROW_EVERYWHERE)
     yield Factor(OUTSIDE, "narrow", "time_scale", outside(data), OUTSIDE_SD)
     loading = np.array([power_loading(load().accelerator(name)) for name in data.labels.accelerator])
     yield Factor(POWER, "any", "chip", loading != 0, POWER_SD, loading)

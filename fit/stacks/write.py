@@ -12,8 +12,8 @@ from fit import hierarchy
 from fit.hierarchy import Array
 from fit.stacks.factors import (
     ACCELERATOR_SD,
-    ANY_CHIP,
     CONGESTION,
+    EVERYWHERE,
     FAMILY,
     FAMILY_SD,
     NARROW,
@@ -91,12 +91,12 @@ def accelerator_table(data: RunFrame, parts: list[Factor], theta: Array, covaria
     Every chip of the catalog whose power and peak are known has rows, whether or not a fit has seen it; a family stands
     for its others, and `any` for families that no fit has seen.
     """
-    known = _ChipFactors(parts, theta, covariance)
-    for chip in _chips(data, known):
-        for width in ("any", *sorted({*NARROW, *known.precisions(chip.family)})):
-            value, sd = known.of(chip, width)
-            rows = chip.rows if width == "any" else chip.rows & (data.labels.precision == width)
-            yield _line(chip.entity, width, "time_scale", np.exp(value), "1", sd, data, rows)
+    known = _AcceleratorFactors(parts, theta, covariance)
+    for entry in _entries(data, known):
+        for width in ("any", *sorted({*NARROW, *known.precisions(entry.family)})):
+            value, sd = known.of(entry, width)
+            rows = entry.rows if width == "any" else entry.rows & (data.labels.precision == width)
+            yield _line(entry.entity, width, "time_scale", np.exp(value), "1", sd, data, rows)
     sds = hierarchy.sds_of(covariance)
     for part, value, sd in zip(parts, theta, sds, strict=True):
         if part.field == CONGESTION[0]:
@@ -104,7 +104,7 @@ def accelerator_table(data: RunFrame, parts: list[Factor], theta: Array, covaria
 
 
 @dataclass(frozen=True)
-class _Chip:
+class _Entry:
     """A chip, a family of them, or any: its rows, and the power that it has for its arithmetic."""
 
     entity: str
@@ -114,7 +114,7 @@ class _Chip:
     loading: float = 0.0
 
 
-class _ChipFactors:
+class _AcceleratorFactors:
     """What a fit makes of chips: the sum of their factors, and how open it is."""
 
     def __init__(self, parts: list[Factor], theta: Array, covariance: Array) -> None:
@@ -127,13 +127,13 @@ class _ChipFactors:
         """Return the precisions at which a family has a factor of its own."""
         return [precision for entity, precision in self.place if entity == family and precision != "any"]
 
-    def of(self, chip: _Chip, width: str) -> tuple[float, float]:
+    def of(self, entry: _Entry, width: str) -> tuple[float, float]:
         """Return the logarithm of a chip's factor at a precision, and its sd: a factor that no fit has its prior's."""
-        terms = {(chip.family, "any"): (1.0, FAMILY_SD), (chip.name, "any"): (1.0, ACCELERATOR_SD)}
-        terms[POWER, "any"] = (chip.loading, POWER_SD)
+        terms = {(entry.family, "any"): (1.0, FAMILY_SD), (entry.name, "any"): (1.0, ACCELERATOR_SD)}
+        terms[POWER, "any"] = (entry.loading, POWER_SD)
         if width != "any":
-            terms |= {(ANY_CHIP, width): (1.0, 0.0)}
-            terms |= {(chip.family, width): (1.0, NARROW_SD if width in NARROW else 0.0)}
+            terms |= {(EVERYWHERE, width): (1.0, 0.0)}
+            terms |= {(entry.family, width): (1.0, NARROW_SD if width in NARROW else 0.0)}
         weights, unseen = np.zeros(len(self.theta)), 0.0
         for key, (weight, prior_sd) in terms.items():
             place = self.place.get(key)
@@ -145,16 +145,16 @@ class _ChipFactors:
         return float(weights @ self.theta), sd
 
 
-def _chips(data: RunFrame, known: _ChipFactors) -> Iterator[_Chip]:
+def _entries(data: RunFrame, known: _AcceleratorFactors) -> Iterator[_Entry]:
     """Yield any chip, families that the fit has seen, then every chip whose power is known, or that it has seen."""
     labels = data.labels
-    yield _Chip("any", "another family", "another chip", labels.accelerator != "")
+    yield _Entry("any", "another family", "another chip", labels.accelerator != "")
     for entity in [one for one, precision in known.place if one.startswith(FAMILY) and precision == "any"]:
-        yield _Chip(entity, entity, "another chip", labels.family == entity.removeprefix(FAMILY))
+        yield _Entry(entity, entity, "another chip", labels.family == entity.removeprefix(FAMILY))
     for name, accelerator in sorted(load().accelerators.items()):
         loading = power_loading(accelerator)
         if loading or (name, "any") in known.place:
-            yield _Chip(name, f"{FAMILY}{accelerator.family}", name, labels.accelerator == name, loading)
+            yield _Entry(name, f"{FAMILY}{accelerator.family}", name, labels.accelerator == name, loading)
 
 
 def spread_table(data: RunFrame, parts: list[Factor], sds: Array, spread: StepSpread) -> Iterable[Line]:

@@ -56,7 +56,7 @@ def test_siblings_are_left_out_with_their_owner(rows) -> None:
 
 
 def test_what_no_other_owner_has_is_as_open_as_its_prior(rows) -> None:
-    """Without Megatron's tables nothing is known of their stack, of their chips' family, chip and power for its FLOPs."""
+    """Without Megatron's tables nothing is known of their stack, their chips' family, chip and power."""
     data, log_s = rows
     parts = factors(data)
     found = strangers(problem_of(data, log_s, parts), data, parts, families=True)
