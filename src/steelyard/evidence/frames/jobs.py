@@ -17,21 +17,23 @@ from steelyard.job.models.rows_spec import RowsSpec
 from steelyard.job.models.spec import ModelSpec
 from steelyard.job.sample_work import sample_workload
 from steelyard.job.training import MatrixShape, published_optimizer
+from steelyard.strategies.words import named
 from steelyard.tables import Job, Workload
 from steelyard.workload import Architecture, collapse
 from steelyard.workload import model as workload_model
 
 QUANTISED = (
-    (r"nf4-dq", "nf4-dq"),
-    (r"int8|8.?bit base", "int8"),
+    (r"nf4-dq|double[_ -]?quant\w*|nested[_ -]quant\w*|use_double_quant", "nf4-dq"),
+    (r"int8|8.?bit base|load_in_8bit|llm\.int8|8-?bit (?:weights|model|quanti\w+)|quantization_bit\W{1,3}8", "int8"),
     (r"gptq|awq|int4", "int4-g128"),
     (r"fms-acceleration", "nf4-dq"),
-    (r"nf4|qlora|4.?bit", "nf4"),
+    (r"nf4|fp4|qlora|4.?bit", "nf4"),
 )
 """How rows write the type of frozen weights, and its name in `adapters.QUANTISED_BYTES`.
 
 fms-acceleration quantises the constants as well (github.com/foundation-model-stack/fms-acceleration,
-framework_plugin_bnb.py: bnb_4bit_use_double_quant=True); bitsandbytes by default does not.
+framework_plugin_bnb.py: bnb_4bit_use_double_quant=True); bitsandbytes by default does not. Its fp4 has the constants of
+nf4 (huggingface.co/docs/bitsandbytes, Linear4bit: blocks of 64).
 """
 
 
@@ -108,14 +110,14 @@ def run_adapters(run: Run, model: ModelSpec, adapters: str) -> Adapters | None:
         return None
     stated = re.search(r"trainable ([\d,]+)", run.note)
     rank = re.search(r"rank (\d+)", run.note)
-    everywhere = adapters == "all" or bool(re.search(r"\ball linear\b", run.note.lower()))
+    everywhere = adapters == "all" or bool(named(r"\ball[ -]linear\b", run.note))
     usual = USUAL_TARGETS["all" if everywhere else adapters]
     text = f"{run.note} {run.stack} {run.task}".lower()
     return Adapters(
         model,
         int(run.lora_rank) if is_known(run.lora_rank) else int(rank[1]) if rank else USUAL_RANK,
         adapted_matrices(run) or usual,
-        next(name for words, name in QUANTISED if re.search(words, text)) if run.task == "qlora" else "",
+        next((name for words, name in QUANTISED if named(words, text)), "nf4") if run.task == "qlora" else "",
         float(stated[1].replace(",", "")) if stated else None,
         outside_bytes(run),
     )

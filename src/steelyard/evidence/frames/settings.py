@@ -16,6 +16,7 @@ from steelyard.layout import check_layout
 from steelyard.strategies.partition import given_sizes
 from steelyard.strategies.registry import SCHEDULES
 from steelyard.strategies.settings import NAMED, setting_name, spelled_number
+from steelyard.strategies.words import denied, named
 from steelyard.tables import Job, Layout
 
 _COLUMN = {name: name for name in ("devices", "tp", "pp", "vpp", "cp", "dp", "ep", "micro_batch", "recompute")}
@@ -112,13 +113,16 @@ def check_settings(layout: Layout, settings: Mapping[str, int], job: Job, anythi
     check_layout(judged, replace(job, batch_samples=batch), int(layout.devices), math.inf, anything)
 
 
+_SEQUENCE_PARALLEL = r"sequence[ _-]parallel\w*"
+
+
 def offloads_states(text: str) -> bool:
     """Tell whether a column says that the optimizer is on the host.
 
     >>> offloads_states("optimizer"), offloads_states("none")
     (True, False)
     """
-    return bool(re.search(r"optim|full", text.lower()))
+    return named("optim|full", text) is not None
 
 
 def shard_group(run: Run, replicas: float) -> float:
@@ -136,9 +140,9 @@ def shard_group(run: Run, replicas: float) -> float:
 
 def sequence_parallel(run: Run, rule: StackRule, assumed: set[str]) -> float:
     """Return whether tensor-parallel ranks split the sequence: as the note of a row says, else as its stack does."""
-    if "no sequence parallel" in run.note.lower():
+    if denied(_SEQUENCE_PARALLEL, run.note):
         return 0.0
-    if re.search(r"sequence parallel on|with sequence parallel", run.note.lower()):
+    if re.search(rf"(?:{_SEQUENCE_PARALLEL})[\"']? ?[=:]? ?(?:on\b|true|enabled)|with {_SEQUENCE_PARALLEL}", run.note.lower()):
         return 1.0
     if "sp" not in run_settings(run):
         assumed.add("sequence parallelism")

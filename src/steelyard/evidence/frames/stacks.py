@@ -1,13 +1,12 @@
 """From a framework as people write it to the stack of the catalog, by the ordered patterns of `data/stacks/*.yaml`."""
 
-import re
-
 from steelyard.catalog import Catalog
 from steelyard.catalog.stack_names import StackRule, kernel_scales, rule_of_name, slow_kernels
 from steelyard.evidence.runs.run import Run
+from steelyard.strategies.words import named
 
-NATIVE = re.compile(r"flash_?att\w*_?3|\bfa3\b|cudnn|transformer ?engine|\bte\b")
-LEGACY = re.compile(r"flash_?att\w*_?2|\bfa2\b|\btriton\b")
+NATIVE = r"flash[ _-]?att\w*[ _-]?3\b|\bfa[ -]?3\b|cudnn|transformer ?engine|\bte\b"
+LEGACY = r"flash[ _-]?att\w*[ _-]?2\b|\bfa[ -]?2\b|\btriton\b"
 """Attention kernels of Hopper's and later generations, and older ones, as rows name them."""
 
 FLASH_2 = "2023-07"
@@ -63,9 +62,9 @@ def row_constants(run: Run, rule: StackRule) -> dict[str, float]:
     found: dict[str, float] = {}
     if "optimizer step not included" in text:
         found["step_host_s"] = 0.0
-    if NATIVE.search(text):
+    if named(NATIVE, text):
         found["attention_native"] = 1.0
-    elif LEGACY.search(text):
+    elif named(LEGACY, text):
         found["attention_native"] = 0.0
     elif run.date and run.date < FLASH_2:
         found["attention_share"] = 0.6
