@@ -28,7 +28,8 @@ READ = (
     r"loss=|logits materialised", r"dropout[ =][\d.]", r"mixed precision|fp32 master|autocast",
     r"\bte\b|transformer ?engine|triton", r"optimizer step not included",
     r"(activation|gradient)[ _]checkpointing(?! \()", r"load_in_[48]bit|double_quant|quantization_bit|shard_grad_op|full_shard",
-    r"offload_(optimizer|param)|cpu[ _]offload|sharding_strategy|no_shard|hybrid_shard|recompute_granularity|zero-?[0-3]",
+    r"offload_(optimizer|param)|cpu[ _]offload|sharding_strategy|no_shard|hybrid_shard|recompute_granularity",
+    r"^(deepspeed )?(zero[ _-]?(stage)?|stage)[ _=:-]*[0-3]$",
     r"\boptim(i[sz]er)?\W{1,3}(\w*adam|\w*lion|adafactor|sgd|galore|muon)|8-?bit adam|mixed", r"\bgas 1\b|accumulation \d|\b(1|one) micro-?batch|micro-batches",
     *(term.pattern for term in RECIPE_TERMS), *(kind.pattern for kind in LOSSES.values() if kind.pattern),
 )  # fmt: skip
