@@ -1,5 +1,8 @@
 """From a framework as people write it to the stack of the catalog, by the ordered patterns of `data/stacks/*.yaml`."""
 
+import re
+from difflib import get_close_matches
+
 from steelyard.catalog import Catalog
 from steelyard.catalog.stack_names import StackRule, kernel_scales, rule_of_name, slow_kernels
 from steelyard.evidence.runs.run import Run
@@ -13,9 +16,25 @@ FLASH_2 = "2023-07"
 """FlashAttention-2 was published in July 2023 (arXiv 2307.08691)."""
 
 
+ALIKE_NAMES = 0.8
+"""Share of letters that a name has in common with one of which it may be a slip: chosen."""
+
+
 def stack_rule(framework: str, date: str, catalog: Catalog) -> StackRule:
     """Return what a framework's name implies for a run of a date (`catalog.stacks.rule_of_name`)."""
     return rule_of_name(catalog.stack_rules, framework, date)
+
+
+def unknown_stack(framework: str, catalog: Catalog) -> str:
+    """Return what is said of a framework that no rule knows: whose constants it has, and the nearest known name.
+
+    >>> from steelyard.catalog import load
+    >>> unknown_stack("torchtitn", load()), unknown_stack("Weaver 3", load())
+    ("stack 'torchtitn', taken as any stack; nearest: torchtitan", "stack 'Weaver 3', taken as any stack")
+    """
+    words = {word for rule in catalog.stack_rules for word in re.findall("[a-z-]{4,}", rule.pattern.pattern)}
+    near = get_close_matches(framework.lower(), sorted(words | set(catalog.stack_files)), 1, ALIKE_NAMES)
+    return f"stack {framework[:40]!r}, taken as any stack" + (f"; nearest: {near[0]}" if near else "")
 
 
 def run_slow_kernels(run: Run, rule: StackRule, precision: str) -> frozenset[str]:
