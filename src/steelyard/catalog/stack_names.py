@@ -6,9 +6,9 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from steelyard.catalog.schema import Fitted
+from steelyard.strategies.denial import affirmed, denied, named
 from steelyard.strategies.recipe import COMPILE, LIGER
 from steelyard.strategies.settings import SPELLINGS, spelled_number
-from steelyard.strategies.words import affirmed, denied, named
 from steelyard.tables import Recipe
 
 FALLBACK = "any"
@@ -90,7 +90,7 @@ def slow_kernels(rule: StackRule, text: str, quantised: bool, precision: str) ->
     unnamed = rule.stack == FALLBACK and quantised  # libraries that train on a quantised base mostly are PEFT's
     usual = rule.kernels == "eager" or unnamed
     compiled, fused = named(COMPILE, plain), named(FUSED, plain)
-    eager = bool(named(EAGER, plain)) or not fused and (denied(COMPILE, plain) or (usual and not compiled))
+    eager = bool(named(EAGER, plain)) or (not fused and (denied(COMPILE, plain) or (usual and not compiled)))
     kept = named(KEPT_16, plain) or denied(UPCAST, plain)
     upcast = quantised and (rule.upcast == 1 or unnamed) and not kept
     found = {EAGER_SCALE: eager, UPCAST_SCALE: upcast, CORE_SCALE: upcast and precision == "fp16"}

@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from functools import lru_cache
 
 from steelyard.step.tensors.recipe import ENTRIES
+from steelyard.strategies.denial import named
 from steelyard.strategies.losses import LOSSES, LossKind
 from steelyard.strategies.recipe import RECIPE_TERMS, RecipeTerm
-from steelyard.strategies.words import named
 from steelyard.tables import Recipe
 from steelyard.units import Bytes
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from steelyard.catalog import Catalog, load
 from steelyard.catalog.training import Optimizer, Precision
 from steelyard.errors import BadInput, nearest
+from steelyard.strategies.denial import Patterns, affirmed, meaning, named
 from steelyard.strategies.losses import LOSSES, LossKind
-from steelyard.strategies.words import Patterns, affirmed, meaning, named
 from steelyard.units import Bytes, Share
 from steelyard.workload import Architecture
 from steelyard.workload.row import HEAD, Model
@@ -34,7 +34,7 @@ PRECISION_SPELLINGS: Patterns = (
 Mixed precision alone does not say which 16 bits: it is as good as blank. `true` and `mixed` as Lightning, `amp_` as
 Composer, `mixed_` as Keras write them (lightning.ai/docs Trainer, precision; docs.mosaicml.com Trainer, precision)."""
 
-MIXED = r"(?<![a-z])mixed|(?<![a-z])amp(?![a-z])|autocast|fp32 (?:master|weights)|upcast to fp32"
+MIXED = r"(?<![a-z])mixed(?:[ _-]precision)?|(?<![a-z])amp(?![a-z])|autocast|fp32 (?:master|weights)|upcast to fp32"
 """How people write that fp32 parameters are kept beside 16-bit work."""
 
 _LOW_RANK = (
@@ -64,7 +64,7 @@ _OTHER_TASKS = re.compile(
 )
 """Ways to train (or not to) that no formula here is of: parts of a model, several models at once, no backward pass."""
 
-ADAPTERS = rf"(?<![a-z0-9])(?:q-?lora|{_LOW_RANK})"
+_ADAPTED = rf"(?<![a-z0-9])(?:q-?lora|{_LOW_RANK})"
 
 
 def task_meaning(text: str) -> str:
@@ -75,7 +75,7 @@ def task_meaning(text: str) -> str:
     >>> [task_meaning(text) for text in ("full fine-tuning, no LoRA", "prefix tuning", "GRPO fine-tuning", "weaving")]
     ['full_ft', 'prefix tuning', 'GRPO fine-tuning', 'weaving']
     """
-    plain = affirmed(text.strip(), ADAPTERS)
+    plain = affirmed(text.strip(), _ADAPTED)
     if text.strip() and not re.search("[a-z]", plain):
         return ""  # all that it says is denied
     found = meaning(plain, TASK_SPELLINGS)
@@ -112,6 +112,16 @@ def one_of(what: str, text: str, names: Iterable[str]) -> str:
     raise BadInput(f"unknown {what} {text[:60]!r}; nearest: {', '.join(nearest(plain, known) or known)}")
 
 
+def parse_task(text: str) -> str:
+    """Return the kind of training that a text names, of `TASKS`; BadInput lists the nearest.
+
+    >>> parse_task("SFT"), parse_task("Q-LoRA"), parse_task("continued-pretrain")
+    ('full_ft', 'qlora', 'continued_pretrain')
+    """
+    found = task_meaning(text)
+    return found if found in TASKS else one_of("task", text, TASKS)
+
+
 def parse_precision(text: str, catalog: Catalog | None = None) -> Precision:
     """Return the precision of a catalog, the shipped one if None, that a text names; BadInput lists the nearest.
 
@@ -121,7 +131,7 @@ def parse_precision(text: str, catalog: Catalog | None = None) -> Precision:
     ['bf16', 'fp16', 'bf16-pure', 'bf16', 'fp32']
     """
     known = (catalog or load()).precisions
-    found = text if text.strip().lower() in known else meaning(text, PRECISION_SPELLINGS) or "bf16"
+    found = text if not text.strip() or text.strip().lower() in known else meaning(text, PRECISION_SPELLINGS) or "bf16"
     return known[one_of("precision", found, known)]
 
 

@@ -29,7 +29,7 @@ from steelyard.evidence.frames.settings import check_settings, run_settings, wit
 from steelyard.evidence.frames.shapes import ModelShape, RowsShape
 from steelyard.evidence.frames.stacks import kernel_constants, row_constants, stack_rule, unknown_stack
 from steelyard.evidence.runs.columns import check_cells, says
-from steelyard.evidence.runs.impossible import check_peak, check_possible
+from steelyard.evidence.runs.impossible import check_peak, check_sizes
 from steelyard.evidence.runs.run import Run, publisher
 from steelyard.evidence.runs.spellings import worded
 from steelyard.evidence.runs.unread import unread_parts, unsaid
@@ -145,7 +145,7 @@ def _row(run: Run, catalog: Catalog) -> CompletedRun:
     run = worded(run)
     check_cells(run)
     run = with_settings(run)
-    check_possible(run)
+    check_sizes(run)
     model, about_shape = run_model(run)
     arch = _shape(model)
     if isinstance(model, ModelSpec) and not takes_sequences(model):
@@ -159,9 +159,7 @@ def _row(run: Run, catalog: Catalog) -> CompletedRun:
         usual = its_rule.dropout if arch.gelu and arch.causal else 0.0
         arch = replace(arch, dropout=trained_dropout(run, usual))
     assumed = set(about_shape | found.assumed)
-    if its_rule.stack == FALLBACK and says(run.stack):
-        assumed.add("stack")
-        notes = (*notes, unknown_stack(run.stack, catalog))
+    assumed |= {"stack"} if (strange := unknown_stack(run.stack, its_rule, catalog)) else set()
     run = with_usual_degrees(run, its_rule, _capability(its_rule.stack, catalog), assumed)
     options = layout_choices(run, arch, float(found.machine.memory_bytes), its_rule, float(found.machine.node_devices))
     job = run_job(run, model, arch, its_rule, found.precision, options[0].batch_samples, catalog)
@@ -178,7 +176,7 @@ def _row(run: Run, catalog: Catalog) -> CompletedRun:
         constants=tuple(constants.items()),
         choices=tuple(options),
         assumed=frozenset(assumed | untold | unsaid(run)),
-        notes=notes,
+        notes=(*notes, *strange),
     )
 
 

@@ -17,7 +17,7 @@ from steelyard.job.models.rows_spec import RowsSpec
 from steelyard.job.models.spec import ModelSpec
 from steelyard.job.sample_work import sample_workload
 from steelyard.job.training import MatrixShape, published_optimizer
-from steelyard.strategies.words import named
+from steelyard.strategies.denial import named
 from steelyard.tables import Job, Workload
 from steelyard.workload import Architecture, collapse
 from steelyard.workload import model as workload_model
@@ -112,7 +112,7 @@ def run_adapters(run: Run, model: ModelSpec, adapters: str) -> Adapters | None:
     rank = re.search(r"rank (\d+)", run.note)
     everywhere = adapters == "all" or bool(named(r"\ball[ -]linear\b", run.note))
     usual = USUAL_TARGETS["all" if everywhere else adapters]
-    text = f"{run.note} {run.stack} {run.task}".lower()
+    text = f"{run.note}; {run.stack}; {run.task}".lower()
     return Adapters(
         model,
         int(run.lora_rank) if is_known(run.lora_rank) else int(rank[1]) if rank else USUAL_RANK,

@@ -6,10 +6,10 @@ from steelyard.catalog.stack_names import StackRule
 from steelyard.evidence.runs.run import Run
 from steelyard.job.recipes import loss_entries, named_loss, partial_recipe, term_entries
 from steelyard.job.training import parse_loss, says_mixed
+from steelyard.strategies.denial import denied, named
 from steelyard.strategies.losses import LOSSES, LossKind
 from steelyard.strategies.recipe import KBIT
 from steelyard.strategies.settings import spelled_number
-from steelyard.strategies.words import denied, named
 from steelyard.tables import Recipe
 from steelyard.units import Bytes
 
@@ -73,7 +73,7 @@ def run_recipe(run: Run, rule: StackRule, element_bytes: Bytes, gated: bool = Tr
     >>> found.grad_life, found.logit_bytes, found.weight_bytes
     (2, 4.5, nan)
     """
-    text = f"{run.stack} {run.note} {run.optimizer}".lower()
+    text = f"{run.stack}; {run.note}; {run.optimizer}".lower()
     sharded = one_type(run)
     found: dict[str, float] = dict(rule.recipe)
     if run.task in ADAPTER_TASKS:
@@ -126,7 +126,7 @@ def run_loss(run: Run, rule: StackRule | None = None, gated: bool = True) -> Los
     """
     if run.loss:
         return parse_loss(run.loss)
-    found = named_loss(f"{run.stack} {run.note}")
+    found = named_loss(f"{run.stack}; {run.note}")
     if rule is None or rule.stack != "hf-trainer" or (found or LOSSES["upcast"]).name != "upcast":
         return found
     if not gated:

@@ -13,10 +13,10 @@ from steelyard.evidence.runs.columns import is_count
 from steelyard.evidence.runs.run import Run, is_known
 from steelyard.job.degrees import parse_degrees
 from steelyard.layout import check_layout
+from steelyard.strategies.denial import denied, named
 from steelyard.strategies.partition import given_sizes
 from steelyard.strategies.registry import SCHEDULES
 from steelyard.strategies.settings import NAMED, setting_name, spelled_number
-from steelyard.strategies.words import denied, named
 from steelyard.tables import Job, Layout
 
 _COLUMN = {name: name for name in ("devices", "tp", "pp", "vpp", "cp", "dp", "ep", "micro_batch", "recompute")}
@@ -142,7 +142,7 @@ def sequence_parallel(run: Run, rule: StackRule, assumed: set[str]) -> float:
     """Return whether tensor-parallel ranks split the sequence: as the note of a row says, else as its stack does."""
     if denied(_SEQUENCE_PARALLEL, run.note):
         return 0.0
-    if re.search(rf"(?:{_SEQUENCE_PARALLEL})[\"']? ?[=:]? ?(?:on\b|true|enabled)|with {_SEQUENCE_PARALLEL}", run.note.lower()):
+    if named(_SEQUENCE_PARALLEL, run.note):
         return 1.0
     if "sp" not in run_settings(run):
         assumed.add("sequence parallelism")
@@ -158,7 +158,7 @@ def written_expert_tensor(run: Run) -> float | None:
     [1.0, 2.0, 4.0, None]
     """
     words = r"\b(?:etp|expert[ _-]tensor(?:[ _-]parallel\w*)?(?:[ _-]size)?)[ =:]*(\d+)"
-    stated = re.search(words, f"{run.note} {run.stack}".lower())
+    stated = re.search(words, f"{run.note}; {run.stack}".lower())
     return max(1.0, float(stated[1])) if stated else None
 
 

@@ -20,8 +20,8 @@ from steelyard.evidence.runs.header import (
     step_column_s,
     strange_text,
 )
-from steelyard.formatting.unit_sizes import BYTES, SECONDS
 from steelyard.evidence.runs.run import COLUMNS, MEMORY_METRICS, TEXT_COLUMNS, Run, is_known
+from steelyard.formatting.unit_sizes import BYTES, SECONDS
 from steelyard.job.training import TASKS
 from steelyard.strategies.recompute import RECOMPUTE
 from steelyard.strategies.settings import spelled_number

@@ -91,8 +91,8 @@ JOB_FIELDS = {
     "gpus": "devices",
     "gpu": "accelerator",
 }
-"""Field of a job file, of PEFT's `LoraConfig`, or of Hugging Face's `TrainingArguments` → our column; other fields (model, devices, task, stack ...) have one
-name, and the spellings that job files allow are read here, too."""
+"""Field of a job file, of PEFT's `LoraConfig`, or of Hugging Face's `TrainingArguments` → our column; other
+fields (model, devices, task, stack ...) have one name, and the spellings that job files allow are read here, too."""
 
 LAYOUT_COLUMNS = tuple(name for name in DEGREE_FIELDS if name not in COLUMNS)
 """Settings of a job file's `layout` without a column of their own name: one of that name joins the row's layout."""
@@ -165,7 +165,8 @@ _IN_OTHER_UNITS = {"peak_mem_gb": "peak_memory_bytes", "n_params_b": "params"}
 
 _PEAK = re.compile(
     r"(?:torch_?)?(?:cuda_?)?(?:peak|max|gpu|used|total_used|measured)?_?(?:gpu|cuda|peak|max|device|torch)?_?"
-    r"(?P<what>vram|memory|mem|reserved|allocated)(?:_usage|_use|_peak|_max)?_?(?P<metric>reserved|allocated|used|active)?"
+    r"(?P<what>vram|memory|mem|reserved|allocated)(?:_usage|_use|_peak|_max)?"
+    r"_?(?P<metric>reserved|allocated|used|active)?"
     r"(?:_(?P<unit>gb|gib|mb|mib|b|bytes))?(?:_per_(?:gpu|device))?"
 )
 _CAPACITY = re.compile(r"(?:total|free|device)_?(?:gpu_)?(?:memory|mem|vram).*")
@@ -198,7 +199,9 @@ def peak_column(name: str) -> PeakColumn | None:
     return PeakColumn(of.get(metric, ""), sizes[found["unit"] or "b"])
 
 
-_STEP = re.compile(r"(?:step|iter|iteration)(?:_(?:time|duration|latency))?_(?P<unit>s|sec|seconds|ms|min|minutes|h|hours)")
+_STEP = re.compile(
+    r"(?:step|iter|iteration)(?:_(?:time|duration|latency))?_(?P<unit>s|sec|seconds|ms|min|minutes|h|hours)"
+)
 _STEP_UNITS = spelled(SECONDS, {"s": "s,sec,seconds", "ms": "ms", "min": "min,minutes", "h": "h,hours"})
 _PER_STEP = re.compile(r"(?P<unit>s|sec|seconds|ms|min|minutes|h|hours)_(?:per|a)_(?:step|iter|iteration|it)")
 

@@ -9,21 +9,32 @@ from steelyard.evidence.runs.columns import is_count
 from steelyard.evidence.runs.run import Run
 from steelyard.units import GB_BYTES, GIB_BYTES, Bytes
 
-AT_LEAST_ONE = ("devices", "sequence_tokens", "batch_samples", "micro_batch", "tp", "pp", "dp", "layers", "hidden", "heads")
+AT_LEAST_ONE = (
+    "devices",
+    "sequence_tokens",
+    "batch_samples",
+    "micro_batch",
+    "tp",
+    "pp",
+    "dp",
+    "layers",
+    "hidden",
+    "heads",
+)
 """Columns of which no run has none; an unknown one is blank."""
 
 MOST: Mapping[str, float] = MappingProxyType(
     {"devices": 1e6, "sequence_tokens": 1e8, "batch_samples": 1e8, "micro_batch": 1e6}
 )
-"""Far beyond every published run, chosen: ten times the longest context that a model is offered with (ten million tokens:
-the card of Llama 4 Scout, huggingface.co/meta-llama), more devices than a cluster has."""
+"""Far beyond every published run, chosen: ten times the longest context that a model is offered with (ten million
+tokens: the card of Llama 4 Scout, huggingface.co/meta-llama), more devices than a cluster has."""
 
 
-def check_possible(run: Run) -> None:
+def check_sizes(run: Run) -> None:
     """Raise `BadInput` where no run can have what a row says of its size.
 
     >>> from steelyard.evidence.runs.reader import blank_run
-    >>> check_possible(blank_run(micro_batch=3.0, batch_samples=64.0))
+    >>> check_sizes(blank_run(micro_batch=3.0, batch_samples=64.0))
     Traceback (most recent call last):
     steelyard.errors.BadInput: micro_batch 3 does not divide batch_samples 64; correct one, or leave micro_batch blank
     """
@@ -36,8 +47,8 @@ def check_possible(run: Run) -> None:
     both = is_count(run.micro_batch) and is_count(run.batch_samples)
     if both and run.batch_samples % run.micro_batch:
         raise BadInput(
-            f"micro_batch {run.micro_batch:g} does not divide batch_samples {run.batch_samples:g}; correct one, or leave "
-            "micro_batch blank"
+            f"micro_batch {run.micro_batch:g} does not divide batch_samples {run.batch_samples:g}; correct one, or "
+            "leave micro_batch blank"
         )
 
 
@@ -58,6 +69,6 @@ def check_peak(run: Run, accelerator: Accelerator) -> None:
     most = card_bytes(accelerator)
     if run.peak_memory_bytes > most and not run.out_of_memory:
         raise BadInput(
-            f"peak_memory_bytes is {run.peak_memory_bytes / GIB_BYTES:.4g} GiB, more than the {most / GIB_BYTES:.4g} GiB of "
-            f"{accelerator.id}; correct the peak, its unit or the accelerator"
+            f"peak_memory_bytes is {run.peak_memory_bytes / GIB_BYTES:.4g} GiB, more than the "
+            f"{most / GIB_BYTES:.4g} GiB of {accelerator.id}; correct the peak, its unit or the accelerator"
         )

@@ -2,28 +2,30 @@
 
 Words are those of the configurations that people copy: Hugging Face's `TrainingArguments` and `BitsAndBytesConfig`,
 FSDP's strategies, DeepSpeed's and Accelerate's keys, and those of axolotl, LLaMA-Factory, torchtune, torchtitan and
-Unsloth. What a text denies it does not say (`strategies.words`).
+Unsloth. What a text denies it does not say (`strategies.denial`).
 """
 
 import re
 from functools import lru_cache
 
 from steelyard.job.training import FOUR_BITS, unknown_of_optimizer
-from steelyard.strategies.words import Patterns, affirmed, denied, exact_meaning, meaning, named
+from steelyard.strategies.denial import Patterns, affirmed, denied, exact_meaning, meaning, named
 
 _KEPT = 1 << 14
 
 _FLASH = (
-    r"flash[-_ ]?att\w*|\bflash[-_ ]?[234]\b|\bfa[-_ ]?[234]\b|\bsdpa\b|xformers|memory[-_ ]efficient[ _]att\w*|cudnn[ _]att\w*"
-    r"|\bsdp_attention|\bflash\b(?! (?:storage|drive|disk))"
+    r"flash[-_ ]?att\w*|\bflash[-_ ]?[234]\b|\bfa[-_ ]?[234]\b|\bsdpa\b|xformers|memory[-_ ]efficient[ _]att\w*"
+    r"|cudnn[ _]att\w*|\bsdp_attention|\bflash\b(?! (?:storage|drive|disk))"
 )
 _UNFUSED = r"\beager[ _-]att\w*(?! oom)|sdpa[ _]math|\bmath (?:kernel|sdpa)|\b(?:naive|unfused|vanilla)[ _]att\w*"
 
 ATTENTION_SPELLINGS: Patterns = (
     (r"eager|naive|math|unfused|vanilla|no|none|off|false|n|without|disabled|unused|not used|not enabled", "no"),
     (
-        r"(flash|fa[-_ ]?\d?|sdpa|xformers?|mem\w*[ _-]eff\w*|cudnn|te|transformer ?engine|splash|triton|yes|on|true|y)"
-        r"(?![a-z]).*",
+        (
+            r"(flash|fa[-_ ]?\d?|sdpa|xformers?|mem\w*[ _-]eff\w*|cudnn|te|transformer ?engine|splash|triton"
+            r"|yes|on|true|y)(?![a-z]).*"
+        ),
         "yes",
     ),
 )
@@ -43,7 +45,7 @@ def attention_of_note(note: str) -> str:
     ['no', 'no', 'yes']
     """
     plain = note.lower()
-    stated = re.search(r"att\w*(?:[ _]impl\w*)?[\"']?\s*[=:]\s*([^;,]+)", plain)
+    stated = re.search(r"att\w*(?:[ _]impl\w*)?[\"']?\s*[=:](?!\s*no (?!flash))\s*([^;,]+)", plain)
     if stated and (word := meaning(stated[1], ATTENTION_SPELLINGS)) in ("yes", "no"):
         return word
     if named(_UNFUSED, plain) or denied(_FLASH, plain):
@@ -55,8 +57,10 @@ RECOMPUTE_SPELLINGS: Patterns = (
     (r"no( (recompute|recomputation|remat|checkpointing))?|none|off|false|disabled|without|n", "none"),
     (r"selective|sel|core[ _-]?att\w*|att(ention|n)([ _-]?only)?|minimal(_flash|_with_context)?|dots?", "selective"),
     (
-        r"((full|recompute|checkpoint)[ ,_-]*)?(full|yes|on|true|all|enabled|uniform|block|every (layer|block)|y|ac"
-        r"|((activation|gradient)[ _-]?)?checkpoint\w*)",
+        (
+            r"((full|recompute|checkpoint)[ ,_-]*)?(full|yes|on|true|all|enabled|uniform|block|every (layer|block)|y|ac"
+            r"|((activation|gradient)[ _-]?)?checkpoint\w*)"
+        ),
         "full",
     ),
     (r"partial\w*|some|mixed|offload\w*", "unknown"),
@@ -68,7 +72,8 @@ src/MaxText/layers/decoders.py, get_remat_policy (github.com/AI-Hypercomputer/ma
 """
 
 _CHECKPOINTED = (
-    r"(?:(?:full|selective)[ _-]+)*(?:(?:activations?|gradients?|grad\.?|act\.?)[ _-]+(?:check-?point|ckpt|recomput|re-?mat)\w*"
+    r"(?:(?:full|selective)[ _-]+)*"
+    r"(?:(?:activations?|gradients?|grad\.?|act\.?)[ _-]+(?:check-?point|ckpt|recomput|re-?mat)\w*"
     r"|recomput(?:e[_ -]granularity|ation\b))"
 )
 _GUESSED = re.compile(r"unknown|unclear|assumed|not stated|not printed")
@@ -88,7 +93,7 @@ def recompute_of_note(note: str) -> str:
     """
     parts = [part for part in re.split(r"[;,]", note.lower()) if not _GUESSED.search(part)]
     for part in parts:
-        stated = re.search(rf"(?:{_CHECKPOINTED}|\bac)(?:[._ -]mode)?[\"']?\s*[=:]\s*[\"']?(\w+)", part)
+        stated = re.search(rf"(?:{_CHECKPOINTED}|\bac)(?:[._ -]mode)?[\"']?\s*[=:](?!\s*no \w)\s*[\"']?(\w+)", part)
         word = exact_meaning(stated[1], RECOMPUTE_SPELLINGS) if stated else ""
         if word in ("none", "selective", "full"):
             return word
@@ -104,10 +109,11 @@ _STRATEGIES: Patterns = (
     (r"full[ _-]?shard\w*", "fsdp"),
 )
 _STRATEGY_NUMBERS = {"1": "fsdp", "2": "2", "3": "0", "4": "hsdp", "5": "hsdp"}
-"""FSDP's strategies by name and by number (huggingface.co/docs/accelerate/usage_guides/fsdp, fsdp_sharding_strategy)."""
+"""FSDP's strategies by name and number: huggingface.co/docs/accelerate/usage_guides/fsdp, fsdp_sharding_strategy."""
 
 _ZERO = (
-    r"(?:(?:zero|ds_z)(?:[ _-]*opt\w*)?[ ._\"':{-]*|deepspeed[ _-]*)(?:stage)?[ _\"':=-]*[0-3](?![\w.]*\d)|hsdp\d?|fsdp\d?|\bddp\b"
+    r"(?:(?:zero|ds_z)(?:[ _-]*opt\w*)?[ ._\"':{-]*|deepspeed[ _-]*)(?:stage)?[ _\"':=-]*[0-3](?![\w.]*\d)"
+    r"|hsdp\d?|fsdp\d?|\bddp\b"
 )
 
 
@@ -145,7 +151,8 @@ def strategy_of_note(note: str) -> str:
 
 _OPTIMIZER_OFFLOAD = (
     r"offload_optimi[sz]er\w*|optimi[sz]er(?: states?)?[ _-](?:cpu[ _-])?offload\w*|zero-offload|deepspeedcpuadam"
-    r"|cpuoffloadoptimizer|offload\w*(?: of)?(?: the)? optimi[sz]er(?: states?)?|optimi[sz]er(?: states?)? on (?:the )?(?:cpu|host)"
+    r"|cpuoffloadoptimizer|offload\w*(?: of)?(?: the)? optimi[sz]er(?: states?)?"
+    r"|optimi[sz]er(?: states?)? on (?:the )?(?:cpu|host)"
 )
 _PARAMETER_OFFLOAD = (
     r"offload_param\w*|param(?:eter)?s?[ _-](?:cpu[ _-])?offload\w*|offload\w*(?: of)?(?: the)? param\w*|zero-infinity"
@@ -178,7 +185,8 @@ def offload_of_note(note: str, fully_sharded: bool) -> str:
 
 _OPTIMIZER_NAMES = (
     r"(?:paged[ _-])?(?:adamw?|lion|rmsprop|ademamix)(?:[ _-](?:bnb|torch|ao|apex))?[ _-]?(?:8|4|32)-?bit"
-    r"|(?:paged[ _-])?8-?bit[ _-](?:paged[ _-])?(?:adamw?|lion)|adamw_(?:torch|apex|hf)\w*|\bgalore\w*|\badafactor|\badamw?\b"
+    r"|(?:paged[ _-])?8-?bit[ _-](?:paged[ _-])?(?:adamw?|lion)|adamw_(?:torch|apex|hf)\w*"
+    r"|\bgalore\w*|\badafactor|\badamw?\b"
     r"|\blion\b|\bsgd\b(?: (?:with )?(?:nesterov )?momentum)?|\bmuon\b"
 )
 
@@ -200,7 +208,8 @@ def optimizer_of_note(note: str) -> str:
 
 _BASE = (
     r"load_in_[48]bit|bnb_4bit_quant\w*|\bnf4\b|\bfp4 base|\bint[48](?: base| weights)|\bgptq\b|\bawq\b|llm\.int8"
-    r"|[48][ -]?bit[ -](?:base|model|weights|quanti\w+)|quantization_bit[\"']?\s*[=:]\s*[48]|quanti[sz]ed base|quant nf4"
+    r"|[48][ -]?bit[ -](?:base|model|weights|quanti\w+)|quantization_bit[\"']?\s*[=:]\s*[48]"
+    r"|quanti[sz]ed base|quant nf4"
 )
 _ADAPTED = r"(?<![a-z0-9_])(?:q-?lora|lora|dora|peft|low[ _-]?rank adapt\w*)(?![a-z0-9_])"
 """Words of a note or a stack that are of adapters alone; `adapters` may be those of a network."""

@@ -23,7 +23,7 @@ from steelyard.evidence.runs.phrases import (
 )
 from steelyard.evidence.runs.run import Run, is_known
 from steelyard.job.training import PRECISION_SPELLINGS, says_mixed, task_meaning
-from steelyard.strategies.words import Patterns, affirmed, exact_meaning, meaning
+from steelyard.strategies.denial import Patterns, affirmed, exact_meaning, meaning
 
 QUANTISED_SPELLINGS = re.compile(r"(nf4|fp4|int[48]|[48]-?bit|gptq|awq)( base| \(.*\)| weights)?", re.IGNORECASE)
 """The type of frozen weights, where a row of adapters writes it as its precision."""

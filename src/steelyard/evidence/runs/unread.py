@@ -8,9 +8,9 @@ from steelyard.evidence.runs.header import MEASURED
 from steelyard.evidence.runs.run import Run, is_known
 from steelyard.evidence.runs.spellings import OFFLOAD_SPELLINGS
 from steelyard.job.training import unknown_of_optimizer
+from steelyard.strategies.denial import exact_meaning
 from steelyard.strategies.losses import LOSSES
 from steelyard.strategies.recipe import RECIPE_TERMS
-from steelyard.strategies.words import exact_meaning
 
 _TOPIC = re.compile(
     r"att(n|ention)|loss|logits|optimi[sz]er|offload|checkpoint|recomput|remat|quanti|\bnf4|int[48]\b|rank \d|lora"
@@ -27,10 +27,12 @@ READ = (
     r"\betp\b|expert[ _-]tensor", r"att\w*[ _impl]*[=:]|sdpa|flash|\bfa-?[234]\b|eager attention|cudnn|xformers",
     r"loss=|logits materialised", r"dropout[ =][\d.]", r"mixed precision|fp32 master|autocast",
     r"\bte\b|transformer ?engine|triton", r"optimizer step not included",
-    r"(activation|gradient)[ _]checkpointing(?! \()", r"load_in_[48]bit|double_quant|quantization_bit|shard_grad_op|full_shard",
+    r"(activation|gradient)[ _]checkpointing(?! \()", r"load_in_[48]bit|double_quant|quantization_bit",
+    r"shard_grad_op|full_shard",
     r"offload_(optimizer|param)|cpu[ _]offload|sharding_strategy|no_shard|hybrid_shard|recompute_granularity",
     r"^(deepspeed )?(zero[ _-]?(stage)?|stage)[ _=:-]*[0-3]$",
-    r"\boptim(i[sz]er)?\W{1,3}(\w*adam|\w*lion|adafactor|sgd|galore|muon)|8-?bit adam|mixed", r"\bgas 1\b|accumulation \d|\b(1|one) micro-?batch|micro-batches",
+    r"\boptim(i[sz]er)?\W{1,3}(\w*adam|\w*lion|adafactor|sgd|galore|muon)|8-?bit adam|mixed",
+    r"\bgas 1\b|accumulation \d|\b(1|one) micro-?batch|micro-batches",
     *(term.pattern for term in RECIPE_TERMS), *(kind.pattern for kind in LOSSES.values() if kind.pattern),
 )  # fmt: skip
 """Phrases of notes that some reader of `frames` takes, those of recipes and losses among them."""

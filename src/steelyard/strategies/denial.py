@@ -15,33 +15,33 @@ _KEPT = 1 << 14
 """Texts that are kept: runs of one source say the same in the same words."""
 
 _NOT = (
-    r"(?:no|not|non|never|cannot|without|w/o|w/out|neither|nor|instead of|rather than|disabl(?:e[sd]?|ing)|lack(?:s|ing)"
-    r"|\w+n['’]t)"
+    r"(?:no|not|non|never|cannot|without|w/o|w/out|neither|nor|instead of|rather than|disabl(?:e[sd]?|ing)"
+    r"|lack(?:s|ing)|\w+n['’]t)"
 )
 _FILLED = r"(?:(?:us(?:e[sd]?|ing)|use of|any|the|an?|with|appl(?:y|ied|ying)|enabl(?:e[sd]?|ing)|have|has)[ _-]+)*"
 _LISTED = r"(?:[\w.+-]+(?: [\w.+-]+){0,2} (?:or|nor) |[\w.+-]+/)?"
 _HOLDS_NOT = r"(?:used|using|enabled|applied|active|activated|installed|available|supported|on|turned on|in use|set)"
-_SAID_NO = (
+_NEGATIVE = (
     r"(?:off(?![\w-])|false\b|disabled\b|deactivated\b|unused\b|(?:no|none|null|never)(?=[\"'\s]*(?:$|[;,.)\]}|]))"
     rf"|(?:not|\w+n['’]t) (?:been )?{_HOLDS_NOT}\b)"
 )
 _VERB = r"(?:\s+(?:is|was|are|were|be|been|has|turned|switched|set to|set)\b)*"
-_AFTER = rf"[\"')]*(?:(?:{_VERB}|\s*(?:[=:(]|->))\s*[\"']?{_SAID_NO}|\s*[=:]\s*[\"']?0(?![.\d]))"
+_AFTER = rf"[\"')]*(?:(?:{_VERB}|\s*(?:[=:(]|->))\s*[\"']?{_NEGATIVE}|\s*[=:]\s*[\"']?0(?![.\d]))"
 _OPEN = (
-    r"(?:\s+and [\w -]{1,20}?)?(?:\s+(?:is|was|are|were))?\s*[=:(]?\s*(?:not (?:stated|given|mentioned|specified|printed|"
-    r"published|known|read|restated|reported|said)|unstated|unknown|unclear|unspecified|\?)"
+    r"(?:\s+and [\w -]{1,20}?)?(?:\s+(?:is|was|are|were))?\s*[=:(]?\s*(?:not (?:stated|given|mentioned|specified"
+    r"|printed|published|known|read|restated|reported|said)|unstated|unknown|unclear|unspecified|\?)"
 )
 
 
 @lru_cache(maxsize=1024)
-def denial(words: str) -> re.Pattern[str]:
+def denial(pattern: str) -> re.Pattern[str]:
     """Return what finds the places where a text in small letters says that some words do not hold.
 
     Before the words (`no X`, `without X`, `w/o X`, `not using X`, `no_x`, `disable_x`, `no A or X`) or behind them
     (`X off`, `X: no`, `x=False`, `X is not used`). A switch that turns a denial off, `disable_x=False`, denies nothing.
 
     Args:
-        words: a regular expression of them, without groups that are numbered.
+        pattern: a regular expression of them.
 
     >>> texts = ("no liger", "w/o Liger", "liger not used", "use_liger_kernel = False", "liger: off", "liger=0")
     >>> all(denial("liger").search(text.lower()) for text in texts)
@@ -50,8 +50,8 @@ def denial(words: str) -> re.Pattern[str]:
     >>> any(denial("liger").search(text) for text in texts)
     False
     """
-    word = rf"(?:{words})[\w-]*"
-    unlike = rf"(?![\"']?\s*[=:]\s*[\"']?(?:false|0|no)\b)"
+    word = rf"(?:{pattern})[\w-]*"
+    unlike = r"(?![\"']?\s*[=:]\s*[\"']?(?:false|0|no)\b)"
     more = rf"(?: ?(?:/|,? ?or|,? ?nor|and) {word})*"
     before = rf"(?<![a-z0-9]){_NOT}[ _-]+{_FILLED}{_LISTED}(?:[\w.]+[_.])?{word}{more}{unlike}"
     behind = rf"(?<![\w.-])(?!(?:no|disable|without)[_-])(?:[\w.-]+[_.-])?{word}{_AFTER}"
@@ -59,12 +59,12 @@ def denial(words: str) -> re.Pattern[str]:
 
 
 @lru_cache(maxsize=1024)
-def _open(words: str) -> re.Pattern[str]:
+def _open(pattern: str) -> re.Pattern[str]:
     """Return what finds the places where a text says that it is not known whether some words hold."""
-    return re.compile(rf"(?:{words})[\w-]*{_OPEN}")
+    return re.compile(rf"(?:{pattern})[\w-]*{_OPEN}")
 
 
-def affirmed(text: str, words: str) -> str:
+def affirmed(text: str, pattern: str) -> str:
     """Return a text in small letters without the places where it denies some words, or leaves them open.
 
     >>> [affirmed(text, "compile") for text in ("HF Trainer, no compile", "compile=True", "compile: no graph breaks")]
@@ -72,25 +72,25 @@ def affirmed(text: str, words: str) -> str:
     >>> affirmed("checkpointing not stated; LoRA", "checkpointing")
     ' ; lora'
     """
-    return _open(words).sub(" ", denial(words).sub(" ", text.lower()))
+    return _open(pattern).sub(" ", denial(pattern).sub(" ", text.lower()))
 
 
-def named(words: str, text: str) -> re.Match[str] | None:
+def named(pattern: str, text: str) -> re.Match[str] | None:
     """Return where a text says some words, in small letters; None where it does not, or denies them.
 
     >>> named("liger|foak", "HF Trainer + Liger 0.5.2")[0], named("liger|foak", "no Liger or foak")
     ('liger', None)
     """
-    return re.search(words, affirmed(text, words)) if re.search(words, text.lower()) else None
+    return re.search(pattern, affirmed(text, pattern)) if re.search(pattern, text.lower()) else None
 
 
-def denied(words: str, text: str) -> bool:
+def denied(pattern: str, text: str) -> bool:
     """Tell whether a text denies some words, and nowhere says them.
 
     >>> denied("fsdp", "HF Trainer without FSDP"), denied("fsdp", "FSDP2"), denied("fsdp", "NeMo")
     (True, False, False)
     """
-    return bool(denial(words).search(text.lower())) and named(words, text) is None
+    return bool(denial(pattern).search(text.lower())) and named(pattern, text) is None
 
 
 @lru_cache(maxsize=_KEPT)
