@@ -21,9 +21,9 @@ _PURE = r"(pure|true|full)"
 PRECISION_SPELLINGS: Patterns = (
     (r"fp4|mxfp4|nvfp4|float4", "fp4"),
     (r"(mx)?fp8|float8|[ef]8m0|e4m3|e5m2|8-?bit float|transformer-engine", "fp8"),
-    (rf"{_PURE}[ _-]?{_BF16}|(?<!--){_BF16}[ _(-]*({_PURE}|only)", "bf16-pure"),
+    (rf"{_PURE}[ _-]?{_BF16}|(?<!--){_BF16}[ _(,-]*({_PURE}|only)", "bf16-pure"),
     (rf"(amp|mixed)?_?{_BF16}(_mixed|_amp)?", "bf16"),
-    (rf"{_PURE}[ _-]?{_FP16}|(?<!--){_FP16}[ _(-]*({_PURE}|only)", "fp16-pure"),
+    (rf"{_PURE}[ _-]?{_FP16}|(?<!--){_FP16}[ _(,-]*({_PURE}|only)", "fp16-pure"),
     (r"(amp_|mixed_)?(fp16|float16|f16|half)(_mixed|_amp)?|16[ _-]mixed|apex|amp[ _-]?o[12]", "fp16"),
     (r"tf32", "tf32"),
     (r"fp32|float32|f32|single|32-true|32-?bit|32", "fp32"),
@@ -34,8 +34,13 @@ PRECISION_SPELLINGS: Patterns = (
 Mixed precision alone does not say which 16 bits: it is as good as blank. `true` and `mixed` as Lightning, `amp_` as
 Composer, `mixed_` as Keras write them (lightning.ai/docs Trainer, precision; docs.mosaicml.com Trainer, precision)."""
 
-MIXED = r"(?<![a-z])mixed(?:[ _-]precision)?|(?<![a-z])amp(?![a-z])|autocast|fp32 (?:master|weights)|upcast to fp32"
-"""How people write that fp32 parameters are kept beside 16-bit work."""
+MIXED = (
+    r"(?<![a-z])mixed(?:[ _-]precision)?|(?<![a-z])amp(?![a-z])|autocast|fp32 (?:master|weights)|upcast to fp32"
+    r"|\bapex\b|\bo[12]\b|\b(?:bf16|fp16)(?:[\"']?\s*[=:]\s*[\"']?(?:true|1\b|\{)|\.enabled)"
+)
+"""How people write that fp32 parameters are kept beside 16-bit work: `bf16=True` of Hugging Face is mixed precision
+(huggingface.co/docs/transformers TrainingArguments), and so is `bf16.enabled` of DeepSpeed (deepspeed.ai config-json).
+"""
 
 _LOW_RANK = (
     r"(rs-?|delta-?|long)?lora\+?|dora|low[ _-]?rank([ _-](adapt\w*|matri\w*|updates?))?|peft"

@@ -13,6 +13,7 @@ from steelyard.evidence.runs.cells import UNSAID, read_number
 from steelyard.evidence.runs.header import (
     LAYOUT_COLUMNS,
     MEASURED,
+    NOTED_COLUMNS,
     is_read,
     of_one,
     our_name,
@@ -47,6 +48,8 @@ def run_of_row(row: Mapping[str, str | None], row_id: str) -> Run:
     for name, value in cells.items():
         if our_name(name) in values:
             values[our_name(name)] = value
+    noted = [f"{our_name(name)}={value}" for name, value in cells.items() if our_name(name) in NOTED_COLUMNS and value]
+    values["note"] = "; ".join(filter(None, (values["note"], *noted)))
     values["layout"] = ",".join(filter(None, (values["layout"], *_settings(cells))))
     for name, word in DEFAULTS.items():
         values[name] = values[name] or word

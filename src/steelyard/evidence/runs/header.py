@@ -97,6 +97,15 @@ fields (model, devices, task, stack ...) have one name, and the spellings that j
 LAYOUT_COLUMNS = tuple(name for name in DEGREE_FIELDS if name not in COLUMNS)
 """Settings of a job file's `layout` without a column of their own name: one of that name joins the row's layout."""
 
+NOTED_COLUMNS = frozenset(
+    {"load_in_4bit", "load_in_8bit", "bnb_4bit_quant_type", "bnb_4bit_use_double_quant", "double_quantization"}
+    | {"quantization", "quantization_bit", "use_liger_kernel", "liger_kernel", "liger", "torch_compile", "compile"}
+    | {"fsdp", "deepspeed", "offload_optimizer", "offload_param", "cpu_offload", "fsdp_offload_params", "bf16", "fp16"}
+    | {"enable_activation_offloading", "optimizer_in_bwd", "flash_attn", "use_flash_attention_2", "fsdp_cpu_offload"}
+)
+"""Settings of Hugging Face's, DeepSpeed's, axolotl's and torchtune's configurations: one in a column of its own is read
+as if the note said `load_in_4bit=True`."""
+
 RATE_COLUMNS = dict.fromkeys(
     ("images_per_second", "images_per_s", "img_per_s", "samples_per_s", "sequences_per_s"), "samples_per_second"
 )
@@ -242,7 +251,7 @@ def our_name(name: str | None) -> str:
 def is_read(name: str) -> bool:
     """Tell whether a column is read by somebody."""
     ours = our_name(name)
-    return ours in COLUMNS or ours in LAYOUT_COLUMNS or ours in _UNIT_COLUMNS or of_one(name)
+    return ours in COLUMNS or ours in LAYOUT_COLUMNS or ours in _UNIT_COLUMNS | NOTED_COLUMNS or of_one(name)
 
 
 @cache

@@ -8,7 +8,7 @@ Unsloth. What a text denies it does not say (`strategies.denial`).
 import re
 from functools import lru_cache
 
-from steelyard.job.training import FOUR_BITS, unknown_of_optimizer
+from steelyard.job.training import FOUR_BITS, PRECISION_SPELLINGS, unknown_of_optimizer
 from steelyard.strategies.denial import Patterns, affirmed, denied, exact_meaning, meaning, named
 
 _KEPT = 1 << 14
@@ -74,8 +74,15 @@ src/MaxText/layers/decoders.py, get_remat_policy (github.com/AI-Hypercomputer/ma
 _CHECKPOINTED = (
     r"(?:(?:full|selective)[ _-]+)*"
     r"(?:(?:activations?|gradients?|grad\.?|act\.?)[ _-]+(?:check-?point|ckpt|recomput|re-?mat)\w*"
-    r"|recomput(?:e[_ -]granularity|ation\b))"
+    r"|checkpoint[ _-]activations?|recompute[_ -]granularity)"
 )
+_BARE = re.compile(
+    r"(?:no|without|w/o|with|full|selective)? ?(?:recompute|recomputation|remat|ac)"
+    r" ?[=:]? ?(?:full|selective|none|off|on|true|false|no|yes|enabled|disabled)?"
+)
+"""A phrase of recomputation and nothing else: in longer ones the word may be about the count of FLOPs."""
+
+_BLOCKS = r"every (?:other|second|\d+\w*) ?(?:layers?|blocks?)|\d+ ?(?:of|/) ?\d+ (?:layers|blocks)"
 _GUESSED = re.compile(r"unknown|unclear|assumed|not stated|not printed")
 
 
@@ -98,7 +105,11 @@ def recompute_of_note(note: str) -> str:
         if word in ("none", "selective", "full"):
             return word
         if named(_CHECKPOINTED, part):
-            return "selective" if "selective" in part else "full"
+            share = re.search(_BLOCKS, part)
+            return share[0] if share else "selective" if "selective" in part else "full"
+        if _BARE.fullmatch(part.strip()) and part.strip() not in ("ac", "recompute"):
+            bare = r"recompute|recomputation|remat|\bac\b"
+            return "none" if denied(bare, part) else "selective" if "selective" in part else "full"
     return "none" if any(denied(_CHECKPOINTED, part) for part in parts) else ""
 
 
@@ -109,12 +120,14 @@ _STRATEGIES: Patterns = (
     (r"full[ _-]?shard\w*", "fsdp"),
 )
 _STRATEGY_NUMBERS = {"1": "fsdp", "2": "2", "3": "0", "4": "hsdp", "5": "hsdp"}
-"""FSDP's strategies by name and number: huggingface.co/docs/accelerate/usage_guides/fsdp, fsdp_sharding_strategy."""
+"""FSDP's strategies by name and number: huggingface.co/docs/accelerate/usage_guides/fsdp, fsdp_sharding_strategy.
+FSDP2 without `reshard_after_forward` keeps gathered weights, as SHARD_GRAD_OP does (docs.pytorch.org, fully_shard)."""
 
 _ZERO = (
     r"(?:(?:zero|ds_z)(?:[ _-]*opt\w*)?[ ._\"':{-]*|deepspeed[ _-]*)(?:stage)?[ _\"':=-]*[0-3](?![\w.]*\d)"
-    r"|hsdp\d?|fsdp\d?|\bddp\b"
+    r"|hsdp\d?|fsdp\d?|\bddp\b|zero-?(?:infinity|offload)"
 )
+_STAGE = r"\bstage[ _\"':=-]*[0-3](?!\w*\d)"
 
 
 @lru_cache(maxsize=_KEPT)
@@ -129,11 +142,11 @@ def sharding_of_stack(text: str) -> str:
     """
     if (explicit := strategy_of_note(text)) != "":
         return explicit
-    stated = named(rf"(?<![a-z])(?:{_ZERO})(?![a-z])", re.sub(r"(?<=ds_z\d)_\w+|(?<=zero\d)_\w+", "", text.lower()))
-    if stated is None:
-        return ""
-    word = stated[0]
-    return "hsdp" if "hsdp" in word else "fsdp" if "fsdp" in word else "0" if "ddp" in word else word[-1]
+    plain = re.sub(r"(?<=ds_z\d)_\w+|(?<=zero\d)_\w+", "", text.lower())
+    pattern = f"{_ZERO}|{_STAGE}" if re.search("deepspeed|zero", plain) else _ZERO
+    stated = named(rf"(?<![a-z])(?:{pattern})(?![a-z])", plain)
+    kinds = {"hsdp": "hsdp", "fsdp": "fsdp", "ddp": "0", "infinity": "3", "offload": "2"}
+    return next((kind for word, kind in kinds.items() if word in stated[0]), stated[0][-1]) if stated else ""
 
 
 @lru_cache(maxsize=_KEPT)
@@ -145,20 +158,28 @@ def strategy_of_note(note: str) -> str:
     ['fsdp', '2', '0', '']
     """
     number = re.search(r"sharding_strategy[\"']?\s*[=:]\s*[\"']?([1-5])\b", note.lower())
+    if number:
+        return _STRATEGY_NUMBERS[number[1]]
     word = meaning(note, _STRATEGIES)
-    return _STRATEGY_NUMBERS[number[1]] if number else word if word != note else ""
+    return word if word != note else "2" if denied("reshard_after_forward", note) else ""
 
 
 _OPTIMIZER_OFFLOAD = (
     r"offload_optimi[sz]er\w*|optimi[sz]er(?: states?)?[ _-](?:cpu[ _-])?offload\w*|zero-offload|deepspeedcpuadam"
-    r"|cpuoffloadoptimizer|offload\w*(?: of)?(?: the)? optimi[sz]er(?: states?)?"
+    r"|offload\w* param\w*(?:, ?| and | ?[+/] ?)optim\w*|cpuoffloadoptimizer|z2_offload"
+    r"|offload\w*(?: of)?(?: the)? optimi[sz]er(?: states?)?"
     r"|optimi[sz]er(?: states?)? on (?:the )?(?:cpu|host)"
 )
 _PARAMETER_OFFLOAD = (
-    r"offload_param\w*|param(?:eter)?s?[ _-](?:cpu[ _-])?offload\w*|offload\w*(?: of)?(?: the)? param\w*|zero-infinity"
+    r"offload_param\w*|param(?:eter)?s?[ _-](?:cpu[ _-])?offload\w*|offload\w*(?: of)?(?: the)? param\w*"
+    r"|cpuoffload_params"
+    r"|offload\w* optim\w*(?: states?)?(?:, ?| and | ?[+/] ?)param\w*"
     r"|param(?:eter)?s? on (?:the )?(?:cpu|host)"
 )
-_ALL_OFFLOAD = r"fsdp_offload_params|fsdp[ _](?:with )?cpu[ _]offload\w*"
+_ALL_OFFLOAD = (
+    r"fsdp_offload_params|fsdp[ _](?:with )?cpu[ _]offload\w*|zero-?infinity|z3_offload|cpuoffload_all"
+    r"|(?:full_shard|shard_grad_op)(?: auto_wrap)? offload"
+)
 _CPU_OFFLOAD = r"\bcpu[ _-]?offload\w*|offload\w* to (?:the )?(?:cpu|host)|\boffload=(?:cpu|true)"
 
 
@@ -183,10 +204,27 @@ def offload_of_note(note: str, fully_sharded: bool) -> str:
     return "+".join(words) or ("none" if none else "")
 
 
+_PRECISIONS = (
+    r"\b(?:bf16|fp16)[\"']?\s*[=:]\s*[\"']?(?:true|yes|1\b)|\b(?:bf16|fp16|16)-(?:mixed|true)\b"
+    r"|\b(?:pure|mixed) (?:bf|fp)16"
+)
+
+
+@lru_cache(maxsize=_KEPT)
+def precision_of_note(note: str) -> str:
+    """Return the precision that a note writes as a setting, of `precisions.csv`; else empty.
+
+    >>> [precision_of_note(text) for text in ("bf16=True; packed", "fp16: true", "bf16-true", "bf16=False")]
+    ['bf16', 'fp16', 'bf16-pure', '']
+    """
+    found = named(_PRECISIONS, note)
+    return meaning(found[0], PRECISION_SPELLINGS) if found else ""
+
+
 _OPTIMIZER_NAMES = (
     r"(?:paged[ _-])?(?:adamw?|lion|rmsprop|ademamix)(?:[ _-](?:bnb|torch|ao|apex))?[ _-]?(?:8|4|32)-?bit"
     r"|(?:paged[ _-])?8-?bit[ _-](?:paged[ _-])?(?:adamw?|lion)|adamw_(?:torch|apex|hf)\w*"
-    r"|\bgalore\w*|\badafactor|\badamw?\b"
+    r"|\bgalore\w*|\badafactor|\b(?:fused|deepspeedcpu|paged)?adamw?\b"
     r"|\blion\b|\bsgd\b(?: (?:with )?(?:nesterov )?momentum)?|\bmuon\b"
 )
 
@@ -209,7 +247,7 @@ def optimizer_of_note(note: str) -> str:
 _BASE = (
     r"load_in_[48]bit|bnb_4bit_quant\w*|\bnf4\b|\bfp4 base|\bint[48](?: base| weights)|\bgptq\b|\bawq\b|llm\.int8"
     r"|[48][ -]?bit[ -](?:base|model|weights|quanti\w+)|quantization_bit[\"']?\s*[=:]\s*[48]"
-    r"|quanti[sz]ed base|quant nf4"
+    r"|quanti[sz]ed base|quant nf4|(?<![a-z0-9])q-?(?:lora|dora)(?![a-z0-9_])"
 )
 _ADAPTED = r"(?<![a-z0-9_])(?:q-?lora|lora|dora|peft|low[ _-]?rank adapt\w*)(?![a-z0-9_])"
 """Words of a note or a stack that are of adapters alone; `adapters` may be those of a network."""
@@ -218,7 +256,7 @@ _ADAPTED = r"(?<![a-z0-9_])(?:q-?lora|lora|dora|peft|low[ _-]?rank adapt\w*)(?![
 def quantised_base(text: str) -> bool:
     """Tell whether a text says that frozen weights are quantised; the bits of an optimizer's states are not theirs.
 
-    >>> texts = ("load_in_4bit=True", "8-bit base", "load_in_8bit=False", "adamw_8bit", "QLoRA, no GPTQ")
+    >>> texts = ("load_in_4bit=True", "8-bit base", "load_in_8bit=False", "adamw_8bit", "LoRA, no GPTQ")
     >>> [quantised_base(text) for text in texts]
     [True, True, False, False, False]
     """

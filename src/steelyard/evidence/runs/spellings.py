@@ -16,6 +16,7 @@ from steelyard.evidence.runs.phrases import (
     attention_of_note,
     offload_of_note,
     optimizer_of_note,
+    precision_of_note,
     quantised_base,
     recompute_of_note,
     sharding_of_stack,
@@ -132,10 +133,17 @@ def worded(run: Run) -> Run:
     found |= _task_words(run, found.get("task", ""))
     if not says(run.recompute):
         found["recompute"] = recompute_of_note(run.note) or run.recompute
+    if not says(run.precision) and found.get("precision", run.precision) == run.precision:
+        found["precision"] = precision_of_note(run.note) or run.precision
     if says_mixed(run.precision):
         found["note"] = "; ".join(filter(None, (found.get("note", run.note), "mixed precision")))
     strategy = strategy_of_note(run.note) if found.get("sharding", "") in ("", "fsdp") else ""
-    found["sharding"] = strategy or found.get("sharding") or sharding_of_stack(run.stack) or sharding_of_stack(run.note)
+    found["sharding"] = (
+        strategy
+        or found.get("sharding")
+        or sharding_of_stack(run.stack)
+        or sharding_of_stack(f"{run.note}; {run.stack}")
+    )
     if not says(run.offload):
         fully = found["sharding"] in ("fsdp", "hsdp")
         found["offload"] = offload_of_note(f"{run.note}; {run.stack}", fully) or run.offload

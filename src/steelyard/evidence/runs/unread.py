@@ -5,6 +5,7 @@ from functools import lru_cache
 
 from steelyard.evidence.runs.columns import says
 from steelyard.evidence.runs.header import MEASURED
+from steelyard.evidence.runs.phrases import offload_of_note, recompute_of_note
 from steelyard.evidence.runs.run import Run, is_known
 from steelyard.evidence.runs.spellings import OFFLOAD_SPELLINGS
 from steelyard.job.training import unknown_of_optimizer
@@ -27,9 +28,10 @@ READ = (
     r"\betp\b|expert[ _-]tensor", r"att\w*[ _impl]*[=:]|sdpa|flash|\bfa-?[234]\b|eager attention|cudnn|xformers",
     r"loss=|logits materialised", r"dropout[ =][\d.]", r"mixed precision|fp32 master|autocast",
     r"\bte\b|transformer ?engine|triton", r"optimizer step not included",
-    r"(activation|gradient)[ _]checkpointing(?! \()", r"load_in_[48]bit|double_quant|quantization_bit",
+    r"(activation|gradient)[ _]checkpointing(?! \()", r"load_in_[48]bit|double[ _-]?quant|quantization_bit",
     r"shard_grad_op|full_shard",
-    r"offload_(optimizer|param)|cpu[ _]offload|sharding_strategy|no_shard|hybrid_shard|recompute_granularity",
+    r"offload_(optimizer|param)|cpu[ _]offload|sharding_strategy|no_shard|hybrid_shard|recompute[_-]granularity",
+    r"activation_checkpoint|(grad|gradient|act|activation)[ _](ckpt|recomput)|checkpoint_activations",
     r"^(deepspeed )?(zero[ _-]?(stage)?|stage)[ _=:-]*[0-3]$",
     r"\boptim(i[sz]er)?\W{1,3}(\w*adam|\w*lion|adafactor|sgd|galore|muon)|8-?bit adam|mixed",
     r"\bgas 1\b|accumulation \d|\b(1|one) micro-?batch|micro-batches",
@@ -81,7 +83,9 @@ def unread_phrases(note: str, read: tuple[str, ...] = READ) -> tuple[str, ...]:
     return tuple(
         part[:80]
         for part in parts
-        if _TOPIC.search(part.lower()) and not any(re.search(words, part.lower()) for words in read)
+        if _TOPIC.search(part.lower())
+        and not any(re.search(words, part.lower()) for words in read)
+        and not (recompute_of_note(part) or offload_of_note(part, False))
     )
 
 
