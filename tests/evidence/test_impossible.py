@@ -1,4 +1,4 @@
-"""What no run can have is refused with the reason by every verb that reads runs; the same row without it is predicted."""
+"""What no run can have is refused with the reason by every verb that reads runs; the same row without it is not."""
 
 import math
 from dataclasses import replace

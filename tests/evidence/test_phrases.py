@@ -38,7 +38,7 @@ def of_file(**cells: str) -> Run:
     return run
 
 
-MIXED = ("BF16 mixed", "bf16-mixed", "mixed_bf16", "amp_bf16", "AMP (bf16)", "bf16 autocast", "bf16, fp32 master weights",
+MIXED = ("BF16 mixed", "bf16-mixed", "mixed_bf16", "amp_bf16", "AMP (bf16)", "bf16 autocast", "bf16, fp32 master",
          "bf16=True", "mixed_precision: bf16", "bfloat16 mixed precision", "MixedPrecision(param_dtype=bf16)",
          "{'bf16': {'enabled': True}}")  # fmt: skip
 
