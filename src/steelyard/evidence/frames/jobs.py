@@ -12,7 +12,7 @@ from steelyard.evidence.frames.shapes import ModelShape, RowsShape
 from steelyard.evidence.runs.columns import says
 from steelyard.evidence.runs.run import Run, is_known
 from steelyard.job.job_spec import training_job
-from steelyard.job.models.adapters import USUAL_RANK, USUAL_TARGETS, Adapters, listed_targets
+from steelyard.job.models.adapters import USUAL_RANK, USUAL_TARGETS, Adapters, listed_targets, quantised_type
 from steelyard.job.models.rows_spec import RowsSpec
 from steelyard.job.models.spec import ModelSpec
 from steelyard.job.sample_work import sample_workload
@@ -21,20 +21,6 @@ from steelyard.strategies.denial import named
 from steelyard.tables import Job, Workload
 from steelyard.workload import Architecture, collapse
 from steelyard.workload import model as workload_model
-
-QUANTISED = (
-    (r"nf4-dq|double[_ -]?quant\w*|nested[_ -]quant\w*|use_double_quant", "nf4-dq"),
-    (r"int8|8.?bit base|load_in_8bit|llm\.int8|8-?bit (?:weights|model|quanti\w+)|quantization_bit\W{1,3}8", "int8"),
-    (r"gptq|awq|int4", "int4-g128"),
-    (r"fms-acceleration", "nf4-dq"),
-    (r"nf4|fp4|qlora|4.?bit", "nf4"),
-)
-"""How rows write the type of frozen weights, and its name in `adapters.QUANTISED_BYTES`.
-
-fms-acceleration quantises the constants as well (github.com/foundation-model-stack/fms-acceleration,
-framework_plugin_bnb.py: bnb_4bit_use_double_quant=True); bitsandbytes by default does not. Its fp4 has the constants of
-nf4 (huggingface.co/docs/bitsandbytes, Linear4bit: blocks of 64).
-"""
 
 
 def run_job(
@@ -117,7 +103,7 @@ def run_adapters(run: Run, model: ModelSpec, adapters: str) -> Adapters | None:
         model,
         int(run.lora_rank) if is_known(run.lora_rank) else int(rank[1]) if rank else USUAL_RANK,
         adapted_matrices(run) or usual,
-        next((name for words, name in QUANTISED if named(words, text)), "nf4") if run.task == "qlora" else "",
+        quantised_type(text) or "nf4" if run.task == "qlora" else "",
         float(stated[1].replace(",", "")) if stated else None,
         outside_bytes(run),
     )

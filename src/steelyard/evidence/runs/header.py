@@ -77,19 +77,15 @@ JOB_FIELDS = {
     "gradient_checkpointing": "recompute",
     "activation_checkpointing": "recompute",
     "attn_implementation": "flash_attention",
-    "attention": "flash_attention",
     "sharding_strategy": "sharding",
     "fsdp_sharding_strategy": "sharding",
     "gradient_accumulation_steps": "micro_batches",
     "per_device_train_batch_size": "micro_batch",
     "micro_batch_size": "micro_batch",
-    "global_batch_size": "batch_samples",
-    "train_batch_size": "batch_samples",
     "max_seq_length": "sequence_tokens",
     "num_gpus": "devices",
     "n_gpus": "devices",
     "gpus": "devices",
-    "gpu": "accelerator",
 }
 """Field of a job file, of PEFT's `LoraConfig`, or of Hugging Face's `TrainingArguments` → our column; other
 fields (model, devices, task, stack ...) have one name, and the spellings that job files allow are read here, too."""
