@@ -108,6 +108,34 @@ def test_a_stack_that_is_denied_is_not_the_run_s(name: str, form: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("stack", "expected"),
+    [
+        ("HF Trainer / no FSDP / no DeepSpeed", "hf-trainer"),
+        ("not Megatron; torchtitan", "fsdp2"),
+        ("no framework, plain PyTorch", "pytorch-eager"),
+        ("DeepSpeed 0.15", "deepspeed"),
+        ("unsloth 2025.3", "hf-trainer"),
+        ('HF Trainer, fsdp="", deepspeed=None', "hf-trainer"),
+        ("Lightning, FSDP disabled", "pytorch-eager"),
+        ("TRL + FSDP (no offload)", "hf-trainer"),
+    ],
+)
+def test_names_of_stacks_beside_what_they_deny(stack: str, expected: str) -> None:
+    found = run_frame([replace(ROW, stack=stack)], load())
+    assert found.labels.stack[0] == expected
+    assert float(found.layout.zero[0]) == (
+        3.0 if stack in ("TRL + FSDP (no offload)", "not Megatron; torchtitan") else 0.0
+    )
+
+
+def test_words_beside_the_name_of_a_stack_are_read_as_those_of_a_note() -> None:
+    said = ("eager attention", "gradient_checkpointing=False", "load_in_4bit=True", "bf16-mixed", "8-bit AdamW")
+    for text in said:
+        row = replace(ROW, precision="", task="lora" if "4bit" in text else "full_ft")
+        assert reading(replace(row, stack=f"HF Trainer, {text}")) == reading(replace(row, note=text)), text
+
+
+@pytest.mark.parametrize(
     ("stack", "plain"),
     [
         ("HF Trainer (eager attention)", "HF Trainer"),

@@ -27,7 +27,7 @@ _OF_MODELS = re.compile(r"\b(?:hf|hugging ?face|transformers)[ -]+model(?:s|l?in
 _EAGER_ATTENTION = re.compile(r"\beager[ _-]+(?:sdpa\b|att\w*)|\batt\w*(?:[ _]impl\w*)?[\"' ]*[=:( ][\"' ]*eager\b")
 """The word eager about attention alone: it names no framework."""
 
-_ANY_WORD = r"[a-z][a-z0-9.+]*"
+_ANY_WORD = r"(?!(?:no|not|without|with|and|or|w)\b)[a-z][a-z0-9.+]*"
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +137,7 @@ def rule_of_name(rules: Iterable[StackRule], text: str, date: str = "") -> Stack
     """
     said = affirmed(_EAGER_ATTENTION.sub(" ", text.lower()), _ANY_WORD)
     year, bare = date[:4] or "9999", _OF_MODELS.sub(" ", _CONTAINER.sub(" ", said))
-    name = bare if re.search("[a-z]{2}", bare) else said
+    name = re.sub(r"^\W+", "", bare if re.search("[a-z]{2}", bare) else said)
     return next(rule for rule in rules if (not rule.until or year <= rule.until) and rule.pattern.search(name))
 
 

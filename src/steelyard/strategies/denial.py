@@ -26,7 +26,9 @@ _NEGATIVE = (
     rf"|(?:not|\w+n['’]t) (?:been )?{_HOLDS_NOT}\b)"
 )
 _VERB = r"(?:\s+(?:is|was|are|were|be|been|has|turned|switched|set to|set)\b)*"
-_AFTER = rf"[\"')]*(?:(?:{_VERB}|\s*(?:[=:(]|->))\s*[\"']?{_NEGATIVE}|\s*[=:]\s*[\"']?0(?![.\d]))"
+_AFTER = (
+    rf"[\"')]*(?:(?:{_VERB}|\s*(?:[=:(]|->))\s*[\"']?{_NEGATIVE}|\s*[=:]\s*(?:[\"']?0(?![.\d])|\"\"|''|\[\]|\{{\}}))"
+)
 _OPEN = (
     r"(?:\s+and [\w -]{1,20}?)?(?:\s+(?:is|was|are|were))?\s*[=:(]?\s*(?:not (?:stated|given|mentioned|specified"
     r"|printed|published|known|read|restated|reported|said)|unstated|unknown|unclear|unspecified|\?)"

@@ -40,7 +40,7 @@ def states_in_16_bits(run: Run, rule: StackRule) -> bool:
     """
     if all_in_16_bits(run):
         return True
-    if run.task in ADAPTER_TASKS or says_mixed(run.note):
+    if run.task in ADAPTER_TASKS or says_mixed(f"{run.note}; {run.stack}"):
         return False
     return rule.states in ("bf16", "open")
 
@@ -53,7 +53,7 @@ def all_in_16_bits(run: Run) -> bool:
     >>> [all_in_16_bits(run) for run in runs]
     [True, True, False]
     """
-    return run.precision.endswith("-pure") or named(PURE, run.note) is not None
+    return run.precision.endswith("-pure") or named(PURE, f"{run.note}; {run.stack}") is not None
 
 
 def run_recipe(run: Run, rule: StackRule, element_bytes: Bytes, gated: bool = True) -> Recipe:

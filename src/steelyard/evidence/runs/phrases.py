@@ -124,7 +124,7 @@ _STRATEGY_NUMBERS = {"1": "fsdp", "2": "2", "3": "0", "4": "hsdp", "5": "hsdp"}
 FSDP2 without `reshard_after_forward` keeps gathered weights, as SHARD_GRAD_OP does (docs.pytorch.org, fully_shard)."""
 
 _ZERO = (
-    r"(?:(?:zero|ds_z)(?:[ _-]*opt\w*)?[ ._\"':{-]*|deepspeed[ _-]*)(?:stage)?[ _\"':=-]*[0-3](?![\w.]*\d)"
+    r"(?:(?:zero|ds_z)(?:[ _-]*opt\w*)?[ ._\"':{-]*|deepspeed[ _-]*(?=stage))(?:stage)?[ _\"':=-]*[0-3](?![\w.]*\d)"
     r"|hsdp\d?|fsdp\d?|\bddp\b|zero-?(?:infinity|offload)"
 )
 _STAGE = r"\bstage[ _\"':=-]*[0-3](?!\w*\d)"

@@ -131,25 +131,21 @@ def worded(run: Run) -> Run:
     """
     found = {name: reader(getattr(run, name)) for name, reader in _READERS.items() if getattr(run, name)}
     found |= _task_words(run, found.get("task", ""))
+    text = f"{run.note}; {run.stack}"
     if not says(run.recompute):
-        found["recompute"] = recompute_of_note(run.note) or run.recompute
+        found["recompute"] = recompute_of_note(text) or run.recompute
     if not says(run.precision) and found.get("precision", run.precision) == run.precision:
-        found["precision"] = precision_of_note(run.note) or run.precision
+        found["precision"] = precision_of_note(text) or run.precision
     if says_mixed(run.precision):
         found["note"] = "; ".join(filter(None, (found.get("note", run.note), "mixed precision")))
-    strategy = strategy_of_note(run.note) if found.get("sharding", "") in ("", "fsdp") else ""
-    found["sharding"] = (
-        strategy
-        or found.get("sharding")
-        or sharding_of_stack(run.stack)
-        or sharding_of_stack(f"{run.note}; {run.stack}")
-    )
+    strategy = strategy_of_note(text) if found.get("sharding", "") in ("", "fsdp") else ""
+    found["sharding"] = strategy or found.get("sharding") or sharding_of_stack(run.stack) or sharding_of_stack(text)
     if not says(run.offload):
         fully = found["sharding"] in ("fsdp", "hsdp")
-        found["offload"] = offload_of_note(f"{run.note}; {run.stack}", fully) or run.offload
+        found["offload"] = offload_of_note(text, fully) or run.offload
     if not says(run.optimizer):
-        found["optimizer"] = optimizer_of_note(run.note) or run.optimizer
-    found["flash_attention"] = attention_of_note(run.note) or found.get("flash_attention", run.flash_attention)
+        found["optimizer"] = optimizer_of_note(text) or run.optimizer
+    found["flash_attention"] = attention_of_note(text) or found.get("flash_attention", run.flash_attention)
     changed = {name: word for name, word in found.items() if word != getattr(run, name)}
     return replace(run, **changed) if changed else run  # type: ignore[arg-type]  # texts all
 
