@@ -54,7 +54,7 @@ def assert_one_message(result: Result, *parts: str) -> None:
         (["plan", *JOB, "--energy-max", "9V"], ["9V", "MWh"]),
         (["plan", *JOB, "--precision", "bf17"], ["bf17", "bf16"]),
         (["plan", *JOB, "--optimizer", "adamv"], ["adamv", "adamw"]),
-        (["plan", *JOB, "--task", "pretraining"], ["pretraining", "pretrain"]),
+        (["plan", *JOB, "--task", "pretrian"], ["pretrian", "pretrain"]),
         (["plan", *JOB, "--purchase", "stolen"], ["stolen", "spot"]),
         (["plan", *JOB, "--stack", "megatorn-core"], ["megatorn-core", "megatron-core"]),
         (["plan", *JOB, "--max-devices", "0"], ["0", "8, 64 or 1024"]),

@@ -25,7 +25,9 @@ WRITTEN = "reads or writes what people type"
 SEARCHED = "lists whole layouts: search space, not a quantity"
 NOT_FORMULAS = {
     **NOT_ELEMENTWISE,
-    "strategies.recipe.affirmed": "what people write",
+    "strategies.denial.affirmed": WRITTEN,
+    "strategies.denial.denied": WRITTEN,
+    "strategies.denial.named": WRITTEN,
     "workload.attention.attention": "yields rows",
     "workload.attention.cross_attention": "yields rows",
     "workload.mixer.mixer": "yields rows",

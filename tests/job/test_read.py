@@ -130,7 +130,7 @@ def test_an_option_replaces_the_other_spelling_of_its_field() -> None:
         ({"budgets": 5}, "unknown field 'budgets'; nearest: budget"),
         ({"precision": "bf61"}, "precision: unknown precision 'bf61'; nearest: bf16"),
         ({"optimizer": "adamx"}, "unknown optimizer 'adamx'; nearest: adamw"),
-        ({"task": "pretraining"}, "unknown task 'pretraining'; nearest: pretrain"),
+        ({"task": "pretrian"}, "unknown task 'pretrian'; nearest: pretrain"),
         ({"purchase": "spt"}, "unknown purchase 'spt'; nearest: spot"),
         ({"sequence": 4096}, "longer than the 1024 learned positions of gpt2; write sequence: 1024"),
         ({"global_batch": "4M"}, "more than the job's"),

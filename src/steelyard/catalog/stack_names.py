@@ -6,7 +6,8 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from steelyard.catalog.schema import Fitted
-from steelyard.strategies.recipe import affirmed
+from steelyard.strategies.denial import affirmed, denied, named
+from steelyard.strategies.recipe import COMPILE, LIGER
 from steelyard.strategies.settings import SPELLINGS, spelled_number
 from steelyard.tables import Recipe
 
@@ -19,6 +20,14 @@ _CONTAINER = re.compile(
     re.IGNORECASE,
 )
 """A container beside what runs in it: `in the NeMo container 25.02`, `nvcr.io/nvidia/nemo:25.02`."""
+
+_OF_MODELS = re.compile(r"\b(?:hf|hugging ?face|transformers)[ -]+model(?:s|l?ing)?\b", re.IGNORECASE)
+"""Where the code of a model is from, beside what trains it."""
+
+_EAGER_ATTENTION = re.compile(r"\beager[ _-]+(?:sdpa\b|att\w*)|\batt\w*(?:[ _]impl\w*)?[\"' ]*[=:( ][\"' ]*eager\b")
+"""The word eager about attention alone: it names no framework."""
+
+_ANY_WORD = r"(?!(?:no|not|without|with|and|or|w)\b)[a-z][a-z0-9.+]*"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,15 +56,13 @@ class StackRule:
 EAGER_SCALE, UPCAST_SCALE, CORE_SCALE = "eager_scale", "upcast_scale", "attention_upcast_scale"
 """Constants of `tables.Stack` that say what kernels take beyond fused 16-bit ones."""
 
-FUSED = re.compile(
-    r"liger|foak|unsloth|thunderkittens|transformer engine|\b(?:native|fused|custom|triton) kernels|torch[._ ]?compile"
-    r"|\bcompiled\b|\bcompile(?:=|: ?| is )?(?:true| on\b)|fused (?:rms|rope|rotary|norm)"
+FUSED = (
+    rf"{LIGER}|foak|unsloth|thunderkittens|transformer engine|\b(?:native|fused|custom|triton) kernels"
+    r"|fused (?:rms|rope|rotary|norm)"
 )
-EAGER = re.compile(
-    r"eager kernels|\b(?:no|not|without|w/o) (?:torch\.?)?compil|\buncompiled"
-    r"|compile(?: is|[=:])? ?(?:off|false|disabled)\b"
-)
-KEPT_16 = re.compile(r"no upcast|without upcast|gptq|unsloth|prepare_model_for_kbit_training=(?:false|no|off)")
+EAGER = r"\beager[ -](?:kernels|mode)|\buncompiled"
+UPCAST = r"(?<!fp32 )\bupcast|prepare_model_for_kbit_training"
+KEPT_16 = r"gptq|unsloth"
 """How people write that norms and rotary embeddings are fused, that they are not, and that a quantised base and what
 surrounds it stay in 16 bits: LoRA over GPTQ does not pass PEFT's preparation, and Unsloth has its own."""
 
@@ -82,8 +89,10 @@ def slow_kernels(rule: StackRule, text: str, quantised: bool, precision: str) ->
     plain = text.lower()
     unnamed = rule.stack == FALLBACK and quantised  # libraries that train on a quantised base mostly are PEFT's
     usual = rule.kernels == "eager" or unnamed
-    eager = bool(EAGER.search(plain)) or (usual and not FUSED.search(affirmed(plain)))
-    upcast = quantised and (rule.upcast == 1 or unnamed) and not KEPT_16.search(plain)
+    compiled, fused = named(COMPILE, plain), named(FUSED, plain)
+    eager = bool(named(EAGER, plain)) or (not fused and (denied(COMPILE, plain) or (usual and not compiled)))
+    kept = named(KEPT_16, plain) or denied(UPCAST, plain)
+    upcast = quantised and (rule.upcast == 1 or unnamed) and not kept
     found = {EAGER_SCALE: eager, UPCAST_SCALE: upcast, CORE_SCALE: upcast and precision == "fp16"}
     return frozenset(name for name, holds in found.items() if holds)
 
@@ -107,7 +116,8 @@ def kernel_scales(slow: Collection[str], fitted: Mapping[tuple[str, str, str], F
 def rule_of_name(rules: Iterable[StackRule], text: str, date: str = "") -> StackRule:
     """Return the first rule that a text meets; the last rule meets every text.
 
-    A container is where a library runs, not the library: its name counts only where nothing else is written.
+    A container is where a library runs, and a model's code what it trains, neither is the library: their names count
+    only where nothing else is written. A name that is denied, and a word about attention, name no stack.
 
     Args:
         rules: of the catalog, in their order.
@@ -121,9 +131,13 @@ def rule_of_name(rules: Iterable[StackRule], text: str, date: str = "") -> Stack
     ['fsdp2', 'torchtune']
     >>> [rule_of_name(load().stack_rules, "Megatron-LM", date).stack for date in ("2021-04", "2024-07")]
     ['megatron-lm', 'megatron-core']
+    >>> texts = ("HF Trainer (eager attention)", "accelerate, no FSDP", "PyTorch eager (HF models)")
+    >>> [rule_of_name(load().stack_rules, text).stack for text in texts]
+    ['hf-trainer', 'hf-trainer', 'pytorch-eager']
     """
-    year, bare = date[:4] or "9999", _CONTAINER.sub(" ", text)
-    name = bare if re.search("[a-z]{2}", bare, re.IGNORECASE) else text
+    said = affirmed(_EAGER_ATTENTION.sub(" ", text.lower()), _ANY_WORD)
+    year, bare = date[:4] or "9999", _OF_MODELS.sub(" ", _CONTAINER.sub(" ", said))
+    name = re.sub(r"^\W+", "", bare if re.search("[a-z]{2}", bare) else said)
     return next(rule for rule in rules if (not rule.until or year <= rule.until) and rule.pattern.search(name))
 
 

@@ -6,6 +6,7 @@ Source: BIPM, The International System of Units, 9th edition (2019), tables 7 an
 year is the Julian year of 365.25 days.
 """
 
+import re
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
@@ -37,3 +38,26 @@ def spelled(sizes: Sizes, spellings: Mapping[str, str]) -> dict[str, float]:
     {'h': 3600.0, 'hr': 3600.0, 'hours': 3600.0, 'd': 86400.0, 'days': 86400.0}
     """
     return {name.strip(): sizes[unit] for unit, names in spellings.items() for name in names.split(",")}
+
+
+SPANS: Final[Sizes] = MappingProxyType(
+    spelled(
+        SECONDS,
+        {"s": "s,sec,secs,second,seconds", "ms": "ms,msec", "µs": "us,µs", "min": "m,min,mins,minute,minutes"}
+        | {"h": "h,hr,hrs,hour,hours", "d": "d,day,days"},
+    )
+)
+"""Seconds of the units in which people write how long a step took."""
+
+_SPAN = re.compile(r"(\d+(?:\.\d+)?)\s*([a-zµ]+)\s*", re.IGNORECASE)
+
+
+def spans_s(text: str) -> float | None:
+    """Return the seconds of a span of several parts; None where a text is none.
+
+    >>> spans_s("1m30s"), spans_s("1 h 2 min"), spans_s("90s"), spans_s("1e3s")
+    (90.0, 3720.0, None, None)
+    """
+    parts = _SPAN.findall(text) if len(text) < 40 and not _SPAN.sub("", text).strip() else []
+    known = len(parts) > 1 and all(unit.lower() in SPANS for _, unit in parts)
+    return sum(float(number) * SPANS[unit.lower()] for number, unit in parts) if known else None

@@ -82,7 +82,7 @@ def _pair(part: str) -> tuple[str, str]:
 def _degree(name: str, given: Any) -> int:
     if name == "partition":
         return _partition(given)
-    number = spelled_number(name, str(int(given) if isinstance(given, bool) else given))
+    number = spelled_number(name, ("no", "yes")[given] if isinstance(given, bool) else str(given))
     least, highest = 0 if name in _HIGHEST else 1, _HIGHEST.get(name, 10**9)
     if number is None or not least <= number <= highest:
         counts = f"a whole number from {least}" + (f" to {highest}" if name in _HIGHEST else "")

@@ -21,7 +21,7 @@ from steelyard.job.purchase import (
     parse_years,
     with_purchase,
 )
-from steelyard.job.training import TASKS, one_of, parse_loss, parse_optimizer, parse_precision
+from steelyard.job.training import parse_loss, parse_optimizer, parse_precision, parse_task
 from steelyard.vocabulary import ON_DEMAND
 
 FIELD_ALIASES = MappingProxyType(
@@ -125,7 +125,7 @@ class JobFields(_Strict):
     batch_samples: _Batch = Field(default=None, validation_alias="global_batch")
     precision: Annotated[str, _checked(lambda value: parse_precision(str(value)).precision)] = "bf16"
     optimizer: Annotated[str, _checked(lambda value: parse_optimizer(str(value)).optimizer)] = "adamw"
-    task: Annotated[str, _checked(lambda value: one_of("task", str(value), TASKS))] = "pretrain"
+    task: Annotated[str, _checked(lambda value: parse_task(str(value)))] = "pretrain"
     lora: LoraFields = LoraFields()
     batch_samples_min: _Batch = Field(default=None, validation_alias="global_batch_min")
     batch_samples_max: _Batch = Field(default=None, validation_alias="global_batch_max")

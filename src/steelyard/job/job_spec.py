@@ -11,7 +11,7 @@ from steelyard.catalog.stack_names import FALLBACK, rule_of_name
 from steelyard.catalog.training import Optimizer, Precision
 from steelyard.formatting.figures import COUNT, amount
 from steelyard.job.measured_step import MeasuredStep
-from steelyard.job.models.adapters import Adapters
+from steelyard.job.models.adapters import Adapters, quantised_type
 from steelyard.job.models.architecture import architecture
 from steelyard.job.models.kinds import trained_kind
 from steelyard.job.models.rows_spec import RowsSpec
@@ -130,7 +130,7 @@ def job_table(spec: JobSpec, catalog: Catalog | None = None) -> Job:
         work, shape = collapse(spec.model.rows, precision.element_bytes), MatrixShape.of_rows(spec.model.rows)
         return training_job(work, shape, precision, optimizer, None, recipe, **sizes)
     numbers, shape = architecture(spec.model), MatrixShape.of_transformer(architecture(spec.model))
-    quantised = "nf4-dq" if spec.task == "qlora" else ""
+    quantised = quantised_type(text) or "nf4-dq" if spec.task == "qlora" else ""
     adapted = spec.task in {"lora", "qlora"}
     adapters = Adapters(spec.model, spec.lora_rank, spec.lora_targets, quantised) if adapted else None
     tokens = spec.model.max_tokens if spec.sequence_tokens is None else spec.sequence_tokens

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from steelyard.errors import BadInput
+from steelyard.formatting.unit_sizes import SPANS, spans_s
 from steelyard.job import literals
 from steelyard.units import Count, Seconds
 
@@ -13,7 +14,7 @@ STEP_TIME_FORMS = "11.2, 350ms or 11.2@H100:8,tp=2,mbs=1 (seconds of a step, and
 RATE_FORMS = (
     "3900, 3900 tokens/s, 1.2 samples/s or 3900@H100:8,tp=2,mbs=1 (of one device; divide that of all by their number)"
 )
-_SECONDS: Mapping[str, float] = {"": 1.0, "s": 1.0, "ms": 1e-3, "min": 60.0}
+_SECONDS: Mapping[str, float] = {"": 1.0, **SPANS}
 _NUMBER = re.compile(r"((?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?)\s*([a-z/]*)")
 _COUNTED = {"token": "token", "tok": "token", "sample": "sample", "sequence": "sample", "image": "sample"}
 _OF_ONE = re.compile(r"(?<=/s)(/|\s+per\s+|\s+a\s+)(gpu|device|chip|card|accelerator)$")
@@ -65,6 +66,8 @@ def parse_step_time(value: Any) -> MeasuredStep:
 
     >>> parse_step_time("350ms"), parse_step_time(11.2).step_s
     (MeasuredStep(step_s=0.35, per_device_s=None, counted='', accelerator='', devices=None, layout=''), 11.2)
+    >>> parse_step_time("1m30s@H100:8").step_s, parse_step_time("2m").step_s
+    (90.0, 120.0)
     >>> found = parse_step_time("11.2s @ H100:8, tp=2,mbs=1")
     >>> found.accelerator, found.devices, found.layout
     ('H100', 8, 'tp=2,mbs=1')
@@ -99,6 +102,8 @@ def _parts(value: Any, forms: str) -> tuple[float, str, dict[str, Any]]:
     figure, _, where = str(value).strip().partition("@")
     plain = _OF_ONE.sub("", figure.strip().lower())
     scale = 1.0
+    if (several := spans_s(plain)) is not None:
+        plain = f"{several!r} s"
     if multiple := re.fullmatch(r"([\d.]+)\s*([km])\s+(\D*)", plain):
         plain, scale = f"{multiple[1]} {multiple[3]}", _MULTIPLES[multiple[2]]
     match = _NUMBER.fullmatch(plain)

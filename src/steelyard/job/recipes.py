@@ -1,13 +1,13 @@
 """From what is said of a job to its `tables.Recipe`: entries that nobody states stay NaN."""
 
 import math
-import re
 from collections.abc import Mapping
 from functools import lru_cache
 
 from steelyard.step.tensors.recipe import ENTRIES
+from steelyard.strategies.denial import named
 from steelyard.strategies.losses import LOSSES, LossKind
-from steelyard.strategies.recipe import RECIPE_TERMS, RecipeTerm, affirmed
+from steelyard.strategies.recipe import RECIPE_TERMS, RecipeTerm
 from steelyard.tables import Recipe
 from steelyard.units import Bytes
 
@@ -33,17 +33,17 @@ def term_entries(text: str, but: RecipeTerm | None = None) -> Mapping[str, float
         text: the name of a stack, and what else is written of a run.
         but: a term that does not count.
 
-    >>> term_entries("torchtune, optimizer in backward")["grad_life"]
-    2
+    >>> term_entries("torchtune, optimizer in backward")["grad_life"], term_entries("HF Trainer, Liger not used")
+    (2, {})
     """
-    return _term_entries(affirmed(text), but.pattern if but else "")
+    return _term_entries(text, but.pattern if but else "")
 
 
 @lru_cache(maxsize=1 << 14)
 def _term_entries(text: str, but: str) -> Mapping[str, float]:
     found: dict[str, float] = {}
     for term in RECIPE_TERMS:
-        if term.pattern != but and re.search(term.pattern, text):
+        if term.pattern != but and named(term.pattern, text):
             found |= term.entries
     return found
 
@@ -55,7 +55,7 @@ def named_loss(text: str) -> LossKind | None:
     >>> named_loss("LLaMA-Factory + Liger").name, named_loss("NeMo 25.04")
     ('fused-linear', None)
     """
-    return next((one for one in LOSSES.values() if one.pattern and re.search(one.pattern, affirmed(text))), None)
+    return next((one for one in LOSSES.values() if one.pattern and named(one.pattern, text)), None)
 
 
 def loss_entries(loss: LossKind | None, element_bytes: Bytes) -> dict[str, float]:

@@ -1,17 +1,91 @@
 """What precision, optimizer, loss and task mean in bytes: the same in job files and in rows of measured runs."""
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 from steelyard.catalog import Catalog, load
 from steelyard.catalog.training import Optimizer, Precision
 from steelyard.errors import BadInput, nearest
+from steelyard.strategies.denial import Patterns, affirmed, meaning, named
 from steelyard.strategies.losses import LOSSES, LossKind
 from steelyard.units import Bytes, Share
 from steelyard.workload import Architecture
 from steelyard.workload.row import HEAD, Model
 
 TASKS = ("pretrain", "continued_pretrain", "full_ft", "lora", "qlora")
+
+_BF16, _FP16 = r"(bf16|bfloat16|brain ?float( ?16)?)", r"(fp16|float16|f16|half|16)"
+_PURE = r"(pure|true|full)"
+
+PRECISION_SPELLINGS: Patterns = (
+    (r"fp4|mxfp4|nvfp4|float4", "fp4"),
+    (r"(mx)?fp8|float8|[ef]8m0|e4m3|e5m2|8-?bit float|transformer-engine", "fp8"),
+    (rf"{_PURE}[ _-]?{_BF16}|(?<!--){_BF16}[ _(,-]*({_PURE}|only)", "bf16-pure"),
+    (rf"(amp|mixed)?_?{_BF16}(_mixed|_amp)?", "bf16"),
+    (rf"{_PURE}[ _-]?{_FP16}|(?<!--){_FP16}[ _(,-]*({_PURE}|only)", "fp16-pure"),
+    (r"(amp_|mixed_)?(fp16|float16|f16|half)(_mixed|_amp)?|16[ _-]mixed|apex|amp[ _-]?o[12]", "fp16"),
+    (r"tf32", "tf32"),
+    (r"fp32|float32|f32|single|32-true|32-?bit|32", "fp32"),
+    (r"16", "fp16"),
+    (r"(no[_ -]?)?amp|autocast|mixed([ _-]precision)?", ""),
+)
+"""Words of a precision, the narrowest first: bf16 beside an fp32 master copy is bf16, fp8 over bf16 weights is fp8.
+Mixed precision alone does not say which 16 bits: it is as good as blank. `true` and `mixed` as Lightning, `amp_` as
+Composer, `mixed_` as Keras write them (lightning.ai/docs Trainer, precision; docs.mosaicml.com Trainer, precision)."""
+
+MIXED = (
+    r"(?<![a-z])mixed(?:[ _-]precision)?|(?<![a-z])amp(?![a-z])|autocast|fp32 (?:master|weights)|upcast to fp32"
+    r"|\bapex\b|\bo[12]\b|\b(?:bf16|fp16)(?:[\"']?\s*[=:]\s*[\"']?(?:true|1\b|\{)|\.enabled)"
+)
+"""How people write that fp32 parameters are kept beside 16-bit work: `bf16=True` of Hugging Face is mixed precision
+(huggingface.co/docs/transformers TrainingArguments), and so is `bf16.enabled` of DeepSpeed (deepspeed.ai config-json).
+"""
+
+_LOW_RANK = (
+    r"(rs-?|delta-?|long)?lora\+?|dora|low[ _-]?rank([ _-](adapt\w*|matri\w*|updates?))?|peft"
+    r"|adapt[eo]rs?([ _-]?(tun\w*|training))?|parameter[ _-]efficient\w*"
+)
+FOUR_BITS = r"((4|8)[ _-]?bits?|nf4|int[48]|quanti[sz]ed|bnb|gptq|awq)"
+
+TASK_SPELLINGS: Patterns = (
+    (r"q-?(lora|dora)", "qlora"),
+    (rf"{FOUR_BITS}[ ,_-]+(base[ ,_-]+)?({_LOW_RANK})|({_LOW_RANK})[ ,_(+-]*(over |on |with )?{FOUR_BITS}", "qlora"),
+    (_LOW_RANK, "lora"),
+    (r"cpt|contin\w*[ _-](pre-?train\w*|training)|continued|domain[ _-]adaptive pre-?train\w*", "continued_pretrain"),
+    (
+        r"sft|fft|full[ _-]?ft|full|(instruct\w*|supervised|fine)?[ _-]?(fine)?[ _-]?tun(e|ed|ing)|finetun\w*",
+        "full_ft",
+    ),
+    (r"pre-?train\w*|from scratch|train(ing)?", "pretrain"),
+)
+"""Kinds of training, adapters first: whatever else a text says, they leave the rest of a model frozen."""
+
+_OTHER_TASKS = re.compile(
+    r"(?<![a-z0-9])((soft[ _-]?)?prompt[ _-]?tun\w*|prefix[ _-]?tun\w*|p-?tuning|\(?ia\)?3|bitfit|lo(ha|kr)"
+    r"|(linear )?prob(e|ing)|fr(ee|o)z\w*|(head|last|top|layers?|blocks?)[ _-](only|tuning)|partial\w*|galore"
+    r"|dpo|ppo|grpo|rlhf|rlaif|rl|kto|orpo|reward\w*|distil\w*"
+    r"|inference|eval\w*|generation|decod\w*|serving)(?![a-z0-9])"
+)
+"""Ways to train (or not to) that no formula here is of: parts of a model, several models at once, no backward pass."""
+
+_ADAPTED = rf"(?<![a-z0-9])(?:q-?lora|{_LOW_RANK})"
+
+
+def task_meaning(text: str) -> str:
+    """Return the kind of training that a text means, of `TASKS`; the text where it means none of them.
+
+    >>> [task_meaning(text) for text in ("Low-Rank Adaptation", "QLoRA 4-bit", "PEFT LoRA", "DoRA", "adapters")]
+    ['lora', 'qlora', 'lora', 'lora', 'lora']
+    >>> [task_meaning(text) for text in ("full fine-tuning, no LoRA", "prefix tuning", "GRPO fine-tuning", "weaving")]
+    ['full_ft', 'prefix tuning', 'GRPO fine-tuning', 'weaving']
+    """
+    plain = affirmed(text.strip(), _ADAPTED)
+    if text.strip() and not re.search("[a-z]", plain):
+        return ""  # all that it says is denied
+    found = meaning(plain, TASK_SPELLINGS)
+    return text if found == plain not in TASKS or _OTHER_TASKS.search(plain) else found
+
 
 USUAL_OPTIMIZER = "adamw"
 """What nearly every published run trains with; taken where a text names none."""
@@ -43,15 +117,48 @@ def one_of(what: str, text: str, names: Iterable[str]) -> str:
     raise BadInput(f"unknown {what} {text[:60]!r}; nearest: {', '.join(nearest(plain, known) or known)}")
 
 
+def parse_task(text: str) -> str:
+    """Return the kind of training that a text names, of `TASKS`; BadInput lists the nearest.
+
+    >>> parse_task("SFT"), parse_task("Q-LoRA"), parse_task("continued-pretrain")
+    ('full_ft', 'qlora', 'continued_pretrain')
+    """
+    found = task_meaning(text)
+    return found if found in TASKS else one_of("task", text, TASKS)
+
+
 def parse_precision(text: str, catalog: Catalog | None = None) -> Precision:
-    """Return the precision of a catalog, the shipped one if None, that a text names; BadInput lists the nearest."""
+    """Return the precision of a catalog, the shipped one if None, that a text names; BadInput lists the nearest.
+
+    Mixed precision that does not say which 16 bits is bf16, as where nothing is said.
+
+    >>> [parse_precision(text).precision for text in ("BF16 mixed", "16-mixed", "bf16-true", "amp", "float32")]
+    ['bf16', 'fp16', 'bf16-pure', 'bf16', 'fp32']
+    """
     known = (catalog or load()).precisions
-    return known[one_of("precision", text, known)]
+    found = text if not text.strip() or text.strip().lower() in known else meaning(text, PRECISION_SPELLINGS) or "bf16"
+    return known[one_of("precision", found, known)]
+
+
+def says_mixed(text: str) -> bool:
+    """Tell whether a text says that fp32 parameters are kept beside 16-bit work.
+
+    >>> [says_mixed(text) for text in ("bf16-mixed", "AMP (fp16)", "amp_bf16", "bf16, no autocast", "bf16")]
+    [True, True, True, False, False]
+    """
+    return named(MIXED, text) is not None
 
 
 def parse_optimizer(text: str, catalog: Catalog | None = None) -> Optimizer:
-    """Return the optimizer of a catalog, the shipped one if None, that a text names; BadInput lists the nearest."""
+    """Return the optimizer of a catalog, the shipped one if None, that a text names; BadInput lists the nearest.
+
+    >>> [parse_optimizer(text).optimizer for text in ("AdamW", "paged_adamw_8bit", "adamw_torch_fused")]
+    ['adamw', 'adam8bit', 'adamw']
+    """
     known = (catalog or load()).optimizers
+    row = next((row for row in known.values() if row.pattern.search(text.strip())), None)
+    if row is not None and text.strip().lower() not in known and not unknown_of_optimizer(text):
+        return row
     return known[one_of("optimizer", text, known)]
 
 
@@ -72,6 +179,25 @@ def published_optimizer(text: str, catalog: Catalog | None = None) -> Optimizer:
     """
     known = (catalog or load()).optimizers
     return next((row for row in known.values() if row.pattern.search(text.strip())), known[USUAL_OPTIMIZER])
+
+
+_OPTIMIZER_TERMS = re.compile(
+    r"((fused|paged|deepspeedcpu|cpu|hybrid)?adamw?(8-?bit)?|bit|opt|optim|fused|distributed|decoupled|paged|foreach"
+    r"|torch|ao|pytorch|bitsandbytes|apex|bnb|cpu|32-?bit|8-?bit|bf16|fp32|fp16|states?"
+    r"|optimi[sz]er|deepspeed|hybrid|dist|and|with|moments?|forward|backward|only|momentum|none|sgd|muon|lion|adafactor"
+    r"|nesterov|beta\d?|betas|eps|lr|weight|decay|default|w|galore|(paged)?lion(8-?bit)?|rmsprop|adagrad|hf|keras"
+    r"|\d[\d.e-]*)"
+)
+
+
+def unknown_of_optimizer(text: str) -> list[str]:
+    """Return the words of an optimizer that nobody reads: it keeps what the others do, or AdamW.
+
+    >>> unknown_of_optimizer("paged_adamw_8bit"), unknown_of_optimizer("sophia_adamw")
+    ([], ['sophia'])
+    """
+    words = re.split(r"[^a-z0-9.]+", re.sub(r"(?<=[a-z])\.|\.(?=[a-z])", " ", text.lower()))
+    return [word for word in words if word and not _OPTIMIZER_TERMS.fullmatch(word)]
 
 
 @dataclass(frozen=True, slots=True)

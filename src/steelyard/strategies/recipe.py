@@ -1,6 +1,5 @@
 """Words of recipes of memory, a row each: what people say of how tensors are kept, and what it means."""
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -10,6 +9,10 @@ the backward pass and freed at the step (`zero_grad(set_to_none=True)`: FSDP, DD
 an optimizer in the backward pass as soon as they are there, so that one block's are alive at once."""
 
 PERSISTENT, AUTOGRAD, FUSED = range(3)
+
+LIGER = r"liger"
+COMPILE = r"torch[._ ]?compile|\bcompiled?\b(?! time)"
+"""How people write kernels that are fused by Liger (github.com/linkedin/Liger-Kernel), and by PyTorch's compiler."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,46 +43,30 @@ RECIPE_TERMS = (
     ),
     RecipeTerm(
         name="fused optimizer",
-        pattern=r"(?<!not )\bfused adamw?\b|adamw?[ _]\(?fused|adamw torch fused",
+        pattern=r"\bfused[ _]?adamw?\b|adamw?[ _]\(?fused|adamw?[ _](torch|apex)[ _]fused",
         entries={"step_copies": 0.0},
         source="docs.pytorch.org torch.optim.AdamW, fused: one kernel over all tensors, without temporaries",
     ),
     RecipeTerm(
         name="saved on the host",
-        pattern=r"gradient checkpointing \"?unsloth|kept on the host|activation[s_ -]*offload|offload[a-z ]*activation",
+        pattern=r"gradient[ _]checkpointing[\"' ]*[=:]?[\"' ]*unsloth|kept on the host|activation[s_ -]*offload"
+        r"|offload[a-z_ ]*activation",
         entries={"saved_on_host": 1.0},
         source="github.com/unslothai/unsloth-zoo gradient_checkpointing.py: the inputs of blocks are moved to the host",
     ),
     RecipeTerm(
         name="fused block kernels",
-        pattern=r"fused rmsnorm|liger|torch[._]compile|\bcompiled?\b",
+        pattern=rf"fused rmsnorm|{LIGER}|{COMPILE}",
         entries={"norm_copies": 0.0, "rotary_copies": 0.0},
         source="github.com/linkedin/Liger-Kernel rms_norm.py, rope.py: the input of a norm is kept as it is, rotation "
         "is in place",
     ),
     RecipeTerm(
         name="fused gated activation",
-        pattern=r"liger|fused swiglu|torch[._]compile|\bcompiled?\b",
+        pattern=rf"{LIGER}|fused swiglu|{COMPILE}",
         entries={"activation_inputs": 0.0},
         source="github.com/linkedin/Liger-Kernel swiglu.py: gate and up are kept, the activation is computed again",
     ),
     KBIT,
 )
 """In the order in which they are applied: a later word overrides an earlier one."""
-
-_NAMED = (
-    r"(?:use_)?(?:torch[._ ]?)?compil\w*|(?:use_)?liger\w*|activation[s_ -]*offload\w*"
-    r"|optimi[sz]er[ _-]in[ _-](?:the )?b\w+|prepare_model_for_kbit_training"
-)
-_DENIED = re.compile(
-    rf"\b(?:no|not|without|w/o) (?:{_NAMED})|(?:{_NAMED})(?: is|[=:])? ?(?:off|false|no|none|disabled|0)\b"
-)
-
-
-def affirmed(text: str) -> str:
-    """Return a text in small letters without the words of recipes and kernels that it says do not hold.
-
-    >>> [affirmed(text) for text in ("HF Trainer, no compile", "use_liger_kernel=False; LoRA", "compile=True")]
-    ['hf trainer, ', '; lora', 'compile=true']
-    """
-    return _DENIED.sub("", text.lower())

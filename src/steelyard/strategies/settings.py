@@ -7,16 +7,18 @@ from steelyard.strategies.registry import SCHEDULES
 _SWITCH = {"no": 0, "off": 0, "false": 0, "yes": 1, "on": 1, "true": 1}
 
 SPELLINGS: dict[str, dict[str, int]] = {
-    "recompute": {word: number for number, word in enumerate(RECOMPUTE)} | {"no": 0, "yes": RECOMPUTE.index("full")},
+    "recompute": {word: number for number, word in enumerate(RECOMPUTE)}
+    | {word: number * RECOMPUTE.index("full") for word, number in _SWITCH.items()},
     "schedule": {name: one.code for name, one in SCHEDULES.items()},
     "partition": {rule.name: number for number, rule in enumerate(PARTITIONS)},
-    "zero": {"fsdp": 3, "hsdp": 3, "zero1": 1, "zero2": 2, "zero3": 3},
+    "zero": {"fsdp": 3, "hsdp": 3, "zero1": 1, "zero2": 2, "zero3": 3, "zero-1": 1, "zero-2": 2, "zero-3": 3, "ddp": 0}
+    | {"full_shard": 3, "hybrid_shard": 3, "shard_grad_op": 2, "no_shard": 0},
     "sp": _SWITCH,
     "flash": _SWITCH,
     "offload": _SWITCH,
 }
 """Setting → word → number. Checkpointed activations without another word are all of them (`torch.utils.checkpoint`);
-fully sharded data parallelism shards as ZeRO-3 does (arXiv 2304.11277, section 3.1)."""
+fully sharded data parallelism shards as ZeRO-3 does (arXiv 2304.11277, section 3.1), SHARD_GRAD_OP as ZeRO-2."""
 
 
 NAMED = ("recompute", "schedule", "partition")

@@ -8,6 +8,7 @@ import re
 from dataclasses import dataclass
 
 from steelyard.evidence.runs.run import Run
+from steelyard.strategies.denial import named
 from steelyard.workload import Architecture
 
 UNSTATED = re.compile(r"unstated|not stated|^n/a$|^none|peak not stated|^$")
@@ -103,7 +104,7 @@ def framework_convention(stack: str, date: str, recompute: str) -> FlopConventio
     (1.3333333333333333, None)
     """
     month = date[:7] or "9999"
-    found = [one for one in FRAMEWORK_COUNTS if re.search(one.pattern, stack.lower())]
+    found = [one for one in FRAMEWORK_COUNTS if named(one.pattern, stack)]
     first = found[0].pattern if found else ""
     counts = next((one for one in found if one.pattern == first and month <= (one.until or "9999")), None)
     if counts is None or (counts.when_on and recompute not in ("none", "full")):

@@ -27,8 +27,9 @@ from steelyard.evidence.frames.models import run_model
 from steelyard.evidence.frames.recipes import trained_dropout
 from steelyard.evidence.frames.settings import check_settings, run_settings, with_settings, with_usual_degrees
 from steelyard.evidence.frames.shapes import ModelShape, RowsShape
-from steelyard.evidence.frames.stacks import kernel_constants, row_constants, stack_rule
+from steelyard.evidence.frames.stacks import kernel_constants, row_constants, stack_rule, unknown_stack
 from steelyard.evidence.runs.columns import check_cells, says
+from steelyard.evidence.runs.impossible import check_peak, check_sizes
 from steelyard.evidence.runs.run import Run, publisher
 from steelyard.evidence.runs.spellings import worded
 from steelyard.evidence.runs.unread import unread_parts, unsaid
@@ -144,11 +145,13 @@ def _row(run: Run, catalog: Catalog) -> CompletedRun:
     run = worded(run)
     check_cells(run)
     run = with_settings(run)
+    check_sizes(run)
     model, about_shape = run_model(run)
     arch = _shape(model)
     if isinstance(model, ModelSpec) and not takes_sequences(model):
         run = replace(run, sequence_tokens=float(model.max_tokens))  # the patches of an image
     found = run_machine(run, catalog)
+    check_peak(run, found.accelerator)
     its_rule = stack_rule(run.stack, run.date, catalog)
     if (slug(run.stack), "any", "time_scale") in catalog.local.stacks and its_rule.stack == "any":
         its_rule = replace(its_rule, stack=slug(run.stack))  # a stack that the user has calibrated
@@ -156,6 +159,7 @@ def _row(run: Run, catalog: Catalog) -> CompletedRun:
         usual = its_rule.dropout if arch.gelu and arch.causal else 0.0
         arch = replace(arch, dropout=trained_dropout(run, usual))
     assumed = set(about_shape | found.assumed)
+    assumed |= {"stack"} if (strange := unknown_stack(run.stack, its_rule, catalog)) else set()
     run = with_usual_degrees(run, its_rule, _capability(its_rule.stack, catalog), assumed)
     options = layout_choices(run, arch, float(found.machine.memory_bytes), its_rule, float(found.machine.node_devices))
     job = run_job(run, model, arch, its_rule, found.precision, options[0].batch_samples, catalog)
@@ -172,7 +176,7 @@ def _row(run: Run, catalog: Catalog) -> CompletedRun:
         constants=tuple(constants.items()),
         choices=tuple(options),
         assumed=frozenset(assumed | untold | unsaid(run)),
-        notes=notes,
+        notes=(*notes, *strange),
     )
 
 

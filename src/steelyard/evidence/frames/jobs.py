@@ -12,27 +12,15 @@ from steelyard.evidence.frames.shapes import ModelShape, RowsShape
 from steelyard.evidence.runs.columns import says
 from steelyard.evidence.runs.run import Run, is_known
 from steelyard.job.job_spec import training_job
-from steelyard.job.models.adapters import USUAL_RANK, USUAL_TARGETS, Adapters, listed_targets
+from steelyard.job.models.adapters import USUAL_RANK, USUAL_TARGETS, Adapters, listed_targets, quantised_type
 from steelyard.job.models.rows_spec import RowsSpec
 from steelyard.job.models.spec import ModelSpec
 from steelyard.job.sample_work import sample_workload
 from steelyard.job.training import MatrixShape, published_optimizer
+from steelyard.strategies.denial import named
 from steelyard.tables import Job, Workload
 from steelyard.workload import Architecture, collapse
 from steelyard.workload import model as workload_model
-
-QUANTISED = (
-    (r"nf4-dq", "nf4-dq"),
-    (r"int8|8.?bit base", "int8"),
-    (r"gptq|awq|int4", "int4-g128"),
-    (r"fms-acceleration", "nf4-dq"),
-    (r"nf4|qlora|4.?bit", "nf4"),
-)
-"""How rows write the type of frozen weights, and its name in `adapters.QUANTISED_BYTES`.
-
-fms-acceleration quantises the constants as well (github.com/foundation-model-stack/fms-acceleration,
-framework_plugin_bnb.py: bnb_4bit_use_double_quant=True); bitsandbytes by default does not.
-"""
 
 
 def run_job(
@@ -108,14 +96,14 @@ def run_adapters(run: Run, model: ModelSpec, adapters: str) -> Adapters | None:
         return None
     stated = re.search(r"trainable ([\d,]+)", run.note)
     rank = re.search(r"rank (\d+)", run.note)
-    everywhere = adapters == "all" or bool(re.search(r"\ball linear\b", run.note.lower()))
+    everywhere = adapters == "all" or bool(named(r"\ball[ -]linear\b", run.note))
     usual = USUAL_TARGETS["all" if everywhere else adapters]
-    text = f"{run.note} {run.stack} {run.task}".lower()
+    text = f"{run.note}; {run.stack}; {run.task}".lower()
     return Adapters(
         model,
         int(run.lora_rank) if is_known(run.lora_rank) else int(rank[1]) if rank else USUAL_RANK,
         adapted_matrices(run) or usual,
-        next(name for words, name in QUANTISED if re.search(words, text)) if run.task == "qlora" else "",
+        quantised_type(text) or "nf4" if run.task == "qlora" else "",
         float(stated[1].replace(",", "")) if stated else None,
         outside_bytes(run),
     )

@@ -5,7 +5,8 @@ import re
 from steelyard.catalog.stack_names import StackRule
 from steelyard.evidence.runs.run import Run
 from steelyard.job.recipes import loss_entries, named_loss, partial_recipe, term_entries
-from steelyard.job.training import parse_loss
+from steelyard.job.training import parse_loss, says_mixed
+from steelyard.strategies.denial import denied, named
 from steelyard.strategies.losses import LOSSES, LossKind
 from steelyard.strategies.recipe import KBIT
 from steelyard.strategies.settings import spelled_number
@@ -17,8 +18,7 @@ ADAPTER_TASKS = ("lora", "qlora")
 LOSS_FUNCTION = "2024-11"
 """Hugging Face Transformers 4.46 of October 2024 moved the loss, and its upcast, out of the models."""
 
-PURE = re.compile(r"(bf|fp)16-true|pure.bf16")
-MIXED = re.compile(r"mixed precision|upcast to fp32|\bamp\b|autocast|fp32 (master|weights)")
+PURE = r"(?:bf|fp)16-true|(?:pure|full)[ _-](?:bf|fp)16"
 MIXED_LOGITS = {"shifted-16-bit": 2 + 2 + 4.0, "triton": 4.0}
 """Bytes of a logit that mixed precision adds: softmax and gradient in fp32, and the fp32 copy that is returned."""
 
@@ -38,12 +38,22 @@ def states_in_16_bits(run: Run, rule: StackRule) -> bool:
     >>> [states_in_16_bits(run, rule) for run in runs]
     [True, False, False]
     """
-    text = run.note.lower()
-    if PURE.search(text):
+    if all_in_16_bits(run):
         return True
-    if run.task in ADAPTER_TASKS or MIXED.search(text):
+    if run.task in ADAPTER_TASKS or says_mixed(f"{run.note}; {run.stack}"):
         return False
     return rule.states in ("bf16", "open")
+
+
+def all_in_16_bits(run: Run) -> bool:
+    """Tell whether a row itself says that parameters, gradients and states are of 16 bits.
+
+    >>> from steelyard.evidence.runs.reader import blank_run
+    >>> runs = (blank_run(precision="bf16-pure"), blank_run(note="bf16-true"), blank_run(note="not pure bf16"))
+    >>> [all_in_16_bits(run) for run in runs]
+    [True, True, False]
+    """
+    return run.precision.endswith("-pure") or named(PURE, f"{run.note}; {run.stack}") is not None
 
 
 def run_recipe(run: Run, rule: StackRule, element_bytes: Bytes, gated: bool = True) -> Recipe:
@@ -63,11 +73,11 @@ def run_recipe(run: Run, rule: StackRule, element_bytes: Bytes, gated: bool = Tr
     >>> found.grad_life, found.logit_bytes, found.weight_bytes
     (2, 4.5, nan)
     """
-    text = f"{run.stack} {run.note}".lower()
+    text = f"{run.stack}; {run.note}; {run.optimizer}".lower()
     sharded = one_type(run)
     found: dict[str, float] = dict(rule.recipe)
     if run.task in ADAPTER_TASKS:
-        found |= {} if PURE.search(text) else FP32_ADAPTERS
+        found |= {} if all_in_16_bits(run) else FP32_ADAPTERS
         if sharded and rule.stack == "hf-trainer":
             found["input_gradients"] = 1.0
     found |= term_entries(text, KBIT if sharded else None)
@@ -116,7 +126,7 @@ def run_loss(run: Run, rule: StackRule | None = None, gated: bool = True) -> Los
     """
     if run.loss:
         return parse_loss(run.loss)
-    found = named_loss(f"{run.stack} {run.note}")
+    found = named_loss(f"{run.stack}; {run.note}")
     if rule is None or rule.stack != "hf-trainer" or (found or LOSSES["upcast"]).name != "upcast":
         return found
     if not gated:
@@ -141,7 +151,7 @@ def outside_bytes(run: Run) -> float | None:
     >>> outside_bytes(blank_run(note="norms and embeddings fp32 (prepare_model_for_kbit_training)"))
     4.0
     """
-    return 4.0 if re.search(KBIT.pattern, run.note.lower()) and not one_type(run) else None
+    return 4.0 if named(KBIT.pattern, run.note) and not one_type(run) else None
 
 
 def trained_dropout(run: Run, usual: float) -> float:
@@ -150,6 +160,10 @@ def trained_dropout(run: Run, usual: float) -> float:
     >>> from steelyard.evidence.runs.reader import blank_run
     >>> trained_dropout(blank_run(note="dropout 0.1; learned positions"), 0.0), trained_dropout(blank_run(), 1.0)
     (1.0, 1.0)
+    >>> [trained_dropout(blank_run(note=note), 1.0) for note in ("no dropout", "dropout off", "dropout: 0.0")]
+    [0.0, 0.0, 0.0]
     """
-    stated = re.search(r"(?<![a-z_])dropout[ =]([\d.]+)", run.note.lower())
-    return usual if stated is None else float(float(stated[1].rstrip(".")) > 0)
+    stated = re.search(r"(?<![a-z_])dropout[ =:]+([\d.]+)", run.note.lower())
+    if stated is None:
+        return 0.0 if denied(r"(?<![a-z_])(?:attention |hidden )?dropout", run.note) else usual
+    return float(float(stated[1].rstrip(".") or 0) > 0)

@@ -13,6 +13,7 @@ from steelyard.evidence.runs.columns import is_count
 from steelyard.evidence.runs.run import Run, is_known
 from steelyard.job.degrees import parse_degrees
 from steelyard.layout import check_layout
+from steelyard.strategies.denial import denied, named
 from steelyard.strategies.partition import given_sizes
 from steelyard.strategies.registry import SCHEDULES
 from steelyard.strategies.settings import NAMED, setting_name, spelled_number
@@ -112,13 +113,16 @@ def check_settings(layout: Layout, settings: Mapping[str, int], job: Job, anythi
     check_layout(judged, replace(job, batch_samples=batch), int(layout.devices), math.inf, anything)
 
 
+_SEQUENCE_PARALLEL = r"sequence[ _-]parallel\w*"
+
+
 def offloads_states(text: str) -> bool:
     """Tell whether a column says that the optimizer is on the host.
 
     >>> offloads_states("optimizer"), offloads_states("none")
     (True, False)
     """
-    return bool(re.search(r"optim|full", text.lower()))
+    return named("optim|full", text) is not None
 
 
 def shard_group(run: Run, replicas: float) -> float:
@@ -136,9 +140,9 @@ def shard_group(run: Run, replicas: float) -> float:
 
 def sequence_parallel(run: Run, rule: StackRule, assumed: set[str]) -> float:
     """Return whether tensor-parallel ranks split the sequence: as the note of a row says, else as its stack does."""
-    if "no sequence parallel" in run.note.lower():
+    if denied(_SEQUENCE_PARALLEL, run.note):
         return 0.0
-    if re.search(r"sequence parallel on|with sequence parallel", run.note.lower()):
+    if named(_SEQUENCE_PARALLEL, run.note):
         return 1.0
     if "sp" not in run_settings(run):
         assumed.add("sequence parallelism")
@@ -154,7 +158,7 @@ def written_expert_tensor(run: Run) -> float | None:
     [1.0, 2.0, 4.0, None]
     """
     words = r"\b(?:etp|expert[ _-]tensor(?:[ _-]parallel\w*)?(?:[ _-]size)?)[ =:]*(\d+)"
-    stated = re.search(words, f"{run.note} {run.stack}".lower())
+    stated = re.search(words, f"{run.note}; {run.stack}".lower())
     return max(1.0, float(stated[1])) if stated else None
 
 

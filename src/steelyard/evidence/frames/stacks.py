@@ -1,22 +1,44 @@
 """From a framework as people write it to the stack of the catalog, by the ordered patterns of `data/stacks/*.yaml`."""
 
 import re
+from difflib import get_close_matches
 
 from steelyard.catalog import Catalog
-from steelyard.catalog.stack_names import StackRule, kernel_scales, rule_of_name, slow_kernels
+from steelyard.catalog.stack_names import FALLBACK, StackRule, kernel_scales, rule_of_name, slow_kernels
+from steelyard.evidence.runs.columns import says
 from steelyard.evidence.runs.run import Run
+from steelyard.strategies.denial import named
 
-NATIVE = re.compile(r"flash_?att\w*_?3|\bfa3\b|cudnn|transformer ?engine|\bte\b")
-LEGACY = re.compile(r"flash_?att\w*_?2|\bfa2\b|\btriton\b")
+NATIVE = r"flash[ _-]?att\w*[ _-]?3\b|\bfa[ -]?3\b|cudnn|transformer ?engine|\bte\b"
+LEGACY = r"flash[ _-]?att\w*[ _-]?2\b|\bfa[ -]?2\b|\btriton\b"
 """Attention kernels of Hopper's and later generations, and older ones, as rows name them."""
 
 FLASH_2 = "2023-07"
 """FlashAttention-2 was published in July 2023 (arXiv 2307.08691)."""
 
 
+ALIKE_NAMES = 0.8
+"""Share of letters that a name has in common with one of which it may be a slip: chosen."""
+
+
 def stack_rule(framework: str, date: str, catalog: Catalog) -> StackRule:
     """Return what a framework's name implies for a run of a date (`catalog.stacks.rule_of_name`)."""
     return rule_of_name(catalog.stack_rules, framework, date)
+
+
+def unknown_stack(framework: str, rule: StackRule, catalog: Catalog) -> tuple[str, ...]:
+    """Return what is said of a framework that no rule knows: whose constants it has, and a like name; else nothing.
+
+    >>> from steelyard.catalog import load
+    >>> names = ("torchtitn", "Weaver 3", "torchtitan")
+    >>> [unknown_stack(name, stack_rule(name, "", load()), load()) for name in names][:2]
+    [("stack 'torchtitn', taken as any stack; nearest: torchtitan",), ("stack 'Weaver 3', taken as any stack",)]
+    """
+    if rule.stack != FALLBACK or not says(framework):
+        return ()
+    words = {word for rule in catalog.stack_rules for word in re.findall("[a-z-]{4,}", rule.pattern.pattern)}
+    near = get_close_matches(framework.lower(), sorted(words | set(catalog.stack_files)), 1, ALIKE_NAMES)
+    return (f"stack {framework[:40]!r}, taken as any stack" + (f"; nearest: {near[0]}" if near else ""),)
 
 
 def run_slow_kernels(run: Run, rule: StackRule, precision: str) -> frozenset[str]:
@@ -29,7 +51,7 @@ def run_slow_kernels(run: Run, rule: StackRule, precision: str) -> frozenset[str
     >>> [sorted(run_slow_kernels(run, trainer, "bf16")) for run in told]
     [['eager_scale', 'upcast_scale'], []]
     """
-    return slow_kernels(rule, f"{run.stack} {run.note} {run.loss}", run.task == "qlora", precision)
+    return slow_kernels(rule, f"{run.stack}; {run.note}; {run.loss}", run.task == "qlora", precision)
 
 
 def kernel_constants(run: Run, rule: StackRule, precision: str, catalog: Catalog) -> dict[str, float]:
@@ -59,13 +81,13 @@ def row_constants(run: Run, rule: StackRule) -> dict[str, float]:
     >>> [row_constants(blank_run(note=note), other) for note in ("flash_attention_2", "kernels: TE + DeepEP")]
     [{'attention_native': 0.0}, {'attention_native': 1.0}]
     """
-    text = f"{run.stack} {run.note}".lower()
+    text = f"{run.stack}; {run.note}".lower()
     found: dict[str, float] = {}
     if "optimizer step not included" in text:
         found["step_host_s"] = 0.0
-    if NATIVE.search(text):
+    if named(NATIVE, text):
         found["attention_native"] = 1.0
-    elif LEGACY.search(text):
+    elif named(LEGACY, text):
         found["attention_native"] = 0.0
     elif run.date and run.date < FLASH_2:
         found["attention_share"] = 0.6

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from steelyard.errors import BadInput
-from steelyard.formatting.unit_sizes import BYTES, FLOP_PER_S, ONES, SECONDS, Sizes, spelled
+from steelyard.formatting.unit_sizes import BYTES, FLOP_PER_S, ONES, SPANS, Sizes, spans_s, spelled
 
 UNSAID = frozenset({"", "-", "–", "—", "?", "n/a", "na", "nan", "null", "unknown"})
 """Cells that say nothing; where a number belongs, `none` says no more."""
@@ -46,9 +46,7 @@ NOUNS: Mapping[str, re.Pattern[str]] = MappingProxyType(
 
 UNITS: Mapping[str, Sizes] = MappingProxyType(
     {
-        "step_time_s": spelled(
-            SECONDS, {"s": "s,sec,secs,second,seconds", "ms": "ms,msec", "µs": "us,µs", "min": "min,minute,minutes"}
-        ),
+        "step_time_s": SPANS,
         "peak_memory_bytes": {name.lower(): size for name, size in BYTES.items()} | {"b": 1.0, "byte": 1.0},
         "tflops_per_device": {
             f"{unit[:1].lower()}{end}": size / FLOP_PER_S["TFLOP/s"]
@@ -100,6 +98,8 @@ def read_number(text: str, column: str) -> float:
     (12.9, 8.0, 0.38)
     >>> read_number("1,234,567", "params"), read_number("1,024", "devices"), read_number("n/a", "tp")
     (1234567.0, 1024.0, nan)
+    >>> [read_number(text, "step_time_s") for text in ("1h", "1m", "1m30s")]
+    [3600.0, 60.0, 90.0]
     >>> read_number("70 GiB", "peak_memory_bytes") / 2**30, read_number("3.9k tokens/s", "tokens_per_s_per_device")
     (70.0, 3900.0)
     >>> read_number("12,9", "step_time_s")
@@ -112,6 +112,8 @@ def read_number(text: str, column: str) -> float:
     plain = text.strip()
     if plain.lower() in UNSAID | {"none"}:
         return math.nan
+    if column == "step_time_s" and (several := spans_s(plain)) is not None:
+        return _checked(several, text, column)
     found = _NUMBER.fullmatch(plain)
     if found is None or plain.startswith(","):
         raise _unreadable(plain, column)

@@ -10,8 +10,19 @@ from collections.abc import Mapping
 
 from steelyard.errors import BadInput, nearest
 from steelyard.evidence.runs.cells import UNSAID, read_number
-from steelyard.evidence.runs.header import LAYOUT_COLUMNS, MEASURED, is_read, of_one, our_name, strange_text
+from steelyard.evidence.runs.header import (
+    LAYOUT_COLUMNS,
+    MEASURED,
+    NOTED_COLUMNS,
+    is_read,
+    of_one,
+    our_name,
+    peak_column,
+    step_column_s,
+    strange_text,
+)
 from steelyard.evidence.runs.run import COLUMNS, MEMORY_METRICS, TEXT_COLUMNS, Run, is_known
+from steelyard.formatting.unit_sizes import BYTES, SECONDS
 from steelyard.job.training import TASKS
 from steelyard.strategies.recompute import RECOMPUTE
 from steelyard.strategies.settings import spelled_number
@@ -37,12 +48,15 @@ def run_of_row(row: Mapping[str, str | None], row_id: str) -> Run:
     for name, value in cells.items():
         if our_name(name) in values:
             values[our_name(name)] = value
+    noted = [f"{our_name(name)}={value}" for name, value in cells.items() if our_name(name) in NOTED_COLUMNS and value]
+    values["note"] = "; ".join(filter(None, (values["note"], *noted)))
     values["layout"] = ",".join(filter(None, (values["layout"], *_settings(cells))))
     for name, word in DEFAULTS.items():
         values[name] = values[name] or word
         values[name] = values[name] if name == "group" else values[name].lower()
     values["id"] = values["id"] or row_id
     faults: dict[str, str] = {}
+    unread = _peaks_and_steps(cells, values)
     numbers = {name: _number(values[name], name, faults) for name in COLUMNS if name not in TEXT_COLUMNS}
     texts = {name: values[name] for name in TEXT_COLUMNS}
     texts["memory_metric"] = "unknown" if texts["memory_metric"].lower() in UNSAID else texts["memory_metric"]
@@ -54,8 +68,42 @@ def run_of_row(row: Mapping[str, str | None], row_id: str) -> Run:
         unit = cells.get("mem_unit", "")
         numbers["peak_memory_bytes"] = _number(cells["peak_mem_gb"], "peak_mem_gb", faults) * memory_unit_bytes(unit)
         texts["memory_metric"] = memory_metric(unit, values["note"])
-    strange = tuple(strange_text(name) for name, value in cells.items() if says(value) and not is_read(name))
-    return Run(**texts, **numbers, faults=tuple(faults.items()), strange=strange)  # type: ignore[arg-type]  # by type
+    strange = [strange_text(name) for name, value in cells.items() if says(value) and not is_read(name)]
+    return Run(**texts, **numbers, faults=tuple(faults.items()), strange=(*strange, *unread))  # type: ignore[arg-type]  # by type
+
+
+_PEAK_ORDER = ("reserved", "", "allocated")
+"""Which counter of a row's peak is taken where it has several: what the card must hold goes before its tensors."""
+
+
+def _peaks_and_steps(cells: Mapping[str, str], values: dict[str, str]) -> list[str]:
+    """Put cells of columns in other units or of a named counter into ours; return what of them is not taken."""
+    for name, value in cells.items():
+        if (each_s := step_column_s(name)) and says(value):
+            values["step_time_s"] = _with_unit(value, f" {_SECOND_NAMES[each_s]}")
+        if _plain_precision(name) and says(value):
+            values["precision"] = "fp32" if value.lower() in ("no", "none", "false") else f"{value} mixed"
+    peaks = {name: peak for name, value in cells.items() if says(value) and (peak := peak_column(name))}
+    for name in sorted(peaks, key=lambda name: -_PEAK_ORDER.index(peaks[name].metric)):  # the first of the order last
+        values["peak_memory_bytes"] = _with_unit(cells[name], f" {_BYTE_NAMES[peaks[name].unit_bytes]}")
+        if peaks[name].metric and not says(cells.get("memory_metric", "")):
+            values["memory_metric"] = peaks[name].metric
+    taken = min(peaks, key=lambda name: _PEAK_ORDER.index(peaks[name].metric), default="")
+    return [f"column {name[:40]!r}: the peak is that of {taken!r}" for name in peaks if name != taken]
+
+
+_BYTE_NAMES = {size: name for name, size in BYTES.items() if name != "bytes"} | {1.0: ""}
+_SECOND_NAMES = {size: name for name, size in SECONDS.items()}
+
+
+def _with_unit(value: str, unit: str) -> str:
+    """Return a cell with the unit of its column, where it has none of its own."""
+    return f"{value}{unit}" if re.fullmatch(r"[\d.,_' e+-]+", value, re.IGNORECASE) else value
+
+
+def _plain_precision(name: str) -> bool:
+    """Tell whether a column is Accelerate's `mixed_precision`, whose `no` is fp32."""
+    return name.strip().lower().replace("-", "_").replace(" ", "_") == "mixed_precision"
 
 
 def _number(text: str, column: str, faults: dict[str, str]) -> float:

@@ -1,10 +1,13 @@
 """The names of columns: which stand for which, which say the same, which nobody reads."""
 
+import re
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from functools import cache
 
 from steelyard.errors import BadInput, nearest
 from steelyard.evidence.runs.run import COLUMNS
+from steelyard.formatting.unit_sizes import BYTES, SECONDS, spelled
 from steelyard.job.degrees import DEGREE_FIELDS
 from steelyard.job.fields import FIELD_ALIASES
 
@@ -27,7 +30,6 @@ COLLECTED = {
     "chips_per_node": "node_devices",
     "interconnect": "interconnect",
     "precision": "precision",
-    "framework": "stack",
     "tp": "tp",
     "pp": "pp",
     "vpp": "vpp",
@@ -63,14 +65,42 @@ JOB_FIELDS = {
     "global_batch": "batch_samples",
     "batch_sequences": "batch_samples",
     "step_time": "step_time_s",
+    "iteration_time": "step_time_s",
+    "iter_time": "step_time_s",
+    "time_per_step": "step_time_s",
     "lora_r": "lora_rank",
     "target_modules": "lora_targets",
+    "optim": "optimizer",
+    "optimizer_type": "optimizer",
+    "mixed_precision": "precision",
+    "dtype": "precision",
+    "gradient_checkpointing": "recompute",
+    "activation_checkpointing": "recompute",
+    "attn_implementation": "flash_attention",
+    "sharding_strategy": "sharding",
+    "fsdp_sharding_strategy": "sharding",
+    "gradient_accumulation_steps": "micro_batches",
+    "per_device_train_batch_size": "micro_batch",
+    "micro_batch_size": "micro_batch",
+    "max_seq_length": "sequence_tokens",
+    "num_gpus": "devices",
+    "n_gpus": "devices",
+    "gpus": "devices",
 }
-"""Field of a job file, or of PEFT's `LoraConfig`, → our column; other fields (model, devices, task, stack ...) have one
-name, and the spellings that job files allow are read here, too."""
+"""Field of a job file, of PEFT's `LoraConfig`, or of Hugging Face's `TrainingArguments` → our column; other
+fields (model, devices, task, stack ...) have one name, and the spellings that job files allow are read here, too."""
 
 LAYOUT_COLUMNS = tuple(name for name in DEGREE_FIELDS if name not in COLUMNS)
 """Settings of a job file's `layout` without a column of their own name: one of that name joins the row's layout."""
+
+NOTED_COLUMNS = frozenset(
+    {"load_in_4bit", "load_in_8bit", "bnb_4bit_quant_type", "bnb_4bit_use_double_quant", "double_quantization"}
+    | {"quantization", "quantization_bit", "use_liger_kernel", "liger_kernel", "liger", "torch_compile", "compile"}
+    | {"fsdp", "deepspeed", "offload_optimizer", "offload_param", "cpu_offload", "fsdp_offload_params", "bf16", "fp16"}
+    | {"enable_activation_offloading", "optimizer_in_bwd", "flash_attn", "use_flash_attention_2", "fsdp_cpu_offload"}
+)
+"""Settings of Hugging Face's, DeepSpeed's, axolotl's and torchtune's configurations: one in a column of its own is read
+as if the note said `load_in_4bit=True`."""
 
 RATE_COLUMNS = dict.fromkeys(
     ("images_per_second", "images_per_s", "img_per_s", "samples_per_s", "sequences_per_s"), "samples_per_second"
@@ -116,6 +146,8 @@ def check_names(header: Sequence[str], where: str) -> None:
     seen: dict[str, str] = {}
     for name in header:
         ours = "samples_per_second" if of_one(name) else our_name(name)
+        if (peak := peak_column(name)) and peak.metric:
+            ours = f"{ours}, {peak.metric}"  # both counters of one run are two figures
         if ours in seen and ours:
             both = f"column {name!r} stands twice" if seen[ours] == name else f"columns {seen[ours]!r} and {name!r}"
             raise BadInput(f"{where}: {both}{'' if seen[ours] == name else ' say the same'}; keep one")
@@ -135,9 +167,64 @@ def of_one(name: str | None) -> bool:
 
 
 _IN_OTHER_UNITS = {"peak_mem_gb": "peak_memory_bytes", "n_params_b": "params"}
-_PEAKS = dict.fromkeys(("memory", "peak_memory", "max_memory", "peak_mem"), "peak_memory_bytes")
+
+_PEAK = re.compile(
+    r"(?:torch_?)?(?:cuda_?)?(?:peak|max|gpu|used|total_used|measured)?_?(?:gpu|cuda|peak|max|device|torch)?_?"
+    r"(?P<what>vram|memory|mem|reserved|allocated)(?:_usage|_use|_peak|_max)?"
+    r"_?(?P<metric>reserved|allocated|used|active)?"
+    r"(?:_(?P<unit>gb|gib|mb|mib|b|bytes))?(?:_per_(?:gpu|device))?"
+)
+_CAPACITY = re.compile(r"(?:total|free|device)_?(?:gpu_)?(?:memory|mem|vram).*")
 _UNIT_COLUMNS = frozenset({"mem_unit"})
 """Columns that say how another is read."""
+
+
+@dataclass(frozen=True, slots=True)
+class PeakColumn:
+    """What the name of a column of peak memory says of it."""
+
+    metric: str  # reserved or allocated; empty: it does not say
+    unit_bytes: float  # of a number without a unit of its own
+
+
+@cache
+def peak_column(name: str) -> PeakColumn | None:
+    """Return what a column of peak memory says by its name; None where it is no such column.
+
+    >>> peak_column("max_memory_reserved_gb"), peak_column("vram_mib").unit_bytes / 2**20, peak_column("mem_unit")
+    (PeakColumn(metric='reserved', unit_bytes=1000000000.0), 1.0, None)
+    """
+    plain = _plain(name)
+    found = _PEAK.fullmatch(plain)
+    if found is None or _CAPACITY.fullmatch(plain) or plain in COLUMNS or plain in _IN_OTHER_UNITS:
+        return None
+    metric = found["metric"] or found["what"]
+    of = {"reserved": "reserved", "allocated": "allocated", "active": "allocated"}
+    sizes = {unit.lower(): size for unit, size in BYTES.items()} | {"b": 1.0}
+    return PeakColumn(of.get(metric, ""), sizes[found["unit"] or "b"])
+
+
+_STEP = re.compile(
+    r"(?:step|iter|iteration)(?:_(?:time|duration|latency))?_(?P<unit>s|sec|seconds|ms|min|minutes|h|hours)"
+)
+_STEP_UNITS = spelled(SECONDS, {"s": "s,sec,seconds", "ms": "ms", "min": "min,minutes", "h": "h,hours"})
+_PER_STEP = re.compile(r"(?P<unit>s|sec|seconds|ms|min|minutes|h|hours)_(?:per|a)_(?:step|iter|iteration|it)")
+
+
+@cache
+def step_column_s(name: str) -> float | None:
+    """Return the seconds of one unit of a column of step times, by its name; None where it is no such column.
+
+    >>> step_column_s("step_time_ms"), step_column_s("seconds_per_step"), step_column_s("iteration_time_min")
+    (0.001, 1.0, 60.0)
+    """
+    plain = _plain(name)
+    found = _STEP.fullmatch(plain) or _PER_STEP.fullmatch(plain)
+    return _STEP_UNITS[found["unit"]] if found and plain not in COLUMNS else None
+
+
+def _plain(name: str | None) -> str:
+    return (name or "").strip().lstrip("\ufeff").lower().replace(" ", "_").replace("-", "_")
 
 
 @cache
@@ -147,16 +234,20 @@ def our_name(name: str | None) -> str:
     >>> our_name("n_chips"), our_name("Global Batch"), our_name("Peak memory"), our_name("weather")
     ('devices', 'batch_samples', 'peak_memory_bytes', 'weather')
     """
-    plain = (name or "").strip().lstrip("\ufeff").lower().replace(" ", "_").replace("-", "_")
+    plain = _plain(name)
+    if peak_column(plain):
+        return "peak_memory_bytes"
+    if step_column_s(plain):
+        return "step_time_s"
     plain = FIELD_ALIASES.get(plain, plain)
     plain = JOB_FIELDS.get(plain, RATE_COLUMNS.get(plain, plain))
-    return COLLECTED.get(plain, (_IN_OTHER_UNITS | _PEAKS).get(plain, plain))
+    return COLLECTED.get(plain, _IN_OTHER_UNITS.get(plain, plain))
 
 
 def is_read(name: str) -> bool:
     """Tell whether a column is read by somebody."""
     ours = our_name(name)
-    return ours in COLUMNS or ours in LAYOUT_COLUMNS or ours in _UNIT_COLUMNS or of_one(name)
+    return ours in COLUMNS or ours in LAYOUT_COLUMNS or ours in _UNIT_COLUMNS | NOTED_COLUMNS or of_one(name)
 
 
 @cache

@@ -5,8 +5,11 @@ from functools import lru_cache
 
 from steelyard.evidence.runs.columns import says
 from steelyard.evidence.runs.header import MEASURED
+from steelyard.evidence.runs.phrases import offload_of_note, recompute_of_note
 from steelyard.evidence.runs.run import Run, is_known
-from steelyard.evidence.runs.spellings import OFFLOAD_SPELLINGS, exact_meaning
+from steelyard.evidence.runs.spellings import OFFLOAD_SPELLINGS
+from steelyard.job.training import unknown_of_optimizer
+from steelyard.strategies.denial import exact_meaning
 from steelyard.strategies.losses import LOSSES
 from steelyard.strategies.recipe import RECIPE_TERMS
 
@@ -25,17 +28,16 @@ READ = (
     r"\betp\b|expert[ _-]tensor", r"att\w*[ _impl]*[=:]|sdpa|flash|\bfa-?[234]\b|eager attention|cudnn|xformers",
     r"loss=|logits materialised", r"dropout[ =][\d.]", r"mixed precision|fp32 master|autocast",
     r"\bte\b|transformer ?engine|triton", r"optimizer step not included",
-    r"(activation|gradient) checkpointing(?! \()", r"\bgas 1\b|accumulation \d|\b(1|one) micro-?batch|micro-batches",
+    r"(activation|gradient)[ _]checkpointing(?! \()", r"load_in_[48]bit|double[ _-]?quant|quantization_bit",
+    r"shard_grad_op|full_shard",
+    r"offload_(optimizer|param)|cpu[ _]offload|sharding_strategy|no_shard|hybrid_shard|recompute[_-]granularity",
+    r"activation_checkpoint|(grad|gradient|act|activation)[ _](ckpt|recomput)|checkpoint_activations",
+    r"^(deepspeed )?(zero[ _-]?(stage)?|stage)[ _=:-]*[0-3]$",
+    r"\boptim(i[sz]er)?\W{1,3}(\w*adam|\w*lion|adafactor|sgd|galore|muon)|8-?bit adam|mixed",
+    r"\bgas 1\b|accumulation \d|\b(1|one) micro-?batch|micro-batches",
     *(term.pattern for term in RECIPE_TERMS), *(kind.pattern for kind in LOSSES.values() if kind.pattern),
 )  # fmt: skip
 """Phrases of notes that some reader of `frames` takes, those of recipes and losses among them."""
-
-_OPTIMIZER_TERMS = re.compile(
-    r"((fused|paged|deepspeedcpu|cpu|hybrid)?adamw?(8-?bit)?|bit|opt|fused|distributed|decoupled|paged|foreach|torch"
-    r"|apex|bnb|cpu|32-?bit|8-?bit|bf16|fp32|fp16|states?"
-    r"|optimi[sz]er|deepspeed|hybrid|dist|and|with|moments?|forward|backward|only|momentum|none|sgd|muon|lion|adafactor"
-    r"|nesterov|beta\d?|betas|eps|lr|weight|decay|default|w|\d[\d.e-]*)"
-)
 
 
 def unread_parts(run: Run, read: tuple[str, ...] = READ) -> tuple[str, ...]:
@@ -46,8 +48,8 @@ def unread_parts(run: Run, read: tuple[str, ...] = READ) -> tuple[str, ...]:
         read: patterns of phrases that some reader takes.
 
     >>> from steelyard.evidence.runs.reader import blank_run
-    >>> unread_parts(blank_run(optimizer="galore_adamw", offload="cpu", note="LoRA rank 8; window 512; site=Snellius"))
-    ("optimizer 'galore_adamw': 'galore'", "of what offload 'cpu' is: the optimizer's states", 'window 512')
+    >>> unread_parts(blank_run(optimizer="sophia_adamw", offload="cpu", note="LoRA rank 8; window 512; site=Snellius"))
+    ("optimizer 'sophia_adamw': 'sophia'", "of what offload 'cpu' is: the optimizer's states", 'window 512')
     """
     found: list[str] = []
     odd = _unknown_of_optimizer(run)
@@ -81,7 +83,9 @@ def unread_phrases(note: str, read: tuple[str, ...] = READ) -> tuple[str, ...]:
     return tuple(
         part[:80]
         for part in parts
-        if _TOPIC.search(part.lower()) and not any(re.search(words, part.lower()) for words in read)
+        if _TOPIC.search(part.lower())
+        and not any(re.search(words, part.lower()) for words in read)
+        and not (recompute_of_note(part) or offload_of_note(part, False))
     )
 
 
@@ -105,6 +109,4 @@ def unsaid(run: Run) -> frozenset[str]:
 
 
 def _unknown_of_optimizer(run: Run) -> list[str]:
-    """Return the words of a stated optimizer that nobody reads: it keeps what the others do, or AdamW."""
-    words = re.split(r"[^a-z0-9.]+", run.optimizer.lower()) if says(run.optimizer) else []
-    return [word for word in words if word and not _OPTIMIZER_TERMS.fullmatch(word)]
+    return unknown_of_optimizer(run.optimizer) if says(run.optimizer) else []

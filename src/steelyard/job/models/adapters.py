@@ -7,6 +7,7 @@ from types import MappingProxyType
 from steelyard.errors import BadInput, nearest
 from steelyard.job.models.architecture import architecture
 from steelyard.job.models.spec import ModelSpec
+from steelyard.strategies.denial import Patterns, named
 from steelyard.units import Bytes
 
 _GROUPS = MappingProxyType(
@@ -36,6 +37,31 @@ QUANTISED_BYTES = MappingProxyType(
     }
 )
 """Bytes of a frozen parameter inside the blocks, by its type."""
+
+
+QUANTISED: Patterns = (
+    (r"nf4-dq|double[_ -]?quant\w*|nested[_ -]quant\w*|use_double_quant", "nf4-dq"),
+    (r"int8|8.?bit base|load_in_8bit|llm\.int8|8-?bit (?:weights|model|quanti\w+)|quantization_bit\W{1,3}8", "int8"),
+    (r"gptq|awq|int4", "int4-g128"),
+    (r"fms-acceleration", "nf4-dq"),
+    (r"nf4|fp4|qlora|4.?bit", "nf4"),
+)
+"""How people write the type of frozen weights, and its name in `QUANTISED_BYTES`.
+
+fms-acceleration quantises the constants as well (github.com/foundation-model-stack/fms-acceleration,
+framework_plugin_bnb.py: bnb_4bit_use_double_quant=True); bitsandbytes by default does not. Its fp4 has the constants of
+nf4 (huggingface.co/docs/bitsandbytes, Linear4bit: blocks of 64).
+"""
+
+
+def quantised_type(text: str) -> str:
+    """Return the type of frozen weights that a text names, of `QUANTISED_BYTES`; empty where it names none.
+
+    >>> texts = ("load_in_8bit=True", "nf4, double quantisation", "GPTQ", "nf4, no double quantisation", "bf16, no nf4")
+    >>> [quantised_type(text) for text in texts]
+    ['int8', 'nf4-dq', 'int4-g128', 'nf4', '']
+    """
+    return next((name for pattern, name in QUANTISED if named(pattern, text)), "")
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,120 @@
+"""How words are found in what people write of a run: what a text says, and what it denies and so does not say.
+
+One way to look a word up for all readers: `named` finds words but where the text denies them, `denied` tells whether it
+does. A word that is followed by a version number or by another sentence is said: `Liger 0.5.2`, `compile: no graph
+breaks`.
+"""
+
+import re
+from functools import lru_cache
+
+Patterns = tuple[tuple[str, str], ...]
+"""Patterns in the order in which they are tried, each with the word that it means."""
+
+_KEPT = 1 << 14
+"""Texts that are kept: runs of one source say the same in the same words."""
+
+_NOT = (
+    r"(?:no|not|non|never|cannot|without|w/o|w/out|neither|nor|instead of|rather than|disabl(?:e[sd]?|ing)"
+    r"|lack(?:s|ing)|\w+n['’]t)"
+)
+_FILLED = r"(?:(?:us(?:e[sd]?|ing)|use of|any|the|an?|with|appl(?:y|ied|ying)|enabl(?:e[sd]?|ing)|have|has)[ _-]+)*"
+_LISTED = r"(?:[\w.+-]+(?: [\w.+-]+){0,2} (?:or|nor) |[\w.+-]+/)?"
+_HOLDS_NOT = r"(?:used|using|enabled|applied|active|activated|installed|available|supported|on|turned on|in use|set)"
+_NEGATIVE = (
+    r"(?:off(?![\w-])|false\b|disabled\b|deactivated\b|unused\b|(?:no|none|null|never)(?=[\"'\s]*(?:$|[;,.)\]}|]))"
+    rf"|(?:not|\w+n['’]t) (?:been )?{_HOLDS_NOT}\b)"
+)
+_VERB = r"(?:\s+(?:is|was|are|were|be|been|has|turned|switched|set to|set)\b)*"
+_AFTER = (
+    rf"[\"')]*(?:(?:{_VERB}|\s*(?:[=:(]|->))\s*[\"']?{_NEGATIVE}|\s*[=:]\s*(?:[\"']?0(?![.\d])|\"\"|''|\[\]|\{{\}}))"
+)
+_OPEN = (
+    r"(?:\s+and [\w -]{1,20}?)?(?:\s+(?:is|was|are|were))?\s*[=:(]?\s*(?:not (?:stated|given|mentioned|specified"
+    r"|printed|published|known|read|restated|reported|said)|unstated|unknown|unclear|unspecified|\?)"
+)
+
+
+@lru_cache(maxsize=1024)
+def denial(pattern: str) -> re.Pattern[str]:
+    """Return what finds the places where a text in small letters says that some words do not hold.
+
+    Before the words (`no X`, `without X`, `w/o X`, `not using X`, `no_x`, `disable_x`, `no A or X`) or behind them
+    (`X off`, `X: no`, `x=False`, `X is not used`). A switch that turns a denial off, `disable_x=False`, denies nothing.
+
+    Args:
+        pattern: a regular expression of them.
+
+    >>> texts = ("no liger", "w/o Liger", "liger not used", "use_liger_kernel = False", "liger: off", "liger=0")
+    >>> all(denial("liger").search(text.lower()) for text in texts)
+    True
+    >>> texts = ("liger 0.5.2", "liger 0", "liger==0.5.2", "liger: no padding", "no compile, liger", "no_liger=false")
+    >>> any(denial("liger").search(text) for text in texts)
+    False
+    """
+    word = rf"(?:{pattern})[\w-]*"
+    unlike = r"(?![\"']?\s*[=:]\s*[\"']?(?:false|0|no)\b)"
+    more = rf"(?: ?(?:/|,? ?or|,? ?nor|and) {word})*"
+    before = rf"(?<![a-z0-9]){_NOT}[ _-]+{_FILLED}{_LISTED}(?:[\w.]+[_.])?{word}{more}{unlike}"
+    behind = rf"(?<![\w.-])(?!(?:no|disable|without)[_-])(?:[\w.-]+[_.-])?{word}{_AFTER}"
+    return re.compile(f"{before}|{behind}")
+
+
+@lru_cache(maxsize=1024)
+def _open(pattern: str) -> re.Pattern[str]:
+    """Return what finds the places where a text says that it is not known whether some words hold."""
+    return re.compile(rf"(?:{pattern})[\w-]*{_OPEN}")
+
+
+def affirmed(text: str, pattern: str) -> str:
+    """Return a text in small letters without the places where it denies some words, or leaves them open.
+
+    >>> [affirmed(text, "compile") for text in ("HF Trainer, no compile", "compile=True", "compile: no graph breaks")]
+    ['hf trainer,  ', 'compile=true', 'compile: no graph breaks']
+    >>> affirmed("checkpointing not stated; LoRA", "checkpointing")
+    ' ; lora'
+    """
+    return _open(pattern).sub(" ", denial(pattern).sub(" ", text.lower()))
+
+
+def named(pattern: str, text: str) -> re.Match[str] | None:
+    """Return where a text says some words, in small letters; None where it does not, or denies them.
+
+    >>> named("liger|foak", "HF Trainer + Liger 0.5.2")[0], named("liger|foak", "no Liger or foak")
+    ('liger', None)
+    """
+    return re.search(pattern, affirmed(text, pattern)) if re.search(pattern, text.lower()) else None
+
+
+def denied(pattern: str, text: str) -> bool:
+    """Tell whether a text denies some words, and nowhere says them.
+
+    >>> denied("fsdp", "HF Trainer without FSDP"), denied("fsdp", "FSDP2"), denied("fsdp", "NeMo")
+    (True, False, False)
+    """
+    return bool(denial(pattern).search(text.lower())) and named(pattern, text) is None
+
+
+@lru_cache(maxsize=_KEPT)
+def meaning(text: str, patterns: Patterns) -> str:
+    """Return the word that a text means, by the first pattern that it says as a word of its own; else the text.
+
+    >>> [meaning(text, ((r"fp8|e4m3", "fp8"), ("bf16", "bf16"))) for text in ("BF16 (no FP8)", "FP8", "int3")]
+    ['bf16', 'fp8', 'int3']
+    """
+    return next((name for words, name in patterns if named(rf"(?<![a-z0-9])(?:{words})(?![a-z0-9])", text)), text)
+
+
+_NEGLIGIBLE = re.compile(r"\s*\([^)]*\)")
+
+
+@lru_cache(maxsize=_KEPT)
+def exact_meaning(text: str, patterns: Patterns) -> str:
+    """Return the word that a text is, from its beginning to its end but for brackets; else the text as it stands.
+
+    >>> [exact_meaning(text, (("full([ _-]shard)?", "fsdp"),)) for text in ("FULL_SHARD", "full (fsdp2)", "fully")]
+    ['fsdp', 'fsdp', 'fully']
+    """
+    plain = _NEGLIGIBLE.sub("", text).strip().lower() or text.strip().lower()
+    plain = re.sub("^(deepspeed|pytorch|torch|using|with) ", "", plain)
+    return next((name for words, name in patterns if re.fullmatch(words, plain)), text)

@@ -1,0 +1,156 @@
+"""What a row denies is read as if it had not been said, and what it says with a version or a value, as if plainly."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from tests.strategies.test_denial import AFFIRMATIONS, DENIALS
+
+from steelyard.catalog import load
+from steelyard.evidence.frames.frame import RunFrame, run_frame
+from steelyard.evidence.runs.reader import blank_run
+from steelyard.evidence.runs.run import Run
+
+ROW = blank_run(id="row", model="llama-3-8b", accelerator="H100-80GB", devices=8.0, sequence_tokens=4096.0,
+                precision="bf16", stack="HF Trainer", date="2025-06", batch_samples=64.0, micro_batch=1.0,
+                recompute="unknown", flash_attention="unknown", task="full_ft", step_time_s=6.0)  # fmt: skip
+ADAPTED, FOUR_BITS = {"task": "lora"}, {"task": "qlora"}
+PLAIN = {"stack": "plain PyTorch 2.6"}
+
+SAID = {  # word: (columns of the row beside it, a plain note that says it, one that says that it does not hold)
+    "liger": ({}, "liger", ""),
+    "torch.compile": (PLAIN, "torch.compile", ""),
+    "fused kernels": ({}, "fused kernels", ""),
+    "optimizer in backward": ({}, "optimizer in backward", ""),
+    "activation offloading": ({}, "activation offloading", ""),
+    "fused adamw": ({}, "fused adamw", ""),
+    "chunked loss": ({}, "chunked loss", ""),
+    "fused linear cross-entropy": ({}, "fused linear cross-entropy", ""),
+    "autocast": ({}, "mixed precision", ""),
+    "mixed precision": ({}, "mixed precision", ""),
+    "pure bf16": ({"stack": "DDP"}, "bf16-true", ""),
+    "transformer engine": ({"stack": "DDP"}, "transformer engine", ""),
+    "sequence parallel": ({"tp": 2.0, "pp": 1.0}, "with sequence parallel", "no sequence parallel"),
+    "gradient checkpointing": ({}, "full activation checkpointing", "no activation checkpointing"),
+    "activation checkpointing": ({"stack": "NeMo"}, "full activation checkpointing", "no activation checkpointing"),
+    "flash attention": ({}, "flash_attention_2", "attention=eager"),
+    "xformers": ({}, "attention=sdpa", "attention=eager"),
+    "load_in_4bit": (ADAPTED, "load_in_4bit=True", ""),
+    "load_in_8bit": (ADAPTED, "8-bit base", ""),
+    "gptq": (FOUR_BITS, "GPTQ base", ""),
+    "double_quant": (FOUR_BITS, "nf4-dq", ""),
+    "full_shard": ({}, "fsdp=full_shard", ""),
+    "shard_grad_op": ({}, "SHARD_GRAD_OP", ""),
+    "zero-3": ({}, "DeepSpeed stage 3", ""),
+    "offload_optimizer": ({"sharding": "2"}, "optimizer offload", ""),
+    "fsdp_offload_params": ({"sharding": "fsdp"}, "CPU offload", ""),
+    "adafactor": ({}, "optim=adafactor", ""),
+    "paged_adamw_8bit": ({}, "8-bit AdamW", ""),
+    "lion": ({}, "optimizer: lion", ""),
+    "prepare_model_for_kbit_training": (FOUR_BITS, "norms and embeddings fp32", "no upcasting of norms"),
+}  # fmt: skip
+UNLIKE = {  # forms that are of no such word: a version or a position, or a value of its own
+    "gptq": {"{} 0"}, "zero-3": {"{} 0", "{} 0.5.2", "{} v0.3"}, "flash attention": {"{} 0"},
+    "flash attention ": {"{} 0.5.2"},
+}  # fmt: skip
+
+
+def reading(run: Run) -> dict[str, list[float]]:
+    """Return every number that a prediction of a row is made of."""
+    found = run_frame([run], load())
+    assert len(found), found.unpredicted
+    return numbers(found)
+
+
+def numbers(found: RunFrame) -> dict[str, list[float]]:
+    tables = {name: getattr(found, name) for name in ("job", "layout", "stack", "kernels")}
+    flat = {
+        (name, field): getattr(table, field) for name, table in tables.items() for field in table.__dataclass_fields__
+    }
+    recipe = {("recipe", field): getattr(found.job.recipe, field) for field in found.job.recipe.__dataclass_fields__}
+    plain = {key: value for key, value in (flat | recipe).items() if isinstance(value, np.ndarray | float)}
+    return {str(key): np.nan_to_num(np.atleast_1d(value), nan=-1.0).tolist() for key, value in plain.items()}
+
+
+@pytest.mark.parametrize("word", SAID)
+def test_a_word_moves_the_reading_at_all(word: str) -> None:
+    columns, said, denied = SAID[word]
+    row = replace(ROW, **columns)
+    assert reading(replace(row, note=said)) != reading(replace(row, note=denied))
+
+
+@pytest.mark.parametrize("word", SAID)
+def test_what_is_denied_reads_as_unsaid(word: str) -> None:
+    columns, _, denied = SAID[word]
+    row = replace(ROW, **columns)
+    unsaid = reading(replace(row, note=denied))
+    wrong = [form for form in DENIALS if reading(replace(row, note=form.format(word))) != unsaid]
+    assert not wrong
+
+
+@pytest.mark.parametrize("word", SAID)
+def test_what_is_said_in_any_form_reads_alike(word: str) -> None:
+    columns, said, _ = SAID[word]
+    row = replace(ROW, **columns)
+    plain = reading(replace(row, note=said))
+    forms = [form for form in AFFIRMATIONS if form not in UNLIKE.get(word, ()) and "false" not in form.lower()]
+    wrong = [form for form in forms if reading(replace(row, note=form.format(word))) != plain]
+    assert not wrong
+
+
+@pytest.mark.parametrize("name", ["DeepSpeed", "Unsloth", "FSDP", "NeMo", "torchtitan"])
+@pytest.mark.parametrize(
+    "form", ["no {}", "without {}", "not {}", "{} off", "{}: no", "{}=False", "{} not used", "w/o {}"]
+)
+def test_a_stack_that_is_denied_is_not_the_run_s(name: str, form: str) -> None:
+    denied = f"HF Trainer, {form.format(name)}"
+    assert reading(replace(ROW, stack=denied)) == reading(replace(ROW, stack="HF Trainer"))
+
+
+@pytest.mark.parametrize(
+    ("stack", "expected"),
+    [
+        ("HF Trainer / no FSDP / no DeepSpeed", "hf-trainer"),
+        ("not Megatron; torchtitan", "fsdp2"),
+        ("no framework, plain PyTorch", "pytorch-eager"),
+        ("DeepSpeed 0.15", "deepspeed"),
+        ("unsloth 2025.3", "hf-trainer"),
+        ('HF Trainer, fsdp="", deepspeed=None', "hf-trainer"),
+        ("Lightning, FSDP disabled", "pytorch-eager"),
+        ("TRL + FSDP (no offload)", "hf-trainer"),
+    ],
+)
+def test_names_of_stacks_beside_what_they_deny(stack: str, expected: str) -> None:
+    found = run_frame([replace(ROW, stack=stack)], load())
+    assert found.labels.stack[0] == expected
+    assert float(found.layout.zero[0]) == (
+        3.0 if stack in ("TRL + FSDP (no offload)", "not Megatron; torchtitan") else 0.0
+    )
+
+
+def test_words_beside_the_name_of_a_stack_are_read_as_those_of_a_note() -> None:
+    said = ("eager attention", "gradient_checkpointing=False", "load_in_4bit=True", "bf16-mixed", "8-bit AdamW")
+    for text in said:
+        row = replace(ROW, precision="", task="lora" if "4bit" in text else "full_ft")
+        assert reading(replace(row, stack=f"HF Trainer, {text}")) == reading(replace(row, note=text)), text
+
+
+@pytest.mark.parametrize(
+    ("stack", "plain"),
+    [
+        ("HF Trainer (eager attention)", "HF Trainer"),
+        ("HF Trainer, attn_implementation=eager", "HF Trainer"),
+        ("torchtitan, attention: eager", "torchtitan"),
+        ("DeepSpeed ZeRO-2, eager-attention", "DeepSpeed ZeRO-2"),
+        ("Megatron-LM eager", "Megatron-LM"),
+        ("plain PyTorch, eager attention", "plain PyTorch"),
+    ],
+)
+def test_eager_attention_is_no_stack(stack: str, plain: str) -> None:
+    found = run_frame([replace(ROW, stack=stack), replace(ROW, stack=plain)], load())
+    assert found.rules[0] == found.rules[1]
+
+
+@pytest.mark.parametrize("stack", ["PyTorch eager (HF models)", "PyTorch 2.6 (eager)", "eager mode", "our own, eager"])
+def test_eager_alone_is_plain_pytorch(stack: str) -> None:
+    assert run_frame([replace(ROW, stack=stack)], load()).labels.stack[0] == "pytorch-eager"
