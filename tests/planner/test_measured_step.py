@@ -13,8 +13,8 @@ from steelyard.errors import BadInput
 from steelyard.job.measured_step import MeasuredStep
 from steelyard.launchers import launch
 from steelyard.planner import Estimate, Plan, estimate, explain, plan, what_if, when, where
+from steelyard.planner.choosing import job_of
 from steelyard.planner.measured.narrowing import BLANK, layer_of
-from steelyard.planner.questions import job_of
 from steelyard.report.estimate_page import estimate_page, short_estimate_page
 from steelyard.report.page import render
 from steelyard.report.plan_page import plan_page

@@ -13,6 +13,9 @@ from steelyard.workload.row import HEAD, Model
 
 TASKS = ("pretrain", "continued_pretrain", "full_ft", "lora", "qlora")
 
+ADAPTERS = frozenset({"lora", "qlora"})
+"""Tasks whose FLOPs of a step are not those of training every parameter, and whose states are those of the adapters."""
+
 USUAL_OPTIMIZER = "adamw"
 """What nearly every published run trains with; taken where a text names none."""
 

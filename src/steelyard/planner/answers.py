@@ -244,6 +244,7 @@ class Estimate(Point):
 
     carbon_kind: str = LOCATION_GROSS
     assumptions: tuple[str, ...] = ()
+    unstated: tuple[str, ...] = ()  # settings that nobody stated: `assumptions` says what was taken of each
     calibration: tuple[CalibratedConstant, ...] = ()
     measured_step: ComparedStep | None = None  # what a measured step sets; None: none was given
     one_step: Narrowing | None = None  # what one would narrow; None: some are known

@@ -10,10 +10,11 @@ import numpy as np
 
 from steelyard import catalog as facts
 from steelyard.catalog.policy import policy
-from steelyard.errors import BadInput, BadLayout, UnknownName
+from steelyard.errors import BadLayout
 from steelyard.formatting.interval import Interval
 from steelyard.job import JobSpec, job_table
 from steelyard.job.degrees import degrees_text
+from steelyard.job.unstated.choices import unstated_settings
 from steelyard.layout import parse
 from steelyard.market.build import hardware_option, operating_policy
 from steelyard.market.offers import allowed_offers
@@ -28,6 +29,7 @@ from steelyard.planner.grounds import (
     calibration_behind,
     calibration_texts,
     rows_behind,
+    settings_texts,
     sources_behind,
     trained_job,
 )
@@ -48,9 +50,6 @@ from steelyard.vocabulary import ESTIMATE_LABEL, LOCATION_GROSS, ON_DEMAND
 
 Layouts = str | Mapping[str, Any]
 """Parallel degrees as text (`tp=2,pp=1,dp=32`) or as a mapping (`{"tp": 2}`)."""
-
-Pin = tuple[str, Layouts, str, str]
-"""A configuration as it is pinned: on, layout, site, offer."""
 
 
 def configure(
@@ -82,11 +81,10 @@ def configure(
         place, offer = market.sites[deal.site_index], deal.price
     else:
         operated, spread = operating_policy(spec, spec.purchase[0], catalog)
-        place, offer = site_option(at, catalog), Offer.rent(math.nan)
+        place, offer, deal = site_option(at, catalog), Offer.rent(math.nan), None
     setting = Setting(job, laid, hardware, stack, operated, spread, place, offer)
-    if isinstance(found, str):
-        return replace(configured(setting, ENGINE, system.id, None), unsold=found)
-    return configured(setting, ENGINE, system.id, deal)
+    made = replace(configured(setting, ENGINE, system.id, deal), unstated=unstated_settings(spec, layout))
+    return replace(made, unsold=found) if isinstance(found, str) else made
 
 
 def point_of_configuration(
@@ -137,7 +135,8 @@ def estimate_of(point: Point, made: Configuration, spec: JobSpec, carbon: str) -
     return Estimate(
         **_fields(point, Point),
         carbon_kind=carbon,
-        assumptions=(*spec.assumptions, *calibration_texts(local)),
+        assumptions=(*spec.assumptions, *settings_texts([point], spec, made.unstated), *calibration_texts(local)),
+        unstated=made.unstated,
         calibration=local,
         measured_step=current_step(),
         one_step=one_step(point.accelerator, point.stack, spec),
@@ -234,47 +233,3 @@ def _totals(
 def _offers(spec: JobSpec, name: str, catalog: facts.Catalog) -> tuple[facts.OfferRow, ...]:
     """Return the offers of an accelerator, or of that of a system, that the job's filters leave."""
     return allowed_offers(replace(spec, accelerators=((catalog.system(name).accelerator, None),)), catalog)
-
-
-def check_acting(label: str | None, pin: Pin, options: Mapping[str, Any]) -> None:
-    """Refuse what cannot act: what names or shapes a plan beside a pin, what is of a pin where nothing is pinned."""
-    if pin[0]:
-        idle = {"label": None if label == ESTIMATE_LABEL else label, "axes": options.get("axes")}
-        given = [f"--{name} {value}" for name, value in idle.items() if value is not None]
-        if given:
-            raise BadInput(
-                f"{given[0]} is about a plan, but --on {pin[0]} pins one configuration; leave one of them out"
-            )
-        return
-    ways = {"layout": "write layout in the job file", "site": "give --regions", "offer": "give --regions"}
-    for (name, way), value in zip(ways.items(), pin[1:], strict=True):
-        if value:
-            raise BadInput(
-                f"--{name} {value} is of a configuration that --on pins; give --on H100:64 or such, or {way}"
-            )
-
-
-def check_count(on: str, count: int | None, spec: JobSpec, options: Mapping[str, Any]) -> None:
-    """Refuse a pin beside options that ask for another number; it takes the place of a job file's own."""
-    if options.get("devices") is not None and count not in {None, spec.devices}:
-        raise BadInput(f"--on {on} asks for {count} devices but devices is {spec.devices}; give one of the two")
-    if options.get("max_devices") is not None and (count or 0) > (spec.max_devices or 0):
-        raise BadInput(f"--on {on} asks for {count} devices but max_devices is {spec.max_devices}; give one of the two")
-
-
-def system_sold(offer: str, device: str) -> str:
-    """Return the system that an offer sells, which must be of the accelerator that is asked for."""
-    row, wanted = offer_named(offer), facts.load().system(device).accelerator
-    if row.accelerator != wanted:
-        raise BadInput(
-            f"--offer {row.id} sells {row.accelerator}, but --on asks for {wanted}; give --on {row.accelerator}:8"
-        )
-    return row.system
-
-
-def offer_named(name: str) -> facts.OfferRow:
-    """Return the offer of a name, in any case of letters; `UnknownName` with the nearest."""
-    rows = {row.id.lower(): row for row in facts.load().offers}
-    if name.lower() not in rows:
-        raise UnknownName("offer", name, [row.id for row in facts.load().offers])
-    return rows[name.lower()]

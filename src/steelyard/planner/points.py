@@ -34,6 +34,7 @@ class Configuration:
     system: str
     deal: Deal | None  # None: judged without an offer
     unsold: str = ""  # why there is no offer, where one was looked for
+    unstated: tuple[str, ...] = ()  # settings that nobody stated, as `job.unstated` calls them
 
     @property
     def devices(self) -> int:

@@ -3,6 +3,7 @@
 import re
 
 from steelyard.catalog.stack_names import StackRule
+from steelyard.evidence.runs.columns import says
 from steelyard.evidence.runs.run import Run
 from steelyard.job.recipes import loss_entries, named_loss, partial_recipe, term_entries
 from steelyard.job.training import parse_loss
@@ -44,6 +45,22 @@ def states_in_16_bits(run: Run, rule: StackRule) -> bool:
     if run.task in ADAPTER_TASKS or MIXED.search(text):
         return False
     return rule.states in ("bf16", "open")
+
+
+def unsaid_recipe(run: Run) -> frozenset[str]:
+    """Return which of loss, states and offload a row leaves to its framework, as `job.unstated.taken` calls them.
+
+    >>> from steelyard.evidence.runs.reader import blank_run
+    >>> [sorted(unsaid_recipe(blank_run(note=note, offload="no"))) for note in ("", "bf16-true; loss=chunked")]
+    [['loss', 'states'], []]
+    """
+    text = run.note.lower()
+    found = {"loss"} if run_loss(run) is None else set()
+    if run.task not in ADAPTER_TASKS and not (PURE.search(text) or MIXED.search(text)):
+        found.add("states")
+    if not says(run.offload) and "offload" not in run.layout:
+        found.add("offload")
+    return frozenset(found)
 
 
 def run_recipe(run: Run, rule: StackRule, element_bytes: Bytes, gated: bool = True) -> Recipe:

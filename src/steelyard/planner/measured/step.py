@@ -19,10 +19,10 @@ from steelyard.errors import BadInput
 from steelyard.formatting.figures import FLOP_RATE, amount
 from steelyard.job import JobSpec
 from steelyard.job.measured_step import MeasuredStep
+from steelyard.job.training import ADAPTERS
 from steelyard.layout import text_of
 from steelyard.market.tools import as_asked
 from steelyard.planner.estimating import configure
-from steelyard.planner.grounds import ADAPTERS
 from steelyard.planner.measured.answer import NOTHING, ComparedStep, StepLayer
 from steelyard.planner.measured.narrowing import BLANK, ends_text, layer_of, narrowed_step_log_sd, narrowing
 from steelyard.planner.points import Configuration

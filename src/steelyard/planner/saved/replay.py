@@ -7,12 +7,13 @@ from steelyard import catalog as facts
 from steelyard.catalog.schema import System
 from steelyard.errors import BadInput, BadLayout
 from steelyard.job import JobSpec, job_table
+from steelyard.job.unstated.choices import unstated_settings
 from steelyard.layout import check_layout
 from steelyard.market.build import hardware_option, market_of, operating_policy
 from steelyard.market.options import Deal, Market, StackOption
 from steelyard.market.sites import site_option
 from steelyard.market.tools import as_asked, stack_options
-from steelyard.planner.answers import Plan, Point
+from steelyard.planner.answers import Estimate, Plan, Point
 from steelyard.planner.engine import ENGINE
 from steelyard.planner.points import Configuration, configured, layout_of
 from steelyard.planner.saved.files import ANEW
@@ -57,7 +58,8 @@ def configuration_of(point: Point, spec: JobSpec) -> Configuration:
         offer=offer,
         layout_log_sd=own_sd,
     )
-    return configured(setting, ENGINE, system.id, deal)
+    unstated = point.unstated if isinstance(point, Estimate) else unstated_settings(spec)
+    return replace(configured(setting, ENGINE, system.id, deal), unstated=unstated)
 
 
 def first_configuration(plan: Plan, spec: JobSpec) -> Configuration | None:
