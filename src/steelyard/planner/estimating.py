@@ -37,6 +37,7 @@ from steelyard.planner.measured.answer import current_step
 from steelyard.planner.measured.narrowing import one_step
 from steelyard.planner.ownership import check_unsaved
 from steelyard.planner.points import Configuration, configured, objective_intervals, point_of
+from steelyard.planner.unstated.mixtures import branch_interval, mixture_text, states_branches
 from steelyard.reasons.binds import Bind, beyond_limits, step_text
 from steelyard.reasons.draws import Setting
 from steelyard.reasons.terms import formula, terms
@@ -83,8 +84,11 @@ def configure(
         operated, spread = operating_policy(spec, spec.purchase[0], catalog)
         place, offer, deal = site_option(at, catalog), Offer.rent(math.nan), None
     setting = Setting(job, laid, hardware, stack, operated, spread, place, offer)
-    made = replace(configured(setting, ENGINE, system.id, deal), unstated=unstated_settings(spec, layout))
-    return replace(made, unsold=found) if isinstance(found, str) else made
+    made = configured(setting, ENGINE, system.id, deal)
+    open_settings, branches = unstated_settings(spec, layout), states_branches(setting, spec)
+    return replace(
+        made, unstated=open_settings, branches=branches, unsold=found if isinstance(found, str) else made.unsold
+    )
 
 
 def point_of_configuration(
@@ -96,7 +100,7 @@ def point_of_configuration(
     """
     figures = objective_intervals(made, ENGINE, carbon)
     point = point_of(made, figures, ESTIMATE_LABEL, today or datetime.now(UTC).date())
-    short = () if point.fits else (_memory_short(point),)
+    short = () if point.fits else (_memory_short(point, made),)
     beyond = _beyond(figures, spec, made.devices) if spec else ()
     step = Bind("step", step_text(made.prediction.time))
     return replace(point, bound_by=(*beyond, *short, *_unknown_money(made, point), step))
@@ -135,7 +139,7 @@ def estimate_of(point: Point, made: Configuration, spec: JobSpec, carbon: str) -
     return Estimate(
         **_fields(point, Point),
         carbon_kind=carbon,
-        assumptions=(*spec.assumptions, *settings_texts([point], spec, made.unstated), *calibration_texts(local)),
+        assumptions=(*spec.assumptions, *_settings(point, made, spec), *calibration_texts(local)),
         unstated=made.unstated,
         calibration=local,
         measured_step=current_step(),
@@ -150,6 +154,13 @@ def estimate_of(point: Point, made: Configuration, spec: JobSpec, carbon: str) -
         carbon=found.carbon,
         money=found.money,
     )
+
+
+def _settings(point: Point, made: Configuration, spec: JobSpec) -> tuple[str, ...]:
+    """Return what was taken of each setting that nobody stated, and of which settings memory is a mixture."""
+    mixed = mixture_text(made.branches)
+    alone = [name for name in made.unstated if not (mixed and name == "states")]
+    return (*settings_texts([point], spec, alone), *filter(None, [mixed]))
 
 
 def explanation_of(found: Estimate, spec: JobSpec) -> Explanation:
@@ -213,9 +224,17 @@ def _fastest(
     return stacks[found.candidates.stack[row]], single_layout(found.candidates.layouts, row)
 
 
-def _memory_short(point: Point) -> Bind:
-    need, has = (value / GIB_BYTES for value in (point.memory_bytes.high, point.memory_limit_bytes))
-    return Bind("memory", f"memory: up to {need:.0f} GiB where a device has {has:.0f}; it may not fit")
+def _memory_short(point: Point, made: Configuration) -> Bind:
+    """Return that a configuration may not, or does not, fit; and with which of the settings that are open it does."""
+    least, need, has = (
+        value / GIB_BYTES for value in (point.memory_bytes.low, point.memory_bytes.high, point.memory_limit_bytes)
+    )
+    if least > has:
+        return Bind("memory", f"memory: {least:.0f} GiB or more where a device has {has:.0f}; it does not fit")
+    ends = [(one.name, branch_interval(one, made.setting).high) for one in made.branches]
+    able = [name for name, high in ends if high <= point.memory_limit_bytes]
+    rest = f" but for states {' or '.join(able)}" if able else ""
+    return Bind("memory", f"memory: up to {need:.0f} GiB where a device has {has:.0f}; it may not fit{rest}")
 
 
 def _totals(

@@ -17,6 +17,7 @@ from steelyard.planner.answers import Estimate, Plan, Point
 from steelyard.planner.engine import ENGINE
 from steelyard.planner.points import Configuration, configured, layout_of
 from steelyard.planner.saved.files import ANEW
+from steelyard.planner.unstated.mixtures import states_branches
 from steelyard.reasons.draws import Setting
 from steelyard.search.rows import job_of_layout
 from steelyard.tables import Layout, Offer
@@ -59,7 +60,8 @@ def configuration_of(point: Point, spec: JobSpec) -> Configuration:
         layout_log_sd=own_sd,
     )
     unstated = point.unstated if isinstance(point, Estimate) else unstated_settings(spec)
-    return replace(configured(setting, ENGINE, system.id, deal), unstated=unstated)
+    branches = states_branches(setting, spec) if point.label == ESTIMATE_LABEL else ()
+    return replace(configured(setting, ENGINE, system.id, deal), unstated=unstated, branches=branches)
 
 
 def first_configuration(plan: Plan, spec: JobSpec) -> Configuration | None:
