@@ -56,9 +56,9 @@ def test_values_are_those_of_the_configuration() -> None:
     found = steelyard.estimate({**JOB, "stack": "hf-trainer", "precision": "bf16"}, "H100:8", layout="zero=3,mbs=2")
     said = dict(text.partition(":")[::2] for text in found.assumptions)
     assert {"micro-batch 2", "sharding zero=3"}.isdisjoint(said)
-    assert {"attention fused", "offload none", "loss of 14 bytes a logit"} <= said.keys()
+    assert {"attention fused", "offload none", "loss 14 B a logit"} <= said.keys()
     pure = steelyard.estimate({**JOB, "stack": "torchtune"}, "H100:8", layout="zero=3,mbs=2")
-    assert "states of 8 bytes a parameter" in {text.partition(":")[0] for text in pure.assumptions}
+    assert "states 8 B a parameter" in {text.partition(":")[0] for text in pure.assumptions}
 
 
 def test_a_plan_names_what_its_points_have() -> None:

@@ -9,22 +9,18 @@ from typing import Any
 import numpy as np
 
 from steelyard import catalog as facts
-from steelyard.catalog.policy import policy
-from steelyard.errors import BadLayout
 from steelyard.formatting.interval import Interval
 from steelyard.job import JobSpec, job_table
-from steelyard.job.degrees import degrees_text
 from steelyard.job.unstated.choices import unstated_settings
-from steelyard.layout import parse
 from steelyard.market.build import hardware_option, operating_policy
 from steelyard.market.offers import allowed_offers
-from steelyard.market.options import Deal, HardwareOption, Market, SiteOption, StackOption
+from steelyard.market.options import Deal, HardwareOption, Market, StackOption
 from steelyard.market.pinned import pinned_deal, unknown_price_text
 from steelyard.market.sites import site_option
 from steelyard.market.systems import system_meant
 from steelyard.market.tools import stack_options
 from steelyard.planner.answers import Estimate, Explanation, Point
-from steelyard.planner.engine import ENGINE, asked_layout, limits_of
+from steelyard.planner.engine import ENGINE, limits_of
 from steelyard.planner.grounds import (
     calibration_behind,
     calibration_texts,
@@ -37,17 +33,14 @@ from steelyard.planner.measured.answer import current_step
 from steelyard.planner.measured.narrowing import one_step
 from steelyard.planner.ownership import check_unsaved
 from steelyard.planner.points import Configuration, configured, objective_intervals, point_of
+from steelyard.planner.unstated.layouts import Bench, chosen_layout
 from steelyard.planner.unstated.mixtures import branch_interval, mixture_text, states_branches
 from steelyard.reasons.binds import Bind, beyond_limits, step_text
 from steelyard.reasons.draws import Setting
 from steelyard.reasons.terms import formula, terms
-from steelyard.search.engine import Limits
-from steelyard.search.explore import explore
-from steelyard.search.rows import single_layout
-from steelyard.search.survivors import NOWHERE
 from steelyard.tables import Job, Layout, Offer, join
 from steelyard.units import GIB_BYTES, Array
-from steelyard.vocabulary import ESTIMATE_LABEL, LOCATION_GROSS, ON_DEMAND
+from steelyard.vocabulary import ESTIMATE_LABEL, LOCATION_GROSS
 
 Layouts = str | Mapping[str, Any]
 """Parallel degrees as text (`tp=2,pp=1,dp=32`) or as a mapping (`{"tp": 2}`)."""
@@ -70,8 +63,7 @@ def configure(
     count = devices or spec.devices or system.devices
     stacks, of_vendor = stack_options([hardware.vendor], spec.stack, catalog, spec.kind, spec.precision)
     able = tuple(stacks[index] for index in of_vendor[hardware.vendor] if stacks[index].runs_on(hardware.accelerator))
-    fastest = None if layout else _fastest(job, count, hardware, able, asked_layout(spec))
-    stack, laid = fastest or _asked(layout, spec, job, count, hardware, able)
+    stack, laid = chosen_layout(layout, spec, job, Bench(hardware, count, able))
     at = catalog.site(site).id if site else ""
     found = pinned_deal(
         spec, system, count, at, catalog, lambda market, deals: _totals(job, laid, hardware, stack, market, deals)
@@ -171,57 +163,6 @@ def explanation_of(found: Estimate, spec: JobSpec) -> Explanation:
 
 def _fields(answer: Point, kind: type[Point]) -> dict[str, Any]:
     return {field.name: getattr(answer, field.name) for field in fields(kind)}
-
-
-def _laid(
-    text: str, job: Job, count: int, hardware: HardwareOption, stacks: tuple[StackOption, ...]
-) -> tuple[StackOption, Layout]:
-    machine = hardware.machine
-    refused: BadLayout | None = None
-    for stack in stacks:
-        try:
-            layout = parse(text, job, count, int(machine.domain_devices), machine.nic_bytes_per_s, stack.capability)
-        except BadLayout as error:
-            refused = refused or error
-        else:
-            return stack, layout
-    raise refused or BadLayout(f"no software stack is known for {hardware.accelerator}; give --stack")
-
-
-def _asked(
-    text: str, spec: JobSpec, job: Job, count: int, hardware: HardwareOption, stacks: tuple[StackOption, ...]
-) -> tuple[StackOption, Layout]:
-    """Return the stack and the layout that are given, or the least of each setting that the job allows."""
-    try:
-        return _laid(text or degrees_text(asked_layout(spec)), job, count, hardware, stacks)
-    except BadLayout as error:
-        batch = spec.batch_samples
-        if text or count <= batch:
-            raise
-        raise BadLayout(
-            f"{count} devices but a batch of {batch} {spec.sample}s, and no layout of {spec.model.name} shares samples "
-            f"among so many; give --global-batch {count} or more, or at most {batch} devices"
-        ) from error
-
-
-def _fastest(
-    job: Job,
-    count: int,
-    hardware: HardwareOption,
-    stacks: tuple[StackOption, ...],
-    asked: Mapping[str, tuple[int, ...]],
-) -> tuple[StackOption, Layout] | None:
-    """Return the stack and layout that train fastest and fit in memory; None where nothing fits."""
-    deal = Deal("", "", "", hardware=0, site_index=0, policy=0, unit=1, most=count, purchase="", usd_per_device_s=1.0)
-    places, operations = (SiteOption("", NOWHERE),), (policy(ON_DEMAND),)
-    market = Market(
-        (hardware,), stacks, places, operations, ({},), (deal,), {hardware.vendor: tuple(range(len(stacks)))}
-    )
-    found = explore(job, market, Limits(devices=count, layout=asked), ENGINE)
-    if not found.feasible:
-        return None
-    row = int(found.front[found.candidates.points[found.front, 0].argmin()])
-    return stacks[found.candidates.stack[row]], single_layout(found.candidates.layouts, row)
 
 
 def _memory_short(point: Point, made: Configuration) -> Bind:

@@ -24,9 +24,9 @@ def taken_of_rows(found: RunFrame, catalog: Catalog) -> tuple[tuple[str, ...], .
     ...     print(text)
     recompute full: or none (recompute=)
     offload none: or optimizer (offload=)
-    loss of 4.5 bytes a logit: or 0 (fused-linear) to 22 (shifted) (loss:)
+    loss 4.5 B a logit: or 0 (fused-linear) to 22 (shifted) (loss:)
     sharding zero=3: or zero=0, zero=2 (zero=)
-    states of 8 bytes a parameter: or 16 to 18 with an fp32 master copy (precision:)
+    states 8 B a parameter: or 16 to 18 with an fp32 master copy (precision:)
     """
     count = len(found)
     if not count:

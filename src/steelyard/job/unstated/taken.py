@@ -84,11 +84,11 @@ def _recompute(one: TakenSettings) -> str:
 
 
 def _states(one: TakenSettings) -> str:
-    return f"of {one.state_bytes:.3g} bytes a parameter"
+    return f"{one.state_bytes:.3g} B a parameter"
 
 
 def _loss(one: TakenSettings) -> str:
-    return "" if np.isnan(one.logit_bytes) else f"of {one.logit_bytes:.3g} bytes a logit"
+    return "" if np.isnan(one.logit_bytes) else f"{one.logit_bytes:.3g} B a logit"
 
 
 def _chunks(one: TakenSettings) -> str:
@@ -155,7 +155,7 @@ def taken_texts(unstated: Collection[str], taken: Iterable[TakenSettings]) -> tu
     ...     print(text)
     stack fsdp2: or deepspeed (--stack)
     recompute none: or selective, full (recompute=)
-    states of 18 bytes a parameter: or 8 where all is in 16 bits (precision:)
+    states 18 B a parameter: or 8 where all is in 16 bits (precision:)
     interleaving none: or chunks (vpp=)
     """
     found, every = [], list(taken)
