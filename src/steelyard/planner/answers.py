@@ -92,7 +92,8 @@ class Point(Answer):
     devices: int = 0
     accelerator: str = ""
     system: str = ""
-    stack: str = ""
+    stack: str = ""  # whose constants it has
+    stack_written: str = ""  # how the job writes it, where that is not its name
     layout: Mapping[str, int | str] = field(default_factory=dict)
     layout_text: str = ""
     offer: str = ""  # empty: judged without an offer

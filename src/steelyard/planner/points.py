@@ -97,6 +97,7 @@ def point_fields(made: Configuration, figures: Sequence[Interval], today: date) 
         "accelerator": one.hardware.accelerator,
         "system": made.system,
         "stack": one.stack.name,
+        "stack_written": one.stack.written,
         "layout": layout_numbers(one.layout),
         "layout_text": text_of(one.layout),
         "bill": Bill(**{name: float(getattr(found.money, name)) for name in _PARTS}),

@@ -96,6 +96,8 @@ def usual_layout(
         found["vpp"] = (1,)
     if capability.sp and not rule.sequence_parallel:
         found["sp"] = (0,)
+    if rule.partition != "even" and rule.partition in capability.partitions:
+        found["partition"] = (spelled_number("partition", rule.partition) or 0,)
     tp, pp, cp = (_degree(name, stated, found, getattr(capability, name)) for name in ("tp", "pp", "cp"))
     zero = usual_zero(rule.sharding, pp or 1)
     if zero in capability.zero and devices > (tp or 1) * (pp or 1):

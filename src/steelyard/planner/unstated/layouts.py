@@ -41,7 +41,8 @@ def chosen_layout(text: str, spec: JobSpec, job: Job, on: Bench) -> tuple[StackO
 
     What is stated is kept. Of the rest, where the job names a stack, its recipes' usual setting is taken
     (`job.unstated.usual`), as of a measured row that is silent; what they leave open, or all where that does not fit in
-    memory or cannot be run, is the fastest that fits, and where nothing fits the least of each setting.
+    memory or cannot be run, is the fastest that fits. Where nothing fits it is what is usual under full recomputation,
+    and where no stack is named the least of each setting.
 
     Args:
         text: settings that are given, as a layout is written; empty: those of the job.
@@ -55,6 +56,7 @@ def chosen_layout(text: str, spec: JobSpec, job: Job, on: Bench) -> tuple[StackO
         for limits, one in _tries(spec, job, on, {**usual, **asked}, asked):
             if found := _fastest(one, limits, on):
                 return found
+        usual = _lightest(usual, asked, on)
     given = text or degrees_text(asked)
     try:
         return _laid(",".join(filter(None, (given, degrees_text(usual)))), job, on)
@@ -79,6 +81,15 @@ def _usual(spec: JobSpec, stated: Allowed, on: Bench) -> Allowed:
     found = usual_layout(rule, on.stacks[0].capability, stated, (on.count, spec.batch_samples, filled))
     follows = {"vpp": "schedule", "micro_batch": "micro_batches"}
     return {name: values for name, values in found.items() if follows.get(name, "") not in stated}
+
+
+def _lightest(usual: Allowed, asked: Allowed, on: Bench) -> Allowed:
+    """Return what is usual, under as much recomputation as the stack can: it comes nearest to fitting."""
+    return (
+        {**usual, "recompute": (max(on.stacks[0].capability.recompute),)}
+        if usual and "recompute" not in asked
+        else usual
+    )
 
 
 def _tries(spec: JobSpec, job: Job, on: Bench, usual: Allowed, asked: Allowed) -> Iterator[tuple[Allowed, Job]]:
