@@ -30,6 +30,7 @@ from steelyard.planner.grounds import (
     trained_job,
 )
 from steelyard.planner.measured.answer import current_step
+from steelyard.planner.measured.exact import as_measured
 from steelyard.planner.measured.narrowing import one_step
 from steelyard.planner.ownership import check_unsaved
 from steelyard.planner.points import Configuration, configured, objective_intervals, point_of
@@ -75,7 +76,7 @@ def configure(
     else:
         operated, spread = operating_policy(spec, spec.purchase[0], catalog)
         place, offer, deal = site_option(at, catalog), Offer.rent(math.nan), None
-    setting = Setting(job, laid, hardware, stack, operated, spread, place, offer)
+    setting = as_measured(Setting(job, laid, hardware, stack, operated, spread, place, offer), spec)
     made = configured(setting, ENGINE, system.id, deal)
     open_settings, branches = unstated_settings(spec, layout), states_branches(setting, spec)
     return replace(

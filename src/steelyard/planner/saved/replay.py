@@ -15,6 +15,7 @@ from steelyard.market.sites import site_option
 from steelyard.market.tools import as_asked, stack_options
 from steelyard.planner.answers import Estimate, Plan, Point
 from steelyard.planner.engine import ENGINE
+from steelyard.planner.measured.exact import as_measured
 from steelyard.planner.points import Configuration, configured, layout_of
 from steelyard.planner.saved.files import ANEW
 from steelyard.planner.unstated.mixtures import states_branches
@@ -60,7 +61,9 @@ def configuration_of(point: Point, spec: JobSpec) -> Configuration:
         layout_log_sd=own_sd,
     )
     unstated = point.unstated if isinstance(point, Estimate) else unstated_settings(spec)
-    branches = states_branches(setting, spec) if point.label == ESTIMATE_LABEL else ()
+    pinned = point.label == ESTIMATE_LABEL
+    branches = states_branches(setting, spec) if pinned else ()
+    setting = as_measured(setting, spec) if pinned else setting
     return replace(configured(setting, ENGINE, system.id, deal), unstated=unstated, branches=branches)
 
 
