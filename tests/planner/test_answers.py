@@ -28,7 +28,7 @@ from steelyard.planner import (
     when,
     where,
 )
-from steelyard.planner.questions import job_of
+from steelyard.planner.choosing import job_of
 from steelyard.planner.saved.files import saved_answer
 from steelyard.planner.saved.replay import configuration_of
 

@@ -137,9 +137,10 @@ def test_estimate_of_the_issue():
 
 
 def test_an_estimate_may_not_fit_and_says_so():
-    made = estimate_job(job(), "RTX-4090", 1, "tp=1")
-    assert not made.fits
-    assert "may not fit" in made.bound_by[0].text
+    for chip, said in (("RTX-4090", "it does not fit"), ("B200-180GB-SXM", "it may not fit")):
+        made = estimate_job(job(), chip, 1, "tp=1")
+        assert not made.fits
+        assert said in made.bound_by[0].text
 
 
 def test_an_estimate_without_a_layout_takes_the_fastest_that_fits():

@@ -8,13 +8,24 @@ import pytest
 
 from steelyard.catalog import accelerator_log_sd, load
 from steelyard.catalog.local.layer import using_layer
-from steelyard.catalog.local.step_shift import ANYWHERE, PUBLISHER_LOG_SD, RUN_LOG_SD, STEP_SHIFT, pair_name, shifts_of
+from steelyard.catalog.local.step_shift import (
+    ANYWHERE,
+    PUBLISHER_LOG_SD,
+    REPEAT_LOG_SD,
+    RUN_LOG_SD,
+    STEP_SHIFT,
+    pair_name,
+    shifts_of,
+)
 from steelyard.errors import BadInput
 from steelyard.job.measured_step import MeasuredStep
 from steelyard.launchers import launch
 from steelyard.planner import Estimate, Plan, estimate, explain, plan, what_if, when, where
+from steelyard.planner.choosing import job_of
+from steelyard.planner.estimating import configure
+from steelyard.planner.measured.answer import StepLayer, using
+from steelyard.planner.measured.exact import as_measured
 from steelyard.planner.measured.narrowing import BLANK, layer_of
-from steelyard.planner.questions import job_of
 from steelyard.report.estimate_page import estimate_page, short_estimate_page
 from steelyard.report.page import render
 from steelyard.report.plan_page import plan_page
@@ -40,8 +51,9 @@ def plain() -> Estimate:
 @pytest.mark.parametrize("ratio", [0.9, 1.18, 1.6])
 def test_an_estimate_moves_by_the_law_of_one_run(plain: Estimate, ratio: float) -> None:
     found = estimate(*PIN, **JOB, step_time=ratio * step_s(plain))
-    assert math.log(step_s(found) / step_s(plain)) == pytest.approx(WEIGHT * math.log(ratio))
-    own = found.measured_step
+    own, other = found.measured_step, ("llama-3-8b", "H100:32")
+    moved = estimate(*other, **JOB, step_time=f"{ratio * step_s(plain)}@H100:64")
+    assert math.log(step_s(moved) / step_s(estimate(*other, **JOB))) == pytest.approx(WEIGHT * math.log(ratio))
     assert own is not None
     assert (own.stack, own.accelerator, own.devices) == ("fsdp2", "H100-80GB-SXM", 64)
     assert (own.measured_s, own.ratio) == (pytest.approx(ratio * step_s(plain)), pytest.approx(ratio))
@@ -51,9 +63,48 @@ def test_an_estimate_moves_by_the_law_of_one_run(plain: Estimate, ratio: float) 
     assert found.one_step is None
 
 
+@pytest.mark.parametrize("ratio", [0.7, 1.0, 1.6])
+def test_exactly_what_was_measured_is_predicted_as_it_was_measured(plain: Estimate, ratio: float) -> None:
+    """2.4 s were measured and 2.10 predicted of the same run, 0.68-1.51 times of it."""
+    found = estimate(*PIN, **JOB, step_time=ratio * step_s(plain))
+    assert step_s(found) == pytest.approx(ratio * step_s(plain), rel=0.02)
+    variance = OPEN + RUN_LOG_SD**2
+    weight = variance / (variance + REPEAT_LOG_SD**2)
+    assert math.log(step_s(found) / step_s(plain)) == pytest.approx(weight * math.log(ratio))
+    assert found.measured_step is not None
+    assert found.measured_step.log_sd_here == pytest.approx(math.sqrt(weight) * REPEAT_LOG_SD)
+    draws = [one.time_s.high / one.time_s.low for one in (found, plain)]
+    assert draws[0] < 1.25
+    assert draws[1] > 1.4
+
+
+@pytest.mark.parametrize(
+    ("job", "on", "layout"),
+    [
+        ({"sequence": 4096}, "H100:64", ""),
+        ({"global_batch": 256}, "H100:64", ""),
+        ({"precision": "fp8"}, "H100:64", ""),
+        ({"optimizer": "sgd"}, "H100:64", ""),
+        ({"task": "lora"}, "H100:64", ""),
+        ({}, "H100:32", ""),
+        ({}, "H100:64", "tp=2"),
+    ],
+)
+def test_what_differs_in_anything_moves_by_the_law(plain: Estimate, job: dict[str, Any], on: str, layout: str) -> None:
+    """Of a saved answer, only the job that was measured is what was measured."""
+    own = estimate(*PIN, **JOB, step_time=1.3 * step_s(plain)).measured_step
+    assert own is not None
+    setting = configure(job_of("llama-3-8b", **JOB, **job), *on.split(":")[:1], int(on.split(":")[1]), layout).setting
+    with using(StepLayer(own)):
+        assert as_measured(setting, job_of("llama-3-8b", **JOB, **job)) is setting
+        same = configure(job_of("llama-3-8b", **JOB), "H100", 64).setting
+        assert as_measured(same, job_of("llama-3-8b", **JOB)) is not same
+
+
 def test_the_interval_narrows_as_was_promised(plain: Estimate) -> None:
-    found = estimate(*PIN, **JOB, step_time=step_s(plain))
-    before, after = (one.time_s.high / one.time_s.low for one in (plain, found))
+    other = ("llama-3-8b", "H100:32")
+    found = estimate(*other, **JOB, step_time=f"{step_s(plain)}@H100:64")
+    before, after = (one.time_s.high / one.time_s.low for one in (estimate(*other, **JOB), found))
     assert after < before
     promised, own = plain.one_step, found.measured_step
     assert promised is not None
@@ -149,10 +200,11 @@ def test_a_saved_answer_is_replayed_with_its_step(plain: Estimate, tmp_path) -> 
 def test_a_calibrated_pair_is_moved_on_from_where_it_stands(plain: Estimate) -> None:
     first = layer_of(shifts_of([math.log(1.2)], [PAIR]), BLANK)
     with using_layer(first):
-        again = estimate(*PIN, **JOB, step_time=1.2 * step_s(plain))
+        again = estimate("llama-3-8b", "H100:32", **JOB, step_time=f"{1.2 * step_s(plain)}@H100:64")
         assert estimate(*PIN, **JOB).one_step is None
     both = shifts_of([math.log(1.2)] * 2, [PAIR] * 2)[PAIR]
-    assert math.log(step_s(again) / step_s(plain)) == pytest.approx(both.log)
+    other = estimate("llama-3-8b", "H100:32", **JOB)
+    assert math.log(step_s(again) / step_s(other)) == pytest.approx(both.log)
     assert first.steps[PAIR, "any", STEP_SHIFT].log_sd > both.log_sd
     assert step_s(estimate(*PIN, **JOB)) == step_s(plain)  # nothing stays
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from steelyard.errors import BadInput, SteelyardError
 from steelyard.launchers import launch
 from steelyard.planner import Plan, estimate, explain, plan, when, where
-from steelyard.planner.questions import job_of
+from steelyard.planner.choosing import job_of
 from steelyard.verbs import audit, disclose
 
 NASTY = (

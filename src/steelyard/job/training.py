@@ -87,6 +87,9 @@ def task_meaning(text: str) -> str:
     return text if found == plain not in TASKS or _OTHER_TASKS.search(plain) else found
 
 
+ADAPTERS = frozenset({"lora", "qlora"})
+"""Tasks whose FLOPs of a step are not those of training every parameter, and whose states are those of the adapters."""
+
 USUAL_OPTIMIZER = "adamw"
 """What nearly every published run trains with; taken where a text names none."""
 

@@ -7,14 +7,14 @@ from steelyard.catalog import load
 from steelyard.errors import BadInput, UnknownName
 from steelyard.job import JobSpec, ModelSpec
 from steelyard.job.arguments import check_type
+from steelyard.job.training import ADAPTERS
 from steelyard.launchers.answer import Launch
 from steelyard.launchers.sheet import LaunchJob, Sheet
 from steelyard.launchers.writers import LaunchWriter, every_writer
 from steelyard.planner.answers import Point
+from steelyard.planner.choosing import JobSource, chosen
 from steelyard.planner.estimating import Layouts
-from steelyard.planner.grounds import ADAPTERS
 from steelyard.planner.points import Configuration, layout_numbers
-from steelyard.planner.questions import JobSource, chosen
 from steelyard.search.engine import Progress
 from steelyard.vocabulary import ROWS
 

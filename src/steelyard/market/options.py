@@ -33,6 +33,7 @@ class StackOption:
     stack_log_sd: Mapping[str, float] = field(default_factory=dict)
     spread: StepSpread | None = None  # what else widens its steps, by what they are; None: nothing, it is calibrated
     shift_log_sd: float = math.nan  # what steps of one's own leave open of their shift; NaN: none were measured
+    written: str = ""  # how the job writes it, where that is not its name
     narrow: float = 0.0  # 1: its fp8 and fp4 products are not those of Transformer Engine
     only_on: str = ""  # the accelerator on which its steps were measured, whose shift it has; empty: no such
     not_on: frozenset[str] = frozenset()  # accelerators on which a shifted one of its name stands for it

@@ -92,7 +92,8 @@ class Point(Answer):
     devices: int = 0
     accelerator: str = ""
     system: str = ""
-    stack: str = ""
+    stack: str = ""  # whose constants it has
+    stack_written: str = ""  # how the job writes it, where that is not its name
     layout: Mapping[str, int | str] = field(default_factory=dict)
     layout_text: str = ""
     offer: str = ""  # empty: judged without an offer
@@ -244,6 +245,7 @@ class Estimate(Point):
 
     carbon_kind: str = LOCATION_GROSS
     assumptions: tuple[str, ...] = ()
+    unstated: tuple[str, ...] = ()  # settings that nobody stated: `assumptions` says what was taken of each
     calibration: tuple[CalibratedConstant, ...] = ()
     measured_step: ComparedStep | None = None  # what a measured step sets; None: none was given
     one_step: Narrowing | None = None  # what one would narrow; None: some are known

@@ -9,48 +9,42 @@ from typing import Any
 import numpy as np
 
 from steelyard import catalog as facts
-from steelyard.catalog.policy import policy
-from steelyard.errors import BadInput, BadLayout, UnknownName
 from steelyard.formatting.interval import Interval
 from steelyard.job import JobSpec, job_table
-from steelyard.job.degrees import degrees_text
-from steelyard.layout import parse
+from steelyard.job.unstated.choices import unstated_settings
 from steelyard.market.build import hardware_option, operating_policy
 from steelyard.market.offers import allowed_offers
-from steelyard.market.options import Deal, HardwareOption, Market, SiteOption, StackOption
+from steelyard.market.options import Deal, HardwareOption, Market, StackOption
 from steelyard.market.pinned import pinned_deal, unknown_price_text
 from steelyard.market.sites import site_option
 from steelyard.market.systems import system_meant
 from steelyard.market.tools import stack_options
 from steelyard.planner.answers import Estimate, Explanation, Point
-from steelyard.planner.engine import ENGINE, asked_layout, limits_of
+from steelyard.planner.engine import ENGINE, limits_of
 from steelyard.planner.grounds import (
     calibration_behind,
     calibration_texts,
     rows_behind,
+    settings_texts,
     sources_behind,
     trained_job,
 )
 from steelyard.planner.measured.answer import current_step
+from steelyard.planner.measured.exact import as_measured
 from steelyard.planner.measured.narrowing import one_step
 from steelyard.planner.ownership import check_unsaved
 from steelyard.planner.points import Configuration, configured, objective_intervals, point_of
+from steelyard.planner.unstated.layouts import Bench, chosen_layout
+from steelyard.planner.unstated.mixtures import branch_interval, mixture_text, states_branches
 from steelyard.reasons.binds import Bind, beyond_limits, step_text
 from steelyard.reasons.draws import Setting
 from steelyard.reasons.terms import formula, terms
-from steelyard.search.engine import Limits
-from steelyard.search.explore import explore
-from steelyard.search.rows import single_layout
-from steelyard.search.survivors import NOWHERE
 from steelyard.tables import Job, Layout, Offer, join
 from steelyard.units import GIB_BYTES, Array
-from steelyard.vocabulary import ESTIMATE_LABEL, LOCATION_GROSS, ON_DEMAND
+from steelyard.vocabulary import ESTIMATE_LABEL, LOCATION_GROSS
 
 Layouts = str | Mapping[str, Any]
 """Parallel degrees as text (`tp=2,pp=1,dp=32`) or as a mapping (`{"tp": 2}`)."""
-
-Pin = tuple[str, Layouts, str, str]
-"""A configuration as it is pinned: on, layout, site, offer."""
 
 
 def configure(
@@ -70,8 +64,7 @@ def configure(
     count = devices or spec.devices or system.devices
     stacks, of_vendor = stack_options([hardware.vendor], spec.stack, catalog, spec.kind, spec.precision)
     able = tuple(stacks[index] for index in of_vendor[hardware.vendor] if stacks[index].runs_on(hardware.accelerator))
-    fastest = None if layout else _fastest(job, count, hardware, able, asked_layout(spec))
-    stack, laid = fastest or _asked(layout, spec, job, count, hardware, able)
+    stack, laid = chosen_layout(layout, spec, job, Bench(hardware, count, able))
     at = catalog.site(site).id if site else ""
     found = pinned_deal(
         spec, system, count, at, catalog, lambda market, deals: _totals(job, laid, hardware, stack, market, deals)
@@ -82,11 +75,13 @@ def configure(
         place, offer = market.sites[deal.site_index], deal.price
     else:
         operated, spread = operating_policy(spec, spec.purchase[0], catalog)
-        place, offer = site_option(at, catalog), Offer.rent(math.nan)
-    setting = Setting(job, laid, hardware, stack, operated, spread, place, offer)
-    if isinstance(found, str):
-        return replace(configured(setting, ENGINE, system.id, None), unsold=found)
-    return configured(setting, ENGINE, system.id, deal)
+        place, offer, deal = site_option(at, catalog), Offer.rent(math.nan), None
+    setting = as_measured(Setting(job, laid, hardware, stack, operated, spread, place, offer), spec)
+    made = configured(setting, ENGINE, system.id, deal)
+    open_settings, branches = unstated_settings(spec, layout), states_branches(setting, spec)
+    return replace(
+        made, unstated=open_settings, branches=branches, unsold=found if isinstance(found, str) else made.unsold
+    )
 
 
 def point_of_configuration(
@@ -98,7 +93,7 @@ def point_of_configuration(
     """
     figures = objective_intervals(made, ENGINE, carbon)
     point = point_of(made, figures, ESTIMATE_LABEL, today or datetime.now(UTC).date())
-    short = () if point.fits else (_memory_short(point),)
+    short = () if point.fits else (_memory_short(point, made),)
     beyond = _beyond(figures, spec, made.devices) if spec else ()
     step = Bind("step", step_text(made.prediction.time))
     return replace(point, bound_by=(*beyond, *short, *_unknown_money(made, point), step))
@@ -137,7 +132,8 @@ def estimate_of(point: Point, made: Configuration, spec: JobSpec, carbon: str) -
     return Estimate(
         **_fields(point, Point),
         carbon_kind=carbon,
-        assumptions=(*spec.assumptions, *calibration_texts(local)),
+        assumptions=(*spec.assumptions, *_settings(point, made, spec), *calibration_texts(local)),
+        unstated=made.unstated,
         calibration=local,
         measured_step=current_step(),
         one_step=one_step(point.accelerator, point.stack, spec),
@@ -153,6 +149,13 @@ def estimate_of(point: Point, made: Configuration, spec: JobSpec, carbon: str) -
     )
 
 
+def _settings(point: Point, made: Configuration, spec: JobSpec) -> tuple[str, ...]:
+    """Return what was taken of each setting that nobody stated, and of which settings memory is a mixture."""
+    mixed = mixture_text(made.branches)
+    alone = [name for name in made.unstated if not (mixed and name == "states")]
+    return (*settings_texts([point], spec, alone), *filter(None, [mixed]))
+
+
 def explanation_of(found: Estimate, spec: JobSpec) -> Explanation:
     """Return an estimate taken apart: every term with its formula and source, every catalog row used."""
     parts = tuple(replace(part, source=formula(part.formula)["source"]) for part in terms(found.prediction))
@@ -163,60 +166,17 @@ def _fields(answer: Point, kind: type[Point]) -> dict[str, Any]:
     return {field.name: getattr(answer, field.name) for field in fields(kind)}
 
 
-def _laid(
-    text: str, job: Job, count: int, hardware: HardwareOption, stacks: tuple[StackOption, ...]
-) -> tuple[StackOption, Layout]:
-    machine = hardware.machine
-    refused: BadLayout | None = None
-    for stack in stacks:
-        try:
-            layout = parse(text, job, count, int(machine.domain_devices), machine.nic_bytes_per_s, stack.capability)
-        except BadLayout as error:
-            refused = refused or error
-        else:
-            return stack, layout
-    raise refused or BadLayout(f"no software stack is known for {hardware.accelerator}; give --stack")
-
-
-def _asked(
-    text: str, spec: JobSpec, job: Job, count: int, hardware: HardwareOption, stacks: tuple[StackOption, ...]
-) -> tuple[StackOption, Layout]:
-    """Return the stack and the layout that are given, or the least of each setting that the job allows."""
-    try:
-        return _laid(text or degrees_text(asked_layout(spec)), job, count, hardware, stacks)
-    except BadLayout as error:
-        batch = spec.batch_samples
-        if text or count <= batch:
-            raise
-        raise BadLayout(
-            f"{count} devices but a batch of {batch} {spec.sample}s, and no layout of {spec.model.name} shares samples "
-            f"among so many; give --global-batch {count} or more, or at most {batch} devices"
-        ) from error
-
-
-def _fastest(
-    job: Job,
-    count: int,
-    hardware: HardwareOption,
-    stacks: tuple[StackOption, ...],
-    asked: Mapping[str, tuple[int, ...]],
-) -> tuple[StackOption, Layout] | None:
-    """Return the stack and layout that train fastest and fit in memory; None where nothing fits."""
-    deal = Deal("", "", "", hardware=0, site_index=0, policy=0, unit=1, most=count, purchase="", usd_per_device_s=1.0)
-    places, operations = (SiteOption("", NOWHERE),), (policy(ON_DEMAND),)
-    market = Market(
-        (hardware,), stacks, places, operations, ({},), (deal,), {hardware.vendor: tuple(range(len(stacks)))}
+def _memory_short(point: Point, made: Configuration) -> Bind:
+    """Return that a configuration may not, or does not, fit; and with which of the settings that are open it does."""
+    least, need, has = (
+        value / GIB_BYTES for value in (point.memory_bytes.low, point.memory_bytes.high, point.memory_limit_bytes)
     )
-    found = explore(job, market, Limits(devices=count, layout=asked), ENGINE)
-    if not found.feasible:
-        return None
-    row = int(found.front[found.candidates.points[found.front, 0].argmin()])
-    return stacks[found.candidates.stack[row]], single_layout(found.candidates.layouts, row)
-
-
-def _memory_short(point: Point) -> Bind:
-    need, has = (value / GIB_BYTES for value in (point.memory_bytes.high, point.memory_limit_bytes))
-    return Bind("memory", f"memory: up to {need:.0f} GiB where a device has {has:.0f}; it may not fit")
+    if least > has:
+        return Bind("memory", f"memory: {least:.0f} GiB or more where a device has {has:.0f}; it does not fit")
+    ends = [(one.name, branch_interval(one, made.setting).high) for one in made.branches]
+    able = [name for name, high in ends if high <= point.memory_limit_bytes]
+    rest = f" but for states {' or '.join(able)}" if able else ""
+    return Bind("memory", f"memory: up to {need:.0f} GiB where a device has {has:.0f}; it may not fit{rest}")
 
 
 def _totals(
@@ -234,47 +194,3 @@ def _totals(
 def _offers(spec: JobSpec, name: str, catalog: facts.Catalog) -> tuple[facts.OfferRow, ...]:
     """Return the offers of an accelerator, or of that of a system, that the job's filters leave."""
     return allowed_offers(replace(spec, accelerators=((catalog.system(name).accelerator, None),)), catalog)
-
-
-def check_acting(label: str | None, pin: Pin, options: Mapping[str, Any]) -> None:
-    """Refuse what cannot act: what names or shapes a plan beside a pin, what is of a pin where nothing is pinned."""
-    if pin[0]:
-        idle = {"label": None if label == ESTIMATE_LABEL else label, "axes": options.get("axes")}
-        given = [f"--{name} {value}" for name, value in idle.items() if value is not None]
-        if given:
-            raise BadInput(
-                f"{given[0]} is about a plan, but --on {pin[0]} pins one configuration; leave one of them out"
-            )
-        return
-    ways = {"layout": "write layout in the job file", "site": "give --regions", "offer": "give --regions"}
-    for (name, way), value in zip(ways.items(), pin[1:], strict=True):
-        if value:
-            raise BadInput(
-                f"--{name} {value} is of a configuration that --on pins; give --on H100:64 or such, or {way}"
-            )
-
-
-def check_count(on: str, count: int | None, spec: JobSpec, options: Mapping[str, Any]) -> None:
-    """Refuse a pin beside options that ask for another number; it takes the place of a job file's own."""
-    if options.get("devices") is not None and count not in {None, spec.devices}:
-        raise BadInput(f"--on {on} asks for {count} devices but devices is {spec.devices}; give one of the two")
-    if options.get("max_devices") is not None and (count or 0) > (spec.max_devices or 0):
-        raise BadInput(f"--on {on} asks for {count} devices but max_devices is {spec.max_devices}; give one of the two")
-
-
-def system_sold(offer: str, device: str) -> str:
-    """Return the system that an offer sells, which must be of the accelerator that is asked for."""
-    row, wanted = offer_named(offer), facts.load().system(device).accelerator
-    if row.accelerator != wanted:
-        raise BadInput(
-            f"--offer {row.id} sells {row.accelerator}, but --on asks for {wanted}; give --on {row.accelerator}:8"
-        )
-    return row.system
-
-
-def offer_named(name: str) -> facts.OfferRow:
-    """Return the offer of a name, in any case of letters; `UnknownName` with the nearest."""
-    rows = {row.id.lower(): row for row in facts.load().offers}
-    if name.lower() not in rows:
-        raise UnknownName("offer", name, [row.id for row in facts.load().offers])
-    return rows[name.lower()]

@@ -1,17 +1,17 @@
 """What an answer stands on: the job, the catalog rows with their sources, the user's own calibrations."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 from steelyard.catalog import Fitted, kernels_rows, load, stack_rows
 from steelyard.catalog.local import layer
 from steelyard.job import JobSpec, job_table
-from steelyard.market.tools import matrix_precision
+from steelyard.job.training import ADAPTERS
+from steelyard.job.unstated.taken import TakenSettings, taken_texts
+from steelyard.market.tools import as_asked, matrix_precision, stack_options
 from steelyard.planner.answers import CalibratedConstant, CitedSource, Point, TrainedJob
 from steelyard.planner.citations import Basis, Used, cited, used
-
-ADAPTERS = frozenset({"lora", "qlora"})
-"""Tasks whose FLOPs of a step are not those of training every parameter."""
+from steelyard.planner.points import layout_of
 
 
 def trained_job(spec: JobSpec) -> TrainedJob:
@@ -29,6 +29,21 @@ def trained_job(spec: JobSpec) -> TrainedJob:
         sample=spec.sample,
         flop=math.nan if spec.task in ADAPTERS else flop,
     )
+
+
+def settings_texts(points: Iterable[Point], spec: JobSpec, unstated: Collection[str]) -> tuple[str, ...]:
+    """Return what some points took of each setting that nobody stated, a line each (`job.unstated.taken`)."""
+    return taken_texts(unstated, [_taken(point, spec) for point in points])
+
+
+def _taken(point: Point, spec: JobSpec) -> TakenSettings:
+    catalog, job = load(), job_table(spec)
+    vendor, text = catalog.accelerator(point.accelerator).vendor, as_asked(spec.stack, point.stack, catalog)
+    (option, *_), _ = stack_options([vendor], text, catalog, spec.kind, spec.precision)
+    free, _ = stack_options([vendor], None, catalog, spec.kind, spec.precision)
+    others = dict.fromkeys(one.name for one in free if one.name != option.name)
+    layout = layout_of(point.layout)
+    return TakenSettings.of_tables([text, *others], option.capability, job, layout, option.stack, spec.precision)
 
 
 def rows_behind(point: Point, spec: JobSpec) -> tuple[Used, ...]:

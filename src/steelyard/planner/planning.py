@@ -8,12 +8,13 @@ from typing import Any
 from steelyard import catalog as facts
 from steelyard.errors import BadInput
 from steelyard.job import JobSpec, job_table
+from steelyard.job.unstated.choices import unstated_settings
 from steelyard.market.build import market_of
 from steelyard.market.options import Market
 from steelyard.planner.answers import Plan
 from steelyard.planner.assembly import Preface, assembled
 from steelyard.planner.engine import ENGINE, limits_of
-from steelyard.planner.grounds import calibration_behind, calibration_texts, sources_behind, trained_job
+from steelyard.planner.grounds import calibration_behind, calibration_texts, settings_texts, sources_behind, trained_job
 from steelyard.planner.measured.answer import current_step
 from steelyard.planner.measured.narrowing import one_step
 from steelyard.planner.ownership import Explore, check_unsaved, owned_against_rent
@@ -64,7 +65,11 @@ def grounded(made: Plan, spec: JobSpec) -> Plan:
         made,
         measured_step=current_step(),
         one_step=one_step(first.accelerator, first.stack, spec) if first else None,
-        assumptions=(*made.assumptions, *calibration_texts(local)),
+        assumptions=(
+            *made.assumptions,
+            *settings_texts(made.points, spec, unstated_settings(spec)),
+            *calibration_texts(local),
+        ),
         calibration=local,
         sources=sources_behind(made.points, spec),
         job=trained_job(spec),

@@ -7,11 +7,11 @@ from datetime import date
 
 import numpy as np
 
-from steelyard.catalog.peaks import device_ends
 from steelyard.formatting.interval import Interval
 from steelyard.layout import text_of
 from steelyard.market.options import Deal, Market
 from steelyard.planner.answers import Bill, Point
+from steelyard.planner.unstated.mixtures import Branch, branch_interval, mixture_interval
 from steelyard.reasons.draws import Setting, intervals
 from steelyard.reasons.summaries import setting_of
 from steelyard.run import availability_interval_s, checkpoint_bytes, interruptions_per_s, save_s, unsaved_s
@@ -34,6 +34,8 @@ class Configuration:
     system: str
     deal: Deal | None  # None: judged without an offer
     unsold: str = ""  # why there is no offer, where one was looked for
+    unstated: tuple[str, ...] = ()  # settings that nobody stated, as `job.unstated` calls them
+    branches: tuple[Branch, ...] = ()  # settings that its memory may be of, where that is open
 
     @property
     def devices(self) -> int:
@@ -80,8 +82,9 @@ def point_fields(made: Configuration, figures: Sequence[Interval], today: date) 
     one, found = made.setting, made.prediction
     time_s, cost_usd, energy_j, co2e_kg = figures
     limit = float(one.hardware.machine.memory_bytes)
-    low, high = device_ends(found.memory, one.stack.peaks, limit)
-    memory = Interval(float(found.memory.device_bytes), float(low), float(high))
+    branches = made.branches or (Branch("", 1.0, found.memory),)
+    spread = [(branch.share, branch_interval(branch, one)) for branch in branches]
+    memory = mixture_interval(spread) if made.branches else spread[0][1]
     return {
         "time_s": time_s,
         "cost_usd": cost_usd,
@@ -94,6 +97,7 @@ def point_fields(made: Configuration, figures: Sequence[Interval], today: date) 
         "accelerator": one.hardware.accelerator,
         "system": made.system,
         "stack": one.stack.name,
+        "stack_written": one.stack.written,
         "layout": layout_numbers(one.layout),
         "layout_text": text_of(one.layout),
         "bill": Bill(**{name: float(getattr(found.money, name)) for name in _PARTS}),

@@ -16,12 +16,13 @@ from numpy.typing import NDArray
 from steelyard import catalog as facts
 from steelyard.formatting.answer import Answer
 from steelyard.job import JobSpec, job_table
+from steelyard.job.unstated.choices import unstated_settings
 from steelyard.market.build import market_of
 from steelyard.market.options import Market
 from steelyard.planner.answers import HEAD, NO_COUNTS, CalibratedConstant, CitedSource, Counts, Plan, Point, row_of
 from steelyard.planner.assembly import assembled
 from steelyard.planner.engine import ENGINE, limits_of
-from steelyard.planner.grounds import calibration_behind, calibration_texts, sources_behind
+from steelyard.planner.grounds import calibration_behind, calibration_texts, settings_texts, sources_behind
 from steelyard.planner.planning import most_devices, preface
 from steelyard.reasons.relaxations import Relaxation
 from steelyard.reasons.summaries import Summary
@@ -161,7 +162,9 @@ def _searched(
     for index, job, limit in zip(some, jobs, limits, strict=True):
         own = _of(found, jobs[0], job, allowed, limit)
         opening = preface(specs[index][1], limit, allowed)
-        made[index] = assembled(job, allowed, limit, ENGINE, own, opening, today, explained=False)
+        one = assembled(job, allowed, limit, ENGINE, own, opening, today, explained=False)
+        texts = settings_texts(one.points, specs[index][1], unstated_settings(specs[index][1]))
+        made[index] = replace(one, assumptions=(*one.assumptions, *texts))
     return made
 
 

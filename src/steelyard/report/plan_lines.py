@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Final
 
 from steelyard.formatting.figures import ENERGY, MASS, TIME, UNKNOWN, amount, dollars, percent
+from steelyard.job.unstated.taken import OPEN_SETTINGS
 from steelyard.planner.answers import Ownership, Plan, Point
 from steelyard.planner.measured.narrowing import narrowing_line
 from steelyard.reasons.binds import Bind
@@ -195,6 +196,10 @@ def change_share_text(value: float) -> str:
     return f"{100 * (value - 1):+.0f} %" if value < 3 else f"x{value:.1f}"
 
 
+CHOSEN: Final = tuple(f"{name} " for name in OPEN_SETTINGS if name != "precision")
+"""Settings that a plan chooses, and shows with each point as its stack and layout: in full among the details."""
+
+
 def warning_lines(found: Plan) -> list[list[str]]:
     """Return what a reader should know before deciding: limits at risk, doubtful prices, own machines, assumptions."""
     parts = [
@@ -202,7 +207,7 @@ def warning_lines(found: Plan) -> list[list[str]]:
         ("prices", doubt_line(found.points)),
         ("own", "; ".join(ownership_line(row) for row in found.own)),
         ("simpler", stand_ins(found.points)),
-        ("assumed", short_assumptions(found.assumptions)),
+        ("assumed", short_assumptions([text for text in found.assumptions if not text.startswith(CHOSEN)])),
         ("measured", found.measured_step.text if found.measured_step else ""),
         ("measure", narrowing_line(found.one_step) if found.one_step else ""),
     ]

@@ -208,7 +208,7 @@ LINES: Final[Mapping[str, Callable[[Point], str]]] = {
     "memory": memory_text,
     "devices": devices_text,
     "layout": lambda point: point.layout_text.replace(",", ", "),
-    "stack": lambda point: point.stack,
+    "stack": lambda point: f"{point.stack_written}, as {point.stack}" if point.stack_written else point.stack,
     "offer": lambda point: point.offer,
     "site": site_text,
     "price": price_text,

@@ -1,6 +1,5 @@
 """From the batch columns of a row to micro-batch and global batch: stated, implied by each other, or split."""
 
-import math
 import re
 
 from steelyard.catalog.stack_names import StackRule
@@ -8,6 +7,7 @@ from steelyard.errors import BadInput, BadLayout
 from steelyard.evidence.frames.settings import run_settings
 from steelyard.evidence.runs.columns import is_count
 from steelyard.evidence.runs.run import Run, is_known
+from steelyard.job.unstated.usual import usual_micro_batch
 
 ONE_MICRO_BATCH = re.compile(
     r"\b(?:gas|ga|accum\w*|gradient accumulation(?: steps)?)[ =:]*1\b|\b(?:1|one|single) micro-?batch\b|no overlap"
@@ -25,7 +25,7 @@ def run_batch(
     """Return micro-batch and global batch in samples; where one is missing it follows from the other.
 
     A rate (tokens/s, TFLOP/s) hardly depends on the batch as long as it fills the device: where neither is stated, one
-    of `layouts.TOKENS_IN_FLIGHT` tokens a device is taken, of a model by rows its usual batch. A step time without a
+    of `usual.TOKENS_IN_FLIGHT` tokens a device is taken, of a model by rows its usual batch. A step time without a
     batch means nothing. A micro-batch that is the whole batch of a pipeline was a local batch (`split_local_batch`).
 
     Args:
@@ -73,10 +73,7 @@ def _stated_batch(run: Run, dp: float, pp: float, in_flight: float, assumed: set
         return micro, micro * dp
     if not is_count(micro):
         assumed.add("micro-batch")
-        micro = max(1.0, min(total / dp, in_flight if pp == 1 else 1.0))
-        while micro > 1 and total % (micro * dp):
-            micro -= 1
-        micro = math.floor(micro) or 1.0
+        micro = float(usual_micro_batch(total, dp, pp, in_flight))
     if total < micro * dp:
         if total % dp == 0 and "layout" not in assumed:
             raise BadLayout(f"a global batch of {total:g} is less than micro-batch {micro:g} x dp {dp:g}")

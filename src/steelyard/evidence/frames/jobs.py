@@ -7,7 +7,7 @@ from steelyard.catalog import Catalog
 from steelyard.catalog.stack_names import StackRule
 from steelyard.catalog.training import Precision
 from steelyard.errors import BadInput
-from steelyard.evidence.frames.recipes import ADAPTER_TASKS, outside_bytes, run_recipe, states_in_16_bits
+from steelyard.evidence.frames.recipes import outside_bytes, run_recipe, states_in_16_bits
 from steelyard.evidence.frames.shapes import ModelShape, RowsShape
 from steelyard.evidence.runs.columns import says
 from steelyard.evidence.runs.run import Run, is_known
@@ -16,7 +16,7 @@ from steelyard.job.models.adapters import USUAL_RANK, USUAL_TARGETS, Adapters, l
 from steelyard.job.models.rows_spec import RowsSpec
 from steelyard.job.models.spec import ModelSpec
 from steelyard.job.sample_work import sample_workload
-from steelyard.job.training import MatrixShape, published_optimizer
+from steelyard.job.training import ADAPTERS, MatrixShape, published_optimizer
 from steelyard.strategies.denial import named
 from steelyard.tables import Job, Workload
 from steelyard.workload import Architecture, collapse
@@ -38,7 +38,7 @@ def run_job(
     optimizer = published_optimizer(run.optimizer, catalog)
     sizes = {"samples": batch_samples, "batch_samples": batch_samples}
     if isinstance(model, RowsSpec) or isinstance(arch, RowsShape):
-        if run.task in ADAPTER_TASKS:
+        if run.task in ADAPTERS:
             raise BadInput(f"task is {run.task} but {run.model} is described by rows; adapters need a transformer")
         assert isinstance(model, RowsSpec)  # noqa: S101  # both are of one model
         work = sample_workload(model, element_bytes=float(precision.element_bytes))
@@ -92,7 +92,7 @@ def run_adapters(run: Run, model: ModelSpec, adapters: str) -> Adapters | None:
     >>> run_adapters(tuned, run_model(tuned)[0], "all").params
     39976960
     """
-    if run.task not in ADAPTER_TASKS:
+    if run.task not in ADAPTERS:
         return None
     stated = re.search(r"trainable ([\d,]+)", run.note)
     rank = re.search(r"rank (\d+)", run.note)

@@ -21,6 +21,7 @@ from steelyard.evidence.frames.settings import (
 from steelyard.evidence.frames.shapes import ModelShape, RowsShape, undivided
 from steelyard.evidence.runs.columns import is_count
 from steelyard.evidence.runs.run import Run, is_known
+from steelyard.job.unstated.usual import FULLY_SHARDED, TOKENS_IN_FLIGHT, usual_zero
 from steelyard.strategies.experts import usual_expert_tensor
 from steelyard.strategies.partition import given_partition, given_sizes
 from steelyard.strategies.registry import SCHEDULES, usual_code
@@ -29,9 +30,6 @@ from steelyard.tables import Layout
 
 FLASH_SINCE = "2022-07"
 """FlashAttention was published in May 2022 (arXiv 2205.14135); earlier stacks ran two batched products."""
-
-TOKENS_IN_FLIGHT = 8192
-"""Tokens of a micro-batch where only the global batch is stated: fills the products without filling the memory."""
 
 _ORDER = ("tp", "pp", "cp", "dp")
 _STATE_BYTES = 18.0  # of one parameter under mixed-precision Adam: arXiv 1910.02054, section 3.1, with fp32 gradients
@@ -172,13 +170,10 @@ def _sharding(run: Run, rule: StackRule, assumed: set[str]) -> float:
 
 
 def _zero(run: Run, rule: StackRule, pp: float, assumed: set[str]) -> float:
-    """Return the ZeRO stage; FSDP under a pipeline keeps the gathered weights between micro-batches, like stage 2.
-
-    Source: torchtitan's `fsdp_reshard_after_forward: default`; Llama 3 (arXiv 2407.21783, section 3.3.2).
-    """
+    """Return the ZeRO stage of a row's sharding, or of its stack's (`usual_zero`)."""
     stated = _sharding(run, rule, assumed)
-    fully = run.sharding.lower() in ("fsdp", "hsdp") or (not run.sharding and rule.sharding == "fsdp")
-    return 2.0 if fully and pp > 1 else stated
+    known = run.sharding or rule.sharding
+    return float(usual_zero(known, pp)) if known.lower() in FULLY_SHARDED else stated
 
 
 def _layout(

@@ -3,17 +3,16 @@
 import re
 
 from steelyard.catalog.stack_names import StackRule
+from steelyard.evidence.runs.columns import says
 from steelyard.evidence.runs.run import Run
 from steelyard.job.recipes import loss_entries, named_loss, partial_recipe, term_entries
-from steelyard.job.training import parse_loss, says_mixed
+from steelyard.job.training import ADAPTERS, parse_loss, says_mixed
 from steelyard.strategies.denial import denied, named
 from steelyard.strategies.losses import LOSSES, LossKind
 from steelyard.strategies.recipe import KBIT
 from steelyard.strategies.settings import spelled_number
 from steelyard.tables import Recipe
 from steelyard.units import Bytes
-
-ADAPTER_TASKS = ("lora", "qlora")
 
 LOSS_FUNCTION = "2024-11"
 """Hugging Face Transformers 4.46 of October 2024 moved the loss, and its upcast, out of the models."""
@@ -40,7 +39,7 @@ def states_in_16_bits(run: Run, rule: StackRule) -> bool:
     """
     if all_in_16_bits(run):
         return True
-    if run.task in ADAPTER_TASKS or says_mixed(f"{run.note}; {run.stack}"):
+    if run.task in ADAPTERS or says_mixed(f"{run.note}; {run.stack}"):
         return False
     return rule.states in ("bf16", "open")
 
@@ -54,6 +53,21 @@ def all_in_16_bits(run: Run) -> bool:
     [True, True, False]
     """
     return run.precision.endswith("-pure") or named(PURE, f"{run.note}; {run.stack}") is not None
+
+
+def unsaid_recipe(run: Run) -> frozenset[str]:
+    """Return which of loss, states and offload a row leaves to its framework, as `job.unstated.taken` calls them.
+
+    >>> from steelyard.evidence.runs.reader import blank_run
+    >>> [sorted(unsaid_recipe(blank_run(note=note, offload="no"))) for note in ("", "bf16-true; loss=chunked")]
+    [['loss', 'states'], []]
+    """
+    found = {"loss"} if run_loss(run) is None else set()
+    if run.task not in ADAPTERS and not (all_in_16_bits(run) or says_mixed(f"{run.note}; {run.stack}")):
+        found.add("states")
+    if not says(run.offload) and "offload" not in run.layout:
+        found.add("offload")
+    return frozenset(found)
 
 
 def run_recipe(run: Run, rule: StackRule, element_bytes: Bytes, gated: bool = True) -> Recipe:
@@ -76,7 +90,7 @@ def run_recipe(run: Run, rule: StackRule, element_bytes: Bytes, gated: bool = Tr
     text = f"{run.stack}; {run.note}; {run.optimizer}".lower()
     sharded = one_type(run)
     found: dict[str, float] = dict(rule.recipe)
-    if run.task in ADAPTER_TASKS:
+    if run.task in ADAPTERS:
         found |= {} if all_in_16_bits(run) else FP32_ADAPTERS
         if sharded and rule.stack == "hf-trainer":
             found["input_gradients"] = 1.0

@@ -6,6 +6,7 @@ from steelyard.catalog.stack_names import StackRule
 from steelyard.evidence.frames.shapes import ModelShape, RowsShape
 from steelyard.evidence.runs.columns import says, unreadable
 from steelyard.evidence.runs.run import Run
+from steelyard.job.unstated.usual import usual_recompute
 from steelyard.strategies.recompute import RECOMPUTE
 from steelyard.strategies.settings import spelled_number
 from steelyard.workload import Architecture
@@ -67,8 +68,8 @@ def recompute_choices(run: Run, arch: ModelShape, rule: StackRule, assumed: set[
     if re.search(r"incl\w*\.? (full )?recompute", run.flop_convention):  # what it counts, it does
         return (_FULL,)
     assumed.add("recompute")
-    if rule.recompute:
-        return (float(RECOMPUTE.index(rule.recompute)),)
+    if (usual := usual_recompute(rule)) is not None:
+        return (usual,)
     return (0.0, _FULL - 0.75, _FULL - 0.5, _FULL - 0.25, _FULL)  # shares of the blocks
 
 

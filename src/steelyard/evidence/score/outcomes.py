@@ -7,11 +7,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from steelyard.catalog import Catalog
 from steelyard.evidence.frames.frame import RunFrame
 from steelyard.evidence.frames.measured import TIME_METRICS, Measured, in_metric, memory_fault
 from steelyard.evidence.runs.exclusions import excluded
 from steelyard.evidence.runs.run import Run
 from steelyard.evidence.score.intervals import stored_prediction
+from steelyard.evidence.score.taken_rows import taken_of_rows
 from steelyard.units import NORMAL_90, Array
 
 
@@ -35,6 +37,7 @@ class RunOutcome:
     stack: str
     assumed: tuple[str, ...]
     reason: str  # why it was not predicted, or not scored
+    taken: tuple[str, ...] = ()  # what was taken of each setting in `assumed`, and what else it may be
     notes: tuple[str, ...] = ()  # where its figures disagree, and what of its words is not read
 
 
@@ -75,13 +78,13 @@ def ends_of(predicted: Array, log_sd: Array) -> tuple[Array, Array]:
     return predicted / width, predicted * width
 
 
-def time_outcomes(found: RunFrame, seen: Measured, held: BoundedPredictions) -> list[RunOutcome]:
+def time_outcomes(found: RunFrame, seen: Measured, held: BoundedPredictions, catalog: Catalog) -> list[RunOutcome]:
     """Return one outcome a run for its time, in the metric that it publishes."""
     value, one, two = (
         in_metric(seen.time_metric, seen.per_step, part) for part in (held.predicted, held.low, held.high)
     )
     low, high = np.minimum(one, two), np.maximum(one, two)
-    found_outcomes = []
+    found_outcomes, taken = [], taken_of_rows(found, catalog)
     for index, run in enumerate(found.runs):
         reason = seen.time_reason[index] or excluded(run, "time")
         predicted = float(held.predicted[index])
@@ -104,15 +107,16 @@ def time_outcomes(found: RunFrame, seen: Measured, held: BoundedPredictions) -> 
                 reason=reason
                 if math.isfinite(predicted)
                 else reason or "the catalog lacks a figure that the step needs",
+                taken=taken[index],
                 notes=(*seen.notes[index], *_not_read(found, index)),
             )
         )
     return found_outcomes
 
 
-def memory_outcomes(found: RunFrame, seen: Measured, held: BoundedPredictions) -> list[RunOutcome]:
+def memory_outcomes(found: RunFrame, seen: Measured, held: BoundedPredictions, catalog: Catalog) -> list[RunOutcome]:
     """Return one outcome for every run that publishes a peak; `assumed` says if the kind of memory was not stated."""
-    found_outcomes = []
+    found_outcomes, taken = [], taken_of_rows(found, catalog)
     for index, run in enumerate(found.runs):
         if not (run.peak_memory_bytes > 0 or memory_fault(run)):
             continue
@@ -137,6 +141,7 @@ def memory_outcomes(found: RunFrame, seen: Measured, held: BoundedPredictions) -
                 **_labels(found, index),
                 assumed=tuple(sorted(assumed)),
                 reason=reason,
+                taken=taken[index],
                 notes=_not_read(found, index),
             )
         )

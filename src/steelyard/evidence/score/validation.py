@@ -120,7 +120,7 @@ def scored_runs(runs: Sequence[Run], by: str = "group", catalog: Catalog | None 
     labels = getattr(found.labels, by)
     now_s = step_seconds(found)
     times = bounded_predictions(found, now_s, ends_of(now_s, time_log_sd(found, catalog)), TIME)
-    time_cases = time_outcomes(found, seen, times)
+    time_cases = time_outcomes(found, seen, times, catalog)
     truth_s = _scored(found, time_cases, seen.step_s)
     by_time = group_scores(
         labels,
@@ -161,7 +161,7 @@ def _memory(
     now = measured_peak(seen, peaks)
     log_sd = memory_log_sd(found, seen.memory_metric, catalog)
     one = bounded_predictions(found, now, ends_of(now, log_sd), MEMORY)
-    outcomes = memory_outcomes(found, seen, one)
+    outcomes = memory_outcomes(found, seen, one, catalog)
     truth = _scored(found, outcomes, seen.memory_bytes)
     scores = group_scores(labels, truth, one.predicted, one.low, one.high, seen=_seen(found, MEMORY), live=now)
     device = bounded_predictions(found, peaks["device"], device_interval(found, catalog), DEVICE)

@@ -34,6 +34,9 @@ class ComparedStep:
     within_90: bool = False  # whether it lies in the 90 % interval of the prediction
     factor: float = math.nan  # on times of this stack on this accelerator
     factor_elsewhere: float = math.nan  # on times of all others
+    factor_here: float = math.nan  # on exactly what was measured
+    log_sd_here: float = math.nan  # how far a repetition of that may be off
+    trained: str = ""  # what was trained in it
     narrowing: Narrowing = Narrowing()
     taken: tuple[str, ...] = ()  # of stack and layout what nobody said: the fastest that fits
     text: str = ""

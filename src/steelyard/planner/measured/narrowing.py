@@ -6,6 +6,7 @@ from dataclasses import replace
 from steelyard import catalog as facts
 from steelyard.catalog.local.layer import Layer
 from steelyard.catalog.local.step_shift import (
+    REPEAT_LOG_SD,
     STEP_SHIFT,
     Shift,
     interval_factors,
@@ -32,7 +33,8 @@ def one_step(accelerator: str, stack: str, spec: JobSpec) -> Narrowing | None:
     found = narrowing(*(narrowed_step_log_sd(accelerator, stack, spec, one) for one in (catalog, known)))
     text = (
         f"one measured step of {pair} narrows its time from {ends_text(found.low_before, found.high_before)} to "
-        f"{ends_text(found.low_after, found.high_after)} of the median (90 %): --step-time SECONDS or --rate here, "
+        f"{ends_text(found.low_after, found.high_after)} of the median (90 %), of exactly what was measured to "
+        f"{ends_text(*interval_factors(REPEAT_LOG_SD))}: --step-time SECONDS or --rate here, "
         "steelyard calibrate for good"
     )
     return replace(found, text=text)

@@ -12,18 +12,21 @@ from steelyard.catalog.local.step_shift import (
     PAIR_LOG_SD,
     PUBLISHER_LOG_SD,
     ShiftPrior,
+    interval_factors,
     pair_name,
+    repeated_shift,
     shifts_of,
 )
 from steelyard.errors import BadInput
 from steelyard.formatting.figures import FLOP_RATE, amount
 from steelyard.job import JobSpec
 from steelyard.job.measured_step import MeasuredStep
+from steelyard.job.training import ADAPTERS
 from steelyard.layout import text_of
 from steelyard.market.tools import as_asked
 from steelyard.planner.estimating import configure
-from steelyard.planner.grounds import ADAPTERS
 from steelyard.planner.measured.answer import NOTHING, ComparedStep, StepLayer
+from steelyard.planner.measured.exact import trained_text
 from steelyard.planner.measured.narrowing import BLANK, ends_text, layer_of, narrowed_step_log_sd, narrowing
 from steelyard.planner.points import Configuration
 from steelyard.units import NORMAL_90
@@ -142,6 +145,8 @@ def _set(seconds: float, made: Configuration, spec: JobSpec, option: str, taken:
     known = catalog.over(catalog.local | layer)
     sds = [narrowed_step_log_sd(accelerator, stack, spec, each) for each in (catalog, known)]
     ratio = seconds / predicted
+    whole = math.sqrt(prior.common + prior.pair + fresh.get(pair, 0.0) ** 2)
+    here = repeated_shift(math.log(ratio), whole)
     found = ComparedStep(
         stack=stack,
         accelerator=accelerator,
@@ -153,6 +158,9 @@ def _set(seconds: float, made: Configuration, spec: JobSpec, option: str, taken:
         within_90=abs(math.log(ratio)) <= NORMAL_90 * sds[0],
         factor=math.exp(shifts[pair].log),
         factor_elsewhere=math.exp(shifts[ANYWHERE].log),
+        factor_here=math.exp(here.log),
+        log_sd_here=here.log_sd,
+        trained=trained_text(spec),
         narrowing=narrowing(*sds),
         taken=taken,
     )
@@ -174,9 +182,11 @@ def comparison_text(found: ComparedStep) -> str:
 
     >>> from steelyard.planner.measured.narrowing import narrowing
     >>> narrower = narrowing(0.21, 0.18)
-    >>> comparison_text(ComparedStep("fsdp2", "H100", 8, "tp=1", 11.8, 10.0, 1.18, True, 1.1, 1.08, narrower))
+    >>> factors = {"factor": 1.1, "factor_elsewhere": 1.08, "factor_here": 1.175, "log_sd_here": 0.03}
+    >>> comparison_text(ComparedStep("fsdp2", "H100", 8, "tp=1", 11.8, 10.0, 1.18, True, narrowing=narrower, **factors))
     'your step of 11.8 s (8 × H100, tp=1, fsdp2) is 1.18x our median, inside the 90 % interval: times of fsdp2 on H100
-    are multiplied by 1.10, all others by 1.08, and what is left open narrows from 0.71-1.41x to 0.74-1.34x'
+    are multiplied by 1.10, all others by 1.08, exactly this by 1.18 (0.95-1.05x of it), and what is left open narrows
+    from 0.71-1.41x to 0.74-1.34x'
     """
     was, side = found.narrowing, "inside" if found.within_90 else "outside"
     fastest = f"; its {' and '.join(found.taken)} {'are' if len(found.taken) > 1 else 'is'} the fastest that fits: "
@@ -184,7 +194,8 @@ def comparison_text(found: ComparedStep) -> str:
     return (
         f"your step of {found.measured_s:.4g} s ({found.devices} × {found.accelerator}, {found.layout_text}, "
         f"{found.stack}) is {found.ratio:.2f}x our median, {side} the 90 % interval: times of {found.stack} on "
-        f"{found.accelerator} are multiplied by {found.factor:.2f}, all others by {found.factor_elsewhere:.2f}, and "
+        f"{found.accelerator} are multiplied by {found.factor:.2f}, all others by {found.factor_elsewhere:.2f}, "
+        f"exactly this by {found.factor_here:.2f} ({ends_text(*interval_factors(found.log_sd_here))} of it), and "
         f"what is left open narrows from {ends_text(was.low_before, was.high_before)} to "
         f"{ends_text(was.low_after, was.high_after)}{guessed}"
     )

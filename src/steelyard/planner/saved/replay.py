@@ -7,15 +7,18 @@ from steelyard import catalog as facts
 from steelyard.catalog.schema import System
 from steelyard.errors import BadInput, BadLayout
 from steelyard.job import JobSpec, job_table
+from steelyard.job.unstated.choices import unstated_settings
 from steelyard.layout import check_layout
 from steelyard.market.build import hardware_option, market_of, operating_policy
 from steelyard.market.options import Deal, Market, StackOption
 from steelyard.market.sites import site_option
 from steelyard.market.tools import as_asked, stack_options
-from steelyard.planner.answers import Plan, Point
+from steelyard.planner.answers import Estimate, Plan, Point
 from steelyard.planner.engine import ENGINE
+from steelyard.planner.measured.exact import as_measured
 from steelyard.planner.points import Configuration, configured, layout_of
 from steelyard.planner.saved.files import ANEW
+from steelyard.planner.unstated.mixtures import states_branches
 from steelyard.reasons.draws import Setting
 from steelyard.search.rows import job_of_layout
 from steelyard.tables import Layout, Offer
@@ -57,7 +60,11 @@ def configuration_of(point: Point, spec: JobSpec) -> Configuration:
         offer=offer,
         layout_log_sd=own_sd,
     )
-    return configured(setting, ENGINE, system.id, deal)
+    unstated = point.unstated if isinstance(point, Estimate) else unstated_settings(spec)
+    pinned = point.label == ESTIMATE_LABEL
+    branches = states_branches(setting, spec) if pinned else ()
+    setting = as_measured(setting, spec) if pinned else setting
+    return replace(configured(setting, ENGINE, system.id, deal), unstated=unstated, branches=branches)
 
 
 def first_configuration(plan: Plan, spec: JobSpec) -> Configuration | None:

@@ -1,0 +1,48 @@
+"""What the reader took of each setting that a row does not state, in the words that estimates have."""
+
+from functools import lru_cache
+
+import numpy as np
+
+from steelyard.catalog import Catalog
+from steelyard.catalog.stack_names import FALLBACK
+from steelyard.evidence.frames.frame import RunFrame
+from steelyard.job.unstated.taken import TakenSettings, bytes_each, taken_texts
+from steelyard.tables import take
+
+
+@lru_cache(maxsize=2)
+def taken_of_rows(found: RunFrame, catalog: Catalog) -> tuple[tuple[str, ...], ...]:
+    """Return the lines of `job.unstated.taken.taken_texts` of each row.
+
+    >>> from steelyard.catalog import load
+    >>> from steelyard.evidence.frames.frame import run_frame
+    >>> from steelyard.evidence.runs.reader import blank_run
+    >>> row = blank_run(model="gpt2", accelerator="H100", devices=1.0, sequence_tokens=1024.0, stack="torchtune",
+    ...     batch_samples=8.0, micro_batch=8.0, task="full_ft", precision="bf16", flash_attention="yes")
+    >>> for text in taken_of_rows(run_frame([row], load()), load())[0]:
+    ...     print(text)
+    recompute full: or none (recompute=)
+    offload none: or optimizer (offload=)
+    loss 4.5 B a logit: or 0 (fused-linear) to 22 (shifted) (loss:)
+    sharding zero=3: or zero=0, zero=2 (zero=)
+    states 8 B a parameter: or 16 to 18 with an fp32 master copy (precision:)
+    """
+    count = len(found)
+    if not count:
+        return ()
+    held, logits = (np.broadcast_to(one, count) for one in bytes_each(found.job, found.layout, found.stack))
+    known = {name: catalog.capability(name if name in catalog.stack_files else FALLBACK) for name in found.labels.stack}
+    each = [
+        TakenSettings(
+            stack=str(name),
+            others=(),
+            capability=known[name],
+            layout=take(found.layout, index),
+            state_bytes=float(held[index]),
+            logit_bytes=float(logits[index]),
+            precision=str(found.labels.precision[index]),
+        )
+        for index, name in enumerate(found.labels.stack)
+    ]
+    return tuple(taken_texts(words, [one]) for words, one in zip(found.assumed, each, strict=True))

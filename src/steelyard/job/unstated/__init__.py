@@ -1,0 +1,1 @@
+"""What nobody states of a training: which settings those are, what is taken of each, and what else it may be."""

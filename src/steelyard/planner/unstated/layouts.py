@@ -1,0 +1,151 @@
+"""The layout of a pinned configuration: as it is given, as its stack's recipes have the rest, else the fastest."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+
+from steelyard.catalog import load
+from steelyard.catalog.policy import policy
+from steelyard.catalog.stack_names import rule_of_name
+from steelyard.errors import BadInput, BadLayout
+from steelyard.job import JobSpec, job_table
+from steelyard.job.degrees import degrees_text, parse_degrees
+from steelyard.job.models.rows_spec import RowsSpec
+from steelyard.job.unstated.choices import open_states
+from steelyard.job.unstated.usual import TOKENS_IN_FLIGHT, usual_layout
+from steelyard.layout import parse
+from steelyard.layout.literal import KEYS
+from steelyard.market.options import Deal, HardwareOption, Market, SiteOption, StackOption
+from steelyard.planner.engine import ENGINE, asked_layout
+from steelyard.search.engine import Limits
+from steelyard.search.explore import explore
+from steelyard.search.rows import single_layout
+from steelyard.search.survivors import NOWHERE
+from steelyard.tables import Job, Layout
+from steelyard.vocabulary import ON_DEMAND
+
+Allowed = Mapping[str, tuple[int, ...]]
+"""Values of settings, by field of `tables.Layout`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """So many of one machine, and the stacks that run on it."""
+
+    hardware: HardwareOption
+    count: int
+    stacks: tuple[StackOption, ...]
+
+
+def chosen_layout(text: str, spec: JobSpec, job: Job, on: Bench) -> tuple[StackOption, Layout]:
+    """Return the stack and the layout of a pinned configuration.
+
+    What is stated is kept. Of the rest, where the job names a stack, its recipes' usual setting is taken
+    (`job.unstated.usual`), as of a measured row that is silent; what they leave open, or all where that does not fit in
+    memory or cannot be run, is the fastest that fits. Where nothing fits it is what is usual under full recomputation,
+    and where no stack is named the least of each setting.
+
+    Args:
+        text: settings that are given, as a layout is written; empty: those of the job.
+        spec: the job.
+        job: its numbers.
+        on: what it runs on.
+    """
+    asked = asked_layout(spec)
+    usual = _usual(spec, _stated(text) if text else asked, on)
+    if not text:
+        for limits, one in _tries(spec, job, on, {**usual, **asked}, asked):
+            if found := _fastest(one, limits, on):
+                return found
+        usual = _lightest(usual, asked, on)
+    given = text or degrees_text(asked)
+    try:
+        return _laid(",".join(filter(None, (given, degrees_text(usual)))), job, on)
+    except BadLayout:
+        return _asked(given, spec, job, on)
+
+
+def _stated(text: str) -> Allowed:
+    """Return the settings of a layout as it is written, and degrees of 1 that it leaves out; all if it is no layout."""
+    try:
+        return {"tp": (1,), "pp": (1,), "cp": (1,), **parse_degrees(text)}
+    except BadInput:
+        return dict.fromkeys(KEYS.values(), (1,))
+
+
+def _usual(spec: JobSpec, stated: Allowed, on: Bench) -> Allowed:
+    """Return what is usual of what is not stated; nothing where the job names no stack."""
+    if not spec.stack or not on.stacks:
+        return {}
+    rule = rule_of_name(load().stack_rules, spec.stack)
+    filled = spec.model.batch if isinstance(spec.model, RowsSpec) else TOKENS_IN_FLIGHT // (spec.sequence_tokens or 1)
+    found = usual_layout(rule, on.stacks[0].capability, stated, (on.count, spec.batch_samples, filled))
+    follows = {"vpp": "schedule", "micro_batch": "micro_batches"}
+    return {name: values for name, values in found.items() if follows.get(name, "") not in stated}
+
+
+def _lightest(usual: Allowed, asked: Allowed, on: Bench) -> Allowed:
+    """Return what is usual, under as much recomputation as the stack can: it comes nearest to fitting."""
+    return (
+        {**usual, "recompute": (max(on.stacks[0].capability.recompute),)}
+        if usual and "recompute" not in asked
+        else usual
+    )
+
+
+def _tries(spec: JobSpec, job: Job, on: Bench, usual: Allowed, asked: Allowed) -> Iterator[tuple[Allowed, Job]]:
+    """Yield the limits on a layout to try, with the job that must fit: its narrowest states before other settings."""
+    if usual != asked:
+        yield usual, job
+        for one in open_states(spec, on.stacks[0].name):
+            other = job_table(replace(spec, precision=one.precision))
+            yield usual, replace(job, master_bytes=other.master_bytes, moment_bytes=other.moment_bytes)
+    yield asked, job
+
+
+def _laid(text: str, job: Job, on: Bench) -> tuple[StackOption, Layout]:
+    machine = on.hardware.machine
+    refused: BadLayout | None = None
+    for stack in on.stacks:
+        try:
+            layout = parse(text, job, on.count, int(machine.domain_devices), machine.nic_bytes_per_s, stack.capability)
+        except BadLayout as error:
+            refused = refused or error
+        else:
+            return stack, layout
+    raise refused or BadLayout(f"no software stack is known for {on.hardware.accelerator}; give --stack")
+
+
+def _asked(text: str, spec: JobSpec, job: Job, on: Bench) -> tuple[StackOption, Layout]:
+    """Return the stack and the layout that are given, or the least of each setting that the job allows."""
+    try:
+        return _laid(text, job, on)
+    except BadLayout as error:
+        batch, count = spec.batch_samples, on.count
+        if text != degrees_text(asked_layout(spec)) or count <= batch:
+            raise
+        raise BadLayout(
+            f"{count} devices but a batch of {batch} {spec.sample}s, and no layout of {spec.model.name} shares samples "
+            f"among so many; give --global-batch {count} or more, or at most {batch} devices"
+        ) from error
+
+
+def _fastest(job: Job, asked: Allowed, on: Bench) -> tuple[StackOption, Layout] | None:
+    """Return the stack and layout that train fastest and fit in memory; None where nothing fits."""
+    deal = Deal(
+        "", "", "", hardware=0, site_index=0, policy=0, unit=1, most=on.count, purchase="", usd_per_device_s=1.0
+    )
+    places, operations = (SiteOption("", NOWHERE),), (policy(ON_DEMAND),)
+    market = Market(
+        (on.hardware,),
+        on.stacks,
+        places,
+        operations,
+        ({},),
+        (deal,),
+        {on.hardware.vendor: tuple(range(len(on.stacks)))},
+    )
+    found = explore(job, market, Limits(devices=on.count, layout=asked), ENGINE)
+    if not found.feasible:
+        return None
+    row = int(found.front[found.candidates.points[found.front, 0].argmin()])
+    return on.stacks[found.candidates.stack[row]], single_layout(found.candidates.layouts, row)

@@ -1,0 +1,87 @@
+"""What nobody states: every setting is named with what was taken, and stops being named once it is stated."""
+
+import pytest
+
+import steelyard
+from steelyard.catalog import load
+from steelyard.evidence.frames.frame import run_frame
+from steelyard.evidence.runs.reader import blank_run
+from steelyard.evidence.score.taken_rows import taken_of_rows
+from steelyard.job import read_job
+from steelyard.job.unstated.choices import unstated_settings
+from steelyard.job.unstated.taken import OPEN_SETTINGS
+
+JOB = {"model": "llama-3-8b", "tokens": "20M", "sequence": 2048, "global_batch": 64}
+STATED = {
+    "stack": {"stack": "fsdp2"},
+    "recompute": {"layout": "recompute=full"},
+    "attention": {"layout": "flash=1"},
+    "micro-batch": {"layout": "mbs=1"},
+    "offload": {"layout": "offload=0"},
+    "loss": {"loss": "chunked"},
+    "sharding": {"layout": "zero=1"},
+    "states": {"precision": "bf16"},
+    "sequence parallelism": {"layout": "sp=0"},
+    "interleaving": {"layout": "vpp=1"},
+}
+
+
+def names_of(texts: tuple[str, ...]) -> list[str]:
+    return [name for text in texts for name in OPEN_SETTINGS if text.startswith(f"{name} ")]
+
+
+def test_an_estimate_names_every_setting_that_nobody_states() -> None:
+    found = steelyard.estimate(JOB, "H100:8", layout="tp=2,pp=2,dp=2")
+    lines = names_of(found.assumptions)
+    assert [name for name in OPEN_SETTINGS if name not in lines] == []
+    assert all(": or " in text for text in found.assumptions if names_of((text,)) not in ([], ["precision"]))
+
+
+@pytest.mark.parametrize("name", STATED)
+def test_what_is_stated_is_not_assumed(name: str) -> None:
+    job, free = read_job({**JOB, **STATED[name]}), read_job(JOB)
+    assert set(unstated_settings(free)) - set(unstated_settings(job)) == {name}
+
+
+def test_a_layout_beside_the_job_states_what_one_in_it_does() -> None:
+    inside, beside = read_job({**JOB, "layout": "mbs=1,recompute=full"}), read_job(JOB)
+    assert unstated_settings(inside) == unstated_settings(beside, "mbs=1,recompute=full")
+
+
+def test_adapters_leave_no_states_open() -> None:
+    assert "states" not in unstated_settings(read_job({**JOB, "task": "lora"}))
+
+
+def test_values_are_those_of_the_configuration() -> None:
+    found = steelyard.estimate({**JOB, "stack": "hf-trainer", "precision": "bf16"}, "H100:8", layout="zero=3,mbs=2")
+    said = dict(text.partition(":")[::2] for text in found.assumptions)
+    assert {"micro-batch 2", "sharding zero=3"}.isdisjoint(said)
+    assert {"attention fused", "offload none", "loss 14 B a logit"} <= said.keys()
+    pure = steelyard.estimate({**JOB, "stack": "torchtune"}, "H100:8", layout="zero=3,mbs=2")
+    assert "states 8 B a parameter" in {text.partition(":")[0] for text in pure.assumptions}
+
+
+def test_a_plan_names_what_its_points_have() -> None:
+    found = steelyard.plan({**JOB, "accelerators": "H100", "devices": 8, "providers": "aws"})
+    stacks = dict.fromkeys(point.stack for point in found.points)
+    assert any(text.startswith(f"stack {' or '.join(stacks)}: or ") for text in found.assumptions)
+    assert {"attention", "loss", "offload", "sharding", "states"} <= set(names_of(found.assumptions))
+
+
+def test_a_saved_estimate_says_the_same() -> None:
+    saved = steelyard.estimate(JOB, "H100:8", layout="tp=2,pp=1,dp=4")
+    assert steelyard.explain(saved).assumptions == saved.assumptions
+    assert "sharding" in saved.unstated
+
+
+def test_a_row_says_it_in_the_words_of_an_estimate() -> None:
+    row = blank_run(
+        id="row", model="llama-3-8b", accelerator="H100", devices=8.0, sequence_tokens=2048.0, stack="torchtitan",
+        tp=1.0, pp=1.0, dp=8.0, micro_batch=2.0, batch_samples=64.0, sharding="3", task="pretrain", recompute="full",
+        optimizer="adamw", precision="bf16", step_time_s=3.0,
+    )  # fmt: skip
+    (texts,) = taken_of_rows(run_frame([row], load()), load())
+    job = {**JOB, "stack": "torchtitan", "task": "pretrain"}
+    found = steelyard.estimate(job, "H100:8", layout="tp=1,pp=1,dp=8,mbs=2,zero=3,recompute=full")
+    assert names_of(texts) == ["attention", "offload", "loss", "states"]
+    assert set(texts) <= set(found.assumptions)

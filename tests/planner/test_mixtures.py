@@ -1,0 +1,94 @@
+"""Memory where a script decides how wide states are: a mixture that holds what a row of either would have."""
+
+from itertools import permutations
+
+import numpy as np
+import pytest
+
+import steelyard
+from steelyard.catalog import load
+from steelyard.evidence.frames.frame import run_frame
+from steelyard.evidence.frames.predicted import peak_bytes
+from steelyard.evidence.runs.reader import blank_run
+from steelyard.formatting.interval import Interval
+from steelyard.planner.answers import Estimate
+from steelyard.planner.unstated.mixtures import mixture_interval
+
+JOB = {"model": "llama-3-8b", "tokens": "20M", "sequence": 2048, "global_batch": 64, "task": "full_ft"}
+LAYOUT = "mbs=2,recompute=full,zero=0"
+ROW = blank_run(
+    id="row", model="llama-3-8b", accelerator="H100", devices=1.0, sequence_tokens=2048.0, stack="HF Trainer", tp=1.0,
+    pp=1.0, dp=1.0, micro_batch=2.0, batch_samples=64.0, recompute="full", task="full_ft", sharding="0",
+    optimizer="adamw", flash_attention="yes", precision="bf16", step_time_s=20.0,
+)  # fmt: skip
+
+
+def estimated(**given: str) -> Estimate:
+    return steelyard.estimate({**JOB, "stack": "hf-trainer", **given}, "H100:1", layout=LAYOUT)
+
+
+def test_a_row_that_is_silent_lies_in_the_interval_of_an_estimate_that_is() -> None:
+    """They were 82 and 157 GiB with intervals that did not meet."""
+    held = float(peak_bytes(run_frame([ROW], load()))["device"][0])
+    found = estimated().memory_bytes
+    assert found.low <= held <= found.high
+    assert found.low <= estimated(precision="bf16").memory_bytes.value <= found.high
+    assert found.low <= estimated(precision="bf16-pure").memory_bytes.value <= found.high
+
+
+def test_a_mixture_lies_between_its_settings_and_names_them() -> None:
+    narrow, wide, both = estimated(precision="bf16-pure"), estimated(precision="bf16"), estimated()
+    assert narrow.memory_bytes.value < both.memory_bytes.value < wide.memory_bytes.value
+    (text,) = (text for text in both.assumptions if "the script decides" in text)
+    for one in (narrow, wide):
+        assert f"({one.memory_bytes.value / 2**30:.0f} GiB)" in text
+        assert not any("the script decides" in each for each in one.assumptions)
+    assert both.time.total_s == wide.time.total_s
+
+
+def test_whether_it_fits_is_said_of_each_setting() -> None:
+    job = {**JOB, "stack": "hf-trainer", "model": "llama-3.2-3b"}
+    found = steelyard.estimate(job, "A100-40GB-SXM:1", layout=LAYOUT)
+    (bind,) = (one.text for one in found.bound_by if one.what == "memory")
+    assert not found.fits
+    assert bind.endswith("it may not fit but for states all in 16 bits")
+    told = steelyard.estimate({**job, "precision": "bf16-pure"}, "A100-40GB-SXM:1", layout=LAYOUT)
+    assert told.fits
+    large = estimated(precision="bf16")
+    assert any("it does not fit" in one.text for one in large.bound_by)
+
+
+def test_a_saved_mixture_is_answered_again() -> None:
+    saved = estimated()
+    assert steelyard.explain(saved).memory_bytes == saved.memory_bytes
+
+
+@pytest.mark.parametrize(("stack", "task"), [("torchtune", "full_ft"), ("hf-trainer", "lora"), ("fsdp2", "full_ft")])
+def test_where_recipes_tell_nothing_is_mixed(stack: str, task: str) -> None:
+    found = estimated(stack=stack, task=task)
+    assert not any("the script decides" in text for text in found.assumptions)
+    assert found.memory_bytes.value == pytest.approx(float(found.memory.device_bytes))
+
+
+def test_one_setting_alone_is_itself() -> None:
+    one = Interval(80.0, 60.0, 100.0)
+    for parts in ([(1.0, one)], [(0.5, one), (0.5, one)], [(1.0, one), (0.0, Interval(9.0, 8.0, 10.0))]):
+        found = mixture_interval(parts)
+        assert np.allclose([found.value, found.low, found.high], [80, 60, 100], rtol=2e-3)
+
+
+def test_order_and_scale_of_weights_change_nothing() -> None:
+    parts = [(0.2, Interval(10, 8, 13)), (0.5, Interval(30, 20, 40)), (0.3, Interval(90, 85, 99))]
+    first = mixture_interval(parts)
+    for other in permutations(parts):
+        found = mixture_interval([(7 * share, one) for share, one in other])
+        assert np.allclose([found.value, found.low, found.high], [first.value, first.low, first.high])
+
+
+def test_a_share_of_a_half_decides_the_median() -> None:
+    """Well apart, the setting that more than half have holds the median; less than a twentieth moves no end."""
+    low, high = Interval(10, 9, 11), Interval(100, 90, 110)
+    assert mixture_interval([(0.6, low), (0.4, high)]).value < 11.5
+    assert mixture_interval([(0.4, low), (0.6, high)]).value > 88
+    assert mixture_interval([(0.96, low), (0.04, high)]).high < 12.5
+    assert mixture_interval([(0.9, low), (0.1, high)]).high == pytest.approx(100, rel=0.01)
