@@ -1,5 +1,7 @@
 """How people write the settings of a layout: one list for job files, literals, stacks, and rows of measured runs."""
 
+import re
+
 from steelyard.strategies.partition import PARTITIONS, partition_name, partition_number
 from steelyard.strategies.recompute import RECOMPUTE
 from steelyard.strategies.registry import SCHEDULES
@@ -8,7 +10,8 @@ _SWITCH = {"no": 0, "off": 0, "false": 0, "yes": 1, "on": 1, "true": 1}
 
 SPELLINGS: dict[str, dict[str, int]] = {
     "recompute": {word: number for number, word in enumerate(RECOMPUTE)} | {"no": 0, "yes": RECOMPUTE.index("full")},
-    "schedule": {name: one.code for name, one in SCHEDULES.items()},
+    "schedule": {name: one.code for name, one in SCHEDULES.items()}
+    | {name: one.code for one in SCHEDULES.values() for name in (*one.also, one.name.replace("-", ""))},
     "partition": {rule.name: number for number, rule in enumerate(PARTITIONS)},
     "zero": {"fsdp": 3, "hsdp": 3, "zero1": 1, "zero2": 2, "zero3": 3},
     "sp": _SWITCH,
@@ -49,6 +52,8 @@ def spelled_number(setting: str, text: str) -> int | None:
 
     >>> spelled_number("recompute", "Full"), spelled_number("zero", "fsdp"), spelled_number("zero", "2")
     (2, 3, 2)
+    >>> [setting_name("schedule", spelled_number("schedule", text)) for text in ("ZBVZeroBubble", "ZB_H1")]
+    ['zb-v', 'zb-h1']
     >>> setting_name("partition", spelled_number("partition", "15-17-17-15"))
     '15-17-17-15'
     >>> spelled_number("sp", "maybe") is None
@@ -59,4 +64,5 @@ def spelled_number(setting: str, text: str) -> int | None:
         return partition_number(plain)
     if plain.isascii() and plain.isdigit() and len(plain) < 10:
         return int(plain)
-    return SPELLINGS.get(setting, {}).get(plain)
+    words = SPELLINGS.get(setting, {})
+    return words.get(plain, words.get(re.sub("[-_ ]", "", plain)))
