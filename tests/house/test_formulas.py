@@ -82,6 +82,7 @@ COUNTED_BYTES = {
     "step.tensors.activations.block_kept_bytes": PRECISION,
     "step.tensors.buffers.unpacked_bytes": PRECISION,
     "step.states.copy_bytes": PRECISION,
+    "step.host.host_memory": PRECISION,
     "step.memory.memory": PRECISION,
     "step.memory.heaviest_peak": PRECISION,
     "step.states.states": PRECISION,

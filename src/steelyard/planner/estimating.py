@@ -215,6 +215,9 @@ def _fastest(
 
 
 def _memory_short(point: Point) -> Bind:
+    if point.host_bytes > point.host_limit_bytes:
+        need, has = (value / GIB_BYTES for value in (point.host_bytes, point.host_limit_bytes))
+        return Bind("memory", f"host memory: {need:,.0f} GiB are offloaded where a host has {has:,.0f}; offload less")
     need, has = (value / GIB_BYTES for value in (point.memory_bytes.high, point.memory_limit_bytes))
     return Bind("memory", f"memory: up to {need:.0f} GiB where a device has {has:.0f}; it may not fit")
 

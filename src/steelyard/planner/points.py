@@ -11,6 +11,7 @@ from steelyard.catalog.peaks import device_ends
 from steelyard.formatting.interval import Interval
 from steelyard.layout import text_of
 from steelyard.market.options import Deal, Market
+from steelyard.pipeline import host
 from steelyard.planner.answers import Bill, Point
 from steelyard.reasons.draws import Setting, intervals
 from steelyard.reasons.summaries import setting_of
@@ -82,6 +83,7 @@ def point_fields(made: Configuration, figures: Sequence[Interval], today: date) 
     limit = float(one.hardware.machine.memory_bytes)
     low, high = device_ends(found.memory, one.stack.peaks, limit)
     memory = Interval(float(found.memory.device_bytes), float(low), float(high))
+    kept, host_limit = on_host_bytes(one), float(one.hardware.machine.host_memory_bytes)
     return {
         "time_s": time_s,
         "cost_usd": cost_usd,
@@ -89,7 +91,9 @@ def point_fields(made: Configuration, figures: Sequence[Interval], today: date) 
         "co2e_kg": co2e_kg,
         "memory_bytes": memory,
         "memory_limit_bytes": limit,
-        "fits": memory.high <= limit,
+        "fits": memory.high <= limit and not kept > host_limit,
+        "host_bytes": kept,
+        "host_limit_bytes": host_limit,
         "devices": made.devices,
         "accelerator": one.hardware.accelerator,
         "system": made.system,
@@ -106,6 +110,12 @@ def point_fields(made: Configuration, figures: Sequence[Interval], today: date) 
         "water_m3": found.carbon.water_m3,
         **(_deal_fields(made.deal, today) if made.deal else {}),
     }
+
+
+def on_host_bytes(one: Setting) -> float:
+    """Return the bytes that a configuration keeps in the memory of one host."""
+    kept = host(one.job, one.layout, one.hardware.machine, one.stack.stack)
+    return float(np.asarray(kept.total_bytes))
 
 
 _CARBON = (*CO2E_KINDS, "embodied")

@@ -176,12 +176,11 @@ def _frozen_bytes(job: Job, recipe: Recipe) -> Bytes:
 def copy_bytes(job: Job, recipe: Recipe) -> Bytes:
     r"""Bytes of one parameter's working copy that lives from forward to backward pass.
 
-    .. math:: c\,w\,(\tau\,[m > 0] + (1 - \tau)\,[F > e]) + o\,e
+    .. math:: c\,w\,(\tau\,[m > 0] + (1 - \tau)\,[F > e]) + o\,(\tau\,e + (1 - \tau)\min(f, e))
 
     Args:
-        job: trainable share (τ), bytes of an element (e) and of the master copy (m).
-        recipe: whether copies are cast (c) and their bytes (w), bytes of a frozen parameter (F), whether parameters
-            rest on the host (o).
+        job: trainable share (τ), bytes of an element (e), master copy (m) and frozen parameter (f).
+        recipe: whether copies are cast (c), their bytes (w), of a frozen parameter (F), parameters on the host (o).
 
     Source: PyTorch documentation, torch.amp, autocast `cache_enabled`: 16-bit copies of fp32 weights, cached inside a
         region, which autograd keeps until the backward pass; fully_shard, `reshard_after_forward=False`: parameters
@@ -190,7 +189,8 @@ def copy_bytes(job: Job, recipe: Recipe) -> Bytes:
     cast = recipe.cast * recipe.weight_bytes
     trained = job.trainable_share * np.greater(job.master_bytes, 0)
     wide = (1 - job.trainable_share) * np.greater(_frozen_bytes(job, recipe), job.element_bytes)
-    return cast * (trained + wide) + recipe.weights_on_host * job.element_bytes
+    packed = (1 - job.trainable_share) * np.maximum(job.element_bytes - job.frozen_bytes, 0.0)
+    return cast * (trained + wide) + recipe.weights_on_host * (job.element_bytes - packed)
 
 
 def gradient_bytes(job: Job, recipe: Recipe) -> Bytes:
