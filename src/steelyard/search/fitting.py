@@ -118,20 +118,21 @@ def needs(search: Search, family: Family) -> Points:
 def host_needs(search: Search, family: Family) -> Points | None:
     """Return the bytes that each row of a family keeps in its host's memory for one device; None: no row any.
 
-    Axes: recompute, offload, ways to shard. Recomputing more keeps no less there.
+    Axes: offload, ways to shard; of the mode that recomputes most, which keeps no less there than another.
     """
-    recipe = search.job.recipe
-    asked = any(np.any(np.greater(one, 0)) for one in (recipe.weights_on_host, recipe.saved_on_host))
-    if search.engine.host is None or not (any(family.offload) or asked):
+    recipe, machine = search.job.recipe, search.market.hardware[0].machine
+    always = any(np.any(np.greater(one, 0)) for one in (recipe.weights_on_host, recipe.saved_on_host))
+    if search.engine.host is None or not (any(family.offload) or always):
         return None
-    tool, machine = search.market.stacks[family.stack], replace(search.market.hardware[0].machine, node_devices=1.0)
     ways = family.ways.frame.size
-    found = np.empty((*family.allowed.shape, ways))
-    step = max(1, BLOCK // family.modes)
-    for start in range(0, ways, step):
-        stop = min(start + step, ways)
+    found, first = np.zeros((len(family.offload), ways)), 0 if always else len(family.offload) - 1
+    for start in range(0, ways, BLOCK):
+        stop = min(start + BLOCK, ways)
         some = family.grid(start, stop)
-        found[..., start:stop] = search.engine.host(search.job, some, machine, tool.stack).total_bytes
+        most = replace(some, recompute=float(np.max(some.recompute)), offload=np.asarray(some.offload)[first:])
+        one = replace(machine, node_devices=1.0)
+        kept = search.engine.host(search.job, most, one, search.market.stacks[family.stack].stack)
+        found[first:, start:stop] = kept.total_bytes
     return found
 
 
