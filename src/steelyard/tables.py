@@ -183,6 +183,7 @@ class Recipe:
     frozen_bytes: Bytes  # least bytes of a frozen parameter that is not quantised (kept in fp32: 4)
     packed_bytes: Bytes  # one quantised parameter inside the blocks, its scales included (0: none is quantised)
     weights_on_host: Share  # parameters between their uses (CPUOffload, offload_param)
+    offload_weights: Share  # 1: parameters go to the host with optimizer states that are offloaded (FSDP)
     grad_bytes: Bytes  # gradients of one trained parameter
     grad_life: Count  # by its number (`strategies.recipe.GRADIENT_LIVES`): persistent, autograd, fused
     grad_sharded_from: Count  # lowest ZeRO stage at which gradients are sharded
@@ -246,6 +247,7 @@ class Machine:
     link_bytes_per_s: BytesPerSecond  # one device, one direction, inside the fast domain
     nic_bytes_per_s: BytesPerSecond  # one device's share of the network between domains; NaN: unknown
     host_bytes_per_s: BytesPerSecond  # one device to host memory, one direction (PCIe, C2C)
+    host_memory_bytes: Bytes  # of one host, beside that of its devices; NaN: unknown
     tdp_w: Watts  # one device
     idle_w: Watts  # one device, powered and waiting
     host_w: Watts  # the rest of the node, per device, as rated: an upper bound of its draw; NaN: unknown
@@ -315,6 +317,7 @@ class Stack:
     frozen_bytes: Bytes
     packed_bytes: Bytes
     weights_on_host: Share
+    offload_weights: Share
     grad_bytes: Bytes
     grad_life: Count
     grad_sharded_from: Count
@@ -410,6 +413,17 @@ class StepMemory:
     reserved_bytes: Bytes  # with fragmentation: what the allocator holds
     device_bytes: Bytes  # with context and communication library: what the device shows
     needed_bytes: Bytes  # the same without the reserve that an allocator can return: what must fit
+
+
+@dataclass(frozen=True, slots=True)
+class HostMemory:
+    """What lies in one host's memory for its devices; the parts sum to the total."""
+
+    weights_bytes: Bytes
+    gradients_bytes: Bytes
+    optimizer_bytes: Bytes
+    activations_bytes: Bytes
+    total_bytes: Bytes
 
 
 @dataclass(frozen=True, slots=True)

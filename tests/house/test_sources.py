@@ -103,5 +103,6 @@ def test_no_source_is_cited_by_nothing() -> None:
     sources = load().sources
     texts = [text for file in TABLES for text in cells(file)] + [text for file in STACKS for text in statements(file)]
     texts += [text for file in CODE for text in written(file)]
+    texts += [text for strategy in STRATEGIES for text in strategy_sources(strategy)]
     cited = {one for text in texts for one in cited_ids(text, sources)}
     assert sorted(set(sources) - cited) == []

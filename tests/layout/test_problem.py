@@ -54,7 +54,9 @@ BREACHES = [
     ({"partition": by_hand(8, 8, 8, 8, 0), "vpp": 2.0, "schedule": 1.0}, Reason.PARTITION),
     ({"partition": by_hand(0, 16, 0, 16), "vpp": 2.0, "schedule": 1.0}, Reason.PARTITION),
     ({"offload": -1.0}, Reason.FLAGS),
-    ({"vpp": 2.0, "schedule": 1.0, "micro_batch": 64.0, "micro_batches": 1.0}, Reason.INTERLEAVE),
+    ({"vpp": 2.0, "schedule": 1.0, "micro_batch": 64.0, "micro_batches": 1.0}, Reason.ROUNDS),
+    ({"schedule": 6.0, "micro_batch": 32.0, "micro_batches": 2.0}, Reason.ROUNDS),
+    ({"vpp": 3.0, "schedule": 5.0}, Reason.SCHEDULE),
     ({"shard_devices": 24.0}, Reason.SHARD),
 ]
 

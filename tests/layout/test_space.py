@@ -51,7 +51,7 @@ def counted(job: Job, devices: int, domain: int, can: Capability, bounds: Bounds
     odd = max(factor for factor in range(1, int(batch) + 1, 2) if batch % factor == 0)
     sizes = sorted({*powers, 16, *(odd * power for power in (*powers, 16))})
     chunks = range(1, bounds.vpp_most + 1)
-    orders = [one for one in registry.SCHEDULES.values() if one.name in (can.schedules or ("1f1b",))]
+    orders = [one for one in registry.SCHEDULES.values() if one.name in (can.weighed or ("1f1b",))]
     runs = range(len(orders))
     axes = (powers, stages, powers, powers, sizes, chunks, runs, can.zero, can.recompute, (0, 1), (0, 1))
     tp, pp, cp, ep, mbs, vpp, run, zero, recompute, offload, hybrid = map(np.ravel, np.meshgrid(*axes, indexing="ij"))

@@ -101,7 +101,7 @@ def chip(name: str, peak: float, memory: float, domain: float, vendor: str = "NV
     """Return a chip of round numbers."""
     numbers = {field.name: 1.0 for field in fields(Machine)}
     numbers |= {"peak_flop_per_s": peak, "memory_bytes": memory, "domain_devices": domain, "node_devices": domain}
-    numbers |= {"tdp_w": 500.0, "idle_w": 50.0, "host_w": 100.0}
+    numbers |= {"host_memory_bytes": np.inf, "tdp_w": 500.0, "idle_w": 50.0, "host_w": 100.0}
     shares = {field.name: 0.5 for field in fields(Kernels)} | {"time_scale": 1.0, "compute_power": 0.9}
     return HardwareOption(name, vendor, Machine(**numbers), Kernels(**shares), {"time_scale": 0.1})
 

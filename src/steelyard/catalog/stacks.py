@@ -42,6 +42,7 @@ class Capability:
     tp: bool
     sp: bool  # splits the sequence between the products of a tensor-parallel block
     schedules: tuple[str, ...]  # of pipelines; empty: it has none
+    weighed: tuple[str, ...]  # of these, those that a search looks at where nobody names one
     partitions: tuple[str, ...]  # rules that share out its blocks; given: as its user says
     cp: bool
     ep: bool
@@ -134,13 +135,15 @@ def _capability(name: str, given: Mapping[str, Any]) -> Capability:
         raise ValueError(f"unknown {sorted(unknown)} in trains; known: {', '.join(TRAINED_KINDS)}")
     if unknown := set(given["has"]) - set(FLAGS):
         raise ValueError(f"unknown {sorted(unknown)} in has; known: {', '.join(FLAGS)}")
-    schedules = tuple(str(one) for one in given.get("schedules", ()))
+    weighed = tuple(str(one) for one in given.get("schedules", ()))
+    schedules = (*weighed, *(str(one) for one in given.get("schedules_asked", ())))
     if unknown := set(schedules) - SCHEDULES.keys():
         raise ValueError(f"unknown {sorted(unknown)} in schedules; known: {', '.join(SCHEDULES)}")
     return Capability(
         stack=name,
         trains=trains,
         schedules=schedules,
+        weighed=weighed,
         partitions=_partitions(given),
         vendors=tuple(given["vendors"]),
         planned=int(given["planned"]),

@@ -3,13 +3,16 @@
 import math
 from collections.abc import Mapping
 from dataclasses import fields, replace
+from functools import cache
+from pathlib import Path
 
 from steelyard import tables
 from steelyard.catalog.load import Catalog, load
 from steelyard.catalog.local.step_shift import ANYWHERE, STEP_SHIFT, narrowed_log_sd, pair_name
+from steelyard.catalog.read import table_rows
 from steelyard.catalog.schema import Accelerator, Fitted, OfferRow, SiteRow, System
 from steelyard.errors import BadCatalog, BadInput, UnknownName
-from steelyard.units import GB_BYTES, HOUR_S
+from steelyard.units import GB_BYTES, GIB_BYTES, HOUR_S, Bytes
 from steelyard.vocabulary import CO2E_KINDS, FULL_PRECISIONS
 
 _ANY = "any"
@@ -52,11 +55,28 @@ def machine(system: System, precision: str, catalog: Catalog | None = None) -> t
         link_bytes_per_s=_link(system, accelerator, catalog),
         nic_bytes_per_s=system.nic_gb_per_s * GB_BYTES / system.node_devices,
         host_bytes_per_s=_host(accelerator, catalog),
+        host_memory_bytes=host_memory_bytes(system.id, catalog),
         tdp_w=accelerator.tdp_w,
         idle_w=facts.value("idle_power"),
         host_w=system.host_w / system.devices,
         embodied_kgco2e=embodied(accelerator, catalog),
     )
+
+
+@cache
+def _host_memory(folder: Path) -> Mapping[str, float]:
+    shapes = {row["instance"]: row["memory_gib"] for row in table_rows(folder, "gcp_shapes")}
+    hosts = {row["system"]: row["memory_gib"] for row in table_rows(folder, "hosts")}
+    return {name: float(amount) * GIB_BYTES for name, amount in (shapes | hosts).items()}
+
+
+def host_memory_bytes(system: str, catalog: Catalog) -> Bytes:
+    """Return the memory of one host of a system; NaN where hosts of its kind differ, or nobody says.
+
+    >>> [host_memory_bytes(name, load()) / 2**30 for name in ("p5.48xlarge", "a3-highgpu-8g", "node-RTX-4090")]
+    [2048.0, 1872.0, nan]
+    """
+    return _host_memory(catalog.folder).get(system, math.nan)
 
 
 def site(row: SiteRow) -> tables.Site:

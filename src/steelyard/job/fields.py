@@ -21,6 +21,7 @@ from steelyard.job.purchase import (
     parse_years,
     with_purchase,
 )
+from steelyard.job.recipes import parse_recipe
 from steelyard.job.training import parse_loss, parse_optimizer, parse_precision, parse_task
 from steelyard.vocabulary import ON_DEMAND
 
@@ -151,6 +152,7 @@ class JobFields(_Strict):
     max_price_age: Annotated[float | None, _checked(parse_years)] = None
     stack: str | None = None
     loss: Annotated[str | None, _checked(lambda value: parse_loss(str(value)).name)] = None
+    recipe: Annotated[Any, _checked(parse_recipe)] = Field(default_factory=lambda: MappingProxyType({}))
     layout: Annotated[Any, _checked(degrees.parse_degrees)] = Field(default_factory=lambda: MappingProxyType({}))
     policy: PolicyFields = PolicyFields()
     step_time: Annotated[MeasuredStep | None, _checked(parse_step_time)] = None  # a step of one's own, or its rate

@@ -65,6 +65,7 @@ class JobSpec:
     price_age_s: Seconds | None = None  # prices older than this are flagged; None: the usual limit
     stack: str | None = None
     loss: str | None = None  # kind of loss; None: that of the stack
+    recipe: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))  # entries of tables.Recipe
     layout: Mapping[str, tuple[int, ...]] = field(default_factory=lambda: MappingProxyType({}))
     policy: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))  # of tables.Policy, by field
     measured: MeasuredStep | None = None  # a step of one's own, which shifts what is predicted
@@ -124,7 +125,8 @@ def job_table(spec: JobSpec, catalog: Catalog | None = None) -> Job:
     precision, optimizer = parse_precision(spec.precision, catalog), parse_optimizer(spec.optimizer, catalog)
     text = written_stack(spec.stack, catalog)
     loss = parse_loss(spec.loss) if spec.loss else named_loss(text)
-    recipe = partial_recipe(**(written_entries(text, catalog) | loss_entries(loss, precision.element_bytes)))
+    said = written_entries(text, catalog) | loss_entries(loss, precision.element_bytes)
+    recipe = partial_recipe(**(said | dict(spec.recipe)))
     sizes = {"samples": spec.samples, "batch_samples": spec.batch_samples}
     if isinstance(spec.model, RowsSpec):
         work, shape = collapse(spec.model.rows, precision.element_bytes), MatrixShape.of_rows(spec.model.rows)

@@ -47,7 +47,7 @@ _INSTEAD = MappingProxyType(
 _AS_READ = (
     "accelerators", "regions", "providers", "deny_accelerators", "deny_regions", "deny_providers", "residency", "axes",
     "devices", "max_devices", "purchase", "reserved_used", "own", "data", "checkpoints", "stack", "loss", "layout",
-    "measured",
+    "recipe", "measured",
 )  # fmt: skip
 """Fields of a job that are what was read."""
 

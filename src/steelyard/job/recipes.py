@@ -3,11 +3,15 @@
 import math
 from collections.abc import Mapping
 from functools import lru_cache
+from types import MappingProxyType
+from typing import Any
 
+from steelyard.errors import BadInput, nearest
 from steelyard.step.tensors.recipe import ENTRIES
 from steelyard.strategies.denial import named
 from steelyard.strategies.losses import LOSSES, LossKind
 from steelyard.strategies.recipe import RECIPE_TERMS, RecipeTerm
+from steelyard.strategies.recipe_settings import RECIPE_SETTINGS
 from steelyard.tables import Recipe
 from steelyard.units import Bytes
 
@@ -46,6 +50,61 @@ def _term_entries(text: str, but: str) -> Mapping[str, float]:
         if term.pattern != but and named(term.pattern, text):
             found |= term.entries
     return found
+
+
+def parse_recipe(value: Any) -> Mapping[str, float]:
+    """Return the entries of a recipe that a mapping, or a text such as `gradients=fused,weights=host`, gives.
+
+    Raises:
+        BadInput: a setting that there is not, given twice, or that takes other words
+
+    >>> dict(parse_recipe("gradients=fused,weights=host")), dict(parse_recipe({"states": 16}))["grad_bytes"]
+    ({'grad_life': 2.0, 'weights_on_host': 1.0}, 2.0)
+    >>> parse_recipe({"gradient": "fused"})
+    Traceback (most recent call last):
+    steelyard.errors.BadInput: unknown setting 'gradient' of a recipe; nearest: gradients, grad_life, score_gradients
+    """
+    pairs = value.items() if isinstance(value, Mapping) else [_pair(part) for part in str(value).split(",")]
+    found: dict[str, float] = {}
+    for name, given in pairs:
+        plain = str(name).strip().lower().replace("-", "_")
+        entries = _setting_entries(plain, str(given).strip().lower())
+        if twice := found.keys() & entries.keys():
+            raise BadInput(f"the recipe says {', '.join(sorted(twice))} twice; keep one")
+        found |= entries
+    return MappingProxyType(found)
+
+
+def _pair(part: str) -> tuple[str, str]:
+    name, equals, given = part.partition("=")
+    if not equals:
+        raise BadInput(f"{part.strip()!r} is no setting of a recipe with its value; write gradients=fused,weights=host")
+    return name, given
+
+
+def _setting_entries(name: str, given: str) -> Mapping[str, float]:
+    words = next((one.words for one in RECIPE_SETTINGS if one.name == name), None)
+    if words is not None:
+        if given in words:
+            return words[given]
+        way = "; write precision: bf16-pure for states of 8 bytes" if (name, given) == ("states", "8") else ""
+        raise BadInput(f"{name} of a recipe is {given[:40]!r}; it takes {' or '.join(words)}{way}")
+    if name == "loss":
+        raise BadInput("the kind of loss is a field of its own, not of a recipe; write loss: chunked")
+    if name not in ENTRIES or name == "packed_bytes":
+        known = [*(one.name for one in RECIPE_SETTINGS), *ENTRIES]
+        raise BadInput(f"unknown setting {name!r} of a recipe; nearest: {', '.join(nearest(name, known) or known)}")
+    try:
+        number = float(given)
+    except ValueError:
+        number = math.nan
+    if not 0 <= number <= MOST:
+        raise BadInput(f"{name} of a recipe is {given[:40]!r}; it takes a number from 0 to {MOST:g}")
+    return {name: number}
+
+
+MOST = 64.0
+"""Bytes, copies or units that an entry of a recipe says at most."""
 
 
 @lru_cache(maxsize=1 << 14)

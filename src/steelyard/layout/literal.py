@@ -169,10 +169,8 @@ def _message(layout: Layout, reason: Reason, job: Job, domain_devices: int, capa
         Reason.KV_HEADS: f"tp = {layout.tp:.0f} against {model.kv_heads:.0f} key-value heads",
         Reason.FFN: f"tp = {layout.tp:.0f} does not divide {model.ffn:.0f}",
         Reason.STAGES: f"pp = {layout.pp:.0f} but the model has {model.stages:.0f} layers",
-        Reason.INTERLEAVE: (
-            f"pp × vpp = {layout.pp * layout.vpp:.0f}, layers {model.blocks:.0f}, "
-            f"micro-batches {layout.micro_batches:.0f}"
-        ),
+        Reason.INTERLEAVE: (f"pp × vpp = {layout.pp * layout.vpp:.0f}, layers {model.blocks:.0f}"),
+        Reason.ROUNDS: _rounds(layout),
         Reason.PARTITION: _partition(layout, model),
         Reason.CONTEXT: f"cp = {layout.cp:.0f} and a sequence of {model.sequence:.0f} tokens",
         Reason.EXPERTS: f"ep = {layout.ep:.0f} and {model.experts:.0f} experts",
@@ -181,7 +179,7 @@ def _message(layout: Layout, reason: Reason, job: Job, domain_devices: int, capa
         Reason.SHARD: f"shard = {layout.shard_devices:.0f} but dp × cp = {layout.dp * layout.cp:.0f}",
         Reason.ZERO: f"zero = {layout.zero:.0f}",
         Reason.NETWORK: f"{layout.devices:.0f} devices in fast domains of {domain_devices}",
-        Reason.STACK: f"{capability.stack} runs {_abilities(capability)}{_partitions(layout, capability)}",
+        Reason.STACK: f"{capability.stack} runs {_abilities(capability)}{_orders(layout, capability)}",
     }
     where = "" if reason is Reason.DEGREES else " " + _LONG.sub(lambda one: f"{float(one[0]):.3g}", text_of(layout))
     return f"layout{where}: {details[reason]}; {sentence(reason)}"
@@ -200,11 +198,20 @@ def _settings(layout: Layout, *names: str) -> str:
 
 def _schedule(layout: Layout, capability: Capability) -> str:
     """Return which schedule does not suit its chunks, and what would."""
-    name, chunked = setting_name("schedule", int(layout.schedule)), layout.vpp > 1
+    name, chunks = setting_name("schedule", int(layout.schedule)), 2 if layout.vpp == 1 else 1
+    if name in SCHEDULES and SCHEDULES[name].chunked:
+        chunks = 2
     known = capability.schedules or tuple(SCHEDULES)
     other = [one.name for one in suiting(known, float(layout.vpp))]
-    ways = [f"vpp={1 if chunked else 2}", *(f"schedule={one}" for one in other[:1])]
+    ways = [f"vpp={chunks}", *(f"schedule={one}" for one in other[:1])]
     return f"schedule = {name} but vpp = {layout.vpp:.0f}; give {' or '.join(ways)}"
+
+
+def _rounds(layout: Layout) -> str:
+    """Return what a schedule needs, and what it is asked to run."""
+    name = setting_name("schedule", int(layout.schedule))
+    has = f"pp = {layout.pp:.0f} and {layout.micro_batches:.0f} micro-batches"
+    return f"schedule = {name} needs {SCHEDULES[name].needs}, not {has}" if name in SCHEDULES else has
 
 
 def _partition(layout: Layout, model: Divisible) -> str:
@@ -264,9 +271,14 @@ def _divisors(count: Count) -> str:
     return "tp may be " + ", ".join(str(tp) for tp in divisors_of(count) if tp & (tp - 1) == 0)
 
 
-def _partitions(layout: Layout, capability: Capability) -> str:
+def _orders(layout: Layout, capability: Capability) -> str:
+    """Return the schedules and partitions of a stack where a layout asks for others."""
     asked = setting_name("partition", int(layout.partition))
-    return f", partition {'/'.join(capability.partitions)}, not {asked}" if layout.partition else ""
+    found = f", partition {'/'.join(capability.partitions)}, not {asked}" if layout.partition else ""
+    name = setting_name("schedule", int(layout.schedule))
+    if capability.pp and layout.pp > 1 and name not in capability.schedules:
+        found += f", schedule {'/'.join(capability.schedules)}, not {name}"
+    return found
 
 
 def _abilities(capability: Capability) -> str:

@@ -11,7 +11,7 @@ from steelyard.catalog.stacks import Capability
 from steelyard.layout.reason import Reason
 from steelyard.layout.valid import problem
 from steelyard.strategies.experts import usual_expert_tensor
-from steelyard.strategies.registry import suiting, usual_code
+from steelyard.strategies.registry import SCHEDULES, suiting, usual_code
 from steelyard.tables import Job, Layout, take
 from steelyard.units import Count
 
@@ -235,15 +235,21 @@ def _micro_batches(job: Job, bounds: Bounds) -> list[int]:
 
 def _chunks(columns: Columns, layers: int, capability: Capability, bounds: Bounds, asked: Asked) -> Columns:
     chunks = asked.get("vpp", range(1, bounds.vpp_most + 1))
-    runs = [(vpp, one.code) for vpp in chunks for one in suiting(capability.schedules, vpp)]
+    wanted = {one.code for one in SCHEDULES.values() if one.name in capability.weighed}
+    wanted = set(asked.get("schedule", wanted))
+    orders = [(vpp, one) for vpp in chunks for one in suiting(capability.schedules, vpp) if one.code in wanted]
+    runs = [(vpp, one.code) for vpp, one in orders]
     runs = runs or [(1, usual_code((), 1))]  # a stack without pipelines
     columns = _cross(columns, "run", range(len(runs)))
     run = columns.pop("run")
     columns["vpp"], columns["schedule"] = np.array(runs, dtype=np.int64)[run].T
     stages, vpp = columns["pp"], columns["vpp"]
     divides = (layers % (stages * vpp) == 0) | (columns.get("partition", 0) != 0)
-    divides &= (stages > 1) & (columns["micro_batches"] % stages == 0)
-    return _keep(columns, ((vpp == 1) & ((stages > 1) | (run == 0))) | divides)
+    kept = np.where(stages > 1, (vpp == 1) | divides, run == 0)
+    for one in {one.code: one for _, one in orders if one.needs}.values():
+        takes = np.asarray(one.takes(stages.astype(float), columns["micro_batches"].astype(float)), dtype=bool)
+        kept &= (columns["schedule"] != one.code) | (stages == 1) | takes
+    return _keep(columns, kept)
 
 
 def _experts(columns: Columns, experts: int, capability: Capability, asked: Asked) -> Columns:

@@ -13,10 +13,11 @@ from steelyard.strategies.experts import usual_expert_tensor
 from steelyard.strategies.partition import FIRST_GIVEN, GIVEN, PARTITIONS, blocks_before, given_parts
 from steelyard.strategies.recompute import POLICIES
 from steelyard.strategies.registry import SCHEDULES
+from steelyard.strategies.schedule import YesNo
 from steelyard.tables import Divisible, Job, Layout
 from steelyard.units import BytesPerSecond, Count
 
-Broken = bool | np.bool_ | NDArray[np.bool_]
+Broken = YesNo
 _Rule = tuple[Reason, Broken]
 
 
@@ -93,6 +94,7 @@ def _model(job: Job, layout: Layout) -> list[_Rule]:
         (Reason.STAGES, layout.pp > model.stages),
         (Reason.SCHEDULE, _other_schedule(layout, SCHEDULES)),
         (Reason.INTERLEAVE, _bad_interleave(model, layout)),
+        (Reason.ROUNDS, _bad_rounds(layout)),
         (Reason.CONTEXT, _splits(model.sequence, pieces)),
         (Reason.SEQUENCE, parallel & ((tp <= 1) | _splits(model.sequence, layout.cp * tp))),
         (Reason.EXPERTS, (layout.ep > 1) & routed & _splits(model.experts, layout.ep)),
@@ -105,7 +107,7 @@ def _model(job: Job, layout: Layout) -> list[_Rule]:
 def _other_schedule(layout: Layout, names: Iterable[str]) -> Broken:
     """Tell whether none of some schedules is the layout's own, with stages of as many chunks."""
     known = [SCHEDULES[name] for name in names]
-    runs = [np.equal(layout.schedule, one.code) & ((np.asarray(layout.vpp) > 1) == one.chunked) for one in known]
+    runs = [np.equal(layout.schedule, one.code) & one.runs(layout.vpp) for one in known]
     found: NDArray[np.bool_] = ~np.logical_or.reduce(np.broadcast_arrays(False, *runs))
     return found
 
@@ -136,9 +138,19 @@ def _other_partition(layout: Layout, names: Iterable[str]) -> Broken:
 
 
 def _bad_interleave(model: Divisible, layout: Layout) -> Broken:
-    divided = np.equal(layout.partition, 0) & _splits(model.blocks, layout.pp * layout.vpp)
-    uneven = divided | _splits(layout.micro_batches, layout.pp)
+    uneven = np.equal(layout.partition, 0) & _splits(model.blocks, layout.pp * layout.vpp)
     return (layout.vpp > 1) & ((layout.pp <= 1) | uneven)
+
+
+def _bad_rounds(layout: Layout) -> Broken:
+    """Tell whether a schedule is asked to run numbers of stages and micro-batches that it does not."""
+    broken = [
+        np.equal(layout.schedule, one.code) & np.logical_not(one.takes(layout.pp, layout.micro_batches))
+        for one in SCHEDULES.values()
+        if one.needs
+    ]
+    found: NDArray[np.bool_] = np.logical_or.reduce(np.broadcast_arrays(False, *broken))
+    return found
 
 
 def _batch(job: Job, layout: Layout) -> list[_Rule]:

@@ -168,6 +168,9 @@ def _fields(answer: Point, kind: type[Point]) -> dict[str, Any]:
 
 def _memory_short(point: Point, made: Configuration) -> Bind:
     """Return that a configuration may not, or does not, fit; and with which of the settings that are open it does."""
+    if point.host_bytes > point.host_limit_bytes:
+        need, has = (value / GIB_BYTES for value in (point.host_bytes, point.host_limit_bytes))
+        return Bind("memory", f"host memory: {need:,.0f} GiB are offloaded where a host has {has:,.0f}; offload less")
     least, need, has = (
         value / GIB_BYTES for value in (point.memory_bytes.low, point.memory_bytes.high, point.memory_limit_bytes)
     )

@@ -10,6 +10,7 @@ import numpy as np
 from steelyard.formatting.interval import Interval
 from steelyard.layout import text_of
 from steelyard.market.options import Deal, Market
+from steelyard.pipeline import host
 from steelyard.planner.answers import Bill, Point
 from steelyard.planner.unstated.mixtures import Branch, branch_interval, mixture_interval
 from steelyard.reasons.draws import Setting, intervals
@@ -85,6 +86,7 @@ def point_fields(made: Configuration, figures: Sequence[Interval], today: date) 
     branches = made.branches or (Branch("", 1.0, found.memory),)
     spread = [(branch.share, branch_interval(branch, one)) for branch in branches]
     memory = mixture_interval(spread) if made.branches else spread[0][1]
+    kept, host_limit = on_host_bytes(one), float(one.hardware.machine.host_memory_bytes)
     return {
         "time_s": time_s,
         "cost_usd": cost_usd,
@@ -92,7 +94,9 @@ def point_fields(made: Configuration, figures: Sequence[Interval], today: date) 
         "co2e_kg": co2e_kg,
         "memory_bytes": memory,
         "memory_limit_bytes": limit,
-        "fits": memory.high <= limit,
+        "fits": memory.high <= limit and not kept > host_limit,
+        "host_bytes": kept,
+        "host_limit_bytes": host_limit,
         "devices": made.devices,
         "accelerator": one.hardware.accelerator,
         "system": made.system,
@@ -110,6 +114,12 @@ def point_fields(made: Configuration, figures: Sequence[Interval], today: date) 
         "water_m3": found.carbon.water_m3,
         **(_deal_fields(made.deal, today) if made.deal else {}),
     }
+
+
+def on_host_bytes(one: Setting) -> float:
+    """Return the bytes that a configuration keeps in the memory of one host."""
+    kept = host(one.job, one.layout, one.hardware.machine, one.stack.stack)
+    return float(np.asarray(kept.total_bytes))
 
 
 _CARBON = (*CO2E_KINDS, "embodied")

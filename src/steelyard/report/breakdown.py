@@ -7,9 +7,12 @@ from typing import Final
 from rich.console import RenderableType
 
 from steelyard.formatting import figures
+from steelyard.formatting.figures import UNKNOWN, number
+from steelyard.planner.answers import Point
 from steelyard.reasons.terms import Term, formula
 from steelyard.report.page import blank, bullets, heading, table
 from steelyard.tables import Draw, Energy, Prediction, StepMemory
+from steelyard.units import GIB_BYTES
 
 ValueText = Callable[[float], str]
 
@@ -155,3 +158,41 @@ def _power(drawn: Draw) -> RenderableType:
     }
     rows = [[name, figures.amount(float(value), figures.POWER, 3)] for name, value in watts.items()]
     return table(["|", ">"], rows, header=False)
+
+
+def memory_text(point: Point) -> str:
+    """Return memory per device, the limit and the headroom.
+
+    >>> memory_text(Point("", memory_bytes=Interval(61 * 2**30), memory_limit_bytes=79 * 2**30))
+    '61 of 79 GiB, 18 GiB free'
+    """
+    used, limit = point.memory_bytes.value / GIB_BYTES, point.memory_limit_bytes / GIB_BYTES
+    if math.isnan(used + limit):
+        return UNKNOWN
+    return f"{number(used)} of {number(limit)} GiB, {number(limit - used)} GiB free"
+
+
+def short_memory(point: Point) -> str:
+    """Return memory per device and the limit.
+
+    >>> short_memory(Point("", memory_bytes=Interval(61 * 2**30), memory_limit_bytes=79 * 2**30))
+    '61 of 79 GiB'
+    """
+    used, limit = point.memory_bytes.value / GIB_BYTES, point.memory_limit_bytes / GIB_BYTES
+    return UNKNOWN if math.isnan(used + limit) else f"{number(used)} of {number(limit)} GiB"
+
+
+def host_memory_text(point: Point) -> str:
+    """Return what lies in the memory of one host, and how much that is; nothing where nothing does.
+
+    >>> host_memory_text(Point("", host_bytes=36 * 2**30, host_limit_bytes=64 * 2**30))
+    '36 of 64 GiB'
+    >>> host_memory_text(Point("", host_bytes=36 * 2**30)), host_memory_text(Point(""))
+    ('36 GiB, of which a host may have less', '')
+    """
+    if not point.host_bytes > 0:
+        return ""
+    used, limit = point.host_bytes / GIB_BYTES, point.host_limit_bytes / GIB_BYTES
+    if math.isnan(limit):
+        return f"{number(used)} GiB, of which a host may have less"
+    return f"{number(used)} of {number(limit)} GiB"

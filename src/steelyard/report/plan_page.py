@@ -10,7 +10,6 @@ from steelyard.formatting.figures import (
     ENERGY,
     MASS,
     TIME,
-    UNKNOWN,
     VOLUME,
     Ladder,
     age,
@@ -23,9 +22,10 @@ from steelyard.formatting.figures import (
 from steelyard.formatting.interval import Interval
 from steelyard.planner.answers import CitedSource, Plan, Point
 from steelyard.reasons.summaries import Summary
+from steelyard.report.breakdown import host_memory_text, memory_text
 from steelyard.report.page import blank, heading, paragraph, plot, section, table
 from steelyard.report.plot import scatter
-from steelyard.units import GIB_BYTES, KWH_J
+from steelyard.units import KWH_J
 
 
 def plan_page(found: Plan) -> list[RenderableType]:
@@ -116,18 +116,6 @@ def energy_text(point: Point) -> str:
     return interval_text(point.energy_facility_kwh, ENERGY, KWH_J)
 
 
-def memory_text(point: Point) -> str:
-    """Return memory per device, the limit and the headroom.
-
-    >>> memory_text(Point("", memory_bytes=Interval(61 * 2**30), memory_limit_bytes=79 * 2**30))
-    '61 of 79 GiB, 18 GiB free'
-    """
-    used, limit = point.memory_bytes.value / GIB_BYTES, point.memory_limit_bytes / GIB_BYTES
-    if math.isnan(used + limit):
-        return UNKNOWN
-    return f"{number(used)} of {number(limit)} GiB, {number(limit - used)} GiB free"
-
-
 def devices_text(point: Point | Summary) -> str:
     """Return how many of what.
 
@@ -206,6 +194,7 @@ LINES: Final[Mapping[str, Callable[[Point], str]]] = {
     "market": lambda point: known_amount(point.co2e_market_kg, MASS),
     "water": lambda point: known_amount(point.water_m3, VOLUME),
     "memory": memory_text,
+    "host memory": host_memory_text,
     "devices": devices_text,
     "layout": lambda point: point.layout_text.replace(",", ", "),
     "stack": lambda point: f"{point.stack_written}, as {point.stack}" if point.stack_written else point.stack,

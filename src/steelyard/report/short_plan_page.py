@@ -7,9 +7,10 @@ from typing import Final
 
 from rich.console import RenderableType
 
-from steelyard.formatting.figures import UNKNOWN, dollars, number, percent
+from steelyard.formatting.figures import dollars, number, percent
 from steelyard.planner.answers import Counts, Plan, Point
 from steelyard.reasons.summaries import Summary
+from steelyard.report.breakdown import host_memory_text, short_memory
 from steelyard.report.page import blank, heading, paragraph, table
 from steelyard.report.plan_lines import (
     binding_lines,
@@ -21,7 +22,6 @@ from steelyard.report.plan_lines import (
     warning_lines,
 )
 from steelyard.report.plan_page import LINES, PARTS, interrupted_warning
-from steelyard.units import GIB_BYTES
 
 
 def short_plan_page(found: Plan) -> list[RenderableType]:
@@ -51,17 +51,6 @@ def _table(named: Sequence[Point]) -> RenderableType:
     points = distinct_points(named)
     rows = [[name, *cells] for name, text in ROWS.items() if any(cells := [text(point) for point in points])]
     return table(["|", *(point.label for point in points)], rows)
-
-
-def short_memory(point: Point) -> str:
-    """Return memory per device and the limit.
-
-    >>> from steelyard.formatting.interval import Interval
-    >>> short_memory(Point("", memory_bytes=Interval(61 * 2**30), memory_limit_bytes=79 * 2**30))
-    '61 of 79 GiB'
-    """
-    used, limit = point.memory_bytes.value / GIB_BYTES, point.memory_limit_bytes / GIB_BYTES
-    return UNKNOWN if math.isnan(used + limit) else f"{number(used)} of {number(limit)} GiB"
 
 
 def short_price(point: Point) -> str:
@@ -103,6 +92,7 @@ ROWS: Final[Mapping[str, Callable[[Point], str]]] = {
     "layout": LINES["layout"],
     "stack": LINES["stack"],
     "memory": short_memory,
+    "host memory": host_memory_text,
     "failures": short_failures,
     "offer": lambda point: seller_text(point.offer, point.site),
     "price": short_price,

@@ -3,7 +3,20 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from steelyard.tables import Draw, Job, Kernels, Layout, Machine, Offer, Policy, Prediction, Site, Stack, StepMemory
+from steelyard.tables import (
+    Draw,
+    HostMemory,
+    Job,
+    Kernels,
+    Layout,
+    Machine,
+    Offer,
+    Policy,
+    Prediction,
+    Site,
+    Stack,
+    StepMemory,
+)
 from steelyard.vocabulary import LOCATION_GROSS
 
 _Predict = Callable[[Job, Layout, Machine, Kernels, Stack, Policy, Site, Offer], Prediction]
@@ -18,6 +31,10 @@ Floor = Callable[[Job, Layout, Machine, Kernels, Stack, Policy], Draw]
 """`pipeline.floor`, or a stand-in: what no sharding or offload of a layout, and no more recomputation, goes below."""
 
 
+Host = Callable[[Job, Layout, Machine, Stack], HostMemory]
+"""`pipeline.host`, or a stand-in: bytes in the memory of one host."""
+
+
 Progress = Callable[[int, int], None]
 """Called with the candidates judged so far and all there are."""
 
@@ -29,6 +46,7 @@ class Engine:
     predict: _Predict
     memory: Memory
     floor: Floor
+    host: Host | None = None  # None: what lies on hosts is not judged
 
 
 LIMITS = {

@@ -68,20 +68,21 @@ class Pairs:
 def fitting(search: Search, family: Family) -> tuple[Pairs, Tally]:
     """Return the pairs of a chip and a frame of which something fits, and the count of what went."""
     high = needs(search, family)
-    frames = _Frames(family, high)
+    frames = _Frames(family, high, host_needs(search, family))
     tally, made, held = Tally(), [], 0
-    kinds: dict[tuple[int, float], _Fitting] = {}
+    kinds: dict[_Room, _Fitting] = {}
     for hardware, asked in asked_of(search, family).items():
         machine = search.market.hardware[hardware].machine
-        key = (int(machine.domain_devices), float(machine.memory_bytes))
+        key = _Room.of(machine)
         if key not in kinds:
-            kinds[key] = _Fitting(frames, *key, held)
+            kinds[key] = _Fitting(frames, key, held)
             held += kinds[key].rows.size
         made.append(kinds[key].pairs(hardware, asked, tally))
         if asked.any():
             _nearest(search, hardware, frames, asked, tally)
     if not made:
-        made = [_Fitting(frames, 0, 0.0, 0).pairs(0, np.zeros(family.domain.size, dtype=bool), tally)]
+        nowhere = _Fitting(frames, _Room(0, 0.0, 0.0, math.inf), 0)
+        made = [nowhere.pairs(0, np.zeros(family.domain.size, dtype=bool), tally)]
     rows = [kind.rows for kind in kinds.values()] or [np.empty(0, dtype=np.intp)]
     columns = [np.concatenate(column) for column in zip(*made, strict=True)]
     return Pairs(np.concatenate(rows), *columns), tally
@@ -114,6 +115,27 @@ def needs(search: Search, family: Family) -> Points:
     return high
 
 
+def host_needs(search: Search, family: Family) -> Points | None:
+    """Return the bytes that each row of a family keeps in its host's memory for one device; None: no row any.
+
+    Axes: offload, ways to shard; of the mode that recomputes most, which keeps no less there than another.
+    """
+    recipe, machine = search.job.recipe, search.market.hardware[0].machine
+    always = any(np.any(np.greater(one, 0)) for one in (recipe.weights_on_host, recipe.saved_on_host))
+    if search.engine.host is None or not (any(family.offload) or always):
+        return None
+    ways = family.ways.frame.size
+    found, first = np.zeros((len(family.offload), ways)), 0 if always else len(family.offload) - 1
+    for start in range(0, ways, BLOCK):
+        stop = min(start + BLOCK, ways)
+        some = family.grid(start, stop)
+        most = replace(some, recompute=float(np.max(some.recompute)), offload=np.asarray(some.offload)[first:])
+        one = replace(machine, node_devices=1.0)
+        kept = search.engine.host(search.job, most, one, search.market.stacks[family.stack].stack)
+        found[first:, start:stop] = kept.total_bytes
+    return found
+
+
 def lightest(fits: Mask) -> Mask:
     """Return which fitting rows could not recompute less and still fit; axes: recompute, offload, way to shard.
 
@@ -132,8 +154,8 @@ def lightest(fits: Mask) -> Mask:
 class _Frames:
     """A family with the memory it needs, and what is asked of it more than once."""
 
-    def __init__(self, family: Family, high: Points) -> None:
-        self.family, self.high = family, high
+    def __init__(self, family: Family, high: Points, on_host: Points | None) -> None:
+        self.family, self.high, self.on_host = family, high, on_host
         starts = np.searchsorted(family.ways.frame, np.arange(family.domain.size))
         least = high.min(axis=(0, 1))
         self.least = np.minimum.reduceat(least, starts) if least.size else least  # bytes, of each frame
@@ -146,12 +168,31 @@ class _Frames:
         return slice(int(start), int(stop))
 
 
-class _Fitting:
-    """What fits into one size of memory on one size of fast domain: chips that share both share this."""
+@dataclass(frozen=True, slots=True)
+class _Room:
+    """What fitting asks of a machine."""
 
-    def __init__(self, frames: _Frames, domain: int, memory_bytes: float, held: int) -> None:
-        family, part = frames.family, frames.ways(domain)
-        fits = frames.high[..., part] <= memory_bytes
+    domain: int
+    memory_bytes: float
+    node_devices: float
+    host_bytes: float  # of one host; infinite: unknown, which refuses nothing
+
+    @classmethod
+    def of(cls, machine: Machine) -> "_Room":
+        host = float(machine.host_memory_bytes)
+        known = math.inf if math.isnan(host) else host
+        return cls(int(machine.domain_devices), float(machine.memory_bytes), float(machine.node_devices), known)
+
+
+class _Fitting:
+    """What fits into one room: chips that share it share this."""
+
+    def __init__(self, frames: _Frames, room: _Room, held: int) -> None:
+        family, part = frames.family, frames.ways(room.domain)
+        fits = frames.high[..., part] <= room.memory_bytes
+        if frames.on_host is not None and math.isfinite(room.host_bytes):
+            devices = np.asarray(family.frames.devices)[family.ways.frame[part]]
+            fits &= frames.on_host[..., part] * np.minimum(room.node_devices, devices) <= room.host_bytes
         light = np.flatnonzero(np.moveaxis(lightest(fits), 2, 0))
         self.held, self.total = held, frames.rows
         self.rows: Indices = light + part.start * family.modes

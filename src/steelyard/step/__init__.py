@@ -1,7 +1,8 @@
 """Seconds and bytes of one optimizer step on a laid-out machine (Machine)."""
 
+from steelyard.step.host import host_memory
 from steelyard.step.memory import memory
 from steelyard.step.rank import StagedJob, stage_job
 from steelyard.step.time import time, waiting_share
 
-__all__ = ["StagedJob", "memory", "stage_job", "time", "waiting_share"]
+__all__ = ["StagedJob", "host_memory", "memory", "stage_job", "time", "waiting_share"]

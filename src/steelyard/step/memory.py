@@ -18,7 +18,7 @@ from steelyard.step.tensors.buffers import (
     stepping_bytes,
     unpacked_bytes,
 )
-from steelyard.step.tensors.recipe import settled
+from steelyard.step.tensors.recipe import resident, settled
 from steelyard.strategies.recipe import FUSED, PERSISTENT
 from steelyard.tables import Job, Layout, Machine, Recipe, Stack, StepMemory
 from steelyard.units import Bytes, Share
@@ -92,7 +92,7 @@ def heaviest_peak(staged: StagedJob, stack: Stack) -> Peak:
     Limits: static shapes, balanced experts.
     """
     job, layout, by, held = staged.job, staged.layout, staged.by, staged.params
-    recipe = settled(job.recipe, stack)
+    recipe = resident(settled(job.recipe, stack), layout)
     parts = StageParts(
         block_kept_bytes(job, layout, stack, recipe, by),
         held.blocks,

@@ -7,7 +7,7 @@ from functools import reduce
 import numpy as np
 from numpy.typing import NDArray
 
-from steelyard.step.schedule import falling
+from steelyard.step.schedule import falling, placing
 from steelyard.step.sums import added
 from steelyard.strategies.partition import PARTITIONS, blocks_before, given_parts
 from steelyard.tables import Layout, Repeat, Workload
@@ -26,6 +26,7 @@ class Stage:
     exists: Share  # 1: the layout has this stage apart from the others
     first: Share  # 1: it embeds
     last: Share  # 1: it computes the loss
+    copies: Count  # stages that its device holds, of which `blocks` is the mean
 
 
 def layers(workload: Workload) -> Count:
@@ -48,16 +49,21 @@ def stages(workload: Workload, layout: Layout) -> tuple[Stage, ...]:
 
     The first stage embeds and holds the most micro-batches; the last one has the output projection and the logits. One
     between them matters only where it has more blocks of some kind than any stage before it, or where leading blocks
-    end on it.
+    end on it. A device that holds a stage of either direction stands here with the mean of the two, as half of the
+    micro-batches pass each; that it holds both is counted with its parameters (`states.model_params`).
     """
     cut = _Cut(workload, layout)
     alone = _flag(np.equal(layout.pp, 1))
-    found = [Stage(cut.blocks(cut.held(0.0), 1.0), 0.0, 1.0, 1.0, alone)]
+    found = [Stage(cut.blocks(cut.held(0.0), 1.0), 0.0, 1.0, 1.0, alone + cut.mirrored + cut.folded, 1 + cut.mirrored)]
     if np.any(np.greater(layout.pp, 1)):
         many = 1 - alone
         last = layout.pp - 1
-        found.append(Stage(cut.blocks(cut.held(last), many), last, many, 0.0, many))
-    found += [Stage(cut.blocks(held, there), rank, there, 0.0, 0.0) for rank, there, held in _between(cut)]
+        found.append(
+            Stage(cut.blocks(cut.held(last), many), last, many, cut.mirrored, many * (1 - cut.folded), 1 + cut.mirrored)
+        )
+    found += [
+        Stage(cut.blocks(held, there), rank, there, 0.0, 0.0, 1 + cut.mirrored) for rank, there, held in _between(cut)
+    ]
     return tuple(found)
 
 
@@ -96,6 +102,8 @@ class _Cut:
 
     def __init__(self, workload: Workload, layout: Layout) -> None:
         self.workload, self.layout = workload, layout
+        found = placing(layout)
+        self.mirrored, self.folded = found.mirrored, found.folded
         self.total, self.leading = layers(workload), added(block.count * block.leading for block in workload.blocks)
         self.even = not np.any(layout.partition)
         self.led = bool(np.any(self.leading))
@@ -119,13 +127,26 @@ class _Cut:
         return blocks_before(self.layout.partition, self.total, self.parts, part, self.projection)
 
     def held(self, rank: Count) -> tuple[Count, Count]:
-        """Return the leading blocks and the others of a stage, in all its chunks."""
+        """Return the leading blocks and the others of a stage, in all its chunks, or of its mean with its mirror."""
+        own = self._chunks(rank)
+        if not np.any(self.mirrored):
+            return own
+        pairs = zip(own, self._chunks(self.layout.pp - 1 - rank), strict=True)
+        lead, rest = (one + self.mirrored * (other - one) / 2 for one, other in pairs)
+        return lead, rest
+
+    def _chunks(self, rank: Count) -> tuple[Count, Count]:
         most = int(np.max(self.chunks))
         found = self._part(rank)
         for chunk in range(1, most):
-            there, more = np.less(chunk, self.chunks), self._part(chunk * self.layout.pp + rank)
+            there, more = np.less(chunk, self.chunks), self._part(chunk * self.layout.pp + self._place(rank, chunk))
             found = (found[0] + there * more[0], found[1] + there * more[1])
         return found
+
+    def _place(self, rank: Count, chunk: int) -> Count:
+        """Return the place of a stage's chunk among those of all stages: back from the last where chunks are folded."""
+        back = self.folded * (chunk % 2) if np.any(self.folded) else 0.0
+        return rank + back * (self.layout.pp - 1 - 2 * rank) if np.any(back) else rank
 
     def _part(self, part: Count) -> tuple[Count, Count]:
         """Return the leading blocks and the others of one chunk."""

@@ -87,7 +87,8 @@ class ModelParams:
 def model_params(workload: Workload, layout: Layout, by: Divisors, found: tuple[Stage, ...]) -> ModelParams:
     """Return the parameters of one rank of each stage: its blocks, the embedding on the first, the head on the last.
 
-    A table that embedding and head share stands on both, and once on a lone stage.
+    A table that embedding and head share stands on both, and once on a lone stage. A schedule that runs both ways gives
+    each rank two stages.
 
     Args:
         workload: the model's blocks and ends
@@ -96,7 +97,8 @@ def model_params(workload: Workload, layout: Layout, by: Divisors, found: tuple[
         found: the layout's stages (`stages`)
 
     Source: Narayanan et al. 2021, arXiv 2104.04473, section 2.2 (blocks); Megatron-core,
-        `share_embeddings_and_output_weights` (first and last stage each hold a shared table).
+        `share_embeddings_and_output_weights` (first and last stage each hold a shared table); DeepSeek-V3, arXiv
+        2412.19437, table 2 (two copies of the parameters).
     Limits: the embedding's positions are counted as divided by tensor ranks (below 0.1 %).
     """
     each = tuple(held_params(one.params, by) for one in workload.blocks)
@@ -105,6 +107,8 @@ def model_params(workload: Workload, layout: Layout, by: Divisors, found: tuple[
 
 
 def _with_ends(workload: Workload, by: Divisors, stage: Stage, held: HeldParams) -> HeldParams:
+    if np.any(np.not_equal(stage.copies, 1)):
+        held = HeldParams(held.dense * stage.copies, held.routed * stage.copies)
     once = np.where(workload.head.params, 1.0, 1 - stage.first)
     ends = stage.first * workload.embedding.params + stage.last * once * head_params(workload)
     each = stage.first * workload.embedding.whole_params + stage.last * workload.head.whole_params
@@ -172,12 +176,11 @@ def _frozen_bytes(job: Job, recipe: Recipe) -> Bytes:
 def copy_bytes(job: Job, recipe: Recipe) -> Bytes:
     r"""Bytes of one parameter's working copy that lives from forward to backward pass.
 
-    .. math:: c\,w\,(\tau\,[m > 0] + (1 - \tau)\,[F > e]) + o\,e
+    .. math:: c\,w\,(\tau\,[m > 0] + (1 - \tau)\,[F > e]) + o\,(\tau\,e + (1 - \tau)\min(f, e))
 
     Args:
-        job: trainable share (τ), bytes of an element (e) and of the master copy (m).
-        recipe: whether copies are cast (c) and their bytes (w), bytes of a frozen parameter (F), whether parameters
-            rest on the host (o).
+        job: trainable share (τ), bytes of an element (e), master copy (m) and frozen parameter (f).
+        recipe: whether copies are cast (c), their bytes (w), of a frozen parameter (F), parameters on the host (o).
 
     Source: PyTorch documentation, torch.amp, autocast `cache_enabled`: 16-bit copies of fp32 weights, cached inside a
         region, which autograd keeps until the backward pass; fully_shard, `reshard_after_forward=False`: parameters
@@ -186,7 +189,8 @@ def copy_bytes(job: Job, recipe: Recipe) -> Bytes:
     cast = recipe.cast * recipe.weight_bytes
     trained = job.trainable_share * np.greater(job.master_bytes, 0)
     wide = (1 - job.trainable_share) * np.greater(_frozen_bytes(job, recipe), job.element_bytes)
-    return cast * (trained + wide) + recipe.weights_on_host * job.element_bytes
+    packed = (1 - job.trainable_share) * np.maximum(job.element_bytes - job.frozen_bytes, 0.0)
+    return cast * (trained + wide) + recipe.weights_on_host * (job.element_bytes - packed)
 
 
 def gradient_bytes(job: Job, recipe: Recipe) -> Bytes:

@@ -14,6 +14,7 @@ from steelyard.step.rank import Rank
 from steelyard.step.recompute import Recomputed, recompute_s, recomputed, repeated_share
 from steelyard.step.stages import Blocks, Stage, block_count, busiest_stages
 from steelyard.step.sums import added
+from steelyard.strategies.schedule import Passes
 from steelyard.tables import Layout
 from steelyard.units import Count, Seconds
 
@@ -79,6 +80,31 @@ def slowest_tick(rank: Rank, layout: Layout, moved: Traffic) -> Tick:
     for other in later:
         first = _slower(first, other)
     return first
+
+
+def tick_passes(rank: Rank, layout: Layout, tick: Tick) -> Passes:
+    r"""Return what of a tick its passes take: forward, gradients of inputs with what runs again, gradients of weights.
+
+    .. math:: f = \frac{1}{T}\Big(\frac{G}{2 + \tau} + \frac{A}{1 + a} + \frac{P}{1 + b} + \frac{V + X}{2}
+        + \frac{H}{3}\Big), \quad w = \frac{\tau\,G}{(2 + \tau)\,T}, \quad 1 - f - w
+
+    Args:
+        rank: trainable share (τ)
+        layout: fused attention, whose backward pass is a times as long as its forward pass
+        tick: seconds (T) of products (G), attention (A), element-wise work (P; backward b times), vocabulary (V),
+            exchanges (X) and launches (H)
+
+    Source: Qi et al. 2023, arXiv 2401.10241, table 1: only products have gradients of weights.
+    Limits: half of the vocabulary's and of exchanges' time is of the forward pass.
+    """
+    total = tick.total_s()
+    attention = 1 + np.where(layout.flash, FUSED_BACKWARD, UNFUSED_BACKWARD)
+    product_s = tick.gemm_s / product_passes(rank.job.trainable_share)
+    forward = product_s + tick.attention_s / attention + tick.pointwise_s / (1 + POINTWISE_BACKWARD)
+    halves = tick.vocab_s + tick.tp_s + tick.cp_s + tick.ep_s
+    first = (forward + halves / 2 + tick.host_s * FORWARD_LAUNCHES) / total
+    weights = rank.job.trainable_share * product_s / total
+    return Passes(first, 1 - first - weights, weights)
 
 
 def _slower(one: Tick, other: Tick) -> Tick:

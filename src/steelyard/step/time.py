@@ -5,9 +5,10 @@ import numpy as np
 from steelyard.step.network.communication import traffic
 from steelyard.step.network.placement import crowding
 from steelyard.step.rank import Rank, StagedJob
-from steelyard.step.schedule import bubble_ticks, sends
+from steelyard.step.schedule import backward_splits, bubble_ticks, sends
 from steelyard.step.stage_end import slowest_end
-from steelyard.step.tick import Tick, slowest_tick
+from steelyard.step.tick import Tick, slowest_tick, tick_passes
+from steelyard.strategies.schedule import THIRDS
 from steelyard.tables import Kernels, Machine, Stack, StepTime
 from steelyard.units import Share
 
@@ -31,7 +32,8 @@ def time(staged: StagedJob, machine: Machine, kernels: Kernels, stack: Stack) ->
     count = layout.micro_batches
     parts = {name: getattr(tick, name) * count for name in Tick.__dataclass_fields__}
     parts["pp_s"] = stack.pp_exposed * sends(layout) * moved.pp_s
-    parts["bubble_s"] = bubble_ticks(layout) * tick_s
+    passes = tick_passes(rank, layout, tick) if backward_splits(layout) else THIRDS
+    parts["bubble_s"] = bubble_ticks(layout, passes) * tick_s
     end = slowest_end(rank, layout, tick_s)
     parts["dp_s"], parts["optimizer_s"] = end.dp_s, stack.step_host_s + end.update_s
     crowd = crowding(np.maximum(layout.devices / machine.domain_devices, 1.0), stack.doubling_loss)

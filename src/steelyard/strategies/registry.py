@@ -1,7 +1,9 @@
 """The pipeline schedules by name and by number: whatever the files of `schedules` make."""
 
 import importlib
+import math
 import pkgutil
+import re
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 
@@ -29,14 +31,30 @@ def found_schedules() -> Mapping[str, PipelineSchedule]:
 SCHEDULES = found_schedules()
 
 
+def named_schedule(text: str, chunks: float) -> PipelineSchedule | None:
+    """Return the schedule that a text names and that runs so many chunks (NaN: any); None where it names none.
+
+    >>> named_schedule("DeepSeek-V3 with DualPipe", 1).name, named_schedule("zero bubble, ZBV", math.nan).name
+    ('dualpipe', 'zb-v')
+    >>> named_schedule("without DualPipe", 1) is None, named_schedule("GPipe", 2) is None
+    (True, True)
+    """
+    for one in list(SCHEDULES.values())[::-1]:
+        if not one.pattern or not (math.isnan(chunks) or one.runs(chunks)):
+            continue
+        if re.search(rf"(?<!no )(?<!not )(?<!without )(?:{one.pattern})", text.lower()):
+            return one
+    return None
+
+
 def suiting(names: Iterable[str], chunks: float) -> list[PipelineSchedule]:
     """Return those of some schedules that run stages of so many chunks, in the order of their numbers.
 
-    >>> [one.name for one in suiting(SCHEDULES, 1)][0], [one.name for one in suiting(SCHEDULES, 2)]
-    ('1f1b', ['interleaved'])
+    >>> suiting(SCHEDULES, 1)[0].name, [[one.name for one in suiting(SCHEDULES, chunks)] for chunks in (2, 3)]
+    ('1f1b', [['interleaved', 'zb-v'], ['interleaved']])
     """
     known = set(names)
-    return [one for one in SCHEDULES.values() if one.name in known and one.chunked == (chunks > 1)]
+    return [one for one in SCHEDULES.values() if one.name in known and one.runs(chunks)]
 
 
 def usual_code(names: Iterable[str], chunks: float) -> int:

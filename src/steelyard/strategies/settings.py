@@ -1,5 +1,7 @@
 """How people write the settings of a layout: one list for job files, literals, stacks, and rows of measured runs."""
 
+import re
+
 from steelyard.strategies.partition import PARTITIONS, partition_name, partition_number
 from steelyard.strategies.recompute import RECOMPUTE
 from steelyard.strategies.registry import SCHEDULES
@@ -9,7 +11,8 @@ _SWITCH = {"no": 0, "off": 0, "false": 0, "yes": 1, "on": 1, "true": 1}
 SPELLINGS: dict[str, dict[str, int]] = {
     "recompute": {word: number for number, word in enumerate(RECOMPUTE)}
     | {word: number * RECOMPUTE.index("full") for word, number in _SWITCH.items()},
-    "schedule": {name: one.code for name, one in SCHEDULES.items()},
+    "schedule": {name: one.code for name, one in SCHEDULES.items()}
+    | {name: one.code for one in SCHEDULES.values() for name in (*one.also, one.name.replace("-", ""))},
     "partition": {rule.name: number for number, rule in enumerate(PARTITIONS)},
     "zero": {"fsdp": 3, "hsdp": 3, "zero1": 1, "zero2": 2, "zero3": 3, "zero-1": 1, "zero-2": 2, "zero-3": 3, "ddp": 0}
     | {"full_shard": 3, "hybrid_shard": 3, "shard_grad_op": 2, "no_shard": 0},
@@ -51,6 +54,8 @@ def spelled_number(setting: str, text: str) -> int | None:
 
     >>> spelled_number("recompute", "Full"), spelled_number("zero", "fsdp"), spelled_number("zero", "2")
     (2, 3, 2)
+    >>> [setting_name("schedule", spelled_number("schedule", text)) for text in ("ZBVZeroBubble", "ZB_H1")]
+    ['zb-v', 'zb-h1']
     >>> setting_name("partition", spelled_number("partition", "15-17-17-15"))
     '15-17-17-15'
     >>> spelled_number("sp", "maybe") is None
@@ -61,4 +66,5 @@ def spelled_number(setting: str, text: str) -> int | None:
         return partition_number(plain)
     if plain.isascii() and plain.isdigit() and len(plain) < 10:
         return int(plain)
-    return SPELLINGS.get(setting, {}).get(plain)
+    words = SPELLINGS.get(setting, {})
+    return words.get(plain, words.get(re.sub("[-_ ]", "", plain)))

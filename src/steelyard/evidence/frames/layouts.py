@@ -24,7 +24,7 @@ from steelyard.evidence.runs.run import Run, is_known
 from steelyard.job.unstated.usual import FULLY_SHARDED, TOKENS_IN_FLIGHT, usual_zero
 from steelyard.strategies.experts import usual_expert_tensor
 from steelyard.strategies.partition import given_partition, given_sizes
-from steelyard.strategies.registry import SCHEDULES, usual_code
+from steelyard.strategies.registry import SCHEDULES, named_schedule, usual_code
 from steelyard.strategies.settings import spelled_number
 from steelyard.tables import Layout
 
@@ -197,7 +197,7 @@ def _layout(
         tp=tp,
         pp=pp,
         vpp=chunks,
-        schedule=float(usual_code(SCHEDULES, chunks)),
+        schedule=_schedule(run, pp, chunks, max(1.0, math.ceil(steps - 1e-9))),
         cp=cp,
         dp=dp,
         ep=ep,
@@ -230,10 +230,21 @@ def _partition(run: Run, arch: ModelShape, rule: StackRule, pp: float) -> int:
     return spelled_number("partition", named[1] if named else rule.partition) or 0
 
 
+def _schedule(run: Run, pp: float, chunks: float, micro_batches: float) -> float:
+    """Return the schedule that a row's stack or note names, if it can run so, else the usual one."""
+    named = named_schedule(f"{run.stack} {run.note}", chunks) if pp > 1 else None
+    if named and named.takes(pp, micro_batches):
+        return float(named.code)
+    return float(usual_code(SCHEDULES, chunks))
+
+
 def _chunks(run: Run, pp: float, blocks: float, assumed: set[str]) -> float:
-    """Return the chunks of a stage of so many blocks: stated, or one."""
+    """Return the chunks of a stage of so many blocks: stated, as many as its schedule has, or one."""
     if pp == 1:
         return 1.0
+    named = named_schedule(f"{run.stack} {run.note}", run.vpp)
+    if named and named.chunked and math.isfinite(named.chunks_most) and not is_known(run.vpp):
+        return min(named.chunks_most, blocks)
     if not is_known(run.vpp):
         assumed.add("interleaving")
         return 1.0

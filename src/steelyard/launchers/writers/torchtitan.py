@@ -28,7 +28,9 @@ _FLAVORS = MappingProxyType(
 )
 """Model of the catalog → name and flavor of torchtitan that have its shape."""
 
-_SCHEDULES = MappingProxyType({"1f1b": "1F1B", "interleaved": "Interleaved1F1B"})
+_SCHEDULES = MappingProxyType(
+    {"1f1b": "1F1B", "interleaved": "Interleaved1F1B", "gpipe": "GPipe", "zb-v": "ZBVZeroBubble"}
+)
 _CONFIG = "torchtitan.toml"
 _OVERRIDES = (
     (
@@ -125,7 +127,7 @@ def _pipeline(sheet: Sheet) -> None:
     if schedule in _SCHEDULES:
         sheet.put("schedule", "parallelism.pipeline_parallel_schedule", _SCHEDULES[schedule])
     else:
-        sheet.lacks("schedule", "this writer knows 1F1B and Interleaved1F1B")
+        sheet.lacks("schedule", f"this writer knows {', '.join(_SCHEDULES.values())}")
     sheet.fixed("parallelism.pipeline_parallel_first_stage_less_layers", fewer)
     sheet.fixed("parallelism.pipeline_parallel_last_stage_less_layers", fewer)
     if chunks > 1:

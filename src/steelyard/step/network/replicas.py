@@ -48,7 +48,8 @@ def replicas(rank: Rank, layout: Layout) -> Replicas:
             ring(1, sharing, ranks_in_domain(sharing, stride, domain), lines),
         )
 
-    ranks, over = (layout.dp * layout.cp, layout.shard_devices), rank.by.expert_ranks
+    copies = rank.staged.stages[0].copies  # a stage lies on two devices of a pipeline that runs both ways
+    ranks, over = (layout.dp * layout.cp * copies, layout.shard_devices), rank.by.expert_ranks
     reduce, gather = rings(*ranks, layout.tp)
     experts: tuple[Collective, ...] = ()
     if any(np.any(one.experts) for one in rank.job.workload.blocks):

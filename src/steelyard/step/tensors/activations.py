@@ -199,6 +199,18 @@ def _kept(
     return stored, again
 
 
+def stream_width(job: Job, recipe: Recipe) -> Bytes:
+    """Return the bytes of one element between two blocks.
+
+    Args:
+        job: the bytes of an element
+        recipe: those between two blocks; 0: of any element
+
+    Source: `tables.Recipe`.
+    """
+    return np.where(np.greater(recipe.stream_bytes, 0), recipe.stream_bytes, job.element_bytes)
+
+
 def input_bytes(block: Block, job: Job, recipe: Recipe, by: Divisors) -> Bytes:
     r"""Bytes of one sample's input of a block, which is all that full recomputation keeps on the device.
 
@@ -213,8 +225,7 @@ def input_bytes(block: Block, job: Job, recipe: Recipe, by: Divisors) -> Bytes:
     Source: Chen et al. 2016, arXiv 1604.06174, section 4; github.com/unslothai/unsloth-zoo gradient_checkpointing.py
         (inputs on the host).
     """
-    width = np.where(np.greater(recipe.stream_bytes, 0), recipe.stream_bytes, job.element_bytes)
-    return width * (1 - recipe.saved_on_host) * block.hidden / by.sequence
+    return stream_width(job, recipe) * (1 - recipe.saved_on_host) * block.hidden / by.sequence
 
 
 def kept_bytes(each: tuple[Activations, ...], blocks: Blocks) -> Activations:

@@ -1,10 +1,10 @@
 """One recipe of the job's words and its stack's defaults: what memory is computed from."""
 
-from dataclasses import fields
+from dataclasses import fields, replace
 
 import numpy as np
 
-from steelyard.tables import Recipe, Stack
+from steelyard.tables import Layout, Recipe, Stack
 from steelyard.units import Count
 
 ENTRIES = tuple(entry.name for entry in fields(Recipe))
@@ -27,6 +27,21 @@ def settled(recipe: Recipe, stack: Stack) -> Recipe:
     (2.0, 0.0, 4.0)
     """
     return Recipe(**{name: _either(getattr(recipe, name), getattr(stack, name)) for name in ENTRIES})
+
+
+def resident(recipe: Recipe, layout: Layout) -> Recipe:
+    """Return a settled recipe with its parameters on the host where offloaded states take them there.
+
+    Args:
+        recipe: whether parameters go with the states
+        layout: whether states are offloaded
+
+    Source: PyTorch FSDP2 documentation, CPUOffloadPolicy: parameters, gradients and optimizer states are offloaded.
+    """
+    if not np.any(recipe.offload_weights) or not np.any(layout.offload):
+        return recipe
+    gone = np.maximum(recipe.weights_on_host, recipe.offload_weights * layout.offload)
+    return replace(recipe, weights_on_host=gone)
 
 
 def _either(given: Count, usual: Count) -> Count:

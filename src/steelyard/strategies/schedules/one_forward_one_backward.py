@@ -2,11 +2,11 @@
 
 import numpy as np
 
-from steelyard.strategies.schedule import PipelineSchedule, sends_in_turn
+from steelyard.strategies.schedule import Passes, PipelineSchedule, sends_in_turn
 from steelyard.units import Count
 
 
-def bubble_ticks_1f1b(stages: Count, chunks: Count, micro_batches: Count) -> Count:
+def bubble_ticks_1f1b(stages: Count, chunks: Count, micro_batches: Count, passes: Passes) -> Count:
     r"""Ticks that a stage idles while the pipeline fills and drains, a tick being one micro-batch.
 
     .. math:: p - 1
@@ -15,12 +15,14 @@ def bubble_ticks_1f1b(stages: Count, chunks: Count, micro_batches: Count) -> Cou
         stages: pipeline stages p [-]
         chunks: chunks of a stage, one here [-]
         micro_batches: micro-batches of a step; the bubble does not depend on them [-]
+        passes: what of a tick each pass takes, which does not matter here [-]
 
     Source: Narayanan et al. 2021, arXiv 2104.04473, section 2.2.1: the bubble over the ideal time of m micro-batches is
         (p-1)/m.
     Limits: ticks of equal length.
 
-    >>> bubble_ticks_1f1b(8, 1, 64) / 64
+    >>> from steelyard.strategies.schedule import THIRDS
+    >>> bubble_ticks_1f1b(8, 1, 64, THIRDS) / 64
     0.109375
     """
     return stages - 1

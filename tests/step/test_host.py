@@ -1,0 +1,123 @@
+"""What lies in the memory of a host: states, gradients, parameters and saved inputs of the devices that it feeds."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.shapes import filled, gpt, layout, pretraining
+from tests.step.neutral import peak
+
+from steelyard import catalog, pipeline
+from steelyard.catalog.tabulate import host_memory_bytes
+from steelyard.job.recipes import partial_recipe
+from steelyard.planner import estimate, plan
+from steelyard.step import host_memory, stage_job
+from steelyard.tables import HostMemory, Job, Layout, Machine, Stack
+
+GPT = gpt(4, 1024, 16, 50_000)
+PARAMS = GPT.total_params
+JOB = pretraining(GPT, 512, 64)
+
+
+def kept(job: Job, laid: Layout, node_devices: float = 8.0, **constants: float) -> HostMemory:
+    machine = filled(Machine, node_devices=node_devices)
+    return host_memory(stage_job(job, laid), machine, filled(Stack, **constants))
+
+
+def test_states_and_gradients_of_eight_devices() -> None:
+    laid = layout(JOB, dp=16.0, zero=2.0, shard_devices=16.0, offload=1.0)
+    found = kept(JOB, laid, grad_bytes=2.0)
+    assert found.optimizer_bytes == pytest.approx(8 * 12 * PARAMS / 16)  # 2104.07857, section 3: 12 bytes a parameter
+    assert found.gradients_bytes == pytest.approx(8 * 2 * PARAMS / 16)
+    assert (found.weights_bytes, found.activations_bytes) == (0, 0)
+    assert found.total_bytes == pytest.approx(8 * 14 * PARAMS / 16)
+
+
+def test_a_host_feeds_no_more_devices_than_there_are() -> None:
+    laid = layout(JOB, dp=2.0, zero=1.0, shard_devices=2.0, offload=1.0)
+    assert kept(JOB, laid).optimizer_bytes == pytest.approx(12 * PARAMS)
+
+
+def test_parameters_go_with_the_states_where_a_stack_takes_them() -> None:
+    laid = layout(JOB, dp=8.0, zero=3.0, shard_devices=8.0, offload=1.0)
+    states, all_of_it = (kept(JOB, laid, weight_bytes=2.0, offload_weights=share) for share in (0.0, 1.0))
+    assert states.weights_bytes == 0
+    assert all_of_it.weights_bytes == pytest.approx(2 * PARAMS)
+    on, off = (peak(JOB, laid, weight_bytes=2.0, offload_weights=share).weights_bytes for share in (0.0, 1.0))
+    assert (on, off) == (pytest.approx(2 * PARAMS / 8), 0)
+
+
+def test_parameters_that_rest_on_the_host_need_no_offloaded_states() -> None:
+    job = replace(JOB, recipe=partial_recipe(weights_on_host=1.0))
+    laid = layout(job, dp=8.0, zero=3.0, shard_devices=8.0)
+    assert kept(job, laid, weight_bytes=2.0).total_bytes == pytest.approx(2 * PARAMS)
+
+
+def test_a_quantised_base_stays_so_while_it_is_gathered() -> None:
+    job = replace(JOB, trainable_share=0.0, frozen_bytes=0.5)
+    away = replace(job, recipe=partial_recipe(weights_on_host=1.0))
+    laid = layout(job)
+    assert peak(away, laid).buffers_bytes - peak(job, laid).buffers_bytes == pytest.approx(0.5 * PARAMS)
+
+
+def test_inputs_of_blocks_that_wait_on_the_host() -> None:
+    job = replace(JOB, recipe=partial_recipe(saved_on_host=1.0))
+    laid = layout(job, dp=8.0, recompute=2.0, micro_batch=4.0, micro_batches=2.0)
+    assert kept(job, laid).activations_bytes == 8 * 4 * 4 * 512 * 1024 * 2
+    assert kept(job, replace(laid, recompute=0.0)).activations_bytes == 0
+
+
+@given(st.sampled_from([0.0, 1.0, 2.0, 3.0]), st.sampled_from([1.0, 2.0, 4.0]), st.sampled_from([0.0, 1.0]))
+def test_what_leaves_the_device_is_what_comes_to_the_host(zero: float, dp: float, weights: float) -> None:
+    """Under one host of one device a rank's states are on either side, never on both and never on neither."""
+    constants = {"weight_bytes": 2.0, "grad_bytes": 4.0, "offload_weights": weights}
+    there = layout(JOB, dp=dp, zero=zero, shard_devices=dp, offload=1.0)
+    near, far = (peak(JOB, replace(there, offload=offload), **constants) for offload in (0.0, 1.0))
+    found = kept(JOB, there, 1.0, **constants)
+    assert near.optimizer_bytes - far.optimizer_bytes == pytest.approx(found.optimizer_bytes)
+    assert near.weights_bytes - far.weights_bytes == pytest.approx(found.weights_bytes)
+
+
+def test_qlora_of_70b_parameters_on_two_24_gb_cards() -> None:
+    """answer.ai/posts/2024-03-06-fsdp-qlora: FSDP, 4 bits and offload to the CPU train Llama-2 70B on two cards."""
+    asked = {"tokens": "10M", "task": "qlora", "sequence": 512, "stack": "fsdp2"}
+    laid = "zero=3,recompute=full"
+    near, far = (estimate("llama-2-70b", on="RTX-4090:2", layout=f"{laid},offload={one}", **asked) for one in (0, 1))
+    assert not near.fits
+    assert far.fits
+    assert far.memory_bytes.high < 10 * 2**30
+    assert 33 * 2**30 < far.host_bytes < 40 * 2**30  # 35 GB of packed weights and scales, adapters with states
+
+
+def test_what_exceeds_the_memory_of_a_host_is_refused_where_it_is_known() -> None:
+    asked = {"tokens": "10M", "stack": "fsdp2", "layout": "zero=3,recompute=full,offload=1"}
+    small = estimate("llama-2-70b", on="p3.16xlarge", precision="fp16", **asked)
+    assert small.host_limit_bytes == 488 * 2**30
+    assert small.host_bytes > small.host_limit_bytes
+    assert not small.fits
+    assert any(one.text.startswith("host memory: ") for one in small.bound_by)
+    assert np.isnan(estimate("llama-3-8b", on="RTX-4090:8", **asked).host_limit_bytes)
+
+
+def test_a_search_proposes_nothing_that_a_host_has_no_room_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = {"tokens": "10M", "accelerators": "A100-40GB:8", "layout": {"offload": 1}, "stack": "fsdp2"}
+    assert plan("llama-2-70b", **asked).points
+    monkeypatch.setattr("steelyard.catalog.tabulate.host_memory_bytes", lambda system, catalog: 64 * 2.0**30)
+    assert not plan("llama-2-70b", **asked).points
+
+
+def test_hosts_of_the_catalog_have_at_most_a_terabyte_a_device() -> None:
+    known = catalog.load()
+    found = {name: host_memory_bytes(name, known) / row.node_devices for name, row in known.systems.items()}
+    held = {name: each / 2**30 for name, each in found.items() if not np.isnan(each)}
+    assert len(held) > 100
+    assert all(8 <= each <= 1024 for each in held.values()), held
+    assert np.isnan(host_memory_bytes("node-H100-NVL", known))
+
+
+def test_bytes_of_a_host_are_asked_for_apart() -> None:
+    laid = layout(JOB, dp=8.0, zero=1.0, shard_devices=8.0, offload=1.0)
+    found = pipeline.host(JOB, laid, filled(Machine, node_devices=4.0), filled(Stack))
+    assert found.total_bytes == pytest.approx(4 * (12 + 2) * PARAMS / 8)
