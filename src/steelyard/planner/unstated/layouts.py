@@ -41,8 +41,8 @@ def chosen_layout(text: str, spec: JobSpec, job: Job, on: Bench) -> tuple[StackO
 
     What is stated is kept. Of the rest, where the job names a stack, its recipes' usual setting is taken
     (`job.unstated.usual`), as of a measured row that is silent; what they leave open, or all where that does not fit in
-    memory or cannot be run, is the fastest that fits. Where nothing fits it is what is usual under full recomputation,
-    and where no stack is named the least of each setting.
+    memory or cannot be run, is the fastest that fits; beside a layout that is given it is the least of each setting.
+    Where nothing fits it is what is usual under full recomputation, and where no stack is named the least of each.
 
     Args:
         text: settings that are given, as a layout is written; empty: those of the job.
@@ -51,12 +51,12 @@ def chosen_layout(text: str, spec: JobSpec, job: Job, on: Bench) -> tuple[StackO
         on: what it runs on.
     """
     asked = asked_layout(spec)
-    usual = _usual(spec, _stated(text) if text else asked, on)
-    if not text:
-        for limits, one in _tries(spec, job, on, {**usual, **asked}, asked):
-            if found := _fastest(one, limits, on):
-                return found
-        usual = _lightest(usual, asked, on)
+    stated = _stated(text) if text else asked
+    usual = _usual(spec, stated, on)
+    for limits, one in _tries(spec, job, on, {**usual, **stated}, stated):
+        if (limits != stated or not text) and (found := _fastest(one, limits, on)):
+            return found
+    usual = {} if text else _lightest(usual, asked, on)
     given = text or degrees_text(asked)
     try:
         return _laid(",".join(filter(None, (given, degrees_text(usual)))), job, on)
