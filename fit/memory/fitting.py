@@ -23,6 +23,7 @@ from fit.memory.residuals import every_residual, held_by, left_out_gaps, spread_
 from fit.memory.scores import ANY, Bounds, Rows, feasibility, show, spreads
 from fit.memory.structure import documented
 from fit.memory.write import Fits, Found, Prediction, write, write_held_out, write_spread
+from steelyard.catalog.peaks import ends_on_device
 from steelyard.evidence.score.lock import locked
 from steelyard.units import NORMAL_90
 
@@ -58,10 +59,9 @@ def fits_of(rows: Rows, parts: Sequence[Factor], theta: Array, sds: Array, wide:
 
 
 def bounds(device: LeftOut, needed: LeftOut, memory_bytes: Array) -> Bounds:
-    """Return what a device shows with the ends of its interval, as `catalog.peaks.device_ends` has them."""
-    most = np.exp(needed.predicted + NORMAL_90 * needed.log_sd)
-    low, high = (np.exp(device.predicted + side * NORMAL_90 * device.log_sd) for side in (-1, 1))
-    return Bounds(np.exp(device.predicted), low, np.minimum(high, np.maximum(memory_bytes, most)))
+    """Return what a device shows with the ends of its interval, as `estimate` has them."""
+    shown, most = ((np.exp(one.predicted), one.log_sd) for one in (device, needed))
+    return Bounds(shown[0], *ends_on_device(shown, most, memory_bytes))
 
 
 def held_out_lines(rows: Rows, peak: LeftOut, device: LeftOut, shown: Bounds) -> list[Prediction]:

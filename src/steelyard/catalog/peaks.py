@@ -155,8 +155,22 @@ def device_ends(
     >>> [round(float(device_ends(held, sure, limit)[1]), 1) for limit in (80.0, 90.0, 100.0)]
     [88.4, 90.0, 94.3]
     """
-    settings = (guessed, unstated)
-    width = np.exp(NORMAL_90 * spread.log_sd(peak_traits(held, held.device_bytes, *settings)))
-    needed = np.exp(NORMAL_90 * spread.log_sd(peak_traits(held, held.needed_bytes, *settings))) * held.needed_bytes
-    high = np.minimum(held.device_bytes * width, np.maximum(memory_bytes, needed))
-    return np.asarray(held.device_bytes / width), np.asarray(high)
+    totals = (held.device_bytes, held.needed_bytes)
+    shown, needed = ((one, spread.log_sd(peak_traits(held, one, guessed, unstated))) for one in totals)
+    return ends_on_device(shown, needed, memory_bytes)
+
+
+def ends_on_device(shown: tuple[Bytes, Array], needed: tuple[Bytes, Array], memory_bytes: Bytes) -> tuple[Array, Array]:
+    """Return low and high end of what a device shows, as `device_ends` has them.
+
+    Args:
+        shown: what the device shows, and the spread of its logarithm
+        needed: what must fit, and the spread of its logarithm
+        memory_bytes: what a program gets of the device
+
+    >>> [float(end.round(1)) for end in ends_on_device((80.0, np.float64(0.1)), (75.0, np.float64(0.0)), 90.0)]
+    [67.9, 90.0]
+    """
+    (shown_bytes, log_sd), (needed_bytes, needed_log_sd) = shown, needed
+    width, most = np.exp(NORMAL_90 * log_sd), needed_bytes * np.exp(NORMAL_90 * needed_log_sd)
+    return np.asarray(shown_bytes / width), np.asarray(np.minimum(shown_bytes * width, np.maximum(memory_bytes, most)))
