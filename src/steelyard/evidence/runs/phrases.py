@@ -54,12 +54,15 @@ def attention_of_note(note: str) -> str:
 
 
 RECOMPUTE_SPELLINGS: Patterns = (
-    (r"no( (recompute|recomputation|remat|checkpointing))?|none|off|false|disabled|without|n", "none"),
+    (
+        r"no( (recompute|recomputation|remat|checkpointing))?|none|off|false|disabled|not used|unused|without|w/o|n",
+        "none",
+    ),
     (r"selective|sel|core[ _-]?att\w*|att(ention|n)([ _-]?only)?|minimal(_flash|_with_context)?|dots?", "selective"),
     (
         (
             r"((full|recompute|checkpoint)[ ,_-]*)?(full|yes|on|true|all|enabled|uniform|block|every (layer|block)|y|ac"
-            r"|((activation|gradient)[ _-]?)?checkpoint\w*)"
+            r"|unsloth|((activation|gradient)[ _-]?)?checkpoint\w*)"
         ),
         "full",
     ),
