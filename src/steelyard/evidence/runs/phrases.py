@@ -101,6 +101,8 @@ def recompute_of_note(note: str) -> str:
     >>> recompute_of_note("checkpointing and attention not stated"), recompute_of_note("gradient checkpointing unknown")
     ('', '')
     """
+    if not _GUESSED.search(note.lower()) and denied(_CHECKPOINTED, note):
+        return "none"
     parts = [part for part in re.split(r"[;,]", note.lower()) if not _GUESSED.search(part)]
     for part in parts:
         stated = re.search(rf"(?:{_CHECKPOINTED}|\bac)(?:[._ -]mode)?[\"']?\s*[=:](?!\s*no \w)\s*[\"']?(\w+)", part)
