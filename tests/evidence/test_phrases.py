@@ -297,6 +297,14 @@ def test_columns_and_cells_of_step_times(column: str, cell: str, seconds: float)
     assert of_file(**{column: cell}).step_time_s == pytest.approx(seconds)
 
 
+def test_columns_of_collected_tables_are_read() -> None:
+    run = of_file(
+        framework="torchtitan", notes="packed", gradient_checkpointing="True", global_batch_size="64", mfu="0.4"
+    )
+    assert (run.stack, run.note, run.recompute, run.batch_samples) == ("torchtitan", "packed", "true", 64)
+    assert not run.strange
+
+
 @pytest.mark.parametrize("name", ["total_memory_gb", "memory_metric_gb", "steps", "step_number"])
 def test_other_columns_are_no_measurements(name: str) -> None:
     run = of_file(step_time_s="6", **{name: "3"})

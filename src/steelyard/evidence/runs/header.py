@@ -30,6 +30,7 @@ COLLECTED = {
     "chips_per_node": "node_devices",
     "interconnect": "interconnect",
     "precision": "precision",
+    "framework": "stack",
     "tp": "tp",
     "pp": "pp",
     "vpp": "vpp",
@@ -84,6 +85,9 @@ JOB_FIELDS = {
     "micro_batch_size": "micro_batch",
     "max_seq_length": "sequence_tokens",
     "num_gpus": "devices",
+    "gpu_type": "accelerator",
+    "gpu_name": "accelerator",
+    "notes": "note",
     "n_gpus": "devices",
     "gpus": "devices",
 }
