@@ -139,7 +139,7 @@ def worded(run: Run) -> Run:
         found["recompute"] = recompute_of_note(text) or run.recompute
     if not says(run.precision) and found.get("precision", run.precision) == run.precision:
         found["precision"] = precision_of_note(text) or run.precision
-    more = ["mixed precision"] * says_mixed(run.precision)
+    more = ["mixed precision"] * says_mixed(run.precision, of_precision=True)
     more += ['gradient checkpointing "unsloth"'] * (named("unsloth", run.recompute) is not None)
     found["note"] = "; ".join(filter(None, (found.get("note", run.note), *more)))
     strategy = strategy_of_note(text) if found.get("sharding", "") in ("", "fsdp") else ""
