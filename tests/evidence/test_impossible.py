@@ -29,6 +29,7 @@ IMPOSSIBLE = [
     ({"devices": 1e9}, "devices is 1e\\+09, which no run has"),
     ({"micro_batch": 3.0}, "micro_batch 3 does not divide batch_samples 64"),
     ({"micro_batch": 128.0}, "micro_batch 128 does not divide batch_samples 64"),
+    ({"batch_samples": 96.0, "micro_batch": 8.0}, "a global batch of 96 is no multiple of micro-batch 8 x dp 8"),
     ({"peak_memory_bytes": 95 * 2.0**30}, "95 GiB, more than the 79.65 GiB of H100-80GB-SXM"),
     ({"accelerator": "RTX 4090", "peak_memory_bytes": 26e9}, "24.21 GiB, more than the 23.99 GiB of RTX-4090"),
 ]

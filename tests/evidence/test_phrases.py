@@ -260,7 +260,9 @@ def test_settings_of_other_tools_may_be_columns() -> None:
         ("max_memory_reserved", str(70 * 2**30), 70, "reserved"),
         ("max_memory_allocated_mib", "71680", 70, "allocated"),
         ("torch max memory reserved gib", "70", 70, "reserved"),
-        ("Peak VRAM GiB", "70", 70, "unknown"),
+        ("Peak VRAM (GiB)", "70", 70, "unknown"),
+        ("torch.cuda.max_memory_reserved", str(70 * 2**30), 70, "reserved"),
+        ("Memory per GPU [GiB]", "70", 70, "unknown"),
         ("peak_mem", "70 GiB", 70, "unknown"),
     ],
 )
@@ -287,10 +289,20 @@ def test_of_two_counters_the_reserved_one_is_taken_and_the_other_told() -> None:
         ("ms_per_step", "12900", 12.9),
         ("iteration_time_min", "2", 120),
         ("step_time_ms", "12.9 s", 12.9),
+        ("Step time (s)", "12.9", 12.9),
+        ("Step time [ms]", "12900", 12.9),
     ],
 )
 def test_columns_and_cells_of_step_times(column: str, cell: str, seconds: float) -> None:
     assert of_file(**{column: cell}).step_time_s == pytest.approx(seconds)
+
+
+def test_columns_of_collected_tables_are_read() -> None:
+    run = of_file(
+        framework="torchtitan", notes="packed", gradient_checkpointing="True", global_batch_size="64", mfu="0.4"
+    )
+    assert (run.stack, run.note, run.recompute, run.batch_samples) == ("torchtitan", "packed", "true", 64)
+    assert not run.strange
 
 
 @pytest.mark.parametrize("name", ["total_memory_gb", "memory_metric_gb", "steps", "step_number"])

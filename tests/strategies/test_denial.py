@@ -12,13 +12,15 @@ DENIALS = (
     "{} is not used", "{} was not enabled", "{} isn't used", "{}=False", "{} = false", "{}: false", "{} : False",
     "{}=0",
     "{}: 0", "{}=no", "{}: no", "{}: none", "{}=None", '"{}": false', "use_{}=False", "NeMo, {} off, bf16",
+    "{} kernels are not enabled", "{} 0.5.2 disabled", "no ema, {} or padding", "no {}, ema or padding", "{}: ✗",
 )  # fmt: skip
 """Ways in which people say that something does not hold."""
 
 AFFIRMATIONS = (
     "{}", "with {}", "use {}", "{} 0.5.2", "{} 0", "{}=0.5.2", "{}==0.5.2", "{} v0.3", "{} on", "{}: on", "{} enabled",
     "{}=True", "{} = true", "{}: true", "{}=1", "{}: yes", "{}: no padding", "{}; no padding", "{}, no padding",
-    "no padding, {}", "no padding; {}", "{} (no padding)", "disable_{}=False", "no_{}=false", "not only {} but more",
+    "no padding, {}", "no padding; {}", "no ema or padding, {}", "{} (no padding)", "disable_{}=False",
+    "no_{}=false", "not only {} but more",
 )  # fmt: skip
 """Ways in which they say that it does."""
 

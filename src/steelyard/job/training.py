@@ -34,10 +34,13 @@ PRECISION_SPELLINGS: Patterns = (
 Mixed precision alone does not say which 16 bits: it is as good as blank. `true` and `mixed` as Lightning, `amp_` as
 Composer, `mixed_` as Keras write them (lightning.ai/docs Trainer, precision; docs.mosaicml.com Trainer, precision)."""
 
+_SIXTEEN = r"(?:bf16|fp16|bfloat16|float16|16)"
 MIXED = (
-    r"(?<![a-z])mixed(?:[ _-]precision)?|(?<![a-z])amp(?![a-z])|autocast|fp32 (?:master|weights)|upcast to fp32"
-    r"|\bapex\b|\bo[12]\b|\b(?:bf16|fp16)(?:[\"']?\s*[=:]\s*[\"']?(?:true|1\b|\{)|\.enabled)"
+    rf"(?<![a-z])mixed[ _-](?:precision|{_SIXTEEN})|{_SIXTEEN}[ _-]mixed|mixedprecision|(?<![a-z])amp(?![a-z])|autocast"
+    r"|fp32 (?:master|weights)|upcast to fp32"
+    r"|\b(?:bf16|fp16)(?:[\"']?\s*[=:]\s*[\"']?(?:true|yes|1\b|\{)|\.enabled)"
 )
+_MIXED_CELL = r"(?<![a-z])mixed|\bapex\b|\bo[12]\b"
 """How people write that fp32 parameters are kept beside 16-bit work: `bf16=True` of Hugging Face is mixed precision
 (huggingface.co/docs/transformers TrainingArguments), and so is `bf16.enabled` of DeepSpeed (deepspeed.ai config-json).
 """
@@ -143,13 +146,19 @@ def parse_precision(text: str, catalog: Catalog | None = None) -> Precision:
     return known[one_of("precision", found, known)]
 
 
-def says_mixed(text: str) -> bool:
+def says_mixed(text: str, of_precision: bool = False) -> bool:
     """Tell whether a text says that fp32 parameters are kept beside 16-bit work.
 
-    >>> [says_mixed(text) for text in ("bf16-mixed", "AMP (fp16)", "amp_bf16", "bf16, no autocast", "bf16")]
+    Args:
+        text: what is written.
+        of_precision: whether it is written of the precision alone, so that `mixed` and `O2` can be of nothing else.
+
+    >>> [says_mixed(text) for text in ("bf16-mixed", "AMP (fp16)", "amp_bf16", "bf16, no autocast", "mixed lengths")]
     [True, True, True, False, False]
+    >>> says_mixed("mixed", of_precision=True), says_mixed("apex O2", of_precision=True), says_mixed("gcc -O2")
+    (True, True, False)
     """
-    return named(MIXED, text) is not None
+    return named(f"{MIXED}|{_MIXED_CELL}" if of_precision else MIXED, text) is not None
 
 
 def parse_optimizer(text: str, catalog: Catalog | None = None) -> Optimizer:

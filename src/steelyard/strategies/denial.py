@@ -19,10 +19,14 @@ _NOT = (
     r"|lack(?:s|ing)|\w+n['’]t)"
 )
 _FILLED = r"(?:(?:us(?:e[sd]?|ing)|use of|any|the|an?|with|appl(?:y|ied|ying)|enabl(?:e[sd]?|ing)|have|has)[ _-]+)*"
-_LISTED = r"(?:[\w.+-]+(?: [\w.+-]+){0,2} (?:or|nor) |[\w.+-]+/)?"
+_LISTED = (
+    r"(?:[\w.+-]+(?:,? [\w.+-]+){0,3},? (?:or|nor) |[\w.+-]+/"
+    r"|(?:[\w.+-]+, ){1,3}(?=[\w.+-]+(?:[, ]+[\w.+-]+){0,3},? (?:or|nor) ))?"
+)
+_NOUN = r"(?: (?:kernels?|mode|support|option|flag|wrapping|states?))?(?:[ =v]+\d+(?:\.\d+)+)?"
 _HOLDS_NOT = r"(?:used|using|enabled|applied|active|activated|installed|available|supported|on|turned on|in use|set)"
 _NEGATIVE = (
-    r"(?:off(?![\w-])|false\b|disabled\b|deactivated\b|unused\b|(?:no|none|null|never)(?=[\"'\s]*(?:$|[;,.)\]}|]))"
+    r"(?:off(?![\w-])|false\b|disabled?\b|[✗✘❌]|deactivated\b|unused\b|(?:no|none|null|never)(?=[\"'\s]*(?:$|[;,.)\]}|]))"
     rf"|(?:not|\w+n['’]t) (?:been )?{_HOLDS_NOT}\b)"
 )
 _VERB = r"(?:\s+(?:is|was|are|were|be|been|has|turned|switched|set to|set)\b)*"
@@ -56,7 +60,7 @@ def denial(pattern: str) -> re.Pattern[str]:
     unlike = r"(?![\"']?\s*[=:]\s*[\"']?(?:false|0|no)\b)"
     more = rf"(?: ?(?:/|,? ?or|,? ?nor|and) {word})*"
     before = rf"(?<![a-z0-9]){_NOT}[ _-]+{_FILLED}{_LISTED}(?:[\w.]+[_.])?{word}{more}{unlike}"
-    behind = rf"(?<![\w.-])(?!(?:no|disable|without)[_-])(?:[\w.-]+[_.-])?{word}{_AFTER}"
+    behind = rf"(?<![\w.-])(?!(?:no|disable|without)[_-])(?:[\w.-]+[_.-])?{word}{_NOUN}{_AFTER}"
     return re.compile(f"{before}|{behind}")
 
 

@@ -36,6 +36,8 @@ def run_batch(
         assumed: what the row does not say; added to where this guesses.
     """
     dp, pp = degrees
+    if "layout" not in assumed:
+        _check_whole_steps(run, dp)
     micro, total = _stated_batch(run, dp, pp, in_flight, assumed)
     unsplit = pp > 1 and micro > 1 and is_count(run.micro_batch) and total <= micro * dp
     said = ONE_MICRO_BATCH.search(run.note.lower()) or "micro_batches" in run_settings(run)
@@ -43,6 +45,16 @@ def run_batch(
         assumed.add("micro-batch")
         micro = split_local_batch(micro, pp, rule)
     return micro, total
+
+
+def _check_whole_steps(run: Run, dp: float) -> None:
+    """Raise BadLayout where replicas of a stated layout cannot share a batch in whole micro-batches."""
+    each, total = run.micro_batch * dp, run.batch_samples
+    if is_count(run.micro_batch) and is_count(total) and total > each and total % each:
+        raise BadLayout(
+            f"a global batch of {total:g} is no multiple of micro-batch {run.micro_batch:g} x dp {dp:g}; correct one, "
+            "or leave the micro-batch blank"
+        )
 
 
 def split_local_batch(local: float, pp: float, rule: StackRule) -> float:

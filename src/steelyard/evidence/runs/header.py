@@ -30,6 +30,7 @@ COLLECTED = {
     "chips_per_node": "node_devices",
     "interconnect": "interconnect",
     "precision": "precision",
+    "framework": "stack",
     "tp": "tp",
     "pp": "pp",
     "vpp": "vpp",
@@ -84,6 +85,9 @@ JOB_FIELDS = {
     "micro_batch_size": "micro_batch",
     "max_seq_length": "sequence_tokens",
     "num_gpus": "devices",
+    "gpu_type": "accelerator",
+    "gpu_name": "accelerator",
+    "notes": "note",
     "n_gpus": "devices",
     "gpus": "devices",
 }
@@ -170,9 +174,9 @@ _IN_OTHER_UNITS = {"peak_mem_gb": "peak_memory_bytes", "n_params_b": "params"}
 
 _PEAK = re.compile(
     r"(?:torch_?)?(?:cuda_?)?(?:peak|max|gpu|used|total_used|measured)?_?(?:gpu|cuda|peak|max|device|torch)?_?"
-    r"(?P<what>vram|memory|mem|reserved|allocated)(?:_usage|_use|_peak|_max)?"
+    r"(?P<what>vram|hbm|memory|mem|reserved|allocated)(?:_usage|_use|_peak|_max)?"
     r"_?(?P<metric>reserved|allocated|used|active)?"
-    r"(?:_(?P<unit>gb|gib|mb|mib|b|bytes))?(?:_per_(?:gpu|device))?"
+    r"(?:_per_(?:gpu|device))?(?:_(?P<unit>gb|gib|mb|mib|b|bytes))?(?:_per_(?:gpu|device))?"
 )
 _CAPACITY = re.compile(r"(?:total|free|device)_?(?:gpu_)?(?:memory|mem|vram).*")
 _UNIT_COLUMNS = frozenset({"mem_unit"})
@@ -194,7 +198,7 @@ def peak_column(name: str) -> PeakColumn | None:
     >>> peak_column("max_memory_reserved_gb"), peak_column("vram_mib").unit_bytes / 2**20, peak_column("mem_unit")
     (PeakColumn(metric='reserved', unit_bytes=1000000000.0), 1.0, None)
     """
-    plain = _plain(name)
+    plain = _letters(name)
     found = _PEAK.fullmatch(plain)
     if found is None or _CAPACITY.fullmatch(plain) or plain in COLUMNS or plain in _IN_OTHER_UNITS:
         return None
@@ -218,13 +222,18 @@ def step_column_s(name: str) -> float | None:
     >>> step_column_s("step_time_ms"), step_column_s("seconds_per_step"), step_column_s("iteration_time_min")
     (0.001, 1.0, 60.0)
     """
-    plain = _plain(name)
+    plain = _letters(name)
     found = _STEP.fullmatch(plain) or _PER_STEP.fullmatch(plain)
     return _STEP_UNITS[found["unit"]] if found and plain not in COLUMNS else None
 
 
 def _plain(name: str | None) -> str:
     return (name or "").strip().lstrip("\ufeff").lower().replace(" ", "_").replace("-", "_")
+
+
+def _letters(name: str) -> str:
+    """Return a name with everything else between its letters and digits as one underscore: `Peak memory (GiB)`."""
+    return re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_")
 
 
 @cache
@@ -239,6 +248,8 @@ def our_name(name: str | None) -> str:
         return "peak_memory_bytes"
     if step_column_s(plain):
         return "step_time_s"
+    if _letters(plain) in COLUMNS:
+        return _letters(plain)
     plain = FIELD_ALIASES.get(plain, plain)
     plain = JOB_FIELDS.get(plain, RATE_COLUMNS.get(plain, plain))
     return COLLECTED.get(plain, _IN_OTHER_UNITS.get(plain, plain))

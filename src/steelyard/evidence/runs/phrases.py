@@ -54,12 +54,15 @@ def attention_of_note(note: str) -> str:
 
 
 RECOMPUTE_SPELLINGS: Patterns = (
-    (r"no( (recompute|recomputation|remat|checkpointing))?|none|off|false|disabled|without|n", "none"),
+    (
+        r"no( (recompute|recomputation|remat|checkpointing))?|none|off|false|disabled|not used|unused|without|w/o|n",
+        "none",
+    ),
     (r"selective|sel|core[ _-]?att\w*|att(ention|n)([ _-]?only)?|minimal(_flash|_with_context)?|dots?", "selective"),
     (
         (
             r"((full|recompute|checkpoint)[ ,_-]*)?(full|yes|on|true|all|enabled|uniform|block|every (layer|block)|y|ac"
-            r"|((activation|gradient)[ _-]?)?checkpoint\w*)"
+            r"|unsloth|((activation|gradient)[ _-]?)?checkpoint\w*)"
         ),
         "full",
     ),
@@ -98,6 +101,8 @@ def recompute_of_note(note: str) -> str:
     >>> recompute_of_note("checkpointing and attention not stated"), recompute_of_note("gradient checkpointing unknown")
     ('', '')
     """
+    if not _GUESSED.search(note.lower()) and denied(_CHECKPOINTED, note):
+        return "none"
     parts = [part for part in re.split(r"[;,]", note.lower()) if not _GUESSED.search(part)]
     for part in parts:
         stated = re.search(rf"(?:{_CHECKPOINTED}|\bac)(?:[._ -]mode)?[\"']?\s*[=:](?!\s*no \w)\s*[\"']?(\w+)", part)

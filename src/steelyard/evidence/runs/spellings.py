@@ -24,7 +24,7 @@ from steelyard.evidence.runs.phrases import (
 )
 from steelyard.evidence.runs.run import Run, is_known
 from steelyard.job.training import PRECISION_SPELLINGS, says_mixed, task_meaning
-from steelyard.strategies.denial import Patterns, affirmed, exact_meaning, meaning
+from steelyard.strategies.denial import Patterns, affirmed, exact_meaning, meaning, named
 
 QUANTISED_SPELLINGS = re.compile(r"(nf4|fp4|int[48]|[48]-?bit|gptq|awq)( base| \(.*\)| weights)?", re.IGNORECASE)
 """The type of frozen weights, where a row of adapters writes it as its precision."""
@@ -51,7 +51,7 @@ OFFLOAD_SPELLINGS: Patterns = (
         "optimizer",
     ),
     (r"weights?|parameters?( \(?cpu\)?)?", "params"),
-    (r"no|off|false|0|disabled", "none"),
+    (r"no|off|false|0|disabled|not used|unused", "none"),
 )
 """A word that does not say what is offloaded means the optimizer's states, which every offloading recipe moves first
 (arXiv 2101.06840, section 4)."""
@@ -66,7 +66,8 @@ def offload_meaning(text: str) -> str:
     >>> [offload_meaning(text) for text in texts]
     ['optimizer', 'none', 'optimizer: cpu,', 'optimizer(cpu)+params(cpu)']
     """
-    if (found := exact_meaning(text, OFFLOAD_SPELLINGS)) != text:
+    found = exact_meaning(text, OFFLOAD_SPELLINGS)
+    if found != text and not re.search(r"\(.*(param|weight|optim|activ)", text.lower()):
         return found
     said = affirmed(text, rf"{_OFFLOADED}(?:[ _-]{_OFFLOADED})*").strip()
     return said if re.search("[a-z]", said) else "none"
@@ -92,7 +93,9 @@ def recompute_meaning(text: str) -> str:
     (['selective', 'selective', 'none', 'none'], 'selectiv')
     """
     found = exact_meaning(text, RECOMPUTE_SPELLINGS)
-    return found if found != text or re.search(r"\d", text) else recompute_of_note(text) or text
+    if found != text or re.search(r"\d", text):
+        return found
+    return recompute_of_note(text) or recompute_of_note(f"activation {text}") or text
 
 
 def attention_meaning(text: str) -> str:
@@ -136,8 +139,9 @@ def worded(run: Run) -> Run:
         found["recompute"] = recompute_of_note(text) or run.recompute
     if not says(run.precision) and found.get("precision", run.precision) == run.precision:
         found["precision"] = precision_of_note(text) or run.precision
-    if says_mixed(run.precision):
-        found["note"] = "; ".join(filter(None, (found.get("note", run.note), "mixed precision")))
+    more = ["mixed precision"] * says_mixed(run.precision, of_precision=True)
+    more += ['gradient checkpointing "unsloth"'] * (named("unsloth", run.recompute) is not None)
+    found["note"] = "; ".join(filter(None, (found.get("note", run.note), *more)))
     strategy = strategy_of_note(text) if found.get("sharding", "") in ("", "fsdp") else ""
     found["sharding"] = strategy or found.get("sharding") or sharding_of_stack(run.stack) or sharding_of_stack(text)
     if not says(run.offload):
