@@ -44,7 +44,8 @@ def chosen_layout(text: str, spec: JobSpec, job: Job, on: Bench) -> tuple[StackO
     What is stated is kept. Of the rest the usual setting of its stack's recipes is taken (`job.unstated.usual`), as of
     a measured row that is silent; what they leave open, or all where that does not fit in memory or cannot be run, is
     the fastest that fits. Where nothing fits it is what is usual under full recomputation. A job that names no stack
-    has that on which it is fastest so, and one that trains adapters the commonest that can: not the fastest, which few use.
+    has that on which it is fastest so, and one that trains adapters the commonest that can: not the fastest, which
+    few use.
 
     Args:
         text: settings that are given, as a layout is written; empty: those of the job.
