@@ -102,9 +102,9 @@ def _unproven(found: dict[str, Fitted], accelerator: Accelerator, catalog: Catal
     """Return the rows of a chip of whose family no run is in the fit.
 
     Its steps take as long, over what its kernels say, as those of its vendor's other families, if that is longer than
-    those of any. Attention that nobody timed on it reaches the share of its products that it reaches on chips timed at
-    both; and where it was timed on no chip of the vendor, kernels that are not written for a generation, but ported,
-    keep the geometric mean of what they keep on those generations of which that is known.
+    those of any. Where its products were timed and attention was not, that reaches the share of them that it reaches on
+    chips timed at both; and where it was timed on no chip of the vendor, kernels that are not written for a generation,
+    but ported, keep the geometric mean of what they keep on those generations of which that is known.
     """
     known, made = catalog.kernels, dict(found)
     families = {row.family for row in catalog.accelerators.values() if row.vendor == accelerator.vendor}
@@ -113,11 +113,11 @@ def _unproven(found: dict[str, Fitted], accelerator: Accelerator, catalog: Catal
     if logs > 0:
         row = found["time_scale"]
         made["time_scale"] = replace(row, value=row.value * math.exp(logs), note=f"as others of {accelerator.vendor}")
-    if found["attention_efficiency"].entity == _ANY and found["gemm_efficiency"].entity != _ANY:
-        row, share = found["attention_efficiency"], found["gemm_efficiency"].value * _attention_share(catalog)
-        made["attention_efficiency"] = replace(row, value=min(row.value, share), note="the share of its products")
-    timed = any((f"family:{one}", _ANY, "attention_efficiency") in known for one in families)
-    if not timed and found["attention_legacy"].entity == _ANY:
+    if found["attention_efficiency"].entity != _ANY or found["gemm_efficiency"].entity == _ANY:
+        return made
+    row, share = found["attention_efficiency"], found["gemm_efficiency"].value * _attention_share(catalog)
+    made["attention_efficiency"] = replace(row, value=min(row.value, share), note="the share of its products")
+    if not any((f"family:{one}", _ANY, "attention_efficiency") in known for one in families):
         ports = [row.value for (entity, _, name), row in known.items() if name == "attention_legacy" and entity != _ANY]
         made["attention_legacy"] = replace(found["attention_legacy"], value=geometric_mean(ports), note="ported")
     return made
