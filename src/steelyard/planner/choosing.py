@@ -153,7 +153,7 @@ def with_able_precision(spec: JobSpec, device: str) -> JobSpec:
         [chip]
     ):
         return spec
-    precision, text = default_precision("", adapted=False, chips=[chip])
+    precision, text = default_precision("", adapted=False, accelerators=[chip])
     told = [text if line.startswith("precision ") else line for line in spec.assumptions]
     return replace(with_overrides(spec, precision=precision), assumptions=tuple(told))
 
