@@ -35,6 +35,7 @@ def fitted(tmp_path):
         ("family:nvidia-hopper", "any", "gemm_efficiency", 0.6),
         ("family:nvidia-hopper", "fp8", "gemm_efficiency", 0.55),
         ("H100-80GB-SXM", "any", "gemm_efficiency", 0.7),
+        *((f"family:nvidia-{name}", "any", "time_scale", 1.0) for name in ("hopper", "ampere-dc")),
     ]
     write(tmp_path / "kernels.csv", every + special)
     stacks_any = [("any", "any", field.name, 1.0) for field in fields(tables.Stack)]

@@ -44,7 +44,7 @@ def assert_one_message(result: Result, *parts: str) -> None:
         (["plan", *JOB, "--stack", "foo"], ["foo", "megatron-core", "fsdp2"]),
         (["plan", *JOB, "--providers", "foo"], ["foo", "aws", "nebius"]),
         (["plan", *JOB, "--residency", "Germany"], ["Germany", "EU", "AT"]),
-        (["plan", *JOB, "--accelerators", "T4"], ["T4", "bf16", "--precision fp16"]),
+        (["plan", *JOB, "--accelerators", "T4", "--precision", "bf16"], ["T4", "bf16", "--precision fp16"]),
         (["estimate", *JOB, "--on", "H100:8", "--offer", "gcp/us-east5/tpu-v6e-8"], ["TPU-v6e", "H100", "--on"]),
         (["audit", "nosuch"], ["nosuch", "gopher"]),
         (["plan", *JOB, "--by", "soon"], ["by: ", "soon", "7d"]),

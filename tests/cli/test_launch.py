@@ -24,7 +24,8 @@ def run(*parts: str) -> Result:
     ("words", "message"),
     [
         (("vit-l-16", "--samples", "100M", "--on", "H100:8"), "vit-l-16 is a vit; give --stack deepspeed"),
-        (("llama-3-8b", "--task", "lora", "--tokens", "50M", "--on", "H100:8"), "the task is lora; give --stack deeps"),
+        (("llama-3-8b", "--task", "lora", "--tokens", "50M", "--on", "H100:8"),
+         "no launch writer starts the stack 'hf-trainer'; give --stack deepspeed, whose writer starts it"),
         (("llama-3-8b", "--tokens", "1B", "--on", "TPU-v5p:64"),
          "none of the stacks that are planned on chips of Google (maxtext) has a writer for it yet; writers start"),
     ],

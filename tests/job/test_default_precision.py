@@ -2,6 +2,12 @@
 
 import pytest
 
+import steelyard
+from steelyard.catalog import load
+from steelyard.errors import BadInput
+from steelyard.evidence.frames.frame import run_frame
+from steelyard.evidence.frames.predicted import step_seconds
+from steelyard.evidence.runs.reader import blank_run
 from steelyard.job.job_spec import job_table
 from steelyard.job.read import read_job
 
@@ -33,3 +39,41 @@ def test_adapters_keep_fp32_states_of_what_they_train() -> None:
 def test_what_is_taken_is_said(stack: str, says: str) -> None:
     given = {"model": "llama-3.1-8b", "tokens": "1B"} | ({"stack": stack} if stack else {})
     assert sum(says in text for text in read_job(given).assumptions) == 1
+
+
+OLD = {"model": "llama-3.2-1b", "tokens": "20M", "sequence": 1024, "global_batch": 16}
+
+
+@pytest.mark.parametrize("chip", ["T4", "V100", "RTX-2080Ti", "g4dn.12xlarge"])
+def test_a_chip_without_bf16_trains_in_fp16_unless_told(chip: str) -> None:
+    """`estimate` refused them, though nobody had asked for bf16; a measured row was read so."""
+    found = steelyard.estimate({**OLD, "task": "lora"}, f"{chip}:1")
+    assert found.job.precision == "fp16"
+    (text,) = (text for text in found.assumptions if text.startswith("precision "))
+    assert text.startswith("precision fp16: no bf16 on ")
+    assert steelyard.explain(found).assumptions == found.assumptions
+    with pytest.raises(BadInput, match="no dense bf16 peak"):
+        steelyard.estimate({**OLD, "task": "lora", "precision": "bf16"}, f"{chip}:1")
+    assert steelyard.estimate({**OLD, "precision": "fp32"}, f"{chip}:1").job.precision == "fp32"
+
+
+def test_a_plan_on_such_chips_alone_is_in_fp16() -> None:
+    made = steelyard.plan({**OLD, "task": "lora", "accelerators": "T4,V100"})
+    assert made.feasible
+    assert made.job.precision == "fp16"
+    assert sum(text.startswith("precision fp16: no bf16 on T4, V100") for text in made.assumptions) == 1
+    assert read_job({**OLD, "accelerators": "T4,H100"}).precision == "bf16"
+    assert read_job({**OLD, "accelerators": "T4", "precision": "fp32"}).precision == "fp32"
+
+
+@pytest.mark.parametrize("task", ["lora", "qlora"])
+def test_it_is_what_a_measured_row_is_read_as(task: str) -> None:
+    row = blank_run(
+        id="row", model="llama-3.2-1b", accelerator="T4", devices=1.0, sequence_tokens=1024.0, stack="HF Trainer",
+        batch_samples=16.0, micro_batch=4.0, recompute="full", task=task, optimizer="adamw", step_time_s=9.0,
+    )  # fmt: skip
+    run = run_frame([row], load())
+    assert "precision" in run.assumed[0]
+    layout = "mbs=4,recompute=full"
+    found = steelyard.estimate({**OLD, "task": task, "stack": "HF Trainer"}, "T4:1", layout=layout)
+    assert float(found.time.total_s) == pytest.approx(float(step_seconds(run)[0]), rel=1e-3)

@@ -119,7 +119,7 @@ def test_impossible_limits_are_explained():
         ({"regions": "mars/*"}, UnknownName, "region"),
         ({"providers": "awz"}, UnknownName, "aws"),
         ({"stack": "megatrn-core"}, UnknownName, "megatron-core"),
-        ({"accelerators": "V100"}, BadInput, "no dense bf16|has a dense bf16|bf16 peak"),
+        ({"accelerators": "V100", "precision": "bf16"}, BadInput, "no dense bf16|has a dense bf16|bf16 peak"),
         ({"accelerators": "TPU-v5p", "regions": "aws/*"}, BadInput, "no offer of TPU-v5p"),
     ],
 )

@@ -204,14 +204,13 @@ class Catalog:
             raise UnknownName("stack", stack, self.stack_files)
         return self.stack_files[stack].capability
 
-    def planned_stacks(self, vendor: str) -> tuple[Capability, ...]:
-        """Return the stacks that `plan` proposes on a vendor's accelerators, in their order; none where none is known.
+    def planned_stacks(self, vendor: str, adapters: bool = False) -> tuple[Capability, ...]:
+        """Return the stacks that `plan` proposes on a vendor's accelerators, for adapters if asked, in their order.
 
-        >>> [row.stack for row in load().planned_stacks("Google")]
-        ['maxtext']
+        >>> [row.stack for row in load().planned_stacks("NVIDIA", adapters=True)]
+        ['hf-trainer', 'torchtune', 'megatron-core', 'deepspeed']
         """
-        rows = [file.capability for file in self.stack_files.values() if vendor in file.capability.vendors]
-        return tuple(sorted((row for row in rows if row.planned), key=lambda row: row.planned))
+        return query.proposed_stacks(self.stack_files.values(), vendor, adapters)
 
     def hourly_places(self, site: SiteRow) -> tuple[str, ...]:
         """Return the places whose hours are a site's, nearest first: its own, and its country's zone where that is one.

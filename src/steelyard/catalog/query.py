@@ -6,6 +6,7 @@ from fnmatch import fnmatchcase
 from typing import TypeVar
 
 from steelyard.catalog.schema import Accelerator, OfferRow, SiteRow, System
+from steelyard.catalog.stacks import Capability, StackFile
 from steelyard.errors import UnknownName
 
 _Row = TypeVar("_Row")
@@ -81,3 +82,16 @@ def site_aliases(sites: Iterable[SiteRow]) -> dict[str, SiteRow]:
     for row in rows.values():
         bare.setdefault(plain_spelling(row.region), []).append(row)
     return {name: found[0] for name, found in bare.items() if len(found) == 1} | rows
+
+
+def proposed_stacks(files: Iterable[StackFile], vendor: str, adapters: bool) -> tuple[Capability, ...]:
+    """Return the stacks that run on a vendor's chips and have a place in what is asked for, in that order.
+
+    Args:
+        files: of stacks.
+        vendor: of chips.
+        adapters: asked are those that people train adapters with, else those that are planned.
+    """
+    rows = [one.capability for one in files if vendor in one.capability.vendors]
+    places = sorted(((row.adapters if adapters else row.planned, row) for row in rows), key=lambda one: one[0])
+    return tuple(row for place, row in places if place)

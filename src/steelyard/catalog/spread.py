@@ -18,6 +18,10 @@ STACK_EVIDENCE = "stack_log_sd"
 """Posterior log sd of the residual factor of one stack, in the table of spreads."""
 
 
+PAIR_RUNS, UNPAIRED = "pair_runs", "unpaired"
+"""Runs of a stack on a family of chips, and what having none leaves open of a step, in the table of pairs."""
+
+
 @dataclass(frozen=True, slots=True)
 class Traits:
     """What a step's spread depends on; flags are 0 or 1, an entry a prediction."""

@@ -56,6 +56,7 @@ class Capability:
     trains_source: str
     checked: str
     note: str
+    adapters: int = 0  # place among those that people train adapters with, from 1 on; 0: they seldom do
 
     @property
     def pp(self) -> bool:
@@ -154,8 +155,16 @@ def _capability(name: str, given: Mapping[str, Any]) -> Capability:
         trains_source=str(given["trains_source"]),
         checked=str(given["checked"]),
         note=str(given.get("note", "")),
+        adapters=_adapters(given),
         **{flag: flag in given["has"] for flag in FLAGS},
     )
+
+
+def _adapters(given: Mapping[str, Any]) -> int:
+    """Return the place of a stack among those that people train adapters with; it needs a source."""
+    if "adapters" in given and not given.get("adapters_source"):
+        raise ValueError("adapters has no adapters_source; add it")
+    return int(given.get("adapters", 0))
 
 
 def _partitions(given: Mapping[str, Any]) -> tuple[str, ...]:

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import fields, replace
 from functools import cache
 from pathlib import Path
+from statistics import geometric_mean, median
 
 from steelyard import tables
 from steelyard.catalog.load import Catalog, load
@@ -106,9 +107,51 @@ def offer(row: OfferRow, purchase: str) -> tables.Offer:
 
 
 def kernels_rows(accelerator: Accelerator, precision: str, catalog: Catalog | None = None) -> dict[str, Fitted]:
-    """Return the fitted row behind each field of `tables.Kernels`: of the chip, else its family, else of any chip."""
+    """Return the fitted row behind each field of `tables.Kernels`: of the chip, else its family, else of any chip.
+
+    A family without a run in the fit of steps has no evidence of its own: it is no faster than its vendor's others, and
+    its attention no better than its products (`_unproven`).
+    """
+    catalog = catalog or load()
     entities = (accelerator.id, f"family:{accelerator.family}", _ANY)
-    return _fitted("kernels", tables.Kernels, (catalog or load()).kernels, entities, precision)
+    found = _fitted("kernels", tables.Kernels, catalog.kernels, entities, precision)
+    row = found["time_scale"]
+    timed = (f"family:{accelerator.family}", _ANY, row.quantity) in catalog.kernels
+    return found if timed or (row.entity != _ANY and row.rows) else _unproven(found, accelerator, catalog)
+
+
+def _unproven(found: dict[str, Fitted], accelerator: Accelerator, catalog: Catalog) -> dict[str, Fitted]:
+    """Return the rows of a chip of whose family no run is in the fit.
+
+    Its steps take as long, over what its kernels say, as those of its vendor's other families, if that is longer than
+    those of any. Where its products were timed and attention was not, that reaches the share of them that it reaches on
+    chips timed at both; and where it was timed on no chip of the vendor, kernels that are not written for a generation,
+    but ported, keep the geometric mean of what they keep on those generations of which that is known.
+    """
+    known, made = catalog.kernels, dict(found)
+    families = {row.family for row in catalog.accelerators.values() if row.vendor == accelerator.vendor}
+    steps = [known[key] for one in families if (key := (f"family:{one}", _ANY, "time_scale")) in known]
+    logs = sum(row.rows * math.log(row.value) for row in steps) / max(1, sum(row.rows for row in steps))
+    if logs > 0:
+        row = found["time_scale"]
+        made["time_scale"] = replace(row, value=row.value * math.exp(logs), note=f"as others of {accelerator.vendor}")
+    if found["attention_efficiency"].entity != _ANY or found["gemm_efficiency"].entity == _ANY:
+        return made
+    row, share = found["attention_efficiency"], found["gemm_efficiency"].value * _attention_share(catalog)
+    made["attention_efficiency"] = replace(row, value=min(row.value, share), note="the share of its products")
+    if not any((f"family:{one}", _ANY, "attention_efficiency") in known for one in families):
+        ports = [row.value for (entity, _, name), row in known.items() if name == "attention_legacy" and entity != _ANY]
+        made["attention_legacy"] = replace(found["attention_legacy"], value=geometric_mean(ports), note="ported")
+    return made
+
+
+def _attention_share(catalog: Catalog) -> float:
+    """Return attention's efficiency over that of products: the median of the chips on which both were timed."""
+    names = [entity for entity, _, name in catalog.kernels if name == "attention_efficiency" and ":" not in entity]
+    pairs = [
+        [catalog.kernels.get((one, _ANY, f"{kind}_efficiency")) for kind in ("attention", "gemm")] for one in names
+    ]
+    return median([a.value / b.value for a, b in pairs if a and b and a.entity != _ANY])
 
 
 def kernels(accelerator: Accelerator, precision: str, catalog: Catalog | None = None) -> tables.Kernels:

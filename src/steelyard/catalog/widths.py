@@ -6,10 +6,10 @@ from functools import cache
 from pathlib import Path
 
 from steelyard.catalog.load import Catalog
-from steelyard.catalog.local.step_shift import pair_of
+from steelyard.catalog.local.step_shift import pair_name, pair_of
 from steelyard.catalog.read import parse_fitted, parsed_rows
 from steelyard.catalog.schema import Accelerator, Fitted
-from steelyard.catalog.spread import STACK_EVIDENCE, StepSpread
+from steelyard.catalog.spread import FACTOR, PAIR_RUNS, STACK_EVIDENCE, UNPAIRED, StepSpread
 from steelyard.catalog.stacks import OTHER
 from steelyard.catalog.tabulate import kernels_rows, stacks, step_shift_row
 
@@ -55,6 +55,34 @@ def stack_evidence(name: str, catalog: Catalog) -> float:
     """
     rows = _spreads(catalog.folder)
     return (rows.get((name, STACK_EVIDENCE)) or rows[_ANY, STACK_EVIDENCE]).value
+
+
+@cache
+def _pairs(folder: Path) -> Mapping[tuple[str, str], Fitted]:
+    """Return the table of pairs by (`any` or `pair_name` of a stack and a family, quantity)."""
+    return {(row.entity, row.quantity): row for row in parsed_rows(folder, "step_pairs", parse_fitted)}
+
+
+def pair_log_sd(name: str, family: str, catalog: Catalog) -> float:
+    """Return what is open of a stack's steps on a family of chips on which no run of it was timed; 0 where some were.
+
+    Args:
+        name: of the stack; of the stack that nobody names, runs of any count.
+        family: of the chip.
+        catalog: of the fits.
+
+    >>> from steelyard.catalog import load
+    >>> [pair_log_sd("fsdp2", family, load()) > 0 for family in ("nvidia-hopper", "amd-cdna3")]
+    [False, True]
+    """
+    rows = _pairs(catalog.folder)
+    seen = (pair_name(name, family), PAIR_RUNS) in rows
+    return 0.0 if seen or name in _own_stacks(catalog) else rows[_ANY, UNPAIRED].value
+
+
+def _own_stacks(catalog: Catalog) -> set[str]:
+    """Return the stacks that the user has calibrated, whose runs say how sure their steps are."""
+    return {entity for entity, _, quantity in catalog.local.stacks if quantity == FACTOR}
 
 
 def accelerator_log_sd(accelerator: Accelerator, precision: str, catalog: Catalog) -> float:

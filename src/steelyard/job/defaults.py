@@ -1,7 +1,11 @@
 """What a job takes when its author does not say: each choice is stated with its source and shown with the plan."""
 
-from steelyard.catalog import load
+from collections.abc import Iterable
+from contextlib import suppress
+
+from steelyard.catalog import load, supports
 from steelyard.catalog.stack_names import FALLBACK, rule_of_name
+from steelyard.errors import UnknownName
 from steelyard.job.job_spec import written_stack
 from steelyard.job.models.adapters import USUAL_RANK, USUAL_TARGETS
 from steelyard.job.models.architecture import architecture
@@ -81,10 +85,25 @@ def default_batch(
     return fitting, f"global batch {fitting} sequences of {sequence_tokens} tokens ({source})"
 
 
-def default_precision(stack: str, adapted: bool) -> tuple[str, str]:
+def without_bf16(accelerators: Iterable[str]) -> str:
+    """Return the accelerators of some that multiply in fp16 and not in bf16, if none of them does; else nothing.
+
+    >>> without_bf16(["T4", "V100"]), without_bf16(["T4", "H100"]), without_bf16([])
+    ('T4, V100-32GB-SXM2', '', '')
+    """
+    rows = []
+    for name in accelerators:
+        with suppress(UnknownName):  # said where offers are looked for
+            rows.append(load().accelerator(name))
+    lacking = [row.id for row in rows if supports(row, "fp16") and not supports(row, "bf16")]
+    return ", ".join(lacking) if len(lacking) == len(rows) else ""
+
+
+def default_precision(stack: str, adapted: bool, accelerators: Iterable[str] = ()) -> tuple[str, str]:
     """Return the precision of a job that states none, and why: 16 bits throughout where the stack's own recipes are.
 
-    Scripts of other stacks may cast a whole model to 16 bits, too: a job is not planned on that, but told of it.
+    Scripts of other stacks may cast a whole model to 16 bits, too: a job is not planned on that, but told of it. Where
+    no accelerator that it may run on has bf16, it is fp16, as of a measured row.
 
     >>> [default_precision(name, False)[0] for name in ("torchtune", "litgpt", "hf-trainer", "megatron-core", "")]
     ['bf16-pure', 'bf16-pure', 'bf16', 'bf16', 'bf16']
@@ -92,6 +111,8 @@ def default_precision(stack: str, adapted: bool) -> tuple[str, str]:
     'scripts of hf-trainer that cast the model to 16 bits need 8 bytes a parameter, not 16 to 18: bf16-pure'
     """
     usual = "precision bf16: 16-bit work with an fp32 master copy"
+    if lacking := without_bf16(accelerators):
+        return "fp16", f"precision fp16: no bf16 on {lacking}; fp32 where a script does not ask for 16 bits"
     rule = rule_of_name(load().stack_rules, stack)
     if not stack or adapted or rule.states == "mixed":
         return "bf16", usual

@@ -182,7 +182,11 @@ def _job(
 
 def _precision(read: JobFields, adapted: bool) -> str:
     given = "precision" in read.model_fields_set
-    return read.precision if given else defaults.default_precision(read.stack or "", adapted)[0]
+    return read.precision if given else _default_precision(read, adapted)[0]
+
+
+def _default_precision(read: JobFields, adapted: bool) -> tuple[str, str]:
+    return defaults.default_precision(read.stack or "", adapted, [name for name, _ in read.accelerators])
 
 
 def _check_devices(read: JobFields) -> None:
@@ -215,7 +219,7 @@ def _adapted(read: JobFields, model: ModelSpec | RowsSpec) -> bool:
 
 def _taken(read: JobFields, model: ModelSpec | RowsSpec, samples: TrainedSamples, adapted: bool) -> list[str]:
     """Return what was taken where nothing was given, and what is not known of such jobs."""
-    found = [] if "precision" in read.model_fields_set else [defaults.default_precision(read.stack or "", adapted)[1]]
+    found = [] if "precision" in read.model_fields_set else [_default_precision(read, adapted)[1]]
     found += [text for name, text in _DEFAULTS.items() if name not in read.model_fields_set]
     found += defaults.standing_in(read.stack)
     if not samples.text:

@@ -54,7 +54,7 @@ def launch(
         _writer_named(to)  # a wrong name is said before the plan is made
     one = chosen(source, label, (on, layout, site, offer), carbon, progress, options)
     vendor = load().accelerator(one.point.accelerator).vendor
-    by = writer_of(one.point.stack, vendor, to)
+    by = writer_of(one.point.stack, vendor, one.spec, to)
     check_writer(one.spec, by, vendor)
     return launch_of(one.spec, one.point, one.configuration, by)
 
@@ -91,12 +91,12 @@ def nodes_of(devices: int, node_devices: int) -> tuple[int, int]:
     return devices // each, each
 
 
-def writer_of(stack: str, vendor: str, to: str = "") -> LaunchWriter:
+def writer_of(stack: str, vendor: str, spec: JobSpec, to: str = "") -> LaunchWriter:
     """Return the writer that is asked for, or that of a stack; BadInput where it does not start the stack."""
     known = every_writer()
     found = _writer_named(to) if to else next((one for one in known.values() if stack in one.stacks), None)
     if found is None:
-        raise BadInput(f"no launch writer starts the stack {stack!r}; {_way_out(vendor, tuple(known.values()))}")
+        raise BadInput(f"no launch writer starts the stack {stack!r}; {_way_out(vendor, _able(spec))}")
     if stack not in found.stacks:
         raise BadInput(
             f"--to {found.name} starts the stack {', '.join(found.stacks)}, and the configuration is laid out for "
@@ -107,22 +107,23 @@ def writer_of(stack: str, vendor: str, to: str = "") -> LaunchWriter:
 
 def check_writer(spec: JobSpec, by: LaunchWriter, vendor: str) -> None:
     """Raise `BadInput` where a writer cannot start what is trained, with the stacks whose writers can."""
-    model = spec.model
+    model, others = spec.model, _able(spec)
+    if by in others:
+        return
     kind = model.kind if isinstance(model, ModelSpec) else ROWS
     named = kind if isinstance(model, ModelSpec) else f"model of {model.sample}s, described by its rows"
-    adapted = spec.task in ADAPTERS
-
-    def able(one: LaunchWriter) -> bool:
-        return (not one.kinds or kind in one.kinds) and (one.adapters or not adapted)
-
-    if able(by):
-        return
     what = f"{model.name} is a {named}" if by.kinds and kind not in by.kinds else f"the task is {spec.task}"
     takes = (
         f"{' and '.join(sorted(by.kinds)) or 'any model'}s on text{'' if by.adapters else ', every parameter of them'}"
     )
-    others = tuple(one for one in every_writer().values() if able(one))
     raise BadInput(f"the launch writer {by.name} trains {takes}, and {what}; {_way_out(vendor, others)}")
+
+
+def _able(spec: JobSpec) -> tuple[LaunchWriter, ...]:
+    """Return the writers that can start what is trained."""
+    kind, adapted = spec.model.kind if isinstance(spec.model, ModelSpec) else ROWS, spec.task in ADAPTERS
+    known = every_writer().values()
+    return tuple(one for one in known if (not one.kinds or kind in one.kinds) and (one.adapters or not adapted))
 
 
 def _way_out(vendor: str, able: tuple[LaunchWriter, ...]) -> str:

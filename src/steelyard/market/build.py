@@ -133,7 +133,7 @@ def market_of(spec: JobSpec, catalog: facts.Catalog, today: date | None = None) 
         raise BadInput("nothing that the job allows is sold so at a price to believe; see: steelyard catalog offers")
     chips = tuple(builder.hardware.values())
     vendors = sorted({chip.vendor for chip in chips})
-    tools, tools_of = stack_options(vendors, spec.stack, catalog, spec.kind, spec.precision)
+    tools, tools_of = stack_options(vendors, spec.stack, catalog, spec.kind, spec.precision, spec.task)
     quarantined = sum(how in row.quarantine for row, how in sold)
     notes = [f"{quarantined} doubtful prices are quarantined and not offered"] if quarantined else []
     if len(able) < len(offers):
@@ -179,6 +179,7 @@ def hardware_option(system: facts.System, precision: str, catalog: facts.Catalog
         kernels_log_sd={name: row.log_sd for name, row in rows.items() if row.log_sd > 0}
         | {FACTOR: facts.accelerator_log_sd(accelerator, precision, catalog)},
         calibrated=rows["gemm_efficiency"].entity != FALLBACK,
+        family=accelerator.family,
     )
 
 

@@ -20,6 +20,7 @@ class HardwareOption:
     kernels: Kernels
     kernels_log_sd: Mapping[str, float] = field(default_factory=dict)  # of the fields that are uncertain
     calibrated: bool = True  # False: its kernels are those of any chip
+    family: str = ""  # of chips that share kernels
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +36,7 @@ class StackOption:
     shift_log_sd: float = math.nan  # what steps of one's own leave open of their shift; NaN: none were measured
     written: str = ""  # how the job writes it, where that is not its name
     narrow: float = 0.0  # 1: its fp8 and fp4 products are not those of Transformer Engine
+    unpaired_log_sd: Mapping[str, float] = field(default_factory=dict)  # by family of chips: no run of it is on those
     only_on: str = ""  # the accelerator on which its steps were measured, whose shift it has; empty: no such
     not_on: frozenset[str] = frozenset()  # accelerators on which a shifted one of its name stands for it
 

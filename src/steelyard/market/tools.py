@@ -11,13 +11,19 @@ from steelyard.catalog.stack_names import FALLBACK, kernel_scales, rule_of_name,
 from steelyard.catalog.stacks import Capability
 from steelyard.errors import BadInput, UnknownName
 from steelyard.job.job_spec import written_stack
+from steelyard.job.training import ADAPTERS
 from steelyard.market.options import StackOption
 from steelyard.tables import Stack
 from steelyard.vocabulary import IMAGE_TRANSFORMER, LANGUAGE, ROWS
 
 
 def stack_options(
-    vendors: Sequence[str], stack: str | None, catalog: facts.Catalog, kind: str = LANGUAGE, precision: str = FALLBACK
+    vendors: Sequence[str],
+    stack: str | None,
+    catalog: facts.Catalog,
+    kind: str = LANGUAGE,
+    precision: str = FALLBACK,
+    task: str = "",
 ) -> tuple[tuple[StackOption, ...], Mapping[str, tuple[int, ...]]]:
     """Return the stacks to plan with, and which of them run on each vendor's chips.
 
@@ -32,11 +38,13 @@ def stack_options(
         catalog: of the stacks.
         kind: what is trained, of `vocabulary.TRAINED_KINDS`.
         precision: of the job.
+        task: of the job: adapters are trained with other stacks than whole models, the commonest first.
     """
     asked = () if stack is None else (_training_stack(named_stack(stack, catalog), kind, catalog),)
     names: dict[str, tuple[str, ...]] = {}
     for vendor in vendors:
-        usual = tuple(row.stack for row in catalog.planned_stacks(vendor) if kind in row.trains)
+        common = catalog.planned_stacks(vendor, True) if task in ADAPTERS else ()
+        usual = tuple(row.stack for row in common or catalog.planned_stacks(vendor) if kind in row.trains)
         names[vendor] = asked or usual or (FALLBACK,)
     unique = list(dict.fromkeys(name for known in names.values() for name in known))
     tools = [stack_option(name, catalog, kind, precision) for name in unique]
@@ -142,9 +150,16 @@ def stack_option(
         stack_log_sd=spread,
         spread=model if fitted else None,
         shift_log_sd=facts.shift_log_sd(name, accelerator, catalog),
+        unpaired_log_sd={} if accelerator or not fitted else _unpaired(name, catalog),
         narrow=float(facts.outside_transformer_engine(name, catalog)),
         only_on=accelerator,
     )
+
+
+def _unpaired(name: str, catalog: facts.Catalog) -> dict[str, float]:
+    """Return what is open of a stack's steps on each family of chips on which no run of it was timed."""
+    families = {chip.family for chip in catalog.accelerators.values()}
+    return {family: sd for family in families if (sd := facts.pair_log_sd(name, family, catalog))}
 
 
 def matrix_precision(precision: str, catalog: facts.Catalog) -> str:

@@ -9,6 +9,7 @@ from steelyard.catalog import OfferRow, load
 from steelyard.errors import BadInput, UnknownName
 from steelyard.job import JobSpec, literals, read_job, with_overrides
 from steelyard.job.arguments import check_type, layout_argument, parse_carbon_kind
+from steelyard.job.defaults import default_precision, without_bf16
 from steelyard.market.tools import as_asked
 from steelyard.planner.answers import Estimate, Plan, Point
 from steelyard.planner.estimating import (
@@ -129,6 +130,7 @@ def pinned(source: JobSource, pin: Pin, options: Mapping[str, Any]) -> tuple[Job
         raise BadInput(f"--on takes one accelerator or system, not {on!r}; such as --on H100:64")
     check_count(on, count, spec, options)
     device = system_sold(offer, name) if offer else name
+    spec = with_able_precision(spec, device)
     found = compared_step(spec, Place(device, count, degrees))
     with using(found) as own:
         made = configure(spec, device, count, degrees, site)
@@ -137,6 +139,23 @@ def pinned(source: JobSource, pin: Pin, options: Mapping[str, Any]) -> tuple[Job
             open_still = made.unstated
             made = replace(configure(asked, device, count, degrees or own.layout_text, site), unstated=open_still)
     return spec, made, found
+
+
+def with_able_precision(spec: JobSpec, device: str) -> JobSpec:
+    """Return a job that states no precision in fp16 where the accelerator has no bf16, which it then says; else as is.
+
+    >>> job = job_of("llama-3.2-1b", tokens="1M")
+    >>> with_able_precision(job, "T4").precision, with_able_precision(job, "L4").precision
+    ('fp16', 'bf16')
+    """
+    chip = load().system(device).accelerator
+    if "precision" in {str(name) for name, value in spec.given.items() if value is not None} or not without_bf16(
+        [chip]
+    ):
+        return spec
+    precision, text = default_precision("", adapted=False, accelerators=[chip])
+    told = [text if line.startswith("precision ") else line for line in spec.assumptions]
+    return replace(with_overrides(spec, precision=precision), assumptions=tuple(told))
 
 
 def _answer(source: JobSource) -> Plan | Estimate | None:

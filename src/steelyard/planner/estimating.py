@@ -62,7 +62,7 @@ def configure(
     system = system_meant(accelerator, devices or spec.devices, _offers(spec, accelerator, catalog), catalog)
     hardware = hardware_option(system, spec.precision, catalog)
     count = devices or spec.devices or system.devices
-    stacks, of_vendor = stack_options([hardware.vendor], spec.stack, catalog, spec.kind, spec.precision)
+    stacks, of_vendor = stack_options([hardware.vendor], spec.stack, catalog, spec.kind, spec.precision, spec.task)
     able = tuple(stacks[index] for index in of_vendor[hardware.vendor] if stacks[index].runs_on(hardware.accelerator))
     stack, laid = chosen_layout(layout, spec, job, Bench(hardware, count, able))
     at = catalog.site(site).id if site else ""

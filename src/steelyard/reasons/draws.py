@@ -26,7 +26,7 @@ from zlib import crc32
 import numpy as np
 from numpy.typing import NDArray
 
-from steelyard.catalog.local.step_shift import narrowed_log_sd
+from steelyard.catalog.local.step_shift import narrowed_log_sd, pair_name
 from steelyard.catalog.spread import FACTOR, Traits, job_traits
 from steelyard.layout import text_of
 from steelyard.market.options import HardwareOption, SiteOption, StackOption
@@ -181,12 +181,17 @@ def _beyond(one: Setting, waiting: float) -> float:
 
 
 def _stacks(settings: Sequence[Setting], spreads: Array, draws: int) -> Array:
-    """Return the residual factor of each setting's stack: what its layouts share, times what is the layout's own."""
+    """Return the residual factor of each setting's stack: what its layouts share, times what is the layout's own.
+
+    What is open of a stack on a family of chips on which no run of it was timed is that pair's alone.
+    """
     own = np.minimum(spreads, [one.layout_log_sd for one in settings])
     shared = _columns([f"{FACTOR} of {one.stack.name}" for one in settings], list(np.sqrt(spreads**2 - own**2)), draws)
     names = [f"{one.hardware.accelerator} {one.stack.name} {text_of(one.layout)}" for one in settings]
     scales = np.array([float(one.stack.stack.time_scale) for one in settings])
-    factor: Array = scales * np.exp(shared + _columns(names, list(own), draws))
+    pairs = [f"{FACTOR} of {pair_name(one.stack.name, one.hardware.family)}" for one in settings]
+    alone = _columns(pairs, [one.stack.unpaired_log_sd.get(one.hardware.family, 0.0) for one in settings], draws)
+    factor: Array = scales * np.exp(shared + alone + _columns(names, list(own), draws))
     return factor
 
 

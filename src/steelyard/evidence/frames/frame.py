@@ -24,7 +24,7 @@ from steelyard.evidence.frames.jobs import run_job
 from steelyard.evidence.frames.layouts import LayoutChoice, layout_choices
 from steelyard.evidence.frames.machines import RunMachine, run_machine
 from steelyard.evidence.frames.models import run_model
-from steelyard.evidence.frames.recipes import trained_dropout, unsaid_recipe
+from steelyard.evidence.frames.recipes import trained_dropout
 from steelyard.evidence.frames.settings import check_settings, run_settings, with_settings, with_usual_degrees
 from steelyard.evidence.frames.shapes import ModelShape, RowsShape
 from steelyard.evidence.frames.stacks import kernel_constants, row_constants, stack_rule, unknown_stack
@@ -175,7 +175,7 @@ def _row(run: Run, catalog: Catalog) -> CompletedRun:
         job=job,
         constants=tuple(constants.items()),
         choices=tuple(options),
-        assumed=frozenset(assumed | untold | unsaid(run) | unsaid_recipe(run)),
+        assumed=frozenset(assumed | untold | unsaid(run)),
         notes=(*notes, *strange),
     )
 

@@ -15,6 +15,7 @@ from steelyard.catalog import (
     calibrated_log_sd,
     kind_log_sd,
     outside_transformer_engine,
+    pair_log_sd,
     peak_spread,
     shift_log_sd,
     stack_evidence,
@@ -57,13 +58,15 @@ def time_log_sd(found: RunFrame, catalog: Catalog) -> Array:
     hardware = (labels.accelerator, labels.precision)
     chips = _by_row(lambda name, width: accelerator_log_sd(catalog.accelerator(name), width, catalog), *hardware)
     own = _by_row(lambda name: calibrated_log_sd(name, catalog), labels.stack)
-    known = _by_row(lambda name: stack_evidence(name, catalog), labels.stack)
-    model = spread.log_sd(step_traits(found, known, waiting_shares(found), catalog))
+    evidence = _by_row(lambda name: stack_evidence(name, catalog), labels.stack)
+    model = spread.log_sd(step_traits(found, evidence, waiting_shares(found), catalog))
     kind = _by_row(lambda name: kind_log_sd(name, catalog), labels.kind)
     measured = _by_row(
         lambda name, accelerator: shift_log_sd(name, accelerator, catalog), labels.stack, labels.accelerator
     )
-    return narrowed_log_sd(np.hypot(np.hypot(np.where(np.isnan(own), model, own), chips), kind), measured)
+    known = narrowed_log_sd(np.hypot(np.hypot(np.where(np.isnan(own), model, own), chips), kind), measured)
+    pairs = _by_row(lambda name, family: pair_log_sd(name, family, catalog), labels.stack, labels.family)
+    return np.hypot(known, np.where(np.isnan(measured), pairs, 0.0))
 
 
 def step_traits(found: RunFrame, evidence: Array, waiting: Array, catalog: Catalog) -> Traits:

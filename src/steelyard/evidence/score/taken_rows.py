@@ -7,6 +7,7 @@ import numpy as np
 from steelyard.catalog import Catalog
 from steelyard.catalog.stack_names import FALLBACK
 from steelyard.evidence.frames.frame import RunFrame
+from steelyard.evidence.frames.recipes import unsaid_recipe
 from steelyard.job.unstated.taken import TakenSettings, bytes_each, taken_texts
 from steelyard.tables import take
 
@@ -45,4 +46,5 @@ def taken_of_rows(found: RunFrame, catalog: Catalog) -> tuple[tuple[str, ...], .
         )
         for index, name in enumerate(found.labels.stack)
     ]
-    return tuple(taken_texts(words, [one]) for words, one in zip(found.assumed, each, strict=True))
+    words = (assumed | unsaid_recipe(run) for assumed, run in zip(found.assumed, found.runs, strict=True))
+    return tuple(taken_texts(unstated, [one]) for unstated, one in zip(words, each, strict=True))

@@ -7,7 +7,6 @@ from steelyard.catalog.stack_names import FALLBACK, StackRule
 from steelyard.catalog.stacks import Capability
 from steelyard.strategies.recompute import RECOMPUTE
 from steelyard.strategies.settings import spelled_number
-from steelyard.units import Count
 
 TOKENS_IN_FLIGHT = 8192
 """Tokens of a micro-batch where only the global batch is stated: fills the products without filling the memory."""
@@ -16,7 +15,7 @@ FULLY_SHARDED = ("fsdp", "hsdp")
 """Shardings that keep the gathered weights of a pipeline between its micro-batches."""
 
 
-def usual_micro_batch(batch_samples: Count, dp: Count, pp: Count, in_flight: Count) -> Count:
+def usual_micro_batch(batch_samples: float, dp: float, pp: float, in_flight: float) -> float:
     """Return the samples of a micro-batch where only the global batch is stated: what is in flight, and divides it.
 
     Args:
@@ -45,7 +44,7 @@ def usual_recompute(rule: StackRule) -> float | None:
     return float(RECOMPUTE.index(rule.recompute)) if rule.recompute else None
 
 
-def usual_zero(sharding: str, pp: Count) -> int:
+def usual_zero(sharding: str, pp: float) -> int:
     """Return the ZeRO stage of a sharding; FSDP under a pipeline keeps the gathered weights, like stage 2.
 
     Args:
@@ -64,7 +63,7 @@ def usual_layout(
     rule: StackRule,
     capability: Capability,
     stated: Mapping[str, tuple[int, ...]],
-    sizes: tuple[int, int, Count],
+    sizes: tuple[int, int, float],
 ) -> dict[str, tuple[int, ...]]:
     """Return what a stack's recipes have of each setting that is not stated, by field of `tables.Layout`.
 
@@ -106,7 +105,8 @@ def usual_layout(
     most = stated.get("dp", (max(1, devices // model_ranks),))[0]
     shared = [most] if tp and pp and cp else [ranks for ranks in range(1, most + 1) if most % ranks == 0]
     micro = {int(usual_micro_batch(batch, ranks, pp or 1, in_flight)) for ranks in shared if batch >= ranks}
-    found["micro_batch"] = tuple(sorted(micro if pp else micro | {1}))
+    if micro:
+        found["micro_batch"] = tuple(sorted(micro if pp else micro | {1}))
     return {name: values for name, values in found.items() if name not in stated}
 
 

@@ -41,6 +41,7 @@ def as_measured(setting: Setting, spec: JobSpec) -> Setting:
             stack=replace(stack.stack, time_scale=scale),
             stack_log_sd={**stack.stack_log_sd, FACTOR: own.log_sd_here},
             spread=None,
+            unpaired_log_sd={},
             shift_log_sd=float("nan"),
         ),
         hardware=replace(hardware, kernels_log_sd={**hardware.kernels_log_sd, FACTOR: 0.0}),

@@ -33,9 +33,9 @@ def one_step(accelerator: str, stack: str, spec: JobSpec) -> Narrowing | None:
     found = narrowing(*(narrowed_step_log_sd(accelerator, stack, spec, one) for one in (catalog, known)))
     text = (
         f"one measured step of {pair} narrows its time from {ends_text(found.low_before, found.high_before)} to "
-        f"{ends_text(found.low_after, found.high_after)} of the median (90 %), of exactly what was measured to "
-        f"{ends_text(*interval_factors(REPEAT_LOG_SD))}: --step-time SECONDS or --rate here, "
-        "steelyard calibrate for good"
+        f"{ends_text(found.low_after, found.high_after)} of the median (90 %), its own to "
+        f"{ends_text(*interval_factors(REPEAT_LOG_SD))}: --step-time or --rate here, "
+        "calibrate for good"
     )
     return replace(found, text=text)
 
@@ -70,7 +70,11 @@ def narrowed_step_log_sd(accelerator: str, stack: str, spec: JobSpec, catalog: f
     precision = matrix_precision(spec.precision, catalog)
     accelerator_sd = facts.accelerator_log_sd(catalog.accelerator(accelerator), precision, catalog)
     option = stack_option(stack, catalog, spec.kind, spec.precision, accelerator)
-    return math.hypot(accelerator_sd, float(narrowed_log_sd(option.stack_log_sd["time_scale"], option.shift_log_sd)))
+    own = facts.step_shift_row(stack, accelerator, catalog)
+    mine = own is not None and own.entity == pair_name(stack, accelerator)
+    pair = 0.0 if mine else facts.pair_log_sd(stack, catalog.accelerator(accelerator).family, catalog)
+    known = float(narrowed_log_sd(option.stack_log_sd["time_scale"], option.shift_log_sd))
+    return math.hypot(accelerator_sd, known, pair)
 
 
 def layer_of(shifts: dict[str, Shift], blank: facts.Fitted, factors: dict[str, float] | None = None) -> Layer:

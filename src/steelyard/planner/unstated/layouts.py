@@ -1,6 +1,7 @@
 """The layout of a pinned configuration: as it is given, as its stack's recipes have the rest, else the fastest."""
 
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from steelyard.catalog import load
@@ -10,6 +11,7 @@ from steelyard.errors import BadInput, BadLayout
 from steelyard.job import JobSpec, job_table
 from steelyard.job.degrees import degrees_text, parse_degrees
 from steelyard.job.models.rows_spec import RowsSpec
+from steelyard.job.training import ADAPTERS
 from steelyard.job.unstated.choices import open_states
 from steelyard.job.unstated.usual import TOKENS_IN_FLIGHT, usual_layout
 from steelyard.layout import parse
@@ -39,10 +41,11 @@ class Bench:
 def chosen_layout(text: str, spec: JobSpec, job: Job, on: Bench) -> tuple[StackOption, Layout]:
     """Return the stack and the layout of a pinned configuration.
 
-    What is stated is kept. Of the rest, where the job names a stack, its recipes' usual setting is taken
-    (`job.unstated.usual`), as of a measured row that is silent; what they leave open, or all where that does not fit in
-    memory or cannot be run, is the fastest that fits; beside a layout that is given it is the least of each setting.
-    Where nothing fits it is what is usual under full recomputation, and where no stack is named the least of each.
+    What is stated is kept. Of the rest the usual setting of its stack's recipes is taken (`job.unstated.usual`), as of
+    a measured row that is silent; what they leave open, or all where that does not fit in memory or cannot be run, is
+    the fastest that fits; beside a layout that is given it is the least of each setting. Where nothing fits it is what
+    is usual under full recomputation. A job that names no stack has that on which it is fastest so, and one that trains
+    adapters the commonest that can: not the fastest, which few use.
 
     Args:
         text: settings that are given, as a layout is written; empty: those of the job.
@@ -51,11 +54,19 @@ def chosen_layout(text: str, spec: JobSpec, job: Job, on: Bench) -> tuple[StackO
         on: what it runs on.
     """
     asked = asked_layout(spec)
+    if spec.stack is None:
+        named = [(replace(spec, stack=stack.name), replace(on, stacks=(stack,))) for stack in on.stacks]
+        for told, alone in named if text or spec.task in ADAPTERS else ():
+            with suppress(BadLayout):
+                return chosen_layout(text, told, job, alone)
+        tried = [] if text else [_fastest(job, {**_usual(told, asked, alone), **asked}, alone) for told, alone in named]
+        if able := [found for found in tried if found]:
+            return min(able, key=lambda found: found[0])[1:]
     stated = _stated(text) if text else asked
     usual = _usual(spec, stated, on)
     for limits, one in _tries(spec, job, on, {**usual, **stated}, stated):
         if (limits != stated or not text) and (found := _fastest(one, limits, on)):
-            return found
+            return found[1:]
     usual = {} if text else _lightest(usual, asked, on)
     given = text or degrees_text(asked)
     try:
@@ -129,8 +140,8 @@ def _asked(text: str, spec: JobSpec, job: Job, on: Bench) -> tuple[StackOption, 
         ) from error
 
 
-def _fastest(job: Job, asked: Allowed, on: Bench) -> tuple[StackOption, Layout] | None:
-    """Return the stack and layout that train fastest and fit in memory; None where nothing fits."""
+def _fastest(job: Job, asked: Allowed, on: Bench) -> tuple[float, StackOption, Layout] | None:
+    """Return the stack and layout that train fastest and fit in memory, and their seconds; None where nothing fits."""
     deal = Deal(
         "", "", "", hardware=0, site_index=0, policy=0, unit=1, most=on.count, purchase="", usd_per_device_s=1.0
     )
@@ -148,4 +159,5 @@ def _fastest(job: Job, asked: Allowed, on: Bench) -> tuple[StackOption, Layout] 
     if not found.feasible:
         return None
     row = int(found.front[found.candidates.points[found.front, 0].argmin()])
-    return on.stacks[found.candidates.stack[row]], single_layout(found.candidates.layouts, row)
+    seconds = float(found.candidates.points[row, 0])
+    return seconds, on.stacks[found.candidates.stack[row]], single_layout(found.candidates.layouts, row)
