@@ -47,6 +47,11 @@ RECIPE_SETTINGS = (
         source="docs.pytorch.org torch.optim.AdamW, foreach and fused",
     ),
     RecipeSetting(
+        name="optimizer_states",
+        meanings={"device": {"states_paged": 0.0}, "paged": {"states_paged": 1.0}},
+        source="huggingface.co/docs/bitsandbytes, paged optimizers; on the host: layout offload=1",
+    ),
+    RecipeSetting(
         name="kernels",
         meanings={
             "eager": dict.fromkeys(("norm_copies", "activation_inputs", "rotary_copies"), 1.0),
