@@ -107,7 +107,7 @@ def model_params(workload: Workload, layout: Layout, by: Divisors, found: tuple[
 
 
 def _with_ends(workload: Workload, by: Divisors, stage: Stage, held: HeldParams) -> HeldParams:
-    if np.any(np.not_equal(stage.copies, 1)):
+    if np.ndim(stage.copies) or stage.copies != 1:
         held = HeldParams(held.dense * stage.copies, held.routed * stage.copies)
     once = np.where(workload.head.params, 1.0, 1 - stage.first)
     ends = stage.first * workload.embedding.params + stage.last * once * head_params(workload)
