@@ -108,8 +108,8 @@ def heaviest_peak(staged: StagedJob, stack: Stack) -> Peak:
     )
     pairs = zip(staged.stages, held.ranks, strict=True)
     peak, *others = (_peak(job, layout, recipe, by, stage, mine, parts) for stage, mine in pairs)
-    for other in others:
-        peak = _heavier(peak, other)
+    for stage, other in zip(staged.stages[1:], others, strict=True):
+        peak = _heavier(peak, other, stage.exists)
     return peak
 
 
@@ -212,16 +212,16 @@ def _early_is_most(recipe: Recipe) -> bool:
     return not any(np.any(one) for one in some)
 
 
-def _heavier(one: Peak, other: Peak) -> Peak:
+def _heavier(one: Peak, other: Peak, exists: Share) -> Peak:
     """Return each candidate's heavier stage, part by part."""
-    swap = other.total_bytes > one.total_bytes
+    swap = np.greater(other.total_bytes, one.total_bytes) & np.greater(exists, 0)
     return Peak(
         weights_bytes=np.where(swap, other.weights_bytes, one.weights_bytes),
         gradients_bytes=np.where(swap, other.gradients_bytes, one.gradients_bytes),
         optimizer_bytes=np.where(swap, other.optimizer_bytes, one.optimizer_bytes),
         activations_bytes=np.where(swap, other.activations_bytes, one.activations_bytes),
         logits_bytes=np.where(swap, other.logits_bytes, one.logits_bytes),
-        total_bytes=np.maximum(one.total_bytes, other.total_bytes),
+        total_bytes=np.where(swap, other.total_bytes, one.total_bytes),
         lesser_bytes=np.where(swap, other.lesser_bytes, one.lesser_bytes),
         paged_bytes=np.where(swap, other.paged_bytes, one.paged_bytes),
     )
