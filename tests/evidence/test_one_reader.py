@@ -75,7 +75,7 @@ def test_every_optimizer_is_found_by_its_own_name() -> None:
         ("Adam (distributed)", "adamw"),
         ("none (forward+backward only)", "none"),
         ("adamw8bit", "adam8bit"),
-        ("paged AdamW 8-bit", "adam8bit"),
+        ("paged AdamW 8-bit", "paged-adamw-8bit"),
         ("SGD with Nesterov momentum", "sgd-momentum"),
         ("", "adamw"),
     ],

@@ -88,7 +88,7 @@ def test_what_a_recipe_cannot_say_is_refused(recipe: object, message: str) -> No
     assert message in str(refused.value)
 
 
-@given(st.sampled_from([(one.name, word) for one in RECIPE_SETTINGS for word in one.words]))
+@given(st.sampled_from([(one.name, word) for one in RECIPE_SETTINGS for word in one.meanings]))
 def test_every_word_says_entries_that_recipes_have(pair: tuple[str, str]) -> None:
     name, word = pair
     found = parse_recipe({name.upper(): word.upper()})

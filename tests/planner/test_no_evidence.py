@@ -70,17 +70,20 @@ def test_a_row_of_such_a_pair_has_the_same_width() -> None:
 
 
 def test_a_family_without_runs_is_as_slow_as_others_of_its_vendor_and_no_faster_than_any() -> None:
+    """A chip's own row has what its power tells; its vendor's other families come on top of that."""
     catalog = load()
 
     def scale(name: str, precision: str = "bf16") -> float:
-        return kernels_rows(catalog.accelerator(name), precision)["time_scale"].value
+        found = kernels_rows(catalog.accelerator(name), precision)["time_scale"].value
+        own = catalog.kernels.get((name, precision, "time_scale")) or catalog.kernels[name, "any", "time_scale"]
+        return found / own.value
 
     amd = catalog.kernels["family:amd-cdna", "any", "time_scale"].value
-    assert scale("MI300X") == scale("MI355X") == pytest.approx(amd)
+    assert amd > 1
+    assert scale("MI300X") == pytest.approx(scale("MI355X")) == pytest.approx(amd)
     assert scale("RTX-5090") == scale("Trainium2") == 1.0  # NVIDIA's other families are faster than any: no credit
-    assert scale("MI250X-GCD") == catalog.kernels["MI250X-GCD", "any", "time_scale"].value
-    ratio = catalog.kernels["any", "fp8", "time_scale"].value
-    assert scale("MI300X", "fp8") == pytest.approx(ratio * amd)
+    assert scale("MI250X-GCD") == 1.0
+    assert scale("MI300X", "fp8") == pytest.approx(amd)
 
 
 def test_attention_that_nobody_timed_is_no_better_than_the_products() -> None:

@@ -11,7 +11,9 @@ from tests.step.neutral import peak
 
 from steelyard import catalog, pipeline
 from steelyard.catalog.tabulate import host_memory_bytes
+from steelyard.job import job_table, read_job
 from steelyard.job.recipes import partial_recipe
+from steelyard.job.training import published_optimizer
 from steelyard.planner import estimate, plan
 from steelyard.step import host_memory, stage_job
 from steelyard.tables import HostMemory, Job, Layout, Machine, Stack
@@ -121,3 +123,42 @@ def test_bytes_of_a_host_are_asked_for_apart() -> None:
     laid = layout(JOB, dp=8.0, zero=1.0, shard_devices=8.0, offload=1.0)
     found = pipeline.host(JOB, laid, filled(Machine, node_devices=4.0), filled(Stack))
     assert found.total_bytes == pytest.approx(4 * (12 + 2) * PARAMS / 8)
+
+
+@given(st.floats(0.0, 2.0))
+def test_paged_states_fill_what_room_there_is_and_need_none(share: float) -> None:
+    job = replace(JOB, recipe=partial_recipe(states_paged=1.0))
+    laid, tool = layout(job), filled(Stack, weight_bytes=2.0, grad_bytes=2.0, reserved_scale=1.0)
+    states = 12 * PARAMS
+    near, paged = (pipeline.peak(one, laid, filled(Machine, memory_bytes=1e15), tool) for one in (JOB, job))
+    assert near.needed_bytes - paged.needed_bytes == pytest.approx(states)
+    assert near.allocated_bytes - paged.allocated_bytes == pytest.approx(states)  # not the allocator's
+    assert paged.device_bytes == pytest.approx(near.device_bytes)
+    room = filled(Machine, memory_bytes=float(paged.needed_bytes) + share * states)
+    assert pipeline.peak(job, laid, room, tool).device_bytes - paged.needed_bytes == (
+        pytest.approx(min(share, 1.0) * states, abs=1.0)
+    )
+    assert kept(job, laid, 1.0).optimizer_bytes == pytest.approx(states)
+
+
+@pytest.mark.parametrize(
+    ("name", "moments"),
+    [("paged_adamw_8bit", 2 + 8 / 2048), ("paged_adamw_32bit", 8), ("paged AdamW 8-bit", 2 + 8 / 2048)],
+)
+def test_paged_optimizers_are_known_by_their_names(name: str, moments: float) -> None:
+    found = published_optimizer(name)
+    assert found.paged
+    assert found.moment_bytes == moments
+    if "_" in name:
+        job = job_table(read_job("llama-3-8b", tokens="10M", optimizer=name))
+        assert (job.recipe.states_paged, job.moment_bytes) == (1.0, pytest.approx(moments, rel=1e-3))
+        stays = read_job("llama-3-8b", tokens="10M", optimizer=name, recipe={"optimizer_states": "device"})
+        assert job_table(stays).recipe.states_paged == 0
+
+
+def test_a_paged_optimizer_decides_what_fits_a_small_card() -> None:
+    asked = {"tokens": "10M", "on": "RTX-4090:1", "stack": "hf-trainer", "sequence": 512, "precision": "bf16-pure"}
+    laid = {"layout": "recompute=full", "global_batch": 4}
+    usual, paged = (estimate("qwen2.5-3b", optimizer=name, **asked, **laid) for name in ("adamw", "paged_adamw_32bit"))
+    assert paged.memory.needed_bytes < usual.memory.needed_bytes
+    assert paged.host_bytes > usual.host_bytes == 0

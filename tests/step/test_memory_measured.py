@@ -8,6 +8,7 @@ import pytest
 from tests.shapes import filled, layout, pretraining
 
 from steelyard.catalog import load, stack
+from steelyard.job import job_table, read_job
 from steelyard.job.models.architecture import architecture
 from steelyard.job.models.presets import find_model
 from steelyard.job.recipes import partial_recipe
@@ -85,9 +86,24 @@ def test_70b_does_not_fit_8_a100():
 def test_8b_lora_fits_one_a100():
     """torchtune#979: LoRA of Llama-3-8B at 8k tokens fits one A100-80GB."""
     job = pretraining(architecture(find_model("llama-3-8b")), 8192, 1, trainable_share=0.003, frozen_bytes=2.0)
-    loss = replace(stack("fsdp2"), frozen_bytes=0.0)  # one device: nothing is sharded, weights stay in bf16
-    peak = memory(stage_job(job, layout(job, recompute=2.0)), NO_MACHINE, loss)
+    peak = memory(stage_job(job, layout(job, recompute=2.0)), NO_MACHINE, stack("fsdp2"))
     assert low_and_high(peak, "fsdp2")[1] < 80 * GIB_BYTES
+
+
+@pytest.mark.parametrize("name", ["fsdp2", "torchtune"])
+def test_a_frozen_base_on_one_device_is_there_once_in_16_bits(name: str):
+    """pytorch/torchtune recipes: dtype bf16 makes the frozen base; on one device nothing is gathered."""
+    job = pretraining(architecture(find_model("llama-3-8b")), 2048, 1, trainable_share=0.003, frozen_bytes=2.0)
+    peak = memory(stage_job(job, layout(job, recompute=2.0)), NO_MACHINE, stack(name))
+    assert peak.weights_bytes == pytest.approx(2 * 8.03e9, rel=0.01)
+    assert peak.buffers_bytes < 0.3 * GIB_BYTES
+
+
+def test_a_trainer_that_loads_fp32_keeps_its_frozen_base_so():
+    """prime-rl src/prime_rl/trainer/model.py: from_pretrained without a dtype, cast by fully_shard."""
+    spec = read_job("llama-3-8b", tokens="10M", task="lora", stack="prime-rl")
+    assert job_table(spec).recipe.frozen_bytes == 4
+    assert np.isnan(job_table(read_job("llama-3-8b", tokens="10M", task="lora", stack="fsdp2")).recipe.frozen_bytes)
 
 
 def test_every_stack_has_all_memory_constants_and_a_spread():

@@ -36,6 +36,7 @@ class Optimizer:
     follows: bool  # moments take the type of the parameters where that is 16 bits alone
     newton_schulz: int  # iterations that orthogonalise the update of a matrix of the blocks
     master: bool  # updates a master copy where the precision has one
+    paged: bool  # its states go to the host when the device is full
     source: str
 
 
@@ -60,6 +61,7 @@ def optimizer_of_row(row: Mapping[str, str]) -> Optimizer:
         newton_schulz=int(row["newton_schulz"]),
         follows=row["follows"] == "1",
         master=row["master"] == "1",
+        paged=row["paged"] == "1",
         source=row["source"],
         **{name: float(row[name]) for name in ("moment_bytes", "outer_moment_bytes", "factored_bytes")},
     )

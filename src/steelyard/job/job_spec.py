@@ -1,5 +1,6 @@
 """The whole job as a user means it, every default written out, and its numbers."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
@@ -167,7 +168,7 @@ def training_job(
         gemm_bytes=held.gemm_bytes,
         moment_bytes=held.moment_bytes,
         master_bytes=held.master_bytes,
-        recipe=_packed(recipe, float(adapters.packed_bytes) if adapters else 0.0),
+        recipe=_packed(recipe, float(adapters.packed_bytes) if adapters else 0.0, optimizer.paged),
         newton_schulz=0.0 if adapters else float(optimizer.newton_schulz),
         trainable_share=min(1.0, adapters.params / workload.params) if adapters else 1.0,
         frozen_bytes=adapters.frozen_bytes(held.element_bytes) if adapters else held.element_bytes,
@@ -177,5 +178,6 @@ def training_job(
 
 
 @lru_cache(maxsize=1024)
-def _packed(recipe: Recipe, packed_bytes: float) -> Recipe:
-    return replace(recipe, packed_bytes=packed_bytes)
+def _packed(recipe: Recipe, packed_bytes: float, paged: bool) -> Recipe:
+    states = 1.0 if paged and math.isnan(float(recipe.states_paged)) else recipe.states_paged
+    return replace(recipe, packed_bytes=packed_bytes, states_paged=states)

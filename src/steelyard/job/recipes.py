@@ -83,7 +83,7 @@ def _pair(part: str) -> tuple[str, str]:
 
 
 def _setting_entries(name: str, given: str) -> Mapping[str, float]:
-    words = next((one.words for one in RECIPE_SETTINGS if one.name == name), None)
+    words = next((one.meanings for one in RECIPE_SETTINGS if one.name == name), None)
     if words is not None:
         if given in words:
             return words[given]

@@ -163,6 +163,7 @@ def _power(drawn: Draw) -> RenderableType:
 def memory_text(point: Point) -> str:
     """Return memory per device, the limit and the headroom.
 
+    >>> from steelyard.formatting.interval import Interval
     >>> memory_text(Point("", memory_bytes=Interval(61 * 2**30), memory_limit_bytes=79 * 2**30))
     '61 of 79 GiB, 18 GiB free'
     """
@@ -175,6 +176,7 @@ def memory_text(point: Point) -> str:
 def short_memory(point: Point) -> str:
     """Return memory per device and the limit.
 
+    >>> from steelyard.formatting.interval import Interval
     >>> short_memory(Point("", memory_bytes=Interval(61 * 2**30), memory_limit_bytes=79 * 2**30))
     '61 of 79 GiB'
     """
@@ -188,11 +190,11 @@ def host_memory_text(point: Point) -> str:
     >>> host_memory_text(Point("", host_bytes=36 * 2**30, host_limit_bytes=64 * 2**30))
     '36 of 64 GiB'
     >>> host_memory_text(Point("", host_bytes=36 * 2**30)), host_memory_text(Point(""))
-    ('36 GiB, of which a host may have less', '')
+    ('36 of ? GiB', '')
     """
     if not point.host_bytes > 0:
         return ""
     used, limit = point.host_bytes / GIB_BYTES, point.host_limit_bytes / GIB_BYTES
     if math.isnan(limit):
-        return f"{number(used)} GiB, of which a host may have less"
+        return f"{number(used)} of ? GiB"
     return f"{number(used)} of {number(limit)} GiB"

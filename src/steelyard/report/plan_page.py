@@ -194,7 +194,7 @@ LINES: Final[Mapping[str, Callable[[Point], str]]] = {
     "market": lambda point: known_amount(point.co2e_market_kg, MASS),
     "water": lambda point: known_amount(point.water_m3, VOLUME),
     "memory": memory_text,
-    "host memory": host_memory_text,
+    "on host": host_memory_text,
     "devices": devices_text,
     "layout": lambda point: point.layout_text.replace(",", ", "),
     "stack": lambda point: f"{point.stack_written}, as {point.stack}" if point.stack_written else point.stack,

@@ -10,7 +10,7 @@ from rich.console import RenderableType
 from steelyard.formatting.figures import dollars, number, percent
 from steelyard.planner.answers import Counts, Plan, Point
 from steelyard.reasons.summaries import Summary
-from steelyard.report.breakdown import host_memory_text, short_memory
+from steelyard.report.breakdown import short_memory
 from steelyard.report.page import blank, heading, paragraph, table
 from steelyard.report.plan_lines import (
     binding_lines,
@@ -92,7 +92,6 @@ ROWS: Final[Mapping[str, Callable[[Point], str]]] = {
     "layout": LINES["layout"],
     "stack": LINES["stack"],
     "memory": short_memory,
-    "host memory": host_memory_text,
     "failures": short_failures,
     "offer": lambda point: seller_text(point.offer, point.site),
     "price": short_price,

@@ -30,7 +30,8 @@ def host_memory(staged: StagedJob, machine: Machine, stack: Stack) -> HostMemory
 
     Source: Rajbhandari et al. 2021, arXiv 2104.07857, section 3 (12 bytes of states and 2 of a gradient, a parameter);
         PyTorch FSDP2 documentation, CPUOffloadPolicy (parameters, gradients and states).
-    Limits: buffers that are pinned for transfers, the loader of data and a checkpoint on its way come on top.
+    Limits: of paged states all are counted, as if the device had room for none; buffers that are pinned for transfers,
+        the loader of data and a checkpoint on its way come on top.
     """
     job, layout = staged.job, staged.layout
     recipe = resident(settled(job.recipe, stack), layout)
@@ -47,7 +48,10 @@ def host_memory(staged: StagedJob, machine: Machine, stack: Stack) -> HostMemory
 def _of_rank(job: Job, layout: Layout, recipe: Recipe, stage: Stage, params: RankParams) -> HostMemory:
     near = replace(layout, offload=0.0)
     whole = states_of(state_widths(job, near, replace(recipe, weights_on_host=0.0, reduce_bytes=0.0)), params)
-    weights, optimizer = whole.weights_bytes * recipe.weights_on_host, whole.optimizer_bytes * layout.offload
+    weights, optimizer = (
+        whole.weights_bytes * recipe.weights_on_host,
+        whole.optimizer_bytes * np.maximum(layout.offload, recipe.states_paged),
+    )
     gradients = whole.gradients_bytes * layout.offload
     saved: Bytes = 0.0
     if np.any(recipe.saved_on_host):

@@ -35,6 +35,7 @@ class Peak:
     logits_bytes: Bytes
     total_bytes: Bytes
     lesser_bytes: Bytes  # of loss and block, what the lesser has for a moment
+    paged_bytes: Bytes  # beside these: optimizer states that leave when the device is full
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,10 +59,13 @@ def memory(staged: StagedJob, machine: Machine, stack: Stack) -> StepMemory:
         machine: memory of a device, its context.
         stack: defaults of the job's recipe, and what `shown_bytes` adds to tensors.
 
-    Source: `heaviest_peak`, `shown_bytes`.
+    Source: `heaviest_peak`, `shown_bytes`; huggingface.co/docs/bitsandbytes, reference of AdamW: paged optimizers take
+        unified memory, which no allocator of PyTorch counts and which goes to the host when the device is full, so that
+        paged states fill what room there is and nothing must fit for them.
     """
     peak = heaviest_peak(staged, stack)
     shown = shown_bytes(peak.total_bytes, peak.lesser_bytes, staged.layout, machine, stack)
+    room = np.maximum(machine.memory_bytes - shown.device_bytes, 0.0)
     named = peak.weights_bytes + peak.gradients_bytes + peak.optimizer_bytes + peak.activations_bytes
     return StepMemory(
         weights_bytes=peak.weights_bytes,
@@ -72,7 +76,7 @@ def memory(staged: StagedJob, machine: Machine, stack: Stack) -> StepMemory:
         buffers_bytes=shown.allocated_bytes - named - peak.logits_bytes,
         allocated_bytes=shown.allocated_bytes,
         reserved_bytes=shown.reserved_bytes,
-        device_bytes=shown.device_bytes,
+        device_bytes=shown.device_bytes + np.minimum(peak.paged_bytes, room),
         needed_bytes=shown.needed_bytes,
     )
 
@@ -104,8 +108,8 @@ def heaviest_peak(staged: StagedJob, stack: Stack) -> Peak:
     )
     pairs = zip(staged.stages, held.ranks, strict=True)
     peak, *others = (_peak(job, layout, recipe, by, stage, mine, parts) for stage, mine in pairs)
-    for other in others:
-        peak = _heavier(peak, other)
+    for stage, other in zip(staged.stages[1:], others, strict=True):
+        peak = _heavier(peak, other, stage.exists)
     return peak
 
 
@@ -159,34 +163,37 @@ def _peak(
     the backward pass makes are all there only then, unless earlier micro-batches left theirs.
     """
     held = states_of(parts.widths, params)
+    paged = recipe.states_paged * held.optimizer_bytes
+    optimizer = held.optimizer_bytes - paged
     kept, edges = kept_bytes(parts.kept, stage.blocks), parts.edges
     stored = in_flight(layout, stage.rank) * (kept.stored_bytes + stage.first * edges.embedding_bytes)
     stored = stored + stage.last * edges.output_bytes
     logits = stage.last * edges.logits_bytes
-    rests = held.weights_bytes + held.optimizer_bytes
+    rests = held.weights_bytes + optimizer
     gathered = held.copies_bytes + gathered_bytes(job, layout, recipe, by, stage, parts.params)
     working = kept.working_bytes + parts.unpacked_bytes
     at_once, lesser = np.maximum(working, logits), np.minimum(working, logits)
     gradients = parts.standing * held.gradients_bytes
     early = gradients + stored + gathered + at_once
     if _early_is_most(recipe):
-        return Peak(held.weights_bytes, gradients, held.optimizer_bytes, stored, logits, rests + early, lesser)
+        return Peak(held.weights_bytes, gradients, optimizer, stored, logits, rests + early, lesser, paged)
     every = (1 - parts.consumed) * held.gradients_bytes
     stepping = stepping_bytes(job, layout, recipe, params)
     backward = gathered + working
     if np.any(recipe.input_gradients):
         backward = backward + 2 * recipe.input_gradients * kept.stored_bytes
     late = every + np.maximum(backward, stepping)
-    late = np.maximum(late, loading_bytes(layout, recipe, params) - held.optimizer_bytes)
+    late = np.maximum(late, loading_bytes(layout, recipe, params) - optimizer)
     after = np.greater(late, early)
     return Peak(
         weights_bytes=held.weights_bytes,
         gradients_bytes=np.where(after, every, gradients),
-        optimizer_bytes=held.optimizer_bytes,
+        optimizer_bytes=optimizer,
         activations_bytes=np.where(after, 0.0, stored),
         logits_bytes=np.where(after, 0.0, logits),
         total_bytes=rests + np.where(after, late, early),
         lesser_bytes=lesser,
+        paged_bytes=paged,
     )
 
 
@@ -205,15 +212,16 @@ def _early_is_most(recipe: Recipe) -> bool:
     return not any(np.any(one) for one in some)
 
 
-def _heavier(one: Peak, other: Peak) -> Peak:
+def _heavier(one: Peak, other: Peak, exists: Share) -> Peak:
     """Return each candidate's heavier stage, part by part."""
-    swap = other.total_bytes > one.total_bytes
+    swap = np.greater(other.total_bytes, one.total_bytes) & np.greater(exists, 0)
     return Peak(
         weights_bytes=np.where(swap, other.weights_bytes, one.weights_bytes),
         gradients_bytes=np.where(swap, other.gradients_bytes, one.gradients_bytes),
         optimizer_bytes=np.where(swap, other.optimizer_bytes, one.optimizer_bytes),
         activations_bytes=np.where(swap, other.activations_bytes, one.activations_bytes),
         logits_bytes=np.where(swap, other.logits_bytes, one.logits_bytes),
-        total_bytes=np.maximum(one.total_bytes, other.total_bytes),
+        total_bytes=np.where(swap, other.total_bytes, one.total_bytes),
         lesser_bytes=np.where(swap, other.lesser_bytes, one.lesser_bytes),
+        paged_bytes=np.where(swap, other.paged_bytes, one.paged_bytes),
     )

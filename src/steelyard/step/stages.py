@@ -129,7 +129,7 @@ class _Cut:
     def held(self, rank: Count) -> tuple[Count, Count]:
         """Return the leading blocks and the others of a stage, in all its chunks, or of its mean with its mirror."""
         own = self._chunks(rank)
-        if not np.any(self.mirrored):
+        if not (np.ndim(self.mirrored) or self.mirrored):
             return own
         pairs = zip(own, self._chunks(self.layout.pp - 1 - rank), strict=True)
         lead, rest = (one + self.mirrored * (other - one) / 2 for one, other in pairs)
@@ -145,8 +145,9 @@ class _Cut:
 
     def _place(self, rank: Count, chunk: int) -> Count:
         """Return the place of a stage's chunk among those of all stages: back from the last where chunks are folded."""
-        back = self.folded * (chunk % 2) if np.any(self.folded) else 0.0
-        return rank + back * (self.layout.pp - 1 - 2 * rank) if np.any(back) else rank
+        if chunk % 2 == 0 or not (np.ndim(self.folded) or self.folded):
+            return rank
+        return rank + self.folded * (self.layout.pp - 1 - 2 * rank)
 
     def _part(self, part: Count) -> tuple[Count, Count]:
         """Return the leading blocks and the others of one chunk."""

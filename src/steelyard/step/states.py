@@ -107,7 +107,7 @@ def model_params(workload: Workload, layout: Layout, by: Divisors, found: tuple[
 
 
 def _with_ends(workload: Workload, by: Divisors, stage: Stage, held: HeldParams) -> HeldParams:
-    if np.any(np.not_equal(stage.copies, 1)):
+    if np.ndim(stage.copies) or stage.copies != 1:
         held = HeldParams(held.dense * stage.copies, held.routed * stage.copies)
     once = np.where(workload.head.params, 1.0, 1 - stage.first)
     ends = stage.first * workload.embedding.params + stage.last * once * head_params(workload)
@@ -176,7 +176,7 @@ def _frozen_bytes(job: Job, recipe: Recipe) -> Bytes:
 def copy_bytes(job: Job, recipe: Recipe) -> Bytes:
     r"""Bytes of one parameter's working copy that lives from forward to backward pass.
 
-    .. math:: c\,w\,(\tau\,[m > 0] + (1 - \tau)\,[F > e]) + o\,(\tau\,e + (1 - \tau)\min(f, e))
+    .. math:: \tau\,\max(c\,w\,[m > 0],\; o\,e) + (1 - \tau)\,\max(c\,w\,[F > e],\; o\,\min(f, e))
 
     Args:
         job: trainable share (τ), bytes of an element (e), master copy (m) and frozen parameter (f).
@@ -187,10 +187,10 @@ def copy_bytes(job: Job, recipe: Recipe) -> Bytes:
         stay gathered from forward to backward pass.
     """
     cast = recipe.cast * recipe.weight_bytes
-    trained = job.trainable_share * np.greater(job.master_bytes, 0)
-    wide = (1 - job.trainable_share) * np.greater(_frozen_bytes(job, recipe), job.element_bytes)
-    packed = (1 - job.trainable_share) * np.maximum(job.element_bytes - job.frozen_bytes, 0.0)
-    return cast * (trained + wide) + recipe.weights_on_host * (job.element_bytes - packed)
+    trained = np.maximum(cast * np.greater(job.master_bytes, 0), recipe.weights_on_host * job.element_bytes)
+    gathered = recipe.weights_on_host * np.minimum(job.frozen_bytes, job.element_bytes)
+    frozen = np.maximum(cast * np.greater(_frozen_bytes(job, recipe), job.element_bytes), gathered)
+    return job.trainable_share * trained + (1 - job.trainable_share) * frozen
 
 
 def gradient_bytes(job: Job, recipe: Recipe) -> Bytes:

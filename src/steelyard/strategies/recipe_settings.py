@@ -11,14 +11,14 @@ class RecipeSetting:
     """One thing that may be said of how tensors are kept, and the entries of `tables.Recipe` that follow."""
 
     name: str  # as people write it
-    words: Mapping[str, Mapping[str, float]]
+    meanings: Mapping[str, Mapping[str, float]]
     source: str
 
 
 RECIPE_SETTINGS = (
     RecipeSetting(
         name="states",
-        words={
+        meanings={
             "16": {"weight_bytes": 2.0, "cast": 0.0, "grad_bytes": 2.0, "reduce_bytes": 0.0},
             "18": {"weight_bytes": 2.0, "cast": 0.0, "grad_bytes": 4.0, "reduce_bytes": 0.0},
         },
@@ -27,28 +27,33 @@ RECIPE_SETTINGS = (
     ),
     RecipeSetting(
         name="gradients",
-        words={life: {"grad_life": float(number)} for number, life in enumerate(GRADIENT_LIVES)},
+        meanings={life: {"grad_life": float(number)} for number, life in enumerate(GRADIENT_LIVES)},
         source="docs.pytorch.org torch.optim.Optimizer.zero_grad (autograd: set_to_none) and tutorials, "
         "optimizer_step_in_backward_tutorial (fused); arXiv 1910.02054 (persistent)",
     ),
     RecipeSetting(
         name="weights",
-        words={"device": {"weights_on_host": 0.0, "offload_weights": 0.0}, "host": {"weights_on_host": 1.0}},
+        meanings={"device": {"weights_on_host": 0.0, "offload_weights": 0.0}, "host": {"weights_on_host": 1.0}},
         source="PyTorch FSDP2 documentation, CPUOffloadPolicy; arXiv 2104.07857, section 5 (offload_param)",
     ),
     RecipeSetting(
         name="activations",
-        words={"device": {"saved_on_host": 0.0}, "host": {"saved_on_host": 1.0}},
+        meanings={"device": {"saved_on_host": 0.0}, "host": {"saved_on_host": 1.0}},
         source="github.com/unslothai/unsloth-zoo gradient_checkpointing.py: inputs of blocks are moved to the host",
     ),
     RecipeSetting(
         name="optimizer_step",
-        words={"foreach": {"step_copies": 1.0}, "fused": {"step_copies": 0.0}},
+        meanings={"foreach": {"step_copies": 1.0}, "fused": {"step_copies": 0.0}},
         source="docs.pytorch.org torch.optim.AdamW, foreach and fused",
     ),
     RecipeSetting(
+        name="optimizer_states",
+        meanings={"device": {"states_paged": 0.0}, "paged": {"states_paged": 1.0}},
+        source="huggingface.co/docs/bitsandbytes, paged optimizers; on the host: layout offload=1",
+    ),
+    RecipeSetting(
         name="kernels",
-        words={
+        meanings={
             "eager": dict.fromkeys(("norm_copies", "activation_inputs", "rotary_copies"), 1.0),
             "fused": dict.fromkeys(("norm_copies", "activation_inputs", "rotary_copies"), 0.0),
         },
@@ -56,7 +61,7 @@ RECIPE_SETTINGS = (
     ),
     RecipeSetting(
         name="logits",
-        words={"parallel": {"logits_gathered": 0.0}, "gathered": {"logits_gathered": 1.0}},
+        meanings={"parallel": {"logits_gathered": 0.0}, "gathered": {"logits_gathered": 1.0}},
         source="arXiv 1909.08053, section 3 (a vocabulary-parallel head)",
     ),
 )
