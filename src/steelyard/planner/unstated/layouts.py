@@ -4,7 +4,10 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
+import numpy as np
+
 from steelyard.catalog import load
+from steelyard.catalog.peaks import device_ends
 from steelyard.catalog.policy import policy
 from steelyard.catalog.stack_names import rule_of_name
 from steelyard.errors import BadInput, BadLayout
@@ -43,8 +46,8 @@ def chosen_layout(text: str, spec: JobSpec, job: Job, on: Bench) -> tuple[StackO
 
     What is stated is kept. Of the rest the usual setting of its stack's recipes is taken (`job.unstated.usual`), as of
     a measured row that is silent; what they leave open, or all where that does not fit in memory or cannot be run, is
-    the fastest that fits; beside a layout that is given it is the least of each setting. Where nothing fits it is what
-    is usual under full recomputation. A job that names no stack has that on which it is fastest so, and one that trains
+    the fastest that fits. Where nothing fits it is what is usual under full recomputation; beside a given layout it is
+    the least of each setting. A job that names no stack has that on which it is fastest so, and one that trains
     adapters the commonest that can: not the fastest, which few use.
 
     Args:
@@ -62,17 +65,25 @@ def chosen_layout(text: str, spec: JobSpec, job: Job, on: Bench) -> tuple[StackO
         tried = [] if text else [_fastest(job, {**_usual(told, asked, alone), **asked}, alone) for told, alone in named]
         if able := [found for found in tried if found]:
             return min(able, key=lambda found: found[0])[1:]
-    stated = _stated(text) if text else asked
-    usual = _usual(spec, stated, on)
-    for limits, one in _tries(spec, job, on, {**usual, **stated}, stated):
-        if (limits != stated or not text) and (found := _fastest(one, limits, on)):
-            return found[1:]
-    usual = {} if text else _lightest(usual, asked, on)
+    usual = _usual(spec, _stated(text) if text else asked, on)
+    if not text:
+        for limits, one in _tries(spec, job, on, {**usual, **asked}, asked):
+            if found := _fastest(one, limits, on):
+                return found[1:]
+        usual = _lightest(usual, asked, on)
     given = text or degrees_text(asked)
-    try:
-        return _laid(",".join(filter(None, (given, degrees_text(usual)))), job, on)
-    except BadLayout:
-        return _asked(given, spec, job, on)
+    with suppress(BadLayout):
+        stack, layout = _laid(",".join(filter(None, (given, degrees_text(usual)))), job, on)
+        if not text or any(_fits(one, stack, layout, on) for _, one in _tries(spec, job, on, usual, {})):
+            return stack, layout
+    return _asked(given, spec, job, on)
+
+
+def _fits(job: Job, stack: StackOption, layout: Layout, on: Bench) -> bool:
+    """Tell whether a layout fits in memory at the upper end of its interval."""
+    machine = on.hardware.machine
+    held = ENGINE.memory(job, layout, machine, stack.stack)
+    return bool(np.all(device_ends(held, stack.peaks, machine.memory_bytes)[1] <= machine.memory_bytes))
 
 
 def _stated(text: str) -> Allowed:
