@@ -98,12 +98,12 @@ def _setting_entries(name: str, given: str) -> Mapping[str, float]:
         number = float(given)
     except ValueError:
         number = math.nan
-    if not 0 <= number <= MOST:
-        raise BadInput(f"{name} of a recipe is {given[:40]!r}; it takes a number from 0 to {MOST:g}")
+    if not 0 <= number <= MOST_ENTRY:
+        raise BadInput(f"{name} of a recipe is {given[:40]!r}; it takes a number from 0 to {MOST_ENTRY:g}")
     return {name: number}
 
 
-MOST = 64.0
+MOST_ENTRY = 64.0
 """Bytes, copies or units that an entry of a recipe says at most."""
 
 
