@@ -45,7 +45,7 @@ SAID = {  # word: (columns of the row beside it, a plain note that says it, one 
     "offload_optimizer": ({"sharding": "2"}, "optimizer offload", ""),
     "fsdp_offload_params": ({"sharding": "fsdp"}, "CPU offload", ""),
     "adafactor": ({}, "optim=adafactor", ""),
-    "paged_adamw_8bit": ({}, "8-bit AdamW", ""),
+    "paged_adamw_8bit": ({}, "paged 8-bit AdamW", ""),
     "lion": ({}, "optimizer: lion", ""),
     "prepare_model_for_kbit_training": (FOUR_BITS, "norms and embeddings fp32", "no upcasting of norms"),
 }  # fmt: skip

@@ -113,11 +113,11 @@ def test_types_of_frozen_weights(note: str, kind: str) -> None:
 
 
 OPTIMIZERS = [
-    ("paged_adamw_8bit", "adam8bit"),
+    ("paged_adamw_8bit", "paged-adamw-8bit"),
     ("adamw_bnb_8bit", "adam8bit"),
     ("adamw8bit", "adam8bit"),
-    ("bitsandbytes.optim.PagedAdamW8bit", "adam8bit"),
-    ("paged_adamw_32bit", "adamw"),
+    ("bitsandbytes.optim.PagedAdamW8bit", "paged-adamw-8bit"),
+    ("paged_adamw_32bit", "paged-adamw-32bit"),
     ("adamw_torch_fused", "adamw"),
     ("adafactor", "adafactor"),
     ("galore_adamw", "galore"),
