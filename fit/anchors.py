@@ -2,8 +2,8 @@
 
 Each source is left out of the fit, its catalog rows are made anew, some of its runs are given to `calibrate`, and the
 others are predicted with the rows that it writes: by its shift of step times alone, and by the whole of it. Anchors are
-spread evenly over the predicted times: 3 of a source of at least 6 runs, or every second one; where one is given, five
-runs are it in turn.
+spread evenly over the predicted times: 3 of a source of at least 6 runs, in three choices, or every second one; where
+one is given, five runs are it in turn. A score is the mean over choices.
 
     python -m fit.anchors [--anchors 1,3]
 
@@ -43,7 +43,10 @@ from steelyard.evidence.frames.predicted import predict_step
 from steelyard.evidence.score.intervals import time_log_sd
 from steelyard.units import NORMAL_90
 
-LEAST, ANCHORS, TURNS = 6, 3, 5
+LEAST, ANCHORS = 6, 3
+TURNS = {1: 5, ANCHORS: 3}
+"""Choices of so many anchors that are tried: what one choice makes of a source moves by as much as it gains."""
+
 HALVES = ("vtrain-multi", "vtrain-single")
 
 
@@ -127,13 +130,22 @@ def scores(data: RunFrame, catalog: Catalog, count: int, is_new: bool) -> Iterat
     """Calibrate on some runs of a source and predict the others; of a choice of no use there is no score."""
     found = run_frame(data.runs, catalog, predict_step)
     order = np.argsort(seconds(found), kind="stable")
-    size = TURNS if count == 1 else count
-    places = ((np.arange(size) + 0.5) / size * len(found)).astype(int)
-    for chosen in [[one] for one in sorted(set(places))] if count == 1 else [places]:
+    for chosen in choices(count, len(found)):
         try:
             yield score(found, catalog, np.isin(np.arange(len(found)), order[chosen]), is_new)
         except BadInput:
             continue  # its anchors are no measurements by this fit
+
+
+def choices(count: int, runs: int) -> list[list[int]]:
+    """Return the places of anchors among runs in order, choice by choice.
+
+    >>> choices(1, 10), choices(3, 9), choices(2, 4)
+    ([[1], [3], [5], [7], [9]], [[0, 3, 6], [1, 4, 7], [2, 5, 8]], [[1, 3]])
+    """
+    turns = TURNS.get(count, 1)
+    shares = [(np.arange(count) + (turn + 0.5) / turns) / count for turn in range(turns)]
+    return [list(one) for one in sorted({tuple((share * runs).astype(int).tolist()) for share in shares})]
 
 
 def score(found: RunFrame, catalog: Catalog, anchors: Rows, is_new: bool) -> Score:

@@ -12,9 +12,11 @@ from steelyard.evidence.frames.frame import frame_subset
 def test_the_runs_that_are_scored_are_the_others() -> None:
     data, _ = training_rows()
     rows = data.labels.group == "maxtext-v4"
-    (found,) = anchors.scores(frame_subset(data, rows), load(), 3, anchors.new(data, rows))
-    sizes = (len(found.before), len(found.alone), len(found.after), len(found.inside))
-    assert (found.runs, sizes, found.new) == (rows.sum(), (rows.sum() - 3,) * 4, False)
+    scores = list(anchors.scores(frame_subset(data, rows), load(), 3, anchors.new(data, rows)))
+    for found in scores:
+        sizes = (len(found.before), len(found.alone), len(found.after), len(found.inside))
+        assert (found.runs, sizes, found.new) == (rows.sum(), (rows.sum() - 3,) * 4, False)
+    assert len(scores) == anchors.TURNS[3]
     assert anchors.new(data, data.labels.stack == "nanotron")
 
 
@@ -22,7 +24,7 @@ def test_one_anchor_is_each_of_five_runs_in_turn() -> None:
     data, _ = training_rows()
     rows = data.labels.group == "maxtext-v4"
     found = list(anchors.scores(frame_subset(data, rows), load(), 1, is_new=False))
-    assert len(found) == anchors.TURNS
+    assert len(found) == anchors.TURNS[1]
     assert {len(one.after) for one in found} == {rows.sum() - 1}
     assert all(one.alone == pytest.approx(one.after) for one in found)  # one run moves nothing but the shift
 
