@@ -108,3 +108,11 @@ def test_what_does_not_fit_as_usual_is_laid_out_so_that_it_does() -> None:
     alone = steelyard.estimate({**job, "model": "llama-3.1-70b"}, "H100:1")
     assert not alone.fits
     assert alone.layout["recompute"] == "full"
+
+
+def test_what_cannot_fit_is_shown_as_it_comes_nearest_and_said_first() -> None:
+    """405B parameters of 18 bytes are 6.6 TiB, which eight devices share: a layout that does not is no answer."""
+    found = steelyard.estimate("llama-3.1-405b", tokens="1B", on="p5.48xlarge:8")
+    assert not found.fits
+    assert found.memory_bytes.value < 1.1 * 405.9e9 * 18 / 8
+    assert render(short_estimate_page(found)).startswith("llama-3.1-405b on 1.0B tokens: does not fit")

@@ -12,7 +12,7 @@ from steelyard.catalog.residency import EU
 from steelyard.errors import BadInput
 from steelyard.job import read_job
 from steelyard.market.sites import candidate_sites, site_option, unknown_site, unknown_site_notes
-from steelyard.planner import plan
+from steelyard.planner import plan, where
 from steelyard.planner.engine import ENGINE
 from steelyard.planner.estimating import configure
 from steelyard.planner.premium import Premium, premium_text
@@ -136,3 +136,10 @@ def test_a_plan_says_what_the_cleanest_costs_over_the_cheapest() -> None:
     assert premium.usd == pytest.approx(more)
     assert premium.time_s == pytest.approx(3600 * hours)
     assert premium_text([points["cheapest"], replace(points["cheapest"], label="cleanest")], "location_gross") == ()
+
+
+def test_machines_that_hold_the_whole_job_are_sites_too() -> None:
+    """Two devices lie in one fast domain of an instance of two as of one of eight; sixteen do not."""
+    found = where("llama-2-7b", tokens="100M", task="full_ft", on="H100:2")
+    assert found.cheapest.cost_usd == min(one.cost_usd for one in found.sites)
+    assert any("a3-highgpu-2g" in one.offer for one in found.sites)

@@ -93,7 +93,7 @@ def compare_sites(
 ) -> Where:
     """Return a configuration's layout on its accelerator at every site that the job allows, at its cheapest.
 
-    Machines with another fast domain are left out: there the layout would be another one.
+    Machines with another fast domain are left out where the job spans domains: there the layout would be another one.
     """
     market = market_of(replace(spec, accelerators=((made.setting.hardware.accelerator, None),)), catalog)
     deals = [deal for deal in market.deals if _sells(deal, made, market)]
@@ -122,10 +122,11 @@ def _cleanest(results: Sequence[SiteResult], carbon: str) -> SiteResult | None:
 
 
 def _sells(deal: Deal, made: Configuration, market: Market) -> bool:
-    chip = market.hardware[deal.hardware]
+    chip, own = market.hardware[deal.hardware], made.setting.hardware
+    domains = {float(one.machine.domain_devices) for one in (chip, own)}
     return (
-        chip.accelerator == made.setting.hardware.accelerator
-        and chip.machine.domain_devices == made.setting.hardware.machine.domain_devices
+        chip.accelerator == own.accelerator
+        and (len(domains) == 1 or made.devices <= min(domains))
         and made.devices % deal.unit == 0
         and made.devices <= deal.most
     )

@@ -166,11 +166,14 @@ def memory_text(point: Point) -> str:
     >>> from steelyard.formatting.interval import Interval
     >>> memory_text(Point("", memory_bytes=Interval(61 * 2**30), memory_limit_bytes=79 * 2**30))
     '61 of 79 GiB, 18 GiB free'
+    >>> memory_text(Point("", memory_bytes=Interval(90 * 2**30), memory_limit_bytes=79 * 2**30))
+    '90 of 79 GiB, 11 GiB too much'
     """
     used, limit = point.memory_bytes.value / GIB_BYTES, point.memory_limit_bytes / GIB_BYTES
     if math.isnan(used + limit):
         return UNKNOWN
-    return f"{number(used)} of {number(limit)} GiB, {number(limit - used)} GiB free"
+    rest = f"{number(limit - used)} GiB free" if used <= limit else f"{number(used - limit)} GiB too much"
+    return f"{number(used)} of {number(limit)} GiB, {rest}"
 
 
 def short_memory(point: Point) -> str:

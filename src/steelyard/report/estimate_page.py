@@ -61,12 +61,19 @@ def explanation_page(found: Explanation) -> list[RenderableType]:
     ]
 
 
+def _verdict(found: Estimate) -> str:
+    """Return whether it fits, where that is in doubt: it stands first."""
+    if found.fits or math.isnan(found.memory_bytes.value):
+        return ""
+    return ": does not fit" if found.memory_bytes.low > found.memory_limit_bytes else ": may not fit"
+
+
 def _head(found: Estimate) -> list[RenderableType]:
     count, unit = _trained(found.job)
     first = [one for one in found.bound_by if one.missed or one.what == "money"]
     rest = replace(found, bound_by=tuple(one for one in found.bound_by if one not in first))
     return [
-        heading(f"{found.job.model} on {amount(count, COUNT)} {unit}"),
+        heading(f"{found.job.model} on {amount(count, COUNT)} {unit}{_verdict(found)}"),
         *(paragraph(one.text) for one in first),
         blank(),
         points_table([found]),

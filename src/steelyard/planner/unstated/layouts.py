@@ -1,8 +1,10 @@
 """The layout of a pinned configuration: as it is given, as its stack's recipes have the rest, else the fastest."""
 
+import math
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from itertools import product
 
 import numpy as np
 
@@ -46,8 +48,8 @@ def chosen_layout(text: str, spec: JobSpec, job: Job, on: Bench) -> tuple[StackO
 
     What is stated is kept. Of the rest the usual setting of its stack's recipes is taken (`job.unstated.usual`), as of
     a measured row that is silent; what they leave open, or all where that does not fit in memory or cannot be run, is
-    the fastest that fits. Where nothing fits it is what is usual under full recomputation; beside a given layout it is
-    the least of each setting. A job that names no stack has that on which it is fastest so, and one that trains
+    the fastest that fits. Where nothing fits it is what comes nearest to it; beside a given layout it is the least of
+    each setting. A job that names no stack has that on which it is fastest so, and one that trains
     adapters the commonest that can: not the fastest, which few use.
 
     Args:
@@ -70,13 +72,13 @@ def chosen_layout(text: str, spec: JobSpec, job: Job, on: Bench) -> tuple[StackO
         for limits, one in _tries(spec, job, on, {**usual, **asked}, asked):
             if found := _fastest(one, limits, on):
                 return found[1:]
-        usual = _lightest(usual, asked, on)
     given = text or degrees_text(asked)
     with suppress(BadLayout):
-        stack, layout = _laid(",".join(filter(None, (given, degrees_text(usual)))), job, on)
-        if not text or any(_fits(one, stack, layout, on) for _, one in _tries(spec, job, on, usual, {})):
-            return stack, layout
-    return _asked(given, spec, job, on)
+        least = _laid(",".join(filter(None, (given, degrees_text(usual)))), job, on)
+        if any(_fits(one, *least, on) for _, one in _tries(spec, job, on, usual, {})):
+            return least
+    least = _asked(given, spec, job, on)
+    return least if text or _fits(job, *least, on) else _nearest(job, asked, on) or least
 
 
 def _fits(job: Job, stack: StackOption, layout: Layout, on: Bench) -> bool:
@@ -84,6 +86,30 @@ def _fits(job: Job, stack: StackOption, layout: Layout, on: Bench) -> bool:
     machine = on.hardware.machine
     held = ENGINE.memory(job, layout, machine, stack.stack)
     return bool(np.all(device_ends(held, stack.peaks, machine.memory_bytes)[1] <= machine.memory_bytes))
+
+
+def _nearest(job: Job, asked: Allowed, on: Bench) -> tuple[StackOption, Layout] | None:
+    """Return the stack and layout that come nearest to fitting: of whole splits under full sharding and recomputation.
+
+    None where the stacks have no such layout of the job.
+    """
+    machine, best, least = on.hardware.machine, None, math.inf
+    domain = int(machine.domain_devices)
+    degrees = [*product(_doublings(min(on.count, domain)), _doublings(on.count))]
+    for stack, (tp, pp) in product(on.stacks, degrees):
+        can = stack.capability
+        most = {"zero": (max(can.zero),), "recompute": (max(can.recompute),), "micro_batch": (1,)}
+        text = degrees_text({"tp": (tp,), "pp": (pp,), **most, **asked})
+        with suppress(BadLayout):
+            layout = parse(text, job, on.count, domain, machine.nic_bytes_per_s, can)
+            held = float(np.asarray(ENGINE.memory(job, layout, machine, stack.stack).device_bytes))
+            if held < least:
+                best, least = (stack, layout), held
+    return best
+
+
+def _doublings(most: int) -> tuple[int, ...]:
+    return tuple(1 << place for place in range(max(1, most).bit_length()))
 
 
 def _stated(text: str) -> Allowed:
@@ -103,15 +129,6 @@ def _usual(spec: JobSpec, stated: Allowed, on: Bench) -> Allowed:
     found = usual_layout(rule, on.stacks[0].capability, stated, (on.count, spec.batch_samples, filled))
     follows = {"vpp": "schedule", "micro_batch": "micro_batches"}
     return {name: values for name, values in found.items() if follows.get(name, "") not in stated}
-
-
-def _lightest(usual: Allowed, asked: Allowed, on: Bench) -> Allowed:
-    """Return what is usual, under as much recomputation as the stack can: it comes nearest to fitting."""
-    return (
-        {**usual, "recompute": (max(on.stacks[0].capability.recompute),)}
-        if usual and "recompute" not in asked
-        else usual
-    )
 
 
 def _tries(spec: JobSpec, job: Job, on: Bench, usual: Allowed, asked: Allowed) -> Iterator[tuple[Allowed, Job]]:
