@@ -116,3 +116,30 @@ def test_what_cannot_fit_is_shown_as_it_comes_nearest_and_said_first() -> None:
     assert not found.fits
     assert found.memory_bytes.value < 1.1 * 405.9e9 * 18 / 8
     assert render(short_estimate_page(found)).startswith("llama-3.1-405b on 1.0B tokens: does not fit")
+
+
+@pytest.mark.parametrize(
+    ("model", "on", "asked"),
+    [
+        ("llama-3.1-70b", "H100:8", {"task": "full_ft", "sequence": 2048, "global_batch": 8}),
+        ("mixtral-8x7b", "L40S:64", {"task": "lora", "sequence": 2048, "global_batch": 64}),
+        (
+            "llama-2-13b",
+            "A100-40GB:8",
+            {"task": "full_ft", "sequence": 2048, "global_batch": 64, "stack": "hf-trainer", "precision": "bf16-pure"},
+        ),
+        ("qwen2.5-14b", "RTX-4090:8", {"task": "qlora", "sequence": 1024, "global_batch": 32}),
+    ],
+)
+def test_to_state_one_setting_leaves_what_fits_fitting(model: str, on: str, asked: dict[str, Any]) -> None:
+    """What is taken of one setting, stated, took away all that was taken of the others: 66 GiB became 1,267."""
+    blank = steelyard.estimate(model, tokens="1B", on=on, **asked)
+    assert blank.fits
+    for part in (*blank.layout_text.split(","), "flash=1"):
+        told = steelyard.estimate(model, tokens="1B", on=on, layout=part, **asked)
+        assert told.fits, part
+        assert part == "flash=1" or part in told.layout_text
+    whole = steelyard.estimate(model, tokens="1B", on=on, layout=blank.layout_text, **{**asked, "stack": blank.stack})
+    assert whole.layout_text == blank.layout_text
+    assert whole.memory_bytes.value == pytest.approx(blank.memory_bytes.value)
+    assert whole.time_s.value == pytest.approx(blank.time_s.value)

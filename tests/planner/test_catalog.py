@@ -129,7 +129,7 @@ def test_what_the_catalog_lacks_is_one_clear_error(given, error, message):
 
 
 def test_estimate_of_the_issue():
-    made = estimate_job(job(), "H100", 64, "tp=2,pp=1,dp=32,mbs=2,zero=1", today=date(2026, 11, 21))
+    made = estimate_job(job(), "H100", 64, "tp=2,pp=1,dp=32,mbs=2,ga=8,zero=1", today=date(2026, 11, 21))
     mapped = made.to_dict()
     assert mapped["layout_text"] == "tp=2,pp=1,dp=32,mbs=2,ga=8,zero=1"
     assert mapped["devices"] == 64
@@ -138,7 +138,7 @@ def test_estimate_of_the_issue():
 
 def test_an_estimate_may_not_fit_and_says_so():
     for chip, said in (("RTX-4090", "it does not fit"), ("B200-180GB-SXM", "it may not fit")):
-        made = estimate_job(job(), chip, 1, "tp=1")
+        made = estimate_job(job(), chip, 1, "tp=1,recompute=none,offload=0")
         assert not made.fits
         assert said in made.bound_by[0].text
 

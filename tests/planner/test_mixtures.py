@@ -15,7 +15,7 @@ from steelyard.planner.answers import Estimate
 from steelyard.planner.unstated.mixtures import mixture_interval
 
 JOB = {"model": "llama-3-8b", "tokens": "20M", "sequence": 2048, "global_batch": 64, "task": "full_ft"}
-LAYOUT = "mbs=2,recompute=full,zero=0"
+LAYOUT = "mbs=2,recompute=full,zero=0,offload=0"
 ROW = blank_run(
     id="row", model="llama-3-8b", accelerator="H100", devices=1.0, sequence_tokens=2048.0, stack="HF Trainer", tp=1.0,
     pp=1.0, dp=1.0, micro_batch=2.0, batch_samples=64.0, recompute="full", task="full_ft", sharding="0",

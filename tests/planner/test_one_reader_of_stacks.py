@@ -13,7 +13,7 @@ from steelyard.job.models.adapters import USUAL_RANK, USUAL_TARGETS
 from steelyard.planner.answers import Estimate
 
 JOB = {"model": "llama-3-8b", "tokens": "20M", "sequence": 2048, "global_batch": 64}
-LAYOUT = "mbs=2,recompute=full,zero=0"
+LAYOUT = "mbs=2,recompute=full,zero=0,offload=0"
 STACKS = ("hf-trainer", "unsloth", "axolotl", "LLaMA-Factory + Liger", "torchtune", "fsdp2", "litgpt", "deepspeed")
 
 

@@ -20,7 +20,6 @@ from steelyard.job.training import ADAPTERS
 from steelyard.job.unstated.choices import open_states
 from steelyard.job.unstated.usual import TOKENS_IN_FLIGHT, usual_layout
 from steelyard.layout import parse
-from steelyard.layout.literal import KEYS
 from steelyard.market.options import Deal, HardwareOption, Market, SiteOption, StackOption
 from steelyard.planner.engine import ENGINE, asked_layout
 from steelyard.search.engine import Limits
@@ -29,6 +28,9 @@ from steelyard.search.rows import single_layout
 from steelyard.search.survivors import NOWHERE
 from steelyard.tables import Job, Layout
 from steelyard.vocabulary import ON_DEMAND
+
+PRINTED = frozenset({"tp", "pp", "dp", "micro_batch", "micro_batches", "zero"})
+"""Settings that every printed layout has, by field of `tables.Layout`."""
 
 Allowed = Mapping[str, tuple[int, ...]]
 """Values of settings, by field of `tables.Layout`."""
@@ -48,9 +50,9 @@ def chosen_layout(text: str, spec: JobSpec, job: Job, on: Bench) -> tuple[StackO
 
     What is stated is kept. Of the rest the usual setting of its stack's recipes is taken (`job.unstated.usual`), as of
     a measured row that is silent; what they leave open, or all where that does not fit in memory or cannot be run, is
-    the fastest that fits. Where nothing fits it is what comes nearest to it; beside a given layout it is the least of
-    each setting. A job that names no stack has that on which it is fastest so, and one that trains
-    adapters the commonest that can: not the fastest, which few use.
+    the fastest that fits. Where nothing fits it is what comes nearest to it. A job that names no stack has that on
+    which it is fastest so, and one that trains adapters the commonest that can: not the fastest, which few use. A
+    layout with every setting that is always printed (`PRINTED`) is whole: what it leaves out is not done.
 
     Args:
         text: settings that are given, as a layout is written; empty: those of the job.
@@ -58,27 +60,29 @@ def chosen_layout(text: str, spec: JobSpec, job: Job, on: Bench) -> tuple[StackO
         job: its numbers.
         on: what it runs on.
     """
-    asked = asked_layout(spec)
+    stated = _stated(text)
+    if stated.keys() >= PRINTED:
+        return _asked(text, spec, job, on)
+    asked = {**asked_layout(spec), **stated}
     if spec.stack is None:
         named = [(replace(spec, stack=stack.name), replace(on, stacks=(stack,))) for stack in on.stacks]
-        for told, alone in named if text or spec.task in ADAPTERS else ():
+        for told, alone in named if spec.task in ADAPTERS else ():
             with suppress(BadLayout):
                 return chosen_layout(text, told, job, alone)
-        tried = [] if text else [_fastest(job, {**_usual(told, asked, alone), **asked}, alone) for told, alone in named]
+        tried = [_fastest(job, {**_usual(told, asked, alone), **asked}, alone) for told, alone in named]
         if able := [found for found in tried if found]:
             return min(able, key=lambda found: found[0])[1:]
-    usual = _usual(spec, _stated(text) if text else asked, on)
-    if not text:
-        for limits, one in _tries(spec, job, on, {**usual, **asked}, asked):
-            if found := _fastest(one, limits, on):
-                return found[1:]
+    usual = _usual(spec, asked, on)
+    for limits, one in _tries(spec, job, on, {**usual, **asked}, asked):
+        if found := _fastest(one, limits, on):
+            return found[1:]
     given = text or degrees_text(asked)
     with suppress(BadLayout):
         least = _laid(",".join(filter(None, (given, degrees_text(usual)))), job, on)
         if any(_fits(one, *least, on) for _, one in _tries(spec, job, on, usual, {})):
             return least
     least = _asked(given, spec, job, on)
-    return least if text or _fits(job, *least, on) else _nearest(job, asked, on) or least
+    return least if _fits(job, *least, on) else _nearest(job, asked, on) or least
 
 
 def _fits(job: Job, stack: StackOption, layout: Layout, on: Bench) -> bool:
@@ -113,11 +117,11 @@ def _doublings(most: int) -> tuple[int, ...]:
 
 
 def _stated(text: str) -> Allowed:
-    """Return the settings of a layout as it is written, and degrees of 1 that it leaves out; all if it is no layout."""
+    """Return the settings of a layout as it is written; all that are printed if it is no layout, which is then said."""
     try:
-        return {"tp": (1,), "pp": (1,), "cp": (1,), **parse_degrees(text)}
+        return parse_degrees(text) if text else {}
     except BadInput:
-        return dict.fromkeys(KEYS.values(), (1,))
+        return dict.fromkeys(PRINTED, (1,))
 
 
 def _usual(spec: JobSpec, stated: Allowed, on: Bench) -> Allowed:
