@@ -85,7 +85,7 @@ def test_what_leaves_the_device_is_what_comes_to_the_host(zero: float, dp: float
 def test_qlora_of_70b_parameters_on_two_24_gb_cards() -> None:
     """answer.ai/posts/2024-03-06-fsdp-qlora: FSDP, 4 bits and offload to the CPU train Llama-2 70B on two cards."""
     asked = {"tokens": "10M", "task": "qlora", "sequence": 512, "stack": "fsdp2"}
-    laid = "zero=3,recompute=full"
+    laid = "zero=3,mbs=1,recompute=full"
     near, far = (estimate("llama-2-70b", on="RTX-4090:2", layout=f"{laid},offload={one}", **asked) for one in (0, 1))
     assert not near.fits
     assert far.fits
@@ -158,7 +158,7 @@ def test_paged_optimizers_are_known_by_their_names(name: str, moments: float) ->
 
 def test_a_paged_optimizer_decides_what_fits_a_small_card() -> None:
     asked = {"tokens": "10M", "on": "RTX-4090:1", "stack": "hf-trainer", "sequence": 512, "precision": "bf16-pure"}
-    laid = {"layout": "recompute=full", "global_batch": 4}
+    laid = {"layout": "mbs=1,recompute=full,offload=0", "global_batch": 4}
     usual, paged = (estimate("qwen2.5-3b", optimizer=name, **asked, **laid) for name in ("adamw", "paged_adamw_32bit"))
     assert paged.memory.needed_bytes < usual.memory.needed_bytes
     assert paged.host_bytes > usual.host_bytes == 0

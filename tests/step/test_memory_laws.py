@@ -70,7 +70,7 @@ def test_parts_sum_to_what_is_allocated(candidate):
     job, laid, name = candidate
     peak = memory(stage_job(job, laid), NO_MACHINE, STACKS[name])
     parts = [getattr(peak, field.name) for field in fields(peak)][:6]
-    assert all(part >= 0 for part in parts)
+    assert all(part >= 0 for part in parts), (name, [float(part) for part in parts], laid)
     assert sum(parts) == pytest.approx(peak.allocated_bytes)
     assert peak.allocated_bytes <= peak.reserved_bytes <= peak.device_bytes
 

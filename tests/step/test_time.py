@@ -153,3 +153,19 @@ def test_experts_held_by_a_rank_are_launched_one_by_one() -> None:
     hosts = [float(step(job, layout(job, ep=ep, dp=8.0), stack=slow).host_s) for ep in (1.0, 2.0, 8.0)]
     assert hosts[0] > hosts[1] > hosts[2]
     assert hosts[0] - hosts[1] == pytest.approx(32 * 1e-3 * 4 * layout(job, dp=8.0).micro_batches, rel=0.05)
+
+
+def test_a_host_launches_as_fast_whatever_it_launches_on() -> None:
+    """Where launches take longer than kernels, a chip whose kernels are slower takes no longer."""
+    placed = layout(GPT_175B, tp=8.0, dp=1.0)
+    slow = replace(STACK, layer_host_s=1e3, step_host_s=7e3, doubling_loss=0.0)
+
+    def launched(factor: float, stack: Stack) -> tuple[float, float]:
+        found = time(stage_job(GPT_175B, placed), A100, replace(KERNELS, time_scale=factor), stack)
+        busy = found.gemm_s + found.attention_s + found.pointwise_s + found.recompute_s + found.vocab_s
+        return float(found.host_s + busy), float(found.optimizer_s)
+
+    (one, update), (other, later) = launched(1.0, slow), launched(2.0, slow)
+    assert other == pytest.approx(one)
+    assert later == pytest.approx(update, rel=1e-3)  # but for the update itself, which is the chip's
+    assert launched(2.0, STACK)[0] > 1.9 * launched(1.0, STACK)[0]

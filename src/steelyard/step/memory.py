@@ -73,7 +73,7 @@ def memory(staged: StagedJob, machine: Machine, stack: Stack) -> StepMemory:
         optimizer_bytes=peak.optimizer_bytes,
         activations_bytes=peak.activations_bytes,
         logits_bytes=peak.logits_bytes,
-        buffers_bytes=shown.allocated_bytes - named - peak.logits_bytes,
+        buffers_bytes=np.maximum(shown.allocated_bytes - named - peak.logits_bytes, 0.0),  # no rounding below nothing
         allocated_bytes=shown.allocated_bytes,
         reserved_bytes=shown.reserved_bytes,
         device_bytes=shown.device_bytes + np.minimum(peak.paged_bytes, room),

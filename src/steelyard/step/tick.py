@@ -156,13 +156,13 @@ def _tick(rank: Rank, layout: Layout, stage: Stage, once: Forward, before: Forwa
 
 
 def _launch_s(rank: Rank, layout: Layout, blocks: Blocks) -> Seconds:
-    """Host time to launch a stage's forward and backward."""
+    """Host time to launch a stage's forward and backward, over the factor of the chip: that slows kernels, not hosts."""
     launch_s = rank.stack.layer_host_s * block_count(blocks)
     for one, held in zip(rank.job.workload.blocks, blocks, strict=True):
         if np.any(one.experts):
             routed_s = rank.stack.moe_host_s + rank.stack.expert_host_s * one.experts / layout.ep
             launch_s = launch_s + routed_s * held.count * np.greater(one.experts, 0)
-    return launch_s
+    return launch_s / rank.kernels.time_scale
 
 
 def _exchanges(rank: Rank, blocks: Blocks, kind: str) -> Count:

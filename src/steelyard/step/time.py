@@ -17,7 +17,8 @@ def time(staged: StagedJob, machine: Machine, kernels: Kernels, stack: Stack) ->
     """Return where the seconds of one optimizer step of a job cut into stages (`stage_job`) go.
 
     A step is `micro_batches` ticks of the slowest stage, the bubble of filling and draining the pipeline
-    ((p-1)/v ticks, arXiv 2104.04473 section 2.2), the exposed gradient and parameter traffic, and the update.
+    ((p-1)/v ticks, arXiv 2104.04473 section 2.2), the exposed gradient and parameter traffic, and the update. The
+    factor of a chip is of what its kernels take; a host launches as fast whatever it launches on.
 
     Source: Narayanan et al. 2021, arXiv 2104.04473, section 2.2 (micro-batches, bubble); Korthikanti et al. 2022,
         arXiv 2205.05198, section 5 (what recomputation repeats); Rajbhandari et al. 2020, arXiv 1910.02054, section 7
@@ -35,7 +36,7 @@ def time(staged: StagedJob, machine: Machine, kernels: Kernels, stack: Stack) ->
     passes = tick_passes(rank, layout, tick) if backward_splits(layout) else THIRDS
     parts["bubble_s"] = bubble_ticks(layout, passes) * tick_s
     end = slowest_end(rank, layout, tick_s)
-    parts["dp_s"], parts["optimizer_s"] = end.dp_s, stack.step_host_s + end.update_s
+    parts["dp_s"], parts["optimizer_s"] = end.dp_s, stack.step_host_s / kernels.time_scale + end.update_s
     crowd = crowding(np.maximum(layout.devices / machine.domain_devices, 1.0), stack.doubling_loss)
     scale = stack.time_scale * kernels.time_scale * crowd
     scaled = {name: value * scale for name, value in parts.items()}

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterator
 
-from steelyard.claims.checks.relations import count_times_hours
+from steelyard.claims.checks.relations import count_times_hours, includes_pue
 from steelyard.claims.checks.slips import CORES, TDP
 from steelyard.claims.context import ClaimContext
 from steelyard.claims.findings import CONTRADICTION, DOUBT, NOTE, SILENT, AuditFactor, Check
@@ -31,7 +31,7 @@ def _rated_power(context: ClaimContext) -> Iterator[Check]:
     if power is not None:
         values = [power.value]
     elif energy and device_s:
-        values = [energy / device_s, energy / device_s / pue]
+        values = [energy / device_s / pue] if includes_pue(claim) else [energy / device_s, energy / device_s / pue]
     else:
         return
     same = any(abs(value / accelerator.tdp_w - 1) < 0.004 for value in values)
