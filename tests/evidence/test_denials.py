@@ -10,6 +10,7 @@ from steelyard.catalog import load
 from steelyard.evidence.frames.frame import RunFrame, run_frame
 from steelyard.evidence.runs.reader import blank_run
 from steelyard.evidence.runs.run import Run
+from steelyard.evidence.runs.spellings import worded
 
 ROW = blank_run(id="row", model="llama-3-8b", accelerator="H100-80GB", devices=8.0, sequence_tokens=4096.0,
                 precision="bf16", stack="HF Trainer", date="2025-06", batch_samples=64.0, micro_batch=1.0,
@@ -152,3 +153,21 @@ def test_eager_attention_is_no_stack(stack: str, plain: str) -> None:
 @pytest.mark.parametrize("stack", ["PyTorch eager (HF models)", "PyTorch 2.6 (eager)", "eager mode", "our own, eager"])
 def test_eager_alone_is_plain_pytorch(stack: str) -> None:
     assert run_frame([replace(ROW, stack=stack)], load()).labels.stack[0] == "pytorch-eager"
+
+
+@pytest.mark.parametrize(
+    ("note", "column", "expected"),
+    [
+        ("turned off gradient checkpointing", "recompute", "none"),
+        ("gradient checkpointing had to be disabled", "recompute", "none"),
+        ("no need for gradient checkpointing", "recompute", "none"),
+        ("OOM without gradient checkpointing", "recompute", "full"),
+        ("without gradient checkpointing, it runs out of memory", "recompute", "full"),
+        ("turned off CPU offload", "offload", "none"),
+        ("CPU offload was considered", "offload", ""),
+        ("turned off 8-bit adam", "optimizer", ""),
+        ("flash attention unavailable on this GPU", "flash_attention", "no"),
+    ],
+)
+def test_columns_that_are_blank_take_what_a_note_says_and_denies(note: str, column: str, expected: str) -> None:
+    assert getattr(worded(replace(ROW, recompute="", note=note)), column) == expected

@@ -9,7 +9,7 @@ import re
 from functools import lru_cache
 
 from steelyard.job.training import FOUR_BITS, PRECISION_SPELLINGS, unknown_of_optimizer
-from steelyard.strategies.denial import Patterns, affirmed, denied, exact_meaning, meaning, named
+from steelyard.strategies.denial import Patterns, affirmed, as_stated, denied, exact_meaning, meaning, named
 
 _KEPT = 1 << 14
 
@@ -101,9 +101,10 @@ def recompute_of_note(note: str) -> str:
     >>> recompute_of_note("checkpointing and attention not stated"), recompute_of_note("gradient checkpointing unknown")
     ('', '')
     """
-    if not _GUESSED.search(note.lower()) and denied(_CHECKPOINTED, note):
+    note = as_stated(note)
+    if not _GUESSED.search(note) and denied(_CHECKPOINTED, note):
         return "none"
-    parts = [part for part in re.split(r"[;,]", note.lower()) if not _GUESSED.search(part)]
+    parts = [part for part in re.split(r"[;,]", note) if not _GUESSED.search(part)]
     for part in parts:
         stated = re.search(rf"(?:{_CHECKPOINTED}|\bac)(?:[._ -]mode)?[\"']?\s*[=:](?!\s*no \w)\s*[\"']?(\w+)", part)
         word = exact_meaning(stated[1], RECOMPUTE_SPELLINGS) if stated else ""
