@@ -171,3 +171,34 @@ def test_eager_alone_is_plain_pytorch(stack: str) -> None:
 )
 def test_columns_that_are_blank_take_what_a_note_says_and_denies(note: str, column: str, expected: str) -> None:
     assert getattr(worded(replace(ROW, recompute="", note=note)), column) == expected
+
+
+OFFLOADED = (
+    "{} offloading to CPU", "{} offloaded to CPU memory", "{} is offloaded to the CPU", "{} CPU offload",
+    "CPU offload of the {}", "offload the {} to host",
+)  # fmt: skip
+"""Ways in which people say what is moved to the host."""
+
+
+@pytest.mark.parametrize("sharding", ["3", "fsdp"])
+@pytest.mark.parametrize("form", OFFLOADED)
+@pytest.mark.parametrize("thing", ["dataset", "data loading", "reference model", "checkpoints", "activations"])
+def test_what_holds_no_states_moves_no_states_to_the_host(thing: str, form: str, sharding: str) -> None:
+    row = replace(ROW, sharding=sharding)
+    plain = reading(replace(row, note="activation offloading" if thing == "activations" else ""))
+    assert reading(replace(row, note=form.format(thing))) == plain
+
+
+@pytest.mark.parametrize("form", OFFLOADED)
+@pytest.mark.parametrize(
+    ("thing", "expected"),
+    [
+        ("optimizer", "optimizer"),
+        ("optimizer states", "optimizer"),
+        ("parameters", "params"),
+        ("optimizer and activation", "optimizer"),
+    ],
+)
+def test_states_that_are_moved_to_the_host_are_read(thing: str, form: str, expected: str) -> None:
+    found = worded(replace(ROW, sharding="2", note=form.format(thing))).offload
+    assert found == expected

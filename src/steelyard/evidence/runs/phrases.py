@@ -170,46 +170,6 @@ def strategy_of_note(note: str) -> str:
     return word if word != note else "2" if denied("reshard_after_forward", note) else ""
 
 
-_OPTIMIZER_OFFLOAD = (
-    r"offload_optimi[sz]er\w*|optimi[sz]er(?: states?)?[ _-](?:cpu[ _-])?offload\w*|zero-offload|deepspeedcpuadam"
-    r"|offload\w* param\w*(?:, ?| and | ?[+/] ?)optim\w*|cpuoffloadoptimizer|z2_offload"
-    r"|offload\w*(?: of)?(?: the)? optimi[sz]er(?: states?)?"
-    r"|optimi[sz]er(?: states?)? on (?:the )?(?:cpu|host)"
-)
-_PARAMETER_OFFLOAD = (
-    r"offload_param\w*|param(?:eter)?s?[ _-](?:cpu[ _-])?offload\w*|offload\w*(?: of)?(?: the)? param\w*"
-    r"|cpuoffload_params"
-    r"|offload\w* optim\w*(?: states?)?(?:, ?| and | ?[+/] ?)param\w*"
-    r"|param(?:eter)?s? on (?:the )?(?:cpu|host)"
-)
-_ALL_OFFLOAD = (
-    r"fsdp_offload_params|fsdp[ _](?:with )?cpu[ _]offload\w*|zero-?infinity|z3_offload|cpuoffload_all"
-    r"|(?:full_shard|shard_grad_op)(?: auto_wrap)? offload"
-)
-_CPU_OFFLOAD = r"\bcpu[ _-]?offload\w*|offload\w* to (?:the )?(?:cpu|host)|\boffload=(?:cpu|true)"
-
-
-@lru_cache(maxsize=_KEPT)
-def offload_of_note(note: str, fully_sharded: bool) -> str:
-    """Return what a note says is on the host, optimizer or params or both, none where it denies that; else empty.
-
-    FSDP moves parameters and with them what updates them (docs.pytorch.org, torch.distributed.fsdp, CPUOffload); of
-    other frameworks an offload without an object is the optimizer's (arXiv 2101.06840, section 4).
-
-    >>> texts = ("offload_optimizer: cpu", "offload_optimizer_device: none", "parameter offload", "cpu_offload=True")
-    >>> [offload_of_note(text, False) for text in texts], offload_of_note("CPU offload", True)
-    (['optimizer', 'none', 'params', 'optimizer'], 'optimizer+params')
-    """
-    every = named(_ALL_OFFLOAD, note) or (fully_sharded and named(_CPU_OFFLOAD, note))
-    states = every or named(_OPTIMIZER_OFFLOAD, note)
-    weights = every or named(_PARAMETER_OFFLOAD, note)
-    if not (states or weights) and named(_CPU_OFFLOAD, note):
-        states = named(_CPU_OFFLOAD, note)
-    words = [name for name, found in (("optimizer", states), ("params", weights)) if found]
-    none = denied(f"{_ALL_OFFLOAD}|{_OPTIMIZER_OFFLOAD}|{_PARAMETER_OFFLOAD}|{_CPU_OFFLOAD}", note)
-    return "+".join(words) or ("none" if none else "")
-
-
 _PRECISIONS = (
     r"\b(?:bf16|fp16)[\"']?\s*[=:]\s*[\"']?(?:true|yes|1\b)|\b(?:bf16|fp16|16)-(?:mixed|true)\b"
     r"|\b(?:pure|mixed) (?:bf|fp)16"

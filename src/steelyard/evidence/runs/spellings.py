@@ -9,12 +9,12 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from steelyard.evidence.runs.columns import memory_word, says
+from steelyard.evidence.runs.offloads import offload_of_note
 from steelyard.evidence.runs.phrases import (
     ATTENTION_SPELLINGS,
     RECOMPUTE_SPELLINGS,
     adapters_named,
     attention_of_note,
-    offload_of_note,
     optimizer_of_note,
     precision_of_note,
     quantised_base,

@@ -5,7 +5,8 @@ from functools import lru_cache
 
 from steelyard.evidence.runs.columns import says
 from steelyard.evidence.runs.header import MEASURED
-from steelyard.evidence.runs.phrases import offload_of_note, recompute_of_note
+from steelyard.evidence.runs.offloads import offload_of_note
+from steelyard.evidence.runs.phrases import recompute_of_note
 from steelyard.evidence.runs.run import Run, is_known
 from steelyard.evidence.runs.spellings import OFFLOAD_SPELLINGS
 from steelyard.job.training import unknown_of_optimizer
