@@ -8,6 +8,7 @@ from tests.strategies.test_denial import AFFIRMATIONS, DENIALS
 
 from steelyard.catalog import load
 from steelyard.evidence.frames.frame import RunFrame, run_frame
+from steelyard.evidence.runs.columns import run_of_row
 from steelyard.evidence.runs.reader import blank_run
 from steelyard.evidence.runs.run import Run
 from steelyard.evidence.runs.spellings import worded
@@ -202,3 +203,35 @@ def test_what_holds_no_states_moves_no_states_to_the_host(thing: str, form: str,
 def test_states_that_are_moved_to_the_host_are_read(thing: str, form: str, expected: str) -> None:
     found = worded(replace(ROW, sharding="2", note=form.format(thing))).offload
     assert found == expected
+
+
+CELLS = {"model": "llama-3-8b", "accelerator": "H100-80GB", "devices": "8", "sequence_tokens": "4096",
+         "precision": "bf16", "stack": "HF Trainer", "batch_samples": "64", "micro_batch": "1", "task": "full_ft",
+         "step_time_s": "6"}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("column", "on", "off"),
+    [
+        ("recompute", "full", "none"),
+        ("gradient_checkpointing", "full", "none"),
+        ("flash_attention", "yes", "no"),
+        ("offload", "optimizer", "none"),
+        ("oom", "yes", "no"),
+        ("use_liger_kernel", "True", "False"),
+        ("zero_stage", "1", "0"),
+    ],
+)
+def test_a_switch_in_a_column_is_on_or_off_in_every_form(column: str, on: str, off: str) -> None:
+    for forms, plain in ((("1", "1.0", "1.00"), on), (("0", "0.0"), off)):
+        expected = worded(run_of_row({**CELLS, column: plain}, "row"))
+        for form in forms:
+            found = worded(run_of_row({**CELLS, column: form}, "row"))
+            assert reading(found) == reading(expected), form
+            assert found.out_of_memory == expected.out_of_memory
+    words = ("true", "Yes") if column in ("recompute", "gradient_checkpointing") else ()
+    assert all(worded(run_of_row({**CELLS, column: form}, "row")).recompute == "full" for form in words)
+
+
+def test_a_stage_of_a_table_with_blanks_is_whole() -> None:
+    assert worded(run_of_row({**CELLS, "zero_stage": "3.0"}, "row")).sharding == "3"

@@ -61,8 +61,8 @@ RECOMPUTE_SPELLINGS: Patterns = (
     (r"selective|sel|core[ _-]?att\w*|att(ention|n)([ _-]?only)?|minimal(_flash|_with_context)?|dots?", "selective"),
     (
         (
-            r"((full|recompute|checkpoint)[ ,_-]*)?(full|yes|on|true|all|enabled|uniform|block|every (layer|block)|y|ac"
-            r"|unsloth|((activation|gradient)[ _-]?)?checkpoint\w*)"
+            r"((full|recompute|checkpoint)[ ,_-]*)?(full|yes|on|true|all|enabled|uniform|block|every (layer|block)"
+            r"|y|ac|unsloth|((activation|gradient)[ _-]?)?checkpoint\w*)"
         ),
         "full",
     ),

@@ -88,11 +88,15 @@ def sharding_meaning(text: str) -> str:
 def recompute_meaning(text: str) -> str:
     """Return the policy of recomputation that a column names; the text where it has no meaning of its own.
 
+    A column says whether it is on, 1 or 0; the numbers of policies are those of a layout.
+
+    >>> recompute_meaning("1"), recompute_meaning("0")
+    ('full', 'none')
     >>> texts = ("selective (core)", "Minimal_Flash", "no activation checkpointing", "gradient_checkpointing=False")
     >>> [recompute_meaning(text) for text in texts], recompute_meaning("selectiv")
     (['selective', 'selective', 'none', 'none'], 'selectiv')
     """
-    found = exact_meaning(text, RECOMPUTE_SPELLINGS)
+    found = exact_meaning(text, (("1", "full"), ("0", "none"), *RECOMPUTE_SPELLINGS))
     if found != text or re.search(r"\d", text):
         return found
     return recompute_of_note(text) or recompute_of_note(f"activation {text}") or text
