@@ -12,6 +12,7 @@ from steelyard.evidence.runs.columns import run_of_row
 from steelyard.evidence.runs.reader import blank_run
 from steelyard.evidence.runs.run import Run
 from steelyard.evidence.runs.spellings import worded
+from steelyard.evidence.runs.unread import unread_parts
 
 ROW = blank_run(id="row", model="llama-3-8b", accelerator="H100-80GB", devices=8.0, sequence_tokens=4096.0,
                 precision="bf16", stack="HF Trainer", date="2025-06", batch_samples=64.0, micro_batch=1.0,
@@ -39,6 +40,13 @@ SAID = {  # word: (columns of the row beside it, a plain note that says it, one 
     "xformers": ({}, "attention=sdpa", "attention=eager"),
     "load_in_4bit": (ADAPTED, "load_in_4bit=True", ""),
     "load_in_8bit": (ADAPTED, "8-bit base", ""),
+    "bnb 4bit": (ADAPTED, "load_in_4bit=True", ""),
+    "4-bit": (ADAPTED, "load_in_4bit=True", ""),
+    "fused CE": ({}, "fused cross-entropy", ""),
+    "chunked CE": ({}, "chunked loss", ""),
+    "weights in fp32": ({}, "mixed precision", ""),
+    "master weights kept in fp32": ({}, "mixed precision", ""),
+    "float8 training": ({}, "enable_float8_linear", ""),
     "gptq": (FOUR_BITS, "GPTQ base", ""),
     "double_quant": (FOUR_BITS, "nf4-dq", ""),
     "full_shard": ({}, "fsdp=full_shard", ""),
@@ -235,3 +243,17 @@ def test_a_switch_in_a_column_is_on_or_off_in_every_form(column: str, on: str, o
 
 def test_a_stage_of_a_table_with_blanks_is_whole() -> None:
     assert worded(run_of_row({**CELLS, "zero_stage": "3.0"}, "row")).sharding == "3"
+
+
+@pytest.mark.parametrize(
+    "note", ["bnb 8bit", "gradients in fp32", "weights stored in bf16", "float8 on attention alone"]
+)
+def test_what_of_a_precision_no_reader_takes_is_told(note: str) -> None:
+    row = replace(ROW, task="lora", note=note)
+    assert reading(row) == reading(replace(row, note=""))
+    assert unread_parts(row) == (note,)
+
+
+@pytest.mark.parametrize("note", ["4-bit AdamW", "AdamW 4-bit", "bnb 8-bit adam", "adamw_bnb_8bit", "8-bit Lion"])
+def test_bits_of_an_optimizer_quantise_no_base(note: str) -> None:
+    assert worded(replace(ROW, task="lora", note=note)).task == "lora"

@@ -38,6 +38,7 @@ _SIXTEEN = r"(?:bf16|fp16|bfloat16|float16|16)"
 MIXED = (
     rf"(?<![a-z])mixed[ _-](?:precision|{_SIXTEEN})|{_SIXTEEN}[ _-]mixed|mixedprecision|(?<![a-z])amp(?![a-z])|autocast"
     r"|fp32 (?:master|weights)|upcast to fp32"
+    r"|(?:master|weights|param(?:eter)?s)(?: (?:copy|weights|copies|are|were|kept|stored|held|in|as))* (?:fp32|float32)"
     r"|\b(?:bf16|fp16)(?:[\"']?\s*[=:]\s*[\"']?(?:true|yes|1\b|\{)|\.enabled)"
 )
 _MIXED_CELL = r"(?<![a-z])mixed|\bapex\b|\bo[12]\b"
@@ -165,7 +166,7 @@ def parse_optimizer(text: str, catalog: Catalog | None = None) -> Optimizer:
     """Return the optimizer of a catalog, the shipped one if None, that a text names; BadInput lists the nearest.
 
     >>> [parse_optimizer(text).optimizer for text in ("AdamW", "paged_adamw_8bit", "adamw_torch_fused")]
-    ['adamw', 'adam8bit', 'adamw']
+    ['adamw', 'paged-adamw-8bit', 'adamw']
     """
     known = (catalog or load()).optimizers
     row = next((row for row in known.values() if row.pattern.search(text.strip())), None)

@@ -187,6 +187,22 @@ def precision_of_note(note: str) -> str:
     return meaning(found[0], PRECISION_SPELLINGS) if found else ""
 
 
+FLOAT8 = (
+    r"\b(?:float8|fp8)[ _-](?:enabled|training|recipe|linear|row-?wise|tensor-?wise)\b|enable_(?:float8|fp8)\w*"
+    r"|\b(?:float8|fp8)[\"']?\s*[=:]\s*[\"']?(?:true|yes|on|1\b)"
+)
+"""How people write that products are of 8 bits beside a precision that is that of the weights, bf16 (torchtitan)."""
+
+
+def over_float8(precision: str, text: str) -> str:
+    """Return fp8 where a text switches it on over the precision of a column; else that precision.
+
+    >>> over_float8("bf16", "float8 enabled"), over_float8("bf16", "float8 not enabled"), over_float8("fp4", "fp8=True")
+    ('fp8', 'bf16', 'fp4')
+    """
+    return "fp8" if precision not in ("fp4", "fp8") and named(FLOAT8, text) else precision
+
+
 _OPTIMIZER_NAMES = (
     r"(?:paged[ _-])?(?:adamw?|lion|rmsprop|ademamix)(?:[ _-](?:bnb|torch|ao|apex))?[ _-]?(?:8|4|32)-?bit"
     r"|(?:paged[ _-])?8-?bit[ _-](?:paged[ _-])?(?:adamw?|lion)|adamw_(?:torch|apex|hf)\w*"
@@ -212,6 +228,8 @@ def optimizer_of_note(note: str) -> str:
 
 _BASE = (
     r"load_in_[48]bit|bnb_4bit_quant\w*|\bnf4\b|\bfp4 base|\bint[48](?: base| weights)|\bgptq\b|\bawq\b|llm\.int8"
+    r"|(?:(?:bnb|bitsandbytes)[ ,:_-]*(?:int[48]|4[ -]?bits?\b)|(?<![\w-])(?<!adam )(?<!adamw )(?<!lion )4[ -]?bits?\b)"
+    r"(?![ _-]*(?:\w*adam|\w*lion|optim|states?|moments?))"
     r"|[48][ -]?bit[ -](?:base|model|weights|quanti\w+)|quantization_bit[\"']?\s*[=:]\s*[48]"
     r"|quanti[sz]ed base|quant nf4|(?<![a-z0-9])q-?(?:lora|dora)(?![a-z0-9_])"
 )

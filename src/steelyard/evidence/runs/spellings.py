@@ -16,6 +16,7 @@ from steelyard.evidence.runs.phrases import (
     adapters_named,
     attention_of_note,
     optimizer_of_note,
+    over_float8,
     precision_of_note,
     quantised_base,
     recompute_of_note,
@@ -143,6 +144,7 @@ def worded(run: Run) -> Run:
         found["recompute"] = recompute_of_note(text) or run.recompute
     if not says(run.precision) and found.get("precision", run.precision) == run.precision:
         found["precision"] = precision_of_note(text) or run.precision
+    found["precision"] = over_float8(found.get("precision", run.precision), text)
     more = ["mixed precision"] * says_mixed(run.precision, of_precision=True)
     more += ['gradient checkpointing "unsloth"'] * (named("unsloth", run.recompute) is not None)
     found["note"] = "; ".join(filter(None, (found.get("note", run.note), *more)))
