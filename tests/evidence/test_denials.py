@@ -8,8 +8,11 @@ from tests.strategies.test_denial import AFFIRMATIONS, DENIALS
 
 from steelyard.catalog import load
 from steelyard.evidence.frames.frame import RunFrame, run_frame
+from steelyard.evidence.runs.columns import run_of_row
 from steelyard.evidence.runs.reader import blank_run
 from steelyard.evidence.runs.run import Run
+from steelyard.evidence.runs.spellings import worded
+from steelyard.evidence.runs.unread import unread_parts
 
 ROW = blank_run(id="row", model="llama-3-8b", accelerator="H100-80GB", devices=8.0, sequence_tokens=4096.0,
                 precision="bf16", stack="HF Trainer", date="2025-06", batch_samples=64.0, micro_batch=1.0,
@@ -37,6 +40,13 @@ SAID = {  # word: (columns of the row beside it, a plain note that says it, one 
     "xformers": ({}, "attention=sdpa", "attention=eager"),
     "load_in_4bit": (ADAPTED, "load_in_4bit=True", ""),
     "load_in_8bit": (ADAPTED, "8-bit base", ""),
+    "bnb 4bit": (ADAPTED, "load_in_4bit=True", ""),
+    "4-bit": (ADAPTED, "load_in_4bit=True", ""),
+    "fused CE": ({}, "fused cross-entropy", ""),
+    "chunked CE": ({}, "chunked loss", ""),
+    "weights in fp32": ({}, "mixed precision", ""),
+    "master weights kept in fp32": ({}, "mixed precision", ""),
+    "float8 training": ({}, "enable_float8_linear", ""),
     "gptq": (FOUR_BITS, "GPTQ base", ""),
     "double_quant": (FOUR_BITS, "nf4-dq", ""),
     "full_shard": ({}, "fsdp=full_shard", ""),
@@ -152,3 +162,98 @@ def test_eager_attention_is_no_stack(stack: str, plain: str) -> None:
 @pytest.mark.parametrize("stack", ["PyTorch eager (HF models)", "PyTorch 2.6 (eager)", "eager mode", "our own, eager"])
 def test_eager_alone_is_plain_pytorch(stack: str) -> None:
     assert run_frame([replace(ROW, stack=stack)], load()).labels.stack[0] == "pytorch-eager"
+
+
+@pytest.mark.parametrize(
+    ("note", "column", "expected"),
+    [
+        ("turned off gradient checkpointing", "recompute", "none"),
+        ("gradient checkpointing had to be disabled", "recompute", "none"),
+        ("no need for gradient checkpointing", "recompute", "none"),
+        ("OOM without gradient checkpointing", "recompute", "full"),
+        ("without gradient checkpointing, it runs out of memory", "recompute", "full"),
+        ("turned off CPU offload", "offload", "none"),
+        ("CPU offload was considered", "offload", ""),
+        ("turned off 8-bit adam", "optimizer", ""),
+        ("flash attention unavailable on this GPU", "flash_attention", "no"),
+    ],
+)
+def test_columns_that_are_blank_take_what_a_note_says_and_denies(note: str, column: str, expected: str) -> None:
+    assert getattr(worded(replace(ROW, recompute="", note=note)), column) == expected
+
+
+OFFLOADED = (
+    "{} offloading to CPU", "{} offloaded to CPU memory", "{} is offloaded to the CPU", "{} CPU offload",
+    "CPU offload of the {}", "offload the {} to host",
+)  # fmt: skip
+"""Ways in which people say what is moved to the host."""
+
+
+@pytest.mark.parametrize("sharding", ["3", "fsdp"])
+@pytest.mark.parametrize("form", OFFLOADED)
+@pytest.mark.parametrize("thing", ["dataset", "data loading", "reference model", "checkpoints", "activations"])
+def test_what_holds_no_states_moves_no_states_to_the_host(thing: str, form: str, sharding: str) -> None:
+    row = replace(ROW, sharding=sharding)
+    plain = reading(replace(row, note="activation offloading" if thing == "activations" else ""))
+    assert reading(replace(row, note=form.format(thing))) == plain
+
+
+@pytest.mark.parametrize("form", OFFLOADED)
+@pytest.mark.parametrize(
+    ("thing", "expected"),
+    [
+        ("optimizer", "optimizer"),
+        ("optimizer states", "optimizer"),
+        ("parameters", "params"),
+        ("optimizer and activation", "optimizer"),
+    ],
+)
+def test_states_that_are_moved_to_the_host_are_read(thing: str, form: str, expected: str) -> None:
+    found = worded(replace(ROW, sharding="2", note=form.format(thing))).offload
+    assert found == expected
+
+
+CELLS = {"model": "llama-3-8b", "accelerator": "H100-80GB", "devices": "8", "sequence_tokens": "4096",
+         "precision": "bf16", "stack": "HF Trainer", "batch_samples": "64", "micro_batch": "1", "task": "full_ft",
+         "step_time_s": "6"}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("column", "on", "off"),
+    [
+        ("recompute", "full", "none"),
+        ("gradient_checkpointing", "full", "none"),
+        ("flash_attention", "yes", "no"),
+        ("offload", "optimizer", "none"),
+        ("oom", "yes", "no"),
+        ("use_liger_kernel", "True", "False"),
+        ("zero_stage", "1", "0"),
+    ],
+)
+def test_a_switch_in_a_column_is_on_or_off_in_every_form(column: str, on: str, off: str) -> None:
+    for forms, plain in ((("1", "1.0", "1.00"), on), (("0", "0.0"), off)):
+        expected = worded(run_of_row({**CELLS, column: plain}, "row"))
+        for form in forms:
+            found = worded(run_of_row({**CELLS, column: form}, "row"))
+            assert reading(found) == reading(expected), form
+            assert found.out_of_memory == expected.out_of_memory
+    words = ("true", "Yes") if column in ("recompute", "gradient_checkpointing") else ()
+    assert all(worded(run_of_row({**CELLS, column: form}, "row")).recompute == "full" for form in words)
+
+
+def test_a_stage_of_a_table_with_blanks_is_whole() -> None:
+    assert worded(run_of_row({**CELLS, "zero_stage": "3.0"}, "row")).sharding == "3"
+
+
+@pytest.mark.parametrize(
+    "note", ["bnb 8bit", "gradients in fp32", "weights stored in bf16", "float8 on attention alone"]
+)
+def test_what_of_a_precision_no_reader_takes_is_told(note: str) -> None:
+    row = replace(ROW, task="lora", note=note)
+    assert reading(row) == reading(replace(row, note=""))
+    assert unread_parts(row) == (note,)
+
+
+@pytest.mark.parametrize("note", ["4-bit AdamW", "AdamW 4-bit", "bnb 8-bit adam", "adamw_bnb_8bit", "8-bit Lion"])
+def test_bits_of_an_optimizer_quantise_no_base(note: str) -> None:
+    assert worded(replace(ROW, task="lora", note=note)).task == "lora"

@@ -13,6 +13,12 @@ DENIALS = (
     "{}=0",
     "{}: 0", "{}=no", "{}: no", "{}: none", "{}=None", '"{}": false', "use_{}=False", "NeMo, {} off, bf16",
     "{} kernels are not enabled", "{} 0.5.2 disabled", "no ema, {} or padding", "no {}, ema or padding", "{}: ✗",
+    "turned off {}", "switched off {}", "turning off the {}", "deactivated {}", "removed {}", "skip {}", "skipped {}",
+    "avoid {}", "omitted {}", "no need for {}", "no need to use {}", "did not need {}", "unable to enable {}",
+    "{} had to be disabled", "{} could not be enabled", "{} cannot be used", "{} not needed", "{} was not required",
+    "{} omitted", "{} removed", "{} was removed for speed", "{} unavailable", "{} unavailable on this GPU",
+    "{} is unsupported here", "{} had to be turned off", "OOM; without {}", "fits without {}",
+    "did not fit at 8k, then without {}", "did not fit and ran without {}",
 )  # fmt: skip
 """Ways in which people say that something does not hold."""
 
@@ -21,8 +27,14 @@ AFFIRMATIONS = (
     "{}=True", "{} = true", "{}: true", "{}=1", "{}: yes", "{}: no padding", "{}; no padding", "{}, no padding",
     "no padding, {}", "no padding; {}", "no ema or padding, {}", "{} (no padding)", "disable_{}=False",
     "no_{}=false", "not only {} but more",
+    "OOM without {}", "OOMs at 8k without {}", "out of memory without {}", "does not fit without {}",
+    "would not fit without {}", "doesn't fit w/o {}", "crashes without {}", "without {} it does not fit",
+    "without {}, it runs out of memory",
 )  # fmt: skip
 """Ways in which they say that it does."""
+
+WEIGHED = ("{} was considered", "{} considered", "considered {}", "{} planned", "might use {}", "could use {}")
+"""Ways in which they say that it might hold."""
 
 WORDS = ("liger", "compile", "unsloth", "fsdp", "gptq", "flash_attention", "gradient checkpointing", "load_in_4bit")
 
@@ -46,7 +58,7 @@ def test_a_word_is_said(word: str, form: str) -> None:
 
 
 @pytest.mark.parametrize("word", WORDS)
-@pytest.mark.parametrize("form", ["{} not stated", "{} unknown", "{} is not printed", "{}: unspecified"])
+@pytest.mark.parametrize("form", ["{} not stated", "{} unknown", "{} is not printed", "{}: unspecified", *WEIGHED])
 def test_a_word_that_is_left_open_is_neither_said_nor_denied(word: str, form: str) -> None:
     assert named(word, form.format(word)) is None
     assert not denied(word, form.format(word))

@@ -38,6 +38,7 @@ _SIXTEEN = r"(?:bf16|fp16|bfloat16|float16|16)"
 MIXED = (
     rf"(?<![a-z])mixed[ _-](?:precision|{_SIXTEEN})|{_SIXTEEN}[ _-]mixed|mixedprecision|(?<![a-z])amp(?![a-z])|autocast"
     r"|fp32 (?:master|weights)|upcast to fp32"
+    r"|(?:master|weights|param(?:eter)?s)(?: (?:copy|weights|copies|are|were|kept|stored|held|in|as))* (?:fp32|float32)"
     r"|\b(?:bf16|fp16)(?:[\"']?\s*[=:]\s*[\"']?(?:true|yes|1\b|\{)|\.enabled)"
 )
 _MIXED_CELL = r"(?<![a-z])mixed|\bapex\b|\bo[12]\b"

@@ -15,28 +15,48 @@ _KEPT = 1 << 14
 """Texts that are kept: runs of one source say the same in the same words."""
 
 _NOT = (
-    r"(?:no|not|non|never|cannot|without|w/o|w/out|neither|nor|instead of|rather than|disabl(?:e[sd]?|ing)"
-    r"|lack(?:s|ing)|\w+n['’]t)"
+    r"(?:no|not|non|never|cannot|without|w/o|w/out|neither|nor|instead of|rather than|unable to|disabl(?:e[sd]?|ing)"
+    r"|lack(?:s|ing)|\w+n['’]t|(?:turn|switch)(?:e[sd]|ing|s|ed)? off|deactivat(?:e[sd]?|ing)|remov(?:e[sd]?|ing)"
+    r"|(?:skip|omit)(?:s|[pt]ed|[pt]ing)?|avoid(?:s|ed|ing)?)"
 )
-_FILLED = r"(?:(?:us(?:e[sd]?|ing)|use of|any|the|an?|with|appl(?:y|ied|ying)|enabl(?:e[sd]?|ing)|have|has)[ _-]+)*"
+_FILLED = (
+    r"(?:(?:us(?:e[sd]?|ing)|use of|any|the|an?|with|appl(?:y|ied|ying)|enabl(?:e[sd]?|ing)|have|has"
+    r"|need(?:ed|s)?(?: for| to)?|requir(?:e[sd]?|ing))[ _-]+)*"
+)
 _LISTED = (
     r"(?:[\w.+-]+(?:,? [\w.+-]+){0,3},? (?:or|nor) |[\w.+-]+/"
-    r"|(?:[\w.+-]+, ){1,3}(?=[\w.+-]+(?:[, ]+[\w.+-]+){0,3},? (?:or|nor) ))?"
+    r"|(?:[\w.+-]+, ){1,3}(?=[\w.+-]+(?:[, ]+[\w.+-]+){0,5},? (?:or|nor) ))?"
 )
 _NOUN = r"(?: (?:kernels?|mode|support|option|flag|wrapping|states?))?(?:[ =v]+\d+(?:\.\d+)+)?"
-_HOLDS_NOT = r"(?:used|using|enabled|applied|active|activated|installed|available|supported|on|turned on|in use|set)"
-_NEGATIVE = (
-    r"(?:off(?![\w-])|false\b|disabled?\b|[✗✘❌]|deactivated\b|unused\b|(?:no|none|null|never)(?=[\"'\s]*(?:$|[;,.)\]}|]))"
-    rf"|(?:not|\w+n['’]t) (?:been )?{_HOLDS_NOT}\b)"
+_HOLDS_NOT = (
+    r"(?:used|using|enabled|applied|active|activated|installed|available|supported|on|turned on|in use|set"
+    r"|needed|required|necessary|possible)"
 )
-_VERB = r"(?:\s+(?:is|was|are|were|be|been|has|turned|switched|set to|set)\b)*"
+_ENDED = r"(?=\s*(?:$|[;,.)\]}|]|(?:for|in|on|here|because|since|as|from|due)\b))"
+_NEGATIVE = (
+    r"(?:off(?![\w-])|false\b|disabled?\b|[✗✘❌]|deactivated\b|un(?:used|available|supported|needed|necessary)\b"
+    rf"|(?:removed|omitted|skipped|avoided|dropped){_ENDED}|(?:no|none|null|never)(?=[\"'\s]*(?:$|[;,.)\]}}|]))"
+    rf"|(?:not|cannot|\w+n['’]t) (?:been |be )?{_HOLDS_NOT}\b)"
+)
+_VERB = r"(?:\s+(?:is|was|are|were|be|been|has|had|have|to|must|could|can|turned|switched|set to|set)\b)*"
 _AFTER = (
     rf"[\"')]*(?:(?:{_VERB}|\s*(?:[=:(]|->))\s*[\"']?{_NEGATIVE}|\s*[=:]\s*(?:[\"']?0(?![.\d])|\"\"|''|\[\]|\{{\}}))"
 )
 _OPEN = (
     r"(?:\s+and [\w -]{1,20}?)?(?:\s+(?:is|was|are|were))?\s*[=:(]?\s*(?:not (?:stated|given|mentioned|specified"
-    r"|printed|published|known|read|restated|reported|said)|unstated|unknown|unclear|unspecified|\?)"
+    r"|printed|published|known|read|restated|reported|said)|unstated|unknown|unclear|unspecified|\?"
+    r"|(?:only )?(?:considered|contemplated|planned|discussed)\b)"
 )
+_WEIGHED = r"(?<![a-z0-9])(?:consider(?:ed|ing)?|contemplat(?:ed|ing)|(?:might|may|could)(?= (?:use|enable|apply))) "
+
+_FAILING = (
+    r"(?:ooms?|out[ -]of[ -]memory|(?:not|cannot|\w+n['’]t) (?:fit|run|train)|crash(?:es|ed)?|fail(?:s|ed)?|impossible)"
+)
+_WITHOUT = r"(?<![a-z0-9])(?:without|w/o|w/out)"
+_BETWEEN = r"(?: (?!and|so|but|then|ran|run|train|when)[\w-]+){0,3} "
+_WHOSE = r"(?: (?:[^;,.]|\.(?=\w)){1,40},? (?:it|this|we|training|the (?:run|job|model)) (?:\w+ ){0,2})"
+_FAILS_WITHOUT = re.compile(rf"(?P<fails>\b{_FAILING}{_BETWEEN}){_WITHOUT}(?= )|{_WITHOUT}(?={_WHOSE}{_FAILING}\b)")
+"""A condition of failing: what a run does not fit without, it has."""
 
 
 @lru_cache(maxsize=1024)
@@ -67,7 +87,17 @@ def denial(pattern: str) -> re.Pattern[str]:
 @lru_cache(maxsize=1024)
 def _open(pattern: str) -> re.Pattern[str]:
     """Return what finds the places where a text says that it is not known whether some words hold."""
-    return re.compile(rf"(?:{pattern})[\w-]*{_OPEN}")
+    return re.compile(rf"(?:{pattern})[\w-]*{_OPEN}|{_WEIGHED}{_FILLED}(?:{pattern})[\w-]*")
+
+
+def as_stated(text: str) -> str:
+    """Return a text in small letters with `with` for the `without` of what a run would fail without.
+
+    >>> texts = ("OOM without Liger", "Without Liger it does not fit", "did not fit; without Liger")
+    >>> [as_stated(text) for text in texts]
+    ['oom with liger', 'with liger it does not fit', 'did not fit; without liger']
+    """
+    return _FAILS_WITHOUT.sub(lambda found: f"{found['fails'] or ''}with", text.lower())
 
 
 def affirmed(text: str, pattern: str) -> str:
@@ -78,7 +108,7 @@ def affirmed(text: str, pattern: str) -> str:
     >>> affirmed("checkpointing not stated; LoRA", "checkpointing")
     ' ; lora'
     """
-    return _open(pattern).sub(" ", denial(pattern).sub(" ", text.lower()))
+    return _open(pattern).sub(" ", denial(pattern).sub(" ", as_stated(text)))
 
 
 def named(pattern: str, text: str) -> re.Match[str] | None:
@@ -96,7 +126,7 @@ def denied(pattern: str, text: str) -> bool:
     >>> denied("fsdp", "HF Trainer without FSDP"), denied("fsdp", "FSDP2"), denied("fsdp", "NeMo")
     (True, False, False)
     """
-    return bool(denial(pattern).search(text.lower())) and named(pattern, text) is None
+    return bool(denial(pattern).search(as_stated(text))) and named(pattern, text) is None
 
 
 @lru_cache(maxsize=_KEPT)

@@ -30,7 +30,7 @@ class LossKind:
 _ROWS = (
     LossKind(
         name="fused-linear",
-        pattern=r"liger|rl trainer|fused linear cross.?entropy|cut cross.?entropy",
+        pattern=r"liger|rl trainer|(fused linear|cut) (cross.?entropy|ce\b)",
         source="github.com/linkedin/Liger-Kernel, fused linear cross-entropy: projection and loss of a part of the "
         "tokens at a time; Wijmans et al. 2024, arXiv 2411.09009; PrimeIntellect-ai/prime-rl, whose RL trainer never "
         "forms whole logits either",
@@ -38,21 +38,21 @@ _ROWS = (
     LossKind(
         name="chunked",
         copies=(2.0, 2.0, 0.5),
-        pattern=r"loss=chunked|chunked (loss|cross|output)|cewithchunked",
+        pattern=r"loss=chunked|chunked (loss|cross|output|ce\b)|cewithchunked",
         source="github.com/pytorch/torchtune modules/loss/ce_chunked_output_loss.py: 16-bit logits and their gradient, "
         "and an fp32 copy of one of eight chunks",
     ),
     LossKind(
         name="fused",
         copies=(2.0, 4.0),
-        pattern="fused cross-entropy",
+        pattern=r"fused (cross.?entropy|ce\b)",
         source="chosen: 16-bit logits and an fp32 copy, whose place the gradients take (Megatron-core, "
         "cross_entropy_loss_fusion)",
     ),
     LossKind(
         name="triton",
         copies=(2.0, 4.0, 2.0),
-        pattern=r"triton cross.?entropy|fast cross.?entropy",
+        pattern=r"(triton|fast) (cross.?entropy|ce\b)",
         source="github.com/unslothai/unsloth kernels/cross_entropy_loss.py, which the plugin of fms-acceleration took "
         "over: 16-bit logits, their fp32 copy and a 16-bit gradient; log-softmax is never written",
     ),

@@ -49,8 +49,8 @@ RECIPE_TERMS = (
     ),
     RecipeTerm(
         name="saved on the host",
-        pattern=r"gradient[ _]checkpointing[\"' ]*[=:]?[\"' ]*unsloth|kept on the host|activation[s_ -]*offload"
-        r"|offload[a-z_ ]*activation",
+        pattern=r"gradient[ _]checkpointing[\"' ]*[=:]?[\"' ]*unsloth|kept on the host|offload[a-z_ ]*activation"
+        r"|activation[s_ -]*((is|are|was|were) |cpu[ _-])?offload|(activation|gradient)[ _]checkpoints?[ _]offload",
         entries={"saved_on_host": 1.0},
         source="github.com/unslothai/unsloth-zoo gradient_checkpointing.py: the inputs of blocks are moved to the host",
     ),

@@ -44,7 +44,7 @@ def run_of_row(row: Mapping[str, str | None], row_id: str) -> Run:
     (('step_time_s', "step_time_s is '12,9': a comma is no decimal point; write 12.9"),)
     """
     values: dict[str, str] = dict.fromkeys(COLUMNS, "")
-    cells = {name: value.strip() for name, value in row.items() if name is not None and isinstance(value, str)}
+    cells = {name: _cell(name, value) for name, value in row.items() if name is not None and isinstance(value, str)}
     for name, value in cells.items():
         if our_name(name) in values:
             values[our_name(name)] = value
@@ -70,6 +70,17 @@ def run_of_row(row: Mapping[str, str | None], row_id: str) -> Run:
         texts["memory_metric"] = memory_metric(unit, values["note"])
     strange = [strange_text(name) for name, value in cells.items() if says(value) and not is_read(name)]
     return Run(**texts, **numbers, faults=tuple(faults.items()), strange=(*strange, *unread))  # type: ignore[arg-type]  # by type
+
+
+_SWITCHES = frozenset({"recompute", "flash_attention", "sharding", "offload", "out_of_memory"})
+"""Text columns in which a whole number may stand for a word."""
+
+
+def _cell(name: str, value: str) -> str:
+    """Return what a cell holds; a whole number that a table with blanks made `1.0` of is whole where a word belongs."""
+    plain, ours = value.strip(), our_name(name)
+    whole = ours in _SWITCHES or ours in NOTED_COLUMNS or ours in LAYOUT_COLUMNS
+    return re.sub(r"^(\d+)\.0+$", r"\1", plain) if whole else plain
 
 
 _PEAK_ORDER = ("reserved", "", "allocated")

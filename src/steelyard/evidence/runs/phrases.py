@@ -9,7 +9,7 @@ import re
 from functools import lru_cache
 
 from steelyard.job.training import FOUR_BITS, PRECISION_SPELLINGS, unknown_of_optimizer
-from steelyard.strategies.denial import Patterns, affirmed, denied, exact_meaning, meaning, named
+from steelyard.strategies.denial import Patterns, affirmed, as_stated, denied, exact_meaning, meaning, named
 
 _KEPT = 1 << 14
 
@@ -61,8 +61,8 @@ RECOMPUTE_SPELLINGS: Patterns = (
     (r"selective|sel|core[ _-]?att\w*|att(ention|n)([ _-]?only)?|minimal(_flash|_with_context)?|dots?", "selective"),
     (
         (
-            r"((full|recompute|checkpoint)[ ,_-]*)?(full|yes|on|true|all|enabled|uniform|block|every (layer|block)|y|ac"
-            r"|unsloth|((activation|gradient)[ _-]?)?checkpoint\w*)"
+            r"((full|recompute|checkpoint)[ ,_-]*)?(full|yes|on|true|all|enabled|uniform|block|every (layer|block)"
+            r"|y|ac|unsloth|((activation|gradient)[ _-]?)?checkpoint\w*)"
         ),
         "full",
     ),
@@ -101,9 +101,10 @@ def recompute_of_note(note: str) -> str:
     >>> recompute_of_note("checkpointing and attention not stated"), recompute_of_note("gradient checkpointing unknown")
     ('', '')
     """
-    if not _GUESSED.search(note.lower()) and denied(_CHECKPOINTED, note):
+    note = as_stated(note)
+    if not _GUESSED.search(note) and denied(_CHECKPOINTED, note):
         return "none"
-    parts = [part for part in re.split(r"[;,]", note.lower()) if not _GUESSED.search(part)]
+    parts = [part for part in re.split(r"[;,]", note) if not _GUESSED.search(part)]
     for part in parts:
         stated = re.search(rf"(?:{_CHECKPOINTED}|\bac)(?:[._ -]mode)?[\"']?\s*[=:](?!\s*no \w)\s*[\"']?(\w+)", part)
         word = exact_meaning(stated[1], RECOMPUTE_SPELLINGS) if stated else ""
@@ -169,46 +170,6 @@ def strategy_of_note(note: str) -> str:
     return word if word != note else "2" if denied("reshard_after_forward", note) else ""
 
 
-_OPTIMIZER_OFFLOAD = (
-    r"offload_optimi[sz]er\w*|optimi[sz]er(?: states?)?[ _-](?:cpu[ _-])?offload\w*|zero-offload|deepspeedcpuadam"
-    r"|offload\w* param\w*(?:, ?| and | ?[+/] ?)optim\w*|cpuoffloadoptimizer|z2_offload"
-    r"|offload\w*(?: of)?(?: the)? optimi[sz]er(?: states?)?"
-    r"|optimi[sz]er(?: states?)? on (?:the )?(?:cpu|host)"
-)
-_PARAMETER_OFFLOAD = (
-    r"offload_param\w*|param(?:eter)?s?[ _-](?:cpu[ _-])?offload\w*|offload\w*(?: of)?(?: the)? param\w*"
-    r"|cpuoffload_params"
-    r"|offload\w* optim\w*(?: states?)?(?:, ?| and | ?[+/] ?)param\w*"
-    r"|param(?:eter)?s? on (?:the )?(?:cpu|host)"
-)
-_ALL_OFFLOAD = (
-    r"fsdp_offload_params|fsdp[ _](?:with )?cpu[ _]offload\w*|zero-?infinity|z3_offload|cpuoffload_all"
-    r"|(?:full_shard|shard_grad_op)(?: auto_wrap)? offload"
-)
-_CPU_OFFLOAD = r"\bcpu[ _-]?offload\w*|offload\w* to (?:the )?(?:cpu|host)|\boffload=(?:cpu|true)"
-
-
-@lru_cache(maxsize=_KEPT)
-def offload_of_note(note: str, fully_sharded: bool) -> str:
-    """Return what a note says is on the host, optimizer or params or both, none where it denies that; else empty.
-
-    FSDP moves parameters and with them what updates them (docs.pytorch.org, torch.distributed.fsdp, CPUOffload); of
-    other frameworks an offload without an object is the optimizer's (arXiv 2101.06840, section 4).
-
-    >>> texts = ("offload_optimizer: cpu", "offload_optimizer_device: none", "parameter offload", "cpu_offload=True")
-    >>> [offload_of_note(text, False) for text in texts], offload_of_note("CPU offload", True)
-    (['optimizer', 'none', 'params', 'optimizer'], 'optimizer+params')
-    """
-    every = named(_ALL_OFFLOAD, note) or (fully_sharded and named(_CPU_OFFLOAD, note))
-    states = every or named(_OPTIMIZER_OFFLOAD, note)
-    weights = every or named(_PARAMETER_OFFLOAD, note)
-    if not (states or weights) and named(_CPU_OFFLOAD, note):
-        states = named(_CPU_OFFLOAD, note)
-    words = [name for name, found in (("optimizer", states), ("params", weights)) if found]
-    none = denied(f"{_ALL_OFFLOAD}|{_OPTIMIZER_OFFLOAD}|{_PARAMETER_OFFLOAD}|{_CPU_OFFLOAD}", note)
-    return "+".join(words) or ("none" if none else "")
-
-
 _PRECISIONS = (
     r"\b(?:bf16|fp16)[\"']?\s*[=:]\s*[\"']?(?:true|yes|1\b)|\b(?:bf16|fp16|16)-(?:mixed|true)\b"
     r"|\b(?:pure|mixed) (?:bf|fp)16"
@@ -224,6 +185,22 @@ def precision_of_note(note: str) -> str:
     """
     found = named(_PRECISIONS, note)
     return meaning(found[0], PRECISION_SPELLINGS) if found else ""
+
+
+FLOAT8 = (
+    r"\b(?:float8|fp8)[ _-](?:enabled|training|recipe|linear|row-?wise|tensor-?wise)\b|enable_(?:float8|fp8)\w*"
+    r"|\b(?:float8|fp8)[\"']?\s*[=:]\s*[\"']?(?:true|yes|on|1\b)"
+)
+"""How people write that products are of 8 bits beside a precision that is that of the weights, bf16 (torchtitan)."""
+
+
+def over_float8(precision: str, text: str) -> str:
+    """Return fp8 where a text switches it on over the precision of a column; else that precision.
+
+    >>> over_float8("bf16", "float8 enabled"), over_float8("bf16", "float8 not enabled"), over_float8("fp4", "fp8=True")
+    ('fp8', 'bf16', 'fp4')
+    """
+    return "fp8" if precision not in ("fp4", "fp8") and named(FLOAT8, text) else precision
 
 
 _OPTIMIZER_NAMES = (
@@ -251,6 +228,8 @@ def optimizer_of_note(note: str) -> str:
 
 _BASE = (
     r"load_in_[48]bit|bnb_4bit_quant\w*|\bnf4\b|\bfp4 base|\bint[48](?: base| weights)|\bgptq\b|\bawq\b|llm\.int8"
+    r"|(?:(?:bnb|bitsandbytes)[ ,:_-]*(?:int[48]|4[ -]?bits?\b)|(?<![\w-])(?<!adam )(?<!adamw )(?<!lion )4[ -]?bits?\b)"
+    r"(?![ _-]*(?:\w*adam|\w*lion|optim|states?|moments?))"
     r"|[48][ -]?bit[ -](?:base|model|weights|quanti\w+)|quantization_bit[\"']?\s*[=:]\s*[48]"
     r"|quanti[sz]ed base|quant nf4|(?<![a-z0-9])q-?(?:lora|dora)(?![a-z0-9_])"
 )

@@ -9,13 +9,14 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from steelyard.evidence.runs.columns import memory_word, says
+from steelyard.evidence.runs.offloads import offload_of_note
 from steelyard.evidence.runs.phrases import (
     ATTENTION_SPELLINGS,
     RECOMPUTE_SPELLINGS,
     adapters_named,
     attention_of_note,
-    offload_of_note,
     optimizer_of_note,
+    over_float8,
     precision_of_note,
     quantised_base,
     recompute_of_note,
@@ -88,11 +89,15 @@ def sharding_meaning(text: str) -> str:
 def recompute_meaning(text: str) -> str:
     """Return the policy of recomputation that a column names; the text where it has no meaning of its own.
 
+    A column says whether it is on, 1 or 0; the numbers of policies are those of a layout.
+
+    >>> recompute_meaning("1"), recompute_meaning("0")
+    ('full', 'none')
     >>> texts = ("selective (core)", "Minimal_Flash", "no activation checkpointing", "gradient_checkpointing=False")
     >>> [recompute_meaning(text) for text in texts], recompute_meaning("selectiv")
     (['selective', 'selective', 'none', 'none'], 'selectiv')
     """
-    found = exact_meaning(text, RECOMPUTE_SPELLINGS)
+    found = exact_meaning(text, (("1", "full"), ("0", "none"), *RECOMPUTE_SPELLINGS))
     if found != text or re.search(r"\d", text):
         return found
     return recompute_of_note(text) or recompute_of_note(f"activation {text}") or text
@@ -139,6 +144,7 @@ def worded(run: Run) -> Run:
         found["recompute"] = recompute_of_note(text) or run.recompute
     if not says(run.precision) and found.get("precision", run.precision) == run.precision:
         found["precision"] = precision_of_note(text) or run.precision
+    found["precision"] = over_float8(found.get("precision", run.precision), text)
     more = ["mixed precision"] * says_mixed(run.precision, of_precision=True)
     more += ['gradient checkpointing "unsloth"'] * (named("unsloth", run.recompute) is not None)
     found["note"] = "; ".join(filter(None, (found.get("note", run.note), *more)))

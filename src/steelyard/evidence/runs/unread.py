@@ -5,10 +5,11 @@ from functools import lru_cache
 
 from steelyard.evidence.runs.columns import says
 from steelyard.evidence.runs.header import MEASURED
-from steelyard.evidence.runs.phrases import offload_of_note, recompute_of_note
+from steelyard.evidence.runs.offloads import offload_of_note
+from steelyard.evidence.runs.phrases import FLOAT8, recompute_of_note
 from steelyard.evidence.runs.run import Run, is_known
 from steelyard.evidence.runs.spellings import OFFLOAD_SPELLINGS
-from steelyard.job.training import unknown_of_optimizer
+from steelyard.job.training import MIXED, unknown_of_optimizer
 from steelyard.strategies.denial import exact_meaning
 from steelyard.strategies.losses import LOSSES
 from steelyard.strategies.recipe import RECIPE_TERMS
@@ -18,10 +19,13 @@ _TOPIC = re.compile(
     r"|dropout|compil|micro-?batch|accumulat|interleav|virtual|schedule|zero|shard|fsdp|parallel|\betp\b|window"
     r"|packed|padding"
     r"|kernel|precision|fp8|master|\bmtp\b|router|capacity|token ?drop|deterministic|profil"
+    r"|float8|\bce\b|\bbnb\b|bitsandbytes|[48][ -]?bit"
+    r"|(weights?|param\w*|gradients?|moments?)( \w+){0,3} (fp|bf|float)\d+"
 )
 """What a setting is about; a phrase of a note without such a word is about the source."""
 
 READ = (
+    MIXED, FLOAT8,
     r"rank \d+", r"trainable [\d,]+", r"all linear", r"nf4|int[48]|gptq|4.?bit|8.?bit base", r"bf16-true",
     r"remat[ _]policy", r"layers/stage|partition=", r"sequence parallel", r"toml default", r"\d slice\(s\)",
     r"hsdp shard|fsdp group|zero1 group size|fsdp=", r"\(tp\*pp\) \d+ published", r"head_dim \d+",
