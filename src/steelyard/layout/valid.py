@@ -10,7 +10,7 @@ from steelyard.catalog.stacks import Capability
 from steelyard.layout.axes import lacks_axis
 from steelyard.layout.reason import Reason
 from steelyard.strategies.experts import usual_expert_tensor
-from steelyard.strategies.partition import FIRST_GIVEN, GIVEN, PARTITIONS, blocks_before, given_parts
+from steelyard.strategies.partition import FIRST_GIVEN, GIVEN, PARTITIONS, blocks_before, given_parts, parts_most
 from steelyard.strategies.recompute import POLICIES
 from steelyard.strategies.registry import SCHEDULES
 from steelyard.strategies.schedule import YesNo
@@ -119,9 +119,11 @@ def _bad_partition(model: Divisible, layout: Layout) -> Broken:
     parts, entries = layout.pp * layout.vpp, given_parts(layout.partition)
     before = partial(blocks_before, layout.partition, model.blocks, parts, projection=model.projection)
     broken = (np.greater(entries, 0) & np.not_equal(entries, parts)) | np.not_equal(before(parts), model.blocks)
-    for rank in range(int(np.max(layout.pp))):
+    broken = broken | np.greater(parts, parts_most(model.blocks))
+    stages, chunks = (int(np.max(np.where(broken, 1, degree))) for degree in (layout.pp, layout.vpp))
+    for rank in range(stages):
         held: Count = 0.0
-        for chunk in range(int(np.max(layout.vpp))):
+        for chunk in range(chunks):
             part = chunk * layout.pp + rank
             held = held + np.where(np.less(chunk, layout.vpp), before(part + 1) - before(part), 0.0)
         broken = broken | (np.less(rank, layout.pp) & np.less(held, 1))
