@@ -165,7 +165,7 @@ def parse_optimizer(text: str, catalog: Catalog | None = None) -> Optimizer:
     """Return the optimizer of a catalog, the shipped one if None, that a text names; BadInput lists the nearest.
 
     >>> [parse_optimizer(text).optimizer for text in ("AdamW", "paged_adamw_8bit", "adamw_torch_fused")]
-    ['adamw', 'adam8bit', 'adamw']
+    ['adamw', 'paged-adamw-8bit', 'adamw']
     """
     known = (catalog or load()).optimizers
     row = next((row for row in known.values() if row.pattern.search(text.strip())), None)
