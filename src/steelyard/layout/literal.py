@@ -204,6 +204,9 @@ def _schedule(layout: Layout, capability: Capability) -> str:
     name, chunks = setting_name("schedule", int(layout.schedule)), 2 if layout.vpp == 1 else 1
     if name in SCHEDULES and SCHEDULES[name].chunked:
         chunks = 2
+    if layout.pp <= 1 and layout.vpp == 1:
+        chunked = "" if name not in SCHEDULES or SCHEDULES[name].runs(1.0) else ",vpp=2"
+        return f"schedule = {name} but pp = 1, which is no pipeline; give pp=2{chunked} or more, or no schedule"
     known = capability.schedules or tuple(SCHEDULES)
     other = [one.name for one in suiting(known, float(layout.vpp))]
     ways = [f"vpp={chunks}", *(f"schedule={one}" for one in other[:1])]

@@ -12,7 +12,7 @@ from steelyard.layout.reason import Reason
 from steelyard.strategies.experts import usual_expert_tensor
 from steelyard.strategies.partition import FIRST_GIVEN, GIVEN, PARTITIONS, blocks_before, given_parts, parts_most
 from steelyard.strategies.recompute import POLICIES
-from steelyard.strategies.registry import SCHEDULES
+from steelyard.strategies.registry import SCHEDULES, usual_code
 from steelyard.strategies.schedule import YesNo
 from steelyard.tables import Divisible, Job, Layout
 from steelyard.units import BytesPerSecond, Count
@@ -92,7 +92,7 @@ def _model(job: Job, layout: Layout) -> list[_Rule]:
         (Reason.KV_HEADS, kv_unequal),
         (Reason.FFN, np.greater(model.ffn, 0) & _splits(model.ffn, tp)),
         (Reason.STAGES, layout.pp > model.stages),
-        (Reason.SCHEDULE, _other_schedule(layout, SCHEDULES)),
+        (Reason.SCHEDULE, _other_schedule(layout, SCHEDULES) | _lone_stage_ordered(layout)),
         (Reason.INTERLEAVE, _bad_interleave(model, layout)),
         (Reason.ROUNDS, _bad_rounds(layout)),
         (Reason.CONTEXT, _splits(model.sequence, pieces)),
@@ -110,6 +110,17 @@ def _other_schedule(layout: Layout, names: Iterable[str]) -> Broken:
     runs = [np.equal(layout.schedule, one.code) & one.runs(layout.vpp) for one in known]
     found: NDArray[np.bool_] = ~np.logical_or.reduce(np.broadcast_arrays(False, *runs))
     return found
+
+
+def _lone_stage_ordered(layout: Layout) -> Broken:
+    """Tell whether a schedule of pipelines is asked of one stage, which runs each micro-batch there and back.
+
+    All schedules would be one program there, so none but the usual is taken. Several chunks of one stage are judged
+    elsewhere.
+    """
+    lone = np.less_equal(layout.pp, 1) & np.equal(layout.vpp, 1)
+    ordered: NDArray[np.bool_] = lone & np.not_equal(layout.schedule, usual_code(SCHEDULES, 1))
+    return ordered
 
 
 def _bad_partition(model: Divisible, layout: Layout) -> Broken:
