@@ -65,6 +65,8 @@ def test_what_is_left_out_is_filled_in():
         ("dp=64,mbs=0", 64, r"^mbs='0' in layout 'dp=64,mbs=0' is not a whole number of at least 1"),
         (",,,", 64, r"^layout ',,,' names no setting; write such as tp=2,pp=1,mbs=2, or leave it out"),
         ("pp=4,schedule=interleaved", 64, r"schedule = interleaved but vpp = 1; give vpp=2 or schedule=1f1b"),
+        ("schedule=gpipe", 64, r"schedule = gpipe but pp = 1, which is no pipeline; give pp=2 or more, or no schedule"),
+        ("schedule=interleaved", 64, r"schedule = interleaved but pp = 1, .*; give pp=2,vpp=2 or more, or no schedule"),
         ("pp=4,vpp=2,schedule=1f1b", 64, r"schedule = 1f1b but vpp = 2; give vpp=1 or schedule=interleaved"),
         ("sp=5", 64, r"sp = 5, flash = 1, offload = 0, recompute = 0; sp, flash and offload are 0 or 1"),
         ("tp=1,sp=1", 64, r"sp = 1 with cp × tp = 1 and 8192 tokens"),

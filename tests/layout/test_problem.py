@@ -36,6 +36,8 @@ BREACHES = [
     ({"vpp": 2.0}, Reason.SCHEDULE),
     ({"schedule": 1.0}, Reason.SCHEDULE),
     ({"schedule": 99.0}, Reason.SCHEDULE),
+    *(({"schedule": code, "pp": 1.0, "devices": 32.0}, Reason.SCHEDULE) for code in (1.0, 2.0, 3.0, 4.0, 6.0)),
+    ({"schedule": 5.0, "vpp": 2.0, "pp": 1.0, "devices": 32.0}, Reason.INTERLEAVE),
     ({"vpp": 2.0, "schedule": 1.0, "pp": 1.0, "devices": 32.0}, Reason.INTERLEAVE),
     ({"cp": 3.0, "devices": 192.0, "shard_devices": 24.0}, Reason.CONTEXT),
     ({"tp": 1.0, "etp": 1.0, "devices": 16.0}, Reason.SEQUENCE),

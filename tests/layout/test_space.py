@@ -243,3 +243,17 @@ def test_images_and_rows_are_taken_by_the_elements_that_they_keep() -> None:
     assert max(space(images, [8], 8, can, wide).micro_batch) == 408
     text = job_table(read_job("llama-3-8b", tokens="1B", global_batch=512))
     assert max(space(text, [8], 8, can, BOUNDS).micro_batch) == 8
+
+
+@pytest.mark.parametrize(
+    ("asked", "some"), [({}, True), ({"schedule": (0,)}, True), ({"schedule": (2,)}, False), ({"vpp": (2,)}, False)]
+)
+def test_a_stack_without_pipelines_has_no_layout_of_an_asked_one(asked, some):
+    found = frames(JOBS[0], [8], 8, load().capability("hf-trainer"), SMALL, asked)
+    assert (size(found) > 0) == some
+
+
+def test_an_asked_schedule_of_pipelines_has_several_stages():
+    found = frames(JOBS[0], [8], 8, load().capability("any"), SMALL, {"schedule": (2,)})
+    assert size(found) > 0
+    assert np.all(np.asarray(found.pp) > 1)

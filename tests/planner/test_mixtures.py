@@ -58,6 +58,21 @@ def test_whether_it_fits_is_said_of_each_setting() -> None:
     assert any("it does not fit" in one.text for one in large.bound_by)
 
 
+@pytest.mark.parametrize("stack", ["hf-trainer", "torchtune", "unsloth", "fsdp2"])
+def test_states_of_a_recipe_are_told_and_have_their_master_copy(stack: str) -> None:
+    """Beside the recipe the mixture stayed, and a stack whose recipes are all in 16 bits had 8 bytes of 16."""
+    parts = []
+    for told in ({"recipe": "states=16"}, {"recipe": "states=16", "precision": "bf16"}, {"recipe": "states=18"}):
+        found = estimated(stack=stack, **told)
+        assert not any("the script decides" in text or text.startswith("states ") for text in found.assumptions)
+        held = found.memory
+        parts.append((found.memory_bytes, float(held.optimizer_bytes / held.weights_bytes)))
+    assert parts[0] == parts[1]
+    assert [ratio for _, ratio in parts] == pytest.approx([6.0] * 3)  # 12 bytes of states beside 2 of weights
+    free = estimated(stack=stack, recipe="gradients=fused")
+    assert any("the script decides" in text for text in free.assumptions) == (stack == "hf-trainer")
+
+
 def test_a_saved_mixture_is_answered_again() -> None:
     saved = estimated()
     assert steelyard.explain(saved).memory_bytes == saved.memory_bytes

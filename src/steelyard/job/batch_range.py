@@ -6,6 +6,9 @@ from steelyard.errors import BadInput
 from steelyard.job.fields import JobFields
 from steelyard.job.samples import TrainedSamples
 
+WIDEST = 4096
+"""How many times its lower end a range of batches may reach: each doubling is planned whole."""
+
 
 def batch_choices(read: JobFields, usual: int, samples: TrainedSamples) -> tuple[tuple[int, ...], str]:
     """Return the batches that a job allows, the usual one first, and what to say of it; none where it sets no range.
@@ -33,7 +36,14 @@ def batch_choices(read: JobFields, usual: int, samples: TrainedSamples) -> tuple
         return (), ""
     first = low if least else min(usual, high)
     last = high if largest else max(usual, low)
-    found = doublings_between(first, min(last, most))
+    last = min(last, most)
+    if last > first * WIDEST:
+        raise BadInput(
+            f"global batches of {first} to {last} {samples.word}s are too many for a plan to try; give a range whose "
+            f"upper end is at most {WIDEST} times the lower, such as global_batch_min: {first} and global_batch_max: "
+            f"{first * WIDEST}"
+        )
+    found = doublings_between(first, last)
     nearest = min(found, key=lambda value: abs(math.log(value / usual)))
     chosen = f"global batch {_listed(found)} {samples.word}s: the plan chooses"
     why = f"{chosen}; nothing is said of how well each of them learns"

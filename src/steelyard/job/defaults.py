@@ -99,11 +99,14 @@ def without_bf16(accelerators: Iterable[str]) -> str:
     return ", ".join(lacking) if len(lacking) == len(rows) else ""
 
 
-def default_precision(stack: str, adapted: bool, accelerators: Iterable[str] = ()) -> tuple[str, str]:
+def default_precision(
+    stack: str, adapted: bool, accelerators: Iterable[str] = (), *, mastered: bool = False
+) -> tuple[str, str]:
     """Return the precision of a job that states none, and why: 16 bits throughout where the stack's own recipes are.
 
     Scripts of other stacks may cast a whole model to 16 bits, too: a job is not planned on that, but told of it. Where
-    no accelerator that it may run on has bf16, it is fp16, as of a measured row.
+    no accelerator that it may run on has bf16, it is fp16, as of a measured row. States that are said to be beside an
+    fp32 master copy (`mastered`) have one on every stack.
 
     >>> [default_precision(name, False)[0] for name in ("torchtune", "litgpt", "hf-trainer", "megatron-core", "")]
     ['bf16-pure', 'bf16-pure', 'bf16', 'bf16', 'bf16']
@@ -114,7 +117,7 @@ def default_precision(stack: str, adapted: bool, accelerators: Iterable[str] = (
     if lacking := without_bf16(accelerators):
         return "fp16", f"precision fp16: no bf16 on {lacking}; fp32 where a script does not ask for 16 bits"
     rule = rule_of_name(load().stack_rules, stack)
-    if not stack or adapted or rule.states == "mixed":
+    if not stack or adapted or mastered or rule.states == "mixed":
         return "bf16", usual
     if rule.states == "open":
         rest = "need 8 bytes a parameter, not 16 to 18: bf16-pure"

@@ -75,7 +75,7 @@ def _batch(value: Any) -> tuple[str, int]:
         before, _, last = value.strip().rpartition(" ")
         if before and last.isalpha() and last.lower() not in literals.COUNT_SCALES:
             unit, value = last.lower().removesuffix("s"), before
-    return unit, literals.parse_integer(value, "512 (sequences) or '4M tokens'")
+    return unit, literals.parse_integer(value, "512 (sequences) or '4M tokens'", "batch")
 
 
 def _kept(value: Any) -> int:
@@ -86,7 +86,9 @@ def _kept(value: Any) -> int:
 
 
 Integer = Annotated[int, _checked(literals.parse_integer)]
-_Devices = Annotated[int | None, _checked(lambda value: literals.parse_integer(value, literals.DEVICE_FORMS))]
+_Devices = Annotated[
+    int | None, _checked(lambda value: literals.parse_integer(value, literals.DEVICE_FORMS, "number of devices"))
+]
 _Sequence = Annotated[int | None, _checked(lambda value: literals.parse_integer(value, literals.SEQUENCE_FORMS))]
 Duration = Annotated[float, _checked(literals.parse_seconds)]
 _Batch = Annotated[tuple[str, int] | None, _checked(_batch)]

@@ -38,6 +38,8 @@ INPUT_RANGES: Mapping[str, tuple[float, float, str]] = MappingProxyType(
     {  # the least and the most that a job may say, and the unit
         "count": (1e-6, 1e15, ""),
         "whole number": (1, 1e15, ""),
+        "number of devices": (1, 1e7, ""),  # the largest sites have some 1e5
+        "batch": (1, 1e12, ""),  # in tokens or samples; the largest have some 1e8 tokens
         "duration": (1e-3, 1e11, " seconds"),
         "sum of money": (1e-6, 1e15, " dollars"),
         "quantity of energy": (1e-3, 1e21, " joules"),  # the world's in a year: 6e20
@@ -55,9 +57,7 @@ KEPT_FORMS = "2, 10 or no"
 _START_FORMS = "6h or 2d from now, a date such as 2027-01-15, or 2027-01-15T18:00Z"
 _SECONDS_FORMS = "90s, 30m, 12h, 7d, 2w or 1d12h"
 _DEADLINE_FORMS = f"{_SECONDS_FORMS}, a date such as 2027-01-15, or a weekday such as Fri"
-_USD_FORMS = "5000, $5000, 5k or 1.2M"
-_ENERGY_FORMS = "500kWh, 10MWh or 36GJ"
-_MASS_FORMS = "500kg, 2t or 1.5kt"
+_USD_FORMS, _ENERGY_FORMS, _MASS_FORMS = "5000, $5000, 5k or 1.2M", "500kWh, 10MWh or 36GJ", "500kg, 2t or 1.5kt"
 _ACCELERATOR_FORMS = "H100, H100:8 or H100:8,H200"
 
 
@@ -73,8 +73,8 @@ def parse_count(value: Any) -> Count:
     return _scaled(value, COUNT_SCALES, "count", _COUNT_FORMS)
 
 
-def parse_integer(value: Any, forms: str = _COUNT_FORMS) -> int:
-    """Return a positive whole number; `forms` is how it may be written.
+def parse_integer(value: Any, forms: str = _COUNT_FORMS, what: str = "whole number") -> int:
+    """Return a positive whole number; `forms` is how it may be written, `what` its entry of `INPUT_RANGES`.
 
     >>> parse_integer("4k"), parse_integer(8192)
     (4000, 8192)
@@ -85,7 +85,7 @@ def parse_integer(value: Any, forms: str = _COUNT_FORMS) -> int:
     number = _scaled(value, COUNT_SCALES, "whole number", forms)
     if number != int(number):
         _reject(value, "whole number", forms)
-    return int(number)
+    return int(bounded(number, value, what))
 
 
 def parse_seconds(value: Any) -> Seconds:
@@ -192,12 +192,12 @@ def parse_accelerators(value: Any) -> tuple[tuple[str, int | None], ...]:
     )
     found = []
     for name, number in pairs:
-        plain = str(name).strip()
-        if not plain or (number.strip() and not re.fullmatch(r"\d{1,9}", number.strip())):
+        plain, count = str(name).strip(), number.strip()
+        if not plain or not re.fullmatch(r"\d{0,9}", count):
             _reject(value, "list of accelerators", _ACCELERATOR_FORMS)
-        if number.strip() and int(number) < 1:
+        if count and int(count) < 1:
             raise BadInput(f"{plain}:{number} asks for no device; write {_ACCELERATOR_FORMS}")
-        found.append((plain, int(number) if number.strip() else None))
+        found.append((plain, int(bounded(int(count), f"{plain}:{count}", "number of devices")) if count else None))
     if not found:
         _reject(value, "list of accelerators", _ACCELERATOR_FORMS)
     return tuple(found)
@@ -213,8 +213,7 @@ def parse_globs(value: Any) -> tuple[str, ...]:
 
 
 def _items(value: Any, what: str, forms: str) -> list[str]:
-    listed = list(value) if isinstance(value, list | tuple) else [value]
-    texts = ["NO" if item is False else item for item in listed]
+    texts = ["NO" if item is False else item for item in (value if isinstance(value, list | tuple) else [value])]
     if not all(isinstance(item, str) for item in texts):
         _reject(value, what, forms)
     found = [part.strip() for item in texts for part in item.split(",") if part.strip()]

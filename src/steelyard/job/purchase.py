@@ -210,7 +210,7 @@ def _owned(block: Any) -> OwnedSpec:
 
     return OwnedSpec(
         system=str(given["system"]).strip(),
-        devices=literals.parse_integer(given["devices"], literals.DEVICE_FORMS),
+        devices=literals.parse_integer(given["devices"], literals.DEVICE_FORMS, "number of devices"),
         site=str(given.get("site", "")).strip(),
         life_s=parse_years(given["life"]),
         used_share=parse_share(given["used"]),

@@ -19,6 +19,7 @@ from steelyard.job.models.adapters import USUAL_RANK
 from steelyard.job.models.architecture import spread_text
 from steelyard.job.models.rows_spec import RowsSpec, reread_rows
 from steelyard.job.models.spec import ModelSpec
+from steelyard.job.recipes import tells_states
 from steelyard.job.samples import TrainedSamples, trained_samples
 from steelyard.layout.axes import AXIS_DEGREES, lacking_axis
 
@@ -186,7 +187,8 @@ def _precision(read: JobFields, adapted: bool) -> str:
 
 
 def _default_precision(read: JobFields, adapted: bool) -> tuple[str, str]:
-    return defaults.default_precision(read.stack or "", adapted, [name for name, _ in read.accelerators])
+    names = [name for name, _ in read.accelerators]
+    return defaults.default_precision(read.stack or "", adapted, names, mastered=tells_states(read.recipe))
 
 
 def _check_devices(read: JobFields) -> None:

@@ -11,7 +11,7 @@ from steelyard.step.tensors.recipe import ENTRIES
 from steelyard.strategies.denial import named
 from steelyard.strategies.losses import LOSSES, LossKind
 from steelyard.strategies.recipe import RECIPE_TERMS, RecipeTerm
-from steelyard.strategies.recipe_settings import RECIPE_SETTINGS
+from steelyard.strategies.recipe_settings import RECIPE_SETTINGS, RecipeSetting
 from steelyard.tables import Recipe
 from steelyard.units import Bytes
 
@@ -73,6 +73,19 @@ def parse_recipe(value: Any) -> Mapping[str, float]:
             raise BadInput(f"the recipe says {', '.join(sorted(twice))} twice; keep one")
         found |= entries
     return MappingProxyType(found)
+
+
+def tells_states(entries: Mapping[str, float]) -> bool:
+    """Return whether entries of a recipe say how wide states are; they are then beside an fp32 master copy.
+
+    >>> tells_states(parse_recipe("states=16")), tells_states(parse_recipe("gradients=fused"))
+    (True, False)
+    """
+    return next(_names_of(one) for one in RECIPE_SETTINGS if one.name == "states") <= entries.keys()
+
+
+def _names_of(setting: RecipeSetting) -> set[str]:
+    return {name for entries in setting.meanings.values() for name in entries}
 
 
 def _pair(part: str) -> tuple[str, str]:

@@ -2,6 +2,7 @@
 
 import math
 import re
+from collections.abc import Callable
 
 from steelyard.catalog.stacks import Capability
 from steelyard.errors import BadLayout, nearest
@@ -9,7 +10,7 @@ from steelyard.layout.axes import AXIS_DEGREES, divisors_of, lacking_axis
 from steelyard.layout.reason import Reason, sentence
 from steelyard.layout.valid import problem
 from steelyard.strategies.experts import usual_expert_tensor
-from steelyard.strategies.partition import blocks_before, given_sizes
+from steelyard.strategies.partition import blocks_before, given_sizes, parts_most
 from steelyard.strategies.registry import SCHEDULES, suiting, usual_code
 from steelyard.strategies.settings import setting_name, setting_names, spelled_number
 from steelyard.tables import Divisible, Job, Layout
@@ -157,32 +158,34 @@ def _filled(given: dict[str, int], job: Job, devices: int, capability: Capabilit
 
 def _message(layout: Layout, reason: Reason, job: Job, domain_devices: int, capability: Capability) -> str:
     model = job.workload.divisible
-    details = {
-        Reason.DEGREES: _below_one(layout),
-        Reason.FLAGS: _settings(layout, "sp", "flash", "offload", "recompute"),
-        Reason.SCHEDULE: _schedule(layout, capability),
-        Reason.SEQUENCE: f"sp = 1 with cp × tp = {layout.cp * layout.tp:.0f} and {model.sequence:.0f} tokens",
-        Reason.AXIS: lacking_axis(model, {name: int(getattr(layout, name)) for name in AXIS_DEGREES}),
-        Reason.DEVICES: _devices(layout, job),
-        Reason.BATCH: _batch(layout, job),
-        Reason.HEADS: f"tp = {layout.tp:.0f} but the model has {model.heads:.0f} heads; {_divisors(model.heads)}",
-        Reason.KV_HEADS: f"tp = {layout.tp:.0f} against {model.kv_heads:.0f} key-value heads",
-        Reason.FFN: f"tp = {layout.tp:.0f} does not divide {model.ffn:.0f}",
-        Reason.STAGES: f"pp = {layout.pp:.0f} but the model has {model.stages:.0f} layers",
-        Reason.INTERLEAVE: (f"pp × vpp = {layout.pp * layout.vpp:.0f}, layers {model.blocks:.0f}"),
-        Reason.ROUNDS: _rounds(layout),
-        Reason.PARTITION: _partition(layout, model),
-        Reason.CONTEXT: f"cp = {layout.cp:.0f} and a sequence of {model.sequence:.0f} tokens",
-        Reason.EXPERTS: f"ep = {layout.ep:.0f} and {model.experts:.0f} experts",
-        Reason.EXPERT_RANKS: _expert_ranks(layout),
-        Reason.EXPERT_TENSOR: f"etp = {layout.etp:.0f} but tp = {layout.tp:.0f}",
-        Reason.SHARD: f"shard = {layout.shard_devices:.0f} but dp × cp = {layout.dp * layout.cp:.0f}",
-        Reason.ZERO: f"zero = {layout.zero:.0f}",
-        Reason.NETWORK: f"{layout.devices:.0f} devices in fast domains of {domain_devices}",
-        Reason.STACK: f"{capability.stack} runs {_abilities(capability)}{_orders(layout, capability)}",
+    details: dict[Reason, Callable[[], str]] = {  # each may count through what it is about, so one alone is asked
+        Reason.DEGREES: lambda: _below_one(layout),
+        Reason.FLAGS: lambda: _settings(layout, "sp", "flash", "offload", "recompute"),
+        Reason.SCHEDULE: lambda: _schedule(layout, capability),
+        Reason.SEQUENCE: lambda: f"sp = 1 with cp × tp = {layout.cp * layout.tp:.0f} and {model.sequence:.0f} tokens",
+        Reason.AXIS: lambda: lacking_axis(model, {name: int(getattr(layout, name)) for name in AXIS_DEGREES}),
+        Reason.DEVICES: lambda: _devices(layout, job),
+        Reason.BATCH: lambda: _batch(layout, job),
+        Reason.HEADS: lambda: (
+            f"tp = {layout.tp:.0f} but the model has {model.heads:.0f} heads; {_divisors(model.heads)}"
+        ),
+        Reason.KV_HEADS: lambda: f"tp = {layout.tp:.0f} against {model.kv_heads:.0f} key-value heads",
+        Reason.FFN: lambda: f"tp = {layout.tp:.0f} does not divide {model.ffn:.0f}",
+        Reason.STAGES: lambda: f"pp = {layout.pp:.0f} but the model has {model.stages:.0f} layers",
+        Reason.INTERLEAVE: lambda: f"pp × vpp = {layout.pp * layout.vpp:.0f}, layers {model.blocks:.0f}",
+        Reason.ROUNDS: lambda: _rounds(layout),
+        Reason.PARTITION: lambda: _partition(layout, model),
+        Reason.CONTEXT: lambda: f"cp = {layout.cp:.0f} and a sequence of {model.sequence:.0f} tokens",
+        Reason.EXPERTS: lambda: f"ep = {layout.ep:.0f} and {model.experts:.0f} experts",
+        Reason.EXPERT_RANKS: lambda: _expert_ranks(layout),
+        Reason.EXPERT_TENSOR: lambda: f"etp = {layout.etp:.0f} but tp = {layout.tp:.0f}",
+        Reason.SHARD: lambda: f"shard = {layout.shard_devices:.0f} but dp × cp = {layout.dp * layout.cp:.0f}",
+        Reason.ZERO: lambda: f"zero = {layout.zero:.0f}",
+        Reason.NETWORK: lambda: f"{layout.devices:.0f} devices in fast domains of {domain_devices}",
+        Reason.STACK: lambda: f"{capability.stack} runs {_abilities(capability)}{_orders(layout, capability)}",
     }
     where = "" if reason is Reason.DEGREES else " " + _LONG.sub(lambda one: f"{float(one[0]):.3g}", text_of(layout))
-    return f"layout{where}: {details[reason]}; {sentence(reason)}"
+    return f"layout{where}: {details[reason]()}; {sentence(reason)}"
 
 
 def _below_one(layout: Layout) -> str:
@@ -201,6 +204,9 @@ def _schedule(layout: Layout, capability: Capability) -> str:
     name, chunks = setting_name("schedule", int(layout.schedule)), 2 if layout.vpp == 1 else 1
     if name in SCHEDULES and SCHEDULES[name].chunked:
         chunks = 2
+    if layout.pp <= 1 and layout.vpp == 1:
+        chunked = "" if name not in SCHEDULES or SCHEDULES[name].runs(1.0) else ",vpp=2"
+        return f"schedule = {name} but pp = 1, which is no pipeline; give pp=2{chunked} or more, or no schedule"
     known = capability.schedules or tuple(SCHEDULES)
     other = [one.name for one in suiting(known, float(layout.vpp))]
     ways = [f"vpp={chunks}", *(f"schedule={one}" for one in other[:1])]
@@ -221,6 +227,8 @@ def _partition(layout: Layout, model: Divisible) -> str:
     if sizes and (len(sizes) != parts or sum(sizes) != model.blocks):
         has = f"has {len(sizes)} entries and {sum(sizes)} blocks"
         return f"partition = {name} {has}, but pp × vpp = {parts} and the model has {model.blocks:.0f} blocks"
+    if parts > parts_most(model.blocks):
+        return f"partition = {name} of {parts} parts, but the model has {model.blocks:.0f} blocks and its two ends"
     pp = int(layout.pp)
     ends = [blocks_before(layout.partition, model.blocks, parts, part, model.projection) for part in range(parts + 1)]
     held = [sum(ends[part + 1] - ends[part] for part in range(rank, parts, pp)) for rank in range(pp)]

@@ -239,10 +239,12 @@ def _chunks(columns: Columns, layers: int, capability: Capability, bounds: Bound
     wanted = set(asked.get("schedule", wanted))
     orders = [(vpp, one) for vpp in chunks for one in suiting(capability.schedules, vpp) if one.code in wanted]
     runs = [(vpp, one.code) for vpp, one in orders]
-    runs = runs or [(1, usual_code((), 1))]  # a stack without pipelines
+    lone = (1, usual_code((), 1))  # a stack without pipelines
+    if not runs and lone[0] in asked.get("vpp", lone) and lone[1] in asked.get("schedule", lone):
+        runs = [lone]
     columns = _cross(columns, "run", range(len(runs)))
     run = columns.pop("run")
-    columns["vpp"], columns["schedule"] = np.array(runs, dtype=np.int64)[run].T
+    columns["vpp"], columns["schedule"] = np.array(runs, dtype=np.int64).reshape(-1, len(lone))[run].T
     stages, vpp = columns["pp"], columns["vpp"]
     divides = (layers % (stages * vpp) == 0) | (columns.get("partition", 0) != 0)
     kept = np.where(stages > 1, (vpp == 1) | divides, run == 0)

@@ -10,9 +10,9 @@ from steelyard.catalog.stacks import Capability
 from steelyard.layout.axes import lacks_axis
 from steelyard.layout.reason import Reason
 from steelyard.strategies.experts import usual_expert_tensor
-from steelyard.strategies.partition import FIRST_GIVEN, GIVEN, PARTITIONS, blocks_before, given_parts
+from steelyard.strategies.partition import FIRST_GIVEN, GIVEN, PARTITIONS, blocks_before, given_parts, parts_most
 from steelyard.strategies.recompute import POLICIES
-from steelyard.strategies.registry import SCHEDULES
+from steelyard.strategies.registry import SCHEDULES, usual_code
 from steelyard.strategies.schedule import YesNo
 from steelyard.tables import Divisible, Job, Layout
 from steelyard.units import BytesPerSecond, Count
@@ -92,7 +92,7 @@ def _model(job: Job, layout: Layout) -> list[_Rule]:
         (Reason.KV_HEADS, kv_unequal),
         (Reason.FFN, np.greater(model.ffn, 0) & _splits(model.ffn, tp)),
         (Reason.STAGES, layout.pp > model.stages),
-        (Reason.SCHEDULE, _other_schedule(layout, SCHEDULES)),
+        (Reason.SCHEDULE, _other_schedule(layout, SCHEDULES) | _lone_stage_ordered(layout)),
         (Reason.INTERLEAVE, _bad_interleave(model, layout)),
         (Reason.ROUNDS, _bad_rounds(layout)),
         (Reason.CONTEXT, _splits(model.sequence, pieces)),
@@ -112,6 +112,17 @@ def _other_schedule(layout: Layout, names: Iterable[str]) -> Broken:
     return found
 
 
+def _lone_stage_ordered(layout: Layout) -> Broken:
+    """Tell whether a schedule of pipelines is asked of one stage, which runs each micro-batch there and back.
+
+    All schedules would be one program there, so none but the usual is taken. Several chunks of one stage are judged
+    elsewhere.
+    """
+    lone = np.less_equal(layout.pp, 1) & np.equal(layout.vpp, 1)
+    ordered: NDArray[np.bool_] = lone & np.not_equal(layout.schedule, usual_code(SCHEDULES, 1))
+    return ordered
+
+
 def _bad_partition(model: Divisible, layout: Layout) -> Broken:
     """Tell whether blocks are left over, entries are not one a chunk, or a stage has no block in any of its chunks."""
     if np.all(np.equal(layout.partition, 0)):
@@ -119,9 +130,11 @@ def _bad_partition(model: Divisible, layout: Layout) -> Broken:
     parts, entries = layout.pp * layout.vpp, given_parts(layout.partition)
     before = partial(blocks_before, layout.partition, model.blocks, parts, projection=model.projection)
     broken = (np.greater(entries, 0) & np.not_equal(entries, parts)) | np.not_equal(before(parts), model.blocks)
-    for rank in range(int(np.max(layout.pp))):
+    broken = broken | np.greater(parts, parts_most(model.blocks))
+    stages, chunks = (int(np.max(np.where(broken, 1, degree))) for degree in (layout.pp, layout.vpp))
+    for rank in range(stages):
         held: Count = 0.0
-        for chunk in range(int(np.max(layout.vpp))):
+        for chunk in range(chunks):
             part = chunk * layout.pp + rank
             held = held + np.where(np.less(chunk, layout.vpp), before(part + 1) - before(part), 0.0)
         broken = broken | (np.less(rank, layout.pp) & np.less(held, 1))

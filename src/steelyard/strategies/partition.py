@@ -244,6 +244,23 @@ def blocks_before(partition: Count, blocks: Count, parts: Count, part: Count, pr
     return np.where(known, _given_before(np.asarray(partition), part), found) if np.any(known) else found
 
 
+def parts_most(blocks: Count) -> Count:
+    r"""Parts that a partition may have at most: one for each block, one for the embedding, one for the projection.
+
+    .. math:: L + 2
+
+    Args:
+        blocks: of the model, L [-]
+
+    Source: Megatron-core TransformerConfig, account_for_embedding_in_pipeline_split and
+        account_for_loss_in_pipeline_split: the embedding and the loss count as a layer each.
+
+    >>> parts_most(126)  # Llama 3 has 16 stages of 8 chunks (arXiv 2407.21783, section 3.3.2)
+    128
+    """
+    return blocks + 2
+
+
 def given_parts(partition: Count) -> Count:
     """Return how many parts a partition given by hand has; 0 where it is a rule.
 

@@ -9,6 +9,7 @@ from steelyard.catalog.stack_names import rule_of_name
 from steelyard.job.degrees import parse_degrees
 from steelyard.job.fields import FIELD_ALIASES
 from steelyard.job.job_spec import JobSpec
+from steelyard.job.recipes import tells_states
 from steelyard.job.training import ADAPTERS
 from steelyard.job.unstated.taken import OPEN_SETTINGS
 from steelyard.units import Share
@@ -52,8 +53,8 @@ def open_states(spec: JobSpec, stack: str) -> tuple[StatesChoice, ...]:
     >>> job = {"model": "llama-3-8b", "tokens": "1B", "task": "full_ft", "stack": "trl"}
     >>> [one.precision for one in open_states(read_job(job), "hf-trainer")]
     ['bf16-pure', 'bf16']
-    >>> open_states(read_job({**job, "precision": "bf16"}), "hf-trainer")
-    ()
+    >>> [open_states(read_job(job | told), "hf-trainer") for told in ({"precision": "bf16"}, {"recipe": "states=16"})]
+    [(), ()]
     """
     rule = rule_of_name(load().stack_rules, spec.stack or stack)
     told = "states" not in unstated_settings(spec)
@@ -77,5 +78,5 @@ def unstated_settings(spec: JobSpec, layout: str = "") -> tuple[str, ...]:
     stated = {name for name, field in _LAID.items() if field in laid}
     stated |= {"stack"} if spec.stack else set()
     stated |= {"loss"} if spec.loss else set()
-    stated |= {"states"} if "precision" in given or spec.task in ADAPTERS else set()
+    stated |= {"states"} if "precision" in given or spec.task in ADAPTERS or tells_states(spec.recipe) else set()
     return tuple(name for name in OPEN_SETTINGS if name not in stated | {"precision"})

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 
 from steelyard.catalog.stack_names import FALLBACK, StackRule
 from steelyard.catalog.stacks import Capability
+from steelyard.layout.axes import divisors_of
 from steelyard.strategies.recompute import RECOMPUTE
 from steelyard.strategies.settings import spelled_number
 
@@ -103,7 +104,7 @@ def usual_layout(
         found["zero"] = (zero,)
     model_ranks = (tp or 1) * (pp or 1) * (cp or 1)
     most = stated.get("dp", (max(1, devices // model_ranks),))[0]
-    shared = [most] if tp and pp and cp else [ranks for ranks in range(1, most + 1) if most % ranks == 0]
+    shared = [most] if tp and pp and cp else divisors_of(most)
     micro = {int(usual_micro_batch(batch, ranks, pp or 1, in_flight)) for ranks in shared if batch >= ranks}
     if micro:
         found["micro_batch"] = tuple(sorted(micro if pp else micro | {1}))
