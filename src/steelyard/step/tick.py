@@ -156,7 +156,7 @@ def _tick(rank: Rank, layout: Layout, stage: Stage, once: Forward, before: Forwa
 
 
 def _launch_s(rank: Rank, layout: Layout, blocks: Blocks) -> Seconds:
-    """Host time to launch a stage's forward and backward, over the factor of the chip: that slows kernels, not hosts."""
+    """Host time to launch a stage's forward and backward, over the chip's factor: that slows kernels, not hosts."""
     launch_s = rank.stack.layer_host_s * block_count(blocks)
     for one, held in zip(rank.job.workload.blocks, blocks, strict=True):
         if np.any(one.experts):
