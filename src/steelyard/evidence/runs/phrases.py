@@ -204,10 +204,10 @@ def over_float8(precision: str, text: str) -> str:
 
 
 _OPTIMIZER_NAMES = (
-    r"(?:paged[ _-])?(?:adamw?|lion|rmsprop|ademamix)(?:[ _-](?:bnb|torch|ao|apex))?[ _-]?(?:8|4|32)-?bit"
+    r"(?:paged[ _-]?)?(?:adamw?|lion|rmsprop|ademamix)(?:[ _-](?:bnb|torch|ao|apex))?[ _-]?(?:8|4|32)-?bit"
     r"|(?:paged[ _-])?8-?bit[ _-](?:paged[ _-])?(?:adamw?|lion)|adamw_(?:torch|apex|hf)\w*"
     r"|\bgalore\w*|\badafactor|\b(?:fused|deepspeedcpu|paged)?adamw?\b"
-    r"|\blion\b|\bsgd\b(?: (?:with )?(?:nesterov )?momentum)?|\bmuon\b"
+    r"|\b(?:paged[ _-]?)?lion\b|\bsgd\b(?: (?:with )?(?:nesterov )?momentum)?|\bmuon\b"
 )
 
 
