@@ -123,6 +123,10 @@ OPTIMIZERS = [
     ("galore_adamw", "galore"),
     ("lion_8bit", "lion8bit"),
     ("lion_32bit", "lion"),
+    ("paged_lion_8bit", "paged-lion-8bit"),
+    ("PagedLion8bit", "paged-lion-8bit"),
+    ("paged_lion_32bit", "paged-lion-32bit"),
+    ("paged_lion", "paged-lion-32bit"),
     ("sgd", "sgd"),
     ("torch.optim.SGD", "sgd"),
     ("muon", "muon"),
@@ -136,6 +140,14 @@ def test_optimizers_are_read_alike_in_columns_notes_and_on_the_command_line(text
     rows = [{"optimizer": text}, {"note": f"optim={text}; packed"}, {"note": f'"optimizer": "{text}"'}]
     assert {float(framed(precision="bf16 mixed", **row).job.moment_bytes[0]) for row in rows} == {wanted}
     assert parse_optimizer(text).optimizer == name
+
+
+@pytest.mark.parametrize("note", ["paged 8-bit Lion", "8-bit paged Lion", "optim=paged_lion_8bit", "PagedLion8bit"])
+def test_paged_states_of_any_optimizer_are_paged(note: str) -> None:
+    paged, plain = framed(note=note).job, framed(note="optim=lion_8bit").job
+    assert paged.moment_bytes[0] == plain.moment_bytes[0]
+    assert paged.recipe.states_paged[0] == 1
+    assert plain.recipe.states_paged[0] != 1
 
 
 def test_states_of_optimizers_are_those_of_their_papers() -> None:

@@ -26,6 +26,7 @@ SEARCHED = "lists whole layouts: search space, not a quantity"
 NOT_FORMULAS = {
     **NOT_ELEMENTWISE,
     "strategies.denial.affirmed": WRITTEN,
+    "strategies.denial.conditions_met": WRITTEN,
     "strategies.denial.denied": WRITTEN,
     "strategies.denial.named": WRITTEN,
     "workload.attention.attention": "yields rows",

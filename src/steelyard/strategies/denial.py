@@ -90,11 +90,11 @@ def _open(pattern: str) -> re.Pattern[str]:
     return re.compile(rf"(?:{pattern})[\w-]*{_OPEN}|{_WEIGHED}{_FILLED}(?:{pattern})[\w-]*")
 
 
-def as_stated(text: str) -> str:
+def conditions_met(text: str) -> str:
     """Return a text in small letters with `with` for the `without` of what a run would fail without.
 
     >>> texts = ("OOM without Liger", "Without Liger it does not fit", "did not fit; without Liger")
-    >>> [as_stated(text) for text in texts]
+    >>> [conditions_met(text) for text in texts]
     ['oom with liger', 'with liger it does not fit', 'did not fit; without liger']
     """
     return _FAILS_WITHOUT.sub(lambda found: f"{found['fails'] or ''}with", text.lower())
@@ -108,7 +108,7 @@ def affirmed(text: str, pattern: str) -> str:
     >>> affirmed("checkpointing not stated; LoRA", "checkpointing")
     ' ; lora'
     """
-    return _open(pattern).sub(" ", denial(pattern).sub(" ", as_stated(text)))
+    return _open(pattern).sub(" ", denial(pattern).sub(" ", conditions_met(text)))
 
 
 def named(pattern: str, text: str) -> re.Match[str] | None:
@@ -126,7 +126,7 @@ def denied(pattern: str, text: str) -> bool:
     >>> denied("fsdp", "HF Trainer without FSDP"), denied("fsdp", "FSDP2"), denied("fsdp", "NeMo")
     (True, False, False)
     """
-    return bool(denial(pattern).search(as_stated(text))) and named(pattern, text) is None
+    return bool(denial(pattern).search(conditions_met(text))) and named(pattern, text) is None
 
 
 @lru_cache(maxsize=_KEPT)

@@ -8,6 +8,9 @@ from steelyard.catalog.query import plain_spelling
 from steelyard.errors import BadInput, UnknownName
 
 _COUNT = re.compile(r"^\s*\d+\s*[x×*]\s*")
+COUNTED_DEVICES = re.compile(r"\s*(\d+)\s*[x×*]\s*(?=\D)")
+"""How many devices the name of an accelerator says: `2x H100 80GB`."""
+
 _BRACKETS = re.compile(r"[()]")
 _VENDOR = re.compile(
     r"(?i)\b(nvidia|tesla|geforce|amd|instinct|radeon|intel|habana|hpu|google|cloud|aws|huawei|dgx|hgx|quadro"

@@ -39,6 +39,7 @@ NOUNS: Mapping[str, re.Pattern[str]] = MappingProxyType(
         "layers": _counted(r"(?:layer|block)s?"),
         "params": _counted(r"param(?:eter)?s?"),
         "tokens_per_s_per_device": _counted(rf"(?:tok(?:en)?s?|t)(?:{_RATE})", r"tps(?:" + _EACH + ")?", r"tgs"),
+        "steps_per_second": _counted(rf"(?:it|iter|iteration|step)s?{_PER_S}"),
         "samples_per_second": _counted(rf"(?:sample|sequence|seq|image|img)s?{_PER_S}"),
     }
 )
@@ -67,6 +68,7 @@ SHARES = frozenset({"mfu", "hfu"})
 
 MEASUREMENTS = frozenset(
     {"step_time_s", "tokens_per_s_per_device", "samples_per_second", "tflops_per_device", "mfu", "hfu"}
+    | {"steps_per_second"}
 )
 """Columns that need be no whole number, so that one comma in them may be a decimal one."""
 

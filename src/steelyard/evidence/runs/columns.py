@@ -9,6 +9,7 @@ import re
 from collections.abc import Mapping
 
 from steelyard.errors import BadInput, nearest
+from steelyard.evidence.runs.accelerators import COUNTED_DEVICES
 from steelyard.evidence.runs.cells import UNSAID, read_number
 from steelyard.evidence.runs.header import (
     LAYOUT_COLUMNS,
@@ -21,6 +22,7 @@ from steelyard.evidence.runs.header import (
     step_column_s,
     strange_text,
 )
+from steelyard.evidence.runs.rates import fill_rates
 from steelyard.evidence.runs.run import COLUMNS, MEMORY_METRICS, TEXT_COLUMNS, Run, is_known
 from steelyard.formatting.unit_sizes import BYTES, SECONDS
 from steelyard.job.training import TASKS
@@ -55,6 +57,8 @@ def run_of_row(row: Mapping[str, str | None], row_id: str) -> Run:
         values[name] = values[name] or word
         values[name] = values[name] if name == "group" else values[name].lower()
     values["id"] = values["id"] or row_id
+    if not says(values["devices"]) and (counted := COUNTED_DEVICES.match(values["accelerator"])):
+        values["devices"] = counted[1]
     faults: dict[str, str] = {}
     unread = _peaks_and_steps(cells, values)
     numbers = {name: _number(values[name], name, faults) for name in COLUMNS if name not in TEXT_COLUMNS}
@@ -68,6 +72,7 @@ def run_of_row(row: Mapping[str, str | None], row_id: str) -> Run:
         unit = cells.get("mem_unit", "")
         numbers["peak_memory_bytes"] = _number(cells["peak_mem_gb"], "peak_mem_gb", faults) * memory_unit_bytes(unit)
         texts["memory_metric"] = memory_metric(unit, values["note"])
+    unread += fill_rates(cells, numbers, faults)
     strange = [strange_text(name) for name, value in cells.items() if says(value) and not is_read(name)]
     return Run(**texts, **numbers, faults=tuple(faults.items()), strange=(*strange, *unread))  # type: ignore[arg-type]  # by type
 

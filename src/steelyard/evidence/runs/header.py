@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import cache
 
 from steelyard.errors import BadInput, nearest
+from steelyard.evidence.runs.rates import PER_DEVICE, RATE_COLUMNS, RATES, rate_column
 from steelyard.evidence.runs.run import COLUMNS
 from steelyard.formatting.unit_sizes import BYTES, SECONDS, spelled
 from steelyard.job.degrees import DEGREE_FIELDS
@@ -90,6 +91,19 @@ JOB_FIELDS = {
     "notes": "note",
     "n_gpus": "devices",
     "gpus": "devices",
+    "world_size": "devices",
+    "num_devices": "devices",
+    "gpu_count": "devices",
+    "gpu": "accelerator",
+    "gpu_model": "accelerator",
+    "max_length": "sequence_tokens",
+    "max_seq_len": "sequence_tokens",
+    "cutoff_len": "sequence_tokens",
+    "block_size": "sequence_tokens",
+    "sequence_len": "sequence_tokens",
+    "per_device_batch_size": "micro_batch",
+    "grad_accum": "micro_batches",
+    "r": "lora_rank",
 }
 """Field of a job file, of PEFT's `LoraConfig`, or of Hugging Face's `TrainingArguments` → our column; other
 fields (model, devices, task, stack ...) have one name, and the spellings that job files allow are read here, too."""
@@ -106,21 +120,20 @@ NOTED_COLUMNS = frozenset(
 """Settings of Hugging Face's, DeepSpeed's, axolotl's and torchtune's configurations: one in a column of its own is read
 as if the note said `load_in_4bit=True`."""
 
-RATE_COLUMNS = dict.fromkeys(
-    ("images_per_second", "images_per_s", "img_per_s", "samples_per_s", "sequences_per_s"), "samples_per_second"
-)
-"""Other names of the rate of all devices together; one that ends in `_per_device` is of one of them."""
-
-PER_DEVICE = "_per_device"
-
 _NEEDED = ("model", "accelerator", "devices")
 MEASURED = (
     "step_time_s", "tokens_per_s_per_device", "samples_per_second", "tflops_per_device", "mfu", "peak_memory_bytes"
 )  # fmt: skip
 
 
-def check_header(header: Collection[str], where: str, *, of_text: bool = True) -> None:
+def check_header(header: Collection[str], where: str, *, of_text: bool = True, counted: bool = False) -> None:
     """Refuse a file that lacks what every prediction needs, and name it; runs on text need the length of a sequence.
+
+    Args:
+        header: names of its columns.
+        where: what errors call it.
+        of_text: whether every run of it is on text.
+        counted: whether the names of its accelerators say how many there are.
 
     >>> check_header(["model", "accelerator", "devices", "mfu"], "runs.csv")
     Traceback (most recent call last):
@@ -129,8 +142,8 @@ def check_header(header: Collection[str], where: str, *, of_text: bool = True) -
     """
     there = {"samples_per_second" if of_one(name) else our_name(name) for name in header}
     wanted = (*_NEEDED, "sequence_tokens") if of_text and "samples_per_second" not in there else _NEEDED
-    missing = [name for name in wanted if name not in there]
-    if not there & set(MEASURED):
+    missing = [name for name in wanted if name not in there and not (counted and name == "devices")]
+    if not there & {*MEASURED, *RATES}:
         missing.append(" or ".join(MEASURED))
     if missing:
         raise BadInput(
@@ -214,6 +227,8 @@ _STEP = re.compile(
 _STEP_UNITS = spelled(SECONDS, {"s": "s,sec,seconds", "ms": "ms", "min": "min,minutes", "h": "h,hours"})
 _PER_STEP = re.compile(r"(?P<unit>s|sec|seconds|ms|min|minutes|h|hours)_(?:per|a)_(?:step|iter|iteration|it)")
 
+_SLASHED = re.compile(r"^(s|sec|seconds|ms|min|minutes|h|hours) ?/")
+
 
 @cache
 def step_column_s(name: str) -> float | None:
@@ -222,7 +237,9 @@ def step_column_s(name: str) -> float | None:
     >>> step_column_s("step_time_ms"), step_column_s("seconds_per_step"), step_column_s("iteration_time_min")
     (0.001, 1.0, 60.0)
     """
-    plain = _letters(name)
+    if rate_column(name):
+        return None
+    plain = _letters(_SLASHED.sub(r"\1_per_", name.strip().lower()))
     found = _STEP.fullmatch(plain) or _PER_STEP.fullmatch(plain)
     return _STEP_UNITS[found["unit"]] if found and plain not in COLUMNS else None
 
@@ -244,6 +261,8 @@ def our_name(name: str | None) -> str:
     ('devices', 'batch_samples', 'peak_memory_bytes', 'weather')
     """
     plain = _plain(name)
+    if rate := rate_column(plain):
+        return rate
     if peak_column(plain):
         return "peak_memory_bytes"
     if step_column_s(plain):
@@ -258,7 +277,7 @@ def our_name(name: str | None) -> str:
 def is_read(name: str) -> bool:
     """Tell whether a column is read by somebody."""
     ours = our_name(name)
-    return ours in COLUMNS or ours in LAYOUT_COLUMNS or ours in _UNIT_COLUMNS | NOTED_COLUMNS or of_one(name)
+    return ours in COLUMNS or ours in LAYOUT_COLUMNS or ours in {*_UNIT_COLUMNS, *NOTED_COLUMNS, *RATES} or of_one(name)
 
 
 @cache

@@ -9,7 +9,7 @@ import re
 from functools import lru_cache
 
 from steelyard.job.training import FOUR_BITS, PRECISION_SPELLINGS, unknown_of_optimizer
-from steelyard.strategies.denial import Patterns, affirmed, as_stated, denied, exact_meaning, meaning, named
+from steelyard.strategies.denial import Patterns, affirmed, conditions_met, denied, exact_meaning, meaning, named
 
 _KEPT = 1 << 14
 
@@ -101,7 +101,7 @@ def recompute_of_note(note: str) -> str:
     >>> recompute_of_note("checkpointing and attention not stated"), recompute_of_note("gradient checkpointing unknown")
     ('', '')
     """
-    note = as_stated(note)
+    note = conditions_met(note)
     if not _GUESSED.search(note) and denied(_CHECKPOINTED, note):
         return "none"
     parts = [part for part in re.split(r"[;,]", note) if not _GUESSED.search(part)]
@@ -204,10 +204,10 @@ def over_float8(precision: str, text: str) -> str:
 
 
 _OPTIMIZER_NAMES = (
-    r"(?:paged[ _-])?(?:adamw?|lion|rmsprop|ademamix)(?:[ _-](?:bnb|torch|ao|apex))?[ _-]?(?:8|4|32)-?bit"
+    r"(?:paged[ _-]?)?(?:adamw?|lion|rmsprop|ademamix)(?:[ _-](?:bnb|torch|ao|apex))?[ _-]?(?:8|4|32)-?bit"
     r"|(?:paged[ _-])?8-?bit[ _-](?:paged[ _-])?(?:adamw?|lion)|adamw_(?:torch|apex|hf)\w*"
     r"|\bgalore\w*|\badafactor|\b(?:fused|deepspeedcpu|paged)?adamw?\b"
-    r"|\blion\b|\bsgd\b(?: (?:with )?(?:nesterov )?momentum)?|\bmuon\b"
+    r"|\b(?:paged[ _-]?)?lion\b|\bsgd\b(?: (?:with )?(?:nesterov )?momentum)?|\bmuon\b"
 )
 
 
