@@ -413,7 +413,8 @@ class StepMemory:
     buffers_bytes: Bytes  # gathered parameters, communication buckets, recompute working set
     allocated_bytes: Bytes  # the sum above: what the framework's allocator counts
     reserved_bytes: Bytes  # with fragmentation: what the allocator holds
-    device_bytes: Bytes  # with context and communication library: what the device shows
+    paged_bytes: Bytes  # states of a paged optimizer in what room is left, which no allocator counts
+    device_bytes: Bytes  # with these, context and communication library: what the device shows
     needed_bytes: Bytes  # the same without the reserve that an allocator can return: what must fit
 
 

@@ -3,8 +3,9 @@
 import math
 from dataclasses import fields, replace
 
+import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from steelyard.catalog import load, peak_spread
@@ -64,6 +65,22 @@ def test_a_device_shows_more_than_it_has_only_where_what_must_fit_may_not(
     most = most_needed_bytes(one, SPREAD)
     assert (high <= memory) == (most <= memory)
     assert high <= one.device_bytes * math.exp(NORMAL_90 * SPREAD.log_sd(peak_traits(one, one.device_bytes))) + 1e-9
+
+
+@given(st.floats(1.0, 100.0), BYTES, BYTES, BYTES, st.floats(0.5, 5.0), st.floats(0.0, 1.0), st.floats(10.0, 1000.0))
+def test_pages_take_room_and_widen_nothing(
+    states: float, activations: float, momentary: float, reserve: float, context: float, share: float, memory: float
+) -> None:
+    """The same peak with a share of its states in pages: they leave the tensors, and fill what room there is."""
+    near = held(states, activations, momentary, reserve, context)
+    rest = held(states * (1 - share), activations, momentary, reserve, context)
+    paged = float(np.clip(memory - rest.device_bytes, 0.0, states * share))
+    far = replace(rest, paged_bytes=paged, device_bytes=rest.device_bytes + paged)
+    assume(NORMAL_90 * SPREAD.log_sd(peak_traits(far, far.needed_bytes)) < 1)  # beyond, fewer bytes may be more
+    (low, high), (_, most) = (device_ends(one, SPREAD, memory) for one in (far, near))
+    assert low <= far.device_bytes <= near.device_bytes + 1e-9
+    assert high <= most + 1e-9
+    assert (high <= memory) == (most_needed_bytes(far, SPREAD) <= memory)
 
 
 def test_a_stack_that_nobody_names_is_less_sure_and_a_calibrated_one_is_as_its_runs_leave_it() -> None:

@@ -271,3 +271,13 @@ def test_a_job_file_says_it_as_an_option_does() -> None:
     assert over.measured == MeasuredStep(step_s=2.0)
     with pytest.raises(BadInput, match="no text"):
         estimate("resnet-50", "H100:8", samples="10M", rate="100 tokens/s")
+
+
+def test_only_the_options_that_do_it_are_promised_to_settle_the_measured_run() -> None:
+    """`calibrate` moves a stack part of the way to one step: it is not said to repeat the very run."""
+    found = estimate("llama-3-8b", "H100:8", tokens="1B", stack="megatron-core").one_step
+    assert found is not None
+    before, _, after = found.text.partition("(its own run to ")
+    assert before.endswith("--step-time or --rate ")
+    assert after.endswith("), or calibrate")
+    assert "good" not in found.text

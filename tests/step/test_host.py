@@ -15,6 +15,7 @@ from steelyard.job import job_table, read_job
 from steelyard.job.recipes import partial_recipe
 from steelyard.job.training import published_optimizer
 from steelyard.planner import estimate, plan
+from steelyard.reasons.terms import memory_terms
 from steelyard.step import host_memory, stage_job
 from steelyard.tables import HostMemory, Job, Layout, Machine, Stack
 
@@ -119,6 +120,31 @@ def test_hosts_of_the_catalog_have_at_most_a_terabyte_a_device() -> None:
     assert np.isnan(host_memory_bytes("node-H100-NVL", known))
 
 
+def test_an_instance_whose_name_says_its_memory_has_it() -> None:
+    known = catalog.load()
+    found = {name: host_memory_bytes(name, known) / 2**30 for name in known.systems if "vcpu-" in name}
+    assert found
+    assert all(f"vcpu-{gib:.0f}gb" in name for name, gib in found.items())
+    cards = [name for name in known.systems if "gb" in name and "vcpu-" not in name]
+    assert cards  # what their names say is the memory of a card
+    assert all(np.isnan(host_memory_bytes(name, known)) for name in cards)
+    asked = {"tokens": "10M", "layout": "offload=1,zero=3", "stack": "deepspeed", "global_batch": 64}
+    full = estimate("llama-3-70b", on="gpu-l40s-d_4gpu-128vcpu-768gb:4", **asked)
+    assert not full.fits
+    assert any("offloaded where a host has 768; offload less" in one.text for one in full.bound_by)
+
+
+@pytest.mark.parametrize(("model", "said"), [("llama-3-8b", True), ("gpt2", False)])
+def test_a_host_of_unknown_memory_is_told_where_much_is_put_there(model: str, said: bool) -> None:
+    asked = {"tokens": "10M", "layout": "offload=1,zero=3", "stack": "deepspeed", "global_batch": 64}
+    found = estimate(model, on="node-RTX-4090:4", **asked)
+    texts = [one.text for one in found.bound_by if "host memory unknown" in one.text]
+    assert texts == [f"host memory unknown: needs {found.host_bytes / 2**30:,.0f} GiB a host"] * said
+    assert (found.host_bytes > 100 * 2**30) == said
+    known = estimate(model, on="p5.48xlarge:8", **asked)
+    assert not any("host memory" in one.text for one in known.bound_by)
+
+
 def test_bytes_of_a_host_are_asked_for_apart() -> None:
     laid = layout(JOB, dp=8.0, zero=1.0, shard_devices=8.0, offload=1.0)
     found = pipeline.host(JOB, laid, filled(Machine, node_devices=4.0), filled(Stack))
@@ -132,6 +158,7 @@ def test_paged_states_fill_what_room_there_is_and_need_none(share: float) -> Non
     states = 12 * PARAMS
     near, paged = (pipeline.peak(one, laid, filled(Machine, memory_bytes=1e15), tool) for one in (JOB, job))
     assert near.needed_bytes - paged.needed_bytes == pytest.approx(states)
+    assert (near.paged_bytes, paged.paged_bytes) == (0, pytest.approx(states))
     assert near.allocated_bytes - paged.allocated_bytes == pytest.approx(states)  # not the allocator's
     assert paged.device_bytes == pytest.approx(near.device_bytes)
     room = filled(Machine, memory_bytes=float(paged.needed_bytes) + share * states)
@@ -161,4 +188,15 @@ def test_a_paged_optimizer_decides_what_fits_a_small_card() -> None:
     laid = {"layout": "mbs=1,recompute=full,offload=0", "global_batch": 4}
     usual, paged = (estimate("qwen2.5-3b", optimizer=name, **asked, **laid) for name in ("adamw", "paged_adamw_32bit"))
     assert paged.memory.needed_bytes < usual.memory.needed_bytes
+    assert paged.memory_bytes.high <= usual.memory_bytes.high
+    assert paged.memory.paged_bytes > 0 == usual.memory.paged_bytes
+    outside = [
+        float(term.value)
+        for one in (paged, usual)
+        for term in memory_terms(one.memory)
+        if term.name == "context and communication library"
+    ]
+    assert outside[0] == pytest.approx(outside[1])
+    for one in (paged, usual):
+        assert sum(float(term.value) for term in memory_terms(one.memory)) == pytest.approx(one.memory.device_bytes)
     assert paged.host_bytes > usual.host_bytes == 0

@@ -138,6 +138,8 @@ def device_ends(
 
     .. math:: \min\big(D\,e^{z \sigma_D},\; \max(M,\; N\,e^{z \sigma_N})\big)
 
+    States of a paged optimizer are counted as others are, though no allocator does: they are not outside of tensors.
+
     Args:
         held: the peak: what the device shows (D), what must fit (N)
         spread: of peaks of its stack (σ, of either total)
@@ -155,9 +157,11 @@ def device_ends(
     >>> [round(float(device_ends(held, sure, limit)[1]), 1) for limit in (80.0, 90.0, 100.0)]
     [88.4, 90.0, 94.3]
     """
-    totals = (held.device_bytes, held.needed_bytes)
-    shown, needed = ((one, spread.log_sd(peak_traits(held, one, guessed, unstated))) for one in totals)
-    return ends_on_device(shown, needed, memory_bytes)
+    shown, needed = (peak_traits(held, one, guessed, unstated) for one in (held.device_bytes, held.needed_bytes))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        shown = replace(shown, outside=shown.outside - np.divide(held.paged_bytes, held.device_bytes))
+    most = (held.needed_bytes, spread.log_sd(needed))
+    return ends_on_device((held.device_bytes, spread.log_sd(shown)), most, memory_bytes)
 
 
 def ends_on_device(shown: tuple[Bytes, Array], needed: tuple[Bytes, Array], memory_bytes: Bytes) -> tuple[Array, Array]:

@@ -36,7 +36,7 @@ from steelyard.planner.ownership import check_unsaved
 from steelyard.planner.points import Configuration, configured, objective_intervals, point_of
 from steelyard.planner.unstated.layouts import Bench, chosen_layout
 from steelyard.planner.unstated.mixtures import branch_interval, mixture_text, states_branches
-from steelyard.reasons.binds import Bind, beyond_limits, step_text
+from steelyard.reasons.binds import Bind, beyond_limits, step_text, unknown_host_text
 from steelyard.reasons.draws import Setting
 from steelyard.reasons.terms import formula, terms
 from steelyard.tables import Job, Layout, Offer, join
@@ -96,7 +96,9 @@ def point_of_configuration(
     short = () if point.fits else (_memory_short(point, made),)
     beyond = _beyond(figures, spec, made.devices) if spec else ()
     step = Bind("step", step_text(made.prediction.time))
-    return replace(point, bound_by=(*beyond, *short, *_unknown_money(made, point), step))
+    host = unknown_host_text(point.host_bytes, point.host_limit_bytes)
+    told = (*short, *([Bind("memory", host)] if host else []), *_unknown_money(made, point), step)
+    return replace(point, bound_by=(*beyond, *told))
 
 
 def _beyond(figures: Sequence[Interval], spec: JobSpec, devices: int) -> tuple[Bind, ...]:

@@ -13,6 +13,7 @@ from steelyard.search.candidates import Candidates, bounds_of, within_limits
 from steelyard.search.engine import LIMITS, Limits
 from steelyard.search.pareto import Rows
 from steelyard.tables import StepTime
+from steelyard.units import GIB_BYTES
 
 COLUMN = {"cheapest": 1, "fastest": 0, "leanest": 2, "cleanest": 3}
 """The objective that a label is about."""
@@ -126,3 +127,19 @@ def beyond_limits(values: Sequence[float], high: Sequence[float], limits: Limits
 
 def _best(found: Candidates, rows: Rows, column: int) -> int | None:
     return int(rows[np.argmin(found.points[rows, column])]) if rows.size else None
+
+
+HOST_ASSUMED_BYTES = 100 * GIB_BYTES
+"""So much a host is taken to have where nobody says: chosen, by what hosts of eight devices have in the catalog."""
+
+
+def unknown_host_text(host_bytes: float, limit_bytes: float) -> str:
+    """Return that nobody says whether a host holds what is put there; empty where that is known, or little.
+
+    >>> from math import inf, nan
+    >>> unknown_host_text(400 * GIB_BYTES, nan), unknown_host_text(400 * GIB_BYTES, inf), unknown_host_text(1e9, nan)
+    ('host memory unknown: needs 400 GiB a host', '', '')
+    """
+    if not math.isnan(limit_bytes) or not host_bytes > HOST_ASSUMED_BYTES:
+        return ""
+    return f"host memory unknown: needs {host_bytes / GIB_BYTES:,.0f} GiB a host"

@@ -49,6 +49,7 @@ MEMORY_TERMS: Final = (
     ("activations_bytes", "activations", "step.tensors.activations.block_bytes"),
     ("logits_bytes", "logits", "step.tensors.buffers.edge_bytes"),
     ("buffers_bytes", "buffers and working set", "step.tensors.buffers.gathered_bytes"),
+    ("paged_bytes", "paged optimizer states", "step.memory.memory"),
 )
 STATES: Final = (
     ("compute", "computing"),
@@ -93,7 +94,8 @@ def memory_terms(peak: StepMemory) -> list[Term]:
     """Return where the bytes of the heaviest rank go; what the device shows beyond them stands last."""
     rows = [(name, formula, getattr(peak, field)) for field, name, formula in MEMORY_TERMS]
     rows.append(("fragmentation", "step.memory.memory", peak.reserved_bytes - peak.allocated_bytes))
-    rows.append(("context and communication library", "step.memory.memory", peak.device_bytes - peak.reserved_bytes))
+    context = peak.device_bytes - peak.reserved_bytes - peak.paged_bytes
+    rows.append(("context and communication library", "step.memory.memory", context))
     return _parts("memory", "byte", rows)
 
 

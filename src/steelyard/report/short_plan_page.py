@@ -9,6 +9,7 @@ from rich.console import RenderableType
 
 from steelyard.formatting.figures import dollars, number, percent
 from steelyard.planner.answers import Counts, Plan, Point
+from steelyard.reasons.binds import unknown_host_text
 from steelyard.reasons.summaries import Summary
 from steelyard.report.breakdown import short_memory
 from steelyard.report.page import blank, heading, paragraph, table
@@ -41,7 +42,7 @@ def short_plan_page(found: Plan) -> list[RenderableType]:
             "Inputs that change the winner by turning out 10 % off, and how likely that is", input_lines(found), names
         ),
         *_rows("The best of other kinds, by what the point is named for", rival_lines(found), names),
-        *_rows("Before you decide", warning_lines(found), names),
+        *_rows("Before you decide", [*host_lines(points), *warning_lines(found)], names),
         blank(),
         paragraph(rest_text(found), 0),
     ]
@@ -51,6 +52,17 @@ def _table(named: Sequence[Point]) -> RenderableType:
     points = distinct_points(named)
     rows = [[name, *cells] for name, text in ROWS.items() if any(cells := [text(point) for point in points])]
     return table(["|", *(point.label for point in points)], rows)
+
+
+def host_lines(points: Sequence[Point]) -> list[list[str]]:
+    """Return which points put more on a host than is sure to be there, where nobody says how much it has.
+
+    >>> host_lines([Point("cheapest", host_bytes=400 * 2**30), Point("fastest")])
+    [['hosts', 'cheapest: host memory unknown: needs 400 GiB a host']]
+    """
+    some = [(one.label, unknown_host_text(one.host_bytes, one.host_limit_bytes)) for one in points]
+    parts = [f"{label}: {text}" for label, text in some if text]
+    return [["hosts", "; ".join(parts)]] if parts else []
 
 
 def short_price(point: Point) -> str:

@@ -66,6 +66,7 @@ def memory(staged: StagedJob, machine: Machine, stack: Stack) -> StepMemory:
     peak = heaviest_peak(staged, stack)
     shown = shown_bytes(peak.total_bytes, peak.lesser_bytes, staged.layout, machine, stack)
     room = np.maximum(machine.memory_bytes - shown.device_bytes, 0.0)
+    paged = np.minimum(peak.paged_bytes, room)
     named = peak.weights_bytes + peak.gradients_bytes + peak.optimizer_bytes + peak.activations_bytes
     return StepMemory(
         weights_bytes=peak.weights_bytes,
@@ -76,7 +77,8 @@ def memory(staged: StagedJob, machine: Machine, stack: Stack) -> StepMemory:
         buffers_bytes=np.maximum(shown.allocated_bytes - named - peak.logits_bytes, 0.0),  # no rounding below nothing
         allocated_bytes=shown.allocated_bytes,
         reserved_bytes=shown.reserved_bytes,
-        device_bytes=shown.device_bytes + np.minimum(peak.paged_bytes, room),
+        paged_bytes=paged,
+        device_bytes=shown.device_bytes + paged,
         needed_bytes=shown.needed_bytes,
     )
 

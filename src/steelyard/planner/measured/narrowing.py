@@ -33,9 +33,8 @@ def one_step(accelerator: str, stack: str, spec: JobSpec) -> Narrowing | None:
     found = narrowing(*(narrowed_step_log_sd(accelerator, stack, spec, one) for one in (catalog, known)))
     text = (
         f"one measured step of {pair} narrows its time from {ends_text(found.low_before, found.high_before)} to "
-        f"{ends_text(found.low_after, found.high_after)} of the median (90 %), its own to "
-        f"{ends_text(*interval_factors(REPEAT_LOG_SD))}: --step-time or --rate here, "
-        "calibrate for good"
+        f"{ends_text(found.low_after, found.high_after)} of the median (90 %): --step-time or --rate "
+        f"(its own run to {ends_text(*interval_factors(REPEAT_LOG_SD))}), or calibrate"
     )
     return replace(found, text=text)
 
