@@ -80,6 +80,7 @@ PRECISION = "a precision is recognised by its bytes"
 LOSS = "the loss works at four bytes an element at every precision"
 COUNTED_BYTES = {
     "step.compute.forward": LOSS,
+    "step.time.paging_s": PRECISION,
     "step.time.time": LOSS,
     "step.tick.slowest_tick": PRECISION,
     "step.tensors.activations.block_kept_bytes": PRECISION,
@@ -87,6 +88,7 @@ COUNTED_BYTES = {
     "step.states.copy_bytes": PRECISION,
     "step.host.host_memory": PRECISION,
     "step.memory.memory": PRECISION,
+    "step.memory.evicted_bytes": PRECISION,
     "step.memory.heaviest_peak": PRECISION,
     "step.states.states": PRECISION,
     "step.states.weight_bytes": PRECISION,

@@ -17,6 +17,7 @@ from steelyard.job.training import published_optimizer
 from steelyard.planner import estimate, plan
 from steelyard.reasons.terms import memory_terms
 from steelyard.step import host_memory, stage_job
+from steelyard.step.time import paging_s
 from steelyard.tables import HostMemory, Job, Layout, Machine, Stack
 
 GPT = gpt(4, 1024, 16, 50_000)
@@ -166,6 +167,36 @@ def test_paged_states_fill_what_room_there_is_and_need_none(share: float) -> Non
         pytest.approx(min(share, 1.0) * states, abs=1.0)
     )
     assert kept(job, laid, 1.0).optimizer_bytes == pytest.approx(states)
+
+
+@given(st.floats(0.0, 2.0))
+def test_pages_without_room_cross_the_bus_twice_a_step(share: float) -> None:
+    job = replace(JOB, recipe=partial_recipe(states_paged=1.0))
+    laid, tool = layout(job), filled(Stack, weight_bytes=2.0, grad_bytes=2.0, reserved_scale=1.0)
+    states = 12 * PARAMS
+    least = float(pipeline.peak(job, laid, filled(Machine, memory_bytes=1e15), tool).needed_bytes)
+    room = filled(Machine, memory_bytes=least + share * states, host_bytes_per_s=32e9)
+    staged = stage_job(job, laid)
+    assert paging_s(staged, room, tool) == pytest.approx(2 * max(1 - share, 0.0) * states / 32e9, abs=1e-6)
+    stays = replace(job, recipe=partial_recipe(states_paged=0.0))
+    assert paging_s(stage_job(stays, laid), room, tool) == 0
+
+
+def test_a_step_that_pages_is_slower_by_as_much() -> None:
+    asked = {"tokens": "10M", "on": "RTX-4090:1", "stack": "hf-trainer", "sequence": 512, "precision": "bf16-pure"}
+    laid = {"layout": "recompute=full", "global_batch": 4}
+    stays = {"recipe": "optimizer_states=device"}
+
+    def seconds(model: str, **told: str) -> float:
+        return float(estimate(model, optimizer="paged_adamw_32bit", **asked, **laid, **told).time.optimizer_s)
+
+    paged = estimate("qwen2.5-3b", optimizer="paged_adamw_32bit", **asked, **laid)
+    away = paged.host_bytes - float(paged.memory.paged_bytes)  # one device: of all states, what is not on it
+    bus = catalog.machine(catalog.load().system("node-RTX-4090"), "bf16").host_bytes_per_s
+    assert away > 2**30
+    more_s = seconds("qwen2.5-3b") - seconds("qwen2.5-3b", **stays)
+    assert 0.5 < more_s / (2 * away / bus) < 2  # but for what scales all times of the stack
+    assert seconds("gpt2") == seconds("gpt2", **stays)
 
 
 @pytest.mark.parametrize(

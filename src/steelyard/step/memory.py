@@ -83,6 +83,25 @@ def memory(staged: StagedJob, machine: Machine, stack: Stack) -> StepMemory:
     )
 
 
+def evicted_bytes(staged: StagedJob, machine: Machine, stack: Stack) -> Bytes:
+    """Return the paged states of a rank that its device has no room for at the peak of a step.
+
+    Args:
+        staged: a job on layouts.
+        machine: memory of a device, its context.
+        stack: defaults of the job's recipe, and what `shown_bytes` adds to tensors.
+
+    Source: huggingface.co/docs/bitsandbytes, explanations of optimizers: pages of unified memory move to the host when
+        the device runs out, and back when they are needed.
+    """
+    if not np.any(settled(staged.job.recipe, stack).states_paged):
+        return np.float64(0)
+    peak = heaviest_peak(staged, stack)
+    shown = shown_bytes(peak.total_bytes, peak.lesser_bytes, staged.layout, machine, stack)
+    room = np.maximum(machine.memory_bytes - shown.device_bytes, 0.0)
+    return np.maximum(peak.paged_bytes - room, 0.0)
+
+
 def heaviest_peak(staged: StagedJob, stack: Stack) -> Peak:
     """Return the tensors of the heaviest rank at the peak of a step.
 

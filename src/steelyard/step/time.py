@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from steelyard.step.memory import evicted_bytes
 from steelyard.step.network.communication import traffic
 from steelyard.step.network.placement import crowding
 from steelyard.step.rank import Rank, StagedJob
@@ -10,7 +11,7 @@ from steelyard.step.stage_end import slowest_end
 from steelyard.step.tick import Tick, slowest_tick, tick_passes
 from steelyard.strategies.schedule import THIRDS
 from steelyard.tables import Kernels, Machine, Stack, StepTime
-from steelyard.units import Share
+from steelyard.units import Seconds, Share
 
 
 def time(staged: StagedJob, machine: Machine, kernels: Kernels, stack: Stack) -> StepTime:
@@ -36,7 +37,8 @@ def time(staged: StagedJob, machine: Machine, kernels: Kernels, stack: Stack) ->
     passes = tick_passes(rank, layout, tick) if backward_splits(layout) else THIRDS
     parts["bubble_s"] = bubble_ticks(layout, passes) * tick_s
     end = slowest_end(rank, layout, tick_s)
-    parts["dp_s"], parts["optimizer_s"] = end.dp_s, stack.step_host_s / kernels.time_scale + end.update_s
+    host_s = stack.step_host_s / kernels.time_scale
+    parts["dp_s"], parts["optimizer_s"] = end.dp_s, host_s + end.update_s + paging_s(staged, machine, stack)
     crowd = crowding(np.maximum(layout.devices / machine.domain_devices, 1.0), stack.doubling_loss)
     scale = stack.time_scale * kernels.time_scale * crowd
     scaled = {name: value * scale for name, value in parts.items()}
@@ -45,6 +47,24 @@ def time(staged: StagedJob, machine: Machine, kernels: Kernels, stack: Stack) ->
         total_s=sum(scaled.values(), start=np.float64(0)),
         model_flop=job.workload.model_flop * job.batch_samples,
     )
+
+
+def paging_s(staged: StagedJob, machine: Machine, stack: Stack) -> Seconds:
+    r"""Return the seconds in which states of a paged optimizer cross the bus: to the update, and away from it.
+
+    .. math:: 2\,E / r
+
+    Args:
+        staged: a job on layouts
+        machine: its bus (r) and memory
+        stack: defaults of the job's recipe, and what memory holds beside tensors
+
+    Source: huggingface.co/docs/bitsandbytes, explanations of optimizers: what the device has no room for (E) waits on
+        the host until the update needs it.
+    Limits: pages move at the rate of the bus; faults that come one by one are slower.
+    """
+    away = evicted_bytes(staged, machine, stack)
+    return np.where(np.greater(away, 0), 2 * away / machine.host_bytes_per_s, 0.0)
 
 
 WAITING = ("host_s", "tp_s", "cp_s", "ep_s", "pp_s", "bubble_s", "dp_s", "optimizer_s")
