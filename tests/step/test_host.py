@@ -184,7 +184,7 @@ def test_pages_without_room_cross_the_bus_twice_a_step(share: float) -> None:
 
 def test_a_step_that_pages_is_slower_by_as_much() -> None:
     asked = {"tokens": "10M", "on": "RTX-4090:1", "stack": "hf-trainer", "sequence": 512, "precision": "bf16-pure"}
-    laid = {"layout": "recompute=full", "global_batch": 4}
+    laid = {"layout": "mbs=1,recompute=full,offload=0", "global_batch": 4}
     stays = {"recipe": "optimizer_states=device"}
 
     def seconds(model: str, **told: str) -> float:
