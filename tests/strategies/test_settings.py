@@ -7,6 +7,7 @@ import pytest
 
 from steelyard.strategies import registry
 from steelyard.strategies.experts import usual_expert_tensor
+from steelyard.strategies.recipe_settings import RECIPE_SETTINGS
 from steelyard.strategies.registry import SCHEDULES, found_schedules, usual_code
 from steelyard.strategies.settings import spelled_number
 
@@ -36,6 +37,14 @@ def test_words_of_yes_and_no(setting: str, word: str, number: int | None) -> Non
         ("zero", "zero3", 3),  # and parameters
         ("zero", "fsdp", 3),  # arXiv 2304.11277, section 3.1
         ("zero", "hsdp", 3),  # the same within a group
+        ("zero", "zero-1", 1),  # as DeepSpeed's documentation writes stages
+        ("zero", "zero-2", 2),
+        ("zero", "zero-3", 3),
+        ("zero", "ddp", 0),
+        ("zero", "no_shard", 0),  # docs.pytorch.org FSDP, ShardingStrategy
+        ("zero", "shard_grad_op", 2),
+        ("zero", "full_shard", 3),
+        ("zero", "hybrid_shard", 3),
     ],
 )
 def test_other_words_of_a_setting(setting: str, word: str, number: int) -> None:
@@ -65,3 +74,28 @@ def test_interleaving_holds_no_more_than_there_are() -> None:
 
 def test_experts_of_two_ranks_are_whole() -> None:
     assert [float(usual_expert_tensor(8, ranks)) for ranks in (1, 2, 4)] == [8, 1, 1]
+
+
+@pytest.mark.parametrize(
+    ("name", "word", "entry", "value"),
+    [
+        ("states", "16", "grad_bytes", 2.0),  # 2 + 2 + 12 bytes
+        ("states", "18", "grad_bytes", 4.0),  # 2 + 4 + 12 bytes
+        ("gradients", "persistent", "grad_life", 0.0),
+        ("gradients", "autograd", "grad_life", 1.0),
+        ("gradients", "fused", "grad_life", 2.0),
+        ("weights", "device", "weights_on_host", 0.0),
+        ("weights", "host", "weights_on_host", 1.0),
+        ("activations", "device", "saved_on_host", 0.0),
+        ("activations", "host", "saved_on_host", 1.0),
+        ("optimizer_step", "foreach", "step_copies", 1.0),
+        ("optimizer_step", "fused", "step_copies", 0.0),
+        ("optimizer_states", "device", "states_paged", 0.0),
+        ("optimizer_states", "paged", "states_paged", 1.0),
+        ("kernels", "eager", "norm_copies", 1.0),
+        ("kernels", "fused", "norm_copies", 0.0),
+    ],
+)
+def test_words_of_a_recipe_mean_what_they_say(name: str, word: str, entry: str, value: float) -> None:
+    (setting,) = (one for one in RECIPE_SETTINGS if one.name == name)
+    assert setting.meanings[word][entry] == value
