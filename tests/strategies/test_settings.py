@@ -92,6 +92,8 @@ def test_experts_of_two_ranks_are_whole() -> None:
         ("optimizer_step", "fused", "step_copies", 0.0),
         ("optimizer_states", "device", "states_paged", 0.0),
         ("optimizer_states", "paged", "states_paged", 1.0),
+        ("logits", "parallel", "logits_gathered", 0.0),
+        ("logits", "gathered", "logits_gathered", 1.0),
         ("kernels", "eager", "norm_copies", 1.0),
         ("kernels", "fused", "norm_copies", 0.0),
     ],
