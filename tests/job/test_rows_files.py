@@ -111,7 +111,7 @@ def edits(draw: st.DrawFn) -> dict[str, Any]:
         if draw(st.booleans()) and draw(st.booleans()):
             some.pop(name, None)
         else:
-            some[name] = draw(NASTY)
+            some[name] = copy.deepcopy(draw(NASTY))  # a later edit may change it
     made.pop("params", None) if draw(st.booleans()) else None
     return made
 
