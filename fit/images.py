@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
+from fit.stacks.write import write
 from steelyard.catalog import kind_log_sd, load
 from steelyard.evidence.frames.frame import run_frame
 from steelyard.evidence.frames.measured import measured
@@ -26,8 +27,6 @@ from steelyard.vocabulary import IMAGE_TRANSFORMER, ROWS
 TARGET = Path(__file__).parents[1] / "src/steelyard/catalog/data/unseen_kinds.csv"
 COMMAND = "python -m fit.images --data DIR --write"
 CHECKED = "2026-11-29"
-HEADER = ["entity", "precision", "quantity", "value", "unit", "log_sd"]
-HEADER += ["rows", "groups", "source", "command", "checked", "note"]
 SOURCES = {
     ROWS: "lambdal/deeplearning-benchmark@aa5addb6; huggingface/pytorch-image-models@02b806e0",
     IMAGE_TRANSFORMER: "huggingface/pytorch-image-models@02b806e0",
@@ -129,8 +128,7 @@ def main() -> None:
     made = list(kind_rows(given.data))
     print("\n".join(map(",".join, made)))
     if given.write:
-        with TARGET.open("w", newline="", encoding="utf-8") as lines:
-            csv.writer(lines, lineterminator="\n").writerows([HEADER, *made])
+        write(TARGET, made)
 
 
 if __name__ == "__main__":

@@ -8,12 +8,12 @@ median over groups. Constants are those fitted with the source left out wherever
 """
 
 import argparse
-import csv
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
+from fit.stacks.write import PUBLISHED, write
 from steelyard.evidence.runs.reader import published_runs
 from steelyard.evidence.score.ranking import Ranking
 from steelyard.evidence.score.validation import scored_runs
@@ -21,9 +21,6 @@ from steelyard.evidence.score.validation import scored_runs
 TARGET = Path(__file__).parents[1] / "src/steelyard/catalog/data/layout_spread.csv"
 COMMAND = "python -m fit.layout_spread --write"
 CHECKED = "2026-11-21"
-SOURCE = "published runs in evidence/runs/published, each row with its source"
-HEADER = ["entity", "precision", "quantity", "value", "unit", "log_sd"]
-HEADER += ["rows", "groups", "source", "command", "checked", "note"]
 
 
 def layout_log_sd(ranking: Sequence[Ranking]) -> float:
@@ -46,7 +43,7 @@ def row(ranking: Sequence[Ranking]) -> tuple[str, ...]:
         "0",
         str(rows),
         str(len(ranking)),
-        SOURCE,
+        PUBLISHED,
         COMMAND,
         CHECKED,
         note,
@@ -60,8 +57,7 @@ def main() -> None:
     made = row(scored_runs(published_runs()).ranking)
     print(",".join(made))
     if parser.parse_args().write:
-        with TARGET.open("w", newline="", encoding="utf-8") as lines:
-            csv.writer(lines, lineterminator="\n").writerows([HEADER, made])
+        write(TARGET, [list(made)])
 
 
 if __name__ == "__main__":

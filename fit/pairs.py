@@ -8,13 +8,13 @@ as its owner (`evidence/score/splits.csv`), over groups of owners that are not l
 """
 
 import argparse
-import csv
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
+from fit.stacks.write import PUBLISHED, write
 from steelyard.catalog import load
 from steelyard.catalog.local.step_shift import pair_name
 from steelyard.catalog.spread import PAIR_RUNS, UNPAIRED
@@ -23,21 +23,18 @@ from steelyard.evidence.frames.frame import run_frame
 from steelyard.evidence.frames.measured import measured
 from steelyard.evidence.runs.reader import published_runs, user_runs
 from steelyard.evidence.score.lock import locked
+from steelyard.evidence.score.splits import split_part, splits
+from steelyard.evidence.score.strangers import TIME
 
 TARGET = Path(__file__).parents[1] / "src/steelyard/catalog/data/step_pairs.csv"
-SPLITS = Path(__file__).parents[1] / "src/steelyard/evidence/score/splits.csv"
 COMMAND = "python -m fit.pairs --write"
 CHECKED = "2026-11-30"
-RUNS = "published runs in evidence/runs/published, each row with its source"
-HEADER = ["entity", "precision", "quantity", "value", "unit", "log_sd"]
-HEADER += ["rows", "groups", "source", "command", "checked", "note"]
 
 
 def offsets(split: str, groups: set[str]) -> np.ndarray:
     """Return the logarithms of the offsets of some groups in a split of stored scores."""
-    rows = csv.DictReader(SPLITS.read_text("utf-8").splitlines())
-    kept = [row for row in rows if row["metric"] == "step_time_s" and row["split"] == split and row["bias"]]
-    return np.log1p([float(row["bias"]) for row in kept if row["group"] in groups])
+    kept = [one.bias for one in split_part(splits(), TIME, split, 1) if one.group in groups]
+    return np.log1p([bias for bias in kept if not np.isnan(bias)])
 
 
 def unpaired_log_sd(groups: set[str]) -> tuple[float, int]:
@@ -53,7 +50,7 @@ def lines() -> Iterator[list[str]]:
     note = (
         "offsets of groups with the families of their chips left out scatter so much more than with their owner alone"
     )
-    yield ["any", "any", UNPAIRED, f"{added:.3f}", "1", "0", "0", str(groups), RUNS, COMMAND, CHECKED, note]
+    yield ["any", "any", UNPAIRED, f"{added:.3f}", "1", "0", "0", str(groups), PUBLISHED, COMMAND, CHECKED, note]
     found = run_frame(runs, load())
     timed = np.isfinite(measured(found).step_s)
     labels = zip(found.labels.stack[timed], found.labels.family[timed], found.labels.group[timed], strict=True)
@@ -65,7 +62,7 @@ def lines() -> Iterator[list[str]]:
             sources.setdefault(pair_name(name, str(family)), set()).add(str(group))
     for name in sorted(counts):
         count = str(counts[name])
-        yield [name, "any", PAIR_RUNS, count, "1", "0", count, str(len(sources[name])), RUNS, COMMAND, CHECKED, ""]
+        yield [name, "any", PAIR_RUNS, count, "1", "0", count, str(len(sources[name])), PUBLISHED, COMMAND, CHECKED, ""]
 
 
 def main() -> None:
@@ -75,8 +72,7 @@ def main() -> None:
     made = list(lines())
     print("\n".join(",".join(row) for row in made))
     if parser.parse_args().write:
-        with TARGET.open("w", newline="", encoding="utf-8") as out:
-            csv.writer(out, lineterminator="\n").writerows([HEADER, *made])
+        write(TARGET, made)
 
 
 if __name__ == "__main__":

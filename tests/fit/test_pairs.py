@@ -4,13 +4,14 @@ import csv
 
 import numpy as np
 import pytest
+from fit.stacks.write import HEADER
 
 from fit import pairs
 
 
 def test_the_table_is_what_is_carried() -> None:
     with pairs.TARGET.open(encoding="utf-8") as lines:
-        assert list(csv.reader(lines)) == [pairs.HEADER, *pairs.lines()]
+        assert list(csv.reader(lines)) == [HEADER, *pairs.lines()]
 
 
 def test_what_families_add_is_the_rise_of_the_scatter(monkeypatch: pytest.MonkeyPatch) -> None:
