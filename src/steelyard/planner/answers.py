@@ -241,6 +241,14 @@ class Plan(Answer):
         return (HEAD, *map(row_of, self.points)) if self.points else ()
 
 
+@dataclass(frozen=True, slots=True)
+class OtherStack:
+    """A stack that a job may be run on which names none, with its layout."""
+
+    stack: str
+    layout: Mapping[str, int | str] = field(default_factory=dict)
+
+
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Estimate(Point):
     """The answer to `estimate`: one pinned configuration with the whole of its prediction."""
@@ -248,6 +256,7 @@ class Estimate(Point):
     carbon_kind: str = LOCATION_GROSS
     assumptions: tuple[str, ...] = ()
     unstated: tuple[str, ...] = ()  # settings that nobody stated: `assumptions` says what was taken of each
+    other_stacks: tuple[OtherStack, ...] = ()  # that its intervals are of as well
     calibration: tuple[CalibratedConstant, ...] = ()
     measured_step: ComparedStep | None = None  # what a measured step sets; None: none was given
     one_step: Narrowing | None = None  # what one would narrow; None: some are known

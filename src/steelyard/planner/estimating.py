@@ -19,7 +19,7 @@ from steelyard.market.pinned import pinned_deal, unknown_price_text
 from steelyard.market.sites import site_option
 from steelyard.market.systems import system_meant
 from steelyard.market.tools import stack_options
-from steelyard.planner.answers import Estimate, Explanation, Point
+from steelyard.planner.answers import Estimate, Explanation, OtherStack, Point
 from steelyard.planner.engine import ENGINE, limits_of
 from steelyard.planner.grounds import (
     calibration_behind,
@@ -33,9 +33,10 @@ from steelyard.planner.measured.answer import current_step
 from steelyard.planner.measured.exact import as_measured
 from steelyard.planner.measured.narrowing import one_step
 from steelyard.planner.ownership import check_unsaved
-from steelyard.planner.points import Configuration, configured, objective_intervals, point_of
-from steelyard.planner.unstated.layouts import Bench, chosen_layout
+from steelyard.planner.points import Configuration, configured, layout_numbers, objective_intervals, point_of
+from steelyard.planner.unstated.layouts import Bench, chosen_layouts
 from steelyard.planner.unstated.mixtures import branch_interval, mixture_text, states_branches
+from steelyard.planner.unstated.possible import possible_runs, possible_text
 from steelyard.reasons.binds import Bind, beyond_limits, step_text, unknown_host_text
 from steelyard.reasons.draws import Setting
 from steelyard.reasons.terms import formula, terms
@@ -55,7 +56,8 @@ def configure(
     Without a number of devices it is one unit of the system; without a layout, the fastest that fits of those that the
     job allows, and where none fits the least value of each of its settings. The offer is
     the cheapest that the job's filters leave for this accelerator and number; without one money is unknown. The stack
-    is the job's, else the first that is planned on the accelerator and can run the layout.
+    is the job's, else that of the middle in time (`unstated.layouts`); what it may be instead, and what else nobody
+    stated, are its possible runs.
     """
     catalog, job = facts.load(), job_table(spec)
     check_unsaved(spec, lambda saved: configure(saved, accelerator, devices, layout, site))
@@ -64,7 +66,7 @@ def configure(
     count = devices or spec.devices or system.devices
     stacks, of_vendor = stack_options([hardware.vendor], spec.stack, catalog, spec.kind, spec.precision, spec.task)
     able = tuple(stacks[index] for index in of_vendor[hardware.vendor] if stacks[index].runs_on(hardware.accelerator))
-    stack, laid = chosen_layout(layout, spec, job, Bench(hardware, count, able))
+    (stack, laid), *others = chosen_layouts(layout, spec, job, Bench(hardware, count, able))
     at = catalog.site(site).id if site else ""
     found = pinned_deal(
         spec, system, count, at, catalog, lambda market, deals: _totals(job, laid, hardware, stack, market, deals)
@@ -78,9 +80,14 @@ def configure(
         place, offer, deal = site_option(at, catalog), Offer.rent(math.nan), None
     setting = as_measured(Setting(job, laid, hardware, stack, operated, spread, place, offer), spec)
     made = configured(setting, ENGINE, system.id, deal)
-    open_settings, branches = unstated_settings(spec, layout), states_branches(setting, spec)
+    open_settings, unsold = unstated_settings(spec, layout), found if isinstance(found, str) else made.unsold
     return replace(
-        made, unstated=open_settings, branches=branches, unsold=found if isinstance(found, str) else made.unsold
+        made,
+        unstated=open_settings,
+        branches=states_branches(setting, spec),
+        others=tuple(others),
+        possible=possible_runs(setting, others, spec, open_settings),
+        unsold=unsold,
     )
 
 
@@ -136,9 +143,10 @@ def estimate_of(point: Point, made: Configuration, spec: JobSpec, carbon: str) -
         carbon_kind=carbon,
         assumptions=(*spec.assumptions, *_settings(point, made, spec), *calibration_texts(local)),
         unstated=made.unstated,
+        other_stacks=other_stacks(made),
         calibration=local,
         measured_step=current_step(),
-        one_step=one_step(point.accelerator, point.stack, spec),
+        one_step=one_step(point.accelerator, point.stack, spec, _open_ends(point, made)),
         sources=sources_behind([point], spec),
         job=trained_job(spec),
         request=spec,
@@ -155,7 +163,18 @@ def _settings(point: Point, made: Configuration, spec: JobSpec) -> tuple[str, ..
     """Return what was taken of each setting that nobody stated, and of which settings memory is a mixture."""
     mixed = mixture_text(made.branches)
     alone = [name for name in made.unstated if not (mixed and name == "states")]
-    return (*settings_texts([point], spec, alone), *filter(None, [mixed]))
+    return (*settings_texts([point], spec, alone), *filter(None, [mixed, possible_text(made.possible)]))
+
+
+def _open_ends(point: Point, made: Configuration) -> tuple[float, float] | None:
+    """Return the ends of the interval of a time over several possible runs, in terms of its value; None of one."""
+    taken = point.time_s
+    return (taken.low / taken.value, taken.high / taken.value) if len(made.possible) > 1 else None
+
+
+def other_stacks(made: Configuration) -> tuple[OtherStack, ...]:
+    """Return the stacks that the intervals of a configuration are of beside its own."""
+    return tuple(OtherStack(stack.name, layout_numbers(laid)) for stack, laid in made.others)
 
 
 def explanation_of(found: Estimate, spec: JobSpec) -> Explanation:

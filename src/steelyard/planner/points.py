@@ -9,10 +9,11 @@ import numpy as np
 
 from steelyard.formatting.interval import Interval
 from steelyard.layout import text_of
-from steelyard.market.options import Deal, Market
+from steelyard.market.options import Deal, Market, StackOption
 from steelyard.pipeline import host
 from steelyard.planner.answers import Bill, Point
 from steelyard.planner.unstated.mixtures import Branch, branch_interval, mixture_interval
+from steelyard.planner.unstated.possible import PossibleRun, possible_ends
 from steelyard.reasons.draws import Setting, intervals
 from steelyard.reasons.summaries import setting_of
 from steelyard.run import availability_interval_s, checkpoint_bytes, interruptions_per_s, save_s, unsaved_s
@@ -37,6 +38,8 @@ class Configuration:
     unsold: str = ""  # why there is no offer, where one was looked for
     unstated: tuple[str, ...] = ()  # settings that nobody stated, as `job.unstated` calls them
     branches: tuple[Branch, ...] = ()  # settings that its memory may be of, where that is open
+    others: tuple[tuple[StackOption, Layout], ...] = ()  # stacks that it may be run on instead, where it names none
+    possible: tuple[PossibleRun, ...] = ()  # ways to run it where that is open, itself the first
 
     @property
     def devices(self) -> int:
@@ -67,8 +70,8 @@ def configured(setting: Setting, engine: Engine, system: str, deal: Deal | None)
 
 
 def objective_intervals(made: Configuration, engine: Engine, carbon: str) -> tuple[Interval, ...]:
-    """Return time, money, facility energy (J) and CO2e of one kind, each with its interval."""
-    ends = intervals(made.setting, engine, carbon)
+    """Return time, money, facility energy (J) and CO2e of one kind, each with its interval over every possible run."""
+    ends = possible_ends(made.possible, carbon) if len(made.possible) > 1 else intervals(made.setting, engine, carbon)
     values = objectives(made.prediction, carbon)[0]
     return tuple(_ordered(float(value), *ends[:, column]) for column, value in enumerate(values))
 

@@ -22,8 +22,16 @@ BLANK = facts.Fitted("", "any", STEP_SHIFT, 1.0, "1", 0.0, 1, 1, "", "", "", "")
 """A row of a shift, to be filled in."""
 
 
-def one_step(accelerator: str, stack: str, spec: JobSpec) -> Narrowing | None:
-    """Return what one measured step would do to the interval of a stack's step on a chip; None where some are known."""
+def one_step(accelerator: str, stack: str, spec: JobSpec, ends: tuple[float, float] | None = None) -> Narrowing | None:
+    """Return what one measured step would do to the interval of a stack's step on a chip; None where some are known.
+
+    Args:
+        accelerator: of the catalog.
+        stack: of the catalog.
+        spec: the job.
+        ends: of the interval of the time as it is told, in terms of its value, where more than the fit is open, namely
+            settings that nobody states, which a measured step settles; None: the fit alone is open.
+    """
     catalog = facts.load()
     if facts.step_shift_row(stack, accelerator, catalog) is not None:
         return None
@@ -31,6 +39,8 @@ def one_step(accelerator: str, stack: str, spec: JobSpec) -> Narrowing | None:
     layer = layer_of(shifts_of([0.0], [pair], open_log_sds=facts.open_log_sds([pair], catalog)), BLANK)
     known = catalog.over(catalog.local | layer)
     found = narrowing(*(narrowed_step_log_sd(accelerator, stack, spec, one) for one in (catalog, known)))
+    if ends is not None:
+        found = replace(found, low_before=ends[0], high_before=ends[1])
     text = (
         f"one measured step of {pair} narrows its time from {ends_text(found.low_before, found.high_before)} to "
         f"{ends_text(found.low_after, found.high_after)} of the median (90 %): --step-time or --rate "

@@ -19,6 +19,7 @@ from steelyard.planner.measured.exact import as_measured
 from steelyard.planner.points import Configuration, configured, layout_of
 from steelyard.planner.saved.files import ANEW
 from steelyard.planner.unstated.mixtures import states_branches
+from steelyard.planner.unstated.possible import possible_runs
 from steelyard.reasons.draws import Setting
 from steelyard.search.rows import job_of_layout
 from steelyard.tables import Layout, Offer
@@ -60,11 +61,26 @@ def configuration_of(point: Point, spec: JobSpec) -> Configuration:
         offer=offer,
         layout_log_sd=own_sd,
     )
+    deal_of = (system.id, deal)
+    if point.label == ESTIMATE_LABEL:
+        return _estimated(setting, point, spec, deal_of, catalog)
+    return replace(configured(setting, ENGINE, *deal_of), unstated=unstated_settings(spec))
+
+
+def _estimated(
+    setting: Setting, point: Point, spec: JobSpec, deal_of: tuple[str, Deal | None], catalog: facts.Catalog
+) -> Configuration:
+    """Return the configuration of a saved estimate: as it was measured, over everything that nobody states."""
+    others = _others(point, catalog.system(deal_of[0]), spec, catalog) if isinstance(point, Estimate) else ()
     unstated = point.unstated if isinstance(point, Estimate) else unstated_settings(spec)
-    pinned = point.label == ESTIMATE_LABEL
-    branches = states_branches(setting, spec) if pinned else ()
-    setting = as_measured(setting, spec) if pinned else setting
-    return replace(configured(setting, ENGINE, system.id, deal), unstated=unstated, branches=branches)
+    one = as_measured(setting, spec)
+    return replace(
+        configured(one, ENGINE, *deal_of),
+        unstated=unstated,
+        branches=states_branches(setting, spec),
+        others=others,
+        possible=possible_runs(one, others, spec, unstated),
+    )
 
 
 def first_configuration(plan: Plan, spec: JobSpec) -> Configuration | None:
@@ -78,6 +94,16 @@ def _stack(point: Point, system: System, spec: JobSpec, catalog: facts.Catalog) 
     text = as_asked(spec.stack, point.stack, catalog)
     found, _ = stack_options([vendor], text, catalog, spec.kind, spec.precision)
     return next(one for one in found if one.runs_on(system.accelerator))
+
+
+def _others(
+    found: Estimate, system: System, spec: JobSpec, catalog: facts.Catalog
+) -> tuple[tuple[StackOption, Layout], ...]:
+    """Return the stacks that a saved estimate may be run on instead, each with its layout."""
+    return tuple(
+        (_stack(replace(found, stack=one.stack), system, spec, catalog), _layout(replace(found, layout=one.layout)))
+        for one in found.other_stacks
+    )
 
 
 def _check_devices(point: Point, layout: Layout, system: System, spec: JobSpec) -> None:

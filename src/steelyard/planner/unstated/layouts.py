@@ -1,7 +1,7 @@
 """The layout of a pinned configuration: as it is given, as its stack's recipes have the rest, else the fastest."""
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import product
@@ -12,6 +12,8 @@ from steelyard.catalog import load
 from steelyard.catalog.peaks import device_ends
 from steelyard.catalog.policy import policy
 from steelyard.catalog.stack_names import rule_of_name
+from steelyard.catalog.usual.rows import WHOLE
+from steelyard.catalog.usual.shares import stack_share
 from steelyard.errors import BadInput, BadLayout
 from steelyard.job import JobSpec, job_table
 from steelyard.job.degrees import degrees_text, parse_degrees
@@ -26,11 +28,14 @@ from steelyard.search.engine import Limits
 from steelyard.search.explore import explore
 from steelyard.search.rows import single_layout
 from steelyard.search.survivors import NOWHERE
-from steelyard.tables import Job, Layout
+from steelyard.tables import Job, Layout, Offer
 from steelyard.vocabulary import ON_DEMAND
 
 PRINTED = frozenset({"tp", "pp", "dp", "micro_batch", "micro_batches", "zero"})
 """Settings that every printed layout has, by field of `tables.Layout`."""
+
+Laid = tuple[StackOption, Layout]
+"""A stack, and a layout that it can run."""
 
 Allowed = Mapping[str, tuple[int, ...]]
 """Values of settings, by field of `tables.Layout`."""
@@ -45,14 +50,15 @@ class Bench:
     stacks: tuple[StackOption, ...]
 
 
-def chosen_layout(text: str, spec: JobSpec, job: Job, on: Bench) -> tuple[StackOption, Layout]:
-    """Return the stack and the layout of a pinned configuration.
+def chosen_layouts(text: str, spec: JobSpec, job: Job, on: Bench) -> tuple[Laid, ...]:
+    """Return the stack and the layout of a pinned configuration, then those of other stacks that it may be run on.
 
     What is stated is kept. Of the rest the usual setting of its stack's recipes is taken (`job.unstated.usual`), as of
     a measured row that is silent; what they leave open, or all where that does not fit in memory or cannot be run, is
-    the fastest that fits. Where nothing fits it is what comes nearest to it. A job that names no stack has that on
-    which it is fastest so, and one that trains adapters the commonest that can: not the fastest, which few use. A
-    layout with every setting that is always printed (`PRINTED`) is whole: what it leaves out is not done.
+    the fastest that fits. Where nothing fits it is what comes nearest to it. A job that names no stack has the one of
+    the middle in time, each counted as often as it is met, and one that trains adapters the commonest that can: never
+    the fastest for not being named. A layout with every setting that is always printed (`PRINTED`) is whole: what it
+    leaves out is not done.
 
     Args:
         text: settings that are given, as a layout is written; empty: those of the job.
@@ -60,22 +66,46 @@ def chosen_layout(text: str, spec: JobSpec, job: Job, on: Bench) -> tuple[StackO
         job: its numbers.
         on: what it runs on.
     """
-    stated = _stated(text)
-    if stated.keys() >= PRINTED:
-        return _asked(text, spec, job, on)
-    asked = {**asked_layout(spec), **stated}
-    if spec.stack is None:
-        named = [(replace(spec, stack=stack.name), replace(on, stacks=(stack,))) for stack in on.stacks]
-        for told, alone in named if spec.task in ADAPTERS else ():
-            with suppress(BadLayout):
-                return chosen_layout(text, told, job, alone)
-        tried = [_fastest(job, {**_usual(told, asked, alone), **asked}, alone) for told, alone in named]
-        if able := [found for found in tried if found]:
-            return min(able, key=lambda found: found[0])[1:]
+    whole = _stated(text).keys() >= PRINTED
+    if spec.stack is None and len(on.stacks) > 1:
+        able = list(_of_each_stack(text, spec, job, on, whole))
+        if able:
+            first = 0 if spec.task in ADAPTERS else _middle(able, job, on)
+            return (able[first], *able[:first], *able[first + 1 :])
+    return (_asked(text, spec, job, on) if whole else _of_stack(text, spec, job, on),)
+
+
+def _of_each_stack(text: str, spec: JobSpec, job: Job, on: Bench, whole: bool) -> Iterator[Laid]:
+    """Yield each stack that can run what is stated with its layout; of whole models only where that fits in memory."""
+    for stack in on.stacks:
+        told, alone = replace(spec, stack=stack.name), replace(on, stacks=(stack,))
+        with suppress(BadLayout):
+            laid = _asked(text, told, job, alone) if whole else _of_stack(text, told, job, alone)
+            if whole or spec.task in ADAPTERS or _fits(job, *laid, alone):
+                yield laid
+
+
+def _middle(found: Sequence[Laid], job: Job, on: Bench) -> int:
+    """Return which of some stacks and layouts takes the median time, each counted as often as its stack is met."""
+    names = [stack.name for stack, _ in found]
+    shares = [stack_share(name, names, WHOLE, load()) for name in names]
+    machine, kernels, place, rent = on.hardware.machine, on.hardware.kernels, NOWHERE, Offer.rent(0.0)
+    seconds = [
+        float(ENGINE.predict(job, laid, machine, kernels, one.stack, policy(ON_DEMAND), place, rent).time.total_s)
+        for one, laid in found
+    ]
+    order = sorted(range(len(found)), key=lambda one: seconds[one])
+    reached = np.cumsum([shares[one] for one in order])
+    return order[int(np.searchsorted(reached, reached[-1] / 2))]
+
+
+def _of_stack(text: str, spec: JobSpec, job: Job, on: Bench) -> Laid:
+    """Return the layout of a configuration that is not whole, of the stacks that may run it."""
+    asked = {**asked_layout(spec), **_stated(text)}
     usual = _usual(spec, asked, on)
     for limits, one in _tries(spec, job, on, {**usual, **asked}, asked):
         if found := _fastest(one, limits, on):
-            return found[1:]
+            return found
     given = text or degrees_text(asked)
     with suppress(BadLayout):
         least = _laid(",".join(filter(None, (given, degrees_text(usual)))), job, on)
@@ -92,7 +122,7 @@ def _fits(job: Job, stack: StackOption, layout: Layout, on: Bench) -> bool:
     return bool(np.all(device_ends(held, stack.peaks, machine.memory_bytes)[1] <= machine.memory_bytes))
 
 
-def _nearest(job: Job, asked: Allowed, on: Bench) -> tuple[StackOption, Layout] | None:
+def _nearest(job: Job, asked: Allowed, on: Bench) -> Laid | None:
     """Return the stack and layout that come nearest to fitting: of whole splits under full sharding and recomputation.
 
     None where the stacks have no such layout of the job.
@@ -145,7 +175,7 @@ def _tries(spec: JobSpec, job: Job, on: Bench, usual: Allowed, asked: Allowed) -
     yield asked, job
 
 
-def _laid(text: str, job: Job, on: Bench) -> tuple[StackOption, Layout]:
+def _laid(text: str, job: Job, on: Bench) -> Laid:
     machine = on.hardware.machine
     refused: BadLayout | None = None
     for stack in on.stacks:
@@ -158,7 +188,7 @@ def _laid(text: str, job: Job, on: Bench) -> tuple[StackOption, Layout]:
     raise refused or BadLayout(f"no software stack is known for {on.hardware.accelerator}; give --stack")
 
 
-def _asked(text: str, spec: JobSpec, job: Job, on: Bench) -> tuple[StackOption, Layout]:
+def _asked(text: str, spec: JobSpec, job: Job, on: Bench) -> Laid:
     """Return the stack and the layout that are given, or the least of each setting that the job allows."""
     try:
         return _laid(text, job, on)
@@ -172,8 +202,8 @@ def _asked(text: str, spec: JobSpec, job: Job, on: Bench) -> tuple[StackOption, 
         ) from error
 
 
-def _fastest(job: Job, asked: Allowed, on: Bench) -> tuple[float, StackOption, Layout] | None:
-    """Return the stack and layout that train fastest and fit in memory, and their seconds; None where nothing fits."""
+def _fastest(job: Job, asked: Allowed, on: Bench) -> Laid | None:
+    """Return the stack and layout that train fastest and fit in memory; None where nothing fits."""
     deal = Deal(
         "", "", "", hardware=0, site_index=0, policy=0, unit=1, most=on.count, purchase="", usd_per_device_s=1.0
     )
@@ -191,5 +221,4 @@ def _fastest(job: Job, asked: Allowed, on: Bench) -> tuple[float, StackOption, L
     if not found.feasible:
         return None
     row = int(found.front[found.candidates.points[found.front, 0].argmin()])
-    seconds = float(found.candidates.points[row, 0])
-    return seconds, on.stacks[found.candidates.stack[row]], single_layout(found.candidates.layouts, row)
+    return on.stacks[found.candidates.stack[row]], single_layout(found.candidates.layouts, row)
