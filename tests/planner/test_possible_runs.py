@@ -99,14 +99,14 @@ def test_a_saved_estimate_is_asked_again(tmp_path: Path) -> None:
 def test_a_mixture_lies_within_its_parts_and_knows_no_order(
     parts: list[tuple[float, float, float]], turned: int
 ) -> None:
-    normal = np.linspace(-2, 2, 41)
+    normal = np.linspace(-2, 2, 401)
     drawn = np.stack([middle * np.exp(spread * normal) for _, middle, spread in parts], axis=1)[..., None]
     shares = np.array([share for share, _, _ in parts])
     low, high = weighted_ends(drawn, shares)[:, 0]
     alone = np.array([weighted_ends(drawn[:, [place]], np.ones(1))[:, 0] for place in range(len(parts))])
-    assert alone[:, 0].min() * 0.95 <= low <= high <= alone[:, 1].max() * 1.05  # a draw is 5 % from the next
+    assert alone[:, 0].min() * 0.95 <= low <= high <= alone[:, 1].max() * 1.05
     place = np.roll(np.arange(len(parts)), turned)
-    assert weighted_ends(drawn[:, place], 7 * shares[place])[:, 0] == pytest.approx([low, high])
+    assert weighted_ends(drawn[:, place], 7 * shares[place])[:, 0] == pytest.approx([low, high], rel=0.02)
 
 
 def test_a_mixture_has_the_percentiles_of_its_law() -> None:
