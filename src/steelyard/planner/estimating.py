@@ -34,7 +34,7 @@ from steelyard.planner.measured.exact import as_measured
 from steelyard.planner.measured.narrowing import one_step
 from steelyard.planner.ownership import check_unsaved
 from steelyard.planner.points import Configuration, configured, layout_numbers, objective_intervals, point_of
-from steelyard.planner.unstated.layouts import Bench, chosen_layouts
+from steelyard.planner.unstated.layouts import Bench, beyond_recipes_text, chosen_layouts
 from steelyard.planner.unstated.mixtures import branch_interval, mixture_text, states_branches
 from steelyard.planner.unstated.possible import possible_runs, possible_text
 from steelyard.reasons.binds import Bind, beyond_limits, step_text, unknown_host_text
@@ -66,7 +66,8 @@ def configure(
     count = devices or spec.devices or system.devices
     stacks, of_vendor = stack_options([hardware.vendor], spec.stack, catalog, spec.kind, spec.precision, spec.task)
     able = tuple(stacks[index] for index in of_vendor[hardware.vendor] if stacks[index].runs_on(hardware.accelerator))
-    (stack, laid), *others = chosen_layouts(layout, spec, job, Bench(hardware, count, able))
+    bench = Bench(hardware, count, able)
+    (stack, laid), *others = chosen_layouts(layout, spec, job, bench)
     at = catalog.site(site).id if site else ""
     found = pinned_deal(
         spec, system, count, at, catalog, lambda market, deals: _totals(job, laid, hardware, stack, market, deals)
@@ -88,6 +89,7 @@ def configure(
         others=tuple(others),
         possible=possible_runs(setting, others, spec, open_settings),
         unsold=unsold,
+        beyond_recipes=beyond_recipes_text(layout, spec, job, bench, (stack, laid)),
     )
 
 
@@ -104,7 +106,13 @@ def point_of_configuration(
     beyond = _beyond(figures, spec, made.devices) if spec else ()
     step = Bind("step", step_text(made.prediction.time))
     host = unknown_host_text(point.host_bytes, point.host_limit_bytes)
-    told = (*short, *([Bind("memory", host)] if host else []), *_unknown_money(made, point), step)
+    told = (
+        *short,
+        *([Bind("memory", made.beyond_recipes)] if made.beyond_recipes and point.fits else []),
+        *([Bind("memory", host)] if host else []),
+        *_unknown_money(made, point),
+        step,
+    )
     return replace(point, bound_by=(*beyond, *told))
 
 

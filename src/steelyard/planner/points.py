@@ -36,6 +36,7 @@ class Configuration:
     system: str
     deal: Deal | None  # None: judged without an offer
     unsold: str = ""  # why there is no offer, where one was looked for
+    beyond_recipes: str = ""  # why its layout is not what recipes of its stack have; empty: it is
     unstated: tuple[str, ...] = ()  # settings that nobody stated, as `job.unstated` calls them
     branches: tuple[Branch, ...] = ()  # settings that its memory may be of, where that is open
     others: tuple[tuple[StackOption, Layout], ...] = ()  # stacks that it may be run on instead, where it names none

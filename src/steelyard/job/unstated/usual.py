@@ -68,6 +68,10 @@ def usual_layout(
 ) -> dict[str, tuple[int, ...]]:
     """Return what a stack's recipes have of each setting that is not stated, by field of `tables.Layout`.
 
+    What is fully sharded has no other axis unless it is stated, and nobody splits a sequence where each device has one
+    of its own: that is the default of every stack (torchtitan's `tensor_parallel_degree`, MaxText's
+    `ici_tensor_parallelism`, Megatron's `--context-parallel-size` are 1).
+
     Args:
         rule: what the name of the stack implies; of a name that nobody knows nothing is usual.
         capability: what it can run.
@@ -81,7 +85,7 @@ def usual_layout(
     ...     rule = rule_of_name(catalog.stack_rules, name)
     ...     print(usual_layout(rule, catalog.capability(rule.stack), {"tp": (2,)}, (8, 64, 4)))
     {'offload': (0,), 'recompute': (2,), 'zero': (0,), 'micro_batch': (4,)}
-    {'offload': (0,), 'pp': (1,), 'vpp': (1,), 'zero': (3,), 'micro_batch': (4,)}
+    {'offload': (0,), 'pp': (1,), 'cp': (1,), 'vpp': (1,), 'zero': (3,), 'micro_batch': (4,)}
     """
     if rule.stack == FALLBACK:
         return {}
@@ -90,8 +94,13 @@ def usual_layout(
     again = usual_recompute(rule)
     if again in capability.recompute:
         found["recompute"] = (int(again or 0),)
-    if capability.pp and spelled_number("zero", rule.sharding) == 3:
+    sharded = spelled_number("zero", rule.sharding) == 3
+    if capability.pp and sharded:
         found["pp"] = (1,)
+    if capability.tp and sharded and batch >= devices:
+        found["tp"] = (1,)
+    if capability.cp and batch >= devices:
+        found["cp"] = (1,)
     if capability.vpp:
         found["vpp"] = (1,)
     if capability.sp and not rule.sequence_parallel:

@@ -23,12 +23,14 @@ from steelyard.job.unstated.choices import open_states
 from steelyard.job.unstated.usual import TOKENS_IN_FLIGHT, usual_layout
 from steelyard.layout import parse
 from steelyard.market.options import Deal, HardwareOption, Market, SiteOption, StackOption
+from steelyard.market.tools import as_asked
 from steelyard.planner.engine import ENGINE, asked_layout
 from steelyard.search.engine import Limits
 from steelyard.search.explore import explore
 from steelyard.search.rows import single_layout
 from steelyard.search.survivors import NOWHERE
 from steelyard.tables import Job, Layout, Offer
+from steelyard.units import GIB_BYTES
 from steelyard.vocabulary import ON_DEMAND
 
 PRINTED = frozenset({"tp", "pp", "dp", "micro_batch", "micro_batches", "zero"})
@@ -73,6 +75,41 @@ def chosen_layouts(text: str, spec: JobSpec, job: Job, on: Bench) -> tuple[Laid,
             first = 0 if spec.task in ADAPTERS else _middle(able, job, on)
             return (able[first], *able[:first], *able[first + 1 :])
     return (_asked(text, spec, job, on) if whole else _of_stack(text, spec, job, on),)
+
+
+def beyond_recipes_text(text: str, spec: JobSpec, job: Job, on: Bench, laid: Laid) -> str:
+    """Return that a layout is not what its stack's recipes have of what is not stated, as that takes too much memory.
+
+    Empty where it is, where nothing is usual, or where the recipes' cannot be run.
+
+    Args:
+        text: settings that are given, as a layout is written.
+        spec: the job.
+        job: its numbers.
+        on: what it runs on.
+        laid: the stack and the layout that were chosen.
+    """
+    stack, layout = laid
+    asked = {**asked_layout(spec), **_stated(text)}
+    alone = replace(on, stacks=(stack,))
+    usual = _usual(replace(spec, stack=as_asked(spec.stack, stack.name, load())), asked, alone)
+    least = {name: values[:1] for name, values in usual.items()}
+    moved = {name: values for name, values in least.items() if getattr(layout, name) not in usual[name]}
+    if not moved or asked.keys() >= PRINTED:
+        return ""
+    machine = on.hardware.machine
+    with suppress(BadLayout):
+        _, recipe = _laid(degrees_text({**least, **{name: values[:1] for name, values in asked.items()}}), job, alone)
+        held = ENGINE.memory(job, recipe, machine, stack.stack)
+        low, high = (float(one) / GIB_BYTES for one in device_ends(held, stack.peaks, machine.memory_bytes))
+        has = machine.memory_bytes / GIB_BYTES
+        if high > has:
+            fits = "does not fit" if low > has else "may not fit"
+            return (
+                f"memory: as recipes of {stack.name} have it ({degrees_text(moved)}) it {fits}: up to {high:.0f} GiB "
+                f"where a device has {has:.0f}; shown is the fastest that fits"
+            )
+    return ""
 
 
 def _of_each_stack(text: str, spec: JobSpec, job: Job, on: Bench, whole: bool) -> Iterator[Laid]:
