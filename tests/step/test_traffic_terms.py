@@ -131,9 +131,12 @@ def test_sharded_gradients_are_reduced_and_sharded_weights_gathered_at_every_mic
     assert alone("dp_s", JOB, laid, nic_bytes_per_s=NETWORK) == pytest.approx(wire_s(2.0, sides))
 
 
-@pytest.mark.parametrize(("zero", "sides"), [(2.0, 2), (3.0, 3)])
-def test_in_a_pipeline_they_are_once(zero: float, sides: float) -> None:
+@pytest.mark.parametrize(("zero", "sides"), [(2.0, 2), (3.0, 1 + 2 * 4)])
+def test_in_a_pipeline_gradients_are_reduced_once_and_weights_that_are_not_kept_gathered_each_time(
+    zero: float, sides: float
+) -> None:
     laid = layout(JOB, dp=2.0, pp=2.0, zero=zero)
+    assert laid.micro_batches == 4
     taken = step(JOB, laid, nic_bytes_per_s=NETWORK).dp_s
     assert taken == pytest.approx(wire_s(2.0, sides, (PARAMS + V * H) / 2))  # a table on each stage
 

@@ -26,6 +26,25 @@ def rounds(zero: Count, stages: Count, micro_batches: Count) -> Count:
     return np.where((np.asarray(zero) >= 2) & (np.asarray(stages) == 1), micro_batches, 1)
 
 
+def gather_rounds(zero: Count, micro_batches: Count) -> Count:
+    r"""Times that a step gathers parameters anew, forward and backward: at every micro-batch where none are kept.
+
+    .. math:: m \text{ if } z \ge 3, \text{ else } 1
+
+    Args:
+        zero: ZeRO stage, :math:`z` [-]
+        micro_batches: micro-batches of a step, :math:`m` [-]
+
+    Source: Rajbhandari et al. 2020, arXiv 1910.02054, section 7.2.2; in a pipeline as well: Llama 3, arXiv 2407.21783,
+        section 3.3.2, keeps them gathered there for this reason, which is stage 2.
+    Limits: those of `gathers`.
+
+    >>> [int(gather_rounds(zero, 8)) for zero in (1, 2, 3)]
+    [1, 1, 8]
+    """
+    return np.where(np.asarray(zero) >= 3, micro_batches, 1)
+
+
 def reductions(zero: Count, rounds: Count) -> Count:
     r"""Times that all gradients cross the wire in a step, each as one reduce-scatter: an all-reduce counts as two.
 
@@ -52,7 +71,7 @@ def gathers(zero: Count, rounds: Count) -> Count:
 
     Args:
         zero: ZeRO stage, :math:`z` [-]
-        rounds: exchanges of a step, :math:`r` of `rounds` [-]
+        rounds: times that they are gathered anew, :math:`r` of `gather_rounds` [-]
 
     Source: Rajbhandari et al. 2020, arXiv 1910.02054, section 7.2.2: forward and backward each gather all parameters,
         so that stage 3 moves 3 times their size where data parallelism moves 2.

@@ -6,7 +6,7 @@ import numpy as np
 
 from steelyard.step.network.replicas import Replicas, replicas
 from steelyard.step.rank import Rank
-from steelyard.step.sharding import exposed_s, gathers, reductions, rounds, update_bytes
+from steelyard.step.sharding import exposed_s, gather_rounds, gathers, reductions, rounds, update_bytes
 from steelyard.step.stages import one_has_all
 from steelyard.step.states import HeldParams, held_params, on_stage, rank_params
 from steelyard.tables import Layout
@@ -105,11 +105,12 @@ def _most(one: StageLoad, other: StageLoad) -> StageLoad:
 
 def _once(rank: Rank, layout: Layout, tick_s: Seconds) -> Once:
     every = rounds(layout.zero, layout.pp, layout.micro_batches)
+    anew = gather_rounds(layout.zero, layout.micro_batches)
     return Once(
         replicas=replicas(rank, layout),
         reductions=0.5 * reductions(layout.zero, every),
-        gathers=gathers(layout.zero, every),
-        window_s=every * tick_s,
+        gathers=gathers(layout.zero, anew),
+        window_s=np.maximum(every, anew) * tick_s,
         exposed=rank.stack.dp_exposed,
         param_s=_param_s(rank, layout),
     )
