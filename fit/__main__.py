@@ -1,8 +1,9 @@
 """Refit everything in the catalog that is fitted: `make fit DATA=…/data`, where the folder holds `measured/`.
 
 Operators first, then the memory of stacks, then their steps, then power, which follows what a step is made of, then the
-scores with more than a source left out and what they say of pairs of stack and chips without a run, how often runs
-have a setting, and last what all of it predicts now, so that `validate` can tell later whether the stored scores still belong to the code.
+scores with more than a source left out and what they say of pairs of stack and chips without a run, how often runs have
+a setting, and last what all of it predicts now, so that `validate` can tell later whether the stored scores still
+belong to the code.
 """
 
 import argparse

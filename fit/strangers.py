@@ -15,7 +15,7 @@ from fit import hierarchy
 from fit.conventions import conventions
 from fit.hierarchy import Array, Labels
 from fit.memory import model as memory
-from fit.memory.intervals import cross_fitted, fitted_peak_spread, log_sds, together
+from fit.memory.intervals import CONVENTION, cross_fitted, fitted_peak_spread, log_sds, together
 from fit.memory.residuals import every_residual, held_by, left_out_gaps, spread_of_rows
 from fit.memory.residuals import of_users as peaks_of_users
 from fit.stacks import intervals as widths
@@ -45,7 +45,7 @@ PROCESS = "users' PEFT process"
 PEAK_SPLITS = {
     "stack": "stack left out",
     "group": "group left out",
-    "convention": "convention left out",
+    "convention": CONVENTION,
     "users": "users",
     PROCESS: "users",
 }

@@ -26,8 +26,19 @@ DEGREES, STUDENT_90 = 5, 2.015
 AS_NORMAL = STUDENT_90 / NORMAL_90
 """Sd of a normal distribution over the scale of Student's t whose 90 % interval is the same."""
 
-START = {"activations": 0.1, "momentary": 0.1, "outside": 0.3, "guessed": 0.1, "unstated": 0.1, "unnamed": 0.4}
+START = {
+    "activations": 0.1,
+    "momentary": 0.1,
+    "outside": 0.3,
+    "guessed": 0.1,
+    "unstated": 0.1,
+    "unseen": 0.1,
+    "unnamed": 0.4,
+}
 """Scales that the fit starts from; what all peaks have is given, as rounding alone (`FLOOR`)."""
+
+CONVENTION = "convention left out"
+"""The split in which no row of a row's convention is in the fit."""
 
 LEAST, MOST = 0.01, 2.0
 """Limits of a scale."""
@@ -95,11 +106,13 @@ def _spread(logs: Array) -> PeakSpread:
 
 
 def cross_fitted(seen: PeakResiduals) -> Array:
-    """Return the spread of each row by a fit of spreads that saw no residual of its owner."""
-    found = np.empty(len(seen.gap))
-    for name in sorted(set(seen.owner)):
-        mine = seen.owner == name
-        found[mine] = log_sds(fitted_peak_spread(seen.part(~mine)), seen.part(mine))
+    """Return the spread of each row by a fit of spreads that saw no residual of its owner, nor of its convention."""
+    found, left_out = np.empty(len(seen.gap)), np.where(seen.split == CONVENTION, seen.group, "")
+    for name, convention in sorted(set(zip(seen.owner.tolist(), left_out.tolist(), strict=True))):
+        of_owner, of_convention = seen.owner == name, left_out == convention
+        unseen = of_owner | (of_convention if convention else False)
+        mine = of_owner & of_convention
+        found[mine] = log_sds(fitted_peak_spread(seen.part(~unseen)), seen.part(mine))
     return found
 
 

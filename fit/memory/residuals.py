@@ -1,6 +1,7 @@
 """What fits of memory that saw less say of measured peaks: without a group, a stack, a convention or a stack's name."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,7 +9,7 @@ from numpy.typing import NDArray
 from fit import hierarchy
 from fit.conventions import conventions
 from fit.hierarchy import Array, Problem
-from fit.memory.intervals import PeakResiduals
+from fit.memory.intervals import CONVENTION, PeakResiduals
 from fit.memory.model import KINDS, Factor, fitted_stack, on_rows, predictor, unnamed
 from fit.memory.scores import ANY, Rows
 from steelyard.catalog import load
@@ -67,7 +68,7 @@ def every_residual(
         if not (rows.scored & mask).any():
             continue
         gap = problem.predict(hierarchy.without(problem, mask)) - rows.log_bytes
-        yield residuals(rows, held, gap, rows.scored & mask, "convention left out", name)
+        yield residuals(rows, held, gap, rows.scored & mask, CONVENTION, name)
     yield of_users(parts, theta)
 
 
@@ -88,9 +89,10 @@ def of_users(parts: Sequence[Factor], theta: Array, locked_third: bool = False) 
 def residuals(rows: Rows, held: StepMemory, gap: Array, keep: Mask, split: str, group: str = "") -> PeakResiduals:
     """Return the residuals of some rows; `group` is what they are counted as, their own groups where it is empty."""
     count = len(rows.frame)
+    traits = run_peak_traits(rows.frame, held, measured_total(rows, held))
     return PeakResiduals(
         gap=gap,
-        traits=run_peak_traits(rows.frame, held, measured_total(rows, held)),
+        traits=replace(traits, unseen=np.ones(count)) if split == CONVENTION else traits,
         unnamed=np.full(count, float(split == NAMELESS)),
         split=np.full(count, split),
         group=np.full(count, group) if group else rows.frame.labels.group,

@@ -10,8 +10,18 @@ from hypothesis import strategies as st
 
 from steelyard.catalog import load, peak_spread
 from steelyard.catalog.local.layer import Layer
-from steelyard.catalog.peaks import PeakSpread, PeakTraits, device_ends, most_needed_bytes, peak_traits
+from steelyard.catalog.peaks import (
+    SEEN_SCHEDULES,
+    PeakSpread,
+    PeakTraits,
+    device_ends,
+    most_needed_bytes,
+    peak_traits,
+)
 from steelyard.errors import BadCatalog
+from steelyard.evidence.frames.frame import run_frame
+from steelyard.evidence.runs.reader import published_runs, user_runs
+from steelyard.strategies.settings import setting_name
 from steelyard.tables import StepMemory
 from steelyard.units import NORMAL_90
 
@@ -96,3 +106,16 @@ def test_a_stack_that_nobody_names_is_less_sure_and_a_calibrated_one_is_as_its_r
 def test_a_part_that_is_not_in_the_catalog_is_named() -> None:
     with pytest.raises(BadCatalog, match="no base, activations, momentary"):
         PeakSpread.of_rows({})
+
+
+def test_a_kind_without_a_measured_peak_is_less_sure() -> None:
+    spread, one = replace(SPREAD, unseen=0.3), held(40.0, 30.0, 10.0, 15.0, 5.0)
+    plain, strange = (float(spread.log_sd(peak_traits(one, one.device_bytes, unseen=flag))) for flag in (0.0, 1.0))
+    assert strange == pytest.approx(math.hypot(plain, 0.3))
+    assert most_needed_bytes(one, spread, 1.0) > most_needed_bytes(one, spread)
+    assert device_ends(one, spread, 1e9, unseen=1.0)[1] > device_ends(one, spread, 1e9)[1]
+
+
+def test_schedules_that_are_seen_are_those_of_rows_with_a_peak() -> None:
+    found = run_frame([run for run in (*published_runs(), *user_runs()) if run.peak_memory_bytes > 0], load())
+    assert set(SEEN_SCHEDULES) == {setting_name("schedule", int(one)) for one in found.layout.schedule}

@@ -1,8 +1,18 @@
 """The width of intervals of peaks: parts that were put in are found, small groups count together."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
-from fit.memory.intervals import AS_NORMAL, PeakResiduals, cross_fitted, fitted_peak_spread, log_sds, together
+from fit.memory.intervals import (
+    AS_NORMAL,
+    CONVENTION,
+    PeakResiduals,
+    cross_fitted,
+    fitted_peak_spread,
+    log_sds,
+    together,
+)
 from fit.memory.residuals import NAMELESS
 from fit.memory.scores import FLOOR
 
@@ -41,6 +51,20 @@ def test_an_owner_does_not_widen_its_own_intervals() -> None:
     calm, wild = cross_fitted(residuals()), cross_fitted(residuals(wild="a"))
     assert np.median(wild[OWNERS == "a"]) == pytest.approx(np.median(calm[OWNERS == "a"]), rel=0.1)
     assert np.median(wild[OWNERS == "b"]) > 1.2 * np.median(calm[OWNERS == "b"])
+
+
+def test_what_a_convention_that_is_left_out_costs_is_found_and_not_told_to_its_own_rows() -> None:
+    plain, strange = residuals(), residuals(CONVENTION, seed=4)
+    traits = replace(strange.traits, unseen=np.ones(ROWS))
+    more = np.random.default_rng(5).normal(0, 0.3, ROWS)
+    names = np.tile(["one", "other"], ROWS // 2)
+    strange = replace(strange, gap=strange.gap + more, traits=traits, group=names)
+    found = fitted_peak_spread(together([plain, strange]))
+    assert found.unseen == pytest.approx(0.3, rel=0.15)
+    wild = replace(strange, gap=np.where(names == "one", strange.gap + 3.0, strange.gap))
+    calm, far = (cross_fitted(together([plain, one])) for one in (strange, wild))
+    rows = np.concatenate([np.zeros(ROWS, dtype=bool), names == "one"])
+    assert np.median(far[rows]) == pytest.approx(np.median(calm[rows]), rel=0.1)
 
 
 def test_groups_of_few_rows_weigh_as_one() -> None:

@@ -19,6 +19,7 @@ KNOWN = {
     ("step/tensors/buffers", "loading_bytes", 3): WEIGHTS,
     ("step/states", "by_unit", 3): WEIGHTS,
     ("step/sharding", "gathers", 3): WEIGHTS,
+    ("step/sharding", "gather_rounds", 3): WEIGHTS,
     ("step/states", "state_widths", 3): WEIGHTS,
     ("run/clock", "states_s", 0.5): FLAG,
     ("run/interruptions", "rework_share", 0.5): "half of the formula in its docstring (arXiv 2410.18124)",

@@ -33,7 +33,8 @@ def width(found: Estimate) -> float:
 @pytest.mark.parametrize("name", JOBS)
 def test_a_chip_of_which_no_run_is_known_does_not_beat_one_with_a_thousand(name: str, stack: str) -> None:
     count = 64 if name == "70B" else 8
-    seen, unseen = (made(name, f"{chip}:{count}", stack=stack) for chip in ("H100", "MI300X"))
+    again = "recompute=full"  # more memory spares it, whatever the chip
+    seen, unseen = (made(name, f"{chip}:{count}", again, stack=stack) for chip in ("H100", "MI300X"))
     assert unseen.time.total_s > seen.time.total_s
 
 

@@ -13,8 +13,9 @@ from steelyard.catalog.read import parse_fitted, parsed_rows
 from steelyard.catalog.schema import Fitted
 from steelyard.catalog.tabulate import stacks
 from steelyard.errors import BadCatalog
+from steelyard.strategies.registry import SCHEDULES
 from steelyard.tables import StepMemory
-from steelyard.units import NORMAL_90, Array, Bytes, Share
+from steelyard.units import NORMAL_90, Array, Bytes, Count, Share
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,9 +27,29 @@ class PeakTraits:
     outside: Share = 0.0  # of its bytes, reserve, context and communicators
     guessed: Share = 0.0  # 1: layout, recompute, batch or shape is assumed
     unstated: Share = 0.0  # 1: another setting that memory follows from is the usual one
+    unseen: Share = 0.0  # 1: it is of a kind of which no measured peak is in the fit
 
 
-def peak_traits(held: StepMemory, total_bytes: Bytes, guessed: Share = 0.0, unstated: Share = 0.0) -> PeakTraits:
+SEEN_SCHEDULES = ("1f1b", "interleaved")
+"""Schedules under which some carried run has a measured peak."""
+
+
+def unseen_kind(schedule: Count) -> Share:
+    """Return 1 where no measured peak is of runs with such a schedule, else 0.
+
+    Args:
+        schedule: of a pipeline, by its number.
+
+    >>> from steelyard.strategies.registry import SCHEDULES
+    >>> [float(unseen_kind(SCHEDULES[name].code)) for name in ("1f1b", "zb-h1")]
+    [0.0, 1.0]
+    """
+    return np.isin(schedule, [SCHEDULES[name].code for name in SEEN_SCHEDULES], invert=True).astype(float)
+
+
+def peak_traits(
+    held: StepMemory, total_bytes: Bytes, guessed: Share = 0.0, unstated: Share = 0.0, unseen: Share = 0.0
+) -> PeakTraits:
     """Return the traits of one of the totals of a peak: what is allocated, reserved, needed or shown by the device.
 
     Args:
@@ -36,6 +57,7 @@ def peak_traits(held: StepMemory, total_bytes: Bytes, guessed: Share = 0.0, unst
         total_bytes: the total of it whose spread is asked for
         guessed: whether layout, recompute, batch or shape is assumed
         unstated: whether another setting that memory follows from is assumed
+        unseen: whether no measured peak is of its kind (`unseen_kind`)
 
     >>> from dataclasses import fields
     >>> parts = {"weights_bytes": 6.0, "activations_bytes": 2.0, "allocated_bytes": 8.0}
@@ -51,6 +73,7 @@ def peak_traits(held: StepMemory, total_bytes: Bytes, guessed: Share = 0.0, unst
             1 - np.divide(held.allocated_bytes, total_bytes),
             guessed,
             unstated,
+            unseen,
         )
 
 
@@ -64,6 +87,7 @@ class PeakSpread:
     outside: float
     guessed: float
     unstated: float
+    unseen: float = 0.0
     unnamed: float = 0.0  # nobody names the stack
 
     def log_sd(self, traits: PeakTraits) -> Array:
@@ -119,20 +143,26 @@ def peak_spread(name: str, catalog: Catalog) -> PeakSpread:
     return usual.of_unnamed() if known == "any" else usual
 
 
-def most_needed_bytes(held: StepMemory, spread: PeakSpread) -> Bytes:
+def most_needed_bytes(held: StepMemory, spread: PeakSpread, unseen: Share = 0.0) -> Bytes:
     """Return what a device must have for a peak to fit, at the upper end of its 90 % interval.
 
     Args:
         held: the peak
         spread: of peaks of its stack
+        unseen: whether no measured peak is of its kind
 
     Source: `StepMemory.needed_bytes`, which leaves out the reserve that an allocator can return.
     """
-    return held.needed_bytes * np.exp(NORMAL_90 * spread.log_sd(peak_traits(held, held.needed_bytes)))
+    return held.needed_bytes * np.exp(NORMAL_90 * spread.log_sd(peak_traits(held, held.needed_bytes, unseen=unseen)))
 
 
 def device_ends(
-    held: StepMemory, spread: PeakSpread, memory_bytes: Bytes, guessed: Share = 0.0, unstated: Share = 0.0
+    held: StepMemory,
+    spread: PeakSpread,
+    memory_bytes: Bytes,
+    guessed: Share = 0.0,
+    unstated: Share = 0.0,
+    unseen: Share = 0.0,
 ) -> tuple[Array, Array]:
     r"""Return low and high end of what the device shows: above its memory only where what is needed may be.
 
@@ -146,6 +176,7 @@ def device_ends(
         memory_bytes: what a program gets of the device (M)
         guessed: whether layout, recompute, batch or shape is assumed
         unstated: whether another setting that memory follows from is assumed
+        unseen: whether no measured peak is of its kind
 
     Source: PyTorch documentation, notes on CUDA memory management: cached blocks are freed before an allocation fails,
         so that a reserve ends where the device does.
@@ -157,7 +188,9 @@ def device_ends(
     >>> [round(float(device_ends(held, sure, limit)[1]), 1) for limit in (80.0, 90.0, 100.0)]
     [88.4, 90.0, 94.3]
     """
-    shown, needed = (peak_traits(held, one, guessed, unstated) for one in (held.device_bytes, held.needed_bytes))
+    shown, needed = (
+        peak_traits(held, one, guessed, unstated, unseen) for one in (held.device_bytes, held.needed_bytes)
+    )
     with np.errstate(invalid="ignore", divide="ignore"):
         shown = replace(shown, outside=shown.outside - np.divide(held.paged_bytes, held.device_bytes))
     most = (held.needed_bytes, spread.log_sd(needed))

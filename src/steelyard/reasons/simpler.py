@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from steelyard.catalog.peaks import most_needed_bytes
+from steelyard.catalog.peaks import most_needed_bytes, unseen_kind
 from steelyard.layout import BOUNDS, space
 from steelyard.reasons.decision import Decision
 from steelyard.reasons.order import SURE
@@ -163,7 +163,7 @@ def _layouts(decision: Decision, row: int, counts: list[int]) -> Candidates:
     job = _job(decision, row)
     layouts = space(job, counts, int(chip.machine.domain_devices), tool.capability, BOUNDS, decision.limits.layout)
     held = decision.engine.memory(job, layouts, chip.machine, tool.stack)
-    fits = np.asarray(most_needed_bytes(held, tool.peaks) <= chip.machine.memory_bytes)
+    fits = np.asarray(most_needed_bytes(held, tool.peaks, unseen_kind(layouts.schedule)) <= chip.machine.memory_bytes)
     for name, values in decision.limits.layout.items():
         fits &= np.isin(getattr(layouts, name), values)
     layouts = take(layouts, np.flatnonzero(fits))

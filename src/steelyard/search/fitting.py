@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from steelyard.catalog.peaks import most_needed_bytes
+from steelyard.catalog.peaks import most_needed_bytes, unseen_kind
 from steelyard.search.family import BLOCK, Family, Indices, Mask, Search, asked_of
 from steelyard.search.pareto import Points
 from steelyard.tables import Machine
@@ -110,7 +110,7 @@ def needs(search: Search, family: Family) -> Points:
         stop = min(start + step, ways)
         some = family.grid(start, stop)
         held = search.engine.memory(search.job, some, machine, tool.stack)
-        high[..., start:stop] = most_needed_bytes(held, tool.peaks)
+        high[..., start:stop] = most_needed_bytes(held, tool.peaks, unseen_kind(some.schedule))
     high[~family.allowed] = np.inf
     return high
 

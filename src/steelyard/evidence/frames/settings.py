@@ -178,10 +178,9 @@ def with_usual_degrees(run: Run, rule: StackRule, capability: Capability, assume
     settings = run_settings(run)
     found: dict[str, float] = {}
     sharded = spelled_number("zero", run.sharding or rule.sharding) == 3
-    if not is_known(run.pp) and "pp" not in settings:
-        if sharded or not capability.pp:
-            found["pp"] = 1.0
-            assumed |= {"pipeline"} if capability.pp else set()
+    if not is_known(run.pp) and "pp" not in settings and (sharded or not capability.pp):
+        found["pp"] = 1.0
+        assumed |= {"pipeline"} if capability.pp else set()
     alone = sharded and (not is_count(run.batch_samples) or run.batch_samples >= run.devices)
     if not is_known(run.tp) and "tp" not in settings and (alone or not capability.tp):
         found["tp"] = 1.0

@@ -22,7 +22,7 @@ from steelyard.catalog import (
     step_spread,
 )
 from steelyard.catalog.local.step_shift import narrowed_log_sd
-from steelyard.catalog.peaks import PeakTraits, device_ends, peak_traits
+from steelyard.catalog.peaks import PeakTraits, device_ends, peak_traits, unseen_kind
 from steelyard.catalog.spread import Traits, job_traits
 from steelyard.evidence.frames.frame import RunFrame
 from steelyard.evidence.frames.predicted import PEAK_KINDS, held_memory, step_times
@@ -122,16 +122,17 @@ def memory_log_sd(found: RunFrame, kinds: NDArray[np.str_], catalog: Catalog) ->
 def device_interval(found: RunFrame, catalog: Catalog) -> tuple[Array, Array]:
     """Return both ends of what the device of each run is predicted to show (`catalog.peaks.device_ends`)."""
     low, high = np.full(len(found), np.nan), np.full(len(found), np.nan)
-    held, (guessed, unstated) = held_memory(found), assumed_settings(found)
+    held, (guessed, unstated), unseen = held_memory(found), assumed_settings(found), unseen_kind(found.layout.schedule)
     for (name, _), rows in _by_stack(found, found.labels.stack).items():
-        ends = device_ends(held, peak_spread(name, catalog), found.machine.memory_bytes, guessed, unstated)
+        spread = peak_spread(name, catalog)
+        ends = device_ends(held, spread, found.machine.memory_bytes, guessed, unstated, unseen)
         low[rows], high[rows] = (np.broadcast_to(end, len(found))[rows] for end in ends)
     return low, high
 
 
 def run_peak_traits(found: RunFrame, held: StepMemory, total_bytes: Bytes) -> PeakTraits:
     """Return what the spread of a total of the peaks of some runs depends on."""
-    return peak_traits(held, total_bytes, *assumed_settings(found))
+    return peak_traits(held, total_bytes, *assumed_settings(found), unseen_kind(found.layout.schedule))
 
 
 def assumed_settings(found: RunFrame) -> tuple[Array, Array]:

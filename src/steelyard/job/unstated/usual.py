@@ -68,9 +68,9 @@ def usual_layout(
 ) -> dict[str, tuple[int, ...]]:
     """Return what a stack's recipes have of each setting that is not stated, by field of `tables.Layout`.
 
-    What is fully sharded has no other axis unless it is stated, and nobody splits a sequence where each device has one
-    of its own: that is the default of every stack (torchtitan's `tensor_parallel_degree`, MaxText's
-    `ici_tensor_parallelism`, Megatron's `--context-parallel-size` are 1).
+    What is fully sharded has no other axis unless it is stated or each device cannot have a sequence of its own: that
+    is the default of such stacks (torchtitan's `tensor_parallel_degree` and `context_parallel_degree`, MaxText's
+    `ici_tensor_parallelism` and `ici_context_parallelism` are 1).
 
     Args:
         rule: what the name of the stack implies; of a name that nobody knows nothing is usual.
@@ -90,21 +90,10 @@ def usual_layout(
     if rule.stack == FALLBACK:
         return {}
     devices, batch, in_flight = sizes
-    found: dict[str, tuple[int, ...]] = {"offload": (0,)}
+    found: dict[str, tuple[int, ...]] = {"offload": (0,), **_usual_axes(rule, capability, devices <= batch)}
     again = usual_recompute(rule)
     if again in capability.recompute:
         found["recompute"] = (int(again or 0),)
-    sharded = spelled_number("zero", rule.sharding) == 3
-    if capability.pp and sharded:
-        found["pp"] = (1,)
-    if capability.tp and sharded and batch >= devices:
-        found["tp"] = (1,)
-    if capability.cp and batch >= devices:
-        found["cp"] = (1,)
-    if capability.vpp:
-        found["vpp"] = (1,)
-    if capability.sp and not rule.sequence_parallel:
-        found["sp"] = (0,)
     if rule.partition != "even" and rule.partition in capability.partitions:
         found["partition"] = (spelled_number("partition", rule.partition) or 0,)
     tp, pp, cp = (_degree(name, stated, found, getattr(capability, name)) for name in ("tp", "pp", "cp"))
@@ -118,6 +107,19 @@ def usual_layout(
     if micro:
         found["micro_batch"] = tuple(sorted(micro if pp else micro | {1}))
     return {name: values for name, values in found.items() if name not in stated}
+
+
+def _usual_axes(rule: StackRule, capability: Capability, each_has_one: bool) -> dict[str, tuple[int, ...]]:
+    """Return the axes that a stack's recipes leave out; `each_has_one`: every device may have a sequence of its own."""
+    sharded = spelled_number("zero", rule.sharding) == 3
+    left_out = {
+        "pp": capability.pp and sharded,
+        "tp": capability.tp and sharded and each_has_one,
+        "cp": capability.cp and sharded and each_has_one,
+        "vpp": capability.vpp,
+    }
+    found: dict[str, tuple[int, ...]] = {name: (1,) for name, left in left_out.items() if left}
+    return found | ({"sp": (0,)} if capability.sp and not rule.sequence_parallel else {})
 
 
 def _degree(

@@ -9,7 +9,7 @@ from itertools import product
 import numpy as np
 
 from steelyard.catalog import load
-from steelyard.catalog.peaks import device_ends
+from steelyard.catalog.peaks import device_ends, unseen_kind
 from steelyard.catalog.policy import policy
 from steelyard.catalog.stack_names import rule_of_name
 from steelyard.catalog.usual.rows import WHOLE
@@ -101,7 +101,8 @@ def beyond_recipes_text(text: str, spec: JobSpec, job: Job, on: Bench, laid: Lai
     with suppress(BadLayout):
         _, recipe = _laid(degrees_text({**least, **{name: values[:1] for name, values in asked.items()}}), job, alone)
         held = ENGINE.memory(job, recipe, machine, stack.stack)
-        low, high = (float(one) / GIB_BYTES for one in device_ends(held, stack.peaks, machine.memory_bytes))
+        ends = device_ends(held, stack.peaks, machine.memory_bytes, unseen=unseen_kind(recipe.schedule))
+        low, high = (float(one) / GIB_BYTES for one in ends)
         has = machine.memory_bytes / GIB_BYTES
         if high > has:
             fits = "does not fit" if low > has else "may not fit"
@@ -156,7 +157,8 @@ def _fits(job: Job, stack: StackOption, layout: Layout, on: Bench) -> bool:
     """Tell whether a layout fits in memory at the upper end of its interval."""
     machine = on.hardware.machine
     held = ENGINE.memory(job, layout, machine, stack.stack)
-    return bool(np.all(device_ends(held, stack.peaks, machine.memory_bytes)[1] <= machine.memory_bytes))
+    ends = device_ends(held, stack.peaks, machine.memory_bytes, unseen=unseen_kind(layout.schedule))
+    return bool(np.all(ends[1] <= machine.memory_bytes))
 
 
 def _nearest(job: Job, asked: Allowed, on: Bench) -> Laid | None:

@@ -7,7 +7,7 @@ from statistics import NormalDist
 
 import numpy as np
 
-from steelyard.catalog.peaks import device_ends
+from steelyard.catalog.peaks import device_ends, unseen_kind
 from steelyard.formatting.interval import Interval
 from steelyard.job import JobSpec, job_table
 from steelyard.job.unstated.choices import open_states
@@ -47,7 +47,8 @@ def states_branches(setting: Setting, spec: JobSpec) -> tuple[Branch, ...]:
 
 def branch_interval(branch: Branch, setting: Setting) -> Interval:
     """Return what the device shows under one branch of a configuration, with the ends of its 90 % interval."""
-    low, high = device_ends(branch.memory, setting.stack.peaks, setting.hardware.machine.memory_bytes)
+    limit, unseen = setting.hardware.machine.memory_bytes, unseen_kind(setting.layout.schedule)
+    low, high = device_ends(branch.memory, setting.stack.peaks, limit, unseen=unseen)
     return Interval(float(branch.memory.device_bytes), float(low), float(high))
 
 
