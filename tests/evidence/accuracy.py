@@ -4,6 +4,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from itertools import zip_longest
+from statistics import stdev
 
 from tests.evidence.boards import bars, percent, strangers, table
 from tests.evidence.split_names import NAMES
@@ -95,24 +96,32 @@ def summary(report: Validation) -> str:
 def stranger_rows(found: Sequence[Split]) -> list[tuple[str, str, tuple[float, ...]]]:
     """Return the figures of those whose runs no fit has seen: what, what the fit knew, the figure."""
     rows: list[tuple[str, str, tuple[float, ...]]] = []
-    for split, what, without in (
-        ("publisher", "a stranger's step time", "without their owner"),
-        ("publisher and family", "a stranger's step time", "without owner and chips"),
-        ("users, publisher", "an ordinary user's step time", "without their owner"),
-    ):
-        mine = split_part(found, "step_time_s", split)
-        if mine:
-            figures = [split_mean(mine, name) for name in ("median", "p90", "coverage")]
-            rows.append((f"{what}: mean of the median errors of {len(mine)} groups", without, (figures[0],)))
+    for metric, split, what, without in STRANGERS:
+        mine = split_part(found, metric, split)
+        if not mine:
+            continue
+        figures = [split_mean(mine, name) for name in ("median", "p90", "coverage")]
+        medians = [one.median for one in mine]
+        error = stdev(medians) / len(mine) ** 0.5 if len(mine) > 1 else float("nan")
+        beside = f" (standard error {percent(error)})" if "locked" in split else ""
+        rows.append((f"{what}: mean of the median errors of {len(mine)} groups{beside}", without, (figures[0],)))
+        if metric == "step_time_s":
             rows.append((f"{what}: 90th percentile", without, (figures[1],)))
-            rows.append((f"{what}: inside the 90 % interval", without, (figures[2],)))
-    mine = split_part(found, "peak_memory_bytes", "users")
-    if mine:
-        what = f"an ordinary user's peak memory: mean of the median errors of {len(mine)} groups"
-        rows.append((what, "without users' runs", (split_mean(mine, "median"),)))
-        inside = "an ordinary user's peak memory: inside the 90 % interval"
-        rows.append((inside, "without users' runs", (split_mean(mine, "coverage"),)))
+        rows.append((f"{what}: inside the 90 % interval", without, (figures[2],)))
     return rows
+
+
+STRANGERS = (
+    ("step_time_s", "publisher", "a stranger's step time", "without their owner"),
+    ("step_time_s", "publisher and family", "a stranger's step time", "without owner and chips"),
+    ("step_time_s", "locked", "a stranger's step time, the locked third", "by the other two thirds"),
+    ("step_time_s", "users, publisher", "an ordinary user's step time", "without their owner"),
+    ("step_time_s", "users, locked", "an ordinary user's step time, the locked third", "by the other two thirds"),
+    ("peak_memory_bytes", "locked", "a stranger's peak memory, the locked third", "by the other two thirds"),
+    ("peak_memory_bytes", "users", "an ordinary user's peak memory", "without users' runs"),
+    ("peak_memory_bytes", "users, locked", "an ordinary user's peak memory, the locked third", "by the other two thirds"),
+)
+"""Splits of runs that no fit has seen: metric, split, what it is, what the fit knew."""
 
 
 def fitted(left_out: float, in_sample: float) -> str:
