@@ -114,12 +114,12 @@ def stranger_rows(found: Sequence[Split]) -> list[tuple[str, str, tuple[float, .
 STRANGERS = (
     ("step_time_s", "publisher", "a stranger's step time", "without their owner"),
     ("step_time_s", "publisher and family", "a stranger's step time", "without owner and chips"),
-    ("step_time_s", "locked", "a stranger's step time, the locked third", "by the other two thirds"),
+    ("step_time_s", "locked", "a stranger's step time, the locked third", "by the others"),
     ("step_time_s", "users, publisher", "an ordinary user's step time", "without their owner"),
-    ("step_time_s", "users, locked", "an ordinary user's step time, the locked third", "by the other two thirds"),
-    ("peak_memory_bytes", "locked", "a stranger's peak memory, the locked third", "by the other two thirds"),
+    ("step_time_s", "users, locked", "an ordinary user's step time, the locked third", "by the others"),
+    ("peak_memory_bytes", "locked", "a stranger's peak memory, the locked third", "by the others"),
     ("peak_memory_bytes", "users", "an ordinary user's peak memory", "without users' runs"),
-    ("peak_memory_bytes", "users, locked", "an ordinary user's peak memory, the locked third", "by the other two thirds"),
+    ("peak_memory_bytes", "users, locked", "an ordinary user's peak memory, the locked third", "by the others"),
 )
 """Splits of runs that no fit has seen: metric, split, what it is, what the fit knew."""
 
