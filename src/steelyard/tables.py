@@ -87,6 +87,7 @@ class Core:
     name: str
     repeats: tuple[Repeat, ...]
     flop: Flop  # forward, as a fused kernel computes them
+    unfused_flop: Flop  # as two products compute them, masked scores too
     scores: Count  # that an unfused kernel writes
     keys: Count  # that the last query sees
     head_dim: Count

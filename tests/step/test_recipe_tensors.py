@@ -186,7 +186,7 @@ def tuned(name: str, task: str, tokens: float, **entries: float) -> Job:
     adapters = Adapters(spec, 16, ("attention",)) if task == "lora" else None
     fp32 = {"weight_bytes": 0.0, "grad_bytes": 4.0} if task == "lora" else {}
     return training_job(
-        collapse(model(numbers, tokens), 2.0),
+        collapse(model(numbers, tokens, 0), 2.0),
         MatrixShape.of_transformer(numbers),
         precision,
         parse_optimizer("adamw"),

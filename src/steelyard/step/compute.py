@@ -167,7 +167,7 @@ def _core_s(rank: Rank, layout: Layout, core: Core) -> Seconds:
     if np.all(layout.flash):
         return fused
     unfused = unfused_attention_s(
-        2 * flop,
+        core.unfused_flop * share,
         core.scores * share,
         rank.job.element_bytes,
         machine.peak16_flop_per_s,
