@@ -6,7 +6,7 @@ documents, and the constants and spreads of `any` for the rest.
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +56,7 @@ class Capability:
     trains_source: str
     checked: str
     note: str
+    running: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # schedule: stacks of the catalog that run it
     adapters: int = 0  # place among those that people train adapters with, from 1 on; 0: they seldom do
 
     @property
@@ -97,7 +98,8 @@ def read_stacks(folder: Path) -> Mapping[str, StackFile]:
         if made.stack != path.stem:
             raise BadCatalog(f"stacks/{path.name} is about {made.stack!r}; name the file {made.stack}.yaml")
         found[made.stack] = made
-    return found
+    running = {name: tuple(one for one in found if name in found[one].capability.schedules) for name in SCHEDULES}
+    return {name: replace(one, capability=replace(one.capability, running=running)) for name, one in found.items()}
 
 
 def parse_stack(given: Mapping[str, Any]) -> StackFile:
