@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from tests.shapes import gpt, layout, pretraining
 from tests.step.facts import ROOM, bare, held
@@ -60,6 +61,8 @@ def test_a_gathered_head_has_whole_logits_on_every_tensor_rank() -> None:
     for gathered, ranks in ((0.0, 4), (1.0, 1)):
         found = peak(job, layout(job, tp=4.0), logit_bytes=4.0, logits_gathered=gathered)
         assert found.logits_bytes == 4 * S * V / ranks
+    mixed = peak(job, layout(job, tp=4.0), logit_bytes=4.0, logits_gathered=np.array([0.0, 1.0]))
+    assert mixed.logits_bytes.tolist() == [4 * S * V / 4, 4 * S * V]
 
 
 def blocks_kept(**entries: float) -> float:

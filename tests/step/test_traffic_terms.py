@@ -24,6 +24,7 @@ from tests.step.neutral import (
 )
 
 from steelyard.job.recipes import partial_recipe
+from steelyard.strategies.registry import SCHEDULES
 
 PACKED = {"frozen_bytes": 0.625, "recipe": partial_recipe(packed_bytes=0.5)}
 
@@ -147,6 +148,14 @@ def test_context_ranks_share_gradients_and_tensor_ranks_divide_them() -> None:
         laid = layout(JOB, **degrees)
         taken = step(JOB, laid, nic_bytes_per_s=NETWORK).dp_s
         assert taken == pytest.approx(wire_s(4.0, 2, PARAMS / laid.tp))
+
+
+@pytest.mark.parametrize("dp", [1.0, 2.0, 4.0])
+def test_both_devices_that_hold_a_stage_reduce_its_gradients(dp: float) -> None:
+    """DeepSeek-V3, arXiv 2412.19437, table 2: two copies of the parameters, so that two devices share each half."""
+    laid = layout(JOB, pp=2.0, dp=dp, schedule=float(SCHEDULES["dualpipe"].code))
+    found = step(JOB, laid, nic_bytes_per_s=NETWORK)
+    assert found.dp_s == pytest.approx(wire_s(2 * dp, 2))  # of two stages a device has both halves, and both ends
 
 
 @pytest.mark.parametrize(
