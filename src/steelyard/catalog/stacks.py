@@ -6,7 +6,7 @@ documents, and the constants and spreads of `any` for the rest.
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +56,7 @@ class Capability:
     trains_source: str
     checked: str
     note: str
-    running: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # schedule: stacks of the catalog that run it
+    running: Mapping[str, tuple[str, ...]]  # schedule: stacks of the catalog that run it
     adapters: int = 0  # place among those that people train adapters with, from 1 on; 0: they seldom do
 
     @property
@@ -158,6 +158,7 @@ def _capability(name: str, given: Mapping[str, Any]) -> Capability:
         checked=str(given["checked"]),
         note=str(given.get("note", "")),
         adapters=_adapters(given),
+        running={},
         **{flag: flag in given["has"] for flag in FLAGS},
     )
 
