@@ -157,7 +157,7 @@ def _core_s(rank: Rank, layout: Layout, core: Core) -> Seconds:
     flop = core.flop * share
     fused = attention_s(
         flop,
-        core.keys / layout.cp,  # around the ring, one stretch of keys at a time
+        core.keys / layout.cp,  # around the ring, one stretch of keys at a time; documents count as cut as often
         core.head_dim,
         machine.peak16_flop_per_s,
         kernels.attention_efficiency * generation,
