@@ -52,7 +52,7 @@ def gpt(layers: float, hidden: float, heads: float, vocab: float = 51200.0, **ch
 def pretraining(architecture: Architecture, sequence: float, batch: float, **changes: Any) -> Job:
     """Return a bf16 Adam pretraining job; changes override any field."""
     values: dict[str, Any] = {
-        "workload": collapse(model(architecture, sequence), changes.get("element_bytes", 2.0)),
+        "workload": collapse(model(architecture, sequence, 0), changes.get("element_bytes", 2.0)),
         "samples": changes.pop("tokens", 1e9) / sequence,
         "batch_samples": batch,
         "element_bytes": 2.0,

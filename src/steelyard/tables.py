@@ -87,6 +87,7 @@ class Core:
     name: str
     repeats: tuple[Repeat, ...]
     flop: Flop  # forward, as a fused kernel computes them
+    unfused_flop: Flop  # as two products compute them, masked scores too
     scores: Count  # that an unfused kernel writes
     keys: Count  # that the last query sees
     head_dim: Count
@@ -300,6 +301,7 @@ class Stack:
     loss_bytes: Bytes  # one logit moved through memory by the loss, forward and backward
     pointwise_passes: Count  # times the hidden state crosses memory in a block's forward
     adapter_passes: Count  # times the input of an adapted product crosses memory in a forward, for the adapter (LoRA)
+    adapter_share: Share  # of these passes, where products add adapters to their output in place (modules: 1)
     unpack_bytes: Bytes  # moved for each quantised parameter in a pass over it: packed read, 16 bits written and read
     recompute_scale: Share  # of a forward pass that a recomputed one takes (its last products are not repeated)
     eager_scale: Share  # of the time of what moves memory, norms and rotary embeddings being kernels apart (fused: 1)

@@ -5,7 +5,7 @@ import pytest
 from steelyard.catalog import load, outside_transformer_engine
 from steelyard.catalog.stacks import parse_stack
 from steelyard.evidence.frames.frame import run_frame
-from steelyard.evidence.frames.stacks import kernel_constants, run_slow_kernels, stack_rule
+from steelyard.evidence.frames.stacks import kernel_constants, row_constants, run_slow_kernels, stack_rule
 from steelyard.evidence.runs.reader import blank_run, user_runs
 from steelyard.evidence.runs.run import Run
 
@@ -46,6 +46,26 @@ def test_a_row_s_word_comes_before_its_framework_s(stack, note, task, precision,
     assert found(run, precision) == expected
     constants = kernel_constants(run, stack_rule(stack, "", load()), precision, load())
     assert {name for name, value in constants.items() if value != 1} == expected
+
+
+@pytest.mark.parametrize(
+    ("stack", "note", "task", "placed"),
+    [
+        ("Unsloth 2025.9.1 + TRL", "", "lora", True),
+        ("LLaMA-Factory (HF)", "", "lora", False),
+        ("LLaMA-Factory", "use_unsloth=true", "qlora", True),
+        ("LLaMA-Factory", "use_unsloth=false", "qlora", False),
+        ("HF TRL SFTTrainer", "fused RMSNorm, RoPE (foak)", "qlora", True),
+        ("HF TRL SFTTrainer", "fused RMSNorm, RoPE (foak)", "lora", False),
+        ("axolotl", "lora_mlp_kernel: true", "lora", True),
+        ("HF Trainer + Liger", "", "lora", False),
+    ],
+)
+def test_adapters_are_added_in_place_by_the_kernels_that_are_named(stack, note, task, placed) -> None:
+    """Over products as wide as their input: Unsloth's 5 + 5 passes, forward and backward, for PEFT's 18 + 10."""
+    run = blank_run(stack=stack, note=note, task=task)
+    found = row_constants(run, stack_rule(stack, "", load())).get("adapter_share", 1.0)
+    assert found == (pytest.approx(10 / 28) if placed else 1.0)
 
 
 def test_runs_of_users_say_which_kernels_they_had() -> None:

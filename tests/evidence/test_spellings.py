@@ -156,11 +156,11 @@ def test_a_named_attention_kernel_decides(note: str, column: str, fused: float) 
 
 
 def test_what_is_not_read_is_said() -> None:
-    row = replace(ROW, optimizer="sophia_adamw", offload="cpu", note="packed sequences; window 512; site=Snellius")
+    row = replace(ROW, optimizer="sophia_adamw", offload="cpu", note="dynamic padding; window 512; site=Snellius")
     assert set(run_frame([row], load()).notes[0]) == {
         "optimizer 'sophia_adamw': 'sophia'",
         "of what offload 'cpu' is: the optimizer's states",
-        "packed sequences",
+        "dynamic padding",
         "window 512",
     }
     assert unread_parts(ROW) == ()

@@ -66,6 +66,7 @@ NOT_FORMULAS = {
     "layout.literal.check_layout": "says why a layout is invalid",
     "layout.literal.parse": WRITTEN,
     "layout.literal.text_of": WRITTEN,
+    "layout.reason.abilities_text": WRITTEN,
     "layout.reason.sentence": WRITTEN,
     "layout.valid.problem": "names the reason why a layout is invalid",
     "layout.space.frames": SEARCHED,

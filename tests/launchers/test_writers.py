@@ -48,7 +48,7 @@ def test_every_setting_is_written_or_not_expressed_with_a_reason(
     sheet, _ = filled(writer, replace(job, spec=spec))
     written = {one.setting for one in sheet.expressed}
     lacking = {one.setting: one.reason for one in sheet.not_expressed}
-    assert written | lacking.keys() == set(SETTINGS)
+    assert written | lacking.keys() == set(SETTINGS) - {"document_tokens"}  # no documents, nothing to say of them
     assert not written & lacking.keys() - {"model"}
     assert all(reason and "does not write it" not in reason for reason in lacking.values())
 
@@ -59,8 +59,17 @@ def test_every_setting_is_written_or_not_expressed_with_a_reason(
 def test_nothing_is_said_of_settings_that_the_model_has_nothing_for(model: str, gone: set[str]) -> None:
     found = launch(model, samples="1M", on="H100:8", stack="deepspeed")
     said = {one.setting for one in (*found.expressed, *found.not_expressed)}
-    assert set(SETTINGS) - said == gone
+    assert set(SETTINGS) - said == gone | {"document_tokens"}
     assert not any(f"{name} " in file.text for name in gone for file in found.files)
+
+
+@pytest.mark.parametrize("stack", ["deepspeed", "megatron-core", "torchtitan"])
+def test_documents_that_are_masked_are_not_expressed(stack: str) -> None:
+    """No writer masks documents: a run of its files takes the time of whole sequences, and the account says so."""
+    asked = {"tokens": "1B", "on": "H100:8", "stack": stack}
+    found = [launch("llama-3-8b", **asked, **given) for given in ({}, {"document_length": 600})]
+    values = [[one.value for one in each.not_expressed if one.setting == "document_tokens"] for each in found]
+    assert values == [[], ["600"]]
 
 
 def test_every_field_of_a_layout_is_a_setting_and_a_new_one_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,6 +13,7 @@ from steelyard.errors import BadLayout
 from steelyard.layout import BOUNDS, check_layout, parse, size, space, text_of
 from steelyard.strategies.partition import PARTITIONS
 from steelyard.strategies.recompute import RECOMPUTE
+from steelyard.strategies.registry import SCHEDULES
 from steelyard.tables import Layout, take
 
 JOB = pretraining(gpt(32, 4096, 32, kv_heads=8.0), 8192, 1024)
@@ -100,6 +101,41 @@ def test_a_degree_of_a_layout_of_numbers_is_named_too():
     broken = replace(read("tp=2"), micro_batch=0.5, ep=0.0)
     with pytest.raises(BadLayout, match=r"^layout: ep = 0, micro_batch = 0.5; every degree"):
         check_layout(broken, JOB, 8, 1e9, ANY)
+
+
+@pytest.mark.parametrize(
+    ("stack", "text", "message"),
+    [
+        (
+            "deepspeed",
+            "pp=8,schedule=dualpipe",
+            r"no pipeline \(no stack is known to run dualpipe: leave the stack out",
+        ),
+        ("deepspeed", "schedule=zb-v", r"no pipeline \(zb-v runs on fsdp2, internevo, zero-bubble\)"),
+        ("megatron-core", "pp=8,schedule=zb-h2", r"schedule 1f1b/interleaved, not zb-h2 \(zb-h2 runs on zero-bubble\)"),
+        ("nanotron", "pp=8,schedule=zb-h1", r"1f1b/gpipe, not zb-h1 \(zb-h1 runs on internevo, zero-bubble\)"),
+        ("zero-bubble", "pp=8,schedule=afab", r"not gpipe \(gpipe runs on axlearn, fsdp2, nanotron, paxml\)"),
+        ("axlearn", "pp=8,schedule=1f1b", r"schedule gpipe, not 1f1b \(1f1b runs on fsdp2, internevo, "),
+    ],
+)
+def test_a_stack_without_a_schedule_says_who_has_it(stack: str, text: str, message: str) -> None:
+    with pytest.raises(BadLayout, match=message):
+        read(text, stack=stack)
+
+
+@pytest.mark.parametrize(
+    ("stack", "text"),
+    [
+        ("fsdp2", "pp=8,vpp=2,schedule=zb-v"), ("fsdp2", "pp=8,schedule=gpipe"), ("nanotron", "pp=8,schedule=afab"),
+        ("internevo", "tp=8,pp=8,schedule=zb-h1"), ("internevo", "tp=8,pp=8,vpp=2,schedule=zb-v"),
+        ("zero-bubble", "tp=8,pp=8,schedule=zb-h2"), ("zero-bubble", "pp=8,vpp=2,schedule=zb-v"),
+        ("axlearn", "pp=8"), ("any", "pp=8,schedule=dualpipe"),
+    ],
+)  # fmt: skip
+def test_a_stack_runs_the_schedules_of_its_code(stack: str, text: str) -> None:
+    made = read(text, stack=stack)
+    named = dict(part.split("=") for part in text.split(",")).get("schedule", "gpipe")
+    assert int(made.schedule) == SCHEDULES[named.replace("afab", "gpipe")].code
 
 
 def test_a_stack_says_what_it_can():

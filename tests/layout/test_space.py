@@ -73,7 +73,7 @@ def counted(job: Job, devices: int, domain: int, can: Capability, bounds: Bounds
         tp,
         pp,
         vpp,
-        np.array([one.code for one in orders])[run],
+        np.where(pp == 1, 0, np.array([one.code for one in orders])[run]),
         cp,
         dp,
         ep,

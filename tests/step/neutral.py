@@ -31,7 +31,7 @@ MIXED = pretraining(
 RATES = ("peak_flop_per_s", "peak16_flop_per_s", "memory_bytes_per_s", "link_bytes_per_s", "nic_bytes_per_s")
 SHARES = ("gemm_efficiency", "attention_efficiency", "unfused_efficiency", "memory_efficiency", "link_efficiency")
 EXPOSED = ("tp_exposed", "dp_exposed", "ep_exposed", "pp_exposed", "vocab_exposed")
-SLOWER = ("recompute_scale", "eager_scale", "upcast_scale", "attention_upcast_scale")
+SLOWER = ("recompute_scale", "adapter_share", "eager_scale", "upcast_scale", "attention_upcast_scale")
 
 
 def machine(**given: float) -> Machine:

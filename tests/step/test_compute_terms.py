@@ -133,10 +133,12 @@ def test_a_gated_mlp_reads_two_and_writes_one() -> None:
 
 def test_adapters_read_their_inputs_as_often_as_the_stack_says() -> None:
     tuned = pretraining(GPT, S, B, adapted_inputs=2.0 * H, trainable_share=0.01)
-    bare, adapted = (
-        step(tuned, layout(tuned), stack(adapter_passes=passes), memory_bytes_per_s=MEMORY) for passes in (0.0, 8.0)
+    bare, adapted, placed = (
+        step(tuned, layout(tuned), stack(adapter_passes=passes, adapter_share=share), memory_bytes_per_s=MEMORY)
+        for passes, share in ((0.0, 1.0), (8.0, 1.0), (8.0, 0.25))
     )
     assert adapted.pointwise_s - bare.pointwise_s == pytest.approx(3 * B * L * S * 2 * 8 * 2 * H / MEMORY)
+    assert placed.pointwise_s - bare.pointwise_s == pytest.approx(3 * B * L * S * 2 * 2 * 2 * H / MEMORY)
 
 
 def test_quantising_the_inputs_of_four_products_reads_two_bytes_and_writes_one() -> None:

@@ -9,6 +9,7 @@ from tests.step.neutral import GPT, JOB, MEMORY, PEAK, B, H, L, S, stack, step
 
 from steelyard.job.recipes import partial_recipe
 from steelyard.step.states import quantised
+from steelyard.step.tensors.buffers import unpacked_bytes
 
 RECIPE = partial_recipe(packed_bytes=0.5625)
 PACKED = pretraining(GPT, S, B, trainable_share=0.01, frozen_bytes=0.5625, recipe=RECIPE)
@@ -73,3 +74,11 @@ def test_a_repeated_forward_takes_the_share_of_it_that_is_repeated() -> None:
 def test_packed_is_less_than_sixteen_bits_of_what_is_frozen() -> None:
     assert [bool(quantised(job.recipe)) for job in (PACKED, PLAIN, JOB)] == [True, False, False]
     assert quantised(replace(RECIPE, packed_bytes=np.array([0.5, 0.0]))).tolist() == [True, False]
+
+
+def test_the_largest_packed_matrix_is_unpacked_for_its_product() -> None:
+    """bitsandbytes, MatMul4Bit: a 4h x h matrix in 16 bits for a moment, where matrices are packed."""
+    mixed = replace(RECIPE, packed_bytes=np.array([0.5, 0.0]))
+    assert float(unpacked_bytes(PACKED, RECIPE)) == 2 * 4 * H * H
+    assert unpacked_bytes(PACKED, mixed).tolist() == [2 * 4 * H * H, 0.0]
+    assert unpacked_bytes(PLAIN, PLAIN.recipe) == 0.0

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from tests.shapes import gpt, layout, pretraining
 from tests.step.facts import ROOM, bare, held
@@ -60,6 +61,8 @@ def test_a_gathered_head_has_whole_logits_on_every_tensor_rank() -> None:
     for gathered, ranks in ((0.0, 4), (1.0, 1)):
         found = peak(job, layout(job, tp=4.0), logit_bytes=4.0, logits_gathered=gathered)
         assert found.logits_bytes == 4 * S * V / ranks
+    mixed = peak(job, layout(job, tp=4.0), logit_bytes=4.0, logits_gathered=np.array([0.0, 1.0]))
+    assert mixed.logits_bytes.tolist() == [4 * S * V / 4, 4 * S * V]
 
 
 def blocks_kept(**entries: float) -> float:
@@ -186,7 +189,7 @@ def tuned(name: str, task: str, tokens: float, **entries: float) -> Job:
     adapters = Adapters(spec, 16, ("attention",)) if task == "lora" else None
     fp32 = {"weight_bytes": 0.0, "grad_bytes": 4.0} if task == "lora" else {}
     return training_job(
-        collapse(model(numbers, tokens), 2.0),
+        collapse(model(numbers, tokens, 0), 2.0),
         MatrixShape.of_transformer(numbers),
         precision,
         parse_optimizer("adamw"),

@@ -6,7 +6,9 @@ import pytest
 from tests.shapes import filled, gpt, layout, pretraining
 from tests.step.neutral import EXPERTS, ROUTED, A, H, L, S, V, peak
 
-from steelyard.step.states import RankParams, states, weight_bytes
+from steelyard.job.recipes import partial_recipe
+from steelyard.step.states import RankParams, gradient_bytes, states, weight_bytes
+from steelyard.strategies.recipe import AUTOGRAD, FUSED
 from steelyard.tables import Stack
 
 BARE = gpt(L, H, A, V, dropout=0.0)
@@ -194,3 +196,12 @@ def test_temporaries_of_the_update_are_as_many_as_it_updates(laid: dict[str, flo
     temporary = 4 * 100 * 0.5 * params * updated  # of the fp32 master copy
     assert found.activations_bytes == (0 if temporary else held)
     assert found.buffers_bytes == pytest.approx(1e6 + temporary)
+
+
+@pytest.mark.parametrize("life", [AUTOGRAD, FUSED])
+@pytest.mark.parametrize(("master", "wanted"), [(0.0, 2.0), (4.0, 4.0)])
+def test_gradients_are_as_wide_as_what_autograd_differentiates_whatever_multiplies(life, master, wanted) -> None:
+    """docs.pytorch.org torch.Tensor.grad: of 16-bit weights 16 bits, their products being of 8 or not."""
+    for width in (1.0, 2.0):
+        job = pretraining(BARE, S, 8, master_bytes=master, gemm_bytes=width)
+        assert gradient_bytes(job, partial_recipe(grad_bytes=4.0, grad_life=life)) == wanted

@@ -5,6 +5,7 @@ from dataclasses import fields
 import pytest
 from tests.shapes import layout, pretraining
 from tests.step.neutral import (
+    FREE,
     GPT,
     HIDDEN,
     JOB,
@@ -27,6 +28,7 @@ from tests.step.neutral import (
     step,
 )
 
+from steelyard.strategies.registry import SCHEDULES
 from steelyard.tables import StepTime
 
 BUSY = ("gemm_s", "attention_s", "pointwise_s", "vocab_s", "recompute_s")
@@ -66,6 +68,15 @@ def test_the_bubble_is_p_less_1_over_m_v(pp: float, vpp: float, micro: float) ->
     taken = step(JOB, laid, peak_flop_per_s=PEAK)
     ideal = taken.total_s - taken.bubble_s
     assert taken.bubble_s / ideal == pytest.approx((pp - 1) / (B / micro * vpp))
+
+
+@pytest.mark.parametrize(("flash", "backward"), [(1.0, 2.5), (0.0, 2.0)])
+def test_attention_has_no_gradients_of_weights_to_fill_a_bubble_with(flash: float, backward: float) -> None:
+    """ZB-V idles (p - 1) (b - w) ticks: all of a tick but its forward pass, 1 of 1 + 2.5 parts fused, of 3 unfused."""
+    slow = kernels(attention_efficiency=PEAK / FREE, unfused_efficiency=PEAK / FREE)
+    laid = layout(JOB, pp=2.0, vpp=2.0, schedule=float(SCHEDULES["zb-v"].code), flash=flash)
+    taken = step(JOB, laid, slow)
+    assert taken.bubble_s * laid.micro_batches / taken.attention_s == pytest.approx(backward / (1 + backward))
 
 
 @pytest.mark.parametrize(("pp", "vpp"), [(1.0, 1.0), (2.0, 1.0), (4.0, 1.0), (2.0, 2.0)])

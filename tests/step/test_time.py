@@ -50,6 +50,7 @@ STACK = filled(
     vocab_exposed=0.5,
     pointwise_passes=12.0,
     adapter_passes=8.0,
+    adapter_share=1.0,
     loss_bytes=16.0,
     attention_native=1.0,
     attention_share=1.0,

@@ -23,6 +23,11 @@ from tests.step.neutral import (
     step,
 )
 
+from steelyard.job.recipes import partial_recipe
+from steelyard.strategies.registry import SCHEDULES
+
+PACKED = {"frozen_bytes": 0.625, "recipe": partial_recipe(packed_bytes=0.5)}
+
 # --- Tensor, context and expert parallelism ------------------------------------------------------------------------
 
 
@@ -148,12 +153,26 @@ def test_context_ranks_share_gradients_and_tensor_ranks_divide_them() -> None:
         assert taken == pytest.approx(wire_s(4.0, 2, PARAMS / laid.tp))
 
 
-def test_only_trained_parameters_have_gradients_and_all_are_gathered() -> None:
-    tuned = pretraining(GPT, S, B, trainable_share=0.25)
+@pytest.mark.parametrize("dp", [1.0, 2.0, 4.0])
+def test_both_devices_that_hold_a_stage_reduce_its_gradients(dp: float) -> None:
+    """DeepSeek-V3, arXiv 2412.19437, table 2: two copies of the parameters, so that two devices share each half."""
+    laid = layout(JOB, pp=2.0, dp=dp, schedule=float(SCHEDULES["dualpipe"].code))
+    found = step(JOB, laid, nic_bytes_per_s=NETWORK)
+    assert found.dp_s == pytest.approx(wire_s(2 * dp, 2))  # of two stages a device has both halves, and both ends
+
+
+@pytest.mark.parametrize(
+    ("zero", "given", "gathered"),
+    [(0.0, {}, 0.0), (1.0, {}, 0.25), (2.0, {}, 0.25), (3.0, {}, 2 * 1.0), (1.0, PACKED, 0.25),
+     (3.0, PACKED, 2 * (0.25 + 0.75 * 0.625))],
+)  # fmt: skip
+def test_trained_parameters_alone_have_gradients_and_frozen_ones_are_gathered_where_sharded(zero, given, gathered):
+    """1910.02054, section 7: what an update changed, at stage 3 all, twice; packed as stored (fsdp_qlora)."""
+    tuned = pretraining(GPT, S, B, trainable_share=0.25, **given)
     wide = stack(grad_bytes=4.0, gather_bytes=1.0)
-    for zero, sides in ((0.0, 2 * 0.25 * 2), (3.0, 0.25 * 2 + 2 * 0.5)):
-        laid = layout(tuned, dp=8.0, zero=zero)
-        assert step(tuned, laid, wide, nic_bytes_per_s=NETWORK).dp_s == pytest.approx(wire_s(8.0, sides))
+    sides = 0.25 * 4 / 2 * (1 if zero else 2) + gathered / 2
+    laid = layout(tuned, dp=8.0, zero=zero)
+    assert step(tuned, laid, wide, nic_bytes_per_s=NETWORK).dp_s == pytest.approx(wire_s(8.0, sides))
 
 
 def test_a_shard_group_gathers_within_itself() -> None:

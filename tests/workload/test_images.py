@@ -14,13 +14,13 @@ def image(**changes: float) -> Workload:
     """Return ViT-L/16 (arXiv 2010.11929, table 1): 24 blocks of 1,024, 196 patches of 16 x 16 x 3, a class token."""
     shape = {"patches": PATCHES, "patch_params": float(PIXELS * H), "pooled": 1.0, "head_params": 1000.0 * H}
     vit = gpt(24, H, 16, 1000.0, causal=0.0, dropout=0.0, norm_params=4.0 * H, **(shape | changes))
-    return collapse(model(vit, PATCHES + 1), 2.0)
+    return collapse(model(vit, PATCHES + 1, 0), 2.0)
 
 
 def small(**changes: float) -> Workload:
     """Return two kinds of blocks of width 4, twice each: MLPs of 8; 3 experts of 2 and a shared one of 5."""
     kinds = {"moe_layers": 2.0, "moe_ffn": 2.0, "experts": 3.0, "top_k": 1.0, "shared_ffn": 5.0, "ffn": 8.0}
-    return collapse(model(gpt(4, 4, 2, 16.0, **(kinds | changes)), 8), 2.0)
+    return collapse(model(gpt(4, 4, 2, 16.0, **(kinds | changes)), 8, 0), 2.0)
 
 
 def test_each_patch_is_projected_once_before_the_first_block() -> None:
@@ -63,7 +63,7 @@ def test_a_pooled_head_sees_one_vector_of_a_sample() -> None:
 def test_the_widest_operator_of_a_block_is_a_mixer_or_the_shared_experts_where_they_are() -> None:
     """Elements of the inputs: a mixer's own width, three times that of a gated shared expert."""
     hybrid = gpt(4, 256, 4, 64.0, attention_layers=2.0, mixer_params=256 * 5000.0)
-    found = {block.name: float(block.widest) for block in collapse(model(hybrid, 8), 2.0).blocks}
+    found = {block.name: float(block.widest) for block in collapse(model(hybrid, 8, 0), 2.0).blocks}
     assert sorted(found.values()) == [8 * 2 * 4 * 256, 8 * 5000]
     shared = {
         "moe_layers": 4.0,
@@ -73,7 +73,7 @@ def test_the_widest_operator_of_a_block_is_a_mixer_or_the_shared_experts_where_t
         "shared_ffn": 4096.0,
         "ffn_matrices": 3.0,
     }
-    (block,) = collapse(model(gpt(4, 256, 4, 64.0, **shared), 8), 2.0).blocks
+    (block,) = collapse(model(gpt(4, 256, 4, 64.0, **shared), 8, 0), 2.0).blocks
     assert block.widest == 8 * 3 * 4096
 
 

@@ -16,7 +16,7 @@ PARAMS = {"routed_params": 8 * 3 * H * 384.0, "router_params": H * 8.0, "shared_
 
 def rows(element_bytes: float = 2.0, **changes: float) -> Workload:
     """Return what the rows of a small GPT add up to, with fields of its shape changed."""
-    return collapse(model(gpt(L, H, A, V, **changes), float(S)), element_bytes)
+    return collapse(model(gpt(L, H, A, V, **changes), float(S), 0), element_bytes)
 
 
 def moe(**changes: float) -> Workload:
@@ -121,7 +121,9 @@ def test_exchanges_of_a_block() -> None:
     grouped = rows(kv_heads=4.0, v_head_dim=32.0)
     assert (grouped.hidden, grouped.ring, grouped.copies, grouped.tokens) == (S * H, S * 4 * (64 + 32), 0, S)
     sent = {
-        one.name: one.sent for one in model(gpt(L, H, A, V, kv_heads=4.0, v_head_dim=32.0), float(S)).rows if one.sent
+        one.name: one.sent
+        for one in model(gpt(L, H, A, V, kv_heads=4.0, v_head_dim=32.0), float(S), 0).rows
+        if one.sent
     }
     assert sent == {"attention": S * H, "keys and values to the ring": S * 4 * (64 + 32), "MLP": S * H}
 
@@ -256,7 +258,7 @@ def test_experts_exchange_tokens_twice_and_reduce_once() -> None:
     found = block(moe(), "moe")
     assert (found.reductions, found.expert_reductions, found.dispatches, found.rings) == (1, 1, 2, 1)
     assert moe().copies == 2
-    named = {one.name: one.sent for one in model(gpt(L, H, A, V, **EXPERTS), float(S)).rows if one.block == "moe"}
+    named = {one.name: one.sent for one in model(gpt(L, H, A, V, **EXPERTS), float(S), 0).rows if one.block == "moe"}
     assert named["dispatch"] == named["combine"] == named["experts"] == S * H
 
 
@@ -375,4 +377,4 @@ def test_a_hybrid_has_attention_in_some_of_its_blocks() -> None:
 )
 def test_pairs_of_eight_tokens(window: float, causal: float, pairs: float) -> None:
     """s^2/2 or s^2; s w - w^2/2 with a window, twice as many where it looks both ways."""
-    assert attention_pairs(8, window, causal) == pairs
+    assert attention_pairs(8, window, 0, causal) == pairs

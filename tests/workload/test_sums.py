@@ -90,7 +90,7 @@ def test_two_products_at_the_end_are_both_counted() -> None:
 @pytest.mark.parametrize("name", model_names())
 def test_no_end_of_a_transformer_has_what_an_end_cannot_hold(name: str) -> None:
     """Attention cores, exchanges and parameters of experts are of blocks."""
-    made = model(architecture(find_model(name)), 512)
+    made = model(architecture(find_model(name)), 512, 0)
     ends = [one for one in made.rows if one.block in {EMBEDDING, HEAD}]
     assert ends
     for one in ends:

@@ -10,7 +10,7 @@ from steelyard.workload import Architecture, attention_pairs, collapse, model
 
 
 def workload(arch: Architecture, sequence: float) -> Workload:
-    return collapse(model(arch, sequence), 2.0)
+    return collapse(model(arch, sequence, 0), 2.0)
 
 
 GPT3 = [(24, 2048, 16), (40, 5140, 40), (96, 12288, 96)]
@@ -57,6 +57,6 @@ def test_latent_attention_of_deepseek_v2() -> None:
 
 @given(st.integers(1, 65536), st.integers(1, 65536))
 def test_a_window_never_adds_pairs(sequence: int, window: int) -> None:
-    windowed, whole = attention_pairs(sequence, window, 1), attention_pairs(sequence, 0, 1)
+    windowed, whole = attention_pairs(sequence, window, 0, 1), attention_pairs(sequence, 0, 0, 1)
     assert windowed <= whole
     assert (windowed == whole) == (window >= sequence)

@@ -66,6 +66,44 @@ KEPT_16 = r"gptq|unsloth"
 """How people write that norms and rotary embeddings are fused, that they are not, and that a quantised base and what
 surrounds it stay in 16 bits: LoRA over GPTQ does not pass PEFT's preparation, and Unsloth has its own."""
 
+IN_PLACE = r"unsloth|\b(?:fast|fused)[ _-]?lora|\blora_(?:mlp|qkv|o)_kernel"
+IN_PLACE_PACKED = r"foak"
+"""How people write that adapters are added in place: Unsloth, its kernels in axolotl (docs, lora_optims), and those in
+fms-acceleration's foak, over a quantised base."""
+
+_INPUT_PASSES, _OUTPUT_PASSES = (1 + 6) + (1 + 1 + 6 + 3), (1 + 2 + 3) + (2 + 2)
+_INPUT_IN_PLACE, _OUTPUT_IN_PLACE = 1 + (1 + 1 + 2), 2 + (1 + 1 + 1)
+ADAPTER_SHARE = (_INPUT_IN_PLACE + _OUTPUT_IN_PLACE) / (_INPUT_PASSES + _OUTPUT_PASSES)
+"""Passes over memory of adapters that are added in place, over those of modules of their own: 10 of 28, 16 bits each,
+forward + backward, the input and the output of a product being as wide.
+
+Source: huggingface/peft tuners/lora/layer.py, `result + lora_B(lora_A(dropout(x))) * scaling`. Input: it is read by A,
+    and cast to fp32 and back (3 passes each); backward A reads and writes it once each, casts both ways, and its
+    gradient is added to that of the product (3). Output: B writes it, scaling reads and writes, the sum reads two and
+    writes one; backward scaling reads and writes, and both products of B read. unslothai/unsloth kernels/utils.py,
+    `matmul_lora` (A reads the input, addmm_ reads and writes the output) and kernels/fast_lora.py, backward: both
+    gradients of weights read the input and the output's gradient, that of the input reads the latter once more and
+    adds in place.
+Limits: products of rank-wide matrices take what they read; no dropout.
+"""
+
+
+def adapter_share(text: str, quantised: bool) -> dict[str, float]:
+    """Return the constant of adapters that are added in place, where a text says that they are.
+
+    Args:
+        text: the name of a stack, and what else is written of it.
+        quantised: whether the base is.
+
+    >>> {name: round(share, 2) for name, share in adapter_share("Unsloth 2025.9", quantised=False).items()}
+    {'adapter_share': 0.36}
+    >>> adapter_share("HF Trainer + foak", quantised=False), adapter_share("HF Trainer, not Unsloth", quantised=True)
+    ({}, {})
+    """
+    plain = text.lower()
+    placed = named(IN_PLACE, plain) or (quantised and named(IN_PLACE_PACKED, plain))
+    return {"adapter_share": ADAPTER_SHARE} if placed else {}
+
 
 def slow_kernels(rule: StackRule, text: str, quantised: bool, precision: str) -> frozenset[str]:
     """Return which of the three constants of slow kernels hold for a stack as somebody writes it.

@@ -56,6 +56,7 @@ class Capability:
     trains_source: str
     checked: str
     note: str
+    running: Mapping[str, tuple[str, ...]]  # schedule: stacks of the catalog that run it
     adapters: int = 0  # place among those that people train adapters with, from 1 on; 0: they seldom do
 
     @property
@@ -97,7 +98,8 @@ def read_stacks(folder: Path) -> Mapping[str, StackFile]:
         if made.stack != path.stem:
             raise BadCatalog(f"stacks/{path.name} is about {made.stack!r}; name the file {made.stack}.yaml")
         found[made.stack] = made
-    return found
+    running = {name: tuple(one for one in found if name in found[one].capability.schedules) for name in SCHEDULES}
+    return {name: replace(one, capability=replace(one.capability, running=running)) for name, one in found.items()}
 
 
 def parse_stack(given: Mapping[str, Any]) -> StackFile:
@@ -156,6 +158,7 @@ def _capability(name: str, given: Mapping[str, Any]) -> Capability:
         checked=str(given["checked"]),
         note=str(given.get("note", "")),
         adapters=_adapters(given),
+        running={},
         **{flag: flag in given["has"] for flag in FLAGS},
     )
 

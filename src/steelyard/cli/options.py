@@ -15,6 +15,7 @@ JOB_OPTIONS = (
     ("--tokens", "COUNT", "Tokens to train on: 20B, 300M, 1e9."),
     ("--samples", "COUNT", "Images (or sequences) to train on, instead of tokens: 115M."),
     ("--sequence", "COUNT", "Tokens of one sequence."),
+    ("--document-length", "COUNT", "Mean tokens of documents masked from each other. Default: none is masked."),
     ("--global-batch", "COUNT", "Sequences or images of one optimizer step; '4M tokens' counts tokens."),
     ("--global-batch-min", "COUNT", "At least so many samples (or '1M tokens') a step; the plan chooses."),
     ("--global-batch-max", "COUNT", "At most so many samples (or '8M tokens') a step; the plan chooses."),

@@ -32,6 +32,7 @@ FIELD_ALIASES = MappingProxyType(
         "optimiser": "optimizer",
         "seq_len": "sequence",
         "sequence_length": "sequence",
+        "mean_document_length": "document_length",
         "batch": "global_batch",
         "batch_samples": "global_batch",
         "global_batch_size": "global_batch",
@@ -90,6 +91,7 @@ _Devices = Annotated[
     int | None, _checked(lambda value: literals.parse_integer(value, literals.DEVICE_FORMS, "number of devices"))
 ]
 _Sequence = Annotated[int | None, _checked(lambda value: literals.parse_integer(value, literals.SEQUENCE_FORMS))]
+_Documents = Annotated[int | None, _checked(lambda value: literals.parse_integer(value, "600 (mean tokens of one)"))]
 Duration = Annotated[float, _checked(literals.parse_seconds)]
 _Batch = Annotated[tuple[str, int] | None, _checked(_batch)]
 _Share = Annotated[float, _checked(lambda value: parse_share(value, zero=True))]
@@ -125,6 +127,7 @@ class JobFields(_Strict):
     tokens: Annotated[float | None, _checked(literals.parse_count)] = None
     samples: Annotated[float | None, _checked(literals.parse_count)] = None  # sequences or images, instead of tokens
     sequence: _Sequence = None
+    document_tokens: _Documents = Field(default=None, validation_alias="document_length")  # mean, masked from others
     batch_samples: _Batch = Field(default=None, validation_alias="global_batch")
     precision: Annotated[str, _checked(lambda value: parse_precision(str(value)).precision)] = "bf16"
     optimizer: Annotated[str, _checked(lambda value: parse_optimizer(str(value)).optimizer)] = "adamw"

@@ -23,7 +23,7 @@ from steelyard.job.training import MatrixShape, parameter_bytes, parse_loss, par
 from steelyard.tables import Job, Recipe, Workload
 from steelyard.units import Count, Joules, KgCo2e, Seconds, Share, Usd
 from steelyard.vocabulary import ON_DEMAND
-from steelyard.workload import collapse, model
+from steelyard.workload import UNMASKED, collapse, model
 
 JOB_AXES = ("time", "cost", "energy", "co2e")
 """What a frontier may weigh: seconds, dollars, joules at the facility's meter, kilograms of operational CO2e."""
@@ -38,6 +38,7 @@ class JobSpec:
     sample: str  # what one pass through the model takes, in the singular
     sequence_tokens: int | None  # of one sample; None: it is no text
     batch_samples: int  # of one optimizer step, all devices together
+    document_tokens: int | None = None  # mean, of documents masked from each other; None: attention crosses a sample
     precision: str
     optimizer: str
     task: str
@@ -137,7 +138,7 @@ def job_table(spec: JobSpec, catalog: Catalog | None = None) -> Job:
     adapted = spec.task in {"lora", "qlora"}
     adapters = Adapters(spec.model, spec.lora_rank, spec.lora_targets, quantised) if adapted else None
     tokens = spec.model.max_tokens if spec.sequence_tokens is None else spec.sequence_tokens
-    work = collapse(model(numbers, tokens), precision.element_bytes)
+    work = collapse(model(numbers, tokens, spec.document_tokens or UNMASKED), precision.element_bytes)
     return training_job(work, shape, precision, optimizer, adapters, recipe, **sizes)
 
 

@@ -20,7 +20,7 @@ from steelyard.job.models.architecture import spread_text
 from steelyard.job.models.rows_spec import RowsSpec, reread_rows
 from steelyard.job.models.spec import ModelSpec
 from steelyard.job.recipes import tells_states
-from steelyard.job.samples import TrainedSamples, trained_samples
+from steelyard.job.samples import TrainedSamples, documents_text, trained_samples
 from steelyard.layout.axes import AXIS_DEGREES, lacking_axis
 
 _DEFAULTS = MappingProxyType(
@@ -48,7 +48,7 @@ _INSTEAD = MappingProxyType(
 _AS_READ = (
     "accelerators", "regions", "providers", "deny_accelerators", "deny_regions", "deny_providers", "residency", "axes",
     "devices", "max_devices", "purchase", "reserved_used", "own", "data", "checkpoints", "stack", "loss", "layout",
-    "recipe", "measured",
+    "recipe", "measured", "document_tokens",
 )  # fmt: skip
 """Fields of a job that are what was read."""
 
@@ -226,6 +226,8 @@ def _taken(read: JobFields, model: ModelSpec | RowsSpec, samples: TrainedSamples
     found += defaults.standing_in(read.stack)
     if not samples.text:
         found.append(UNPROVEN)
+    tuned = read.task in {"full_ft", "lora", "qlora"}
+    found += filter(None, [documents_text(read.document_tokens, model.name, text=samples.text, tuned=tuned)])
     if isinstance(model, ModelSpec) and (spread := spread_text(model)):
         found.append(spread)
     return found + defaults.taken_adapters(read.lora.rank, read.lora.targets, read.stack or "") * adapted

@@ -12,7 +12,7 @@ from steelyard.job.models.spec import ModelSpec
 from steelyard.job.samples import sample_word
 from steelyard.tables import Workload
 from steelyard.units import Bytes, Count, Flop
-from steelyard.workload import collapse, model
+from steelyard.workload import UNMASKED, collapse, model
 
 HALF_PRECISION_BYTES = 2.0
 
@@ -34,7 +34,7 @@ def sample_workload(
     if isinstance(spec, RowsSpec):
         return collapse(spec.rows, element_bytes)
     tokens = spec.max_tokens if sequence_tokens is None else sequence_tokens
-    return collapse(model(architecture(spec), tokens), element_bytes)
+    return collapse(model(architecture(spec), tokens, UNMASKED), element_bytes)
 
 
 def usual_sample(spec: ModelSpec | RowsSpec) -> tuple[str, float]:

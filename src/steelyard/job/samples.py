@@ -89,3 +89,26 @@ def _images(read: JobFields, name: str, word: str) -> float:
     if read.samples < 1:
         raise BadInput(f"samples are {read.samples:g}; write at least one, such as samples: 100M")
     return read.samples
+
+
+def documents_text(document_tokens: int | None, name: str, *, text: bool, tuned: bool) -> str:
+    """Return what is assumed of the documents of a job, stated or not; empty where there is nothing to say.
+
+    Args:
+        document_tokens: the mean of documents that are masked from each other; None: nobody says so.
+        name: of the model.
+        text: whether it trains on sequences of tokens.
+        tuned: whether examples are fine-tuned on, which are seldom as long as a sequence.
+
+    >>> documents_text(None, "gpt2", text=True, tuned=True)
+    'documents: attention crosses whole sequences, none is masked (document_length)'
+    >>> documents_text(600, "gpt2", text=True, tuned=False)
+    'documents: 600 tokens on average, exponentially distributed, masked from each other'
+    """
+    if document_tokens is None:
+        return (
+            "documents: attention crosses whole sequences, none is masked (document_length)" if text and tuned else ""
+        )
+    if not text:
+        raise BadInput(f"document_length is {document_tokens} but {name} trains on no sequences; leave it out")
+    return f"documents: {document_tokens} tokens on average, exponentially distributed, masked from each other"

@@ -8,7 +8,9 @@ from steelyard.job import JobSpec, ModelSpec
 from steelyard.launchers.answer import Blank, Expressed, NotExpressed
 from steelyard.tables import Layout
 
-JOB_SETTINGS = ("model", "sequence_tokens", "batch_samples", "steps", "precision", "optimizer", "loss", "task")
+JOB_SETTINGS = (
+    "model", "sequence_tokens", "document_tokens", "batch_samples", "steps", "precision", "optimizer", "loss", "task"
+)  # fmt: skip
 NODE_SETTINGS = ("nodes", "node_devices")
 SETTINGS = (*Layout.__slots__, *JOB_SETTINGS, *NODE_SETTINGS)
 """Everything that a writer must account for: all of a layout, what of a job decides its step, and the nodes."""
@@ -60,6 +62,7 @@ class LaunchJob:
         of_job: dict[str, int | str] = {
             "model": self.spec.model.name,
             "sequence_tokens": self.spec.sequence_tokens or "none",
+            "document_tokens": self.spec.document_tokens or "none",
             "batch_samples": self.batch_samples,
             "steps": self.steps,
             "precision": self.spec.precision,
@@ -73,7 +76,8 @@ class LaunchJob:
     def foreign(self) -> frozenset[str]:
         """Settings that the model has nothing for, of which nothing is to be said."""
         textless = () if self.spec.sequence_tokens else ("sequence_tokens", "loss")
-        return frozenset((*textless, *(() if isinstance(self.spec.model, ModelSpec) else ("flash",))))
+        whole = () if self.spec.document_tokens else ("document_tokens",)
+        return frozenset((*textless, *whole, *(() if isinstance(self.spec.model, ModelSpec) else ("flash",))))
 
     def number(self, setting: str) -> int:
         """Return a setting that is a whole number."""

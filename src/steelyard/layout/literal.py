@@ -7,7 +7,7 @@ from collections.abc import Callable
 from steelyard.catalog.stacks import Capability
 from steelyard.errors import BadLayout, nearest
 from steelyard.layout.axes import AXIS_DEGREES, divisors_of, lacking_axis
-from steelyard.layout.reason import Reason, sentence
+from steelyard.layout.reason import Reason, abilities_text, sentence
 from steelyard.layout.valid import problem
 from steelyard.strategies.experts import usual_expert_tensor
 from steelyard.strategies.partition import blocks_before, given_sizes, parts_most
@@ -138,7 +138,7 @@ def _filled(given: dict[str, int], job: Job, devices: int, capability: Capabilit
         "tp": 1,
         "pp": 1,
         "vpp": 1,
-        "schedule": usual_code(capability.schedules, given.get("vpp", 1)),
+        "schedule": usual_code(capability.schedules if pp > 1 else SCHEDULES, given.get("vpp", 1)),
         "cp": 1,
         "dp": dp,
         "ep": 1,
@@ -182,7 +182,7 @@ def _message(layout: Layout, reason: Reason, job: Job, domain_devices: int, capa
         Reason.SHARD: lambda: f"shard = {layout.shard_devices:.0f} but dp × cp = {layout.dp * layout.cp:.0f}",
         Reason.ZERO: lambda: f"zero = {layout.zero:.0f}",
         Reason.NETWORK: lambda: f"{layout.devices:.0f} devices in fast domains of {domain_devices}",
-        Reason.STACK: lambda: f"{capability.stack} runs {_abilities(capability)}{_orders(layout, capability)}",
+        Reason.STACK: lambda: abilities_text(layout, capability),
     }
     where = "" if reason is Reason.DEGREES else " " + _LONG.sub(lambda one: f"{float(one[0]):.3g}", text_of(layout))
     return f"layout{where}: {details[reason]()}; {sentence(reason)}"
@@ -201,14 +201,15 @@ def _settings(layout: Layout, *names: str) -> str:
 
 def _schedule(layout: Layout, capability: Capability) -> str:
     """Return which schedule does not suit its chunks, and what would."""
+    if not capability.schedules:
+        return abilities_text(layout, capability)
     name, chunks = setting_name("schedule", int(layout.schedule)), 2 if layout.vpp == 1 else 1
     if name in SCHEDULES and SCHEDULES[name].chunked:
         chunks = 2
     if layout.pp <= 1 and layout.vpp == 1:
         chunked = "" if name not in SCHEDULES or SCHEDULES[name].runs(1.0) else ",vpp=2"
         return f"schedule = {name} but pp = 1, which is no pipeline; give pp=2{chunked} or more, or no schedule"
-    known = capability.schedules or tuple(SCHEDULES)
-    other = [one.name for one in suiting(known, float(layout.vpp))]
+    other = [one.name for one in suiting(capability.schedules, float(layout.vpp))]
     ways = [f"vpp={chunks}", *(f"schedule={one}" for one in other[:1])]
     return f"schedule = {name} but vpp = {layout.vpp:.0f}; give {' or '.join(ways)}"
 
@@ -277,23 +278,3 @@ def _expert_ranks(layout: Layout) -> str:
 
 def _divisors(count: Count) -> str:
     return "tp may be " + ", ".join(str(tp) for tp in divisors_of(count) if tp & (tp - 1) == 0)
-
-
-def _orders(layout: Layout, capability: Capability) -> str:
-    """Return the schedules and partitions of a stack where a layout asks for others."""
-    asked = setting_name("partition", int(layout.partition))
-    found = f", partition {'/'.join(capability.partitions)}, not {asked}" if layout.partition else ""
-    name = setting_name("schedule", int(layout.schedule))
-    if capability.pp and layout.pp > 1 and name not in capability.schedules:
-        found += f", schedule {'/'.join(capability.schedules)}, not {name}"
-    return found
-
-
-def _abilities(capability: Capability) -> str:
-    can = [
-        name for name in ("tp", "sp", "pp", "vpp", "cp", "ep", "etp", "hsdp", "offload") if getattr(capability, name)
-    ]
-    stages = "/".join(map(str, capability.zero))
-    modes = "/".join(setting_name("recompute", mode) for mode in capability.recompute)
-    limit = f" (≤ {capability.zero_most_with_pp} with pp)" if capability.pp else ""
-    return f"{', '.join(can) or 'plain data parallelism'}, ZeRO {stages}{limit}, recompute {modes}"

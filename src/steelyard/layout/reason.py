@@ -2,7 +2,11 @@
 
 from enum import IntEnum
 
+from steelyard.catalog.stack_names import FALLBACK
+from steelyard.catalog.stacks import Capability
 from steelyard.strategies.recompute import RECOMPUTE
+from steelyard.strategies.settings import setting_name
+from steelyard.tables import Layout
 
 
 class Reason(IntEnum):
@@ -67,3 +71,31 @@ def sentence(code: int) -> str:
     'tp × pp × cp × dp must equal the number of devices'
     """
     return SENTENCES[Reason(code)]
+
+
+def abilities_text(layout: Layout, capability: Capability) -> str:
+    """Return what a stack runs, and of a layout's orders that it does not which of the catalog's stacks do."""
+    can = [
+        name for name in ("tp", "sp", "pp", "vpp", "cp", "ep", "etp", "hsdp", "offload") if getattr(capability, name)
+    ]
+    stages = "/".join(map(str, capability.zero))
+    modes = "/".join(setting_name("recompute", mode) for mode in capability.recompute)
+    limit = f" (≤ {capability.zero_most_with_pp} with pp)" if capability.pp else ""
+    known = f"{', '.join(can) or 'plain data parallelism'}, ZeRO {stages}{limit}, recompute {modes}"
+    return f"{capability.stack} runs {known}{_partitions(layout, capability)}{_schedules(layout, capability)}"
+
+
+def _partitions(layout: Layout, capability: Capability) -> str:
+    asked = setting_name("partition", int(layout.partition))
+    return f", partition {'/'.join(capability.partitions)}, not {asked}" if layout.partition else ""
+
+
+def _schedules(layout: Layout, capability: Capability) -> str:
+    """Return the schedules of a stack where a layout asks for another, and who has that."""
+    name = setting_name("schedule", int(layout.schedule))
+    if (layout.pp <= 1 and not layout.schedule) or name in capability.schedules:
+        return ""
+    own = f"schedule {'/'.join(capability.schedules)}, not {name}" if capability.schedules else "no pipeline"
+    able = [one for one in capability.running.get(name, ()) if one != FALLBACK]
+    runs = f"{name} runs on {', '.join(able)}" if able else f"no stack is known to run {name}: leave the stack out"
+    return f", {own} ({runs})"

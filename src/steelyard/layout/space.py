@@ -246,6 +246,8 @@ def _chunks(columns: Columns, layers: int, capability: Capability, bounds: Bound
     run = columns.pop("run")
     columns["vpp"], columns["schedule"] = np.array(runs, dtype=np.int64).reshape(-1, len(lone))[run].T
     stages, vpp = columns["pp"], columns["vpp"]
+    if "schedule" not in asked:  # a lone stage has no order of its own
+        columns["schedule"] = np.where(stages > 1, columns["schedule"], lone[1])
     divides = (layers % (stages * vpp) == 0) | (columns.get("partition", 0) != 0)
     kept = np.where(stages > 1, (vpp == 1) | divides, run == 0)
     for one in {one.code: one for _, one in orders if one.needs}.values():

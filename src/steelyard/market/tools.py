@@ -7,7 +7,7 @@ from dataclasses import replace
 from steelyard import catalog as facts
 from steelyard.catalog.local.step_shift import pair_of
 from steelyard.catalog.spread import FACTOR, Traits
-from steelyard.catalog.stack_names import FALLBACK, kernel_scales, rule_of_name, slow_kernels
+from steelyard.catalog.stack_names import FALLBACK, adapter_share, kernel_scales, rule_of_name, slow_kernels
 from steelyard.catalog.stacks import Capability
 from steelyard.errors import BadInput, UnknownName
 from steelyard.job.job_spec import written_stack
@@ -72,7 +72,7 @@ def as_written(option: StackOption, text: str, precision: str, catalog: facts.Ca
     """
     rule = rule_of_name(catalog.stack_rules, text)
     slow = slow_kernels(rule, text, True, matrix_precision(precision, catalog))
-    changed = kernel_scales(slow, catalog.stacks)
+    changed = kernel_scales(slow, catalog.stacks) | adapter_share(text, quantised=True)
     changed |= {name: value for name, value in rule.recipe if name == "grad_bytes"}
     return replace(option, stack=replace(option.stack, **changed), written=text)
 

@@ -157,7 +157,7 @@ def _core_s(rank: Rank, layout: Layout, core: Core) -> Seconds:
     flop = core.flop * share
     fused = attention_s(
         flop,
-        core.keys / layout.cp,  # around the ring, one stretch of keys at a time
+        core.keys / layout.cp,  # around the ring, one stretch of keys at a time; documents count as cut as often
         core.head_dim,
         machine.peak16_flop_per_s,
         kernels.attention_efficiency * generation,
@@ -167,7 +167,7 @@ def _core_s(rank: Rank, layout: Layout, core: Core) -> Seconds:
     if np.all(layout.flash):
         return fused
     unfused = unfused_attention_s(
-        2 * flop,
+        core.unfused_flop * share,
         core.scores * share,
         rank.job.element_bytes,
         machine.peak16_flop_per_s,
@@ -187,13 +187,15 @@ def _pointwise_s(rank: Rank, block: Block) -> Seconds:
 def _moved_bytes(rank: Rank, block: Block) -> Bytes:
     """Bytes of one block and one sample that cross memory in a forward pass, as often as its kernels make them.
 
-    Adapters are modules of their own whatever the kernels of the block (`adapter_passes`).
+    Adapters are modules of their own whatever the kernels of the block (`adapter_passes`), unless its kernels add them
+    in place (`adapter_share`).
     """
     job, stack = rank.job, rank.stack
     stream, dispatch, inside = (_moved(block.moved, kind, rank.by) for kind in ("stream", "dispatch", "inside"))
     elements = stack.pointwise_passes * stream + dispatch + inside
     moved = elements * job.element_bytes + _cast_bytes(job, stream + _dispatched(dispatch, stack))
-    adapters = stack.adapter_passes * job.adapted_inputs * job.workload.tokens / rank.by.tensor
+    passes = stack.adapter_passes * stack.adapter_share
+    adapters = passes * job.adapted_inputs * job.workload.tokens / rank.by.tensor
     return moved * stack.eager_scale + adapters * job.element_bytes
 
 

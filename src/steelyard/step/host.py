@@ -1,6 +1,7 @@
 """Bytes that a step keeps in the memory of a host: what is offloaded from the devices that it feeds."""
 
 from dataclasses import replace
+from functools import reduce
 
 import numpy as np
 
@@ -55,9 +56,7 @@ def _of_rank(job: Job, layout: Layout, recipe: Recipe, stage: Stage, params: Ran
     gradients = whole.gradients_bytes * layout.offload
     saved: Bytes = 0.0
     if np.any(recipe.saved_on_host):
-        hidden: Count = 0.0
-        for block in job.workload.blocks:
-            hidden = np.maximum(hidden, block.hidden)
+        hidden: Count = reduce(np.maximum, (block.hidden for block in job.workload.blocks))
         samples = layout.micro_batch / layout.cp * in_flight(layout, stage.rank)
         inputs = stream_width(job, recipe) * hidden * block_count(stage.blocks) / divisors(layout).sequence
         shares = (share for policy, share in recomputed(layout) if policy.input_alone)

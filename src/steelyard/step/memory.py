@@ -125,7 +125,7 @@ def heaviest_peak(staged: StagedJob, stack: Stack) -> Peak:
         unpacked_bytes(job, recipe),
         state_widths(job, layout, recipe),
         _standing(layout, recipe),
-        np.equal(recipe.grad_life, FUSED) * 1.0,
+        np.equal(recipe.grad_life, FUSED),
     )
     pairs = zip(staged.stages, held.ranks, strict=True)
     peak, *others = (_peak(job, layout, recipe, by, stage, mine, parts) for stage, mine in pairs)

@@ -2,7 +2,7 @@
 
 from steelyard.workload.architecture import Architecture
 from steelyard.workload.collapse import collapse
-from steelyard.workload.flops import attention_pairs, product_flop, training_flop
+from steelyard.workload.flops import UNMASKED, attention_pairs, product_flop, training_flop
 from steelyard.workload.transformer import model
 
-__all__ = ["Architecture", "attention_pairs", "collapse", "model", "product_flop", "training_flop"]
+__all__ = ["UNMASKED", "Architecture", "attention_pairs", "collapse", "model", "product_flop", "training_flop"]

@@ -9,20 +9,21 @@ from steelyard.workload.flops import attention_pairs
 from steelyard.workload.row import SEQUENCE, TENSOR, WHOLE, Row
 
 
-def one_way_pairs(arch: Architecture, s: Count) -> Count:
+def one_way_pairs(arch: Architecture, s: Count, document: Count) -> Count:
     """Return the query-key pairs of one causal head and sample, the mean over blocks with a window and without.
 
     Args:
         arch: blocks with a window, its length [-]
         s: tokens of one sample [-]
+        document: mean tokens of its documents, which are masked from each other (0: they are not) [-]
 
     Source: `attention_pairs`.
     """
-    share = arch.windowed_layers / max(arch.attention_layers, 1)
-    return share * attention_pairs(s, arch.window_tokens, 1) + (1 - share) * attention_pairs(s, 0, 1)
+    share, window = arch.windowed_layers / max(arch.attention_layers, 1), arch.window_tokens
+    return share * attention_pairs(s, window, document, 1) + (1 - share) * attention_pairs(s, 0, document, 1)
 
 
-def attention(arch: Architecture, s: Count, kind: str, pairs: Count) -> Iterator[Row]:
+def attention(arch: Architecture, s: Count, kind: str, pairs: Count, document: Count) -> Iterator[Row]:
     """Yield the rows of softmax attention in one kind of block.
 
     Args:
@@ -30,6 +31,7 @@ def attention(arch: Architecture, s: Count, kind: str, pairs: Count) -> Iterator
         s: tokens of one sample [-]
         kind: the kind of block
         pairs: queries and keys of one head whose score is computed [-]
+        document: mean tokens of a sample's documents, which are masked from each other (0: they are not) [-]
 
     Source: DeepSeek-V2, arXiv 2405.04434, section 2.1 (MLA: it expands keys and values to every head, and keeps its
         compressed queries, keys and values too, before and after their norm).
@@ -51,7 +53,8 @@ def attention(arch: Architecture, s: Count, kind: str, pairs: Count) -> Iterator
         latent_kv = arch.kv_lora * arch.heads * (arch.head_dim - arch.rope_dim + arch.v_head_dim)
         yield row(name="latents", m=s, k=rank, n=(latent_q + latent_kv) / rank, split_n=TENSOR)
     kept = 2 * (arch.q_lora + arch.kv_lora) + arch.rope_dim if arch.mla else 0
-    yield from _core(arch, row, "attention", pairs, s, s, kept * s)
+    seen = 2 * attention_pairs(s, 0, document, 1) / s
+    yield from _core(arch, partial(row, keys=seen), "attention", pairs, s, s, kept * s)
     yield row(name="attention output", m=s, k=values, n=arch.hidden, split_k=TENSOR)
     yield row(name="attention", params=arch.attention_params, exchange="all_reduce", sent=arch.hidden * s)
     yield row(
@@ -76,7 +79,7 @@ def cross_attention(arch: Architecture, targets: Count, s: Count, kind: str) -> 
     keys_values = arch.kv_heads * (arch.head_dim + arch.v_head_dim)
     yield row(name="cross queries", m=targets, k=arch.hidden, n=arch.heads * arch.head_dim, split_n=TENSOR)
     yield row(name="cross keys and values", m=s, k=arch.hidden, n=keys_values, split_n=TENSOR)
-    yield from _core(arch, row, "cross-attention", targets * s, targets, s, 0)
+    yield from _core(arch, partial(row, keys=s), "cross-attention", targets * s, targets, s, 0)
     yield row(name="cross output", m=targets, k=arch.heads * arch.v_head_dim, n=arch.hidden, split_k=TENSOR)
     yield row(
         name="cross-attention",
@@ -105,8 +108,8 @@ def _core(
     yield row(
         name=f"{name} core",
         flop=2 * pairs * arch.heads * widths,
+        unfused_flop=2 * arch.heads * s * keys * widths,
         scores=arch.heads * s * keys,
-        keys=keys,
         head_dim=arch.head_dim,
         kept=arch.heads * widths * s + kv_heads * widths * keys + more,
         kept_kind="attention",

@@ -118,10 +118,10 @@ def _repeats(rows: Sequence[Row]) -> tuple[Repeat, ...]:
 
 def _cores(rows: Sequence[Row]) -> tuple[Core, ...]:
     """Return the distinct attention cores, each with its occurrences in a block of each kind."""
-    found: dict[tuple[Flop, Count, Count, Count], list[Row]] = {}
+    found: dict[tuple[Flop, Flop, Count, Count, Count], list[Row]] = {}
     for row in rows:
         if row.flop and row.repeats:
-            found.setdefault((row.flop, row.scores, row.keys, row.head_dim), []).append(row)
+            found.setdefault((row.flop, row.unfused_flop, row.scores, row.keys, row.head_dim), []).append(row)
     return tuple(Core(same[0].name, _repeats(same), *shape) for shape, same in found.items())
 
 

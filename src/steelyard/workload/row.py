@@ -37,8 +37,9 @@ class Row:
     split_n: str = WHOLE
     split_groups: str = WHOLE
     flop: Flop = 0.0  # forward, of an attention core (scores and values)
+    unfused_flop: Flop = 0.0  # the same, masked scores computed, too
     scores: Count = 0.0  # of an attention core, if they were written
-    keys: Count = 0.0  # that the last query of the core sees
+    keys: Count = 0.0  # that the last query of the core sees; with documents, the last of a token's document on average
     head_dim: Count = 0.0  # of the core
     params: Count = 0.0
     split_params: str = TENSOR

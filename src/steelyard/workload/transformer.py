@@ -19,7 +19,7 @@ DENSE, MOE = "dense", "moe"
 ATTENTION, MIXER = "attention", "mixer"
 
 
-def model(architecture: Architecture, sequence_tokens: Count) -> Model:
+def model(architecture: Architecture, sequence_tokens: Count, document_tokens: Count) -> Model:
     """Return a transformer as rows, for samples of so many tokens.
 
     Without MLA one product makes queries, keys and values; with MLA `qkv` holds the down-projections (each rank
@@ -28,13 +28,16 @@ def model(architecture: Architecture, sequence_tokens: Count) -> Model:
     Args:
         architecture: the shape of the model [-]
         sequence_tokens: tokens of one sample [-]
+        document_tokens: mean tokens of the documents that it is packed with, masked from each other (0: tokens see all
+            of the sample) [-]
 
     Source: Shazeer 2020, arXiv 2002.05202 (gated MLP); DeepSeek-V2, arXiv 2405.04434, section 2.1 (MLA); Switch,
         arXiv 2101.03961 (routed experts); what each leaves behind: Korthikanti et al. 2022, arXiv 2205.05198,
         section 4.1. Router products (d·E) are below 0.1 % and left out.
+    Limits: a decoder sees the whole sample of its encoder, whatever documents this is packed with.
     """
     arch, s = architecture, sequence_tokens
-    some = tuple(_parts_of(arch, s))
+    some = tuple(_parts_of(arch, s, document_tokens))
     last = some[-1].tokens
     return Model(
         kinds=tuple(_kind(arch, one) for one in some),
@@ -73,29 +76,33 @@ class Some:
     tokens: Count  # of one sample that pass
     length: Count  # of one sample
     pairs: Count  # of queries and keys whose score is computed
+    document: Count  # mean tokens of what is masked from each other (0: nothing is)
 
     @property
     def name(self) -> str:
         """Return the name of the kind.
 
-        >>> Some("decoder", ATTENTION, DENSE, 6, 57, 256, 0).name
+        >>> Some("decoder", ATTENTION, DENSE, 6, 57, 256, 0, 0).name
         'decoder dense'
         """
         return " ".join(filter(None, (self.stack, self.mixes if self.mixes == MIXER else "", self.follows)))
 
 
-def _parts_of(arch: Architecture, s: Count) -> Iterator[Some]:
+def _parts_of(arch: Architecture, s: Count, document: Count) -> Iterator[Some]:
     """Yield the kinds of blocks: of each stack, attention or another mixer, a dense MLP or routed experts.
 
     The decoder of an encoder-decoder sees its targets, which are fewer; an encoder sees every pair of tokens. Both of
     its stacks have their share of each kind.
     """
-    decoders, both_ways = arch.layers - arch.encoder_layers, attention_pairs(s, 0, 0)
+    decoders, both_ways = arch.layers - arch.encoder_layers, attention_pairs(s, 0, document, 0)
     if not arch.encoder_layers or not decoders:
-        stacks = [("", arch.layers, s, one_way_pairs(arch, s) if arch.causal else both_ways)]
+        stacks = [("", arch.layers, s, one_way_pairs(arch, s, document) if arch.causal else both_ways, document)]
     else:
-        t = arch.target_share * s
-        stacks = [("encoder", arch.encoder_layers, s, both_ways), ("decoder", decoders, t, one_way_pairs(arch, t))]
+        t, part = arch.target_share * s, arch.target_share * document
+        stacks = [
+            ("encoder", arch.encoder_layers, s, both_ways, document),
+            ("decoder", decoders, t, one_way_pairs(arch, t, part), part),
+        ]
     both = arch.attention_moe_layers
     kinds = (
         (ATTENTION, DENSE, arch.attention_layers - both),
@@ -103,10 +110,10 @@ def _parts_of(arch: Architecture, s: Count) -> Iterator[Some]:
         (MIXER, DENSE, arch.layers - arch.attention_layers - (arch.moe_layers - both)),
         (MIXER, MOE, arch.moe_layers - both),
     )
-    for stack, blocks, tokens, pairs in stacks:
+    for stack, blocks, tokens, pairs, part in stacks:
         for mixes, follows, those in kinds:
             if count := blocks * those / arch.layers:
-                yield Some(stack, mixes, follows, count, tokens, s, pairs)
+                yield Some(stack, mixes, follows, count, tokens, s, pairs, part)
 
 
 def _kind(arch: Architecture, some: Some) -> Kind:
@@ -132,7 +139,8 @@ def _kind(arch: Architecture, some: Some) -> Kind:
 def _rows(arch: Architecture, some: Some) -> Iterator[Row]:
     kind, tokens = some.name, some.tokens
     yield from _stream(arch, tokens, kind)
-    yield from mixer(arch, tokens, kind) if some.mixes == MIXER else attention(arch, tokens, kind, some.pairs)
+    mixed = mixer(arch, tokens, kind), attention(arch, tokens, kind, some.pairs, some.document)
+    yield from mixed[some.mixes == ATTENTION]
     if some.stack == "decoder":
         yield from cross_attention(arch, tokens, some.length, kind)
     yield from experts(arch, tokens, kind) if some.follows == MOE else mlp(arch, tokens, kind)

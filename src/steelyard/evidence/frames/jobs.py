@@ -10,6 +10,7 @@ from steelyard.errors import BadInput
 from steelyard.evidence.frames.recipes import outside_bytes, run_recipe, states_in_16_bits
 from steelyard.evidence.frames.shapes import ModelShape, RowsShape
 from steelyard.evidence.runs.columns import says
+from steelyard.evidence.runs.packing import document_length_of_note, masked_documents
 from steelyard.evidence.runs.run import Run, is_known
 from steelyard.job.job_spec import training_job
 from steelyard.job.models.adapters import USUAL_RANK, USUAL_TARGETS, Adapters, listed_targets, quantised_type
@@ -19,7 +20,7 @@ from steelyard.job.sample_work import sample_workload
 from steelyard.job.training import ADAPTERS, MatrixShape, published_optimizer
 from steelyard.strategies.denial import named
 from steelyard.tables import Job, Workload
-from steelyard.workload import Architecture, collapse
+from steelyard.workload import UNMASKED, Architecture, collapse
 from steelyard.workload import model as workload_model
 
 
@@ -52,7 +53,7 @@ def run_job(
             **sizes,
         )
     return training_job(
-        _workload(arch, run.sequence_tokens, float(precision.element_bytes)),
+        _workload(arch, run.sequence_tokens, run_documents(run), float(precision.element_bytes)),
         MatrixShape.of_transformer(arch),
         precision,
         optimizer,
@@ -62,9 +63,22 @@ def run_job(
     )
 
 
+def run_documents(run: Run) -> float:
+    """Return the mean tokens of a row's documents that are masked from each other; `UNMASKED` where none is said to be.
+
+    >>> from steelyard.evidence.runs.reader import blank_run
+    >>> notes = ("packed, document masking, mean document length 600", "packed sequences", "varlen attention")
+    >>> [run_documents(blank_run(note=note)) for note in notes], run_documents(blank_run(document_tokens=512.0))
+    ([600.0, 0.0, 0.0], 512.0)
+    """
+    if is_known(run.document_tokens):
+        return run.document_tokens
+    return document_length_of_note(run.note) or UNMASKED if masked_documents(run.note) else UNMASKED
+
+
 @cache
-def _workload(arch: Architecture, sequence_tokens: float, element_bytes: float) -> Workload:
-    return collapse(workload_model(arch, sequence_tokens), element_bytes)
+def _workload(arch: Architecture, sequence_tokens: float, document_tokens: float, element_bytes: float) -> Workload:
+    return collapse(workload_model(arch, sequence_tokens, document_tokens), element_bytes)
 
 
 def adapted_matrices(run: Run) -> tuple[str, ...]:

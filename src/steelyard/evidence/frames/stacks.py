@@ -4,7 +4,7 @@ import re
 from difflib import get_close_matches
 
 from steelyard.catalog import Catalog
-from steelyard.catalog.stack_names import FALLBACK, StackRule, kernel_scales, rule_of_name, slow_kernels
+from steelyard.catalog.stack_names import FALLBACK, StackRule, adapter_share, kernel_scales, rule_of_name, slow_kernels
 from steelyard.evidence.runs.columns import says
 from steelyard.evidence.runs.run import Run
 from steelyard.strategies.denial import named
@@ -70,8 +70,9 @@ def kernel_constants(run: Run, rule: StackRule, precision: str, catalog: Catalog
 def row_constants(run: Run, rule: StackRule) -> dict[str, float]:
     """Return the constants of `tables.Stack` that a row states otherwise than its stack, memory's recipe apart.
 
-    The attention kernel that a row names, and before July 2023 the first FlashAttention (half the rate of the second to
-    0.77 of it: Dao 2023, arXiv 2307.08691); gradients kept in 16 bits, which cross the network so.
+    Adapters that are added in place; the attention kernel that a row names, and before July 2023 the first
+    FlashAttention (half the rate of the second to 0.77 of it: Dao 2023, arXiv 2307.08691); gradients kept in 16 bits,
+    which cross the network so.
 
     >>> from steelyard.evidence.runs.reader import blank_run
     >>> from steelyard.catalog import load
@@ -82,7 +83,7 @@ def row_constants(run: Run, rule: StackRule) -> dict[str, float]:
     [{'attention_native': 0.0}, {'attention_native': 1.0}]
     """
     text = f"{run.stack}; {run.note}".lower()
-    found: dict[str, float] = {}
+    found = adapter_share(f"{text}; {run.loss}", run.task == "qlora")
     if "optimizer step not included" in text:
         found["step_host_s"] = 0.0
     if named(NATIVE, text):

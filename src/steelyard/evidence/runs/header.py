@@ -64,6 +64,7 @@ COLLECTED = {
 
 JOB_FIELDS = {
     "sequence": "sequence_tokens",
+    "document_length": "document_tokens",
     "global_batch": "batch_samples",
     "batch_sequences": "batch_samples",
     "step_time": "step_time_s",

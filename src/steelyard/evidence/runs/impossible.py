@@ -12,6 +12,7 @@ from steelyard.units import GB_BYTES, GIB_BYTES, Bytes
 AT_LEAST_ONE = (
     "devices",
     "sequence_tokens",
+    "document_tokens",
     "batch_samples",
     "micro_batch",
     "tp",

@@ -6,6 +6,7 @@ from functools import lru_cache
 from steelyard.evidence.runs.columns import says
 from steelyard.evidence.runs.header import MEASURED
 from steelyard.evidence.runs.offloads import offload_of_note
+from steelyard.evidence.runs.packing import MASKED, document_length_of_note, masked_documents
 from steelyard.evidence.runs.phrases import FLOAT8, recompute_of_note
 from steelyard.evidence.runs.run import Run, is_known
 from steelyard.evidence.runs.spellings import OFFLOAD_SPELLINGS
@@ -17,7 +18,7 @@ from steelyard.strategies.recipe import RECIPE_TERMS
 _TOPIC = re.compile(
     r"att(n|ention)|loss|logits|optimi[sz]er|offload|checkpoint|recomput|remat|quanti|\bnf4|int[48]\b|rank \d|lora"
     r"|dropout|compil|micro-?batch|accumulat|interleav|virtual|schedule|zero|shard|fsdp|parallel|\betp\b|window"
-    r"|packed|padding"
+    r"|pack(?:ed|ing)|padding|\bvarlen|cu_seqlens|document|group_by_length"
     r"|kernel|precision|fp8|master|\bmtp\b|router|capacity|token ?drop|deterministic|profil"
     r"|float8|\bce\b|\bbnb\b|bitsandbytes|[48][ -]?bit"
     r"|(weights?|param\w*|gradients?|moments?)( \w+){0,3} (fp|bf|float)\d+"
@@ -38,6 +39,7 @@ READ = (
     r"activation_checkpoint|(grad|gradient|act|activation)[ _](ckpt|recomput)|checkpoint_activations",
     r"^(deepspeed )?(zero[ _-]?(stage)?|stage)[ _=:-]*[0-3]$",
     r"\boptim(i[sz]er)?\W{1,3}(\w*adam|\w*lion|adafactor|sgd|galore|muon)|8-?bit adam|mixed",
+    MASKED, r"(?<!un)packed|packing|(?:mean|average|avg)\W(?:document|doc|sample|example)",
     r"\bgas 1\b|accumulation \d|\b(1|one) micro-?batch|micro-batches",
     *(term.pattern for term in RECIPE_TERMS), *(kind.pattern for kind in LOSSES.values() if kind.pattern),
 )  # fmt: skip
@@ -80,8 +82,8 @@ def _passed_over(run: Run) -> list[str]:
 def unread_phrases(note: str, read: tuple[str, ...] = READ) -> tuple[str, ...]:
     """Return the phrases of a note that are about a setting and that no reader takes.
 
-    >>> unread_phrases("2 x 400 Gb/s, flash_attention_2; packed sequences; median of 10 steps")
-    ('packed sequences',)
+    >>> unread_phrases("2 x 400 Gb/s, flash_attention_2; packed sequences; dynamic padding; median of 10 steps")
+    ('dynamic padding',)
     """
     parts = [part.strip() for part in re.split(r"[;]|, ", note)]
     return tuple(
@@ -94,7 +96,7 @@ def unread_phrases(note: str, read: tuple[str, ...] = READ) -> tuple[str, ...]:
 
 
 def unsaid(run: Run) -> frozenset[str]:
-    """Return what a row leaves to a usual value that no other reader names: its stack, optimizer, adapters.
+    """Return what a row leaves to a usual value that no other reader names: its stack, optimizer, adapters, documents.
 
     >>> from steelyard.evidence.runs.reader import blank_run
     >>> sorted(unsaid(blank_run(stack="NeMo", task="lora"))), sorted(unsaid(blank_run(optimizer="adamw")))
@@ -107,6 +109,8 @@ def unsaid(run: Run) -> frozenset[str]:
         re.search(r"rank \d|trainable \d", run.note) or (is_known(run.lora_rank) and says(run.lora_targets))
     ):
         found.add("adapters")
+    if masked_documents(run.note) and not (is_known(run.document_tokens) or document_length_of_note(run.note)):
+        found.add("document length")
     if run.task == "qlora" and not re.search(r"nf4|int[48]|gptq|\d.?bit", run.note.lower()):
         found.add("quantisation")
     return frozenset(found)

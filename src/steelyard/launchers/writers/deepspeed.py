@@ -19,6 +19,7 @@ _LEFT_TO_SCRIPT = MappingProxyType(
     {
         "model": "the training script makes the model",
         "sequence_tokens": "the training script cuts its data",
+        "document_tokens": "the training script masks its documents",
         "steps": "the training script counts its steps",
         "flash": "the training script chooses its attention",
         "task": "the training script draws or loads the weights",

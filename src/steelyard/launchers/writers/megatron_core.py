@@ -157,6 +157,7 @@ def _step(sheet: Sheet) -> None:
         sheet.choose("recompute", policy == "none", "off without --recompute-granularity", reason)
     sheet.put("flash", "--attention-backend", "fused" if job.layout.flash else "unfused")
     sheet.put("sequence_tokens", "--seq-length", job.number("sequence_tokens"))
+    sheet.lacks("document_tokens", "its layers mask what is later alone (attn_mask_type causal), documents do not")
     sheet.put("steps", "--train-iters", job.steps)
 
 

@@ -159,6 +159,7 @@ def _step(sheet: Sheet) -> None:
         sheet.implied("micro_batches", "global over local batch and dp")
     sheet.put("batch_samples", "training.global_batch_size", job.batch_samples)
     sheet.put("sequence_tokens", "training.seq_len", job.number("sequence_tokens"))
+    sheet.lacks("document_tokens", "the flavour of the model says attn_mask_type block_causal; no key sets it")
     sheet.put("steps", "training.steps", job.steps)
     sheet.put("offload", "training.enable_cpu_offload", job.number("offload") > 0)
     policy = str(job.numbers["recompute"])

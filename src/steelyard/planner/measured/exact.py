@@ -19,6 +19,7 @@ def trained_text(spec: JobSpec) -> str:
     adapters = f" {spec.lora_rank} of {' '.join(spec.lora_targets)}" if spec.lora_rank else ""
     loss = f", loss {spec.loss}" if spec.loss else ""
     size = f"{spec.batch_samples} x {spec.sequence_tokens or spec.sample}"
+    size += f" of documents of {spec.document_tokens}" if spec.document_tokens else ""
     return f"{spec.model.name}, {spec.task}{adapters}, {spec.precision}, {spec.optimizer}, {size}{loss}"
 
 

@@ -8,7 +8,7 @@ from steelyard.step.network.collectives import Collective
 from steelyard.step.network.communication import ring, wires
 from steelyard.step.network.placement import expert_replicas, ranks_in_domain
 from steelyard.step.rank import Rank
-from steelyard.step.states import HeldParams
+from steelyard.step.states import HeldParams, by_unit, quantised
 from steelyard.tables import Layout
 from steelyard.units import Bytes, Count, Seconds
 
@@ -56,4 +56,18 @@ def replicas(rank: Rank, layout: Layout) -> Replicas:
         alike, sharing = (expert_replicas(layout.tp, some, over) for some in ranks)
         experts = rings(alike, sharing, over)
     grads = rank.stack.grad_bytes * rank.job.trainable_share
-    return Replicas(reduce, gather, experts, grads, rank.stack.gather_bytes)
+    return Replicas(reduce, gather, experts, grads, _gathered_bytes(rank, layout))
+
+
+def _gathered_bytes(rank: Rank, layout: Layout) -> Bytes:
+    """Bytes that cross of one parameter: of those that an update changed, under ZeRO-3 of all, packed ones as stored.
+
+    Source: Rajbhandari et al. 2020, arXiv 1910.02054, section 7 (what an update changed; stage 3: all); packed ones:
+        huggingface.co/docs/bitsandbytes/fsdp_qlora.
+    Limits: FSDP that keeps parameters from forward to backward pass gathers frozen ones, too; here it counts as ZeRO-2.
+    """
+    job, each = rank.job, rank.stack.gather_bytes
+    if np.all(np.equal(job.trainable_share, 1)):
+        return each
+    frozen = np.where(quantised(job.recipe), job.frozen_bytes, each) * by_unit(layout)
+    return job.trainable_share * each + (1 - job.trainable_share) * frozen

@@ -1,30 +1,10 @@
-"""GPipe: all micro-batches forward, then all of them backward."""
+"""GPipe: all micro-batches forward, then all of them backward, with the bubble of 1F1B."""
 
 import numpy as np
 
-from steelyard.strategies.schedule import Passes, PipelineSchedule, sends_in_turn
+from steelyard.strategies.schedule import PipelineSchedule, sends_in_turn
+from steelyard.strategies.schedules.one_forward_one_backward import bubble_ticks_1f1b
 from steelyard.units import Count
-
-
-def bubble_ticks_gpipe(stages: Count, chunks: Count, micro_batches: Count, passes: Passes) -> Count:
-    r"""Ticks that a stage idles while the pipeline fills and drains, a tick being one micro-batch.
-
-    .. math:: p - 1
-
-    Args:
-        stages: pipeline stages p [-]
-        chunks: chunks of a stage, one here [-]
-        micro_batches: micro-batches of a step; the bubble does not depend on them [-]
-        passes: what of a tick each pass takes, which does not matter here [-]
-
-    Source: Huang et al. 2018, arXiv 1811.06965, section 2.3: the bubble is (p-1)/(m+p-1) of a step.
-    Limits: ticks of equal length.
-
-    >>> from steelyard.strategies.schedule import THIRDS
-    >>> bubble_ticks_gpipe(4, 1, 12, THIRDS) / (12 + bubble_ticks_gpipe(4, 1, 12, THIRDS))
-    0.2
-    """
-    return stages - 1
 
 
 def in_flight_gpipe(stages: Count, chunks: Count, rank: Count, micro_batches: Count) -> Count:
@@ -53,8 +33,9 @@ GPIPE = PipelineSchedule(
     code=2,
     chunked=False,
     falls=True,
-    bubble_ticks=bubble_ticks_gpipe,
+    bubble_ticks=bubble_ticks_1f1b,
     sends=sends_in_turn,
     in_flight=in_flight_gpipe,
-    pattern=r"\bg-?pipe\b",
+    also=("afab",),
+    pattern=r"\bg-?pipe\b|\bafab\b|all[ -]forward[ -]all[ -]backward",
 )

@@ -18,7 +18,7 @@ def bubble_ticks_1f1b(stages: Count, chunks: Count, micro_batches: Count, passes
         passes: what of a tick each pass takes, which does not matter here [-]
 
     Source: Narayanan et al. 2021, arXiv 2104.04473, section 2.2.1: the bubble over the ideal time of m micro-batches is
-        (p-1)/m.
+        (p-1)/m; GPipe, too: Huang et al. 2018, arXiv 1811.06965, section 2.3: (p-1)/(m+p-1) of a step.
     Limits: ticks of equal length.
 
     >>> from steelyard.strategies.schedule import THIRDS

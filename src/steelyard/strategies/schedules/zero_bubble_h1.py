@@ -39,7 +39,8 @@ def in_flight_zero_bubble_h1(stages: Count, chunks: Count, rank: Count, micro_ba
         rank: the stage, from 0; each holds as many [-]
         micro_batches: micro-batches m of a step [-]
 
-    Source: Qi et al. 2023, arXiv 2401.10241, table 2: p M_B; section 2.1: all stages hold as many.
+    Source: Qi et al. 2023, arXiv 2401.10241, table 2: p M_B; section 2.1: all stages hold as many; ZB-V, too: Qi et al.
+        2024, arXiv 2405.15362, section 3: the activations of 1F1B's first stage, p M_B, on every device.
     Limits: what waits for gradients of weights alone is taken as large as what waits for all of them.
 
     >>> float(in_flight_zero_bubble_h1(4, 1, 3, 8))

@@ -1,8 +1,9 @@
-"""ZB-V: two chunks a stage, laid as a V, whose gradients of weights fill the bubble at the memory of 1F1B."""
+"""ZB-V: two chunks a stage, laid as a V, whose gradients of weights fill the bubble at the memory of ZB-H1."""
 
 import numpy as np
 
 from steelyard.strategies.schedule import Passes, PipelineSchedule, sends_in_turn
+from steelyard.strategies.schedules.zero_bubble_h1 import in_flight_zero_bubble_h1
 from steelyard.units import Count
 
 
@@ -30,27 +31,6 @@ def bubble_ticks_zero_bubble_v(stages: Count, chunks: Count, micro_batches: Coun
     return (stages - 1) * np.maximum(passes.inputs - passes.weights, 0.0)
 
 
-def in_flight_zero_bubble_v(stages: Count, chunks: Count, rank: Count, micro_batches: Count) -> Count:
-    r"""Micro-batches whose activations each stage holds at once, until the gradients of its weights are there.
-
-    .. math:: \min(m,\; p)
-
-    Args:
-        stages: pipeline stages p [-]
-        chunks: chunks of a stage, two here [-]
-        rank: the stage, from 0; each holds as many [-]
-        micro_batches: micro-batches m of a step [-]
-
-    Source: Qi et al. 2024, arXiv 2405.15362, section 3: the activations of 1F1B's first stage, p M_B, on every device.
-    Limits: what waits for gradients of weights alone is taken as large as what waits for all of them.
-
-    >>> float(in_flight_zero_bubble_v(4, 2, 3, 8))
-    4.0
-    """
-    held: Count = np.minimum(stages, micro_batches) + np.zeros_like(rank)
-    return held
-
-
 ZERO_BUBBLE_V = PipelineSchedule(
     name="zb-v",
     code=5,
@@ -58,7 +38,7 @@ ZERO_BUBBLE_V = PipelineSchedule(
     falls=True,
     bubble_ticks=bubble_ticks_zero_bubble_v,
     sends=sends_in_turn,
-    in_flight=in_flight_zero_bubble_v,
+    in_flight=in_flight_zero_bubble_h1,
     chunks_most=2,
     splits=True,
     folded=True,
