@@ -7,6 +7,7 @@ from steelyard.evidence.runs.columns import says
 from steelyard.evidence.runs.run import Run
 from steelyard.job.recipes import loss_entries, named_loss, partial_recipe, term_entries
 from steelyard.job.training import ADAPTERS, parse_loss, says_mixed
+from steelyard.job.unstated.usual import FULLY_SHARDED
 from steelyard.strategies.denial import denied, named
 from steelyard.strategies.losses import LOSSES, LossKind
 from steelyard.strategies.recipe import KBIT
@@ -95,6 +96,8 @@ def run_recipe(run: Run, rule: StackRule, element_bytes: Bytes, gated: bool = Tr
         if sharded and rule.stack == "hf-trainer":
             found["input_gradients"] = 1.0
     found |= term_entries(text, KBIT if sharded else None)
+    if rule.stack == "hf-trainer" and run.sharding not in FULLY_SHARDED:
+        found["offload_weights"] = 0.0  # under DeepSpeed, which moves what is named alone
     if "param" in run.offload.lower():
         found["weights_on_host"] = 1.0
     if "activation" in run.offload.lower():
