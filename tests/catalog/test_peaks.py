@@ -96,3 +96,15 @@ def test_a_stack_that_nobody_names_is_less_sure_and_a_calibrated_one_is_as_its_r
 def test_a_part_that_is_not_in_the_catalog_is_named() -> None:
     with pytest.raises(BadCatalog, match="no base, activations, momentary"):
         PeakSpread.of_rows({})
+
+
+@given(st.floats(1.0, 100.0), BYTES, st.floats(0.1, 100.0), st.floats(0.1, 100.0))
+def test_pages_are_no_less_sure_than_states_on_the_device(
+    states: float, activations: float, context: float, paged: float
+) -> None:
+    """Either way the same bytes are counted; no total without the pages knows of them."""
+    on, off = held(states + paged, activations, 1.0, 0.0, context), held(states, activations, 1.0, 0.0, context)
+    away = replace(off, paged_bytes=paged, device_bytes=off.device_bytes + paged)
+    shown = peak_traits(away, away.device_bytes)
+    assert float(shown.outside) == pytest.approx(float(peak_traits(on, on.device_bytes).outside))
+    assert peak_traits(away, away.needed_bytes) == peak_traits(off, off.needed_bytes)

@@ -20,7 +20,6 @@ KNOWN = {
     ("step/states", "by_unit", 3): WEIGHTS,
     ("step/sharding", "gathers", 3): WEIGHTS,
     ("step/states", "state_widths", 3): WEIGHTS,
-    ("step/offload", "crossing_bytes", 3): WEIGHTS,
     ("run/clock", "states_s", 0.5): FLAG,
     ("run/interruptions", "rework_share", 0.5): "half of the formula in its docstring (arXiv 2410.18124)",
     ("step/stage_end", "_once", 0.5): "a reduce-scatter is half of an all-reduce (nccl-tests, PERFORMANCE.md)",

@@ -172,7 +172,10 @@ def _memory_short(point: Point, made: Configuration) -> Bind:
     """Return that a configuration may not, or does not, fit; and with which of the settings that are open it does."""
     if point.host_bytes > point.host_limit_bytes:
         need, has = (value / GIB_BYTES for value in (point.host_bytes, point.host_limit_bytes))
-        return Bind("memory", f"host memory: {need:,.0f} GiB are offloaded where a host has {has:,.0f}; offload less")
+        rest = _but_for([one.name for one in made.branches if one.host_bytes <= point.host_limit_bytes])
+        return Bind(
+            "memory", f"host memory: {need:,.0f} GiB are offloaded where a host has {has:,.0f}{rest}; offload less"
+        )
     least, need, has = (
         value / GIB_BYTES for value in (point.memory_bytes.low, point.memory_bytes.high, point.memory_limit_bytes)
     )
@@ -180,8 +183,12 @@ def _memory_short(point: Point, made: Configuration) -> Bind:
         return Bind("memory", f"memory: {least:.0f} GiB or more where a device has {has:.0f}; it does not fit")
     ends = [(one.name, branch_interval(one, made.setting).high) for one in made.branches]
     able = [name for name, high in ends if high <= point.memory_limit_bytes]
-    rest = f" but for states {' or '.join(able)}" if able else ""
-    return Bind("memory", f"memory: up to {need:.0f} GiB where a device has {has:.0f}; it may not fit{rest}")
+    return Bind("memory", f"memory: up to {need:.0f} GiB where a device has {has:.0f}; it may not fit{_but_for(able)}")
+
+
+def _but_for(able: Sequence[str]) -> str:
+    """Return the widths of states with which a configuration fits."""
+    return f" but for states {' or '.join(able)}" if able else ""
 
 
 def _totals(

@@ -66,7 +66,7 @@ def streamed_s(staged: StagedJob, machine: Machine, stack: Stack, weights: Share
 def crossing_bytes(staged: StagedJob, recipe: Recipe) -> Bytes:
     r"""Return the bytes of a step that hold the link of one device and its host, in the direction that has more.
 
-    .. math:: \max(v\,F,\; A) + \max(v\,b\,F + A + k\,g,\; g + W), \qquad F = h\,w\,P_3
+    .. math:: \max(v\,F,\; A) + \max(v\,b\,F + A + k\,g,\; g + W), \qquad F = h\,w\,P_2
 
     Each forward pass fetches the parameters (F) and sends the saved inputs away; each backward pass fetches both, and
     once more the parameters of what runs again where a stack lets go of them in between. Gradients leave at each
@@ -74,7 +74,7 @@ def crossing_bytes(staged: StagedJob, recipe: Recipe) -> Bytes:
     Where parameters stay gathered between the passes, or all through a pipeline's step, they are fetched once.
 
     Args:
-        staged: a job on layouts: parameters of a rank, from ZeRO stage 3 on its shard (:math:`P_3`); visits (v): its
+        staged: a job on layouts: parameters of a rank, its shard where gradients are sharded (:math:`P_2`); visits (v): its
             micro-batches, one in a pipeline
         recipe: whether parameters rest on the host (h), their bytes (w); what the backward pass fetches (b: 1, and 1
             for what runs again); saved inputs of all micro-batches (A); gradients that leave (g), whether they come
@@ -93,13 +93,14 @@ def crossing_bytes(staged: StagedJob, recipe: Recipe) -> Bytes:
     back = leaving * np.equal(recipe.grad_life, PERSISTENT)
     if not np.any(rests):
         return saved + np.maximum(saved + back, leaving)
-    resting = rests * np.where(np.asarray(layout.zero) >= 3, shard, _most(one.whole for one in staged.params.ranks))
+    resting = rests * np.where(np.greater_equal(layout.zero, 2), shard, _most(one.whole for one in staged.params.ranks))
     fetched = resting * resting_bytes(job, recipe) * np.where(np.greater(layout.pp, 1), 1.0, layout.micro_batches)
     backward = by_unit(layout, recipe) * fetched
     if np.any(rests * recipe.refetched):
         backward = backward * (1 + recipe.refetched * repeated_share(recomputed(layout), "products"))
     if np.any(np.greater(rests, layout.offload)):
-        leaving = leaving + resting * (1 - layout.offload) * job.trainable_share * recipe.weight_bytes
+        width = np.maximum(recipe.weight_bytes, recipe.cast * job.master_bytes)
+        leaving = leaving + resting * (1 - layout.offload) * job.trainable_share * width
     return np.maximum(fetched, saved) + np.maximum(backward + saved + back, leaving)
 
 

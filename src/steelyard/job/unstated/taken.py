@@ -8,7 +8,7 @@ import numpy as np
 
 from steelyard.catalog.stacks import Capability
 from steelyard.step.states import state_widths
-from steelyard.step.tensors.recipe import settled
+from steelyard.step.tensors.recipe import resident_weights, settled
 from steelyard.strategies.losses import LOSSES
 from steelyard.strategies.recompute import RECOMPUTE
 from steelyard.strategies.settings import setting_name
@@ -27,6 +27,7 @@ class TakenSettings:
     state_bytes: Bytes  # of one trained parameter, not sharded: weights, gradients, master copy, moments
     logit_bytes: Bytes  # of one logit at the peak; NaN: the model has no vocabulary
     precision: str
+    offloaded: str = "optimizer"  # what its stack puts on the host
 
     @classmethod
     def of_tables(
@@ -43,7 +44,9 @@ class TakenSettings:
             precision: of the job.
         """
         held, logits = (float(one) for one in bytes_each(job, layout, constants))
-        return cls(names[0], tuple(names[1:]), capability, layout, held, logits, precision)
+        along = float(resident_weights(job.recipe, constants, replace(layout, offload=1.0)))
+        moved = "parameters, gradients and optimizer" if along else "optimizer"
+        return cls(names[0], tuple(names[1:]), capability, layout, held, logits, precision, moved)
 
 
 def bytes_each(job: Job, layout: Layout, constants: Stack) -> tuple[Array, Array]:
@@ -114,8 +117,8 @@ OPEN_SETTINGS: Mapping[str, OpenSetting] = MappingProxyType(
             lambda one: f"{one.layout.micro_batch:.0f}", lambda _: ("what else shares the batch evenly",), "mbs="
         ),
         "offload": OpenSetting(
-            lambda one: "optimizer" if one.layout.offload else "none",
-            lambda one: ("none", "optimizer") if one.capability.offload else (),
+            lambda one: one.offloaded if one.layout.offload else "none",
+            lambda one: ("none", one.offloaded) if one.capability.offload else (),
             "offload=",
         ),
         "loss": OpenSetting(_loss, lambda _: (_RANGE,), "loss:"),

@@ -71,7 +71,8 @@ def resident_weights(recipe: Recipe, stack: Stack, layout: Layout) -> Share:
 
 
 def _gone(rests: Share, follow: Share, layout: Layout) -> Share:
-    return np.maximum(rests, follow * layout.offload)
+    """Of FSDP, which shards gradients at least; below that optimizer states go alone whatever the stack."""
+    return np.maximum(rests, follow * layout.offload * np.greater_equal(layout.zero, 2))
 
 
 def _either(given: Count, usual: Count) -> Count:
