@@ -30,7 +30,7 @@ from steelyard.planner.grounds import (
     trained_job,
 )
 from steelyard.planner.measured.answer import current_step
-from steelyard.planner.measured.exact import as_measured
+from steelyard.planner.measured.exact import as_measured, measured_texts
 from steelyard.planner.measured.narrowing import one_step
 from steelyard.planner.ownership import check_unsaved
 from steelyard.planner.points import Configuration, configured, objective_intervals, point_of
@@ -76,7 +76,7 @@ def configure(
     else:
         operated, spread = operating_policy(spec, spec.purchase[0], catalog)
         place, offer, deal = site_option(at, catalog), Offer.rent(math.nan), None
-    setting = as_measured(Setting(job, laid, hardware, stack, operated, spread, place, offer), spec)
+    setting = as_measured(Setting(job, laid, hardware, stack, operated, spread, place, offer))
     made = configured(setting, ENGINE, system.id, deal)
     open_settings, branches = unstated_settings(spec, layout), states_branches(setting, spec)
     return replace(
@@ -134,7 +134,12 @@ def estimate_of(point: Point, made: Configuration, spec: JobSpec, carbon: str) -
     return Estimate(
         **_fields(point, Point),
         carbon_kind=carbon,
-        assumptions=(*spec.assumptions, *_settings(point, made, spec), *calibration_texts(local)),
+        assumptions=(
+            *spec.assumptions,
+            *_settings(point, made, spec),
+            *calibration_texts(local),
+            *measured_texts(made.setting),
+        ),
         unstated=made.unstated,
         calibration=local,
         measured_step=current_step(),

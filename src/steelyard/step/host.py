@@ -43,8 +43,8 @@ def host_memory(staged: StagedJob, machine: Machine, stack: Stack) -> HostMemory
 
 def _of_rank(job: Job, layout: Layout, recipe: Recipe, stage: Stage, params: RankParams) -> HostMemory:
     widths = state_widths(job, replace(layout, offload=0.0), replace(recipe, weights_on_host=0.0, reduce_bytes=0.0))
-    rests = {"gradients_sharded": widths.optimizer_sharded, "weights_sharded": np.greater_equal(layout.zero, 2)}
-    whole = states_of(replace(widths, **rests), params)
+    resting = np.asarray(np.greater_equal(layout.zero, 2))
+    whole = states_of(replace(widths, gradients_sharded=widths.optimizer_sharded, weights_sharded=resting), params)
     master = recipe.cast * job.master_bytes * job.trainable_share  # a weight that is only cast is its master copy
     apart = recipe.weights_on_host * np.maximum(1 - np.maximum(layout.offload, recipe.states_paged), 0)
     shard = states_of(replace(widths, weights_bytes=master, weights_sharded=widths.optimizer_sharded), params)

@@ -74,8 +74,8 @@ def crossing_bytes(staged: StagedJob, recipe: Recipe) -> Bytes:
     Where parameters stay gathered between the passes, or all through a pipeline's step, they are fetched once.
 
     Args:
-        staged: a job on layouts: parameters of a rank, its shard where gradients are sharded (:math:`P_2`); visits (v): its
-            micro-batches, one in a pipeline
+        staged: a job on layouts: parameters of a rank, its shard where gradients are sharded (:math:`P_2`); its
+            micro-batches, one in a pipeline: visits (v)
         recipe: whether parameters rest on the host (h), their bytes (w); what the backward pass fetches (b: 1, and 1
             for what runs again); saved inputs of all micro-batches (A); gradients that leave (g), whether they come
             back to be added to (k); weights that are updated on the device and written to the host (W)

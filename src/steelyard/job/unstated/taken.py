@@ -13,7 +13,7 @@ from steelyard.strategies.losses import LOSSES
 from steelyard.strategies.recompute import RECOMPUTE
 from steelyard.strategies.settings import setting_name
 from steelyard.tables import Job, Layout, Stack
-from steelyard.units import Array, Bytes
+from steelyard.units import Array, Bytes, Share
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ class TakenSettings:
     state_bytes: Bytes  # of one trained parameter, not sharded: weights, gradients, master copy, moments
     logit_bytes: Bytes  # of one logit at the peak; NaN: the model has no vocabulary
     precision: str
-    offloaded: str = "optimizer"  # what its stack puts on the host
+    weights_follow: Share = 0.0  # 1: parameters go to the host with offloaded states
 
     @classmethod
     def of_tables(
@@ -44,9 +44,31 @@ class TakenSettings:
             precision: of the job.
         """
         held, logits = (float(one) for one in bytes_each(job, layout, constants))
-        along = float(resident_weights(job.recipe, constants, replace(layout, offload=1.0)))
-        moved = "parameters, gradients and optimizer" if along else "optimizer"
-        return cls(names[0], tuple(names[1:]), capability, layout, held, logits, precision, moved)
+        follow = float(np.asarray(weights_follow(job, layout, constants)))
+        return cls(names[0], tuple(names[1:]), capability, layout, held, logits, precision, follow)
+
+    @property
+    def offloaded(self) -> str:
+        """What goes to the host where states are offloaded."""
+        return "parameters, gradients and optimizer" if self.weights_follow else "optimizer"
+
+
+def weights_follow(job: Job, layout: Layout, constants: Stack) -> Share:
+    """Return whether parameters go to the host where optimizer states are offloaded.
+
+    Args:
+        job: with what is said of its recipe.
+        layout: how its states are sharded.
+        constants: of its stack, the defaults of the recipe.
+
+    >>> from steelyard.catalog import stack
+    >>> from steelyard.job import job_table, read_job
+    >>> layout = Layout(8, 1, 1, 1, 0, 1, 8, 1, 1, 3, 8, 1, 1, 0, 0, 1, 0, 0)
+    >>> job = job_table(read_job("llama-3-8b", tokens="1B"))
+    >>> [float(weights_follow(job, layout, stack(name))) for name in ("fsdp2", "deepspeed")]
+    [1.0, 0.0]
+    """
+    return resident_weights(job.recipe, constants, replace(layout, offload=np.ones(np.shape(layout.offload))))
 
 
 def bytes_each(job: Job, layout: Layout, constants: Stack) -> tuple[Array, Array]:

@@ -63,7 +63,7 @@ def configuration_of(point: Point, spec: JobSpec) -> Configuration:
     unstated = point.unstated if isinstance(point, Estimate) else unstated_settings(spec)
     pinned = point.label == ESTIMATE_LABEL
     branches = states_branches(setting, spec) if pinned else ()
-    setting = as_measured(setting, spec) if pinned else setting
+    setting = as_measured(setting) if pinned else setting
     return replace(configured(setting, ENGINE, system.id, deal), unstated=unstated, branches=branches)
 
 
