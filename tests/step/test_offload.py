@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.shapes import filled, layout
-from tests.step.neutral import JOB, LINK, NETWORK, PARAMS, PEAK, H, L, S, alone, stack, step
+from tests.shapes import filled, gpt, layout, pretraining
+from tests.step.neutral import EXPERTS, JOB, LINK, NETWORK, PARAMS, PEAK, B, H, L, S, alone, stack, step
 
 from steelyard.job.recipes import partial_recipe
 from steelyard.planner import estimate
@@ -16,7 +16,7 @@ from steelyard.step import host_memory, stage_job
 from steelyard.step.offload import resting_bytes
 from steelyard.step.tensors.recipe import ENTRIES
 from steelyard.strategies.recipe import AUTOGRAD, PERSISTENT
-from steelyard.tables import Job, Machine, Stack
+from steelyard.tables import Job, Machine, Stack, join
 
 AWAY = replace(JOB, recipe=partial_recipe(weights_on_host=1.0))
 WEIGHTS = 2 * PARAMS / 8  # bytes of a rank's shard
@@ -73,6 +73,16 @@ def test_saved_inputs_go_away_in_the_forward_pass_and_come_back_in_the_backward_
     taken = alone("optimizer_s", job, laid, host_bytes_per_s=NETWORK)
     assert taken == pytest.approx(2 * 3 * L * 2 * S * H * 2 / NETWORK)
     assert alone("optimizer_s", job, replace(laid, recompute=1.0), stack(step_host_s=1.0), host_bytes_per_s=1.0) == 1.0
+
+
+def test_saved_inputs_of_a_model_do_not_depend_on_those_it_is_predicted_with() -> None:
+    """Kinds of blocks that a model lacks stand beside its own with other models' widths, and with no block."""
+    small, wide = JOB, pretraining(gpt(2, 4096, 16, 50_000, **EXPERTS | {"moe_layers": 1.0}), S, B)
+    alike = [replace(one, recipe=partial_recipe(saved_on_host=1.0)) for one in (small, wide)]
+    each = [layout(one, recompute=2.0) for one in alike]
+    link = {"host_bytes_per_s": NETWORK}
+    together = step(join(alike), join(each), **link).optimizer_s
+    assert together == pytest.approx([float(step(*pair, **link).optimizer_s) for pair in zip(alike, each, strict=True)])
 
 
 def test_copies_run_beside_the_work_but_for_what_nothing_hides() -> None:

@@ -10,7 +10,7 @@ from steelyard.step.divisors import divisors
 from steelyard.step.rank import StagedJob
 from steelyard.step.recompute import recomputed, repeated_share
 from steelyard.step.sharding import exposed_s, rounds
-from steelyard.step.stages import Stage, block_count
+from steelyard.step.stages import Stage
 from steelyard.step.states import by_unit, gradient_bytes, weight_bytes
 from steelyard.step.sums import added
 from steelyard.step.tensors.activations import stream_width
@@ -23,11 +23,11 @@ CROSSING = (
     "weight_bytes",
     "cast",
     "frozen_bytes",
+    "fp8_copies",
+    "stream_bytes",
     "refetched",
     "grad_bytes",
     "grad_life",
-    "fp8_copies",
-    "stream_bytes",
 )
 """What of a recipe decides how much crosses, beside what rests on the host."""
 
@@ -88,29 +88,23 @@ def crossing_bytes(staged: StagedJob, recipe: Recipe) -> Bytes:
     """
     job, layout, rests = staged.job, staged.layout, recipe.weights_on_host
     shard = _most(one.shard for one in staged.params.ranks)
-    saved = _most(saved_bytes(job, layout, recipe, stage) for stage in staged.stages) * layout.micro_batches
-    leaving = _leaving_bytes(staged, recipe, shard)
+    saved: Bytes = 0.0
+    if np.any(recipe.saved_on_host):
+        saved = _most(saved_bytes(job, layout, recipe, one) for one in staged.stages) * layout.micro_batches
+    more = layout.offload * (rounds(layout.zero, layout.pp, layout.micro_batches) - 1)
+    leaving = more * shard * (job.trainable_share * gradient_bytes(job, recipe))
     back = leaving * np.equal(recipe.grad_life, PERSISTENT)
-    if not np.any(rests):
+    if not np.any(np.greater(rests, 0)):
         return saved + np.maximum(saved + back, leaving)
     resting = rests * np.where(np.greater_equal(layout.zero, 2), shard, _most(one.whole for one in staged.params.ranks))
     fetched = resting * resting_bytes(job, recipe) * np.where(np.greater(layout.pp, 1), 1.0, layout.micro_batches)
     backward = by_unit(layout, recipe) * fetched
-    if np.any(rests * recipe.refetched):
+    if np.any(np.greater(rests * recipe.refetched, 0)):
         backward = backward * (1 + recipe.refetched * repeated_share(recomputed(layout), "products"))
     if np.any(np.greater(rests, layout.offload)):
         width = np.maximum(recipe.weight_bytes, recipe.cast * job.master_bytes)
         leaving = leaving + resting * (1 - layout.offload) * job.trainable_share * width
     return np.maximum(fetched, saved) + np.maximum(backward + saved + back, leaving)
-
-
-def _leaving_bytes(staged: StagedJob, recipe: Recipe, shard: Count) -> Bytes:
-    """Return the bytes of gradients that leave for the host before those of the last micro-batch."""
-    layout = staged.layout
-    if not np.any(layout.offload) or np.all(np.equal(layout.micro_batches, 1)):
-        return 0.0
-    more = layout.offload * (rounds(layout.zero, layout.pp, layout.micro_batches) - 1)
-    return more * shard * (staged.job.trainable_share * gradient_bytes(staged.job, recipe))
 
 
 def _most(amounts: Iterable[Count]) -> Count:
@@ -135,21 +129,20 @@ def resting_bytes(job: Job, recipe: Recipe) -> Bytes:
 def saved_bytes(job: Job, layout: Layout, recipe: Recipe, stage: Stage) -> Bytes:
     r"""Return the bytes of the inputs of a stage's blocks that one micro-batch leaves on the host.
 
-    .. math:: o\,\frac{b}{c}\,w\,h\,\frac{L}{t^{sp}}
+    .. math:: o\,\frac{b}{c}\,w\,\frac{1}{t^{sp}} \sum_k L_k\,h_k
 
     Args:
-        job: the width of its blocks (h)
+        job: the elements between its blocks, by kind (h)
         layout: micro-batch (b), context parallel degree (c), share of blocks that keep their input alone
         recipe: whether these wait on the host (o), bytes of an element (w)
-        stage: its blocks (L)
+        stage: its blocks by kind (L)
 
     Source: github.com/unslothai/unsloth-zoo gradient_checkpointing.py.
     """
     if not np.any(recipe.saved_on_host):
         return 0.0
-    hidden: Bytes = 0.0
-    for block in job.workload.blocks:
-        hidden = np.maximum(hidden, block.hidden)
-    inputs = stream_width(job, recipe) * hidden * block_count(stage.blocks) / divisors(layout).sequence
+    pairs = zip(job.workload.blocks, stage.blocks, strict=True)
+    hidden = added(held.count * block.hidden for block, held in pairs)
+    inputs = stream_width(job, recipe) * hidden / divisors(layout).sequence
     shares = added(share for policy, share in recomputed(layout) if policy.input_alone)
     return recipe.saved_on_host * shares * layout.micro_batch / layout.cp * inputs

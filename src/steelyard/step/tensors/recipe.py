@@ -67,7 +67,7 @@ def resident_weights(recipe: Recipe, stack: Stack, layout: Layout) -> Share:
     Source: as `resident`.
     """
     rests, follow = (settled_entry(recipe, stack, name) for name in ("weights_on_host", "offload_weights"))
-    return _gone(rests, follow, layout) if np.any(follow) and np.any(layout.offload) else rests
+    return rests if np.ndim(follow) == 0 and not follow else _gone(rests, follow, layout)
 
 
 def _gone(rests: Share, follow: Share, layout: Layout) -> Share:
