@@ -397,8 +397,8 @@ class StepTime:
     ep_s: Seconds  # exposed
     pp_s: Seconds  # exposed
     bubble_s: Seconds
-    dp_s: Seconds  # exposed
-    optimizer_s: Seconds  # update, offload traffic and fixed cost of a step
+    dp_s: Seconds  # exposed, what crosses the link of a host beside the passes included
+    optimizer_s: Seconds  # update, its traffic where it is offloaded, and fixed cost of a step
     total_s: Seconds
     model_flop: Flop  # of the whole step over all devices, no recompute, attention as computed (causal half)
 

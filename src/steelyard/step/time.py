@@ -20,7 +20,8 @@ def time(staged: StagedJob, machine: Machine, kernels: Kernels, stack: Stack) ->
     """Return where the seconds of one optimizer step of a job cut into stages (`stage_job`) go.
 
     A step is `micro_batches` ticks of the slowest stage, the bubble of filling and draining the pipeline
-    ((p-1)/v ticks, arXiv 2104.04473 section 2.2), the exposed gradient and parameter traffic, and the update. The
+    ((p-1)/v ticks, arXiv 2104.04473 section 2.2), the exposed gradient and parameter traffic, and the update. What
+    crosses the link of a host and what crosses the network run beside each other: the longer is waited for. The
     factor of a chip is of what its kernels take; a host launches as fast whatever it launches on.
 
     Source: Narayanan et al. 2021, arXiv 2104.04473, section 2.2 (micro-batches, bubble); Korthikanti et al. 2022,
@@ -41,8 +42,8 @@ def time(staged: StagedJob, machine: Machine, kernels: Kernels, stack: Stack) ->
     weights = resident_weights(job.recipe, stack, layout)
     end = slowest_end(rank, layout, tick_s, weights)
     host_s = stack.step_host_s / kernels.time_scale
-    away_s = streamed_s(staged, machine, stack, weights, count * tick_s) + paging_s(staged, machine, stack)
-    parts["dp_s"], parts["optimizer_s"] = end.dp_s, host_s + end.update_s + away_s
+    parts["dp_s"] = np.maximum(end.dp_s, streamed_s(staged, machine, stack, weights, count * tick_s))
+    parts["optimizer_s"] = host_s + end.update_s + paging_s(staged, machine, stack)
     crowd = crowding(np.maximum(layout.devices / machine.domain_devices, 1.0), stack.doubling_loss)
     scale = stack.time_scale * kernels.time_scale * crowd
     scaled = {name: value * scale for name, value in parts.items()}
