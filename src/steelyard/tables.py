@@ -184,6 +184,7 @@ class Recipe:
     frozen_bytes: Bytes  # least bytes of a frozen parameter that is not quantised (kept in fp32: 4)
     packed_bytes: Bytes  # one quantised parameter inside the blocks, its scales included (0: none is quantised)
     weights_on_host: Share  # parameters between their uses (CPUOffload, offload_param)
+    refetched: Share  # 1: what runs again fetches parameters from the host anew (DeepSpeed)
     states_paged: Share  # 1: optimizer states go to the host when the device is full (bitsandbytes' paged optimizers)
     offload_weights: Share  # 1: parameters go to the host with optimizer states that are offloaded (FSDP)
     grad_bytes: Bytes  # gradients of one trained parameter
@@ -320,6 +321,7 @@ class Stack:
     frozen_bytes: Bytes
     packed_bytes: Bytes
     weights_on_host: Share
+    refetched: Share
     states_paged: Share
     offload_weights: Share
     grad_bytes: Bytes
@@ -397,8 +399,8 @@ class StepTime:
     ep_s: Seconds  # exposed
     pp_s: Seconds  # exposed
     bubble_s: Seconds
-    dp_s: Seconds  # exposed
-    optimizer_s: Seconds  # update, offload traffic and fixed cost of a step
+    dp_s: Seconds  # exposed, what crosses the link of a host beside the passes included
+    optimizer_s: Seconds  # update, its traffic where it is offloaded, and fixed cost of a step
     total_s: Seconds
     model_flop: Flop  # of the whole step over all devices, no recompute, attention as computed (causal half)
 

@@ -119,3 +119,15 @@ def test_a_kind_without_a_measured_peak_is_less_sure() -> None:
 def test_schedules_that_are_seen_are_those_of_rows_with_a_peak() -> None:
     found = run_frame([run for run in (*published_runs(), *user_runs()) if run.peak_memory_bytes > 0], load())
     assert set(SEEN_SCHEDULES) == {setting_name("schedule", int(one)) for one in found.layout.schedule}
+
+
+@given(st.floats(1.0, 100.0), BYTES, st.floats(0.1, 100.0), st.floats(0.1, 100.0))
+def test_pages_are_no_less_sure_than_states_on_the_device(
+    states: float, activations: float, context: float, paged: float
+) -> None:
+    """Either way the same bytes are counted; no total without the pages knows of them."""
+    on, off = held(states + paged, activations, 1.0, 0.0, context), held(states, activations, 1.0, 0.0, context)
+    away = replace(off, paged_bytes=paged, device_bytes=off.device_bytes + paged)
+    shown = peak_traits(away, away.device_bytes)
+    assert float(shown.outside) == pytest.approx(float(peak_traits(on, on.device_bytes).outside))
+    assert peak_traits(away, away.needed_bytes) == peak_traits(off, off.needed_bytes)

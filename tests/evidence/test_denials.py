@@ -257,3 +257,17 @@ def test_what_of_a_precision_no_reader_takes_is_told(note: str) -> None:
 @pytest.mark.parametrize("note", ["4-bit AdamW", "AdamW 4-bit", "bnb 8-bit adam", "adamw_bnb_8bit", "8-bit Lion"])
 def test_bits_of_an_optimizer_quantise_no_base(note: str) -> None:
     assert worded(replace(ROW, task="lora", note=note)).task == "lora"
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({"offload": "optimizer: nvme"}, True),
+        ({"note": "ZeRO-Infinity, offload_optimizer to NVMe"}, True),
+        ({"note": "NVMe offload"}, True),
+        ({"note": "no NVMe offload"}, False),
+        ({"offload": "optimizer: cpu", "note": "data on local NVMe"}, False),
+    ],
+)
+def test_states_on_a_drive_are_said_to_be_taken_as_on_the_host(given: dict[str, str], told: bool) -> None:
+    assert any("offload to a drive" in part for part in unread_parts(blank_run(**given))) == told

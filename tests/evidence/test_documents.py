@@ -9,7 +9,8 @@ from steelyard.evidence.frames.jobs import run_documents
 from steelyard.evidence.runs.reader import blank_run
 from steelyard.evidence.runs.unread import unread_phrases, unsaid
 from steelyard.job import job_table, read_job
-from steelyard.planner.measured.exact import trained_text
+from steelyard.planner.estimating import configure
+from steelyard.planner.measured.exact import text_of_setting
 
 
 @pytest.mark.parametrize(
@@ -61,7 +62,7 @@ def test_a_job_says_how_long_its_documents_are() -> None:
     assert masked == pytest.approx(0.1357 * flop, rel=1e-2)
     assert any(text.startswith("documents: 600 tokens on average, exponentially") for text in packed.assumptions)
     assert not any("documents" in text for text in whole.assumptions)
-    assert trained_text(packed) != trained_text(whole)
+    assert text_of_setting(configure(packed, "H100", 8).setting) != text_of_setting(configure(whole, "H100", 8).setting)
 
 
 def test_examples_that_are_tuned_on_are_whole_sequences_unless_told() -> None:

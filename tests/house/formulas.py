@@ -144,7 +144,8 @@ def number(name: str, unit: str, draw: int) -> float:
     """One positive number for a field or argument: the same for the same name, unit and draw."""
     seed = np.random.default_rng([draw, *name.encode()])
     if unit == "" and re.search(
-        r"^(causal|mla|gelu|dropout|sp|flash|offload|spot|leading|schedule|partition)$|_bias$", name
+        r"^(causal|mla|gelu|dropout|sp|flash|offload|spot|leading|schedule|partition|resting|weights)$|_bias$|_on_host$|^offload_",
+        name,
     ):
         return float(seed.choice([0.0, 1.0]))
     if unit == "" and re.search(r"share|efficiency|exposed|blocking|_power$", name):

@@ -58,7 +58,7 @@ def test_a_word_of_the_user_holds_over_stack_loss_and_the_name_that_he_gives_it(
 def test_parameters_on_the_host_leave_the_device() -> None:
     asked = {"tokens": "10M", "task": "qlora", "sequence": 512, "stack": "hf-trainer", "on": "RTX-4090:2"}
     near, far = (
-        estimate("llama-2-70b", layout="zero=3,recompute=full", **asked, **job)
+        estimate("llama-2-70b", layout="zero=3,recompute=full,offload=0", **asked, **job)
         for job in ({}, {"recipe": {"weights": "host"}})
     )
     assert (near.host_bytes, near.fits) == (0, False)

@@ -107,3 +107,44 @@ def test_a_share_of_a_half_decides_the_median() -> None:
     assert mixture_interval([(0.4, low), (0.6, high)]).value > 88
     assert mixture_interval([(0.96, low), (0.04, high)]).high < 12.5
     assert mixture_interval([(0.9, low), (0.1, high)]).high == pytest.approx(100, rel=0.01)
+
+
+def test_what_either_setting_puts_on_a_host_is_said_and_counted() -> None:
+    """Under FSDP's offload a device holds alike of both; a host has 8 bytes of a parameter or 16."""
+    laid = "mbs=2,recompute=full,zero=3,offload=1"
+    given = {**JOB, "stack": "hf-trainer"}
+    both, narrow, wide = (
+        steelyard.estimate({**given, **told}, "H100:8", layout=laid)
+        for told in ({}, {"precision": "bf16-pure"}, {"precision": "bf16"})
+    )
+    assert narrow.host_bytes < wide.host_bytes == both.host_bytes
+    (text,) = (text for text in both.assumptions if "the script decides" in text)
+    for one in (narrow, wide):
+        assert f"({one.memory_bytes.value / 2**30:.0f} GiB, {one.host_bytes / 2**30:.0f} on a host)" in text
+
+
+def test_a_host_that_has_room_for_one_setting_alone_may_not_do() -> None:
+    laid = "mbs=1,recompute=full,zero=3,offload=1"
+    job = {**JOB, "stack": "hf-trainer", "model": "llama-3-70b"}
+    found = steelyard.estimate(job, "a2-highgpu-8g", layout=laid)
+    assert not found.fits
+    (bind,) = (one.text for one in found.bound_by if one.text.startswith("host memory: "))
+    assert "but for states all in 16 bits; offload less" in bind
+    assert steelyard.estimate({**job, "precision": "bf16-pure"}, "a2-highgpu-8g", layout=laid).fits
+
+
+@pytest.mark.parametrize("recipe", ["", "weights=host", "optimizer_states=paged", "weights=host, activations=host"])
+@pytest.mark.parametrize("laid", [f"zero={zero},offload={away}" for zero in range(4) for away in (0, 1)])
+def test_every_setting_of_a_mixture_can_be_stated(recipe: str, laid: str) -> None:
+    """What an option says is the branch: on the device and on the host."""
+    devices = 1 if laid.startswith("zero=0") else 8
+    given = {**JOB, "stack": "trl"} | ({"recipe": recipe} if recipe else {})
+    both, *alone = (
+        steelyard.estimate({**given, **told}, f"H100:{devices}", layout=f"mbs=2,recompute=full,{laid}")
+        for told in ({}, {"precision": "bf16-pure"}, {"precision": "bf16"})
+    )
+    (text,) = (text for text in both.assumptions if "the script decides" in text)
+    for one in alone:
+        assert f"({one.memory_bytes.value / 2**30:.0f} GiB" in text
+        assert one.host_bytes <= both.host_bytes
+    assert max(one.host_bytes for one in alone) == both.host_bytes

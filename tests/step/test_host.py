@@ -81,7 +81,22 @@ def test_what_leaves_the_device_is_what_comes_to_the_host(zero: float, dp: float
     near, far = (peak(JOB, replace(there, offload=offload), **constants) for offload in (0.0, 1.0))
     found = kept(JOB, there, 1.0, **constants)
     assert near.optimizer_bytes - far.optimizer_bytes == pytest.approx(found.optimizer_bytes)
-    assert near.weights_bytes - far.weights_bytes == pytest.approx(found.weights_bytes)
+    rests = dp if zero == 2 else 1.0  # whole on the device only while it is gathered: its shard goes
+    assert near.weights_bytes - far.weights_bytes == pytest.approx(found.weights_bytes * rests)
+    assert (found.weights_bytes > 0) == (weights > 0 and zero >= 2)
+
+
+@pytest.mark.parametrize("offload", [0.0, 1.0])
+@pytest.mark.parametrize("zero", [2.0, 3.0])
+def test_a_weight_that_is_only_cast_goes_with_its_master_copy(zero: float, offload: float) -> None:
+    """PyTorch FSDP2 documentation, MixedPrecisionPolicy: the shard is fp32 and is the parameter."""
+    job = replace(JOB, recipe=partial_recipe(weights_on_host=1.0))
+    laid = layout(job, dp=4.0, zero=zero, shard_devices=4.0, offload=offload)
+    constants = {"weight_bytes": 2.0, "grad_bytes": 4.0, "cast": 1.0}
+    found, device = kept(job, laid, 1.0, **constants), peak(job, laid, **constants)
+    held = 0 if offload else 8 * PARAMS / 4
+    assert device.optimizer_bytes == pytest.approx(held)
+    assert found.weights_bytes + found.optimizer_bytes == pytest.approx(12 * PARAMS / 4 - held)
 
 
 def test_qlora_of_70b_parameters_on_two_24_gb_cards() -> None:

@@ -52,6 +52,9 @@ def peak_traits(
 ) -> PeakTraits:
     """Return the traits of one of the totals of a peak: what is allocated, reserved, needed or shown by the device.
 
+    What the device shows has pages of an optimizer's states in it. No allocator counts them, but they are counted as
+    other states are: they do not lie outside of tensors.
+
     Args:
         held: the peak
         total_bytes: the total of it whose spread is asked for
@@ -65,12 +68,15 @@ def peak_traits(
     >>> one = peak_traits(held, 10.0)
     >>> float(one.activations), float(one.momentary), float(one.outside)
     (0.2, 0.0, 0.2)
+    >>> float(peak_traits(replace(held, paged_bytes=1.0, device_bytes=10.0), 10.0).outside)
+    0.1
     """
+    counted = held.allocated_bytes + np.where(np.equal(total_bytes, held.device_bytes), held.paged_bytes, 0.0)
     with np.errstate(invalid="ignore", divide="ignore"):
         return PeakTraits(
             np.divide(held.activations_bytes, total_bytes),
             np.divide(held.logits_bytes + held.buffers_bytes, total_bytes),
-            1 - np.divide(held.allocated_bytes, total_bytes),
+            1 - np.divide(counted, total_bytes),
             guessed,
             unstated,
             unseen,
@@ -168,8 +174,6 @@ def device_ends(
 
     .. math:: \min\big(D\,e^{z \sigma_D},\; \max(M,\; N\,e^{z \sigma_N})\big)
 
-    States of a paged optimizer are counted as others are, though no allocator does: they are not outside of tensors.
-
     Args:
         held: the peak: what the device shows (D), what must fit (N)
         spread: of peaks of its stack (σ, of either total)
@@ -191,8 +195,6 @@ def device_ends(
     shown, needed = (
         peak_traits(held, one, guessed, unstated, unseen) for one in (held.device_bytes, held.needed_bytes)
     )
-    with np.errstate(invalid="ignore", divide="ignore"):
-        shown = replace(shown, outside=shown.outside - np.divide(held.paged_bytes, held.device_bytes))
     most = (held.needed_bytes, spread.log_sd(needed))
     return ends_on_device((held.device_bytes, spread.log_sd(shown)), most, memory_bytes)
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from steelyard import catalog as facts
-from steelyard.catalog.local.step_shift import pair_of
+from steelyard.catalog.local.step_shift import STEP_SHIFT, pair_of
 from steelyard.catalog.spread import FACTOR, Traits
 from steelyard.catalog.stack_names import FALLBACK, adapter_share, kernel_scales, rule_of_name, slow_kernels
 from steelyard.catalog.stacks import Capability
@@ -49,7 +49,8 @@ def stack_options(
     unique = list(dict.fromkeys(name for known in names.values() for name in known))
     tools = [stack_option(name, catalog, kind, precision) for name in unique]
     places = {vendor: [unique.index(name) for name in known] for vendor, known in names.items()}
-    for name, accelerator in map(pair_of, (entity for entity, _, _ in catalog.local.steps)):
+    shifted = (entity for entity, _, quantity in catalog.local.steps if quantity == STEP_SHIFT)
+    for name, accelerator in map(pair_of, shifted):
         chip = catalog.accelerators.get(accelerator)
         vendor = chip.vendor if chip else ""
         if name in names.get(vendor, ()):

@@ -30,7 +30,7 @@ from steelyard.planner.grounds import (
     trained_job,
 )
 from steelyard.planner.measured.answer import current_step
-from steelyard.planner.measured.exact import as_measured
+from steelyard.planner.measured.exact import as_measured, measured_texts
 from steelyard.planner.measured.narrowing import one_step
 from steelyard.planner.ownership import check_unsaved
 from steelyard.planner.points import Configuration, configured, layout_numbers, objective_intervals, point_of
@@ -79,7 +79,7 @@ def configure(
     else:
         operated, spread = operating_policy(spec, spec.purchase[0], catalog)
         place, offer, deal = site_option(at, catalog), Offer.rent(math.nan), None
-    setting = as_measured(Setting(job, laid, hardware, stack, operated, spread, place, offer), spec)
+    setting = as_measured(Setting(job, laid, hardware, stack, operated, spread, place, offer))
     made = configured(setting, ENGINE, system.id, deal)
     open_settings, unsold = unstated_settings(spec, layout), found if isinstance(found, str) else made.unsold
     return replace(
@@ -149,7 +149,12 @@ def estimate_of(point: Point, made: Configuration, spec: JobSpec, carbon: str) -
     return Estimate(
         **_fields(point, Point),
         carbon_kind=carbon,
-        assumptions=(*spec.assumptions, *_settings(point, made, spec), *calibration_texts(local)),
+        assumptions=(
+            *spec.assumptions,
+            *_settings(point, made, spec),
+            *calibration_texts(local),
+            *measured_texts(made.setting),
+        ),
         unstated=made.unstated,
         other_stacks=other_stacks(made),
         calibration=local,
@@ -199,7 +204,10 @@ def _memory_short(point: Point, made: Configuration) -> Bind:
     """Return that a configuration may not, or does not, fit; and with which of the settings that are open it does."""
     if point.host_bytes > point.host_limit_bytes:
         need, has = (value / GIB_BYTES for value in (point.host_bytes, point.host_limit_bytes))
-        return Bind("memory", f"host memory: {need:,.0f} GiB are offloaded where a host has {has:,.0f}; offload less")
+        rest = _but_for([one.name for one in made.branches if one.host_bytes <= point.host_limit_bytes])
+        return Bind(
+            "memory", f"host memory: {need:,.0f} GiB are offloaded where a host has {has:,.0f}{rest}; offload less"
+        )
     least, need, has = (
         value / GIB_BYTES for value in (point.memory_bytes.low, point.memory_bytes.high, point.memory_limit_bytes)
     )
@@ -207,8 +215,12 @@ def _memory_short(point: Point, made: Configuration) -> Bind:
         return Bind("memory", f"memory: {least:.0f} GiB or more where a device has {has:.0f}; it does not fit")
     ends = [(one.name, branch_interval(one, made.setting).high) for one in made.branches]
     able = [name for name, high in ends if high <= point.memory_limit_bytes]
-    rest = f" but for states {' or '.join(able)}" if able else ""
-    return Bind("memory", f"memory: up to {need:.0f} GiB where a device has {has:.0f}; it may not fit{rest}")
+    return Bind("memory", f"memory: up to {need:.0f} GiB where a device has {has:.0f}; it may not fit{_but_for(able)}")
+
+
+def _but_for(able: Sequence[str]) -> str:
+    """Return the widths of states with which a configuration fits."""
+    return f" but for states {' or '.join(able)}" if able else ""
 
 
 def _totals(

@@ -5,6 +5,7 @@ from collections.abc import Collection, Iterable, Sequence
 
 from steelyard.catalog import Fitted, kernels_rows, load, stack_rows
 from steelyard.catalog.local import layer
+from steelyard.catalog.local.step_shift import STEP_SHIFT
 from steelyard.job import JobSpec, job_table
 from steelyard.job.training import ADAPTERS
 from steelyard.job.unstated.taken import TakenSettings, taken_texts
@@ -90,7 +91,8 @@ def calibration_behind(points: Iterable[Point], spec: JobSpec) -> tuple[Calibrat
 
 def calibrated_constants(some: layer.Layer) -> tuple[CalibratedConstant, ...]:
     """Return all constants of a user's layer of the catalog, as an answer lists them."""
-    return _constants([*some.steps.values(), *some.stacks.values(), *some.kernels.values()])
+    shifts = [row for row in some.steps.values() if row.quantity == STEP_SHIFT]
+    return _constants([*shifts, *some.stacks.values(), *some.kernels.values()])
 
 
 def _constants(rows: Iterable[Fitted]) -> tuple[CalibratedConstant, ...]:

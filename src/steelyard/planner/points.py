@@ -10,9 +10,8 @@ import numpy as np
 from steelyard.formatting.interval import Interval
 from steelyard.layout import text_of
 from steelyard.market.options import Deal, Market, StackOption
-from steelyard.pipeline import host
 from steelyard.planner.answers import Bill, Point
-from steelyard.planner.unstated.mixtures import Branch, branch_interval, mixture_interval
+from steelyard.planner.unstated.mixtures import Branch, branch_interval, mixture_interval, on_host_bytes
 from steelyard.planner.unstated.possible import PossibleRun, possible_ends
 from steelyard.reasons.draws import Setting, intervals
 from steelyard.reasons.summaries import setting_of
@@ -87,10 +86,10 @@ def point_fields(made: Configuration, figures: Sequence[Interval], today: date) 
     one, found = made.setting, made.prediction
     time_s, cost_usd, energy_j, co2e_kg = figures
     limit = float(one.hardware.machine.memory_bytes)
-    branches = made.branches or (Branch("", 1.0, found.memory),)
+    branches = made.branches or (Branch("", 1.0, found.memory, on_host_bytes(one)),)
     spread = [(branch.share, branch_interval(branch, one)) for branch in branches]
     memory = mixture_interval(spread) if made.branches else spread[0][1]
-    kept, host_limit = on_host_bytes(one), float(one.hardware.machine.host_memory_bytes)
+    kept, host_limit = max(branch.host_bytes for branch in branches), float(one.hardware.machine.host_memory_bytes)
     return {
         "time_s": time_s,
         "cost_usd": cost_usd,
@@ -118,12 +117,6 @@ def point_fields(made: Configuration, figures: Sequence[Interval], today: date) 
         "water_m3": found.carbon.water_m3,
         **(_deal_fields(made.deal, today) if made.deal else {}),
     }
-
-
-def on_host_bytes(one: Setting) -> float:
-    """Return the bytes that a configuration keeps in the memory of one host."""
-    kept = host(one.job, one.layout, one.hardware.machine, one.stack.stack)
-    return float(np.asarray(kept.total_bytes))
 
 
 _CARBON = (*CO2E_KINDS, "embodied")

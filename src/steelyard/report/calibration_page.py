@@ -89,13 +89,14 @@ def level_text(found: Calibration) -> str:
     >>> from steelyard.catalog.local.layer import EMPTY
     >>> level_text(Calibration("ours", "runs.csv", (), (), tuple(parts), (), EMPTY))
     'Step times are multiplied by 1.12 (fsdp2 on L4), 1.10 (all others): what your runs are off by, shrunk by how much
-    publishers differ and runs scatter. Other constants of time take 3 runs.'
+    publishers differ and runs scatter. Exactly what was measured is predicted as measured. Other constants of time take
+    3 runs.'
     """
     steps = [one for one in found.shifts if one.table == "steps"]
     factors = ", ".join(f"{one.after:.2f} ({one.entity})" for one in steps)
     level = (
         f"Step times are multiplied by {factors}: what your runs are off by, shrunk by how much publishers differ and "
-        "runs scatter."
+        "runs scatter. Exactly what was measured is predicted as measured."
     )
     if len({one.id for one in found.runs if one.metric == "step_time_s"}) < LEAST_RUNS:
         return f"{level} Other constants of time take {LEAST_RUNS} runs."

@@ -1,21 +1,16 @@
 """Bytes that a step keeps in the memory of a host: what is offloaded from the devices that it feeds."""
 
 from dataclasses import replace
-from functools import reduce
 
 import numpy as np
 
-from steelyard.step.divisors import divisors
+from steelyard.step.offload import saved_bytes
 from steelyard.step.rank import StagedJob
-from steelyard.step.recompute import recomputed
 from steelyard.step.schedule import in_flight
-from steelyard.step.stages import Stage, block_count
+from steelyard.step.stages import Stage
 from steelyard.step.states import RankParams, state_widths, states_of
-from steelyard.step.sums import added
-from steelyard.step.tensors.activations import stream_width
 from steelyard.step.tensors.recipe import resident, settled
 from steelyard.tables import HostMemory, Job, Layout, Machine, Recipe, Stack
-from steelyard.units import Bytes, Count
 
 
 def host_memory(staged: StagedJob, machine: Machine, stack: Stack) -> HostMemory:
@@ -47,18 +42,14 @@ def host_memory(staged: StagedJob, machine: Machine, stack: Stack) -> HostMemory
 
 
 def _of_rank(job: Job, layout: Layout, recipe: Recipe, stage: Stage, params: RankParams) -> HostMemory:
-    near = replace(layout, offload=0.0)
-    whole = states_of(state_widths(job, near, replace(recipe, weights_on_host=0.0, reduce_bytes=0.0)), params)
-    weights, optimizer = (
-        whole.weights_bytes * recipe.weights_on_host,
-        whole.optimizer_bytes * np.maximum(layout.offload, recipe.states_paged),
-    )
+    widths = state_widths(job, replace(layout, offload=0.0), replace(recipe, weights_on_host=0.0, reduce_bytes=0.0))
+    resting = np.asarray(np.greater_equal(layout.zero, 2))
+    whole = states_of(replace(widths, gradients_sharded=widths.optimizer_sharded, weights_sharded=resting), params)
+    master = recipe.cast * job.master_bytes * job.trainable_share  # a weight that is only cast is its master copy
+    apart = recipe.weights_on_host * np.maximum(1 - np.maximum(layout.offload, recipe.states_paged), 0)
+    shard = states_of(replace(widths, weights_bytes=master, weights_sharded=widths.optimizer_sharded), params)
+    weights = whole.weights_bytes * recipe.weights_on_host + shard.weights_bytes * apart
+    optimizer = whole.optimizer_bytes * np.maximum(layout.offload, recipe.states_paged)
     gradients = whole.gradients_bytes * layout.offload
-    saved: Bytes = 0.0
-    if np.any(recipe.saved_on_host):
-        hidden: Count = reduce(np.maximum, (block.hidden for block in job.workload.blocks))
-        samples = layout.micro_batch / layout.cp * in_flight(layout, stage.rank)
-        inputs = stream_width(job, recipe) * hidden * block_count(stage.blocks) / divisors(layout).sequence
-        shares = (share for policy, share in recomputed(layout) if policy.input_alone)
-        saved = recipe.saved_on_host * added(shares) * samples * inputs
+    saved = saved_bytes(job, layout, recipe, stage) * in_flight(layout, stage.rank)
     return HostMemory(weights, gradients, optimizer, saved, weights + gradients + optimizer + saved)

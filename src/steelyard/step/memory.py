@@ -18,7 +18,7 @@ from steelyard.step.tensors.buffers import (
     stepping_bytes,
     unpacked_bytes,
 )
-from steelyard.step.tensors.recipe import resident, settled
+from steelyard.step.tensors.recipe import resident, settled, settled_entry
 from steelyard.strategies.recipe import FUSED, PERSISTENT
 from steelyard.tables import Job, Layout, Machine, Recipe, Stack, StepMemory
 from steelyard.units import Bytes, Share
@@ -94,7 +94,7 @@ def evicted_bytes(staged: StagedJob, machine: Machine, stack: Stack) -> Bytes:
     Source: huggingface.co/docs/bitsandbytes, explanations of optimizers: pages of unified memory move to the host when
         the device runs out, and back when they are needed.
     """
-    if not np.any(settled(staged.job.recipe, stack).states_paged):
+    if not np.any(settled_entry(staged.job.recipe, stack, "states_paged")):
         return np.float64(0)
     peak = heaviest_peak(staged, stack)
     shown = shown_bytes(peak.total_bytes, peak.lesser_bytes, staged.layout, machine, stack)

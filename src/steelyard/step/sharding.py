@@ -104,11 +104,11 @@ def exposed_s(wire_s: Seconds, window_s: Seconds, exposed: Share) -> Seconds:
 
 
 def update_bytes(
-    state_bytes: Bytes, grad_bytes: Bytes, weight_bytes: Bytes, offload: Share, lent_bytes: Bytes
+    state_bytes: Bytes, grad_bytes: Bytes, weight_bytes: Bytes, offload: Share, lent_bytes: Bytes, resting: Share
 ) -> Bytes:
     r"""Bytes that the update of one parameter reads and writes.
 
-    .. math:: 2\,s + g + w, \qquad 2\,s + 2\,(g + w) + 2\,l \text{ on the host}
+    .. math:: 2\,s + g + w, \qquad 2\,s + 2\,g + (2 - h)\,w + 2\,l \text{ on the host}
 
     Args:
         state_bytes: master copy and moments, :math:`s`, each read and written [byte]
@@ -116,6 +116,7 @@ def update_bytes(
         weight_bytes: its working copy, :math:`w`, written [byte]
         offload: 1: gradients cross to the host and weights come back, which its memory also reads and writes [-]
         lent_bytes: of its moments on the host, what the device computes with, :math:`l`: it comes and goes back [byte]
+        resting: 1: weights rest on the host, :math:`h`: they are written there and do not come back [-]
 
     Source: Rajbhandari et al. 2020, arXiv 1910.02054, section 3.1 (Adam: 12 bytes of states, 2 of a gradient, 2 of a
         weight); Ren et al. 2021, arXiv 2101.06840, section 3 (what crosses). A device's share of the host's memory is
@@ -124,10 +125,11 @@ def update_bytes(
         algorithm 1; decay: Loshchilov and Hutter 2017, arXiv 1711.05101, algorithm 2) are 0.6 a byte of these 28, and
         every accelerator of the catalog computes at least 5 a byte of its memory; 8-bit states double that ratio.
 
-    >>> [float(update_bytes(12.0, 2.0, 2.0, offload, lent_bytes=0.0)) for offload in (0.0, 1.0)]
+    >>> [float(update_bytes(12.0, 2.0, 2.0, offload, lent_bytes=0.0, resting=0.0)) for offload in (0.0, 1.0)]
     [28.0, 32.0]
-    >>> float(update_bytes(8.0, 2.0, 2.0, offload=1.0, lent_bytes=4.0))
-    32.0
+    >>> [float(update_bytes(8.0, 2.0, 2.0, offload=1.0, lent_bytes=4.0, resting=one)) for one in (0.0, 1.0)]
+    [32.0, 30.0]
     """
     crossing = grad_bytes + weight_bytes
-    return 2 * state_bytes + np.where(offload, 2 * (crossing + lent_bytes), crossing)
+    away = 2 * (crossing + lent_bytes) - resting * weight_bytes
+    return 2 * state_bytes + np.where(offload, away, crossing)

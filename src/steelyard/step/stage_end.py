@@ -42,17 +42,23 @@ class Once:
     param_s: Seconds  # to update one
 
 
-def slowest_end(rank: Rank, layout: Layout, tick_s: Seconds) -> StageEnd:
+def slowest_end(rank: Rank, layout: Layout, tick_s: Seconds, resting: Share) -> StageEnd:
     """Return the end of a step on the stage whose exchanges and update take longest: all others wait for it.
 
     It need not be the stage whose micro-batches take longest: an embedding costs traffic, not ticks.
+
+    Args:
+        rank: the job, its stages, device and stack
+        layout: degrees, ZeRO stage, offload
+        tick_s: of one micro-batch
+        resting: whether parameters rest on the host
 
     Source: Rajbhandari et al. 2020, arXiv 1910.02054, section 7 (traffic); Narayanan et al. 2021, arXiv 2104.04473,
         section 2.2 (a step ends when its last stage does).
     Limits: stages end their last micro-batch together. A table that embedding and head share is reduced and updated
         on the first and on the last stage; the sum of its gradients over the two, one message a step, is not counted.
     """
-    once = _once(rank, layout, tick_s)
+    once = _once(rank, layout, tick_s, resting)
     first, *others = (_end(rank, once, load) for load in _heaviest(_loads(rank, layout)))
     for other in others:
         slower = other.dp_s + other.update_s > first.dp_s + first.update_s
@@ -103,7 +109,7 @@ def _most(one: StageLoad, other: StageLoad) -> StageLoad:
     )
 
 
-def _once(rank: Rank, layout: Layout, tick_s: Seconds) -> Once:
+def _once(rank: Rank, layout: Layout, tick_s: Seconds, resting: Share) -> Once:
     every = rounds(layout.zero, layout.pp, layout.micro_batches)
     anew = gather_rounds(layout.zero, layout.micro_batches)
     return Once(
@@ -112,7 +118,7 @@ def _once(rank: Rank, layout: Layout, tick_s: Seconds) -> Once:
         gathers=gathers(layout.zero, anew),
         window_s=np.maximum(every, anew) * tick_s,
         exposed=rank.stack.dp_exposed,
-        param_s=_param_s(rank, layout),
+        param_s=_param_s(rank, layout, resting),
     )
 
 
@@ -125,12 +131,12 @@ def _end(rank: Rank, once: Once, load: StageLoad) -> StageEnd:
     )
 
 
-def _param_s(rank: Rank, layout: Layout) -> Seconds:
+def _param_s(rank: Rank, layout: Layout, resting: Share) -> Seconds:
     """Seconds to read and write one parameter's optimizer states, on the device or on its host."""
     job, machine, stack = rank.job, rank.machine, rank.stack
     lent = job.moment_bytes * np.greater(job.newton_schulz, 0)
     states = job.master_bytes + job.moment_bytes
-    moved = update_bytes(states, stack.grad_bytes, stack.weight_bytes, layout.offload, lent)
+    moved = update_bytes(states, stack.grad_bytes, stack.weight_bytes, layout.offload, lent, resting)
     rate = np.where(
         layout.offload, machine.host_bytes_per_s, machine.memory_bytes_per_s * rank.kernels.memory_efficiency
     )

@@ -206,9 +206,10 @@ def gradient_bytes(job: Job, recipe: Recipe) -> Bytes:
     return np.where(made, job.element_bytes, np.maximum(recipe.grad_bytes, job.element_bytes))
 
 
-def by_unit(layout: Layout) -> NDArray[np.bool_]:
-    """Return where weights are gathered block by block: sharded over several ranks from ZeRO stage 3 on."""
-    return np.asarray((np.asarray(layout.zero) >= 3) & (np.asarray(layout.shard_devices) > 1))
+def by_unit(layout: Layout, recipe: Recipe) -> NDArray[np.bool_]:
+    """Return where weights come block by block: from ZeRO stage 3 on, of several ranks or from the host."""
+    apart = (np.asarray(layout.shard_devices) > 1) | np.greater(recipe.weights_on_host, 0)
+    return np.asarray((np.asarray(layout.zero) >= 3) & apart)
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,16 +237,16 @@ def state_widths(job: Job, layout: Layout, recipe: Recipe) -> StateWidths:
 
     Source: as `states`.
     """
-    trained, zero = job.trainable_share, np.asarray(layout.zero)
+    trained, zero, copies = job.trainable_share, np.asarray(layout.zero), copy_bytes(job, recipe)
     update = np.where(np.asarray(job.master_bytes) > 0, recipe.update_bytes, 0.0)
-    copies = copy_bytes(job, recipe)
+    master = job.master_bytes * (1 - recipe.cast * recipe.weights_on_host)  # a weight that is only cast is this copy
     return StateWidths(
         weights_bytes=weight_bytes(job, recipe) * (1 - recipe.weights_on_host),
-        copies_bytes=np.where(by_unit(layout), 0.0, copies) if np.any(copies) else 0.0,
+        copies_bytes=np.where(by_unit(layout, recipe), 0.0, copies) if np.any(copies) else 0.0,
         gradients_bytes=gradient_bytes(job, recipe) * trained,
         kept_gradients=1 - layout.offload,
         reduce_bytes=_second_gradient(job, layout, recipe),
-        optimizer_bytes=(job.master_bytes + job.moment_bytes + update) * trained * (1 - layout.offload),
+        optimizer_bytes=(master + job.moment_bytes + update) * trained * (1 - layout.offload),
         weights_sharded=np.asarray(zero >= 3),
         gradients_sharded=np.asarray(zero >= recipe.grad_sharded_from),
         optimizer_sharded=np.asarray(zero >= 1),
@@ -253,9 +254,8 @@ def state_widths(job: Job, layout: Layout, recipe: Recipe) -> StateWidths:
 
 
 def _second_gradient(job: Job, layout: Layout, recipe: Recipe) -> Bytes:
-    if not np.any(recipe.reduce_bytes):
-        return 0.0
-    return recipe.reduce_bytes * job.trainable_share * np.greater(layout.dp * layout.cp, 1)
+    again = recipe.reduce_bytes
+    return again * job.trainable_share * np.greater(layout.dp * layout.cp, 1) if np.any(again) else 0.0
 
 
 def states(job: Job, layout: Layout, recipe: Recipe, params: RankParams) -> States:

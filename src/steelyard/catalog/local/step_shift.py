@@ -47,6 +47,9 @@ tables of 8B models on GB200 and of torchtune (12 configurations), each the root
 STEP_SHIFT = "step_shift"
 """Quantity of the local row: the factor, 1 where the steps are as predicted."""
 
+MEASURED_STEP = "measured_step"
+"""Quantity of the local row of exactly one configuration: its factor, in place of that of its stack on its chip."""
+
 
 @dataclass(frozen=True, slots=True)
 class ShiftPrior:
@@ -101,27 +104,32 @@ def shifts_of(
     }
 
 
-def repeated_shift(gap: float, open_log_sd: float) -> Shift:
+def repeated_shift(gap: float, open_log_sd: float, runs: int = 1) -> Shift:
     r"""Return the shift of exactly the configuration that was measured: of it, only a repetition's noise stays open.
 
     The offset of its publisher and what is its own beside that (:math:`r`) are told by the same run, so that
 
-    .. math:: \mathrm{mean} = d \, \frac{s^2 + r^2}{s^2 + r^2 + e^2}, \qquad
+    .. math:: \mathrm{mean} = d \, \frac{s^2 + r^2}{s^2 + r^2 + e^2 / n}, \qquad
               \mathrm{variance} = \frac{(s^2 + r^2)\,e^2}{s^2 + r^2 + e^2}.
 
+    However many repetitions there were, the next one scatters as the first.
+
     Args:
-        gap: logarithm of measured over predicted seconds, :math:`d`
+        gap: logarithm of measured over predicted seconds, the mean of all repetitions, :math:`d`
         open_log_sd: how far its publisher's offset, and the constants of its chip, are open, :math:`s`
+        runs: repetitions that were measured, :math:`n`
 
     Source: as `shifts_of`.
 
     >>> found = repeated_shift(math.log(1.4), 0.14)
     >>> round(math.exp(found.log), 3), round(found.log_sd, 3)
     (1.388, 0.03)
+    >>> round(math.exp(repeated_shift(math.log(1.4), 0.14, runs=10).log), 3)
+    1.399
     """
     variance = open_log_sd**2 + RUN_LOG_SD**2
-    weight = variance / (variance + REPEAT_LOG_SD**2)
-    return Shift(gap * weight, math.sqrt(weight) * REPEAT_LOG_SD)
+    one, all_runs = (variance / (variance + REPEAT_LOG_SD**2 / count) for count in (1, runs))
+    return Shift(gap * all_runs, math.sqrt(one) * REPEAT_LOG_SD)
 
 
 def narrowed_log_sd(log_sd: Array | float, shift_log_sd: Array | float) -> Array:

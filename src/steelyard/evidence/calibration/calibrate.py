@@ -14,6 +14,7 @@ from steelyard.catalog.local.layer import CALIBRATED_TABLES, COMMAND, FittedKey,
 from steelyard.catalog.local.step_shift import PUBLISHER_LOG_SD
 from steelyard.errors import BadInput
 from steelyard.evidence.calibration.constants import Constant, constants, unmended_noise
+from steelyard.evidence.calibration.exactly import measured_rows
 from steelyard.evidence.calibration.fitting import Fitting
 from steelyard.evidence.calibration.posterior import Posterior
 from steelyard.evidence.calibration.sample import (
@@ -176,7 +177,7 @@ def calibrate_constants(
         layer=Layer(
             kernels={_key(row): row for part, row in rows if part.table == "kernels"},
             stacks={_key(row): row for row in (*named, *(row for part, row in rows if part.table == "stacks"))},
-            steps={_key(row): row for row in shifts},
+            steps={_key(row): row for row in (*shifts, *measured_rows(fitting, made, names, catalog, blank))},
         ),
         notes=_notes(of),
     )

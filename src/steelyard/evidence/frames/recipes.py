@@ -18,6 +18,9 @@ LOSS_FUNCTION = "2024-11"
 """Hugging Face Transformers 4.46 of October 2024 moved the loss, and its upcast, out of the models."""
 
 PURE = r"(?:bf|fp)16-true|(?:pure|full)[ _-](?:bf|fp)16"
+ZERO_STAGES = ("1", "2", "3")
+"""Shardings that are DeepSpeed's, beside those of FSDP."""
+
 MIXED_LOGITS = {"shifted-16-bit": 2 + 2 + 4.0, "triton": 4.0}
 """Bytes of a logit that mixed precision adds: softmax and gradient in fp32, and the fp32 copy that is returned."""
 
@@ -95,6 +98,8 @@ def run_recipe(run: Run, rule: StackRule, element_bytes: Bytes, gated: bool = Tr
         if sharded and rule.stack == "hf-trainer":
             found["input_gradients"] = 1.0
     found |= term_entries(text, KBIT if sharded else None)
+    if rule.stack == "hf-trainer" and run.sharding in ZERO_STAGES:
+        found["offload_weights"] = 0.0  # under DeepSpeed, which moves what is named alone
     if "param" in run.offload.lower():
         found["weights_on_host"] = 1.0
     if "activation" in run.offload.lower():

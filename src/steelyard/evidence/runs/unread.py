@@ -11,7 +11,7 @@ from steelyard.evidence.runs.phrases import FLOAT8, recompute_of_note
 from steelyard.evidence.runs.run import Run, is_known
 from steelyard.evidence.runs.spellings import OFFLOAD_SPELLINGS
 from steelyard.job.training import MIXED, unknown_of_optimizer
-from steelyard.strategies.denial import exact_meaning
+from steelyard.strategies.denial import exact_meaning, named
 from steelyard.strategies.losses import LOSSES
 from steelyard.strategies.recipe import RECIPE_TERMS
 
@@ -56,6 +56,8 @@ def unread_parts(run: Run, read: tuple[str, ...] = READ) -> tuple[str, ...]:
     >>> from steelyard.evidence.runs.reader import blank_run
     >>> unread_parts(blank_run(optimizer="sophia_adamw", offload="cpu", note="LoRA rank 8; window 512; site=Snellius"))
     ("optimizer 'sophia_adamw': 'sophia'", "of what offload 'cpu' is: the optimizer's states", 'window 512')
+    >>> unread_parts(blank_run(offload="optimizer: nvme"))
+    ("offload to a drive: taken as the host's memory, whose link is faster",)
     """
     found: list[str] = []
     odd = _unknown_of_optimizer(run)
@@ -68,6 +70,8 @@ def unread_parts(run: Run, read: tuple[str, ...] = READ) -> tuple[str, ...]:
     ):
         taken = "the optimizer's states" if exact_meaning(run.offload, OFFLOAD_SPELLINGS) == "optimizer" else "nothing"
         found.append(f"of what offload {run.offload[:40]!r} is: {taken}")
+    if named(_DRIVE, f"{run.note}; offload {run.offload}"):
+        found.append("offload to a drive: taken as the host's memory, whose link is faster")
     return (*run.strange, *_passed_over(run), *found, *unread_phrases(run.note, read))
 
 
@@ -76,6 +80,10 @@ def _passed_over(run: Run) -> list[str]:
     faults = dict(run.faults)
     times = [name for name in MEASURED if name != "peak_memory_bytes" and (name in faults or getattr(run, name) > 0)]
     return [faults[name] for name in (*times[1:], "hfu") if name in faults]
+
+
+_DRIVE = r"offload[^;,]*\b(?:nvme|disk|ssd)\b|\b(?:nvme|disk|ssd)[ -]offload"
+"""How people write that states wait on a drive (ZeRO-Infinity, arXiv 2104.07857)."""
 
 
 @lru_cache(maxsize=1 << 14)

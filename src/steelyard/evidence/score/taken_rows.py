@@ -8,7 +8,7 @@ from steelyard.catalog import Catalog
 from steelyard.catalog.stack_names import FALLBACK
 from steelyard.evidence.frames.frame import RunFrame
 from steelyard.evidence.frames.recipes import unsaid_recipe
-from steelyard.job.unstated.taken import TakenSettings, bytes_each, taken_texts
+from steelyard.job.unstated.taken import TakenSettings, bytes_each, taken_texts, weights_follow
 from steelyard.tables import take
 
 
@@ -24,7 +24,7 @@ def taken_of_rows(found: RunFrame, catalog: Catalog) -> tuple[tuple[str, ...], .
     >>> for text in taken_of_rows(run_frame([row], load()), load())[0]:
     ...     print(text)
     recompute full: or none (recompute=)
-    offload none: or optimizer (offload=)
+    offload none: or parameters, gradients and optimizer (offload=)
     loss 4.5 B a logit: or 0 (fused-linear) to 22 (shifted) (loss:)
     sharding zero=3: or zero=0, zero=2 (zero=)
     states 8 B a parameter: or 16 to 18 with an fp32 master copy (precision:)
@@ -33,6 +33,7 @@ def taken_of_rows(found: RunFrame, catalog: Catalog) -> tuple[tuple[str, ...], .
     if not count:
         return ()
     held, logits = (np.broadcast_to(one, count) for one in bytes_each(found.job, found.layout, found.stack))
+    follow = np.broadcast_to(weights_follow(found.job, found.layout, found.stack), count)
     known = {name: catalog.capability(name if name in catalog.stack_files else FALLBACK) for name in found.labels.stack}
     each = [
         TakenSettings(
@@ -43,6 +44,7 @@ def taken_of_rows(found: RunFrame, catalog: Catalog) -> tuple[tuple[str, ...], .
             state_bytes=float(held[index]),
             logit_bytes=float(logits[index]),
             precision=str(found.labels.precision[index]),
+            weights_follow=float(follow[index]),
         )
         for index, name in enumerate(found.labels.stack)
     ]

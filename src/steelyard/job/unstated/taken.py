@@ -8,12 +8,12 @@ import numpy as np
 
 from steelyard.catalog.stacks import Capability
 from steelyard.step.states import state_widths
-from steelyard.step.tensors.recipe import settled
+from steelyard.step.tensors.recipe import resident_weights, settled
 from steelyard.strategies.losses import LOSSES
 from steelyard.strategies.recompute import RECOMPUTE
 from steelyard.strategies.settings import setting_name
 from steelyard.tables import Job, Layout, Stack
-from steelyard.units import Array, Bytes
+from steelyard.units import Array, Bytes, Share
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +27,7 @@ class TakenSettings:
     state_bytes: Bytes  # of one trained parameter, not sharded: weights, gradients, master copy, moments
     logit_bytes: Bytes  # of one logit at the peak; NaN: the model has no vocabulary
     precision: str
+    weights_follow: Share = 0.0  # 1: parameters go to the host with offloaded states
 
     @classmethod
     def of_tables(
@@ -43,7 +44,31 @@ class TakenSettings:
             precision: of the job.
         """
         held, logits = (float(one) for one in bytes_each(job, layout, constants))
-        return cls(names[0], tuple(names[1:]), capability, layout, held, logits, precision)
+        follow = float(np.asarray(weights_follow(job, layout, constants)))
+        return cls(names[0], tuple(names[1:]), capability, layout, held, logits, precision, follow)
+
+    @property
+    def offloaded(self) -> str:
+        """What goes to the host where states are offloaded."""
+        return "parameters, gradients and optimizer" if self.weights_follow else "optimizer"
+
+
+def weights_follow(job: Job, layout: Layout, constants: Stack) -> Share:
+    """Return whether parameters go to the host where optimizer states are offloaded.
+
+    Args:
+        job: with what is said of its recipe.
+        layout: how its states are sharded.
+        constants: of its stack, the defaults of the recipe.
+
+    >>> from steelyard.catalog import stack
+    >>> from steelyard.job import job_table, read_job
+    >>> layout = Layout(8, 1, 1, 1, 0, 1, 8, 1, 1, 3, 8, 1, 1, 0, 0, 1, 0, 0)
+    >>> job = job_table(read_job("llama-3-8b", tokens="1B"))
+    >>> [float(weights_follow(job, layout, stack(name))) for name in ("fsdp2", "deepspeed")]
+    [1.0, 0.0]
+    """
+    return resident_weights(job.recipe, constants, replace(layout, offload=np.ones(np.shape(layout.offload))))
 
 
 def bytes_each(job: Job, layout: Layout, constants: Stack) -> tuple[Array, Array]:
@@ -114,8 +139,8 @@ OPEN_SETTINGS: Mapping[str, OpenSetting] = MappingProxyType(
             lambda one: f"{one.layout.micro_batch:.0f}", lambda _: ("what else shares the batch evenly",), "mbs="
         ),
         "offload": OpenSetting(
-            lambda one: "optimizer" if one.layout.offload else "none",
-            lambda one: ("none", "optimizer") if one.capability.offload else (),
+            lambda one: one.offloaded if one.layout.offload else "none",
+            lambda one: ("none", one.offloaded) if one.capability.offload else (),
             "offload=",
         ),
         "loss": OpenSetting(_loss, lambda _: (_RANGE,), "loss:"),

@@ -36,7 +36,7 @@ class ComparedStep:
     factor_elsewhere: float = math.nan  # on times of all others
     factor_here: float = math.nan  # on exactly what was measured
     log_sd_here: float = math.nan  # how far a repetition of that may be off
-    trained: str = ""  # what was trained in it
+    trained: str = ""  # exactly what was measured (`exact.configuration_text`)
     narrowing: Narrowing = Narrowing()
     taken: tuple[str, ...] = ()  # of stack and layout what nobody said: the fastest that fits
     text: str = ""

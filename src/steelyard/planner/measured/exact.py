@@ -1,50 +1,128 @@
 """The configuration whose step was measured, itself: it takes what was measured, not what the law makes of others."""
 
+import math
 from dataclasses import replace
 
+import numpy as np
+
+from steelyard.catalog import Catalog, Fitted, load, stack_rows, stacks, step_shift_row
+from steelyard.catalog.local.step_shift import MEASURED_STEP, interval_factors
 from steelyard.catalog.spread import FACTOR
-from steelyard.job import JobSpec
+from steelyard.catalog.stack_names import FALLBACK, rule_of_name
+from steelyard.catalog.stacks import LOGIT_BYTES
 from steelyard.layout import text_of
 from steelyard.planner.measured.answer import current_step
+from steelyard.planner.measured.narrowing import ends_text
 from steelyard.reasons.draws import Setting
+from steelyard.tables import Job, Layout
+from steelyard.units import Bytes
 
 
-def trained_text(spec: JobSpec) -> str:
-    """Return everything of a job that decides its step, beside what it runs on.
+def configuration_text(
+    accelerator: str, layout: Layout, stack: str, rule_order: float, job: Job, catalog: Catalog
+) -> str:
+    """Return what decides a step, in words: where it runs, how it is laid out, with what, and what is trained.
 
-    >>> from steelyard.job import read_job
-    >>> trained_text(read_job("llama-3-8b", tokens="1B", task="lora"))
-    'llama-3-8b, lora 8 of q v, bf16, adamw, 64 x 8192'
-    """
-    adapters = f" {spec.lora_rank} of {' '.join(spec.lora_targets)}" if spec.lora_rank else ""
-    loss = f", loss {spec.loss}" if spec.loss else ""
-    size = f"{spec.batch_samples} x {spec.sequence_tokens or spec.sample}"
-    size += f" of documents of {spec.document_tokens}" if spec.document_tokens else ""
-    return f"{spec.model.name}, {spec.task}{adapters}, {spec.precision}, {spec.optimizer}, {size}{loss}"
-
-
-def as_measured(setting: Setting, spec: JobSpec) -> Setting:
-    """Return a configuration as it was measured, where the question's measured step is of exactly it; else as it is.
+    Whoever reads a job, an estimate or a row of measured runs, has the same numbers of it. Of the master copy and of
+    the scales of quantised weights they may take others where nobody says, and so these are left out.
 
     Args:
-        setting: the configuration.
-        spec: its job.
+        accelerator: of the catalog
+        layout: of one configuration, plain numbers
+        stack: of the catalog, or one's own
+        rule_order: of the rule that its name, as it is written, meets (`StackRule`)
+        job: of one configuration
+        catalog: where the loss of a stack is looked up, without what a user has calibrated
+
+    >>> from steelyard.job import job_table, read_job
+    >>> job = job_table(read_job("llama-3-8b", tokens="1B"))
+    >>> layout = Layout(64, 2, 1, 1, 0, 1, 32, 1, 2, 1, 32, 2, 8, 1, 0, 1, 0, 0)
+    >>> configuration_text("H100-80GB-SXM", layout, "fsdp2", 30.0, job, load()).partition(": ")[0]
+    '64 x H100-80GB-SXM, tp=2,pp=1,dp=32,mbs=2,ga=8,zero=1, fsdp2 (rule 30)'
     """
-    own, hardware, stack = current_step(), setting.hardware, setting.stack
-    mine = (hardware.accelerator, int(setting.layout.devices), text_of(setting.layout), stack.name, trained_text(spec))
-    if own is None or mine != (own.accelerator, own.devices, own.layout_text, own.stack, own.trained):
+    work, adapters = job.workload, float(np.asarray(job.trainable_share)) < 1
+    numbers = {
+        "parameters": work.params,
+        "FLOPs a sample": work.model_flop,
+        "of attention": work.attention_flop,
+        "tokens": work.tokens,
+        "batch": job.batch_samples,
+        "trained": job.trainable_share,
+        "bytes of an element": job.element_bytes,
+        "in products": job.gemm_bytes,
+        "of moments": job.moment_bytes,
+        "half bytes of a frozen parameter": np.floor(2 * job.frozen_bytes) if adapters else 0.0,
+        "adapted inputs": job.adapted_inputs,
+        "iterations": job.newton_schulz,
+        "bytes of a logit": _logit_bytes(job, stack, catalog),
+    }
+    trained = ", ".join(f"{name} {float(np.asarray(value)):.6g}" for name, value in numbers.items())
+    return f"{layout.devices:.0f} x {accelerator}, {text_of(layout)}, {stack} (rule {rule_order:g}): {trained}"
+
+
+def _logit_bytes(job: Job, stack: str, catalog: Catalog) -> Bytes:
+    """Return the bytes of a logit by the loss that is named, else by that of the stack, as nobody has calibrated it."""
+    named = float(np.asarray(job.recipe.logit_bytes))
+    shipped = catalog.over(catalog.local.without_calibrations())
+    usual = stack_rows(stack if stack in stacks(shipped) else FALLBACK, shipped)[LOGIT_BYTES]
+    return usual.value if math.isnan(named) else named
+
+
+def text_of_setting(setting: Setting) -> str:
+    """Return what decides the step of a configuration (`configuration_text`)."""
+    stack, catalog = setting.stack, load()
+    order = rule_of_name(catalog.stack_rules, stack.written or stack.name).order
+    return configuration_text(setting.hardware.accelerator, setting.layout, stack.name, order, setting.job, catalog)
+
+
+def measured_row(setting: Setting, catalog: Catalog) -> Fitted | None:
+    """Return what calibrations have measured of exactly a configuration; None where they have not.
+
+    >>> from steelyard.planner.estimating import configure
+    >>> from steelyard.job import read_job
+    >>> measured_row(configure(read_job("gpt2", tokens="1B"), "H100", 8).setting, load()) is None
+    True
+    """
+    if not any(quantity == MEASURED_STEP for _, _, quantity in catalog.local.steps):
+        return None
+    return catalog.local.steps.get((text_of_setting(setting), "any", MEASURED_STEP))
+
+
+def as_measured(setting: Setting) -> Setting:
+    """Return a configuration as it was measured, where the question's step, or a calibration, is of exactly it.
+
+    Args:
+        setting: the configuration, its stack shifted by what was measured of others
+    """
+    own, row, stack = current_step(), measured_row(setting, load()), setting.stack
+    here = own is not None and own.trained == text_of_setting(setting)
+    if row is None and not here:
         return setting
-    scale = float(stack.stack.time_scale) * own.factor_here / own.factor
+    scale, log_sd = float(stack.stack.time_scale), math.nan
+    if row is not None:
+        shift = step_shift_row(stack.name, setting.hardware.accelerator, load())
+        scale, log_sd = scale * row.value / (shift.value if shift else 1.0), row.log_sd
+    if own is not None and here:
+        scale, log_sd = scale * own.factor_here / (own.factor if row is None else 1.0), own.log_sd_here
     return replace(
         setting,
         stack=replace(
             stack,
             stack=replace(stack.stack, time_scale=scale),
-            stack_log_sd={**stack.stack_log_sd, FACTOR: own.log_sd_here},
+            stack_log_sd={**stack.stack_log_sd, FACTOR: log_sd},
             spread=None,
             unpaired_log_sd={},
             shift_log_sd=float("nan"),
         ),
-        hardware=replace(hardware, kernels_log_sd={**hardware.kernels_log_sd, FACTOR: 0.0}),
+        hardware=replace(setting.hardware, kernels_log_sd={**setting.hardware.kernels_log_sd, FACTOR: 0.0}),
         layout_log_sd=0.0,
     )
+
+
+def measured_texts(setting: Setting) -> tuple[str, ...]:
+    """Return that exactly a configuration was measured by calibrations, and how far a repetition may be off."""
+    row = measured_row(setting, load())
+    if row is None:
+        return ()
+    ends = ends_text(*interval_factors(row.log_sd))
+    return (f"exactly this was measured ({row.source}): its step is as measured, {ends} of it",)

@@ -17,16 +17,17 @@ from steelyard.catalog.local.step_shift import (
     repeated_shift,
     shifts_of,
 )
-from steelyard.errors import BadInput
+from steelyard.errors import BadInput, BadLayout
 from steelyard.formatting.figures import FLOP_RATE, amount
 from steelyard.job import JobSpec
+from steelyard.job.degrees import degrees_text, parse_degrees
 from steelyard.job.measured_step import MeasuredStep
 from steelyard.job.training import ADAPTERS
 from steelyard.layout import text_of
 from steelyard.market.tools import as_asked
 from steelyard.planner.estimating import configure
 from steelyard.planner.measured.answer import NOTHING, ComparedStep, StepLayer
-from steelyard.planner.measured.exact import trained_text
+from steelyard.planner.measured.exact import text_of_setting
 from steelyard.planner.measured.narrowing import BLANK, ends_text, layer_of, narrowed_step_log_sd, narrowing
 from steelyard.planner.points import Configuration
 from steelyard.units import NORMAL_90
@@ -64,12 +65,12 @@ def compared_step(spec: JobSpec, pin: Place | None = None) -> StepLayer:
     place = place_of(given, spec, pin)
     stack = as_asked(spec.stack, place.stack, facts.load()) if place.stack else spec.stack
     asked = replace(spec, measured=None, batches=(), stack=stack)
-    made = configure(asked, place.accelerator, place.devices, place.layout)
+    made = _configured(asked, place, given.layout)
     text = spec.sequence_tokens
     batch = float(made.setting.job.batch_samples)
     seconds = float(given.seconds(batch, None if text is None else float(text), made.devices))
     check_possible(given, seconds, made, spec)
-    known = {"stack": asked.stack, "layout": place.layout}
+    known = {"stack": asked.stack, "layout": given.layout or place.layout}
     taken = tuple(name for name, given in known.items() if not given) if place.taken is None else place.taken
     return _set(seconds, made, spec, given.option, taken)
 
@@ -93,7 +94,7 @@ def place_of(given: MeasuredStep, spec: JobSpec, pin: Place | None) -> Place:
             catalog.system(given.accelerator).accelerator == catalog.system(pin.accelerator).accelerator
             and given.devices in {None, pin.devices}
         )
-        return replace(pin, layout=given.layout or pin.layout) if same else named
+        return pin if same else named
     if given.accelerator:
         return named
     ((accelerator, count),) = spec.accelerators if len(spec.accelerators) == 1 else (("", None),)
@@ -105,6 +106,26 @@ def place_of(given: MeasuredStep, spec: JobSpec, pin: Place | None) -> Place:
             f"its layout {given.option} {value}@H100:8,tp=2,mbs=1"
         )
     return Place(accelerator, devices, given.layout)
+
+
+def _configured(spec: JobSpec, place: Place, degrees: str) -> Configuration:
+    """Return the configuration that was measured: that of the place itself unless what is said of it differs.
+
+    Args:
+        spec: the job
+        place: where it was measured, with the layout that the question has
+        degrees: settings of the layout that the measured step names; of the rest those of the question hold where both
+            together make a layout
+    """
+    made = configure(spec, place.accelerator, place.devices, place.layout)
+    wanted = parse_degrees(degrees) if degrees else {}
+    if all(float(getattr(made.setting.layout, name)) in values for name, values in wanted.items()):
+        return made
+    both = degrees_text({**(parse_degrees(place.layout) if place.layout else {}), **wanted})
+    try:
+        return configure(spec, place.accelerator, place.devices, both)
+    except BadLayout:
+        return configure(spec, place.accelerator, place.devices, degrees)
 
 
 def check_possible(given: MeasuredStep, seconds: float, made: Configuration, spec: JobSpec) -> None:
@@ -160,7 +181,7 @@ def _set(seconds: float, made: Configuration, spec: JobSpec, option: str, taken:
         factor_elsewhere=math.exp(shifts[ANYWHERE].log),
         factor_here=math.exp(here.log),
         log_sd_here=here.log_sd,
-        trained=trained_text(spec),
+        trained=text_of_setting(one),
         narrowing=narrowing(*sds),
         taken=taken,
     )

@@ -73,7 +73,7 @@ def _estimated(
     """Return the configuration of a saved estimate: as it was measured, over everything that nobody states."""
     others = _others(point, catalog.system(deal_of[0]), spec, catalog) if isinstance(point, Estimate) else ()
     unstated = point.unstated if isinstance(point, Estimate) else unstated_settings(spec)
-    one = as_measured(setting, spec)
+    one = as_measured(setting)
     return replace(
         configured(one, ENGINE, *deal_of),
         unstated=unstated,

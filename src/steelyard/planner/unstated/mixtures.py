@@ -11,10 +11,11 @@ from steelyard.catalog.peaks import device_ends, unseen_kind
 from steelyard.formatting.interval import Interval
 from steelyard.job import JobSpec, job_table
 from steelyard.job.unstated.choices import open_states
+from steelyard.pipeline import host
 from steelyard.planner.engine import ENGINE
 from steelyard.reasons.draws import Setting
 from steelyard.tables import StepMemory, each
-from steelyard.units import GIB_BYTES, NORMAL_90, Share
+from steelyard.units import GIB_BYTES, NORMAL_90, Bytes, Share
 
 _QUANTILES = 999
 """Into so many equal parts the distribution under each setting is cut: ends are exact to a thousandth of a spread."""
@@ -22,11 +23,12 @@ _QUANTILES = 999
 
 @dataclass(frozen=True, slots=True)
 class Branch:
-    """One setting that exists, how often it is met, and the peak that it makes."""
+    """One setting that exists, how often it is met, the peak that it makes, and what it puts on a host."""
 
     name: str
     share: Share
     memory: StepMemory
+    host_bytes: Bytes = 0.0
 
 
 def states_branches(setting: Setting, spec: JobSpec) -> tuple[Branch, ...]:
@@ -41,8 +43,15 @@ def states_branches(setting: Setting, spec: JobSpec) -> tuple[Branch, ...]:
         other = job_table(replace(spec, precision=one.precision))
         job = replace(other, batch_samples=setting.job.batch_samples, samples=setting.job.samples)
         held = ENGINE.memory(job, setting.layout, setting.hardware.machine, setting.stack.stack)
-        found.append(Branch(one.name, one.share, each(held, lambda value: float(np.asarray(value)))))
+        kept = on_host_bytes(replace(setting, job=job))
+        found.append(Branch(one.name, one.share, each(held, lambda value: float(np.asarray(value))), kept))
     return tuple(found)
+
+
+def on_host_bytes(setting: Setting) -> float:
+    """Return the bytes that a configuration keeps in the memory of one host."""
+    kept = host(setting.job, setting.layout, setting.hardware.machine, setting.stack.stack)
+    return float(np.asarray(kept.total_bytes))
 
 
 def branch_interval(branch: Branch, setting: Setting) -> Interval:
@@ -92,8 +101,14 @@ def mixture_text(branches: Sequence[Branch]) -> str:
     >>> held = StepMemory(**{field.name: 82.0 * GIB_BYTES for field in fields(StepMemory)})
     >>> mixture_text([Branch("all in 16 bits", 0.5, held), Branch("fp32 master copy", 0.5, held)])
     'states all in 16 bits (82 GiB) or fp32 master copy (82 GiB): the script decides, memory is of either (precision:)'
+    >>> mixture_text([Branch("one", 0.5, held), Branch("two", 0.5, held, 60.0 * GIB_BYTES)]).partition(":")[0]
+    'states one (82 GiB) or two (82 GiB, 60 on a host)'
     """
-    each_text = [f"{one.name} ({one.memory.device_bytes / GIB_BYTES:.0f} GiB)" for one in branches]
+    each_text = [
+        f"{one.name} ({one.memory.device_bytes / GIB_BYTES:.0f} GiB"
+        + (f", {one.host_bytes / GIB_BYTES:.0f} on a host)" if one.host_bytes else ")")
+        for one in branches
+    ]
     if not each_text or math.isnan(sum(float(one.memory.device_bytes) for one in branches)):
         return ""
     return f"states {' or '.join(each_text)}: the script decides, memory is of either (precision:)"

@@ -9,6 +9,7 @@ from steelyard.step.network.communication import ring, wires
 from steelyard.step.network.placement import expert_replicas, ranks_in_domain
 from steelyard.step.rank import Rank
 from steelyard.step.states import HeldParams, by_unit, quantised
+from steelyard.step.tensors.recipe import settled
 from steelyard.tables import Layout
 from steelyard.units import Bytes, Count, Seconds
 
@@ -69,5 +70,6 @@ def _gathered_bytes(rank: Rank, layout: Layout) -> Bytes:
     job, each = rank.job, rank.stack.gather_bytes
     if np.all(np.equal(job.trainable_share, 1)):
         return each
-    frozen = np.where(quantised(job.recipe), job.frozen_bytes, each) * by_unit(layout)
-    return job.trainable_share * each + (1 - job.trainable_share) * frozen
+    gathered = by_unit(layout, settled(job.recipe, rank.stack))
+    frozen = np.where(quantised(job.recipe), job.frozen_bytes, each) * gathered
+    return np.asarray(job.trainable_share * each + (1 - job.trainable_share) * frozen)

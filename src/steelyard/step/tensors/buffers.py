@@ -68,7 +68,7 @@ def gathered_bytes(
         section 4.2: the outermost unit is kept from forward to backward pass.
     Limits: one unit a block; gradients are reduced in the element's type.
     """
-    gathers = by_unit(layout)
+    gathers = by_unit(layout, recipe)
     if not np.any(gathers):
         return 0.0
     work = job.workload

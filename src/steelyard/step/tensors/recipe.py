@@ -5,7 +5,7 @@ from dataclasses import fields, replace
 import numpy as np
 
 from steelyard.tables import Layout, Recipe, Stack
-from steelyard.units import Count
+from steelyard.units import Count, Share
 
 ENTRIES = tuple(entry.name for entry in fields(Recipe))
 """What a recipe says, by the names of its entries, which the defaults of a stack share."""
@@ -26,7 +26,20 @@ def settled(recipe: Recipe, stack: Stack) -> Recipe:
     >>> float(found.grad_bytes), float(found.grad_life), float(stack("megatron-core").grad_bytes)
     (2.0, 0.0, 4.0)
     """
-    return Recipe(**{name: _either(getattr(recipe, name), getattr(stack, name)) for name in ENTRIES})
+    return Recipe(**{name: settled_entry(recipe, stack, name) for name in ENTRIES})
+
+
+def settled_entry(recipe: Recipe, stack: Stack, name: str) -> Count:
+    """Return one entry of a recipe: as the job says, else as its stack does it.
+
+    Args:
+        recipe: what is said of a job
+        stack: whose default holds otherwise
+        name: of the entry
+
+    Source: as `settled`.
+    """
+    return _either(getattr(recipe, name), getattr(stack, name))
 
 
 def resident(recipe: Recipe, layout: Layout) -> Recipe:
@@ -40,8 +53,26 @@ def resident(recipe: Recipe, layout: Layout) -> Recipe:
     """
     if not np.any(recipe.offload_weights) or not np.any(layout.offload):
         return recipe
-    gone = np.maximum(recipe.weights_on_host, recipe.offload_weights * layout.offload)
-    return replace(recipe, weights_on_host=gone)
+    return replace(recipe, weights_on_host=_gone(recipe.weights_on_host, recipe.offload_weights, layout))
+
+
+def resident_weights(recipe: Recipe, stack: Stack, layout: Layout) -> Share:
+    """Return whether parameters rest on the host, of a recipe that is not settled: that entry of `resident` alone.
+
+    Args:
+        recipe: what is said of a job
+        stack: whose defaults hold for the rest
+        layout: whether states are offloaded
+
+    Source: as `resident`.
+    """
+    rests, follow = (settled_entry(recipe, stack, name) for name in ("weights_on_host", "offload_weights"))
+    return rests if np.ndim(follow) == 0 and not follow else _gone(rests, follow, layout)
+
+
+def _gone(rests: Share, follow: Share, layout: Layout) -> Share:
+    """Of FSDP, which shards gradients at least; below that optimizer states go alone whatever the stack."""
+    return np.maximum(rests, follow * layout.offload * np.greater_equal(layout.zero, 2))
 
 
 def _either(given: Count, usual: Count) -> Count:

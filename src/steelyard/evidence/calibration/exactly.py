@@ -1,0 +1,55 @@
+"""What runs measured of exactly the configurations that they are of: it stands beside what they tell of others."""
+
+import math
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from steelyard.catalog import Catalog, Fitted
+from steelyard.catalog.local.step_shift import MEASURED_STEP, PUBLISHER_LOG_SD, repeated_shift
+from steelyard.evidence.calibration.fitting import FittedShift, Fitting
+from steelyard.planner.measured.exact import configuration_text
+from steelyard.tables import take
+
+
+def measured_rows(
+    fitting: Fitting, made: FittedShift, names: NDArray[np.str_], catalog: Catalog, blank: Fitted
+) -> list[Fitted]:
+    """Return a local row for each configuration whose step was measured, repetitions of it together.
+
+    Args:
+        fitting: the runs, with the pair of stack and chip of each and how far its chip is open
+        made: what they set: what is predicted of each with its shift
+        names: the stack that each run counts for
+        catalog: the shipped fit
+        blank: what all rows have in common
+
+    Source: `repeated_shift`.
+    """
+    of, gaps = fitting.of, dict[str, list[float]]()
+    opened: dict[str, float] = {}
+    shifts = made.shifts.of(fitting.pairs)
+    for place in np.flatnonzero(fitting.timed):
+        row = int(of.owner[place])
+        text = _text(fitting, row, str(names[row]), catalog)
+        gaps.setdefault(text, []).append(math.log(of.measured[place] / made.predicted[place]) + float(shifts[row]))
+        opened[text] = math.hypot(PUBLISHER_LOG_SD, fitting.open_log_sds.get(str(fitting.pairs[row]), 0.0))
+    found = []
+    for text, some in gaps.items():
+        here = repeated_shift(sum(some) / len(some), opened[text], len(some))
+        value, log_sd = float(np.exp(here.log)), round(here.log_sd, 4)
+        note = "its step over that of shipped and calibrated constants, in place of the shift of its stack on its chip"
+        found.append(
+            replace(
+                blank, entity=text, precision="any", quantity=MEASURED_STEP, value=value, unit="1", log_sd=log_sd,
+                rows=len(some), note=note,
+            )
+        )  # fmt: skip
+    return found
+
+
+def _text(fitting: Fitting, row: int, stack: str, catalog: Catalog) -> str:
+    found = fitting.of.found
+    layout, job, rule = take(found.layout, row), take(found.job, row), found.rules[row]
+    return configuration_text(str(found.labels.accelerator[row]), layout, stack, rule.order, job, catalog)
