@@ -34,6 +34,7 @@ def test_documents_of_a_mean_length_have_the_pairs_of_drawn_ones(document: float
 def test_short_documents_see_twice_what_equal_ones_see() -> None:
     """E[d^2] of exponential lengths is twice the square of their mean, d: s d pairs for the s d / 2 of equal blocks."""
     assert attention_pairs(1e9, 0, 600, 1) == pytest.approx(1e9 * 600, rel=1e-4)
+    assert attention_pairs(S, 0, 1, 1) == pytest.approx(S - 1)
 
 
 @given(document=lengths, longer=lengths, window=st.sampled_from([0, 64, 1024]))
