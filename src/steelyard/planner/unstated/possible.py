@@ -22,6 +22,7 @@ from steelyard.layout.axes import divisors_of
 from steelyard.market.options import StackOption
 from steelyard.planner.engine import ENGINE
 from steelyard.planner.measured.answer import current_step
+from steelyard.planner.measured.exact import measured_row
 from steelyard.reasons.draws import HIGH, LOW, Setting, central_predictions, drawn_objectives
 from steelyard.strategies.settings import setting_name
 from steelyard.tables import Layout, join
@@ -70,7 +71,7 @@ def possible_runs(
         )
         for stack, laid in others
     ]
-    if current_step() is not None:  # whatever its settings, they are those of the measured run
+    if current_step() is not None or measured_row(shown, catalog) is not None:  # its settings are the measured run's
         return (first,)
     found = [first, *rest]
     for name in unstated:

@@ -72,4 +72,5 @@ def _gathered_bytes(rank: Rank, layout: Layout) -> Bytes:
         return each
     gathered = by_unit(layout, settled(job.recipe, rank.stack))
     frozen = np.where(quantised(job.recipe), job.frozen_bytes, each) * gathered
-    return np.asarray(job.trainable_share * each + (1 - job.trainable_share) * frozen)
+    both: Bytes = job.trainable_share * each + (1 - job.trainable_share) * frozen
+    return both
