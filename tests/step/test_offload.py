@@ -142,6 +142,10 @@ def test_what_rests_on_the_device_asks_no_link() -> None:
     assert not math.isnan(float(step(JOB, laid, host_bytes_per_s=math.nan).total_s))
     both = layout(JOB, dp=8.0, zero=3.0, shard_devices=8.0, offload=np.array([0.0, 1.0]))
     assert np.isnan(step(JOB, both, host_bytes_per_s=math.nan).total_s).tolist() == [False, True]
+    saved = replace(JOB, recipe=partial_recipe(saved_on_host=1.0))
+    unknown = step(saved, layout(saved, recompute=2.0), host_bytes_per_s=math.nan, peak_flop_per_s=PEAK)
+    assert unknown.dp_s == 0  # taken to hide behind the work
+    assert np.isnan(step(AWAY, sharded(AWAY), host_bytes_per_s=math.nan).total_s)
 
 
 def test_a_cast_copy_is_made_behind_the_link() -> None:

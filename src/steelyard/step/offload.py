@@ -49,7 +49,8 @@ def streamed_s(staged: StagedJob, machine: Machine, stack: Stack, weights: Share
         `all_gather_copy_in_stream`; unsloth.ai/blog/nvidia-collab, section 2 (saved inputs).
     Limits: the share that no work hides is that of data-parallel traffic; the link reaches its rate (pinned memory
         reaches 55.7 of 63 GB/s, unsloth.ai/blog/nvidia-collab) and no other device shares it; the residual factors of
-        chip and stack act on it as on the rest of a step.
+        chip and stack act on it as on the rest of a step. Saved inputs are taken to hide behind the work on a link
+        whose rate nobody says (TPUs' hosts); parameters and states there make a step unknown.
     """
     recipe, layout = staged.job.recipe, staged.layout
     saved = settled_entry(recipe, stack, "saved_on_host")
@@ -59,7 +60,8 @@ def streamed_s(staged: StagedJob, machine: Machine, stack: Stack, weights: Share
     crossing = crossing_bytes(staged, replace(recipe, weights_on_host=weights, saved_on_host=saved, **known))
     wire_s = crossing / machine.host_bytes_per_s
     if np.any(np.isnan(machine.host_bytes_per_s)):  # nothing asks no link, known or not
-        wire_s = np.where(np.greater(crossing, 0), wire_s, 0.0)
+        states = np.greater(weights, 0) | np.greater(layout.offload, 0)
+        wire_s = np.where(states | ~np.isnan(machine.host_bytes_per_s), wire_s, 0.0)
     return exposed_s(wire_s, window_s, stack.dp_exposed)
 
 
