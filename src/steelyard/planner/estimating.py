@@ -11,6 +11,7 @@ import numpy as np
 from steelyard import catalog as facts
 from steelyard.formatting.interval import Interval
 from steelyard.job import JobSpec, job_table
+from steelyard.job.job_spec import job_on
 from steelyard.job.unstated.choices import unstated_settings
 from steelyard.market.build import hardware_option, operating_policy
 from steelyard.market.offers import allowed_offers
@@ -65,6 +66,7 @@ def configure(
     stacks, of_vendor = stack_options([hardware.vendor], spec.stack, catalog, spec.kind, spec.precision, spec.task)
     able = tuple(stacks[index] for index in of_vendor[hardware.vendor] if stacks[index].runs_on(hardware.accelerator))
     stack, laid = chosen_layout(layout, spec, job, Bench(hardware, count, able))
+    job = job_on(spec, stack.name)
     at = catalog.site(site).id if site else ""
     found = pinned_deal(
         spec, system, count, at, catalog, lambda market, deals: _totals(job, laid, hardware, stack, market, deals)

@@ -8,11 +8,12 @@ from datetime import date
 import numpy as np
 
 from steelyard.formatting.interval import Interval
+from steelyard.job.unstated.mixture import mixture_interval
 from steelyard.layout import text_of
 from steelyard.market.options import Deal, Market
 from steelyard.pipeline import host
 from steelyard.planner.answers import Bill, Point
-from steelyard.planner.unstated.mixtures import Branch, branch_interval, mixture_interval
+from steelyard.planner.unstated.mixtures import Branch, branch_interval
 from steelyard.reasons.draws import Setting, intervals
 from steelyard.reasons.summaries import setting_of
 from steelyard.run import availability_interval_s, checkpoint_bytes, interruptions_per_s, save_s, unsaved_s

@@ -69,8 +69,10 @@ class Run:
     layout: str  # settings as job files write them, "tp=2,sp=0"; those that have a column may stand in either
     lora_rank: float  # of adapters; NaN: what the note says, else as the stack's recipes have it
     lora_targets: str  # matrices that have adapters, as job files name them: all-linear, q_proj,v_proj
+    recipe: str  # how tensors are kept, as job files write it: "states=16,quantised=nf4-dq"
     faults: tuple[tuple[str, str], ...] = ()  # columns whose cells cannot be read, each with the reason
     strange: tuple[str, ...] = ()  # columns that nobody reads, each with the nearest that is read
+    taken: tuple[str, ...] = ()  # what cells were read as that may mean something else
 
 
 COLUMNS = tuple(field.name for field in fields(Run) if field.default is MISSING)

@@ -10,6 +10,7 @@ from steelyard.catalog.stacks import Capability
 from steelyard.step.states import state_widths
 from steelyard.step.tensors.recipe import settled
 from steelyard.strategies.losses import LOSSES
+from steelyard.strategies.recipe_settings import QUANTISED_BYTES
 from steelyard.strategies.recompute import RECOMPUTE
 from steelyard.strategies.settings import setting_name
 from steelyard.tables import Job, Layout, Stack
@@ -27,6 +28,7 @@ class TakenSettings:
     state_bytes: Bytes  # of one trained parameter, not sharded: weights, gradients, master copy, moments
     logit_bytes: Bytes  # of one logit at the peak; NaN: the model has no vocabulary
     precision: str
+    base_bytes: Bytes = 0.0  # of a frozen parameter that is quantised; 0: none is
 
     @classmethod
     def of_tables(
@@ -43,7 +45,8 @@ class TakenSettings:
             precision: of the job.
         """
         held, logits = (float(one) for one in bytes_each(job, layout, constants))
-        return cls(names[0], tuple(names[1:]), capability, layout, held, logits, precision)
+        base = float(np.asarray(job.recipe.packed_bytes))
+        return cls(names[0], tuple(names[1:]), capability, layout, held, logits, precision, base)
 
 
 def bytes_each(job: Job, layout: Layout, constants: Stack) -> tuple[Array, Array]:
@@ -91,6 +94,10 @@ def _loss(one: TakenSettings) -> str:
     return "" if np.isnan(one.logit_bytes) else f"{one.logit_bytes:.3g} B a logit"
 
 
+def _base(one: TakenSettings) -> str:
+    return next((name for name, size in QUANTISED_BYTES.items() if size == one.base_bytes), "")
+
+
 def _chunks(one: TakenSettings) -> str:
     return "" if one.layout.pp <= 1 else f"of {one.layout.vpp:.0f} chunks" if one.layout.vpp > 1 else "none"
 
@@ -127,6 +134,7 @@ OPEN_SETTINGS: Mapping[str, OpenSetting] = MappingProxyType(
         "states": OpenSetting(
             _states, lambda one: (_NARROW if one.state_bytes > _MASTERED else _WIDE,), "precision:"
         ),
+        "quantisation": OpenSetting(_base, lambda _: tuple(QUANTISED_BYTES), "recipe: quantised="),
         "precision": OpenSetting(lambda one: one.precision, lambda _: ("bf16", "fp16", "fp8"), "precision:"),
         "sequence parallelism": OpenSetting(
             lambda one: "" if one.layout.tp <= 1 else "on" if one.layout.sp else "off", lambda _: ("on", "off"), "sp="
