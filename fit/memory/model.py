@@ -55,8 +55,8 @@ def rows_of_cases() -> Rows:
 
 
 def _open(rule: StackRule, assumed: frozenset[str]) -> bool:
-    """Tell whether a row's layout or recompute was chosen by prediction, not stated or settled by its stack's rule."""
-    if assumed & {"shape", "experts"}:
+    """Tell whether a row's layout, recompute or states were chosen, not stated or settled by its stack's rule."""
+    if assumed & {"shape", "experts", "states"}:
         return True
     ruled = {"recompute"} if rule.recompute else set()
     return bool(assumed & {"layout", "recompute"} - ruled)

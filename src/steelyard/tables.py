@@ -212,7 +212,7 @@ class Recipe:
     adapter_bytes: Bytes  # kept of each element of an adapter's input: cast or dropped copy and mask
     gathered_inputs: Share  # of products' inputs that sequence parallelism gathers, kept whole for the backward pass
     saved_on_host: Share  # 1: what full recomputation keeps lies on the host
-    input_gradients: Share  # 1: inputs of blocks and their gradients stay until the backward pass ends
+    input_gradients: Share  # 1: of adapters whose base is sharded, inputs of blocks and gradients stay to its end
 
 
 @dataclass(frozen=True, slots=True)

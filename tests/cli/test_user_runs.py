@@ -1,5 +1,6 @@
 """Runs of one's own on the pages of `validate` and `calibrate`: whatever is left out stands there with its reason."""
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -55,12 +56,38 @@ def page(*words: str) -> str:
 @pytest.mark.parametrize("details", [[], ["--details"]])
 def test_validate_counts_each_row_that_is_left_out_with_its_reason(runs: str, details: list[str]) -> None:
     said = page("validate", "--cases", runs, *details)
-    assert "Left out of the scores: 10 of 12 rows, by reason" in said
+    counts = re.findall(r"(Step time|Peak memory): (\d+) rows read, (\d+) scored, (\d+) not", said)
+    assert [kind for kind, *_ in counts] == ["Step time", "Peak memory"]
+    assert [int(rows) - int(scored) - int(lost) for _, rows, scored, lost in counts] == [0, 0]
+    assert {rows for _, rows, _, _ in counts} == {"12"}
     assert [reason for reason in REASONS if reason not in said] == []
     assert "(comma)" in said
-    assert "untimed" not in said, "its peak is scored"
+    assert (
+        "no step time, throughput or utilisation that a run can have is given: a number above zero is needed (untimed)"
+        in said
+    )
     assert "column 'batch_sise'; nearest: batch_samples" in said
     assert [f"half-{n}" in said for n in (3, 5)] == [True, bool(details)], "each row by --details"
+
+
+def test_each_row_is_listed_with_what_is_predicted_and_whether_it_holds(runs: str) -> None:
+    found = validate(runs)
+    said = page("validate", "--cases", runs)
+    for case in found.cases:
+        if case.scored:
+            inside = "yes" if case.low <= case.measured <= case.high else "no"
+            ending = re.escape(f"{100 * case.error:+.0f} % {inside}")
+            assert re.search(rf"{re.escape(case.id)} \w+ [^%]*{ending}", said), case.id
+    assert "median error" in said
+    assert "Taken where rows say nothing" in said
+
+
+def test_a_model_that_only_has_a_size_is_told_with_the_nearest_names(tmp_path: Path) -> None:
+    path = tmp_path / "sized.csv"
+    path.write_text("model,accelerator,devices,seq_len,batch,step_time_s\nlama-3-8b,H100,8,2k,64,5\n")
+    said = page("validate", "--cases", str(path))
+    assert "predicted as a sibling of its size, not scored" in said
+    assert "unknown model 'lama-3-8b'; nearest: llama-3-8b" in said
 
 
 def test_calibrate_names_what_it_does_not_use_and_learns_from_the_rest(runs: str) -> None:

@@ -7,7 +7,7 @@ from steelyard.evidence.score.agreed import STRANGERS, BoardRow, figures_board, 
 from steelyard.evidence.score.splits import Split, splits
 from steelyard.evidence.score.strangers import strangers_now
 from steelyard.evidence.score.validation import Validation
-from steelyard.report.validation_page import bar_text, bar_verdict
+from steelyard.report.validation.page import bar_text, bar_verdict
 
 STRANGERS_HEAD = """## As a stranger sees it
 

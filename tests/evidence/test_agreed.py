@@ -17,7 +17,7 @@ from steelyard.evidence.score.splits import Split, split_mean, split_part, split
 from steelyard.evidence.score.strangers import SPLIT_FIGURES, strangers_now
 from steelyard.evidence.score.validation import scored_runs
 from steelyard.report.page import render
-from steelyard.report.validation_page import short_validation_page, validation_page
+from steelyard.report.validation.page import short_validation_page, validation_page
 
 BARS = {bar.id: bar for bar in agreed.agreed_figures()}
 

@@ -110,7 +110,7 @@ def test_what_people_write_beside_a_number(column: str, text: str, value: float)
     [
         ("devices", "8.5", "devices is '8.5', but it is a whole number"),
         ("devices", "eight", "devices is 'eight', which is no number; write 8 or 1024"),
-        ("sequence_tokens", "8k", "'k' is no unit of it; write 4096 or 8192"),  # 8000 or 8192?
+        ("sequence_tokens", "8q", "'q' is no unit of it; write 4096 or 4k"),
         ("tp", "-2", "tp is '-2', below zero"),
         ("micro_batch", "auto", "micro_batch is 'auto', which is no number"),
         ("task", "prefix tuning", "task is 'prefix tuning'; nearest: "),

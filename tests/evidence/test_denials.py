@@ -78,7 +78,8 @@ def numbers(found: RunFrame) -> dict[str, list[float]]:
         (name, field): getattr(table, field) for name, table in tables.items() for field in table.__dataclass_fields__
     }
     recipe = {("recipe", field): getattr(found.job.recipe, field) for field in found.job.recipe.__dataclass_fields__}
-    plain = {key: value for key, value in (flat | recipe).items() if isinstance(value, np.ndarray | float)}
+    opened = {("run", "open states"): np.array([float("states" in one) for one in found.assumed])}
+    plain = {key: value for key, value in (flat | recipe | opened).items() if isinstance(value, np.ndarray | float)}
     return {str(key): np.nan_to_num(np.atleast_1d(value), nan=-1.0).tolist() for key, value in plain.items()}
 
 

@@ -27,6 +27,7 @@ BYTES = ("element_bytes", "gemm_bytes", "moment_bytes", "master_bytes", "trainab
 def test_plan_and_validate_train_the_same_adapters(task: str, targets: str) -> None:
     names = {"all linear": ["all-linear"], "q and v": ["q", "v"]}[targets]
     given = {"task": task, "lora": {"rank": 8, "targets": names}}
+    given |= {"recipe": "quantised=nf4-dq"} if task == "qlora" else {}
     job = job_table(read_job({"model": "llama-3-8b", "tokens": "1B", "global_batch": 64, **given}))
     row = replace(ROW, task=task, note=f"LoRA rank 8, {targets}" + ", quant nf4-dq" * (task == "qlora"))
     found = run_frame([row], load()).job

@@ -13,8 +13,8 @@ from steelyard.evidence.runs.reader import blank_run, parse_runs
 from steelyard.evidence.runs.run import Run
 from steelyard.evidence.runs.spellings import worded
 from steelyard.job import job_table, read_job
-from steelyard.job.models.adapters import QUANTISED_BYTES
 from steelyard.job.training import parse_optimizer, parse_precision, parse_task
+from steelyard.strategies.recipe_settings import QUANTISED_BYTES
 
 ROW = blank_run(id="row", model="llama-3-8b", accelerator="H100-80GB", devices=8.0, sequence_tokens=4096.0,
                 precision="bf16", stack="HF Trainer", date="2025-06", batch_samples=64.0, micro_batch=1.0,
@@ -39,8 +39,9 @@ def of_file(**cells: str) -> Run:
 
 
 MIXED = ("BF16 mixed", "bf16-mixed", "mixed_bf16", "amp_bf16", "AMP (bf16)", "bf16 autocast", "bf16, fp32 master",
-         "bf16=True", "mixed_precision: bf16", "bfloat16 mixed precision", "MixedPrecision(param_dtype=bf16)",
-         "{'bf16': {'enabled': True}}")  # fmt: skip
+         "mixed_precision: bf16", "bfloat16 mixed precision", "MixedPrecision(param_dtype=bf16)")  # fmt: skip
+BARE = ("bf16", "BF16", "bfloat16", "bf16=True", "{'bf16': {'enabled': True}}", "bf16 without fp8")
+"""What says what products are computed in, and nothing of parameters: autocast over a model loaded in 16 bits."""
 
 
 @pytest.mark.parametrize("stack", ["HF Trainer", "torchtune", "Megatron-LM", "plain PyTorch", ""])
@@ -49,6 +50,13 @@ def test_mixed_precision_is_one_job_by_every_spelling(stack: str) -> None:
     jobs = [framed(stack=stack, precision=text).job for text in MIXED]
     assert {(float(job.master_bytes[0]), float(job.moment_bytes[0])) for job in jobs} == {(4.0, 8.0)}
     assert {parse_precision(text).precision for text in MIXED} == {"bf16"}
+
+
+@pytest.mark.parametrize("text", BARE)
+def test_a_bare_bf16_leaves_states_to_the_stack(text: str) -> None:
+    found = {stack: framed(stack=stack, precision=text) for stack in ("HF Trainer", "torchtune", "Megatron-LM")}
+    kept = {stack: (float(one.job.master_bytes[0]), "states" in one.assumed[0]) for stack, one in found.items()}
+    assert kept == {"HF Trainer": (4.0, True), "torchtune": (0.0, False), "Megatron-LM": (4.0, False)}
 
 
 @pytest.mark.parametrize(
@@ -60,11 +68,11 @@ def test_mixed_precision_is_one_job_by_every_spelling(stack: str) -> None:
         ("bf16-true", "bf16-pure", 0, 4),
         ("16-true", "fp16-pure", 0, 4),
         ("pure bf16, no autocast", "bf16-pure", 0, 4),
-        ("bf16 (no AMP), pure", "bf16", 0, 4),
+        ("bf16-pure (no AMP)", "bf16-pure", 0, 4),
         ("32-true", "fp32", 0, 8),
         ("fp8 mixed", "fp8", 4, 8),
         ("fp32, TF32 off", "fp32", 0, 8),
-        ("bf16 without fp8", "bf16", 0, 4),
+        ("bf16 without fp8", "bf16", 4, 8),
     ],
 )
 def test_precisions_mean_the_same_in_rows_and_on_the_command_line(text, name, master, moments) -> None:

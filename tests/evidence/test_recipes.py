@@ -6,10 +6,11 @@ import pytest
 
 from steelyard.catalog import load
 from steelyard.evidence.frames.frame import run_frame
-from steelyard.evidence.frames.recipes import run_loss, run_recipe, states_in_16_bits, trained_dropout
+from steelyard.evidence.frames.recipes import run_loss, run_recipe, run_states, trained_dropout
 from steelyard.evidence.frames.stacks import stack_rule
 from steelyard.evidence.runs.reader import blank_run
 from steelyard.evidence.runs.run import Run
+from steelyard.job.kept.states import IN_16_BITS, MIXED, width_of_states
 
 MISTRAL = {
     "model": "mistral-7b", "accelerator": "A100-80GB", "devices": 1.0, "precision": "bf16", "sequence_tokens": 4096.0,
@@ -74,8 +75,9 @@ def test_losses_of_hugging_face_by_release_and_family(stack: str, date: str, gat
 
 def test_adapters_are_fp32_unless_everything_is_16_bits() -> None:
     rule = stack_rule("HF Trainer + PEFT", "", load())
-    assert not states_in_16_bits(blank_run(task="lora"), rule)
-    assert states_in_16_bits(blank_run(task="lora", note="bf16-true: parameters and states"), rule)
+    assert width_of_states(rule, "bf16", run_states(blank_run(task="lora")), adapted=True) == MIXED
+    said = run_states(blank_run(task="lora", note="bf16-true: parameters and states"))
+    assert width_of_states(rule, "bf16", said, adapted=True) == IN_16_BITS
 
 
 def test_dropout_that_a_note_names_goes_before_that_of_the_stack() -> None:

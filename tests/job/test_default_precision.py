@@ -24,8 +24,13 @@ def test_a_stack_s_recipes_say_how_wide_states_are(stack: str, expected: float) 
 
 
 def test_a_stated_precision_comes_first() -> None:
-    assert bytes_a_parameter(stack="torchtune", precision="bf16") == 14
+    assert bytes_a_parameter(stack="torchtune", precision="bf16-mixed") == 14
     assert bytes_a_parameter(stack="hf-trainer", precision="bf16-pure") == 6
+
+
+def test_a_bare_bf16_says_what_products_are_in_and_leaves_states_to_the_stack() -> None:
+    """As a column of measured runs does: torchtune's recipes keep all in 16 bits, torchtitan's a master copy."""
+    assert [bytes_a_parameter(stack=name, precision="bf16") for name in ("torchtune", "torchtitan")] == [6, 14]
 
 
 def test_adapters_keep_fp32_states_of_what_they_train() -> None:

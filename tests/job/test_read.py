@@ -14,9 +14,10 @@ from tests.job.configs import CONFIGS
 
 from steelyard.catalog import load
 from steelyard.errors import BadInput
-from steelyard.job.fields import FIELD_ALIASES, JOB_FIELD_NAMES
+from steelyard.job.fields import JOB_FIELD_NAMES
 from steelyard.job.job_spec import JobSpec, job_table
 from steelyard.job.read import read_job, with_overrides
+from steelyard.job.spelled.names import FIELD_ALIASES
 from steelyard.job.training import TASKS
 
 NOW = dt.datetime(2027, 1, 13, 12, 0)

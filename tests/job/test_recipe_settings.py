@@ -11,7 +11,7 @@ from steelyard import pipeline
 from steelyard.catalog import load, stack
 from steelyard.errors import BadInput
 from steelyard.job import job_table, read_job
-from steelyard.job.recipes import parse_recipe
+from steelyard.job.kept.recipes import parse_recipe
 from steelyard.layout import parse
 from steelyard.planner import estimate
 from steelyard.step.tensors.recipe import ENTRIES

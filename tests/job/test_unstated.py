@@ -20,7 +20,7 @@ STATED = {
     "offload": {"layout": "offload=0"},
     "loss": {"loss": "chunked"},
     "sharding": {"layout": "zero=1"},
-    "states": {"precision": "bf16"},
+    "states": {"precision": "bf16-mixed"},
     "sequence parallelism": {"layout": "sp=0"},
     "interleaving": {"layout": "vpp=1"},
 }
@@ -33,7 +33,7 @@ def names_of(texts: tuple[str, ...]) -> list[str]:
 def test_an_estimate_names_every_setting_that_nobody_states() -> None:
     found = steelyard.estimate(JOB, "H100:8", layout="tp=2,pp=2,dp=2")
     lines = names_of(found.assumptions)
-    assert [name for name in OPEN_SETTINGS if name not in lines] == []
+    assert [name for name in OPEN_SETTINGS if name not in lines] == ["quantisation"]  # of quantised bases alone
     assert all(": or " in text for text in found.assumptions if names_of((text,)) not in ([], ["precision"]))
 
 
@@ -46,6 +46,14 @@ def test_what_is_stated_is_not_assumed(name: str) -> None:
 def test_a_layout_beside_the_job_states_what_one_in_it_does() -> None:
     inside, beside = read_job({**JOB, "layout": "mbs=1,recompute=full"}), read_job(JOB)
     assert unstated_settings(inside) == unstated_settings(beside, "mbs=1,recompute=full")
+
+
+def test_a_quantised_base_names_its_type_until_it_is_said() -> None:
+    job = {**JOB, "task": "qlora"}
+    (text,) = (text for text in steelyard.estimate(job, "H100:1").assumptions if text.startswith("quantisation "))
+    assert text == "quantisation nf4: or nf4-dq, int8, int4-g128 (recipe: quantised=)"
+    told = steelyard.estimate(job, "H100:1", recipe="quantised=nf4-dq")
+    assert not any(text.startswith("quantisation ") for text in told.assumptions)
 
 
 def test_adapters_leave_no_states_open() -> None:

@@ -11,8 +11,8 @@ from steelyard.evidence.frames.frame import run_frame
 from steelyard.evidence.frames.predicted import peak_bytes
 from steelyard.evidence.runs.reader import blank_run
 from steelyard.formatting.interval import Interval
+from steelyard.job.unstated.mixture import mixture_interval
 from steelyard.planner.answers import Estimate
-from steelyard.planner.unstated.mixtures import mixture_interval
 
 JOB = {"model": "llama-3-8b", "tokens": "20M", "sequence": 2048, "global_batch": 64, "task": "full_ft"}
 LAYOUT = "mbs=2,recompute=full,zero=0,offload=0"
@@ -27,17 +27,21 @@ def estimated(**given: str) -> Estimate:
     return steelyard.estimate({**JOB, "stack": "hf-trainer", **given}, "H100:1", layout=LAYOUT)
 
 
+def test_a_bare_bf16_leaves_states_to_the_script() -> None:
+    assert estimated(precision="bf16").memory_bytes == estimated().memory_bytes
+
+
 def test_a_row_that_is_silent_lies_in_the_interval_of_an_estimate_that_is() -> None:
     """They were 82 and 157 GiB with intervals that did not meet."""
     held = float(peak_bytes(run_frame([ROW], load()))["device"][0])
     found = estimated().memory_bytes
     assert found.low <= held <= found.high
-    assert found.low <= estimated(precision="bf16").memory_bytes.value <= found.high
+    assert found.low <= estimated(precision="bf16-mixed").memory_bytes.value <= found.high
     assert found.low <= estimated(precision="bf16-pure").memory_bytes.value <= found.high
 
 
 def test_a_mixture_lies_between_its_settings_and_names_them() -> None:
-    narrow, wide, both = estimated(precision="bf16-pure"), estimated(precision="bf16"), estimated()
+    narrow, wide, both = estimated(precision="bf16-pure"), estimated(precision="bf16-mixed"), estimated()
     assert narrow.memory_bytes.value < both.memory_bytes.value < wide.memory_bytes.value
     (text,) = (text for text in both.assumptions if "the script decides" in text)
     for one in (narrow, wide):
@@ -54,7 +58,7 @@ def test_whether_it_fits_is_said_of_each_setting() -> None:
     assert bind.endswith("it may not fit but for states all in 16 bits")
     told = steelyard.estimate({**job, "precision": "bf16-pure"}, "A100-40GB-SXM:1", layout=LAYOUT)
     assert told.fits
-    large = estimated(precision="bf16")
+    large = estimated(precision="bf16-mixed")
     assert any("it does not fit" in one.text for one in large.bound_by)
 
 

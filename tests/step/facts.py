@@ -7,7 +7,7 @@ from typing import Any
 from tests.shapes import filled, gpt, layout, pretraining
 
 from steelyard.catalog import stack
-from steelyard.job.recipes import partial_recipe
+from steelyard.job.kept.recipes import partial_recipe
 from steelyard.step import memory, stage_job
 from steelyard.tables import Job, Machine, Stack, StepMemory
 

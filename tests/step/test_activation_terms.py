@@ -7,7 +7,7 @@ import pytest
 from tests.shapes import filled, gpt, layout, pretraining
 from tests.step.neutral import EXPERTS, FREE, A, H, L, S, V, peak
 
-from steelyard.job.recipes import partial_recipe
+from steelyard.job.kept.recipes import partial_recipe
 from steelyard.step import memory, stage_job
 from steelyard.strategies.losses import LOSSES
 from steelyard.tables import Machine, Stack

@@ -12,7 +12,7 @@ from tests.step.neutral import peak
 from steelyard import catalog, pipeline
 from steelyard.catalog.tabulate import host_memory_bytes
 from steelyard.job import job_table, read_job
-from steelyard.job.recipes import partial_recipe
+from steelyard.job.kept.recipes import partial_recipe
 from steelyard.job.training import published_optimizer
 from steelyard.planner import estimate, plan
 from steelyard.reasons.terms import memory_terms

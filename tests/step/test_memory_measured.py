@@ -9,9 +9,9 @@ from tests.shapes import filled, layout, pretraining
 
 from steelyard.catalog import load, stack
 from steelyard.job import job_table, read_job
+from steelyard.job.kept.recipes import partial_recipe
 from steelyard.job.models.architecture import architecture
 from steelyard.job.models.presets import find_model
-from steelyard.job.recipes import partial_recipe
 from steelyard.step import memory, stage_job
 from steelyard.strategies.losses import LOSSES
 from steelyard.tables import Machine, StepMemory

@@ -7,7 +7,7 @@ import pytest
 from tests.shapes import layout, pretraining
 from tests.step.neutral import GPT, JOB, MEMORY, PEAK, B, H, L, S, stack, step
 
-from steelyard.job.recipes import partial_recipe
+from steelyard.job.kept.recipes import partial_recipe
 from steelyard.step.states import quantised
 from steelyard.step.tensors.buffers import unpacked_bytes
 

@@ -9,13 +9,14 @@ from tests.step.facts import ROOM, bare, held
 from tests.step.neutral import A, H, L, S, V, peak
 
 from steelyard.job.job_spec import training_job
-from steelyard.job.models.adapters import QUANTISED_BYTES, Adapters, frozen_bytes, linear_params
+from steelyard.job.kept.recipes import loss_entries, partial_recipe
+from steelyard.job.models.adapters import Adapters, frozen_bytes, linear_params
 from steelyard.job.models.architecture import architecture
 from steelyard.job.models.presets import find_model
-from steelyard.job.recipes import loss_entries, partial_recipe
 from steelyard.job.training import MatrixShape, parse_optimizer, parse_precision
 from steelyard.step import memory, stage_job
 from steelyard.strategies.losses import LOSSES
+from steelyard.strategies.recipe_settings import QUANTISED_BYTES
 from steelyard.tables import Job
 from steelyard.units import GIB_BYTES
 from steelyard.workload import collapse, model
@@ -130,9 +131,10 @@ def test_the_larger_of_loss_and_block_counts_never_their_sum() -> None:
 def test_inputs_and_their_gradients_stay_under_flat_parameters_of_adapters() -> None:
     """At the end of the backward pass 4 bytes an element and block; at its start 2, and the head's two inputs."""
     job = pretraining(BARE, S, 8, trainable_share=0.01)
-    laid = layout(job, recompute=2.0)
-    one, more = (float(peak(job, laid, input_gradients=share).allocated_bytes) for share in (0.0, 1.0))
-    assert more - one == 4 * S * H * L - (2 * S * H * L + 4 * S * H)
+    for zero, grown in ((3.0, 4 * S * H * L - (2 * S * H * L + 4 * S * H)), (2.0, 0.0)):
+        laid = layout(job, recompute=2.0, zero=zero)
+        one, more = (float(peak(job, laid, input_gradients=share).allocated_bytes) for share in (0.0, 1.0))
+        assert more - one == grown
 
 
 # --- Quantised bases -----------------------------------------------------------------------------------------------

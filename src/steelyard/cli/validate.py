@@ -48,7 +48,7 @@ def validate_command(cases: Path | None, by: str, details: bool, as_json: bool) 
         print_json(report.to_dict() | {"calibration": local} | ({"bars": board} if board else {}))
         return
     from steelyard.report.calibration_page import calibration_lines
-    from steelyard.report.validation_page import short_validation_page, validation_page
+    from steelyard.report.validation.page import short_validation_page, validation_page
 
     page = validation_page if details else short_validation_page
     shown = page(report, by, board, own=cases is not None)

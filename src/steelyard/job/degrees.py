@@ -1,13 +1,15 @@
 """Limits on the layout as people write them: `tp=2,pp=1,mbs=2,zero=1` or a mapping with lists of allowed values."""
 
+import re
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
 from steelyard.errors import BadInput, nearest
+from steelyard.job.kept.meanings import MEANINGS, sharding_meaning
 from steelyard.strategies.settings import NAMED, SPELLINGS, setting_name, setting_names, spelled_number
 
-_ALIASES = MappingProxyType(
+SETTING_ALIASES: Mapping[str, str] = MappingProxyType(
     {
         "tensor_parallel": "tp",
         "pipeline_parallel": "pp",
@@ -26,13 +28,30 @@ _ALIASES = MappingProxyType(
         "sequence_parallel": "sp",
         "flash_attention": "flash",
     }
+    | dict.fromkeys(("per_device_train_batch_size", "per_device_batch_size"), "micro_batch")
+    | dict.fromkeys(("gradient_accumulation_steps", "grad_accum"), "micro_batches")
+    | dict.fromkeys(("gradient_checkpointing", "activation_checkpointing"), "recompute")
+    | dict.fromkeys(("sharding", "sharding_strategy", "fsdp_sharding_strategy"), "zero")
+    | {"attn_implementation": "flash"}
 )
+"""Other names of a setting, those of Megatron, DeepSpeed and Hugging Face's `TrainingArguments` among them. Each has
+one meaning, whoever writes it: a batch of a device, or a micro-batch, is what passes through one replica at a time."""
+
 _HIGHEST = MappingProxyType(
     {"zero": 3, "sp": 1, "flash": 1, "offload": 1}
     | {name: max(SPELLINGS[name].values()) for name in NAMED if name != "partition"}
 )
 _RANKS = ("devices", "tp", "pp", "vpp", "cp", "dp", "ep", "etp")
 _DEGREES = (*_RANKS, "zero", "shard_devices", "micro_batch", "micro_batches")
+FULLY_SHARDED = ("fsdp", "hsdp")
+PIPED_ZERO = 2
+"""Shardings that keep the gathered weights of a pipeline between its micro-batches, and the ZeRO stage that they then
+are (torchtitan's `fsdp_reshard_after_forward: default`; Llama 3, arXiv 2407.21783, section 3.3.2)."""
+
+PRINTED = frozenset({"tp", "pp", "dp", "micro_batch", "micro_batches", "zero"})
+"""Settings that every printed layout has, by field of `tables.Layout`: one with all of them is whole, and what it
+leaves out is not done."""
+
 DEGREE_FIELDS = (*_DEGREES, "schedule", "sp", "recompute", "flash", "offload", "partition")
 
 
@@ -43,16 +62,21 @@ def parse_degrees(value: Any) -> Mapping[str, tuple[int, ...]]:
     {'tp': (2,), 'pp': (1,), 'micro_batch': (2,), 'zero': (1,)}
     >>> dict(parse_degrees({"tp": [1, 2, 4], "recompute": "full"}))
     {'tp': (1, 2, 4), 'recompute': (2,)}
+    >>> dict(parse_degrees("per_device_train_batch_size=4,attn_implementation=sdpa,sharding=ZeRO-2"))
+    {'micro_batch': (4,), 'flash': (1,), 'zero': (2,)}
+    >>> dict(parse_degrees("pp=4,zero=fsdp")), dict(parse_degrees("pp=1,zero=fsdp"))
+    ({'pp': (4,), 'zero': (2,)}, {'pp': (1,), 'zero': (3,)})
     >>> dict(parse_degrees("pp=4,partition=ends"))
     {'pp': (4,), 'partition': (1,)}
     """
     pairs = value.items() if isinstance(value, Mapping) else [_pair(part) for part in _parts(value)]
     found: dict[str, tuple[int, ...]] = {}
+    named: set[str] = set()
     for name, given in pairs:
         plain = str(name).strip().lower().replace("-", "_")
-        plain = _ALIASES.get(plain, plain)
+        plain = SETTING_ALIASES.get(plain, plain)
         if plain not in DEGREE_FIELDS:
-            near = nearest(plain, [*DEGREE_FIELDS, *_ALIASES]) or DEGREE_FIELDS
+            near = nearest(plain, [*DEGREE_FIELDS, *SETTING_ALIASES]) or DEGREE_FIELDS
             raise BadInput(f"unknown layout field {name!r}; nearest: {', '.join(near)}")
         if plain in found:
             raise BadInput(f"layout gives {plain} twice; keep one, or list its values: {plain}: [1, 2]")
@@ -60,6 +84,10 @@ def parse_degrees(value: Any) -> Mapping[str, tuple[int, ...]]:
         found[plain] = tuple(_degree(plain, one) for one in listed)
         if not found[plain]:
             raise BadInput(f"layout {plain} lists no value; write {plain}: [1, 2]")
+        if plain == "zero" and isinstance(given, str) and sharding_meaning(given) in FULLY_SHARDED:
+            named.add(plain)
+    if named and min(found.get("pp", (1,))) > 1:
+        found["zero"] = (PIPED_ZERO,)
     return MappingProxyType(found)
 
 
@@ -82,7 +110,10 @@ def _pair(part: str) -> tuple[str, str]:
 def _degree(name: str, given: Any) -> int:
     if name == "partition":
         return _partition(given)
-    number = spelled_number(name, ("no", "yes")[given] if isinstance(given, bool) else str(given))
+    text = ("no", "yes")[given] if isinstance(given, bool) else str(given)
+    number = spelled_number(name, text)
+    if number is None and name in MEANINGS and re.match(r"\s*[a-zA-Z]", text):
+        number = spelled_number(name, MEANINGS[name](text))
     least, highest = 0 if name in _HIGHEST else 1, _HIGHEST.get(name, 10**9)
     if number is None or not least <= number <= highest:
         counts = f"a whole number from {least}" + (f" to {highest}" if name in _HIGHEST else "")

@@ -9,6 +9,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from steelyard.errors import BadInput, nearest
 from steelyard.job import degrees, literals
 from steelyard.job.job_spec import JOB_AXES
+from steelyard.job.kept.recipes import parse_recipe
 from steelyard.job.measured_step import MeasuredStep, parse_rate, parse_step_time
 from steelyard.job.models import adapters
 from steelyard.job.purchase import (
@@ -21,27 +22,10 @@ from steelyard.job.purchase import (
     parse_years,
     with_purchase,
 )
-from steelyard.job.recipes import parse_recipe
+from steelyard.job.spelled.lengths import parse_sequence
+from steelyard.job.spelled.names import FIELD_ALIASES, folded_names
 from steelyard.job.training import parse_loss, parse_optimizer, parse_precision, parse_task
 from steelyard.vocabulary import ON_DEMAND
-
-FIELD_ALIASES = MappingProxyType(
-    {
-        "deadline": "by",
-        "budget_total": "budget",
-        "optimiser": "optimizer",
-        "seq_len": "sequence",
-        "sequence_length": "sequence",
-        "mean_document_length": "document_length",
-        "batch": "global_batch",
-        "batch_samples": "global_batch",
-        "global_batch_size": "global_batch",
-        "max_carbon": "co2e_max",
-        "infra": "regions",
-        "max_global_batch": "global_batch_max",
-        "min_global_batch": "global_batch_min",
-    }
-)
 
 
 def _checked(reader: Callable[[Any], Any]) -> BeforeValidator:
@@ -90,7 +74,7 @@ Integer = Annotated[int, _checked(literals.parse_integer)]
 _Devices = Annotated[
     int | None, _checked(lambda value: literals.parse_integer(value, literals.DEVICE_FORMS, "number of devices"))
 ]
-_Sequence = Annotated[int | None, _checked(lambda value: literals.parse_integer(value, literals.SEQUENCE_FORMS))]
+_Sequence = Annotated[int | None, _checked(parse_sequence)]
 _Documents = Annotated[int | None, _checked(lambda value: literals.parse_integer(value, "600 (mean tokens of one)"))]
 Duration = Annotated[float, _checked(literals.parse_seconds)]
 _Batch = Annotated[tuple[str, int] | None, _checked(_batch)]
@@ -195,7 +179,7 @@ def job_fields(given: Mapping[str, Any], where: str, options: Collection[str] = 
     named = _plain_names(given, where)
     unknown = [name for name in named if name not in JOB_FIELD_NAMES]
     if unknown:
-        near = nearest(unknown[0], [*JOB_FIELD_NAMES, *FIELD_ALIASES]) or JOB_FIELD_NAMES
+        near = nearest(unknown[0], JOB_FIELD_NAMES) or nearest(unknown[0], FIELD_ALIASES) or JOB_FIELD_NAMES
         raise BadInput(f"{where}: unknown field {unknown[0]!r}; nearest: {', '.join(near)}")
     if named.get("model") is None:
         raise BadInput(f"{where}: model is missing; write model: llama-3-8b")
@@ -207,15 +191,29 @@ def job_fields(given: Mapping[str, Any], where: str, options: Collection[str] = 
         raise BadInput(f"{where}: it is nested too deeply to be a job") from error
 
 
+def given_text(given: Mapping[str, Any], field: str) -> str:
+    """Return what was written of a field, by any of its names; empty where nothing was.
+
+    >>> given_text({"Optimiser": "adamw_torch_fused"}, "optimizer"), given_text({}, "optimizer")
+    ('adamw_torch_fused', '')
+    """
+    named = {_plain_name(name): value for name, value in given.items() if value is not None}
+    return str(named.get(field, ""))
+
+
+def _plain_name(name: Any) -> str:
+    plain = str(name).strip().lower().replace("-", "_")
+    return FIELD_ALIASES.get(plain, plain)
+
+
 def _plain_names(given: Mapping[str, Any], where: str) -> dict[str, Any]:
     named: dict[str, Any] = {}
     for name, value in given.items():
-        plain = str(name).strip().lower().replace("-", "_")
-        plain = FIELD_ALIASES.get(plain, plain)
+        plain = _plain_name(name)
         if plain in named:
             raise BadInput(f"{where}: {plain} is given twice; keep one")
         named[plain] = value
-    return with_purchase(named, where)
+    return with_purchase(folded_names(named, JOB_FIELD_NAMES, where), where)
 
 
 def _message(error: ValidationError, where: str, options: Collection[str]) -> str:

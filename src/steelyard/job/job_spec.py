@@ -11,15 +11,17 @@ from steelyard.catalog import Catalog, load, stacks
 from steelyard.catalog.stack_names import FALLBACK, rule_of_name
 from steelyard.catalog.training import Optimizer, Precision
 from steelyard.formatting.figures import COUNT, amount
+from steelyard.job.kept.recipes import partial_recipe
+from steelyard.job.kept.states import IN_16_BITS, width_of_states
+from steelyard.job.kept.texts import TrainingText, base_type, text_entries
 from steelyard.job.measured_step import MeasuredStep
-from steelyard.job.models.adapters import Adapters, quantised_type
-from steelyard.job.models.architecture import architecture
+from steelyard.job.models.adapters import Adapters
+from steelyard.job.models.architecture import architecture, is_gated, usual_dropout
 from steelyard.job.models.kinds import trained_kind
 from steelyard.job.models.rows_spec import RowsSpec
 from steelyard.job.models.spec import ModelSpec
 from steelyard.job.purchase import DataSpec, OwnedSpec
-from steelyard.job.recipes import loss_entries, named_loss, partial_recipe, term_entries
-from steelyard.job.training import MatrixShape, parameter_bytes, parse_loss, parse_optimizer, parse_precision
+from steelyard.job.training import ADAPTERS, MatrixShape, parameter_bytes, parse_optimizer, parse_precision
 from steelyard.tables import Job, Recipe, Workload
 from steelyard.units import Count, Joules, KgCo2e, Seconds, Share, Usd
 from steelyard.vocabulary import ON_DEMAND
@@ -67,6 +69,7 @@ class JobSpec:
     price_age_s: Seconds | None = None  # prices older than this are flagged; None: the usual limit
     stack: str | None = None
     loss: str | None = None  # kind of loss; None: that of the stack
+    states: str = ""  # as its words say, of `kept.states.named_states`; empty: as its stack has them
     recipe: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))  # entries of tables.Recipe
     layout: Mapping[str, tuple[int, ...]] = field(default_factory=lambda: MappingProxyType({}))
     policy: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))  # of tables.Policy, by field
@@ -105,17 +108,6 @@ def written_stack(stack: str | None, catalog: Catalog | None = None) -> str:
     return "" if stack is None or stack in {FALLBACK, *stacks(catalog)} else stack
 
 
-def written_entries(text: str, catalog: Catalog | None = None) -> dict[str, float]:
-    """Return the entries of a recipe that the name of a stack says, as people write it; none of no name.
-
-    >>> written_entries("unsloth")["logit_bytes"], written_entries("")
-    (0.0, {})
-    """
-    if not text:
-        return {}
-    return dict(rule_of_name((catalog or load()).stack_rules, text).recipe) | dict(term_entries(text))
-
-
 def job_table(spec: JobSpec, catalog: Catalog | None = None) -> Job:
     """Return the numbers of a job, by the precisions and optimizers of a catalog: the shipped one if None.
 
@@ -124,22 +116,36 @@ def job_table(spec: JobSpec, catalog: Catalog | None = None) -> Job:
     >>> job.workload.tokens, job.batch_samples, job.moment_bytes, job.master_bytes
     (8192, 512, 8.0, 4.0)
     """
+    rule = rule_of_name((catalog or load()).stack_rules, spec.stack or "")
     precision, optimizer = parse_precision(spec.precision, catalog), parse_optimizer(spec.optimizer, catalog)
-    text = written_stack(spec.stack, catalog)
-    loss = parse_loss(spec.loss) if spec.loss else named_loss(text)
-    said = written_entries(text, catalog) | loss_entries(loss, precision.element_bytes)
-    recipe = partial_recipe(**(said | dict(spec.recipe)))
+    adapted = spec.task in ADAPTERS
+    if width_of_states(rule, spec.precision, spec.states, adapted=adapted) == IN_16_BITS:
+        precision = precision.without_master()
+    words = TrainingText(stack=spec.stack or "", task=spec.task, loss=spec.loss or "", narrow=spec.states == IN_16_BITS)
+    gated = isinstance(spec.model, RowsSpec) or is_gated(architecture(spec.model))
+    recipe = partial_recipe(**(text_entries(words, rule, precision.element_bytes, gated) | dict(spec.recipe)))
     sizes = {"samples": spec.samples, "batch_samples": spec.batch_samples}
     if isinstance(spec.model, RowsSpec):
         work, shape = collapse(spec.model.rows, precision.element_bytes), MatrixShape.of_rows(spec.model.rows)
         return training_job(work, shape, precision, optimizer, None, recipe, **sizes)
     numbers, shape = architecture(spec.model), MatrixShape.of_transformer(architecture(spec.model))
-    quantised = quantised_type(text) or "nf4-dq" if spec.task == "qlora" else ""
-    adapted = spec.task in {"lora", "qlora"}
+    numbers = replace(numbers, dropout=usual_dropout(rule, numbers))
+    quantised = base_type(words, spec.recipe)
     adapters = Adapters(spec.model, spec.lora_rank, spec.lora_targets, quantised) if adapted else None
     tokens = spec.model.max_tokens if spec.sequence_tokens is None else spec.sequence_tokens
     work = collapse(model(numbers, tokens, spec.document_tokens or UNMASKED), precision.element_bytes)
     return training_job(work, shape, precision, optimizer, adapters, recipe, **sizes)
+
+
+def job_on(spec: JobSpec, stack: str) -> Job:
+    """Return the numbers of a job on a stack of the catalog, where the job itself names none.
+
+    >>> from steelyard.job.read import read_job
+    >>> job = read_job({"model": "llama-3-8b", "tokens": "20B", "task": "full_ft", "precision": "bf16"})
+    >>> [job_on(job, name).master_bytes for name in ("torchtune", "fsdp2")]
+    [0.0, 4.0]
+    """
+    return job_table(spec if spec.stack else replace(spec, stack=stack))
 
 
 def training_job(

@@ -12,15 +12,19 @@ from steelyard.errors import BadInput
 from steelyard.job import batch_range, defaults, literals
 from steelyard.job.arguments import check_type, plain_argument
 from steelyard.job.documents import load_json, load_yaml, read_text
-from steelyard.job.fields import FIELD_ALIASES, JobFields, PolicyFields, job_fields
+from steelyard.job.fields import JobFields, PolicyFields, given_text, job_fields
 from steelyard.job.job_spec import JobSpec, job_table
+from steelyard.job.kept.recipes import tells_states, term_entries
+from steelyard.job.kept.states import MIXED, named_states
 from steelyard.job.models import describe
 from steelyard.job.models.adapters import USUAL_RANK
 from steelyard.job.models.architecture import spread_text
 from steelyard.job.models.rows_spec import RowsSpec, reread_rows
 from steelyard.job.models.spec import ModelSpec
-from steelyard.job.recipes import tells_states
-from steelyard.job.samples import TrainedSamples, documents_text, trained_samples
+from steelyard.job.samples import TrainedSamples, check_positions, documents_text, step_batch, trained_samples
+from steelyard.job.spelled.lengths import sequence_taken
+from steelyard.job.spelled.names import FIELD_ALIASES, LAYOUT_NAMES, LORA_NAMES
+from steelyard.job.training import ADAPTERS
 from steelyard.layout.axes import AXIS_DEGREES, lacking_axis
 
 _DEFAULTS = MappingProxyType(
@@ -41,6 +45,8 @@ _INSTEAD = MappingProxyType(
         "max_devices": frozenset({"devices"}),
         "step_time": frozenset({"rate"}),
         "rate": frozenset({"step_time"}),
+        "layout": LAYOUT_NAMES,
+        "lora": frozenset(LORA_NAMES),
     }
 )
 """Fields of the file that an option takes the place of, besides its own."""
@@ -48,7 +54,7 @@ _INSTEAD = MappingProxyType(
 _AS_READ = (
     "accelerators", "regions", "providers", "deny_accelerators", "deny_regions", "deny_providers", "residency", "axes",
     "devices", "max_devices", "purchase", "reserved_used", "own", "data", "checkpoints", "stack", "loss", "layout",
-    "recipe", "measured", "document_tokens",
+    "measured", "document_tokens",
 )  # fmt: skip
 """Fields of a job that are what was read."""
 
@@ -146,15 +152,14 @@ def _job(
     folder: Path,
     now: dt.datetime | None = None,
 ) -> JobSpec:
-    now = now or dt.datetime.now().astimezone()
     model, classes = describe.with_classes(described)
     samples, why = trained_samples(read, model)
-    _check_positions(model, samples)
-    batch, because = _batch(read, model, samples)
+    check_positions(model, samples.tokens)
+    _check_given(read, model, samples)
+    batch, because = step_batch(read, model, samples)
     batches, among = batch_range.batch_choices(read, batch, samples)
-    adapted = _adapted(read, model)
-    _check_devices(read)
-    _check_loss(read, model, samples)
+    adapted, named = _adapted(read, model), _states(read, given)
+    taken = _taken(read, model, samples, named, given_text(given, "sequence"))
     spec = JobSpec(
         model=model,
         samples=samples.count,
@@ -162,11 +167,12 @@ def _job(
         sequence_tokens=samples.tokens,
         batch_samples=batches[0] if batches else batch,
         batches=batches,
-        precision=_precision(read, adapted),
+        precision=_precision(read, named, adapted)[0],
+        states=named,
         optimizer=read.optimizer,
         task=read.task,
-        lora_rank=(read.lora.rank or USUAL_RANK) * adapted,
-        lora_targets=(read.lora.targets or defaults.usual_targets(read.stack or "")) * adapted,
+        **_adapters(read, adapted),
+        recipe=MappingProxyType({**term_entries(given_text(given, "optimizer")), **read.recipe}),
         **{name: getattr(read, name) for name in _AS_READ},
         deadline_s=None if read.by is None else _deadline(read.by, now),
         budget_usd=read.budget,
@@ -174,25 +180,40 @@ def _job(
         energy_max_j=read.energy_max,
         price_age_s=read.max_price_age,
         policy=MappingProxyType(_policy(read.policy)),
-        assumptions=tuple(filter(None, (why, classes, among or because, *_taken(read, model, samples, adapted)))),
+        assumptions=tuple(filter(None, (why, classes, among or because, *taken))),
         given=MappingProxyType({**given, "model": _absolute(read.model, folder)}),
     )
     _check_layout(spec)
     return spec
 
 
-def _precision(read: JobFields, adapted: bool) -> str:
-    given = "precision" in read.model_fields_set
-    return read.precision if given else _default_precision(read, adapted)[0]
+def _adapters(read: JobFields, adapted: bool) -> dict[str, Any]:
+    """Return rank and matrices of the adapters that are trained; none where they are not."""
+    targets = read.lora.targets or defaults.usual_targets(read.stack or "")
+    return {"lora_rank": (read.lora.rank or USUAL_RANK) * adapted, "lora_targets": targets * adapted}
 
 
-def _default_precision(read: JobFields, adapted: bool) -> tuple[str, str]:
+def _precision(read: JobFields, named: str, adapted: bool) -> tuple[str, str]:
+    """Return the precision of a job, and why where nobody chose it.
+
+    A bare bf16 says what products are computed in: states are those of the recipes of the stack, as of a measured row.
+    """
     names = [name for name, _ in read.accelerators]
-    return defaults.default_precision(read.stack or "", adapted, names, mastered=tells_states(read.recipe))
+    stated = "precision" in read.model_fields_set
+    if stated and (read.precision != "bf16" or adapted):
+        return read.precision, ""
+    found, why = defaults.default_precision(read.stack or "", adapted, () if stated else names, mastered=named == MIXED)
+    return found, "" if stated and found == read.precision else why
 
 
-def _check_devices(read: JobFields) -> None:
-    """Refuse numbers of devices that no run can have at once."""
+def _states(read: JobFields, given: Mapping[str, Any]) -> str:
+    """Return what the words of a job say of its states."""
+    return named_states(given_text(given, "precision"), read.stack or "") or MIXED * tells_states(read.recipe)
+
+
+def _check_given(read: JobFields, model: ModelSpec | RowsSpec, samples: TrainedSamples) -> None:
+    """Refuse numbers of devices that no run can have at once, and a loss of what has no vocabulary."""
+    _check_loss(read, model, samples)
     exact, most = read.devices, read.max_devices
     if exact is not None and most is not None and exact > most:
         raise BadInput(f"devices is {exact} but max_devices is {most}; give one of the two")
@@ -211,7 +232,7 @@ def _check_loss(read: JobFields, model: ModelSpec | RowsSpec, samples: TrainedSa
 
 def _adapted(read: JobFields, model: ModelSpec | RowsSpec) -> bool:
     """Return whether adapters are trained."""
-    adapted = read.task in {"lora", "qlora"}
+    adapted = read.task in ADAPTERS
     if "lora" in read.model_fields_set and not adapted:
         raise BadInput(f"lora is given but task is {read.task}; write task: lora or task: qlora")
     if adapted and isinstance(model, RowsSpec):
@@ -219,9 +240,10 @@ def _adapted(read: JobFields, model: ModelSpec | RowsSpec) -> bool:
     return adapted
 
 
-def _taken(read: JobFields, model: ModelSpec | RowsSpec, samples: TrainedSamples, adapted: bool) -> list[str]:
+def _taken(read: JobFields, model: ModelSpec | RowsSpec, samples: TrainedSamples, named: str, length: str) -> list[str]:
     """Return what was taken where nothing was given, and what is not known of such jobs."""
-    found = [] if "precision" in read.model_fields_set else [_default_precision(read, adapted)[1]]
+    adapted = read.task in ADAPTERS
+    found = list(filter(None, [sequence_taken(length), _precision(read, named, adapted)[1]]))
     found += [text for name, text in _DEFAULTS.items() if name not in read.model_fields_set]
     found += defaults.standing_in(read.stack)
     if not samples.text:
@@ -242,35 +264,6 @@ def _check_layout(spec: JobSpec) -> None:
             raise BadInput(f"layout: {lack}")
 
 
-def _batch(read: JobFields, model: ModelSpec | RowsSpec, samples: TrainedSamples) -> tuple[int, str]:
-    """Return the samples of one optimizer step, and why where nobody chose exactly so many."""
-    if read.batch_samples is None:
-        return defaults.default_batch(model, samples.tokens, samples.count, read.task)
-    exact = samples.of_batch(read.batch_samples, "global_batch")
-    in_tokens = read.batch_samples[0] == "token"
-    size = defaults.divisible_batch(exact) if in_tokens else int(exact)
-    if size > samples.count:
-        each = samples.tokens or 1
-        raise BadInput(
-            f"global_batch of {size} sequences is {size * each:.3g} tokens, more than the job's "
-            f"{samples.count * each:.3g}; write global_batch: 512 (sequences) or '4M tokens'"
-            if samples.text
-            else f"global_batch of {size} {samples.word}s is more than the job's {samples.count:.3g}"
-        )
-    rounded = f"{read.batch_samples[1]:.3g} tokens, rounded so that replicas share it evenly"
-    return size, f"global batch {size} sequences: {rounded}" if in_tokens and size != exact else ""
-
-
-def _check_positions(model: ModelSpec | RowsSpec, samples: TrainedSamples) -> None:
-    if isinstance(model, RowsSpec) or model.position != "learned" or samples.tokens is None:
-        return
-    if samples.tokens > model.max_tokens:
-        raise BadInput(
-            f"sequence {samples.tokens} is longer than the {model.max_tokens} learned positions of {model.name}; "
-            f"write sequence: {model.max_tokens}, or describe the model with max_tokens: {samples.tokens}"
-        )
-
-
 def _policy(given: PolicyFields) -> dict[str, float]:
     """Return the fields of `tables.Policy` that were given."""
     named = {
@@ -288,8 +281,8 @@ def _absolute(model: str | dict[str, Any], folder: Path) -> str | dict[str, Any]
     return model
 
 
-def _deadline(text: object, now: dt.datetime) -> float:
+def _deadline(text: object, now: dt.datetime | None) -> float:
     try:
-        return float(literals.parse_deadline(text, now))
+        return float(literals.parse_deadline(text, now or dt.datetime.now().astimezone()))
     except BadInput as error:
         raise BadInput(f"by: {error}") from error

@@ -1,9 +1,11 @@
 """What a model is trained on: sequences of tokens, or images; how many, and how long one is."""
 
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from steelyard.errors import BadInput
-from steelyard.job.defaults import default_sequence
+from steelyard.job.defaults import default_batch, default_sequence, divisible_batch
 from steelyard.job.fields import JobFields
 from steelyard.job.models.kinds import IMAGES
 from steelyard.job.models.rows_spec import RowsSpec
@@ -112,3 +114,66 @@ def documents_text(document_tokens: int | None, name: str, *, text: bool, tuned:
     if not text:
         raise BadInput(f"document_length is {document_tokens} but {name} trains on no sequences; leave it out")
     return f"documents: {document_tokens} tokens on average, exponentially distributed, masked from each other"
+
+
+def step_batch(read: JobFields, model: ModelSpec | RowsSpec, samples: TrainedSamples) -> tuple[int, str]:
+    """Return the samples of one optimizer step, and why where nobody chose exactly so many."""
+    if read.batch_samples is None:
+        made = implied_batch(read.layout, _devices(read))
+        if made is not None:
+            return made, f"global batch {made} {samples.word}s: as micro-batches, their number and replicas make it"
+        return default_batch(model, samples.tokens, samples.count, read.task)
+    exact = samples.of_batch(read.batch_samples, "global_batch")
+    in_tokens = read.batch_samples[0] == "token"
+    size = divisible_batch(exact) if in_tokens else int(exact)
+    if size > samples.count:
+        each = samples.tokens or 1
+        raise BadInput(
+            f"global_batch of {size} sequences is {size * each:.3g} tokens, more than the job's "
+            f"{samples.count * each:.3g}; write global_batch: 512 (sequences) or '4M tokens'"
+            if samples.text
+            else f"global_batch of {size} {samples.word}s is more than the job's {samples.count:.3g}"
+        )
+    rounded = f"{read.batch_samples[1]:.3g} tokens, rounded so that replicas share it evenly"
+    return size, f"global batch {size} sequences: {rounded}" if in_tokens and size != exact else ""
+
+
+def implied_batch(layout: Mapping[str, tuple[int, ...]], devices: int | None) -> int | None:
+    """Return the samples of a step that a micro-batch, their number and the replicas make; None where one is open.
+
+    Args:
+        layout: allowed values of its settings, by field of `tables.Layout`.
+        devices: of the run; None: not known.
+
+    >>> given = {"micro_batch": (2,), "micro_batches": (8,)}
+    >>> implied_batch(given, 8), implied_batch({**given, "tp": (2,)}, 8), implied_batch(given, None)
+    (128, 64, None)
+    """
+    one = {name: values[0] for name, values in layout.items() if len(values) == 1}
+    open_ranks = any(name in layout and name not in one for name in ("tp", "pp", "cp", "dp"))
+    if devices is None or open_ranks or not {"micro_batch", "micro_batches"} <= one.keys():
+        return None
+    ranks = math.prod(one.get(name, 1) for name in ("tp", "pp", "cp"))
+    return one["micro_batch"] * one["micro_batches"] * one.get("dp", max(1, devices // ranks))
+
+
+def _devices(read: JobFields) -> int | None:
+    """Return how many devices a job runs on, where it says."""
+    counts = [count for _, count in read.accelerators]
+    return read.devices or (counts[0] if len(counts) == 1 else None)
+
+
+def check_positions(model: ModelSpec | RowsSpec, tokens: float | None) -> None:
+    """Raise `BadInput` where a sequence is longer than the positions that a model has learned.
+
+    >>> from steelyard.job.models.presets import find_model
+    >>> check_positions(find_model("gpt2"), 2048)
+    Traceback (most recent call last):
+    steelyard.errors.BadInput: sequence 2048 is longer than the 1024 learned positions of gpt2; write ...
+    """
+    if isinstance(model, RowsSpec) or model.position != "learned" or tokens is None or tokens <= model.max_tokens:
+        return
+    raise BadInput(
+        f"sequence {tokens:.0f} is longer than the {model.max_tokens} learned positions of {model.name}; "
+        f"write sequence: {model.max_tokens}, or describe the model with max_tokens: {tokens:.0f}"
+    )

@@ -17,6 +17,9 @@ TASKS = ("pretrain", "continued_pretrain", "full_ft", "lora", "qlora")
 
 _BF16, _FP16 = r"(bf16|bfloat16|brain ?float( ?16)?)", r"(fp16|float16|f16|half|16)"
 _PURE = r"(pure|true|full)"
+PURE = rf"(?<![\w-])(?:{_BF16}|{_FP16})-(?:true|pure)|(?<![a-z])(?:pure|full)[ _-](?:{_BF16}|fp16|float16)"
+"""How people write, in a sentence, that parameters, gradients and states are of 16 bits; `PRECISION_SPELLINGS` has the
+same words of a precision alone."""
 
 PRECISION_SPELLINGS: Patterns = (
     (r"fp4|mxfp4|nvfp4|float4", "fp4"),
@@ -39,12 +42,10 @@ MIXED = (
     rf"(?<![a-z])mixed[ _-](?:precision|{_SIXTEEN})|{_SIXTEEN}[ _-]mixed|mixedprecision|(?<![a-z])amp(?![a-z])|autocast"
     r"|fp32 (?:master|weights)|upcast to fp32"
     r"|(?:master|weights|param(?:eter)?s)(?: (?:copy|weights|copies|are|were|kept|stored|held|in|as))* (?:fp32|float32)"
-    r"|\b(?:bf16|fp16)(?:[\"']?\s*[=:]\s*[\"']?(?:true|yes|1\b|\{)|\.enabled)"
 )
 _MIXED_CELL = r"(?<![a-z])mixed|\bapex\b|\bo[12]\b"
-"""How people write that fp32 parameters are kept beside 16-bit work: `bf16=True` of Hugging Face is mixed precision
-(huggingface.co/docs/transformers TrainingArguments), and so is `bf16.enabled` of DeepSpeed (deepspeed.ai config-json).
-"""
+"""How people write that fp32 parameters are kept beside 16-bit work. The switch `bf16=True` of Hugging Face is autocast
+over whatever a model was loaded in: it does not say so."""
 
 _LOW_RANK = (
     r"(rs-?|delta-?|long)?lora\+?|dora|low[ _-]?rank([ _-](adapt\w*|matri\w*|updates?))?|peft"
@@ -160,6 +161,23 @@ def says_mixed(text: str, of_precision: bool = False) -> bool:
     (True, True, False)
     """
     return named(f"{MIXED}|{_MIXED_CELL}" if of_precision else MIXED, text) is not None
+
+
+def says_pure(text: str, of_precision: bool = False) -> bool:
+    """Tell whether a text says that nothing wider than 16 bits is kept.
+
+    Args:
+        text: what is written.
+        of_precision: whether it is written of the precision alone, so that `bf16 (full)` can be of nothing else.
+
+    >>> [says_pure(text) for text in ("bf16-true; packed", "pure bf16", "not pure bf16", "bf16, full fine-tuning")]
+    [True, True, False, False]
+    >>> says_pure("bf16 (full)", of_precision=True), says_pure("bf16", of_precision=True)
+    (True, False)
+    """
+    if of_precision and meaning(text, PRECISION_SPELLINGS).endswith("-pure"):
+        return True
+    return named(PURE, text) is not None
 
 
 def parse_optimizer(text: str, catalog: Catalog | None = None) -> Optimizer:

@@ -3,7 +3,8 @@
 import re
 
 from steelyard.errors import BadInput, nearest
-from steelyard.job.fields import FIELD_ALIASES, JOB_FIELD_NAMES
+from steelyard.job.fields import JOB_FIELD_NAMES
+from steelyard.job.spelled.names import FIELD_ALIASES
 
 MOST_VALUES = 12
 """Values that one question may hold: a table of more does not fit a screen."""

@@ -11,7 +11,7 @@ from steelyard.catalog.stack_names import FALLBACK, adapter_share, kernel_scales
 from steelyard.catalog.stacks import Capability
 from steelyard.errors import BadInput, UnknownName
 from steelyard.job.job_spec import written_stack
-from steelyard.job.training import ADAPTERS
+from steelyard.job.unstated.stack import common_stacks
 from steelyard.market.options import StackOption
 from steelyard.tables import Stack
 from steelyard.vocabulary import IMAGE_TRANSFORMER, LANGUAGE, ROWS
@@ -38,14 +38,12 @@ def stack_options(
         catalog: of the stacks.
         kind: what is trained, of `vocabulary.TRAINED_KINDS`.
         precision: of the job.
-        task: of the job: adapters are trained with other stacks than whole models, the commonest first.
+        task: of the job: models are tuned with other stacks than those that they are pre-trained with.
     """
     asked = () if stack is None else (_training_stack(named_stack(stack, catalog), kind, catalog),)
     names: dict[str, tuple[str, ...]] = {}
     for vendor in vendors:
-        common = catalog.planned_stacks(vendor, True) if task in ADAPTERS else ()
-        usual = tuple(row.stack for row in common or catalog.planned_stacks(vendor) if kind in row.trains)
-        names[vendor] = asked or usual or (FALLBACK,)
+        names[vendor] = asked or common_stacks(task, vendor, kind, catalog) or (FALLBACK,)
     unique = list(dict.fromkeys(name for known in names.values() for name in known))
     tools = [stack_option(name, catalog, kind, precision) for name in unique]
     places = {vendor: [unique.index(name) for name in known] for vendor, known in names.items()}
@@ -60,6 +58,8 @@ def stack_options(
             tools.append(stack_option(name, catalog, kind, precision, accelerator))
     if text := written_stack(stack, catalog):
         tools = [as_written(one, text, precision, catalog) for one in tools]
+    elif stack == FALLBACK and task == "qlora":  # libraries that train on a quantised base mostly are PEFT's
+        tools = [as_written(one, FALLBACK, precision, catalog) for one in tools]
     return tuple(tools), {vendor: tuple(found) for vendor, found in places.items()}
 
 

@@ -1,15 +1,21 @@
 """Which configuration a question is about: pinned, saved, or the point of a plan that a label names."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from steelyard.catalog import OfferRow, load
+from steelyard.catalog import OfferRow, load, supports
+from steelyard.catalog.stack_names import rule_of_name
 from steelyard.errors import BadInput, UnknownName
 from steelyard.job import JobSpec, literals, read_job, with_overrides
 from steelyard.job.arguments import check_type, layout_argument, parse_carbon_kind
 from steelyard.job.defaults import default_precision, without_bf16
+from steelyard.job.degrees import degrees_text, parse_degrees
+from steelyard.job.fields import given_text
+from steelyard.job.samples import implied_batch
+from steelyard.layout.literal import KEYS
 from steelyard.market.tools import as_asked
 from steelyard.planner.answers import Estimate, Plan, Point
 from steelyard.planner.estimating import (
@@ -25,6 +31,7 @@ from steelyard.planner.saved.agreement import as_of_now, check_label, labelled, 
 from steelyard.planner.saved.files import ANEW, saved_answer
 from steelyard.planner.saved.replay import configuration_of
 from steelyard.search.engine import Progress
+from steelyard.strategies.settings import spelled_number
 from steelyard.vocabulary import ESTIMATE_LABEL, LOCATION_GROSS, POINT_LABELS
 
 JobSource = str | Path | Mapping[str, Any] | JobSpec | Plan | Estimate
@@ -130,6 +137,8 @@ def pinned(source: JobSource, pin: Pin, options: Mapping[str, Any]) -> tuple[Job
         raise BadInput(f"--on takes one accelerator or system, not {on!r}; such as --on H100:64")
     check_count(on, count, spec, options)
     device = system_sold(offer, name) if offer else name
+    degrees = plain_degrees(degrees)
+    spec = with_implied_batch(spec, degrees, count)
     spec = with_able_precision(spec, device)
     found = compared_step(spec, Place(device, count, degrees))
     with using(found) as own:
@@ -141,14 +150,54 @@ def pinned(source: JobSource, pin: Pin, options: Mapping[str, Any]) -> tuple[Job
     return spec, made, found
 
 
+def plain_degrees(text: str) -> str:
+    """Return a layout with each setting by its short name and number, where it is written otherwise and can be read.
+
+    >>> plain_degrees("per_device_train_batch_size=2,sharding=ZeRO-2"), plain_degrees("tp=2"), plain_degrees("tq=2")
+    ('mbs=2,zero=2', 'tp=2', 'tq=2')
+    """
+    pairs = [part.partition("=")[::2] for part in text.split(",") if part.strip()]
+    plain = all(key.strip() in KEYS and spelled_number(KEYS[key.strip()], value) is not None for key, value in pairs)
+    if plain and "sdp" not in text.lower():  # FSDP means another stage under a pipeline
+        return text
+    try:
+        return degrees_text(parse_degrees(text))
+    except BadInput:
+        return text  # refused where it is laid out
+
+
+def with_implied_batch(spec: JobSpec, degrees: str, count: int | None) -> JobSpec:
+    """Return a job that states no batch with the one that its micro-batches on the pinned devices make; else as is.
+
+    >>> job = job_of("llama-3.2-1b", tokens="1B")
+    >>> with_implied_batch(job, "mbs=2,ga=8", 8).batch_samples
+    128
+    """
+    if any(given_text(spec.given, name) for name in ("global_batch", "global_batch_min", "global_batch_max")):
+        return spec
+    with suppress(BadInput):
+        layout = {**spec.layout, **(parse_degrees(degrees) if degrees.strip() else {})}
+        if (made := implied_batch(layout, count or spec.devices)) is not None:
+            return with_overrides(spec, global_batch=made)
+    return spec
+
+
 def with_able_precision(spec: JobSpec, device: str) -> JobSpec:
-    """Return a job that states no precision in fp16 where the accelerator has no bf16, which it then says; else as is.
+    """Return a job in the precision that its products run in on an accelerator, which it then says; else as it is.
+
+    One that states none is in fp16 where there is no bf16; fp32 is what the containers of its stack make of it.
 
     >>> job = job_of("llama-3.2-1b", tokens="1M")
     >>> with_able_precision(job, "T4").precision, with_able_precision(job, "L4").precision
     ('fp16', 'bf16')
+    >>> wide = job_of("llama-3.2-1b", tokens="1M", precision="fp32", stack="NeMo")
+    >>> with_able_precision(wide, "A100").precision, with_able_precision(wide, "V100").precision
+    ('tf32', 'fp32')
     """
-    chip = load().system(device).accelerator
+    chip, rule = load().system(device).accelerator, rule_of_name(load().stack_rules, spec.stack or "")
+    if spec.precision == "fp32" and rule.fp32 != "fp32" and supports(load().accelerator(chip), rule.fp32):
+        said = f"precision {rule.fp32}: what fp32 products run in, in the containers of {spec.stack}"
+        return replace(with_overrides(spec, precision=rule.fp32), assumptions=(*spec.assumptions, said))
     if "precision" in {str(name) for name, value in spec.given.items() if value is not None} or not without_bf16(
         [chip]
     ):

@@ -11,6 +11,7 @@ import numpy as np
 from steelyard import catalog as facts
 from steelyard.formatting.interval import Interval
 from steelyard.job import JobSpec, job_table
+from steelyard.job.job_spec import job_on
 from steelyard.job.unstated.choices import unstated_settings
 from steelyard.market.build import hardware_option, operating_policy
 from steelyard.market.offers import allowed_offers
@@ -68,6 +69,7 @@ def configure(
     able = tuple(stacks[index] for index in of_vendor[hardware.vendor] if stacks[index].runs_on(hardware.accelerator))
     bench = Bench(hardware, count, able)
     (stack, laid), *others = chosen_layouts(layout, spec, job, bench)
+    job = job_on(spec, stack.name)
     at = catalog.site(site).id if site else ""
     found = pinned_deal(
         spec, system, count, at, catalog, lambda market, deals: _totals(job, laid, hardware, stack, market, deals)

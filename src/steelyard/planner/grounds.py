@@ -40,7 +40,7 @@ def settings_texts(points: Iterable[Point], spec: JobSpec, unstated: Collection[
 def _taken(point: Point, spec: JobSpec) -> TakenSettings:
     catalog, job = load(), job_table(spec)
     vendor, text = catalog.accelerator(point.accelerator).vendor, as_asked(spec.stack, point.stack, catalog)
-    (option, *_), _ = stack_options([vendor], text, catalog, spec.kind, spec.precision)
+    (option, *_), _ = stack_options([vendor], text, catalog, spec.kind, spec.precision, spec.task)
     free, _ = stack_options([vendor], None, catalog, spec.kind, spec.precision, spec.task)
     others = dict.fromkeys(one.name for one in free if one.name != option.name)
     layout = layout_of(point.layout)

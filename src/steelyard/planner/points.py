@@ -8,10 +8,11 @@ from datetime import date
 import numpy as np
 
 from steelyard.formatting.interval import Interval
+from steelyard.job.unstated.mixture import mixture_interval
 from steelyard.layout import text_of
 from steelyard.market.options import Deal, Market, StackOption
 from steelyard.planner.answers import Bill, Point
-from steelyard.planner.unstated.mixtures import Branch, branch_interval, mixture_interval, on_host_bytes
+from steelyard.planner.unstated.mixtures import Branch, branch_interval, on_host_bytes
 from steelyard.planner.unstated.possible import PossibleRun, possible_ends
 from steelyard.reasons.draws import Setting, intervals
 from steelyard.reasons.summaries import setting_of

@@ -17,7 +17,7 @@ from steelyard.errors import BadInput
 from steelyard.formatting.answer import Answer
 from steelyard.formatting.figures import MASS, TIME, amount, dollars
 from steelyard.formatting.interval import Interval
-from steelyard.job import JobSpec, job_table
+from steelyard.job import JobSpec
 from steelyard.market.build import market_of
 from steelyard.market.options import Deal, Market, SiteOption
 from steelyard.market.sites import GROSS
@@ -137,7 +137,7 @@ def _predicted(made: Configuration, spec: JobSpec, engine: Engine, market: Marke
     index = np.arange(len(deals))
     chips = [market.hardware[deal.hardware] for deal in deals]
     return engine.predict(
-        job_of_layout(job_table(spec), made.setting.layout),
+        job_of_layout(made.setting.job, made.setting.layout),
         made.setting.layout,
         take(join([one.machine for one in chips]), index),
         take(join([one.kernels for one in chips]), index),

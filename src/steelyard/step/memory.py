@@ -23,6 +23,9 @@ from steelyard.strategies.recipe import FUSED, PERSISTENT
 from steelyard.tables import Job, Layout, Machine, Recipe, Stack, StepMemory
 from steelyard.units import Bytes, Share
 
+SHARDED_PARAMETERS = 3
+"""ZeRO stage at which parameters are sharded as well (arXiv 1910.02054, section 5)."""
+
 
 @dataclass(frozen=True, slots=True)
 class Peak:
@@ -202,7 +205,8 @@ def _peak(
     stepping = stepping_bytes(job, layout, recipe, params)
     backward = gathered + working
     if np.any(recipe.input_gradients):
-        backward = backward + 2 * recipe.input_gradients * kept.stored_bytes
+        flat = (np.asarray(layout.zero) >= SHARDED_PARAMETERS) & (np.asarray(job.trainable_share) < 1)
+        backward = np.asarray(backward + 2 * recipe.input_gradients * flat * kept.stored_bytes)
     late = every + np.maximum(backward, stepping)
     late = np.maximum(late, loading_bytes(layout, recipe, params) - optimizer)
     after = np.greater(late, early)

@@ -2,8 +2,19 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from steelyard.strategies.recipe import GRADIENT_LIVES
+
+QUANTISED_BYTES: Mapping[str, float] = MappingProxyType(
+    {
+        "nf4-dq": 4 / 8 + 0.127 / 8,  # doubly quantised constants: arXiv 2305.14314, section 3, 0.127 bits a parameter
+        "nf4": 4 / 8 + 4 / 64,  # an fp32 constant for 64 parameters: the same section
+        "int8": 1.0,
+        "int4-g128": 4 / 8 + 2.5 / 128,  # GPTQ: a 16-bit scale and a 4-bit zero for 128 parameters: arXiv 2210.17323
+    }
+)
+"""Bytes of a frozen parameter inside the blocks, by its type."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +69,12 @@ RECIPE_SETTINGS = (
             "fused": dict.fromkeys(("norm_copies", "activation_inputs", "rotary_copies"), 0.0),
         },
         source="github.com/linkedin/Liger-Kernel rms_norm.py, swiglu.py, rope.py",
+    ),
+    RecipeSetting(
+        name="quantised",
+        meanings={name: {"packed_bytes": size} for name, size in QUANTISED_BYTES.items()},
+        source="huggingface.co/docs/bitsandbytes, Linear4bit (nf4); arXiv 2305.14314, section 3 (nf4-dq: doubly "
+        "quantised constants); arXiv 2210.17323 (int4-g128: GPTQ)",
     ),
     RecipeSetting(
         name="logits",

@@ -16,7 +16,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from steelyard.catalog import Catalog, kernels, stack, stacks
-from steelyard.catalog.local.layer import slug
 from steelyard.catalog.stack_names import FALLBACK, StackRule
 from steelyard.catalog.stacks import Capability
 from steelyard.errors import BadInput
@@ -24,16 +23,16 @@ from steelyard.evidence.frames.jobs import run_job
 from steelyard.evidence.frames.layouts import LayoutChoice, layout_choices
 from steelyard.evidence.frames.machines import RunMachine, run_machine
 from steelyard.evidence.frames.models import run_model
-from steelyard.evidence.frames.recipes import trained_dropout
+from steelyard.evidence.frames.recipes import has_open_states, trained_dropout
 from steelyard.evidence.frames.settings import check_settings, run_settings, with_settings, with_usual_degrees
 from steelyard.evidence.frames.shapes import ModelShape, RowsShape
-from steelyard.evidence.frames.stacks import kernel_constants, row_constants, stack_rule, unknown_stack
+from steelyard.evidence.frames.stacks import kernel_constants, row_constants, taken_rule, unknown_stack
 from steelyard.evidence.runs.columns import check_cells, says
 from steelyard.evidence.runs.impossible import check_peak, check_sizes
 from steelyard.evidence.runs.run import Run, publisher
 from steelyard.evidence.runs.spellings import worded
 from steelyard.evidence.runs.unread import unread_parts, unsaid
-from steelyard.job.models.architecture import architecture
+from steelyard.job.models.architecture import architecture, usual_dropout
 from steelyard.job.models.kinds import takes_sequences, trained_kind
 from steelyard.job.models.rows_spec import RowsSpec
 from steelyard.job.models.spec import ModelSpec
@@ -152,17 +151,15 @@ def _row(run: Run, catalog: Catalog) -> CompletedRun:
         run = replace(run, sequence_tokens=float(model.max_tokens))  # the patches of an image
     found = run_machine(run, catalog)
     check_peak(run, found.accelerator)
-    its_rule = stack_rule(run.stack, run.date, catalog)
-    if (slug(run.stack), "any", "time_scale") in catalog.local.stacks and its_rule.stack == "any":
-        its_rule = replace(its_rule, stack=slug(run.stack))  # a stack that the user has calibrated
+    its_rule = taken_rule(run, found.accelerator.vendor, trained_kind(model), catalog)
     if isinstance(arch, Architecture):
-        usual = its_rule.dropout if arch.gelu and arch.causal else 0.0
-        arch = replace(arch, dropout=trained_dropout(run, usual))
+        arch = replace(arch, dropout=trained_dropout(run, float(usual_dropout(its_rule, arch))))
     assumed = set(about_shape | found.assumed)
     assumed |= {"stack"} if (strange := unknown_stack(run.stack, its_rule, catalog)) else set()
     run = with_usual_degrees(run, its_rule, _capability(its_rule.stack, catalog), assumed)
     options = layout_choices(run, arch, float(found.machine.memory_bytes), its_rule, float(found.machine.node_devices))
     job = run_job(run, model, arch, its_rule, found.precision, options[0].batch_samples, catalog)
+    assumed |= {"states"} if has_open_states(run, its_rule, found.precision) else set()
     if settings := run_settings(run):
         options = _permitted(options, settings, job, catalog)
     constants = row_constants(run, its_rule) | kernel_constants(run, its_rule, found.precision.matrix_units, catalog)
@@ -175,7 +172,7 @@ def _row(run: Run, catalog: Catalog) -> CompletedRun:
         job=job,
         constants=tuple(constants.items()),
         choices=tuple(options),
-        assumed=frozenset(assumed | untold | unsaid(run)),
+        assumed=frozenset(assumed | untold | unsaid(run) | set(run.taken)),
         notes=(*notes, *strange),
     )
 

@@ -7,13 +7,15 @@ from steelyard.catalog import Catalog
 from steelyard.catalog.stack_names import StackRule
 from steelyard.catalog.training import Precision
 from steelyard.errors import BadInput
-from steelyard.evidence.frames.recipes import outside_bytes, run_recipe, states_in_16_bits
+from steelyard.evidence.frames.recipes import outside_bytes, run_entries, run_recipe, run_states, run_text
 from steelyard.evidence.frames.shapes import ModelShape, RowsShape
 from steelyard.evidence.runs.columns import says
 from steelyard.evidence.runs.packing import document_length_of_note, masked_documents
 from steelyard.evidence.runs.run import Run, is_known
 from steelyard.job.job_spec import training_job
-from steelyard.job.models.adapters import USUAL_RANK, USUAL_TARGETS, Adapters, listed_targets, quantised_type
+from steelyard.job.kept.states import IN_16_BITS, width_of_states
+from steelyard.job.kept.texts import base_type
+from steelyard.job.models.adapters import USUAL_RANK, USUAL_TARGETS, Adapters, listed_targets
 from steelyard.job.models.rows_spec import RowsSpec
 from steelyard.job.models.spec import ModelSpec
 from steelyard.job.sample_work import sample_workload
@@ -34,7 +36,7 @@ def run_job(
     catalog: Catalog,
 ) -> Job:
     """Return the job of a run at the precision and global batch that were settled for it."""
-    if states_in_16_bits(run, rule):
+    if width_of_states(rule, precision.precision, run_states(run), adapted=run.task in ADAPTERS) == IN_16_BITS:
         precision = precision.without_master()
     optimizer = published_optimizer(run.optimizer, catalog)
     sizes = {"samples": batch_samples, "batch_samples": batch_samples}
@@ -112,12 +114,11 @@ def run_adapters(run: Run, model: ModelSpec, adapters: str) -> Adapters | None:
     rank = re.search(r"rank (\d+)", run.note)
     everywhere = adapters == "all" or bool(named(r"\ball[ -]linear\b", run.note))
     usual = USUAL_TARGETS["all" if everywhere else adapters]
-    text = f"{run.note}; {run.stack}; {run.task}".lower()
     return Adapters(
         model,
         int(run.lora_rank) if is_known(run.lora_rank) else int(rank[1]) if rank else USUAL_RANK,
         adapted_matrices(run) or usual,
-        quantised_type(text) or "nf4" if run.task == "qlora" else "",
+        base_type(run_text(run), run_entries(run)),
         float(stated[1].replace(",", "")) if stated else None,
         outside_bytes(run),
     )

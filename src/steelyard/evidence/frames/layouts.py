@@ -21,15 +21,13 @@ from steelyard.evidence.frames.settings import (
 from steelyard.evidence.frames.shapes import ModelShape, RowsShape, undivided
 from steelyard.evidence.runs.columns import is_count
 from steelyard.evidence.runs.run import Run, is_known
-from steelyard.job.unstated.usual import FULLY_SHARDED, TOKENS_IN_FLIGHT, usual_zero
+from steelyard.job.degrees import FULLY_SHARDED
+from steelyard.job.unstated.usual import TOKENS_IN_FLIGHT, sharded_zero, usual_flash
 from steelyard.strategies.experts import usual_expert_tensor
 from steelyard.strategies.partition import given_partition, given_sizes
 from steelyard.strategies.registry import SCHEDULES, named_schedule, usual_code
 from steelyard.strategies.settings import spelled_number
 from steelyard.tables import Layout
-
-FLASH_SINCE = "2022-07"
-"""FlashAttention was published in May 2022 (arXiv 2205.14135); earlier stacks ran two batched products."""
 
 _ORDER = ("tp", "pp", "cp", "dp")
 _STATE_BYTES = 18.0  # of one parameter under mixed-precision Adam: arXiv 1910.02054, section 3.1, with fp32 gradients
@@ -170,10 +168,10 @@ def _sharding(run: Run, rule: StackRule, assumed: set[str]) -> float:
 
 
 def _zero(run: Run, rule: StackRule, pp: float, assumed: set[str]) -> float:
-    """Return the ZeRO stage of a row's sharding, or of its stack's (`usual_zero`)."""
+    """Return the ZeRO stage of a row's sharding, or of its stack's (`sharded_zero`)."""
     stated = _sharding(run, rule, assumed)
     known = run.sharding or rule.sharding
-    return float(usual_zero(known, pp)) if known.lower() in FULLY_SHARDED else stated
+    return float(sharded_zero(known, pp)) if known.lower() in FULLY_SHARDED else stated
 
 
 def _layout(
@@ -208,7 +206,7 @@ def _layout(
         micro_batches=max(1.0, math.ceil(steps - 1e-9)),
         sp=sequence_parallel(run, rule, assumed) if tp > 1 else 0.0,
         recompute=0.0,
-        flash=_flash(run, arch, assumed),
+        flash=_flash(run, arch, rule, assumed),
         offload=float(offloads_states(run.offload)),
         partition=float(partition),
     )
@@ -270,11 +268,11 @@ def _expert_tensor(run: Run, tp: float, ep: float) -> float:
     return float(usual_expert_tensor(tp, ep)) if stated is None else stated
 
 
-def _flash(run: Run, arch: ModelShape, assumed: set[str]) -> float:
+def _flash(run: Run, arch: ModelShape, rule: StackRule, assumed: set[str]) -> float:
     if isinstance(arch, RowsShape):  # it has no attention
         return 0.0
     stated = spelled_number("flash", run.flash_attention)
     if stated is None:
         assumed.add("attention")
-        return float((run.date or FLASH_SINCE) >= FLASH_SINCE and run.precision.lower() != "fp32")
+        return float(usual_flash(rule.stack, run.precision.lower(), run.date))
     return float(stated)

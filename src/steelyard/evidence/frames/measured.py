@@ -14,6 +14,7 @@ from steelyard.catalog.stack_names import StackRule
 from steelyard.evidence.frames.agreement import figure_notes, of_samples, published_flop
 from steelyard.evidence.frames.conventions import run_convention
 from steelyard.evidence.frames.frame import RunFrame
+from steelyard.evidence.frames.models import nearest_models
 from steelyard.evidence.frames.siblings import SIZE_ALONE
 from steelyard.evidence.runs.columns import unreadable
 from steelyard.evidence.runs.run import MEMORY_METRICS, Run, is_known
@@ -24,6 +25,7 @@ DIFFER = 0.10
 """Step time and rate of one row that differ by more contradict each other: rounding never does that."""
 
 UNPRINTED = "the shape of its model is not printed: predicted as a sibling of its size, not scored"
+"""Of a model that the catalog does not know, and of which only the size is written; with the nearest names it knows."""
 
 NO_TIME = "no step time, throughput or utilisation that a run can have is given: a number above zero is needed"
 NO_PEAK = "no peak memory above zero is given"
@@ -66,8 +68,8 @@ def measured(found: RunFrame) -> Measured:
     )
     wrong = used > ALMOST_PEAK
     memories = [
-        (one[0], np.nan, UNPRINTED) if SIZE_ALONE in assumed and one[0] else one
-        for one, assumed in zip(map(_memory, found.runs, found.rules), found.assumed, strict=True)
+        (one[0], np.nan, unprinted_text(run.model)) if SIZE_ALONE in assumed and one[0] else one
+        for run, one, assumed in zip(found.runs, map(_memory, found.runs, found.rules), found.assumed, strict=True)
     ]
     return Measured(
         time_metric=np.array(["" if bad else one[0] for one, bad in zip(times, wrong, strict=True)], dtype=np.str_),
@@ -123,11 +125,21 @@ def _time(found: RunFrame, index: int, held: StepWork) -> tuple[str, float, floa
     return _none(NO_TIME)
 
 
+def unprinted_text(model: str) -> str:
+    """Return why a run of a model of which only the size is known is not scored, with the nearest names that are known.
+
+    >>> unprinted_text("Lama-3-8B")
+    "the shape of its model is not printed: ... not scored (unknown model 'Lama-3-8B'; nearest: llama-3-8b, ..."
+    """
+    near = nearest_models(model)
+    return UNPRINTED + (f" (unknown model {model[:40]!r}; nearest: {', '.join(near)})" if near else "")
+
+
 def _untimed(found: RunFrame, index: int) -> str:
     """Return why what a row says of its time is not taken, whatever the figures are; empty where it may be."""
     run, faults = found.runs[index], dict(found.runs[index].faults)
     if SIZE_ALONE in found.assumed[index]:
-        return UNPRINTED
+        return unprinted_text(run.model)
     if of_samples(found, index) and is_known(run.tokens_per_s_per_device):
         return f"tokens/s are given, but {run.model} is not trained on tokens; give samples_per_second"
     first = next((name for name in TIME_METRICS if name in faults or getattr(run, name) > 0), "")

@@ -141,7 +141,7 @@ def _specs(
     """Return the models that the columns may mean, the likeliest first: gated or not, tied or not."""
     hidden, ffn = given["hidden"], given["ffn"]
     if not hidden or not is_count(hidden):
-        known = ", ".join(_nearest(model))
+        known = ", ".join(nearest_models(model))
         near = f" (nearest: {known})" if known else ""
         raise UnknownShape(f"unknown model {model!r}{near} and no hidden size: give a name of the catalog or the shape")
     heads = given["heads"] or max(1.0, round(hidden / 128))
@@ -179,7 +179,12 @@ def _specs(
 
 
 @cache
-def _nearest(model: str) -> tuple[str, ...]:
+def nearest_models(model: str) -> tuple[str, ...]:
+    """Return the names of the catalog that are nearest to one that it does not know.
+
+    >>> nearest_models("lama-3-8b")[0]
+    'llama-3-8b'
+    """
     return tuple(nearest(model, catalog_names()))
 
 

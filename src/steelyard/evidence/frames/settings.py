@@ -5,13 +5,15 @@ import re
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import lru_cache
+from types import MappingProxyType
 
 from steelyard.catalog.stack_names import StackRule
 from steelyard.catalog.stacks import Capability
 from steelyard.errors import BadLayout
-from steelyard.evidence.runs.columns import is_count
+from steelyard.evidence.runs.columns import is_count, says
 from steelyard.evidence.runs.run import Run, is_known
-from steelyard.job.degrees import parse_degrees
+from steelyard.job.degrees import PRINTED, parse_degrees
+from steelyard.job.unstated.usual import usual_zero
 from steelyard.layout import check_layout
 from steelyard.strategies.denial import denied, named
 from steelyard.strategies.partition import given_sizes
@@ -21,6 +23,11 @@ from steelyard.tables import Job, Layout
 
 _COLUMN = {name: name for name in ("devices", "tp", "pp", "vpp", "cp", "dp", "ep", "micro_batch", "recompute")}
 _COLUMN |= {"zero": "sharding", "flash": "flash_attention", "offload": "offload"}
+
+_NOT_DONE: Mapping[str, float | str] = MappingProxyType(
+    {"vpp": 1.0, "cp": 1.0, "ep": 1.0, "recompute": "none", "flash_attention": "yes", "offload": "none"}
+)
+"""Columns of what a printed layout leaves out where it is not done, and attention, which is fused unless it is said."""
 
 _LAID = ("schedule", "etp", "zero", "shard_devices", "sp", "flash", "offload", "partition")
 """Settings that other degrees do not follow from: a layout takes them as they are written."""
@@ -60,9 +67,17 @@ def with_settings(run: Run) -> Run:
         if known is None:
             word = ("none", "optimizer")[number] if name == "offload" else str(number)
             found[column] = word if isinstance(value, str) else float(number)
+    if run_settings(run).keys() >= PRINTED:  # a whole layout: what it leaves out is not done
+        for name, blank in _NOT_DONE.items():
+            if _blank(getattr(run, name)):
+                found.setdefault(name, blank)
     filled = replace(run, **found) if found else run  # type: ignore[arg-type]  # text where the column is text
     chunks = filled.vpp if is_known(filled.vpp) else _chunks(filled)
     return replace(filled, vpp=chunks) if is_known(chunks) and chunks != filled.vpp else filled
+
+
+def _blank(value: float | str) -> bool:
+    return not says(value) if isinstance(value, str) else not is_known(value)
 
 
 def _chunks(run: Run) -> float:
@@ -166,7 +181,7 @@ def with_usual_degrees(run: Run, rule: StackRule, capability: Capability, assume
     """Return a row whose blank degrees are 1 where its stack has no such parallelism, or its recipes none by default.
 
     Fully sharded stacks have a pipeline only where a row says so: that of torchtitan is off by default. A stack that
-    nobody named may have any.
+    nobody named may have any. One replica alone shards nothing with others.
 
     >>> from steelyard.catalog import load
     >>> from steelyard.evidence.frames.stacks import stack_rule
@@ -176,11 +191,13 @@ def with_usual_degrees(run: Run, rule: StackRule, capability: Capability, assume
     1.0
     """
     settings = run_settings(run)
-    found: dict[str, float] = {}
+    found: dict[str, float | str] = {}
     sharded = spelled_number("zero", run.sharding or rule.sharding) == 3
     if not is_known(run.pp) and "pp" not in settings and (sharded or not capability.pp):
         found["pp"] = 1.0
         assumed |= {"pipeline"} if capability.pp else set()
+    if not is_known(run.ep) and "ep" not in settings and not capability.ep:
+        found["ep"] = 1.0
     alone = sharded and (not is_count(run.batch_samples) or run.batch_samples >= run.devices)
     if not is_known(run.tp) and "tp" not in settings and (alone or not capability.tp):
         found["tp"] = 1.0
@@ -188,6 +205,11 @@ def with_usual_degrees(run: Run, rule: StackRule, capability: Capability, assume
     if (ranks := _ranks_without_sequence(run)) > 1 and "cp" not in settings:
         found["cp"] = ranks
         assumed.add("context parallelism")
+    degrees = [found.get(name, getattr(run, name)) for name in ("tp", "pp", "cp")]
+    ranks = math.prod(float(one) for one in degrees if is_known(float(one)))
+    if spelled_number("zero", run.sharding) is None and ranks >= run.devices:
+        found["sharding"] = str(usual_zero(rule.sharding, 1, 1, capability.zero))
+        assumed.add("sharding")
     return replace(run, **found) if found else run  # type: ignore[arg-type]  # numbers all
 
 

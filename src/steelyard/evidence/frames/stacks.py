@@ -1,13 +1,18 @@
 """From a framework as people write it to the stack of the catalog, by the ordered patterns of `data/stacks/*.yaml`."""
 
 import re
+from dataclasses import replace
 from difflib import get_close_matches
 
 from steelyard.catalog import Catalog
+from steelyard.catalog.local.layer import slug
 from steelyard.catalog.stack_names import FALLBACK, StackRule, adapter_share, kernel_scales, rule_of_name, slow_kernels
+from steelyard.evidence.frames.settings import offloads_states
 from steelyard.evidence.runs.columns import says
-from steelyard.evidence.runs.run import Run
+from steelyard.evidence.runs.run import Run, is_known
+from steelyard.job.unstated.stack import usual_stack
 from steelyard.strategies.denial import named
+from steelyard.strategies.settings import spelled_number
 
 NATIVE = r"flash[ _-]?att\w*[ _-]?3\b|\bfa[ -]?3\b|cudnn|transformer ?engine|\bte\b"
 LEGACY = r"flash[ _-]?att\w*[ _-]?2\b|\bfa[ -]?2\b|\btriton\b"
@@ -24,6 +29,45 @@ ALIKE_NAMES = 0.8
 def stack_rule(framework: str, date: str, catalog: Catalog) -> StackRule:
     """Return what a framework's name implies for a run of a date (`catalog.stacks.rule_of_name`)."""
     return rule_of_name(catalog.stack_rules, framework, date)
+
+
+def taken_rule(run: Run, vendor: str, kind: str, catalog: Catalog) -> StackRule:
+    """Return what the stack of a run implies; of one that names none, that of such trainings (`unstated.stack`).
+
+    Args:
+        run: the row, the settings of its layout in their columns.
+        vendor: of its accelerator.
+        kind: of its model, of `vocabulary.TRAINED_KINDS`.
+        catalog: of the stacks, a user's own among them.
+
+    >>> from steelyard.catalog import load
+    >>> from steelyard.evidence.runs.reader import blank_run
+    >>> runs = (blank_run(task="lora"), blank_run(task="lora", tp=2.0), blank_run(task="pretrain"))
+    >>> [taken_rule(run, "NVIDIA", "language", load()).stack for run in runs]
+    ['hf-trainer', 'torchtune', 'any']
+    """
+    found = stack_rule(run.stack, run.date, catalog)
+    if not says(run.stack):
+        name = usual_stack(run.task, vendor, kind, _stated(run), catalog)
+        return found if name == FALLBACK else stack_rule(name, run.date, catalog)
+    own = slug(run.stack)
+    return replace(found, stack=own) if found.stack == FALLBACK and _is_calibrated(own, catalog) else found
+
+
+def _is_calibrated(name: str, catalog: Catalog) -> bool:
+    return (name, FALLBACK, "time_scale") in catalog.local.stacks
+
+
+def _stated(run: Run) -> dict[str, float]:
+    """Return the settings of a layout that a row states and that not every stack has."""
+    degrees = {name: getattr(run, name) for name in ("tp", "pp", "cp", "ep", "vpp")}
+    words = {
+        "zero": spelled_number("zero", run.sharding),
+        "recompute": spelled_number("recompute", run.recompute),
+        "offload": offloads_states(run.offload) if says(run.offload) else None,
+    }
+    found = {name: float(value) for name, value in words.items() if value is not None}
+    return found | {name: value for name, value in degrees.items() if is_known(value)}
 
 
 def unknown_stack(framework: str, rule: StackRule, catalog: Catalog) -> tuple[str, ...]:

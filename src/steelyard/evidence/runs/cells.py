@@ -11,6 +11,7 @@ from types import MappingProxyType
 
 from steelyard.errors import BadInput
 from steelyard.formatting.unit_sizes import BYTES, FLOP_PER_S, ONES, SPANS, Sizes, spans_s, spelled
+from steelyard.job.spelled.lengths import parse_sequence, sequence_taken
 
 UNSAID = frozenset({"", "-", "–", "—", "?", "n/a", "na", "nan", "null", "unknown"})
 """Cells that say nothing; where a number belongs, `none` says no more."""
@@ -102,6 +103,8 @@ def read_number(text: str, column: str) -> float:
     (1234567.0, 1024.0, nan)
     >>> [read_number(text, "step_time_s") for text in ("1h", "1m", "1m30s")]
     [3600.0, 60.0, 90.0]
+    >>> read_number("4k", "sequence_tokens"), read_number("4000", "sequence_tokens")
+    (4096.0, 4000.0)
     >>> read_number("70 GiB", "peak_memory_bytes") / 2**30, read_number("3.9k tokens/s", "tokens_per_s_per_device")
     (70.0, 3900.0)
     >>> read_number("12,9", "step_time_s")
@@ -116,6 +119,8 @@ def read_number(text: str, column: str) -> float:
         return math.nan
     if column == "step_time_s" and (several := spans_s(plain)) is not None:
         return _checked(several, text, column)
+    if column == "sequence_tokens" and sequence_taken(plain):
+        return _checked(float(parse_sequence(plain)), text, column)
     found = _NUMBER.fullmatch(plain)
     if found is None or plain.startswith(","):
         raise _unreadable(plain, column)
@@ -182,7 +187,7 @@ _EXAMPLES: Mapping[str, str] = MappingProxyType(
         "tokens_per_s_per_device": "3900, 3.9k or 3900 tokens/s (of one device)",
         "samples_per_second": "12.5 or 12.5 samples/s (of all devices)",
         "devices": "8 or 1024",
-        "sequence_tokens": "4096 or 8192",
+        "sequence_tokens": "4096 or 4k",
     }
 )
 

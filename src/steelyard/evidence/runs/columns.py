@@ -25,6 +25,7 @@ from steelyard.evidence.runs.header import (
 from steelyard.evidence.runs.rates import fill_rates
 from steelyard.evidence.runs.run import COLUMNS, MEMORY_METRICS, TEXT_COLUMNS, Run, is_known
 from steelyard.formatting.unit_sizes import BYTES, SECONDS
+from steelyard.job.spelled.lengths import sequence_of_note, sequence_taken
 from steelyard.job.training import TASKS
 from steelyard.strategies.recompute import RECOMPUTE
 from steelyard.strategies.settings import spelled_number
@@ -59,6 +60,9 @@ def run_of_row(row: Mapping[str, str | None], row_id: str) -> Run:
     values["id"] = values["id"] or row_id
     if not says(values["devices"]) and (counted := COUNTED_DEVICES.match(values["accelerator"])):
         values["devices"] = counted[1]
+    if not says(values["sequence_tokens"]):
+        values["sequence_tokens"] = sequence_of_note(values["note"])
+    taken = tuple(filter(None, [sequence_taken(values["sequence_tokens"])]))
     faults: dict[str, str] = {}
     unread = _peaks_and_steps(cells, values)
     numbers = {name: _number(values[name], name, faults) for name in COLUMNS if name not in TEXT_COLUMNS}
@@ -74,7 +78,8 @@ def run_of_row(row: Mapping[str, str | None], row_id: str) -> Run:
         texts["memory_metric"] = memory_metric(unit, values["note"])
     unread += fill_rates(cells, numbers, faults)
     strange = [strange_text(name) for name, value in cells.items() if says(value) and not is_read(name)]
-    return Run(**texts, **numbers, faults=tuple(faults.items()), strange=(*strange, *unread))  # type: ignore[arg-type]  # by type
+    told = {"faults": tuple(faults.items()), "strange": (*strange, *unread), "taken": taken}
+    return Run(**texts, **numbers, **told)  # type: ignore[arg-type]  # by type
 
 
 _SWITCHES = frozenset({"recompute", "flash_attention", "sharding", "offload", "out_of_memory"})

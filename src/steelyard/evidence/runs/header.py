@@ -9,8 +9,8 @@ from steelyard.errors import BadInput, nearest
 from steelyard.evidence.runs.rates import PER_DEVICE, RATE_COLUMNS, RATES, rate_column
 from steelyard.evidence.runs.run import COLUMNS
 from steelyard.formatting.unit_sizes import BYTES, SECONDS, spelled
-from steelyard.job.degrees import DEGREE_FIELDS
-from steelyard.job.fields import FIELD_ALIASES
+from steelyard.job.degrees import DEGREE_FIELDS, SETTING_ALIASES
+from steelyard.job.spelled.names import FIELD_ALIASES, LORA_NAMES
 
 COLLECTED = {
     "id": "id",
@@ -62,52 +62,25 @@ COLLECTED = {
 }
 """Collected column → ours, where only the name differs; parameters and memory also change their unit."""
 
+_OUR_COLUMNS = {"sequence": "sequence_tokens", "global_batch": "batch_samples", "zero": "sharding"}
+_OUR_COLUMNS |= {"flash": "flash_attention", "rank": "lora_rank", "targets": "lora_targets"}
+
 JOB_FIELDS = {
     "sequence": "sequence_tokens",
     "document_length": "document_tokens",
     "global_batch": "batch_samples",
-    "batch_sequences": "batch_samples",
     "step_time": "step_time_s",
     "iteration_time": "step_time_s",
     "iter_time": "step_time_s",
     "time_per_step": "step_time_s",
-    "lora_r": "lora_rank",
-    "target_modules": "lora_targets",
-    "optim": "optimizer",
-    "optimizer_type": "optimizer",
     "mixed_precision": "precision",
-    "dtype": "precision",
-    "gradient_checkpointing": "recompute",
-    "activation_checkpointing": "recompute",
-    "attn_implementation": "flash_attention",
-    "sharding_strategy": "sharding",
-    "fsdp_sharding_strategy": "sharding",
-    "gradient_accumulation_steps": "micro_batches",
-    "per_device_train_batch_size": "micro_batch",
-    "micro_batch_size": "micro_batch",
-    "max_seq_length": "sequence_tokens",
-    "num_gpus": "devices",
     "gpu_type": "accelerator",
     "gpu_name": "accelerator",
-    "notes": "note",
-    "n_gpus": "devices",
-    "gpus": "devices",
-    "world_size": "devices",
-    "num_devices": "devices",
-    "gpu_count": "devices",
     "gpu": "accelerator",
     "gpu_model": "accelerator",
-    "max_length": "sequence_tokens",
-    "max_seq_len": "sequence_tokens",
-    "cutoff_len": "sequence_tokens",
-    "block_size": "sequence_tokens",
-    "sequence_len": "sequence_tokens",
-    "per_device_batch_size": "micro_batch",
-    "grad_accum": "micro_batches",
-    "r": "lora_rank",
-}
-"""Field of a job file, of PEFT's `LoraConfig`, or of Hugging Face's `TrainingArguments` → our column; other
-fields (model, devices, task, stack ...) have one name, and the spellings that job files allow are read here, too."""
+    "notes": "note",
+} | {other: _OUR_COLUMNS.get(name, name) for other, name in {**SETTING_ALIASES, **LORA_NAMES}.items()}
+"""Field of a job file, setting of its layout or of its adapters, by every name that job files take → our column."""
 
 LAYOUT_COLUMNS = tuple(name for name in DEGREE_FIELDS if name not in COLUMNS)
 """Settings of a job file's `layout` without a column of their own name: one of that name joins the row's layout."""

@@ -70,8 +70,10 @@ class Run:
     lora_rank: float  # of adapters; NaN: what the note says, else as the stack's recipes have it
     lora_targets: str  # matrices that have adapters, as job files name them: all-linear, q_proj,v_proj
     document_tokens: float  # mean of documents that are masked from each other; NaN: what the note says, else none is
+    recipe: str  # how tensors are kept, as job files write it: "states=16,quantised=nf4-dq"
     faults: tuple[tuple[str, str], ...] = ()  # columns whose cells cannot be read, each with the reason
     strange: tuple[str, ...] = ()  # columns that nobody reads, each with the nearest that is read
+    taken: tuple[str, ...] = ()  # what cells were read as that may mean something else
 
 
 COLUMNS = tuple(field.name for field in fields(Run) if field.default is MISSING)

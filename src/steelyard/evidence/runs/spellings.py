@@ -9,10 +9,10 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from steelyard.evidence.runs.columns import memory_word, says
-from steelyard.evidence.runs.offloads import offload_of_note
-from steelyard.evidence.runs.phrases import (
-    ATTENTION_SPELLINGS,
-    RECOMPUTE_SPELLINGS,
+from steelyard.evidence.runs.run import Run, is_known
+from steelyard.job.kept.meanings import attention_meaning, recompute_meaning, sharding_meaning
+from steelyard.job.kept.offloads import offload_of_note
+from steelyard.job.kept.phrases import (
     adapters_named,
     attention_of_note,
     optimizer_of_note,
@@ -23,21 +23,11 @@ from steelyard.evidence.runs.phrases import (
     sharding_of_stack,
     strategy_of_note,
 )
-from steelyard.evidence.runs.run import Run, is_known
 from steelyard.job.training import PRECISION_SPELLINGS, says_mixed, task_meaning
 from steelyard.strategies.denial import Patterns, affirmed, exact_meaning, meaning, named
 
 QUANTISED_SPELLINGS = re.compile(r"(nf4|fp4|int[48]|[48]-?bit|gptq|awq)( base| \(.*\)| weights)?", re.IGNORECASE)
 """The type of frozen weights, where a row of adapters writes it as its precision."""
-
-SHARDING_SPELLINGS: Patterns = (
-    (r"hsdp\d?|hybrid([ _-]?shard\w*)?", "hsdp"),
-    (r"shard[ _-]?grad[ _-]?op|(zero|ds|deepspeed)?[ _-]*(stage)?[ _-]*2|zero-?offload", "2"),
-    (r"(zero|ds|deepspeed)?[ _-]*(stage)?[ _-]*3( offload)?|zero-?infinity|zero\+\+", "3"),
-    (r"(zero|ds|deepspeed)?[ _-]*(stage)?[ _-]*1|dist\w*[ _-]?opt(im\w*)?|optimizer|os", "1"),
-    (r"no[ _-]?shard|ddp|none|no|off|(zero)?[ _-]*(stage)?[ _-]*0", "0"),
-    (r"fsdp\d?|full[ _-]?shard\w*|fully sharded.*", "fsdp"),
-)
 
 OUT_OF_MEMORY_SPELLINGS: Patterns = (
     (r"no|false|0|n|fits|ran|ok", ""),
@@ -74,44 +64,6 @@ def offload_meaning(text: str) -> str:
     return said if re.search("[a-z]", said) else "none"
 
 
-def sharding_meaning(text: str) -> str:
-    """Return how a column says that states are sharded; the text where it has no meaning.
-
-    >>> [sharding_meaning(text) for text in ("ZeRO-3", "FULL_SHARD", "stage 2", "no FSDP", "FSDP off", "zero stage: 3")]
-    ['3', 'fsdp', '2', '0', '0', '3']
-    """
-    if (found := exact_meaning(text, SHARDING_SPELLINGS)) != text:
-        return found
-    said = affirmed(text, r"fsdp\d?|zero[ _-]?\d?|deepspeed|hsdp|shard\w*")
-    return sharding_of_stack(said) or ("0" if text.strip() and not re.search("[a-z0-9]", said) else text)
-
-
-def recompute_meaning(text: str) -> str:
-    """Return the policy of recomputation that a column names; the text where it has no meaning of its own.
-
-    A column says whether it is on, 1 or 0; the numbers of policies are those of a layout.
-
-    >>> recompute_meaning("1"), recompute_meaning("0")
-    ('full', 'none')
-    >>> texts = ("selective (core)", "Minimal_Flash", "no activation checkpointing", "gradient_checkpointing=False")
-    >>> [recompute_meaning(text) for text in texts], recompute_meaning("selectiv")
-    (['selective', 'selective', 'none', 'none'], 'selectiv')
-    """
-    found = exact_meaning(text, (("1", "full"), ("0", "none"), *RECOMPUTE_SPELLINGS))
-    if found != text or re.search(r"\d", text):
-        return found
-    return recompute_of_note(text) or recompute_of_note(f"activation {text}") or text
-
-
-def attention_meaning(text: str) -> str:
-    """Return yes or no where a column names the kernel of attention; else the text.
-
-    >>> [attention_meaning(text) for text in ("flash", "flash attention disabled", "no flash", "eager", "TE fused")]
-    ['yes', 'no', 'no', 'no', 'yes']
-    """
-    return attention_of_note(text) or exact_meaning(text, ATTENTION_SPELLINGS)
-
-
 _READERS: dict[str, Callable[[str], str]] = {
     "precision": lambda text: meaning(text, PRECISION_SPELLINGS),
     "task": task_meaning,
@@ -128,7 +80,7 @@ def worded(run: Run) -> Run:
     """Return a run with the words of its columns as the frames take them, and what its name and note say filled in.
 
     A kernel of attention that is named decides over a yes or no: a column that says no of `sdpa (memory-efficient)`
-    counts FlashAttention alone. A sharding that the framework's name writes fills a blank column.
+    counts FlashAttention alone. A sharding that the framework's name writes fills a blank column of several devices.
 
     >>> from steelyard.evidence.runs.reader import blank_run
     >>> made = worded(blank_run(flash_attention="no", note="attention=sdpa (memory-efficient)", precision="BFloat16"))
@@ -149,9 +101,10 @@ def worded(run: Run) -> Run:
     more += ['gradient checkpointing "unsloth"'] * (named("unsloth", run.recompute) is not None)
     found["note"] = "; ".join(filter(None, (found.get("note", run.note), *more)))
     strategy = strategy_of_note(text) if found.get("sharding", "") in ("", "fsdp") else ""
-    found["sharding"] = strategy or found.get("sharding") or sharding_of_stack(run.stack) or sharding_of_stack(text)
+    sharded = sharding_of_stack(run.stack) or sharding_of_stack(text)
+    found["sharding"] = strategy or found.get("sharding") or (sharded if run.devices != 1 else "")  # with nobody else
     if not says(run.offload):
-        fully = found["sharding"] in ("fsdp", "hsdp")
+        fully = (found["sharding"] or sharded) in ("fsdp", "hsdp")
         found["offload"] = offload_of_note(text, fully) or run.offload
     if not says(run.optimizer):
         found["optimizer"] = optimizer_of_note(text) or run.optimizer

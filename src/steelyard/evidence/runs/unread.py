@@ -5,11 +5,11 @@ from functools import lru_cache
 
 from steelyard.evidence.runs.columns import says
 from steelyard.evidence.runs.header import MEASURED
-from steelyard.evidence.runs.offloads import offload_of_note
 from steelyard.evidence.runs.packing import MASKED, document_length_of_note, masked_documents
-from steelyard.evidence.runs.phrases import FLOAT8, recompute_of_note
 from steelyard.evidence.runs.run import Run, is_known
 from steelyard.evidence.runs.spellings import OFFLOAD_SPELLINGS
+from steelyard.job.kept.offloads import offload_of_note
+from steelyard.job.kept.phrases import FLOAT8, recompute_of_note
 from steelyard.job.training import MIXED, unknown_of_optimizer
 from steelyard.strategies.denial import exact_meaning, named
 from steelyard.strategies.losses import LOSSES
@@ -119,7 +119,7 @@ def unsaid(run: Run) -> frozenset[str]:
         found.add("adapters")
     if masked_documents(run.note) and not (is_known(run.document_tokens) or document_length_of_note(run.note)):
         found.add("document length")
-    if run.task == "qlora" and not re.search(r"nf4|int[48]|gptq|\d.?bit", run.note.lower()):
+    if run.task == "qlora" and not re.search(r"nf4|int[48]|gptq|\d.?bit", f"{run.note}; {run.recipe}".lower()):
         found.add("quantisation")
     return frozenset(found)
 

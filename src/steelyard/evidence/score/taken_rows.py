@@ -8,6 +8,9 @@ from steelyard.catalog import Catalog
 from steelyard.catalog.stack_names import FALLBACK
 from steelyard.evidence.frames.frame import RunFrame
 from steelyard.evidence.frames.recipes import unsaid_recipe
+from steelyard.evidence.runs.columns import says
+from steelyard.job.kept.states import SCRIPTS
+from steelyard.job.unstated.stack import common_stacks
 from steelyard.job.unstated.taken import TakenSettings, bytes_each, taken_texts, weights_follow
 from steelyard.tables import take
 
@@ -26,27 +29,47 @@ def taken_of_rows(found: RunFrame, catalog: Catalog) -> tuple[tuple[str, ...], .
     recompute full: or none (recompute=)
     offload none: or parameters, gradients and optimizer (offload=)
     loss 4.5 B a logit: or 0 (fused-linear) to 22 (shifted) (loss:)
-    sharding zero=3: or zero=0, zero=2 (zero=)
+    sharding zero=0: or zero=2, zero=3 (zero=)
     states 8 B a parameter: or 16 to 18 with an fp32 master copy (precision:)
     """
     count = len(found)
     if not count:
         return ()
+    bases = np.broadcast_to(found.job.recipe.packed_bytes, count)
     held, logits = (np.broadcast_to(one, count) for one in bytes_each(found.job, found.layout, found.stack))
     follow = np.broadcast_to(weights_follow(found.job, found.layout, found.stack), count)
     known = {name: catalog.capability(name if name in catalog.stack_files else FALLBACK) for name in found.labels.stack}
     each = [
         TakenSettings(
             stack=str(name),
-            others=(),
+            others=_others(found, index, catalog),
             capability=known[name],
             layout=take(found.layout, index),
             state_bytes=float(held[index]),
             logit_bytes=float(logits[index]),
             precision=str(found.labels.precision[index]),
             weights_follow=float(follow[index]),
+            base_bytes=float(bases[index]),
         )
         for index, name in enumerate(found.labels.stack)
     ]
-    words = (assumed | unsaid_recipe(run) for assumed, run in zip(found.assumed, found.runs, strict=True))
-    return tuple(taken_texts(unstated, [one]) for unstated, one in zip(words, each, strict=True))
+    return tuple(
+        (
+            *taken_texts((assumed | unsaid_recipe(run)) - (assumed & {"states"}), [one]),
+            *([OPEN] * ("states" in assumed)),
+        )
+        for assumed, run, one in zip(found.assumed, found.runs, each, strict=True)
+    )
+
+
+OPEN = f"states {' or '.join(one.name for one in SCRIPTS)}: the script decides, memory is of either (precision:)"
+"""Of a run whose stack leaves it to scripts how wide states are, and that does not say."""
+
+
+def _others(found: RunFrame, index: int, catalog: Catalog) -> tuple[str, ...]:
+    """Return the stacks that a run may have had instead, where it names none."""
+    run, labels = found.runs[index], found.labels
+    if says(run.stack):
+        return ()
+    vendor = catalog.accelerator(str(labels.accelerator[index])).vendor
+    return common_stacks(run.task, vendor, str(labels.kind[index]), catalog)

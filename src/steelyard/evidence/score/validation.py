@@ -21,6 +21,7 @@ from steelyard.evidence.score.fingerprints import check_fingerprints
 from steelyard.evidence.score.groups import GroupScore, ScoreSummary, group_scores, score_summary
 from steelyard.evidence.score.intervals import device_interval, memory_log_sd, time_log_sd
 from steelyard.evidence.score.live import DEVICE, MEMORY, TIME
+from steelyard.evidence.score.open_states import with_open_states
 from steelyard.evidence.score.outcomes import (
     RunOutcome,
     bounded_predictions,
@@ -160,11 +161,14 @@ def _memory(
     peaks = peak_bytes(found)
     now = measured_peak(seen, peaks)
     log_sd = memory_log_sd(found, seen.memory_metric, catalog)
-    one = bounded_predictions(found, now, ends_of(now, log_sd), MEMORY)
+    now, *ends = with_open_states(found, seen.memory_metric, (now, *ends_of(now, log_sd)), catalog)
+    one = bounded_predictions(found, now, (ends[0], ends[1]), MEMORY)
     outcomes = memory_outcomes(found, seen, one, catalog)
     truth = _scored(found, outcomes, seen.memory_bytes)
     scores = group_scores(labels, truth, one.predicted, one.low, one.high, seen=_seen(found, MEMORY), live=now)
-    device = bounded_predictions(found, peaks["device"], device_interval(found, catalog), DEVICE)
+    whole = np.full(len(found), "device")
+    shown, *ends = with_open_states(found, whole, (peaks["device"], *device_interval(found, catalog)), catalog)
+    device = bounded_predictions(found, shown, (ends[0], ends[1]), DEVICE)
     return outcomes, scores, feasibility(found, device)
 
 

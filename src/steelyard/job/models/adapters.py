@@ -8,6 +8,7 @@ from steelyard.errors import BadInput, nearest
 from steelyard.job.models.architecture import architecture
 from steelyard.job.models.spec import ModelSpec
 from steelyard.strategies.denial import Patterns, named
+from steelyard.strategies.recipe_settings import QUANTISED_BYTES
 from steelyard.units import Bytes
 
 _GROUPS = MappingProxyType(
@@ -28,28 +29,18 @@ USUAL_TARGETS = MappingProxyType({"attention": ("q", "v"), "all": ("q", "k", "v"
 """Of adapters where nobody says: the defaults of huggingface/peft (LoraConfig.r; utils/constants.py, for Llama), or
 every linear matrix where the recipes of a stack adapt all (`names` of `catalog/data/stacks/*.yaml`)."""
 
-QUANTISED_BYTES = MappingProxyType(
-    {
-        "nf4-dq": 4 / 8 + 0.127 / 8,  # doubly quantised constants: arXiv 2305.14314, section 3, 0.127 bits a parameter
-        "nf4": 4 / 8 + 4 / 64,  # an fp32 constant for 64 parameters: the same section
-        "int8": 1.0,
-        "int4-g128": 4 / 8 + 2.5 / 128,  # GPTQ: a 16-bit scale and a 4-bit zero for 128 parameters: arXiv 2210.17323
-    }
-)
-"""Bytes of a frozen parameter inside the blocks, by its type."""
-
-
 QUANTISED: Patterns = (
     (r"nf4-dq|double[_ -]?quant\w*|nested[_ -]quant\w*|use_double_quant", "nf4-dq"),
     (r"int8|8.?bit base|load_in_8bit|llm\.int8|8-?bit (?:weights|model|quanti\w+)|quantization_bit\W{1,3}8", "int8"),
     (r"gptq|awq|int4", "int4-g128"),
-    (r"fms-acceleration", "nf4-dq"),
+    (r"fms-acceleration|llama-?factory", "nf4-dq"),
     (r"nf4|fp4|qlora|4.?bit", "nf4"),
 )
 """How people write the type of frozen weights, and its name in `QUANTISED_BYTES`.
 
 fms-acceleration quantises the constants as well (github.com/foundation-model-stack/fms-acceleration,
-framework_plugin_bnb.py: bnb_4bit_use_double_quant=True); bitsandbytes by default does not. Its fp4 has the constants of
+framework_plugin_bnb.py: bnb_4bit_use_double_quant=True), and so does LLaMA-Factory (github.com/hiyouga/LLaMA-Factory,
+hparams/model_args.py: double_quantization=True); bitsandbytes by default does not. Its fp4 has the constants of
 nf4 (huggingface.co/docs/bitsandbytes, Linear4bit: blocks of 64).
 """
 

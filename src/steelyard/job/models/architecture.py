@@ -3,9 +3,11 @@
 from functools import lru_cache
 from types import MappingProxyType
 
+from steelyard.catalog.stack_names import StackRule
 from steelyard.errors import BadInput
 from steelyard.job.models import count
 from steelyard.job.models.spec import MOST_PARAMS, ModelSpec
+from steelyard.units import Share
 from steelyard.workload import Architecture
 
 _NORM_VECTORS = MappingProxyType({"layernorm": 2, "layernorm_nobias": 1, "rmsnorm": 1, "nonparametric": 0})
@@ -210,3 +212,40 @@ def _outside(spec: ModelSpec, norm: int) -> int:
 
 def _shared_ffn(spec: ModelSpec) -> int:
     return spec.shared_ffn or spec.shared_experts * spec.expert_ffn
+
+
+CONFIGURED = ("hf-trainer", "deepspeed")
+"""Stacks that mostly train the code that Hugging Face has of a model."""
+
+
+def usual_dropout(rule: StackRule, numbers: Architecture) -> Share:
+    """Return whether a model is trained with dropout masks where nobody says.
+
+    Hugging Face's code of a model takes the rates of its published configuration (github.com/huggingface/transformers
+    models/gpt2/configuration_gpt2.py: resid_pdrop, from memory); other stacks have a default of their own, of causal
+    models without a gate.
+
+    Args:
+        rule: what the name of the stack implies.
+        numbers: of the model, with the dropout of its configuration.
+
+    >>> from steelyard.catalog import load
+    >>> from steelyard.catalog.stack_names import rule_of_name
+    >>> from steelyard.job.models.presets import find_model
+    >>> gpt = architecture(find_model("gpt2"))
+    >>> [float(usual_dropout(rule_of_name(load().stack_rules, name), gpt)) for name in ("HF Trainer", "nanoGPT")]
+    [1.0, 0.0]
+    """
+    if rule.stack in CONFIGURED:
+        return numbers.dropout
+    return rule.dropout if numbers.gelu and numbers.causal else 0.0
+
+
+def is_gated(numbers: Architecture) -> bool:
+    """Tell whether the MLP of a model has a gate.
+
+    >>> from steelyard.job.models.presets import find_model
+    >>> [is_gated(architecture(find_model(name))) for name in ("llama-3-8b", "gpt2")]
+    [True, False]
+    """
+    return not numbers.gelu

@@ -10,6 +10,7 @@ from steelyard.catalog.stacks import Capability
 from steelyard.step.states import state_widths
 from steelyard.step.tensors.recipe import resident_weights, settled
 from steelyard.strategies.losses import LOSSES
+from steelyard.strategies.recipe_settings import QUANTISED_BYTES
 from steelyard.strategies.recompute import RECOMPUTE
 from steelyard.strategies.settings import setting_name
 from steelyard.tables import Job, Layout, Stack
@@ -28,6 +29,7 @@ class TakenSettings:
     logit_bytes: Bytes  # of one logit at the peak; NaN: the model has no vocabulary
     precision: str
     weights_follow: Share = 0.0  # 1: parameters go to the host with offloaded states
+    base_bytes: Bytes = 0.0  # of a frozen parameter that is quantised; 0: none is
 
     @classmethod
     def of_tables(
@@ -45,7 +47,8 @@ class TakenSettings:
         """
         held, logits = (float(one) for one in bytes_each(job, layout, constants))
         follow = float(np.asarray(weights_follow(job, layout, constants)))
-        return cls(names[0], tuple(names[1:]), capability, layout, held, logits, precision, follow)
+        base = float(np.asarray(job.recipe.packed_bytes))
+        return cls(names[0], tuple(names[1:]), capability, layout, held, logits, precision, follow, base)
 
     @property
     def offloaded(self) -> str:
@@ -116,6 +119,10 @@ def _loss(one: TakenSettings) -> str:
     return "" if np.isnan(one.logit_bytes) else f"{one.logit_bytes:.3g} B a logit"
 
 
+def _base(one: TakenSettings) -> str:
+    return next((name for name, size in QUANTISED_BYTES.items() if size == one.base_bytes), "")
+
+
 def _chunks(one: TakenSettings) -> str:
     return "" if one.layout.pp <= 1 else f"of {one.layout.vpp:.0f} chunks" if one.layout.vpp > 1 else "none"
 
@@ -152,6 +159,7 @@ OPEN_SETTINGS: Mapping[str, OpenSetting] = MappingProxyType(
         "states": OpenSetting(
             _states, lambda one: (_NARROW if one.state_bytes > _MASTERED else _WIDE,), "precision:"
         ),
+        "quantisation": OpenSetting(_base, lambda _: tuple(QUANTISED_BYTES), "recipe: quantised="),
         "precision": OpenSetting(lambda one: one.precision, lambda _: ("bf16", "fp16", "fp8"), "precision:"),
         "sequence parallelism": OpenSetting(
             lambda one: "" if one.layout.tp <= 1 else "on" if one.layout.sp else "off", lambda _: ("on", "off"), "sp="

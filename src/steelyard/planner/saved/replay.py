@@ -7,6 +7,7 @@ from steelyard import catalog as facts
 from steelyard.catalog.schema import System
 from steelyard.errors import BadInput, BadLayout
 from steelyard.job import JobSpec, job_table
+from steelyard.job.job_spec import job_on
 from steelyard.job.unstated.choices import unstated_settings
 from steelyard.layout import check_layout
 from steelyard.market.build import hardware_option, market_of, operating_policy
@@ -31,7 +32,8 @@ def configuration_of(point: Point, spec: JobSpec) -> Configuration:
     catalog = facts.load()
     system = catalog.system(point.system)
     layout = _layout(point)
-    job = job_of_layout(job_table(spec), layout)
+    pinned = point.label == ESTIMATE_LABEL
+    job = job_of_layout(job_on(spec, point.stack) if pinned else job_table(spec), layout)
     hardware, stack = hardware_option(system, spec.precision, catalog), _stack(point, system, spec, catalog)
     _check_devices(point, layout, system, spec)
     machine = hardware.machine
@@ -92,7 +94,7 @@ def _stack(point: Point, system: System, spec: JobSpec, catalog: facts.Catalog) 
     """Return the stack of a saved point, which the catalog must know, and which must train what the job is."""
     vendor = catalog.accelerators[system.accelerator].vendor
     text = as_asked(spec.stack, point.stack, catalog)
-    found, _ = stack_options([vendor], text, catalog, spec.kind, spec.precision)
+    found, _ = stack_options([vendor], text, catalog, spec.kind, spec.precision, spec.task)
     return next(one for one in found if one.runs_on(system.accelerator))
 
 

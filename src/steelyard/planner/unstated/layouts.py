@@ -15,12 +15,14 @@ from steelyard.catalog.stack_names import rule_of_name
 from steelyard.catalog.usual.rows import WHOLE
 from steelyard.catalog.usual.shares import stack_share
 from steelyard.errors import BadInput, BadLayout
-from steelyard.job import JobSpec, job_table
-from steelyard.job.degrees import degrees_text, parse_degrees
+from steelyard.job import JobSpec
+from steelyard.job.degrees import PRINTED, degrees_text, parse_degrees
+from steelyard.job.job_spec import job_on
 from steelyard.job.models.rows_spec import RowsSpec
-from steelyard.job.training import ADAPTERS
+from steelyard.job.models.spec import ModelSpec
 from steelyard.job.unstated.choices import open_states
-from steelyard.job.unstated.usual import TOKENS_IN_FLIGHT, usual_layout
+from steelyard.job.unstated.stack import TUNED
+from steelyard.job.unstated.usual import TOKENS_IN_FLIGHT, named_layout, usual_flash, usual_layout
 from steelyard.layout import parse
 from steelyard.market.options import Deal, HardwareOption, Market, SiteOption, StackOption
 from steelyard.market.tools import as_asked
@@ -32,9 +34,6 @@ from steelyard.search.survivors import NOWHERE
 from steelyard.tables import Job, Layout, Offer
 from steelyard.units import GIB_BYTES
 from steelyard.vocabulary import ON_DEMAND
-
-PRINTED = frozenset({"tp", "pp", "dp", "micro_batch", "micro_batches", "zero"})
-"""Settings that every printed layout has, by field of `tables.Layout`."""
 
 Laid = tuple[StackOption, Layout]
 """A stack, and a layout that it can run."""
@@ -58,7 +57,7 @@ def chosen_layouts(text: str, spec: JobSpec, job: Job, on: Bench) -> tuple[Laid,
     What is stated is kept. Of the rest the usual setting of its stack's recipes is taken (`job.unstated.usual`), as of
     a measured row that is silent; what they leave open, or all where that does not fit in memory or cannot be run, is
     the fastest that fits. Where nothing fits it is what comes nearest to it. A job that names no stack has the one of
-    the middle in time, each counted as often as it is met, and one that trains adapters the commonest that can: never
+    the middle in time, each counted as often as it is met, and one that tunes a model the commonest that can: never
     the fastest for not being named. A layout with every setting that is always printed (`PRINTED`) is whole: what it
     leaves out is not done.
 
@@ -72,7 +71,7 @@ def chosen_layouts(text: str, spec: JobSpec, job: Job, on: Bench) -> tuple[Laid,
     if spec.stack is None and len(on.stacks) > 1:
         able = list(_of_each_stack(text, spec, job, on, whole))
         if able:
-            first = 0 if spec.task in ADAPTERS else _middle(able, job, on)
+            first = 0 if spec.task in TUNED else _middle(able, job, on)
             return (able[first], *able[:first], *able[first + 1 :])
     return (_asked(text, spec, job, on) if whole else _of_stack(text, spec, job, on),)
 
@@ -118,8 +117,8 @@ def _of_each_stack(text: str, spec: JobSpec, job: Job, on: Bench, whole: bool) -
     for stack in on.stacks:
         told, alone = replace(spec, stack=stack.name), replace(on, stacks=(stack,))
         with suppress(BadLayout):
-            laid = _asked(text, told, job, alone) if whole else _of_stack(text, told, job, alone)
-            if whole or spec.task in ADAPTERS or _fits(job, *laid, alone):
+            laid = (_asked if whole else _of_stack)(text, told, job_on(spec, stack.name), alone)
+            if whole or spec.task in TUNED or _fits(job, *laid, alone):
                 yield laid
 
 
@@ -197,11 +196,15 @@ def _usual(spec: JobSpec, stated: Allowed, on: Bench) -> Allowed:
     """Return what is usual of what is not stated; nothing where the job names no stack."""
     if not spec.stack or not on.stacks:
         return {}
-    rule = rule_of_name(load().stack_rules, spec.stack)
+    rule, able = rule_of_name(load().stack_rules, spec.stack), on.stacks[0].capability
+    gone = {*stated, *({"zero"} if on.count == 1 else ())}  # one device shards nothing with others
+    said = {name: values for name, values in named_layout(spec.stack, able).items() if name not in gone}
     filled = spec.model.batch if isinstance(spec.model, RowsSpec) else TOKENS_IN_FLIGHT // (spec.sequence_tokens or 1)
-    found = usual_layout(rule, on.stacks[0].capability, stated, (on.count, spec.batch_samples, filled))
+    found = said | usual_layout(rule, able, {**stated, **said}, (on.count, spec.batch_samples, filled))
+    if isinstance(spec.model, ModelSpec) and not usual_flash(rule.stack, spec.precision):
+        found = {"flash": (0,), **found}
     follows = {"vpp": "schedule", "micro_batch": "micro_batches"}
-    return {name: values for name, values in found.items() if follows.get(name, "") not in stated}
+    return {name: values for name, values in found.items() if not {name, follows.get(name, "")} & stated.keys()}
 
 
 def _tries(spec: JobSpec, job: Job, on: Bench, usual: Allowed, asked: Allowed) -> Iterator[tuple[Allowed, Job]]:
@@ -209,7 +212,7 @@ def _tries(spec: JobSpec, job: Job, on: Bench, usual: Allowed, asked: Allowed) -
     if usual != asked:
         yield usual, job
         for one in open_states(spec, on.stacks[0].name):
-            other = job_table(replace(spec, precision=one.precision))
+            other = job_on(replace(spec, precision=one.precision), on.stacks[0].name)
             yield usual, replace(job, master_bytes=other.master_bytes, moment_bytes=other.moment_bytes)
     yield asked, job
 

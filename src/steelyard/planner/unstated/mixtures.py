@@ -1,24 +1,21 @@
-"""Peak memory where a setting that it follows from is open: a mixture over the settings that exist, as one interval."""
+"""Peak memory of a configuration where a setting that it follows from is open: under each setting that exists."""
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from statistics import NormalDist
 
 import numpy as np
 
 from steelyard.catalog.peaks import device_ends, unseen_kind
 from steelyard.formatting.interval import Interval
-from steelyard.job import JobSpec, job_table
+from steelyard.job import JobSpec
+from steelyard.job.job_spec import job_on
 from steelyard.job.unstated.choices import open_states
 from steelyard.pipeline import host
 from steelyard.planner.engine import ENGINE
 from steelyard.reasons.draws import Setting
 from steelyard.tables import StepMemory, each
-from steelyard.units import GIB_BYTES, NORMAL_90, Bytes, Share
-
-_QUANTILES = 999
-"""Into so many equal parts the distribution under each setting is cut: ends are exact to a thousandth of a spread."""
+from steelyard.units import GIB_BYTES, Bytes, Share
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +37,7 @@ def states_branches(setting: Setting, spec: JobSpec) -> tuple[Branch, ...]:
     """
     found = []
     for one in open_states(spec, setting.stack.name):
-        other = job_table(replace(spec, precision=one.precision))
+        other = job_on(replace(spec, precision=one.precision), setting.stack.name)
         job = replace(other, batch_samples=setting.job.batch_samples, samples=setting.job.samples)
         held = ENGINE.memory(job, setting.layout, setting.hardware.machine, setting.stack.stack)
         kept = on_host_bytes(replace(setting, job=job))
@@ -59,39 +56,6 @@ def branch_interval(branch: Branch, setting: Setting) -> Interval:
     limit, unseen = setting.hardware.machine.memory_bytes, unseen_kind(setting.layout.schedule)
     low, high = device_ends(branch.memory, setting.stack.peaks, limit, unseen=unseen)
     return Interval(float(branch.memory.device_bytes), float(low), float(high))
-
-
-def mixture_interval(parts: Sequence[tuple[Share, Interval]]) -> Interval:
-    r"""Return median and 90 % interval of a quantity that has one of several distributions.
-
-    Each is lognormal on either side of its median, with the ends of its interval as its 5th and 95th percentiles.
-
-    .. math:: F(x) = \sum_i w_i F_i(x), \qquad F(x_{0.05}) = 0.05, \; F(x_{0.5}) = 0.5, \; F(x_{0.95}) = 0.95
-
-    Args:
-        parts: of each distribution, its weight and its median with both ends; weights need not add up to 1.
-
-    Source: the law of total probability.
-
-    >>> one, other = Interval(80.0, 70.0, 90.0), Interval(160.0, 140.0, 180.0)
-    >>> found = mixture_interval([(1.0, one), (1.0, other)])
-    >>> 70 < found.low < 80, 90 < found.value < 140, 160 < found.high < 180
-    (True, True, True)
-    >>> round(mixture_interval([(3.0, one), (1.0, other)]).value)
-    83
-    """
-    places = (np.arange(_QUANTILES) + 0.5) / _QUANTILES
-    normal = np.array([NormalDist().inv_cdf(place) for place in places]) / NORMAL_90
-    values, shares = [], []
-    for share, one in parts:
-        side = np.where(normal > 0, one.high / one.value, one.value / one.low)
-        values.append(one.value * side**normal)
-        shares.append(np.full(_QUANTILES, share / _QUANTILES))
-    order = np.argsort(np.concatenate(values))
-    every, weight = np.concatenate(values)[order], np.concatenate(shares)[order]
-    reached = (np.cumsum(weight) - weight / 2) / weight.sum()
-    low, middle, high = np.interp([0.05, 0.5, 0.95], reached, every)
-    return Interval(float(middle), float(low), float(high))
 
 
 def mixture_text(branches: Sequence[Branch]) -> str:

@@ -16,6 +16,7 @@ from steelyard.catalog.usual.rows import ADAPTED, WHOLE
 from steelyard.catalog.usual.shares import stack_share, usual_shares
 from steelyard.errors import BadLayout
 from steelyard.job import JobSpec
+from steelyard.job.job_spec import job_on
 from steelyard.job.training import ADAPTERS
 from steelyard.layout import check_layout
 from steelyard.layout.axes import divisors_of
@@ -25,7 +26,7 @@ from steelyard.planner.measured.answer import current_step
 from steelyard.planner.measured.exact import measured_row
 from steelyard.reasons.draws import HIGH, LOW, Setting, central_predictions, drawn_objectives
 from steelyard.strategies.settings import setting_name
-from steelyard.tables import Layout, join
+from steelyard.tables import Job, Layout, join
 from steelyard.units import Array, Share
 
 LEAST_SHARE = 0.01
@@ -66,7 +67,7 @@ def possible_runs(
     rest = [
         PossibleRun(
             stack_share(stack.name, stacks, trained, catalog),
-            replace(shown, stack=stack, layout=laid),
+            replace(shown, stack=stack, layout=laid, job=_job_of(shown, spec, stack)),
             (f"stack {stack.name}",),
         )
         for stack, laid in others
@@ -81,18 +82,35 @@ def possible_runs(
     return (itself, *_fitting([one for one in found if one.changed and one.share >= LEAST_SHARE]))
 
 
+def _job_of(shown: Setting, spec: JobSpec, stack: StackOption) -> Job:
+    """Return the numbers of a job on another stack than the shown one, at the same batch."""
+    other = job_on(spec, stack.name)
+    return replace(other, batch_samples=shown.job.batch_samples, samples=shown.job.samples)
+
+
 def _fitting(some: Sequence[PossibleRun]) -> list[PossibleRun]:
     """Return the runs that their stacks can run, and whose median peak is within the device's memory."""
     able = [one for one in some if _runs(one.setting)]
     if not able:
         return []
-    settings = [one.setting for one in able]
-    machine = settings[0].hardware.machine
-    held = ENGINE.memory(
-        settings[0].job, join([one.layout for one in settings]), machine, join([one.stack.stack for one in settings])
-    )
-    fits = np.broadcast_to(held.device_bytes <= machine.memory_bytes, len(able))
-    return [one for one, fit in zip(able, fits, strict=True) if fit]
+    return [one for alike in _of_one_job(able) for one, fit in zip(alike, _fit(alike), strict=True) if fit]
+
+
+def _of_one_job(some: Sequence[PossibleRun]) -> list[list[PossibleRun]]:
+    """Return runs by the numbers of their job, which stacks may keep otherwise: those of one are predicted at once."""
+    found: dict[int, list[PossibleRun]] = {}
+    for one in some:
+        found.setdefault(id(one.setting.job), []).append(one)
+    return list(found.values())
+
+
+def _fit(alike: Sequence[PossibleRun]) -> Array:
+    """Return whether the median peak of each of some runs of one job is within the device's memory."""
+    settings = [one.setting for one in alike]
+    job, machine = settings[0].job, settings[0].hardware.machine
+    layouts, stacks = join([one.layout for one in settings]), join([one.stack.stack for one in settings])
+    held = ENGINE.memory(job, layouts, machine, stacks)
+    return np.broadcast_to(held.device_bytes <= machine.memory_bytes, len(settings))
 
 
 def _runs(one: Setting) -> bool:
@@ -166,14 +184,23 @@ def possible_text(runs: Sequence[PossibleRun]) -> str:
     if len(runs) <= 1:
         return ""
     alone = [one for one in runs[1:] if len(one.changed) == 1]
-    seconds = np.asarray(central_predictions([one.setting for one in (runs[0], *alone)], ENGINE).time.total_s)
+    seconds = {
+        id(one): float(took)
+        for alike in _of_one_job([runs[0], *alone])
+        for one, took in zip(alike, _step_s(alike), strict=True)
+    }
     whole = sum(one.share for one in runs)
     told = [
-        (one.changed[0], float(took / seconds[0]), _share_of(one.changed[0], runs) / whole)
-        for one, took in zip(alone, seconds[1:], strict=True)
+        (one.changed[0], seconds[id(one)] / seconds[id(runs[0])], _share_of(one.changed[0], runs) / whole)
+        for one in alone
     ]
     each = ", ".join(f"{word} {factor:.2f}x ({share:.0%})" for word, factor, share in told)
     return f"intervals are over what nobody states, as often as published runs have it: time with {each}"
+
+
+def _step_s(alike: Sequence[PossibleRun]) -> Array:
+    found = central_predictions([one.setting for one in alike], ENGINE).time.total_s
+    return np.broadcast_to(np.asarray(found), len(alike))
 
 
 def _share_of(word: str, runs: Sequence[PossibleRun]) -> Share:
@@ -182,8 +209,9 @@ def _share_of(word: str, runs: Sequence[PossibleRun]) -> Share:
 
 def possible_ends(runs: Sequence[PossibleRun], carbon: str) -> Array:
     """Return low and high of each objective over all runs: two rows, a column an objective; NaN where unknown."""
-    drawn = drawn_objectives([one.setting for one in runs], ENGINE, carbon)
-    return weighted_ends(drawn, np.array([one.share for one in runs]))
+    alike = _of_one_job(runs)
+    drawn = np.concatenate([drawn_objectives([one.setting for one in some], ENGINE, carbon) for some in alike], axis=1)
+    return weighted_ends(drawn, np.array([one.share for some in alike for one in some]))
 
 
 def weighted_ends(drawn: Array, shares: Array) -> Array:

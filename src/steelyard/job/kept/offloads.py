@@ -1,4 +1,4 @@
-"""What the free words of a row say of the host: which states are kept there, and what else of the run is no state."""
+"""What free words say of the host: which states are kept there, and what else of the run is no state."""
 
 import re
 from functools import lru_cache

@@ -7,7 +7,6 @@ from typing import Final
 
 from rich.console import RenderableType
 
-from steelyard.evidence.frames.measured import NO_TIME
 from steelyard.evidence.score.agreed import BoardRow
 from steelyard.evidence.score.feasibility import Feasibility
 from steelyard.evidence.score.groups import GroupScore, ScoreSummary
@@ -16,6 +15,8 @@ from steelyard.evidence.score.ranking import Ranking
 from steelyard.evidence.score.validation import Validation
 from steelyard.formatting.figures import percent
 from steelyard.report.page import blank, bullets, heading, paragraph, table
+from steelyard.report.validation.left_out import MOST_REASONS, left_out_lines, listed_cases
+from steelyard.report.validation.user_rows import are_few, row_by_row, row_counts
 
 METRICS: Final = {
     "time": "Step time, predicted from the layout as published",
@@ -27,26 +28,28 @@ def validation_page(
     found: Validation, by: str, board: Sequence[BoardRow] = (), own: bool = False
 ) -> list[RenderableType]:
     """Return the page of a validation, with agreed figures where they are asked for; of one's own runs, each row."""
-    page: list[RenderableType] = []
+    few = own and are_few(found.cases)
+    page: list[RenderableType] = row_by_row(found.cases) if few else []
     for metric, title in METRICS.items():
-        rows = getattr(found, metric)
+        rows = () if few else getattr(found, metric)
         if rows:
             summary = getattr(found, f"{metric}_summary")
             page += [heading(title), _groups(rows, by, metric), *_summary(summary, metric), blank()]
     page += _ranking(found.ranking, by)
     page += _fits(found.fits)
     page += _bars(board)
-    everything = len(found.cases) if own else None
-    return [*page, *_left_out(found.cases, everything), *_notes(found.cases)]
+    lost = row_counts(found.cases, len(found.cases)) if own else _left_out(found.cases)
+    return [*page, *lost, *_notes(found.cases)]
 
 
 def short_validation_page(
     found: Validation, by: str, board: Sequence[BoardRow] = (), own: bool = False
 ) -> list[RenderableType]:
     """Return the short page: means over groups, the worst, agreed figures missed; of own runs what is left out."""
-    page: list[RenderableType] = []
+    few = own and are_few(found.cases)
+    page: list[RenderableType] = row_by_row(found.cases) if few else []
     for metric, title in METRICS.items():
-        rows = getattr(found, metric)
+        rows = () if few else getattr(found, metric)
         if rows:
             page += [heading(title), *_summary(getattr(found, f"{metric}_summary"), metric)[1:]]
             page += [paragraph(f"{worst_groups(rows)} (median error by {by})."), blank()]
@@ -56,10 +59,9 @@ def short_validation_page(
         page.append(paragraph(f"{len(board) - len(missed)} of {len(board)} agreed figures are met.", 0))
     page += _bars(missed, "Agreed figures that are missed")
     if own:
-        said = [*_left_out(found.cases), *_notes(found.cases)]
-        page += [*said, blank()] if said else []
+        page += [*row_counts(found.cases), *_notes(found.cases)]
     more = f"--details: every {by}, {'every row' if own else 'every agreed figure'}, the reasons. --json: every case."
-    return [*page, paragraph(f"{counted_cases(found)} {more}", 0)]
+    return [*page, paragraph(more if own else f"{counted_cases(found)} {more}", 0)]
 
 
 def counted_cases(found: Validation) -> str:
@@ -237,43 +239,8 @@ def bar_text(row: BoardRow) -> str:
     return f"{'≥' if row.sense == 'at least' else '≤'} {100 * row.bar:.3g} %"
 
 
-def listed_cases(cases: Sequence[RunOutcome]) -> list[RunOutcome]:
-    """Return the cases without those that only say that a run whose memory was measured was not timed."""
-    weighed = {case.id for case in cases if case.reason != NO_TIME}
-    return [case for case in cases if case.reason != NO_TIME or case.id not in weighed]
-
-
-def left_out_lines(cases: Sequence[RunOutcome], most: int | None = None) -> list[str]:
-    """Return why cases are left out of the scores, the commonest reason first, each with rows that it holds for.
-
-    Args:
-        cases: all of a validation.
-        most: reasons, and rows of each, that are listed; None: a few.
-    """
-    reasons: dict[str, dict[str, None]] = {}
-    for case in listed_cases(cases):
-        if not case.scored:
-            reasons.setdefault(case.reason, {})[case.id] = None
-    lines = [
-        f"{len(rows):,}: {reason} ({first_names(tuple(rows), most or _FEW)})"
-        for reason, rows in sorted(reasons.items(), key=lambda item: -len(item[1]))
-    ]
-    last = most or _MOST
-    return lines[:last] + ([f"{len(lines) - last} more reasons; `--json` lists every case"] if lines[last:] else [])
-
-
-def first_names(names: Sequence[str], most: int) -> str:
-    """Return names as a list, the first of many.
-
-    >>> first_names(("a", "b", "c"), 2)
-    'a, b, 1 more'
-    """
-    more = [f"{len(names) - most:,} more"] if len(names) > most else []
-    return ", ".join([*names[:most], *more])
-
-
-def _left_out(cases: Sequence[RunOutcome], most: int | None = None) -> list[RenderableType]:
-    lines = left_out_lines(cases, most)
+def _left_out(cases: Sequence[RunOutcome]) -> list[RenderableType]:
+    lines = left_out_lines(cases)
     count = len({case.id for case in listed_cases(cases) if not case.scored})
     title = f"Left out of the scores: {count:,} of {len({case.id for case in cases}):,} rows, by reason"
     return [heading(title), bullets(lines)] if lines else []
@@ -287,12 +254,5 @@ def _notes(cases: Sequence[RunOutcome]) -> list[RenderableType]:
             kind = re.sub(r"\d[\d.,]*", "#", note)
             kinds[kind] = kinds.get(kind, 0) + 1
     lines = [f"{count:,}: {kind}" for kind, count in sorted(kinds.items(), key=lambda item: -item[1])]
-    more = [f"{len(lines) - _MOST} more kinds; `--json` lists every case"] if len(lines) > _MOST else []
-    return [blank(), heading("Said of cases that are predicted"), bullets(lines[:_MOST] + more)] if lines else []
-
-
-_MOST: Final = 12
-"""Reasons, and kinds of notes, that are printed."""
-
-_FEW: Final = 4
-"""Rows that are named for a reason."""
+    more = [f"{len(lines) - MOST_REASONS} more kinds; `--json` lists every case"] if len(lines) > MOST_REASONS else []
+    return [blank(), heading("Said of cases that are predicted"), bullets(lines[:MOST_REASONS] + more)] if lines else []

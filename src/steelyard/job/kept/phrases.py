@@ -1,4 +1,4 @@
-"""What the free words of a row, its note and its framework's name, say of settings whose columns are blank.
+"""What free words, a row's note and the name of a stack as people write it, say of settings that are blank.
 
 Words are those of the configurations that people copy: Hugging Face's `TrainingArguments` and `BitsAndBytesConfig`,
 FSDP's strategies, DeepSpeed's and Accelerate's keys, and those of axolotl, LLaMA-Factory, torchtune, torchtitan and

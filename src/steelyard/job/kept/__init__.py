@@ -1,0 +1,1 @@
+"""How the tensors of a training are kept, as its words say: one reader for job files and rows of measured runs."""

@@ -1,0 +1,102 @@
+"""Names of the fields of a job, and of the columns of a row, in job files and in configurations of other tools."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
+from steelyard.errors import BadInput
+from steelyard.job.degrees import DEGREE_FIELDS, SETTING_ALIASES
+from steelyard.job.kept.phrases import quantised_base
+from steelyard.job.models.adapters import quantised_type
+
+FIELD_ALIASES: Mapping[str, str] = MappingProxyType(
+    {
+        "deadline": "by",
+        "budget_total": "budget",
+        "max_carbon": "co2e_max",
+        "infra": "regions",
+        "max_global_batch": "global_batch_max",
+        "min_global_batch": "global_batch_min",
+    }
+    | dict.fromkeys(("optimiser", "optim", "optimizer_type"), "optimizer")
+    | dict.fromkeys(("batch", "batch_samples", "batch_sequences", "global_batch_size"), "global_batch")
+    | dict.fromkeys(("seq_len", "sequence_length", "sequence_len", "sequence_tokens", "max_seq_length"), "sequence")
+    | dict.fromkeys(("max_seq_len", "max_length", "cutoff_len", "block_size"), "sequence")
+    | dict.fromkeys(("num_gpus", "n_gpus", "gpus", "gpu_count", "num_devices", "world_size"), "devices")
+    | {"framework": "stack", "dtype": "precision"}
+)
+"""Other names of a field: spellings, and those of `TrainingArguments`, TRL, axolotl and LLaMA-Factory."""
+
+LORA_NAMES: Mapping[str, str] = MappingProxyType(
+    dict.fromkeys(("lora_rank", "lora_r", "r"), "rank")
+    | dict.fromkeys(("lora_targets", "target_modules", "lora_target_modules"), "targets")
+)
+"""Settings of PEFT's `LoraConfig`, and their fields of `lora`."""
+
+BASE_NAMES = ("load_in_4bit", "load_in_8bit", "bnb_4bit_quant_type", "bnb_4bit_use_double_quant", "double_quantization")
+"""Settings of `BitsAndBytesConfig`, as axolotl and LLaMA-Factory have them, too: the type of frozen weights."""
+
+LAYOUT_NAMES = frozenset({*DEGREE_FIELDS, *SETTING_ALIASES}) - {"devices"}
+"""Names of settings of a layout."""
+
+_SWITCHES = ("bf16", "fp16")
+_ON = frozenset({"true", "yes", "on", "1"})
+
+
+def folded_names(named: Mapping[str, Any], known: tuple[str, ...], where: str) -> dict[str, Any]:
+    """Return the fields of a job with settings of other configurations in the fields that they belong to.
+
+    Args:
+        named: what is given, by plain names.
+        known: the fields of a job.
+        where: what messages call it.
+
+    >>> given = {"model": "gpt2", "per_device_train_batch_size": 2, "gradient_checkpointing": True, "lora_r": 16}
+    >>> folded_names(given, ("model", "layout", "lora"), "job")
+    {'model': 'gpt2', 'layout': 'per_device_train_batch_size=2,gradient_checkpointing=True', 'lora': {'rank': 16}}
+    >>> folded_names({"bf16": True, "task": "lora", "load_in_4bit": True}, ("task", "precision"), "job")
+    {'task': 'qlora', 'precision': 'bf16=True', 'recipe': 'quantised=nf4'}
+    """
+    strange = [name for name in named if name not in known]
+    found = {name: value for name, value in named.items() if name in known or not _is_folded(name)}
+    if laid := {name: named[name] for name in strange if name in LAYOUT_NAMES}:
+        found["layout"] = _with_settings(named.get("layout"), laid, where)
+    if lora := {LORA_NAMES[name]: named[name] for name in strange if name in LORA_NAMES}:
+        given = named.get("lora") or {}
+        if not isinstance(given, Mapping) or set(given) & set(lora):
+            raise BadInput(f"{where}: lora and {', '.join(sorted(lora))} of it are both given; keep one")
+        found["lora"] = {**given, **lora}
+    for name in _SWITCHES:
+        if name in strange and str(named[name]).lower() in _ON:
+            found.setdefault("precision", f"{name}=True")
+    if "mixed_precision" in strange:
+        plain = str(named["mixed_precision"]).lower()
+        found.setdefault("precision", "fp32" if plain in ("no", "none", "false") else f"{plain} mixed")
+    return found | _base_fields({name: named[name] for name in BASE_NAMES if name in strange}, found)
+
+
+def _is_folded(name: str) -> bool:
+    other = name in _SWITCHES or name in BASE_NAMES or name == "mixed_precision"
+    return other or name in LAYOUT_NAMES or name in LORA_NAMES
+
+
+def _with_settings(layout: Any, laid: Mapping[str, Any], where: str) -> Any:
+    """Return a layout with settings that stand beside it; those that it has are given twice."""
+    if isinstance(layout, Mapping):
+        if both := {str(name) for name in layout} & set(laid):
+            raise BadInput(f"{where}: {', '.join(sorted(both))} stands in layout and beside it; keep one")
+        return {**layout, **laid}
+    return ",".join(filter(None, (layout or "", *(f"{name}={value}" for name, value in laid.items()))))
+
+
+def _base_fields(given: Mapping[str, Any], job: Mapping[str, Any]) -> dict[str, Any]:
+    """Return task and recipe of a job whose frozen weights are quantised; nothing of one whose are not."""
+    text = "; ".join(f"{name}={value}" for name, value in given.items())
+    if not given or not quantised_base(text):
+        return {}
+    recipe, said = job.get("recipe") or "", {"quantised": quantised_type(text.lower())}
+    if isinstance(recipe, str):
+        recipe = ",".join(filter(None, (recipe, f"quantised={said['quantised']}")))
+    else:
+        recipe = {**recipe, **said}
+    return {"task": "qlora", "recipe": recipe} if str(job.get("task", "")).lower() == "lora" else {"recipe": recipe}

@@ -1,0 +1,1 @@
+"""How right the predictions are, on paper: of published runs by group, of one's own row by row."""
