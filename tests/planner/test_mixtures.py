@@ -145,7 +145,7 @@ def test_every_setting_of_a_mixture_can_be_stated(recipe: str, laid: str) -> Non
     given = {**JOB, "stack": "trl"} | ({"recipe": recipe} if recipe else {})
     both, *alone = (
         steelyard.estimate({**given, **told}, f"H100:{devices}", layout=f"mbs=2,recompute=full,{laid}")
-        for told in ({}, {"precision": "bf16-pure"}, {"precision": "bf16"})
+        for told in ({}, {"precision": "bf16-pure"}, {"precision": "bf16-mixed"})
     )
     (text,) = (text for text in both.assumptions if "the script decides" in text)
     for one in alone:

@@ -27,7 +27,7 @@ def taken_of_rows(found: RunFrame, catalog: Catalog) -> tuple[tuple[str, ...], .
     >>> for text in taken_of_rows(run_frame([row], load()), load())[0]:
     ...     print(text)
     recompute full: or none (recompute=)
-    offload none: or parameters, gradients and optimizer (offload=)
+    offload none: or optimizer (offload=)
     loss 4.5 B a logit: or 0 (fused-linear) to 22 (shifted) (loss:)
     sharding zero=0: or zero=2, zero=3 (zero=)
     states 8 B a parameter: or 16 to 18 with an fp32 master copy (precision:)

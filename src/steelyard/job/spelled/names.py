@@ -20,6 +20,7 @@ FIELD_ALIASES: Mapping[str, str] = MappingProxyType(
     }
     | dict.fromkeys(("optimiser", "optim", "optimizer_type"), "optimizer")
     | dict.fromkeys(("batch", "batch_samples", "batch_sequences", "global_batch_size"), "global_batch")
+    | {"mean_document_length": "document_length"}
     | dict.fromkeys(("seq_len", "sequence_length", "sequence_len", "sequence_tokens", "max_seq_length"), "sequence")
     | dict.fromkeys(("max_seq_len", "max_length", "cutoff_len", "block_size"), "sequence")
     | dict.fromkeys(("num_gpus", "n_gpus", "gpus", "gpu_count", "num_devices", "world_size"), "devices")
