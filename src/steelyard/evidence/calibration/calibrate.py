@@ -134,7 +134,7 @@ def calibrate_constants(
     """Return the calibration of some runs; BadInput where none of them can be used.
 
     One shift of step times comes first, from a single run on (`catalog.local.step_shift`). Constants of memory move by
-    measured peaks; other constants of time move on what the shift leaves, where they predict left-out runs better.
+    measured peaks; other constants of time move on what the shift leaves, the farther the more runs there are.
 
     Args:
         runs: measured runs, as `validation.read` reads them.

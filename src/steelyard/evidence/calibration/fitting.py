@@ -1,4 +1,4 @@
-"""A shift of step times, then other constants on what it leaves, where they predict unseen runs better."""
+"""A shift of step times, then other constants on what it leaves, the farther the more runs there are."""
 
 import math
 from collections.abc import Mapping
@@ -11,10 +11,11 @@ from steelyard.evidence.calibration.constants import Constant
 from steelyard.evidence.calibration.posterior import Posterior, posterior_of
 from steelyard.evidence.calibration.sample import Sample, evidence_of, shifted_predictions
 from steelyard.evidence.calibration.shift import StepShifts, step_shifts
-from steelyard.units import Array
+from steelyard.units import Array, Share
 
 LEAST_RUNS = 3
-"""Timed runs from which on leaving one out tells whether constants help: two others are left to fit to. Chosen."""
+"""Timed runs from which on constants of time move, and with which they go half of the way that their fit to the runs
+asks for: of so few, half of it is what the runs have in common by chance. Chosen (docs/log.md)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,21 +51,18 @@ class Fitting:
         """
         shifts = step_shifts(self.of, self.pairs, self.shipped, keep, self.open_log_sds)
         offset = np.where(self.timed, shifts.of(self.pairs)[self.of.owner], 0.0)
-        found = posterior_of(evidence_of(self.of, self.parts, keep & (others | ~self.timed), offset))
+        found = posterior_of(evidence_of(self.of, self.parts, keep & ~self.timed, offset))
+        if others:
+            every = posterior_of(evidence_of(self.of, self.parts, keep, offset))
+            count = len(set(self.of.owner[keep & self.timed].tolist()))
+            found = Posterior(found.shift + way_of(count) * (every.shift - found.shift), every.sd)
         now = shifted_predictions(self.of, self.parts, found.shift) if found.shift.any() else self.shipped
         return FittedShift(shifts, found, now * np.exp(offset))
 
     def unseen(self, folds: int) -> tuple[bool, Array]:
-        """Return whether constants of time help, and each measurement's error by what was made without its run.
-
-        They help where the mean logarithmic error of the step times of left-out runs is less than by the shift alone.
-        """
-        alone = self._left_out(folds, others=False)
-        if len(set(self.of.owner[self.timed].tolist())) < LEAST_RUNS:
-            return False, alone
-        both = self._left_out(folds, others=True)
-        misses = [float(np.mean(np.abs(np.log1p(one[self.timed])))) for one in (both, alone)]
-        return (True, both) if misses[0] < misses[1] else (False, alone)
+        """Return whether constants of time move, and each measurement's error by what was made without its run."""
+        others = len(set(self.of.owner[self.timed].tolist())) >= LEAST_RUNS
+        return others, self._left_out(folds, others)
 
     def _left_out(self, folds: int, others: bool) -> Array:
         """Return each measurement's error, predicted / measured - 1, by what was made without its run."""
@@ -74,3 +72,17 @@ class Fitting:
             out = np.isin(self.of.owner, owners[fold::folds])
             errors[out] = (self.made(~out, others).predicted / self.of.measured - 1)[out]
         return errors
+
+
+def way_of(runs: int) -> Share:
+    r"""Return how far constants go of the way that their fit to some runs asks for.
+
+    .. math:: n / (n + 3)
+
+    Args:
+        runs: timed ones, n.
+
+    >>> way_of(3), way_of(27)
+    (0.5, 0.9)
+    """
+    return runs / (runs + LEAST_RUNS)
