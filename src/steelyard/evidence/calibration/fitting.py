@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -55,7 +55,7 @@ class Fitting:
         if others:
             every = posterior_of(evidence_of(self.of, self.parts, keep, offset))
             count = len(set(self.of.owner[keep & self.timed].tolist()))
-            found = Posterior(found.shift + way_of(count) * (every.shift - found.shift), every.sd)
+            found = replace(every, shift=found.shift + way_of(count) * (every.shift - found.shift))
         now = shifted_predictions(self.of, self.parts, found.shift) if found.shift.any() else self.shipped
         return FittedShift(shifts, found, now * np.exp(offset))
 
