@@ -93,7 +93,7 @@ def test_blank_interleaving_is_one_chunk_a_stage(stack):
         ("torchtune", "2025-03", "torchtune", "bf16"),
         ("torchtune (FSDP2)", "2025-03", "torchtune", "bf16"),
         ("TRL + FSDP", "2025-03", "hf-trainer", "open"),
-        ("axolotl, DeepSpeed ZeRO-2", "2025-03", "hf-trainer", "open"),
+        ("axolotl, DeepSpeed ZeRO-2", "2025-03", "deepspeed", "mixed"),
         ("accelerate FSDP", "2025-03", "hf-trainer", "open"),
         ("HF Trainer DDP", "2025-03", "hf-trainer", "open"),
         ("LitGPT + PyTorch/XLA FSDP", "2023-10", "litgpt", "bf16"),

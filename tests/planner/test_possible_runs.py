@@ -37,7 +37,7 @@ def width(found: Estimate) -> float:
 def test_a_stack_that_nobody_names_is_neither_the_fastest_nor_surer(task: str) -> None:
     found = estimated(task=task)
     named = [estimated(task=task, stack=one) for one in (found.stack, *(one.stack for one in found.other_stacks))]
-    assert len(named) > 2
+    assert len(named) > 1
     seconds = [one.time.total_s for one in named if one.time]
     assert found.time is not None
     assert found.time.total_s == pytest.approx(seconds[0])

@@ -172,14 +172,34 @@ def with_implied_batch(spec: JobSpec, degrees: str, count: int | None) -> JobSpe
     >>> job = job_of("llama-3.2-1b", tokens="1B")
     >>> with_implied_batch(job, "mbs=2,ga=8", 8).batch_samples
     128
+
+    A batch that nobody chose is the nearest that the devices share evenly:
+
+    >>> tuned = job_of("llama-3.2-1b", tokens="10M", task="lora", sequence=2048)
+    >>> [with_implied_batch(tuned, "", count).batch_samples for count in (3, 4, 6, 1024)]
+    [63, 64, 66, 64]
     """
     if any(given_text(spec.given, name) for name in ("global_batch", "global_batch_min", "global_batch_max")):
         return spec
     with suppress(BadInput):
         layout = {**spec.layout, **(parse_degrees(degrees) if degrees.strip() else {})}
-        if (made := implied_batch(layout, count or spec.devices)) is not None:
+        devices = count or spec.devices
+        if (made := implied_batch(layout, devices)) is not None:
             return with_overrides(spec, global_batch=made)
+        if devices and not {"tp", "pp", "cp", "dp"} & layout.keys():
+            return evenly_divided_batch(spec, devices * layout.get("micro_batch", (1,))[0])
     return spec
+
+
+def evenly_divided_batch(spec: JobSpec, ranks: int) -> JobSpec:
+    """Return a job with the nearest batch to its own that so many samples at a time make up; as is where it is less."""
+    old = spec.batch_samples
+    if old < ranks or old % ranks == 0:
+        return spec
+    new = round(old / ranks) * ranks
+    words = f"global batch {new} {spec.sample}s: what {ranks} at a time make up; {old} they do not"
+    told = tuple(words if text.startswith("global batch ") else text for text in spec.assumptions)
+    return replace(spec, batch_samples=new, assumptions=told)
 
 
 def with_able_precision(spec: JobSpec, device: str) -> JobSpec:

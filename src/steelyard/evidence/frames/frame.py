@@ -157,7 +157,9 @@ def _row(run: Run, catalog: Catalog) -> CompletedRun:
     assumed = set(about_shape | found.assumed)
     assumed |= {"stack"} if (strange := unknown_stack(run.stack, its_rule, catalog)) else set()
     run = with_usual_degrees(run, its_rule, _capability(its_rule.stack, catalog), assumed)
-    options = layout_choices(run, arch, float(found.machine.memory_bytes), its_rule, float(found.machine.node_devices))
+    stages = () if run.out_of_memory else _capability(its_rule.stack, catalog).zero
+    sizes = (float(found.machine.memory_bytes), float(found.machine.node_devices))
+    options = layout_choices(run, arch, sizes[0], its_rule, sizes[1], stages)
     job = run_job(run, model, arch, its_rule, found.precision, options[0].batch_samples, catalog)
     assumed |= {"states"} if has_open_states(run, its_rule, found.precision) else set()
     if settings := run_settings(run):
@@ -216,7 +218,8 @@ def _settle(rows: Sequence[CompletedRun], catalog: Catalog, predictor: Predictor
     seconds, held = (np.broadcast_to(one, len(options)) for one in predictor(*tables))
     over = held > RAN * tables[2].memory_bytes
     pace = seconds / np.array([choice.batch_samples for choice in options])
-    order = np.lexsort((np.where(over, held, pace), over.astype(float), np.asarray(owners, dtype=float)))
+    later = np.array([choice.instead for choice in options]) & ~over
+    order = np.lexsort((np.where(over, held, pace), later, over, np.asarray(owners)))
     firsts = np.unique(np.asarray(owners)[order], return_index=True)
     for owner, first in zip(*firsts, strict=True):
         picked[owner] = options[order[first]]

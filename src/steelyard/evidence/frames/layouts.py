@@ -3,6 +3,7 @@
 import itertools
 import math
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from steelyard.catalog.stack_names import StackRule
@@ -22,6 +23,7 @@ from steelyard.evidence.frames.shapes import ModelShape, RowsShape, undivided
 from steelyard.evidence.runs.columns import is_count
 from steelyard.evidence.runs.run import Run, is_known
 from steelyard.job.degrees import FULLY_SHARDED
+from steelyard.job.unstated.stack import TUNED
 from steelyard.job.unstated.usual import TOKENS_IN_FLIGHT, sharded_zero, usual_flash
 from steelyard.strategies.experts import usual_expert_tensor
 from steelyard.strategies.partition import given_partition, given_sizes
@@ -40,15 +42,22 @@ class LayoutChoice:
     layout: Layout
     batch_samples: float
     assumed: frozenset[str] = field(default_factory=frozenset)
+    instead: bool = False  # taken only where those before do not fit
 
 
 def layout_choices(
-    run: Run, arch: ModelShape, memory_bytes: float, rule: StackRule, domain_devices: float
+    run: Run,
+    arch: ModelShape,
+    memory_bytes: float,
+    rule: StackRule,
+    domain_devices: float,
+    stages: Sequence[int] = (),
 ) -> list[LayoutChoice]:
     """Return the layouts that a row may mean, the likeliest first; one alone where the row states it.
 
     Where degrees are missing, powers of two are tried; a rule of thumb (the fewest model-parallel ranks that hold the
-    states) puts one first, `frame.settle` lets the predictor choose. BadLayout says why a row has none.
+    states) puts one first, `frame.settle` lets the predictor choose; BadLayout says why a row has none. Where recipes
+    of a stack shard nothing and the row is silent, the ZeRO `stages` that it has follow: a run that ran did fit.
     """
     if not is_count(run.devices):
         raise BadInput("the number of devices is not stated")
@@ -66,7 +75,9 @@ def layout_choices(
         except BadInput as refusal:
             refusals.append(refusal)
     settings, kept = run_settings(run), []
-    for varied in (one for choice in found for one in _expert_degrees(run, arch, choice)):
+    open_stages = stages if rule.sharding == "0" and run.task in TUNED else ()
+    sharded = (one for choice in found for one in _stages(choice, open_stages))
+    for varied in (one for choice in sharded for one in _expert_degrees(run, arch, choice)):
         try:
             kept.append(replace(varied, layout=laid_out(varied.layout, settings)))
         except BadInput as refusal:
@@ -74,6 +85,15 @@ def layout_choices(
     if not kept:
         raise refusals[0]
     return kept
+
+
+def _stages(choice: LayoutChoice, stages: Sequence[int]) -> list[LayoutChoice]:
+    """Return a choice, and where its sharding is assumed over several replicas the same at other ZeRO stages."""
+    laid = choice.layout
+    if "sharding" not in choice.assumed or laid.pp > 1 or laid.dp * laid.cp == 1:
+        return [choice]
+    others = [float(one) for one in stages if one != laid.zero]
+    return [choice, *(replace(choice, layout=replace(laid, zero=one), instead=True) for one in others)]
 
 
 def _choice(

@@ -41,5 +41,6 @@ def mixture_interval(parts: Sequence[tuple[Share, Interval]]) -> Interval:
     order = np.argsort(np.concatenate(values))
     every, weight = np.concatenate(values)[order], np.concatenate(shares)[order]
     reached = (np.cumsum(weight) - weight / 2) / weight.sum()
-    low, middle, high = np.interp([0.05, 0.5, 0.95], reached, every)
-    return Interval(float(middle), float(low), float(high))
+    low, middle, high = (float(one) for one in np.interp([0.05, 0.5, 0.95], reached, every))
+    within = (max(low, min(one.low for _, one in parts)), min(high, max(one.high for _, one in parts)))
+    return Interval(min(max(middle, within[0]), within[1]), *within)

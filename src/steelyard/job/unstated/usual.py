@@ -106,12 +106,13 @@ def usual_zero(sharding: str, pp: float, replicas: float, stages: Sequence[int])
     return sharded_zero(sharding, pp) if replicas > 1 else min(stages)
 
 
-def named_layout(text: str, capability: Capability) -> dict[str, tuple[int, ...]]:
+def named_layout(text: str, capability: Capability, pp: float = 1.0) -> dict[str, tuple[int, ...]]:
     """Return the settings that the name of a stack says, as people write it, by field of `tables.Layout`.
 
     Args:
         text: the name, and what stands beside it.
         capability: what the stack can run; what it cannot is passed over.
+        pp: pipeline stages that are stated.
 
     >>> from steelyard.catalog import load
     >>> trainer = load().capability("hf-trainer")
@@ -120,7 +121,7 @@ def named_layout(text: str, capability: Capability) -> dict[str, tuple[int, ...]
     """
     sharding = sharding_of_stack(text)
     words = {
-        "zero": sharded_zero(sharding, 1) if sharding else None,
+        "zero": sharded_zero(sharding, pp) if sharding else None,
         "recompute": spelled_number("recompute", recompute_of_note(text)),
         "flash": spelled_number("flash", attention_of_note(text)),
         "offload": int("optimizer" in offload_of_note(text, sharding in FULLY_SHARDED)) or None,

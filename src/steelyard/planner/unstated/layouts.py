@@ -38,6 +38,13 @@ from steelyard.vocabulary import ON_DEMAND
 Laid = tuple[StackOption, Layout]
 """A stack, and a layout that it can run."""
 
+RELAXED = (("zero", "shard_devices"), ("zero", "shard_devices", "micro_batch"))
+"""Usual settings that one gives up first where all of them do not fit: what costs the least time."""
+
+FAR_SLOWER = 1.5
+"""Times the fastest stack's step beyond which a stack is not what a job is run on: chosen, as far as stacks lie apart
+on layouts that suit them all."""
+
 Allowed = Mapping[str, tuple[int, ...]]
 """Values of settings, by field of `tables.Layout`."""
 
@@ -68,11 +75,12 @@ def chosen_layouts(text: str, spec: JobSpec, job: Job, on: Bench) -> tuple[Laid,
         on: what it runs on.
     """
     whole = _stated(text).keys() >= PRINTED
-    if spec.stack is None and len(on.stacks) > 1:
+    if spec.stack is None:
         able = list(_of_each_stack(text, spec, job, on, whole))
+        if able and spec.task in TUNED:
+            return tuple(able)
         if able:
-            first = 0 if spec.task in TUNED else _middle(able, job, on)
-            return (able[first], *able[:first], *able[first + 1 :])
+            return _middle_first(able, job, on)
     return (_asked(text, spec, job, on) if whole else _of_stack(text, spec, job, on),)
 
 
@@ -122,18 +130,23 @@ def _of_each_stack(text: str, spec: JobSpec, job: Job, on: Bench, whole: bool) -
                 yield laid
 
 
-def _middle(found: Sequence[Laid], job: Job, on: Bench) -> int:
-    """Return which of some stacks and layouts takes the median time, each counted as often as its stack is met."""
-    names = [stack.name for stack, _ in found]
-    shares = [stack_share(name, names, WHOLE, load()) for name in names]
+def _middle_first(found: Sequence[Laid], job: Job, on: Bench) -> tuple[Laid, ...]:
+    """Return those of some stacks and layouts that are not far slower than another, the one of median time first.
+
+    Each counts as often as its stack is met. Nobody runs one that is `FAR_SLOWER` than what is at hand: a stack without
+    pipelines on thousands of devices.
+    """
     machine, kernels, place, rent = on.hardware.machine, on.hardware.kernels, NOWHERE, Offer.rent(0.0)
-    seconds = [
+    taken = [
         float(ENGINE.predict(job, laid, machine, kernels, one.stack, policy(ON_DEMAND), place, rent).time.total_s)
         for one, laid in found
     ]
-    order = sorted(range(len(found)), key=lambda one: seconds[one])
-    reached = np.cumsum([shares[one] for one in order])
-    return order[int(np.searchsorted(reached, reached[-1] / 2))]
+    near = [one for one, seconds in enumerate(taken) if not seconds > FAR_SLOWER * min(taken)]
+    order = sorted(near, key=lambda one: taken[one])
+    names = [found[one][0].name for one in order]
+    reached = np.cumsum([stack_share(name, names, WHOLE, load()) for name in names])
+    middle = order[int(np.searchsorted(reached, reached[-1] / 2))]
+    return (found[middle], *(found[one] for one in near if one != middle))
 
 
 def _of_stack(text: str, spec: JobSpec, job: Job, on: Bench) -> Laid:
@@ -198,7 +211,11 @@ def _usual(spec: JobSpec, stated: Allowed, on: Bench) -> Allowed:
         return {}
     rule, able = rule_of_name(load().stack_rules, spec.stack), on.stacks[0].capability
     gone = {*stated, *({"zero"} if on.count == 1 else ())}  # one device shards nothing with others
-    said = {name: values for name, values in named_layout(spec.stack, able).items() if name not in gone}
+    said = {
+        name: values
+        for name, values in named_layout(spec.stack, able, float(stated.get("pp", (1,))[0])).items()
+        if name not in gone
+    }
     filled = spec.model.batch if isinstance(spec.model, RowsSpec) else TOKENS_IN_FLIGHT // (spec.sequence_tokens or 1)
     found = said | usual_layout(rule, able, {**stated, **said}, (on.count, spec.batch_samples, filled))
     if isinstance(spec.model, ModelSpec) and not usual_flash(rule.stack, spec.precision):
@@ -208,12 +225,20 @@ def _usual(spec: JobSpec, stated: Allowed, on: Bench) -> Allowed:
 
 
 def _tries(spec: JobSpec, job: Job, on: Bench, usual: Allowed, asked: Allowed) -> Iterator[tuple[Allowed, Job]]:
-    """Yield the limits on a layout to try, with the job that must fit: its narrowest states before other settings."""
+    """Yield the limits on a layout to try, with the job that must fit: fewer and fewer of the usual settings.
+
+    First states are sharded more, then micro-batches are free; then the same with the narrowest states that scripts
+    have; last all that is not stated is free.
+    """
     if usual != asked:
-        yield usual, job
-        for one in open_states(spec, on.stacks[0].name):
-            other = job_on(replace(spec, precision=one.precision), on.stacks[0].name)
-            yield usual, replace(job, master_bytes=other.master_bytes, moment_bytes=other.moment_bytes)
+        narrow = [
+            job_on(replace(spec, precision=one.precision), on.stacks[0].name)
+            for one in open_states(spec, on.stacks[0].name)
+        ]
+        held = [replace(job, master_bytes=one.master_bytes, moment_bytes=one.moment_bytes) for one in narrow]
+        for one in (job, *held):
+            for freed in ((), *RELAXED):
+                yield {name: values for name, values in usual.items() if name in asked or name not in freed}, one
     yield asked, job
 
 
