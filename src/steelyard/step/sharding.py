@@ -152,9 +152,9 @@ def offloaded_s(link_s: Seconds, processor_s: Seconds, ranks: Count) -> Seconds:
     Limits: hosts are as fast as that one, with all of their cores at work. Another took 8.2 and 56 s for 11.6 billion
         parameters (github.com/deepspeedai/DeepSpeed, pull request 735). torchrun starts each rank with one thread
         (OMP_NUM_THREADS=1) where nobody says otherwise: PyTorch's takes 3.6e-9 s a parameter then, and eight ranks on
-        two cores 4.0e-9 s (github.com/ISEEKYAN/Megatron-LM, issue 188). Ranks together are taken to be no faster than one
-        process with every core. Every optimizer takes as long as Adam, which moves more; copies of gradients to memory
-        that is not pinned, and their norm, come on top.
+        two cores 4.0e-9 s (github.com/ISEEKYAN/Megatron-LM, issue 188). Ranks together are taken to be no faster than
+        one process with every core. Every optimizer takes as long as Adam, which moves more; copies of gradients to
+        memory that is not pinned, and their norm, come on top.
 
     >>> round(float(10e9 / 16 * offloaded_s(link_s=32 / 16e9, processor_s=2.57e-10, ranks=16)), 2)
     2.57

@@ -155,3 +155,16 @@ def update_constants(run: Run, rule: StackRule, catalog: Catalog) -> dict[str, f
     if rule.stack != "hf-trainer" or run.sharding not in ZERO_STAGES:
         return {}
     return {"host_update_s": catalog.stacks["deepspeed", FALLBACK, "host_update_s"].value}
+
+
+def run_constants(run: Run, rule: StackRule, precision: str, catalog: Catalog) -> dict[str, float]:
+    """Return all constants of `tables.Stack` that are others for a run than for its stack, memory's recipe apart.
+
+    >>> from steelyard.catalog import load
+    >>> from steelyard.evidence.runs.reader import blank_run
+    >>> trainer = stack_rule("HF Trainer", "", load())
+    >>> sorted(run_constants(blank_run(stack="HF Trainer", sharding="2"), trainer, "bf16", load()))[-2:]
+    ['host_update_s', 'upcast_scale']
+    """
+    its_own = row_constants(run, rule) | kernel_constants(run, rule, precision, catalog)
+    return its_own | update_constants(run, rule, catalog)
