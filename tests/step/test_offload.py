@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from steelyard.job.recipes import partial_recipe
 from tests.shapes import filled, gpt, layout, pretraining
 from tests.step.neutral import EXPERTS, JOB, LINK, NETWORK, PARAMS, PEAK, B, H, L, S, stack, step
 
+from steelyard.job.kept.recipes import partial_recipe
 from steelyard.planner import estimate
 from steelyard.step import host_memory, stage_job
 from steelyard.step.offload import resting_bytes

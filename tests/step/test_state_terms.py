@@ -6,7 +6,7 @@ import pytest
 from tests.shapes import filled, gpt, layout, pretraining
 from tests.step.neutral import EXPERTS, ROUTED, A, H, L, S, V, peak
 
-from steelyard.job.recipes import partial_recipe
+from steelyard.job.kept.recipes import partial_recipe
 from steelyard.step.states import RankParams, gradient_bytes, states, weight_bytes
 from steelyard.strategies.recipe import AUTOGRAD, FUSED
 from steelyard.tables import Stack

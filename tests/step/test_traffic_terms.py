@@ -23,7 +23,7 @@ from tests.step.neutral import (
     step,
 )
 
-from steelyard.job.recipes import partial_recipe
+from steelyard.job.kept.recipes import partial_recipe
 from steelyard.strategies.registry import SCHEDULES
 
 PACKED = {"frozen_bytes": 0.625, "recipe": partial_recipe(packed_bytes=0.5)}

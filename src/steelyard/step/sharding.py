@@ -133,3 +133,32 @@ def update_bytes(
     crossing = grad_bytes + weight_bytes
     away = 2 * (crossing + lent_bytes) - resting * weight_bytes
     return 2 * state_bytes + np.where(offload, away, crossing)
+
+
+def offloaded_s(link_s: Seconds, processor_s: Seconds, ranks: Count) -> Seconds:
+    r"""Seconds of the update of one parameter of each rank whose states are on its host: its link or the processors.
+
+    .. math:: \max(\ell,\ n\,c)
+
+    Args:
+        link_s: in which its bytes (`update_bytes`) cross the link of one device and its host, :math:`\ell` [s]
+        processor_s: in which all processors of a host update one parameter, :math:`c` of a stack [s]
+        ranks: that a host updates for, each a parameter of its own, :math:`n` [-]
+
+    Source: Ren et al. 2021, arXiv 2101.06840, section 5.1 (what is updated is copied to the device while the next block
+        is updated: the longer counts), table 4 (10 billion parameters take CPU-Adam 2.57 s on 48 cores, PyTorch's Adam
+        14.76 s, from memory); docs.nvidia.com/megatron-core/developer-guide/latest, Optimizer CPU Offload (copies and
+        update run concurrently).
+    Limits: hosts are as fast as that one, with all of their cores at work. Another took 8.2 and 56 s for 11.6 billion
+        parameters (github.com/deepspeedai/DeepSpeed, pull request 735). torchrun starts each rank with one thread
+        (OMP_NUM_THREADS=1) where nobody says otherwise: PyTorch's takes 3.6e-9 s a parameter then, and eight ranks on
+        two cores 4.0e-9 s (github.com/ISEEKYAN/Megatron-LM, issue 188). Ranks together are taken to be no faster than
+        one process with every core. Every optimizer takes as long as Adam, which moves more; copies of gradients to
+        memory that is not pinned, and their norm, come on top.
+
+    >>> round(float(10e9 / 16 * offloaded_s(link_s=32 / 16e9, processor_s=2.57e-10, ranks=16)), 2)
+    2.57
+    >>> round(float(10e9 * offloaded_s(link_s=32 / 64e9, processor_s=2.57e-10, ranks=1)), 2)
+    5.0
+    """
+    return np.maximum(link_s, ranks * processor_s)

@@ -6,7 +6,7 @@ import numpy as np
 
 from steelyard.step.network.replicas import Replicas, replicas
 from steelyard.step.rank import Rank
-from steelyard.step.sharding import exposed_s, gather_rounds, gathers, reductions, rounds, update_bytes
+from steelyard.step.sharding import exposed_s, gather_rounds, gathers, offloaded_s, reductions, rounds, update_bytes
 from steelyard.step.stages import one_has_all
 from steelyard.step.states import HeldParams, held_params, on_stage, rank_params
 from steelyard.tables import Layout
@@ -137,10 +137,13 @@ def _param_s(rank: Rank, layout: Layout, resting: Share) -> Seconds:
     lent = job.moment_bytes * np.greater(job.newton_schulz, 0)
     states = job.master_bytes + job.moment_bytes
     moved = update_bytes(states, stack.grad_bytes, stack.weight_bytes, layout.offload, lent, resting)
-    rate = np.where(
-        layout.offload, machine.host_bytes_per_s, machine.memory_bytes_per_s * rank.kernels.memory_efficiency
-    )
-    return job.trainable_share * moved / rate
+    here_s = moved / (machine.memory_bytes_per_s * rank.kernels.memory_efficiency)
+    if not np.any(layout.offload):
+        return job.trainable_share * here_s
+    ranks = np.minimum(machine.node_devices, layout.devices)
+    processor_s = stack.host_update_s / rank.kernels.time_scale  # a host is as fast whatever chips it feeds
+    away_s = offloaded_s(moved / machine.host_bytes_per_s, processor_s, ranks)
+    return job.trainable_share * np.where(layout.offload, away_s, here_s)
 
 
 def _orthogonalised_s(rank: Rank, flop: Flop) -> Seconds:

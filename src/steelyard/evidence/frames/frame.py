@@ -26,7 +26,7 @@ from steelyard.evidence.frames.models import run_model
 from steelyard.evidence.frames.recipes import has_open_states, trained_dropout
 from steelyard.evidence.frames.settings import check_settings, run_settings, with_settings, with_usual_degrees
 from steelyard.evidence.frames.shapes import ModelShape, RowsShape
-from steelyard.evidence.frames.stacks import kernel_constants, row_constants, taken_rule, unknown_stack
+from steelyard.evidence.frames.stacks import run_constants, taken_rule, unknown_stack
 from steelyard.evidence.runs.columns import check_cells, says
 from steelyard.evidence.runs.impossible import check_peak, check_sizes
 from steelyard.evidence.runs.run import Run, publisher
@@ -164,7 +164,7 @@ def _row(run: Run, catalog: Catalog) -> CompletedRun:
     assumed |= {"states"} if has_open_states(run, its_rule, found.precision) else set()
     if settings := run_settings(run):
         options = _permitted(options, settings, job, catalog)
-    constants = row_constants(run, its_rule) | kernel_constants(run, its_rule, found.precision.matrix_units, catalog)
+    constants = run_constants(run, its_rule, found.precision.matrix_units, catalog)
     return CompletedRun(
         run=run,
         model=model,

@@ -7,6 +7,7 @@ from difflib import get_close_matches
 from steelyard.catalog import Catalog
 from steelyard.catalog.local.layer import slug
 from steelyard.catalog.stack_names import FALLBACK, StackRule, adapter_share, kernel_scales, rule_of_name, slow_kernels
+from steelyard.evidence.frames.recipes import ZERO_STAGES
 from steelyard.evidence.frames.settings import offloads_states
 from steelyard.evidence.runs.columns import says
 from steelyard.evidence.runs.run import Run, is_known
@@ -137,3 +138,33 @@ def row_constants(run: Run, rule: StackRule) -> dict[str, float]:
     elif run.date and run.date < FLASH_2:
         found["attention_share"] = 0.6
     return found | {name: value for name, value in rule.recipe if name == "grad_bytes"}
+
+
+def update_constants(run: Run, rule: StackRule, catalog: Catalog) -> dict[str, float]:
+    """Return what a host's processors take to update a parameter where a row's ZeRO stage is DeepSpeed's.
+
+    Its own Adam updates what is offloaded, under Hugging Face's Trainer, too (github.com/huggingface/accelerate, pull
+    request 1208).
+
+    >>> from steelyard.catalog import load
+    >>> from steelyard.evidence.runs.reader import blank_run
+    >>> trainer = stack_rule("HF Trainer", "", load())
+    >>> [update_constants(blank_run(sharding=name), trainer, load()) for name in ("2", "fsdp")]
+    [{'host_update_s': 2.57e-10}, {}]
+    """
+    if rule.stack != "hf-trainer" or run.sharding not in ZERO_STAGES:
+        return {}
+    return {"host_update_s": catalog.stacks["deepspeed", FALLBACK, "host_update_s"].value}
+
+
+def run_constants(run: Run, rule: StackRule, precision: str, catalog: Catalog) -> dict[str, float]:
+    """Return all constants of `tables.Stack` that are others for a run than for its stack, memory's recipe apart.
+
+    >>> from steelyard.catalog import load
+    >>> from steelyard.evidence.runs.reader import blank_run
+    >>> trainer = stack_rule("HF Trainer", "", load())
+    >>> sorted(run_constants(blank_run(stack="HF Trainer", sharding="2"), trainer, "bf16", load()))[-2:]
+    ['host_update_s', 'upcast_scale']
+    """
+    its_own = row_constants(run, rule) | kernel_constants(run, rule, precision, catalog)
+    return its_own | update_constants(run, rule, catalog)
