@@ -316,6 +316,7 @@ class Stack:
     pp_exposed: Share  # of stage-to-stage traffic that compute does not hide
     gather_bytes: Bytes  # of one parameter, when ZeRO-3 gathers it (float8 all-gather: 1)
     host_update_s: Seconds  # of all processors of a host, to update one offloaded parameter (0: the device updates)
+    host_buffers: Count  # copies of offloaded states and gradients on a host, its buffers for transfers among them
     selective_scale: Share  # of stored activations that selective recompute keeps, scores apart (1: all the rest)
     weight_bytes: Bytes  # from here on: what `Recipe` says of the same names, where a job does not
     cast: Share

@@ -27,7 +27,7 @@ JOB = pretraining(GPT, 512, 64)
 
 def kept(job: Job, laid: Layout, node_devices: float = 8.0, **constants: float) -> HostMemory:
     machine = filled(Machine, node_devices=node_devices)
-    return host_memory(stage_job(job, laid), machine, filled(Stack, **constants))
+    return host_memory(stage_job(job, laid), machine, filled(Stack, **{"host_buffers": 1.0, **constants}))
 
 
 def test_states_and_gradients_of_eight_devices() -> None:
@@ -37,6 +37,17 @@ def test_states_and_gradients_of_eight_devices() -> None:
     assert found.gradients_bytes == pytest.approx(8 * 2 * PARAMS / 16)
     assert (found.weights_bytes, found.activations_bytes) == (0, 0)
     assert found.total_bytes == pytest.approx(8 * 14 * PARAMS / 16)
+
+
+def test_buffers_come_on_top_of_what_is_offloaded_and_of_nothing_else() -> None:
+    """DeepSpeed's own estimate: half as much again (runtime/zero/stage_1_and_2.py)."""
+    laid = layout(JOB, dp=8.0, zero=2.0, shard_devices=8.0, offload=1.0)
+    plain, buffered = (kept(JOB, laid, grad_bytes=2.0, host_buffers=factor) for factor in (1.0, 1.5))
+    assert buffered.total_bytes == pytest.approx(1.5 * plain.total_bytes)
+    paged = (kept(JOB, replace(laid, offload=0.0), states_paged=1.0, host_buffers=factor) for factor in (1.0, 1.5))
+    first, second = (one.optimizer_bytes for one in paged)
+    assert first == second > 0
+    assert [float(catalog.stack(name).host_buffers) for name in ("fsdp2", "deepspeed")] == [1.0, 1.5]
 
 
 def test_a_host_feeds_no_more_devices_than_there_are() -> None:
@@ -163,7 +174,7 @@ def test_a_host_of_unknown_memory_is_told_where_much_is_put_there(model: str, sa
 
 def test_bytes_of_a_host_are_asked_for_apart() -> None:
     laid = layout(JOB, dp=8.0, zero=1.0, shard_devices=8.0, offload=1.0)
-    found = pipeline.host(JOB, laid, filled(Machine, node_devices=4.0), filled(Stack))
+    found = pipeline.host(JOB, laid, filled(Machine, node_devices=4.0), filled(Stack, host_buffers=1.0))
     assert found.total_bytes == pytest.approx(4 * (12 + 2) * PARAMS / 8)
 
 

@@ -167,7 +167,7 @@ def test_more_offload_never_takes_fewer_bytes_of_a_host(
     def kept(weights: float, saved: float, offload: float) -> float:
         job = replace(JOB, recipe=partial_recipe(weights_on_host=weights, saved_on_host=saved))
         laid = layout(job, dp=4.0, zero=zero, shard_devices=4.0, offload=offload, recompute=2.0)
-        made = filled(Stack, weight_bytes=2.0, grad_bytes=4.0)
+        made = filled(Stack, weight_bytes=2.0, grad_bytes=4.0, host_buffers=1.0)
         return float(host_memory(stage_job(job, laid), filled(Machine, node_devices=4.0), made).total_bytes)
 
     given = {"weights": weights, "saved": saved, "offload": offload}
@@ -178,7 +178,8 @@ def test_more_offload_never_takes_fewer_bytes_of_a_host(
 @pytest.mark.parametrize("zero", [1.0, 2.0, 3.0])
 def test_a_host_has_gradients_of_the_shard_that_it_updates(zero: float) -> None:
     laid = layout(JOB, dp=4.0, zero=zero, shard_devices=4.0, offload=1.0)
-    found = host_memory(stage_job(JOB, laid), filled(Machine, node_devices=1.0), filled(Stack, grad_bytes=4.0))
+    made = filled(Stack, grad_bytes=4.0, host_buffers=1.0)
+    found = host_memory(stage_job(JOB, laid), filled(Machine, node_devices=1.0), made)
     assert found.gradients_bytes == pytest.approx(4 * PARAMS / 4)
 
 

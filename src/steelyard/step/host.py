@@ -11,29 +11,32 @@ from steelyard.step.stages import Stage
 from steelyard.step.states import RankParams, state_widths, states_of
 from steelyard.step.tensors.recipe import resident, settled
 from steelyard.tables import HostMemory, Job, Layout, Machine, Recipe, Stack
+from steelyard.units import Count
 
 
 def host_memory(staged: StagedJob, machine: Machine, stack: Stack) -> HostMemory:
     r"""Return what one host keeps for its devices: as much as the heaviest rank, for each of them.
 
-    .. math:: \min(n, d)\,\big(w\,h\,P_3 + (g + m + o + u)\,\tau\,P_1\,[\text{offload}] + a\,B\big)
+    .. math:: \min(n, d)\,\big(w\,h\,P_3 + (g + m + o + u)\,\tau\,P_1\,f\,[\text{offload}] + a\,B\big)
 
     Args:
         staged: a job on layouts: parameters of a rank (P), whole or its shard
         machine: devices of one host (d)
         stack: defaults of the job's recipe: bytes of weights (w) and whether they rest on the host (h), gradients (g),
-            master copy (m), moments (o) and updates (u) of one trained parameter, inputs of blocks that wait there (B)
+            master copy (m), moments (o) and updates (u) of one trained parameter, inputs of blocks that wait there (B),
+            what buffers for transfers make of offloaded states and gradients (f)
 
     Source: Rajbhandari et al. 2021, arXiv 2104.07857, section 3 (12 bytes of states and 2 of a gradient, a parameter);
-        PyTorch FSDP2 documentation, CPUOffloadPolicy (parameters, gradients and states).
-    Limits: of paged states all are counted, as if the device had room for none; buffers that are pinned for transfers,
-        the loader of data and a checkpoint on its way come on top.
+        PyTorch FSDP2 documentation, CPUOffloadPolicy (parameters, gradients and states); buffers:
+        github.com/deepspeedai/DeepSpeed runtime/zero/stage_1_and_2.py, estimate_zero2_model_states_mem_needs.
+    Limits: of paged states all are counted, as if the device had room for none; the loader of data and a checkpoint on
+        its way come on top, and copies that ranks load at the start.
     """
     job, layout = staged.job, staged.layout
     recipe = resident(settled(job.recipe, stack), layout)
     ranks = np.minimum(machine.node_devices, layout.devices)
     pairs = zip(staged.stages, staged.params.ranks, strict=True)
-    first, *others = [_of_rank(job, layout, recipe, stage, params) for stage, params in pairs]
+    first, *others = [_of_rank(job, layout, recipe, stage, params, stack.host_buffers) for stage, params in pairs]
     for stage, other in zip(staged.stages[1:], others, strict=True):
         more = np.greater(stage.exists, 0) & np.greater(other.total_bytes, first.total_bytes)
         names = HostMemory.__dataclass_fields__
@@ -41,7 +44,7 @@ def host_memory(staged: StagedJob, machine: Machine, stack: Stack) -> HostMemory
     return HostMemory(**{name: ranks * getattr(first, name) for name in HostMemory.__dataclass_fields__})
 
 
-def _of_rank(job: Job, layout: Layout, recipe: Recipe, stage: Stage, params: RankParams) -> HostMemory:
+def _of_rank(job: Job, layout: Layout, recipe: Recipe, stage: Stage, params: RankParams, buffers: Count) -> HostMemory:
     widths = state_widths(job, replace(layout, offload=0.0), replace(recipe, weights_on_host=0.0, reduce_bytes=0.0))
     resting = np.asarray(np.greater_equal(layout.zero, 2))
     whole = states_of(replace(widths, gradients_sharded=widths.optimizer_sharded, weights_sharded=resting), params)
@@ -49,7 +52,7 @@ def _of_rank(job: Job, layout: Layout, recipe: Recipe, stage: Stage, params: Ran
     apart = recipe.weights_on_host * np.maximum(1 - np.maximum(layout.offload, recipe.states_paged), 0)
     shard = states_of(replace(widths, weights_bytes=master, weights_sharded=widths.optimizer_sharded), params)
     weights = whole.weights_bytes * recipe.weights_on_host + shard.weights_bytes * apart
-    optimizer = whole.optimizer_bytes * np.maximum(layout.offload, recipe.states_paged)
-    gradients = whole.gradients_bytes * layout.offload
+    optimizer = whole.optimizer_bytes * np.maximum(layout.offload * buffers, recipe.states_paged)
+    gradients = whole.gradients_bytes * layout.offload * buffers
     saved = saved_bytes(job, layout, recipe, stage) * in_flight(layout, stage.rank)
     return HostMemory(weights, gradients, optimizer, saved, weights + gradients + optimizer + saved)
