@@ -19,7 +19,7 @@ from steelyard.disclosure.origins.planned_point import disclosure_of_answer
 from steelyard.errors import BadInput
 from steelyard.evidence.calibration import Calibration, calibrate_constants
 from steelyard.evidence.runs import reader
-from steelyard.evidence.score.validation import Validation, validate_runs
+from steelyard.evidence.score.validation import Validation, check_any_scored, validate_runs
 from steelyard.job.arguments import check_type
 from steelyard.planner.answers import Estimate, Plan
 
@@ -38,12 +38,16 @@ def validate(cases: str | Path | None = None, by: str = "group") -> Validation:
     Args:
         cases: measured runs, .csv or .jsonl, plain or .gz; None: the published ones
         by: what scores are grouped by: group, publisher, chip, family, stack or precision
+
+    `BadInput` where the file holds no run, or none of which a figure can be scored, with the reasons.
     """
     if cases is not None:
         check_type("cases", cases, (str, Path), "a file of measured runs, .csv or .jsonl; None: the published ones")
     check_type("by", by, str, "what scores are grouped by, such as 'stack'")
     if cases is not None:
-        return validate_runs(reader.read_runs(Path(cases)), by)
+        found = validate_runs(reader.read_runs(Path(cases)), by)
+        check_any_scored(found, Path(cases).name)
+        return found
     with layer.using_layer(layer.current_layer().without_calibrations()):
         return validate_runs(reader.published_runs(), by)
 

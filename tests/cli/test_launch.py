@@ -23,8 +23,9 @@ def run(*parts: str) -> Result:
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (("vit-l-16", "--samples", "100M", "--on", "H100:8"), "vit-l-16 is a vit; give --stack deepspeed"),
-        (("llama-3-8b", "--task", "lora", "--tokens", "50M", "--on", "H100:8"),
+        (("vit-l-16", "--samples", "100M", "--on", "H100:8", "--stack", "fsdp2"),
+         "vit-l-16 is a vit; give --stack deepspeed"),
+        (("llama-3-8b", "--task", "lora", "--tokens", "50M", "--on", "H100:8", "--stack", "hf-trainer"),
          "no launch writer starts the stack 'hf-trainer'; give --stack deepspeed, whose writer starts it"),
         (("llama-3-8b", "--tokens", "1B", "--on", "TPU-v5p:64"),
          "none of the stacks that are planned on chips of Google (maxtext) has a writer for it yet; writers start"),
@@ -36,6 +37,25 @@ def test_a_writer_that_cannot_start_the_job_names_the_stacks_whose_writers_can(
     done = CliRunner().invoke(app, ["launch", *words])
     assert (done.exit_code, len(done.stderr.strip().splitlines())) == (2, 1)
     assert message in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "usual", "started"),
+    [
+        (("--task", "full_ft", "--tokens", "1B", "--sequence", "2048"), "hf-trainer", "megatron-core"),
+        (("--task", "full_ft", "--tokens", "1B", "--to", "torchtitan"), "hf-trainer", "fsdp2"),
+        (("--task", "lora", "--tokens", "5M"), "hf-trainer", "deepspeed"),
+    ],
+)
+def test_a_job_that_names_no_stack_is_started_on_one_that_has_a_writer_which_is_said(
+    words: tuple[str, ...], usual: str, started: str
+) -> None:
+    found = json.loads(run("llama-3-8b", *words, "--on", "H100:8", "--json").stdout)
+    assert (found["stack"], len(found["notes"])) == (started, 1)
+    assert found["notes"][0].startswith(f"started on {started}, laid out for it, as no stack is named")
+    assert f"estimated without one it is {usual}, " in found["notes"][0]
+    named = json.loads(run("llama-3-8b", *words, "--on", "H100:8", "--stack", started, "--json").stdout)
+    assert (found["files"], named["notes"]) == (named["files"], [])
 
 
 @pytest.mark.parametrize("words", [("vit-l-16", "--samples", "1M"), ("llama-3-8b", "--task", "lora", "--tokens", "5M")])

@@ -1,8 +1,10 @@
 """Runs of one's own on the pages of `validate` and `calibrate`: whatever is left out stands there with its reason."""
 
+import json
 import re
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
@@ -83,9 +85,8 @@ def test_each_row_is_listed_with_what_is_predicted_and_whether_it_holds(runs: st
 
 
 def test_a_model_that_only_has_a_size_is_told_with_the_nearest_names(tmp_path: Path) -> None:
-    path = tmp_path / "sized.csv"
-    path.write_text("model,accelerator,devices,seq_len,batch,step_time_s\nlama-3-8b,H100,8,2k,64,5\n")
-    said = page("validate", "--cases", str(path))
+    row = ONE.format("sized", "5", "").replace("llama-3-8b", "lama-3-8b")
+    said = stderr_of(tmp_path, "validate", row)
     assert "predicted as a sibling of its size, not scored" in said
     assert "unknown model 'lama-3-8b'; nearest: llama-3-8b" in said
 
@@ -130,3 +131,60 @@ def test_a_saved_answer_names_the_way_around_a_calibration(runs: str, tmp_path: 
         "a calibration that is not in use now"
         in CliRunner().invoke(app, ["explain", str(after), "--no-calibration"]).stderr
     )
+
+
+ONE = "{},llama-3-8b,H100,8,8192,torchtitan,64,1,pretrain,{},{},reserved,\n"
+
+
+def stderr_of(tmp_path: Path, verb: str, text: str) -> str:
+    path = tmp_path / "some.csv"
+    path.write_text(HEADER + text)
+    option = {"validate": ["--cases"], "calibrate": ["--dry-run"]}[verb]
+    done = CliRunner().invoke(app, [verb, *option, str(path)])
+    assert (done.exit_code, len(done.stderr.strip().splitlines())) == (2, 1), done.output
+    return done.stderr
+
+
+@pytest.mark.parametrize("text", ["", ONE.format("one", "", ""), ONE.format("late", 9400, ""), ONE.format("odd", "x", "")])
+def test_validate_refuses_a_file_that_tells_nothing_with_the_words_of_calibrate(tmp_path: Path, text: str) -> None:
+    assert stderr_of(tmp_path, "validate", text) == stderr_of(tmp_path, "calibrate", text)
+
+
+def test_a_step_in_milliseconds_is_scored_by_neither_verb_and_named_by_both(tmp_path: Path) -> None:
+    path = tmp_path / "some.csv"
+    path.write_text(HEADER + ONE.format("late", 9400, "60e9") + ONE.format("good", 9.4, ""))
+    said = page("validate", "--cases", str(path))
+    assert "as if milliseconds were given as seconds; correct the file, or leave the run out (late)" in said
+    found = {(case.id, case.metric.startswith("peak")): case for case in validate(path).cases}
+    assert [one.scored for one in found.values()] == [False, True, False]
+    assert found["late", True].reason == found["late", False].reason
+    assert found["late", True].reason in page("calibrate", str(path), "--dry-run")
+
+
+@pytest.mark.parametrize("peak", ["", "60e9"])
+def test_peaks_are_counted_where_one_is_given(tmp_path: Path, peak: str) -> None:
+    path = tmp_path / "some.csv"
+    path.write_text(HEADER + ONE.format("good", 9.4, peak))
+    said = page("validate", "--cases", str(path))
+    assert "Step time: 1 row read, 1 scored, 0 not" in said
+    assert ("Peak memory: " in said) == bool(peak)
+
+
+@pytest.mark.parametrize("recompute", ["full", "none"])
+def test_validate_predicts_what_was_measured_exactly_as_an_estimate_does(tmp_path: Path, recompute: str) -> None:
+    path, whole = tmp_path / "some.csv", f"tp=1,pp=1,dp=8,mbs=1,ga=8,zero=3,recompute={recompute}"
+    head = HEADER.replace("batch_sise", "tp,pp,sharding,recompute")
+    path.write_text(f"{head}good,llama-3-8b,H100,8,8192,torchtitan,64,1,pretrain,11.3,,,1,1,zero-3,{recompute}\n")
+
+    def shown(*words: str) -> Any:
+        return json.loads(CliRunner().invoke(app, [*words, "--json"]).stdout)
+
+    (before,) = shown("validate", "--cases", str(path))["cases"]
+    page("calibrate", str(path))
+    (after,) = shown("validate", "--cases", str(path))["cases"]
+    job = ["--stack", "torchtitan", "--sequence", "8192", "--global-batch", "64", "--tokens", "1B"]
+    wanted = shown("estimate", "llama-3-8b", "--on", "H100:8", "--layout", whole, *job)
+    assert any("exactly this was measured" in text for text in wanted["assumptions"])
+    assert after["predicted"] == pytest.approx(wanted["time"]["total_s"], rel=1e-6)
+    assert abs(after["error"]) < 0.02 < abs(before["error"])
+    assert after["high"] / after["low"] < 1.15 < before["high"] / before["low"]

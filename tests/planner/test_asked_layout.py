@@ -46,3 +46,18 @@ def test_an_estimate_looks_at_what_its_job_allows():
     made = configure(read_job(DENSE | {"layout": {"tp": 4, "partition": "7-9-9-7"}}), "H100", 64)
     laid = made.setting.layout
     assert (laid.tp, laid.pp * laid.vpp) == (4, 4)
+
+
+@pytest.mark.parametrize(
+    ("chips", "text"),
+    [
+        ("RTX-4090:1", "nobody sells 1 × RTX-4090 in this catalog: 1 is no multiple of"),
+        ("H100:7,B200:12", "nobody sells 7 × H100-80GB-SXM in this catalog: 7 is no multiple of"),
+    ],
+)
+def test_a_plan_of_a_number_that_nobody_sells_says_so(chips, text):
+    found = plan_job(read_job({"model": "llama-3.2-1b", "tokens": "1B", "accelerators": chips}))
+    assert not found.feasible
+    assert text in found.reason
+    assert "price your own with own:" in found.reason
+    assert "no number of devices on offer" not in found.reason

@@ -137,13 +137,40 @@ def test_a_step_of_another_place_moves_a_pin_by_what_all_share(plain: Estimate) 
 def test_a_pin_without_a_stack_keeps_the_one_that_was_measured() -> None:
     job = {"tokens": "2B", "providers": "aws"}
     free = estimate(*PIN, **job)
-    found = estimate(*PIN, **job, step_time=1.5 * step_s(free))
+    found = estimate(*PIN, **job, step_time=step_s(free))
     assert (found.stack, found.layout_text) == (free.stack, free.layout_text)
     assert found.measured_step is not None
     assert found.measured_step.taken == ("stack", "layout")
-    assert "its stack and layout are the fastest that fits: name them if yours was another" in found.measured_step.text
+    assert f"of {', '.join(found.measured_step.stacks)} under which it is likeliest and its layout" in (
+        found.measured_step.text
+    )
+    assert "name them if yours was another" in found.measured_step.text
     assert found.request is not None
     assert found.request.stack is None
+    assert Estimate.from_dict(json.loads(json.dumps(found.to_dict()))) == found
+
+
+@pytest.mark.parametrize("as_rate", [False, True])
+def test_a_step_without_a_stack_is_compared_with_the_one_under_which_it_is_likeliest(as_rate: bool) -> None:
+    job = {"tokens": "2B", "providers": "aws"}
+    free = estimate(*PIN, **job)
+    stacks = (free.stack, *(one.stack for one in free.other_stacks))
+    assert len(stacks) > 1
+    for name in stacks:
+        own = step_s(estimate(*PIN, **job, stack=name))
+        said = {"rate": 8192 * 512 / (64 * own)} if as_rate else {"step_time": own}
+        found = estimate(*PIN, **job, **said)
+        assert found.measured_step is not None
+        assert set(found.measured_step.stacks) == set(stacks)
+        assert (found.stack, found.measured_step.stack) == (name, name)
+        assert found.measured_step.ratio == pytest.approx(1.0)
+
+
+def test_a_saved_answer_keeps_the_stacks_that_a_measured_step_was_compared_with(tmp_path) -> None:
+    found = estimate(*PIN, tokens="2B", providers="aws", step_time=9.0)
+    path = tmp_path / "estimate.json"
+    path.write_text(found.to_json(), "utf-8")
+    assert explain(path).measured_step == found.measured_step
 
 
 def test_every_verb_has_the_same_shift(plain: Estimate) -> None:

@@ -54,6 +54,7 @@ class Launch(Answer):
     not_expressed: tuple[NotExpressed, ...]
     to_fill: tuple[Blank, ...]
     source: str  # where the names of arguments and keys were read
+    notes: tuple[str, ...] = ()  # which stack was taken where none was named and the usual one has no writer
 
     def headline(self) -> str:
         """Return what is started and with what."""

@@ -1,10 +1,13 @@
 """The question: which files start this configuration."""
 
 import math
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from steelyard.catalog import load
 from steelyard.errors import BadInput, UnknownName
+from steelyard.formatting.figures import TIME, amount
 from steelyard.job import JobSpec, ModelSpec
 from steelyard.job.arguments import check_type
 from steelyard.job.training import ADAPTERS
@@ -12,7 +15,7 @@ from steelyard.launchers.answer import Launch
 from steelyard.launchers.sheet import LaunchJob, Sheet
 from steelyard.launchers.writers import LaunchWriter, every_writer
 from steelyard.planner.answers import Point
-from steelyard.planner.choosing import JobSource, chosen
+from steelyard.planner.choosing import Choice, JobSource, chosen
 from steelyard.planner.estimating import Layouts
 from steelyard.planner.points import Configuration, layout_numbers
 from steelyard.search.engine import Progress
@@ -37,7 +40,8 @@ def launch(
     Args:
         source: what is trained, or a saved plan or estimate
         label: the point of the plan, where nothing is pinned with `on`; None: the cheapest
-        to: the writer; empty: the one of the configuration's stack
+        to: the writer; empty: the one of the configuration's stack, or where no stack is named and that has none, of
+            the first that it may be run on instead
         on: the configuration, as `estimate` takes it, with its layout, site and offer
         layout: see `estimate`
         site: see `estimate`
@@ -52,11 +56,34 @@ def launch(
     check_type("to", to, str, "a writer's name, such as 'megatron-core'")
     if to:
         _writer_named(to)  # a wrong name is said before the plan is made
-    one = chosen(source, label, (on, layout, site, offer), carbon, progress, options)
+    pin = (on, layout, site, offer)
+    one = chosen(source, label, pin, carbon, progress, options)
+    free = one.configuration.others if on and one.spec.stack is None else ()
+    asked = [{**options, "stack": name} for name in _startable(one, [stack.name for stack, _ in free], to)]
+    moved = [chosen(source, label, pin, carbon, progress, each) for each in asked]
+    old, one = one, next((each for each in moved if each.point.fits), next(iter(moved), one))
     vendor = load().accelerator(one.point.accelerator).vendor
     by = writer_of(one.point.stack, vendor, one.spec, to)
     check_writer(one.spec, by, vendor)
-    return launch_of(one.spec, one.point, one.configuration, by)
+    made = launch_of(one.spec, one.point, one.configuration, by)
+    return replace(made, notes=(_moved_text(old.point, one.point, to),)) if moved else made
+
+
+def _startable(one: Choice, others: Sequence[str], to: str) -> tuple[str, ...]:
+    """Return the stacks that a configuration may be run on instead whose writer starts it; none where its own does."""
+    able = [by for by in _able(one.spec) if not to or by.name == to]
+    started = {stack for by in able for stack in by.stacks}
+    return () if one.point.stack in started else tuple(name for name in others if name in started)
+
+
+def _moved_text(old: Point, new: Point, to: str) -> str:
+    """Return which stack was taken in place of that of an estimate, and what a run on it takes."""
+    takes = [amount(point.time_s.value, TIME, 3) for point in (old, new)]
+    why = f"which --to {to} does not start" if to else "for which no launch writer starts this job"
+    return (
+        f"started on {new.stack}, laid out for it, as no stack is named: estimated without one it is {old.stack}, "
+        f"{why}; a run takes {takes[1]} in place of {takes[0]}"
+    )
 
 
 def launch_of(spec: JobSpec, point: Point, made: Configuration, by: LaunchWriter) -> Launch:
@@ -133,7 +160,7 @@ def _way_out(vendor: str, able: tuple[LaunchWriter, ...]) -> str:
     stacks = [stack for one in able for stack in one.stacks]
     here = [stack for stack in stacks if stack in planned]
     if here:
-        return f"give --stack {' or --stack '.join(here)}, whose writer starts it"
+        return f"give --stack {' or --stack '.join(here)}, whose writer starts it: it is laid out for that stack anew"
     vendors = sorted({row.vendor for row in catalog.accelerators.values()})
     where = {
         stack: [one for one in vendors if any(row.stack == stack for row in catalog.planned_stacks(one))]

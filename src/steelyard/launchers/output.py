@@ -15,6 +15,7 @@ def launch_text(found: Launch, written: tuple[Path, ...] = ()) -> str:
 
 def _lines(found: Launch, written: tuple[Path, ...]) -> Iterator[str]:
     yield f"{found.configuration}, started by {found.writer}"
+    yield from found.notes
     for path in written:
         yield f"wrote {path}"
     for file in () if written else found.files:

@@ -16,6 +16,7 @@ from steelyard.market.billing import Billing, band_log_sd, rented_purchases
 from steelyard.market.offers import allowed_offers, check_conflicts, no_offer_text
 from steelyard.market.options import Deal, HardwareOption, Market, SiteOption
 from steelyard.market.owned import allowed_owned, deal_fields, ownership_cost, with_pue
+from steelyard.market.running import left_out_text, schedule_text
 from steelyard.market.sites import site_option, surveyed_pue_notes, unknown_site_notes
 from steelyard.market.systems import reach_devices
 from steelyard.market.tools import kind_text, matrix_precision, stack_options
@@ -133,7 +134,8 @@ def market_of(spec: JobSpec, catalog: facts.Catalog, today: date | None = None) 
         raise BadInput("nothing that the job allows is sold so at a price to believe; see: steelyard catalog offers")
     chips = tuple(builder.hardware.values())
     vendors = sorted({chip.vendor for chip in chips})
-    tools, tools_of = stack_options(vendors, spec.stack, catalog, spec.kind, spec.precision, spec.task)
+    orders = spec.layout.get("schedule", ())
+    tools, tools_of = stack_options(vendors, spec.stack, catalog, spec.kind, spec.precision, spec.task, orders)
     quarantined = sum(how in row.quarantine for row, how in sold)
     notes = [f"{quarantined} doubtful prices are quarantined and not offered"] if quarantined else []
     if len(able) < len(offers):
@@ -142,7 +144,7 @@ def market_of(spec: JobSpec, catalog: facts.Catalog, today: date | None = None) 
     rough = sorted({chip.accelerator for chip in chips if not chip.calibrated})
     if rough:
         notes.append(f"no kernels measured, those of any chip stand in (wide intervals): {', '.join(rough)}")
-    notes += _unknown_stack_notes(vendors, spec, catalog)
+    notes += _stack_notes(vendors, [one.name for one in tools], spec, catalog)
     notes += unknown_site_notes(builder.sites.values())
     notes += surveyed_pue_notes({site for deal in deals if (site := deal.site) or deal.purchase != "own"}, catalog)
     return Market(
@@ -189,6 +191,15 @@ def machine_at_precision(system: facts.System, precision: str, catalog: facts.Ca
     return replace(made, link_bytes_per_s=math.inf) if system.domain_devices == 1 else made
 
 
+def _stack_notes(vendors: Sequence[str], tools: Sequence[str], spec: JobSpec, catalog: facts.Catalog) -> list[str]:
+    """Return on which chips a named stack does not run, and why unusual ones stand in where none is named."""
+    if spec.stack is not None:
+        return [text for text in {left_out_text(one, vendors, catalog) for one in tools} if text]
+    orders = spec.layout.get("schedule", ())
+    told = [schedule_text(spec, one, vendor, code, catalog) for one in tools for vendor in vendors for code in orders]
+    return [*dict.fromkeys(filter(None, told)), *_unknown_stack_notes(vendors, spec, catalog)]
+
+
 def _unknown_stack_notes(vendors: Sequence[str], spec: JobSpec, catalog: facts.Catalog) -> list[str]:
     """Return which vendors' stacks train other models only, so that any stack stands in."""
     left = [
@@ -197,4 +208,4 @@ def _unknown_stack_notes(vendors: Sequence[str], spec: JobSpec, catalog: facts.C
         if (planned := catalog.planned_stacks(vendor)) and not any(spec.kind in row.trains for row in planned)
     ]
     some = f"no stack that trains {kind_text(spec.kind)} is known on chips of {', '.join(left)}: any stack stands in"
-    return [some] if left and spec.stack is None else []
+    return [some] if left else []

@@ -13,6 +13,7 @@ from steelyard.market.build import market_of
 from steelyard.market.offers import allowed_offers
 from steelyard.market.options import Deal, Market
 from steelyard.units import Array
+from steelyard.vocabulary import hyphenated
 
 
 def pinned_deal(
@@ -39,42 +40,63 @@ def pinned_deal(
     except UnknownName:
         raise
     except BadInput:
-        return _unsold_text(asked, system, catalog)
+        return _unsold_text(asked, system, site, catalog)
     exact = [deal for deal in market.deals if deal.system == system.id]
     for some in (exact, market.deals):
         able = [one for one in some if count % one.unit == 0 and count <= one.most and (not site or one.site == site)]
         if able:
             return market, able[int(np.argmin(totals(market, able)))]
-    return _too_many_text(system, count, site, exact or market.deals)
-
-
-def _unsold_text(spec: JobSpec, system: facts.System, catalog: facts.Catalog) -> str:
-    """Return why no offer is left of an accelerator."""
-    everywhere = catalog.offers_of([system.accelerator], (), "", quarantined=True)
-    if not everywhere:
-        return f"nobody sells {system.accelerator} in this catalog"
-    if not allowed_offers(spec, catalog):
-        return f"of the {len(everywhere)} offers of {system.accelerator} none passes the job's filters"
-    return f"nobody sells {system.accelerator} as {' or '.join(spec.purchase)} in this catalog at a price to believe"
-
-
-def _too_many_text(system: facts.System, count: int, site: str, deals: Sequence[Deal]) -> str:
-    """Return why deals that there are do not sell so many at the site.
-
-    >>> from steelyard.catalog import load
-    >>> deals = [Deal("", "", "", 0, 0, 0, unit=8, most=8000, purchase="", usd_per_device_s=1.0)]
-    >>> _too_many_text(load().system("p5.48xlarge"), 12, "", deals)
-    'nobody sells 12 × H100-80GB-SXM: 12 is no multiple of 8, the devices of an instance'
-    """
-    what = f"{count} × {system.accelerator}"
-    here = [one for one in deals if not site or one.site == site]
+    here = [one for one in exact or market.deals if not site or one.site == site]
     if not here:
-        return f"nobody sells {system.accelerator} at {site} in this catalog"
+        return _unsold_text(asked, system, site, catalog)
+    return unsold_number_text(system.accelerator, count, here, site)
+
+
+FILTERS = ("regions", "providers", "residency", "deny_accelerators", "deny_regions", "deny_providers")
+"""Fields of a job that leave offers out."""
+
+OWN = "price your own with own: in the job file"
+"""The way out where nobody sells what is asked for."""
+
+
+def _unsold_text(spec: JobSpec, system: facts.System, site: str, catalog: facts.Catalog) -> str:
+    """Return why no offer is left of an accelerator, at a site where one is asked for."""
+
+    def sold(free: Sequence[str]) -> int:
+        rows = allowed_offers(replace(spec, **dict.fromkeys(free, ())), catalog)  # type: ignore[arg-type]  # filters
+        return sum(not site or row.site == site for row in rows)
+
+    where = f" at {site}" if site else ""
+    given = [name for name in FILTERS if getattr(spec, name)]
+    if not (everywhere := sold(given)):
+        return f"nobody sells {system.accelerator}{where} in this catalog; {OWN}"
+    if not sold(()):
+        blamed = [name for name in given if sold([name])] or given
+        names = " and ".join(f"{hyphenated(name)} {', '.join(getattr(spec, name))}" for name in blamed)
+        return f"of the {everywhere} offers of {system.accelerator}{where} none passes the job's filters: drop {names}"
+    bought = " or ".join(spec.purchase)
+    return f"nobody sells {system.accelerator}{where} as {bought} in this catalog at a price to believe"
+
+
+def unsold_number_text(accelerator: str, count: int, here: Sequence[Deal], site: str = "") -> str:
+    """Return why deals that there are do not sell so many of an accelerator.
+
+    Args:
+        accelerator: of the catalog
+        count: devices
+        here: the deals of it, at the site where one is asked for
+        site: id of that site; empty: any
+
+    >>> deals = [Deal("", "", "", 0, 0, 0, unit=8, most=8000, purchase="", usd_per_device_s=1.0)]
+    >>> unsold_number_text("B200", 12, deals).partition(";")[0]
+    'nobody sells 12 × B200 in this catalog: 12 is no multiple of 8, the devices of an instance'
+    """
     units = sorted({one.unit for one in here if count % one.unit})
     most = max((one.most for one in here if count % one.unit == 0), default=0)
     texts = [f"{count} is no multiple of {_listed(units)}, the devices of an instance"] if units else []
     texts += [f"what is sold in other numbers ends at {most}" if units else f"what is sold ends at {most}"] * (most > 0)
-    return f"nobody sells {what}{f' at {site}' if site else ''}: {'; '.join(texts)}"
+    where = f" at {site}" if site else ""
+    return f"nobody sells {count} × {accelerator}{where} in this catalog: {'; '.join(texts)}; {OWN}"
 
 
 def _listed(units: Sequence[int]) -> str:

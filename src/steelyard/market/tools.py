@@ -1,18 +1,18 @@
 """The stacks that a job may be planned with: what each can run, its constants, how uncertain it is."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
 from steelyard import catalog as facts
 from steelyard.catalog.local.step_shift import STEP_SHIFT, pair_of
 from steelyard.catalog.spread import FACTOR, Traits
 from steelyard.catalog.stack_names import FALLBACK, adapter_share, kernel_scales, rule_of_name, slow_kernels
-from steelyard.catalog.stacks import Capability
 from steelyard.errors import BadInput, UnknownName
 from steelyard.job.job_spec import written_stack
 from steelyard.job.unstated.stack import common_stacks
 from steelyard.market.options import StackOption
+from steelyard.market.running import stack_capability, usual_or_able, vendors_of_stack
 from steelyard.tables import Stack
 from steelyard.vocabulary import IMAGE_TRANSFORMER, LANGUAGE, ROWS
 
@@ -24,12 +24,14 @@ def stack_options(
     kind: str = LANGUAGE,
     precision: str = FALLBACK,
     task: str = "",
+    schedules: Collection[int] = (),
 ) -> tuple[tuple[StackOption, ...], Mapping[str, tuple[int, ...]]]:
     """Return the stacks to plan with, and which of them run on each vendor's chips.
 
     A stack that the job names, as the catalog or as people write it, is the only one; `BadInput` where it does not
-    train such models. Else those that the catalog plans on the vendor's chips and that train them; where there is none,
-    the fallback that stands for any stack. Where steps of one's own were measured of a stack on a chip, a shifted one
+    train such models or runs on none of the chips. Else those that the catalog plans on the vendor's chips and that
+    train them, or that run a schedule which none of these does (`running.usual_or_able`); where there is none, the
+    fallback that stands for any stack. Where steps of one's own were measured of a stack on a chip, a shifted one
     of its name stands for it there (`StackOption.runs_on`).
 
     Args:
@@ -39,11 +41,15 @@ def stack_options(
         kind: what is trained, of `vocabulary.TRAINED_KINDS`.
         precision: of the job.
         task: of the job: models are tuned with other stacks than those that they are pre-trained with.
+        schedules: of pipelines that the job allows, by number; empty: any.
     """
-    asked = () if stack is None else (_training_stack(named_stack(stack, catalog), kind, catalog),)
     names: dict[str, tuple[str, ...]] = {}
-    for vendor in vendors:
-        names[vendor] = asked or common_stacks(task, vendor, kind, catalog) or (FALLBACK,)
+    if stack is None:
+        for vendor in vendors:
+            names[vendor] = usual_or_able(common_stacks(task, vendor, kind, catalog), vendor, kind, schedules, catalog)
+    else:
+        asked = _training_stack(named_stack(stack, catalog), kind, catalog)
+        names |= {vendor: (asked,) for vendor in vendors_of_stack(asked, vendors, kind, catalog)}
     unique = list(dict.fromkeys(name for known in names.values() for name in known))
     tools = [stack_option(name, catalog, kind, precision) for name in unique]
     places = {vendor: [unique.index(name) for name in known] for vendor, known in names.items()}
@@ -107,11 +113,6 @@ def kind_text(kind: str) -> str:
     'models by rows'
     """
     return {LANGUAGE: "language models", IMAGE_TRANSFORMER: "image transformers", ROWS: "models by rows"}[kind]
-
-
-def stack_capability(name: str, catalog: facts.Catalog) -> Capability:
-    """Return what a stack can run; one without a file can run what any can."""
-    return catalog.capability(name if name in catalog.stack_files else FALLBACK)
 
 
 def named_stack(text: str, catalog: facts.Catalog) -> str:

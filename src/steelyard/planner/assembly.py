@@ -6,6 +6,7 @@ from datetime import UTC, date, datetime
 
 from steelyard.job.degrees import degree_list_text
 from steelyard.market.options import Market
+from steelyard.market.pinned import unsold_number_text
 from steelyard.planner.answers import Counts, Plan, Point
 from steelyard.planner.points import configuration_of_row, objective_intervals, point_of
 from steelyard.planner.premium import cleanest_premium, premium_text
@@ -21,7 +22,7 @@ from steelyard.search.batches import joined_candidates
 from steelyard.search.candidates import OBJECTIVES, bounds_of, within_limits
 from steelyard.search.engine import Engine, Limits
 from steelyard.search.explore import Exploration
-from steelyard.search.family import Search, emptying_settings
+from steelyard.search.family import Search, counts_of, emptying_settings
 from steelyard.search.rows import labelled_rows
 from steelyard.tables import Job
 
@@ -146,7 +147,9 @@ def infeasible_text(found: Exploration, limits: Limits) -> str:
 
 
 def emptied_text(job: Job, market: Market, limits: Limits, engine: Engine) -> str:
-    """Return why there is no layout to choose: which settings of the job leave none, or that nothing suits it."""
+    """Return why there is no layout to choose: nobody sells so many, which settings leave none, or nothing suits."""
+    if not any(counts_of(market, limits)):
+        return "; ".join(_unsold_texts(market, limits))
     none = "no number of devices on offer has a valid layout of this model and batch"
     names = emptying_settings(Search.of(job, market, limits, engine))
     asked = [degree_list_text(name, limits.layout[name]) for name in names]
@@ -154,6 +157,17 @@ def emptied_text(job: Job, market: Market, limits: Limits, engine: Engine) -> st
         return none
     ways = names[0] if len(names) == 1 else "some of them"
     return f"{none} with the job's layout {', '.join(asked)}; leave out {ways}, or allow other values"
+
+
+def _unsold_texts(market: Market, limits: Limits) -> list[str]:
+    """Return, for each chip of a market that sells none of the numbers asked for, why."""
+    texts = []
+    for index, chip in enumerate(market.hardware):
+        deals = [deal for deal in market.deals if deal.hardware == index]
+        count = limits.counts.get(chip.accelerator, limits.devices)
+        for one in limits.layout.get("devices", (limits.max_devices,)) if count is None else (count,):
+            texts.append(unsold_number_text(chip.accelerator, one, deals))
+    return texts
 
 
 def relaxed(found: Exploration, limits: Limits) -> tuple[Relaxation, ...]:

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, fields, replace
 from datetime import UTC, date, datetime
 from typing import Any
@@ -9,19 +10,22 @@ from typing import Any
 import numpy as np
 
 from steelyard import catalog as facts
+from steelyard.errors import BadInput
 from steelyard.formatting.interval import Interval
 from steelyard.job import JobSpec, job_table
+from steelyard.job.degrees import parse_degrees
 from steelyard.job.job_spec import job_on
 from steelyard.job.unstated.choices import unstated_settings
 from steelyard.market.build import hardware_option, operating_policy
 from steelyard.market.offers import allowed_offers
 from steelyard.market.options import Deal, HardwareOption, Market, StackOption
 from steelyard.market.pinned import pinned_deal, unknown_price_text
+from steelyard.market.running import schedule_text
 from steelyard.market.sites import site_option
 from steelyard.market.systems import system_meant
 from steelyard.market.tools import stack_options
 from steelyard.planner.answers import Estimate, Explanation, OtherStack, Point
-from steelyard.planner.engine import ENGINE, limits_of
+from steelyard.planner.engine import ENGINE, asked_layout, limits_of
 from steelyard.planner.grounds import (
     calibration_behind,
     calibration_texts,
@@ -65,7 +69,9 @@ def configure(
     system = system_meant(accelerator, devices or spec.devices, _offers(spec, accelerator, catalog), catalog)
     hardware = hardware_option(system, spec.precision, catalog)
     count = devices or spec.devices or system.devices
-    stacks, of_vendor = stack_options([hardware.vendor], spec.stack, catalog, spec.kind, spec.precision, spec.task)
+    stacks, of_vendor = stack_options(
+        [hardware.vendor], spec.stack, catalog, spec.kind, spec.precision, spec.task, _schedules(layout, spec)
+    )
     able = tuple(stacks[index] for index in of_vendor[hardware.vendor] if stacks[index].runs_on(hardware.accelerator))
     bench = Bench(hardware, count, able)
     (stack, laid), *others = chosen_layouts(layout, spec, job, bench)
@@ -93,6 +99,13 @@ def configure(
         unsold=unsold,
         beyond_recipes=beyond_recipes_text(layout, spec, job, bench, (stack, laid)),
     )
+
+
+def _schedules(layout: str, spec: JobSpec) -> tuple[int, ...]:
+    """Return the schedules of pipelines that a layout as it is written, else the job, allows; empty: any."""
+    with suppress(BadInput):  # what is no layout is refused where it is laid out
+        return {**asked_layout(spec), **(parse_degrees(layout) if layout else {})}.get("schedule", ())
+    return ()
 
 
 def point_of_configuration(
@@ -177,8 +190,10 @@ def estimate_of(point: Point, made: Configuration, spec: JobSpec, carbon: str) -
 def _settings(point: Point, made: Configuration, spec: JobSpec) -> tuple[str, ...]:
     """Return what was taken of each setting that nobody stated, and of which settings memory is a mixture."""
     mixed = mixture_text(made.branches)
+    setting, catalog = made.setting, facts.load()
+    order = schedule_text(spec, point.stack, setting.hardware.vendor, int(setting.layout.schedule), catalog)
     alone = [name for name in made.unstated if not (mixed and name == "states")]
-    return (*settings_texts([point], spec, alone), *filter(None, [mixed, possible_text(made.possible)]))
+    return (*settings_texts([point], spec, alone), *filter(None, [order, mixed, possible_text(made.possible)]))
 
 
 def _open_ends(point: Point, made: Configuration) -> tuple[float, float] | None:

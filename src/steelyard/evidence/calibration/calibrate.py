@@ -30,6 +30,7 @@ from steelyard.evidence.calibration.shift import names_of_new_stacks, pairs_of
 from steelyard.evidence.frames.frame import run_frame
 from steelyard.evidence.frames.predicted import predict_step
 from steelyard.evidence.runs.run import Run
+from steelyard.evidence.runs.unusable import unusable_text
 from steelyard.formatting.answer import Shown, refused_as_input
 from steelyard.formatting.decode import decode
 
@@ -146,7 +147,7 @@ def calibrate_constants(
     """
     of = sample_of(run_frame(runs, catalog, predict_step))
     if not len(of.measured):
-        raise BadInput(_nothing(source, of))
+        raise BadInput(unusable_text(source, of.refused))
     names = stack_names(of.found, label)
     allocated = np.isin(np.arange(len(of.found)), of.owner[of.metric == ALLOCATED])
     parts = weighted_allocator(of, constants(of.found, names, catalog, allocated))
@@ -255,14 +256,6 @@ def _shift(part: Constant, row: Fitted) -> ConstantShift:
         log_sd_before=part.row.log_sd,
         log_sd_after=row.log_sd,
     )
-
-
-def _nothing(source: str, of: Sample) -> str:
-    if not of.refused:
-        return f"{source}: holds no run; give a row for each run with its model, accelerator, layout and step time"
-    listed = "; ".join(f"{name}: {reason}" for name, reason in of.refused[:5])
-    more = f"; and {len(of.refused) - 5} more" if len(of.refused) > 5 else ""
-    return f"{source}: no usable run ({listed}{more})"
 
 
 def _plain(row: dict[str, Any]) -> dict[str, Any]:

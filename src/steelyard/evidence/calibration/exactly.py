@@ -9,8 +9,7 @@ from numpy.typing import NDArray
 from steelyard.catalog import Catalog, Fitted
 from steelyard.catalog.local.step_shift import MEASURED_STEP, PUBLISHER_LOG_SD, repeated_shift
 from steelyard.evidence.calibration.fitting import FittedShift, Fitting
-from steelyard.planner.measured.exact import configuration_text
-from steelyard.tables import take
+from steelyard.evidence.frames.exactly import row_text
 
 
 def measured_rows(
@@ -32,7 +31,7 @@ def measured_rows(
     shifts = made.shifts.of(fitting.pairs)
     for place in np.flatnonzero(fitting.timed):
         row = int(of.owner[place])
-        text = _text(fitting, row, str(names[row]), catalog)
+        text = row_text(of.found, row, str(names[row]), catalog)
         gaps.setdefault(text, []).append(math.log(of.measured[place] / made.predicted[place]) + float(shifts[row]))
         opened[text] = math.hypot(PUBLISHER_LOG_SD, fitting.open_log_sds.get(str(fitting.pairs[row]), 0.0))
     found = []
@@ -47,9 +46,3 @@ def measured_rows(
             )
         )  # fmt: skip
     return found
-
-
-def _text(fitting: Fitting, row: int, stack: str, catalog: Catalog) -> str:
-    found = fitting.of.found
-    layout, job, rule = take(found.layout, row), take(found.job, row), found.rules[row]
-    return configuration_text(str(found.labels.accelerator[row]), layout, stack, rule.order, job, catalog)

@@ -7,7 +7,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from steelyard.catalog.local.layer import slug
-from steelyard.catalog.local.slips import unit_slip
 from steelyard.catalog.local.step_shift import RUN_LOG_SD
 from steelyard.evidence.calibration.constants import (
     ALLOCATOR,
@@ -21,6 +20,7 @@ from steelyard.evidence.calibration.posterior import Evidence, slope_of
 from steelyard.evidence.frames.frame import RunFrame
 from steelyard.evidence.frames.measured import NO_PEAK, NO_TIME, Measured, measured
 from steelyard.evidence.frames.predicted import PEAK_KINDS, predict_step
+from steelyard.evidence.frames.slips import slip_reasons
 from steelyard.evidence.runs.exclusions import excluded
 from steelyard.evidence.score.intervals import GUESSED
 from steelyard.evidence.score.open_states import open_rows
@@ -52,7 +52,7 @@ def sample_of(found: RunFrame) -> Sample:
     seconds, held = predict_step(found.job, found.layout, found.machine, found.kernels, found.stack)
     size = len(found)
     known_s, known_bytes = (np.isfinite(np.broadcast_to(one, size)) for one in (seconds, held))
-    wrong = [_slips(found, seen, index, *ratios) for index, ratios in enumerate(_ratios(seen, seconds, held))]
+    wrong = slip_reasons(found, seen, seconds, held)
     right = np.array([not text for text in wrong], dtype=bool)
     timed = np.isfinite(seen.step_s) & known_s & _counted(found, "time") & right
     weighed = np.isfinite(seen.memory_bytes) & known_bytes & _counted(found, "memory") & right & ~open_rows(found)
@@ -166,23 +166,6 @@ def stack_names(found: RunFrame, label: str) -> NDArray[np.str_]:
 
 def _counted(found: RunFrame, metric: str) -> NDArray[np.bool_]:
     return np.array([not excluded(run, metric) for run in found.runs], dtype=bool)
-
-
-def _ratios(seen: Measured, seconds: Array, held: Array) -> list[tuple[float, float]]:
-    """Return of each run its seconds and its bytes over the predicted ones; NaN where one of them is unknown."""
-    return [(float(a), float(b)) for a, b in np.broadcast(seen.step_s / seconds, seen.memory_bytes / held)]
-
-
-def _slips(found: RunFrame, seen: Measured, index: int, time_ratio: float, memory_ratio: float) -> str:
-    """Return why a run's figures are no measurements of it: all of them are refused with one; empty: they may be."""
-    run, texts = found.runs[index], []
-    for kind, what, metric, ratio in (
-        ("time", "step time", str(seen.time_metric[index]), time_ratio),
-        ("memory", "peak memory", "memory", memory_ratio),
-    ):
-        if ratio > 0 and not excluded(run, kind) and (slip := unit_slip(metric, ratio, run.devices)):
-            texts.append(f"its {what} is {slip}")
-    return f"{'; '.join(texts)}; correct the file, or leave the run out" if texts else ""
 
 
 def _reason(found: RunFrame, seen: Measured, index: int) -> str:

@@ -1,6 +1,7 @@
 """One figure of one case: what was measured, what is predicted, between what, or the reason why not."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -78,15 +79,17 @@ def ends_of(predicted: Array, log_sd: Array) -> tuple[Array, Array]:
     return predicted / width, predicted * width
 
 
-def time_outcomes(found: RunFrame, seen: Measured, held: BoundedPredictions, catalog: Catalog) -> list[RunOutcome]:
-    """Return one outcome a run for its time, in the metric that it publishes."""
+def time_outcomes(
+    found: RunFrame, seen: Measured, held: BoundedPredictions, wrong: Sequence[str], catalog: Catalog
+) -> list[RunOutcome]:
+    """Return one outcome a run for its time, in the metric that it publishes; `wrong`: why figures are none of it."""
     value, one, two = (
         in_metric(seen.time_metric, seen.per_step, part) for part in (held.predicted, held.low, held.high)
     )
     low, high = np.minimum(one, two), np.maximum(one, two)
     found_outcomes, taken = [], taken_of_rows(found, catalog)
     for index, run in enumerate(found.runs):
-        reason = seen.time_reason[index] or excluded(run, "time")
+        reason = seen.time_reason[index] or excluded(run, "time") or wrong[index]
         predicted = float(held.predicted[index])
         metric = str(seen.time_metric[index])
         found_outcomes.append(
@@ -114,13 +117,15 @@ def time_outcomes(found: RunFrame, seen: Measured, held: BoundedPredictions, cat
     return found_outcomes
 
 
-def memory_outcomes(found: RunFrame, seen: Measured, held: BoundedPredictions, catalog: Catalog) -> list[RunOutcome]:
+def memory_outcomes(
+    found: RunFrame, seen: Measured, held: BoundedPredictions, wrong: Sequence[str], catalog: Catalog
+) -> list[RunOutcome]:
     """Return one outcome for every run that publishes a peak; `assumed` says if the kind of memory was not stated."""
     found_outcomes, taken = [], taken_of_rows(found, catalog)
     for index, run in enumerate(found.runs):
         if not (run.peak_memory_bytes > 0 or memory_fault(run)):
             continue
-        reason = seen.memory_reason[index] or excluded(run, "memory")
+        reason = seen.memory_reason[index] or excluded(run, "memory") or wrong[index]
         metric = str(seen.memory_metric[index])
         guessed = {f"memory is {metric}"} if metric and not seen.metric_known[index] else set()
         assumed = found.assumed[index] | guessed

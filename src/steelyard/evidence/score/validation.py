@@ -10,10 +10,13 @@ from numpy.typing import NDArray
 
 from steelyard.catalog import Catalog, load
 from steelyard.errors import BadInput
+from steelyard.evidence.frames.exactly import measured_exactly
 from steelyard.evidence.frames.frame import RunFrame, run_frame
 from steelyard.evidence.frames.measured import Measured, measured
 from steelyard.evidence.frames.predicted import measured_peak, peak_bytes, predict_step, step_seconds
+from steelyard.evidence.frames.slips import slip_reasons
 from steelyard.evidence.runs.run import Run
+from steelyard.evidence.runs.unusable import unusable_text
 from steelyard.evidence.score import intervals
 from steelyard.evidence.score.baselines import constant_s, six_nd_s
 from steelyard.evidence.score.feasibility import Feasibility, feasibility
@@ -119,9 +122,12 @@ def scored_runs(runs: Sequence[Run], by: str = "group", catalog: Catalog | None 
     found = run_frame(runs, catalog, predict_step)
     seen = measured(found)
     labels = getattr(found.labels, by)
-    now_s = step_seconds(found)
-    times = bounded_predictions(found, now_s, ends_of(now_s, time_log_sd(found, catalog)), TIME)
-    time_cases = time_outcomes(found, seen, times, catalog)
+    exact = measured_exactly(found, catalog)
+    now_s = step_seconds(found) * exact.scale
+    wrong = slip_reasons(found, seen, now_s, peak_bytes(found)["device"])
+    log_sd = np.where(np.isnan(exact.log_sd), time_log_sd(found, catalog), exact.log_sd)
+    times = bounded_predictions(found, now_s, ends_of(now_s, log_sd), TIME)
+    time_cases = time_outcomes(found, seen, times, wrong, catalog)
     truth_s = _scored(found, time_cases, seen.step_s)
     by_time = group_scores(
         labels,
@@ -134,7 +140,7 @@ def scored_runs(runs: Sequence[Run], by: str = "group", catalog: Catalog | None 
         _seen(found, TIME),
         now_s,
     )
-    memory_cases, by_memory, fitting = _memory(found, seen, labels, catalog)
+    memory_cases, by_memory, fitting = _memory(found, seen, labels, wrong, catalog)
     sets = job_sets(found, labels, truth_s, times.predicted)
     left = (one for run, reason in found.unpredicted for one in refused_outcomes(run, reason))
     return Validation(
@@ -149,13 +155,19 @@ def scored_runs(runs: Sequence[Run], by: str = "group", catalog: Catalog | None 
     )
 
 
+def check_any_scored(found: Validation, source: str) -> None:
+    """Raise `BadInput` where no figure of a file is scored, nor tells whether its run fits, with the reasons."""
+    if not any(case.scored for case in found.cases) and not found.fits.ran_out + found.fits.ran:
+        raise BadInput(unusable_text(source, [*dict.fromkeys((case.id, case.reason) for case in found.cases)]))
+
+
 def _check_label(by: str) -> None:
     if by not in _LABELS:
         raise BadInput(f"cannot group by {by!r}; choose one of {', '.join(_LABELS)}")
 
 
 def _memory(
-    found: RunFrame, seen: Measured, labels: NDArray[np.str_], catalog: Catalog
+    found: RunFrame, seen: Measured, labels: NDArray[np.str_], wrong: Sequence[str], catalog: Catalog
 ) -> tuple[list[RunOutcome], tuple[GroupScore, ...], Feasibility]:
     """Return the outcomes and scores of peak memory, and whether it decides rightly."""
     peaks = peak_bytes(found)
@@ -163,7 +175,7 @@ def _memory(
     log_sd = memory_log_sd(found, seen.memory_metric, catalog)
     now, *ends = with_open_states(found, seen.memory_metric, (now, *ends_of(now, log_sd)), catalog)
     one = bounded_predictions(found, now, (ends[0], ends[1]), MEMORY)
-    outcomes = memory_outcomes(found, seen, one, catalog)
+    outcomes = memory_outcomes(found, seen, one, wrong, catalog)
     truth = _scored(found, outcomes, seen.memory_bytes)
     scores = group_scores(labels, truth, one.predicted, one.low, one.high, seen=_seen(found, MEMORY), live=now)
     whole = np.full(len(found), "device")

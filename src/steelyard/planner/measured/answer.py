@@ -38,7 +38,8 @@ class ComparedStep:
     log_sd_here: float = math.nan  # how far a repetition of that may be off
     trained: str = ""  # exactly what was measured (`exact.configuration_text`)
     narrowing: Narrowing = Narrowing()
-    taken: tuple[str, ...] = ()  # of stack and layout what nobody said: the fastest that fits
+    taken: tuple[str, ...] = ()  # of stack and layout what nobody said
+    stacks: tuple[str, ...] = ()  # that it may have been run on, of which this is the one that makes it likeliest
     text: str = ""
 
 

@@ -44,8 +44,9 @@ class Place:
     accelerator: str  # or a system
     devices: int | None = None  # None: one unit of the system
     layout: str = ""  # empty: the fastest that fits
-    stack: str = ""  # empty: that of the job, else the fastest
+    stack: str = ""  # empty: that of the job, else the one under which the step is likeliest
     taken: tuple[str, ...] | None = None  # what nobody said of it, where a saved answer tells
+    stacks: tuple[str, ...] = ()  # which the stack was chosen among, where a saved answer tells
 
 
 def compared_step(spec: JobSpec, pin: Place | None = None) -> StepLayer:
@@ -66,13 +67,42 @@ def compared_step(spec: JobSpec, pin: Place | None = None) -> StepLayer:
     stack = as_asked(spec.stack, place.stack, facts.load()) if place.stack else spec.stack
     asked = replace(spec, measured=None, batches=(), stack=stack)
     made = _configured(asked, place, given.layout)
-    text = spec.sequence_tokens
-    batch = float(made.setting.job.batch_samples)
-    seconds = float(given.seconds(batch, None if text is None else float(text), made.devices))
+    stacks = place.stacks or tuple(dict.fromkeys(one.name for one in (made.setting.stack, *(one for one, _ in made.others))))
+    if asked.stack is None and made.others:
+        made = _likeliest([_configured(replace(asked, stack=one), place, given.layout) for one in stacks], spec, given)
+    seconds = _seconds(given, spec, made)
     check_possible(given, seconds, made, spec)
     known = {"stack": asked.stack, "layout": given.layout or place.layout}
     taken = tuple(name for name, given in known.items() if not given) if place.taken is None else place.taken
-    return _set(seconds, made, spec, given.option, taken)
+    return _set(seconds, made, spec, given.option, ComparedStep(taken=taken, stacks=stacks))
+
+
+def _seconds(given: MeasuredStep, spec: JobSpec, made: Configuration) -> float:
+    """Return the seconds of a step that are given, or that a rate makes on a configuration."""
+    text, batch = spec.sequence_tokens, float(made.setting.job.batch_samples)
+    return float(given.seconds(batch, None if text is None else float(text), made.devices))
+
+
+def _likeliest(some: Sequence[Configuration], spec: JobSpec, given: MeasuredStep) -> Configuration:
+    r"""Return the configuration, of one for each stack, under which a measured step is likeliest.
+
+    .. math:: \ln p_i = -\ln s_i - \frac{(\ln m - \ln t_i)^2}{2 s_i^2}
+
+    Args:
+        some: one for each stack, of median step :math:`t_i` whose logarithm has the spread :math:`s_i`
+        spec: the job
+        given: the step, of :math:`m` seconds
+
+    Source: likelihood of a normal logarithm.
+    """
+
+    def log_likelihood(made: Configuration) -> float:
+        one, catalog = made.setting, facts.load()
+        sd = narrowed_step_log_sd(one.hardware.accelerator, one.stack.name, spec, catalog)
+        gap = math.log(_seconds(given, spec, made) / float(made.prediction.time.total_s))
+        return -math.inf if math.isnan(gap) else -math.log(sd) - gap**2 / (2 * sd**2)
+
+    return max(some, key=log_likelihood)
 
 
 def compared_step_of_all(specs: Sequence[JobSpec], field: str) -> StepLayer:
@@ -152,7 +182,7 @@ def check_possible(given: MeasuredStep, seconds: float, made: Configuration, spe
         raise BadInput(f"{what} is {slip} ({predicted:.4g} s), and none is off by {FARTHEST:g}; {out}")
 
 
-def _set(seconds: float, made: Configuration, spec: JobSpec, option: str, taken: tuple[str, ...]) -> StepLayer:
+def _set(seconds: float, made: Configuration, spec: JobSpec, option: str, told: ComparedStep) -> StepLayer:
     """Return what a step sets on top of what calibrations set before."""
     catalog, one = facts.load(), made.setting
     accelerator, stack = one.hardware.accelerator, one.stack.name
@@ -168,7 +198,8 @@ def _set(seconds: float, made: Configuration, spec: JobSpec, option: str, taken:
     ratio = seconds / predicted
     whole = math.sqrt(prior.common + prior.pair + fresh.get(pair, 0.0) ** 2)
     here = repeated_shift(math.log(ratio), whole)
-    found = ComparedStep(
+    found = replace(
+        told,
         stack=stack,
         accelerator=accelerator,
         devices=made.devices,
@@ -183,7 +214,6 @@ def _set(seconds: float, made: Configuration, spec: JobSpec, option: str, taken:
         log_sd_here=here.log_sd,
         trained=text_of_setting(one),
         narrowing=narrowing(*sds),
-        taken=taken,
     )
     return StepLayer(replace(found, text=comparison_text(found)), layer)
 
@@ -210,8 +240,7 @@ def comparison_text(found: ComparedStep) -> str:
     from 0.71-1.41x to 0.74-1.34x'
     """
     was, side = found.narrowing, "inside" if found.within_90 else "outside"
-    fastest = f"; its {' and '.join(found.taken)} {'are' if len(found.taken) > 1 else 'is'} the fastest that fits: "
-    guessed = f"{fastest}name {'them' if len(found.taken) > 1 else 'it'} if yours was another" if found.taken else ""
+    guessed = f"; {_taken_text(found)}" if found.taken else ""
     return (
         f"your step of {found.measured_s:.4g} s ({found.devices} × {found.accelerator}, {found.layout_text}, "
         f"{found.stack}) is {found.ratio:.2f}x our median, {side} the 90 % interval: times of {found.stack} on "
@@ -220,6 +249,21 @@ def comparison_text(found: ComparedStep) -> str:
         f"what is left open narrows from {ends_text(was.low_before, was.high_before)} to "
         f"{ends_text(was.low_after, was.high_after)}{guessed}"
     )
+
+
+def _taken_text(found: ComparedStep) -> str:
+    """Return what was taken of the stack and the layout that nobody said.
+
+    >>> _taken_text(ComparedStep("fsdp2", taken=("stack",), stacks=("megatron-core", "fsdp2")))
+    'its stack is the one of megatron-core, fsdp2 under which it is likeliest: name it if yours was another'
+    >>> _taken_text(ComparedStep("fsdp2", taken=("layout",)))
+    'its layout is as recipes of fsdp2 have it, or the fastest that fits: name it if yours was another'
+    """
+    likely = f"is the one of {', '.join(found.stacks)} under which it is likeliest"
+    stack = likely if len(found.stacks) > 1 else "is the one that such jobs are run on"
+    ways = {"stack": stack, "layout": f"is as recipes of {found.stack} have it, or the fastest that fits"}
+    told = " and ".join(f"its {name} {ways[name]}" for name in found.taken)
+    return f"{told}: name {'them' if len(found.taken) > 1 else 'it'} if yours was another"
 
 
 def same_place(found: ComparedStep | None, accelerator: str, devices: int) -> bool:

@@ -80,8 +80,9 @@ def place_of_answer(answer: Plan | Estimate) -> Place | None:
     """Return where a measured step of a saved answer was, unless it says so: an estimate's is of its configuration."""
     if not isinstance(answer, Estimate):
         return None
-    taken = answer.measured_step.taken if answer.measured_step else ()
-    return Place(answer.system, answer.devices, answer.layout_text, answer.stack, taken)
+    own = answer.measured_step
+    told = (own.taken, own.stacks) if own else ((), ())
+    return Place(answer.system, answer.devices, answer.layout_text, answer.stack, *told)
 
 
 def check_label(label: str) -> None:

@@ -63,7 +63,8 @@ class RowCount:
         >>> RowCount(6, 4, (("no peak", ("a", "b")),)).title
         '6 rows read, 4 scored, 2 not'
         """
-        return f"{self.rows:,} rows read, {self.scored:,} scored, {sum(len(ids) for _, ids in self.reasons):,} not"
+        read = f"{self.rows:,} row{'s' * (self.rows != 1)} read"
+        return f"{read}, {self.scored:,} scored, {sum(len(ids) for _, ids in self.reasons):,} not"
 
     def lines(self, most: int | None = None) -> list[str]:
         """Return a line each reason, with rows that it holds for; most: of each, None: a few."""

@@ -55,12 +55,15 @@ def row_by_row(cases: Sequence[RunOutcome]) -> list[RenderableType]:
 def row_counts(cases: Sequence[RunOutcome], most: int | None = None) -> list[RenderableType]:
     """Return how many rows are scored for either kind of figure, and why the others are not; counts add up.
 
+    Of peak memory nothing is counted where no row gives one.
+
     Args:
         cases: all of a validation.
         most: reasons, and rows of each, that are listed; None: a few.
     """
     parts: list[RenderableType] = []
-    for kind, title in FIGURE_KINDS.items():
+    kinds = {kind: title for kind, title in FIGURE_KINDS.items() if kind == "time" or any(map(_is_memory, cases))}
+    for kind, title in kinds.items():
         found = row_count(cases, kind)
         parts += [heading(f"{title}: {found.title}"), bullets(found.lines(most)), blank()]
     return parts
