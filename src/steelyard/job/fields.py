@@ -9,6 +9,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from steelyard.errors import BadInput, nearest
 from steelyard.job import degrees, literals
 from steelyard.job.job_spec import JOB_AXES
+from steelyard.job.kept.phrases import quantised_base
 from steelyard.job.kept.recipes import parse_recipe
 from steelyard.job.measured_step import MeasuredStep, parse_rate, parse_step_time
 from steelyard.job.models import adapters
@@ -22,6 +23,7 @@ from steelyard.job.purchase import (
     parse_years,
     with_purchase,
 )
+from steelyard.job.spelled.bases import task_of_base
 from steelyard.job.spelled.lengths import parse_sequence
 from steelyard.job.spelled.names import FIELD_ALIASES, folded_names
 from steelyard.job.training import parse_loss, parse_optimizer, parse_precision, parse_task
@@ -184,11 +186,13 @@ def job_fields(given: Mapping[str, Any], where: str, options: Collection[str] = 
     if named.get("model") is None:
         raise BadInput(f"{where}: model is missing; write model: llama-3-8b")
     try:
-        return JobFields.model_validate({name: value for name, value in named.items() if value is not None})
+        read = JobFields.model_validate({name: value for name, value in named.items() if value is not None})
     except ValidationError as error:
         raise BadInput(_message(error, where, {FIELD_ALIASES.get(name, name) for name in options})) from error
     except RecursionError as error:
         raise BadInput(f"{where}: it is nested too deeply to be a job") from error
+    task = task_of_base(read.task, "packed_bytes" in read.recipe or quantised_base(read.stack or ""), where)
+    return read if task == read.task else read.model_copy(update={"task": task})
 
 
 def given_text(given: Mapping[str, Any], field: str) -> str:

@@ -24,7 +24,7 @@ from steelyard.job.models.spec import ModelSpec
 from steelyard.job.samples import TrainedSamples, check_positions, documents_text, step_batch, trained_samples
 from steelyard.job.spelled.lengths import sequence_taken
 from steelyard.job.spelled.names import FIELD_ALIASES, LAYOUT_NAMES, LORA_NAMES
-from steelyard.job.training import ADAPTERS
+from steelyard.job.training import ADAPTERS, task_meaning
 from steelyard.layout.axes import AXIS_DEGREES, lacking_axis
 
 _DEFAULTS = MappingProxyType(
@@ -159,7 +159,7 @@ def _job(
     batch, because = step_batch(read, model, samples)
     batches, among = batch_range.batch_choices(read, batch, samples)
     adapted, named = _adapted(read, model), _states(read, given)
-    taken = _taken(read, model, samples, named, given_text(given, "sequence"))
+    taken = _taken(read, model, samples, named, given)
     spec = JobSpec(
         model=model,
         samples=samples.count,
@@ -240,10 +240,14 @@ def _adapted(read: JobFields, model: ModelSpec | RowsSpec) -> bool:
     return adapted
 
 
-def _taken(read: JobFields, model: ModelSpec | RowsSpec, samples: TrainedSamples, named: str, length: str) -> list[str]:
+def _taken(
+    read: JobFields, model: ModelSpec | RowsSpec, samples: TrainedSamples, named: str, given: Mapping[str, Any]
+) -> list[str]:
     """Return what was taken where nothing was given, and what is not known of such jobs."""
     adapted = read.task in ADAPTERS
-    found = list(filter(None, [sequence_taken(length), _precision(read, named, adapted)[1]]))
+    found = list(filter(None, [sequence_taken(given_text(given, "sequence")), _precision(read, named, adapted)[1]]))
+    if read.task == "qlora" and task_meaning(given_text(given, "task")) == "lora":
+        found.append("task qlora: lora over a base that is quantised")
     found += [text for name, text in _DEFAULTS.items() if name not in read.model_fields_set]
     found += defaults.standing_in(read.stack)
     if not samples.text:

@@ -120,4 +120,5 @@ def _task_words(run: Run, task: str) -> dict[str, str]:
         task = task or ("lora" if is_known(run.lora_rank) or says(run.lora_targets) else "")
     if task in ("lora", "qlora") and QUANTISED_SPELLINGS.fullmatch(run.precision.strip()):
         return {"precision": "", "task": "qlora", "note": "; ".join(filter(None, (run.note, run.precision)))}
-    return {"task": "qlora" if task == "lora" and quantised_base(f"{run.note}; {run.stack}; {run.precision}") else task}
+    text = f"{run.note}; {run.stack}; {run.precision}; {run.recipe}"
+    return {"task": "qlora" if task == "lora" and quantised_base(text) else task}

@@ -231,7 +231,7 @@ _BASE = (
     r"|(?:(?:bnb|bitsandbytes)[ ,:_-]*(?:int[48]|4[ -]?bits?\b)|(?<![\w-])(?<!adam )(?<!adamw )(?<!lion )4[ -]?bits?\b)"
     r"(?![ _-]*(?:\w*adam|\w*lion|optim|states?|moments?))"
     r"|[48][ -]?bit[ -](?:base|model|weights|quanti\w+)|quantization_bit[\"']?\s*[=:]\s*[48]"
-    r"|quanti[sz]ed base|quant nf4|(?<![a-z0-9])q-?(?:lora|dora)(?![a-z0-9_])"
+    r"|quanti[sz]ed base|\bquanti[sz]ed=\w|quant nf4|(?<![a-z0-9])q-?(?:lora|dora)(?![a-z0-9_])"
 )
 _ADAPTED = r"(?<![a-z0-9_])(?:q-?lora|lora|dora|peft|low[ _-]?rank adapt\w*)(?![a-z0-9_])"
 """Words of a note or a stack that are of adapters alone; `adapters` may be those of a network."""
