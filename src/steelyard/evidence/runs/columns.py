@@ -25,6 +25,8 @@ from steelyard.evidence.runs.header import (
 from steelyard.evidence.runs.rates import fill_rates
 from steelyard.evidence.runs.run import COLUMNS, MEMORY_METRICS, TEXT_COLUMNS, Run, is_known
 from steelyard.formatting.unit_sizes import BYTES, SECONDS
+from steelyard.job.kept.phrases import quantised_base
+from steelyard.job.spelled.bases import task_of_base
 from steelyard.job.spelled.lengths import sequence_of_note, sequence_taken
 from steelyard.job.training import TASKS
 from steelyard.strategies.recompute import RECOMPUTE
@@ -155,6 +157,8 @@ def check_cells(run: Run) -> None:
     for name in wrong:
         if says(getattr(run, name)):
             raise unreadable(run, name)
+    if says(run.task):
+        task_of_base(run.task, quantised_base(f"{run.note}; {run.stack}; {run.recipe}"), "words of the row")
     if run.task not in ("lora", "qlora") and (is_known(run.lora_rank) or says(run.lora_targets)):
         given = "lora_rank" if is_known(run.lora_rank) else "lora_targets"
         raise BadInput(f"{given} is given but task is {run.task}; write task lora or qlora, or leave {given} blank")

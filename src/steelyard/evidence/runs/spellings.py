@@ -105,7 +105,7 @@ def worded(run: Run) -> Run:
     found["sharding"] = strategy or found.get("sharding") or (sharded if run.devices != 1 else "")  # with nobody else
     if not says(run.offload):
         fully = (found["sharding"] or sharded) in ("fsdp", "hsdp")
-        found["offload"] = offload_of_note(text, fully) or run.offload
+        found["offload"] = offload_of_note(f"{text}; {run.sharding}", fully) or run.offload
     if not says(run.optimizer):
         found["optimizer"] = optimizer_of_note(text) or run.optimizer
     found["flash_attention"] = attention_of_note(text) or found.get("flash_attention", run.flash_attention)
