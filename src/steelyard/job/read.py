@@ -15,7 +15,8 @@ from steelyard.job.documents import load_json, load_yaml, read_text
 from steelyard.job.fields import JobFields, PolicyFields, given_text, job_fields
 from steelyard.job.job_spec import JobSpec, job_table
 from steelyard.job.kept.recipes import tells_states, term_entries
-from steelyard.job.kept.states import MIXED, named_states
+from steelyard.job.kept.states import LOADED_IN_16, MIXED, named_states
+from steelyard.job.kept.unread_words import unread_of_stack
 from steelyard.job.models import describe
 from steelyard.job.models.adapters import USUAL_RANK
 from steelyard.job.models.architecture import spread_text
@@ -203,12 +204,13 @@ def _precision(read: JobFields, named: str, adapted: bool) -> tuple[str, str]:
     if stated and (read.precision != "bf16" or adapted):
         return read.precision, ""
     found, why = defaults.default_precision(read.stack or "", adapted, () if stated else names, mastered=named == MIXED)
-    return found, "" if stated and found == read.precision else why
+    return found, "" if (stated and found == read.precision) or named == LOADED_IN_16 else why
 
 
 def _states(read: JobFields, given: Mapping[str, Any]) -> str:
     """Return what the words of a job say of its states."""
-    return named_states(given_text(given, "precision"), read.stack or "") or MIXED * tells_states(read.recipe)
+    text = f"{read.stack or ''}; torch_dtype={given_text(given, 'torch_dtype')}"
+    return named_states(given_text(given, "precision"), text) or MIXED * tells_states(read.recipe)
 
 
 def _check_given(read: JobFields, model: ModelSpec | RowsSpec, samples: TrainedSamples) -> None:
@@ -249,7 +251,7 @@ def _taken(
     if read.task == "qlora" and task_meaning(given_text(given, "task")) == "lora":
         found.append("task qlora: lora over a base that is quantised")
     found += [text for name, text in _DEFAULTS.items() if name not in read.model_fields_set]
-    found += defaults.standing_in(read.stack)
+    found += [*defaults.standing_in(read.stack), *unread_of_stack(read.stack or "")]
     if not samples.text:
         found.append(UNPROVEN)
     tuned = read.task in {"full_ft", "lora", "qlora"}

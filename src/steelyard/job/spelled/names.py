@@ -7,7 +7,7 @@ from typing import Any
 from steelyard.errors import BadInput
 from steelyard.job.degrees import DEGREE_FIELDS, SETTING_ALIASES
 from steelyard.job.spelled.bases import BASE_NAMES, base_fields
-from steelyard.job.spelled.widths import WIDTH_NAMES, width_fields
+from steelyard.job.spelled.widths import ON, WIDTH_NAMES, width_fields
 
 FIELD_ALIASES: Mapping[str, str] = MappingProxyType(
     {
@@ -33,6 +33,9 @@ LORA_NAMES: Mapping[str, str] = MappingProxyType(
     | dict.fromkeys(("lora_targets", "target_modules", "lora_target_modules"), "targets")
 )
 """Settings of PEFT's `LoraConfig`, and their fields of `lora`."""
+
+LOSS_SWITCHES = ("cut_cross_entropy", "liger_fused_linear_cross_entropy")
+"""Switches of axolotl for a loss that never forms whole logits (arXiv 2411.09009; Liger)."""
 
 LAYOUT_NAMES = frozenset({*DEGREE_FIELDS, *SETTING_ALIASES}) - {"devices"}
 """Names of settings of a layout."""
@@ -60,12 +63,14 @@ def folded_names(named: Mapping[str, Any], known: tuple[str, ...], where: str) -
         if not isinstance(given, Mapping) or set(given) & set(lora):
             raise BadInput(f"{where}: lora and {', '.join(sorted(lora))} of it are both given; keep one")
         found["lora"] = {**given, **lora}
+    if any(str(named[name]).lower() in ON for name in LOSS_SWITCHES if name in strange):
+        found.setdefault("loss", "fused-linear")
     found |= width_fields({name: named[name] for name in WIDTH_NAMES if name in strange}, found, where)
     return found | base_fields({name: named[name] for name in BASE_NAMES if name in strange}, found, where)
 
 
 def _is_folded(name: str) -> bool:
-    return any(name in names for names in (WIDTH_NAMES, BASE_NAMES, LAYOUT_NAMES, LORA_NAMES))
+    return any(name in names for names in (WIDTH_NAMES, BASE_NAMES, LOSS_SWITCHES, LAYOUT_NAMES, LORA_NAMES))
 
 
 def _with_settings(layout: Any, laid: Mapping[str, Any], where: str) -> Any:

@@ -8,8 +8,8 @@ from steelyard.job.training import PRECISION_SPELLINGS
 from steelyard.strategies.denial import meaning
 
 _SWITCHES = ("bf16", "fp16")
-WIDTH_NAMES = (*_SWITCHES, "mixed_precision")
-"""Switches of `TrainingArguments`, and the setting of Accelerate."""
+WIDTH_NAMES = (*_SWITCHES, "mixed_precision", "torch_dtype")
+"""Switches of `TrainingArguments`, the setting of Accelerate, the type that `from_pretrained` loads a model in."""
 
 ON = frozenset({"true", "yes", "on", "1"})
 OFF = frozenset({"false", "no", "off", "0", "none", "null"})
@@ -47,6 +47,7 @@ def width_fields(given: Mapping[str, Any], job: Mapping[str, Any], where: str) -
         word = meaning(text, PRECISION_SPELLINGS)
         if on and word.startswith(_OTHERS) and not word.startswith(on[0]):
             raise BadInput(f"{where}: {name} is {text[:40]} but {on[0]} is on; keep one, or write precision: {on[0]}")
-    if "precision" in stated or not (on or stated):
-        return {}
-    return {"precision": stated.get("mixed_precision") or f"{on[0]}=True"}
+    loaded = meaning(str(given.get("torch_dtype", "")), PRECISION_SPELLINGS)
+    loaded = loaded if loaded.startswith(_OTHERS) else ""
+    found = stated.get("mixed_precision") or (f"{on[0]}=True" if on else loaded)
+    return {"precision": found} if found and "precision" not in stated else {}
