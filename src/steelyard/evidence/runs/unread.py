@@ -11,6 +11,7 @@ from steelyard.evidence.runs.spellings import OFFLOAD_SPELLINGS
 from steelyard.job.kept.offloads import offload_of_note
 from steelyard.job.kept.phrases import FLOAT8, optimizer_of_note, recompute_of_note
 from steelyard.job.kept.unread_words import UNREAD_BASES, unread_of_stack, unread_word
+from steelyard.job.spelled.batches import batch_of_note
 from steelyard.job.training import LOADED, MIXED, PURE, unknown_of_optimizer
 from steelyard.strategies.denial import exact_meaning, named
 from steelyard.strategies.losses import LOSSES
@@ -105,7 +106,7 @@ def unread_phrases(note: str, read: tuple[str, ...] = READ) -> tuple[str, ...]:
 
 def _is_read(part: str, read: tuple[str, ...]) -> bool:
     """Tell whether some reader takes a phrase: a pattern of it, or a reader of whole phrases."""
-    if any(re.search(words, part.lower()) for words in read):
+    if batch_of_note(part) or any(re.search(words, part.lower()) for words in read):
         return True
     named_optimizer = optimizer_of_note(part) and not unknown_of_optimizer(part)
     return bool(named_optimizer or recompute_of_note(part) or offload_of_note(part, False))
