@@ -12,7 +12,7 @@ from steelyard.errors import BadInput
 from steelyard.job import batch_range, defaults, literals
 from steelyard.job.arguments import check_type, plain_argument
 from steelyard.job.documents import load_json, load_yaml, read_text
-from steelyard.job.fields import JobFields, PolicyFields, given_text, job_fields
+from steelyard.job.fields import JobFields, PolicyFields, given_text, job_fields, plain_names
 from steelyard.job.job_spec import JobSpec, job_table
 from steelyard.job.kept.recipes import tells_states, term_entries
 from steelyard.job.kept.states import LOADED_IN_16, MIXED, named_states
@@ -25,6 +25,7 @@ from steelyard.job.models.spec import ModelSpec
 from steelyard.job.samples import TrainedSamples, check_positions, documents_text, step_batch, trained_samples
 from steelyard.job.spelled.lengths import sequence_taken
 from steelyard.job.spelled.names import FIELD_ALIASES, LAYOUT_NAMES, LORA_NAMES
+from steelyard.job.spelled.passed_over import passed_over_text
 from steelyard.job.training import ADAPTERS, task_meaning
 from steelyard.layout.axes import AXIS_DEGREES, lacking_axis
 
@@ -116,7 +117,7 @@ def _given(source: str | Path | Mapping[str, Any]) -> tuple[dict[str, Any], Path
     if path.is_dir():
         return {"model": text}, Path(), "job"
     found = _mapping((load_json if text.lower().endswith(".json") else load_yaml)(read_text(path), text), text)
-    if "model" not in found and {"model_type", "architectures", "text_config", "rows", "blocks"} & set(found):
+    if not plain_names(found) & {"model"} and {"model_type", "architectures", "text_config", "rows", "blocks"} & set(found):
         return {"model": text}, Path(), text  # a model alone: the job is on the command line
     return found, path.parent, text
 
@@ -251,7 +252,7 @@ def _taken(
     if read.task == "qlora" and task_meaning(given_text(given, "task")) == "lora":
         found.append("task qlora: lora over a base that is quantised")
     found += [text for name, text in _DEFAULTS.items() if name not in read.model_fields_set]
-    found += [*defaults.standing_in(read.stack), *unread_of_stack(read.stack or "")]
+    found += [*defaults.standing_in(read.stack), *unread_of_stack(read.stack or ""), *passed_over_text(plain_names(given))]
     if not samples.text:
         found.append(UNPROVEN)
     tuned = read.task in {"full_ft", "lora", "qlora"}

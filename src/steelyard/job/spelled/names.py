@@ -7,6 +7,7 @@ from typing import Any
 from steelyard.errors import BadInput
 from steelyard.job.degrees import DEGREE_FIELDS, SETTING_ALIASES
 from steelyard.job.spelled.bases import BASE_NAMES, base_fields
+from steelyard.job.spelled.passed_over import PASSED_OVER
 from steelyard.job.spelled.widths import ON, WIDTH_NAMES, width_fields
 
 FIELD_ALIASES: Mapping[str, str] = MappingProxyType(
@@ -24,13 +25,14 @@ FIELD_ALIASES: Mapping[str, str] = MappingProxyType(
     | dict.fromkeys(("seq_len", "sequence_length", "sequence_len", "sequence_tokens", "max_seq_length"), "sequence")
     | dict.fromkeys(("max_seq_len", "max_length", "cutoff_len", "block_size"), "sequence")
     | dict.fromkeys(("num_gpus", "n_gpus", "gpus", "gpu_count", "num_devices", "world_size"), "devices")
-    | {"framework": "stack", "dtype": "precision"}
+    | {"framework": "stack", "dtype": "precision", "base_model": "model", "model_name_or_path": "model"}
+    | {"adapter": "task", "finetuning_type": "task"}
 )
 """Other names of a field: spellings, and those of `TrainingArguments`, TRL, axolotl and LLaMA-Factory."""
 
 LORA_NAMES: Mapping[str, str] = MappingProxyType(
     dict.fromkeys(("lora_rank", "lora_r", "r"), "rank")
-    | dict.fromkeys(("lora_targets", "target_modules", "lora_target_modules"), "targets")
+    | dict.fromkeys(("lora_targets", "target_modules", "lora_target_modules", "lora_target"), "targets")
 )
 """Settings of PEFT's `LoraConfig`, and their fields of `lora`."""
 
@@ -54,6 +56,9 @@ def folded_names(named: Mapping[str, Any], known: tuple[str, ...], where: str) -
     >>> folded_names({"bf16": True, "task": "lora", "load_in_4bit": True}, ("task", "precision"), "job")
     {'task': 'lora', 'precision': 'bf16=True', 'recipe': 'quantised=nf4'}
     """
+    named = {name: value for name, value in named.items() if name not in PASSED_OVER}
+    if "lora_target_linear" in named and str(named.pop("lora_target_linear")).lower() in ON:
+        named.setdefault("lora_target", "all-linear")
     strange = [name for name in named if name not in known]
     found = {name: value for name, value in named.items() if name in known or not _is_folded(name)}
     if laid := {name: named[name] for name in strange if name in LAYOUT_NAMES}:
