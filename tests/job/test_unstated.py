@@ -51,7 +51,7 @@ def test_a_layout_beside_the_job_states_what_one_in_it_does() -> None:
 def test_a_quantised_base_names_its_type_until_it_is_said() -> None:
     job = {**JOB, "task": "qlora"}
     (text,) = (text for text in steelyard.estimate(job, "H100:1").assumptions if text.startswith("quantisation "))
-    assert text == "quantisation nf4: or nf4-dq, int8, int4-g128 (recipe: quantised=)"
+    assert text == "quantisation nf4: or nf4-dq, int8, int4-g128, mxfp4 (recipe: quantised=)"
     told = steelyard.estimate(job, "H100:1", recipe="quantised=nf4-dq")
     assert not any(text.startswith("quantisation ") for text in told.assumptions)
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from steelyard.errors import BadInput, nearest
 from steelyard.job.kept.meanings import MEANINGS, sharding_meaning
+from steelyard.job.kept.offloads import offload_of_note
 from steelyard.strategies.settings import NAMED, SPELLINGS, setting_name, setting_names, spelled_number
 
 SETTING_ALIASES: Mapping[str, str] = MappingProxyType(
@@ -18,6 +19,12 @@ SETTING_ALIASES: Mapping[str, str] = MappingProxyType(
         "data_parallel": "dp",
         "expert_parallel": "ep",
         "expert_tensor_parallel": "etp",
+        "tensor_model_parallel_size": "tp",
+        "pipeline_model_parallel_size": "pp",
+        "virtual_pipeline_model_parallel_size": "vpp",
+        "context_parallel_size": "cp",
+        "expert_model_parallel_size": "ep",
+        "expert_tensor_parallel_size": "etp",
         "mbs": "micro_batch",
         "ga": "micro_batches",
         "shard": "shard_devices",
@@ -66,12 +73,15 @@ def parse_degrees(value: Any) -> Mapping[str, tuple[int, ...]]:
     {'micro_batch': (4,), 'flash': (1,), 'zero': (2,)}
     >>> dict(parse_degrees("pp=4,zero=fsdp")), dict(parse_degrees("pp=1,zero=fsdp"))
     ({'pp': (4,), 'zero': (2,)}, {'pp': (1,), 'zero': (3,)})
+    >>> dict(parse_degrees("zero=ZeRO-3 offload"))
+    {'zero': (3,), 'offload': (1,)}
     >>> dict(parse_degrees("pp=4,partition=ends"))
     {'pp': (4,), 'partition': (1,)}
     """
     pairs = value.items() if isinstance(value, Mapping) else [_pair(part) for part in _parts(value)]
     found: dict[str, tuple[int, ...]] = {}
     named: set[str] = set()
+    offloads = False
     for name, given in pairs:
         plain = str(name).strip().lower().replace("-", "_")
         plain = SETTING_ALIASES.get(plain, plain)
@@ -84,8 +94,12 @@ def parse_degrees(value: Any) -> Mapping[str, tuple[int, ...]]:
         found[plain] = tuple(_degree(plain, one) for one in listed)
         if not found[plain]:
             raise BadInput(f"layout {plain} lists no value; write {plain}: [1, 2]")
-        if plain == "zero" and isinstance(given, str) and sharding_meaning(given) in FULLY_SHARDED:
-            named.add(plain)
+        if plain == "zero" and isinstance(given, str):
+            fully = sharding_meaning(given) in FULLY_SHARDED
+            offloads = "optim" in offload_of_note(given, fully)
+            named |= {plain} if fully else set()
+    if offloads:
+        found.setdefault("offload", (1,))
     if named and min(found.get("pp", (1,))) > 1:
         found["zero"] = (PIPED_ZERO,)
     return MappingProxyType(found)

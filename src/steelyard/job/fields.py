@@ -1,6 +1,6 @@
 """The fields of a job file: what each may hold, and one clear message when it holds something else."""
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Set
 from types import MappingProxyType
 from typing import Annotated, Any, Literal
 
@@ -9,6 +9,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from steelyard.errors import BadInput, nearest
 from steelyard.job import degrees, literals
 from steelyard.job.job_spec import JOB_AXES
+from steelyard.job.kept.phrases import quantised_base
 from steelyard.job.kept.recipes import parse_recipe
 from steelyard.job.measured_step import MeasuredStep, parse_rate, parse_step_time
 from steelyard.job.models import adapters
@@ -22,8 +23,10 @@ from steelyard.job.purchase import (
     parse_years,
     with_purchase,
 )
+from steelyard.job.spelled.bases import task_of_base
 from steelyard.job.spelled.lengths import parse_sequence
-from steelyard.job.spelled.names import FIELD_ALIASES, folded_names
+from steelyard.job.spelled.names import FIELD_ALIASES, LORA_NAMES, folded_names
+from steelyard.job.spelled.passed_over import unknown_text
 from steelyard.job.training import parse_loss, parse_optimizer, parse_precision, parse_task
 from steelyard.vocabulary import ON_DEMAND
 
@@ -174,21 +177,22 @@ def job_fields(given: Mapping[str, Any], where: str, options: Collection[str] = 
 
     >>> job_fields({"model": "gpt2", "token": "20B"}, "job.yaml")
     Traceback (most recent call last):
-    steelyard.errors.BadInput: job.yaml: unknown field 'token'; nearest: tokens, own
+    steelyard.errors.BadInput: job.yaml: unknown field 'token'; nearest: tokens
     """
     named = _plain_names(given, where)
     unknown = [name for name in named if name not in JOB_FIELD_NAMES]
     if unknown:
-        near = nearest(unknown[0], JOB_FIELD_NAMES) or nearest(unknown[0], FIELD_ALIASES) or JOB_FIELD_NAMES
-        raise BadInput(f"{where}: unknown field {unknown[0]!r}; nearest: {', '.join(near)}")
+        raise BadInput(f"{where}: {unknown_text(unknown, JOB_FIELD_NAMES, [*FIELD_ALIASES, *LORA_NAMES])}")
     if named.get("model") is None:
         raise BadInput(f"{where}: model is missing; write model: llama-3-8b")
     try:
-        return JobFields.model_validate({name: value for name, value in named.items() if value is not None})
+        read = JobFields.model_validate({name: value for name, value in named.items() if value is not None})
     except ValidationError as error:
         raise BadInput(_message(error, where, {FIELD_ALIASES.get(name, name) for name in options})) from error
     except RecursionError as error:
         raise BadInput(f"{where}: it is nested too deeply to be a job") from error
+    task = task_of_base(read.task, "packed_bytes" in read.recipe or quantised_base(read.stack or ""), where)
+    return read if task == read.task else read.model_copy(update={"task": task})
 
 
 def given_text(given: Mapping[str, Any], field: str) -> str:
@@ -199,6 +203,15 @@ def given_text(given: Mapping[str, Any], field: str) -> str:
     """
     named = {_plain_name(name): value for name, value in given.items() if value is not None}
     return str(named.get(field, ""))
+
+
+def plain_names(given: Mapping[str, Any]) -> Set[str]:
+    """Return the fields that are given, by the names that a job has for them, in their order.
+
+    >>> list(plain_names({"base_model": "gpt2", "Learning-Rate": 1e-4}))
+    ['model', 'learning_rate']
+    """
+    return {_plain_name(name): None for name in given}.keys()
 
 
 def _plain_name(name: Any) -> str:

@@ -12,10 +12,11 @@ from steelyard.errors import BadInput
 from steelyard.job import batch_range, defaults, literals
 from steelyard.job.arguments import check_type, plain_argument
 from steelyard.job.documents import load_json, load_yaml, read_text
-from steelyard.job.fields import JobFields, PolicyFields, given_text, job_fields
+from steelyard.job.fields import JobFields, PolicyFields, given_text, job_fields, plain_names
 from steelyard.job.job_spec import JobSpec, job_table
 from steelyard.job.kept.recipes import tells_states, term_entries
-from steelyard.job.kept.states import MIXED, named_states
+from steelyard.job.kept.states import LOADED_IN_16, MIXED, named_states
+from steelyard.job.kept.unread_words import unread_of_stack
 from steelyard.job.models import describe
 from steelyard.job.models.adapters import USUAL_RANK
 from steelyard.job.models.architecture import spread_text
@@ -24,7 +25,8 @@ from steelyard.job.models.spec import ModelSpec
 from steelyard.job.samples import TrainedSamples, check_positions, documents_text, step_batch, trained_samples
 from steelyard.job.spelled.lengths import sequence_taken
 from steelyard.job.spelled.names import FIELD_ALIASES, LAYOUT_NAMES, LORA_NAMES
-from steelyard.job.training import ADAPTERS
+from steelyard.job.spelled.passed_over import passed_over_text
+from steelyard.job.training import ADAPTERS, task_meaning
 from steelyard.layout.axes import AXIS_DEGREES, lacking_axis
 
 _DEFAULTS = MappingProxyType(
@@ -115,7 +117,7 @@ def _given(source: str | Path | Mapping[str, Any]) -> tuple[dict[str, Any], Path
     if path.is_dir():
         return {"model": text}, Path(), "job"
     found = _mapping((load_json if text.lower().endswith(".json") else load_yaml)(read_text(path), text), text)
-    if "model" not in found and {"model_type", "architectures", "text_config", "rows", "blocks"} & set(found):
+    if not plain_names(found) & {"model"} and {"model_type", "architectures", "text_config", "rows", "blocks"} & set(found):
         return {"model": text}, Path(), text  # a model alone: the job is on the command line
     return found, path.parent, text
 
@@ -159,7 +161,7 @@ def _job(
     batch, because = step_batch(read, model, samples)
     batches, among = batch_range.batch_choices(read, batch, samples)
     adapted, named = _adapted(read, model), _states(read, given)
-    taken = _taken(read, model, samples, named, given_text(given, "sequence"))
+    taken = _taken(read, model, samples, named, given)
     spec = JobSpec(
         model=model,
         samples=samples.count,
@@ -203,12 +205,13 @@ def _precision(read: JobFields, named: str, adapted: bool) -> tuple[str, str]:
     if stated and (read.precision != "bf16" or adapted):
         return read.precision, ""
     found, why = defaults.default_precision(read.stack or "", adapted, () if stated else names, mastered=named == MIXED)
-    return found, "" if stated and found == read.precision else why
+    return found, "" if (stated and found == read.precision) or named == LOADED_IN_16 else why
 
 
 def _states(read: JobFields, given: Mapping[str, Any]) -> str:
     """Return what the words of a job say of its states."""
-    return named_states(given_text(given, "precision"), read.stack or "") or MIXED * tells_states(read.recipe)
+    text = f"{read.stack or ''}; torch_dtype={given_text(given, 'torch_dtype')}"
+    return named_states(given_text(given, "precision"), text) or MIXED * tells_states(read.recipe)
 
 
 def _check_given(read: JobFields, model: ModelSpec | RowsSpec, samples: TrainedSamples) -> None:
@@ -240,12 +243,16 @@ def _adapted(read: JobFields, model: ModelSpec | RowsSpec) -> bool:
     return adapted
 
 
-def _taken(read: JobFields, model: ModelSpec | RowsSpec, samples: TrainedSamples, named: str, length: str) -> list[str]:
+def _taken(
+    read: JobFields, model: ModelSpec | RowsSpec, samples: TrainedSamples, named: str, given: Mapping[str, Any]
+) -> list[str]:
     """Return what was taken where nothing was given, and what is not known of such jobs."""
     adapted = read.task in ADAPTERS
-    found = list(filter(None, [sequence_taken(length), _precision(read, named, adapted)[1]]))
+    found = list(filter(None, [sequence_taken(given_text(given, "sequence")), _precision(read, named, adapted)[1]]))
+    if read.task == "qlora" and task_meaning(given_text(given, "task")) == "lora":
+        found.append("task qlora: lora over a base that is quantised")
     found += [text for name, text in _DEFAULTS.items() if name not in read.model_fields_set]
-    found += defaults.standing_in(read.stack)
+    found += [*defaults.standing_in(read.stack), *unread_of_stack(read.stack or ""), *passed_over_text(plain_names(given))]
     if not samples.text:
         found.append(UNPROVEN)
     tuned = read.task in {"full_ft", "lora", "qlora"}

@@ -17,7 +17,11 @@ TASKS = ("pretrain", "continued_pretrain", "full_ft", "lora", "qlora")
 
 _BF16, _FP16 = r"(bf16|bfloat16|brain ?float( ?16)?)", r"(fp16|float16|f16|half|16)"
 _PURE = r"(pure|true|full)"
+_LOAD = r"torch_dtype[\"']?\W{1,3}(?:torch\.)?|(?:model|weights|base)(?: (?:is|was|are|were))? loaded (?:in|as) "
+LOADED = rf"(?:{_LOAD}){_BF16}"
+"""How people write that a script loads a model in bf16; what it is trained with beside is the stack's."""
 PURE = rf"(?<![\w-])(?:{_BF16}|{_FP16})-(?:true|pure)|(?<![a-z])(?:pure|full)[ _-](?:{_BF16}|fp16|float16)"
+PURE += rf"|{_BF16} (?:params|parameters|weights)(?:, gradients)?,? (?:and|&) (?:optimizer )?(?:states|moments)"
 """How people write, in a sentence, that parameters, gradients and states are of 16 bits; `PRECISION_SPELLINGS` has the
 same words of a precision alone."""
 
@@ -40,7 +44,7 @@ Composer, `mixed_` as Keras write them (lightning.ai/docs Trainer, precision; do
 _SIXTEEN = r"(?:bf16|fp16|bfloat16|float16|16)"
 MIXED = (
     rf"(?<![a-z])mixed[ _-](?:precision|{_SIXTEEN})|{_SIXTEEN}[ _-]mixed|mixedprecision|(?<![a-z])amp(?![a-z])|autocast"
-    r"|fp32 (?:master|weights)|upcast to fp32"
+    rf"|fp32 (?:master|weights)|upcast to fp32|(?:{_LOAD})(?:fp32|float32)"
     r"|(?:master|weights|param(?:eter)?s)(?: (?:copy|weights|copies|are|were|kept|stored|held|in|as))* (?:fp32|float32)"
 )
 _MIXED_CELL = r"(?<![a-z])mixed|\bapex\b|\bo[12]\b"
@@ -227,6 +231,8 @@ def unknown_of_optimizer(text: str) -> list[str]:
     >>> unknown_of_optimizer("paged_adamw_8bit"), unknown_of_optimizer("sophia_adamw")
     ([], ['sophia'])
     """
+    if re.search(r"(?<!\d)4[ _-]?bit", text.lower()):
+        return ["4 bits"]
     words = re.split(r"[^a-z0-9.]+", re.sub(r"(?<=[a-z])\.|\.(?=[a-z])", " ", text.lower()))
     return [word for word in words if word and not _OPTIMIZER_TERMS.fullmatch(word)]
 

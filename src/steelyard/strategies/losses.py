@@ -30,7 +30,9 @@ class LossKind:
 _ROWS = (
     LossKind(
         name="fused-linear",
-        pattern=r"liger|rl trainer|(fused linear|cut) (cross.?entropy|ce\b)",
+        pattern=r"liger|rl trainer|(fused[ _-]linear|cut)[ _-](cross.?entropy|ce\b)|\bcce\b"
+        r"|(?<!\w)(no|without) (full )?logits (are )?materiali[sz](ed|ing)(?! in)|logits (are |were )?(not|never) "
+        r"materiali[sz]ed",
         source="github.com/linkedin/Liger-Kernel, fused linear cross-entropy: projection and loss of a part of the "
         "tokens at a time; Wijmans et al. 2024, arXiv 2411.09009; PrimeIntellect-ai/prime-rl, whose RL trainer never "
         "forms whole logits either",

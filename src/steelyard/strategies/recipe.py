@@ -36,7 +36,9 @@ KBIT = RecipeTerm(
 RECIPE_TERMS = (
     RecipeTerm(
         name="optimizer in backward",
-        pattern=r"optimi[sz]er[ _-]in[ _-](the )?b(ackward|wd)",
+        pattern=r"optimi[sz]er[ _-]in[ _-](the )?b(ackward|wd)|gradients?[ _-]release|fused[ _-]gradients?"
+        r"|gradients? (are |is |were )?(fused|released) (in|into|during|within) (the )?backward|gradients=fused"
+        r"|layer-?wise gradient update",
         entries={"grad_life": FUSED, "step_copies": 0.0},
         source="docs.pytorch.org tutorials, intermediate/optimizer_step_in_backward_tutorial: each gradient is freed "
         "once its parameter is updated",

@@ -12,6 +12,7 @@ QUANTISED_BYTES: Mapping[str, float] = MappingProxyType(
         "nf4": 4 / 8 + 4 / 64,  # an fp32 constant for 64 parameters: the same section
         "int8": 1.0,
         "int4-g128": 4 / 8 + 2.5 / 128,  # GPTQ: a 16-bit scale and a 4-bit zero for 128 parameters: arXiv 2210.17323
+        "mxfp4": 4 / 8 + 1 / 32,  # a scale of 8 bits for 32 parameters: OCP Microscaling Formats (MX) 1.0, section 5
     }
 )
 """Bytes of a frozen parameter inside the blocks, by its type."""
@@ -74,7 +75,7 @@ RECIPE_SETTINGS = (
         name="quantised",
         meanings={name: {"packed_bytes": size} for name, size in QUANTISED_BYTES.items()},
         source="huggingface.co/docs/bitsandbytes, Linear4bit (nf4); arXiv 2305.14314, section 3 (nf4-dq: doubly "
-        "quantised constants); arXiv 2210.17323 (int4-g128: GPTQ)",
+        "quantised constants); arXiv 2210.17323 (int4-g128: GPTQ); OCP Microscaling Formats 1.0 (mxfp4)",
     ),
     RecipeSetting(
         name="logits",

@@ -25,6 +25,10 @@ from steelyard.evidence.runs.header import (
 from steelyard.evidence.runs.rates import fill_rates
 from steelyard.evidence.runs.run import COLUMNS, MEMORY_METRICS, TEXT_COLUMNS, Run, is_known
 from steelyard.formatting.unit_sizes import BYTES, SECONDS
+from steelyard.job.degrees import SETTING_ALIASES
+from steelyard.job.kept.phrases import quantised_base
+from steelyard.job.spelled.batches import batch_of_note
+from steelyard.job.spelled.bases import task_of_base
 from steelyard.job.spelled.lengths import sequence_of_note, sequence_taken
 from steelyard.job.training import TASKS
 from steelyard.strategies.recompute import RECOMPUTE
@@ -62,6 +66,7 @@ def run_of_row(row: Mapping[str, str | None], row_id: str) -> Run:
         values["devices"] = counted[1]
     if not says(values["sequence_tokens"]):
         values["sequence_tokens"] = sequence_of_note(values["note"])
+    _fill_batch(values)
     taken = tuple(filter(None, [sequence_taken(values["sequence_tokens"])]))
     faults: dict[str, str] = {}
     unread = _peaks_and_steps(cells, values)
@@ -80,6 +85,18 @@ def run_of_row(row: Mapping[str, str | None], row_id: str) -> Run:
     strange = [strange_text(name) for name, value in cells.items() if says(value) and not is_read(name)]
     told = {"faults": tuple(faults.items()), "strange": (*strange, *unread), "taken": taken}
     return Run(**texts, **numbers, **told)  # type: ignore[arg-type]  # by type
+
+
+def _fill_batch(values: dict[str, str]) -> None:
+    """Put settings of the batch in a note where columns and layout are blank; what follows from two is not written."""
+    noted = batch_of_note(values["note"])
+    laid = {SETTING_ALIASES.get(name, name) for name in re.findall(r"(\w+)\s*=", values["layout"].lower())}
+    for field, column in (("micro_batch", "micro_batch"), ("global_batch", "batch_samples")):
+        if field in noted and field not in laid and not says(values[column]):
+            values[column] = noted[field]
+    one = (says(values["micro_batch"]) or "micro_batch" in laid) != says(values["batch_samples"])
+    if one and "micro_batches" in noted and "micro_batches" not in laid:
+        values["layout"] = ",".join(filter(None, (values["layout"], f"micro_batches={noted['micro_batches']}")))
 
 
 _SWITCHES = frozenset({"recompute", "flash_attention", "sharding", "offload", "out_of_memory"})
@@ -155,6 +172,8 @@ def check_cells(run: Run) -> None:
     for name in wrong:
         if says(getattr(run, name)):
             raise unreadable(run, name)
+    if says(run.task):
+        task_of_base(run.task, quantised_base(f"{run.note}; {run.stack}; {run.recipe}"), "words of the row")
     if run.task not in ("lora", "qlora") and (is_known(run.lora_rank) or says(run.lora_targets)):
         given = "lora_rank" if is_known(run.lora_rank) else "lora_targets"
         raise BadInput(f"{given} is given but task is {run.task}; write task lora or qlora, or leave {given} blank")

@@ -90,6 +90,7 @@ NOTED_COLUMNS = frozenset(
     | {"quantization", "quantization_bit", "use_liger_kernel", "liger_kernel", "liger", "torch_compile", "compile"}
     | {"fsdp", "deepspeed", "offload_optimizer", "offload_param", "cpu_offload", "fsdp_offload_params", "bf16", "fp16"}
     | {"enable_activation_offloading", "optimizer_in_bwd", "flash_attn", "use_flash_attention_2", "fsdp_cpu_offload"}
+    | {"torch_dtype", "cut_cross_entropy", "liger_fused_linear_cross_entropy"}
 )
 """Settings of Hugging Face's, DeepSpeed's, axolotl's and torchtune's configurations: one in a column of its own is read
 as if the note said `load_in_4bit=True`."""

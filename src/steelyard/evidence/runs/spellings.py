@@ -105,7 +105,7 @@ def worded(run: Run) -> Run:
     found["sharding"] = strategy or found.get("sharding") or (sharded if run.devices != 1 else "")  # with nobody else
     if not says(run.offload):
         fully = (found["sharding"] or sharded) in ("fsdp", "hsdp")
-        found["offload"] = offload_of_note(text, fully) or run.offload
+        found["offload"] = offload_of_note(f"{text}; {run.sharding}", fully) or run.offload
     if not says(run.optimizer):
         found["optimizer"] = optimizer_of_note(text) or run.optimizer
     found["flash_attention"] = attention_of_note(text) or found.get("flash_attention", run.flash_attention)
@@ -120,4 +120,5 @@ def _task_words(run: Run, task: str) -> dict[str, str]:
         task = task or ("lora" if is_known(run.lora_rank) or says(run.lora_targets) else "")
     if task in ("lora", "qlora") and QUANTISED_SPELLINGS.fullmatch(run.precision.strip()):
         return {"precision": "", "task": "qlora", "note": "; ".join(filter(None, (run.note, run.precision)))}
-    return {"task": "qlora" if task == "lora" and quantised_base(f"{run.note}; {run.stack}; {run.precision}") else task}
+    text = f"{run.note}; {run.stack}; {run.precision}; {run.recipe}"
+    return {"task": "qlora" if task == "lora" and quantised_base(text) else task}

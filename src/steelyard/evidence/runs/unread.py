@@ -9,8 +9,10 @@ from steelyard.evidence.runs.packing import MASKED, document_length_of_note, mas
 from steelyard.evidence.runs.run import Run, is_known
 from steelyard.evidence.runs.spellings import OFFLOAD_SPELLINGS
 from steelyard.job.kept.offloads import offload_of_note
-from steelyard.job.kept.phrases import FLOAT8, recompute_of_note
-from steelyard.job.training import MIXED, unknown_of_optimizer
+from steelyard.job.kept.phrases import FLOAT8, optimizer_of_note, recompute_of_note
+from steelyard.job.kept.unread_words import UNREAD_BASES, unread_of_stack, unread_word
+from steelyard.job.spelled.batches import batch_of_note
+from steelyard.job.training import LOADED, MIXED, PURE, unknown_of_optimizer
 from steelyard.strategies.denial import exact_meaning, named
 from steelyard.strategies.losses import LOSSES
 from steelyard.strategies.recipe import RECIPE_TERMS
@@ -21,13 +23,13 @@ _TOPIC = re.compile(
     r"|pack(?:ed|ing)|padding|\bvarlen|cu_seqlens|document|group_by_length"
     r"|kernel|precision|fp8|master|\bmtp\b|router|capacity|token ?drop|deterministic|profil"
     r"|float8|\bce\b|\bbnb\b|bitsandbytes|[48][ -]?bit"
-    r"|(weights?|param\w*|gradients?|moments?)( \w+){0,3} (fp|bf|float)\d+"
+    r"|torch_dtype|\bloaded in\b|(weights?|param\w*|gradients?|moments?)( \w+){0,3} (fp|bf|float)\d+"
 )
 """What a setting is about; a phrase of a note without such a word is about the source."""
 
 READ = (
     MIXED, FLOAT8,
-    r"rank \d+", r"trainable [\d,]+", r"all linear", r"nf4|int[48]|gptq|4.?bit|8.?bit base", r"bf16-true",
+    r"rank \d+", r"trainable [\d,]+", r"all linear", r"nf4|int[48]|gptq|4.?bit|8.?bit base", PURE, LOADED,
     r"remat[ _]policy", r"layers/stage|partition=", r"sequence parallel", r"toml default", r"\d slice\(s\)",
     r"hsdp shard|fsdp group|zero1 group size|fsdp=", r"\(tp\*pp\) \d+ published", r"head_dim \d+",
     r"\betp\b|expert[ _-]tensor", r"att\w*[ _impl]*[=:]|sdpa|flash|\bfa-?[234]\b|eager attention|cudnn|xformers",
@@ -72,6 +74,7 @@ def unread_parts(run: Run, read: tuple[str, ...] = READ) -> tuple[str, ...]:
         found.append(f"of what offload {run.offload[:40]!r} is: {taken}")
     if named(_DRIVE, f"{run.note}; offload {run.offload}"):
         found.append("offload to a drive: taken as the host's memory, whose link is faster")
+    found += unread_of_stack(run.stack)
     return (*run.strange, *_passed_over(run), *found, *unread_phrases(run.note, read))
 
 
@@ -97,10 +100,16 @@ def unread_phrases(note: str, read: tuple[str, ...] = READ) -> tuple[str, ...]:
     return tuple(
         part[:80]
         for part in parts
-        if _TOPIC.search(part.lower())
-        and not any(re.search(words, part.lower()) for words in read)
-        and not (recompute_of_note(part) or offload_of_note(part, False))
+        if unread_word(part) or (_TOPIC.search(part.lower()) and not _is_read(part, read))
     )
+
+
+def _is_read(part: str, read: tuple[str, ...]) -> bool:
+    """Tell whether some reader takes a phrase: a pattern of it, or a reader of whole phrases."""
+    if batch_of_note(part) or any(re.search(words, part.lower()) for words in read):
+        return True
+    named_optimizer = optimizer_of_note(part) and not unknown_of_optimizer(part)
+    return bool(named_optimizer or recompute_of_note(part) or offload_of_note(part, False))
 
 
 def unsaid(run: Run) -> frozenset[str]:
@@ -119,7 +128,9 @@ def unsaid(run: Run) -> frozenset[str]:
         found.add("adapters")
     if masked_documents(run.note) and not (is_known(run.document_tokens) or document_length_of_note(run.note)):
         found.add("document length")
-    if run.task == "qlora" and not re.search(r"nf4|int[48]|gptq|\d.?bit", f"{run.note}; {run.recipe}".lower()):
+    words = f"{run.note}; {run.recipe}".lower()
+    told = re.search(r"nf4|int[48]|gptq|eetq|mxfp4|\d.?bit", words) and not named(UNREAD_BASES, words)
+    if run.task == "qlora" and not told:
         found.add("quantisation")
     return frozenset(found)
 

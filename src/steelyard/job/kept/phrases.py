@@ -204,9 +204,9 @@ def over_float8(precision: str, text: str) -> str:
 
 
 _OPTIMIZER_NAMES = (
-    r"(?:paged[ _-]?)?(?:adamw?|lion|rmsprop|ademamix)(?:[ _-](?:bnb|torch|ao|apex))?[ _-]?(?:8|4|32)-?bit"
-    r"|(?:paged[ _-])?8-?bit[ _-](?:paged[ _-])?(?:adamw?|lion)|adamw_(?:torch|apex|hf)\w*"
-    r"|\bgalore\w*|\badafactor|\b(?:fused|deepspeedcpu|paged)?adamw?\b"
+    r"(?:paged[ _-]?)?(?:adamw?|lion|rmsprop|ademamix)(?:[ _-](?:bnb|torch|ao|apex))?[ _-]?(?:8|4|32)[ -]?bit"
+    r"|(?:paged[ _-])?8[ -]?bit[ _-](?:paged[ _-])?(?:adamw?|lion)|adamw_(?:torch|apex|hf)\w*"
+    r"|\bgalore\w*|\badafactor|\b(?:fused|deepspeedcpu|paged)?adamw?\b(?![ _-]?(?:mini|4[ -]?bit))"
     r"|\b(?:paged[ _-]?)?lion\b|\bsgd\b(?: (?:with )?(?:nesterov )?momentum)?|\bmuon\b"
 )
 
@@ -227,11 +227,11 @@ def optimizer_of_note(note: str) -> str:
 
 
 _BASE = (
-    r"load_in_[48]bit|bnb_4bit_quant\w*|\bnf4\b|\bfp4 base|\bint[48](?: base| weights)|\bgptq\b|\bawq\b|llm\.int8"
+    r"load_in_[48]bit|bnb_4bit_quant\w*|\bnf4\b|\bfp4 base|\bint[48](?: base| weights)|\bgptq\b|\bawq\b|\beetq\b|\baqlm\b|\bhqq\b|\bgguf\b|\bexl[23]\b|\bmxfp4[ -](?:base|weights)|llm\.int8"
     r"|(?:(?:bnb|bitsandbytes)[ ,:_-]*(?:int[48]|4[ -]?bits?\b)|(?<![\w-])(?<!adam )(?<!adamw )(?<!lion )4[ -]?bits?\b)"
     r"(?![ _-]*(?:\w*adam|\w*lion|optim|states?|moments?))"
     r"|[48][ -]?bit[ -](?:base|model|weights|quanti\w+)|quantization_bit[\"']?\s*[=:]\s*[48]"
-    r"|quanti[sz]ed base|quant nf4|(?<![a-z0-9])q-?(?:lora|dora)(?![a-z0-9_])"
+    r"|quanti[sz]ed base|\bquanti[sz]ed=\w|quant nf4|(?<![a-z0-9])q-?(?:lora|dora)(?![a-z0-9_])"
 )
 _ADAPTED = r"(?<![a-z0-9_])(?:q-?lora|lora|dora|peft|low[ _-]?rank adapt\w*)(?![a-z0-9_])"
 """Words of a note or a stack that are of adapters alone; `adapters` may be those of a network."""

@@ -3,11 +3,13 @@
 from dataclasses import dataclass
 
 from steelyard.catalog.stack_names import StackRule
-from steelyard.job.training import says_mixed, says_pure
+from steelyard.job.training import LOADED, says_mixed, says_pure
+from steelyard.strategies.denial import named
 from steelyard.units import Share
 
-MIXED, IN_16_BITS, OPEN_STATES = "mixed", "bf16", "open"
-"""Beside an fp32 master copy; parameters, gradients and moments in 16 bits alike; as a script has it."""
+MIXED, IN_16_BITS, OPEN_STATES, LOADED_IN_16 = "mixed", "bf16", "open", "loaded"
+"""Beside an fp32 master copy; parameters, gradients and moments in 16 bits alike; as a script has it; of a model that
+was loaded in 16 bits, beside which recipes of some stacks keep a master copy."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,13 +41,17 @@ def named_states(precision: str, text: str = "") -> str:
     ['', '', 'mixed', 'mixed', 'bf16', 'bf16']
     >>> named_states("bf16", "torchtune, bf16-true"), named_states("bf16", "fp32 master weights")
     ('bf16', 'mixed')
+    >>> named_states("bf16", "HF Trainer, torch_dtype=bfloat16"), named_states("bf16", "torch_dtype=float32")
+    ('loaded', 'mixed')
     """
     if says_pure(precision, of_precision=True) or says_pure(text):
         return IN_16_BITS
-    return MIXED if says_mixed(precision, of_precision=True) or says_mixed(text) else ""
+    if says_mixed(precision, of_precision=True) or says_mixed(text):
+        return MIXED
+    return LOADED_IN_16 if named(LOADED, f"{precision}; {text}") else ""
 
 
-def width_of_states(rule: StackRule, precision: str, named: str, *, adapted: bool) -> str:
+def width_of_states(rule: StackRule, precision: str, stated: str, *, adapted: bool) -> str:
     """Return how wide states are: `mixed`, `bf16`, or `open` where scripts of a stack have either.
 
     What is named holds. Recipes of a stack speak of bf16 alone: fp16 needs fp32 parameters, as its gradients are scaled
@@ -55,7 +61,7 @@ def width_of_states(rule: StackRule, precision: str, named: str, *, adapted: boo
     Args:
         rule: what the name of a stack implies.
         precision: of the training, of `precisions.csv`.
-        named: of `named_states`.
+        stated: of `named_states`.
         adapted: whether adapters alone are trained.
 
     >>> from steelyard.catalog import load
@@ -65,7 +71,10 @@ def width_of_states(rule: StackRule, precision: str, named: str, *, adapted: boo
     ['open', 'bf16', 'mixed']
     >>> [width_of_states(rules[0], *said, adapted=False) for said in (("fp16", ""), ("bf16", "mixed"), ("fp8", ""))]
     ['mixed', 'mixed', 'mixed']
+    >>> [width_of_states(rule, "bf16", "loaded", adapted=False) for rule in rules]
+    ['bf16', 'bf16', 'mixed']
     """
-    if named or adapted or precision != "bf16":
-        return named or MIXED
-    return rule.states
+    plain = "" if stated == LOADED_IN_16 else stated
+    if plain or adapted or precision != "bf16":
+        return plain or MIXED
+    return IN_16_BITS if stated and rule.states == OPEN_STATES else rule.states

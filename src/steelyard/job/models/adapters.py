@@ -31,7 +31,8 @@ every linear matrix where the recipes of a stack adapt all (`names` of `catalog/
 
 QUANTISED: Patterns = (
     (r"nf4-dq|double[_ -]?quant\w*|nested[_ -]quant\w*|use_double_quant", "nf4-dq"),
-    (r"int8|8.?bit base|load_in_8bit|llm\.int8|8-?bit (?:weights|model|quanti\w+)|quantization_bit\W{1,3}8", "int8"),
+    (r"mxfp4", "mxfp4"),
+    (r"int8|eetq|8.?bit base|load_in_8bit|llm\.int8|8-?bit (?:weights|model|quanti\w+)|quantization_bit\W{1,3}8", "int8"),
     (r"gptq|awq|int4", "int4-g128"),
     (r"fms-acceleration|llama-?factory", "nf4-dq"),
     (r"nf4|fp4|qlora|4.?bit", "nf4"),
@@ -40,7 +41,8 @@ QUANTISED: Patterns = (
 
 fms-acceleration quantises the constants as well (github.com/foundation-model-stack/fms-acceleration,
 framework_plugin_bnb.py: bnb_4bit_use_double_quant=True), and so does LLaMA-Factory (github.com/hiyouga/LLaMA-Factory,
-hparams/model_args.py: double_quantization=True); bitsandbytes by default does not. Its fp4 has the constants of
+hparams/model_args.py: double_quantization=True); bitsandbytes by default does not. EETQ is
+of 8 bits, a scale a row (github.com/NetEase-FuXi/EETQ, README). Its fp4 has the constants of
 nf4 (huggingface.co/docs/bitsandbytes, Linear4bit: blocks of 64).
 """
 

@@ -6,8 +6,9 @@ from typing import Any
 
 from steelyard.errors import BadInput
 from steelyard.job.degrees import DEGREE_FIELDS, SETTING_ALIASES
-from steelyard.job.kept.phrases import quantised_base
-from steelyard.job.models.adapters import quantised_type
+from steelyard.job.spelled.bases import BASE_NAMES, base_fields
+from steelyard.job.spelled.passed_over import PASSED_OVER
+from steelyard.job.spelled.widths import ON, WIDTH_NAMES, width_fields
 
 FIELD_ALIASES: Mapping[str, str] = MappingProxyType(
     {
@@ -24,25 +25,22 @@ FIELD_ALIASES: Mapping[str, str] = MappingProxyType(
     | dict.fromkeys(("seq_len", "sequence_length", "sequence_len", "sequence_tokens", "max_seq_length"), "sequence")
     | dict.fromkeys(("max_seq_len", "max_length", "cutoff_len", "block_size"), "sequence")
     | dict.fromkeys(("num_gpus", "n_gpus", "gpus", "gpu_count", "num_devices", "world_size"), "devices")
-    | {"framework": "stack", "dtype": "precision"}
+    | {"framework": "stack", "dtype": "precision", "base_model": "model", "model_name_or_path": "model"}
+    | {"adapter": "task", "finetuning_type": "task"}
 )
 """Other names of a field: spellings, and those of `TrainingArguments`, TRL, axolotl and LLaMA-Factory."""
 
 LORA_NAMES: Mapping[str, str] = MappingProxyType(
     dict.fromkeys(("lora_rank", "lora_r", "r"), "rank")
-    | dict.fromkeys(("lora_targets", "target_modules", "lora_target_modules"), "targets")
+    | dict.fromkeys(("lora_targets", "target_modules", "lora_target_modules", "lora_target"), "targets")
 )
 """Settings of PEFT's `LoraConfig`, and their fields of `lora`."""
 
-BASE_NAMES = ("load_in_4bit", "load_in_8bit", "bnb_4bit_quant_type", "bnb_4bit_use_double_quant", "double_quantization")
-"""Settings of `BitsAndBytesConfig`, as axolotl and LLaMA-Factory have them, too: the type of frozen weights."""
+LOSS_SWITCHES = ("cut_cross_entropy", "liger_fused_linear_cross_entropy")
+"""Switches of axolotl for a loss that never forms whole logits (arXiv 2411.09009; Liger)."""
 
 LAYOUT_NAMES = frozenset({*DEGREE_FIELDS, *SETTING_ALIASES}) - {"devices"}
 """Names of settings of a layout."""
-
-_SWITCHES = ("bf16", "fp16")
-_ON = frozenset({"true", "yes", "on", "1"})
-
 
 def folded_names(named: Mapping[str, Any], known: tuple[str, ...], where: str) -> dict[str, Any]:
     """Return the fields of a job with settings of other configurations in the fields that they belong to.
@@ -56,8 +54,11 @@ def folded_names(named: Mapping[str, Any], known: tuple[str, ...], where: str) -
     >>> folded_names(given, ("model", "layout", "lora"), "job")
     {'model': 'gpt2', 'layout': 'per_device_train_batch_size=2,gradient_checkpointing=True', 'lora': {'rank': 16}}
     >>> folded_names({"bf16": True, "task": "lora", "load_in_4bit": True}, ("task", "precision"), "job")
-    {'task': 'qlora', 'precision': 'bf16=True', 'recipe': 'quantised=nf4'}
+    {'task': 'lora', 'precision': 'bf16=True', 'recipe': 'quantised=nf4'}
     """
+    named = {name: value for name, value in named.items() if name not in PASSED_OVER}
+    if "lora_target_linear" in named and str(named.pop("lora_target_linear")).lower() in ON:
+        named.setdefault("lora_target", "all-linear")
     strange = [name for name in named if name not in known]
     found = {name: value for name, value in named.items() if name in known or not _is_folded(name)}
     if laid := {name: named[name] for name in strange if name in LAYOUT_NAMES}:
@@ -67,18 +68,14 @@ def folded_names(named: Mapping[str, Any], known: tuple[str, ...], where: str) -
         if not isinstance(given, Mapping) or set(given) & set(lora):
             raise BadInput(f"{where}: lora and {', '.join(sorted(lora))} of it are both given; keep one")
         found["lora"] = {**given, **lora}
-    for name in _SWITCHES:
-        if name in strange and str(named[name]).lower() in _ON:
-            found.setdefault("precision", f"{name}=True")
-    if "mixed_precision" in strange:
-        plain = str(named["mixed_precision"]).lower()
-        found.setdefault("precision", "fp32" if plain in ("no", "none", "false") else f"{plain} mixed")
-    return found | _base_fields({name: named[name] for name in BASE_NAMES if name in strange}, found)
+    if any(str(named[name]).lower() in ON for name in LOSS_SWITCHES if name in strange):
+        found.setdefault("loss", "fused-linear")
+    found |= width_fields({name: named[name] for name in WIDTH_NAMES if name in strange}, found, where)
+    return found | base_fields({name: named[name] for name in BASE_NAMES if name in strange}, found, where)
 
 
 def _is_folded(name: str) -> bool:
-    other = name in _SWITCHES or name in BASE_NAMES or name == "mixed_precision"
-    return other or name in LAYOUT_NAMES or name in LORA_NAMES
+    return any(name in names for names in (WIDTH_NAMES, BASE_NAMES, LOSS_SWITCHES, LAYOUT_NAMES, LORA_NAMES))
 
 
 def _with_settings(layout: Any, laid: Mapping[str, Any], where: str) -> Any:
@@ -88,16 +85,3 @@ def _with_settings(layout: Any, laid: Mapping[str, Any], where: str) -> Any:
             raise BadInput(f"{where}: {', '.join(sorted(both))} stands in layout and beside it; keep one")
         return {**layout, **laid}
     return ",".join(filter(None, (layout or "", *(f"{name}={value}" for name, value in laid.items()))))
-
-
-def _base_fields(given: Mapping[str, Any], job: Mapping[str, Any]) -> dict[str, Any]:
-    """Return task and recipe of a job whose frozen weights are quantised; nothing of one whose are not."""
-    text = "; ".join(f"{name}={value}" for name, value in given.items())
-    if not given or not quantised_base(text):
-        return {}
-    recipe, said = job.get("recipe") or "", {"quantised": quantised_type(text.lower())}
-    if isinstance(recipe, str):
-        recipe = ",".join(filter(None, (recipe, f"quantised={said['quantised']}")))
-    else:
-        recipe = {**recipe, **said}
-    return {"task": "qlora", "recipe": recipe} if str(job.get("task", "")).lower() == "lora" else {"recipe": recipe}

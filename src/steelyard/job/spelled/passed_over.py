@@ -1,0 +1,72 @@
+"""Keys of training scripts that a job does without: those that cost nothing, and those that it has other fields for."""
+
+from collections.abc import Collection, Iterable, Mapping
+from difflib import get_close_matches
+from types import MappingProxyType
+
+PASSED_OVER = frozenset(
+    # steps of the optimizer, whose sizes no tensor depends on
+    "learning_rate lr lr_scheduler lr_scheduler_type lr_scheduler_kwargs cosine_min_lr_ratio min_lr weight_decay "
+    "warmup_steps warmup_ratio adam_beta1 adam_beta2 adam_epsilon max_grad_norm gradient_clipping optim_args "
+    "neftune_noise_alpha loraplus_lr_ratio lora_alpha lora_dropout lora_bias bias task_type seed data_seed "
+    # what is written and when, and where to
+    "logging_steps logging_dir logging_strategy logging_first_step save_steps save_strategy save_total_limit "
+    "save_only_model save_safetensors saves_per_epoch eval_steps eval_strategy evaluation_strategy evals_per_epoch "
+    "per_device_eval_batch_size val_set_size val_size early_stopping_patience load_best_model_at_end do_train do_eval "
+    "output_dir overwrite_output_dir run_name report_to plot_loss wandb_project wandb_entity wandb_name wandb_watch "
+    "wandb_run_id wandb_log_model push_to_hub hub_model_id hub_strategy resume_from_checkpoint "
+    "auto_resume_from_checkpoints "
+    # texts and how they are read
+    "datasets dataset dataset_dir dataset_prepared_path template chat_template special_tokens tokenizer_type "
+    "model_type train_on_inputs remove_unused_columns preprocessing_num_workers overwrite_cache dataloader_num_workers "
+    "dataloader_pin_memory trust_remote_code strict debug local_rank ddp_timeout tf32 bnb_4bit_compute_dtype "
+    "gradient_checkpointing_kwargs".split()
+)
+"""Keys of `TrainingArguments`, PEFT's `LoraConfig`, axolotl and LLaMA-Factory that neither the memory nor the time of a
+step depends on; evaluations and checkpoints are those of a job's `policy`."""
+
+_WRITTEN_AS: Mapping[str, str] = MappingProxyType(
+    dict.fromkeys(("num_train_epochs", "num_epochs", "epochs"), "write tokens or samples of all epochs together")
+    | dict.fromkeys(("max_steps", "train_iters", "num_steps"), "write tokens or samples of all steps together")
+    | {"max_train_samples": "write samples", "deepspeed": "write layout: zero=3", "fsdp": "write layout: zero=fsdp"}
+)
+_NEAR = 0.7
+"""Likeness of two names from which one may be a slip of the other; chosen."""
+
+
+def passed_over_text(names: Iterable[str]) -> list[str]:
+    """Return what is said of the keys of a job that cost nothing, a line at most.
+
+    >>> passed_over_text(["model", "learning_rate", "seed"]), passed_over_text(["model"])
+    (['passed over, as no step depends on them: learning_rate, seed'], [])
+    """
+    found = [name for name in names if name in PASSED_OVER]
+    return [f"passed over, as no step depends on them: {', '.join(found)}"] if found else []
+
+
+def unknown_text(unknown: Collection[str], known: Collection[str], others: Collection[str]) -> str:
+    """Return what is said of all keys that a job has not, each with what to write instead, or with a near name.
+
+    Args:
+        unknown: the keys.
+        known: the fields of a job.
+        others: other names of these.
+
+    >>> unknown_text(["token"], ["tokens", "own"], []), unknown_text(["tokns", "epochs"], ["tokens"], [])[:39]
+    ("unknown field 'token'; nearest: tokens", "unknown fields: 'tokns' (nearest: token")
+    >>> unknown_text(["xyzzy"], ["tokens", "own"], [])
+    "unknown field 'xyzzy'; a job has tokens, own"
+    """
+    ways = {name: _way(name, known, others) for name in unknown}
+    if len(unknown) == 1:
+        ((name, way),) = ways.items()
+        return f"unknown field {name!r}; {way or 'a job has ' + ', '.join(known)}"
+    listed = ", ".join(f"{name!r} ({way})" if way else repr(name) for name, way in ways.items())
+    return f"unknown fields: {listed}" + ("" if all(ways.values()) else f"; a job has {', '.join(known)}")
+
+
+def _way(name: str, known: Collection[str], others: Collection[str]) -> str:
+    if name in _WRITTEN_AS:
+        return _WRITTEN_AS[name]
+    near = get_close_matches(name, known, 3, _NEAR) or get_close_matches(name, others, 3, _NEAR)
+    return f"nearest: {', '.join(near)}" if near else ""

@@ -1,0 +1,71 @@
+"""Configurations of training scripts as job files: keys that cost nothing, keys of other names, keys of no meaning."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from steelyard.errors import BadInput
+from steelyard.job import job_table, read_job
+from steelyard.job.spelled.passed_over import PASSED_OVER
+
+JOB = {"model": "llama-3.2-1b", "tokens": "1B"}
+STRANGE = ("wobble", "zyxwv", "qqq", "frobnicate")
+
+
+@given(st.lists(st.sampled_from(sorted(PASSED_OVER)), min_size=1, max_size=6, unique=True))
+def test_keys_that_cost_nothing_change_nothing_and_are_named(names: list[str]) -> None:
+    job, plain = read_job({**JOB, **dict.fromkeys(names, 1)}), read_job(JOB)
+    assert job_table(job) == job_table(plain) and job.layout == plain.layout
+    (said,) = (text for text in job.assumptions if text.startswith("passed over"))
+    assert sorted(said.partition(": ")[2].split(", ")) == sorted(names)
+    assert set(job.assumptions) - {said} == set(plain.assumptions)
+
+
+@given(st.lists(st.sampled_from(STRANGE), min_size=2, unique=True), st.sampled_from(["tokns", "sequnce", "optimzer"]))
+def test_all_keys_without_a_meaning_are_told_at_once(names: list[str], slip: str) -> None:
+    with pytest.raises(BadInput) as told:
+        read_job({**JOB, **dict.fromkeys([*names, slip], 1)})
+    assert all(f"'{name}'" in str(told.value) for name in (*names, slip))
+    assert str(told.value).count("nearest: ") == 1
+
+
+@pytest.mark.parametrize("name", ["num_train_epochs", "num_epochs", "max_steps"])
+def test_what_a_job_has_another_field_for_says_which(name: str) -> None:
+    with pytest.raises(BadInput, match="write tokens or samples"):
+        read_job({**JOB, name: 3})
+
+
+def test_a_configuration_of_axolotl_is_a_job() -> None:
+    job = read_job({
+        "base_model": "llama-3.2-1b", "model_type": "LlamaForCausalLM", "tokens": "10M", "adapter": "lora",
+        "lora_r": 16, "lora_alpha": 32, "lora_dropout": 0.05, "lora_target_linear": True, "load_in_8bit": True,
+        "load_in_4bit": False, "sequence_len": 2048, "micro_batch_size": 2, "gradient_accumulation_steps": 4,
+        "num_gpus": 2, "optimizer": "adamw_bnb_8bit", "learning_rate": 2e-4, "bf16": "auto", "tf32": False,
+    })  # fmt: skip
+    plain = read_job({
+        "model": "llama-3.2-1b", "tokens": "10M", "task": "qlora", "lora": {"rank": 16, "targets": "all-linear"},
+        "recipe": "quantised=int8", "sequence": 2048, "layout": "mbs=2,ga=4", "devices": 2, "optimizer": "adam8bit",
+    })  # fmt: skip
+    for name in ("model", "task", "lora_rank", "lora_targets", "layout", "batch_samples", "optimizer", "recipe"):
+        assert getattr(job, name) == getattr(plain, name), name
+
+
+@pytest.mark.parametrize(("word", "task"), [("lora", "lora"), ("qlora", "qlora"), ("full", "full_ft"), (None, "pretrain")])
+def test_an_adapter_is_a_task(word: str | None, task: str) -> None:
+    assert read_job({**JOB, "adapter": word}).task == task == read_job({**JOB, "finetuning_type": word}).task
+
+
+def test_training_of_a_part_is_refused() -> None:
+    with pytest.raises(BadInput, match="freeze"):
+        read_job({**JOB, "finetuning_type": "freeze"})
+
+
+def test_degrees_have_the_names_of_megatron() -> None:
+    job = read_job({**JOB, "tensor_model_parallel_size": 2, "pipeline_model_parallel_size": 4})
+    assert dict(job.layout) == {"tp": (2,), "pp": (4,)}
+
+
+def test_linear_targets_that_are_off_are_none() -> None:
+    off = read_job({**JOB, "task": "lora", "lora_target_linear": False})
+    assert off.lora_targets == read_job({**JOB, "task": "lora"}).lora_targets
+    assert read_job({**JOB, "task": "lora", "lora_target": "all"}).lora_targets == ("q", "k", "v", "o", "gate", "up", "down")
