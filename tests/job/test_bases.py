@@ -23,7 +23,8 @@ def test_lora_over_a_quantised_base_is_qlora_and_is_said(task: str, kind: str) -
         read_job({**JOB, "task": task}, recipe={"quantised": kind}),
         read_job({**JOB, "recipe": {"quantised": kind}}, task=task),
     ):
-        assert job.task == "qlora" and TAKEN in job.assumptions
+        assert job.task == "qlora"
+        assert TAKEN in job.assumptions
         assert job_table(job).frozen_bytes == job_table(plain).frozen_bytes < 2
     assert TAKEN not in plain.assumptions
     assert worded(blank_run(task=task, recipe=f"quantised={kind}")).task == "qlora"
@@ -33,7 +34,8 @@ def test_lora_over_a_quantised_base_is_qlora_and_is_said(task: str, kind: str) -
 def test_a_switch_of_a_configuration_says_the_same(name: str) -> None:
     kind, on = SWITCHES[name]
     job = read_job({**JOB, "task": "lora", name: on})
-    assert job.task == "qlora" and dict(job.recipe) == {"packed_bytes": QUANTISED_BYTES[kind]}
+    assert job.task == "qlora"
+    assert dict(job.recipe) == {"packed_bytes": QUANTISED_BYTES[kind]}
     assert read_job({**JOB, "task": "lora", name: False}).task == "lora"
 
 

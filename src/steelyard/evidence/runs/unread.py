@@ -98,9 +98,7 @@ def unread_phrases(note: str, read: tuple[str, ...] = READ) -> tuple[str, ...]:
     """
     parts = [part.strip() for part in re.split(r"[;]|, ", note)]
     return tuple(
-        part[:80]
-        for part in parts
-        if unread_word(part) or (_TOPIC.search(part.lower()) and not _is_read(part, read))
+        part[:80] for part in parts if unread_word(part) or (_TOPIC.search(part.lower()) and not _is_read(part, read))
     )
 
 
