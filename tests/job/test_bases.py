@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from steelyard.errors import BadInput
+from steelyard.evidence.runs.columns import check_cells
 from steelyard.evidence.runs.reader import blank_run
 from steelyard.evidence.runs.spellings import worded
 from steelyard.job import job_table, read_job
@@ -84,3 +85,11 @@ def test_words_that_contradict_each_other_are_refused(said: dict[str, object], w
 )
 def test_words_that_agree_are_taken(said: dict[str, object]) -> None:
     read_job({**JOB, **said})
+
+
+@given(st.sampled_from(["full_ft", "pretrain"]), st.sampled_from(["load_in_4bit=True", "8-bit base", "nf4", "GPTQ"]))
+def test_a_row_that_trains_every_parameter_has_none_either(task: str, words: str) -> None:
+    for row in ({"note": words}, {"stack": f"HF Trainer, {words}"}, {"recipe": "quantised=int8"}):
+        with pytest.raises(BadInput, match="a quantised base is frozen"):
+            check_cells(worded(blank_run(task=task, **row)))
+        check_cells(worded(blank_run(task="lora", **row)))

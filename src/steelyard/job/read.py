@@ -14,9 +14,9 @@ from steelyard.job.arguments import check_type, plain_argument
 from steelyard.job.documents import load_json, load_yaml, read_text
 from steelyard.job.fields import JobFields, PolicyFields, given_text, job_fields, plain_names
 from steelyard.job.job_spec import JobSpec, job_table
+from steelyard.job.kept.not_read import unread_of_stack
 from steelyard.job.kept.recipes import tells_states, term_entries
 from steelyard.job.kept.states import LOADED_IN_16, MIXED, named_states
-from steelyard.job.kept.unread_words import unread_of_stack
 from steelyard.job.models import describe
 from steelyard.job.models.adapters import USUAL_RANK
 from steelyard.job.models.architecture import spread_text

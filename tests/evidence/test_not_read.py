@@ -12,8 +12,8 @@ from steelyard.evidence.runs.reader import blank_run
 from steelyard.evidence.runs.spellings import worded
 from steelyard.evidence.runs.unread import unread_parts, unsaid
 from steelyard.job import job_table, read_job
+from steelyard.job.kept.not_read import unread_of_stack
 from steelyard.job.kept.states import IN_16_BITS
-from steelyard.job.kept.unread_words import unread_of_stack
 from steelyard.strategies.recipe_settings import QUANTISED_BYTES
 from steelyard.tables import Job
 
