@@ -24,8 +24,10 @@ def test_settings_in_a_note_make_the_batch(
     parts = [f"{size}{sign}{each}", f"{count}{sign}{times}"]
     run = run_of_row({**ROW, "note": joint.join(parts if before else parts[::-1])}, "row")
     found = run_frame([run], load())
-    assert not found.unpredicted and not unread_parts(run)
-    assert float(found.layout.micro_batch[0]) == each and float(found.layout.micro_batches[0]) == times
+    assert not found.unpredicted
+    assert not unread_parts(run)
+    assert float(found.layout.micro_batch[0]) == each
+    assert float(found.layout.micro_batches[0]) == times
     assert float(found.job.batch_samples[0]) == 4 * each * times
 
 
@@ -46,5 +48,7 @@ def test_a_column_goes_before_the_note(column: dict[str, str]) -> None:
 
 
 def test_several_sizes_in_a_note_are_none() -> None:
-    (reason,) = (text for _, text in run_frame([run_of_row({**ROW, "note": "mbs=2, then mbs=4"}, "r")], load()).unpredicted)
+    (reason,) = (
+        text for _, text in run_frame([run_of_row({**ROW, "note": "mbs=2, then mbs=4"}, "r")], load()).unpredicted
+    )
     assert "neither the micro-batch nor the global batch is stated" in reason

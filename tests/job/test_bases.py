@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from steelyard.errors import BadInput
+from steelyard.evidence.runs.columns import check_cells
 from steelyard.evidence.runs.reader import blank_run
 from steelyard.evidence.runs.spellings import worded
 from steelyard.job import job_table, read_job
@@ -23,7 +24,8 @@ def test_lora_over_a_quantised_base_is_qlora_and_is_said(task: str, kind: str) -
         read_job({**JOB, "task": task}, recipe={"quantised": kind}),
         read_job({**JOB, "recipe": {"quantised": kind}}, task=task),
     ):
-        assert job.task == "qlora" and TAKEN in job.assumptions
+        assert job.task == "qlora"
+        assert TAKEN in job.assumptions
         assert job_table(job).frozen_bytes == job_table(plain).frozen_bytes < 2
     assert TAKEN not in plain.assumptions
     assert worded(blank_run(task=task, recipe=f"quantised={kind}")).task == "qlora"
@@ -33,7 +35,8 @@ def test_lora_over_a_quantised_base_is_qlora_and_is_said(task: str, kind: str) -
 def test_a_switch_of_a_configuration_says_the_same(name: str) -> None:
     kind, on = SWITCHES[name]
     job = read_job({**JOB, "task": "lora", name: on})
-    assert job.task == "qlora" and dict(job.recipe) == {"packed_bytes": QUANTISED_BYTES[kind]}
+    assert job.task == "qlora"
+    assert dict(job.recipe) == {"packed_bytes": QUANTISED_BYTES[kind]}
     assert read_job({**JOB, "task": "lora", name: False}).task == "lora"
 
 
@@ -82,3 +85,11 @@ def test_words_that_contradict_each_other_are_refused(said: dict[str, object], w
 )
 def test_words_that_agree_are_taken(said: dict[str, object]) -> None:
     read_job({**JOB, **said})
+
+
+@given(st.sampled_from(["full_ft", "pretrain"]), st.sampled_from(["load_in_4bit=True", "8-bit base", "nf4", "GPTQ"]))
+def test_a_row_that_trains_every_parameter_has_none_either(task: str, words: str) -> None:
+    for row in ({"note": words}, {"stack": f"HF Trainer, {words}"}, {"recipe": "quantised=int8"}):
+        with pytest.raises(BadInput, match="a quantised base is frozen"):
+            check_cells(worded(blank_run(task=task, **row)))
+        check_cells(worded(blank_run(task="lora", **row)))

@@ -15,7 +15,8 @@ STRANGE = ("wobble", "zyxwv", "qqq", "frobnicate")
 @given(st.lists(st.sampled_from(sorted(PASSED_OVER)), min_size=1, max_size=6, unique=True))
 def test_keys_that_cost_nothing_change_nothing_and_are_named(names: list[str]) -> None:
     job, plain = read_job({**JOB, **dict.fromkeys(names, 1)}), read_job(JOB)
-    assert job_table(job) == job_table(plain) and job.layout == plain.layout
+    assert job_table(job) == job_table(plain)
+    assert job.layout == plain.layout
     (said,) = (text for text in job.assumptions if text.startswith("passed over"))
     assert sorted(said.partition(": ")[2].split(", ")) == sorted(names)
     assert set(job.assumptions) - {said} == set(plain.assumptions)
@@ -50,7 +51,9 @@ def test_a_configuration_of_axolotl_is_a_job() -> None:
         assert getattr(job, name) == getattr(plain, name), name
 
 
-@pytest.mark.parametrize(("word", "task"), [("lora", "lora"), ("qlora", "qlora"), ("full", "full_ft"), (None, "pretrain")])
+@pytest.mark.parametrize(
+    ("word", "task"), [("lora", "lora"), ("qlora", "qlora"), ("full", "full_ft"), (None, "pretrain")]
+)
 def test_an_adapter_is_a_task(word: str | None, task: str) -> None:
     assert read_job({**JOB, "adapter": word}).task == task == read_job({**JOB, "finetuning_type": word}).task
 
@@ -68,4 +71,12 @@ def test_degrees_have_the_names_of_megatron() -> None:
 def test_linear_targets_that_are_off_are_none() -> None:
     off = read_job({**JOB, "task": "lora", "lora_target_linear": False})
     assert off.lora_targets == read_job({**JOB, "task": "lora"}).lora_targets
-    assert read_job({**JOB, "task": "lora", "lora_target": "all"}).lora_targets == ("q", "k", "v", "o", "gate", "up", "down")
+    assert read_job({**JOB, "task": "lora", "lora_target": "all"}).lora_targets == (
+        "q",
+        "k",
+        "v",
+        "o",
+        "gate",
+        "up",
+        "down",
+    )

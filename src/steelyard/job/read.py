@@ -14,9 +14,9 @@ from steelyard.job.arguments import check_type, plain_argument
 from steelyard.job.documents import load_json, load_yaml, read_text
 from steelyard.job.fields import JobFields, PolicyFields, given_text, job_fields, plain_names
 from steelyard.job.job_spec import JobSpec, job_table
+from steelyard.job.kept.not_read import unread_of_stack
 from steelyard.job.kept.recipes import tells_states, term_entries
 from steelyard.job.kept.states import LOADED_IN_16, MIXED, named_states
-from steelyard.job.kept.unread_words import unread_of_stack
 from steelyard.job.models import describe
 from steelyard.job.models.adapters import USUAL_RANK
 from steelyard.job.models.architecture import spread_text
@@ -66,6 +66,7 @@ UNPROVEN = (
 )
 """What a job on images says of its figures."""
 
+_OF_MODELS = frozenset({"model_type", "architectures", "text_config", "rows", "blocks"})
 _FILE = re.compile(r"[.](ya?ml|json)$", re.IGNORECASE)
 
 
@@ -117,7 +118,7 @@ def _given(source: str | Path | Mapping[str, Any]) -> tuple[dict[str, Any], Path
     if path.is_dir():
         return {"model": text}, Path(), "job"
     found = _mapping((load_json if text.lower().endswith(".json") else load_yaml)(read_text(path), text), text)
-    if not plain_names(found) & {"model"} and {"model_type", "architectures", "text_config", "rows", "blocks"} & set(found):
+    if "model" not in plain_names(found) and _OF_MODELS & set(found):
         return {"model": text}, Path(), text  # a model alone: the job is on the command line
     return found, path.parent, text
 
@@ -252,7 +253,11 @@ def _taken(
     if read.task == "qlora" and task_meaning(given_text(given, "task")) == "lora":
         found.append("task qlora: lora over a base that is quantised")
     found += [text for name, text in _DEFAULTS.items() if name not in read.model_fields_set]
-    found += [*defaults.standing_in(read.stack), *unread_of_stack(read.stack or ""), *passed_over_text(plain_names(given))]
+    found += [
+        *defaults.standing_in(read.stack),
+        *unread_of_stack(read.stack or ""),
+        *passed_over_text(plain_names(given)),
+    ]
     if not samples.text:
         found.append(UNPROVEN)
     tuned = read.task in {"full_ft", "lora", "qlora"}

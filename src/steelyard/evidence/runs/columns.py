@@ -27,8 +27,8 @@ from steelyard.evidence.runs.run import COLUMNS, MEMORY_METRICS, TEXT_COLUMNS, R
 from steelyard.formatting.unit_sizes import BYTES, SECONDS
 from steelyard.job.degrees import SETTING_ALIASES
 from steelyard.job.kept.phrases import quantised_base
-from steelyard.job.spelled.batches import batch_of_note
 from steelyard.job.spelled.bases import task_of_base
+from steelyard.job.spelled.batches import batch_of_note
 from steelyard.job.spelled.lengths import sequence_of_note, sequence_taken
 from steelyard.job.training import TASKS
 from steelyard.strategies.recompute import RECOMPUTE

@@ -8,9 +8,9 @@ from steelyard.evidence.runs.header import MEASURED
 from steelyard.evidence.runs.packing import MASKED, document_length_of_note, masked_documents
 from steelyard.evidence.runs.run import Run, is_known
 from steelyard.evidence.runs.spellings import OFFLOAD_SPELLINGS
+from steelyard.job.kept.not_read import UNREAD_BASES, unread_of_stack, unread_word
 from steelyard.job.kept.offloads import offload_of_note
 from steelyard.job.kept.phrases import FLOAT8, optimizer_of_note, recompute_of_note
-from steelyard.job.kept.unread_words import UNREAD_BASES, unread_of_stack, unread_word
 from steelyard.job.spelled.batches import batch_of_note
 from steelyard.job.training import LOADED, MIXED, PURE, unknown_of_optimizer
 from steelyard.strategies.denial import exact_meaning, named
@@ -98,9 +98,7 @@ def unread_phrases(note: str, read: tuple[str, ...] = READ) -> tuple[str, ...]:
     """
     parts = [part.strip() for part in re.split(r"[;]|, ", note)]
     return tuple(
-        part[:80]
-        for part in parts
-        if unread_word(part) or (_TOPIC.search(part.lower()) and not _is_read(part, read))
+        part[:80] for part in parts if unread_word(part) or (_TOPIC.search(part.lower()) and not _is_read(part, read))
     )
 
 

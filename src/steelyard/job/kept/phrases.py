@@ -227,7 +227,8 @@ def optimizer_of_note(note: str) -> str:
 
 
 _BASE = (
-    r"load_in_[48]bit|bnb_4bit_quant\w*|\bnf4\b|\bfp4 base|\bint[48](?: base| weights)|\bgptq\b|\bawq\b|\beetq\b|\baqlm\b|\bhqq\b|\bgguf\b|\bexl[23]\b|\bmxfp4[ -](?:base|weights)|llm\.int8"
+    r"load_in_[48]bit|bnb_4bit_quant\w*|\bnf4\b|\bfp4 base|\bint[48](?: base| weights)|\bgptq\b|\bawq\b|llm\.int8"
+    r"|\b(?:eetq|aqlm|hqq|gguf|exl[23])\b|\bmxfp4[ -](?:base|weights)"
     r"|(?:(?:bnb|bitsandbytes)[ ,:_-]*(?:int[48]|4[ -]?bits?\b)|(?<![\w-])(?<!adam )(?<!adamw )(?<!lion )4[ -]?bits?\b)"
     r"(?![ _-]*(?:\w*adam|\w*lion|optim|states?|moments?))"
     r"|[48][ -]?bit[ -](?:base|model|weights|quanti\w+)|quantization_bit[\"']?\s*[=:]\s*[48]"

@@ -14,7 +14,9 @@ _SETTING = re.compile(
 
 
 def batch_of_note(note: str) -> Mapping[str, str]:
-    """Return micro-batch, number of micro-batches and global batch that a note writes as settings; each where it is one.
+    """Return micro-batch, number of micro-batches and global batch that a note writes as settings.
+
+    A setting that stands there with several numbers is none.
 
     >>> dict(batch_of_note("per_device_train_batch_size=2, gradient_accumulation_steps=4; packed"))
     {'micro_batch': '2', 'micro_batches': '4'}

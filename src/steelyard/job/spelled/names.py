@@ -42,6 +42,7 @@ LOSS_SWITCHES = ("cut_cross_entropy", "liger_fused_linear_cross_entropy")
 LAYOUT_NAMES = frozenset({*DEGREE_FIELDS, *SETTING_ALIASES}) - {"devices"}
 """Names of settings of a layout."""
 
+
 def folded_names(named: Mapping[str, Any], known: tuple[str, ...], where: str) -> dict[str, Any]:
     """Return the fields of a job with settings of other configurations in the fields that they belong to.
 

@@ -4,24 +4,26 @@ from collections.abc import Collection, Iterable, Mapping
 from difflib import get_close_matches
 from types import MappingProxyType
 
-PASSED_OVER = frozenset(
-    # steps of the optimizer, whose sizes no tensor depends on
+_OF_UPDATES = (
     "learning_rate lr lr_scheduler lr_scheduler_type lr_scheduler_kwargs cosine_min_lr_ratio min_lr weight_decay "
     "warmup_steps warmup_ratio adam_beta1 adam_beta2 adam_epsilon max_grad_norm gradient_clipping optim_args "
-    "neftune_noise_alpha loraplus_lr_ratio lora_alpha lora_dropout lora_bias bias task_type seed data_seed "
-    # what is written and when, and where to
+    "neftune_noise_alpha loraplus_lr_ratio lora_alpha lora_dropout lora_bias bias task_type seed data_seed"
+)
+_OF_FILES = (
     "logging_steps logging_dir logging_strategy logging_first_step save_steps save_strategy save_total_limit "
     "save_only_model save_safetensors saves_per_epoch eval_steps eval_strategy evaluation_strategy evals_per_epoch "
     "per_device_eval_batch_size val_set_size val_size early_stopping_patience load_best_model_at_end do_train do_eval "
     "output_dir overwrite_output_dir run_name report_to plot_loss wandb_project wandb_entity wandb_name wandb_watch "
     "wandb_run_id wandb_log_model push_to_hub hub_model_id hub_strategy resume_from_checkpoint "
-    "auto_resume_from_checkpoints "
-    # texts and how they are read
+    "auto_resume_from_checkpoints"
+)
+_OF_TEXTS = (
     "datasets dataset dataset_dir dataset_prepared_path template chat_template special_tokens tokenizer_type "
     "model_type train_on_inputs remove_unused_columns preprocessing_num_workers overwrite_cache dataloader_num_workers "
-    "dataloader_pin_memory trust_remote_code strict debug local_rank ddp_timeout tf32 bnb_4bit_compute_dtype "
-    "gradient_checkpointing_kwargs".split()
+    "dataloader_pin_memory trust_remote_code strict debug local_rank ddp_timeout bnb_4bit_compute_dtype "
+    "gradient_checkpointing_kwargs"
 )
+PASSED_OVER = frozenset(f"{_OF_UPDATES} {_OF_FILES} {_OF_TEXTS}".split())
 """Keys of `TrainingArguments`, PEFT's `LoraConfig`, axolotl and LLaMA-Factory that neither the memory nor the time of a
 step depends on; evaluations and checkpoints are those of a job's `policy`."""
 

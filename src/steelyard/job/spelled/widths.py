@@ -8,7 +8,7 @@ from steelyard.job.training import PRECISION_SPELLINGS
 from steelyard.strategies.denial import meaning
 
 _SWITCHES = ("bf16", "fp16")
-WIDTH_NAMES = (*_SWITCHES, "mixed_precision", "torch_dtype")
+WIDTH_NAMES = (*_SWITCHES, "tf32", "mixed_precision", "torch_dtype")
 """Switches of `TrainingArguments`, the setting of Accelerate, the type that `from_pretrained` loads a model in."""
 
 ON = frozenset({"true", "yes", "on", "1"})
@@ -32,6 +32,8 @@ def width_fields(given: Mapping[str, Any], job: Mapping[str, Any], where: str) -
 
     >>> width_fields({"bf16": True, "fp16": False}, {}, "job"), width_fields({"mixed_precision": "no"}, {}, "job")
     ({'precision': 'bf16=True'}, {'precision': 'fp32'})
+    >>> width_fields({"tf32": True}, {"precision": "fp32"}, "job"), width_fields({"tf32": True}, {}, "job")
+    ({'precision': 'tf32'}, {})
     >>> width_fields({"bf16": True}, {"precision": "fp32"}, "job")
     Traceback (most recent call last):
     steelyard.errors.BadInput: job: precision is fp32 but bf16 is on; keep one, or write precision: bf16
@@ -50,4 +52,6 @@ def width_fields(given: Mapping[str, Any], job: Mapping[str, Any], where: str) -
     loaded = meaning(str(given.get("torch_dtype", "")), PRECISION_SPELLINGS)
     loaded = loaded if loaded.startswith(_OTHERS) else ""
     found = stated.get("mixed_precision") or (f"{on[0]}=True" if on else loaded)
+    if str(given.get("tf32")).lower() in ON and meaning(stated.get("precision", found), PRECISION_SPELLINGS) == "fp32":
+        return {"precision": "tf32"}  # how products of fp32 are computed, where there are any
     return {"precision": found} if found and "precision" not in stated else {}
