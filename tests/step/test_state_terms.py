@@ -3,10 +3,10 @@
 from dataclasses import replace
 
 import pytest
+from steelyard.job.recipes import partial_recipe
 from tests.shapes import filled, gpt, layout, pretraining
 from tests.step.neutral import EXPERTS, ROUTED, A, H, L, S, V, peak
 
-from steelyard.job.recipes import partial_recipe
 from steelyard.step.states import RankParams, gradient_bytes, states, weight_bytes
 from steelyard.strategies.recipe import AUTOGRAD, FUSED
 from steelyard.tables import Stack

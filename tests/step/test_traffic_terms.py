@@ -1,6 +1,7 @@
 """Traffic of a step: the bytes that each source counts over the rate of the wire, everything else being free."""
 
 import pytest
+from steelyard.job.recipes import partial_recipe
 from tests.shapes import gpt, layout, pretraining
 from tests.step.neutral import (
     GPT,
@@ -23,7 +24,6 @@ from tests.step.neutral import (
     step,
 )
 
-from steelyard.job.recipes import partial_recipe
 from steelyard.strategies.registry import SCHEDULES
 
 PACKED = {"frozen_bytes": 0.625, "recipe": partial_recipe(packed_bytes=0.5)}

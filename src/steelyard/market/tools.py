@@ -49,7 +49,7 @@ def stack_options(
             names[vendor] = usual_or_able(common_stacks(task, vendor, kind, catalog), vendor, kind, schedules, catalog)
     else:
         asked = _training_stack(named_stack(stack, catalog), kind, catalog)
-        names |= {vendor: (asked,) for vendor in vendors_of_stack(asked, vendors, kind, catalog)}
+        names |= dict.fromkeys(vendors_of_stack(asked, vendors, kind, catalog), (asked,))
     unique = list(dict.fromkeys(name for known in names.values() for name in known))
     tools = [stack_option(name, catalog, kind, precision) for name in unique]
     places = {vendor: [unique.index(name) for name in known] for vendor, known in names.items()}

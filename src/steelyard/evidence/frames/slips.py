@@ -8,6 +8,7 @@ from steelyard.evidence.frames.measured import Measured
 from steelyard.evidence.runs.exclusions import excluded
 from steelyard.units import Array
 
+
 def slip_reasons(found: RunFrame, seen: Measured, seconds: Array, held: Array) -> tuple[str, ...]:
     """Return why each run's figures are no measurements of it: all of them are refused with one; empty: they may be.
 

@@ -67,7 +67,9 @@ def compared_step(spec: JobSpec, pin: Place | None = None) -> StepLayer:
     stack = as_asked(spec.stack, place.stack, facts.load()) if place.stack else spec.stack
     asked = replace(spec, measured=None, batches=(), stack=stack)
     made = _configured(asked, place, given.layout)
-    stacks = place.stacks or tuple(dict.fromkeys(one.name for one in (made.setting.stack, *(one for one, _ in made.others))))
+    stacks = place.stacks or tuple(
+        dict.fromkeys(one.name for one in (made.setting.stack, *(one for one, _ in made.others)))
+    )
     if asked.stack is None and made.others:
         made = _likeliest([_configured(replace(asked, stack=one), place, given.layout) for one in stacks], spec, given)
     seconds = _seconds(given, spec, made)
