@@ -184,7 +184,7 @@ def check_possible(given: MeasuredStep, seconds: float, made: Configuration, spe
         raise BadInput(f"{what} is {slip} ({predicted:.4g} s), and none is off by {FARTHEST:g}; {out}")
 
 
-def _set(seconds: float, made: Configuration, spec: JobSpec, option: str, told: ComparedStep) -> StepLayer:
+def _set(seconds: float, made: Configuration, spec: JobSpec, option: str, blank: ComparedStep) -> StepLayer:
     """Return what a step sets on top of what calibrations set before."""
     catalog, one = facts.load(), made.setting
     accelerator, stack = one.hardware.accelerator, one.stack.name
@@ -201,7 +201,7 @@ def _set(seconds: float, made: Configuration, spec: JobSpec, option: str, told: 
     whole = math.sqrt(prior.common + prior.pair + fresh.get(pair, 0.0) ** 2)
     here = repeated_shift(math.log(ratio), whole)
     found = replace(
-        told,
+        blank,
         stack=stack,
         accelerator=accelerator,
         devices=made.devices,
