@@ -145,7 +145,9 @@ def stderr_of(tmp_path: Path, verb: str, text: str) -> str:
     return done.stderr
 
 
-@pytest.mark.parametrize("text", ["", ONE.format("one", "", ""), ONE.format("late", 9400, ""), ONE.format("odd", "x", "")])
+@pytest.mark.parametrize(
+    "text", ["", ONE.format("one", "", ""), ONE.format("late", 9400, ""), ONE.format("odd", "x", "")]
+)
 def test_validate_refuses_a_file_that_tells_nothing_with_the_words_of_calibrate(tmp_path: Path, text: str) -> None:
     assert stderr_of(tmp_path, "validate", text) == stderr_of(tmp_path, "calibrate", text)
 

@@ -5,6 +5,8 @@ import pytest
 import steelyard
 from steelyard.catalog import load
 from steelyard.errors import BadInput, BadLayout
+from steelyard.evidence.runs.reader import blank_run
+from steelyard.evidence.score.validation import scored_runs
 from steelyard.market.build import market_of
 from steelyard.market.running import runs_on_vendor, vendors_of_stack
 
@@ -36,10 +38,26 @@ def test_every_stack_runs_on_what_its_file_names_and_on_nothing_else() -> None:
     makers = sorted({chip.vendor for chip in catalog.accelerators.values()})
     for name, file in catalog.stack_files.items():
         (kind, *_), known = file.capability.trains, file.capability.vendors
-        assert vendors_of_stack(name, makers, kind, catalog) == tuple(one for one in makers if one in known or not known)
+        assert vendors_of_stack(name, makers, kind, catalog) == tuple(
+            one for one in makers if one in known or not known
+        )
         for maker in {*makers} - {*known} if known else ():
             with pytest.raises(BadInput, match=f"stack {name} runs on chips of"):
                 vendors_of_stack(name, [maker], kind, catalog)
+
+
+def test_a_measured_row_of_such_a_pair_is_predicted_and_says_so() -> None:
+    rows = [
+        blank_run(
+            id=chip, model="llama-3-8b", accelerator=chip, devices=8.0, stack="torchtitan", sequence_tokens=8192.0,
+            batch_samples=64.0, step_time_s=9.0, task="pretrain",
+        )
+        for chip in ("TPU-v5p", "H100")
+    ]  # fmt: skip
+    strange, usual = scored_runs(rows).cases
+    assert strange.predicted > 0
+    assert [note for note in strange.notes if "how fsdp2 runs on chips of Google, where it is not known to" in note]
+    assert not [note for note in usual.notes if "runs on chips of" in note]
 
 
 def test_a_stack_of_ones_own_runs_on_any_chip() -> None:

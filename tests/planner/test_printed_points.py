@@ -86,16 +86,30 @@ def test_a_stack_that_is_printed_can_be_given_back() -> None:
 @pytest.mark.parametrize(
     ("on", "given", "text"),
     [
-        ("p5.48xlarge:12", {}, "nobody sells 12 × H100-80GB-SXM in this catalog: 12 is no multiple of 8, the devices of an instance"),
+        (
+            "p5.48xlarge:12",
+            {},
+            "nobody sells 12 × H100-80GB-SXM in this catalog: 12 is no multiple of 8, the devices of an instance",
+        ),
         ("H100:7", {}, "7 is no multiple of 2, 4 or 8, the devices of an instance; what is sold in other numbers ends"),
         ("B100:8", {}, "nobody sells B100 in this catalog; price your own with own: in the job file"),
         ("RTX-4090:1", {}, "nobody sells 1 × RTX-4090 in this catalog: 1 is no multiple of"),
         ("H100:8", {"providers": "vast"}, "none passes the job's filters: drop providers vast"),
-        ("H100:8", {"site": "aws/us-east-1", "providers": "gcp"},
-         "H100-80GB-SXM at aws/us-east-1 none passes the job's filters: drop providers gcp"),
-        ("H100:8", {"site": "aws/us-east-1", "providers": "gcp", "deny_regions": "*/eu-*"}, "filters: drop providers gcp"),
-        ("H100:8", {"site": "aws/us-east-1", "providers": "gcp", "deny_providers": "aws"},
-         "filters: drop providers gcp and deny-providers aws"),
+        (
+            "H100:8",
+            {"site": "aws/us-east-1", "providers": "gcp"},
+            "H100-80GB-SXM at aws/us-east-1 none passes the job's filters: drop providers gcp",
+        ),
+        (
+            "H100:8",
+            {"site": "aws/us-east-1", "providers": "gcp", "deny_regions": "*/eu-*"},
+            "filters: drop providers gcp",
+        ),
+        (
+            "H100:8",
+            {"site": "aws/us-east-1", "providers": "gcp", "deny_providers": "aws"},
+            "filters: drop providers gcp and deny-providers aws",
+        ),
         ("H100:8", {"site": "country/FR"}, "nobody sells H100-80GB-SXM at country/FR in this catalog"),
         ("RTX-4090:4", {"purchase": "reserved-3y"}, "nobody sells RTX-4090 as reserved-3y"),
     ],

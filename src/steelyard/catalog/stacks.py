@@ -36,7 +36,7 @@ class Capability:
     """What one stack supports, with the documentation that says so."""
 
     stack: str
-    vendors: tuple[str, ...]  # of accelerators on which the stack is planned; empty: none in particular
+    vendors: tuple[str, ...]  # of accelerators that the stack runs on; empty: none in particular
     trains: tuple[str, ...]  # of vocabulary.TRAINED_KINDS
     planned: int  # place among those that `plan` proposes, from 1 on; 0: only estimated when a user names it
     tp: bool

@@ -52,10 +52,10 @@ def pinned_deal(
     return unsold_number_text(system.accelerator, count, here, site)
 
 
-FILTERS = ("regions", "providers", "residency", "deny_accelerators", "deny_regions", "deny_providers")
+OFFER_FILTERS = ("regions", "providers", "residency", "deny_accelerators", "deny_regions", "deny_providers")
 """Fields of a job that leave offers out."""
 
-OWN = "price your own with own: in the job file"
+UNSOLD_WAY_OUT = "price your own with own: in the job file"
 """The way out where nobody sells what is asked for."""
 
 
@@ -67,9 +67,9 @@ def _unsold_text(spec: JobSpec, system: facts.System, site: str, catalog: facts.
         return sum(not site or row.site == site for row in rows)
 
     where = f" at {site}" if site else ""
-    given = [name for name in FILTERS if getattr(spec, name)]
+    given = [name for name in OFFER_FILTERS if getattr(spec, name)]
     if not (everywhere := sold(given)):
-        return f"nobody sells {system.accelerator}{where} in this catalog; {OWN}"
+        return f"nobody sells {system.accelerator}{where} in this catalog; {UNSOLD_WAY_OUT}"
     if not sold(()):
         blamed = [name for name in given if sold([name])] or given
         names = " and ".join(f"{hyphenated(name)} {', '.join(getattr(spec, name))}" for name in blamed)
@@ -96,7 +96,7 @@ def unsold_number_text(accelerator: str, count: int, here: Sequence[Deal], site:
     texts = [f"{count} is no multiple of {_listed(units)}, the devices of an instance"] if units else []
     texts += [f"what is sold in other numbers ends at {most}" if units else f"what is sold ends at {most}"] * (most > 0)
     where = f" at {site}" if site else ""
-    return f"nobody sells {count} × {accelerator}{where} in this catalog: {'; '.join(texts)}; {OWN}"
+    return f"nobody sells {count} × {accelerator}{where} in this catalog: {'; '.join(texts)}; {UNSOLD_WAY_OUT}"
 
 
 def _listed(units: Sequence[int]) -> str:

@@ -165,8 +165,8 @@ def _unsold_texts(market: Market, limits: Limits) -> list[str]:
     for index, chip in enumerate(market.hardware):
         deals = [deal for deal in market.deals if deal.hardware == index]
         count = limits.counts.get(chip.accelerator, limits.devices)
-        for one in limits.layout.get("devices", (limits.max_devices,)) if count is None else (count,):
-            texts.append(unsold_number_text(chip.accelerator, one, deals))
+        wanted = limits.layout.get("devices", (limits.max_devices,)) if count is None else (count,)
+        texts += [unsold_number_text(chip.accelerator, one, deals) for one in wanted]
     return texts
 
 

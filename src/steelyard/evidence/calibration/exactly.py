@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from steelyard.catalog import Catalog, Fitted
 from steelyard.catalog.local.step_shift import MEASURED_STEP, PUBLISHER_LOG_SD, repeated_shift
 from steelyard.evidence.calibration.fitting import FittedShift, Fitting
-from steelyard.evidence.frames.exactly import row_text
+from steelyard.evidence.frames.predicted import row_text
 
 
 def measured_rows(

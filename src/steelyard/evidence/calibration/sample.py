@@ -19,8 +19,7 @@ from steelyard.evidence.calibration.noise import GUESS_LOG_SD, MEMORY_NOISE
 from steelyard.evidence.calibration.posterior import Evidence, slope_of
 from steelyard.evidence.frames.frame import RunFrame
 from steelyard.evidence.frames.measured import NO_PEAK, NO_TIME, Measured, measured
-from steelyard.evidence.frames.predicted import PEAK_KINDS, predict_step
-from steelyard.evidence.frames.slips import slip_reasons
+from steelyard.evidence.frames.predicted import PEAK_KINDS, predict_step, slip_reasons
 from steelyard.evidence.runs.exclusions import excluded
 from steelyard.evidence.score.intervals import GUESSED
 from steelyard.evidence.score.open_states import open_rows

@@ -26,7 +26,7 @@ from steelyard.evidence.frames.models import run_model
 from steelyard.evidence.frames.recipes import has_open_states, trained_dropout
 from steelyard.evidence.frames.settings import check_settings, run_settings, with_settings, with_usual_degrees
 from steelyard.evidence.frames.shapes import ModelShape, RowsShape
-from steelyard.evidence.frames.stacks import run_constants, taken_rule, unknown_stack
+from steelyard.evidence.frames.stacks import run_constants, strange_pair, taken_rule, unknown_stack
 from steelyard.evidence.runs.columns import check_cells, says
 from steelyard.evidence.runs.impossible import check_peak, check_sizes
 from steelyard.evidence.runs.run import Run, publisher
@@ -175,7 +175,7 @@ def _row(run: Run, catalog: Catalog) -> CompletedRun:
         constants=tuple(constants.items()),
         choices=tuple(options),
         assumed=frozenset(assumed | untold | unsaid(run) | set(run.taken)),
-        notes=(*notes, *strange),
+        notes=(*notes, *strange, *strange_pair(its_rule, found.accelerator.vendor, catalog)),
     )
 
 

@@ -12,6 +12,7 @@ from steelyard.evidence.frames.settings import offloads_states
 from steelyard.evidence.runs.columns import says
 from steelyard.evidence.runs.run import Run, is_known
 from steelyard.job.unstated.stack import usual_stack
+from steelyard.market.running import runs_on_vendor, stack_capability
 from steelyard.strategies.denial import named
 from steelyard.strategies.settings import spelled_number
 
@@ -84,6 +85,21 @@ def unknown_stack(framework: str, rule: StackRule, catalog: Catalog) -> tuple[st
     words = {word for rule in catalog.stack_rules for word in re.findall("[a-z-]{4,}", rule.pattern.pattern)}
     near = get_close_matches(framework.lower(), sorted(words | set(catalog.stack_files)), 1, ALIKE_NAMES)
     return (f"stack {framework[:40]!r}, taken as any stack" + (f"; nearest: {near[0]}" if near else ""),)
+
+
+def strange_pair(rule: StackRule, vendor: str, catalog: Catalog) -> tuple[str, ...]:
+    """Return that a stack is not known to run on a vendor's chips, of a row that says so all the same; else nothing.
+
+    >>> from steelyard.catalog import load
+    >>> [strange_pair(stack_rule("torchtitan", "", load()), vendor, load()) for vendor in ("NVIDIA", "Google")]
+    [(), ('how fsdp2 runs on chips of Google, where it is not known to: its constants are those of NVIDIA, AMD',)]
+    """
+    if runs_on_vendor(rule.stack, vendor, catalog):
+        return ()
+    others = ", ".join(stack_capability(rule.stack, catalog).vendors)
+    return (
+        f"how {rule.stack} runs on chips of {vendor}, where it is not known to: its constants are those of {others}",
+    )
 
 
 def run_slow_kernels(run: Run, rule: StackRule, precision: str) -> frozenset[str]:

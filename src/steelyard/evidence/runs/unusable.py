@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-FEW = 5
+FEW_REFUSED = 5
 """Rows that are named with their reasons."""
 
 
@@ -18,6 +18,6 @@ def unusable_text(source: str, refused: Sequence[tuple[str, str]]) -> str:
     """
     if not refused:
         return f"{source}: holds no run; give a row for each run with its model, accelerator, layout and step time"
-    listed = "; ".join(f"{name}: {reason}" for name, reason in refused[:FEW])
-    more = f"; and {len(refused) - FEW} more" if len(refused) > FEW else ""
+    listed = "; ".join(f"{name}: {reason}" for name, reason in refused[:FEW_REFUSED])
+    more = f"; and {len(refused) - FEW_REFUSED} more" if len(refused) > FEW_REFUSED else ""
     return f"{source}: no usable run ({listed}{more})"

@@ -10,11 +10,16 @@ from numpy.typing import NDArray
 
 from steelyard.catalog import Catalog, load
 from steelyard.errors import BadInput
-from steelyard.evidence.frames.exactly import measured_exactly
 from steelyard.evidence.frames.frame import RunFrame, run_frame
 from steelyard.evidence.frames.measured import Measured, measured
-from steelyard.evidence.frames.predicted import measured_peak, peak_bytes, predict_step, step_seconds
-from steelyard.evidence.frames.slips import slip_reasons
+from steelyard.evidence.frames.predicted import (
+    measured_exactly,
+    measured_peak,
+    peak_bytes,
+    predict_step,
+    slip_reasons,
+    step_seconds,
+)
 from steelyard.evidence.runs.run import Run
 from steelyard.evidence.runs.unusable import unusable_text
 from steelyard.evidence.score import intervals

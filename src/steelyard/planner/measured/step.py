@@ -67,7 +67,9 @@ def compared_step(spec: JobSpec, pin: Place | None = None) -> StepLayer:
     stack = as_asked(spec.stack, place.stack, facts.load()) if place.stack else spec.stack
     asked = replace(spec, measured=None, batches=(), stack=stack)
     made = _configured(asked, place, given.layout)
-    stacks = place.stacks or tuple(dict.fromkeys(one.name for one in (made.setting.stack, *(one for one, _ in made.others))))
+    stacks = place.stacks or tuple(
+        dict.fromkeys(one.name for one in (made.setting.stack, *(one for one, _ in made.others)))
+    )
     if asked.stack is None and made.others:
         made = _likeliest([_configured(replace(asked, stack=one), place, given.layout) for one in stacks], spec, given)
     seconds = _seconds(given, spec, made)
@@ -182,7 +184,7 @@ def check_possible(given: MeasuredStep, seconds: float, made: Configuration, spe
         raise BadInput(f"{what} is {slip} ({predicted:.4g} s), and none is off by {FARTHEST:g}; {out}")
 
 
-def _set(seconds: float, made: Configuration, spec: JobSpec, option: str, told: ComparedStep) -> StepLayer:
+def _set(seconds: float, made: Configuration, spec: JobSpec, option: str, blank: ComparedStep) -> StepLayer:
     """Return what a step sets on top of what calibrations set before."""
     catalog, one = facts.load(), made.setting
     accelerator, stack = one.hardware.accelerator, one.stack.name
@@ -199,7 +201,7 @@ def _set(seconds: float, made: Configuration, spec: JobSpec, option: str, told: 
     whole = math.sqrt(prior.common + prior.pair + fresh.get(pair, 0.0) ** 2)
     here = repeated_shift(math.log(ratio), whole)
     found = replace(
-        told,
+        blank,
         stack=stack,
         accelerator=accelerator,
         devices=made.devices,

@@ -81,8 +81,8 @@ def place_of_answer(answer: Plan | Estimate) -> Place | None:
     if not isinstance(answer, Estimate):
         return None
     own = answer.measured_step
-    told = (own.taken, own.stacks) if own else ((), ())
-    return Place(answer.system, answer.devices, answer.layout_text, answer.stack, *told)
+    taken, stacks = (own.taken, own.stacks) if own else ((), ())
+    return Place(answer.system, answer.devices, answer.layout_text, answer.stack, taken, stacks)
 
 
 def check_label(label: str) -> None:
