@@ -47,7 +47,8 @@ def test_a_step_that_no_run_has_is_left_out_with_its_reason(seconds: float, tmp_
     row = {"model": "llama-2-7b", "hardware": "H100-80GB", "n_chips": 8, "seq_len": 4096, "step_time_s": seconds}
     (tmp_path / "runs.jsonl").write_text(json.dumps(row), encoding="utf-8")
     done = CliRunner().invoke(app, ["validate", "--cases", str(tmp_path / "runs.jsonl"), "--json"])
-    assert re.search(r"step_time_s is '(-5', below zero|1e\+300', which no run has); correct it", done.stdout)
+    assert re.search(r"step_time_s is '(-5', below zero|1e\+300', which no run has); correct it", done.stderr)
+    assert done.exit_code == 2
     assert "Warning" not in done.stderr
 
 

@@ -171,9 +171,13 @@ def validated(row: Mapping[str, str]) -> Validation:
 
 
 def figures(found: Validation) -> tuple[float, float] | str:
-    """Return the seconds of the step and the bytes of the device that `validate` predicts, or why it does not."""
+    """Return the seconds of the step and the bytes of the device that `validate` predicts, or why it does not.
+
+    What was measured is made up, so that it may be refused as a slip of a unit.
+    """
     step, *peak = found.cases
-    return (step.predicted, peak[0].predicted) if peak and step.reason == "" else step.reason
+    predicted = step.reason == "" or "times what is predicted" in step.reason
+    return (step.predicted, peak[0].predicted) if peak and predicted else step.reason
 
 
 def estimated(made: Written) -> Estimate:
