@@ -272,12 +272,12 @@ def stand_ins(points: Sequence[Point]) -> str:
 
 
 def short_assumptions(texts: Sequence[str]) -> str:
-    """Return assumptions without their reasons, in one line.
+    """Return assumptions without their reasons, in one line; those that without say nothing are left out.
 
-    >>> short_assumptions(["precision bf16: 16-bit work", "task pretrain: all parameters are trained"])
+    >>> short_assumptions(["precision bf16: 16-bit work", "documents: none is masked", "task pretrain: all are trained"])
     'precision bf16, task pretrain'
     """
-    return ", ".join(short_assumption(text) for text in texts)
+    return ", ".join(short for text in texts if " " in (short := short_assumption(text)))
 
 
 def short_assumption(text: str) -> str:
