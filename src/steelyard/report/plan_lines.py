@@ -274,8 +274,8 @@ def stand_ins(points: Sequence[Point]) -> str:
 def short_assumptions(texts: Sequence[str]) -> str:
     """Return assumptions without their reasons, in one line; those that without say nothing are left out.
 
-    >>> short_assumptions(["precision bf16: 16-bit work", "documents: none is masked", "task pretrain: all are trained"])
-    'precision bf16, task pretrain'
+    >>> short_assumptions(["precision bf16: 16-bit work", "documents: none is masked", "task lora: adapters"])
+    'precision bf16, task lora'
     """
     return ", ".join(short for text in texts if " " in (short := short_assumption(text)))
 
