@@ -43,8 +43,10 @@ def test_a_printed_point_is_answered_with_what_it_prints(model: str, label: str)
     assert (found.system, found.stack, found.offer, found.layout) == (
         point.system, point.stack, point.offer, point.layout,
     )  # fmt: skip
-    for name in ("time_s", "cost_usd", "energy_facility_kwh", "co2e_kg", "memory_bytes"):
+    for name in ("time_s", "cost_usd", "energy_facility_kwh", "co2e_kg"):
         assert getattr(found, name).value == pytest.approx(getattr(point, name).value, nan_ok=True)
+    masks = 0.02  # of dropout, which a plan that names no stack does not know of
+    assert found.memory_bytes.value == pytest.approx(point.memory_bytes.value, rel=masks)
 
 
 @pytest.mark.parametrize(("model", "label"), POINTS)

@@ -14,7 +14,7 @@ from types import MappingProxyType
 from steelyard.catalog import Accelerator, load
 from steelyard.claims.models import ClaimModel, claim_model, trained_on
 from steelyard.claims.reading.claim import Claim
-from steelyard.errors import SteelyardError, UnknownName
+from steelyard.errors import BadLayout, SteelyardError, UnknownName
 from steelyard.evidence.runs.reader import published_runs
 from steelyard.job import JobSpec, read_job
 from steelyard.job.defaults import divisible_batch
@@ -165,6 +165,8 @@ def _point(claim: Claim, model: ClaimModel, accelerator: Accelerator, precision:
         point = point_of_configuration(made)
         if point.fits:
             break
+    if float(made.setting.layout.offload):
+        raise BadLayout(f"{made.text} holds it on its hosts alone: no basis to judge a run that is published by")
     return made, point
 
 
