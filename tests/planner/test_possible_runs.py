@@ -144,3 +144,8 @@ def test_a_row_of_shares_that_cannot_be_is_refused(wrong: dict[str, str]) -> Non
 def test_nothing_open_is_not_told() -> None:
     made = configure(job_of(JOB, stack="fsdp2"), "H100", 8, TOLD[-1])
     assert possible_text(made.possible) == ""
+
+
+def test_of_an_unknown_step_no_factor_is_told() -> None:
+    """TPU v3 publishes no bandwidth of its links."""
+    assert not [text for text in steelyard.estimate("gpt2", "TPU-v3:8", tokens="2B").assumptions if "nan" in text]

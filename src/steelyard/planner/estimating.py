@@ -199,7 +199,8 @@ def _settings(point: Point, made: Configuration, spec: JobSpec) -> tuple[str, ..
 def _open_ends(point: Point, made: Configuration) -> tuple[float, float] | None:
     """Return the ends of the interval of a time over several possible runs, in terms of its value; None of one."""
     taken = point.time_s
-    return (taken.low / taken.value, taken.high / taken.value) if len(made.possible) > 1 else None
+    known = len(made.possible) > 1 and not math.isnan(taken.value)
+    return (taken.low / taken.value, taken.high / taken.value) if known else None
 
 
 def other_stacks(made: Configuration) -> tuple[OtherStack, ...]:

@@ -189,6 +189,8 @@ def possible_text(runs: Sequence[PossibleRun]) -> str:
         for alike in _of_one_job([runs[0], *alone])
         for one, took in zip(alike, _step_s(alike), strict=True)
     }
+    if math.isnan(seconds[id(runs[0])]):  # some part of a step has no rate: nothing is known to be slower
+        return ""
     whole = sum(one.share for one in runs)
     told = [
         (one.changed[0], seconds[id(one)] / seconds[id(runs[0])], _share_of(one.changed[0], runs) / whole)
