@@ -56,6 +56,16 @@ def test_an_offloaded_update_leaves_weights_where_they_rest() -> None:
     assert taken == pytest.approx((30 * PARAMS / 8 + 2 * WEIGHTS) / NETWORK)
 
 
+def test_rows_that_offload_and_rows_whose_weights_alone_rest_on_the_host_are_one_call() -> None:
+    """What leaves for the update of the one is no less for the other beside it."""
+    each = [sharded(AWAY, offload=share, micro_batches=60.0) for share in (1.0, 0.0)]
+    wide = stack(grad_bytes=4.0, grad_life=float(AUTOGRAD))  # more leaves than comes
+    alone = [total(AWAY, laid, wide, host_bytes_per_s=NETWORK) for laid in each]
+    both = step(AWAY, join(each), wide, host_bytes_per_s=NETWORK).total_s
+    assert both == pytest.approx(alone)
+    assert alone[0] != pytest.approx(alone[1])
+
+
 @pytest.mark.parametrize("life", [float(PERSISTENT), float(AUTOGRAD)])
 def test_gradients_leave_at_each_micro_batch_where_they_are_sharded(life: float) -> None:
     laid = layout(JOB, dp=8.0, zero=2.0, shard_devices=8.0, offload=1.0, micro_batches=5.0)

@@ -98,6 +98,13 @@ def test_an_optimizer_in_the_backward_pass_never_has_all_gradients() -> None:
     assert a_parameter(job, "hf-trainer") == pytest.approx(6.0, rel=CLOSE)
 
 
+@pytest.mark.parametrize("name", ["hf-trainer", "fsdp2"])
+def test_fused_gradients_do_not_stand_beside_a_later_loss(name: str) -> None:
+    """Each is freed once its parameter is updated, so that the second micro-batch's loss finds none."""
+    job = short(2.0, recipe={"grad_life": FUSED, "logit_bytes": 1e9})
+    assert float(held(job, name).gradients_bytes) == 0
+
+
 @pytest.mark.parametrize("replicas", [1.0, 4.0])
 def test_a_reduce_buffer_is_there_where_replicas_reduce(replicas: float) -> None:
     """8 bytes alone, 12 with replicas: an fp32 gradient beside the 16-bit one."""
