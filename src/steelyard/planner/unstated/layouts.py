@@ -32,7 +32,7 @@ from steelyard.search.explore import explore
 from steelyard.search.rows import single_layout
 from steelyard.search.survivors import NOWHERE
 from steelyard.tables import Job, Layout, Offer
-from steelyard.units import GIB_BYTES
+from steelyard.units import GIB_BYTES, Array
 from steelyard.vocabulary import ON_DEMAND
 
 Laid = tuple[StackOption, Layout]
@@ -107,9 +107,7 @@ def beyond_recipes_text(text: str, spec: JobSpec, job: Job, on: Bench, laid: Lai
     machine = on.hardware.machine
     with suppress(BadLayout):
         _, recipe = _laid(degrees_text({**least, **{name: values[:1] for name, values in asked.items()}}), job, alone)
-        held = ENGINE.memory(job, recipe, machine, stack.stack)
-        ends = device_ends(held, stack.peaks, machine.memory_bytes, unseen=unseen_kind(recipe.schedule))
-        low, high = (float(one) / GIB_BYTES for one in ends)
+        low, high = (float(one) / GIB_BYTES for one in _ends(job, stack, recipe, on))
         has = machine.memory_bytes / GIB_BYTES
         if high > has:
             fits = "does not fit" if low > has else "may not fit"
@@ -167,10 +165,14 @@ def _of_stack(text: str, spec: JobSpec, job: Job, on: Bench) -> Laid:
 
 def _fits(job: Job, stack: StackOption, layout: Layout, on: Bench) -> bool:
     """Tell whether a layout fits in memory at the upper end of its interval."""
+    return bool(np.all(_ends(job, stack, layout, on)[1] <= on.hardware.machine.memory_bytes))
+
+
+def _ends(job: Job, stack: StackOption, layout: Layout, on: Bench) -> tuple[Array, Array]:
+    """Return low and high end of what a device shows under a layout."""
     machine = on.hardware.machine
     held = ENGINE.memory(job, layout, machine, stack.stack)
-    ends = device_ends(held, stack.peaks, machine.memory_bytes, unseen=unseen_kind(layout.schedule))
-    return bool(np.all(ends[1] <= machine.memory_bytes))
+    return device_ends(held, stack.peaks, machine.memory_bytes, unseen=unseen_kind(layout.schedule))
 
 
 def _nearest(job: Job, asked: Allowed, on: Bench) -> Laid | None:

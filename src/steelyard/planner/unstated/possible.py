@@ -64,6 +64,8 @@ def possible_runs(
     catalog, trained = load(), ADAPTED if spec.task in ADAPTERS else WHOLE
     stacks = (shown.stack.name, *(stack.name for stack, _ in others))
     first = PossibleRun(stack_share(shown.stack.name, stacks, trained, catalog), shown)
+    if current_step() is not None or measured_row(shown, catalog) is not None:  # its settings are the measured run's
+        return (first,)
     rest = [
         PossibleRun(
             stack_share(stack.name, stacks, trained, catalog),
@@ -72,8 +74,6 @@ def possible_runs(
         )
         for stack, laid in others
     ]
-    if current_step() is not None or measured_row(shown, catalog) is not None:  # its settings are the measured run's
-        return (first,)
     found = [first, *rest]
     for name in unstated:
         if name in _CHANGED:

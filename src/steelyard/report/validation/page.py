@@ -28,13 +28,10 @@ def validation_page(
     found: Validation, by: str, board: Sequence[BoardRow] = (), own: bool = False
 ) -> list[RenderableType]:
     """Return the page of a validation, with agreed figures where they are asked for; of one's own runs, each row."""
-    few = own and are_few(found.cases)
-    page: list[RenderableType] = row_by_row(found.cases) if few else []
-    for metric, title in METRICS.items():
-        rows = () if few else getattr(found, metric)
-        if rows:
-            summary = getattr(found, f"{metric}_summary")
-            page += [heading(title), _groups(rows, by, metric), *_summary(summary, metric), blank()]
+    page, scored = _start(found, own)
+    for metric, rows in scored.items():
+        summary = getattr(found, f"{metric}_summary")
+        page += [heading(METRICS[metric]), _groups(rows, by, metric), *_summary(summary, metric), blank()]
     page += _ranking(found.ranking, by)
     page += _fits(found.fits)
     page += _bars(board)
@@ -42,17 +39,21 @@ def validation_page(
     return [*page, *lost, *_notes(found.cases)]
 
 
+def _start(found: Validation, own: bool) -> tuple[list[RenderableType], dict[str, Sequence[GroupScore]]]:
+    """Return how a page begins: a few rows of one's own each by itself, else nothing but the groups of each metric."""
+    if own and are_few(found.cases):
+        return row_by_row(found.cases), {}
+    return [], {metric: rows for metric in METRICS if (rows := getattr(found, metric))}
+
+
 def short_validation_page(
     found: Validation, by: str, board: Sequence[BoardRow] = (), own: bool = False
 ) -> list[RenderableType]:
     """Return the short page: means over groups, the worst, agreed figures missed; of own runs what is left out."""
-    few = own and are_few(found.cases)
-    page: list[RenderableType] = row_by_row(found.cases) if few else []
-    for metric, title in METRICS.items():
-        rows = () if few else getattr(found, metric)
-        if rows:
-            page += [heading(title), *_summary(getattr(found, f"{metric}_summary"), metric)[1:]]
-            page += [paragraph(f"{worst_groups(rows)} (median error by {by})."), blank()]
+    page, scored = _start(found, own)
+    for metric, rows in scored.items():
+        page += [heading(METRICS[metric]), *_summary(getattr(found, f"{metric}_summary"), metric)[1:]]
+        page += [paragraph(f"{worst_groups(rows)} (median error by {by})."), blank()]
     page += [*_regrets(found.ranking, by), *_fits(found.fits)]
     missed = [row for row in board if not row.met]
     if board:
