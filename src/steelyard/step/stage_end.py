@@ -9,6 +9,7 @@ from steelyard.step.rank import Rank
 from steelyard.step.sharding import exposed_s, gather_rounds, gathers, offloaded_s, reductions, rounds, update_bytes
 from steelyard.step.stages import one_has_all
 from steelyard.step.states import HeldParams, held_params, on_stage, rank_params
+from steelyard.step.tick import Tick, forward_pass_s
 from steelyard.tables import Layout
 from steelyard.units import Count, Flop, Seconds, Share
 
@@ -37,12 +38,14 @@ class Once:
     replicas: Replicas
     reductions: Count
     gathers: Count
-    window_s: Seconds
+    forward_gathers: Count  # of `gathers`, those beside forward passes
+    forward_s: Seconds  # of work beside which gathers run, and reductions with the gathers of backward passes
+    backward_s: Seconds
     exposed: Share
     param_s: Seconds  # to update one
 
 
-def slowest_end(rank: Rank, layout: Layout, tick_s: Seconds, resting: Share) -> StageEnd:
+def slowest_end(rank: Rank, layout: Layout, tick: Tick, resting: Share) -> StageEnd:
     """Return the end of a step on the stage whose exchanges and update take longest: all others wait for it.
 
     It need not be the stage whose micro-batches take longest: an embedding costs traffic, not ticks.
@@ -50,7 +53,7 @@ def slowest_end(rank: Rank, layout: Layout, tick_s: Seconds, resting: Share) -> 
     Args:
         rank: the job, its stages, device and stack
         layout: degrees, ZeRO stage, offload
-        tick_s: of one micro-batch
+        tick: one micro-batch
         resting: whether parameters rest on the host
 
     Source: Rajbhandari et al. 2020, arXiv 1910.02054, section 7 (traffic); Narayanan et al. 2021, arXiv 2104.04473,
@@ -58,7 +61,7 @@ def slowest_end(rank: Rank, layout: Layout, tick_s: Seconds, resting: Share) -> 
     Limits: stages end their last micro-batch together. A table that embedding and head share is reduced and updated
         on the first and on the last stage; the sum of its gradients over the two, one message a step, is not counted.
     """
-    once = _once(rank, layout, tick_s, resting)
+    once = _once(rank, layout, tick, resting)
     first, *others = (_end(rank, once, load) for load in _heaviest(_loads(rank, layout)))
     for other in others:
         slower = other.dp_s + other.update_s > first.dp_s + first.update_s
@@ -109,14 +112,18 @@ def _most(one: StageLoad, other: StageLoad) -> StageLoad:
     )
 
 
-def _once(rank: Rank, layout: Layout, tick_s: Seconds, resting: Share) -> Once:
+def _once(rank: Rank, layout: Layout, tick: Tick, resting: Share) -> Once:
     every = rounds(layout.zero, layout.pp, layout.micro_batches)
     anew = gather_rounds(layout.zero, layout.micro_batches)
+    gathered, tick_s = gathers(layout.zero, anew), tick.total_s()
+    forward_s = forward_pass_s(tick, rank.job.trainable_share)
     return Once(
         replicas=replicas(rank, layout),
         reductions=0.5 * reductions(layout.zero, every),
-        gathers=gathers(layout.zero, anew),
-        window_s=np.maximum(every, anew) * tick_s,
+        gathers=gathered,
+        forward_gathers=gathered * np.where(np.greater_equal(layout.zero, 3), 0.5, 1.0),
+        forward_s=anew * forward_s,
+        backward_s=np.maximum(every, anew) * (tick_s - forward_s),
         exposed=rank.stack.dp_exposed,
         param_s=_param_s(rank, layout, resting),
     )
@@ -124,9 +131,11 @@ def _once(rank: Rank, layout: Layout, tick_s: Seconds, resting: Share) -> Once:
 
 def _end(rank: Rank, once: Once, load: StageLoad) -> StageEnd:
     """Gradient and parameter traffic that compute does not hide, and the update."""
-    wire_s = once.replicas.reduce_s(load.params) * once.reductions + once.replicas.gather_s(load.params) * once.gathers
+    gather_s = once.replicas.gather_s(load.params)
+    back_s = once.replicas.reduce_s(load.params) * once.reductions + gather_s * (once.gathers - once.forward_gathers)
     return StageEnd(
-        dp_s=exposed_s(wire_s, once.window_s, once.exposed),
+        dp_s=exposed_s(gather_s * once.forward_gathers, once.forward_s, once.exposed)
+        + exposed_s(back_s, once.backward_s, once.exposed),
         update_s=load.updated * once.param_s + _orthogonalised_s(rank, load.product_flop),
     )
 

@@ -16,7 +16,7 @@ from steelyard.step.stages import Blocks, Stage, block_count, busiest_stages
 from steelyard.step.sums import added
 from steelyard.strategies.schedule import Passes
 from steelyard.tables import Layout
-from steelyard.units import Count, Seconds
+from steelyard.units import Count, Seconds, Share
 
 FORWARD_LAUNCHES = 1 / 3
 """Share of a block's launches that its forward pass needs: chosen, as the backward pass has twice the products."""
@@ -105,6 +105,24 @@ def tick_passes(rank: Rank, layout: Layout, tick: Tick) -> Passes:
     first = (forward + halves / 2 + tick.host_s * FORWARD_LAUNCHES) / total
     weights = rank.job.trainable_share * product_s / total
     return Passes(first, 1 - first - weights, weights)
+
+
+def forward_pass_s(tick: Tick, trainable_share: Share) -> Seconds:
+    r"""Return the seconds of a tick's forward pass, beside which parameters are gathered; the rest is backward.
+
+    .. math:: \frac{T - R}{2 + \tau}
+
+    Args:
+        tick: its seconds (T), those of what runs again (R), which is of the backward pass
+        trainable_share: share of the weights that have gradients (τ)
+
+    Source: `product_passes`, for all that a tick does.
+
+    >>> tick = Tick(*[6.0, 0.0, 0.0, 0.0, 2.0, 0.0, 0.0, 0.0, 0.0])
+    >>> forward_pass_s(tick, trainable_share=1.0), forward_pass_s(tick, trainable_share=0.0)
+    (2.0, 3.0)
+    """
+    return (tick.total_s() - tick.recompute_s) / product_passes(trainable_share)
 
 
 def _slower(one: Tick, other: Tick) -> Tick:

@@ -40,7 +40,7 @@ def time(staged: StagedJob, machine: Machine, kernels: Kernels, stack: Stack) ->
     passes = tick_passes(rank, layout, tick) if backward_splits(layout) else THIRDS
     parts["bubble_s"] = bubble_ticks(layout, passes) * tick_s
     weights = resident_weights(job.recipe, stack, layout)
-    end = slowest_end(rank, layout, tick_s, weights)
+    end = slowest_end(rank, layout, tick, weights)
     host_s = stack.step_host_s / kernels.time_scale
     parts["dp_s"] = np.maximum(end.dp_s, streamed_s(staged, machine, stack, weights, count * tick_s))
     parts["optimizer_s"] = host_s + end.update_s + paging_s(staged, machine, stack)
