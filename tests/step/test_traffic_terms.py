@@ -182,23 +182,42 @@ def test_a_shard_group_gathers_within_itself() -> None:
     assert taken == pytest.approx(wire_s(8.0, 1) + wire_s(2.0, 2))
 
 
-def test_compute_of_one_micro_batch_hides_traffic_but_for_the_stacks_share() -> None:
-    laid = layout(JOB, dp=2.0)
-    wire = wire_s(2.0, 2)
-    tick = 72 * S * L * H**2
-    for share, hidden in ((0.1, 0.4), (0.7, 0.7), (0.0, 1.5)):
-        taken = step(
-            JOB, laid, stack(dp_exposed=share), nic_bytes_per_s=NETWORK, peak_flop_per_s=tick / (hidden * wire)
-        )
-        assert taken.dp_s == pytest.approx(max(1 - hidden, share) * wire)
+TICK = 72 * S * L * H**2  # FLOPs of a sequence in all blocks, forward and backward
+
+
+@pytest.mark.parametrize(("share", "hidden"), [(0.1, 0.4), (0.7, 0.7), (0.0, 1.5)])
+def test_one_backward_pass_hides_reductions_but_for_the_stacks_share_and_the_embedding(
+    share: float, hidden: float
+) -> None:
+    """Li et al. 2020, arXiv 2006.15704, section 3.2.3: buckets go in reverse order, an embedding's when all is over."""
+    laid, wire = layout(JOB, dp=2.0), wire_s(2.0, 2)
+    taken = step(JOB, laid, stack(dp_exposed=share), nic_bytes_per_s=NETWORK, peak_flop_per_s=TICK / (hidden * wire))
+    assert taken.dp_s == pytest.approx(max(1 - hidden * 2 / 3, share, V * H / PARAMS) * wire)
+
+
+def test_what_runs_again_hides_reductions_too() -> None:
+    laid, wire = layout(JOB, dp=2.0, recompute=2.0), wire_s(2.0, 2)
+    taken = step(JOB, laid, stack(dp_exposed=0.0), nic_bytes_per_s=NETWORK, peak_flop_per_s=TICK / (0.3 * wire))
+    assert taken.dp_s == pytest.approx((1 - 0.3) * wire)  # three thirds of 0.3, of the four that a tick has then
+
+
+def test_an_embedding_under_a_frozen_base_has_no_gradients_to_wait_for() -> None:
+    tuned = pretraining(GPT, S, B, trainable_share=0.25)
+    taken = step(tuned, layout(tuned, dp=2.0), stack(dp_exposed=0.0), nic_bytes_per_s=NETWORK, peak_flop_per_s=1.0)
+    assert taken.dp_s == 0
+
+
+def test_a_forward_pass_hides_what_is_gathered_and_a_backward_pass_what_is_reduced() -> None:
+    """Sharded states (ZeRO-1): one side each; two thirds of the tick do not hide what goes beside the other third."""
+    laid, side = layout(JOB, dp=2.0, zero=1.0), wire_s(2.0, 1)
+    taken = step(JOB, laid, stack(dp_exposed=0.0), nic_bytes_per_s=NETWORK, peak_flop_per_s=TICK / (0.9 * side))
+    assert taken.dp_s == pytest.approx((0.7 + max(0.4, V * H / PARAMS)) * side)
 
 
 def test_each_micro_batch_hides_its_own_traffic_under_zero_3() -> None:
-    laid = layout(JOB, dp=2.0, zero=3.0)
-    wire = wire_s(2.0, 3)
-    taken = step(
-        JOB, laid, stack(dp_exposed=0.1), nic_bytes_per_s=NETWORK, peak_flop_per_s=72 * S * L * H**2 / (0.4 * wire)
-    )
+    """Forward a third of the work beside a third of the traffic, backward two thirds beside two."""
+    laid, wire = layout(JOB, dp=2.0, zero=3.0), wire_s(2.0, 3)
+    taken = step(JOB, laid, stack(dp_exposed=0.1), nic_bytes_per_s=NETWORK, peak_flop_per_s=TICK / (0.4 * wire))
     assert taken.dp_s == pytest.approx(4 * 0.6 * wire)
 
 

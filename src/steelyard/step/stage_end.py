@@ -7,7 +7,7 @@ import numpy as np
 from steelyard.step.network.replicas import Replicas, replicas
 from steelyard.step.rank import Rank
 from steelyard.step.sharding import exposed_s, gather_rounds, gathers, offloaded_s, reductions, rounds, update_bytes
-from steelyard.step.stages import one_has_all
+from steelyard.step.stages import Stage, one_has_all
 from steelyard.step.states import HeldParams, held_params, on_stage, rank_params
 from steelyard.step.tick import Tick, forward_pass_s
 from steelyard.tables import Layout
@@ -29,6 +29,7 @@ class StageLoad:
     params: HeldParams
     updated: Count  # parameters, its shard of them where states are sharded
     product_flop: Flop  # of one Newton-Schulz iteration
+    table: Count  # parameters of an embedding, whose gradients are the last to be there
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,18 +38,20 @@ class Once:
 
     replicas: Replicas
     reductions: Count
+    last_reductions: Count  # of them, those that follow the last backward pass
     gathers: Count
-    forward_gathers: Count  # of `gathers`, those beside forward passes
-    forward_s: Seconds  # of work beside which gathers run, and reductions with the gathers of backward passes
-    backward_s: Seconds
-    exposed: Share
+    forward_gathers: Count  # of them, those beside forward passes
+    forward_s: Seconds  # of the passes beside which they run
+    backward_s: Seconds  # of those beside which gradients are reduced, and parameters gathered once more
     param_s: Seconds  # to update one
 
 
 def slowest_end(rank: Rank, layout: Layout, tick: Tick, resting: Share) -> StageEnd:
     """Return the end of a step on the stage whose exchanges and update take longest: all others wait for it.
 
-    It need not be the stage whose micro-batches take longest: an embedding costs traffic, not ticks.
+    It need not be the stage whose micro-batches take longest: an embedding costs traffic, not ticks. Parameters are
+    gathered beside forward passes, under ZeRO-3 beside backward passes as well, where gradients are reduced; those of
+    an embedding are there when the last backward pass has ended, and nothing hides them.
 
     Args:
         rank: the job, its stages, device and stack
@@ -57,7 +60,8 @@ def slowest_end(rank: Rank, layout: Layout, tick: Tick, resting: Share) -> Stage
         resting: whether parameters rest on the host
 
     Source: Rajbhandari et al. 2020, arXiv 1910.02054, section 7 (traffic); Narayanan et al. 2021, arXiv 2104.04473,
-        section 2.2 (a step ends when its last stage does).
+        section 2.2 (a step ends when its last stage does); Li et al. 2020, arXiv 2006.15704, section 3.2.3 (gradients
+        are reduced in buckets, in reverse order of the layers, while the backward pass runs).
     Limits: stages end their last micro-batch together. A table that embedding and head share is reduced and updated
         on the first and on the last stage; the sum of its gradients over the two, one message a step, is not counted.
     """
@@ -73,12 +77,21 @@ def _loads(rank: Rank, layout: Layout) -> list[StageLoad]:
     work = rank.job.workload
     held, sharded = rank.staged.params, np.asarray(layout.zero) >= 1
     updated = [np.where(sharded, one.shard, one.whole) for one in held.ranks]
+    tables = [_table(rank, stage) for stage in rank.staged.stages]
     if not np.any(rank.job.newton_schulz):
-        return [StageLoad(*one, 0.0) for one in zip(held.stages, updated, strict=True)]
+        return [StageLoad(*one, 0.0, table) for *one, table in zip(held.stages, updated, tables, strict=True)]
     each = tuple(held_params(one.updates, rank.by) for one in work.blocks)
     everyone = replace(layout, shard_devices=layout.dp * layout.cp)  # replicas share products at any ZeRO stage
     flop = [rank_params(on_stage(each, stage.blocks), everyone, rank.by).shard for stage in rank.staged.stages]
-    return [StageLoad(*one) for one in zip(held.stages, updated, flop, strict=True)]
+    return [StageLoad(*one) for one in zip(held.stages, updated, flop, tables, strict=True)]
+
+
+def _table(rank: Rank, stage: Stage) -> Count:
+    """Parameters of the embedding on a stage that have gradients; none where a base is frozen."""
+    if not np.any(stage.first):
+        return 0.0
+    trained = stage.first * np.equal(rank.job.trainable_share, 1)
+    return trained * rank.job.workload.embedding.params / rank.by.tensor
 
 
 def _heaviest(loads: list[StageLoad]) -> list[StageLoad]:
@@ -109,6 +122,7 @@ def _most(one: StageLoad, other: StageLoad) -> StageLoad:
         ),
         np.maximum(one.updated, other.updated),
         np.maximum(one.product_flop, other.product_flop),
+        np.maximum(one.table, other.table),
     )
 
 
@@ -120,11 +134,11 @@ def _once(rank: Rank, layout: Layout, tick: Tick, resting: Share) -> Once:
     return Once(
         replicas=replicas(rank, layout),
         reductions=0.5 * reductions(layout.zero, every),
+        last_reductions=0.5 * reductions(layout.zero, 1.0),
         gathers=gathered,
         forward_gathers=gathered * np.where(np.greater_equal(layout.zero, 3), 0.5, 1.0),
         forward_s=anew * forward_s,
         backward_s=np.maximum(every, anew) * (tick_s - forward_s),
-        exposed=rank.stack.dp_exposed,
         param_s=_param_s(rank, layout, resting),
     )
 
@@ -132,10 +146,13 @@ def _once(rank: Rank, layout: Layout, tick: Tick, resting: Share) -> Once:
 def _end(rank: Rank, once: Once, load: StageLoad) -> StageEnd:
     """Gradient and parameter traffic that compute does not hide, and the update."""
     gather_s = once.replicas.gather_s(load.params)
-    back_s = once.replicas.reduce_s(load.params) * once.reductions + gather_s * (once.gathers - once.forward_gathers)
+    forward_s = gather_s * once.forward_gathers
+    backward_s = once.replicas.reduce_s(load.params) * once.reductions + gather_s * once.gathers - forward_s
+    last_s = once.replicas.reduce.takes_s(load.table * once.replicas.grad_bytes) * once.last_reductions
+    exposed = rank.stack.dp_exposed
     return StageEnd(
-        dp_s=exposed_s(gather_s * once.forward_gathers, once.forward_s, once.exposed)
-        + exposed_s(back_s, once.backward_s, once.exposed),
+        dp_s=exposed_s(forward_s, once.forward_s, exposed)
+        + np.maximum(exposed_s(backward_s, once.backward_s, exposed), last_s),
         update_s=load.updated * once.param_s + _orthogonalised_s(rank, load.product_flop),
     )
 
