@@ -1,7 +1,8 @@
 """What a few measured runs of an unseen source are worth: `steelyard calibrate`, scored on the source's other runs.
 
 Each source is left out of the fit, its catalog rows are made anew, some of its runs are given to `calibrate`, and the
-others are predicted with the rows that it writes: by its shift of step times alone, and by the whole of it. Anchors are
+others are predicted with the rows that it writes: by its shift of step times and the steps measured alone, and by the
+whole of it. Anchors are
 spread evenly over the predicted times: 3 of a source of at least 6 runs, in three choices, or every second one; where
 one is given, five runs are it in turn. A score is the mean over choices.
 
@@ -39,7 +40,7 @@ from steelyard.evidence.calibration import calibrate_constants
 from steelyard.evidence.calibration.constants import LEVEL
 from steelyard.evidence.frames.frame import RunFrame, frame_subset, run_frame
 from steelyard.evidence.frames.measured import measured
-from steelyard.evidence.frames.predicted import predict_step
+from steelyard.evidence.frames.predicted import measured_alike, predict_step, step_seconds
 from steelyard.evidence.score.intervals import time_log_sd
 from steelyard.units import NORMAL_90
 
@@ -60,7 +61,7 @@ class Score:
     before: Array  # |predicted / measured - 1| by the fit without the source
     alone: Array  # by the shift of step times alone
     after: Array  # by the whole of the calibration
-    inside: Array  # whether the calibrated 90 % interval holds the measurement
+    inside: Rows  # whether the calibrated 90 % interval holds the measurement
     half: tuple[float, float]  # half of the 90 % interval in the logarithm, before and after: the median
 
 
@@ -129,7 +130,7 @@ def new(data: RunFrame, rows: Rows) -> bool:
 def scores(data: RunFrame, catalog: Catalog, count: int, is_new: bool) -> Iterator[Score]:
     """Calibrate on some runs of a source and predict the others; of a choice of no use there is no score."""
     found = run_frame(data.runs, catalog, predict_step)
-    order = np.argsort(seconds(found), kind="stable")
+    order = np.argsort(step_seconds(found), kind="stable")
     for chosen in choices(count, len(found)):
         try:
             yield score(found, catalog, np.isin(np.arange(len(found)), order[chosen]), is_new)
@@ -155,7 +156,9 @@ def score(found: RunFrame, catalog: Catalog, anchors: Rows, is_new: bool) -> Sco
     names = {key: row for key, row in made.stacks.items() if row.quantity == LEVEL}  # of stacks that only the runs name
     alone, after = (catalog.over(catalog.local | one) for one in (Layer(stacks=names, steps=made.steps), made))
     frames = [found, run_frame(found.runs, alone, predict_step), run_frame(found.runs, after, predict_step)]
-    gaps = [np.log(seconds(one) / measured(found).step_s)[~anchors] for one in frames]
+    known = (catalog, alone, after)
+    taken = [step_seconds(one) * measured_alike(one, of).scale for one, of in zip(frames, known, strict=True)]
+    gaps = [np.log(one / measured(found).step_s)[~anchors] for one in taken]
     half = [NORMAL_90 * time_log_sd(frames[i], one)[~anchors] for i, one in ((0, catalog), (2, after))]
     before, shifted, now = (np.abs(np.expm1(gap)) for gap in gaps)
     return Score(
@@ -168,11 +171,6 @@ def score(found: RunFrame, catalog: Catalog, anchors: Rows, is_new: bool) -> Sco
         inside=np.abs(gaps[2]) <= half[1],
         half=(float(np.median(half[0])), float(np.median(half[1]))),
     )
-
-
-def seconds(found: RunFrame) -> Array:
-    """Return the predicted seconds of a step of every run."""
-    return predict_step(found.job, found.layout, found.machine, found.kernels, found.stack)[0]
 
 
 def report(title: str, found: list[Score]) -> None:
@@ -244,7 +242,7 @@ def main() -> None:
     for left in left_out(data, log_s, "owner"):
         mine = owners(data) == left.label
         part = run_frame(frame_subset(data, mine).runs, left.catalog, predict_step)
-        gap[mine] = np.log(seconds(part) / measured(part).step_s)
+        gap[mine] = np.log(step_seconds(part) / measured(part).step_s)
         for (count, name), some in found.items():
             some.extend(scored(who[name], left, "owner", count))
     for (count, name), some in found.items():

@@ -14,7 +14,14 @@ from steelyard.catalog import Catalog, load, open_log_sds, stack_rows, stacks
 from steelyard.catalog.load import DATA
 from steelyard.catalog.local.layer import CALIBRATED_TABLES
 from steelyard.catalog.local.slips import unit_slip
-from steelyard.catalog.local.step_shift import ANYWHERE, PUBLISHER_LOG_SD, STEP_SHIFT, shifts_of
+from steelyard.catalog.local.step_shift import (
+    ANYWHERE,
+    PUBLISHER_LOG_SD,
+    REPEAT_LOG_SD,
+    RUN_LOG_SD,
+    STEP_SHIFT,
+    shifts_of,
+)
 from steelyard.errors import BadInput
 from steelyard.evidence.calibration import Calibration, calibrate_constants
 from steelyard.evidence.calibration.constants import ALLOCATOR, constants
@@ -23,7 +30,7 @@ from steelyard.evidence.calibration.posterior import Evidence, posterior_of
 from steelyard.evidence.calibration.sample import sample_of, shifted_predictions
 from steelyard.evidence.calibration.shift import pairs_of
 from steelyard.evidence.frames.frame import run_frame
-from steelyard.evidence.frames.predicted import predict_step
+from steelyard.evidence.frames.predicted import measured_alike, predict_step, row_text, step_seconds
 from steelyard.evidence.runs.impossible import card_bytes
 from steelyard.evidence.runs.reader import blank_run, published_runs
 from steelyard.evidence.runs.run import Run
@@ -53,7 +60,7 @@ def runs(scale: float, stack: str = "Megatron-Core 0.12", **given: object) -> li
 
 def seconds(cases: list[Run], catalog: Catalog) -> np.ndarray:
     found = run_frame(cases, catalog, predict_step)
-    return predict_step(found.job, found.layout, found.machine, found.kernels, found.stack)[0]
+    return step_seconds(found) * measured_alike(found, catalog).scale
 
 
 @pytest.mark.parametrize("scale", [0.8, 1.0, 1.3])
@@ -124,7 +131,9 @@ def test_one_run_sets_the_shift_and_nothing_else(scale: float) -> None:
         assert math.log(row.value) == pytest.approx(one.log)
         assert row.log_sd == pytest.approx(one.log_sd, abs=1e-4)
     (run,) = made.runs
-    assert math.log1p(run.after) == pytest.approx(math.log1p(run.before) + law[f"megatron-core on {H100}"].log)
+    left = -math.log1p(run.before) - law[pair].log  # of which a repetition's noise is not believed
+    believed = 1 - REPEAT_LOG_SD**2 / RUN_LOG_SD**2
+    assert math.log1p(run.after) == pytest.approx(math.log1p(run.before) + law[pair].log + believed * left)
     assert math.isnan(run.unseen)
 
 
@@ -140,7 +149,8 @@ def test_constants_move_only_where_they_predict_left_out_runs_better() -> None:
         parts = constants(frame, names, load(), np.zeros(4, dtype=bool))
         shipped = shifted_predictions(of, parts, np.zeros(len(parts)))
         pairs = pairs_of(of, names)
-        fitting = Fitting(of, parts, pairs, shipped, open_log_sds(sorted(set(pairs.tolist())), load()))
+        texts = tuple(row_text(frame, row, "megatron-core", load()) for row in range(4))
+        fitting = Fitting(of, parts, pairs, texts, shipped, open_log_sds(sorted(set(pairs.tolist())), load()))
         misses = {others: np.mean(np.abs(np.log1p(fitting._left_out(10, others=others)))) for others in (True, False)}
         moved = bool(made.layer.stacks or made.layer.kernels)
         assert moved == (misses[True] < misses[False])

@@ -72,6 +72,7 @@ def shifts_of(
     pairs: Sequence[str],
     prior: ShiftPrior | None = None,
     open_log_sds: Mapping[str, float] | None = None,
+    scatter: Array | None = None,
 ) -> dict[str, Shift]:
     """Return the shift of each pair of stack and chip whose steps were measured, and of any other (`ANYWHERE`).
 
@@ -80,6 +81,7 @@ def shifts_of(
         pairs: of each run, as `pair_name` writes it
         prior: what is known before; None: what publishers differ by
         open_log_sds: by pair, how far the constants of its chip are open besides: its own runs tell that of it alone
+        scatter: covariance of the runs about the offset; None: each by itself, of variance r²
 
     >>> found = shifts_of([math.log(1.2)], ["fsdp2 on H100"])
     >>> {name: (round(one.log / math.log(1.2), 3), round(one.log_sd, 3)) for name, one in found.items()}
@@ -96,7 +98,8 @@ def shifts_of(
     own, of_name = (np.array([known.pair + more.get(str(one), 0.0) ** 2 for one in part]) for part in (of_run, names))
     same = known.common + own * (of_run[:, None] == of_run)
     reach = known.common + own * (names[:, None] == of_run)
-    gain = np.linalg.solve(same + RUN_LOG_SD**2 * np.eye(len(seen)), reach.T).T
+    about = RUN_LOG_SD**2 * np.eye(len(seen)) if scatter is None else scatter
+    gain = np.linalg.solve(same + about, reach.T).T
     left = known.common + of_name - (gain * reach).sum(axis=1)
     return {
         str(name): Shift(float(log), math.sqrt(max(float(variance), 0.0)))

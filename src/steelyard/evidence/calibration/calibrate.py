@@ -28,7 +28,7 @@ from steelyard.evidence.calibration.sample import (
 )
 from steelyard.evidence.calibration.shift import names_of_new_stacks, pairs_of
 from steelyard.evidence.frames.frame import run_frame
-from steelyard.evidence.frames.predicted import predict_step
+from steelyard.evidence.frames.predicted import predict_step, row_text
 from steelyard.evidence.runs.run import Run
 from steelyard.evidence.runs.unusable import unusable_text
 from steelyard.formatting.answer import Shown, refused_as_input
@@ -135,7 +135,8 @@ def calibrate_constants(
     """Return the calibration of some runs; BadInput where none of them can be used.
 
     One shift of step times comes first, from a single run on (`catalog.local.step_shift`). Constants of memory move by
-    measured peaks; other constants of time move on what the shift leaves, the farther the more runs there are.
+    measured peaks; other constants of time move on what the shift leaves, the farther the more runs there are. What
+    both leave of a run is told of those that are alike (`planner.measured.alike`).
 
     Args:
         runs: measured runs, as `validation.read` reads them.
@@ -153,10 +154,11 @@ def calibrate_constants(
     parts = weighted_allocator(of, constants(of.found, names, catalog, allocated))
     shipped = shifted_predictions(of, parts, np.zeros(len(parts)))
     pairs = pairs_of(of, names)
-    fitting = Fitting(of, parts, pairs, shipped, open_log_sds(sorted(set(pairs.tolist())), catalog))
+    texts = tuple(row_text(of.found, row, str(names[row]), catalog) for row in range(len(of.found)))
+    fitting = Fitting(of, parts, pairs, texts, shipped, open_log_sds(sorted(set(pairs.tolist())), catalog))
     others, unseen = fitting.unseen(folds)
     made = fitting.made(np.ones(len(of.measured), dtype=bool), others)
-    before, seen = shipped / of.measured - 1, made.predicted / of.measured - 1
+    before, seen = shipped / of.measured - 1, made.predicted * np.exp(made.alike) / of.measured - 1
     count = len(set(of.owner.tolist()))
     words = f"calibration {label}: {count} run{'s' * (count > 1)} of {source}"
     blank = Fitted("", "", "", 0, "", 0, 0, 1, words, COMMAND, today, "")
@@ -178,7 +180,7 @@ def calibrate_constants(
         layer=Layer(
             kernels={_key(row): row for part, row in rows if part.table == "kernels"},
             stacks={_key(row): row for row in (*named, *(row for part, row in rows if part.table == "stacks"))},
-            steps={_key(row): row for row in (*shifts, *measured_rows(fitting, made, names, catalog, blank))},
+            steps={_key(row): row for row in (*shifts, *measured_rows(fitting, made, blank))},
         ),
         notes=_notes(of),
     )

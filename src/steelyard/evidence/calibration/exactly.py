@@ -4,24 +4,18 @@ import math
 from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 
-from steelyard.catalog import Catalog, Fitted
+from steelyard.catalog import Fitted
 from steelyard.catalog.local.step_shift import MEASURED_STEP, PUBLISHER_LOG_SD, repeated_shift
 from steelyard.evidence.calibration.fitting import FittedShift, Fitting
-from steelyard.evidence.frames.predicted import row_text
 
 
-def measured_rows(
-    fitting: Fitting, made: FittedShift, names: NDArray[np.str_], catalog: Catalog, blank: Fitted
-) -> list[Fitted]:
+def measured_rows(fitting: Fitting, made: FittedShift, blank: Fitted) -> list[Fitted]:
     """Return a local row for each configuration whose step was measured, repetitions of it together.
 
     Args:
         fitting: the runs, with the pair of stack and chip of each and how far its chip is open
         made: what they set: what is predicted of each with its shift
-        names: the stack that each run counts for
-        catalog: the shipped fit
         blank: what all rows have in common
 
     Source: `repeated_shift`.
@@ -31,7 +25,7 @@ def measured_rows(
     shifts = made.shifts.of(fitting.pairs)
     for place in np.flatnonzero(fitting.timed):
         row = int(of.owner[place])
-        text = row_text(of.found, row, str(names[row]), catalog)
+        text = fitting.texts[row]
         gaps.setdefault(text, []).append(math.log(of.measured[place] / made.predicted[place]) + float(shifts[row]))
         opened[text] = math.hypot(PUBLISHER_LOG_SD, fitting.open_log_sds.get(str(fitting.pairs[row]), 0.0))
     found = []

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from steelyard.evidence.calibration.constants import Constant
 from steelyard.evidence.calibration.posterior import Posterior, posterior_of
 from steelyard.evidence.calibration.sample import Sample, evidence_of, shifted_predictions
-from steelyard.evidence.calibration.shift import StepShifts, step_shifts
+from steelyard.evidence.calibration.shift import StepGaps, StepShifts, step_shifts
+from steelyard.planner.measured.alike import alike_logs
 from steelyard.units import Array, Share
 
 LEAST_RUNS = 3
@@ -24,7 +25,8 @@ class FittedShift:
 
     shifts: StepShifts
     constants: Posterior
-    predicted: Array  # seconds or bytes
+    predicted: Array  # seconds or bytes, but for what runs that are alike tell
+    alike: Array  # the logarithm of that, of every measurement
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +36,7 @@ class Fitting:
     of: Sample
     parts: list[Constant]
     pairs: NDArray[np.str_]  # of stack and chip, of every run of the frame
+    texts: tuple[str, ...]  # what decides the step of every run of the frame
     shipped: Array  # seconds or bytes of every measurement by the shipped fit
     open_log_sds: Mapping[str, float]  # by pair: how far the constants of its chip are open
 
@@ -49,7 +52,7 @@ class Fitting:
             keep: the measurements that are known
             others: whether constants of time move, too, on what the shift leaves
         """
-        shifts = step_shifts(self.of, self.pairs, self.shipped, keep, self.open_log_sds)
+        shifts = step_shifts(self._gaps(self.shipped, keep), self.open_log_sds)
         offset = np.where(self.timed, shifts.of(self.pairs)[self.of.owner], 0.0)
         found = posterior_of(evidence_of(self.of, self.parts, keep & ~self.timed, offset))
         if others:
@@ -57,7 +60,20 @@ class Fitting:
             count = len(set(self.of.owner[keep & self.timed].tolist()))
             found = replace(every, shift=found.shift + way_of(count) * (every.shift - found.shift))
         now = shifted_predictions(self.of, self.parts, found.shift) if found.shift.any() else self.shipped
-        return FittedShift(shifts, found, now * np.exp(offset))
+        now = now * np.exp(offset)
+        return FittedShift(shifts, found, now, self._alike(self._gaps(now, keep)))
+
+    def _gaps(self, predicted: Array, keep: NDArray[np.bool_]) -> StepGaps:
+        """Return how far measured steps are from predicted ones, with what they are of."""
+        timed = np.flatnonzero(keep & self.timed)
+        rows = self.of.owner[timed]
+        texts = [self.texts[row] for row in rows]
+        return StepGaps(np.log(self.of.measured[timed] / predicted[timed]), self.pairs[rows], texts)
+
+    def _alike(self, known: StepGaps) -> Array:
+        """Return what measured steps tell of every measurement of one, beyond what is predicted of them."""
+        logs = alike_logs([self.texts[row] for row in self.of.owner], known.by_text())
+        return np.where(self.timed, logs, 0.0)
 
     def unseen(self, folds: int) -> tuple[bool, Array]:
         """Return whether constants of time move, and each measurement's error by what was made without its run."""
@@ -70,7 +86,8 @@ class Fitting:
         errors = np.full(len(self.of.measured), math.nan)
         for fold in range(min(folds, len(owners)) if len(owners) > 1 else 0):
             out = np.isin(self.of.owner, owners[fold::folds])
-            errors[out] = (self.made(~out, others).predicted / self.of.measured - 1)[out]
+            made = self.made(~out, others)
+            errors[out] = (made.predicted * np.exp(made.alike) / self.of.measured - 1)[out]
         return errors
 
 

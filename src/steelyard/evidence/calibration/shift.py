@@ -1,6 +1,6 @@
 """The first thing that runs set: a shift of the time of a step, by its law in `catalog.local.step_shift`."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from steelyard.catalog import Catalog, Fitted, stack_rows, stacks
 from steelyard.catalog.local.step_shift import ANYWHERE, STEP_SHIFT, Shift, pair_name, shifts_of
 from steelyard.evidence.calibration.sample import Sample
+from steelyard.planner.measured.alike import scatter_covariance
 from steelyard.units import Array
 
 
@@ -48,22 +49,32 @@ def pairs_of(of: Sample, names: NDArray[np.str_]) -> NDArray[np.str_]:
     return np.array([pair_name(str(a), str(b)) for a, b in zip(names, chips, strict=True)], dtype=np.str_)
 
 
-def step_shifts(
-    of: Sample, pairs: NDArray[np.str_], predicted: Array, keep: NDArray[np.bool_], open_log_sds: Mapping[str, float]
-) -> StepShifts:
+@dataclass(frozen=True, slots=True)
+class StepGaps:
+    """How far measured steps are from predicted ones, and what they are of, a run each."""
+
+    logs: Array  # of measured over predicted seconds
+    pairs: NDArray[np.str_]  # of stack and chip
+    texts: Sequence[str]  # configurations in words
+
+    def by_text(self) -> dict[str, float]:
+        """Return the mean gap of each configuration."""
+        found = dict[str, list[float]]()
+        for text, gap in zip(self.texts, self.logs, strict=True):
+            found.setdefault(text, []).append(float(gap))
+        return {text: sum(some) / len(some) for text, some in found.items()}
+
+
+def step_shifts(known: StepGaps, open_log_sds: Mapping[str, float]) -> StepShifts:
     """Return the shifts that some measurements of step time set.
 
     Args:
-        of: the runs
-        pairs: of every run of the frame
-        predicted: seconds or bytes of every measurement by the shipped fit
-        keep: the measurements that are known
+        known: the measurements beside what the shipped fit predicts
         open_log_sds: by pair, how far the constants of its chip are open
     """
-    timed = keep & (of.metric == "step_time_s")
-    mine = [str(name) for name in pairs[of.owner[timed]]]
-    gaps = np.log(of.measured[timed] / predicted[timed])
-    shifts = shifts_of([float(gap) for gap in gaps], mine, open_log_sds=open_log_sds)
+    mine = [str(name) for name in known.pairs]
+    scatter = scatter_covariance(known.texts) if mine else None
+    shifts = shifts_of([float(gap) for gap in known.logs], mine, open_log_sds=open_log_sds, scatter=scatter)
     return StepShifts(shifts, {name: mine.count(name) for name in mine})
 
 

@@ -1,6 +1,7 @@
 """What the code that runs and a catalog's constants predict of a frame's rows: seconds of a step, bytes of a device.
 
-Beside these stand what a calibration measured of exactly a row, and figures too far from the predicted ones to be any.
+Beside these stand what a calibration measured of exactly a row or of others like it, and figures too far from the
+predicted ones to be any.
 """
 
 from dataclasses import dataclass
@@ -9,12 +10,13 @@ from typing import Any
 
 import numpy as np
 
-from steelyard.catalog import Catalog, step_shift_row
+from steelyard.catalog import Catalog
 from steelyard.catalog.local.slips import unit_slip
 from steelyard.catalog.local.step_shift import MEASURED_STEP
 from steelyard.evidence.frames.frame import RunFrame
 from steelyard.evidence.frames.measured import Measured
 from steelyard.evidence.runs.exclusions import excluded
+from steelyard.planner.measured.alike import alike_logs, measured_gaps
 from steelyard.planner.measured.exact import configuration_text
 from steelyard.step import StagedJob, memory, stage_job, time
 from steelyard.tables import Job, Kernels, Layout, Machine, Stack, StepMemory, StepTime, take
@@ -70,11 +72,11 @@ def _column(found: RunFrame, values: Any) -> Array:
 
 
 @dataclass(frozen=True, slots=True)
-class MeasuredExactly:
-    """What calibrations have measured of exactly each row."""
+class MeasuredAlike:
+    """What calibrations have measured of exactly each row, or tell of it by what is alike."""
 
     scale: Array  # of its predicted seconds; 1 where nothing was measured
-    log_sd: Array  # of a repetition; NaN where nothing was measured
+    log_sd: Array  # of a repetition; NaN where exactly it was not measured
 
 
 def row_text(found: RunFrame, row: int, stack: str, catalog: Catalog) -> str:
@@ -83,20 +85,21 @@ def row_text(found: RunFrame, row: int, stack: str, catalog: Catalog) -> str:
     return configuration_text(str(found.labels.accelerator[row]), layout, stack, rule.order, job, catalog)
 
 
-def measured_exactly(found: RunFrame, catalog: Catalog) -> MeasuredExactly:
-    """Return what calibrations have measured of exactly the rows of a frame, in place of the shift of their stacks.
+def measured_alike(found: RunFrame, catalog: Catalog) -> MeasuredAlike:
+    """Return what calibrations have measured of exactly the rows of a frame, or of others that are alike.
 
-    Source: `planner.measured.exact.as_measured`, which does the same of an estimate.
+    Both stand beside the shift of their stacks. Source: `planner.measured.exact.as_measured`, which does the same of an
+    estimate.
     """
     scale, log_sd = np.ones(len(found)), np.full(len(found), np.nan)
-    if any(quantity == MEASURED_STEP for _, _, quantity in catalog.local.steps):
-        for row in range(len(found)):
-            stack = str(found.labels.stack[row])
-            own = catalog.local.steps.get((row_text(found, row, stack, catalog), "any", MEASURED_STEP))
-            if own is not None:
-                shift = step_shift_row(stack, str(found.labels.accelerator[row]), catalog)
-                scale[row], log_sd[row] = own.value / (shift.value if shift else 1.0), own.log_sd
-    return MeasuredExactly(scale, log_sd)
+    gaps = measured_gaps(catalog)
+    if gaps:
+        texts = [row_text(found, row, str(found.labels.stack[row]), catalog) for row in range(len(found))]
+        scale = np.exp(alike_logs(texts, gaps))
+        for row, text in enumerate(texts):
+            if text in gaps:
+                scale[row], log_sd[row] = np.exp(gaps[text]), catalog.local.steps[text, "any", MEASURED_STEP].log_sd
+    return MeasuredAlike(scale, log_sd)
 
 
 def slip_reasons(found: RunFrame, seen: Measured, seconds: Array, held: Array) -> tuple[str, ...]:

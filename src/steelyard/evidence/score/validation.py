@@ -13,7 +13,7 @@ from steelyard.errors import BadInput
 from steelyard.evidence.frames.frame import RunFrame, run_frame
 from steelyard.evidence.frames.measured import Measured, measured
 from steelyard.evidence.frames.predicted import (
-    measured_exactly,
+    measured_alike,
     measured_peak,
     peak_bytes,
     predict_step,
@@ -127,10 +127,10 @@ def scored_runs(runs: Sequence[Run], by: str = "group", catalog: Catalog | None 
     found = run_frame(runs, catalog, predict_step)
     seen = measured(found)
     labels = getattr(found.labels, by)
-    exact = measured_exactly(found, catalog)
-    now_s = step_seconds(found) * exact.scale
+    own = measured_alike(found, catalog)
+    now_s = step_seconds(found) * own.scale
     wrong = slip_reasons(found, seen, now_s, peak_bytes(found)["device"])
-    log_sd = np.where(np.isnan(exact.log_sd), time_log_sd(found, catalog), exact.log_sd)
+    log_sd = np.where(np.isnan(own.log_sd), time_log_sd(found, catalog), own.log_sd)
     times = bounded_predictions(found, now_s, ends_of(now_s, log_sd), TIME)
     time_cases = time_outcomes(found, seen, times, wrong, catalog)
     truth_s = _scored(found, time_cases, seen.step_s)

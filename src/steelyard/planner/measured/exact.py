@@ -1,16 +1,17 @@
-"""The configuration whose step was measured, itself: it takes what was measured, not what the law makes of others."""
+"""Configurations whose steps were measured: they take what was measured, and others what those like them tell."""
 
 import math
 from dataclasses import replace
 
 import numpy as np
 
-from steelyard.catalog import Catalog, Fitted, load, stack_rows, stacks, step_shift_row
+from steelyard.catalog import Catalog, Fitted, load, stack_rows, stacks
 from steelyard.catalog.local.step_shift import MEASURED_STEP, interval_factors
 from steelyard.catalog.spread import FACTOR
 from steelyard.catalog.stack_names import FALLBACK, rule_of_name
 from steelyard.catalog.stacks import LOGIT_BYTES
 from steelyard.layout import text_of
+from steelyard.planner.measured.alike import alike_logs, measured_gaps
 from steelyard.planner.measured.answer import current_step
 from steelyard.planner.measured.narrowing import ends_text
 from steelyard.reasons.draws import Setting
@@ -89,20 +90,26 @@ def measured_row(setting: Setting, catalog: Catalog) -> Fitted | None:
 
 
 def as_measured(setting: Setting) -> Setting:
-    """Return a configuration as it was measured, where the question's step, or a calibration, is of exactly it.
+    """Return a configuration as the question's step, or a calibration, measured it or others that are alike.
 
     Args:
         setting: the configuration, its stack shifted by what was measured of others
+
+    What was measured of others moves its step (`alike`); of exactly this it leaves open what a repetition has.
     """
-    own, row, stack = current_step(), measured_row(setting, load()), setting.stack
-    here = own is not None and own.trained == text_of_setting(setting)
-    if row is None and not here:
+    own, catalog, gaps = current_step(), load(), measured_gaps(load())
+    if own is not None:
+        gaps = {own.trained: math.log(own.factor_here / own.factor)} | gaps
+    if not gaps:
         return setting
+    text, row, stack = text_of_setting(setting), measured_row(setting, catalog), setting.stack
+    if text not in gaps:
+        scale = stack.stack.time_scale * float(np.exp(alike_logs([text], gaps)[0]))
+        return replace(setting, stack=replace(stack, stack=replace(stack.stack, time_scale=scale)))
     scale, log_sd = float(stack.stack.time_scale), math.nan
     if row is not None:
-        shift = step_shift_row(stack.name, setting.hardware.accelerator, load())
-        scale, log_sd = scale * row.value / (shift.value if shift else 1.0), row.log_sd
-    if own is not None and here:
+        scale, log_sd = scale * math.exp(gaps[text]), row.log_sd
+    if own is not None and own.trained == text:
         scale, log_sd = scale * own.factor_here / (own.factor if row is None else 1.0), own.log_sd_here
     return replace(
         setting,

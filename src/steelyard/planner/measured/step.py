@@ -238,8 +238,8 @@ def comparison_text(found: ComparedStep) -> str:
     >>> factors = {"factor": 1.1, "factor_elsewhere": 1.08, "factor_here": 1.175, "log_sd_here": 0.03}
     >>> comparison_text(ComparedStep("fsdp2", "H100", 8, "tp=1", 11.8, 10.0, 1.18, True, narrowing=narrower, **factors))
     'your step of 11.8 s (8 × H100, tp=1, fsdp2) is 1.18x our median, inside the 90 % interval: times of fsdp2 on H100
-    are multiplied by 1.10, all others by 1.08, exactly this by 1.18 (0.95-1.05x of it), and what is left open narrows
-    from 0.71-1.41x to 0.74-1.34x'
+    are multiplied by 1.10, all others by 1.08, exactly this by 1.18 (0.95-1.05x of it), what is like it in between, and
+    what is left open narrows from 0.71-1.41x to 0.74-1.34x'
     """
     was, side = found.narrowing, "inside" if found.within_90 else "outside"
     guessed = f"; {_taken_text(found)}" if found.taken else ""
@@ -247,8 +247,8 @@ def comparison_text(found: ComparedStep) -> str:
         f"your step of {found.measured_s:.4g} s ({found.devices} × {found.accelerator}, {found.layout_text}, "
         f"{found.stack}) is {found.ratio:.2f}x our median, {side} the 90 % interval: times of {found.stack} on "
         f"{found.accelerator} are multiplied by {found.factor:.2f}, all others by {found.factor_elsewhere:.2f}, "
-        f"exactly this by {found.factor_here:.2f} ({ends_text(*interval_factors(found.log_sd_here))} of it), and "
-        f"what is left open narrows from {ends_text(was.low_before, was.high_before)} to "
+        f"exactly this by {found.factor_here:.2f} ({ends_text(*interval_factors(found.log_sd_here))} of it), what is "
+        f"like it in between, and what is left open narrows from {ends_text(was.low_before, was.high_before)} to "
         f"{ends_text(was.low_after, was.high_after)}{guessed}"
     )
 
