@@ -9,6 +9,7 @@ from pathlib import Path
 from statistics import geometric_mean, median
 
 from steelyard import tables
+from steelyard.catalog.drives import drives_of
 from steelyard.catalog.load import Catalog, load
 from steelyard.catalog.local.step_shift import ANYWHERE, STEP_SHIFT, narrowed_log_sd, pair_name
 from steelyard.catalog.read import table_rows
@@ -45,7 +46,7 @@ def machine(system: System, precision: str, catalog: Catalog | None = None) -> t
     if math.isnan(peak):
         has = ", ".join(accelerator.precisions)
         raise BadInput(f"{accelerator.id} has no dense {precision} peak in the catalog; name a precision it has: {has}")
-    facts = accelerator.facts
+    facts, drives = accelerator.facts, drives_of(system.id, catalog)
     return tables.Machine(
         peak_flop_per_s=peak,
         peak16_flop_per_s=peak if precision in FULL_PRECISIONS else _peak16(accelerator, peak),
@@ -58,6 +59,9 @@ def machine(system: System, precision: str, catalog: Catalog | None = None) -> t
         nic_bytes_per_s=system.nic_gb_per_s * GB_BYTES / system.node_devices,
         host_bytes_per_s=_host(accelerator, catalog),
         host_memory_bytes=host_memory_bytes(system.id, catalog),
+        nvme_bytes=drives.capacity_bytes,
+        nvme_read_bytes_per_s=drives.read_bytes_per_s,
+        nvme_write_bytes_per_s=drives.write_bytes_per_s,
         tdp_w=accelerator.tdp_w,
         idle_w=facts.value("idle_power"),
         host_w=system.host_w / system.devices,

@@ -14,6 +14,7 @@ from steelyard.job.arguments import check_type, plain_argument
 from steelyard.job.documents import load_json, load_yaml, read_text
 from steelyard.job.fields import JobFields, PolicyFields, given_text, job_fields, plain_names
 from steelyard.job.job_spec import JobSpec, job_table
+from steelyard.job.kept.drives import laid_on_drives
 from steelyard.job.kept.not_read import unread_of_stack
 from steelyard.job.kept.recipes import tells_states, term_entries
 from steelyard.job.kept.states import LOADED_IN_16, MIXED, named_states
@@ -55,7 +56,7 @@ _INSTEAD = MappingProxyType(
 
 _AS_READ = (
     "accelerators", "regions", "providers", "deny_accelerators", "deny_regions", "deny_providers", "residency", "axes",
-    "devices", "max_devices", "purchase", "reserved_used", "own", "data", "checkpoints", "stack", "loss", "layout",
+    "devices", "max_devices", "purchase", "reserved_used", "own", "data", "nvme", "checkpoints", "stack", "loss",
     "measured", "document_tokens",
 )  # fmt: skip
 """Fields of a job that are what was read."""
@@ -176,6 +177,7 @@ def _job(
         task=read.task,
         **_adapters(read, adapted),
         recipe=MappingProxyType({**term_entries(given_text(given, "optimizer")), **read.recipe}),
+        layout=laid_on_drives(read.layout, read.stack or "", read.recipe),
         **{name: getattr(read, name) for name in _AS_READ},
         deadline_s=None if read.by is None else _deadline(read.by, now),
         budget_usd=read.budget,

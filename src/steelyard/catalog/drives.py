@@ -1,0 +1,53 @@
+"""The NVMe drives of a host: how much they hold and how fast they are, where somebody says so."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from steelyard.catalog.load import Catalog
+from steelyard.catalog.read import table_rows
+from steelyard.units import GB_BYTES, Bytes, BytesPerSecond
+
+
+@dataclass(frozen=True, slots=True)
+class Drives:
+    """The drives of one host together; NaN: unknown, 0 bytes: it has none of its own."""
+
+    capacity_bytes: Bytes = math.nan
+    read_bytes_per_s: BytesPerSecond = math.nan
+    write_bytes_per_s: BytesPerSecond = math.nan
+    source: str = ""
+    checked: str = ""
+
+
+UNKNOWN_DRIVES = Drives()
+
+
+@cache
+def _drives(folder: Path) -> Mapping[str, Drives]:
+    return {
+        row["system"]: Drives(
+            *(_number(row[name]) for name in ("capacity_gb", "read_gb_per_s", "write_gb_per_s")),
+            source=row["source"],
+            checked=row["checked"],
+        )
+        for row in table_rows(folder, "drives")
+    }
+
+
+def _number(text: str) -> float:
+    return float(text) * GB_BYTES if text else math.nan
+
+
+def drives_of(system: str, catalog: Catalog) -> Drives:
+    """Return the drives of one host of a system; unknown where hosts of its kind differ, or nobody says.
+
+    >>> from steelyard.catalog import load
+    >>> [drives_of(name, load()).capacity_bytes / 1e12 for name in ("p5.48xlarge", "p3.16xlarge", "node-RTX-4090")]
+    [30.4, 0.0, nan]
+    >>> [drives_of(name, load()).read_bytes_per_s / 1e9 for name in ("DGX-2", "Standard_ND96isr_H200_v5", "DGX-H100")]
+    [25.6, 48.0, nan]
+    """
+    return _drives(catalog.folder).get(system, UNKNOWN_DRIVES)
