@@ -272,10 +272,8 @@ def _taken(
 def _check_layout(spec: JobSpec) -> None:
     """Refuse limits on the layout that leave only degrees that the model has nothing for."""
     asked = {name: (max if name == "etp" else min)(values) for name, values in spec.layout.items()}
-    if asked.keys() & set(AXIS_DEGREES):
-        lack = lacking_axis(job_table(spec).workload.divisible, asked)
-        if lack:
-            raise BadInput(f"layout: {lack}")
+    if asked.keys() & set(AXIS_DEGREES) and (lack := lacking_axis(job_table(spec).workload.divisible, asked)):
+        raise BadInput(f"layout: {lack}")
 
 
 def _policy(given: PolicyFields) -> dict[str, float]:

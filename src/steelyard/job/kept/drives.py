@@ -8,7 +8,7 @@ from types import MappingProxyType
 from steelyard.errors import BadInput
 from steelyard.job.kept.offloads import offload_of_note
 from steelyard.job.kept.phrases import sharding_of_stack
-from steelyard.strategies.denial import affirmed
+from steelyard.strategies.denial import affirmed, denied
 from steelyard.strategies.settings import spelled_number
 
 _DRIVE = r"(?:nvme|disks?|ssds?)\b"
@@ -49,6 +49,15 @@ def on_drives_of_text(text: str) -> frozenset[str]:
         return NO_DRIVES
     parts = [part for part in affirmed(plain, _SAID).split(";") if re.search(_DRIVES, part)]
     return NO_DRIVES.union(*map(_of_part, parts))
+
+
+def says_of_drives(text: str) -> bool:
+    """Tell whether a text says what is on a drive, or that nothing is.
+
+    >>> says_of_drives("no NVMe offload"), says_of_drives("NVMe offload"), says_of_drives("data on NVMe")
+    (True, True, False)
+    """
+    return bool(on_drives_of_text(text)) or denied(_SAID, text)
 
 
 def _of_part(part: str) -> set[str]:
