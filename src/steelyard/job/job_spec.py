@@ -11,7 +11,7 @@ from steelyard.catalog import Catalog, load, stacks
 from steelyard.catalog.stack_names import FALLBACK, rule_of_name
 from steelyard.catalog.training import Optimizer, Precision
 from steelyard.formatting.figures import COUNT, amount
-from steelyard.job.drives import DriveSpec
+from steelyard.job.kept.node_drives import DriveSpec
 from steelyard.job.kept.recipes import partial_recipe
 from steelyard.job.kept.states import IN_16_BITS, width_of_states
 from steelyard.job.kept.texts import TrainingText, base_type, text_entries

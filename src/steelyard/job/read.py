@@ -163,7 +163,6 @@ def _job(
     batch, because = step_batch(read, model, samples)
     batches, among = batch_range.batch_choices(read, batch, samples)
     adapted, named = _adapted(read, model), _states(read, given)
-    taken = _taken(read, model, samples, named, given)
     spec = JobSpec(
         model=model,
         samples=samples.count,
@@ -185,7 +184,7 @@ def _job(
         energy_max_j=read.energy_max,
         price_age_s=read.max_price_age,
         policy=MappingProxyType(_policy(read.policy)),
-        assumptions=tuple(filter(None, (why, classes, among or because, *taken))),
+        assumptions=tuple(filter(None, (why, classes, among or because, *_taken(read, model, samples, named, given)))),
         given=MappingProxyType({**given, "model": _absolute(read.model, folder)}),
     )
     _check_layout(spec)

@@ -11,7 +11,7 @@ from steelyard.catalog.spread import FACTOR
 from steelyard.catalog.stack_names import FALLBACK
 from steelyard.errors import BadInput
 from steelyard.job import JobSpec
-from steelyard.job.drives import DriveSpec, with_drives
+from steelyard.job.kept.node_drives import DriveSpec, with_drives
 from steelyard.job.purchase import OwnedSpec
 from steelyard.market.billing import Billing, band_log_sd, rented_purchases
 from steelyard.market.offers import allowed_offers, check_conflicts, no_offer_text
@@ -135,10 +135,8 @@ def market_of(spec: JobSpec, catalog: facts.Catalog, today: date | None = None) 
         raise BadInput("nothing that the job allows is sold so at a price to believe; see: steelyard catalog offers")
     chips = tuple(builder.hardware.values())
     vendors = sorted({chip.vendor for chip in chips})
-    orders = spec.layout.get("schedule", ())
-    tools, tools_of = stack_options(
-        vendors, spec.stack, catalog, spec.kind, spec.precision, spec.task, orders, drives=puts_on_drives(spec)
-    )
+    orders, drives = spec.layout.get("schedule", ()), puts_on_drives(spec)
+    tools, tools_of = stack_options(vendors, spec.stack, catalog, spec.kind, spec.precision, spec.task, orders, drives)
     quarantined = sum(how in row.quarantine for row, how in sold)
     notes = [f"{quarantined} doubtful prices are quarantined and not offered"] if quarantined else []
     if len(able) < len(offers):

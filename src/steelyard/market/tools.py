@@ -26,7 +26,6 @@ def stack_options(
     precision: str = FALLBACK,
     task: str = "",
     schedules: Collection[int] = (),
-    *,
     drives: bool = False,
 ) -> tuple[tuple[StackOption, ...], Mapping[str, tuple[int, ...]]]:
     """Return the stacks to plan with, and which of them run on each vendor's chips.

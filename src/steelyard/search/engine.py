@@ -36,7 +36,7 @@ Host = Callable[[Job, Layout, Machine, Stack], HostMemory]
 """`pipeline.host`, or a stand-in: bytes in the memory of one host."""
 
 
-OnDrives = Callable[[Job, Layout, Machine, Stack], DriveMemory]
+OnNvme = Callable[[Job, Layout, Machine, Stack], DriveMemory]
 """`pipeline.drives`, or a stand-in: bytes on the NVMe drives of one host."""
 
 
@@ -52,7 +52,7 @@ class Engine:
     memory: Memory
     floor: Floor
     host: Host | None = None  # None: what lies on hosts is not judged
-    drives: OnDrives | None = None  # None: what lies on their drives is not judged
+    drives: OnNvme | None = None  # None: what lies on their drives is not judged
 
 
 LIMITS = {

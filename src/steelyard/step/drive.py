@@ -38,9 +38,10 @@ def drive_memory(staged: StagedJob, machine: Machine, stack: Stack) -> DriveMemo
         bytes); github.com/deepspeedai/DeepSpeed runtime/swap_tensor/optimizer_utils.py (a file of each, and of gradients).
     Limits: files of checkpoints and of data come on top, and what a file system rounds up.
     """
-    found = on_drives(staged, machine, stack)
+    found = _on_drives(staged, machine, stack)
     if found is None:
-        return DriveMemory(*[np.float64(0)] * 4)
+        nothing = np.float64(0)
+        return DriveMemory(nothing, nothing, nothing, nothing)
     job = staged.job
     weights = found.ranks * found.weights * weight_bytes(job, found.recipe)
     states = found.ranks * found.states
@@ -48,16 +49,8 @@ def drive_memory(staged: StagedJob, machine: Machine, stack: Stack) -> DriveMemo
     return DriveMemory(weights, gradients, optimizer, weights + gradients + optimizer)
 
 
-def on_drives(staged: StagedJob, machine: Machine, stack: Stack) -> OnDrives | None:
-    """Return what of the heaviest rank rests on drives; None where nothing does, of any layout.
-
-    Args:
-        staged: a job on layouts
-        machine: devices of one host
-        stack: defaults of the job's recipe; how many parameters a host's memory keeps all the same
-
-    Source: as `kept_weights`.
-    """
+def _on_drives(staged: StagedJob, machine: Machine, stack: Stack) -> OnDrives | None:
+    """Return what of the heaviest rank rests on drives; None where nothing does, of any layout."""
     job, layout = staged.job, staged.layout
     weights, states = (at(job.recipe, stack, layout) for at in (weights_on_drives, states_on_drives))
     if not (np.any(weights) or np.any(states)):
@@ -121,7 +114,7 @@ def fetching_s(staged: StagedJob, machine: Machine, stack: Stack) -> Seconds:
         partition_grads: gradients leave in fp32 at the last micro-batch.
     Limits: large requests; reads and writes share the drives without slowing each other further.
     """
-    found = on_drives(staged, machine, stack)
+    found = _on_drives(staged, machine, stack)
     if found is None:
         return np.float64(0)
     read: Bytes = 0.0
@@ -150,7 +143,7 @@ def swapping_s(staged: StagedJob, machine: Machine, stack: Stack) -> Seconds:
         runtime/zero/offload_config.py (both pipelines are off by default).
     Limits: those of `fetching_s`.
     """
-    found = on_drives(staged, machine, stack)
+    found = _on_drives(staged, machine, stack)
     if found is None:
         return np.float64(0)
     job = staged.job

@@ -57,7 +57,7 @@ def streamed_s(
     """
     recipe, layout = staged.job.recipe, staged.layout
     saved = settled_entry(recipe, stack, "saved_on_host")
-    if not (np.any(layout.offload) or np.any(weights) or np.any(saved)):
+    if not (np.any(layout.offload) or np.any(weights) or np.any(saved) or np.any(drives_s)):
         return np.float64(0)
     known = {name: settled_entry(recipe, stack, name) for name in CROSSING}
     crossing = crossing_bytes(staged, replace(recipe, weights_on_host=weights, saved_on_host=saved, **known))

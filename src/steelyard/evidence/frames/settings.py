@@ -10,7 +10,7 @@ from types import MappingProxyType
 from steelyard.catalog.stack_names import StackRule
 from steelyard.catalog.stacks import Capability
 from steelyard.errors import BadLayout
-from steelyard.evidence.frames.drives import needed_by_drives
+from steelyard.evidence.runs.drives import needed_by_drives
 from steelyard.evidence.runs.columns import is_count, says
 from steelyard.evidence.runs.run import Run, is_known
 from steelyard.job.degrees import PRINTED, parse_degrees

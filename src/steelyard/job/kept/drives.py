@@ -15,7 +15,7 @@ _DRIVE = r"(?:nvme|disks?|ssds?)\b"
 _DRIVES = rf"offload[^;]*\b{_DRIVE}|\b{_DRIVE}[ -]offload|zero-?infinity[^;]*\b{_DRIVE}|\b{_DRIVE}[^;]*zero-?infinity"
 """How people write that states or parameters wait on a drive (ZeRO-Infinity, arXiv 2104.07857)."""
 
-_SAID = rf"(?:offload\w* )?(?:(?:in)?to |on )?(?:the |a |local )?\b{_DRIVE}"
+_TO_DRIVE = rf"(?:offload\w* )?(?:(?:in)?to |on )?(?:the |a |local )?\b{_DRIVE}"
 _PATH = re.compile(r"[\w.]*nvme_path[\"']?\s*[=:]\s*[^\s,;}]+")
 _OTHERS = r"check-?point\w*|data\w*|\b(?:ref\w*|reward|teacher|kv|eval\w*)\b|tokeni\w+|logg\w+|images?"
 """Other things that people put on drives."""
@@ -47,7 +47,7 @@ def on_drives_of_text(text: str) -> frozenset[str]:
     plain = _PATH.sub(" ", text.lower()).replace("_", " ")
     if not re.search(rf"\b{_DRIVE}", plain):
         return NO_DRIVES
-    parts = [part for part in affirmed(plain, _SAID).split(";") if re.search(_DRIVES, part)]
+    parts = [part for part in affirmed(plain, _TO_DRIVE).split(";") if re.search(_DRIVES, part)]
     return NO_DRIVES.union(*map(_of_part, parts))
 
 
@@ -57,7 +57,7 @@ def says_of_drives(text: str) -> bool:
     >>> says_of_drives("no NVMe offload"), says_of_drives("NVMe offload"), says_of_drives("data on NVMe")
     (True, True, False)
     """
-    return bool(on_drives_of_text(text)) or denied(_SAID, text)
+    return bool(on_drives_of_text(text)) or denied(_TO_DRIVE, text)
 
 
 def _of_part(part: str) -> set[str]:

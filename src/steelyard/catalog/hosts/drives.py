@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from steelyard.catalog.load import Catalog
 from steelyard.catalog.read import table_rows
 from steelyard.units import GB_BYTES, Bytes, BytesPerSecond
 
@@ -41,13 +40,17 @@ def _number(text: str) -> float:
     return float(text) * GB_BYTES if text else math.nan
 
 
-def drives_of(system: str, catalog: Catalog) -> Drives:
+def drives_of(system: str, folder: Path) -> Drives:
     """Return the drives of one host of a system; unknown where hosts of its kind differ, or nobody says.
 
+    Args:
+        system: its name.
+        folder: of the catalog's tables.
+
     >>> from steelyard.catalog import load
-    >>> [drives_of(name, load()).capacity_bytes / 1e12 for name in ("p5.48xlarge", "p3.16xlarge", "node-RTX-4090")]
+    >>> [drives_of(name, load().folder).capacity_bytes / 1e12 for name in ("p5.48xlarge", "p3.16xlarge", "node-RTX-4090")]
     [30.4, 0.0, nan]
-    >>> [drives_of(name, load()).read_bytes_per_s / 1e9 for name in ("DGX-2", "Standard_ND96isr_H200_v5", "DGX-H100")]
+    >>> [drives_of(name, load().folder).read_bytes_per_s / 1e9 for name in ("DGX-2", "Standard_ND96isr_H200_v5", "DGX-H100")]
     [25.6, 48.0, nan]
     """
-    return _drives(catalog.folder).get(system, UNKNOWN_DRIVES)
+    return _drives(folder).get(system, UNKNOWN_DRIVES)

@@ -9,7 +9,7 @@ from steelyard.job.degrees import PRINTED
 from steelyard.job.kept.drives import drive_entries, drive_layout
 from steelyard.job.kept.recipes import parse_recipe
 
-_WORDS = {"zero": ("sharding", "3"), "offload": ("offload", "optimizer")}
+_COLUMNS = {"zero": ("sharding", "3"), "offload": ("offload", "optimizer")}
 
 
 def written_on_drives(run: Run) -> Mapping[str, float]:
@@ -37,5 +37,5 @@ def needed_by_drives(run: Run, settings: Set[str]) -> Run:
     ('3', 'optimizer')
     """
     needed = {} if settings >= PRINTED else drive_layout(written_on_drives(run))
-    found = {column: word for column, word in map(_WORDS.__getitem__, needed) if not says(getattr(run, column))}
+    found = {column: word for column, word in map(_COLUMNS.__getitem__, needed) if not says(getattr(run, column))}
     return replace(run, **found) if found else run  # type: ignore[arg-type]  # texts all
