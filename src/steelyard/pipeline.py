@@ -62,7 +62,7 @@ def host(job: Job, layout: Layout, machine: Machine, stack: Stack) -> HostMemory
 
 
 def drives(job: Job, layout: Layout, machine: Machine, stack: Stack) -> DriveMemory:
-    """Return what the NVMe drives of one host keep for its devices, of one candidate or of as many as the tables hold."""
+    """Return what the drives of one host keep for its devices, of one candidate or of as many as the tables hold."""
     return drive_memory(stage_job(job, layout), machine, stack)
 
 

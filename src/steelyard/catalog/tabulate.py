@@ -1,11 +1,8 @@
 """From rows of the catalog to the tables that the rooms compute with: numbers alone, in SI, NaN where unknown."""
 
 import math
-import re
 from collections.abc import Mapping
 from dataclasses import fields, replace
-from functools import cache
-from pathlib import Path
 from statistics import geometric_mean, median
 
 from steelyard import tables
@@ -13,10 +10,9 @@ from steelyard.catalog.hosts.drives import drives_of
 from steelyard.catalog.hosts.memory import host_memory_bytes
 from steelyard.catalog.load import Catalog, load
 from steelyard.catalog.local.step_shift import ANYWHERE, STEP_SHIFT, narrowed_log_sd, pair_name
-from steelyard.catalog.read import table_rows
 from steelyard.catalog.schema import Accelerator, Fitted, OfferRow, SiteRow, System
 from steelyard.errors import BadCatalog, BadInput, UnknownName
-from steelyard.units import GB_BYTES, GIB_BYTES, HOUR_S, Bytes
+from steelyard.units import GB_BYTES, HOUR_S
 from steelyard.vocabulary import CO2E_KINDS, FULL_PRECISIONS
 
 _ANY = "any"

@@ -8,8 +8,8 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from steelyard.errors import BadInput, nearest
 from steelyard.job import degrees, literals
-from steelyard.job.kept.node_drives import DriveSpec, parse_drives
 from steelyard.job.job_spec import JOB_AXES
+from steelyard.job.kept.node_drives import DriveSpec, parse_drives
 from steelyard.job.kept.phrases import quantised_base
 from steelyard.job.kept.recipes import parse_recipe
 from steelyard.job.measured_step import MeasuredStep, parse_rate, parse_step_time

@@ -11,7 +11,7 @@ from steelyard.catalog.spread import FACTOR
 from steelyard.catalog.stack_names import FALLBACK
 from steelyard.errors import BadInput
 from steelyard.job import JobSpec
-from steelyard.job.kept.node_drives import DriveSpec, with_drives
+from steelyard.job.kept.node_drives import STATED, DriveSpec, with_drives
 from steelyard.job.purchase import OwnedSpec
 from steelyard.market.billing import Billing, band_log_sd, rented_purchases
 from steelyard.market.offers import allowed_offers, check_conflicts, no_offer_text
@@ -145,7 +145,7 @@ def market_of(spec: JobSpec, catalog: facts.Catalog, today: date | None = None) 
     rough = sorted({chip.accelerator for chip in chips if not chip.calibrated})
     if rough:
         notes.append(f"no kernels measured, those of any chip stand in (wide intervals): {', '.join(rough)}")
-    notes += _stack_notes(vendors, [one.name for one in tools], spec, catalog)
+    notes += [*_stack_notes(vendors, [one.name for one in tools], spec, catalog), *_drive_notes(chips, drives)]
     notes += unknown_site_notes(builder.sites.values())
     notes += surveyed_pue_notes({site for deal in deals if (site := deal.site) or deal.purchase != "own"}, catalog)
     return Market(
@@ -203,6 +203,18 @@ def _stack_notes(vendors: Sequence[str], tools: Sequence[str], spec: JobSpec, ca
     orders = spec.layout.get("schedule", ())
     told = [schedule_text(spec, one, vendor, code, catalog) for one in tools for vendor in vendors for code in orders]
     return [*dict.fromkeys(filter(None, told)), *_unknown_stack_notes(vendors, spec, catalog)]
+
+
+def _drive_notes(chips: Sequence[HardwareOption], drives: bool) -> list[str]:
+    """Return which chips are in nodes whose drives nobody timed, where a job puts something there."""
+    slow = {one.accelerator for one in chips if math.isnan(float(one.machine.nvme_read_bytes_per_s))}
+    timed = {one.accelerator for one in chips} - slow
+    names = ", ".join(sorted(slow - timed))
+    return (
+        [f"no source says how fast NVMe drives of nodes of these are, so not timed: {names}; write {STATED}"]
+        if drives and names
+        else []
+    )
 
 
 def _unknown_stack_notes(vendors: Sequence[str], spec: JobSpec, catalog: facts.Catalog) -> list[str]:

@@ -43,8 +43,8 @@ from steelyard.planner.unstated.layouts import Bench, beyond_recipes_text, chose
 from steelyard.planner.unstated.mixtures import branch_interval, mixture_text, states_branches
 from steelyard.planner.unstated.possible import possible_runs, possible_text
 from steelyard.reasons.binds import Bind, beyond_limits, step_text, unknown_host_text
-from steelyard.reasons.drives import small_drives_text, unknown_drives_text
 from steelyard.reasons.draws import Setting
+from steelyard.reasons.drives import small_drives_text, unknown_drives_text
 from steelyard.reasons.terms import formula, terms
 from steelyard.tables import Job, Layout, Offer, join
 from steelyard.units import GIB_BYTES, Array

@@ -3,10 +3,8 @@
 import math
 
 from steelyard.formatting.figures import number
+from steelyard.job.kept.node_drives import STATED
 from steelyard.units import GB_BYTES
-
-STATE = "nvme: read=25GB/s,write=12GB/s (--nvme)"
-"""How a job states what no catalog knows of the drives of a node."""
 
 
 def small_drives_text(nvme_bytes: float, limit_bytes: float) -> str:
@@ -18,7 +16,8 @@ def small_drives_text(nvme_bytes: float, limit_bytes: float) -> str:
     'NVMe: 14,000 GB are on the drives of a node that has none'
     """
     has = number(limit_bytes / GB_BYTES) if limit_bytes > 0 else "none"
-    return f"NVMe: {number(nvme_bytes / GB_BYTES)} GB are on the drives of a node that has {has}; put less there, or take more nodes"
+    put = f"NVMe: {number(nvme_bytes / GB_BYTES)} GB are on the drives of a node that has {has}"
+    return f"{put}; put less there, or take more nodes"
 
 
 def unknown_drives_text(nvme_bytes: float, limit_bytes: float, untimed: bool) -> str:
@@ -29,8 +28,8 @@ def unknown_drives_text(nvme_bytes: float, limit_bytes: float, untimed: bool) ->
         limit_bytes: that they hold; NaN: unknown.
         untimed: whether the time of a step is unknown.
 
-    >>> unknown_drives_text(1.4e12, 30e12, True)
-    'NVMe: no source says how fast these drives are; measure them (ds_io) and write nvme: read=25GB/s,write=12GB/s (--nvme)'
+    >>> unknown_drives_text(1.4e12, 30e12, True)[:72]
+    'NVMe: no source says how fast these drives are; measure them (ds_io) and'
     >>> unknown_drives_text(1.4e12, math.nan, False)
     'NVMe: how much the drives of a node hold is unknown, and 1,400 GB are put there'
     >>> unknown_drives_text(0.0, math.nan, True), unknown_drives_text(1e12, 30e12, False)
@@ -40,7 +39,9 @@ def unknown_drives_text(nvme_bytes: float, limit_bytes: float, untimed: bool) ->
         return ""
     parts = []
     if untimed:
-        parts.append(f"no source says how fast these drives are; measure them (ds_io) and write {STATE}")
+        parts.append(f"no source says how fast these drives are; measure them (ds_io) and write {STATED}")
     if math.isnan(limit_bytes):
-        parts.append(f"how much the drives of a node hold is unknown, and {number(nvme_bytes / GB_BYTES)} GB are put there")
+        parts.append(
+            f"how much the drives of a node hold is unknown, and {number(nvme_bytes / GB_BYTES)} GB are put there"
+        )
     return f"NVMe: {'; '.join(parts)}" if parts else ""

@@ -35,7 +35,8 @@ def drive_memory(staged: StagedJob, machine: Machine, stack: Stack) -> DriveMemo
             moments (o) and a gradient as wide as that copy (g)
 
     Source: Rajbhandari et al. 2021, arXiv 2104.07857, section 3 (fp32 parameter, momentum, variance and gradient: 16
-        bytes); github.com/deepspeedai/DeepSpeed runtime/swap_tensor/optimizer_utils.py (a file of each, and of gradients).
+        bytes); github.com/deepspeedai/DeepSpeed runtime/swap_tensor/optimizer_utils.py (a file of each, one of each
+        gradient).
     Limits: files of checkpoints and of data come on top, and what a file system rounds up.
     """
     found = _on_drives(staged, machine, stack)
@@ -110,8 +111,8 @@ def fetching_s(staged: StagedJob, machine: Machine, stack: Stack) -> Seconds:
         stack: defaults of the job's recipe
 
     Source: Rajbhandari et al. 2021, arXiv 2104.07857, sections 4.1 (parameters are loaded for each pass) and 6.1
-        (bandwidth-centric partitioning: all drives in parallel); github.com/deepspeedai/DeepSpeed runtime/zero/stage3.py,
-        partition_grads: gradients leave in fp32 at the last micro-batch.
+        (bandwidth-centric partitioning: all drives in parallel); github.com/deepspeedai/DeepSpeed
+        runtime/zero/stage3.py, partition_grads: gradients leave in fp32 at the last micro-batch.
     Limits: large requests; reads and writes share the drives without slowing each other further.
     """
     found = _on_drives(staged, machine, stack)
@@ -169,4 +170,3 @@ def drives_s(read: Bytes, written: Bytes, machine: Machine) -> Seconds:
 
 def _each(amount: Bytes, rate: BytesPerSecond) -> Seconds:
     return np.where(np.greater(amount, 0), amount / rate, 0.0)
-

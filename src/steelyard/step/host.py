@@ -83,9 +83,8 @@ def passing_weights(trained: Count, stack: Stack) -> Count:
         runtime/zero/stage3.py, _create_param_groups_fp16_flat_cpu_memory (a buffer of max_in_cpu, used or not) and
         reserve_partitioned_swap_space (one of the largest group, written after its update).
     """
-    more = np.greater(trained, stack.nvme_weights_kept)
-    kept = np.minimum(trained, stack.nvme_weights_kept)
-    return stack.nvme_weight_buffer + kept + np.minimum(trained, stack.nvme_group) * more
+    group = np.minimum(trained, stack.nvme_group) * np.greater(trained, stack.nvme_weights_kept)
+    return np.asarray(stack.nvme_weight_buffer + np.minimum(trained, stack.nvme_weights_kept) + group)
 
 
 def passing_states(trained: Count, stack: Stack) -> Count:
@@ -100,4 +99,4 @@ def passing_states(trained: Count, stack: Stack) -> Count:
     Source: github.com/deepspeedai/DeepSpeed runtime/swap_tensor/optimizer_utils.py, SwapBufferManager: buffers of the
         largest group, one for each of parameter, gradient and both moments of Adam.
     """
-    return stack.nvme_state_buffers * np.minimum(trained, stack.nvme_group)
+    return np.asarray(stack.nvme_state_buffers * np.minimum(trained, stack.nvme_group))

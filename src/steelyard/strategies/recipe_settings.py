@@ -50,7 +50,7 @@ RECIPE_SETTINGS = (
             "host": {"weights_on_host": 1.0, "weights_on_nvme": 0.0},
             "nvme": {"weights_on_host": 1.0, "weights_on_nvme": 1.0},
         },
-        source="PyTorch FSDP2 documentation, CPUOffloadPolicy; arXiv 2104.07857, section 5 (offload_param: cpu or nvme)",
+        source="PyTorch FSDP2 documentation, CPUOffloadPolicy; arXiv 2104.07857, section 5 (offload_param: cpu, nvme)",
     ),
     RecipeSetting(
         name="activations",

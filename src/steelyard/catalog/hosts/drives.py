@@ -28,7 +28,9 @@ UNKNOWN_DRIVES = Drives()
 def _drives(folder: Path) -> Mapping[str, Drives]:
     return {
         row["system"]: Drives(
-            *(_number(row[name]) for name in ("capacity_gb", "read_gb_per_s", "write_gb_per_s")),
+            capacity_bytes=_number(row["capacity_gb"]),
+            read_bytes_per_s=_number(row["read_gb_per_s"]),
+            write_bytes_per_s=_number(row["write_gb_per_s"]),
             source=row["source"],
             checked=row["checked"],
         )
@@ -48,9 +50,11 @@ def drives_of(system: str, folder: Path) -> Drives:
         folder: of the catalog's tables.
 
     >>> from steelyard.catalog import load
-    >>> [drives_of(name, load().folder).capacity_bytes / 1e12 for name in ("p5.48xlarge", "p3.16xlarge", "node-RTX-4090")]
+    >>> names = ("p5.48xlarge", "p3.16xlarge", "node-RTX-4090")
+    >>> [drives_of(name, load().folder).capacity_bytes / 1e12 for name in names]
     [30.4, 0.0, nan]
-    >>> [drives_of(name, load().folder).read_bytes_per_s / 1e9 for name in ("DGX-2", "Standard_ND96isr_H200_v5", "DGX-H100")]
+    >>> names = ("DGX-2", "Standard_ND96isr_H200_v5", "DGX-H100")
+    >>> [drives_of(name, load().folder).read_bytes_per_s / 1e9 for name in names]
     [25.6, 48.0, nan]
     """
     return _drives(folder).get(system, UNKNOWN_DRIVES)

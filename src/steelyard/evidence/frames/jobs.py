@@ -126,6 +126,7 @@ def run_adapters(run: Run, model: ModelSpec, adapters: str) -> Adapters | None:
         outside_bytes(run),
     )
 
+
 def check_drives(layouts: Sequence[Layout], job: Job, capability: Capability) -> None:
     """Raise BadLayout where the stack of a row puts nothing on drives that the row says is there.
 

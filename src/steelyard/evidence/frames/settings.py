@@ -10,8 +10,8 @@ from types import MappingProxyType
 from steelyard.catalog.stack_names import StackRule
 from steelyard.catalog.stacks import Capability
 from steelyard.errors import BadLayout
-from steelyard.evidence.runs.drives import needed_by_drives
 from steelyard.evidence.runs.columns import is_count, says
+from steelyard.evidence.runs.drives import needed_by_drives
 from steelyard.evidence.runs.run import Run, is_known
 from steelyard.job.degrees import PRINTED, parse_degrees
 from steelyard.job.unstated.usual import usual_zero

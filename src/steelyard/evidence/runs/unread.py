@@ -8,8 +8,8 @@ from steelyard.evidence.runs.header import MEASURED
 from steelyard.evidence.runs.packing import MASKED, document_length_of_note, masked_documents
 from steelyard.evidence.runs.run import Run, is_known
 from steelyard.evidence.runs.spellings import OFFLOAD_SPELLINGS
-from steelyard.job.kept.not_read import UNREAD_BASES, unread_of_stack, unread_word
 from steelyard.job.kept.drives import says_of_drives
+from steelyard.job.kept.not_read import UNREAD_BASES, unread_of_stack, unread_word
 from steelyard.job.kept.offloads import offload_of_note
 from steelyard.job.kept.phrases import FLOAT8, optimizer_of_note, recompute_of_note
 from steelyard.job.spelled.batches import batch_of_note

@@ -1,4 +1,4 @@
-"""What free words say of drives: which of what leaves the device rests on NVMe, in a row, a job or the name of a stack."""
+"""What free words say of drives: what of that which leaves the device rests on NVMe, in a row, a job or a stack."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -20,7 +20,8 @@ _PATH = re.compile(r"[\w.]*nvme_path[\"']?\s*[=:]\s*[^\s,;}]+")
 _OTHERS = r"check-?point\w*|data\w*|\b(?:ref\w*|reward|teacher|kv|eval\w*)\b|tokeni\w+|logg\w+|images?"
 """Other things that people put on drives."""
 _TOKENS = re.compile(
-    rf"(?P<states>optimi[sz]ers?|(?<!optimizer )states?\b)|(?P<weights>param(?:eter)?s?|weights?)|(?P<other>activ\w*|{_OTHERS})"
+    rf"(?P<states>optimi[sz]ers?|(?<!optimizer )states?\b)|(?P<weights>param(?:eter)?s?|weights?)"
+    rf"|(?P<other>activ\w*|{_OTHERS})"
     rf"|(?P<drive>\b{_DRIVE})|(?P<memory>\b(?:cpu|host|ram|dram|none|gpu)\b)"
 )
 _KINDS = ("states", "weights")
@@ -35,7 +36,7 @@ def on_drives_of_text(text: str) -> frozenset[str]:
     A drive is of what is named before it since the last place that was named, else of what is named behind it; one that
     is of nothing is of all that the text says to be offloaded, of states at least (`kept.offloads`).
 
-    >>> texts = ("offload: optimizer nvme", "offload_param: {device: nvme}", "offload states, params to NVMe", "no NVMe offload")
+    >>> texts = ("offload_optimizer: nvme", "offload_param: nvme", "offload states, params to NVMe", "no NVMe offload")
     >>> [sorted(on_drives_of_text(text)) for text in texts]
     [['states'], ['weights'], ['states', 'weights'], []]
     >>> texts = ("optimizer cpu offload, params nvme", "NVMe offload", "ZeRO-Infinity, NVMe", "NVMe SSDs, 3.84 TB")
@@ -70,7 +71,9 @@ def _of_part(part: str) -> set[str]:
         named = before or _kinds_until_place(tokens[place + 1 :])
         if not named:
             away = offload_of_note(part, False)
-            named = [one for one, word in zip(_KINDS, ("optimizer", "params"), strict=True) if word in away] or ["states"]
+            named = [one for one, word in zip(_KINDS, ("optimizer", "params"), strict=True) if word in away] or [
+                "states"
+            ]
         found |= {one for one in named if one in _KINDS}
     return found
 

@@ -11,6 +11,8 @@ from steelyard.tables import Machine
 from steelyard.units import Bytes, BytesPerSecond
 
 FORM = "nvme: read=25GB/s,write=12GB/s,capacity=30TB"
+STATED = "nvme: read=25GB/s,write=12GB/s (--nvme)"
+"""How a job states what no catalog knows of the drives of a node."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,9 +38,12 @@ def parse_drives(value: Any) -> DriveSpec:
     unknown = [name for name in given if name not in ("read", "write", "capacity")]
     if unknown or not given:
         raise BadInput(f"{str(value)[:60]!r} does not describe the drives of a node; write {FORM}")
-    rates = [None if (one := given.get(name)) is None else _rate(one) for name in ("read", "write")]
-    size = given.get("capacity")
-    return DriveSpec(*rates, None if size is None else parse_size(size))
+    read, write, size = (given.get(name) for name in ("read", "write", "capacity"))
+    return DriveSpec(
+        read_bytes_per_s=None if read is None else _rate(read),
+        write_bytes_per_s=None if write is None else _rate(write),
+        capacity_bytes=None if size is None else parse_size(size),
+    )
 
 
 def _written(text: str) -> dict[str, str]:

@@ -20,7 +20,7 @@ from steelyard.units import GIB_BYTES, Bytes, Share
 
 @dataclass(frozen=True, slots=True)
 class Branch:
-    """One setting that exists, how often it is met, the peak that it makes, and what it puts on a host and its drives."""
+    """One setting that exists, how often it is met, the peak that it makes, what it puts on a host and its drives."""
 
     name: str
     share: Share
