@@ -44,7 +44,7 @@ from steelyard.planner.unstated.mixtures import branch_interval, mixture_text, s
 from steelyard.planner.unstated.possible import possible_runs, possible_text
 from steelyard.reasons.binds import Bind, beyond_limits, step_text, unknown_host_text
 from steelyard.reasons.draws import Setting
-from steelyard.reasons.drives import small_drives_text, unknown_drives_text
+from steelyard.reasons.drives import empty_drives_text, small_drives_text, unknown_drives_text
 from steelyard.reasons.terms import formula, terms
 from steelyard.tables import Job, Layout, Offer, join
 from steelyard.units import GIB_BYTES, Array
@@ -123,11 +123,12 @@ def point_of_configuration(
     beyond = _beyond(figures, spec, made.devices) if spec else ()
     step = Bind("step", step_text(made.prediction.time))
     host = unknown_host_text(point.host_bytes, point.host_limit_bytes)
+    empty = empty_drives_text(point.nvme_bytes, spec is not None and puts_on_drives(spec))
     drives = unknown_drives_text(point.nvme_bytes, point.nvme_limit_bytes, math.isnan(point.time_s.value))
     told = (
         *short,
         *([Bind("memory", made.beyond_recipes)] if made.beyond_recipes and point.fits else []),
-        *(Bind("memory", text) for text in (host, drives) if text),
+        *(Bind("memory", text) for text in (host, empty, drives) if text),
         *_unknown_money(made, point),
         step,
     )

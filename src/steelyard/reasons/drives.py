@@ -20,6 +20,17 @@ def small_drives_text(nvme_bytes: float, limit_bytes: float) -> str:
     return f"{put}; put less there, or take more nodes"
 
 
+def empty_drives_text(nvme_bytes: float, asked: bool) -> str:
+    """Return why nothing is on drives though a job asks for it; empty where something is, or it does not.
+
+    >>> empty_drives_text(0.0, True).partition(":")[2], empty_drives_text(1e9, True), empty_drives_text(0.0, False)
+    (' no rank has more parameters than DeepSpeed keeps in memory all the same (max_in_cpu, 1e9)', '', '')
+    """
+    if nvme_bytes > 0 or not asked:
+        return ""
+    return "nothing on NVMe: no rank has more parameters than DeepSpeed keeps in memory all the same (max_in_cpu, 1e9)"
+
+
 def unknown_drives_text(nvme_bytes: float, limit_bytes: float, untimed: bool) -> str:
     """Return what nobody says of the drives of a node where something is put there; empty where all is known.
 
