@@ -11,7 +11,7 @@ from steelyard.catalog.spread import FACTOR
 from steelyard.catalog.stack_names import FALLBACK
 from steelyard.errors import BadInput
 from steelyard.job import JobSpec
-from steelyard.job.kept.node_drives import STATED, DriveSpec, with_drives
+from steelyard.job.kept.node_drives import RATES_FORM, DriveSpec, with_drives
 from steelyard.job.purchase import OwnedSpec
 from steelyard.market.billing import Billing, band_log_sd, rented_purchases
 from steelyard.market.offers import allowed_offers, check_conflicts, no_offer_text
@@ -205,16 +205,13 @@ def _stack_notes(vendors: Sequence[str], tools: Sequence[str], spec: JobSpec, ca
     return [*dict.fromkeys(filter(None, told)), *_unknown_stack_notes(vendors, spec, catalog)]
 
 
-def _drive_notes(chips: Sequence[HardwareOption], drives: bool) -> list[str]:
-    """Return which chips are in nodes whose drives nobody timed, where a job puts something there."""
-    slow = {one.accelerator for one in chips if math.isnan(float(one.machine.nvme_read_bytes_per_s))}
-    timed = {one.accelerator for one in chips} - slow
-    names = ", ".join(sorted(slow - timed))
-    return (
-        [f"no source says how fast NVMe drives of nodes of these are, so not timed: {names}; write {STATED}"]
-        if drives and names
-        else []
-    )
+def _drive_notes(hardware: Sequence[HardwareOption], drives: bool) -> list[str]:
+    """Return which accelerators are in nodes whose drives nobody timed, where a job puts something there."""
+    timed = {one.accelerator for one in hardware if not math.isnan(float(one.machine.nvme_read_bytes_per_s))}
+    names = ", ".join(sorted({one.accelerator for one in hardware} - timed))
+    if not (drives and names):
+        return []
+    return [f"no source says how fast NVMe drives of nodes of these are, so not timed: {names}; write {RATES_FORM}"]
 
 
 def _unknown_stack_notes(vendors: Sequence[str], spec: JobSpec, catalog: facts.Catalog) -> list[str]:

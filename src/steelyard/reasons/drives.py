@@ -3,7 +3,7 @@
 import math
 
 from steelyard.formatting.figures import number
-from steelyard.job.kept.node_drives import STATED
+from steelyard.job.kept.node_drives import RATES_FORM
 from steelyard.units import GB_BYTES
 
 
@@ -50,7 +50,7 @@ def unknown_drives_text(nvme_bytes: float, limit_bytes: float, untimed: bool) ->
         return ""
     parts = []
     if untimed:
-        parts.append(f"no source says how fast these drives are; measure them (ds_io) and write {STATED}")
+        parts.append(f"no source says how fast these drives are; measure them (ds_io) and write {RATES_FORM}")
     if math.isnan(limit_bytes):
         parts.append(
             f"how much the drives of a node hold is unknown, and {number(nvme_bytes / GB_BYTES)} GB are put there"

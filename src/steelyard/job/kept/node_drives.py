@@ -11,7 +11,7 @@ from steelyard.tables import Machine
 from steelyard.units import Bytes, BytesPerSecond
 
 FORM = "nvme: read=25GB/s,write=12GB/s,capacity=30TB"
-STATED = "nvme: read=25GB/s,write=12GB/s (--nvme)"
+RATES_FORM = "nvme: read=25GB/s,write=12GB/s (--nvme)"
 """How a job states what no catalog knows of the drives of a node."""
 
 
