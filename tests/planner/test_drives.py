@@ -201,3 +201,16 @@ def test_a_row_and_a_job_that_say_the_same_of_drives_are_predicted_the_same(
 )  # fmt: skip
 def test_what_no_text_says_of_states_is_not_on_drives(text: str) -> None:
     assert on_drives_of_text(text) == frozenset()
+
+
+def test_rows_of_drives_are_cited_where_something_is_there() -> None:
+    cited = {
+        one.quantity: one
+        for one in steelyard.explain({**JOB, "recipe": BOTH}, on="DGX-2:16", layout=LAYOUT, precision="fp16").rows
+    }
+    assert cited["drives"].value == "30720 GB"
+    assert cited["drives, read"].value == "25.6 GB/s"
+    assert "2104.07857" in cited["drives, read"].source
+    assert "nvme_group" in cited
+    plain = {one.quantity for one in steelyard.explain(JOB, on="H100:8", layout=LAYOUT).rows}
+    assert not any("nvme" in name or "drives" in name for name in plain)

@@ -1,7 +1,7 @@
 """Citations: exactly the rows of the catalog that a prediction used, each with its source and date."""
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -52,7 +52,7 @@ def used(catalog: Catalog, basis: Basis) -> list[Used]:
     return [
         *_accelerator(catalog, basis),
         *_fitted("kernels", kernels_rows(accelerator, basis.precision, catalog).items()),
-        *_fitted("stack", stack_rows(basis.stack, catalog, accelerator=accelerator.id).items()),
+        *_fitted("stack", _asked(stack_rows(basis.stack, catalog, accelerator=accelerator.id), basis)),
         *_fitted("operation", policy_rows(basis.purchase or ON_DEMAND, catalog).items()),
         *_deal(catalog, basis),
     ]
@@ -111,6 +111,11 @@ def _embodied(catalog: Catalog, accelerator: Accelerator) -> Iterator[Used]:
     server = f"server/{accelerator.family}"
     if not together and server in catalog.embodied:
         yield from _facts("embodied", server, catalog.embodied[server], ["server_share"])
+
+
+def _asked(rows: Mapping[str, Fitted], basis: Basis) -> list[tuple[str, Fitted]]:
+    """Constants of a stack, those of drives only where something is on drives."""
+    return [(name, row) for name, row in rows.items() if basis.drives or "nvme" not in name]
 
 
 def _deal(catalog: Catalog, basis: Basis) -> Iterator[Used]:
