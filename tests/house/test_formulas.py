@@ -55,6 +55,7 @@ NOT_FORMULAS = {
     "step.recompute.recompute_s": "sums over these policies",
     "step.recompute.repeated_share": "sums over these policies",
     "step.states.by_unit": "yes or no, of all layouts",
+    "step.tensors.recipe.has_drives": "yes or no, of all layouts",
     "step.tensors.recipe.settled_entry": "one entry, of any unit, of what is settled",
     "step.states.state_widths": "the bytes of one parameter in `states`",
     "step.states.states_of": "the parameters of a rank in `states`",

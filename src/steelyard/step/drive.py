@@ -7,7 +7,13 @@ import numpy as np
 from steelyard.step.offload import CROSSING, fetched_bytes, heaviest_shard
 from steelyard.step.rank import StagedJob
 from steelyard.step.states import weight_bytes
-from steelyard.step.tensors.recipe import resident_weights, settled_entry, states_on_drives, weights_on_drives
+from steelyard.step.tensors.recipe import (
+    has_drives,
+    resident_weights,
+    settled_entry,
+    states_on_drives,
+    weights_on_drives,
+)
 from steelyard.tables import DriveMemory, Job, Machine, Recipe, Stack
 from steelyard.units import Bytes, BytesPerSecond, Count, Seconds
 
@@ -53,9 +59,9 @@ def drive_memory(staged: StagedJob, machine: Machine, stack: Stack) -> DriveMemo
 def _on_drives(staged: StagedJob, machine: Machine, stack: Stack) -> OnDrives | None:
     """Return what of the heaviest rank rests on drives; None where nothing does, of any layout."""
     job, layout = staged.job, staged.layout
-    weights, states = (at(job.recipe, stack, layout) for at in (weights_on_drives, states_on_drives))
-    if not (np.any(weights) or np.any(states)):
+    if not has_drives(job.recipe, stack):
         return None
+    weights, states = (at(job.recipe, stack, layout) for at in (weights_on_drives, states_on_drives))
     shard = heaviest_shard(staged)
     kept = kept_weights(job.trainable_share * shard, stack.nvme_weights_kept)
     known = {name: settled_entry(job.recipe, stack, name) for name in CROSSING}

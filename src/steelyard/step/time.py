@@ -10,7 +10,7 @@ from steelyard.step.offload import streamed_s
 from steelyard.step.rank import Rank, StagedJob
 from steelyard.step.schedule import backward_splits, bubble_ticks, sends
 from steelyard.step.stage_end import slowest_end
-from steelyard.step.tensors.recipe import resident_weights
+from steelyard.step.tensors.recipe import has_drives, resident_weights
 from steelyard.step.tick import Tick, slowest_tick, tick_passes
 from steelyard.strategies.schedule import THIRDS
 from steelyard.tables import Kernels, Machine, Stack, StepTime
@@ -43,9 +43,12 @@ def time(staged: StagedJob, machine: Machine, kernels: Kernels, stack: Stack) ->
     weights = resident_weights(job.recipe, stack, layout)
     end = slowest_end(rank, layout, tick_s, weights)
     host_s = stack.step_host_s / kernels.time_scale
-    drives_s = fetching_s(staged, machine, stack)
+    drives = has_drives(job.recipe, stack)
+    drives_s = fetching_s(staged, machine, stack) if drives else 0.0
     parts["dp_s"] = np.maximum(end.dp_s, streamed_s(staged, machine, stack, weights, count * tick_s, drives_s))
-    parts["optimizer_s"] = host_s + end.update_s + paging_s(staged, machine, stack) + swapping_s(staged, machine, stack)
+    parts["optimizer_s"] = host_s + end.update_s + paging_s(staged, machine, stack)
+    if drives:
+        parts["optimizer_s"] = parts["optimizer_s"] + swapping_s(staged, machine, stack)
     crowd = crowding(np.maximum(layout.devices / machine.domain_devices, 1.0), stack.doubling_loss)
     scale = stack.time_scale * kernels.time_scale * crowd
     scaled = {name: value * scale for name, value in parts.items()}

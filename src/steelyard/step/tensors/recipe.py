@@ -70,6 +70,19 @@ def resident_weights(recipe: Recipe, stack: Stack, layout: Layout) -> Share:
     return rests if np.ndim(follow) == 0 and not follow else _gone(rests, follow, layout)
 
 
+def has_drives(recipe: Recipe, stack: Stack) -> bool:
+    """Tell whether anything may rest on drives, of any layout: two entries say it, and mostly neither does.
+
+    Args:
+        recipe: what is said of a job
+        stack: whose defaults hold for the rest
+
+    Source: as `weights_on_drives`, `states_on_drives`.
+    """
+    weights, states = (settled_entry(recipe, stack, name) for name in ("weights_on_nvme", "states_on_nvme"))
+    return bool(np.any(weights + states))
+
+
 def weights_on_drives(recipe: Recipe, stack: Stack, layout: Layout) -> Share:
     """Return whether parameters rest on the drives of the host: of those that leave the device, where that is said.
 
