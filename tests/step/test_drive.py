@@ -139,6 +139,8 @@ def test_unknown_rates_make_a_step_unknown_only_where_something_is_on_drives() -
             or entries is WEIGHTS
         )
     assert float(drives_s(0.0, 0.0, unknown)) == 0.0
+    plain_job = stage_job(JOB, sharded(JOB))
+    assert float(fetching_s(plain_job, unknown, stack())) == float(swapping_s(plain_job, unknown, stack())) == 0.0
 
 
 def test_a_rank_with_no_more_than_the_buffer_in_memory_keeps_its_weights_there() -> None:
