@@ -8,9 +8,10 @@ from steelyard.carbon import carbon
 from steelyard.energy import energy
 from steelyard.money import money
 from steelyard.run import draw
-from steelyard.step import host_memory, memory, stage_job, time
+from steelyard.step import drive_memory, host_memory, memory, stage_job, time
 from steelyard.tables import (
     Draw,
+    DriveMemory,
     HostMemory,
     Job,
     Kernels,
@@ -58,6 +59,11 @@ def peak(job: Job, layout: Layout, machine: Machine, stack: Stack) -> StepMemory
 def host(job: Job, layout: Layout, machine: Machine, stack: Stack) -> HostMemory:
     """Return what one host keeps for its devices, of one candidate or of as many as the tables hold."""
     return host_memory(stage_job(job, layout), machine, stack)
+
+
+def drives(job: Job, layout: Layout, machine: Machine, stack: Stack) -> DriveMemory:
+    """Return what the drives of one host keep for its devices, of one candidate or of as many as the tables hold."""
+    return drive_memory(stage_job(job, layout), machine, stack)
 
 
 def floor(job: Job, layout: Layout, machine: Machine, kernels: Kernels, stack: Stack, policy: Policy) -> Draw:

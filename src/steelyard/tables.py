@@ -184,6 +184,8 @@ class Recipe:
     frozen_bytes: Bytes  # least bytes of a frozen parameter that is not quantised (kept in fp32: 4)
     packed_bytes: Bytes  # one quantised parameter inside the blocks, its scales included (0: none is quantised)
     weights_on_host: Share  # parameters between their uses (CPUOffload, offload_param)
+    weights_on_nvme: Share  # 1: of parameters that leave the device, on the host's drives (offload_param, nvme)
+    states_on_nvme: Share  # 1: of states that are offloaded, on the host's drives (offload_optimizer, nvme)
     refetched: Share  # 1: what runs again fetches parameters from the host anew (DeepSpeed)
     states_paged: Share  # 1: optimizer states go to the host when the device is full (bitsandbytes' paged optimizers)
     offload_weights: Share  # 1: parameters go to the host with optimizer states that are offloaded (FSDP)
@@ -251,6 +253,9 @@ class Machine:
     nic_bytes_per_s: BytesPerSecond  # one device's share of the network between domains; NaN: unknown
     host_bytes_per_s: BytesPerSecond  # one device to host memory, one direction (PCIe, C2C)
     host_memory_bytes: Bytes  # of one host, beside that of its devices; NaN: unknown
+    nvme_bytes: Bytes  # of one host's own drives together; NaN: unknown (0: it has none)
+    nvme_read_bytes_per_s: BytesPerSecond  # of one host's drives together; NaN: unknown
+    nvme_write_bytes_per_s: BytesPerSecond  # of one host's drives together; NaN: unknown
     tdp_w: Watts  # one device
     idle_w: Watts  # one device, powered and waiting
     host_w: Watts  # the rest of the node, per device, as rated: an upper bound of its draw; NaN: unknown
@@ -317,12 +322,18 @@ class Stack:
     gather_bytes: Bytes  # of one parameter, when ZeRO-3 gathers it (float8 all-gather: 1)
     host_update_s: Seconds  # of all processors of a host, to update one offloaded parameter (0: the device updates)
     host_buffers: Count  # copies of offloaded states and gradients on a host, its buffers for transfers among them
+    nvme_weight_buffer: Count  # parameters that a rank's buffers hold on their way between drive and device
+    nvme_weights_kept: Count  # trained parameters of a rank that stay in the host's memory, unless there are more
+    nvme_state_buffers: Count  # buffers of a rank through which states of one group pass, as wide as fp32
+    nvme_group: Count  # parameters of a rank that are updated at once where their states are on drives
     selective_scale: Share  # of stored activations that selective recompute keeps, scores apart (1: all the rest)
     weight_bytes: Bytes  # from here on: what `Recipe` says of the same names, where a job does not
     cast: Share
     frozen_bytes: Bytes
     packed_bytes: Bytes
     weights_on_host: Share
+    weights_on_nvme: Share
+    states_on_nvme: Share
     refetched: Share
     states_paged: Share
     offload_weights: Share
@@ -432,6 +443,16 @@ class HostMemory:
     gradients_bytes: Bytes
     optimizer_bytes: Bytes
     activations_bytes: Bytes
+    total_bytes: Bytes
+
+
+@dataclass(frozen=True, slots=True)
+class DriveMemory:
+    """What lies on one host's NVMe drives for its devices; the parts sum to the total."""
+
+    weights_bytes: Bytes
+    gradients_bytes: Bytes
+    optimizer_bytes: Bytes
     total_bytes: Bytes
 
 

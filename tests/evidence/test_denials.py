@@ -270,5 +270,7 @@ def test_bits_of_an_optimizer_quantise_no_base(note: str) -> None:
         ({"offload": "optimizer: cpu", "note": "data on local NVMe"}, False),
     ],
 )
-def test_states_on_a_drive_are_said_to_be_taken_as_on_the_host(given: dict[str, str], told: bool) -> None:
-    assert any("offload to a drive" in part for part in unread_parts(blank_run(**given))) == told
+def test_states_on_a_drive_are_read_and_none_that_are_not(given: dict[str, str], told: bool) -> None:
+    row = replace(ROW, stack="DeepSpeed", **given)
+    assert (run_frame([row], load()).job.recipe.states_on_nvme[0] == 1.0) == told
+    assert not [part for part in unread_parts(row) if "offload" in part or "nvme" in part.lower()]

@@ -139,7 +139,7 @@ def test_a_stack_runs_the_schedules_of_its_code(stack: str, text: str) -> None:
 
 
 def test_a_stack_says_what_it_can():
-    with pytest.raises(BadLayout, match="deepspeed runs offload, ZeRO 1/2/3, recompute none/full"):
+    with pytest.raises(BadLayout, match="deepspeed runs offload, nvme, ZeRO 1/2/3, recompute none/full"):
         read("tp=2", stack="deepspeed")
     with pytest.raises(BadLayout, match="network between nodes is unknown"):
         parse("", JOB, 16, 8, float("nan"), ANY)

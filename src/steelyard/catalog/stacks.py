@@ -28,7 +28,7 @@ LOGIT_BYTES = "logit_bytes"
 TRANSFORMER_ENGINE, OTHER = "transformer-engine", "other"
 """Whose kernels multiply in fp8 and fp4: NVIDIA's library or a vendor's own, or anybody else's."""
 
-FLAGS = ("tp", "sp", "cp", "ep", "etp", "hsdp", "offload")
+FLAGS = ("tp", "sp", "cp", "ep", "etp", "hsdp", "offload", "nvme")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +51,7 @@ class Capability:
     zero_most_with_pp: int  # highest stage that works with pipeline stages
     hsdp: bool  # a shard group may be smaller than the data-parallel ranks
     offload: bool
+    nvme: bool  # what leaves the device may rest on the host's drives, under full sharding
     recompute: tuple[int, ...]
     source: str
     trains_source: str

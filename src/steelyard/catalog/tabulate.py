@@ -1,20 +1,18 @@
 """From rows of the catalog to the tables that the rooms compute with: numbers alone, in SI, NaN where unknown."""
 
 import math
-import re
 from collections.abc import Mapping
 from dataclasses import fields, replace
-from functools import cache
-from pathlib import Path
 from statistics import geometric_mean, median
 
 from steelyard import tables
+from steelyard.catalog.hosts.drives import drives_of
+from steelyard.catalog.hosts.memory import host_memory_bytes
 from steelyard.catalog.load import Catalog, load
 from steelyard.catalog.local.step_shift import ANYWHERE, STEP_SHIFT, narrowed_log_sd, pair_name
-from steelyard.catalog.read import table_rows
 from steelyard.catalog.schema import Accelerator, Fitted, OfferRow, SiteRow, System
 from steelyard.errors import BadCatalog, BadInput, UnknownName
-from steelyard.units import GB_BYTES, GIB_BYTES, HOUR_S, Bytes
+from steelyard.units import GB_BYTES, HOUR_S
 from steelyard.vocabulary import CO2E_KINDS, FULL_PRECISIONS
 
 _ANY = "any"
@@ -45,7 +43,7 @@ def machine(system: System, precision: str, catalog: Catalog | None = None) -> t
     if math.isnan(peak):
         has = ", ".join(accelerator.precisions)
         raise BadInput(f"{accelerator.id} has no dense {precision} peak in the catalog; name a precision it has: {has}")
-    facts = accelerator.facts
+    facts, drives = accelerator.facts, drives_of(system.id, catalog.folder)
     return tables.Machine(
         peak_flop_per_s=peak,
         peak16_flop_per_s=peak if precision in FULL_PRECISIONS else _peak16(accelerator, peak),
@@ -58,35 +56,14 @@ def machine(system: System, precision: str, catalog: Catalog | None = None) -> t
         nic_bytes_per_s=system.nic_gb_per_s * GB_BYTES / system.node_devices,
         host_bytes_per_s=_host(accelerator, catalog),
         host_memory_bytes=host_memory_bytes(system.id, catalog),
+        nvme_bytes=drives.capacity_bytes,
+        nvme_read_bytes_per_s=drives.read_bytes_per_s,
+        nvme_write_bytes_per_s=drives.write_bytes_per_s,
         tdp_w=accelerator.tdp_w,
         idle_w=facts.value("idle_power"),
         host_w=system.host_w / system.devices,
         embodied_kgco2e=embodied(accelerator, catalog),
     )
-
-
-_NAMED_MEMORY = re.compile(r"vcpu-(\d+)gb$")
-"""What an instance's name says of its memory beside its cores, in GiB (docs.nebius.com, compute, virtual machine types:
-a preset is named by its devices, cores and GiB of memory)."""
-
-
-@cache
-def _host_memory(folder: Path) -> Mapping[str, float]:
-    shapes = {row["instance"]: row["memory_gib"] for row in table_rows(folder, "gcp_shapes")}
-    hosts = {row["system"]: row["memory_gib"] for row in table_rows(folder, "hosts")}
-    named = {row["id"]: said[1] for row in table_rows(folder, "systems") if (said := _NAMED_MEMORY.search(row["id"]))}
-    return {name: float(amount) * GIB_BYTES for name, amount in (named | shapes | hosts).items()}
-
-
-def host_memory_bytes(system: str, catalog: Catalog) -> Bytes:
-    """Return the memory of one host of a system; NaN where hosts of its kind differ, or nobody says.
-
-    >>> [host_memory_bytes(name, load()) / 2**30 for name in ("p5.48xlarge", "a3-highgpu-8g", "node-RTX-4090")]
-    [2048.0, 1872.0, nan]
-    >>> host_memory_bytes("gpu-h100-sxm_8gpu-128vcpu-1600gb", load()) / 2**30
-    1600.0
-    """
-    return _host_memory(catalog.folder).get(system, math.nan)
 
 
 def site(row: SiteRow) -> tables.Site:

@@ -24,6 +24,7 @@ JOB_OPTIONS = (
     ("--task", "NAME", "pretrain, continued_pretrain, full_ft, lora or qlora."),
     ("--loss", "NAME", "Kind of loss: chunked, fused, unfused, eager, shifted ... Default: that of the stack."),
     ("--recipe", "LIST", "How tensors are kept, over the stack: states=16,gradients=fused,weights=host ..."),
+    ("--nvme", "RATES", "Drives of a node, where no catalog knows them: read=25GB/s,write=12GB/s,capacity=30TB."),
     ("--stack", "NAME", "Software stack: megatron-core, fsdp2, deepspeed, maxtext ..."),
     ("--step-time", "SECONDS[@WHERE]", "A measured step, which shifts what is predicted: 11.2, or 11.2@H100:8,tp=2."),
     (

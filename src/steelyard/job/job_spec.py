@@ -11,6 +11,7 @@ from steelyard.catalog import Catalog, load, stacks
 from steelyard.catalog.stack_names import FALLBACK, rule_of_name
 from steelyard.catalog.training import Optimizer, Precision
 from steelyard.formatting.figures import COUNT, amount
+from steelyard.job.kept.node_drives import DriveSpec
 from steelyard.job.kept.recipes import partial_recipe
 from steelyard.job.kept.states import IN_16_BITS, width_of_states
 from steelyard.job.kept.texts import TrainingText, base_type, text_entries
@@ -65,6 +66,7 @@ class JobSpec:
     reserved_used: Share | None = None  # of a reservation's term, by all jobs together; None: this job alone uses it
     own: tuple[OwnedSpec, ...] = ()
     data: DataSpec | None = None
+    nvme: DriveSpec | None = None  # drives of one node of whatever it runs on; None: as the catalog has them
     checkpoints: int = 2  # kept at once; 0: none is written
     price_age_s: Seconds | None = None  # prices older than this are flagged; None: the usual limit
     stack: str | None = None

@@ -14,6 +14,7 @@ from steelyard.job.arguments import check_type, plain_argument
 from steelyard.job.documents import load_json, load_yaml, read_text
 from steelyard.job.fields import JobFields, PolicyFields, given_text, job_fields, plain_names
 from steelyard.job.job_spec import JobSpec, job_table
+from steelyard.job.kept.drives import laid_on_drives
 from steelyard.job.kept.not_read import unread_of_stack
 from steelyard.job.kept.recipes import tells_states, term_entries
 from steelyard.job.kept.states import LOADED_IN_16, MIXED, named_states
@@ -55,7 +56,7 @@ _INSTEAD = MappingProxyType(
 
 _AS_READ = (
     "accelerators", "regions", "providers", "deny_accelerators", "deny_regions", "deny_providers", "residency", "axes",
-    "devices", "max_devices", "purchase", "reserved_used", "own", "data", "checkpoints", "stack", "loss", "layout",
+    "devices", "max_devices", "purchase", "reserved_used", "own", "data", "nvme", "checkpoints", "stack", "loss",
     "measured", "document_tokens",
 )  # fmt: skip
 """Fields of a job that are what was read."""
@@ -162,7 +163,6 @@ def _job(
     batch, because = step_batch(read, model, samples)
     batches, among = batch_range.batch_choices(read, batch, samples)
     adapted, named = _adapted(read, model), _states(read, given)
-    taken = _taken(read, model, samples, named, given)
     spec = JobSpec(
         model=model,
         samples=samples.count,
@@ -176,6 +176,7 @@ def _job(
         task=read.task,
         **_adapters(read, adapted),
         recipe=MappingProxyType({**term_entries(given_text(given, "optimizer")), **read.recipe}),
+        layout=laid_on_drives(read.layout, read.stack or "", read.recipe),
         **{name: getattr(read, name) for name in _AS_READ},
         deadline_s=None if read.by is None else _deadline(read.by, now),
         budget_usd=read.budget,
@@ -183,7 +184,7 @@ def _job(
         energy_max_j=read.energy_max,
         price_age_s=read.max_price_age,
         policy=MappingProxyType(_policy(read.policy)),
-        assumptions=tuple(filter(None, (why, classes, among or because, *taken))),
+        assumptions=tuple(filter(None, (why, classes, among or because, *_taken(read, model, samples, named, given)))),
         given=MappingProxyType({**given, "model": _absolute(read.model, folder)}),
     )
     _check_layout(spec)
@@ -270,10 +271,8 @@ def _taken(
 def _check_layout(spec: JobSpec) -> None:
     """Refuse limits on the layout that leave only degrees that the model has nothing for."""
     asked = {name: (max if name == "etp" else min)(values) for name, values in spec.layout.items()}
-    if asked.keys() & set(AXIS_DEGREES):
-        lack = lacking_axis(job_table(spec).workload.divisible, asked)
-        if lack:
-            raise BadInput(f"layout: {lack}")
+    if asked.keys() & set(AXIS_DEGREES) and (lack := lacking_axis(job_table(spec).workload.divisible, asked)):
+        raise BadInput(f"layout: {lack}")
 
 
 def _policy(given: PolicyFields) -> dict[str, float]:

@@ -3,7 +3,7 @@
 from steelyard.layout.literal import check_layout, parse, text_of
 from steelyard.layout.reason import Reason, sentence
 from steelyard.layout.space import BOUNDS, Bounds, Shardings, frames, offloads, shardings, size, space
-from steelyard.layout.valid import problem
+from steelyard.layout.valid import lacks_drives, problem
 
 __all__ = [
     "BOUNDS",
@@ -12,6 +12,7 @@ __all__ = [
     "Shardings",
     "check_layout",
     "frames",
+    "lacks_drives",
     "offloads",
     "parse",
     "problem",

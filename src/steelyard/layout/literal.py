@@ -182,6 +182,7 @@ def _message(layout: Layout, reason: Reason, job: Job, domain_devices: int, capa
         Reason.SHARD: lambda: f"shard = {layout.shard_devices:.0f} but dp × cp = {layout.dp * layout.cp:.0f}",
         Reason.ZERO: lambda: f"zero = {layout.zero:.0f}",
         Reason.NETWORK: lambda: f"{layout.devices:.0f} devices in fast domains of {domain_devices}",
+        Reason.NVME: lambda: f"zero = {layout.zero:.0f}, offload = {layout.offload:.0f} on {capability.stack}",
         Reason.STACK: lambda: abilities_text(layout, capability),
     }
     where = "" if reason is Reason.DEGREES else " " + _LONG.sub(lambda one: f"{float(one[0]):.3g}", text_of(layout))

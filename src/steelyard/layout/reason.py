@@ -35,6 +35,7 @@ class Reason(IntEnum):
     EXPERT_TENSOR = 20
     AXIS = 21
     ROUNDS = 22
+    NVME = 23
 
 
 SENTENCES = {
@@ -60,6 +61,10 @@ SENTENCES = {
     Reason.NETWORK: "the network between nodes is unknown, so the job must stay inside one fast domain",
     Reason.SCHEDULE: "a schedule runs stages of one chunk of blocks, or of several (vpp > 1), some of two alone",
     Reason.ROUNDS: "some schedules run only some numbers of stages and micro-batches",
+    Reason.NVME: (
+        "parameters and offloaded states go to NVMe drives under ZeRO-3 of DeepSpeed alone: write stack deepspeed, "
+        "zero=3 and offload=1, or keep them in the host's memory (weights=host)"
+    ),
     Reason.STACK: "the software stack does not support this combination",
 }
 
@@ -76,7 +81,9 @@ def sentence(code: int) -> str:
 def abilities_text(layout: Layout, capability: Capability) -> str:
     """Return what a stack runs, and of a layout's orders that it does not which of the catalog's stacks do."""
     can = [
-        name for name in ("tp", "sp", "pp", "vpp", "cp", "ep", "etp", "hsdp", "offload") if getattr(capability, name)
+        name
+        for name in ("tp", "sp", "pp", "vpp", "cp", "ep", "etp", "hsdp", "offload", "nvme")
+        if getattr(capability, name)
     ]
     stages = "/".join(map(str, capability.zero))
     modes = "/".join(setting_name("recompute", mode) for mode in capability.recompute)

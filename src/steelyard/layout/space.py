@@ -131,7 +131,10 @@ def frames(
     columns["recompute"] = np.full_like(columns["tp"], min(capability.recompute))
     numbers = {name: column.astype(np.float64) for name, column in columns.items()}
     made = Layout(**({"offload": 0.0, "flash": 1.0, "partition": 0.0} | numbers))
-    return take(made, problem(job, made, domain_devices, 0.0, capability) == Reason.VALID) if asked else made
+    if not asked:
+        return made
+    kept = (Reason.VALID, Reason.NVME)  # how states are sharded and offloaded, which drives ask for, is no frame's
+    return take(made, np.isin(problem(job, made, domain_devices, 0.0, capability), kept))
 
 
 @dataclass(frozen=True, slots=True)

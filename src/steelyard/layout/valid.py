@@ -47,6 +47,7 @@ def problem(
         *_model(job, layout),
         *_batch(job, layout),
         *_stack(layout, capability),
+        (Reason.NVME, lacks_drives(job, layout, capability)),
     ]
     spans = (layout.devices > domain_devices) & np.isnan(nic_bytes_per_s)
     rules.append((Reason.NETWORK, spans))
@@ -191,6 +192,23 @@ def _stack(layout: Layout, capability: Capability) -> list[_Rule]:
         ~np.isin(layout.recompute, capability.recompute),
     )
     return [(Reason.STACK, np.logical_or.reduce(np.broadcast_arrays(*beyond)))]
+
+
+def lacks_drives(job: Job, layout: Layout, capability: Capability) -> Broken:
+    """Tell whether a job puts on drives what its stack does not, or not at its ZeRO stage, or what is not offloaded.
+
+    Args:
+        job: its recipe: parameters, states on drives [-]
+        layout: ZeRO stage, offload [-]
+        capability: what the software stack supports [-]
+
+    Source: github.com/deepspeedai/DeepSpeed runtime/zero/offload_config.py (offload_param: valid only with stage 3) and
+        tests/unit/runtime/zero/test_zero_tensor_fragment.py (NVMe offload is not supported for other stages).
+    """
+    weights, states = np.greater(job.recipe.weights_on_nvme, 0), np.greater(job.recipe.states_on_nvme, 0)
+    able = capability.nvme & np.equal(layout.zero, 3)
+    found: NDArray[np.bool_] = ((weights | states) & ~able) | (states & np.equal(layout.offload, 0))
+    return found
 
 
 def _splits(count: Count, parts: Count) -> Broken:

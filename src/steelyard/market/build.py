@@ -11,6 +11,7 @@ from steelyard.catalog.spread import FACTOR
 from steelyard.catalog.stack_names import FALLBACK
 from steelyard.errors import BadInput
 from steelyard.job import JobSpec
+from steelyard.job.kept.node_drives import RATES_FORM, DriveSpec, with_drives
 from steelyard.job.purchase import OwnedSpec
 from steelyard.market.billing import Billing, band_log_sd, rented_purchases
 from steelyard.market.offers import allowed_offers, check_conflicts, no_offer_text
@@ -19,7 +20,7 @@ from steelyard.market.owned import allowed_owned, deal_fields, ownership_cost, w
 from steelyard.market.running import left_out_text, schedule_text
 from steelyard.market.sites import site_option, surveyed_pue_notes, unknown_site_notes
 from steelyard.market.systems import reach_devices
-from steelyard.market.tools import kind_text, matrix_precision, stack_options
+from steelyard.market.tools import kind_text, matrix_precision, puts_on_drives, stack_options
 from steelyard.run import reclaims_per_s
 from steelyard.tables import Kernels, Machine, Policy
 from steelyard.units import DAY_S
@@ -81,11 +82,11 @@ class _Builder:
 
     def _chip(self, system: facts.System) -> int:
         if ("hardware", system.id) not in self.known:
-            machine = machine_at_precision(system, self.precision, self.catalog)
+            machine = machine_at_precision(system, self.precision, self.catalog, self.spec.nvme)
             alike = {name: _hashable(getattr(machine, name)) for name in Machine.__slots__}
             key = (system.accelerator, replace(machine, **alike))
             if key not in self.hardware:
-                self.hardware[key] = hardware_option(system, self.precision, self.catalog)
+                self.hardware[key] = hardware_option(system, self.precision, self.catalog, self.spec.nvme)
             self.known["hardware", system.id] = list(self.hardware).index(key)
         return self.known["hardware", system.id]
 
@@ -134,8 +135,8 @@ def market_of(spec: JobSpec, catalog: facts.Catalog, today: date | None = None) 
         raise BadInput("nothing that the job allows is sold so at a price to believe; see: steelyard catalog offers")
     chips = tuple(builder.hardware.values())
     vendors = sorted({chip.vendor for chip in chips})
-    orders = spec.layout.get("schedule", ())
-    tools, tools_of = stack_options(vendors, spec.stack, catalog, spec.kind, spec.precision, spec.task, orders)
+    orders, drives = spec.layout.get("schedule", ()), puts_on_drives(spec)
+    tools, tools_of = stack_options(vendors, spec.stack, catalog, spec.kind, spec.precision, spec.task, orders, drives)
     quarantined = sum(how in row.quarantine for row, how in sold)
     notes = [f"{quarantined} doubtful prices are quarantined and not offered"] if quarantined else []
     if len(able) < len(offers):
@@ -144,7 +145,7 @@ def market_of(spec: JobSpec, catalog: facts.Catalog, today: date | None = None) 
     rough = sorted({chip.accelerator for chip in chips if not chip.calibrated})
     if rough:
         notes.append(f"no kernels measured, those of any chip stand in (wide intervals): {', '.join(rough)}")
-    notes += _stack_notes(vendors, [one.name for one in tools], spec, catalog)
+    notes += [*_stack_notes(vendors, [one.name for one in tools], spec, catalog), *_drive_notes(chips, drives)]
     notes += unknown_site_notes(builder.sites.values())
     notes += surveyed_pue_notes({site for deal in deals if (site := deal.site) or deal.purchase != "own"}, catalog)
     return Market(
@@ -168,15 +169,17 @@ def operating_policy(spec: JobSpec, purchase: str, catalog: facts.Catalog) -> tu
     return replace(operation.policy(purchase, catalog), **spec.policy, unsaved=unsaved), spread
 
 
-def hardware_option(system: facts.System, precision: str, catalog: facts.Catalog) -> HardwareOption:
-    """Return a system's machine and kernels at a job's precision."""
+def hardware_option(
+    system: facts.System, precision: str, catalog: facts.Catalog, drives: DriveSpec | None = None
+) -> HardwareOption:
+    """Return a system's machine and kernels at a job's precision, with the drives that the job states, if any."""
     precision = matrix_precision(precision, catalog)
     accelerator = catalog.accelerators[system.accelerator]
     rows = facts.kernels_rows(accelerator, precision, catalog)
     return HardwareOption(
         accelerator=accelerator.id,
         vendor=accelerator.vendor,
-        machine=machine_at_precision(system, precision, catalog),
+        machine=machine_at_precision(system, precision, catalog, drives),
         kernels=Kernels(**{name: row.value for name, row in rows.items()}),
         kernels_log_sd={name: row.log_sd for name, row in rows.items() if row.log_sd > 0}
         | {FACTOR: facts.accelerator_log_sd(accelerator, precision, catalog)},
@@ -185,9 +188,11 @@ def hardware_option(system: facts.System, precision: str, catalog: facts.Catalog
     )
 
 
-def machine_at_precision(system: facts.System, precision: str, catalog: facts.Catalog) -> Machine:
+def machine_at_precision(
+    system: facts.System, precision: str, catalog: facts.Catalog, drives: DriveSpec | None = None
+) -> Machine:
     """Return a system's numbers. A device that is alone in its domain sends nothing, so no link can slow it."""
-    made = facts.machine(system, precision, catalog)
+    made = with_drives(facts.machine(system, precision, catalog), drives)
     return replace(made, link_bytes_per_s=math.inf) if system.domain_devices == 1 else made
 
 
@@ -198,6 +203,15 @@ def _stack_notes(vendors: Sequence[str], tools: Sequence[str], spec: JobSpec, ca
     orders = spec.layout.get("schedule", ())
     told = [schedule_text(spec, one, vendor, code, catalog) for one in tools for vendor in vendors for code in orders]
     return [*dict.fromkeys(filter(None, told)), *_unknown_stack_notes(vendors, spec, catalog)]
+
+
+def _drive_notes(hardware: Sequence[HardwareOption], drives: bool) -> list[str]:
+    """Return which accelerators are in nodes whose drives nobody timed, where a job puts something there."""
+    timed = {one.accelerator for one in hardware if not math.isnan(float(one.machine.nvme_read_bytes_per_s))}
+    names = ", ".join(sorted({one.accelerator for one in hardware} - timed))
+    if not (drives and names):
+        return []
+    return [f"no source says how fast NVMe drives of nodes of these are, so not timed: {names}; write {RATES_FORM}"]
 
 
 def _unknown_stack_notes(vendors: Sequence[str], spec: JobSpec, catalog: facts.Catalog) -> list[str]:

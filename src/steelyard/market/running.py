@@ -1,6 +1,6 @@
 """Which stacks run where, and which run a schedule of pipelines: what rules a stack out before it is laid out."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from steelyard.catalog import Catalog
 from steelyard.catalog.stack_names import FALLBACK
@@ -90,6 +90,30 @@ def usual_or_able(
     files = [file.capability for name, file in catalog.stack_files.items() if name != FALLBACK]
     able = (one for one in files if vendor in one.vendors and kind in one.trains and names & {*one.schedules})
     return tuple(one.stack for one in able) or (FALLBACK,)
+
+
+def stacks_with_drives(names: Mapping[str, tuple[str, ...]], catalog: Catalog) -> dict[str, tuple[str, ...]]:
+    """Return of the stacks of each vendor's chips those that put tensors on NVMe drives; `BadInput` where none does.
+
+    Args:
+        names: of stacks, by vendor.
+        catalog: of the stacks.
+
+    >>> from steelyard.catalog import load
+    >>> stacks_with_drives({"NVIDIA": ("megatron-core", "fsdp2", "deepspeed"), "Google": ("maxtext",)}, load())
+    {'NVIDIA': ('deepspeed',), 'Google': ()}
+    """
+    found = {
+        vendor: tuple(one for one in some if stack_capability(one, catalog).nvme) for vendor, some in names.items()
+    }
+    if names and not any(found.values()):
+        asked = " and ".join(dict.fromkeys(one for some in names.values() for one in some))
+        able = [one for one, file in catalog.stack_files.items() if file.capability.nvme and one != FALLBACK]
+        raise BadInput(
+            f"{asked} puts nothing on NVMe drives; name a stack that does ({', '.join(able)}), or write weights=host "
+            "(parameters) and offload=1 (states of the optimizer)"
+        )
+    return found
 
 
 def schedule_text(spec: JobSpec, stack: str, vendor: str, schedule: int, catalog: Catalog) -> str:

@@ -9,10 +9,11 @@ from steelyard.catalog.local.step_shift import STEP_SHIFT, pair_of
 from steelyard.catalog.spread import FACTOR, Traits
 from steelyard.catalog.stack_names import FALLBACK, adapter_share, kernel_scales, rule_of_name, slow_kernels
 from steelyard.errors import BadInput, UnknownName
-from steelyard.job.job_spec import written_stack
+from steelyard.job.job_spec import JobSpec, written_stack
+from steelyard.job.kept.drives import asks_drives, drive_entries
 from steelyard.job.unstated.stack import common_stacks
 from steelyard.market.options import StackOption
-from steelyard.market.running import stack_capability, usual_or_able, vendors_of_stack
+from steelyard.market.running import stack_capability, stacks_with_drives, usual_or_able, vendors_of_stack
 from steelyard.tables import Stack
 from steelyard.vocabulary import IMAGE_TRANSFORMER, LANGUAGE, ROWS
 
@@ -25,6 +26,7 @@ def stack_options(
     precision: str = FALLBACK,
     task: str = "",
     schedules: Collection[int] = (),
+    drives: bool = False,
 ) -> tuple[tuple[StackOption, ...], Mapping[str, tuple[int, ...]]]:
     """Return the stacks to plan with, and which of them run on each vendor's chips.
 
@@ -42,6 +44,7 @@ def stack_options(
         precision: of the job.
         task: of the job: models are tuned with other stacks than those that they are pre-trained with.
         schedules: of pipelines that the job allows, by number; empty: any.
+        drives: whether the job puts parameters or states on NVMe drives, which few stacks do.
     """
     names: dict[str, tuple[str, ...]] = {}
     if stack is None:
@@ -50,6 +53,8 @@ def stack_options(
     else:
         asked = _training_stack(named_stack(stack, catalog), kind, catalog)
         names |= dict.fromkeys(vendors_of_stack(asked, vendors, kind, catalog), (asked,))
+    if drives:
+        names = stacks_with_drives(names, catalog)
     unique = list(dict.fromkeys(name for known in names.values() for name in known))
     tools = [stack_option(name, catalog, kind, precision) for name in unique]
     places = {vendor: [unique.index(name) for name in known] for vendor, known in names.items()}
@@ -67,6 +72,16 @@ def stack_options(
     elif stack == FALLBACK and task == "qlora":  # libraries that train on a quantised base mostly are PEFT's
         tools = [as_written(one, FALLBACK, precision, catalog) for one in tools]
     return tuple(tools), {vendor: tuple(found) for vendor, found in places.items()}
+
+
+def puts_on_drives(spec: JobSpec) -> bool:
+    """Tell whether a job puts parameters or states of its optimizer on NVMe drives.
+
+    >>> from steelyard.job import read_job
+    >>> [puts_on_drives(read_job("llama-3-8b", tokens="1B", recipe=one)) for one in ("weights=nvme", "weights=host")]
+    [True, False]
+    """
+    return asks_drives({**drive_entries(spec.stack or ""), **spec.recipe})
 
 
 def as_written(option: StackOption, text: str, precision: str, catalog: facts.Catalog) -> StackOption:

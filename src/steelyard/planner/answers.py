@@ -88,9 +88,11 @@ class Point(Answer):
     co2e_kg: Interval = UNKNOWN_INTERVAL  # of the kind that is weighed
     memory_bytes: Interval = UNKNOWN_INTERVAL  # one device
     memory_limit_bytes: float = math.nan
-    fits: bool = True  # the upper end of the memory interval within the device's, what is offloaded within the host's
+    fits: bool = True  # the upper end of its memory within the device's, what is offloaded within a host and its drives
     host_bytes: float = 0.0  # kept in the memory of one host
     host_limit_bytes: float = math.nan  # NaN: unknown
+    nvme_bytes: float = 0.0  # kept on the NVMe drives of one host
+    nvme_limit_bytes: float = math.nan  # NaN: unknown; 0: it has none
     devices: int = 0
     accelerator: str = ""
     system: str = ""

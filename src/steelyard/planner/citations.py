@@ -1,13 +1,15 @@
 """Citations: exactly the rows of the catalog that a prediction used, each with its source and date."""
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
 from steelyard.catalog import Catalog, kernels_rows, stack_rows
+from steelyard.catalog.hosts.drives import Drives, drives_of
 from steelyard.catalog.policy import policy_rows
 from steelyard.catalog.schema import Accelerator, Facts, Fitted, OfferRow, Source
+from steelyard.units import GB_BYTES
 from steelyard.vocabulary import CO2E_KINDS, FULL_PRECISIONS, ON_DEMAND, SPOT
 
 
@@ -35,6 +37,7 @@ class Basis:
     purchase: str = ""
     site: str = ""
     tariffs: tuple[tuple[str, str], ...] = ()  # provider and quantity
+    drives: bool = False  # whether something is on the drives of its nodes
 
 
 ACCELERATOR_FACTS: Final = ("memory", "memory_bandwidth", "link_bandwidth", "tdp", "idle_power")
@@ -49,7 +52,7 @@ def used(catalog: Catalog, basis: Basis) -> list[Used]:
     return [
         *_accelerator(catalog, basis),
         *_fitted("kernels", kernels_rows(accelerator, basis.precision, catalog).items()),
-        *_fitted("stack", stack_rows(basis.stack, catalog, accelerator=accelerator.id).items()),
+        *_fitted("stack", _asked(stack_rows(basis.stack, catalog, accelerator=accelerator.id), basis)),
         *_fitted("operation", policy_rows(basis.purchase or ON_DEMAND, catalog).items()),
         *_deal(catalog, basis),
     ]
@@ -76,6 +79,17 @@ def _accelerator(catalog: Catalog, basis: Basis) -> Iterator[Used]:
         network = "" if math.isnan(row.nic_gb_per_s) else f", {row.nic_gb_per_s:g} GB/s a node"
         for source in row.sources:
             yield Used("system", row.id, f"{row.devices} devices", f"{row.topology}{network}", source, row.checked)
+        if basis.drives:
+            yield from _drives(row.id, drives_of(row.id, catalog.folder))
+
+
+def _drives(system: str, found: Drives) -> Iterator[Used]:
+    """How much the drives of a node hold, and how fast they are, where somebody says so."""
+    rates = {"read": found.read_bytes_per_s, "write": found.write_bytes_per_s}
+    values = {"drives": (found.capacity_bytes, "GB")} | {f"drives, {way}": (one, "GB/s") for way, one in rates.items()}
+    for quantity, (value, unit) in values.items():
+        if not math.isnan(value):
+            yield Used("system", system, quantity, f"{value / GB_BYTES:g} {unit}", found.source, found.checked)
 
 
 def _host(catalog: Catalog, accelerator: Accelerator) -> Iterator[Used]:
@@ -97,6 +111,11 @@ def _embodied(catalog: Catalog, accelerator: Accelerator) -> Iterator[Used]:
     server = f"server/{accelerator.family}"
     if not together and server in catalog.embodied:
         yield from _facts("embodied", server, catalog.embodied[server], ["server_share"])
+
+
+def _asked(rows: Mapping[str, Fitted], basis: Basis) -> list[tuple[str, Fitted]]:
+    """Constants of a stack, those of drives only where something is on drives."""
+    return [(name, row) for name, row in rows.items() if basis.drives or "nvme" not in name]
 
 
 def _deal(catalog: Catalog, basis: Basis) -> Iterator[Used]:

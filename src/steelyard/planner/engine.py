@@ -7,7 +7,7 @@ from steelyard import pipeline
 from steelyard.job import JobSpec, job_table
 from steelyard.search.engine import Engine, Limits
 
-ENGINE = Engine(pipeline.predict, pipeline.peak, pipeline.floor, pipeline.host)
+ENGINE = Engine(pipeline.predict, pipeline.peak, pipeline.floor, pipeline.host, pipeline.drives)
 
 
 def limits_of(spec: JobSpec, most: int) -> Limits:

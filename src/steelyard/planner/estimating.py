@@ -23,7 +23,7 @@ from steelyard.market.pinned import pinned_deal, unknown_price_text
 from steelyard.market.running import schedule_text
 from steelyard.market.sites import site_option
 from steelyard.market.systems import system_meant
-from steelyard.market.tools import stack_options
+from steelyard.market.tools import puts_on_drives, stack_options
 from steelyard.planner.answers import Estimate, Explanation, OtherStack, Point
 from steelyard.planner.engine import ENGINE, asked_layout, limits_of
 from steelyard.planner.grounds import (
@@ -44,6 +44,7 @@ from steelyard.planner.unstated.mixtures import branch_interval, mixture_text, s
 from steelyard.planner.unstated.possible import possible_runs, possible_text
 from steelyard.reasons.binds import Bind, beyond_limits, step_text, unknown_host_text
 from steelyard.reasons.draws import Setting
+from steelyard.reasons.drives import empty_drives_text, small_drives_text, unknown_drives_text
 from steelyard.reasons.terms import formula, terms
 from steelyard.tables import Job, Layout, Offer, join
 from steelyard.units import GIB_BYTES, Array
@@ -67,11 +68,12 @@ def configure(
     catalog, job = facts.load(), job_table(spec)
     check_unsaved(spec, lambda saved: configure(saved, accelerator, devices, layout, site))
     system = system_meant(accelerator, devices or spec.devices, _offers(spec, accelerator, catalog), catalog)
-    hardware = hardware_option(system, spec.precision, catalog)
+    hardware = hardware_option(system, spec.precision, catalog, spec.nvme)
     count = devices or spec.devices or system.devices
     stacks, of_vendor = stack_options(
-        [hardware.vendor], spec.stack, catalog, spec.kind, spec.precision, spec.task, _schedules(layout, spec)
-    )
+        [hardware.vendor], spec.stack, catalog, spec.kind, spec.precision, spec.task, _schedules(layout, spec),
+        drives=puts_on_drives(spec),
+    )  # fmt: skip
     able = tuple(stacks[index] for index in of_vendor[hardware.vendor] if stacks[index].runs_on(hardware.accelerator))
     bench = Bench(hardware, count, able)
     (stack, laid), *others = chosen_layouts(layout, spec, job, bench)
@@ -121,10 +123,12 @@ def point_of_configuration(
     beyond = _beyond(figures, spec, made.devices) if spec else ()
     step = Bind("step", step_text(made.prediction.time))
     host = unknown_host_text(point.host_bytes, point.host_limit_bytes)
+    empty = empty_drives_text(point.nvme_bytes, spec is not None and puts_on_drives(spec))
+    drives = unknown_drives_text(point.nvme_bytes, point.nvme_limit_bytes, math.isnan(point.time_s.value))
     told = (
         *short,
         *([Bind("memory", made.beyond_recipes)] if made.beyond_recipes and point.fits else []),
-        *([Bind("memory", host)] if host else []),
+        *(Bind("memory", text) for text in (host, empty, drives) if text),
         *_unknown_money(made, point),
         step,
     )
@@ -220,6 +224,8 @@ def _fields(answer: Point, kind: type[Point]) -> dict[str, Any]:
 
 def _memory_short(point: Point, made: Configuration) -> Bind:
     """Return that a configuration may not, or does not, fit; and with which of the settings that are open it does."""
+    if point.nvme_bytes > point.nvme_limit_bytes:
+        return Bind("memory", small_drives_text(point.nvme_bytes, point.nvme_limit_bytes))
     if point.host_bytes > point.host_limit_bytes:
         need, has = (value / GIB_BYTES for value in (point.host_bytes, point.host_limit_bytes))
         rest = _but_for([one.name for one in made.branches if one.host_bytes <= point.host_limit_bytes])

@@ -59,6 +59,7 @@ def rows_behind(point: Point, spec: JobSpec) -> tuple[Used, ...]:
         purchase=point.purchase,
         site=point.site,
         tariffs=point.tariffs,
+        drives=point.nvme_bytes > 0,
     )
     shape = Used("model", spec.model.name, "shape", "", published.source or "as given", published.checked)
     return (shape, *used(load(), basis))

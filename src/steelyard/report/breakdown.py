@@ -12,7 +12,7 @@ from steelyard.planner.answers import Point
 from steelyard.reasons.terms import Term, formula
 from steelyard.report.page import blank, bullets, heading, table
 from steelyard.tables import Draw, Energy, Prediction, StepMemory
-from steelyard.units import GIB_BYTES
+from steelyard.units import GB_BYTES, GIB_BYTES
 
 ValueText = Callable[[float], str]
 
@@ -201,3 +201,20 @@ def host_memory_text(point: Point) -> str:
     if math.isnan(limit):
         return f"{number(used)} of ? GiB"
     return f"{number(used)} of {number(limit)} GiB"
+
+
+def drives_text(point: Point) -> str:
+    """Return what lies on the NVMe drives of one host, and how much they hold; nothing where nothing does.
+
+    >>> drives_text(Point("", nvme_bytes=1.4e12, nvme_limit_bytes=30.4e12)), drives_text(Point("", nvme_bytes=1.4e12))
+    ('1,400 of 30,400 GB', '1,400 of ? GB')
+    >>> drives_text(Point("", nvme_bytes=1.4e12, nvme_limit_bytes=0.0)), drives_text(Point(""))
+    ('1,400 GB where there are none', '')
+    """
+    if not point.nvme_bytes > 0:
+        return ""
+    used = number(point.nvme_bytes / GB_BYTES)
+    if point.nvme_limit_bytes == 0:
+        return f"{used} GB where there are none"
+    limit = "?" if math.isnan(point.nvme_limit_bytes) else number(point.nvme_limit_bytes / GB_BYTES)
+    return f"{used} of {limit} GB"

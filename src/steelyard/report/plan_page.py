@@ -22,7 +22,7 @@ from steelyard.formatting.figures import (
 from steelyard.formatting.interval import Interval
 from steelyard.planner.answers import CitedSource, Plan, Point
 from steelyard.reasons.summaries import Summary
-from steelyard.report.breakdown import host_memory_text, memory_text
+from steelyard.report.breakdown import drives_text, host_memory_text, memory_text
 from steelyard.report.page import blank, heading, paragraph, plot, section, table
 from steelyard.report.plot import scatter
 from steelyard.units import KWH_J
@@ -195,6 +195,7 @@ LINES: Final[Mapping[str, Callable[[Point], str]]] = {
     "water": lambda point: known_amount(point.water_m3, VOLUME),
     "memory": memory_text,
     "on host": host_memory_text,
+    "on NVMe": drives_text,
     "devices": devices_text,
     "layout": lambda point: point.layout_text.replace(",", ", "),
     "stack": lambda point: f"{point.stack_written}, as {point.stack}" if point.stack_written else point.stack,

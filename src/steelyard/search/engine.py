@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from steelyard.tables import (
     Draw,
+    DriveMemory,
     HostMemory,
     Job,
     Kernels,
@@ -35,6 +36,10 @@ Host = Callable[[Job, Layout, Machine, Stack], HostMemory]
 """`pipeline.host`, or a stand-in: bytes in the memory of one host."""
 
 
+OnNvme = Callable[[Job, Layout, Machine, Stack], DriveMemory]
+"""`pipeline.drives`, or a stand-in: bytes on the NVMe drives of one host."""
+
+
 Progress = Callable[[int, int], None]
 """Called with the candidates judged so far and all there are."""
 
@@ -47,6 +52,7 @@ class Engine:
     memory: Memory
     floor: Floor
     host: Host | None = None  # None: what lies on hosts is not judged
+    drives: OnNvme | None = None  # None: what lies on their drives is not judged
 
 
 LIMITS = {

@@ -68,7 +68,7 @@ class Pairs:
 def fitting(search: Search, family: Family) -> tuple[Pairs, Tally]:
     """Return the pairs of a chip and a frame of which something fits, and the count of what went."""
     high = needs(search, family)
-    frames = _Frames(family, high, host_needs(search, family))
+    frames = _Frames(family, high, host_needs(search, family), drive_needs(search, family))
     tally, made, held = Tally(), [], 0
     kinds: dict[_Room, _Fitting] = {}
     for hardware, asked in asked_of(search, family).items():
@@ -81,7 +81,7 @@ def fitting(search: Search, family: Family) -> tuple[Pairs, Tally]:
         if asked.any():
             _nearest(search, hardware, frames, asked, tally)
     if not made:
-        nowhere = _Fitting(frames, _Room(0, 0.0, 0.0, math.inf), 0)
+        nowhere = _Fitting(frames, _Room(0, 0.0, 0.0, math.inf, math.inf), 0)
         made = [nowhere.pairs(0, np.zeros(family.domain.size, dtype=bool), tally)]
     rows = [kind.rows for kind in kinds.values()] or [np.empty(0, dtype=np.intp)]
     columns = [np.concatenate(column) for column in zip(*made, strict=True)]
@@ -136,6 +136,25 @@ def host_needs(search: Search, family: Family) -> Points | None:
     return found
 
 
+def drive_needs(search: Search, family: Family) -> Points | None:
+    """Return the bytes that each row of a family keeps on its host's NVMe drives for one device; None: no row any.
+
+    Axes: offload, ways to shard.
+    """
+    recipe, machine = search.job.recipe, search.market.hardware[0].machine
+    asked = any(np.any(np.greater(one, 0)) for one in (recipe.weights_on_nvme, recipe.states_on_nvme))
+    if search.engine.drives is None or not asked:
+        return None
+    one, tool = replace(machine, node_devices=1.0), search.market.stacks[family.stack].stack
+    found = np.zeros((len(family.offload), family.ways.frame.size))
+    for start in range(0, found.shape[1], BLOCK):
+        stop = min(start + BLOCK, found.shape[1])
+        some = family.grid(start, stop)
+        laid = replace(some, recompute=0.0, offload=np.asarray(some.offload))
+        found[:, start:stop] = search.engine.drives(search.job, laid, one, tool).total_bytes
+    return found
+
+
 def lightest(fits: Mask) -> Mask:
     """Return which fitting rows could not recompute less and still fit; axes: recompute, offload, way to shard.
 
@@ -154,8 +173,8 @@ def lightest(fits: Mask) -> Mask:
 class _Frames:
     """A family with the memory it needs, and what is asked of it more than once."""
 
-    def __init__(self, family: Family, high: Points, on_host: Points | None) -> None:
-        self.family, self.high, self.on_host = family, high, on_host
+    def __init__(self, family: Family, high: Points, on_host: Points | None, on_drives: Points | None) -> None:
+        self.family, self.high, self.on_host, self.on_drives = family, high, on_host, on_drives
         starts = np.searchsorted(family.ways.frame, np.arange(family.domain.size))
         least = high.min(axis=(0, 1))
         self.least = np.minimum.reduceat(least, starts) if least.size else least  # bytes, of each frame
@@ -176,12 +195,13 @@ class _Room:
     memory_bytes: float
     node_devices: float
     host_bytes: float  # of one host; infinite: unknown, which refuses nothing
+    nvme_bytes: float  # of its drives; infinite: unknown
 
     @classmethod
     def of(cls, machine: Machine) -> "_Room":
-        host = float(machine.host_memory_bytes)
-        known = math.inf if math.isnan(host) else host
-        return cls(int(machine.domain_devices), float(machine.memory_bytes), float(machine.node_devices), known)
+        limits = (float(machine.host_memory_bytes), float(machine.nvme_bytes))
+        known = (math.inf if math.isnan(one) else one for one in limits)
+        return cls(int(machine.domain_devices), float(machine.memory_bytes), float(machine.node_devices), *known)
 
 
 class _Fitting:
@@ -190,9 +210,10 @@ class _Fitting:
     def __init__(self, frames: _Frames, room: _Room, held: int) -> None:
         family, part = frames.family, frames.ways(room.domain)
         fits = frames.high[..., part] <= room.memory_bytes
-        if frames.on_host is not None and math.isfinite(room.host_bytes):
-            devices = np.asarray(family.frames.devices)[family.ways.frame[part]]
-            fits &= frames.on_host[..., part] * np.minimum(room.node_devices, devices) <= room.host_bytes
+        for held_there, limit in ((frames.on_host, room.host_bytes), (frames.on_drives, room.nvme_bytes)):
+            if held_there is not None and math.isfinite(limit):
+                devices = np.asarray(family.frames.devices)[family.ways.frame[part]]
+                fits &= held_there[..., part] * np.minimum(room.node_devices, devices) <= limit
         light = np.flatnonzero(np.moveaxis(lightest(fits), 2, 0))
         self.held, self.total = held, frames.rows
         self.rows: Indices = light + part.start * family.modes

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from steelyard.step.drive import master_width
 from steelyard.step.offload import saved_bytes
 from steelyard.step.rank import StagedJob
 from steelyard.step.schedule import in_flight
@@ -18,6 +19,8 @@ def host_memory(staged: StagedJob, machine: Machine, stack: Stack) -> HostMemory
     r"""Return what one host keeps for its devices: as much as the heaviest rank, for each of them.
 
     .. math:: \min(n, d)\,\big(w\,h\,P_3 + (g + m + o + u)\,\tau\,P_1\,f\,[\text{offload}] + a\,B\big)
+
+    What rests on drives has buffers here (`passing_weights`, `passing_states`), and all of its gradients.
 
     Args:
         staged: a job on layouts: parameters of a rank (P), whole or its shard
@@ -36,7 +39,7 @@ def host_memory(staged: StagedJob, machine: Machine, stack: Stack) -> HostMemory
     recipe = resident(settled(job.recipe, stack), layout)
     ranks = np.minimum(machine.node_devices, layout.devices)
     pairs = zip(staged.stages, staged.params.ranks, strict=True)
-    first, *others = [_of_rank(job, layout, recipe, stage, params, stack.host_buffers) for stage, params in pairs]
+    first, *others = [_of_rank(job, layout, recipe, stage, params, stack) for stage, params in pairs]
     for stage, other in zip(staged.stages[1:], others, strict=True):
         more = np.greater(stage.exists, 0) & np.greater(other.total_bytes, first.total_bytes)
         names = HostMemory.__dataclass_fields__
@@ -44,7 +47,7 @@ def host_memory(staged: StagedJob, machine: Machine, stack: Stack) -> HostMemory
     return HostMemory(**{name: ranks * getattr(first, name) for name in HostMemory.__dataclass_fields__})
 
 
-def _of_rank(job: Job, layout: Layout, recipe: Recipe, stage: Stage, params: RankParams, buffers: Count) -> HostMemory:
+def _of_rank(job: Job, layout: Layout, recipe: Recipe, stage: Stage, params: RankParams, stack: Stack) -> HostMemory:
     widths = state_widths(job, replace(layout, offload=0.0), replace(recipe, weights_on_host=0.0, reduce_bytes=0.0))
     resting = np.asarray(np.greater_equal(layout.zero, 2))
     whole = states_of(replace(widths, gradients_sharded=widths.optimizer_sharded, weights_sharded=resting), params)
@@ -52,7 +55,48 @@ def _of_rank(job: Job, layout: Layout, recipe: Recipe, stage: Stage, params: Ran
     apart = recipe.weights_on_host * np.maximum(1 - np.maximum(layout.offload, recipe.states_paged), 0)
     shard = states_of(replace(widths, weights_bytes=master, weights_sharded=widths.optimizer_sharded), params)
     weights = whole.weights_bytes * recipe.weights_on_host + shard.weights_bytes * apart
-    optimizer = whole.optimizer_bytes * np.maximum(layout.offload * buffers, recipe.states_paged)
-    gradients = whole.gradients_bytes * layout.offload * buffers
+    optimizer = whole.optimizer_bytes * np.maximum(layout.offload * stack.host_buffers, recipe.states_paged)
+    gradients = whole.gradients_bytes * layout.offload * stack.host_buffers
+    trained = job.trainable_share * params.shard
+    if np.any(recipe.weights_on_nvme):
+        passing = widths.weights_bytes * passing_weights(trained, stack) * recipe.weights_on_host
+        weights = np.where(recipe.weights_on_nvme, passing, weights)
+    if np.any(recipe.states_on_nvme):
+        away = recipe.states_on_nvme * layout.offload
+        optimizer = np.where(away, master_width(job) * passing_states(trained, stack), optimizer)
+        gradients = np.where(away, whole.gradients_bytes, gradients)
     saved = saved_bytes(job, layout, recipe, stage) * in_flight(layout, stage.rank)
     return HostMemory(weights, gradients, optimizer, saved, weights + gradients + optimizer + saved)
+
+
+def passing_weights(trained: Count, stack: Stack) -> Count:
+    r"""Return the parameters of a rank that the memory of its host has room for while they rest on drives.
+
+    .. math:: b + \min(P, k) + \min(P, s)\,[P > k]
+
+    Args:
+        trained: parameters of the rank that are updated, P
+        stack: parameters that its buffers hold on their way (b), that stay in memory unless there are more (k), and
+            that are updated at once (s)
+
+    Source: github.com/deepspeedai/DeepSpeed runtime/swap_tensor/partitioned_param_swapper.py (buffers of each rank);
+        runtime/zero/stage3.py, _create_param_groups_fp16_flat_cpu_memory (a buffer of max_in_cpu, used or not) and
+        reserve_partitioned_swap_space (one of the largest group, written after its update).
+    """
+    group = np.minimum(trained, stack.nvme_group) * np.greater(trained, stack.nvme_weights_kept)
+    return np.asarray(stack.nvme_weight_buffer + np.minimum(trained, stack.nvme_weights_kept) + group)
+
+
+def passing_states(trained: Count, stack: Stack) -> Count:
+    r"""Return how many states, each of one parameter, a rank has room for in memory while they rest on drives.
+
+    .. math:: c\,\min(P, s)
+
+    Args:
+        trained: parameters of the rank that are updated, P
+        stack: buffers (c), each of as many parameters as are updated at once (s)
+
+    Source: github.com/deepspeedai/DeepSpeed runtime/swap_tensor/optimizer_utils.py, SwapBufferManager: buffers of the
+        largest group, one for each of parameter, gradient and both moments of Adam.
+    """
+    return np.asarray(stack.nvme_state_buffers * np.minimum(trained, stack.nvme_group))

@@ -32,10 +32,12 @@ CROSSING = (
 """What of a recipe decides how much crosses, beside what rests on the host."""
 
 
-def streamed_s(staged: StagedJob, machine: Machine, stack: Stack, weights: Share, window_s: Seconds) -> Seconds:
+def streamed_s(
+    staged: StagedJob, machine: Machine, stack: Stack, weights: Share, window_s: Seconds, drives_s: Seconds
+) -> Seconds:
     r"""Return the seconds of a step that a device waits for what crosses its host's link in every micro-batch.
 
-    .. math:: \max(w - t,\ \epsilon\,w), \qquad w = c / r
+    .. math:: \max(w - t,\ \epsilon\,w), \qquad w = \max(c / r,\ d)
 
     Args:
         staged: a job on layouts: parameters of a rank, whole or its shard
@@ -43,6 +45,7 @@ def streamed_s(staged: StagedJob, machine: Machine, stack: Stack, weights: Share
         stack: defaults of the job's recipe; share of traffic that no work hides (ε)
         weights: whether parameters rest on the host (`resident_weights`)
         window_s: seconds of work beside which copies may run (t): all micro-batches
+        drives_s: in which the drives of the host give what crosses, and take what leaves (d)
 
     Source: `crossing_bytes` (c); copies run beside the work: arXiv 2104.07857, section 6.2 (DeepSpeed);
         github.com/pytorch/pytorch torch/distributed/fsdp/_fully_shard/_fsdp_collectives.py, foreach_all_gather: on
@@ -54,7 +57,7 @@ def streamed_s(staged: StagedJob, machine: Machine, stack: Stack, weights: Share
     """
     recipe, layout = staged.job.recipe, staged.layout
     saved = settled_entry(recipe, stack, "saved_on_host")
-    if not (np.any(layout.offload) or np.any(weights) or np.any(saved)):
+    if not (np.any(layout.offload) or np.any(weights) or np.any(saved) or np.any(drives_s)):
         return np.float64(0)
     known = {name: settled_entry(recipe, stack, name) for name in CROSSING}
     crossing = crossing_bytes(staged, replace(recipe, weights_on_host=weights, saved_on_host=saved, **known))
@@ -62,7 +65,7 @@ def streamed_s(staged: StagedJob, machine: Machine, stack: Stack, weights: Share
     if np.any(np.isnan(machine.host_bytes_per_s)):  # nothing asks no link, known or not
         states = np.greater(weights, 0) | np.greater(layout.offload, 0)
         wire_s = np.where(states | ~np.isnan(machine.host_bytes_per_s), wire_s, 0.0)
-    return exposed_s(wire_s, window_s, stack.dp_exposed)
+    return exposed_s(np.maximum(wire_s, drives_s), window_s, stack.dp_exposed)
 
 
 def crossing_bytes(staged: StagedJob, recipe: Recipe) -> Bytes:
@@ -89,7 +92,7 @@ def crossing_bytes(staged: StagedJob, recipe: Recipe) -> Bytes:
     Limits: of each the stage that has most of it.
     """
     job, layout, rests = staged.job, staged.layout, recipe.weights_on_host
-    shard = _most(one.shard for one in staged.params.ranks)
+    shard = heaviest_shard(staged)
     saved: Bytes = 0.0
     if np.any(recipe.saved_on_host):
         saved = _most(saved_bytes(job, layout, recipe, one) for one in staged.stages) * layout.micro_batches
@@ -98,15 +101,50 @@ def crossing_bytes(staged: StagedJob, recipe: Recipe) -> Bytes:
     back = leaving * np.equal(recipe.grad_life, PERSISTENT)
     if not np.any(np.greater(rests, 0)):
         return saved + np.maximum(saved + back, leaving)
-    resting = rests * np.where(np.greater_equal(layout.zero, 2), shard, _most(one.whole for one in staged.params.ranks))
-    fetched = resting * resting_bytes(job, recipe) * np.where(np.greater(layout.pp, 1), 1.0, layout.micro_batches)
-    backward = by_unit(layout, recipe) * fetched
-    if np.any(np.greater(rests * recipe.refetched, 0)):
-        backward = backward * (1 + recipe.refetched * repeated_share(recomputed(layout), "products"))
+    resting = _resting(staged, recipe)
+    fetched, backward = fetched_bytes(staged, recipe)
     if np.any(np.greater(rests, layout.offload)):
         width = np.maximum(recipe.weight_bytes, recipe.cast * job.master_bytes)
         leaving = leaving + resting * (1 - layout.offload) * job.trainable_share * width
     return np.maximum(fetched, saved) + np.maximum(backward + saved + back, leaving)
+
+
+def _resting(staged: StagedJob, recipe: Recipe) -> Count:
+    """Parameters of a rank that rest on its host: its shard where gradients are sharded."""
+    whole = _most(one.whole for one in staged.params.ranks)
+    return recipe.weights_on_host * np.where(np.greater_equal(staged.layout.zero, 2), heaviest_shard(staged), whole)
+
+
+def fetched_bytes(staged: StagedJob, recipe: Recipe) -> tuple[Bytes, Bytes]:
+    r"""Return the bytes of parameters that the forward passes of a step fetch for one device, and the backward passes.
+
+    .. math:: v\,F, \quad v\,b\,F, \qquad F = h\,w\,P_2
+
+    Args:
+        staged: a job on layouts: parameters of a rank, its shard where gradients are sharded (:math:`P_2`); its
+            micro-batches, one in a pipeline: visits (v)
+        recipe: whether parameters rest off the device (h), their bytes (w), what the backward pass fetches (b)
+
+    Source: as `crossing_bytes`.
+    """
+    layout = staged.layout
+    visits = np.where(np.greater(layout.pp, 1), 1.0, layout.micro_batches)
+    fetched = _resting(staged, recipe) * resting_bytes(staged.job, recipe) * visits
+    backward = by_unit(layout, recipe) * fetched
+    if np.any(np.greater(recipe.weights_on_host * recipe.refetched, 0)):
+        backward = backward * (1 + recipe.refetched * repeated_share(recomputed(layout), "products"))
+    return fetched, backward
+
+
+def heaviest_shard(staged: StagedJob) -> Count:
+    """Return the parameters of a rank after sharding, of the stage that has most.
+
+    Args:
+        staged: a job on layouts
+
+    Source: as `rank_params`.
+    """
+    return _most(one.shard for one in staged.params.ranks)
 
 
 def _most(amounts: Iterable[Count]) -> Count:

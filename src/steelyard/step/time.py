@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from steelyard.step.drive import fetching_s, swapping_s
 from steelyard.step.memory import evicted_bytes
 from steelyard.step.network.communication import traffic
 from steelyard.step.network.placement import crowding
@@ -9,7 +10,7 @@ from steelyard.step.offload import streamed_s
 from steelyard.step.rank import Rank, StagedJob
 from steelyard.step.schedule import backward_splits, bubble_ticks, sends
 from steelyard.step.stage_end import slowest_end
-from steelyard.step.tensors.recipe import resident_weights
+from steelyard.step.tensors.recipe import has_drives, resident_weights
 from steelyard.step.tick import Tick, slowest_tick, tick_passes
 from steelyard.strategies.schedule import THIRDS
 from steelyard.tables import Kernels, Machine, Stack, StepTime
@@ -21,8 +22,8 @@ def time(staged: StagedJob, machine: Machine, kernels: Kernels, stack: Stack) ->
 
     A step is `micro_batches` ticks of the slowest stage, the bubble of filling and draining the pipeline
     ((p-1)/v ticks, arXiv 2104.04473 section 2.2), the exposed gradient and parameter traffic, and the update. What
-    crosses the link of a host and what crosses the network run beside each other: the longer is waited for. The
-    factor of a chip is of what its kernels take; a host launches as fast whatever it launches on.
+    crosses the link of a host, what its drives give and what crosses the network run beside each other: the longest is
+    waited for. The factor of a chip is of what its kernels take; a host launches as fast whatever it launches on.
 
     Source: Narayanan et al. 2021, arXiv 2104.04473, section 2.2 (micro-batches, bubble); Korthikanti et al. 2022,
         arXiv 2205.05198, section 5 (what recomputation repeats); Rajbhandari et al. 2020, arXiv 1910.02054, section 7
@@ -42,8 +43,12 @@ def time(staged: StagedJob, machine: Machine, kernels: Kernels, stack: Stack) ->
     weights = resident_weights(job.recipe, stack, layout)
     end = slowest_end(rank, layout, tick, weights)
     host_s = stack.step_host_s / kernels.time_scale
-    parts["dp_s"] = np.maximum(end.dp_s, streamed_s(staged, machine, stack, weights, count * tick_s))
+    drives = has_drives(job.recipe, stack)
+    drives_s = fetching_s(staged, machine, stack) if drives else 0.0
+    parts["dp_s"] = np.maximum(end.dp_s, streamed_s(staged, machine, stack, weights, count * tick_s, drives_s))
     parts["optimizer_s"] = host_s + end.update_s + paging_s(staged, machine, stack)
+    if drives:
+        parts["optimizer_s"] = parts["optimizer_s"] + swapping_s(staged, machine, stack)
     crowd = crowding(np.maximum(layout.devices / machine.domain_devices, 1.0), stack.doubling_loss)
     scale = stack.time_scale * kernels.time_scale * crowd
     scaled = {name: value * scale for name, value in parts.items()}

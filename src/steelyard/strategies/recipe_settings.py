@@ -45,8 +45,12 @@ RECIPE_SETTINGS = (
     ),
     RecipeSetting(
         name="weights",
-        meanings={"device": {"weights_on_host": 0.0, "offload_weights": 0.0}, "host": {"weights_on_host": 1.0}},
-        source="PyTorch FSDP2 documentation, CPUOffloadPolicy; arXiv 2104.07857, section 5 (offload_param)",
+        meanings={
+            "device": {"weights_on_host": 0.0, "offload_weights": 0.0, "weights_on_nvme": 0.0},
+            "host": {"weights_on_host": 1.0, "weights_on_nvme": 0.0},
+            "nvme": {"weights_on_host": 1.0, "weights_on_nvme": 1.0},
+        },
+        source="PyTorch FSDP2 documentation, CPUOffloadPolicy; arXiv 2104.07857, section 5 (offload_param: cpu, nvme)",
     ),
     RecipeSetting(
         name="activations",
@@ -60,8 +64,13 @@ RECIPE_SETTINGS = (
     ),
     RecipeSetting(
         name="optimizer_states",
-        meanings={"device": {"states_paged": 0.0}, "paged": {"states_paged": 1.0}},
-        source="huggingface.co/docs/bitsandbytes, paged optimizers; on the host: layout offload=1",
+        meanings={
+            "device": {"states_paged": 0.0, "states_on_nvme": 0.0},
+            "paged": {"states_paged": 1.0},
+            "nvme": {"states_on_nvme": 1.0},
+        },
+        source="huggingface.co/docs/bitsandbytes, paged optimizers; on the host: layout offload=1; on its drives: the "
+        "same and arXiv 2104.07857, section 5 (offload_optimizer: nvme)",
     ),
     RecipeSetting(
         name="kernels",

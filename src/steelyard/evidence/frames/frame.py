@@ -19,7 +19,7 @@ from steelyard.catalog import Catalog, kernels, stack, stacks
 from steelyard.catalog.stack_names import FALLBACK, StackRule
 from steelyard.catalog.stacks import Capability
 from steelyard.errors import BadInput
-from steelyard.evidence.frames.jobs import run_job
+from steelyard.evidence.frames.jobs import check_drives, run_job
 from steelyard.evidence.frames.layouts import LayoutChoice, layout_choices
 from steelyard.evidence.frames.machines import RunMachine, run_machine
 from steelyard.evidence.frames.models import run_model
@@ -164,6 +164,7 @@ def _row(run: Run, catalog: Catalog) -> CompletedRun:
     assumed |= {"states"} if has_open_states(run, its_rule, found.precision) else set()
     if settings := run_settings(run):
         options = _permitted(options, settings, job, catalog)
+    check_drives([one.layout for one in options], job, _capability(its_rule.stack, catalog))
     constants = run_constants(run, its_rule, found.precision.matrix_units, catalog)
     return CompletedRun(
         run=run,
@@ -287,7 +288,6 @@ def _labels(rows: Sequence[CompletedRun]) -> Labels:
 def frame_subset(found: RunFrame, keep: Any) -> RunFrame:
     """Return the rows of a frame that a mask or an index names (for leaving groups out)."""
     index = np.arange(len(found))[keep]
-    labels = Labels(*(getattr(found.labels, name)[index] for name in Labels.__dataclass_fields__))
     return replace(
         found,
         runs=tuple(found.runs[i] for i in index),
@@ -295,6 +295,6 @@ def frame_subset(found: RunFrame, keep: Any) -> RunFrame:
         architectures=tuple(found.architectures[i] for i in index),
         assumed=tuple(found.assumed[i] for i in index),
         notes=tuple(found.notes[i] for i in index),
-        labels=labels,
+        labels=Labels(*(getattr(found.labels, name)[index] for name in Labels.__dataclass_fields__)),
         **{name: take(getattr(found, name), index) for name in ("job", "layout", "machine", "kernels", "stack")},
     )

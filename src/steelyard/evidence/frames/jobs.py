@@ -1,12 +1,14 @@
 """From the training columns of a row (precision, optimizer, task) to its `Job`, by the words and rules of job files."""
 
 import re
+from collections.abc import Sequence
 from functools import cache
 
 from steelyard.catalog import Catalog
 from steelyard.catalog.stack_names import StackRule
+from steelyard.catalog.stacks import Capability
 from steelyard.catalog.training import Precision
-from steelyard.errors import BadInput
+from steelyard.errors import BadInput, BadLayout
 from steelyard.evidence.frames.recipes import outside_bytes, run_entries, run_recipe, run_states, run_text
 from steelyard.evidence.frames.shapes import ModelShape, RowsShape
 from steelyard.evidence.runs.columns import says
@@ -20,8 +22,9 @@ from steelyard.job.models.rows_spec import RowsSpec
 from steelyard.job.models.spec import ModelSpec
 from steelyard.job.sample_work import sample_workload
 from steelyard.job.training import ADAPTERS, MatrixShape, published_optimizer
+from steelyard.layout import Reason, lacks_drives, sentence
 from steelyard.strategies.denial import named
-from steelyard.tables import Job, Workload
+from steelyard.tables import Job, Layout, Workload
 from steelyard.workload import UNMASKED, Architecture, collapse
 from steelyard.workload import model as workload_model
 
@@ -122,3 +125,15 @@ def run_adapters(run: Run, model: ModelSpec, adapters: str) -> Adapters | None:
         float(stated[1].replace(",", "")) if stated else None,
         outside_bytes(run),
     )
+
+
+def check_drives(layouts: Sequence[Layout], job: Job, capability: Capability) -> None:
+    """Raise BadLayout where the stack of a row puts nothing on drives that the row says is there.
+
+    Args:
+        layouts: that the row may mean.
+        job: its numbers.
+        capability: what its stack can run.
+    """
+    if layouts and all(lacks_drives(job, one, capability) for one in layouts):
+        raise BadLayout(f"{capability.stack}, zero = {layouts[0].zero:g}: {sentence(Reason.NVME)}")

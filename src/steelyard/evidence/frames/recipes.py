@@ -34,6 +34,7 @@ def run_text(run: Run) -> TrainingText:
         task=run.task,
         note=run.note,
         optimizer=run.optimizer,
+        offload=run.offload,
         loss=run.loss,
         date=run.date,
         narrow=run_states(run) == IN_16_BITS,

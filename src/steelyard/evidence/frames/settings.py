@@ -11,6 +11,7 @@ from steelyard.catalog.stack_names import StackRule
 from steelyard.catalog.stacks import Capability
 from steelyard.errors import BadLayout
 from steelyard.evidence.runs.columns import is_count, says
+from steelyard.evidence.runs.drives import needed_by_drives
 from steelyard.evidence.runs.run import Run, is_known
 from steelyard.job.degrees import PRINTED, parse_degrees
 from steelyard.job.unstated.usual import usual_zero
@@ -71,7 +72,7 @@ def with_settings(run: Run) -> Run:
         for name, blank in _NOT_DONE.items():
             if _blank(getattr(run, name)):
                 found.setdefault(name, blank)
-    filled = replace(run, **found) if found else run  # type: ignore[arg-type]  # text where the column is text
+    filled = needed_by_drives(replace(run, **found) if found else run, run_settings(run).keys())  # type: ignore[arg-type]  # text where the column is text
     chunks = filled.vpp if is_known(filled.vpp) else _chunks(filled)
     return replace(filled, vpp=chunks) if is_known(chunks) and chunks != filled.vpp else filled
 

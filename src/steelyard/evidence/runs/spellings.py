@@ -10,6 +10,7 @@ from dataclasses import replace
 
 from steelyard.evidence.runs.columns import memory_word, says
 from steelyard.evidence.runs.run import Run, is_known
+from steelyard.job.kept.drives import on_drives_of_text
 from steelyard.job.kept.meanings import attention_meaning, recompute_meaning, sharding_meaning
 from steelyard.job.kept.offloads import offload_of_note
 from steelyard.job.kept.phrases import (
@@ -57,11 +58,32 @@ def offload_meaning(text: str) -> str:
     >>> [offload_meaning(text) for text in texts]
     ['optimizer', 'none', 'optimizer: cpu,', 'optimizer(cpu)+params(cpu)']
     """
+    if drives := on_drives_of_text(_of_column(text)):
+        return _with_drives(text, drives)
     found = exact_meaning(text, OFFLOAD_SPELLINGS)
     if found != text and not re.search(r"\(.*(param|weight|optim|activ)", text.lower()):
         return found
     said = affirmed(text, rf"{_OFFLOADED}(?:[ _-]{_OFFLOADED})*").strip()
     return said if re.search("[a-z]", said) else "none"
+
+
+def _of_column(text: str) -> str:
+    return f"offload {text.replace(';', ',')}"
+
+
+def _with_drives(text: str, drives: frozenset[str]) -> str:
+    """Return what a text that puts something on drives says of each, so that readers of both find it.
+
+    >>> [offload_meaning(text) for text in ("nvme", "optimizer: cpu, params: nvme", "ZeRO-Infinity to NVMe")]
+    ['optimizer nvme', 'optimizer cpu, params nvme', 'optimizer nvme, params nvme']
+    """
+    away = offload_of_note(_of_column(text), False)
+    said = text.lower()
+    places = {
+        "optimizer": "nvme" if "states" in drives else "cpu" * ("optim" in away or "optim" in said),
+        "params": "nvme" if "weights" in drives else "cpu" * ("param" in away or "param" in said),
+    }
+    return ", ".join(f"{name} {place}" for name, place in places.items() if place)
 
 
 _READERS: dict[str, Callable[[str], str]] = {
@@ -106,6 +128,8 @@ def worded(run: Run) -> Run:
     if not says(run.offload):
         fully = (found["sharding"] or sharded) in ("fsdp", "hsdp")
         found["offload"] = offload_of_note(f"{text}; {run.sharding}", fully) or run.offload
+        if drives := on_drives_of_text(f"{text}; {run.sharding}"):
+            found["offload"] = _with_drives(f"{found['offload']}", drives)
     if not says(run.optimizer):
         found["optimizer"] = optimizer_of_note(text) or run.optimizer
     found["flash_attention"] = attention_of_note(text) or found.get("flash_attention", run.flash_attention)

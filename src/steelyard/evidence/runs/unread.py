@@ -8,6 +8,7 @@ from steelyard.evidence.runs.header import MEASURED
 from steelyard.evidence.runs.packing import MASKED, document_length_of_note, masked_documents
 from steelyard.evidence.runs.run import Run, is_known
 from steelyard.evidence.runs.spellings import OFFLOAD_SPELLINGS
+from steelyard.job.kept.drives import says_of_drives
 from steelyard.job.kept.not_read import UNREAD_BASES, unread_of_stack, unread_word
 from steelyard.job.kept.offloads import offload_of_note
 from steelyard.job.kept.phrases import FLOAT8, optimizer_of_note, recompute_of_note
@@ -59,7 +60,7 @@ def unread_parts(run: Run, read: tuple[str, ...] = READ) -> tuple[str, ...]:
     >>> unread_parts(blank_run(optimizer="sophia_adamw", offload="cpu", note="LoRA rank 8; window 512; site=Snellius"))
     ("optimizer 'sophia_adamw': 'sophia'", "of what offload 'cpu' is: the optimizer's states", 'window 512')
     >>> unread_parts(blank_run(offload="optimizer: nvme"))
-    ("offload to a drive: taken as the host's memory, whose link is faster",)
+    ()
     """
     found: list[str] = []
     odd = _unknown_of_optimizer(run)
@@ -72,8 +73,6 @@ def unread_parts(run: Run, read: tuple[str, ...] = READ) -> tuple[str, ...]:
     ):
         taken = "the optimizer's states" if exact_meaning(run.offload, OFFLOAD_SPELLINGS) == "optimizer" else "nothing"
         found.append(f"of what offload {run.offload[:40]!r} is: {taken}")
-    if named(_DRIVE, f"{run.note}; offload {run.offload}"):
-        found.append("offload to a drive: taken as the host's memory, whose link is faster")
     found += unread_of_stack(run.stack)
     return (*run.strange, *_passed_over(run), *found, *unread_phrases(run.note, read))
 
@@ -83,10 +82,6 @@ def _passed_over(run: Run) -> list[str]:
     faults = dict(run.faults)
     times = [name for name in MEASURED if name != "peak_memory_bytes" and (name in faults or getattr(run, name) > 0)]
     return [faults[name] for name in (*times[1:], "hfu") if name in faults]
-
-
-_DRIVE = r"offload[^;,]*\b(?:nvme|disk|ssd)\b|\b(?:nvme|disk|ssd)[ -]offload"
-"""How people write that states wait on a drive (ZeRO-Infinity, arXiv 2104.07857)."""
 
 
 @lru_cache(maxsize=1 << 14)
@@ -107,7 +102,8 @@ def _is_read(part: str, read: tuple[str, ...]) -> bool:
     if batch_of_note(part) or any(re.search(words, part.lower()) for words in read):
         return True
     named_optimizer = optimizer_of_note(part) and not unknown_of_optimizer(part)
-    return bool(named_optimizer or recompute_of_note(part) or offload_of_note(part, False))
+    away = offload_of_note(part, False) or says_of_drives(part)
+    return bool(named_optimizer or recompute_of_note(part) or away)
 
 
 def unsaid(run: Run) -> frozenset[str]:

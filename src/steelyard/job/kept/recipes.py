@@ -59,7 +59,7 @@ def parse_recipe(value: Any) -> Mapping[str, float]:
         BadInput: a setting that there is not, given twice, or that takes other words
 
     >>> dict(parse_recipe("gradients=fused,weights=host")), dict(parse_recipe({"states": 16}))["grad_bytes"]
-    ({'grad_life': 2.0, 'weights_on_host': 1.0}, 2.0)
+    ({'grad_life': 2.0, 'weights_on_host': 1.0, 'weights_on_nvme': 0.0}, 2.0)
     >>> parse_recipe({"gradient": "fused"})
     Traceback (most recent call last):
     steelyard.errors.BadInput: unknown setting 'gradient' of a recipe; nearest: gradients, grad_life, score_gradients

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from steelyard.catalog.stack_names import StackRule
+from steelyard.job.kept.drives import drive_entries
 from steelyard.job.kept.recipes import loss_entries, named_loss, term_entries
 from steelyard.job.models.adapters import quantised_type
 from steelyard.job.training import ADAPTERS, parse_loss
@@ -37,6 +38,7 @@ class TrainingText:
     task: str
     note: str = ""
     optimizer: str = ""
+    offload: str = ""  # what a column of its own says of it
     loss: str = ""  # its kind, where it is named apart
     date: str = ""  # yyyy-mm; empty: now
     narrow: bool = False  # parameters, gradients and states are said to be of 16 bits
@@ -46,6 +48,12 @@ class TrainingText:
     def joined(self) -> str:
         """All of it, in small letters."""
         return f"{self.stack}; {self.note}; {self.optimizer}".lower()
+
+    @property
+    def drives(self) -> str:
+        """What of it may say that states rest on drives."""
+        away = self.offload.replace(";", ",")
+        return f"{self.stack}; {self.note}; offload {away}" if away else f"{self.stack}; {self.note}"
 
 
 def text_entries(text: TrainingText, rule: StackRule, element_bytes: Bytes, gated: bool) -> dict[str, float]:
@@ -70,6 +78,7 @@ def text_entries(text: TrainingText, rule: StackRule, element_bytes: Bytes, gate
     if text.task in ADAPTERS and not text.narrow:
         found |= FP32_ADAPTERS
     found |= term_entries(text.joined, KBIT if text.flat else None)
+    found |= drive_entries(text.drives)
     loss = text_loss(text, rule, gated)
     return found | loss_entries(loss, element_bytes) | mixed_entries(text, rule, gated, loss)
 

@@ -6,6 +6,7 @@ Source: github.com/deepspeedai/DeepSpeed at 00376da4, docs/_pages/config-json.md
 
 from types import MappingProxyType
 
+from steelyard.job.kept.drives import drive_entries
 from steelyard.launchers.answer import Blank, LaunchFile
 from steelyard.launchers.sheet import FileHere, LaunchLine, Sheet, Value
 from steelyard.launchers.texts import argument_text, json_text, script_text, torchrun
@@ -14,6 +15,7 @@ from steelyard.launchers.writers import writer
 _JSON = "deepspeed.json"
 _SCRIPT = Blank("TRAINING_SCRIPT", "your script, which calls deepspeed.initialize with the arguments that it was given")
 _RATE = Blank("optimizer.params.lr", f"peak learning rate, to be added to {_JSON}")
+_FOLDER = f"folder on the NVMe drives of every node, such as /local_nvme, to be added to {_JSON}"
 _OPTIMIZERS = MappingProxyType({"adamw": "AdamW", "muon": "Muon", "sgd": "SGD"})
 _LEFT_TO_SCRIPT = MappingProxyType(
     {
@@ -73,11 +75,28 @@ def _sharding(sheet: Sheet) -> None:
     if not job.layout.offload:
         sheet.implied("offload", "off without zero_optimization.offload_optimizer")
     elif job.layout.zero:
-        sheet.put("offload", "zero_optimization.offload_optimizer.device", "cpu")
+        sheet.put("offload", "zero_optimization.offload_optimizer.device", "nvme" if _asked(sheet, "states") else "cpu")
     else:
         sheet.lacks("offload", "offload_optimizer is valid for stages 1, 2 and 3")
+    _drives(sheet)
     reason = "the training script wraps its blocks (torch.utils.checkpoint, or gradient checkpointing of its library)"
     sheet.choose("recompute", job.numbers["recompute"] == "none", "nothing is wrapped", reason)
+
+
+def _asked(sheet: Sheet, what: str) -> bool:
+    """Tell whether the job puts its parameters (`weights`), or its states, on NVMe drives."""
+    spec = sheet.job.spec
+    return {**drive_entries(spec.stack or ""), **spec.recipe}.get(f"{what}_on_nvme", 0.0) > 0
+
+
+def _drives(sheet: Sheet) -> None:
+    """Write where what is on drives lies: a folder that only the user knows, which every node has."""
+    zero = "zero_optimization"
+    if _asked(sheet, "weights"):
+        sheet.fixed(f"{zero}.offload_param.device", "nvme")
+    for what, key in (("states", "offload_optimizer"), ("weights", "offload_param")):
+        if _asked(sheet, what):
+            sheet.blanks.append(Blank(f"{zero}.{key}.nvme_path", _FOLDER))
 
 
 def _numbers(sheet: Sheet) -> None:

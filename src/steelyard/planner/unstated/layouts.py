@@ -18,6 +18,7 @@ from steelyard.errors import BadInput, BadLayout
 from steelyard.job import JobSpec
 from steelyard.job.degrees import PRINTED, degrees_text, parse_degrees
 from steelyard.job.job_spec import job_on
+from steelyard.job.kept.drives import laid_on_drives
 from steelyard.job.models.rows_spec import RowsSpec
 from steelyard.job.models.spec import ModelSpec
 from steelyard.job.unstated.choices import open_states
@@ -149,7 +150,7 @@ def _middle_first(found: Sequence[Laid], job: Job, on: Bench) -> tuple[Laid, ...
 
 def _of_stack(text: str, spec: JobSpec, job: Job, on: Bench) -> Laid:
     """Return the layout of a configuration that is not whole, of the stacks that may run it."""
-    asked = {**asked_layout(spec), **_stated(text)}
+    asked = laid_on_drives({**asked_layout(spec), **_stated(text)}, spec.stack or "", spec.recipe)
     usual = _usual(spec, asked, on)
     for limits, one in _tries(spec, job, on, {**usual, **asked}, asked):
         if found := _fastest(one, limits, on):

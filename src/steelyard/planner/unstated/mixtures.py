@@ -11,7 +11,7 @@ from steelyard.formatting.interval import Interval
 from steelyard.job import JobSpec
 from steelyard.job.job_spec import job_on
 from steelyard.job.unstated.choices import open_states
-from steelyard.pipeline import host
+from steelyard.pipeline import drives, host
 from steelyard.planner.engine import ENGINE
 from steelyard.reasons.draws import Setting
 from steelyard.tables import StepMemory, each
@@ -20,12 +20,13 @@ from steelyard.units import GIB_BYTES, Bytes, Share
 
 @dataclass(frozen=True, slots=True)
 class Branch:
-    """One setting that exists, how often it is met, the peak that it makes, and what it puts on a host."""
+    """One setting that exists, how often it is met, the peak that it makes, what it puts on a host and its drives."""
 
     name: str
     share: Share
     memory: StepMemory
     host_bytes: Bytes = 0.0
+    nvme_bytes: Bytes = 0.0
 
 
 def states_branches(setting: Setting, spec: JobSpec) -> tuple[Branch, ...]:
@@ -40,14 +41,20 @@ def states_branches(setting: Setting, spec: JobSpec) -> tuple[Branch, ...]:
         other = job_on(replace(spec, precision=one.precision), setting.stack.name)
         job = replace(other, batch_samples=setting.job.batch_samples, samples=setting.job.samples)
         held = ENGINE.memory(job, setting.layout, setting.hardware.machine, setting.stack.stack)
-        kept = on_host_bytes(replace(setting, job=job))
-        found.append(Branch(one.name, one.share, each(held, lambda value: float(np.asarray(value))), kept))
+        kept = (on_host_bytes(replace(setting, job=job)), on_drives_bytes(replace(setting, job=job)))
+        found.append(Branch(one.name, one.share, each(held, lambda value: float(np.asarray(value))), *kept))
     return tuple(found)
 
 
 def on_host_bytes(setting: Setting) -> float:
     """Return the bytes that a configuration keeps in the memory of one host."""
     kept = host(setting.job, setting.layout, setting.hardware.machine, setting.stack.stack)
+    return float(np.asarray(kept.total_bytes))
+
+
+def on_drives_bytes(setting: Setting) -> float:
+    """Return the bytes that a configuration keeps on the NVMe drives of one host."""
+    kept = drives(setting.job, setting.layout, setting.hardware.machine, setting.stack.stack)
     return float(np.asarray(kept.total_bytes))
 
 

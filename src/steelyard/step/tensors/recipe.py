@@ -70,6 +70,49 @@ def resident_weights(recipe: Recipe, stack: Stack, layout: Layout) -> Share:
     return rests if np.ndim(follow) == 0 and not follow else _gone(rests, follow, layout)
 
 
+def has_drives(recipe: Recipe, stack: Stack) -> bool:
+    """Tell whether anything may rest on drives, of any layout: two entries say it, and mostly neither does.
+
+    Args:
+        recipe: what is said of a job
+        stack: whose defaults hold for the rest
+
+    Source: as `weights_on_drives`, `states_on_drives`.
+    """
+    weights, states = (settled_entry(recipe, stack, name) for name in ("weights_on_nvme", "states_on_nvme"))
+    return bool(np.any(weights + states))
+
+
+def weights_on_drives(recipe: Recipe, stack: Stack, layout: Layout) -> Share:
+    """Return whether parameters rest on the drives of the host: of those that leave the device, where that is said.
+
+    Args:
+        recipe: what is said of a job
+        stack: whose defaults hold for the rest
+        layout: whether states are offloaded
+
+    Source: github.com/deepspeedai/DeepSpeed runtime/zero/offload_config.py, DeepSpeedZeroOffloadParamConfig: device
+        cpu or nvme.
+    """
+    drives = settled_entry(recipe, stack, "weights_on_nvme")
+    return drives * resident_weights(recipe, stack, layout) if np.any(drives) else 0.0
+
+
+def states_on_drives(recipe: Recipe, stack: Stack, layout: Layout) -> Share:
+    """Return whether states of the optimizer rest on the drives of the host: of those that are offloaded.
+
+    Args:
+        recipe: what is said of a job
+        stack: whose defaults hold for the rest
+        layout: whether states are offloaded
+
+    Source: github.com/deepspeedai/DeepSpeed runtime/zero/offload_config.py, DeepSpeedZeroOffloadOptimizerConfig: device
+        cpu or nvme.
+    """
+    drives = settled_entry(recipe, stack, "states_on_nvme")
+    return drives * layout.offload if np.any(drives) else 0.0
+
+
 def _gone(rests: Share, follow: Share, layout: Layout) -> Share:
     """Of FSDP, which shards gradients at least; below that optimizer states go alone whatever the stack."""
     return np.maximum(rests, follow * layout.offload * np.greater_equal(layout.zero, 2))

@@ -1,0 +1,1 @@
+"""Hosts of devices, by system: their memory and their drives."""
