@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +20,9 @@ Columns = dict[str, NDArray[np.int64]]
 
 Asked = Mapping[str, Sequence[int]]
 """Values by field of `Layout` that are looked at instead of the usual ones, also beyond the bounds."""
+
+LETS_GO = 2
+"""ZeRO stage from which gradients, at 3 parameters too, are let go of where they have been used."""
 
 _NOTHING: Asked = MappingProxyType({})
 
@@ -78,7 +82,7 @@ def space(
     ways = shardings(kinds, domain_devices, capability, asked)
     modes = len(capability.recompute) * len(offloads(capability))
     each = take(kinds, np.repeat(ways.frame, modes))
-    return replace(
+    every = replace(
         each,
         zero=np.repeat(ways.zero, modes),
         shard_devices=np.repeat(ways.shard_devices, modes),
@@ -87,6 +91,7 @@ def space(
         flash=each.flash * np.ones(ways.frame.size * modes),
         partition=each.partition * np.ones(ways.frame.size * modes),
     )
+    return take(every, ~(np.repeat(ways.away_alone, modes) & np.equal(every.offload, 0)))
 
 
 def frames(
@@ -141,10 +146,18 @@ class Shardings:
     frame: NDArray[np.intp]
     zero: NDArray[np.float64]
     shard_devices: NDArray[np.float64]
+    away_alone: NDArray[np.bool_]  # one rank has nobody to share with: it acts only on what is offloaded
+
+    def pick(self, some: Any) -> "Shardings":
+        """Return some of the ways, by a mask, a slice or their places."""
+        return Shardings(self.frame[some], self.zero[some], self.shard_devices[some], self.away_alone[some])
 
 
 def shardings(kinds: Layout, domain_devices: int, capability: Capability, asked: Asked = _NOTHING) -> Shardings:
     """Return every way in which a stack can shard each of some frames, in the order of the frames.
+
+    One rank shares states with nobody. Stages that let go of what has been used act there as well, as far as it rests
+    on the host; without that they are left out, unless a stage is asked for.
 
     Args:
         kinds: frames
@@ -152,20 +165,23 @@ def shardings(kinds: Layout, domain_devices: int, capability: Capability, asked:
         capability: what the software stack supports
         asked: values that are looked at instead of the usual ones
 
-    Source: Rajbhandari et al. 2020, arXiv 1910.02054 (ZeRO); Zhao et al. 2023, arXiv 2304.11277 (HSDP).
+    Source: Rajbhandari et al. 2020, arXiv 1910.02054 (ZeRO); Zhao et al. 2023, arXiv 2304.11277 (HSDP); Ren et al.
+        2021, arXiv 2101.06840, section 4 (ZeRO-Offload on one GPU is stage 2).
     """
     ranks, stages = np.asarray(kinds.dp * kinds.cp).astype(np.int64), np.asarray(kinds.pp)
     columns: Columns = {"devices": np.arange(ranks.size)}
     columns = _cross(columns, "zero", capability.zero)
     frame, zero = columns["devices"], columns["zero"]
-    lone = (ranks[frame] == 1) & (zero > capability.zero[0])
-    columns = _keep(columns, ~lone & ((stages[frame] == 1) | (zero <= capability.zero_most_with_pp)))
+    alone = (ranks[frame] == 1) & (zero > capability.zero[0]) & ("zero" not in asked)
+    columns["alone"] = alone.astype(np.int64)
+    acts = ~alone | (capability.offload & (zero >= LETS_GO))
+    columns = _keep(columns, acts & ((stages[frame] == 1) | (zero <= capability.zero_most_with_pp)))
     if "shard_devices" in asked:
         columns = _cross(columns, "shard", asked["shard_devices"])
         frame, zero, shard = columns["devices"], columns["zero"], columns["shard"]
         parts = (zero > 0) & (shard < ranks[frame]) & (ranks[frame] % shard == 0) & capability.hsdp
         kept = np.flatnonzero((shard == ranks[frame]) | parts)
-        return Shardings(frame[kept], zero[kept].astype(np.float64), shard[kept].astype(np.float64))
+        return _ways(columns, kept, shard[kept])
     columns = _cross(columns, "hybrid", (0, 1) if capability.hsdp else (0,))
     frame, zero, hybrid = columns["devices"], columns["zero"], columns["hybrid"]
     inside = np.maximum(domain_devices // np.asarray(kinds.tp).astype(np.int64), 1)[frame]
@@ -173,7 +189,12 @@ def shardings(kinds: Layout, domain_devices: int, capability: Capability, asked:
     smaller = (zero > 0) & (inside > 1) & (inside < whole) & (whole % inside == 0)
     kept = np.flatnonzero((hybrid == 0) | smaller)
     shard = np.where(hybrid == 1, np.minimum(inside, whole), whole)
-    return Shardings(frame[kept], zero[kept].astype(np.float64), shard[kept].astype(np.float64))
+    return _ways(columns, kept, shard[kept])
+
+
+def _ways(columns: Columns, kept: NDArray[np.intp], shard: NDArray[np.int64]) -> Shardings:
+    frame, zero, alone = (columns[name][kept] for name in ("devices", "zero", "alone"))
+    return Shardings(frame, zero.astype(np.float64), shard.astype(np.float64), alone.astype(bool))
 
 
 def offloads(capability: Capability) -> tuple[int, ...]:
