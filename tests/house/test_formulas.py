@@ -70,9 +70,11 @@ NOT_FORMULAS = {
     "layout.reason.abilities_text": WRITTEN,
     "layout.reason.sentence": WRITTEN,
     "layout.valid.problem": "names the reason why a layout is invalid",
+    "layout.columns.cross": SEARCHED,
+    "layout.columns.keep": SEARCHED,
+    "layout.sharded.shardings": SEARCHED,
     "layout.space.frames": SEARCHED,
     "layout.space.offloads": SEARCHED,
-    "layout.space.shardings": SEARCHED,
     "layout.space.size": SEARCHED,
     "layout.space.space": SEARCHED,
 }
