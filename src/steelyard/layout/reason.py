@@ -35,6 +35,7 @@ class Reason(IntEnum):
     EXPERT_TENSOR = 20
     AXIS = 21
     ROUNDS = 22
+    FUSED_GRADIENTS = 23
 
 
 SENTENCES = {
@@ -60,6 +61,9 @@ SENTENCES = {
     Reason.NETWORK: "the network between nodes is unknown, so the job must stay inside one fast domain",
     Reason.SCHEDULE: "a schedule runs stages of one chunk of blocks, or of several (vpp > 1), some of two alone",
     Reason.ROUNDS: "some schedules run only some numbers of stages and micro-batches",
+    Reason.FUSED_GRADIENTS: "gradients fused into the backward pass are gone before another micro-batch could be added "
+    "(torchtune refuses the pair, recipes/full_finetune_single_device.py): one micro-batch a step, or recipe "
+    "gradients=autograd",
     Reason.STACK: "the software stack does not support this combination",
 }
 

@@ -11,6 +11,7 @@ from steelyard.layout.reason import Reason
 from steelyard.layout.sharded import shardings
 from steelyard.layout.valid import problem
 from steelyard.strategies.experts import usual_expert_tensor
+from steelyard.strategies.recipe import FUSED
 from steelyard.strategies.registry import SCHEDULES, suiting, usual_code
 from steelyard.tables import Job, Layout, take
 from steelyard.units import Count
@@ -171,6 +172,9 @@ def _batches(columns: Columns, job: Job, bounds: Bounds, asked: Asked) -> Column
     columns = cross(columns, first, asked.get(first, _micro_batches(job, bounds)))
     share = batch // columns["dp"]
     columns[second] = share // columns[first]
+    if np.all(np.equal(job.recipe.grad_life, FUSED)):
+        columns = keep(columns, columns["micro_batches"] == 1)
+        share = batch // columns["dp"]
     fills = (columns["pp"] == 1) | (columns["micro_batches"] >= bounds.fill * columns["pp"])
     return keep(columns, (share % columns[first] == 0) & (fills | ("micro_batches" in asked)))
 

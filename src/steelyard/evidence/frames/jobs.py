@@ -1,12 +1,17 @@
 """From the training columns of a row (precision, optimizer, task) to its `Job`, by the words and rules of job files."""
 
 import re
+from collections.abc import Sequence
+from dataclasses import replace
 from functools import cache
+
+import numpy as np
 
 from steelyard.catalog import Catalog
 from steelyard.catalog.stack_names import StackRule
 from steelyard.catalog.training import Precision
-from steelyard.errors import BadInput
+from steelyard.errors import BadInput, BadLayout
+from steelyard.evidence.frames.layouts import LayoutChoice
 from steelyard.evidence.frames.recipes import outside_bytes, run_entries, run_recipe, run_states, run_text
 from steelyard.evidence.frames.shapes import ModelShape, RowsShape
 from steelyard.evidence.runs.columns import says
@@ -19,8 +24,17 @@ from steelyard.job.models.adapters import USUAL_RANK, USUAL_TARGETS, Adapters, l
 from steelyard.job.models.rows_spec import RowsSpec
 from steelyard.job.models.spec import ModelSpec
 from steelyard.job.sample_work import sample_workload
-from steelyard.job.training import ADAPTERS, MatrixShape, published_optimizer
+from steelyard.job.training import (
+    ADAPTERS,
+    MatrixShape,
+    names_optimizer,
+    parse_optimizer,
+    published_optimizer,
+    unknown_of_optimizer,
+)
+from steelyard.layout import Reason, sentence
 from steelyard.strategies.denial import named
+from steelyard.strategies.recipe import FUSED
 from steelyard.tables import Job, Workload
 from steelyard.workload import UNMASKED, Architecture, collapse
 from steelyard.workload import model as workload_model
@@ -38,6 +52,8 @@ def run_job(
     """Return the job of a run at the precision and global batch that were settled for it."""
     if width_of_states(rule, precision.precision, run_states(run), adapted=run.task in ADAPTERS) == IN_16_BITS:
         precision = precision.without_master()
+    if unknown_of_optimizer(run.optimizer) and says(run.optimizer) and not names_optimizer(run.optimizer, catalog):
+        parse_optimizer(run.optimizer)  # refuses it, with the nearest
     optimizer = published_optimizer(run.optimizer, catalog)
     sizes = {"samples": batch_samples, "batch_samples": batch_samples}
     if isinstance(model, RowsSpec) or isinstance(arch, RowsShape):
@@ -122,3 +138,25 @@ def run_adapters(run: Run, model: ModelSpec, adapters: str) -> Adapters | None:
         float(stated[1].replace(",", "")) if stated else None,
         outside_bytes(run),
     )
+
+
+def unsummed(choices: Sequence[LayoutChoice], job: Job) -> list[LayoutChoice]:
+    """Return the layouts of a row whose gradients may be kept as its job has them; BadLayout where none may.
+
+    Fused into the backward pass they are gone before another micro-batch could be added: a row that leaves its
+    micro-batch open has one a step (`layout.Reason.FUSED_GRADIENTS`).
+    """
+    if not np.any(np.equal(job.recipe.grad_life, FUSED)):
+        return list(choices)
+    kept = []
+    for choice in choices:
+        laid = choice.layout
+        if laid.micro_batches <= 1:
+            kept.append(choice)
+        elif "micro-batch" in choice.assumed:
+            whole = replace(laid, micro_batch=laid.micro_batch * laid.micro_batches, micro_batches=1.0)
+            kept.append(replace(choice, layout=whole))
+    if not kept:
+        count = choices[0].layout.micro_batches
+        raise BadLayout(f"ga = {count:g} with fused gradients; {sentence(Reason.FUSED_GRADIENTS)}")
+    return kept
