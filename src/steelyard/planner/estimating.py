@@ -25,6 +25,7 @@ from steelyard.market.running import schedule_text
 from steelyard.market.sites import site_option
 from steelyard.market.systems import system_meant
 from steelyard.market.tools import stack_options
+from steelyard.pipeline import crossing
 from steelyard.planner.answers import Estimate, Explanation, OtherStack, Point
 from steelyard.planner.engine import ENGINE, asked_layout, limits_of
 from steelyard.planner.grounds import (
@@ -45,7 +46,7 @@ from steelyard.planner.unstated.layouts import Bench, beyond_recipes_text
 from steelyard.planner.unstated.mixtures import branch_interval, mixture_text, states_branches
 from steelyard.planner.unstated.possible import possible_runs, possible_text
 from steelyard.planner.unstated.stacks import chosen_layouts
-from steelyard.reasons.binds import Bind, beyond_limits, step_text, unknown_host_text
+from steelyard.reasons.binds import Bind, beyond_limits, host_link_text, step_text, unknown_host_text
 from steelyard.reasons.draws import Setting
 from steelyard.reasons.terms import formula, terms
 from steelyard.tables import Job, Layout, Offer, join
@@ -122,15 +123,24 @@ def point_of_configuration(
     point = point_of(made, figures, ESTIMATE_LABEL, today or datetime.now(UTC).date())
     short = _memory_short(point, made)
     beyond = _beyond(figures, spec, made.devices) if spec else ()
-    host = unknown_host_text(point.host_bytes, point.host_limit_bytes)
+    host, link = unknown_host_text(point.host_bytes, point.host_limit_bytes), _host_link(made)
     told = (
         *([Bind("memory", short)] if short else []),
         *([Bind("memory", made.beyond_recipes)] if made.beyond_recipes and not short else []),
         *([Bind("memory", host)] if host else []),
         *_unknown_money(made, point),
         Bind("step", step_text(made.prediction.time)),
+        *([Bind("host link", link)] if link else []),
     )
     return replace(point, bound_by=(*beyond, *told), fits_reason="; ".join(filter(None, (short, host))))
+
+
+def _host_link(made: Configuration) -> str:
+    """Return what crosses a host's link in a step of a configuration, and how much of it hides behind the work."""
+    one = made.setting
+    found = crossing(one.job, one.layout, one.hardware.machine, one.stack.stack)
+    moved, taken_s = (float(np.asarray(figure)) for figure in found)
+    return host_link_text(moved, taken_s, made.prediction.time)
 
 
 def _beyond(figures: Sequence[Interval], spec: JobSpec, devices: int) -> tuple[Bind, ...]:
