@@ -41,7 +41,7 @@ _PARTS = {
 class Bind:
     """What holds a point where it is."""
 
-    what: str  # a limit, memory, or step
+    what: str  # a limit, memory, step, or host link
     text: str
     without: Summary | None = None  # what would win without this limit
     missed: bool = False  # the upper end of the interval is beyond this limit
