@@ -160,6 +160,7 @@ def _row(run: Run, catalog: Catalog) -> CompletedRun:
     assumed |= {"states"} if has_open_states(run, its_rule, found.precision) else set()
     if settings := run_settings(run):
         options = _permitted(options, settings, job, catalog)
+    laid = unsummed([one.layout for one in options], ["micro-batch" in one.assumed for one in options], job)
     constants = run_constants(run, its_rule, found.precision.matrix_units, catalog)
     return CompletedRun(
         run=run,
@@ -169,7 +170,7 @@ def _row(run: Run, catalog: Catalog) -> CompletedRun:
         rule=its_rule,
         job=job,
         constants=tuple(constants.items()),
-        choices=tuple(unsummed(options, job)),
+        choices=tuple(replace(one, layout=each) for one, each in zip(options, laid, strict=True) if each),
         assumed=frozenset(assumed | untold | unsaid(run) | set(run.taken)),
         notes=(*notes, *strange, *strange_pair(its_rule, found.accelerator.vendor, catalog)),
     )

@@ -11,7 +11,6 @@ from steelyard.catalog import Catalog
 from steelyard.catalog.stack_names import StackRule
 from steelyard.catalog.training import Precision
 from steelyard.errors import BadInput, BadLayout
-from steelyard.evidence.frames.layouts import LayoutChoice
 from steelyard.evidence.frames.recipes import outside_bytes, run_entries, run_recipe, run_states, run_text
 from steelyard.evidence.frames.shapes import ModelShape, RowsShape
 from steelyard.evidence.runs.columns import says
@@ -35,7 +34,7 @@ from steelyard.job.training import (
 from steelyard.layout import Reason, sentence
 from steelyard.strategies.denial import named
 from steelyard.strategies.recipe import FUSED
-from steelyard.tables import Job, Workload
+from steelyard.tables import Job, Layout, Workload
 from steelyard.workload import UNMASKED, Architecture, collapse
 from steelyard.workload import model as workload_model
 
@@ -53,7 +52,7 @@ def run_job(
     if width_of_states(rule, precision.precision, run_states(run), adapted=run.task in ADAPTERS) == IN_16_BITS:
         precision = precision.without_master()
     if unknown_of_optimizer(run.optimizer) and says(run.optimizer) and not names_optimizer(run.optimizer, catalog):
-        parse_optimizer(run.optimizer)  # refuses it, with the nearest
+        parse_optimizer(run.optimizer, catalog)  # refuses it, with the nearest
     optimizer = published_optimizer(run.optimizer, catalog)
     sizes = {"samples": batch_samples, "batch_samples": batch_samples}
     if isinstance(model, RowsSpec) or isinstance(arch, RowsShape):
@@ -140,23 +139,23 @@ def run_adapters(run: Run, model: ModelSpec, adapters: str) -> Adapters | None:
     )
 
 
-def unsummed(choices: Sequence[LayoutChoice], job: Job) -> list[LayoutChoice]:
-    """Return the layouts of a row whose gradients may be kept as its job has them; BadLayout where none may.
+def unsummed(layouts: Sequence[Layout], free: Sequence[bool], job: Job) -> list[Layout | None]:
+    """Return layouts of a row under which its gradients may be kept as its job has them; None in place of the rest.
 
-    Fused into the backward pass they are gone before another micro-batch could be added: a row that leaves its
-    micro-batch open has one a step (`layout.Reason.FUSED_GRADIENTS`).
+    Fused into the backward pass they are gone before another micro-batch could be added: where a row leaves its
+    micro-batch open it has one a step (`layout.Reason.FUSED_GRADIENTS`). BadLayout where no layout is left.
+
+    Args:
+        layouts: that the row may mean.
+        free: of each, whether the row leaves its micro-batch open.
+        job: of the row.
     """
     if not np.any(np.equal(job.recipe.grad_life, FUSED)):
-        return list(choices)
-    kept = []
-    for choice in choices:
-        laid = choice.layout
-        if laid.micro_batches <= 1:
-            kept.append(choice)
-        elif "micro-batch" in choice.assumed:
-            whole = replace(laid, micro_batch=laid.micro_batch * laid.micro_batches, micro_batches=1.0)
-            kept.append(replace(choice, layout=whole))
-    if not kept:
-        count = choices[0].layout.micro_batches
-        raise BadLayout(f"ga = {count:g} with fused gradients; {sentence(Reason.FUSED_GRADIENTS)}")
+        return list(layouts)
+    kept: list[Layout | None] = []
+    for laid, one in zip(layouts, free, strict=True):
+        whole = replace(laid, micro_batch=laid.micro_batch * laid.micro_batches, micro_batches=1.0)
+        kept.append(whole if one or laid.micro_batches <= 1 else None)
+    if not any(kept):
+        raise BadLayout(f"ga = {layouts[0].micro_batches:g} with fused gradients; {sentence(Reason.FUSED_GRADIENTS)}")
     return kept
