@@ -9,6 +9,8 @@ from steelyard.energy import energy
 from steelyard.money import money
 from steelyard.run import draw
 from steelyard.step import drive_memory, host_memory, memory, stage_job, time
+from steelyard.step.offload import streamed_s
+from steelyard.step.tensors.recipe import resident_weights
 from steelyard.tables import (
     Draw,
     DriveMemory,
@@ -24,6 +26,7 @@ from steelyard.tables import (
     Stack,
     StepMemory,
 )
+from steelyard.units import Bytes, Seconds
 
 
 def predict(
@@ -64,6 +67,17 @@ def host(job: Job, layout: Layout, machine: Machine, stack: Stack) -> HostMemory
 def drives(job: Job, layout: Layout, machine: Machine, stack: Stack) -> DriveMemory:
     """Return what the drives of one host keep for its devices, of one candidate or of as many as the tables hold."""
     return drive_memory(stage_job(job, layout), machine, stack)
+
+
+def crossing(job: Job, layout: Layout, machine: Machine, stack: Stack) -> tuple[Bytes, Seconds]:
+    """Return the bytes of a step that cross the link of one device and its host while passes run, and in how long.
+
+    In the direction that has more, as if no work ran beside it; NaN seconds where nobody says the link's rate. What an
+    offloaded update moves is in the time of the optimizer.
+    """
+    staged, weights = stage_job(job, layout), resident_weights(job.recipe, stack, layout)
+    moved = streamed_s(staged, replace(machine, host_bytes_per_s=1.0), stack, weights, 0.0, 0.0)  # at a byte a second
+    return moved, moved / machine.host_bytes_per_s
 
 
 def floor(job: Job, layout: Layout, machine: Machine, kernels: Kernels, stack: Stack, policy: Policy) -> Draw:

@@ -40,3 +40,8 @@ def hyphenated(word: str) -> str:
     'location-gross'
     """
     return word.replace("_", "-")
+
+
+FITS, MAY_NOT_FIT, DOES_NOT_FIT = "fits", "may not fit", "does not fit"
+"""What is said of a need for memory that has an interval: its upper end is within, its ends lie on both sides of what
+there is, its lower end is beyond."""

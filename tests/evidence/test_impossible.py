@@ -79,8 +79,31 @@ def test_few_carried_rows_are_impossible() -> None:
 
 
 def test_a_stack_that_nobody_knows_is_told() -> None:
-    found = run_frame([replace(ROW, stack=name) for name in ("Weaver 3", "torchtitn", "torchtitan", "")], load())
-    assert found.notes[0] == ("stack 'Weaver 3', taken as any stack",)
-    assert found.notes[1] == ("stack 'torchtitn', taken as any stack; nearest: torchtitan",)
-    assert found.notes[2:] == ((), ())
-    assert ["stack" in assumed for assumed in found.assumed] == [True, True, False, True]
+    found = run_frame([replace(ROW, stack=name) for name in ("Weaver 3", "torchtitan", "")], load())
+    assert found.notes == (("stack 'Weaver 3', which no fit has seen: taken as any stack",), (), ())
+    assert ["stack" in assumed for assumed in found.assumed] == [True, False, True]
+
+
+@pytest.mark.parametrize(
+    ("slip", "meant"), [("torchtitn", "torchtitan"), ("deepsped", "deepspeed"), ("torchtun", "torchtune")]
+)
+def test_a_slip_of_a_stack_is_no_stack_in_any_verb(slip: str, meant: str) -> None:
+    """Jobs refuse it; a row of it was taken as any stack, and a calibration learnt from it."""
+    row = replace(ROW, stack=slip, step_time_s=20.0)
+    found = run_frame([row], load())
+    ((_, why),) = found.unpredicted
+    assert why.startswith(f"unknown stack '{slip}'; nearest: {meant}")
+    with pytest.raises(BadInput, match="no usable run"):
+        calibrate_constants([row], load(), "mine", "rows.csv", "2026-11-30")
+    (left, *_) = validate_runs([row]).cases
+    assert not left.scored
+    assert left.reason == why
+
+
+def test_no_carried_row_names_its_stack_or_optimizer_by_a_slip() -> None:
+    found = run_frame([*published_runs(), *user_runs()], load())
+    assert not [why for _, why in found.unpredicted if "unknown stack" in why or "unknown optimizer" in why]
+    strangers = {
+        run.stack for run, notes in zip(found.runs, found.notes, strict=True) if "no fit has seen" in str(notes)
+    }
+    assert strangers == {"Meta in-house", "Meta in-house (xformers)", "ColossalAI", "HAI-LLM"}

@@ -72,9 +72,11 @@ NOT_FORMULAS = {
     "layout.reason.sentence": WRITTEN,
     "layout.valid.lacks_drives": "tells which layouts a stack has no drives for",
     "layout.valid.problem": "names the reason why a layout is invalid",
+    "layout.columns.cross": SEARCHED,
+    "layout.columns.keep": SEARCHED,
+    "layout.sharded.shardings": SEARCHED,
     "layout.space.frames": SEARCHED,
     "layout.space.offloads": SEARCHED,
-    "layout.space.shardings": SEARCHED,
     "layout.space.size": SEARCHED,
     "layout.space.space": SEARCHED,
 }

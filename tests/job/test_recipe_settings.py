@@ -61,7 +61,7 @@ def test_parameters_on_the_host_leave_the_device() -> None:
         estimate("llama-2-70b", layout="zero=3,recompute=full,offload=0", **asked, **job)
         for job in ({}, {"recipe": {"weights": "host"}})
     )
-    assert (near.host_bytes, near.fits) == (0, False)
+    assert (near.host_bytes, near.fits, near.fits_word) == (0, None, "may not fit")
     assert 33 * 2**30 < far.host_bytes < 38 * 2**30
     assert far.fits
 

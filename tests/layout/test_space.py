@@ -62,7 +62,7 @@ def counted(job: Job, devices: int, domain: int, can: Capability, bounds: Bounds
     kept &= (cp == 1) | (sequence // cp >= bounds.cp_least_tokens)
     few = (mbs <= bounds.micro_batch_most) & (mbs * sequence <= bounds.micro_batch_most_tokens)
     kept &= (mbs == 1) | few | (mbs * job.workload.hidden <= bounds.micro_batch_most_elements)
-    kept &= (ranks > 1) | (zero == min(can.zero))
+    kept &= (ranks > 1) | (zero == min(can.zero)) | ((zero >= 2) & (offload == 1))  # alone, what is offloaded is let go
     kept &= (pp == 1) | (micro_batches >= bounds.fill * pp)
     kept &= (pp > 1) | (run == plain)  # a lone stage has nothing to order
     kept &= (hybrid == 0) | (bool(can.hsdp) & (zero > 0) & (inside > 1) & (inside < ranks))

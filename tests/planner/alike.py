@@ -106,6 +106,7 @@ def _lay(some: random.Random, made: Written, devices: int) -> None:
     tp = some.choice((1, 2)) if able.tp and devices > 1 else 1
     pp = some.choice((1, 2)) if able.pp and devices // tp > 1 and rule.sharding == "1" else 1
     micro, again = some.choice((1, 2, 4)), some.choice((2, 4, 8))
+    again = 1 if made.job.get("recipe") == "gradients=fused" else again  # which no second micro-batch is added to
     dp = devices // (tp * pp)
     _say(some, made, "global_batch", str(micro * again * dp))
     degrees = {"tp": tp, "pp": pp, "dp": dp, "ep": 1, "vpp": 1, "sp": int(tp > 1 and able.sp)}

@@ -26,7 +26,7 @@ def passes_s(
 @pytest.mark.parametrize(("recompute", "accelerator"), [("full", "H100"), ("none", "H100"), ("full", "A100")])
 def test_adapters_save_time_and_a_packed_base_costs_some(stack, model, recompute, accelerator) -> None:
     """Frozen weights have no gradients (arXiv 2106.09685, section 4.1); packed ones are unpacked (2305.14314)."""
-    full, adapted, packed = passes_s(model, stack, f"mbs=2,recompute={recompute}", accelerator)
+    full, adapted, packed = passes_s(model, stack, f"mbs=2,recompute={recompute},offload=0", accelerator)
     assert 2 / 3 * full < adapted < full * (1.01 if model == "llama-3.2-1b" else 1)  # launches, which adapters share
     assert adapted < packed
 

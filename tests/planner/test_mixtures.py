@@ -73,7 +73,7 @@ def test_states_of_a_recipe_are_told_and_have_their_master_copy(stack: str) -> N
         parts.append((found.memory_bytes, float(held.optimizer_bytes / held.weights_bytes)))
     assert parts[0] == parts[1]
     assert [ratio for _, ratio in parts] == pytest.approx([6.0] * 3)  # 12 bytes of states beside 2 of weights
-    free = estimated(stack=stack, recipe="gradients=fused")
+    free = estimated(stack=stack, recipe="gradients=autograd")
     assert any("the script decides" in text for text in free.assumptions) == (stack == "hf-trainer")
 
 

@@ -23,18 +23,22 @@ def test_recomputing_never_saves_time_or_joules(model):
             tool = market.stacks[index]
             counts = [count for count in (1, 8, 64) if count <= chip.machine.domain_devices or count == 64]
             layouts = space(job, counts, int(chip.machine.domain_devices), tool.capability, BOUNDS)
-            found = pipeline.predict(
-                job, layouts, chip.machine, chip.kernels, tool.stack, market.policies[0], NOWHERE, FREE
-            )
-            draw = found.draw
-            joules = draw.compute_s * draw.compute_w + draw.memory_s * draw.memory_w
-            joules = joules + draw.communication_s * draw.communication_w + draw.waiting_s * draw.waiting_w
-            axes = (-1, len(tool.capability.recompute), 2 if tool.capability.offload else 1)
-            for cost in (draw.wall_s.reshape(axes), joules.reshape(axes)):
-                step = np.diff(cost, axis=1)
-                known = ~np.isnan(step)
-                judged += int(known.sum())
-                assert np.all(step[known] >= -1e-9 * np.nanmax(cost, initial=1.0))
+            alone = (layouts.dp * layouts.cp == 1) & (layouts.zero > tool.capability.zero[0])
+            modes = 2 if tool.capability.offload else 1
+            for part, away in ((~alone, modes), (alone, 1)):  # one rank shares what is offloaded with nobody
+                some = take(layouts, np.flatnonzero(part))
+                found = pipeline.predict(
+                    job, some, chip.machine, chip.kernels, tool.stack, market.policies[0], NOWHERE, FREE
+                )
+                draw = found.draw
+                joules = draw.compute_s * draw.compute_w + draw.memory_s * draw.memory_w
+                joules = joules + draw.communication_s * draw.communication_w + draw.waiting_s * draw.waiting_w
+                axes = (-1, len(tool.capability.recompute), away)
+                for cost in (draw.wall_s.reshape(axes), joules.reshape(axes)):
+                    step = np.diff(cost, axis=1)
+                    known = ~np.isnan(step)
+                    judged += int(known.sum())
+                    assert np.all(step[known] >= -1e-9 * np.nanmax(cost, initial=1.0))
     assert judged > 10_000
 
 

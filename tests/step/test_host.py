@@ -158,7 +158,7 @@ def test_an_instance_whose_name_says_its_memory_has_it() -> None:
     asked = {"tokens": "10M", "layout": "offload=1,zero=3", "stack": "deepspeed", "global_batch": 64}
     full = estimate("llama-3-70b", on="gpu-l40s-d_4gpu-128vcpu-768gb:4", **asked)
     assert not full.fits
-    assert any("offloaded where a host has 768; offload less" in one.text for one in full.bound_by)
+    assert any("offloaded where a host has 768; it does not fit; offload less" in one.text for one in full.bound_by)
 
 
 @pytest.mark.parametrize(("model", "said"), [("llama-3-8b", True), ("gpt2", False)])

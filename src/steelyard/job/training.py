@@ -216,6 +216,15 @@ def published_optimizer(text: str, catalog: Catalog | None = None) -> Optimizer:
     return next((row for row in known.values() if row.pattern.search(text.strip())), known[USUAL_OPTIMIZER])
 
 
+def names_optimizer(text: str, catalog: Catalog | None = None) -> bool:
+    """Tell whether a publisher's words name some optimizer of the catalog, whatever else they say.
+
+    >>> names_optimizer("AdamW, cosine schedule"), names_optimizer("sophia")
+    (True, False)
+    """
+    return any(row.pattern.search(text.strip()) for row in (catalog or load()).optimizers.values())
+
+
 _OPTIMIZER_TERMS = re.compile(
     r"((fused|paged|deepspeedcpu|cpu|hybrid)?adamw?(8-?bit)?|bit|opt|optim|fused|distributed|decoupled|paged|foreach"
     r"|torch|ao|pytorch|bitsandbytes|apex|bnb|cpu|32-?bit|8-?bit|bf16|fp32|fp16|states?"

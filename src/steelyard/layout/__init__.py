@@ -2,7 +2,8 @@
 
 from steelyard.layout.literal import check_layout, parse, text_of
 from steelyard.layout.reason import Reason, sentence
-from steelyard.layout.space import BOUNDS, Bounds, Shardings, frames, offloads, shardings, size, space
+from steelyard.layout.sharded import Shardings, shardings
+from steelyard.layout.space import BOUNDS, Bounds, frames, offloads, size, space
 from steelyard.layout.valid import lacks_drives, problem
 
 __all__ = [

@@ -36,6 +36,7 @@ class Reason(IntEnum):
     AXIS = 21
     ROUNDS = 22
     NVME = 23
+    FUSED_GRADIENTS = 24
 
 
 SENTENCES = {
@@ -65,6 +66,9 @@ SENTENCES = {
         "parameters and offloaded states go to NVMe drives under ZeRO-3 of DeepSpeed alone: write stack deepspeed, "
         "zero=3 and offload=1, or keep them in the host's memory (weights=host)"
     ),
+    Reason.FUSED_GRADIENTS: "gradients fused into the backward pass are gone before another micro-batch could be added "
+    "(torchtune refuses the pair, recipes/full_finetune_single_device.py): one micro-batch a step, or recipe "
+    "gradients=autograd",
     Reason.STACK: "the software stack does not support this combination",
 }
 

@@ -1,26 +1,20 @@
 """Every valid layout of a job on some numbers of devices, as one table of arrays."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from types import MappingProxyType
 
 import numpy as np
-from numpy.typing import NDArray
 
 from steelyard.catalog.stacks import Capability
+from steelyard.layout.columns import NOTHING_ASKED, Asked, Columns, cross, keep
 from steelyard.layout.reason import Reason
+from steelyard.layout.sharded import shardings
 from steelyard.layout.valid import problem
 from steelyard.strategies.experts import usual_expert_tensor
+from steelyard.strategies.recipe import FUSED
 from steelyard.strategies.registry import SCHEDULES, suiting, usual_code
 from steelyard.tables import Job, Layout, take
 from steelyard.units import Count
-
-Columns = dict[str, NDArray[np.int64]]
-
-Asked = Mapping[str, Sequence[int]]
-"""Values by field of `Layout` that are looked at instead of the usual ones, also beyond the bounds."""
-
-_NOTHING: Asked = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +50,7 @@ def space(
     domain_devices: int,
     capability: Capability,
     bounds: Bounds,
-    asked: Asked = _NOTHING,
+    asked: Asked = NOTHING_ASKED,
 ) -> Layout:
     """Return all valid layouts of a job on each of the given numbers of devices.
 
@@ -78,7 +72,7 @@ def space(
     ways = shardings(kinds, domain_devices, capability, asked)
     modes = len(capability.recompute) * len(offloads(capability))
     each = take(kinds, np.repeat(ways.frame, modes))
-    return replace(
+    every = replace(
         each,
         zero=np.repeat(ways.zero, modes),
         shard_devices=np.repeat(ways.shard_devices, modes),
@@ -87,6 +81,7 @@ def space(
         flash=each.flash * np.ones(ways.frame.size * modes),
         partition=each.partition * np.ones(ways.frame.size * modes),
     )
+    return take(every, ~(np.repeat(ways.away_alone, modes) & np.equal(every.offload, 0)))
 
 
 def frames(
@@ -95,7 +90,7 @@ def frames(
     domain_devices: int,
     capability: Capability,
     bounds: Bounds,
-    asked: Asked = _NOTHING,
+    asked: Asked = NOTHING_ASKED,
 ) -> Layout:
     """Return the degrees and batches of all valid layouts: sharding, recomputation and offload at their least.
 
@@ -118,11 +113,11 @@ def frames(
     columns = _degrees(columns, job, domain_devices, capability, bounds, asked)
     columns = _batches(columns, job, bounds, asked)
     for name in ("partition", "flash"):
-        columns = _cross(columns, name, asked[name]) if name in asked else columns
+        columns = cross(columns, name, asked[name]) if name in asked else columns
     columns = _chunks(columns, int(model.blocks), capability, bounds, asked)
     columns = _experts(columns, int(model.experts), capability, asked)
     if "sp" in asked:
-        columns = _cross(columns, "sp", asked["sp"])
+        columns = cross(columns, "sp", asked["sp"])
     else:
         columns["sp"] = ((columns["tp"] > 1) & capability.sp).astype(np.int64)
         columns["sp"] *= model.sequence % (columns["cp"] * columns["tp"]) == 0
@@ -135,48 +130,6 @@ def frames(
         return made
     kept = (Reason.VALID, Reason.NVME)  # how states are sharded and offloaded, which drives ask for, is no frame's
     return take(made, np.isin(problem(job, made, domain_devices, 0.0, capability), kept))
-
-
-@dataclass(frozen=True, slots=True)
-class Shardings:
-    """Ways to shard some frames: the frame of each, its ZeRO stage and the ranks of its shard group."""
-
-    frame: NDArray[np.intp]
-    zero: NDArray[np.float64]
-    shard_devices: NDArray[np.float64]
-
-
-def shardings(kinds: Layout, domain_devices: int, capability: Capability, asked: Asked = _NOTHING) -> Shardings:
-    """Return every way in which a stack can shard each of some frames, in the order of the frames.
-
-    Args:
-        kinds: frames
-        domain_devices: devices joined by fast links, which make the smaller shard group of HSDP
-        capability: what the software stack supports
-        asked: values that are looked at instead of the usual ones
-
-    Source: Rajbhandari et al. 2020, arXiv 1910.02054 (ZeRO); Zhao et al. 2023, arXiv 2304.11277 (HSDP).
-    """
-    ranks, stages = np.asarray(kinds.dp * kinds.cp).astype(np.int64), np.asarray(kinds.pp)
-    columns: Columns = {"devices": np.arange(ranks.size)}
-    columns = _cross(columns, "zero", capability.zero)
-    frame, zero = columns["devices"], columns["zero"]
-    lone = (ranks[frame] == 1) & (zero > capability.zero[0])
-    columns = _keep(columns, ~lone & ((stages[frame] == 1) | (zero <= capability.zero_most_with_pp)))
-    if "shard_devices" in asked:
-        columns = _cross(columns, "shard", asked["shard_devices"])
-        frame, zero, shard = columns["devices"], columns["zero"], columns["shard"]
-        parts = (zero > 0) & (shard < ranks[frame]) & (ranks[frame] % shard == 0) & capability.hsdp
-        kept = np.flatnonzero((shard == ranks[frame]) | parts)
-        return Shardings(frame[kept], zero[kept].astype(np.float64), shard[kept].astype(np.float64))
-    columns = _cross(columns, "hybrid", (0, 1) if capability.hsdp else (0,))
-    frame, zero, hybrid = columns["devices"], columns["zero"], columns["hybrid"]
-    inside = np.maximum(domain_devices // np.asarray(kinds.tp).astype(np.int64), 1)[frame]
-    whole = ranks[frame]
-    smaller = (zero > 0) & (inside > 1) & (inside < whole) & (whole % inside == 0)
-    kept = np.flatnonzero((hybrid == 0) | smaller)
-    shard = np.where(hybrid == 1, np.minimum(inside, whole), whole)
-    return Shardings(frame[kept], zero[kept].astype(np.float64), shard[kept].astype(np.float64))
 
 
 def offloads(capability: Capability) -> tuple[int, ...]:
@@ -200,30 +153,33 @@ def _degrees(
     most = int(columns["devices"].max(initial=1))
     tp_most = min(most, int(bounds.tp_domains * domain_devices)) if capability.tp else 1
     tps = [tp for tp in _powers(tp_most) if _suits(tp, model.heads, model.kv_heads) and model.ffn % tp == 0]
-    columns = _cross(columns, "tp", asked.get("tp", tps))
-    columns = _keep(columns, columns["devices"] % columns["tp"] == 0)
+    columns = cross(columns, "tp", asked.get("tp", tps))
+    columns = keep(columns, columns["devices"] % columns["tp"] == 0)
     pps = range(1, min(bounds.pp_most, int(model.stages), most) + 1) if capability.pp else (1,)
-    columns = _cross(columns, "pp", asked.get("pp", tuple(pps)))
-    columns = _keep(columns, columns["devices"] // columns["tp"] % columns["pp"] == 0)
+    columns = cross(columns, "pp", asked.get("pp", tuple(pps)))
+    columns = keep(columns, columns["devices"] // columns["tp"] % columns["pp"] == 0)
     cp_most = max(1, int(model.sequence // bounds.cp_least_tokens)) if capability.cp else 1
     cps = [cp for cp in _powers(cp_most) if cp == 1 or model.sequence % (2 * cp) == 0]
-    columns = _cross(columns, "cp", asked.get("cp", cps))
+    columns = cross(columns, "cp", asked.get("cp", cps))
     model_ranks = columns["tp"] * columns["pp"] * columns["cp"]
     columns["dp"] = columns["devices"] // model_ranks
-    return _keep(columns, columns["devices"] % model_ranks == 0)
+    return keep(columns, columns["devices"] % model_ranks == 0)
 
 
 def _batches(columns: Columns, job: Job, bounds: Bounds, asked: Asked) -> Columns:
     batch = int(job.batch_samples)
-    columns = _keep(columns, batch % columns["dp"] == 0)
+    columns = keep(columns, batch % columns["dp"] == 0)
     first, second = "micro_batch", "micro_batches"
     if second in asked and first not in asked:
         first, second = second, first
-    columns = _cross(columns, first, asked.get(first, _micro_batches(job, bounds)))
+    columns = cross(columns, first, asked.get(first, _micro_batches(job, bounds)))
     share = batch // columns["dp"]
     columns[second] = share // columns[first]
+    if np.all(np.equal(job.recipe.grad_life, FUSED)):
+        columns = keep(columns, columns["micro_batches"] == 1)
+        share = batch // columns["dp"]
     fills = (columns["pp"] == 1) | (columns["micro_batches"] >= bounds.fill * columns["pp"])
-    return _keep(columns, (share % columns[first] == 0) & (fills | ("micro_batches" in asked)))
+    return keep(columns, (share % columns[first] == 0) & (fills | ("micro_batches" in asked)))
 
 
 def _micro_batches(job: Job, bounds: Bounds) -> list[int]:
@@ -245,7 +201,7 @@ def _chunks(columns: Columns, layers: int, capability: Capability, bounds: Bound
     lone = (1, usual_code((), 1))  # a stack without pipelines
     if not runs and lone[0] in asked.get("vpp", lone) and lone[1] in asked.get("schedule", lone):
         runs = [lone]
-    columns = _cross(columns, "run", range(len(runs)))
+    columns = cross(columns, "run", range(len(runs)))
     run = columns.pop("run")
     columns["vpp"], columns["schedule"] = np.array(runs, dtype=np.int64).reshape(-1, len(lone))[run].T
     stages, vpp = columns["pp"], columns["vpp"]
@@ -256,31 +212,19 @@ def _chunks(columns: Columns, layers: int, capability: Capability, bounds: Bound
     for one in {one.code: one for _, one in orders if one.needs}.values():
         takes = np.asarray(one.takes(stages.astype(float), columns["micro_batches"].astype(float)), dtype=bool)
         kept &= (columns["schedule"] != one.code) | (stages == 1) | takes
-    return _keep(columns, kept)
+    return keep(columns, kept)
 
 
 def _experts(columns: Columns, experts: int, capability: Capability, asked: Asked) -> Columns:
     eps = [ep for ep in _powers(max(1, experts)) if ep == 1 or (capability.ep and experts % ep == 0)]
-    columns = _cross(columns, "ep", asked.get("ep", eps))
+    columns = cross(columns, "ep", asked.get("ep", eps))
     if "etp" in asked:
-        columns = _cross(columns, "etp", asked["etp"])
+        columns = cross(columns, "etp", asked["etp"])
     else:
         tp, ep = (columns[name].astype(np.float64) for name in ("tp", "ep"))
         columns["etp"] = np.asarray(usual_expert_tensor(tp, ep)).astype(np.int64)
     ranks = columns["dp"] * columns["cp"] * columns["tp"]
-    return _keep(columns, ranks % columns["ep"] == 0)
-
-
-def _cross(columns: Columns, name: str, values: Sequence[int]) -> Columns:
-    """Repeat every row once for each value of a new column."""
-    rows = np.size(columns["devices"])
-    crossed = {known: np.repeat(column, len(values)) for known, column in columns.items()}
-    crossed[name] = np.tile(np.asarray(values, dtype=np.int64), rows)
-    return crossed
-
-
-def _keep(columns: Columns, mask: NDArray[np.bool_]) -> Columns:
-    return {name: column[mask] for name, column in columns.items()}
+    return keep(columns, ranks % columns["ep"] == 0)
 
 
 def _powers(most: int) -> list[int]:

@@ -11,6 +11,7 @@ from steelyard.layout.axes import lacks_axis
 from steelyard.layout.reason import Reason
 from steelyard.strategies.experts import usual_expert_tensor
 from steelyard.strategies.partition import FIRST_GIVEN, GIVEN, PARTITIONS, blocks_before, given_parts, parts_most
+from steelyard.strategies.recipe import FUSED
 from steelyard.strategies.recompute import POLICIES
 from steelyard.strategies.registry import SCHEDULES, usual_code
 from steelyard.strategies.schedule import YesNo
@@ -170,7 +171,10 @@ def _bad_rounds(layout: Layout) -> Broken:
 def _batch(job: Job, layout: Layout) -> list[_Rule]:
     count = np.asarray(layout.micro_batches)
     uneven = (count < 1) | (count % 1 != 0)
-    return [(Reason.BATCH, uneven | (layout.dp * layout.micro_batch * count != job.batch_samples))]
+    return [
+        (Reason.BATCH, uneven | (layout.dp * layout.micro_batch * count != job.batch_samples)),
+        (Reason.FUSED_GRADIENTS, np.equal(job.recipe.grad_life, FUSED) & np.greater(count, 1)),
+    ]
 
 
 def _stack(layout: Layout, capability: Capability) -> list[_Rule]:

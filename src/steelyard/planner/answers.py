@@ -19,7 +19,7 @@ from steelyard.reasons.simpler import Preference
 from steelyard.reasons.summaries import Summary
 from steelyard.reasons.terms import Term
 from steelyard.tables import Carbon, Draw, Energy, Money, Prediction, StepMemory, StepTime
-from steelyard.vocabulary import LOCATION_GROSS
+from steelyard.vocabulary import FITS, LOCATION_GROSS
 
 UNKNOWN_INTERVAL = Interval()
 
@@ -88,7 +88,10 @@ class Point(Answer):
     co2e_kg: Interval = UNKNOWN_INTERVAL  # of the kind that is weighed
     memory_bytes: Interval = UNKNOWN_INTERVAL  # one device
     memory_limit_bytes: float = math.nan
-    fits: bool = True  # the upper end of its memory within the device's, what is offloaded within a host and its drives
+    fits: bool | None = True  # ends of its memory within the device's, what is offloaded within the host and its drives
+    fits_word: str = FITS  # fits, may not fit (`fits` is None) or does not fit; empty: unknown
+    fits_share: float = math.nan  # of what is possible that fits
+    fits_reason: str = ""  # why it may not or does not
     host_bytes: float = 0.0  # kept in the memory of one host
     host_limit_bytes: float = math.nan  # NaN: unknown
     nvme_bytes: float = 0.0  # kept on the NVMe drives of one host

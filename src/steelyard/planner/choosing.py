@@ -6,15 +6,18 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from steelyard.catalog import OfferRow, load, supports
 from steelyard.catalog.stack_names import rule_of_name
 from steelyard.errors import BadInput, UnknownName
-from steelyard.job import JobSpec, literals, read_job, with_overrides
+from steelyard.job import JobSpec, job_table, literals, read_job, with_overrides
 from steelyard.job.arguments import check_type, layout_argument, parse_carbon_kind
 from steelyard.job.defaults import default_precision, without_bf16
 from steelyard.job.degrees import degrees_text, parse_degrees
 from steelyard.job.fields import given_text
 from steelyard.job.samples import implied_batch
+from steelyard.job.unstated.usual import TOKENS_IN_FLIGHT
 from steelyard.layout.literal import KEYS
 from steelyard.market.tools import as_asked
 from steelyard.planner.answers import Estimate, Plan, Point
@@ -31,6 +34,7 @@ from steelyard.planner.saved.agreement import as_of_now, check_label, labelled, 
 from steelyard.planner.saved.files import ANEW, saved_answer
 from steelyard.planner.saved.replay import configuration_of
 from steelyard.search.engine import Progress
+from steelyard.strategies.recipe import FUSED
 from steelyard.strategies.settings import spelled_number
 from steelyard.vocabulary import ESTIMATE_LABEL, LOCATION_GROSS, POINT_LABELS
 
@@ -173,6 +177,11 @@ def with_implied_batch(spec: JobSpec, degrees: str, count: int | None) -> JobSpe
     >>> with_implied_batch(job, "mbs=2,ga=8", 8).batch_samples
     128
 
+    Under gradients that are fused into the backward pass one micro-batch is a step, so it is what the devices hold:
+
+    >>> with_implied_batch(job_of("llama-3.2-1b", tokens="1B", recipe="gradients=fused"), "mbs=2", 8).batch_samples
+    16
+
     A batch that nobody chose is the nearest that the devices share evenly:
 
     >>> tuned = job_of("llama-3.2-1b", tokens="10M", task="lora", sequence=2048)
@@ -184,6 +193,9 @@ def with_implied_batch(spec: JobSpec, degrees: str, count: int | None) -> JobSpe
     with suppress(BadInput):
         layout = {**spec.layout, **(parse_degrees(degrees) if degrees.strip() else {})}
         devices = count or spec.devices
+        if np.any(np.equal(job_table(spec).recipe.grad_life, FUSED)):  # gone before another micro-batch could be added
+            usual = max(1, TOKENS_IN_FLIGHT // (spec.sequence_tokens or TOKENS_IN_FLIGHT))
+            layout = {"micro_batch": (usual,), "micro_batches": (1,), **layout}
         if (made := implied_batch(layout, devices)) is not None:
             return with_overrides(spec, global_batch=made)
         if devices and not {"tp", "pp", "cp", "dp"} & layout.keys():

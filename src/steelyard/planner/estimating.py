@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from steelyard import catalog as facts
+from steelyard import vocabulary
 from steelyard.errors import BadInput
 from steelyard.formatting.interval import Interval
 from steelyard.job import JobSpec, job_table
@@ -24,6 +25,7 @@ from steelyard.market.running import schedule_text
 from steelyard.market.sites import site_option
 from steelyard.market.systems import system_meant
 from steelyard.market.tools import puts_on_drives, stack_options
+from steelyard.pipeline import crossing
 from steelyard.planner.answers import Estimate, Explanation, OtherStack, Point
 from steelyard.planner.engine import ENGINE, asked_layout, limits_of
 from steelyard.planner.grounds import (
@@ -39,10 +41,12 @@ from steelyard.planner.measured.exact import as_measured, measured_texts
 from steelyard.planner.measured.narrowing import one_step
 from steelyard.planner.ownership import check_unsaved
 from steelyard.planner.points import Configuration, configured, layout_numbers, objective_intervals, point_of
-from steelyard.planner.unstated.layouts import Bench, beyond_recipes_text, chosen_layouts
+from steelyard.planner.unstated.fit import fit_word
+from steelyard.planner.unstated.layouts import Bench, beyond_recipes_text
 from steelyard.planner.unstated.mixtures import branch_interval, mixture_text, states_branches
 from steelyard.planner.unstated.possible import possible_runs, possible_text
-from steelyard.reasons.binds import Bind, beyond_limits, step_text, unknown_host_text
+from steelyard.planner.unstated.stacks import chosen_layouts
+from steelyard.reasons.binds import Bind, beyond_limits, host_link_text, step_text, unknown_host_text
 from steelyard.reasons.draws import Setting
 from steelyard.reasons.drives import empty_drives_text, small_drives_text, unknown_drives_text
 from steelyard.reasons.terms import formula, terms
@@ -62,7 +66,7 @@ def configure(
     Without a number of devices it is one unit of the system; without a layout, the fastest that fits of those that the
     job allows, and where none fits the least value of each of its settings. The offer is
     the cheapest that the job's filters leave for this accelerator and number; without one money is unknown. The stack
-    is the job's, else that of the middle in time (`unstated.layouts`); what it may be instead, and what else nobody
+    is the job's, else one that fits (`unstated.stacks`); what it may be instead, and what else nobody
     stated, are its possible runs.
     """
     catalog, job = facts.load(), job_table(spec)
@@ -78,9 +82,9 @@ def configure(
     bench = Bench(hardware, count, able)
     (stack, laid), *others = chosen_layouts(layout, spec, job, bench)
     job = job_on(spec, stack.name)
-    at = catalog.site(site).id if site else ""
+    at, told = catalog.site(site).id if site else "", replace(spec, stack=spec.stack or stack.name)
     found = pinned_deal(
-        spec, system, count, at, catalog, lambda market, deals: _totals(job, laid, hardware, stack, market, deals)
+        told, system, count, at, catalog, lambda market, deals: _totals(job, laid, hardware, stack, market, deals)
     )
     if not isinstance(found, str):
         market, deal = found
@@ -119,20 +123,28 @@ def point_of_configuration(
     """
     figures = objective_intervals(made, ENGINE, carbon)
     point = point_of(made, figures, ESTIMATE_LABEL, today or datetime.now(UTC).date())
-    short = () if point.fits else (_memory_short(point, made),)
+    short = _memory_short(point, made)
     beyond = _beyond(figures, spec, made.devices) if spec else ()
-    step = Bind("step", step_text(made.prediction.time))
-    host = unknown_host_text(point.host_bytes, point.host_limit_bytes)
+    host, link = unknown_host_text(point.host_bytes, point.host_limit_bytes), _host_link(made)
     empty = empty_drives_text(point.nvme_bytes, spec is not None and puts_on_drives(spec))
     drives = unknown_drives_text(point.nvme_bytes, point.nvme_limit_bytes, math.isnan(point.time_s.value))
     told = (
-        *short,
-        *([Bind("memory", made.beyond_recipes)] if made.beyond_recipes and point.fits else []),
+        *([Bind("memory", short)] if short else []),
+        *([Bind("memory", made.beyond_recipes)] if made.beyond_recipes and not short else []),
         *(Bind("memory", text) for text in (host, empty, drives) if text),
         *_unknown_money(made, point),
-        step,
+        Bind("step", step_text(made.prediction.time)),
+        *([Bind("host link", link)] if link else []),
     )
-    return replace(point, bound_by=(*beyond, *told))
+    return replace(point, bound_by=(*beyond, *told), fits_reason="; ".join(filter(None, (short, host))))
+
+
+def _host_link(made: Configuration) -> str:
+    """Return what crosses a host's link in a step of a configuration, and how much of it hides behind the work."""
+    one = made.setting
+    found = crossing(one.job, one.layout, one.hardware.machine, one.stack.stack)
+    moved, taken_s = (float(np.asarray(figure)) for figure in found)
+    return host_link_text(moved, taken_s, made.prediction.time)
 
 
 def _beyond(figures: Sequence[Interval], spec: JobSpec, devices: int) -> tuple[Bind, ...]:
@@ -222,24 +234,26 @@ def _fields(answer: Point, kind: type[Point]) -> dict[str, Any]:
     return {field.name: getattr(answer, field.name) for field in fields(kind)}
 
 
-def _memory_short(point: Point, made: Configuration) -> Bind:
+def _memory_short(point: Point, made: Configuration) -> str:
     """Return that a configuration may not, or does not, fit; and with which of the settings that are open it does."""
     if point.nvme_bytes > point.nvme_limit_bytes:
-        return Bind("memory", small_drives_text(point.nvme_bytes, point.nvme_limit_bytes))
+        return small_drives_text(point.nvme_bytes, point.nvme_limit_bytes)
     if point.host_bytes > point.host_limit_bytes:
         need, has = (value / GIB_BYTES for value in (point.host_bytes, point.host_limit_bytes))
         rest = _but_for([one.name for one in made.branches if one.host_bytes <= point.host_limit_bytes])
-        return Bind(
-            "memory", f"host memory: {need:,.0f} GiB are offloaded where a host has {has:,.0f}{rest}; offload less"
-        )
-    least, need, has = (
-        value / GIB_BYTES for value in (point.memory_bytes.low, point.memory_bytes.high, point.memory_limit_bytes)
-    )
-    if least > has:
-        return Bind("memory", f"memory: {least:.0f} GiB or more where a device has {has:.0f}; it does not fit")
+        word = f"{point.fits_word}{rest}"
+        return f"host memory: {need:,.0f} GiB are offloaded where a host has {has:,.0f}; it {word}; offload less"
+    held, limit = point.memory_bytes, point.memory_limit_bytes
+    least, need, has = (value / GIB_BYTES for value in (held.low, held.high, limit))
+    match fit_word(held.low, held.high, limit):
+        case vocabulary.FITS | "":
+            return ""
+        case vocabulary.DOES_NOT_FIT:
+            return f"memory: {least:.0f} GiB or more where a device has {has:.0f}; it {point.fits_word}"
     ends = [(one.name, branch_interval(one, made.setting).high) for one in made.branches]
-    able = [name for name, high in ends if high <= point.memory_limit_bytes]
-    return Bind("memory", f"memory: up to {need:.0f} GiB where a device has {has:.0f}; it may not fit{_but_for(able)}")
+    able = [name for name, high in ends if high <= limit]
+    likely = f"{point.fits_share:.0%} of what is possible fits"
+    return f"memory: up to {need:.0f} GiB where a device has {has:.0f}; {likely}: it {point.fits_word}{_but_for(able)}"
 
 
 def _but_for(able: Sequence[str]) -> str:

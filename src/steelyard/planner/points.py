@@ -8,11 +8,11 @@ from datetime import date
 import numpy as np
 
 from steelyard.formatting.interval import Interval
-from steelyard.job.unstated.mixture import mixture_interval
 from steelyard.layout import text_of
 from steelyard.market.options import Deal, Market, StackOption
 from steelyard.planner.answers import Bill, Point
-from steelyard.planner.unstated.mixtures import Branch, branch_interval, on_drives_bytes, on_host_bytes
+from steelyard.planner.unstated.fit import fit_of
+from steelyard.planner.unstated.mixtures import Branch, on_drives_bytes, on_host_bytes
 from steelyard.planner.unstated.possible import PossibleRun, possible_ends
 from steelyard.reasons.draws import Setting, intervals
 from steelyard.reasons.summaries import setting_of
@@ -86,24 +86,22 @@ def point_fields(made: Configuration, figures: Sequence[Interval], today: date) 
     """Return the fields of a point, but for its label and its reasons."""
     one, found = made.setting, made.prediction
     time_s, cost_usd, energy_j, co2e_kg = figures
-    limit = float(one.hardware.machine.memory_bytes)
-    branches = made.branches or (Branch("", 1.0, found.memory, on_host_bytes(one), on_drives_bytes(one)),)
-    spread = [(branch.share, branch_interval(branch, one)) for branch in branches]
-    memory = mixture_interval(spread) if made.branches else spread[0][1]
-    kept, host_limit = max(branch.host_bytes for branch in branches), float(one.hardware.machine.host_memory_bytes)
-    on_drives, drives_limit = max(branch.nvme_bytes for branch in branches), float(one.hardware.machine.nvme_bytes)
+    fit = fit_of(made.branches or (Branch("", 1.0, found.memory, on_host_bytes(one), on_drives_bytes(one)),), one)
     return {
         "time_s": time_s,
         "cost_usd": cost_usd,
         "energy_facility_kwh": energy_j.scaled(1 / KWH_J),
         "co2e_kg": co2e_kg,
-        "memory_bytes": memory,
-        "memory_limit_bytes": limit,
-        "fits": memory.high <= limit and not kept > host_limit and not on_drives > drives_limit,
-        "host_bytes": kept,
-        "host_limit_bytes": host_limit,
-        "nvme_bytes": on_drives,
-        "nvme_limit_bytes": drives_limit,
+        "memory_bytes": fit.memory_bytes,
+        "memory_limit_bytes": fit.limit_bytes,
+        "fits": fit.answer,
+        "fits_word": fit.word,
+        "fits_share": fit.share,
+        "fits_reason": fit.unknown_host,
+        "host_bytes": fit.host_bytes,
+        "host_limit_bytes": fit.host_limit_bytes,
+        "nvme_bytes": fit.nvme_bytes,
+        "nvme_limit_bytes": fit.nvme_limit_bytes,
         "devices": made.devices,
         "accelerator": one.hardware.accelerator,
         "system": made.system,

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from steelyard.formatting.figures import TIME, amount
 from steelyard.market.options import Market
 from steelyard.reasons.phrases import candidate_text, figure_text, objective_text
 from steelyard.reasons.summaries import Summary, summary
@@ -40,7 +41,7 @@ _PARTS = {
 class Bind:
     """What holds a point where it is."""
 
-    what: str  # a limit, memory, or step
+    what: str  # a limit, memory, step, or host link
     text: str
     without: Summary | None = None  # what would win without this limit
     missed: bool = False  # the upper end of the interval is beyond this limit
@@ -143,3 +144,35 @@ def unknown_host_text(host_bytes: float, limit_bytes: float) -> str:
     if not math.isnan(limit_bytes) or not host_bytes > HOST_ASSUMED_BYTES:
         return ""
     return f"host memory unknown: needs {host_bytes / GIB_BYTES:,.0f} GiB a host"
+
+
+HIDDEN = 0.01
+"""Share of a step below which a wait is not said to be one."""
+
+
+def host_link_text(crossing_bytes: float, crossing_s: float, step: StepTime) -> str:
+    """Return what crosses a host's link in a step beside the work, and how much of it the work hides; empty: nothing.
+
+    Args:
+        crossing_bytes: of one device and step, in the direction that has more.
+        crossing_s: in how long, if no work ran beside it; NaN: nobody says the rate of the link.
+        step: whose wait for data-parallel traffic has that for the link in it.
+
+    >>> from dataclasses import fields, replace
+    >>> step = StepTime(**{field.name: 0.0 for field in fields(StepTime)})
+    >>> for waits_s in (0.001, 0.5):
+    ...     print(host_link_text(6 * GIB_BYTES, 0.12, replace(step, dp_s=waits_s, total_s=4.0)))
+    host link: 6.0 GiB a step cross it in 120 ms, hidden behind the work
+    host link: 6.0 GiB a step cross it in 120 ms, of which the work hides nothing
+    """
+    if not crossing_bytes > 0:
+        return ""
+    moved = f"host link: {crossing_bytes / GIB_BYTES:.1f} GiB a step cross it"
+    if math.isnan(crossing_s):
+        return f"{moved}; nobody says its rate, so they are taken to hide behind the work"
+    waits_s = min(float(step.dp_s), crossing_s)
+    if waits_s < HIDDEN * float(step.total_s):
+        return f"{moved} in {amount(crossing_s, TIME)}, hidden behind the work"
+    hidden_s = crossing_s - waits_s
+    hides = f"all but {amount(waits_s, TIME)}" if hidden_s > HIDDEN * crossing_s else "nothing"
+    return f"{moved} in {amount(crossing_s, TIME)}, of which the work hides {hides}"

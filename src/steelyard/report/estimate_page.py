@@ -63,9 +63,7 @@ def explanation_page(found: Explanation) -> list[RenderableType]:
 
 def _verdict(found: Estimate) -> str:
     """Return whether it fits, where that is in doubt: it stands first."""
-    if found.fits or math.isnan(found.memory_bytes.value):
-        return ""
-    return ": does not fit" if found.memory_bytes.low > found.memory_limit_bytes else ": may not fit"
+    return "" if found.fits or not found.fits_word else f": {found.fits_word}"
 
 
 def _head(found: Estimate) -> list[RenderableType]:

@@ -81,7 +81,9 @@ class Family:
 
     def rows(self) -> NDArray[np.intp]:
         """Return how many rows each frame has that the job allows."""
-        return np.bincount(self.ways.frame, minlength=self.domain.size) * np.count_nonzero(self.allowed)
+        every = np.bincount(self.ways.frame, minlength=self.domain.size) * np.count_nonzero(self.allowed)
+        alone = np.bincount(self.ways.frame[self.ways.away_alone], minlength=self.domain.size)
+        return every - alone * np.count_nonzero(self.allowed[:, np.equal(self.offload, 0)])
 
     def layouts(self, rows: Indices) -> Layout:
         """Return some rows as layouts."""
@@ -109,7 +111,8 @@ class Family:
     def part(self, start: int, stop: int) -> "Family":
         """Return some of the frames, as views."""
         low, high = np.searchsorted(self.ways.frame, [start, stop])
-        ways = Shardings(self.ways.frame[low:high] - start, self.ways.zero[low:high], self.ways.shard_devices[low:high])
+        ways = self.ways.pick(slice(low, high))
+        ways = replace(ways, frame=ways.frame - start)
         return replace(self, frames=take(self.frames, slice(start, stop)), domain=self.domain[start:stop], ways=ways)
 
 
@@ -211,7 +214,7 @@ def _whole(search: Search, tool: int, domain: int, counts: set[int]) -> Family:
     held = np.zeros(np.size(kinds.tp), dtype=bool)
     held[ways.frame[kept]] = True
     place = np.cumsum(held) - 1
-    kinds, ways = take(kinds, held), Shardings(place[ways.frame[kept]], ways.zero[kept], ways.shard_devices[kept])
+    kinds, ways = take(kinds, held), replace(ways.pick(kept), frame=place[ways.frame[kept]])
     modes = (able.recompute, offloads(able))
     allowed = [np.isin(modes[k], asked.get(name, modes[k])) for k, name in enumerate(free[2:])]
     return Family(tool, kinds, np.full(np.size(kinds.tp), domain), ways, *modes, allowed[0][:, None] & allowed[1])
@@ -231,6 +234,7 @@ def _joined(some: Sequence[Family]) -> Family:
         np.concatenate([family.ways.frame + start for family, start in zip(some, starts, strict=True)]),
         np.concatenate([family.ways.zero for family in some]),
         np.concatenate([family.ways.shard_devices for family in some]),
+        np.concatenate([family.ways.away_alone for family in some]),
     )
     alike = {name: float(columns[name][0]) for name in _ALIKE if len({*columns[name].tolist()}) == 1}
     kinds = replace(Layout(**columns), **alike)

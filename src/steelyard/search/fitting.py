@@ -112,6 +112,9 @@ def needs(search: Search, family: Family) -> Points:
         held = search.engine.memory(search.job, some, machine, tool.stack)
         high[..., start:stop] = most_needed_bytes(held, tool.peaks, unseen_kind(some.schedule))
     high[~family.allowed] = np.inf
+    high[..., family.ways.away_alone] = np.where(
+        np.greater(family.offload, 0)[:, None], high[..., family.ways.away_alone], np.inf
+    )
     return high
 
 

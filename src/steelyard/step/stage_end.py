@@ -79,7 +79,7 @@ def _loads(rank: Rank, layout: Layout) -> list[StageLoad]:
     updated = [np.where(sharded, one.shard, one.whole) for one in held.ranks]
     tables = [_table(rank, stage) for stage in rank.staged.stages]
     if not np.any(rank.job.newton_schulz):
-        return [StageLoad(*one, 0.0, table) for *one, table in zip(held.stages, updated, tables, strict=True)]
+        return [StageLoad(one, own, 0.0, table) for one, own, table in zip(held.stages, updated, tables, strict=True)]
     each = tuple(held_params(one.updates, rank.by) for one in work.blocks)
     everyone = replace(layout, shard_devices=layout.dp * layout.cp)  # replicas share products at any ZeRO stage
     flop = [rank_params(on_stage(each, stage.blocks), everyone, rank.by).shard for stage in rank.staged.stages]

@@ -19,7 +19,7 @@ from steelyard.catalog import Catalog, kernels, stack, stacks
 from steelyard.catalog.stack_names import FALLBACK, StackRule
 from steelyard.catalog.stacks import Capability
 from steelyard.errors import BadInput
-from steelyard.evidence.frames.jobs import check_drives, run_job
+from steelyard.evidence.frames.jobs import check_drives, run_job, unsummed
 from steelyard.evidence.frames.layouts import LayoutChoice, layout_choices
 from steelyard.evidence.frames.machines import RunMachine, run_machine
 from steelyard.evidence.frames.models import run_model
@@ -121,16 +121,12 @@ def run_frame(runs: Iterable[Run], catalog: Catalog, predictor: Predictor | None
         except BadInput as error:
             unpredicted.append((run, str(error)))
     picked = [row.choices[0] for row in rows] if predictor is None else _settle(rows, catalog, predictor)
-    job_table, layout, machine, kernels_table, stack_table = _tables(rows, picked, catalog)
+    tables = dict(zip(("job", "layout", "machine", "kernels", "stack"), _tables(rows, picked, catalog), strict=True))
     return RunFrame(
         runs=tuple(row.run for row in rows),
         rules=tuple(row.rule for row in rows),
         architectures=tuple(row.arch for row in rows),
-        job=job_table,
-        layout=layout,
-        machine=machine,
-        kernels=kernels_table,
-        stack=stack_table,
+        **tables,  # type: ignore[arg-type]  # each of its kind
         labels=_labels(rows),
         assumed=tuple(row.assumed | choice.assumed for row, choice in zip(rows, picked, strict=True)),
         notes=tuple(row.notes for row in rows),
@@ -154,8 +150,8 @@ def _row(run: Run, catalog: Catalog) -> CompletedRun:
     its_rule = taken_rule(run, found.accelerator.vendor, trained_kind(model), catalog)
     if isinstance(arch, Architecture):
         arch = replace(arch, dropout=trained_dropout(run, float(usual_dropout(its_rule, arch))))
-    assumed = set(about_shape | found.assumed)
-    assumed |= {"stack"} if (strange := unknown_stack(run.stack, its_rule, catalog)) else set()
+    strange = unknown_stack(run.stack, its_rule, catalog)
+    assumed = {*about_shape, *found.assumed, *(("stack",) if strange else ())}
     run = with_usual_degrees(run, its_rule, _capability(its_rule.stack, catalog), assumed)
     stages = () if run.out_of_memory else _capability(its_rule.stack, catalog).zero
     sizes = (float(found.machine.memory_bytes), float(found.machine.node_devices))
@@ -165,6 +161,7 @@ def _row(run: Run, catalog: Catalog) -> CompletedRun:
     if settings := run_settings(run):
         options = _permitted(options, settings, job, catalog)
     check_drives([one.layout for one in options], job, _capability(its_rule.stack, catalog))
+    laid = unsummed([one.layout for one in options], ["micro-batch" in one.assumed for one in options], job)
     constants = run_constants(run, its_rule, found.precision.matrix_units, catalog)
     return CompletedRun(
         run=run,
@@ -174,7 +171,7 @@ def _row(run: Run, catalog: Catalog) -> CompletedRun:
         rule=its_rule,
         job=job,
         constants=tuple(constants.items()),
-        choices=tuple(options),
+        choices=tuple(replace(one, layout=each) for one, each in zip(options, laid, strict=True) if each),
         assumed=frozenset(assumed | untold | unsaid(run) | set(run.taken)),
         notes=(*notes, *strange, *strange_pair(its_rule, found.accelerator.vendor, catalog)),
     )

@@ -2,7 +2,10 @@
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cache
+
+import numpy as np
 
 from steelyard.catalog import Catalog
 from steelyard.catalog.stack_names import StackRule
@@ -21,9 +24,17 @@ from steelyard.job.models.adapters import USUAL_RANK, USUAL_TARGETS, Adapters, l
 from steelyard.job.models.rows_spec import RowsSpec
 from steelyard.job.models.spec import ModelSpec
 from steelyard.job.sample_work import sample_workload
-from steelyard.job.training import ADAPTERS, MatrixShape, published_optimizer
+from steelyard.job.training import (
+    ADAPTERS,
+    MatrixShape,
+    names_optimizer,
+    parse_optimizer,
+    published_optimizer,
+    unknown_of_optimizer,
+)
 from steelyard.layout import Reason, lacks_drives, sentence
 from steelyard.strategies.denial import named
+from steelyard.strategies.recipe import FUSED
 from steelyard.tables import Job, Layout, Workload
 from steelyard.workload import UNMASKED, Architecture, collapse
 from steelyard.workload import model as workload_model
@@ -41,6 +52,8 @@ def run_job(
     """Return the job of a run at the precision and global batch that were settled for it."""
     if width_of_states(rule, precision.precision, run_states(run), adapted=run.task in ADAPTERS) == IN_16_BITS:
         precision = precision.without_master()
+    if unknown_of_optimizer(run.optimizer) and says(run.optimizer) and not names_optimizer(run.optimizer, catalog):
+        parse_optimizer(run.optimizer, catalog)  # refuses it, with the nearest
     optimizer = published_optimizer(run.optimizer, catalog)
     sizes = {"samples": batch_samples, "batch_samples": batch_samples}
     if isinstance(model, RowsSpec) or isinstance(arch, RowsShape):
@@ -137,3 +150,25 @@ def check_drives(layouts: Sequence[Layout], job: Job, capability: Capability) ->
     """
     if layouts and all(lacks_drives(job, one, capability) for one in layouts):
         raise BadLayout(f"{capability.stack}, zero = {layouts[0].zero:g}: {sentence(Reason.NVME)}")
+
+
+def unsummed(layouts: Sequence[Layout], free: Sequence[bool], job: Job) -> list[Layout | None]:
+    """Return layouts of a row under which its gradients may be kept as its job has them; None in place of the rest.
+
+    Fused into the backward pass they are gone before another micro-batch could be added: where a row leaves its
+    micro-batch open it has one a step (`layout.Reason.FUSED_GRADIENTS`). BadLayout where no layout is left.
+
+    Args:
+        layouts: that the row may mean.
+        free: of each, whether the row leaves its micro-batch open.
+        job: of the row.
+    """
+    if not np.any(np.equal(job.recipe.grad_life, FUSED)):
+        return list(layouts)
+    kept: list[Layout | None] = []
+    for laid, one in zip(layouts, free, strict=True):
+        whole = replace(laid, micro_batch=laid.micro_batch * laid.micro_batches, micro_batches=1.0)
+        kept.append(whole if one or laid.micro_batches <= 1 else None)
+    if not any(kept):
+        raise BadLayout(f"ga = {layouts[0].micro_batches:g} with fused gradients; {sentence(Reason.FUSED_GRADIENTS)}")
+    return kept

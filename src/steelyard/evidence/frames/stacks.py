@@ -7,6 +7,7 @@ from difflib import get_close_matches
 from steelyard.catalog import Catalog
 from steelyard.catalog.local.layer import slug
 from steelyard.catalog.stack_names import FALLBACK, StackRule, adapter_share, kernel_scales, rule_of_name, slow_kernels
+from steelyard.errors import BadInput
 from steelyard.evidence.frames.recipes import ZERO_STAGES
 from steelyard.evidence.frames.settings import offloads_states
 from steelyard.evidence.runs.columns import says
@@ -73,18 +74,26 @@ def _stated(run: Run) -> dict[str, float]:
 
 
 def unknown_stack(framework: str, rule: StackRule, catalog: Catalog) -> tuple[str, ...]:
-    """Return what is said of a framework that no rule knows: whose constants it has, and a like name; else nothing.
+    """Return that no fit has seen a framework, of one that no rule knows; BadInput names what it is a slip of.
+
+    A name that is nearly a known one is refused, as of a job. One that is like none is a stack of its own: it has the
+    constants of any stack and their spread, and a calibration learns it under its name.
 
     >>> from steelyard.catalog import load
-    >>> names = ("torchtitn", "Weaver 3", "torchtitan")
-    >>> [unknown_stack(name, stack_rule(name, "", load()), load()) for name in names][:2]
-    [("stack 'torchtitn', taken as any stack; nearest: torchtitan",), ("stack 'Weaver 3', taken as any stack",)]
+    >>> names = ("Weaver 3", "torchtitan")
+    >>> [unknown_stack(name, stack_rule(name, "", load()), load()) for name in names]
+    [("stack 'Weaver 3', which no fit has seen: taken as any stack",), ()]
+    >>> unknown_stack("torchtitn", stack_rule("torchtitn", "", load()), load())
+    Traceback (most recent call last):
+    steelyard.errors.BadInput: unknown stack 'torchtitn'; nearest: torchtitan; write any for a stack of your own
     """
-    if rule.stack != FALLBACK or not says(framework):
+    if rule.stack != FALLBACK or not says(framework) or framework.strip().lower() == FALLBACK:
         return ()
     words = {word for rule in catalog.stack_rules for word in re.findall("[a-z-]{4,}", rule.pattern.pattern)}
     near = get_close_matches(framework.lower(), sorted(words | set(catalog.stack_files)), 1, ALIKE_NAMES)
-    return (f"stack {framework[:40]!r}, taken as any stack" + (f"; nearest: {near[0]}" if near else ""),)
+    if near:
+        raise BadInput(f"unknown stack {framework[:40]!r}; nearest: {near[0]}; write any for a stack of your own")
+    return (f"stack {framework[:40]!r}, which no fit has seen: taken as any stack",)
 
 
 def strange_pair(rule: StackRule, vendor: str, catalog: Catalog) -> tuple[str, ...]:

@@ -1,12 +1,13 @@
 """A quantity where a setting that it follows from is open: a mixture over the settings that exist, as one interval."""
 
+import math
 from collections.abc import Sequence
 from statistics import NormalDist
 
 import numpy as np
 
 from steelyard.formatting.interval import Interval
-from steelyard.units import NORMAL_90, Share
+from steelyard.units import NORMAL_90, Count, Share
 
 _QUANTILES = 999
 """Into so many equal parts the distribution under each setting is cut: ends are exact to a thousandth of a spread."""
@@ -44,3 +45,31 @@ def mixture_interval(parts: Sequence[tuple[Share, Interval]]) -> Interval:
     low, middle, high = (float(one) for one in np.interp([0.05, 0.5, 0.95], reached, every))
     within = (max(low, min(one.low for _, one in parts)), min(high, max(one.high for _, one in parts)))
     return Interval(min(max(middle, within[0]), within[1]), *within)
+
+
+def share_within(one: Interval, limit: Count) -> Share:
+    r"""Return the share of a distribution that is no more than a limit; NaN where a figure is unknown.
+
+    It is lognormal on either side of its median, with the ends of the interval as its 5th and 95th percentiles.
+
+    .. math:: \Phi\left(z_{0.95}\,\frac{\ln(x / m)}{\ln(e / m)}\right)
+
+    Args:
+        one: its median (m) with both ends (e: the one on the side of the limit).
+        limit: of the quantity (x).
+
+    Source: the definition of a lognormal distribution.
+
+    >>> spread = Interval(100.0, 80.0, 150.0)
+    >>> [round(share_within(spread, limit), 3) for limit in (50.0, 80.0, 100.0, 150.0, 400.0)]
+    [0.0, 0.05, 0.5, 0.95, 1.0]
+    >>> share_within(Interval(100.0, 100.0, 100.0), 99.0)
+    0.0
+    """
+    if math.isnan(one.value + one.low + one.high + limit) or limit <= 0:
+        return math.nan
+    away = math.log(limit / one.value)
+    width = math.log(one.high / one.value) if away > 0 else math.log(one.value / one.low)
+    if width <= 0:
+        return float(away >= 0)
+    return NormalDist().cdf(NORMAL_90 * away / width)

@@ -1,7 +1,7 @@
 """The layout of a pinned configuration: as it is given, as its stack's recipes have the rest, else the fastest."""
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import product
@@ -12,8 +12,6 @@ from steelyard.catalog import load
 from steelyard.catalog.peaks import device_ends, unseen_kind
 from steelyard.catalog.policy import policy
 from steelyard.catalog.stack_names import rule_of_name
-from steelyard.catalog.usual.rows import WHOLE
-from steelyard.catalog.usual.shares import stack_share
 from steelyard.errors import BadInput, BadLayout
 from steelyard.job import JobSpec
 from steelyard.job.degrees import PRINTED, degrees_text, parse_degrees
@@ -22,7 +20,6 @@ from steelyard.job.kept.drives import laid_on_drives
 from steelyard.job.models.rows_spec import RowsSpec
 from steelyard.job.models.spec import ModelSpec
 from steelyard.job.unstated.choices import open_states
-from steelyard.job.unstated.stack import TUNED
 from steelyard.job.unstated.usual import TOKENS_IN_FLIGHT, named_layout, usual_flash, usual_layout
 from steelyard.layout import parse
 from steelyard.market.options import Deal, HardwareOption, Market, SiteOption, StackOption
@@ -32,7 +29,7 @@ from steelyard.search.engine import Limits
 from steelyard.search.explore import explore
 from steelyard.search.rows import single_layout
 from steelyard.search.survivors import NOWHERE
-from steelyard.tables import Job, Layout, Offer
+from steelyard.tables import Job, Layout
 from steelyard.units import GIB_BYTES, Array
 from steelyard.vocabulary import ON_DEMAND
 
@@ -41,10 +38,6 @@ Laid = tuple[StackOption, Layout]
 
 RELAXED = (("zero", "shard_devices"), ("zero", "shard_devices", "micro_batch"))
 """Usual settings that one gives up first where all of them do not fit: what costs the least time."""
-
-FAR_SLOWER = 1.5
-"""Times the fastest stack's step beyond which a stack is not what a job is run on: chosen, as far as stacks lie apart
-on layouts that suit them all."""
 
 Allowed = Mapping[str, tuple[int, ...]]
 """Values of settings, by field of `tables.Layout`."""
@@ -57,32 +50,6 @@ class Bench:
     hardware: HardwareOption
     count: int
     stacks: tuple[StackOption, ...]
-
-
-def chosen_layouts(text: str, spec: JobSpec, job: Job, on: Bench) -> tuple[Laid, ...]:
-    """Return the stack and the layout of a pinned configuration, then those of other stacks that it may be run on.
-
-    What is stated is kept. Of the rest the usual setting of its stack's recipes is taken (`job.unstated.usual`), as of
-    a measured row that is silent; what they leave open, or all where that does not fit in memory or cannot be run, is
-    the fastest that fits. Where nothing fits it is what comes nearest to it. A job that names no stack has the one of
-    the middle in time, each counted as often as it is met, and one that tunes a model the commonest that can: never
-    the fastest for not being named. A layout with every setting that is always printed (`PRINTED`) is whole: what it
-    leaves out is not done.
-
-    Args:
-        text: settings that are given, as a layout is written; empty: those of the job.
-        spec: the job.
-        job: its numbers.
-        on: what it runs on.
-    """
-    whole = _stated(text).keys() >= PRINTED
-    if spec.stack is None:
-        able = list(_of_each_stack(text, spec, job, on, whole))
-        if able and spec.task in TUNED:
-            return tuple(able)
-        if able:
-            return _middle_first(able, job, on)
-    return (_asked(text, spec, job, on) if whole else _of_stack(text, spec, job, on),)
 
 
 def beyond_recipes_text(text: str, spec: JobSpec, job: Job, on: Bench, laid: Laid) -> str:
@@ -98,7 +65,7 @@ def beyond_recipes_text(text: str, spec: JobSpec, job: Job, on: Bench, laid: Lai
         laid: the stack and the layout that were chosen.
     """
     stack, layout = laid
-    asked = {**asked_layout(spec), **_stated(text)}
+    asked = {**asked_layout(spec), **settings_of_text(text)}
     alone = replace(on, stacks=(stack,))
     usual = _usual(replace(spec, stack=as_asked(spec.stack, stack.name, load())), asked, alone)
     least = {name: values[:1] for name, values in usual.items()}
@@ -119,38 +86,9 @@ def beyond_recipes_text(text: str, spec: JobSpec, job: Job, on: Bench, laid: Lai
     return ""
 
 
-def _of_each_stack(text: str, spec: JobSpec, job: Job, on: Bench, whole: bool) -> Iterator[Laid]:
-    """Yield each stack that can run what is stated with its layout; of whole models only where that fits in memory."""
-    for stack in on.stacks:
-        told, alone = replace(spec, stack=stack.name), replace(on, stacks=(stack,))
-        with suppress(BadLayout):
-            laid = (_asked if whole else _of_stack)(text, told, job_on(spec, stack.name), alone)
-            if whole or spec.task in TUNED or _fits(job, *laid, alone):
-                yield laid
-
-
-def _middle_first(found: Sequence[Laid], job: Job, on: Bench) -> tuple[Laid, ...]:
-    """Return those of some stacks and layouts that are not far slower than another, the one of median time first.
-
-    Each counts as often as its stack is met. Nobody runs one that is `FAR_SLOWER` than what is at hand: a stack without
-    pipelines on thousands of devices.
-    """
-    machine, kernels, place, rent = on.hardware.machine, on.hardware.kernels, NOWHERE, Offer.rent(0.0)
-    taken = [
-        float(ENGINE.predict(job, laid, machine, kernels, one.stack, policy(ON_DEMAND), place, rent).time.total_s)
-        for one, laid in found
-    ]
-    near = [one for one, seconds in enumerate(taken) if not seconds > FAR_SLOWER * min(taken)]
-    order = sorted(near, key=lambda one: taken[one])
-    names = [found[one][0].name for one in order]
-    reached = np.cumsum([stack_share(name, names, WHOLE, load()) for name in names])
-    middle = order[int(np.searchsorted(reached, reached[-1] / 2))]
-    return (found[middle], *(found[one] for one in near if one != middle))
-
-
-def _of_stack(text: str, spec: JobSpec, job: Job, on: Bench) -> Laid:
+def layout_of_stack(text: str, spec: JobSpec, job: Job, on: Bench) -> Laid:
     """Return the layout of a configuration that is not whole, of the stacks that may run it."""
-    asked = laid_on_drives({**asked_layout(spec), **_stated(text)}, spec.stack or "", spec.recipe)
+    asked = laid_on_drives({**asked_layout(spec), **settings_of_text(text)}, spec.stack or "", spec.recipe)
     usual = _usual(spec, asked, on)
     for limits, one in _tries(spec, job, on, {**usual, **asked}, asked):
         if found := _fastest(one, limits, on):
@@ -160,7 +98,7 @@ def _of_stack(text: str, spec: JobSpec, job: Job, on: Bench) -> Laid:
         least = _laid(",".join(filter(None, (given, degrees_text(usual)))), job, on)
         if any(_fits(one, *least, on) for _, one in _tries(spec, job, on, usual, {})):
             return least
-    least = _asked(given, spec, job, on)
+    least = asked_or_least(given, spec, job, on)
     return least if _fits(job, *least, on) else _nearest(job, asked, on) or least
 
 
@@ -185,22 +123,30 @@ def _nearest(job: Job, asked: Allowed, on: Bench) -> Laid | None:
     domain = int(machine.domain_devices)
     degrees = [*product(_doublings(min(on.count, domain)), _doublings(on.count))]
     for stack, (tp, pp) in product(on.stacks, degrees):
-        can = stack.capability
-        most = {"zero": (max(can.zero),), "recompute": (max(can.recompute),), "micro_batch": (1,)}
+        most = {"zero": (_most_sharded(stack, on.count // (tp * pp), pp, asked),), "micro_batch": (1,)}
+        most["recompute"] = (max(stack.capability.recompute),)
         text = degrees_text({"tp": (tp,), "pp": (pp,), **most, **asked})
         with suppress(BadLayout):
-            layout = parse(text, job, on.count, domain, machine.nic_bytes_per_s, can)
+            layout = parse(text, job, on.count, domain, machine.nic_bytes_per_s, stack.capability)
             held = float(np.asarray(ENGINE.memory(job, layout, machine, stack.stack).device_bytes))
             if held < least:
                 best, least = (stack, layout), held
     return best
 
 
+def _most_sharded(stack: StackOption, replicas: int, pp: int, asked: Allowed) -> int:
+    """Return the highest ZeRO stage that does anything: one replica shares with nobody, but lets go of what is away."""
+    can = stack.capability
+    if replicas <= 1 and not any(asked.get("offload", ())):
+        return min(can.zero)
+    return max([stage for stage in can.zero if pp == 1 or stage <= can.zero_most_with_pp], default=min(can.zero))
+
+
 def _doublings(most: int) -> tuple[int, ...]:
     return tuple(1 << place for place in range(max(1, most).bit_length()))
 
 
-def _stated(text: str) -> Allowed:
+def settings_of_text(text: str) -> Allowed:
     """Return the settings of a layout as it is written; all that are printed if it is no layout, which is then said."""
     try:
         return parse_degrees(text) if text else {}
@@ -231,18 +177,27 @@ def _tries(spec: JobSpec, job: Job, on: Bench, usual: Allowed, asked: Allowed) -
     """Yield the limits on a layout to try, with the job that must fit: fewer and fewer of the usual settings.
 
     First states are sharded more, then micro-batches are free; then the same with the narrowest states that scripts
-    have; last all that is not stated is free.
+    have; then all that is not stated is free. Nothing is offloaded in these unless that is stated: it is what one
+    resorts to where nothing fits without, on whatever card, and then in the same order.
     """
-    if usual != asked:
-        narrow = [
-            job_on(replace(spec, precision=one.precision), on.stacks[0].name)
-            for one in open_states(spec, on.stacks[0].name)
-        ]
-        held = [replace(job, master_bytes=one.master_bytes, moment_bytes=one.moment_bytes) for one in narrow]
-        for one in (job, *held):
+    narrow = [
+        job_on(replace(spec, precision=one.precision), on.stacks[0].name)
+        for one in (open_states(spec, on.stacks[0].name) if usual != asked else ())
+    ]
+    held = [replace(job, master_bytes=one.master_bytes, moment_bytes=one.moment_bytes) for one in narrow]
+    for away in _aways(usual, asked, on):
+        kept, free = ({**one, "offload": away} for one in (usual, asked))
+        for one in (job, *held) if usual != asked else ():
             for freed in ((), *RELAXED):
-                yield {name: values for name, values in usual.items() if name in asked or name not in freed}, one
-    yield asked, job
+                yield {name: values for name, values in kept.items() if name in asked or name not in freed}, one
+        yield free, job
+
+
+def _aways(usual: Allowed, asked: Allowed, on: Bench) -> tuple[tuple[int, ...], ...]:
+    """Return the ways to offload to try, one after another: as it is stated or a stack's name says, else none first."""
+    said = usual.get("offload", (0,))
+    free = said == (0,) and "offload" not in asked and any(one.capability.offload for one in on.stacks)
+    return ((0,), (1,)) if free else (said,)
 
 
 def _laid(text: str, job: Job, on: Bench) -> Laid:
@@ -258,7 +213,7 @@ def _laid(text: str, job: Job, on: Bench) -> Laid:
     raise refused or BadLayout(f"no software stack is known for {on.hardware.accelerator}; give --stack")
 
 
-def _asked(text: str, spec: JobSpec, job: Job, on: Bench) -> Laid:
+def asked_or_least(text: str, spec: JobSpec, job: Job, on: Bench) -> Laid:
     """Return the stack and the layout that are given, or the least of each setting that the job allows."""
     try:
         return _laid(text, job, on)

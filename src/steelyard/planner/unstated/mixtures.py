@@ -46,6 +46,19 @@ def states_branches(setting: Setting, spec: JobSpec) -> tuple[Branch, ...]:
     return tuple(found)
 
 
+def branches_of(setting: Setting, spec: JobSpec) -> tuple[Branch, ...]:
+    """Return the peak of a configuration under each width of states, or its own where its stack leaves none open.
+
+    Args:
+        setting: the configuration.
+        spec: its job.
+    """
+    if found := states_branches(setting, spec):
+        return found
+    held = ENGINE.memory(setting.job, setting.layout, setting.hardware.machine, setting.stack.stack)
+    return (Branch("", 1.0, each(held, lambda value: float(np.asarray(value))), on_host_bytes(setting)),)
+
+
 def on_host_bytes(setting: Setting) -> float:
     """Return the bytes that a configuration keeps in the memory of one host."""
     kept = host(setting.job, setting.layout, setting.hardware.machine, setting.stack.stack)

@@ -18,6 +18,7 @@ from steelyard.errors import BadLayout
 from steelyard.job import JobSpec
 from steelyard.job.job_spec import job_on
 from steelyard.job.training import ADAPTERS
+from steelyard.job.unstated.choices import open_states
 from steelyard.layout import check_layout
 from steelyard.layout.axes import divisors_of
 from steelyard.market.options import StackOption
@@ -79,7 +80,16 @@ def possible_runs(
         if name in _CHANGED:
             found = [made for one in found for made in _CHANGED[name](one, trained)]
     itself = next((one for one in found if not one.changed), first)
-    return (itself, *_fitting([one for one in found if one.changed and one.share >= LEAST_SHARE]))
+    return (itself, *_fitting([one for one in found if one.changed and _is_met(one, first)], spec))
+
+
+def _is_met(one: PossibleRun, shown: PossibleRun) -> bool:
+    """Tell whether a run is met often enough to move an end: of all, and of the stack that is shown as if it were told.
+
+    So a stack that nobody names leaves nothing out that it has where it is named.
+    """
+    alike = one.setting.stack.name == shown.setting.stack.name
+    return bool(one.share >= LEAST_SHARE * (shown.share if alike else 1.0))
 
 
 def _job_of(shown: Setting, spec: JobSpec, stack: StackOption) -> Job:
@@ -88,12 +98,20 @@ def _job_of(shown: Setting, spec: JobSpec, stack: StackOption) -> Job:
     return replace(other, batch_samples=shown.job.batch_samples, samples=shown.job.samples)
 
 
-def _fitting(some: Sequence[PossibleRun]) -> list[PossibleRun]:
-    """Return the runs that their stacks can run, and whose median peak is within the device's memory."""
+def _fitting(some: Sequence[PossibleRun], spec: JobSpec) -> list[PossibleRun]:
+    """Return the runs that their stacks can run, and whose median peak is within the device's memory.
+
+    Where scripts decide how wide states are, each as often as those have it with which it is.
+    """
     able = [one for one in some if _runs(one.setting)]
     if not able:
         return []
-    return [one for alike in _of_one_job(able) for one, fit in zip(alike, _fit(alike), strict=True) if fit]
+    return [
+        replace(one, share=one.share * float(fit))
+        for alike in _of_one_job(able)
+        for one, fit in zip(alike, _fit(alike, spec), strict=True)
+        if fit > 0
+    ]
 
 
 def _of_one_job(some: Sequence[PossibleRun]) -> list[list[PossibleRun]]:
@@ -104,13 +122,21 @@ def _of_one_job(some: Sequence[PossibleRun]) -> list[list[PossibleRun]]:
     return list(found.values())
 
 
-def _fit(alike: Sequence[PossibleRun]) -> Array:
-    """Return whether the median peak of each of some runs of one job is within the device's memory."""
+def _fit(alike: Sequence[PossibleRun], spec: JobSpec) -> Array:
+    """Return how often the median peak of each run of one job is within the device's memory: 0 or 1 where told."""
     settings = [one.setting for one in alike]
     job, machine = settings[0].job, settings[0].hardware.machine
     layouts, stacks = join([one.layout for one in settings]), join([one.stack.stack for one in settings])
-    held = ENGINE.memory(job, layouts, machine, stacks)
-    return np.broadcast_to(held.device_bytes <= machine.memory_bytes, len(settings))
+    name = settings[0].stack.name
+    widths = [(one.share, job_on(replace(spec, precision=one.precision), name)) for one in open_states(spec, name)]
+    jobs = [
+        (share, replace(job, master_bytes=one.master_bytes, moment_bytes=one.moment_bytes)) for share, one in widths
+    ]
+    share: Array = np.zeros(len(settings))
+    for met, one in jobs or [(1.0, job)]:
+        held = ENGINE.memory(one, layouts, machine, stacks)
+        share = share + met * np.less_equal(held.device_bytes, machine.memory_bytes)
+    return share / sum(met for met, _ in jobs or [(1.0, job)])
 
 
 def _runs(one: Setting) -> bool:
@@ -210,10 +236,17 @@ def _share_of(word: str, runs: Sequence[PossibleRun]) -> Share:
 
 
 def possible_ends(runs: Sequence[PossibleRun], carbon: str) -> Array:
-    """Return low and high of each objective over all runs: two rows, a column an objective; NaN where unknown."""
+    """Return low and high of each objective over all runs: two rows, a column an objective; NaN where unknown.
+
+    They hold those of the stack that is shown, as if it were told: not to name it makes nothing surer.
+    """
     alike = _of_one_job(runs)
     drawn = np.concatenate([drawn_objectives([one.setting for one in some], ENGINE, carbon) for some in alike], axis=1)
-    return weighted_ends(drawn, np.array([one.share for some in alike for one in some]))
+    ordered = [one for some in alike for one in some]
+    shares = np.array([one.share for one in ordered])
+    own = np.array([one.setting.stack.name == runs[0].setting.stack.name for one in ordered])
+    (low, high), (low_own, high_own) = weighted_ends(drawn, shares), weighted_ends(drawn[:, own], shares[own])
+    return np.stack([np.minimum(low, low_own), np.maximum(high, high_own)])
 
 
 def weighted_ends(drawn: Array, shares: Array) -> Array:
