@@ -13,6 +13,10 @@ from steelyard.evidence.calibration import calibrate_constants
 from steelyard.evidence.runs.reader import blank_run
 from steelyard.evidence.runs.run import Run
 from steelyard.planner import Estimate, estimate
+from steelyard.planner.choosing import job_of
+from steelyard.planner.estimating import configure
+from steelyard.planner.measured.alike import alike_logs, measured_gaps
+from steelyard.planner.measured.exact import text_of_setting
 
 WHOLE = {"recompute": "full", "tp": 1.0, "pp": 1.0}
 CASES: tuple[tuple[str, str, str, int, dict[str, Any], str, dict[str, Any]], ...] = (
@@ -99,7 +103,8 @@ def test_a_step_a_rate_and_a_calibration_agree(case: tuple[Any, ...]) -> None:
         assert one.time_s.high / one.time_s.low == pytest.approx(kept.time_s.high / kept.time_s.low, rel=1e-3)
 
 
-def test_another_configuration_moves_by_the_law_alone() -> None:
+def test_another_configuration_moves_by_the_law() -> None:
+    """By the shift of its stack on its chip, and as far as it is like the measured one."""
     case, other = CASES[0], {"layout": "tp=2"}
     plain, before = asked(case), asked(case, **other)
     layer = calibrated(row_of(case, 1.4 * step_s(plain)))
@@ -107,7 +112,12 @@ def test_another_configuration_moves_by_the_law_alone() -> None:
         found = asked(case, **other)
     shift = layer.steps["fsdp2 on H100-80GB-SXM", "any", STEP_SHIFT].value
     assert 1.1 < shift < 1.3
-    assert step_s(found) == pytest.approx(shift * step_s(before))
+    with using_layer(layer):
+        spec = job_of("llama-3-8b", tokens="1B", stack=case[0], **case[4])
+        setting = configure(spec, "H100", 64, "tp=2").setting
+        (beyond,) = alike_logs([text_of_setting(setting)], measured_gaps(load()))
+    assert step_s(found) == pytest.approx(shift * math.exp(beyond) * step_s(before))
+    assert 0 < beyond < math.log(1.4 / shift)
     assert not any(text.startswith("exactly this") for text in found.assumptions)
 
 

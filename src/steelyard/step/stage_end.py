@@ -9,7 +9,6 @@ from steelyard.step.rank import Rank
 from steelyard.step.sharding import exposed_s, gather_rounds, gathers, offloaded_s, reductions, rounds, update_bytes
 from steelyard.step.stages import Stage, one_has_all
 from steelyard.step.states import HeldParams, held_params, on_stage, rank_params
-from steelyard.step.tick import Tick, forward_pass_s
 from steelyard.tables import Layout
 from steelyard.units import Count, Flop, Seconds, Share
 
@@ -46,7 +45,7 @@ class Once:
     param_s: Seconds  # to update one
 
 
-def slowest_end(rank: Rank, layout: Layout, tick: Tick, resting: Share) -> StageEnd:
+def slowest_end(rank: Rank, layout: Layout, tick_s: Seconds, forward_s: Seconds, resting: Share) -> StageEnd:
     """Return the end of a step on the stage whose exchanges and update take longest: all others wait for it.
 
     It need not be the stage whose micro-batches take longest: an embedding costs traffic, not ticks. Parameters are
@@ -56,7 +55,8 @@ def slowest_end(rank: Rank, layout: Layout, tick: Tick, resting: Share) -> Stage
     Args:
         rank: the job, its stages, device and stack
         layout: degrees, ZeRO stage, offload
-        tick: one micro-batch
+        tick_s: of one micro-batch
+        forward_s: of its forward pass
         resting: whether parameters rest on the host
 
     Source: Rajbhandari et al. 2020, arXiv 1910.02054, section 7 (traffic); Narayanan et al. 2021, arXiv 2104.04473,
@@ -65,7 +65,7 @@ def slowest_end(rank: Rank, layout: Layout, tick: Tick, resting: Share) -> Stage
     Limits: stages end their last micro-batch together. A table that embedding and head share is reduced and updated
         on the first and on the last stage; the sum of its gradients over the two, one message a step, is not counted.
     """
-    once = _once(rank, layout, tick, resting)
+    once = _once(rank, layout, tick_s, forward_s, resting)
     first, *others = (_end(rank, once, load) for load in _heaviest(_loads(rank, layout)))
     for other in others:
         slower = other.dp_s + other.update_s > first.dp_s + first.update_s
@@ -126,17 +126,16 @@ def _most(one: StageLoad, other: StageLoad) -> StageLoad:
     )
 
 
-def _once(rank: Rank, layout: Layout, tick: Tick, resting: Share) -> Once:
+def _once(rank: Rank, layout: Layout, tick_s: Seconds, forward_s: Seconds, resting: Share) -> Once:
     every = rounds(layout.zero, layout.pp, layout.micro_batches)
     anew = gather_rounds(layout.zero, layout.micro_batches)
-    gathered, tick_s = gathers(layout.zero, anew), tick.total_s()
-    forward_s = forward_pass_s(tick, rank.job.trainable_share)
+    gathered = gathers(layout.zero, anew)
     return Once(
         replicas=replicas(rank, layout),
         reductions=0.5 * reductions(layout.zero, every),
         last_reductions=0.5 * reductions(layout.zero, 1.0),
         gathers=gathered,
-        forward_gathers=gathered * np.where(np.greater_equal(layout.zero, 3), 0.5, 1.0),
+        forward_gathers=np.minimum(gathered, anew),
         forward_s=anew * forward_s,
         backward_s=np.maximum(every, anew) * (tick_s - forward_s),
         param_s=_param_s(rank, layout, resting),

@@ -159,9 +159,7 @@ def calibrate_constants(
     others, unseen = fitting.unseen(folds)
     made = fitting.made(np.ones(len(of.measured), dtype=bool), others)
     before, seen = shipped / of.measured - 1, made.predicted * np.exp(made.alike) / of.measured - 1
-    count = len(set(of.owner.tolist()))
-    words = f"calibration {label}: {count} run{'s' * (count > 1)} of {source}"
-    blank = Fitted("", "", "", 0, "", 0, 0, 1, words, COMMAND, today, "")
+    blank = _blank(of, label, source, today)
     rows = _rows(of, parts, made.constants, names, blank)
     shifts = made.shifts.rows(blank)
     named = names_of_new_stacks(of, names, catalog, blank)
@@ -184,6 +182,13 @@ def calibrate_constants(
         ),
         notes=_notes(of),
     )
+
+
+def _blank(of: Sample, label: str, source: str, today: str) -> Fitted:
+    """Return what all rows of a calibration have in common."""
+    count = len(set(of.owner.tolist()))
+    runs = f"calibration {label}: {count} run{'s' * (count > 1)} of {source}"
+    return Fitted("", "", "", 0, "", 0, 0, 1, runs, COMMAND, today, "")
 
 
 def _notes(of: Sample) -> tuple[str, ...]:

@@ -27,17 +27,17 @@ FACTOR_APART = 4.0
 """Two configurations that differ by this factor in one size, or in one word, share 61 % of what alike ones do. Chosen;
 errors hardly depend on it (docs/log.md)."""
 
-OWN_SHARE = 0.25
+UNSHARED = 0.25
 """ν: share of the variance of a publisher's runs about its offset that is one configuration's own, a repetition's noise
 in it: 0.06 of 0.12 in the logarithm, as tables and releases of one publisher differ (`step_shift.PAIR_LOG_SD`)."""
 
-SIZES = (
+COMPARED_SIZES = (
     *("devices", "tp", "pp", "cp", "ep", "mbs", "ga"),
     *("parameters", "FLOPs a sample", "tokens"),
 )
 """Numbers of `exact.configuration_text` whose ratio counts; a degree that is not written is 1."""
 
-WORDS = (
+COMPARED_SETTINGS = (
     *("accelerator", "stack", "zero", "recompute", "flash"),
     *("bytes of an element", "in products", "half bytes of a frozen parameter"),
 )
@@ -49,7 +49,7 @@ class Shape:
     """What decides how much alike two configurations are."""
 
     sizes: tuple[float, ...]  # their logarithms
-    words: tuple[str, ...]
+    settings: tuple[str, ...]
 
 
 @lru_cache(maxsize=16384)
@@ -57,7 +57,7 @@ def shape_of(text: str) -> Shape:
     """Return what is compared of a configuration, by its words (`exact.configuration_text`).
 
     >>> found = shape_of("64 x H100-80GB-SXM, tp=2,pp=1,dp=32,mbs=2,ga=8,zero=1, fsdp2 (rule 30): parameters 8e+09")
-    >>> [round(math.exp(one)) for one in found.sizes[:7]], found.words[:3]
+    >>> [round(math.exp(one)) for one in found.sizes[:7]], found.settings[:3]
     ([64, 2, 1, 1, 1, 2, 8], ('H100-80GB-SXM', 'fsdp2 (rule 30)', '1'))
     """
     head, _, trained = text.partition(": ")
@@ -66,8 +66,10 @@ def shape_of(text: str) -> Shape:
     said = dict(one.split("=", 1) for one in layout.split(","))
     said |= {"devices": devices, "accelerator": accelerator, "stack": stack}
     said |= dict(one.rsplit(" ", 1) for one in trained.split(", "))
-    sizes = (float(said.get(name, 1)) for name in SIZES)
-    return Shape(tuple(math.log(max(one, 1.0)) for one in sizes), tuple(said.get(name, "") for name in WORDS))
+    sizes = (float(said.get(name, 1)) for name in COMPARED_SIZES)
+    return Shape(
+        tuple(math.log(max(one, 1.0)) for one in sizes), tuple(said.get(name, "") for name in COMPARED_SETTINGS)
+    )
 
 
 def alikeness(some: Sequence[str], others: Sequence[str]) -> Array:
@@ -88,10 +90,10 @@ def alikeness(some: Sequence[str], others: Sequence[str]) -> Array:
         _columns([one.sizes for one in rows]), _columns([one.sizes for one in columns]), strict=True
     ):
         apart += np.square(np.subtract.outer(left, right) / math.log(FACTOR_APART))
-    for words, others_words in zip(
-        _columns([one.words for one in rows]), _columns([one.words for one in columns]), strict=True
+    for left, right in zip(
+        _columns([one.settings for one in rows]), _columns([one.settings for one in columns]), strict=True
     ):
-        apart += np.not_equal.outer(words, others_words)
+        apart += np.not_equal.outer(left, right)
     return np.asarray(np.exp(-apart / 2))
 
 
@@ -113,9 +115,9 @@ def scatter_covariance(texts: Sequence[str]) -> Array:
 
 def _shared(some: Sequence[str], others: Sequence[str]) -> Array:
     """Return the covariance of two configurations without the noise of repetitions."""
-    own = OWN_SHARE * RUN_LOG_SD**2 - REPEAT_LOG_SD**2
+    unshared = UNSHARED * RUN_LOG_SD**2 - REPEAT_LOG_SD**2
     same = np.equal.outer(np.array(some), np.array(others))
-    return np.asarray((1 - OWN_SHARE) * RUN_LOG_SD**2 * alikeness(some, others) + own * same)
+    return np.asarray((1 - UNSHARED) * RUN_LOG_SD**2 * alikeness(some, others) + unshared * same)
 
 
 def alike_logs(texts: Sequence[str], gaps: Mapping[str, float]) -> Array:
@@ -148,7 +150,7 @@ def measured_gaps(catalog: Catalog) -> dict[str, float]:
     found = {}
     for (text, _, quantity), row in catalog.local.steps.items():
         if quantity == MEASURED_STEP:
-            accelerator, stack = shape_of(text).words[:2]
+            accelerator, stack = shape_of(text).settings[:2]
             shift = step_shift_row(stack.rpartition(" (rule")[0], accelerator, catalog)
             found[text] = math.log(row.value / (shift.value if shift else 1.0))
     return found
