@@ -110,8 +110,8 @@ def _heaviest(loads: list[StageLoad]) -> list[StageLoad]:
 def _amounts(*loads: StageLoad) -> list[tuple[Count, ...]]:
     """What stages have, less what none of them has; parameters that are updated follow from those held."""
     routed = [load.params.routed for load in loads]
-    flop = [load.product_flop for load in loads]
-    some = [column for column in (routed, flop) if any(np.ndim(one) or one for one in column)]
+    flop, tables = [load.product_flop for load in loads], [load.table for load in loads]
+    some = [column for column in (routed, flop, tables) if any(np.ndim(one) or one for one in column)]
     return list(zip([load.params.dense for load in loads], *some, strict=True))
 
 

@@ -16,7 +16,7 @@ from steelyard.step.stages import Blocks, Stage, block_count, busiest_stages
 from steelyard.step.sums import added
 from steelyard.strategies.schedule import Passes
 from steelyard.tables import Layout
-from steelyard.units import Count, Seconds, Share
+from steelyard.units import Count, Seconds
 
 FORWARD_LAUNCHES = 1 / 3
 """Share of a block's launches that its forward pass needs: chosen, as the backward pass has twice the products."""
@@ -33,7 +33,11 @@ RING_PASSES = 3.0
 
 @dataclass(frozen=True, slots=True)
 class Tick:
-    """One micro-batch, forward and backward, on the slowest stage."""
+    """One micro-batch, forward and backward, on the slowest stage.
+
+    Its forward pass is the share of all, but for what runs again, that it is of the products (`product_passes`), and no
+    less than the host takes to launch it.
+    """
 
     gemm_s: Seconds
     attention_s: Seconds
@@ -44,6 +48,7 @@ class Tick:
     tp_s: Seconds
     cp_s: Seconds
     ep_s: Seconds
+    forward_s: Seconds  # of them all, what its forward pass takes
 
     def total_s(self) -> Seconds:
         """Return the sum of the parts."""
@@ -107,24 +112,6 @@ def tick_passes(rank: Rank, layout: Layout, tick: Tick) -> Passes:
     return Passes(first, 1 - first - weights, weights)
 
 
-def forward_pass_s(tick: Tick, trainable_share: Share) -> Seconds:
-    r"""Return the seconds of a tick's forward pass, beside which parameters are gathered; the rest is backward.
-
-    .. math:: \frac{T - R}{2 + \tau}
-
-    Args:
-        tick: its seconds (T), those of what runs again (R), which is of the backward pass
-        trainable_share: share of the weights that have gradients (τ)
-
-    Source: `product_passes`, for all that a tick does.
-
-    >>> tick = Tick(*[6.0, 0.0, 0.0, 0.0, 2.0, 0.0, 0.0, 0.0, 0.0])
-    >>> forward_pass_s(tick, trainable_share=1.0), forward_pass_s(tick, trainable_share=0.0)
-    (2.0, 3.0)
-    """
-    return (tick.total_s() - tick.recompute_s) / product_passes(trainable_share)
-
-
 def _slower(one: Tick, other: Tick) -> Tick:
     swap = other.total_s() > one.total_s()
     names = Tick.__dataclass_fields__
@@ -160,16 +147,22 @@ def _tick(rank: Rank, layout: Layout, stage: Stage, once: Forward, before: Forwa
         pointwise = pointwise + added(one * held.count for one, held in zip(alike.unpack_s, blocks, strict=True))
     busy = gemm + attention + pointwise + recompute + alike.vocab_s
     reductions = _exchanges(rank, blocks, "reductions") * alike.reduction_s
+    tp_s = reductions + _exchanges(rank, blocks, "expert_reductions") * alike.expert_reduction_s
+    cp_s = np.maximum(_exchanges(rank, blocks, "rings") * alike.ring_s - attention, 0.0)
+    ep_s = _exchanges(rank, blocks, "dispatches") * alike.dispatch_s
+    launch_s = _launch_s(rank, layout, blocks)
     return Tick(
         gemm_s=gemm,
         attention_s=attention,
         pointwise_s=pointwise,
         vocab_s=alike.vocab_s,
         recompute_s=recompute,
-        host_s=np.maximum(_launch_s(rank, layout, blocks) * alike.launches - busy, 0.0),
-        tp_s=reductions + _exchanges(rank, blocks, "expert_reductions") * alike.expert_reduction_s,
-        cp_s=np.maximum(_exchanges(rank, blocks, "rings") * alike.ring_s - attention, 0.0),
-        ep_s=_exchanges(rank, blocks, "dispatches") * alike.dispatch_s,
+        host_s=np.maximum(launch_s * alike.launches - busy, 0.0),
+        tp_s=tp_s,
+        cp_s=cp_s,
+        ep_s=ep_s,
+        forward_s=np.maximum((busy - recompute) / alike.products, launch_s * FORWARD_LAUNCHES)
+        + (tp_s + cp_s + ep_s) / alike.products,
     )
 
 

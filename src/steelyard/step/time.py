@@ -11,7 +11,7 @@ from steelyard.step.rank import Rank, StagedJob
 from steelyard.step.schedule import backward_splits, bubble_ticks, sends
 from steelyard.step.stage_end import slowest_end
 from steelyard.step.tensors.recipe import has_drives, resident_weights
-from steelyard.step.tick import Tick, forward_pass_s, slowest_tick, tick_passes
+from steelyard.step.tick import Tick, slowest_tick, tick_passes
 from steelyard.strategies.schedule import THIRDS
 from steelyard.tables import Kernels, Machine, Stack, StepTime
 from steelyard.units import Seconds, Share
@@ -36,12 +36,12 @@ def time(staged: StagedJob, machine: Machine, kernels: Kernels, stack: Stack) ->
     tick = slowest_tick(rank, layout, moved)
     tick_s = tick.total_s()
     count = layout.micro_batches
-    parts = {name: getattr(tick, name) * count for name in Tick.__dataclass_fields__}
+    parts = {name: getattr(tick, name) * count for name in Tick.__dataclass_fields__ if name != "forward_s"}
     parts["pp_s"] = stack.pp_exposed * sends(layout) * moved.pp_s
     passes = tick_passes(rank, layout, tick) if backward_splits(layout) else THIRDS
     parts["bubble_s"] = bubble_ticks(layout, passes) * tick_s
     weights = resident_weights(job.recipe, stack, layout)
-    end = slowest_end(rank, layout, tick_s, forward_pass_s(tick, job.trainable_share), weights)
+    end = slowest_end(rank, layout, tick_s, tick.forward_s, weights)
     host_s = stack.step_host_s / kernels.time_scale
     drives = has_drives(job.recipe, stack)
     drives_s = fetching_s(staged, machine, stack) if drives else 0.0
