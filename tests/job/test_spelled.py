@@ -1,5 +1,7 @@
 """Lengths of sequences and names of other tools' settings: one meaning in job files, options, rows and notes."""
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -8,6 +10,7 @@ from steelyard.errors import BadInput
 from steelyard.evidence.runs.cells import read_number
 from steelyard.evidence.runs.columns import run_of_row
 from steelyard.job import read_job
+from steelyard.job.read import with_overrides
 from steelyard.job.spelled.lengths import parse_sequence, sequence_of_note, sequence_taken
 
 JOB = {"model": "llama-3.2-1b", "tokens": "1B"}
@@ -92,3 +95,20 @@ def test_one_setting_by_two_names_is_refused(twice: dict[str, object]) -> None:
 def test_an_option_takes_the_place_of_settings_beside_the_layout() -> None:
     job = read_job({**JOB, "micro_batch_size": 2, "gradient_checkpointing": True}, layout="mbs=4")
     assert dict(job.layout) == {"micro_batch": (4,)}
+
+
+@pytest.mark.parametrize("name", ["model", "base_model", "model_name_or_path", "Base-Model"])
+@pytest.mark.parametrize(
+    ("spelled", "over", "field", "value"),
+    [
+        ("sequence_len", {"sequence": 256}, "sequence_tokens", 256),
+        ("Max-Seq-Length", {"sequence": 256}, "sequence_tokens", 256),
+        ("tokens", {"tokens": "2B"}, "tokens", 2e9),
+    ],
+)
+def test_a_job_by_any_names_is_read_again_with_a_field_given_anew(
+    name: str, spelled: str, over: dict[str, Any], field: str, value: float
+) -> None:
+    spec = read_job({name: "gpt2", "tokens": "1B", **({spelled: 512} if spelled != "tokens" else {})})
+    assert getattr(with_overrides(spec, **over), field) == value
+    assert with_overrides(spec).model == spec.model

@@ -216,6 +216,15 @@ def plain_names(given: Mapping[str, Any]) -> Set[str]:
     return {_plain_name(name): None for name in given}.keys()
 
 
+def without_fields(given: Mapping[str, Any], gone: Collection[str]) -> dict[str, Any]:
+    """Return what is given but for some fields, by whatever of their names.
+
+    >>> without_fields({"base_model": "gpt2", "Sequence-Len": 512, "tokens": "1B"}, {"model", "sequence"})
+    {'tokens': '1B'}
+    """
+    return {name: value for name, value in given.items() if _plain_name(name) not in gone}
+
+
 def _plain_name(name: Any) -> str:
     plain = str(name).strip().lower().replace("-", "_")
     return FIELD_ALIASES.get(plain, plain)

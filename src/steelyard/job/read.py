@@ -12,7 +12,7 @@ from steelyard.errors import BadInput
 from steelyard.job import batch_range, defaults, literals
 from steelyard.job.arguments import check_type, plain_argument
 from steelyard.job.documents import load_json, load_yaml, read_text
-from steelyard.job.fields import JobFields, PolicyFields, given_text, job_fields, plain_names
+from steelyard.job.fields import JobFields, PolicyFields, given_text, job_fields, plain_names, without_fields
 from steelyard.job.job_spec import JobSpec, job_table
 from steelyard.job.kept.drives import laid_on_drives
 from steelyard.job.kept.not_read import unread_of_stack
@@ -25,7 +25,7 @@ from steelyard.job.models.rows_spec import RowsSpec, reread_rows
 from steelyard.job.models.spec import ModelSpec
 from steelyard.job.samples import TrainedSamples, check_positions, documents_text, step_batch, trained_samples
 from steelyard.job.spelled.lengths import sequence_taken
-from steelyard.job.spelled.names import FIELD_ALIASES, LAYOUT_NAMES, LORA_NAMES
+from steelyard.job.spelled.names import LAYOUT_NAMES, LORA_NAMES
 from steelyard.job.spelled.passed_over import passed_over_text
 from steelyard.job.training import ADAPTERS, task_meaning
 from steelyard.layout.axes import AXIS_DEGREES, lacking_axis
@@ -87,8 +87,7 @@ def read_job(source: str | Path | Mapping[str, Any], now: dt.datetime | None = N
     for name, value in overrides.items():
         if value is not None:
             gone = {name, *(_INSTEAD.get(name, frozenset()) - options)}
-            given = {key: old for key, old in given.items() if FIELD_ALIASES.get(str(key), str(key)) not in gone}
-            given[name] = plain_argument(value)
+            given = {**without_fields(given, gone), name: plain_argument(value)}
     read = job_fields(given, where, options)
     return _job(read, given, describe.model_described(read.model, folder), folder, now)
 
@@ -185,7 +184,7 @@ def _job(
         price_age_s=read.max_price_age,
         policy=MappingProxyType(_policy(read.policy)),
         assumptions=tuple(filter(None, (why, classes, among or because, *_taken(read, model, samples, named, given)))),
-        given=MappingProxyType({**given, "model": _absolute(read.model, folder)}),
+        given=MappingProxyType({**without_fields(given, {"model"}), "model": _absolute(read.model, folder)}),
     )
     _check_layout(spec)
     return spec

@@ -1,13 +1,15 @@
 """What a search may choose from, as numbers and names: machines, stacks, deals, sites, and how a run is operated."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from steelyard.catalog.peaks import PeakSpread
 from steelyard.catalog.spread import StepSpread
 from steelyard.catalog.stacks import Capability
-from steelyard.tables import Kernels, Machine, Offer, Policy, Site, Stack
+from steelyard.tables import Job, Kernels, Layout, Machine, Offer, Policy, Site, Stack
+from steelyard.units import Array
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +97,16 @@ class Deal:
 
 
 @dataclass(frozen=True, slots=True)
+class MeasuredSteps:
+    """What measured steps make of candidates, where there are any."""
+
+    scales: Callable[[Job, Layout, Sequence[HardwareOption], Sequence[StackOption]], Array]
+    """What the seconds of a step of each candidate are multiplied by: job, layouts, machine and stack, a row each."""
+    setting: Callable[[Any], Any]
+    """A setting (`reasons.draws.Setting`) as it, or what is like it, was measured."""
+
+
+@dataclass(frozen=True, slots=True)
 class Market:
     """Everything to choose from."""
 
@@ -107,3 +119,4 @@ class Market:
     stacks_of_vendor: Mapping[str, tuple[int, ...]]  # by vendor, indices into `stacks`
     notes: tuple[str, ...] = ()  # what was left out, and why
     layout_log_sd: float = 0.0  # spread of a layout's own time, of that of its stack: what two layouts do not share
+    measured: MeasuredSteps | None = None  # None: no step was measured

@@ -16,6 +16,7 @@ from steelyard.planner.assembly import Preface, assembled
 from steelyard.planner.engine import ENGINE, limits_of
 from steelyard.planner.grounds import calibration_behind, calibration_texts, settings_texts, sources_behind, trained_job
 from steelyard.planner.measured.answer import current_step
+from steelyard.planner.measured.exact import with_measured
 from steelyard.planner.measured.narrowing import one_step
 from steelyard.planner.ownership import Explore, check_unsaved, owned_against_rent
 from steelyard.planner.saved.replay import first_configuration
@@ -45,7 +46,7 @@ def plan_job(spec: JobSpec, progress: Progress | None = None, carbon: str = LOCA
     """
     job = job_table(spec)
     check_unsaved(spec, lambda saved: first_configuration(plan_job(saved, progress, carbon), saved))
-    allowed = market_of(spec, facts.load())
+    allowed = with_measured(market_of(spec, facts.load()))
     limits = replace(limits_of(spec, most_devices(spec, job, allowed)), carbon=carbon)
     found = explore_batches(job, spec.batches, allowed, limits, ENGINE, progress)
     made = assembled(job, allowed, limits, ENGINE, found, preface(spec, limits, allowed))
@@ -116,7 +117,7 @@ def dropped_filters(spec: JobSpec, carbon: str) -> tuple[Relaxation, ...]:
 def _feasible(spec: JobSpec, carbon: str) -> Exploration | None:
     job = job_table(spec)
     try:
-        allowed = market_of(spec, facts.load())
+        allowed = with_measured(market_of(spec, facts.load()))
     except BadInput:
         return None
     limits = replace(limits_of(spec, most_devices(spec, job, allowed)), carbon=carbon)

@@ -23,6 +23,7 @@ from steelyard.planner.answers import HEAD, NO_COUNTS, CalibratedConstant, Cited
 from steelyard.planner.assembly import assembled
 from steelyard.planner.engine import ENGINE, limits_of
 from steelyard.planner.grounds import calibration_behind, calibration_texts, settings_texts, sources_behind
+from steelyard.planner.measured.exact import with_measured
 from steelyard.planner.planning import most_devices, preface
 from steelyard.reasons.relaxations import Relaxation
 from steelyard.reasons.summaries import Summary
@@ -148,7 +149,7 @@ def _searched(
 ) -> dict[int, Plan]:
     """Return the plans of jobs that one search serves."""
     jobs = [job_table(specs[index][1]) for index in some]
-    allowed = market_of(specs[some[0]][1], facts.load(), today)
+    allowed = with_measured(market_of(specs[some[0]][1], facts.load(), today))
     limits = [
         replace(limits_of(specs[index][1], most_devices(specs[index][1], job, allowed)), carbon=carbon)
         for index, job in zip(some, jobs, strict=True)

@@ -36,9 +36,9 @@ class Summary:
 
 
 def setting_of(job: Job, market: Market, found: Candidates, row: int) -> Setting:
-    """Return everything that a row stands on."""
+    """Return everything that a row stands on, as it was measured."""
     deal, layout = market.deals[found.deal[row]], single_layout(found.layouts, row)
-    return Setting(
+    plain = Setting(
         job=job_of_layout(job, layout),
         layout=layout,
         hardware=market.hardware[found.hardware[row]],
@@ -49,6 +49,8 @@ def setting_of(job: Job, market: Market, found: Candidates, row: int) -> Setting
         offer=deal.price,
         layout_log_sd=market.layout_log_sd,
     )
+    made: Setting = market.measured.setting(plain) if market.measured is not None else plain
+    return made
 
 
 def summaries(market: Market, found: Candidates, front: Rows) -> tuple[Summary, ...]:

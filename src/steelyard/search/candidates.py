@@ -1,7 +1,7 @@
 """Survivors meet offers and sites: every objective of every combination, and which of them respect the limits."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -77,12 +77,16 @@ def predicted_candidates(
     chosen = [market.deals[index] for index in deal]
     site_index = np.array([one.site_index for one in chosen], dtype=np.intp)
     policy = np.array([one.policy for one in chosen], dtype=np.intp)
+    stack = take(join([one.stack for one in market.stacks]), tool)
+    if market.measured is not None:
+        machines, tools = [market.hardware[one] for one in hardware], [market.stacks[one] for one in tool]
+        stack = replace(stack, time_scale=stack.time_scale * market.measured.scales(job, layouts, machines, tools))
     return engine.predict(
         job,
         layouts,
         take(join([one.machine for one in market.hardware]), hardware),
         take(join([one.kernels for one in market.hardware]), hardware),
-        take(join([one.stack for one in market.stacks]), tool),
+        stack,
         take(join(market.policies), policy),
         take(join([one.site for one in market.sites]), site_index),
         take(join([one.price for one in market.deals]), deal),

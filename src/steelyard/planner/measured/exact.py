@@ -1,6 +1,7 @@
 """Configurations whose steps were measured: they take what was measured, and others what those like them tell."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -11,12 +12,14 @@ from steelyard.catalog.spread import FACTOR
 from steelyard.catalog.stack_names import FALLBACK, rule_of_name
 from steelyard.catalog.stacks import LOGIT_BYTES
 from steelyard.layout import text_of
+from steelyard.market.options import HardwareOption, Market, MeasuredSteps, StackOption
 from steelyard.planner.measured.alike import alike_logs, measured_gaps
 from steelyard.planner.measured.answer import current_step
 from steelyard.planner.measured.narrowing import ends_text
 from steelyard.reasons.draws import Setting
+from steelyard.search.rows import job_of_layout, single_layout
 from steelyard.tables import Job, Layout
-from steelyard.units import Bytes
+from steelyard.units import Array, Bytes
 
 
 def configuration_text(
@@ -71,9 +74,13 @@ def _logit_bytes(job: Job, stack: str, catalog: Catalog) -> Bytes:
 
 def text_of_setting(setting: Setting) -> str:
     """Return what decides the step of a configuration (`configuration_text`)."""
-    stack, catalog = setting.stack, load()
+    return _text(setting.hardware.accelerator, setting.layout, setting.stack, setting.job)
+
+
+def _text(accelerator: str, layout: Layout, stack: StackOption, job: Job) -> str:
+    catalog = load()
     order = rule_of_name(catalog.stack_rules, stack.written or stack.name).order
-    return configuration_text(setting.hardware.accelerator, setting.layout, stack.name, order, setting.job, catalog)
+    return configuration_text(accelerator, layout, stack.name, order, job, catalog)
 
 
 def measured_row(setting: Setting, catalog: Catalog) -> Fitted | None:
@@ -89,6 +96,15 @@ def measured_row(setting: Setting, catalog: Catalog) -> Fitted | None:
     return catalog.local.steps.get((text_of_setting(setting), "any", MEASURED_STEP))
 
 
+def measured_logs() -> dict[str, float]:
+    """Return, of each configuration that calibrations or the question's step measured, what is beyond the shift."""
+    own, known = current_step(), measured_gaps(load())
+    if own is not None:
+        before = known.get(own.trained, -math.log(own.factor))  # a calibration's own shift has moved with the factor
+        known[own.trained] = before + math.log(own.factor_here)
+    return known
+
+
 def as_measured(setting: Setting) -> Setting:
     """Return a configuration as the question's step, or a calibration, measured it or others that are alike.
 
@@ -97,25 +113,20 @@ def as_measured(setting: Setting) -> Setting:
 
     What was measured of others moves its step (`alike`); of exactly this it leaves open what a repetition has.
     """
-    own, catalog, gaps = current_step(), load(), measured_gaps(load())
-    if own is not None:
-        gaps = {own.trained: math.log(own.factor_here / own.factor)} | gaps
-    if not gaps:
+    known, own = measured_logs(), current_step()
+    if not known:
         return setting
-    text, row, stack = text_of_setting(setting), measured_row(setting, catalog), setting.stack
-    if text not in gaps:
-        scale = stack.stack.time_scale * float(np.exp(alike_logs([text], gaps)[0]))
-        return replace(setting, stack=replace(stack, stack=replace(stack.stack, time_scale=scale)))
-    scale, log_sd = float(stack.stack.time_scale), math.nan
-    if row is not None:
-        scale, log_sd = scale * math.exp(gaps[text]), row.log_sd
-    if own is not None and own.trained == text:
-        scale, log_sd = scale * own.factor_here / (own.factor if row is None else 1.0), own.log_sd_here
+    text, stack = text_of_setting(setting), setting.stack
+    log = known[text] if text in known else float(alike_logs([text], known)[0])
+    moved = replace(stack, stack=replace(stack.stack, time_scale=stack.stack.time_scale * math.exp(log)))
+    if text not in known:
+        return replace(setting, stack=moved)
+    row = measured_row(setting, load())
+    log_sd = own.log_sd_here if own is not None and own.trained == text else row.log_sd if row else math.nan
     return replace(
         setting,
         stack=replace(
-            stack,
-            stack=replace(stack.stack, time_scale=scale),
+            moved,
             stack_log_sd={**stack.stack_log_sd, FACTOR: log_sd},
             spread=None,
             unpaired_log_sd={},
@@ -124,6 +135,22 @@ def as_measured(setting: Setting) -> Setting:
         hardware=replace(setting.hardware, kernels_log_sd={**setting.hardware.kernels_log_sd, FACTOR: 0.0}),
         layout_log_sd=0.0,
     )
+
+
+def with_measured(market: Market) -> Market:
+    """Return a market whose candidates take what was measured of them, or of others like them."""
+    known = measured_logs()
+    return replace(market, measured=MeasuredSteps(_scales, as_measured)) if known else market
+
+
+def _scales(job: Job, layouts: Layout, machines: Sequence[HardwareOption], tools: Sequence[StackOption]) -> Array:
+    """Return what the seconds of a step of each candidate are multiplied by."""
+    known, texts = measured_logs(), []
+    for row, (machine, tool) in enumerate(zip(machines, tools, strict=True)):
+        layout = single_layout(layouts, row)
+        texts.append(_text(machine.accelerator, layout, tool, job_of_layout(job, layout)))
+    logs = alike_logs(texts, known)
+    return np.exp([known.get(text, log) for text, log in zip(texts, logs, strict=True)])
 
 
 def measured_texts(setting: Setting) -> tuple[str, ...]:

@@ -66,7 +66,7 @@ def configuration_of(point: Point, spec: JobSpec) -> Configuration:
     deal_of = (system.id, deal)
     if point.label == ESTIMATE_LABEL:
         return _estimated(setting, point, spec, deal_of, catalog)
-    return replace(configured(setting, ENGINE, *deal_of), unstated=unstated_settings(spec))
+    return replace(configured(as_measured(setting), ENGINE, *deal_of), unstated=unstated_settings(spec))
 
 
 def _estimated(
