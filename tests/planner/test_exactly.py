@@ -124,7 +124,7 @@ def test_another_configuration_moves_by_the_law() -> None:
 def test_repetitions_of_a_configuration_count_together() -> None:
     case = CASES[0]
     base = step_s(asked(case))
-    steps = [1.2 * base, 1.25 * base, 1.3 * base]
+    steps = [1.23 * base, 1.25 * base, 1.27 * base]
     layer = calibrated(*(row_of(case, one, f"row-{place}") for place, one in enumerate(steps)))
     (row,) = (row for (_, _, quantity), row in layer.steps.items() if quantity == MEASURED_STEP)
     assert row.rows == 3
@@ -205,3 +205,18 @@ def test_a_rate_with_a_part_of_its_place_is_the_same_step() -> None:
         for said in ({"rate": f"{rate}@H100:8,tp=2"}, {"step_time": f"{1.4 * plain}@H100:8,mbs=2"})
     )
     assert step_s(one) == pytest.approx(step_s(two)) == pytest.approx(1.4 * plain, rel=0.01)
+
+
+def test_a_repetition_that_went_wrong_does_not_carry_the_rest() -> None:
+    """A slip of ten beside two that agree; of two that disagree both are inside the interval."""
+    case = CASES[0]
+    base = step_s(asked(case))
+    layer = calibrated(*(row_of(case, one * base, f"row-{one}") for one in (1.2, 1.22, 12.0)))
+    with using_layer(layer):
+        assert step_s(asked(case)) == pytest.approx(1.22 * base, rel=0.03)
+    layer = calibrated(*(row_of(case, one * base, f"row-{one}") for one in (1.0, 1.6)))
+    with using_layer(layer):
+        found = asked(case)
+    ends = (found.time_s.low / found.time_s.value, found.time_s.high / found.time_s.value)
+    assert ends[0] < 1 / 1.26
+    assert ends[1] > 1.26

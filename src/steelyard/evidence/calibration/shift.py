@@ -58,11 +58,11 @@ class StepGaps:
     texts: Sequence[str]  # configurations in words
 
     def by_text(self) -> dict[str, float]:
-        """Return the mean gap of each configuration."""
+        """Return the median gap of each configuration."""
         found = dict[str, list[float]]()
         for text, gap in zip(self.texts, self.logs, strict=True):
             found.setdefault(text, []).append(float(gap))
-        return {text: sum(some) / len(some) for text, some in found.items()}
+        return {text: float(np.median(some)) for text, some in found.items()}
 
 
 def step_shifts(known: StepGaps, open_log_sds: Mapping[str, float]) -> StepShifts:
