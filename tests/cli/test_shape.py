@@ -36,8 +36,11 @@ def test_a_plan_fits(name: str, width: int) -> None:
 def test_a_section_has_one_line_a_point_and_opens_with_its_label(name: str) -> None:
     labels = [point.label for point in plan(name).points]
     text = page.render(short_plan_page(plan(name)))
-    for title in SECTIONS[:4]:
-        block = next(part for part in text.split("\n\n") if part.startswith(title)).splitlines()[1:]
+    parts = text.split("\n\n")
+    there = [title for title in SECTIONS[:4] if any(part.startswith(title) for part in parts)]
+    assert len(there) >= 3  # an input that changes no winner has no section
+    for title in there:
+        block = next(part for part in parts if part.startswith(title)).splitlines()[1:]
         opened = [line.split()[0] for line in block if not line.startswith("   ")]
         assert opened == [label for label in [*labels, "these"] if label in opened]
 

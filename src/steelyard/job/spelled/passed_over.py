@@ -27,10 +27,23 @@ PASSED_OVER = frozenset(f"{_OF_UPDATES} {_OF_FILES} {_OF_TEXTS}".split())
 """Keys of `TrainingArguments`, PEFT's `LoraConfig`, axolotl and LLaMA-Factory that neither the memory nor the time of a
 step depends on; evaluations and checkpoints are those of a job's `policy`."""
 
+_DEEPSPEED = (
+    "write stack: deepspeed and layout: zero=3, with offload_optimizer zero=3,offload=1, with offload_param also "
+    "recipe: weights=host (on drives: optimizer_states=nvme, weights=nvme)"
+)
 _WRITTEN_AS: Mapping[str, str] = MappingProxyType(
     dict.fromkeys(("num_train_epochs", "num_epochs", "epochs"), "write tokens or samples of all epochs together")
     | dict.fromkeys(("max_steps", "train_iters", "num_steps"), "write tokens or samples of all steps together")
-    | {"max_train_samples": "write samples", "deepspeed": "write layout: zero=3", "fsdp": "write layout: zero=fsdp"}
+    | dict.fromkeys(("deepspeed", "deepspeed_config", "zero_optimization", "stage"), _DEEPSPEED)
+    | dict.fromkeys(
+        ("fsdp", "fsdp_config", "fsdp_plugin"), "write layout: zero=fsdp, with offload: zero=fsdp,offload=1"
+    )
+    | dict.fromkeys(
+        ("use_liger_kernel", "enable_liger_kernel", "liger"), "write loss: chunked and recipe: kernels=fused"
+    )
+    | dict.fromkeys(("sample_packing", "packing"), "write document_length, the mean length of a document")
+    | {"max_train_samples": "write samples", "train_micro_batch_size_per_gpu": "write layout: mbs=2"}
+    | {"train_batch_size": "write global_batch", "offload_optimizer": _DEEPSPEED, "offload_param": _DEEPSPEED}
 )
 _NEAR = 0.7
 """Likeness of two names from which one may be a slip of the other; chosen."""
