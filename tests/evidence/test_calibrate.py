@@ -17,8 +17,6 @@ from steelyard.catalog.local.slips import unit_slip
 from steelyard.catalog.local.step_shift import (
     ANYWHERE,
     PUBLISHER_LOG_SD,
-    REPEAT_LOG_SD,
-    RUN_LOG_SD,
     STEP_SHIFT,
     shifts_of,
 )
@@ -131,9 +129,7 @@ def test_one_run_sets_the_shift_and_nothing_else(scale: float) -> None:
         assert math.log(row.value) == pytest.approx(one.log)
         assert row.log_sd == pytest.approx(one.log_sd, abs=1e-4)
     (run,) = made.runs
-    left = -math.log1p(run.before) - law[pair].log  # of which a repetition's noise is not believed
-    believed = 1 - REPEAT_LOG_SD**2 / RUN_LOG_SD**2
-    assert math.log1p(run.after) == pytest.approx(math.log1p(run.before) + law[pair].log + believed * left)
+    assert run.after == pytest.approx(0.0)  # exactly what was measured
     assert math.isnan(run.unseen)
 
 

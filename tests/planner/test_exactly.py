@@ -1,6 +1,7 @@
 """One measurement of one configuration, however it is said: a step, a rate, or a row that is calibrated on."""
 
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 from steelyard.catalog import load
 from steelyard.catalog.local.layer import Layer, read_calibration, using_layer, write_calibration
 from steelyard.catalog.local.step_shift import ANYWHERE, MEASURED_STEP, REPEAT_LOG_SD, STEP_SHIFT, repeated_shift
+from steelyard.errors import BadInput
 from steelyard.evidence.calibration import calibrate_constants
 from steelyard.evidence.runs.reader import blank_run
 from steelyard.evidence.runs.run import Run
@@ -220,3 +222,36 @@ def test_a_repetition_that_went_wrong_does_not_carry_the_rest() -> None:
     ends = (found.time_s.low / found.time_s.value, found.time_s.high / found.time_s.value)
     assert ends[0] < 1 / 1.26
     assert ends[1] > 1.26
+
+
+def test_a_step_over_another_network_is_of_another_configuration() -> None:
+    """One machine has twice the network of the other: what was measured there is no measurement of this."""
+    job = {"sequence": 4096, "global_batch": 64, "stack": "fsdp2", "task": "full_ft", "tokens": "1B"}
+    laid = "tp=1,pp=1,dp=64,mbs=1,ga=1,zero=3,recompute=full"
+    there, here = (step_s(estimate("llama-3-8b", on=f"{one}:64", layout=laid, **job)) for one in MACHINES)
+    found = estimate("llama-3-8b", on="p5.48xlarge:64", layout=laid, step_time=f"{1.1 * there}@a3-highgpu-8g:64", **job)
+    assert there > 1.3 * here
+    assert step_s(found) < 1.15 * here
+    assert found.measured_step is not None
+    assert found.measured_step.ratio == pytest.approx(1.1)
+
+
+MACHINES = ("a3-highgpu-8g", "p5.48xlarge")
+
+
+def test_what_rests_elsewhere_is_another_configuration() -> None:
+    case = CASES[-1]
+    layer = calibrated(row_of(case, 3 * step_s(asked(case))))
+    with using_layer(layer):
+        kept, away = asked(case), asked(case, recipe="weights=host")
+    assert any(text.startswith("exactly this") for text in kept.assumptions)
+    assert not any(text.startswith("exactly this") for text in away.assumptions)
+
+
+def test_a_damaged_row_of_a_calibration_is_named() -> None:
+    layer = calibrated(row_of(CASES[0], step_s(asked(CASES[0]))))
+    ((key, row),) = ((key, row) for key, row in layer.steps.items() if key[2] == MEASURED_STEP)
+    for name in ("weird", "8 x H100-80GB-SXM, tp=1,pp=1, fsdp2", "8 x H100, tp=1, fsdp2: tokens many"):
+        steps = {**{one: kept for one, kept in layer.steps.items() if one != key}, (name, *key[1:]): row}
+        with using_layer(replace(layer, steps=steps)), pytest.raises(BadInput, match="is no measured configuration"):
+            asked(CASES[0])

@@ -72,8 +72,10 @@ class Fitting:
 
     def _alike(self, known: StepGaps) -> Array:
         """Return what measured steps tell of every measurement of one, beyond what is predicted of them."""
-        logs = alike_logs([self.texts[row] for row in self.of.owner], known.by_text())
-        return np.where(self.timed, logs, 0.0)
+        texts, gaps = [self.texts[row] for row in self.of.owner], known.by_text()
+        logs = alike_logs(texts, gaps)
+        told = [gaps.get(text, log) for text, log in zip(texts, logs, strict=True)]  # what was measured is as measured
+        return np.where(self.timed, told, 0.0)
 
     def unseen(self, folds: int) -> tuple[bool, Array]:
         """Return whether constants of time move, and each measurement's error by what was made without its run."""

@@ -4,6 +4,7 @@ Beside these stand what a calibration measured of exactly a row or of others lik
 predicted ones to be any.
 """
 
+import math
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -16,8 +17,8 @@ from steelyard.catalog.local.step_shift import MEASURED_STEP
 from steelyard.evidence.frames.frame import RunFrame
 from steelyard.evidence.frames.measured import Measured
 from steelyard.evidence.runs.exclusions import excluded
-from steelyard.planner.measured.alike import alike_logs, measured_gaps
-from steelyard.planner.measured.exact import configuration_text
+from steelyard.planner.measured.alike import alike_logs, measured_gaps, measured_name
+from steelyard.planner.measured.exact import configuration_text, network_of
 from steelyard.step import StagedJob, memory, stage_job, time
 from steelyard.tables import Job, Kernels, Layout, Machine, Stack, StepMemory, StepTime, take
 from steelyard.units import Array
@@ -82,7 +83,9 @@ class MeasuredAlike:
 def row_text(found: RunFrame, row: int, stack: str, catalog: Catalog) -> str:
     """Return what decides the step of a row (`configuration_text`), counted for a stack."""
     layout, job, rule = take(found.layout, row), take(found.job, row), found.rules[row]
-    return configuration_text(str(found.labels.accelerator[row]), layout, stack, rule.order, job, catalog)
+    stated = not found.assumed[row] & {"network", "network adapters"}
+    network = network_of(take(found.machine, row), layout) if stated else math.nan
+    return configuration_text(str(found.labels.accelerator[row]), layout, stack, rule.order, job, catalog, network)
 
 
 def measured_alike(found: RunFrame, catalog: Catalog) -> MeasuredAlike:
@@ -97,8 +100,8 @@ def measured_alike(found: RunFrame, catalog: Catalog) -> MeasuredAlike:
         texts = [row_text(found, row, str(found.labels.stack[row]), catalog) for row in range(len(found))]
         scale = np.exp(alike_logs(texts, gaps))
         for row, text in enumerate(texts):
-            if text in gaps:
-                scale[row], log_sd[row] = np.exp(gaps[text]), catalog.local.steps[text, "any", MEASURED_STEP].log_sd
+            if name := measured_name(text, gaps):
+                scale[row], log_sd[row] = np.exp(gaps[name]), catalog.local.steps[name, "any", MEASURED_STEP].log_sd
     return MeasuredAlike(scale, log_sd)
 
 

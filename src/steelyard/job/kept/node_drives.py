@@ -1,6 +1,7 @@
 """The NVMe drives of a node as a job states them: what no catalog knows of machines at hand."""
 
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -13,6 +14,11 @@ from steelyard.units import Bytes, BytesPerSecond
 FORM = "nvme: read=25GB/s,write=12GB/s,capacity=30TB"
 RATES_FORM = "nvme: read=25GB/s,write=12GB/s (--nvme)"
 """How a job states what no catalog knows of the drives of a node."""
+
+
+_BITS = re.compile(r"(?P<number>[\d.]+)\s*(?P<prefix>[kMGT]?)(?:b/s|bit/s|bits/s|bps)")
+"""A rate in bits: a small b is a bit."""
+BYTE_BITS = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +35,8 @@ def parse_drives(value: Any) -> DriveSpec:
 
     >>> parse_drives("read=25GB/s, write=12GB/s"), parse_drives("20GB/s").write_bytes_per_s
     (DriveSpec(read_bytes_per_s=25000000000.0, write_bytes_per_s=12000000000.0, capacity_bytes=None), 20000000000.0)
+    >>> parse_drives("200 Gb/s").read_bytes_per_s
+    25000000000.0
     >>> parse_drives({"capacity": "30TB"}).capacity_bytes
     30000000000000.0
     """
@@ -51,12 +59,17 @@ def _written(text: str) -> dict[str, str]:
     if len(parts) == 1 and "=" not in parts[0]:
         return {"read": parts[0], "write": parts[0]}
     pairs = [part.partition("=") for part in parts]
-    return {name.strip().lower(): value.strip() for name, _, value in pairs}
+    found = {name.strip().lower(): value.strip() for name, _, value in pairs}
+    if len(found) < len(pairs):
+        raise BadInput(f"{text[:60]!r} says something of drives twice; write {FORM}")
+    return found
 
 
 def _rate(value: Any) -> BytesPerSecond:
     text = str(value).strip()
-    found = float(parse_size(text[: -len("/s")] if text.lower().endswith("/s") else text))
+    bits = _BITS.fullmatch(text)
+    size = f"{bits['number']}{bits['prefix']}B" if bits else text[: -len("/s")] if text.lower().endswith("/s") else text
+    found = float(parse_size(size)) / (BYTE_BITS if bits else 1)
     if not 0 < found < math.inf:
         raise BadInput(f"{text[:60]!r} is no rate of drives; write {FORM}")
     return found

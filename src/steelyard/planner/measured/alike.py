@@ -13,7 +13,7 @@ Source of the law: Rasmussen and Williams, Gaussian Processes for Machine Learni
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -21,6 +21,7 @@ import numpy as np
 
 from steelyard.catalog import Catalog, step_shift_row
 from steelyard.catalog.local.step_shift import FARTHEST_RUN_SDS, MEASURED_STEP, REPEAT_LOG_SD, RUN_LOG_SD
+from steelyard.errors import BadInput
 from steelyard.units import Array
 
 FACTOR_APART = 4.0
@@ -38,10 +39,16 @@ COMPARED_SIZES = (
 """Numbers of `exact.configuration_text` whose ratio counts; a degree that is not written is 1."""
 
 COMPARED_SETTINGS = (
-    *("accelerator", "stack", "zero", "recompute", "flash"),
+    *("accelerator", "stack", "zero", "recompute", "flash", "offload"),
     *("bytes of an element", "in products", "half bytes of a frozen parameter"),
+    *("weights on host", "inputs on host", "weights on drives", "states on drives"),
 )
 """Settings of it that are the same or another."""
+
+
+NETWORK, SAME_NETWORK = ", network ", 1.25
+"""How the network between nodes follows what a configuration is, in bytes/s of a device, where it is known; up to which
+factor two are the same: 12.5 GB/s of two clouds, not 25 and 50."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +56,7 @@ class Shape:
     """What decides how much alike two configurations are."""
 
     sizes: tuple[float, ...]  # their logarithms
+    network: float  # its logarithm; NaN: unknown, or inside one node
     settings: tuple[str, ...]
 
 
@@ -60,6 +68,16 @@ def shape_of(text: str) -> Shape:
     >>> [round(math.exp(one)) for one in found.sizes[:7]], found.settings[:3]
     ([64, 2, 1, 1, 1, 2, 8], ('H100-80GB-SXM', 'fsdp2 (rule 30)', '1'))
     """
+    try:
+        return _shape(*text.partition(NETWORK)[::2])
+    except ValueError:
+        raise BadInput(
+            f"{text[:80]!r} of a calibration is no measured configuration: calibrate anew, or find it with "
+            "steelyard calibrate --list and --forget it"
+        ) from None
+
+
+def _shape(text: str, network: str) -> Shape:
     head, _, trained = text.partition(": ")
     where, layout, stack = head.split(", ", 2)
     devices, accelerator = where.split(" x ", 1)
@@ -68,8 +86,37 @@ def shape_of(text: str) -> Shape:
     said |= dict(one.rsplit(" ", 1) for one in trained.split(", "))
     sizes = (float(said.get(name, 1)) for name in COMPARED_SIZES)
     return Shape(
-        tuple(math.log(max(one, 1.0)) for one in sizes), tuple(said.get(name, "") for name in COMPARED_SETTINGS)
+        tuple(math.log(max(one, 1.0)) for one in sizes),
+        math.log(float(network)) if network else math.nan,
+        tuple(said.get(name, "") for name in COMPARED_SETTINGS),
     )
+
+
+def measured_name(text: str, names: Collection[str]) -> str | None:
+    """Return the name under which exactly a configuration was measured; None where it was not.
+
+    Networks between nodes are the same, or one of them is unknown.
+
+    Args:
+        text: the configuration in words
+        names: of those that were measured
+
+    >>> one = "16 x H100, tp=1, fsdp2: tokens 512"
+    >>> measured_name(f"{one}{NETWORK}5e+10", [f"{one}{NETWORK}3e+09"]), measured_name(f"{one}{NETWORK}5e+10", [one])
+    (None, '16 x H100, tp=1, fsdp2: tokens 512')
+    """
+    if text in names:
+        return text
+    what, _, network = text.partition(NETWORK)
+    for name in names:
+        other, _, its = name.partition(NETWORK)
+        if other == what and not (network and its and _apart(float(network), float(its))):
+            return name
+    return None
+
+
+def _apart(one: float, other: float) -> bool:
+    return max(one, other) > SAME_NETWORK * min(one, other)
 
 
 def alikeness(some: Sequence[str], others: Sequence[str]) -> Array:
@@ -94,6 +141,8 @@ def alikeness(some: Sequence[str], others: Sequence[str]) -> Array:
         _columns([one.settings for one in rows]), _columns([one.settings for one in columns]), strict=True
     ):
         apart += np.not_equal.outer(left, right)
+    networks = np.subtract.outer([one.network for one in rows], [one.network for one in columns])
+    apart += np.nan_to_num(np.square(networks / math.log(FACTOR_APART)))
     return np.asarray(np.exp(-apart / 2))
 
 

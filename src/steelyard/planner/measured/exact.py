@@ -13,17 +13,23 @@ from steelyard.catalog.stack_names import FALLBACK, rule_of_name
 from steelyard.catalog.stacks import LOGIT_BYTES
 from steelyard.layout import text_of
 from steelyard.market.options import HardwareOption, Market, MeasuredSteps, StackOption
-from steelyard.planner.measured.alike import alike_logs, measured_gaps
+from steelyard.planner.measured.alike import NETWORK, alike_logs, measured_gaps, measured_name
 from steelyard.planner.measured.answer import current_step
 from steelyard.planner.measured.narrowing import ends_text
 from steelyard.reasons.draws import Setting
 from steelyard.search.rows import job_of_layout, single_layout
-from steelyard.tables import Job, Layout
-from steelyard.units import Array, Bytes
+from steelyard.tables import Job, Layout, Machine
+from steelyard.units import Array, Bytes, BytesPerSecond
 
 
 def configuration_text(
-    accelerator: str, layout: Layout, stack: str, rule_order: float, job: Job, catalog: Catalog
+    accelerator: str,
+    layout: Layout,
+    stack: str,
+    rule_order: float,
+    job: Job,
+    catalog: Catalog,
+    network_bytes_per_s: BytesPerSecond = math.nan,
 ) -> str:
     """Return what decides a step, in words: where it runs, how it is laid out, with what, and what is trained.
 
@@ -37,6 +43,7 @@ def configuration_text(
         rule_order: of the rule that its name, as it is written, meets (`StackRule`)
         job: of one configuration
         catalog: where the loss of a stack is looked up, without what a user has calibrated
+        network_bytes_per_s: of one device, between nodes; NaN: unknown, or all are in one
 
     >>> from steelyard.job import job_table, read_job
     >>> job = job_table(read_job("llama-3-8b", tokens="1B"))
@@ -60,7 +67,16 @@ def configuration_text(
         "iterations": job.newton_schulz,
         "bytes of a logit": _logit_bytes(job, stack, catalog),
     }
+    away = {
+        "weights on host": job.recipe.weights_on_host,
+        "inputs on host": job.recipe.saved_on_host,
+        "weights on drives": job.recipe.weights_on_nvme,
+        "states on drives": job.recipe.states_on_nvme,
+    }
+    numbers |= {name: value for name, value in away.items() if np.any(np.greater(value, 0))}
     trained = ", ".join(f"{name} {float(np.asarray(value)):.6g}" for name, value in numbers.items())
+    if not math.isnan(network_bytes_per_s):
+        trained += f"{NETWORK}{network_bytes_per_s:.3g}"
     return f"{layout.devices:.0f} x {accelerator}, {text_of(layout)}, {stack} (rule {rule_order:g}): {trained}"
 
 
@@ -74,13 +90,20 @@ def _logit_bytes(job: Job, stack: str, catalog: Catalog) -> Bytes:
 
 def text_of_setting(setting: Setting) -> str:
     """Return what decides the step of a configuration (`configuration_text`)."""
-    return _text(setting.hardware.accelerator, setting.layout, setting.stack, setting.job)
+    return _text(setting.hardware, setting.layout, setting.stack, setting.job)
 
 
-def _text(accelerator: str, layout: Layout, stack: StackOption, job: Job) -> str:
+def _text(hardware: HardwareOption, layout: Layout, stack: StackOption, job: Job) -> str:
     catalog = load()
     order = rule_of_name(catalog.stack_rules, stack.written or stack.name).order
-    return configuration_text(accelerator, layout, stack.name, order, job, catalog)
+    network = network_of(hardware.machine, layout)
+    return configuration_text(hardware.accelerator, layout, stack.name, order, job, catalog, network)
+
+
+def network_of(machine: Machine, layout: Layout) -> BytesPerSecond:
+    """Return the network of one device between the nodes of a configuration; NaN: unknown, or all are in one."""
+    inside = float(layout.devices) <= float(machine.node_devices)
+    return math.nan if inside else float(machine.nic_bytes_per_s)
 
 
 def measured_row(setting: Setting, catalog: Catalog) -> Fitted | None:
@@ -93,7 +116,9 @@ def measured_row(setting: Setting, catalog: Catalog) -> Fitted | None:
     """
     if not any(quantity == MEASURED_STEP for _, _, quantity in catalog.local.steps):
         return None
-    return catalog.local.steps.get((text_of_setting(setting), "any", MEASURED_STEP))
+    names = [text for text, _, quantity in catalog.local.steps if quantity == MEASURED_STEP]
+    found = measured_name(text_of_setting(setting), names)
+    return catalog.local.steps[found, "any", MEASURED_STEP] if found else None
 
 
 def measured_logs() -> dict[str, float]:
@@ -117,12 +142,13 @@ def as_measured(setting: Setting) -> Setting:
     if not known:
         return setting
     text, stack = text_of_setting(setting), setting.stack
-    log = known[text] if text in known else float(alike_logs([text], known)[0])
+    exactly = measured_name(text, known)
+    log = known[exactly] if exactly else float(alike_logs([text], known)[0])
     moved = replace(stack, stack=replace(stack.stack, time_scale=stack.stack.time_scale * math.exp(log)))
-    if text not in known:
+    if exactly is None:
         return replace(setting, stack=moved)
     row = measured_row(setting, load())
-    log_sd = own.log_sd_here if own is not None and own.trained == text else row.log_sd if row else math.nan
+    log_sd = own.log_sd_here if own is not None and own.trained == exactly else row.log_sd if row else math.nan
     return replace(
         setting,
         stack=replace(
@@ -148,9 +174,9 @@ def _scales(job: Job, layouts: Layout, machines: Sequence[HardwareOption], tools
     known, texts = measured_logs(), []
     for row, (machine, tool) in enumerate(zip(machines, tools, strict=True)):
         layout = single_layout(layouts, row)
-        texts.append(_text(machine.accelerator, layout, tool, job_of_layout(job, layout)))
-    logs = alike_logs(texts, known)
-    return np.exp([known.get(text, log) for text, log in zip(texts, logs, strict=True)])
+        texts.append(_text(machine, layout, tool, job_of_layout(job, layout)))
+    names, logs = [measured_name(text, known) for text in texts], alike_logs(texts, known)
+    return np.exp([known[name] if name else log for name, log in zip(names, logs, strict=True)])
 
 
 def measured_texts(setting: Setting) -> tuple[str, ...]:

@@ -26,6 +26,7 @@ from steelyard.job.training import ADAPTERS
 from steelyard.layout import text_of
 from steelyard.market.tools import as_asked
 from steelyard.planner.estimating import configure
+from steelyard.planner.measured.alike import NETWORK
 from steelyard.planner.measured.answer import NOTHING, ComparedStep, StepLayer
 from steelyard.planner.measured.exact import text_of_setting
 from steelyard.planner.measured.narrowing import BLANK, ends_text, layer_of, narrowed_step_log_sd, narrowing
@@ -76,7 +77,10 @@ def compared_step(spec: JobSpec, pin: Place | None = None) -> StepLayer:
     check_possible(given, seconds, made, spec)
     known = {"stack": asked.stack, "layout": given.layout or place.layout}
     taken = tuple(name for name, given in known.items() if not given) if place.taken is None else place.taken
-    return _set(seconds, made, spec, given.option, ComparedStep(taken=taken, stacks=stacks))
+    trained = text_of_setting(made.setting)
+    if given.accelerator not in facts.load().systems:  # over which network it ran nobody says
+        trained = trained.partition(NETWORK)[0]
+    return _set(seconds, made, spec, given.option, ComparedStep(trained=trained, taken=taken, stacks=stacks))
 
 
 def _seconds(given: MeasuredStep, spec: JobSpec, made: Configuration) -> float:
@@ -122,9 +126,10 @@ def place_of(given: MeasuredStep, spec: JobSpec, pin: Place | None) -> Place:
     named = Place(given.accelerator, given.devices, given.layout)
     if pin is not None:
         catalog = facts.load()
+        there, here = (catalog.system(one) for one in (given.accelerator or pin.accelerator, pin.accelerator))
+        elsewhere = given.accelerator in catalog.systems and there.id != here.id
         same = not given.accelerator or (
-            catalog.system(given.accelerator).accelerator == catalog.system(pin.accelerator).accelerator
-            and given.devices in {None, pin.devices}
+            there.accelerator == here.accelerator and given.devices in {None, pin.devices} and not elsewhere
         )
         return pin if same else named
     if given.accelerator:
@@ -214,7 +219,6 @@ def _set(seconds: float, made: Configuration, spec: JobSpec, option: str, blank:
         factor_elsewhere=math.exp(shifts[ANYWHERE].log),
         factor_here=math.exp(here.log),
         log_sd_here=here.log_sd,
-        trained=text_of_setting(one),
         narrowing=narrowing(*sds),
     )
     return StepLayer(replace(found, text=comparison_text(found)), layer)
