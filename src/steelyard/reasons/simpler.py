@@ -19,7 +19,7 @@ from steelyard.reasons.order import SURE
 from steelyard.reasons.phrases import difference_text
 from steelyard.reasons.summaries import Summary, summary
 from steelyard.search.batches import joined_candidates
-from steelyard.search.candidates import Candidates, bounds_of, objectives, within_limits
+from steelyard.search.candidates import Candidates, bounds_of, objectives, predicted_candidates, within_limits
 from steelyard.search.pareto import Points
 from steelyard.search.rows import job_of_layout, single_layout
 from steelyard.tables import Job, Layout, take
@@ -91,9 +91,10 @@ def simpler_layout(decision: Decision, row: int) -> Preferred | None:
     less = (burden <= own) & (count <= devices) & ((burden < own) | (count < devices))
     rows = np.flatnonzero(less)
     order = rows[np.lexsort([*others.points[rows].T[::-1], count[rows], burden[rows]])][:TRIED]
-    if not order.size:
+    tried = _as_measured(decision, row, others.pick(order))
+    if not tried.count:
         return None
-    both = with_candidates(decision, joined_candidates([decision.candidates.pick(np.array([row])), others.pick(order)]))
+    both = with_candidates(decision, joined_candidates([decision.candidates.pick(np.array([row])), tried]))
     both.sample(range(both.candidates.count))
     for place in range(1, both.candidates.count):
         if not any(_surely_ahead(both, place, column) for column in decision.axes):
@@ -136,6 +137,21 @@ def _near(decision: Decision, row: int, others: Candidates) -> Candidates:
     found, least = others.points[:, axes], decision.candidates.points[row, axes]
     close = np.all((found <= CLOSE * least) | np.isnan(least), axis=1)
     return others.pick(np.flatnonzero(close & within_limits(others.points, bounds_of(decision.limits))))
+
+
+def _as_measured(decision: Decision, row: int, others: Candidates) -> Candidates:
+    """Return the rows that are close to a row as measured steps make them; all of them where no step was measured.
+
+    One that they bring ahead of the row is none: the search, which knows of them last, would have weighed it elsewhere.
+    """
+    if decision.market.measured is None or not others.count:
+        return others
+    found = predicted_candidates(
+        decision.job, decision.market, decision.engine, others.layouts, others.hardware, others.stack, others.deal
+    )
+    points = objectives(found, decision.limits.carbon)
+    behind = np.all(~(points < decision.candidates.points[row])[:, list(decision.axes)], axis=1)
+    return _near(decision, row, replace(others, points=points).pick(np.flatnonzero(behind)))
 
 
 def _counts(decision: Decision, row: int) -> list[int]:
