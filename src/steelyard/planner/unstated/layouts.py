@@ -88,7 +88,8 @@ def beyond_recipes_text(text: str, spec: JobSpec, job: Job, on: Bench, laid: Lai
 
 def layout_of_stack(text: str, spec: JobSpec, job: Job, on: Bench) -> Laid:
     """Return the layout of a configuration that is not whole, of the stacks that may run it."""
-    asked = laid_on_drives({**asked_layout(spec), **settings_of_text(text)}, spec.stack or "", spec.recipe)
+    stated = {**asked_layout(spec), **settings_of_text(text)}
+    asked = laid_on_drives({**_named(spec, stated, on), **stated}, spec.stack or "", spec.recipe)
     usual = _usual(spec, asked, on)
     for limits, one in _tries(spec, job, on, {**usual, **asked}, asked):
         if found := _fastest(one, limits, on):
@@ -117,15 +118,17 @@ def _ends(job: Job, stack: StackOption, layout: Layout, on: Bench) -> tuple[Arra
 def _nearest(job: Job, asked: Allowed, on: Bench) -> Laid | None:
     """Return the stack and layout that come nearest to fitting: of whole splits under full sharding and recomputation.
 
-    None where the stacks have no such layout of the job.
+    States are offloaded where a stack can and nothing is said of it. None where the stacks have no such layout of the
+    job.
     """
     machine, best, least = on.hardware.machine, None, math.inf
     domain = int(machine.domain_devices)
     degrees = [*product(_doublings(min(on.count, domain)), _doublings(on.count))]
     for stack, (tp, pp) in product(on.stacks, degrees):
-        most = {"zero": (_most_sharded(stack, on.count // (tp * pp), pp, asked),), "micro_batch": (1,)}
+        kept = {"offload": (int(stack.capability.offload),), **asked}
+        most = {"zero": (_most_sharded(stack, on.count // (tp * pp), pp, kept),), "micro_batch": (1,)}
         most["recompute"] = (max(stack.capability.recompute),)
-        text = degrees_text({"tp": (tp,), "pp": (pp,), **most, **asked})
+        text = degrees_text({"tp": (tp,), "pp": (pp,), **most, **kept})
         with suppress(BadLayout):
             layout = parse(text, job, on.count, domain, machine.nic_bytes_per_s, stack.capability)
             held = float(np.asarray(ENGINE.memory(job, layout, machine, stack.stack).device_bytes))
@@ -154,17 +157,21 @@ def settings_of_text(text: str) -> Allowed:
         return dict.fromkeys(PRINTED, (1,))
 
 
+def _named(spec: JobSpec, stated: Allowed, on: Bench) -> dict[str, tuple[int, ...]]:
+    """Return what the words of a stack's name state of a layout ("DeepSpeed ZeRO-2 Offload") beside what is stated."""
+    if not spec.stack or not on.stacks:
+        return {}
+    gone = {*stated, *({"zero"} if on.count == 1 else ())}  # one device shards nothing with others
+    found = named_layout(spec.stack, on.stacks[0].capability, float(stated.get("pp", (1,))[0]))
+    return {name: values for name, values in found.items() if name not in gone}
+
+
 def _usual(spec: JobSpec, stated: Allowed, on: Bench) -> Allowed:
     """Return what is usual of what is not stated; nothing where the job names no stack."""
     if not spec.stack or not on.stacks:
         return {}
     rule, able = rule_of_name(load().stack_rules, spec.stack), on.stacks[0].capability
-    gone = {*stated, *({"zero"} if on.count == 1 else ())}  # one device shards nothing with others
-    said = {
-        name: values
-        for name, values in named_layout(spec.stack, able, float(stated.get("pp", (1,))[0])).items()
-        if name not in gone
-    }
+    said = _named(spec, stated, on)
     filled = spec.model.batch if isinstance(spec.model, RowsSpec) else TOKENS_IN_FLIGHT // (spec.sequence_tokens or 1)
     found = said | usual_layout(rule, able, {**stated, **said}, (on.count, spec.batch_samples, filled))
     if isinstance(spec.model, ModelSpec) and not usual_flash(rule.stack, spec.precision):
