@@ -12,7 +12,8 @@ from steelyard.layout import BOUNDS, space
 
 JOB = {"model": "llama-3.2-1b", "tokens": "10M", "task": "full_ft", "sequence": 2048, "recipe": "gradients=fused"}
 ROW = {"model": "llama-3.2-1b", "accelerator": "H100", "devices": "1", "task": "full_ft", "seq_len": "2048"}
-STACKS = ("torchtune", "hf-trainer", "fsdp2", "megatron-core", "deepspeed", "litgpt", "pytorch-eager", "any")
+STACKS = ("torchtune", "hf-trainer", "fsdp2", "pytorch-eager", "any")
+OTHERS = ("megatron-core", "megatron-lm", "megatron-deepspeed", "deepspeed", "nanotron")
 
 
 @pytest.mark.parametrize("stack", STACKS)
@@ -52,3 +53,21 @@ def test_the_space_of_such_a_job_has_one_micro_batch() -> None:
     assert set(found.micro_batches) == {1.0}
     plain = job_table(read_job({**JOB, "recipe": "gradients=autograd"}, global_batch=32))
     assert max(space(plain, [4], 8, load().capability("torchtune"), BOUNDS).micro_batches) > 1
+
+
+@pytest.mark.parametrize("stack", OTHERS)
+def test_stacks_that_keep_their_gradients_fuse_none(stack: str) -> None:
+    job = {"tokens": "1B", "global_batch": 8, "recipe": "gradients=fused", "stack": stack}
+    with pytest.raises(BadLayout, match="keeps its gradients until the update"):
+        steelyard.estimate("llama-3.2-1b", on="H100:8", layout="tp=1,pp=1,dp=8,mbs=1,ga=1,zero=1", **job)
+    assert not steelyard.plan("llama-3.2-1b", accelerators="H100", devices=8, **job).feasible
+    row = {**ROW, "micro_batch": "1", "batch": "1", "recipe": "gradients=fused", "stack": stack}
+    refused = figures(validated(row))
+    assert isinstance(refused, str)
+    assert "keeps its gradients until the update" in refused
+
+
+def test_a_plan_fuses_gradients_on_stacks_that_can() -> None:
+    job = {"tokens": "1B", "recipe": "gradients=fused", "sequence": 2048}
+    found = steelyard.plan("llama-3.2-1b", accelerators="H100", devices=8, **job)
+    assert {point.stack for point in found.points} <= {"fsdp2", "torchtune", "hf-trainer", "pytorch-eager"}

@@ -28,7 +28,7 @@ LOGIT_BYTES = "logit_bytes"
 TRANSFORMER_ENGINE, OTHER = "transformer-engine", "other"
 """Whose kernels multiply in fp8 and fp4: NVIDIA's library or a vendor's own, or anybody else's."""
 
-FLAGS = ("tp", "sp", "cp", "ep", "etp", "hsdp", "offload", "nvme")
+FLAGS = ("tp", "sp", "cp", "ep", "etp", "hsdp", "offload", "nvme", "fused_gradients")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +52,7 @@ class Capability:
     hsdp: bool  # a shard group may be smaller than the data-parallel ranks
     offload: bool
     nvme: bool  # what leaves the device may rest on the host's drives, under full sharding
+    fused_gradients: bool  # an optimizer may step inside the backward pass
     recompute: tuple[int, ...]
     source: str
     trains_source: str

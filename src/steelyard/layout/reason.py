@@ -37,6 +37,7 @@ class Reason(IntEnum):
     ROUNDS = 22
     NVME = 23
     FUSED_GRADIENTS = 24
+    KEPT_GRADIENTS = 25
 
 
 SENTENCES = {
@@ -69,6 +70,8 @@ SENTENCES = {
     Reason.FUSED_GRADIENTS: "gradients fused into the backward pass are gone before another micro-batch could be added "
     "(torchtune refuses the pair, recipes/full_finetune_single_device.py): one micro-batch a step, or recipe "
     "gradients=autograd",
+    Reason.KEPT_GRADIENTS: "the stack keeps its gradients until the update: those fused into the backward pass are of "
+    "PyTorch's autograd (fsdp2, torchtune, hf-trainer, pytorch-eager); name one of these, or leave out gradients=fused",
     Reason.STACK: "the software stack does not support this combination",
 }
 

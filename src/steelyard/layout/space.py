@@ -126,6 +126,8 @@ def frames(
     columns["recompute"] = np.full_like(columns["tp"], min(capability.recompute))
     numbers = {name: column.astype(np.float64) for name, column in columns.items()}
     made = Layout(**({"offload": 0.0, "flash": 1.0, "partition": 0.0} | numbers))
+    if not capability.fused_gradients and np.all(np.equal(job.recipe.grad_life, FUSED)):
+        return take(made, np.zeros(0, dtype=np.intp))
     if not asked:
         return made
     kept = (Reason.VALID, Reason.NVME)  # how states are sharded and offloaded, which drives ask for, is no frame's

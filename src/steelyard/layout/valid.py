@@ -49,6 +49,7 @@ def problem(
         *_batch(job, layout),
         *_stack(layout, capability),
         (Reason.NVME, lacks_drives(job, layout, capability)),
+        (Reason.KEPT_GRADIENTS, np.equal(job.recipe.grad_life, FUSED) & (not capability.fused_gradients)),
     ]
     spans = (layout.devices > domain_devices) & np.isnan(nic_bytes_per_s)
     rules.append((Reason.NETWORK, spans))

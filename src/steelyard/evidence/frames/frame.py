@@ -19,7 +19,7 @@ from steelyard.catalog import Catalog, kernels, stack, stacks
 from steelyard.catalog.stack_names import FALLBACK, StackRule
 from steelyard.catalog.stacks import Capability
 from steelyard.errors import BadInput
-from steelyard.evidence.frames.jobs import check_drives, run_job, unsummed
+from steelyard.evidence.frames.jobs import kept_layouts, run_job
 from steelyard.evidence.frames.layouts import LayoutChoice, layout_choices
 from steelyard.evidence.frames.machines import RunMachine, run_machine
 from steelyard.evidence.frames.models import run_model
@@ -160,8 +160,8 @@ def _row(run: Run, catalog: Catalog) -> CompletedRun:
     assumed |= {"states"} if has_open_states(run, its_rule, found.precision) else set()
     if settings := run_settings(run):
         options = _permitted(options, settings, job, catalog)
-    check_drives([one.layout for one in options], job, _capability(its_rule.stack, catalog))
-    laid = unsummed([one.layout for one in options], ["micro-batch" in one.assumed for one in options], job)
+    whole, free = [one.layout for one in options], ["micro-batch" in one.assumed for one in options]
+    laid = kept_layouts(whole, free, job, _capability(its_rule.stack, catalog))
     constants = run_constants(run, its_rule, found.precision.matrix_units, catalog)
     return CompletedRun(
         run=run,

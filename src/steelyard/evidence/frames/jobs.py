@@ -140,6 +140,21 @@ def run_adapters(run: Run, model: ModelSpec, adapters: str) -> Adapters | None:
     )
 
 
+def kept_layouts(
+    layouts: Sequence[Layout], free: Sequence[bool], job: Job, capability: Capability
+) -> list[Layout | None]:
+    """Return the layouts that a row may mean under which its stack keeps tensors as its job says; None for the rest.
+
+    Args:
+        layouts: that the row may mean.
+        free: of each, whether the row leaves its micro-batch open.
+        job: its numbers.
+        capability: what its stack can run.
+    """
+    check_drives(layouts, job, capability)
+    return unsummed(layouts, free, job, capability.fused_gradients)
+
+
 def check_drives(layouts: Sequence[Layout], job: Job, capability: Capability) -> None:
     """Raise BadLayout where the stack of a row puts nothing on drives that the row says is there.
 
@@ -152,7 +167,7 @@ def check_drives(layouts: Sequence[Layout], job: Job, capability: Capability) ->
         raise BadLayout(f"{capability.stack}, zero = {layouts[0].zero:g}: {sentence(Reason.NVME)}")
 
 
-def unsummed(layouts: Sequence[Layout], free: Sequence[bool], job: Job) -> list[Layout | None]:
+def unsummed(layouts: Sequence[Layout], free: Sequence[bool], job: Job, able: bool) -> list[Layout | None]:
     """Return layouts of a row under which its gradients may be kept as its job has them; None in place of the rest.
 
     Fused into the backward pass they are gone before another micro-batch could be added: where a row leaves its
@@ -162,9 +177,12 @@ def unsummed(layouts: Sequence[Layout], free: Sequence[bool], job: Job) -> list[
         layouts: that the row may mean.
         free: of each, whether the row leaves its micro-batch open.
         job: of the row.
+        able: whether its stack lets an optimizer step inside the backward pass.
     """
     if not np.any(np.equal(job.recipe.grad_life, FUSED)):
         return list(layouts)
+    if not able:
+        raise BadLayout(sentence(Reason.KEPT_GRADIENTS))
     kept: list[Layout | None] = []
     for laid, one in zip(layouts, free, strict=True):
         whole = replace(laid, micro_batch=laid.micro_batch * laid.micro_batches, micro_batches=1.0)

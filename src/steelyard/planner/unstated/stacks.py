@@ -48,8 +48,9 @@ def chosen_layouts(text: str, spec: JobSpec, job: Job, on: Bench) -> tuple[Laid,
     """
     whole = settings_of_text(text).keys() >= PRINTED
     if spec.stack is None:
-        found = _of_each_stack(text, spec, job, on, whole)
+        found = list(_of_each_stack(text, spec, job, on, whole))
         able = [(laid, fit) for laid, fit in found if whole or spec.task in TUNED or fit.word == FITS]
+        able = able or [(laid, fit) for laid, fit in found if fit.word != DOES_NOT_FIT]
         if able and spec.task in TUNED:
             return _best_first(able)
         if able:
