@@ -44,7 +44,7 @@ def _update(name: str, params: float) -> float:
 
 
 def test_gradients_that_are_fused_into_the_backward_pass_are_never_all_there() -> None:
-    usual, fused = (held("megatron-core", **job)[0] for job in ({}, {"recipe": {"gradients": "fused"}}))
+    usual, fused = (held("any", **job)[0] for job in ({}, {"recipe": {"gradients": "fused"}}))
     assert usual.gradients_bytes > 0
     assert fused.gradients_bytes == 0
 
