@@ -147,11 +147,13 @@ def _end(rank: Rank, once: Once, load: StageLoad) -> StageEnd:
     gather_s = once.replicas.gather_s(load.params)
     forward_s = gather_s * once.forward_gathers
     backward_s = once.replicas.reduce_s(load.params) * once.reductions + gather_s * once.gathers - forward_s
-    last_s = once.replicas.reduce.takes_s(load.table * once.replicas.grad_bytes) * once.last_reductions
     exposed = rank.stack.dp_exposed
+    behind_s = exposed_s(backward_s, once.backward_s, exposed)
+    if np.ndim(load.table) or load.table:
+        last_s = once.replicas.reduce.takes_s(load.table * once.replicas.grad_bytes) * once.last_reductions
+        behind_s = np.maximum(behind_s, last_s)
     return StageEnd(
-        dp_s=exposed_s(forward_s, once.forward_s, exposed)
-        + np.maximum(exposed_s(backward_s, once.backward_s, exposed), last_s),
+        dp_s=exposed_s(forward_s, once.forward_s, exposed) + behind_s,
         update_s=load.updated * once.param_s + _orthogonalised_s(rank, load.product_flop),
     )
 
