@@ -151,7 +151,7 @@ def _end(rank: Rank, once: Once, load: StageLoad) -> StageEnd:
     behind_s = exposed_s(backward_s, once.backward_s, exposed)
     if np.ndim(load.table) or load.table:
         last_s = once.replicas.reduce.takes_s(load.table * once.replicas.grad_bytes) * once.last_reductions
-        behind_s = np.maximum(behind_s, last_s)
+        behind_s = np.maximum(behind_s, np.greater(load.table, 0) * last_s)
     return StageEnd(
         dp_s=exposed_s(forward_s, once.forward_s, exposed) + behind_s,
         update_s=load.updated * once.param_s + _orthogonalised_s(rank, load.product_flop),
