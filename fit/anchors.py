@@ -2,9 +2,8 @@
 
 Each source is left out of the fit, its catalog rows are made anew, some of its runs are given to `calibrate`, and the
 others are predicted with the rows that it writes: by its shift of step times and the steps measured alone, and by the
-whole of it. Anchors are
-spread evenly over the predicted times: 3 of a source of at least 6 runs, in three choices, or every second one; where
-one is given, five runs are it in turn. A score is the mean over choices.
+whole of it. Anchors are spread evenly over the predicted times: 3 of a source of at least 6 runs, in three choices, or
+every second one; where one is given, five runs are it in turn. A score is the mean over choices.
 
     python -m fit.anchors [--anchors 1,3]
 

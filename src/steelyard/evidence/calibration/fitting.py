@@ -11,7 +11,7 @@ from steelyard.evidence.calibration.constants import Constant
 from steelyard.evidence.calibration.posterior import Posterior, posterior_of
 from steelyard.evidence.calibration.sample import Sample, evidence_of, shifted_predictions
 from steelyard.evidence.calibration.shift import StepGaps, StepShifts, step_shifts
-from steelyard.planner.measured.alike import alike_logs
+from steelyard.planner.measured.alike import gap_logs
 from steelyard.units import Array, Share
 
 LEAST_RUNS = 3
@@ -72,10 +72,8 @@ class Fitting:
 
     def _alike(self, known: StepGaps) -> Array:
         """Return what measured steps tell of every measurement of one, beyond what is predicted of them."""
-        texts, gaps = [self.texts[row] for row in self.of.owner], known.by_text()
-        logs = alike_logs(texts, gaps)
-        told = [gaps.get(text, log) for text, log in zip(texts, logs, strict=True)]  # what was measured is as measured
-        return np.where(self.timed, told, 0.0)
+        logs = gap_logs([self.texts[row] for row in self.of.owner], known.by_text())
+        return np.where(self.timed, logs, 0.0)
 
     def unseen(self, folds: int) -> tuple[bool, Array]:
         """Return whether constants of time move, and each measurement's error by what was made without its run."""

@@ -121,12 +121,16 @@ def run_frame(runs: Iterable[Run], catalog: Catalog, predictor: Predictor | None
         except BadInput as error:
             unpredicted.append((run, str(error)))
     picked = [row.choices[0] for row in rows] if predictor is None else _settle(rows, catalog, predictor)
-    tables = dict(zip(("job", "layout", "machine", "kernels", "stack"), _tables(rows, picked, catalog), strict=True))
+    job, layout, machine, kernels_table, stack_table = _tables(rows, picked, catalog)
     return RunFrame(
         runs=tuple(row.run for row in rows),
         rules=tuple(row.rule for row in rows),
         architectures=tuple(row.arch for row in rows),
-        **tables,  # type: ignore[arg-type]  # each of its kind
+        job=job,
+        layout=layout,
+        machine=machine,
+        kernels=kernels_table,
+        stack=stack_table,
         labels=_labels(rows),
         assumed=tuple(row.assumed | choice.assumed for row, choice in zip(rows, picked, strict=True)),
         notes=tuple(row.notes for row in rows),
@@ -255,8 +259,7 @@ def _join(kind: type[Any], tables: list[Any]) -> Any:
 
 def _empty(kind: type[Any]) -> Any:
     """Return a table of no rows, so that a file of which nothing can be predicted is still scored."""
-    made = {name: _nothing(hint) for name, hint in get_type_hints(kind).items()}
-    return kind(**made)
+    return kind(**{name: _nothing(hint) for name, hint in get_type_hints(kind).items()})
 
 
 def _nothing(hint: Any) -> Any:

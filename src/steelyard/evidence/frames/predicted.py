@@ -17,7 +17,7 @@ from steelyard.catalog.local.step_shift import MEASURED_STEP
 from steelyard.evidence.frames.frame import RunFrame
 from steelyard.evidence.frames.measured import Measured
 from steelyard.evidence.runs.exclusions import excluded
-from steelyard.planner.measured.alike import alike_logs, measured_gaps, measured_name
+from steelyard.planner.measured.alike import gap_logs, measured_gaps, measured_name
 from steelyard.planner.measured.exact import configuration_text, network_of
 from steelyard.step import StagedJob, memory, stage_job, time
 from steelyard.tables import Job, Kernels, Layout, Machine, Stack, StepMemory, StepTime, take
@@ -98,10 +98,10 @@ def measured_alike(found: RunFrame, catalog: Catalog) -> MeasuredAlike:
     gaps = measured_gaps(catalog)
     if gaps:
         texts = [row_text(found, row, str(found.labels.stack[row]), catalog) for row in range(len(found))]
-        scale = np.exp(alike_logs(texts, gaps))
+        scale = np.exp(gap_logs(texts, gaps))
         for row, text in enumerate(texts):
             if name := measured_name(text, gaps):
-                scale[row], log_sd[row] = np.exp(gaps[name]), catalog.local.steps[name, "any", MEASURED_STEP].log_sd
+                log_sd[row] = catalog.local.steps[name, "any", MEASURED_STEP].log_sd
     return MeasuredAlike(scale, log_sd)
 
 

@@ -133,21 +133,17 @@ def alikeness(some: Sequence[str], others: Sequence[str]) -> Array:
     """
     rows, columns = ([shape_of(one) for one in part] for part in (some, others))
     apart = np.zeros((len(rows), len(columns)))
-    for left, right in zip(
-        _columns([one.sizes for one in rows]), _columns([one.sizes for one in columns]), strict=True
-    ):
+    for left, right in zip(_columns(rows, "sizes"), _columns(columns, "sizes"), strict=True):
         apart += np.square(np.subtract.outer(left, right) / math.log(FACTOR_APART))
-    for left, right in zip(
-        _columns([one.settings for one in rows]), _columns([one.settings for one in columns]), strict=True
-    ):
+    for left, right in zip(_columns(rows, "settings"), _columns(columns, "settings"), strict=True):
         apart += np.not_equal.outer(left, right)
     networks = np.subtract.outer([one.network for one in rows], [one.network for one in columns])
     apart += np.nan_to_num(np.square(networks / math.log(FACTOR_APART)))
     return np.asarray(np.exp(-apart / 2))
 
 
-def _columns(rows: Sequence[Sequence[float]] | Sequence[Sequence[str]]) -> list[Array]:
-    return [np.array(one) for one in zip(*rows, strict=True)]
+def _columns(shapes: Sequence[Shape], field: str) -> list[Array]:
+    return [np.array(one) for one in zip(*(getattr(shape, field) for shape in shapes), strict=True)]
 
 
 def scatter_covariance(texts: Sequence[str]) -> Array:
@@ -192,6 +188,22 @@ def alike_logs(texts: Sequence[str], gaps: Mapping[str, float]) -> Array:
     far = FARTHEST_RUN_SDS * RUN_LOG_SD
     told = np.linalg.solve(scatter_covariance(known), np.clip(list(gaps.values()), -far, far))
     return np.asarray(_shared(texts, known) @ told)
+
+
+def gap_logs(texts: Sequence[str], gaps: Mapping[str, float]) -> Array:
+    """Return the logarithms that configurations are predicted with: as measured where exactly they were, else by likes.
+
+    Args:
+        texts: configurations in words
+        gaps: of each measured one, as `alike_logs` has them
+
+    >>> one = "8 x H100, tp=1,pp=1,mbs=1,ga=4,zero=3, fsdp2 (rule 30): parameters 8e+09"
+    >>> gap_logs([one, one.replace("8 x", "32 x")], {one: 0.1}).round(3).tolist()
+    [0.1, 0.045]
+    """
+    names = [measured_name(text, gaps) for text in texts]
+    pairs = zip(names, alike_logs(texts, gaps), strict=True)
+    return np.array([log if name is None else gaps[name] for name, log in pairs], dtype=float)
 
 
 def measured_gaps(catalog: Catalog) -> dict[str, float]:

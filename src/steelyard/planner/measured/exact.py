@@ -13,7 +13,7 @@ from steelyard.catalog.stack_names import FALLBACK, rule_of_name
 from steelyard.catalog.stacks import LOGIT_BYTES
 from steelyard.layout import text_of
 from steelyard.market.options import HardwareOption, Market, MeasuredSteps, StackOption
-from steelyard.planner.measured.alike import NETWORK, alike_logs, measured_gaps, measured_name
+from steelyard.planner.measured.alike import NETWORK, gap_logs, measured_gaps, measured_name
 from steelyard.planner.measured.answer import current_step
 from steelyard.planner.measured.narrowing import ends_text
 from steelyard.reasons.draws import Setting
@@ -114,10 +114,8 @@ def measured_row(setting: Setting, catalog: Catalog) -> Fitted | None:
     >>> measured_row(configure(read_job("gpt2", tokens="1B"), "H100", 8).setting, load()) is None
     True
     """
-    if not any(quantity == MEASURED_STEP for _, _, quantity in catalog.local.steps):
-        return None
     names = [text for text, _, quantity in catalog.local.steps if quantity == MEASURED_STEP]
-    found = measured_name(text_of_setting(setting), names)
+    found = measured_name(text_of_setting(setting), names) if names else None
     return catalog.local.steps[found, "any", MEASURED_STEP] if found else None
 
 
@@ -142,12 +140,11 @@ def as_measured(setting: Setting) -> Setting:
     if not known:
         return setting
     text, stack = text_of_setting(setting), setting.stack
-    exactly = measured_name(text, known)
-    log = known[exactly] if exactly else float(alike_logs([text], known)[0])
-    moved = replace(stack, stack=replace(stack.stack, time_scale=stack.stack.time_scale * math.exp(log)))
+    exactly, scale = measured_name(text, known), math.exp(gap_logs([text], known)[0])
+    moved = replace(stack, stack=replace(stack.stack, time_scale=stack.stack.time_scale * scale))
     if exactly is None:
         return replace(setting, stack=moved)
-    row = measured_row(setting, load())
+    row = load().local.steps.get((exactly, "any", MEASURED_STEP))
     log_sd = own.log_sd_here if own is not None and own.trained == exactly else row.log_sd if row else math.nan
     return replace(
         setting,
@@ -171,12 +168,11 @@ def with_measured(market: Market) -> Market:
 
 def _scales(job: Job, layouts: Layout, machines: Sequence[HardwareOption], tools: Sequence[StackOption]) -> Array:
     """Return what the seconds of a step of each candidate are multiplied by."""
-    known, texts = measured_logs(), []
+    texts = []
     for row, (machine, tool) in enumerate(zip(machines, tools, strict=True)):
         layout = single_layout(layouts, row)
         texts.append(_text(machine, layout, tool, job_of_layout(job, layout)))
-    names, logs = [measured_name(text, known) for text in texts], alike_logs(texts, known)
-    return np.exp([known[name] if name else log for name, log in zip(names, logs, strict=True)])
+    return np.asarray(np.exp(gap_logs(texts, measured_logs())))
 
 
 def measured_texts(setting: Setting) -> tuple[str, ...]:
