@@ -15,8 +15,9 @@ A planner's user is a stranger: of their runs no fit has seen a row, of their st
 *owner* of runs is who ran them (the owner of the repository); left out means every table of that owner. A third of the
 owners is *locked* ([why](decisions/0016-a-locked-third.md)): choices are made on the others' runs
 alone. Means over groups hold theirs as well, each left out like any; by a fit to the others alone, which none of them
-is in, they are predicted once, when all choices are made. Intervals are as wide as what was seen of other owners makes
-them. Runs of ordinary users are in no fit of memory.
+is in, they are predicted. It was opened once, on 2026-11-30, when step time was at 14.7 %, 90th percentile 35.5 %,
+91 % held, and peaks at 12.1 %, 74 % held; what stands here is of the code of now, on which nothing is chosen by it.
+Intervals are as wide as what was seen of other owners makes them. Runs of ordinary users are in no fit of memory.
 """
 
 
