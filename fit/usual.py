@@ -16,14 +16,18 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 
+import numpy as np
+
 from fit.stacks.write import PUBLISHED
 from steelyard.catalog import load
 from steelyard.catalog.stack_names import FALLBACK
+from steelyard.catalog.stacks import LOGIT_BYTES
 from steelyard.catalog.usual.rows import ADAPTED, WHOLE, UsualSetting
 from steelyard.evidence.frames.frame import RunFrame, run_frame
 from steelyard.evidence.runs.reader import published_runs, user_runs
 from steelyard.evidence.score.lock import locked, owner
 from steelyard.job.training import ADAPTERS
+from steelyard.step.tensors.recipe import settled_entry
 
 TARGET = Path(__file__).parents[1] / "src/steelyard/catalog/data/usual_settings.csv"
 COMMAND = "python -m fit.usual --write"
@@ -39,6 +43,7 @@ class Counted:
 
     value: Callable[[RunFrame, int], float]
     applies: Callable[[RunFrame, int], bool] = lambda found, row: True
+    shared: bool = True  # all stacks have its values: one of few owners is filled up with the others'
 
 
 def _recompute(found: RunFrame, row: int) -> float:
@@ -50,11 +55,17 @@ def _micro_batch_tokens(found: RunFrame, row: int) -> float:
     return float(2 ** round(math.log2(found.layout.micro_batch[row] * found.runs[row].sequence_tokens)))
 
 
+def _logit_bytes(found: RunFrame, row: int) -> float:
+    """Return the bytes of a logit at the peak; a silent run has the loss of its stack, as nobody says its default."""
+    return float(np.broadcast_to(settled_entry(found.job.recipe, found.stack, LOGIT_BYTES), len(found))[row])
+
+
 COUNTED: Mapping[str, Counted] = {
     "recompute": Counted(_recompute),
     "sequence parallelism": Counted(
         lambda found, row: float(found.layout.sp[row]), lambda found, row: found.layout.tp[row] > 1
     ),
+    "loss": Counted(_logit_bytes, lambda found, row: float(found.job.workload.head.logits[row]) > 0, shared=False),
     "micro-batch": Counted(_micro_batch_tokens, lambda found, row: found.runs[row].sequence_tokens > 0),
 }
 
@@ -78,7 +89,7 @@ def counted_settings() -> Iterator[UsualSetting]:
             if name in found.assumed[row] or not one.applies(found, row):
                 continue
             trained = ADAPTED if run.task in ADAPTERS else WHOLE
-            for stack in {str(found.labels.stack[row]), FALLBACK}:
+            for stack in {str(found.labels.stack[row]), *([FALLBACK] if one.shared else ())}:
                 counts.setdefault((stack, trained), {}).setdefault(owner(run), Counter())[one.value(found, row)] += 1
         for (stack, trained), owners in sorted(counts.items()):
             for value, share in shares_of_owners(owners).items():

@@ -152,3 +152,52 @@ def test_every_setting_of_a_mixture_can_be_stated(recipe: str, laid: str) -> Non
         assert f"({one.memory_bytes.value / 2**30:.0f} GiB" in text
         assert one.host_bytes <= both.host_bytes
     assert max(one.host_bytes for one in alone) == both.host_bytes
+
+
+SILENT = {"model": "llama-3-8b", "tokens": "10M", "sequence": 2048, "global_batch": 64, "task": "lora"}
+
+
+def test_memory_is_over_every_recomputation_that_nobody_rules_out() -> None:
+    """A card of 24 GiB holds LoRA of 8B with recomputation alone: it was said to fit, at 95 %."""
+    found = steelyard.estimate({**SILENT, "recompute": None}, "RTX-3090:1")
+    told = {
+        policy: steelyard.estimate(SILENT, "RTX-3090:1", layout=f"mbs=1,recompute={policy},offload=0")
+        for policy in ("full", "none")
+    }
+    assert told["full"].fits
+    assert told["none"].fits is not True
+    assert (found.fits, found.fits_shown) == (None, True)
+    assert found.memory_bytes.low <= told["full"].memory_bytes.value
+    assert found.memory_bytes.high >= told["none"].memory_bytes.value
+    assert 0.5 < found.fits_share < told["full"].fits_share
+    (bind,) = (one.text for one in found.bound_by if one.what == "memory")
+    assert bind.endswith("it may not fit with recompute none but fits as shown")
+
+
+def test_memory_is_over_the_losses_that_runs_of_a_stack_have() -> None:
+    """A vocabulary of 128,256 at 16 sequences of 2048: logits are what counts, and a fused loss has none."""
+    job, laid = {**SILENT, "stack": "hf-trainer"}, "mbs=16,recompute=full,zero=0,offload=0"
+    free = steelyard.estimate(job, "H200:1", layout=laid)
+    told = {
+        name: steelyard.estimate({**job, "loss": name}, "H200:1", layout=laid) for name in ("fused-linear", "eager")
+    }
+    assert free.memory_bytes.low < 1.1 * told["fused-linear"].memory_bytes.value < free.memory_bytes.value
+    assert told["eager"].memory_bytes.low <= free.memory_bytes.high
+    assert (
+        told["eager"].memory_bytes.high / told["eager"].memory_bytes.low
+        < free.memory_bytes.high / free.memory_bytes.low
+    )
+    assert any("loss 0 B a logit" in text for text in free.assumptions)
+    library = steelyard.estimate({**job, "stack": "unsloth"}, "H200:1", layout=laid)
+    assert not any("B a logit " in text for text in library.assumptions if text.startswith("memory is over"))
+
+
+def test_what_other_ways_take_is_said_of_each_and_of_no_other() -> None:
+    found = steelyard.estimate(SILENT, "RTX-3090:1")
+    (text,) = (one for one in found.assumptions if one.startswith("memory is over"))
+    assert "recompute none 3" in text
+    whole = steelyard.estimate(
+        {**SILENT, "stack": "hf-trainer", "loss": "upcast"}, "RTX-3090:1", layout="mbs=1,recompute=full"
+    )
+    assert not any(one.startswith("memory is over") for one in whole.assumptions)
+    assert whole.memory_bytes.value == pytest.approx(float(whole.memory.device_bytes))

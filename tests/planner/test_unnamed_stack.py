@@ -31,8 +31,8 @@ def silent_and_named(model: str, on: str, job: dict[str, Any]) -> tuple[Estimate
 def test_the_stack_that_is_shown_fits_where_any_does(model: str, on: str, job: dict[str, Any]) -> None:
     silent, named = silent_and_named(model, on, job)
     assert len(named) > 1
-    assert silent.fits is True
-    assert named[silent.stack].fits is True
+    assert silent.fits_shown is True
+    assert named[silent.stack].fits_shown is True
     assert silent.layout_text == named[silent.stack].layout_text
     assert all(one.fits is not False for one in named.values()), "what does not fit is no run that is possible"
 
@@ -56,7 +56,7 @@ def test_where_nothing_fits_the_commonest_is_shown_and_said_not_to() -> None:
     assert found.fits_word == "does not fit"
     away = steelyard.estimate("llama-3.1-70b", on="H100:1", stack="hf-trainer", **TUNED)
     assert away.fits is None, "nobody says what its host has"
-    assert away.fits_reason.startswith("host memory unknown: needs ")
+    assert "host memory unknown: needs " in away.fits_reason
 
 
 @pytest.mark.parametrize("stack", ["hf-trainer", "torchtune", "fsdp2", "megatron-core", "deepspeed"])
@@ -68,7 +68,7 @@ def test_states_go_to_the_host_only_where_nothing_fits_without_and_then_on_every
     found = steelyard.estimate(model, on=on, stack=stack, **TUNED)
     kept, moved = (steelyard.estimate(model, on=on, stack=stack, layout=f"offload={away}", **TUNED) for away in (0, 1))
     if found.layout["offload"]:
-        assert kept.fits is not True
+        assert kept.fits_shown is not True
         assert "offload=0" in found.binds or found.fits is not True
     elif found.fits is False:
         assert moved.fits is False

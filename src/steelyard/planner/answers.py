@@ -90,6 +90,7 @@ class Point(Answer):
     memory_limit_bytes: float = math.nan
     fits: bool | None = True  # ends of its memory within the device's, what is offloaded within the host and its drives
     fits_word: str = FITS  # fits, may not fit (`fits` is None) or does not fit; empty: unknown
+    fits_shown: bool | None = True  # the same of the settings that are shown: `fits` is over all that nobody states
     fits_share: float = math.nan  # of what is possible that fits
     fits_reason: str = ""  # why it may not or does not
     host_bytes: float = 0.0  # kept in the memory of one host

@@ -1,7 +1,7 @@
 """One pinned configuration: judged, estimated, taken apart."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, fields, replace
 from datetime import UTC, date, datetime
@@ -40,11 +40,18 @@ from steelyard.planner.measured.answer import current_step
 from steelyard.planner.measured.exact import as_measured, measured_texts
 from steelyard.planner.measured.narrowing import one_step
 from steelyard.planner.ownership import check_unsaved
-from steelyard.planner.points import Configuration, configured, layout_numbers, objective_intervals, point_of
+from steelyard.planner.points import (
+    Configuration,
+    configured,
+    layout_numbers,
+    objective_intervals,
+    opened,
+    point_of,
+)
 from steelyard.planner.unstated.fit import fit_word
 from steelyard.planner.unstated.layouts import Bench, beyond_recipes_text
-from steelyard.planner.unstated.mixtures import branch_interval, mixture_text, states_branches
-from steelyard.planner.unstated.possible import possible_runs, possible_text
+from steelyard.planner.unstated.mixtures import Branch, changes_text, states_text
+from steelyard.planner.unstated.possible import possible_text
 from steelyard.planner.unstated.stacks import chosen_layouts
 from steelyard.reasons.binds import Bind, beyond_limits, host_link_text, step_text, unknown_host_text
 from steelyard.reasons.draws import Setting
@@ -94,15 +101,10 @@ def configure(
         operated, spread = operating_policy(spec, spec.purchase[0], catalog)
         place, offer, deal = site_option(at, catalog), Offer.rent(math.nan), None
     setting = as_measured(Setting(job, laid, hardware, stack, operated, spread, place, offer))
-    made = configured(setting, ENGINE, system.id, deal)
-    open_settings, unsold = unstated_settings(spec, layout), found if isinstance(found, str) else made.unsold
+    made = opened(configured(setting, ENGINE, system.id, deal), spec, unstated_settings(spec, layout), others)
     return replace(
         made,
-        unstated=open_settings,
-        branches=states_branches(setting, spec),
-        others=tuple(others),
-        possible=possible_runs(setting, others, spec, open_settings),
-        unsold=unsold,
+        unsold=found if isinstance(found, str) else made.unsold,
         beyond_recipes=beyond_recipes_text(layout, spec, job, bench, (stack, laid)),
     )
 
@@ -205,11 +207,14 @@ def estimate_of(point: Point, made: Configuration, spec: JobSpec, carbon: str) -
 
 def _settings(point: Point, made: Configuration, spec: JobSpec) -> tuple[str, ...]:
     """Return what was taken of each setting that nobody stated, and of which settings memory is a mixture."""
-    mixed = mixture_text(made.branches)
+    mixed = states_text(made.branches)
     setting, catalog = made.setting, facts.load()
     order = schedule_text(spec, point.stack, setting.hardware.vendor, int(setting.layout.schedule), catalog)
     alone = [name for name in made.unstated if not (mixed and name == "states")]
-    return (*settings_texts([point], spec, alone), *filter(None, [order, mixed, possible_text(made.possible)]))
+    return (
+        *settings_texts([point], spec, alone),
+        *filter(None, [order, mixed, changes_text(made.branches), possible_text(made.possible)]),
+    )
 
 
 def _open_ends(point: Point, made: Configuration) -> tuple[float, float] | None:
@@ -240,7 +245,7 @@ def _memory_short(point: Point, made: Configuration) -> str:
         return small_drives_text(point.nvme_bytes, point.nvme_limit_bytes)
     if point.host_bytes > point.host_limit_bytes:
         need, has = (value / GIB_BYTES for value in (point.host_bytes, point.host_limit_bytes))
-        rest = _but_for([one.name for one in made.branches if one.host_bytes <= point.host_limit_bytes])
+        rest = _but_for(made.branches, lambda one: one.host_bytes <= point.host_limit_bytes)
         word = f"{point.fits_word}{rest}"
         return f"host memory: {need:,.0f} GiB are offloaded where a host has {has:,.0f}; it {word}; offload less"
     held, limit = point.memory_bytes, point.memory_limit_bytes
@@ -250,14 +255,18 @@ def _memory_short(point: Point, made: Configuration) -> str:
             return ""
         case vocabulary.DOES_NOT_FIT:
             return f"memory: {least:.0f} GiB or more where a device has {has:.0f}; it {point.fits_word}"
-    ends = [(one.name, branch_interval(one, made.setting).high) for one in made.branches]
-    able = [name for name, high in ends if high <= limit]
     likely = f"{point.fits_share:.0%} of what is possible fits"
-    return f"memory: up to {need:.0f} GiB where a device has {has:.0f}; {likely}: it {point.fits_word}{_but_for(able)}"
+    rest = _but_for(made.branches, lambda one: one.interval.high <= limit)
+    return f"memory: up to {need:.0f} GiB where a device has {has:.0f}; {likely}: it {point.fits_word}{rest}"
 
 
-def _but_for(able: Sequence[str]) -> str:
-    """Return the widths of states with which a configuration fits."""
+def _but_for(branches: Sequence[Branch], fits: Callable[[Branch], bool]) -> str:
+    """Return the widths of states with which a configuration fits, or else those with which it does not."""
+    shown = [one for one in branches if not one.changed]
+    able = [one.states for one in shown if fits(one)]
+    if len(able) == len(shown):
+        wrong = dict.fromkeys(one.changed[0] for one in branches if len(one.changed) == 1 and not fits(one))
+        return f" with {' or '.join(wrong)} but fits as shown" if wrong else ""
     return f" but for states {' or '.join(able)}" if able else ""
 
 

@@ -2,18 +2,20 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 
 import numpy as np
 
 from steelyard.formatting.interval import Interval
+from steelyard.job import JobSpec
 from steelyard.layout import text_of
 from steelyard.market.options import Deal, Market, StackOption
 from steelyard.planner.answers import Bill, Point
-from steelyard.planner.unstated.fit import fit_of
-from steelyard.planner.unstated.mixtures import Branch, on_drives_bytes, on_host_bytes
-from steelyard.planner.unstated.possible import PossibleRun, possible_ends
+from steelyard.planner.unstated.fit import ANSWERS, fit_of
+from steelyard.planner.unstated.mixtures import Branch, branch_of, memory_branches
+from steelyard.planner.unstated.possible import possible_ends, possible_runs
+from steelyard.planner.unstated.ways import OF_MEMORY, PossibleRun, ways_to_run
 from steelyard.reasons.draws import Setting, intervals
 from steelyard.reasons.summaries import setting_of
 from steelyard.run import availability_interval_s, checkpoint_bytes, interruptions_per_s, save_s, unsaved_s
@@ -70,6 +72,27 @@ def configured(setting: Setting, engine: Engine, system: str, deal: Deal | None)
     return Configuration(setting, each(found, lambda value: float(np.asarray(value))), system, deal)
 
 
+def opened(
+    made: Configuration, spec: JobSpec, unstated: Sequence[str], others: Sequence[tuple[StackOption, Layout]]
+) -> Configuration:
+    """Return a configuration with the settings that its memory and its time may be of.
+
+    Args:
+        made: the configuration.
+        spec: its job.
+        unstated: settings that nobody stated, as `job.unstated` calls them.
+        others: other stacks that the job may be run on, each with its layout.
+    """
+    held = ways_to_run(made.setting, others, spec, [name for name in unstated if name in OF_MEMORY])
+    return replace(
+        made,
+        unstated=tuple(unstated),
+        branches=memory_branches(held, spec, unstated),
+        others=tuple(others),
+        possible=possible_runs(ways_to_run(made.setting, others, spec, unstated), spec),
+    )
+
+
 def objective_intervals(made: Configuration, engine: Engine, carbon: str) -> tuple[Interval, ...]:
     """Return time, money, facility energy (J) and CO2e of one kind, each with its interval over every possible run."""
     ends = possible_ends(made.possible, carbon) if len(made.possible) > 1 else intervals(made.setting, engine, carbon)
@@ -86,7 +109,7 @@ def point_fields(made: Configuration, figures: Sequence[Interval], today: date) 
     """Return the fields of a point, but for its label and its reasons."""
     one, found = made.setting, made.prediction
     time_s, cost_usd, energy_j, co2e_kg = figures
-    fit = fit_of(made.branches or (Branch("", 1.0, found.memory, on_host_bytes(one), on_drives_bytes(one)),), one)
+    fit = fit_of(made.branches or (branch_of(one, found.memory),))
     return {
         "time_s": time_s,
         "cost_usd": cost_usd,
@@ -96,6 +119,7 @@ def point_fields(made: Configuration, figures: Sequence[Interval], today: date) 
         "memory_limit_bytes": fit.limit_bytes,
         "fits": fit.answer,
         "fits_word": fit.word,
+        "fits_shown": ANSWERS[fit.word_shown],
         "fits_share": fit.share,
         "fits_reason": fit.unknown_host,
         "host_bytes": fit.host_bytes,

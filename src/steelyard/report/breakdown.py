@@ -161,17 +161,23 @@ def _power(drawn: Draw) -> RenderableType:
 
 
 def memory_text(point: Point) -> str:
-    """Return memory per device, the limit and the headroom.
+    """Return memory per device, the limit and the headroom, or the ends of the interval where they reach beyond it.
 
     >>> from steelyard.formatting.interval import Interval
-    >>> memory_text(Point("", memory_bytes=Interval(61 * 2**30), memory_limit_bytes=79 * 2**30))
+    >>> has = {"memory_limit_bytes": 79 * 2**30}
+    >>> memory_text(Point("", memory_bytes=Interval(61 * 2**30, 55 * 2**30, 70 * 2**30), **has))
     '61 of 79 GiB, 18 GiB free'
-    >>> memory_text(Point("", memory_bytes=Interval(90 * 2**30), memory_limit_bytes=79 * 2**30))
+    >>> memory_text(Point("", memory_bytes=Interval(61 * 2**30, 55 * 2**30, 90 * 2**30), **has))
+    '61 (55–90) of 79 GiB'
+    >>> memory_text(Point("", memory_bytes=Interval(90 * 2**30, 85 * 2**30, 99 * 2**30), **has))
     '90 of 79 GiB, 11 GiB too much'
     """
-    used, limit = point.memory_bytes.value / GIB_BYTES, point.memory_limit_bytes / GIB_BYTES
-    if math.isnan(used + limit):
+    held, limit = point.memory_bytes.scaled(1 / GIB_BYTES), point.memory_limit_bytes / GIB_BYTES
+    if math.isnan(held.value + limit):
         return UNKNOWN
+    if held.low <= limit < held.high:
+        return f"{number(held.value)} ({number(held.low)}–{number(held.high)}) of {number(limit)} GiB"  # a range
+    used = held.value
     rest = f"{number(limit - used)} GiB free" if used <= limit else f"{number(used - limit)} GiB too much"
     return f"{number(used)} of {number(limit)} GiB, {rest}"
 

@@ -63,7 +63,9 @@ def explanation_page(found: Explanation) -> list[RenderableType]:
 
 def _verdict(found: Estimate) -> str:
     """Return whether it fits, where that is in doubt: it stands first."""
-    return "" if found.fits or not found.fits_word else f": {found.fits_word}"
+    if found.fits or not found.fits_word:
+        return ""
+    return f": fits as shown, else it {found.fits_word}" if found.fits_shown else f": {found.fits_word}"
 
 
 def _head(found: Estimate) -> list[RenderableType]:

@@ -17,10 +17,8 @@ from steelyard.market.tools import as_asked, stack_options
 from steelyard.planner.answers import Estimate, Plan, Point
 from steelyard.planner.engine import ENGINE
 from steelyard.planner.measured.exact import as_measured
-from steelyard.planner.points import Configuration, configured, layout_of
+from steelyard.planner.points import Configuration, configured, layout_of, opened
 from steelyard.planner.saved.files import ANEW
-from steelyard.planner.unstated.mixtures import states_branches
-from steelyard.planner.unstated.possible import possible_runs
 from steelyard.reasons.draws import Setting
 from steelyard.search.rows import job_of_layout
 from steelyard.tables import Layout, Offer
@@ -75,14 +73,7 @@ def _estimated(
     """Return the configuration of a saved estimate: as it was measured, over everything that nobody states."""
     others = _others(point, catalog.system(deal_of[0]), spec, catalog) if isinstance(point, Estimate) else ()
     unstated = point.unstated if isinstance(point, Estimate) else unstated_settings(spec)
-    one = as_measured(setting)
-    return replace(
-        configured(one, ENGINE, *deal_of),
-        unstated=unstated,
-        branches=states_branches(setting, spec),
-        others=others,
-        possible=possible_runs(one, others, spec, unstated),
-    )
+    return opened(configured(as_measured(setting), ENGINE, *deal_of), spec, unstated, others)
 
 
 def first_configuration(plan: Plan, spec: JobSpec) -> Configuration | None:

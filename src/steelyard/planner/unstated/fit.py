@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from steelyard.formatting.interval import Interval
-from steelyard.job.unstated.mixture import mixture_interval, share_within
-from steelyard.planner.unstated.mixtures import Branch, branch_interval
+from steelyard.job.unstated.mixture import share_within
+from steelyard.planner.unstated.mixtures import Branch, mixed_peak
 from steelyard.reasons.binds import unknown_host_text
-from steelyard.reasons.draws import Setting
+from steelyard.tables import Machine
 from steelyard.units import Bytes, Share
 from steelyard.vocabulary import DOES_NOT_FIT, FITS, MAY_NOT_FIT
 
@@ -25,11 +25,12 @@ class Fit:
 
     memory_bytes: Interval  # of one device
     limit_bytes: Bytes
-    host_bytes: Bytes  # the most that any setting that exists puts on one host
+    host_bytes: Bytes  # the most that any width of states that exists puts on one host
     host_limit_bytes: Bytes  # NaN: unknown, which refuses nothing
     nvme_bytes: Bytes  # the most that any puts on the drives of one host
     nvme_limit_bytes: Bytes  # NaN: unknown, which refuses nothing
     word: str  # of `vocabulary`; empty: unknown
+    word_shown: str  # the same of the configuration as it is shown, of which no setting but the width of states is open
     share: Share  # of what is possible that fits, as far as the host is known
     unknown_host: str  # what is asked of a host of which nobody says what it has, where that is much
 
@@ -44,39 +45,48 @@ class Fit:
         return _WORST_LAST.index(self.word or MAY_NOT_FIT)
 
 
-def fit_of(branches: Sequence[Branch], setting: Setting) -> Fit:
+def fit_of(branches: Sequence[Branch]) -> Fit:
     """Return whether a configuration fits, of one or several settings that its memory follows from.
 
     Args:
         branches: what the device, the host and its drives hold under each, and how often it is met.
-        setting: the configuration.
     """
-    machine = setting.hardware.machine
-    limit, host_limit = float(machine.memory_bytes), float(machine.host_memory_bytes)
-    each = [(one.share, branch_interval(one, setting)) for one in branches]
-    memory = mixture_interval(each) if len(each) > 1 else each[0][1]
-    kept = [float(one.host_bytes) for one in branches]
+    shown, machine = [one for one in branches if not one.changed], branches[0].setting.hardware.machine
+    limit, host_limit, drives_limit = _limits(machine)
+    held = [
+        (one.share * (not (one.host_bytes > host_limit or one.nvme_bytes > drives_limit)), one.interval)
+        for one in branches
+    ]
+    host_bytes = max(float(one.host_bytes) for one in shown)
+    return Fit(
+        memory_bytes=mixed_peak(branches),
+        limit_bytes=limit,
+        host_bytes=host_bytes,
+        host_limit_bytes=host_limit,
+        nvme_bytes=max(float(one.nvme_bytes) for one in shown),
+        nvme_limit_bytes=drives_limit,
+        word=_worst_word(branches, machine),
+        word_shown=_worst_word(shown, machine),
+        share=sum(share * share_within(spread, limit) for share, spread in held) / sum(one.share for one in branches),
+        unknown_host=unknown_host_text(host_bytes, host_limit),
+    )
+
+
+def _limits(machine: Machine) -> tuple[Bytes, Bytes, Bytes]:
+    """Return what a device, a host and its drives have; NaN: unknown."""
+    return float(machine.memory_bytes), float(machine.host_memory_bytes), float(machine.nvme_bytes)
+
+
+def _worst_word(branches: Sequence[Branch], machine: Machine) -> str:
+    """Return whether some settings fit on the device, the host and its drives; empty where the device is unknown."""
+    limit, host_limit, drives_limit = _limits(machine)
+    peak, kept = mixed_peak(branches), [float(one.host_bytes) for one in branches]
+    on_drives = [float(one.nvme_bytes) for one in branches]
     unknown = unknown_host_text(max(kept), host_limit)
     host = fit_word(min(kept), max(kept), host_limit) or (MAY_NOT_FIT if unknown else FITS)
-    on_drives, drives_limit = [float(one.nvme_bytes) for one in branches], float(machine.nvme_bytes)
     drives = fit_word(min(on_drives), max(on_drives), drives_limit) or FITS
-    words = (fit_word(memory.low, memory.high, limit), host, drives)
-    held = [
-        (share * (not (one.host_bytes > host_limit or one.nvme_bytes > drives_limit)), spread)
-        for one, (share, spread) in zip(branches, each, strict=True)
-    ]
-    total = sum(share for share, _ in each)
-    return Fit(
-        memory_bytes=memory,
-        limit_bytes=limit,
-        host_bytes=max(kept),
-        host_limit_bytes=host_limit,
-        nvme_bytes=max(on_drives),
-        nvme_limit_bytes=drives_limit,
-        word=max(words, key=_WORST_LAST.index) if words[0] else "",
-        share=sum(share * share_within(spread, limit) for share, spread in held) / total,
-        unknown_host=unknown,
-    )
+    device = fit_word(peak.low, peak.high, limit)
+    return max((device, host, drives), key=_WORST_LAST.index) if device else ""
 
 
 def fit_word(low: Bytes, high: Bytes, limit: Bytes) -> str:

@@ -19,7 +19,8 @@ from steelyard.market.options import SiteOption
 from steelyard.planner.engine import ENGINE
 from steelyard.planner.unstated.fit import Fit, fit_of
 from steelyard.planner.unstated.layouts import Bench, Laid, asked_or_least, layout_of_stack, settings_of_text
-from steelyard.planner.unstated.mixtures import branches_of
+from steelyard.planner.unstated.mixtures import memory_branches
+from steelyard.planner.unstated.ways import PossibleRun
 from steelyard.reasons.draws import Setting
 from steelyard.search.survivors import NOWHERE
 from steelyard.tables import Job, Offer
@@ -67,7 +68,7 @@ def _of_each_stack(text: str, spec: JobSpec, job: Job, on: Bench, whole: bool) -
             laid = (asked_or_least if whole else layout_of_stack)(text, told, own, alone)
             own = replace(own, batch_samples=job.batch_samples, samples=job.samples)
             setting = Setting(own, laid[1], on.hardware, laid[0], _ANY_POLICY, {}, _ANYWHERE, _FOR_NOTHING)
-            yield laid, fit_of(branches_of(setting, spec), setting)
+            yield laid, fit_of(memory_branches((PossibleRun(1.0, setting),), told, ()))
 
 
 _ANY_POLICY, _ANYWHERE, _FOR_NOTHING = policy(ON_DEMAND), SiteOption("", NOWHERE), Offer.rent(0.0)
