@@ -99,8 +99,8 @@ PINNED = ("--on", "H100:64", "--layout", "tp=2,pp=1,dp=32,mbs=2,zero=1")
 @pytest.mark.parametrize(
     ("words", "opens", "most"),
     [
-        (("estimate", EXAMPLE, *PINNED), "llama-3-8b on 20B tokens", 60),
-        (("explain", EXAMPLE, *PINNED), "llama-3-8b on 20B tokens", 80),
+        (("estimate", EXAMPLE, *PINNED), "llama-3-8b on 20B tokens", 62),
+        (("explain", EXAMPLE, *PINNED), "llama-3-8b on 20B tokens", 82),
         (("plan", EXAMPLE, "--accelerators", "H100", "--what-if", "by=1d,7d"), "llama-3-8b on 20B tokens if by is", 30),
         (("audit", "strubell-nas"), "Evolved Transformer NAS", 60),
         (("when", EXAMPLE, *PINNED), "64 × H100-80GB-SXM", 30),

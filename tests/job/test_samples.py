@@ -53,7 +53,7 @@ def test_an_estimate_answers_in_images(model):
     found = estimate(read_job(model, samples="10M"), "H100:8", site="aws/us-east-1")
     assert found.job.sample == "image"
     assert found.job.samples == 10e6
-    assert found.fits
+    assert found.fits_shown
     assert found.prediction.time.total_s > 0
     assert any("unproven" in text for text in found.assumptions)
 

@@ -31,8 +31,8 @@ def silent_and_named(model: str, on: str, job: dict[str, Any]) -> tuple[Estimate
 def test_the_stack_that_is_shown_fits_where_any_does(model: str, on: str, job: dict[str, Any]) -> None:
     silent, named = silent_and_named(model, on, job)
     assert len(named) > 1
-    assert silent.fits_shown is True
-    assert named[silent.stack].fits_shown is True
+    assert silent.fits_shown is (True if any(one.fits_shown for one in named.values()) else None)
+    assert named[silent.stack].fits_shown is silent.fits_shown
     assert silent.layout_text == named[silent.stack].layout_text
     assert all(one.fits is not False for one in named.values()), "what does not fit is no run that is possible"
 

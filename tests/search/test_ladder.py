@@ -24,8 +24,14 @@ def test_recomputing_never_saves_time_or_joules(model):
             counts = [count for count in (1, 8, 64) if count <= chip.machine.domain_devices or count == 64]
             layouts = space(job, counts, int(chip.machine.domain_devices), tool.capability, BOUNDS)
             alone = (layouts.dp * layouts.cp == 1) & (layouts.zero > tool.capability.zero[0])
+            kept = (layouts.dp * layouts.cp > 1) & (layouts.zero < tool.capability.offload_from)
             modes = 2 if tool.capability.offload else 1
-            for part, away in ((~alone, modes), (alone, 1)):  # one rank shares what is offloaded with nobody
+            some_ways = (
+                (~alone & ~kept, modes),
+                (alone, 1),
+                (kept, 1),
+            )  # one rank shares what is offloaded with nobody
+            for part, away in some_ways:
                 some = take(layouts, np.flatnonzero(part))
                 found = pipeline.predict(
                     job, some, chip.machine, chip.kernels, tool.stack, market.policies[0], NOWHERE, FREE

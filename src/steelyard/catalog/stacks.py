@@ -51,6 +51,7 @@ class Capability:
     zero_most_with_pp: int  # highest stage that works with pipeline stages
     hsdp: bool  # a shard group may be smaller than the data-parallel ranks
     offload: bool
+    offload_from: int  # lowest ZeRO stage whose shares of several ranks go to the host
     nvme: bool  # what leaves the device may rest on the host's drives, under full sharding
     fused_gradients: bool  # an optimizer may step inside the backward pass
     recompute: tuple[int, ...]
@@ -154,6 +155,7 @@ def _capability(name: str, given: Mapping[str, Any]) -> Capability:
         planned=int(given["planned"]),
         zero=tuple(int(stage) for stage in given["zero"]),
         zero_most_with_pp=int(given["zero_most_with_pp"]),
+        offload_from=int(given.get("offload_from", 0)),
         recompute=tuple(_recompute(str(policy)) for policy in given["recompute"]),
         source=str(given["source"]),
         trains_source=str(given["trains_source"]),

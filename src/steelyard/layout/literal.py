@@ -183,6 +183,10 @@ def _message(layout: Layout, reason: Reason, job: Job, domain_devices: int, capa
         Reason.ZERO: lambda: f"zero = {layout.zero:.0f}",
         Reason.NETWORK: lambda: f"{layout.devices:.0f} devices in fast domains of {domain_devices}",
         Reason.NVME: lambda: f"zero = {layout.zero:.0f}, offload = {layout.offload:.0f} on {capability.stack}",
+        Reason.OFFLOAD: lambda: (
+            f"offload = {layout.offload:.0f} at zero = {layout.zero:.0f} on {capability.stack}, "
+            f"which offloads from zero = {capability.offload_from} on"
+        ),
         Reason.KEPT_GRADIENTS: lambda: f"gradients = fused on {capability.stack}",
         Reason.FUSED_GRADIENTS: lambda: (
             f"ga = {layout.micro_batches:.0f} with fused gradients; give --global-batch "

@@ -38,6 +38,7 @@ class Reason(IntEnum):
     NVME = 23
     FUSED_GRADIENTS = 24
     KEPT_GRADIENTS = 25
+    OFFLOAD = 26
 
 
 SENTENCES = {
@@ -72,6 +73,8 @@ SENTENCES = {
     "gradients=autograd",
     Reason.KEPT_GRADIENTS: "the stack keeps its gradients until the update: those fused into the backward pass are of "
     "PyTorch's autograd (fsdp2, torchtune, hf-trainer, pytorch-eager); name one of these, or leave out gradients=fused",
+    Reason.OFFLOAD: "what a stack puts on the host is what it shards: write zero=1, 2 or 3 as it asks for, or "
+    "offload=0",
     Reason.STACK: "the software stack does not support this combination",
 }
 

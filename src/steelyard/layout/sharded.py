@@ -21,10 +21,12 @@ class Shardings:
     zero: NDArray[np.float64]
     shard_devices: NDArray[np.float64]
     away_alone: NDArray[np.bool_]  # one rank has nobody to share with: it acts only on what is offloaded
+    never_away: NDArray[np.bool_]  # its stack offloads what is sharded alone, which this is not
 
     def pick(self, some: NDArray[np.bool_] | slice) -> "Shardings":
         """Return some of the ways, by a mask or a slice."""
-        return Shardings(self.frame[some], self.zero[some], self.shard_devices[some], self.away_alone[some])
+        columns = (self.frame, self.zero, self.shard_devices, self.away_alone, self.never_away)
+        return Shardings(*(column[some] for column in columns))
 
 
 def shardings(kinds: Layout, domain_devices: int, capability: Capability, asked: Asked = NOTHING_ASKED) -> Shardings:
@@ -49,6 +51,7 @@ def shardings(kinds: Layout, domain_devices: int, capability: Capability, asked:
     stated = ("zero" in asked) & (np.asarray(kinds.devices)[frame] == 1)
     alone = (ranks[frame] == 1) & (zero > capability.zero[0]) & ~stated
     columns["alone"] = alone.astype(np.int64)
+    columns["kept"] = ((ranks[frame] > 1) & (zero < capability.offload_from)).astype(np.int64)
     acts = ~alone | (capability.offload & (zero >= LETS_GO))
     columns = keep(columns, acts & ((stages[frame] == 1) | (zero <= capability.zero_most_with_pp)))
     if "shard_devices" in asked:
@@ -68,5 +71,5 @@ def shardings(kinds: Layout, domain_devices: int, capability: Capability, asked:
 
 
 def _ways(columns: Columns, kept: NDArray[np.intp], shard: NDArray[np.int64]) -> Shardings:
-    frame, zero, alone = (columns[name][kept] for name in ("devices", "zero", "alone"))
-    return Shardings(frame, zero.astype(np.float64), shard.astype(np.float64), alone.astype(bool))
+    frame, zero, alone, never = (columns[name][kept] for name in ("devices", "zero", "alone", "kept"))
+    return Shardings(frame, zero.astype(np.float64), shard.astype(np.float64), alone.astype(bool), never.astype(bool))

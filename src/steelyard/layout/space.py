@@ -81,7 +81,8 @@ def space(
         flash=each.flash * np.ones(ways.frame.size * modes),
         partition=each.partition * np.ones(ways.frame.size * modes),
     )
-    return take(every, ~(np.repeat(ways.away_alone, modes) & np.equal(every.offload, 0)))
+    idle = np.repeat(ways.away_alone, modes) & np.equal(every.offload, 0)
+    return take(every, ~(idle | (np.repeat(ways.never_away, modes) & np.greater(every.offload, 0))))
 
 
 def frames(
@@ -130,7 +131,7 @@ def frames(
         return take(made, np.zeros(0, dtype=np.intp))
     if not asked:
         return made
-    kept = (Reason.VALID, Reason.NVME)  # how states are sharded and offloaded, which drives ask for, is no frame's
+    kept = (Reason.VALID, Reason.NVME, Reason.OFFLOAD)  # how states are sharded and offloaded is no frame's
     return take(made, np.isin(problem(job, made, domain_devices, 0.0, capability), kept))
 
 

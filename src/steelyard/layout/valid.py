@@ -49,6 +49,7 @@ def problem(
         *_batch(job, layout),
         *_stack(layout, capability),
         (Reason.NVME, lacks_drives(job, layout, capability)),
+        (Reason.OFFLOAD, keeps_whole(layout, capability)),
         (Reason.KEPT_GRADIENTS, np.equal(job.recipe.grad_life, FUSED) & (not capability.fused_gradients)),
     ]
     spans = (layout.devices > domain_devices) & np.isnan(nic_bytes_per_s)
@@ -197,6 +198,25 @@ def _stack(layout: Layout, capability: Capability) -> list[_Rule]:
         ~np.isin(layout.recompute, capability.recompute),
     )
     return [(Reason.STACK, np.logical_or.reduce(np.broadcast_arrays(*beyond)))]
+
+
+def keeps_whole(layout: Layout, capability: Capability) -> Broken:
+    """Tell whether states that a stack does not shard are to go to the host, which it does with its shards alone.
+
+    A single rank has all of them, whatever its stage.
+
+    Args:
+        layout: ZeRO stage, offload, dp and cp [-]
+        capability: what the software stack supports [-]
+
+    Source: that of `offload_from` of each stack.
+    """
+    found: NDArray[np.bool_] = (
+        np.greater(layout.offload, 0)
+        & np.less(layout.zero, capability.offload_from)
+        & np.greater(layout.dp * layout.cp, 1)
+    )
+    return found
 
 
 def lacks_drives(job: Job, layout: Layout, capability: Capability) -> Broken:

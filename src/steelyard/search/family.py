@@ -82,8 +82,10 @@ class Family:
     def rows(self) -> NDArray[np.intp]:
         """Return how many rows each frame has that the job allows."""
         every = np.bincount(self.ways.frame, minlength=self.domain.size) * np.count_nonzero(self.allowed)
-        alone = np.bincount(self.ways.frame[self.ways.away_alone], minlength=self.domain.size)
-        return every - alone * np.count_nonzero(self.allowed[:, np.equal(self.offload, 0)])
+        for some, out in ((self.ways.away_alone, 0), (self.ways.never_away, 1)):
+            left = np.bincount(self.ways.frame[some], minlength=self.domain.size)
+            every = every - left * np.count_nonzero(self.allowed[:, np.equal(self.offload, out)])
+        return every
 
     def layouts(self, rows: Indices) -> Layout:
         """Return some rows as layouts."""
@@ -235,6 +237,7 @@ def _joined(some: Sequence[Family]) -> Family:
         np.concatenate([family.ways.zero for family in some]),
         np.concatenate([family.ways.shard_devices for family in some]),
         np.concatenate([family.ways.away_alone for family in some]),
+        np.concatenate([family.ways.never_away for family in some]),
     )
     alike = {name: float(columns[name][0]) for name in _ALIKE if len({*columns[name].tolist()}) == 1}
     kinds = replace(Layout(**columns), **alike)

@@ -112,9 +112,9 @@ def needs(search: Search, family: Family) -> Points:
         held = search.engine.memory(search.job, some, machine, tool.stack)
         high[..., start:stop] = most_needed_bytes(held, tool.peaks, unseen_kind(some.schedule))
     high[~family.allowed] = np.inf
-    high[..., family.ways.away_alone] = np.where(
-        np.greater(family.offload, 0)[:, None], high[..., family.ways.away_alone], np.inf
-    )
+    away = np.greater(family.offload, 0)[:, None]
+    high[..., family.ways.away_alone] = np.where(away, high[..., family.ways.away_alone], np.inf)
+    high[..., family.ways.never_away] = np.where(away, np.inf, high[..., family.ways.never_away])
     return high
 
 

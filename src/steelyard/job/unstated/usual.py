@@ -124,11 +124,18 @@ def named_layout(text: str, capability: Capability, pp: float = 1.0) -> dict[str
         "zero": sharded_zero(sharding, pp) if sharding else None,
         "recompute": spelled_number("recompute", recompute_of_note(text)),
         "flash": spelled_number("flash", attention_of_note(text)),
-        "offload": int("optimizer" in offload_of_note(text, sharding in FULLY_SHARDED)) or None,
+        "offload": _named_offload(text, sharding),
     }
-    able = {"zero": capability.zero, "recompute": capability.recompute, "offload": (int(capability.offload),)}
+    able = {"zero": capability.zero, "recompute": capability.recompute, "offload": (0, int(capability.offload))}
     found = {name: value for name, value in words.items() if value is not None}
     return {name: (value,) for name, value in found.items() if value in able.get(name, (value,))}
+
+
+def _named_offload(text: str, sharding: str) -> int | None:
+    """Return whether a name says that states go to the host; plain data parallelism keeps them where they are."""
+    if "optimizer" in offload_of_note(text, sharding in FULLY_SHARDED):
+        return 1
+    return 0 if sharding == "0" else None
 
 
 def usual_layout(

@@ -91,13 +91,18 @@ def layout_of_stack(text: str, spec: JobSpec, job: Job, on: Bench) -> Laid:
     stated = {**asked_layout(spec), **settings_of_text(text)}
     asked = laid_on_drives({**_named(spec, stated, on), **stated}, spec.stack or "", spec.recipe)
     usual = _usual(spec, asked, on)
-    for limits, one in _tries(spec, job, on, {**usual, **asked}, asked):
-        if found := _fastest(one, limits, on):
-            return found
+    for away in _aways({**usual, **asked}, asked, on):
+        for limits, one in _tries(spec, job, on, {**usual, **asked}, asked, away):
+            if found := _fastest(one, limits, on):
+                return found
+        kept = _nearest(job, {**asked, "offload": away}, on) if away == (0,) and "offload" not in asked else None
+        if kept and _likely_fits(job, *kept, on):
+            return kept
     given = text or degrees_text(asked)
     with suppress(BadLayout):
         least = _laid(",".join(filter(None, (given, degrees_text(usual)))), job, on)
-        if any(_fits(one, *least, on) for _, one in _tries(spec, job, on, usual, {})):
+        tries = (one for away in _aways(usual, {}, on) for _, one in _tries(spec, job, on, usual, {}, away))
+        if any(_fits(one, *least, on) for one in tries):
             return least
     least = asked_or_least(given, spec, job, on)
     return least if _fits(job, *least, on) else _nearest(job, asked, on) or least
@@ -106,6 +111,13 @@ def layout_of_stack(text: str, spec: JobSpec, job: Job, on: Bench) -> Laid:
 def _fits(job: Job, stack: StackOption, layout: Layout, on: Bench) -> bool:
     """Tell whether a layout fits in memory at the upper end of its interval."""
     return bool(np.all(_ends(job, stack, layout, on)[1] <= on.hardware.machine.memory_bytes))
+
+
+def _likely_fits(job: Job, stack: StackOption, layout: Layout, on: Bench) -> bool:
+    """Tell whether a layout fits in memory at its median: one tries it before one pays for an offload."""
+    machine = on.hardware.machine
+    held = ENGINE.memory(job, layout, machine, stack.stack).device_bytes
+    return bool(np.all(np.less_equal(held, machine.memory_bytes)))
 
 
 def _ends(job: Job, stack: StackOption, layout: Layout, on: Bench) -> tuple[Array, Array]:
@@ -180,28 +192,31 @@ def _usual(spec: JobSpec, stated: Allowed, on: Bench) -> Allowed:
     return {name: values for name, values in found.items() if not {name, follows.get(name, "")} & stated.keys()}
 
 
-def _tries(spec: JobSpec, job: Job, on: Bench, usual: Allowed, asked: Allowed) -> Iterator[tuple[Allowed, Job]]:
+def _tries(
+    spec: JobSpec, job: Job, on: Bench, usual: Allowed, asked: Allowed, away: tuple[int, ...]
+) -> Iterator[tuple[Allowed, Job]]:
     """Yield the limits on a layout to try, with the job that must fit: fewer and fewer of the usual settings.
 
     First states are sharded more, then micro-batches are free; then the same with the narrowest states that scripts
-    have; then all that is not stated is free. Nothing is offloaded in these unless that is stated: it is what one
-    resorts to where nothing fits without, on whatever card, and then in the same order.
+    have; then all that is not stated is free. What is offloaded is given (`away`).
     """
     narrow = [
         job_on(replace(spec, precision=one.precision), on.stacks[0].name)
         for one in (open_states(spec, on.stacks[0].name) if usual != asked else ())
     ]
     held = [replace(job, master_bytes=one.master_bytes, moment_bytes=one.moment_bytes) for one in narrow]
-    for away in _aways(usual, asked, on):
-        kept, free = ({**one, "offload": away} for one in (usual, asked))
-        for one in (job, *held) if usual != asked else ():
-            for freed in ((), *RELAXED):
-                yield {name: values for name, values in kept.items() if name in asked or name not in freed}, one
-        yield free, job
+    kept, free = ({**one, "offload": away} for one in (usual, asked))
+    for one in (job, *held) if usual != asked else ():
+        for freed in ((), *RELAXED):
+            yield {name: values for name, values in kept.items() if name in asked or name not in freed}, one
+    yield free, job
 
 
 def _aways(usual: Allowed, asked: Allowed, on: Bench) -> tuple[tuple[int, ...], ...]:
-    """Return the ways to offload to try, one after another: as it is stated or a stack's name says, else none first."""
+    """Return the ways to offload to try, one after another: as it is stated or a stack's name says, else none first.
+
+    It is what one resorts to where nothing is likely to fit without, on whatever card.
+    """
     said = usual.get("offload", (0,))
     free = said == (0,) and "offload" not in asked and any(one.capability.offload for one in on.stacks)
     return ((0,), (1,)) if free else (said,)
