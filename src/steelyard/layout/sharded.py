@@ -25,8 +25,8 @@ class Shardings:
 
     def pick(self, some: NDArray[np.bool_] | slice) -> "Shardings":
         """Return some of the ways, by a mask or a slice."""
-        columns = (self.frame, self.zero, self.shard_devices, self.away_alone, self.never_away)
-        return Shardings(*(column[some] for column in columns))
+        shared = self.frame[some], self.zero[some], self.shard_devices[some]
+        return Shardings(*shared, self.away_alone[some], self.never_away[some])
 
 
 def shardings(kinds: Layout, domain_devices: int, capability: Capability, asked: Asked = NOTHING_ASKED) -> Shardings:

@@ -245,7 +245,7 @@ def _memory_short(point: Point, made: Configuration) -> str:
         return small_drives_text(point.nvme_bytes, point.nvme_limit_bytes)
     if point.host_bytes > point.host_limit_bytes:
         need, has = (value / GIB_BYTES for value in (point.host_bytes, point.host_limit_bytes))
-        rest = _but_for(made.branches, lambda one: one.host_bytes <= point.host_limit_bytes)
+        rest = _but_for(made.branches, lambda one: bool(one.host_bytes <= point.host_limit_bytes))
         word = f"{point.fits_word}{rest}"
         return f"host memory: {need:,.0f} GiB are offloaded where a host has {has:,.0f}; it {word}; offload less"
     held, limit = point.memory_bytes, point.memory_limit_bytes

@@ -72,7 +72,7 @@ def fit_of(branches: Sequence[Branch]) -> Fit:
     )
 
 
-def _limits(machine: Machine) -> tuple[Bytes, Bytes, Bytes]:
+def _limits(machine: Machine) -> tuple[float, float, float]:
     """Return what a device, a host and its drives have; NaN: unknown."""
     return float(machine.memory_bytes), float(machine.host_memory_bytes), float(machine.nvme_bytes)
 

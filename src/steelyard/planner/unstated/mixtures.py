@@ -86,12 +86,11 @@ def _branches(alike: Sequence[PossibleRun], kept: _Kept) -> Iterator[Branch]:
     stacks = join([one.setting.stack.stack for one in alike])
     tables = (kept.job, layouts, machine, stacks)
     held = each(ENGINE.memory(*tables), lambda value: np.broadcast_to(np.asarray(value, dtype=float), len(alike)))
-    away = [np.broadcast_to(np.asarray(of(*tables).total_bytes), len(alike)) for of in (host, drives)]
+    on_host, on_drives = (np.broadcast_to(np.asarray(of(*tables).total_bytes), len(alike)) for of in (host, drives))
     for row, one in enumerate(alike):
-        memory = each(take(held, row), float)
-        moved = (float(column[row]) for column in away)
-        setting = replace(one.setting, job=kept.job)
-        yield Branch(one.share * kept.share, setting, memory, *moved, kept.states, (*one.changed, *kept.changed))
+        setting, moved = replace(one.setting, job=kept.job), (float(on_host[row]), float(on_drives[row]))
+        changed = (*one.changed, *kept.changed)
+        yield Branch(one.share * kept.share, setting, each(take(held, row), float), *moved, kept.states, changed)
 
 
 def _kept(setting: Setting, spec: JobSpec, *, loss_open: bool) -> Iterator[_Kept]:
