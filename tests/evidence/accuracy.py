@@ -259,7 +259,7 @@ def page(report: Validation) -> str:
     parts = [
         HEAD,
         summary(report) + "\n",
-        strangers(splits()),
+        strangers(splits(), report),
         bars(report),
         worst(report),
         ranking(report),

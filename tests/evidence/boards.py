@@ -1,13 +1,22 @@
 """Tables of docs/accuracy.md: the figures that were agreed on, and those of a stranger."""
 
 import math
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Callable, Iterable, Sequence
+
+from tests.step import test_recipe, test_recipe_tensors
 
 from steelyard.evidence.score.agreed import STRANGERS, BoardRow, figures_board, figures_now
 from steelyard.evidence.score.splits import Split, splits
 from steelyard.evidence.score.strangers import strangers_now
 from steelyard.evidence.score.validation import Validation
 from steelyard.report.validation.page import bar_text, bar_verdict
+
+FACTS = (test_recipe, test_recipe_tensors)
+"""Tests of exact facts, a parameter each: bytes of states, losses, kernels and phases, as their sources say."""
+
+SILENT = re.compile(r"(is not|nor the global batch is) stated|mixes several accelerators")
+"""Reasons for which a run is not predicted that are its own: it does not print what it was."""
 
 STRANGERS_HEAD = """## As a stranger sees it
 
@@ -56,7 +65,7 @@ def bars(report: Validation) -> str:
     )
 
 
-def strangers(found: Sequence[Split]) -> str:
+def strangers(found: Sequence[Split], report: Validation) -> str:
     """Return the figures of runs of which no fit has seen a row, and which bars they miss."""
     rows = figures_board(strangers_now(found), STRANGERS)
     shown = table(
@@ -64,7 +73,29 @@ def strangers(found: Sequence[Split]) -> str:
         [[row.what, row.metric, bar_text(row), now(row), bar_verdict(row)] for row in rows],
     )
     met = sum(row.met for row in rows)
-    return f"{STRANGERS_HEAD}\n{shown}\n\n{met} of {len(rows)} bars are met.\n"
+    return f"{STRANGERS_HEAD}\n{shown}\n\n{met} of {len(rows)} bars are met. {refusals(report)} {exact_facts()}\n"
+
+
+def refusals(report: Validation) -> str:
+    """Return how many outcomes are not predicted of rows that print what a prediction needs, beside their bar."""
+    told = [one for one in report.cases if not SILENT.search(one.reason)]
+    refused = sum(math.isnan(one.predicted) for one in told)
+    return (
+        f"Of {len(told):,} outcomes of runs whose inputs are printed, {percent(refused / len(told))} % are not predicted "
+        "(≤ 3 % is asked)."
+    )
+
+
+def exact_facts() -> str:
+    """Return how many facts of sources are tests of their own (`FACTS`), beside their bar."""
+    tests = [test for module in FACTS for name, test in vars(module).items() if name.startswith("test_")]
+    return f"{sum(map(_cases, tests))} exact facts of sources are tests, within 2 % each (40 are asked)."
+
+
+def _cases(test: Callable[..., None]) -> int:
+    """Return how often a test runs: over its parameters."""
+    marks = [mark for mark in getattr(test, "pytestmark", ()) if mark.name == "parametrize"]
+    return math.prod(len(mark.args[1]) for mark in marks)
 
 
 def now(row: BoardRow) -> str:
