@@ -319,6 +319,7 @@ class Stack:
     dp_exposed: Share  # of data-parallel traffic that compute cannot hide
     ep_exposed: Share  # of expert all-to-alls that compute does not hide
     pp_exposed: Share  # of stage-to-stage traffic that compute does not hide
+    pp_scattered: Share  # 1: ranks of one tensor-parallel group send a part each of what all hold; 0: all of it
     gather_bytes: Bytes  # of one parameter, when ZeRO-3 gathers it (float8 all-gather: 1)
     host_update_s: Seconds  # of all processors of a host, to update one offloaded parameter (0: the device updates)
     host_buffers: Count  # copies of offloaded states and gradients on a host, its buffers for transfers among them

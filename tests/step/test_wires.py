@@ -7,6 +7,7 @@ import pytest
 from tests.shapes import layout
 from tests.step.neutral import GPT, HIDDEN, JOB, LINK, MOE, NETWORK, B, H, L, S, V, kernels, machine, stack, step
 
+from steelyard.catalog import stack as catalog_stack
 from steelyard.step.network.communication import Wires, ring
 from steelyard.tables import join
 
@@ -179,6 +180,27 @@ def test_a_job_inside_a_domain_never_asks_the_network() -> None:
     laid = layout(MOE, tp=2.0, dp=4.0, ep=2.0, pp=1.0)
     unknown = machine(domain_devices=8.0, link_bytes_per_s=LINK, nic_bytes_per_s=np.nan)
     assert np.isfinite(step(MOE, laid, unknown).total_s)
+
+
+@pytest.mark.parametrize("tp", [2.0, 4.0, 8.0])
+def test_ranks_that_hold_the_same_send_a_part_each_and_gather_it(tp: float) -> None:
+    """Megatron's scatter/gather (arXiv 2104.04473, section 4.1): b s h / t over the network, the rest over NVLink."""
+    roomy = machine(domain_devices=8.0, link_bytes_per_s=LINK, nic_bytes_per_s=NETWORK)
+    laid = layout(JOB, pp=2.0, tp=tp, dp=8.0, sp=0.0)
+    cut, whole = (step(JOB, laid, roomy, stack(pp_scattered=share)).pp_s for share in (1.0, 0.0))
+    sends = 2 * (B / 8 + 1)
+    assert whole == pytest.approx(sends * HIDDEN / NETWORK)
+    assert cut == pytest.approx(sends * HIDDEN * (1 / tp / NETWORK + (tp - 1) / tp / LINK))
+    divided = replace(laid, sp=1.0)
+    pieces = [step(JOB, divided, roomy, stack(pp_scattered=share)).pp_s for share in (1.0, 0.0)]
+    assert pieces == pytest.approx([sends * HIDDEN / tp / NETWORK] * 2), "what is divided is sent as it is"
+
+
+def test_stacks_that_scatter_what_they_send() -> None:
+    assert [float(catalog_stack(name).pp_scattered) for name in ("megatron-lm", "megatron-deepspeed", "internevo")] == [
+        1
+    ] * 3
+    assert [float(catalog_stack(name).pp_scattered) for name in ("megatron-core", "nanotron", "fsdp2")] == [0] * 3
 
 
 def test_stages_of_a_part_of_a_domain_send_over_its_links_in_a_larger_job() -> None:

@@ -8,6 +8,7 @@ import numpy as np
 
 from steelyard.step.network.collectives import (
     Collective,
+    all_gather_s,
     hierarchical_all_reduce_s,
     hierarchical_ring,
     send_s,
@@ -77,8 +78,28 @@ def traffic(rank: Rank, layout: Layout) -> Traffic:
         cp_s=np.where(layout.cp > 1, (layout.cp - 1) * ring_s, 0.0),
         etp_s=_expert_tensor_s(rank, layout, hidden, lines, tp_s),
         ep_s=_experts_s(split, job.workload, layout, domain, lines),
-        pp_s=np.where(layout.pp > 1, send_s(split, crossing, lines.nic_hop_s), 0.0),
+        pp_s=np.where(layout.pp > 1, _stage_s(rank, layout, split, crossing, lines), 0.0),
     )
+
+
+def _stage_s(rank: Rank, layout: Layout, split: Bytes, crossing: BytesPerSecond, lines: Wires) -> Seconds:
+    r"""Time one hidden state takes to the next stage.
+
+    Under sequence parallelism each tensor-parallel rank has a part of it. Else all hold it alike, and either each sends
+    the whole, or each a part that the receivers gather over the fast links of their domain:
+
+    .. math:: t = rac{B}{t\,eta_n} + rac{t-1}{t}\,rac{B}{eta_l}
+
+    Source: Narayanan et al. 2021, arXiv 2104.04473, section 4.1 (scatter/gather communication optimization).
+    Limits: ranks of a tensor-parallel group share no adapter.
+    """
+    whole_s = send_s(split, crossing, lines.nic_hop_s)
+    alike = rank.stack.pp_scattered * np.equal(rank.by.sequence, 1) * np.greater(layout.tp, 1)
+    if not np.any(alike):
+        return whole_s
+    parts_s = send_s(split / layout.tp, crossing, lines.nic_hop_s)
+    gathered_s = all_gather_s(split, layout.tp, lines.link_bytes_per_s, lines.link_hop_s)
+    return np.where(np.greater(alike, 0), parts_s + gathered_s, whole_s)
 
 
 def ring(sides: Count, ranks: Count, local: Count, lines: Wires) -> Collective:
