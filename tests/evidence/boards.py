@@ -81,8 +81,8 @@ def refusals(report: Validation) -> str:
     told = [one for one in report.cases if not SILENT.search(one.reason)]
     refused = sum(math.isnan(one.predicted) for one in told)
     return (
-        f"Of {len(told):,} outcomes of runs whose inputs are printed, {percent(refused / len(told))} % are not predicted "
-        "(≤ 3 % is asked)."
+        f"Of {len(told):,} outcomes of runs whose inputs are printed, {percent(refused / len(told))} % are not "
+        "predicted (≤ 3 % is asked)."
     )
 
 

@@ -88,7 +88,7 @@ def _stage_s(rank: Rank, layout: Layout, split: Bytes, crossing: BytesPerSecond,
     Under sequence parallelism each tensor-parallel rank has a part of it. Else all hold it alike, and either each sends
     the whole, or each a part that the receivers gather over the fast links of their domain:
 
-    .. math:: t = rac{B}{t\,eta_n} + rac{t-1}{t}\,rac{B}{eta_l}
+    .. math:: t = \frac{B}{n\,\beta_n} + \frac{n-1}{n}\,\frac{B}{\beta_l}
 
     Source: Narayanan et al. 2021, arXiv 2104.04473, section 4.1 (scatter/gather communication optimization).
     Limits: ranks of a tensor-parallel group share no adapter.
