@@ -183,4 +183,5 @@ def figures(found: Validation) -> tuple[float, float] | str:
 
 def estimated(made: Written) -> Estimate:
     """Return what the job predicts of the same."""
-    return steelyard.estimate(made.job, made.on, layout=made.pinned)
+    chip, _, count = made.on.partition(":")  # a row buys nothing: the unit that stands for its accelerator is judged
+    return steelyard.estimate(made.job, f"{load().system(chip).id}:{count}", layout=made.pinned)

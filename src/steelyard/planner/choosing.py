@@ -21,11 +21,8 @@ from steelyard.job.unstated.usual import TOKENS_IN_FLIGHT
 from steelyard.layout.literal import KEYS
 from steelyard.market.tools import as_asked
 from steelyard.planner.answers import Estimate, Plan, Point
-from steelyard.planner.estimating import (
-    Layouts,
-    configure,
-    point_of_configuration,
-)
+from steelyard.planner.configuring import configure
+from steelyard.planner.estimating import Layouts, point_of_configuration
 from steelyard.planner.measured.answer import NOTHING, StepLayer, using
 from steelyard.planner.measured.step import Place, compared_step, same_place
 from steelyard.planner.planning import plan_job

@@ -25,7 +25,7 @@ from steelyard.job.measured_step import MeasuredStep
 from steelyard.job.training import ADAPTERS
 from steelyard.layout import text_of
 from steelyard.market.tools import as_asked
-from steelyard.planner.estimating import configure
+from steelyard.planner.configuring import configure
 from steelyard.planner.measured.alike import NETWORK
 from steelyard.planner.measured.answer import NOTHING, ComparedStep, StepLayer
 from steelyard.planner.measured.exact import text_of_setting
