@@ -79,7 +79,7 @@ def written(seed: int) -> Written:
     task = some.choice(("pretrain", *TUNED))
     _say(some, made, "model", some.choice(SMALL if task in ("pretrain", "full_ft") else (*SMALL, *LARGE)))
     made.row["task"] = made.job["task"] = task
-    _say(some, made, "stack", some.choice([name for name in STACKS if name or task in TUNED]))
+    _say(some, made, "stack", some.choice([name for name in STACKS if (name or task in TUNED) and _adapts(name, task)]))
     for name, values in (("precision", PRECISIONS), ("optimizer", OPTIMIZERS), ("sequence", SEQUENCES),
                          ("loss", LOSSES), ("recipe", RECIPES)):  # fmt: skip
         _say(some, made, name, some.choice(values))
@@ -90,6 +90,11 @@ def written(seed: int) -> Written:
     if task in ("lora", "qlora"):
         _adapt(some, made)
     return made
+
+
+def _adapts(name: str, task: str) -> bool:
+    """Tell whether a stack of this name trains what is asked for; where none is named one is found."""
+    return not name or load().capability(rule_of_name(load().stack_rules, name).stack).adapts(task, name)
 
 
 def _say(some: random.Random, made: Written, name: str, value: str) -> None:

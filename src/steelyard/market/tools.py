@@ -12,6 +12,7 @@ from steelyard.errors import BadInput, UnknownName
 from steelyard.job.job_spec import JobSpec, written_stack
 from steelyard.job.kept.drives import asks_drives, drive_entries
 from steelyard.job.unstated.stack import common_stacks
+from steelyard.market.adapting import adapting, check_adapting
 from steelyard.market.options import StackOption
 from steelyard.market.running import stack_capability, stacks_with_drives, usual_or_able, vendors_of_stack
 from steelyard.tables import Stack
@@ -31,10 +32,10 @@ def stack_options(
     """Return the stacks to plan with, and which of them run on each vendor's chips.
 
     A stack that the job names, as the catalog or as people write it, is the only one; `BadInput` where it does not
-    train such models or runs on none of the chips. Else those that the catalog plans on the vendor's chips and that
-    train them, or that run a schedule which none of these does (`running.usual_or_able`); where there is none, the
-    fallback that stands for any stack. Where steps of one's own were measured of a stack on a chip, a shifted one
-    of its name stands for it there (`StackOption.runs_on`).
+    train such models or such adapters, or runs on none of the chips. Else those that the catalog plans on the vendor's
+    chips and that train them so, or that run a schedule which none of these does (`running.usual_or_able`); where there
+    is none, the fallback that stands for any stack. Where steps of one's own were measured of a stack on a chip, a
+    shifted one of its name stands for it there (`StackOption.runs_on`).
 
     Args:
         vendors: of accelerators.
@@ -49,9 +50,11 @@ def stack_options(
     names: dict[str, tuple[str, ...]] = {}
     if stack is None:
         for vendor in vendors:
-            names[vendor] = usual_or_able(common_stacks(task, vendor, kind, catalog), vendor, kind, schedules, catalog)
+            usual = adapting(common_stacks(task, vendor, kind, catalog), task, catalog)
+            names[vendor] = usual_or_able(usual, vendor, kind, schedules, catalog, task)
     else:
         asked = _training_stack(named_stack(stack, catalog), kind, catalog)
+        check_adapting(asked, task, vendors, catalog, stack)
         names |= dict.fromkeys(vendors_of_stack(asked, vendors, kind, catalog), (asked,))
     if drives:
         names = stacks_with_drives(names, catalog)
