@@ -63,6 +63,7 @@ class Capability:
     tunes: tuple[str, ...] = ()  # of vocabulary.ADAPTER_TASKS; empty: it trains every parameter of a model or none
     tunes_as: tuple[str, ...] = ()  # words of a name under which it does, where its own does not; empty: under any
     tunes_source: str = ""
+    host_weights_from: int = 0  # ZeRO stage from which on parameters rest on the host; 0: whatever the stage
 
     @property
     def pp(self) -> bool:
@@ -171,6 +172,7 @@ def _capability(name: str, given: Mapping[str, Any]) -> Capability:
         tunes=_tunes(given),
         tunes_as=tuple(str(word) for word in given.get("tunes_as", ())),
         tunes_source=str(given.get("tunes_source", "")),
+        host_weights_from=int(given.get("host_weights_from", 0)),
         running={},
         **{flag: flag in given["has"] for flag in FLAGS},
     )

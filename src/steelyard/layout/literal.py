@@ -183,6 +183,7 @@ def _message(layout: Layout, reason: Reason, job: Job, domain_devices: int, capa
         Reason.ZERO: lambda: f"zero = {layout.zero:.0f}",
         Reason.NETWORK: lambda: f"{layout.devices:.0f} devices in fast domains of {domain_devices}",
         Reason.NVME: lambda: f"zero = {layout.zero:.0f}, offload = {layout.offload:.0f} on {capability.stack}",
+        Reason.HOST_WEIGHTS: lambda: f"weights = host and zero = {layout.zero:.0f} on {capability.stack}",
         Reason.KEPT_GRADIENTS: lambda: f"gradients = fused on {capability.stack}",
         Reason.FUSED_GRADIENTS: lambda: (
             f"ga = {layout.micro_batches:.0f} with fused gradients; give --global-batch "

@@ -130,7 +130,7 @@ def frames(
         return take(made, np.zeros(0, dtype=np.intp))
     if not asked:
         return made
-    kept = (Reason.VALID, Reason.NVME)  # how states are sharded and offloaded, which drives ask for, is no frame's
+    kept = (Reason.VALID, Reason.NVME, Reason.HOST_WEIGHTS)  # what asks for a way to shard and offload, no frame's
     return take(made, np.isin(problem(job, made, domain_devices, 0.0, capability), kept))
 
 

@@ -4,12 +4,14 @@ import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
+import numpy as np
+
 from steelyard import catalog as facts
 from steelyard.catalog.local.step_shift import STEP_SHIFT, pair_of
 from steelyard.catalog.spread import FACTOR, Traits
 from steelyard.catalog.stack_names import FALLBACK, adapter_share, kernel_scales, rule_of_name, slow_kernels
 from steelyard.errors import BadInput, UnknownName
-from steelyard.job.job_spec import JobSpec, written_stack
+from steelyard.job.job_spec import JobSpec, job_table, written_stack
 from steelyard.job.kept.drives import asks_drives, drive_entries
 from steelyard.job.unstated.stack import common_stacks
 from steelyard.market.adapting import adapting, check_adapting
@@ -28,6 +30,7 @@ def stack_options(
     task: str = "",
     schedules: Collection[int] = (),
     drives: bool = False,
+    hosts: bool = False,
 ) -> tuple[tuple[StackOption, ...], Mapping[str, tuple[int, ...]]]:
     """Return the stacks to plan with, and which of them run on each vendor's chips.
 
@@ -46,6 +49,7 @@ def stack_options(
         task: of the job: models are tuned with other stacks than those that they are pre-trained with.
         schedules: of pipelines that the job allows, by number; empty: any.
         drives: whether the job puts parameters or states on NVMe drives, which few stacks do.
+        hosts: whether it puts parameters on the host, which some do from a ZeRO stage on.
     """
     names: dict[str, tuple[str, ...]] = {}
     if stack is None:
@@ -74,7 +78,26 @@ def stack_options(
         tools = [as_written(one, text, precision, catalog) for one in tools]
     elif stack == FALLBACK and task == "qlora":  # libraries that train on a quantised base mostly are PEFT's
         tools = [as_written(one, FALLBACK, precision, catalog) for one in tools]
+    if hosts:
+        tools = [_weights_away(one) for one in tools]
     return tuple(tools), {vendor: tuple(found) for vendor, found in places.items()}
+
+
+def _weights_away(option: StackOption) -> StackOption:
+    """Return a stack with the ZeRO stages at which it puts parameters on the host."""
+    can = option.capability
+    stages = tuple(stage for stage in can.zero if stage >= can.host_weights_from)
+    return replace(option, capability=replace(can, zero=stages))
+
+
+def puts_on_hosts(spec: JobSpec) -> bool:
+    """Tell whether a job puts parameters in the memory of hosts.
+
+    >>> from steelyard.job import read_job
+    >>> [puts_on_hosts(read_job("llama-3-8b", tokens="1B", recipe=one)) for one in ("weights=host", "states=16")]
+    [True, False]
+    """
+    return bool(np.any(np.greater(job_table(spec).recipe.weights_on_host, 0)))
 
 
 def puts_on_drives(spec: JobSpec) -> bool:

@@ -20,7 +20,7 @@ from steelyard.market.options import Deal, Market, StackOption
 from steelyard.market.pinned import pinned_deal
 from steelyard.market.sites import site_option
 from steelyard.market.systems import is_named, system_meant
-from steelyard.market.tools import puts_on_drives, stack_options
+from steelyard.market.tools import puts_on_drives, puts_on_hosts, stack_options
 from steelyard.pipeline import host
 from steelyard.planner.engine import ENGINE, asked_layout
 from steelyard.planner.measured.exact import as_measured
@@ -89,7 +89,7 @@ def _laid_out(spec: JobSpec, system: facts.System, count: int, layout: str, cata
     hardware = hardware_option(system, spec.precision, catalog, spec.nvme)
     stacks, of_vendor = stack_options(
         [hardware.vendor], spec.stack, catalog, spec.kind, spec.precision, spec.task, _schedules(layout, spec),
-        drives=puts_on_drives(spec),
+        drives=puts_on_drives(spec), hosts=puts_on_hosts(spec),
     )  # fmt: skip
     able = tuple(stacks[index] for index in of_vendor[hardware.vendor] if stacks[index].runs_on(hardware.accelerator))
     bench = Bench(hardware, count, able)
