@@ -10,6 +10,7 @@ from steelyard import catalog as facts
 from steelyard.catalog.local.step_shift import STEP_SHIFT, pair_of
 from steelyard.catalog.spread import FACTOR, Traits
 from steelyard.catalog.stack_names import FALLBACK, adapter_share, kernel_scales, rule_of_name, slow_kernels
+from steelyard.catalog.stack_slips import slip_of_name
 from steelyard.errors import BadInput, UnknownName
 from steelyard.job.job_spec import JobSpec, job_table, written_stack
 from steelyard.job.kept.drives import asks_drives, drive_entries
@@ -165,10 +166,23 @@ def named_stack(text: str, catalog: facts.Catalog) -> str:
     known = facts.stacks(catalog)
     if text in known or text == FALLBACK:
         return text
+    if slip := slip_of_name(catalog.stack_rules, known, text):
+        raise BadInput(
+            f"unknown stack {slip[0]!r}; nearest: {slip[1]}{_apart(*slip)}; write any for a stack of your own"
+        )
     found = rule_of_name(catalog.stack_rules, text).stack
     if found == FALLBACK:
         raise UnknownName("stack", text, known)
     return found
+
+
+def _apart(word: str, near: str) -> str:
+    """Return how a number behind the name of a stack is written, where a word is such."""
+    number = word.removeprefix(near)
+    if number == word or not number.isdigit():
+        return ""
+    stage = f", a ZeRO stage {near} ZeRO-{number}" if near == "deepspeed" else ""
+    return f"; a version is written apart, {near} {number}{stage}"
 
 
 def stack_option(
