@@ -25,6 +25,7 @@ JOB_OPTIONS = (
     ("--loss", "NAME", "Kind of loss: chunked, fused, unfused, eager, shifted ... Default: that of the stack."),
     ("--recipe", "LIST", "How tensors are kept, over the stack: states=16,gradients=fused,weights=host ..."),
     ("--nvme", "RATES", "Drives of a node, where no catalog knows them: read=25GB/s,write=12GB/s,capacity=30TB."),
+    ("--host-memory", "SIZE", "Memory of the host of a node, where no catalog knows it: 1TB."),
     ("--stack", "NAME", "Software stack: megatron-core, fsdp2, deepspeed, maxtext ..."),
     ("--step-time", "SECONDS[@WHERE]", "A measured step, which shifts what is predicted: 11.2, or 11.2@H100:8,tp=2."),
     (

@@ -86,7 +86,7 @@ class _LaidOut:
 
 def _laid_out(spec: JobSpec, system: facts.System, count: int, layout: str, catalog: facts.Catalog) -> _LaidOut:
     """Return the stack and the layout of a job on so many of a system, and those that it may be run on instead."""
-    hardware = hardware_option(system, spec.precision, catalog, spec.nvme)
+    hardware = hardware_option(system, spec.precision, catalog, spec.node)
     stacks, of_vendor = stack_options(
         [hardware.vendor], spec.stack, catalog, spec.kind, spec.precision, spec.task, _schedules(layout, spec),
         drives=puts_on_drives(spec), hosts=puts_on_hosts(spec),
@@ -157,7 +157,8 @@ def _order(job: Job, laid: _LaidOut, market: Market, deals: Sequence[Deal]) -> N
     total = np.broadcast_to(found.money.total_usd, len(deals))
     held = host(job, layout, machines, stack).total_bytes
     short = np.broadcast_to(np.greater(held, machines.host_memory_bytes), len(deals))
-    return np.lexsort((np.where(np.isnan(total), np.inf, total), short))
+    rent = np.array([deal.usd_per_device_s for deal in deals])  # the cheaper where what the run costs is unknown
+    return np.lexsort((rent, np.where(np.isnan(total), np.inf, total), short))
 
 
 def _offers(spec: JobSpec, name: str, catalog: facts.Catalog) -> tuple[facts.OfferRow, ...]:

@@ -16,7 +16,7 @@ from steelyard.errors import BadInput, BadLayout
 from steelyard.job import JobSpec
 from steelyard.job.degrees import PRINTED, degrees_text, parse_degrees
 from steelyard.job.job_spec import job_on
-from steelyard.job.kept.drives import laid_on_drives
+from steelyard.job.kept.drives import drive_entries, drive_layout, laid_on_drives
 from steelyard.job.models.rows_spec import RowsSpec
 from steelyard.job.models.spec import ModelSpec
 from steelyard.job.unstated.choices import open_states
@@ -94,7 +94,9 @@ def layout_of_stack(text: str, spec: JobSpec, job: Job, on: Bench) -> Laid:
     for limits, one in _tries(spec, job, on, {**usual, **asked}, asked):
         if found := _fastest(one, limits, on):
             return found
-    given = text or degrees_text(asked)
+    needed = drive_layout({**drive_entries(spec.stack or ""), **spec.recipe})
+    unsaid = {name: values for name, values in needed.items() if name not in settings_of_text(text)}
+    given = ",".join(filter(None, (text, degrees_text(unsaid)))) if text else degrees_text(asked)
     with suppress(BadLayout):
         least = _laid(",".join(filter(None, (given, degrees_text(usual)))), job, on)
         if any(_fits(one, *least, on) for _, one in _tries(spec, job, on, usual, {})):
