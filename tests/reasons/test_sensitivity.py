@@ -170,3 +170,15 @@ def test_how_likely_an_input_is_off_follows_its_spread():
         MovedInput("budget", "", 0.1),
     ):
         assert np.isnan(chosen.chance(sure, "location_gross"))
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_what_changes_no_time_changes_no_fastest(seed: int) -> None:
+    """Runs of equal time are ties: PUE, prices and intensities only choose between these."""
+    some, limits = market(seed), Limits(max_devices=16)
+    found = explore(JOB, some, limits, FAKE, workers=1)
+    decision = Decision(JOB, some, limits, FAKE, found.candidates, found.front)
+    changed, tried = shifts(decision, labelled_rows(found.candidates.points, found.front), [])
+    assert any(name.startswith("PUE") for name in tried)
+    timeless = ("PUE", "price", "carbon", "power")
+    assert not [one.text for one in changed if one.label == "fastest" and one.input.startswith(timeless)]

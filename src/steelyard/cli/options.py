@@ -86,7 +86,7 @@ def job_argument(command: _Command) -> _Command:
 
 
 PIN_OPTIONS = (
-    ("--on", "DEVICES", "Accelerator or system, and how many: H100:64, p5.48xlarge:8."),
+    ("--on", "DEVICES", "Accelerator or system, and how many devices (not nodes): H100:64, p5.48xlarge:8."),
     ("--layout", "DEGREES", "Parallel layout: tp=2,pp=1,dp=32,mbs=2,zero=1; what is left out is filled in."),
     ("--site", "NAME", "Where it runs: aws/us-east-1, gcp/europe-north1, country/FR."),
     ("--offer", "NAME", "What is bought: aws/us-east-1/p5.48xlarge. Default: the cheapest that fits the options."),

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from steelyard.catalog import OfferRow, load, supports
+from steelyard.catalog import load, supports
 from steelyard.catalog.stack_names import rule_of_name
-from steelyard.errors import BadInput, UnknownName
+from steelyard.errors import BadInput
 from steelyard.job import JobSpec, job_table, literals, read_job, with_overrides
 from steelyard.job.arguments import check_type, layout_argument, parse_carbon_kind
 from steelyard.job.defaults import default_precision, without_bf16
@@ -30,6 +30,7 @@ from steelyard.planner.points import Configuration
 from steelyard.planner.saved.agreement import as_of_now, check_label, labelled, place_of_answer, replayed
 from steelyard.planner.saved.files import ANEW, saved_answer
 from steelyard.planner.saved.replay import configuration_of
+from steelyard.planner.sold import check_site, offer_named, system_sold
 from steelyard.search.engine import Progress
 from steelyard.strategies.recipe import FUSED
 from steelyard.strategies.settings import spelled_number
@@ -138,6 +139,7 @@ def pinned(source: JobSource, pin: Pin, options: Mapping[str, Any]) -> tuple[Job
         raise BadInput(f"--on takes one accelerator or system, not {on!r}; such as --on H100:64")
     check_count(on, count, spec, options)
     device = system_sold(offer, name) if offer else name
+    check_site(offer, site)
     degrees = plain_degrees(degrees)
     spec = with_implied_batch(spec, degrees, count)
     spec = with_able_precision(spec, device)
@@ -271,21 +273,3 @@ def check_count(on: str, count: int | None, spec: JobSpec, options: Mapping[str,
         raise BadInput(f"--on {on} asks for {count} devices but devices is {spec.devices}; give one of the two")
     if options.get("max_devices") is not None and (count or 0) > (spec.max_devices or 0):
         raise BadInput(f"--on {on} asks for {count} devices but max_devices is {spec.max_devices}; give one of the two")
-
-
-def system_sold(offer: str, device: str) -> str:
-    """Return the system that an offer sells, which must be of the accelerator that is asked for."""
-    row, wanted = offer_named(offer), load().system(device).accelerator
-    if row.accelerator != wanted:
-        raise BadInput(
-            f"--offer {row.id} sells {row.accelerator}, but --on asks for {wanted}; give --on {row.accelerator}:8"
-        )
-    return row.system
-
-
-def offer_named(name: str) -> OfferRow:
-    """Return the offer of a name, in any case of letters; `UnknownName` with the nearest."""
-    rows = {row.id.lower(): row for row in load().offers}
-    if name.lower() not in rows:
-        raise UnknownName("offer", name, [row.id for row in load().offers])
-    return rows[name.lower()]

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from rich.console import RenderableType
 
+from steelyard.catalog import load
 from steelyard.formatting.figures import COUNT, FLOP_RATE, amount
 from steelyard.planner.answers import Estimate, Explanation, TrainedJob
 from steelyard.planner.citations import Used
@@ -75,12 +76,23 @@ def _head(found: Estimate) -> list[RenderableType]:
         *(paragraph(one.text) for one in first),
         blank(),
         points_table([found]),
+        *nodes_section(found),
         *binding_section([rest]),
         blank(),
         paragraph(rate_text(found)),
         *([paragraph(as_sentence(found.measured_step.text))] if found.measured_step else []),
         blank(),
     ]
+
+
+def nodes_section(found: Estimate) -> list[RenderableType]:
+    """Return how many nodes the devices are, where they are not one: `--on SYSTEM:N` counts devices."""
+    each = load().system(found.system).node_devices if found.system in load().systems else found.devices
+    if found.devices == each or each <= 1:
+        return []
+    nodes = found.devices / each
+    part = f"{nodes:g} nodes" if nodes > 1 else f"a part of a node: write {found.system}:{each} for one"
+    return [blank(), paragraph(f"{found.devices:,} devices, {each} a node of {found.system}: {part}.")]
 
 
 def _trained(job: TrainedJob) -> tuple[float, str]:
