@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import steelyard
-from steelyard.catalog import load
+from steelyard.catalog import load, supports
 from steelyard.catalog.stack_names import rule_of_name
 from steelyard.evidence.runs.reader import parse_runs
 from steelyard.evidence.score.validation import Validation, validate_runs
@@ -87,9 +87,19 @@ def written(seed: int) -> Written:
     made.on = f"{some.choice(CHIPS)}:{devices}"
     made.row |= {"accelerator": made.on.split(":")[0], "devices": str(devices)}
     _lay(some, made, devices)
+    _in_containers(made)
     if task in ("lora", "qlora"):
         _adapt(some, made)
     return made
+
+
+def _in_containers(made: Written) -> None:
+    """Say TF32 in the job where a row of fp32 was run in containers that multiply so; a job of fp32 is in fp32."""
+    chip = load().accelerator(made.on.split(":")[0])
+    if rule_of_name(load().stack_rules, made.job.get("stack", "")).fp32 == "tf32" and supports(chip, "tf32"):
+        for name in NAMES.get("precision", ("precision",)):
+            if made.job.get(name) == "fp32":
+                made.job[name] = "tf32"
 
 
 def _adapts(name: str, task: str) -> bool:

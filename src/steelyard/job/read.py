@@ -255,6 +255,7 @@ def _taken(
     found += [text for name, text in _DEFAULTS.items() if name not in read.model_fields_set]
     found += [
         *defaults.standing_in(read.stack),
+        *defaults.wide_products(read.precision),
         *unread_of_stack(read.stack or ""),
         *passed_over_text(plain_names(given)),
     ]

@@ -8,8 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from steelyard.catalog import load, supports
-from steelyard.catalog.stack_names import rule_of_name
+from steelyard.catalog import load
 from steelyard.errors import BadInput
 from steelyard.job import JobSpec, job_table, literals, read_job, with_overrides
 from steelyard.job.arguments import check_type, layout_argument, parse_carbon_kind
@@ -216,19 +215,13 @@ def evenly_divided_batch(spec: JobSpec, ranks: int) -> JobSpec:
 def with_able_precision(spec: JobSpec, device: str) -> JobSpec:
     """Return a job in the precision that its products run in on an accelerator, which it then says; else as it is.
 
-    One that states none is in fp16 where there is no bf16; fp32 is what the containers of its stack make of it.
+    One that states none is in fp16 where there is no bf16.
 
     >>> job = job_of("llama-3.2-1b", tokens="1M")
     >>> with_able_precision(job, "T4").precision, with_able_precision(job, "L4").precision
     ('fp16', 'bf16')
-    >>> wide = job_of("llama-3.2-1b", tokens="1M", precision="fp32", stack="NeMo")
-    >>> with_able_precision(wide, "A100").precision, with_able_precision(wide, "V100").precision
-    ('tf32', 'fp32')
     """
-    chip, rule = load().system(device).accelerator, rule_of_name(load().stack_rules, spec.stack or "")
-    if spec.precision == "fp32" and rule.fp32 != "fp32" and supports(load().accelerator(chip), rule.fp32):
-        said = f"precision {rule.fp32}: what fp32 products run in, in the containers of {spec.stack}"
-        return replace(with_overrides(spec, precision=rule.fp32), assumptions=(*spec.assumptions, said))
+    chip = load().system(device).accelerator
     if "precision" in {str(name) for name, value in spec.given.items() if value is not None} or not without_bf16(
         [chip]
     ):

@@ -15,6 +15,7 @@ from steelyard.report.breakdown import breakdown, formula_list, named_terms, sho
 from steelyard.report.page import as_sentence, blank, bullets, heading, paragraph, table
 from steelyard.report.plan_lines import short_assumptions
 from steelyard.report.plan_page import binding_section, points_table, sources_section
+from steelyard.vocabulary import ADAPTER_TASKS
 
 
 def estimate_page(found: Estimate) -> list[RenderableType]:
@@ -104,17 +105,23 @@ TEXT_FLOP = "causal attention counted as half, the vocabulary included, "
 """What the FLOPs of a language model count besides."""
 
 
+FROZEN = " without gradients of frozen weights, about 4 of 6 FLOPs a parameter"
+"""What the FLOPs of adapters leave out: see `workload.adapted_flop`."""
+
+
 def rate_text(found: Estimate) -> str:
     """Return the speed of training in tokens or samples and in FLOPs, the convention named."""
     step = found.prediction.time
     if math.isnan(found.time_s.value):
         return "The speed of training is not known: some part of a step has no rate in the catalog."
-    achieved = float(step.model_flop) / float(step.total_s) / found.devices
+    batch = math.prod(int(found.layout[name]) for name in ("dp", "micro_batch", "micro_batches"))
+    achieved = found.job.flop / found.job.samples * batch / float(step.total_s) / found.devices
     count, unit = _trained(found.job)
     trained = count / found.time_s.value
     return (
         f"{trained:,.0f} {unit}/s over the whole run; while training {amount(achieved, FLOP_RATE, 3)} a device "
-        f"(model FLOPs: forward and backward, {TEXT_FLOP if unit == 'tokens' else ''}no recompute)."
+        f"(model FLOPs: forward and backward{FROZEN if found.job.task in ADAPTER_TASKS else ''}, "
+        f"{TEXT_FLOP if unit == 'tokens' else ''}no recompute)."
     )
 
 
