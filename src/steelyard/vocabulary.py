@@ -32,6 +32,9 @@ LANGUAGE, IMAGE_TRANSFORMER, ROWS = "language", "image-transformer", "rows"
 TRAINED_KINDS = (LANGUAGE, IMAGE_TRANSFORMER, ROWS)
 """What a stack can train: transformers on text, transformers on images, and anything else, described by rows."""
 
+ADAPTER_TASKS = ("lora", "qlora")
+"""Tasks that train adapters beside a frozen model, the second beside a quantised one."""
+
 
 def hyphenated(word: str) -> str:
     """Return a word as people type it.

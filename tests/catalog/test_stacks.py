@@ -176,3 +176,34 @@ def test_what_stands_in_for_an_unknown_stack_is_noted() -> None:
 )
 def test_a_stack_is_named_by_words_of_its_own(text: str, stack: str) -> None:
     assert rule_of_name(load().stack_rules, text).stack == stack
+
+
+@pytest.mark.parametrize(
+    ("written", "nearest"),
+    [("fsdp22", "fsdp2"), ("megatron-coree", "megatron-core"), ("deepspeed3", "deepspeed ZeRO-3"), ("fsdp3", "fsdp"),
+     ("nemo2", "nemo 2"), ("deepspeedd", "deepspeed"), ("maxtextt", "maxtext"), ("torch-titan2", "any")],
+)  # fmt: skip
+def test_a_slip_of_a_stack_is_refused_with_the_nearest(written: str, nearest: str) -> None:
+    with pytest.raises(BadInput, match=nearest):
+        named_stack(written, load())
+
+
+def test_a_slip_of_every_stack_of_the_catalog_is_refused() -> None:
+    """A letter twice at the end, and a number behind: neither is the stack."""
+    for name in load().stack_files:
+        if name != "any":
+            for slip in (name + name[-1], f"{name}7"):
+                with pytest.raises(BadInput):
+                    named_stack(slip, load())
+
+
+WRITTEN = (
+    "NeMo 25.04.rc2", "HF Trainer + foak", "DeepSpeed ZeRO-2 Offload", "zero2_offload", "FSDP with offload", "zero-3",
+    "Megatron-LM", "PyTorch eager (HF models)", "transformers 4.40", "torchtune-0.6", "torchtitan FSDP2", "ZeRO3",
+    "LLaMA-Factory + Liger", "SFTTrainer", "fsdp1", "FSDP2", "PyTorch FSDP + Transformer Engine", "megatron core v0.9",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("written", WRITTEN)
+def test_words_that_are_known_stay_accepted(written: str) -> None:
+    assert named_stack(written, load()) in load().stack_files

@@ -1,5 +1,6 @@
 """Laws of every launch writer: each setting is accounted for, and what is written reads back as what was meant."""
 
+import json
 import subprocess
 from dataclasses import replace
 from itertools import pairwise
@@ -13,6 +14,7 @@ from tests.launchers.readers import READERS, call_of
 
 from steelyard.catalog import load
 from steelyard.catalog.citations import cited_ids
+from steelyard.job.kept.recipes import parse_recipe
 from steelyard.launchers import launch
 from steelyard.launchers import sheet as sheets
 from steelyard.launchers.sheet import SETTINGS, LaunchJob, Sheet
@@ -48,7 +50,8 @@ def test_every_setting_is_written_or_not_expressed_with_a_reason(
     sheet, _ = filled(writer, replace(job, spec=spec))
     written = {one.setting for one in sheet.expressed}
     lacking = {one.setting: one.reason for one in sheet.not_expressed}
-    assert written | lacking.keys() == set(SETTINGS) - {"document_tokens"}  # no documents, nothing to say of them
+    gone = {"document_tokens", "recipe"} | (set() if task == "lora" else {"lora_rank", "lora_targets"})
+    assert written | lacking.keys() == set(SETTINGS) - gone  # no documents, no recipe: nothing to say of them
     assert not written & lacking.keys() - {"model"}
     assert all(reason and "does not write it" not in reason for reason in lacking.values())
 
@@ -59,7 +62,7 @@ def test_every_setting_is_written_or_not_expressed_with_a_reason(
 def test_nothing_is_said_of_settings_that_the_model_has_nothing_for(model: str, gone: set[str]) -> None:
     found = launch(model, samples="1M", on="H100:8", stack="deepspeed")
     said = {one.setting for one in (*found.expressed, *found.not_expressed)}
-    assert set(SETTINGS) - said == gone | {"document_tokens"}
+    assert set(SETTINGS) - said == gone | {"document_tokens", "recipe", "lora_rank", "lora_targets"}
     assert not any(f"{name} " in file.text for name in gone for file in found.files)
 
 
@@ -247,3 +250,34 @@ def test_a_run_reads_all_of_its_samples(batches: float, steps: int) -> None:
     assert job.steps == steps
     _, files = filled(every_writer()["megatron-core"], job)
     assert READERS["megatron-core"](files)["steps"] == steps
+
+
+RECIPES = ("weights=host", "activations=host", "weights=nvme,optimizer_states=nvme", "states=16", "grad_bytes=4")
+
+
+@pytest.mark.parametrize("name", WRITERS)
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_every_setting_of_a_recipe_is_written_or_not_expressed(name: str, recipe: str) -> None:
+    writer = every_writer()[name]
+    job = random_job("llama-3-8b", writer.stacks[0], 0.5)
+    spec = replace(job.spec, recipe=parse_recipe(recipe))
+    sheet, files = filled(writer, replace(job, spec=spec))
+    said = [one for one in (*sheet.expressed, *sheet.not_expressed) if one.setting == "recipe"]
+    assert len(said) >= len(recipe.split(","))
+    if name == "deepspeed" and recipe.startswith("weights="):
+        device = "cpu" if recipe == "weights=host" else "nvme"
+        assert json.loads(files["deepspeed.json"])["zero_optimization"]["offload_param"]["device"] == device
+
+
+def test_adapters_are_the_training_scripts_under_deepspeed() -> None:
+    found = launch("llama-3-8b", tokens="10M", on="H100:8", stack="deepspeed", task="lora", lora_r=64)
+    values = {one.setting: one.value for one in found.not_expressed}
+    assert values["lora_rank"] == "64"
+    assert "q" in values["lora_targets"].split(",")
+
+
+def test_saved_inputs_on_the_host_are_deepspeeds_checkpoints_on_the_cpu() -> None:
+    given = {"tokens": "10M", "on": "H100:8", "stack": "deepspeed", "recipe": "activations=host"}
+    found = launch("llama-3-8b", **given)
+    text = next(file.text for file in found.files if file.name == "deepspeed.json")
+    assert json.loads(text)["activation_checkpointing"] == {"cpu_checkpointing": True}

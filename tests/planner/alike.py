@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import steelyard
-from steelyard.catalog import load
+from steelyard.catalog import load, supports
 from steelyard.catalog.stack_names import rule_of_name
 from steelyard.evidence.runs.reader import parse_runs
 from steelyard.evidence.score.validation import Validation, validate_runs
@@ -79,7 +79,7 @@ def written(seed: int) -> Written:
     task = some.choice(("pretrain", *TUNED))
     _say(some, made, "model", some.choice(SMALL if task in ("pretrain", "full_ft") else (*SMALL, *LARGE)))
     made.row["task"] = made.job["task"] = task
-    _say(some, made, "stack", some.choice([name for name in STACKS if name or task in TUNED]))
+    _say(some, made, "stack", some.choice([name for name in STACKS if (name or task in TUNED) and _adapts(name, task)]))
     for name, values in (("precision", PRECISIONS), ("optimizer", OPTIMIZERS), ("sequence", SEQUENCES),
                          ("loss", LOSSES), ("recipe", RECIPES)):  # fmt: skip
         _say(some, made, name, some.choice(values))
@@ -87,9 +87,24 @@ def written(seed: int) -> Written:
     made.on = f"{some.choice(CHIPS)}:{devices}"
     made.row |= {"accelerator": made.on.split(":")[0], "devices": str(devices)}
     _lay(some, made, devices)
+    _in_containers(made)
     if task in ("lora", "qlora"):
         _adapt(some, made)
     return made
+
+
+def _in_containers(made: Written) -> None:
+    """Say TF32 in the job where a row of fp32 was run in containers that multiply so; a job of fp32 is in fp32."""
+    chip = load().accelerator(made.on.split(":")[0])
+    if rule_of_name(load().stack_rules, made.job.get("stack", "")).fp32 == "tf32" and supports(chip, "tf32"):
+        for name in NAMES.get("precision", ("precision",)):
+            if made.job.get(name) == "fp32":
+                made.job[name] = "tf32"
+
+
+def _adapts(name: str, task: str) -> bool:
+    """Tell whether a stack of this name trains what is asked for; where none is named one is found."""
+    return not name or load().capability(rule_of_name(load().stack_rules, name).stack).adapts(task, name)
 
 
 def _say(some: random.Random, made: Written, name: str, value: str) -> None:
@@ -183,4 +198,5 @@ def figures(found: Validation) -> tuple[float, float] | str:
 
 def estimated(made: Written) -> Estimate:
     """Return what the job predicts of the same."""
-    return steelyard.estimate(made.job, made.on, layout=made.pinned)
+    chip, _, count = made.on.partition(":")  # a row buys nothing: the unit that stands for its accelerator is judged
+    return steelyard.estimate(made.job, f"{load().system(chip).id}:{count}", layout=made.pinned)

@@ -3,7 +3,7 @@
 import pytest
 
 from steelyard.job import read_job
-from steelyard.planner.estimating import configure
+from steelyard.planner.configuring import configure
 from steelyard.planner.planning import plan_job
 
 EXPERTS = {"model": "mixtral-8x7b", "tokens": "20B", "accelerators": "H100:64", "stack": "megatron-core"}

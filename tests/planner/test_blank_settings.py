@@ -108,7 +108,7 @@ def test_what_does_not_fit_as_usual_is_laid_out_so_that_it_does() -> None:
     alone = steelyard.estimate({**job, "model": "llama-3.1-70b"}, "H100:1", layout="offload=0")
     assert alone.fits is False
     assert alone.layout["recompute"] == "full"
-    away = steelyard.estimate({**job, "model": "llama-3.1-70b"}, "H100:1")
+    away = steelyard.estimate({**job, "model": "llama-3.1-70b"}, "DGX-H100:1")  # whose memory of the host is unknown
     assert (away.layout["recompute"], away.layout["offload"]) == ("full", 1)
     assert "host memory unknown" in away.binds
 

@@ -16,7 +16,7 @@ from steelyard.evidence.runs.reader import blank_run
 from steelyard.evidence.runs.run import Run
 from steelyard.planner import Estimate, estimate
 from steelyard.planner.choosing import job_of
-from steelyard.planner.estimating import configure
+from steelyard.planner.configuring import configure
 from steelyard.planner.measured.alike import alike_logs, measured_gaps
 from steelyard.planner.measured.exact import text_of_setting
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from steelyard.catalog.profile import Profile
 from steelyard.errors import BadInput
 from steelyard.job import job_table, read_job
-from steelyard.planner.estimating import configure
+from steelyard.planner.configuring import configure
 from steelyard.planner.hours import When, Window, best_hours
 from steelyard.units import KWH_J
 

@@ -22,7 +22,7 @@ from steelyard.job.measured_step import MeasuredStep
 from steelyard.launchers import launch
 from steelyard.planner import Estimate, Plan, estimate, explain, plan, what_if, when, where
 from steelyard.planner.choosing import job_of
-from steelyard.planner.estimating import configure
+from steelyard.planner.configuring import configure
 from steelyard.planner.measured.alike import alikeness
 from steelyard.planner.measured.answer import StepLayer, using
 from steelyard.planner.measured.exact import as_measured, text_of_setting

@@ -14,7 +14,8 @@ from steelyard.market.billing import Billing, price_doubts, stored_bytes
 from steelyard.market.build import MONTH_S, market_of
 from steelyard.market.owned import ownership_cost
 from steelyard.planner import plan
-from steelyard.planner.estimating import configure, estimate_job
+from steelyard.planner.configuring import configure
+from steelyard.planner.estimating import estimate_job
 from steelyard.planner.grounds import rows_behind
 from steelyard.run import reclaims_per_s
 

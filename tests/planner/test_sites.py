@@ -13,8 +13,8 @@ from steelyard.errors import BadInput
 from steelyard.job import read_job
 from steelyard.market.sites import candidate_sites, site_option, unknown_site, unknown_site_notes
 from steelyard.planner import plan, where
+from steelyard.planner.configuring import configure
 from steelyard.planner.engine import ENGINE
-from steelyard.planner.estimating import configure
 from steelyard.planner.premium import Premium, premium_text
 from steelyard.planner.sites import Where, compare_sites
 from steelyard.units import KWH_J

@@ -54,7 +54,7 @@ def test_where_nothing_fits_the_commonest_is_shown_and_said_not_to() -> None:
     found = steelyard.estimate("llama-3.1-405b", on="RTX-4090:2", layout="offload=0", **TUNED)
     assert found.fits is False
     assert found.fits_word == "does not fit"
-    away = steelyard.estimate("llama-3.1-70b", on="H100:1", stack="hf-trainer", **TUNED)
+    away = steelyard.estimate("llama-3.1-70b", on="DGX-H100:1", stack="hf-trainer", **TUNED)
     assert away.fits is None, "nobody says what its host has"
     assert "host memory unknown: needs " in away.fits_reason
 

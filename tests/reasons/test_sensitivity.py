@@ -170,3 +170,16 @@ def test_how_likely_an_input_is_off_follows_its_spread():
         MovedInput("budget", "", 0.1),
     ):
         assert np.isnan(chosen.chance(sure, "location_gross"))
+
+
+def test_what_changes_no_time_changes_no_fastest() -> None:
+    """One machine sold at many sites runs as fast at each: PUE, prices and intensities only choose between ties."""
+    spec = read_job("llama-3-8b", tokens="2B", accelerators="H100:8", regions="aws/*", stack="fsdp2")
+    job, some, limits = job_table(spec), offered(spec, facts.load()), limits_of(spec, 8)
+    found = explore(job, some, limits, ENGINE, workers=1)
+    decision = Decision(job, some, limits, ENGINE, found.candidates, found.front)
+    rows = labelled_rows(found.candidates.points, found.front, decision.axes)
+    changed, tried = shifts(decision, rows, list(range(0, found.candidates.count, 5)))
+    assert any(name.startswith("PUE") for name in tried)
+    timeless = ("PUE", "price", "carbon", "power")
+    assert not [one.text for one in changed if one.label == "fastest" and one.input.startswith(timeless)]

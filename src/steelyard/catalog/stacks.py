@@ -17,7 +17,7 @@ from steelyard.strategies.losses import LOSSES
 from steelyard.strategies.partition import GIVEN, PARTITIONS
 from steelyard.strategies.recompute import RECOMPUTE
 from steelyard.strategies.registry import SCHEDULES
-from steelyard.vocabulary import TRAINED_KINDS
+from steelyard.vocabulary import ADAPTER_TASKS, TRAINED_KINDS
 
 INHERITED_SPREADS = ("time_scale", "reserved_scale")
 """Constants whose spread is that of a whole prediction."""
@@ -61,11 +61,20 @@ class Capability:
     note: str
     running: Mapping[str, tuple[str, ...]]  # schedule: stacks of the catalog that run it
     adapters: int = 0  # place among those that people train adapters with, from 1 on; 0: they seldom do
+    tunes: tuple[str, ...] = ()  # of vocabulary.ADAPTER_TASKS; empty: it trains every parameter of a model or none
+    tunes_as: tuple[str, ...] = ()  # words of a name under which it does, where its own does not; empty: under any
+    tunes_source: str = ""
+    host_weights_from: int = 0  # ZeRO stage from which on parameters rest on the host; 0: whatever the stage
 
     @property
     def pp(self) -> bool:
         """Whether it cuts a model into pipeline stages."""
         return bool(self.schedules)
+
+    def adapts(self, task: str, written: str = "") -> bool:
+        """Tell whether it trains adapters as a task has them, under its own name or as it is written."""
+        named = not self.tunes_as or any(word in "-".join(written.lower().split()) for word in self.tunes_as)
+        return task not in ADAPTER_TASKS or (task in self.tunes and named)
 
     @property
     def vpp(self) -> bool:
@@ -162,6 +171,10 @@ def _capability(name: str, given: Mapping[str, Any]) -> Capability:
         checked=str(given["checked"]),
         note=str(given.get("note", "")),
         adapters=_adapters(given),
+        tunes=_tunes(given),
+        tunes_as=tuple(str(word) for word in given.get("tunes_as", ())),
+        tunes_source=str(given.get("tunes_source", "")),
+        host_weights_from=int(given.get("host_weights_from", 0)),
         running={},
         **{flag: flag in given["has"] for flag in FLAGS},
     )
@@ -172,6 +185,16 @@ def _adapters(given: Mapping[str, Any]) -> int:
     if "adapters" in given and not given.get("adapters_source"):
         raise ValueError("adapters has no adapters_source; add it")
     return int(given.get("adapters", 0))
+
+
+def _tunes(given: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the tasks of adapters that a stack trains; they need a source."""
+    tasks = tuple(str(one) for one in given.get("tunes", ()))
+    if unknown := set(tasks) - set(ADAPTER_TASKS):
+        raise ValueError(f"unknown {sorted(unknown)} in tunes; known: {', '.join(ADAPTER_TASKS)}")
+    if tasks and not given.get("tunes_source"):
+        raise ValueError("tunes has no tunes_source; add it")
+    return tasks
 
 
 def _partitions(given: Mapping[str, Any]) -> tuple[str, ...]:

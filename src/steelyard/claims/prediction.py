@@ -19,7 +19,8 @@ from steelyard.evidence.runs.reader import published_runs
 from steelyard.job import JobSpec, read_job
 from steelyard.job.defaults import divisible_batch
 from steelyard.planner.answers import Point
-from steelyard.planner.estimating import configure, point_of_configuration
+from steelyard.planner.configuring import configure
+from steelyard.planner.estimating import point_of_configuration
 from steelyard.planner.points import Configuration
 
 ROOMY = 4.0
@@ -158,10 +159,11 @@ def _point(claim: Claim, model: ClaimModel, accelerator: Accelerator, precision:
     count = claim.value("count")
     spec = _job(claim, model, accelerator, precision)
     if count is not None and count >= 1:
-        made = configure(_fed(claim, model, spec, count), accelerator.id, max(1, round(count)))
+        made = configure(_fed(claim, model, spec, count), accelerator.id, max(1, round(count)), bought=False)
         return made, point_of_configuration(made)
     for some in COUNTS:
-        made = configure(spec if model.unit == "tokens" else _fed(claim, model, spec, some), accelerator.id, some)
+        fed = spec if model.unit == "tokens" else _fed(claim, model, spec, some)
+        made = configure(fed, accelerator.id, some, bought=False)
         point = point_of_configuration(made)
         if point.fits:
             break

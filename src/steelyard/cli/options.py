@@ -25,6 +25,7 @@ JOB_OPTIONS = (
     ("--loss", "NAME", "Kind of loss: chunked, fused, unfused, eager, shifted ... Default: that of the stack."),
     ("--recipe", "LIST", "How tensors are kept, over the stack: states=16,gradients=fused,weights=host ..."),
     ("--nvme", "RATES", "Drives of a node, where no catalog knows them: read=25GB/s,write=12GB/s,capacity=30TB."),
+    ("--host-memory", "SIZE", "Memory of the host of a node, where no catalog knows it: 1TB."),
     ("--stack", "NAME", "Software stack: megatron-core, fsdp2, deepspeed, maxtext ..."),
     ("--step-time", "SECONDS[@WHERE]", "A measured step, which shifts what is predicted: 11.2, or 11.2@H100:8,tp=2."),
     (
@@ -85,7 +86,7 @@ def job_argument(command: _Command) -> _Command:
 
 
 PIN_OPTIONS = (
-    ("--on", "DEVICES", "Accelerator or system, and how many: H100:64, p5.48xlarge:8."),
+    ("--on", "DEVICES", "Accelerator or system, and how many devices (not nodes): H100:64, p5.48xlarge:8."),
     ("--layout", "DEGREES", "Parallel layout: tp=2,pp=1,dp=32,mbs=2,zero=1; what is left out is filled in."),
     ("--site", "NAME", "Where it runs: aws/us-east-1, gcp/europe-north1, country/FR."),
     ("--offer", "NAME", "What is bought: aws/us-east-1/p5.48xlarge. Default: the cheapest that fits the options."),

@@ -125,6 +125,20 @@ def default_precision(
     return "bf16-pure", f"precision bf16-pure: parameters, gradients and states in 16 bits, as the recipes of {stack}"
 
 
+def wide_products(precision: str) -> list[str]:
+    """Return in what fp32 products are run where a job says fp32 and no more: whatever its stack, named or not.
+
+    PyTorch has them in full precision unless it is told otherwise (docs.pytorch.org, torch.backends.cuda.matmul,
+    allow_tf32: False by default). NVIDIA's containers tell it so (docs.nvidia.com/deeplearning/frameworks, PyTorch
+    release notes: TORCH_ALLOW_TF32_CUBLAS_OVERRIDE), so that measured rows of stacks that are run there are TF32.
+
+    >>> [len(wide_products(name)) for name in ("fp32", "tf32", "bf16")]
+    [1, 0, 0]
+    """
+    said = "products fp32: in full precision, PyTorch's default; write precision tf32 for TF32 (NVIDIA's containers)"
+    return [said] if precision == "fp32" else []
+
+
 def usual_targets(stack: str) -> tuple[str, ...]:
     """Return the matrices that a stack's recipes adapt: what a job, and a measured run, has where it does not say.
 

@@ -9,7 +9,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from steelyard.errors import BadInput, nearest
 from steelyard.job import degrees, literals
 from steelyard.job.job_spec import JOB_AXES
-from steelyard.job.kept.node_drives import DriveSpec, parse_drives
+from steelyard.job.kept.node_drives import DriveSpec, parse_drives, parse_host_memory
 from steelyard.job.kept.phrases import quantised_base
 from steelyard.job.kept.recipes import parse_recipe
 from steelyard.job.measured_step import MeasuredStep, parse_rate, parse_step_time
@@ -142,6 +142,7 @@ class JobFields(_Strict):
     own: Annotated[tuple[OwnedSpec, ...], _checked(parse_owned)] = ()
     data: Annotated[DataSpec | None, _checked(parse_data)] = None
     nvme: Annotated[DriveSpec | None, _checked(parse_drives)] = None  # of one node, where no catalog knows them
+    host_memory: Annotated[float | None, _checked(parse_host_memory)] = None  # of one node, where no catalog knows it
     checkpoints: Annotated[int, _checked(_kept)] = 2
     max_price_age: Annotated[float | None, _checked(parse_years)] = None
     stack: str | None = None

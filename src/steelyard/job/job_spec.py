@@ -11,7 +11,7 @@ from steelyard.catalog import Catalog, load, stacks
 from steelyard.catalog.stack_names import FALLBACK, rule_of_name
 from steelyard.catalog.training import Optimizer, Precision
 from steelyard.formatting.figures import COUNT, amount
-from steelyard.job.kept.node_drives import DriveSpec
+from steelyard.job.kept.node_drives import DriveSpec, NodeSpec
 from steelyard.job.kept.recipes import partial_recipe
 from steelyard.job.kept.states import IN_16_BITS, width_of_states
 from steelyard.job.kept.texts import TrainingText, base_type, text_entries
@@ -24,7 +24,7 @@ from steelyard.job.models.spec import ModelSpec
 from steelyard.job.purchase import DataSpec, OwnedSpec
 from steelyard.job.training import ADAPTERS, MatrixShape, parameter_bytes, parse_optimizer, parse_precision
 from steelyard.tables import Job, Recipe, Workload
-from steelyard.units import Count, Joules, KgCo2e, Seconds, Share, Usd
+from steelyard.units import Bytes, Count, Joules, KgCo2e, Seconds, Share, Usd
 from steelyard.vocabulary import ON_DEMAND
 from steelyard.workload import UNMASKED, collapse, model
 
@@ -67,6 +67,7 @@ class JobSpec:
     own: tuple[OwnedSpec, ...] = ()
     data: DataSpec | None = None
     nvme: DriveSpec | None = None  # drives of one node of whatever it runs on; None: as the catalog has them
+    host_memory: Bytes | None = None  # of one host of whatever it runs on; None: as the catalog has it
     checkpoints: int = 2  # kept at once; 0: none is written
     price_age_s: Seconds | None = None  # prices older than this are flagged; None: the usual limit
     stack: str | None = None
@@ -83,6 +84,11 @@ class JobSpec:
     def tokens(self) -> float | None:
         """Tokens that are trained on in all; None where the samples are no text."""
         return None if self.sequence_tokens is None else float(round(self.samples * self.sequence_tokens))
+
+    @property
+    def node(self) -> NodeSpec:
+        """What is stated of the nodes of whatever it runs on."""
+        return NodeSpec(self.nvme, self.host_memory)
 
     @property
     def kind(self) -> str:

@@ -56,8 +56,8 @@ _INSTEAD = MappingProxyType(
 
 _AS_READ = (
     "accelerators", "regions", "providers", "deny_accelerators", "deny_regions", "deny_providers", "residency", "axes",
-    "devices", "max_devices", "purchase", "reserved_used", "own", "data", "nvme", "checkpoints", "stack", "loss",
-    "measured", "document_tokens",
+    "devices", "max_devices", "purchase", "reserved_used", "own", "data", "nvme", "host_memory", "checkpoints", "stack",
+    "loss", "measured", "document_tokens",
 )  # fmt: skip
 """Fields of a job that are what was read."""
 
@@ -255,6 +255,7 @@ def _taken(
     found += [text for name, text in _DEFAULTS.items() if name not in read.model_fields_set]
     found += [
         *defaults.standing_in(read.stack),
+        *defaults.wide_products(read.precision),
         *unread_of_stack(read.stack or ""),
         *passed_over_text(plain_names(given)),
     ]

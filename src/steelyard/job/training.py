@@ -10,6 +10,7 @@ from steelyard.errors import BadInput, nearest
 from steelyard.strategies.denial import Patterns, affirmed, meaning, named
 from steelyard.strategies.losses import LOSSES, LossKind
 from steelyard.units import Bytes, Share
+from steelyard.vocabulary import ADAPTER_TASKS
 from steelyard.workload import Architecture
 from steelyard.workload.row import HEAD, Model
 
@@ -96,7 +97,7 @@ def task_meaning(text: str) -> str:
     return text if found == plain not in TASKS or _OTHER_TASKS.search(plain) else found
 
 
-ADAPTERS = frozenset({"lora", "qlora"})
+ADAPTERS = frozenset(ADAPTER_TASKS)
 """Tasks whose FLOPs of a step are not those of training every parameter, and whose states are those of the adapters."""
 
 USUAL_OPTIMIZER = "adamw"

@@ -5,11 +5,15 @@ from dataclasses import dataclass, field
 
 from steelyard.errors import BadInput
 from steelyard.job import JobSpec, ModelSpec
+from steelyard.job.kept.drives import drive_entries
+from steelyard.job.kept.recipes import recipe_words
 from steelyard.launchers.answer import Blank, Expressed, NotExpressed
 from steelyard.tables import Layout
+from steelyard.vocabulary import ADAPTER_TASKS
 
 JOB_SETTINGS = (
-    "model", "sequence_tokens", "document_tokens", "batch_samples", "steps", "precision", "optimizer", "loss", "task"
+    "model", "sequence_tokens", "document_tokens", "batch_samples", "steps", "precision", "optimizer", "loss", "task",
+    "lora_rank", "lora_targets", "recipe",
 )  # fmt: skip
 NODE_SETTINGS = ("nodes", "node_devices")
 SETTINGS = (*Layout.__slots__, *JOB_SETTINGS, *NODE_SETTINGS)
@@ -69,6 +73,9 @@ class LaunchJob:
             "optimizer": self.spec.optimizer,
             "loss": self.spec.loss or "that of the stack",
             "task": self.spec.task,
+            "lora_rank": self.spec.lora_rank,
+            "lora_targets": ",".join(self.spec.lora_targets),
+            "recipe": ",".join(f"{name}={word}" for name, word in self.recipe.items()),
         }
         return self.numbers | of_job | {"nodes": self.nodes, "node_devices": self.node_devices}
 
@@ -77,7 +84,16 @@ class LaunchJob:
         """Settings that the model has nothing for, of which nothing is to be said."""
         textless = () if self.spec.sequence_tokens else ("sequence_tokens", "loss")
         whole = () if self.spec.document_tokens else ("document_tokens",)
+        if self.spec.task not in ADAPTER_TASKS:
+            whole = (*whole, "lora_rank", "lora_targets")
+        if not self.recipe:
+            whole = (*whole, "recipe")
         return frozenset((*textless, *whole, *(() if isinstance(self.spec.model, ModelSpec) else ("flash",))))
+
+    @property
+    def recipe(self) -> dict[str, str]:
+        """How tensors are kept otherwise than the stack has it: settings of a recipe, or its entries by number."""
+        return recipe_words({**drive_entries(self.spec.stack or ""), **self.spec.recipe})
 
     def number(self, setting: str) -> int:
         """Return a setting that is a whole number."""
@@ -122,6 +138,13 @@ class Sheet:
         """Note that the files do not express a setting, or this much of it."""
         if setting not in self.job.foreign:
             self.not_expressed.append(NotExpressed(setting, value or str(self.job.values[setting]), reason))
+
+    def lacks_extras(self, adapters: str, recipe: str) -> None:
+        """Note that the files express neither adapters nor a recipe, where the job has them, and why."""
+        for setting in ("lora_rank", "lora_targets"):
+            self.lacks(setting, adapters)
+        for name, word in self.job.recipe.items():
+            self.lacks("recipe", recipe, f"{name}={word}")
 
     def choose(self, setting: str, known: bool, text: str, reason: str) -> None:
         """Note that a setting is the stack's default where `known`, else that it is not to be had."""

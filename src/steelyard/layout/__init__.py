@@ -4,7 +4,7 @@ from steelyard.layout.literal import check_layout, parse, text_of
 from steelyard.layout.reason import Reason, sentence
 from steelyard.layout.sharded import Shardings, shardings
 from steelyard.layout.space import BOUNDS, Bounds, frames, offloads, size, space
-from steelyard.layout.valid import lacks_drives, problem
+from steelyard.layout.valid import keeps_weights, lacks_drives, problem
 
 __all__ = [
     "BOUNDS",
@@ -13,6 +13,7 @@ __all__ = [
     "Shardings",
     "check_layout",
     "frames",
+    "keeps_weights",
     "lacks_drives",
     "offloads",
     "parse",

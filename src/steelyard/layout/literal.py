@@ -187,6 +187,7 @@ def _message(layout: Layout, reason: Reason, job: Job, domain_devices: int, capa
             f"offload = {layout.offload:.0f} at zero = {layout.zero:.0f} on {capability.stack}, "
             f"which offloads from zero = {capability.offload_from} on"
         ),
+        Reason.HOST_WEIGHTS: lambda: f"weights = host and zero = {layout.zero:.0f} on {capability.stack}",
         Reason.KEPT_GRADIENTS: lambda: f"gradients = fused on {capability.stack}",
         Reason.FUSED_GRADIENTS: lambda: (
             f"ga = {layout.micro_batches:.0f} with fused gradients; give --global-batch "

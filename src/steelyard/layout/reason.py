@@ -39,6 +39,7 @@ class Reason(IntEnum):
     FUSED_GRADIENTS = 24
     KEPT_GRADIENTS = 25
     OFFLOAD = 26
+    HOST_WEIGHTS = 27
 
 
 SENTENCES = {
@@ -67,6 +68,10 @@ SENTENCES = {
     Reason.NVME: (
         "parameters and offloaded states go to NVMe drives under ZeRO-3 of DeepSpeed alone: write stack deepspeed, "
         "zero=3 and offload=1, or keep them in the host's memory (weights=host)"
+    ),
+    Reason.HOST_WEIGHTS: (
+        "DeepSpeed offloads parameters under ZeRO-3 alone, and ignores offload_param below it: write zero=3, or leave "
+        "out weights=host and offload the states of the optimizer (offload=1)"
     ),
     Reason.FUSED_GRADIENTS: "gradients fused into the backward pass are gone before another micro-batch could be added "
     "(torchtune refuses the pair, recipes/full_finetune_single_device.py): one micro-batch a step, or recipe "

@@ -131,7 +131,8 @@ def frames(
         return take(made, np.zeros(0, dtype=np.intp))
     if not asked:
         return made
-    kept = (Reason.VALID, Reason.NVME, Reason.OFFLOAD)  # how states are sharded and offloaded is no frame's
+    # what asks for a way to shard and offload is no frame's
+    kept = (Reason.VALID, Reason.NVME, Reason.OFFLOAD, Reason.HOST_WEIGHTS)
     return take(made, np.isin(problem(job, made, domain_devices, 0.0, capability), kept))
 
 

@@ -47,6 +47,7 @@ def problem(
         *_degrees(layout),
         *_model(job, layout),
         *_batch(job, layout),
+        (Reason.HOST_WEIGHTS, keeps_weights(job, layout, capability)),
         *_stack(layout, capability),
         (Reason.NVME, lacks_drives(job, layout, capability)),
         (Reason.OFFLOAD, keeps_whole(layout, capability)),
@@ -233,6 +234,22 @@ def lacks_drives(job: Job, layout: Layout, capability: Capability) -> Broken:
     weights, states = np.greater(job.recipe.weights_on_nvme, 0), np.greater(job.recipe.states_on_nvme, 0)
     able = capability.nvme & np.equal(layout.zero, 3)
     found: NDArray[np.bool_] = ((weights | states) & ~able) | (states & np.equal(layout.offload, 0))
+    return found
+
+
+def keeps_weights(job: Job, layout: Layout, capability: Capability) -> Broken:
+    """Tell whether a job puts parameters on the host at a ZeRO stage at which its stack keeps them on the device.
+
+    Args:
+        job: its recipe: parameters on the host [-]
+        layout: ZeRO stage [-]
+        capability: what the software stack supports [-]
+
+    Source: github.com/deepspeedai/DeepSpeed runtime/zero/offload_config.py (offload_param: valid only with stage 3).
+    """
+    found: NDArray[np.bool_] = np.greater(job.recipe.weights_on_host, 0) & np.less(
+        layout.zero, capability.host_weights_from
+    )
     return found
 
 

@@ -11,7 +11,7 @@ from steelyard.catalog.spread import FACTOR
 from steelyard.catalog.stack_names import FALLBACK
 from steelyard.errors import BadInput
 from steelyard.job import JobSpec
-from steelyard.job.kept.node_drives import RATES_FORM, DriveSpec, with_drives
+from steelyard.job.kept.node_drives import NODE_AS_KNOWN, RATES_FORM, NodeSpec, with_node
 from steelyard.job.purchase import OwnedSpec
 from steelyard.market.billing import Billing, band_log_sd, rented_purchases
 from steelyard.market.offers import allowed_offers, check_conflicts, no_offer_text
@@ -20,7 +20,7 @@ from steelyard.market.owned import allowed_owned, deal_fields, ownership_cost, w
 from steelyard.market.running import left_out_text, schedule_text
 from steelyard.market.sites import site_option, surveyed_pue_notes, unknown_site_notes
 from steelyard.market.systems import reach_devices
-from steelyard.market.tools import kind_text, matrix_precision, puts_on_drives, stack_options
+from steelyard.market.tools import kind_text, matrix_precision, puts_on_drives, puts_on_hosts, stack_options
 from steelyard.run import reclaims_per_s
 from steelyard.tables import Kernels, Machine, Policy
 from steelyard.units import DAY_S
@@ -82,11 +82,11 @@ class _Builder:
 
     def _chip(self, system: facts.System) -> int:
         if ("hardware", system.id) not in self.known:
-            machine = machine_at_precision(system, self.precision, self.catalog, self.spec.nvme)
+            machine = machine_at_precision(system, self.precision, self.catalog, self.spec.node)
             alike = {name: _hashable(getattr(machine, name)) for name in Machine.__slots__}
             key = (system.accelerator, replace(machine, **alike))
             if key not in self.hardware:
-                self.hardware[key] = hardware_option(system, self.precision, self.catalog, self.spec.nvme)
+                self.hardware[key] = hardware_option(system, self.precision, self.catalog, self.spec.node)
             self.known["hardware", system.id] = list(self.hardware).index(key)
         return self.known["hardware", system.id]
 
@@ -136,7 +136,9 @@ def market_of(spec: JobSpec, catalog: facts.Catalog, today: date | None = None) 
     chips = tuple(builder.hardware.values())
     vendors = sorted({chip.vendor for chip in chips})
     orders, drives = spec.layout.get("schedule", ()), puts_on_drives(spec)
-    tools, tools_of = stack_options(vendors, spec.stack, catalog, spec.kind, spec.precision, spec.task, orders, drives)
+    tools, tools_of = stack_options(
+        vendors, spec.stack, catalog, spec.kind, spec.precision, spec.task, orders, drives, puts_on_hosts(spec)
+    )
     quarantined = sum(how in row.quarantine for row, how in sold)
     notes = [f"{quarantined} doubtful prices are quarantined and not offered"] if quarantined else []
     if len(able) < len(offers):
@@ -170,16 +172,16 @@ def operating_policy(spec: JobSpec, purchase: str, catalog: facts.Catalog) -> tu
 
 
 def hardware_option(
-    system: facts.System, precision: str, catalog: facts.Catalog, drives: DriveSpec | None = None
+    system: facts.System, precision: str, catalog: facts.Catalog, node: NodeSpec = NODE_AS_KNOWN
 ) -> HardwareOption:
-    """Return a system's machine and kernels at a job's precision, with the drives that the job states, if any."""
+    """Return a system's machine and kernels at a job's precision, with the host that the job states, if any."""
     precision = matrix_precision(precision, catalog)
     accelerator = catalog.accelerators[system.accelerator]
     rows = facts.kernels_rows(accelerator, precision, catalog)
     return HardwareOption(
         accelerator=accelerator.id,
         vendor=accelerator.vendor,
-        machine=machine_at_precision(system, precision, catalog, drives),
+        machine=machine_at_precision(system, precision, catalog, node),
         kernels=Kernels(**{name: row.value for name, row in rows.items()}),
         kernels_log_sd={name: row.log_sd for name, row in rows.items() if row.log_sd > 0}
         | {FACTOR: facts.accelerator_log_sd(accelerator, precision, catalog)},
@@ -189,10 +191,10 @@ def hardware_option(
 
 
 def machine_at_precision(
-    system: facts.System, precision: str, catalog: facts.Catalog, drives: DriveSpec | None = None
+    system: facts.System, precision: str, catalog: facts.Catalog, node: NodeSpec = NODE_AS_KNOWN
 ) -> Machine:
     """Return a system's numbers. A device that is alone in its domain sends nothing, so no link can slow it."""
-    made = with_drives(facts.machine(system, precision, catalog), drives)
+    made = with_node(facts.machine(system, precision, catalog), node)
     return replace(made, link_bytes_per_s=math.inf) if system.domain_devices == 1 else made
 
 

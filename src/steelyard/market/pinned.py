@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from steelyard import catalog as facts
 from steelyard.errors import BadInput, UnknownName
@@ -12,7 +13,6 @@ from steelyard.job import JobSpec
 from steelyard.market.build import market_of
 from steelyard.market.offers import allowed_offers
 from steelyard.market.options import Deal, Market
-from steelyard.units import Array
 from steelyard.vocabulary import hyphenated
 
 
@@ -22,9 +22,10 @@ def pinned_deal(
     count: int,
     site: str,
     catalog: facts.Catalog,
-    totals: Callable[[Market, Sequence[Deal]], Array],
+    order: Callable[[Market, Sequence[Deal]], NDArray[np.intp]],
+    named: bool = True,
 ) -> tuple[Market, Deal] | str:
-    """Return the cheapest deal of a system, or of its accelerator, that sells so many; else why nobody does.
+    """Return the deal to take of those that sell so many of a system or its accelerator; else why nobody does.
 
     Args:
         spec: the job, whose filters on offers are kept; a name of nothing among them is `UnknownName`
@@ -32,7 +33,8 @@ def pinned_deal(
         count: devices
         site: id of the site that is asked for; empty: any
         catalog: of offers
-        totals: what the run costs under each of some deals
+        order: the places of some deals, the one to take first
+        named: whether the system is named, so that its own deals go before others of its accelerator
     """
     asked = replace(spec, accelerators=((system.accelerator, None),))
     try:
@@ -41,11 +43,11 @@ def pinned_deal(
         raise
     except BadInput:
         return _unsold_text(asked, system, site, catalog)
-    exact = [deal for deal in market.deals if deal.system == system.id]
+    exact = [deal for deal in market.deals if deal.system == system.id] if named else []
     for some in (exact, market.deals):
         able = [one for one in some if count % one.unit == 0 and count <= one.most and (not site or one.site == site)]
         if able:
-            return market, able[int(np.argmin(totals(market, able)))]
+            return market, able[int(order(market, able)[0])]
     here = [one for one in exact or market.deals if not site or one.site == site]
     if not here:
         return _unsold_text(asked, system, site, catalog)

@@ -64,7 +64,7 @@ def left_out_text(name: str, vendors: Sequence[str], catalog: Catalog) -> str:
 
 
 def usual_or_able(
-    usual: Sequence[str], vendor: str, kind: str, schedules: Collection[int], catalog: Catalog
+    usual: Sequence[str], vendor: str, kind: str, schedules: Collection[int], catalog: Catalog, task: str = ""
 ) -> tuple[str, ...]:
     """Return the stacks that a job which names none may be run on, by the pipeline schedules that it allows.
 
@@ -77,6 +77,7 @@ def usual_or_able(
         kind: of the model, of `vocabulary.TRAINED_KINDS`.
         schedules: allowed, by number (`strategies.settings`); empty: any.
         catalog: of the stacks.
+        task: of the job; one of adapters is not every stack's.
 
     >>> from steelyard.catalog import load
     >>> from steelyard.strategies.settings import spelled_number
@@ -87,9 +88,11 @@ def usual_or_able(
     names = {setting_name("schedule", number) for number in schedules}
     if not names or any(names & {*stack_capability(one, catalog).schedules} for one in usual):
         return tuple(usual) or (FALLBACK,)
-    files = [file.capability for name, file in catalog.stack_files.items() if name != FALLBACK]
+    files = [
+        one for name, file in catalog.stack_files.items() if (one := file.capability).adapts(task) and name != FALLBACK
+    ]
     able = (one for one in files if vendor in one.vendors and kind in one.trains and names & {*one.schedules})
-    return tuple(one.stack for one in able) or (FALLBACK,)
+    return tuple(one.stack for one in able if one.adapts(task)) or (FALLBACK,)
 
 
 def stacks_with_drives(names: Mapping[str, tuple[str, ...]], catalog: Catalog) -> dict[str, tuple[str, ...]]:

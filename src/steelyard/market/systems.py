@@ -37,11 +37,20 @@ def system_meant(
     ['node-RTX-4090', 'vast/8x-RTX_4090-32-65536', 'node-RTX-4090']
     """
     meant = catalog.system(name)
-    if count is None or plain_spelling(name) == plain_spelling(meant.id) or _holds(meant, count):
+    if count is None or is_named(name, meant) or _holds(meant, count):
         return meant
     sold = {row.system for row in offers if row.accelerator == meant.accelerator and count % row.devices == 0}
     able = [catalog.systems[one] for one in sold if _holds(catalog.systems[one], count)]
     return min(able, key=lambda one: (one.node_devices, one.id), default=meant)
+
+
+def is_named(name: str, system: facts.System) -> bool:
+    """Tell whether a name is that of a system itself, not of an accelerator that it stands for.
+
+    >>> [is_named(name, facts.load().system(name)) for name in ("DGX-H100", "H100")]
+    [True, False]
+    """
+    return plain_spelling(name) == plain_spelling(system.id)
 
 
 def _holds(system: facts.System, count: int) -> bool:

@@ -4,14 +4,18 @@ import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
+import numpy as np
+
 from steelyard import catalog as facts
 from steelyard.catalog.local.step_shift import STEP_SHIFT, pair_of
 from steelyard.catalog.spread import FACTOR, Traits
 from steelyard.catalog.stack_names import FALLBACK, adapter_share, kernel_scales, rule_of_name, slow_kernels
+from steelyard.catalog.stack_slips import slip_of_name
 from steelyard.errors import BadInput, UnknownName
-from steelyard.job.job_spec import JobSpec, written_stack
+from steelyard.job.job_spec import JobSpec, job_table, written_stack
 from steelyard.job.kept.drives import asks_drives, drive_entries
 from steelyard.job.unstated.stack import common_stacks
+from steelyard.market.adapting import adapting, check_adapting
 from steelyard.market.options import StackOption
 from steelyard.market.running import stack_capability, stacks_with_drives, usual_or_able, vendors_of_stack
 from steelyard.tables import Stack
@@ -27,14 +31,15 @@ def stack_options(
     task: str = "",
     schedules: Collection[int] = (),
     drives: bool = False,
+    hosts: bool = False,
 ) -> tuple[tuple[StackOption, ...], Mapping[str, tuple[int, ...]]]:
     """Return the stacks to plan with, and which of them run on each vendor's chips.
 
     A stack that the job names, as the catalog or as people write it, is the only one; `BadInput` where it does not
-    train such models or runs on none of the chips. Else those that the catalog plans on the vendor's chips and that
-    train them, or that run a schedule which none of these does (`running.usual_or_able`); where there is none, the
-    fallback that stands for any stack. Where steps of one's own were measured of a stack on a chip, a shifted one
-    of its name stands for it there (`StackOption.runs_on`).
+    train such models or such adapters, or runs on none of the chips. Else those that the catalog plans on the vendor's
+    chips and that train them so, or that run a schedule which none of these does (`running.usual_or_able`); where there
+    is none, the fallback that stands for any stack. Where steps of one's own were measured of a stack on a chip, a
+    shifted one of its name stands for it there (`StackOption.runs_on`).
 
     Args:
         vendors: of accelerators.
@@ -45,13 +50,16 @@ def stack_options(
         task: of the job: models are tuned with other stacks than those that they are pre-trained with.
         schedules: of pipelines that the job allows, by number; empty: any.
         drives: whether the job puts parameters or states on NVMe drives, which few stacks do.
+        hosts: whether it puts parameters on the host, which some do from a ZeRO stage on.
     """
     names: dict[str, tuple[str, ...]] = {}
     if stack is None:
         for vendor in vendors:
-            names[vendor] = usual_or_able(common_stacks(task, vendor, kind, catalog), vendor, kind, schedules, catalog)
+            usual = adapting(common_stacks(task, vendor, kind, catalog), task, catalog)
+            names[vendor] = usual_or_able(usual, vendor, kind, schedules, catalog, task)
     else:
         asked = _training_stack(named_stack(stack, catalog), kind, catalog)
+        check_adapting(asked, task, vendors, catalog, stack)
         names |= dict.fromkeys(vendors_of_stack(asked, vendors, kind, catalog), (asked,))
     if drives:
         names = stacks_with_drives(names, catalog)
@@ -71,7 +79,26 @@ def stack_options(
         tools = [as_written(one, text, precision, catalog) for one in tools]
     elif stack == FALLBACK and task == "qlora":  # libraries that train on a quantised base mostly are PEFT's
         tools = [as_written(one, FALLBACK, precision, catalog) for one in tools]
+    if hosts:
+        tools = [_weights_away(one) for one in tools]
     return tuple(tools), {vendor: tuple(found) for vendor, found in places.items()}
+
+
+def _weights_away(option: StackOption) -> StackOption:
+    """Return a stack with the ZeRO stages at which it puts parameters on the host."""
+    can = option.capability
+    stages = tuple(stage for stage in can.zero if stage >= can.host_weights_from)
+    return replace(option, capability=replace(can, zero=stages))
+
+
+def puts_on_hosts(spec: JobSpec) -> bool:
+    """Tell whether a job puts parameters in the memory of hosts.
+
+    >>> from steelyard.job import read_job
+    >>> [puts_on_hosts(read_job("llama-3-8b", tokens="1B", recipe=one)) for one in ("weights=host", "states=16")]
+    [True, False]
+    """
+    return bool(np.any(np.greater(job_table(spec).recipe.weights_on_host, 0)))
 
 
 def puts_on_drives(spec: JobSpec) -> bool:
@@ -139,10 +166,23 @@ def named_stack(text: str, catalog: facts.Catalog) -> str:
     known = facts.stacks(catalog)
     if text in known or text == FALLBACK:
         return text
+    if slip := slip_of_name(catalog.stack_rules, known, text):
+        raise BadInput(
+            f"unknown stack {slip[0]!r}; nearest: {slip[1]}{_apart(*slip)}; write any for a stack of your own"
+        )
     found = rule_of_name(catalog.stack_rules, text).stack
     if found == FALLBACK:
         raise UnknownName("stack", text, known)
     return found
+
+
+def _apart(word: str, near: str) -> str:
+    """Return how a number behind the name of a stack is written, where a word is such."""
+    number = word.removeprefix(near)
+    if number == word or not number.isdigit():
+        return ""
+    stage = f", a ZeRO stage {near} ZeRO-{number}" if near == "deepspeed" else ""
+    return f"; a version is written apart, {near} {number}{stage}"
 
 
 def stack_option(

@@ -74,7 +74,7 @@ class TrainedJob:
     tokens: float = math.nan  # NaN: it is trained on no text
     samples: float = math.nan
     sample: str = "sequence"  # what one pass takes: sequence, image
-    flop: float = math.nan  # NaN: an adapter is trained, whose FLOPs are not those of every parameter
+    flop: float = math.nan  # model FLOPs; of adapters without gradients of what is frozen (`workload.adapted_flop`)
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)

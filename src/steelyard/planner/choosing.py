@@ -8,9 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from steelyard.catalog import OfferRow, load, supports
-from steelyard.catalog.stack_names import rule_of_name
-from steelyard.errors import BadInput, UnknownName
+from steelyard.catalog import load
+from steelyard.errors import BadInput
 from steelyard.job import JobSpec, job_table, literals, read_job, with_overrides
 from steelyard.job.arguments import check_type, layout_argument, parse_carbon_kind
 from steelyard.job.defaults import default_precision, without_bf16
@@ -21,11 +20,8 @@ from steelyard.job.unstated.usual import TOKENS_IN_FLIGHT
 from steelyard.layout.literal import KEYS
 from steelyard.market.tools import as_asked
 from steelyard.planner.answers import Estimate, Plan, Point
-from steelyard.planner.estimating import (
-    Layouts,
-    configure,
-    point_of_configuration,
-)
+from steelyard.planner.configuring import configure
+from steelyard.planner.estimating import Layouts, point_of_configuration
 from steelyard.planner.measured.answer import NOTHING, StepLayer, using
 from steelyard.planner.measured.step import Place, compared_step, same_place
 from steelyard.planner.planning import plan_job
@@ -33,6 +29,7 @@ from steelyard.planner.points import Configuration
 from steelyard.planner.saved.agreement import as_of_now, check_label, labelled, place_of_answer, replayed
 from steelyard.planner.saved.files import ANEW, saved_answer
 from steelyard.planner.saved.replay import configuration_of
+from steelyard.planner.sold import check_site, offer_named, system_sold
 from steelyard.search.engine import Progress
 from steelyard.strategies.recipe import FUSED
 from steelyard.strategies.settings import spelled_number
@@ -141,6 +138,7 @@ def pinned(source: JobSource, pin: Pin, options: Mapping[str, Any]) -> tuple[Job
         raise BadInput(f"--on takes one accelerator or system, not {on!r}; such as --on H100:64")
     check_count(on, count, spec, options)
     device = system_sold(offer, name) if offer else name
+    check_site(offer, site)
     degrees = plain_degrees(degrees)
     spec = with_implied_batch(spec, degrees, count)
     spec = with_able_precision(spec, device)
@@ -217,19 +215,13 @@ def evenly_divided_batch(spec: JobSpec, ranks: int) -> JobSpec:
 def with_able_precision(spec: JobSpec, device: str) -> JobSpec:
     """Return a job in the precision that its products run in on an accelerator, which it then says; else as it is.
 
-    One that states none is in fp16 where there is no bf16; fp32 is what the containers of its stack make of it.
+    One that states none is in fp16 where there is no bf16.
 
     >>> job = job_of("llama-3.2-1b", tokens="1M")
     >>> with_able_precision(job, "T4").precision, with_able_precision(job, "L4").precision
     ('fp16', 'bf16')
-    >>> wide = job_of("llama-3.2-1b", tokens="1M", precision="fp32", stack="NeMo")
-    >>> with_able_precision(wide, "A100").precision, with_able_precision(wide, "V100").precision
-    ('tf32', 'fp32')
     """
-    chip, rule = load().system(device).accelerator, rule_of_name(load().stack_rules, spec.stack or "")
-    if spec.precision == "fp32" and rule.fp32 != "fp32" and supports(load().accelerator(chip), rule.fp32):
-        said = f"precision {rule.fp32}: what fp32 products run in, in the containers of {spec.stack}"
-        return replace(with_overrides(spec, precision=rule.fp32), assumptions=(*spec.assumptions, said))
+    chip = load().system(device).accelerator
     if "precision" in {str(name) for name, value in spec.given.items() if value is not None} or not without_bf16(
         [chip]
     ):
@@ -274,21 +266,3 @@ def check_count(on: str, count: int | None, spec: JobSpec, options: Mapping[str,
         raise BadInput(f"--on {on} asks for {count} devices but devices is {spec.devices}; give one of the two")
     if options.get("max_devices") is not None and (count or 0) > (spec.max_devices or 0):
         raise BadInput(f"--on {on} asks for {count} devices but max_devices is {spec.max_devices}; give one of the two")
-
-
-def system_sold(offer: str, device: str) -> str:
-    """Return the system that an offer sells, which must be of the accelerator that is asked for."""
-    row, wanted = offer_named(offer), load().system(device).accelerator
-    if row.accelerator != wanted:
-        raise BadInput(
-            f"--offer {row.id} sells {row.accelerator}, but --on asks for {wanted}; give --on {row.accelerator}:8"
-        )
-    return row.system
-
-
-def offer_named(name: str) -> OfferRow:
-    """Return the offer of a name, in any case of letters; `UnknownName` with the nearest."""
-    rows = {row.id.lower(): row for row in load().offers}
-    if name.lower() not in rows:
-        raise UnknownName("offer", name, [row.id for row in load().offers])
-    return rows[name.lower()]

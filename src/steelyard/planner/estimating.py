@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import asdict, fields, replace
 from datetime import UTC, date, datetime
 from typing import Any
@@ -11,23 +10,15 @@ import numpy as np
 
 from steelyard import catalog as facts
 from steelyard import vocabulary
-from steelyard.errors import BadInput
 from steelyard.formatting.interval import Interval
-from steelyard.job import JobSpec, job_table
-from steelyard.job.degrees import parse_degrees
-from steelyard.job.job_spec import job_on
-from steelyard.job.unstated.choices import unstated_settings
-from steelyard.market.build import hardware_option, operating_policy
-from steelyard.market.offers import allowed_offers
-from steelyard.market.options import Deal, HardwareOption, Market, StackOption
-from steelyard.market.pinned import pinned_deal, unknown_price_text
+from steelyard.job import JobSpec
+from steelyard.market.pinned import unknown_price_text
 from steelyard.market.running import schedule_text
-from steelyard.market.sites import site_option
-from steelyard.market.systems import system_meant
-from steelyard.market.tools import puts_on_drives, stack_options
+from steelyard.market.tools import puts_on_drives
 from steelyard.pipeline import crossing
 from steelyard.planner.answers import Estimate, Explanation, OtherStack, Point
-from steelyard.planner.engine import ENGINE, asked_layout, limits_of
+from steelyard.planner.configuring import configure
+from steelyard.planner.engine import ENGINE, limits_of
 from steelyard.planner.grounds import (
     calibration_behind,
     calibration_texts,
@@ -37,83 +28,20 @@ from steelyard.planner.grounds import (
     trained_job,
 )
 from steelyard.planner.measured.answer import current_step
-from steelyard.planner.measured.exact import as_measured, measured_texts
+from steelyard.planner.measured.exact import measured_texts
 from steelyard.planner.measured.narrowing import one_step
-from steelyard.planner.ownership import check_unsaved
-from steelyard.planner.points import (
-    Configuration,
-    configured,
-    layout_numbers,
-    objective_intervals,
-    opened,
-    point_of,
-)
+from steelyard.planner.points import Configuration, layout_numbers, objective_intervals, point_of
 from steelyard.planner.unstated.fit import fit_word
-from steelyard.planner.unstated.layouts import Bench, beyond_recipes_text
 from steelyard.planner.unstated.mixtures import Branch, changes_text, states_text
 from steelyard.planner.unstated.possible import possible_text
-from steelyard.planner.unstated.stacks import chosen_layouts
 from steelyard.reasons.binds import Bind, beyond_limits, host_link_text, step_text, unknown_host_text
-from steelyard.reasons.draws import Setting
 from steelyard.reasons.drives import empty_drives_text, small_drives_text, unknown_drives_text
 from steelyard.reasons.terms import formula, terms
-from steelyard.tables import Job, Layout, Offer, join
-from steelyard.units import GIB_BYTES, Array
+from steelyard.units import GIB_BYTES
 from steelyard.vocabulary import ESTIMATE_LABEL, LOCATION_GROSS
 
 Layouts = str | Mapping[str, Any]
 """Parallel degrees as text (`tp=2,pp=1,dp=32`) or as a mapping (`{"tp": 2}`)."""
-
-
-def configure(
-    spec: JobSpec, accelerator: str, devices: int | None = None, layout: str = "", site: str = ""
-) -> Configuration:
-    """Return one pinned configuration: a system or accelerator, how many, laid out how.
-
-    Without a number of devices it is one unit of the system; without a layout, the fastest that fits of those that the
-    job allows, and where none fits the least value of each of its settings. The offer is
-    the cheapest that the job's filters leave for this accelerator and number; without one money is unknown. The stack
-    is the job's, else one that fits (`unstated.stacks`); what it may be instead, and what else nobody
-    stated, are its possible runs.
-    """
-    catalog, job = facts.load(), job_table(spec)
-    check_unsaved(spec, lambda saved: configure(saved, accelerator, devices, layout, site))
-    system = system_meant(accelerator, devices or spec.devices, _offers(spec, accelerator, catalog), catalog)
-    hardware = hardware_option(system, spec.precision, catalog, spec.nvme)
-    count = devices or spec.devices or system.devices
-    stacks, of_vendor = stack_options(
-        [hardware.vendor], spec.stack, catalog, spec.kind, spec.precision, spec.task, _schedules(layout, spec),
-        drives=puts_on_drives(spec),
-    )  # fmt: skip
-    able = tuple(stacks[index] for index in of_vendor[hardware.vendor] if stacks[index].runs_on(hardware.accelerator))
-    bench = Bench(hardware, count, able)
-    (stack, laid), *others = chosen_layouts(layout, spec, job, bench)
-    job = job_on(spec, stack.name)
-    at, told = catalog.site(site).id if site else "", replace(spec, stack=spec.stack or stack.name)
-    found = pinned_deal(
-        told, system, count, at, catalog, lambda market, deals: _totals(job, laid, hardware, stack, market, deals)
-    )
-    if not isinstance(found, str):
-        market, deal = found
-        operated, spread = market.policies[deal.policy], market.policy_log_sd[deal.policy]
-        place, offer = market.sites[deal.site_index], deal.price
-    else:
-        operated, spread = operating_policy(spec, spec.purchase[0], catalog)
-        place, offer, deal = site_option(at, catalog), Offer.rent(math.nan), None
-    setting = as_measured(Setting(job, laid, hardware, stack, operated, spread, place, offer))
-    made = opened(configured(setting, ENGINE, system.id, deal), spec, unstated_settings(spec, layout), others)
-    return replace(
-        made,
-        unsold=found if isinstance(found, str) else made.unsold,
-        beyond_recipes=beyond_recipes_text(layout, spec, job, bench, (stack, laid)),
-    )
-
-
-def _schedules(layout: str, spec: JobSpec) -> tuple[int, ...]:
-    """Return the schedules of pipelines that a layout as it is written, else the job, allows; empty: any."""
-    with suppress(BadInput):  # what is no layout is refused where it is laid out
-        return {**asked_layout(spec), **(parse_degrees(layout) if layout else {})}.get("schedule", ())
-    return ()
 
 
 def point_of_configuration(
@@ -127,18 +55,18 @@ def point_of_configuration(
     point = point_of(made, figures, ESTIMATE_LABEL, today or datetime.now(UTC).date())
     short = _memory_short(point, made)
     beyond = _beyond(figures, spec, made.devices) if spec else ()
-    host, link = unknown_host_text(point.host_bytes, point.host_limit_bytes), _host_link(made)
+    unsaid, link = unknown_host_text(point.host_bytes, point.host_limit_bytes), _host_link(made)
     empty = empty_drives_text(point.nvme_bytes, spec is not None and puts_on_drives(spec))
     drives = unknown_drives_text(point.nvme_bytes, point.nvme_limit_bytes, math.isnan(point.time_s.value))
     told = (
         *([Bind("memory", short)] if short else []),
         *([Bind("memory", made.beyond_recipes)] if made.beyond_recipes and not short else []),
-        *(Bind("memory", text) for text in (host, empty, drives) if text),
+        *(Bind("memory", text) for text in (unsaid, empty, drives) if text),
         *_unknown_money(made, point),
         Bind("step", step_text(made.prediction.time)),
         *([Bind("host link", link)] if link else []),
     )
-    return replace(point, bound_by=(*beyond, *told), fits_reason="; ".join(filter(None, (short, host))))
+    return replace(point, bound_by=(*beyond, *told), fits_reason="; ".join(filter(None, (short, unsaid))))
 
 
 def _host_link(made: Configuration) -> str:
@@ -156,7 +84,10 @@ def _beyond(figures: Sequence[Interval], spec: JobSpec, devices: int) -> tuple[B
 
 
 def _unknown_money(made: Configuration, point: Point) -> tuple[Bind, ...]:
-    """Return why money is unknown; nothing where it is known."""
+    """Return why money is unknown, or that what is judged is not what is priced; nothing of what is bought itself."""
+    if made.deal and made.deal.system != made.system and not math.isnan(point.cost_usd.value):
+        text = f"money: priced as {made.deal.system}, while {made.system} is judged, of which nobody sells so many"
+        return (Bind("money", text),)
     if not math.isnan(point.cost_usd.value):
         return ()
     return (Bind("money", f"money unknown: {made.unsold or unknown_price_text(asdict(point.bill))}"),)
@@ -268,20 +199,3 @@ def _but_for(branches: Sequence[Branch], fits: Callable[[Branch], bool]) -> str:
         wrong = dict.fromkeys(one.changed[0] for one in branches if len(one.changed) == 1 and not fits(one))
         return f" with {' or '.join(wrong)} but fits as shown" if wrong else ""
     return f" but for states {' or '.join(able)}" if able else ""
-
-
-def _totals(
-    job: Job, laid: Layout, hardware: HardwareOption, stack: StackOption, market: Market, deals: Sequence[Deal]
-) -> Array:
-    """Return what the run costs under each of some deals; infinite where that is unknown."""
-    policies = join([market.policies[deal.policy] for deal in deals])
-    sites = join([market.sites[deal.site_index].site for deal in deals])
-    prices = join([deal.price for deal in deals])
-    found = ENGINE.predict(job, laid, hardware.machine, hardware.kernels, stack.stack, policies, sites, prices)
-    total = np.broadcast_to(found.money.total_usd, len(deals))
-    return np.where(np.isnan(total), np.inf, total)
-
-
-def _offers(spec: JobSpec, name: str, catalog: facts.Catalog) -> tuple[facts.OfferRow, ...]:
-    """Return the offers of an accelerator, or of that of a system, that the job's filters leave."""
-    return allowed_offers(replace(spec, accelerators=((catalog.system(name).accelerator, None),)), catalog)

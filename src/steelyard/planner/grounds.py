@@ -13,12 +13,23 @@ from steelyard.market.tools import as_asked, matrix_precision, stack_options
 from steelyard.planner.answers import CalibratedConstant, CitedSource, Point, TrainedJob
 from steelyard.planner.citations import Basis, Used, cited, used
 from steelyard.planner.points import layout_of
+from steelyard.tables import Job
+from steelyard.workload import adapted_flop
+
+
+def sample_flop(job: Job, task: str) -> float:
+    """Return the model FLOPs of one sample, forward and backward: of what is trained, without gradients of the rest."""
+    work = job.workload
+    if task not in ADAPTERS:
+        return float(work.model_flop)
+    products = work.product_flop + work.embedding_flop + work.head_flop
+    return float(adapted_flop(products, work.attention_flop, job.trainable_share))
 
 
 def trained_job(spec: JobSpec) -> TrainedJob:
     """Return what is trained: the model with its parameters, the tokens with their FLOPs."""
     job = job_table(spec)
-    flop = float(job.workload.model_flop) * float(spec.samples)
+    flop = sample_flop(job, spec.task) * float(spec.samples)
     return TrainedJob(
         model=spec.model.name,
         task=spec.task,
@@ -28,7 +39,7 @@ def trained_job(spec: JobSpec) -> TrainedJob:
         tokens=math.nan if spec.tokens is None else float(spec.tokens),
         samples=float(spec.samples),
         sample=spec.sample,
-        flop=math.nan if spec.task in ADAPTERS else flop,
+        flop=flop,
     )
 
 

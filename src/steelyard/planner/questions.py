@@ -59,7 +59,7 @@ def estimate(
 
     Args:
         source: what is trained
-        on: an accelerator or system and how many: "H100:64", "p5.48xlarge:8"
+        on: an accelerator or system and how many devices, not nodes: "H100:64", "p5.48xlarge:8"
         layout: parallel degrees, such as "tp=2,pp=1,dp=32"; empty: the fastest that fits
         site: where it runs; empty: where its offer does
         offer: what is bought; empty: the cheapest that the options leave

@@ -34,6 +34,9 @@ STEP = 0.1
 PIVOTS = 8
 """Rows of the frontier that rule out most others before the frontier is taken anew."""
 
+LEVEL = 1e-9
+"""Share of a figure within which two are one: rounding."""
+
 TABLES = ("machine", "kernels", "stack", "policy", "site", "offer")
 PRICE, POWER, PUE, CARBON = 0, 1, -2, -1
 """Columns of `deal_figures`: of a device-second, of electricity, PUE, PUE x intensity."""
@@ -85,7 +88,7 @@ def _changes(
     moved = wide.figures([move for _, move in some])
     for (place, _), (move, rows, figures) in zip(some, moved, strict=True):
         decided = wide.decided(move, rows, figures)
-        changed = [label for label, row in least.items() if _other(wide.decision, row, decided, label)]
+        changed = [label for label, row in least.items() if _other(wide.decision, row, decided, label, move)]
         found += [(place, _shift(wide.decision, label, move, decided)) for label in changed]
     return found
 
@@ -226,10 +229,19 @@ def _sold(decision: Decision, deals: Rows) -> list[Candidates]:
     return found
 
 
-def _other(decision: Decision, row: int, decided: Decided, label: str) -> bool:
-    """Tell whether another choice wins: another accelerator, stack, number of devices or offer, or none."""
+def _other(decision: Decision, row: int, decided: Decided, label: str, move: MovedInput) -> bool:
+    """Tell whether another choice wins: another accelerator, stack, number of devices or offer, or none.
+
+    One that is level with the old winner in what the label is about, and wins on the rest, is a tie and no change: what
+    it costs does not make a run faster.
+    """
     if label not in decided.rows:
         return True
+    points, now = decided.candidates.points, decided.rows[label]
+    if label in COLUMN and within_limits(points[[row]], bounds_of(move.limits(decision.limits)))[0]:
+        held, won = (float(points[one, COLUMN[label]]) for one in (row, now))
+        if held <= won * (1 + LEVEL):
+            return False
     return _choice(decision.candidates, row) != _choice(decided.candidates, decided.rows[label])
 
 

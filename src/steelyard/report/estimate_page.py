@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from rich.console import RenderableType
 
+from steelyard.catalog import load
 from steelyard.formatting.figures import COUNT, FLOP_RATE, amount
 from steelyard.planner.answers import Estimate, Explanation, TrainedJob
 from steelyard.planner.citations import Used
@@ -14,6 +15,7 @@ from steelyard.report.breakdown import breakdown, formula_list, named_terms, sho
 from steelyard.report.page import as_sentence, blank, bullets, heading, paragraph, table
 from steelyard.report.plan_lines import short_assumptions
 from steelyard.report.plan_page import binding_section, points_table, sources_section
+from steelyard.vocabulary import ADAPTER_TASKS
 
 
 def estimate_page(found: Estimate) -> list[RenderableType]:
@@ -77,12 +79,23 @@ def _head(found: Estimate) -> list[RenderableType]:
         *(paragraph(one.text) for one in first),
         blank(),
         points_table([found]),
+        *nodes_section(found),
         *binding_section([rest]),
         blank(),
         paragraph(rate_text(found)),
         *([paragraph(as_sentence(found.measured_step.text))] if found.measured_step else []),
         blank(),
     ]
+
+
+def nodes_section(found: Estimate) -> list[RenderableType]:
+    """Return how many nodes the devices are, where they are not one: `--on SYSTEM:N` counts devices."""
+    each = load().system(found.system).node_devices if found.system in load().systems else found.devices
+    if found.devices == each or each <= 1:
+        return []
+    nodes = found.devices / each
+    part = f"{nodes:g} nodes" if nodes > 1 else f"a part of a node: write {found.system}:{each} for one"
+    return [blank(), paragraph(f"{found.devices:,} devices, {each} a node of {found.system}: {part}.")]
 
 
 def _trained(job: TrainedJob) -> tuple[float, str]:
@@ -94,17 +107,23 @@ TEXT_FLOP = "causal attention counted as half, the vocabulary included, "
 """What the FLOPs of a language model count besides."""
 
 
+FROZEN = " without gradients of frozen weights, about 4 of 6 FLOPs a parameter"
+"""What the FLOPs of adapters leave out: see `workload.adapted_flop`."""
+
+
 def rate_text(found: Estimate) -> str:
     """Return the speed of training in tokens or samples and in FLOPs, the convention named."""
     step = found.prediction.time
     if math.isnan(found.time_s.value):
         return "The speed of training is not known: some part of a step has no rate in the catalog."
-    achieved = float(step.model_flop) / float(step.total_s) / found.devices
+    batch = math.prod(int(found.layout[name]) for name in ("dp", "micro_batch", "micro_batches"))
+    achieved = found.job.flop / found.job.samples * batch / float(step.total_s) / found.devices
     count, unit = _trained(found.job)
     trained = count / found.time_s.value
     return (
         f"{trained:,.0f} {unit}/s over the whole run; while training {amount(achieved, FLOP_RATE, 3)} a device "
-        f"(model FLOPs: forward and backward, {TEXT_FLOP if unit == 'tokens' else ''}no recompute)."
+        f"(model FLOPs: forward and backward{FROZEN if found.job.task in ADAPTER_TASKS else ''}, "
+        f"{TEXT_FLOP if unit == 'tokens' else ''}no recompute)."
     )
 
 

@@ -103,3 +103,26 @@ def training_flop(forward_flop: Flop) -> Flop:
     3000000000000.0
     """
     return 3 * forward_flop
+
+
+def adapted_flop(product_flop: Flop, attention_flop: Flop, adapter_share: Share) -> Flop:
+    r"""FLOPs of a forward and a backward pass of adapters beside a frozen model.
+
+    .. math:: F = 2\,F_p + 3\,(F_a + t\,F_p)
+
+    Products with frozen weights are run forward and for the gradient of their inputs, not for that of the weights: 4
+    FLOPs a parameter and token where training all takes 6. Attention has no weights; adapters are trained whole.
+
+    Args:
+        product_flop: forward, all products with weights, :math:`F_p` [flop]
+        attention_flop: forward, scores and values, :math:`F_a` [flop]
+        adapter_share: parameters of adapters over those of the model, :math:`t` [-]
+
+    Source: Hu et al. 2021, arXiv 2106.09685, section 4.1 (frozen weights get no gradients); the backward pass of a
+        product is two of its size (Narayanan et al. 2021, arXiv 2104.04473, appendix).
+    Limits: gradients of inputs are counted down to the first block; adapters see as many tokens as the mean parameter.
+
+    >>> adapted_flop(2.0, 0.0, 0.0), adapted_flop(2.0, 1.0, 0.01)
+    (4.0, 7.06)
+    """
+    return 2 * product_flop + 3 * (attention_flop + adapter_share * product_flop)

@@ -32,7 +32,7 @@ from steelyard.job.training import (
     published_optimizer,
     unknown_of_optimizer,
 )
-from steelyard.layout import Reason, lacks_drives, sentence
+from steelyard.layout import Reason, keeps_weights, lacks_drives, sentence
 from steelyard.strategies.denial import named
 from steelyard.strategies.recipe import FUSED
 from steelyard.tables import Job, Layout, Workload
@@ -151,20 +151,22 @@ def kept_layouts(
         job: its numbers.
         capability: what its stack can run.
     """
-    check_drives(layouts, job, capability)
+    check_places(layouts, job, capability)
     return unsummed(layouts, free, job, capability.fused_gradients)
 
 
-def check_drives(layouts: Sequence[Layout], job: Job, capability: Capability) -> None:
-    """Raise BadLayout where the stack of a row puts nothing on drives that the row says is there.
+def check_places(layouts: Sequence[Layout], job: Job, capability: Capability) -> None:
+    """Raise BadLayout where the stack of a row puts nothing on drives, or the host, that the row says is there.
 
     Args:
         layouts: that the row may mean.
         job: its numbers.
         capability: what its stack can run.
     """
-    if layouts and all(lacks_drives(job, one, capability) for one in layouts):
-        raise BadLayout(f"{capability.stack}, zero = {layouts[0].zero:g}: {sentence(Reason.NVME)}")
+    rules = ((Reason.NVME, lacks_drives), (Reason.HOST_WEIGHTS, keeps_weights))
+    for reason, broken in rules:
+        if layouts and all(broken(job, one, capability) for one in layouts):
+            raise BadLayout(f"{capability.stack}, zero = {layouts[0].zero:g}: {sentence(reason)}")
 
 
 def unsummed(layouts: Sequence[Layout], free: Sequence[bool], job: Job, able: bool) -> list[Layout | None]:

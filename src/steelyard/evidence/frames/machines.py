@@ -12,9 +12,10 @@ from steelyard.catalog.training import Precision
 from steelyard.errors import UnknownName
 from steelyard.evidence.frames.stacks import stack_rule
 from steelyard.evidence.runs.accelerators import accelerator_of_name, open_memory
-from steelyard.evidence.runs.columns import is_count
+from steelyard.evidence.runs.columns import is_count, says
 from steelyard.evidence.runs.networks import network_rate
 from steelyard.evidence.runs.run import Run, is_known
+from steelyard.job.kept.node_drives import parse_drives, with_drives
 from steelyard.job.training import parse_precision
 from steelyard.tables import Machine
 from steelyard.units import GB_BYTES
@@ -57,6 +58,7 @@ def run_machine(run: Run, catalog: Catalog) -> RunMachine:
         if run.devices > domain:
             assumed.add("network")
     found = replace(base, node_devices=node, domain_devices=domain, nic_bytes_per_s=nic)
+    found = with_drives(found, parse_drives(run.nvme) if says(run.nvme) else None)
     return RunMachine(found, accelerator, precision, frozenset(assumed))
 
 

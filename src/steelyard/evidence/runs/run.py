@@ -71,6 +71,7 @@ class Run:
     lora_targets: str  # matrices that have adapters, as job files name them: all-linear, q_proj,v_proj
     document_tokens: float  # mean of documents that are masked from each other; NaN: what the note says, else none is
     recipe: str  # how tensors are kept, as job files write it: "states=16,quantised=nf4-dq"
+    nvme: str  # drives of one node, as job files write them: "read=25GB/s,write=12GB/s"; empty: as the catalog has them
     faults: tuple[tuple[str, str], ...] = ()  # columns whose cells cannot be read, each with the reason
     strange: tuple[str, ...] = ()  # columns that nobody reads, each with the nearest that is read
     taken: tuple[str, ...] = ()  # what cells were read as that may mean something else

@@ -1,4 +1,4 @@
-"""The NVMe drives of a node as a job states them: what no catalog knows of machines at hand."""
+"""The host of a node as a job states it, its memory and NVMe drives: what no catalog knows of machines at hand."""
 
 import math
 import re
@@ -28,6 +28,30 @@ class DriveSpec:
     read_bytes_per_s: BytesPerSecond | None
     write_bytes_per_s: BytesPerSecond | None
     capacity_bytes: Bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class NodeSpec:
+    """What a job states of the nodes of whatever it runs on. None: as the catalog knows them."""
+
+    drives: DriveSpec | None = None
+    host_memory_bytes: Bytes | None = None  # of one host, beside that of its devices
+
+
+NODE_AS_KNOWN = NodeSpec()
+"""Nothing is stated: nodes are as the catalog knows them."""
+
+
+def parse_host_memory(value: Any) -> Bytes:
+    """Return the memory of a host that a text describes.
+
+    >>> parse_host_memory("2 TB"), parse_host_memory("512 GiB") / 2**30
+    (2000000000000.0, 512.0)
+    """
+    found = float(parse_size(value))
+    if not 0 < found < math.inf:
+        raise BadInput(f"{str(value)[:60]!r} is no memory of a host; write host_memory: 1TB")
+    return found
 
 
 def parse_drives(value: Any) -> DriveSpec:
@@ -73,6 +97,13 @@ def _rate(value: Any) -> BytesPerSecond:
     if not 0 < found < math.inf:
         raise BadInput(f"{text[:60]!r} is no rate of drives; write {FORM}")
     return found
+
+
+def with_node(machine: Machine, node: NodeSpec) -> Machine:
+    """Return a machine whose hosts have the memory and the drives that a job states; the rest is the catalog's."""
+    made = with_drives(machine, node.drives)
+    known = node.host_memory_bytes
+    return made if known is None else replace(made, host_memory_bytes=known)
 
 
 def with_drives(machine: Machine, drives: DriveSpec | None) -> Machine:

@@ -75,6 +75,23 @@ def parse_recipe(value: Any) -> Mapping[str, float]:
     return MappingProxyType(found)
 
 
+def recipe_words(entries: Mapping[str, float]) -> dict[str, str]:
+    """Return entries of a recipe as people write them: what settings say, the rest by number.
+
+    >>> recipe_words(parse_recipe("weights=host,gradients=fused")), recipe_words({"grad_bytes": 2.0})
+    ({'gradients': 'fused', 'weights': 'host'}, {'grad_bytes': '2'})
+    """
+    found: dict[str, str] = {}
+    left = dict(entries)
+    for setting in RECIPE_SETTINGS:
+        for word, meant in setting.meanings.items():
+            if meant.items() <= left.items():
+                found[setting.name] = word
+                left = {name: value for name, value in left.items() if name not in meant}
+                break
+    return found | {name: f"{value:g}" for name, value in left.items()}
+
+
 def tells_states(entries: Mapping[str, float]) -> bool:
     """Return whether entries of a recipe say how wide states are; they are then beside an fp32 master copy.
 

@@ -6,7 +6,6 @@ Source: github.com/deepspeedai/DeepSpeed at 00376da4, docs/_pages/config-json.md
 
 from types import MappingProxyType
 
-from steelyard.job.kept.drives import drive_entries
 from steelyard.launchers.answer import Blank, LaunchFile
 from steelyard.launchers.sheet import FileHere, LaunchLine, Sheet, Value
 from steelyard.launchers.texts import argument_text, json_text, script_text, torchrun
@@ -25,6 +24,8 @@ _LEFT_TO_SCRIPT = MappingProxyType(
         "steps": "the training script counts its steps",
         "flash": "the training script chooses its attention",
         "task": "the training script draws or loads the weights",
+        "lora_rank": "the training script adds the adapters (peft.LoraConfig: r and lora_alpha)",
+        "lora_targets": "the training script adds the adapters (peft.LoraConfig: target_modules)",
     }
 )
 _ONE = MappingProxyType({"tp": "tensor", "pp": "pipeline", "cp": "context", "ep": "expert", "vpp": "interleaved"})
@@ -75,27 +76,42 @@ def _sharding(sheet: Sheet) -> None:
     if not job.layout.offload:
         sheet.implied("offload", "off without zero_optimization.offload_optimizer")
     elif job.layout.zero:
-        sheet.put("offload", "zero_optimization.offload_optimizer.device", "nvme" if _asked(sheet, "states") else "cpu")
+        sheet.put(
+            "offload",
+            "zero_optimization.offload_optimizer.device",
+            "nvme" if _on_drives(sheet, "optimizer_states") else "cpu",
+        )
     else:
         sheet.lacks("offload", "offload_optimizer is valid for stages 1, 2 and 3")
-    _drives(sheet)
+    _recipe(sheet)
     reason = "the training script wraps its blocks (torch.utils.checkpoint, or gradient checkpointing of its library)"
     sheet.choose("recompute", job.numbers["recompute"] == "none", "nothing is wrapped", reason)
 
 
-def _asked(sheet: Sheet, what: str) -> bool:
-    """Tell whether the job puts its parameters (`weights`), or its states, on NVMe drives."""
-    spec = sheet.job.spec
-    return {**drive_entries(spec.stack or ""), **spec.recipe}.get(f"{what}_on_nvme", 0.0) > 0
+def _on_drives(sheet: Sheet, what: str) -> bool:
+    """Tell whether the job puts its parameters (`weights`), or its `optimizer_states`, on NVMe drives."""
+    return sheet.job.recipe.get(what) == "nvme"
 
 
-def _drives(sheet: Sheet) -> None:
-    """Write where what is on drives lies: a folder that only the user knows, which every node has."""
+def _recipe(sheet: Sheet) -> None:
+    """Write where tensors rest, folders on drives for the user to fill in, and note what of the recipe has no key."""
     zero = "zero_optimization"
-    if _asked(sheet, "weights"):
-        sheet.fixed(f"{zero}.offload_param.device", "nvme")
-    for what, key in (("states", "offload_optimizer"), ("weights", "offload_param")):
-        if _asked(sheet, what):
+    for name, word in sheet.job.recipe.items():
+        match name, word:
+            case "weights", "host" | "nvme":
+                sheet.put("recipe", f"{zero}.offload_param.device", "cpu" if word == "host" else word)
+            case "weights", _:
+                sheet.implied("recipe", f"{name}={word}: no {zero}.offload_param")
+            case "activations", "host":
+                sheet.put("recipe", "activation_checkpointing.cpu_checkpointing", True)
+                own = "holds of blocks that the training script wraps with deepspeed.checkpointing alone"
+                sheet.lacks("recipe", own, f"{name}={word}")
+            case "optimizer_states", "nvme":
+                sheet.implied("recipe", f"{zero}.offload_optimizer.device nvme")
+            case _:
+                sheet.lacks("recipe", "the training script, or what it makes its model of, decides", f"{name}={word}")
+    for what, key in (("optimizer_states", "offload_optimizer"), ("weights", "offload_param")):
+        if _on_drives(sheet, what):
             sheet.blanks.append(Blank(f"{zero}.{key}.nvme_path", _FOLDER))
 
 

@@ -267,6 +267,7 @@ def _training(sheet: Sheet) -> None:
         sheet.fixed("--finetune")
     else:
         sheet.choose("task", task == "pretrain", "weights are drawn anew", "pretrain_gpt.py has no adapters")
+    sheet.lacks_extras("pretrain_gpt.py has no adapters", "no argument of this writer sets it: the stack's own stands")
 
 
 def _optimizer(sheet: Sheet, job: LaunchJob) -> None:

@@ -192,3 +192,4 @@ def _training(sheet: Sheet) -> None:
         sheet.lacks("task", "set checkpoint.enable and checkpoint.initial_load_path to where the weights are")
     else:
         sheet.choose("task", spec.task == "pretrain", "weights are drawn anew", "torchtitan trains every parameter")
+    sheet.lacks_extras("torchtitan trains every parameter", "no key of this writer sets it: the stack's own stands")

@@ -2,8 +2,10 @@
 
 import math
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from itertools import combinations
 
 from steelyard import catalog as facts
 from steelyard.catalog.local.slips import FARTHEST, unit_slip
@@ -25,7 +27,7 @@ from steelyard.job.measured_step import MeasuredStep
 from steelyard.job.training import ADAPTERS
 from steelyard.layout import text_of
 from steelyard.market.tools import as_asked
-from steelyard.planner.estimating import configure
+from steelyard.planner.configuring import configure
 from steelyard.planner.measured.alike import NETWORK
 from steelyard.planner.measured.answer import NOTHING, ComparedStep, StepLayer
 from steelyard.planner.measured.exact import text_of_setting
@@ -151,18 +153,20 @@ def _configured(spec: JobSpec, place: Place, degrees: str) -> Configuration:
     Args:
         spec: the job
         place: where it was measured, with the layout that the question has
-        degrees: settings of the layout that the measured step names; of the rest those of the question hold where both
-            together make a layout
+        degrees: settings of the layout that the measured step names; of the rest as many of those of the question hold
+            as make a layout with them
     """
     made = configure(spec, place.accelerator, place.devices, place.layout)
     wanted = parse_degrees(degrees) if degrees else {}
     if all(float(getattr(made.setting.layout, name)) in values for name, values in wanted.items()):
         return made
-    both = degrees_text({**(parse_degrees(place.layout) if place.layout else {}), **wanted})
-    try:
-        return configure(spec, place.accelerator, place.devices, both)
-    except BadLayout:
-        return configure(spec, place.accelerator, place.devices, degrees)
+    held = {name: values for name, values in parse_degrees(place.layout or "").items() if name not in wanted}
+    for count in range(len(held), 0, -1):  # as many settings of the question as make a layout with these
+        for names in combinations(held, count):
+            with suppress(BadLayout):
+                both = degrees_text({**{name: held[name] for name in names}, **wanted})
+                return configure(spec, place.accelerator, place.devices, both)
+    return configure(spec, place.accelerator, place.devices, degrees)
 
 
 def check_possible(given: MeasuredStep, seconds: float, made: Configuration, spec: JobSpec) -> None:

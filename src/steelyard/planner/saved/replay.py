@@ -32,7 +32,7 @@ def configuration_of(point: Point, spec: JobSpec) -> Configuration:
     layout = _layout(point)
     pinned = point.label == ESTIMATE_LABEL
     job = job_of_layout(job_on(spec, point.stack) if pinned else job_table(spec), layout)
-    hardware, stack = hardware_option(system, spec.precision, catalog, spec.nvme), _stack(point, system, spec, catalog)
+    hardware, stack = hardware_option(system, spec.precision, catalog, spec.node), _stack(point, system, spec, catalog)
     _check_devices(point, layout, system, spec)
     machine = hardware.machine
     try:

@@ -16,7 +16,7 @@ from steelyard.errors import BadInput, BadLayout
 from steelyard.job import JobSpec
 from steelyard.job.degrees import PRINTED, degrees_text, parse_degrees
 from steelyard.job.job_spec import job_on
-from steelyard.job.kept.drives import laid_on_drives
+from steelyard.job.kept.drives import drive_entries, drive_layout, laid_on_drives
 from steelyard.job.models.rows_spec import RowsSpec
 from steelyard.job.models.spec import ModelSpec
 from steelyard.job.unstated.choices import open_states
@@ -98,7 +98,9 @@ def layout_of_stack(text: str, spec: JobSpec, job: Job, on: Bench) -> Laid:
         kept = _nearest(job, {**asked, "offload": away}, on) if away == (0,) and "offload" not in asked else None
         if kept and _likely_fits(job, *kept, on):
             return kept
-    given = text or degrees_text(asked)
+    needed = drive_layout({**drive_entries(spec.stack or ""), **spec.recipe})
+    unsaid = {name: values for name, values in needed.items() if name not in settings_of_text(text)}
+    given = ",".join(filter(None, (text, degrees_text(unsaid)))) if text else degrees_text(asked)
     with suppress(BadLayout):
         least = _laid(",".join(filter(None, (given, degrees_text(usual)))), job, on)
         tries = (one for away in _aways(usual, {}, on) for _, one in _tries(spec, job, on, usual, {}, away))
@@ -135,12 +137,14 @@ def _nearest(job: Job, asked: Allowed, on: Bench) -> Laid | None:
     """
     machine, best, least = on.hardware.machine, None, math.inf
     domain = int(machine.domain_devices)
-    degrees = [*product(_doublings(min(on.count, domain)), _doublings(on.count))]
-    for stack, (tp, pp) in product(on.stacks, degrees):
+    degrees = [*product(_doublings(min(on.count, domain)), _doublings(on.count), _doublings(on.count))]
+    for stack, (tp, pp, cp) in product(on.stacks, degrees):
+        if cp > 1 and on.count <= float(job.batch_samples) * tp * pp * cp / 2:  # fewer would share the batch
+            continue
         kept = {"offload": (int(stack.capability.offload),), **asked}
         most = {"zero": (_most_sharded(stack, on.count // (tp * pp), pp, kept),), "micro_batch": (1,)}
         most["recompute"] = (max(stack.capability.recompute),)
-        text = degrees_text({"tp": (tp,), "pp": (pp,), **most, **kept})
+        text = degrees_text({"tp": (tp,), "pp": (pp,), "cp": (cp,), **most, **kept})
         with suppress(BadLayout):
             layout = parse(text, job, on.count, domain, machine.nic_bytes_per_s, stack.capability)
             held = float(np.asarray(ENGINE.memory(job, layout, machine, stack.stack).device_bytes))
@@ -243,9 +247,12 @@ def asked_or_least(text: str, spec: JobSpec, job: Job, on: Bench) -> Laid:
         batch, count = spec.batch_samples, on.count
         if text != degrees_text(asked_layout(spec)) or count <= batch:
             raise
+        if sharing := _nearest(job, asked_layout(spec), on):  # of which nothing fits, or it were the fastest
+            return sharing
+        able = " or ".join(one.name for one in on.stacks)
         raise BadLayout(
-            f"{count} devices but a batch of {batch} {spec.sample}s, and no layout of {spec.model.name} shares samples "
-            f"among so many; give --global-batch {count} or more, or at most {batch} devices"
+            f"{count} devices but a batch of {batch} {spec.sample}s, and no layout of {spec.model.name} on {able} "
+            f"shares samples among so many; give --global-batch {count} or more, or at most {batch} devices"
         ) from error
 
 
