@@ -12,7 +12,7 @@ from steelyard.evidence.frames.frame import run_frame
 from steelyard.evidence.runs.reader import blank_run, read_runs
 from steelyard.job import job_table, read_job
 from steelyard.job.degrees import parse_degrees
-from steelyard.job.training import published_optimizer
+from steelyard.job.optimizers import published_optimizer
 from steelyard.strategies.recompute import RECOMPUTE
 from steelyard.strategies.settings import SPELLINGS, spelled_number
 

@@ -13,7 +13,7 @@ from steelyard import catalog, pipeline
 from steelyard.catalog.tabulate import host_memory_bytes
 from steelyard.job import job_table, read_job
 from steelyard.job.kept.recipes import partial_recipe
-from steelyard.job.training import published_optimizer
+from steelyard.job.optimizers import published_optimizer
 from steelyard.planner import estimate, plan
 from steelyard.reasons.terms import memory_terms
 from steelyard.step import host_memory, stage_job
