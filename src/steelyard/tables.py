@@ -321,7 +321,8 @@ class Stack:
     pp_exposed: Share  # of stage-to-stage traffic that compute does not hide
     gather_bytes: Bytes  # of one parameter, when ZeRO-3 gathers it (float8 all-gather: 1)
     host_update_s: Seconds  # of all processors of a host, to update one offloaded parameter (0: the device updates)
-    host_buffers: Count  # copies of offloaded states and gradients on a host, its buffers for transfers among them
+    host_buffers: Count  # copies of what is offloaded to a host, its buffers for transfers among them
+    host_gradient_bytes: Bytes  # least of an offloaded gradient, where a master copy is updated from it (DeepSpeed: 4)
     nvme_weight_buffer: Count  # parameters that a rank's buffers hold on their way between drive and device
     nvme_weights_kept: Count  # trained parameters of a rank that stay in the host's memory, unless there are more
     nvme_state_buffers: Count  # buffers of a rank through which states of one group pass, as wide as fp32
