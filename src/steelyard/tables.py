@@ -104,6 +104,8 @@ class Block:
     params: tuple[Part, ...]  # of routed experts and all others, by what divides them
     updates: tuple[Part, ...]  # FLOPs of one Newton-Schulz iteration over its matrices
     kept_bytes: tuple[Kept, ...]  # what its backward pass needs
+    narrowed: tuple[Part, ...]  # elements of these that are the input of a product and of nothing else
+    doubled: tuple[Part, ...]  # elements of these that are the input of a product as well
     moved: tuple[Part, ...]  # elements that cross memory once in a forward pass
     gathered: Count  # elements of the inputs that sequence parallelism gathers
     widest: Count  # elements of the inputs of its widest operator, divided by tp
@@ -197,6 +199,7 @@ class Recipe:
     step_copies: Count  # of the updated parameters, for a moment while the optimizer steps (foreach: 1)
     load_bytes: Bytes  # of one parameter, whole model on every device while it is loaded (0: loaded in shards)
     fp8_copies: Count  # kept 8-bit copies of one weight under fp8 (rowwise and columnwise: 2)
+    narrow_inputs: Share  # 1: inputs of products of 8 or 4 bits are kept as these had them (Transformer Engine)
     gathered_units: Count  # blocks (or embeddings) whole at once under ZeRO-3/FSDP
     root_gathered: Share  # 1: embedding and head are one unit that stays whole from forward to backward pass (FSDP1)
     logit_bytes: Bytes  # one logit at the peak (`strategies.losses`)
@@ -346,6 +349,7 @@ class Stack:
     step_copies: Count
     load_bytes: Bytes
     fp8_copies: Count
+    narrow_inputs: Share
     gathered_units: Count
     root_gathered: Share
     logit_bytes: Bytes
