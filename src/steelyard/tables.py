@@ -104,6 +104,8 @@ class Block:
     params: tuple[Part, ...]  # of routed experts and all others, by what divides them
     updates: tuple[Part, ...]  # FLOPs of one Newton-Schulz iteration over its matrices
     kept_bytes: tuple[Kept, ...]  # what its backward pass needs
+    narrowed: tuple[Part, ...]  # elements of these that are the input of a product and of nothing else
+    doubled: tuple[Part, ...]  # elements of these that are the input of a product as well
     moved: tuple[Part, ...]  # elements that cross memory once in a forward pass
     gathered: Count  # elements of the inputs that sequence parallelism gathers
     widest: Count  # elements of the inputs of its widest operator, divided by tp
@@ -197,6 +199,7 @@ class Recipe:
     step_copies: Count  # of the updated parameters, for a moment while the optimizer steps (foreach: 1)
     load_bytes: Bytes  # of one parameter, whole model on every device while it is loaded (0: loaded in shards)
     fp8_copies: Count  # kept 8-bit copies of one weight under fp8 (rowwise and columnwise: 2)
+    narrow_inputs: Share  # 1: inputs of products of 8 or 4 bits are kept as these had them (Transformer Engine)
     gathered_units: Count  # blocks (or embeddings) whole at once under ZeRO-3/FSDP
     root_gathered: Share  # 1: embedding and head are one unit that stays whole from forward to backward pass (FSDP1)
     logit_bytes: Bytes  # one logit at the peak (`strategies.losses`)
@@ -322,7 +325,8 @@ class Stack:
     pp_scattered: Share  # 1: ranks of one tensor-parallel group send a part each of what all hold; 0: all of it
     gather_bytes: Bytes  # of one parameter, when ZeRO-3 gathers it (float8 all-gather: 1)
     host_update_s: Seconds  # of all processors of a host, to update one offloaded parameter (0: the device updates)
-    host_buffers: Count  # copies of offloaded states and gradients on a host, its buffers for transfers among them
+    host_buffers: Count  # copies of what is offloaded to a host, its buffers for transfers among them
+    host_gradient_bytes: Bytes  # least of an offloaded gradient, where a master copy is updated from it (DeepSpeed: 4)
     nvme_weight_buffer: Count  # parameters that a rank's buffers hold on their way between drive and device
     nvme_weights_kept: Count  # trained parameters of a rank that stay in the host's memory, unless there are more
     nvme_state_buffers: Count  # buffers of a rank through which states of one group pass, as wide as fp32
@@ -346,6 +350,7 @@ class Stack:
     step_copies: Count
     load_bytes: Bytes
     fp8_copies: Count
+    narrow_inputs: Share
     gathered_units: Count
     root_gathered: Share
     logit_bytes: Bytes

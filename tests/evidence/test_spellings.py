@@ -12,7 +12,7 @@ from steelyard.evidence.runs.networks import network_rate
 from steelyard.evidence.runs.reader import blank_run
 from steelyard.evidence.runs.spellings import worded
 from steelyard.evidence.runs.unread import unread_parts, unsaid
-from steelyard.job.training import parse_optimizer
+from steelyard.job.optimizers import parse_optimizer
 
 ROW = blank_run(id="row", model="llama-3-8b", accelerator="H100-80GB", devices=8.0, sequence_tokens=4096.0,
                 precision="bf16", stack="Megatron-LM", date="2025-01", tp=2.0, pp=1.0, batch_samples=64.0,
@@ -182,7 +182,7 @@ def test_frozen_types_are_no_precision_of_the_work() -> None:
 
 
 def test_an_optimizer_that_nobody_knows_is_refused_as_of_a_job() -> None:
-    for text in ("sophia", "foo", "ademamix"):
+    for text in ("sophia", "foo", "adamw8bt"):
         (refused,) = (why for _, why in run_frame([replace(ROW, optimizer=text)], load()).unpredicted)
         with pytest.raises(BadInput) as job:
             parse_optimizer(text)

@@ -130,7 +130,7 @@ def test_an_option_replaces_the_other_spelling_of_its_field() -> None:
         ({"model": "whisper-tiny"}, "trains on neither text nor images"),
         ({"budgets": 5}, "unknown field 'budgets'; nearest: budget"),
         ({"precision": "bf61"}, "precision: unknown precision 'bf61'; nearest: bf16"),
-        ({"optimizer": "adamx"}, "unknown optimizer 'adamx'; nearest: adamw"),
+        ({"optimizer": "adamx"}, "unknown optimizer 'adamx'; nearest: adamax"),
         ({"task": "pretrian"}, "unknown task 'pretrian'; nearest: pretrain"),
         ({"purchase": "spt"}, "unknown purchase 'spt'; nearest: spot"),
         ({"sequence": 4096}, "longer than the 1024 learned positions of gpt2; write sequence: 1024"),
@@ -276,7 +276,7 @@ def test_the_config_among_the_examples_is_its_preset() -> None:
 @pytest.mark.parametrize("optimizer", load().optimizers)
 def test_every_optimizer_and_precision_has_its_bytes(precision: str, optimizer: str) -> None:
     job = job_table(read_job({"model": "gpt2", "tokens": "1B", "precision": precision, "optimizer": optimizer}, NOW))
-    assert 0 <= float(job.moment_bytes) <= 8
+    assert 0 <= float(job.moment_bytes) <= 12  # three fp32 moments
     assert 0 < job.gemm_bytes <= job.element_bytes
     assert job.trainable_share == 1
 

@@ -11,9 +11,10 @@ from tests.step.neutral import peak
 
 from steelyard import catalog, pipeline
 from steelyard.catalog.tabulate import host_memory_bytes
+from steelyard.formatting.figures import number
 from steelyard.job import job_table, read_job
 from steelyard.job.kept.recipes import partial_recipe
-from steelyard.job.training import published_optimizer
+from steelyard.job.optimizers import published_optimizer
 from steelyard.planner import estimate, plan
 from steelyard.reasons.terms import memory_terms
 from steelyard.step import host_memory, stage_job
@@ -48,6 +49,37 @@ def test_buffers_come_on_top_of_what_is_offloaded_and_of_nothing_else() -> None:
     first, second = (one.optimizer_bytes for one in paged)
     assert first == second > 0
     assert [float(catalog.stack(name).host_buffers) for name in ("fsdp2", "deepspeed")] == [1.0, 1.5]
+
+
+T5_3B = gpt(8, 5120, 64, 32_128)
+"""As many parameters as the page's example to within a few per cent; bytes are compared a parameter."""
+
+
+@pytest.mark.parametrize(
+    ("zero", "devices", "params", "gib"),
+    [
+        (3.0, 8.0, 1.0, 71.69),  # offload of states and parameters, zero_init=1
+        (3.0, 8.0, 0.0, 63.72),  # of states alone
+        (2.0, 4.0, 0.0, 63.72),  # max(4 n_gpus, 16): of four devices the same
+        (2.0, 1.0, 0.0, 63.72),
+    ],
+)
+def test_deepspeed_says_24_bytes_a_parameter_and_27_with_parameters(
+    zero: float, devices: float, params: float, gib: float
+) -> None:
+    """deepspeedai/DeepSpeed docs/code-docs/source/memory.rst: t5-3b, 2,851M parameters on one node."""
+    job = replace(pretraining(T5_3B, 512, 64), recipe=partial_recipe(weights_on_host=params))
+    laid = layout(job, dp=devices, zero=zero, shard_devices=devices, offload=1.0)
+    for name in ("deepspeed", "megatron-deepspeed"):
+        found = host_memory(stage_job(job, laid), filled(Machine, node_devices=8.0), catalog.stack(name))
+        assert float(found.total_bytes) / T5_3B.total_params == pytest.approx(gib * 2**30 / 2851e6, rel=1e-3)
+
+
+def test_a_gradient_is_widened_only_for_a_master_copy() -> None:
+    laid = layout(JOB, dp=8.0, zero=2.0, shard_devices=8.0, offload=1.0)
+    pure = replace(JOB, master_bytes=0.0, moment_bytes=4.0)
+    found = [kept(job, laid, grad_bytes=2.0, host_gradient_bytes=4.0).gradients_bytes for job in (JOB, pure)]
+    assert found == [pytest.approx(4 * PARAMS), pytest.approx(2 * PARAMS)]
 
 
 def test_a_host_feeds_no_more_devices_than_there_are() -> None:
@@ -168,8 +200,11 @@ def test_a_host_of_unknown_memory_is_told_where_much_is_put_there(model: str, sa
     texts = [one.text for one in found.bound_by if "host memory unknown" in one.text]
     assert texts == [f"host memory unknown: needs {found.host_bytes / 2**30:,.0f} GiB a host"] * said
     assert (found.host_bytes > 100 * 2**30) == said
+    assert any(one.text.startswith("host memory") for one in found.bound_by)  # little is told as well
     known = estimate(model, on="p5.48xlarge:8", **asked)
-    assert not any("host memory" in one.text for one in known.bound_by)
+    (told,) = (one.text for one in known.bound_by if one.text.startswith("host memory"))
+    assert told == f"host memory: needs {number(known.host_bytes / 2**30)} of 2,048 GiB a host"
+    assert not any("host memory" in one.text for one in estimate(model, on="p5.48xlarge:8", tokens="10M").bound_by)
 
 
 def test_bytes_of_a_host_are_asked_for_apart() -> None:

@@ -216,5 +216,5 @@ def test_offload_under_deepspeed_takes_states_alone() -> None:
         estimate("llama-3-8b", on="RTX-4090:8", stack="deepspeed", **asked, **more)
         for more in ({}, {"recipe": "weights=host"})
     )
-    assert along.host_bytes - alone_s.host_bytes == pytest.approx(2 * 8.03e9, rel=0.01)
+    assert along.host_bytes - alone_s.host_bytes == pytest.approx(1.5 * 2 * 8.03e9, rel=0.01)  # buffers among them
     assert along.time.dp_s >= alone_s.time.dp_s

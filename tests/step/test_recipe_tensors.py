@@ -13,7 +13,8 @@ from steelyard.job.kept.recipes import loss_entries, partial_recipe
 from steelyard.job.models.adapters import Adapters, frozen_bytes, linear_params
 from steelyard.job.models.architecture import architecture
 from steelyard.job.models.presets import find_model
-from steelyard.job.training import MatrixShape, parse_optimizer, parse_precision
+from steelyard.job.optimizers import parse_optimizer
+from steelyard.job.training import MatrixShape, parse_precision
 from steelyard.step import memory, stage_job
 from steelyard.strategies.losses import LOSSES
 from steelyard.strategies.recipe_settings import QUANTISED_BYTES

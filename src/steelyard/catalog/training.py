@@ -37,6 +37,8 @@ class Optimizer:
     newton_schulz: int  # iterations that orthogonalise the update of a matrix of the blocks
     master: bool  # updates a master copy where the precision has one
     paged: bool  # its states go to the host when the device is full
+    foreach: bool  # stepped with lists of temporaries where its stack does so (torch.optim's foreach)
+    in_backward: bool  # steps inside the backward pass, so that no gradient outlives its parameter's
     source: str
 
 
@@ -62,6 +64,8 @@ def optimizer_of_row(row: Mapping[str, str]) -> Optimizer:
         follows=row["follows"] == "1",
         master=row["master"] == "1",
         paged=row["paged"] == "1",
+        foreach=row["foreach"] == "1",
+        in_backward=row["in_backward"] == "1",
         source=row["source"],
         **{name: float(row[name]) for name in ("moment_bytes", "outer_moment_bytes", "factored_bytes")},
     )

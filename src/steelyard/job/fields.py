@@ -14,6 +14,7 @@ from steelyard.job.kept.phrases import quantised_base
 from steelyard.job.kept.recipes import parse_recipe
 from steelyard.job.measured_step import MeasuredStep, parse_rate, parse_step_time
 from steelyard.job.models import adapters
+from steelyard.job.optimizers import parse_optimizer
 from steelyard.job.purchase import (
     DataSpec,
     OwnedSpec,
@@ -28,7 +29,7 @@ from steelyard.job.spelled.bases import task_of_base
 from steelyard.job.spelled.lengths import parse_sequence
 from steelyard.job.spelled.names import FIELD_ALIASES, LORA_NAMES, folded_names
 from steelyard.job.spelled.passed_over import unknown_text
-from steelyard.job.training import parse_loss, parse_optimizer, parse_precision, parse_task
+from steelyard.job.training import parse_loss, parse_precision, parse_task
 from steelyard.vocabulary import ON_DEMAND
 
 

@@ -21,8 +21,9 @@ from steelyard.job.models.architecture import architecture, is_gated, usual_drop
 from steelyard.job.models.kinds import trained_kind
 from steelyard.job.models.rows_spec import RowsSpec
 from steelyard.job.models.spec import ModelSpec
+from steelyard.job.optimizers import optimizer_entries, parse_optimizer
 from steelyard.job.purchase import DataSpec, OwnedSpec
-from steelyard.job.training import ADAPTERS, MatrixShape, parameter_bytes, parse_optimizer, parse_precision
+from steelyard.job.training import ADAPTERS, MatrixShape, parameter_bytes, parse_precision
 from steelyard.tables import Job, Recipe, Workload
 from steelyard.units import Bytes, Count, Joules, KgCo2e, Seconds, Share, Usd
 from steelyard.vocabulary import ON_DEMAND
@@ -183,7 +184,7 @@ def training_job(
         gemm_bytes=held.gemm_bytes,
         moment_bytes=held.moment_bytes,
         master_bytes=held.master_bytes,
-        recipe=_packed(recipe, float(adapters.packed_bytes) if adapters else 0.0, optimizer.paged),
+        recipe=_of_optimizer(recipe, float(adapters.packed_bytes) if adapters else 0.0, *optimizer_entries(optimizer)),
         newton_schulz=0.0 if adapters else float(optimizer.newton_schulz),
         trainable_share=min(1.0, adapters.params / workload.params) if adapters else 1.0,
         frozen_bytes=adapters.frozen_bytes(held.element_bytes) if adapters else held.element_bytes,
@@ -193,6 +194,7 @@ def training_job(
 
 
 @lru_cache(maxsize=1024)
-def _packed(recipe: Recipe, packed_bytes: float, paged: bool) -> Recipe:
-    states = 1.0 if paged and math.isnan(float(recipe.states_paged)) else recipe.states_paged
-    return replace(recipe, packed_bytes=packed_bytes, states_paged=states)
+def _of_optimizer(recipe: Recipe, packed_bytes: float, *entries: tuple[str, float]) -> Recipe:
+    """Return a recipe with what its optimizer implies where nobody says otherwise, and bytes of a quantised base."""
+    unsaid = {name: value for name, value in entries if math.isnan(float(getattr(recipe, name)))}
+    return replace(recipe, packed_bytes=packed_bytes, **unsaid)

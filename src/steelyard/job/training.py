@@ -100,9 +100,6 @@ def task_meaning(text: str) -> str:
 ADAPTERS = frozenset(ADAPTER_TASKS)
 """Tasks whose FLOPs of a step are not those of training every parameter, and whose states are those of the adapters."""
 
-USUAL_OPTIMIZER = "adamw"
-"""What nearly every published run trains with; taken where a text names none."""
-
 
 @dataclass(frozen=True, slots=True)
 class ParameterBytes:
@@ -185,19 +182,6 @@ def says_pure(text: str, of_precision: bool = False) -> bool:
     return named(PURE, text) is not None
 
 
-def parse_optimizer(text: str, catalog: Catalog | None = None) -> Optimizer:
-    """Return the optimizer of a catalog, the shipped one if None, that a text names; BadInput lists the nearest.
-
-    >>> [parse_optimizer(text).optimizer for text in ("AdamW", "paged_adamw_8bit", "adamw_torch_fused")]
-    ['adamw', 'paged-adamw-8bit', 'adamw']
-    """
-    known = (catalog or load()).optimizers
-    row = next((row for row in known.values() if row.pattern.search(text.strip())), None)
-    if row is not None and text.strip().lower() not in known and not unknown_of_optimizer(text):
-        return row
-    return known[one_of("optimizer", text, known)]
-
-
 def parse_loss(text: str) -> LossKind:
     """Return the kind of loss that a text names; BadInput lists the nearest.
 
@@ -205,46 +189,6 @@ def parse_loss(text: str) -> LossKind:
     4.5
     """
     return LOSSES[one_of("loss", text, LOSSES)]
-
-
-def published_optimizer(text: str, catalog: Catalog | None = None) -> Optimizer:
-    """Return the optimizer that a publisher's words mean, by the patterns of `optimizers.csv`; silence means AdamW.
-
-    >>> [published_optimizer(text).optimizer for text in ("fused AdamW", "adam8bit(bnb)", "SGD", "Muon", "")]
-    ['adamw', 'adam8bit', 'sgd', 'muon', 'adamw']
-    """
-    known = (catalog or load()).optimizers
-    return next((row for row in known.values() if row.pattern.search(text.strip())), known[USUAL_OPTIMIZER])
-
-
-def names_optimizer(text: str, catalog: Catalog | None = None) -> bool:
-    """Tell whether a publisher's words name some optimizer of the catalog, whatever else they say.
-
-    >>> names_optimizer("AdamW, cosine schedule"), names_optimizer("sophia")
-    (True, False)
-    """
-    return any(row.pattern.search(text.strip()) for row in (catalog or load()).optimizers.values())
-
-
-_OPTIMIZER_TERMS = re.compile(
-    r"((fused|paged|deepspeedcpu|cpu|hybrid)?adamw?(8-?bit)?|bit|opt|optim|fused|distributed|decoupled|paged|foreach"
-    r"|torch|ao|pytorch|bitsandbytes|apex|bnb|cpu|32-?bit|8-?bit|bf16|fp32|fp16|states?"
-    r"|optimi[sz]er|deepspeed|hybrid|dist|and|with|moments?|forward|backward|only|momentum|none|sgd|muon|lion|adafactor"
-    r"|nesterov|beta\d?|betas|eps|lr|weight|decay|default|w|galore|(paged)?lion(8-?bit)?|rmsprop|adagrad|hf|keras"
-    r"|\d[\d.e-]*)"
-)
-
-
-def unknown_of_optimizer(text: str) -> list[str]:
-    """Return the words of an optimizer that nobody reads: it keeps what the others do, or AdamW.
-
-    >>> unknown_of_optimizer("paged_adamw_8bit"), unknown_of_optimizer("sophia_adamw")
-    ([], ['sophia'])
-    """
-    if re.search(r"(?<!\d)4[ _-]?bit", text.lower()):
-        return ["4 bits"]
-    words = re.split(r"[^a-z0-9.]+", re.sub(r"(?<=[a-z])\.|\.(?=[a-z])", " ", text.lower()))
-    return [word for word in words if word and not _OPTIMIZER_TERMS.fullmatch(word)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -286,6 +230,7 @@ def parameter_bytes(precision: Precision, optimizer: Optimizer, shape: MatrixSha
     >>> from steelyard.job.models.presets import find_model
     >>> shape = MatrixShape.of_transformer(architecture(find_model("gpt2-xl")))
     >>> bf16 = parse_precision("bf16")
+    >>> from steelyard.job.optimizers import parse_optimizer
     >>> rows = [parse_optimizer(name) for name in ("adamw", "adam8bit", "muon", "sgd")]
     >>> made = [parameter_bytes(bf16, row, shape) for row in rows]
     >>> [round(one.moment_bytes, 3) for one in made], made[3].master_bytes

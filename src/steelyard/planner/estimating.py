@@ -34,7 +34,7 @@ from steelyard.planner.points import Configuration, layout_numbers, objective_in
 from steelyard.planner.unstated.fit import fit_word
 from steelyard.planner.unstated.mixtures import Branch, changes_text, states_text
 from steelyard.planner.unstated.possible import possible_text
-from steelyard.reasons.binds import Bind, beyond_limits, host_link_text, step_text, unknown_host_text
+from steelyard.reasons.binds import Bind, beyond_limits, host_bytes_text, host_link_text, step_text, unknown_host_text
 from steelyard.reasons.drives import empty_drives_text, small_drives_text, unknown_drives_text
 from steelyard.reasons.terms import formula, terms
 from steelyard.units import GIB_BYTES
@@ -55,13 +55,14 @@ def point_of_configuration(
     point = point_of(made, figures, ESTIMATE_LABEL, today or datetime.now(UTC).date())
     short = _memory_short(point, made)
     beyond = _beyond(figures, spec, made.devices) if spec else ()
-    unsaid, link = unknown_host_text(point.host_bytes, point.host_limit_bytes), _host_link(made)
+    kept = (point.host_bytes, point.host_limit_bytes)
+    unsaid, on_host, link = unknown_host_text(*kept), host_bytes_text(*kept), _host_link(made)
     empty = empty_drives_text(point.nvme_bytes, spec is not None and puts_on_drives(spec))
     drives = unknown_drives_text(point.nvme_bytes, point.nvme_limit_bytes, math.isnan(point.time_s.value))
     told = (
         *([Bind("memory", short)] if short else []),
         *([Bind("memory", made.beyond_recipes)] if made.beyond_recipes and not short else []),
-        *(Bind("memory", text) for text in (unsaid, empty, drives) if text),
+        *(Bind("memory", text) for text in (on_host, empty, drives) if text),
         *_unknown_money(made, point),
         Bind("step", step_text(made.prediction.time)),
         *([Bind("host link", link)] if link else []),

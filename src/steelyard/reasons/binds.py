@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from steelyard.formatting.figures import TIME, amount
+from steelyard.formatting.figures import TIME, amount, number
 from steelyard.market.options import Market
 from steelyard.reasons.phrases import candidate_text, figure_text, objective_text
 from steelyard.reasons.summaries import Summary, summary
@@ -144,6 +144,24 @@ def unknown_host_text(host_bytes: float, limit_bytes: float) -> str:
     if not math.isnan(limit_bytes) or not host_bytes > HOST_ASSUMED_BYTES:
         return ""
     return f"host memory unknown: needs {host_bytes / GIB_BYTES:,.0f} GiB a host"
+
+
+def host_bytes_text(host_bytes: float, limit_bytes: float) -> str:
+    """Return what is put on a host, and how much it has; empty where nothing is, or more than it has.
+
+    >>> from math import nan
+    >>> host_bytes_text(36.2 * GIB_BYTES, 1152 * GIB_BYTES), host_bytes_text(36.2 * GIB_BYTES, nan)
+    ('host memory: needs 36 of 1,152 GiB a host', 'host memory: needs 36 GiB a host, of which nobody says what it has')
+    >>> host_bytes_text(400 * GIB_BYTES, nan), host_bytes_text(0.0, nan), host_bytes_text(2.0, 1.0)
+    ('host memory unknown: needs 400 GiB a host', '', '')
+    """
+    if not host_bytes > 0 or host_bytes > limit_bytes:
+        return ""
+    need = number(host_bytes / GIB_BYTES)
+    if not math.isnan(limit_bytes):
+        return f"host memory: needs {need} of {number(limit_bytes / GIB_BYTES)} GiB a host"
+    little = f"host memory: needs {need} GiB a host, of which nobody says what it has"
+    return unknown_host_text(host_bytes, limit_bytes) or little
 
 
 HIDDEN = 0.01

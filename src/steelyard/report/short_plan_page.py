@@ -104,6 +104,8 @@ ROWS: Final[Mapping[str, Callable[[Point], str]]] = {
     "layout": LINES["layout"],
     "stack": LINES["stack"],
     "memory": short_memory,
+    "on host": LINES["on host"],
+    "on NVMe": LINES["on NVMe"],
     "failures": short_failures,
     "offer": lambda point: seller_text(point.offer, point.site),
     "price": short_price,

@@ -18,7 +18,8 @@ from steelyard.units import Count
 def host_memory(staged: StagedJob, machine: Machine, stack: Stack) -> HostMemory:
     r"""Return what one host keeps for its devices: as much as the heaviest rank, for each of them.
 
-    .. math:: \min(n, d)\,\big(w\,h\,P_3 + (g + m + o + u)\,\tau\,P_1\,f\,[\text{offload}] + a\,B\big)
+    .. math:: \min(n, d)\,\Big(f\,\big(w\,h\,P_3 + (\max(g, G\,[m > 0]) + m + o + u)\,\tau\,P_1\,[\text{offload}]\big)
+        + a\,B\Big)
 
     What rests on drives has buffers here (`passing_weights`, `passing_states`), and all of its gradients.
 
@@ -27,13 +28,16 @@ def host_memory(staged: StagedJob, machine: Machine, stack: Stack) -> HostMemory
         machine: devices of one host (d)
         stack: defaults of the job's recipe: bytes of weights (w) and whether they rest on the host (h), gradients (g),
             master copy (m), moments (o) and updates (u) of one trained parameter, inputs of blocks that wait there (B),
-            what buffers for transfers make of offloaded states and gradients (f)
+            least bytes of a gradient there that a master copy is updated from (G), what buffers for transfers make of
+            what is offloaded (f)
 
     Source: Rajbhandari et al. 2021, arXiv 2104.07857, section 3 (12 bytes of states and 2 of a gradient, a parameter);
         PyTorch FSDP2 documentation, CPUOffloadPolicy (parameters, gradients and states); buffers:
-        github.com/deepspeedai/DeepSpeed runtime/zero/stage_1_and_2.py, estimate_zero2_model_states_mem_needs.
+        github.com/deepspeedai/DeepSpeed docs/code-docs/source/memory.rst, General RAM: 1.5 times 16 bytes a parameter
+        of states and gradients, 18 with parameters.
     Limits: of paged states all are counted, as if the device had room for none; the loader of data and a checkpoint on
-        its way come on top, and copies that ranks load at the start.
+        its way come on top, and copies that ranks load at the start, each the whole model (the same page: 4 bytes a
+        parameter and device of models made in fp32 without zero.Init).
     """
     job, layout = staged.job, staged.layout
     recipe = resident(settled(job.recipe, stack), layout)
@@ -54,9 +58,12 @@ def _of_rank(job: Job, layout: Layout, recipe: Recipe, stage: Stage, params: Ran
     master = recipe.cast * job.master_bytes * job.trainable_share  # a weight that is only cast is its master copy
     apart = recipe.weights_on_host * np.maximum(1 - np.maximum(layout.offload, recipe.states_paged), 0)
     shard = states_of(replace(widths, weights_bytes=master, weights_sharded=widths.optimizer_sharded), params)
-    weights = whole.weights_bytes * recipe.weights_on_host + shard.weights_bytes * apart
+    weights = (whole.weights_bytes * recipe.weights_on_host + shard.weights_bytes * apart) * stack.host_buffers
     optimizer = whole.optimizer_bytes * np.maximum(layout.offload * stack.host_buffers, recipe.states_paged)
-    gradients = whole.gradients_bytes * layout.offload * stack.host_buffers
+    least = stack.host_gradient_bytes * job.trainable_share * np.greater(job.master_bytes, 0)
+    wide = replace(widths, gradients_bytes=np.maximum(widths.gradients_bytes, least))
+    wide = replace(wide, gradients_sharded=widths.optimizer_sharded)
+    gradients = states_of(wide, params).gradients_bytes * layout.offload * stack.host_buffers
     trained = job.trainable_share * params.shard
     if np.any(recipe.weights_on_nvme):
         passing = widths.weights_bytes * passing_weights(trained, stack) * recipe.weights_on_host

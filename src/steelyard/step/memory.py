@@ -48,6 +48,7 @@ class StageParts:
     kept: tuple[Activations, ...]
     params: tuple[HeldParams, ...]
     edges: Edges
+    gather_bytes: Bytes
     unpacked_bytes: Bytes
     widths: StateWidths
     standing: Share  # 1: gradients are there while activations are
@@ -125,6 +126,7 @@ def heaviest_peak(staged: StagedJob, stack: Stack) -> Peak:
         block_kept_bytes(job, layout, stack, recipe, by),
         held.blocks,
         edge_bytes(job, layout, recipe, by),
+        stack.gather_bytes,
         unpacked_bytes(job, recipe),
         state_widths(job, layout, recipe),
         _standing(layout, recipe),
@@ -194,7 +196,7 @@ def _peak(
     stored = stored + stage.last * edges.output_bytes
     logits = stage.last * edges.logits_bytes
     rests = held.weights_bytes + optimizer
-    gathered = held.copies_bytes + gathered_bytes(job, layout, recipe, by, stage, parts.params)
+    gathered = held.copies_bytes + gathered_bytes(job, layout, recipe, by, stage, parts.params, parts.gather_bytes)
     working = kept.working_bytes + parts.unpacked_bytes
     at_once, lesser = np.maximum(working, logits), np.minimum(working, logits)
     gradients = parts.standing * held.gradients_bytes

@@ -54,7 +54,8 @@ def attention(arch: Architecture, s: Count, kind: str, pairs: Count, document: C
         yield row(name="latents", m=s, k=rank, n=(latent_q + latent_kv) / rank, split_n=TENSOR)
     kept = 2 * (arch.q_lora + arch.kv_lora) + arch.rope_dim if arch.mla else 0
     seen = 2 * attention_pairs(s, 0, document, 1) / s
-    yield from _core(arch, partial(row, keys=seen), "attention", pairs, s, s, kept * s)
+    normed = (arch.q_lora + arch.kv_lora) * s if arch.mla else 0.0
+    yield from _core(arch, partial(row, keys=seen), "attention", pairs, s, s, kept * s, normed)
     yield row(name="attention output", m=s, k=values, n=arch.hidden, split_k=TENSOR)
     yield row(name="attention", params=arch.attention_params, exchange="all_reduce", sent=arch.hidden * s)
     yield row(
@@ -79,7 +80,7 @@ def cross_attention(arch: Architecture, targets: Count, s: Count, kind: str) -> 
     keys_values = arch.kv_heads * (arch.head_dim + arch.v_head_dim)
     yield row(name="cross queries", m=targets, k=arch.hidden, n=arch.heads * arch.head_dim, split_n=TENSOR)
     yield row(name="cross keys and values", m=s, k=arch.hidden, n=keys_values, split_n=TENSOR)
-    yield from _core(arch, partial(row, keys=s), "cross-attention", targets * s, targets, s, 0)
+    yield from _core(arch, partial(row, keys=s), "cross-attention", targets * s, targets, s, 0, 0)
     yield row(name="cross output", m=targets, k=arch.heads * arch.v_head_dim, n=arch.hidden, split_k=TENSOR)
     yield row(
         name="cross-attention",
@@ -87,6 +88,7 @@ def cross_attention(arch: Architecture, targets: Count, s: Count, kind: str) -> 
         kept=2 * arch.hidden * targets,
         kept_kind="stream",
         split_kept=SEQUENCE,
+        narrowed=arch.hidden * targets,
         moved=arch.hidden * targets / 2,  # a third part of a block beside attention and MLP
         moved_kind="stream",
         split_moved=SEQUENCE,
@@ -96,7 +98,14 @@ def cross_attention(arch: Architecture, targets: Count, s: Count, kind: str) -> 
 
 
 def _core(
-    arch: Architecture, row: partial[Row], name: str, pairs: Count, s: Count, keys: Count, more: Count
+    arch: Architecture,
+    row: partial[Row],
+    name: str,
+    pairs: Count,
+    s: Count,
+    keys: Count,
+    more: Count,
+    normed: Count,
 ) -> Iterator[Row]:
     """Scores and values, and what they leave: queries, keys, values, output; unfused, the scores and their dropout.
 
@@ -114,6 +123,8 @@ def _core(
         kept=arch.heads * widths * s + kv_heads * widths * keys + more,
         kept_kind="attention",
         split_kept=TENSOR,
+        narrowed=normed,
+        doubled=arch.heads * arch.v_head_dim * s,
         moved=2 * arch.head_dim * (arch.heads * s + arch.kv_heads * keys),
         moved_kind="inside",
         split_moved=TENSOR,

@@ -140,6 +140,8 @@ def _block(model: Model, kind: Kind, rows: Sequence[Row], products: Sequence[Pro
         params=_parts((_owner(row), row.split_params, row.params * row.repeats) for row in mine),
         updates=_parts(_update(one, each.count) for one in products for each in one.repeats if each.block == kind.name),
         kept_bytes=_kept(mine, element_bytes),
+        narrowed=_parts((row.kept_kind, row.split_kept, row.narrowed * row.repeats) for row in mine),
+        doubled=_parts((row.kept_kind, row.split_kept, row.doubled * row.repeats) for row in mine),
         moved=_parts((row.moved_kind, row.split_moved, row.moved * row.repeats) for row in mine),
         gathered=kind.gathered,
         widest=kind.widest,

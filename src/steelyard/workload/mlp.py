@@ -29,6 +29,7 @@ def mlp(arch: Architecture, s: Count, kind: str) -> Iterator[Row]:
         kept=arch.ffn_matrices * arch.ffn * s,
         kept_kind="mlp",
         split_kept=TENSOR,
+        narrowed=arch.ffn * s,
         moved=arch.ffn_matrices * arch.ffn * s,
         moved_kind="inside",
         split_moved=TENSOR,
@@ -50,7 +51,9 @@ def experts(arch: Architecture, s: Count, kind: str) -> Iterator[Row]:
     """
     row = partial(Row, block=kind)
     gates = arch.ffn_matrices - 1
-    yield row(name="shared in", m=s, k=arch.hidden, n=arch.shared_ffn * gates, split_n=TENSOR)
+    also = arch.hidden * s if arch.shared_ffn else 0.0  # beside the router
+    shared = partial(row, doubled=also, split_kept=SEQUENCE)
+    yield shared(name="shared in", m=s, k=arch.hidden, n=arch.shared_ffn * gates, split_n=TENSOR)
     yield row(name="shared out", m=s, k=arch.shared_ffn, n=arch.hidden, split_k=TENSOR)
     yield row(
         name="shared experts",
@@ -58,6 +61,7 @@ def experts(arch: Architecture, s: Count, kind: str) -> Iterator[Row]:
         kept=arch.ffn_matrices * arch.shared_ffn * s,
         kept_kind="mlp",
         split_kept=TENSOR,
+        narrowed=arch.shared_ffn * s,
         moved=arch.ffn_matrices * arch.shared_ffn * s,
         moved_kind="inside",
         split_moved=TENSOR,
@@ -101,6 +105,7 @@ def _routed(arch: Architecture, s: Count, row: partial[Row]) -> Iterator[Row]:
         kept=copies * (2 * arch.hidden + arch.ffn_matrices * arch.moe_ffn) * s,
         kept_kind="expert",
         split_kept=TENSOR,
+        narrowed=copies * (arch.hidden + arch.moe_ffn) * s,
         moved=arch.ffn_matrices * copies * arch.moe_ffn * s,
         moved_kind="inside",
         split_moved=TENSOR,

@@ -48,6 +48,8 @@ class Row:
     kept_kind: str = ""  # stream, mask, attention, mlp, expert, router, scores, logits; `activations.EAGER`
     kept_width: str = "element"
     split_kept: str = WHOLE
+    narrowed: Count = 0.0  # of the elements kept, those that are the input of a product and of nothing else
+    doubled: Count = 0.0  # elements kept for something else that are the input of a product as well
     moved: Count = 0.0  # elements that cross memory once in a forward pass
     moved_kind: str = ""  # stream, inside, dispatch: a stack has its number of passes for each
     split_moved: str = WHOLE

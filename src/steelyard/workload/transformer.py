@@ -138,7 +138,7 @@ def _kind(arch: Architecture, some: Some) -> Kind:
 
 def _rows(arch: Architecture, some: Some) -> Iterator[Row]:
     kind, tokens = some.name, some.tokens
-    yield from _stream(arch, tokens, kind)
+    yield from _stream(arch, tokens, kind, 1 if some.follows == MOE else 2)
     mixed = mixer(arch, tokens, kind), attention(arch, tokens, kind, some.pairs, some.document)
     yield from mixed[some.mixes == ATTENTION]
     if some.stack == "decoder":
@@ -182,8 +182,10 @@ def _head(arch: Architecture, s: Count) -> Iterator[Row]:
     )
 
 
-def _stream(arch: Architecture, s: Count, kind: str) -> Iterator[Row]:
+def _stream(arch: Architecture, s: Count, kind: str, fed: int) -> Iterator[Row]:
     """What a block does to the hidden state itself: norms, residuals, dropout.
+
+    Of two norms a router reads the one before it too: `fed` go to products alone.
 
     Source: Korthikanti et al. 2022, arXiv 2205.05198, equation 2: the 10 of sbh(10 + 24/t + 5as/ht); with dropout
     two masks of one byte an element. A norm that is not one kernel keeps its input in fp32 as well
@@ -197,6 +199,7 @@ def _stream(arch: Architecture, s: Count, kind: str) -> Iterator[Row]:
         kept=4 * arch.hidden * s,
         kept_kind="stream",
         split_kept=SEQUENCE,
+        narrowed=fed * arch.hidden * s,
         moved=arch.hidden * s,
         moved_kind="stream",
         split_moved=SEQUENCE,

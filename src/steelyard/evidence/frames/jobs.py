@@ -23,14 +23,11 @@ from steelyard.job.kept.texts import base_type
 from steelyard.job.models.adapters import USUAL_RANK, USUAL_TARGETS, Adapters, listed_targets
 from steelyard.job.models.rows_spec import RowsSpec
 from steelyard.job.models.spec import ModelSpec
+from steelyard.job.optimizers import is_refused, parse_optimizer, published_optimizer
 from steelyard.job.sample_work import sample_workload
 from steelyard.job.training import (
     ADAPTERS,
     MatrixShape,
-    names_optimizer,
-    parse_optimizer,
-    published_optimizer,
-    unknown_of_optimizer,
 )
 from steelyard.layout import Reason, keeps_weights, lacks_drives, sentence
 from steelyard.strategies.denial import named
@@ -52,7 +49,7 @@ def run_job(
     """Return the job of a run at the precision and global batch that were settled for it."""
     if width_of_states(rule, precision.precision, run_states(run), adapted=run.task in ADAPTERS) == IN_16_BITS:
         precision = precision.without_master()
-    if unknown_of_optimizer(run.optimizer) and says(run.optimizer) and not names_optimizer(run.optimizer, catalog):
+    if says(run.optimizer) and is_refused(run.optimizer, catalog):
         parse_optimizer(run.optimizer, catalog)  # refuses it, with the nearest
     optimizer = published_optimizer(run.optimizer, catalog)
     sizes = {"samples": batch_samples, "batch_samples": batch_samples}

@@ -12,8 +12,9 @@ from steelyard.job.kept.drives import says_of_drives
 from steelyard.job.kept.not_read import UNREAD_BASES, unread_of_stack, unread_word
 from steelyard.job.kept.offloads import offload_of_note
 from steelyard.job.kept.phrases import FLOAT8, optimizer_of_note, recompute_of_note
+from steelyard.job.optimizers import unknown_of_optimizer
 from steelyard.job.spelled.batches import batch_of_note
-from steelyard.job.training import LOADED, MIXED, PURE, unknown_of_optimizer
+from steelyard.job.training import LOADED, MIXED, PURE
 from steelyard.strategies.denial import exact_meaning, named
 from steelyard.strategies.losses import LOSSES
 from steelyard.strategies.recipe import RECIPE_TERMS

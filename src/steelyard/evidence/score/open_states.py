@@ -11,7 +11,8 @@ from steelyard.evidence.frames.predicted import peak_bytes
 from steelyard.evidence.score.intervals import device_interval, memory_log_sd
 from steelyard.formatting.interval import Interval
 from steelyard.job.kept.states import SCRIPTS
-from steelyard.job.training import parse_precision, published_optimizer
+from steelyard.job.optimizers import published_optimizer
+from steelyard.job.training import parse_precision
 from steelyard.job.unstated.mixture import mixture_interval
 from steelyard.units import NORMAL_90, Array
 

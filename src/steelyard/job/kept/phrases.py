@@ -8,7 +8,8 @@ Unsloth. What a text denies it does not say (`strategies.denial`).
 import re
 from functools import lru_cache
 
-from steelyard.job.training import FOUR_BITS, PRECISION_SPELLINGS, unknown_of_optimizer
+from steelyard.job.optimizers import unknown_of_optimizer
+from steelyard.job.training import FOUR_BITS, PRECISION_SPELLINGS
 from steelyard.strategies.denial import Patterns, affirmed, conditions_met, denied, exact_meaning, meaning, named
 
 _KEPT = 1 << 14
@@ -207,7 +208,9 @@ _OPTIMIZER_NAMES = (
     r"(?:paged[ _-]?)?(?:adamw?|lion|rmsprop|ademamix)(?:[ _-](?:bnb|torch|ao|apex))?[ _-]?(?:8|4|32)[ -]?bit"
     r"|(?:paged[ _-])?8[ -]?bit[ _-](?:paged[ _-])?(?:adamw?|lion)|adamw_(?:torch|apex|hf)\w*"
     r"|\bgalore\w*|\badafactor|\b(?:fused|deepspeedcpu|paged)?adamw?\b(?![ _-]?(?:mini|4[ -]?bit))"
-    r"|\b(?:paged[ _-]?)?lion\b|\bsgd\b(?: (?:with )?(?:nesterov )?momentum)?|\bmuon\b"
+    r"|\b(?:paged[ _-]?)?lion\b|\bsgd\b(?: (?:with )?(?:nesterov )?momentum)?|\bmuon\b|\badam[ _-]?mini\b"
+    r"|\b(?:ada)?lomo\b|\bapollo_adamw\w*|\bademamix\w*|\bschedule[ _-]?free\w*|\bstable_adamw\b|\bgrokadamw\b"
+    r"|\badagrad\b|\brmsprop\b"
 )
 
 

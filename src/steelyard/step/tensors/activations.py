@@ -87,6 +87,30 @@ def block_score_bytes(block: Block, by: Divisors, flash: Share) -> Bytes:
     return divided([part for part in block.kept_bytes if part.kind == "scores"], by) * (1 - flash)
 
 
+def narrow_input_bytes(block: Block, job: Job, recipe: Recipe, by: Divisors) -> Bytes:
+    r"""Bytes that a sample's inputs of products of 8 or 4 bits add to a block's where they are kept as narrow as that.
+
+    .. math:: i\,\big(g\,D - (e - g)\,N\big) \quad [g < e]
+
+    Args:
+        block: elements that are inputs of products alone (N: outputs of norms and of activations, dispatched tokens),
+            and those kept for something else too, of which a product has a narrow copy of its own (D: attention's
+            output)
+        job: the bytes of an element (e), of one inside a product (g)
+        recipe: whether a library keeps them so (i)
+        by: the number of each divisor [-]
+
+    Source: github.com/NVIDIA/TransformerEngine pytorch/module/linear.py, forward: saves the 8-bit input (or its
+        transpose) in place of what it was made of, unless its recipe overrides the precision of weight gradients.
+    Limits: scales of blocks are not counted; unfused attention keeps its output as if it were fused.
+    """
+    if not np.any(recipe.narrow_inputs) or not np.any(np.less(job.gemm_bytes, job.element_bytes)):
+        return 0.0
+    inside = np.minimum(job.gemm_bytes, job.element_bytes)
+    more = inside * divided(block.doubled, by) * np.less(job.gemm_bytes, job.element_bytes)
+    return recipe.narrow_inputs * (more - (job.element_bytes - inside) * divided(block.narrowed, by))
+
+
 def gathered_input_bytes(block: Block, job: Job, layout: Layout, by: Divisors) -> Bytes:
     r"""Bytes that one sample's gathered inputs of column-parallel products add to their shards in a block.
 
@@ -153,8 +177,8 @@ def block_kept_bytes(job: Job, layout: Layout, stack: Stack, recipe: Recipe, by:
             bytes of an element between two blocks (w) and whether these wait on the host (o).
         by: the number of each divisor [-]
 
-    Source: Korthikanti et al. 2022, arXiv 2205.05198, table 2; B, E, S, G, T are `block_bytes`, `eager_bytes`,
-        `block_score_bytes`, `gathered_input_bytes` and `transient_bytes`.
+    Source: Korthikanti et al. 2022, arXiv 2205.05198, table 2; B, E, S, G, T are `block_bytes` (with
+        `narrow_input_bytes`), `eager_bytes`, `block_score_bytes`, `gathered_input_bytes` and `transient_bytes`.
     Limits: full recompute of one block at a time, its input divided only by sequence parallelism.
     """
     adapters = recipe.adapter_bytes * job.adapted_inputs * job.workload.tokens / by.tensor
@@ -179,7 +203,7 @@ def _kept(
     apart: Bytes,
 ) -> tuple[Bytes, Bytes]:
     """Bytes that one block keeps of one sample, and of what it needs again of what it does not keep."""
-    whole = block_bytes(block, by) + eager_bytes(block, recipe, by)
+    whole = block_bytes(block, by) + eager_bytes(block, recipe, by) + narrow_input_bytes(block, job, recipe, by)
     scores = recipe.score_copies * block_score_bytes(block, by, layout.flash)
     kept: Bytes = whole + scores + apart
     stored: Bytes = kept

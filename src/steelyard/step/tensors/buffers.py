@@ -46,12 +46,18 @@ def edge_bytes(job: Job, layout: Layout, recipe: Recipe, by: Divisors) -> Edges:
 
 
 def gathered_bytes(
-    job: Job, layout: Layout, recipe: Recipe, by: Divisors, stage: Stage, each: tuple[HeldParams, ...]
+    job: Job,
+    layout: Layout,
+    recipe: Recipe,
+    by: Divisors,
+    stage: Stage,
+    each: tuple[HeldParams, ...],
+    gather_bytes: Bytes,
 ) -> Bytes:
     r"""Bytes of whole blocks (or the embedding or head, if larger) that ZeRO-3 gathers, and of one's gradients.
 
-    .. math:: e\,(n + \tau)\,\max\Big(\frac{D}{t} + \frac{R}{e_p},\; \frac{E}{t}\;[r = 0],\;
-        \frac{H}{t}\;[r = p - 1]\Big) \quad [z = 3]
+    .. math:: \max\Big((n\,w + \tau\,e)\,\Big(\frac{D}{t} + \frac{R}{e_p}\Big),\;
+        e\,(n + \tau)\,\max\Big(\frac{E}{t}\;[r = 0],\; \frac{H}{t}\;[r = p - 1]\Big)\Big) \quad [z = 3]
 
     Where both ends are one unit that stays whole, its bytes come on top of those of blocks.
 
@@ -63,9 +69,11 @@ def gathered_bytes(
         by: the number of each divisor: tensor (t) and expert (e_p) ranks [-]
         stage: its blocks, the largest of which is the unit; the embedding (E) is on the first, the head (H) on the last
         each: parameters of one block of each kind (D, R), on one rank
+        gather_bytes: of a block's parameter on its way (w), where products are narrower than elements; else e
 
     Source: Zhao et al. 2023, arXiv 2304.11277, section 3.2.1: peak parameters are the shard and the largest unit;
-        section 4.2: the outermost unit is kept from forward to backward pass.
+        section 4.2: the outermost unit is kept from forward to backward pass; github.com/pytorch/torchtitan
+        docs/float8.md, enable_fsdp_float8_all_gather: weights are cast before they are gathered.
     Limits: one unit a block; gradients are reduced in the element's type.
     """
     gathers = by_unit(layout, recipe)
@@ -77,15 +85,18 @@ def gathered_bytes(
         unit = np.maximum(unit, np.greater(held.count, 0) * (one.dense + one.routed))
     before = stage.first * (work.embedding.params / by.tensor + work.embedding.whole_params)
     behind = stage.last * (head_params(work) / by.tensor + work.head.whole_params)
-    width = np.where(quantised(recipe), recipe.packed_bytes, job.element_bytes)
+    packed = quantised(recipe)
+    narrow = np.where(np.less(job.gemm_bytes, job.element_bytes), np.minimum(gather_bytes, job.element_bytes), 0.0)
+    width = np.where(narrow > 0, narrow, job.element_bytes)
+    copies, made = recipe.gathered_units, job.trainable_share
+    blocks = unit * (copies * width + made * job.element_bytes)
+    blocks = np.where(packed, (copies + made) * recipe.packed_bytes * unit, blocks)
+    ends = (copies + made) * job.element_bytes * np.maximum(before, behind)
     if not np.any(recipe.root_gathered):
-        largest = np.maximum(unit * width / job.element_bytes, np.maximum(before, behind))
-        return np.where(gathers, (recipe.gathered_units + job.trainable_share) * job.element_bytes * largest, 0.0)
+        return np.where(gathers, np.maximum(blocks, ends), 0.0)
     shared = np.where(work.head.params, 1.0, 1 - stage.first)
-    root = before + behind * shared
-    apart = np.maximum(unit * width / job.element_bytes, (1 - recipe.root_gathered) * np.maximum(before, behind))
-    whole = (recipe.gathered_units + job.trainable_share) * apart + recipe.root_gathered * root
-    return np.where(gathers, job.element_bytes * whole, 0.0)
+    root = job.element_bytes * recipe.root_gathered * (before + behind * shared)
+    return np.where(gathers, np.maximum(blocks, (1 - recipe.root_gathered) * ends) + root, 0.0)
 
 
 def stepping_bytes(job: Job, layout: Layout, recipe: Recipe, params: RankParams) -> Bytes:
