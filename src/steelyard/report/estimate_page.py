@@ -105,7 +105,7 @@ TEXT_FLOP = "causal attention counted as half, the vocabulary included, "
 """What the FLOPs of a language model count besides."""
 
 
-FROZEN = " without gradients of frozen weights, about 4 of 6 FLOPs a parameter"
+FROZEN_FLOP = " without gradients of frozen weights, about 4 of 6 FLOPs a parameter"
 """What the FLOPs of adapters leave out: see `workload.adapted_flop`."""
 
 
@@ -120,7 +120,7 @@ def rate_text(found: Estimate) -> str:
     trained = count / found.time_s.value
     return (
         f"{trained:,.0f} {unit}/s over the whole run; while training {amount(achieved, FLOP_RATE, 3)} a device "
-        f"(model FLOPs: forward and backward{FROZEN if found.job.task in ADAPTER_TASKS else ''}, "
+        f"(model FLOPs: forward and backward{FROZEN_FLOP if found.job.task in ADAPTER_TASKS else ''}, "
         f"{TEXT_FLOP if unit == 'tokens' else ''}no recompute)."
     )
 
