@@ -8,13 +8,13 @@ from rich.console import RenderableType
 
 from steelyard.catalog import load
 from steelyard.formatting.figures import COUNT, FLOP_RATE, amount
-from steelyard.planner.answers import Estimate, Explanation, TrainedJob
+from steelyard.planner.answers import Estimate, Explanation, Point, TrainedJob
 from steelyard.planner.citations import Used
 from steelyard.reasons.terms import terms
 from steelyard.report.breakdown import breakdown, formula_list, named_terms, short_breakdown
 from steelyard.report.page import as_sentence, blank, bullets, heading, paragraph, table
 from steelyard.report.plan_lines import short_assumptions
-from steelyard.report.plan_page import binding_section, points_table, sources_section
+from steelyard.report.plan_page import binding_section, devices_text, points_table, sources_section
 from steelyard.vocabulary import ADAPTER_TASKS
 
 
@@ -76,8 +76,7 @@ def _head(found: Estimate) -> list[RenderableType]:
         heading(f"{found.job.model} on {amount(count, COUNT)} {unit}{_verdict(found)}"),
         *(paragraph(one.text) for one in first),
         blank(),
-        points_table([found]),
-        *nodes_section(found),
+        points_table([found], {"devices": nodes_text}),
         *binding_section([rest]),
         blank(),
         paragraph(rate_text(found)),
@@ -86,14 +85,18 @@ def _head(found: Estimate) -> list[RenderableType]:
     ]
 
 
-def nodes_section(found: Estimate) -> list[RenderableType]:
-    """Return how many nodes the devices are, where they are not one: `--on SYSTEM:N` counts devices."""
-    each = load().system(found.system).node_devices if found.system in load().systems else found.devices
-    if found.devices == each or each <= 1:
-        return []
-    nodes = found.devices / each
-    part = f"{nodes:g} nodes" if nodes > 1 else f"a part of a node: write {found.system}:{each} for one"
-    return [blank(), paragraph(f"{found.devices:,} devices, {each} a node of {found.system}: {part}.")]
+def nodes_text(point: Point) -> str:
+    """Return how many of what, and how many nodes these are where they are not one: `--on SYSTEM:N` counts devices.
+
+    >>> [nodes_text(Point("", devices=n, accelerator="H100", system="p5.48xlarge")) for n in (2, 8, 16)]
+    ['2 × H100, of a node of 8', '8 × H100', '16 × H100, 2 nodes of 8']
+    """
+    systems = load().systems
+    each = systems[point.system].node_devices if point.system in systems else point.devices
+    if point.devices == each or each <= 1:
+        return devices_text(point)
+    nodes = f"{point.devices / each:g} nodes of {each}" if point.devices > each else f"of a node of {each}"
+    return f"{devices_text(point)}, {nodes}"
 
 
 def _trained(job: TrainedJob) -> tuple[float, str]:
