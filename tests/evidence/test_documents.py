@@ -9,8 +9,8 @@ from steelyard.evidence.frames.jobs import run_documents
 from steelyard.evidence.runs.reader import blank_run
 from steelyard.evidence.runs.unread import unread_phrases, unsaid
 from steelyard.job import job_table, read_job
-from steelyard.planner.configuring import configure
 from steelyard.planner.measured.exact import text_of_setting
+from steelyard.planner.unstated.configuring import configure
 
 
 @pytest.mark.parametrize(

@@ -71,6 +71,7 @@ NOT_FORMULAS = {
     "layout.reason.abilities_text": WRITTEN,
     "layout.reason.sentence": WRITTEN,
     "layout.valid.lacks_drives": "tells which layouts a stack has no drives for",
+    "layout.valid.keeps_weights": "tells which layouts keep parameters that are asked to the host",
     "layout.valid.problem": "names the reason why a layout is invalid",
     "layout.columns.cross": SEARCHED,
     "layout.columns.keep": SEARCHED,

@@ -3,8 +3,8 @@
 import pytest
 
 from steelyard.job import read_job
-from steelyard.planner.configuring import configure
 from steelyard.planner.planning import plan_job
+from steelyard.planner.unstated.configuring import configure
 
 EXPERTS = {"model": "mixtral-8x7b", "tokens": "20B", "accelerators": "H100:64", "stack": "megatron-core"}
 DENSE = EXPERTS | {"model": "llama-3-8b"}

@@ -12,10 +12,10 @@ from steelyard.errors import BadInput, BadLayout, UnknownName
 from steelyard.job import read_job
 from steelyard.market.build import market_of
 from steelyard.planner import plan
-from steelyard.planner.configuring import configure
 from steelyard.planner.engine import ENGINE
 from steelyard.planner.estimating import estimate_job
 from steelyard.planner.saved.replay import configuration_of
+from steelyard.planner.unstated.configuring import configure
 
 KEYS = ("time_s", "cost_usd", "energy_facility_kwh", "co2e_kg", "memory_bytes")
 

@@ -16,9 +16,9 @@ from steelyard.evidence.runs.reader import blank_run
 from steelyard.evidence.runs.run import Run
 from steelyard.planner import Estimate, estimate
 from steelyard.planner.choosing import job_of
-from steelyard.planner.configuring import configure
 from steelyard.planner.measured.alike import alike_logs, measured_gaps
 from steelyard.planner.measured.exact import text_of_setting
+from steelyard.planner.unstated.configuring import configure
 
 WHOLE = {"recompute": "full", "tp": 1.0, "pp": 1.0}
 CASES: tuple[tuple[str, str, str, int, dict[str, Any], str, dict[str, Any]], ...] = (

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from steelyard.catalog.profile import Profile
 from steelyard.errors import BadInput
 from steelyard.job import job_table, read_job
-from steelyard.planner.configuring import configure
 from steelyard.planner.hours import When, Window, best_hours
+from steelyard.planner.unstated.configuring import configure
 from steelyard.units import KWH_J
 
 START = dt.datetime(2027, 1, 13, 18, 20, tzinfo=dt.UTC)

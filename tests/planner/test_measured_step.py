@@ -22,11 +22,11 @@ from steelyard.job.measured_step import MeasuredStep
 from steelyard.launchers import launch
 from steelyard.planner import Estimate, Plan, estimate, explain, plan, what_if, when, where
 from steelyard.planner.choosing import job_of
-from steelyard.planner.configuring import configure
 from steelyard.planner.measured.alike import alikeness
 from steelyard.planner.measured.answer import StepLayer, using
 from steelyard.planner.measured.exact import as_measured, text_of_setting
 from steelyard.planner.measured.narrowing import BLANK, layer_of
+from steelyard.planner.unstated.configuring import configure
 from steelyard.report.estimate_page import estimate_page, short_estimate_page
 from steelyard.report.page import render
 from steelyard.report.plan_page import plan_page

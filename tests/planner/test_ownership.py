@@ -14,9 +14,9 @@ from steelyard.market.billing import Billing, price_doubts, stored_bytes
 from steelyard.market.build import MONTH_S, market_of
 from steelyard.market.owned import ownership_cost
 from steelyard.planner import plan
-from steelyard.planner.configuring import configure
 from steelyard.planner.estimating import estimate_job
 from steelyard.planner.grounds import rows_behind
+from steelyard.planner.unstated.configuring import configure
 from steelyard.run import reclaims_per_s
 
 TODAY = date(2026, 11, 21)

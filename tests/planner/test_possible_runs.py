@@ -15,8 +15,8 @@ from steelyard.catalog import load
 from steelyard.catalog.usual.rows import ADAPTED, WHOLE, usual_setting_of_row
 from steelyard.catalog.usual.shares import KINDRED_OWNERS, TAKEN_OWNERS, stack_share, usual_shares
 from steelyard.planner.answers import Estimate
-from steelyard.planner.configuring import configure
 from steelyard.planner.questions import job_of
+from steelyard.planner.unstated.configuring import configure
 from steelyard.planner.unstated.possible import possible_text, weighted_ends
 
 JOB = {"model": "llama-3-8b", "tokens": "1B", "sequence": 8192, "global_batch": 512}

@@ -13,10 +13,10 @@ from steelyard.errors import BadInput
 from steelyard.job import read_job
 from steelyard.market.sites import candidate_sites, site_option, unknown_site, unknown_site_notes
 from steelyard.planner import plan, where
-from steelyard.planner.configuring import configure
 from steelyard.planner.engine import ENGINE
 from steelyard.planner.premium import Premium, premium_text
 from steelyard.planner.sites import Where, compare_sites
+from steelyard.planner.unstated.configuring import configure
 from steelyard.units import KWH_J
 from steelyard.vocabulary import CO2E_KINDS
 

@@ -19,9 +19,9 @@ from steelyard.evidence.runs.reader import published_runs
 from steelyard.job import JobSpec, read_job
 from steelyard.job.defaults import divisible_batch
 from steelyard.planner.answers import Point
-from steelyard.planner.configuring import configure
 from steelyard.planner.estimating import point_of_configuration
 from steelyard.planner.points import Configuration
+from steelyard.planner.unstated.configuring import configure
 
 ROOMY = 4.0
 """Sequences of a device in one step, at least, where no batch is stated: a run has the batch that feeds its devices."""

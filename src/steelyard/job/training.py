@@ -23,8 +23,7 @@ LOADED = rf"(?:{_LOAD}){_BF16}"
 """How people write that a script loads a model in bf16; what it is trained with beside is the stack's."""
 PURE = rf"(?<![\w-])(?:{_BF16}|{_FP16})-(?:true|pure)|(?<![a-z])(?:pure|full)[ _-](?:{_BF16}|fp16|float16)"
 PURE += rf"|{_BF16} (?:params|parameters|weights)(?:, gradients)?,? (?:and|&) (?:optimizer )?(?:states|moments)"
-"""How people write, in a sentence, that parameters, gradients and states are of 16 bits; `PRECISION_SPELLINGS` has the
-same words of a precision alone."""
+"""How a sentence says that all states are of 16 bits; `PRECISION_SPELLINGS` has the words of a precision alone."""
 
 PRECISION_SPELLINGS: Patterns = (
     (r"fp4|mxfp4|nvfp4|float4", "fp4"),
@@ -98,7 +97,7 @@ def task_meaning(text: str) -> str:
 
 
 ADAPTERS = frozenset(ADAPTER_TASKS)
-"""Tasks whose FLOPs of a step are not those of training every parameter, and whose states are those of the adapters."""
+"""Tasks whose FLOPs of a step, and states, are not those of training every parameter."""
 
 
 @dataclass(frozen=True, slots=True)

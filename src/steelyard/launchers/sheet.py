@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from steelyard.errors import BadInput
 from steelyard.job import JobSpec, ModelSpec
 from steelyard.job.kept.drives import drive_entries
-from steelyard.job.kept.recipes import recipe_words
+from steelyard.job.kept.recipes import settings_of_recipe
 from steelyard.launchers.answer import Blank, Expressed, NotExpressed
 from steelyard.tables import Layout
 from steelyard.vocabulary import ADAPTER_TASKS
@@ -93,7 +93,7 @@ class LaunchJob:
     @property
     def recipe(self) -> dict[str, str]:
         """How tensors are kept otherwise than the stack has it: settings of a recipe, or its entries by number."""
-        return recipe_words({**drive_entries(self.spec.stack or ""), **self.spec.recipe})
+        return settings_of_recipe({**drive_entries(self.spec.stack or ""), **self.spec.recipe})
 
     def number(self, setting: str) -> int:
         """Return a setting that is a whole number."""

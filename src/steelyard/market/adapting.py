@@ -6,7 +6,7 @@ from steelyard.catalog import Catalog
 from steelyard.errors import BadInput
 from steelyard.market.running import stack_capability
 
-_WORDS = {"lora": "LoRA", "qlora": "LoRA over a quantised base (QLoRA)"}
+_NAMES = {"lora": "LoRA", "qlora": "LoRA over a quantised base (QLoRA)"}
 
 
 def adapting(names: Sequence[str], task: str, catalog: Catalog) -> tuple[str, ...]:
@@ -40,10 +40,10 @@ def check_adapting(name: str, task: str, vendors: Sequence[str], catalog: Catalo
     files = sorted(catalog.stack_files.items())
     able = [one for one, file in files if file.capability.adapts(task) and {*file.capability.vendors} & {*vendors}]
     around = can.tunes_as if task in can.tunes else ()  # libraries that use the stack, and train adapters themselves
-    does = f"{_WORDS['lora']} alone" if can.tunes else "no adapters"
+    does = f"{_NAMES['lora']} alone" if can.tunes else "no adapters"
     does = f"no adapters itself, {' and '.join(can.tunes_as)} {does}" if can.tunes_as else does
     why = f" ({can.tunes_source})" if can.tunes_source else ""
     raise BadInput(
-        f"stack {name} trains {does}, and the task is {_WORDS[task]}{why}; name a stack that does: "
+        f"stack {name} trains {does}, and the task is {_NAMES[task]}{why}; name a stack that does: "
         f"{', '.join((*around, *able)) or 'none is known on these chips'}; or train every parameter: task full_ft"
     )

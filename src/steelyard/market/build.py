@@ -20,7 +20,7 @@ from steelyard.market.owned import allowed_owned, deal_fields, ownership_cost, w
 from steelyard.market.running import left_out_text, schedule_text
 from steelyard.market.sites import site_option, surveyed_pue_notes, unknown_site_notes
 from steelyard.market.systems import reach_devices
-from steelyard.market.tools import kind_text, matrix_precision, puts_on_drives, puts_on_hosts, stack_options
+from steelyard.market.tools import kind_text, matrix_precision, puts_on_drives, stacks_of_job
 from steelyard.run import reclaims_per_s
 from steelyard.tables import Kernels, Machine, Policy
 from steelyard.units import DAY_S
@@ -136,9 +136,7 @@ def market_of(spec: JobSpec, catalog: facts.Catalog, today: date | None = None) 
     chips = tuple(builder.hardware.values())
     vendors = sorted({chip.vendor for chip in chips})
     orders, drives = spec.layout.get("schedule", ()), puts_on_drives(spec)
-    tools, tools_of = stack_options(
-        vendors, spec.stack, catalog, spec.kind, spec.precision, spec.task, orders, drives, puts_on_hosts(spec)
-    )
+    tools, tools_of = stacks_of_job(spec, vendors, catalog, orders)
     quarantined = sum(how in row.quarantine for row, how in sold)
     notes = [f"{quarantined} doubtful prices are quarantined and not offered"] if quarantined else []
     if len(able) < len(offers):

@@ -10,7 +10,6 @@ from steelyard import catalog as facts
 from steelyard.catalog.local.step_shift import STEP_SHIFT, pair_of
 from steelyard.catalog.spread import FACTOR, Traits
 from steelyard.catalog.stack_names import FALLBACK, adapter_share, kernel_scales, rule_of_name, slow_kernels
-from steelyard.catalog.stack_slips import slip_of_name
 from steelyard.errors import BadInput, UnknownName
 from steelyard.job.job_spec import JobSpec, job_table, written_stack
 from steelyard.job.kept.drives import asks_drives, drive_entries
@@ -18,6 +17,7 @@ from steelyard.job.unstated.stack import common_stacks
 from steelyard.market.adapting import adapting, check_adapting
 from steelyard.market.options import StackOption
 from steelyard.market.running import stack_capability, stacks_with_drives, usual_or_able, vendors_of_stack
+from steelyard.market.stack_slips import slip_of_name
 from steelyard.tables import Stack
 from steelyard.vocabulary import IMAGE_TRANSFORMER, LANGUAGE, ROWS
 
@@ -66,15 +66,11 @@ def stack_options(
     unique = list(dict.fromkeys(name for known in names.values() for name in known))
     tools = [stack_option(name, catalog, kind, precision) for name in unique]
     places = {vendor: [unique.index(name) for name in known] for vendor, known in names.items()}
-    shifted = (entity for entity, _, quantity in catalog.local.steps if quantity == STEP_SHIFT)
-    for name, accelerator in map(pair_of, shifted):
-        chip = catalog.accelerators.get(accelerator)
-        vendor = chip.vendor if chip else ""
-        if name in names.get(vendor, ()):
-            base = unique.index(name)
-            tools[base] = replace(tools[base], not_on=tools[base].not_on | {accelerator})
-            places[vendor].append(len(tools))
-            tools.append(stack_option(name, catalog, kind, precision, accelerator))
+    for name, accelerator, vendor in _shifted(names, catalog):
+        base = unique.index(name)
+        tools[base] = replace(tools[base], not_on=tools[base].not_on | {accelerator})
+        places[vendor].append(len(tools))
+        tools.append(stack_option(name, catalog, kind, precision, accelerator))
     if text := written_stack(stack, catalog):
         tools = [as_written(one, text, precision, catalog) for one in tools]
     elif stack == FALLBACK and task == "qlora":  # libraries that train on a quantised base mostly are PEFT's
@@ -84,6 +80,28 @@ def stack_options(
     return tuple(tools), {vendor: tuple(found) for vendor, found in places.items()}
 
 
+def stacks_of_job(
+    spec: JobSpec, vendors: Sequence[str], catalog: facts.Catalog, schedules: Collection[int]
+) -> tuple[tuple[StackOption, ...], Mapping[str, tuple[int, ...]]]:
+    """Return the stacks to plan a job with, and which of them run on each vendor's chips: see `stack_options`.
+
+    Args:
+        spec: the job.
+        vendors: of accelerators.
+        catalog: of the stacks.
+        schedules: of pipelines that its layout allows, by number; empty: any.
+    """
+    away = {"drives": puts_on_drives(spec), "hosts": puts_on_hosts(spec, catalog)}
+    return stack_options(vendors, spec.stack, catalog, spec.kind, spec.precision, spec.task, schedules, **away)
+
+
+def _shifted(names: Mapping[str, Sequence[str]], catalog: facts.Catalog) -> list[tuple[str, str, str]]:
+    """Return the stacks, of some by vendor, of which one's own steps were measured, each with its chip and vendor."""
+    pairs = (pair_of(entity) for entity, _, quantity in catalog.local.steps if quantity == STEP_SHIFT)
+    known = [(name, chip, catalog.accelerators[chip].vendor) for name, chip in pairs if chip in catalog.accelerators]
+    return [one for one in known if one[0] in names.get(one[2], ())]
+
+
 def _weights_away(option: StackOption) -> StackOption:
     """Return a stack with the ZeRO stages at which it puts parameters on the host."""
     can = option.capability
@@ -91,14 +109,15 @@ def _weights_away(option: StackOption) -> StackOption:
     return replace(option, capability=replace(can, zero=stages))
 
 
-def puts_on_hosts(spec: JobSpec) -> bool:
+def puts_on_hosts(spec: JobSpec, catalog: facts.Catalog) -> bool:
     """Tell whether a job puts parameters in the memory of hosts.
 
     >>> from steelyard.job import read_job
-    >>> [puts_on_hosts(read_job("llama-3-8b", tokens="1B", recipe=one)) for one in ("weights=host", "states=16")]
+    >>> jobs = [read_job("llama-3-8b", tokens="1B", recipe=one) for one in ("weights=host", "states=16")]
+    >>> [puts_on_hosts(job, facts.load()) for job in jobs]
     [True, False]
     """
-    return bool(np.any(np.greater(job_table(spec).recipe.weights_on_host, 0)))
+    return bool(np.any(np.greater(job_table(spec, catalog).recipe.weights_on_host, 0)))
 
 
 def puts_on_drives(spec: JobSpec) -> bool:

@@ -18,9 +18,9 @@ from steelyard.job.fields import given_text
 from steelyard.job.samples import implied_batch
 from steelyard.job.unstated.usual import TOKENS_IN_FLIGHT
 from steelyard.layout.literal import KEYS
+from steelyard.market.sold import check_site, offer_named, system_sold
 from steelyard.market.tools import as_asked
 from steelyard.planner.answers import Estimate, Plan, Point
-from steelyard.planner.configuring import configure
 from steelyard.planner.estimating import Layouts, point_of_configuration
 from steelyard.planner.measured.answer import NOTHING, StepLayer, using
 from steelyard.planner.measured.step import Place, compared_step, same_place
@@ -29,7 +29,7 @@ from steelyard.planner.points import Configuration
 from steelyard.planner.saved.agreement import as_of_now, check_label, labelled, place_of_answer, replayed
 from steelyard.planner.saved.files import ANEW, saved_answer
 from steelyard.planner.saved.replay import configuration_of
-from steelyard.planner.sold import check_site, offer_named, system_sold
+from steelyard.planner.unstated.configuring import configure
 from steelyard.search.engine import Progress
 from steelyard.strategies.recipe import FUSED
 from steelyard.strategies.settings import spelled_number

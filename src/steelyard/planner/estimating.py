@@ -17,7 +17,6 @@ from steelyard.market.running import schedule_text
 from steelyard.market.tools import puts_on_drives
 from steelyard.pipeline import crossing
 from steelyard.planner.answers import Estimate, Explanation, OtherStack, Point
-from steelyard.planner.configuring import configure
 from steelyard.planner.engine import ENGINE, limits_of
 from steelyard.planner.grounds import (
     calibration_behind,
@@ -31,6 +30,7 @@ from steelyard.planner.measured.answer import current_step
 from steelyard.planner.measured.exact import measured_texts
 from steelyard.planner.measured.narrowing import one_step
 from steelyard.planner.points import Configuration, layout_numbers, objective_intervals, point_of
+from steelyard.planner.unstated.configuring import configure
 from steelyard.planner.unstated.fit import fit_word
 from steelyard.planner.unstated.mixtures import Branch, changes_text, states_text
 from steelyard.planner.unstated.possible import possible_text

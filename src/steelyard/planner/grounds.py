@@ -17,7 +17,7 @@ from steelyard.tables import Job
 from steelyard.workload import adapted_flop
 
 
-def sample_flop(job: Job, task: str) -> float:
+def trained_flop(job: Job, task: str) -> float:
     """Return the model FLOPs of one sample, forward and backward: of what is trained, without gradients of the rest."""
     work = job.workload
     if task not in ADAPTERS:
@@ -29,7 +29,7 @@ def sample_flop(job: Job, task: str) -> float:
 def trained_job(spec: JobSpec) -> TrainedJob:
     """Return what is trained: the model with its parameters, the tokens with their FLOPs."""
     job = job_table(spec)
-    flop = sample_flop(job, spec.task) * float(spec.samples)
+    flop = trained_flop(job, spec.task) * float(spec.samples)
     return TrainedJob(
         model=spec.model.name,
         task=spec.task,

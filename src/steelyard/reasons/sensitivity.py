@@ -34,7 +34,7 @@ STEP = 0.1
 PIVOTS = 8
 """Rows of the frontier that rule out most others before the frontier is taken anew."""
 
-LEVEL = 1e-9
+ROUNDING = 1e-9
 """Share of a figure within which two are one: rounding."""
 
 TABLES = ("machine", "kernels", "stack", "policy", "site", "offer")
@@ -240,7 +240,7 @@ def _other(decision: Decision, row: int, decided: Decided, label: str, move: Mov
     points, now = decided.candidates.points, decided.rows[label]
     if label in COLUMN and within_limits(points[[row]], bounds_of(move.limits(decision.limits)))[0]:
         held, won = (float(points[one, COLUMN[label]]) for one in (row, now))
-        if held <= won * (1 + LEVEL):
+        if held <= won * (1 + ROUNDING):
             return False
     return _choice(decision.candidates, row) != _choice(decided.candidates, decided.rows[label])
 

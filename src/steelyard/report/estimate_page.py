@@ -8,13 +8,13 @@ from rich.console import RenderableType
 
 from steelyard.catalog import load
 from steelyard.formatting.figures import COUNT, FLOP_RATE, amount
-from steelyard.planner.answers import Estimate, Explanation, TrainedJob
+from steelyard.planner.answers import Estimate, Explanation, Point, TrainedJob
 from steelyard.planner.citations import Used
 from steelyard.reasons.terms import terms
 from steelyard.report.breakdown import breakdown, formula_list, named_terms, short_breakdown
 from steelyard.report.page import as_sentence, blank, bullets, heading, paragraph, table
 from steelyard.report.plan_lines import short_assumptions
-from steelyard.report.plan_page import binding_section, points_table, sources_section
+from steelyard.report.plan_page import binding_section, devices_text, points_table, sources_section
 from steelyard.vocabulary import ADAPTER_TASKS
 
 
@@ -78,8 +78,7 @@ def _head(found: Estimate) -> list[RenderableType]:
         heading(f"{found.job.model} on {amount(count, COUNT)} {unit}{_verdict(found)}"),
         *(paragraph(one.text) for one in first),
         blank(),
-        points_table([found]),
-        *nodes_section(found),
+        points_table([found], {"devices": nodes_text}),
         *binding_section([rest]),
         blank(),
         paragraph(rate_text(found)),
@@ -88,14 +87,18 @@ def _head(found: Estimate) -> list[RenderableType]:
     ]
 
 
-def nodes_section(found: Estimate) -> list[RenderableType]:
-    """Return how many nodes the devices are, where they are not one: `--on SYSTEM:N` counts devices."""
-    each = load().system(found.system).node_devices if found.system in load().systems else found.devices
-    if found.devices == each or each <= 1:
-        return []
-    nodes = found.devices / each
-    part = f"{nodes:g} nodes" if nodes > 1 else f"a part of a node: write {found.system}:{each} for one"
-    return [blank(), paragraph(f"{found.devices:,} devices, {each} a node of {found.system}: {part}.")]
+def nodes_text(point: Point) -> str:
+    """Return how many of what, and how many nodes these are where they are not one: `--on SYSTEM:N` counts devices.
+
+    >>> [nodes_text(Point("", devices=n, accelerator="H100", system="p5.48xlarge")) for n in (2, 8, 16)]
+    ['2 × H100, of a node of 8', '8 × H100', '16 × H100, 2 nodes of 8']
+    """
+    systems = load().systems
+    each = systems[point.system].node_devices if point.system in systems else point.devices
+    if point.devices == each or each <= 1:
+        return devices_text(point)
+    nodes = f"{point.devices / each:g} nodes of {each}" if point.devices > each else f"of a node of {each}"
+    return f"{devices_text(point)}, {nodes}"
 
 
 def _trained(job: TrainedJob) -> tuple[float, str]:
@@ -107,7 +110,7 @@ TEXT_FLOP = "causal attention counted as half, the vocabulary included, "
 """What the FLOPs of a language model count besides."""
 
 
-FROZEN = " without gradients of frozen weights, about 4 of 6 FLOPs a parameter"
+FROZEN_FLOP = " without gradients of frozen weights, about 4 of 6 FLOPs a parameter"
 """What the FLOPs of adapters leave out: see `workload.adapted_flop`."""
 
 
@@ -122,7 +125,7 @@ def rate_text(found: Estimate) -> str:
     trained = count / found.time_s.value
     return (
         f"{trained:,.0f} {unit}/s over the whole run; while training {amount(achieved, FLOP_RATE, 3)} a device "
-        f"(model FLOPs: forward and backward{FROZEN if found.job.task in ADAPTER_TASKS else ''}, "
+        f"(model FLOPs: forward and backward{FROZEN_FLOP if found.job.task in ADAPTER_TASKS else ''}, "
         f"{TEXT_FLOP if unit == 'tokens' else ''}no recompute)."
     )
 

@@ -84,14 +84,18 @@ def conventions(found: Plan) -> str:
     )
 
 
-def points_table(points: Sequence[Point]) -> RenderableType:
-    """Return the named points, a column each.
+def points_table(points: Sequence[Point], own: Mapping[str, Callable[[Point], str]] | None = None) -> RenderableType:
+    """Return the named points, a column each; `own` says some lines otherwise.
 
     >>> from steelyard.report.page import render
     >>> print(render([points_table([Point("cheapest", Interval(280_000, 242_000, 337_000))])]).splitlines()[1])
       time    3.2 d (2.8–3.9)
     """
-    rows = [[name, *cells] for name, text in LINES.items() if any(cells := [text(point) for point in points])]
+    rows = [
+        [name, *cells]
+        for name, text in {**LINES, **(own or {})}.items()
+        if any(cells := [text(point) for point in points])
+    ]
     return table(["|", *(point.label for point in points)], rows)
 
 

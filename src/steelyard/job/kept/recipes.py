@@ -75,10 +75,10 @@ def parse_recipe(value: Any) -> Mapping[str, float]:
     return MappingProxyType(found)
 
 
-def recipe_words(entries: Mapping[str, float]) -> dict[str, str]:
+def settings_of_recipe(entries: Mapping[str, float]) -> dict[str, str]:
     """Return entries of a recipe as people write them: what settings say, the rest by number.
 
-    >>> recipe_words(parse_recipe("weights=host,gradients=fused")), recipe_words({"grad_bytes": 2.0})
+    >>> settings_of_recipe(parse_recipe("weights=host,gradients=fused")), settings_of_recipe({"grad_bytes": 2.0})
     ({'gradients': 'fused', 'weights': 'host'}, {'grad_bytes': '2'})
     """
     found: dict[str, str] = {}

@@ -109,7 +109,7 @@ def network_of(machine: Machine, layout: Layout) -> BytesPerSecond:
 def measured_row(setting: Setting, catalog: Catalog) -> Fitted | None:
     """Return what calibrations have measured of exactly a configuration; None where they have not.
 
-    >>> from steelyard.planner.configuring import configure
+    >>> from steelyard.planner.unstated.configuring import configure
     >>> from steelyard.job import read_job
     >>> measured_row(configure(read_job("gpt2", tokens="1B"), "H100", 8).setting, load()) is None
     True

@@ -27,12 +27,12 @@ from steelyard.job.measured_step import MeasuredStep
 from steelyard.job.training import ADAPTERS
 from steelyard.layout import text_of
 from steelyard.market.tools import as_asked
-from steelyard.planner.configuring import configure
 from steelyard.planner.measured.alike import NETWORK
 from steelyard.planner.measured.answer import NOTHING, ComparedStep, StepLayer
 from steelyard.planner.measured.exact import text_of_setting
 from steelyard.planner.measured.narrowing import BLANK, ends_text, layer_of, narrowed_step_log_sd, narrowing
 from steelyard.planner.points import Configuration
+from steelyard.planner.unstated.configuring import configure
 from steelyard.units import NORMAL_90
 
 ADAPTED_SHARE = 2 / 3

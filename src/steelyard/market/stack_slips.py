@@ -6,7 +6,7 @@ from difflib import get_close_matches
 
 from steelyard.catalog.stack_names import StackRule
 
-ALIKE_WORDS = 0.85
+ALIKE_FROM = 0.85
 """From here on a word is taken for a slip of another: chosen, one letter in six."""
 
 _WORD = re.compile(r"[a-z][a-z0-9._-]*[a-z0-9]")
@@ -42,7 +42,7 @@ def slip_of_name(rules: Iterable[StackRule], names: Collection[str], text: str) 
             continue
         if any(_is_known(one, known, patterns) for one in (word, _VERSION.sub("", word))):
             continue
-        near = get_close_matches(word, known, 1, ALIKE_WORDS)
+        near = get_close_matches(word, known, 1, ALIKE_FROM)
         bare = re.sub(r"\d+$", "", word)
         if not near and bare != word and _is_known(bare, known, patterns):
             near = [bare]

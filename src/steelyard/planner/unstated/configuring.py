@@ -20,7 +20,7 @@ from steelyard.market.options import Deal, Market, StackOption
 from steelyard.market.pinned import pinned_deal
 from steelyard.market.sites import site_option
 from steelyard.market.systems import is_named, system_meant
-from steelyard.market.tools import puts_on_drives, puts_on_hosts, stack_options
+from steelyard.market.tools import stacks_of_job
 from steelyard.pipeline import host
 from steelyard.planner.engine import ENGINE, asked_layout
 from steelyard.planner.measured.exact import as_measured
@@ -85,13 +85,10 @@ class _LaidOut:
 def _laid_out(spec: JobSpec, system: facts.System, count: int, layout: str, catalog: facts.Catalog) -> _LaidOut:
     """Return the stack and the layout of a job on so many of a system, and those that it may be run on instead."""
     hardware = hardware_option(system, spec.precision, catalog, spec.node)
-    stacks, of_vendor = stack_options(
-        [hardware.vendor], spec.stack, catalog, spec.kind, spec.precision, spec.task, _schedules(layout, spec),
-        drives=puts_on_drives(spec), hosts=puts_on_hosts(spec),
-    )  # fmt: skip
+    stacks, of_vendor = stacks_of_job(spec, [hardware.vendor], catalog, _schedules(layout, spec))
     able = tuple(stacks[index] for index in of_vendor[hardware.vendor] if stacks[index].runs_on(hardware.accelerator))
     bench = Bench(hardware, count, able)
-    (stack, laid), *others = chosen_layouts(layout, spec, job_table(spec), bench)
+    (stack, laid), *others = chosen_layouts(layout, spec, job_table(spec, catalog), bench)
     return _LaidOut(bench, stack, laid, tuple(others))
 
 
@@ -99,7 +96,7 @@ def _bought(
     laid: _LaidOut, spec: JobSpec, system: facts.System, at: str, catalog: facts.Catalog, named: bool
 ) -> tuple[Market, Deal] | str:
     """Return the deal that so many of a system are bought in, or why nobody sells them."""
-    told, job = replace(spec, stack=spec.stack or laid.stack.name), job_table(spec)
+    told, job = replace(spec, stack=spec.stack or laid.stack.name), job_table(spec, catalog)
     return pinned_deal(
         told, system, laid.bench.count, at, catalog, lambda market, deals: _order(job, laid, market, deals), named
     )
