@@ -64,7 +64,9 @@ def unpack_s(rank: Rank) -> tuple[Seconds, ...]:
         rank: parameters of its blocks, bandwidth of memory (:math:`\beta`), share of it that kernels reach (µ)
 
     Source: Dettmers et al. 2023, arXiv 2305.14314, section 3, equation 5: doubleDequant before each product.
-    Limits: parameters that stay unquantised, as norms do, are counted as well.
+    Limits: parameters that stay unquantised, as norms do, are counted as well; LLM.int8(), which multiplies in int8 and
+        outliers apart in 16 bits (arXiv 2208.07339, section 3.2), is taken as if it unpacked: no source has its
+        seconds in training.
     """
     packed = quantised(rank.job.recipe)
     if not packed.any():
