@@ -3,7 +3,7 @@
 import pytest
 
 from steelyard.catalog import load
-from steelyard.catalog.slices import counted_slice, slice_of_name
+from steelyard.catalog.hosts.slices import counted_slice, slice_of_name
 from steelyard.claims.reading.hardware import parse_hardware
 from steelyard.errors import BadInput
 from steelyard.evidence.runs.accelerators import accelerator_of_name, counted_devices
@@ -50,9 +50,7 @@ def test_a_number_of_cores_that_is_no_chips_is_refused_with_one_that_is(name: st
 
 def test_a_count_beside_a_slice_must_be_its_chips() -> None:
     assert counted_slice("v4-256", 128) == ("TPU-v4", 128)
-    with pytest.raises(
-        BadInput, match=r"is 128 chips \(256 TensorCores, 2 a chip\); write v4-256 or TPU-v4:256"
-    ):
+    with pytest.raises(BadInput, match=r"is 128 chips \(256 TensorCores, 2 a chip\); write v4-256 or TPU-v4:256"):
         counted_slice("v4-256", 256)
     assert counted_slice("tpu-v4-8", 64) == ("tpu-v4-8", 64)  # a system of the catalog and how many devices
 

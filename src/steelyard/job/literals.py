@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, NoReturn
 
-from steelyard.catalog.slices import counted_slice
+from steelyard.catalog.hosts.slices import counted_slice
 from steelyard.errors import BadInput
 from steelyard.formatting.unit_sizes import JOULES, KILOGRAMS, ONES, SECONDS, spelled
 from steelyard.units import Count, Joules, KgCo2e, Seconds, Usd

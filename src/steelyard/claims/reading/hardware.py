@@ -1,14 +1,14 @@
 """What a run ran on, as people write it: `8xA100 for 16 h`, `TPU v3-8`, `64 TPU v2 cores`, `512 V100 GPUs`.
 
-A *device* is what the catalog counts: one package; of a TPU slice the chips (`catalog.slices`).
+A *device* is what the catalog counts: one package; of a TPU slice the chips (`catalog.hosts.slices`).
 """
 
 import re
 from dataclasses import dataclass, replace
 
 from steelyard.catalog import Accelerator, Catalog, load
+from steelyard.catalog.hosts.slices import NAMED_BY_CORES, SLICE, sized_slice
 from steelyard.catalog.query import plain_spelling
-from steelyard.catalog.slices import NAMED_BY_CORES, SLICE, sized_slice
 from steelyard.claims.reading.printed import PrintedNumber, parse_quantity
 from steelyard.claims.reading.ranges import check_range
 from steelyard.errors import BadInput, UnknownName
@@ -115,7 +115,7 @@ def _slice(text: str, body: str, sliced: re.Match[str], times: float, span: Prin
     several = times * (_count(before[1]) if before else 1.0)
     found = sized_slice(sliced[1], int(sliced[2]))
     cores = found.cores * several if found.cores else None
-    return ClaimHardware(text, found.accelerator, _accelerator(found.accelerator), found.chips * several, cores, span)
+    return ClaimHardware(text, found.accelerator, _accelerator(found.accelerator), found.devices * several, cores, span)
 
 
 def cores_per_device(accelerator: Accelerator | None) -> float:

@@ -4,8 +4,8 @@ import re
 from functools import cache, lru_cache
 
 from steelyard.catalog import Accelerator, Catalog
+from steelyard.catalog.hosts.slices import slice_of_name
 from steelyard.catalog.query import plain_spelling
-from steelyard.catalog.slices import slice_of_name
 from steelyard.errors import BadInput, UnknownName
 
 _COUNT = re.compile(r"^\s*\d+\s*[x×*]\s*")
@@ -30,7 +30,7 @@ def counted_devices(name: str) -> int | None:
     [2, 128, 16, None]
     """
     if found := slice_of_name(name):
-        return found.chips
+        return found.devices
     counted = _COUNTED.match(name)
     return int(counted[1]) if counted else None
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from steelyard.errors import BadInput
 
-CORES_PER_CHIP = 2
+CORES_PER_TPU = 2
 """TensorCores of a chip of the generations whose slices are named by cores."""
 
 NAMED_BY_CORES = ("v2", "v3", "v4", "v5p")
@@ -31,7 +31,7 @@ class Slice:
     """Chips of one TPU slice, or of several alike."""
 
     accelerator: str  # id of the catalog
-    chips: int
+    devices: int
     cores: int | None  # where its name counts TensorCores
 
 
@@ -39,22 +39,22 @@ def sized_slice(generation: str, number: int) -> Slice:
     """Return the slice of a generation and the number behind it; BadInput where cores make up no chips.
 
     >>> sized_slice("v4", 256), sized_slice("v5litepod", 16)
-    (Slice(accelerator='TPU-v4', chips=128, cores=256), Slice(accelerator='TPU-v5e', chips=16, cores=None))
+    (Slice(accelerator='TPU-v4', devices=128, cores=256), Slice(accelerator='TPU-v5e', devices=16, cores=None))
     """
     plain = re.sub(r"^v5[ -]?lite.*$", "v5e", generation.lower())
     by_cores = plain in NAMED_BY_CORES
-    if number < 1 or (by_cores and number % CORES_PER_CHIP):
-        counted = f"TensorCores, {CORES_PER_CHIP} a chip" if by_cores else "chips"
+    if number < 1 or (by_cores and number % CORES_PER_TPU):
+        counted = f"TensorCores, {CORES_PER_TPU} a chip" if by_cores else "chips"
         raise BadInput(f"{plain}-{number} is no slice: the number counts {counted}; write such as {plain}-8")
-    chips = number // CORES_PER_CHIP if by_cores else number
-    return Slice(f"TPU-{plain}", chips, number if by_cores else None)
+    devices = number // CORES_PER_TPU if by_cores else number
+    return Slice(f"TPU-{plain}", devices, number if by_cores else None)
 
 
 def slice_of_name(name: str) -> Slice | None:
     """Return the slice, or several alike, that a name is and nothing else; None where it is another name.
 
     >>> found = [slice_of_name(name) for name in ("v3-32", "2x TPU v4-256", "v5e-256", "tpu-v6e-64")]
-    >>> [(one.accelerator, one.chips) for one in found]
+    >>> [(one.accelerator, one.devices) for one in found]
     [('TPU-v3', 16), ('TPU-v4', 256), ('TPU-v5e', 256), ('TPU-v6e', 64)]
     >>> slice_of_name("H100"), slice_of_name("TPU-v4")
     (None, None)
@@ -74,12 +74,12 @@ def counted_slice(name: str, count: int | None) -> tuple[str, int | None]:
     steelyard.errors.BadInput: v4-256:256 asks for 256 devices, but v4-256 is 128 chips (256 TensorCores, 2 a chip); ...
     """
     found = slice_of_name(name)
-    if found is None or (count is not None and name.strip().lower().startswith("tpu-v") and count != found.chips):
+    if found is None or (count is not None and name.strip().lower().startswith("tpu-v") and count != found.devices):
         return name, count  # a system of the catalog, `tpu-v4-8`, is what so many devices stand in
-    if count is not None and count != found.chips:
-        counted = f" ({found.cores} TensorCores, {CORES_PER_CHIP} a chip)" if found.cores else ""
+    if count is not None and count != found.devices:
+        counted = f" ({found.cores} TensorCores, {CORES_PER_TPU} a chip)" if found.cores else ""
         raise BadInput(
-            f"{name}:{count} asks for {count} devices, but {name} is {found.chips} chips{counted}; "
+            f"{name}:{count} asks for {count} devices, but {name} is {found.devices} chips{counted}; "
             f"write {name} or {found.accelerator}:{count}"
         )
-    return found.accelerator, found.chips
+    return found.accelerator, found.devices
