@@ -7,6 +7,7 @@ from typing import Any
 
 from steelyard.catalog.schema import Fitted
 from steelyard.strategies.denial import affirmed, denied, named
+from steelyard.strategies.experts import AS_THE_REST
 from steelyard.strategies.recipe import COMPILE, LIGER
 from steelyard.strategies.settings import SPELLINGS, spelled_number
 from steelyard.tables import Recipe
@@ -45,6 +46,7 @@ class StackRule:
     adapters: str = "attention"  # what LoRA adapts: attention or all (every linear layer)
     dropout: float = 0.0  # 1: trains with dropout masks unless its model is of a family that does not
     partition: str = "even"  # of its pipelines, where unstated (`strategies.partition`)
+    expert_tensor: str = AS_THE_REST  # of experts, where unstated: that of its stack
     memory_metric: str = "unknown"  # what its logs print
     recipe: tuple[tuple[str, float], ...] = ()  # entries of `tables.Recipe` in which it differs from its stack
     kernels: str = "fused"  # of norms, rotary embeddings and the loss; eager: one each, as models are published
