@@ -7,7 +7,7 @@ from steelyard.catalog import Accelerator, load, supports, unrated
 from steelyard.catalog.stack_names import FALLBACK, rule_of_name
 from steelyard.errors import UnknownName
 from steelyard.job.job_spec import written_stack
-from steelyard.job.models.adapters import USUAL_RANK, USUAL_TARGETS
+from steelyard.job.models.adapters import USUAL_TARGETS
 from steelyard.job.models.architecture import architecture
 from steelyard.job.models.rows_spec import RowsSpec
 from steelyard.job.models.spec import ModelSpec
@@ -154,17 +154,35 @@ def usual_targets(stack: str) -> tuple[str, ...]:
     return USUAL_TARGETS[rule_of_name(load().stack_rules, stack).adapters]
 
 
+def usual_rank(stack: str) -> int:
+    """Return the rank of adapters that a library takes where nobody says: what a job, and a measured run, has then.
+
+    >>> usual_rank(""), usual_rank("unsloth"), usual_rank("LLaMA-Factory + DeepSpeed ZeRO-3")
+    (8, 16, 8)
+    """
+    return int(rule_of_name(load().stack_rules, stack).rank)
+
+
 def taken_adapters(rank: int | None, targets: tuple[str, ...] | None, stack: str) -> list[str]:
     """Return what is taken of adapters where a job does not say it, a line each.
 
     >>> taken_adapters(16, None, "unsloth")
     ['lora targets all linear matrices: as the recipes of unsloth have them']
+    >>> taken_adapters(None, (), "ms-swift, DeepSpeed ZeRO-2")
+    ['lora rank 8: the default of ms-swift']
     """
-    found = [f"lora rank {USUAL_RANK}: the default of huggingface/peft (LoraConfig)"] if rank is None else []
+    rule = rule_of_name(load().stack_rules, stack)
+    whose = rule.library or "huggingface/peft (LoraConfig)"
+    found = [f"lora rank {usual_rank(stack)}: the default of {whose}"] if rank is None else []
     if targets is None:
-        few = usual_targets(stack) == USUAL_TARGETS["attention"]
-        where = "q, v: the default of huggingface/peft (for Llama)" if few else "all linear matrices"
-        found.append(f"lora targets {where}" + ("" if few else f": as the recipes of {stack} have them"))
+        few = rule.adapters == "attention"
+        names = "all linear matrices" if rule.adapters == "all" else ", ".join(usual_targets(stack))
+        whose = (
+            "the default of huggingface/peft (for Llama)"
+            if few
+            else f"as the recipes of {rule.library or stack} have them"
+        )
+        found.append(f"lora targets {names}: {whose}")
     return found
 
 
