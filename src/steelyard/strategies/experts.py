@@ -22,8 +22,8 @@ def usual_expert_tensor(tensor_ranks: Count, expert_ranks: Count) -> Count:
     return np.where(np.greater(expert_ranks, 1), 1.0, tensor_ranks)[()]
 
 
-AS_THE_REST, UNDIVIDED, UNDIVIDED_BESIDE_RANKS = "as the rest", "whole", "whole beside ep"
-EXPERT_TENSOR_RULES = (AS_THE_REST, UNDIVIDED, UNDIVIDED_BESIDE_RANKS)
+AS_THE_REST, UNDIVIDED, UNDIVIDED_WITH_EP = "as the rest", "whole", "whole beside ep"
+EXPERT_TENSOR_RULES = (AS_THE_REST, UNDIVIDED, UNDIVIDED_WITH_EP)
 """What stacks make of experts where nobody states their tensor-parallel degree: divided as the rest of a block is;
 whole; or whole on expert ranks of their own and divided as the rest without these."""
 
@@ -45,6 +45,6 @@ def unstated_expert_tensor(rule: str, tensor_ranks: Count, expert_ranks: Count) 
     >>> [float(unstated_expert_tensor(rule, 8, 1)) for rule in EXPERT_TENSOR_RULES]
     [8.0, 1.0, 8.0]
     """
-    if rule == UNDIVIDED_BESIDE_RANKS:
+    if rule == UNDIVIDED_WITH_EP:
         return usual_expert_tensor(tensor_ranks, expert_ranks)
     return np.where(rule == UNDIVIDED, 1.0, tensor_ranks)[()]
