@@ -155,7 +155,7 @@ def test_recomputation_is_as_its_policy_is_called(changed, number, assumed):
 
 
 @pytest.mark.parametrize(
-    ("note", "ranks"), [("TP 4, ETP 1", 1), ("etp=4", 4), ("expert tensor parallel size 2", 2), ("", 1)]
+    ("note", "ranks"), [("TP 4, ETP 1", 1), ("etp=4", 4), ("expert tensor parallel size 2", 2), ("", 4)]
 )
 def test_expert_tensor_ranks_are_as_they_are_stated(note, ranks):
     found = run_frame(

@@ -1,12 +1,14 @@
 """From published rows to tables: models, machines, layouts and jobs, and what each row leaves open."""
 
 import math
+import re
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from steelyard.catalog import load
+from steelyard.catalog.stack_names import StackRule
 from steelyard.errors import BadInput, BadLayout, UnknownName
 from steelyard.evidence.frames.conventions import flop_convention
 from steelyard.evidence.frames.frame import frame_subset, run_frame
@@ -56,6 +58,10 @@ def catalog():
 @pytest.fixture(scope="module")
 def all_runs(catalog):
     return run_frame(published_runs(), catalog)
+
+
+def rule_of(adapters: str) -> StackRule:
+    return StackRule(stack="any", pattern=re.compile(""), order=0.0, adapters=adapters)
 
 
 def options(run, memory_bytes=80e9):
@@ -259,16 +265,16 @@ def test_the_predictor_settles_what_a_row_leaves_open(catalog):
 def test_adapters_are_counted_from_their_rank_or_taken_as_stated():
     tuned = replace(RUN, model="llama-2-7b", task="lora")
     model, _ = run_model(tuned)
-    assert run_adapters(replace(tuned, note="trainable 4,194,305"), model, "all").params == 4194305
-    assert run_adapters(tuned, model, "attention").params == 4194304  # rank 8 on queries and values
-    assert run_adapters(tuned, model, "all").params > 4194304
-    assert run_adapters(RUN, model, "all") is None
+    assert run_adapters(replace(tuned, note="trainable 4,194,305"), model, rule_of("all")).params == 4194305
+    assert run_adapters(tuned, model, rule_of("attention")).params == 4194304  # rank 8 on queries and values
+    assert run_adapters(tuned, model, rule_of("all")).params > 4194304
+    assert run_adapters(RUN, model, rule_of("all")) is None
 
 
 @pytest.mark.parametrize("quantised", ["nf4", "nf4-dq", "int8"])
 def test_frozen_weights_are_as_wide_as_they_are_written(quantised):
     tuned = replace(RUN, model="llama-2-7b", task="qlora", note=f"quant bnb.{quantised}")
-    assert run_adapters(tuned, run_model(tuned)[0], "all").quantised == quantised
+    assert run_adapters(tuned, run_model(tuned)[0], rule_of("all")).quantised == quantised
 
 
 @pytest.mark.parametrize(

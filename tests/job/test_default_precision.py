@@ -1,5 +1,7 @@
 """What a job that states no precision keeps of a parameter: what its stack's recipes do, and `assumed` says so."""
 
+import math
+
 import pytest
 
 import steelyard
@@ -82,3 +84,28 @@ def test_it_is_what_a_measured_row_is_read_as(task: str) -> None:
     layout = "mbs=4,recompute=full"
     found = steelyard.estimate({**OLD, "task": task, "stack": "HF Trainer"}, "T4:1", layout=layout)
     assert float(found.time.total_s) == pytest.approx(float(step_seconds(run)[0]), rel=1e-3)
+
+
+def test_a_chip_whose_peak_nobody_publishes_still_tells_what_fits() -> None:
+    """Memory asks no speed: the need and the capacity are known, time and what follows from it are not."""
+    found = steelyard.estimate({**OLD, "task": "lora"}, "L20:1")
+    rated = steelyard.estimate({**OLD, "task": "lora"}, "L40:1")
+    assert found.job.precision == "bf16"
+    assert found.fits_word == "fits"
+    assert (found.memory_bytes.value, found.memory_limit_bytes) == (rated.memory_bytes.value, rated.memory_limit_bytes)
+    assert math.isnan(found.time_s.value)
+    assert math.isnan(found.energy_facility_kwh.value)
+    assert any("time unknown: L20 has no dense bf16 peak" in bind.text for bind in found.bound_by)
+    assert not any("time unknown" in bind.text for bind in rated.bound_by)
+
+
+def test_a_chip_too_small_does_not_fit_though_its_peak_is_unknown() -> None:
+    found = steelyard.estimate({**OLD, "model": "llama-3.1-8b"}, "L20:1", layout="zero=0,recompute=full,offload=0")
+    assert found.fits_word == "does not fit"
+
+
+@pytest.mark.parametrize("chip", ["K80", "K80-half"])
+def test_a_chip_of_32_bits_alone_trains_in_fp32_unless_told(chip: str) -> None:
+    found = steelyard.estimate({**OLD, "task": "lora"}, f"{chip}:1")
+    assert found.job.precision == "fp32"
+    assert sum(text.startswith("precision fp32: K80") for text in found.assumptions) == 1

@@ -33,7 +33,8 @@ def names_of(texts: tuple[str, ...]) -> list[str]:
 def test_an_estimate_names_every_setting_that_nobody_states() -> None:
     found = steelyard.estimate(JOB, "H100:8", layout="tp=2,pp=2,dp=2")
     lines = names_of(found.assumptions)
-    assert [name for name in OPEN_SETTINGS if name not in lines] == ["quantisation"]  # of quantised bases alone
+    apart = ["quantisation", "expert tensor parallelism"]  # of quantised bases, and of experts, alone
+    assert [name for name in OPEN_SETTINGS if name not in lines] == apart
     assert all(": or " in text for text in found.assumptions if names_of((text,)) not in ([], ["precision"]))
 
 

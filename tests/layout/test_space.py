@@ -14,6 +14,7 @@ from steelyard.errors import UnknownName
 from steelyard.job import job_table, read_job
 from steelyard.layout import BOUNDS, Bounds, frames, problem, size, space
 from steelyard.strategies import registry
+from steelyard.strategies.experts import AS_THE_REST, unstated_expert_tensor
 from steelyard.strategies.partition import given_partition
 from steelyard.tables import Job, Layout
 
@@ -53,8 +54,11 @@ def counted(job: Job, devices: int, domain: int, can: Capability, bounds: Bounds
     chunks = range(1, bounds.vpp_most + 1)
     orders = [one for one in registry.SCHEDULES.values() if one.name in (can.weighed or ("1f1b",))]
     runs = range(len(orders))
-    axes = (powers, stages, powers, powers, sizes, chunks, runs, can.zero, can.recompute, (0, 1), (0, 1))
-    tp, pp, cp, ep, mbs, vpp, run, zero, recompute, offload, hybrid = map(np.ravel, np.meshgrid(*axes, indexing="ij"))
+    axes = (powers, stages, powers, powers, sizes, chunks, runs, can.zero, can.recompute, (0, 1), (0, 1), (0, 1))
+    tp, pp, cp, ep, mbs, vpp, run, zero, recompute, offload, hybrid, whole = map(
+        np.ravel, np.meshgrid(*axes, indexing="ij")
+    )
+    own = unstated_expert_tensor(can.expert_tensor if job.workload.divisible.experts else AS_THE_REST, tp, ep)
     plain = next(index for index, one in enumerate(orders) if not one.chunked)
     dp = np.maximum(devices // (tp * pp * cp), 1)
     micro_batches, inside, ranks = batch // (dp * mbs), np.maximum(domain // tp, 1), dp * cp
@@ -66,6 +70,7 @@ def counted(job: Job, devices: int, domain: int, can: Capability, bounds: Bounds
     kept &= (pp == 1) | (micro_batches >= bounds.fill * pp)
     kept &= (pp > 1) | (run == plain)  # a lone stage has nothing to order
     kept &= (hybrid == 0) | (bool(can.hsdp) & (zero > 0) & (inside > 1) & (inside < ranks))
+    kept &= (whole == 0) | (can.etp & (job.workload.divisible.experts > 0) & (ep > 1) & (own > 1))
     sp = can.sp * (tp > 1) * (sequence % (cp * tp) == 0)
     shard = np.where(hybrid, inside, ranks)
     every = (
@@ -77,7 +82,7 @@ def counted(job: Job, devices: int, domain: int, can: Capability, bounds: Bounds
         cp,
         dp,
         ep,
-        np.where(ep > 1, 1, tp),
+        np.where(whole, 1, own),
         zero,
         shard,
         mbs,

@@ -24,6 +24,7 @@ from steelyard.catalog.tabulate import (
     embodied,
     kernels,
     kernels_rows,
+    lacking_peak_text,
     machine,
     offer,
     site,
@@ -32,6 +33,8 @@ from steelyard.catalog.tabulate import (
     stacks,
     step_shift_row,
     supports,
+    unrated,
+    unrated_machine,
 )
 from steelyard.catalog.widths import (
     accelerator_log_sd,
@@ -63,6 +66,7 @@ __all__ = [
     "kernels",
     "kernels_rows",
     "kind_log_sd",
+    "lacking_peak_text",
     "load",
     "machine",
     "offer",
@@ -80,4 +84,6 @@ __all__ = [
     "step_shift_row",
     "step_spread",
     "supports",
+    "unrated",
+    "unrated_machine",
 ]

@@ -2,11 +2,12 @@
 
 import re
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from steelyard.catalog.schema import Fitted
 from steelyard.strategies.denial import affirmed, denied, named
+from steelyard.strategies.experts import AS_THE_REST
 from steelyard.strategies.recipe import COMPILE, LIGER
 from steelyard.strategies.settings import SPELLINGS, spelled_number
 from steelyard.tables import Recipe
@@ -42,9 +43,13 @@ class StackRule:
     sequence_parallel: float = 1.0
     states: str = "mixed"  # fp32 master copy and moments; bf16: all in 16 bits; open: so in rows, but scripts differ
     recompute: str = ""  # where unstated: full, or empty for whatever fits
-    adapters: str = "attention"  # what LoRA adapts: attention or all (every linear layer)
+    adapters: str = "attention"  # what LoRA adapts, of job.models.adapters.USUAL_TARGETS
+    rank: float = 8.0  # of LoRA
+    library: str = ""  # whose defaults these are, whatever shards its models: DeepSpeed, FSDP or nothing
+    engine: float = 0.0  # 1: shards the models of a library, whose defaults hold where it is named beside it
     dropout: float = 0.0  # 1: trains with dropout masks unless its model is of a family that does not
     partition: str = "even"  # of its pipelines, where unstated (`strategies.partition`)
+    expert_tensor: str = AS_THE_REST  # of experts, where unstated: that of its stack
     memory_metric: str = "unknown"  # what its logs print
     recipe: tuple[tuple[str, float], ...] = ()  # entries of `tables.Recipe` in which it differs from its stack
     kernels: str = "fused"  # of norms, rotary embeddings and the loss; eager: one each, as models are published
@@ -172,11 +177,31 @@ def rule_of_name(rules: Iterable[StackRule], text: str, date: str = "") -> Stack
     >>> texts = ("HF Trainer (eager attention)", "accelerate, no FSDP", "PyTorch eager (HF models)")
     >>> [rule_of_name(load().stack_rules, text).stack for text in texts]
     ['hf-trainer', 'hf-trainer', 'pytorch-eager']
+
+    Where a library is named beside what shards its models, its own defaults stay:
+
+    >>> made = rule_of_name(load().stack_rules, "ms-swift + DeepSpeed ZeRO-3")
+    >>> made.stack, made.library, made.recompute, made.adapters
+    ('deepspeed', 'ms-swift', 'full', 'all')
     """
     said = affirmed(_EAGER_ATTENTION.sub(" ", text.lower()), _ANY_WORD)
     year, bare = date[:4] or "9999", _OF_MODELS.sub(" ", _CONTAINER.sub(" ", said))
     name = re.sub(r"^\W+", "", bare if re.search("[a-z]{2}", bare) else said)
-    return next(rule for rule in rules if (not rule.until or year <= rule.until) and rule.pattern.search(name))
+    met = (rule for rule in rules if (not rule.until or year <= rule.until) and rule.pattern.search(name))
+    found = next(met)
+    return _with_library(found, next((rule for rule in met if rule.library), None)) if found.engine else found
+
+
+def _with_library(engine: StackRule, library: StackRule | None) -> StackRule:
+    """Return the rule of what shards, with the defaults of the library whose models it shards, if one is named.
+
+    What states are made of and how they are sharded is the engine's; what is recomputed, what LoRA adapts and which
+    kernels the model has is the library's.
+    """
+    if library is None:
+        return engine
+    kept = ("library", "recompute", "adapters", "rank", "kernels", "upcast", "dropout")
+    return replace(engine, **{name: getattr(library, name) for name in kept})
 
 
 def parse_rule(name: str, given: Mapping[str, Any]) -> StackRule:

@@ -13,6 +13,7 @@ from typing import Any
 from steelyard.catalog.schema import Fitted
 from steelyard.catalog.stack_names import FALLBACK, StackRule, parse_rule
 from steelyard.errors import BadCatalog
+from steelyard.strategies.experts import AS_THE_REST, EXPERT_TENSOR_RULES
 from steelyard.strategies.losses import LOSSES
 from steelyard.strategies.partition import GIVEN, PARTITIONS
 from steelyard.strategies.recompute import RECOMPUTE
@@ -60,6 +61,7 @@ class Capability:
     checked: str
     note: str
     running: Mapping[str, tuple[str, ...]]  # schedule: stacks of the catalog that run it
+    expert_tensor: str = AS_THE_REST  # of experts where nobody states it: of strategies.experts.EXPERT_TENSOR_RULES
     adapters: int = 0  # place among those that people train adapters with, from 1 on; 0: they seldom do
     tunes: tuple[str, ...] = ()  # of vocabulary.ADAPTER_TASKS; empty: it trains every parameter of a model or none
     tunes_as: tuple[str, ...] = ()  # words of a name under which it does, where its own does not; empty: under any
@@ -119,13 +121,14 @@ def parse_stack(given: Mapping[str, Any]) -> StackFile:
     if unknown := given.keys() - {"stack", "relative", "can_run", "names", "loss", "narrow_kernels", "constants"}:
         raise ValueError(f"unknown {sorted(unknown)}")
     name, can_run = str(given["stack"]), given["can_run"]
+    lain = _expert_tensor(can_run)
     checked = str(can_run["checked"])
     loss = [_loss(name, given["loss"], checked)] if "loss" in given else []
     return StackFile(
         stack=name,
         relative=str(given.get("relative", "")),
         capability=_capability(name, can_run),
-        rules=tuple(parse_rule(name, one) for one in given.get("names", ())),
+        rules=tuple(replace(parse_rule(name, one), expert_tensor=lain) for one in given.get("names", ())),
         narrow_kernels=_narrow_kernels(given.get("narrow_kernels")),
         constants=(*loss, *(_constant(name, one, checked) for one in given.get("constants", ()))),
     )
@@ -170,6 +173,7 @@ def _capability(name: str, given: Mapping[str, Any]) -> Capability:
         trains_source=str(given["trains_source"]),
         checked=str(given["checked"]),
         note=str(given.get("note", "")),
+        expert_tensor=_expert_tensor(given),
         adapters=_adapters(given),
         tunes=_tunes(given),
         tunes_as=tuple(str(word) for word in given.get("tunes_as", ())),
@@ -195,6 +199,17 @@ def _tunes(given: Mapping[str, Any]) -> tuple[str, ...]:
     if tasks and not given.get("tunes_source"):
         raise ValueError("tunes has no tunes_source; add it")
     return tasks
+
+
+def _expert_tensor(given: Mapping[str, Any]) -> str:
+    """Return what a stack makes of experts where nobody states it; one with expert parallelism must say, and whence."""
+    if "expert_tensor" not in given:
+        if "ep" in given["has"]:
+            raise ValueError("has ep but no expert_tensor; add it, with expert_tensor_source")
+        return AS_THE_REST
+    if str(given["expert_tensor"]) not in EXPERT_TENSOR_RULES or not given.get("expert_tensor_source"):
+        raise ValueError(f"expert_tensor needs an expert_tensor_source, and is of: {', '.join(EXPERT_TENSOR_RULES)}")
+    return str(given["expert_tensor"])
 
 
 def _partitions(given: Mapping[str, Any]) -> tuple[str, ...]:

@@ -38,11 +38,43 @@ def machine(system: System, precision: str, catalog: Catalog | None = None) -> t
     (989000000000000.0, 8.0, 450000000000.0, 50000000000.0)
     """
     catalog = catalog or load()
+    if lacking := lacking_peak_text(catalog.accelerator(system.accelerator), precision):
+        raise BadInput(lacking)
+    return unrated_machine(system, precision, catalog)
+
+
+def lacking_peak_text(accelerator: Accelerator, precision: str) -> str:
+    """Return that no peak of a chip at a precision is known, and what else to name; empty where it is known.
+
+    >>> lacking_peak_text(load().accelerator("V100"), "bf16")
+    'V100-32GB-SXM2 has no dense bf16 peak in the catalog; name a precision it has: fp16, fp32'
+    """
+    if supports(accelerator, precision):
+        return ""
+    named = [one for one in accelerator.precisions if supports(accelerator, one)]
+    way = f"name a precision it has: {', '.join(named)}" if named else "no other is known either"
+    return f"{accelerator.id} has no dense {precision} peak in the catalog; {way}"
+
+
+def unrated(accelerator: Accelerator, precision: str, catalog: Catalog) -> bool:
+    """Return whether a chip multiplies at a precision as its family does, but no source says how fast.
+
+    >>> [unrated(load().accelerator(name), "bf16", load()) for name in ("L20", "L40S", "V100")]
+    [True, False, False]
+    """
+    family = (row for row in catalog.accelerators.values() if row.family == accelerator.family)
+    return not supports(accelerator, precision) and any(supports(row, precision) for row in family)
+
+
+def unrated_machine(system: System, precision: str, catalog: Catalog) -> tables.Machine:
+    """Return the numbers of one system where its peak may be unknown (NaN): what fits in memory asks no speed.
+
+    >>> found = unrated_machine(load().system("L20"), "bf16", load())
+    >>> found.peak_flop_per_s, round(found.memory_bytes / 2**30, 2)
+    (nan, 44.39)
+    """
     accelerator = catalog.accelerator(system.accelerator)
     peak = accelerator.peak(precision)
-    if math.isnan(peak):
-        has = ", ".join(accelerator.precisions)
-        raise BadInput(f"{accelerator.id} has no dense {precision} peak in the catalog; name a precision it has: {has}")
     facts, drives = accelerator.facts, drives_of(system.id, catalog.folder)
     return tables.Machine(
         peak_flop_per_s=peak,

@@ -3,16 +3,17 @@
 from collections.abc import Iterable
 from contextlib import suppress
 
-from steelyard.catalog import load, supports
+from steelyard.catalog import Accelerator, load, supports, unrated
 from steelyard.catalog.stack_names import FALLBACK, rule_of_name
 from steelyard.errors import UnknownName
 from steelyard.job.job_spec import written_stack
-from steelyard.job.models.adapters import USUAL_RANK, USUAL_TARGETS
+from steelyard.job.models.adapters import USUAL_TARGETS
 from steelyard.job.models.architecture import architecture
 from steelyard.job.models.rows_spec import RowsSpec
 from steelyard.job.models.spec import ModelSpec
 
 _LONGEST = 8192
+_NARROW = ("bf16", "fp16")
 _BATCHES = (  # parameters up to, tokens of one step, where published
     (1e9, 2**19, "0.5M tokens up to 1B parameters: GPT-3, arXiv 2005.14165, Table 2.1"),
     (3e9, 2**20, "1M tokens up to 3B parameters: GPT-3, arXiv 2005.14165, Table 2.1"),
@@ -91,12 +92,29 @@ def without_bf16(accelerators: Iterable[str]) -> str:
     >>> without_bf16(["T4", "V100"]), without_bf16(["T4", "H100"]), without_bf16([])
     ('T4, V100-32GB-SXM2', '', '')
     """
-    rows = []
-    for name in accelerators:
-        with suppress(UnknownName):  # said where offers are looked for
-            rows.append(load().accelerator(name))
+    rows = _rows_of(accelerators)
     lacking = [row.id for row in rows if supports(row, "fp16") and not supports(row, "bf16")]
     return ", ".join(lacking) if len(lacking) == len(rows) else ""
+
+
+def without_16_bits(accelerators: Iterable[str]) -> str:
+    """Return the accelerators of some that have 32-bit products alone, as all of their family, if all are such.
+
+    >>> without_16_bits(["K80"]), without_16_bits(["K80", "T4"]), without_16_bits(["L20"])
+    ('K80', '', '')
+    """
+    rows = _rows_of(accelerators)
+    wide = [row.id for row in rows if not any(supports(row, one) or unrated(row, one, load()) for one in _NARROW)]
+    return ", ".join(wide) if len(wide) == len(rows) else ""
+
+
+def _rows_of(accelerators: Iterable[str]) -> list[Accelerator]:
+    """Return the rows of those that the catalog has; what is said of others is said where offers are looked for."""
+    rows = []
+    for name in accelerators:
+        with suppress(UnknownName):
+            rows.append(load().accelerator(name))
+    return rows
 
 
 def default_precision(
@@ -105,8 +123,8 @@ def default_precision(
     """Return the precision of a job that states none, and why: 16 bits throughout where the stack's own recipes are.
 
     Scripts of other stacks may cast a whole model to 16 bits, too: a job is not planned on that, but told of it. Where
-    no accelerator that it may run on has bf16, it is fp16, as of a measured row. States that are said to be beside an
-    fp32 master copy (`mastered`) have one on every stack.
+    no accelerator that it may run on has bf16, it is fp16, as of a measured row, and where none has 16 bits, fp32.
+    States that are said to be beside an fp32 master copy (`mastered`) have one on every stack.
 
     >>> [default_precision(name, False)[0] for name in ("torchtune", "litgpt", "hf-trainer", "megatron-core", "")]
     ['bf16-pure', 'bf16-pure', 'bf16', 'bf16', 'bf16']
@@ -116,6 +134,8 @@ def default_precision(
     usual = "precision bf16: 16-bit work with an fp32 master copy"
     if lacking := without_bf16(accelerators):
         return "fp16", f"precision fp16: no bf16 on {lacking}; fp32 where a script does not ask for 16 bits"
+    if wide := without_16_bits(accelerators):
+        return "fp32", f"precision fp32: {wide} has no products of 16 bits"
     rule = rule_of_name(load().stack_rules, stack)
     if not stack or adapted or mastered or rule.states == "mixed":
         return "bf16", usual
@@ -148,17 +168,35 @@ def usual_targets(stack: str) -> tuple[str, ...]:
     return USUAL_TARGETS[rule_of_name(load().stack_rules, stack).adapters]
 
 
+def usual_rank(stack: str) -> int:
+    """Return the rank of adapters that a library takes where nobody says: what a job, and a measured run, has then.
+
+    >>> usual_rank(""), usual_rank("unsloth"), usual_rank("LLaMA-Factory + DeepSpeed ZeRO-3")
+    (8, 16, 8)
+    """
+    return int(rule_of_name(load().stack_rules, stack).rank)
+
+
 def taken_adapters(rank: int | None, targets: tuple[str, ...] | None, stack: str) -> list[str]:
     """Return what is taken of adapters where a job does not say it, a line each.
 
     >>> taken_adapters(16, None, "unsloth")
     ['lora targets all linear matrices: as the recipes of unsloth have them']
+    >>> taken_adapters(None, (), "ms-swift, DeepSpeed ZeRO-2")
+    ['lora rank 8: the default of ms-swift']
     """
-    found = [f"lora rank {USUAL_RANK}: the default of huggingface/peft (LoraConfig)"] if rank is None else []
+    rule = rule_of_name(load().stack_rules, stack)
+    whose = rule.library or "huggingface/peft (LoraConfig)"
+    found = [f"lora rank {usual_rank(stack)}: the default of {whose}"] if rank is None else []
     if targets is None:
-        few = usual_targets(stack) == USUAL_TARGETS["attention"]
-        where = "q, v: the default of huggingface/peft (for Llama)" if few else "all linear matrices"
-        found.append(f"lora targets {where}" + ("" if few else f": as the recipes of {stack} have them"))
+        few = rule.adapters == "attention"
+        names = "all linear matrices" if rule.adapters == "all" else ", ".join(usual_targets(stack))
+        whose = (
+            "the default of huggingface/peft (for Llama)"
+            if few
+            else f"as the recipes of {rule.library or stack} have them"
+        )
+        found.append(f"lora targets {names}: {whose}")
     return found
 
 

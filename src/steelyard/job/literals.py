@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, NoReturn
 
+from steelyard.catalog.hosts.slices import counted_slice
 from steelyard.errors import BadInput
 from steelyard.formatting.unit_sizes import JOULES, KILOGRAMS, ONES, SECONDS, spelled
 from steelyard.units import Count, Joules, KgCo2e, Seconds, Usd
@@ -58,7 +59,7 @@ _START_FORMS = "6h or 2d from now, a date such as 2027-01-15, or 2027-01-15T18:0
 _SECONDS_FORMS = "90s, 30m, 12h, 7d, 2w or 1d12h"
 _DEADLINE_FORMS = f"{_SECONDS_FORMS}, a date such as 2027-01-15, or a weekday such as Fri"
 _USD_FORMS, _ENERGY_FORMS, _MASS_FORMS = "5000, $5000, 5k or 1.2M", "500kWh, 10MWh or 36GJ", "500kg, 2t or 1.5kt"
-_ACCELERATOR_FORMS = "H100, H100:8 or H100:8,H200"
+_ACCELERATOR_FORMS = "H100, H100:8, H100:8,H200 or v4-256"
 
 
 def parse_count(value: Any) -> Count:
@@ -182,8 +183,8 @@ def parse_co2e(value: Any) -> KgCo2e:
 def parse_accelerators(value: Any) -> tuple[tuple[str, int | None], ...]:
     """Return the accelerators asked for, each with its count, or None for any count.
 
-    >>> parse_accelerators("H100:8,H200"), parse_accelerators(["H100:8", "TPU-v5p"]), parse_accelerators({"H100": 64})
-    ((('H100', 8), ('H200', None)), (('H100', 8), ('TPU-v5p', None)), (('H100', 64),))
+    >>> parse_accelerators("H100:8,H200"), parse_accelerators(["v4-256", "TPU-v5p"]), parse_accelerators({"H100": 64})
+    ((('H100', 8), ('H200', None)), (('TPU-v4', 128), ('TPU-v5p', None)), (('H100', 64),))
     """
     pairs = (
         [(name, str(number)) for name, number in value.items()]
@@ -197,7 +198,7 @@ def parse_accelerators(value: Any) -> tuple[tuple[str, int | None], ...]:
             _reject(value, "list of accelerators", _ACCELERATOR_FORMS)
         if count and int(count) < 1:
             raise BadInput(f"{plain}:{number} asks for no device; write {_ACCELERATOR_FORMS}")
-        found.append((plain, int(bounded(int(count), f"{plain}:{count}", "number of devices")) if count else None))
+        found.append(counted_slice(plain, int(bounded(int(count), count, "number of devices")) if count else None))
     if not found:
         _reject(value, "list of accelerators", _ACCELERATOR_FORMS)
     return tuple(found)

@@ -19,7 +19,6 @@ from steelyard.job.kept.not_read import unread_of_stack
 from steelyard.job.kept.recipes import tells_states, term_entries
 from steelyard.job.kept.states import LOADED_IN_16, MIXED, named_states
 from steelyard.job.models import describe
-from steelyard.job.models.adapters import USUAL_RANK
 from steelyard.job.models.architecture import spread_text
 from steelyard.job.models.rows_spec import RowsSpec, reread_rows
 from steelyard.job.models.spec import ModelSpec
@@ -193,7 +192,10 @@ def _job(
 def _adapters(read: JobFields, adapted: bool) -> dict[str, Any]:
     """Return rank and matrices of the adapters that are trained; none where they are not."""
     targets = read.lora.targets or defaults.usual_targets(read.stack or "")
-    return {"lora_rank": (read.lora.rank or USUAL_RANK) * adapted, "lora_targets": targets * adapted}
+    return {
+        "lora_rank": (read.lora.rank or defaults.usual_rank(read.stack or "")) * adapted,
+        "lora_targets": targets * adapted,
+    }
 
 
 def _precision(read: JobFields, named: str, adapted: bool) -> tuple[str, str]:

@@ -9,7 +9,7 @@ from steelyard.errors import BadLayout, nearest
 from steelyard.layout.axes import AXIS_DEGREES, divisors_of, lacking_axis
 from steelyard.layout.reason import Reason, abilities_text, sentence
 from steelyard.layout.valid import problem
-from steelyard.strategies.experts import usual_expert_tensor
+from steelyard.strategies.experts import AS_THE_REST, unstated_expert_tensor
 from steelyard.strategies.partition import blocks_before, given_sizes, parts_most
 from steelyard.strategies.registry import SCHEDULES, suiting, usual_code
 from steelyard.strategies.settings import setting_name, setting_names, spelled_number
@@ -79,7 +79,7 @@ def text_of(layout: Layout) -> str:
     """
     parts = [f"tp={layout.tp:.0f}", f"pp={layout.pp:.0f}"]
     parts += [f"{key}={getattr(layout, key):.0f}" for key in ("vpp", "cp", "ep") if getattr(layout, key) > 1]
-    if layout.etp != usual_expert_tensor(layout.tp, layout.ep):
+    if layout.etp != layout.tp or (layout.ep > 1 and layout.tp > 1):
         parts.append(f"etp={layout.etp:.0f}")
     if layout.schedule != usual_code(SCHEDULES, float(layout.vpp)):
         parts.append(f"schedule={setting_name('schedule', int(layout.schedule))}")
@@ -133,6 +133,7 @@ def _filled(given: dict[str, int], job: Job, devices: int, capability: Capabilit
     micro_batch = given.get("micro_batch", 1)
     share = job.batch_samples / max(dp * micro_batch, 1)
     splits = capability.sp and tp > 1 and job.workload.divisible.sequence % (cp * tp) == 0
+    rule = capability.expert_tensor if job.workload.divisible.experts > 0 else AS_THE_REST
     fields: dict[str, float] = {
         "devices": devices,
         "tp": 1,
@@ -142,7 +143,7 @@ def _filled(given: dict[str, int], job: Job, devices: int, capability: Capabilit
         "cp": 1,
         "dp": dp,
         "ep": 1,
-        "etp": float(usual_expert_tensor(tp, given.get("ep", 1))),
+        "etp": float(unstated_expert_tensor(rule, tp, given.get("ep", 1))),
         "zero": min(capability.zero),
         "shard_devices": max(dp * cp, 1),
         "micro_batch": micro_batch,
@@ -177,7 +178,7 @@ def _message(layout: Layout, reason: Reason, job: Job, domain_devices: int, capa
         Reason.PARTITION: lambda: _partition(layout, model),
         Reason.CONTEXT: lambda: f"cp = {layout.cp:.0f} and a sequence of {model.sequence:.0f} tokens",
         Reason.EXPERTS: lambda: f"ep = {layout.ep:.0f} and {model.experts:.0f} experts",
-        Reason.EXPERT_RANKS: lambda: _expert_ranks(layout),
+        Reason.EXPERT_RANKS: lambda: _expert_ranks(layout, capability),
         Reason.EXPERT_TENSOR: lambda: f"etp = {layout.etp:.0f} but tp = {layout.tp:.0f}",
         Reason.SHARD: lambda: f"shard = {layout.shard_devices:.0f} but dp × cp = {layout.dp * layout.cp:.0f}",
         Reason.ZERO: lambda: f"zero = {layout.zero:.0f}",
@@ -282,9 +283,15 @@ def _batch(layout: Layout, job: Job) -> str:
     )
 
 
-def _expert_ranks(layout: Layout) -> str:
+def _expert_ranks(layout: Layout, capability: Capability) -> str:
+    """Return which ranks experts ask for, and whose etp that is where the stack's own is too many."""
     ranks = layout.dp * layout.cp * layout.tp
-    return f"ep × etp = {layout.ep * layout.etp:.0f} but dp × cp × tp = {ranks:.0f}"
+    found = f"ep × etp = {layout.ep * layout.etp:.0f} but dp × cp × tp = {ranks:.0f}"
+    taken = unstated_expert_tensor(capability.expert_tensor, layout.tp, layout.ep)
+    if layout.etp != taken or layout.etp <= 1 or ranks % layout.ep:
+        return found
+    way = "give etp=1" if capability.etp else f"give ep={math.gcd(int(layout.ep), int(ranks // layout.etp))}"
+    return f"{found}: unless it is stated, {capability.stack} takes etp = {layout.etp:.0f}; {way}"
 
 
 def _divisors(count: Count) -> str:

@@ -4,6 +4,7 @@ from enum import IntEnum
 
 from steelyard.catalog.stack_names import FALLBACK
 from steelyard.catalog.stacks import Capability
+from steelyard.strategies.experts import unstated_expert_tensor
 from steelyard.strategies.recompute import RECOMPUTE
 from steelyard.strategies.settings import setting_name
 from steelyard.tables import Layout
@@ -104,12 +105,20 @@ def abilities_text(layout: Layout, capability: Capability) -> str:
     modes = "/".join(setting_name("recompute", mode) for mode in capability.recompute)
     limit = f" (≤ {capability.zero_most_with_pp} with pp)" if capability.pp else ""
     known = f"{', '.join(can) or 'plain data parallelism'}, ZeRO {stages}{limit}, recompute {modes}"
-    return f"{capability.stack} runs {known}{_partitions(layout, capability)}{_schedules(layout, capability)}"
+    return f"{capability.stack} runs {known}{_partitions(layout, capability)}{_experts(layout, capability)}"
 
 
 def _partitions(layout: Layout, capability: Capability) -> str:
     asked = setting_name("partition", int(layout.partition))
     return f", partition {'/'.join(capability.partitions)}, not {asked}" if layout.partition else ""
+
+
+def _experts(layout: Layout, capability: Capability) -> str:
+    """Return how a stack lays experts on tensor ranks, where a layout asks for another way, and its schedules."""
+    taken = unstated_expert_tensor(capability.expert_tensor, layout.tp, layout.ep)
+    other = layout.etp != taken and not capability.etp and (layout.ep > 1 or layout.etp != layout.tp)
+    told = f", experts tensor parallel {capability.expert_tensor} (etp={taken:.0f})" if other else ""
+    return told + _schedules(layout, capability)
 
 
 def _schedules(layout: Layout, capability: Capability) -> str:

@@ -10,7 +10,7 @@ from steelyard.layout.columns import NOTHING_ASKED, Asked, Columns, cross, keep
 from steelyard.layout.reason import Reason
 from steelyard.layout.sharded import shardings
 from steelyard.layout.valid import problem
-from steelyard.strategies.experts import usual_expert_tensor
+from steelyard.strategies.experts import AS_THE_REST, unstated_expert_tensor
 from steelyard.strategies.recipe import FUSED
 from steelyard.strategies.registry import SCHEDULES, suiting, usual_code
 from steelyard.tables import Job, Layout, take
@@ -222,13 +222,22 @@ def _chunks(columns: Columns, layers: int, capability: Capability, bounds: Bound
 def _experts(columns: Columns, experts: int, capability: Capability, asked: Asked) -> Columns:
     eps = [ep for ep in _powers(max(1, experts)) if ep == 1 or (capability.ep and experts % ep == 0)]
     columns = cross(columns, "ep", asked.get("ep", eps))
-    if "etp" in asked:
-        columns = cross(columns, "etp", asked["etp"])
-    else:
-        tp, ep = (columns[name].astype(np.float64) for name in ("tp", "ep"))
-        columns["etp"] = np.asarray(usual_expert_tensor(tp, ep)).astype(np.int64)
+    columns = cross(columns, "etp", asked["etp"]) if "etp" in asked else _expert_tensors(columns, experts, capability)
     ranks = columns["dp"] * columns["cp"] * columns["tp"]
-    return keep(columns, ranks % columns["ep"] == 0)
+    return keep(columns, ranks % (columns["ep"] * columns["etp"]) == 0)
+
+
+def _expert_tensors(columns: Columns, experts: int, capability: Capability) -> Columns:
+    """Add the tensor-parallel degree of experts: what the stack takes, and where it can be told, whole experts, too."""
+    tp, ep = (columns[name].astype(np.float64) for name in ("tp", "ep"))
+    rule = capability.expert_tensor if experts else AS_THE_REST
+    taken = np.asarray(unstated_expert_tensor(rule, tp, ep)).astype(np.int64)
+    if not (capability.etp and experts):
+        return columns | {"etp": taken}
+    columns = cross(columns | {"etp": taken}, "whole", (0, 1))
+    whole, divided = columns.pop("whole") == 1, columns["etp"] > 1
+    columns["etp"] = np.where(whole, 1, columns["etp"])
+    return keep(columns, ~whole | (divided & (columns["ep"] > 1)))
 
 
 def _powers(most: int) -> list[int]:

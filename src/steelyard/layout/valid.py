@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from steelyard.catalog.stacks import Capability
 from steelyard.layout.axes import lacks_axis
 from steelyard.layout.reason import Reason
-from steelyard.strategies.experts import usual_expert_tensor
+from steelyard.strategies.experts import unstated_expert_tensor
 from steelyard.strategies.partition import FIRST_GIVEN, GIVEN, PARTITIONS, blocks_before, given_parts, parts_most
 from steelyard.strategies.recipe import FUSED
 from steelyard.strategies.recompute import POLICIES
@@ -48,7 +48,7 @@ def problem(
         *_model(job, layout),
         *_batch(job, layout),
         (Reason.HOST_WEIGHTS, keeps_weights(job, layout, capability)),
-        *_stack(layout, capability),
+        *_stack(job, layout, capability),
         (Reason.NVME, lacks_drives(job, layout, capability)),
         (Reason.OFFLOAD, keeps_whole(layout, capability)),
         (Reason.KEPT_GRADIENTS, np.equal(job.recipe.grad_life, FUSED) & (not capability.fused_gradients)),
@@ -180,8 +180,9 @@ def _batch(job: Job, layout: Layout) -> list[_Rule]:
     ]
 
 
-def _stack(layout: Layout, capability: Capability) -> list[_Rule]:
+def _stack(job: Job, layout: Layout, capability: Capability) -> list[_Rule]:
     ranks = layout.dp * layout.cp
+    taken = unstated_expert_tensor(capability.expert_tensor, layout.tp, layout.ep)
     beyond = (
         (not capability.tp) & (layout.tp > 1),
         (not capability.sp) & (layout.sp > 0),
@@ -191,7 +192,7 @@ def _stack(layout: Layout, capability: Capability) -> list[_Rule]:
         (np.asarray(layout.pp) > 1) & _other_partition(layout, capability.partitions),
         (not capability.cp) & (layout.cp > 1),
         (not capability.ep) & (layout.ep > 1),
-        (not capability.etp) & np.not_equal(layout.etp, usual_expert_tensor(layout.tp, layout.ep)),
+        (not capability.etp) & np.greater(job.workload.divisible.experts, 0) & np.not_equal(layout.etp, taken),
         (not capability.hsdp) & (layout.shard_devices < ranks),
         (not capability.offload) & (layout.offload > 0),
         ~np.isin(layout.zero, capability.zero) & ((ranks > 1) | (layout.zero > 0)),

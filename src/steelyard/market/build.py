@@ -191,8 +191,13 @@ def hardware_option(
 def machine_at_precision(
     system: facts.System, precision: str, catalog: facts.Catalog, node: NodeSpec = NODE_AS_KNOWN
 ) -> Machine:
-    """Return a system's numbers. A device that is alone in its domain sends nothing, so no link can slow it."""
-    made = with_node(facts.machine(system, precision, catalog), node)
+    """Return a system's numbers. A device that is alone in its domain sends nothing, so no link can slow it.
+
+    Where the chip multiplies at the precision and no source says how fast, its peak, and so time, are unknown (NaN).
+    """
+    unknown = facts.unrated(catalog.accelerators[system.accelerator], precision, catalog)
+    numbers = facts.unrated_machine if unknown else facts.machine
+    made = with_node(numbers(system, precision, catalog), node)
     return replace(made, link_bytes_per_s=math.inf) if system.domain_devices == 1 else made
 
 

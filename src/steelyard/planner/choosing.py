@@ -12,7 +12,7 @@ from steelyard.catalog import load
 from steelyard.errors import BadInput
 from steelyard.job import JobSpec, job_table, literals, read_job, with_overrides
 from steelyard.job.arguments import check_type, layout_argument, parse_carbon_kind
-from steelyard.job.defaults import default_precision, without_bf16
+from steelyard.job.defaults import default_precision, without_16_bits, without_bf16
 from steelyard.job.degrees import degrees_text, parse_degrees
 from steelyard.job.fields import given_text
 from steelyard.job.samples import implied_batch
@@ -222,9 +222,8 @@ def with_able_precision(spec: JobSpec, device: str) -> JobSpec:
     ('fp16', 'bf16')
     """
     chip = load().system(device).accelerator
-    if "precision" in {str(name) for name, value in spec.given.items() if value is not None} or not without_bf16(
-        [chip]
-    ):
+    stated = "precision" in {str(name) for name, value in spec.given.items() if value is not None}
+    if stated or not (without_bf16([chip]) or without_16_bits([chip])):
         return spec
     precision, text = default_precision("", adapted=False, accelerators=[chip])
     told = [text if line.startswith("precision ") else line for line in spec.assumptions]

@@ -14,7 +14,7 @@ from steelyard.formatting.interval import Interval
 from steelyard.job import JobSpec
 from steelyard.market.pinned import unknown_price_text
 from steelyard.market.running import schedule_text
-from steelyard.market.tools import puts_on_drives
+from steelyard.market.tools import matrix_precision, puts_on_drives
 from steelyard.pipeline import crossing
 from steelyard.planner.answers import Estimate, Explanation, OtherStack, Point
 from steelyard.planner.engine import ENGINE, limits_of
@@ -64,6 +64,7 @@ def point_of_configuration(
         *([Bind("memory", made.beyond_recipes)] if made.beyond_recipes and not short else []),
         *(Bind("memory", text) for text in (on_host, empty, drives) if text),
         *_unknown_money(made, point),
+        *_unknown_time(made, spec),
         Bind("step", step_text(made.prediction.time)),
         *([Bind("host link", link)] if link else []),
     )
@@ -92,6 +93,15 @@ def _unknown_money(made: Configuration, point: Point) -> tuple[Bind, ...]:
     if not math.isnan(point.cost_usd.value):
         return ()
     return (Bind("money", f"money unknown: {made.unsold or unknown_price_text(asdict(point.bill))}"),)
+
+
+def _unknown_time(made: Configuration, spec: JobSpec | None) -> tuple[Bind, ...]:
+    """Return why time is unknown where nobody says how fast the chip multiplies; nothing where it is known."""
+    if spec is None or not np.isnan(made.setting.hardware.machine.peak_flop_per_s):
+        return ()
+    catalog = facts.load()
+    chip, precision = catalog.accelerator(made.setting.hardware.accelerator), matrix_precision(spec.precision, catalog)
+    return (Bind("compute", f"time unknown: {facts.lacking_peak_text(chip, precision)}"),)
 
 
 def estimate_job(

@@ -6,17 +6,45 @@ from steelyard.units import Count
 
 
 def usual_expert_tensor(tensor_ranks: Count, expert_ranks: Count) -> Count:
-    """Return the tensor-parallel degree of experts: one on whole experts of their own ranks, else that of the rest.
+    """Return the tensor-parallel degree of experts that asks no exchange of its own: whole on own ranks, or the rest.
 
     Args:
         tensor_ranks: tensor-parallel degree of the rest [-]
         expert_ranks: expert-parallel degree [-]
 
-    Source: Megatron-core's `expert_tensor_parallel_size` is that of the rest unless it is given
-        (github.com/NVIDIA/Megatron-LM, megatron/core/transformer/moe/README.md); whole experts beside expert
-        parallelism are chosen.
+    Source: whole experts reduce nothing over tensor ranks; without expert ranks they are divided as a dense MLP is
+        (github.com/NVIDIA/Megatron-LM, megatron/core/transformer/moe/README.md).
+    Limits: what a stack takes where nobody says is `unstated_expert_tensor`.
 
     >>> usual_expert_tensor(8, 1), usual_expert_tensor(8, 4)
     (8.0, 1.0)
     """
     return np.where(np.greater(expert_ranks, 1), 1.0, tensor_ranks)[()]
+
+
+AS_THE_REST, UNDIVIDED, UNDIVIDED_WITH_EP = "as the rest", "whole", "whole beside ep"
+EXPERT_TENSOR_RULES = (AS_THE_REST, UNDIVIDED, UNDIVIDED_WITH_EP)
+"""What stacks make of experts where nobody states their tensor-parallel degree: divided as the rest of a block is;
+whole; or whole on expert ranks of their own and divided as the rest without these."""
+
+
+def unstated_expert_tensor(rule: str, tensor_ranks: Count, expert_ranks: Count) -> Count:
+    """Return the tensor-parallel degree that a stack gives to experts where nobody states one.
+
+    Args:
+        rule: of the stack, of `EXPERT_TENSOR_RULES`
+        tensor_ranks: tensor-parallel degree of the rest [-]
+        expert_ranks: expert-parallel degree [-]
+
+    Source: the files of stacks, `expert_tensor_source`: Megatron-core leaves `--expert-tensor-parallel-size` as
+        `--tensor-model-parallel-size`, torchtitan's `expert_tensor_parallel_degree` is 1 and acts beside expert
+        parallelism alone, DeepSpeed's experts are whole without `--enable-expert-tensor-parallelism`.
+
+    >>> [float(unstated_expert_tensor(rule, 8, 4)) for rule in EXPERT_TENSOR_RULES]
+    [8.0, 1.0, 1.0]
+    >>> [float(unstated_expert_tensor(rule, 8, 1)) for rule in EXPERT_TENSOR_RULES]
+    [8.0, 1.0, 8.0]
+    """
+    if rule == UNDIVIDED_WITH_EP:
+        return usual_expert_tensor(tensor_ranks, expert_ranks)
+    return np.where(rule == UNDIVIDED, 1.0, tensor_ranks)[()]

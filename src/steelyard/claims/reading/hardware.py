@@ -1,13 +1,13 @@
 """What a run ran on, as people write it: `8xA100 for 16 h`, `TPU v3-8`, `64 TPU v2 cores`, `512 V100 GPUs`.
 
-A *device* is what the catalog counts: one package. TPU slices up to v5p are named by TensorCores, two of them on a chip
-(cloud.google.com/tpu/docs/system-architecture-tpu-vm): a `v3-8` is four chips; v5e and v6e slices are named by chips.
+A *device* is what the catalog counts: one package; of a TPU slice the chips (`catalog.hosts.slices`).
 """
 
 import re
 from dataclasses import dataclass, replace
 
 from steelyard.catalog import Accelerator, Catalog, load
+from steelyard.catalog.hosts.slices import NAMED_BY_CORES, SLICE, sized_slice
 from steelyard.catalog.query import plain_spelling
 from steelyard.claims.reading.printed import PrintedNumber, parse_quantity
 from steelyard.claims.reading.ranges import check_range
@@ -19,8 +19,6 @@ CORES_PER_DEVICE = 2.0
 USUAL_NODES = (4.0, 8.0, 16.0)
 """Devices of one host, as they are usually built."""
 
-_BY_CORES = ("v2", "v3", "v4", "v5p")
-_SLICE = re.compile(r"(?:cloud\s+)?(?:tpu[\s-]*)?(v\d[ep]?|v5litepod|v5lite)-(\d{1,5})\b", re.IGNORECASE)
 _NOISE = re.compile(
     r"\b(nvidia|amd|intel|google|cloud|tesla|geforce|gpus?|devices?|chips?|cards?|accelerators?|processors?|cores?|"
     r"packages?|nodes?|hosts?|servers?|machines?|single|with|of|and|pods?|slices?)\b|[(),]",
@@ -84,11 +82,11 @@ def parse_hardware(value: object) -> ClaimHardware:
 
 def _sized(text: str, body: str, span: PrintedNumber | None) -> ClaimHardware:
     nodes = _NODES.match(body) or (
-        None if _SLICE.search(body) or _accelerator(_name(body.partition("x")[2])) else _GRID.match(body)
+        None if SLICE.search(body) or _accelerator(_name(body.partition("x")[2])) else _GRID.match(body)
     )
     times = _count(nodes["nodes"]) if nodes else 1.0
     body = nodes["rest"] if nodes else body
-    sliced = _SLICE.search(body)
+    sliced = SLICE.search(body)
     if sliced:
         return _slice(text, body, sliced, times, span)
     found = _FIRST.match(body) or _LAST.match(body)
@@ -113,14 +111,11 @@ def _sized(text: str, body: str, span: PrintedNumber | None) -> ClaimHardware:
 
 def _slice(text: str, body: str, sliced: re.Match[str], times: float, span: PrintedNumber | None) -> ClaimHardware:
     """Return a TPU slice: `v3-8` is 8 TensorCores on 4 chips, `v5e-8` is 8 chips."""
-    generation = sliced[1].lower().replace("v5litepod", "v5e").replace("v5lite", "v5e")
     before = re.match(r"\s*(\d[\d,]*)\s*[x×*]?", body[: sliced.start()])
-    size = float(sliced[2]) * times * (_count(before[1]) if before else 1.0)
-    by_cores = generation in _BY_CORES
-    name = f"TPU-{generation}"
-    return ClaimHardware(
-        text, name, _accelerator(name), size / CORES_PER_DEVICE if by_cores else size, size if by_cores else None, span
-    )
+    several = times * (_count(before[1]) if before else 1.0)
+    found = sized_slice(sliced[1], int(sliced[2]))
+    cores = found.cores * several if found.cores else None
+    return ClaimHardware(text, found.accelerator, _accelerator(found.accelerator), found.devices * several, cores, span)
 
 
 def cores_per_device(accelerator: Accelerator | None) -> float:
@@ -135,7 +130,7 @@ def cores_per_device(accelerator: Accelerator | None) -> float:
 def _cores(accelerator: Accelerator | None) -> float:
     if accelerator is None:
         return CORES_PER_DEVICE
-    doubled = accelerator.id in {"MI250X", "K80", "Trainium1"} or accelerator.id.removeprefix("TPU-") in _BY_CORES
+    doubled = accelerator.id in {"MI250X", "K80", "Trainium1"} or accelerator.id.removeprefix("TPU-") in NAMED_BY_CORES
     return CORES_PER_DEVICE if doubled else 1.0
 
 

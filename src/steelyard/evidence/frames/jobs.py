@@ -20,7 +20,7 @@ from steelyard.evidence.runs.run import Run, is_known
 from steelyard.job.job_spec import training_job
 from steelyard.job.kept.states import IN_16_BITS, width_of_states
 from steelyard.job.kept.texts import base_type
-from steelyard.job.models.adapters import USUAL_RANK, USUAL_TARGETS, Adapters, listed_targets
+from steelyard.job.models.adapters import USUAL_TARGETS, Adapters, listed_targets
 from steelyard.job.models.rows_spec import RowsSpec
 from steelyard.job.models.spec import ModelSpec
 from steelyard.job.optimizers import is_refused, parse_optimizer, published_optimizer
@@ -72,7 +72,7 @@ def run_job(
         MatrixShape.of_transformer(arch),
         precision,
         optimizer,
-        run_adapters(run, model, rule.adapters),
+        run_adapters(run, model, rule),
         run_recipe(run, rule, float(precision.element_bytes), not arch.gelu),
         **sizes,
     )
@@ -112,24 +112,25 @@ def adapted_matrices(run: Run) -> tuple[str, ...]:
     return listed_targets(noted[1]) if noted else ()
 
 
-def run_adapters(run: Run, model: ModelSpec, adapters: str) -> Adapters | None:
-    """Return the adapters of a run, stated or as its stack's recipes have them (`all`: every linear layer), or None.
+def run_adapters(run: Run, model: ModelSpec, rule: StackRule) -> Adapters | None:
+    """Return the adapters of a run, stated or as the defaults of its library or stack have them, or None.
 
     >>> from steelyard.evidence.runs.reader import blank_run
     >>> from steelyard.evidence.frames.models import run_model
     >>> tuned = blank_run(model="llama-2-7b", task="lora", note="LoRA rank 16")
-    >>> run_adapters(tuned, run_model(tuned)[0], "all").params
+    >>> from steelyard.catalog import load
+    >>> from steelyard.catalog.stack_names import rule_of_name
+    >>> run_adapters(tuned, run_model(tuned)[0], rule_of_name(load().stack_rules, "LLaMA-Factory")).params
     39976960
     """
     if run.task not in ADAPTERS:
         return None
     stated = re.search(r"trainable ([\d,]+)", run.note)
     rank = re.search(r"rank (\d+)", run.note)
-    everywhere = adapters == "all" or bool(named(r"\ball[ -]linear\b", run.note))
-    usual = USUAL_TARGETS["all" if everywhere else adapters]
+    usual = USUAL_TARGETS["all" if named(r"\ball[ -]linear\b", run.note) else rule.adapters]
     return Adapters(
         model,
-        int(run.lora_rank) if is_known(run.lora_rank) else int(rank[1]) if rank else USUAL_RANK,
+        int(run.lora_rank) if is_known(run.lora_rank) else int(rank[1]) if rank else int(rule.rank),
         adapted_matrices(run) or usual,
         base_type(run_text(run), run_entries(run)),
         float(stated[1].replace(",", "")) if stated else None,

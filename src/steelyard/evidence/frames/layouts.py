@@ -11,13 +11,13 @@ from steelyard.errors import BadInput, BadLayout
 from steelyard.evidence.frames.batches import run_batch
 from steelyard.evidence.frames.recomputation import recompute_choices
 from steelyard.evidence.frames.settings import (
+    expert_tensor,
     laid_out,
     offloads_states,
     run_settings,
     sequence_parallel,
     shard_group,
     with_batch,
-    written_expert_tensor,
 )
 from steelyard.evidence.frames.shapes import ModelShape, RowsShape, undivided
 from steelyard.evidence.runs.columns import is_count
@@ -25,7 +25,6 @@ from steelyard.evidence.runs.run import Run, is_known
 from steelyard.job.degrees import FULLY_SHARDED
 from steelyard.job.unstated.stack import TUNED
 from steelyard.job.unstated.usual import TOKENS_IN_FLIGHT, sharded_zero, usual_flash
-from steelyard.strategies.experts import usual_expert_tensor
 from steelyard.strategies.partition import given_partition, given_sizes
 from steelyard.strategies.registry import SCHEDULES, named_schedule, usual_code
 from steelyard.strategies.settings import spelled_number
@@ -77,7 +76,7 @@ def layout_choices(
     settings, kept = run_settings(run), []
     open_stages = stages if rule.sharding == "0" and run.task in TUNED else ()
     sharded = (one for choice in found for one in _stages(choice, open_stages))
-    for varied in (one for choice in sharded for one in _expert_degrees(run, arch, choice)):
+    for varied in (one for choice in sharded for one in _expert_degrees(run, arch, rule, choice)):
         try:
             kept.append(replace(varied, layout=laid_out(varied.layout, settings)))
         except BadInput as refusal:
@@ -219,7 +218,7 @@ def _layout(
         cp=cp,
         dp=dp,
         ep=ep,
-        etp=_expert_tensor(run, tp, ep),
+        etp=expert_tensor(run, rule, (tp, ep, dp * cp * tp), bool(arch.experts > 0), assumed),
         zero=zero,
         shard_devices=shard_group(run, dp * cp),
         micro_batch=micro,
@@ -269,7 +268,7 @@ def _chunks(run: Run, pp: float, blocks: float, assumed: set[str]) -> float:
     return min(max(1.0, run.vpp), blocks)
 
 
-def _expert_degrees(run: Run, arch: ModelShape, choice: LayoutChoice) -> list[LayoutChoice]:
+def _expert_degrees(run: Run, arch: ModelShape, rule: StackRule, choice: LayoutChoice) -> list[LayoutChoice]:
     """Return the choice as it is, or with every power of two that divides experts and replicas where ep is unstated."""
     if arch.experts <= 0 or is_known(run.ep):
         return [choice]
@@ -277,15 +276,9 @@ def _expert_degrees(run: Run, arch: ModelShape, choice: LayoutChoice) -> list[La
     powers = (2.0**power for power in range(int(math.log2(dp)) + 1))
     degrees = [degree for degree in powers if arch.experts % degree == 0 and dp % degree == 0]
     assumed = choice.assumed | {"experts"}
-    tp = choice.layout.tp
-    laid = [replace(choice.layout, ep=ep, etp=_expert_tensor(run, float(tp), ep)) for ep in degrees]
+    tp, ranks, told = float(choice.layout.tp), float(choice.layout.tp * choice.layout.cp) * dp, set(assumed)
+    laid = [replace(choice.layout, ep=ep, etp=expert_tensor(run, rule, (tp, ep, ranks), True, told)) for ep in degrees]
     return [replace(choice, layout=one, assumed=assumed) for one in laid]
-
-
-def _expert_tensor(run: Run, tp: float, ep: float) -> float:
-    """Return the tensor-parallel degree of experts: stated, else the usual one beside its ep."""
-    stated = written_expert_tensor(run)
-    return float(usual_expert_tensor(tp, ep)) if stated is None else stated
 
 
 def _flash(run: Run, arch: ModelShape, rule: StackRule, assumed: set[str]) -> float:

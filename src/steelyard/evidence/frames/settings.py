@@ -17,6 +17,7 @@ from steelyard.job.degrees import PRINTED, parse_degrees
 from steelyard.job.unstated.usual import usual_zero
 from steelyard.layout import check_layout
 from steelyard.strategies.denial import denied, named
+from steelyard.strategies.experts import unstated_expert_tensor
 from steelyard.strategies.partition import given_sizes
 from steelyard.strategies.registry import SCHEDULES
 from steelyard.strategies.settings import NAMED, setting_name, spelled_number
@@ -163,6 +164,33 @@ def sequence_parallel(run: Run, rule: StackRule, assumed: set[str]) -> float:
     if "sp" not in run_settings(run):
         assumed.add("sequence parallelism")
     return rule.sequence_parallel
+
+
+def expert_tensor(
+    run: Run, rule: StackRule, ranks: tuple[float, float, float], routed: bool, assumed: set[str]
+) -> float:
+    """Return the tensor-parallel degree of experts: as a row writes it, else as its stack takes it.
+
+    Where the stack's own leaves no ranks for so many experts, the run stated another that its row does not say: whole.
+
+    Args:
+        run: the row.
+        rule: of its stack.
+        ranks: tensor-parallel, expert-parallel, and those of all but the pipeline.
+        routed: whether the model has experts.
+        assumed: gets the setting where the row leaves it open.
+    """
+    tensor, expert, every = ranks
+    if not routed:
+        return tensor
+    set_apart = run_settings(run).get("etp")
+    stated = written_expert_tensor(run) if set_apart is None else float(set_apart)
+    if stated is not None:
+        return stated
+    if tensor > 1:
+        assumed.add("expert tensor parallelism")
+    taken = float(unstated_expert_tensor(rule.expert_tensor, tensor, expert))
+    return 1.0 if every % (expert * taken) else taken
 
 
 def written_expert_tensor(run: Run) -> float | None:

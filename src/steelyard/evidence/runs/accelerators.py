@@ -4,12 +4,12 @@ import re
 from functools import cache, lru_cache
 
 from steelyard.catalog import Accelerator, Catalog
+from steelyard.catalog.hosts.slices import slice_of_name
 from steelyard.catalog.query import plain_spelling
 from steelyard.errors import BadInput, UnknownName
 
 _COUNT = re.compile(r"^\s*\d+\s*[x×*]\s*")
-COUNTED_DEVICES = re.compile(r"\s*(\d+)\s*[x×*]\s*(?=\D)")
-"""How many devices the name of an accelerator says: `2x H100 80GB`."""
+_COUNTED = re.compile(r"\s*(\d+)\s*[x×*]\s*(?=\D)")
 
 _BRACKETS = re.compile(r"[()]")
 _VENDOR = re.compile(
@@ -21,6 +21,18 @@ _FORM = re.compile(r"(?i)[-_ ]*\b(sxm\d?|pcie?|nvl\d*|hbm\d?\w?|oam)\b")
 _BIN = re.compile(r"(?i)(910b)[1-4]\b")
 _SAME = 0.13
 """Memories that differ by less are one chip's: a B200 is sold as 180 and 192 GB."""
+
+
+def counted_devices(name: str) -> int | None:
+    """Return how many devices the name of an accelerator says: `2x H100 80GB`, a TPU slice; None where it says none.
+
+    >>> [counted_devices(name) for name in ("2x H100 80GB", "TPU v4-256", "v5litepod-16", "H100")]
+    [2, 128, 16, None]
+    """
+    if found := slice_of_name(name):
+        return found.devices
+    counted = _COUNTED.match(name)
+    return int(counted[1]) if counted else None
 
 
 @lru_cache(maxsize=4096)
@@ -38,6 +50,8 @@ def accelerator_of_name(name: str, catalog: Catalog) -> Accelerator:
         raise BadInput(f"{name!r} mixes several accelerators; one kind a job is supported")
     if exact := _known(name, catalog):
         return exact
+    if pod := slice_of_name(name):
+        return catalog.accelerator(pod.accelerator)
     text = _BRACKETS.sub(" ", _COUNT.sub("", name))
     memory, form = _MEMORY.search(text), _FORM.search(text)
     bare = _FORM.sub(" ", _MEMORY.sub(" ", text))

@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping
 
 from steelyard.errors import BadInput, nearest
-from steelyard.evidence.runs.accelerators import COUNTED_DEVICES
+from steelyard.evidence.runs.accelerators import counted_devices
 from steelyard.evidence.runs.cells import UNSAID, read_number
 from steelyard.evidence.runs.header import (
     LAYOUT_COLUMNS,
@@ -62,8 +62,8 @@ def run_of_row(row: Mapping[str, str | None], row_id: str) -> Run:
         values[name] = values[name] or word
         values[name] = values[name] if name == "group" else values[name].lower()
     values["id"] = values["id"] or row_id
-    if not says(values["devices"]) and (counted := COUNTED_DEVICES.match(values["accelerator"])):
-        values["devices"] = counted[1]
+    if not says(values["devices"]) and (counted := counted_devices(values["accelerator"])):
+        values["devices"] = str(counted)
     if not says(values["sequence_tokens"]):
         values["sequence_tokens"] = sequence_of_note(values["note"])
     _fill_batch(values)

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from steelyard.errors import BadInput
-from steelyard.evidence.runs.accelerators import COUNTED_DEVICES
+from steelyard.evidence.runs.accelerators import counted_devices
 from steelyard.evidence.runs.columns import run_of_row
 from steelyard.evidence.runs.header import check_header, check_names, our_name
 from steelyard.evidence.runs.run import COLUMNS, TEXT_COLUMNS, Run
@@ -94,7 +94,7 @@ def parse_runs(content: bytes, where: str) -> Iterator[Run]:
 def _cases(rows: Iterable[Mapping[str, Any]], header: list[str], stem: str, where: str) -> Iterator[Run]:
     rows = list(rows)
     named = next((name for name in header if our_name(name) == "accelerator"), "")
-    counted = any(COUNTED_DEVICES.match(str(row.get(named) or "")) for row in rows)
+    counted = any(counted_devices(str(row.get(named) or "")) for row in rows)
     of_text = not any(trained_on_samples(row.get("model")) for row in rows)
     check_header(header, where, of_text=of_text, counted=counted)
     seen: set[str] = set()

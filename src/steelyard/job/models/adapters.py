@@ -25,9 +25,16 @@ _ALIASES = MappingProxyType(
     | dict.fromkeys(("qkv", "c_attn", "query_key_value", "wqkv"), "qkv")
 )
 USUAL_RANK = 8
-USUAL_TARGETS = MappingProxyType({"attention": ("q", "v"), "all": ("q", "k", "v", "o", "gate", "up", "down")})
+USUAL_TARGETS = MappingProxyType(
+    {
+        "attention": ("q", "v"),
+        "qkv": ("q", "k", "v"),
+        "all but keys": ("q", "v", "o", "gate", "up", "down"),
+        "all": ("q", "k", "v", "o", "gate", "up", "down"),
+    }
+)
 """Of adapters where nobody says: the defaults of huggingface/peft (LoraConfig.r; utils/constants.py, for Llama), or
-every linear matrix where the recipes of a stack adapt all (`names` of `catalog/data/stacks/*.yaml`)."""
+what the defaults of a library adapt (`names` of `catalog/data/stacks/*.yaml`)."""
 
 QUANTISED: Patterns = (
     (r"nf4-dq|double[_ -]?quant\w*|nested[_ -]quant\w*|use_double_quant", "nf4-dq"),

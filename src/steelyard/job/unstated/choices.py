@@ -6,7 +6,7 @@ from types import MappingProxyType
 from steelyard.catalog import load
 from steelyard.catalog.stack_names import rule_of_name
 from steelyard.job.degrees import parse_degrees
-from steelyard.job.job_spec import JobSpec
+from steelyard.job.job_spec import JobSpec, job_table
 from steelyard.job.kept.states import OPEN_STATES, SCRIPTS, StatesChoice, width_of_states
 from steelyard.job.training import ADAPTERS
 from steelyard.job.unstated.taken import OPEN_SETTINGS
@@ -20,6 +20,7 @@ _LAID: Mapping[str, str] = MappingProxyType(
         "sharding": "zero",
         "sequence parallelism": "sp",
         "interleaving": "vpp",
+        "expert tensor parallelism": "etp",
     }
 )
 """Settings that a layout states, and its field."""
@@ -61,6 +62,7 @@ def unstated_settings(spec: JobSpec, layout: str = "") -> tuple[str, ...]:
     stated = {name for name, field in _LAID.items() if field in laid}
     stated |= {"stack"} if spec.stack else set()
     stated |= {"loss"} if spec.loss else set()
+    stated |= {"expert tensor parallelism"} if not job_table(spec).workload.divisible.experts else set()
     stated |= {"states"} if spec.states or spec.task in ADAPTERS else set()
     stated |= {"quantisation"} if spec.task != "qlora" or "packed_bytes" in spec.recipe else set()
     return tuple(name for name in OPEN_SETTINGS if name not in stated | {"precision"})

@@ -9,12 +9,13 @@ import numpy as np
 from steelyard.catalog.stacks import Capability
 from steelyard.step.states import state_widths
 from steelyard.step.tensors.recipe import resident_weights, settled
+from steelyard.strategies.experts import unstated_expert_tensor
 from steelyard.strategies.losses import LOSSES
 from steelyard.strategies.recipe_settings import QUANTISED_BYTES
 from steelyard.strategies.recompute import RECOMPUTE
 from steelyard.strategies.settings import setting_name
 from steelyard.tables import Job, Layout, Stack
-from steelyard.units import Array, Bytes, Share
+from steelyard.units import Array, Bytes, Count, Share
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +31,7 @@ class TakenSettings:
     precision: str
     weights_follow: Share = 0.0  # 1: parameters go to the host with offloaded states
     base_bytes: Bytes = 0.0  # of a frozen parameter that is quantised; 0: none is
+    experts: Count = 0.0  # of the model
 
     @classmethod
     def of_tables(
@@ -48,7 +50,8 @@ class TakenSettings:
         held, logits = (float(one) for one in bytes_each(job, layout, constants))
         follow = float(np.asarray(weights_follow(job, layout, constants)))
         base = float(np.asarray(job.recipe.packed_bytes))
-        return cls(names[0], tuple(names[1:]), capability, layout, held, logits, precision, follow, base)
+        experts = float(np.asarray(job.workload.divisible.experts))
+        return cls(names[0], tuple(names[1:]), capability, layout, held, logits, precision, follow, base, experts)
 
     @property
     def offloaded(self) -> str:
@@ -127,6 +130,15 @@ def _chunks(one: TakenSettings) -> str:
     return "" if one.layout.pp <= 1 else f"of {one.layout.vpp:.0f} chunks" if one.layout.vpp > 1 else "none"
 
 
+def _expert_tensor(one: TakenSettings) -> str:
+    """Return how experts lie on tensor ranks, where there are both, and how the stack lays them by itself."""
+    if one.experts <= 0 or one.layout.tp <= 1:
+        return ""
+    own = float(unstated_expert_tensor(one.capability.expert_tensor, one.layout.tp, one.layout.ep))
+    rest = "" if one.layout.etp == own else f", which must be given, as {one.capability.stack} takes etp={own:.0f}"
+    return f"etp={one.layout.etp:.0f}{rest}"
+
+
 _MASTERED, _NARROW, _WIDE = 12.0, "8 where all is in 16 bits", "16 to 18 with an fp32 master copy"
 """Bytes of a parameter's states under Adam above which there is an fp32 master copy, and how both kinds are called."""
 
@@ -165,6 +177,11 @@ OPEN_SETTINGS: Mapping[str, OpenSetting] = MappingProxyType(
             lambda one: "" if one.layout.tp <= 1 else "on" if one.layout.sp else "off", lambda _: ("on", "off"), "sp="
         ),
         "interleaving": OpenSetting(_chunks, lambda one: ("none", "chunks") if one.capability.vpp else (), "vpp="),
+        "expert tensor parallelism": OpenSetting(
+            _expert_tensor,
+            lambda one: [f"etp={n:.0f}" for n in (1, one.layout.tp) if one.capability.etp and n != one.layout.etp],
+            "etp=",
+        ),
     }
 )  # fmt: skip
 """What may be left open, by the words that a row's `assumed` has, in the order of an answer's lines."""

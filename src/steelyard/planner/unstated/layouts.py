@@ -257,22 +257,35 @@ def asked_or_least(text: str, spec: JobSpec, job: Job, on: Bench) -> Laid:
 
 
 def _fastest(job: Job, asked: Allowed, on: Bench) -> Laid | None:
-    """Return the stack and layout that train fastest and fit in memory; None where nothing fits."""
+    """Return the stack and layout that train fastest and fit in memory; None where nothing fits.
+
+    Experts lie on tensor ranks as the stack lays them where nobody says otherwise, or as it can where that never fits.
+    """
+    told = "etp" in asked or not job.workload.divisible.experts
+    left = tuple(replace(one, capability=replace(one.capability, etp=False)) for one in on.stacks)
+    found = None if told else _fastest_of(left, job, asked, on)
+    if found:
+        return next(one for one in on.stacks if one.name == found[0].name and one.only_on == found[0].only_on), found[1]
+    return _fastest_of(on.stacks, job, asked, on)
+
+
+def _fastest_of(stacks: tuple[StackOption, ...], job: Job, asked: Allowed, on: Bench) -> Laid | None:
+    """Return which of some stacks trains fastest in what layout that fits in memory."""
     deal = Deal(
         "", "", "", hardware=0, site_index=0, policy=0, unit=1, most=on.count, purchase="", usd_per_device_s=1.0
     )
     places, operations = (SiteOption("", NOWHERE),), (policy(ON_DEMAND),)
     market = Market(
         (on.hardware,),
-        on.stacks,
+        stacks,
         places,
         operations,
         ({},),
         (deal,),
-        {on.hardware.vendor: tuple(range(len(on.stacks)))},
+        {on.hardware.vendor: tuple(range(len(stacks)))},
     )
     found = explore(job, market, Limits(devices=on.count, layout=asked), ENGINE)
     if not found.feasible:
         return None
     row = int(found.front[found.candidates.points[found.front, 0].argmin()])
-    return on.stacks[found.candidates.stack[row]], single_layout(found.candidates.layouts, row)
+    return stacks[found.candidates.stack[row]], single_layout(found.candidates.layouts, row)
