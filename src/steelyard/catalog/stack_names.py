@@ -7,7 +7,7 @@ from typing import Any
 
 from steelyard.catalog.schema import Fitted
 from steelyard.strategies.denial import affirmed, denied, named
-from steelyard.strategies.experts import AS_THE_REST
+from steelyard.strategies.experts import AS_THE_REST, EXPERT_TENSOR_RULES
 from steelyard.strategies.recipe import COMPILE, LIGER
 from steelyard.strategies.settings import SPELLINGS, spelled_number
 from steelyard.tables import Recipe
@@ -49,7 +49,7 @@ class StackRule:
     engine: float = 0.0  # 1: shards the models of a library, whose defaults hold where it is named beside it
     dropout: float = 0.0  # 1: trains with dropout masks unless its model is of a family that does not
     partition: str = "even"  # of its pipelines, where unstated (`strategies.partition`)
-    expert_tensor: str = AS_THE_REST  # of experts, where unstated: that of its stack
+    expert_tensor: str = AS_THE_REST  # of experts, where unstated: that of its stack unless the name has its own
     memory_metric: str = "unknown"  # what its logs print
     recipe: tuple[tuple[str, float], ...] = ()  # entries of `tables.Recipe` in which it differs from its stack
     kernels: str = "fused"  # of norms, rotary embeddings and the loss; eager: one each, as models are published
@@ -220,6 +220,8 @@ def parse_rule(name: str, given: Mapping[str, Any]) -> StackRule:
         raise ValueError(f"unknown partition {given['partition']!r}; known: {', '.join(SPELLINGS['partition'])}")
     if str(given.get("states", "mixed")) not in ("mixed", "bf16", "open"):
         raise ValueError(f"unknown states {given['states']!r}; known: mixed, bf16, open")
+    if str(given.get("expert_tensor", AS_THE_REST)) not in EXPERT_TENSOR_RULES:
+        raise ValueError(f"unknown expert_tensor {given['expert_tensor']!r}; known: {', '.join(EXPERT_TENSOR_RULES)}")
     if str(given.get("kernels", "fused")) not in ("fused", "eager"):
         raise ValueError(f"unknown kernels {given['kernels']!r}; known: fused, eager")
     if not given["why"] or spelled_number("zero", str(given.get("sharding", "1"))) is None:

@@ -128,7 +128,7 @@ def parse_stack(given: Mapping[str, Any]) -> StackFile:
         stack=name,
         relative=str(given.get("relative", "")),
         capability=_capability(name, can_run),
-        rules=tuple(replace(parse_rule(name, one), expert_tensor=lain) for one in given.get("names", ())),
+        rules=tuple(parse_rule(name, {"expert_tensor": lain, **one}) for one in given.get("names", ())),
         narrow_kernels=_narrow_kernels(given.get("narrow_kernels")),
         constants=(*loss, *(_constant(name, one, checked) for one in given.get("constants", ()))),
     )

@@ -142,7 +142,8 @@ def as_written(option: StackOption, text: str, precision: str, catalog: facts.Ca
     slow = slow_kernels(rule, text, True, matrix_precision(precision, catalog))
     changed = kernel_scales(slow, catalog.stacks) | adapter_share(text, quantised=True)
     changed |= {name: value for name, value in rule.recipe if name == "grad_bytes"}
-    return replace(option, stack=replace(option.stack, **changed), written=text)
+    able = replace(option.capability, expert_tensor=rule.expert_tensor)
+    return replace(option, stack=replace(option.stack, **changed), capability=able, written=text)
 
 
 def as_asked(asked: str | None, name: str, catalog: facts.Catalog) -> str:
