@@ -43,7 +43,7 @@ class Counted:
 
     value: Callable[[RunFrame, int], float]
     applies: Callable[[RunFrame, int], bool] = lambda found, row: True
-    shared: bool = True  # all stacks have its values: one of few owners is filled up with the others'
+    every_stack: bool = True  # all stacks have its values: one of few owners is filled up with the others'
 
 
 def _recompute(found: RunFrame, row: int) -> float:
@@ -65,7 +65,7 @@ COUNTED: Mapping[str, Counted] = {
     "sequence parallelism": Counted(
         lambda found, row: float(found.layout.sp[row]), lambda found, row: found.layout.tp[row] > 1
     ),
-    "loss": Counted(_logit_bytes, lambda found, row: float(found.job.workload.head.logits[row]) > 0, shared=False),
+    "loss": Counted(_logit_bytes, lambda found, row: float(found.job.workload.head.logits[row]) > 0, every_stack=False),
     "micro-batch": Counted(_micro_batch_tokens, lambda found, row: found.runs[row].sequence_tokens > 0),
 }
 
@@ -89,7 +89,7 @@ def counted_settings() -> Iterator[UsualSetting]:
             if name in found.assumed[row] or not one.applies(found, row):
                 continue
             trained = ADAPTED if run.task in ADAPTERS else WHOLE
-            for stack in {str(found.labels.stack[row]), *([FALLBACK] if one.shared else ())}:
+            for stack in {str(found.labels.stack[row]), *([FALLBACK] if one.every_stack else ())}:
                 counts.setdefault((stack, trained), {}).setdefault(owner(run), Counter())[one.value(found, row)] += 1
         for (stack, trained), owners in sorted(counts.items()):
             for value, share in shares_of_owners(owners).items():

@@ -72,6 +72,7 @@ NOT_FORMULAS = {
     "layout.reason.abilities_text": WRITTEN,
     "layout.reason.sentence": WRITTEN,
     "layout.valid.lacks_drives": "tells which layouts a stack has no drives for",
+    "layout.valid.unsharded_away": "tells which layouts ask states to the host that their stack does not shard",
     "layout.valid.keeps_weights": "tells which layouts keep parameters that are asked to the host",
     "layout.valid.problem": "names the reason why a layout is invalid",
     "layout.columns.cross": SEARCHED,

@@ -279,12 +279,8 @@ def _check_layout(spec: JobSpec) -> None:
 
 def _policy(given: PolicyFields) -> dict[str, float]:
     """Return the fields of `tables.Policy` that were given."""
-    named = {
-        "warmup_s": given.warmup,
-        "evaluation_share": given.evaluation_share,
-        "checkpoint_blocking": given.checkpoint_blocking,
-        "restart_s": given.restart,
-    }
+    named = {"warmup_s": given.warmup, "evaluation_share": given.evaluation_share, "restart_s": given.restart}
+    named |= {"checkpoint_blocking": given.checkpoint_blocking}
     return {name: value for name, value in named.items() if value is not None}
 
 

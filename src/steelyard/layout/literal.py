@@ -184,10 +184,7 @@ def _message(layout: Layout, reason: Reason, job: Job, domain_devices: int, capa
         Reason.ZERO: lambda: f"zero = {layout.zero:.0f}",
         Reason.NETWORK: lambda: f"{layout.devices:.0f} devices in fast domains of {domain_devices}",
         Reason.NVME: lambda: f"zero = {layout.zero:.0f}, offload = {layout.offload:.0f} on {capability.stack}",
-        Reason.OFFLOAD: lambda: (
-            f"offload = {layout.offload:.0f} at zero = {layout.zero:.0f} on {capability.stack}, "
-            f"which offloads from zero = {capability.offload_from} on"
-        ),
+        Reason.OFFLOAD: lambda: _offload(layout, capability),
         Reason.HOST_WEIGHTS: lambda: f"weights = host and zero = {layout.zero:.0f} on {capability.stack}",
         Reason.KEPT_GRADIENTS: lambda: f"gradients = fused on {capability.stack}",
         Reason.FUSED_GRADIENTS: lambda: (
@@ -198,6 +195,11 @@ def _message(layout: Layout, reason: Reason, job: Job, domain_devices: int, capa
     }
     where = "" if reason is Reason.DEGREES else " " + _LONG.sub(lambda one: f"{float(one[0]):.3g}", text_of(layout))
     return f"layout{where}: {details[reason]()}; {sentence(reason)}"
+
+
+def _offload(layout: Layout, capability: Capability) -> str:
+    able = f"{capability.stack}, which offloads from zero = {capability.offload_from} on"
+    return f"offload = {layout.offload:.0f} at zero = {layout.zero:.0f} on {able}"
 
 
 def _below_one(layout: Layout) -> str:

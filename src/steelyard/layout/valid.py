@@ -50,7 +50,7 @@ def problem(
         (Reason.HOST_WEIGHTS, keeps_weights(job, layout, capability)),
         *_stack(job, layout, capability),
         (Reason.NVME, lacks_drives(job, layout, capability)),
-        (Reason.OFFLOAD, keeps_whole(layout, capability)),
+        (Reason.OFFLOAD, unsharded_away(layout, capability)),
         (Reason.KEPT_GRADIENTS, np.equal(job.recipe.grad_life, FUSED) & (not capability.fused_gradients)),
     ]
     spans = (layout.devices > domain_devices) & np.isnan(nic_bytes_per_s)
@@ -202,7 +202,7 @@ def _stack(job: Job, layout: Layout, capability: Capability) -> list[_Rule]:
     return [(Reason.STACK, np.logical_or.reduce(np.broadcast_arrays(*beyond)))]
 
 
-def keeps_whole(layout: Layout, capability: Capability) -> Broken:
+def unsharded_away(layout: Layout, capability: Capability) -> Broken:
     """Tell whether states that a stack does not shard are to go to the host, which it does with its shards alone.
 
     A single rank has all of them, whatever its stage.

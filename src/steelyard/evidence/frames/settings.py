@@ -14,6 +14,7 @@ from steelyard.evidence.runs.columns import is_count, says
 from steelyard.evidence.runs.drives import needed_by_drives
 from steelyard.evidence.runs.run import Run, is_known
 from steelyard.job.degrees import PRINTED, parse_degrees
+from steelyard.job.kept.recipes import parse_recipe
 from steelyard.job.unstated.usual import usual_zero
 from steelyard.layout import check_layout
 from steelyard.strategies.denial import denied, named
@@ -236,10 +237,17 @@ def with_usual_degrees(run: Run, rule: StackRule, capability: Capability, assume
         assumed.add("context parallelism")
     degrees = [found.get(name, getattr(run, name)) for name in ("tp", "pp", "cp")]
     ranks = math.prod(float(one) for one in degrees if is_known(float(one)))
-    if spelled_number("zero", run.sharding) is None and ranks >= run.devices:
-        found["sharding"] = str(usual_zero(rule.sharding, 1, 1, capability.zero))
+    if spelled_number("zero", run.sharding) is None and (ranks >= run.devices or _puts_weights_away(run)):
+        stage = usual_zero(rule.sharding, 1, 1, capability.zero) if ranks >= run.devices else 0
+        found["sharding"] = str(max(stage, capability.host_weights_from if _puts_weights_away(run) else 0))
         assumed.add("sharding")
     return replace(run, **found) if found else run  # type: ignore[arg-type]  # numbers all
+
+
+def _puts_weights_away(run: Run) -> bool:
+    """Tell whether a row says that parameters rest on the host, in a column of its own."""
+    entries = parse_recipe(run.recipe) if says(run.recipe) else {}
+    return entries.get("weights_on_host", 0.0) > 0
 
 
 def _ranks_without_sequence(run: Run) -> float:
