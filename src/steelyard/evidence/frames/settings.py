@@ -237,9 +237,10 @@ def with_usual_degrees(run: Run, rule: StackRule, capability: Capability, assume
         assumed.add("context parallelism")
     degrees = [found.get(name, getattr(run, name)) for name in ("tp", "pp", "cp")]
     ranks = math.prod(float(one) for one in degrees if is_known(float(one)))
-    if spelled_number("zero", run.sharding) is None and (ranks >= run.devices or _puts_weights_away(run)):
+    away_from = capability.host_weights_from if _puts_weights_away(run) else 0
+    if spelled_number("zero", run.sharding) is None and (ranks >= run.devices or away_from):
         stage = usual_zero(rule.sharding, 1, 1, capability.zero) if ranks >= run.devices else 0
-        found["sharding"] = str(max(stage, capability.host_weights_from if _puts_weights_away(run) else 0))
+        found["sharding"] = str(max(stage, away_from))
         assumed.add("sharding")
     return replace(run, **found) if found else run  # type: ignore[arg-type]  # numbers all
 
