@@ -88,8 +88,9 @@ def test_it_is_what_a_measured_row_is_read_as(task: str) -> None:
 
 def test_a_chip_whose_peak_nobody_publishes_still_tells_what_fits() -> None:
     """Memory asks no speed: the need and the capacity are known, time and what follows from it are not."""
-    found = steelyard.estimate({**OLD, "task": "lora"}, "L20:1")
-    rated = steelyard.estimate({**OLD, "task": "lora"}, "L40:1")
+    job, layout = {**OLD, "task": "lora", "stack": "HF Trainer"}, "mbs=4,recompute=full"
+    found = steelyard.estimate(job, "L20:1", layout=layout)
+    rated = steelyard.estimate(job, "L40:1", layout=layout)
     assert found.job.precision == "bf16"
     assert found.fits_word == "fits"
     assert (found.memory_bytes.value, found.memory_limit_bytes) == (rated.memory_bytes.value, rated.memory_limit_bytes)

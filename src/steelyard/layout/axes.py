@@ -51,7 +51,7 @@ def lacking_axis(model: Divisible, degrees: Mapping[str, int]) -> str:
         for name in axis.degrees:
             asked = degrees.get(name, 0)
             if asked > (0 if name == "sp" else 1):
-                return f"{name} = {asked} but the model {axis.lacks}; {dividing_text(model)}"
+                return f"{name} = {asked:.15g} but the model {axis.lacks}; {dividing_text(model)}"
     return ""
 
 
