@@ -31,7 +31,7 @@ def test_adapters_save_time_and_a_packed_base_costs_some(stack, model, recompute
     """
     few = {} if stack == "unsloth" else {"lora": {"targets": ["q", "v"]}}
     full, adapted, packed = passes_s(model, stack, f"mbs=2,recompute={recompute},offload=0", accelerator, **few)
-    assert 2 / 3 * full < adapted < full * (1.01 if model == "llama-3.2-1b" else 1)  # launches, which adapters share
+    assert 2 / 3 * full < adapted < full * (1.02 if model == "llama-3.2-1b" else 1)  # launches, which adapters share
     assert adapted < packed
 
 

@@ -58,7 +58,7 @@ def card_bytes(accelerator: Accelerator) -> Bytes:
 
     >>> from steelyard.catalog import load
     >>> [round(card_bytes(load().accelerator(name)) / 2**30) for name in ("H100-80GB-SXM", "GB200")]
-    [80, 186]
+    [80, 185]
     """
     stated = accelerator.facts.value("memory")
     binary = stated / GB_BYTES * GIB_BYTES if stated % GB_BYTES == 0 else stated
