@@ -133,7 +133,11 @@ def _lay(some: random.Random, made: Written, devices: int) -> None:
     if some.random() < 0.3:
         made.row[some.choice(NAMES["ga"])] = str(again)
         made.layout[some.choice(NAMES["ga"])] = str(again)
-    stages = [stage for stage in "023" if int(stage) in able.zero and (pp == 1 or int(stage) <= able.zero_most_with_pp)]
+    stages = [
+        stage
+        for stage in "023"
+        if int(stage) in ((0,) if rule.alone else able.zero) and (pp == 1 or int(stage) <= able.zero_most_with_pp)
+    ]
     small = made.row["model"] in SMALL  # what is usual fits: a job takes something else where it does not
     settled = {"recompute": small and bool(rule.recompute), "zero": small and pp == 1, "flash": True}
     chosen = {

@@ -34,7 +34,8 @@ def test_one_word_stands_on_the_page_and_in_json(word: str) -> None:
     low, high, limit = (held[name] for name in ("memory_bytes_low", "memory_bytes_high", "memory_limit_bytes"))
     assert {"fits": high <= limit, "may not fit": low <= limit < high, "does not fit": limit < low}[word]
     first = render(short_estimate_page(found)).splitlines()[0]
-    assert first.endswith(f": {word}") == (word != "fits")
+    share = f" ({found.fits_share:.0%} of what is possible does)" if word == "may not fit" else ""
+    assert first.endswith(f": {word}{share}")
     assert (held["fits_reason"] == "") == (word == "fits")
     if word != "fits":
         assert held["fits_reason"] in {one["text"] for one in held["bound_by"]}

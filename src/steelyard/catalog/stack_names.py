@@ -46,6 +46,7 @@ class StackRule:
     adapters: str = "attention"  # what LoRA adapts, of job.models.adapters.USUAL_TARGETS
     rank: float = 8.0  # of LoRA
     library: str = ""  # whose defaults these are, whatever shards its models: DeepSpeed, FSDP or nothing
+    alone: float = 0.0  # 1: shards nothing, on a device or among several: each has the whole of the states
     engine: float = 0.0  # 1: shards the models of a library, whose defaults hold where it is named beside it
     dropout: float = 0.0  # 1: trains with dropout masks unless its model is of a family that does not
     partition: str = "even"  # of its pipelines, where unstated (`strategies.partition`)

@@ -143,6 +143,8 @@ def as_written(option: StackOption, text: str, precision: str, catalog: facts.Ca
     changed = kernel_scales(slow, catalog.stacks) | adapter_share(text, quantised=True)
     changed |= {name: value for name, value in rule.recipe if name == "grad_bytes"}
     able = replace(option.capability, expert_tensor=rule.expert_tensor)
+    if rule.alone:
+        able = replace(able, zero=(0,), offload=False)
     return replace(option, stack=replace(option.stack, **changed), capability=able, written=text)
 
 

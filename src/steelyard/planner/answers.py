@@ -93,6 +93,7 @@ class Point(Answer):
     fits_shown: bool | None = True  # the same of the settings that are shown: `fits` is over all that nobody states
     fits_share: float = math.nan  # of what is possible that fits
     fits_reason: str = ""  # why it may not or does not
+    fits_with: str = ""  # what does instead: settings, more devices; empty where it fits and where nobody looked
     host_bytes: float = 0.0  # kept in the memory of one host
     host_limit_bytes: float = math.nan  # NaN: unknown
     nvme_bytes: float = 0.0  # kept on the NVMe drives of one host

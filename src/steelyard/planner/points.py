@@ -39,6 +39,7 @@ class Configuration:
     deal: Deal | None  # None: judged without an offer
     unsold: str = ""  # why there is no offer, where one was looked for
     beyond_recipes: str = ""  # why its layout is not what recipes of its stack have; empty: it is
+    fits_with: str = ""  # what fits where it may not or does not; empty: it does, or nobody looked
     unstated: tuple[str, ...] = ()  # settings that nobody stated, as `job.unstated` calls them
     branches: tuple[Branch, ...] = ()  # settings that its memory may be of, where that is open
     others: tuple[tuple[StackOption, Layout], ...] = ()  # stacks that it may be run on instead, where it names none
@@ -122,6 +123,7 @@ def point_fields(made: Configuration, figures: Sequence[Interval], today: date) 
         "fits_shown": ANSWERS[fit.word_shown],
         "fits_share": fit.share,
         "fits_reason": fit.unknown_host,
+        "fits_with": made.fits_with,
         "host_bytes": fit.host_bytes,
         "host_limit_bytes": fit.host_limit_bytes,
         "nvme_bytes": fit.nvme_bytes,

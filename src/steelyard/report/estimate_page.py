@@ -64,10 +64,12 @@ def explanation_page(found: Explanation) -> list[RenderableType]:
 
 
 def _verdict(found: Estimate) -> str:
-    """Return whether it fits, where that is in doubt: it stands first."""
+    """Return whether it fits, and how much of what is possible does where that is in doubt: it stands first."""
     if found.fits or not found.fits_word:
-        return ""
-    return f": fits as shown, else it {found.fits_word}" if found.fits_shown else f": {found.fits_word}"
+        return f": {found.fits_word}" if found.fits else ""
+    shown = "fits as shown, else it " if found.fits_shown else ""
+    share = f" ({found.fits_share:.0%} of what is possible does)" if found.fits is None else ""
+    return f": {shown}{found.fits_word}{share}"
 
 
 def _head(found: Estimate) -> list[RenderableType]:
@@ -76,6 +78,7 @@ def _head(found: Estimate) -> list[RenderableType]:
     rest = replace(found, bound_by=tuple(one for one in found.bound_by if one not in first))
     return [
         heading(f"{found.job.model} on {amount(count, COUNT)} {unit}{_verdict(found)}"),
+        *([paragraph(as_sentence(found.fits_with))] if found.fits_with else []),
         *(paragraph(one.text) for one in first),
         blank(),
         points_table([found], {"devices": nodes_text}),

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from steelyard.catalog import Catalog, kernels, stack, stacks
 from steelyard.catalog.stack_names import FALLBACK, StackRule
 from steelyard.catalog.stacks import Capability
-from steelyard.errors import BadInput
+from steelyard.errors import BadInput, BadLayout
 from steelyard.evidence.frames.jobs import kept_layouts, run_job
 from steelyard.evidence.frames.layouts import LayoutChoice, layout_choices
 from steelyard.evidence.frames.machines import RunMachine, run_machine
@@ -162,6 +162,8 @@ def _row(run: Run, catalog: Catalog) -> CompletedRun:
     options = layout_choices(run, arch, sizes[0], its_rule, sizes[1], stages)
     job = run_job(run, model, arch, its_rule, found.precision, options[0].batch_samples, catalog)
     assumed |= {"states"} if has_open_states(run, its_rule, found.precision) else set()
+    if its_rule.alone and all(one.layout.zero > 0 for one in options):
+        raise BadLayout(f"{run.stack} shards nothing, but sharding is {run.sharding!r}; name what shards, or write 0")
     if settings := run_settings(run):
         options = _permitted(options, settings, job, catalog)
     whole, free = [one.layout for one in options], ["micro-batch" in one.assumed for one in options]

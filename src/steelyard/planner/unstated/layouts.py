@@ -91,23 +91,22 @@ def layout_of_stack(text: str, spec: JobSpec, job: Job, on: Bench) -> Laid:
     stated = {**asked_layout(spec), **settings_of_text(text)}
     asked = laid_on_drives({**_named(spec, stated, on), **stated}, spec.stack or "", spec.recipe)
     usual = _usual(spec, asked, on)
-    for away in _aways({**usual, **asked}, asked, on):
-        for limits, one in _tries(spec, job, on, {**usual, **asked}, asked, away):
-            if found := _fastest(one, limits, on):
-                return found
-        kept = _nearest(job, {**asked, "offload": away}, on) if away == (0,) and "offload" not in asked else None
-        if kept and _likely_fits(job, *kept, on):
-            return kept
+    away = {"offload": (0,), **usual, **asked}["offload"]
+    for limits, one in _tries(spec, job, on, {**usual, **asked}, asked, away):
+        if found := fastest(one, limits, on):
+            return found
+    nearest = _nearest(job, {**asked, "offload": away}, on)
+    if nearest and "offload" not in asked and _likely_fits(job, *nearest, on):
+        return nearest
     needed = drive_layout({**drive_entries(spec.stack or ""), **spec.recipe})
     unsaid = {name: values for name, values in needed.items() if name not in settings_of_text(text)}
     given = ",".join(filter(None, (text, degrees_text(unsaid)))) if text else degrees_text(asked)
     with suppress(BadLayout):
         least = _laid(",".join(filter(None, (given, degrees_text(usual)))), job, on)
-        tries = (one for away in _aways(usual, {}, on) for _, one in _tries(spec, job, on, usual, {}, away))
-        if any(_fits(one, *least, on) for one in tries):
+        if any(_fits(one, *least, on) for _, one in _tries(spec, job, on, usual, {}, away)):
             return least
     least = asked_or_least(given, spec, job, on)
-    return least if _fits(job, *least, on) else _nearest(job, asked, on) or least
+    return least if _fits(job, *least, on) else nearest or least
 
 
 def _fits(job: Job, stack: StackOption, layout: Layout, on: Bench) -> bool:
@@ -132,16 +131,15 @@ def _ends(job: Job, stack: StackOption, layout: Layout, on: Bench) -> tuple[Arra
 def _nearest(job: Job, asked: Allowed, on: Bench) -> Laid | None:
     """Return the stack and layout that come nearest to fitting: of whole splits under full sharding and recomputation.
 
-    States are offloaded where a stack can and nothing is said of it. None where the stacks have no such layout of the
-    job.
+    None where the stacks have no such layout of the job.
     """
     machine, best, least = on.hardware.machine, None, math.inf
     domain = int(machine.domain_devices)
-    degrees = [*product(_doublings(min(on.count, domain)), _doublings(on.count), _doublings(on.count))]
+    degrees = [*product(doublings(min(on.count, domain)), doublings(on.count), doublings(on.count))]
     for stack, (tp, pp, cp) in product(on.stacks, degrees):
         if cp > 1 and on.count <= float(job.batch_samples) * tp * pp * cp / 2:  # fewer would share the batch
             continue
-        kept = {"offload": (int(stack.capability.offload),), **asked}
+        kept = {"offload": (0,), **asked}
         most = {"zero": (_most_sharded(stack, on.count // (tp * pp), pp, kept),), "micro_batch": (1,)}
         most["recompute"] = (max(stack.capability.recompute),)
         text = degrees_text({"tp": (tp,), "pp": (pp,), "cp": (cp,), **most, **kept})
@@ -161,7 +159,12 @@ def _most_sharded(stack: StackOption, replicas: int, pp: int, asked: Allowed) ->
     return max([stage for stage in can.zero if pp == 1 or stage <= can.zero_most_with_pp], default=min(can.zero))
 
 
-def _doublings(most: int) -> tuple[int, ...]:
+def doublings(most: int) -> tuple[int, ...]:
+    """Return the powers of two up to a number.
+
+    >>> doublings(9)
+    (1, 2, 4, 8)
+    """
     return tuple(1 << place for place in range(max(1, most).bit_length()))
 
 
@@ -216,16 +219,6 @@ def _tries(
     yield free, job
 
 
-def _aways(usual: Allowed, asked: Allowed, on: Bench) -> tuple[tuple[int, ...], ...]:
-    """Return the ways to offload to try, one after another: as it is stated or a stack's name says, else none first.
-
-    It is what one resorts to where nothing is likely to fit without, on whatever card.
-    """
-    said = usual.get("offload", (0,))
-    free = said == (0,) and "offload" not in asked and any(one.capability.offload for one in on.stacks)
-    return ((0,), (1,)) if free else (said,)
-
-
 def _laid(text: str, job: Job, on: Bench) -> Laid:
     machine = on.hardware.machine
     refused: BadLayout | None = None
@@ -256,7 +249,7 @@ def asked_or_least(text: str, spec: JobSpec, job: Job, on: Bench) -> Laid:
         ) from error
 
 
-def _fastest(job: Job, asked: Allowed, on: Bench) -> Laid | None:
+def fastest(job: Job, asked: Allowed, on: Bench) -> Laid | None:
     """Return the stack and layout that train fastest and fit in memory; None where nothing fits.
 
     Experts lie on tensor ranks as the stack lays them where nobody says otherwise, or as it can where that never fits.
