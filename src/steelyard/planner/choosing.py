@@ -149,6 +149,9 @@ def pinned(source: JobSource, pin: Pin, options: Mapping[str, Any]) -> tuple[Job
             asked = replace(spec, stack=as_asked(spec.stack, own.stack, load()))
             open_still = made.unstated
             made = replace(configure(asked, device, count, degrees or own.layout_text, site), unstated=open_still)
+    if count is None and spec.devices is None:
+        unit = f"devices {made.devices}: all of a {made.system}; give --on {on}:N for another number"
+        spec = replace(spec, assumptions=(*spec.assumptions, unit))
     return spec, made, found
 
 

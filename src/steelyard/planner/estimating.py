@@ -62,10 +62,11 @@ def point_of_configuration(
     told = (
         *([Bind("memory", short)] if short else []),
         *([Bind("memory", made.beyond_recipes)] if made.beyond_recipes and not short else []),
-        *(Bind("memory", text) for text in (on_host, empty, drives) if text),
+        *(Bind("memory", text) for text in (on_host if unsaid else "", empty, drives) if text),
         *_unknown_money(made, point),
         *_unknown_time(made, spec),
         Bind("step", step_text(made.prediction.time)),
+        *([Bind("memory", on_host)] if on_host and not unsaid else []),
         *([Bind("host link", link)] if link else []),
     )
     return replace(point, bound_by=(*beyond, *told), fits_reason="; ".join(filter(None, (short, unsaid))))

@@ -53,10 +53,10 @@ def passed_over_text(names: Iterable[str]) -> list[str]:
     """Return what is said of the keys of a job that cost nothing, a line at most.
 
     >>> passed_over_text(["model", "learning_rate", "seed"]), passed_over_text(["model"])
-    (['passed over, as no step depends on them: learning_rate, seed'], [])
+    (['passed over learning_rate, seed: no step depends on them'], [])
     """
     found = [name for name in names if name in PASSED_OVER]
-    return [f"passed over, as no step depends on them: {', '.join(found)}"] if found else []
+    return [f"passed over {', '.join(found)}: no step depends on {'them' if len(found) > 1 else 'it'}"] if found else []
 
 
 def unknown_text(unknown: Collection[str], known: Collection[str], others: Collection[str]) -> str:

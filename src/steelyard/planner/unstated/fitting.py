@@ -83,6 +83,8 @@ def _layouts_that_fit(job: Job, on: Bench) -> Iterator[tuple[Laid, int]]:
 def _sentence(made: Configuration, found: Configuration, fit: Fit, devices: int) -> str:
     """Return what differs in a configuration that fits, what it holds and how long it takes beside the other."""
     differing = _differing(made.setting.layout, found.setting.layout)
+    if not differing and devices == made.devices:
+        return f"what fits is what is shown: state it, as {text_of(found.setting.layout)}"
     more = f"{devices:,} × {made.setting.hardware.accelerator}, " if devices != made.devices else ""
     word = "fits" if fit.word == FITS else f"fits at {fit.share:.0%}"
     held, has = fit.memory_bytes.value / GIB_BYTES, fit.limit_bytes / GIB_BYTES

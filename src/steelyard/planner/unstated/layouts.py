@@ -182,6 +182,10 @@ def _named(spec: JobSpec, stated: Allowed, on: Bench) -> dict[str, tuple[int, ..
         return {}
     gone = {*stated, *({"zero"} if on.count == 1 else ())}  # one device shards nothing with others
     found = named_layout(spec.stack, on.stacks[0].capability, float(stated.get("pp", (1,))[0]))
+    for name, values in found.items():
+        if name in stated and not set(values) & set(stated[name]):
+            said, told = degrees_text({name: values}), degrees_text({name: stated[name]})
+            raise BadLayout(f"stack {spec.stack!r} says {said} but the layout {told}; keep one of the two")
     return {name: values for name, values in found.items() if name not in gone}
 
 
