@@ -66,6 +66,7 @@ COUNTED: Mapping[str, Counted] = {
         lambda found, row: float(found.layout.sp[row]), lambda found, row: found.layout.tp[row] > 1
     ),
     "loss": Counted(_logit_bytes, lambda found, row: float(found.job.workload.head.logits[row]) > 0, every_stack=False),
+    "pipeline": Counted(lambda found, row: float(found.layout.pp[row] > 1)),
     "micro-batch": Counted(_micro_batch_tokens, lambda found, row: found.runs[row].sequence_tokens > 0),
 }
 

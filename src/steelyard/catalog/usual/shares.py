@@ -69,7 +69,9 @@ def _weights(setting: str, stack: str, trained: str, catalog: Catalog) -> _Weigh
     return _Weights(max((row.owners for row in rows), default=0), {row.value: row.share for row in rows})
 
 
-def stack_share(stack: str, among: Collection[str], trained: str, catalog: Catalog) -> Share:
+def stack_share(
+    stack: str, among: Collection[str], trained: str, catalog: Catalog, pipelined: bool = False
+) -> Share:
     """Return how often a stack is the one of several that could be used: by owners with runs of it, and one each.
 
     Args:
@@ -77,16 +79,21 @@ def stack_share(stack: str, among: Collection[str], trained: str, catalog: Catal
         among: it and the others.
         trained: `WHOLE` or `ADAPTED`.
         catalog: where owners are counted.
+        pipelined: of runs with several pipeline stages, which some stacks have far oftener than others.
 
     >>> from steelyard.catalog import load
     >>> from steelyard.catalog.usual.rows import WHOLE
     >>> found = [stack_share(one, ("fsdp2", "litgpt"), WHOLE, load()) for one in ("fsdp2", "litgpt")]
     >>> found[0] > found[1] > 0, sum(found)
     (True, 1.0)
+    >>> some = ("fsdp2", "megatron-core")
+    >>> [round(stack_share("fsdp2", some, WHOLE, load(), pipelined), 1) for pipelined in (False, True)]
+    [0.6, 0.3]
     """
 
     def owners(name: str) -> float:
         rows = (row for key, some in _shipped(catalog.folder).items() if key[1:] == (name, trained) for row in some)
-        return KINDRED_OWNERS + max((row.owners for row in rows), default=0)
+        met = usual_shares("pipeline", name, trained, catalog).get(1.0, 0.0) if pipelined else 1.0
+        return met * (KINDRED_OWNERS + max((row.owners for row in rows), default=0))
 
     return owners(stack) / sum(map(owners, among))

@@ -108,6 +108,7 @@ def _middle_first(found: Sequence[tuple[Laid, Fit]], job: Job, on: Bench) -> tup
     least = min(found[one][1].rank for one in near)
     order = sorted((one for one in near if found[one][1].rank == least), key=lambda one: taken[one])
     names = [found[one][0][0].name for one in order]
-    reached = np.cumsum([stack_share(name, names, WHOLE, load()) for name in names])
+    pipelined = all(found[one][0][1].pp > 1 for one in order)
+    reached = np.cumsum([stack_share(name, names, WHOLE, load(), pipelined) for name in names])
     middle = order[int(np.searchsorted(reached, reached[-1] / 2))]
     return (found[middle][0], *(found[one][0] for one in near if one != middle))

@@ -66,12 +66,13 @@ def ways_to_run(
     """
     catalog, trained = load(), trained_of(spec)
     stacks = (shown.stack.name, *(stack.name for stack, _ in others))
-    first = PossibleRun(stack_share(shown.stack.name, stacks, trained, catalog), shown)
+    pipelined = bool(all(laid.pp > 1 for laid in (shown.layout, *(laid for _, laid in others))))
+    first = PossibleRun(stack_share(shown.stack.name, stacks, trained, catalog, pipelined), shown)
     if current_step() is not None or measured_row(shown, catalog) is not None:  # its settings are the measured run's
         return (first,)
     rest = [
         PossibleRun(
-            stack_share(stack.name, stacks, trained, catalog),
+            stack_share(stack.name, stacks, trained, catalog, pipelined),
             replace(shown, stack=stack, layout=laid, job=_job_of(shown, spec, stack)),
             (f"stack {stack.name}",),
         )
