@@ -185,6 +185,7 @@ class Recipe:
     cast: Share  # 1: made from the master copy when it is used, gone at the end of the backward pass (autocast, FSDP)
     frozen_bytes: Bytes  # least bytes of a frozen parameter that is not quantised (kept in fp32: 4)
     packed_bytes: Bytes  # one quantised parameter inside the blocks, its scales included (0: none is quantised)
+    base_upcast: Share  # 1: norms over a quantised base, and so hidden states, are fp32, unless parameters are sharded
     weights_on_host: Share  # parameters between their uses (CPUOffload, offload_param)
     weights_on_nvme: Share  # 1: of parameters that leave the device, on the host's drives (offload_param, nvme)
     states_on_nvme: Share  # 1: of states that are offloaded, on the host's drives (offload_optimizer, nvme)
@@ -336,6 +337,7 @@ class Stack:
     cast: Share
     frozen_bytes: Bytes
     packed_bytes: Bytes
+    base_upcast: Share
     weights_on_host: Share
     weights_on_nvme: Share
     states_on_nvme: Share

@@ -49,11 +49,30 @@ def test_words_of_a_row(given: dict[str, str], wanted: dict[str, float]) -> None
     assert recipe(blank_run(**given)) == wanted
 
 
-@pytest.mark.parametrize(("sharding", "stream"), [("0", 4.0), ("fsdp", None)])
-def test_preparation_for_k_bit_training_is_off_under_flat_parameters(sharding: str, stream: float | None) -> None:
-    """2304.11277, section 3.2.1: a FlatParameter is of one type, so nothing beside it is fp32."""
-    run = blank_run(note="norms and embeddings fp32 (prepare_model_for_kbit_training)", sharding=sharding, task="qlora")
-    assert recipe(run).get("stream_bytes") == stream
+WHOLE, NORMS, NOTHING = {"base_upcast": 1.0, "frozen_bytes": 4.0}, {"base_upcast": 1.0}, {}
+
+
+@pytest.mark.parametrize(
+    ("given", "wanted"),
+    [
+        ({"stack": "HF Trainer + PEFT", "note": "norms and embeddings fp32 (prepare_model_for_kbit_training)"}, WHOLE),
+        ({"stack": "HF Trainer + PEFT", "note": "GPTQ, prepare_model_for_kbit_training"}, NOTHING),
+        ({"stack": "HF Trainer + PEFT", "note": "no upcasting of norms"}, NOTHING),
+        ({"stack": "TRL SFTTrainer", "date": "2024-10"}, NORMS),  # peft_module_casting_to_bf16
+        ({"stack": "TRL SFTTrainer", "date": "2024-10", "note": "load_in_8bit"}, WHOLE),
+        ({"stack": "TRL SFTTrainer", "date": "2024-10", "precision": "fp16"}, WHOLE),
+        ({"stack": "LLaMA-Factory"}, NOTHING),
+        ({"stack": "LLaMA-Factory", "note": "upcast_layernorm: true"}, NORMS),
+        ({"stack": "axolotl"}, NOTHING),
+        ({"stack": "ms-swift"}, NOTHING),
+        ({"stack": "unsloth"}, NOTHING),
+        ({"stack": "torchtune"}, NOTHING),
+    ],
+)
+def test_what_libraries_make_of_what_surrounds_a_quantised_base(given, wanted) -> None:
+    """Each by its code: see the file of its stack."""
+    found = recipe(blank_run(task="qlora", **given))
+    assert {name: size for name, size in found.items() if name in WHOLE} == wanted
 
 
 @pytest.mark.parametrize(

@@ -33,7 +33,7 @@ def names_of(texts: tuple[str, ...]) -> list[str]:
 def test_an_estimate_names_every_setting_that_nobody_states() -> None:
     found = steelyard.estimate(JOB, "H100:8", layout="tp=2,pp=2,dp=2")
     lines = names_of(found.assumptions)
-    apart = ["quantisation", "expert tensor parallelism"]  # of quantised bases, and of experts, alone
+    apart = ["quantisation", "unquantised", "expert tensor parallelism"]  # of quantised bases, and of experts, alone
     assert [name for name in OPEN_SETTINGS if name not in lines] == apart
     assert all(": or " in text for text in found.assumptions if names_of((text,)) not in ([], ["precision"]))
 
@@ -47,6 +47,31 @@ def test_what_is_stated_is_not_assumed(name: str) -> None:
 def test_a_layout_beside_the_job_states_what_one_in_it_does() -> None:
     inside, beside = read_job({**JOB, "layout": "mbs=1,recompute=full"}), read_job(JOB)
     assert unstated_settings(inside) == unstated_settings(beside, "mbs=1,recompute=full")
+
+
+def test_what_surrounds_a_quantised_base_is_over_both_until_it_is_said() -> None:
+    """huggingface/peft prepare_model_for_kbit_training: 2 bytes more of each parameter outside of the blocks' matrices.
+
+    Of llama-3-8b these are the embedding and the head, 128,256 x 4,096 each, and 65 norms of 4,096.
+    """
+    job = {**JOB, "task": "qlora", "stack": "peft"}
+
+    def shown(**told):
+        return steelyard.estimate(job, "H100:1", layout="mbs=1,recompute=full,zero=0,offload=0", **told)
+
+    whole, norms, none = (shown(recipe=f"unquantised={word}") for word in ("fp32", "fp32-norms", "16-bit"))
+    outside = 2 * 128256 * 4096 + 65 * 4096
+    assert whole.memory.weights_bytes - none.memory.weights_bytes == pytest.approx(2 * outside, rel=1e-3)
+    assert norms.memory.weights_bytes == none.memory.weights_bytes
+    stream = 2 * 2048 * 4096 * 32
+    assert norms.memory.activations_bytes - none.memory.activations_bytes == pytest.approx(stream)
+    silent = shown()
+    assert silent.memory.weights_bytes == whole.memory.weights_bytes
+    assert silent.memory_bytes.low < whole.memory_bytes.low
+    assert "unquantised fp32: or fp32-norms, 16-bit (recipe: unquantised=)" in silent.assumptions
+    named = steelyard.estimate({**job, "stack": "peft, prepare_model_for_kbit_training"}, "H100:1",
+                               layout="mbs=1,recompute=full,zero=0,offload=0")  # fmt: skip
+    assert named.memory_bytes == whole.memory_bytes
 
 
 def test_a_quantised_base_names_its_type_until_it_is_said() -> None:

@@ -14,7 +14,7 @@ from steelyard.step.stages import Stage
 from steelyard.step.states import by_unit, gradient_bytes, weight_bytes
 from steelyard.step.sums import added
 from steelyard.step.tensors.activations import stream_width
-from steelyard.step.tensors.recipe import settled_entry
+from steelyard.step.tensors.recipe import settled_entry, upcast
 from steelyard.strategies.recipe import PERSISTENT
 from steelyard.tables import Job, Layout, Machine, Recipe, Stack
 from steelyard.units import Bytes, Count, Seconds, Share
@@ -23,6 +23,8 @@ CROSSING = (
     "weight_bytes",
     "cast",
     "frozen_bytes",
+    "packed_bytes",
+    "base_upcast",
     "fp8_copies",
     "stream_bytes",
     "refetched",
@@ -60,7 +62,8 @@ def streamed_s(
     if not (np.any(layout.offload) or np.any(weights) or np.any(saved) or np.any(drives_s)):
         return np.float64(0)
     known = {name: settled_entry(recipe, stack, name) for name in CROSSING}
-    crossing = crossing_bytes(staged, replace(recipe, weights_on_host=weights, saved_on_host=saved, **known))
+    made = upcast(replace(recipe, weights_on_host=weights, saved_on_host=saved, **known), layout)
+    crossing = crossing_bytes(staged, made)
     wire_s = crossing / machine.host_bytes_per_s
     if np.any(np.isnan(machine.host_bytes_per_s)):  # nothing asks no link, known or not
         states = np.greater(weights, 0) | np.greater(layout.offload, 0)

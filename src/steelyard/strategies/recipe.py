@@ -27,10 +27,10 @@ class RecipeTerm:
 
 KBIT = RecipeTerm(
     name="prepared for k-bit training",
-    pattern=r"prepare_model_for_kbit_training|norms and embeddings fp32|norms upcast by peft",
-    entries={"stream_bytes": 4.0, "score_copies": 2.0, "score_gradients": 6.0},
+    pattern=r"prepare_model_for_kbit_training|norms and embeddings fp32|norms upcast by peft|unquantised=fp32(?!-)",
+    entries={"base_upcast": 1.0, "frozen_bytes": 4.0},
     source="github.com/huggingface/peft src/peft/utils/other.py, prepare_model_for_kbit_training: every parameter "
-    "that is not quantised becomes fp32, and with it what passes between blocks and all attention scores",
+    "that is not quantised becomes fp32, unless the base is GPTQ's, AWQ's, AQLM's, HQQ's or EETQ's",
 )
 
 RECIPE_TERMS = (
@@ -69,6 +69,5 @@ RECIPE_TERMS = (
         entries={"activation_inputs": 0.0},
         source="github.com/linkedin/Liger-Kernel swiglu.py: gate and up are kept, the activation is computed again",
     ),
-    KBIT,
 )
 """In the order in which they are applied: a later word overrides an earlier one."""

@@ -23,7 +23,7 @@ from steelyard.evidence.frames.jobs import kept_layouts, run_job
 from steelyard.evidence.frames.layouts import LayoutChoice, layout_choices
 from steelyard.evidence.frames.machines import RunMachine, run_machine
 from steelyard.evidence.frames.models import run_model
-from steelyard.evidence.frames.recipes import has_open_states, trained_dropout
+from steelyard.evidence.frames.recipes import open_of_scripts, trained_dropout
 from steelyard.evidence.frames.settings import check_settings, run_settings, with_settings, with_usual_degrees
 from steelyard.evidence.frames.shapes import ModelShape, RowsShape
 from steelyard.evidence.frames.stacks import run_constants, strange_pair, taken_rule, unknown_stack
@@ -161,7 +161,7 @@ def _row(run: Run, catalog: Catalog) -> CompletedRun:
     sizes = (float(found.machine.memory_bytes), float(found.machine.node_devices))
     options = layout_choices(run, arch, sizes[0], its_rule, sizes[1], stages)
     job = run_job(run, model, arch, its_rule, found.precision, options[0].batch_samples, catalog)
-    assumed |= {"states"} if has_open_states(run, its_rule, found.precision) else set()
+    assumed |= open_of_scripts(run, its_rule, found.precision)
     if settings := run_settings(run):
         options = _permitted(options, settings, job, catalog)
     whole, free = [one.layout for one in options], ["micro-batch" in one.assumed for one in options]

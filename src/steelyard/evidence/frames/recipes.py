@@ -9,12 +9,10 @@ from steelyard.evidence.runs.columns import says
 from steelyard.evidence.runs.run import Run
 from steelyard.job.kept.recipes import parse_recipe, partial_recipe, tells_states
 from steelyard.job.kept.states import IN_16_BITS, MIXED, OPEN_STATES, named_states, width_of_states
-from steelyard.job.kept.texts import TrainingText, text_entries, text_loss
+from steelyard.job.kept.texts import TrainingText, open_upcast, packed_type, text_entries, text_loss
 from steelyard.job.training import ADAPTERS
 from steelyard.strategies.denial import denied, named
 from steelyard.strategies.losses import LossKind
-from steelyard.strategies.recipe import KBIT
-from steelyard.strategies.settings import spelled_number
 from steelyard.tables import Recipe
 from steelyard.units import Bytes
 
@@ -38,7 +36,8 @@ def run_text(run: Run) -> TrainingText:
         loss=run.loss,
         date=run.date,
         narrow=run_states(run) == IN_16_BITS,
-        flat=one_type(run),
+        fp16=named(r"(?<!b)(?:fp16|float16|half)", run.precision) is not None,
+        base=packed_type(run_entries(run)),
     )
 
 
@@ -66,6 +65,25 @@ def has_open_states(run: Run, rule: StackRule, precision: Precision) -> bool:
     """
     found = width_of_states(rule, precision.precision, run_states(run), adapted=run.task in ADAPTERS)
     return found == OPEN_STATES
+
+
+def open_of_scripts(run: Run, rule: StackRule, precision: Precision) -> set[str]:
+    """Return what the scripts of a row's stack decide and it does not say, as `job.unstated.taken` calls it."""
+    found = {"states"} if has_open_states(run, rule, precision) else set()
+    return found | ({"unquantised"} if has_open_base(run, rule) else set())
+
+
+def has_open_base(run: Run, rule: StackRule) -> bool:
+    """Tell whether scripts of a row's stack differ in what they make of what surrounds a quantised base, untold.
+
+    >>> from steelyard.catalog import load
+    >>> from steelyard.evidence.frames.stacks import stack_rule
+    >>> from steelyard.evidence.runs.reader import blank_run
+    >>> runs = [blank_run(stack=name, task="qlora") for name in ("HF Trainer + PEFT", "axolotl")]
+    >>> [has_open_base(run, stack_rule(run.stack, "", load())) for run in runs]
+    [True, False]
+    """
+    return 0 < open_upcast(run_text(run), rule) < 1 and "base_upcast" not in run_entries(run)
 
 
 def run_entries(run: Run) -> Mapping[str, float]:
@@ -128,24 +146,6 @@ def run_recipe(run: Run, rule: StackRule, element_bytes: Bytes, gated: bool = Tr
     if "activation" in run.offload.lower():
         found["saved_on_host"] = 1.0
     return partial_recipe(**(found | dict(run_entries(run))))
-
-
-def one_type(run: Run) -> bool:
-    """Tell whether a row shards parameters in flat ones, which have one type: preparation for k-bit training is off.
-
-    Source: Zhao et al. 2023, arXiv 2304.11277, section 3.2.1: a FlatParameter is one-dimensional and of one type.
-    """
-    return spelled_number("zero", run.sharding) == 3
-
-
-def outside_bytes(run: Run) -> float | None:
-    """Return the bytes of a parameter that quantisation leaves as it is; None: those of the working precision.
-
-    >>> from steelyard.evidence.runs.reader import blank_run
-    >>> outside_bytes(blank_run(note="norms and embeddings fp32 (prepare_model_for_kbit_training)"))
-    4.0
-    """
-    return 4.0 if named(KBIT.pattern, run.note) and not one_type(run) else None
 
 
 def trained_dropout(run: Run, usual: float) -> float:

@@ -76,7 +76,6 @@ class Adapters:
     targets: tuple[str, ...]
     quantised: str = ""  # a type of `QUANTISED_BYTES`; empty: the working precision
     published_params: float | None = None  # trained parameters, where they are published
-    outside_bytes: Bytes | None = None  # of a parameter that is not quantised; None: the working precision
 
     @property
     def params(self) -> float:
@@ -94,8 +93,7 @@ class Adapters:
 
     def frozen_bytes(self, element_bytes: Bytes) -> Bytes:
         """Return the mean bytes of a frozen parameter."""
-        outside = element_bytes if self.outside_bytes is None else self.outside_bytes
-        return frozen_bytes(self.model, self.quantised, outside if self.quantised else element_bytes)
+        return frozen_bytes(self.model, self.quantised, element_bytes)
 
     @property
     def packed_bytes(self) -> Bytes:

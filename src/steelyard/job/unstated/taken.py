@@ -8,13 +8,13 @@ import numpy as np
 
 from steelyard.catalog.stacks import Capability
 from steelyard.step.states import state_widths
-from steelyard.step.tensors.recipe import resident_weights, settled
+from steelyard.step.tensors.recipe import SHARDED, resident_weights, settled
 from steelyard.strategies.experts import unstated_expert_tensor
 from steelyard.strategies.losses import LOSSES
-from steelyard.strategies.recipe_settings import QUANTISED_BYTES
+from steelyard.strategies.recipe_settings import QUANTISED_BYTES, UNQUANTISED
 from steelyard.strategies.recompute import RECOMPUTE
 from steelyard.strategies.settings import setting_name
-from steelyard.tables import Job, Layout, Stack
+from steelyard.tables import Job, Layout, Recipe, Stack
 from steelyard.units import Array, Bytes, Count, Share
 
 
@@ -31,6 +31,7 @@ class TakenSettings:
     precision: str
     weights_follow: Share = 0.0  # 1: parameters go to the host with offloaded states
     base_bytes: Bytes = 0.0  # of a frozen parameter that is quantised; 0: none is
+    unquantised: str = ""  # what surrounds a quantised base is in, as a recipe says it
     experts: Count = 0.0  # of the model
 
     @classmethod
@@ -51,7 +52,9 @@ class TakenSettings:
         follow = float(np.asarray(weights_follow(job, layout, constants)))
         base = float(np.asarray(job.recipe.packed_bytes))
         experts = float(np.asarray(job.workload.divisible.experts))
-        return cls(names[0], tuple(names[1:]), capability, layout, held, logits, precision, follow, base, experts)
+        around = around_base(job.recipe, layout)
+        of = (held, logits, precision, follow, base, around, experts)
+        return cls(names[0], tuple(names[1:]), capability, layout, *of)
 
     @property
     def offloaded(self) -> str:
@@ -126,6 +129,19 @@ def _base(one: TakenSettings) -> str:
     return next((name for name, size in QUANTISED_BYTES.items() if size == one.base_bytes), "")
 
 
+def around_base(recipe: Recipe, layout: Layout) -> str:
+    """Return what surrounds a quantised base is in, as a recipe says it; empty without one, or where all is one type.
+
+    Args:
+        recipe: one row.
+        layout: one row; sharded parameters have one type (`step.tensors.recipe.upcast`).
+    """
+    if not float(recipe.packed_bytes) > 0 or float(np.asarray(layout.zero)) >= SHARDED:
+        return ""
+    said = {name: float(np.nan_to_num(getattr(recipe, name))) for name in ("base_upcast", "frozen_bytes")}
+    return next((word for word, meant in UNQUANTISED.items() if meant == said), "")
+
+
 def _chunks(one: TakenSettings) -> str:
     return "" if one.layout.pp <= 1 else f"of {one.layout.vpp:.0f} chunks" if one.layout.vpp > 1 else "none"
 
@@ -172,6 +188,7 @@ OPEN_SETTINGS: Mapping[str, OpenSetting] = MappingProxyType(
             _states, lambda one: (_NARROW if one.state_bytes > _MASTERED else _WIDE,), "precision:"
         ),
         "quantisation": OpenSetting(_base, lambda _: tuple(QUANTISED_BYTES), "recipe: quantised="),
+        "unquantised": OpenSetting(lambda one: one.unquantised, lambda _: tuple(UNQUANTISED), "recipe: unquantised="),
         "precision": OpenSetting(lambda one: one.precision, lambda _: ("bf16", "fp16", "fp8"), "precision:"),
         "sequence parallelism": OpenSetting(
             lambda one: "" if one.layout.tp <= 1 else "on" if one.layout.sp else "off", lambda _: ("on", "off"), "sp="
