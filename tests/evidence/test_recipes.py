@@ -101,6 +101,19 @@ def test_adapters_are_fp32_unless_everything_is_16_bits() -> None:
 
 def test_dropout_that_a_note_names_goes_before_that_of_the_stack() -> None:
     assert [trained_dropout(blank_run(note=note), 1.0) for note in ("dropout 0.0", "lora_dropout 0.1", "")] == [0, 1, 1]
+    assert trained_dropout(blank_run(note="LoRA dropout 0.1"), 0.0) == 0
+
+
+@pytest.mark.parametrize(
+    ("note", "wanted"),
+    [
+        ("lora_dropout=0.05", 3.0), ("lora_dropout 0.05", 3.0), ("LoRA dropout 0.1", 3.0), ("lora_dropout: 5%", 3.0),
+        ("lora_dropout=0", 0.0), ("no LoRA dropout", 0.0), ("dropout 0.1", None), ("", None),
+    ],
+)  # fmt: skip
+def test_dropout_of_adapters_keeps_a_copy_and_a_mask_of_their_inputs(note: str, wanted: float | None) -> None:
+    """huggingface/peft tuners/lora/layer.py: 2 bytes of what the first product reads, 1 byte of the mask."""
+    assert recipe(blank_run(task="lora", stack="HF Trainer + PEFT", note=note)).get("adapter_bytes") == wanted
 
 
 @pytest.mark.parametrize(

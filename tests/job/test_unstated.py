@@ -33,7 +33,8 @@ def names_of(texts: tuple[str, ...]) -> list[str]:
 def test_an_estimate_names_every_setting_that_nobody_states() -> None:
     found = steelyard.estimate(JOB, "H100:8", layout="tp=2,pp=2,dp=2")
     lines = names_of(found.assumptions)
-    apart = ["quantisation", "unquantised", "expert tensor parallelism"]  # of quantised bases, and of experts, alone
+    # of quantised bases, adapters and experts alone
+    apart = ["quantisation", "unquantised", "adapter dropout", "expert tensor parallelism"]
     assert [name for name in OPEN_SETTINGS if name not in lines] == apart
     assert all(": or " in text for text in found.assumptions if names_of((text,)) not in ([], ["precision"]))
 
@@ -72,6 +73,23 @@ def test_what_surrounds_a_quantised_base_is_over_both_until_it_is_said() -> None
     named = steelyard.estimate({**job, "stack": "peft, prepare_model_for_kbit_training"}, "H100:1",
                                layout="mbs=1,recompute=full,zero=0,offload=0")  # fmt: skip
     assert named.memory_bytes == whole.memory_bytes
+
+
+@pytest.mark.parametrize("said", [{"lora": {"dropout": 0.05}}, {"lora_dropout": 0.05}, {"lora": {"dropout": "5%"}}])
+def test_dropout_of_adapters_is_read_and_named_until_it_is(said) -> None:
+    """huggingface/peft: 3 bytes of each adapted input: 6 x 4,096 + 14,336 of llama-3-8b, of 2,048 tokens, 32 blocks."""
+    job = {**JOB, "task": "lora", "stack": "peft", "lora_target": "all-linear"}
+
+    def shown(**told):
+        return steelyard.estimate({**job, **told}, "B200:1", layout="mbs=1,recompute=none,zero=0,offload=0")
+
+    dropped, none, silent = shown(**said), shown(lora_dropout=0), shown()
+    kept = 3 * (6 * 4096 + 14336) * 2048 * 32
+    assert dropped.memory.activations_bytes - none.memory.activations_bytes == pytest.approx(kept)
+    assert silent.memory == none.memory
+    line = "adapter dropout none: or of their inputs (lora: {dropout: 0.05})"
+    assert line in silent.assumptions
+    assert not any(text.startswith("adapter dropout") for one in (dropped, none) for text in one.assumptions)
 
 
 def test_a_quantised_base_names_its_type_until_it_is_said() -> None:

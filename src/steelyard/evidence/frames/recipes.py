@@ -1,17 +1,17 @@
 """What rows of measured runs say of how tensors were kept: words of their own, of their framework, of their task."""
 
-import re
 from collections.abc import Mapping
 
 from steelyard.catalog.stack_names import StackRule
 from steelyard.catalog.training import Precision
 from steelyard.evidence.runs.columns import says
 from steelyard.evidence.runs.run import Run
+from steelyard.job.kept.dropouts import adapter_dropout, model_dropout
 from steelyard.job.kept.recipes import parse_recipe, partial_recipe, tells_states
 from steelyard.job.kept.states import IN_16_BITS, MIXED, OPEN_STATES, named_states, width_of_states
 from steelyard.job.kept.texts import TrainingText, open_upcast, packed_type, text_entries, text_loss
 from steelyard.job.training import ADAPTERS
-from steelyard.strategies.denial import denied, named
+from steelyard.strategies.denial import named
 from steelyard.strategies.losses import LossKind
 from steelyard.tables import Recipe
 from steelyard.units import Bytes
@@ -97,7 +97,7 @@ def run_entries(run: Run) -> Mapping[str, float]:
 
 
 def unsaid_recipe(run: Run) -> frozenset[str]:
-    """Return which of loss, states and offload a row leaves to its framework, as `job.unstated.taken` calls them.
+    """Return what of its recipe a row leaves to its framework, as `job.unstated.taken` calls them.
 
     >>> from steelyard.evidence.runs.reader import blank_run
     >>> [sorted(unsaid_recipe(blank_run(note=note, offload="no"))) for note in ("", "bf16-true; loss=chunked")]
@@ -106,6 +106,12 @@ def unsaid_recipe(run: Run) -> frozenset[str]:
     found = {"loss"} if run_loss(run) is None else set()
     if run.task not in ADAPTERS and not run_states(run):
         found.add("states")
+    if (
+        run.task in ADAPTERS
+        and adapter_dropout(run_text(run).joined) is None
+        and "adapter_bytes" not in run_entries(run)
+    ):
+        found.add("adapter dropout")
     if not says(run.offload) and "offload" not in run.layout:
         found.add("offload")
     return frozenset(found)
@@ -157,7 +163,5 @@ def trained_dropout(run: Run, usual: float) -> float:
     >>> [trained_dropout(blank_run(note=note), 1.0) for note in ("no dropout", "dropout off", "dropout: 0.0")]
     [0.0, 0.0, 0.0]
     """
-    stated = re.search(r"(?<![a-z_])dropout[ =:]+([\d.]+)", run.note.lower())
-    if stated is None:
-        return 0.0 if denied(r"(?<![a-z_])(?:attention |hidden )?dropout", run.note) else usual
-    return float(float(stated[1].rstrip(".") or 0) > 0)
+    said = model_dropout(run.note)
+    return usual if said is None else said

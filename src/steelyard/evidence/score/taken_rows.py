@@ -11,7 +11,14 @@ from steelyard.evidence.frames.recipes import unsaid_recipe
 from steelyard.evidence.runs.columns import says
 from steelyard.job.kept.states import SCRIPTS
 from steelyard.job.unstated.stack import common_stacks
-from steelyard.job.unstated.taken import TakenSettings, around_base, bytes_each, taken_texts, weights_follow
+from steelyard.job.unstated.taken import (
+    TakenSettings,
+    around_base,
+    bytes_each,
+    dropped_bytes,
+    taken_texts,
+    weights_follow,
+)
 from steelyard.tables import take
 
 
@@ -50,6 +57,7 @@ def taken_of_rows(found: RunFrame, catalog: Catalog) -> tuple[tuple[str, ...], .
             precision=str(found.labels.precision[index]),
             weights_follow=float(follow[index]),
             base_bytes=float(bases[index]),
+            dropped_bytes=dropped_bytes(take(found.job, index), take(found.stack, index)),
             unquantised=around_base(take(found.job.recipe, index), take(found.layout, index)),
         )
         for index, name in enumerate(found.labels.stack)

@@ -7,6 +7,7 @@ from types import MappingProxyType
 
 from steelyard.catalog.stack_names import StackRule, upcast_entries, upcast_share
 from steelyard.job.kept.drives import drive_entries
+from steelyard.job.kept.dropouts import adapter_dropout, dropped_entries
 from steelyard.job.kept.recipes import loss_entries, named_loss, term_entries
 from steelyard.job.models.adapters import quantised_type
 from steelyard.job.training import ADAPTERS, parse_loss
@@ -78,6 +79,8 @@ def text_entries(text: TrainingText, rule: StackRule, element_bytes: Bytes, gate
     if text.task in ADAPTERS and not text.narrow:
         found |= FP32_ADAPTERS
     found |= term_entries(text.joined)
+    if text.task in ADAPTERS:
+        found |= dropped_entries(adapter_dropout(text.joined))
     if open_upcast(text, rule) > 0:
         found |= upcast_entries(rule, text.joined, not text.fp16 and base_type(text) != "int8")
     found |= drive_entries(text.drives)

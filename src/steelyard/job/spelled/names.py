@@ -32,6 +32,7 @@ FIELD_ALIASES: Mapping[str, str] = MappingProxyType(
 
 LORA_NAMES: Mapping[str, str] = MappingProxyType(
     dict.fromkeys(("lora_rank", "lora_r", "r"), "rank")
+    | {"lora_dropout": "dropout"}
     | dict.fromkeys(("lora_targets", "target_modules", "lora_target_modules", "lora_target"), "targets")
 )
 """Settings of PEFT's `LoraConfig`, and their fields of `lora`."""

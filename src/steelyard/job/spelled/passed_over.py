@@ -7,7 +7,7 @@ from types import MappingProxyType
 _OF_UPDATES = (
     "learning_rate lr lr_scheduler lr_scheduler_type lr_scheduler_kwargs cosine_min_lr_ratio min_lr weight_decay "
     "warmup_steps warmup_ratio adam_beta1 adam_beta2 adam_epsilon max_grad_norm gradient_clipping optim_args "
-    "neftune_noise_alpha loraplus_lr_ratio lora_alpha lora_dropout lora_bias bias task_type seed data_seed"
+    "neftune_noise_alpha loraplus_lr_ratio lora_alpha lora_bias bias task_type seed data_seed"
 )
 _OF_FILES = (
     "logging_steps logging_dir logging_strategy logging_first_step save_steps save_strategy save_total_limit "

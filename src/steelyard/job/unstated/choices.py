@@ -8,6 +8,7 @@ from steelyard.catalog import load
 from steelyard.catalog.stack_names import rule_of_name
 from steelyard.job.degrees import parse_degrees
 from steelyard.job.job_spec import JobSpec, job_table, job_text
+from steelyard.job.kept.dropouts import adapter_dropout
 from steelyard.job.kept.states import OPEN_STATES, SCRIPTS, StatesChoice, width_of_states
 from steelyard.job.kept.texts import open_upcast
 from steelyard.job.training import ADAPTERS
@@ -86,6 +87,8 @@ def unstated_settings(spec: JobSpec, layout: str = "") -> tuple[str, ...]:
     stated |= {"loss"} if spec.loss else set()
     stated |= {"expert tensor parallelism"} if not job_table(spec).workload.divisible.experts else set()
     stated |= {"states"} if spec.states or spec.task in ADAPTERS else set()
+    told = "adapter_bytes" in spec.recipe or adapter_dropout(spec.stack or "") is not None
+    stated |= {"adapter dropout"} if spec.task not in ADAPTERS or told else set()
     stated |= {"unquantised"} if spec.task != "qlora" or "base_upcast" in spec.recipe else set()
     stated |= {"quantisation"} if spec.task != "qlora" or "packed_bytes" in spec.recipe else set()
     return tuple(name for name in OPEN_SETTINGS if name not in stated | {"precision"})

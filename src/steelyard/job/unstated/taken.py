@@ -1,5 +1,6 @@
 """What an answer or a completed row took of each setting that nobody stated, in a line each, and what else there is."""
 
+import math
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
@@ -8,7 +9,7 @@ import numpy as np
 
 from steelyard.catalog.stacks import Capability
 from steelyard.step.states import state_widths
-from steelyard.step.tensors.recipe import SHARDED, resident_weights, settled
+from steelyard.step.tensors.recipe import SHARDED, resident_weights, settled, settled_entry
 from steelyard.strategies.experts import unstated_expert_tensor
 from steelyard.strategies.losses import LOSSES
 from steelyard.strategies.recipe_settings import QUANTISED_BYTES, UNQUANTISED
@@ -32,6 +33,7 @@ class TakenSettings:
     weights_follow: Share = 0.0  # 1: parameters go to the host with offloaded states
     base_bytes: Bytes = 0.0  # of a frozen parameter that is quantised; 0: none is
     unquantised: str = ""  # what surrounds a quantised base is in, as a recipe says it
+    dropped_bytes: Bytes = math.nan  # kept of an element of an adapter's input; NaN: no adapters are trained
     experts: Count = 0.0  # of the model
 
     @classmethod
@@ -53,13 +55,30 @@ class TakenSettings:
         base = float(np.asarray(job.recipe.packed_bytes))
         experts = float(np.asarray(job.workload.divisible.experts))
         around = around_base(job.recipe, layout)
-        of = (held, logits, precision, follow, base, around, experts)
+        of = (held, logits, precision, follow, base, around, dropped_bytes(job, constants), experts)
         return cls(names[0], tuple(names[1:]), capability, layout, *of)
 
     @property
     def offloaded(self) -> str:
         """What goes to the host where states are offloaded."""
         return "parameters, gradients and optimizer" if self.weights_follow else "optimizer"
+
+
+def dropped_bytes(job: Job, constants: Stack) -> float:
+    """Return what is kept of an element of an adapter's input for its dropout; NaN where no adapters are trained.
+
+    Args:
+        job: one row.
+        constants: of its stack, the default of the recipe.
+
+    >>> from steelyard.catalog import stack
+    >>> from steelyard.job import job_table, read_job
+    >>> job = job_table(read_job("llama-3-8b", tokens="1B", task="lora"))
+    >>> [dropped_bytes(job, stack(name)) for name in ("hf-trainer", "litgpt")]
+    [0.0, 3.0]
+    """
+    adapted = float(np.asarray(job.adapted_inputs)) > 0
+    return float(np.asarray(settled_entry(job.recipe, constants, "adapter_bytes"))) if adapted else math.nan
 
 
 def weights_follow(job: Job, layout: Layout, constants: Stack) -> Share:
@@ -129,6 +148,10 @@ def _base(one: TakenSettings) -> str:
     return next((name for name, size in QUANTISED_BYTES.items() if size == one.base_bytes), "")
 
 
+def _dropped(one: TakenSettings) -> str:
+    return "" if math.isnan(one.dropped_bytes) else "of their inputs" if one.dropped_bytes else "none"
+
+
 def around_base(recipe: Recipe, layout: Layout) -> str:
     """Return what surrounds a quantised base is in, as a recipe says it; empty without one, or where all is one type.
 
@@ -189,6 +212,7 @@ OPEN_SETTINGS: Mapping[str, OpenSetting] = MappingProxyType(
         ),
         "quantisation": OpenSetting(_base, lambda _: tuple(QUANTISED_BYTES), "recipe: quantised="),
         "unquantised": OpenSetting(lambda one: one.unquantised, lambda _: tuple(UNQUANTISED), "recipe: unquantised="),
+        "adapter dropout": OpenSetting(_dropped, lambda _: ("none", "of their inputs"), "lora: {dropout: 0.05}"),
         "precision": OpenSetting(lambda one: one.precision, lambda _: ("bf16", "fp16", "fp8"), "precision:"),
         "sequence parallelism": OpenSetting(
             lambda one: "" if one.layout.tp <= 1 else "on" if one.layout.sp else "off", lambda _: ("on", "off"), "sp="
