@@ -259,7 +259,7 @@ def _taken(
         *defaults.standing_in(read.stack),
         *defaults.wide_products(read.precision),
         *unread_of_stack(read.stack or ""),
-        *passed_over_text(plain_names(given)),
+        *passed_over_text(plain_names({name: one for name, one in given.items() if one})),
     ]
     if not samples.text:
         found.append(UNPROVEN)

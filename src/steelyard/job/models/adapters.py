@@ -40,12 +40,16 @@ QUANTISED: Patterns = (
     (r"nf4-dq|double[_ -]?quant\w*|nested[_ -]quant\w*|use_double_quant", "nf4-dq"),
     (r"mxfp4", "mxfp4"),
     (
-        r"int8|eetq|8.?bit base|load_in_8bit|llm\.int8|8-?bit (?:weights|model|quanti\w+)|quantization_bit\W{1,3}8",
+        (
+            r"int8|eetq|8.?bit base|load_in_8bit|llm\.int8|8-?bit (?:weights|model|quanti\w+)"
+            r"|quant(?:ization_bit|_bits)\W{1,3}8"
+        ),
         "int8",
     ),
     (r"gptq|awq|int4", "int4-g128"),
     (r"fms-acceleration|llama-?factory", "nf4-dq"),
-    (r"nf4|fp4|qlora|4.?bit", "nf4"),
+    (r"quantization_bit\W{1,3}4", "nf4-dq"),
+    (r"nf4|fp4|qlora|4.?bit|quant_bits\W{1,3}4", "nf4"),
 )
 """How people write the type of frozen weights, and its name in `QUANTISED_BYTES`.
 
