@@ -218,6 +218,7 @@ class Recipe:
     adapter_bytes: Bytes  # kept of each element of an adapter's input: cast or dropped copy and mask
     gathered_inputs: Share  # of products' inputs that sequence parallelism gathers, kept whole for the backward pass
     saved_on_host: Share  # 1: what full recomputation keeps lies on the host
+    kept_on_host: Share  # 1: so does all that blocks keep which do not run again (hooks on saved tensors)
     input_gradients: Share  # 1: of adapters whose base is sharded, inputs of blocks and gradients stay to its end
 
 
@@ -370,6 +371,7 @@ class Stack:
     adapter_bytes: Bytes
     gathered_inputs: Share
     saved_on_host: Share
+    kept_on_host: Share
     input_gradients: Share
     workspace_bytes: Bytes  # inside the allocator: communication buckets, where there are several devices
     context_bytes: Bytes  # CUDA/XLA context, outside the allocator, where that of the device is unknown

@@ -51,10 +51,17 @@ RECIPE_TERMS = (
     ),
     RecipeTerm(
         name="saved on the host",
-        pattern=r"gradient[ _]checkpointing[\"' ]*[=:]?[\"' ]*unsloth|kept on the host|offload[a-z_ ]*activation"
-        r"|activation[s_ -]*((is|are|was|were) |cpu[ _-])?offload|(activation|gradient)[ _]checkpoints?[ _]offload",
+        pattern=r"gradient[ _]checkpointing[\"' ]*[=:]?[\"' ]*unsloth|kept on the host"
+        r"|(activation|gradient)[ _]checkpoints?[ _]offload",
         entries={"saved_on_host": 1.0},
         source="github.com/unslothai/unsloth-zoo gradient_checkpointing.py: the inputs of blocks are moved to the host",
+    ),
+    RecipeTerm(
+        name="activations on the host",
+        pattern=r"offload[a-z_ ]*activation|activation[s_ -]*((is|are|was|were) |cpu[ _-])?offload",
+        entries={"saved_on_host": 1.0, "kept_on_host": 1.0},
+        source="github.com/huggingface/trl models/activation_offloading.py, OffloadActivations: every tensor that "
+        "autograd saves is moved to the host",
     ),
     RecipeTerm(
         name="fused block kernels",

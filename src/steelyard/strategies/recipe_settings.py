@@ -64,8 +64,12 @@ RECIPE_SETTINGS = (
     ),
     RecipeSetting(
         name="activations",
-        meanings={"device": {"saved_on_host": 0.0}, "host": {"saved_on_host": 1.0}},
-        source="github.com/unslothai/unsloth-zoo gradient_checkpointing.py: inputs of blocks are moved to the host",
+        meanings={
+            "device": {"saved_on_host": 0.0, "kept_on_host": 0.0},
+            "host": {"saved_on_host": 1.0, "kept_on_host": 1.0},
+        },
+        source="github.com/huggingface/trl models/activation_offloading.py, OffloadActivations, which torchtune has as "
+        "well: every tensor that autograd saves is moved to the host, with full recomputation inputs of blocks",
     ),
     RecipeSetting(
         name="optimizer_step",

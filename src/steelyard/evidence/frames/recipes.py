@@ -150,7 +150,7 @@ def run_recipe(run: Run, rule: StackRule, element_bytes: Bytes, gated: bool = Tr
     if "param" in run.offload.lower():
         found["weights_on_host"] = 1.0
     if "activation" in run.offload.lower():
-        found["saved_on_host"] = 1.0
+        found |= {"saved_on_host": 1.0, "kept_on_host": 1.0}
     return partial_recipe(**(found | dict(run_entries(run))))
 
 
