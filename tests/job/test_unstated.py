@@ -33,8 +33,8 @@ def names_of(texts: tuple[str, ...]) -> list[str]:
 def test_an_estimate_names_every_setting_that_nobody_states() -> None:
     found = steelyard.estimate(JOB, "H100:8", layout="tp=2,pp=2,dp=2")
     lines = names_of(found.assumptions)
-    # of quantised bases, adapters and experts alone
-    apart = ["quantisation", "unquantised", "adapter dropout", "expert tensor parallelism"]
+    # of quantised bases, masks, adapters and experts alone
+    apart = ["quantisation", "unquantised", "dropout", "adapter dropout", "expert tensor parallelism"]
     assert [name for name in OPEN_SETTINGS if name not in lines] == apart
     assert all(": or " in text for text in found.assumptions if names_of((text,)) not in ([], ["precision"]))
 
@@ -73,6 +73,27 @@ def test_what_surrounds_a_quantised_base_is_over_both_until_it_is_said() -> None
     named = steelyard.estimate({**job, "stack": "peft, prepare_model_for_kbit_training"}, "H100:1",
                                layout="mbs=1,recompute=full,zero=0,offload=0")  # fmt: skip
     assert named.memory_bytes == whole.memory_bytes
+
+
+@pytest.mark.parametrize(
+    ("model", "stack", "factor", "named"),
+    [
+        ("gpt-3-175b", "megatron-core", 34, True),  # arXiv 2205.05198, equation 2: masks are 2 of 34 sbh
+        ("gpt-3-175b", "megatron-core, no dropout", 32, False),
+        ("gpt-3-175b", "megatron-lm", 34, True),
+        ("gpt-3-175b", "torchtitan", 32, False),
+        ("gpt-neox-20b", "megatron-core", 32, False),  # configs/20B.yml: hidden_dropout 0
+    ],
+)
+def test_masks_of_a_framework_s_default_are_counted_and_named(
+    model: str, stack: str, factor: float, named: bool
+) -> None:
+    """NVIDIA/Megatron-LM megatron/training/arguments.py: hidden_dropout and attention_dropout are 0.1."""
+    job = {"model": model, "tokens": "20M", "sequence": 2048, "global_batch": 64, "stack": stack}
+    found = steelyard.estimate(job, "B300:64", layout="tp=1,pp=1,mbs=1,recompute=none,flash=1")
+    layers, hidden = {"gpt-3-175b": (96, 12288), "gpt-neox-20b": (44, 6144)}[model]
+    assert found.memory.activations_bytes / (2048 * hidden * layers) == pytest.approx(factor, rel=0.005)
+    assert any(text.startswith("dropout 0.1: or none") for text in found.assumptions) == named
 
 
 @pytest.mark.parametrize("said", [{"lora": {"dropout": 0.05}}, {"lora_dropout": 0.05}, {"lora": {"dropout": "5%"}}])

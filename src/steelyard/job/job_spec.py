@@ -11,6 +11,7 @@ from steelyard.catalog import Catalog, load, stacks
 from steelyard.catalog.stack_names import FALLBACK, rule_of_name
 from steelyard.catalog.training import Optimizer, Precision
 from steelyard.formatting.figures import COUNT, amount
+from steelyard.job.kept.dropouts import model_dropout
 from steelyard.job.kept.node_drives import DriveSpec, NodeSpec
 from steelyard.job.kept.recipes import partial_recipe
 from steelyard.job.kept.states import IN_16_BITS, width_of_states
@@ -155,7 +156,8 @@ def job_table(spec: JobSpec, catalog: Catalog | None = None) -> Job:
         work, shape = collapse(spec.model.rows, precision.element_bytes), MatrixShape.of_rows(spec.model.rows)
         return training_job(work, shape, precision, optimizer, None, recipe, **sizes)
     numbers, shape = architecture(spec.model), MatrixShape.of_transformer(architecture(spec.model))
-    numbers = replace(numbers, dropout=usual_dropout(rule, numbers))
+    said = model_dropout(spec.stack or "")
+    numbers = replace(numbers, dropout=usual_dropout(rule, numbers) if said is None else said)
     quantised = base_type(words)
     adapters = Adapters(spec.model, spec.lora_rank, spec.lora_targets, quantised) if adapted else None
     tokens = spec.model.max_tokens if spec.sequence_tokens is None else spec.sequence_tokens

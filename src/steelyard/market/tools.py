@@ -33,7 +33,7 @@ def stack_options(
     schedules: Collection[int] = (),
     drives: bool = False,
     hosts: bool = False,
-    base: str = "",
+    quantised: str = "",
 ) -> tuple[tuple[StackOption, ...], Mapping[str, tuple[int, ...]]]:
     """Return the stacks to plan with, and which of them run on each vendor's chips.
 
@@ -53,7 +53,7 @@ def stack_options(
         schedules: of pipelines that the job allows, by number; empty: any.
         drives: whether the job puts parameters or states on NVMe drives, which few stacks do.
         hosts: whether it puts parameters on the host, which some do from a ZeRO stage on.
-        base: what its recipe says of a quantised base, in words.
+        quantised: what its recipe says of a quantised base, in words.
     """
     names: dict[str, tuple[str, ...]] = {}
     if stack is None:
@@ -75,9 +75,9 @@ def stack_options(
         places[vendor].append(len(tools))
         tools.append(stack_option(name, catalog, kind, precision, accelerator))
     if text := written_stack(stack, catalog):
-        tools = [as_written(one, text, precision, catalog, base) for one in tools]
+        tools = [as_written(one, text, precision, catalog, quantised) for one in tools]
     elif task == "qlora":  # PEFT's preparation, and its kernels where nobody is named, are those of its rows
-        tools = [with_kernels(one, one.name, precision, catalog, base) for one in tools]
+        tools = [with_kernels(one, one.name, precision, catalog, quantised) for one in tools]
     if hosts:
         tools = [_weights_away(one) for one in tools]
     return tuple(tools), {vendor: tuple(found) for vendor, found in places.items()}
@@ -94,9 +94,10 @@ def stacks_of_job(
         catalog: of the stacks.
         schedules: of pipelines that its layout allows, by number; empty: any.
     """
-    away = {"drives": puts_on_drives(spec), "hosts": puts_on_hosts(spec, catalog)}
-    asked = (spec.stack, catalog, spec.kind, spec.precision, spec.task, schedules)
-    return stack_options(vendors, *asked, **away, base=quantised_text(spec.recipe))
+    return stack_options(
+        vendors, spec.stack, catalog, spec.kind, spec.precision, spec.task, schedules,
+        drives=puts_on_drives(spec), hosts=puts_on_hosts(spec, catalog), quantised=quantised_text(spec.recipe),
+    )  # fmt: skip
 
 
 def _shifted(names: Mapping[str, Sequence[str]], catalog: facts.Catalog) -> list[tuple[str, str, str]]:

@@ -22,7 +22,7 @@ from steelyard.errors import BadInput
 from steelyard.evidence.frames.jobs import kept_layouts, run_job
 from steelyard.evidence.frames.layouts import LayoutChoice, layout_choices
 from steelyard.evidence.frames.machines import RunMachine, run_machine
-from steelyard.evidence.frames.models import run_model
+from steelyard.evidence.frames.models import run_model, usual_masks
 from steelyard.evidence.frames.recipes import open_of_scripts, trained_dropout
 from steelyard.evidence.frames.settings import check_settings, run_settings, with_settings, with_usual_degrees
 from steelyard.evidence.frames.shapes import ModelShape, RowsShape
@@ -32,7 +32,7 @@ from steelyard.evidence.runs.impossible import check_peak, check_sizes
 from steelyard.evidence.runs.run import Run, publisher
 from steelyard.evidence.runs.spellings import worded
 from steelyard.evidence.runs.unread import unread_parts, unsaid
-from steelyard.job.models.architecture import architecture, usual_dropout
+from steelyard.job.models.architecture import architecture
 from steelyard.job.models.kinds import takes_sequences, trained_kind
 from steelyard.job.models.rows_spec import RowsSpec
 from steelyard.job.models.spec import ModelSpec
@@ -153,7 +153,7 @@ def _row(run: Run, catalog: Catalog) -> CompletedRun:
     check_peak(run, found.accelerator)
     its_rule = taken_rule(run, found.accelerator.vendor, trained_kind(model), catalog)
     if isinstance(arch, Architecture):
-        arch = replace(arch, dropout=trained_dropout(run, float(usual_dropout(its_rule, arch))))
+        arch = replace(arch, dropout=trained_dropout(run, usual_masks(run, its_rule, arch)))
     strange = unknown_stack(run.stack, its_rule, catalog)
     assumed = {*about_shape, *found.assumed, *(("stack",) if strange else ())}
     run = with_usual_degrees(run, its_rule, _capability(its_rule.stack, catalog), assumed)

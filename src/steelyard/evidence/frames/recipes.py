@@ -83,7 +83,8 @@ def has_open_base(run: Run, rule: StackRule) -> bool:
     >>> [has_open_base(run, stack_rule(run.stack, "", load())) for run in runs]
     [True, False]
     """
-    return 0 < open_upcast(run_text(run), rule) < 1 and "base_upcast" not in run_entries(run)
+    share = float(open_upcast(run_text(run), rule))
+    return 0 < share < 1 and "base_upcast" not in run_entries(run)
 
 
 def run_entries(run: Run) -> Mapping[str, float]:
@@ -163,5 +164,5 @@ def trained_dropout(run: Run, usual: float) -> float:
     >>> [trained_dropout(blank_run(note=note), 1.0) for note in ("no dropout", "dropout off", "dropout: 0.0")]
     [0.0, 0.0, 0.0]
     """
-    said = model_dropout(run.note)
+    said = model_dropout(f"{run.note}; {run.stack}")
     return usual if said is None else said

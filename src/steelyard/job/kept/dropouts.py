@@ -4,9 +4,8 @@ import re
 from collections.abc import Mapping
 
 from steelyard.strategies.denial import denied
-from steelyard.units import Bytes, Share
 
-DROPPED_BYTES: Bytes = 3.0
+DROPPED_BYTES = 3.0
 """Of an element of an adapter's input that is dropped: its 16-bit copy, which the adapter's first product keeps, and a
 mask of a byte (github.com/huggingface/peft tuners/lora/layer.py, `lora_B(lora_A(dropout(x)))`; docs.pytorch.org,
 torch.nn.Dropout; a rate of 0 is an Identity). Each adapted product drops its input by itself."""
@@ -16,7 +15,7 @@ _OF_MODEL = r"(?<![a-z_])(?:attention |hidden )?dropout"
 _RATE = r"[\"']*\s*[=: ]\s*[\"']?(\d*\.?\d+)(?!\d)\s*(%?)"
 
 
-def adapter_dropout(text: str) -> Share | None:
+def adapter_dropout(text: str) -> float | None:
     """Return the rate of dropout at the inputs of adapters that a text says; None where it says none.
 
     >>> texts = ("lora_dropout=0.05; packed", "LoRA dropout 0.1", "lora_dropout: 0", "no LoRA dropout", "dropout 0.1")
@@ -29,7 +28,7 @@ def adapter_dropout(text: str) -> Share | None:
     return 0.0 if denied(_OF_ADAPTERS, text) else None
 
 
-def dropped_entries(rate: Share | None) -> Mapping[str, float]:
+def dropped_entries(rate: float | None) -> Mapping[str, float]:
     """Return the entries of a recipe that follow from the dropout of adapters; none where nobody says its rate.
 
     >>> dropped_entries(0.05), dropped_entries(0.0), dropped_entries(None)
@@ -38,7 +37,7 @@ def dropped_entries(rate: Share | None) -> Mapping[str, float]:
     return {} if rate is None else {"adapter_bytes": DROPPED_BYTES if rate > 0 else 0.0}
 
 
-def model_dropout(text: str) -> Share | None:
+def model_dropout(text: str) -> float | None:
     """Return 1 where a text says that a model is trained with dropout, 0 where that it is not; None where neither.
 
     Dropout of adapters is not the model's.

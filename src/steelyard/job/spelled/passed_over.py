@@ -68,8 +68,8 @@ def passed_over_text(names: Iterable[str]) -> list[str]:
     """
     plain = list(names)
     found = [name for name in plain if name in PASSED_OVER]
-    told = [f"passed over, as no step depends on them: {', '.join(found)}"] if found else []
-    return told + [f"passed over {name}: {NOTED[name]}" for name in plain if name in NOTED]
+    listed = [f"passed over, as no step depends on them: {', '.join(found)}"] if found else []
+    return listed + [f"passed over {name}: {NOTED[name]}" for name in plain if name in NOTED]
 
 
 def unknown_text(unknown: Collection[str], known: Collection[str], others: Collection[str]) -> str:

@@ -11,6 +11,7 @@ from steelyard.job.job_spec import JobSpec, job_table, job_text
 from steelyard.job.kept.dropouts import adapter_dropout
 from steelyard.job.kept.states import OPEN_STATES, SCRIPTS, StatesChoice, width_of_states
 from steelyard.job.kept.texts import open_upcast
+from steelyard.job.models.architecture import open_dropout
 from steelyard.job.training import ADAPTERS
 from steelyard.job.unstated.taken import OPEN_SETTINGS
 from steelyard.units import Share
@@ -87,8 +88,10 @@ def unstated_settings(spec: JobSpec, layout: str = "") -> tuple[str, ...]:
     stated |= {"loss"} if spec.loss else set()
     stated |= {"expert tensor parallelism"} if not job_table(spec).workload.divisible.experts else set()
     stated |= {"states"} if spec.states or spec.task in ADAPTERS else set()
-    told = "adapter_bytes" in spec.recipe or adapter_dropout(spec.stack or "") is not None
-    stated |= {"adapter dropout"} if spec.task not in ADAPTERS or told else set()
+    named = rule_of_name(load().stack_rules, spec.stack or "")
+    stated |= {"dropout"} if not open_dropout(named, spec.stack or "") else set()
+    rated = "adapter_bytes" in spec.recipe or adapter_dropout(spec.stack or "") is not None
+    stated |= {"adapter dropout"} if spec.task not in ADAPTERS or rated else set()
     stated |= {"unquantised"} if spec.task != "qlora" or "base_upcast" in spec.recipe else set()
     stated |= {"quantisation"} if spec.task != "qlora" or "packed_bytes" in spec.recipe else set()
     return tuple(name for name in OPEN_SETTINGS if name not in stated | {"precision"})

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 import numpy as np
+from numpy.typing import NDArray
 
 from steelyard.catalog.stacks import Capability
 from steelyard.step.states import state_widths
@@ -15,7 +16,7 @@ from steelyard.strategies.losses import LOSSES
 from steelyard.strategies.recipe_settings import QUANTISED_BYTES, UNQUANTISED
 from steelyard.strategies.recompute import RECOMPUTE
 from steelyard.strategies.settings import setting_name
-from steelyard.tables import Job, Layout, Recipe, Stack
+from steelyard.tables import Job, Layout, Recipe, Stack, Workload
 from steelyard.units import Array, Bytes, Count, Share
 
 
@@ -34,6 +35,7 @@ class TakenSettings:
     base_bytes: Bytes = 0.0  # of a frozen parameter that is quantised; 0: none is
     unquantised: str = ""  # what surrounds a quantised base is in, as a recipe says it
     dropped_bytes: Bytes = math.nan  # kept of an element of an adapter's input; NaN: no adapters are trained
+    masks: bool = False  # whether its model is trained with dropout
     experts: Count = 0.0  # of the model
 
     @classmethod
@@ -55,7 +57,8 @@ class TakenSettings:
         base = float(np.asarray(job.recipe.packed_bytes))
         experts = float(np.asarray(job.workload.divisible.experts))
         around = around_base(job.recipe, layout)
-        of = (held, logits, precision, follow, base, around, dropped_bytes(job, constants), experts)
+        dropped, masks = float(dropped_bytes(job, constants)), bool(has_masks(job.workload))
+        of = (held, logits, precision, follow, base, around, dropped, masks, experts)
         return cls(names[0], tuple(names[1:]), capability, layout, *of)
 
     @property
@@ -64,21 +67,33 @@ class TakenSettings:
         return "parameters, gradients and optimizer" if self.weights_follow else "optimizer"
 
 
-def dropped_bytes(job: Job, constants: Stack) -> float:
+def has_masks(workload: Workload) -> NDArray[np.bool_]:
+    """Tell whether blocks of a model keep dropout masks.
+
+    >>> from steelyard.job import job_table, read_job
+    >>> job = read_job("gpt2", tokens="1B", stack="megatron-core")
+    >>> bool(has_masks(job_table(job).workload)), bool(has_masks(job_table(read_job("opt-125m", tokens="1B")).workload))
+    (True, False)
+    """
+    parts = [part.amount for one in workload.blocks for part in one.kept_bytes if part.kind == "mask"]
+    return np.asarray(np.greater(sum(parts, start=0.0), 0))
+
+
+def dropped_bytes(job: Job, constants: Stack) -> Array:
     """Return what is kept of an element of an adapter's input for its dropout; NaN where no adapters are trained.
 
     Args:
-        job: one row.
-        constants: of its stack, the default of the recipe.
+        job: with what is said of its recipe.
+        constants: of its stack, the defaults of the recipe.
 
     >>> from steelyard.catalog import stack
     >>> from steelyard.job import job_table, read_job
     >>> job = job_table(read_job("llama-3-8b", tokens="1B", task="lora"))
-    >>> [dropped_bytes(job, stack(name)) for name in ("hf-trainer", "litgpt")]
+    >>> [float(dropped_bytes(job, stack(name))) for name in ("hf-trainer", "litgpt")]
     [0.0, 3.0]
     """
-    adapted = float(np.asarray(job.adapted_inputs)) > 0
-    return float(np.asarray(settled_entry(job.recipe, constants, "adapter_bytes"))) if adapted else math.nan
+    kept = settled_entry(job.recipe, constants, "adapter_bytes")
+    return np.where(np.greater(job.adapted_inputs, 0), kept, np.nan)
 
 
 def weights_follow(job: Job, layout: Layout, constants: Stack) -> Share:
@@ -212,6 +227,7 @@ OPEN_SETTINGS: Mapping[str, OpenSetting] = MappingProxyType(
         ),
         "quantisation": OpenSetting(_base, lambda _: tuple(QUANTISED_BYTES), "recipe: quantised="),
         "unquantised": OpenSetting(lambda one: one.unquantised, lambda _: tuple(UNQUANTISED), "recipe: unquantised="),
+        "dropout": OpenSetting(lambda one: "0.1" * one.masks, lambda _: ("none",), "stack: its name, no dropout"),
         "adapter dropout": OpenSetting(_dropped, lambda _: ("none", "of their inputs"), "lora: {dropout: 0.05}"),
         "precision": OpenSetting(lambda one: one.precision, lambda _: ("bf16", "fp16", "fp8"), "precision:"),
         "sequence parallelism": OpenSetting(
