@@ -171,3 +171,10 @@ def test_all_in_16_bits_is_a_precision() -> None:
 def test_saved_activations_wait_on_the_host(name: str) -> None:
     assert read_job({**JOB, name: True}).recipe == read_job({**JOB, "recipe": "activations=host"}).recipe
     assert not read_job({**JOB, name: False}).recipe
+
+
+def test_lists_of_modules_that_run_again_are_refused_with_what_there_is() -> None:
+    assert dict(read_job({**JOB, "recompute_granularity": "selective"}).layout) == {"recompute": (1,)}
+    for name in ("recompute_modules", "recompute_num_layers", "recompute_method"):
+        with pytest.raises(BadInput, match="recompute=selective for scores alone"):
+            read_job({**JOB, name: 1})

@@ -39,7 +39,9 @@ SETTING_ALIASES: Mapping[str, str] = MappingProxyType(
     | dict.fromkeys(("gradient_accumulation_steps", "grad_accum"), "micro_batches")
     | dict.fromkeys(("gradient_checkpointing", "activation_checkpointing"), "recompute")
     | dict.fromkeys(("sharding", "sharding_strategy", "fsdp_sharding_strategy"), "zero")
-    | dict.fromkeys(("enable_activation_checkpointing", "use_gradient_checkpointing"), "recompute")
+    | dict.fromkeys(
+        ("enable_activation_checkpointing", "use_gradient_checkpointing", "recompute_granularity"), "recompute"
+    )
     | dict.fromkeys(("attn_implementation", "attn_impl", "flash_attn"), "flash")
     | {"local_batch_size": "micro_batch", "tensor_parallel_degree": "tp", "pipeline_parallel_degree": "pp"}
     | {"context_parallel_degree": "cp", "expert_parallel_degree": "ep", "expert_tensor_parallel_degree": "etp"}

@@ -42,6 +42,11 @@ _WRITTEN_AS: Mapping[str, str] = MappingProxyType(
         ("modules_to_save", "lora_modules_to_save", "additional_target"),
         "whole modules are trained, which no formula of adapters is of; leave it out, or write task: full_ft",
     )
+    | dict.fromkeys(
+        ("recompute_modules", "recompute_num_layers", "recompute_method"),
+        "write layout: recompute=selective for scores alone (core_attn), recompute=full for whole blocks; no formula "
+        "is of other modules, nor of some blocks",
+    )
     | {"max_train_samples": "write samples", "train_micro_batch_size_per_gpu": "write layout: mbs=2"}
     | {"train_batch_size": "write global_batch", "offload_optimizer": _DEEPSPEED, "offload_param": _DEEPSPEED}
 )
