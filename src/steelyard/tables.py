@@ -185,6 +185,7 @@ class Recipe:
     cast: Share  # 1: made from the master copy when it is used, gone at the end of the backward pass (autocast, FSDP)
     frozen_bytes: Bytes  # least bytes of a frozen parameter that is not quantised (kept in fp32: 4)
     packed_bytes: Bytes  # one quantised parameter inside the blocks, its scales included (0: none is quantised)
+    base_upcast: Share  # 1: norms over a quantised base, and so hidden states, are fp32, unless parameters are sharded
     weights_on_host: Share  # parameters between their uses (CPUOffload, offload_param)
     weights_on_nvme: Share  # 1: of parameters that leave the device, on the host's drives (offload_param, nvme)
     states_on_nvme: Share  # 1: of states that are offloaded, on the host's drives (offload_optimizer, nvme)
@@ -217,6 +218,7 @@ class Recipe:
     adapter_bytes: Bytes  # kept of each element of an adapter's input: cast or dropped copy and mask
     gathered_inputs: Share  # of products' inputs that sequence parallelism gathers, kept whole for the backward pass
     saved_on_host: Share  # 1: what full recomputation keeps lies on the host
+    kept_on_host: Share  # 1: so does all that blocks keep which do not run again (hooks on saved tensors)
     input_gradients: Share  # 1: of adapters whose base is sharded, inputs of blocks and gradients stay to its end
 
 
@@ -336,6 +338,7 @@ class Stack:
     cast: Share
     frozen_bytes: Bytes
     packed_bytes: Bytes
+    base_upcast: Share
     weights_on_host: Share
     weights_on_nvme: Share
     states_on_nvme: Share
@@ -368,6 +371,7 @@ class Stack:
     adapter_bytes: Bytes
     gathered_inputs: Share
     saved_on_host: Share
+    kept_on_host: Share
     input_gradients: Share
     workspace_bytes: Bytes  # inside the allocator: communication buckets, where there are several devices
     context_bytes: Bytes  # CUDA/XLA context, outside the allocator, where that of the device is unknown

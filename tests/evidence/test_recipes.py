@@ -38,7 +38,8 @@ def recipe(run: Run, gated: bool = True) -> dict[str, float]:
             {"norm_copies": 0.0, "rotary_copies": 0.0, "activation_inputs": 0.0, "logit_bytes": 0},
         ),
         ({"note": "fused RMSNorm, RoPE"}, {"norm_copies": 0.0, "rotary_copies": 0.0}),
-        ({"offload": "activations(cpu)"}, {"saved_on_host": 1.0}),
+        ({"offload": "activations(cpu)"}, {"saved_on_host": 1.0, "kept_on_host": 1.0}),
+        ({"note": "gradient checkpointing: unsloth"}, {"saved_on_host": 1.0}),
         ({"offload": "optimizer(cpu)+params(cpu)"}, {"weights_on_host": 1.0}),
         ({"task": "lora"}, {"weight_bytes": 0.0, "grad_bytes": 4.0, "step_copies": 0.0}),
         ({"stack": "NeMo 25.04"}, {"grad_bytes": 2.0}),
@@ -49,11 +50,30 @@ def test_words_of_a_row(given: dict[str, str], wanted: dict[str, float]) -> None
     assert recipe(blank_run(**given)) == wanted
 
 
-@pytest.mark.parametrize(("sharding", "stream"), [("0", 4.0), ("fsdp", None)])
-def test_preparation_for_k_bit_training_is_off_under_flat_parameters(sharding: str, stream: float | None) -> None:
-    """2304.11277, section 3.2.1: a FlatParameter is of one type, so nothing beside it is fp32."""
-    run = blank_run(note="norms and embeddings fp32 (prepare_model_for_kbit_training)", sharding=sharding, task="qlora")
-    assert recipe(run).get("stream_bytes") == stream
+WHOLE, NORMS, NOTHING = {"base_upcast": 1.0, "frozen_bytes": 4.0}, {"base_upcast": 1.0}, {}
+
+
+@pytest.mark.parametrize(
+    ("given", "wanted"),
+    [
+        ({"stack": "HF Trainer + PEFT", "note": "norms and embeddings fp32 (prepare_model_for_kbit_training)"}, WHOLE),
+        ({"stack": "HF Trainer + PEFT", "note": "GPTQ, prepare_model_for_kbit_training"}, NOTHING),
+        ({"stack": "HF Trainer + PEFT", "note": "no upcasting of norms"}, NOTHING),
+        ({"stack": "TRL SFTTrainer", "date": "2024-10"}, NORMS),  # peft_module_casting_to_bf16
+        ({"stack": "TRL SFTTrainer", "date": "2024-10", "note": "load_in_8bit"}, WHOLE),
+        ({"stack": "TRL SFTTrainer", "date": "2024-10", "precision": "fp16"}, WHOLE),
+        ({"stack": "LLaMA-Factory"}, NOTHING),
+        ({"stack": "LLaMA-Factory", "note": "upcast_layernorm: true"}, NORMS),
+        ({"stack": "axolotl"}, NOTHING),
+        ({"stack": "ms-swift"}, NOTHING),
+        ({"stack": "unsloth"}, NOTHING),
+        ({"stack": "torchtune"}, NOTHING),
+    ],
+)
+def test_what_libraries_make_of_what_surrounds_a_quantised_base(given, wanted) -> None:
+    """Each by its code: see the file of its stack."""
+    found = recipe(blank_run(task="qlora", **given))
+    assert {name: size for name, size in found.items() if name in WHOLE} == wanted
 
 
 @pytest.mark.parametrize(
@@ -82,6 +102,19 @@ def test_adapters_are_fp32_unless_everything_is_16_bits() -> None:
 
 def test_dropout_that_a_note_names_goes_before_that_of_the_stack() -> None:
     assert [trained_dropout(blank_run(note=note), 1.0) for note in ("dropout 0.0", "lora_dropout 0.1", "")] == [0, 1, 1]
+    assert trained_dropout(blank_run(note="LoRA dropout 0.1"), 0.0) == 0
+
+
+@pytest.mark.parametrize(
+    ("note", "wanted"),
+    [
+        ("lora_dropout=0.05", 3.0), ("lora_dropout 0.05", 3.0), ("LoRA dropout 0.1", 3.0), ("lora_dropout: 5%", 3.0),
+        ("lora_dropout=0", 0.0), ("no LoRA dropout", 0.0), ("dropout 0.1", None), ("", None),
+    ],
+)  # fmt: skip
+def test_dropout_of_adapters_keeps_a_copy_and_a_mask_of_their_inputs(note: str, wanted: float | None) -> None:
+    """huggingface/peft tuners/lora/layer.py: 2 bytes of what the first product reads, 1 byte of the mask."""
+    assert recipe(blank_run(task="lora", stack="HF Trainer + PEFT", note=note)).get("adapter_bytes") == wanted
 
 
 @pytest.mark.parametrize(

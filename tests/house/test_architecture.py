@@ -23,6 +23,7 @@ KNOWN = {
     "claims/models.py": (frozenset({"total_params", "vocab"}), SIZE),
     "cli/catalog.py": (frozenset({"total_params"}), SIZE),
     "job/defaults.py": (frozenset({"total_params"}), SIZE),
+    "job/fields.py": (frozenset({"dropout"}), "that of adapters, which people write so"),
     "job/samples.py": (frozenset({"vocab"}), "whether a model reads text: a question to its description"),
     "job/training.py": (
         frozenset({"embedding_params", "head_params", "moe_ffn", "total_params"}),

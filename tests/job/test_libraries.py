@@ -18,6 +18,7 @@ LIBRARIES = {
     "TRL": (("q", "v"), 8, "full"),  # PEFT's LoraConfig
     "unsloth": (ALL, 16, "full"),  # get_peft_model: r = 16
 }
+UPCAST = {"TRL": 0.5}  # pull request 4457 of huggingface/trl casts nothing any more; the others never leave fp32 norms
 ENGINES = ("", " + DeepSpeed ZeRO-3", ", DeepSpeed ZeRO-2", " + FSDP", " (FSDP2)", " DDP")
 
 
@@ -32,7 +33,7 @@ def test_an_engine_leaves_the_defaults_of_its_library(library: str, engine: str)
     job = read_job("llama-3.1-8b", tokens="10M", task="lora", stack=library + engine)
     assert (job.lora_targets, job.lora_rank) == (targets, rank)
     found = rule(library + engine)
-    assert (found.library, found.recompute, found.upcast) == (library, recompute, 0.0 if library == "unsloth" else 1.0)
+    assert (found.library, found.recompute, found.upcast) == (library, recompute, UPCAST.get(library, 0.0))
 
 
 @pytest.mark.parametrize("library", LIBRARIES)

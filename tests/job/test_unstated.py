@@ -33,7 +33,8 @@ def names_of(texts: tuple[str, ...]) -> list[str]:
 def test_an_estimate_names_every_setting_that_nobody_states() -> None:
     found = steelyard.estimate(JOB, "H100:8", layout="tp=2,pp=2,dp=2")
     lines = names_of(found.assumptions)
-    apart = ["quantisation", "expert tensor parallelism"]  # of quantised bases, and of experts, alone
+    # of quantised bases, masks, adapters and experts alone
+    apart = ["quantisation", "unquantised", "dropout", "adapter dropout", "expert tensor parallelism"]
     assert [name for name in OPEN_SETTINGS if name not in lines] == apart
     assert all(": or " in text for text in found.assumptions if names_of((text,)) not in ([], ["precision"]))
 
@@ -47,6 +48,69 @@ def test_what_is_stated_is_not_assumed(name: str) -> None:
 def test_a_layout_beside_the_job_states_what_one_in_it_does() -> None:
     inside, beside = read_job({**JOB, "layout": "mbs=1,recompute=full"}), read_job(JOB)
     assert unstated_settings(inside) == unstated_settings(beside, "mbs=1,recompute=full")
+
+
+def test_what_surrounds_a_quantised_base_is_over_both_until_it_is_said() -> None:
+    """huggingface/peft prepare_model_for_kbit_training: 2 bytes more of each parameter outside of the blocks' matrices.
+
+    Of llama-3-8b these are the embedding and the head, 128,256 x 4,096 each, and 65 norms of 4,096.
+    """
+    job = {**JOB, "task": "qlora", "stack": "peft"}
+
+    def shown(**told):
+        return steelyard.estimate(job, "H100:1", layout="mbs=1,recompute=full,zero=0,offload=0", **told)
+
+    whole, norms, none = (shown(recipe=f"unquantised={word}") for word in ("fp32", "fp32-norms", "16-bit"))
+    outside = 2 * 128256 * 4096 + 65 * 4096
+    assert whole.memory.weights_bytes - none.memory.weights_bytes == pytest.approx(2 * outside, rel=1e-3)
+    assert norms.memory.weights_bytes == none.memory.weights_bytes
+    stream = 2 * 2048 * 4096 * 32
+    assert norms.memory.activations_bytes - none.memory.activations_bytes == pytest.approx(stream)
+    silent = shown()
+    assert silent.memory.weights_bytes == whole.memory.weights_bytes
+    assert silent.memory_bytes.low < whole.memory_bytes.low
+    assert "unquantised fp32: or fp32-norms, 16-bit (recipe: unquantised=)" in silent.assumptions
+    named = steelyard.estimate({**job, "stack": "peft, prepare_model_for_kbit_training"}, "H100:1",
+                               layout="mbs=1,recompute=full,zero=0,offload=0")  # fmt: skip
+    assert named.memory_bytes == whole.memory_bytes
+
+
+@pytest.mark.parametrize(
+    ("model", "stack", "factor", "named"),
+    [
+        ("gpt-3-175b", "megatron-core", 34, True),  # arXiv 2205.05198, equation 2: masks are 2 of 34 sbh
+        ("gpt-3-175b", "megatron-core, no dropout", 32, False),
+        ("gpt-3-175b", "megatron-lm", 34, True),
+        ("gpt-3-175b", "torchtitan", 32, False),
+        ("gpt-neox-20b", "megatron-core", 32, False),  # configs/20B.yml: hidden_dropout 0
+    ],
+)
+def test_masks_of_a_framework_s_default_are_counted_and_named(
+    model: str, stack: str, factor: float, named: bool
+) -> None:
+    """NVIDIA/Megatron-LM megatron/training/arguments.py: hidden_dropout and attention_dropout are 0.1."""
+    job = {"model": model, "tokens": "20M", "sequence": 2048, "global_batch": 64, "stack": stack}
+    found = steelyard.estimate(job, "B300:64", layout="tp=1,pp=1,mbs=1,recompute=none,flash=1")
+    layers, hidden = {"gpt-3-175b": (96, 12288), "gpt-neox-20b": (44, 6144)}[model]
+    assert found.memory.activations_bytes / (2048 * hidden * layers) == pytest.approx(factor, rel=0.005)
+    assert any(text.startswith("dropout 0.1: or none") for text in found.assumptions) == named
+
+
+@pytest.mark.parametrize("said", [{"lora": {"dropout": 0.05}}, {"lora_dropout": 0.05}, {"lora": {"dropout": "5%"}}])
+def test_dropout_of_adapters_is_read_and_named_until_it_is(said) -> None:
+    """huggingface/peft: 3 bytes of each adapted input: 6 x 4,096 + 14,336 of llama-3-8b, of 2,048 tokens, 32 blocks."""
+    job = {**JOB, "task": "lora", "stack": "peft", "lora_target": "all-linear"}
+
+    def shown(**told):
+        return steelyard.estimate({**job, **told}, "B200:1", layout="mbs=1,recompute=none,zero=0,offload=0")
+
+    dropped, none, silent = shown(**said), shown(lora_dropout=0), shown()
+    kept = 3 * (6 * 4096 + 14336) * 2048 * 32
+    assert dropped.memory.activations_bytes - none.memory.activations_bytes == pytest.approx(kept)
+    assert silent.memory == none.memory
+    line = "adapter dropout none: or of their inputs (lora: {dropout: 0.05})"
+    assert line in silent.assumptions
+    assert not any(text.startswith("adapter dropout") for one in (dropped, none) for text in one.assumptions)
 
 
 def test_a_quantised_base_names_its_type_until_it_is_said() -> None:

@@ -109,11 +109,31 @@ def test_a_quantised_base_stays_so_while_it_is_gathered() -> None:
     assert peak(away, laid).buffers_bytes - peak(job, laid).buffers_bytes == pytest.approx(0.5 * PARAMS)
 
 
+SELECTIVE = filled(Stack, selective_scale=1.0, score_copies=1.0, score_gradients=1.0)
+
+
 def test_inputs_of_blocks_that_wait_on_the_host() -> None:
     job = replace(JOB, recipe=partial_recipe(saved_on_host=1.0))
     laid = layout(job, dp=8.0, recompute=2.0, micro_batch=4.0, micro_batches=2.0)
     assert kept(job, laid).activations_bytes == 8 * 4 * 4 * 512 * 1024 * 2
     assert kept(job, replace(laid, recompute=0.0)).activations_bytes == 0
+
+
+@pytest.mark.parametrize("recompute", [0.0, 0.25, 1.0, 1.5, 2.0])
+@pytest.mark.parametrize("flash", [0.0, 1.0])
+def test_all_that_blocks_keep_waits_on_the_host_where_autograd_s_tensors_go_there(
+    recompute: float, flash: float
+) -> None:
+    """huggingface/trl models/activation_offloading.py: whatever the policy, what leaves one side comes to the other."""
+    entries = {"saved_on_host": 1.0, "kept_on_host": 1.0}
+    away = replace(JOB, recipe=partial_recipe(**entries))
+    laid = layout(JOB, recompute=recompute, flash=flash, micro_batch=2.0)
+    near, far = (float(peak(job, laid).activations_bytes) for job in (JOB, away))
+    hosted = float(host_memory(stage_job(away, laid), filled(Machine, node_devices=1.0), SELECTIVE).activations_bytes)
+    ends = float(peak(replace(JOB, recipe=partial_recipe(**entries)), replace(laid, recompute=2.0)).activations_bytes)
+    assert far == ends
+    assert near - far == pytest.approx(hosted)
+    assert hosted > 0
 
 
 @given(st.sampled_from([0.0, 1.0, 2.0, 3.0]), st.sampled_from([1.0, 2.0, 4.0]), st.sampled_from([0.0, 1.0]))

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.shapes import filled, gpt, layout, pretraining
-from tests.step.neutral import EXPERTS, JOB, LINK, NETWORK, PARAMS, PEAK, B, H, L, S, stack, step
+from tests.step.neutral import EXPERTS, JOB, LINK, NETWORK, PARAMS, PEAK, B, H, L, S, peak, stack, step
 
 from steelyard.job.kept.recipes import partial_recipe
 from steelyard.planner import estimate
@@ -89,6 +89,13 @@ def test_saved_inputs_go_away_in_the_forward_pass_and_come_back_in_the_backward_
     taken = total(job, laid, host_bytes_per_s=NETWORK)
     assert taken == pytest.approx(2 * 3 * L * 2 * S * H * 2 / NETWORK)
     assert total(job, replace(laid, recompute=1.0), stack(step_host_s=1.0), host_bytes_per_s=1.0) == 1.0
+
+
+def test_all_that_blocks_keep_crosses_twice_where_it_waits_on_the_host() -> None:
+    laid = layout(JOB, micro_batch=2.0, micro_batches=3.0)
+    job = replace(JOB, recipe=partial_recipe(kept_on_host=1.0, saved_on_host=1.0))
+    once = float(peak(JOB, laid).activations_bytes - peak(job, laid).activations_bytes)
+    assert total(job, laid, host_bytes_per_s=NETWORK) == pytest.approx(2 * 3 * once / NETWORK)
 
 
 def test_saved_inputs_of_a_model_do_not_depend_on_those_it_is_predicted_with() -> None:

@@ -16,9 +16,11 @@ from steelyard.job.models.presets import find_model
 from steelyard.job.optimizers import parse_optimizer
 from steelyard.job.training import MatrixShape, parse_precision
 from steelyard.step import memory, stage_job
+from steelyard.step.states import weight_bytes
+from steelyard.step.tensors.recipe import ENTRIES
 from steelyard.strategies.losses import LOSSES
 from steelyard.strategies.recipe_settings import QUANTISED_BYTES
-from steelyard.tables import Job
+from steelyard.tables import Job, Recipe
 from steelyard.units import GIB_BYTES
 from steelyard.workload import collapse, model
 
@@ -96,12 +98,20 @@ def test_a_llama_block_of_nanotron_keeps_20_h_and_8_f() -> None:
 
 
 @pytest.mark.parametrize(
-    ("entries", "wanted"), [({}, 2.0), ({"stream_bytes": 4.0}, 4.0), ({"saved_on_host": 1.0}, 0.0)]
+    ("entries", "zero", "wanted"),
+    [
+        ({}, 0.0, 2.0),
+        ({"stream_bytes": 4.0}, 0.0, 4.0),
+        ({"saved_on_host": 1.0}, 0.0, 0.0),
+        ({"base_upcast": 1.0}, 0.0, 2.0),  # nothing is quantised
+        ({"base_upcast": 1.0, "packed_bytes": 0.5625}, 0.0, 4.0),
+        ({"base_upcast": 1.0, "packed_bytes": 0.5625}, 3.0, 2.0),  # a FlatParameter has one type
+    ],
 )
-def test_inputs_of_blocks_under_full_recomputation(entries: dict[str, float], wanted: float) -> None:
+def test_inputs_of_blocks_under_full_recomputation(entries: dict[str, float], zero: float, wanted: float) -> None:
     """2 bytes an element; 4 after prepare_model_for_kbit_training; none on the device where Unsloth moves them."""
     job = pretraining(BARE, S, 8)
-    found = float(peak(job, layout(job, recompute=2.0), **entries).activations_bytes)
+    found = float(peak(job, layout(job, recompute=2.0, zero=zero), **entries).activations_bytes)
     assert found - 4 * S * H == pytest.approx(wanted * L * S * H)
 
 
@@ -158,9 +168,12 @@ def test_nf4_weights_as_measured_on_a_t4(
     assert linear / 2 / MIB_BYTES == pytest.approx(packed_mib, rel=CLOSE)
     assert linear * (QUANTISED_BYTES["nf4"] - 0.5) / MIB_BYTES == pytest.approx(scales_mib, rel=CLOSE)
     total = architecture(spec).total_params
-    adapters = Adapters(spec, 32, ("attention",), "nf4", outside_bytes=4.0)
+    adapters = Adapters(spec, 32, ("attention",), "nf4")
     assert (total - linear + adapters.params) * 4 / MIB_BYTES == pytest.approx(unquantised_mib, rel=CLOSE)
-    mean = (adapters.frozen_bytes(2.0) * total + 4 * adapters.params) / MIB_BYTES
+    entries = {"packed_bytes": adapters.packed_bytes, "frozen_bytes": 4.0}
+    job = replace(pretraining(BARE, S, 8), trainable_share=0.0, frozen_bytes=adapters.frozen_bytes(2.0))
+    frozen = weight_bytes(job, Recipe(**dict.fromkeys(ENTRIES, 0.0) | entries))
+    mean = (float(frozen) * total + 4 * adapters.params) / MIB_BYTES
     assert mean == pytest.approx(packed_mib + scales_mib + unquantised_mib, rel=CLOSE)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from steelyard.catalog.schema import Fitted
 from steelyard.strategies.denial import affirmed, denied, named
 from steelyard.strategies.experts import AS_THE_REST, EXPERT_TENSOR_RULES
-from steelyard.strategies.recipe import COMPILE, LIGER
+from steelyard.strategies.recipe import COMPILE, KBIT, LIGER
 from steelyard.strategies.settings import SPELLINGS, spelled_number
 from steelyard.tables import Recipe
 
@@ -54,7 +54,8 @@ class StackRule:
     memory_metric: str = "unknown"  # what its logs print
     recipe: tuple[tuple[str, float], ...] = ()  # entries of `tables.Recipe` in which it differs from its stack
     kernels: str = "fused"  # of norms, rotary embeddings and the loss; eager: one each, as models are published
-    upcast: float = 0.0  # 1: over a quantised base, what is not quantised, and so hidden states, are in fp32
+    upcast: float = 0.0  # of its scripts, that make norms over a quantised base, and so hidden states, fp32
+    cast_back: float = 0.0  # 1: of these, embeddings and head go back to bf16 over a base of 4 bits
     fp32: str = "fp32"  # what runs its fp32 products: tf32 in NVIDIA's containers, fp32 in PyTorch as installed
     why: str = ""
 
@@ -67,10 +68,15 @@ FUSED = (
     r"|fused (?:rms|rope|rotary|norm)"
 )
 EAGER = r"\beager[ -](?:kernels|mode)|\buncompiled"
-UPCAST = r"(?<!fp32 )\bupcast|prepare_model_for_kbit_training"
-KEPT_16 = r"gptq|unsloth"
+UPCAST = rf"(?<!fp32 )\bupcast(?!_(?:layernorm|lmhead))|{KBIT.pattern}"
+KEPT_16 = r"gptq|awq|aqlm|hqq|eetq|int4-g128|unsloth|unquantised=16"
 """How people write that norms and rotary embeddings are fused, that they are not, and that a quantised base and what
-surrounds it stay in 16 bits: LoRA over GPTQ does not pass PEFT's preparation, and Unsloth has its own."""
+surrounds it stay in 16 bits: PEFT's preparation leaves such bases out, and Unsloth has its own."""
+UPCAST_NORMS = r"\bupcast_layernorm[\"' ]*[=:][\"' ]*true|unquantised=fp32-norms"
+"""How people switch that on of norms alone, in LLaMA-Factory (src/llamafactory/hparams/model_args.py)."""
+OPEN_UPCAST = 0.5
+"""Of scripts that nobody describes, those that prepare a quantised base as the guide of PEFT says (huggingface.co/docs/
+peft, quantization): chosen."""
 
 IN_PLACE = r"unsloth|\b(?:fast|fused)[ _-]?lora|\blora_(?:mlp|qkv|o)_kernel"
 IN_PLACE_PACKED = r"foak"
@@ -131,14 +137,57 @@ def slow_kernels(rule: StackRule, text: str, quantised: bool, precision: str) ->
     [['eager_scale', 'upcast_scale'], [], ['upcast_scale']]
     """
     plain = text.lower()
-    unnamed = rule.stack == FALLBACK and quantised  # libraries that train on a quantised base mostly are PEFT's
-    usual = rule.kernels == "eager" or unnamed
+    usual = rule.kernels == "eager" or (rule.stack == FALLBACK and quantised)  # mostly of PEFT
     compiled, fused = named(COMPILE, plain), named(FUSED, plain)
     eager = bool(named(EAGER, plain)) or (not fused and (denied(COMPILE, plain) or (usual and not compiled)))
-    kept = named(KEPT_16, plain) or denied(UPCAST, plain)
-    upcast = quantised and (rule.upcast == 1 or unnamed) and not kept
+    upcast = upcast_share(rule, text, quantised) > 0
     found = {EAGER_SCALE: eager, UPCAST_SCALE: upcast, CORE_SCALE: upcast and precision == "fp16"}
     return frozenset(name for name, holds in found.items() if holds)
+
+
+def upcast_share(rule: StackRule, text: str, quantised: bool) -> float:
+    """Return the share of the trainings that a text may mean in which norms over a quantised base are fp32.
+
+    Args:
+        rule: what the name of the stack implies.
+        text: its name, and what else is written of it.
+        quantised: whether the base is.
+
+    >>> from steelyard.catalog import load
+    >>> names = ("axolotl", "HF Trainer", "HF Trainer, prepare_model_for_kbit_training", "PEFT, no upcasting of norms")
+    >>> [upcast_share(rule_of_name(load().stack_rules, name), name, True) for name in names]
+    [0.0, 0.5, 1.0, 0.0]
+    """
+    plain = text.lower()
+    if not quantised or named(KEPT_16, plain) or denied(UPCAST, plain):
+        return 0.0
+    if named(f"{KBIT.pattern}|{UPCAST_NORMS}", plain):
+        return 1.0
+    return OPEN_UPCAST if rule.stack == FALLBACK else rule.upcast
+
+
+def upcast_entries(rule: StackRule, text: str, four_bits_in_bf16: bool) -> Mapping[str, float]:
+    """Return the entries of a recipe of a training whose norms over a quantised base are fp32.
+
+    PEFT's preparation makes all that is not quantised fp32; a switch, or a trainer that casts embeddings and the head
+    back, leaves the norms.
+
+    Args:
+        rule: what the name of the stack implies.
+        text: its name, and what else is written of it.
+        four_bits_in_bf16: whether the base is of 4 bits and products are in bf16.
+
+    Source: github.com/huggingface/trl trainer/utils.py, peft_module_casting_to_bf16, for a model that
+        `is_loaded_in_4bit` under `args.bf16`.
+
+    >>> from steelyard.catalog import load
+    >>> trl = rule_of_name(load().stack_rules, "TRL")
+    >>> [dict(upcast_entries(trl, text, True)) for text in ("TRL", "TRL, prepare_model_for_kbit_training")]
+    [{'base_upcast': 1.0}, {'base_upcast': 1.0, 'frozen_bytes': 4.0}]
+    """
+    plain = text.lower()
+    whole = named(KBIT.pattern, plain) or not (named(UPCAST_NORMS, plain) or (rule.cast_back and four_bits_in_bf16))
+    return {name: size for name, size in KBIT.entries.items() if whole or name == "base_upcast"}
 
 
 def kernel_scales(slow: Collection[str], fitted: Mapping[tuple[str, str, str], Fitted]) -> dict[str, float]:
@@ -201,7 +250,7 @@ def _with_library(engine: StackRule, library: StackRule | None) -> StackRule:
     """
     if library is None:
         return engine
-    kept = ("library", "recompute", "adapters", "rank", "kernels", "upcast", "dropout")
+    kept = ("library", "recompute", "adapters", "rank", "kernels", "upcast", "cast_back", "dropout")
     return replace(engine, **{name: getattr(library, name) for name in kept})
 
 

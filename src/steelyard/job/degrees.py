@@ -39,10 +39,17 @@ SETTING_ALIASES: Mapping[str, str] = MappingProxyType(
     | dict.fromkeys(("gradient_accumulation_steps", "grad_accum"), "micro_batches")
     | dict.fromkeys(("gradient_checkpointing", "activation_checkpointing"), "recompute")
     | dict.fromkeys(("sharding", "sharding_strategy", "fsdp_sharding_strategy"), "zero")
-    | {"attn_implementation": "flash"}
+    | dict.fromkeys(
+        ("enable_activation_checkpointing", "use_gradient_checkpointing", "recompute_granularity"), "recompute"
+    )
+    | dict.fromkeys(("attn_implementation", "attn_impl", "flash_attn"), "flash")
+    | {"local_batch_size": "micro_batch", "tensor_parallel_degree": "tp", "pipeline_parallel_degree": "pp"}
+    | {"context_parallel_degree": "cp", "expert_parallel_degree": "ep", "expert_tensor_parallel_degree": "etp"}
+    | {"tensor_parallel_dim": "tp", "context_parallel_dim": "cp"}
 )
-"""Other names of a setting, those of Megatron, DeepSpeed and Hugging Face's `TrainingArguments` among them. Each has
-one meaning, whoever writes it: a batch of a device, or a micro-batch, is what passes through one replica at a time."""
+"""Other names of a setting, those of Megatron, DeepSpeed, torchtitan, torchtune and Hugging Face's `TrainingArguments`
+among them. Each has one meaning, whoever writes it: a batch of a device, or a micro-batch, is what passes through one
+replica at a time."""
 
 _HIGHEST = MappingProxyType(
     {"zero": 3, "sp": 1, "flash": 1, "offload": 1}

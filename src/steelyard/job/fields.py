@@ -9,6 +9,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from steelyard.errors import BadInput, nearest
 from steelyard.job import degrees, literals
 from steelyard.job.job_spec import JOB_AXES
+from steelyard.job.kept.dropouts import dropped_entries
 from steelyard.job.kept.node_drives import DriveSpec, parse_drives, parse_host_memory
 from steelyard.job.kept.phrases import quantised_base
 from steelyard.job.kept.recipes import parse_recipe
@@ -92,12 +93,18 @@ class _Strict(BaseModel):
 
 
 class LoraFields(_Strict):
-    """Adapters: their rank and the matrices that get them; None: as the recipes of the stack have them."""
+    """Adapters: rank, matrices that get them, dropout of their inputs; None: as the recipes of the stack have them."""
 
     rank: Annotated[int | None, _checked(lambda value: literals.parse_integer(value, "8, 16 or 64"))] = None
     targets: Annotated[
         tuple[str, ...] | None, _checked(lambda value: adapters.lora_targets(literals.parse_globs(value)))
     ] = None
+    dropout: Annotated[float | None, _checked(lambda value: parse_share(value, zero=True))] = None
+
+    @property
+    def entries(self) -> Mapping[str, float]:
+        """What follows of the recipe of a job."""
+        return dropped_entries(self.dropout)
 
 
 class PolicyFields(_Strict):

@@ -11,10 +11,11 @@ from steelyard.catalog import Catalog, load, stacks
 from steelyard.catalog.stack_names import FALLBACK, rule_of_name
 from steelyard.catalog.training import Optimizer, Precision
 from steelyard.formatting.figures import COUNT, amount
+from steelyard.job.kept.dropouts import model_dropout
 from steelyard.job.kept.node_drives import DriveSpec, NodeSpec
 from steelyard.job.kept.recipes import partial_recipe
 from steelyard.job.kept.states import IN_16_BITS, width_of_states
-from steelyard.job.kept.texts import TrainingText, base_type, text_entries
+from steelyard.job.kept.texts import TrainingText, base_type, packed_type, text_entries
 from steelyard.job.measured_step import MeasuredStep
 from steelyard.job.models.adapters import Adapters
 from steelyard.job.models.architecture import architecture, is_gated, usual_dropout
@@ -117,6 +118,23 @@ def written_stack(stack: str | None, catalog: Catalog | None = None) -> str:
     return "" if stack is None or stack in {FALLBACK, *stacks(catalog)} else stack
 
 
+def job_text(spec: JobSpec) -> TrainingText:
+    """Return what a job writes of its training, as far as its tensors follow from it.
+
+    >>> from steelyard.job.read import read_job
+    >>> job_text(read_job("llama-3-8b", tokens="1B", task="qlora", recipe="quantised=int8")).base
+    'int8'
+    """
+    return TrainingText(
+        stack=spec.stack or "",
+        task=spec.task,
+        loss=spec.loss or "",
+        narrow=spec.states == IN_16_BITS,
+        fp16=spec.precision.startswith("fp16"),
+        base=packed_type(spec.recipe),
+    )
+
+
 def job_table(spec: JobSpec, catalog: Catalog | None = None) -> Job:
     """Return the numbers of a job, by the precisions and optimizers of a catalog: the shipped one if None.
 
@@ -130,7 +148,7 @@ def job_table(spec: JobSpec, catalog: Catalog | None = None) -> Job:
     adapted = spec.task in ADAPTERS
     if width_of_states(rule, spec.precision, spec.states, adapted=adapted) == IN_16_BITS:
         precision = precision.without_master()
-    words = TrainingText(stack=spec.stack or "", task=spec.task, loss=spec.loss or "", narrow=spec.states == IN_16_BITS)
+    words = job_text(spec)
     gated = isinstance(spec.model, RowsSpec) or is_gated(architecture(spec.model))
     recipe = partial_recipe(**(text_entries(words, rule, precision.element_bytes, gated) | dict(spec.recipe)))
     sizes = {"samples": spec.samples, "batch_samples": spec.batch_samples}
@@ -138,8 +156,9 @@ def job_table(spec: JobSpec, catalog: Catalog | None = None) -> Job:
         work, shape = collapse(spec.model.rows, precision.element_bytes), MatrixShape.of_rows(spec.model.rows)
         return training_job(work, shape, precision, optimizer, None, recipe, **sizes)
     numbers, shape = architecture(spec.model), MatrixShape.of_transformer(architecture(spec.model))
-    numbers = replace(numbers, dropout=usual_dropout(rule, numbers))
-    quantised = base_type(words, spec.recipe)
+    said = model_dropout(spec.stack or "")
+    numbers = replace(numbers, dropout=usual_dropout(rule, numbers) if said is None else said)
+    quantised = base_type(words)
     adapters = Adapters(spec.model, spec.lora_rank, spec.lora_targets, quantised) if adapted else None
     tokens = spec.model.max_tokens if spec.sequence_tokens is None else spec.sequence_tokens
     work = collapse(model(numbers, tokens, spec.document_tokens or UNMASKED), precision.element_bytes)

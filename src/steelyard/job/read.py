@@ -173,7 +173,7 @@ def _job(
         optimizer=read.optimizer,
         task=read.task,
         **_adapters(read, adapted),
-        recipe=MappingProxyType({**term_entries(given_text(given, "optimizer")), **read.recipe}),
+        recipe=MappingProxyType({**read.lora.entries, **term_entries(given_text(given, "optimizer")), **read.recipe}),
         layout=laid_on_drives(read.layout, read.stack or "", read.recipe),
         **{name: getattr(read, name) for name in _AS_READ},
         deadline_s=None if read.by is None else _deadline(read.by, now),
@@ -259,7 +259,7 @@ def _taken(
         *defaults.standing_in(read.stack),
         *defaults.wide_products(read.precision),
         *unread_of_stack(read.stack or ""),
-        *passed_over_text(plain_names(given)),
+        *passed_over_text(plain_names({name: one for name, one in given.items() if one})),
     ]
     if not samples.text:
         found.append(UNPROVEN)

@@ -13,6 +13,7 @@ from steelyard.catalog.stack_names import FALLBACK, adapter_share, kernel_scales
 from steelyard.errors import BadInput, UnknownName
 from steelyard.job.job_spec import JobSpec, job_table, written_stack
 from steelyard.job.kept.drives import asks_drives, drive_entries
+from steelyard.job.kept.texts import quantised_text
 from steelyard.job.unstated.stack import common_stacks
 from steelyard.market.adapting import adapting, check_adapting
 from steelyard.market.options import StackOption
@@ -32,6 +33,7 @@ def stack_options(
     schedules: Collection[int] = (),
     drives: bool = False,
     hosts: bool = False,
+    quantised: str = "",
 ) -> tuple[tuple[StackOption, ...], Mapping[str, tuple[int, ...]]]:
     """Return the stacks to plan with, and which of them run on each vendor's chips.
 
@@ -51,6 +53,7 @@ def stack_options(
         schedules: of pipelines that the job allows, by number; empty: any.
         drives: whether the job puts parameters or states on NVMe drives, which few stacks do.
         hosts: whether it puts parameters on the host, which some do from a ZeRO stage on.
+        quantised: what its recipe says of a quantised base, in words.
     """
     names: dict[str, tuple[str, ...]] = {}
     if stack is None:
@@ -72,9 +75,9 @@ def stack_options(
         places[vendor].append(len(tools))
         tools.append(stack_option(name, catalog, kind, precision, accelerator))
     if text := written_stack(stack, catalog):
-        tools = [as_written(one, text, precision, catalog) for one in tools]
-    elif stack == FALLBACK and task == "qlora":  # libraries that train on a quantised base mostly are PEFT's
-        tools = [as_written(one, FALLBACK, precision, catalog) for one in tools]
+        tools = [as_written(one, text, precision, catalog, quantised) for one in tools]
+    elif task == "qlora":  # PEFT's preparation, and its kernels where nobody is named, are those of its rows
+        tools = [with_kernels(one, one.name, precision, catalog, quantised) for one in tools]
     if hosts:
         tools = [_weights_away(one) for one in tools]
     return tuple(tools), {vendor: tuple(found) for vendor, found in places.items()}
@@ -91,8 +94,10 @@ def stacks_of_job(
         catalog: of the stacks.
         schedules: of pipelines that its layout allows, by number; empty: any.
     """
-    away = {"drives": puts_on_drives(spec), "hosts": puts_on_hosts(spec, catalog)}
-    return stack_options(vendors, spec.stack, catalog, spec.kind, spec.precision, spec.task, schedules, **away)
+    return stack_options(
+        vendors, spec.stack, catalog, spec.kind, spec.precision, spec.task, schedules,
+        drives=puts_on_drives(spec), hosts=puts_on_hosts(spec, catalog), quantised=quantised_text(spec.recipe),
+    )  # fmt: skip
 
 
 def _shifted(names: Mapping[str, Sequence[str]], catalog: facts.Catalog) -> list[tuple[str, str, str]]:
@@ -130,7 +135,7 @@ def puts_on_drives(spec: JobSpec) -> bool:
     return asks_drives({**drive_entries(spec.stack or ""), **spec.recipe})
 
 
-def as_written(option: StackOption, text: str, precision: str, catalog: facts.Catalog) -> StackOption:
+def as_written(option: StackOption, text: str, precision: str, catalog: facts.Catalog, base: str = "") -> StackOption:
     """Return a stack as people write it: its constants, but for kernels and gradients that the name says otherwise.
 
     >>> catalog = facts.load()
@@ -139,13 +144,27 @@ def as_written(option: StackOption, text: str, precision: str, catalog: facts.Ca
     ('hf-trainer', 1.0, 1.0)
     """
     rule = rule_of_name(catalog.stack_rules, text)
-    slow = slow_kernels(rule, text, True, matrix_precision(precision, catalog))
-    changed = kernel_scales(slow, catalog.stacks) | adapter_share(text, quantised=True)
+    changed = adapter_share(text, quantised=True)
     changed |= {name: value for name, value in rule.recipe if name == "grad_bytes"}
     able = replace(option.capability, expert_tensor=rule.expert_tensor)
     if rule.alone:
         able = replace(able, zero=(0,), offload=False)
-    return replace(option, stack=replace(option.stack, **changed), capability=able, written=text)
+    made = replace(option, stack=replace(option.stack, **changed), capability=able, written=text)
+    return with_kernels(made, text, precision, catalog, base)
+
+
+def with_kernels(option: StackOption, text: str, precision: str, catalog: facts.Catalog, base: str = "") -> StackOption:
+    """Return a stack with the constants of slow kernels that a text says, over a quantised base where there is one.
+
+    >>> catalog = facts.load()
+    >>> made = with_kernels(stack_option("deepspeed", catalog, LANGUAGE), "deepspeed", "bf16", catalog)
+    >>> hugging_face = stack_option("hf-trainer", catalog, LANGUAGE)
+    >>> made.stack.upcast_scale == hugging_face.stack.upcast_scale > 1
+    True
+    """
+    rule = rule_of_name(catalog.stack_rules, text)
+    slow = slow_kernels(rule, f"{text}; {base}", True, matrix_precision(precision, catalog))
+    return replace(option, stack=replace(option.stack, **kernel_scales(slow, catalog.stacks)))
 
 
 def as_asked(asked: str | None, name: str, catalog: facts.Catalog) -> str:

@@ -124,7 +124,9 @@ def host_needs(search: Search, family: Family) -> Points | None:
     Axes: offload, ways to shard; of the mode that recomputes most, which keeps no less there than another.
     """
     recipe, machine = search.job.recipe, search.market.hardware[0].machine
-    always = any(np.any(np.greater(one, 0)) for one in (recipe.weights_on_host, recipe.saved_on_host))
+    always = any(
+        np.any(np.greater(one, 0)) for one in (recipe.weights_on_host, recipe.saved_on_host, recipe.kept_on_host)
+    )
     if search.engine.host is None or not (any(family.offload) or always):
         return None
     ways = family.ways.frame.size

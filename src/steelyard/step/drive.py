@@ -4,14 +4,15 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from steelyard.step.offload import CROSSING, fetched_bytes, heaviest_shard
+from steelyard.step.offload import fetched_bytes, heaviest_shard
 from steelyard.step.rank import StagedJob
 from steelyard.step.states import weight_bytes
 from steelyard.step.tensors.recipe import (
     has_drives,
     resident_weights,
-    settled_entry,
+    settled,
     states_on_drives,
+    upcast,
     weights_on_drives,
 )
 from steelyard.tables import DriveMemory, Job, Machine, Recipe, Stack
@@ -64,12 +65,12 @@ def _on_drives(staged: StagedJob, machine: Machine, stack: Stack) -> OnDrives | 
     weights, states = (at(job.recipe, stack, layout) for at in (weights_on_drives, states_on_drives))
     shard = heaviest_shard(staged)
     kept = kept_weights(job.trainable_share * shard, stack.nvme_weights_kept)
-    known = {name: settled_entry(job.recipe, stack, name) for name in CROSSING}
+    made = replace(settled(job.recipe, stack), weights_on_host=resident_weights(job.recipe, stack, layout))
     return OnDrives(
         weights=weights * (shard - kept),
         trained=weights * (job.trainable_share * shard - kept),
         states=states * job.trainable_share * shard,
-        recipe=replace(job.recipe, weights_on_host=resident_weights(job.recipe, stack, layout), **known),
+        recipe=upcast(made, layout),
         ranks=np.minimum(machine.node_devices, layout.devices),
     )
 

@@ -72,7 +72,7 @@ def _of_rank(job: Job, layout: Layout, recipe: Recipe, stage: Stage, params: Ran
         away = recipe.states_on_nvme * layout.offload
         optimizer = np.where(away, master_width(job) * passing_states(trained, stack), optimizer)
         gradients = np.where(away, whole.gradients_bytes, gradients)
-    saved = saved_bytes(job, layout, recipe, stage) * in_flight(layout, stage.rank)
+    saved = saved_bytes(job, layout, stack, recipe, stage) * in_flight(layout, stage.rank)
     return HostMemory(weights, gradients, optimizer, saved, weights + gradients + optimizer + saved)
 
 

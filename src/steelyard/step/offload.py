@@ -12,24 +12,11 @@ from steelyard.step.recompute import recomputed, repeated_share
 from steelyard.step.sharding import exposed_s, rounds
 from steelyard.step.stages import Stage
 from steelyard.step.states import by_unit, gradient_bytes, weight_bytes
-from steelyard.step.sums import added
-from steelyard.step.tensors.activations import stream_width
-from steelyard.step.tensors.recipe import settled_entry
+from steelyard.step.tensors.activations import block_kept_bytes, kept_bytes
+from steelyard.step.tensors.recipe import settled, settled_entry, upcast
 from steelyard.strategies.recipe import PERSISTENT
 from steelyard.tables import Job, Layout, Machine, Recipe, Stack
 from steelyard.units import Bytes, Count, Seconds, Share
-
-CROSSING = (
-    "weight_bytes",
-    "cast",
-    "frozen_bytes",
-    "fp8_copies",
-    "stream_bytes",
-    "refetched",
-    "grad_bytes",
-    "grad_life",
-)
-"""What of a recipe decides how much crosses, beside what rests on the host."""
 
 
 def streamed_s(
@@ -56,11 +43,10 @@ def streamed_s(
         whose rate nobody says (TPUs' hosts); parameters and states there make a step unknown.
     """
     recipe, layout = staged.job.recipe, staged.layout
-    saved = settled_entry(recipe, stack, "saved_on_host")
+    saved = settled_entry(recipe, stack, "saved_on_host") + settled_entry(recipe, stack, "kept_on_host")
     if not (np.any(layout.offload) or np.any(weights) or np.any(saved) or np.any(drives_s)):
         return np.float64(0)
-    known = {name: settled_entry(recipe, stack, name) for name in CROSSING}
-    crossing = crossing_bytes(staged, replace(recipe, weights_on_host=weights, saved_on_host=saved, **known))
+    crossing = crossing_bytes(staged, stack, upcast(replace(settled(recipe, stack), weights_on_host=weights), layout))
     wire_s = crossing / machine.host_bytes_per_s
     if np.any(np.isnan(machine.host_bytes_per_s)):  # nothing asks no link, known or not
         states = np.greater(weights, 0) | np.greater(layout.offload, 0)
@@ -68,7 +54,7 @@ def streamed_s(
     return exposed_s(np.maximum(wire_s, drives_s), window_s, stack.dp_exposed)
 
 
-def crossing_bytes(staged: StagedJob, recipe: Recipe) -> Bytes:
+def crossing_bytes(staged: StagedJob, stack: Stack, recipe: Recipe) -> Bytes:
     r"""Return the bytes of a step that hold the link of one device and its host, in the direction that has more.
 
     .. math:: \max(v\,F,\; A) + \max(v\,b\,F + A + k\,g,\; g + W), \qquad F = h\,w\,P_2
@@ -81,6 +67,7 @@ def crossing_bytes(staged: StagedJob, recipe: Recipe) -> Bytes:
     Args:
         staged: a job on layouts: parameters of a rank, its shard where gradients are sharded (:math:`P_2`); its
             micro-batches, one in a pipeline: visits (v)
+        stack: what selective recompute keeps
         recipe: whether parameters rest on the host (h), their bytes (w); what the backward pass fetches (b: 1, and 1
             for what runs again); saved inputs of all micro-batches (A); gradients that leave (g), whether they come
             back to be added to (k); weights that are updated on the device and written to the host (W)
@@ -94,8 +81,8 @@ def crossing_bytes(staged: StagedJob, recipe: Recipe) -> Bytes:
     job, layout, rests = staged.job, staged.layout, recipe.weights_on_host
     shard = heaviest_shard(staged)
     saved: Bytes = 0.0
-    if np.any(recipe.saved_on_host):
-        saved = _most(saved_bytes(job, layout, recipe, one) for one in staged.stages) * layout.micro_batches
+    if np.any(recipe.saved_on_host) or np.any(recipe.kept_on_host):
+        saved = _most(saved_bytes(job, layout, stack, recipe, one) for one in staged.stages) * layout.micro_batches
     more = layout.offload * (rounds(layout.zero, layout.pp, layout.micro_batches) - 1)
     leaving = more * shard * (job.trainable_share * gradient_bytes(job, recipe))
     back = leaving * np.equal(recipe.grad_life, PERSISTENT)
@@ -166,23 +153,20 @@ def resting_bytes(job: Job, recipe: Recipe) -> Bytes:
     return weight_bytes(job, recipe) + job.trainable_share * recipe.cast * job.master_bytes
 
 
-def saved_bytes(job: Job, layout: Layout, recipe: Recipe, stage: Stage) -> Bytes:
-    r"""Return the bytes of the inputs of a stage's blocks that one micro-batch leaves on the host.
-
-    .. math:: o\,\frac{b}{c}\,w\,\frac{1}{t^{sp}} \sum_k L_k\,h_k
+def saved_bytes(job: Job, layout: Layout, stack: Stack, recipe: Recipe, stage: Stage) -> Bytes:
+    """Return the bytes of what a stage's blocks keep between the passes that one micro-batch leaves on the host.
 
     Args:
-        job: the elements between its blocks, by kind (h)
-        layout: micro-batch (b), context parallel degree (c), share of blocks that keep their input alone
-        recipe: whether these wait on the host (o), bytes of an element (w)
-        stage: its blocks by kind (L)
+        job: what its blocks keep, by kind
+        layout: micro-batch, context parallel degree, recompute
+        stack: what selective recompute keeps
+        recipe: whether inputs of blocks wait on the host, or all that they keep
+        stage: its blocks by kind
 
-    Source: github.com/unslothai/unsloth-zoo gradient_checkpointing.py.
+    Source: as `block_kept_bytes`; github.com/unslothai/unsloth-zoo gradient_checkpointing.py (inputs);
+        github.com/huggingface/trl models/activation_offloading.py, OffloadActivations (all that autograd saves).
+    Limits: what both ends of the model keep stays on the device.
     """
-    if not np.any(recipe.saved_on_host):
+    if not (np.any(recipe.saved_on_host) or np.any(recipe.kept_on_host)):
         return 0.0
-    pairs = zip(job.workload.blocks, stage.blocks, strict=True)
-    hidden = added(held.count * block.hidden for block, held in pairs)
-    inputs = stream_width(job, recipe) * hidden / divisors(layout).sequence
-    shares = added(share for policy, share in recomputed(layout) if policy.input_alone)
-    return recipe.saved_on_host * shares * layout.micro_batch / layout.cp * inputs
+    return kept_bytes(block_kept_bytes(job, layout, stack, recipe, divisors(layout)), stage.blocks).hosted_bytes

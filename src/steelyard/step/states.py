@@ -9,6 +9,7 @@ from steelyard.step.divisors import Divisors, divided
 from steelyard.step.network.placement import expert_replicas
 from steelyard.step.stages import Blocks, Stage, head_params
 from steelyard.step.sums import added
+from steelyard.step.tensors.recipe import frozen_width
 from steelyard.strategies.recipe import PERSISTENT
 from steelyard.tables import Job, Layout, Part, Recipe, Workload
 from steelyard.units import Bytes, Count, Share
@@ -155,7 +156,7 @@ def weight_bytes(job: Job, recipe: Recipe) -> Bytes:
         job: trainable share (τ), bytes of an element (e), of an element inside a matrix product (g), of the master
             copy (m) and of a frozen parameter (f).
         recipe: bytes of a working copy (w), whether it is only cast (c), 8-bit copies (k), least bytes of a
-            frozen parameter that is not quantised (F).
+            frozen parameter that is not quantised (F), bytes of one that is (q).
 
     Source: Micikevicius et al. 2018, arXiv 1710.03740 (master copy); Hu et al. 2021, arXiv 2106.09685 (frozen share).
     Limits: without a master copy the working copy has the element's bytes.
@@ -166,11 +167,7 @@ def weight_bytes(job: Job, recipe: Recipe) -> Bytes:
     if np.all(np.equal(job.trainable_share, 1)):
         return copy
     trained = job.trainable_share
-    return trained * copy + (1 - trained) * _frozen_bytes(job, recipe)
-
-
-def _frozen_bytes(job: Job, recipe: Recipe) -> Bytes:
-    return np.where(job.frozen_bytes >= 2, np.maximum(job.frozen_bytes, recipe.frozen_bytes), job.frozen_bytes)
+    return trained * copy + (1 - trained) * frozen_width(job, recipe)
 
 
 def copy_bytes(job: Job, recipe: Recipe) -> Bytes:
@@ -189,7 +186,7 @@ def copy_bytes(job: Job, recipe: Recipe) -> Bytes:
     cast = recipe.cast * recipe.weight_bytes
     trained = np.maximum(cast * np.greater(job.master_bytes, 0), recipe.weights_on_host * job.element_bytes)
     gathered = recipe.weights_on_host * np.minimum(job.frozen_bytes, job.element_bytes)
-    frozen = np.maximum(cast * np.greater(_frozen_bytes(job, recipe), job.element_bytes), gathered)
+    frozen = np.maximum(cast * np.greater(frozen_width(job, recipe), job.element_bytes), gathered)
     return job.trainable_share * trained + (1 - job.trainable_share) * frozen
 
 

@@ -27,10 +27,10 @@ class RecipeTerm:
 
 KBIT = RecipeTerm(
     name="prepared for k-bit training",
-    pattern=r"prepare_model_for_kbit_training|norms and embeddings fp32|norms upcast by peft",
-    entries={"stream_bytes": 4.0, "score_copies": 2.0, "score_gradients": 6.0},
+    pattern=r"prepare_model_for_kbit_training|norms and embeddings fp32|norms upcast by peft|unquantised=fp32(?!-)",
+    entries={"base_upcast": 1.0, "frozen_bytes": 4.0},
     source="github.com/huggingface/peft src/peft/utils/other.py, prepare_model_for_kbit_training: every parameter "
-    "that is not quantised becomes fp32, and with it what passes between blocks and all attention scores",
+    "that is not quantised becomes fp32, unless the base is GPTQ's, AWQ's, AQLM's, HQQ's or EETQ's",
 )
 
 RECIPE_TERMS = (
@@ -51,10 +51,17 @@ RECIPE_TERMS = (
     ),
     RecipeTerm(
         name="saved on the host",
-        pattern=r"gradient[ _]checkpointing[\"' ]*[=:]?[\"' ]*unsloth|kept on the host|offload[a-z_ ]*activation"
-        r"|activation[s_ -]*((is|are|was|were) |cpu[ _-])?offload|(activation|gradient)[ _]checkpoints?[ _]offload",
+        pattern=r"gradient[ _]checkpointing[\"' ]*[=:]?[\"' ]*unsloth|kept on the host"
+        r"|(activation|gradient)[ _]checkpoints?[ _]offload",
         entries={"saved_on_host": 1.0},
         source="github.com/unslothai/unsloth-zoo gradient_checkpointing.py: the inputs of blocks are moved to the host",
+    ),
+    RecipeTerm(
+        name="activations on the host",
+        pattern=r"offload[a-z_ ]*activation|activation[s_ -]*((is|are|was|were) |cpu[ _-])?offload",
+        entries={"saved_on_host": 1.0, "kept_on_host": 1.0},
+        source="github.com/huggingface/trl models/activation_offloading.py, OffloadActivations: every tensor that "
+        "autograd saves is moved to the host",
     ),
     RecipeTerm(
         name="fused block kernels",
@@ -69,6 +76,5 @@ RECIPE_TERMS = (
         entries={"activation_inputs": 0.0},
         source="github.com/linkedin/Liger-Kernel swiglu.py: gate and up are kept, the activation is computed again",
     ),
-    KBIT,
 )
 """In the order in which they are applied: a later word overrides an earlier one."""

@@ -18,6 +18,16 @@ QUANTISED_BYTES: Mapping[str, float] = MappingProxyType(
 """Bytes of a frozen parameter inside the blocks, by its type."""
 
 
+UNQUANTISED: Mapping[str, Mapping[str, float]] = MappingProxyType(
+    {
+        "fp32": {"base_upcast": 1.0, "frozen_bytes": 4.0},
+        "fp32-norms": {"base_upcast": 1.0, "frozen_bytes": 0.0},
+        "16-bit": {"base_upcast": 0.0, "frozen_bytes": 0.0},
+    }
+)
+"""What surrounds a quantised base: all of it in fp32, its norms alone, nothing."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecipeSetting:
     """One thing that may be said of how tensors are kept, and the entries of `tables.Recipe` that follow."""
@@ -54,8 +64,12 @@ RECIPE_SETTINGS = (
     ),
     RecipeSetting(
         name="activations",
-        meanings={"device": {"saved_on_host": 0.0}, "host": {"saved_on_host": 1.0}},
-        source="github.com/unslothai/unsloth-zoo gradient_checkpointing.py: inputs of blocks are moved to the host",
+        meanings={
+            "device": {"saved_on_host": 0.0, "kept_on_host": 0.0},
+            "host": {"saved_on_host": 1.0, "kept_on_host": 1.0},
+        },
+        source="github.com/huggingface/trl models/activation_offloading.py, OffloadActivations, which torchtune has as "
+        "well: every tensor that autograd saves is moved to the host, with full recomputation inputs of blocks",
     ),
     RecipeSetting(
         name="optimizer_step",
@@ -85,6 +99,12 @@ RECIPE_SETTINGS = (
         meanings={name: {"packed_bytes": size} for name, size in QUANTISED_BYTES.items()},
         source="huggingface.co/docs/bitsandbytes, Linear4bit (nf4); arXiv 2305.14314, section 3 (nf4-dq: doubly "
         "quantised constants); arXiv 2210.17323 (int4-g128: GPTQ); OCP Microscaling Formats 1.0 (mxfp4)",
+    ),
+    RecipeSetting(
+        name="unquantised",
+        meanings=UNQUANTISED,
+        source="github.com/huggingface/peft src/peft/utils/other.py, prepare_model_for_kbit_training (fp32); "
+        "github.com/huggingface/trl trainer/utils.py, peft_module_casting_to_bf16 (embeddings and head go back)",
     ),
     RecipeSetting(
         name="logits",

@@ -18,12 +18,12 @@ from numpy.typing import NDArray
 from steelyard.catalog import Catalog, kernels, stack, stacks
 from steelyard.catalog.stack_names import FALLBACK, StackRule
 from steelyard.catalog.stacks import Capability
-from steelyard.errors import BadInput, BadLayout
+from steelyard.errors import BadInput
 from steelyard.evidence.frames.jobs import kept_layouts, run_job
 from steelyard.evidence.frames.layouts import LayoutChoice, layout_choices
 from steelyard.evidence.frames.machines import RunMachine, run_machine
-from steelyard.evidence.frames.models import run_model
-from steelyard.evidence.frames.recipes import has_open_states, trained_dropout
+from steelyard.evidence.frames.models import run_model, usual_masks
+from steelyard.evidence.frames.recipes import open_of_scripts, trained_dropout
 from steelyard.evidence.frames.settings import check_settings, run_settings, with_settings, with_usual_degrees
 from steelyard.evidence.frames.shapes import ModelShape, RowsShape
 from steelyard.evidence.frames.stacks import run_constants, strange_pair, taken_rule, unknown_stack
@@ -32,7 +32,7 @@ from steelyard.evidence.runs.impossible import check_peak, check_sizes
 from steelyard.evidence.runs.run import Run, publisher
 from steelyard.evidence.runs.spellings import worded
 from steelyard.evidence.runs.unread import unread_parts, unsaid
-from steelyard.job.models.architecture import architecture, usual_dropout
+from steelyard.job.models.architecture import architecture
 from steelyard.job.models.kinds import takes_sequences, trained_kind
 from steelyard.job.models.rows_spec import RowsSpec
 from steelyard.job.models.spec import ModelSpec
@@ -153,7 +153,7 @@ def _row(run: Run, catalog: Catalog) -> CompletedRun:
     check_peak(run, found.accelerator)
     its_rule = taken_rule(run, found.accelerator.vendor, trained_kind(model), catalog)
     if isinstance(arch, Architecture):
-        arch = replace(arch, dropout=trained_dropout(run, float(usual_dropout(its_rule, arch))))
+        arch = replace(arch, dropout=trained_dropout(run, usual_masks(run, its_rule, arch)))
     strange = unknown_stack(run.stack, its_rule, catalog)
     assumed = {*about_shape, *found.assumed, *(("stack",) if strange else ())}
     run = with_usual_degrees(run, its_rule, _capability(its_rule.stack, catalog), assumed)
@@ -161,9 +161,7 @@ def _row(run: Run, catalog: Catalog) -> CompletedRun:
     sizes = (float(found.machine.memory_bytes), float(found.machine.node_devices))
     options = layout_choices(run, arch, sizes[0], its_rule, sizes[1], stages)
     job = run_job(run, model, arch, its_rule, found.precision, options[0].batch_samples, catalog)
-    assumed |= {"states"} if has_open_states(run, its_rule, found.precision) else set()
-    if its_rule.alone and all(one.layout.zero > 0 for one in options):
-        raise BadLayout(f"{run.stack} shards nothing, but sharding is {run.sharding!r}; name what shards, or write 0")
+    assumed |= open_of_scripts(run, its_rule, found.precision)
     if settings := run_settings(run):
         options = _permitted(options, settings, job, catalog)
     whole, free = [one.layout for one in options], ["micro-batch" in one.assumed for one in options]

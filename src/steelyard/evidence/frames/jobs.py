@@ -12,7 +12,7 @@ from steelyard.catalog.stack_names import StackRule
 from steelyard.catalog.stacks import Capability
 from steelyard.catalog.training import Precision
 from steelyard.errors import BadInput, BadLayout
-from steelyard.evidence.frames.recipes import outside_bytes, run_entries, run_recipe, run_states, run_text
+from steelyard.evidence.frames.recipes import run_recipe, run_states, run_text
 from steelyard.evidence.frames.shapes import ModelShape, RowsShape
 from steelyard.evidence.runs.columns import says
 from steelyard.evidence.runs.packing import document_length_of_note, masked_documents
@@ -132,9 +132,8 @@ def run_adapters(run: Run, model: ModelSpec, rule: StackRule) -> Adapters | None
         model,
         int(run.lora_rank) if is_known(run.lora_rank) else int(rank[1]) if rank else int(rule.rank),
         adapted_matrices(run) or usual,
-        base_type(run_text(run), run_entries(run)),
+        base_type(run_text(run)),
         float(stated[1].replace(",", "")) if stated else None,
-        outside_bytes(run),
     )
 
 

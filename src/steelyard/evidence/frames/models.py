@@ -5,15 +5,18 @@ from dataclasses import replace
 from functools import cache
 from typing import Any
 
+from steelyard.catalog.stack_names import StackRule
 from steelyard.errors import BadInput, nearest
 from steelyard.evidence.frames.siblings import SIZE_ALONE, base_name, model_of_size, named_size
 from steelyard.evidence.runs.columns import is_count
 from steelyard.evidence.runs.run import Run, is_known
 from steelyard.job.models.architecture import architecture as numbers
+from steelyard.job.models.architecture import usual_dropout
 from steelyard.job.models.describe import catalog_names, model_known_or_none, with_classes
 from steelyard.job.models.presets import find_model, model_names
 from steelyard.job.models.rows_spec import RowsSpec
 from steelyard.job.models.spec import ModelSpec
+from steelyard.workload import Architecture
 
 GATED = re.compile(r"(?i)llama|mistral|mixtral|qwen|gemma|yi-|baichuan|deepseek|internlm|glm|phi-?3|fuji|moe|olmo")
 LEARNED = re.compile(r"(?i)gpt-?[23]|\bgpt\b|gpt-|opt|bert|megatron|neo")
@@ -92,6 +95,17 @@ def _of_size(model: str, given: dict[str, float | None]) -> ModelSpec | None:
     params = given["params"] or named_size(model)
     known = given["hidden"] or (given["experts"] or 0) > 1 or params is None
     return None if known else model_of_size(model, float(params or 0), given["layers"])
+
+
+def usual_masks(run: Run, rule: StackRule, arch: Architecture) -> float:
+    """Return whether a run's model is trained with dropout masks where it does not say (`usual_dropout`).
+
+    Args:
+        run: the row; the configuration of a shape that it gives is not known.
+        rule: what the name of its stack implies.
+        arch: the shape of its model.
+    """
+    return float(usual_dropout(rule, arch, configured=preset_of(run.model) is not None))
 
 
 def preset_of(model: str) -> ModelSpec | RowsSpec | None:

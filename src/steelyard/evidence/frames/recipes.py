@@ -1,20 +1,18 @@
 """What rows of measured runs say of how tensors were kept: words of their own, of their framework, of their task."""
 
-import re
 from collections.abc import Mapping
 
 from steelyard.catalog.stack_names import StackRule
 from steelyard.catalog.training import Precision
 from steelyard.evidence.runs.columns import says
 from steelyard.evidence.runs.run import Run
+from steelyard.job.kept.dropouts import adapter_dropout, model_dropout
 from steelyard.job.kept.recipes import parse_recipe, partial_recipe, tells_states
 from steelyard.job.kept.states import IN_16_BITS, MIXED, OPEN_STATES, named_states, width_of_states
-from steelyard.job.kept.texts import TrainingText, text_entries, text_loss
+from steelyard.job.kept.texts import TrainingText, open_upcast, packed_type, text_entries, text_loss
 from steelyard.job.training import ADAPTERS
-from steelyard.strategies.denial import denied, named
+from steelyard.strategies.denial import named
 from steelyard.strategies.losses import LossKind
-from steelyard.strategies.recipe import KBIT
-from steelyard.strategies.settings import spelled_number
 from steelyard.tables import Recipe
 from steelyard.units import Bytes
 
@@ -38,7 +36,8 @@ def run_text(run: Run) -> TrainingText:
         loss=run.loss,
         date=run.date,
         narrow=run_states(run) == IN_16_BITS,
-        flat=one_type(run),
+        fp16=named(r"(?<!b)(?:fp16|float16|half)", run.precision) is not None,
+        base=packed_type(run_entries(run)),
     )
 
 
@@ -68,6 +67,26 @@ def has_open_states(run: Run, rule: StackRule, precision: Precision) -> bool:
     return found == OPEN_STATES
 
 
+def open_of_scripts(run: Run, rule: StackRule, precision: Precision) -> set[str]:
+    """Return what the scripts of a row's stack decide and it does not say, as `job.unstated.taken` calls it."""
+    found = {"states"} if has_open_states(run, rule, precision) else set()
+    return found | ({"unquantised"} if has_open_base(run, rule) else set())
+
+
+def has_open_base(run: Run, rule: StackRule) -> bool:
+    """Tell whether scripts of a row's stack differ in what they make of what surrounds a quantised base, untold.
+
+    >>> from steelyard.catalog import load
+    >>> from steelyard.evidence.frames.stacks import stack_rule
+    >>> from steelyard.evidence.runs.reader import blank_run
+    >>> runs = [blank_run(stack=name, task="qlora") for name in ("HF Trainer + PEFT", "axolotl")]
+    >>> [has_open_base(run, stack_rule(run.stack, "", load())) for run in runs]
+    [True, False]
+    """
+    share = float(open_upcast(run_text(run), rule))
+    return 0 < share < 1 and "base_upcast" not in run_entries(run)
+
+
 def run_entries(run: Run) -> Mapping[str, float]:
     """Return the entries of a recipe that a row gives in a column of their own, as job files do; none of most rows.
 
@@ -79,7 +98,7 @@ def run_entries(run: Run) -> Mapping[str, float]:
 
 
 def unsaid_recipe(run: Run) -> frozenset[str]:
-    """Return which of loss, states and offload a row leaves to its framework, as `job.unstated.taken` calls them.
+    """Return what of its recipe a row leaves to its framework, as `job.unstated.taken` calls them.
 
     >>> from steelyard.evidence.runs.reader import blank_run
     >>> [sorted(unsaid_recipe(blank_run(note=note, offload="no"))) for note in ("", "bf16-true; loss=chunked")]
@@ -88,6 +107,12 @@ def unsaid_recipe(run: Run) -> frozenset[str]:
     found = {"loss"} if run_loss(run) is None else set()
     if run.task not in ADAPTERS and not run_states(run):
         found.add("states")
+    if (
+        run.task in ADAPTERS
+        and adapter_dropout(run_text(run).joined) is None
+        and "adapter_bytes" not in run_entries(run)
+    ):
+        found.add("adapter dropout")
     if not says(run.offload) and "offload" not in run.layout:
         found.add("offload")
     return frozenset(found)
@@ -126,26 +151,8 @@ def run_recipe(run: Run, rule: StackRule, element_bytes: Bytes, gated: bool = Tr
     if "param" in run.offload.lower():
         found["weights_on_host"] = 1.0
     if "activation" in run.offload.lower():
-        found["saved_on_host"] = 1.0
+        found |= {"saved_on_host": 1.0, "kept_on_host": 1.0}
     return partial_recipe(**(found | dict(run_entries(run))))
-
-
-def one_type(run: Run) -> bool:
-    """Tell whether a row shards parameters in flat ones, which have one type: preparation for k-bit training is off.
-
-    Source: Zhao et al. 2023, arXiv 2304.11277, section 3.2.1: a FlatParameter is one-dimensional and of one type.
-    """
-    return spelled_number("zero", run.sharding) == 3
-
-
-def outside_bytes(run: Run) -> float | None:
-    """Return the bytes of a parameter that quantisation leaves as it is; None: those of the working precision.
-
-    >>> from steelyard.evidence.runs.reader import blank_run
-    >>> outside_bytes(blank_run(note="norms and embeddings fp32 (prepare_model_for_kbit_training)"))
-    4.0
-    """
-    return 4.0 if named(KBIT.pattern, run.note) and not one_type(run) else None
 
 
 def trained_dropout(run: Run, usual: float) -> float:
@@ -157,7 +164,5 @@ def trained_dropout(run: Run, usual: float) -> float:
     >>> [trained_dropout(blank_run(note=note), 1.0) for note in ("no dropout", "dropout off", "dropout: 0.0")]
     [0.0, 0.0, 0.0]
     """
-    stated = re.search(r"(?<![a-z_])dropout[ =:]+([\d.]+)", run.note.lower())
-    if stated is None:
-        return 0.0 if denied(r"(?<![a-z_])(?:attention |hidden )?dropout", run.note) else usual
-    return float(float(stated[1].rstrip(".") or 0) > 0)
+    said = model_dropout(f"{run.note}; {run.stack}")
+    return usual if said is None else said

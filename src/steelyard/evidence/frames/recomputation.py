@@ -60,7 +60,7 @@ def recompute_choices(run: Run, arch: ModelShape, rule: StackRule, assumed: set[
     for text in ([named[1]] if named else []) + [run.recompute]:
         stated = recompute_number(text, arch)
         if stated is not None:
-            if "toml default" in run.note or text == "custom":  # not printed with the run, or a list that is not
+            if "toml default" in run.note or text == "custom" or lists_modules(text):  # not printed, or not counted
                 assumed.add("recompute")
             return (stated,)
     if says(run.recompute):
@@ -71,6 +71,16 @@ def recompute_choices(run: Run, arch: ModelShape, rule: StackRule, assumed: set[
     if (usual := usual_recompute(rule)) is not None:
         return (usual,)
     return (0.0, _FULL - 0.75, _FULL - 0.5, _FULL - 0.25, _FULL)  # shares of the blocks
+
+
+def lists_modules(text: str) -> bool:
+    """Tell whether a text lists modules that run again whose tensors no policy here drops one by one.
+
+    >>> [lists_modules(text) for text in ("moe_act, layernorm", "core_attn", "full", "selective")]
+    [True, False, False, False]
+    """
+    plain = text.strip().lower()
+    return bool(_MODULES.fullmatch(plain)) and bool(set(re.findall(r"\w+", plain)) - {"core_attn", "selective"})
 
 
 def recompute_number(text: str, arch: ModelShape) -> float | None:

@@ -237,6 +237,8 @@ def with_usual_degrees(run: Run, rule: StackRule, capability: Capability, assume
         assumed.add("context parallelism")
     degrees = [found.get(name, getattr(run, name)) for name in ("tp", "pp", "cp")]
     ranks = math.prod(float(one) for one in degrees if is_known(float(one)))
+    if rule.alone and spelled_number("zero", run.sharding):
+        raise BadLayout(f"{run.stack} shards nothing, but sharding is {run.sharding!r}; name what shards, or write 0")
     away_from = capability.host_weights_from if _puts_weights_away(run) else 0
     if spelled_number("zero", run.sharding) is None and (ranks >= run.devices or away_from):
         stage = usual_zero(rule.sharding, 1, 1, capability.zero) if ranks >= run.devices else 0

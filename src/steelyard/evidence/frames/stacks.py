@@ -8,10 +8,11 @@ from steelyard.catalog import Catalog
 from steelyard.catalog.local.layer import slug
 from steelyard.catalog.stack_names import FALLBACK, StackRule, adapter_share, kernel_scales, rule_of_name, slow_kernels
 from steelyard.errors import BadInput
-from steelyard.evidence.frames.recipes import ZERO_STAGES
+from steelyard.evidence.frames.recipes import ZERO_STAGES, run_entries
 from steelyard.evidence.frames.settings import offloads_states
 from steelyard.evidence.runs.columns import says
 from steelyard.evidence.runs.run import Run, is_known
+from steelyard.job.kept.texts import quantised_text
 from steelyard.job.unstated.stack import usual_stack
 from steelyard.market.running import runs_on_vendor, stack_capability
 from steelyard.strategies.denial import named
@@ -121,7 +122,8 @@ def run_slow_kernels(run: Run, rule: StackRule, precision: str) -> frozenset[str
     >>> [sorted(run_slow_kernels(run, trainer, "bf16")) for run in told]
     [['eager_scale', 'upcast_scale'], []]
     """
-    return slow_kernels(rule, f"{run.stack}; {run.note}; {run.loss}", run.task == "qlora", precision)
+    text = f"{run.stack}; {run.note}; {run.loss}; {quantised_text(run_entries(run))}"
+    return slow_kernels(rule, text, run.task == "qlora", precision)
 
 
 def kernel_constants(run: Run, rule: StackRule, precision: str, catalog: Catalog) -> dict[str, float]:

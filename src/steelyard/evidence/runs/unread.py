@@ -17,7 +17,7 @@ from steelyard.job.spelled.batches import batch_of_note
 from steelyard.job.training import LOADED, MIXED, PURE
 from steelyard.strategies.denial import exact_meaning, named
 from steelyard.strategies.losses import LOSSES
-from steelyard.strategies.recipe import RECIPE_TERMS
+from steelyard.strategies.recipe import KBIT, RECIPE_TERMS
 
 _TOPIC = re.compile(
     r"att(n|ention)|loss|logits|optimi[sz]er|offload|checkpoint|recomput|remat|quanti|\bnf4|int[48]\b|rank \d|lora"
@@ -45,6 +45,7 @@ READ = (
     r"\boptim(i[sz]er)?\W{1,3}(\w*adam|\w*lion|adafactor|sgd|galore|muon)|8-?bit adam|mixed",
     MASKED, r"(?<!un)packed|packing|(?:mean|average|avg)\W(?:document|doc|sample|example)",
     r"\bgas 1\b|accumulation \d|\b(1|one) micro-?batch|micro-batches",
+    KBIT.pattern, r"\bupcast",
     *(term.pattern for term in RECIPE_TERMS), *(kind.pattern for kind in LOSSES.values() if kind.pattern),
 )  # fmt: skip
 """Phrases of notes that some reader of `frames` takes, those of recipes and losses among them."""

@@ -6,14 +6,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from steelyard.catalog import Catalog
+from steelyard.catalog.stack_names import OPEN_UPCAST
 from steelyard.evidence.frames.frame import RunFrame, Texts, frame_subset
-from steelyard.evidence.frames.predicted import peak_bytes
+from steelyard.evidence.frames.predicted import PEAK_KINDS, peak_bytes
 from steelyard.evidence.score.intervals import device_interval, memory_log_sd
 from steelyard.formatting.interval import Interval
 from steelyard.job.kept.states import SCRIPTS
 from steelyard.job.optimizers import published_optimizer
 from steelyard.job.training import parse_precision
 from steelyard.job.unstated.mixture import mixture_interval
+from steelyard.strategies.recipe_settings import UNQUANTISED
 from steelyard.units import NORMAL_90, Array
 
 Ends = tuple[Array, Array, Array]
@@ -36,7 +38,8 @@ def with_open_states(found: RunFrame, kinds: Texts, peaks: Ends, catalog: Catalo
         peaks: medians and ends under the tables of the runs.
         catalog: of the optimizers, and of the spreads of peaks.
     """
-    mask = open_rows(found) & np.isin(kinds, ("allocated", "reserved", "device"))
+    peaks = with_open_bases(found, kinds, peaks, catalog)
+    mask = open_rows(found) & np.isin(kinds, PEAK_KINDS)
     if not mask.any():
         return peaks
     part = frame_subset(found, mask)
@@ -47,6 +50,36 @@ def with_open_states(found: RunFrame, kinds: Texts, peaks: Ends, catalog: Catalo
     for column, value in zip(made, values, strict=True):
         column[mask] = value
     return made[0], made[1], made[2]
+
+
+def with_open_bases(found: RunFrame, kinds: Texts, peaks: Ends, catalog: Catalog) -> Ends:
+    """Return peaks whose ends are over both that scripts make of what surrounds a quantised base, where that is open.
+
+    The median is that of fp32, as of an estimate of the same job.
+
+    Args:
+        found: the runs, whose tables have fp32 where it is open.
+        kinds: of the peak of each, of `predicted.PEAK_KINDS`; others are left as they are.
+        peaks: medians and ends under the tables of the runs.
+        catalog: of the spreads of peaks.
+    """
+    mask = np.array(["unquantised" in assumed for assumed in found.assumed], dtype=bool) & np.isin(kinds, PEAK_KINDS)
+    if not mask.any():
+        return peaks
+    part = frame_subset(found, mask)
+    plain = {name: np.full(len(part), size) for name, size in UNQUANTISED["16-bit"].items()}
+    narrow = replace(part, job=replace(part.job, recipe=replace(part.job.recipe, **plain)))
+    branches = [
+        (share, _ends(one, kinds[mask], catalog)) for share, one in ((OPEN_UPCAST, part), (1 - OPEN_UPCAST, narrow))
+    ]
+    spread = [
+        mixture_interval([(share, Interval(*(float(column[row]) for column in ends))) for share, ends in branches])
+        for row in range(len(part))
+    ]
+    value, low, high = (column.copy() for column in peaks)
+    low[mask] = np.minimum([one.low for one in spread], value[mask])
+    high[mask] = np.maximum([one.high for one in spread], value[mask])
+    return value, low, high
 
 
 def _mixtures(part: RunFrame, kinds: Texts, catalog: Catalog) -> list[Interval]:

@@ -5,13 +5,23 @@ from functools import lru_cache
 import numpy as np
 
 from steelyard.catalog import Catalog
-from steelyard.catalog.stack_names import FALLBACK
+from steelyard.catalog.stack_names import FALLBACK, StackRule
 from steelyard.evidence.frames.frame import RunFrame
 from steelyard.evidence.frames.recipes import unsaid_recipe
 from steelyard.evidence.runs.columns import says
+from steelyard.evidence.runs.run import Run
 from steelyard.job.kept.states import SCRIPTS
+from steelyard.job.models.architecture import open_dropout
 from steelyard.job.unstated.stack import common_stacks
-from steelyard.job.unstated.taken import TakenSettings, bytes_each, taken_texts, weights_follow
+from steelyard.job.unstated.taken import (
+    TakenSettings,
+    around_base,
+    bytes_each,
+    dropped_bytes,
+    has_masks,
+    taken_texts,
+    weights_follow,
+)
 from steelyard.tables import take
 
 
@@ -38,6 +48,8 @@ def taken_of_rows(found: RunFrame, catalog: Catalog) -> tuple[tuple[str, ...], .
     bases = np.broadcast_to(found.job.recipe.packed_bytes, count)
     held, logits = (np.broadcast_to(one, count) for one in bytes_each(found.job, found.layout, found.stack))
     follow = np.broadcast_to(weights_follow(found.job, found.layout, found.stack), count)
+    dropped = np.broadcast_to(dropped_bytes(found.job, found.stack), count)
+    masks = np.broadcast_to(has_masks(found.job.workload), count)
     known = {name: catalog.capability(name if name in catalog.stack_files else FALLBACK) for name in found.labels.stack}
     each = [
         TakenSettings(
@@ -50,20 +62,29 @@ def taken_of_rows(found: RunFrame, catalog: Catalog) -> tuple[tuple[str, ...], .
             precision=str(found.labels.precision[index]),
             weights_follow=float(follow[index]),
             base_bytes=float(bases[index]),
+            dropped_bytes=float(dropped[index]),
+            masks=bool(masks[index]),
+            unquantised=around_base(take(found.job.recipe, index), take(found.layout, index)) if bases[index] else "",
         )
         for index, name in enumerate(found.labels.stack)
     ]
     return tuple(
         (
-            *taken_texts((assumed | unsaid_recipe(run)) - (assumed & {"states"}), [one]),
+            *taken_texts((assumed | _unsaid(run, rule)) - (assumed & {"states"}), [one]),
             *([OPEN] * ("states" in assumed)),
         )
-        for assumed, run, one in zip(found.assumed, found.runs, each, strict=True)
+        for assumed, run, rule, one in zip(found.assumed, found.runs, found.rules, each, strict=True)
     )
 
 
 OPEN = f"states {' or '.join(one.name for one in SCRIPTS)}: the script decides, memory is of either (precision:)"
 """Of a run whose stack leaves it to scripts how wide states are, and that does not say."""
+
+
+def _unsaid(run: Run, rule: StackRule) -> frozenset[str]:
+    """Return what of its recipe, and of dropout, a row leaves to its framework."""
+    masked = open_dropout(rule, f"{run.note}; {run.stack}")
+    return unsaid_recipe(run) | (frozenset({"dropout"}) if masked else frozenset())
 
 
 def _others(found: RunFrame, index: int, catalog: Catalog) -> tuple[str, ...]:

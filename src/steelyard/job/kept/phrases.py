@@ -234,7 +234,7 @@ _BASE = (
     r"|\b(?:eetq|aqlm|hqq|gguf|exl[23])\b|\bmxfp4[ -](?:base|weights)"
     r"|(?:(?:bnb|bitsandbytes)[ ,:_-]*(?:int[48]|4[ -]?bits?\b)|(?<![\w-])(?<!adam )(?<!adamw )(?<!lion )4[ -]?bits?\b)"
     r"(?![ _-]*(?:\w*adam|\w*lion|optim|states?|moments?))"
-    r"|[48][ -]?bit[ -](?:base|model|weights|quanti\w+)|quantization_bit[\"']?\s*[=:]\s*[48]"
+    r"|[48][ -]?bit[ -](?:base|model|weights|quanti\w+)|quant(?:ization_bit|_bits)[\"']?\s*[=:]\s*[48]"
     r"|quanti[sz]ed base|\bquanti[sz]ed=\w|quant nf4|(?<![a-z0-9])q-?(?:lora|dora)(?![a-z0-9_])"
 )
 _ADAPTED = r"(?<![a-z0-9_])(?:q-?lora|lora|dora|peft|low[ _-]?rank adapt\w*)(?![a-z0-9_])"

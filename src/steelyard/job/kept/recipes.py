@@ -10,7 +10,7 @@ from steelyard.errors import BadInput, nearest
 from steelyard.step.tensors.recipe import ENTRIES
 from steelyard.strategies.denial import named
 from steelyard.strategies.losses import LOSSES, LossKind
-from steelyard.strategies.recipe import RECIPE_TERMS, RecipeTerm
+from steelyard.strategies.recipe import RECIPE_TERMS
 from steelyard.strategies.recipe_settings import RECIPE_SETTINGS, RecipeSetting
 from steelyard.tables import Recipe
 from steelyard.units import Bytes
@@ -30,24 +30,19 @@ def _recipe(entries: tuple[tuple[str, float], ...]) -> Recipe:
     return Recipe(**(dict.fromkeys(ENTRIES, math.nan) | dict(entries)))
 
 
-def term_entries(text: str, but: RecipeTerm | None = None) -> Mapping[str, float]:
+@lru_cache(maxsize=1 << 14)
+def term_entries(text: str) -> Mapping[str, float]:
     """Return the entries of a recipe that the words of a text stand for, a later term over an earlier.
 
     Args:
         text: the name of a stack, and what else is written of a run.
-        but: a term that does not count.
 
     >>> term_entries("torchtune, optimizer in backward")["grad_life"], term_entries("HF Trainer, Liger not used")
     (2, {})
     """
-    return _term_entries(text, but.pattern if but else "")
-
-
-@lru_cache(maxsize=1 << 14)
-def _term_entries(text: str, but: str) -> Mapping[str, float]:
     found: dict[str, float] = {}
     for term in RECIPE_TERMS:
-        if term.pattern != but and named(term.pattern, text):
+        if named(term.pattern, text):
             found |= term.entries
     return found
 

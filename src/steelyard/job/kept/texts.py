@@ -5,15 +5,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from steelyard.catalog.stack_names import StackRule
+from steelyard.catalog.stack_names import StackRule, upcast_entries, upcast_share
 from steelyard.job.kept.drives import drive_entries
+from steelyard.job.kept.dropouts import adapter_dropout, dropped_entries
 from steelyard.job.kept.recipes import loss_entries, named_loss, term_entries
 from steelyard.job.models.adapters import quantised_type
 from steelyard.job.training import ADAPTERS, parse_loss
 from steelyard.strategies.losses import LOSSES, LossKind
-from steelyard.strategies.recipe import KBIT
-from steelyard.strategies.recipe_settings import QUANTISED_BYTES
-from steelyard.units import Bytes
+from steelyard.strategies.recipe_settings import QUANTISED_BYTES, UNQUANTISED
+from steelyard.units import Bytes, Share
 
 LOSS_FUNCTION = "2024-11"
 """Hugging Face Transformers 4.46 of October 2024 moved the loss, and its upcast, out of the models."""
@@ -42,7 +42,8 @@ class TrainingText:
     loss: str = ""  # its kind, where it is named apart
     date: str = ""  # yyyy-mm; empty: now
     narrow: bool = False  # parameters, gradients and states are said to be of 16 bits
-    flat: bool = False  # parameters are sharded in flat ones, which have one type
+    fp16: bool = False  # products are in fp16
+    base: str = ""  # type of its frozen weights, of `QUANTISED_BYTES`, where it is given apart
 
     @property
     def joined(self) -> str:
@@ -77,10 +78,27 @@ def text_entries(text: TrainingText, rule: StackRule, element_bytes: Bytes, gate
     found = dict(rule.recipe)
     if text.task in ADAPTERS and not text.narrow:
         found |= FP32_ADAPTERS
-    found |= term_entries(text.joined, KBIT if text.flat else None)
+    found |= term_entries(text.joined)
+    if text.task in ADAPTERS:
+        found |= dropped_entries(adapter_dropout(text.joined))
+    if open_upcast(text, rule) > 0:
+        found |= upcast_entries(rule, text.joined, not text.fp16 and base_type(text) != "int8")
     found |= drive_entries(text.drives)
     loss = text_loss(text, rule, gated)
     return found | loss_entries(loss, element_bytes) | mixed_entries(text, rule, gated, loss)
+
+
+def open_upcast(text: TrainingText, rule: StackRule) -> Share:
+    """Return the share of the trainings that a text may mean in which what surrounds a quantised base is fp32.
+
+    >>> from steelyard.catalog import load
+    >>> from steelyard.catalog.stack_names import rule_of_name
+    >>> rule = rule_of_name(load().stack_rules, "HF Trainer")
+    >>> notes = ("", "prepare_model_for_kbit_training", "GPTQ")
+    >>> [open_upcast(TrainingText(stack="HF Trainer", task="qlora", note=note), rule) for note in notes]
+    [0.5, 1.0, 0.0]
+    """
+    return upcast_share(rule, f"{text.joined}; {text.base}", text.task == "qlora")
 
 
 def mixed_entries(text: TrainingText, rule: StackRule, gated: bool, loss: LossKind | None) -> dict[str, float]:
@@ -131,20 +149,33 @@ def text_loss(text: TrainingText, rule: StackRule | None = None, gated: bool = T
     return LOSSES["upcast-in-model"] if early else found
 
 
-def base_type(text: TrainingText, recipe: Mapping[str, float]) -> str:
+def packed_type(recipe: Mapping[str, float]) -> str:
+    """Return the type of frozen weights that entries of a recipe give, of `QUANTISED_BYTES`; empty where they do not.
+
+    >>> packed_type({"packed_bytes": 1.0}), packed_type({})
+    ('int8', '')
+    """
+    return next((name for name, size in QUANTISED_BYTES.items() if size == recipe.get("packed_bytes")), "")
+
+
+def quantised_text(recipe: Mapping[str, float]) -> str:
+    """Return what entries of a recipe say of a quantised base and of what surrounds it, in words.
+
+    >>> quantised_text({"packed_bytes": 1.0, "base_upcast": 0.0, "frozen_bytes": 0.0}), quantised_text({})
+    ('quantised=int8; unquantised=16-bit', '')
+    """
+    kind = packed_type(recipe)
+    around = next((word for word, meant in UNQUANTISED.items() if meant.items() <= recipe.items()), "")
+    return "; ".join([f"quantised={kind}"] * bool(kind) + [f"unquantised={around}"] * bool(around))
+
+
+def base_type(text: TrainingText) -> str:
     """Return the type of the frozen weights of a quantised training, of `QUANTISED_BYTES`; empty of any other.
 
-    Args:
-        text: what is written of it.
-        recipe: entries that are given apart, `quantised=nf4-dq` among them.
-
     >>> said = [TrainingText(stack=name, task="qlora") for name in ("PEFT", "LLaMA-Factory", "PEFT, double quant")]
-    >>> [base_type(one, {}) for one in said]
-    ['nf4', 'nf4-dq', 'nf4-dq']
-    >>> base_type(said[0], {"packed_bytes": QUANTISED_BYTES["int8"]}), base_type(said[0], {})
-    ('int8', 'nf4')
+    >>> [base_type(one) for one in said], base_type(TrainingText(stack="PEFT", task="qlora", base="int8"))
+    (['nf4', 'nf4-dq', 'nf4-dq'], 'int8')
     """
     if text.task != "qlora":
         return ""
-    given = (name for name, size in QUANTISED_BYTES.items() if size == recipe.get("packed_bytes"))
-    return next(given, "") or quantised_type(f"{text.note}; {text.stack}".lower()) or USUAL_QUANTISED
+    return text.base or quantised_type(f"{text.note}; {text.stack}".lower()) or USUAL_QUANTISED

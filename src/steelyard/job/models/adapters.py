@@ -40,12 +40,16 @@ QUANTISED: Patterns = (
     (r"nf4-dq|double[_ -]?quant\w*|nested[_ -]quant\w*|use_double_quant", "nf4-dq"),
     (r"mxfp4", "mxfp4"),
     (
-        r"int8|eetq|8.?bit base|load_in_8bit|llm\.int8|8-?bit (?:weights|model|quanti\w+)|quantization_bit\W{1,3}8",
+        (
+            r"int8|eetq|8.?bit base|load_in_8bit|llm\.int8|8-?bit (?:weights|model|quanti\w+)"
+            r"|quant(?:ization_bit|_bits)\W{1,3}8"
+        ),
         "int8",
     ),
     (r"gptq|awq|int4", "int4-g128"),
     (r"fms-acceleration|llama-?factory", "nf4-dq"),
-    (r"nf4|fp4|qlora|4.?bit", "nf4"),
+    (r"quantization_bit\W{1,3}4", "nf4-dq"),
+    (r"nf4|fp4|qlora|4.?bit|quant_bits\W{1,3}4", "nf4"),
 )
 """How people write the type of frozen weights, and its name in `QUANTISED_BYTES`.
 
@@ -76,7 +80,6 @@ class Adapters:
     targets: tuple[str, ...]
     quantised: str = ""  # a type of `QUANTISED_BYTES`; empty: the working precision
     published_params: float | None = None  # trained parameters, where they are published
-    outside_bytes: Bytes | None = None  # of a parameter that is not quantised; None: the working precision
 
     @property
     def params(self) -> float:
@@ -94,8 +97,7 @@ class Adapters:
 
     def frozen_bytes(self, element_bytes: Bytes) -> Bytes:
         """Return the mean bytes of a frozen parameter."""
-        outside = element_bytes if self.outside_bytes is None else self.outside_bytes
-        return frozen_bytes(self.model, self.quantised, outside if self.quantised else element_bytes)
+        return frozen_bytes(self.model, self.quantised, element_bytes)
 
     @property
     def packed_bytes(self) -> Bytes:

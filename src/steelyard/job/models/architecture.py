@@ -5,6 +5,7 @@ from types import MappingProxyType
 
 from steelyard.catalog.stack_names import StackRule
 from steelyard.errors import BadInput
+from steelyard.job.kept.dropouts import model_dropout
 from steelyard.job.models import count
 from steelyard.job.models.spec import MOST_PARAMS, ModelSpec
 from steelyard.units import Share
@@ -218,16 +219,17 @@ CONFIGURED = ("hf-trainer", "deepspeed")
 """Stacks that mostly train the code that Hugging Face has of a model."""
 
 
-def usual_dropout(rule: StackRule, numbers: Architecture) -> Share:
+def usual_dropout(rule: StackRule, numbers: Architecture, configured: bool = True) -> Share:
     """Return whether a model is trained with dropout masks where nobody says.
 
     Hugging Face's code of a model takes the rates of its published configuration (github.com/huggingface/transformers
     models/gpt2/configuration_gpt2.py: resid_pdrop, from memory); other stacks have a default of their own, of causal
-    models without a gate.
+    models without a gate whose configuration does not say that there is none.
 
     Args:
         rule: what the name of the stack implies.
         numbers: of the model, with the dropout of its configuration.
+        configured: whether that is known, so that none is none.
 
     >>> from steelyard.catalog import load
     >>> from steelyard.catalog.stack_names import rule_of_name
@@ -235,10 +237,29 @@ def usual_dropout(rule: StackRule, numbers: Architecture) -> Share:
     >>> gpt = architecture(find_model("gpt2"))
     >>> [float(usual_dropout(rule_of_name(load().stack_rules, name), gpt)) for name in ("HF Trainer", "nanoGPT")]
     [1.0, 0.0]
+    >>> rule = rule_of_name(load().stack_rules, "Megatron-LM")
+    >>> [float(usual_dropout(rule, architecture(find_model(name)))) for name in ("gpt2", "gpt-neox-20b", "llama-3-8b")]
+    [1.0, 0.0, 0.0]
     """
     if rule.stack in CONFIGURED:
         return numbers.dropout
-    return rule.dropout if numbers.gelu and numbers.causal else 0.0
+    return rule.dropout if numbers.gelu and numbers.causal and (numbers.dropout or not configured) else 0.0
+
+
+def open_dropout(rule: StackRule, text: str) -> bool:
+    """Tell whether a model's dropout masks follow from the default of its stack, as nobody says otherwise.
+
+    Args:
+        rule: what the name of the stack implies.
+        text: its name, and what else is written.
+
+    >>> from steelyard.catalog import load
+    >>> from steelyard.catalog.stack_names import rule_of_name
+    >>> rule = rule_of_name(load().stack_rules, "megatron-core")
+    >>> open_dropout(rule, "megatron-core"), open_dropout(rule, "megatron-core, no dropout")
+    (True, False)
+    """
+    return rule.dropout > 0 and model_dropout(text) is None
 
 
 def is_gated(numbers: Architecture) -> bool:

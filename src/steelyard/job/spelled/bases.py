@@ -11,7 +11,7 @@ from steelyard.job.training import task_meaning
 
 _LOADS = ("load_in_4bit", "load_in_8bit")
 BASE_NAMES = (
-    *_LOADS, "quantization_bit", "bnb_4bit_quant_type", "bnb_4bit_use_double_quant", "double_quantization"
+    *_LOADS, "quantization_bit", "quant_bits", "bnb_4bit_quant_type", "bnb_4bit_use_double_quant", "double_quantization"
 )  # fmt: skip
 """Settings of `BitsAndBytesConfig`, as axolotl and LLaMA-Factory have them, too: the type of frozen weights."""
 
@@ -42,10 +42,20 @@ def base_fields(given: Mapping[str, Any], job: Mapping[str, Any], where: str) ->
         if off and task_meaning(str(job.get("task", ""))) == "qlora" and "quanti" not in str(recipe):
             raise BadInput(f"{where}: task is qlora but {off} is off; write task: lora, or {off}: true")
         return {}
-    kind = quantised_type(text.lower())
+    kind = _type_of(given, text.lower())
     if isinstance(recipe, str):
         return {"recipe": ",".join(filter(None, (recipe, f"quantised={kind}")))}
     return {"recipe": {**recipe, "quantised": kind}}
+
+
+def _type_of(given: Mapping[str, Any], text: str) -> str:
+    """Return the type of frozen weights that settings say; LLaMA-Factory's bits have doubly quantised constants.
+
+    Source: github.com/hiyouga/LLaMA-Factory hparams/model_args.py: double_quantization True.
+    """
+    if str(given.get("quantization_bit")) == "4":
+        return "nf4" if str(given.get("double_quantization", True)).lower() in OFF else "nf4-dq"
+    return quantised_type(text)
 
 
 def task_of_base(task: str, quantised: bool, where: str) -> str:

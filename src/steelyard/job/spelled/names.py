@@ -7,7 +7,8 @@ from typing import Any
 from steelyard.errors import BadInput
 from steelyard.job.degrees import DEGREE_FIELDS, SETTING_ALIASES
 from steelyard.job.spelled.bases import BASE_NAMES, base_fields
-from steelyard.job.spelled.passed_over import PASSED_OVER
+from steelyard.job.spelled.passed_over import NOTED, PASSED_OVER
+from steelyard.job.spelled.switches import switched, without_empty
 from steelyard.job.spelled.widths import ON, WIDTH_NAMES, width_fields
 
 FIELD_ALIASES: Mapping[str, str] = MappingProxyType(
@@ -26,18 +27,22 @@ FIELD_ALIASES: Mapping[str, str] = MappingProxyType(
     | dict.fromkeys(("max_seq_len", "max_length", "cutoff_len", "block_size"), "sequence")
     | dict.fromkeys(("num_gpus", "n_gpus", "gpus", "gpu_count", "num_devices", "world_size"), "devices")
     | {"framework": "stack", "dtype": "precision", "base_model": "model", "model_name_or_path": "model"}
-    | {"adapter": "task", "finetuning_type": "task"}
+    | dict.fromkeys(("adapter", "finetuning_type", "train_type", "tuner_type"), "task")
 )
 """Other names of a field: spellings, and those of `TrainingArguments`, TRL, axolotl and LLaMA-Factory."""
 
 LORA_NAMES: Mapping[str, str] = MappingProxyType(
     dict.fromkeys(("lora_rank", "lora_r", "r"), "rank")
+    | {"lora_dropout": "dropout"}
     | dict.fromkeys(("lora_targets", "target_modules", "lora_target_modules", "lora_target"), "targets")
 )
 """Settings of PEFT's `LoraConfig`, and their fields of `lora`."""
 
 LOSS_SWITCHES = ("cut_cross_entropy", "liger_fused_linear_cross_entropy")
 """Switches of axolotl for a loss that never forms whole logits (arXiv 2411.09009; Liger)."""
+
+ATTENTION_NAMES = ("flash_attn", "attn_impl", "attn_implementation")
+"""Settings of LLaMA-Factory, ms-swift and Transformers, of which `auto` is whatever a stack takes by itself."""
 
 LAYOUT_NAMES = frozenset({*DEGREE_FIELDS, *SETTING_ALIASES}) - {"devices"}
 """Names of settings of a layout."""
@@ -57,7 +62,7 @@ def folded_names(named: Mapping[str, Any], known: tuple[str, ...], where: str) -
     >>> folded_names({"bf16": True, "task": "lora", "load_in_4bit": True}, ("task", "precision"), "job")
     {'task': 'lora', 'precision': 'bf16=True', 'recipe': 'quantised=nf4'}
     """
-    named = {name: value for name, value in named.items() if name not in PASSED_OVER}
+    named = switched(without_empty(_without_passed(named)), where)
     if "lora_target_linear" in named and str(named.pop("lora_target_linear")).lower() in ON:
         named.setdefault("lora_target", "all-linear")
     strange = [name for name in named if name not in known]
@@ -73,6 +78,12 @@ def folded_names(named: Mapping[str, Any], known: tuple[str, ...], where: str) -
         found.setdefault("loss", "fused-linear")
     found |= width_fields({name: named[name] for name in WIDTH_NAMES if name in strange}, found, where)
     return found | base_fields({name: named[name] for name in BASE_NAMES if name in strange}, found, where)
+
+
+def _without_passed(named: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what is given without what costs nothing: such keys, and a kernel of attention that nobody chooses."""
+    automatic = {name for name in ATTENTION_NAMES if str(named.get(name)).lower() == "auto"}
+    return {name: value for name, value in named.items() if name not in {*PASSED_OVER, *NOTED, *automatic}}
 
 
 def _is_folded(name: str) -> bool:

@@ -7,7 +7,7 @@ from types import MappingProxyType
 _OF_UPDATES = (
     "learning_rate lr lr_scheduler lr_scheduler_type lr_scheduler_kwargs cosine_min_lr_ratio min_lr weight_decay "
     "warmup_steps warmup_ratio adam_beta1 adam_beta2 adam_epsilon max_grad_norm gradient_clipping optim_args "
-    "neftune_noise_alpha loraplus_lr_ratio lora_alpha lora_dropout lora_bias bias task_type seed data_seed"
+    "neftune_noise_alpha loraplus_lr_ratio lora_alpha lora_bias bias task_type seed data_seed"
 )
 _OF_FILES = (
     "logging_steps logging_dir logging_strategy logging_first_step save_steps save_strategy save_total_limit "
@@ -34,29 +34,48 @@ _DEEPSPEED = (
 _WRITTEN_AS: Mapping[str, str] = MappingProxyType(
     dict.fromkeys(("num_train_epochs", "num_epochs", "epochs"), "write tokens or samples of all epochs together")
     | dict.fromkeys(("max_steps", "train_iters", "num_steps"), "write tokens or samples of all steps together")
-    | dict.fromkeys(("deepspeed", "deepspeed_config", "zero_optimization", "stage"), _DEEPSPEED)
+    | dict.fromkeys(("deepspeed", "deepspeed_config", "zero_optimization"), _DEEPSPEED)
     | dict.fromkeys(
         ("fsdp", "fsdp_config", "fsdp_plugin"), "write layout: zero=fsdp, with offload: zero=fsdp,offload=1"
     )
     | dict.fromkeys(
-        ("use_liger_kernel", "enable_liger_kernel", "liger"), "write loss: chunked and recipe: kernels=fused"
+        ("modules_to_save", "lora_modules_to_save", "additional_target"),
+        "whole modules are trained, which no formula of adapters is of; leave it out, or write task: full_ft",
     )
-    | dict.fromkeys(("sample_packing", "packing"), "write document_length, the mean length of a document")
+    | dict.fromkeys(
+        ("recompute_modules", "recompute_num_layers", "recompute_method"),
+        "write layout: recompute=selective for scores alone (core_attn), recompute=full for whole blocks; no formula "
+        "is of other modules, nor of some blocks",
+    )
     | {"max_train_samples": "write samples", "train_micro_batch_size_per_gpu": "write layout: mbs=2"}
     | {"train_batch_size": "write global_batch", "offload_optimizer": _DEEPSPEED, "offload_param": _DEEPSPEED}
 )
+_FULL = (
+    "sequences are taken as full of text, none of it padding; write document_length, the mean length of a document, "
+    "where documents are masked from each other"
+)
+NOTED: Mapping[str, str] = MappingProxyType(
+    dict.fromkeys(("sample_packing", "packing", "pad_to_sequence_len"), _FULL)
+    | {"max_samples": "it cuts a data set; tokens or samples of the job are what is trained on"}
+    | dict.fromkeys(("use_dora", "peft_use_dora"), "counted as LoRA: norms of weights and their passes are left out")
+)
+"""Keys that are passed over, and what is taken instead."""
+
 _NEAR = 0.7
 """Likeness of two names from which one may be a slip of the other; chosen."""
 
 
 def passed_over_text(names: Iterable[str]) -> list[str]:
-    """Return what is said of the keys of a job that cost nothing, a line at most.
+    """Return what is said of the keys of a job that are passed over: those that cost nothing in one.
 
     >>> passed_over_text(["model", "learning_rate", "seed"]), passed_over_text(["model"])
     (['passed over learning_rate, seed: no step depends on them'], [])
     """
-    found = [name for name in names if name in PASSED_OVER]
-    return [f"passed over {', '.join(found)}: no step depends on {'them' if len(found) > 1 else 'it'}"] if found else []
+    plain = list(names)
+    found = [name for name in plain if name in PASSED_OVER]
+    them = "them" if len(found) > 1 else "it"
+    listed = [f"passed over {', '.join(found)}: no step depends on {them}"] if found else []
+    return listed + [f"passed over {name}: {NOTED[name]}" for name in plain if name in NOTED]
 
 
 def unknown_text(unknown: Collection[str], known: Collection[str], others: Collection[str]) -> str:

@@ -8,8 +8,9 @@ from steelyard.job.training import PRECISION_SPELLINGS
 from steelyard.strategies.denial import meaning
 
 _SWITCHES = ("bf16", "fp16")
-WIDTH_NAMES = (*_SWITCHES, "tf32", "mixed_precision", "torch_dtype")
-"""Switches of `TrainingArguments`, the setting of Accelerate, the type that `from_pretrained` loads a model in."""
+WIDTH_NAMES = (*_SWITCHES, "tf32", "mixed_precision", "torch_dtype", "pure_bf16")
+"""Switches of `TrainingArguments`, the setting of Accelerate, the type that `from_pretrained` loads a model in, and
+LLaMA-Factory's switch for parameters and states in 16 bits alike."""
 
 ON = frozenset({"true", "yes", "on", "1"})
 OFF = frozenset({"false", "no", "off", "0", "none", "null"})
@@ -51,7 +52,8 @@ def width_fields(given: Mapping[str, Any], job: Mapping[str, Any], where: str) -
             raise BadInput(f"{where}: {name} is {text[:40]} but {on[0]} is on; keep one, or write precision: {on[0]}")
     loaded = meaning(str(given.get("torch_dtype", "")), PRECISION_SPELLINGS)
     loaded = loaded if loaded.startswith(_OTHERS) else ""
-    found = stated.get("mixed_precision") or (f"{on[0]}=True" if on else loaded)
+    pure = "pure bf16" if str(given.get("pure_bf16")).lower() in ON else ""
+    found = pure or stated.get("mixed_precision") or (f"{on[0]}=True" if on else loaded)
     if str(given.get("tf32")).lower() in ON and meaning(stated.get("precision", found), PRECISION_SPELLINGS) == "fp32":
         return {"precision": "tf32"}  # how products of fp32 are computed, where there are any
     return {"precision": found} if found and "precision" not in stated else {}

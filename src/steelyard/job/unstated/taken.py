@@ -1,20 +1,22 @@
 """What an answer or a completed row took of each setting that nobody stated, in a line each, and what else there is."""
 
+import math
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 import numpy as np
+from numpy.typing import NDArray
 
 from steelyard.catalog.stacks import Capability
 from steelyard.step.states import state_widths
-from steelyard.step.tensors.recipe import resident_weights, settled
+from steelyard.step.tensors.recipe import SHARDED, resident_weights, settled, settled_entry
 from steelyard.strategies.experts import unstated_expert_tensor
 from steelyard.strategies.losses import LOSSES
-from steelyard.strategies.recipe_settings import QUANTISED_BYTES
+from steelyard.strategies.recipe_settings import QUANTISED_BYTES, UNQUANTISED
 from steelyard.strategies.recompute import RECOMPUTE
 from steelyard.strategies.settings import setting_name
-from steelyard.tables import Job, Layout, Stack
+from steelyard.tables import Job, Layout, Recipe, Stack, Workload
 from steelyard.units import Array, Bytes, Count, Share
 
 
@@ -31,6 +33,9 @@ class TakenSettings:
     precision: str
     weights_follow: Share = 0.0  # 1: parameters go to the host with offloaded states
     base_bytes: Bytes = 0.0  # of a frozen parameter that is quantised; 0: none is
+    unquantised: str = ""  # what surrounds a quantised base is in, as a recipe says it
+    dropped_bytes: Bytes = math.nan  # kept of an element of an adapter's input; NaN: no adapters are trained
+    masks: bool = False  # whether its model is trained with dropout
     experts: Count = 0.0  # of the model
 
     @classmethod
@@ -51,12 +56,44 @@ class TakenSettings:
         follow = float(np.asarray(weights_follow(job, layout, constants)))
         base = float(np.asarray(job.recipe.packed_bytes))
         experts = float(np.asarray(job.workload.divisible.experts))
-        return cls(names[0], tuple(names[1:]), capability, layout, held, logits, precision, follow, base, experts)
+        around = around_base(job.recipe, layout)
+        dropped, masks = float(dropped_bytes(job, constants)), bool(has_masks(job.workload))
+        of = (held, logits, precision, follow, base, around, dropped, masks, experts)
+        return cls(names[0], tuple(names[1:]), capability, layout, *of)
 
     @property
     def offloaded(self) -> str:
         """What goes to the host where states are offloaded."""
         return "parameters, gradients and optimizer" if self.weights_follow else "optimizer"
+
+
+def has_masks(workload: Workload) -> NDArray[np.bool_]:
+    """Tell whether blocks of a model keep dropout masks.
+
+    >>> from steelyard.job import job_table, read_job
+    >>> job = read_job("gpt2", tokens="1B", stack="megatron-core")
+    >>> bool(has_masks(job_table(job).workload)), bool(has_masks(job_table(read_job("opt-125m", tokens="1B")).workload))
+    (True, False)
+    """
+    parts = [part.amount for one in workload.blocks for part in one.kept_bytes if part.kind == "mask"]
+    return np.asarray(np.greater(sum(parts, start=0.0), 0))
+
+
+def dropped_bytes(job: Job, constants: Stack) -> Array:
+    """Return what is kept of an element of an adapter's input for its dropout; NaN where no adapters are trained.
+
+    Args:
+        job: with what is said of its recipe.
+        constants: of its stack, the defaults of the recipe.
+
+    >>> from steelyard.catalog import stack
+    >>> from steelyard.job import job_table, read_job
+    >>> job = job_table(read_job("llama-3-8b", tokens="1B", task="lora"))
+    >>> [float(dropped_bytes(job, stack(name))) for name in ("hf-trainer", "litgpt")]
+    [0.0, 3.0]
+    """
+    kept = settled_entry(job.recipe, constants, "adapter_bytes")
+    return np.where(np.greater(job.adapted_inputs, 0), kept, np.nan)
 
 
 def weights_follow(job: Job, layout: Layout, constants: Stack) -> Share:
@@ -126,6 +163,23 @@ def _base(one: TakenSettings) -> str:
     return next((name for name, size in QUANTISED_BYTES.items() if size == one.base_bytes), "")
 
 
+def _dropped(one: TakenSettings) -> str:
+    return "" if math.isnan(one.dropped_bytes) else "of their inputs" if one.dropped_bytes else "none"
+
+
+def around_base(recipe: Recipe, layout: Layout) -> str:
+    """Return what surrounds a quantised base is in, as a recipe says it; empty without one, or where all is one type.
+
+    Args:
+        recipe: one row.
+        layout: one row; sharded parameters have one type (`step.tensors.recipe.upcast`).
+    """
+    if not float(recipe.packed_bytes) > 0 or float(np.asarray(layout.zero)) >= SHARDED:
+        return ""
+    said = {name: float(np.nan_to_num(getattr(recipe, name))) for name in ("base_upcast", "frozen_bytes")}
+    return next((word for word, meant in UNQUANTISED.items() if meant == said), "")
+
+
 def _chunks(one: TakenSettings) -> str:
     return "" if one.layout.pp <= 1 else f"of {one.layout.vpp:.0f} chunks" if one.layout.vpp > 1 else "none"
 
@@ -172,6 +226,9 @@ OPEN_SETTINGS: Mapping[str, OpenSetting] = MappingProxyType(
             _states, lambda one: (_NARROW if one.state_bytes > _MASTERED else _WIDE,), "precision:"
         ),
         "quantisation": OpenSetting(_base, lambda _: tuple(QUANTISED_BYTES), "recipe: quantised="),
+        "unquantised": OpenSetting(lambda one: one.unquantised, lambda _: tuple(UNQUANTISED), "recipe: unquantised="),
+        "dropout": OpenSetting(lambda one: "0.1" * one.masks, lambda _: ("none",), "stack: its name, no dropout"),
+        "adapter dropout": OpenSetting(_dropped, lambda _: ("none", "of their inputs"), "lora: {dropout: 0.05}"),
         "precision": OpenSetting(lambda one: one.precision, lambda _: ("bf16", "fp16", "fp8"), "precision:"),
         "sequence parallelism": OpenSetting(
             lambda one: "" if one.layout.tp <= 1 else "on" if one.layout.sp else "off", lambda _: ("on", "off"), "sp="

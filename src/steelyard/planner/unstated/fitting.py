@@ -26,7 +26,7 @@ MOST_TRIED = 3
 UNWRITTEN = {"recompute": "none", "offload": "0", "sp": "0"}
 """Values of settings that a layout leaves out where it is written; of the others it is 1."""
 
-ALIKE = 0.05
+NO_WORD = 0.05
 """Difference of two times that is not worth a word."""
 
 FOLLOWING = ("dp", "ga")
@@ -89,7 +89,7 @@ def _sentence(made: Configuration, found: Configuration, fit: Fit, devices: int)
     word = "fits" if fit.word == FITS else f"fits at {fit.share:.0%}"
     held, has = fit.memory_bytes.value / GIB_BYTES, fit.limit_bytes / GIB_BYTES
     longer = found.prediction.draw.wall_s / made.prediction.draw.wall_s
-    pace = "as long" if abs(longer - 1) < ALIKE else f"{longer:.2g} times as long"
+    pace = "as long" if abs(longer - 1) < NO_WORD else f"{longer:.2g} times as long"
     return f"what {word}: {more}{differing} ({held:.0f} of {has:.0f} GiB, {pace})"
 
 

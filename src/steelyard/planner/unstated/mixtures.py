@@ -15,14 +15,15 @@ from steelyard.catalog.usual.shares import usual_shares
 from steelyard.formatting.interval import Interval
 from steelyard.job import JobSpec
 from steelyard.job.job_spec import job_on
-from steelyard.job.unstated.choices import open_states
+from steelyard.job.unstated.choices import open_states, upcast_share_of
 from steelyard.job.unstated.mixture import mixture_interval
 from steelyard.job.unstated.taken import bytes_each
 from steelyard.pipeline import drives, host
 from steelyard.planner.engine import ENGINE
 from steelyard.planner.unstated.ways import PossibleRun, of_one_job, trained_of
 from steelyard.reasons.draws import Setting
-from steelyard.tables import Job, StepMemory, each, join, take
+from steelyard.strategies.recipe_settings import UNQUANTISED
+from steelyard.tables import Job, Recipe, StepMemory, each, join, take
 from steelyard.units import GIB_BYTES, Bytes, Share
 
 LEAST_BRANCH = 0.002
@@ -52,7 +53,7 @@ class Branch:
 
 @dataclass(frozen=True, slots=True)
 class _Kept:
-    """One width of states and one loss of a stack, the numbers of the job with them, and how often they are met."""
+    """One width of states, one loss and one base of a stack, the job with them, and how often they are met."""
 
     share: Share
     job: Job
@@ -94,11 +95,12 @@ def _branches(alike: Sequence[PossibleRun], kept: _Kept) -> Iterator[Branch]:
 
 
 def _kept(setting: Setting, spec: JobSpec, *, loss_open: bool) -> Iterator[_Kept]:
-    """Yield the widths of states and the losses that a job may have on its stack, what is shown with the first loss."""
+    """Yield the states, losses and bases that a job may have on its stack, what is shown with the first of the last."""
     for states, share, job in _states(setting, spec):
         for logit_bytes, often, changed in _losses(setting, spec, loss_open=loss_open):
             recipe = replace(job.recipe, logit_bytes=logit_bytes) if changed else job.recipe
-            yield _Kept(share * often, replace(job, recipe=recipe), states, changed)
+            for around, met, other in _bases(setting, spec, recipe):
+                yield _Kept(share * often * met, replace(job, recipe=around), states, (*changed, *other))
 
 
 def _states(setting: Setting, spec: JobSpec) -> Iterator[tuple[str, Share, Job]]:
@@ -109,6 +111,16 @@ def _states(setting: Setting, spec: JobSpec) -> Iterator[tuple[str, Share, Job]]
     for one in choices:
         other = job_on(replace(spec, precision=one.precision), setting.stack.name)
         yield one.name, one.share, replace(other, batch_samples=setting.job.batch_samples, samples=setting.job.samples)
+
+
+def _bases(setting: Setting, spec: JobSpec, recipe: Recipe) -> Iterator[tuple[Recipe, Share, tuple[str, ...]]]:
+    """Yield the recipes of what surrounds a quantised base where scripts differ, fp32 as it is shown first."""
+    share = upcast_share_of(spec, setting.stack.name)
+    if not 0 < share < 1:
+        yield recipe, 1.0, ()
+        return
+    yield recipe, share, ()
+    yield replace(recipe, **UNQUANTISED["16-bit"]), 1 - share, ("16 bits around the quantised base",)
 
 
 def _losses(setting: Setting, spec: JobSpec, *, loss_open: bool) -> Iterator[tuple[Bytes, Share, tuple[str, ...]]]:

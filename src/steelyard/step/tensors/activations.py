@@ -28,6 +28,7 @@ class Activations:
 
     stored_bytes: Bytes  # from the forward to the backward pass
     working_bytes: Bytes  # while the backward pass of one block runs
+    hosted_bytes: Bytes  # from the forward to the backward pass, on the host
 
 
 def block_bytes(block: Block, by: Divisors) -> Bytes:
@@ -174,7 +175,7 @@ def block_kept_bytes(job: Job, layout: Layout, stack: Stack, recipe: Recipe, by:
         layout: micro-batch (b), context parallel degree (c), recompute.
         stack: what selective recompute keeps beside scores (σ_s).
         recipe: what kernels without fusion keep (E), copies of scores (x), gathered inputs and inputs of adapters (G),
-            bytes of an element between two blocks (w) and whether these wait on the host (o).
+            bytes of an element between two blocks (w) and whether these wait on the host (o), or all that is kept.
         by: the number of each divisor [-]
 
     Source: Korthikanti et al. 2022, arXiv 2205.05198, table 2; B, E, S, G, T are `block_bytes` (with
@@ -186,9 +187,9 @@ def block_kept_bytes(job: Job, layout: Layout, stack: Stack, recipe: Recipe, by:
     found = []
     for block in job.workload.blocks:
         apart = recipe.gathered_inputs * gathered_input_bytes(block, job, layout, by) + adapters
-        stored, again = _kept(block, job, layout, stack, recipe, by, policies, apart)
+        stored, again, hosted = _kept(block, job, layout, stack, recipe, by, policies, apart)
         transient = transient_bytes(block, job, layout, recipe, by)
-        found.append(Activations(samples * stored, samples * (again + transient)))
+        found.append(Activations(samples * stored, samples * (again + transient), samples * hosted))
     return tuple(found)
 
 
@@ -201,26 +202,30 @@ def _kept(
     by: Divisors,
     policies: Recomputed,
     apart: Bytes,
-) -> tuple[Bytes, Bytes]:
-    """Bytes that one block keeps of one sample, and of what it needs again of what it does not keep."""
+) -> tuple[Bytes, Bytes, Bytes]:
+    """Bytes that one block keeps of one sample, needs again of what it does not keep there, and keeps on the host."""
     whole = block_bytes(block, by) + eager_bytes(block, recipe, by) + narrow_input_bytes(block, job, recipe, by)
     scores = recipe.score_copies * block_score_bytes(block, by, layout.flash)
     kept: Bytes = whole + scores + apart
+    away = recipe.kept_on_host if np.any(recipe.kept_on_host) else 0.0
     stored: Bytes = kept
-    again: Bytes = 0.0
+    again = hosted = away * kept
     stays: Bytes
     needed: Bytes
     for policy, share in policies:
         if policy.input_alone:
-            stays, needed = input_bytes(block, job, recipe, by), kept
+            stays, needed = stream_width(job, recipe) * block.hidden / by.sequence, kept
+            moved = stays * recipe.saved_on_host
         else:
             gone = divided([part for part in block.kept_bytes if part.kind in policy.dropped - {"scores"}], by)
             needed = gone + ("scores" in policy.dropped) * scores
             stays = kept - needed
             stays = stays * (getattr(stack, policy.kept_share) if policy.kept_share else 1.0)
-        stored = stored + share * (stays - kept)
+            moved = stays * away
+            needed = needed + moved
+        stored, hosted = stored + share * (stays - kept), hosted + share * (moved - away * kept)
         again = np.where(share > 0, needed, again)
-    return stored, again
+    return stored - hosted, again, hosted
 
 
 def stream_width(job: Job, recipe: Recipe) -> Bytes:
@@ -235,23 +240,6 @@ def stream_width(job: Job, recipe: Recipe) -> Bytes:
     return np.where(np.greater(recipe.stream_bytes, 0), recipe.stream_bytes, job.element_bytes)
 
 
-def input_bytes(block: Block, job: Job, recipe: Recipe, by: Divisors) -> Bytes:
-    r"""Bytes of one sample's input of a block, which is all that full recomputation keeps on the device.
-
-    .. math:: w\,\frac{h}{t^{sp}}\,(1 - o)
-
-    Args:
-        block: its hidden state (h)
-        job: the bytes of an element
-        recipe: bytes of an element between blocks (w; 0: those of any element), whether it waits on the host (o)
-        by: the number of each divisor [-]
-
-    Source: Chen et al. 2016, arXiv 1604.06174, section 4; github.com/unslothai/unsloth-zoo gradient_checkpointing.py
-        (inputs on the host).
-    """
-    return stream_width(job, recipe) * (1 - recipe.saved_on_host) * block.hidden / by.sequence
-
-
 def kept_bytes(each: tuple[Activations, ...], blocks: Blocks) -> Activations:
     """Return the bytes that all blocks of a stage keep, and that the largest of them needs for a moment.
 
@@ -261,7 +249,8 @@ def kept_bytes(each: tuple[Activations, ...], blocks: Blocks) -> Activations:
     """
     stored: Bytes = 0.0
     working: Bytes = 0.0
+    hosted: Bytes = 0.0
     for one, those in zip(each, blocks, strict=True):
-        stored = stored + those.count * one.stored_bytes
+        stored, hosted = stored + those.count * one.stored_bytes, hosted + those.count * one.hosted_bytes
         working = np.maximum(working, np.greater(those.count, 0) * one.working_bytes)
-    return Activations(stored, working)
+    return Activations(stored, working, hosted)

@@ -4,11 +4,18 @@ from dataclasses import fields, replace
 
 import numpy as np
 
-from steelyard.tables import Layout, Recipe, Stack
-from steelyard.units import Count, Share
+from steelyard.tables import Job, Layout, Recipe, Stack
+from steelyard.units import Bytes, Count, Share
 
 ENTRIES = tuple(entry.name for entry in fields(Recipe))
 """What a recipe says, by the names of its entries, which the defaults of a stack share."""
+
+SHARDED = 3
+"""ZeRO stage at which parameters are sharded (arXiv 1910.02054, section 5)."""
+
+
+WIDE = {"stream_bytes": 4.0, "score_copies": 2.0, "score_gradients": 6.0}
+"""Entries where hidden states over a quantised base are fp32: their bytes; scores have fp32 copies and gradients."""
 
 
 def settled(recipe: Recipe, stack: Stack) -> Recipe:
@@ -42,15 +49,59 @@ def settled_entry(recipe: Recipe, stack: Stack, name: str) -> Count:
     return _either(getattr(recipe, name), getattr(stack, name))
 
 
+def upcast(recipe: Recipe, layout: Layout) -> Recipe:
+    """Return a settled recipe with fp32 hidden states and scores where what surrounds a quantised base is fp32.
+
+    Parameters that are sharded lie in flat ones, which have one type: what is not quantised stays as it is loaded.
+
+    Args:
+        recipe: whether it is, bytes of a quantised parameter
+        layout: ZeRO stage
+
+    Source: github.com/huggingface/peft src/peft/utils/other.py, prepare_model_for_kbit_training: norms become fp32;
+        github.com/bitsandbytes-foundation/bitsandbytes nn/modules.py, Linear4bit: an output has its input's type; Zhao
+        et al. 2023, arXiv 2304.11277, section 3.2.1 (a FlatParameter is of one type).
+    Limits: what a block keeps without recomputation is counted in 16 bits.
+    """
+    if not np.any(recipe.base_upcast):
+        return recipe
+    above = np.greater(recipe.base_upcast * recipe.packed_bytes, 0)
+    flat = np.greater_equal(layout.zero, SHARDED)
+    held = {name: np.where(above & ~flat, wide, getattr(recipe, name)) for name, wide in WIDE.items()}
+    return replace(recipe, **held, frozen_bytes=np.where(above & flat, 0.0, recipe.frozen_bytes))
+
+
+def frozen_width(job: Job, recipe: Recipe) -> Bytes:
+    r"""Return the bytes of a frozen parameter, the mean; where some are quantised, those of the rest may be wider.
+
+    .. math:: f + \max(F - e,\; 0)\,\frac{f - q}{e - q}
+
+    Args:
+        job: bytes of a frozen parameter, the mean (f), and of an element (e)
+        recipe: least bytes of one that is not quantised (F), bytes of one that is (q)
+
+    Source: derived: a share (f - q) / (e - q) of them has the bytes of an element.
+    """
+    given, least, packed = job.frozen_bytes, recipe.frozen_bytes, recipe.packed_bytes
+    plain = np.where(given >= 2, np.maximum(given, least), given)
+    if not np.any(packed):
+        return plain
+    narrower = np.greater(job.element_bytes, packed) & np.greater(packed, 0)
+    rest = (given - packed) / np.where(narrower, job.element_bytes - packed, 1.0)
+    more = np.maximum(least - job.element_bytes, 0.0) * rest * narrower
+    return np.where(np.greater(packed, 0), given + more, plain)
+
+
 def resident(recipe: Recipe, layout: Layout) -> Recipe:
-    """Return a settled recipe with its parameters on the host where offloaded states take them there.
+    """Return a settled recipe as it is on a layout: parameters go to the host where offloaded states take them there.
 
     Args:
         recipe: whether parameters go with the states
-        layout: whether states are offloaded
+        layout: whether states are offloaded, and sharded parameters (`upcast`)
 
     Source: PyTorch FSDP2 documentation, CPUOffloadPolicy: parameters, gradients and optimizer states are offloaded.
     """
+    recipe = upcast(recipe, layout)
     if not np.any(recipe.offload_weights) or not np.any(layout.offload):
         return recipe
     return replace(recipe, weights_on_host=_gone(recipe.weights_on_host, recipe.offload_weights, layout))
