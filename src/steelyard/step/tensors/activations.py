@@ -7,6 +7,7 @@ import numpy as np
 from steelyard.step.divisors import Divisors, divided
 from steelyard.step.recompute import Recomputed, recomputed
 from steelyard.step.stages import Blocks
+from steelyard.step.sums import added
 from steelyard.tables import Block, Job, Layout, Recipe, Stack
 from steelyard.units import Bytes, Share
 
@@ -18,6 +19,9 @@ EAGER_COPIES = {
     "dispatched": "dispatch_bytes",
 }
 """Kinds of tensors that only kernels without fusion keep, and the entry of a recipe that says whether they do."""
+
+SHARDED_PARAMETERS = 3
+"""ZeRO stage at which parameters are sharded as well (arXiv 1910.02054, section 5)."""
 
 UNUSUAL = frozenset(EAGER_COPIES) | {"scores"}
 
@@ -265,3 +269,27 @@ def kept_bytes(each: tuple[Activations, ...], blocks: Blocks) -> Activations:
         stored = stored + those.count * one.stored_bytes
         working = np.maximum(working, np.greater(those.count, 0) * one.working_bytes)
     return Activations(stored, working)
+
+def unit_inputs_bytes(job: Job, layout: Layout, recipe: Recipe, by: Divisors, blocks: Blocks) -> Bytes:
+    r"""Return the bytes of the inputs of a stage's blocks, and of their gradients, that stay to the backward pass's end.
+
+    .. math:: 2\,i\,\frac{b}{c} \sum_k L_k\,w\,\frac{h_k}{t^{sp}} \quad [z = 3,\ n > 1,\ \tau < 1]
+
+    They are the same tensors whether a block runs again or not: what else it keeps is gone by then.
+
+    Args:
+        job: trainable share (τ), elements between blocks (h)
+        layout: micro-batch (b), context parallel degree (c), ZeRO stage (z), ranks that shards lie on (n)
+        recipe: whether a stack holds them (i), bytes of an element between two blocks (w)
+        by: the number of each divisor (t, sp) [-]
+        blocks: of the stage, by kind (L) [-]
+
+    Source: Zhao et al. 2023, arXiv 2304.11277, section 3.2.1: a flat parameter mixes adapters and frozen base, whose
+        inputs wait for its gradient.
+    Limits: one unit a block; none on one rank, which shards nothing.
+    """
+    apart = np.greater(layout.shard_devices, 1) & np.less(job.trainable_share, 1)
+    flat = recipe.input_gradients * (np.greater_equal(layout.zero, SHARDED_PARAMETERS) & apart)
+    pairs = zip(job.workload.blocks, blocks, strict=True)
+    inputs = added(held.count * input_bytes(block, job, recipe, by) for block, held in pairs)
+    return 2 * flat * layout.micro_batch / layout.cp * inputs
