@@ -120,12 +120,12 @@ def stepping_bytes(job: Job, layout: Layout, recipe: Recipe, params: RankParams)
 
 
 def loading_bytes(layout: Layout, recipe: Recipe, params: RankParams) -> Bytes:
-    r"""Bytes of the whole model while a stack that shards it (ZeRO-3) loads it first.
+    r"""Bytes of the whole model while a stack that shards it over several ranks (ZeRO-3) loads it first.
 
-    .. math:: l\,P \quad [z = 3]
+    .. math:: l\,P \quad [z = 3,\ n > 1]
 
     Args:
-        layout: ZeRO stage (z).
+        layout: ZeRO stage (z), ranks that shards lie on (n).
         recipe: bytes of one parameter while it is loaded (l); 0: it loads shards.
         params: parameters P of the rank before sharding.
 
@@ -134,7 +134,8 @@ def loading_bytes(layout: Layout, recipe: Recipe, params: RankParams) -> Bytes:
     """
     if not np.any(recipe.load_bytes):
         return 0.0
-    return np.where(np.asarray(layout.zero) >= 3, recipe.load_bytes * params.whole, 0.0)
+    apart = np.greater_equal(layout.zero, 3) & np.greater(layout.shard_devices, 1)
+    return np.where(apart, recipe.load_bytes * params.whole, 0.0)
 
 
 def unpacked_bytes(job: Job, recipe: Recipe) -> Bytes:
