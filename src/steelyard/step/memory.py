@@ -12,6 +12,7 @@ from steelyard.step.states import HeldParams, RankParams, StateWidths, state_wid
 from steelyard.step.tensors.activations import Activations, block_kept_bytes, kept_bytes, unit_inputs_bytes
 from steelyard.step.tensors.buffers import (
     Edges,
+    bucket_bytes,
     edge_bytes,
     gathered_bytes,
     loading_bytes,
@@ -195,11 +196,12 @@ def _peak(
     gathered = held.copies_bytes + gathered_bytes(job, layout, recipe, by, stage, parts.params, parts.gather_bytes)
     working = kept.working_bytes + parts.unpacked_bytes
     at_once, lesser = np.maximum(working, logits), np.minimum(working, logits)
-    gradients = parts.standing * held.gradients_bytes
+    buckets = bucket_bytes(job, layout, recipe, params)
+    gradients = parts.standing * held.gradients_bytes + buckets
     early = gradients + stored + gathered + at_once
     if _early_is_most(recipe):
         return Peak(held.weights_bytes, gradients, optimizer, stored, logits, rests + early, lesser, paged)
-    every = (1 - parts.consumed) * held.gradients_bytes
+    every = (1 - parts.consumed) * held.gradients_bytes + buckets
     stepping = stepping_bytes(job, layout, recipe, params)
     backward = gathered + working
     if np.any(recipe.input_gradients):
