@@ -170,7 +170,7 @@ def test_what_is_stated_goes_before_what_is_usual() -> None:
 @pytest.mark.parametrize("name", ["pytorch-eager", "nanogpt", "hf-trainer", "llm-foundry"])
 @pytest.mark.parametrize(("job", "width"), [({}, 4.0), (PURE, 2.0)])
 def test_plain_data_parallelism_copies_gradients_into_buckets(name: str, job: dict[str, Any], width: float) -> None:
-    """DistributedDataParallel without gradient_as_bucket_view: the gradients' size once more, in their type, to stay."""
+    """DistributedDataParallel without gradient_as_bucket_view: the size of gradients once more, in their type."""
     tool = bare(name, step_copies=0.0)
     alone, several = (a_parameter(short(ranks, **job), tool, dp=ranks) for ranks in (1.0, 4.0))
     assert several - alone == pytest.approx(width, rel=CLOSE)
@@ -189,7 +189,9 @@ def test_buckets_hold_gradients_of_adapters_alone() -> None:
 
 @pytest.mark.parametrize("zero", [1.0, 2.0, 3.0])
 def test_sharded_gradients_are_in_no_buckets_of_plain_data_parallelism(zero: float) -> None:
-    one, two = (a_parameter(short(4.0), bare("hf-trainer", bucket_copies=copies), dp=4.0, zero=zero) for copies in (0.0, 1.0))
+    one, two = (
+        a_parameter(short(4.0), bare("hf-trainer", bucket_copies=copies), dp=4.0, zero=zero) for copies in (0.0, 1.0)
+    )
     assert one == two
 
 

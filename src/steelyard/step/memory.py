@@ -24,6 +24,7 @@ from steelyard.strategies.recipe import FUSED, PERSISTENT
 from steelyard.tables import Job, Layout, Machine, Recipe, Stack, StepMemory
 from steelyard.units import Bytes, Share
 
+
 @dataclass(frozen=True, slots=True)
 class Peak:
     """One pipeline stage's rank at its peak."""

@@ -270,8 +270,9 @@ def kept_bytes(each: tuple[Activations, ...], blocks: Blocks) -> Activations:
         working = np.maximum(working, np.greater(those.count, 0) * one.working_bytes)
     return Activations(stored, working)
 
+
 def unit_inputs_bytes(job: Job, layout: Layout, recipe: Recipe, by: Divisors, blocks: Blocks) -> Bytes:
-    r"""Return the bytes of the inputs of a stage's blocks, and of their gradients, that stay to the backward pass's end.
+    r"""Return the bytes of the inputs of a stage's blocks and of their gradients, which the backward pass keeps.
 
     .. math:: 2\,i\,\frac{b}{c} \sum_k L_k\,w\,\frac{h_k}{t^{sp}} \quad [z = 3,\ n > 1,\ \tau < 1]
 
