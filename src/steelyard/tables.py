@@ -196,6 +196,7 @@ class Recipe:
     grad_life: Count  # by its number (`strategies.recipe.GRADIENT_LIVES`): persistent, autograd, fused
     grad_sharded_from: Count  # lowest ZeRO stage at which gradients are sharded
     reduce_bytes: Bytes  # of one trained parameter, a second gradient where several replicas reduce theirs
+    bucket_copies: Count  # of gradients that plain data parallelism reduces, in buckets that stay (DDP: 1)
     update_bytes: Bytes  # of one parameter, kept and sharded with the moments (DeepSpeed's fp32 gradients: 4)
     step_copies: Count  # of the updated parameters, for a moment while the optimizer steps (foreach: 1)
     load_bytes: Bytes  # of one parameter, whole model on every device while it is loaded (0: loaded in shards)
@@ -349,6 +350,7 @@ class Stack:
     grad_life: Count
     grad_sharded_from: Count
     reduce_bytes: Bytes
+    bucket_copies: Count
     update_bytes: Bytes
     step_copies: Count
     load_bytes: Bytes

@@ -7,6 +7,7 @@ import pytest
 from tests.shapes import filled, layout
 
 from steelyard.catalog import load, stack
+from steelyard.catalog.stack_names import rule_of_name
 from steelyard.job.job_spec import job_table
 from steelyard.job.optimizers import optimizer_entries, parse_optimizer
 from steelyard.job.read import read_job
@@ -66,3 +67,37 @@ def test_every_row_says_how_its_optimizer_steps() -> None:
         assert not (row.foreach and row.in_backward), row.optimizer
         assert all(np.isfinite(one) for one in (row.moment_bytes, row.outer_moment_bytes, row.factored_bytes))
     assert parse_optimizer("adamw").foreach
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "wide"),
+    [("adamw_bnb_8bit", 8), ("paged_adamw_8bit", 8), ("lion_8bit", 4), ("paged_lion_8bit", 4), ("rmsprop_bnb_8bit", 4)],
+)
+def test_trainer_keeps_states_of_embeddings_in_32_bits(optimizer: str, wide: float) -> None:
+    """transformers 4.52, create_optimizer: optim_bits 32 of each nn.Embedding; 32,000 x 4,096 of 6.74e9 parameters."""
+    rest = parse_optimizer(optimizer).moment_bytes
+    assert wide == 4 * round(rest)
+    share = 32_000 * 4096 / 6_738_415_616
+    assert tuned(optimizer).moment_bytes == pytest.approx(rest + (wide - rest) * share, rel=1e-6)
+    others = ("torchtune", "xtuner", "accelerate")
+    assert all(tuned(optimizer, stack=stack).moment_bytes == pytest.approx(rest) for stack in others)
+
+
+def test_only_8_bit_states_of_bitsandbytes_are_wider_in_embeddings() -> None:
+    """torchao's class is no class of bitsandbytes; 32-bit optimizers and adapters have no embeddings of 8 bits."""
+    assert tuned("adamw_torch_8bit").moment_bytes == pytest.approx(2.03125)
+    assert tuned("paged_adamw_32bit", precision="bf16").moment_bytes == 8
+    adapters = [tuned("adamw_bnb_8bit", task="lora", stack=stack).moment_bytes for stack in ("hf-trainer", "xtuner")]
+    assert adapters[0] == adapters[1]
+
+
+def test_a_tied_embedding_is_one_parameter_whose_states_are_wide() -> None:
+    job = read_job("gpt2", tokens="1M", optimizer="adamw_bnb_8bit", task="full_ft", stack="hf-trainer")
+    share = (50_257 + 1024) * 768 / 124_439_808  # tokens and positions
+    assert job_table(job).moment_bytes == pytest.approx(2.00390625 + (8 - 2.00390625) * share, rel=1e-3)
+
+
+@pytest.mark.parametrize(("date", "wide"), [("2024-07", ""), ("2025-03", ""), ("2025-09", "2025-06"), ("", "2025-06")])
+def test_releases_before_4_52_compared_a_name_that_no_class_had(date: str, wide: str) -> None:
+    """huggingface/transformers, pull request 37331: "Adam8bit" had not been the class since 4.30."""
+    assert rule_of_name(load().stack_rules, "HF Trainer", date).wide_embeddings == wide

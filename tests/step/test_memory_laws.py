@@ -1,6 +1,7 @@
 """Laws that peak memory keeps whatever the job, the layout and the stack."""
 
 from dataclasses import fields, replace
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,9 @@ from tests.shapes import filled, gpt, layout, pretraining
 
 from steelyard.catalog import load, stack, stacks
 from steelyard.step import memory, stage_job
+from steelyard.step.tensors.activations import unit_inputs_bytes
+from steelyard.step.tensors.buffers import gathered_bytes, loading_bytes
+from steelyard.step.tensors.recipe import resident, settled
 from steelyard.tables import Job, Layout, Machine, join
 from steelyard.workload import Architecture
 
@@ -120,6 +124,48 @@ def test_sharded_states_never_take_more(candidate, zero):
     )
     states = [peak.weights_bytes + peak.gradients_bytes + peak.optimizer_bytes for peak in (one, other)]
     assert states[1] <= states[0] * (1 + 1e-12)
+
+
+@given(candidates(), st.sampled_from([0.0, 0.5625, 2.0]), st.sampled_from([1.0, 2.0, 3.0]))
+def test_a_higher_zero_stage_takes_no_more_than_buffers_that_are_named(candidate, frozen, zero):
+    """Units that are gathered, their inputs under flat parameters, whole weights while shards load: nothing else."""
+    job, laid, name = candidate
+    job = tuned(job, frozen)
+    laid = replace(laid, pp=1.0)
+    one, more = (
+        float(memory(stage_job(job, replace(laid, zero=stage)), NO_MACHINE, STACKS[name]).allocated_bytes)
+        for stage in (zero - 1, zero)
+    )
+    assert more <= one * (1 + 1e-12) + named_bytes(job, replace(laid, zero=zero), name)
+
+
+@pytest.mark.parametrize("name", sorted(STACKS))
+@pytest.mark.parametrize("frozen", [0.0, 0.5625, 2.0])
+def test_one_device_takes_no_more_by_sharding_offloading_or_recomputing(name: str, frozen: float) -> None:
+    """It shards nothing with anybody; a block that runs again is small beside the sixteen that need not wait."""
+    job = tuned(pretraining(model(16.0, 8.0, 1000.0, 0.0, 0.0), 2048.0, 4.0), frozen)
+    before = device(job, layout(job, micro_batch=4.0), name)
+    for zero, offload, recompute in product((0.0, 1.0, 2.0, 3.0), (0.0, 1.0), (0.0, 1.0, 2.0)):
+        laid = layout(job, micro_batch=4.0, zero=zero, offload=offload, recompute=recompute)
+        assert device(job, laid, name) <= before * (1 + 1e-12), laid
+
+
+def tuned(job: Job, frozen: float) -> Job:
+    """Return a job whose base is frozen in so many bytes a parameter (0: that is trained), packed below 2."""
+    if not frozen:
+        return replace(job, trainable_share=1.0)
+    packed = {"packed_bytes": frozen} if frozen < 2 else {}
+    return replace(job, trainable_share=0.01, frozen_bytes=frozen, recipe=replace(job.recipe, **packed))
+
+
+def named_bytes(job: Job, laid: Layout, name: str) -> float:
+    """Return what a stack holds on a device besides its states because of the stage at which it shards them."""
+    staged, tool = stage_job(job, laid), STACKS[name]
+    recipe = resident(settled(job.recipe, tool), laid)
+    stage, params = staged.stages[0], staged.params
+    units = gathered_bytes(job, laid, recipe, staged.by, stage, params.blocks, tool.gather_bytes)
+    inputs = unit_inputs_bytes(job, laid, recipe, staged.by, stage.blocks)
+    return float(units + inputs * np.any(recipe.input_gradients) + loading_bytes(laid, recipe, params.ranks[0]))
 
 
 @given(st.lists(candidates(), min_size=2, max_size=5))

@@ -165,3 +165,36 @@ def test_what_is_stated_goes_before_what_is_usual() -> None:
         found = settled(recipe, usual)
         assert getattr(found, name) == 0.375
         assert all(getattr(found, other) == getattr(usual, other) for other in ENTRIES if other != name)
+
+
+@pytest.mark.parametrize("name", ["pytorch-eager", "nanogpt", "hf-trainer", "llm-foundry"])
+@pytest.mark.parametrize(("job", "width"), [({}, 4.0), (PURE, 2.0)])
+def test_plain_data_parallelism_copies_gradients_into_buckets(name: str, job: dict[str, Any], width: float) -> None:
+    """DistributedDataParallel without gradient_as_bucket_view: the size of gradients once more, in their type."""
+    tool = bare(name, step_copies=0.0)
+    alone, several = (a_parameter(short(ranks, **job), tool, dp=ranks) for ranks in (1.0, 4.0))
+    assert several - alone == pytest.approx(width, rel=CLOSE)
+    loss = {"recipe": {"logit_bytes": 1e9}}
+    assert float(held(short(4.0, **job, **loss), tool, dp=4.0).gradients_bytes) == pytest.approx(width * PARAMS)
+    views = bare(name, step_copies=0.0, bucket_copies=0.0)
+    assert a_parameter(short(4.0, **job), views, dp=4.0) == pytest.approx(alone)
+
+
+def test_buckets_hold_gradients_of_adapters_alone() -> None:
+    adapters = {"weight_bytes": 0.0, "grad_bytes": 4.0, "step_copies": 0.0}
+    job = short(4.0, recipe=adapters, trainable_share=0.01)
+    one, two = (a_parameter(job, bare("hf-trainer", bucket_copies=copies), dp=4.0) for copies in (0.0, 1.0))
+    assert two - one == pytest.approx(4 * 0.01)
+
+
+@pytest.mark.parametrize("zero", [1.0, 2.0, 3.0])
+def test_sharded_gradients_are_in_no_buckets_of_plain_data_parallelism(zero: float) -> None:
+    one, two = (
+        a_parameter(short(4.0), bare("hf-trainer", bucket_copies=copies), dp=4.0, zero=zero) for copies in (0.0, 1.0)
+    )
+    assert one == two
+
+
+def test_nanotrons_buckets_hold_16_bit_gradients() -> None:
+    """trainer.py, _init_model: DDP of bf16 parameters beside gradients of 2 bytes and sums of 4; ZeRO-1 has no DDP."""
+    assert a_parameter(short(4.0), "nanotron", dp=4.0) == pytest.approx(20 + 2, rel=CLOSE)

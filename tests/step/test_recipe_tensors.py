@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from tests.shapes import gpt, layout, pretraining
+from tests.shapes import filled, gpt, layout, pretraining
 from tests.step.facts import ROOM, bare, held
 from tests.step.neutral import A, H, L, S, V, peak
 
@@ -17,6 +17,7 @@ from steelyard.job.optimizers import parse_optimizer
 from steelyard.job.training import MatrixShape, parse_precision
 from steelyard.step import memory, stage_job
 from steelyard.step.states import weight_bytes
+from steelyard.step.tensors.activations import unit_inputs_bytes
 from steelyard.step.tensors.recipe import ENTRIES
 from steelyard.strategies.losses import LOSSES
 from steelyard.strategies.recipe_settings import QUANTISED_BYTES
@@ -139,13 +140,31 @@ def test_the_larger_of_loss_and_block_counts_never_their_sum() -> None:
         )
 
 
-def test_inputs_and_their_gradients_stay_under_flat_parameters_of_adapters() -> None:
+@pytest.mark.parametrize(
+    ("laid", "grown"),
+    [
+        ({"recompute": 2.0, "zero": 3.0, "dp": 8.0}, 4 * S * H * L - (2 * S * H * L + 4 * S * H)),
+        ({"recompute": 0.0, "zero": 3.0, "dp": 8.0}, 0.0),  # all that blocks keep is more, and is gone by then
+        ({"recompute": 2.0, "zero": 2.0, "dp": 8.0}, 0.0),
+        ({"recompute": 2.0, "zero": 3.0}, 0.0),  # one rank shards nothing with anybody
+    ],
+)
+def test_inputs_and_their_gradients_stay_under_flat_parameters_of_adapters(
+    laid: dict[str, float], grown: float
+) -> None:
     """At the end of the backward pass 4 bytes an element and block; at its start 2, and the head's two inputs."""
     job = pretraining(BARE, S, 8, trainable_share=0.01)
-    for zero, grown in ((3.0, 4 * S * H * L - (2 * S * H * L + 4 * S * H)), (2.0, 0.0)):
-        laid = layout(job, recompute=2.0, zero=zero)
-        one, more = (float(peak(job, laid, input_gradients=share).allocated_bytes) for share in (0.0, 1.0))
-        assert more - one == grown
+    one, more = (float(peak(job, layout(job, **laid), input_gradients=share).allocated_bytes) for share in (0.0, 1.0))
+    assert more - one == grown
+
+
+@pytest.mark.parametrize("recompute", [0.0, 1.0, 2.0])
+def test_inputs_of_units_are_the_same_tensors_whatever_runs_again(recompute: float) -> None:
+    job = pretraining(BARE, S, 8, trainable_share=0.01)
+    staged = stage_job(job, layout(job, recompute=recompute, zero=3.0, dp=2.0))
+    recipe = filled(Recipe, input_gradients=1.0)
+    found = unit_inputs_bytes(job, staged.layout, recipe, staged.by, staged.stages[0].blocks)
+    assert found == 4 * S * H * L
 
 
 # --- Quantised bases -----------------------------------------------------------------------------------------------

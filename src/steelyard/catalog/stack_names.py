@@ -56,6 +56,7 @@ class StackRule:
     kernels: str = "fused"  # of norms, rotary embeddings and the loss; eager: one each, as models are published
     upcast: float = 0.0  # of its scripts, that make norms over a quantised base, and so hidden states, fp32
     cast_back: float = 0.0  # 1: of these, embeddings and head go back to bf16 over a base of 4 bits
+    wide_embeddings: str = ""  # yyyy-mm from which states of embeddings are of 32 bits beside 8-bit ones; empty: never
     fp32: str = "fp32"  # what runs its fp32 products: tf32 in NVIDIA's containers, fp32 in PyTorch as installed
     why: str = ""
 
@@ -239,6 +240,8 @@ def rule_of_name(rules: Iterable[StackRule], text: str, date: str = "") -> Stack
     name = re.sub(r"^\W+", "", bare if re.search("[a-z]{2}", bare) else said)
     met = (rule for rule in rules if (not rule.until or year <= rule.until) and rule.pattern.search(name))
     found = next(met)
+    if date and date < found.wide_embeddings:
+        found = replace(found, wide_embeddings="")
     return _with_library(found, next((rule for rule in met if rule.library), None)) if found.engine else found
 
 

@@ -32,6 +32,7 @@ class Optimizer:
     pattern: re.Pattern[str]  # how publishers write it
     moment_bytes: Bytes  # of a parameter in the matrices of the blocks
     outer_moment_bytes: Bytes  # of a parameter in embedding and head
+    wide_moment_bytes: Bytes  # of a parameter of an embedding whose states a stack keeps in 32 bits; 0: as the rest
     factored_bytes: Bytes  # of each row and each column of a matrix
     follows: bool  # moments take the type of the parameters where that is 16 bits alone
     newton_schulz: int  # iterations that orthogonalise the update of a matrix of the blocks
@@ -40,6 +41,9 @@ class Optimizer:
     foreach: bool  # stepped with lists of temporaries where its stack does so (torch.optim's foreach)
     in_backward: bool  # steps inside the backward pass, so that no gradient outlives its parameter's
     source: str
+
+
+_BYTES = ("moment_bytes", "outer_moment_bytes", "wide_moment_bytes", "factored_bytes")
 
 
 def precision_of_row(row: Mapping[str, str]) -> Precision:
@@ -67,7 +71,7 @@ def optimizer_of_row(row: Mapping[str, str]) -> Optimizer:
         foreach=row["foreach"] == "1",
         in_backward=row["in_backward"] == "1",
         source=row["source"],
-        **{name: float(row[name]) for name in ("moment_bytes", "outer_moment_bytes", "factored_bytes")},
+        **{name: float(row[name]) for name in _BYTES},
     )
 
 

@@ -155,7 +155,8 @@ def job_table(spec: JobSpec, catalog: Catalog | None = None) -> Job:
     if isinstance(spec.model, RowsSpec):
         work, shape = collapse(spec.model.rows, precision.element_bytes), MatrixShape.of_rows(spec.model.rows)
         return training_job(work, shape, precision, optimizer, None, recipe, **sizes)
-    numbers, shape = architecture(spec.model), MatrixShape.of_transformer(architecture(spec.model))
+    numbers = architecture(spec.model)
+    shape = MatrixShape.of_transformer(numbers, bool(rule.wide_embeddings) and not adapted)
     said = model_dropout(spec.stack or "")
     numbers = replace(numbers, dropout=usual_dropout(rule, numbers) if said is None else said)
     quantised = base_type(words)

@@ -192,17 +192,24 @@ def parse_loss(text: str) -> LossKind:
 
 @dataclass(frozen=True, slots=True)
 class MatrixShape:
-    """What optimizers ask of a model's matrices: share of embedding and head, and of sums of rows and columns."""
+    """What optimizers ask of a model's matrices: shares of its ends, and of sums of rows and columns."""
 
     outer_share: Share
     factored_share: Share  # a number for each row and column, over the elements
+    wide_share: Share = 0.0  # of embeddings whose states are of 32 bits beside 8-bit ones
 
     @classmethod
-    def of_transformer(cls, numbers: Architecture) -> "MatrixShape":
-        """Return that of a transformer; factored moments at the shape of its MLP."""
+    def of_transformer(cls, numbers: Architecture, wide_embeddings: bool = False) -> "MatrixShape":
+        """Return that of a transformer; factored moments at the shape of its MLP.
+
+        Args:
+            numbers: of the transformer.
+            wide_embeddings: whether its embeddings are trained with states of 32 bits where the others are of 8.
+        """
         width = numbers.ffn if numbers.experts == 0 else numbers.moe_ffn
         outer = (numbers.embedding_params + numbers.head_params) / numbers.total_params
-        return cls(float(outer), float(1 / numbers.hidden + 1 / width))
+        embeddings = numbers.embedding_params / numbers.total_params * wide_embeddings
+        return cls(float(outer), float(1 / numbers.hidden + 1 / width), float(embeddings))
 
     @classmethod
     def of_rows(cls, model: Model) -> "MatrixShape":
@@ -217,9 +224,10 @@ class MatrixShape:
 def parameter_bytes(precision: Precision, optimizer: Optimizer, shape: MatrixShape) -> ParameterBytes:
     r"""Return what one parameter takes, the mean over the model: its moments by where they lie.
 
-    .. math:: b_o = (b + (b' - b)\,\omega + \phi\,(1/h + 1/f))\,\sigma
+    .. math:: b_o = (b + (b' - b)\,\omega + (b'' - b')\,\epsilon + \phi\,(1/h + 1/f))\,\sigma
 
-    with :math:`\omega` the share of embedding and head, :math:`\phi` the bytes of a row's or column's sum, and
+    with :math:`\omega` the share of embedding and head, :math:`\epsilon` that of embeddings with states of 32 bits
+    (:math:`b''`) beside 8-bit ones, :math:`\phi` the bytes of a row's or column's sum, and
     :math:`\sigma` the share of an fp32 moment where the states follow the parameters.
 
     Source: the rows of `precisions.csv` and `optimizers.csv`.
@@ -236,6 +244,8 @@ def parameter_bytes(precision: Precision, optimizer: Optimizer, shape: MatrixSha
     ([8.0, 2.004, 4.211, 0.0], 4.0)
     """
     moments = optimizer.moment_bytes + (optimizer.outer_moment_bytes - optimizer.moment_bytes) * shape.outer_share
+    if optimizer.wide_moment_bytes:
+        moments += (optimizer.wide_moment_bytes - optimizer.outer_moment_bytes) * shape.wide_share
     moments += optimizer.factored_bytes * shape.factored_share
     return ParameterBytes(
         element_bytes=precision.element_bytes,

@@ -9,9 +9,10 @@ from steelyard.step.rank import StagedJob
 from steelyard.step.schedule import in_flight
 from steelyard.step.stages import Stage
 from steelyard.step.states import HeldParams, RankParams, StateWidths, state_widths, states_of
-from steelyard.step.tensors.activations import Activations, block_kept_bytes, kept_bytes
+from steelyard.step.tensors.activations import Activations, block_kept_bytes, kept_bytes, unit_inputs_bytes
 from steelyard.step.tensors.buffers import (
     Edges,
+    bucket_bytes,
     edge_bytes,
     gathered_bytes,
     loading_bytes,
@@ -22,9 +23,6 @@ from steelyard.step.tensors.recipe import resident, settled, settled_entry
 from steelyard.strategies.recipe import FUSED, PERSISTENT
 from steelyard.tables import Job, Layout, Machine, Recipe, Stack, StepMemory
 from steelyard.units import Bytes, Share
-
-SHARDED_PARAMETERS = 3
-"""ZeRO stage at which parameters are sharded as well (arXiv 1910.02054, section 5)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,16 +197,16 @@ def _peak(
     gathered = held.copies_bytes + gathered_bytes(job, layout, recipe, by, stage, parts.params, parts.gather_bytes)
     working = kept.working_bytes + parts.unpacked_bytes
     at_once, lesser = np.maximum(working, logits), np.minimum(working, logits)
-    gradients = parts.standing * held.gradients_bytes
+    buckets = bucket_bytes(job, layout, recipe, params)
+    gradients = parts.standing * held.gradients_bytes + buckets
     early = gradients + stored + gathered + at_once
     if _early_is_most(recipe):
         return Peak(held.weights_bytes, gradients, optimizer, stored, logits, rests + early, lesser, paged)
-    every = (1 - parts.consumed) * held.gradients_bytes
+    every = (1 - parts.consumed) * held.gradients_bytes + buckets
     stepping = stepping_bytes(job, layout, recipe, params)
     backward = gathered + working
     if np.any(recipe.input_gradients):
-        flat = (np.asarray(layout.zero) >= SHARDED_PARAMETERS) & (np.asarray(job.trainable_share) < 1)
-        backward = np.asarray(backward + 2 * recipe.input_gradients * flat * kept.stored_bytes)
+        backward = np.asarray(backward + unit_inputs_bytes(job, layout, recipe, by, stage.blocks))
     late = every + np.maximum(backward, stepping)
     late = np.maximum(late, loading_bytes(layout, recipe, params) - optimizer)
     after = np.greater(late, early)

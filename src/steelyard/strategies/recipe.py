@@ -76,5 +76,12 @@ RECIPE_TERMS = (
         entries={"activation_inputs": 0.0},
         source="github.com/linkedin/Liger-Kernel swiglu.py: gate and up are kept, the activation is computed again",
     ),
+    RecipeTerm(
+        name="gradients in buckets",
+        pattern=r"gradient_as_bucket_view[\"' ]*[=:][\"' ]*(true|1)\b",
+        entries={"bucket_copies": 0.0, "grad_life": PERSISTENT},
+        source="docs.pytorch.org torch.nn.parallel.DistributedDataParallel, gradient_as_bucket_view: gradients are "
+        "views of the buckets, which stay",
+    ),
 )
 """In the order in which they are applied: a later word overrides an earlier one."""

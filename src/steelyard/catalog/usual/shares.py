@@ -69,9 +69,7 @@ def _weights(setting: str, stack: str, trained: str, catalog: Catalog) -> _Weigh
     return _Weights(max((row.owners for row in rows), default=0), {row.value: row.share for row in rows})
 
 
-def stack_share(
-    stack: str, among: Collection[str], trained: str, catalog: Catalog, pipelined: bool = False
-) -> Share:
+def stack_share(stack: str, among: Collection[str], trained: str, catalog: Catalog, pipelined: bool = False) -> Share:
     """Return how often a stack is the one of several that could be used: by owners with runs of it, and one each.
 
     Args:

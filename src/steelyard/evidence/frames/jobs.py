@@ -69,7 +69,7 @@ def run_job(
         )
     return training_job(
         _workload(arch, run.sequence_tokens, run_documents(run), float(precision.element_bytes)),
-        MatrixShape.of_transformer(arch),
+        MatrixShape.of_transformer(arch, bool(rule.wide_embeddings) and run.task not in ADAPTERS),
         precision,
         optimizer,
         run_adapters(run, model, rule),

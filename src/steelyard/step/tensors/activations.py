@@ -7,6 +7,7 @@ import numpy as np
 from steelyard.step.divisors import Divisors, divided
 from steelyard.step.recompute import Recomputed, recomputed
 from steelyard.step.stages import Blocks
+from steelyard.step.sums import added
 from steelyard.tables import Block, Job, Layout, Recipe, Stack
 from steelyard.units import Bytes, Share
 
@@ -18,6 +19,9 @@ EAGER_COPIES = {
     "dispatched": "dispatch_bytes",
 }
 """Kinds of tensors that only kernels without fusion keep, and the entry of a recipe that says whether they do."""
+
+SHARDED_PARAMETERS = 3
+"""ZeRO stage at which parameters are sharded as well (arXiv 1910.02054, section 5)."""
 
 UNUSUAL = frozenset(EAGER_COPIES) | {"scores"}
 
@@ -214,7 +218,7 @@ def _kept(
     needed: Bytes
     for policy, share in policies:
         if policy.input_alone:
-            stays, needed = stream_width(job, recipe) * block.hidden / by.sequence, kept
+            stays, needed = input_bytes(block, job, recipe, by), kept
             moved = stays * recipe.saved_on_host
         else:
             gone = divided([part for part in block.kept_bytes if part.kind in policy.dropped - {"scores"}], by)
@@ -240,6 +244,22 @@ def stream_width(job: Job, recipe: Recipe) -> Bytes:
     return np.where(np.greater(recipe.stream_bytes, 0), recipe.stream_bytes, job.element_bytes)
 
 
+def input_bytes(block: Block, job: Job, recipe: Recipe, by: Divisors) -> Bytes:
+    r"""Bytes of one sample's input of a block, which is all that full recomputation keeps.
+
+    .. math:: w\,\frac{h}{t^{sp}}
+
+    Args:
+        block: its hidden state (h)
+        job: the bytes of an element
+        recipe: bytes of an element between blocks (w; 0: those of any element)
+        by: the number of each divisor [-]
+
+    Source: Chen et al. 2016, arXiv 1604.06174, section 4.
+    """
+    return stream_width(job, recipe) * block.hidden / by.sequence
+
+
 def kept_bytes(each: tuple[Activations, ...], blocks: Blocks) -> Activations:
     """Return the bytes that all blocks of a stage keep, and that the largest of them needs for a moment.
 
@@ -254,3 +274,32 @@ def kept_bytes(each: tuple[Activations, ...], blocks: Blocks) -> Activations:
         stored, hosted = stored + those.count * one.stored_bytes, hosted + those.count * one.hosted_bytes
         working = np.maximum(working, np.greater(those.count, 0) * one.working_bytes)
     return Activations(stored, working, hosted)
+
+
+def unit_inputs_bytes(job: Job, layout: Layout, recipe: Recipe, by: Divisors, blocks: Blocks) -> Bytes:
+    r"""Return the bytes of the inputs of a stage's blocks and of their gradients, which the backward pass keeps.
+
+    .. math:: 2\,i\,(1 - o)\,\frac{b}{c} \sum_k L_k\,w\,\frac{h_k}{t^{sp}} \quad [z = 3,\ n > 1,\ \tau < 1]
+
+    They are the same tensors whether a block runs again or not: what else it keeps is gone by then.
+
+    Args:
+        job: trainable share (τ), elements between blocks (h)
+        layout: micro-batch (b), context parallel degree (c), ZeRO stage (z), ranks that shards lie on (n)
+        recipe: whether a stack holds them (i), whether they wait on the host (o), bytes of an element between blocks (w)
+        by: the number of each divisor (t, sp) [-]
+        blocks: of the stage, by kind (L) [-]
+
+    Source: Zhao et al. 2023, arXiv 2304.11277, section 3.2.1: a flat parameter mixes adapters and frozen base, whose
+        inputs wait for its gradient.
+    Limits: one unit a block; none on one rank, which shards nothing.
+    """
+    apart = np.greater(layout.shard_devices, 1) & np.less(job.trainable_share, 1)
+    flat = (
+        recipe.input_gradients
+        * (1 - recipe.saved_on_host)
+        * (np.greater_equal(layout.zero, SHARDED_PARAMETERS) & apart)
+    )
+    pairs = zip(job.workload.blocks, blocks, strict=True)
+    inputs = added(held.count * input_bytes(block, job, recipe, by) for block, held in pairs)
+    return 2 * flat * layout.micro_batch / layout.cp * inputs

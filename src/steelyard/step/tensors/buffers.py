@@ -6,7 +6,8 @@ import numpy as np
 
 from steelyard.step.divisors import Divisors, divided
 from steelyard.step.stages import Stage, head_params
-from steelyard.step.states import HeldParams, RankParams, by_unit, quantised
+from steelyard.step.states import HeldParams, RankParams, by_unit, gradient_bytes, quantised
+from steelyard.strategies.recipe import PERSISTENT
 from steelyard.tables import Job, Layout, Recipe
 from steelyard.units import Bytes, Count
 
@@ -120,12 +121,12 @@ def stepping_bytes(job: Job, layout: Layout, recipe: Recipe, params: RankParams)
 
 
 def loading_bytes(layout: Layout, recipe: Recipe, params: RankParams) -> Bytes:
-    r"""Bytes of the whole model while a stack that shards it (ZeRO-3) loads it first.
+    r"""Bytes of the whole model while a stack that shards it over several ranks (ZeRO-3) loads it first.
 
-    .. math:: l\,P \quad [z = 3]
+    .. math:: l\,P \quad [z = 3,\ n > 1]
 
     Args:
-        layout: ZeRO stage (z).
+        layout: ZeRO stage (z), ranks that shards lie on (n).
         recipe: bytes of one parameter while it is loaded (l); 0: it loads shards.
         params: parameters P of the rank before sharding.
 
@@ -134,7 +135,30 @@ def loading_bytes(layout: Layout, recipe: Recipe, params: RankParams) -> Bytes:
     """
     if not np.any(recipe.load_bytes):
         return 0.0
-    return np.where(np.asarray(layout.zero) >= 3, recipe.load_bytes * params.whole, 0.0)
+    apart = np.greater_equal(layout.zero, 3) & np.greater(layout.shard_devices, 1)
+    return np.where(apart, recipe.load_bytes * params.whole, 0.0)
+
+
+def bucket_bytes(job: Job, layout: Layout, recipe: Recipe, params: RankParams) -> Bytes:
+    r"""Bytes of the buckets of plain data parallelism, into which gradients are copied to be reduced.
+
+    .. math:: k\,\tau\,g\,P \quad [d > 1,\ z = 0], \qquad g = e \text{ where buffers of their own keep the sum}
+
+    Args:
+        job: trainable share (τ), bytes of an element (e)
+        layout: replicas (d), ZeRO stage (z)
+        recipe: whether there are buckets beside gradients (k), bytes of what autograd makes (g)
+        params: parameters P of the rank
+
+    Source: docs.pytorch.org torch.nn.parallel.DistributedDataParallel, gradient_as_bucket_view: if True, peak memory is
+        less by the total size of gradients; pytorch torch/csrc/distributed/c10d/reducer.cpp, initialize_buckets: in the
+        type of the parameters, from the start of training on.
+    """
+    if not np.any(recipe.bucket_copies):
+        return 0.0
+    made = np.where(np.equal(recipe.grad_life, PERSISTENT), job.element_bytes, gradient_bytes(job, recipe))
+    plain = np.greater(layout.dp * layout.cp, 1) & np.equal(layout.zero, 0)
+    return recipe.bucket_copies * job.trainable_share * made * plain * params.whole
 
 
 def unpacked_bytes(job: Job, recipe: Recipe) -> Bytes:
