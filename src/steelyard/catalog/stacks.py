@@ -90,6 +90,7 @@ class StackFile:
 
     stack: str
     relative: str  # whose fitted memory it borrows where no peak of its own was measured; empty: nobody's
+    modules_of: str  # whose modules it trains, and so whose constants it has where none is fitted; empty: its own
     capability: Capability
     rules: tuple[StackRule, ...]
     narrow_kernels: str  # whose fp8 and fp4: transformer-engine (or the chip vendor's own), or other
@@ -118,7 +119,8 @@ def read_stacks(folder: Path) -> Mapping[str, StackFile]:
 
 def parse_stack(given: Mapping[str, Any]) -> StackFile:
     """Return one stack from the contents of its file; a statement without its source is an error."""
-    if unknown := given.keys() - {"stack", "relative", "can_run", "names", "loss", "narrow_kernels", "constants"}:
+    known = {"stack", "relative", "modules_of", "can_run", "names", "loss", "narrow_kernels", "constants"}
+    if unknown := given.keys() - known:
         raise ValueError(f"unknown {sorted(unknown)}")
     name, can_run = str(given["stack"]), given["can_run"]
     lain = _expert_tensor(can_run)
@@ -127,6 +129,7 @@ def parse_stack(given: Mapping[str, Any]) -> StackFile:
     return StackFile(
         stack=name,
         relative=str(given.get("relative", "")),
+        modules_of=str(given.get("modules_of", "")),
         capability=_capability(name, can_run),
         rules=tuple(parse_rule(name, {"expert_tensor": lain, **one}) for one in given.get("names", ())),
         narrow_kernels=_narrow_kernels(given.get("narrow_kernels")),
@@ -264,13 +267,23 @@ def _sourced(name: str, given: Mapping[str, Any], checked: str) -> Fitted:
 def with_documented(
     fitted: Mapping[tuple[str, str, str], Fitted], files: Mapping[str, StackFile]
 ) -> dict[tuple[str, str, str], Fitted]:
-    """Return the constants of all stacks by (stack, precision, quantity): fitted, else documented.
+    """Return the constants of all stacks by (stack, precision, quantity): fitted, else documented, else of its modules.
 
     The spread of a whole prediction (`time_scale`, `reserved_scale`) that nobody fitted is that of `any`.
     """
     found: dict[tuple[str, str, str], Fitted] = {}
-    for row in (row for file in files.values() for row in file.constants):
+    for row in (*_of_modules(fitted, files), *(row for file in files.values() for row in file.constants)):
         usual = fitted.get((FALLBACK, FALLBACK, row.quantity))
         spread = usual.log_sd if usual is not None and row.quantity in INHERITED_SPREADS else row.log_sd
         found[row.entity, row.precision, row.quantity] = replace(row, log_sd=spread)
     return found | dict(fitted)
+
+
+def _of_modules(fitted: Mapping[tuple[str, str, str], Fitted], files: Mapping[str, StackFile]) -> list[Fitted]:
+    """Return the constants that stacks have of those whose modules they train, fitted or documented."""
+    found = []
+    for file in (one for one in files.values() if one.modules_of):
+        documented = (row for row in files[file.modules_of].constants)
+        rows = (*documented, *(row for row in fitted.values() if row.entity == file.modules_of))
+        found += [replace(row, entity=file.stack, rows=0, groups=0, note=f"of {file.modules_of}") for row in rows]
+    return found

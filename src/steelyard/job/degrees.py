@@ -39,6 +39,7 @@ SETTING_ALIASES: Mapping[str, str] = MappingProxyType(
     | dict.fromkeys(("gradient_accumulation_steps", "grad_accum"), "micro_batches")
     | dict.fromkeys(("gradient_checkpointing", "activation_checkpointing"), "recompute")
     | dict.fromkeys(("sharding", "sharding_strategy", "fsdp_sharding_strategy"), "zero")
+    | dict.fromkeys(("data_parallel_sharding_strategy",), "zero")
     | {"attn_implementation": "flash"}
 )
 """Other names of a setting, those of Megatron, DeepSpeed and Hugging Face's `TrainingArguments` among them. Each has
