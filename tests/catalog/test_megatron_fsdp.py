@@ -1,4 +1,4 @@
-"""Megatron-FSDP: Megatron-core's modules, sharded as its strategies are (docs.nvidia.com/megatron-core, fully_shard)."""
+"""Megatron-FSDP: modules of Megatron-core, sharded as its strategies are (docs.nvidia.com, fully_shard)."""
 
 import pytest
 

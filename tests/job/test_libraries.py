@@ -110,7 +110,7 @@ def test_the_engine_shards_what_a_library_of_several_trains_in_jobs_and_rows(lib
     for text in (f"{library} + {engine}", f"{engine}, {library}"):
         able = load().capability(rule(text).stack)
         assert named_layout(text, able)["zero"] == (SHARDED[engine],)
-        assert ("deepspeed" == able.stack) == ("DeepSpeed" in engine)
+        assert (able.stack == "deepspeed") == ("DeepSpeed" in engine)
         row = blank_run(
             id="row", accelerator="H100", devices=8.0, sequence_tokens=2048.0, micro_batch=1.0, batch_samples=64.0,
             optimizer="adamw", step_time_s=3.0, date="2025-06", stack=text, **shape,

@@ -20,9 +20,6 @@ from steelyard.strategies.recompute import RECOMPUTE
 from steelyard.strategies.registry import SCHEDULES
 from steelyard.vocabulary import ADAPTER_TASKS, TRAINED_KINDS
 
-INHERITED_SPREADS = ("time_scale", "reserved_scale")
-"""Constants whose spread is that of a whole prediction."""
-
 LOGIT_BYTES = "logit_bytes"
 """The constant of `tables.Stack` that a stack's kind of loss says."""
 
@@ -66,6 +63,7 @@ class Capability:
     tunes: tuple[str, ...] = ()  # of vocabulary.ADAPTER_TASKS; empty: it trains every parameter of a model or none
     tunes_as: tuple[str, ...] = ()  # words of a name under which it does, where its own does not; empty: under any
     tunes_source: str = ""
+    vendors_asked: tuple[str, ...] = ()  # of vendors, those on whose chips nobody is proposed it, and none was timed
     host_weights_from: int = 0  # ZeRO stage from which on parameters rest on the host; 0: whatever the stage
 
     @property
@@ -77,6 +75,10 @@ class Capability:
         """Tell whether it trains adapters as a task has them, under its own name or as it is written."""
         named = not self.tunes_as or any(word in "-".join(written.lower().split()) for word in self.tunes_as)
         return task not in ADAPTER_TASKS or (task in self.tunes and named)
+
+    def usual_on(self, vendor: str) -> bool:
+        """Whether it is proposed on a vendor's chips, and was timed there."""
+        return vendor in self.vendors and vendor not in self.vendors_asked
 
     @property
     def vpp(self) -> bool:
@@ -166,7 +168,8 @@ def _capability(name: str, given: Mapping[str, Any]) -> Capability:
         schedules=schedules,
         weighed=weighed,
         partitions=_partitions(given),
-        vendors=tuple(given["vendors"]),
+        vendors=(*given["vendors"], *_vendors_asked(given)),
+        vendors_asked=_vendors_asked(given),
         planned=int(given["planned"]),
         zero=tuple(int(stage) for stage in given["zero"]),
         zero_most_with_pp=int(given["zero_most_with_pp"]),
@@ -185,6 +188,13 @@ def _capability(name: str, given: Mapping[str, Any]) -> Capability:
         running={},
         **{flag: flag in given["has"] for flag in FLAGS},
     )
+
+
+def _vendors_asked(given: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the vendors on whose chips a stack runs where a job names it; they need a source."""
+    if given.get("vendors_asked") and not given.get("vendors_asked_source"):
+        raise ValueError("vendors_asked has no vendors_asked_source; add it")
+    return tuple(str(one) for one in given.get("vendors_asked", ()))
 
 
 def _adapters(given: Mapping[str, Any]) -> int:
@@ -262,28 +272,3 @@ def _sourced(name: str, given: Mapping[str, Any], checked: str) -> Fitted:
         checked=checked,
         note="",
     )
-
-
-def with_documented(
-    fitted: Mapping[tuple[str, str, str], Fitted], files: Mapping[str, StackFile]
-) -> dict[tuple[str, str, str], Fitted]:
-    """Return the constants of all stacks by (stack, precision, quantity): fitted, else documented, else of its modules.
-
-    The spread of a whole prediction (`time_scale`, `reserved_scale`) that nobody fitted is that of `any`.
-    """
-    found: dict[tuple[str, str, str], Fitted] = {}
-    for row in (*_of_modules(fitted, files), *(row for file in files.values() for row in file.constants)):
-        usual = fitted.get((FALLBACK, FALLBACK, row.quantity))
-        spread = usual.log_sd if usual is not None and row.quantity in INHERITED_SPREADS else row.log_sd
-        found[row.entity, row.precision, row.quantity] = replace(row, log_sd=spread)
-    return found | dict(fitted)
-
-
-def _of_modules(fitted: Mapping[tuple[str, str, str], Fitted], files: Mapping[str, StackFile]) -> list[Fitted]:
-    """Return the constants that stacks have of those whose modules they train, fitted or documented."""
-    found = []
-    for file in (one for one in files.values() if one.modules_of):
-        documented = (row for row in files[file.modules_of].constants)
-        rows = (*documented, *(row for row in fitted.values() if row.entity == file.modules_of))
-        found += [replace(row, entity=file.stack, rows=0, groups=0, note=f"of {file.modules_of}") for row in rows]
-    return found

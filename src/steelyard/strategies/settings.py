@@ -22,8 +22,8 @@ SPELLINGS: dict[str, dict[str, int]] = {
     "offload": _SWITCH,
 }
 """Setting → word → number. Checkpointed activations without another word are all of them (`torch.utils.checkpoint`);
-fully sharded data parallelism shards as ZeRO-3 does (arXiv 2304.11277, section 3.1), SHARD_GRAD_OP as ZeRO-2; Megatron-FSDP's
-strategies are stages 1 to 3 (docs.nvidia.com/megatron-core, megatron_fsdp.fully_shard, ShardingStrategy)."""
+fully sharded data parallelism shards as ZeRO-3 does (arXiv 2304.11277, section 3.1), SHARD_GRAD_OP as ZeRO-2;
+Megatron-FSDP's strategies are stages 1 to 3 (docs.nvidia.com/megatron-core, fully_shard, ShardingStrategy)."""
 
 
 NAMED = ("recompute", "schedule", "partition")
