@@ -35,6 +35,9 @@ RING_PASSES = 3.0
 class Tick:
     """One micro-batch, forward and backward, on the slowest stage.
 
+    Keys and values go round while attention computes; the host launches while both go on. What it takes beyond them
+    waits, so that less attention never takes longer.
+
     Its forward pass is the share of all, but for what runs again, that it is of the products (`product_passes`), and no
     less than the host takes to launch it.
     """
@@ -157,12 +160,12 @@ def _tick(rank: Rank, layout: Layout, stage: Stage, once: Forward, before: Forwa
         pointwise_s=pointwise,
         vocab_s=alike.vocab_s,
         recompute_s=recompute,
-        host_s=np.maximum(launch_s * alike.launches - busy, 0.0),
+        host_s=np.maximum(launch_s * alike.launches - busy - cp_s, 0.0),
         tp_s=tp_s,
         cp_s=cp_s,
         ep_s=ep_s,
-        forward_s=np.maximum((busy - recompute) / alike.products, launch_s * FORWARD_LAUNCHES)
-        + (tp_s + cp_s + ep_s) / alike.products,
+        forward_s=np.maximum((busy - recompute + cp_s) / alike.products, launch_s * FORWARD_LAUNCHES)
+        + (tp_s + ep_s) / alike.products,
     )
 
 
