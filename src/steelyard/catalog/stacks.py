@@ -13,7 +13,7 @@ from typing import Any
 from steelyard.catalog.schema import Fitted
 from steelyard.catalog.stack_names import FALLBACK, StackRule, parse_rule
 from steelyard.errors import BadCatalog
-from steelyard.strategies.experts import AS_THE_REST, EXPERT_TENSOR_RULES
+from steelyard.strategies.experts import AS_THE_REST, EXPERT_LAUNCHES, EXPERT_TENSOR_RULES
 from steelyard.strategies.losses import LOSSES
 from steelyard.strategies.partition import GIVEN, PARTITIONS
 from steelyard.strategies.recompute import RECOMPUTE
@@ -25,6 +25,9 @@ LOGIT_BYTES = "logit_bytes"
 
 TRANSFORMER_ENGINE, OTHER = "transformer-engine", "other"
 """Whose kernels multiply in fp8 and fp4: NVIDIA's library or a vendor's own, or anybody else's."""
+
+NOW = "99"
+"""The month until which holds what still does."""
 
 FLAGS = ("tp", "sp", "cp", "ep", "etp", "hsdp", "offload", "nvme", "fused_gradients")
 
@@ -97,6 +100,7 @@ class StackFile:
     rules: tuple[StackRule, ...]
     narrow_kernels: str  # whose fp8 and fp4: transformer-engine (or the chip vendor's own), or other
     constants: tuple[Fitted, ...]
+    experts: tuple[tuple[str, str], ...]  # how they are launched, each with the last month of which it holds (99: now)
 
 
 def read_stacks(folder: Path) -> Mapping[str, StackFile]:
@@ -121,13 +125,14 @@ def read_stacks(folder: Path) -> Mapping[str, StackFile]:
 
 def parse_stack(given: Mapping[str, Any]) -> StackFile:
     """Return one stack from the contents of its file; a statement without its source is an error."""
-    known = {"stack", "relative", "modules_of", "can_run", "names", "loss", "narrow_kernels", "constants"}
+    known = {"stack", "relative", "modules_of", "can_run", "names", "loss", "narrow_kernels", "experts", "constants"}
     if unknown := given.keys() - known:
         raise ValueError(f"unknown {sorted(unknown)}")
     name, can_run = str(given["stack"]), given["can_run"]
     lain = _expert_tensor(can_run)
     checked = str(can_run["checked"])
     loss = [_loss(name, given["loss"], checked)] if "loss" in given else []
+    experts = [_experts(name, one, checked) for one in given.get("experts", ())]
     return StackFile(
         stack=name,
         relative=str(given.get("relative", "")),
@@ -135,7 +140,8 @@ def parse_stack(given: Mapping[str, Any]) -> StackFile:
         capability=_capability(name, can_run),
         rules=tuple(parse_rule(name, {"expert_tensor": lain, **one}) for one in given.get("names", ())),
         narrow_kernels=_narrow_kernels(given.get("narrow_kernels")),
-        constants=(*loss, *(_constant(name, one, checked) for one in given.get("constants", ()))),
+        experts=tuple((str(one.get("until", NOW)), str(one["launch"])) for one in given.get("experts", ())),
+        constants=(*loss, *experts[-1:], *(_constant(name, one, checked) for one in given.get("constants", ()))),
     )
 
 
@@ -246,6 +252,15 @@ def _loss(name: str, given: Mapping[str, Any], checked: str) -> Fitted:
     if kind not in LOSSES:
         raise ValueError(f"unknown loss {kind!r}; known: {', '.join(LOSSES)}")
     row = {"quantity": LOGIT_BYTES, "value": LOSSES[kind].logit_bytes, "unit": "byte", "source": given["source"]}
+    return _sourced(name, row, checked)
+
+
+def _experts(name: str, given: Mapping[str, Any], checked: str) -> Fitted:
+    """Return what each further expert of a rank takes to launch, of what the first does."""
+    launch = str(given["launch"])
+    if launch not in EXPERT_LAUNCHES:
+        raise ValueError(f"unknown launch {launch!r} of experts; known: {', '.join(EXPERT_LAUNCHES)}")
+    row = {"quantity": "expert_launches", "value": EXPERT_LAUNCHES[launch], "unit": "1", "source": given["source"]}
     return _sourced(name, row, checked)
 
 

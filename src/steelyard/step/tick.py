@@ -14,6 +14,7 @@ from steelyard.step.rank import Rank
 from steelyard.step.recompute import Recomputed, recompute_s, recomputed, repeated_share
 from steelyard.step.stages import Blocks, Stage, block_count, busiest_stages
 from steelyard.step.sums import added
+from steelyard.strategies.experts import launched_experts
 from steelyard.strategies.schedule import Passes
 from steelyard.tables import Layout
 from steelyard.units import Count, Seconds
@@ -174,7 +175,8 @@ def _launch_s(rank: Rank, layout: Layout, blocks: Blocks) -> Seconds:
     launch_s = rank.stack.layer_host_s * block_count(blocks)
     for one, held in zip(rank.job.workload.blocks, blocks, strict=True):
         if np.any(one.experts):
-            routed_s = rank.stack.moe_host_s + rank.stack.expert_host_s * one.experts / layout.ep
+            launched = launched_experts(one.experts / layout.ep, rank.stack.expert_launches)
+            routed_s = rank.stack.moe_host_s + rank.stack.expert_host_s * launched
             launch_s = launch_s + routed_s * held.count * np.greater(one.experts, 0)
     return launch_s / rank.kernels.time_scale
 

@@ -7,6 +7,7 @@ from difflib import get_close_matches
 from steelyard.catalog import Catalog
 from steelyard.catalog.local.layer import slug
 from steelyard.catalog.stack_names import FALLBACK, StackRule, adapter_share, kernel_scales, rule_of_name, slow_kernels
+from steelyard.catalog.usual.launches import expert_launches
 from steelyard.errors import BadInput
 from steelyard.evidence.frames.recipes import ZERO_STAGES
 from steelyard.evidence.frames.settings import offloads_states
@@ -195,4 +196,5 @@ def run_constants(run: Run, rule: StackRule, precision: str, catalog: Catalog) -
     ['host_update_s', 'upcast_scale']
     """
     its_own = row_constants(run, rule) | kernel_constants(run, rule, precision, catalog)
+    its_own |= expert_launches(rule, catalog.stack_files, f"{run.stack}; {run.note}", run.date)
     return its_own | update_constants(run, rule, catalog)
