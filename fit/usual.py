@@ -66,6 +66,9 @@ COUNTED: Mapping[str, Counted] = {
         lambda found, row: float(found.layout.sp[row]), lambda found, row: found.layout.tp[row] > 1
     ),
     "loss": Counted(_logit_bytes, lambda found, row: float(found.job.workload.head.logits[row]) > 0, every_stack=False),
+    "interleaving": Counted(
+        lambda found, row: float(found.layout.vpp[row] > 1), lambda found, row: found.layout.pp[row] > 1
+    ),
     "micro-batch": Counted(_micro_batch_tokens, lambda found, row: found.runs[row].sequence_tokens > 0),
 }
 

@@ -52,7 +52,7 @@ SENTENCES = {
     Reason.KV_HEADS: "tp must divide the key-value heads, or be a multiple of them",
     Reason.FFN: "tp must divide the width of the MLP",
     Reason.STAGES: "pp cannot exceed the number of layers",
-    Reason.INTERLEAVE: "vpp > 1 needs pp > 1, and pp × vpp dividing the layers",
+    Reason.INTERLEAVE: "vpp > 1 needs pp > 1, and pp × vpp dividing the layers, or a partition, as partition=ends",
     Reason.CONTEXT: "context parallelism splits a sequence into 2 × cp equal pieces",
     Reason.SEQUENCE: "sequence parallelism needs tp > 1 and a sequence that cp × tp divides",
     Reason.EXPERTS: "ep must divide the routed experts",

@@ -23,12 +23,20 @@ from steelyard.market.options import StackOption
 from steelyard.planner.measured.answer import current_step
 from steelyard.planner.measured.exact import measured_row
 from steelyard.reasons.draws import Setting
+from steelyard.strategies.interleaving import chunk_partition, usual_chunks
+from steelyard.strategies.registry import SCHEDULES, usual_code
 from steelyard.strategies.settings import setting_name
 from steelyard.tables import Job, Layout
 from steelyard.units import Share
 
 LEAST_SHARE = 0.01
 """Share of a possible run below which it is left out: it moves no end of a 90 % interval."""
+
+
+LARGE_BUBBLE = 0.1
+"""Share of the ideal time of a step from which on its bubble is large: chosen."""
+
+SCHEDULES_BY_CODE = {one.code: one for one in SCHEDULES.values()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +158,26 @@ def _micro_batches(one: PossibleRun, trained: str) -> Iterator[PossibleRun]:
         yield one.with_layout(share, f"micro-batch {size:g}", micro_batch=size, micro_batches=each / size)
 
 
+def _chunks(one: PossibleRun, trained: str) -> Iterator[PossibleRun]:
+    """Yield a run with stages of one chunk, and of as many as recipes have where its bubble is large without them."""
+    laid, can = one.setting.layout, one.setting.stack.capability
+    waits = laid.pp > 1 and laid.pp - 1 >= LARGE_BUBBLE * laid.micro_batches
+    if not (waits and laid.vpp == 1 and laid.schedule == usual_code(can.schedules, 1) and can.vpp):
+        yield one
+        return
+    blocks = int(np.max(one.setting.job.workload.divisible.blocks))
+    count = usual_chunks(can.partitions, blocks, int(laid.pp))
+    code = usual_code(can.schedules, count)
+    if count == 1 or not SCHEDULES_BY_CODE[code].takes(laid.pp, laid.micro_batches):
+        yield one
+        return
+    shares = usual_shares("interleaving", one.setting.stack.name, trained, load(), 0.0)
+    whole, cut = sum(shares.values()), float(chunk_partition(can.partitions, blocks, int(laid.pp), count))
+    yield one.with_layout(shares.get(0.0, 0.0) / whole, "")
+    word = f"{count} chunks a stage"
+    yield one.with_layout(shares.get(1.0, 0.0) / whole, word, vpp=float(count), schedule=float(code), partition=cut)
+
+
 def _each(one: PossibleRun, field: str, shares: Mapping[float, Share]) -> Iterator[PossibleRun]:
     total = sum(shares.values())
     for value, share in shares.items():
@@ -166,8 +194,9 @@ CHANGED = {
     "recompute": _recomputes,
     "sequence parallelism": _sequence_parallels,
     "micro-batch": _micro_batches,
+    "interleaving": _chunks,
 }
 """How the settings that a step's time follows from may be, by the words of `job.unstated`."""
 
-OF_MEMORY = ("recompute", "sequence parallelism")
+OF_MEMORY = ("recompute", "sequence parallelism", "interleaving")
 """Those that are no matter of what fits: one makes a micro-batch as large as memory allows."""
