@@ -84,3 +84,21 @@ def test_the_host_launches_while_keys_and_values_go_round() -> None:
     bound = {wire: step_s(work, laid, 0.1, wire) for wire in (0.2, 10.0)}
     assert bound[0.2] == pytest.approx(bound[10.0], rel=0.02)  # the rest is of the gradients' exchange
     assert step_s(work, laid, 0.0, 0.2) > 1.05 * step_s(work, laid, 0.0, 10.0)
+
+
+def test_dual_pipe_hides_tokens_on_their_way_behind_what_it_computes() -> None:
+    """Both directions of all-to-all are hidden (DeepSeek-V3, arXiv 2412.19437, section 3.2.1) up to what computes."""
+    shape = gpt(16, 2048, 16, experts=64.0, top_k=8.0, moe_layers=16.0, moe_ffn=1024.0, routed_params=1e9)
+    work, stack = pretraining(shape, SEQUENCE, 64.0), replace(STACK, ep_exposed=1.0)
+    for wire in (0.02, 0.2, 50.0):
+        machine = replace(MACHINE, link_bytes_per_s=400e9 * wire, nic_bytes_per_s=50e9 * wire)
+        plain, dual = (
+            time(stage_job(work, laid), machine, KERNELS, stack)
+            for laid in (
+                layout(work, pp=4.0, dp=8.0, ep=8.0, schedule=float(SCHEDULES[name].code))
+                for name in ("1f1b", "dualpipe")
+            )
+        )
+        busy = dual.gemm_s + dual.attention_s + dual.pointwise_s + dual.vocab_s + dual.recompute_s
+        assert float(dual.ep_s) == pytest.approx(max(float(plain.ep_s - busy), 0.0))
+        assert (dual.ep_s == 0) == (wire > 1)
