@@ -27,11 +27,14 @@ from steelyard.strategies.interleaving import chunk_partition, usual_chunks
 from steelyard.strategies.registry import SCHEDULES, usual_code
 from steelyard.strategies.settings import setting_name
 from steelyard.tables import Job, Layout
-from steelyard.units import Share
+from steelyard.units import GB_BYTES, Share
 
 LEAST_SHARE = 0.01
 """Share of a possible run below which it is left out: it moves no end of a 90 % interval."""
 
+
+NETWORK, NETWORK_SHARES = "network", (0.25, 0.5, 0.25)
+"""The word for an unknown network, and how often it is the lowest, median and highest of its family: chosen."""
 
 LARGE_BUBBLE = 0.1
 """Share of the ideal time of a step from which on its bubble is large: chosen."""
@@ -178,6 +181,19 @@ def _chunks(one: PossibleRun, trained: str) -> Iterator[PossibleRun]:
     yield one.with_layout(shares.get(1.0, 0.0) / whole, word, vpp=float(count), schedule=float(code), partition=cut)
 
 
+def _networks(one: PossibleRun, trained: str) -> Iterator[PossibleRun]:
+    """Yield a run over each network that its family has where its own is unknown: half of all over the middle one."""
+    hardware = one.setting.hardware
+    if not hardware.networks:
+        yield one
+        return
+    for rate, share in zip(hardware.networks, NETWORK_SHARES, strict=True):
+        machine = replace(hardware.machine, nic_bytes_per_s=rate)
+        other = () if rate == hardware.machine.nic_bytes_per_s else (f"network {rate / GB_BYTES:.3g} GB/s",)
+        setting = replace(one.setting, hardware=replace(hardware, machine=machine))
+        yield replace(one, share=one.share * share, setting=setting, changed=(*one.changed, *other))
+
+
 def _each(one: PossibleRun, field: str, shares: Mapping[float, Share]) -> Iterator[PossibleRun]:
     total = sum(shares.values())
     for value, share in shares.items():
@@ -195,6 +211,7 @@ CHANGED = {
     "sequence parallelism": _sequence_parallels,
     "micro-batch": _micro_batches,
     "interleaving": _chunks,
+    NETWORK: _networks,
 }
 """How the settings that a step's time follows from may be, by the words of `job.unstated`."""
 
