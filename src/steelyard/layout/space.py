@@ -213,7 +213,8 @@ def _chunks(columns: Columns, layers: int, capability: Capability, bounds: Bound
     if "schedule" not in asked:  # a lone stage has no order of its own
         columns["schedule"] = np.where(stages > 1, columns["schedule"], lone[1])
     if "vpp" in asked and "partition" not in asked:
-        columns["partition"] = np.asarray(chunk_partition(capability.partitions, layers, stages, vpp)).astype(np.int64)
+        found = chunk_partition(capability.partitions, layers, stages.astype(float), vpp.astype(float))
+        columns["partition"] = np.asarray(found).astype(np.int64)
     divides = (layers % (stages * vpp) == 0) | (columns.get("partition", 0) != 0)
     kept = np.where(stages > 1, (vpp == 1) | divides, run == 0)
     for one in {one.code: one for _, one in orders if one.needs}.values():

@@ -6,13 +6,13 @@ from statistics import median
 
 from steelyard import catalog as facts
 from steelyard.market.options import HardwareOption
-from steelyard.units import GB_BYTES, BytesPerSecond
+from steelyard.units import GB_BYTES
 
 DOUBT = 2.0
 """A rate that stands in for an unknown one may be off by this factor at least: chosen, a generation of adapters."""
 
 
-def family_networks(accelerator: str, catalog: facts.Catalog) -> tuple[BytesPerSecond, ...]:
+def family_networks(accelerator: str, catalog: facts.Catalog) -> tuple[float, ...]:
     """Return the lowest, median and highest network share of a family's devices; empty where none is known.
 
     Args:

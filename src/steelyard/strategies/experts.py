@@ -1,5 +1,6 @@
 """How experts are launched, and how tensor parallelism lies on them, where nobody says otherwise."""
 
+from collections.abc import Mapping
 from types import MappingProxyType
 
 import numpy as np
@@ -54,7 +55,7 @@ def unstated_expert_tensor(rule: str, tensor_ranks: Count, expert_ranks: Count) 
 
 LOOP, PRODUCTS, GROUPED = "loop", "products", "grouped"
 _LOOPED, _ONE_BY_ONE = 11 + 16, 2 + 2 + 2
-EXPERT_LAUNCHES = MappingProxyType({LOOP: 1.0, PRODUCTS: _ONE_BY_ONE / _LOOPED, GROUPED: 0.0})
+EXPERT_LAUNCHES: Mapping[str, float] = MappingProxyType({LOOP: 1.0, PRODUCTS: _ONE_BY_ONE / _LOOPED, GROUPED: 0.0})
 """How experts of a rank are launched, and what each further one takes, of what the first does.
 
 A loop over modules launches all that an expert does: 11 kernels forward (which tokens, their rows, three products, two
@@ -70,11 +71,15 @@ Source: github.com/huggingface/transformers models/mixtral/modeling_mixtral.py, 
 
 
 def launched_experts(held: Count, share: Share) -> Count:
-    """Return how many experts a rank's launches are worth.
+    r"""Return how many experts a rank's launches are worth.
+
+    .. math:: 1 + \max(n - 1,\; 0)\,s
 
     Args:
-        held: experts of the rank [-]
-        share: of what the first takes, that each further one does, of `EXPERT_LAUNCHES` [-]
+        held: experts of the rank, n [-]
+        share: of what the first takes, that each further one does, of `EXPERT_LAUNCHES`, s [-]
+
+    Source: that of `EXPERT_LAUNCHES`.
 
     >>> [round(float(launched_experts(64, EXPERT_LAUNCHES[name])), 1) for name in (LOOP, PRODUCTS, GROUPED)]
     [64.0, 15.0, 1.0]

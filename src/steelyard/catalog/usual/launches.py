@@ -6,13 +6,12 @@ from steelyard.catalog.stack_names import StackRule
 from steelyard.catalog.stacks import StackFile
 from steelyard.strategies.denial import denied, named
 from steelyard.strategies.experts import EXPERT_LAUNCHES, LOOP, PRODUCTS
-from steelyard.units import Share
 
 GROUPS = r"grouped[ _-]?(?:gemm|mm|mat ?mul)|megablo\w+|ragged[ _-]?dot|scattermoe"
 """How people write that products of experts are grouped."""
 
 
-def expert_launches(rule: StackRule, files: Mapping[str, StackFile], text: str, date: str = "") -> dict[str, Share]:
+def expert_launches(rule: StackRule, files: Mapping[str, StackFile], text: str, date: str = "") -> dict[str, float]:
     """Return the constant of launches of experts, of `tables.Stack`; nothing where it is that of the stack today.
 
     Args:
