@@ -67,6 +67,9 @@ COUNTED: Mapping[str, Counted] = {
     ),
     "loss": Counted(_logit_bytes, lambda found, row: float(found.job.workload.head.logits[row]) > 0, every_stack=False),
     "pipeline": Counted(lambda found, row: float(found.layout.pp[row] > 1)),
+    "interleaving": Counted(
+        lambda found, row: float(found.layout.vpp[row] > 1), lambda found, row: found.layout.pp[row] > 1
+    ),
     "micro-batch": Counted(_micro_batch_tokens, lambda found, row: found.runs[row].sequence_tokens > 0),
 }
 

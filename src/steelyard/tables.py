@@ -306,7 +306,8 @@ class Stack:
     time_scale: Share  # residual factor on the whole step (1: none)
     layer_host_s: Seconds  # host time to launch one block's forward and backward
     moe_host_s: Seconds  # the same on top, for a block with routed experts: routing, permutation, many products
-    expert_host_s: Seconds  # the same, for each expert that a rank holds: its products are launched one by one
+    expert_host_s: Seconds  # the same, for the products of one expert, or of a group in one launch
+    expert_launches: Share  # of what an expert takes to launch, that each further one of a rank takes (grouped: 0)
     step_host_s: Seconds  # host time of one optimizer step: data, logging, zeroing
     doubling_loss: Share  # of the step, lost at each doubling of the domains: stragglers, congestion
     vocab_exposed: Share  # of the last stage's vocabulary work that the pipeline's other stages wait for

@@ -34,6 +34,8 @@ NOT_FORMULAS = {
     "workload.mixer.mixer": "yields rows",
     "workload.mlp.experts": "yields rows",
     "workload.mlp.mlp": "yields rows",
+    "strategies.interleaving.chunk_partition": "asks which partitions a stack has",
+    "strategies.interleaving.usual_chunks": "asks which partitions a stack has",
     "strategies.experts.unstated_expert_tensor": "asks the words of a stack's rule",
     "strategies.registry.found_schedules": "finds the files of schedules",
     "strategies.registry.suiting": "picks schedules by their names",

@@ -8,6 +8,7 @@ from steelyard.catalog.stack_names import rule_of_name
 from steelyard.evidence.frames.frame import run_frame
 from steelyard.evidence.runs.reader import blank_run
 from steelyard.job import job_table, read_job
+from steelyard.job.unstated.usual import named_layout
 
 ALL = ("q", "k", "v", "o", "gate", "up", "down")
 LIBRARIES = {
@@ -94,3 +95,32 @@ def test_a_measured_row_is_read_as_a_job(library: str, engine: str) -> None:
     assert (float(found.layout.recompute[0]), taken) == (2.0, "full")
     share = float(job_table(read_job(job)).trainable_share)
     assert float(found.job.trainable_share[0]) == pytest.approx(share)
+
+
+SEVERAL = (
+    "PyTorch Lightning", "Lightning Fabric", "Fabric", "Composer", "Accelerate", "HF Trainer", "Ray Train", "TRL",
+    "axolotl", "LLaMA-Factory", "ms-swift", "unsloth",
+)  # fmt: skip
+SHARDED = {"FSDP": 3, "FSDP2": 3, "HSDP": 3, "DDP": 0, "DeepSpeed ZeRO-2": 2, "DeepSpeed ZeRO-3": 3}
+
+
+@pytest.mark.parametrize("engine", SHARDED)
+@pytest.mark.parametrize("library", SEVERAL)
+def test_the_engine_shards_what_a_library_of_several_trains_in_jobs_and_rows(library: str, engine: str) -> None:
+    shape = {"model": "llama-3.2-1b", "task": "full_ft", "precision": "bf16"}
+    for text in (f"{library} + {engine}", f"{engine}, {library}"):
+        able = load().capability(rule(text).stack)
+        assert named_layout(text, able)["zero"] == (SHARDED[engine],)
+        assert (able.stack == "deepspeed") == ("DeepSpeed" in engine)
+        row = blank_run(
+            id="row", accelerator="H100", devices=8.0, sequence_tokens=2048.0, micro_batch=1.0, batch_samples=64.0,
+            optimizer="adamw", step_time_s=3.0, date="2025-06", stack=text, **shape,
+        )  # fmt: skip
+        found = run_frame([row], load())
+        assert not found.unpredicted
+        assert float(found.layout.zero[0]) == SHARDED[engine]
+
+
+def test_a_library_of_several_engines_has_kernels_of_its_user_whatever_shards() -> None:
+    assert {rule(f"Lightning + {engine}").kernels for engine in SHARDED} == {"eager"}
+    assert (rule("PyTorch Lightning").stack, rule("FSDP2").kernels) == ("pytorch-eager", "fused")

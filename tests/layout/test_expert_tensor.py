@@ -20,6 +20,7 @@ DENSE = {"model": "llama-3-8b", "tokens": "1B", "sequence": 4096, "global_batch"
 DEFAULTS = {
     # stack: at tp = 4 beside ep = 1 and ep = 4
     "megatron-core": (4, 4),  # megatron/training/arguments.py: expert_tensor_parallel_size = tensor_model_parallel_size
+    "megatron-fsdp": (4, 4),
     "mindspeed": (4, 4),
     "maxtext": (4, 4),  # moe.py: ("exp", "embed_no_exp", "mlp"), mlp on the tensor axis
     "axlearn": (4, 4),  # PartitionSpec("expert", "fsdp", "model")

@@ -4,6 +4,7 @@ import pytest
 
 import steelyard
 from steelyard.catalog import load
+from steelyard.catalog.stacks import _vendors_asked
 from steelyard.errors import BadInput, BadLayout
 from steelyard.evidence.runs.reader import blank_run
 from steelyard.evidence.score.validation import scored_runs
@@ -66,8 +67,31 @@ def test_a_stack_of_ones_own_runs_on_any_chip() -> None:
 
 def test_a_plan_leaves_out_the_chips_on_which_its_stack_does_not_run_and_says_so() -> None:
     market = market_of(steelyard.read_job("llama-3-8b", stack="maxtext", **JOB), load())
-    assert {vendor for vendor, able in market.stacks_of_vendor.items() if able} == {"Google"}
-    assert any("maxtext does not run on chips of" in note and "NVIDIA" in note for note in market.notes)
+    assert {vendor for vendor, able in market.stacks_of_vendor.items() if able} == {"AMD", "Google", "NVIDIA"}
+    assert any("maxtext does not run on chips of" in note and "AWS" in note for note in market.notes)
+
+
+@pytest.mark.parametrize(
+    ("on", "stack", "taken"),
+    [
+        ("H100:8", "jax", "maxtext"),  # docs.nvidia.com/jax-toolbox/frameworks/max-text
+        ("MI300X:8", "MaxText", "maxtext"),  # rocm.docs.amd.com, Train a model with JAX MaxText
+        ("MI300X:8", "Megatron-LM", "megatron-core"),  # rocm.docs.amd.com, Train a model with Primus and Megatron-core
+        ("MI300X:8", "megatron-lm", "megatron-lm"),
+        ("MI300X:8", "unsloth", "hf-trainer"),  # unsloth.ai/docs/get-started/install/amd
+        ("Gaudi3:8", "DeepSpeed ZeRO-3", "deepspeed"),  # deepspeed.ai/tutorials/accelerator-setup-guide
+    ],
+)
+def test_a_stack_runs_where_documents_say_and_is_proposed_where_it_was_timed(on: str, stack: str, taken: str) -> None:
+    found = steelyard.estimate("llama-3-8b", on, stack=stack, **JOB)
+    assert (found.stack, found.time.total_s > 0) == (taken, True)
+    vendor = load().accelerators[on.split(":", maxsplit=1)[0]].vendor if on.startswith(("MI", "Gaudi")) else "NVIDIA"
+    assert taken != "maxtext" or all(one.stack != taken for one in load().planned_stacks(vendor))
+
+
+def test_vendors_that_a_stack_also_runs_on_need_their_source() -> None:
+    with pytest.raises(ValueError, match="vendors_asked_source"):
+        _vendors_asked({"vendors_asked": ["AMD"]})
 
 
 @pytest.mark.parametrize(

@@ -167,7 +167,7 @@ def test_parameters_of_a_rank_are_whole_and_sharded_parts():
 def test_dense_and_sparse_models_in_one_column_are_those_alone():
     """Launches, starts of exchanges and parameters of experts stay with the model that has them."""
     starts = kernels(nic_hop_s=1e-5)
-    costs = stack(layer_host_s=1e-3, moe_host_s=2e-3, expert_host_s=1e-4)
+    costs = stack(layer_host_s=1e-3, moe_host_s=2e-3, expert_host_s=1e-4, expert_launches=0.5)
     jobs = [pretraining(gpt(4, 256, 4), 64, 64), pretraining(gpt(4, 256, 4, **(SPARSE | {"moe_layers": 4.0})), 64, 64)]
     for degrees in ({"dp": 4.0, "zero": 3.0}, {"tp": 2.0, "zero": 0.0}):
         placed = [layout(job, **degrees) for job in jobs]

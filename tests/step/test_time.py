@@ -150,7 +150,7 @@ def test_experts_held_by_a_rank_are_launched_one_by_one() -> None:
     experts = {"experts": 64.0, "top_k": 2.0, "moe_layers": 4.0, "moe_ffn": 256.0}
     arch = gpt(4, 256, 4, **experts)
     job = pretraining(arch, 128, 64)
-    slow = replace(STACK, expert_host_s=1e-3)
+    slow = replace(STACK, expert_host_s=1e-3, expert_launches=1.0)
     hosts = [float(step(job, layout(job, ep=ep, dp=8.0), stack=slow).host_s) for ep in (1.0, 2.0, 8.0)]
     assert hosts[0] > hosts[1] > hosts[2]
     assert hosts[0] - hosts[1] == pytest.approx(32 * 1e-3 * 4 * layout(job, dp=8.0).micro_batches, rel=0.05)

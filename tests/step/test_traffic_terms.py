@@ -103,7 +103,7 @@ def test_experts_cost_the_flops_of_those_visited_and_the_bytes_of_all() -> None:
 
 def test_experts_are_launched_a_block_and_an_expert_held() -> None:
     """Half of four blocks: 1 ms a block, 2 ms more with experts, 0.1 ms each of the experts of a rank."""
-    costs = stack(layer_host_s=1e-3, moe_host_s=2e-3, expert_host_s=1e-4)
+    costs = stack(layer_host_s=1e-3, moe_host_s=2e-3, expert_host_s=1e-4, expert_launches=1.0)
     for ep, held in ((1.0, 8), (4.0, 2)):
         laid = layout(MIXED, dp=8.0, ep=ep)
         assert step(MIXED, laid, costs).host_s == pytest.approx(

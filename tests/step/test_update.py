@@ -138,7 +138,7 @@ def test_each_stack_updates_on_a_host_as_its_code_does() -> None:
     taken = {name: float(catalog_stack(name).host_update_s) for name in load().stack_files}
     assert {name for name in taken if taken[name] == pytest.approx(CPU_ADAM)} == {
         *("deepspeed", "megatron-deepspeed"),
-        *("megatron-core", "torchtune"),  # torch.optim.AdamW(fused=True)
+        *("megatron-core", "megatron-fsdp", "torchtune"),  # torch.optim.AdamW(fused=True)
     }
     assert taken["maxtext"] == 0.0  # states come to the device
     for name in ("any", "fsdp2", "hf-trainer"):

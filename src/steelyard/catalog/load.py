@@ -12,8 +12,9 @@ from steelyard.catalog.local.layer import EMPTY, Layer
 from steelyard.catalog.profile import Profile
 from steelyard.catalog.schema import Accelerator, Fact, Facts, Fitted, Interruption, OfferRow, SiteRow, Source, System
 from steelyard.catalog.stack_names import StackRule
-from steelyard.catalog.stacks import Capability, StackFile, read_stacks, with_documented
+from steelyard.catalog.stacks import Capability, StackFile, read_stacks
 from steelyard.catalog.training import Optimizer, Precision, optimizer_of_row, precision_of_row
+from steelyard.catalog.usual.documented import with_documented
 from steelyard.errors import BadCatalog, UnknownName
 from steelyard.vocabulary import ON_DEMAND
 

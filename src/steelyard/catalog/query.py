@@ -92,6 +92,6 @@ def proposed_stacks(files: Iterable[StackFile], vendor: str, adapters: bool) -> 
         vendor: of chips.
         adapters: asked are those that people train adapters with, else those that are planned.
     """
-    rows = [one.capability for one in files if vendor in one.capability.vendors]
+    rows = [one.capability for one in files if one.capability.usual_on(vendor)]
     places = sorted(((row.adapters if adapters else row.planned, row) for row in rows), key=lambda one: one[0])
     return tuple(row for place, row in places if place)

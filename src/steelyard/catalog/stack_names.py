@@ -7,7 +7,7 @@ from typing import Any
 
 from steelyard.catalog.schema import Fitted
 from steelyard.strategies.denial import affirmed, denied, named
-from steelyard.strategies.experts import AS_THE_REST, EXPERT_TENSOR_RULES
+from steelyard.strategies.experts import AS_THE_REST, EXPERT_LAUNCHES, EXPERT_TENSOR_RULES, GROUPED
 from steelyard.strategies.recipe import COMPILE, KBIT, LIGER
 from steelyard.strategies.settings import SPELLINGS, spelled_number
 from steelyard.tables import Recipe
@@ -51,6 +51,7 @@ class StackRule:
     dropout: float = 0.0  # 1: trains with dropout masks unless its model is of a family that does not
     partition: str = "even"  # of its pipelines, where unstated (`strategies.partition`)
     expert_tensor: str = AS_THE_REST  # of experts, where unstated: that of its stack unless the name has its own
+    experts: str = ""  # how its experts are launched, of strategies.experts.EXPERT_LAUNCHES; empty: as its stack's are
     memory_metric: str = "unknown"  # what its logs print
     recipe: tuple[tuple[str, float], ...] = ()  # entries of `tables.Recipe` in which it differs from its stack
     kernels: str = "fused"  # of norms, rotary embeddings and the loss; eager: one each, as models are published
@@ -275,6 +276,8 @@ def parse_rule(name: str, given: Mapping[str, Any]) -> StackRule:
         raise ValueError(f"unknown states {given['states']!r}; known: mixed, bf16, open")
     if str(given.get("expert_tensor", AS_THE_REST)) not in EXPERT_TENSOR_RULES:
         raise ValueError(f"unknown expert_tensor {given['expert_tensor']!r}; known: {', '.join(EXPERT_TENSOR_RULES)}")
+    if str(given.get("experts", GROUPED)) not in EXPERT_LAUNCHES:
+        raise ValueError(f"unknown experts {given['experts']!r}; known: {', '.join(EXPERT_LAUNCHES)}")
     if str(given.get("kernels", "fused")) not in ("fused", "eager"):
         raise ValueError(f"unknown kernels {given['kernels']!r}; known: fused, eager")
     if not given["why"] or spelled_number("zero", str(given.get("sharding", "1"))) is None:

@@ -13,21 +13,21 @@ from typing import Any
 from steelyard.catalog.schema import Fitted
 from steelyard.catalog.stack_names import FALLBACK, StackRule, parse_rule
 from steelyard.errors import BadCatalog
-from steelyard.strategies.experts import AS_THE_REST, EXPERT_TENSOR_RULES
+from steelyard.strategies.experts import AS_THE_REST, EXPERT_LAUNCHES, EXPERT_TENSOR_RULES
 from steelyard.strategies.losses import LOSSES
 from steelyard.strategies.partition import GIVEN, PARTITIONS
 from steelyard.strategies.recompute import RECOMPUTE
 from steelyard.strategies.registry import SCHEDULES
 from steelyard.vocabulary import ADAPTER_TASKS, TRAINED_KINDS
 
-INHERITED_SPREADS = ("time_scale", "reserved_scale")
-"""Constants whose spread is that of a whole prediction."""
-
 LOGIT_BYTES = "logit_bytes"
 """The constant of `tables.Stack` that a stack's kind of loss says."""
 
 TRANSFORMER_ENGINE, OTHER = "transformer-engine", "other"
 """Whose kernels multiply in fp8 and fp4: NVIDIA's library or a vendor's own, or anybody else's."""
+
+NOW = "99"
+"""The month until which holds what still does."""
 
 FLAGS = ("tp", "sp", "cp", "ep", "etp", "hsdp", "offload", "nvme", "fused_gradients")
 
@@ -66,6 +66,7 @@ class Capability:
     tunes: tuple[str, ...] = ()  # of vocabulary.ADAPTER_TASKS; empty: it trains every parameter of a model or none
     tunes_as: tuple[str, ...] = ()  # words of a name under which it does, where its own does not; empty: under any
     tunes_source: str = ""
+    vendors_asked: tuple[str, ...] = ()  # of vendors, those on whose chips nobody is proposed it, and none was timed
     host_weights_from: int = 0  # ZeRO stage from which on parameters rest on the host; 0: whatever the stage
 
     @property
@@ -77,6 +78,10 @@ class Capability:
         """Tell whether it trains adapters as a task has them, under its own name or as it is written."""
         named = not self.tunes_as or any(word in "-".join(written.lower().split()) for word in self.tunes_as)
         return task not in ADAPTER_TASKS or (task in self.tunes and named)
+
+    def usual_on(self, vendor: str) -> bool:
+        """Whether it is proposed on a vendor's chips, and was timed there."""
+        return vendor in self.vendors and vendor not in self.vendors_asked
 
     @property
     def vpp(self) -> bool:
@@ -90,10 +95,12 @@ class StackFile:
 
     stack: str
     relative: str  # whose fitted memory it borrows where no peak of its own was measured; empty: nobody's
+    modules_of: str  # whose modules it trains, and so whose constants it has where none is fitted; empty: its own
     capability: Capability
     rules: tuple[StackRule, ...]
     narrow_kernels: str  # whose fp8 and fp4: transformer-engine (or the chip vendor's own), or other
     constants: tuple[Fitted, ...]
+    experts: tuple[tuple[str, str], ...]  # how they are launched, each with the last month of which it holds (99: now)
 
 
 def read_stacks(folder: Path) -> Mapping[str, StackFile]:
@@ -118,19 +125,23 @@ def read_stacks(folder: Path) -> Mapping[str, StackFile]:
 
 def parse_stack(given: Mapping[str, Any]) -> StackFile:
     """Return one stack from the contents of its file; a statement without its source is an error."""
-    if unknown := given.keys() - {"stack", "relative", "can_run", "names", "loss", "narrow_kernels", "constants"}:
+    known = {"stack", "relative", "modules_of", "can_run", "names", "loss", "narrow_kernels", "experts", "constants"}
+    if unknown := given.keys() - known:
         raise ValueError(f"unknown {sorted(unknown)}")
     name, can_run = str(given["stack"]), given["can_run"]
     lain = _expert_tensor(can_run)
     checked = str(can_run["checked"])
     loss = [_loss(name, given["loss"], checked)] if "loss" in given else []
+    experts = [_experts(name, one, checked) for one in given.get("experts", ())]
     return StackFile(
         stack=name,
         relative=str(given.get("relative", "")),
+        modules_of=str(given.get("modules_of", "")),
         capability=_capability(name, can_run),
         rules=tuple(parse_rule(name, {"expert_tensor": lain, **one}) for one in given.get("names", ())),
         narrow_kernels=_narrow_kernels(given.get("narrow_kernels")),
-        constants=(*loss, *(_constant(name, one, checked) for one in given.get("constants", ()))),
+        experts=tuple((str(one.get("until", NOW)), str(one["launch"])) for one in given.get("experts", ())),
+        constants=(*loss, *experts[-1:], *(_constant(name, one, checked) for one in given.get("constants", ()))),
     )
 
 
@@ -163,7 +174,8 @@ def _capability(name: str, given: Mapping[str, Any]) -> Capability:
         schedules=schedules,
         weighed=weighed,
         partitions=_partitions(given),
-        vendors=tuple(given["vendors"]),
+        vendors=(*given["vendors"], *_vendors_asked(given)),
+        vendors_asked=_vendors_asked(given),
         planned=int(given["planned"]),
         zero=tuple(int(stage) for stage in given["zero"]),
         zero_most_with_pp=int(given["zero_most_with_pp"]),
@@ -182,6 +194,13 @@ def _capability(name: str, given: Mapping[str, Any]) -> Capability:
         running={},
         **{flag: flag in given["has"] for flag in FLAGS},
     )
+
+
+def _vendors_asked(given: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the vendors on whose chips a stack runs where a job names it; they need a source."""
+    if given.get("vendors_asked") and not given.get("vendors_asked_source"):
+        raise ValueError("vendors_asked has no vendors_asked_source; add it")
+    return tuple(str(one) for one in given.get("vendors_asked", ()))
 
 
 def _adapters(given: Mapping[str, Any]) -> int:
@@ -236,6 +255,15 @@ def _loss(name: str, given: Mapping[str, Any], checked: str) -> Fitted:
     return _sourced(name, row, checked)
 
 
+def _experts(name: str, given: Mapping[str, Any], checked: str) -> Fitted:
+    """Return what each further expert of a rank takes to launch, of what the first does."""
+    launch = str(given["launch"])
+    if launch not in EXPERT_LAUNCHES:
+        raise ValueError(f"unknown launch {launch!r} of experts; known: {', '.join(EXPERT_LAUNCHES)}")
+    row = {"quantity": "expert_launches", "value": EXPERT_LAUNCHES[launch], "unit": "1", "source": given["source"]}
+    return _sourced(name, row, checked)
+
+
 def _constant(name: str, given: Mapping[str, Any], checked: str) -> Fitted:
     if given["quantity"] == LOGIT_BYTES:
         raise ValueError(f"{LOGIT_BYTES} follows from the kind of loss; write loss: {{kind: eager, source: ...}}")
@@ -259,18 +287,3 @@ def _sourced(name: str, given: Mapping[str, Any], checked: str) -> Fitted:
         checked=checked,
         note="",
     )
-
-
-def with_documented(
-    fitted: Mapping[tuple[str, str, str], Fitted], files: Mapping[str, StackFile]
-) -> dict[tuple[str, str, str], Fitted]:
-    """Return the constants of all stacks by (stack, precision, quantity): fitted, else documented.
-
-    The spread of a whole prediction (`time_scale`, `reserved_scale`) that nobody fitted is that of `any`.
-    """
-    found: dict[tuple[str, str, str], Fitted] = {}
-    for row in (row for file in files.values() for row in file.constants):
-        usual = fitted.get((FALLBACK, FALLBACK, row.quantity))
-        spread = usual.log_sd if usual is not None and row.quantity in INHERITED_SPREADS else row.log_sd
-        found[row.entity, row.precision, row.quantity] = replace(row, log_sd=spread)
-    return found | dict(fitted)

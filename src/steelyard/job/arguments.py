@@ -38,11 +38,15 @@ def check_type(name: str, given: Any, kinds: type | tuple[type, ...], takes: str
 
 
 def layout_argument(given: Any) -> str:
-    """Return a layout as text, which may be given as a mapping.
+    """Return a layout as text, which may be given as a mapping; None is none, as an empty text is.
 
     >>> layout_argument({"tp": 2, "dp": 32, "micro_batch": 1})
     'tp=2,dp=32,mbs=1'
+    >>> layout_argument(None)
+    ''
     """
+    if given is None:
+        return ""
     if isinstance(given, Mapping):
         return ",".join(f"{_SHORT.get(str(name), name)}={value}" for name, value in given.items())
     check_type("layout", given, str, "text such as 'tp=2,pp=1,dp=32', or a mapping such as {'tp': 2}")

@@ -46,6 +46,7 @@ SETTING_ALIASES: Mapping[str, str] = MappingProxyType(
     | {"local_batch_size": "micro_batch", "tensor_parallel_degree": "tp", "pipeline_parallel_degree": "pp"}
     | {"context_parallel_degree": "cp", "expert_parallel_degree": "ep", "expert_tensor_parallel_degree": "etp"}
     | {"tensor_parallel_dim": "tp", "context_parallel_dim": "cp"}
+    | dict.fromkeys(("data_parallel_sharding_strategy",), "zero")
 )
 """Other names of a setting, those of Megatron, DeepSpeed, torchtitan, torchtune and Hugging Face's `TrainingArguments`
 among them. Each has one meaning, whoever writes it: a batch of a device, or a micro-batch, is what passes through one

@@ -22,6 +22,8 @@ _OF_ONE = re.compile(r"(?<=/s)(/|\s+per\s+|\s+a\s+)(gpu|device|chip|card|acceler
 _MULTIPLES = {"k": 1e3, "m": 1e6}
 SHORTEST_S, LONGEST_S = 1e-6, 1e7
 """No step of a training is shorter or longer."""
+LEAST_RATE, MOST_RATE = 1e-9, 1e12
+"""No device is slower or faster, in tokens or samples a second."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +92,7 @@ def parse_rate(value: Any) -> MeasuredStep:
     word = "token" if unit == "tps" else unit.partition("/")[0]
     counted = _COUNTED.get(word.removesuffix("s"), "")
     scale = 1.0 if counted or not word else _MULTIPLES.get(word, 0.0)
-    if not 0 < number * scale < float("inf") or unit.partition("/")[2] not in {"", "s", "sec"}:
+    if not LEAST_RATE <= number * scale <= MOST_RATE or unit.partition("/")[2] not in {"", "s", "sec"}:
         raise BadInput(f"{str(value)[:60]!r} is no rate of a device; write {RATE_FORMS}")
     return MeasuredStep(per_device_s=number * scale, counted=counted, **place)
 

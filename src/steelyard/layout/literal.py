@@ -10,6 +10,7 @@ from steelyard.layout.axes import AXIS_DEGREES, divisors_of, lacking_axis
 from steelyard.layout.reason import Reason, abilities_text, sentence
 from steelyard.layout.valid import problem
 from steelyard.strategies.experts import AS_THE_REST, unstated_expert_tensor
+from steelyard.strategies.interleaving import chunk_partition
 from steelyard.strategies.partition import blocks_before, given_sizes, parts_most
 from steelyard.strategies.registry import SCHEDULES, suiting, usual_code
 from steelyard.strategies.settings import setting_name, setting_names, spelled_number
@@ -85,8 +86,8 @@ def text_of(layout: Layout) -> str:
         parts.append(f"schedule={setting_name('schedule', int(layout.schedule))}")
     if layout.partition:
         parts.append(f"partition={setting_name('partition', int(layout.partition))}")
-    parts += [f"dp={layout.dp:.0f}", f"mbs={layout.micro_batch:.0f}", f"ga={layout.micro_batches:.0f}"]
-    parts.append(f"zero={layout.zero:.0f}")
+    named = {"dp": layout.dp, "mbs": layout.micro_batch, "ga": layout.micro_batches, "zero": layout.zero}
+    parts += [f"{key}={value:.0f}" for key, value in named.items()]
     if layout.zero > 0 and layout.shard_devices != layout.dp * layout.cp:
         parts.append(f"shard={layout.shard_devices:.0f}")
     if layout.tp > 1 and not layout.sp:
@@ -132,17 +133,13 @@ def _filled(given: dict[str, int], job: Job, devices: int, capability: Capabilit
     dp = given.get("dp", max(devices // (tp * pp * cp), 1))
     micro_batch = given.get("micro_batch", 1)
     share = job.batch_samples / max(dp * micro_batch, 1)
-    splits = capability.sp and tp > 1 and job.workload.divisible.sequence % (cp * tp) == 0
-    rule = capability.expert_tensor if job.workload.divisible.experts > 0 else AS_THE_REST
-    fields: dict[str, float] = {
+    model = job.workload.divisible
+    splits = capability.sp and tp > 1 and model.sequence % (cp * tp) == 0
+    rule = capability.expert_tensor if model.experts > 0 else AS_THE_REST
+    fields: dict[str, float] = dict.fromkeys(("tp", "pp", "vpp", "cp", "ep", "flash"), 1.0) | {
         "devices": devices,
-        "tp": 1,
-        "pp": 1,
-        "vpp": 1,
         "schedule": usual_code(capability.schedules if pp > 1 else SCHEDULES, given.get("vpp", 1)),
-        "cp": 1,
         "dp": dp,
-        "ep": 1,
         "etp": float(unstated_expert_tensor(rule, tp, given.get("ep", 1))),
         "zero": min(capability.zero),
         "shard_devices": max(dp * cp, 1),
@@ -150,9 +147,8 @@ def _filled(given: dict[str, int], job: Job, devices: int, capability: Capabilit
         "micro_batches": float(share),
         "sp": int(splits),
         "recompute": 0,
-        "flash": 1,
         "offload": 0,
-        "partition": 0,
+        "partition": float(chunk_partition(capability.partitions, model.blocks, pp, given.get("vpp", 1))),
     }
     return Layout(**{key: float(value) for key, value in {**fields, **given}.items()})
 

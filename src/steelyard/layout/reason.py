@@ -52,7 +52,7 @@ SENTENCES = {
     Reason.KV_HEADS: "tp must divide the key-value heads, or be a multiple of them",
     Reason.FFN: "tp must divide the width of the MLP",
     Reason.STAGES: "pp cannot exceed the number of layers",
-    Reason.INTERLEAVE: "vpp > 1 needs pp > 1, and pp × vpp dividing the layers",
+    Reason.INTERLEAVE: "vpp > 1 needs pp > 1, and pp × vpp dividing the layers, or a partition, as partition=ends",
     Reason.CONTEXT: "context parallelism splits a sequence into 2 × cp equal pieces",
     Reason.SEQUENCE: "sequence parallelism needs tp > 1 and a sequence that cp × tp divides",
     Reason.EXPERTS: "ep must divide the routed experts",
@@ -63,7 +63,7 @@ SENTENCES = {
     Reason.SHARD: "a shard group must divide dp × cp",
     Reason.FLAGS: f"sp, flash and offload are 0 or 1; recompute is {', '.join(RECOMPUTE[:-1])} or {RECOMPUTE[-1]}",
     Reason.PARTITION: "a partition gives every stage a block, and names as many for each chunk as add up to the model",
-    Reason.NETWORK: "the network between nodes is unknown, so the job must stay inside one fast domain",
+    Reason.NETWORK: "the network between nodes is unknown, so stay inside one fast domain, or name another system",
     Reason.SCHEDULE: "a schedule runs stages of one chunk of blocks, or of several (vpp > 1), some of two alone",
     Reason.ROUNDS: "some schedules run only some numbers of stages and micro-batches",
     Reason.NVME: (

@@ -11,6 +11,7 @@ from steelyard.layout.reason import Reason
 from steelyard.layout.sharded import shardings
 from steelyard.layout.valid import problem
 from steelyard.strategies.experts import AS_THE_REST, unstated_expert_tensor
+from steelyard.strategies.interleaving import chunk_partition
 from steelyard.strategies.recipe import FUSED
 from steelyard.strategies.registry import SCHEDULES, suiting, usual_code
 from steelyard.tables import Job, Layout, take
@@ -211,6 +212,9 @@ def _chunks(columns: Columns, layers: int, capability: Capability, bounds: Bound
     stages, vpp = columns["pp"], columns["vpp"]
     if "schedule" not in asked:  # a lone stage has no order of its own
         columns["schedule"] = np.where(stages > 1, columns["schedule"], lone[1])
+    if "vpp" in asked and "partition" not in asked:
+        found = chunk_partition(capability.partitions, layers, stages.astype(float), vpp.astype(float))
+        columns["partition"] = np.asarray(found).astype(np.int64)
     divides = (layers % (stages * vpp) == 0) | (columns.get("partition", 0) != 0)
     kept = np.where(stages > 1, (vpp == 1) | divides, run == 0)
     for one in {one.code: one for _, one in orders if one.needs}.values():

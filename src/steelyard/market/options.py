@@ -23,6 +23,7 @@ class HardwareOption:
     kernels_log_sd: Mapping[str, float] = field(default_factory=dict)  # of the fields that are uncertain
     calibrated: bool = True  # False: its kernels are those of any chip
     family: str = ""  # of chips that share kernels
+    networks: tuple[float, ...] = ()  # lowest, median and highest rate of its family where its own is unknown
 
 
 @dataclass(frozen=True, slots=True)

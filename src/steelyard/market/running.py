@@ -91,7 +91,7 @@ def usual_or_able(
     files = [
         one for name, file in catalog.stack_files.items() if (one := file.capability).adapts(task) and name != FALLBACK
     ]
-    able = (one for one in files if vendor in one.vendors and kind in one.trains and names & {*one.schedules})
+    able = (one for one in files if one.usual_on(vendor) and kind in one.trains and names & {*one.schedules})
     return tuple(one.stack for one in able if one.adapts(task)) or (FALLBACK,)
 
 

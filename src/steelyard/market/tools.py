@@ -10,6 +10,7 @@ from steelyard import catalog as facts
 from steelyard.catalog.local.step_shift import STEP_SHIFT, pair_of
 from steelyard.catalog.spread import FACTOR, Traits
 from steelyard.catalog.stack_names import FALLBACK, adapter_share, kernel_scales, rule_of_name, slow_kernels
+from steelyard.catalog.usual.launches import expert_launches
 from steelyard.errors import BadInput, UnknownName
 from steelyard.job.job_spec import JobSpec, job_table, written_stack
 from steelyard.job.kept.drives import asks_drives, drive_entries
@@ -146,6 +147,7 @@ def as_written(option: StackOption, text: str, precision: str, catalog: facts.Ca
     rule = rule_of_name(catalog.stack_rules, text)
     changed = adapter_share(text, quantised=True)
     changed |= {name: value for name, value in rule.recipe if name == "grad_bytes"}
+    changed |= expert_launches(rule, catalog.stack_files, text)
     able = replace(option.capability, expert_tensor=rule.expert_tensor)
     if rule.alone:
         able = replace(able, zero=(0,), offload=False)

@@ -12,6 +12,7 @@ from steelyard import catalog as facts
 from steelyard import vocabulary
 from steelyard.formatting.interval import Interval
 from steelyard.job import JobSpec
+from steelyard.market.networks import network_text
 from steelyard.market.pinned import unknown_price_text
 from steelyard.market.running import schedule_text
 from steelyard.market.tools import matrix_precision, puts_on_drives
@@ -156,7 +157,8 @@ def _settings(point: Point, made: Configuration, spec: JobSpec) -> tuple[str, ..
     alone = [name for name in made.unstated if not (mixed and name == "states")]
     return (
         *settings_texts([point], spec, alone),
-        *filter(None, [order, mixed, changes_text(made.branches), possible_text(made.possible)]),
+        *filter(None, [network_text(setting.hardware), order, mixed]),
+        *filter(None, [changes_text(made.branches), possible_text(made.possible)]),
     )
 
 

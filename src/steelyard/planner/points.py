@@ -15,7 +15,7 @@ from steelyard.planner.answers import Bill, Point
 from steelyard.planner.unstated.fit import ANSWERS, fit_of
 from steelyard.planner.unstated.mixtures import Branch, branch_of, memory_branches
 from steelyard.planner.unstated.possible import possible_ends, possible_runs
-from steelyard.planner.unstated.ways import OF_MEMORY, PossibleRun, ways_to_run
+from steelyard.planner.unstated.ways import NETWORK, OF_MEMORY, PossibleRun, ways_to_run
 from steelyard.reasons.draws import Setting, intervals
 from steelyard.reasons.summaries import setting_of
 from steelyard.run import availability_interval_s, checkpoint_bytes, interruptions_per_s, save_s, unsaved_s
@@ -90,7 +90,7 @@ def opened(
         unstated=tuple(unstated),
         branches=memory_branches(held, spec, unstated),
         others=tuple(others),
-        possible=possible_runs(ways_to_run(made.setting, others, spec, unstated), spec),
+        possible=possible_runs(ways_to_run(made.setting, others, spec, [*unstated, NETWORK]), spec),
     )
 
 

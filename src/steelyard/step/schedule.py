@@ -52,14 +52,15 @@ def backward_splits(layout: Layout) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Placing:
-    """Where the stages of a pipeline lie, 1 or 0 on each layout."""
+    """Where the stages of a pipeline lie, and whether they hide exchanges, 1 or 0 on each layout."""
 
     mirrored: Share  # a device holds two stages, of either direction
     folded: Share  # chunks lie there and back, so that the first stage has both ends of the model
+    overlapped: Share  # tokens go to experts while a pass of another micro-batch computes
 
 
 def placing(layout: Layout) -> Placing:
-    """Return where the stages of a pipeline lie.
+    """Return where the stages of a pipeline lie, and what goes on behind them.
 
     Args:
         layout: schedule, stages [-]
@@ -70,6 +71,7 @@ def placing(layout: Layout) -> Placing:
     return Placing(
         mirrored=_flag(layout, [one.code for one in some if one.mirrored]),
         folded=_flag(layout, [one.code for one in some if one.folded]),
+        overlapped=_flag(layout, [one.code for one in some if one.overlapped]),
     )
 
 

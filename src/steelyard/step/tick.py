@@ -12,8 +12,10 @@ from steelyard.step.kernels.pointwise import POINTWISE_BACKWARD
 from steelyard.step.network.communication import Traffic
 from steelyard.step.rank import Rank
 from steelyard.step.recompute import Recomputed, recompute_s, recomputed, repeated_share
+from steelyard.step.schedule import placing
 from steelyard.step.stages import Blocks, Stage, block_count, busiest_stages
 from steelyard.step.sums import added
+from steelyard.strategies.experts import launched_experts
 from steelyard.strategies.schedule import Passes
 from steelyard.tables import Layout
 from steelyard.units import Count, Seconds
@@ -34,6 +36,11 @@ RING_PASSES = 3.0
 @dataclass(frozen=True, slots=True)
 class Tick:
     """One micro-batch, forward and backward, on the slowest stage.
+
+    Keys and values go round while attention computes, and under DualPipe tokens go to experts and back while another
+    micro-batch is computed (DeepSeek-V3, arXiv 2412.19437, section 3.2.1: both directions of all-to-all are fully
+    hidden): what is beyond that is exposed. The host launches while both go on. What it takes beyond them
+    waits, so that less attention never takes longer.
 
     Its forward pass is the share of all, but for what runs again, that it is of the products (`product_passes`), and no
     less than the host takes to launch it.
@@ -68,7 +75,7 @@ class Alike:
     unpack_s: tuple[Seconds, ...]  # of one block of each kind, forward and backward; empty: nothing is packed
     reduction_s: Seconds  # forward and backward, exposed
     expert_reduction_s: Seconds
-    ring_s: Seconds
+    ring_s: Seconds  # all of it, as below
     dispatch_s: Seconds
 
 
@@ -133,7 +140,7 @@ def _alike(rank: Rank, layout: Layout, ends: Head, moved: Traffic) -> Alike:
         reduction_s=reduced * moved.tp_s,
         expert_reduction_s=reduced * moved.etp_s,
         ring_s=(RING_PASSES + again) * moved.cp_s,
-        dispatch_s=stack.ep_exposed * (EXCHANGE_PASSES + again) * moved.ep_s,
+        dispatch_s=(EXCHANGE_PASSES + again) * moved.ep_s,
     )
 
 
@@ -149,7 +156,9 @@ def _tick(rank: Rank, layout: Layout, stage: Stage, once: Forward, before: Forwa
     reductions = _exchanges(rank, blocks, "reductions") * alike.reduction_s
     tp_s = reductions + _exchanges(rank, blocks, "expert_reductions") * alike.expert_reduction_s
     cp_s = np.maximum(_exchanges(rank, blocks, "rings") * alike.ring_s - attention, 0.0)
-    ep_s = _exchanges(rank, blocks, "dispatches") * alike.dispatch_s
+    sent_s = _exchanges(rank, blocks, "dispatches") * alike.dispatch_s
+    behind = placing(layout).overlapped
+    ep_s = np.where(behind, np.maximum(sent_s - busy, 0.0), rank.stack.ep_exposed * sent_s)
     launch_s = _launch_s(rank, layout, blocks)
     return Tick(
         gemm_s=gemm,
@@ -157,12 +166,12 @@ def _tick(rank: Rank, layout: Layout, stage: Stage, once: Forward, before: Forwa
         pointwise_s=pointwise,
         vocab_s=alike.vocab_s,
         recompute_s=recompute,
-        host_s=np.maximum(launch_s * alike.launches - busy, 0.0),
+        host_s=np.maximum(launch_s * alike.launches - busy - cp_s - behind * ep_s, 0.0),
         tp_s=tp_s,
         cp_s=cp_s,
         ep_s=ep_s,
-        forward_s=np.maximum((busy - recompute) / alike.products, launch_s * FORWARD_LAUNCHES)
-        + (tp_s + cp_s + ep_s) / alike.products,
+        forward_s=np.maximum((busy - recompute + cp_s) / alike.products, launch_s * FORWARD_LAUNCHES)
+        + (tp_s + ep_s) / alike.products,
     )
 
 
@@ -171,7 +180,8 @@ def _launch_s(rank: Rank, layout: Layout, blocks: Blocks) -> Seconds:
     launch_s = rank.stack.layer_host_s * block_count(blocks)
     for one, held in zip(rank.job.workload.blocks, blocks, strict=True):
         if np.any(one.experts):
-            routed_s = rank.stack.moe_host_s + rank.stack.expert_host_s * one.experts / layout.ep
+            launched = launched_experts(one.experts / layout.ep, rank.stack.expert_launches)
+            routed_s = rank.stack.moe_host_s + rank.stack.expert_host_s * launched
             launch_s = launch_s + routed_s * held.count * np.greater(one.experts, 0)
     return launch_s / rank.kernels.time_scale
 

@@ -50,6 +50,7 @@ class PipelineSchedule:
     chunks_most: float = math.inf  # chunks of a stage that it runs at most, if it runs several
     splits: bool = False  # gradients of weights wait, so that its bubble depends on what passes take
     mirrored: bool = False  # a device holds two stages, one as far from the end as the other from the start
+    overlapped: bool = False  # tokens go to experts and back while a pass of another micro-batch computes
     folded: bool = False  # chunks lie there and back, so that the first stage has both ends of the model
     takes: Callable[[Count, Count], YesNo] = any_number  # whether it runs so many stages and micro-batches
     needs: str = ""  # of what it takes, in words

@@ -15,13 +15,15 @@ SPELLINGS: dict[str, dict[str, int]] = {
     | {name: one.code for one in SCHEDULES.values() for name in (*one.also, one.name.replace("-", ""))},
     "partition": {rule.name: number for number, rule in enumerate(PARTITIONS)},
     "zero": {"fsdp": 3, "hsdp": 3, "zero1": 1, "zero2": 2, "zero3": 3, "zero-1": 1, "zero-2": 2, "zero-3": 3, "ddp": 0}
-    | {"full_shard": 3, "hybrid_shard": 3, "shard_grad_op": 2, "no_shard": 0},
+    | {"full_shard": 3, "hybrid_shard": 3, "shard_grad_op": 2, "no_shard": 0}
+    | {"optim": 1, "optim_grads": 2, "optim_grads_params": 3},
     "sp": _SWITCH,
     "flash": _SWITCH,
     "offload": _SWITCH,
 }
 """Setting → word → number. Checkpointed activations without another word are all of them (`torch.utils.checkpoint`);
-fully sharded data parallelism shards as ZeRO-3 does (arXiv 2304.11277, section 3.1), SHARD_GRAD_OP as ZeRO-2."""
+fully sharded data parallelism shards as ZeRO-3 does (arXiv 2304.11277, section 3.1), SHARD_GRAD_OP as ZeRO-2;
+Megatron-FSDP's strategies are stages 1 to 3 (docs.nvidia.com/megatron-core, fully_shard, ShardingStrategy)."""
 
 
 NAMED = ("recompute", "schedule", "partition")

@@ -68,8 +68,9 @@ def recompute_choices(run: Run, arch: ModelShape, rule: StackRule, assumed: set[
     if re.search(r"incl\w*\.? (full )?recompute", run.flop_convention):  # what it counts, it does
         return (_FULL,)
     assumed.add("recompute")
-    if (usual := usual_recompute(rule)) is not None:
-        return (usual,)
+    usual = usual_recompute(rule)
+    if usual:
+        return (usual,) if usual == _FULL else (usual, _FULL)  # a run that ran did fit
     return (0.0, _FULL - 0.75, _FULL - 0.5, _FULL - 0.25, _FULL)  # shares of the blocks
 
 

@@ -7,6 +7,7 @@ from difflib import get_close_matches
 from steelyard.catalog import Catalog
 from steelyard.catalog.local.layer import slug
 from steelyard.catalog.stack_names import FALLBACK, StackRule, adapter_share, kernel_scales, rule_of_name, slow_kernels
+from steelyard.catalog.usual.launches import expert_launches
 from steelyard.errors import BadInput
 from steelyard.evidence.frames.recipes import ZERO_STAGES, run_entries
 from steelyard.evidence.frames.settings import offloads_states
@@ -14,7 +15,7 @@ from steelyard.evidence.runs.columns import says
 from steelyard.evidence.runs.run import Run, is_known
 from steelyard.job.kept.texts import quantised_text
 from steelyard.job.unstated.stack import usual_stack
-from steelyard.market.running import runs_on_vendor, stack_capability
+from steelyard.market.running import stack_capability
 from steelyard.strategies.denial import named
 from steelyard.strategies.settings import spelled_number
 
@@ -98,18 +99,21 @@ def unknown_stack(framework: str, rule: StackRule, catalog: Catalog) -> tuple[st
 
 
 def strange_pair(rule: StackRule, vendor: str, catalog: Catalog) -> tuple[str, ...]:
-    """Return that a stack is not known to run on a vendor's chips, of a row that says so all the same; else nothing.
+    """Return that a stack was not timed on a vendor's chips, or is not known to run there; else nothing.
 
     >>> from steelyard.catalog import load
-    >>> [strange_pair(stack_rule("torchtitan", "", load()), vendor, load()) for vendor in ("NVIDIA", "Google")]
-    [(), ('how fsdp2 runs on chips of Google, where it is not known to: its constants are those of NVIDIA, AMD',)]
+    >>> for name, vendor in (("torchtitan", "NVIDIA"), ("torchtitan", "Google"), ("MaxText", "NVIDIA")):
+    ...     print(strange_pair(stack_rule(name, "", load()), vendor, load()))
+    ()
+    ('how fsdp2 runs on chips of Google, where it is not known to: its constants are those of NVIDIA, AMD',)
+    ('how maxtext runs on chips of NVIDIA: its constants are those of Google',)
     """
-    if runs_on_vendor(rule.stack, vendor, catalog):
+    can = stack_capability(rule.stack, catalog)
+    if not can.vendors or can.usual_on(vendor):
         return ()
-    others = ", ".join(stack_capability(rule.stack, catalog).vendors)
-    return (
-        f"how {rule.stack} runs on chips of {vendor}, where it is not known to: its constants are those of {others}",
-    )
+    known = "" if vendor in can.vendors else ", where it is not known to"
+    others = ", ".join(one for one in can.vendors if can.usual_on(one))
+    return (f"how {rule.stack} runs on chips of {vendor}{known}: its constants are those of {others}",)
 
 
 def run_slow_kernels(run: Run, rule: StackRule, precision: str) -> frozenset[str]:
@@ -194,4 +198,5 @@ def run_constants(run: Run, rule: StackRule, precision: str, catalog: Catalog) -
     ['host_update_s', 'upcast_scale']
     """
     its_own = row_constants(run, rule) | kernel_constants(run, rule, precision, catalog)
+    its_own |= expert_launches(rule, catalog.stack_files, f"{run.stack}; {run.note}", run.date)
     return its_own | update_constants(run, rule, catalog)

@@ -124,7 +124,9 @@ _STRATEGIES: Patterns = (
     (r"hybrid[ _-]?shard\w*", "hsdp"),
     (r"shard[ _-]?grad[ _-]?op", "2"),
     (r"no[_-]shard", "0"),
-    (r"full[ _-]?shard\w*", "fsdp"),
+    (r"full[ _-]?shard\w*|optim[_-]grads[_-]params", "fsdp"),
+    (r"optim[_-]grads", "2"),
+    (r"sharding[_-]strategy[\"' :=]*optim", "1"),
 )
 _STRATEGY_NUMBERS = {"1": "fsdp", "2": "2", "3": "0", "4": "hsdp", "5": "hsdp"}
 """FSDP's strategies by name and number: huggingface.co/docs/accelerate/usage_guides/fsdp, fsdp_sharding_strategy.

@@ -10,7 +10,7 @@ from steelyard.errors import BadInput, nearest
 from steelyard.step.tensors.recipe import ENTRIES
 from steelyard.strategies.denial import named
 from steelyard.strategies.losses import LOSSES, LossKind
-from steelyard.strategies.recipe import RECIPE_TERMS
+from steelyard.strategies.recipe import GRADIENT_LIVES, RECIPE_TERMS
 from steelyard.strategies.recipe_settings import RECIPE_SETTINGS, RecipeSetting
 from steelyard.tables import Recipe
 from steelyard.units import Bytes
@@ -123,13 +123,24 @@ def _setting_entries(name: str, given: str) -> Mapping[str, float]:
         number = float(given)
     except ValueError:
         number = math.nan
-    if not 0 <= number <= MOST_ENTRY:
-        raise BadInput(f"{name} of a recipe is {given[:40]!r}; it takes a number from 0 to {MOST_ENTRY:g}")
+    most = MOST_OF.get(name, MOST_ENTRY)
+    if not 0 <= number <= most:
+        raise BadInput(f"{name} of a recipe is {given[:40]!r}; it takes a number from 0 to {most:g}")
     return {name: number}
 
 
 MOST_ENTRY = 64.0
 """Bytes, copies or units that an entry of a recipe says at most."""
+
+MOST_OF = {"grad_life": float(len(GRADIENT_LIVES) - 1), "grad_sharded_from": 4.0} | dict.fromkeys(
+    (
+        *("cast", "weights_on_host", "weights_on_nvme", "states_on_nvme", "refetched", "states_paged"),
+        *("offload_weights", "narrow_inputs", "root_gathered", "logits_gathered", "norm_copies", "activation_inputs"),
+        *("expanded_heads", "rotary_copies", "expert_loop", "gathered_inputs", "saved_on_host", "input_gradients"),
+    ),
+    1.0,
+)
+"""The same of those that are shares, a number among some, or a stage of ZeRO (4: at none)."""
 
 
 @lru_cache(maxsize=1 << 14)

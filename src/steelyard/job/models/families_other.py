@@ -3,12 +3,19 @@
 from steelyard.job.models.config_values import Config
 from steelyard.job.models.families import Fields, Reader
 
+_BUCKETS = 32
+"""Relative positions that T5 tells apart (`relative_attention_num_buckets`), each with a number a head."""
+
 
 def t5(config: Config) -> Fields:
-    """T5: v1.0 has a plain ReLU MLP and is tied, v1.1 is gated and not; both say so in the file."""
+    """T5: v1.0 has a plain ReLU MLP and is tied, v1.1 is gated and not; both say so in the file.
+
+    Its encoder alone (T5EncoderModel, which image models read texts with) says so as well, and has no head.
+    """
     layers, heads = config.integer("num_layers"), config.integer("num_heads")
     act = config.word("feed_forward_proj", default="relu")
-    return {
+    alone = any(str(name).endswith("T5EncoderModel") for name in config.items("architectures"))
+    shape: Fields = {
         "kind": "encdec",
         "layers": config.integer("num_decoder_layers", default=layers),
         "encoder_layers": layers,
@@ -24,6 +31,8 @@ def t5(config: Config) -> Fields:
         "tied": config.flag("tie_word_embeddings", default=True),
         "dropout": config.dropped("dropout_rate", default=0.1),
     }
+    encoder = {"kind": "encoder", "layers": layers, "encoder_layers": 0, "tied": True}
+    return shape | encoder | {"extra_params": _BUCKETS * heads} if alone else shape
 
 
 def mt5(config: Config) -> Fields:

@@ -39,7 +39,7 @@ def usual_recompute(rule: StackRule) -> float | None:
 
     >>> from steelyard.catalog import load
     >>> from steelyard.catalog.stack_names import rule_of_name
-    >>> [usual_recompute(rule_of_name(load().stack_rules, name)) for name in ("unsloth", "torchtitan")]
+    >>> [usual_recompute(rule_of_name(load().stack_rules, name)) for name in ("unsloth", "FSDP2")]
     [2.0, None]
     """
     return float(RECOMPUTE.index(rule.recompute)) if rule.recompute else None
@@ -159,7 +159,7 @@ def usual_layout(
     >>> from steelyard.catalog import load
     >>> from steelyard.catalog.stack_names import rule_of_name
     >>> catalog = load()
-    >>> for name in ("unsloth", "torchtitan"):
+    >>> for name in ("unsloth", "FSDP2"):
     ...     rule = rule_of_name(catalog.stack_rules, name)
     ...     print(usual_layout(rule, catalog.capability(rule.stack), {"tp": (2,)}, (8, 64, 4)))
     {'offload': (0,), 'recompute': (2,), 'zero': (0,), 'micro_batch': (4,)}

@@ -11,6 +11,7 @@ from steelyard.job.job_spec import job_on
 from steelyard.job.unstated.choices import unstated_settings
 from steelyard.layout import check_layout
 from steelyard.market.build import hardware_option, market_of, operating_policy
+from steelyard.market.networks import with_network
 from steelyard.market.options import Deal, Market, StackOption
 from steelyard.market.sites import site_option
 from steelyard.market.tools import as_asked, stack_options
@@ -34,7 +35,8 @@ def configuration_of(point: Point, spec: JobSpec) -> Configuration:
     layout = _layout(point)
     pinned = point.label == ESTIMATE_LABEL
     job = job_of_layout(job_on(spec, point.stack) if pinned else job_table(spec), layout)
-    hardware, stack = hardware_option(system, spec.precision, catalog, spec.node), _stack(point, system, spec, catalog)
+    known, stack = hardware_option(system, spec.precision, catalog, spec.node), _stack(point, system, spec, catalog)
+    hardware = with_network(known, point.devices, catalog)
     _check_devices(point, layout, system, spec)
     machine = hardware.machine
     try:

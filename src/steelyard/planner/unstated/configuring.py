@@ -15,6 +15,7 @@ from steelyard.job.degrees import parse_degrees
 from steelyard.job.job_spec import job_on
 from steelyard.job.unstated.choices import unstated_settings
 from steelyard.market.build import hardware_option, operating_policy
+from steelyard.market.networks import with_network
 from steelyard.market.offers import allowed_offers
 from steelyard.market.options import Deal, Market, StackOption
 from steelyard.market.pinned import pinned_deal
@@ -64,11 +65,11 @@ def configure(
     system = system_meant(accelerator, devices or spec.devices, _offers(spec, accelerator, catalog), catalog)
     count, named = devices or spec.devices or system.devices, not bought or is_named(accelerator, system)
     at = catalog.site(site).id if site else ""
-    laid = _laid_out(spec, system, count, layout, catalog)
+    laid = _laid_out(spec, system, count, layout, catalog, named=is_named(accelerator, system))
     found = _bought(laid, spec, system, at, catalog, named)
     if not isinstance(found, str) and not named and found[1].system != system.id:
         system = catalog.systems[found[1].system]
-        laid = _laid_out(spec, system, count, layout, catalog)
+        laid = _laid_out(spec, system, count, layout, catalog, named=True)
         found = _bought(laid, spec, system, at, catalog, named=True)
     return _configuration(laid, found, spec, system, at, layout)
 
@@ -83,9 +84,12 @@ class _LaidOut:
     others: tuple[Laid, ...]
 
 
-def _laid_out(spec: JobSpec, system: facts.System, count: int, layout: str, catalog: facts.Catalog) -> _LaidOut:
+def _laid_out(
+    spec: JobSpec, system: facts.System, count: int, layout: str, catalog: facts.Catalog, *, named: bool
+) -> _LaidOut:
     """Return the stack and the layout of a job on so many of a system, and those that it may be run on instead."""
     hardware = hardware_option(system, spec.precision, catalog, spec.node)
+    hardware = hardware if named else with_network(hardware, count, catalog)
     stacks, of_vendor = stacks_of_job(spec, [hardware.vendor], catalog, _schedules(layout, spec))
     able = tuple(stacks[index] for index in of_vendor[hardware.vendor] if stacks[index].runs_on(hardware.accelerator))
     bench = Bench(hardware, count, able)

@@ -23,12 +23,23 @@ from steelyard.market.options import StackOption
 from steelyard.planner.measured.answer import current_step
 from steelyard.planner.measured.exact import measured_row
 from steelyard.reasons.draws import Setting
+from steelyard.strategies.interleaving import chunk_partition, usual_chunks
+from steelyard.strategies.registry import SCHEDULES, usual_code
 from steelyard.strategies.settings import setting_name
 from steelyard.tables import Job, Layout
-from steelyard.units import Share
+from steelyard.units import GB_BYTES, Share
 
 LEAST_SHARE = 0.01
 """Share of a possible run below which it is left out: it moves no end of a 90 % interval."""
+
+
+NETWORK, NETWORK_SHARES = "network", (0.25, 0.5, 0.25)
+"""The word for an unknown network, and how often it is the lowest, median and highest of its family: chosen."""
+
+LARGE_BUBBLE = 0.1
+"""Share of the ideal time of a step from which on its bubble is large: chosen."""
+
+SCHEDULES_BY_CODE = {one.code: one for one in SCHEDULES.values()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +162,39 @@ def _micro_batches(one: PossibleRun, trained: str) -> Iterator[PossibleRun]:
         yield one.with_layout(share, f"micro-batch {size:g}", micro_batch=size, micro_batches=each / size)
 
 
+def _chunks(one: PossibleRun, trained: str) -> Iterator[PossibleRun]:
+    """Yield a run with stages of one chunk, and of as many as recipes have where its bubble is large without them."""
+    laid, can = one.setting.layout, one.setting.stack.capability
+    waits = laid.pp > 1 and laid.pp - 1 >= LARGE_BUBBLE * laid.micro_batches
+    if not (waits and laid.vpp == 1 and laid.schedule == usual_code(can.schedules, 1) and can.vpp):
+        yield one
+        return
+    blocks = int(np.max(one.setting.job.workload.divisible.blocks))
+    count = usual_chunks(can.partitions, blocks, int(laid.pp))
+    code = usual_code(can.schedules, count)
+    if count == 1 or not SCHEDULES_BY_CODE[code].takes(laid.pp, laid.micro_batches):
+        yield one
+        return
+    shares = usual_shares("interleaving", one.setting.stack.name, trained, load(), 0.0)
+    whole, cut = sum(shares.values()), float(chunk_partition(can.partitions, blocks, int(laid.pp), count))
+    yield one.with_layout(shares.get(0.0, 0.0) / whole, "")
+    word = f"{count} chunks a stage"
+    yield one.with_layout(shares.get(1.0, 0.0) / whole, word, vpp=float(count), schedule=float(code), partition=cut)
+
+
+def _networks(one: PossibleRun, trained: str) -> Iterator[PossibleRun]:
+    """Yield a run over each network that its family has where its own is unknown: half of all over the middle one."""
+    hardware = one.setting.hardware
+    if not hardware.networks:
+        yield one
+        return
+    for rate, share in zip(hardware.networks, NETWORK_SHARES, strict=True):
+        machine = replace(hardware.machine, nic_bytes_per_s=rate)
+        other = () if rate == hardware.machine.nic_bytes_per_s else (f"network {rate / GB_BYTES:.3g} GB/s",)
+        setting = replace(one.setting, hardware=replace(hardware, machine=machine))
+        yield replace(one, share=one.share * share, setting=setting, changed=(*one.changed, *other))
+
+
 def _each(one: PossibleRun, field: str, shares: Mapping[float, Share]) -> Iterator[PossibleRun]:
     total = sum(shares.values())
     for value, share in shares.items():
@@ -167,8 +211,10 @@ CHANGED = {
     "recompute": _recomputes,
     "sequence parallelism": _sequence_parallels,
     "micro-batch": _micro_batches,
+    "interleaving": _chunks,
+    NETWORK: _networks,
 }
 """How the settings that a step's time follows from may be, by the words of `job.unstated`."""
 
-OF_MEMORY = ("recompute", "sequence parallelism")
+OF_MEMORY = ("recompute", "sequence parallelism", "interleaving")
 """Those that are no matter of what fits: one makes a micro-batch as large as memory allows."""

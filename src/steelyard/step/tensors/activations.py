@@ -286,7 +286,7 @@ def unit_inputs_bytes(job: Job, layout: Layout, recipe: Recipe, by: Divisors, bl
     Args:
         job: trainable share (τ), elements between blocks (h)
         layout: micro-batch (b), context parallel degree (c), ZeRO stage (z), ranks that shards lie on (n)
-        recipe: whether a stack holds them (i), whether they wait on the host (o), bytes of an element between blocks (w)
+        recipe: whether a stack holds them (i), whether on the host (o), bytes of an element between two blocks (w)
         by: the number of each divisor (t, sp) [-]
         blocks: of the stage, by kind (L) [-]
 

@@ -19,7 +19,7 @@ def bubble_ticks_dual_pipe(stages: Count, chunks: Count, micro_batches: Count, p
 
     Source: DeepSeek-V3, arXiv 2412.19437, table 2: (p/2-1)(F&B+B-3W), B being both gradients, F&B a forward and a
         backward pass that overlap each other's traffic.
-    Limits: ticks of equal length; F&B is one tick, whose exposed traffic is that of the stack.
+    Limits: ticks of equal length; F&B is one tick.
 
     >>> from steelyard.strategies.schedule import THIRDS
     >>> round(float(bubble_ticks_dual_pipe(8, 1, 20, THIRDS)), 9)
@@ -72,6 +72,7 @@ DUAL_PIPE = PipelineSchedule(
     in_flight=in_flight_dual_pipe,
     splits=True,
     mirrored=True,
+    overlapped=True,
     takes=both_ways,
     needs="even numbers of stages and micro-batches, of these at least two a stage",
     pattern=r"\bdual-?pipe\b",
