@@ -48,4 +48,5 @@ def test_what_is_likely_to_fit_is_not_offloaded() -> None:
     assert found.memory_bytes.value < found.memory_limit_bytes
     assert found.fits_share > 0.5
     tight = steelyard.estimate({**job, "model": "llama-2-13b"}, "H200:1")
-    assert tight.layout["offload"] == 1
+    assert (tight.layout["offload"], tight.fits) == (0, False)
+    assert "offload=1" in tight.fits_with

@@ -1,6 +1,7 @@
 """The layout of a pinned configuration: as it is given, as its stack's recipes have the rest, else the fastest."""
 
 import math
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -105,7 +106,12 @@ def layout_of_stack(text: str, spec: JobSpec, job: Job, on: Bench) -> Laid:
         least = _laid(",".join(filter(None, (given, degrees_text(usual)))), job, on)
         if any(_fits(one, *least, on) for _, one in _tries(spec, job, on, usual, {}, away)):
             return least
-    least = asked_or_least(given, spec, job, on)
+    try:
+        least = asked_or_least(given, spec, job, on)
+    except BadLayout:
+        if nearest or "etp" in asked or not job.workload.divisible.experts:
+            raise
+        return layout_of_stack(",".join(filter(None, (text, "etp=1"))), spec, job, on)  # ranks for whole experts alone
     return least if _fits(job, *least, on) else nearest or least
 
 
@@ -182,8 +188,8 @@ def _named(spec: JobSpec, stated: Allowed, on: Bench) -> dict[str, tuple[int, ..
         return {}
     gone = {*stated, *({"zero"} if on.count == 1 else ())}  # one device shards nothing with others
     found = named_layout(spec.stack, on.stacks[0].capability, float(stated.get("pp", (1,))[0]))
-    for name, values in found.items():
-        if name in stated and not set(values) & set(stated[name]):
+    for name, values in found.items() if re.search(r"zero[-_ ]?[0-3]", spec.stack, re.IGNORECASE) else ():
+        if name == "zero" and name in stated and not set(values) & set(stated[name]):
             said, told = degrees_text({name: values}), degrees_text({name: stated[name]})
             raise BadLayout(f"stack {spec.stack!r} says {said} but the layout {told}; keep one of the two")
     return {name: values for name, values in found.items() if name not in gone}
