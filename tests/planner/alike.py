@@ -3,6 +3,7 @@
 import csv
 import io
 import random
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -133,11 +134,10 @@ def _lay(some: random.Random, made: Written, devices: int) -> None:
     if some.random() < 0.3:
         made.row[some.choice(NAMES["ga"])] = str(again)
         made.layout[some.choice(NAMES["ga"])] = str(again)
-    stages = [
-        stage
-        for stage in "023"
-        if int(stage) in ((0,) if rule.alone else able.zero) and (pp == 1 or int(stage) <= able.zero_most_with_pp)
-    ]
+    named = re.findall(r"zero-?(\d)", made.job.get("stack", "").lower())  # which a layout may not contradict
+    able_stages = (0,) if rule.alone else tuple(map(int, named)) or able.zero
+    most = able.zero_most_with_pp if pp > 1 else 3
+    stages = [stage for stage in "0123" if int(stage) in able_stages and int(stage) <= most and (named or stage != "1")]
     small = made.row["model"] in SMALL  # what is usual fits: a job takes something else where it does not
     settled = {"recompute": small and bool(rule.recompute), "zero": small and pp == 1, "flash": True}
     chosen = {
