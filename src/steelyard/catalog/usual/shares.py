@@ -91,7 +91,7 @@ def stack_share(stack: str, among: Collection[str], trained: str, catalog: Catal
 
     def owners(name: str) -> float:
         rows = (row for key, some in _shipped(catalog.folder).items() if key[1:] == (name, trained) for row in some)
-        met = usual_shares("pipeline", name, trained, catalog).get(1.0, 0.0) if pipelined else 1.0
+        met = float(usual_shares("pipeline", name, trained, catalog).get(1.0, 0.0)) if pipelined else 1.0
         return met * (KINDRED_OWNERS + max((row.owners for row in rows), default=0))
 
     return owners(stack) / sum(map(owners, among))

@@ -88,7 +88,7 @@ def _sentence(made: Configuration, found: Configuration, fit: Fit, devices: int)
     more = f"{devices:,} × {made.setting.hardware.accelerator}, " if devices != made.devices else ""
     word = "fits" if fit.word == FITS else f"fits at {fit.share:.0%}"
     held, has = fit.memory_bytes.value / GIB_BYTES, fit.limit_bytes / GIB_BYTES
-    longer = found.prediction.draw.wall_s / made.prediction.draw.wall_s
+    longer = float(found.prediction.draw.wall_s) / float(made.prediction.draw.wall_s)
     pace = "as long" if abs(longer - 1) < NO_WORD else f"{longer:.2g} times as long"
     return f"what {word}: {more}{differing} ({held:.0f} of {has:.0f} GiB, {pace})"
 

@@ -302,4 +302,5 @@ def unit_inputs_bytes(job: Job, layout: Layout, recipe: Recipe, by: Divisors, bl
     )
     pairs = zip(job.workload.blocks, blocks, strict=True)
     inputs = added(held.count * input_bytes(block, job, recipe, by) for block, held in pairs)
-    return 2 * flat * layout.micro_batch / layout.cp * inputs
+    found: Bytes = np.asarray(2 * flat * layout.micro_batch / layout.cp * inputs, dtype=float)
+    return found
