@@ -268,8 +268,7 @@ def kept_bytes(each: tuple[Activations, ...], blocks: Blocks) -> Activations:
         blocks: blocks of the stage by kind [-]
     """
     stored: Bytes = 0.0
-    working: Bytes = 0.0
-    hosted: Bytes = 0.0
+    working = hosted = stored
     for one, those in zip(each, blocks, strict=True):
         stored, hosted = stored + those.count * one.stored_bytes, hosted + those.count * one.hosted_bytes
         working = np.maximum(working, np.greater(those.count, 0) * one.working_bytes)
@@ -294,13 +293,8 @@ def unit_inputs_bytes(job: Job, layout: Layout, recipe: Recipe, by: Divisors, bl
         inputs wait for its gradient.
     Limits: one unit a block; none on one rank, which shards nothing.
     """
-    apart = np.greater(layout.shard_devices, 1) & np.less(job.trainable_share, 1)
-    flat = (
-        recipe.input_gradients
-        * (1 - recipe.saved_on_host)
-        * (np.greater_equal(layout.zero, SHARDED_PARAMETERS) & apart)
-    )
+    shards = np.greater_equal(layout.zero, SHARDED_PARAMETERS) & np.greater(layout.shard_devices, 1)
+    flat = recipe.input_gradients * (1 - recipe.saved_on_host) * (shards & np.less(job.trainable_share, 1))
     pairs = zip(job.workload.blocks, blocks, strict=True)
     inputs = added(held.count * input_bytes(block, job, recipe, by) for block, held in pairs)
-    found: Bytes = np.asarray(2 * flat * layout.micro_batch / layout.cp * inputs, dtype=float)
-    return found
+    return np.asarray(2 * flat * layout.micro_batch / layout.cp * inputs, dtype=float)
