@@ -135,7 +135,7 @@ def _lay(some: random.Random, made: Written, devices: int) -> None:
         made.row[some.choice(NAMES["ga"])] = str(again)
         made.layout[some.choice(NAMES["ga"])] = str(again)
     named = re.findall(r"zero-?(\d)", made.job.get("stack", "").lower())  # which a layout may not contradict
-    able_stages = (0,) if rule.alone else tuple(map(int, named)) or able.zero
+    able_stages = (0,) if rule.alone and not named else tuple(map(int, named)) or able.zero
     most = able.zero_most_with_pp if pp > 1 else 3
     stages = [stage for stage in "0123" if int(stage) in able_stages and int(stage) <= most and (named or stage != "1")]
     small = made.row["model"] in SMALL  # what is usual fits: a job takes something else where it does not

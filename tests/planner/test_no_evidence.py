@@ -69,7 +69,7 @@ def test_a_row_of_such_a_pair_has_the_same_width() -> None:
     seen, unseen = time_log_sd(found, load())
     chips = [0.575 * kernels_rows(load().accelerator(one), "bf16")["time_scale"].log_sd for one in ("H100", "MI300X")]
     more = unseen**2 - chips[1] ** 2 - (seen**2 - chips[0] ** 2)
-    assert math.sqrt(more) == pytest.approx(pair_log_sd("fsdp2", "amd-cdna3", load()), rel=0.1)
+    assert math.sqrt(more) == pytest.approx(pair_log_sd("fsdp2", "amd-cdna3", load()), rel=0.15)
 
 
 def test_a_family_without_runs_is_as_slow_as_others_of_its_vendor_and_no_faster_than_any() -> None:

@@ -6,8 +6,8 @@ from steelyard.report.page import render
 
 
 def test_an_unknown_step_is_said_to_be_unknown_and_never_a_share_of_nothing() -> None:
-    """TPU v3 publishes no bandwidth of its links; on one of them no wire is asked."""
-    blind, one = (render(short_estimate_page(estimate("gpt2", f"TPU-v3:{count}", tokens="2B"))) for count in (8, 1))
+    """Nobody publishes the peak of an L20; that of an L40 is known."""
+    blind, known = (render(short_estimate_page(estimate("gpt2", f"{chip}:1", tokens="2B"))) for chip in ("L20", "L40"))
     assert "nan" not in blind
-    assert "unknown, for communication" in " ".join(blind.split())
-    assert "tokens/s" in one
+    assert "speed of training is not known" in " ".join(blind.split())
+    assert "tokens/s" in known

@@ -197,7 +197,7 @@ def parse_accelerators(value: Any) -> tuple[tuple[str, int | None], ...]:
         if not plain or not re.fullmatch(r"\d{0,9}", count):
             _reject(value, "list of accelerators", _ACCELERATOR_FORMS)
         if count and int(count) < 1:
-            raise BadInput(f"{plain}:{number} asks for no device; write {_ACCELERATOR_FORMS}")
+            raise BadInput(f"{f'{plain}:{number}'!r} asks for no device; write {_ACCELERATOR_FORMS}")
         found.append(counted_slice(plain, int(bounded(int(count), count, "number of devices")) if count else None))
     if not found:
         _reject(value, "list of accelerators", _ACCELERATOR_FORMS)

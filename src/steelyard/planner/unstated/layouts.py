@@ -1,7 +1,6 @@
 """The layout of a pinned configuration: as it is given, as its stack's recipes have the rest, else the fastest."""
 
 import math
-import re
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -188,10 +187,6 @@ def _named(spec: JobSpec, stated: Allowed, on: Bench) -> dict[str, tuple[int, ..
         return {}
     gone = {*stated, *({"zero"} if on.count == 1 else ())}  # one device shards nothing with others
     found = named_layout(spec.stack, on.stacks[0].capability, float(stated.get("pp", (1,))[0]))
-    for name, values in found.items() if re.search(r"zero[-_ ]?[0-3]", spec.stack, re.IGNORECASE) else ():
-        if name == "zero" and name in stated and not set(values) & set(stated[name]):
-            said, told = degrees_text({name: values}), degrees_text({name: stated[name]})
-            raise BadLayout(f"stack {spec.stack!r} says {said} but the layout {told}; keep one of the two")
     return {name: values for name, values in found.items() if name not in gone}
 
 
