@@ -66,7 +66,7 @@ def test_an_optimizer_that_is_applied_is_not_named(bits: str, paged: str, name: 
     row = worded(blank_run(note=f"{text}; bs 4"))
     assert row.optimizer
     assert not unread_parts(row)
-    assert float(made(note=text, optimizer="").moment_bytes[0]) < 3
+    assert float(made(note=text, optimizer="").moment_bytes[0]) < 4  # some of them of embeddings in 32 bits
 
 
 @pytest.mark.parametrize(

@@ -178,7 +178,9 @@ OPTIMIZERS = [
 
 @pytest.mark.parametrize(("text", "name"), OPTIMIZERS)
 def test_optimizers_are_read_alike_in_columns_notes_and_on_the_command_line(text: str, name: str) -> None:
-    wanted = float(job_table(read_job("llama-3-8b", tokens="1B", optimizer=name)).moment_bytes)
+    wanted = float(
+        job_table(read_job("llama-3-8b", tokens="1B", optimizer=name, stack="HF Trainer", task="full_ft")).moment_bytes
+    )
     rows = [{"optimizer": text}, {"note": f"optim={text}; packed"}, {"note": f'"optimizer": "{text}"'}]
     plain = {"precision": "bf16 mixed", "batch_samples": 8.0}  # one micro-batch a step: some step in the backward pass
     assert {float(framed(**plain, **row).job.moment_bytes[0]) for row in rows} == {wanted}

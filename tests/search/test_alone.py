@@ -52,7 +52,7 @@ def test_the_search_counts_and_finds_what_the_space_has() -> None:
 
 
 def test_one_card_that_holds_a_model_by_offloading_alone_is_laid_out_so() -> None:
-    found = steelyard.estimate({**JOB, "stack": "hf-trainer"}, "RTX-4090:1")
+    found = steelyard.estimate({**JOB, "stack": "hf-trainer"}, "RTX-4090:1", layout="offload=1")
     assert found.memory_bytes.value <= found.memory_limit_bytes
     assert "host memory unknown: needs 120 GiB a host" in found.fits_reason
     assert (found.layout["offload"], found.layout["zero"]) == (1, 3)

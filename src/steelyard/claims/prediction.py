@@ -22,6 +22,7 @@ from steelyard.planner.answers import Point
 from steelyard.planner.estimating import point_of_configuration
 from steelyard.planner.points import Configuration
 from steelyard.planner.unstated.configuring import configure
+from steelyard.units import Share
 
 ROOMY = 4.0
 """Sequences of a device in one step, at least, where no batch is stated: a run has the batch that feeds its devices."""
@@ -117,6 +118,15 @@ def _scored(model: ClaimModel, accelerator: Accelerator) -> "ScoredRange":
     return scored_range(accelerator.id) if model.unit == "tokens" else UNSCORED
 
 
+def _least_share(made: Configuration) -> Share:
+    """Return the share of its time that a run takes whose exchanges of experts hide behind its compute.
+
+    A claim names no schedule: one that hides them (DualPipe, arXiv 2412.19437, section 3.2.1) may be behind it.
+    """
+    step = made.prediction.time
+    return 1 - float(step.ep_s) / float(step.total_s)
+
+
 def _of(
     made: Configuration, point: Point, model: ClaimModel, accelerator: Accelerator, precision: str, far: float
 ) -> ClaimPrediction:
@@ -125,10 +135,8 @@ def _of(
     wide = far**STRETCH * (1.0 if runs else WIDEN) * max(model.scale, 1 / model.scale) ** 0.5
     draw, units = made.prediction.draw, _WORK[model.unit]
     it_w = float(made.prediction.energy.it_j) / (point.devices * float(draw.wall_s))
-    per = [
-        figure * point.devices / units * model.scale
-        for figure in (point.time_s.value, point.time_s.low, point.time_s.high)
-    ]
+    ends = (point.time_s.value, point.time_s.low * _least_share(made), point.time_s.high)
+    per = [figure * point.devices / units * model.scale for figure in ends]
     half = _WATTS_HALF * (1.0 if runs else WIDEN)
     of = accelerator.id if model.unit == "tokens" else f"{trained_on(model.spec)}s"
     rests = (

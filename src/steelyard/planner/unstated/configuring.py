@@ -27,7 +27,6 @@ from steelyard.planner.engine import ENGINE, asked_layout
 from steelyard.planner.measured.exact import as_measured
 from steelyard.planner.ownership import check_unsaved
 from steelyard.planner.points import Configuration, configured, opened
-from steelyard.planner.unstated.fitting import fitting_text
 from steelyard.planner.unstated.layouts import Bench, Laid, beyond_recipes_text
 from steelyard.planner.unstated.stacks import chosen_layouts
 from steelyard.reasons.draws import Setting
@@ -126,7 +125,6 @@ def _configuration(
     made = opened(configured(setting, ENGINE, system.id, deal), spec, unstated_settings(spec, layout), laid.others)
     return replace(
         made,
-        fits_with=fitting_text(spec, made, bench),
         unsold=found if isinstance(found, str) else made.unsold,
         beyond_recipes=beyond_recipes_text(layout, spec, job_table(spec), bench, (stack, laid.layout)),
     )
