@@ -22,7 +22,6 @@ from steelyard.planner.answers import Point
 from steelyard.planner.estimating import point_of_configuration
 from steelyard.planner.points import Configuration
 from steelyard.planner.unstated.configuring import configure
-from steelyard.units import Share
 
 ROOMY = 4.0
 """Sequences of a device in one step, at least, where no batch is stated: a run has the batch that feeds its devices."""
@@ -118,7 +117,7 @@ def _scored(model: ClaimModel, accelerator: Accelerator) -> "ScoredRange":
     return scored_range(accelerator.id) if model.unit == "tokens" else UNSCORED
 
 
-def _least_share(made: Configuration) -> Share:
+def _least_share(made: Configuration) -> float:
     """Return the share of its time that a run takes whose exchanges of experts hide behind its compute.
 
     A claim names no schedule: one that hides them (DualPipe, arXiv 2412.19437, section 3.2.1) may be behind it.
