@@ -14,9 +14,9 @@ from steelyard.catalog.usual.launches import expert_launches
 from steelyard.errors import BadInput, UnknownName
 from steelyard.job.job_spec import JobSpec, job_table, written_stack
 from steelyard.job.kept.drives import asks_drives, drive_entries
-from steelyard.job.kept.phrases import sharding_of_stack
 from steelyard.job.kept.texts import quantised_text
 from steelyard.job.unstated.stack import common_stacks
+from steelyard.job.unstated.usual import shards_nothing
 from steelyard.market.adapting import adapting, check_adapting
 from steelyard.market.options import StackOption
 from steelyard.market.running import stack_capability, stacks_with_drives, usual_or_able, vendors_of_stack
@@ -150,7 +150,7 @@ def as_written(option: StackOption, text: str, precision: str, catalog: facts.Ca
     changed |= {name: value for name, value in rule.recipe if name == "grad_bytes"}
     changed |= expert_launches(rule, catalog.stack_files, text)
     able = replace(option.capability, expert_tensor=rule.expert_tensor)
-    if rule.alone and not sharding_of_stack(text):
+    if shards_nothing(rule, text):
         able = replace(able, zero=(0,), offload=False)
     made = replace(option, stack=replace(option.stack, **changed), capability=able, written=text)
     return with_kernels(made, text, precision, catalog, base)

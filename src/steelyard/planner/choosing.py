@@ -31,7 +31,6 @@ from steelyard.planner.saved.files import ANEW, saved_answer
 from steelyard.planner.saved.replay import configuration_of
 from steelyard.planner.unstated.configuring import configure
 from steelyard.planner.unstated.fitting import fitting_text
-from steelyard.planner.unstated.layouts import Bench
 from steelyard.search.engine import Progress
 from steelyard.strategies.recipe import FUSED
 from steelyard.strategies.settings import spelled_number
@@ -151,7 +150,7 @@ def pinned(source: JobSource, pin: Pin, options: Mapping[str, Any]) -> tuple[Job
             asked = replace(spec, stack=as_asked(spec.stack, own.stack, load()))
             open_still = made.unstated
             made = replace(configure(asked, device, count, degrees or own.layout_text, site), unstated=open_still)
-    made = replace(made, fits_with=fitting_text(spec, made, Bench(made.setting.hardware, made.devices, ())))
+    made = replace(made, fits_with=fitting_text(spec, made))
     if count is None and spec.devices is None:
         unit = f"devices {made.devices}: all of a {made.system}; give --on {on}:N for another number"
         spec = replace(spec, assumptions=(*spec.assumptions, unit))

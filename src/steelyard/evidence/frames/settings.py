@@ -14,9 +14,8 @@ from steelyard.evidence.runs.columns import is_count, says
 from steelyard.evidence.runs.drives import needed_by_drives
 from steelyard.evidence.runs.run import Run, is_known
 from steelyard.job.degrees import PRINTED, parse_degrees
-from steelyard.job.kept.phrases import sharding_of_stack
 from steelyard.job.kept.recipes import parse_recipe
-from steelyard.job.unstated.usual import usual_zero
+from steelyard.job.unstated.usual import shards_nothing, usual_zero
 from steelyard.layout import check_layout
 from steelyard.strategies.denial import denied, named
 from steelyard.strategies.experts import unstated_expert_tensor
@@ -238,7 +237,7 @@ def with_usual_degrees(run: Run, rule: StackRule, capability: Capability, assume
         assumed.add("context parallelism")
     degrees = [found.get(name, getattr(run, name)) for name in ("tp", "pp", "cp")]
     ranks = math.prod(float(one) for one in degrees if is_known(float(one)))
-    if rule.alone and spelled_number("zero", run.sharding) and not sharding_of_stack(run.stack):
+    if spelled_number("zero", run.sharding) and shards_nothing(rule, run.stack):
         raise BadLayout(f"{run.stack} shards nothing, but sharding is {run.sharding!r}; name what shards, or write 0")
     away_from = capability.host_weights_from if _puts_weights_away(run) else 0
     if spelled_number("zero", run.sharding) is None and (ranks >= run.devices or away_from):

@@ -131,6 +131,20 @@ def named_layout(text: str, capability: Capability, pp: float = 1.0) -> dict[str
     return {name: (value,) for name, value in found.items() if value in able.get(name, (value,))}
 
 
+def shards_nothing(rule: StackRule, text: str) -> bool:
+    """Tell whether a stack, as people write it, leaves the whole of the states on each device.
+
+    A library that shards nothing may be named beside an engine that does.
+
+    >>> from steelyard.catalog import load
+    >>> from steelyard.catalog.stack_names import rule_of_name
+    >>> rule = rule_of_name(load().stack_rules, "unsloth")
+    >>> [shards_nothing(rule, text) for text in ("unsloth", "unsloth + FSDP")]
+    [True, False]
+    """
+    return bool(rule.alone) and not sharding_of_stack(text)
+
+
 def _named_offload(text: str, sharding: str) -> int | None:
     """Return whether a name says that states go to the host; plain data parallelism keeps them where they are."""
     if "optimizer" in offload_of_note(text, sharding in FULLY_SHARDED):

@@ -21,7 +21,6 @@ from steelyard.planner.measured.exact import as_measured
 from steelyard.planner.points import Configuration, configured, layout_of, opened
 from steelyard.planner.saved.files import ANEW
 from steelyard.planner.unstated.fitting import fitting_text
-from steelyard.planner.unstated.layouts import Bench
 from steelyard.reasons.draws import Setting
 from steelyard.search.rows import job_of_layout
 from steelyard.tables import Layout, Offer
@@ -78,7 +77,7 @@ def _estimated(
     others = _others(point, catalog.system(deal_of[0]), spec, catalog) if isinstance(point, Estimate) else ()
     unstated = point.unstated if isinstance(point, Estimate) else unstated_settings(spec)
     made = opened(configured(as_measured(setting), ENGINE, *deal_of), spec, unstated, others)
-    return replace(made, fits_with=fitting_text(spec, made, Bench(setting.hardware, made.devices, (setting.stack,))))
+    return replace(made, fits_with=fitting_text(spec, made))
 
 
 def first_configuration(plan: Plan, spec: JobSpec) -> Configuration | None:

@@ -33,21 +33,20 @@ FOLLOWING = ("dp", "ga")
 """Settings that follow from the others and the batch."""
 
 
-def fitting_text(spec: JobSpec, made: Configuration, on: Bench) -> str:
+def fitting_text(spec: JobSpec, made: Configuration) -> str:
     """Return what fits where a configuration may not or does not: what differs, its memory, how long it takes.
 
     Empty where the configuration fits, and where its memory or the device's is unknown.
 
     Args:
         spec: its job.
-        made: the configuration.
-        on: what it runs on; of its stacks only that of the configuration is looked at.
+        made: the configuration; of stacks only its own is looked at.
     """
     before = fit_of(made.branches)
     if before.word in {FITS, ""}:
         return ""
-    alone = replace(on, stacks=(made.setting.stack,))
-    for (_, layout), devices in islice(_layouts_that_fit(made.setting.job, alone), MOST_TRIED):
+    on = Bench(made.setting.hardware, made.devices, (made.setting.stack,))
+    for (_, layout), devices in islice(_layouts_that_fit(made.setting.job, on), MOST_TRIED):
         told = configured(replace(made.setting, layout=layout), ENGINE, made.system, made.deal)
         found = opened(told, spec, unstated_settings(spec, text_of(layout)), ())
         after = fit_of(found.branches)

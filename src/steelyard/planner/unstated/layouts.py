@@ -91,11 +91,11 @@ def layout_of_stack(text: str, spec: JobSpec, job: Job, on: Bench) -> Laid:
     stated = {**asked_layout(spec), **settings_of_text(text)}
     asked = laid_on_drives({**_named(spec, stated, on), **stated}, spec.stack or "", spec.recipe)
     usual = _usual(spec, asked, on)
-    away = {"offload": (0,), **usual, **asked}["offload"]
-    for limits, one in _tries(spec, job, on, {**usual, **asked}, asked, away):
+    kept = {**asked, "offload": {"offload": (0,), **usual, **asked}["offload"]}
+    for limits, one in _tries(spec, job, on, {**usual, **kept}, kept):
         if found := fastest(one, limits, on):
             return found
-    nearest = _nearest(job, {**asked, "offload": away}, on)
+    nearest = _nearest(job, kept, on)
     if nearest and "offload" not in asked and _likely_fits(job, *nearest, on):
         return nearest
     needed = drive_layout({**drive_entries(spec.stack or ""), **spec.recipe})
@@ -103,7 +103,7 @@ def layout_of_stack(text: str, spec: JobSpec, job: Job, on: Bench) -> Laid:
     given = ",".join(filter(None, (text, degrees_text(unsaid)))) if text else degrees_text(asked)
     with suppress(BadLayout):
         least = _laid(",".join(filter(None, (given, degrees_text(usual)))), job, on)
-        if any(_fits(one, *least, on) for _, one in _tries(spec, job, on, usual, {}, away)):
+        if any(_fits(one, *least, on) for _, one in _tries(spec, job, on, usual, {})):
             return least
     try:
         least = asked_or_least(given, spec, job, on)
@@ -204,24 +204,21 @@ def _usual(spec: JobSpec, stated: Allowed, on: Bench) -> Allowed:
     return {name: values for name, values in found.items() if not {name, follows.get(name, "")} & stated.keys()}
 
 
-def _tries(
-    spec: JobSpec, job: Job, on: Bench, usual: Allowed, asked: Allowed, away: tuple[int, ...]
-) -> Iterator[tuple[Allowed, Job]]:
+def _tries(spec: JobSpec, job: Job, on: Bench, usual: Allowed, asked: Allowed) -> Iterator[tuple[Allowed, Job]]:
     """Yield the limits on a layout to try, with the job that must fit: fewer and fewer of the usual settings.
 
     First states are sharded more, then micro-batches are free; then the same with the narrowest states that scripts
-    have; then all that is not stated is free. What is offloaded is given (`away`).
+    have; then all that is not stated is free.
     """
     narrow = [
         job_on(replace(spec, precision=one.precision), on.stacks[0].name)
         for one in (open_states(spec, on.stacks[0].name) if usual != asked else ())
     ]
     held = [replace(job, master_bytes=one.master_bytes, moment_bytes=one.moment_bytes) for one in narrow]
-    kept, free = ({**one, "offload": away} for one in (usual, asked))
     for one in (job, *held) if usual != asked else ():
         for freed in ((), *RELAXED):
-            yield {name: values for name, values in kept.items() if name in asked or name not in freed}, one
-    yield free, job
+            yield {name: values for name, values in usual.items() if name in asked or name not in freed}, one
+    yield asked, job
 
 
 def _laid(text: str, job: Job, on: Bench) -> Laid:
